@@ -1,0 +1,2 @@
+//! The chatstore server and command line.
+fn main() {}

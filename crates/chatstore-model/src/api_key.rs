@@ -1,0 +1,75 @@
+//! API keys, of which only a hash is stored.
+
+use crate::{ApiKeyId, Timestamp, UserId};
+
+/// For whom a key speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ApiKeyScope {
+    /// For its own user.
+    User,
+    /// For every user of an application's backend.
+    Service,
+}
+
+impl ApiKeyScope {
+    /// The scope as stored and shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Service => "service",
+        }
+    }
+
+    /// Reads the stored form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::User, Self::Service].into_iter().find(|scope| scope.as_str() == text)
+    }
+}
+
+/// An API key, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Whose key it is.
+    pub user_id: UserId,
+    /// The id.
+    pub id: ApiKeyId,
+    /// For whom it speaks.
+    pub scope: ApiKeyScope,
+    /// What its owner calls it.
+    pub name: Option<String>,
+    /// The beginning of its text, by which people recognise it.
+    pub prefix: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// When it was withdrawn.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether it is neither withdrawn nor expired at this instant.
+    #[must_use]
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// An API key to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewApiKey {
+    /// For whom it speaks.
+    pub scope: ApiKeyScope,
+    /// What its owner calls it.
+    pub name: Option<String>,
+    /// The beginning of its text.
+    pub prefix: String,
+    /// SHA-256 of its text.
+    pub key_hash: [u8; 32],
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+}

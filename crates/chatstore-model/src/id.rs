@@ -1,0 +1,195 @@
+//! Typed ids: UUIDs that cannot be mixed up, with a short form for URLs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Timestamp;
+
+/// Bitcoin's base-58 alphabet: no `0`, `O`, `I`, `l`.
+const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+
+/// Every short id has this many characters: the fewest that hold 128 bits in base 58.
+const SHORT_LENGTH: usize = 22;
+
+/// Text that is neither a UUID nor a short id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an id: expected a UUID or a short id of 22 characters")]
+pub struct InvalidId;
+
+/// Where new ids come from. The store asks it, so tests can make ids reproducible.
+pub trait IdSource: Send + Sync + 'static {
+    /// Fills `bytes` with randomness that nobody can predict.
+    fn random(&self, bytes: &mut [u8]);
+
+    /// A new UUIDv7 (RFC 9562): milliseconds of `at`, then 74 random bits. Ids made in different
+    /// milliseconds sort by time; within one millisecond their order means nothing.
+    fn uuid(&self, at: Timestamp) -> Uuid {
+        let mut random = [0; 10];
+        self.random(&mut random);
+        let milliseconds = u64::try_from(at.as_microseconds() / 1_000).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid()
+    }
+}
+
+/// Ids from the operating system's randomness, through a function the application supplies.
+///
+/// The function is a parameter because this crate does no I/O.
+#[derive(Debug, Clone, Copy)]
+pub struct RandomIds(pub fn(&mut [u8]));
+
+impl IdSource for RandomIds {
+    fn random(&self, bytes: &mut [u8]) {
+        (self.0)(bytes);
+    }
+}
+
+macro_rules! typed_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// The id with this UUID, of whatever version.
+            #[must_use]
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// The UUID behind the id.
+            #[must_use]
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+
+            /// The form for URLs: exactly 22 base-58 characters, left-padded with `1`.
+            #[must_use]
+            pub fn short(self) -> String {
+                to_short(self.0)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            /// Reads the hyphenated UUID or the short id; nothing else.
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                parse(text).map(Self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+typed_id!(
+    /// A user. The nil UUID is the built-in user `anonymous`.
+    UserId
+);
+typed_id!(
+    /// A conversation; unique together with its owner.
+    ConversationId
+);
+typed_id!(
+    /// A message; unique together with its owner.
+    MessageId
+);
+typed_id!(
+    /// An API key.
+    ApiKeyId
+);
+
+impl UserId {
+    /// The built-in owner of anonymous conversations; it cannot log in, be changed or be erased.
+    pub const ANONYMOUS: Self = Self(Uuid::nil());
+}
+
+fn parse(text: &str) -> Result<Uuid, InvalidId> {
+    match text.len() {
+        SHORT_LENGTH => from_short(text),
+        36 => Uuid::try_parse(text).map_err(|_| InvalidId),
+        _ => Err(InvalidId),
+    }
+}
+
+fn to_short(uuid: Uuid) -> String {
+    let mut number = uuid.as_u128();
+    let mut digits = [ALPHABET[0]; SHORT_LENGTH];
+    for digit in digits.iter_mut().rev() {
+        *digit = ALPHABET[(number % 58) as usize];
+        number /= 58;
+    }
+    digits.iter().map(|&byte| char::from(byte)).collect()
+}
+
+fn from_short(text: &str) -> Result<Uuid, InvalidId> {
+    let mut number: u128 = 0;
+    for byte in text.bytes() {
+        let digit = ALPHABET.iter().position(|&letter| letter == byte).ok_or(InvalidId)?;
+        number =
+            number.checked_mul(58).and_then(|shifted| shifted.checked_add(digit as u128)).ok_or(InvalidId)?;
+    }
+    Ok(Uuid::from_u128(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_short_id_reads_back_as_the_same_uuid(number in any::<u128>()) {
+            let id = UserId::from_uuid(Uuid::from_u128(number));
+            prop_assert_eq!(id.short().len(), 22);
+            prop_assert_eq!(id.short().parse::<UserId>(), Ok(id));
+            prop_assert_eq!(id.to_string().parse::<UserId>(), Ok(id));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "\\PC{0,40}") {
+            let _ = text.parse::<UserId>();
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_range_have_their_known_short_ids() {
+        assert_eq!(UserId::ANONYMOUS.short(), "1111111111111111111111");
+        assert_eq!(UserId::from_uuid(Uuid::max()).short(), "YcVfxkQb6JRzqk5kF2tNLv");
+    }
+
+    #[test]
+    fn a_short_id_of_2_to_the_128_is_refused() {
+        assert_eq!("YcVfxkQb6JRzqk5kF2tNLw".parse::<UserId>(), Err(InvalidId));
+        assert_eq!("zzzzzzzzzzzzzzzzzzzzzz".parse::<UserId>(), Err(InvalidId));
+    }
+
+    #[test]
+    fn other_spellings_of_a_uuid_are_refused() {
+        for text in ["{00000000-0000-0000-0000-000000000000}", "00000000000000000000000000000000", "", "é"] {
+            assert_eq!(text.parse::<UserId>(), Err(InvalidId), "{text}");
+        }
+    }
+}

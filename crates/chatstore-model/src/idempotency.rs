@@ -1,0 +1,43 @@
+//! What a request with an idempotency key did, so that its repetition does nothing.
+
+use crate::{Json, Timestamp, UserId};
+
+/// A finished request; it is committed together with its effect.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IdempotencyRecord {
+    /// Who owns what was made.
+    pub owner_id: UserId,
+    /// Who asked.
+    pub caller_id: UserId,
+    /// The caller's key.
+    pub key: String,
+    /// What was asked for: method and path.
+    pub operation: String,
+    /// SHA-256 of the request.
+    pub request_sha256: [u8; 32],
+    /// The status that was answered.
+    pub status: i64,
+    /// The ids that were made.
+    pub result: Json,
+    /// When it happened.
+    pub created_at: Timestamp,
+    /// Until when the key is remembered.
+    pub expires_at: Timestamp,
+}
+
+/// A request that just had its effect.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewIdempotencyRecord {
+    /// The caller's key.
+    pub key: String,
+    /// What was asked for: method and path.
+    pub operation: String,
+    /// SHA-256 of the request.
+    pub request_sha256: [u8; 32],
+    /// The status that is answered.
+    pub status: i64,
+    /// The ids that were made.
+    pub result: Json,
+    /// Until when the key is remembered.
+    pub expires_at: Timestamp,
+}

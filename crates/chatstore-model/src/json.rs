@@ -1,0 +1,243 @@
+//! JSON as both databases can hold it alike.
+
+use std::fmt;
+
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value};
+
+/// A JSON value in canonical form: keys sorted, integral numbers written as integers, no NUL
+/// character and no duplicate key anywhere.
+///
+/// PostgreSQL's `jsonb` would merge duplicate keys, refuse NUL and respell numbers; SQLite keeps
+/// text as it is. Canonical values read back equal from either.
+#[derive(Clone, PartialEq)]
+pub struct Json(Value);
+
+/// JSON that cannot be stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidJson {
+    /// U+0000 in a key or a text.
+    #[error("a text in it holds the NUL character")]
+    Nul,
+    /// Not JSON, or an object that names a key twice.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+impl Json {
+    /// `{}`.
+    #[must_use]
+    pub fn object() -> Self {
+        Self(Value::Object(Map::new()))
+    }
+
+    /// `[]`.
+    #[must_use]
+    pub const fn list() -> Self {
+        Self(Value::Array(Vec::new()))
+    }
+
+    /// The canonical form of `value`.
+    ///
+    /// # Errors
+    /// [`InvalidJson::Nul`] when a text or a key in it holds U+0000.
+    pub fn new(value: Value) -> Result<Self, InvalidJson> {
+        canonical(value).map(Self)
+    }
+
+    /// Reads JSON text.
+    ///
+    /// # Errors
+    /// Both variants of [`InvalidJson`].
+    pub fn parse(text: &str) -> Result<Self, InvalidJson> {
+        match text {
+            "{}" => return Ok(Self::object()),
+            "[]" => return Ok(Self::list()),
+            _ => {}
+        }
+        let unique: Unique =
+            serde_json::from_str(text).map_err(|error| InvalidJson::Malformed(error.to_string()))?;
+        Self::new(unique.0)
+    }
+
+    /// The value, for reading.
+    #[must_use]
+    pub const fn value(&self) -> &Value {
+        &self.0
+    }
+
+    /// The value, for building another from it.
+    #[must_use]
+    pub fn into_value(self) -> Value {
+        self.0
+    }
+
+    /// Whether it is an object.
+    #[must_use]
+    pub fn is_object(&self) -> bool {
+        self.0.is_object()
+    }
+
+    /// The elements, when it is a list.
+    #[must_use]
+    pub fn as_list(&self) -> Option<&[Value]> {
+        self.0.as_array().map(Vec::as_slice)
+    }
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    /// Keeps NUL characters: they are a matter of validation (`nul_character`), not of syntax,
+    /// and [`Validator::json`](crate::Validator::json) reports them with their field.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let unique = Unique::deserialize(deserializer)?;
+        Ok(Self(sorted_numbers(unique.0)))
+    }
+}
+
+fn canonical(value: Value) -> Result<Value, InvalidJson> {
+    if has_nul(&value) {
+        return Err(InvalidJson::Nul);
+    }
+    Ok(sorted_numbers(value))
+}
+
+/// Whether a text or a key anywhere in `value` holds U+0000.
+pub(crate) fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+    }
+}
+
+fn sorted_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) => Value::Number(canonical_number(number)),
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted_numbers).collect()),
+        Value::Object(map) => {
+            Value::Object(map.into_iter().map(|(key, value)| (key, sorted_numbers(value))).collect())
+        }
+        other => other,
+    }
+}
+
+/// An integral number that fits an `i64` becomes one: `jsonb` gives `1e16` back as digits.
+fn canonical_number(number: Number) -> Number {
+    const EXACT: f64 = 9_223_372_036_854_775_808.0;
+    match number.as_f64() {
+        Some(float) if number.is_f64() && float.fract() == 0.0 && (-EXACT..EXACT).contains(&float) => {
+            Number::from(float as i64)
+        }
+        _ => number,
+    }
+}
+
+/// A value read by a visitor that refuses an object with two equal keys.
+struct Unique(Value);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UniqueVisitor).map(Self)
+    }
+}
+
+struct UniqueVisitor;
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Unique(item)) = sequence.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            let Unique(value) = entries.next_value()?;
+            if map.contains_key(&key) {
+                return Err(A::Error::custom(format_args!("duplicate key {key:?}")));
+            }
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_sorted_and_integral_numbers_are_integers() {
+        let json = Json::parse(r#"{"b": 1.0, "a": [1e16, -0.0, 1.5, 1e100]}"#).unwrap();
+        assert_eq!(json.to_string(), r#"{"a":[10000000000000000,0,1.5,1e+100],"b":1}"#);
+    }
+
+    #[test]
+    fn a_duplicate_key_is_refused_at_any_depth() {
+        let error = Json::parse(r#"[{"a": {"b": 1, "b": 2}}]"#).unwrap_err();
+        assert!(matches!(error, InvalidJson::Malformed(text) if text.contains("duplicate key \"b\"")));
+    }
+
+    #[test]
+    fn a_nul_character_is_refused_in_keys_and_texts() {
+        assert_eq!(Json::parse(r#"{"a": ["\u0000"]}"#), Err(InvalidJson::Nul));
+        assert_eq!(Json::parse(r#"{"a\u0000": 1}"#), Err(InvalidJson::Nul));
+    }
+}

@@ -1,0 +1,39 @@
+//! What chatstore stores, without how: entities, typed ids, times, pages, names and their limits.
+//!
+//! Nothing here does input or output, reads the clock or draws a random number on its own; the
+//! store hands out both ([`Clock`], [`IdSource`]). Limits are those of the HTTP contract and are
+//! checked by the `validate` method of each request type, which reports every field at once.
+//!
+//! To add an entity: write its file here, re-export it below, and go on with
+//! `docs/adding-an-entity.md`.
+
+mod api_key;
+mod conversation;
+mod id;
+mod idempotency;
+mod json;
+mod message;
+mod page;
+mod response;
+mod text;
+mod time;
+mod usage;
+mod user;
+mod validate;
+
+pub use api_key::{ApiKey, ApiKeyScope, NewApiKey};
+pub use conversation::{
+    Access, Conversation, ConversationPatch, ConversationRole, ConversationSort, Member, MemberRole,
+    Membership, NewConversation,
+};
+pub use id::{ApiKeyId, ConversationId, IdSource, InvalidId, MessageId, RandomIds, UserId};
+pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
+pub use json::{InvalidJson, Json};
+pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
+pub use page::{ConversationPosition, Limit, MemberPosition, MessageRange, Order, Page, UserPosition};
+pub use response::{NewReply, NewResponse, Reply, Response, effective_model};
+pub use text::{Email, InvalidName, PREVIEW_CHARACTERS, UserName, preview};
+pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
+pub use usage::{Day, UsageRow};
+pub use user::{NewUser, User, UserPatch, UserRole};
+pub use validate::{Change, FieldCode, FieldError, Invalid, Validator, limits};

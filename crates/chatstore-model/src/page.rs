@@ -1,0 +1,148 @@
+//! Pages of lists: bounded, ordered, and continued from a position rather than an offset.
+
+use uuid::Uuid;
+
+use crate::Timestamp;
+
+/// How many rows a page has at most: 1 to 200, 50 when nothing is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(u16);
+
+impl Limit {
+    /// The largest page.
+    pub const MAX: Self = Self(200);
+
+    /// A limit of `rows`, or `None` outside 1 to 200: limits are refused, never clamped.
+    #[must_use]
+    pub const fn new(rows: u16) -> Option<Self> {
+        if rows >= 1 && rows <= Self::MAX.0 { Some(Self(rows)) } else { None }
+    }
+
+    /// The number of rows.
+    #[must_use]
+    pub const fn rows(self) -> usize {
+        self.0 as usize
+    }
+
+    /// One row more than the page, by which a reader learns whether anything follows.
+    #[must_use]
+    pub const fn with_lookahead(self) -> i64 {
+        self.0 as i64 + 1
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+/// The direction of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Oldest or lowest first.
+    Ascending,
+    /// Newest or highest first.
+    Descending,
+}
+
+/// Some rows of a list, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T, P> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Where to go on: the position of the last row, `None` exactly when nothing follows.
+    pub next: Option<P>,
+}
+
+impl<T, P> Page<T, P> {
+    /// Makes a page of rows that were read with [`Limit::with_lookahead`].
+    #[must_use]
+    pub fn cut(mut rows: Vec<T>, limit: Limit, position: impl FnOnce(&T) -> P) -> Self {
+        let more_follow = rows.len() > limit.rows();
+        rows.truncate(limit.rows());
+        let next = if more_follow { rows.last().map(position) } else { None };
+        Self { items: rows, next }
+    }
+}
+
+/// A place in a list of conversations: the sort time, then the id as tie-break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConversationPosition {
+    /// `updated_at` or `created_at`, whichever the list is sorted by.
+    pub at: Timestamp,
+    /// The tie-break.
+    pub id: Uuid,
+}
+
+impl ConversationPosition {
+    /// Before the first row of a list in this order.
+    #[must_use]
+    pub const fn start(order: Order) -> Self {
+        match order {
+            Order::Ascending => Self { at: Timestamp::MIN, id: Uuid::nil() },
+            Order::Descending => Self { at: Timestamp::MAX, id: Uuid::max() },
+        }
+    }
+}
+
+/// A place in the list of users: creation, then id.
+pub type UserPosition = ConversationPosition;
+
+/// A place in a list of members: the owner first, then by joining, then by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemberPosition {
+    /// 0 for the owner, 1 for the others, below both before the list begins.
+    pub rank: i64,
+    /// When the member joined.
+    pub joined_at: Timestamp,
+    /// The tie-break.
+    pub user_id: Uuid,
+}
+
+impl MemberPosition {
+    /// Before the owner.
+    pub const START: Self = Self { rank: -1, joined_at: Timestamp::MIN, user_id: Uuid::nil() };
+}
+
+/// Which messages of a conversation, by their numbers, both ends excluded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageRange {
+    /// Only numbers above this one; 0 for all.
+    pub after: i64,
+    /// Only numbers below this one; `i64::MAX` for all.
+    pub before: i64,
+}
+
+impl MessageRange {
+    /// Every message.
+    pub const ALL: Self = Self { after: 0, before: i64::MAX };
+
+    /// What is left behind `seq` in this order.
+    #[must_use]
+    pub const fn beyond(self, seq: i64, order: Order) -> Self {
+        match order {
+            Order::Ascending => Self { after: seq, before: self.before },
+            Order::Descending => Self { after: self.after, before: seq },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_outside_1_to_200_is_refused() {
+        assert_eq!(Limit::new(0), None);
+        assert_eq!(Limit::new(201), None);
+        assert_eq!(Limit::new(200), Some(Limit::MAX));
+    }
+
+    #[test]
+    fn a_page_names_its_last_row_only_when_more_follow() {
+        let limit = Limit::new(2).unwrap();
+        assert_eq!(Page::cut(vec![1, 2, 3], limit, |row| *row), Page { items: vec![1, 2], next: Some(2) });
+        assert_eq!(Page::cut(vec![1, 2], limit, |row| *row), Page { items: vec![1, 2], next: None });
+    }
+}

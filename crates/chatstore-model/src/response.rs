@@ -1,0 +1,164 @@
+//! Model responses: what answered, and what it cost.
+
+use crate::{
+    ConversationId, FieldCode, Invalid, Message, MessageId, MessageRole, NewMessage, Timestamp, Validator,
+    limits,
+};
+
+/// What is known about the answer behind an assistant message; at most one per message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The message.
+    pub message_id: MessageId,
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+    /// The model that answered.
+    pub model_used: String,
+    /// Tokens read.
+    pub tokens_prompt: Option<i64>,
+    /// Tokens written.
+    pub tokens_completion: Option<i64>,
+    /// Tokens billed.
+    pub tokens_total: Option<i64>,
+    /// Tokens read from the provider's cache.
+    pub tokens_cached: Option<i64>,
+    /// Milliseconds it took.
+    pub completion_time_ms: Option<i64>,
+    /// Why the model stopped.
+    pub finish_reason: Option<String>,
+    /// Whether the answer came from a cache instead of a model.
+    pub from_cache: bool,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+}
+
+/// What a reply says about its response.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewResponse {
+    /// The model that answered; found by the rule of [`effective_model`] when left out.
+    pub model_used: Option<String>,
+    /// Tokens read.
+    pub tokens_prompt: Option<i64>,
+    /// Tokens written.
+    pub tokens_completion: Option<i64>,
+    /// Tokens billed; prompt + completion when left out and both are known.
+    pub tokens_total: Option<i64>,
+    /// Tokens read from the provider's cache.
+    pub tokens_cached: Option<i64>,
+    /// Milliseconds it took.
+    pub completion_time_ms: Option<i64>,
+    /// Why the model stopped.
+    pub finish_reason: Option<String>,
+    /// Whether the answer came from a cache instead of a model.
+    pub from_cache: bool,
+}
+
+impl NewResponse {
+    /// The tokens billed: as given, else prompt + completion when both are known.
+    #[must_use]
+    pub fn total(&self) -> Option<i64> {
+        self.tokens_total.or(Some(self.tokens_prompt? + self.tokens_completion?))
+    }
+}
+
+/// An assistant's message together with its response, stored as one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewReply {
+    /// The message; its role is `assistant`.
+    pub message: NewMessage,
+    /// The response.
+    pub response: NewResponse,
+}
+
+impl NewReply {
+    /// A reply with nothing but text.
+    #[must_use]
+    pub fn new(content: impl Into<String>) -> Self {
+        Self { message: NewMessage::assistant(content), response: NewResponse::default() }
+    }
+
+    /// Checks the limits.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every field that breaks one.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let mut validator = Validator::default();
+        if self.message.role != MessageRole::Assistant {
+            validator.wrong("role", FieldCode::NotAllowed, "a reply has the role assistant");
+        }
+        self.message.check(&mut validator);
+        let mut below = Validator::below("response.");
+        let response = &self.response;
+        if let Some(model_used) = &response.model_used {
+            below.filled_text("model_used", model_used, limits::MODEL);
+        }
+        if let Some(finish_reason) = &response.finish_reason {
+            below.filled_text("finish_reason", finish_reason, limits::MODEL);
+        }
+        below.count("tokens_prompt", response.tokens_prompt);
+        below.count("tokens_completion", response.tokens_completion);
+        below.count("tokens_total", response.tokens_total);
+        below.count("tokens_cached", response.tokens_cached);
+        below.count("completion_time_ms", response.completion_time_ms);
+        let parts =
+            response.tokens_prompt.unwrap_or(0).saturating_add(response.tokens_completion.unwrap_or(0));
+        if response.tokens_total.is_some_and(|total| total < parts) {
+            below.wrong(
+                "tokens_total",
+                FieldCode::OutOfRange,
+                "must not be below tokens_prompt + tokens_completion",
+            );
+        }
+        validator.absorb(below);
+        validator.finish()
+    }
+}
+
+/// A stored assistant message with its response.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// The message.
+    pub message: Message,
+    /// The response.
+    pub response: Response,
+}
+
+/// Which model answers: the message's override, else that of the newest user message before it,
+/// else the conversation's default, else the server's.
+#[must_use]
+pub fn effective_model<'a>(
+    message_override: Option<&'a str>,
+    newest_user_message: Option<&'a str>,
+    conversation_default: Option<&'a str>,
+    server_default: &'a str,
+) -> &'a str {
+    message_override.or(newest_user_message).or(conversation_default).unwrap_or(server_default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_choice_of_a_model_wins() {
+        assert_eq!(effective_model(Some("a"), Some("b"), Some("c"), "d"), "a");
+        assert_eq!(effective_model(None, Some("b"), Some("c"), "d"), "b");
+        assert_eq!(effective_model(None, None, Some("c"), "d"), "c");
+        assert_eq!(effective_model(None, None, None, "d"), "d");
+    }
+
+    #[test]
+    fn a_total_below_its_parts_is_refused() {
+        let mut reply = NewReply::new("hello");
+        reply.response = NewResponse {
+            tokens_prompt: Some(10),
+            tokens_completion: Some(5),
+            tokens_total: Some(14),
+            ..NewResponse::default()
+        };
+        let Invalid(errors) = reply.validate().unwrap_err();
+        assert_eq!(errors[0].field, "response.tokens_total");
+        reply.response.tokens_total = None;
+        assert_eq!(reply.response.total(), Some(15));
+    }
+}

@@ -1,0 +1,146 @@
+//! People, and the built-in user that owns anonymous conversations.
+
+use crate::{Change, Email, Invalid, Json, Timestamp, UserId, UserName, Validator, limits};
+
+/// What a user may do beyond his own data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UserRole {
+    /// An administrator.
+    Admin,
+    /// Everybody else.
+    User,
+}
+
+impl UserRole {
+    /// The role as stored and shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::User => "user",
+        }
+    }
+
+    /// Reads the stored form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Admin, Self::User].into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+/// A user, without the password's hash.
+#[derive(Debug, Clone, PartialEq)]
+pub struct User {
+    /// The id.
+    pub id: UserId,
+    /// The name as typed.
+    pub username: Option<String>,
+    /// The e-mail address as typed.
+    pub email: Option<String>,
+    /// The person's name.
+    pub full_name: Option<String>,
+    /// What the user may do.
+    pub role: UserRole,
+    /// A disabled user is refused everywhere.
+    pub is_active: bool,
+    /// Whether the password must be changed before anything else.
+    pub must_change_password: bool,
+    /// The application's own data, an object.
+    pub metadata: Json,
+    /// When the user was made.
+    pub created_at: Timestamp,
+    /// When the user was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A user to be made: at least one of name and e-mail address.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewUser {
+    /// The name.
+    pub username: Option<UserName>,
+    /// The e-mail address.
+    pub email: Option<Email>,
+    /// The person's name.
+    pub full_name: Option<String>,
+    /// What the user may do.
+    pub role: UserRole,
+    /// Whether the user may log in and act.
+    pub is_active: bool,
+    /// The application's own data, an object.
+    pub metadata: Json,
+}
+
+impl NewUser {
+    /// An active user with this name.
+    #[must_use]
+    pub fn named(username: UserName) -> Self {
+        Self { username: Some(username), ..Self::blank() }
+    }
+
+    /// An active user with this e-mail address.
+    #[must_use]
+    pub fn with_email(email: Email) -> Self {
+        Self { email: Some(email), ..Self::blank() }
+    }
+
+    fn blank() -> Self {
+        Self {
+            username: None,
+            email: None,
+            full_name: None,
+            role: UserRole::User,
+            is_active: true,
+            metadata: Json::object(),
+        }
+    }
+
+    /// Checks the limits.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every field that breaks one.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let mut validator = Validator::default();
+        if self.username.is_none() && self.email.is_none() {
+            validator.wrong("username", crate::FieldCode::Required, "a username or an email is needed");
+        }
+        if let Some(full_name) = &self.full_name {
+            validator.text("full_name", full_name, limits::FULL_NAME);
+        }
+        validator.metadata(&self.metadata);
+        validator.finish()
+    }
+}
+
+/// Changes of a user; what is left out stays.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UserPatch {
+    /// Another name; the last of name and address cannot be cleared.
+    pub username: Change<UserName>,
+    /// Another e-mail address.
+    pub email: Change<Email>,
+    /// Another person's name.
+    pub full_name: Change<String>,
+    /// Another role.
+    pub role: Option<UserRole>,
+    /// Disable or enable.
+    pub is_active: Option<bool>,
+    /// Replaces the metadata whole.
+    pub metadata: Option<Json>,
+}
+
+impl UserPatch {
+    /// Checks the limits.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every field that breaks one.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let mut validator = Validator::default();
+        if let Some(full_name) = self.full_name.value() {
+            validator.text("full_name", full_name, limits::FULL_NAME);
+        }
+        if let Some(metadata) = &self.metadata {
+            validator.metadata(metadata);
+        }
+        validator.finish()
+    }
+}

@@ -1,0 +1,220 @@
+//! Limits of requests, reported field by field.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::Json;
+use crate::json::has_nul;
+
+/// The limits of the contract. Texts are counted in Unicode scalar values.
+pub mod limits {
+    /// Characters of a conversation's title.
+    pub const TITLE: usize = 512;
+    /// Characters of an application's own conversation id.
+    pub const THREAD_ID: usize = 255;
+    /// Characters of a model's name.
+    pub const MODEL: usize = 255;
+    /// Characters of a preview set by the application.
+    pub const LAST_MESSAGE: usize = 4_000;
+    /// Characters of a person's full name.
+    pub const FULL_NAME: usize = 255;
+    /// Characters of an API key's name.
+    pub const KEY_NAME: usize = 100;
+    /// Bytes of metadata as canonical JSON.
+    pub const METADATA_BYTES: usize = 64 * 1024;
+    /// Documents named by one message.
+    pub const USED_DOCUMENTS: usize = 256;
+    /// Messages appended by one request.
+    pub const BATCH: usize = 200;
+    /// The largest count: every JSON reader can hold it exactly.
+    pub const COUNT: i64 = (1 << 53) - 1;
+}
+
+/// What is wrong with a field, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldCode {
+    /// It must be given.
+    Required,
+    /// It is not part of the request.
+    UnknownField,
+    /// It has another JSON type than it must have.
+    WrongType,
+    /// Too few characters or items.
+    TooShort,
+    /// Too many characters, items or bytes.
+    TooLong,
+    /// A number outside its range.
+    OutOfRange,
+    /// It does not have the form it must have.
+    InvalidFormat,
+    /// It holds U+0000.
+    NulCharacter,
+    /// This value may not be used here.
+    NotAllowed,
+}
+
+impl FieldCode {
+    /// The code as the API spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::UnknownField => "unknown_field",
+            Self::WrongType => "wrong_type",
+            Self::TooShort => "too_short",
+            Self::TooLong => "too_long",
+            Self::OutOfRange => "out_of_range",
+            Self::InvalidFormat => "invalid_format",
+            Self::NulCharacter => "nul_character",
+            Self::NotAllowed => "not_allowed",
+        }
+    }
+}
+
+/// One field that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// Its path, like `messages[3].content`.
+    pub field: String,
+    /// What is wrong, for programs.
+    pub code: FieldCode,
+    /// What is wrong and what is right, for people.
+    pub message: String,
+}
+
+/// A request that breaks rules: every field that does.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", summary(.0))]
+pub struct Invalid(pub Vec<FieldError>);
+
+impl Invalid {
+    /// One wrong field.
+    #[must_use]
+    pub fn field(field: impl Into<String>, code: FieldCode, message: impl Into<String>) -> Self {
+        Self(vec![FieldError { field: field.into(), code, message: message.into() }])
+    }
+}
+
+fn summary(errors: &[FieldError]) -> String {
+    let parts: Vec<String> =
+        errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
+    parts.join("; ")
+}
+
+/// Collects what is wrong with a request.
+#[derive(Debug, Default)]
+pub struct Validator {
+    prefix: String,
+    errors: Vec<FieldError>,
+}
+
+impl Validator {
+    /// A validator whose fields are named `prefix` + name, for items of a list.
+    #[must_use]
+    pub fn below(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), errors: Vec::new() }
+    }
+
+    /// Notes a wrong field.
+    pub fn wrong(&mut self, field: &str, code: FieldCode, message: impl Into<String>) {
+        self.errors.push(FieldError {
+            field: format!("{}{field}", self.prefix),
+            code,
+            message: message.into(),
+        });
+    }
+
+    /// A text without NUL of at most `most` characters.
+    pub fn text(&mut self, field: &str, text: &str, most: usize) {
+        self.no_nul(field, text);
+        if text.len() > most && text.chars().count() > most {
+            self.wrong(field, FieldCode::TooLong, format!("must have at most {most} characters"));
+        }
+    }
+
+    /// A text without NUL of 1 to `most` characters.
+    pub fn filled_text(&mut self, field: &str, text: &str, most: usize) {
+        if text.is_empty() {
+            self.wrong(field, FieldCode::TooShort, "must not be empty");
+        }
+        self.text(field, text, most);
+    }
+
+    /// A text without NUL, bounded only by the request's size.
+    pub fn no_nul(&mut self, field: &str, text: &str) {
+        if text.contains('\0') {
+            self.wrong(field, FieldCode::NulCharacter, "must not contain the NUL character (U+0000)");
+        }
+    }
+
+    /// A count from 0 to 2^53 - 1.
+    pub fn count(&mut self, field: &str, count: Option<i64>) {
+        if count.is_some_and(|count| !(0..=limits::COUNT).contains(&count)) {
+            self.wrong(field, FieldCode::OutOfRange, format!("must be from 0 to {}", limits::COUNT));
+        }
+    }
+
+    /// JSON without NUL characters.
+    pub fn json(&mut self, field: &str, json: &Json) {
+        if has_nul(json.value()) {
+            self.wrong(field, FieldCode::NulCharacter, "must not contain the NUL character (U+0000)");
+        }
+    }
+
+    /// An object without NUL characters, at most 64 KiB as JSON.
+    pub fn metadata(&mut self, metadata: &Json) {
+        self.json("metadata", metadata);
+        if !metadata.is_object() {
+            self.wrong("metadata", FieldCode::WrongType, "must be an object");
+        } else if metadata.to_string().len() > limits::METADATA_BYTES {
+            self.wrong("metadata", FieldCode::TooLong, "must have at most 65,536 bytes as JSON");
+        }
+    }
+
+    /// Takes over what another validator found.
+    pub fn absorb(&mut self, other: Self) {
+        self.errors.extend(other.errors);
+    }
+
+    /// The verdict.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every wrong field, in the order they were noted.
+    pub fn finish(self) -> Result<(), Invalid> {
+        if self.errors.is_empty() { Ok(()) } else { Err(Invalid(self.errors)) }
+    }
+}
+
+/// What a change does to a field that may be empty: absent in JSON keeps it, `null` clears it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// Leave it.
+    #[default]
+    Keep,
+    /// Make it null.
+    Clear,
+    /// Give it this value.
+    Set(T),
+}
+
+impl<T> Change<T> {
+    /// The new value, when there is one.
+    #[must_use]
+    pub const fn value(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Keep | Self::Clear => None,
+        }
+    }
+
+    /// Whether the field is left as it is.
+    #[must_use]
+    pub const fn is_keep(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::<T>::deserialize(deserializer)?.map_or(Self::Clear, Self::Set))
+    }
+}

@@ -1,0 +1,379 @@
+//! The database: opened from a URL, read and written through closures.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chatstore_model::{Clock, IdSource, RandomIds, SystemClock};
+
+use crate::context::Context;
+use crate::error::{ConnectError, StoreError};
+use crate::tx::{ReadTx, WriteTx};
+
+/// Connections to PostgreSQL: the best of those measured on two cores.
+const POOL: usize = 16;
+
+/// Which database system it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DatabaseKind {
+    /// One file, or memory.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl DatabaseKind {
+    /// `sqlite` or `postgres`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// How to open a database.
+#[derive(Clone)]
+pub struct DatabaseOptions {
+    /// `sqlite://path`, `sqlite://:memory:` or `postgresql://user:password@host:port/database`.
+    pub url: String,
+    /// Connections to PostgreSQL at most; SQLite does not look at it.
+    pub pool: usize,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where new ids come from.
+    pub ids: Arc<dyn IdSource>,
+}
+
+impl DatabaseOptions {
+    /// The machine's clock and randomness, 16 connections.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            pool: POOL,
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds(machine_random)),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("DatabaseOptions").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "the one source of randomness; it fails on no supported system once it started"
+)]
+fn machine_random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system has randomness");
+}
+
+/// A database. Cheap to clone; the clones share connections.
+///
+/// There is no begin and commit: a transaction left open would hold SQLite's only writer, and the
+/// pool's connection, for as long as its holder thinks.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+struct Inner {
+    backend: Backend,
+    context: Arc<Context>,
+    place: String,
+}
+
+enum Backend {
+    #[cfg(feature = "sqlite")]
+    Sqlite(crate::db::sqlite::SqliteDatabase),
+    #[cfg(feature = "postgres")]
+    Postgres(crate::db::postgres::PostgresDatabase),
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Database").field("place", &self.0.place).finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// Opens a database; makes the SQLite file when it does not exist. Must be called inside a
+    /// Tokio runtime.
+    ///
+    /// # Errors
+    /// [`ConnectError`], which says what was wrong and what would be right.
+    pub async fn open(options: DatabaseOptions) -> Result<Self, ConnectError> {
+        let context = Arc::new(Context::new(options.clock, options.ids));
+        let (backend, place) = match Target::parse(&options.url)? {
+            #[cfg(feature = "sqlite")]
+            Target::Sqlite(path) => {
+                let place =
+                    path.as_ref().map_or_else(|| "memory".to_owned(), |path| path.display().to_string());
+                let opened = crate::db::sqlite::SqliteDatabase::open(path, Arc::clone(&context))?;
+                (Backend::Sqlite(opened), place)
+            }
+            #[cfg(feature = "postgres")]
+            Target::Postgres { config, place } => {
+                let connected = crate::db::postgres::PostgresDatabase::connect(
+                    *config,
+                    place.clone(),
+                    options.pool.max(1),
+                    Arc::clone(&context),
+                );
+                (Backend::Postgres(connected.await?), place)
+            }
+        };
+        Ok(Self(Arc::new(Inner { backend, context, place })))
+    }
+
+    /// Runs `work` with a transaction that only reads. Each statement in it sees the data of its
+    /// own moment; it may run again when the connection turns out to be dead.
+    ///
+    /// # Errors
+    /// What `work` returns, or [`StoreError::Unavailable`] when no connection could be had.
+    pub async fn read<T, F>(&self, name: &'static str, work: F) -> Result<T, StoreError>
+    where
+        F: AsyncFnMut(&mut ReadTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        tracing::trace!(name, "read");
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(database) => database.read(work).await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(database) => database.read(work).await,
+        }
+    }
+
+    /// Runs `work` in a transaction: all of its changes are on disk when this returns `Ok`, none
+    /// when it returns an error other than [`StoreError::OutcomeUnknown`].
+    ///
+    /// `work` may run again after a conflict with another transaction, so it should do nothing but
+    /// use the transaction. On SQLite it runs on the writing thread and must not wait for anything
+    /// else. A caller that stops waiting does not undo a write that was queued.
+    ///
+    /// # Errors
+    /// What `work` returns, or what the commit reports.
+    pub async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T, StoreError>
+    where
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        tracing::trace!(name, "write");
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(database) => database.write(work).await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(database) => database.write(work).await,
+        }
+    }
+
+    /// Like [`write`](Self::write), for work that changes something in at most one statement: on
+    /// PostgreSQL it then needs neither `begin` nor `commit`, which is a third of an append's time.
+    ///
+    /// # Errors
+    /// As `write`; a second changing statement is refused.
+    pub async fn write_single<T, F>(&self, name: &'static str, work: F) -> Result<T, StoreError>
+    where
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        tracing::trace!(name, "write_single");
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(database) => database.write(work).await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(database) => database.write_single(work).await,
+        }
+    }
+
+    /// Which system it is.
+    #[must_use]
+    pub fn kind(&self) -> DatabaseKind {
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(_) => DatabaseKind::Sqlite,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(_) => DatabaseKind::Postgres,
+        }
+    }
+
+    /// Where it lies: file, or host, port and name; never a password.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.0.place
+    }
+
+    /// Statements sent so far.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.0.context.statements()
+    }
+
+    /// The clock it was opened with.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.0.context.clock)
+    }
+
+    /// The source of ids it was opened with.
+    #[must_use]
+    pub fn ids(&self) -> Arc<dyn IdSource> {
+        Arc::clone(&self.0.context.ids)
+    }
+
+    /// Bytes on disk.
+    ///
+    /// # Errors
+    /// When the file or the server cannot be asked.
+    pub async fn size_bytes(&self) -> Result<u64, StoreError> {
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(database) => database.size_bytes(),
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(database) => {
+                let size = database.read(async |tx| tx.statistics().postgres_size().await).await?;
+                Ok(u64::try_from(size).unwrap_or(0))
+            }
+        }
+    }
+
+    /// Finishes the writes that are queued, then closes every connection.
+    pub async fn close(&self) {
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(database) => database.close().await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(database) => database.close().await,
+        }
+    }
+}
+
+/// What a URL names.
+enum Target {
+    #[cfg(feature = "sqlite")]
+    Sqlite(Option<PathBuf>),
+    #[cfg(feature = "postgres")]
+    Postgres { config: Box<tokio_postgres::Config>, place: String },
+}
+
+impl Target {
+    fn parse(url: &str) -> Result<Self, ConnectError> {
+        let invalid = |reason: String| ConnectError::InvalidUrl { url: mask(url), reason };
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return Err(invalid(
+                "it has no scheme; write sqlite://PATH or postgresql://USER:PASSWORD@HOST/DATABASE"
+                    .to_owned(),
+            ));
+        };
+        // SQLAlchemy names its driver behind a plus sign; ours needs none.
+        match scheme.split('+').next().unwrap_or(scheme) {
+            "sqlite" => sqlite_target(rest).map_err(invalid),
+            "postgres" | "postgresql" => postgres_target(rest).map_err(invalid),
+            other => Err(invalid(format!("the scheme {other} is unknown; write sqlite:// or postgresql://"))),
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite_target(path: &str) -> Result<Target, String> {
+    if path.is_empty() {
+        return Err("it names no file; write sqlite://chatstore.db".to_owned());
+    }
+    if path == ":memory:" {
+        return Ok(Target::Sqlite(None));
+    }
+    let path = Path::new(path);
+    let in_root = path.parent() == Some(Path::new("/"));
+    if in_root && !path.exists() {
+        let name = path.file_name().unwrap_or_default().display();
+        return Err(format!(
+            "everything after sqlite:// is the path, so this is {} in the root directory, which does not exist; \
+             for a file in the working directory write sqlite://{name}",
+            path.display()
+        ));
+    }
+    Ok(Target::Sqlite(Some(path.to_path_buf())))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite_target(_path: &str) -> Result<Target, String> {
+    Err("this build has no SQLite (cargo feature sqlite)".to_owned())
+}
+
+#[cfg(feature = "postgres")]
+fn postgres_target(rest: &str) -> Result<Target, String> {
+    let url = format!("postgresql://{rest}");
+    for mode in ["require", "verify-ca", "verify-full"] {
+        if rest.contains(&format!("sslmode={mode}")) {
+            return Err(format!(
+                "sslmode={mode} asks for TLS, which this version does not speak; nothing was sent"
+            ));
+        }
+    }
+    let config: tokio_postgres::Config =
+        url.parse().map_err(|error: tokio_postgres::Error| error_text(&error))?;
+    let host = match config.get_hosts().first() {
+        Some(tokio_postgres::config::Host::Tcp(host)) => host.clone(),
+        #[cfg(unix)]
+        Some(tokio_postgres::config::Host::Unix(path)) => path.display().to_string(),
+        None => {
+            return Err("it names no host; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE".to_owned());
+        }
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let name = config.get_dbname().or(config.get_user()).unwrap_or("");
+    let place = format!("{host}:{port}/{name}");
+    Ok(Target::Postgres { config: Box::new(config), place })
+}
+
+#[cfg(feature = "postgres")]
+fn error_text(error: &tokio_postgres::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres_target(_rest: &str) -> Result<Target, String> {
+    Err("this build has no PostgreSQL (cargo feature postgres)".to_owned())
+}
+
+/// The URL with its password replaced.
+fn mask(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((credentials, host)) = rest.rsplit_once('@') else { return url.to_owned() };
+    let user = credentials.split(':').next().unwrap_or_default();
+    format!("{scheme}://{user}:***@{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(url: &str) -> String {
+        match Target::parse(url) {
+            Ok(_) => panic!("{url} was accepted"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_wrong_url_is_explained_without_its_password() {
+        assert!(reason("chat.db").contains("no scheme"));
+        assert!(reason("mysql://ada:secret@localhost/chat").contains("the scheme mysql is unknown"));
+        assert!(!reason("mysql://ada:secret@localhost/chat").contains("secret"));
+        assert!(reason("sqlite:///chat-that-is-absent.db").contains("write sqlite://chat-that-is-absent.db"));
+        assert!(reason("sqlite://").contains("names no file"));
+        assert!(reason("postgresql://localhost:notaport/x").contains("port"));
+        assert!(reason("postgresql://localhost/x?sslmode=verify-full").contains("TLS"));
+    }
+
+    #[test]
+    fn the_driver_of_another_tool_is_ignored() {
+        assert!(Target::parse("postgresql+asyncpg://ada:pw@localhost/chat").is_ok());
+        assert!(Target::parse("sqlite+aiosqlite://chat.db").is_ok());
+    }
+}

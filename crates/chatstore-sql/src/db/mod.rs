@@ -1,0 +1,15 @@
+//! The thin executor over both drivers.
+
+mod executor;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+mod row;
+mod sql;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
+mod value;
+
+pub(crate) use executor::Executor;
+pub use row::{Bytes, FromColumn, Row};
+pub use sql::Sql;
+pub use value::Value;

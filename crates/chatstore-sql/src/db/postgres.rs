@@ -1,0 +1,384 @@
+//! PostgreSQL: a pool of connections with prepared statements.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Client, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{NoTls, RowStream, Statement};
+
+use crate::context::Context;
+use crate::db::{Executor, Row, Sql, Value};
+use crate::error::{Cause, ConnectError, StoreError, taken};
+use crate::tx::{ReadOnly, Tx, WriteTx};
+
+/// PostgreSQL counts microseconds from 2000-01-01.
+pub(crate) const MICROSECONDS_1970_TO_2000: i64 = 946_684_800_000_000;
+
+/// How long a caller waits for a connection, a connection for the server, and a dead peer is given.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Statements and idle transactions longer than this are ended by the server; milliseconds.
+const SESSION_SETTINGS: &str =
+    "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC";
+
+/// How often a transaction is run again after a conflict.
+const ATTEMPTS: u32 = 8;
+
+/// Changes of one batch that are under way at once.
+const PIPELINE: usize = 64;
+
+/// One PostgreSQL database.
+pub(crate) struct PostgresDatabase {
+    context: Arc<Context>,
+    pool: Pool,
+}
+
+impl PostgresDatabase {
+    /// Makes the pool and its first connection, so that a wrong address or password is noticed now.
+    pub(crate) async fn connect(
+        mut config: tokio_postgres::Config,
+        place: String,
+        pool_size: usize,
+        context: Arc<Context>,
+    ) -> Result<Self, ConnectError> {
+        config.application_name("chatstore");
+        config.options(SESSION_SETTINGS);
+        config.connect_timeout(ACQUIRE_TIMEOUT);
+        config.tcp_user_timeout(ACQUIRE_TIMEOUT);
+        let manager =
+            Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let timeouts = Timeouts {
+            wait: Some(ACQUIRE_TIMEOUT),
+            create: Some(ACQUIRE_TIMEOUT),
+            recycle: Some(ACQUIRE_TIMEOUT),
+        };
+        let pool =
+            Pool::builder(manager).max_size(pool_size).timeouts(timeouts).runtime(Runtime::Tokio1).build();
+        let pool = pool
+            .map_err(|error| ConnectError::Unreachable { place: place.clone(), cause: Cause::new(error) })?;
+        drop(pool.get().await.map_err(|error| connect_error(place, error))?);
+        Ok(Self { context, pool })
+    }
+
+    pub(crate) async fn read<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    where
+        F: AsyncFnMut(&mut Tx<'_, ReadOnly>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let client = self.client().await?;
+        let first = work(&mut self.autocommit(&client)).await;
+        if !(matches!(first, Err(StoreError::Unavailable(_))) && client.is_closed()) {
+            return first;
+        }
+        // The server was restarted since this connection was last used; a read can be repeated.
+        drop(client);
+        let client = self.client().await?;
+        work(&mut self.autocommit(&client)).await
+    }
+
+    /// Runs `work` in a transaction, again after a conflict.
+    pub(crate) async fn write<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    where
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let mut attempt = 1;
+        loop {
+            let mut client = self.client().await?;
+            match self.transaction(&mut client, &mut work).await {
+                Err(StoreError::Conflict(_)) if attempt < ATTEMPTS => {
+                    drop(client);
+                    tokio::time::sleep(self.pause(attempt)).await;
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn transaction<T, F>(&self, client: &mut Client, work: &mut F) -> Result<T, StoreError>
+    where
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, StoreError>,
+    {
+        let transaction = client.transaction().await.map_err(|error| store_error(&error, "begin"))?;
+        let executor = PostgresExecutor::new(Handle::Transaction(&transaction), &self.context);
+        let result = work(&mut Tx::new(Executor::Postgres(executor), &self.context)).await;
+        match result {
+            Ok(value) => {
+                transaction.commit().await.map_err(|error| write_error(&error, "commit"))?;
+                Ok(value)
+            }
+            Err(error) => {
+                if let Err(rollback) = transaction.rollback().await {
+                    tracing::debug!(error = %rollback, "rolling back failed; the connection is given up");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs `work`, which changes something in at most one statement, without a transaction around it.
+    pub(crate) async fn write_single<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    where
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let client = self.client().await?;
+        let mut attempt = 1;
+        loop {
+            match work(&mut self.autocommit(&client)).await {
+                Err(StoreError::Conflict(_)) if attempt < ATTEMPTS => {
+                    tokio::time::sleep(self.pause(attempt)).await;
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn autocommit<'c, M>(&'c self, client: &'c Client) -> Tx<'c, M> {
+        let executor = PostgresExecutor::new(Handle::Single { client, changed: false }, &self.context);
+        Tx::new(Executor::Postgres(executor), &self.context)
+    }
+
+    async fn client(&self) -> Result<Client, StoreError> {
+        match self.pool.get().await {
+            Ok(client) => Ok(client),
+            Err(PoolError::Backend(error)) => match store_error(&error, "connect") {
+                StoreError::Backend(cause) => Err(StoreError::Unavailable(cause)),
+                known => Err(known),
+            },
+            Err(error) => Err(StoreError::Unavailable(Cause::new(error))),
+        }
+    }
+
+    /// 1, 2, 4 … milliseconds, and up to as much again by chance, so that two do not meet for ever.
+    fn pause(&self, attempt: u32) -> Duration {
+        let mut chance = [0];
+        self.context.ids.random(&mut chance);
+        Duration::from_millis(1 << attempt.min(6)).mul_f64(0.5 + f64::from(chance[0]) / 256.0)
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close();
+    }
+}
+
+enum Handle<'c> {
+    Transaction(&'c deadpool_postgres::Transaction<'c>),
+    /// Outside a transaction; whether a statement that changes something was sent.
+    Single {
+        client: &'c Client,
+        changed: bool,
+    },
+}
+
+/// Runs statements on one connection.
+pub(crate) struct PostgresExecutor<'c> {
+    handle: Handle<'c>,
+    context: &'c Context,
+}
+
+impl<'c> PostgresExecutor<'c> {
+    const fn new(handle: Handle<'c>, context: &'c Context) -> Self {
+        Self { handle, context }
+    }
+
+    pub(crate) async fn execute(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        self.may_change()?;
+        let statement = self.prepare(sql).await?;
+        let rows = self.send(&statement, values).await.map_err(|error| self.changing_error(&error, sql))?;
+        let mut rows = pin!(rows);
+        while rows.try_next().await.map_err(|error| self.changing_error(&error, sql))?.is_some() {}
+        Ok(rows.rows_affected().unwrap_or(0))
+    }
+
+    /// Sends the changes of all items without waiting in between, in order.
+    pub(crate) async fn execute_each<'v>(
+        &mut self,
+        sql: &Sql,
+        items: impl Iterator<Item = Vec<Value<'v>>>,
+    ) -> Result<(), StoreError> {
+        let Handle::Transaction(transaction) = self.handle else {
+            return Err(StoreError::backend(format!("{}: several changes need a transaction", sql.name())));
+        };
+        let statement = self.prepare(sql).await?;
+        let (statement, context) = (&statement, self.context);
+        let mut answers = stream::iter(items)
+            .map(|values| async move {
+                context.count_statement();
+                transaction
+                    .execute_raw(statement, values.iter().map(|value| value as &(dyn ToSql + Sync)))
+                    .await
+            })
+            .buffered(PIPELINE);
+        while let Some(answer) = answers.next().await {
+            answer.map_err(|error| store_error(&error, sql.name()))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn query_changed<T>(
+        &mut self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.may_change()?;
+        let statement = self.prepare(sql).await?;
+        let rows = self.send(&statement, values).await.map_err(|error| self.changing_error(&error, sql))?;
+        let mut rows = pin!(rows);
+        let mut first = None;
+        while let Some(row) = rows.try_next().await.map_err(|error| self.changing_error(&error, sql))? {
+            if first.is_none() {
+                first = Some(read(&Row::postgres(sql.name(), &row))?);
+            }
+        }
+        Ok(first)
+    }
+
+    pub(crate) async fn query_each(
+        &mut self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        mut read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let failed = |error: tokio_postgres::Error| store_error(&error, sql.name());
+        let statement = self.prepare(sql).await?;
+        let rows = self.send(&statement, values).await.map_err(failed)?;
+        let mut rows = pin!(rows);
+        while let Some(row) = rows.try_next().await.map_err(failed)? {
+            read(&Row::postgres(sql.name(), &row))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn batch(&mut self, text: &str) -> Result<(), StoreError> {
+        self.context.count_statement();
+        let answer = match &self.handle {
+            Handle::Transaction(transaction) => transaction.batch_execute(text).await,
+            Handle::Single { client, .. } => client.batch_execute(text).await,
+        };
+        answer.map_err(|error| store_error(&error, "batch"))
+    }
+
+    async fn prepare(&self, sql: &Sql) -> Result<Statement, StoreError> {
+        let prepared = match &self.handle {
+            Handle::Transaction(transaction) => transaction.prepare_cached(sql.postgres()).await,
+            Handle::Single { client, .. } => client.prepare_cached(sql.postgres()).await,
+        };
+        prepared.map_err(|error| store_error(&error, sql.name()))
+    }
+
+    async fn send(
+        &self,
+        statement: &Statement,
+        values: &[Value<'_>],
+    ) -> Result<RowStream, tokio_postgres::Error> {
+        self.context.count_statement();
+        let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
+        match &self.handle {
+            Handle::Transaction(transaction) => transaction.query_raw(statement, values).await,
+            Handle::Single { client, .. } => client.query_raw(statement, values).await,
+        }
+    }
+
+    /// Outside a transaction a second change could not be undone with the first.
+    fn may_change(&mut self) -> Result<(), StoreError> {
+        match &mut self.handle {
+            Handle::Transaction(_) => Ok(()),
+            Handle::Single { changed: changed @ false, .. } => {
+                *changed = true;
+                Ok(())
+            }
+            Handle::Single { .. } => Err(StoreError::backend("a single write changed something twice")),
+        }
+    }
+
+    /// Inside a transaction a lost connection undoes the change; outside, nobody knows.
+    fn changing_error(&self, error: &tokio_postgres::Error, sql: &Sql) -> StoreError {
+        match self.handle {
+            Handle::Transaction(_) => store_error(error, sql.name()),
+            Handle::Single { .. } => write_error(error, sql.name()),
+        }
+    }
+}
+
+/// The meaning of an error of something that commits.
+fn write_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
+    match store_error(error, statement) {
+        StoreError::Unavailable(cause) => StoreError::OutcomeUnknown(cause),
+        known => known,
+    }
+}
+
+/// The one place where PostgreSQL's errors get their meaning.
+fn store_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
+    let Some(server) = error.as_db_error() else {
+        let cause = Cause::new(format!("{statement}: {}", chain(error)));
+        let lost = error.is_closed()
+            || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
+        return if lost { StoreError::Unavailable(cause) } else { StoreError::Backend(cause) };
+    };
+    let code = server.code();
+    if *code == SqlState::UNIQUE_VIOLATION {
+        if let Some(error) = taken(|name, _| Some(name) == server.constraint()) {
+            return error;
+        }
+    }
+    if *code == SqlState::FOREIGN_KEY_VIOLATION {
+        return StoreError::MissingParent { entity: table_entity(server.table()) };
+    }
+    let cause = Cause::new(format!("{statement}: {}: {}", server.code().code(), server.message()));
+    match code.code() {
+        "40001" | "40P01" => StoreError::Conflict(cause),
+        "57014" | "55P03" => StoreError::Timeout(cause),
+        "53100" => StoreError::StorageFull(cause),
+        "25006" => StoreError::ReadOnly(cause),
+        "57P01" | "57P02" | "57P03" | "53300" => StoreError::Unavailable(cause),
+        other if other.starts_with("08") => StoreError::Unavailable(cause),
+        "XX001" | "XX002" => StoreError::Corrupt(cause.to_string()),
+        _ => StoreError::Backend(cause),
+    }
+}
+
+fn table_entity(table: Option<&str>) -> &'static str {
+    match table {
+        Some("conversations") => "conversation",
+        Some("conversation_members") => "member",
+        Some("messages") => "message",
+        Some("responses") => "response",
+        Some("api_keys") => "api_key",
+        Some("idempotency_keys") => "idempotency_key",
+        _ => "row",
+    }
+}
+
+fn connect_error(place: String, error: PoolError) -> ConnectError {
+    let PoolError::Backend(error) = error else {
+        return ConnectError::Unreachable { place, cause: Cause::new(error) };
+    };
+    let Some(server) = error.as_db_error() else {
+        return ConnectError::Unreachable { place, cause: Cause::new(chain(&error)) };
+    };
+    let reason = server.message().to_owned();
+    match server.code().code() {
+        "28P01" | "28000" | "42501" => ConnectError::Denied { place, cause: Cause::new(reason) },
+        "3D000" => ConnectError::Unusable { place, reason: format!("{reason}; create it first") },
+        _ => ConnectError::Unreachable { place, cause: Cause::new(reason) },
+    }
+}
+
+/// The driver keeps the telling part in its source.
+fn chain(error: &tokio_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

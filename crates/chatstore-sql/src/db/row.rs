@@ -1,0 +1,219 @@
+//! Rows as the drivers lend them.
+
+use std::fmt;
+
+use chatstore_model::{Json, Timestamp};
+use uuid::Uuid;
+
+use crate::error::StoreError;
+
+/// One row of an answer, borrowed from the driver.
+pub struct Row<'r> {
+    statement: &'static str,
+    source: Source<'r>,
+}
+
+enum Source<'r> {
+    #[cfg(feature = "sqlite")]
+    Sqlite(&'r rusqlite::Row<'r>),
+    #[cfg(feature = "postgres")]
+    Postgres(&'r tokio_postgres::Row),
+}
+
+impl fmt::Debug for Row<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Row").field("statement", &self.statement).finish_non_exhaustive()
+    }
+}
+
+impl<'r> Row<'r> {
+    #[cfg(feature = "sqlite")]
+    pub(crate) const fn sqlite(statement: &'static str, row: &'r rusqlite::Row<'r>) -> Self {
+        Self { statement, source: Source::Sqlite(row) }
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) const fn postgres(statement: &'static str, row: &'r tokio_postgres::Row) -> Self {
+        Self { statement, source: Source::Postgres(row) }
+    }
+
+    /// The column at `index`, counted from 0.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], naming statement and column, when it holds another type, null
+    /// where none may be, or does not exist.
+    pub fn get<T: FromColumn<'r>>(&self, index: usize) -> Result<T, StoreError> {
+        let found = match self.source {
+            #[cfg(feature = "sqlite")]
+            Source::Sqlite(row) => {
+                row.get_ref(index).map_err(|error| error.to_string()).and_then(T::from_sqlite)
+            }
+            #[cfg(feature = "postgres")]
+            Source::Postgres(row) => T::from_postgres(row, index),
+        };
+        found.map_err(|reason| self.corrupt(index, &reason))
+    }
+
+    /// The column at `index` as one of the words that `parse` knows.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when it is another word.
+    pub fn word<T>(&self, index: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
+        let text: &str = self.get(index)?;
+        parse(text).ok_or_else(|| self.corrupt(index, &format!("unknown word {text:?}")))
+    }
+
+    fn corrupt(&self, index: usize, reason: &str) -> StoreError {
+        let column = match self.source {
+            #[cfg(feature = "sqlite")]
+            Source::Sqlite(row) => row.as_ref().column_name(index).unwrap_or("?"),
+            #[cfg(feature = "postgres")]
+            Source::Postgres(row) => row.columns().get(index).map_or("?", |column| column.name()),
+        };
+        StoreError::Corrupt(format!("{}: column {column}: {reason}", self.statement))
+    }
+}
+
+/// A type that a column can be read as; the set is closed.
+pub trait FromColumn<'r>: Sized {
+    /// Reads SQLite's value; the error says what was wrong.
+    ///
+    /// # Errors
+    /// Another type, or a value out of range.
+    #[cfg(feature = "sqlite")]
+    fn from_sqlite(value: rusqlite::types::ValueRef<'r>) -> Result<Self, String>;
+
+    /// Reads PostgreSQL's value; the error says what was wrong.
+    ///
+    /// # Errors
+    /// Another type, or a value out of range.
+    #[cfg(feature = "postgres")]
+    fn from_postgres(row: &'r tokio_postgres::Row, index: usize) -> Result<Self, String>;
+}
+
+/// Implements [`FromColumn`] for a type and its `Option` by way of what the drivers give.
+macro_rules! from_column {
+    ($type:ty, $sqlite:pat => $from_sqlite:expr, $postgres:ty => $from_postgres:expr) => {
+        impl<'r> FromColumn<'r> for $type {
+            #[cfg(feature = "sqlite")]
+            fn from_sqlite(value: rusqlite::types::ValueRef<'r>) -> Result<Self, String> {
+                #[allow(unused_imports, reason = "the patterns below name the variants")]
+                use rusqlite::types::ValueRef::{Blob, Integer, Real, Text};
+                match value {
+                    $sqlite => $from_sqlite,
+                    other => Err(format!("unexpected {}", other.data_type())),
+                }
+            }
+
+            #[cfg(feature = "postgres")]
+            fn from_postgres(row: &'r tokio_postgres::Row, index: usize) -> Result<Self, String> {
+                let value: $postgres = row.try_get(index).map_err(|error| describe(&error))?;
+                ($from_postgres)(value)
+            }
+        }
+
+        impl<'r> FromColumn<'r> for Option<$type> {
+            #[cfg(feature = "sqlite")]
+            fn from_sqlite(value: rusqlite::types::ValueRef<'r>) -> Result<Self, String> {
+                match value {
+                    rusqlite::types::ValueRef::Null => Ok(None),
+                    other => <$type>::from_sqlite(other).map(Some),
+                }
+            }
+
+            #[cfg(feature = "postgres")]
+            fn from_postgres(row: &'r tokio_postgres::Row, index: usize) -> Result<Self, String> {
+                let value: Option<$postgres> = row.try_get(index).map_err(|error| describe(&error))?;
+                value.map($from_postgres).transpose()
+            }
+        }
+    };
+}
+
+/// Bytes; a type of its own, so that a slice of a text cannot be taken for them.
+#[derive(Debug, Clone, Copy)]
+pub struct Bytes<'r>(pub &'r [u8]);
+
+from_column!(&'r str, Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()), &'r str => Ok);
+from_column!(String, Text(bytes) => owned_text(bytes), String => Ok);
+from_column!(Uuid, Blob(bytes) => Uuid::from_slice(bytes).map_err(|_| "a UUID has 16 bytes".to_owned()), Uuid => Ok);
+from_column!(i64, Integer(number) => Ok(number), i64 => Ok);
+from_column!(f64, Real(number) => Ok(number), f64 => Ok);
+from_column!(bool, Integer(number @ 0..=1) => Ok(number == 1), bool => Ok);
+from_column!(Bytes<'r>, Blob(bytes) => Ok(Bytes(bytes)), &'r [u8] => |bytes| Ok(Bytes(bytes)));
+from_column!(Timestamp, Integer(number) => timestamp(number), Microseconds => |time: Microseconds| timestamp(time.0));
+from_column!(Json, Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()).and_then(json), JsonText<'r> => |text: JsonText<'r>| json(text.0));
+
+/// Checks the text where it lies, then copies it once.
+#[cfg(feature = "sqlite")]
+fn owned_text(bytes: &[u8]) -> Result<String, String> {
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| "text is not UTF-8".to_owned())
+}
+
+fn timestamp(microseconds: i64) -> Result<Timestamp, String> {
+    Timestamp::from_microseconds(microseconds).map_err(|error| error.to_string())
+}
+
+fn json(text: &str) -> Result<Json, String> {
+    Json::parse(text).map_err(|error| error.to_string())
+}
+
+macro_rules! typed_ids {
+    ($($id:ty),*) => {$(
+        from_column!($id, Blob(bytes) => Uuid::from_slice(bytes).map(<$id>::from_uuid).map_err(|_| "a UUID has 16 bytes".to_owned()), Uuid => |uuid| Ok(<$id>::from_uuid(uuid)));
+    )*};
+}
+
+typed_ids!(
+    chatstore_model::UserId,
+    chatstore_model::ConversationId,
+    chatstore_model::MessageId,
+    chatstore_model::ApiKeyId
+);
+
+#[cfg(feature = "postgres")]
+use postgres::{JsonText, Microseconds, describe};
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use std::error::Error;
+
+    use tokio_postgres::types::{FromSql, Type};
+
+    use crate::db::postgres::MICROSECONDS_1970_TO_2000;
+
+    /// What the driver says, with the reason it keeps as source.
+    pub(super) fn describe(error: &tokio_postgres::Error) -> String {
+        error.source().map_or_else(|| error.to_string(), ToString::to_string)
+    }
+
+    /// A `timestamptz` as microseconds since 1970.
+    pub(super) struct Microseconds(pub(super) i64);
+
+    impl<'a> FromSql<'a> for Microseconds {
+        fn from_sql(_ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+            let since_2000 = i64::from_be_bytes(raw.try_into()?);
+            Ok(Self(since_2000.saturating_add(MICROSECONDS_1970_TO_2000)))
+        }
+
+        fn accepts(ty: &Type) -> bool {
+            *ty == Type::TIMESTAMPTZ
+        }
+    }
+
+    /// The text of a `jsonb`, behind its version byte.
+    pub(super) struct JsonText<'r>(pub(super) &'r str);
+
+    impl<'a> FromSql<'a> for JsonText<'a> {
+        fn from_sql(_ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+            match raw {
+                [1, text @ ..] => Ok(Self(std::str::from_utf8(text)?)),
+                _ => Err("unknown version of jsonb".into()),
+            }
+        }
+
+        fn accepts(ty: &Type) -> bool {
+            *ty == Type::JSONB
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Opening a file so that every connection to it behaves alike.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::error::{Cause, ConnectError};
+
+/// Marks a file as ours ("chst"); <https://www.sqlite.org/pragma.html#pragma_application_id>.
+const APPLICATION_ID: i64 = 0x6368_7374;
+
+/// How long a connection waits for another process before it gives up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long opening waits for other processes that open the same fresh file.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Enough for every statement of the repositories.
+const CACHED_STATEMENTS: usize = 256;
+
+/// Page cache of one connection in KiB; a handful of connections stay below 100 MB together.
+const CACHE_KIB: i64 = 8_192;
+
+/// Where a database lies.
+pub(super) enum Location {
+    Memory,
+    File(PathBuf),
+}
+
+impl Location {
+    /// Explains what cannot become a database file before SQLite makes anything of it.
+    pub(super) fn new(path: Option<&Path>) -> Result<Self, ConnectError> {
+        let Some(path) = path else { return Ok(Self::Memory) };
+        let place = path.display().to_string();
+        if path.is_dir() {
+            return Err(ConnectError::Unusable { place, reason: "it is a directory, not a file".to_owned() });
+        }
+        let parent = path.parent().unwrap_or(Path::new(""));
+        if !parent.as_os_str().is_empty() && !parent.is_dir() {
+            let reason = format!("the directory {} does not exist; make it first", parent.display());
+            return Err(ConnectError::Unusable { place, reason });
+        }
+        Ok(Self::File(path.to_path_buf()))
+    }
+
+    fn place(&self) -> String {
+        match self {
+            Self::Memory => "memory".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// Opens one connection with all settings made.
+///
+/// Switching a fresh file to WAL answers "locked" at once when another process does the same,
+/// whatever the busy timeout (<https://www.sqlite.org/wal.html>, "sometimes queries return
+/// SQLITE_BUSY"), so this step is tried again until the other is done.
+pub(super) fn connect(location: &Location) -> Result<Connection, ConnectError> {
+    let deadline = Instant::now() + OPEN_TIMEOUT;
+    loop {
+        match try_connect(location) {
+            Ok(connection) => return Ok(connection),
+            Err(Failure::Sqlite(error)) if is_busy(&error) && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            Err(Failure::Sqlite(error)) => return Err(connect_error(location, error)),
+            Err(Failure::Unusable(reason)) => {
+                return Err(ConnectError::Unusable { place: location.place(), reason });
+            }
+            Err(Failure::ReadOnly) => {
+                let cause = Cause::new("the file or its directory cannot be written");
+                return Err(ConnectError::Denied { place: location.place(), cause });
+            }
+        }
+    }
+}
+
+enum Failure {
+    Sqlite(rusqlite::Error),
+    Unusable(String),
+    ReadOnly,
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+fn try_connect(location: &Location) -> Result<Connection, Failure> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match location {
+        Location::Memory => Connection::open_in_memory_with_flags(flags)?,
+        Location::File(path) => Connection::open_with_flags(path, flags)?,
+    };
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    if connection.is_readonly("main")? {
+        return Err(Failure::ReadOnly);
+    }
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // The statement cache clears bindings; without this SQLite then prepares again on every use.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    claim(&connection)?;
+    if matches!(location, Location::File(_)) {
+        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        if mode != "wal" {
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        }
+    }
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    Ok(connection)
+}
+
+/// Makes an empty file ours and refuses another application's.
+fn claim(connection: &Connection) -> Result<(), Failure> {
+    let state = || -> rusqlite::Result<(i64, i64)> {
+        let id = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let tables = connection.query_row("select count(*) from sqlite_schema", (), |row| row.get(0))?;
+        Ok((id, tables))
+    };
+    match state()? {
+        (APPLICATION_ID, _) => return Ok(()),
+        (0, 0) => {}
+        _ => {
+            let reason = "it is another application's SQLite database; name a file of its own for chatstore";
+            return Err(Failure::Unusable(reason.to_owned()));
+        }
+    }
+    connection.execute_batch("begin immediate")?;
+    let (id, _) = state()?;
+    if id != APPLICATION_ID {
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    connection.execute_batch("commit")?;
+    Ok(())
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+fn connect_error(location: &Location, error: rusqlite::Error) -> ConnectError {
+    let place = location.place();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => {
+            ConnectError::Unusable { place, reason: "it is not a SQLite database".to_owned() }
+        }
+        Some(ErrorCode::DatabaseCorrupt) => ConnectError::Unusable { place, reason: error.to_string() },
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            ConnectError::Denied { place, cause: Cause::new(error) }
+        }
+        _ => ConnectError::Unreachable { place, cause: Cause::new(error) },
+    }
+}

@@ -1,0 +1,247 @@
+//! The one thread that writes, and commits for everybody who waits (group commit).
+//!
+//! A write is a closure. The thread runs every closure that is waiting inside one transaction,
+//! each within a savepoint of its own, commits once, and only then answers them all: an answer
+//! means that the write is on disk.
+
+use std::any::Any;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+use super::checkpoint::Checkpoints;
+use super::{SqliteExecutor, store_error};
+use crate::context::Context;
+use crate::db::Executor;
+use crate::error::{Cause, ConnectError, StoreError};
+use crate::tx::Tx;
+
+/// Writes that may wait before callers wait for a place.
+const QUEUE: usize = 1_024;
+
+/// Writes committed together at most: bounds how long the first of them waits.
+const GROUP: usize = 256;
+
+/// The handle by which callers reach the thread.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Message>,
+}
+
+enum Message {
+    Run(Box<dyn Job>),
+    Stop(oneshot::Sender<()>),
+}
+
+impl Writer {
+    pub(super) fn start(
+        mut connection: Connection,
+        checkpoints: Option<Connection>,
+        context: Arc<Context>,
+    ) -> Result<Self, ConnectError> {
+        let failed = |cause| ConnectError::Unreachable { place: "the writing thread".to_owned(), cause };
+        let checkpoints = checkpoints
+            .map(|own| Checkpoints::start(&mut connection, own))
+            .transpose()
+            .map_err(|error| failed(Cause::new(error)))?;
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let runtime = Handle::try_current().map_err(|error| failed(Cause::new(error)))?;
+        let thread = WriterThread { connection, checkpoints, context, waiting };
+        thread::Builder::new()
+            .name("chatstore-writer".to_owned())
+            .spawn(move || {
+                let _entered = runtime.enter();
+                thread.run();
+            })
+            .map_err(|error| failed(Cause::new(error)))?;
+        Ok(Self { queue })
+    }
+
+    /// Runs `work` on the thread; answered when its effect is on disk.
+    pub(super) async fn run<T, M, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: AsyncFnMut(&mut Tx<'_, M>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+        M: Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job = WriteJob { work, result: None, answer, mode: PhantomData::<fn() -> M> };
+        self.queue.send(Message::Run(Box::new(job))).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    /// Waits until everything queued so far is answered and the connection is closed.
+    pub(super) async fn close(&self) {
+        let (stopped, stop) = oneshot::channel();
+        if self.queue.send(Message::Stop(stopped)).await.is_ok() {
+            // An error means that the thread is gone already, which is what was asked for.
+            let _ = stop.await;
+        }
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable(Cause::new("the store is closed"))
+}
+
+/// A write whose types are erased.
+trait Job: Send {
+    /// Does the work; true when its changes are to be kept.
+    fn run(&mut self, connection: &mut Connection, context: &Context) -> bool;
+
+    /// Tells the caller, once it is known whether the commit succeeded.
+    fn answer(self: Box<Self>, commit: Result<(), StoreError>);
+}
+
+struct WriteJob<T, M, F> {
+    work: F,
+    result: Option<Result<T, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+    mode: PhantomData<fn() -> M>,
+}
+
+impl<T, M, F> Job for WriteJob<T, M, F>
+where
+    F: AsyncFnMut(&mut Tx<'_, M>) -> Result<T, StoreError> + Send,
+    T: Send,
+    M: Send,
+{
+    fn run(&mut self, connection: &mut Connection, context: &Context) -> bool {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let executor = Executor::Sqlite(SqliteExecutor::new(connection, context));
+            let mut tx = Tx::new(executor, context);
+            let future = pin!((self.work)(&mut tx));
+            match future.poll(&mut std::task::Context::from_waker(Waker::noop())) {
+                Poll::Ready(result) => result,
+                Poll::Pending => {
+                    Err(StoreError::backend("a write waited for something else than the database"))
+                }
+            }
+        }));
+        let result = outcome.unwrap_or_else(|panic| {
+            Err(StoreError::backend(format!("a write panicked: {}", panic_text(panic.as_ref()))))
+        });
+        let keep = result.is_ok();
+        self.result = Some(result);
+        keep
+    }
+
+    fn answer(self: Box<Self>, commit: Result<(), StoreError>) {
+        let result = match (self.result, commit) {
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+            (None, Ok(())) => Err(StoreError::backend("a write was not run")),
+        };
+        // The caller may have gone; the write stands all the same.
+        let _ = self.answer.send(result);
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+struct WriterThread {
+    connection: Connection,
+    checkpoints: Option<Checkpoints>,
+    context: Arc<Context>,
+    waiting: mpsc::Receiver<Message>,
+}
+
+impl WriterThread {
+    fn run(mut self) {
+        let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
+        let mut stop = None;
+        while stop.is_none() {
+            match self.waiting.blocking_recv() {
+                Some(Message::Run(job)) => group.push(job),
+                Some(Message::Stop(stopped)) => stop = Some(stopped),
+                None => return,
+            }
+            while stop.is_none() && group.len() < GROUP {
+                match self.waiting.try_recv() {
+                    Ok(Message::Run(job)) => group.push(job),
+                    Ok(Message::Stop(stopped)) => stop = Some(stopped),
+                    Err(_) => break,
+                }
+            }
+            if !group.is_empty() {
+                self.commit(&mut group);
+            }
+        }
+        let Self { connection, checkpoints, .. } = self;
+        drop(checkpoints);
+        drop(connection);
+        if let Some(stopped) = stop {
+            // Whoever asked may have stopped waiting.
+            let _ = stopped.send(());
+        }
+    }
+
+    /// Runs a group in one transaction and answers everybody in it.
+    fn commit(&mut self, group: &mut Vec<Box<dyn Job>>) {
+        let outcome = self.run_group(group);
+        if outcome.is_err() && !self.connection.is_autocommit() {
+            self.roll_back();
+        }
+        for job in group.drain(..) {
+            job.answer(outcome.clone());
+        }
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.after_commit(&self.connection);
+        }
+    }
+
+    fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        self.statement("begin immediate")?;
+        if let [job] = group {
+            let keep = job.run(&mut self.connection, &self.context);
+            self.still_in_transaction()?;
+            return self.statement(if keep { "commit" } else { "rollback" });
+        }
+        for job in group {
+            self.statement("savepoint job")?;
+            let keep = job.run(&mut self.connection, &self.context);
+            self.still_in_transaction()?;
+            if !keep {
+                self.statement("rollback to job")?;
+            }
+            self.statement("release job")?;
+        }
+        self.statement("commit")
+    }
+
+    /// SQLite gives up the whole transaction when the disk is full or fails.
+    fn still_in_transaction(&self) -> Result<(), StoreError> {
+        if self.connection.is_autocommit() {
+            return Err(StoreError::Unavailable(Cause::new(
+                "the transaction was rolled back by a failing disk",
+            )));
+        }
+        Ok(())
+    }
+
+    fn roll_back(&self) {
+        if let Err(error) = self.statement("rollback") {
+            tracing::error!(%error, "rolling back failed");
+        }
+    }
+
+    fn statement(&self, text: &str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(text)
+            .and_then(|mut statement| statement.execute(()))
+            .map(|_| ())
+            .map_err(|error| store_error(error, text))
+    }
+}

@@ -1,0 +1,196 @@
+//! Parameters, in the eight types of the data model.
+
+use chatstore_model::{Json, Timestamp};
+use uuid::Uuid;
+
+/// A parameter of a statement; texts and bytes are borrowed.
+#[derive(Debug, Clone)]
+pub enum Value<'a> {
+    /// Null of whatever type the statement wants.
+    Null,
+    /// `uuid`, 16 bytes in SQLite.
+    Uuid(Uuid),
+    /// Text.
+    Text(&'a str),
+    /// A truth value, 0 or 1 in SQLite.
+    Bool(bool),
+    /// A 64-bit integer.
+    Int(i64),
+    /// A 64-bit float.
+    Float(f64),
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// Canonical JSON, `jsonb` in PostgreSQL and text in SQLite.
+    Json(&'a Json),
+    /// An instant; microseconds since 1970 in SQLite. [`Timestamp::MIN`] and [`Timestamp::MAX`]
+    /// become PostgreSQL's infinities, so that they lie beyond every row.
+    Time(Timestamp),
+}
+
+impl<'a, T> From<Option<T>> for Value<'a>
+where
+    Value<'a>: From<T>,
+{
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Self::from)
+    }
+}
+
+impl From<Uuid> for Value<'_> {
+    fn from(value: Uuid) -> Self {
+        Self::Uuid(value)
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(value: &'a String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<f64> for Value<'_> {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(value: &'a [u8]) -> Self {
+        Self::Bytes(value)
+    }
+}
+
+impl<'a> From<&'a Json> for Value<'a> {
+    fn from(value: &'a Json) -> Self {
+        Self::Json(value)
+    }
+}
+
+impl From<Timestamp> for Value<'_> {
+    fn from(value: Timestamp) -> Self {
+        Self::Time(value)
+    }
+}
+
+macro_rules! from_id {
+    ($($id:ty),*) => {$(
+        impl From<$id> for Value<'_> {
+            fn from(value: $id) -> Self {
+                Self::Uuid(value.uuid())
+            }
+        }
+    )*};
+}
+
+from_id!(
+    chatstore_model::UserId,
+    chatstore_model::ConversationId,
+    chatstore_model::MessageId,
+    chatstore_model::ApiKeyId
+);
+
+#[cfg(feature = "sqlite")]
+impl rusqlite::ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
+        Ok(match self {
+            Self::Null => ToSqlOutput::Borrowed(ValueRef::Null),
+            Self::Uuid(uuid) => ToSqlOutput::Borrowed(ValueRef::Blob(uuid.as_bytes())),
+            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Self::Bool(flag) => ToSqlOutput::Borrowed(ValueRef::Integer(i64::from(*flag))),
+            Self::Int(number) => ToSqlOutput::Borrowed(ValueRef::Integer(*number)),
+            Self::Float(number) => ToSqlOutput::Borrowed(ValueRef::Real(*number)),
+            Self::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+            Self::Json(json) => ToSqlOutput::Owned(Owned::Text(json.to_string())),
+            Self::Time(time) => ToSqlOutput::Borrowed(ValueRef::Integer(time.as_microseconds())),
+        })
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use std::error::Error;
+
+    use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
+
+    use super::{Timestamp, Value};
+    use crate::db::postgres::MICROSECONDS_1970_TO_2000;
+
+    /// The first byte of a binary `jsonb`.
+    const JSONB_VERSION: u8 = 1;
+
+    impl ToSql for Value<'_> {
+        fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+            match self {
+                Self::Null => return Ok(IsNull::Yes),
+                Self::Uuid(uuid) => out.extend_from_slice(uuid.as_bytes()),
+                Self::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Self::Bool(flag) => out.extend_from_slice(&[u8::from(*flag)]),
+                Self::Int(number) => out.extend_from_slice(&number.to_be_bytes()),
+                Self::Float(number) => out.extend_from_slice(&number.to_be_bytes()),
+                Self::Bytes(bytes) => out.extend_from_slice(bytes),
+                Self::Json(json) => {
+                    out.extend_from_slice(&[JSONB_VERSION]);
+                    out.extend_from_slice(json.to_string().as_bytes());
+                }
+                Self::Time(time) => out.extend_from_slice(&since_2000(*time).to_be_bytes()),
+            }
+            if self.fits(ty) {
+                Ok(IsNull::No)
+            } else {
+                Err(format!("{self:?} given for a parameter of type {ty}").into())
+            }
+        }
+
+        fn accepts(_ty: &Type) -> bool {
+            true
+        }
+
+        to_sql_checked!();
+    }
+
+    impl Value<'_> {
+        fn fits(&self, ty: &Type) -> bool {
+            match self {
+                Self::Null => true,
+                Self::Uuid(_) => *ty == Type::UUID,
+                Self::Text(_) => matches!(*ty, Type::TEXT | Type::VARCHAR | Type::NAME),
+                Self::Bool(_) => *ty == Type::BOOL,
+                Self::Int(_) => *ty == Type::INT8,
+                Self::Float(_) => *ty == Type::FLOAT8,
+                Self::Bytes(_) => *ty == Type::BYTEA,
+                Self::Json(_) => *ty == Type::JSONB,
+                Self::Time(_) => *ty == Type::TIMESTAMPTZ,
+            }
+        }
+    }
+
+    const fn since_2000(time: Timestamp) -> i64 {
+        let microseconds = time.as_microseconds();
+        if microseconds == Timestamp::MAX.as_microseconds() {
+            i64::MAX
+        } else if microseconds == Timestamp::MIN.as_microseconds() {
+            i64::MIN
+        } else {
+            microseconds - MICROSECONDS_1970_TO_2000
+        }
+    }
+}

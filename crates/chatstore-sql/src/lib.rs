@@ -1,0 +1,51 @@
+//! chatstore's storage: drivers, repositories, schema and migrations. The only crate with SQL.
+//!
+//! A [`Database`] is opened from a URL and used through [`Database::read`] and
+//! [`Database::write`], which lend a transaction; the transaction lends one repository per
+//! entity:
+//!
+//! ```no_run
+//! # use chatstore_sql::{Database, DatabaseOptions, StoreError};
+//! # use chatstore_model::{NewConversation, UserId};
+//! # async fn example(database: Database, owner: UserId) -> Result<(), StoreError> {
+//! let trip = NewConversation::titled("Trip");
+//! database.write("create", async move |tx| tx.conversations().create(owner, &trip).await).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Rules that hold for every repository:
+//! - The owner is part of every call on owned data; there is no look-up by id alone.
+//! - A look-up returns `Option`; an operation on something that must exist fails with
+//!   [`StoreError::NotFound`], which says the same about what is absent and what is another's.
+//! - An intent of several steps is one method, so that no caller holds a transaction together.
+//! - Requests are checked against the limits before any SQL runs.
+//!
+//! This crate knows no service and no HTTP. To add an entity: its columns and repository in
+//! `repo/`, its accessor in `tx.rs`, its table in `schema.rs` and a revision under `migrations/`;
+//! a statement whose text differs between the databases goes into `docs/sql-dialect.md`.
+
+mod context;
+mod database;
+mod db;
+mod error;
+mod migrations;
+mod repo;
+pub mod schema;
+mod tx;
+
+pub use database::{Database, DatabaseKind, DatabaseOptions};
+pub use db::{Bytes, FromColumn, Row, Sql, Value};
+pub use error::{Cause, ConnectError, StoreError};
+pub use migrations::{Direction, MigrationError, Revision, Status, revisions};
+pub use repo::{
+    ApiKeys, By, ConversationList, Conversations, Counts, IdempotencyKeys, Members, Messages, Responses,
+    Statistics, TableDigest, Usage, Users,
+};
+pub use tx::{ReadOnly, ReadTx, ReadWrite, Tx, WriteTx};
+
+/// Every statement of the repositories, for the tests that hold them to rules.
+#[must_use]
+pub fn statements() -> Vec<Sql> {
+    repo::statements()
+}

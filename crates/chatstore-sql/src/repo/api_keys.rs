@@ -1,0 +1,141 @@
+//! API keys: found by user and hash, never by their text.
+
+use chatstore_model::{ApiKey, ApiKeyId, ApiKeyScope, NewApiKey, Timestamp, UserId};
+use constcat::concat;
+
+use crate::db::{Row, Sql};
+use crate::error::StoreError;
+use crate::tx::{ReadWrite, Tx};
+
+const COLUMNS: &str =
+    "k.user_id, k.id, k.scope, k.name, k.prefix, k.created_at, k.last_used_at, k.expires_at, k.revoked_at";
+
+const BY_HASH: Sql = Sql::same(
+    "api_keys.by_hash",
+    concat!(
+        "select ",
+        COLUMNS,
+        ", u.is_active from api_keys k join users u on u.id = k.user_id \
+         where k.user_id = $1 and k.key_hash = $2"
+    ),
+);
+
+const LIST: Sql = Sql::same(
+    "api_keys.list",
+    concat!("select ", COLUMNS, " from api_keys k where k.user_id = $1 order by k.created_at, k.id"),
+);
+
+const CREATE: Sql = Sql::same(
+    "api_keys.create",
+    "insert into api_keys (user_id, id, scope, name, prefix, key_hash, created_at, expires_at) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8)",
+);
+
+const REVOKE: Sql = Sql::same(
+    "api_keys.revoke",
+    "update api_keys set revoked_at = coalesce(revoked_at, $1) where user_id = $2 and id = $3",
+);
+
+const TOUCH: Sql = Sql::same(
+    "api_keys.touch",
+    "update api_keys set last_used_at = $1 where user_id = $2 and id = $3 \
+     and (last_used_at is null or last_used_at < $1)",
+);
+
+pub(super) const STATEMENTS: &[Sql] = &[BY_HASH, LIST, CREATE, REVOKE, TOUCH];
+
+/// API keys.
+#[derive(Debug)]
+pub struct ApiKeys<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+
+fn read(row: &Row<'_>) -> Result<ApiKey, StoreError> {
+    Ok(ApiKey {
+        user_id: row.get(0)?,
+        id: row.get(1)?,
+        scope: row.word(2, ApiKeyScope::parse)?,
+        name: row.get(3)?,
+        prefix: row.get(4)?,
+        created_at: row.get(5)?,
+        last_used_at: row.get(6)?,
+        expires_at: row.get(7)?,
+        revoked_at: row.get(8)?,
+    })
+}
+
+impl<M> ApiKeys<'_, '_, M> {
+    /// The user's key with this SHA-256, also a revoked or expired one, and whether the user is
+    /// active.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn find(
+        &mut self,
+        user: UserId,
+        key_hash: &[u8; 32],
+    ) -> Result<Option<(ApiKey, bool)>, StoreError> {
+        let values = [user.into(), key_hash.as_slice().into()];
+        self.0.executor.query_first(&BY_HASH, &values, |row| Ok((read(row)?, row.get(9)?))).await
+    }
+
+    /// Every key of a user, oldest first.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn list(&mut self, user: UserId) -> Result<Vec<ApiKey>, StoreError> {
+        self.0.executor.query(&LIST, &[user.into()], read).await
+    }
+}
+
+impl ApiKeys<'_, '_, ReadWrite> {
+    /// Stores a key.
+    ///
+    /// # Errors
+    /// [`StoreError::MissingParent`] when there is no such user.
+    pub async fn create(&mut self, user: UserId, new: &NewApiKey) -> Result<ApiKey, StoreError> {
+        let now = self.0.now();
+        let key = ApiKey {
+            user_id: user,
+            id: ApiKeyId::from_uuid(self.0.new_uuid(now)),
+            scope: new.scope,
+            name: new.name.clone(),
+            prefix: new.prefix.clone(),
+            created_at: now,
+            last_used_at: None,
+            expires_at: new.expires_at,
+            revoked_at: None,
+        };
+        let values = [
+            user.into(),
+            key.id.into(),
+            key.scope.as_str().into(),
+            key.name.as_ref().into(),
+            (&key.prefix).into(),
+            new.key_hash.as_slice().into(),
+            now.into(),
+            key.expires_at.into(),
+        ];
+        self.0.executor.execute(&CREATE, &values).await?;
+        Ok(key)
+    }
+
+    /// Withdraws a key; a second time changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn revoke(&mut self, user: UserId, id: ApiKeyId) -> Result<(), StoreError> {
+        let now = self.0.now();
+        match self.0.executor.execute(&REVOKE, &[now.into(), user.into(), id.into()]).await? {
+            0 => Err(StoreError::NotFound { entity: "api_key" }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes when a key was last used; never moves it back.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn touch(&mut self, user: UserId, id: ApiKeyId, at: Timestamp) -> Result<(), StoreError> {
+        self.0.executor.execute(&TOUCH, &[at.into(), user.into(), id.into()]).await?;
+        Ok(())
+    }
+}

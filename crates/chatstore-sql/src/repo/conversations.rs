@@ -1,0 +1,279 @@
+//! Conversations: their heads, found by id or by the application's own id.
+
+use chatstore_model::{
+    Access, Conversation, ConversationId, ConversationPatch, ConversationRole, MemberRole, NewConversation,
+    UserId,
+};
+use constcat::concat;
+
+use crate::db::{Row, Sql, Value};
+use crate::error::{Cause, StoreError};
+use crate::repo::By;
+use crate::tx::{ReadWrite, Tx};
+
+/// With a prefix, because two tables of a join have some of these names.
+pub(super) const COLUMNS: &str = "c.owner_id, c.id, c.thread_id, c.title, c.default_model, c.last_seq, \
+    c.message_count, c.last_message, c.last_message_at, c.revision, c.metadata, c.created_at, c.updated_at";
+
+const PLAIN_COLUMNS: &str = "owner_id, id, thread_id, title, default_model, last_seq, message_count, \
+    last_message, last_message_at, revision, metadata, created_at, updated_at";
+
+/// How many columns of the head come before those of a join.
+pub(super) const WIDTH: usize = 13;
+
+const GET: Sql = Sql::same(
+    "conversations.get",
+    concat!("select ", COLUMNS, " from conversations c where c.owner_id = $1 and c.id = $2"),
+);
+
+const GET_SHARED: Sql = Sql::same(
+    "conversations.get_shared",
+    concat!(
+        "select ",
+        COLUMNS,
+        ", m.role from conversation_members m \
+         join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id \
+         where m.user_id = $1 and m.conversation_id = $2 order by m.owner_id limit 1"
+    ),
+);
+
+const BY_THREAD: Sql = Sql::same(
+    "conversations.by_thread",
+    concat!("select ", COLUMNS, " from conversations c where c.owner_id = $1 and c.thread_id = $2"),
+);
+
+const ACCESS: Sql = Sql::same(
+    "conversations.access",
+    "select owner_id, 'owner' as role, 0 as rank from conversations where owner_id = $1 and id = $2 \
+     union all \
+     select owner_id, role, 1 from conversation_members where user_id = $1 and conversation_id = $2 \
+     order by rank, owner_id limit 1",
+);
+
+const INSERT: &str = "insert into conversations (owner_id, id, thread_id, title, default_model, last_seq, \
+    message_count, last_message, revision, metadata, created_at, updated_at) \
+    values ($1, $2, $3, $4, $5, 0, 0, $6, 1, $7, $8, $8)";
+
+const CREATE: Sql = Sql::same("conversations.create", INSERT);
+
+const CREATE_UNLESS_THREAD_TAKEN: Sql = Sql::same(
+    "conversations.create_unless_thread_taken",
+    concat!(INSERT, " on conflict (owner_id, thread_id) do nothing returning id"),
+);
+
+const UPDATE: Sql = Sql::same(
+    "conversations.update",
+    concat!(
+        "update conversations set \
+         thread_id = case when $1 then $2 else thread_id end, \
+         title = case when $3 then $4 else title end, \
+         default_model = case when $5 then $6 else default_model end, \
+         last_message = case when $7 then $8 else last_message end, \
+         metadata = coalesce($9, metadata), \
+         revision = revision + 1, \
+         updated_at = case when updated_at > $10 then updated_at else $10 end \
+         where owner_id = $11 and id = $12 returning ",
+        PLAIN_COLUMNS
+    ),
+);
+
+const DELETE: Sql =
+    Sql::same("conversations.delete", "delete from conversations where owner_id = $1 and id = $2");
+
+pub(super) const STATEMENTS: &[Sql] =
+    &[GET, GET_SHARED, BY_THREAD, ACCESS, CREATE, CREATE_UNLESS_THREAD_TAKEN, UPDATE, DELETE];
+
+const NOT_FOUND: StoreError = StoreError::NotFound { entity: "conversation" };
+
+/// Conversations.
+#[derive(Debug)]
+pub struct Conversations<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+
+pub(super) fn read(row: &Row<'_>) -> Result<Conversation, StoreError> {
+    Ok(Conversation {
+        owner_id: row.get(0)?,
+        id: row.get(1)?,
+        thread_id: row.get(2)?,
+        title: row.get(3)?,
+        default_model: row.get(4)?,
+        last_seq: row.get(5)?,
+        message_count: row.get(6)?,
+        last_message: row.get(7)?,
+        last_message_at: row.get(8)?,
+        revision: row.get(9)?,
+        metadata: row.get(10)?,
+        created_at: row.get(11)?,
+        updated_at: row.get(12)?,
+    })
+}
+
+impl<M> Conversations<'_, '_, M> {
+    /// A conversation with the role of the user in it.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn get(
+        &mut self,
+        by: By,
+        id: ConversationId,
+    ) -> Result<Option<(Conversation, ConversationRole)>, StoreError> {
+        let values = [by.user().into(), id.into()];
+        self.0
+            .executor
+            .query_first(by.pick(&GET, &GET_SHARED), &values, |row| {
+                let role = match by {
+                    By::Owner(_) => ConversationRole::Owner,
+                    By::Member(_) => row.word(WIDTH, MemberRole::parse)?.into(),
+                };
+                Ok((read(row)?, role))
+            })
+            .await
+    }
+
+    /// The owner's conversation with the application's own id.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn find_by_thread(
+        &mut self,
+        owner: UserId,
+        thread_id: &str,
+    ) -> Result<Option<Conversation>, StoreError> {
+        self.0.executor.query_first(&BY_THREAD, &[owner.into(), thread_id.into()], read).await
+    }
+
+    /// Whose conversation this is for a user who owns it or is a member; his own comes first.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn access(&mut self, user: UserId, id: ConversationId) -> Result<Option<Access>, StoreError> {
+        self.0
+            .executor
+            .query_first(&ACCESS, &[user.into(), id.into()], |row| {
+                Ok(Access { owner_id: row.get(0)?, role: row.word(1, ConversationRole::parse)? })
+            })
+            .await
+    }
+}
+
+impl Conversations<'_, '_, ReadWrite> {
+    /// Makes a conversation.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `thread_id` or `id`;
+    /// [`StoreError::MissingParent`] when there is no such owner.
+    pub async fn create(&mut self, owner: UserId, new: &NewConversation) -> Result<Conversation, StoreError> {
+        new.validate()?;
+        let conversation = self.arrange(owner, new);
+        self.0.executor.execute(&CREATE, &insert_values(&conversation)).await?;
+        Ok(conversation)
+    }
+
+    /// The owner's conversation with the application's own id; made from `new` when there is none,
+    /// else untouched by it. True when it was made. Of any number of concurrent calls one makes it.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`], also when `new` has no `thread_id`; [`StoreError::MissingParent`].
+    pub async fn get_or_create_by_thread(
+        &mut self,
+        owner: UserId,
+        new: &NewConversation,
+    ) -> Result<(Conversation, bool), StoreError> {
+        new.validate()?;
+        let Some(thread_id) = new.thread_id.as_deref() else {
+            return Err(StoreError::Refused(
+                "a conversation is found or made by its thread_id, which is missing",
+            ));
+        };
+        if let Some(conversation) = self.find_by_thread(owner, thread_id).await? {
+            return Ok((conversation, false));
+        }
+        let conversation = self.arrange(owner, new);
+        let values = insert_values(&conversation);
+        let made: Option<ConversationId> =
+            self.0.executor.query_changed(&CREATE_UNLESS_THREAD_TAKEN, &values, |row| row.get(0)).await?;
+        if made.is_some() {
+            return Ok((conversation, true));
+        }
+        match self.find_by_thread(owner, thread_id).await? {
+            Some(conversation) => Ok((conversation, false)),
+            None => Err(StoreError::Conflict(Cause::new("the conversation was made and deleted meanwhile"))),
+        }
+    }
+
+    /// Changes a conversation; an empty patch changes nothing, not even the revision.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field
+    /// `thread_id`.
+    pub async fn update(
+        &mut self,
+        owner: UserId,
+        id: ConversationId,
+        patch: &ConversationPatch,
+    ) -> Result<Conversation, StoreError> {
+        patch.validate()?;
+        if patch.is_empty() {
+            let found = self.get(By::Owner(owner), id).await?;
+            return found.map(|(conversation, _)| conversation).ok_or(NOT_FOUND);
+        }
+        let values = [
+            (!patch.thread_id.is_keep()).into(),
+            patch.thread_id.value().into(),
+            (!patch.title.is_keep()).into(),
+            patch.title.value().into(),
+            (!patch.default_model.is_keep()).into(),
+            patch.default_model.value().into(),
+            (!patch.last_message.is_keep()).into(),
+            patch.last_message.value().into(),
+            patch.metadata.as_ref().into(),
+            self.0.now().into(),
+            owner.into(),
+            id.into(),
+        ];
+        self.0.executor.query_changed(&UPDATE, &values, read).await?.ok_or(NOT_FOUND)
+    }
+
+    /// Deletes a conversation with its members, messages and responses; usage stays.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn delete(&mut self, owner: UserId, id: ConversationId) -> Result<(), StoreError> {
+        match self.0.executor.execute(&DELETE, &[owner.into(), id.into()]).await? {
+            0 => Err(NOT_FOUND),
+            _ => Ok(()),
+        }
+    }
+
+    fn arrange(&self, owner: UserId, new: &NewConversation) -> Conversation {
+        let created_at = new.created_at.unwrap_or_else(|| self.0.now());
+        Conversation {
+            owner_id: owner,
+            id: new.id.unwrap_or_else(|| ConversationId::from_uuid(self.0.new_uuid(created_at))),
+            thread_id: new.thread_id.clone(),
+            title: new.title.clone(),
+            default_model: new.default_model.clone(),
+            last_seq: 0,
+            message_count: 0,
+            last_message: new.last_message.clone(),
+            last_message_at: None,
+            revision: 1,
+            metadata: new.metadata.clone(),
+            created_at,
+            updated_at: created_at,
+        }
+    }
+}
+
+fn insert_values(conversation: &Conversation) -> [Value<'_>; 8] {
+    [
+        conversation.owner_id.into(),
+        conversation.id.into(),
+        conversation.thread_id.as_ref().into(),
+        conversation.title.as_ref().into(),
+        conversation.default_model.as_ref().into(),
+        conversation.last_message.as_ref().into(),
+        (&conversation.metadata).into(),
+        conversation.created_at.into(),
+    ]
+}

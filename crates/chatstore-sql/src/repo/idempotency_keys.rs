@@ -1,0 +1,102 @@
+//! What requests with an idempotency key did.
+//!
+//! To do something once: in one transaction look the key up, replay when it is there, else do it
+//! and record it. Of two at once the second fails to record with [`StoreError::AlreadyExists`] of
+//! `idempotency_key`, which undoes its effect; run again, it finds the first one's record.
+
+use chatstore_model::{IdempotencyRecord, NewIdempotencyRecord, Timestamp, UserId};
+
+use crate::db::{Bytes, Row, Sql};
+use crate::error::StoreError;
+use crate::tx::{ReadWrite, Tx};
+
+const FIND: Sql = Sql::same(
+    "idempotency_keys.find",
+    "select owner_id, caller_id, key, operation, request_sha256, status, result, created_at, expires_at \
+     from idempotency_keys where caller_id = $1 and key = $2 and expires_at > $3 order by created_at limit 1",
+);
+
+const FORGET_EXPIRED: Sql = Sql::same(
+    "idempotency_keys.forget_expired",
+    "delete from idempotency_keys where caller_id = $1 and key = $2 and expires_at <= $3",
+);
+
+const RECORD: Sql = Sql::same(
+    "idempotency_keys.record",
+    "insert into idempotency_keys \
+     (owner_id, caller_id, key, operation, request_sha256, status, result, created_at, expires_at) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+);
+
+const PRUNE: Sql = Sql::same("idempotency_keys.prune", "delete from idempotency_keys where expires_at <= $1");
+
+pub(super) const STATEMENTS: &[Sql] = &[FIND, FORGET_EXPIRED, RECORD, PRUNE];
+
+/// What requests with an idempotency key did.
+#[derive(Debug)]
+pub struct IdempotencyKeys<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+
+fn read(row: &Row<'_>) -> Result<IdempotencyRecord, StoreError> {
+    let Bytes(request_sha256) = row.get(4)?;
+    Ok(IdempotencyRecord {
+        owner_id: row.get(0)?,
+        caller_id: row.get(1)?,
+        key: row.get(2)?,
+        operation: row.get(3)?,
+        request_sha256: request_sha256.try_into().map_err(|_| {
+            StoreError::Corrupt("idempotency_keys.find: request_sha256 has not 32 bytes".to_owned())
+        })?,
+        status: row.get(5)?,
+        result: row.get(6)?,
+        created_at: row.get(7)?,
+        expires_at: row.get(8)?,
+    })
+}
+
+impl<M> IdempotencyKeys<'_, '_, M> {
+    /// What the caller's request with this key did, unless it is forgotten by now.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn find(&mut self, caller: UserId, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
+        let values = [caller.into(), key.into(), self.0.now().into()];
+        self.0.executor.query_first(&FIND, &values, read).await
+    }
+}
+
+impl IdempotencyKeys<'_, '_, ReadWrite> {
+    /// Records what a request did, in the transaction that does it.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] when another request with this key was recorded meanwhile.
+    pub async fn record(
+        &mut self,
+        owner: UserId,
+        caller: UserId,
+        new: &NewIdempotencyRecord,
+    ) -> Result<(), StoreError> {
+        let now = self.0.now();
+        self.0.executor.execute(&FORGET_EXPIRED, &[caller.into(), (&new.key).into(), now.into()]).await?;
+        let values = [
+            owner.into(),
+            caller.into(),
+            (&new.key).into(),
+            (&new.operation).into(),
+            new.request_sha256.as_slice().into(),
+            new.status.into(),
+            (&new.result).into(),
+            now.into(),
+            new.expires_at.into(),
+        ];
+        self.0.executor.execute(&RECORD, &values).await?;
+        Ok(())
+    }
+
+    /// Forgets what expired before an instant; how many were forgotten.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn prune(&mut self, now: Timestamp) -> Result<u64, StoreError> {
+        self.0.executor.execute(&PRUNE, &[now.into()]).await
+    }
+}

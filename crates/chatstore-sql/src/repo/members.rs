@@ -1,0 +1,136 @@
+//! Members of conversations; the owner is one without a row.
+
+use chatstore_model::{
+    ConversationId, ConversationRole, Limit, Member, MemberPosition, MemberRole, Page, Timestamp, UserId,
+};
+
+use crate::db::{Row, Sql};
+use crate::error::{Cause, StoreError};
+use crate::tx::{ReadWrite, Tx};
+
+const PAGE: Sql = Sql::same(
+    "members.page",
+    "select user_id, username, member_role, joined_at, rank from ( \
+       select c.owner_id as user_id, u.username, 'owner' as member_role, c.created_at as joined_at, cast(0 as bigint) as rank \
+       from conversations c join users u on u.id = c.owner_id \
+       where c.owner_id = $1 and c.id = $2 \
+       union all \
+       select m.user_id, u.username, m.role, m.joined_at, cast(1 as bigint) \
+       from conversation_members m join users u on u.id = m.user_id \
+       where m.owner_id = $1 and m.conversation_id = $2 \
+     ) as everyone \
+     where (rank, joined_at, user_id) > ($3, $4, $5) \
+     order by rank, joined_at, user_id limit $6",
+);
+
+const CHANGE: Sql = Sql::same(
+    "members.change",
+    "update conversation_members set role = $1 \
+     where owner_id = $2 and conversation_id = $3 and user_id = $4 returning joined_at",
+);
+
+const ADD: Sql = Sql::same(
+    "members.add",
+    "insert into conversation_members (owner_id, conversation_id, user_id, role, joined_at) \
+     values ($1, $2, $3, $4, $5) on conflict (owner_id, conversation_id, user_id) do nothing returning joined_at",
+);
+
+const REMOVE: Sql = Sql::same(
+    "members.remove",
+    "delete from conversation_members where owner_id = $1 and conversation_id = $2 and user_id = $3",
+);
+
+pub(super) const STATEMENTS: &[Sql] = &[PAGE, CHANGE, ADD, REMOVE];
+
+/// Members of conversations.
+#[derive(Debug)]
+pub struct Members<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+
+fn read(row: &Row<'_>) -> Result<(Member, i64), StoreError> {
+    let member = Member {
+        user_id: row.get(0)?,
+        username: row.get(1)?,
+        role: row.word(2, ConversationRole::parse)?,
+        joined_at: row.get(3)?,
+    };
+    Ok((member, row.get(4)?))
+}
+
+impl<M> Members<'_, '_, M> {
+    /// Members of a conversation, its owner first, then by joining. Empty when there is no such
+    /// conversation.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn page(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        from: Option<MemberPosition>,
+        limit: Limit,
+    ) -> Result<Page<Member, MemberPosition>, StoreError> {
+        let from = from.unwrap_or(MemberPosition::START);
+        let values = [
+            owner.into(),
+            conversation.into(),
+            from.rank.into(),
+            from.joined_at.into(),
+            from.user_id.into(),
+            limit.with_lookahead().into(),
+        ];
+        let rows = self.0.executor.query(&PAGE, &values, read).await?;
+        let page = Page::cut(rows, limit, |(member, rank)| MemberPosition {
+            rank: *rank,
+            joined_at: member.joined_at,
+            user_id: member.user_id.uuid(),
+        });
+        Ok(Page { items: page.items.into_iter().map(|(member, _)| member).collect(), next: page.next })
+    }
+}
+
+impl Members<'_, '_, ReadWrite> {
+    /// Makes a user a member or changes his role; true when he was none.
+    ///
+    /// # Errors
+    /// [`StoreError::MissingParent`] when there is no such user or conversation;
+    /// [`StoreError::Refused`] for the owner, who is a member already.
+    pub async fn put(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        user: UserId,
+        role: MemberRole,
+    ) -> Result<(Timestamp, bool), StoreError> {
+        if owner == user {
+            return Err(StoreError::Refused("the owner is a member by owning the conversation"));
+        }
+        let values = [role.as_str().into(), owner.into(), conversation.into(), user.into()];
+        let changed = self.0.executor.query_changed(&CHANGE, &values, |row| row.get(0)).await?;
+        if let Some(joined_at) = changed {
+            return Ok((joined_at, false));
+        }
+        let now = self.0.now();
+        let values = [owner.into(), conversation.into(), user.into(), role.as_str().into(), now.into()];
+        let added = self.0.executor.query_changed(&ADD, &values, |row| row.get(0)).await?;
+        match added {
+            Some(joined_at) => Ok((joined_at, true)),
+            None => Err(StoreError::Conflict(Cause::new("the member was added meanwhile"))),
+        }
+    }
+
+    /// Ends a membership, from requests that start after it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when he is no member.
+    pub async fn remove(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Result<(), StoreError> {
+        match self.0.executor.execute(&REMOVE, &[owner.into(), conversation.into(), user.into()]).await? {
+            0 => Err(StoreError::NotFound { entity: "member" }),
+            _ => Ok(()),
+        }
+    }
+}

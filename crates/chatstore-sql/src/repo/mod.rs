@@ -1,0 +1,75 @@
+//! Repositories: one file per entity, its columns written once.
+
+mod api_keys;
+mod conversation_list;
+mod conversations;
+mod idempotency_keys;
+mod members;
+mod message_changes;
+mod messages;
+mod replies;
+mod responses;
+mod statistics;
+mod usage;
+mod users;
+
+use chatstore_model::UserId;
+
+use crate::db::Sql;
+
+pub use api_keys::ApiKeys;
+pub use conversation_list::ConversationList;
+pub use conversations::Conversations;
+pub use idempotency_keys::IdempotencyKeys;
+pub use members::Members;
+pub use messages::Messages;
+pub use responses::Responses;
+pub use statistics::{Counts, Statistics, TableDigest};
+pub use usage::Usage;
+pub use users::Users;
+
+/// As what a user reaches a conversation. The owner is tried first: his rows are found by their
+/// key, a member's by way of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// As its owner.
+    Owner(UserId),
+    /// As a member; for changes, as an editor.
+    Member(UserId),
+}
+
+impl By {
+    /// Who.
+    #[must_use]
+    pub const fn user(self) -> UserId {
+        match self {
+            Self::Owner(user) | Self::Member(user) => user,
+        }
+    }
+
+    /// Picks the statement for the owner or the one for a member.
+    const fn pick(self, owner: &'static Sql, member: &'static Sql) -> &'static Sql {
+        match self {
+            Self::Owner(_) => owner,
+            Self::Member(_) => member,
+        }
+    }
+}
+
+pub(crate) fn statements() -> Vec<Sql> {
+    [
+        api_keys::STATEMENTS,
+        conversation_list::STATEMENTS,
+        conversations::STATEMENTS,
+        idempotency_keys::STATEMENTS,
+        members::STATEMENTS,
+        message_changes::STATEMENTS,
+        messages::STATEMENTS,
+        replies::STATEMENTS,
+        responses::STATEMENTS,
+        statistics::STATEMENTS,
+        usage::STATEMENTS,
+        users::STATEMENTS,
+    ]
+    .concat()
+}

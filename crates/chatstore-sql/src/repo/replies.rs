@@ -1,0 +1,196 @@
+//! A model's reply: message, response and usage, stored as one.
+
+use chatstore_model::{
+    ConversationId, Day, Message, NewReply, NewResponse, Reply, Response, UserId, effective_model, preview,
+};
+use constcat::concat;
+
+use crate::db::{Sql, Value};
+use crate::error::StoreError;
+use crate::repo::By;
+use crate::repo::messages::{INSERT, Messages, NO_CONVERSATION, insert_values};
+use crate::tx::ReadWrite;
+
+const NEWEST_USER_MODEL: Sql = Sql::same(
+    "replies.newest_user_model",
+    "select model from messages \
+     where owner_id = $1 and conversation_id = $2 and seq < $3 and role = 'user' order by seq desc limit 1",
+);
+
+const RESPONSE_COLUMNS: &str = "owner_id, message_id, conversation_id, model_used, tokens_prompt, tokens_completion, \
+    tokens_total, tokens_cached, completion_time_ms, finish_reason, from_cache, created_at";
+
+const INSERT_RESPONSE: Sql = Sql::same(
+    "responses.insert",
+    concat!(
+        "insert into responses (",
+        RESPONSE_COLUMNS,
+        ") \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    ),
+);
+
+const BOOKED: &str = " on conflict (owner_id, day, model) do update set \
+    requests = usage_daily.requests + 1, \
+    cached_requests = usage_daily.cached_requests + excluded.cached_requests, \
+    tokens_prompt = usage_daily.tokens_prompt + excluded.tokens_prompt, \
+    tokens_completion = usage_daily.tokens_completion + excluded.tokens_completion, \
+    tokens_total = usage_daily.tokens_total + excluded.tokens_total, \
+    completion_time_ms_sum = usage_daily.completion_time_ms_sum + excluded.completion_time_ms_sum";
+
+const USAGE_COLUMNS: &str = "owner_id, day, model, requests, cached_requests, tokens_prompt, tokens_completion, \
+    tokens_total, completion_time_ms_sum, cost_micros";
+
+const BOOK_USAGE: Sql = Sql::same(
+    "usage.book",
+    concat!(
+        "insert into usage_daily (",
+        USAGE_COLUMNS,
+        ") values ($1, $2, $3, 1, $4, $5, $6, $7, $8, 0)",
+        BOOKED
+    ),
+);
+
+/// A whole reply of the owner, its model known, as one statement.
+const RECORD: Sql = Sql::only_postgres(
+    "replies.record",
+    concat!(
+        "with head as (update conversations set last_seq = last_seq + 1, message_count = message_count + 1, \
+         last_message = $1, last_message_at = $2, revision = revision + 1, \
+         updated_at = case when updated_at > $2 then updated_at else $2 end \
+         where owner_id = $3 and id = $4 returning last_seq), \
+         message as (insert into messages (owner_id, conversation_id, seq, id, role, content, parts, model, \
+         token_count, used_documents, metadata, created_at) \
+         select $3, $4, last_seq, $5, 'assistant', $6, $7, $8, $9, $10, $11, $2 from head returning seq), \
+         response as (insert into responses (",
+        RESPONSE_COLUMNS,
+        ") \
+         select $3, $5, $4, $12, $13, $14, $15, $16, $17, $18, $19, $2 from message), \
+         booked as (insert into usage_daily (",
+        USAGE_COLUMNS,
+        ") \
+         select $3, $20, $12, 1, case when $19 then 1 else 0 end, coalesce($13, 0), coalesce($14, 0), \
+         coalesce($15, 0), coalesce($17, 0), 0 from message",
+        BOOKED,
+        ") \
+         select seq from message"
+    ),
+);
+
+pub(super) const STATEMENTS: &[Sql] = &[NEWEST_USER_MODEL, INSERT_RESPONSE, BOOK_USAGE, RECORD];
+
+impl Messages<'_, '_, ReadWrite> {
+    /// Appends a model's message with its response and books its usage on the owner, all or
+    /// nothing. Whose model answered is decided by [`effective_model`].
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Invalid`].
+    pub async fn record_reply(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        new: &NewReply,
+        server_default_model: &str,
+    ) -> Result<Reply, StoreError> {
+        new.validate()?;
+        let by = By::Owner(owner);
+        let mut message = self.arrange(by, conversation, &new.message);
+        let known_model = new.response.model_used.as_deref().or(new.message.model.as_deref());
+        if let (true, Some(model)) = (self.0.executor.combines_changes(), known_model) {
+            let response = response_of(&message, &new.response, model);
+            message.seq = self.record_combined(&message, &response).await?;
+            return Ok(Reply { message, response });
+        }
+        let (_, seq, default_model) = self.raise_head(by, &message).await?;
+        message.seq = seq;
+        self.0.executor.execute(&INSERT, &insert_values(&message, None)).await?;
+        let model = match known_model {
+            Some(model) => model.to_owned(),
+            None => {
+                let values = [owner.into(), conversation.into(), seq.into()];
+                let newest: Option<Option<String>> =
+                    self.0.executor.query_first(&NEWEST_USER_MODEL, &values, |row| row.get(0)).await?;
+                let newest = newest.flatten();
+                effective_model(None, newest.as_deref(), default_model.as_deref(), server_default_model)
+                    .to_owned()
+            }
+        };
+        let response = response_of(&message, &new.response, &model);
+        self.0.executor.execute(&INSERT_RESPONSE, &response_values(owner, &response)).await?;
+        self.0.executor.execute(&BOOK_USAGE, &usage_values(owner, &response)).await?;
+        Ok(Reply { message, response })
+    }
+
+    async fn record_combined(&mut self, message: &Message, response: &Response) -> Result<i64, StoreError> {
+        let values = [
+            preview(&message.content).into(),
+            message.created_at.into(),
+            message.owner_id.into(),
+            message.conversation_id.into(),
+            message.id.into(),
+            (&message.content).into(),
+            message.parts.as_ref().into(),
+            message.model.as_ref().into(),
+            message.token_count.into(),
+            (&message.used_documents).into(),
+            (&message.metadata).into(),
+            (&response.model_used).into(),
+            response.tokens_prompt.into(),
+            response.tokens_completion.into(),
+            response.tokens_total.into(),
+            response.tokens_cached.into(),
+            response.completion_time_ms.into(),
+            response.finish_reason.as_ref().into(),
+            response.from_cache.into(),
+            Day::of(response.created_at).start().into(),
+        ];
+        let seq = self.0.executor.query_changed(&RECORD, &values, |row| row.get(0)).await?;
+        seq.ok_or(NO_CONVERSATION)
+    }
+}
+
+fn response_of(message: &Message, new: &NewResponse, model: &str) -> Response {
+    Response {
+        message_id: message.id,
+        conversation_id: message.conversation_id,
+        model_used: model.to_owned(),
+        tokens_prompt: new.tokens_prompt,
+        tokens_completion: new.tokens_completion,
+        tokens_total: new.total(),
+        tokens_cached: new.tokens_cached,
+        completion_time_ms: new.completion_time_ms,
+        finish_reason: new.finish_reason.clone(),
+        from_cache: new.from_cache,
+        created_at: message.created_at,
+    }
+}
+
+fn response_values(owner: UserId, response: &Response) -> [Value<'_>; 12] {
+    [
+        owner.into(),
+        response.message_id.into(),
+        response.conversation_id.into(),
+        (&response.model_used).into(),
+        response.tokens_prompt.into(),
+        response.tokens_completion.into(),
+        response.tokens_total.into(),
+        response.tokens_cached.into(),
+        response.completion_time_ms.into(),
+        response.finish_reason.as_ref().into(),
+        response.from_cache.into(),
+        response.created_at.into(),
+    ]
+}
+
+fn usage_values(owner: UserId, response: &Response) -> [Value<'_>; 8] {
+    [
+        owner.into(),
+        Day::of(response.created_at).start().into(),
+        (&response.model_used).into(),
+        i64::from(response.from_cache).into(),
+        response.tokens_prompt.unwrap_or(0).into(),
+        response.tokens_completion.unwrap_or(0).into(),
+        response.tokens_total.unwrap_or(0).into(),
+        response.completion_time_ms.unwrap_or(0).into(),
+    ]
+}

@@ -1,0 +1,129 @@
+//! Counts and digests of whole tables, for operators and for comparing two databases.
+
+use chatstore_model::{Json, Timestamp, UserId};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::db::{Bytes, Row, Sql};
+use crate::error::StoreError;
+use crate::schema::{Column, ColumnType, TABLES};
+use crate::tx::Tx;
+
+const COUNTS: Sql = Sql::same(
+    "statistics.counts",
+    "select (select count(*) from users where id <> $1), (select count(*) from conversations), \
+     (select count(*) from messages), (select count(*) from responses), \
+     (select count(*) from conversation_members)",
+);
+
+#[cfg(feature = "postgres")]
+const POSTGRES_SIZE: Sql =
+    Sql::only_postgres("statistics.postgres_size", "select pg_database_size(current_database())");
+
+pub(super) const STATEMENTS: &[Sql] = &[COUNTS];
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Users, without the built-in one.
+    pub users: i64,
+    /// Conversations.
+    pub conversations: i64,
+    /// Messages.
+    pub messages: i64,
+    /// Model responses.
+    pub responses: i64,
+    /// Members who are not owners.
+    pub members: i64,
+}
+
+/// One table's rows in a nutshell: equal on two databases exactly when all rows are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableDigest {
+    /// The table.
+    pub table: &'static str,
+    /// How many rows it has.
+    pub rows: u64,
+    /// SHA-256 over every column of every row, by primary key, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// Counts and digests of whole tables.
+#[derive(Debug)]
+pub struct Statistics<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+
+impl<M> Statistics<'_, '_, M> {
+    /// Counts every table; takes time in proportion to what there is.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn counts(&mut self) -> Result<Counts, StoreError> {
+        self.0
+            .executor
+            .query_one(&COUNTS, &[UserId::ANONYMOUS.into()], |row| {
+                Ok(Counts {
+                    users: row.get(0)?,
+                    conversations: row.get(1)?,
+                    messages: row.get(2)?,
+                    responses: row.get(3)?,
+                    members: row.get(4)?,
+                })
+            })
+            .await
+    }
+
+    /// Reads every row of every table.
+    ///
+    /// # Errors
+    /// What the database reports; [`StoreError::Corrupt`] for a row that is not of the declared
+    /// schema.
+    pub async fn digests(&mut self) -> Result<Vec<TableDigest>, StoreError> {
+        let mut digests = Vec::with_capacity(TABLES.len());
+        for table in TABLES {
+            let mut hasher = Sha256::new();
+            let mut rows = 0;
+            self.0
+                .executor
+                .query_each(&table.rows, &[], |row| {
+                    rows += 1;
+                    for (index, column) in table.columns.iter().enumerate() {
+                        hash_column(&mut hasher, row, index, column)?;
+                    }
+                    Ok(())
+                })
+                .await?;
+            let sha256 = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            digests.push(TableDigest { table: table.name, rows, sha256 });
+        }
+        Ok(digests)
+    }
+
+    /// Bytes of a PostgreSQL database.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn postgres_size(&mut self) -> Result<i64, StoreError> {
+        self.0.executor.query_one(&POSTGRES_SIZE, &[], |row| row.get(0)).await
+    }
+}
+
+/// Each value goes in behind its length, null as a length of its own, so that no two rows collide.
+fn hash_column(hasher: &mut Sha256, row: &Row<'_>, index: usize, column: &Column) -> Result<(), StoreError> {
+    let bytes: Option<Vec<u8>> = match column.kind {
+        ColumnType::Uuid => row.get::<Option<Uuid>>(index)?.map(|value| value.as_bytes().to_vec()),
+        ColumnType::Text => row.get::<Option<String>>(index)?.map(String::into_bytes),
+        ColumnType::Bool => row.get::<Option<bool>>(index)?.map(|value| vec![u8::from(value)]),
+        ColumnType::Int => row.get::<Option<i64>>(index)?.map(|value| value.to_be_bytes().to_vec()),
+        ColumnType::Bytes => row.get::<Option<Bytes<'_>>>(index)?.map(|value| value.0.to_vec()),
+        ColumnType::Json => row.get::<Option<Json>>(index)?.map(|value| value.to_string().into_bytes()),
+        ColumnType::Time => {
+            row.get::<Option<Timestamp>>(index)?.map(|value| value.as_microseconds().to_be_bytes().to_vec())
+        }
+    };
+    match bytes {
+        None => hasher.update(u64::MAX.to_be_bytes()),
+        Some(bytes) => {
+            hasher.update((bytes.len() as u64).to_be_bytes());
+            hasher.update(bytes);
+        }
+    }
+    Ok(())
+}

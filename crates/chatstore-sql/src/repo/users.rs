@@ -1,0 +1,330 @@
+//! Users, and the one way to delete one.
+
+use chatstore_model::{
+    Change, ConversationId, Email, Json, Limit, NewUser, Order, Page, Timestamp, User, UserId, UserName,
+    UserPatch, UserPosition, UserRole,
+};
+use constcat::concat;
+use uuid::Uuid;
+
+use crate::db::{Row, Sql, Value};
+use crate::error::{Cause, StoreError};
+use crate::tx::{ReadWrite, Tx};
+
+const COLUMNS: &str = "id, username, email, full_name, role, is_active, must_change_password, metadata, \
+    created_at, updated_at";
+
+const GET: Sql = Sql::same("users.get", concat!("select ", COLUMNS, " from users where id = $1"));
+
+const BY_USERNAME: Sql =
+    Sql::same("users.by_username", concat!("select ", COLUMNS, " from users where username_key = $1"));
+
+const BY_EMAIL: Sql =
+    Sql::same("users.by_email", concat!("select ", COLUMNS, " from users where email_key = $1"));
+
+/// The built-in user has the least id and is in no list.
+const PAGE_ASCENDING: Sql = Sql::same(
+    "users.page_ascending",
+    concat!(
+        "select ",
+        COLUMNS,
+        " from users where (created_at, id) > ($1, $2) and id <> $3 \
+         order by created_at, id limit $4"
+    ),
+);
+
+const PAGE_DESCENDING: Sql = Sql::same(
+    "users.page_descending",
+    concat!(
+        "select ",
+        COLUMNS,
+        " from users where (created_at, id) < ($1, $2) and id <> $3 \
+         order by created_at desc, id desc limit $4"
+    ),
+);
+
+const COUNT: Sql = Sql::same("users.count", "select count(*) from users where id <> $1");
+
+const INSERT: &str = "insert into users (id, username, username_key, email, email_key, full_name, role, \
+    is_active, must_change_password, metadata, created_at, updated_at) \
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)";
+
+const CREATE: Sql = Sql::same("users.create", INSERT);
+
+const CREATE_UNLESS_EMAIL_TAKEN: Sql = Sql::same(
+    "users.create_unless_email_taken",
+    concat!(INSERT, " on conflict (email_key) do nothing returning id"),
+);
+
+const UPDATE: Sql = Sql::same(
+    "users.update",
+    concat!(
+        "update users set \
+         username = case when $1 then $2 else username end, \
+         username_key = case when $1 then $3 else username_key end, \
+         email = case when $4 then $5 else email end, \
+         email_key = case when $4 then $6 else email_key end, \
+         full_name = case when $7 then $8 else full_name end, \
+         role = coalesce($9, role), \
+         is_active = coalesce($10, is_active), \
+         metadata = coalesce($11, metadata), \
+         updated_at = $12 \
+         where id = $13 returning ",
+        COLUMNS
+    ),
+);
+
+const SENT_ELSEWHERE: Sql = Sql::same(
+    "users.sent_elsewhere",
+    "select owner_id, conversation_id, count(*) from messages where sender_id = $1 \
+     group by owner_id, conversation_id order by owner_id, conversation_id",
+);
+
+const LEAVE_HEAD: Sql = Sql::same(
+    "users.leave_head",
+    "update conversations set message_count = message_count - $1, revision = revision + 1, updated_at = $2 \
+     where owner_id = $3 and id = $4",
+);
+
+const DELETE_SENT: Sql = Sql::same(
+    "users.delete_sent",
+    "delete from messages where sender_id = $1 and owner_id = $2 and conversation_id = $3",
+);
+
+const DELETE: Sql = Sql::same("users.delete", "delete from users where id = $1");
+
+pub(super) const STATEMENTS: &[Sql] = &[
+    GET,
+    BY_USERNAME,
+    BY_EMAIL,
+    PAGE_ASCENDING,
+    PAGE_DESCENDING,
+    COUNT,
+    CREATE,
+    CREATE_UNLESS_EMAIL_TAKEN,
+    UPDATE,
+    SENT_ELSEWHERE,
+    LEAVE_HEAD,
+    DELETE_SENT,
+    DELETE,
+];
+
+/// Users.
+#[derive(Debug)]
+pub struct Users<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+
+fn read(row: &Row<'_>) -> Result<User, StoreError> {
+    Ok(User {
+        id: row.get(0)?,
+        username: row.get(1)?,
+        email: row.get(2)?,
+        full_name: row.get(3)?,
+        role: row.word(4, UserRole::parse)?,
+        is_active: row.get(5)?,
+        must_change_password: row.get(6)?,
+        metadata: row.get(7)?,
+        created_at: row.get(8)?,
+        updated_at: row.get(9)?,
+    })
+}
+
+impl<M> Users<'_, '_, M> {
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn get(&mut self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.0.executor.query_first(&GET, &[id.into()], read).await
+    }
+
+    /// The user with this name, however it is spelled ([`UserName::key_of`]).
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn find_by_username(&mut self, username: &str) -> Result<Option<User>, StoreError> {
+        let key = UserName::key_of(username);
+        self.0.executor.query_first(&BY_USERNAME, &[(&key).into()], read).await
+    }
+
+    /// The user with this e-mail address, however it is spelled ([`Email::key_of`]).
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn find_by_email(&mut self, email: &str) -> Result<Option<User>, StoreError> {
+        let key = Email::key_of(email);
+        self.0.executor.query_first(&BY_EMAIL, &[(&key).into()], read).await
+    }
+
+    /// Users by creation, without the built-in one.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn page(
+        &mut self,
+        order: Order,
+        from: Option<UserPosition>,
+        limit: Limit,
+    ) -> Result<Page<User, UserPosition>, StoreError> {
+        let from = from.unwrap_or(UserPosition::start(order));
+        let sql = match order {
+            Order::Ascending => &PAGE_ASCENDING,
+            Order::Descending => &PAGE_DESCENDING,
+        };
+        let values =
+            [from.at.into(), from.id.into(), UserId::ANONYMOUS.into(), limit.with_lookahead().into()];
+        let rows = self.0.executor.query(sql, &values, read).await?;
+        Ok(Page::cut(rows, limit, |user| UserPosition { at: user.created_at, id: user.id.uuid() }))
+    }
+
+    /// How many users there are, without the built-in one.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn count(&mut self) -> Result<i64, StoreError> {
+        self.0.executor.query_one(&COUNT, &[UserId::ANONYMOUS.into()], |row| row.get(0)).await
+    }
+}
+
+impl Users<'_, '_, ReadWrite> {
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `username` or `email`.
+    pub async fn create(&mut self, new: &NewUser) -> Result<User, StoreError> {
+        new.validate()?;
+        let user = self.arrange(new);
+        self.0.executor.execute(&CREATE, &insert_values(&user, new)).await?;
+        Ok(user)
+    }
+
+    /// The user with this e-mail address; made when there is none, with the address as typed.
+    /// True when it was made. Of any number of concurrent calls one makes it.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn get_or_create_by_email(&mut self, email: &Email) -> Result<(User, bool), StoreError> {
+        if let Some(user) = self.find_by_email(email.as_typed()).await? {
+            return Ok((user, false));
+        }
+        let new = NewUser::with_email(email.clone());
+        let user = self.arrange(&new);
+        let values = insert_values(&user, &new);
+        let made: Option<Uuid> =
+            self.0.executor.query_changed(&CREATE_UNLESS_EMAIL_TAKEN, &values, |row| row.get(0)).await?;
+        if made.is_some() {
+            return Ok((user, true));
+        }
+        match self.find_by_email(email.as_typed()).await? {
+            Some(user) => Ok((user, false)),
+            None => Err(StoreError::Conflict(Cause::new("the user was made and erased meanwhile"))),
+        }
+    }
+
+    /// Changes a user.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], also for the built-in user; [`StoreError::Invalid`];
+    /// [`StoreError::AlreadyExists`] with field `username` or `email`; [`StoreError::Refused`]
+    /// when neither name nor address would be left.
+    pub async fn update(&mut self, id: UserId, patch: &UserPatch) -> Result<User, StoreError> {
+        patch.validate()?;
+        if id == UserId::ANONYMOUS {
+            return Err(StoreError::Refused("the built-in user cannot be changed"));
+        }
+        let user = self.get(id).await?.ok_or(StoreError::NotFound { entity: "user" })?;
+        let keeps_name =
+            matches!(patch.username, Change::Set(_)) || (patch.username.is_keep() && user.username.is_some());
+        let keeps_email =
+            matches!(patch.email, Change::Set(_)) || (patch.email.is_keep() && user.email.is_some());
+        if !keeps_name && !keeps_email {
+            return Err(StoreError::Refused("a user must keep a username or an email"));
+        }
+        let now = self.0.now();
+        let values = [
+            (!patch.username.is_keep()).into(),
+            patch.username.value().map(UserName::as_typed).into(),
+            patch.username.value().map(UserName::key).into(),
+            (!patch.email.is_keep()).into(),
+            patch.email.value().map(Email::as_typed).into(),
+            patch.email.value().map(Email::key).into(),
+            (!patch.full_name.is_keep()).into(),
+            patch.full_name.value().into(),
+            patch.role.map(UserRole::as_str).into(),
+            patch.is_active.into(),
+            patch.metadata.as_ref().into(),
+            now.into(),
+            id.into(),
+        ];
+        let updated = self.0.executor.query_changed(&UPDATE, &values, read).await?;
+        updated.ok_or(StoreError::NotFound { entity: "user" })
+    }
+
+    /// Deletes a user with everything that is the user's: conversations, memberships, keys, usage,
+    /// and the messages sent into others' conversations, whose counts and previews are repaired.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Refused`] for the built-in user.
+    pub async fn erase(&mut self, id: UserId) -> Result<(), StoreError> {
+        if id == UserId::ANONYMOUS {
+            return Err(StoreError::Refused("the built-in user cannot be erased"));
+        }
+        let now = self.0.now();
+        let places: Vec<(UserId, Uuid, i64)> = self
+            .0
+            .executor
+            .query(&SENT_ELSEWHERE, &[id.into()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .await?;
+        for (owner, conversation, count) in places {
+            let values = [count.into(), now.into(), owner.into(), conversation.into()];
+            self.0.executor.execute(&LEAVE_HEAD, &values).await?;
+            let values = [id.into(), owner.into(), conversation.into()];
+            let deleted = self.0.executor.execute(&DELETE_SENT, &values).await?;
+            if i64::try_from(deleted) != Ok(count) {
+                return Err(StoreError::Conflict(Cause::new("the user wrote a message meanwhile")));
+            }
+            self.0.messages().write_preview(owner, ConversationId::from_uuid(conversation)).await?;
+        }
+        match self.0.executor.execute(&DELETE, &[id.into()]).await {
+            Ok(0) => Err(StoreError::NotFound { entity: "user" }),
+            Ok(_) => Ok(()),
+            // A message sent meanwhile still refers to the user; the next attempt finds it.
+            Err(StoreError::MissingParent { .. }) => {
+                Err(StoreError::Conflict(Cause::new("the user wrote a message meanwhile")))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn arrange(&self, new: &NewUser) -> User {
+        let now: Timestamp = self.0.now();
+        User {
+            id: UserId::from_uuid(self.0.new_uuid(now)),
+            username: new.username.as_ref().map(|name| name.as_typed().to_owned()),
+            email: new.email.as_ref().map(|email| email.as_typed().to_owned()),
+            full_name: new.full_name.clone(),
+            role: new.role,
+            is_active: new.is_active,
+            must_change_password: false,
+            metadata: new.metadata.clone(),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+fn insert_values<'v>(user: &'v User, new: &'v NewUser) -> [Value<'v>; 11] {
+    let metadata: &Json = &user.metadata;
+    [
+        user.id.into(),
+        user.username.as_ref().into(),
+        new.username.as_ref().map(UserName::key).into(),
+        user.email.as_ref().into(),
+        new.email.as_ref().map(Email::key).into(),
+        user.full_name.as_ref().into(),
+        user.role.as_str().into(),
+        user.is_active.into(),
+        user.must_change_password.into(),
+        metadata.into(),
+        user.created_at.into(),
+    ]
+}

@@ -1,0 +1,126 @@
+//! Transactions, and the repositories reached through them.
+
+use std::marker::PhantomData;
+
+use chatstore_model::Timestamp;
+use uuid::Uuid;
+
+use crate::context::Context;
+use crate::db::{Executor, Row, Sql, Value};
+use crate::error::StoreError;
+use crate::repo::{
+    ApiKeys, Conversations, IdempotencyKeys, Members, Messages, Responses, Statistics, Usage, Users,
+};
+
+/// Marks a transaction that only reads.
+#[derive(Debug)]
+pub struct ReadOnly(());
+
+/// Marks a transaction that may change something.
+#[derive(Debug)]
+pub struct ReadWrite(());
+
+/// A transaction in which nothing can be changed: the repositories it lends have no method that would.
+pub type ReadTx<'c> = Tx<'c, ReadOnly>;
+
+/// A transaction. It commits when the closure it was given to returns `Ok`, and rolls back otherwise.
+pub type WriteTx<'c> = Tx<'c, ReadWrite>;
+
+/// A transaction of either kind.
+pub struct Tx<'c, M> {
+    pub(crate) executor: Executor<'c>,
+    context: &'c Context,
+    mode: PhantomData<fn() -> M>,
+}
+
+impl<M> std::fmt::Debug for Tx<'_, M> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Tx").finish_non_exhaustive()
+    }
+}
+
+impl<'c, M> Tx<'c, M> {
+    pub(crate) const fn new(executor: Executor<'c>, context: &'c Context) -> Self {
+        Self { executor, context, mode: PhantomData }
+    }
+
+    /// The present instant by the store's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.context.clock.now()
+    }
+
+    pub(crate) fn new_uuid(&self, at: Timestamp) -> Uuid {
+        self.context.ids.uuid(at)
+    }
+
+    /// Users.
+    pub const fn users(&mut self) -> Users<'_, 'c, M> {
+        Users(self)
+    }
+
+    /// Conversations.
+    pub const fn conversations(&mut self) -> Conversations<'_, 'c, M> {
+        Conversations(self)
+    }
+
+    /// Members of conversations.
+    pub const fn members(&mut self) -> Members<'_, 'c, M> {
+        Members(self)
+    }
+
+    /// Messages.
+    pub const fn messages(&mut self) -> Messages<'_, 'c, M> {
+        Messages(self)
+    }
+
+    /// Model responses.
+    pub const fn responses(&mut self) -> Responses<'_, 'c, M> {
+        Responses(self)
+    }
+
+    /// Usage by day and model.
+    pub const fn usage(&mut self) -> Usage<'_, 'c, M> {
+        Usage(self)
+    }
+
+    /// API keys.
+    pub const fn api_keys(&mut self) -> ApiKeys<'_, 'c, M> {
+        ApiKeys(self)
+    }
+
+    /// What requests with an idempotency key did.
+    pub const fn idempotency_keys(&mut self) -> IdempotencyKeys<'_, 'c, M> {
+        IdempotencyKeys(self)
+    }
+
+    /// Counts and digests of whole tables.
+    pub const fn statistics(&mut self) -> Statistics<'_, 'c, M> {
+        Statistics(self)
+    }
+
+    /// Runs a query of the application's own inside this transaction. Unstable: the schema may
+    /// change in any release; `docs/sql-dialect.md` says what both databases understand.
+    ///
+    /// # Errors
+    /// Whatever the database or `read` reports.
+    pub async fn query<T>(
+        &mut self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        self.executor.query(sql, values, read).await
+    }
+}
+
+impl WriteTx<'_> {
+    /// Runs a change of the application's own inside this transaction, in tables of its own.
+    /// Unstable like [`query`](Tx::query).
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn execute(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        self.executor.execute(sql, values).await
+    }
+}

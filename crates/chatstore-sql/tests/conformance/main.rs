@@ -1,0 +1,3 @@
+//! The contract of the repositories, each case on both databases.
+
+mod messages;

@@ -1,0 +1,197 @@
+//! One database per case, on either database system, with a clock and ids that a test controls.
+
+mod sources;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use chatstore_sql::{Database, DatabaseOptions, Direction};
+use tokio::sync::OnceCell;
+use tokio_postgres::NoTls;
+
+pub use sources::{SeededIds, TestClock};
+
+/// Where the PostgreSQL server of the tests is; `cargo xtask test` starts one and sets it.
+pub const POSTGRES_URL: &str = "CHATSTORE_TEST_POSTGRES_URL";
+
+/// Held while the template is made; any number that nothing else locks.
+const TEMPLATE_LOCK: i64 = 4_071_952_113;
+
+static SQLITE_TEMPLATE: OnceCell<tempfile::TempDir> = OnceCell::const_new();
+static POSTGRES_TEMPLATE: OnceCell<String> = OnceCell::const_new();
+static CASES: AtomicU32 = AtomicU32::new(0);
+
+/// Which database system a case runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// A file of its own.
+    Sqlite,
+    /// A database of its own on the server of the tests.
+    Postgres,
+}
+
+/// A migrated, empty database that ends with the case.
+#[derive(Debug)]
+pub struct TestDatabase {
+    /// The database.
+    pub database: Database,
+    /// Its clock: stands still until the case moves it.
+    pub clock: Arc<TestClock>,
+    /// The URL by which other processes reach it.
+    pub url: String,
+    _end: End,
+}
+
+#[derive(Debug)]
+enum End {
+    Sqlite(#[expect(dead_code, reason = "dropped with the case")] tempfile::TempDir),
+    Postgres { server: String, name: String },
+}
+
+impl Backend {
+    /// A fresh database for one case.
+    ///
+    /// # Panics
+    /// When there is no server, no room or no permission: a case that cannot run fails by name.
+    pub async fn database(self) -> TestDatabase {
+        let (url, end) = self.place().await;
+        let clock = Arc::new(TestClock::default());
+        let options = DatabaseOptions {
+            clock: Arc::<TestClock>::clone(&clock),
+            ids: Arc::new(SeededIds::default()),
+            ..DatabaseOptions::new(url.clone())
+        };
+        let database = Database::open(options).await.expect("the case's database opens");
+        TestDatabase { database, clock, url, _end: end }
+    }
+
+    async fn place(self) -> (String, End) {
+        let number = CASES.fetch_add(1, Ordering::Relaxed);
+        match self {
+            Self::Sqlite => {
+                let template = SQLITE_TEMPLATE.get_or_init(sqlite_template).await;
+                let folder = tempfile::tempdir().expect("a temporary folder");
+                let file: PathBuf = folder.path().join("case.db");
+                std::fs::copy(template.path().join("template.db"), &file).expect("a copy of the template");
+                (format!("sqlite://{}", file.display()), End::Sqlite(folder))
+            }
+            Self::Postgres => {
+                let server = server_url();
+                let template = POSTGRES_TEMPLATE.get_or_init(|| postgres_template(server.clone())).await;
+                let name = format!("case_{}_{number}", std::process::id());
+                let create = format!("create database {name} template {template}");
+                administer(&server, &[&create]).await;
+                let url = database_url(&server, &name);
+                (url, End::Postgres { server, name })
+            }
+        }
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let Self::Postgres { server, name } = self else { return };
+        let (server, drop_database) =
+            (std::mem::take(server), format!("drop database if exists {name} with (force)"));
+        // A runtime of its own: the case's may be the one that is being shut down.
+        let done = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(administer(&server, &[&drop_database]));
+        });
+        if done.join().is_err() {
+            eprintln!("the database {name} was left behind");
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test command passes the server's address by environment")]
+fn server_url() -> String {
+    std::env::var(POSTGRES_URL).unwrap_or_else(|_| {
+        panic!("no PostgreSQL to test against: run `cargo xtask test`, or set {POSTGRES_URL}")
+    })
+}
+
+/// The server's URL with another database's name.
+fn database_url(server: &str, name: &str) -> String {
+    let (rest, parameters) = server.split_once('?').unwrap_or((server, ""));
+    let host = rest.rsplit_once('/').map_or(rest, |(host, _)| host);
+    let parameters = if parameters.is_empty() { String::new() } else { format!("?{parameters}") };
+    format!("{host}/{name}{parameters}")
+}
+
+async fn sqlite_template() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("sqlite://{}", folder.path().join("template.db").display());
+    let database = Database::open(DatabaseOptions::new(url)).await.expect("the template opens");
+    database.migrate(Direction::Upgrade).await.expect("the template migrates");
+    database.close().await;
+    folder
+}
+
+/// Makes the template of this process. A lock lets one process after the other do it, because
+/// PostgreSQL refuses to copy a database that somebody is connected to.
+async fn postgres_template(server: String) -> String {
+    let name = format!("template_{}", std::process::id());
+    let (client, connection) =
+        tokio_postgres::connect(&server, NoTls).await.expect("the server of the tests answers");
+    let connection = tokio::spawn(connection);
+    client.execute("select pg_advisory_lock($1)", &[&TEMPLATE_LOCK]).await.expect("the template's lock");
+    for statement in [format!("drop database if exists {name}"), format!("create database {name}")] {
+        client.batch_execute(&statement).await.expect("the template is made");
+    }
+    let options = DatabaseOptions { pool: 1, ..DatabaseOptions::new(database_url(&server, &name)) };
+    let database = Database::open(options).await.expect("the template opens");
+    database.migrate(Direction::Upgrade).await.expect("the template migrates");
+    database.close().await;
+    wait_until_unused(&client, &name).await;
+    drop(client);
+    connection.await.expect("no panic").expect("the connection ends well");
+    name
+}
+
+/// Closing a pool does not wait for the server to notice.
+async fn wait_until_unused(client: &tokio_postgres::Client, name: &str) {
+    loop {
+        let row = client
+            .query_one("select count(*) from pg_stat_activity where datname = $1", &[&name])
+            .await
+            .expect("the server lists its connections");
+        if row.get::<_, i64>(0) == 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn administer(server: &str, statements: &[&str]) {
+    let (client, connection) =
+        tokio_postgres::connect(server, NoTls).await.expect("the server of the tests answers");
+    let connection = tokio::spawn(connection);
+    for statement in statements {
+        client.batch_execute(statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+    }
+    drop(client);
+    connection.await.expect("no panic").expect("the connection ends well");
+}
+
+/// Makes two named tests of each case, one per database system.
+///
+/// A case is an `async fn(TestDatabase)`; `conformance!(a, b)` makes `a::sqlite`, `a::postgres`,
+/// `b::sqlite` and `b::postgres`.
+#[macro_export]
+macro_rules! conformance {
+    ($($case:ident),* $(,)?) => {$(
+        mod $case {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                super::$case($crate::Backend::Sqlite.database().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                super::$case($crate::Backend::Postgres.database().await).await;
+            }
+        }
+    )*};
+}

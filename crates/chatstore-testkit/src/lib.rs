@@ -1,0 +1,16 @@
+//! What the tests and benchmarks of chatstore share.
+//!
+//! [`server`] starts private PostgreSQL servers. It uses nothing but the standard library and is there without any
+//! feature, so that `cargo xtask` can use it without building the store. [`Backend`] (feature `cases`) gives each
+//! test case a database of its own, copied from a migrated template.
+//!
+//! Nothing here may end up in a program that users run: only `dev-dependencies`, `xtask` and the benchmarks name
+//! this crate.
+
+#[cfg(feature = "cases")]
+#[allow(clippy::expect_used, clippy::print_stderr, reason = "a test case that cannot run fails at once")]
+mod cases;
+pub mod server;
+
+#[cfg(feature = "cases")]
+pub use cases::{Backend, POSTGRES_URL, SeededIds, TestClock, TestDatabase};

@@ -1,0 +1,101 @@
+//! Finding the programs of PostgreSQL, and installing them where that is possible.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::error::{self, ServerError};
+
+const PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_ctl"];
+
+/// Debian and its relatives keep the server's programs off PATH, one directory for each version.
+const DEBIAN_ROOT: &str = "/usr/lib/postgresql";
+
+/// How to install PostgreSQL on the usual systems.
+#[must_use]
+pub fn install_hint() -> &'static str {
+    "install it with `sudo apt-get install postgresql` (Debian, Ubuntu), `sudo dnf install postgresql-server` \
+     (Fedora), or `brew install postgresql@17` (macOS; put its `bin` directory on PATH)"
+}
+
+/// The directory of the newest installed PostgreSQL's programs: from Debian's place for them, else from PATH.
+#[must_use]
+pub fn find_postgres() -> Option<PathBuf> {
+    newest_version(Path::new(DEBIAN_ROOT)).or_else(on_path)
+}
+
+/// Finds PostgreSQL's programs; installs them first when they are missing, this process is root's and the system has
+/// `apt-get`. What it installs it announces on standard error.
+///
+/// # Errors
+/// [`ServerError::NotInstalled`] where it may not install, [`ServerError::Failed`] when `apt-get` fails.
+pub fn ensure_postgres_installed() -> Result<PathBuf, ServerError> {
+    if let Some(bin_dir) = find_postgres() {
+        return Ok(bin_dir);
+    }
+    if !is_root()? || !has_apt_get() {
+        return Err(ServerError::NotInstalled);
+    }
+    announce_installation();
+    apt_get(&["update"])?;
+    apt_get(&["install", "-y", "--no-install-recommends", "postgresql"])?;
+    find_postgres().ok_or(ServerError::NotInstalled)
+}
+
+fn newest_version(root: &Path) -> Option<PathBuf> {
+    let mut newest: Option<(u32, PathBuf)> = None;
+    for entry in fs::read_dir(root).ok()?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(major) = name.split('.').next().and_then(|part| part.parse().ok()) else { continue };
+        let bin_dir = entry.path().join("bin");
+        let is_newer = newest.as_ref().is_none_or(|(version, _)| major > *version);
+        if is_newer && has_programs(&bin_dir) {
+            newest = Some((major, bin_dir));
+        }
+    }
+    newest.map(|(_, bin_dir)| bin_dir)
+}
+
+#[expect(clippy::disallowed_methods, reason = "where programs are is for the environment to say")]
+fn path_variable() -> OsString {
+    std::env::var_os("PATH").unwrap_or_default()
+}
+
+/// Links are followed: `pgbench` lies beside the programs themselves, not always beside links to them.
+fn on_path() -> Option<PathBuf> {
+    let directory = std::env::split_paths(&path_variable()).find(|directory| has_programs(directory))?;
+    let program = fs::canonicalize(directory.join("pg_ctl")).ok()?;
+    let bin_dir = program.parent()?;
+    if has_programs(bin_dir) { Some(bin_dir.to_path_buf()) } else { Some(directory) }
+}
+
+fn has_programs(directory: &Path) -> bool {
+    PROGRAMS.iter().all(|program| directory.join(program).is_file())
+}
+
+fn is_root() -> Result<bool, ServerError> {
+    let output = error::run(Command::new("id").arg("-u"))?;
+    Ok(output.stdout.trim_ascii() == b"0")
+}
+
+fn has_apt_get() -> bool {
+    std::env::split_paths(&path_variable()).any(|directory| directory.join("apt-get").is_file())
+}
+
+#[expect(clippy::print_stderr, reason = "a change to the system is announced, whoever calls")]
+fn announce_installation() {
+    eprintln!(
+        "PostgreSQL is missing and needed for a private server: installing it with `apt-get update` and \
+         `apt-get install -y --no-install-recommends postgresql`"
+    );
+}
+
+fn apt_get(arguments: &[&str]) -> Result<(), ServerError> {
+    let mut command = Command::new("apt-get");
+    // Another installation may be under way.
+    command.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments);
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    let output = error::run(&mut command)?;
+    if output.status.success() { Ok(()) } else { Err(ServerError::failed(&command, &output, String::new())) }
+}

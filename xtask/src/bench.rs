@@ -1,0 +1,27 @@
+//! `cargo xtask bench`: the benchmarks, against a PostgreSQL server that waits for the disk.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use chatstore_testkit::server::{Settings, ensure_postgres_installed};
+
+use crate::command::{self, Failure, Postgres};
+
+const POSTGRES_URL: &str = "CHATSTORE_BENCH_POSTGRES_URL";
+/// Where `pgbench` is, which the benchmarks measure themselves against.
+const POSTGRES_BIN: &str = "CHATSTORE_BENCH_POSTGRES_BIN";
+
+/// Runs the benchmarks; the exit code is theirs.
+pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Failure> {
+    let bin_dir = match command::variable(POSTGRES_BIN) {
+        Some(given) => given,
+        None => ensure_postgres_installed()?.into(),
+    };
+    let postgres = Postgres::given_or_private(POSTGRES_URL, Settings { durable: true })?;
+    let mut cargo = command::cargo();
+    cargo.args(["run", "--release", "--locked", "-p", "chatstore-bench", "--"]).args(arguments);
+    cargo.env(POSTGRES_URL, postgres.url()).env(POSTGRES_BIN, bin_dir);
+    let status = command::run(&mut cargo)?;
+    drop(postgres);
+    Ok(command::exit_code(status))
+}

@@ -1,0 +1,71 @@
+//! The development commands of chatstore: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`.
+//!
+//! `ci` is all that the continuous integration runs, so that a change that passes it here passes it there. This
+//! package builds before everything else and so must not depend on the store. A new command is a variant of
+//! [`Task`] and a file of its own; a new check of the continuous integration is one more step in `ci.rs`.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program talks through its standard streams"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the environment is how this program is told about servers and files"
+)]
+
+mod bench;
+mod ci;
+mod command;
+mod test;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The development commands of chatstore")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run every test on both databases
+    ///
+    /// Uses the PostgreSQL server at CHATSTORE_TEST_POSTGRES_URL, else starts a private one. The cases that need real
+    /// conversations read the file at CHATSTORE_DIALOGS.
+    Test {
+        /// Arguments for `cargo test`, such as `-p chatstore-sql` or the name of a test
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run everything a change has to pass, and stop at the first failure
+    Ci,
+    /// Run the benchmarks
+    ///
+    /// Uses the PostgreSQL server at CHATSTORE_BENCH_POSTGRES_URL, else starts a private one that waits for the disk
+    /// as a real one does.
+    Bench {
+        /// Arguments for the benchmark program
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Test { arguments } => test::run(&arguments),
+        Task::Ci => ci::run(),
+        Task::Bench { arguments } => bench::run(&arguments),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

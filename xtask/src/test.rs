@@ -1,0 +1,155 @@
+//! `cargo xtask test`: every test on both databases.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::time::Instant;
+
+use chatstore_testkit::server::Settings;
+
+use crate::command::{self, Failure, Postgres, Readable};
+
+const POSTGRES_URL: &str = "CHATSTORE_TEST_POSTGRES_URL";
+const DIALOGS: &str = "CHATSTORE_DIALOGS";
+
+/// Runs the tests; the exit code is theirs.
+pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Failure> {
+    let start = Instant::now();
+    let postgres = Postgres::given_or_private(POSTGRES_URL, Settings { durable: false })?;
+    let status = command::run(&mut cargo_test(&postgres, arguments))?;
+    drop(postgres);
+    eprintln!("tests on SQLite and PostgreSQL: {}", Readable(start.elapsed()));
+    report_missing_dialogs();
+    Ok(command::exit_code(status))
+}
+
+/// Runs the tests as the continuous integration does, where a test marked as ignored is a failure: nobody would
+/// notice that it never runs. Returns whether all of them ran and passed.
+pub(crate) fn run_all() -> Result<bool, Failure> {
+    let postgres = Postgres::given_or_private(POSTGRES_URL, Settings { durable: false })?;
+    let (status, ignored) = run_watched(&mut cargo_test(&postgres, &[]))?;
+    drop(postgres);
+    report_missing_dialogs();
+    if ignored.count > 0 {
+        eprintln!("{} ignored, which counts as a failure here:", ignored.count);
+        for name in &ignored.names {
+            eprintln!("  {name}");
+        }
+    }
+    Ok(status.success() && ignored.count == 0)
+}
+
+fn cargo_test(postgres: &Postgres, arguments: &[OsString]) -> Command {
+    let mut cargo = command::cargo();
+    cargo.arg("test");
+    // With both, cargo would pass over the chosen packages.
+    if !chooses_packages(arguments) {
+        cargo.arg("--workspace");
+    }
+    cargo.arg("--locked").args(arguments).env(POSTGRES_URL, postgres.url());
+    cargo
+}
+
+fn chooses_packages(arguments: &[OsString]) -> bool {
+    let for_cargo = arguments.iter().take_while(|argument| *argument != "--");
+    for_cargo
+        .map(|argument| argument.to_string_lossy())
+        .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"))
+}
+
+fn report_missing_dialogs() {
+    if command::variable(DIALOGS).is_none() {
+        eprintln!(
+            "not run: the cases that need {DIALOGS} (a file of real conversations); set it to run them"
+        );
+    }
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Ignored {
+    count: u64,
+    names: Vec<String>,
+}
+
+fn run_watched(command: &mut Command) -> Result<(ExitStatus, Ignored), Failure> {
+    let started = command.stdout(Stdio::piped()).spawn();
+    let mut child = started.map_err(|error| command::cannot_run(command, &error))?;
+    let ignored = match child.stdout.take() {
+        Some(output) => forward(output, io::stdout().lock())?,
+        None => Ignored::default(),
+    };
+    Ok((child.wait()?, ignored))
+}
+
+/// Passes the output of tests on, line by line, and collects which tests were ignored.
+fn forward(from: impl Read, mut to: impl Write) -> io::Result<Ignored> {
+    let mut ignored = Ignored::default();
+    let mut from = BufReader::new(from);
+    let mut line = Vec::new();
+    while from.read_until(b'\n', &mut line)? > 0 {
+        to.write_all(&line)?;
+        to.flush()?;
+        let text = String::from_utf8_lossy(&line);
+        ignored.count += ignored_count(&text);
+        ignored.names.extend(ignored_name(&text).map(str::to_owned));
+        line.clear();
+    }
+    Ok(ignored)
+}
+
+fn ignored_count(line: &str) -> u64 {
+    let Some(counts) = line.strip_prefix("test result: ") else { return 0 };
+    let ignored = counts.split("; ").find_map(|count| count.strip_suffix(" ignored"));
+    ignored.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+fn ignored_name(line: &str) -> Option<&str> {
+    let (name, outcome) = line.strip_prefix("test ")?.split_once(" ... ")?;
+    outcome.starts_with("ignored").then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_tests_are_counted_over_all_summaries_and_named() {
+        let output = "\
+running 3 tests
+test users::a_name_is_unique ... ok
+test users::a_slow_one ... ignored, needs an hour
+test result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s
+test src/lib.rs - example (line 3) ... ignored
+test result: ok. 0 passed; 0 failed; 11 ignored; 0 measured; 0 filtered out; finished in 0.01s
+";
+        let mut passed_on = Vec::new();
+
+        let ignored = forward(output.as_bytes(), &mut passed_on).unwrap();
+
+        assert_eq!(ignored.count, 12);
+        assert_eq!(ignored.names, ["users::a_slow_one", "src/lib.rs - example (line 3)"]);
+        assert_eq!(passed_on, output.as_bytes());
+    }
+
+    #[test]
+    fn output_that_only_looks_like_a_summary_counts_nothing() {
+        let output = "printed by a test; 3 ignored; 0 measured\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured\n";
+
+        let ignored = forward(output.as_bytes(), io::sink()).unwrap();
+
+        assert_eq!(ignored, Ignored::default());
+    }
+
+    #[test]
+    fn packages_are_chosen_before_the_arguments_of_the_tests() {
+        let chooses = |arguments: &[&str]| {
+            let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+            chooses_packages(&arguments)
+        };
+
+        assert!(chooses(&["-p", "chatstore-sql"]));
+        assert!(chooses(&["--package=chatstore-sql"]));
+        assert!(!chooses(&["a_name", "--", "-p"]));
+        assert!(!chooses(&[]));
+    }
+}
