@@ -131,6 +131,14 @@ pub enum ConnectError {
         /// The driver's words.
         cause: Cause,
     },
+    /// The file cannot be made there.
+    #[error("cannot make the database {place}: {reason}")]
+    CannotCreate {
+        /// The file.
+        place: String,
+        /// Why.
+        reason: String,
+    },
     /// The file is damaged, or something else than a chatstore database.
     #[error("{place} cannot be used as a chatstore database: {reason}")]
     Unusable {

@@ -327,10 +327,10 @@ fn store_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
         return if lost { StoreError::Unavailable(cause) } else { StoreError::Backend(cause) };
     };
     let code = server.code();
-    if *code == SqlState::UNIQUE_VIOLATION {
-        if let Some(error) = taken(|name, _| Some(name) == server.constraint()) {
-            return error;
-        }
+    if *code == SqlState::UNIQUE_VIOLATION
+        && let Some(error) = taken(|name, _| Some(name) == server.constraint())
+    {
+        return error;
     }
     if *code == SqlState::FOREIGN_KEY_VIOLATION {
         return StoreError::MissingParent { entity: table_entity(server.table()) };

@@ -49,7 +49,7 @@ const INSERT: &str = "insert into users (id, username, username_key, email, emai
     is_active, must_change_password, metadata, created_at, updated_at) \
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)";
 
-const CREATE: Sql = Sql::same("users.create", INSERT);
+const CREATE: Sql = Sql::same("users.create", concat!(INSERT, " on conflict do nothing returning id"));
 
 const CREATE_UNLESS_EMAIL_TAKEN: Sql = Sql::same(
     "users.create_unless_email_taken",
@@ -193,8 +193,36 @@ impl Users<'_, '_, ReadWrite> {
     pub async fn create(&mut self, new: &NewUser) -> Result<User, StoreError> {
         new.validate()?;
         let user = self.arrange(new);
-        self.0.executor.execute(&CREATE, &insert_values(&user, new)).await?;
-        Ok(user)
+        let values = insert_values(&user, new);
+        let made: Option<Uuid> = self.0.executor.query_changed(&CREATE, &values, |row| row.get(0)).await?;
+        if made.is_some() {
+            return Ok(user);
+        }
+        self.refuse_taken(None, new.username.as_ref(), new.email.as_ref()).await?;
+        Err(StoreError::Conflict(Cause::new("the user was made and erased meanwhile")))
+    }
+
+    /// Fails when another user has this name or else this address. The databases do not agree on
+    /// which of two violated keys they name.
+    async fn refuse_taken(
+        &mut self,
+        own: Option<UserId>,
+        username: Option<&UserName>,
+        email: Option<&Email>,
+    ) -> Result<(), StoreError> {
+        if let Some(username) = username {
+            let holder = self.find_by_username(username.as_typed()).await?;
+            if holder.is_some_and(|user| Some(user.id) != own) {
+                return Err(StoreError::AlreadyExists { entity: "user", field: "username" });
+            }
+        }
+        if let Some(email) = email {
+            let holder = self.find_by_email(email.as_typed()).await?;
+            if holder.is_some_and(|user| Some(user.id) != own) {
+                return Err(StoreError::AlreadyExists { entity: "user", field: "email" });
+            }
+        }
+        Ok(())
     }
 
     /// The user with this e-mail address; made when there is none, with the address as typed.
@@ -239,6 +267,7 @@ impl Users<'_, '_, ReadWrite> {
         if !keeps_name && !keeps_email {
             return Err(StoreError::Refused("a user must keep a username or an email"));
         }
+        self.refuse_taken(Some(id), patch.username.value(), patch.email.value()).await?;
         let now = self.0.now();
         let values = [
             (!patch.username.is_keep()).into(),

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 
@@ -23,6 +23,7 @@ const CHECKPOINT: &str = "pragma wal_checkpoint(passive)";
 pub(super) struct Checkpoints {
     pages: Arc<AtomicI32>,
     wake: SyncSender<()>,
+    thread: JoinHandle<()>,
     next_wake: i32,
     next_help: i32,
 }
@@ -38,11 +39,20 @@ impl Checkpoints {
         }))?;
         let (wake, woken) = sync_channel(1);
         let work = move || run(&connection, &woken);
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("chatstore-checkpoint".to_owned())
             .spawn(work)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        Ok(Self { pages, wake, next_wake: WAKE_PAGES, next_help: BOUND_PAGES })
+        Ok(Self { pages, wake, thread, next_wake: WAKE_PAGES, next_help: BOUND_PAGES })
+    }
+
+    /// Ends the thread and waits for it, so that the writer's connection is the last to close: that
+    /// one moves the whole log into the file and removes it.
+    pub(super) fn stop(self) {
+        drop(self.wake);
+        if self.thread.join().is_err() {
+            tracing::error!("the checkpointing thread had panicked");
+        }
     }
 
     /// To be called by the writer after each commit.

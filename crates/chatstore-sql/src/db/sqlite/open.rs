@@ -36,12 +36,12 @@ impl Location {
         let Some(path) = path else { return Ok(Self::Memory) };
         let place = path.display().to_string();
         if path.is_dir() {
-            return Err(ConnectError::Unusable { place, reason: "it is a directory, not a file".to_owned() });
+            return Err(ConnectError::CannotCreate { place, reason: "it is a directory".to_owned() });
         }
         let parent = path.parent().unwrap_or(Path::new(""));
         if !parent.as_os_str().is_empty() && !parent.is_dir() {
             let reason = format!("the directory {} does not exist; make it first", parent.display());
-            return Err(ConnectError::Unusable { place, reason });
+            return Err(ConnectError::CannotCreate { place, reason });
         }
         Ok(Self::File(path.to_path_buf()))
     }

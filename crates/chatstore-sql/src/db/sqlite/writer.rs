@@ -180,7 +180,9 @@ impl WriterThread {
             }
         }
         let Self { connection, checkpoints, .. } = self;
-        drop(checkpoints);
+        if let Some(checkpoints) = checkpoints {
+            checkpoints.stop();
+        }
         drop(connection);
         if let Some(stopped) = stop {
             // Whoever asked may have stopped waiting.

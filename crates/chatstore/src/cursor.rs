@@ -1,0 +1,125 @@
+//! Opaque cursors: a position in a list, bound to the list it belongs to.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chatstore_model::{ConversationPosition, MemberPosition, Timestamp};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// Bytes of the digest that binds a cursor; enough to notice every mistake, and a forged one leads
+/// nowhere but to another place in one's own list.
+const SEAL: usize = 8;
+
+/// A text that is no cursor of this list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not a cursor of this list; start again without one")]
+pub struct InvalidCursor;
+
+/// A position that can become a cursor.
+pub trait Cursor: Sized {
+    /// The position as bytes.
+    fn to_bytes(&self) -> Vec<u8>;
+
+    /// The position from its bytes.
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
+
+    /// The cursor for this position in the list that `scope` describes: its user, route, filters
+    /// and order.
+    #[must_use]
+    fn seal(&self, scope: &str) -> String {
+        let mut bytes = self.to_bytes();
+        let seal = digest(&bytes, scope);
+        bytes.extend_from_slice(&seal);
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a cursor of the list that `scope` describes.
+    ///
+    /// # Errors
+    /// [`InvalidCursor`] when it was altered or belongs to another list.
+    fn open(text: &str, scope: &str) -> Result<Self, InvalidCursor> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidCursor)?;
+        let (position, seal) = bytes.split_last_chunk::<SEAL>().ok_or(InvalidCursor)?;
+        if *seal != digest(position, scope) {
+            return Err(InvalidCursor);
+        }
+        Self::from_bytes(position).ok_or(InvalidCursor)
+    }
+}
+
+fn digest(position: &[u8], scope: &str) -> [u8; SEAL] {
+    let mut hasher = Sha256::new();
+    hasher.update((position.len() as u64).to_be_bytes());
+    hasher.update(position);
+    hasher.update(scope.as_bytes());
+    let full: [u8; 32] = hasher.finalize().into();
+    let mut seal = [0; SEAL];
+    seal.copy_from_slice(&full[..SEAL]);
+    seal
+}
+
+impl Cursor for i64 {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
+
+impl Cursor for ConversationPosition {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.at.as_microseconds().to_be_bytes()[..], self.id.as_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (at, id) = bytes.split_first_chunk::<8>()?;
+        Some(Self {
+            at: Timestamp::from_microseconds(i64::from_be_bytes(*at)).ok()?,
+            id: Uuid::from_slice(id).ok()?,
+        })
+    }
+}
+
+impl Cursor for MemberPosition {
+    fn to_bytes(&self) -> Vec<u8> {
+        let joined_at = self.joined_at.as_microseconds().to_be_bytes();
+        [&self.rank.to_be_bytes()[..], &joined_at, self.user_id.as_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (rank, rest) = bytes.split_first_chunk::<8>()?;
+        let (joined_at, user_id) = rest.split_first_chunk::<8>()?;
+        Some(Self {
+            rank: i64::from_be_bytes(*rank),
+            joined_at: Timestamp::from_microseconds(i64::from_be_bytes(*joined_at)).ok()?,
+            user_id: Uuid::from_slice(user_id).ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_opens_only_in_its_own_list() {
+        let cursor = 42_i64.seal("messages of one conversation");
+        assert_eq!(i64::open(&cursor, "messages of one conversation"), Ok(42));
+        assert_eq!(i64::open(&cursor, "messages of another"), Err(InvalidCursor));
+    }
+
+    #[test]
+    fn a_cursor_with_any_byte_changed_is_refused() {
+        let position = ConversationPosition { at: Timestamp::MIN, id: Uuid::from_u128(7) };
+        let cursor = position.seal("list");
+        for index in 0..cursor.len() {
+            let mut bytes = cursor.clone().into_bytes();
+            bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
+            let altered = String::from_utf8(bytes).unwrap();
+            assert_ne!(ConversationPosition::open(&altered, "list"), Ok(position), "{altered}");
+        }
+        assert_eq!(ConversationPosition::open(&cursor, "list"), Ok(position));
+    }
+}

@@ -1,0 +1,154 @@
+//! The one error of the crate.
+
+use std::fmt;
+
+use chatstore_model::Invalid;
+use chatstore_sql::StoreError;
+
+/// A result with the crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What an error means, for deciding what to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// It does not exist, or is somebody else's: the two cannot be told apart.
+    NotFound,
+    /// A value that must be unique is taken.
+    AlreadyExists,
+    /// The request breaks limits; see [`Error::invalid`].
+    Invalid,
+    /// One's role in the conversation does not allow it.
+    Forbidden,
+    /// It contradicts the present state.
+    Conflict,
+    /// The database cannot be reached now, or too many writes conflict; try again.
+    Unavailable,
+    /// The database took too long; try again.
+    Timeout,
+    /// The connection was lost during a commit: it may or may not be stored.
+    OutcomeUnknown,
+    /// The database's disk is full.
+    StorageFull,
+    /// The database takes no writes.
+    ReadOnly,
+    /// The database is damaged or of another schema.
+    Corrupt,
+    /// Any other failure.
+    Internal,
+}
+
+/// An operation that failed. Nothing of it was stored, except after
+/// [`ErrorKind::OutcomeUnknown`].
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    entity: Option<&'static str>,
+    field: Option<&'static str>,
+    source: Box<StoreErrorOrRule>,
+}
+
+/// Where an error came from.
+#[derive(Debug)]
+enum StoreErrorOrRule {
+    Store(StoreError),
+    Rule(&'static str),
+}
+
+impl Error {
+    /// What it means.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The kind of thing it is about, like `conversation`.
+    #[must_use]
+    pub const fn entity(&self) -> Option<&'static str> {
+        self.entity
+    }
+
+    /// The field whose value is taken.
+    #[must_use]
+    pub const fn field(&self) -> Option<&'static str> {
+        self.field
+    }
+
+    /// Every field that breaks a limit.
+    #[must_use]
+    pub fn invalid(&self) -> Option<&Invalid> {
+        match self.source.as_ref() {
+            StoreErrorOrRule::Store(StoreError::Invalid(invalid)) => Some(invalid),
+            _ => None,
+        }
+    }
+
+    /// Whether the same operation may succeed when it is simply tried again.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Timeout)
+    }
+
+    pub(crate) fn forbidden(reason: &'static str) -> Self {
+        Self {
+            kind: ErrorKind::Forbidden,
+            entity: None,
+            field: None,
+            source: Box::new(StoreErrorOrRule::Rule(reason)),
+        }
+    }
+
+    pub(crate) fn not_found(entity: &'static str) -> Self {
+        StoreError::NotFound { entity }.into()
+    }
+
+    pub(crate) fn is_not_found(&self, entity: &str) -> bool {
+        self.kind == ErrorKind::NotFound && self.entity == Some(entity)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.source.as_ref() {
+            StoreErrorOrRule::Store(error) => error.fmt(formatter),
+            StoreErrorOrRule::Rule(reason) => formatter.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.source.as_ref() {
+            StoreErrorOrRule::Store(error) => Some(error),
+            StoreErrorOrRule::Rule(_) => None,
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let (kind, entity, field) = match &error {
+            StoreError::NotFound { entity } => (ErrorKind::NotFound, Some(*entity), None),
+            StoreError::AlreadyExists { entity, field } => {
+                (ErrorKind::AlreadyExists, Some(*entity), Some(*field))
+            }
+            StoreError::MissingParent { entity } => (ErrorKind::NotFound, Some(*entity), None),
+            StoreError::Invalid(_) => (ErrorKind::Invalid, None, None),
+            StoreError::Refused(_) => (ErrorKind::Conflict, None, None),
+            StoreError::Conflict(_) | StoreError::Unavailable(_) => (ErrorKind::Unavailable, None, None),
+            StoreError::Timeout(_) => (ErrorKind::Timeout, None, None),
+            StoreError::OutcomeUnknown(_) => (ErrorKind::OutcomeUnknown, None, None),
+            StoreError::StorageFull(_) => (ErrorKind::StorageFull, None, None),
+            StoreError::ReadOnly(_) => (ErrorKind::ReadOnly, None, None),
+            StoreError::Corrupt(_) => (ErrorKind::Corrupt, None, None),
+            StoreError::Backend(_) => (ErrorKind::Internal, None, None),
+        };
+        Self { kind, entity, field, source: Box::new(StoreErrorOrRule::Store(error)) }
+    }
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        StoreError::Invalid(invalid).into()
+    }
+}

@@ -1,0 +1,3 @@
+//! Bringing data along from elsewhere. Every import can be run again: it finds what it made.
+
+pub mod jsonl;

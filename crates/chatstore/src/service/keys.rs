@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use chatstore_model::{
+    ApiKey, ApiKeyId, ApiKeyScope, FieldCode, Invalid, NewApiKey, Timestamp, UserId, limits,
+};
+
+use crate::error::{Error, Result};
+use crate::key::{KeyText, Principal, parse};
+use crate::store::Store;
+
+/// A key's last use is written down at most so often.
+const TOUCH_EVERY: Duration = Duration::from_secs(60);
+
+/// API keys of all users, for the application itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys<'s>(pub(crate) &'s Store);
+
+/// A key just made. Its text is shown this once; only its hash is stored.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// What is stored about it.
+    pub key: ApiKey,
+    /// The secret text.
+    pub text: String,
+}
+
+impl Keys<'_> {
+    /// Makes a key for a user.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such user; `Invalid`.
+    pub async fn create(
+        &self,
+        user: UserId,
+        scope: ApiKeyScope,
+        name: Option<String>,
+        expires_at: Option<Timestamp>,
+    ) -> Result<NewKey> {
+        if let Some(name) = &name {
+            let length = name.chars().count();
+            if !(1..=limits::KEY_NAME).contains(&length) || name.contains('\0') {
+                let message = "must have 1 to 100 characters, none of them NUL";
+                return Err(Invalid::field("name", FieldCode::InvalidFormat, message).into());
+            }
+        }
+        let made = KeyText::new(user, &self.0.database.ids());
+        let new = NewApiKey { scope, name, prefix: made.prefix, key_hash: made.hash, expires_at };
+        let key = self.0.write("key_create", async move |tx| tx.api_keys().create(user, &new).await).await?;
+        Ok(NewKey { key, text: made.text })
+    }
+
+    /// Every key of a user, oldest first.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn list(&self, user: UserId) -> Result<Vec<ApiKey>> {
+        self.0.read("key_list", async move |tx| tx.api_keys().list(user).await).await
+    }
+
+    /// Withdraws a key, in this process at once, in others within 5 seconds.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn revoke(&self, user: UserId, id: ApiKeyId) -> Result<()> {
+        self.0.write("key_revoke", async move |tx| tx.api_keys().revoke(user, id).await).await?;
+        self.0.keys.forget_all();
+        Ok(())
+    }
+
+    /// Whose key this text is; `None` for a text that is no key, and for keys that are unknown,
+    /// withdrawn, expired or of a disabled user. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn verify(&self, text: &str) -> Result<Option<Principal>> {
+        let Some((user, hash)) = parse(text) else { return Ok(None) };
+        let now = self.0.now();
+        if let Some(principal) = self.0.keys.get(&hash) {
+            return Ok(principal.expires_at.is_none_or(|end| now < end).then_some(principal));
+        }
+        let found = self.0.read("key_verify", async move |tx| tx.api_keys().find(user, &hash).await).await?;
+        let Some((key, true)) = found else { return Ok(None) };
+        if !key.is_valid_at(now) {
+            return Ok(None);
+        }
+        self.note_use(&key, now);
+        let principal =
+            Principal { user_id: key.user_id, scope: key.scope, key_id: key.id, expires_at: key.expires_at };
+        self.0.keys.remember(hash, principal.clone());
+        Ok(Some(principal))
+    }
+
+    /// Writes the use down without making the request wait for it.
+    fn note_use(&self, key: &ApiKey, now: Timestamp) {
+        if key.last_used_at.is_some_and(|last| now < last.plus(TOUCH_EVERY)) {
+            return;
+        }
+        let (store, user, id) = (self.0.clone(), key.user_id, key.id);
+        tokio::spawn(async move {
+            let noted =
+                store.write("key_touch", async move |tx| tx.api_keys().touch(user, id, now).await).await;
+            if let Err(error) = noted {
+                let error: Error = error;
+                tracing::debug!(%error, "a key's last use was not written down");
+            }
+        });
+    }
+}

@@ -1,0 +1,251 @@
+//! The store: everything begins here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chatstore_model::{Clock, IdSource, Timestamp, UserId};
+use chatstore_sql::{
+    ConnectError, Counts, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError, ReadTx, Status,
+    StoreError, TableDigest, WriteTx,
+};
+
+use crate::actor::AsUser;
+use crate::error::Result;
+use crate::key::KeyCache;
+use crate::service::{Keys, Users};
+
+/// The model that answers when nothing else says which.
+const DEFAULT_MODEL: &str = "echo";
+
+/// A store. Cheap to clone; the clones share connections and caches.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) database: Database,
+    pub(crate) default_model: Arc<str>,
+    pub(crate) keys: KeyCache,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Store").field("database", &self.database).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the database behind a URL: `sqlite://chat.db`, or
+    /// `postgresql://user:password@host:port/database`. A SQLite file is made when it does not
+    /// exist; its tables are made by [`migrate`](Self::migrate).
+    ///
+    /// # Errors
+    /// [`ConnectError`], which says what is wrong with the URL, the file or the server.
+    pub async fn connect(url: impl Into<String>) -> std::result::Result<Self, ConnectError> {
+        Self::builder(url).connect().await
+    }
+
+    /// A migrated store in memory, for tests; it ends with its last clone.
+    ///
+    /// # Errors
+    /// [`MigrationError`], when this build is damaged.
+    pub async fn memory() -> std::result::Result<Self, MigrationError> {
+        let connected = Self::connect("sqlite://:memory:").await;
+        let store = connected.map_err(|error| MigrationError::Damaged(error.to_string()))?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Opens a database with other settings than the usual ones.
+    #[must_use]
+    pub fn builder(url: impl Into<String>) -> Builder {
+        Builder { options: DatabaseOptions::new(url), default_model: DEFAULT_MODEL.into() }
+    }
+
+    /// Makes or upgrades the tables; changes nothing when they are up to date. Any number of
+    /// processes may do it at once.
+    ///
+    /// # Errors
+    /// [`MigrationError`]; nothing was changed then.
+    pub async fn migrate(&self) -> std::result::Result<Status, MigrationError> {
+        self.database.migrate(Direction::Upgrade).await
+    }
+
+    /// Undoes revisions, and deletes what they hold.
+    ///
+    /// # Errors
+    /// [`MigrationError`]; nothing was changed then.
+    pub async fn migrate_down(&self, direction: Direction) -> std::result::Result<Status, MigrationError> {
+        self.database.migrate(direction).await
+    }
+
+    /// Which revisions are applied and which are pending.
+    ///
+    /// # Errors
+    /// [`MigrationError`], also when the database is of a newer version.
+    pub async fn migration_status(&self) -> std::result::Result<Status, MigrationError> {
+        self.database.migration_status().await
+    }
+
+    /// All users. Nothing here is checked: it is for the application itself.
+    #[must_use]
+    pub const fn users(&self) -> Users<'_> {
+        Users(self)
+    }
+
+    /// API keys of all users. Nothing here is checked: it is for the application itself.
+    #[must_use]
+    pub const fn keys(&self) -> Keys<'_> {
+        Keys(self)
+    }
+
+    /// The store as one user sees it: every call is checked for him.
+    #[must_use]
+    pub const fn as_user(&self, user: UserId) -> AsUser<'_> {
+        AsUser { store: self, user }
+    }
+
+    /// Reads with several statements; `name` is for logs and metrics. Nothing is checked for a
+    /// user, but every repository wants the owner.
+    ///
+    /// # Errors
+    /// What `work` returns, or that the database is unavailable.
+    pub async fn read<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    where
+        F: AsyncFnMut(&mut ReadTx<'_>) -> std::result::Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        Ok(self.database.read(name, work).await?)
+    }
+
+    /// Does several steps in one transaction: it commits when `work` returns `Ok` and rolls back
+    /// otherwise. `work` may run again after a conflict and must wait for nothing but the
+    /// transaction.
+    ///
+    /// # Errors
+    /// What `work` returns, or what the commit reports.
+    pub async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    where
+        F: AsyncFnMut(&mut WriteTx<'_>) -> std::result::Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        Ok(self.database.write(name, work).await?)
+    }
+
+    /// Counts everything; takes time in proportion to what there is.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn counts(&self) -> Result<Counts> {
+        self.read("counts", async |tx| tx.statistics().counts().await).await
+    }
+
+    /// Reads every row: equal digests mean equal databases.
+    ///
+    /// # Errors
+    /// That the database is unavailable, or holds something unexpected.
+    pub async fn digests(&self) -> Result<Vec<TableDigest>> {
+        self.read("digests", async |tx| tx.statistics().digests().await).await
+    }
+
+    /// Bytes on disk.
+    ///
+    /// # Errors
+    /// When file or server cannot be asked.
+    pub async fn size_bytes(&self) -> Result<u64> {
+        Ok(self.database.size_bytes().await?)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn ping(&self) -> Result<()> {
+        self.read("ping", async |tx| tx.users().get(UserId::ANONYMOUS).await).await?;
+        Ok(())
+    }
+
+    /// Which database system it is.
+    #[must_use]
+    pub fn kind(&self) -> DatabaseKind {
+        self.database.kind()
+    }
+
+    /// Where the database lies: file, or host, port and name.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        self.database.place()
+    }
+
+    /// Statements sent to the database so far.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.database.statements()
+    }
+
+    /// The present instant by the store's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.database.clock().now()
+    }
+
+    /// A new random text for people and logs, like a request's id.
+    #[must_use]
+    pub fn new_request_id(&self) -> String {
+        self.database.ids().uuid(self.now()).to_string()
+    }
+
+    /// The model that answers when nothing else says which.
+    #[must_use]
+    pub fn default_model(&self) -> &str {
+        &self.default_model
+    }
+
+    /// Finishes the writes that are queued, then closes the database.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+}
+
+/// Settings of a store that is about to be opened.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    options: DatabaseOptions,
+    default_model: Arc<str>,
+}
+
+impl Builder {
+    /// Connections to PostgreSQL at most; 16 when nothing is said. SQLite does not look at it.
+    #[must_use]
+    pub fn pool(mut self, connections: usize) -> Self {
+        self.options.pool = connections;
+        self
+    }
+
+    /// Another clock than the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.options.clock = clock;
+        self
+    }
+
+    /// Another source of ids than the machine's randomness. API keys are drawn from it too.
+    #[must_use]
+    pub fn ids(mut self, ids: Arc<dyn IdSource>) -> Self {
+        self.options.ids = ids;
+        self
+    }
+
+    /// The model that answers when nothing else says which; `echo` when nothing is said.
+    #[must_use]
+    pub fn default_model(mut self, model: impl Into<Arc<str>>) -> Self {
+        self.default_model = model.into();
+        self
+    }
+
+    /// Opens the database.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect(self) -> std::result::Result<Store, ConnectError> {
+        let database = Database::open(self.options).await?;
+        Ok(Store { database, default_model: self.default_model, keys: KeyCache::new() })
+    }
+}
