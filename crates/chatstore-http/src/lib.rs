@@ -1,1 +1,45 @@
-//! The HTTP API of chatstore.
+//! The HTTP API of chatstore: a router to serve on its own or to mount into another application.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = chatstore::Store::connect("sqlite://chat.db").await?;
+//! let app = axum::Router::new().nest("/chat", chatstore_http::router(store));
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! chatstore_http::serve(listener, app, std::future::pending()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it must not know
+//! SQL, a driver or a storage error: it calls the services of [`chatstore`] and sees of their failures only
+//! [`chatstore::ErrorKind`]. It reads neither the environment nor the machine's clock.
+//!
+//! # How a request passes
+//! `middleware` gives it an id, and turns whatever went wrong into a problem document, logged there and nowhere
+//! else. The extractors in `extract` refuse what may not come in, in the order of the handler's arguments:
+//! the caller first (401, 403), then path and query, then the body (400, 413, 415, 422). Only then a
+//! handler looks for anything (404) and asks what the caller may do with it (403, 409).
+//!
+//! # To add a route
+//! 1. In `routes/<resource>.rs` write the request struct with its [`RequestBody`](body::RequestBody) (or
+//!    [`FromParameters`](query::FromParameters)), the answer's struct with `Serialize`, and the handler with
+//!    `#[utoipa::path]`; choose the group of problems it can answer from `openapi`.
+//! 2. Name the handler in `router.rs`.
+//! 3. Write its transcripts in `tests/` and refresh `openapi.json`:
+//!    `cargo run -p chatstore-http --example openapi > crates/chatstore-http/openapi.json`.
+
+mod body;
+mod error;
+mod extract;
+mod fields;
+mod middleware;
+mod openapi;
+mod query;
+mod router;
+mod routes;
+mod serve;
+mod state;
+
+pub use openapi::openapi;
+pub use router::router;
+pub use serve::serve;

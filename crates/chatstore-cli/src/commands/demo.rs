@@ -1,0 +1,94 @@
+//! `demo`: a database with sample conversations, served.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chatstore::{ApiKeyScope, ConversationList, Limit, Membership, Store, User};
+use clap::Args;
+
+use super::{print, sample, say, serve};
+use crate::config::DatabaseSettings;
+use crate::failure::{Failure, code};
+use crate::server_lock::ServerLock;
+
+/// What the demo's key is called; a second demo replaces it.
+const KEY_NAME: &str = "demo";
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The database file; other databases are named by --database-url
+    #[arg(long, default_value = "chatstore-demo.db")]
+    file: PathBuf,
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    bind: SocketAddr,
+    /// Do everything but stay and serve
+    #[arg(long)]
+    no_serve: bool,
+}
+
+pub(crate) async fn run(database: &DatabaseSettings, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let store = if database.is_named() {
+        database.open().await?
+    } else {
+        database.with_url(format!("sqlite://{}", arguments.file.display())).open().await?
+    };
+    let lock = ServerLock::take(&store)?;
+    store.migrate().await?;
+    let imported = sample::import(&store).await?;
+    let counts = store.counts().await?;
+    say(format_args!(
+        "{}: {} conversations with {} messages of {} users ({imported} conversations new)",
+        store.place(),
+        counts.conversations,
+        counts.messages,
+        counts.users,
+    ));
+    let user = sample::first_user(&store).await?;
+    let listener = if arguments.no_serve { None } else { Some(serve::listen(arguments.bind).await?) };
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(arguments.bind);
+    print_calls(&store, &user, address).await?;
+    match listener {
+        Some(listener) => serve::serve(store, listener, lock).await,
+        None => {
+            store.close().await;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Prints a key and three calls that work as they are printed.
+async fn print_calls(store: &Store, user: &User, address: SocketAddr) -> Result<(), Failure> {
+    for key in store.keys().list(user.id).await? {
+        if key.name.as_deref() == Some(KEY_NAME) && key.revoked_at.is_none() {
+            store.keys().revoke(user.id, key.id).await?;
+        }
+    }
+    let key = store.keys().create(user.id, ApiKeyScope::User, Some(KEY_NAME.to_owned()), None).await?.text;
+    let newest = ConversationList {
+        membership: Membership::Owned,
+        limit: Limit::new(1).unwrap_or_default(),
+        ..ConversationList::default()
+    };
+    let page = store.as_user(user.id).conversations().page(newest).await?;
+    let (conversation, _) = page
+        .items
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::new(code::FAILED, "the sample has no conversations"))?;
+    let base = format!("http://{address}/api/v1/conversations");
+    let id = conversation.id.short();
+    let bearer = format!("-H 'Authorization: Bearer {key}'");
+    print(format_args!("API key of {}: {key}", user.username.as_deref().unwrap_or_default()));
+    print("");
+    print("# the five newest conversations");
+    print(format_args!("curl -s {bearer} '{base}?limit=5'"));
+    print("# one of them, from its beginning");
+    print(format_args!("curl -s {bearer} '{base}/{id}/messages?order=asc'"));
+    print("# a new message in it");
+    print(format_args!(
+        "curl -s {bearer} -H 'Content-Type: application/json' -d '{{\"content\": \"Thank you!\"}}' '{base}/{id}/messages'"
+    ));
+    Ok(())
+}

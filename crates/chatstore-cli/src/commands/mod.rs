@@ -1,0 +1,51 @@
+//! The commands, one file each.
+
+pub(crate) mod demo;
+pub(crate) mod import;
+pub(crate) mod key;
+pub(crate) mod migrate;
+pub(crate) mod sample;
+pub(crate) mod serve;
+pub(crate) mod stats;
+pub(crate) mod user;
+
+use chatstore::{Store, User, UserId};
+use serde::Serialize;
+
+use crate::failure::{Failure, code};
+
+/// Writes data to standard output.
+#[allow(clippy::print_stdout, reason = "the one place where commands write their data")]
+pub(crate) fn print(data: impl std::fmt::Display) {
+    println!("{data}");
+}
+
+/// Writes data to standard output as one JSON document.
+pub(crate) fn print_json(data: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(data)
+        .map_err(|error| Failure::new(code::FAILED, format!("cannot write JSON: {error}")))?;
+    print(text);
+    Ok(())
+}
+
+/// Tells something that is not data.
+#[allow(clippy::print_stderr, reason = "the one place where commands tell what they do")]
+pub(crate) fn say(message: impl std::fmt::Display) {
+    eprintln!("{message}");
+}
+
+/// The user that an argument names: an id, a short id, an e-mail address or a name.
+pub(crate) async fn find_user(store: &Store, named: &str) -> Result<User, Failure> {
+    if let Ok(id) = named.parse::<UserId>() {
+        return Ok(store.users().get(id).await?);
+    }
+    let found = if named.contains('@') {
+        store.users().find_by_email(named).await?
+    } else {
+        store.users().find_by_username(named).await?
+    };
+    found.ok_or_else(|| {
+        Failure::new(code::FAILED, format!("there is no user {named:?}"))
+            .hint("name a user by id, user name or e-mail address; make one with `chatstore user create`")
+    })
+}

@@ -1,0 +1,97 @@
+//! `stats`: how much there is.
+
+use std::process::ExitCode;
+
+use chatstore::{Counts, TableDigest};
+use clap::Args;
+use serde::Serialize;
+
+use super::{print, print_json};
+use crate::config::DatabaseSettings;
+use crate::failure::Failure;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Also read every row and print a digest of each table: equal digests mean equal databases
+    #[arg(long)]
+    digest: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    users: i64,
+    conversations: i64,
+    messages: i64,
+    responses: i64,
+    members: i64,
+    database: ShownDatabase,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digests: Option<Vec<ShownDigest>>,
+}
+
+#[derive(Serialize)]
+struct ShownDatabase {
+    kind: &'static str,
+    size_bytes: u64,
+    revision: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ShownDigest {
+    table: &'static str,
+    rows: u64,
+    sha256: String,
+}
+
+pub(crate) async fn run(database: &DatabaseSettings, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let store = database.open_ready().await?;
+    let Counts { users, conversations, messages, responses, members } = store.counts().await?;
+    let status = store.migration_status().await?;
+    let digests = if arguments.digest { Some(store.digests().await?) } else { None };
+    let shown = Shown {
+        users,
+        conversations,
+        messages,
+        responses,
+        members,
+        database: ShownDatabase {
+            kind: store.kind().as_str(),
+            size_bytes: store.size_bytes().await?,
+            revision: status.applied.last().map(|(revision, _)| revision.id.clone()),
+        },
+        digests: digests.map(|digests| digests.into_iter().map(shown_digest).collect()),
+    };
+    store.close().await;
+    if arguments.json {
+        print_json(&shown)?
+    } else {
+        print_table(&shown)
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown_digest(digest: TableDigest) -> ShownDigest {
+    ShownDigest { table: digest.table, rows: digest.rows, sha256: digest.sha256 }
+}
+
+fn print_table(shown: &Shown) {
+    let counts = [
+        ("users", shown.users),
+        ("conversations", shown.conversations),
+        ("messages", shown.messages),
+        ("responses", shown.responses),
+        ("members", shown.members),
+    ];
+    for (name, count) in counts {
+        print(format_args!("{name:<21}{count:>12}"));
+    }
+    print(format_args!("{:<21}{:>12}", "bytes", shown.database.size_bytes));
+    print(format_args!("{:<21}{:>12}", "database", shown.database.kind));
+    print(format_args!("{:<21}{:>12}", "revision", shown.database.revision.as_deref().unwrap_or("none")));
+    for digest in shown.digests.iter().flatten() {
+        print(format_args!("{:<21}{:>12}  {}", digest.table, digest.rows, digest.sha256));
+    }
+}

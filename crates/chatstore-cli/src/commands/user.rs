@@ -1,0 +1,108 @@
+//! `user`: people.
+
+use std::process::ExitCode;
+
+use chatstore::{Email, NewUser, Store, User, UserName, UserRole};
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use super::{print, print_json};
+use crate::config::DatabaseSettings;
+use crate::failure::{Failure, code};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a user and print the id
+    Create(Create),
+}
+
+#[derive(Debug, Args)]
+#[group(id = "identity", required = true, multiple = true, args = ["username", "email"])]
+pub(crate) struct Create {
+    /// The name: 3 to 64 characters, unique whatever its case
+    #[arg(long)]
+    username: Option<String>,
+    /// The e-mail address, unique whatever its case
+    #[arg(long)]
+    email: Option<String>,
+    /// The person's name
+    #[arg(long)]
+    full_name: Option<String>,
+    /// What the user may do
+    #[arg(long, value_enum, default_value = "user")]
+    role: Role,
+    /// Print the whole user as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Role {
+    User,
+    Admin,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    short_id: String,
+    username: Option<String>,
+    email: Option<String>,
+    full_name: Option<String>,
+    role: &'static str,
+    is_active: bool,
+    must_change_password: bool,
+    metadata: chatstore::Json,
+    created_at: String,
+    updated_at: String,
+}
+
+impl From<User> for Shown {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            short_id: user.id.short(),
+            username: user.username,
+            email: user.email,
+            full_name: user.full_name,
+            role: user.role.as_str(),
+            is_active: user.is_active,
+            must_change_password: user.must_change_password,
+            metadata: user.metadata,
+            created_at: user.created_at.to_string(),
+            updated_at: user.updated_at.to_string(),
+        }
+    }
+}
+
+pub(crate) async fn run(database: &DatabaseSettings, command: Command) -> Result<ExitCode, Failure> {
+    let Command::Create(arguments) = command;
+    let new = new_user(&arguments)?;
+    let store: Store = database.open_ready().await?;
+    let user = store.users().create(new).await?;
+    if arguments.json {
+        print_json(&Shown::from(user))?;
+    } else {
+        print(user.id);
+    }
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn new_user(arguments: &Create) -> Result<NewUser, Failure> {
+    let bad =
+        |what: &str, error: &dyn std::fmt::Display| Failure::new(code::BAD_DATA, format!("--{what} {error}"));
+    let username = arguments.username.as_deref().map(UserName::new).transpose();
+    let email = arguments.email.as_deref().map(Email::new).transpose();
+    Ok(NewUser {
+        username: username.map_err(|error| bad("username", &error))?,
+        email: email.map_err(|error| bad("email", &error))?,
+        full_name: arguments.full_name.clone(),
+        role: match arguments.role {
+            Role::User => UserRole::User,
+            Role::Admin => UserRole::Admin,
+        },
+        is_active: true,
+        metadata: chatstore::Json::object(),
+    })
+}

@@ -1,0 +1,98 @@
+//! How commands fail: a message that says what, where and what to do, and an exit code.
+
+use std::process::ExitCode;
+
+use chatstore::{ConnectError, Error, ErrorKind, MigrationError};
+
+/// Exit codes as in `sysexits.h`, where it has one.
+pub(crate) mod code {
+    pub(crate) const FAILED: u8 = 1;
+    pub(crate) const SKIPPED: u8 = 3;
+    pub(crate) const BAD_DATA: u8 = 65;
+    pub(crate) const NO_INPUT: u8 = 66;
+    pub(crate) const UNREACHABLE: u8 = 69;
+    pub(crate) const CANNOT_CREATE: u8 = 73;
+    pub(crate) const DAMAGED: u8 = 74;
+    pub(crate) const TRY_AGAIN: u8 = 75;
+    pub(crate) const NO_PERMISSION: u8 = 77;
+    pub(crate) const CONFIGURATION: u8 = 78;
+}
+
+/// A command that did not succeed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None }
+    }
+
+    /// Adds what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says where it happened instead of only what happened.
+    pub(crate) fn context(mut self, message: &str) -> Self {
+        self.message = message.to_owned();
+        self
+    }
+
+    /// Tells the user.
+    #[allow(clippy::print_stderr, reason = "the one place where commands report their failure")]
+    pub(crate) fn report(&self) -> ExitCode {
+        eprintln!("error: {}", self.message);
+        if let Some(hint) = &self.hint {
+            eprintln!("hint: {hint}");
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        let message = error.to_string();
+        match error {
+            ConnectError::InvalidUrl { .. } => Self::new(code::CONFIGURATION, message),
+            ConnectError::Unreachable { .. } => Self::new(code::UNREACHABLE, message)
+                .hint("is the server running, and are host and port in DATABASE_URL right?"),
+            ConnectError::Denied { .. } => Self::new(code::NO_PERMISSION, message).hint(
+                "check user and password in DATABASE_URL, or the permissions of the file and its directory",
+            ),
+            ConnectError::CannotCreate { .. } => Self::new(code::CANNOT_CREATE, message),
+            ConnectError::Unusable { .. } => Self::new(code::DAMAGED, message),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = match error.kind() {
+            ErrorKind::Invalid => code::BAD_DATA,
+            ErrorKind::Unavailable => code::UNREACHABLE,
+            ErrorKind::Timeout => code::TRY_AGAIN,
+            ErrorKind::StorageFull | ErrorKind::Corrupt => code::DAMAGED,
+            ErrorKind::ReadOnly => code::NO_PERMISSION,
+            _ => code::FAILED,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<MigrationError> for Failure {
+    fn from(error: MigrationError) -> Self {
+        match error {
+            MigrationError::UnknownRevision(_) | MigrationError::Edited(_) => {
+                Self::new(code::CONFIGURATION, error.to_string())
+            }
+            MigrationError::Busy => Self::new(code::TRY_AGAIN, error.to_string()),
+            MigrationError::Damaged(_) => Self::new(code::FAILED, error.to_string()),
+            MigrationError::Store(error) => Self::from(Error::from(error)),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! One server owns a SQLite file; a second one says who does and stops.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use chatstore::{DatabaseKind, Store};
+
+use crate::failure::{Failure, code};
+
+/// Held as long as the server runs; the system takes it back however the server ends.
+#[derive(Debug)]
+pub(crate) struct ServerLock {
+    _file: Option<File>,
+}
+
+impl ServerLock {
+    /// Takes the lock beside the store's file. The database file itself must not be opened for it:
+    /// closing it again would drop SQLite's own locks (<https://www.sqlite.org/howtocorrupt.html>).
+    pub(crate) fn take(store: &Store) -> Result<Self, Failure> {
+        if store.kind() != DatabaseKind::Sqlite || store.place() == "memory" {
+            return Ok(Self { _file: None });
+        }
+        let path = PathBuf::from(format!("{}-server.lock", store.place()));
+        let failed = |error: std::io::Error| {
+            Failure::new(code::CANNOT_CREATE, format!("cannot make the lock {}: {error}", path.display()))
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(held(&path, &mut file)),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        file.set_len(0).map_err(failed)?;
+        write!(file, "{}", std::process::id()).map_err(failed)?;
+        Ok(Self { _file: Some(file) })
+    }
+}
+
+fn held(path: &Path, file: &mut File) -> Failure {
+    let mut holder = String::new();
+    let holder = match file.read_to_string(&mut holder) {
+        Ok(_) if !holder.is_empty() => format!("process {holder}"),
+        _ => "another process".to_owned(),
+    };
+    Failure::new(code::TRY_AGAIN, format!("{holder} serves this database already (lock {})", path.display()))
+        .hint("stop it first, or use PostgreSQL to run several servers")
+}

@@ -1,0 +1,181 @@
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use chatstore_testkit::{Backend, TestDatabase, conformance};
+use serde_json::json;
+
+use crate::program::run;
+
+conformance!(
+    an_import_adds_everything_once,
+    a_conversation_that_differs_is_reported_and_left,
+    a_bad_line_stops_the_import_before_it,
+    bad_lines_are_skipped_when_asked,
+    a_dry_run_writes_nothing,
+    what_has_no_field_of_ours_is_kept_as_source,
+    an_import_belongs_to_the_user_it_names,
+);
+
+const TWO: &str = concat!(
+    r#"{"id": "one", "turns": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "你好"}]}"#,
+    "\n",
+    r#"{"id": "two", "turns": [{"role": "user", "content": "bye"}]}"#,
+    "\n",
+);
+
+fn folder_with(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dialogs.jsonl");
+    std::fs::write(&file, text).unwrap();
+    (folder, file)
+}
+
+fn import(folder: &Path, url: &str, more: &[&str]) -> crate::program::Finished {
+    let mut arguments = vec!["import", "jsonl", "dialogs.jsonl", "--database-url", url, "--json"];
+    arguments.extend(more);
+    run(folder, &arguments)
+}
+
+fn counts(folder: &Path, url: &str) -> (i64, i64) {
+    let stats = run(folder, &["stats", "--json", "--database-url", url]).json();
+    (stats["conversations"].as_i64().unwrap(), stats["messages"].as_i64().unwrap())
+}
+
+async fn an_import_adds_everything_once(case: TestDatabase) {
+    let (folder, _) = folder_with(TWO);
+    let first = import(folder.path(), &case.url, &[]).json();
+    assert_eq!(
+        first,
+        json!({"read": 2, "imported": {"conversations": 2, "messages": 3}, "unchanged": 0, "skipped": []})
+    );
+    let second = import(folder.path(), &case.url, &[]).json();
+    assert_eq!(
+        second,
+        json!({"read": 2, "imported": {"conversations": 0, "messages": 0}, "unchanged": 2, "skipped": []})
+    );
+    assert_eq!(counts(folder.path(), &case.url), (2, 3));
+    let told = run(folder.path(), &["import", "jsonl", "dialogs.jsonl", "--database-url", &case.url]);
+    assert!(told.data().contains("2 were there already"));
+    assert!(told.stderr.contains("nothing was added"));
+}
+
+async fn a_conversation_that_differs_is_reported_and_left(case: TestDatabase) {
+    let (folder, file) = folder_with(TWO);
+    import(folder.path(), &case.url, &[]).json();
+    std::fs::write(&file, TWO.replace("bye", "good bye")).unwrap();
+    let stopped = import(folder.path(), &case.url, &[]);
+    stopped.assert_failed(65, "line 2: a conversation with this id is there already and differs at turn 1");
+    let skipped = import(folder.path(), &case.url, &["--on-error", "skip"]);
+    assert_eq!(skipped.code, 3);
+    assert_eq!(counts(folder.path(), &case.url), (2, 3));
+}
+
+async fn a_bad_line_stops_the_import_before_it(case: TestDatabase) {
+    let long_id = "x".repeat(256);
+    let bad_lines = [
+        ("{\"id\": \"three\", \"turns\": [".to_owned(), "not a conversation"),
+        (r#"{"turns": []}"#.to_owned(), "missing field `id`"),
+        (r#"{"id": "three", "turns": []}"#.to_owned(), "no turns"),
+        (
+            r#"{"id": "three", "turns": [{"role": "robot", "content": ""}]}"#.to_owned(),
+            "turns[0].role \"robot\"",
+        ),
+        (
+            r#"{"id": "three", "turns": [{"role": "user", "content": "a\u0000b"}]}"#.to_owned(),
+            "NUL character",
+        ),
+        (format!(r#"{{"id": "{long_id}", "turns": [{{"role": "user", "content": ""}}]}}"#), "thread_id"),
+    ];
+    for (line, reason) in bad_lines {
+        let (folder, _) = folder_with(&format!("{TWO}{line}\n{}", TWO.replace("one", "four")));
+        let stopped = import(folder.path(), &case.url, &[]);
+        stopped.assert_failed(65, "dialogs.jsonl: line 3:");
+        assert!(stopped.stderr.contains(reason), "{reason}: {}", stopped.stderr);
+        assert_eq!(counts(folder.path(), &case.url), (2, 3), "{line}");
+    }
+}
+
+async fn bad_lines_are_skipped_when_asked(case: TestDatabase) {
+    let (folder, _) = folder_with(&format!("not json\n\n{TWO}"));
+    let skipped = import(folder.path(), &case.url, &["--on-error", "skip"]);
+    assert_eq!(skipped.code, 3);
+    let report: serde_json::Value = serde_json::from_str(&skipped.stdout).unwrap();
+    assert_eq!(report["imported"], json!({"conversations": 2, "messages": 3}));
+    assert_eq!(report["skipped"][0]["line"], 1);
+}
+
+async fn a_dry_run_writes_nothing(case: TestDatabase) {
+    let (folder, _) = folder_with(TWO);
+    let report = import(folder.path(), &case.url, &["--dry-run"]).json();
+    assert_eq!(report["imported"], json!({"conversations": 2, "messages": 3}));
+    assert_eq!(counts(folder.path(), &case.url), (0, 0));
+}
+
+async fn what_has_no_field_of_ours_is_kept_as_source(case: TestDatabase) {
+    let line = r#"{"id": "one", "lang": "de", "turns": [{"role": "user", "content": "", "speaker": 7}]}"#;
+    let (folder, _) = folder_with(line);
+    import(folder.path(), &case.url, &[]).json();
+    let store = chatstore::Store::connect(case.url.as_str()).await.unwrap();
+    let chat = store.as_user(chatstore::UserId::ANONYMOUS);
+    let conversation = chat.conversations().get_by_thread("one").await.unwrap();
+    assert_eq!(conversation.metadata.to_string(), r#"{"source":{"lang":"de"}}"#);
+    let message = chat.messages().get_by_seq(conversation.id, 1).await.unwrap();
+    assert_eq!(message.metadata.to_string(), r#"{"source":{"speaker":7}}"#);
+}
+
+async fn an_import_belongs_to_the_user_it_names(case: TestDatabase) {
+    let (folder, _) = folder_with(TWO);
+    let url = case.url.as_str();
+    let ada = run(folder.path(), &["user", "create", "--username", "ada", "--database-url", url]);
+    import(folder.path(), url, &["--user", "ADA"]).json();
+    let store = chatstore::Store::connect(url).await.unwrap();
+    let ada: chatstore::UserId = ada.data().parse().unwrap();
+    let conversation = store.as_user(ada).conversations().get_by_thread("one").await.unwrap();
+    let first = store.as_user(ada).messages().get_by_seq(conversation.id, 1).await.unwrap();
+    assert_eq!(first.sender_id, Some(ada));
+    import(folder.path(), url, &["--user", "nobody"]).assert_failed(1, "there is no user \"nobody\"");
+}
+
+/// The promise behind moving between databases: the same file gives the same rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_file_gives_equal_digests_on_both_databases() {
+    let mut text = TWO.to_owned();
+    for number in 0..300 {
+        let content = "wort ".repeat(number % 90);
+        writeln!(text, r#"{{"id": "n{number}", "turns": [{{"role": "user", "content": "{content}"}}]}}"#)
+            .unwrap();
+    }
+    let (folder, _) = folder_with(&text);
+    assert_equal_digests(folder.path(), "dialogs.jsonl").await;
+}
+
+/// 2,000 real conversations, when the test command was told where they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_dialogs_are_imported_once_and_alike() {
+    #[expect(clippy::disallowed_methods, reason = "the test command says where the dialogs are")]
+    let Ok(file) = std::env::var("CHATSTORE_DIALOGS") else {
+        println!("not run: CHATSTORE_DIALOGS does not name a file of real conversations");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let counted = assert_equal_digests(folder.path(), &file).await;
+    assert_eq!(counted, (2_000, 24_056));
+}
+
+async fn assert_equal_digests(folder: &Path, file: &str) -> (i64, i64) {
+    let mut digests = Vec::new();
+    let mut counted = (0, 0);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let case = backend.database().await;
+        let arguments = ["import", "jsonl", file, "--database-url", &case.url, "--json"];
+        let first = run(folder, &arguments).json();
+        let second = run(folder, &arguments).json();
+        assert_eq!(second["imported"], json!({"conversations": 0, "messages": 0}));
+        assert_eq!(second["unchanged"], first["read"]);
+        let stats = run(folder, &["stats", "--digest", "--json", "--database-url", &case.url]).json();
+        counted = (stats["conversations"].as_i64().unwrap(), stats["messages"].as_i64().unwrap());
+        digests.push(stats["digests"].clone());
+    }
+    assert_eq!(digests[0], digests[1]);
+    counted
+}

@@ -1,0 +1,15 @@
+//! The real binary, on both databases: what it prints, what it stores and how it fails.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    unreachable_pub,
+    reason = "a test that cannot go on fails"
+)]
+
+mod bad_input;
+mod demo;
+mod import;
+mod migrate;
+mod program;
+mod users_and_keys;

@@ -1,0 +1,251 @@
+//! Problem documents (RFC 9457): the only form in which anything is refused.
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chatstore::{Error, ErrorKind, FieldCode, FieldError, Invalid};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Seconds after which a refused request may be tried again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// What kind of problem it is; each has one status and one stable name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProblemKind {
+    MalformedRequest,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    AlreadyExists,
+    Conflict,
+    TooLarge,
+    UnsupportedMediaType,
+    Validation,
+    Internal,
+    Unavailable,
+    StorageFull,
+}
+
+impl ProblemKind {
+    /// Status, last part of the URN, and title.
+    const fn description(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::MalformedRequest => (StatusCode::BAD_REQUEST, "malformed-request", "Malformed request"),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "Not authenticated"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Forbidden"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
+            }
+            Self::AlreadyExists => (StatusCode::CONFLICT, "already-exists", "Already exists"),
+            Self::Conflict => (StatusCode::CONFLICT, "conflict", "Conflict"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Request too large"),
+            Self::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
+            }
+            Self::Validation => (StatusCode::UNPROCESSABLE_ENTITY, "validation", "Validation failed"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable"),
+            Self::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage-full", "Storage full"),
+        }
+    }
+
+    pub(crate) const fn status(self) -> StatusCode {
+        self.description().0
+    }
+
+    /// A header that goes with every problem of this kind.
+    const fn header(self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::Unauthenticated => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::Unavailable => Some((header::RETRY_AFTER, RETRY_AFTER)),
+            _ => None,
+        }
+    }
+}
+
+/// Why a request was not done. It becomes a document in the middleware, which knows the request's id.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    kind: ProblemKind,
+    detail: String,
+    errors: Vec<FieldError>,
+    /// For the log; never shown.
+    cause: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), errors: Vec::new(), cause: None }
+    }
+
+    /// A body that cannot be read as JSON.
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::MalformedRequest, detail)
+    }
+
+    /// The same for what is absent, what is somebody else's, and what is no id at all.
+    pub(crate) fn not_found() -> Self {
+        Self::new(ProblemKind::NotFound, "there is nothing here, or nothing that you may see")
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(ProblemKind::MethodNotAllowed, "this resource does not take this method")
+    }
+
+    /// Every field that breaks a rule.
+    pub(crate) fn validation(errors: Vec<FieldError>) -> Self {
+        let detail = "the request has fields or parameters that break a rule";
+        Self { errors, ..Self::new(ProblemKind::Validation, detail) }
+    }
+
+    /// One field that breaks a rule.
+    pub(crate) fn wrong(field: &str, code: FieldCode, message: impl Into<String>) -> Self {
+        Self::validation(vec![FieldError { field: field.to_owned(), code, message: message.into() }])
+    }
+
+    /// A defect of ours, of which the caller is told nothing.
+    pub(crate) fn internal(cause: impl Into<String>) -> Self {
+        let detail = "the request failed; the server's log says why";
+        Self { cause: Some(cause.into()), ..Self::new(ProblemKind::Internal, detail) }
+    }
+
+    fn taken(error: &Error) -> Self {
+        let field = error.field().unwrap_or("id");
+        let entity = error.entity().unwrap_or("resource");
+        let detail = format!("a {entity} with this {field} exists already");
+        let taken = FieldError {
+            field: field.to_owned(),
+            code: FieldCode::NotAllowed,
+            message: "is taken".to_owned(),
+        };
+        Self { errors: vec![taken], ..Self::new(ProblemKind::AlreadyExists, detail) }
+    }
+
+    fn of_storage(kind: ProblemKind, detail: &str, error: &Error) -> Self {
+        Self { cause: Some(error.to_string()), ..Self::new(kind, detail) }
+    }
+
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    /// A header that goes with this problem, and its value.
+    pub(crate) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        self.kind.header()
+    }
+
+    /// What the log is told, when there is something to tell.
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// The document for the request with this id.
+    pub(crate) fn document(&self, request_id: &str) -> ProblemDocument {
+        let (status, slug, title) = self.kind.description();
+        let errors = self.errors.iter().map(FieldProblem::from).collect::<Vec<_>>();
+        ProblemDocument {
+            kind: format!("urn:chatstore:problem:{slug}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: self.detail.clone(),
+            request_id: request_id.to_owned(),
+            errors: (!errors.is_empty()).then_some(errors),
+        }
+    }
+
+    /// The whole answer for the request with this id.
+    pub(crate) fn answer(&self, request_id: &str) -> Response {
+        let mut response = (self.status(), Json(self.document(request_id))).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = self.header() {
+            headers.insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::NotFound => Self::not_found(),
+            ErrorKind::AlreadyExists => Self::taken(&error),
+            ErrorKind::Invalid => match error.invalid() {
+                Some(Invalid(errors)) => Self::validation(errors.clone()),
+                None => Self::internal(error.to_string()),
+            },
+            ErrorKind::Forbidden => Self::new(ProblemKind::Forbidden, error.to_string()),
+            ErrorKind::Conflict => Self::new(ProblemKind::Conflict, error.to_string()),
+            ErrorKind::Unavailable | ErrorKind::Timeout => {
+                let detail = "the database is not available now; nothing was changed; try again";
+                Self::of_storage(ProblemKind::Unavailable, detail, &error)
+            }
+            ErrorKind::OutcomeUnknown => {
+                let detail =
+                    "the connection to the database was lost; it is unknown whether the change was made";
+                Self::of_storage(ProblemKind::Unavailable, detail, &error)
+            }
+            ErrorKind::StorageFull | ErrorKind::ReadOnly => {
+                let detail = "the database takes no writes now; nothing was changed";
+                Self::of_storage(ProblemKind::StorageFull, detail, &error)
+            }
+            // `ErrorKind` is open: a kind that is not known here is a failure of ours.
+            _ => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    /// An empty answer that carries the problem up to the middleware.
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// A problem document (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemDocument {
+    /// What kind of problem it is: a stable URN.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:chatstore:problem:validation")]
+    kind: String,
+    /// The kind of problem in words.
+    title: String,
+    /// The status of the answer.
+    status: u16,
+    /// What is wrong with this request, in words.
+    detail: String,
+    /// The id under which the server's log knows the request.
+    request_id: String,
+    /// Every field that breaks a rule, of problems of the kinds `validation` and `already-exists`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    errors: Option<Vec<FieldProblem>>,
+}
+
+/// A field that breaks a rule.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FieldProblem)]
+pub(crate) struct FieldProblem {
+    /// The field's path, or the name of a parameter or header.
+    #[schema(example = "messages[3].content")]
+    field: String,
+    /// Which rule, for programs: `required`, `unknown_field`, `wrong_type`, `too_short`, `too_long`,
+    /// `out_of_range`, `invalid_format`, `nul_character` or `not_allowed`.
+    #[schema(value_type = String, example = "required")]
+    code: &'static str,
+    /// Which rule, for people.
+    message: String,
+}
+
+impl From<&FieldError> for FieldProblem {
+    fn from(error: &FieldError) -> Self {
+        Self { field: error.field.clone(), code: error.code.as_str(), message: error.message.clone() }
+    }
+}

@@ -1,0 +1,182 @@
+//! The description of the API (OpenAPI 3.1), generated from the handlers.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde::Serialize as _;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Type,
+};
+use utoipa::{IntoResponses, Modify};
+
+use crate::error::{Problem, ProblemDocument, ProblemKind};
+use crate::extract::unauthenticated;
+use crate::state::AppState;
+
+/// The description of the API, as `/openapi.json` serves it.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    crate::router::description()
+}
+
+/// What is not said by a handler.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "chatstore",
+        description = "Conversations, messages, model responses and their usage.\n\n\
+            Every answer carries `X-Request-Id`. Everything refused is a problem document (RFC 9457). \
+            Times are RFC 3339 in UTC with six decimals. Unknown fields and parameters are refused. \
+            What is absent and what is somebody else's are answered alike.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    components(schemas(ProblemDocument)),
+    modifiers(&ApiKey),
+    security(("api_key" = [])),
+    tags(
+        (name = "conversations", description = "Conversations, owned and shared"),
+        (name = "messages", description = "Messages, numbered 1, 2, 3 … within their conversation"),
+        (name = "replies", description = "What a model answered, and what it cost"),
+        (name = "server", description = "The server itself"),
+    )
+)]
+pub(crate) struct Description;
+
+/// The way callers say who they are.
+struct ApiKey;
+
+impl Modify for ApiKey {
+    fn modify(&self, openapi: &mut OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("cs_…")
+            .description(Some("an API key of the user"))
+            .build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("api_key", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The API's description
+///
+/// This document.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "server",
+    security(()),
+    responses((status = 200, description = "The OpenAPI document", body = Object))
+)]
+pub(crate) async fn serve(State(state): State<AppState>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], state.openapi().to_owned())
+}
+
+/// What a request for nothing in particular can be answered with.
+pub(crate) struct ListProblems;
+
+/// What a request for one thing can be answered with.
+pub(crate) struct ReadProblems;
+
+/// What a request to delete one thing can be answered with.
+pub(crate) struct DeleteProblems;
+
+/// What a request with a body can be answered with.
+pub(crate) struct BodyProblems;
+
+/// What a request with a body about one thing can be answered with.
+pub(crate) struct ChangeProblems;
+
+/// A value that must be unique is taken.
+pub(crate) struct TakenProblem;
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+impl IntoResponses for ListProblems {
+    fn responses() -> Responses {
+        let forbidden = Problem::new(ProblemKind::Forbidden, "a viewer may read this conversation but not change it");
+        let invalid = Problem::wrong("limit", chatstore::FieldCode::OutOfRange, "must be from 1 to 200");
+        let unavailable = "the database is not available now; nothing was changed; try again";
+        describe([
+            ("the key is missing or not valid", unauthenticated()),
+            ("the caller's role, or the kind of the key, does not allow it", forbidden),
+            ("a field or a parameter breaks a rule", invalid),
+            ("a defect or a damaged database", Problem::internal("")),
+            ("the database is not available", Problem::new(ProblemKind::Unavailable, unavailable)),
+        ])
+    }
+}
+
+impl IntoResponses for ReadProblems {
+    fn responses() -> Responses {
+        let absent = describe([("it does not exist, or is somebody else's", Problem::not_found())]);
+        merged([ListProblems::responses(), absent])
+    }
+}
+
+impl IntoResponses for DeleteProblems {
+    fn responses() -> Responses {
+        merged([ReadProblems::responses(), storage_full()])
+    }
+}
+
+impl IntoResponses for BodyProblems {
+    fn responses() -> Responses {
+        let media_type = "the body must be of the type application/json";
+        let large = "the body must have at most 1048576 bytes";
+        let of_bodies = describe([
+            ("the body is not JSON", Problem::malformed("the body is not JSON that can be read")),
+            ("the body is too large", Problem::new(ProblemKind::TooLarge, large)),
+            ("the body is not JSON by its type", Problem::new(ProblemKind::UnsupportedMediaType, media_type)),
+        ]);
+        merged([ListProblems::responses(), of_bodies, storage_full()])
+    }
+}
+
+impl IntoResponses for ChangeProblems {
+    fn responses() -> Responses {
+        merged([BodyProblems::responses(), ReadProblems::responses()])
+    }
+}
+
+impl IntoResponses for TakenProblem {
+    fn responses() -> Responses {
+        let detail = "a conversation with this thread_id exists already";
+        describe([("thread_id is taken", Problem::new(ProblemKind::AlreadyExists, detail))])
+    }
+}
+
+fn storage_full() -> Responses {
+    let detail = "the database takes no writes now; nothing was changed";
+    describe([("the database's disk is full", Problem::new(ProblemKind::StorageFull, detail))])
+}
+
+fn merged<const COUNT: usize>(groups: [Responses; COUNT]) -> Responses {
+    groups.into_iter().flatten().collect()
+}
+
+fn describe<const COUNT: usize>(problems: [(&str, Problem); COUNT]) -> Responses {
+    problems
+        .into_iter()
+        .map(|(description, problem)| {
+            let response = response(description, &problem);
+            (problem.status().as_u16().to_string(), RefOr::T(response))
+        })
+        .collect()
+}
+
+fn response(description: &str, problem: &Problem) -> Response {
+    let example = problem.document("0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11");
+    let example = example.serialize(serde_json::value::Serializer).ok();
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).example(example);
+    let mut response =
+        ResponseBuilder::new().description(description).content("application/problem+json", content.build());
+    if let Some((name, value)) = problem.header() {
+        let schema = ObjectBuilder::new().schema_type(Type::String);
+        let header = HeaderBuilder::new().schema(Some(schema)).description(value.to_str().ok());
+        response = response.header(name.as_str(), header.build());
+    }
+    response.build()
+}

@@ -1,0 +1,141 @@
+//! Conversations: listed and counted.
+
+use axum::Json;
+use axum::extract::State;
+use chatstore::{ConversationList, ConversationSort, FieldCode, Limit, Membership, Order};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::error::Problem;
+use crate::extract::Caller;
+use crate::openapi::ListProblems;
+use crate::query::{FromParameters, Parameters, Query, open_cursor, order_word};
+use crate::routes::objects::{ConversationObject, ListObject};
+use crate::state::AppState;
+
+const MEMBERSHIPS: [(&str, Membership); 3] =
+    [("all", Membership::All), ("owned", Membership::Owned), ("shared", Membership::Shared)];
+
+const SORTS: [(&str, ConversationSort); 2] =
+    [("updated_at", ConversationSort::Activity), ("created_at", ConversationSort::Creation)];
+
+/// Which conversations, in which order.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// How many at most.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+    /// Where the page begins: the `next_cursor` of the page before, with the same other parameters.
+    #[param(max_length = 512)]
+    cursor: Option<String>,
+    /// How many to pass over; not together with `cursor`.
+    #[param(value_type = Option<u32>, maximum = 2147483647, default = 0)]
+    offset: u32,
+    /// `desc` for the newest first, or `asc`.
+    #[param(value_type = Option<String>, default = "desc")]
+    order: Order,
+    /// `all`, `owned` or `shared`: one's own, or others' in which one is a member.
+    #[param(value_type = Option<String>, default = "all")]
+    membership: Membership,
+    /// `updated_at` or `created_at`. A conversation written to while one pages through `updated_at` moves to the
+    /// front and may be missed.
+    #[param(value_type = Option<String>, default = "updated_at")]
+    sort: ConversationSort,
+}
+
+impl FromParameters for ListQuery {
+    fn from_parameters(parameters: &mut Parameters) -> Self {
+        let cursor = parameters.text("cursor");
+        let offset = parameters.number("offset", 0, i64::from(i32::MAX));
+        if cursor.is_some() && offset.is_some() {
+            parameters.wrong("offset", FieldCode::NotAllowed, "must not be given together with cursor");
+        }
+        Self {
+            limit: parameters.limit(),
+            cursor,
+            offset: offset.and_then(|offset| u32::try_from(offset).ok()).unwrap_or(0),
+            order: parameters.order().unwrap_or(Order::Descending),
+            membership: parameters.word("membership", &MEMBERSHIPS).unwrap_or_default(),
+            sort: parameters.word("sort", &SORTS).unwrap_or_default(),
+        }
+    }
+}
+
+impl ListQuery {
+    /// What a cursor of this list is bound to.
+    fn scope(&self, caller: Caller) -> String {
+        let (user, order) = (caller.user(), order_word(self.order));
+        format!("conversations of {user} {:?} {:?} {order}", self.membership, self.sort)
+    }
+}
+
+/// List conversations
+#[utoipa::path(
+    get,
+    path = "/conversations",
+    operation_id = "list_conversations",
+    tag = "conversations",
+    params(ListQuery),
+    responses(
+        (status = 200, description = "A page of conversations", body = ListObject<ConversationObject>),
+        ListProblems,
+    )
+)]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<ListObject<ConversationObject>>, Problem> {
+    let scope = query.scope(caller);
+    let list = ConversationList {
+        membership: query.membership,
+        sort: query.sort,
+        order: query.order,
+        from: open_cursor(query.cursor.as_deref(), &scope)?,
+        offset: query.offset,
+        limit: query.limit,
+    };
+    let page = state.as_caller(caller).conversations().page(list).await?;
+    let object = |(conversation, role)| ConversationObject::new(conversation, role);
+    Ok(Json(ListObject::new(page, &scope, object)))
+}
+
+/// Which conversations to count.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CountQuery {
+    /// `all`, `owned` or `shared`.
+    #[param(value_type = Option<String>, default = "all")]
+    membership: Membership,
+}
+
+impl FromParameters for CountQuery {
+    fn from_parameters(parameters: &mut Parameters) -> Self {
+        Self { membership: parameters.word("membership", &MEMBERSHIPS).unwrap_or_default() }
+    }
+}
+
+/// How many there are.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Count {
+    count: i64,
+}
+
+/// Count conversations
+#[utoipa::path(
+    get,
+    path = "/conversations/count",
+    operation_id = "count_conversations",
+    tag = "conversations",
+    params(CountQuery),
+    responses((status = 200, description = "How many there are", body = Count), ListProblems)
+)]
+pub(crate) async fn count(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(query): Query<CountQuery>,
+) -> Result<Json<Count>, Problem> {
+    let count = state.as_caller(caller).conversations().count(query.membership).await?;
+    Ok(Json(Count { count }))
+}

@@ -1,0 +1,88 @@
+//! Whether the server lives, and whether it can work.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::state::AppState;
+
+/// How long the database may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// That the server lives.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Health {
+    #[schema(value_type = String, example = "ok")]
+    status: &'static str,
+}
+
+/// The server lives
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "server",
+    security(()),
+    responses((status = 200, description = "It does", body = Health))
+)]
+pub(crate) async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// Whether the server can work, and what it needs for that.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    status: ReadinessStatus,
+    dependencies: Dependencies,
+}
+
+/// What the server needs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Dependencies {
+    database: DatabaseReadiness,
+}
+
+/// The database, and whether it answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DatabaseReadiness {
+    status: ReadinessStatus,
+    /// `sqlite` or `postgres`.
+    #[schema(value_type = String, example = "sqlite")]
+    kind: &'static str,
+}
+
+/// Whether something can work.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReadinessStatus {
+    Ready,
+    Unavailable,
+}
+
+/// The server can work
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "server",
+    security(()),
+    responses(
+        (status = 200, description = "It can", body = Readiness),
+        (status = 503, description = "It cannot now", body = Readiness, headers(("Retry-After" = String))),
+    )
+)]
+pub(crate) async fn readyz(State(state): State<AppState>) -> Response {
+    let answer = tokio::time::timeout(PATIENCE, state.store().ping()).await;
+    let is_ready = matches!(answer, Ok(Ok(())));
+    let status = if is_ready { ReadinessStatus::Ready } else { ReadinessStatus::Unavailable };
+    let database = DatabaseReadiness { status, kind: state.store().kind().as_str() };
+    let readiness = Json(Readiness { status, dependencies: Dependencies { database } });
+    if is_ready {
+        readiness.into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], readiness).into_response()
+    }
+}

@@ -1,0 +1,116 @@
+//! The messages of a conversation, page by page.
+
+use axum::Json;
+use axum::extract::State;
+use chatstore::{FieldCode, Limit, Order, PageRequest};
+use utoipa::IntoParams;
+
+use crate::error::Problem;
+use crate::extract::{Caller, ConversationPath};
+use crate::openapi::ReadProblems;
+use crate::query::{FromParameters, Parameters, Query, open_cursor, order_word};
+use crate::routes::objects::{ListObject, MessageObject};
+use crate::state::AppState;
+
+/// Which messages, in which order.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// How many at most.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+    /// Where the page begins: the `next_cursor` of the page before, with the same other parameters. The one of
+    /// a page `around` a message goes on upward, without other parameters.
+    #[param(max_length = 512)]
+    cursor: Option<String>,
+    /// `asc` from the first, or `desc` from the newest; when left out, `desc` with only `before`, else `asc`.
+    #[param(value_type = Option<String>)]
+    order: Order,
+    /// Only smaller numbers than this one.
+    #[param(minimum = 0)]
+    before: Option<i64>,
+    /// Only larger numbers than this one.
+    #[param(minimum = 0)]
+    after: Option<i64>,
+    /// Half of the page from below this number, the rest from it on, ascending. Excludes `before`, `after`,
+    /// `cursor` and `order`.
+    #[param(minimum = 0)]
+    around: Option<i64>,
+}
+
+impl FromParameters for ListQuery {
+    fn from_parameters(parameters: &mut Parameters) -> Self {
+        let order = parameters.order();
+        let query = Self {
+            limit: parameters.limit(),
+            cursor: parameters.text("cursor"),
+            order: Order::Ascending,
+            before: parameters.number("before", 0, i64::MAX),
+            after: parameters.number("after", 0, i64::MAX),
+            around: parameters.number("around", 0, i64::MAX),
+        };
+        if query.around.is_some() {
+            let others = [
+                ("cursor", query.cursor.is_some()),
+                ("order", order.is_some()),
+                ("before", query.before.is_some()),
+                ("after", query.after.is_some()),
+            ];
+            for (name, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
+                parameters.wrong(name, FieldCode::NotAllowed, "must not be given together with around");
+            }
+        }
+        let is_backward = query.before.is_some() && query.after.is_none();
+        let usual = if is_backward { Order::Descending } else { Order::Ascending };
+        Self { order: order.unwrap_or(usual), ..query }
+    }
+}
+
+impl ListQuery {
+    /// What a cursor of this list is bound to. A page around a message goes on in the plain list.
+    fn scope(&self, caller: Caller, path: &ConversationPath) -> String {
+        let (user, order) = (caller.user(), order_word(self.order));
+        let conversation = path.conversation().map(|id| id.to_string()).unwrap_or_default();
+        let (before, after) = (self.before, self.after);
+        format!("messages of {user} in {conversation} {order} before {before:?} after {after:?}")
+    }
+
+    /// What the service is asked for, `from` being the number that the cursor holds.
+    fn request(&self, from: Option<i64>) -> PageRequest {
+        let limit = u16::try_from(self.limit.rows()).unwrap_or(u16::MAX);
+        if let Some(seq) = self.around {
+            return PageRequest::around(seq, limit);
+        }
+        let (request, before, after) = match self.order {
+            Order::Ascending => (PageRequest::oldest(limit), self.before, from.or(self.after)),
+            Order::Descending => (PageRequest::newest(limit), from.or(self.before), self.after),
+        };
+        let request = before.map_or(request, |before| request.before(before));
+        after.map_or(request, |after| request.after(after))
+    }
+}
+
+/// List messages
+#[utoipa::path(
+    get,
+    path = "/conversations/{id}/messages",
+    operation_id = "list_messages",
+    tag = "messages",
+    params(ConversationPath, ListQuery),
+    responses(
+        (status = 200, description = "A page of messages", body = ListObject<MessageObject>),
+        ReadProblems,
+    )
+)]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: ConversationPath,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<ListObject<MessageObject>>, Problem> {
+    let scope = query.scope(caller, &path);
+    let from = open_cursor(query.cursor.as_deref(), &scope)?;
+    let conversation = path.conversation()?;
+    let page = state.as_caller(caller).messages().page(conversation, query.request(from)).await?;
+    Ok(Json(ListObject::new(page, &scope, MessageObject::from)))
+}

@@ -1,0 +1,356 @@
+//! One message, or a batch of new ones.
+
+use axum::Json as JsonAnswer;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use chatstore::{
+    AsUser, Change, ConversationId, FieldCode, FieldError, Invalid, Json, Message, MessageId, MessagePatch,
+    MessageRole, NewMessage, limits,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::body::{JsonBody, RequestBody};
+use crate::error::Problem;
+use crate::extract::{Caller, ConversationPath, MessageName, MessagePath, Mount};
+use crate::fields::{Fields, value_of};
+use crate::openapi::{ChangeProblems, DeleteProblems, ReadProblems};
+use crate::query::{NoParameters, Query};
+use crate::routes::objects::{MESSAGE_ROLES, MessageObject, MessageRoleWord, created, message_role};
+use crate::state::AppState;
+
+/// A message to be appended.
+#[derive(Debug, Default, ToSchema)]
+#[schema(example = json!({"content": "Where is it warm in March?"}))]
+pub(crate) struct AppendMessage {
+    /// Who speaks. An editor may post `user` only.
+    #[schema(value_type = Option<MessageRoleWord>, nullable = false, default = "user")]
+    role: Option<MessageRole>,
+    /// The text; may be empty.
+    content: String,
+    /// Structured content, kept untouched.
+    #[schema(value_type = Option<Vec<Object>>)]
+    parts: Option<Json>,
+    /// The model asked for, or the one that answered.
+    #[schema(min_length = 1, max_length = 255)]
+    model: Option<String>,
+    /// Tokens of the content.
+    #[schema(minimum = 0, maximum = 9007199254740991i64)]
+    token_count: Option<i64>,
+    /// Documents the message drew on: texts or objects.
+    #[schema(value_type = Vec<serde_json::Value>, required = false, max_items = 256)]
+    used_documents: Option<Json>,
+    /// The application's own data, at most 64 KiB as JSON.
+    #[schema(value_type = Object, required = false)]
+    metadata: Option<Json>,
+}
+
+impl RequestBody for AppendMessage {
+    type Input = NewMessage;
+
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            role: fields.word("role", MESSAGE_ROLES, message_role),
+            content: fields.required_text("content"),
+            parts: value_of(fields.nullable_json("parts")),
+            model: value_of(fields.nullable_text("model")),
+            token_count: value_of(fields.nullable_count("token_count")),
+            used_documents: fields.json("used_documents"),
+            metadata: fields.json("metadata"),
+        }
+    }
+
+    fn into_input(self) -> NewMessage {
+        NewMessage {
+            parts: self.parts,
+            model: self.model,
+            token_count: self.token_count,
+            used_documents: self.used_documents.unwrap_or_else(Json::list),
+            metadata: self.metadata.unwrap_or_else(Json::object),
+            ..NewMessage::new(self.role.unwrap_or(MessageRole::User), self.content)
+        }
+    }
+
+    fn check(input: &NewMessage) -> Result<(), Invalid> {
+        input.validate()
+    }
+}
+
+/// Messages to be appended together, all or none.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"messages": [{"content": "Hello"}, {"role": "assistant", "content": "Good day"}]}))]
+pub(crate) struct AppendMessages {
+    #[schema(min_items = 1, max_items = 200)]
+    messages: Vec<AppendMessage>,
+}
+
+/// One message, or several.
+#[derive(Debug, ToSchema)]
+pub(crate) enum AppendRequest {
+    One(AppendMessage),
+    Many(AppendMessages),
+}
+
+/// What is to be appended.
+#[derive(Debug)]
+pub(crate) enum Appended {
+    One(NewMessage),
+    Many(Vec<NewMessage>),
+}
+
+impl RequestBody for AppendRequest {
+    type Input = Appended;
+
+    fn read(fields: &mut Fields) -> Self {
+        if !fields.has("messages") {
+            return Self::One(AppendMessage::read(fields));
+        }
+        let messages = fields.objects("messages", AppendMessage::read);
+        if messages.as_ref().is_some_and(Vec::is_empty) {
+            fields.wrong("messages", FieldCode::TooShort, "must have at least one message");
+        }
+        let messages = messages.unwrap_or_default();
+        if messages.len() > limits::BATCH {
+            fields.wrong("messages", FieldCode::TooLong, "must have at most 200 messages");
+        }
+        Self::Many(AppendMessages { messages })
+    }
+
+    fn into_input(self) -> Appended {
+        match self {
+            Self::One(message) => Appended::One(message.into_input()),
+            Self::Many(batch) => {
+                Appended::Many(batch.messages.into_iter().map(AppendMessage::into_input).collect())
+            }
+        }
+    }
+
+    fn check(input: &Appended) -> Result<(), Invalid> {
+        let messages = match input {
+            Appended::One(message) => return message.validate(),
+            Appended::Many(messages) => messages,
+        };
+        let mut all = Vec::new();
+        for (index, message) in messages.iter().enumerate() {
+            let Err(Invalid(errors)) = message.validate() else { continue };
+            let in_batch = |error: FieldError| FieldError {
+                field: format!("messages[{index}].{}", error.field),
+                ..error
+            };
+            all.extend(errors.into_iter().map(in_batch));
+        }
+        if all.is_empty() { Ok(()) } else { Err(Invalid(all)) }
+    }
+}
+
+/// The messages that were appended together.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AppendedMessages {
+    data: Vec<MessageObject>,
+}
+
+/// What was appended.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes the two answers")]
+pub(crate) enum AppendAnswer {
+    One(MessageObject),
+    Many(AppendedMessages),
+}
+
+/// Append one message, or several, all or none
+#[utoipa::path(
+    post,
+    path = "/conversations/{id}/messages",
+    operation_id = "append_messages",
+    tag = "messages",
+    params(ConversationPath),
+    request_body = AppendRequest,
+    responses(
+        (
+            status = 201,
+            description = "The new message, or the new messages with consecutive numbers",
+            body = AppendAnswer,
+            headers(("Location" = String, description = "The first of them")),
+        ),
+        ChangeProblems,
+    )
+)]
+pub(crate) async fn append(
+    State(state): State<AppState>,
+    caller: Caller,
+    mount: Mount,
+    path: ConversationPath,
+    _query: Query<NoParameters>,
+    JsonBody(new): JsonBody<AppendRequest>,
+) -> Result<Response, Problem> {
+    let id = path.conversation()?;
+    match new {
+        Appended::One(new) => {
+            let message = state.as_caller(caller).messages().append(id, new).await?;
+            let location = location(&mount, id, message.id);
+            Ok(created(location, JsonAnswer(MessageObject::from(message))))
+        }
+        Appended::Many(new) => {
+            let appended = append_many(state, caller, id, new).await?;
+            let first = appended.first().map(|message| location(&mount, id, message.id)).unwrap_or_default();
+            let data = appended.into_iter().map(MessageObject::from).collect();
+            Ok(created(first, JsonAnswer(AppendedMessages { data })))
+        }
+    }
+}
+
+/// Appends a batch from a thread that may wait.
+///
+/// The future of `append_many` is not `Send` (the pipeline of PostgreSQL's `execute_each` borrows in closures that
+/// the compiler cannot prove general enough), so axum cannot hold it. This can become a plain call when it is.
+async fn append_many(
+    state: AppState,
+    caller: Caller,
+    id: ConversationId,
+    new: Vec<NewMessage>,
+) -> Result<Vec<Message>, Problem> {
+    let runtime = tokio::runtime::Handle::current();
+    let append = move || runtime.block_on(state.as_caller(caller).messages().append_many(id, new));
+    match tokio::task::spawn_blocking(append).await {
+        Ok(appended) => Ok(appended?),
+        Err(error) => Err(Problem::internal(format!("a batch was not appended: {error}"))),
+    }
+}
+
+/// Where a message is found.
+pub(crate) fn location(mount: &Mount, conversation: ConversationId, message: MessageId) -> String {
+    mount.path(&format!("/conversations/{conversation}/messages/{message}"))
+}
+
+/// Read a message
+#[utoipa::path(
+    get,
+    path = "/conversations/{id}/messages/{message_id}",
+    operation_id = "get_message",
+    tag = "messages",
+    params(MessagePath),
+    responses((status = 200, description = "The message", body = MessageObject), ReadProblems)
+)]
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: MessagePath,
+    _query: Query<NoParameters>,
+) -> Result<Response, Problem> {
+    let conversation = path.conversation()?;
+    let messages = state.as_caller(caller).messages();
+    let message = match path.message()? {
+        MessageName::Id(id) => messages.get(conversation, id).await?,
+        MessageName::Seq(seq) => messages.get_by_seq(conversation, seq).await?,
+    };
+    Ok(JsonAnswer(MessageObject::from(message)).into_response())
+}
+
+/// The id of the message in the path.
+pub(crate) async fn message_id(chat: AsUser<'_>, path: &MessagePath) -> Result<MessageId, Problem> {
+    match path.message()? {
+        MessageName::Id(id) => Ok(id),
+        MessageName::Seq(seq) => Ok(chat.messages().get_by_seq(path.conversation()?, seq).await?.id),
+    }
+}
+
+/// Changes of a message. What is left out stays, null clears.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"content": "Where is it warm in April?"}))]
+pub(crate) struct ChangeMessage {
+    #[schema(nullable = false)]
+    content: Option<String>,
+    #[schema(value_type = Option<Vec<Object>>)]
+    parts: Change<Json>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    model: Change<String>,
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 9007199254740991i64)]
+    token_count: Change<i64>,
+    /// Replaces the list whole.
+    #[schema(value_type = Vec<serde_json::Value>, required = false, max_items = 256)]
+    used_documents: Option<Json>,
+    /// Replaces the metadata whole.
+    #[schema(value_type = Object, required = false)]
+    metadata: Option<Json>,
+}
+
+impl RequestBody for ChangeMessage {
+    type Input = MessagePatch;
+
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            content: fields.text("content"),
+            parts: fields.nullable_json("parts"),
+            model: fields.nullable_text("model"),
+            token_count: fields.nullable_count("token_count"),
+            used_documents: fields.json("used_documents"),
+            metadata: fields.json("metadata"),
+        }
+    }
+
+    fn into_input(self) -> MessagePatch {
+        MessagePatch {
+            content: self.content,
+            parts: self.parts,
+            model: self.model,
+            token_count: self.token_count,
+            used_documents: self.used_documents,
+            metadata: self.metadata,
+        }
+    }
+
+    fn check(input: &MessagePatch) -> Result<(), Invalid> {
+        input.validate()
+    }
+}
+
+/// Change a message
+#[utoipa::path(
+    patch,
+    path = "/conversations/{id}/messages/{message_id}",
+    operation_id = "change_message",
+    tag = "messages",
+    params(MessagePath),
+    request_body = ChangeMessage,
+    responses((status = 200, description = "The changed message", body = MessageObject), ChangeProblems)
+)]
+pub(crate) async fn change(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: MessagePath,
+    _query: Query<NoParameters>,
+    JsonBody(patch): JsonBody<ChangeMessage>,
+) -> Result<Response, Problem> {
+    let conversation = path.conversation()?;
+    let chat = state.as_caller(caller);
+    let id = message_id(chat, &path).await?;
+    let message = chat.messages().edit(conversation, id, patch).await?;
+    Ok(JsonAnswer(MessageObject::from(message)).into_response())
+}
+
+/// Delete a message
+#[utoipa::path(
+    delete,
+    path = "/conversations/{id}/messages/{message_id}",
+    operation_id = "delete_message",
+    tag = "messages",
+    params(MessagePath),
+    responses(
+        (status = 204, description = "It is gone with its response; its number is not used again"),
+        DeleteProblems,
+    )
+)]
+pub(crate) async fn delete(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: MessagePath,
+    _query: Query<NoParameters>,
+) -> Result<StatusCode, Problem> {
+    let conversation = path.conversation()?;
+    let chat = state.as_caller(caller);
+    let id = message_id(chat, &path).await?;
+    chat.messages().delete(conversation, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

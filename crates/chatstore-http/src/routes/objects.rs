@@ -1,0 +1,269 @@
+//! The objects of the API, as answers hold them.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chatstore::{
+    Conversation, ConversationId, ConversationRole, Cursor, Message, MessageId, MessageRole, Page, Reply,
+    Response as ModelResponse, Timestamp, UserId,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A conversation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Conversation)]
+pub(crate) struct ConversationObject {
+    #[schema(value_type = String, format = "uuid")]
+    id: ConversationId,
+    /// The id for URLs: 22 base-58 characters.
+    #[schema(example = "1Bwn1eJnfNFRdQmPqyq9p1")]
+    short_id: String,
+    #[schema(value_type = String, format = "uuid")]
+    owner_id: UserId,
+    /// The application's own id, unique among the owner's conversations.
+    #[schema(required)]
+    thread_id: Option<String>,
+    #[schema(required)]
+    title: Option<String>,
+    /// The model replies come from unless a message says otherwise.
+    #[schema(required)]
+    default_model: Option<String>,
+    /// What the caller is in it.
+    #[schema(value_type = ConversationRoleWord)]
+    role: &'static str,
+    message_count: i64,
+    /// The number of the newest message ever appended.
+    last_seq: i64,
+    /// The beginning of the newest message, or what the application set.
+    #[schema(required)]
+    last_message: Option<String>,
+    #[schema(required, value_type = Option<String>, format = "date-time")]
+    last_message_at: Option<Timestamp>,
+    /// Rises with every change, appends included.
+    revision: i64,
+    /// The application's own data.
+    #[schema(value_type = Object)]
+    metadata: chatstore::Json,
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = "date-time")]
+    updated_at: Timestamp,
+}
+
+impl ConversationObject {
+    pub(crate) fn new(conversation: Conversation, role: ConversationRole) -> Self {
+        Self {
+            id: conversation.id,
+            short_id: conversation.id.short(),
+            owner_id: conversation.owner_id,
+            thread_id: conversation.thread_id,
+            title: conversation.title,
+            default_model: conversation.default_model,
+            role: role.as_str(),
+            message_count: conversation.message_count,
+            last_seq: conversation.last_seq,
+            last_message: conversation.last_message,
+            last_message_at: conversation.last_message_at,
+            revision: conversation.revision,
+            metadata: conversation.metadata,
+            created_at: conversation.created_at,
+            updated_at: conversation.updated_at,
+        }
+    }
+
+    pub(crate) const fn id(&self) -> ConversationId {
+        self.id
+    }
+
+    /// The answer that is this conversation, with its revision as an entity tag.
+    pub(crate) fn answer(self) -> Response {
+        let tag = HeaderValue::try_from(format!("\"{}\"", self.revision));
+        let mut response = Json(self).into_response();
+        if let Ok(tag) = tag {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        response
+    }
+}
+
+/// The caller's role in a conversation.
+#[derive(Debug, ToSchema)]
+#[schema(as = ConversationRole, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that the service has")]
+pub(crate) enum ConversationRoleWord {
+    Owner,
+    Editor,
+    Viewer,
+}
+
+/// Who speaks in a message.
+#[derive(Debug, ToSchema)]
+#[schema(as = MessageRole, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that the service has")]
+pub(crate) enum MessageRoleWord {
+    System,
+    Developer,
+    User,
+    Assistant,
+    Tool,
+}
+
+/// A message.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Message)]
+pub(crate) struct MessageObject {
+    #[schema(value_type = String, format = "uuid")]
+    id: MessageId,
+    /// The id for URLs: 22 base-58 characters.
+    #[schema(example = "1Bwn1eJnfNFRdQmPqyq9p1")]
+    short_id: String,
+    #[schema(value_type = String, format = "uuid")]
+    conversation_id: ConversationId,
+    /// Its number: 1, 2, 3 … without a gap but for deleted ones.
+    seq: i64,
+    #[schema(value_type = MessageRoleWord)]
+    role: &'static str,
+    /// The person who said it; null for every role but `user`.
+    #[schema(required, value_type = Option<String>, format = "uuid")]
+    sender_id: Option<UserId>,
+    content: String,
+    /// Structured content, kept untouched.
+    #[schema(required, value_type = Option<Vec<Object>>)]
+    parts: Option<chatstore::Json>,
+    /// The model asked for, on a person's message, or the one that answered.
+    #[schema(required)]
+    model: Option<String>,
+    #[schema(required)]
+    token_count: Option<i64>,
+    /// Documents the message drew on: texts or objects.
+    #[schema(value_type = Vec<serde_json::Value>)]
+    used_documents: chatstore::Json,
+    /// The application's own data.
+    #[schema(value_type = Object)]
+    metadata: chatstore::Json,
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+    #[schema(required, value_type = Option<String>, format = "date-time")]
+    edited_at: Option<Timestamp>,
+}
+
+impl From<Message> for MessageObject {
+    fn from(message: Message) -> Self {
+        Self {
+            id: message.id,
+            short_id: message.id.short(),
+            conversation_id: message.conversation_id,
+            seq: message.seq,
+            role: message.role.as_str(),
+            sender_id: message.sender_id,
+            content: message.content,
+            parts: message.parts,
+            model: message.model,
+            token_count: message.token_count,
+            used_documents: message.used_documents,
+            metadata: message.metadata,
+            created_at: message.created_at,
+            edited_at: message.edited_at,
+        }
+    }
+}
+
+/// What is known about the answer behind a model's message.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Response)]
+pub(crate) struct ResponseObject {
+    #[schema(value_type = String, format = "uuid")]
+    message_id: MessageId,
+    #[schema(value_type = String, format = "uuid")]
+    conversation_id: ConversationId,
+    /// The model that answered.
+    model_used: String,
+    #[schema(required)]
+    tokens_prompt: Option<i64>,
+    #[schema(required)]
+    tokens_completion: Option<i64>,
+    #[schema(required)]
+    tokens_total: Option<i64>,
+    #[schema(required)]
+    tokens_cached: Option<i64>,
+    #[schema(required)]
+    completion_time_ms: Option<i64>,
+    #[schema(required)]
+    finish_reason: Option<String>,
+    /// Whether the answer came from a cache instead of a model.
+    from_cache: bool,
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+}
+
+impl From<ModelResponse> for ResponseObject {
+    fn from(response: ModelResponse) -> Self {
+        Self {
+            message_id: response.message_id,
+            conversation_id: response.conversation_id,
+            model_used: response.model_used,
+            tokens_prompt: response.tokens_prompt,
+            tokens_completion: response.tokens_completion,
+            tokens_total: response.tokens_total,
+            tokens_cached: response.tokens_cached,
+            completion_time_ms: response.completion_time_ms,
+            finish_reason: response.finish_reason,
+            from_cache: response.from_cache,
+            created_at: response.created_at,
+        }
+    }
+}
+
+/// A model's message with its response.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Reply)]
+pub(crate) struct ReplyObject {
+    #[serde(flatten)]
+    message: MessageObject,
+    response: ResponseObject,
+}
+
+impl From<Reply> for ReplyObject {
+    fn from(reply: Reply) -> Self {
+        Self { message: reply.message.into(), response: reply.response.into() }
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Page)]
+pub(crate) struct ListObject<T> {
+    data: Vec<T>,
+    /// Where the next page begins; null exactly when nothing follows.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+impl<T> ListObject<T> {
+    /// A page, whose cursor belongs to the list that `scope` describes.
+    pub(crate) fn new<R, P: Cursor>(page: Page<R, P>, scope: &str, object: impl Fn(R) -> T) -> Self {
+        Self {
+            data: page.items.into_iter().map(object).collect(),
+            next_cursor: page.next.map(|position| position.seal(scope)),
+        }
+    }
+}
+
+/// The words for the roles of a message, as refusals name them.
+pub(crate) const MESSAGE_ROLES: &str = "system, developer, user, assistant, tool";
+
+/// Reads the role of a message.
+pub(crate) fn message_role(text: &str) -> Option<MessageRole> {
+    MessageRole::parse(text)
+}
+
+/// 201 with the place of what was made.
+pub(crate) fn created(location: String, object: impl IntoResponse) -> Response {
+    let mut response = object.into_response();
+    *response.status_mut() = StatusCode::CREATED;
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}

@@ -1,0 +1,64 @@
+//! An import that is cut off anywhere can simply be run again.
+
+use std::io::{BufReader, Cursor, Read};
+
+use chatstore::import::jsonl::{self, ImportError, OnError, Options};
+use chatstore::{Timestamp, UserId};
+use chatstore_testkit::{TestDatabase, conformance};
+
+use crate::fixtures::store;
+
+conformance!(an_import_cut_off_anywhere_ends_like_one_that_was_not);
+
+fn options() -> Options {
+    Options {
+        owner: UserId::ANONYMOUS,
+        base_time: Timestamp::from_microseconds(1_772_366_400_000_000).unwrap(),
+        on_error: OnError::Stop,
+        dry_run: false,
+    }
+}
+
+fn lines() -> String {
+    (0..60)
+        .map(|number| {
+            let turns: Vec<String> = (0..40)
+                .map(|turn| format!(r#"{{"role": "user", "content": "turn {turn} of {number}"}}"#))
+                .collect();
+            format!("{{\"id\": \"{number}\", \"turns\": [{}]}}\n", turns.join(", "))
+        })
+        .collect()
+}
+
+/// Gives some bytes, then fails as a disk would.
+struct CutOff {
+    text: Cursor<Vec<u8>>,
+}
+
+impl Read for CutOff {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self.text.read(buffer)? {
+            0 => Err(std::io::Error::other("the disk is gone")),
+            read => Ok(read),
+        }
+    }
+}
+
+async fn an_import_cut_off_anywhere_ends_like_one_that_was_not(case: TestDatabase) {
+    let store = store(&case).await;
+    let text = lines();
+    for cut in [1, text.len() / 3, text.len() / 2, text.len() - 1] {
+        let cut_off = CutOff { text: Cursor::new(text.as_bytes()[..cut].to_vec()) };
+        let error = jsonl::import(&store, BufReader::new(cut_off), options(), |_| {}).await.unwrap_err();
+        assert!(matches!(error, ImportError::Read { .. }), "{error}");
+    }
+    let report = jsonl::import(&store, text.as_bytes(), options(), |_| {}).await.unwrap();
+    assert_eq!(report.imported.conversations + report.unchanged, 60);
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.conversations, counts.messages), (60, 2_400));
+    let resumed = store.digests().await.unwrap();
+
+    let whole = chatstore::Store::memory().await.unwrap();
+    jsonl::import(&whole, text.as_bytes(), options(), |_| {}).await.unwrap();
+    assert_eq!(resumed, whole.digests().await.unwrap());
+}

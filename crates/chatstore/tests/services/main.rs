@@ -1,0 +1,10 @@
+//! What the crate promises to those who embed it, on both databases.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod fixtures;
+mod import;
+mod keys;
+mod memory;
+mod rights;
+mod statements;

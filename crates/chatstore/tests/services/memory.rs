@@ -1,0 +1,39 @@
+use chatstore::{By, NewConversation, NewMessage, PageRequest, Store};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_in_memory_keeps_what_it_is_given() {
+    let store = Store::memory().await.unwrap();
+    let (ada, created) = store.users().get_or_create_by_email("ada@example.org").await.unwrap();
+    assert!(created);
+    let chat = store.as_user(ada.id);
+    let trip = chat.conversations().create(NewConversation::titled("Trip")).await.unwrap();
+    chat.messages().append(trip.id, NewMessage::user("hello")).await.unwrap();
+    let page = chat.messages().page(trip.id, PageRequest::oldest(10)).await.unwrap();
+    assert_eq!(page.items[0].content, "hello");
+}
+
+#[tokio::test]
+async fn a_store_works_on_a_runtime_of_one_thread() {
+    let store = Store::memory().await.unwrap();
+    assert_eq!(store.counts().await.unwrap().users, 0);
+}
+
+/// Handlers of axum must be `Send`, so whatever awaits the store must be, with either driver.
+#[tokio::test]
+async fn what_waits_for_the_store_can_move_between_threads() {
+    fn sendable<T: Send>(future: T) -> T {
+        future
+    }
+    let store = Store::memory().await.unwrap();
+    let (ada, _) = store.users().get_or_create_by_email("ada@example.org").await.unwrap();
+    let trip = sendable(store.as_user(ada.id).conversations().create(NewConversation::titled("Trip"))).await.unwrap();
+    sendable(store.as_user(ada.id).messages().append(trip.id, NewMessage::user("hello"))).await.unwrap();
+    let message = NewMessage::user("in a transaction");
+    sendable(store.write("append", async move |tx| {
+        tx.messages().append(By::Owner(ada.id), trip.id, &message).await
+    }))
+    .await
+    .unwrap();
+    sendable(store.read("get", async move |tx| tx.conversations().get(By::Owner(ada.id), trip.id).await)).await.unwrap();
+    tokio::spawn(async move { store.digests().await }).await.unwrap().unwrap();
+}
