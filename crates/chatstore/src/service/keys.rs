@@ -4,6 +4,8 @@ use chatstore_model::{
     ApiKey, ApiKeyId, ApiKeyScope, FieldCode, Invalid, NewApiKey, Timestamp, UserId, limits,
 };
 
+use chatstore_sql::StoreError;
+
 use crate::error::{Error, Result};
 use crate::key::{KeyText, Principal, parse};
 use crate::store::Store;
@@ -28,7 +30,8 @@ impl Keys<'_> {
     /// Makes a key for a user.
     ///
     /// # Errors
-    /// `NotFound` when there is no such user; `Invalid`.
+    /// `NotFound` when there is no such user; `Conflict` for the built-in user, for whom nobody
+    /// speaks; `Invalid`.
     pub async fn create(
         &self,
         user: UserId,
@@ -42,6 +45,9 @@ impl Keys<'_> {
                 let message = "must have 1 to 100 characters, none of them NUL";
                 return Err(Invalid::field("name", FieldCode::InvalidFormat, message).into());
             }
+        }
+        if user == UserId::ANONYMOUS {
+            return Err(StoreError::Refused("the built-in user cannot have an API key").into());
         }
         let made = KeyText::new(user, &self.0.database.ids());
         let new = NewApiKey { scope, name, prefix: made.prefix, key_hash: made.hash, expires_at };
