@@ -249,3 +249,38 @@ impl From<&FieldError> for FieldProblem {
         Self { field: error.field.clone(), code: error.code.as_str(), message: error.message.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chatstore::StoreError;
+
+    use super::*;
+
+    fn answered(error: StoreError) -> (u16, ProblemDocument, Option<String>) {
+        let problem = Problem::from(Error::from(error));
+        (problem.status().as_u16(), problem.document("r-1"), problem.cause().map(str::to_owned))
+    }
+
+    #[test]
+    fn a_refusal_is_no_failure_and_says_why() {
+        let (status, document, cause) = answered(StoreError::Refused("the owner stays"));
+        assert_eq!((status, document.detail.as_str(), cause), (409, "the owner stays", None));
+        assert_eq!(document.kind, "urn:chatstore:problem:conflict");
+    }
+
+    #[test]
+    fn a_row_without_its_parent_is_answered_like_an_absent_one() {
+        let (status, document, cause) = answered(StoreError::MissingParent { entity: "conversation" });
+        let (_, absent, _) = answered(StoreError::NotFound { entity: "message" });
+        assert_eq!((status, cause), (404, None));
+        assert_eq!(document.detail, absent.detail);
+    }
+
+    #[test]
+    fn the_cause_of_a_failure_is_not_shown() {
+        let (status, document, cause) = answered(StoreError::Corrupt("messages: column role".to_owned()));
+        assert_eq!(status, 500);
+        assert!(cause.unwrap().contains("column role"));
+        assert!(!serde_json::to_string(&document).unwrap().contains("column role"));
+    }
+}

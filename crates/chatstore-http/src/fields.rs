@@ -144,8 +144,7 @@ impl Fields {
             self.wrong(name, FieldCode::WrongType, "must be an object");
             return None;
         };
-        let mut inner =
-            Self { prefix: format!("{}{name}.", self.prefix), values, errors: Vec::new() };
+        let mut inner = Self { prefix: format!("{}{name}.", self.prefix), values, errors: Vec::new() };
         let object = read(&mut inner);
         self.errors.extend(inner.finish());
         Some(object)

@@ -21,8 +21,7 @@
 //! handler looks for anything (404) and asks what the caller may do with it (403, 409).
 //!
 //! # To add a route
-//! 1. In `routes/<resource>.rs` write the request struct with its [`RequestBody`](body::RequestBody) (or
-//!    [`FromParameters`](query::FromParameters)), the answer's struct with `Serialize`, and the handler with
+//! 1. In `routes/<resource>.rs` write the request struct with its `body::RequestBody` (or `query::FromParameters`), the answer's struct with `Serialize`, and the handler with
 //!    `#[utoipa::path]`; choose the group of problems it can answer from `openapi`.
 //! 2. Name the handler in `router.rs`.
 //! 3. Write its transcripts in `tests/` and refresh `openapi.json`:

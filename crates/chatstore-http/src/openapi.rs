@@ -96,7 +96,8 @@ type Responses = BTreeMap<String, RefOr<Response>>;
 
 impl IntoResponses for ListProblems {
     fn responses() -> Responses {
-        let forbidden = Problem::new(ProblemKind::Forbidden, "a viewer may read this conversation but not change it");
+        let forbidden =
+            Problem::new(ProblemKind::Forbidden, "a viewer may read this conversation but not change it");
         let invalid = Problem::wrong("limit", chatstore::FieldCode::OutOfRange, "must be from 1 to 200");
         let unavailable = "the database is not available now; nothing was changed; try again";
         describe([

@@ -3,6 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use chatstore::{Cursor, FieldCode, FieldError, Limit, Order};
+use utoipa::ToSchema;
 
 use crate::error::Problem;
 use crate::state::AppState;
@@ -140,6 +141,15 @@ pub(crate) fn open_cursor<P: Cursor>(cursor: Option<&str>, scope: &str) -> Resul
         Ok(position) => Ok(Some(position)),
         Err(error) => Err(Problem::wrong("cursor", FieldCode::InvalidFormat, error.to_string())),
     }
+}
+
+/// The direction of a list.
+#[derive(Debug, ToSchema)]
+#[schema(as = Order, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words of the parameter")]
+pub(crate) enum OrderWord {
+    Asc,
+    Desc,
 }
 
 /// The word for an order, as in the query.

@@ -61,3 +61,78 @@ fn finish(routes: Router<AppState>, state: AppState) -> Router {
 async fn unknown() -> Problem {
     Problem::not_found()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn lines(&self) -> Vec<String> {
+            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+            text.lines().map(str::to_owned).collect()
+        }
+
+        fn collect(&self) -> tracing::subscriber::DefaultGuard {
+            let log = self.clone();
+            let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone());
+            tracing::subscriber::set_default(subscriber.finish())
+        }
+    }
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    async fn answer(router: &Router, path: &str) -> (u16, String) {
+        let request = Request::get(path).header("X-Request-Id", "r-1").body(Body::empty()).unwrap();
+        let answer = router.clone().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn panicking() -> Router {
+        let store = Store::memory().await.unwrap();
+        let routes = Router::new()
+            .route("/panic", get(async || -> &'static str { panic!("a secret of the server") }))
+            .route("/fine", get(async || "fine"));
+        finish(routes, AppState::new(store, String::new()))
+    }
+
+    // One test for both: another one beside it that logs without a subscriber could switch the event off.
+    #[tokio::test]
+    async fn a_panic_fails_one_request_and_is_logged_once_with_its_cause() {
+        let router = panicking().await;
+        let log = Log::default();
+        let _collecting = log.collect();
+        let (status, body) = answer(&router, "/panic").await;
+        assert_eq!(status, 500);
+        assert!(body.contains("urn:chatstore:problem:internal") && body.contains("r-1"), "{body}");
+        assert!(!body.contains("secret"), "{body}");
+        assert_eq!(answer(&router, "/fine").await, (200, "fine".to_owned()));
+        assert_eq!(answer(&router, "/nothing").await.0, 404);
+        let lines = log.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        for part in ["ERROR", "request.id=\"r-1\"", "response.status=500", "a secret of the server"] {
+            assert!(lines[0].contains(part), "{part}: {lines:?}");
+        }
+    }
+}

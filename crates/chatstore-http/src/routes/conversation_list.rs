@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::error::Problem;
 use crate::extract::Caller;
 use crate::openapi::ListProblems;
-use crate::query::{FromParameters, Parameters, Query, open_cursor, order_word};
+use crate::query::{FromParameters, OrderWord, Parameters, Query, open_cursor, order_word};
 use crate::routes::objects::{ConversationObject, ListObject};
 use crate::state::AppState;
 
@@ -18,6 +18,25 @@ const MEMBERSHIPS: [(&str, Membership); 3] =
 
 const SORTS: [(&str, ConversationSort); 2] =
     [("updated_at", ConversationSort::Activity), ("created_at", ConversationSort::Creation)];
+
+/// Whose conversations.
+#[derive(Debug, ToSchema)]
+#[schema(as = Membership, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words of the parameter")]
+pub(crate) enum MembershipWord {
+    All,
+    Owned,
+    Shared,
+}
+
+/// By what a list is sorted.
+#[derive(Debug, ToSchema)]
+#[schema(as = ConversationSort, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words of the parameter")]
+pub(crate) enum SortWord {
+    UpdatedAt,
+    CreatedAt,
+}
 
 /// Which conversations, in which order.
 #[derive(Debug, IntoParams)]
@@ -32,15 +51,15 @@ pub(crate) struct ListQuery {
     /// How many to pass over; not together with `cursor`.
     #[param(value_type = Option<u32>, maximum = 2147483647, default = 0)]
     offset: u32,
-    /// `desc` for the newest first, or `asc`.
-    #[param(value_type = Option<String>, default = "desc")]
+    /// `desc` for the newest first, which is usual, or `asc`.
+    #[param(value_type = Option<OrderWord>, inline)]
     order: Order,
-    /// `all`, `owned` or `shared`: one's own, or others' in which one is a member.
-    #[param(value_type = Option<String>, default = "all")]
+    /// `owned` for one's own, `shared` for others' in which one is a member; both when left out.
+    #[param(value_type = Option<MembershipWord>, inline)]
     membership: Membership,
-    /// `updated_at` or `created_at`. A conversation written to while one pages through `updated_at` moves to the
+    /// `updated_at` when left out. A conversation written to while one pages through `updated_at` moves to the
     /// front and may be missed.
-    #[param(value_type = Option<String>, default = "updated_at")]
+    #[param(value_type = Option<SortWord>, inline)]
     sort: ConversationSort,
 }
 
@@ -105,8 +124,8 @@ pub(crate) async fn list(
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct CountQuery {
-    /// `all`, `owned` or `shared`.
-    #[param(value_type = Option<String>, default = "all")]
+    /// `owned` for one's own, `shared` for others'; both when left out.
+    #[param(value_type = Option<MembershipWord>, inline)]
     membership: Membership,
 }
 

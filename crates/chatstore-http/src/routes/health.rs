@@ -75,8 +75,17 @@ pub(crate) enum ReadinessStatus {
     )
 )]
 pub(crate) async fn readyz(State(state): State<AppState>) -> Response {
-    let answer = tokio::time::timeout(PATIENCE, state.store().ping()).await;
-    let is_ready = matches!(answer, Ok(Ok(())));
+    let is_ready = match tokio::time::timeout(PATIENCE, state.store().ping()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::warn!(error.cause = %error, "the database is not ready");
+            false
+        }
+        Err(_) => {
+            tracing::warn!("the database did not answer within 2 s");
+            false
+        }
+    };
     let status = if is_ready { ReadinessStatus::Ready } else { ReadinessStatus::Unavailable };
     let database = DatabaseReadiness { status, kind: state.store().kind().as_str() };
     let readiness = Json(Readiness { status, dependencies: Dependencies { database } });

@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 use crate::error::Problem;
 use crate::extract::{Caller, ConversationPath};
 use crate::openapi::ReadProblems;
-use crate::query::{FromParameters, Parameters, Query, open_cursor, order_word};
+use crate::query::{FromParameters, OrderWord, Parameters, Query, open_cursor, order_word};
 use crate::routes::objects::{ListObject, MessageObject};
 use crate::state::AppState;
 
@@ -24,7 +24,7 @@ pub(crate) struct ListQuery {
     #[param(max_length = 512)]
     cursor: Option<String>,
     /// `asc` from the first, or `desc` from the newest; when left out, `desc` with only `before`, else `asc`.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<OrderWord>, inline)]
     order: Order,
     /// Only smaller numbers than this one.
     #[param(minimum = 0)]

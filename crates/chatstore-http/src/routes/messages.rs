@@ -5,11 +5,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::{
-    AsUser, Change, ConversationId, FieldCode, FieldError, Invalid, Json, Message, MessageId, MessagePatch,
+    AsUser, Change, ConversationId, FieldCode, FieldError, Invalid, Json, MessageId, MessagePatch,
     MessageRole, NewMessage, limits,
 };
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::body::{JsonBody, RequestBody};
 use crate::error::Problem;
@@ -86,10 +87,31 @@ pub(crate) struct AppendMessages {
 }
 
 /// One message, or several.
-#[derive(Debug, ToSchema)]
+#[derive(Debug)]
 pub(crate) enum AppendRequest {
     One(AppendMessage),
     Many(AppendMessages),
+}
+
+// Written out because the derive would tag the two.
+impl PartialSchema for AppendRequest {
+    fn schema() -> RefOr<Schema> {
+        let one = Ref::from_schema_name(AppendMessage::name());
+        let many = Ref::from_schema_name(AppendMessages::name());
+        OneOfBuilder::new().item(one).item(many).description(Some("One message, or several.")).into()
+    }
+}
+
+impl ToSchema for AppendRequest {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        for (name, schema) in [
+            (AppendMessage::name(), AppendMessage::schema()),
+            (AppendMessages::name(), AppendMessages::schema()),
+        ] {
+            schemas.push((name.into_owned(), schema));
+        }
+        AppendMessage::schemas(schemas);
+    }
 }
 
 /// What is to be appended.
@@ -153,9 +175,8 @@ pub(crate) struct AppendedMessages {
 /// What was appended.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "describes the two answers")]
 pub(crate) enum AppendAnswer {
-    One(MessageObject),
+    One(Box<MessageObject>),
     Many(AppendedMessages),
 }
 
@@ -190,32 +211,14 @@ pub(crate) async fn append(
         Appended::One(new) => {
             let message = state.as_caller(caller).messages().append(id, new).await?;
             let location = location(&mount, id, message.id);
-            Ok(created(location, JsonAnswer(MessageObject::from(message))))
+            Ok(created(location, JsonAnswer(AppendAnswer::One(Box::new(message.into())))))
         }
         Appended::Many(new) => {
-            let appended = append_many(state, caller, id, new).await?;
+            let appended = state.as_caller(caller).messages().append_many(id, new).await?;
             let first = appended.first().map(|message| location(&mount, id, message.id)).unwrap_or_default();
             let data = appended.into_iter().map(MessageObject::from).collect();
-            Ok(created(first, JsonAnswer(AppendedMessages { data })))
+            Ok(created(first, JsonAnswer(AppendAnswer::Many(AppendedMessages { data }))))
         }
-    }
-}
-
-/// Appends a batch from a thread that may wait.
-///
-/// The future of `append_many` is not `Send` (the pipeline of PostgreSQL's `execute_each` borrows in closures that
-/// the compiler cannot prove general enough), so axum cannot hold it. This can become a plain call when it is.
-async fn append_many(
-    state: AppState,
-    caller: Caller,
-    id: ConversationId,
-    new: Vec<NewMessage>,
-) -> Result<Vec<Message>, Problem> {
-    let runtime = tokio::runtime::Handle::current();
-    let append = move || runtime.block_on(state.as_caller(caller).messages().append_many(id, new));
-    match tokio::task::spawn_blocking(append).await {
-        Ok(appended) => Ok(appended?),
-        Err(error) => Err(Problem::internal(format!("a batch was not appended: {error}"))),
     }
 }
 

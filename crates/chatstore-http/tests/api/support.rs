@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use chatstore::{ApiKeyScope, NewUser, Store, UserId, UserName};
+use chatstore::{ApiKeyScope, MemberRole, NewUser, Store, UserId, UserName};
 use chatstore_testkit::{SeededIds, TestDatabase};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
@@ -13,9 +13,9 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 /// A server over the case's database.
-pub struct Server {
-    pub store: Store,
-    pub case: TestDatabase,
+pub(crate) struct Server {
+    pub(crate) store: Store,
+    pub(crate) case: TestDatabase,
     address: SocketAddr,
     client: Client,
     _shutdown: oneshot::Sender<()>,
@@ -23,80 +23,97 @@ pub struct Server {
 
 /// Someone with a key.
 #[derive(Debug, Clone)]
-pub struct Person {
-    pub id: UserId,
-    pub key: String,
+pub(crate) struct Person {
+    pub(crate) id: UserId,
+    pub(crate) key: String,
 }
 
 impl Server {
-    pub async fn start(case: TestDatabase) -> Self {
+    pub(crate) async fn start(case: TestDatabase) -> Self {
         Self::start_with(case, chatstore_http::router).await
     }
 
     /// A server of another application that mounts the router.
-    pub async fn start_with(case: TestDatabase, mount: fn(Store) -> Router) -> Self {
+    pub(crate) async fn start_with(case: TestDatabase, mount: fn(Store) -> Router) -> Self {
         let store = open(&case).await;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (shutdown, stopped) = oneshot::channel();
-        let stopped = async move { stopped.await.unwrap_or_default() };
-        tokio::spawn(chatstore_http::serve(listener, mount(store.clone()), stopped));
+        let (address, shutdown) = listen(mount(store.clone())).await;
         Self { store, case, address, client: Client::new(), _shutdown: shutdown }
     }
 
+    /// Goes on with another store.
+    pub(crate) async fn serve(&mut self, store: Store) {
+        (self.address, self._shutdown) = listen(chatstore_http::router(store.clone())).await;
+        self.store = store;
+    }
+
     /// Makes a user with a key.
-    pub async fn person(&self, name: &str) -> Person {
+    pub(crate) async fn person(&self, name: &str) -> Person {
         let user = self.store.users().create(NewUser::named(UserName::new(name).unwrap())).await.unwrap();
         let key = self.store.keys().create(user.id, ApiKeyScope::User, None, None).await.unwrap();
         Person { id: user.id, key: key.text }
     }
 
+    /// Lets someone else into a conversation.
+    pub(crate) async fn share(&self, conversation: &str, owner: &Person, member: &Person, role: MemberRole) {
+        let id = conversation.rsplit('/').next().unwrap().parse().unwrap();
+        self.store.as_user(owner.id).members().put(id, member.id, role).await.unwrap();
+    }
+
     /// A request without credentials.
-    pub fn anonymous(&self, method: &str, target: &str) -> RequestBuilder {
+    pub(crate) fn anonymous(&self, method: &str, target: &str) -> RequestBuilder {
         let url = format!("http://{}{target}", self.address);
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         self.client.request(method, url).header("X-Request-Id", "r-1")
     }
 
-    pub fn request(&self, person: &Person, method: &str, target: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, person: &Person, method: &str, target: &str) -> RequestBuilder {
         self.anonymous(method, target).bearer_auth(&person.key)
     }
 
     /// A request with a JSON body, given as text.
-    pub fn send(&self, person: &Person, method: &str, target: &str, body: &str) -> RequestBuilder {
+    pub(crate) fn send(&self, person: &Person, method: &str, target: &str, body: &str) -> RequestBuilder {
         let request = self.request(person, method, target).header("Content-Type", "application/json");
         request.body(body.to_owned())
     }
 
     /// Posts what must be taken, and returns the answer's body.
-    pub async fn post(&self, person: &Person, target: &str, body: &str) -> Value {
+    pub(crate) async fn post(&self, person: &Person, target: &str, body: &str) -> Value {
         let answer = self.send(person, "POST", target, body).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::CREATED, "POST {target} {body}");
         json(answer).await
     }
 
     /// Gets what must be there.
-    pub async fn get(&self, person: &Person, target: &str) -> Value {
+    pub(crate) async fn get(&self, person: &Person, target: &str) -> Value {
         let answer = self.request(person, "GET", target).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "GET {target}");
         json(answer).await
     }
 
     /// A conversation's path, made for this person.
-    pub async fn conversation(&self, person: &Person) -> String {
+    pub(crate) async fn conversation(&self, person: &Person) -> String {
         let conversation = self.post(person, "/api/v1/conversations", "{}").await;
         format!("/api/v1/conversations/{}", conversation["id"].as_str().unwrap())
     }
 }
 
+async fn listen(router: Router) -> (SocketAddr, oneshot::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (shutdown, stopped) = oneshot::channel();
+    let stopped = async move { stopped.await.unwrap_or_default() };
+    tokio::spawn(chatstore_http::serve(listener, router, stopped));
+    (address, shutdown)
+}
+
 /// The case's database as a store whose keys and ids are the same in every run.
-pub async fn open(case: &TestDatabase) -> Store {
+pub(crate) async fn open(case: &TestDatabase) -> Store {
     let builder = Store::builder(case.url.clone()).clock(case.clock.clone()).pool(4);
     builder.ids(Arc::new(SeededIds::default())).connect().await.unwrap()
 }
 
 /// Sends a request; the exchange as text, after a check of the headers that every answer has.
-pub async fn exchange(request: RequestBuilder) -> String {
+pub(crate) async fn exchange(request: RequestBuilder) -> String {
     let (client, request) = request.build_split();
     let request = request.unwrap();
     let mut text = format!("{} {}\n", request.method(), target(&request));
@@ -115,7 +132,7 @@ fn target(request: &reqwest::Request) -> String {
 }
 
 /// Status, headers that differ from answer to answer, and body.
-pub async fn answer_text(answer: Response) -> String {
+pub(crate) async fn answer_text(answer: Response) -> String {
     let headers = answer.headers().clone();
     assert_eq!(headers["x-content-type-options"], "nosniff");
     assert_eq!(headers["cache-control"], "no-store");
@@ -134,12 +151,22 @@ pub async fn answer_text(answer: Response) -> String {
     text
 }
 
-pub async fn json(answer: Response) -> Value {
+/// Several exchanges, one after the other.
+pub(crate) async fn exchanges(requests: impl IntoIterator<Item = RequestBuilder>) -> String {
+    let mut text = String::new();
+    for request in requests {
+        text.push_str(&exchange(request).await);
+        text.push_str("────\n");
+    }
+    text
+}
+
+pub(crate) async fn json(answer: Response) -> Value {
     serde_json::from_str(&answer.text().await.unwrap()).unwrap()
 }
 
 /// Status of an answer, and the field and code of each error in it.
-pub async fn refusal(request: RequestBuilder) -> (u16, Vec<(String, String)>) {
+pub(crate) async fn refusal(request: RequestBuilder) -> (u16, Vec<(String, String)>) {
     let answer = request.send().await.unwrap();
     let status = answer.status().as_u16();
     let body = json(answer).await;

@@ -24,7 +24,10 @@ async fn a_key_speaks_for_its_user(case: TestDatabase) {
     assert_eq!((principal.user_id, principal.key_id), (ada, made.key.id));
     let before = store.statements();
     store.keys().verify(&made.text).await.unwrap().unwrap();
-    assert!(store.statements() - before <= 1, "a key is remembered; at most its first use is being written down");
+    assert!(
+        store.statements() - before <= 1,
+        "a key is remembered; at most its first use is being written down"
+    );
 }
 
 async fn a_revoked_key_is_refused_at_once(case: TestDatabase) {

@@ -1,4 +1,4 @@
-use chatstore::{By, NewConversation, NewMessage, PageRequest, Store};
+use chatstore::{By, NewConversation, NewMessage, NewReply, PageRequest, Store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_in_memory_keeps_what_it_is_given() {
@@ -26,14 +26,25 @@ async fn what_waits_for_the_store_can_move_between_threads() {
     }
     let store = Store::memory().await.unwrap();
     let (ada, _) = store.users().get_or_create_by_email("ada@example.org").await.unwrap();
-    let trip = sendable(store.as_user(ada.id).conversations().create(NewConversation::titled("Trip"))).await.unwrap();
+    let trip = sendable(store.as_user(ada.id).conversations().create(NewConversation::titled("Trip")))
+        .await
+        .unwrap();
     sendable(store.as_user(ada.id).messages().append(trip.id, NewMessage::user("hello"))).await.unwrap();
+    sendable(store.as_user(ada.id).messages().append_many(trip.id, vec![NewMessage::user("a")]))
+        .await
+        .unwrap();
+    sendable(store.as_user(ada.id).messages().reply(trip.id, NewReply::new("b"))).await.unwrap();
+    drop(sendable(store.users().erase(ada.id)));
     let message = NewMessage::user("in a transaction");
-    sendable(store.write("append", async move |tx| {
-        tx.messages().append(By::Owner(ada.id), trip.id, &message).await
-    }))
+    sendable(
+        store.write("append", async move |tx| {
+            tx.messages().append(By::Owner(ada.id), trip.id, &message).await
+        }),
+    )
     .await
     .unwrap();
-    sendable(store.read("get", async move |tx| tx.conversations().get(By::Owner(ada.id), trip.id).await)).await.unwrap();
+    sendable(store.read("get", async move |tx| tx.conversations().get(By::Owner(ada.id), trip.id).await))
+        .await
+        .unwrap();
     tokio::spawn(async move { store.digests().await }).await.unwrap().unwrap();
 }

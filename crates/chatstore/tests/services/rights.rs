@@ -1,8 +1,8 @@
 //! Every operation, tried by everybody: what each role may do, and that strangers learn nothing.
 
 use chatstore::{
-    Change, ConversationId, ConversationPatch, ErrorKind, Limit, MemberRole, MessageId, MessagePatch, MessageRole,
-    NewMessage, NewReply, PageRequest, Result, Store, UserId,
+    Change, ConversationId, ConversationPatch, ErrorKind, Limit, MemberRole, MessageId, MessagePatch,
+    MessageRole, NewMessage, NewReply, PageRequest, Result, Store, UserId,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -35,8 +35,8 @@ enum Operation {
 }
 
 use Operation::{
-    AddMember, Append, AppendAsAssistant, AppendMany, Delete, DeleteTheOwnersMessage, EditTheOwnersMessage, Get,
-    GetMessage, ListMembers, Page, Relabel, Rename, Reply,
+    AddMember, Append, AppendAsAssistant, AppendMany, Delete, DeleteTheOwnersMessage, EditTheOwnersMessage,
+    Get, GetMessage, ListMembers, Page, Relabel, Rename, Reply,
 };
 
 const READS: [Operation; 4] = [Get, Page, GetMessage, ListMembers];
@@ -60,19 +60,29 @@ async fn attempt(
         GetMessage => chat.messages().get(conversation, message).await.map(drop),
         ListMembers => chat.members().page(conversation, None, Limit::default()).await.map(drop),
         Append => chat.messages().append(conversation, NewMessage::user("hello")).await.map(drop),
-        AppendMany => {
-            chat.messages().append_many(conversation, vec![NewMessage::user("a"), NewMessage::user("b")]).await.map(drop)
-        }
-        AppendAsAssistant => {
-            chat.messages().append(conversation, NewMessage::new(MessageRole::System, "be kind")).await.map(drop)
-        }
+        AppendMany => chat
+            .messages()
+            .append_many(conversation, vec![NewMessage::user("a"), NewMessage::user("b")])
+            .await
+            .map(drop),
+        AppendAsAssistant => chat
+            .messages()
+            .append(conversation, NewMessage::new(MessageRole::System, "be kind"))
+            .await
+            .map(drop),
         Reply => chat.messages().reply(conversation, NewReply::new("hello yourself")).await.map(drop),
         Rename => {
-            let patch = ConversationPatch { title: Change::Set("Renamed".to_owned()), ..ConversationPatch::default() };
+            let patch = ConversationPatch {
+                title: Change::Set("Renamed".to_owned()),
+                ..ConversationPatch::default()
+            };
             chat.conversations().update(conversation, patch).await.map(drop)
         }
         Relabel => {
-            let patch = ConversationPatch { thread_id: Change::Set("t-1".to_owned()), ..ConversationPatch::default() };
+            let patch = ConversationPatch {
+                thread_id: Change::Set("t-1".to_owned()),
+                ..ConversationPatch::default()
+            };
             chat.conversations().update(conversation, patch).await.map(drop)
         }
         EditTheOwnersMessage => {
@@ -88,7 +98,8 @@ async fn attempt(
 async fn each_role_may_do_what_it_may_and_nothing_else(case: TestDatabase) {
     let store = store(&case).await;
     let Group { conversation, owner, editor, viewer, stranger } = group(&store).await;
-    let message = store.as_user(owner).messages().append(conversation.id, NewMessage::user("first")).await.unwrap();
+    let message =
+        store.as_user(owner).messages().append(conversation.id, NewMessage::user("first")).await.unwrap();
     let newcomer = user(&store, "newcomer").await;
     let outcome = async |user, operation| {
         let done = attempt(&store, user, conversation.id, message.id, newcomer, operation).await;
@@ -118,7 +129,8 @@ async fn each_role_may_do_what_it_may_and_nothing_else(case: TestDatabase) {
 async fn a_foreign_conversation_is_answered_like_an_absent_one(case: TestDatabase) {
     let store = store(&case).await;
     let Group { conversation, owner, stranger, .. } = group(&store).await;
-    let message = store.as_user(owner).messages().append(conversation.id, NewMessage::user("first")).await.unwrap();
+    let message =
+        store.as_user(owner).messages().append(conversation.id, NewMessage::user("first")).await.unwrap();
     let absent = ConversationId::from_uuid(uuid::Uuid::from_u128(1));
     for operation in READS.into_iter().chain(WRITES).chain(OWNERS_ONLY) {
         let mut answers = Vec::new();

@@ -1,0 +1,217 @@
+//! Bodies that cannot be read, and those that only just can.
+
+use chatstore_testkit::{TestDatabase, conformance};
+use insta::{allow_duplicates, assert_snapshot};
+
+use crate::support::{Server, exchange, refusal};
+
+conformance!(
+    a_body_that_is_no_json_is_malformed,
+    a_body_that_is_json_but_wrong_is_invalid,
+    a_body_of_another_type_is_refused,
+    a_body_may_have_one_mebibyte,
+    what_belongs_to_the_application_may_be_odd,
+);
+
+const CONVERSATIONS: &str = "/api/v1/conversations";
+
+/// Metadata in which so many lists and objects lie inside each other, the body's own object included.
+fn nested(depth: usize) -> String {
+    format!(r#"{{"metadata":{{"a":{}{}}}}}"#, "[".repeat(depth - 2), "]".repeat(depth - 2))
+}
+
+async fn a_body_that_is_no_json_is_malformed(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let deep = nested(129);
+    let bodies: [&[u8]; 16] = [
+        b"{",
+        b"{}x",
+        b"nul",
+        b"{'title': 1}",
+        b"{\"title\": \"a\",}",
+        b"{\"title\": NaN}",
+        b"{\"title\": \"\\ud800\"}",
+        b"{\"metadata\": {\"a\": \"\\udc00\\ud800\"}}",
+        b"{\"title\": \"\xff\"}",
+        b"\xef\xbb\xbf{}",
+        b"{\"title\": \"a\nb\"}",
+        b"{\"metadata\": {\"a\": 1e400}}",
+        b"{\"title\": \"a\", \"title\": \"b\"}",
+        b"{\"unknown\": 1, \"unknown\": 2}",
+        deep.as_bytes(),
+        b" ",
+    ];
+    for body in bodies {
+        let request = server.request(&ada, "POST", CONVERSATIONS).header("Content-Type", "application/json");
+        let answer = refusal(request.body(body.to_vec())).await;
+        assert_eq!(answer, (400, vec![]), "{}", String::from_utf8_lossy(body));
+    }
+    let messages = format!("{}/messages", server.conversation(&ada).await);
+    for body in [
+        r#"{"messages": [{"content": "a", "content": "b"}]}"#,
+        r#"{"messages": [{"content": "a"}], "messages": []}"#,
+    ] {
+        assert_eq!(refusal(server.send(&ada, "POST", &messages, body)).await, (400, vec![]), "{body}");
+    }
+    let replies = messages.replace("/messages", "/replies");
+    let twice = r#"{"content": "a", "response": {"from_cache": true, "from_cache": false}}"#;
+    assert_eq!(refusal(server.send(&ada, "POST", &replies, twice)).await, (400, vec![]));
+    let text = exchange(server.send(&ada, "POST", CONVERSATIONS, r#"{"title": }"#)).await;
+    allow_duplicates! { assert_snapshot!(text, @r#"
+    POST /api/v1/conversations
+    {"title": }
+
+    400 Bad Request
+    content-type: application/problem+json
+
+    {
+      "detail": "the body is not JSON that can be read: expected value at line 1 column 11",
+      "request_id": "r-1",
+      "status": 400,
+      "title": "Malformed request",
+      "type": "urn:chatstore:problem:malformed-request"
+    }
+    "#) }
+}
+
+async fn a_body_that_is_json_but_wrong_is_invalid(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let long = format!(r#"{{"title": "{}"}}"#, "é".repeat(513));
+    let control = r#"{"thread_id": "a\u0007"}"#;
+    let large = format!(r#"{{"metadata": {{"a": "{}"}}}}"#, "x".repeat(65_536));
+    for (body, field, code) in [
+        ("[]", "body", "wrong_type"),
+        ("null", "body", "wrong_type"),
+        (r#""text""#, "body", "wrong_type"),
+        (r#"{"owner_id": "1"}"#, "owner_id", "unknown_field"),
+        (r#"{"title": 1}"#, "title", "wrong_type"),
+        (r#"{"metadata": []}"#, "metadata", "wrong_type"),
+        (r#"{"thread_id": ""}"#, "thread_id", "too_short"),
+        (control, "thread_id", "invalid_format"),
+        (long.as_str(), "title", "too_long"),
+        (large.as_str(), "metadata", "too_long"),
+        (r#"{"title": "a\u0000b"}"#, "title", "nul_character"),
+        (r#"{"metadata": {"a": ["\u0000"]}}"#, "metadata", "nul_character"),
+        (r#"{"metadata": {"\u0000": 1}}"#, "metadata", "nul_character"),
+    ] {
+        let expected = (422, vec![(field.to_owned(), code.to_owned())]);
+        assert_eq!(refusal(server.send(&ada, "POST", CONVERSATIONS, body)).await, expected, "{body}");
+    }
+    let body = r#"{"title": 1, "thread_id": "", "default_model": "\u0000", "metadata": 2, "Title": "a"}"#;
+    let text = exchange(server.send(&ada, "POST", CONVERSATIONS, body)).await;
+    allow_duplicates! { assert_snapshot!(text, @r#"
+    POST /api/v1/conversations
+    {"title": 1, "thread_id": "", "default_model": "\u0000", "metadata": 2, "Title": "a"}
+
+    422 Unprocessable Entity
+    content-type: application/problem+json
+
+    {
+      "detail": "the request has fields or parameters that break a rule",
+      "errors": [
+        {
+          "code": "wrong_type",
+          "field": "title",
+          "message": "must be a text or null"
+        },
+        {
+          "code": "too_short",
+          "field": "thread_id",
+          "message": "must not be empty"
+        },
+        {
+          "code": "nul_character",
+          "field": "default_model",
+          "message": "must not contain the NUL character (U+0000)"
+        },
+        {
+          "code": "wrong_type",
+          "field": "metadata",
+          "message": "must be an object"
+        },
+        {
+          "code": "unknown_field",
+          "field": "Title",
+          "message": "is not a field of this request"
+        }
+      ],
+      "request_id": "r-1",
+      "status": 422,
+      "title": "Validation failed",
+      "type": "urn:chatstore:problem:validation"
+    }
+    "#) }
+}
+
+async fn a_body_of_another_type_is_refused(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let text = exchange(server.request(&ada, "POST", CONVERSATIONS).body("{}")).await;
+    allow_duplicates! { assert_snapshot!(text, @r#"
+    POST /api/v1/conversations
+    {}
+
+    415 Unsupported Media Type
+    content-type: application/problem+json
+
+    {
+      "detail": "the body must be of the type application/json",
+      "request_id": "r-1",
+      "status": 415,
+      "title": "Unsupported media type",
+      "type": "urn:chatstore:problem:unsupported-media-type"
+    }
+    "#) }
+    for (media_type, status) in [
+        ("text/plain", 415),
+        ("application/jsonx", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("application/json; charset=utf-8", 201),
+        ("Application/JSON", 201),
+    ] {
+        let request = server.request(&ada, "POST", CONVERSATIONS).header("Content-Type", media_type);
+        assert_eq!(request.body("{}").send().await.unwrap().status(), status, "{media_type}");
+    }
+    let empty = server.request(&ada, "POST", CONVERSATIONS).send().await.unwrap();
+    assert_eq!(empty.status(), 201, "no type is needed for no body");
+}
+
+async fn a_body_may_have_one_mebibyte(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let messages = format!("{}/messages", server.conversation(&ada).await);
+    let body = |bytes: usize| format!(r#"{{"content": "{}"}}"#, "x".repeat(bytes - 15));
+    let full = server.post(&ada, &messages, &body(1_048_576)).await;
+    assert_eq!(full["content"].as_str().unwrap().len(), 1_048_561);
+    let request = server.send(&ada, "POST", &messages, &body(1_048_577));
+    let text = crate::support::answer_text(request.send().await.unwrap()).await;
+    allow_duplicates! { assert_snapshot!(text, @r#"
+    413 Payload Too Large
+    content-type: application/problem+json
+
+    {
+      "detail": "the body must have at most 1048576 bytes",
+      "request_id": "r-1",
+      "status": 413,
+      "title": "Request too large",
+      "type": "urn:chatstore:problem:too-large"
+    }
+    "#) }
+}
+
+async fn what_belongs_to_the_application_may_be_odd(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let odd = r#"{"metadata": {"a": 1, "a": 2, "messages": {"b": 1, "b": 2}, "n": 18446744073709551615, "f": 1e22}}"#;
+    let made = server.post(&ada, CONVERSATIONS, odd).await;
+    let expected = r#"{"a": 2, "messages": {"b": 2}, "n": 18446744073709551615, "f": 1e22}"#;
+    assert_eq!(made["metadata"], serde_json::from_str::<serde_json::Value>(expected).unwrap());
+    let path = format!("{CONVERSATIONS}/{}", made["id"].as_str().unwrap());
+    assert_eq!(server.get(&ada, &path).await["metadata"], made["metadata"]);
+    let deepest = server.send(&ada, "POST", CONVERSATIONS, &nested(128)).send().await.unwrap();
+    assert_eq!(deepest.status(), 201);
+    let listed = server.request(&ada, "GET", CONVERSATIONS).send().await.unwrap();
+    assert_eq!(listed.status(), 200);
+}

@@ -1,0 +1,99 @@
+//! The description of the API.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeSet;
+use std::future::Future;
+
+use serde_json::Value;
+
+const REFRESH: &str = "cargo run -p chatstore-http --example openapi > crates/chatstore-http/openapi.json";
+
+fn description() -> Value {
+    serde_json::to_value(chatstore_http::openapi()).unwrap()
+}
+
+/// Method, path and description of every operation.
+fn operations(description: &Value) -> Vec<(String, &Value)> {
+    let paths = description["paths"].as_object().unwrap();
+
+    let mut operations = Vec::new();
+    for (path, item) in paths {
+        for method in ["get", "put", "post", "patch", "delete"] {
+            if let Some(operation) = item.get(method) {
+                operations.push((format!("{method} {path}"), operation));
+            }
+        }
+    }
+    operations
+}
+
+#[test]
+fn the_checked_in_description_is_that_of_the_routes() {
+    let checked_in = include_str!("../openapi.json");
+    let generated = chatstore_http::openapi().to_pretty_json().unwrap();
+    assert!(
+        checked_in.trim_end() == generated,
+        "the API has changed; look at the difference after\n  {REFRESH}"
+    );
+}
+
+#[test]
+fn the_description_has_the_routes_of_this_version_and_no_others() {
+    let description = description();
+    let names: Vec<String> = operations(&description).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        [
+            "get /api/v1/conversations",
+            "post /api/v1/conversations",
+            "get /api/v1/conversations/count",
+            "get /api/v1/conversations/{id}",
+            "patch /api/v1/conversations/{id}",
+            "delete /api/v1/conversations/{id}",
+            "get /api/v1/conversations/{id}/messages",
+            "post /api/v1/conversations/{id}/messages",
+            "get /api/v1/conversations/{id}/messages/{message_id}",
+            "patch /api/v1/conversations/{id}/messages/{message_id}",
+            "delete /api/v1/conversations/{id}/messages/{message_id}",
+            "get /api/v1/conversations/{id}/messages/{message_id}/response",
+            "post /api/v1/conversations/{id}/replies",
+            "get /healthz",
+            "get /openapi.json",
+            "get /readyz",
+        ]
+    );
+}
+
+#[test]
+fn every_problem_is_described_as_one() {
+    let description = description();
+    for (name, operation) in operations(&description) {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let is_problem = status.as_str() >= "400" && !name.ends_with("/readyz");
+            let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
+            assert_eq!(schema == "#/components/schemas/Problem", is_problem, "{name} {status}");
+        }
+    }
+}
+
+#[test]
+fn every_operation_has_its_own_id() {
+    let description = description();
+    let ids: BTreeSet<&str> = operations(&description)
+        .iter()
+        .filter_map(|(_, operation)| operation["operationId"].as_str())
+        .collect();
+    assert_eq!(ids.len(), operations(&description).len());
+}
+
+#[test]
+fn serving_can_move_between_threads() {
+    fn assert_send<T: Future + Send>(_: &T) {}
+    async fn serve(store: chatstore::Store, listener: tokio::net::TcpListener) {
+        let served = chatstore_http::serve(listener, chatstore_http::router(store), std::future::pending());
+        assert_send(&served);
+        served.await.unwrap();
+    }
+    let _ = serve;
+}
