@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chatstore_model::{Clock, IdSource, RandomIds, SystemClock};
+#[cfg(feature = "postgres")]
+use percent_encoding::percent_decode_str;
 
 use crate::context::Context;
+#[cfg(feature = "postgres")]
+use crate::db::tls::{TlsMode, TlsSettings};
 use crate::error::{ConnectError, StoreError};
 use crate::tx::{ReadTx, WriteTx};
 
@@ -117,9 +121,10 @@ impl Database {
                 (Backend::Sqlite(opened), place)
             }
             #[cfg(feature = "postgres")]
-            Target::Postgres { config, place } => {
+            Target::Postgres { config, tls, place } => {
                 let connected = crate::db::postgres::PostgresDatabase::connect(
                     *config,
+                    &tls,
                     place.clone(),
                     options.pool.max(1),
                     Arc::clone(&context),
@@ -151,6 +156,8 @@ impl Database {
 
     /// Runs `work` in a transaction: all of its changes are on disk when this returns `Ok`, none
     /// when it returns an error other than [`StoreError::OutcomeUnknown`].
+    ///
+    /// The error of a statement undoes everything, also when `work` passes over it.
     ///
     /// `work` may run again after a conflict with another transaction, so it should do nothing but
     /// use the transaction. On SQLite it runs on the writing thread and must not wait for anything
@@ -258,7 +265,7 @@ enum Target {
     #[cfg(feature = "sqlite")]
     Sqlite(Option<PathBuf>),
     #[cfg(feature = "postgres")]
-    Postgres { config: Box<tokio_postgres::Config>, place: String },
+    Postgres { config: Box<tokio_postgres::Config>, tls: TlsSettings, place: String },
 }
 
 impl Target {
@@ -307,16 +314,10 @@ fn sqlite_target(_path: &str) -> Result<Target, String> {
 
 #[cfg(feature = "postgres")]
 fn postgres_target(rest: &str) -> Result<Target, String> {
-    let url = format!("postgresql://{rest}");
-    for mode in ["require", "verify-ca", "verify-full"] {
-        if rest.contains(&format!("sslmode={mode}")) {
-            return Err(format!(
-                "sslmode={mode} asks for TLS, which this version does not speak; nothing was sent"
-            ));
-        }
-    }
-    let config: tokio_postgres::Config =
-        url.parse().map_err(|error: tokio_postgres::Error| error_text(&error))?;
+    let (rest, tls) = take_tls_settings(rest)?;
+    let mut config: tokio_postgres::Config =
+        format!("postgresql://{rest}").parse().map_err(|error: tokio_postgres::Error| error_text(&error))?;
+    config.ssl_mode(tls.driver_mode());
     let host = match config.get_hosts().first() {
         Some(tokio_postgres::config::Host::Tcp(host)) => host.clone(),
         #[cfg(unix)]
@@ -328,7 +329,31 @@ fn postgres_target(rest: &str) -> Result<Target, String> {
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let name = config.get_dbname().or(config.get_user()).unwrap_or("");
     let place = format!("{host}:{port}/{name}");
-    Ok(Target::Postgres { config: Box::new(config), place })
+    Ok(Target::Postgres { config: Box::new(config), tls, place })
+}
+
+/// Takes out of a URL what the driver does not understand: every `sslmode`, and `sslrootcert`.
+#[cfg(feature = "postgres")]
+fn take_tls_settings(rest: &str) -> Result<(String, TlsSettings), String> {
+    let mut tls = TlsSettings::default();
+    let Some((place, parameters)) = rest.split_once('?') else { return Ok((rest.to_owned(), tls)) };
+    let mut kept = Vec::new();
+    for parameter in parameters.split('&') {
+        match parameter.split_once('=') {
+            Some(("sslmode", mode)) => {
+                tls.mode = TlsMode::parse(mode).ok_or_else(|| {
+                    format!("sslmode={mode} is unknown; write disable, prefer, require, verify-ca or verify-full")
+                })?;
+            }
+            Some(("sslrootcert", file)) => {
+                let file = percent_decode_str(file).decode_utf8().map_err(|_| "sslrootcert is not UTF-8")?;
+                tls.root_certificates = Some(PathBuf::from(file.as_ref()));
+            }
+            _ => kept.push(parameter),
+        }
+    }
+    let separator = if kept.is_empty() { "" } else { "?" };
+    Ok((format!("{place}{separator}{}", kept.join("&")), tls))
 }
 
 #[cfg(feature = "postgres")]
@@ -341,12 +366,19 @@ fn postgres_target(_rest: &str) -> Result<Target, String> {
     Err("this build has no PostgreSQL (cargo feature postgres)".to_owned())
 }
 
-/// The URL with its password replaced.
+/// The URL with its password replaced and without its parameters, which may hold one as well.
 fn mask(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let Some((credentials, host)) = rest.rsplit_once('@') else { return url.to_owned() };
-    let user = credentials.split(':').next().unwrap_or_default();
-    format!("{scheme}://{user}:***@{host}")
+    let without_parameters = rest.split('?').next().unwrap_or_default();
+    match without_parameters.rsplit_once('@') {
+        Some((credentials, place)) => {
+            let user = credentials.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}:***@{place}")
+        }
+        // An unescaped question mark in the password: nobody can tell what is secret.
+        None if rest.contains('@') => format!("{scheme}://***"),
+        None => format!("{scheme}://{without_parameters}"),
+    }
 }
 
 #[cfg(test)]
@@ -368,7 +400,7 @@ mod tests {
         assert!(reason("sqlite:///chat-that-is-absent.db").contains("write sqlite://chat-that-is-absent.db"));
         assert!(reason("sqlite://").contains("names no file"));
         assert!(reason("postgresql://localhost:notaport/x").contains("port"));
-        assert!(reason("postgresql://localhost/x?sslmode=verify-full").contains("TLS"));
+        assert!(reason("postgresql://localhost/x?sslmode=maybe").contains("verify-full"));
     }
 
     #[test]

@@ -211,6 +211,12 @@ const CONSTRAINTS: &[Constraint] = &[
     },
 ];
 
+/// The meaning of a check that only the database can make, because two changes at once may each
+/// leave what the other takes.
+pub(crate) fn refused(check: &str) -> Option<StoreError> {
+    (check == "ck_users_identity").then_some(StoreError::Refused("a user must keep a username or an email"))
+}
+
 pub(crate) fn taken(is_it: impl Fn(&str, &str) -> bool) -> Option<StoreError> {
     CONSTRAINTS
         .iter()

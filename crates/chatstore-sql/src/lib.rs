@@ -44,8 +44,9 @@ pub use repo::{
 };
 pub use tx::{ReadOnly, ReadTx, ReadWrite, Tx, WriteTx};
 
-/// Every statement of the repositories, for the tests that hold them to rules.
+/// Every statement, for the tests that hold them to rules.
 #[must_use]
 pub fn statements() -> Vec<Sql> {
-    repo::statements()
+    let of_tables = schema::TABLES.iter().map(|table| table.rows);
+    repo::statements().into_iter().chain(migrations::STATEMENTS.iter().copied()).chain(of_tables).collect()
 }

@@ -49,6 +49,8 @@ const FORGET: Sql = Sql::same("migrations.forget", "delete from chatstore_migrat
 const TRY_LOCK: Sql =
     Sql::only_postgres("migrations.try_lock", "select pg_try_advisory_xact_lock(7163375912570417010)");
 
+pub(crate) const STATEMENTS: &[Sql] = &[CREATE_HISTORY, HISTORY_EXISTS, HISTORY, RECORD, FORGET, TRY_LOCK];
+
 /// How often, and how many times, the lock is asked for: two minutes in all.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 const LOCK_ATTEMPTS: u32 = 2_400;

@@ -44,6 +44,15 @@ impl<'c, M> Tx<'c, M> {
         Self { executor, context, mode: PhantomData }
     }
 
+    /// What the work comes to: what it returns, unless it passed over the error of a statement.
+    pub(crate) fn finish<T>(self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        let value = result?;
+        match self.executor.into_failed() {
+            None => Ok(value),
+            Some(error) => Err(error),
+        }
+    }
+
     /// The present instant by the store's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {

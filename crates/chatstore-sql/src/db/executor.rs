@@ -7,42 +7,71 @@ use crate::error::StoreError;
 ///
 /// `execute` and `query_changed` are for statements that change something, the others for those
 /// that do not.
-pub(crate) enum Executor<'c> {
+pub(crate) struct Executor<'c> {
+    driver: Driver<'c>,
+    failed: Option<StoreError>,
+}
+
+enum Driver<'c> {
     #[cfg(feature = "sqlite")]
     Sqlite(crate::db::sqlite::SqliteExecutor<'c>),
     #[cfg(feature = "postgres")]
     Postgres(crate::db::postgres::PostgresExecutor<'c>),
 }
 
+#[cfg(feature = "sqlite")]
+impl<'c> From<crate::db::sqlite::SqliteExecutor<'c>> for Executor<'c> {
+    fn from(executor: crate::db::sqlite::SqliteExecutor<'c>) -> Self {
+        Self { driver: Driver::Sqlite(executor), failed: None }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl<'c> From<crate::db::postgres::PostgresExecutor<'c>> for Executor<'c> {
+    fn from(executor: crate::db::postgres::PostgresExecutor<'c>) -> Self {
+        Self { driver: Driver::Postgres(executor), failed: None }
+    }
+}
+
 impl Executor<'_> {
-    /// Changes rows; the number of rows changed.
-    pub(crate) async fn execute(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(executor) => executor.execute(sql, values),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(executor) => executor.execute(sql, values).await,
-        }
+    /// The first error of a statement. PostgreSQL gives up a transaction with it and yet answers its
+    /// commit as if all were well.
+    pub(crate) fn into_failed(self) -> Option<StoreError> {
+        self.failed
     }
 
-    /// Changes rows once for every item; on PostgreSQL without waiting for one answer before the
-    /// next is sent. Stops at the first error.
-    pub(crate) async fn execute_each<'v>(
+    fn note<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let (Err(error), None) = (&result, &self.failed) {
+            self.failed = Some(error.clone());
+        }
+        result
+    }
+
+    /// Changes rows; the number of rows changed.
+    pub(crate) async fn execute(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        let result = match &mut self.driver {
+            #[cfg(feature = "sqlite")]
+            Driver::Sqlite(executor) => executor.execute(sql, values),
+            #[cfg(feature = "postgres")]
+            Driver::Postgres(executor) => executor.execute(sql, values).await,
+        };
+        self.note(result)
+    }
+
+    /// Changes rows once for every list of values; on PostgreSQL without waiting for one answer
+    /// before the next is sent. Stops at the first error.
+    pub(crate) async fn execute_each(
         &mut self,
         sql: &Sql,
-        items: impl Iterator<Item = Vec<Value<'v>>>,
+        rows: Vec<Vec<Value<'_>>>,
     ) -> Result<(), StoreError> {
-        match self {
+        let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(executor) => {
-                for values in items {
-                    executor.execute(sql, &values)?;
-                }
-                Ok(())
-            }
+            Driver::Sqlite(executor) => executor.execute_each(sql, &rows),
             #[cfg(feature = "postgres")]
-            Self::Postgres(executor) => executor.execute_each(sql, items).await,
-        }
+            Driver::Postgres(executor) => executor.execute_each(sql, rows).await,
+        };
+        self.note(result)
     }
 
     /// Changes rows and reads at most one of them.
@@ -52,12 +81,13 @@ impl Executor<'_> {
         values: &[Value<'_>],
         read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        match self {
+        let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(executor) => executor.query_changed(sql, values, read),
+            Driver::Sqlite(executor) => executor.query_changed(sql, values, read),
             #[cfg(feature = "postgres")]
-            Self::Postgres(executor) => executor.query_changed(sql, values, read).await,
-        }
+            Driver::Postgres(executor) => executor.query_changed(sql, values, read).await,
+        };
+        self.note(result)
     }
 
     /// Hands every row to `read`, one at a time.
@@ -67,12 +97,13 @@ impl Executor<'_> {
         values: &[Value<'_>],
         read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        match self {
+        let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(executor) => executor.query_each(sql, values, read),
+            Driver::Sqlite(executor) => executor.query_each(sql, values, read),
             #[cfg(feature = "postgres")]
-            Self::Postgres(executor) => executor.query_each(sql, values, read).await,
-        }
+            Driver::Postgres(executor) => executor.query_each(sql, values, read).await,
+        };
+        self.note(result)
     }
 
     /// Every row.
@@ -122,22 +153,23 @@ impl Executor<'_> {
 
     /// Runs statements without parameters, of a migration.
     pub(crate) async fn batch(&mut self, text: &str) -> Result<(), StoreError> {
-        match self {
+        let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(executor) => executor.batch(text),
+            Driver::Sqlite(executor) => executor.batch(text),
             #[cfg(feature = "postgres")]
-            Self::Postgres(executor) => executor.batch(text).await,
-        }
+            Driver::Postgres(executor) => executor.batch(text).await,
+        };
+        self.note(result)
     }
 
     /// Whether the single best statement per database differs in more than its text: PostgreSQL
     /// changes several tables in one statement, SQLite does not.
     pub(crate) const fn combines_changes(&self) -> bool {
-        match self {
+        match &self.driver {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => false,
+            Driver::Sqlite(_) => false,
             #[cfg(feature = "postgres")]
-            Self::Postgres(_) => true,
+            Driver::Postgres(_) => true,
         }
     }
 }

@@ -7,6 +7,8 @@ mod row;
 mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(feature = "postgres")]
+pub(crate) mod tls;
 mod value;
 
 pub(crate) use executor::Executor;

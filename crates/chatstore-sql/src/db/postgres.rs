@@ -13,8 +13,9 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, RowStream, Statement};
 
 use crate::context::Context;
-use crate::db::{Executor, Row, Sql, Value};
-use crate::error::{Cause, ConnectError, StoreError, taken};
+use crate::db::tls::{TlsMode, TlsSettings};
+use crate::db::{Row, Sql, Value};
+use crate::error::{Cause, ConnectError, StoreError, refused, taken};
 use crate::tx::{ReadOnly, Tx, WriteTx};
 
 /// PostgreSQL counts microseconds from 2000-01-01.
@@ -43,6 +44,7 @@ impl PostgresDatabase {
     /// Makes the pool and its first connection, so that a wrong address or password is noticed now.
     pub(crate) async fn connect(
         mut config: tokio_postgres::Config,
+        tls: &TlsSettings,
         place: String,
         pool_size: usize,
         context: Arc<Context>,
@@ -51,8 +53,15 @@ impl PostgresDatabase {
         config.options(SESSION_SETTINGS);
         config.connect_timeout(ACQUIRE_TIMEOUT);
         config.tcp_user_timeout(ACQUIRE_TIMEOUT);
-        let manager =
-            Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = if tls.mode == TlsMode::Disable {
+            Manager::from_config(config, NoTls, recycling)
+        } else {
+            let connector = tls
+                .connector()
+                .map_err(|reason| ConnectError::Unusable { place: place.clone(), reason })?;
+            Manager::from_config(config, connector, recycling)
+        };
         let timeouts = Timeouts {
             wait: Some(ACQUIRE_TIMEOUT),
             create: Some(ACQUIRE_TIMEOUT),
@@ -71,15 +80,18 @@ impl PostgresDatabase {
         F: AsyncFnMut(&mut Tx<'_, ReadOnly>) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        let client = self.client().await?;
-        let first = work(&mut self.autocommit(&client)).await;
-        if !(matches!(first, Err(StoreError::Unavailable(_))) && client.is_closed()) {
-            return first;
+        let mut idle_connections = self.pool.status().size;
+        loop {
+            let client = self.client().await?;
+            let result = work(&mut self.autocommit(&client)).await;
+            if idle_connections == 0 || !matches!(result, Err(StoreError::Unavailable(_))) {
+                return result;
+            }
+            // The server was restarted since this connection was last used, and since every other
+            // idle one was; a read can be repeated.
+            drop(Client::take(client));
+            idle_connections -= 1;
         }
-        // The server was restarted since this connection was last used; a read can be repeated.
-        drop(client);
-        let client = self.client().await?;
-        work(&mut self.autocommit(&client)).await
     }
 
     /// Runs `work` in a transaction, again after a conflict.
@@ -108,8 +120,9 @@ impl PostgresDatabase {
     {
         let transaction = client.transaction().await.map_err(|error| store_error(&error, "begin"))?;
         let executor = PostgresExecutor::new(Handle::Transaction(&transaction), &self.context);
-        let result = work(&mut Tx::new(Executor::Postgres(executor), &self.context)).await;
-        match result {
+        let mut tx = Tx::new(executor.into(), &self.context);
+        let result = work(&mut tx).await;
+        match tx.finish(result) {
             Ok(value) => {
                 transaction.commit().await.map_err(|error| write_error(&error, "commit"))?;
                 Ok(value)
@@ -132,7 +145,9 @@ impl PostgresDatabase {
         let client = self.client().await?;
         let mut attempt = 1;
         loop {
-            match work(&mut self.autocommit(&client)).await {
+            let mut tx = self.autocommit(&client);
+            let result = work(&mut tx).await;
+            match tx.finish(result) {
                 Err(StoreError::Conflict(_)) if attempt < ATTEMPTS => {
                     tokio::time::sleep(self.pause(attempt)).await;
                     attempt += 1;
@@ -144,7 +159,7 @@ impl PostgresDatabase {
 
     fn autocommit<'c, M>(&'c self, client: &'c Client) -> Tx<'c, M> {
         let executor = PostgresExecutor::new(Handle::Single { client, changed: false }, &self.context);
-        Tx::new(Executor::Postgres(executor), &self.context)
+        Tx::new(executor.into(), &self.context)
     }
 
     async fn client(&self) -> Result<Client, StoreError> {
@@ -199,25 +214,21 @@ impl<'c> PostgresExecutor<'c> {
         Ok(rows.rows_affected().unwrap_or(0))
     }
 
-    /// Sends the changes of all items without waiting in between, in order.
-    pub(crate) async fn execute_each<'v>(
+    /// Sends the changes of all rows without waiting in between, in order.
+    pub(crate) async fn execute_each(
         &mut self,
         sql: &Sql,
-        items: impl Iterator<Item = Vec<Value<'v>>>,
+        rows: Vec<Vec<Value<'_>>>,
     ) -> Result<(), StoreError> {
         let Handle::Transaction(transaction) = self.handle else {
             return Err(StoreError::backend(format!("{}: several changes need a transaction", sql.name())));
         };
         let statement = self.prepare(sql).await?;
-        let (statement, context) = (&statement, self.context);
-        let mut answers = stream::iter(items)
-            .map(|values| async move {
-                context.count_statement();
-                transaction
-                    .execute_raw(statement, values.iter().map(|value| value as &(dyn ToSql + Sync)))
-                    .await
-            })
-            .buffered(PIPELINE);
+        let mut changes = Vec::with_capacity(rows.len());
+        for values in rows {
+            changes.push(change(transaction, &statement, self.context, values));
+        }
+        let mut answers = stream::iter(changes).buffered(PIPELINE);
         while let Some(answer) = answers.next().await {
             answer.map_err(|error| store_error(&error, sql.name()))?;
         }
@@ -310,6 +321,18 @@ impl<'c> PostgresExecutor<'c> {
     }
 }
 
+/// One of several changes under way at once. No closure: a future that holds one could not move
+/// between threads.
+async fn change(
+    transaction: &deadpool_postgres::Transaction<'_>,
+    statement: &Statement,
+    context: &Context,
+    values: Vec<Value<'_>>,
+) -> Result<u64, tokio_postgres::Error> {
+    context.count_statement();
+    transaction.execute_raw(statement, values.iter().map(|value| value as &(dyn ToSql + Sync))).await
+}
+
 /// The meaning of an error of something that commits.
 fn write_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
     match store_error(error, statement) {
@@ -329,6 +352,11 @@ fn store_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
     let code = server.code();
     if *code == SqlState::UNIQUE_VIOLATION
         && let Some(error) = taken(|name, _| Some(name) == server.constraint())
+    {
+        return error;
+    }
+    if *code == SqlState::CHECK_VIOLATION
+        && let Some(error) = server.constraint().and_then(refused)
     {
         return error;
     }

@@ -22,8 +22,7 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
     /// Canonical JSON, `jsonb` in PostgreSQL and text in SQLite.
     Json(&'a Json),
-    /// An instant; microseconds since 1970 in SQLite. [`Timestamp::MIN`] and [`Timestamp::MAX`]
-    /// become PostgreSQL's infinities, so that they lie beyond every row.
+    /// An instant; microseconds since 1970 in SQLite.
     Time(Timestamp),
 }
 
@@ -131,7 +130,7 @@ mod postgres {
 
     use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 
-    use super::{Timestamp, Value};
+    use super::Value;
     use crate::db::postgres::MICROSECONDS_1970_TO_2000;
 
     /// The first byte of a binary `jsonb`.
@@ -151,7 +150,10 @@ mod postgres {
                     out.extend_from_slice(&[JSONB_VERSION]);
                     out.extend_from_slice(json.to_string().as_bytes());
                 }
-                Self::Time(time) => out.extend_from_slice(&since_2000(*time).to_be_bytes()),
+                Self::Time(time) => {
+                    let since_2000 = time.as_microseconds() - MICROSECONDS_1970_TO_2000;
+                    out.extend_from_slice(&since_2000.to_be_bytes());
+                }
             }
             if self.fits(ty) {
                 Ok(IsNull::No)
@@ -180,17 +182,6 @@ mod postgres {
                 Self::Json(_) => *ty == Type::JSONB,
                 Self::Time(_) => *ty == Type::TIMESTAMPTZ,
             }
-        }
-    }
-
-    const fn since_2000(time: Timestamp) -> i64 {
-        let microseconds = time.as_microseconds();
-        if microseconds == Timestamp::MAX.as_microseconds() {
-            i64::MAX
-        } else if microseconds == Timestamp::MIN.as_microseconds() {
-            i64::MIN
-        } else {
-            microseconds - MICROSECONDS_1970_TO_2000
         }
     }
 }

@@ -1,6 +1,6 @@
 //! API keys: found by user and hash, never by their text.
 
-use chatstore_model::{ApiKey, ApiKeyId, ApiKeyScope, NewApiKey, Timestamp, UserId};
+use chatstore_model::{ApiKey, ApiKeyId, ApiKeyScope, NewApiKey, Timestamp, UserId, Validator, limits};
 use constcat::concat;
 
 use crate::db::{Row, Sql};
@@ -90,8 +90,15 @@ impl ApiKeys<'_, '_, ReadWrite> {
     /// Stores a key.
     ///
     /// # Errors
-    /// [`StoreError::MissingParent`] when there is no such user.
+    /// [`StoreError::Invalid`]; [`StoreError::MissingParent`] when there is no such user;
+    /// [`StoreError::AlreadyExists`] when the user has a key of this hash.
     pub async fn create(&mut self, user: UserId, new: &NewApiKey) -> Result<ApiKey, StoreError> {
+        let mut validator = Validator::default();
+        if let Some(name) = &new.name {
+            validator.filled_text("name", name, limits::KEY_NAME);
+        }
+        validator.no_nul("prefix", &new.prefix);
+        validator.finish()?;
         let now = self.0.now();
         let key = ApiKey {
             user_id: user,

@@ -8,7 +8,7 @@ use constcat::concat;
 
 use crate::db::{Row, Sql, Value};
 use crate::error::{Cause, StoreError};
-use crate::repo::By;
+use crate::repo::{By, refuse_nul};
 use crate::tx::{ReadWrite, Tx};
 
 /// With a prefix, because two tables of a join have some of these names.
@@ -54,7 +54,8 @@ const INSERT: &str = "insert into conversations (owner_id, id, thread_id, title,
     message_count, last_message, revision, metadata, created_at, updated_at) \
     values ($1, $2, $3, $4, $5, 0, 0, $6, 1, $7, $8, $8)";
 
-const CREATE: Sql = Sql::same("conversations.create", INSERT);
+const CREATE: Sql =
+    Sql::same("conversations.create", concat!(INSERT, " on conflict do nothing returning id"));
 
 const CREATE_UNLESS_THREAD_TAKEN: Sql = Sql::same(
     "conversations.create_unless_thread_taken",
@@ -133,12 +134,13 @@ impl<M> Conversations<'_, '_, M> {
     /// The owner's conversation with the application's own id.
     ///
     /// # Errors
-    /// What the database reports.
+    /// [`StoreError::Invalid`] for an id with NUL.
     pub async fn find_by_thread(
         &mut self,
         owner: UserId,
         thread_id: &str,
     ) -> Result<Option<Conversation>, StoreError> {
+        refuse_nul("thread_id", thread_id)?;
         self.0.executor.query_first(&BY_THREAD, &[owner.into(), thread_id.into()], read).await
     }
 
@@ -165,15 +167,24 @@ impl Conversations<'_, '_, ReadWrite> {
     pub async fn create(&mut self, owner: UserId, new: &NewConversation) -> Result<Conversation, StoreError> {
         new.validate()?;
         let conversation = self.arrange(owner, new);
-        self.0.executor.execute(&CREATE, &insert_values(&conversation)).await?;
-        Ok(conversation)
+        let values = insert_values(&conversation);
+        let made: Option<ConversationId> =
+            self.0.executor.query_changed(&CREATE, &values, |row| row.get(0)).await?;
+        if made.is_some() {
+            return Ok(conversation);
+        }
+        // The databases do not agree on which of two violated keys they name.
+        let is_id_taken = self.get(By::Owner(owner), conversation.id).await?.is_some();
+        let field = if is_id_taken || new.thread_id.is_none() { "id" } else { "thread_id" };
+        Err(StoreError::AlreadyExists { entity: "conversation", field })
     }
 
     /// The owner's conversation with the application's own id; made from `new` when there is none,
     /// else untouched by it. True when it was made. Of any number of concurrent calls one makes it.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`], also when `new` has no `thread_id`; [`StoreError::MissingParent`].
+    /// [`StoreError::Invalid`]; [`StoreError::Refused`] when `new` has no `thread_id`;
+    /// [`StoreError::AlreadyExists`] when the id it brings is taken; [`StoreError::MissingParent`].
     pub async fn get_or_create_by_thread(
         &mut self,
         owner: UserId,

@@ -4,10 +4,11 @@
 //! and record it. Of two at once the second fails to record with [`StoreError::AlreadyExists`] of
 //! `idempotency_key`, which undoes its effect; run again, it finds the first one's record.
 
-use chatstore_model::{IdempotencyRecord, NewIdempotencyRecord, Timestamp, UserId};
+use chatstore_model::{FieldCode, IdempotencyRecord, NewIdempotencyRecord, Timestamp, UserId, Validator};
 
 use crate::db::{Bytes, Row, Sql};
 use crate::error::StoreError;
+use crate::repo::refuse_nul;
 use crate::tx::{ReadWrite, Tx};
 
 const FIND: Sql = Sql::same(
@@ -53,12 +54,28 @@ fn read(row: &Row<'_>) -> Result<IdempotencyRecord, StoreError> {
     })
 }
 
+/// Characters of a key at most.
+const KEY_LENGTH: usize = 255;
+
+fn check(new: &NewIdempotencyRecord) -> Result<(), StoreError> {
+    let mut validator = Validator::default();
+    let is_visible = new.key.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_visible || !(1..=KEY_LENGTH).contains(&new.key.len()) {
+        let message = "must have 1 to 255 visible ASCII characters";
+        validator.wrong("key", FieldCode::InvalidFormat, message);
+    }
+    validator.no_nul("operation", &new.operation);
+    validator.json("result", &new.result);
+    Ok(validator.finish()?)
+}
+
 impl<M> IdempotencyKeys<'_, '_, M> {
     /// What the caller's request with this key did, unless it is forgotten by now.
     ///
     /// # Errors
-    /// What the database reports.
+    /// [`StoreError::Invalid`] for a key with NUL.
     pub async fn find(&mut self, caller: UserId, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
+        refuse_nul("key", key)?;
         let values = [caller.into(), key.into(), self.0.now().into()];
         self.0.executor.query_first(&FIND, &values, read).await
     }
@@ -68,13 +85,15 @@ impl IdempotencyKeys<'_, '_, ReadWrite> {
     /// Records what a request did, in the transaction that does it.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`] when another request with this key was recorded meanwhile.
+    /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] when another request with this key was
+    /// recorded meanwhile.
     pub async fn record(
         &mut self,
         owner: UserId,
         caller: UserId,
         new: &NewIdempotencyRecord,
     ) -> Result<(), StoreError> {
+        check(new)?;
         let now = self.0.now();
         self.0.executor.execute(&FORGET_EXPIRED, &[caller.into(), (&new.key).into(), now.into()]).await?;
         let values = [

@@ -91,9 +91,7 @@ impl Messages<'_, '_, ReadWrite> {
             id.into(),
         ];
         let edited = self.0.executor.query_changed(&EDIT, &values, read).await?.ok_or(NOT_FOUND)?;
-        if self.is_newest(owner, conversation, edited.seq).await? {
-            self.write_preview(owner, conversation).await?;
-        }
+        self.repair_preview(owner, conversation, edited.seq).await?;
         Ok(edited)
     }
 
@@ -116,10 +114,7 @@ impl Messages<'_, '_, ReadWrite> {
         let values = [owner.into(), conversation.into(), id.into()];
         let deleted = self.0.executor.query_changed(&DELETE, &values, |row| row.get(0)).await?;
         let seq: i64 = deleted.ok_or(NOT_FOUND)?;
-        if self.is_newest(owner, conversation, seq).await? {
-            self.write_preview(owner, conversation).await?;
-        }
-        Ok(())
+        self.repair_preview(owner, conversation, seq).await
     }
 
     async fn touch_head(
@@ -135,23 +130,18 @@ impl Messages<'_, '_, ReadWrite> {
         touched.map(|_| ()).ok_or(NO_CONVERSATION)
     }
 
-    async fn is_newest(
+    /// Shows the newest message in the head, or nothing when there is none, unless others follow the
+    /// one that was changed or deleted.
+    pub(super) async fn repair_preview(
         &mut self,
         owner: UserId,
         conversation: ConversationId,
-        seq: i64,
-    ) -> Result<bool, StoreError> {
-        let values = [owner.into(), conversation.into(), seq.into()];
-        self.0.executor.query_one(&IS_NEWEST, &values, |row| row.get(0)).await
-    }
-
-    /// Shows the newest message in the head, or nothing when there is none.
-    pub(super) async fn write_preview(
-        &mut self,
-        owner: UserId,
-        conversation: ConversationId,
+        changed: i64,
     ) -> Result<(), StoreError> {
-        self.0.executor.execute(&WRITE_PREVIEW, &[owner.into(), conversation.into()]).await?;
+        let values = [owner.into(), conversation.into(), changed.into()];
+        if self.0.executor.query_one(&IS_NEWEST, &values, |row| row.get(0)).await? {
+            self.0.executor.execute(&WRITE_PREVIEW, &[owner.into(), conversation.into()]).await?;
+        }
         Ok(())
     }
 }

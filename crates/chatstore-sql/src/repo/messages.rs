@@ -18,9 +18,9 @@ pub(super) const COLUMNS: &str = "owner_id, conversation_id, seq, id, sender_id,
 const OWNER_FOR_MEMBER: &str = "(select m.owner_id from conversation_members m \
     where m.user_id = $1 and m.conversation_id = $2 order by m.owner_id limit 1)";
 
-/// Whose conversation `$4` is, for its editor `$3`.
-const OWNER_FOR_EDITOR: &str = "(select m.owner_id from conversation_members m \
-    where m.user_id = $3 and m.conversation_id = $4 and m.role = 'editor' order by m.owner_id limit 1)";
+/// Whose conversation `$4` is, for its editor `$3`; of several with this id the one that is also read.
+const OWNER_FOR_EDITOR: &str = "(select owner_id from (select m.owner_id, m.role from conversation_members m \
+    where m.user_id = $3 and m.conversation_id = $4 order by m.owner_id limit 1) as first where role = 'editor')";
 
 const ASCENDING: &str =
     " and conversation_id = $2 and seq > $3 and seq < $4 order by owner_id, conversation_id, seq limit $5";
@@ -268,17 +268,16 @@ impl Messages<'_, '_, ReadWrite> {
         }
         let Some(last) = new.last() else { return Ok(Vec::new()) };
         let count = i64::try_from(new.len()).map_err(|_| StoreError::Refused("too many messages"))?;
-        let newest = last.created_at.unwrap_or_else(|| self.0.now());
+        let mut messages: Vec<Message> =
+            new.iter().map(|new| self.arrange(By::Owner(owner), conversation, new)).collect();
+        let newest = messages[messages.len() - 1].created_at;
         let values =
             [preview(&last.content).into(), newest.into(), count.into(), owner.into(), conversation.into()];
         let raised: Option<i64> =
             self.0.executor.query_changed(&RAISE_HEAD_BY_MANY, &values, |row| row.get(0)).await?;
         let first_seq = raised.ok_or(NO_CONVERSATION)? - count + 1;
-        let mut messages = Vec::with_capacity(new.len());
-        for (seq, new) in (first_seq..).zip(new) {
-            let mut message = self.arrange(By::Owner(owner), conversation, new);
+        for (seq, message) in (first_seq..).zip(&mut messages) {
             message.seq = seq;
-            messages.push(message);
         }
         let stored: Vec<Option<UserId>> = (0..new.len())
             .map(|index| {
@@ -286,8 +285,10 @@ impl Messages<'_, '_, ReadWrite> {
                 sender.filter(|sender| *sender != owner && messages[index].role == MessageRole::User)
             })
             .collect();
-        let rows =
-            messages.iter().zip(&stored).map(|(message, sender)| insert_values(message, *sender).to_vec());
+        let mut rows = Vec::with_capacity(messages.len());
+        for (message, sender) in messages.iter().zip(&stored) {
+            rows.push(insert_values(message, *sender).to_vec());
+        }
         self.0.executor.execute_each(&INSERT, rows).await?;
         for (message, sender) in messages.iter_mut().zip(stored) {
             message.sender_id = shown_sender(message.role, owner, sender);

@@ -13,9 +13,10 @@ mod statistics;
 mod usage;
 mod users;
 
-use chatstore_model::UserId;
+use chatstore_model::{UserId, Validator};
 
 use crate::db::Sql;
+use crate::error::StoreError;
 
 pub use api_keys::ApiKeys;
 pub use conversation_list::ConversationList;
@@ -54,6 +55,13 @@ impl By {
             Self::Member(_) => member,
         }
     }
+}
+
+/// Refuses NUL in a text to look for: PostgreSQL would fail on it where SQLite finds nothing.
+fn refuse_nul(field: &str, text: &str) -> Result<(), StoreError> {
+    let mut validator = Validator::default();
+    validator.no_nul(field, text);
+    Ok(validator.finish()?)
 }
 
 pub(crate) fn statements() -> Vec<Sql> {

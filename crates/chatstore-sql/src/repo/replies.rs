@@ -7,8 +7,8 @@ use constcat::concat;
 
 use crate::db::{Sql, Value};
 use crate::error::StoreError;
-use crate::repo::By;
 use crate::repo::messages::{INSERT, Messages, NO_CONVERSATION, insert_values};
+use crate::repo::{By, refuse_nul};
 use crate::tx::ReadWrite;
 
 const NEWEST_USER_MODEL: Sql = Sql::same(
@@ -93,6 +93,7 @@ impl Messages<'_, '_, ReadWrite> {
         server_default_model: &str,
     ) -> Result<Reply, StoreError> {
         new.validate()?;
+        refuse_nul("server_default_model", server_default_model)?;
         let by = By::Owner(owner);
         let mut message = self.arrange(by, conversation, &new.message);
         let known_model = new.response.model_used.as_deref().or(new.message.model.as_deref());
@@ -156,7 +157,8 @@ fn response_of(message: &Message, new: &NewResponse, model: &str) -> Response {
         model_used: model.to_owned(),
         tokens_prompt: new.tokens_prompt,
         tokens_completion: new.tokens_completion,
-        tokens_total: new.total(),
+        // The sum alone is known by `total` only when both of its parts are.
+        tokens_total: new.tokens_total.or_else(|| new.total()),
         tokens_cached: new.tokens_cached,
         completion_time_ms: new.completion_time_ms,
         finish_reason: new.finish_reason.clone(),

@@ -20,7 +20,11 @@ const COUNTS: Sql = Sql::same(
 const POSTGRES_SIZE: Sql =
     Sql::only_postgres("statistics.postgres_size", "select pg_database_size(current_database())");
 
-pub(super) const STATEMENTS: &[Sql] = &[COUNTS];
+pub(super) const STATEMENTS: &[Sql] = &[
+    COUNTS,
+    #[cfg(feature = "postgres")]
+    POSTGRES_SIZE,
+];
 
 /// How much there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,14 +1,15 @@
 //! Users, and the one way to delete one.
 
 use chatstore_model::{
-    Change, ConversationId, Email, Json, Limit, NewUser, Order, Page, Timestamp, User, UserId, UserName,
-    UserPatch, UserPosition, UserRole,
+    ConversationId, Email, Json, Limit, NewUser, Order, Page, Timestamp, User, UserId, UserName, UserPatch,
+    UserPosition, UserRole,
 };
 use constcat::concat;
 use uuid::Uuid;
 
 use crate::db::{Row, Sql, Value};
 use crate::error::{Cause, StoreError};
+use crate::repo::refuse_nul;
 use crate::tx::{ReadWrite, Tx};
 
 const COLUMNS: &str = "id, username, email, full_name, role, is_active, must_change_password, metadata, \
@@ -76,13 +77,14 @@ const UPDATE: Sql = Sql::same(
 
 const SENT_ELSEWHERE: Sql = Sql::same(
     "users.sent_elsewhere",
-    "select owner_id, conversation_id, count(*) from messages where sender_id = $1 \
+    "select owner_id, conversation_id, count(*), max(seq) from messages where sender_id = $1 \
      group by owner_id, conversation_id order by owner_id, conversation_id",
 );
 
 const LEAVE_HEAD: Sql = Sql::same(
     "users.leave_head",
-    "update conversations set message_count = message_count - $1, revision = revision + 1, updated_at = $2 \
+    "update conversations set message_count = message_count - $1, revision = revision + 1, \
+     updated_at = case when updated_at > $2 then updated_at else $2 end \
      where owner_id = $3 and id = $4",
 );
 
@@ -140,8 +142,9 @@ impl<M> Users<'_, '_, M> {
     /// The user with this name, however it is spelled ([`UserName::key_of`]).
     ///
     /// # Errors
-    /// What the database reports.
+    /// [`StoreError::Invalid`] for a name with NUL.
     pub async fn find_by_username(&mut self, username: &str) -> Result<Option<User>, StoreError> {
+        refuse_nul("username", username)?;
         let key = UserName::key_of(username);
         self.0.executor.query_first(&BY_USERNAME, &[(&key).into()], read).await
     }
@@ -149,8 +152,9 @@ impl<M> Users<'_, '_, M> {
     /// The user with this e-mail address, however it is spelled ([`Email::key_of`]).
     ///
     /// # Errors
-    /// What the database reports.
+    /// [`StoreError::Invalid`] for an address with NUL.
     pub async fn find_by_email(&mut self, email: &str) -> Result<Option<User>, StoreError> {
+        refuse_nul("email", email)?;
         let key = Email::key_of(email);
         self.0.executor.query_first(&BY_EMAIL, &[(&key).into()], read).await
     }
@@ -248,24 +252,20 @@ impl Users<'_, '_, ReadWrite> {
         }
     }
 
-    /// Changes a user.
+    /// Changes a user; an empty patch changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also for the built-in user; [`StoreError::Invalid`];
-    /// [`StoreError::AlreadyExists`] with field `username` or `email`; [`StoreError::Refused`]
-    /// when neither name nor address would be left.
+    /// [`StoreError::NotFound`]; [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field
+    /// `username` or `email`; [`StoreError::Refused`] for the built-in user, and when neither name
+    /// nor address would be left.
     pub async fn update(&mut self, id: UserId, patch: &UserPatch) -> Result<User, StoreError> {
         patch.validate()?;
         if id == UserId::ANONYMOUS {
             return Err(StoreError::Refused("the built-in user cannot be changed"));
         }
         let user = self.get(id).await?.ok_or(StoreError::NotFound { entity: "user" })?;
-        let keeps_name =
-            matches!(patch.username, Change::Set(_)) || (patch.username.is_keep() && user.username.is_some());
-        let keeps_email =
-            matches!(patch.email, Change::Set(_)) || (patch.email.is_keep() && user.email.is_some());
-        if !keeps_name && !keeps_email {
-            return Err(StoreError::Refused("a user must keep a username or an email"));
+        if *patch == UserPatch::default() {
+            return Ok(user);
         }
         self.refuse_taken(Some(id), patch.username.value(), patch.email.value()).await?;
         let now = self.0.now();
@@ -298,12 +298,14 @@ impl Users<'_, '_, ReadWrite> {
             return Err(StoreError::Refused("the built-in user cannot be erased"));
         }
         let now = self.0.now();
-        let places: Vec<(UserId, Uuid, i64)> = self
+        let places: Vec<(UserId, ConversationId, i64, i64)> = self
             .0
             .executor
-            .query(&SENT_ELSEWHERE, &[id.into()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .query(&SENT_ELSEWHERE, &[id.into()], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
             .await?;
-        for (owner, conversation, count) in places {
+        for (owner, conversation, count, newest) in places {
             let values = [count.into(), now.into(), owner.into(), conversation.into()];
             self.0.executor.execute(&LEAVE_HEAD, &values).await?;
             let values = [id.into(), owner.into(), conversation.into()];
@@ -311,7 +313,7 @@ impl Users<'_, '_, ReadWrite> {
             if i64::try_from(deleted) != Ok(count) {
                 return Err(StoreError::Conflict(Cause::new("the user wrote a message meanwhile")));
             }
-            self.0.messages().write_preview(owner, ConversationId::from_uuid(conversation)).await?;
+            self.0.messages().repair_preview(owner, conversation, newest).await?;
         }
         match self.0.executor.execute(&DELETE, &[id.into()]).await {
             Ok(0) => Err(StoreError::NotFound { entity: "user" }),

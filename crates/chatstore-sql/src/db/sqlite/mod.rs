@@ -11,8 +11,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::context::Context;
-use crate::db::{Executor, Row, Sql, Value};
-use crate::error::{Cause, ConnectError, StoreError, taken};
+use crate::db::{Row, Sql, Value};
+use crate::error::{Cause, ConnectError, StoreError, refused, taken};
 use crate::tx::{ReadOnly, Tx};
 
 use open::{Location, connect};
@@ -48,8 +48,8 @@ impl SqliteDatabase {
             return self.writer.run::<_, ReadOnly, _>(work).await;
         };
         let mut reader = readers.acquire().await?;
-        let executor = Executor::Sqlite(SqliteExecutor::new(&mut reader, &self.context));
-        work(&mut Tx::new(executor, &self.context)).await
+        let executor = SqliteExecutor::new(&mut reader, &self.context);
+        work(&mut Tx::new(executor.into(), &self.context)).await
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -103,6 +103,13 @@ impl<'c> SqliteExecutor<'c> {
         Ok(changed as u64)
     }
 
+    pub(crate) fn execute_each(&mut self, sql: &Sql, rows: &[Vec<Value<'_>>]) -> Result<(), StoreError> {
+        for values in rows {
+            self.execute(sql, values)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn query_changed<T>(
         &mut self,
         sql: &Sql,
@@ -152,6 +159,12 @@ fn store_error(error: rusqlite::Error, statement: &str) -> StoreError {
         ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY => {
             let columns = message.strip_prefix("UNIQUE constraint failed: ").unwrap_or_default();
             if let Some(error) = taken(|_, known| known == columns) {
+                return error;
+            }
+        }
+        ffi::SQLITE_CONSTRAINT_CHECK => {
+            let check = message.strip_prefix("CHECK constraint failed: ").unwrap_or_default();
+            if let Some(error) = refused(check) {
                 return error;
             }
         }

@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::thread;
@@ -19,7 +19,6 @@ use tokio::sync::{mpsc, oneshot};
 use super::checkpoint::Checkpoints;
 use super::{SqliteExecutor, store_error};
 use crate::context::Context;
-use crate::db::Executor;
 use crate::error::{Cause, ConnectError, StoreError};
 use crate::tx::Tx;
 
@@ -114,15 +113,9 @@ where
 {
     fn run(&mut self, connection: &mut Connection, context: &Context) -> bool {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let executor = Executor::Sqlite(SqliteExecutor::new(connection, context));
-            let mut tx = Tx::new(executor, context);
-            let future = pin!((self.work)(&mut tx));
-            match future.poll(&mut std::task::Context::from_waker(Waker::noop())) {
-                Poll::Ready(result) => result,
-                Poll::Pending => {
-                    Err(StoreError::backend("a write waited for something else than the database"))
-                }
-            }
+            let mut tx = Tx::new(SqliteExecutor::new(connection, context).into(), context);
+            let result = poll_once(pin!((self.work)(&mut tx)));
+            tx.finish(result)
         }));
         let result = outcome.unwrap_or_else(|panic| {
             Err(StoreError::backend(format!("a write panicked: {}", panic_text(panic.as_ref()))))
@@ -140,6 +133,13 @@ where
         };
         // The caller may have gone; the write stands all the same.
         let _ = self.answer.send(result);
+    }
+}
+
+fn poll_once<T>(future: Pin<&mut impl Future<Output = Result<T, StoreError>>>) -> Result<T, StoreError> {
+    match future.poll(&mut std::task::Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(StoreError::backend("a write waited for something else than the database")),
     }
 }
 
