@@ -1,5 +1,7 @@
 //! Settings: flags over environment over `.env` over defaults.
 
+use std::fmt;
+
 use chatstore::{DatabaseKind, Store};
 use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -9,7 +11,7 @@ use crate::failure::{Failure, code};
 const DEFAULT_URL: &str = "sqlite://chatstore.db";
 
 /// Which database, for every command.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(crate) struct DatabaseSettings {
     /// The database: sqlite://PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME
     /// [default: from POSTGRES_USER and its kin when set, else sqlite://chatstore.db]
@@ -34,6 +36,16 @@ pub(crate) struct DatabaseSettings {
         default_value = "echo"
     )]
     default_model: String,
+}
+
+impl fmt::Debug for DatabaseSettings {
+    /// Without URL and password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("DatabaseSettings")
+            .field("default_model", &self.default_model)
+            .finish_non_exhaustive()
+    }
 }
 
 impl DatabaseSettings {
@@ -78,30 +90,51 @@ impl DatabaseSettings {
         Ok(Store::builder(self.url()).default_model(self.default_model.as_str()).connect().await?)
     }
 
+    /// Opens a database that must be there already, with its tables up to date.
+    pub(crate) async fn open_existing(&self) -> Result<Store, Failure> {
+        let url = self.url();
+        if let Some(file) = url.strip_prefix("sqlite://")
+            && file != ":memory:"
+            && !std::path::Path::new(file).exists()
+            && std::path::Path::new(file).parent() != Some(std::path::Path::new("/"))
+        {
+            return Err(Failure::new(code::NO_INPUT, format!("there is no database {file}"))
+                .hint("`chatstore migrate upgrade` makes one"));
+        }
+        self.open_ready().await
+    }
+
     /// Opens the database with its tables up to date: a SQLite file is upgraded on the way, a
     /// PostgreSQL server only by `chatstore migrate upgrade`, because others may be using it.
     pub(crate) async fn open_ready(&self) -> Result<Store, Failure> {
         let store = self.open().await?;
-        match store.kind() {
-            DatabaseKind::Sqlite => {
-                store.migrate().await?;
-            }
-            DatabaseKind::Postgres => {
-                let status = store.migration_status().await?;
-                if let Some(pending) = status.pending.first() {
-                    let message = format!(
-                        "the database at {} lacks the revision {} ({})",
-                        store.place(),
-                        pending.id,
-                        pending.slug
-                    );
-                    return Err(Failure::new(code::CONFIGURATION, message)
-                        .hint("run `chatstore migrate upgrade` first"));
-                }
-            }
-        }
+        make_ready(&store).await?;
         Ok(store)
     }
+}
+
+/// Brings the tables up to date, or says that they are not.
+pub(crate) async fn make_ready(store: &Store) -> Result<(), Failure> {
+    match store.kind() {
+        DatabaseKind::Sqlite => {
+            store.migrate().await?;
+        }
+        DatabaseKind::Postgres => {
+            let status = store.migration_status().await?;
+            if let Some(pending) = status.pending.first() {
+                let message = format!(
+                    "the database at {} lacks the revision {} ({})",
+                    store.place(),
+                    pending.id,
+                    pending.slug
+                );
+                return Err(
+                    Failure::new(code::CONFIGURATION, message).hint("run `chatstore migrate upgrade` first")
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Takes what `.env` in the working directory or above it says, where the environment says nothing.
@@ -109,6 +142,14 @@ pub(crate) fn read_env_file() -> Result<(), Failure> {
     match dotenvy::dotenv() {
         Ok(_) => Ok(()),
         Err(error) if error.not_found() => Ok(()),
-        Err(error) => Err(Failure::new(code::CONFIGURATION, format!("cannot read .env: {error}"))),
+        Err(dotenvy::Error::Io(error)) => {
+            Err(Failure::new(code::CONFIGURATION, format!("cannot read .env: {error}")))
+        }
+        // The driver's words would repeat the line, which may hold a password.
+        Err(_) => Err(Failure::new(
+            code::CONFIGURATION,
+            "cannot read .env: a line of it has not the form KEY=value",
+        )
+        .hint("put values with blanks or special characters in single quotes")),
     }
 }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use chatstore::{DatabaseKind, Store};
+use chatstore::Store;
 
 use crate::failure::{Failure, code};
 
@@ -18,10 +18,14 @@ impl ServerLock {
     /// Takes the lock beside the store's file. The database file itself must not be opened for it:
     /// closing it again would drop SQLite's own locks (<https://www.sqlite.org/howtocorrupt.html>).
     pub(crate) fn take(store: &Store) -> Result<Self, Failure> {
-        if store.kind() != DatabaseKind::Sqlite || store.place() == "memory" {
-            return Ok(Self { _file: None });
-        }
-        let path = PathBuf::from(format!("{}-server.lock", store.place()));
+        let Some(database) = store.file() else { return Ok(Self { _file: None }) };
+        let cannot = |error: std::io::Error| {
+            Failure::new(code::CANNOT_CREATE, format!("cannot lock {}: {error}", database.display()))
+        };
+        // By whatever name it is reached, a file has one lock.
+        let mut path = database.canonicalize().map_err(cannot)?.into_os_string();
+        path.push("-server.lock");
+        let path = PathBuf::from(path);
         let failed = |error: std::io::Error| {
             Failure::new(code::CANNOT_CREATE, format!("cannot make the lock {}: {error}", path.display()))
         };

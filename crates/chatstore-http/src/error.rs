@@ -25,6 +25,7 @@ pub(crate) enum ProblemKind {
     Validation,
     Internal,
     Unavailable,
+    OutcomeUnknown,
     StorageFull,
 }
 
@@ -48,6 +49,7 @@ impl ProblemKind {
             Self::Validation => (StatusCode::UNPROCESSABLE_ENTITY, "validation", "Validation failed"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable"),
+            Self::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Outcome unknown"),
             Self::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage-full", "Storage full"),
         }
     }
@@ -183,10 +185,11 @@ impl From<Error> for Problem {
                 let detail = "the database is not available now; nothing was changed; try again";
                 Self::of_storage(ProblemKind::Unavailable, detail, &error)
             }
+            // Without Retry-After: a blind repetition might do it twice.
             ErrorKind::OutcomeUnknown => {
-                let detail =
-                    "the connection to the database was lost; it is unknown whether the change was made";
-                Self::of_storage(ProblemKind::Unavailable, detail, &error)
+                let detail = "the connection to the database was lost; it is unknown whether the change was \
+                              made: look before you try again";
+                Self::of_storage(ProblemKind::OutcomeUnknown, detail, &error)
             }
             ErrorKind::StorageFull | ErrorKind::ReadOnly => {
                 let detail = "the database takes no writes now; nothing was changed";

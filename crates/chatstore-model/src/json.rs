@@ -73,6 +73,12 @@ impl Json {
         self.0
     }
 
+    /// How many lists and objects lie inside each other.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        depth(&self.0)
+    }
+
     /// Whether it is an object.
     #[must_use]
     pub fn is_object(&self) -> bool {
@@ -130,6 +136,14 @@ pub(crate) fn has_nul(value: &Value) -> bool {
     }
 }
 
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 fn sorted_numbers(value: Value) -> Value {
     match value {
         Value::Number(number) => Value::Number(canonical_number(number)),
@@ -141,12 +155,19 @@ fn sorted_numbers(value: Value) -> Value {
     }
 }
 
-/// An integral number that fits an `i64` becomes one: `jsonb` gives `1e16` back as digits.
+/// An integral number that fits an `i64` or a `u64` becomes one: `jsonb` gives `1e16` back as digits.
 fn canonical_number(number: Number) -> Number {
-    const EXACT: f64 = 9_223_372_036_854_775_808.0;
+    const SIGNED: f64 = 9_223_372_036_854_775_808.0;
+    const UNSIGNED: f64 = 18_446_744_073_709_551_616.0;
     match number.as_f64() {
-        Some(float) if number.is_f64() && float.fract() == 0.0 && (-EXACT..EXACT).contains(&float) => {
-            Number::from(float as i64)
+        Some(float) if number.is_f64() && float.fract() == 0.0 => {
+            if (-SIGNED..SIGNED).contains(&float) {
+                Number::from(float as i64)
+            } else if (SIGNED..UNSIGNED).contains(&float) {
+                Number::from(float as u64)
+            } else {
+                number
+            }
         }
         _ => number,
     }
@@ -227,6 +248,15 @@ mod tests {
     fn keys_are_sorted_and_integral_numbers_are_integers() {
         let json = Json::parse(r#"{"b": 1.0, "a": [1e16, -0.0, 1.5, 1e100]}"#).unwrap();
         assert_eq!(json.to_string(), r#"{"a":[10000000000000000,0,1.5,1e+100],"b":1}"#);
+    }
+
+    #[test]
+    fn a_number_beyond_the_signed_integers_is_the_same_read_from_digits() {
+        for (float, digits) in
+            [("1e19", "10000000000000000000"), ("9.223372036854775808e18", "9223372036854775808")]
+        {
+            assert_eq!(Json::parse(float).unwrap(), Json::parse(digits).unwrap());
+        }
     }
 
     #[test]

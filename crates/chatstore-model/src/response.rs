@@ -57,7 +57,7 @@ impl NewResponse {
     /// The tokens billed: as given, else prompt + completion when both are known.
     #[must_use]
     pub fn total(&self) -> Option<i64> {
-        self.tokens_total.or(Some(self.tokens_prompt? + self.tokens_completion?))
+        self.tokens_total.or_else(|| self.tokens_prompt?.checked_add(self.tokens_completion?))
     }
 }
 

@@ -21,6 +21,8 @@ pub mod limits {
     pub const KEY_NAME: usize = 100;
     /// Bytes of metadata as canonical JSON.
     pub const METADATA_BYTES: usize = 64 * 1024;
+    /// Lists and objects inside each other: what is deeper could not be read back.
+    pub const JSON_DEPTH: usize = 127;
     /// Documents named by one message.
     pub const USED_DOCUMENTS: usize = 256;
     /// Messages appended by one request.
@@ -153,10 +155,17 @@ impl Validator {
         }
     }
 
-    /// JSON without NUL characters.
+    /// JSON without NUL characters, at most 127 levels deep.
     pub fn json(&mut self, field: &str, json: &Json) {
         if has_nul(json.value()) {
             self.wrong(field, FieldCode::NulCharacter, "must not contain the NUL character (U+0000)");
+        }
+        if json.depth() > limits::JSON_DEPTH {
+            self.wrong(
+                field,
+                FieldCode::TooLong,
+                "must have at most 127 lists and objects inside each other",
+            );
         }
     }
 

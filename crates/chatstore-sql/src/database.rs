@@ -215,6 +215,17 @@ impl Database {
         &self.0.place
     }
 
+    /// The file of a SQLite database; `None` for one in memory and for PostgreSQL.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(database) => database.path(),
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(_) => None,
+        }
+    }
+
     /// Statements sent so far.
     #[must_use]
     pub fn statements(&self) -> u64 {
@@ -294,6 +305,9 @@ fn sqlite_target(path: &str) -> Result<Target, String> {
     if path == ":memory:" {
         return Ok(Target::Sqlite(None));
     }
+    if path.starts_with("file:") || path.contains('?') {
+        return Err("everything after sqlite:// is the path; leave out file: and parameters".to_owned());
+    }
     let path = Path::new(path);
     let in_root = path.parent() == Some(Path::new("/"));
     if in_root && !path.exists() {
@@ -342,7 +356,9 @@ fn take_tls_settings(rest: &str) -> Result<(String, TlsSettings), String> {
         match parameter.split_once('=') {
             Some(("sslmode", mode)) => {
                 tls.mode = TlsMode::parse(mode).ok_or_else(|| {
-                    format!("sslmode={mode} is unknown; write disable, prefer, require, verify-ca or verify-full")
+                    format!(
+                        "sslmode={mode} is unknown; write disable, prefer, require, verify-ca or verify-full"
+                    )
                 })?;
             }
             Some(("sslrootcert", file)) => {
@@ -368,7 +384,7 @@ fn postgres_target(_rest: &str) -> Result<Target, String> {
 
 /// The URL with its password replaced and without its parameters, which may hold one as well.
 fn mask(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else { return "***".to_owned() };
     let without_parameters = rest.split('?').next().unwrap_or_default();
     match without_parameters.rsplit_once('@') {
         Some((credentials, place)) => {

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::database::{Database, DatabaseKind};
 use crate::db::Sql;
-use crate::error::{Cause, StoreError};
+use crate::error::StoreError;
 use crate::tx::{ReadTx, WriteTx};
 
 const CREATE_HISTORY: Sql = Sql::pair(
@@ -120,7 +120,7 @@ pub enum MigrationError {
     #[error("the revision files of this build are damaged: {0}")]
     Damaged(String),
     /// The database failed.
-    #[error("migrating failed, nothing was changed: {0}")]
+    #[error("migrating failed: {0}")]
     Store(#[from] StoreError),
 }
 
@@ -221,6 +221,9 @@ async fn migrate_once(
     if kind == DatabaseKind::Postgres && !tx.executor.query_one(&TRY_LOCK, &[], |row| row.get(0)).await? {
         return Ok(Step::Locked);
     }
+    if kind == DatabaseKind::Postgres {
+        tx.executor.batch("set local statement_timeout = 0").await?;
+    }
     tx.executor.execute(&CREATE_HISTORY, &[]).await?;
     let rows = tx.executor.query(&HISTORY, &[], read_applied).await?;
     let status = match compare(rows, kind) {
@@ -237,7 +240,7 @@ async fn migrate_once(
 
 async fn apply(tx: &mut WriteTx<'_>, kind: DatabaseKind, pending: Vec<Revision>) -> Result<Step, StoreError> {
     for revision in &pending {
-        tx.executor.batch(revision.up(kind)).await.map_err(|error| within(revision, &error))?;
+        tx.executor.batch(revision.up(kind)).await.map_err(|error| within(revision, error))?;
         let sha256 = revision.sha256(kind);
         let values = [(&revision.id).into(), (&revision.slug).into(), (&sha256).into(), tx.now().into()];
         tx.executor.execute(&RECORD, &values).await?;
@@ -251,14 +254,20 @@ async fn undo(
     newest_first: Vec<Revision>,
 ) -> Result<Step, StoreError> {
     for revision in &newest_first {
-        tx.executor.batch(revision.down(kind)).await.map_err(|error| within(revision, &error))?;
+        tx.executor.batch(revision.down(kind)).await.map_err(|error| within(revision, error))?;
         tx.executor.execute(&FORGET, &[(&revision.id).into()]).await?;
     }
     Ok(Step::Done(newest_first))
 }
 
-fn within(revision: &Revision, error: &StoreError) -> StoreError {
-    StoreError::Backend(Cause::new(format!("revision {} ({}): {error}", revision.id, revision.slug)))
+/// Names the revision in what the database says about it.
+fn within(revision: &Revision, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Backend(cause) => {
+            StoreError::backend(format!("revision {} ({}): {cause}", revision.id, revision.slug))
+        }
+        known => known,
+    }
 }
 
 async fn history(tx: &mut ReadTx<'_>) -> Result<Vec<Applied>, StoreError> {

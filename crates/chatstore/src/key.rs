@@ -1,6 +1,7 @@
 //! API keys: made once, checked against their hash, remembered for a few seconds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -72,24 +73,40 @@ fn hash(text: &str) -> [u8; 32] {
 
 /// Keys that were checked a moment ago.
 #[derive(Clone)]
-pub(crate) struct KeyCache(Cache<[u8; 32], Principal>);
+pub(crate) struct KeyCache {
+    keys: Cache<[u8; 32], Principal>,
+    /// How often everything was forgotten.
+    forgotten: Arc<AtomicU64>,
+}
 
 impl KeyCache {
     pub(crate) fn new() -> Self {
-        Self(Cache::builder().max_capacity(CAPACITY).time_to_live(REMEMBERED).build())
+        let keys = Cache::builder().max_capacity(CAPACITY).time_to_live(REMEMBERED).build();
+        Self { keys, forgotten: Arc::new(AtomicU64::new(0)) }
     }
 
     pub(crate) fn get(&self, hash: &[u8; 32]) -> Option<Principal> {
-        self.0.get(hash)
+        self.keys.get(hash)
     }
 
-    pub(crate) fn remember(&self, hash: [u8; 32], principal: Principal) {
-        self.0.insert(hash, principal);
+    /// To be asked before a key is read from the database.
+    pub(crate) fn generation(&self) -> u64 {
+        self.forgotten.load(Ordering::SeqCst)
+    }
+
+    /// Remembers what was read, unless everything was forgotten since `generation`: then the key may
+    /// have been withdrawn after it was read.
+    pub(crate) fn remember(&self, generation: u64, hash: [u8; 32], principal: Principal) {
+        self.keys.insert(hash, principal);
+        if self.generation() != generation {
+            self.keys.invalidate(&hash);
+        }
     }
 
     /// To be called when a key or a user may have become invalid.
     pub(crate) fn forget_all(&self) {
-        self.0.invalidate_all();
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.keys.invalidate_all();
     }
 }
 
@@ -107,6 +124,23 @@ mod tests {
         assert_eq!(key.text.len(), 69);
         assert_eq!(parse(&key.text), Some((user, key.hash)));
         assert_eq!(key.prefix.len(), 32);
+    }
+
+    #[test]
+    fn a_key_read_before_everything_was_forgotten_is_not_remembered() {
+        let principal = Principal {
+            user_id: UserId::from_uuid(uuid::Uuid::from_u128(1)),
+            scope: ApiKeyScope::User,
+            key_id: ApiKeyId::from_uuid(uuid::Uuid::from_u128(2)),
+            expires_at: None,
+        };
+        let cache = KeyCache::new();
+        let before = cache.generation();
+        cache.forget_all();
+        cache.remember(before, [1; 32], principal.clone());
+        assert_eq!(cache.get(&[1; 32]), None);
+        cache.remember(cache.generation(), [1; 32], principal.clone());
+        assert_eq!(cache.get(&[1; 32]), Some(principal));
     }
 
     #[test]

@@ -68,14 +68,15 @@ pub use actor::AsUser;
 pub use chatstore_model::{
     Access, ApiKey, ApiKeyId, ApiKeyScope, Change, Clock, Conversation, ConversationId, ConversationPatch,
     ConversationPosition, ConversationRole, ConversationSort, Day, Email, FieldCode, FieldError, IdSource,
-    Invalid, InvalidId, Json, Limit, Member, MemberPosition, MemberRole, Membership, Message, MessageId,
-    MessagePatch, MessageRole, NewConversation, NewMessage, NewReply, NewResponse, NewUser, Order, Page,
-    Reply, Response, SystemClock, Timestamp, UsageRow, User, UserId, UserName, UserPatch, UserRole,
-    effective_model, limits,
+    IdempotencyRecord, Invalid, InvalidId, InvalidJson, InvalidName, InvalidTimestamp, Json, Limit, Member,
+    MemberPosition, MemberRole, Membership, Message, MessageId, MessagePatch, MessageRange, MessageRole,
+    NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewReply, NewResponse, NewUser, Order,
+    Page, Reply, Response, SystemClock, Timestamp, UsageRow, User, UserId, UserName, UserPatch, UserPosition,
+    UserRole, Validator, effective_model, limits,
 };
 pub use chatstore_sql::{
-    By, Bytes, ConnectError, ConversationList, Counts, DatabaseKind, Direction, FromColumn, MigrationError,
-    ReadTx, Revision, Row, Sql, Status, StoreError, TableDigest, Tx, Value, WriteTx,
+    By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, Direction, FromColumn,
+    MigrationError, ReadTx, Revision, Row, Sql, Status, StoreError, TableDigest, Tx, Value, WriteTx,
 };
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};
@@ -83,3 +84,5 @@ pub use key::Principal;
 pub use page_request::PageRequest;
 pub use service::{Conversations, Keys, Members, Messages, NewKey, Usage, Users};
 pub use store::{Builder, Store};
+/// The type behind every id.
+pub use uuid::Uuid;

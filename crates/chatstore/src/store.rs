@@ -1,6 +1,7 @@
 //! The store: everything begins here.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use chatstore_model::{Clock, IdSource, Timestamp, UserId};
@@ -172,6 +173,12 @@ impl Store {
     #[must_use]
     pub fn place(&self) -> &str {
         self.database.place()
+    }
+
+    /// The file of a SQLite database; `None` for one in memory and for PostgreSQL.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.database.file()
     }
 
     /// Statements sent to the database so far.

@@ -64,7 +64,7 @@ impl From<NewKey> for Shown {
 
 pub(crate) async fn run(database: &DatabaseSettings, command: Command) -> Result<ExitCode, Failure> {
     let Command::Create(arguments) = command;
-    let store = database.open_ready().await?;
+    let store = database.open_existing().await?;
     let user = find_user(&store, &arguments.user).await?;
     let expires_at = arguments.expires_in.map(|duration| store.now().plus(duration));
     let key = store.keys().create(user.id, ApiKeyScope::User, arguments.name, expires_at).await?;

@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::DatabaseSettings;
+use crate::config::{DatabaseSettings, make_ready};
 use crate::failure::{Failure, code};
 use crate::server_lock::ServerLock;
 
@@ -20,8 +20,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(database: &DatabaseSettings, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let store = database.open_ready().await?;
+    let store = database.open().await?;
     let lock = ServerLock::take(&store)?;
+    make_ready(&store).await?;
     let listener = listen(arguments.bind).await?;
     serve(store, listener, lock).await
 }

@@ -47,7 +47,7 @@ struct ShownDigest {
 }
 
 pub(crate) async fn run(database: &DatabaseSettings, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let store = database.open_ready().await?;
+    let store = database.open_existing().await?;
     let Counts { users, conversations, messages, responses, members } = store.counts().await?;
     let status = store.migration_status().await?;
     let digests = if arguments.digest { Some(store.digests().await?) } else { None };

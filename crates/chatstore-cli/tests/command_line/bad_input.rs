@@ -30,7 +30,8 @@ fn a_wrong_url_is_a_matter_of_configuration() {
 
 #[test]
 fn a_file_in_a_missing_folder_cannot_be_created() {
-    stats(folder().path(), "sqlite://no/such/folder/chat.db")
+    let url = "sqlite://no/such/folder/chat.db";
+    run(folder().path(), &["migrate", "upgrade", "--database-url", url])
         .assert_failed(73, "the directory no/such/folder does not exist");
 }
 

@@ -40,22 +40,32 @@ impl Executor<'_> {
         self.failed
     }
 
-    fn note<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let (Err(error), None) = (&result, &self.failed) {
-            self.failed = Some(error.clone());
-        }
+    /// To be called before each statement: should its future be dropped, nobody knows what became of
+    /// it, and the transaction has failed.
+    fn start(&mut self) -> Option<StoreError> {
+        self.failed.replace(StoreError::Refused("a statement was abandoned before it was answered"))
+    }
+
+    /// To be called after each statement with what [`start`](Self::start) returned.
+    fn note<T>(
+        &mut self,
+        failed_before: Option<StoreError>,
+        result: Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.failed = failed_before.or_else(|| result.as_ref().err().cloned());
         result
     }
 
     /// Changes rows; the number of rows changed.
     pub(crate) async fn execute(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        let failed_before = self.start();
         let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
             Driver::Sqlite(executor) => executor.execute(sql, values),
             #[cfg(feature = "postgres")]
             Driver::Postgres(executor) => executor.execute(sql, values).await,
         };
-        self.note(result)
+        self.note(failed_before, result)
     }
 
     /// Changes rows once for every list of values; on PostgreSQL without waiting for one answer
@@ -65,13 +75,14 @@ impl Executor<'_> {
         sql: &Sql,
         rows: Vec<Vec<Value<'_>>>,
     ) -> Result<(), StoreError> {
+        let failed_before = self.start();
         let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
             Driver::Sqlite(executor) => executor.execute_each(sql, &rows),
             #[cfg(feature = "postgres")]
             Driver::Postgres(executor) => executor.execute_each(sql, rows).await,
         };
-        self.note(result)
+        self.note(failed_before, result)
     }
 
     /// Changes rows and reads at most one of them.
@@ -81,13 +92,14 @@ impl Executor<'_> {
         values: &[Value<'_>],
         read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
+        let failed_before = self.start();
         let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
             Driver::Sqlite(executor) => executor.query_changed(sql, values, read),
             #[cfg(feature = "postgres")]
             Driver::Postgres(executor) => executor.query_changed(sql, values, read).await,
         };
-        self.note(result)
+        self.note(failed_before, result)
     }
 
     /// Hands every row to `read`, one at a time.
@@ -97,13 +109,14 @@ impl Executor<'_> {
         values: &[Value<'_>],
         read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        let failed_before = self.start();
         let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
             Driver::Sqlite(executor) => executor.query_each(sql, values, read),
             #[cfg(feature = "postgres")]
             Driver::Postgres(executor) => executor.query_each(sql, values, read).await,
         };
-        self.note(result)
+        self.note(failed_before, result)
     }
 
     /// Every row.
@@ -153,13 +166,14 @@ impl Executor<'_> {
 
     /// Runs statements without parameters, of a migration.
     pub(crate) async fn batch(&mut self, text: &str) -> Result<(), StoreError> {
+        let failed_before = self.start();
         let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
             Driver::Sqlite(executor) => executor.batch(text),
             #[cfg(feature = "postgres")]
             Driver::Postgres(executor) => executor.batch(text).await,
         };
-        self.note(result)
+        self.note(failed_before, result)
     }
 
     /// Whether the single best statement per database differs in more than its text: PostgreSQL

@@ -1,5 +1,6 @@
 //! PostgreSQL: a pool of connections with prepared statements.
 
+use std::ops::{Deref, DerefMut};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +26,8 @@ pub(crate) const MICROSECONDS_1970_TO_2000: i64 = 946_684_800_000_000;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Statements and idle transactions longer than this are ended by the server; milliseconds.
-const SESSION_SETTINGS: &str =
-    "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC";
+const SESSION_SETTINGS: &str = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC \
+     -c default_transaction_isolation=read\\ committed";
 
 /// How often a transaction is run again after a conflict.
 const ATTEMPTS: u32 = 8;
@@ -50,16 +51,16 @@ impl PostgresDatabase {
         context: Arc<Context>,
     ) -> Result<Self, ConnectError> {
         config.application_name("chatstore");
-        config.options(SESSION_SETTINGS);
+        let options = config.get_options().map(|options| format!("{options} {SESSION_SETTINGS}"));
+        config.options(options.as_deref().unwrap_or(SESSION_SETTINGS));
         config.connect_timeout(ACQUIRE_TIMEOUT);
         config.tcp_user_timeout(ACQUIRE_TIMEOUT);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = if tls.mode == TlsMode::Disable {
             Manager::from_config(config, NoTls, recycling)
         } else {
-            let connector = tls
-                .connector()
-                .map_err(|reason| ConnectError::Unusable { place: place.clone(), reason })?;
+            let connector =
+                tls.connector().map_err(|reason| ConnectError::Unusable { place: place.clone(), reason })?;
             Manager::from_config(config, connector, recycling)
         };
         let timeouts = Timeouts {
@@ -82,14 +83,16 @@ impl PostgresDatabase {
     {
         let mut idle_connections = self.pool.status().size;
         loop {
-            let client = self.client().await?;
+            let mut client = self.client().await?;
             let result = work(&mut self.autocommit(&client)).await;
+            client.is_idle = true;
             if idle_connections == 0 || !matches!(result, Err(StoreError::Unavailable(_))) {
                 return result;
             }
             // The server was restarted since this connection was last used, and since every other
             // idle one was; a read can be repeated.
-            drop(Client::take(client));
+            client.is_idle = false;
+            drop(client);
             idle_connections -= 1;
         }
     }
@@ -103,7 +106,9 @@ impl PostgresDatabase {
         let mut attempt = 1;
         loop {
             let mut client = self.client().await?;
-            match self.transaction(&mut client, &mut work).await {
+            let result = self.transaction(&mut client, &mut work).await;
+            client.is_idle = true;
+            match result {
                 Err(StoreError::Conflict(_)) if attempt < ATTEMPTS => {
                     drop(client);
                     tokio::time::sleep(self.pause(attempt)).await;
@@ -142,12 +147,15 @@ impl PostgresDatabase {
         F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        let client = self.client().await?;
+        let mut client = self.client().await?;
         let mut attempt = 1;
         loop {
+            client.is_idle = false;
             let mut tx = self.autocommit(&client);
             let result = work(&mut tx).await;
-            match tx.finish(result) {
+            let result = tx.finish(result);
+            client.is_idle = true;
+            match result {
                 Err(StoreError::Conflict(_)) if attempt < ATTEMPTS => {
                     tokio::time::sleep(self.pause(attempt)).await;
                     attempt += 1;
@@ -162,9 +170,9 @@ impl PostgresDatabase {
         Tx::new(executor.into(), &self.context)
     }
 
-    async fn client(&self) -> Result<Client, StoreError> {
+    async fn client(&self) -> Result<Checkout, StoreError> {
         match self.pool.get().await {
-            Ok(client) => Ok(client),
+            Ok(client) => Ok(Checkout { client: Some(client), is_idle: false }),
             Err(PoolError::Backend(error)) => match store_error(&error, "connect") {
                 StoreError::Backend(cause) => Err(StoreError::Unavailable(cause)),
                 known => Err(known),
@@ -182,6 +190,37 @@ impl PostgresDatabase {
 
     pub(crate) async fn close(&self) {
         self.pool.close();
+    }
+}
+
+/// A connection in use. It goes back to the pool only when its last statement was answered: a caller
+/// who stopped waiting leaves it in the middle of one, and the next caller would have to wait for that.
+struct Checkout {
+    client: Option<Client>,
+    is_idle: bool,
+}
+
+impl Deref for Checkout {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        #[allow(clippy::expect_used, reason = "the connection is only taken by drop")]
+        self.client.as_ref().expect("a connection in use is there")
+    }
+}
+
+impl DerefMut for Checkout {
+    fn deref_mut(&mut self) -> &mut Client {
+        #[allow(clippy::expect_used, reason = "the connection is only taken by drop")]
+        self.client.as_mut().expect("a connection in use is there")
+    }
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        if let (false, Some(client)) = (self.is_idle, self.client.take()) {
+            drop(Client::take(client));
+        }
     }
 }
 
@@ -366,6 +405,7 @@ fn store_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
     let cause = Cause::new(format!("{statement}: {}: {}", server.code().code(), server.message()));
     match code.code() {
         "40001" | "40P01" => StoreError::Conflict(cause),
+        "42P01" => StoreError::Corrupt(format!("{cause}; are the tables migrated?")),
         "57014" | "55P03" => StoreError::Timeout(cause),
         "53100" => StoreError::StorageFull(cause),
         "25006" => StoreError::ReadOnly(cause),

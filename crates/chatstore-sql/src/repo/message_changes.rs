@@ -9,10 +9,12 @@ use crate::repo::By;
 use crate::repo::messages::{COLUMNS, Messages, NO_CONVERSATION, read};
 use crate::tx::ReadWrite;
 
-/// Locks the head, so that changes of one conversation follow each other.
+/// Locks the head, so that changes of one conversation follow each other. The count does not go
+/// below zero, so that of two who delete the last message the second finds it gone.
 const TOUCH_HEAD: Sql = Sql::same(
     "messages.touch_head",
-    "update conversations set message_count = message_count - $1, revision = revision + 1, \
+    "update conversations set \
+     message_count = case when message_count < $1 then 0 else message_count - $1 end, revision = revision + 1, \
      updated_at = case when updated_at > $2 then updated_at else $2 end \
      where owner_id = $3 and id = $4 returning last_seq",
 );

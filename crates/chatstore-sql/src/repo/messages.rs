@@ -14,9 +14,12 @@ use crate::tx::{ReadWrite, Tx};
 pub(super) const COLUMNS: &str = "owner_id, conversation_id, seq, id, sender_id, role, content, parts, model, \
     token_count, used_documents, metadata, created_at, edited_at";
 
-/// Whose conversation `$2` is, for its member `$1`.
+/// Whose conversation `$2` is, for its member `$1`; nobody's when he has one of his own with this id,
+/// which goes first however empty it is.
 const OWNER_FOR_MEMBER: &str = "(select m.owner_id from conversation_members m \
-    where m.user_id = $1 and m.conversation_id = $2 order by m.owner_id limit 1)";
+    where m.user_id = $1 and m.conversation_id = $2 \
+    and not exists (select 1 from conversations own where own.owner_id = $1 and own.id = $2) \
+    order by m.owner_id limit 1)";
 
 /// Whose conversation `$4` is, for its editor `$3`; of several with this id the one that is also read.
 const OWNER_FOR_EDITOR: &str = "(select owner_id from (select m.owner_id, m.role from conversation_members m \
@@ -69,7 +72,7 @@ const APPEND_SHARED: Sql = Sql::only_postgres(
     concat!("with head as (", RAISE_HEAD, OWNER_FOR_EDITOR, RAISED, COMBINED),
 );
 
-/// As [`RAISE_HEAD`], by `$5` numbers at once.
+/// As [`RAISE_HEAD`], by `$3` numbers at once.
 const RAISE_HEAD_BY_MANY: Sql = Sql::same(
     "messages.raise_head_by_many",
     "update conversations set last_message = $1, last_message_at = $2, revision = revision + 1, \
@@ -251,8 +254,8 @@ impl Messages<'_, '_, ReadWrite> {
         Ok(message)
     }
 
-    /// Appends messages in order, with consecutive numbers, all or none. The caller is the owner;
-    /// `sender` is who said those of role `user`, when it is not him.
+    /// Appends messages in order, with consecutive numbers, all or none. `senders` says who said each
+    /// of those of role `user`, and is empty when the owner said all of them.
     ///
     /// # Errors
     /// As [`append`](Self::append).
@@ -265,6 +268,9 @@ impl Messages<'_, '_, ReadWrite> {
     ) -> Result<Vec<Message>, StoreError> {
         for message in new {
             message.validate()?;
+        }
+        if !senders.is_empty() && senders.len() != new.len() {
+            return Err(StoreError::Refused("there must be one sender for each message, or none at all"));
         }
         let Some(last) = new.last() else { return Ok(Vec::new()) };
         let count = i64::try_from(new.len()).map_err(|_| StoreError::Refused("too many messages"))?;

@@ -30,13 +30,18 @@ const INSERT_RESPONSE: Sql = Sql::same(
     ),
 );
 
+/// Sums stay at 2^53 - 1 rather than make a later reply fail.
 const BOOKED: &str = " on conflict (owner_id, day, model) do update set \
     requests = usage_daily.requests + 1, \
     cached_requests = usage_daily.cached_requests + excluded.cached_requests, \
-    tokens_prompt = usage_daily.tokens_prompt + excluded.tokens_prompt, \
-    tokens_completion = usage_daily.tokens_completion + excluded.tokens_completion, \
-    tokens_total = usage_daily.tokens_total + excluded.tokens_total, \
-    completion_time_ms_sum = usage_daily.completion_time_ms_sum + excluded.completion_time_ms_sum";
+    tokens_prompt = case when usage_daily.tokens_prompt > 9007199254740991 - excluded.tokens_prompt \
+    then 9007199254740991 else usage_daily.tokens_prompt + excluded.tokens_prompt end, \
+    tokens_completion = case when usage_daily.tokens_completion > 9007199254740991 - excluded.tokens_completion \
+    then 9007199254740991 else usage_daily.tokens_completion + excluded.tokens_completion end, \
+    tokens_total = case when usage_daily.tokens_total > 9007199254740991 - excluded.tokens_total \
+    then 9007199254740991 else usage_daily.tokens_total + excluded.tokens_total end, \
+    completion_time_ms_sum = case when usage_daily.completion_time_ms_sum > 9007199254740991 - excluded.completion_time_ms_sum \
+    then 9007199254740991 else usage_daily.completion_time_ms_sum + excluded.completion_time_ms_sum end";
 
 const USAGE_COLUMNS: &str = "owner_id, day, model, requests, cached_requests, tokens_prompt, tokens_completion, \
     tokens_total, completion_time_ms_sum, cost_micros";
@@ -157,8 +162,7 @@ fn response_of(message: &Message, new: &NewResponse, model: &str) -> Response {
         model_used: model.to_owned(),
         tokens_prompt: new.tokens_prompt,
         tokens_completion: new.tokens_completion,
-        // The sum alone is known by `total` only when both of its parts are.
-        tokens_total: new.tokens_total.or_else(|| new.total()),
+        tokens_total: new.total(),
         tokens_cached: new.tokens_cached,
         completion_time_ms: new.completion_time_ms,
         finish_reason: new.finish_reason.clone(),

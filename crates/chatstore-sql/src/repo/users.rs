@@ -83,7 +83,8 @@ const SENT_ELSEWHERE: Sql = Sql::same(
 
 const LEAVE_HEAD: Sql = Sql::same(
     "users.leave_head",
-    "update conversations set message_count = message_count - $1, revision = revision + 1, \
+    "update conversations set \
+     message_count = case when message_count < $1 then 0 else message_count - $1 end, revision = revision + 1, \
      updated_at = case when updated_at > $2 then updated_at else $2 end \
      where owner_id = $3 and id = $4",
 );

@@ -1,7 +1,7 @@
 //! Conversations as JSON lines: `{"id": …, "turns": [{"role": …, "content": …}, …]}`.
 //!
-//! A line becomes a conversation whose `thread_id` is the line's `id`. Ids are UUIDv5 of what the
-//! line says and times are the base time plus the row's position in microseconds, so that the same
+//! A line becomes a conversation whose `thread_id` is the line's `id`. Ids are UUIDv5 of the owner and
+//! what the line says, and times are the base time plus the row's position in microseconds, so that the same
 //! file gives the same rows in every database, and nothing when it is imported again. What a line
 //! or a turn says beyond these fields is kept in `metadata.source`.
 
@@ -215,7 +215,7 @@ impl Import<'_> {
             return Err("the conversation has no turns".to_owned());
         }
         let conversation = NewConversation {
-            id: Some(ConversationId::from_uuid(name(&["conversation", &line.id]))),
+            id: Some(ConversationId::from_uuid(self.name(&[b"conversation", line.id.as_bytes()]))),
             metadata: source(line.rest)?,
             created_at: Some(self.next_time()),
             ..NewConversation::thread(&line.id)
@@ -225,9 +225,14 @@ impl Import<'_> {
         for (index, turn) in line.turns.into_iter().enumerate() {
             let role: MessageRole =
                 turn.role.parse().map_err(|error| format!("turns[{index}].role {:?} {error}", turn.role))?;
-            let digest = format!("{:x?}", Sha256::digest(format!("{}\0{}", turn.role, turn.content)));
+            let digest = Sha256::digest(format!("{}\0{}", turn.role, turn.content));
             let message = NewMessage {
-                id: Some(MessageId::from_uuid(name(&["message", &line.id, &index.to_string(), &digest]))),
+                id: Some(MessageId::from_uuid(self.name(&[
+                    b"message",
+                    line.id.as_bytes(),
+                    index.to_string().as_bytes(),
+                    &digest,
+                ]))),
                 metadata: source(turn.rest)?,
                 created_at: Some(self.next_time()),
                 ..NewMessage::new(role, turn.content)
@@ -236,6 +241,17 @@ impl Import<'_> {
             messages.push(message);
         }
         Ok(Prepared { line: number, conversation, messages })
+    }
+
+    /// A UUIDv5 of the owner and the parts, which cannot run into each other.
+    fn name(&self, parts: &[&[u8]]) -> Uuid {
+        let mut name = b"jsonl".to_vec();
+        name.extend_from_slice(self.options.owner.uuid().as_bytes());
+        for part in parts {
+            name.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            name.extend_from_slice(part);
+        }
+        Uuid::new_v5(&NAMESPACE, &name)
     }
 
     fn next_time(&mut self) -> Timestamp {
@@ -256,7 +272,12 @@ impl Import<'_> {
             .write("import_jsonl", async move |tx| {
                 let mut outcomes = Vec::with_capacity(batch.len());
                 for prepared in &batch {
-                    outcomes.push(put(tx, options, prepared).await?);
+                    let outcome = put(tx, options, prepared).await?;
+                    let stop = options.on_error == OnError::Stop && matches!(outcome, Outcome::Differs(_));
+                    outcomes.push(outcome);
+                    if stop {
+                        break;
+                    }
                 }
                 Ok(outcomes)
             })
@@ -331,16 +352,6 @@ async fn compare(
         }
     }
     Ok(Outcome::Unchanged)
-}
-
-/// A UUIDv5 of the parts, which cannot run into each other.
-fn name(parts: &[&str]) -> Uuid {
-    let mut name = b"jsonl".to_vec();
-    for part in parts {
-        name.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        name.extend_from_slice(part.as_bytes());
-    }
-    Uuid::new_v5(&NAMESPACE, &name)
 }
 
 /// What has no field of ours.

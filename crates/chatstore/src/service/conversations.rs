@@ -19,7 +19,7 @@ impl Conversations<'_> {
     ///
     /// # Errors
     /// `Invalid`; `AlreadyExists` with field `thread_id`; `NotFound` when the user is gone.
-    pub async fn create(&self, new: NewConversation) -> Result<Conversation> {
+    pub async fn create(self, new: NewConversation) -> Result<Conversation> {
         let user = self.0.user;
         let create =
             async move |tx: &mut chatstore_sql::WriteTx<'_>| tx.conversations().create(user, &new).await;
@@ -31,7 +31,7 @@ impl Conversations<'_> {
     ///
     /// # Errors
     /// `Invalid`; `Conflict` when `new` has no `thread_id`.
-    pub async fn get_or_create_by_thread(&self, new: NewConversation) -> Result<(Conversation, bool)> {
+    pub async fn get_or_create_by_thread(self, new: NewConversation) -> Result<(Conversation, bool)> {
         let user = self.0.user;
         self.0
             .store
@@ -45,7 +45,7 @@ impl Conversations<'_> {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn get(&self, id: ConversationId) -> Result<(Conversation, ConversationRole)> {
+    pub async fn get(self, id: ConversationId) -> Result<(Conversation, ConversationRole)> {
         let user = self.0.user;
         let found = self
             .0
@@ -64,7 +64,7 @@ impl Conversations<'_> {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn get_by_thread(&self, thread_id: &str) -> Result<Conversation> {
+    pub async fn get_by_thread(self, thread_id: &str) -> Result<Conversation> {
         let (user, thread_id) = (self.0.user, thread_id.to_owned());
         let found = self
             .0
@@ -79,7 +79,7 @@ impl Conversations<'_> {
     /// # Errors
     /// That the database is unavailable.
     pub async fn page(
-        &self,
+        self,
         list: ConversationList,
     ) -> Result<Page<(Conversation, ConversationRole), ConversationPosition>> {
         let user = self.0.user;
@@ -93,7 +93,7 @@ impl Conversations<'_> {
     ///
     /// # Errors
     /// That the database is unavailable.
-    pub async fn count(&self, membership: Membership) -> Result<i64> {
+    pub async fn count(self, membership: Membership) -> Result<i64> {
         let user = self.0.user;
         self.0
             .store
@@ -107,7 +107,7 @@ impl Conversations<'_> {
     /// `NotFound`; `Forbidden` for viewers, and for editors outside title, default model and
     /// metadata; `Invalid`; `AlreadyExists` with field `thread_id`.
     pub async fn update(
-        &self,
+        self,
         id: ConversationId,
         patch: ConversationPatch,
     ) -> Result<(Conversation, ConversationRole)> {
@@ -136,7 +136,7 @@ impl Conversations<'_> {
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` for everybody but the owner.
-    pub async fn delete(&self, id: ConversationId) -> Result<()> {
+    pub async fn delete(self, id: ConversationId) -> Result<()> {
         let user = self.0.user;
         let deleted = self
             .0

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use chatstore_model::{
@@ -18,12 +19,18 @@ const TOUCH_EVERY: Duration = Duration::from_secs(60);
 pub struct Keys<'s>(pub(crate) &'s Store);
 
 /// A key just made. Its text is shown this once; only its hash is stored.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewKey {
     /// What is stored about it.
     pub key: ApiKey,
     /// The secret text.
     pub text: String,
+}
+
+impl fmt::Debug for NewKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("NewKey").field("key", &self.key).finish_non_exhaustive()
+    }
 }
 
 impl Keys<'_> {
@@ -33,7 +40,7 @@ impl Keys<'_> {
     /// `NotFound` when there is no such user; `Conflict` for the built-in user, for whom nobody
     /// speaks; `Invalid`.
     pub async fn create(
-        &self,
+        self,
         user: UserId,
         scope: ApiKeyScope,
         name: Option<String>,
@@ -59,7 +66,7 @@ impl Keys<'_> {
     ///
     /// # Errors
     /// That the database is unavailable.
-    pub async fn list(&self, user: UserId) -> Result<Vec<ApiKey>> {
+    pub async fn list(self, user: UserId) -> Result<Vec<ApiKey>> {
         self.0.read("key_list", async move |tx| tx.api_keys().list(user).await).await
     }
 
@@ -67,7 +74,7 @@ impl Keys<'_> {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn revoke(&self, user: UserId, id: ApiKeyId) -> Result<()> {
+    pub async fn revoke(self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.0.write("key_revoke", async move |tx| tx.api_keys().revoke(user, id).await).await?;
         self.0.keys.forget_all();
         Ok(())
@@ -78,12 +85,13 @@ impl Keys<'_> {
     ///
     /// # Errors
     /// That the database is unavailable.
-    pub async fn verify(&self, text: &str) -> Result<Option<Principal>> {
+    pub async fn verify(self, text: &str) -> Result<Option<Principal>> {
         let Some((user, hash)) = parse(text) else { return Ok(None) };
         let now = self.0.now();
         if let Some(principal) = self.0.keys.get(&hash) {
             return Ok(principal.expires_at.is_none_or(|end| now < end).then_some(principal));
         }
+        let generation = self.0.keys.generation();
         let found = self.0.read("key_verify", async move |tx| tx.api_keys().find(user, &hash).await).await?;
         let Some((key, true)) = found else { return Ok(None) };
         if !key.is_valid_at(now) {
@@ -92,12 +100,12 @@ impl Keys<'_> {
         self.note_use(&key, now);
         let principal =
             Principal { user_id: key.user_id, scope: key.scope, key_id: key.id, expires_at: key.expires_at };
-        self.0.keys.remember(hash, principal.clone());
+        self.0.keys.remember(generation, hash, principal.clone());
         Ok(Some(principal))
     }
 
     /// Writes the use down without making the request wait for it.
-    fn note_use(&self, key: &ApiKey, now: Timestamp) {
+    fn note_use(self, key: &ApiKey, now: Timestamp) {
         if key.last_used_at.is_some_and(|last| now < last.plus(TOUCH_EVERY)) {
             return;
         }

@@ -17,7 +17,7 @@ impl Members<'_> {
     /// # Errors
     /// `NotFound`.
     pub async fn page(
-        &self,
+        self,
         conversation: ConversationId,
         from: Option<MemberPosition>,
         limit: Limit,
@@ -37,7 +37,7 @@ impl Members<'_> {
     /// # Errors
     /// `NotFound` for conversation or user; `Forbidden` for everybody but the owner; `Conflict`
     /// for the owner himself.
-    pub async fn put(&self, conversation: ConversationId, member: UserId, role: MemberRole) -> Result<bool> {
+    pub async fn put(self, conversation: ConversationId, member: UserId, role: MemberRole) -> Result<bool> {
         let user = self.0.user;
         let put = self
             .0
@@ -61,7 +61,7 @@ impl Members<'_> {
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` when a member wants to remove another; `Conflict` for the owner.
-    pub async fn remove(&self, conversation: ConversationId, member: UserId) -> Result<()> {
+    pub async fn remove(self, conversation: ConversationId, member: UserId) -> Result<()> {
         let user = self.0.user;
         let removed = self
             .0

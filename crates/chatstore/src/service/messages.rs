@@ -24,7 +24,7 @@ impl Messages<'_> {
     /// # Errors
     /// `NotFound`; `Forbidden` for viewers, and for editors with another role than `user`;
     /// `Invalid`.
-    pub async fn append(&self, conversation: ConversationId, new: NewMessage) -> Result<Message> {
+    pub async fn append(self, conversation: ConversationId, new: NewMessage) -> Result<Message> {
         let user = self.0.user;
         let new = Arc::new(new);
         match self.append_by(By::Owner(user), conversation, &new).await {
@@ -41,7 +41,7 @@ impl Messages<'_> {
     }
 
     async fn append_by(
-        &self,
+        self,
         by: By,
         conversation: ConversationId,
         new: &Arc<NewMessage>,
@@ -52,7 +52,7 @@ impl Messages<'_> {
     }
 
     /// Why the user could not write there.
-    async fn refusal(&self, conversation: ConversationId) -> Result<Error> {
+    async fn refusal(self, conversation: ConversationId) -> Result<Error> {
         let user = self.0.user;
         let access = self
             .0
@@ -71,7 +71,7 @@ impl Messages<'_> {
     /// # Errors
     /// As [`append`](Self::append); the fields of `Invalid` are named `messages[3].content`.
     pub async fn append_many(
-        &self,
+        self,
         conversation: ConversationId,
         new: Vec<NewMessage>,
     ) -> Result<Vec<Message>> {
@@ -105,7 +105,7 @@ impl Messages<'_> {
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` for viewers; `Invalid`.
-    pub async fn reply(&self, conversation: ConversationId, new: NewReply) -> Result<Reply> {
+    pub async fn reply(self, conversation: ConversationId, new: NewReply) -> Result<Reply> {
         new.validate()?;
         let user = self.0.user;
         let new = Arc::new(new);
@@ -121,7 +121,7 @@ impl Messages<'_> {
     }
 
     async fn reply_of(
-        &self,
+        self,
         owner: UserId,
         conversation: ConversationId,
         new: Arc<NewReply>,
@@ -144,7 +144,7 @@ impl Messages<'_> {
     /// # Errors
     /// `NotFound`; `Invalid` when the limit is not 1 to 200.
     pub async fn page(
-        &self,
+        self,
         conversation: ConversationId,
         request: PageRequest,
     ) -> Result<Page<Message, i64>> {
@@ -171,7 +171,7 @@ impl Messages<'_> {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn get(&self, conversation: ConversationId, id: MessageId) -> Result<Message> {
+    pub async fn get(self, conversation: ConversationId, id: MessageId) -> Result<Message> {
         let user = self.0.user;
         let found = self
             .0
@@ -190,7 +190,7 @@ impl Messages<'_> {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn get_by_seq(&self, conversation: ConversationId, seq: i64) -> Result<Message> {
+    pub async fn get_by_seq(self, conversation: ConversationId, seq: i64) -> Result<Message> {
         let user = self.0.user;
         let found = self
             .0
@@ -209,7 +209,7 @@ impl Messages<'_> {
     ///
     /// # Errors
     /// `NotFound`, also when the message has none.
-    pub async fn response(&self, conversation: ConversationId, id: MessageId) -> Result<Response> {
+    pub async fn response(self, conversation: ConversationId, id: MessageId) -> Result<Response> {
         let message = self.get(conversation, id).await?;
         let found = self
             .0
@@ -224,7 +224,7 @@ impl Messages<'_> {
     /// # Errors
     /// `NotFound`; `Forbidden` for viewers, and for editors on others' messages; `Invalid`.
     pub async fn edit(
-        &self,
+        self,
         conversation: ConversationId,
         id: MessageId,
         patch: MessagePatch,
@@ -249,7 +249,7 @@ impl Messages<'_> {
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` for viewers, and for editors on others' messages.
-    pub async fn delete(&self, conversation: ConversationId, id: MessageId) -> Result<()> {
+    pub async fn delete(self, conversation: ConversationId, id: MessageId) -> Result<()> {
         let user = self.0.user;
         let deleted = self
             .0
@@ -287,16 +287,17 @@ async fn may_change(
     id: MessageId,
 ) -> std::result::Result<Verdict<UserId>, StoreError> {
     let access = reach(tx, user, conversation).await?;
-    match access.role {
-        ConversationRole::Owner => Ok(Verdict::Done(access.owner_id)),
-        ConversationRole::Viewer => Ok(Verdict::Forbidden(VIEWER)),
-        ConversationRole::Editor => {
-            let message = tx.messages().get(By::Owner(access.owner_id), conversation, id).await?;
-            let message = message.ok_or(StoreError::NotFound { entity: "message" })?;
-            let is_own = message.sender_id == Some(user);
-            Ok(if is_own { Verdict::Done(access.owner_id) } else { Verdict::Forbidden(OWN_ONLY) })
-        }
+    if access.role == ConversationRole::Owner {
+        return Ok(Verdict::Done(access.owner_id));
     }
+    // What is absent is absent for everybody; only then is it a matter of roles.
+    let message = tx.messages().get(By::Owner(access.owner_id), conversation, id).await?;
+    let message = message.ok_or(StoreError::NotFound { entity: "message" })?;
+    Ok(match access.role {
+        ConversationRole::Viewer => Verdict::Forbidden(VIEWER),
+        _ if message.sender_id == Some(user) => Verdict::Done(access.owner_id),
+        _ => Verdict::Forbidden(OWN_ONLY),
+    })
 }
 
 fn check_batch(new: &[NewMessage]) -> std::result::Result<(), Invalid> {

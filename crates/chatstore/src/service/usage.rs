@@ -12,7 +12,7 @@ impl Usage<'_> {
     ///
     /// # Errors
     /// That the database is unavailable.
-    pub async fn between(&self, from: Day, to: Day) -> Result<Vec<UsageRow>> {
+    pub async fn between(self, from: Day, to: Day) -> Result<Vec<UsageRow>> {
         let user = self.0.user;
         self.0.store.read("usage", async move |tx| tx.usage().between(user, from, to).await).await
     }

@@ -15,7 +15,7 @@ impl Users<'_> {
     ///
     /// # Errors
     /// `Invalid`; `AlreadyExists` with field `username` or `email`.
-    pub async fn create(&self, new: NewUser) -> Result<User> {
+    pub async fn create(self, new: NewUser) -> Result<User> {
         self.0.write("user_create", async move |tx| tx.users().create(&new).await).await
     }
 
@@ -24,7 +24,7 @@ impl Users<'_> {
     ///
     /// # Errors
     /// `Invalid` when it is no address.
-    pub async fn get_or_create_by_email(&self, email: &str) -> Result<(User, bool)> {
+    pub async fn get_or_create_by_email(self, email: &str) -> Result<(User, bool)> {
         let email = Email::new(email).map_err(|error| invalid("email", error))?;
         self.0
             .write("user_get_or_create", async move |tx| tx.users().get_or_create_by_email(&email).await)
@@ -35,7 +35,7 @@ impl Users<'_> {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn get(&self, id: UserId) -> Result<User> {
+    pub async fn get(self, id: UserId) -> Result<User> {
         let found = self.0.read("user_get", async move |tx| tx.users().get(id).await).await?;
         found.ok_or_else(|| Error::not_found("user"))
     }
@@ -44,7 +44,7 @@ impl Users<'_> {
     ///
     /// # Errors
     /// That the database is unavailable.
-    pub async fn find_by_username(&self, username: &str) -> Result<Option<User>> {
+    pub async fn find_by_username(self, username: &str) -> Result<Option<User>> {
         let username = username.to_owned();
         self.0.read("user_find", async move |tx| tx.users().find_by_username(&username).await).await
     }
@@ -53,7 +53,7 @@ impl Users<'_> {
     ///
     /// # Errors
     /// That the database is unavailable.
-    pub async fn find_by_email(&self, email: &str) -> Result<Option<User>> {
+    pub async fn find_by_email(self, email: &str) -> Result<Option<User>> {
         let email = email.to_owned();
         self.0.read("user_find", async move |tx| tx.users().find_by_email(&email).await).await
     }
@@ -63,7 +63,7 @@ impl Users<'_> {
     /// # Errors
     /// That the database is unavailable.
     pub async fn page(
-        &self,
+        self,
         order: Order,
         from: Option<UserPosition>,
         limit: Limit,
@@ -76,7 +76,7 @@ impl Users<'_> {
     /// # Errors
     /// `NotFound`; `Invalid`; `AlreadyExists`; `Conflict` when neither name nor address would be
     /// left.
-    pub async fn update(&self, id: UserId, patch: UserPatch) -> Result<User> {
+    pub async fn update(self, id: UserId, patch: UserPatch) -> Result<User> {
         let user = self.0.write("user_update", async move |tx| tx.users().update(id, &patch).await).await?;
         self.0.keys.forget_all();
         Ok(user)
@@ -87,7 +87,7 @@ impl Users<'_> {
     ///
     /// # Errors
     /// `NotFound`; `Conflict` for the built-in user.
-    pub async fn erase(&self, id: UserId) -> Result<()> {
+    pub async fn erase(self, id: UserId) -> Result<()> {
         self.0.write("user_erase", async move |tx| tx.users().erase(id).await).await?;
         self.0.keys.forget_all();
         Ok(())

@@ -8,7 +8,10 @@ use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::store;
 
-conformance!(an_import_cut_off_anywhere_ends_like_one_that_was_not);
+conformance!(
+    an_import_cut_off_anywhere_ends_like_one_that_was_not,
+    an_import_that_stops_stores_nothing_after_the_line_it_stops_at,
+);
 
 fn options() -> Options {
     Options {
@@ -61,4 +64,18 @@ async fn an_import_cut_off_anywhere_ends_like_one_that_was_not(case: TestDatabas
     let whole = chatstore::Store::memory().await.unwrap();
     jsonl::import(&whole, text.as_bytes(), options(), |_| {}).await.unwrap();
     assert_eq!(resumed, whole.digests().await.unwrap());
+}
+
+async fn an_import_that_stops_stores_nothing_after_the_line_it_stops_at(case: TestDatabase) {
+    let store = store(&case).await;
+    let line = |id: &str, text: &str| {
+        format!(r#"{{"id": "{id}", "turns": [{{"role": "user", "content": "{text}"}}]}}"#)
+    };
+    jsonl::import(&store, line("two", "old").as_bytes(), options(), |_| {}).await.unwrap();
+    let text = [line("one", "new"), line("two", "new"), line("three", "new")].join("\n");
+    let stopped = jsonl::import(&store, text.as_bytes(), options(), |_| {}).await.unwrap_err();
+    assert!(stopped.to_string().starts_with("line 2: a conversation with this id"), "{stopped}");
+    let chat = store.as_user(UserId::ANONYMOUS);
+    assert!(chat.conversations().get_by_thread("one").await.is_ok());
+    assert!(chat.conversations().get_by_thread("three").await.is_err());
 }

@@ -6,5 +6,6 @@ mod fixtures;
 mod import;
 mod keys;
 mod memory;
+mod races;
 mod rights;
 mod statements;

@@ -2,7 +2,7 @@
 
 use chatstore::{
     Change, ConversationId, ConversationPatch, ErrorKind, Limit, MemberRole, MessageId, MessagePatch,
-    MessageRole, NewMessage, NewReply, PageRequest, Result, Store, UserId,
+    MessageRole, NewConversation, NewMessage, NewReply, PageRequest, Result, Store, UserId,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -14,6 +14,8 @@ conformance!(
     an_editor_changes_only_messages_of_his_own,
     a_removed_member_is_a_stranger,
     a_member_may_leave_but_not_remove_others,
+    an_absent_message_is_absent_for_every_member,
+    ones_own_empty_conversation_is_not_filled_from_anothers_with_the_same_id,
 );
 
 #[derive(Debug, Clone, Copy)]
@@ -171,4 +173,29 @@ async fn a_member_may_leave_but_not_remove_others(case: TestDatabase) {
     members.members().remove(conversation.id, viewer).await.unwrap();
     let owner_cannot_leave = store.as_user(owner).members().remove(conversation.id, owner).await.unwrap_err();
     assert_eq!(owner_cannot_leave.kind(), ErrorKind::Conflict);
+}
+
+async fn an_absent_message_is_absent_for_every_member(case: TestDatabase) {
+    let store = store(&case).await;
+    let Group { conversation, owner, editor, viewer, .. } = group(&store).await;
+    let absent = MessageId::from_uuid(uuid::Uuid::from_u128(9));
+    for member in [owner, editor, viewer] {
+        for operation in [GetMessage, EditTheOwnersMessage, DeleteTheOwnersMessage] {
+            let outcome = attempt(&store, member, conversation.id, absent, owner, operation).await;
+            assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NotFound, "{operation:?}");
+        }
+    }
+}
+
+async fn ones_own_empty_conversation_is_not_filled_from_anothers_with_the_same_id(case: TestDatabase) {
+    let store = store(&case).await;
+    let Group { conversation, owner, viewer, .. } = group(&store).await;
+    let foreign = store.as_user(owner).messages().append(conversation.id, NewMessage::user("foreign")).await.unwrap();
+    let twin = NewConversation { id: Some(conversation.id), ..NewConversation::titled("Twin") };
+    let chat = store.as_user(viewer);
+    chat.conversations().create(twin).await.unwrap();
+    let page = chat.messages().page(conversation.id, PageRequest::newest(50)).await.unwrap();
+    assert_eq!(page.items, []);
+    assert!(chat.messages().get(conversation.id, foreign.id).await.is_err());
+    assert!(chat.messages().get_by_seq(conversation.id, 1).await.is_err());
 }

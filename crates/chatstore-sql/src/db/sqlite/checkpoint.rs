@@ -67,8 +67,10 @@ impl Checkpoints {
             let _ = self.wake.try_send(());
         }
         if pages >= self.next_help {
-            self.next_help = pages + BOUND_PAGES;
-            checkpoint(writer);
+            // While the thread is at it, the writer tries again at its next commit.
+            if checkpoint(writer) {
+                self.next_help = pages + BOUND_PAGES;
+            }
         }
     }
 }
@@ -79,11 +81,18 @@ fn run(connection: &Connection, woken: &Receiver<()>) {
     }
 }
 
-fn checkpoint(connection: &Connection) {
+/// True unless another connection is at it.
+fn checkpoint(connection: &Connection) -> bool {
     let answer: rusqlite::Result<(i64, i64, i64)> =
         connection.query_row(CHECKPOINT, (), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
     match answer {
-        Ok((_, log_pages, moved_pages)) => tracing::trace!(log_pages, moved_pages, "checkpoint"),
-        Err(error) => tracing::warn!(%error, "checkpoint failed; the log keeps growing until one succeeds"),
+        Ok((busy, log_pages, moved_pages)) => {
+            tracing::trace!(busy, log_pages, moved_pages, "checkpoint");
+            busy == 0
+        }
+        Err(error) => {
+            tracing::warn!(%error, "checkpoint failed; the log keeps growing until one succeeds");
+            true
+        }
     }
 }

@@ -47,6 +47,9 @@ impl SqliteDatabase {
         let Some(readers) = &self.readers else {
             return self.writer.run::<_, ReadOnly, _>(work).await;
         };
+        // A read holds up its thread and never waits, so a task that reads without end would let
+        // nothing else have its turn.
+        tokio::task::yield_now().await;
         let mut reader = readers.acquire().await?;
         let executor = SqliteExecutor::new(&mut reader, &self.context);
         work(&mut Tx::new(executor.into(), &self.context)).await
@@ -58,6 +61,10 @@ impl SqliteDatabase {
         T: Send + 'static,
     {
         self.writer.run(work).await
+    }
+
+    pub(crate) fn path(&self) -> Option<&std::path::Path> {
+        self.path.as_deref()
     }
 
     /// Bytes of the file and its write-ahead log.
@@ -175,6 +182,9 @@ fn store_error(error: rusqlite::Error, statement: &str) -> StoreError {
         _ => {}
     }
     let cause = Cause::new(format!("{statement}: {error}"));
+    if message.starts_with("no such table") {
+        return StoreError::Corrupt(format!("{cause}; are the tables migrated?"));
+    }
     match failure.code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Timeout(cause),
         ErrorCode::ReadOnly => StoreError::ReadOnly(cause),

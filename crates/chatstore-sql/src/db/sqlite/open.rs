@@ -125,9 +125,12 @@ fn try_connect(location: &Location) -> Result<Connection, Failure> {
 /// Makes an empty file ours and refuses another application's.
 fn claim(connection: &Connection) -> Result<(), Failure> {
     let state = || -> rusqlite::Result<(i64, i64)> {
-        let id = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let tables = connection.query_row("select count(*) from sqlite_schema", (), |row| row.get(0))?;
-        Ok((id, tables))
+        // One statement, so that another process cannot make tables between the two answers.
+        connection.query_row(
+            "select application_id, (select count(*) from sqlite_schema) from pragma_application_id",
+            (),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
     };
     match state()? {
         (APPLICATION_ID, _) => return Ok(()),
@@ -138,10 +141,7 @@ fn claim(connection: &Connection) -> Result<(), Failure> {
         }
     }
     connection.execute_batch("begin immediate")?;
-    let (id, _) = state()?;
-    if id != APPLICATION_ID {
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    }
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.execute_batch("commit")?;
     Ok(())
 }

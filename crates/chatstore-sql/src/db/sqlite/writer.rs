@@ -72,7 +72,7 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         let job = WriteJob { work, result: None, answer, mode: PhantomData::<fn() -> M> };
         self.queue.send(Message::Run(Box::new(job))).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        answered.await.map_err(|_| StoreError::OutcomeUnknown(Cause::new("the writing thread ended")))?
     }
 
     /// Waits until everything queued so far is answered and the connection is closed.
@@ -91,8 +91,8 @@ fn closed() -> StoreError {
 
 /// A write whose types are erased.
 trait Job: Send {
-    /// Does the work; true when its changes are to be kept.
-    fn run(&mut self, connection: &mut Connection, context: &Context) -> bool;
+    /// Does the work; its changes are to be kept unless it failed.
+    fn run(&mut self, connection: &mut Connection, context: &Context) -> Result<(), StoreError>;
 
     /// Tells the caller, once it is known whether the commit succeeded.
     fn answer(self: Box<Self>, commit: Result<(), StoreError>);
@@ -111,7 +111,7 @@ where
     T: Send,
     M: Send,
 {
-    fn run(&mut self, connection: &mut Connection, context: &Context) -> bool {
+    fn run(&mut self, connection: &mut Connection, context: &Context) -> Result<(), StoreError> {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut tx = Tx::new(SqliteExecutor::new(connection, context).into(), context);
             let result = poll_once(pin!((self.work)(&mut tx)));
@@ -120,19 +120,29 @@ where
         let result = outcome.unwrap_or_else(|panic| {
             Err(StoreError::backend(format!("a write panicked: {}", panic_text(panic.as_ref()))))
         });
-        let keep = result.is_ok();
+        let verdict = result.as_ref().map(|_| ()).map_err(Clone::clone);
         self.result = Some(result);
-        keep
+        verdict
     }
 
     fn answer(self: Box<Self>, commit: Result<(), StoreError>) {
         let result = match (self.result, commit) {
-            (Some(Ok(value)), Ok(())) => Ok(value),
-            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+            (Some(result), Ok(())) => result,
+            // Also for a write that failed by itself: it may have failed because of what another in
+            // the same commit did, which is undone now.
+            (_, Err(error)) => Err(error),
             (None, Ok(())) => Err(StoreError::backend("a write was not run")),
         };
         // The caller may have gone; the write stands all the same.
         let _ = self.answer.send(result);
+    }
+}
+
+/// A commit whose sync failed may be found in the log by the next process that opens the file.
+fn unknown(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Backend(cause) => StoreError::OutcomeUnknown(cause),
+        known => known,
     }
 }
 
@@ -166,7 +176,7 @@ impl WriterThread {
             match self.waiting.blocking_recv() {
                 Some(Message::Run(job)) => group.push(job),
                 Some(Message::Stop(stopped)) => stop = Some(stopped),
-                None => return,
+                None => break,
             }
             while stop.is_none() && group.len() < GROUP {
                 match self.waiting.try_recv() {
@@ -197,7 +207,10 @@ impl WriterThread {
             self.roll_back();
         }
         for job in group.drain(..) {
-            job.answer(outcome.clone());
+            let answered = catch_unwind(AssertUnwindSafe(|| job.answer(outcome.clone())));
+            if let Err(panic) = answered {
+                tracing::error!(panic = panic_text(panic.as_ref()), "answering a write panicked");
+            }
         }
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.after_commit(&self.connection);
@@ -207,30 +220,34 @@ impl WriterThread {
     fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         self.statement("begin immediate")?;
         if let [job] = group {
-            let keep = job.run(&mut self.connection, &self.context);
-            self.still_in_transaction()?;
-            return self.statement(if keep { "commit" } else { "rollback" });
+            let verdict = job.run(&mut self.connection, &self.context);
+            self.still_in_transaction(&verdict)?;
+            return if verdict.is_ok() {
+                self.statement("commit").map_err(unknown)
+            } else {
+                self.statement("rollback")
+            };
         }
         for job in group {
             self.statement("savepoint job")?;
-            let keep = job.run(&mut self.connection, &self.context);
-            self.still_in_transaction()?;
-            if !keep {
+            let verdict = job.run(&mut self.connection, &self.context);
+            self.still_in_transaction(&verdict)?;
+            if verdict.is_err() {
                 self.statement("rollback to job")?;
             }
             self.statement("release job")?;
         }
-        self.statement("commit")
+        self.statement("commit").map_err(unknown)
     }
 
-    /// SQLite gives up the whole transaction when the disk is full or fails.
-    fn still_in_transaction(&self) -> Result<(), StoreError> {
-        if self.connection.is_autocommit() {
-            return Err(StoreError::Unavailable(Cause::new(
-                "the transaction was rolled back by a failing disk",
-            )));
+    /// SQLite gives up the whole transaction when the disk is full or fails; then nobody's write in it
+    /// is kept, for the reason of the write that met it.
+    fn still_in_transaction(&self, verdict: &Result<(), StoreError>) -> Result<(), StoreError> {
+        if !self.connection.is_autocommit() {
+            return Ok(());
         }
-        Ok(())
+        verdict.clone()?;
+        Err(StoreError::Unavailable(Cause::new("the transaction was rolled back by a failing disk")))
     }
 
     fn roll_back(&self) {
