@@ -19,8 +19,9 @@ const UNNAMED: &str = "127.0.0.1";
 
 async fn is_encrypted(url: &str) -> Result<bool, ConnectError> {
     let database = Database::open(DatabaseOptions { pool: 1, ..DatabaseOptions::new(url) }).await?;
-    let answers =
-        database.read("encrypted", async |tx| tx.query(&IS_ENCRYPTED, &[], |row| row.get::<bool>(0)).await).await;
+    let answers = database
+        .read("encrypted", async |tx| tx.query(&IS_ENCRYPTED, &[], |row| row.get::<bool>(0)).await)
+        .await;
     database.close().await;
     Ok(answers.unwrap()[0])
 }
@@ -56,9 +57,8 @@ async fn encrypt(server: &PostgresServer, authority_file: &Path) {
 async fn each_mode_verifies_what_it_says_and_never_less() {
     ensure_postgres_installed().unwrap();
     let server = PostgresServer::start(Settings { durable: false }).unwrap();
-    let url = |host: &str, parameters: &str| {
-        format!("{}?{parameters}", server.url().replace("127.0.0.1", host))
-    };
+    let url =
+        |host: &str, parameters: &str| format!("{}?{parameters}", server.url().replace("127.0.0.1", host));
 
     assert!(!is_encrypted(&url(UNNAMED, "sslmode=prefer")).await.unwrap());
     for mode in ["require", "verify-ca", "verify-full"] {
@@ -77,7 +77,8 @@ async fn each_mode_verifies_what_it_says_and_never_less() {
     assert!(is_encrypted(&url(UNNAMED, &format!("sslmode=verify-ca&{trusted}"))).await.unwrap());
     assert!(is_encrypted(&url(NAMED, &format!("{trusted}&sslmode=verify-full"))).await.unwrap());
 
-    let wrong_host = is_encrypted(&url(UNNAMED, &format!("sslmode=verify-full&{trusted}"))).await.unwrap_err();
+    let wrong_host =
+        is_encrypted(&url(UNNAMED, &format!("sslmode=verify-full&{trusted}"))).await.unwrap_err();
     assert!(wrong_host.to_string().contains("not valid for name"), "{wrong_host}");
     for mode in ["verify-ca", "verify-full"] {
         let unknown_authority = is_encrypted(&url(NAMED, &format!("sslmode={mode}"))).await.unwrap_err();

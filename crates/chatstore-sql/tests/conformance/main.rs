@@ -1,3 +1,32 @@
 //! The contract of the repositories, each case on both databases.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a case that meets the unexpected fails at once"
+)]
+
+mod api_keys;
+mod closing;
+mod concurrency;
+mod conversation_lists;
+mod conversations;
+mod erasing;
+mod errors;
+mod fixtures;
+mod idempotency_keys;
+mod limits;
+mod members;
+mod message_changes;
+mod message_pages;
 mod messages;
+mod migrations;
+mod opening;
+mod replies;
+mod strangers;
+mod transactions;
+mod usage;
+mod users;
+mod values;

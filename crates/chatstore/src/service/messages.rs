@@ -40,12 +40,7 @@ impl Messages<'_> {
         Err(self.refusal(conversation).await?)
     }
 
-    async fn append_by(
-        self,
-        by: By,
-        conversation: ConversationId,
-        new: &Arc<NewMessage>,
-    ) -> Result<Message> {
+    async fn append_by(self, by: By, conversation: ConversationId, new: &Arc<NewMessage>) -> Result<Message> {
         let new = Arc::clone(new);
         let append = async move |tx: &mut WriteTx<'_>| tx.messages().append(by, conversation, &new).await;
         Ok(self.0.store.database.write_single("append", append).await?)

@@ -42,7 +42,8 @@ async fn of_many_who_delete_the_last_message_one_does_and_the_others_find_it_gon
 async fn an_owner_deleting_and_an_erased_member_leave_the_count_right(case: TestDatabase) {
     let store = store(&case).await;
     let Group { conversation, owner, editor, .. } = group(&store).await;
-    let said = store.as_user(editor).messages().append(conversation.id, NewMessage::user("hello")).await.unwrap();
+    let said =
+        store.as_user(editor).messages().append(conversation.id, NewMessage::user("hello")).await.unwrap();
     let deleting = {
         let store = store.clone();
         tokio::spawn(async move { store.as_user(owner).messages().delete(conversation.id, said.id).await })
@@ -103,7 +104,9 @@ async fn a_caller_who_stops_waiting_does_not_hold_up_the_next() {
     let before = store.statements();
     let waiting = {
         let store = store.clone();
-        tokio::spawn(async move { store.as_user(ada).messages().append(trip.id, NewMessage::user("never")).await })
+        tokio::spawn(
+            async move { store.as_user(ada).messages().append(trip.id, NewMessage::user("never")).await },
+        )
     };
     while store.statements() == before {
         tokio::task::yield_now().await;

@@ -190,7 +190,8 @@ async fn an_absent_message_is_absent_for_every_member(case: TestDatabase) {
 async fn ones_own_empty_conversation_is_not_filled_from_anothers_with_the_same_id(case: TestDatabase) {
     let store = store(&case).await;
     let Group { conversation, owner, viewer, .. } = group(&store).await;
-    let foreign = store.as_user(owner).messages().append(conversation.id, NewMessage::user("foreign")).await.unwrap();
+    let foreign =
+        store.as_user(owner).messages().append(conversation.id, NewMessage::user("foreign")).await.unwrap();
     let twin = NewConversation { id: Some(conversation.id), ..NewConversation::titled("Twin") };
     let chat = store.as_user(viewer);
     chat.conversations().create(twin).await.unwrap();

@@ -189,11 +189,18 @@ impl WriterThread {
                 self.commit(&mut group);
             }
         }
-        let Self { connection, checkpoints, .. } = self;
+        let Self { connection, checkpoints, mut waiting, .. } = self;
         if let Some(checkpoints) = checkpoints {
             checkpoints.stop();
         }
         drop(connection);
+        waiting.close();
+        while let Some(message) = waiting.blocking_recv() {
+            match message {
+                Message::Run(late) => late.answer(Err(closed())),
+                Message::Stop(stopped) => drop(stopped.send(())),
+            }
+        }
         if let Some(stopped) = stop {
             // Whoever asked may have stopped waiting.
             let _ = stopped.send(());

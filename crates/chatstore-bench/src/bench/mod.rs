@@ -1,0 +1,214 @@
+//! `bench`: the store and what it is measured against, side by side in one run.
+//!
+//! To add an experiment: a variant of [`Experiment`], a file that measures it on both databases in
+//! rounds (the store, its reference, the store, its reference …) and returns findings.
+
+mod growth;
+mod read_callers;
+mod reads;
+mod write_callers;
+mod writes;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chatstore_sql::DatabaseKind;
+use clap::ValueEnum;
+
+use crate::bare::pgbench::Pgbench;
+use crate::data::{Scale, Targets, growth as growth_data, load};
+use crate::drive::Span;
+use crate::places::{PostgresPlace, SqlitePlace};
+use crate::report::{Finding, Report};
+use crate::{Backends, Failure, Postgres};
+
+pub(crate) use write_callers::{WriteKind, Writer};
+
+use reads::ReadKind;
+use writes::OnPostgres;
+
+/// Measure the store side by side with what it is compared to
+///
+/// Every figure comes with its reference, measured in the same run: other figures mean nothing on
+/// a machine that also does other work.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The experiments to run, all when left out
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Experiment>,
+    /// The databases to measure
+    #[arg(long, value_enum, default_value = "both")]
+    backend: Backends,
+    /// How long each single measurement takes
+    #[arg(long, default_value_t = 3.0, value_parser = crate::positive)]
+    seconds: f64,
+    /// How often each measurement is repeated; the medians are reported
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// How much data is loaded first
+    #[arg(long, value_enum, default_value = "full")]
+    scale: Scale,
+    /// Where SQLite's files are made: on a real disk, else a durable commit costs nothing
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    folder: PathBuf,
+    /// Write the figures, and what they were measured on, to this file
+    #[arg(long)]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    postgres: Postgres,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Experiment {
+    /// Append a user's message
+    W1,
+    /// Record a model's reply
+    W2,
+    /// The newest 50 messages of a conversation
+    R1,
+    /// The 20 most recent conversations of a user
+    R2,
+    /// R1, R2 and W1 where there is little and where there is much
+    Growth,
+}
+
+/// How long and how often.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    length: Duration,
+    rounds: usize,
+}
+
+impl Pace {
+    fn span(self) -> Span {
+        Span::after_warming_up(self.length)
+    }
+}
+
+/// Filled databases of one kind of data.
+struct Places {
+    sqlite: Option<SqlitePlace>,
+    postgres: Option<PostgresPlace>,
+}
+
+impl Arguments {
+    /// Runs the experiments and prints what they found.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let pace = Pace { length: Duration::from_secs_f64(self.seconds), rounds: self.rounds.max(1) };
+        let mut report = Report::new(&self.settings());
+        let chosen: Vec<Experiment> = Experiment::value_variants()
+            .iter()
+            .copied()
+            .filter(|experiment| self.only.is_empty() || self.only.contains(experiment))
+            .collect();
+        if chosen.iter().any(|experiment| *experiment != Experiment::Growth) {
+            let places = self.fill("work", |kind| load::statements(kind, self.scale).to_vec()).await?;
+            let done = self.measure(&chosen, pace, &places, &mut report).await;
+            places.remove().await?;
+            done?;
+        }
+        if chosen.contains(&Experiment::Growth) {
+            let places = self.fill("growth", |kind| growth_data::statements(kind, self.scale)).await?;
+            let done = growth::measure(self.scale, pace, &places, &mut report).await;
+            places.remove().await?;
+            done?;
+        }
+        report.print();
+        if let Some(path) = &self.json {
+            report.write(path)?;
+        }
+        Ok(())
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        serde_json::json!({
+            "scale": self.scale.as_str(),
+            "seconds": self.seconds,
+            "rounds": self.rounds,
+        })
+    }
+
+    async fn fill(
+        &self,
+        purpose: &str,
+        statements: impl Fn(DatabaseKind) -> Vec<String>,
+    ) -> Result<Places, Failure> {
+        crate::say(&format!("loading the data ({purpose}, {})", self.scale.as_str()));
+        let mut places = Places { sqlite: None, postgres: None };
+        if self.backend.sqlite() {
+            let statements = statements(DatabaseKind::Sqlite);
+            places.sqlite = Some(SqlitePlace::fill(&self.folder, statements).await?);
+        }
+        if self.backend.postgres() {
+            let statements = statements(DatabaseKind::Postgres);
+            places.postgres = Some(PostgresPlace::fill(self.postgres.url()?, purpose, &statements).await?);
+        }
+        Ok(places)
+    }
+
+    async fn measure(
+        &self,
+        chosen: &[Experiment],
+        pace: Pace,
+        places: &Places,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let targets = Arc::new(Targets::of(self.scale)?);
+        if let Some(place) = &places.postgres {
+            report.version_of_postgres(place.url()).await?;
+            let pgbench = Pgbench::new(self.postgres.programs(), place.url())?;
+            report.version("pgbench", pgbench.version()?);
+            let bench = OnPostgres { pace, scale: self.scale, place, pgbench, targets: &targets };
+            for experiment in chosen {
+                report.add_all(match experiment.work() {
+                    Some(Work::Write(kind)) => bench.write(kind).await?,
+                    Some(Work::Read(kind)) => reads::on_postgres(kind, pace, place, &targets).await?,
+                    None => Vec::new(),
+                });
+            }
+        }
+        if let Some(place) = &places.sqlite {
+            for experiment in chosen {
+                report.add_all(match experiment.work() {
+                    Some(Work::Write(kind)) => writes::on_sqlite(kind, pace, place, &targets).await?,
+                    Some(Work::Read(kind)) => reads::on_sqlite(kind, pace, place, &targets).await?,
+                    None => Vec::new(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The operation that an experiment repeats.
+enum Work {
+    Write(WriteKind),
+    Read(ReadKind),
+}
+
+impl Experiment {
+    /// None for the experiment that compares several.
+    const fn work(self) -> Option<Work> {
+        match self {
+            Self::W1 => Some(Work::Write(WriteKind::Append)),
+            Self::W2 => Some(Work::Write(WriteKind::Reply)),
+            Self::R1 => Some(Work::Read(ReadKind::Page)),
+            Self::R2 => Some(Work::Read(ReadKind::List)),
+            Self::Growth => None,
+        }
+    }
+}
+
+impl Places {
+    async fn remove(self) -> Result<(), Failure> {
+        match self.postgres {
+            Some(place) => place.remove().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// What an experiment found.
+type Findings = Result<Vec<Finding>, Failure>;

@@ -1,0 +1,156 @@
+//! R1 and R2: the newest messages of a conversation, the most recent conversations of a user.
+
+use std::sync::Arc;
+
+use chatstore_model::Limit;
+use chatstore_sql::{Database, DatabaseKind, DatabaseOptions};
+
+use super::read_callers::{Reader, Way};
+use super::{Findings, Pace};
+use crate::Failure;
+use crate::bare::postgres::BarePostgres;
+use crate::bare::sqlite::{self, ReaderPool};
+use crate::data::Targets;
+use crate::drive::{Kind, Outcome, drive, drive_blocking};
+use crate::places::{PostgresPlace, SqlitePlace, url};
+use crate::random::Random;
+use crate::report::{Figures, Finding, Target};
+
+/// How many callers at a time.
+const CALLERS: [usize; 2] = [1, 16];
+
+/// What is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadKind {
+    /// The newest messages of a conversation.
+    Page,
+    /// The most recent conversations of a user.
+    List,
+}
+
+impl ReadKind {
+    /// The experiment's name.
+    pub(super) const fn experiment(self) -> &'static str {
+        match self {
+            Self::Page => "r1",
+            Self::List => "r2",
+        }
+    }
+
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Page => "newest 50 messages",
+            Self::List => "20 recent conversations",
+        }
+    }
+
+    fn limit(self) -> Limit {
+        let rows = match self {
+            Self::Page => 50,
+            Self::List => 20,
+        };
+        Limit::new(rows).unwrap_or_default()
+    }
+}
+
+/// The store and a bare driver in turn.
+#[derive(Default)]
+struct Series {
+    ours: [Figures; 2],
+    p50: [Figures; 2],
+    p99: [Figures; 2],
+    bare: [Figures; 2],
+}
+
+impl Series {
+    fn note(&mut self, index: usize, mut ours: Outcome, bare: &Outcome) {
+        self.ours[index].push(ours.per_second());
+        self.p50[index].push(ours.reads.percentile(50));
+        self.p99[index].push(ours.reads.percentile(99));
+        self.bare[index].push(bare.per_second());
+    }
+
+    fn findings(&self, kind: ReadKind, backend: DatabaseKind, names: [&'static str; 2]) -> Vec<Finding> {
+        let finding = |index: usize| {
+            Finding::rate(kind.experiment(), backend, kind.what(), CALLERS[index], &self.ours[index])
+                .beside(names[index], &self.bare[index])
+                .target(Some(Target::RatioAtLeast(0.85)))
+                .latencies(&self.p50[index], &self.p99[index])
+        };
+        (0..CALLERS.len()).map(finding).collect()
+    }
+}
+
+pub(super) async fn on_postgres(
+    kind: ReadKind,
+    pace: Pace,
+    place: &PostgresPlace,
+    targets: &Arc<Targets>,
+) -> Findings {
+    let database = Database::open(DatabaseOptions::new(place.url())).await?;
+    let (store, bare) =
+        (Way::Store(database.clone()), Way::BarePostgres(BarePostgres::connect(place.url())?));
+    let mut series = Series::default();
+    for round in 1..=pace.rounds {
+        crate::say(&format!("{} postgres round {round}", kind.experiment()));
+        for (index, callers) in CALLERS.into_iter().enumerate() {
+            let read = |way| drive(pace.span(), Reader::many(callers, way, kind, kind.limit(), targets));
+            series.note(index, read(&store).await?, &read(&bare).await?);
+        }
+    }
+    database.close().await;
+    Ok(series.findings(kind, DatabaseKind::Postgres, ["tokio-postgres", "tokio-postgres"]))
+}
+
+pub(super) async fn on_sqlite(
+    kind: ReadKind,
+    pace: Pace,
+    place: &SqlitePlace,
+    targets: &Arc<Targets>,
+) -> Findings {
+    let database = Database::open(DatabaseOptions::new(url(&place.original()))).await?;
+    let store = Way::Store(database.clone());
+    let pool = Way::BareSqlite(Arc::new(ReaderPool::open(&place.original())?));
+    let mut series = Series::default();
+    for round in 1..=pace.rounds {
+        crate::say(&format!("{} sqlite round {round}", kind.experiment()));
+        for (index, callers) in CALLERS.into_iter().enumerate() {
+            let read = |way| drive(pace.span(), Reader::many(callers, way, kind, kind.limit(), targets));
+            let ours = read(&store).await?;
+            let bare = if callers == 1 {
+                on_one_connection(kind, pace, place, targets).await?
+            } else {
+                read(&pool).await?
+            };
+            series.note(index, ours, &bare);
+        }
+    }
+    database.close().await;
+    Ok(series.findings(kind, DatabaseKind::Sqlite, ["rusqlite", "rusqlite, 4 connections"]))
+}
+
+/// The simplest program there could be: one thread with one connection.
+async fn on_one_connection(
+    kind: ReadKind,
+    pace: Pace,
+    place: &SqlitePlace,
+    targets: &Arc<Targets>,
+) -> Result<Outcome, Failure> {
+    let reader = sqlite::Reader::open(&place.original())?;
+    let (targets, limit) = (Arc::clone(targets), kind.limit());
+    let mut random = Random::new(0);
+    let read = move || {
+        let found = match kind {
+            ReadKind::Page => {
+                let (owner, conversation) = targets.long[random.below(targets.long.len())];
+                reader.page(owner, conversation, limit)?
+            }
+            ReadKind::List => reader.list(targets.users[random.below(targets.users.len())], limit)?,
+        };
+        if found < limit.rows() {
+            return Err(format!("{found} rows where there are {}", limit.rows()).into());
+        }
+        Ok(())
+    };
+    drive_blocking(pace.span(), Kind::Read, read).await
+}

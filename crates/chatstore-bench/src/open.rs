@@ -1,0 +1,161 @@
+//! `open`: several processes open the same fresh SQLite file at once.
+//!
+//! Each is this program again, with a hidden command. It waits for a line, opens the file, makes
+//! the schema and appends a message; whatever fails is a violation, and so is a message missing
+//! afterwards.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use chatstore_model::{NewConversation, NewMessage, NewUser, UserName};
+use chatstore_sql::{By, Database, DatabaseOptions, Direction};
+use serde_json::json;
+
+use crate::Failure;
+use crate::places::url;
+
+/// What a process says when it is about to wait for the others.
+const READY: &str = "ready";
+
+/// Let several processes open one fresh SQLite file at the same moment
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How many fresh files, one after the other
+    #[arg(long, default_value_t = 20)]
+    rounds: u32,
+    /// How many processes at once
+    #[arg(long, default_value_t = 8)]
+    processes: usize,
+}
+
+/// Be one of the processes
+#[derive(Debug, clap::Args)]
+pub(crate) struct One {
+    /// The file's URL
+    url: String,
+    /// Which of the processes this is
+    number: usize,
+}
+
+impl Arguments {
+    /// Runs the experiment; true when every promise was kept.
+    pub(crate) async fn run(self) -> Result<bool, Failure> {
+        let mut violations = Vec::new();
+        let mut longest = Duration::ZERO;
+        for round in 1..=self.rounds {
+            let folder = tempfile::tempdir()?;
+            let file = folder.path().join("fresh.db");
+            let begun = Instant::now();
+            violations.extend(self.open_at_once(&file)?);
+            longest = longest.max(begun.elapsed());
+            let missing = count_what_is_missing(&file, self.processes).await;
+            violations.extend(missing.map_err(|error| format!("round {round}: {error}")).err());
+        }
+        for violation in &violations {
+            crate::say(&format!("violation: {violation}"));
+        }
+        println!(
+            "{}",
+            json!({
+                "experiment": "open",
+                "backend": "sqlite",
+                "rounds": self.rounds,
+                "processes": self.processes,
+                "violations": violations.len(),
+                "slowest_round_ms": u64::try_from(longest.as_millis()).unwrap_or(u64::MAX),
+            })
+        );
+        Ok(violations.is_empty())
+    }
+
+    /// What went wrong in each process.
+    fn open_at_once(&self, file: &Path) -> Result<Vec<String>, Failure> {
+        let mut processes = Vec::with_capacity(self.processes);
+        for number in 0..self.processes {
+            processes.push(Process::start(&url(file), number)?);
+        }
+        for process in &mut processes {
+            process.wait_until_ready()?;
+        }
+        for process in &mut processes {
+            process.go()?;
+        }
+        processes.into_iter().filter_map(|process| process.complaint().transpose()).collect()
+    }
+}
+
+/// One of the processes.
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    errors: ChildStderr,
+}
+
+impl Process {
+    fn start(url: &str, number: usize) -> Result<Self, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("open-one").arg(url).arg(number.to_string());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let input = child.stdin.take().ok_or("no standard input")?;
+        let output = BufReader::new(child.stdout.take().ok_or("no standard output")?);
+        let errors = child.stderr.take().ok_or("no standard error")?;
+        Ok(Self { child, input, output, errors })
+    }
+
+    fn wait_until_ready(&mut self) -> Result<(), Failure> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        if line.trim() == READY { Ok(()) } else { Err(format!("a process said {line:?}").into()) }
+    }
+
+    fn go(&mut self) -> Result<(), Failure> {
+        Ok(writeln!(self.input)?)
+    }
+
+    fn complaint(mut self) -> Result<Option<String>, Failure> {
+        let mut text = String::new();
+        self.errors.read_to_string(&mut text)?;
+        let status = self.child.wait()?;
+        Ok(if status.success() { None } else { Some(format!("{status}: {}", text.trim())) })
+    }
+}
+
+impl One {
+    /// Opens, migrates and appends a message.
+    pub(crate) async fn run(self) -> Result<bool, Failure> {
+        println!("{READY}");
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line)?;
+        let database = Database::open(DatabaseOptions::new(self.url)).await?;
+        database.migrate(Direction::Upgrade).await?;
+        let user = NewUser::named(UserName::new(format!("process-{}", self.number))?);
+        let write = async move |tx: &mut chatstore_sql::WriteTx<'_>| {
+            let owner = tx.users().create(&user).await?.id;
+            let conversation =
+                tx.conversations().create(owner, &NewConversation::titled("At once")).await?.id;
+            let message = NewMessage::user("hello");
+            tx.messages().append(By::Owner(owner), conversation, &message).await
+        };
+        database.write("open_one", write).await?;
+        database.close().await;
+        Ok(true)
+    }
+}
+
+async fn count_what_is_missing(file: &Path, processes: usize) -> Result<(), Failure> {
+    let database = Database::open(DatabaseOptions::new(url(file))).await?;
+    let read = async |tx: &mut chatstore_sql::ReadTx<'_>| tx.statistics().counts().await;
+    let counts = database.read("counts", read).await;
+    database.close().await;
+    let counts = counts?;
+    let expected = i64::try_from(processes)?;
+    let found = [counts.users, counts.conversations, counts.messages];
+    if found == [expected; 3] {
+        return Ok(());
+    }
+    Err(format!("{found:?} users, conversations and messages instead of {expected} each").into())
+}

@@ -1,0 +1,151 @@
+//! `start`: how soon the server is there, and how much memory it takes under load.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chatstore_sql::DatabaseKind;
+use serde_json::json;
+
+use crate::client::{Answer, Client};
+use crate::drive::{Caller, Kind, Span, drive};
+use crate::random::Random;
+use crate::samples::median;
+use crate::server::{Installation, Server};
+use crate::{Backends, Failure, Postgres};
+
+/// Clients that load the server.
+const CLIENTS: usize = 64;
+
+/// Conversations they write to and read.
+const CONVERSATIONS: usize = 256;
+
+/// The server is to be ready so soon, in milliseconds.
+const READY_MS: f64 = 150.0;
+
+/// Measure how soon the server is ready, and its memory under load
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The program `chatstore`
+    #[arg(long)]
+    server_binary: PathBuf,
+    /// The databases to run it on
+    #[arg(long, value_enum, default_value = "both")]
+    backend: Backends,
+    /// How often it is started
+    #[arg(long, default_value_t = 20)]
+    runs: usize,
+    /// How long it is loaded
+    #[arg(long, default_value_t = 20.0, value_parser = crate::positive)]
+    seconds: f64,
+    /// Where SQLite's file is made: on a real disk
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    folder: PathBuf,
+    #[command(flatten)]
+    postgres: Postgres,
+}
+
+impl Arguments {
+    /// Measures and prints one line for each database.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        for kind in self.backend.kinds() {
+            let installation =
+                Installation::prepare(&self.server_binary, kind, &self.postgres, &self.folder).await?;
+            let done = self.measure(&installation, kind).await;
+            installation.remove().await?;
+            done?;
+        }
+        Ok(())
+    }
+
+    async fn measure(&self, installation: &Installation, kind: DatabaseKind) -> Result<(), Failure> {
+        let mut ready = Vec::with_capacity(self.runs);
+        for _ in 0..self.runs.max(1) {
+            let server = installation.start().await?;
+            ready.push(server.ready_after().as_secs_f64() * 1_000.0);
+            server.stop().await?;
+        }
+        let slowest = ready.iter().copied().fold(0.0, f64::max);
+        let server = installation.start().await?;
+        let idle = server.resident_kib();
+        let (requests_per_second, resident) = self.load(&server).await?;
+        let most = resident.iter().copied().max();
+        server.stop().await?;
+        println!(
+            "{}",
+            json!({
+                "experiment": "start",
+                "backend": kind.as_str(),
+                "runs": ready.len(),
+                "ready_ms_median": rounded(median(&ready)),
+                "ready_ms_max": rounded(slowest),
+                "ready_met": median(&ready) <= READY_MS,
+                "clients": CLIENTS,
+                "seconds": self.seconds,
+                "requests_per_second": requests_per_second.round(),
+                "resident_kib_idle": idle,
+                "resident_kib_by_quarter": resident,
+                "resident_met": most.map(|kib| kib <= most_kib(kind)),
+            })
+        );
+        Ok(())
+    }
+
+    /// Requests a second, and the server's memory after each quarter of the time.
+    async fn load(&self, server: &Server) -> Result<(f64, Vec<u64>), Failure> {
+        let mut conversations = Vec::with_capacity(CONVERSATIONS);
+        for _ in 0..CONVERSATIONS {
+            conversations.push(server.client().create_conversation().await?);
+        }
+        let conversations = Arc::new(conversations);
+        let caller = |number: u64| HttpCaller {
+            client: server.client().clone(),
+            conversations: Arc::clone(&conversations),
+            random: Random::new(number),
+            content: crate::data::content(),
+        };
+        let length = Duration::from_secs_f64(self.seconds);
+        let callers: Vec<HttpCaller> = (0..CLIENTS as u64).map(caller).collect();
+        let loading = tokio::spawn(drive(Span::from_cold(length), callers));
+        let mut resident = Vec::new();
+        for _ in 0..4 {
+            tokio::time::sleep(length / 4).await;
+            resident.extend(server.resident_kib());
+        }
+        Ok((loading.await??.per_second(), resident))
+    }
+}
+
+/// What a server may take after load.
+const fn most_kib(kind: DatabaseKind) -> u64 {
+    match kind {
+        DatabaseKind::Sqlite => 100 * 1_024,
+        DatabaseKind::Postgres => 40 * 1_024,
+    }
+}
+
+fn rounded(milliseconds: f64) -> f64 {
+    (milliseconds * 10.0).round() / 10.0
+}
+
+/// Appends a message, reads the newest 50, appends …
+struct HttpCaller {
+    client: Client,
+    conversations: Arc<Vec<String>>,
+    random: Random,
+    content: String,
+}
+
+impl Caller for HttpCaller {
+    async fn run(&mut self) -> Result<Kind, Failure> {
+        let conversation = &self.conversations[self.random.below(self.conversations.len())];
+        if self.random.below(2) == 0 {
+            self.client.newest(conversation).await?;
+            return Ok(Kind::Read);
+        }
+        match self.client.append(conversation, &self.content).await {
+            Answer::Stored(_) => Ok(Kind::Write),
+            Answer::Refused(reason) | Answer::Unknown(reason) => Err(reason.into()),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Runs a step on one database and puts its answer into words.
+
+use std::fmt::Debug;
+
+use chatstore_model::{
+    ApiKeyId, ConversationId, Email, MemberPosition, MessageId, MessageRange, Order, UserId,
+};
+use chatstore_sql::{By, ConversationList, Database, ReadTx, StoreError, WriteTx};
+
+use crate::step::Step;
+
+/// More pages than any list of a sequence has.
+const PAGES: usize = 300;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Made {
+    User(UserId),
+    Conversation(UserId, ConversationId),
+    Message(UserId, ConversationId, MessageId),
+    Key(UserId, ApiKeyId),
+}
+
+/// An answer in words, and what was made.
+#[derive(Debug, PartialEq)]
+pub struct Outcome {
+    pub answer: Result<String, String>,
+    pub made: Vec<Made>,
+}
+
+type Told = Result<(String, Vec<Made>), StoreError>;
+
+fn told(answer: &impl Debug, made: Vec<Made>) -> Told {
+    Ok((format!("{answer:?}"), made))
+}
+
+/// The variant of an error with its data; causes are the drivers' own words.
+fn shape(error: &StoreError) -> String {
+    match error {
+        StoreError::NotFound { .. }
+        | StoreError::AlreadyExists { .. }
+        | StoreError::MissingParent { .. }
+        | StoreError::Invalid(_)
+        | StoreError::Refused(_) => format!("{error:?}"),
+        other => panic!("no step may fail like this: {other}"),
+    }
+}
+
+pub async fn run(database: &Database, step: Step) -> Outcome {
+    let answer = match step {
+        Step::Wait(_) => told(&(), vec![]),
+        // The way of the hot path: without a transaction on PostgreSQL.
+        Step::Append(..) | Step::CreateUser(_) | Step::CreateConversation(..) => {
+            database.write_single("step", async move |tx| change(tx, &step).await).await
+        }
+        Step::GetUser(_)
+        | Step::FindUser(_)
+        | Step::PageUsers(..)
+        | Step::GetConversation(..)
+        | Step::FindThread(..)
+        | Step::Access(..)
+        | Step::ListConversations(..)
+        | Step::CountConversations(..)
+        | Step::ListMembers(..)
+        | Step::GetMessage(..)
+        | Step::FindMessage(..)
+        | Step::ListMessages(..)
+        | Step::Around(..)
+        | Step::GetResponse(..)
+        | Step::Usage(..)
+        | Step::FindKey(..)
+        | Step::ListKeys(_)
+        | Step::FindRecord(..) => database.read("step", async move |tx| look(tx, &step).await).await,
+        Step::Together(steps) => {
+            let work = async move |tx: &mut WriteTx<'_>| {
+                let (mut answers, mut all_made) = (Vec::new(), Vec::new());
+                for step in &steps {
+                    let (answer, made) = change(tx, step).await?;
+                    answers.push(answer);
+                    all_made.extend(made);
+                }
+                told(&answers, all_made)
+            };
+            database.write("steps", work).await
+        }
+        _ => database.write("step", async move |tx| change(tx, &step).await).await,
+    };
+    match answer {
+        Ok((answer, made)) => Outcome { answer: Ok(answer), made },
+        Err(error) => Outcome { answer: Err(shape(&error)), made: vec![] },
+    }
+}
+
+async fn look(tx: &mut ReadTx<'_>, step: &Step) -> Told {
+    let nothing = Vec::new();
+    match *step {
+        Step::GetUser(id) => told(&tx.users().get(id).await?, nothing),
+        Step::FindUser(ref text) => {
+            told(&(tx.users().find_by_username(text).await?, tx.users().find_by_email(text).await?), nothing)
+        }
+        Step::PageUsers(order, limit) => told(&tx.users().page(order, None, limit).await?, nothing),
+        Step::GetConversation(by, id) => told(&tx.conversations().get(by, id).await?, nothing),
+        Step::FindThread(user, ref id) => told(&tx.conversations().find_by_thread(user, id).await?, nothing),
+        Step::Access(user, id) => told(&tx.conversations().access(user, id).await?, nothing),
+        Step::ListConversations(user, list) => list_conversations(tx, user, list).await,
+        Step::CountConversations(user, membership) => {
+            told(&tx.conversations().count(user, membership).await?, nothing)
+        }
+        Step::ListMembers(owner, id, limit) => {
+            let mut pages = Vec::new();
+            let mut from: Option<MemberPosition> = None;
+            while pages.len() < PAGES {
+                let page = tx.members().page(owner, id, from, limit).await?;
+                from = page.next;
+                pages.push(page);
+                if from.is_none() {
+                    break;
+                }
+            }
+            told(&pages, nothing)
+        }
+        Step::GetMessage(by, id, message) => told(&tx.messages().get(by, id, message).await?, nothing),
+        Step::FindMessage(by, id, seq) => told(&tx.messages().find_by_seq(by, id, seq).await?, nothing),
+        Step::ListMessages(by, id, range, order, limit) => {
+            list_messages(tx, (by, id), range, order, limit).await
+        }
+        Step::Around(by, id, seq, limit) => told(&tx.messages().around(by, id, seq, limit).await?, nothing),
+        Step::GetResponse(user, message) => told(&tx.responses().get(user, message).await?, nothing),
+        Step::Usage(user, from, to) => told(&tx.usage().between(user, from, to).await?, nothing),
+        Step::FindKey(user, hash) => told(&tx.api_keys().find(user, &hash).await?, nothing),
+        Step::ListKeys(user) => told(&tx.api_keys().list(user).await?, nothing),
+        Step::FindRecord(user, ref key) => told(&tx.idempotency_keys().find(user, key).await?, nothing),
+        ref other => panic!("{other:?} changes something"),
+    }
+}
+
+async fn list_conversations(tx: &mut ReadTx<'_>, user: UserId, mut list: ConversationList) -> Told {
+    let mut pages = Vec::new();
+    while pages.len() < PAGES {
+        let page = tx.conversations().page(user, &list).await?;
+        list.from = page.next;
+        list.offset = 0;
+        pages.push(page);
+        if list.from.is_none() {
+            break;
+        }
+    }
+    told(&pages, vec![])
+}
+
+async fn list_messages(
+    tx: &mut ReadTx<'_>,
+    (by, id): (By, ConversationId),
+    mut range: MessageRange,
+    order: Order,
+    limit: chatstore_model::Limit,
+) -> Told {
+    let mut pages = Vec::new();
+    while pages.len() < PAGES {
+        let page = tx.messages().page(by, id, range, order, limit).await?;
+        let next = page.next;
+        pages.push(page);
+        let Some(seq) = next else { break };
+        range = range.beyond(seq, order);
+    }
+    told(&pages, vec![])
+}
+
+async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
+    match *step {
+        Step::CreateUser(ref new) => {
+            let user = tx.users().create(new).await?;
+            told(&user, vec![Made::User(user.id)])
+        }
+        Step::GetOrCreateUser(ref text) => {
+            let (user, made) = tx.users().get_or_create_by_email(&Email::new(text.as_str()).unwrap()).await?;
+            told(&(&user, made), vec![Made::User(user.id)])
+        }
+        Step::UpdateUser(id, ref patch) => told(&tx.users().update(id, patch).await?, vec![]),
+        Step::EraseUser(id) => told(&tx.users().erase(id).await?, vec![]),
+        Step::CreateConversation(owner, ref new) => {
+            let conversation = tx.conversations().create(owner, new).await?;
+            told(&conversation, vec![Made::Conversation(owner, conversation.id)])
+        }
+        Step::GetOrCreateThread(owner, ref new) => {
+            let (conversation, made) = tx.conversations().get_or_create_by_thread(owner, new).await?;
+            told(&(&conversation, made), vec![Made::Conversation(owner, conversation.id)])
+        }
+        Step::UpdateConversation(owner, id, ref patch) => {
+            told(&tx.conversations().update(owner, id, patch).await?, vec![])
+        }
+        Step::DeleteConversation(owner, id) => told(&tx.conversations().delete(owner, id).await?, vec![]),
+        Step::PutMember(owner, id, user, role) => {
+            told(&tx.members().put(owner, id, user, role).await?, vec![])
+        }
+        Step::RemoveMember(owner, id, user) => told(&tx.members().remove(owner, id, user).await?, vec![]),
+        Step::Append(by, id, ref new) => {
+            let message = tx.messages().append(by, id, new).await?;
+            told(&message, vec![Made::Message(message.owner_id, id, message.id)])
+        }
+        Step::AppendMany(owner, id, ref senders, ref new) => {
+            let messages = tx.messages().append_many(owner, id, senders, new).await?;
+            let made = messages.iter().map(|message| Made::Message(owner, id, message.id)).collect();
+            told(&messages, made)
+        }
+        Step::Reply(owner, id, ref new) => {
+            let reply = tx.messages().record_reply(owner, id, new, "echo").await?;
+            told(&reply, vec![Made::Message(owner, id, reply.message.id)])
+        }
+        Step::EditMessage(owner, id, message, ref patch) => {
+            told(&tx.messages().edit(owner, id, message, patch).await?, vec![])
+        }
+        Step::DeleteMessage(owner, id, message) => {
+            told(&tx.messages().delete(owner, id, message).await?, vec![])
+        }
+        Step::CreateKey(user, ref new) => {
+            let key = tx.api_keys().create(user, new).await?;
+            told(&key, vec![Made::Key(user, key.id)])
+        }
+        Step::RevokeKey(user, id) => told(&tx.api_keys().revoke(user, id).await?, vec![]),
+        Step::TouchKey(user, id, at) => told(&tx.api_keys().touch(user, id, at).await?, vec![]),
+        Step::Record(owner, caller, ref new) => {
+            told(&tx.idempotency_keys().record(owner, caller, new).await?, vec![])
+        }
+        Step::PruneRecords(at) => told(&tx.idempotency_keys().prune(at).await?, vec![]),
+        ref other => panic!("{other:?} changes nothing"),
+    }
+}

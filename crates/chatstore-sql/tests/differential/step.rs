@@ -1,0 +1,64 @@
+//! What can be asked of a database, or done to it.
+
+use chatstore_model::{
+    ApiKeyId, ConversationId, ConversationPatch, Day, Limit, MemberRole, Membership, MessageId, MessagePatch,
+    MessageRange, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewReply, NewUser, Order,
+    Timestamp, UserId, UserPatch,
+};
+use chatstore_sql::{By, ConversationList};
+
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Moves the clocks, forward or back.
+    Wait(i64),
+
+    CreateUser(NewUser),
+    GetOrCreateUser(String),
+    UpdateUser(UserId, UserPatch),
+    EraseUser(UserId),
+    GetUser(UserId),
+    FindUser(String),
+    PageUsers(Order, Limit),
+
+    CreateConversation(UserId, NewConversation),
+    GetOrCreateThread(UserId, NewConversation),
+    UpdateConversation(UserId, ConversationId, ConversationPatch),
+    DeleteConversation(UserId, ConversationId),
+    GetConversation(By, ConversationId),
+    FindThread(UserId, String),
+    Access(UserId, ConversationId),
+    /// Page by page to the end.
+    ListConversations(UserId, ConversationList),
+    CountConversations(UserId, Membership),
+
+    PutMember(UserId, ConversationId, UserId, MemberRole),
+    RemoveMember(UserId, ConversationId, UserId),
+    /// Page by page to the end.
+    ListMembers(UserId, ConversationId, Limit),
+
+    Append(By, ConversationId, NewMessage),
+    AppendMany(UserId, ConversationId, Vec<Option<UserId>>, Vec<NewMessage>),
+    Reply(UserId, ConversationId, NewReply),
+    EditMessage(UserId, ConversationId, MessageId, MessagePatch),
+    DeleteMessage(UserId, ConversationId, MessageId),
+    GetMessage(By, ConversationId, MessageId),
+    FindMessage(By, ConversationId, i64),
+    /// Page by page to the end.
+    ListMessages(By, ConversationId, MessageRange, Order, Limit),
+    Around(By, ConversationId, i64, Limit),
+    GetResponse(UserId, MessageId),
+    Usage(UserId, Day, Day),
+
+    CreateKey(UserId, NewApiKey),
+    FindKey(UserId, [u8; 32]),
+    ListKeys(UserId),
+    RevokeKey(UserId, ApiKeyId),
+    TouchKey(UserId, ApiKeyId, Timestamp),
+
+    Record(UserId, UserId, NewIdempotencyRecord),
+    FindRecord(UserId, String),
+    PruneRecords(Timestamp),
+
+    /// Several steps in one transaction, the last of which may fail.
+    Together(Vec<Self>),
+}

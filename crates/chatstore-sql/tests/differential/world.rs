@@ -1,0 +1,247 @@
+//! What a sequence knows of what it made, and what it does next.
+
+use chatstore_model::{
+    ApiKeyId, Change, ConversationId, Email, MemberRole, Membership, MessageId, NewUser, Timestamp, UserId,
+    UserName, UserPatch, UserRole,
+};
+use chatstore_sql::By;
+
+use crate::random::Random;
+use crate::run::{Made, Outcome};
+use crate::step::Step;
+use crate::values;
+
+const USERS_AT_FIRST: usize = 3;
+
+pub struct World {
+    seed: u64,
+    users: Vec<UserId>,
+    conversations: Vec<(UserId, ConversationId)>,
+    messages: Vec<(UserId, ConversationId, MessageId)>,
+    keys: Vec<(UserId, ApiKeyId)>,
+}
+
+impl World {
+    pub const fn new(seed: u64) -> Self {
+        Self { seed, users: Vec::new(), conversations: Vec::new(), messages: Vec::new(), keys: Vec::new() }
+    }
+
+    /// Takes note of what was made.
+    pub fn learn(&mut self, outcome: &Outcome) {
+        for made in &outcome.made {
+            match *made {
+                Made::User(id) => self.users.push(id),
+                Made::Conversation(owner, id) => self.conversations.push((owner, id)),
+                Made::Message(owner, conversation, id) => self.messages.push((owner, conversation, id)),
+                Made::Key(user, id) => self.keys.push((user, id)),
+            }
+        }
+    }
+
+    pub fn next_step(&self, random: &mut Random, number: usize) -> Step {
+        if number < USERS_AT_FIRST || self.users.is_empty() {
+            return Step::CreateUser(NewUser::named(self.name(number)));
+        }
+        if number < 2 * USERS_AT_FIRST {
+            let conversation = values::conversation(random);
+            return Step::CreateConversation(self.users[number % self.users.len()], conversation);
+        }
+        match random.below(100) {
+            0..8 => Step::Wait(random.pick(&[0, 1, 1_000_000, 3_600_000_000, 86_400_000_000, -1_500_000])),
+            8..18 => self.on_users(random),
+            18..38 => self.on_conversations(random),
+            38..48 => self.on_members(random),
+            48..84 => self.on_messages(random),
+            84..92 => self.on_keys(random),
+            92..96 => self.on_records(random),
+            _ => Step::Together((0..3).map(|_| self.change(random)).collect()),
+        }
+    }
+
+    /// A step for a transaction of several.
+    fn change(&self, random: &mut Random) -> Step {
+        loop {
+            let step = match random.below(3) {
+                0 => self.on_conversations(random),
+                1 => self.on_members(random),
+                _ => self.on_messages(random),
+            };
+            let is_change = matches!(
+                step,
+                Step::CreateConversation(..)
+                    | Step::UpdateConversation(..)
+                    | Step::PutMember(..)
+                    | Step::Append(..)
+                    | Step::AppendMany(..)
+                    | Step::Reply(..)
+                    | Step::EditMessage(..)
+                    | Step::DeleteMessage(..)
+            );
+            if is_change {
+                return step;
+            }
+        }
+    }
+
+    /// Names of this sequence only, few of them, some the same in another spelling.
+    fn name(&self, number: usize) -> UserName {
+        let spelled = if number.is_multiple_of(2) { "Zoë" } else { "ZOE\u{308}" };
+        UserName::new(format!("{spelled} {} {}", self.seed, number / 2)).unwrap()
+    }
+
+    fn email(&self, number: usize) -> Email {
+        let domain = if number.is_multiple_of(2) { "example" } else { "EXAMPLE" };
+        Email::new(format!("user{}-{}@{domain}.org", self.seed, number / 2)).unwrap()
+    }
+
+    fn user(&self, random: &mut Random) -> UserId {
+        match random.below(25) {
+            0 => UserId::ANONYMOUS,
+            1 => UserId::from_uuid(uuid::Uuid::from_u128(u128::MAX)),
+            _ => random.pick(&self.users),
+        }
+    }
+
+    /// A conversation and its owner, mostly; else somebody who may be a member or a stranger.
+    fn place(&self, random: &mut Random) -> (UserId, ConversationId) {
+        let Some(&last) = self.conversations.last() else {
+            return (self.user(random), ConversationId::from_uuid(uuid::Uuid::from_u128(77)));
+        };
+        let (owner, id) = if random.percent(50) { last } else { random.pick(&self.conversations) };
+        if random.percent(85) { (owner, id) } else { (self.user(random), id) }
+    }
+
+    fn reached(&self, random: &mut Random) -> (By, ConversationId) {
+        let (owner, id) = self.place(random);
+        let by = if random.percent(60) { By::Owner(owner) } else { By::Member(self.user(random)) };
+        (by, id)
+    }
+
+    fn message(&self, random: &mut Random) -> (UserId, ConversationId, MessageId) {
+        let (owner, conversation) = self.place(random);
+        let here: Vec<_> =
+            self.messages.iter().filter(|(_, place, _)| *place == conversation).copied().collect();
+        match here.last() {
+            Some(&newest) if random.percent(40) => newest,
+            Some(_) if random.percent(80) => random.pick(&here),
+            _ => (owner, conversation, MessageId::from_uuid(uuid::Uuid::from_u128(random.below(9) as u128))),
+        }
+    }
+
+    fn on_users(&self, random: &mut Random) -> Step {
+        let number = random.below(8);
+        match random.below(10) {
+            0 => Step::CreateUser(NewUser {
+                email: random.maybe(50, |random| self.email(random.below(8))),
+                full_name: random.maybe(50, values::text),
+                is_active: random.percent(80),
+                ..NewUser::named(self.name(number))
+            }),
+            1 | 2 => Step::GetOrCreateUser(self.email(number).as_typed().to_owned()),
+            3 | 4 => Step::UpdateUser(self.user(random), self.user_patch(random)),
+            5 => Step::GetUser(self.user(random)),
+            6 => Step::FindUser(self.name(number).as_typed().to_lowercase()),
+            7 => Step::FindUser(values::text(random)),
+            8 => Step::PageUsers(values::order(random), values::limit(random)),
+            _ => Step::EraseUser(self.user(random)),
+        }
+    }
+
+    fn user_patch(&self, random: &mut Random) -> UserPatch {
+        let number = random.below(8);
+        let (name, email) = (self.name(number), self.email(number));
+        UserPatch {
+            username: random.pick(&[Change::Keep, Change::Keep, Change::Clear, Change::Set(name)]),
+            email: random.pick(&[Change::Keep, Change::Keep, Change::Clear, Change::Set(email)]),
+            full_name: random.pick(&[Change::Keep, Change::Clear, Change::Set("é".to_owned())]),
+            role: random.maybe(20, |_| UserRole::Admin),
+            is_active: random.maybe(30, |random| random.percent(50)),
+            metadata: None,
+        }
+    }
+
+    fn on_conversations(&self, random: &mut Random) -> Step {
+        let (user, id) = self.place(random);
+        match random.below(12) {
+            0 => Step::CreateConversation(self.user(random), values::conversation(random)),
+            1 => Step::GetOrCreateThread(self.user(random), values::thread(random)),
+            2..5 => Step::UpdateConversation(user, id, values::conversation_patch(random)),
+            5 => Step::DeleteConversation(user, id),
+            6 => {
+                let (by, id) = self.reached(random);
+                Step::GetConversation(by, id)
+            }
+            7 => Step::FindThread(user, format!("thread {}", random.below(4))),
+            8 => Step::Access(user, id),
+            9 | 10 => Step::ListConversations(self.user(random), values::conversation_list(random)),
+            _ => {
+                let kinds = [Membership::All, Membership::Owned, Membership::Shared];
+                Step::CountConversations(self.user(random), random.pick(&kinds))
+            }
+        }
+    }
+
+    fn on_members(&self, random: &mut Random) -> Step {
+        let (owner, id) = self.place(random);
+        let user = self.user(random);
+        match random.below(8) {
+            0..5 => Step::PutMember(owner, id, user, random.pick(&[MemberRole::Editor, MemberRole::Viewer])),
+            5 => Step::RemoveMember(owner, id, user),
+            _ => Step::ListMembers(owner, id, values::limit(random)),
+        }
+    }
+
+    fn on_messages(&self, random: &mut Random) -> Step {
+        let (by, id) = self.reached(random);
+        let (owner, place, message) = self.message(random);
+        match random.below(18) {
+            0..5 => Step::Append(by, id, values::message(random)),
+            5 | 6 => {
+                let count = random.pick(&[0, 1, 2, 5, 30]);
+                let senders = (0..count).map(|_| random.maybe(30, |random| self.user(random))).collect();
+                let new = (0..count).map(|_| values::message(random)).collect();
+                Step::AppendMany(by.user(), id, senders, new)
+            }
+            7..10 => Step::Reply(by.user(), id, values::reply(random)),
+            10 => Step::EditMessage(owner, place, message, values::message_patch(random)),
+            11 => Step::DeleteMessage(owner, place, message),
+            12 => Step::GetMessage(by, place, message),
+            13 => Step::FindMessage(by, id, random.between(0, 9)),
+            14 => {
+                let (range, order) = (values::range(random), values::order(random));
+                Step::ListMessages(by, id, range, order, values::limit(random))
+            }
+            15 => Step::Around(by, id, random.between(0, 12), values::limit(random)),
+            16 => Step::GetResponse(owner, message),
+            _ => {
+                let days = ["1969-12-31", "2026-03-01", "2026-03-05", "9999-12-30"];
+                let (from, to) = (random.pick(&days), random.pick(&days));
+                Step::Usage(by.user(), from.parse().unwrap(), to.parse().unwrap())
+            }
+        }
+    }
+
+    fn on_keys(&self, random: &mut Random) -> Step {
+        let user = self.user(random);
+        let known = self.keys.last().copied();
+        match (random.below(6), known) {
+            (0 | 1, _) | (_, None) => Step::CreateKey(user, values::api_key(random)),
+            (2, _) => Step::FindKey(user, values::hash(random)),
+            (3, _) => Step::ListKeys(user),
+            (4, Some((owner, id))) => Step::RevokeKey(owner, id),
+            (_, Some((owner, id))) => {
+                let at = Timestamp::from_microseconds(random.between(0, 5)).unwrap();
+                Step::TouchKey(owner, id, at)
+            }
+        }
+    }
+
+    fn on_records(&self, random: &mut Random) -> Step {
+        let (owner, caller) = (self.user(random), self.user(random));
+        match random.below(8) {
+            0..4 => Step::Record(owner, caller, values::record(random)),
+            4..7 => Step::FindRecord(caller, values::key(random)),
+            _ => Step::PruneRecords(Timestamp::from_microseconds(500_000).unwrap()),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Enough rows for a planner to choose between ways.
+
+use chatstore_model::{
+    ApiKeyScope, Json, MemberRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewUser,
+    Timestamp, UserId, UserName,
+};
+use chatstore_sql::{Database, StoreError, WriteTx};
+
+use chatstore_model::NewReply;
+
+const OWNERS: usize = 20;
+const USERS: usize = 1_000;
+const CONVERSATIONS: usize = 150;
+const TALKATIVE: usize = 3;
+const MESSAGES: usize = 100;
+const OTHERS: u8 = 100;
+
+/// 1,000 users, 20 of whom have 150 conversations each; 3,000 memberships, 8,000 messages, 2,000
+/// responses, API keys and idempotency keys.
+pub async fn load(database: &Database) {
+    let users = database.write("users", async |tx| {
+        let mut users = Vec::new();
+        for number in 0..USERS {
+            let new = NewUser::named(UserName::new(format!("user {number}")).unwrap());
+            users.push(tx.users().create(&new).await?.id);
+        }
+        Ok(users)
+    });
+    let users = users.await.unwrap();
+    for number in 0..OWNERS {
+        let (owner, member) = (users[number], users[number + 1]);
+        let load = async move |tx: &mut WriteTx<'_>| {
+            conversations(tx, owner, member).await?;
+            others(tx, owner).await
+        };
+        database.write("load", load).await.unwrap();
+    }
+}
+
+async fn conversations(tx: &mut WriteTx<'_>, owner: UserId, member: UserId) -> Result<(), StoreError> {
+    for place in 0..CONVERSATIONS {
+        let thread = NewConversation::thread(place.to_string());
+        let conversation = tx.conversations().create(owner, &thread).await?.id;
+        tx.members().put(owner, conversation, member, MemberRole::Editor).await?;
+        if place < TALKATIVE {
+            let new: Vec<NewMessage> =
+                (0..MESSAGES).map(|number| NewMessage::user(number.to_string())).collect();
+            let senders = [Some(owner), Some(member)].repeat(MESSAGES / 2);
+            tx.messages().append_many(owner, conversation, &senders, &new).await?;
+        }
+        if place == 0 {
+            for _ in 0..OTHERS {
+                tx.messages().record_reply(owner, conversation, &NewReply::new("hi"), "echo").await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn others(tx: &mut WriteTx<'_>, owner: UserId) -> Result<(), StoreError> {
+    for number in 0..OTHERS {
+        let key = NewApiKey {
+            scope: ApiKeyScope::User,
+            name: None,
+            prefix: "cs_".to_owned(),
+            key_hash: [number; 32],
+            expires_at: None,
+        };
+        tx.api_keys().create(owner, &key).await?;
+        let record = NewIdempotencyRecord {
+            key: number.to_string(),
+            operation: "POST".to_owned(),
+            request_sha256: [0; 32],
+            status: 201,
+            result: Json::object(),
+            expires_at: Timestamp::MAX,
+        };
+        tx.idempotency_keys().record(owner, owner, &record).await?;
+    }
+    Ok(())
+}

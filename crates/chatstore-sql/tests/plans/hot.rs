@@ -1,0 +1,85 @@
+//! Which statements are hot, and what their plans must be like.
+
+use chatstore_sql::{Sql, statements};
+
+pub struct Hot {
+    pub name: &'static str,
+    /// The indexes it uses, the keys of tables among them, in alphabetical order.
+    pub indexes: &'static [&'static str],
+    /// By what PostgreSQL may sort, when the rows do not come in order by themselves.
+    pub sorts: &'static [&'static str],
+    /// Whether SQLite may sort.
+    pub sorts_on_sqlite: bool,
+}
+
+/// A statement that sorts nothing.
+const fn hot(name: &'static str, indexes: &'static [&'static str]) -> Hot {
+    Hot { name, indexes, sorts: &[], sorts_on_sqlite: false }
+}
+
+const MEMBER: &str = "ix_conversation_members_user_id";
+
+/// A statement for a member, who may be one of several conversations with the same id.
+const fn shared(name: &'static str, indexes: &'static [&'static str]) -> Hot {
+    Hot { name, indexes, sorts: &["m.owner_id"], sorts_on_sqlite: false }
+}
+
+pub const HOT: &[Hot] = &[
+    hot("messages.append_own", &["pk_conversations"]),
+    shared("messages.append_shared", &[MEMBER, "pk_conversations"]),
+    hot("messages.raise_own_head", &["pk_conversations"]),
+    shared("messages.raise_shared_head", &[MEMBER, "pk_conversations"]),
+    hot("messages.raise_head_by_many", &["pk_conversations"]),
+    hot("messages.page_ascending", &["pk_messages"]),
+    hot("messages.page_descending", &["pk_messages"]),
+    shared("messages.page_ascending_shared", &[MEMBER, "pk_conversations", "pk_messages"]),
+    shared("messages.page_descending_shared", &[MEMBER, "pk_conversations", "pk_messages"]),
+    hot("messages.get", &["uq_messages_id"]),
+    shared("messages.get_shared", &[MEMBER, "pk_conversations", "uq_messages_id"]),
+    hot("messages.by_seq", &["pk_messages"]),
+    hot("conversations.get", &["pk_conversations"]),
+    Hot { sorts: &["c.owner_id"], ..shared("conversations.get_shared", &[MEMBER, "pk_conversations"]) },
+    hot("conversations.by_thread", &["uq_conversations_thread_id"]),
+    Hot {
+        name: "conversations.access",
+        indexes: &[MEMBER, "pk_conversations"],
+        sorts: &["(0), conversations.owner_id"],
+        sorts_on_sqlite: true,
+    },
+    hot("conversations.owned_by_activity_descending", &["ix_conversations_updated_at"]),
+    hot("conversations.owned_by_activity_ascending", &["ix_conversations_updated_at"]),
+    hot("conversations.owned_by_creation_descending", &["ix_conversations_created_at"]),
+    hot("conversations.owned_by_creation_ascending", &["ix_conversations_created_at"]),
+    hot("replies.record", &["pk_conversations"]),
+    hot("replies.newest_user_model", &["pk_messages"]),
+    hot("responses.get", &["pk_responses"]),
+    hot("api_keys.by_hash", &["pk_users", "uq_api_keys_key_hash"]),
+    hot("users.get", &["pk_users"]),
+    hot("users.by_username", &["uq_users_username_key"]),
+    hot("users.by_email", &["uq_users_email_key"]),
+    hot("users.page_ascending", &["ix_users_created_at"]),
+    hot("users.page_descending", &["ix_users_created_at"]),
+    Hot {
+        name: "users.sent_elsewhere",
+        indexes: &["ix_messages_sender_id"],
+        sorts: &["owner_id, conversation_id"],
+        sorts_on_sqlite: false,
+    },
+    Hot {
+        name: "idempotency_keys.find",
+        indexes: &["ix_idempotency_keys_caller_id"],
+        sorts: &["created_at"],
+        sorts_on_sqlite: true,
+    },
+];
+
+impl Hot {
+    pub fn statement(&self) -> Sql {
+        statements().into_iter().find(|statement| statement.name() == self.name).expect(self.name)
+    }
+
+    /// Whether every row that is read must be one that is asked for.
+    pub fn is_list(&self) -> bool {
+        ["messages.page_", "conversations.owned_"].iter().any(|prefix| self.name.starts_with(prefix))
+    }
+}

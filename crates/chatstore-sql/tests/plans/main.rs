@@ -1,0 +1,14 @@
+//! The hot statements are answered from the index that was made for them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a case that meets the unexpected fails at once"
+)]
+
+mod data;
+mod hot;
+mod postgres;
+mod sqlite;

@@ -1,0 +1,81 @@
+//! A schema as either database tells it, in words that both share.
+
+use std::collections::BTreeMap;
+
+/// Where the history of the schema is kept; no table of the data model.
+pub const HISTORY: &str = "chatstore_migrations";
+
+#[derive(Debug, Default)]
+pub struct Table {
+    pub columns: Vec<Column>,
+    pub primary_key: Key,
+    pub uniques: Vec<Key>,
+    pub indexes: Vec<Index>,
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Texts of checks by their names.
+    pub checks: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+pub struct Column {
+    pub name: String,
+    /// As the database spells it.
+    pub kind: String,
+    pub nullable: bool,
+    pub collation: Option<String>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    pub name: String,
+    pub columns: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Index {
+    pub name: String,
+    /// With ` desc` behind those that descend.
+    pub columns: Vec<String>,
+    pub predicate: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ForeignKey {
+    pub name: String,
+    pub columns: Vec<String>,
+    pub parent: String,
+    pub parent_columns: Vec<String>,
+    pub on_delete: String,
+    pub on_update: String,
+}
+
+pub type Catalog = BTreeMap<String, Table>;
+
+/// Keys, indexes and foreign keys, one line each, in order.
+pub fn lines(catalog: &Catalog) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, table) in catalog {
+        let key = &table.primary_key;
+        lines.push(format!("{name}: primary key {} ({})", key.name, key.columns.join(", ")));
+        for key in &table.uniques {
+            lines.push(format!("{name}: unique {} ({})", key.name, key.columns.join(", ")));
+        }
+        for index in &table.indexes {
+            let predicate = index.predicate.as_ref().map(|text| format!(" where {text}")).unwrap_or_default();
+            lines.push(format!("{name}: index {} ({}){predicate}", index.name, index.columns.join(", ")));
+        }
+        for key in &table.foreign_keys {
+            lines.push(format!(
+                "{name}: foreign key {} ({}) to {} ({}) delete {} update {}",
+                key.name,
+                key.columns.join(", "),
+                key.parent,
+                key.parent_columns.join(", "),
+                key.on_delete,
+                key.on_update
+            ));
+        }
+    }
+    lines.sort_unstable();
+    lines
+}
