@@ -1,8 +1,10 @@
 //! Opening a database: what cannot be one is explained, without any secret.
 
+use std::sync::{Arc, Barrier};
+use std::thread;
+
 use chatstore_sql::{ConnectError, Database, DatabaseKind, DatabaseOptions};
 use chatstore_testkit::{Backend, TestDatabase, conformance};
-use futures_util::future::join_all;
 
 use crate::fixtures::arbitrary_owner;
 
@@ -104,14 +106,25 @@ async fn a_password_is_in_no_error_wherever_the_url_holds_it() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// On threads of their own, because opening a file does not give up its thread.
+#[tokio::test]
 async fn eight_may_open_one_fresh_file_at_once() {
     let case = Backend::Sqlite.database().await;
-    for round in 0..10 {
+    for round in 0..60 {
         let url = case.url.replace("case.db", &format!("fresh-{round}.db"));
-        let opened = join_all((0..8).map(|_| tokio::spawn(open(url.clone())))).await;
-        for database in opened {
-            database.unwrap().unwrap();
+        let ready = Arc::new(Barrier::new(8));
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let (url, ready) = (url.clone(), Arc::clone(&ready));
+                thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    ready.wait();
+                    runtime.block_on(open(url)).map(|_| ())
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap().unwrap();
         }
     }
 }

@@ -266,6 +266,7 @@ async fn a_message_without_a_response_has_none(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let by = By::Owner(owner);
     let said = append(&case, by, conversation, NewMessage::assistant("hello")).await.unwrap().id;
+    reply(&case, owner, conversation, reply_of("m", 1, 1)).await.unwrap();
     for id in [said, absent_message(&case)] {
         assert_eq!(read(&case, async move |tx| tx.responses().get(owner, id).await).await, None);
     }
