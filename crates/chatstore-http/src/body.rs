@@ -1,20 +1,28 @@
 //! Bodies: from bytes to what a service is given, or to everything that is wrong with them.
 
 use std::fmt;
+use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
-use chatstore::Invalid;
+use axum::http::{HeaderMap, Method, header};
+use bytes::BytesMut;
+use chatstore::{Invalid, OnceKey};
 use futures_util::StreamExt as _;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+use tokio::time::timeout;
 
+use crate::condition::IdempotencyKey;
 use crate::error::{Problem, ProblemKind};
 use crate::fields::Fields;
 use crate::state::AppState;
 
 /// Bytes of a body at most.
 const BODY_BYTES: usize = 1024 * 1024;
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// Objects and lists inside each other at most.
 const DEPTH: usize = 128;
@@ -46,23 +54,74 @@ impl<T: RequestBody> FromRequest<AppState> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
-        let is_json = is_json(request.headers());
-        let bytes = read_bytes(request).await?;
-        let value = match bytes.as_slice() {
-            [] => Value::Object(Map::new()),
-            _ if !is_json => return Err(unsupported()),
-            bytes => parse(bytes)?,
-        };
-        let mut fields = Fields::of_body(value);
-        if fields.are_broken() {
-            return Err(Problem::validation(fields.finish()));
-        }
-        let input = T::read(&mut fields).into_input();
-        fields.note(T::check(&input));
-        match fields.finish() {
-            errors if errors.is_empty() => Ok(Self(input)),
-            errors => Err(Problem::validation(errors)),
-        }
+        let bytes = arrived(&request)?;
+        read::<T>(request.headers(), &bytes).map(Self)
+    }
+}
+
+/// The last argument of a handler whose effect happens once for each `Idempotency-Key`.
+#[derive(Debug)]
+pub(crate) struct OnceBody<T: RequestBody> {
+    pub(crate) input: T::Input,
+    /// The request's name, when it has a key.
+    pub(crate) once: Option<OnceKey>,
+}
+
+impl<T: RequestBody> FromRequest<AppState> for OnceBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
+        let bytes = arrived(&request)?;
+        let input = read::<T>(request.headers(), &bytes)?;
+        let key = IdempotencyKey::read(request.headers())?;
+        let operation = format!("{} {}", request.method(), request.uri().path());
+        Ok(Self { input, once: key.name(operation, &bytes) })
+    }
+}
+
+/// The body of a request, or why it could not be taken. It is read before the request gets its turn, and
+/// refused only where the handler asks for it: who may not ask at all is told that first.
+#[derive(Debug, Clone)]
+struct Arrived(Result<Bytes, Problem>);
+
+/// Reads the body of a request.
+///
+/// # Errors
+/// When it does not arrive in time; the connection is of no more use then.
+pub(crate) async fn arrive(request: Request) -> Result<Request, Problem> {
+    let (mut head, body) = request.into_parts();
+    if !matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
+        return Ok(Request::from_parts(head, body));
+    }
+    let Ok(read) = timeout(BODY_TIME, read_bytes(&head.headers, body)).await else {
+        return Err(Problem::malformed("the body did not arrive within 30 seconds"));
+    };
+    head.extensions.insert(Arrived(read));
+    Ok(Request::from_parts(head, Body::empty()))
+}
+
+fn arrived(request: &Request) -> Result<Bytes, Problem> {
+    match request.extensions().get::<Arrived>() {
+        Some(Arrived(read)) => read.clone(),
+        None => Ok(Bytes::new()),
+    }
+}
+
+fn read<T: RequestBody>(headers: &HeaderMap, bytes: &[u8]) -> Result<T::Input, Problem> {
+    let value = match bytes {
+        [] => Value::Object(Map::new()),
+        _ if !is_json(headers) => return Err(unsupported()),
+        bytes => parse(bytes)?,
+    };
+    let mut fields = Fields::of_body(value);
+    if fields.are_broken() {
+        return Err(Problem::validation(fields.finish()));
+    }
+    let input = T::read(&mut fields).into_input();
+    fields.note(T::check(&input));
+    match fields.finish() {
+        errors if errors.is_empty() => Ok(input),
+        errors => Err(Problem::validation(errors)),
     }
 }
 
@@ -80,22 +139,32 @@ fn too_large() -> Problem {
     Problem::new(ProblemKind::TooLarge, "the body must have at most 1048576 bytes")
 }
 
-async fn read_bytes(request: Request) -> Result<Vec<u8>, Problem> {
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let announced: usize = announced.and_then(|length| length.parse().ok()).unwrap_or(0);
-    if announced > BODY_BYTES {
+async fn read_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > BODY_BYTES) {
         return Err(too_large());
     }
-    let mut bytes = Vec::with_capacity(announced);
-    let mut stream = request.into_body().into_data_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| Problem::malformed("the body ended before its end"))?;
+    let mut stream = body.into_data_stream();
+    let Some(first) = stream.next().await else { return Ok(Bytes::new()) };
+    let first = first.map_err(|_| cut_off())?;
+    let Some(second) = stream.next().await else {
+        return if first.len() > BODY_BYTES { Err(too_large()) } else { Ok(first) };
+    };
+    let mut bytes = BytesMut::from(first);
+    let mut next = Some(second);
+    while let Some(chunk) = next {
+        let chunk = chunk.map_err(|_| cut_off())?;
         if bytes.len() + chunk.len() > BODY_BYTES {
             return Err(too_large());
         }
         bytes.extend_from_slice(&chunk);
+        next = stream.next().await;
     }
-    Ok(bytes)
+    Ok(bytes.freeze())
+}
+
+fn cut_off() -> Problem {
+    Problem::malformed("the body ended before its end")
 }
 
 /// Reads JSON text, and refuses a key of ours that is named twice.

@@ -10,6 +10,9 @@ use utoipa::ToSchema;
 /// Seconds after which a refused request may be tried again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+/// What is said when the database is away.
+pub(crate) const UNAVAILABLE: &str = "the database is not available now; nothing was changed; try again";
+
 /// What kind of problem it is; each has one status and one stable name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProblemKind {
@@ -20,11 +23,17 @@ pub(crate) enum ProblemKind {
     MethodNotAllowed,
     AlreadyExists,
     Conflict,
+    RequestInProgress,
+    PreconditionFailed,
     TooLarge,
+    UriTooLong,
+    HeadersTooLarge,
     UnsupportedMediaType,
     Validation,
+    IdempotencyMismatch,
     Internal,
     Unavailable,
+    Overloaded,
     OutcomeUnknown,
     StorageFull,
 }
@@ -42,11 +51,23 @@ impl ProblemKind {
             }
             Self::AlreadyExists => (StatusCode::CONFLICT, "already-exists", "Already exists"),
             Self::Conflict => (StatusCode::CONFLICT, "conflict", "Conflict"),
+            Self::RequestInProgress => (StatusCode::CONFLICT, "request-in-progress", "Request in progress"),
+            Self::PreconditionFailed => {
+                (StatusCode::PRECONDITION_FAILED, "precondition-failed", "Precondition failed")
+            }
+            Self::UriTooLong => (StatusCode::URI_TOO_LONG, "uri-too-long", "URI too long"),
+            Self::HeadersTooLarge => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "Headers too large")
+            }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Request too large"),
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
             }
             Self::Validation => (StatusCode::UNPROCESSABLE_ENTITY, "validation", "Validation failed"),
+            Self::IdempotencyMismatch => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch", "Idempotency key reused")
+            }
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable"),
             Self::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Outcome unknown"),
@@ -62,7 +83,9 @@ impl ProblemKind {
     const fn header(self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::Unauthenticated => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-            Self::Unavailable => Some((header::RETRY_AFTER, RETRY_AFTER)),
+            Self::Unavailable | Self::Overloaded | Self::RequestInProgress => {
+                Some((header::RETRY_AFTER, RETRY_AFTER))
+            }
             _ => None,
         }
     }
@@ -112,6 +135,23 @@ impl Problem {
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
         let detail = "the request failed; the server's log says why";
         Self { cause: Some(cause.into()), ..Self::new(ProblemKind::Internal, detail) }
+    }
+
+    /// A change of which nobody knows whether it was made. Without Retry-After: a blind repetition might do
+    /// it twice.
+    pub(crate) fn outcome_unknown(cause: impl Into<String>) -> Self {
+        let detail = "the database did not answer; it is unknown whether the change was made: look before you \
+                      try again, or send an Idempotency-Key";
+        Self { cause: Some(cause.into()), ..Self::new(ProblemKind::OutcomeUnknown, detail) }
+    }
+
+    /// The database is away.
+    pub(crate) fn unavailable(cause: impl Into<String>) -> Self {
+        Self { cause: Some(cause.into()), ..Self::new(ProblemKind::Unavailable, UNAVAILABLE) }
+    }
+
+    pub(crate) fn forbidden(detail: &str) -> Self {
+        Self::new(ProblemKind::Forbidden, detail)
     }
 
     fn taken(error: &Error) -> Self {
@@ -179,18 +219,12 @@ impl From<Error> for Problem {
                 Some(Invalid(errors)) => Self::validation(errors.clone()),
                 None => Self::internal(error.to_string()),
             },
+            ErrorKind::PreconditionFailed => Self::new(ProblemKind::PreconditionFailed, error.to_string()),
+            ErrorKind::KeyReused => Self::new(ProblemKind::IdempotencyMismatch, error.to_string()),
             ErrorKind::Forbidden => Self::new(ProblemKind::Forbidden, error.to_string()),
             ErrorKind::Conflict => Self::new(ProblemKind::Conflict, error.to_string()),
-            ErrorKind::Unavailable | ErrorKind::Timeout => {
-                let detail = "the database is not available now; nothing was changed; try again";
-                Self::of_storage(ProblemKind::Unavailable, detail, &error)
-            }
-            // Without Retry-After: a blind repetition might do it twice.
-            ErrorKind::OutcomeUnknown => {
-                let detail = "the connection to the database was lost; it is unknown whether the change was \
-                              made: look before you try again";
-                Self::of_storage(ProblemKind::OutcomeUnknown, detail, &error)
-            }
+            ErrorKind::Unavailable | ErrorKind::Timeout => Self::unavailable(error.to_string()),
+            ErrorKind::OutcomeUnknown => Self::outcome_unknown(error.to_string()),
             ErrorKind::StorageFull | ErrorKind::ReadOnly => {
                 let detail = "the database takes no writes now; nothing was changed";
                 Self::of_storage(ProblemKind::StorageFull, detail, &error)

@@ -72,6 +72,25 @@ impl Fields {
         self.take_nullable(name, "must be a text or null", as_text)
     }
 
+    /// A text of a form of its own, or null.
+    pub(crate) fn nullable_parsed<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(String) -> Result<T, (FieldCode, String)>,
+    ) -> Change<T> {
+        match self.nullable_text(name) {
+            Change::Keep => Change::Keep,
+            Change::Clear => Change::Clear,
+            Change::Set(text) => match read(text) {
+                Ok(value) => Change::Set(value),
+                Err((code, message)) => {
+                    self.wrong(name, code, message);
+                    Change::Keep
+                }
+            },
+        }
+    }
+
     /// A text that is one of a few words.
     pub(crate) fn word<T>(&mut self, name: &str, words: &str, read: fn(&str) -> Option<T>) -> Option<T> {
         let text = self.text(name)?;

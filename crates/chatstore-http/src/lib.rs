@@ -16,9 +16,11 @@
 //!
 //! # How a request passes
 //! `middleware` gives it an id, and turns whatever went wrong into a problem document, logged there and nowhere
-//! else. The extractors in `extract` refuse what may not come in, in the order of the handler's arguments:
-//! the caller first (401, 403), then path and query, then the body (400, 413, 415, 422). Only then a
-//! handler looks for anything (404) and asks what the caller may do with it (403, 409).
+//! else. The extractors in `caller`, `path`, `query`, `condition` and `body` refuse what may not come in, in the
+//! order of the handler's arguments: the caller first (401, 403), then path and query, then the body (400, 413,
+//! 415, 422). Only then a
+//! handler looks for anything (404) and asks what the caller may do with it (403, 412, 409). `admission` lets so
+//! many requests work at a time and refuses the rest at once (503).
 //!
 //! # To add a route
 //! 1. In `routes/<resource>.rs` write the request struct with its `body::RequestBody` (or `query::FromParameters`), the answer's struct with `Serialize`, and the handler with
@@ -27,12 +29,16 @@
 //! 3. Write its transcripts in `tests/` and refresh `openapi.json`:
 //!    `cargo run -p chatstore-http --example openapi > crates/chatstore-http/openapi.json`.
 
+mod admission;
 mod body;
+mod caller;
+mod condition;
 mod error;
-mod extract;
 mod fields;
+mod metrics;
 mod middleware;
 mod openapi;
+mod path;
 mod query;
 mod router;
 mod routes;
@@ -40,5 +46,5 @@ mod serve;
 mod state;
 
 pub use openapi::openapi;
-pub use router::router;
+pub use router::{Api, router};
 pub use serve::serve;

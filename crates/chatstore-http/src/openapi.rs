@@ -12,8 +12,8 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoResponses, Modify};
 
+use crate::caller::unauthenticated;
 use crate::error::{Problem, ProblemDocument, ProblemKind};
-use crate::extract::unauthenticated;
 use crate::state::AppState;
 
 /// The description of the API, as `/openapi.json` serves it.
@@ -38,8 +38,13 @@ pub fn openapi() -> OpenApi {
     security(("api_key" = [])),
     tags(
         (name = "conversations", description = "Conversations, owned and shared"),
+        (name = "threads", description = "One's own conversations by the application's own ids"),
+        (name = "members", description = "Who is in a conversation, and as what"),
         (name = "messages", description = "Messages, numbered 1, 2, 3 … within their conversation"),
         (name = "replies", description = "What a model answered, and what it cost"),
+        (name = "usage", description = "What models were asked for, and what it cost"),
+        (name = "users", description = "Users; for administrators and service keys, and oneself"),
+        (name = "keys", description = "API keys"),
         (name = "server", description = "The server itself"),
     )
 )]
@@ -74,46 +79,54 @@ pub(crate) async fn serve(State(state): State<AppState>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], state.openapi().to_owned())
 }
 
-/// What a request for nothing in particular can be answered with.
-pub(crate) struct ListProblems;
-
-/// What a request for one thing can be answered with.
+/// What any request can be answered with.
 pub(crate) struct ReadProblems;
 
-/// What a request to delete one thing can be answered with.
+/// What a request to delete something can be answered with.
 pub(crate) struct DeleteProblems;
 
 /// What a request with a body can be answered with.
 pub(crate) struct BodyProblems;
 
-/// What a request with a body about one thing can be answered with.
-pub(crate) struct ChangeProblems;
-
 /// A value that must be unique is taken.
 pub(crate) struct TakenProblem;
 
-type Responses = BTreeMap<String, RefOr<Response>>;
+/// It contradicts what is there.
+pub(crate) struct ConflictProblem;
 
-impl IntoResponses for ListProblems {
-    fn responses() -> Responses {
-        let forbidden =
-            Problem::new(ProblemKind::Forbidden, "a viewer may read this conversation but not change it");
-        let invalid = Problem::wrong("limit", chatstore::FieldCode::OutOfRange, "must be from 1 to 200");
-        let unavailable = "the database is not available now; nothing was changed; try again";
-        describe([
-            ("the key is missing or not valid", unauthenticated()),
-            ("the caller's role, or the kind of the key, does not allow it", forbidden),
-            ("a field or a parameter breaks a rule", invalid),
-            ("a defect or a damaged database", Problem::internal("")),
-            ("the database is not available", Problem::new(ProblemKind::Unavailable, unavailable)),
-        ])
-    }
-}
+/// The conversation is at another revision.
+pub(crate) struct ConditionProblem;
+
+type Responses = BTreeMap<String, RefOr<Response>>;
 
 impl IntoResponses for ReadProblems {
     fn responses() -> Responses {
-        let absent = describe([("it does not exist, or is somebody else's", Problem::not_found())]);
-        merged([ListProblems::responses(), absent])
+        let invalid = Problem::wrong("limit", chatstore::FieldCode::OutOfRange, "must be from 1 to 200");
+        describe([
+            ("the key is missing or not valid", unauthenticated()),
+            (
+                "the caller's role, or the kind of the key, does not allow it",
+                Problem::forbidden("a viewer may read this conversation but not change it"),
+            ),
+            (
+                "it, or the user that is acted for, does not exist, or is somebody else's",
+                Problem::not_found(),
+            ),
+            (
+                "path and query are too long",
+                Problem::new(ProblemKind::UriTooLong, "path and query must have at most 8192 bytes"),
+            ),
+            ("a field, a parameter or a header breaks a rule", invalid),
+            (
+                "the headers are too large",
+                Problem::new(
+                    ProblemKind::HeadersTooLarge,
+                    "there must be at most 100 header fields and 32768 bytes of them",
+                ),
+            ),
+            ("a defect or a damaged database", Problem::internal("")),
+            ("the database is not available, or the server is overloaded", Problem::unavailable("")),
+        ])
     }
 }
 
@@ -132,20 +145,37 @@ impl IntoResponses for BodyProblems {
             ("the body is too large", Problem::new(ProblemKind::TooLarge, large)),
             ("the body is not JSON by its type", Problem::new(ProblemKind::UnsupportedMediaType, media_type)),
         ]);
-        merged([ListProblems::responses(), of_bodies, storage_full()])
-    }
-}
-
-impl IntoResponses for ChangeProblems {
-    fn responses() -> Responses {
-        merged([BodyProblems::responses(), ReadProblems::responses()])
+        merged([ReadProblems::responses(), of_bodies, storage_full()])
     }
 }
 
 impl IntoResponses for TakenProblem {
     fn responses() -> Responses {
         let detail = "a conversation with this thread_id exists already";
-        describe([("thread_id is taken", Problem::new(ProblemKind::AlreadyExists, detail))])
+        describe([(
+            "thread_id is taken, or what the first request with this idempotency key made is gone",
+            Problem::new(ProblemKind::AlreadyExists, detail),
+        )])
+    }
+}
+
+impl IntoResponses for ConflictProblem {
+    fn responses() -> Responses {
+        let detail = "what the first request with this idempotency key made does not exist any more";
+        describe([(
+            "a unique value is taken, it contradicts what is there, or a twin of the request is still running",
+            Problem::new(ProblemKind::Conflict, detail),
+        )])
+    }
+}
+
+impl IntoResponses for ConditionProblem {
+    fn responses() -> Responses {
+        let detail = "the conversation was changed since the revision that the request names";
+        describe([(
+            "the conversation is not at the revision of `If-Match`",
+            Problem::new(ProblemKind::PreconditionFailed, detail),
+        )])
     }
 }
 

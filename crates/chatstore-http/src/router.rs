@@ -1,7 +1,7 @@
 //! Which path leads to which handler.
 
 use axum::Router;
-use axum::routing::any;
+use axum::routing::{any, get};
 use chatstore::Store;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi as _;
@@ -10,9 +10,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::Problem;
+use crate::metrics::{self, Metrics};
 use crate::middleware::{boundary, panicked};
 use crate::openapi::Description;
-use crate::routes::{conversation_list, conversations, health, message_list, messages, replies};
+use crate::routes::{
+    conversation_list, conversations, health, me, members, message_list, messages, own_keys, replies,
+    threads, usage, user_keys, user_list, users,
+};
 use crate::state::AppState;
 
 /// The API over this store: everything under `/api/v1`, and `/healthz`, `/readyz` and `/openapi.json`.
@@ -20,10 +24,49 @@ use crate::state::AppState;
 /// It has no fallback of its own, so it can be merged into another application as well as nested in one;
 /// unknown paths under `/api/v1` are nevertheless answered here.
 pub fn router(store: Store) -> Router {
-    let (routes, openapi) = routes().split_for_parts();
-    // A document of plain structs always becomes JSON.
-    let openapi = openapi.to_json().unwrap_or_default();
-    finish(routes, AppState::new(store, openapi))
+    Api::new(store).router()
+}
+
+/// The API over a store, with what can be chosen about it.
+#[derive(Debug, Clone)]
+pub struct Api {
+    store: Store,
+    takes_anonymous: bool,
+    metrics: Metrics,
+}
+
+impl Api {
+    /// The API as [`router`] gives it.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store, takes_anonymous: false, metrics: Metrics::default() }
+    }
+
+    /// Whether requests without credentials may make conversations, which belong to the built-in user, and
+    /// read those by their ids; off when nothing is said.
+    #[must_use]
+    pub fn anonymous(mut self, is_on: bool) -> Self {
+        self.takes_anonymous = is_on;
+        self
+    }
+
+    /// The routes; see [`router`].
+    pub fn router(&self) -> Router {
+        let (routes, openapi) = routes().split_for_parts();
+        // A document of plain structs always becomes JSON.
+        let openapi = openapi.to_json().unwrap_or_default();
+        finish(routes, self.state(openapi))
+    }
+
+    /// `/metrics`, in the text format of Prometheus: what all routers of this API counted. For a listener
+    /// that only the operator reaches.
+    pub fn metrics_router(&self) -> Router {
+        Router::new().route("/metrics", get(metrics::show)).with_state(self.state(String::new()))
+    }
+
+    fn state(&self, openapi: String) -> AppState {
+        AppState::new(self.store.clone(), openapi, self.takes_anonymous, self.metrics.clone())
+    }
 }
 
 /// The routes and their description.
@@ -32,10 +75,22 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(conversation_list::list, conversations::create))
         .routes(routes!(conversation_list::count))
         .routes(routes!(conversations::get, conversations::change, conversations::delete))
+        .routes(routes!(threads::get, threads::put, threads::change, threads::delete))
+        .routes(routes!(members::list))
+        .routes(routes!(members::put, members::remove))
         .routes(routes!(message_list::list, messages::append))
         .routes(routes!(messages::get, messages::change, messages::delete))
         .routes(routes!(replies::create))
         .routes(routes!(replies::get_response))
+        .routes(routes!(usage::list))
+        .routes(routes!(user_list::list, users::create))
+        .routes(routes!(me::get, me::change, me::erase))
+        .routes(routes!(users::get, users::change, users::erase))
+        .routes(routes!(users::put_by_email))
+        .routes(routes!(user_keys::list, user_keys::create))
+        .routes(routes!(user_keys::revoke))
+        .routes(routes!(own_keys::list, own_keys::create))
+        .routes(routes!(own_keys::revoke))
         .route("/", any(unknown))
         .route("/{*unknown}", any(unknown));
     OpenApiRouter::with_openapi(Description::openapi())
@@ -114,7 +169,7 @@ mod tests {
         let routes = Router::new()
             .route("/panic", get(async || -> &'static str { panic!("a secret of the server") }))
             .route("/fine", get(async || "fine"));
-        finish(routes, AppState::new(store, String::new()))
+        finish(routes, AppState::new(store, String::new(), false, Metrics::default()))
     }
 
     // One test for both: another one beside it that logs without a subscriber could switch the event off.

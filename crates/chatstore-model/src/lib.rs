@@ -30,10 +30,12 @@ pub use id::{ApiKeyId, ConversationId, IdSource, InvalidId, MessageId, RandomIds
 pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
 pub use json::{InvalidJson, Json};
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
-pub use page::{ConversationPosition, Limit, MemberPosition, MessageRange, Order, Page, UserPosition};
+pub use page::{
+    ApiKeyPosition, ConversationPosition, Limit, MemberPosition, MessageRange, Order, Page, UserPosition,
+};
 pub use response::{NewReply, NewResponse, Reply, Response, effective_model};
 pub use text::{Email, InvalidName, PREVIEW_CHARACTERS, UserName, preview};
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
-pub use usage::{Day, UsageRow};
-pub use user::{NewUser, User, UserPatch, UserRole};
+pub use usage::{Day, UsageGroup, UsageGrouping, UsageRow};
+pub use user::{NewUser, User, UserFilter, UserPatch, UserRole};
 pub use validate::{Change, FieldCode, FieldError, Invalid, Validator, limits};

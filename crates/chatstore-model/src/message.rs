@@ -76,6 +76,8 @@ pub struct Message {
     pub parts: Option<Json>,
     /// The model asked for (on a person's message) or that answered.
     pub model: Option<String>,
+    /// The model that counts for it, by the rule of [`effective_model`](crate::effective_model).
+    pub effective_model: String,
     /// Tokens of the content, as the application counted them.
     pub token_count: Option<i64>,
     /// Documents the message drew on, a list.

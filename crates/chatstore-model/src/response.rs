@@ -123,8 +123,9 @@ pub struct Reply {
     pub response: Response,
 }
 
-/// Which model answers: the message's override, else that of the newest user message before it,
-/// else the conversation's default, else the server's.
+/// Which model counts for a message: its own override, else the conversation's default, else the server's.
+/// For a model's message the override of the newest message of the role `user` before it comes second;
+/// `newest_user_message` is `None` for every other role.
 #[must_use]
 pub fn effective_model<'a>(
     message_override: Option<&'a str>,

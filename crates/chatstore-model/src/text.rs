@@ -5,6 +5,8 @@ use std::fmt;
 use icu_casemap::CaseMapper;
 use icu_normalizer::ComposingNormalizerBorrowed;
 
+use crate::FieldCode;
+
 /// A conversation's `last_message` is at most so many characters (Unicode scalar values) of its
 /// newest message.
 pub const PREVIEW_CHARACTERS: usize = 200;
@@ -36,9 +38,19 @@ pub enum InvalidName {
     /// Not one `@` with something on both sides and no blanks.
     #[error("must have one @ with text on both sides and no blanks")]
     NotAnAddress,
-    /// The name of the built-in user.
-    #[error("is reserved")]
-    Reserved,
+}
+
+impl InvalidName {
+    /// The rule as a code for programs.
+    #[must_use]
+    pub const fn code(self) -> FieldCode {
+        match self {
+            Self::TooShort => FieldCode::TooShort,
+            Self::TooLong => FieldCode::TooLong,
+            Self::Nul => FieldCode::NulCharacter,
+            Self::ForbiddenCharacter | Self::NotAnAddress => FieldCode::InvalidFormat,
+        }
+    }
 }
 
 /// A user name as typed, with the key by which it is unique.
@@ -49,11 +61,8 @@ pub struct UserName {
 }
 
 impl UserName {
-    /// The key of the built-in user's name.
-    pub const ANONYMOUS: &'static str = "anonymous";
-
     /// Checks a new name: 3 to 64 characters, none of them control, bidirectional-control,
-    /// zero-width or private-use, and not the built-in user's.
+    /// zero-width or private-use. The built-in user's, `anonymous`, is always taken.
     ///
     /// # Errors
     /// The rule it breaks.
@@ -72,9 +81,6 @@ impl UserName {
         }
         if typed.chars().any(is_forbidden) {
             return Err(InvalidName::ForbiddenCharacter);
-        }
-        if key == Self::ANONYMOUS {
-            return Err(InvalidName::Reserved);
         }
         Ok(Self { typed, key })
     }
@@ -215,7 +221,6 @@ mod tests {
             (" ab ", InvalidName::TooShort),
             ("a\0da", InvalidName::Nul),
             ("a\u{202e}da", InvalidName::ForbiddenCharacter),
-            ("Anonymous", InvalidName::Reserved),
         ] {
             assert_eq!(UserName::new(name), Err(error), "{name:?}");
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{InvalidTimestamp, Timestamp};
+use crate::{InvalidTimestamp, Timestamp, UserId};
 
 /// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
@@ -18,6 +18,12 @@ impl Day {
     pub fn of(at: Timestamp) -> Self {
         let microseconds = at.as_microseconds();
         Self(at.plus_microseconds(-microseconds.rem_euclid(DAY)))
+    }
+
+    /// So many days later, or earlier.
+    #[must_use]
+    pub fn plus_days(self, days: i64) -> Self {
+        Self(self.0.plus_microseconds(days.saturating_mul(DAY)))
     }
 
     /// Its first instant, the form in which it is stored.
@@ -47,6 +53,61 @@ impl FromStr for Day {
             return Err(InvalidTimestamp);
         }
         format!("{text}T00:00:00Z").parse().map(Self)
+    }
+}
+
+/// By what usage is added up; by nothing it becomes one row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UsageGrouping {
+    /// A row for each day.
+    pub by_day: bool,
+    /// A row for each model.
+    pub by_model: bool,
+    /// A row for each user.
+    pub by_user: bool,
+}
+
+/// Usage added up; what it is not grouped by is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UsageGroup {
+    /// The day.
+    pub day: Option<Day>,
+    /// The model.
+    pub model: Option<String>,
+    /// Who is billed.
+    pub user_id: Option<UserId>,
+    /// Responses recorded.
+    pub requests: i64,
+    /// Responses among them that came from a cache.
+    pub cached_requests: i64,
+    /// Tokens read.
+    pub tokens_prompt: i64,
+    /// Tokens written.
+    pub tokens_completion: i64,
+    /// Tokens billed.
+    pub tokens_total: i64,
+    /// Milliseconds, added up.
+    pub completion_time_ms_sum: i64,
+    /// Cost in millionths of the currency the prices are in.
+    pub cost_micros: i64,
+}
+
+impl UsageGroup {
+    /// Everything in one row.
+    #[must_use]
+    pub fn sum(rows: &[Self]) -> Self {
+        let mut total = Self::default();
+        for row in rows {
+            total.requests = total.requests.saturating_add(row.requests);
+            total.cached_requests = total.cached_requests.saturating_add(row.cached_requests);
+            total.tokens_prompt = total.tokens_prompt.saturating_add(row.tokens_prompt);
+            total.tokens_completion = total.tokens_completion.saturating_add(row.tokens_completion);
+            total.tokens_total = total.tokens_total.saturating_add(row.tokens_total);
+            total.completion_time_ms_sum =
+                total.completion_time_ms_sum.saturating_add(row.completion_time_ms_sum);
+            total.cost_micros = total.cost_micros.saturating_add(row.cost_micros);
+        }
+        total
     }
 }
 

@@ -53,6 +53,15 @@ pub struct User {
     pub updated_at: Timestamp,
 }
 
+/// Which users a list holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    /// Only those with this role.
+    pub role: Option<UserRole>,
+    /// Only active, or only disabled ones.
+    pub is_active: Option<bool>,
+}
+
 /// A user to be made: at least one of name and e-mail address.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewUser {
@@ -66,6 +75,8 @@ pub struct NewUser {
     pub role: UserRole,
     /// Whether the user may log in and act.
     pub is_active: bool,
+    /// Whether the password must be changed before anything else.
+    pub must_change_password: bool,
     /// The application's own data, an object.
     pub metadata: Json,
 }
@@ -90,6 +101,7 @@ impl NewUser {
             full_name: None,
             role: UserRole::User,
             is_active: true,
+            must_change_password: false,
             metadata: Json::object(),
         }
     }
@@ -124,6 +136,8 @@ pub struct UserPatch {
     pub role: Option<UserRole>,
     /// Disable or enable.
     pub is_active: Option<bool>,
+    /// Demand another password, or no longer.
+    pub must_change_password: Option<bool>,
     /// Replaces the metadata whole.
     pub metadata: Option<Json>,
 }

@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chatstore_model::{Clock, IdSource};
 
-/// Clock, ids and counters of one database.
+/// Clock, ids, default model and counters of one database.
 pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) default_model: Arc<str>,
     statements: AtomicU64,
 }
 
 impl Context {
-    pub(crate) const fn new(clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
-        Self { clock, ids, statements: AtomicU64::new(0) }
+    pub(crate) const fn new(clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>, default_model: Arc<str>) -> Self {
+        Self { clock, ids, default_model, statements: AtomicU64::new(0) }
     }
 
     pub(crate) fn count_statement(&self) {

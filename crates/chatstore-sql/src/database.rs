@@ -17,6 +17,9 @@ use crate::tx::{ReadTx, WriteTx};
 /// Connections to PostgreSQL: the best of those measured on two cores.
 const POOL: usize = 16;
 
+/// The model that answers when nothing else says which.
+const DEFAULT_MODEL: &str = "echo";
+
 /// Which database system it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DatabaseKind {
@@ -48,10 +51,12 @@ pub struct DatabaseOptions {
     pub clock: Arc<dyn Clock>,
     /// Where new ids come from.
     pub ids: Arc<dyn IdSource>,
+    /// The model that answers when neither message nor conversation says which.
+    pub default_model: Arc<str>,
 }
 
 impl DatabaseOptions {
-    /// The machine's clock and randomness, 16 connections.
+    /// The machine's clock and randomness, 16 connections, the model `echo`.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -59,6 +64,7 @@ impl DatabaseOptions {
             pool: POOL,
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds(machine_random)),
+            default_model: DEFAULT_MODEL.into(),
         }
     }
 }
@@ -111,7 +117,7 @@ impl Database {
     /// # Errors
     /// [`ConnectError`], which says what was wrong and what would be right.
     pub async fn open(options: DatabaseOptions) -> Result<Self, ConnectError> {
-        let context = Arc::new(Context::new(options.clock, options.ids));
+        let context = Arc::new(Context::new(options.clock, options.ids, options.default_model));
         let (backend, place) = match Target::parse(&options.url)? {
             #[cfg(feature = "sqlite")]
             Target::Sqlite(path) => {
@@ -242,6 +248,12 @@ impl Database {
     #[must_use]
     pub fn ids(&self) -> Arc<dyn IdSource> {
         Arc::clone(&self.0.context.ids)
+    }
+
+    /// The default model it was opened with.
+    #[must_use]
+    pub fn default_model(&self) -> &str {
+        &self.0.context.default_model
     }
 
     /// Bytes on disk.

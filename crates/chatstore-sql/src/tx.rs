@@ -59,6 +59,10 @@ impl<'c, M> Tx<'c, M> {
         self.context.clock.now()
     }
 
+    pub(crate) fn default_model(&self) -> &'c str {
+        &self.context.default_model
+    }
+
     pub(crate) fn new_uuid(&self, at: Timestamp) -> Uuid {
         self.context.ids.uuid(at)
     }

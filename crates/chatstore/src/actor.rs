@@ -2,7 +2,7 @@
 
 use chatstore_model::UserId;
 
-use crate::service::{Conversations, Members, Messages, Usage};
+use crate::service::{Conversations, Members, Messages, Once, OnceKey, Usage};
 use crate::store::Store;
 
 /// The store as one user sees it. What is somebody else's is answered like what is absent.
@@ -10,6 +10,7 @@ use crate::store::Store;
 pub struct AsUser<'s> {
     pub(crate) store: &'s Store,
     pub(crate) user: UserId,
+    pub(crate) expected: Option<i64>,
 }
 
 impl<'s> AsUser<'s> {
@@ -17,6 +18,20 @@ impl<'s> AsUser<'s> {
     #[must_use]
     pub const fn user(&self) -> UserId {
         self.user
+    }
+
+    /// The same, for writes that are made only while their conversation is at this revision; otherwise
+    /// they fail with [`ErrorKind::PreconditionFailed`](crate::ErrorKind::PreconditionFailed).
+    #[must_use]
+    pub const fn expecting(mut self, revision: i64) -> Self {
+        self.expected = Some(revision);
+        self
+    }
+
+    /// Writes that take effect once, however often they are sent with this key.
+    #[must_use]
+    pub const fn once(self, key: OnceKey) -> Once<'s> {
+        Once { chat: self, key }
     }
 
     /// The user's conversations, owned and shared.

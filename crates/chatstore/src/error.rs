@@ -18,8 +18,13 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The request breaks limits; see [`Error::invalid`].
     Invalid,
-    /// One's role in the conversation does not allow it.
+    /// One's role does not allow it.
     Forbidden,
+    /// The conversation is not at the revision that was expected; see
+    /// [`AsUser::expecting`](crate::AsUser::expecting).
+    PreconditionFailed,
+    /// The idempotency key belongs to another request.
+    KeyReused,
     /// It contradicts the present state.
     Conflict,
     /// The database cannot be reached now, or too many writes conflict; try again.
@@ -89,13 +94,8 @@ impl Error {
         matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Timeout)
     }
 
-    pub(crate) fn forbidden(reason: &'static str) -> Self {
-        Self {
-            kind: ErrorKind::Forbidden,
-            entity: None,
-            field: None,
-            source: Box::new(StoreErrorOrRule::Rule(reason)),
-        }
+    pub(crate) fn rule(kind: ErrorKind, reason: &'static str) -> Self {
+        Self { kind, entity: None, field: None, source: Box::new(StoreErrorOrRule::Rule(reason)) }
     }
 
     pub(crate) fn not_found(entity: &'static str) -> Self {

@@ -1,13 +1,10 @@
-//! API keys: made once, checked against their hash, remembered for a few seconds.
+//! API keys: made once, checked against their hash.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use chatstore_model::{ApiKeyId, ApiKeyScope, IdSource, Timestamp, UserId};
-use moka::sync::Cache;
+use chatstore_model::{ApiKeyId, ApiKeyScope, IdSource, Timestamp, UserId, UserRole};
 use sha2::{Digest, Sha256};
 
 /// How every key begins.
@@ -20,18 +17,13 @@ const SECRET: usize = 43;
 /// Characters of a key that its owner is shown later: the beginning of the secret says which it is.
 const SHOWN: usize = PREFIX.len() + USER + 1 + 6;
 
-/// A key withdrawn by another process is refused after this time at the latest; in the same process
-/// at once.
-const REMEMBERED: Duration = Duration::from_secs(5);
-
-/// Keys remembered at a time.
-const CAPACITY: u64 = 10_000;
-
 /// Who a request comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     /// The user.
     pub user_id: UserId,
+    /// The user's role.
+    pub role: UserRole,
     /// Whether the key speaks for its user or for a whole application.
     pub scope: ApiKeyScope,
     /// The key.
@@ -71,45 +63,6 @@ fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
-/// Keys that were checked a moment ago.
-#[derive(Clone)]
-pub(crate) struct KeyCache {
-    keys: Cache<[u8; 32], Principal>,
-    /// How often everything was forgotten.
-    forgotten: Arc<AtomicU64>,
-}
-
-impl KeyCache {
-    pub(crate) fn new() -> Self {
-        let keys = Cache::builder().max_capacity(CAPACITY).time_to_live(REMEMBERED).build();
-        Self { keys, forgotten: Arc::new(AtomicU64::new(0)) }
-    }
-
-    pub(crate) fn get(&self, hash: &[u8; 32]) -> Option<Principal> {
-        self.keys.get(hash)
-    }
-
-    /// To be asked before a key is read from the database.
-    pub(crate) fn generation(&self) -> u64 {
-        self.forgotten.load(Ordering::SeqCst)
-    }
-
-    /// Remembers what was read, unless everything was forgotten since `generation`: then the key may
-    /// have been withdrawn after it was read.
-    pub(crate) fn remember(&self, generation: u64, hash: [u8; 32], principal: Principal) {
-        self.keys.insert(hash, principal);
-        if self.generation() != generation {
-            self.keys.invalidate(&hash);
-        }
-    }
-
-    /// To be called when a key or a user may have become invalid.
-    pub(crate) fn forget_all(&self) {
-        self.forgotten.fetch_add(1, Ordering::SeqCst);
-        self.keys.invalidate_all();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use chatstore_model::RandomIds;
@@ -124,23 +77,6 @@ mod tests {
         assert_eq!(key.text.len(), 69);
         assert_eq!(parse(&key.text), Some((user, key.hash)));
         assert_eq!(key.prefix.len(), 32);
-    }
-
-    #[test]
-    fn a_key_read_before_everything_was_forgotten_is_not_remembered() {
-        let principal = Principal {
-            user_id: UserId::from_uuid(uuid::Uuid::from_u128(1)),
-            scope: ApiKeyScope::User,
-            key_id: ApiKeyId::from_uuid(uuid::Uuid::from_u128(2)),
-            expires_at: None,
-        };
-        let cache = KeyCache::new();
-        let before = cache.generation();
-        cache.forget_all();
-        cache.remember(before, [1; 32], principal.clone());
-        assert_eq!(cache.get(&[1; 32]), None);
-        cache.remember(cache.generation(), [1; 32], principal.clone());
-        assert_eq!(cache.get(&[1; 32]), Some(principal));
     }
 
     #[test]

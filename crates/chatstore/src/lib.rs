@@ -61,18 +61,21 @@ mod error;
 pub mod import;
 mod key;
 mod page_request;
+mod recent;
 mod service;
 mod store;
+mod user_reference;
 
 pub use actor::AsUser;
 pub use chatstore_model::{
-    Access, ApiKey, ApiKeyId, ApiKeyScope, Change, Clock, Conversation, ConversationId, ConversationPatch,
-    ConversationPosition, ConversationRole, ConversationSort, Day, Email, FieldCode, FieldError, IdSource,
-    IdempotencyRecord, Invalid, InvalidId, InvalidJson, InvalidName, InvalidTimestamp, Json, Limit, Member,
-    MemberPosition, MemberRole, Membership, Message, MessageId, MessagePatch, MessageRange, MessageRole,
-    NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewReply, NewResponse, NewUser, Order,
-    Page, Reply, Response, SystemClock, Timestamp, UsageRow, User, UserId, UserName, UserPatch, UserPosition,
-    UserRole, Validator, effective_model, limits,
+    Access, ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, Change, Clock, Conversation, ConversationId,
+    ConversationPatch, ConversationPosition, ConversationRole, ConversationSort, Day, Email, FieldCode,
+    FieldError, IdSource, IdempotencyRecord, Invalid, InvalidId, InvalidJson, InvalidName, InvalidTimestamp,
+    Json, Limit, Member, MemberPosition, MemberRole, Membership, Message, MessageId, MessagePatch,
+    MessageRange, MessageRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewReply,
+    NewResponse, NewUser, Order, Page, Reply, Response, SystemClock, Timestamp, UsageGroup, UsageGrouping,
+    UsageRow, User, UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole, Validator,
+    effective_model, limits,
 };
 pub use chatstore_sql::{
     By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, Direction, FromColumn,
@@ -82,7 +85,10 @@ pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};
 pub use key::Principal;
 pub use page_request::PageRequest;
-pub use service::{Conversations, Keys, Members, Messages, NewKey, Usage, Users};
+pub use service::{
+    Acting, Conversations, Keys, Members, Messages, NewKey, Once, OnceKey, Outcome, Usage, Users,
+};
 pub use store::{Builder, Store};
+pub use user_reference::{InvalidUserReference, UserReference};
 /// The type behind every id.
 pub use uuid::Uuid;

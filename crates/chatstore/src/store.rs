@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use chatstore_model::{Clock, IdSource, Timestamp, UserId};
+use chatstore_model::{Clock, Day, IdSource, Timestamp, UsageGroup, UsageGrouping, UserId};
 use chatstore_sql::{
     ConnectError, Counts, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError, ReadTx, Status,
     StoreError, TableDigest, WriteTx,
@@ -12,18 +12,17 @@ use chatstore_sql::{
 
 use crate::actor::AsUser;
 use crate::error::Result;
-use crate::key::KeyCache;
-use crate::service::{Keys, Users};
-
-/// The model that answers when nothing else says which.
-const DEFAULT_MODEL: &str = "echo";
+use crate::key::Principal;
+use crate::recent::Recent;
+use crate::service::{Acting, Keys, Users, usage_grouped};
+use crate::user_reference::UserReference;
 
 /// A store. Cheap to clone; the clones share connections and caches.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) database: Database,
-    pub(crate) default_model: Arc<str>,
-    pub(crate) keys: KeyCache,
+    pub(crate) keys: Recent<[u8; 32], Principal>,
+    pub(crate) acting: Recent<UserReference, Acting>,
 }
 
 impl fmt::Debug for Store {
@@ -57,7 +56,7 @@ impl Store {
     /// Opens a database with other settings than the usual ones.
     #[must_use]
     pub fn builder(url: impl Into<String>) -> Builder {
-        Builder { options: DatabaseOptions::new(url), default_model: DEFAULT_MODEL.into() }
+        Builder { options: DatabaseOptions::new(url) }
     }
 
     /// Makes or upgrades the tables; changes nothing when they are up to date. Any number of
@@ -91,6 +90,12 @@ impl Store {
         Users(self)
     }
 
+    /// To be called when a user or a key may have changed.
+    pub(crate) fn forget_callers(&self) {
+        self.keys.forget_all();
+        self.acting.forget_all();
+    }
+
     /// API keys of all users. Nothing here is checked: it is for the application itself.
     #[must_use]
     pub const fn keys(&self) -> Keys<'_> {
@@ -100,7 +105,7 @@ impl Store {
     /// The store as one user sees it: every call is checked for him.
     #[must_use]
     pub const fn as_user(&self, user: UserId) -> AsUser<'_> {
-        AsUser { store: self, user }
+        AsUser { store: self, user, expected: None }
     }
 
     /// Reads with several statements; `name` is for logs and metrics. Nothing is checked for a
@@ -128,6 +133,30 @@ impl Store {
         T: Send + 'static,
     {
         Ok(self.database.write(name, work).await?)
+    }
+
+    /// Usage of one user, or of everybody, from one day to another, both included, added up. Nothing
+    /// here is checked: it is for the application itself.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn usage(
+        &self,
+        user: Option<UserId>,
+        from: Day,
+        to: Day,
+        grouping: UsageGrouping,
+    ) -> Result<Vec<UsageGroup>> {
+        usage_grouped(self, user, from, to, grouping).await
+    }
+
+    /// Forgets the idempotency keys that are more than a day old; how many there were.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn prune_idempotency_keys(&self) -> Result<u64> {
+        let now = self.now();
+        self.write("idempotency_prune", async move |tx| tx.idempotency_keys().prune(now).await).await
     }
 
     /// Counts everything; takes time in proportion to what there is.
@@ -202,7 +231,7 @@ impl Store {
     /// The model that answers when nothing else says which.
     #[must_use]
     pub fn default_model(&self) -> &str {
-        &self.default_model
+        self.database.default_model()
     }
 
     /// Finishes the writes that are queued, then closes the database.
@@ -215,7 +244,6 @@ impl Store {
 #[derive(Debug, Clone)]
 pub struct Builder {
     options: DatabaseOptions,
-    default_model: Arc<str>,
 }
 
 impl Builder {
@@ -243,7 +271,7 @@ impl Builder {
     /// The model that answers when nothing else says which; `echo` when nothing is said.
     #[must_use]
     pub fn default_model(mut self, model: impl Into<Arc<str>>) -> Self {
-        self.default_model = model.into();
+        self.options.default_model = model.into();
         self
     }
 
@@ -253,6 +281,6 @@ impl Builder {
     /// [`ConnectError`].
     pub async fn connect(self) -> std::result::Result<Store, ConnectError> {
         let database = Database::open(self.options).await?;
-        Ok(Store { database, default_model: self.default_model, keys: KeyCache::new() })
+        Ok(Store { database, keys: Recent::new(), acting: Recent::new() })
     }
 }

@@ -88,7 +88,7 @@ impl Caller for Writer {
             WriteKind::Reply => {
                 let reply = reply(self.content.clone());
                 let record = async move |tx: &mut chatstore_sql::WriteTx<'_>| {
-                    tx.messages().record_reply(owner, conversation, &reply, "unused").await
+                    tx.messages().record_reply(owner, conversation, &reply).await
                 };
                 self.database.write_single("record_reply", record).await?;
             }

@@ -132,6 +132,7 @@ async fn make_user(store: &Store, user: &SampleUser) -> Result<(), Failure> {
         full_name: Some(user.full_name.clone()),
         role: UserRole::User,
         is_active: true,
+        must_change_password: false,
         metadata: Json::object(),
     };
     store.users().create(new).await?;
@@ -221,7 +222,7 @@ async fn put(tx: &mut WriteTx<'_>, prepared: &Prepared) -> Result<bool, StoreErr
                 tx.messages().append(*by, conversation.id, message).await?;
             }
             Entry::Reply(reply) => {
-                tx.messages().record_reply(owner, conversation.id, reply, "echo").await?;
+                tx.messages().record_reply(owner, conversation.id, reply).await?;
             }
         }
     }

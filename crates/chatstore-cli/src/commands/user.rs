@@ -103,6 +103,7 @@ fn new_user(arguments: &Create) -> Result<NewUser, Failure> {
             Role::Admin => UserRole::Admin,
         },
         is_active: true,
+        must_change_password: false,
         metadata: chatstore::Json::object(),
     })
 }

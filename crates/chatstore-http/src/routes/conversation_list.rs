@@ -6,9 +6,9 @@ use chatstore::{ConversationList, ConversationSort, FieldCode, Limit, Membership
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::caller::Caller;
 use crate::error::Problem;
-use crate::extract::Caller;
-use crate::openapi::ListProblems;
+use crate::openapi::ReadProblems;
 use crate::query::{FromParameters, OrderWord, Parameters, Query, open_cursor, order_word};
 use crate::routes::objects::{ConversationObject, ListObject};
 use crate::state::AppState;
@@ -98,7 +98,7 @@ impl ListQuery {
     params(ListQuery),
     responses(
         (status = 200, description = "A page of conversations", body = ListObject<ConversationObject>),
-        ListProblems,
+        ReadProblems,
     )
 )]
 pub(crate) async fn list(
@@ -148,7 +148,7 @@ pub(crate) struct Count {
     operation_id = "count_conversations",
     tag = "conversations",
     params(CountQuery),
-    responses((status = 200, description = "How many there are", body = Count), ListProblems)
+    responses((status = 200, description = "How many there are", body = Count), ReadProblems)
 )]
 pub(crate) async fn count(
     State(state): State<AppState>,

@@ -3,17 +3,25 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chatstore::{Change, ConversationPatch, ConversationRole, Invalid, Json, NewConversation};
-use utoipa::ToSchema;
+use chatstore::{
+    AsUser, Change, Conversation, ConversationPatch, ConversationRole, FieldCode, Invalid, Json,
+    NewConversation, PageRequest,
+};
+use utoipa::{IntoParams, ToSchema};
 
-use crate::body::{JsonBody, RequestBody};
+use crate::body::{JsonBody, OnceBody, RequestBody};
+use crate::caller::{Caller, Visitor};
+use crate::condition::{IdempotencyKey, IfMatch, IfNoneMatch, mark_replayed};
 use crate::error::Problem;
-use crate::extract::{Caller, ConversationPath, Mount};
 use crate::fields::{Fields, value_of};
-use crate::openapi::{BodyProblems, ChangeProblems, DeleteProblems, ReadProblems, TakenProblem};
-use crate::query::{NoParameters, Query};
+use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems, TakenProblem};
+use crate::path::{ConversationPath, Mount};
+use crate::query::{FromParameters, NoParameters, Parameters, Query};
 use crate::routes::objects::{ConversationObject, created};
 use crate::state::AppState;
+
+/// Messages that come with a conversation.
+const INCLUDED: u16 = 50;
 
 /// A conversation to be made.
 #[derive(Debug, ToSchema)]
@@ -70,13 +78,18 @@ impl RequestBody for CreateConversation {
     path = "/conversations",
     operation_id = "create_conversation",
     tag = "conversations",
+    params(IdempotencyKey),
     request_body = CreateConversation,
     responses(
         (
             status = 201,
             description = "The new conversation",
             body = ConversationObject,
-            headers(("Location" = String), ("ETag" = String)),
+            headers(
+                ("Location" = String),
+                ("ETag" = String),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
+            ),
         ),
         BodyProblems,
         TakenProblem,
@@ -84,15 +97,73 @@ impl RequestBody for CreateConversation {
 )]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: Caller,
+    Visitor(caller): Visitor,
     mount: Mount,
     _query: Query<NoParameters>,
-    JsonBody(new): JsonBody<CreateConversation>,
+    OnceBody { input: new, once }: OnceBody<CreateConversation>,
 ) -> Result<Response, Problem> {
-    let conversation = state.as_caller(caller).conversations().create(new).await?;
+    if once.is_some() && caller.is_unknown() {
+        // Somebody else without credentials could be answered with this conversation.
+        let message = "needs credentials: the keys of one caller are not to meet another's";
+        return Err(Problem::wrong("Idempotency-Key", FieldCode::NotAllowed, message));
+    }
+    let chat = state.as_caller(caller);
+    let (conversation, is_replayed) = match once {
+        None => (chat.conversations().create(new).await?, false),
+        Some(key) => {
+            let outcome = chat.once(key).create_conversation(new).await?;
+            (outcome.value, outcome.is_replayed)
+        }
+    };
     let object = ConversationObject::new(conversation, ConversationRole::Owner);
     let location = mount.path(&format!("/conversations/{}", object.id()));
-    Ok(created(location, object.answer()))
+    Ok(mark_replayed(is_replayed, created(location, object.answer())))
+}
+
+/// With what a conversation is answered.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct GetQuery {
+    /// `messages` for the newest 50 messages in order.
+    #[param(value_type = Option<IncludeWord>, inline)]
+    include: Option<Include>,
+}
+
+/// What a conversation can be answered with.
+#[derive(Debug, Clone, Copy)]
+enum Include {
+    Messages,
+}
+
+/// What a conversation can be answered with.
+#[derive(Debug, ToSchema)]
+#[schema(as = Include, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words of the parameter")]
+pub(crate) enum IncludeWord {
+    Messages,
+}
+
+impl FromParameters for GetQuery {
+    fn from_parameters(parameters: &mut Parameters) -> Self {
+        Self { include: parameters.word("include", &[("messages", Include::Messages)]) }
+    }
+}
+
+/// The answer that is a conversation, with its messages when they were asked for.
+pub(crate) async fn show(
+    chat: AsUser<'_>,
+    query: &GetQuery,
+    unless: &IfNoneMatch,
+    conversation: Conversation,
+    role: ConversationRole,
+) -> Result<Response, Problem> {
+    let id = conversation.id;
+    let mut object = ConversationObject::new(conversation, role);
+    if query.include.is_some() {
+        let page = chat.messages().page(id, PageRequest::newest(INCLUDED)).await?;
+        object.include(page.items.into_iter().rev());
+    }
+    Ok(unless.apply(object.answer()))
 }
 
 /// Read a conversation
@@ -101,20 +172,23 @@ pub(crate) async fn create(
     path = "/conversations/{id}",
     operation_id = "get_conversation",
     tag = "conversations",
-    params(ConversationPath),
+    params(ConversationPath, GetQuery, IfNoneMatch),
     responses(
         (status = 200, description = "The conversation", body = ConversationObject, headers(("ETag" = String))),
+        (status = 304, description = "It is still what the client has", headers(("ETag" = String))),
         ReadProblems,
     )
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    caller: Caller,
+    Visitor(caller): Visitor,
     path: ConversationPath,
-    _query: Query<NoParameters>,
+    Query(query): Query<GetQuery>,
+    unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let (conversation, role) = state.as_caller(caller).conversations().get(path.conversation()?).await?;
-    Ok(ConversationObject::new(conversation, role).answer())
+    let chat = state.as_caller(caller);
+    let (conversation, role) = chat.conversations().get(path.conversation()?).await?;
+    show(chat, &query, &unless, conversation, role).await
 }
 
 /// Changes of a conversation. What is left out stays, null clears.
@@ -170,12 +244,13 @@ impl RequestBody for ChangeConversation {
     path = "/conversations/{id}",
     operation_id = "change_conversation",
     tag = "conversations",
-    params(ConversationPath),
+    params(ConversationPath, IfMatch),
     request_body = ChangeConversation,
     responses(
         (status = 200, description = "The changed conversation", body = ConversationObject, headers(("ETag" = String))),
-        ChangeProblems,
+        BodyProblems,
         TakenProblem,
+        ConditionProblem,
     )
 )]
 pub(crate) async fn change(
@@ -183,10 +258,12 @@ pub(crate) async fn change(
     caller: Caller,
     path: ConversationPath,
     _query: Query<NoParameters>,
+    condition: IfMatch,
     JsonBody(patch): JsonBody<ChangeConversation>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
-    let (conversation, role) = state.as_caller(caller).conversations().update(id, patch).await?;
+    let chat = condition.apply(state.as_caller(caller));
+    let (conversation, role) = chat.conversations().update(id, patch).await?;
     Ok(ConversationObject::new(conversation, role).answer())
 }
 
@@ -196,15 +273,20 @@ pub(crate) async fn change(
     path = "/conversations/{id}",
     operation_id = "delete_conversation",
     tag = "conversations",
-    params(ConversationPath),
-    responses((status = 204, description = "It is gone; what it used stays recorded"), DeleteProblems)
+    params(ConversationPath, IfMatch),
+    responses(
+        (status = 204, description = "It is gone; what it used stays recorded"),
+        DeleteProblems,
+        ConditionProblem,
+    )
 )]
 pub(crate) async fn delete(
     State(state): State<AppState>,
     caller: Caller,
     path: ConversationPath,
     _query: Query<NoParameters>,
+    condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    state.as_caller(caller).conversations().delete(path.conversation()?).await?;
+    condition.apply(state.as_caller(caller)).conversations().delete(path.conversation()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

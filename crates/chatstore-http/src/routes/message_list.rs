@@ -5,9 +5,10 @@ use axum::extract::State;
 use chatstore::{FieldCode, Limit, Order, PageRequest};
 use utoipa::IntoParams;
 
+use crate::caller::{Caller, Visitor};
 use crate::error::Problem;
-use crate::extract::{Caller, ConversationPath};
 use crate::openapi::ReadProblems;
+use crate::path::ConversationPath;
 use crate::query::{FromParameters, OrderWord, Parameters, Query, open_cursor, order_word};
 use crate::routes::objects::{ListObject, MessageObject};
 use crate::state::AppState;
@@ -104,7 +105,7 @@ impl ListQuery {
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    caller: Caller,
+    Visitor(caller): Visitor,
     path: ConversationPath,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListObject<MessageObject>>, Problem> {

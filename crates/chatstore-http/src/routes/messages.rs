@@ -12,11 +12,13 @@ use serde::Serialize;
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::body::{JsonBody, RequestBody};
+use crate::body::{JsonBody, OnceBody, RequestBody};
+use crate::caller::{Caller, Visitor};
+use crate::condition::{IdempotencyKey, IfMatch, mark_replayed};
 use crate::error::Problem;
-use crate::extract::{Caller, ConversationPath, MessageName, MessagePath, Mount};
 use crate::fields::{Fields, value_of};
-use crate::openapi::{ChangeProblems, DeleteProblems, ReadProblems};
+use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, DeleteProblems, ReadProblems};
+use crate::path::{ConversationPath, MessageName, MessagePath, Mount};
 use crate::query::{NoParameters, Query};
 use crate::routes::objects::{MESSAGE_ROLES, MessageObject, MessageRoleWord, created, message_role};
 use crate::state::AppState;
@@ -186,16 +188,21 @@ pub(crate) enum AppendAnswer {
     path = "/conversations/{id}/messages",
     operation_id = "append_messages",
     tag = "messages",
-    params(ConversationPath),
+    params(ConversationPath, IfMatch, IdempotencyKey),
     request_body = AppendRequest,
     responses(
         (
             status = 201,
             description = "The new message, or the new messages with consecutive numbers",
             body = AppendAnswer,
-            headers(("Location" = String, description = "The first of them")),
+            headers(
+                ("Location" = String, description = "The first of them"),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
+            ),
         ),
-        ChangeProblems,
+        BodyProblems,
+        ConflictProblem,
+        ConditionProblem,
     )
 )]
 pub(crate) async fn append(
@@ -204,22 +211,33 @@ pub(crate) async fn append(
     mount: Mount,
     path: ConversationPath,
     _query: Query<NoParameters>,
-    JsonBody(new): JsonBody<AppendRequest>,
+    condition: IfMatch,
+    OnceBody { input: new, once }: OnceBody<AppendRequest>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
-    match new {
-        Appended::One(new) => {
-            let message = state.as_caller(caller).messages().append(id, new).await?;
-            let location = location(&mount, id, message.id);
-            Ok(created(location, JsonAnswer(AppendAnswer::One(Box::new(message.into())))))
+    let chat = condition.apply(state.as_caller(caller));
+    let (is_one, appended, is_replayed) = match (new, once) {
+        (Appended::One(new), None) => (true, vec![chat.messages().append(id, new).await?], false),
+        (Appended::Many(new), None) => (false, chat.messages().append_many(id, new).await?, false),
+        (new, Some(key)) => {
+            let (is_one, new) = match new {
+                Appended::One(new) => (true, vec![new]),
+                Appended::Many(new) => (false, new),
+            };
+            let outcome = chat.once(key).append(id, new).await?;
+            (is_one, outcome.value, outcome.is_replayed)
         }
-        Appended::Many(new) => {
-            let appended = state.as_caller(caller).messages().append_many(id, new).await?;
-            let first = appended.first().map(|message| location(&mount, id, message.id)).unwrap_or_default();
-            let data = appended.into_iter().map(MessageObject::from).collect();
-            Ok(created(first, JsonAnswer(AppendAnswer::Many(AppendedMessages { data }))))
+    };
+    let place = appended.first().map(|message| location(&mount, id, message.id)).unwrap_or_default();
+    let mut data: Vec<MessageObject> = appended.into_iter().map(MessageObject::from).collect();
+    let answer = match data.pop() {
+        Some(message) if is_one => AppendAnswer::One(Box::new(message)),
+        last => {
+            data.extend(last);
+            AppendAnswer::Many(AppendedMessages { data })
         }
-    }
+    };
+    Ok(mark_replayed(is_replayed, created(place, JsonAnswer(answer))))
 }
 
 /// Where a message is found.
@@ -238,7 +256,7 @@ pub(crate) fn location(mount: &Mount, conversation: ConversationId, message: Mes
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    caller: Caller,
+    Visitor(caller): Visitor,
     path: MessagePath,
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
@@ -315,19 +333,24 @@ impl RequestBody for ChangeMessage {
     path = "/conversations/{id}/messages/{message_id}",
     operation_id = "change_message",
     tag = "messages",
-    params(MessagePath),
+    params(MessagePath, IfMatch),
     request_body = ChangeMessage,
-    responses((status = 200, description = "The changed message", body = MessageObject), ChangeProblems)
+    responses(
+        (status = 200, description = "The changed message", body = MessageObject),
+        BodyProblems,
+        ConditionProblem,
+    )
 )]
 pub(crate) async fn change(
     State(state): State<AppState>,
     caller: Caller,
     path: MessagePath,
     _query: Query<NoParameters>,
+    condition: IfMatch,
     JsonBody(patch): JsonBody<ChangeMessage>,
 ) -> Result<Response, Problem> {
     let conversation = path.conversation()?;
-    let chat = state.as_caller(caller);
+    let chat = condition.apply(state.as_caller(caller));
     let id = message_id(chat, &path).await?;
     let message = chat.messages().edit(conversation, id, patch).await?;
     Ok(JsonAnswer(MessageObject::from(message)).into_response())
@@ -339,10 +362,11 @@ pub(crate) async fn change(
     path = "/conversations/{id}/messages/{message_id}",
     operation_id = "delete_message",
     tag = "messages",
-    params(MessagePath),
+    params(MessagePath, IfMatch),
     responses(
         (status = 204, description = "It is gone with its response; its number is not used again"),
         DeleteProblems,
+        ConditionProblem,
     )
 )]
 pub(crate) async fn delete(
@@ -350,9 +374,10 @@ pub(crate) async fn delete(
     caller: Caller,
     path: MessagePath,
     _query: Query<NoParameters>,
+    condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
     let conversation = path.conversation()?;
-    let chat = state.as_caller(caller);
+    let chat = condition.apply(state.as_caller(caller));
     let id = message_id(chat, &path).await?;
     chat.messages().delete(conversation, id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -49,6 +49,10 @@ pub(crate) struct ConversationObject {
     created_at: Timestamp,
     #[schema(value_type = String, format = "date-time")]
     updated_at: Timestamp,
+    /// The newest 50 messages in order, when they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    messages: Option<Vec<MessageObject>>,
 }
 
 impl ConversationObject {
@@ -69,7 +73,13 @@ impl ConversationObject {
             metadata: conversation.metadata,
             created_at: conversation.created_at,
             updated_at: conversation.updated_at,
+            messages: None,
         }
+    }
+
+    /// Adds the conversation's messages.
+    pub(crate) fn include(&mut self, messages: impl Iterator<Item = Message>) {
+        self.messages = Some(messages.map(MessageObject::from).collect());
     }
 
     pub(crate) const fn id(&self) -> ConversationId {
@@ -134,6 +144,9 @@ pub(crate) struct MessageObject {
     /// The model asked for, on a person's message, or the one that answered.
     #[schema(required)]
     model: Option<String>,
+    /// The model that counts for it: its own; on a model's message else that of the newest message of the role
+    /// `user` before it; else the conversation's default, else the server's.
+    effective_model: String,
     #[schema(required)]
     token_count: Option<i64>,
     /// Documents the message drew on: texts or objects.
@@ -160,6 +173,7 @@ impl From<Message> for MessageObject {
             content: message.content,
             parts: message.parts,
             model: message.model,
+            effective_model: message.effective_model,
             token_count: message.token_count,
             used_documents: message.used_documents,
             metadata: message.metadata,

@@ -6,11 +6,13 @@ use axum::response::Response;
 use chatstore::{Invalid, Json, NewMessage, NewReply, NewResponse};
 use utoipa::ToSchema;
 
-use crate::body::{JsonBody, RequestBody};
+use crate::body::{OnceBody, RequestBody};
+use crate::caller::{Caller, Visitor};
+use crate::condition::{IdempotencyKey, IfMatch, mark_replayed};
 use crate::error::Problem;
-use crate::extract::{Caller, ConversationPath, MessagePath, Mount};
 use crate::fields::{Fields, value_of};
-use crate::openapi::{ChangeProblems, ReadProblems};
+use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, ReadProblems};
+use crate::path::{ConversationPath, MessagePath, Mount};
 use crate::query::{NoParameters, Query};
 use crate::routes::messages::{location, message_id};
 use crate::routes::objects::{ReplyObject, ResponseObject, created};
@@ -141,16 +143,21 @@ impl RequestBody for CreateReply {
     path = "/conversations/{id}/replies",
     operation_id = "create_reply",
     tag = "replies",
-    params(ConversationPath),
+    params(ConversationPath, IfMatch, IdempotencyKey),
     request_body = CreateReply,
     responses(
         (
             status = 201,
             description = "The new message with its response",
             body = ReplyObject,
-            headers(("Location" = String, description = "The message")),
+            headers(
+                ("Location" = String, description = "The message"),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
+            ),
         ),
-        ChangeProblems,
+        BodyProblems,
+        ConflictProblem,
+        ConditionProblem,
     )
 )]
 pub(crate) async fn create(
@@ -159,12 +166,20 @@ pub(crate) async fn create(
     mount: Mount,
     path: ConversationPath,
     _query: Query<NoParameters>,
-    JsonBody(new): JsonBody<CreateReply>,
+    condition: IfMatch,
+    OnceBody { input: new, once }: OnceBody<CreateReply>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
-    let reply = state.as_caller(caller).messages().reply(id, new).await?;
+    let chat = condition.apply(state.as_caller(caller));
+    let (reply, is_replayed) = match once {
+        None => (chat.messages().reply(id, new).await?, false),
+        Some(key) => {
+            let outcome = chat.once(key).reply(id, new).await?;
+            (outcome.value, outcome.is_replayed)
+        }
+    };
     let location = location(&mount, id, reply.message.id);
-    Ok(created(location, JsonAnswer(ReplyObject::from(reply))))
+    Ok(mark_replayed(is_replayed, created(location, JsonAnswer(ReplyObject::from(reply)))))
 }
 
 /// Read the response behind a model's message
@@ -178,7 +193,7 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get_response(
     State(state): State<AppState>,
-    caller: Caller,
+    Visitor(caller): Visitor,
     path: MessagePath,
     _query: Query<NoParameters>,
 ) -> Result<JsonAnswer<ResponseObject>, Problem> {

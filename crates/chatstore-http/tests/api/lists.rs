@@ -257,7 +257,7 @@ async fn wrong_parameters_are_all_named(case: TestDatabase) {
         ("GET", format!("{CONVERSATIONS}/count"), "limit=1", "limit", "unknown_field"),
         ("GET", messages.clone(), "before=9223372036854775808", "before", "out_of_range"),
         ("GET", messages.clone(), "after=-1", "after", "out_of_range"),
-        ("GET", messages.replace("/messages", ""), "include=messages", "include", "unknown_field"),
+        ("GET", messages.replace("/messages", ""), "include=members", "include", "not_allowed"),
         ("DELETE", messages.replace("/messages", ""), "force", "force", "unknown_field"),
         ("POST", CONVERSATIONS.to_owned(), "a=b", "a", "unknown_field"),
         ("PATCH", format!("{messages}/1"), "a=b", "a", "unknown_field"),

@@ -36,6 +36,7 @@ async fn a_message_is_appended_and_read_back(case: TestDatabase) {
       "conversation_id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "created_at": "2026-03-01T12:00:00.000000Z",
       "edited_at": null,
+      "effective_model": "m",
       "id": "019ca945-0a00-7775-9c77-01564f619afc",
       "metadata": {
         "k": 0.1
@@ -74,6 +75,7 @@ async fn a_message_is_appended_and_read_back(case: TestDatabase) {
           "conversation_id": "019ca945-0a00-7917-98de-357e3da8cb43",
           "created_at": "2026-03-01T12:00:00.000000Z",
           "edited_at": null,
+          "effective_model": "m",
           "id": "019ca945-0a00-7775-9c77-01564f619afc",
           "metadata": {
             "k": 0.1
@@ -124,6 +126,7 @@ async fn a_batch_is_numbered_without_gaps(case: TestDatabase) {
           "conversation_id": "019ca945-0a00-7917-98de-357e3da8cb43",
           "created_at": "2026-03-01T12:00:00.000000Z",
           "edited_at": null,
+          "effective_model": "echo",
           "id": "019ca945-0a00-7775-9c77-01564f619afc",
           "metadata": {},
           "model": null,
@@ -140,6 +143,7 @@ async fn a_batch_is_numbered_without_gaps(case: TestDatabase) {
           "conversation_id": "019ca945-0a00-7917-98de-357e3da8cb43",
           "created_at": "2026-03-01T12:00:00.000000Z",
           "edited_at": null,
+          "effective_model": "echo",
           "id": "019ca945-0a00-7476-8f8a-4baa5dc087b3",
           "metadata": {},
           "model": null,
@@ -260,6 +264,7 @@ async fn a_message_is_found_by_uuid_short_id_and_number(case: TestDatabase) {
       "conversation_id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "created_at": "2026-03-01T12:00:00.000000Z",
       "edited_at": null,
+      "effective_model": "echo",
       "id": "019ca945-0a00-7775-9c77-01564f619afc",
       "metadata": {},
       "model": null,
@@ -310,6 +315,7 @@ async fn a_changed_message_says_when(case: TestDatabase) {
       "conversation_id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "created_at": "2026-03-01T12:00:00.000000Z",
       "edited_at": "2026-03-01T12:00:05.000000Z",
+      "effective_model": "echo",
       "id": "019ca945-0a00-7775-9c77-01564f619afc",
       "metadata": {},
       "model": null,

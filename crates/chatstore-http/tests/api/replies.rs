@@ -31,6 +31,7 @@ async fn a_reply_is_stored_with_its_response(case: TestDatabase) {
       "conversation_id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "created_at": "2026-03-01T12:00:00.000000Z",
       "edited_at": null,
+      "effective_model": "large-1",
       "id": "019ca945-0a00-7775-9c77-01564f619afc",
       "metadata": {
         "a": 1

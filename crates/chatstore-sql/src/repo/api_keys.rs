@@ -1,6 +1,9 @@
 //! API keys: found by user and hash, never by their text.
 
-use chatstore_model::{ApiKey, ApiKeyId, ApiKeyScope, NewApiKey, Timestamp, UserId, Validator, limits};
+use chatstore_model::{
+    ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, Limit, NewApiKey, Order, Page, Timestamp, UserId,
+    UserRole, Validator, limits,
+};
 use constcat::concat;
 
 use crate::db::{Row, Sql};
@@ -15,7 +18,7 @@ const BY_HASH: Sql = Sql::same(
     concat!(
         "select ",
         COLUMNS,
-        ", u.is_active from api_keys k join users u on u.id = k.user_id \
+        ", u.is_active, u.role from api_keys k join users u on u.id = k.user_id \
          where k.user_id = $1 and k.key_hash = $2"
     ),
 );
@@ -23,6 +26,16 @@ const BY_HASH: Sql = Sql::same(
 const LIST: Sql = Sql::same(
     "api_keys.list",
     concat!("select ", COLUMNS, " from api_keys k where k.user_id = $1 order by k.created_at, k.id"),
+);
+
+const PAGE: Sql = Sql::same(
+    "api_keys.page",
+    concat!(
+        "select ",
+        COLUMNS,
+        " from api_keys k where k.user_id = $1 and k.revoked_at is null and (k.created_at, k.id) > ($2, $3) \
+         order by k.created_at, k.id limit $4"
+    ),
 );
 
 const CREATE: Sql = Sql::same(
@@ -42,7 +55,7 @@ const TOUCH: Sql = Sql::same(
      and (last_used_at is null or last_used_at < $1)",
 );
 
-pub(super) const STATEMENTS: &[Sql] = &[BY_HASH, LIST, CREATE, REVOKE, TOUCH];
+pub(super) const STATEMENTS: &[Sql] = &[BY_HASH, LIST, PAGE, CREATE, REVOKE, TOUCH];
 
 /// API keys.
 #[derive(Debug)]
@@ -63,8 +76,8 @@ fn read(row: &Row<'_>) -> Result<ApiKey, StoreError> {
 }
 
 impl<M> ApiKeys<'_, '_, M> {
-    /// The user's key with this SHA-256, also a revoked or expired one, and whether the user is
-    /// active.
+    /// The user's key with this SHA-256, also a revoked or expired one, and the user's role while the user
+    /// is active.
     ///
     /// # Errors
     /// What the database reports.
@@ -72,12 +85,33 @@ impl<M> ApiKeys<'_, '_, M> {
         &mut self,
         user: UserId,
         key_hash: &[u8; 32],
-    ) -> Result<Option<(ApiKey, bool)>, StoreError> {
+    ) -> Result<Option<(ApiKey, Option<UserRole>)>, StoreError> {
         let values = [user.into(), key_hash.as_slice().into()];
-        self.0.executor.query_first(&BY_HASH, &values, |row| Ok((read(row)?, row.get(9)?))).await
+        let read_row = |row: &Row<'_>| {
+            let is_active: bool = row.get(9)?;
+            let role = row.word(10, UserRole::parse)?;
+            Ok((read(row)?, is_active.then_some(role)))
+        };
+        self.0.executor.query_first(&BY_HASH, &values, read_row).await
     }
 
-    /// Every key of a user, oldest first.
+    /// Keys of a user that were not withdrawn, oldest first.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn page(
+        &mut self,
+        user: UserId,
+        from: Option<ApiKeyPosition>,
+        limit: Limit,
+    ) -> Result<Page<ApiKey, ApiKeyPosition>, StoreError> {
+        let from = from.unwrap_or(ApiKeyPosition::start(Order::Ascending));
+        let values = [user.into(), from.at.into(), from.id.into(), limit.with_lookahead().into()];
+        let rows = self.0.executor.query(&PAGE, &values, read).await?;
+        Ok(Page::cut(rows, limit, |key| ApiKeyPosition { at: key.created_at, id: key.id.uuid() }))
+    }
+
+    /// Every key of a user, withdrawn ones too, oldest first.
     ///
     /// # Errors
     /// What the database reports.

@@ -50,6 +50,13 @@ const ACCESS: Sql = Sql::same(
      order by rank, owner_id limit 1",
 );
 
+/// SQLite has one writer, so nothing moves there while a transaction runs.
+const LOCK: Sql = Sql::pair(
+    "conversations.lock",
+    "select revision from conversations where owner_id = $1 and id = $2",
+    "select revision from conversations where owner_id = $1 and id = $2 for no key update",
+);
+
 const INSERT: &str = "insert into conversations (owner_id, id, thread_id, title, default_model, last_seq, \
     message_count, last_message, revision, metadata, created_at, updated_at) \
     values ($1, $2, $3, $4, $5, 0, 0, $6, 1, $7, $8, $8)";
@@ -82,7 +89,7 @@ const DELETE: Sql =
     Sql::same("conversations.delete", "delete from conversations where owner_id = $1 and id = $2");
 
 pub(super) const STATEMENTS: &[Sql] =
-    &[GET, GET_SHARED, BY_THREAD, ACCESS, CREATE, CREATE_UNLESS_THREAD_TAKEN, UPDATE, DELETE];
+    &[GET, GET_SHARED, BY_THREAD, ACCESS, LOCK, CREATE, CREATE_UNLESS_THREAD_TAKEN, UPDATE, DELETE];
 
 const NOT_FOUND: StoreError = StoreError::NotFound { entity: "conversation" };
 
@@ -159,6 +166,16 @@ impl<M> Conversations<'_, '_, M> {
 }
 
 impl Conversations<'_, '_, ReadWrite> {
+    /// The revision of a conversation, which no other transaction raises before this one ends.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn lock(&mut self, owner: UserId, id: ConversationId) -> Result<i64, StoreError> {
+        let values = [owner.into(), id.into()];
+        let revision = self.0.executor.query_first(&LOCK, &values, |row| row.get(0)).await?;
+        revision.ok_or(NOT_FOUND)
+    }
+
     /// Makes a conversation.
     ///
     /// # Errors

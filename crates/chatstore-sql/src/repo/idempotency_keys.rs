@@ -1,13 +1,13 @@
 //! What requests with an idempotency key did.
 //!
-//! To do something once: in one transaction look the key up, replay when it is there, else do it
-//! and record it. Of two at once the second fails to record with [`StoreError::AlreadyExists`] of
-//! `idempotency_key`, which undoes its effect; run again, it finds the first one's record.
+//! To do something once: in one transaction look the key up, replay when it is there, else record it with
+//! the ids that will be made, and make them. Of two at once the second waits for the first when it
+//! records, and fails with [`StoreError::Conflict`], so that it is run again and finds the first one's record.
 
 use chatstore_model::{FieldCode, IdempotencyRecord, NewIdempotencyRecord, Timestamp, UserId, Validator};
 
 use crate::db::{Bytes, Row, Sql};
-use crate::error::StoreError;
+use crate::error::{Cause, StoreError};
 use crate::repo::refuse_nul;
 use crate::tx::{ReadWrite, Tx};
 
@@ -82,11 +82,11 @@ impl<M> IdempotencyKeys<'_, '_, M> {
 }
 
 impl IdempotencyKeys<'_, '_, ReadWrite> {
-    /// Records what a request did, in the transaction that does it.
+    /// Records what a request does, in the transaction that does it.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] when another request with this key was
-    /// recorded meanwhile.
+    /// [`StoreError::Invalid`]; [`StoreError::Conflict`] when another request with this key was recorded
+    /// meanwhile.
     pub async fn record(
         &mut self,
         owner: UserId,
@@ -107,8 +107,13 @@ impl IdempotencyKeys<'_, '_, ReadWrite> {
             now.into(),
             new.expires_at.into(),
         ];
-        self.0.executor.execute(&RECORD, &values).await?;
-        Ok(())
+        match self.0.executor.execute(&RECORD, &values).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::AlreadyExists { .. }) => {
+                Err(StoreError::Conflict(Cause::new("the same request was done meanwhile")))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Forgets what expired before an instant; how many were forgotten.

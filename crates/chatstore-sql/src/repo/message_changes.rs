@@ -16,7 +16,7 @@ const TOUCH_HEAD: Sql = Sql::same(
     "update conversations set \
      message_count = case when message_count < $1 then 0 else message_count - $1 end, revision = revision + 1, \
      updated_at = case when updated_at > $2 then updated_at else $2 end \
-     where owner_id = $3 and id = $4 returning last_seq",
+     where owner_id = $3 and id = $4 returning default_model",
 );
 
 const EDIT: Sql = Sql::same(
@@ -76,7 +76,7 @@ impl Messages<'_, '_, ReadWrite> {
             return self.get(By::Owner(owner), conversation, id).await?.ok_or(NOT_FOUND);
         }
         let now = self.0.now();
-        self.touch_head(owner, conversation, 0, now).await?;
+        let default_model = self.touch_head(owner, conversation, 0, now).await?;
         let values = [
             patch.content.as_ref().into(),
             (!patch.parts.is_keep()).into(),
@@ -92,7 +92,8 @@ impl Messages<'_, '_, ReadWrite> {
             conversation.into(),
             id.into(),
         ];
-        let edited = self.0.executor.query_changed(&EDIT, &values, read).await?.ok_or(NOT_FOUND)?;
+        let mut edited = self.0.executor.query_changed(&EDIT, &values, read).await?.ok_or(NOT_FOUND)?;
+        self.find_models(std::slice::from_mut(&mut edited), default_model.as_deref()).await?;
         self.repair_preview(owner, conversation, edited.seq).await?;
         Ok(edited)
     }
@@ -119,17 +120,17 @@ impl Messages<'_, '_, ReadWrite> {
         self.repair_preview(owner, conversation, seq).await
     }
 
+    /// The conversation's default model.
     async fn touch_head(
         &mut self,
         owner: UserId,
         conversation: ConversationId,
         removed: i64,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<String>, StoreError> {
         let values = [removed.into(), now.into(), owner.into(), conversation.into()];
-        let touched: Option<i64> =
-            self.0.executor.query_changed(&TOUCH_HEAD, &values, |row| row.get(0)).await?;
-        touched.map(|_| ()).ok_or(NO_CONVERSATION)
+        let touched = self.0.executor.query_changed(&TOUCH_HEAD, &values, |row| row.get(0)).await?;
+        touched.ok_or(NO_CONVERSATION)
     }
 
     /// Shows the newest message in the head, or nothing when there is none, unless others follow the

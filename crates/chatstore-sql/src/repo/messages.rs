@@ -14,6 +14,9 @@ use crate::tx::{ReadWrite, Tx};
 pub(super) const COLUMNS: &str = "owner_id, conversation_id, seq, id, sender_id, role, content, parts, model, \
     token_count, used_documents, metadata, created_at, edited_at";
 
+/// How many columns of a message come before the conversation's default model.
+const WIDTH: usize = 14;
+
 /// Whose conversation `$2` is, for its member `$1`; nobody's when he has one of his own with this id,
 /// which goes first however empty it is.
 const OWNER_FOR_MEMBER: &str = "(select m.owner_id from conversation_members m \
@@ -29,40 +32,43 @@ const ASCENDING: &str =
     " and conversation_id = $2 and seq > $3 and seq < $4 order by owner_id, conversation_id, seq limit $5";
 const DESCENDING: &str = " and conversation_id = $2 and seq > $3 and seq < $4 \
     order by owner_id desc, conversation_id desc, seq desc limit $5";
-const SELECT: &str = concat!("select ", COLUMNS, " from messages where owner_id = ");
 
-const PAGE_ASCENDING: Sql = Sql::same("messages.page_ascending", concat!(SELECT, "$1", ASCENDING));
-const PAGE_DESCENDING: Sql = Sql::same("messages.page_descending", concat!(SELECT, "$1", DESCENDING));
-const PAGE_ASCENDING_SHARED: Sql =
-    Sql::same("messages.page_ascending_shared", concat!(SELECT, OWNER_FOR_MEMBER, ASCENDING));
-const PAGE_DESCENDING_SHARED: Sql =
-    Sql::same("messages.page_descending_shared", concat!(SELECT, OWNER_FOR_MEMBER, DESCENDING));
+/// The default model of the conversation comes with every row: both databases look it up once a statement.
+const SELECT: &str =
+    concat!("select ", COLUMNS, ", (select default_model from conversations where owner_id = ");
+const OWN: &str = concat!(SELECT, "$1 and id = $2) from messages where owner_id = $1");
+const SHARED: &str =
+    concat!(SELECT, OWNER_FOR_MEMBER, " and id = $2) from messages where owner_id = ", OWNER_FOR_MEMBER);
+const BY_ID: &str = " and conversation_id = $2 and id = $3";
+const BY_NUMBER: &str = " and conversation_id = $2 and seq = $3";
 
-const GET: Sql = Sql::same("messages.get", concat!(SELECT, "$1 and conversation_id = $2 and id = $3"));
-const GET_SHARED: Sql = Sql::same(
-    "messages.get_shared",
-    concat!(SELECT, OWNER_FOR_MEMBER, " and conversation_id = $2 and id = $3"),
-);
-const BY_SEQ: Sql = Sql::same("messages.by_seq", concat!(SELECT, "$1 and conversation_id = $2 and seq = $3"));
-const BY_SEQ_SHARED: Sql = Sql::same(
-    "messages.by_seq_shared",
-    concat!(SELECT, OWNER_FOR_MEMBER, " and conversation_id = $2 and seq = $3"),
-);
+const PAGE_ASCENDING: Sql = Sql::same("messages.page_ascending", concat!(OWN, ASCENDING));
+const PAGE_DESCENDING: Sql = Sql::same("messages.page_descending", concat!(OWN, DESCENDING));
+const PAGE_ASCENDING_SHARED: Sql = Sql::same("messages.page_ascending_shared", concat!(SHARED, ASCENDING));
+const PAGE_DESCENDING_SHARED: Sql = Sql::same("messages.page_descending_shared", concat!(SHARED, DESCENDING));
+const GET: Sql = Sql::same("messages.get", concat!(OWN, BY_ID));
+const GET_SHARED: Sql = Sql::same("messages.get_shared", concat!(SHARED, BY_ID));
+const BY_SEQ: Sql = Sql::same("messages.by_seq", concat!(OWN, BY_NUMBER));
+const BY_SEQ_SHARED: Sql = Sql::same("messages.by_seq_shared", concat!(SHARED, BY_NUMBER));
 
 /// Takes the next number and shows the message in the conversation's head.
 const RAISE_HEAD: &str = "update conversations set last_seq = last_seq + 1, message_count = message_count + 1, \
     last_message = $1, last_message_at = $2, revision = revision + 1, \
     updated_at = case when updated_at > $2 then updated_at else $2 end where owner_id = ";
-const RAISED: &str = " and id = $4 returning owner_id, last_seq";
+const RAISED: &str = " and id = $4 returning owner_id, last_seq, default_model";
 
 pub(super) const RAISE_OWN_HEAD: Sql =
-    Sql::same("messages.raise_own_head", concat!(RAISE_HEAD, "$3", RAISED, ", default_model"));
+    Sql::same("messages.raise_own_head", concat!(RAISE_HEAD, "$3", RAISED));
 pub(super) const RAISE_SHARED_HEAD: Sql =
-    Sql::same("messages.raise_shared_head", concat!(RAISE_HEAD, OWNER_FOR_EDITOR, RAISED, ", default_model"));
+    Sql::same("messages.raise_shared_head", concat!(RAISE_HEAD, OWNER_FOR_EDITOR, RAISED));
 
 const COMBINED: &str = ") insert into messages (owner_id, conversation_id, seq, id, sender_id, role, content, parts, \
     model, token_count, used_documents, metadata, created_at) \
-    select owner_id, $4, last_seq, $5, $6, $7, $8, $9, $10, $11, $12, $13, $2 from head returning owner_id, seq";
+    select owner_id, $4, last_seq, $5, $6, $7, $8, $9, $10, $11, $12, $13, $2 from head \
+    returning owner_id, seq, (select default_model from head), \
+    case when $7 = 'assistant' and $9 is null then (select asked.model from messages asked \
+    where asked.owner_id = (select owner_id from head) and asked.conversation_id = $4 and asked.role = 'user' \
+    order by asked.seq desc limit 1) end";
 
 /// The head is raised and the message inserted by one statement, which PostgreSQL commits alone.
 const APPEND_OWN: Sql =
@@ -78,7 +84,7 @@ const RAISE_HEAD_BY_MANY: Sql = Sql::same(
     "update conversations set last_message = $1, last_message_at = $2, revision = revision + 1, \
      updated_at = case when updated_at > $2 then updated_at else $2 end, \
      last_seq = last_seq + $3, message_count = message_count + $3 \
-     where owner_id = $4 and id = $5 returning last_seq",
+     where owner_id = $4 and id = $5 returning last_seq, default_model",
 );
 
 pub(super) const INSERT: Sql = Sql::same(
@@ -111,6 +117,7 @@ pub(super) const NO_CONVERSATION: StoreError = StoreError::NotFound { entity: "c
 #[derive(Debug)]
 pub struct Messages<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
 
+/// A message whose effective model is still to be found.
 pub(super) fn read(row: &Row<'_>) -> Result<Message, StoreError> {
     let owner_id: UserId = row.get(0)?;
     let role = row.word(5, MessageRole::parse)?;
@@ -124,6 +131,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Message, StoreError> {
         content: row.get(6)?,
         parts: row.get(7)?,
         model: row.get(8)?,
+        effective_model: String::new(),
         token_count: row.get(9)?,
         used_documents: row.get(10)?,
         metadata: row.get(11)?,
@@ -164,8 +172,23 @@ impl<M> Messages<'_, '_, M> {
             range.before.into(),
             limit.with_lookahead().into(),
         ];
-        let rows = self.0.executor.query(sql, &values, read).await?;
-        Ok(Page::cut(rows, limit, |message| message.seq))
+        let mut default_model: Option<String> = None;
+        let read_row = |row: &Row<'_>| {
+            if default_model.is_none() {
+                default_model = row.get(WIDTH)?;
+            }
+            read(row)
+        };
+        let rows = self.0.executor.query(sql, &values, read_row).await?;
+        let mut page = Page::cut(rows, limit, |message| message.seq);
+        if order == Order::Descending {
+            page.items.reverse();
+        }
+        self.find_models(&mut page.items, default_model.as_deref()).await?;
+        if order == Order::Descending {
+            page.items.reverse();
+        }
+        Ok(page)
     }
 
     /// At most `limit` messages around a number, ascending: half of them below it, the rest from it
@@ -206,7 +229,7 @@ impl<M> Messages<'_, '_, M> {
         id: MessageId,
     ) -> Result<Option<Message>, StoreError> {
         let values = [by.user().into(), conversation.into(), id.into()];
-        self.0.executor.query_first(by.pick(&GET, &GET_SHARED), &values, read).await
+        self.find_one(by.pick(&GET, &GET_SHARED), &values).await
     }
 
     /// The message with this number.
@@ -220,7 +243,20 @@ impl<M> Messages<'_, '_, M> {
         seq: i64,
     ) -> Result<Option<Message>, StoreError> {
         let values = [by.user().into(), conversation.into(), seq.into()];
-        self.0.executor.query_first(by.pick(&BY_SEQ, &BY_SEQ_SHARED), &values, read).await
+        self.find_one(by.pick(&BY_SEQ, &BY_SEQ_SHARED), &values).await
+    }
+
+    async fn find_one(
+        &mut self,
+        sql: &'static Sql,
+        values: &[Value<'_>],
+    ) -> Result<Option<Message>, StoreError> {
+        let read_row = |row: &Row<'_>| Ok((read(row)?, row.get(WIDTH)?));
+        let found: Option<(Message, Option<String>)> =
+            self.0.executor.query_first(sql, values, read_row).await?;
+        let Some((mut message, default_model)) = found else { return Ok(None) };
+        self.find_models(std::slice::from_mut(&mut message), default_model.as_deref()).await?;
+        Ok(Some(message))
     }
 }
 
@@ -240,15 +276,19 @@ impl Messages<'_, '_, ReadWrite> {
         new.validate()?;
         let mut message = self.arrange(by, conversation, new);
         let stored_sender = stored_sender(by, new.role);
+        let default_model: Option<String>;
         if self.0.executor.combines_changes() {
             let values = append_values(by, &message, stored_sender);
             let sql = by.pick(&APPEND_OWN, &APPEND_SHARED);
-            let appended =
-                self.0.executor.query_changed(sql, &values, |row| Ok((row.get(0)?, row.get(1)?))).await?;
-            (message.owner_id, message.seq) = appended.ok_or(NO_CONVERSATION)?;
+            let read_head = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+            let appended = self.0.executor.query_changed(sql, &values, read_head).await?;
+            let asked: Option<String>;
+            (message.owner_id, message.seq, default_model, asked) = appended.ok_or(NO_CONVERSATION)?;
+            self.set_model(&mut message, asked.as_deref(), default_model.as_deref());
         } else {
-            (message.owner_id, message.seq, _) = self.raise_head(by, &message).await?;
+            (message.owner_id, message.seq, default_model) = self.raise_head(by, &message).await?;
             self.0.executor.execute(&INSERT, &insert_values(&message, stored_sender)).await?;
+            self.find_models(std::slice::from_mut(&mut message), default_model.as_deref()).await?;
         }
         message.sender_id = shown_sender(message.role, message.owner_id, stored_sender);
         Ok(message)
@@ -279,9 +319,11 @@ impl Messages<'_, '_, ReadWrite> {
         let newest = messages[messages.len() - 1].created_at;
         let values =
             [preview(&last.content).into(), newest.into(), count.into(), owner.into(), conversation.into()];
-        let raised: Option<i64> =
-            self.0.executor.query_changed(&RAISE_HEAD_BY_MANY, &values, |row| row.get(0)).await?;
-        let first_seq = raised.ok_or(NO_CONVERSATION)? - count + 1;
+        let read_head = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let raised: Option<(i64, Option<String>)> =
+            self.0.executor.query_changed(&RAISE_HEAD_BY_MANY, &values, read_head).await?;
+        let (last_seq, default_model) = raised.ok_or(NO_CONVERSATION)?;
+        let first_seq = last_seq - count + 1;
         for (seq, message) in (first_seq..).zip(&mut messages) {
             message.seq = seq;
         }
@@ -296,6 +338,7 @@ impl Messages<'_, '_, ReadWrite> {
             rows.push(insert_values(message, *sender).to_vec());
         }
         self.0.executor.execute_each(&INSERT, rows).await?;
+        self.find_models(&mut messages, default_model.as_deref()).await?;
         for (message, sender) in messages.iter_mut().zip(stored) {
             message.sender_id = shown_sender(message.role, owner, sender);
         }
@@ -335,6 +378,7 @@ impl Messages<'_, '_, ReadWrite> {
             content: new.content.clone(),
             parts: new.parts.clone(),
             model: new.model.clone(),
+            effective_model: String::new(),
             token_count: new.token_count,
             used_documents: new.used_documents.clone(),
             metadata: new.metadata.clone(),

@@ -6,6 +6,7 @@ mod conversations;
 mod idempotency_keys;
 mod members;
 mod message_changes;
+mod message_models;
 mod messages;
 mod replies;
 mod responses;
@@ -72,6 +73,7 @@ pub(crate) fn statements() -> Vec<Sql> {
         idempotency_keys::STATEMENTS,
         members::STATEMENTS,
         message_changes::STATEMENTS,
+        message_models::STATEMENTS,
         messages::STATEMENTS,
         replies::STATEMENTS,
         responses::STATEMENTS,

@@ -1,21 +1,15 @@
 //! A model's reply: message, response and usage, stored as one.
 
 use chatstore_model::{
-    ConversationId, Day, Message, NewReply, NewResponse, Reply, Response, UserId, effective_model, preview,
+    ConversationId, Day, Message, NewReply, NewResponse, Reply, Response, UserId, preview,
 };
 use constcat::concat;
 
-use crate::db::{Sql, Value};
+use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::messages::{INSERT, Messages, NO_CONVERSATION, insert_values};
 use crate::repo::{By, refuse_nul};
 use crate::tx::ReadWrite;
-
-const NEWEST_USER_MODEL: Sql = Sql::same(
-    "replies.newest_user_model",
-    "select model from messages \
-     where owner_id = $1 and conversation_id = $2 and seq < $3 and role = 'user' order by seq desc limit 1",
-);
 
 const RESPONSE_COLUMNS: &str = "owner_id, message_id, conversation_id, model_used, tokens_prompt, tokens_completion, \
     tokens_total, tokens_cached, completion_time_ms, finish_reason, from_cache, created_at";
@@ -63,7 +57,7 @@ const RECORD: Sql = Sql::only_postgres(
         "with head as (update conversations set last_seq = last_seq + 1, message_count = message_count + 1, \
          last_message = $1, last_message_at = $2, revision = revision + 1, \
          updated_at = case when updated_at > $2 then updated_at else $2 end \
-         where owner_id = $3 and id = $4 returning last_seq), \
+         where owner_id = $3 and id = $4 returning last_seq, default_model), \
          message as (insert into messages (owner_id, conversation_id, seq, id, role, content, parts, model, \
          token_count, used_documents, metadata, created_at) \
          select $3, $4, last_seq, $5, 'assistant', $6, $7, $8, $9, $10, $11, $2 from head returning seq), \
@@ -78,11 +72,14 @@ const RECORD: Sql = Sql::only_postgres(
          coalesce($15, 0), coalesce($17, 0), 0 from message",
         BOOKED,
         ") \
-         select seq from message"
+         select seq, (select default_model from head), \
+         case when $8 is null then (select asked.model from messages asked \
+         where asked.owner_id = $3 and asked.conversation_id = $4 and asked.role = 'user' \
+         order by asked.seq desc limit 1) end from message"
     ),
 );
 
-pub(super) const STATEMENTS: &[Sql] = &[NEWEST_USER_MODEL, INSERT_RESPONSE, BOOK_USAGE, RECORD];
+pub(super) const STATEMENTS: &[Sql] = &[INSERT_RESPONSE, BOOK_USAGE, RECORD];
 
 impl Messages<'_, '_, ReadWrite> {
     /// Appends a model's message with its response and books its usage on the owner, all or
@@ -95,39 +92,34 @@ impl Messages<'_, '_, ReadWrite> {
         owner: UserId,
         conversation: ConversationId,
         new: &NewReply,
-        server_default_model: &str,
     ) -> Result<Reply, StoreError> {
         new.validate()?;
-        refuse_nul("server_default_model", server_default_model)?;
         let by = By::Owner(owner);
         let mut message = self.arrange(by, conversation, &new.message);
         let known_model = new.response.model_used.as_deref().or(new.message.model.as_deref());
         if let (true, Some(model)) = (self.0.executor.combines_changes(), known_model) {
             let response = response_of(&message, &new.response, model);
-            message.seq = self.record_combined(&message, &response).await?;
+            self.record_combined(&mut message, &response).await?;
             return Ok(Reply { message, response });
         }
+        refuse_nul("default_model", self.0.default_model())?;
         let (_, seq, default_model) = self.raise_head(by, &message).await?;
         message.seq = seq;
         self.0.executor.execute(&INSERT, &insert_values(&message, None)).await?;
-        let model = match known_model {
-            Some(model) => model.to_owned(),
-            None => {
-                let values = [owner.into(), conversation.into(), seq.into()];
-                let newest: Option<Option<String>> =
-                    self.0.executor.query_first(&NEWEST_USER_MODEL, &values, |row| row.get(0)).await?;
-                let newest = newest.flatten();
-                effective_model(None, newest.as_deref(), default_model.as_deref(), server_default_model)
-                    .to_owned()
-            }
-        };
-        let response = response_of(&message, &new.response, &model);
+        self.find_models(std::slice::from_mut(&mut message), default_model.as_deref()).await?;
+        let model = known_model.unwrap_or(&message.effective_model);
+        let response = response_of(&message, &new.response, model);
         self.0.executor.execute(&INSERT_RESPONSE, &response_values(owner, &response)).await?;
         self.0.executor.execute(&BOOK_USAGE, &usage_values(owner, &response)).await?;
         Ok(Reply { message, response })
     }
 
-    async fn record_combined(&mut self, message: &Message, response: &Response) -> Result<i64, StoreError> {
+    /// Stores everything at once and sets the message's number and effective model.
+    async fn record_combined(
+        &mut self,
+        message: &mut Message,
+        response: &Response,
+    ) -> Result<(), StoreError> {
         let values = [
             preview(&message.content).into(),
             message.created_at.into(),
@@ -150,8 +142,12 @@ impl Messages<'_, '_, ReadWrite> {
             response.from_cache.into(),
             Day::of(response.created_at).start().into(),
         ];
-        let seq = self.0.executor.query_changed(&RECORD, &values, |row| row.get(0)).await?;
-        seq.ok_or(NO_CONVERSATION)
+        let read_head = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let recorded = self.0.executor.query_changed(&RECORD, &values, read_head).await?;
+        let (default_model, asked): (Option<String>, Option<String>);
+        (message.seq, default_model, asked) = recorded.ok_or(NO_CONVERSATION)?;
+        self.set_model(message, asked.as_deref(), default_model.as_deref());
+        Ok(())
     }
 }
 

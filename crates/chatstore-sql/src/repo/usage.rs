@@ -1,6 +1,7 @@
 //! Usage by day and model; booked by `Messages::record_reply`.
 
-use chatstore_model::{Day, Timestamp, UsageRow, UserId};
+use chatstore_model::{Day, Timestamp, UsageGroup, UsageGrouping, UsageRow, UserId};
+use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
@@ -13,7 +14,35 @@ const BETWEEN: Sql = Sql::same(
      from usage_daily where owner_id = $1 and day >= $2 and day <= $3 order by day, model",
 );
 
-pub(super) const STATEMENTS: &[Sql] = &[BETWEEN];
+const GROUPS: &str = "select case when $1 then day end as group_day, case when $2 then model end as group_model, \
+    case when $3 then owner_id end as group_owner, \
+    cast(sum(requests) as bigint), cast(sum(cached_requests) as bigint), cast(sum(tokens_prompt) as bigint), \
+    cast(sum(tokens_completion) as bigint), cast(sum(tokens_total) as bigint), \
+    cast(sum(completion_time_ms_sum) as bigint), cast(sum(cost_micros) as bigint) \
+    from usage_daily where day >= $4 and day <= $5";
+const GROUPED: &str = " group by 1, 2, 3 order by 1, 2, 3";
+
+const GROUPED_OF_OWNER: Sql =
+    Sql::same("usage.grouped_of_owner", concat!(GROUPS, " and owner_id = $6", GROUPED));
+const GROUPED_OF_ALL: Sql = Sql::same("usage.grouped_of_all", concat!(GROUPS, GROUPED));
+
+pub(super) const STATEMENTS: &[Sql] = &[BETWEEN, GROUPED_OF_OWNER, GROUPED_OF_ALL];
+
+fn read_group(row: &Row<'_>) -> Result<UsageGroup, StoreError> {
+    let day: Option<Timestamp> = row.get(0)?;
+    Ok(UsageGroup {
+        day: day.map(Day::of),
+        model: row.get(1)?,
+        user_id: row.get(2)?,
+        requests: row.get(3)?,
+        cached_requests: row.get(4)?,
+        tokens_prompt: row.get(5)?,
+        tokens_completion: row.get(6)?,
+        tokens_total: row.get(7)?,
+        completion_time_ms_sum: row.get(8)?,
+        cost_micros: row.get(9)?,
+    })
+}
 
 /// Usage by day and model.
 #[derive(Debug)]
@@ -42,5 +71,34 @@ impl<M> Usage<'_, '_, M> {
     pub async fn between(&mut self, owner: UserId, from: Day, to: Day) -> Result<Vec<UsageRow>, StoreError> {
         let values = [owner.into(), from.start().into(), to.start().into()];
         self.0.executor.query(&BETWEEN, &values, read).await
+    }
+
+    /// Usage from one day to another, both included, added up in the database, of one owner or of
+    /// everybody; by day, then model, then user.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn grouped(
+        &mut self,
+        owner: Option<UserId>,
+        from: Day,
+        to: Day,
+        grouping: UsageGrouping,
+    ) -> Result<Vec<UsageGroup>, StoreError> {
+        let mut values = vec![
+            grouping.by_day.into(),
+            grouping.by_model.into(),
+            grouping.by_user.into(),
+            from.start().into(),
+            to.start().into(),
+        ];
+        let sql = match owner {
+            Some(owner) => {
+                values.push(owner.into());
+                &GROUPED_OF_OWNER
+            }
+            None => &GROUPED_OF_ALL,
+        };
+        self.0.executor.query(sql, &values, read_group).await
     }
 }

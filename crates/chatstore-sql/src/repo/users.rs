@@ -1,8 +1,8 @@
 //! Users, and the one way to delete one.
 
 use chatstore_model::{
-    ConversationId, Email, Json, Limit, NewUser, Order, Page, Timestamp, User, UserId, UserName, UserPatch,
-    UserPosition, UserRole,
+    ConversationId, Email, Json, Limit, NewUser, Order, Page, Timestamp, User, UserFilter, UserId, UserName,
+    UserPatch, UserPosition, UserRole,
 };
 use constcat::concat;
 use uuid::Uuid;
@@ -24,24 +24,22 @@ const BY_EMAIL: Sql =
     Sql::same("users.by_email", concat!("select ", COLUMNS, " from users where email_key = $1"));
 
 /// The built-in user has the least id and is in no list.
-const PAGE_ASCENDING: Sql = Sql::same(
-    "users.page_ascending",
-    concat!(
-        "select ",
-        COLUMNS,
-        " from users where (created_at, id) > ($1, $2) and id <> $3 \
-         order by created_at, id limit $4"
-    ),
-);
+const ASCENDING: &str = " from users where (created_at, id) > ($1, $2) and id <> $3";
+const DESCENDING: &str = " from users where (created_at, id) < ($1, $2) and id <> $3";
+const OLDEST_FIRST: &str = " order by created_at, id limit ";
+const NEWEST_FIRST: &str = " order by created_at desc, id desc limit ";
+const FILTER: &str = " and (cast($4 as text) is null or role = $4) \
+    and (cast($5 as boolean) is null or is_active = $5)";
 
-const PAGE_DESCENDING: Sql = Sql::same(
-    "users.page_descending",
-    concat!(
-        "select ",
-        COLUMNS,
-        " from users where (created_at, id) < ($1, $2) and id <> $3 \
-         order by created_at desc, id desc limit $4"
-    ),
+const PAGE_ASCENDING: Sql =
+    Sql::same("users.page_ascending", concat!("select ", COLUMNS, ASCENDING, OLDEST_FIRST, "$4"));
+const PAGE_DESCENDING: Sql =
+    Sql::same("users.page_descending", concat!("select ", COLUMNS, DESCENDING, NEWEST_FIRST, "$4"));
+const FILTERED_ASCENDING: Sql =
+    Sql::same("users.filtered_ascending", concat!("select ", COLUMNS, ASCENDING, FILTER, OLDEST_FIRST, "$6"));
+const FILTERED_DESCENDING: Sql = Sql::same(
+    "users.filtered_descending",
+    concat!("select ", COLUMNS, DESCENDING, FILTER, NEWEST_FIRST, "$6"),
 );
 
 const COUNT: Sql = Sql::same("users.count", "select count(*) from users where id <> $1");
@@ -68,9 +66,10 @@ const UPDATE: Sql = Sql::same(
          full_name = case when $7 then $8 else full_name end, \
          role = coalesce($9, role), \
          is_active = coalesce($10, is_active), \
-         metadata = coalesce($11, metadata), \
-         updated_at = $12 \
-         where id = $13 returning ",
+         must_change_password = coalesce($11, must_change_password), \
+         metadata = coalesce($12, metadata), \
+         updated_at = $13 \
+         where id = $14 returning ",
         COLUMNS
     ),
 );
@@ -94,6 +93,13 @@ const DELETE_SENT: Sql = Sql::same(
     "delete from messages where sender_id = $1 and owner_id = $2 and conversation_id = $3",
 );
 
+/// The lock keeps two administrators from leaving at once, each relying on the other. SQLite has one writer.
+const OTHER_ADMIN: Sql = Sql::pair(
+    "users.other_admin",
+    "select id from users where role = 'admin' and is_active and id <> $1 order by id limit 1",
+    "select id from users where role = 'admin' and is_active and id <> $1 order by id limit 1 for update",
+);
+
 const DELETE: Sql = Sql::same("users.delete", "delete from users where id = $1");
 
 pub(super) const STATEMENTS: &[Sql] = &[
@@ -102,6 +108,8 @@ pub(super) const STATEMENTS: &[Sql] = &[
     BY_EMAIL,
     PAGE_ASCENDING,
     PAGE_DESCENDING,
+    FILTERED_ASCENDING,
+    FILTERED_DESCENDING,
     COUNT,
     CREATE,
     CREATE_UNLESS_EMAIL_TAKEN,
@@ -109,6 +117,7 @@ pub(super) const STATEMENTS: &[Sql] = &[
     SENT_ELSEWHERE,
     LEAVE_HEAD,
     DELETE_SENT,
+    OTHER_ADMIN,
     DELETE,
 ];
 
@@ -160,23 +169,30 @@ impl<M> Users<'_, '_, M> {
         self.0.executor.query_first(&BY_EMAIL, &[(&key).into()], read).await
     }
 
-    /// Users by creation, without the built-in one.
+    /// Users by creation, without the built-in one. What a filter passes over costs time.
     ///
     /// # Errors
     /// What the database reports.
     pub async fn page(
         &mut self,
+        filter: UserFilter,
         order: Order,
         from: Option<UserPosition>,
         limit: Limit,
     ) -> Result<Page<User, UserPosition>, StoreError> {
         let from = from.unwrap_or(UserPosition::start(order));
-        let sql = match order {
-            Order::Ascending => &PAGE_ASCENDING,
-            Order::Descending => &PAGE_DESCENDING,
+        let is_filtered = filter != UserFilter::default();
+        let sql = match (order, is_filtered) {
+            (Order::Ascending, false) => &PAGE_ASCENDING,
+            (Order::Descending, false) => &PAGE_DESCENDING,
+            (Order::Ascending, true) => &FILTERED_ASCENDING,
+            (Order::Descending, true) => &FILTERED_DESCENDING,
         };
-        let values =
-            [from.at.into(), from.id.into(), UserId::ANONYMOUS.into(), limit.with_lookahead().into()];
+        let mut values = vec![from.at.into(), from.id.into(), UserId::ANONYMOUS.into()];
+        if is_filtered {
+            values.extend([filter.role.map(UserRole::as_str).into(), filter.is_active.into()]);
+        }
+        values.push(limit.with_lookahead().into());
         let rows = self.0.executor.query(sql, &values, read).await?;
         Ok(Page::cut(rows, limit, |user| UserPosition { at: user.created_at, id: user.id.uuid() }))
     }
@@ -230,18 +246,24 @@ impl Users<'_, '_, ReadWrite> {
         Ok(())
     }
 
-    /// The user with this e-mail address; made when there is none, with the address as typed.
+    /// The user with this e-mail address; made from `new` when there is none, else untouched by it.
     /// True when it was made. Of any number of concurrent calls one makes it.
     ///
     /// # Errors
-    /// What the database reports.
-    pub async fn get_or_create_by_email(&mut self, email: &Email) -> Result<(User, bool), StoreError> {
+    /// [`StoreError::Refused`] when `new` has no address; [`StoreError::AlreadyExists`] with field
+    /// `username`; [`StoreError::Invalid`].
+    pub async fn get_or_create_by_email(&mut self, new: &NewUser) -> Result<(User, bool), StoreError> {
+        new.validate()?;
+        let Some(email) = &new.email else {
+            return Err(StoreError::Refused(
+                "a user is found or made by the e-mail address, which is missing",
+            ));
+        };
         if let Some(user) = self.find_by_email(email.as_typed()).await? {
             return Ok((user, false));
         }
-        let new = NewUser::with_email(email.clone());
-        let user = self.arrange(&new);
-        let values = insert_values(&user, &new);
+        let user = self.arrange(new);
+        let values = insert_values(&user, new);
         let made: Option<Uuid> =
             self.0.executor.query_changed(&CREATE_UNLESS_EMAIL_TAKEN, &values, |row| row.get(0)).await?;
         if made.is_some() {
@@ -257,8 +279,8 @@ impl Users<'_, '_, ReadWrite> {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field
-    /// `username` or `email`; [`StoreError::Refused`] for the built-in user, and when neither name
-    /// nor address would be left.
+    /// `username` or `email`; [`StoreError::Refused`] for the built-in user, for the last active
+    /// administrator's leaving office, and when neither name nor address would be left.
     pub async fn update(&mut self, id: UserId, patch: &UserPatch) -> Result<User, StoreError> {
         patch.validate()?;
         if id == UserId::ANONYMOUS {
@@ -269,6 +291,11 @@ impl Users<'_, '_, ReadWrite> {
             return Ok(user);
         }
         self.refuse_taken(Some(id), patch.username.value(), patch.email.value()).await?;
+        let leaves_office =
+            patch.role.is_some_and(|role| role != UserRole::Admin) || patch.is_active == Some(false);
+        if leaves_office {
+            self.keep_an_admin(&user).await?;
+        }
         let now = self.0.now();
         let values = [
             (!patch.username.is_keep()).into(),
@@ -281,6 +308,7 @@ impl Users<'_, '_, ReadWrite> {
             patch.full_name.value().into(),
             patch.role.map(UserRole::as_str).into(),
             patch.is_active.into(),
+            patch.must_change_password.into(),
             patch.metadata.as_ref().into(),
             now.into(),
             id.into(),
@@ -293,11 +321,14 @@ impl Users<'_, '_, ReadWrite> {
     /// and the messages sent into others' conversations, whose counts and previews are repaired.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Refused`] for the built-in user.
+    /// [`StoreError::NotFound`]; [`StoreError::Refused`] for the built-in user and for the last active
+    /// administrator.
     pub async fn erase(&mut self, id: UserId) -> Result<(), StoreError> {
         if id == UserId::ANONYMOUS {
             return Err(StoreError::Refused("the built-in user cannot be erased"));
         }
+        let user = self.get(id).await?.ok_or(StoreError::NotFound { entity: "user" })?;
+        self.keep_an_admin(&user).await?;
         let now = self.0.now();
         let places: Vec<(UserId, ConversationId, i64, i64)> = self
             .0
@@ -327,6 +358,16 @@ impl Users<'_, '_, ReadWrite> {
         }
     }
 
+    /// Fails when nobody could administer without this user any more.
+    async fn keep_an_admin(&mut self, user: &User) -> Result<(), StoreError> {
+        if user.role != UserRole::Admin || !user.is_active {
+            return Ok(());
+        }
+        let other: Option<UserId> =
+            self.0.executor.query_first(&OTHER_ADMIN, &[user.id.into()], |row| row.get(0)).await?;
+        other.map(|_| ()).ok_or(StoreError::Refused("the last active administrator has to stay one"))
+    }
+
     fn arrange(&self, new: &NewUser) -> User {
         let now: Timestamp = self.0.now();
         User {
@@ -336,7 +377,7 @@ impl Users<'_, '_, ReadWrite> {
             full_name: new.full_name.clone(),
             role: new.role,
             is_active: new.is_active,
-            must_change_password: false,
+            must_change_password: new.must_change_password,
             metadata: new.metadata.clone(),
             created_at: now,
             updated_at: now,

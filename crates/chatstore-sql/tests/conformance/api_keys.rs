@@ -1,6 +1,6 @@
 //! API keys: made, found by their hash, withdrawn, and noted as used.
 
-use chatstore_model::{ApiKey, ApiKeyScope, NewApiKey, Timestamp, UserId, UserPatch};
+use chatstore_model::{ApiKey, ApiKeyScope, NewApiKey, Timestamp, UserId, UserPatch, UserRole};
 use chatstore_sql::StoreError;
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -31,7 +31,7 @@ async fn create(case: &TestDatabase, user: UserId, new: NewApiKey) -> Result<Api
     write(case, async move |tx| tx.api_keys().create(user, &new).await).await
 }
 
-async fn find(case: &TestDatabase, user: UserId, hash: u8) -> Option<(ApiKey, bool)> {
+async fn find(case: &TestDatabase, user: UserId, hash: u8) -> Option<(ApiKey, Option<UserRole>)> {
     read(case, async move |tx| tx.api_keys().find(user, &[hash; 32]).await).await
 }
 
@@ -62,7 +62,7 @@ async fn a_key_is_found_by_user_and_hash(case: TestDatabase) {
             revoked_at: None,
         };
         assert_eq!(made, expected);
-        assert_eq!(find(&case, user, hash).await, Some((expected, true)));
+        assert_eq!(find(&case, user, hash).await, Some((expected, Some(UserRole::User))));
     }
     assert_eq!(find(&case, user, 1).await, None);
 }
@@ -73,7 +73,7 @@ async fn a_key_says_whether_its_user_is_active(case: TestDatabase) {
     for is_active in [false, true] {
         let patch = UserPatch { is_active: Some(is_active), ..UserPatch::default() };
         write(&case, async move |tx| tx.users().update(user, &patch).await).await.unwrap();
-        assert_eq!(find(&case, user, 1).await.unwrap().1, is_active);
+        assert_eq!(find(&case, user, 1).await.unwrap().1, is_active.then_some(UserRole::User));
     }
 }
 
@@ -105,7 +105,7 @@ async fn a_withdrawn_key_is_still_found_and_keeps_the_time_of_its_end(case: Test
         assert!(!found.is_valid_at(end));
         later(&case);
     }
-    assert_eq!(find(&case, user, 1).await, Some((kept, true)));
+    assert_eq!(find(&case, user, 1).await, Some((kept, Some(UserRole::User))));
 }
 
 async fn withdrawing_an_absent_key_is_not_found(case: TestDatabase) {

@@ -1,6 +1,6 @@
 //! Closing a database: what was begun is finished, what comes later is refused.
 
-use chatstore_model::NewMessage;
+use chatstore_model::{NewMessage, NewUser};
 use chatstore_sql::{By, Database, DatabaseOptions, Direction, StoreError, WriteTx};
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 use futures_util::future::join_all;
@@ -81,7 +81,9 @@ async fn a_database_in_memory_behaves_like_one_in_a_file() {
     database.migrate(Direction::Upgrade).await.unwrap();
     assert_eq!((database.place(), database.size_bytes().await.unwrap()), ("memory", 0));
     let email = crate::fixtures::email("ada@example.org");
-    let made = database.write("make", async move |tx| tx.users().get_or_create_by_email(&email).await);
+    let made = database.write("make", async move |tx| {
+        tx.users().get_or_create_by_email(&NewUser::with_email(email.clone())).await
+    });
     let (ada, _) = made.await.unwrap();
     let id = ada.id;
     let found = database.read("get", async move |tx| tx.users().get(id).await).await.unwrap();

@@ -129,9 +129,8 @@ async fn replies_at_once_are_summed_up_right(case: TestDatabase) {
                 new.response.model_used = None;
             }
             new.response.from_cache = number % 8 == 0;
-            let work = async move |tx: &mut WriteTx<'_>| {
-                tx.messages().record_reply(owner, conversation, &new, SERVER_MODEL).await
-            };
+            let work =
+                async move |tx: &mut WriteTx<'_>| tx.messages().record_reply(owner, conversation, &new).await;
             database.write("reply", work).await.unwrap()
         })
     });
@@ -239,7 +238,7 @@ async fn a_conversation_deleted_under_its_writers_leaves_nothing(case: TestDatab
                 12 => tx.conversations().delete(owner, conversation).await,
                 _ => {
                     let new = reply_of("m", 1, 1);
-                    tx.messages().record_reply(owner, conversation, &new, SERVER_MODEL).await.map(|_| ())
+                    tx.messages().record_reply(owner, conversation, &new).await.map(|_| ())
                 }
             };
             database.write("reply or delete", work).await

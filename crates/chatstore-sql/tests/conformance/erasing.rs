@@ -2,7 +2,7 @@
 
 use chatstore_model::{
     ApiKeyScope, Change, ConversationId, ConversationPatch, Day, Json, MemberRole, NewApiKey,
-    NewConversation, NewIdempotencyRecord, NewMessage, UserId, preview,
+    NewConversation, NewIdempotencyRecord, NewMessage, NewUser, UserId, preview,
 };
 use chatstore_sql::{By, StoreError};
 use chatstore_testkit::{TestDatabase, conformance};
@@ -167,7 +167,11 @@ async fn erasing_an_absent_user_is_not_found(case: TestDatabase) {
 async fn an_erased_name_and_address_can_be_taken_again(case: TestDatabase) {
     let ask = async || {
         let address = email("ada@example.org");
-        write(&case, async move |tx| tx.users().get_or_create_by_email(&address).await).await.unwrap()
+        write(&case, async move |tx| {
+            tx.users().get_or_create_by_email(&NewUser::with_email(address.clone())).await
+        })
+        .await
+        .unwrap()
     };
     let (first, _) = ask().await;
     create_conversation(&case, first.id, NewConversation::thread("t")).await.unwrap();

@@ -134,8 +134,7 @@ pub async fn reply(
     conversation: ConversationId,
     new: NewReply,
 ) -> Result<Reply, StoreError> {
-    write(case, async move |tx| tx.messages().record_reply(owner, conversation, &new, SERVER_MODEL).await)
-        .await
+    write(case, async move |tx| tx.messages().record_reply(owner, conversation, &new).await).await
 }
 
 /// A reply of this model with these counts of tokens.

@@ -6,12 +6,12 @@ use chatstore_model::{
     ApiKeyScope, Change, ConversationPatch, FieldCode, Json, MessagePatch, NewApiKey, NewConversation,
     NewIdempotencyRecord, NewMessage, NewReply, NewResponse, NewUser, Timestamp, UserPatch, limits,
 };
-use chatstore_sql::{By, StoreError, WriteTx};
+use chatstore_sql::{By, StoreError};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
-    SERVER_MODEL, append, arbitrary_owner, arbitrary_user, create_conversation, create_user, head,
-    invalid_fields, messages, name, read, reply, say, write,
+    append, arbitrary_owner, arbitrary_user, create_conversation, create_user, head, invalid_fields,
+    messages, name, read, reply, say, write,
 };
 
 conformance!(
@@ -334,10 +334,6 @@ async fn the_nul_character_is_refused_in_every_text(case: TestDatabase) {
     let response = NewResponse { model_used: Some(nul()), ..NewResponse::default() };
     let new = NewReply { response, ..NewReply::new("hi") };
     assert_nul(reply(&case, owner, conversation, new).await, "response.model_used");
-    let by_default = async move |tx: &mut WriteTx<'_>| {
-        tx.messages().record_reply(owner, conversation, &NewReply::new("hi"), "a\0b").await
-    };
-    assert_nul(write(&case, by_default).await, "server_default_model");
     assert_nul(create_key(&case, NewApiKey { name: Some(nul()), ..api_key() }).await, "name");
     assert_nul(create_key(&case, NewApiKey { prefix: nul(), ..api_key() }).await, "prefix");
     let operation = NewIdempotencyRecord { operation: nul(), ..record("key") };
@@ -346,7 +342,7 @@ async fn the_nul_character_is_refused_in_every_text(case: TestDatabase) {
     assert_nul(put_record(&case, result).await, "result");
     assert_eq!(messages(&case, owner, conversation).await.len(), 1);
     let works = NewReply::new("hi");
-    write(&case, async move |tx| tx.messages().record_reply(owner, conversation, &works, SERVER_MODEL).await)
+    write(&case, async move |tx| tx.messages().record_reply(owner, conversation, &works).await)
         .await
         .unwrap();
 }

@@ -8,7 +8,8 @@ use chatstore_sql::{By, StoreError};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
-    absent_message, arbitrary_owner, failure, head, later, messages, read, reply, reply_of, say, write,
+    SERVER_MODEL, absent_message, arbitrary_owner, failure, head, later, messages, read, reply, reply_of,
+    say, write,
 };
 
 conformance!(
@@ -87,8 +88,12 @@ async fn each_field_of_a_message_is_changed_alone(case: TestDatabase) {
         (MessagePatch { parts: Change::Clear, ..keep() }, |message| message.parts = None),
         (MessagePatch { model: Change::Set("m".to_owned()), ..keep() }, |message| {
             message.model = Some("m".to_owned());
+            message.effective_model = "m".to_owned();
         }),
-        (MessagePatch { model: Change::Clear, ..keep() }, |message| message.model = None),
+        (MessagePatch { model: Change::Clear, ..keep() }, |message| {
+            message.model = None;
+            message.effective_model = SERVER_MODEL.to_owned();
+        }),
         (MessagePatch { token_count: Change::Set(7), ..keep() }, |message| message.token_count = Some(7)),
         (MessagePatch { token_count: Change::Clear, ..keep() }, |message| message.token_count = None),
         (MessagePatch { used_documents: Some(json(r#"["a"]"#)), ..keep() }, |message| {

@@ -61,6 +61,7 @@ async fn a_message_appended_is_found_by_id_and_by_number(case: TestDatabase) {
 
     let id = appended.id;
     let expected = Message {
+        effective_model: "large".to_owned(),
         owner_id: owner,
         conversation_id: conversation,
         seq: 1,

@@ -65,6 +65,7 @@ async fn a_reply_is_stored_with_its_message_and_response(case: TestDatabase) {
             content: "certainly".to_owned(),
             parts: full(None).message.parts,
             model: None,
+            effective_model: SERVER_MODEL.to_owned(),
             token_count: Some(20),
             used_documents: full(None).message.used_documents,
             metadata: full(None).message.metadata,

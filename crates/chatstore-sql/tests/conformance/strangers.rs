@@ -8,8 +8,8 @@ use chatstore_sql::By;
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
-    SERVER_MODEL, absent_conversation, absent_message, absent_user, append, arbitrary_owner, arbitrary_user,
-    head, later, messages, read, reply, reply_of, say, shape, write,
+    absent_conversation, absent_message, absent_user, append, arbitrary_owner, arbitrary_user, head, later,
+    messages, read, reply, reply_of, say, shape, write,
 };
 
 conformance!(
@@ -111,7 +111,7 @@ async fn changes(
         failed(
             "reply of the default",
             write(case, async move |tx| {
-                tx.messages().record_reply(user, conversation, &NewReply::new("hi"), SERVER_MODEL).await
+                tx.messages().record_reply(user, conversation, &NewReply::new("hi")).await
             })
             .await
             .unwrap_err(),

@@ -1,7 +1,7 @@
 //! Users: made, found, changed and listed.
 
 use chatstore_model::{
-    Change, Json, Limit, NewUser, Order, User, UserId, UserName, UserPatch, UserPosition, UserRole,
+    Change, Json, Limit, NewUser, Order, User, UserFilter, UserId, UserPatch, UserPosition, UserRole,
 };
 use chatstore_sql::StoreError;
 use chatstore_testkit::{TestDatabase, conformance};
@@ -101,7 +101,7 @@ async fn get_or_create_by_email_makes_one_user_however_many_ask(case: TestDataba
             let spelling = if number % 2 == 0 { "ada@example.org" } else { "ADA@example.org" };
             let address = email(spelling);
             let work = async move |tx: &mut chatstore_sql::WriteTx<'_>| {
-                tx.users().get_or_create_by_email(&address).await
+                tx.users().get_or_create_by_email(&NewUser::with_email(address.clone())).await
             };
             database.write("ask", work).await.unwrap()
         })
@@ -116,7 +116,11 @@ async fn get_or_create_by_email_makes_one_user_however_many_ask(case: TestDataba
 async fn get_or_create_by_email_keeps_the_address_as_first_typed(case: TestDatabase) {
     let ask = async |spelling| {
         let address = email(spelling);
-        write(&case, async move |tx| tx.users().get_or_create_by_email(&address).await).await.unwrap()
+        write(&case, async move |tx| {
+            tx.users().get_or_create_by_email(&NewUser::with_email(address.clone())).await
+        })
+        .await
+        .unwrap()
     };
     let (made, is_new) = ask("Ada@Example.org").await;
     later(&case);
@@ -217,7 +221,9 @@ async fn page_all(case: &TestDatabase, order: Order, limit: u16) -> Vec<UserId> 
     let mut all = Vec::new();
     let mut from: Option<UserPosition> = None;
     loop {
-        let page = read(case, async move |tx| tx.users().page(order, from, limit).await).await;
+        let page =
+            read(case, async move |tx| tx.users().page(UserFilter::default(), order, from, limit).await)
+                .await;
         all.extend(page.items.iter().map(|user| user.id));
         assert!(all.len() <= 100, "the list has no end");
         assert!(page.items.len() == limit.rows() || page.next.is_none());
@@ -250,7 +256,7 @@ async fn users_are_paged_by_creation_in_both_directions(case: TestDatabase) {
 
 async fn the_built_in_user_is_in_no_list_and_no_count(case: TestDatabase) {
     let built_in = get(&case, UserId::ANONYMOUS).await.expect("the first revision makes it");
-    assert_eq!(built_in.username.as_deref(), Some(UserName::ANONYMOUS));
+    assert_eq!(built_in.username.as_deref(), Some("anonymous"));
     assert_eq!(page_all(&case, Order::Ascending, 50).await, []);
     assert_eq!(page_all(&case, Order::Descending, 50).await, []);
     assert_eq!(read(&case, async |tx| tx.users().count().await).await, 0);

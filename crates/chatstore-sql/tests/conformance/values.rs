@@ -2,6 +2,7 @@
 
 use chatstore_model::{
     ConversationSort, Json, Limit, MessagePatch, NewConversation, NewMessage, NewUser, Order, Timestamp,
+    UserFilter,
 };
 use chatstore_sql::{By, ConversationList, Sql, Value};
 use chatstore_testkit::{TestDatabase, conformance};
@@ -163,10 +164,16 @@ async fn users_at_the_ends_of_the_range_of_times_are_listed(case: TestDatabase) 
         case.clock.set(at);
         expected.push(create_user(&case, NewUser::named(name(&format!("user {number}")))).await.unwrap());
     }
-    let page = read(&case, async |tx| tx.users().page(Order::Ascending, None, Limit::MAX).await).await;
+    let page = read(&case, async |tx| {
+        tx.users().page(UserFilter::default(), Order::Ascending, None, Limit::MAX).await
+    })
+    .await;
     assert_eq!(page.items, expected);
     expected.reverse();
-    let page = read(&case, async |tx| tx.users().page(Order::Descending, None, Limit::MAX).await).await;
+    let page = read(&case, async |tx| {
+        tx.users().page(UserFilter::default(), Order::Descending, None, Limit::MAX).await
+    })
+    .await;
     assert_eq!(page.items, expected);
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 
 use chatstore_model::{
-    ApiKeyId, ConversationId, Email, MemberPosition, MessageId, MessageRange, Order, UserId,
+    ApiKeyId, ConversationId, Email, MemberPosition, MessageId, MessageRange, NewUser, Order, UserFilter,
+    UserId,
 };
 use chatstore_sql::{By, ConversationList, Database, ReadTx, StoreError, WriteTx};
 
@@ -97,7 +98,9 @@ async fn look(tx: &mut ReadTx<'_>, step: &Step) -> Told {
         Step::FindUser(ref text) => {
             told(&(tx.users().find_by_username(text).await?, tx.users().find_by_email(text).await?), nothing)
         }
-        Step::PageUsers(order, limit) => told(&tx.users().page(order, None, limit).await?, nothing),
+        Step::PageUsers(order, limit) => {
+            told(&tx.users().page(UserFilter::default(), order, None, limit).await?, nothing)
+        }
         Step::GetConversation(by, id) => told(&tx.conversations().get(by, id).await?, nothing),
         Step::FindThread(user, ref id) => told(&tx.conversations().find_by_thread(user, id).await?, nothing),
         Step::Access(user, id) => told(&tx.conversations().access(user, id).await?, nothing),
@@ -172,7 +175,10 @@ async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
             told(&user, vec![Made::User(user.id)])
         }
         Step::GetOrCreateUser(ref text) => {
-            let (user, made) = tx.users().get_or_create_by_email(&Email::new(text.as_str()).unwrap()).await?;
+            let (user, made) = tx
+                .users()
+                .get_or_create_by_email(&NewUser::with_email(Email::new(text.as_str()).unwrap()))
+                .await?;
             told(&(&user, made), vec![Made::User(user.id)])
         }
         Step::UpdateUser(id, ref patch) => told(&tx.users().update(id, patch).await?, vec![]),
@@ -203,7 +209,7 @@ async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
             told(&messages, made)
         }
         Step::Reply(owner, id, ref new) => {
-            let reply = tx.messages().record_reply(owner, id, new, "echo").await?;
+            let reply = tx.messages().record_reply(owner, id, new).await?;
             told(&reply, vec![Made::Message(owner, id, reply.message.id)])
         }
         Step::EditMessage(owner, id, message, ref patch) => {
@@ -219,7 +225,11 @@ async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
         Step::RevokeKey(user, id) => told(&tx.api_keys().revoke(user, id).await?, vec![]),
         Step::TouchKey(user, id, at) => told(&tx.api_keys().touch(user, id, at).await?, vec![]),
         Step::Record(owner, caller, ref new) => {
-            told(&tx.idempotency_keys().record(owner, caller, new).await?, vec![])
+            // PostgreSQL runs a transaction again that records what is recorded, so the key is looked up first.
+            match tx.idempotency_keys().find(caller, &new.key).await? {
+                Some(known) => told(&known, vec![]),
+                None => told(&tx.idempotency_keys().record(owner, caller, new).await?, vec![]),
+            }
         }
         Step::PruneRecords(at) => told(&tx.idempotency_keys().prune(at).await?, vec![]),
         ref other => panic!("{other:?} changes nothing"),

@@ -156,6 +156,7 @@ impl World {
             full_name: random.pick(&[Change::Keep, Change::Clear, Change::Set("é".to_owned())]),
             role: random.maybe(20, |_| UserRole::Admin),
             is_active: random.maybe(30, |random| random.percent(50)),
+            must_change_password: None,
             metadata: None,
         }
     }

@@ -50,7 +50,7 @@ async fn conversations(tx: &mut WriteTx<'_>, owner: UserId, member: UserId) -> R
         }
         if place == 0 {
             for _ in 0..OTHERS {
-                tx.messages().record_reply(owner, conversation, &NewReply::new("hi"), "echo").await?;
+                tx.messages().record_reply(owner, conversation, &NewReply::new("hi")).await?;
             }
         }
     }

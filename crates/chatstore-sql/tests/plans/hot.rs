@@ -24,19 +24,24 @@ const fn shared(name: &'static str, indexes: &'static [&'static str]) -> Hot {
     Hot { name, indexes, sorts: &["m.owner_id"], sorts_on_sqlite: false }
 }
 
+/// A page for a member: once for its default model, once for its messages.
+const fn read_shared(name: &'static str, indexes: &'static [&'static str]) -> Hot {
+    Hot { name, indexes, sorts: &["m.owner_id", "m_1.owner_id"], sorts_on_sqlite: false }
+}
+
 pub const HOT: &[Hot] = &[
-    hot("messages.append_own", &["pk_conversations"]),
-    shared("messages.append_shared", &[MEMBER, "pk_conversations"]),
+    hot("messages.append_own", &["pk_conversations", "pk_messages"]),
+    shared("messages.append_shared", &[MEMBER, "pk_conversations", "pk_messages"]),
     hot("messages.raise_own_head", &["pk_conversations"]),
     shared("messages.raise_shared_head", &[MEMBER, "pk_conversations"]),
     hot("messages.raise_head_by_many", &["pk_conversations"]),
-    hot("messages.page_ascending", &["pk_messages"]),
-    hot("messages.page_descending", &["pk_messages"]),
-    shared("messages.page_ascending_shared", &[MEMBER, "pk_conversations", "pk_messages"]),
-    shared("messages.page_descending_shared", &[MEMBER, "pk_conversations", "pk_messages"]),
-    hot("messages.get", &["uq_messages_id"]),
-    shared("messages.get_shared", &[MEMBER, "pk_conversations", "uq_messages_id"]),
-    hot("messages.by_seq", &["pk_messages"]),
+    hot("messages.page_ascending", &["pk_conversations", "pk_messages"]),
+    hot("messages.page_descending", &["pk_conversations", "pk_messages"]),
+    read_shared("messages.page_ascending_shared", &[MEMBER, "pk_conversations", "pk_messages"]),
+    read_shared("messages.page_descending_shared", &[MEMBER, "pk_conversations", "pk_messages"]),
+    hot("messages.get", &["pk_conversations", "uq_messages_id"]),
+    read_shared("messages.get_shared", &[MEMBER, "pk_conversations", "uq_messages_id"]),
+    hot("messages.by_seq", &["pk_conversations", "pk_messages"]),
     hot("conversations.get", &["pk_conversations"]),
     Hot { sorts: &["c.owner_id"], ..shared("conversations.get_shared", &[MEMBER, "pk_conversations"]) },
     hot("conversations.by_thread", &["uq_conversations_thread_id"]),
@@ -50,8 +55,8 @@ pub const HOT: &[Hot] = &[
     hot("conversations.owned_by_activity_ascending", &["ix_conversations_updated_at"]),
     hot("conversations.owned_by_creation_descending", &["ix_conversations_created_at"]),
     hot("conversations.owned_by_creation_ascending", &["ix_conversations_created_at"]),
-    hot("replies.record", &["pk_conversations"]),
-    hot("replies.newest_user_model", &["pk_messages"]),
+    hot("replies.record", &["pk_conversations", "pk_messages"]),
+    hot("messages.newest_user_model", &["pk_messages"]),
     hot("responses.get", &["pk_responses"]),
     hot("api_keys.by_hash", &["pk_users", "uq_api_keys_key_hash"]),
     hot("users.get", &["pk_users"]),

@@ -1,10 +1,10 @@
 use chatstore_model::{
     Conversation, ConversationId, ConversationPatch, ConversationPosition, ConversationRole, Membership,
-    NewConversation, Page,
+    NewConversation, Page, UserId,
 };
-use chatstore_sql::{By, ConversationList, StoreError};
+use chatstore_sql::{By, ConversationList, StoreError, WriteTx};
 
-use super::{OWNER_ONLY, VIEWER, Verdict, reach};
+use super::{NO_CONVERSATION, OWNER_ONLY, VIEWER, Verdict, is_as_expected, reach};
 use crate::actor::AsUser;
 use crate::error::{Error, Result};
 
@@ -112,7 +112,7 @@ impl Conversations<'_> {
         patch: ConversationPatch,
     ) -> Result<(Conversation, ConversationRole)> {
         patch.validate()?;
-        let user = self.0.user;
+        let (user, expected) = (self.0.user, self.0.expected);
         let updated = self
             .0
             .store
@@ -124,6 +124,9 @@ impl Conversations<'_> {
                         return Ok(Verdict::Forbidden(EDITOR));
                     }
                     ConversationRole::Owner | ConversationRole::Editor => {}
+                }
+                if !is_as_expected(tx, access.owner_id, id, expected).await? {
+                    return Ok(Verdict::Changed);
                 }
                 let conversation = tx.conversations().update(access.owner_id, id, &patch).await?;
                 Ok(Verdict::Done((conversation, access.role)))
@@ -137,18 +140,70 @@ impl Conversations<'_> {
     /// # Errors
     /// `NotFound`; `Forbidden` for everybody but the owner.
     pub async fn delete(self, id: ConversationId) -> Result<()> {
-        let user = self.0.user;
+        let (user, expected) = (self.0.user, self.0.expected);
         let deleted = self
             .0
             .store
-            .write("conversation_delete", async move |tx| match tx.conversations().delete(user, id).await {
-                Ok(()) => Ok(Verdict::Done(())),
-                Err(StoreError::NotFound { .. }) => {
-                    reach(tx, user, id).await.map(|_| Verdict::Forbidden(OWNER_ONLY))
+            .write("conversation_delete", async move |tx| {
+                if reach(tx, user, id).await?.role != ConversationRole::Owner {
+                    return Ok(Verdict::Forbidden(OWNER_ONLY));
                 }
-                Err(error) => Err(error),
+                if !is_as_expected(tx, user, id, expected).await? {
+                    return Ok(Verdict::Changed);
+                }
+                tx.conversations().delete(user, id).await.map(Verdict::Done)
             })
             .await?;
         deleted.into_result()
     }
+
+    /// As [`update`](Self::update), of the user's own conversation with the application's id.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid`; `AlreadyExists` with field `thread_id`.
+    pub async fn update_by_thread(self, thread_id: &str, patch: ConversationPatch) -> Result<Conversation> {
+        patch.validate()?;
+        let (user, expected, thread_id) = (self.0.user, self.0.expected, thread_id.to_owned());
+        let updated = self
+            .0
+            .store
+            .write("thread_update", async move |tx| {
+                let id = own_thread(tx, user, &thread_id).await?;
+                if !is_as_expected(tx, user, id, expected).await? {
+                    return Ok(Verdict::Changed);
+                }
+                tx.conversations().update(user, id, &patch).await.map(Verdict::Done)
+            })
+            .await?;
+        updated.into_result()
+    }
+
+    /// As [`delete`](Self::delete), of the user's own conversation with the application's id.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete_by_thread(self, thread_id: &str) -> Result<()> {
+        let (user, expected, thread_id) = (self.0.user, self.0.expected, thread_id.to_owned());
+        let deleted = self
+            .0
+            .store
+            .write("thread_delete", async move |tx| {
+                let id = own_thread(tx, user, &thread_id).await?;
+                if !is_as_expected(tx, user, id, expected).await? {
+                    return Ok(Verdict::Changed);
+                }
+                tx.conversations().delete(user, id).await.map(Verdict::Done)
+            })
+            .await?;
+        deleted.into_result()
+    }
+}
+
+async fn own_thread(
+    tx: &mut WriteTx<'_>,
+    user: UserId,
+    thread_id: &str,
+) -> std::result::Result<ConversationId, StoreError> {
+    let found = tx.conversations().find_by_thread(user, thread_id).await?;
+    found.map(|conversation| conversation.id).ok_or(NO_CONVERSATION)
 }

@@ -2,7 +2,8 @@ use std::fmt;
 use std::time::Duration;
 
 use chatstore_model::{
-    ApiKey, ApiKeyId, ApiKeyScope, FieldCode, Invalid, NewApiKey, Timestamp, UserId, limits,
+    ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, FieldCode, Invalid, Limit, NewApiKey, Page, Timestamp,
+    UserId, limits,
 };
 
 use chatstore_sql::StoreError;
@@ -37,8 +38,8 @@ impl Keys<'_> {
     /// Makes a key for a user.
     ///
     /// # Errors
-    /// `NotFound` when there is no such user; `Conflict` for the built-in user, for whom nobody
-    /// speaks; `Invalid`.
+    /// `NotFound` when there is no such user; `Conflict` for a key that would speak for the built-in user,
+    /// who may only hold service keys; `Invalid`.
     pub async fn create(
         self,
         user: UserId,
@@ -53,7 +54,7 @@ impl Keys<'_> {
                 return Err(Invalid::field("name", FieldCode::InvalidFormat, message).into());
             }
         }
-        if user == UserId::ANONYMOUS {
+        if user == UserId::ANONYMOUS && scope == ApiKeyScope::User {
             return Err(StoreError::Refused("the built-in user cannot have an API key").into());
         }
         let made = KeyText::new(user, &self.0.database.ids());
@@ -70,13 +71,26 @@ impl Keys<'_> {
         self.0.read("key_list", async move |tx| tx.api_keys().list(user).await).await
     }
 
+    /// Keys of a user that were not withdrawn, oldest first.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn page(
+        self,
+        user: UserId,
+        from: Option<ApiKeyPosition>,
+        limit: Limit,
+    ) -> Result<Page<ApiKey, ApiKeyPosition>> {
+        self.0.read("key_page", async move |tx| tx.api_keys().page(user, from, limit).await).await
+    }
+
     /// Withdraws a key, in this process at once, in others within 5 seconds.
     ///
     /// # Errors
     /// `NotFound`.
     pub async fn revoke(self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.0.write("key_revoke", async move |tx| tx.api_keys().revoke(user, id).await).await?;
-        self.0.keys.forget_all();
+        self.0.forget_callers();
         Ok(())
     }
 
@@ -93,13 +107,18 @@ impl Keys<'_> {
         }
         let generation = self.0.keys.generation();
         let found = self.0.read("key_verify", async move |tx| tx.api_keys().find(user, &hash).await).await?;
-        let Some((key, true)) = found else { return Ok(None) };
+        let Some((key, Some(role))) = found else { return Ok(None) };
         if !key.is_valid_at(now) {
             return Ok(None);
         }
         self.note_use(&key, now);
-        let principal =
-            Principal { user_id: key.user_id, scope: key.scope, key_id: key.id, expires_at: key.expires_at };
+        let principal = Principal {
+            user_id: key.user_id,
+            role,
+            scope: key.scope,
+            key_id: key.id,
+            expires_at: key.expires_at,
+        };
         self.0.keys.remember(generation, hash, principal.clone());
         Ok(Some(principal))
     }

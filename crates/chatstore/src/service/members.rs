@@ -32,12 +32,17 @@ impl Members<'_> {
             .await
     }
 
-    /// Makes somebody a member or changes his role; true when he was none.
+    /// Makes somebody a member or changes his role; true when he was none. The built-in user cannot be one.
     ///
     /// # Errors
     /// `NotFound` for conversation or user; `Forbidden` for everybody but the owner; `Conflict`
     /// for the owner himself.
-    pub async fn put(self, conversation: ConversationId, member: UserId, role: MemberRole) -> Result<bool> {
+    pub async fn put(
+        self,
+        conversation: ConversationId,
+        member: UserId,
+        role: MemberRole,
+    ) -> Result<(Member, bool)> {
         let user = self.0.user;
         let put = self
             .0
@@ -47,11 +52,13 @@ impl Members<'_> {
                 if access.role != ConversationRole::Owner {
                     return Ok(Verdict::Forbidden(OWNER_ONLY));
                 }
-                match tx.members().put(access.owner_id, conversation, member, role).await {
-                    Ok((_, added)) => Ok(Verdict::Done(added)),
-                    Err(StoreError::MissingParent { .. }) => Err(StoreError::NotFound { entity: "user" }),
-                    Err(error) => Err(error),
-                }
+                let user = tx.users().get(member).await?.filter(|user| user.id != UserId::ANONYMOUS);
+                let user = user.ok_or(StoreError::NotFound { entity: "user" })?;
+                let (joined_at, added) =
+                    tx.members().put(access.owner_id, conversation, member, role).await?;
+                let member =
+                    Member { user_id: member, username: user.username, role: role.into(), joined_at };
+                Ok(Verdict::Done((member, added)))
             })
             .await?;
         put.into_result()

@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
 use chatstore_model::{
-    ConversationId, ConversationRole, Invalid, Limit, Message, MessageId, MessagePatch, MessageRole,
+    Access, ConversationId, ConversationRole, Invalid, Limit, Message, MessageId, MessagePatch, MessageRole,
     NewMessage, NewReply, Page, Reply, Response, UserId, Validator, limits,
 };
 use chatstore_sql::{By, ReadTx, StoreError, WriteTx};
 
-use super::{VIEWER, Verdict, reach};
+use super::{VIEWER, Verdict, is_as_expected, reach};
 use crate::actor::AsUser;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::page_request::PageRequest;
 
 const USER_ONLY: &str = "an editor may post messages of the role user only";
@@ -25,6 +25,10 @@ impl Messages<'_> {
     /// `NotFound`; `Forbidden` for viewers, and for editors with another role than `user`;
     /// `Invalid`.
     pub async fn append(self, conversation: ConversationId, new: NewMessage) -> Result<Message> {
+        if self.0.expected.is_some() {
+            let mut appended = self.append_many(conversation, vec![new]).await?;
+            return appended.pop().ok_or_else(|| Error::not_found("message"));
+        }
         let user = self.0.user;
         let new = Arc::new(new);
         match self.append_by(By::Owner(user), conversation, &new).await {
@@ -56,8 +60,8 @@ impl Messages<'_> {
             .await?;
         Ok(match access.map(|access| access.role) {
             None | Some(ConversationRole::Owner) => Error::not_found("conversation"),
-            Some(ConversationRole::Editor) => Error::forbidden(USER_ONLY),
-            Some(ConversationRole::Viewer) => Error::forbidden(VIEWER),
+            Some(ConversationRole::Editor) => Error::rule(ErrorKind::Forbidden, USER_ONLY),
+            Some(ConversationRole::Viewer) => Error::rule(ErrorKind::Forbidden, VIEWER),
         })
     }
 
@@ -71,25 +75,16 @@ impl Messages<'_> {
         new: Vec<NewMessage>,
     ) -> Result<Vec<Message>> {
         check_batch(&new)?;
-        let user = self.0.user;
+        let (user, expected) = (self.0.user, self.0.expected);
         let appended = self
             .0
             .store
             .write("append_many", async move |tx| {
                 let access = reach(tx, user, conversation).await?;
-                match access.role {
-                    ConversationRole::Viewer => return Ok(Verdict::Forbidden(VIEWER)),
-                    ConversationRole::Editor
-                        if new.iter().any(|message| message.role != MessageRole::User) =>
-                    {
-                        return Ok(Verdict::Forbidden(USER_ONLY));
-                    }
-                    ConversationRole::Owner | ConversationRole::Editor => {}
+                if let Some(refusal) = refuse_append(access.role, &new) {
+                    return Ok(Verdict::Forbidden(refusal));
                 }
-                let senders = vec![Some(user); new.len()];
-                let messages =
-                    tx.messages().append_many(access.owner_id, conversation, &senders, &new).await?;
-                Ok(Verdict::Done(messages))
+                append_expecting(tx, access.owner_id, user, conversation, expected, &new).await
             })
             .await?;
         appended.into_result()
@@ -102,7 +97,14 @@ impl Messages<'_> {
     /// `NotFound`; `Forbidden` for viewers; `Invalid`.
     pub async fn reply(self, conversation: ConversationId, new: NewReply) -> Result<Reply> {
         new.validate()?;
-        let user = self.0.user;
+        let (user, expected) = (self.0.user, self.0.expected);
+        if expected.is_some() {
+            let reply = async move |tx: &mut WriteTx<'_>| {
+                let access = reach(tx, user, conversation).await?;
+                reply_expecting(tx, access, conversation, expected, &new).await
+            };
+            return self.0.store.write("reply", reply).await?.into_result();
+        }
         let new = Arc::new(new);
         match self.reply_of(user, conversation, Arc::clone(&new)).await {
             Err(StoreError::NotFound { entity: "conversation" }) => {}
@@ -110,7 +112,7 @@ impl Messages<'_> {
         }
         let access = self.0.store.read("access", async move |tx| reach(tx, user, conversation).await).await?;
         if !access.role.may_write() {
-            return Err(Error::forbidden(VIEWER));
+            return Err(Error::rule(ErrorKind::Forbidden, VIEWER));
         }
         Ok(self.reply_of(access.owner_id, conversation, new).await?)
     }
@@ -122,10 +124,8 @@ impl Messages<'_> {
         new: Arc<NewReply>,
     ) -> std::result::Result<Reply, StoreError> {
         let model_is_known = new.response.model_used.is_some() || new.message.model.is_some();
-        let default_model = Arc::clone(&self.0.store.default_model);
-        let record = async move |tx: &mut WriteTx<'_>| {
-            tx.messages().record_reply(owner, conversation, &new, &default_model).await
-        };
+        let record =
+            async move |tx: &mut WriteTx<'_>| tx.messages().record_reply(owner, conversation, &new).await;
         let database = &self.0.store.database;
         if model_is_known {
             database.write_single("reply", record).await
@@ -225,15 +225,18 @@ impl Messages<'_> {
         patch: MessagePatch,
     ) -> Result<Message> {
         patch.validate()?;
-        let user = self.0.user;
+        let (user, expected) = (self.0.user, self.0.expected);
         let edited = self
             .0
             .store
             .write("message_edit", async move |tx| {
                 let owner = match may_change(tx, user, conversation, id).await? {
-                    Verdict::Done(owner) => owner,
-                    Verdict::Forbidden(reason) => return Ok(Verdict::Forbidden(reason)),
+                    Ok(owner) => owner,
+                    Err(refusal) => return Ok(Verdict::Forbidden(refusal)),
                 };
+                if !is_as_expected(tx, owner, conversation, expected).await? {
+                    return Ok(Verdict::Changed);
+                }
                 tx.messages().edit(owner, conversation, id, &patch).await.map(Verdict::Done)
             })
             .await?;
@@ -245,15 +248,18 @@ impl Messages<'_> {
     /// # Errors
     /// `NotFound`; `Forbidden` for viewers, and for editors on others' messages.
     pub async fn delete(self, conversation: ConversationId, id: MessageId) -> Result<()> {
-        let user = self.0.user;
+        let (user, expected) = (self.0.user, self.0.expected);
         let deleted = self
             .0
             .store
             .write("message_delete", async move |tx| {
                 let owner = match may_change(tx, user, conversation, id).await? {
-                    Verdict::Done(owner) => owner,
-                    Verdict::Forbidden(reason) => return Ok(Verdict::Forbidden(reason)),
+                    Ok(owner) => owner,
+                    Err(refusal) => return Ok(Verdict::Forbidden(refusal)),
                 };
+                if !is_as_expected(tx, owner, conversation, expected).await? {
+                    return Ok(Verdict::Changed);
+                }
                 tx.messages().delete(owner, conversation, id).await.map(Verdict::Done)
             })
             .await?;
@@ -274,28 +280,72 @@ async fn page_by(
     }
 }
 
-/// The owner of the conversation, when the user may change this message.
+/// Why somebody in this role may not append these messages, if he may not.
+pub(super) fn refuse_append(role: ConversationRole, new: &[NewMessage]) -> Option<&'static str> {
+    match role {
+        ConversationRole::Viewer => Some(VIEWER),
+        ConversationRole::Editor if new.iter().any(|message| message.role != MessageRole::User) => {
+            Some(USER_ONLY)
+        }
+        ConversationRole::Owner | ConversationRole::Editor => None,
+    }
+}
+
+/// Appends for somebody who may, if the conversation is at the revision that he expects.
+pub(super) async fn append_expecting(
+    tx: &mut WriteTx<'_>,
+    owner: UserId,
+    sender: UserId,
+    conversation: ConversationId,
+    expected: Option<i64>,
+    new: &[NewMessage],
+) -> std::result::Result<Verdict<Vec<Message>>, StoreError> {
+    if !is_as_expected(tx, owner, conversation, expected).await? {
+        return Ok(Verdict::Changed);
+    }
+    let senders = vec![Some(sender); new.len()];
+    tx.messages().append_many(owner, conversation, &senders, new).await.map(Verdict::Done)
+}
+
+/// Records a reply, if the user may and the conversation is at the revision that he expects.
+pub(super) async fn reply_expecting(
+    tx: &mut WriteTx<'_>,
+    access: Access,
+    conversation: ConversationId,
+    expected: Option<i64>,
+    new: &NewReply,
+) -> std::result::Result<Verdict<Reply>, StoreError> {
+    if !access.role.may_write() {
+        return Ok(Verdict::Forbidden(VIEWER));
+    }
+    if !is_as_expected(tx, access.owner_id, conversation, expected).await? {
+        return Ok(Verdict::Changed);
+    }
+    tx.messages().record_reply(access.owner_id, conversation, new).await.map(Verdict::Done)
+}
+
+/// The owner of the conversation, or why the user may not change this message.
 async fn may_change(
     tx: &mut WriteTx<'_>,
     user: UserId,
     conversation: ConversationId,
     id: MessageId,
-) -> std::result::Result<Verdict<UserId>, StoreError> {
+) -> std::result::Result<std::result::Result<UserId, &'static str>, StoreError> {
     let access = reach(tx, user, conversation).await?;
     if access.role == ConversationRole::Owner {
-        return Ok(Verdict::Done(access.owner_id));
+        return Ok(Ok(access.owner_id));
     }
     // What is absent is absent for everybody; only then is it a matter of roles.
     let message = tx.messages().get(By::Owner(access.owner_id), conversation, id).await?;
     let message = message.ok_or(StoreError::NotFound { entity: "message" })?;
     Ok(match access.role {
-        ConversationRole::Viewer => Verdict::Forbidden(VIEWER),
-        _ if message.sender_id == Some(user) => Verdict::Done(access.owner_id),
-        _ => Verdict::Forbidden(OWN_ONLY),
+        ConversationRole::Viewer => Err(VIEWER),
+        _ if message.sender_id == Some(user) => Ok(access.owner_id),
+        _ => Err(OWN_ONLY),
     })
 }
 
-fn check_batch(new: &[NewMessage]) -> std::result::Result<(), Invalid> {
+pub(super) fn check_batch(new: &[NewMessage]) -> std::result::Result<(), Invalid> {
     let mut validator = Validator::default();
     if new.is_empty() || new.len() > limits::BATCH {
         let code = if new.is_empty() {

@@ -7,18 +7,23 @@ mod conversations;
 mod keys;
 mod members;
 mod messages;
+mod once;
 mod usage;
 mod users;
 
 use chatstore_model::{Access, ConversationId, UserId};
-use chatstore_sql::{StoreError, Tx};
+use chatstore_sql::{StoreError, Tx, WriteTx};
+
+use crate::error::{Error, ErrorKind};
 
 pub use conversations::Conversations;
 pub use keys::{Keys, NewKey};
 pub use members::Members;
 pub use messages::Messages;
+pub use once::{Once, OnceKey, Outcome};
 pub use usage::Usage;
-pub use users::Users;
+pub(crate) use usage::grouped as usage_grouped;
+pub use users::{Acting, Users};
 
 const NO_CONVERSATION: StoreError = StoreError::NotFound { entity: "conversation" };
 
@@ -26,16 +31,39 @@ const NO_CONVERSATION: StoreError = StoreError::NotFound { entity: "conversation
 enum Verdict<T> {
     Done(T),
     Forbidden(&'static str),
+    /// The conversation is not at the revision that the caller expects.
+    Changed,
+    /// The idempotency key belongs to another request.
+    KeyReused,
+    /// What the first request with this idempotency key made does not exist any more.
+    Gone,
 }
 
 impl<T> Verdict<T> {
     fn into_result(self) -> crate::Result<T> {
         match self {
             Self::Done(value) => Ok(value),
-            Self::Forbidden(reason) => Err(crate::Error::forbidden(reason)),
+            Self::Forbidden(reason) => Err(Error::rule(ErrorKind::Forbidden, reason)),
+            Self::Changed => Err(Error::rule(ErrorKind::PreconditionFailed, CHANGED)),
+            Self::KeyReused => Err(Error::rule(ErrorKind::KeyReused, KEY_REUSED)),
+            Self::Gone => Err(Error::rule(ErrorKind::Conflict, GONE)),
+        }
+    }
+
+    fn map<U>(self, value: impl FnOnce(T) -> U) -> Verdict<U> {
+        match self {
+            Self::Done(done) => Verdict::Done(value(done)),
+            Self::Forbidden(reason) => Verdict::Forbidden(reason),
+            Self::Changed => Verdict::Changed,
+            Self::KeyReused => Verdict::KeyReused,
+            Self::Gone => Verdict::Gone,
         }
     }
 }
+
+const CHANGED: &str = "the conversation was changed since the revision that the request names";
+const KEY_REUSED: &str = "the idempotency key was used for another request";
+const GONE: &str = "what the first request with this idempotency key made does not exist any more";
 
 const VIEWER: &str = "a viewer may read this conversation but not change it";
 const OWNER_ONLY: &str = "only the conversation's owner may do this";
@@ -47,4 +75,18 @@ async fn reach<M>(
     conversation: ConversationId,
 ) -> Result<Access, StoreError> {
     tx.conversations().access(user, conversation).await?.ok_or(NO_CONVERSATION)
+}
+
+/// Whether the conversation is at the revision that the caller expects, if he expects one; it then stays
+/// there until the transaction changes it.
+async fn is_as_expected(
+    tx: &mut WriteTx<'_>,
+    owner: UserId,
+    conversation: ConversationId,
+    expected: Option<i64>,
+) -> Result<bool, StoreError> {
+    match expected {
+        None => Ok(true),
+        Some(revision) => Ok(tx.conversations().lock(owner, conversation).await? == revision),
+    }
 }

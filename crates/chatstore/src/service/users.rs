@@ -1,10 +1,19 @@
 use chatstore_model::{
-    Email, FieldCode, Invalid, InvalidName, Limit, NewUser, Order, Page, User, UserId, UserPatch,
-    UserPosition,
+    Email, Invalid, Limit, NewUser, Order, Page, User, UserFilter, UserId, UserPatch, UserPosition, UserRole,
 };
 
 use crate::error::{Error, Result};
 use crate::store::Store;
+use crate::user_reference::UserReference;
+
+/// A user that a service acts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acting {
+    /// Who.
+    pub user_id: UserId,
+    /// The user's role.
+    pub role: UserRole,
+}
 
 /// All users, for the application itself.
 #[derive(Debug, Clone, Copy)]
@@ -25,9 +34,19 @@ impl Users<'_> {
     /// # Errors
     /// `Invalid` when it is no address.
     pub async fn get_or_create_by_email(self, email: &str) -> Result<(User, bool)> {
-        let email = Email::new(email).map_err(|error| invalid("email", error))?;
+        let email =
+            Email::new(email).map_err(|error| Invalid::field("email", error.code(), error.to_string()))?;
+        self.get_or_create(NewUser::with_email(email)).await
+    }
+
+    /// The user with the e-mail address of `new`; made from it when there is none, else untouched by it.
+    /// True when it was made.
+    ///
+    /// # Errors
+    /// `Conflict` when `new` has no address; `AlreadyExists` with field `username`; `Invalid`.
+    pub async fn get_or_create(self, new: NewUser) -> Result<(User, bool)> {
         self.0
-            .write("user_get_or_create", async move |tx| tx.users().get_or_create_by_email(&email).await)
+            .write("user_get_or_create", async move |tx| tx.users().get_or_create_by_email(&new).await)
             .await
     }
 
@@ -58,17 +77,56 @@ impl Users<'_> {
         self.0.read("user_find", async move |tx| tx.users().find_by_email(&email).await).await
     }
 
-    /// Users by creation.
+    /// The user that a reference names.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn find(self, reference: &UserReference) -> Result<Option<User>> {
+        match reference {
+            UserReference::Id(id) => {
+                let id = *id;
+                self.0.read("user_find", async move |tx| tx.users().get(id).await).await
+            }
+            UserReference::Username(username) => self.find_by_username(username).await,
+            UserReference::Email(email) => self.find_by_email(email).await,
+            UserReference::Anonymous => self.get(UserId::ANONYMOUS).await.map(Some),
+        }
+    }
+
+    /// The active user that a service acts for, looked up at most every 5 seconds; `None` for one that is
+    /// unknown or disabled.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn acting(self, reference: &UserReference) -> Result<Option<Acting>> {
+        if *reference == UserReference::Anonymous {
+            return Ok(Some(Acting { user_id: UserId::ANONYMOUS, role: UserRole::User }));
+        }
+        if let Some(acting) = self.0.acting.get(reference) {
+            return Ok(Some(acting));
+        }
+        let generation = self.0.acting.generation();
+        let found = self.find(reference).await?;
+        let Some(user) = found.filter(|user| user.is_active && user.id != UserId::ANONYMOUS) else {
+            return Ok(None);
+        };
+        let acting = Acting { user_id: user.id, role: user.role };
+        self.0.acting.remember(generation, reference.clone(), acting);
+        Ok(Some(acting))
+    }
+
+    /// Users by creation, without the built-in one.
     ///
     /// # Errors
     /// That the database is unavailable.
     pub async fn page(
         self,
+        filter: UserFilter,
         order: Order,
         from: Option<UserPosition>,
         limit: Limit,
     ) -> Result<Page<User, UserPosition>> {
-        self.0.read("user_page", async move |tx| tx.users().page(order, from, limit).await).await
+        self.0.read("user_page", async move |tx| tx.users().page(filter, order, from, limit).await).await
     }
 
     /// Changes a user; takes effect on his API keys at once in this process.
@@ -78,7 +136,7 @@ impl Users<'_> {
     /// left.
     pub async fn update(self, id: UserId, patch: UserPatch) -> Result<User> {
         let user = self.0.write("user_update", async move |tx| tx.users().update(id, &patch).await).await?;
-        self.0.keys.forget_all();
+        self.0.forget_callers();
         Ok(user)
     }
 
@@ -89,18 +147,7 @@ impl Users<'_> {
     /// `NotFound`; `Conflict` for the built-in user.
     pub async fn erase(self, id: UserId) -> Result<()> {
         self.0.write("user_erase", async move |tx| tx.users().erase(id).await).await?;
-        self.0.keys.forget_all();
+        self.0.forget_callers();
         Ok(())
     }
-}
-
-pub(super) fn invalid(field: &str, error: InvalidName) -> Error {
-    let code = match error {
-        InvalidName::TooShort => FieldCode::TooShort,
-        InvalidName::TooLong => FieldCode::TooLong,
-        InvalidName::Nul => FieldCode::NulCharacter,
-        InvalidName::ForbiddenCharacter | InvalidName::NotAnAddress => FieldCode::InvalidFormat,
-        InvalidName::Reserved => FieldCode::NotAllowed,
-    };
-    Invalid::field(field, code, error.to_string()).into()
 }

@@ -30,7 +30,7 @@ pub(crate) async fn group(store: &Store) -> Group {
     let chat = store.as_user(owner);
     let conversation = chat.conversations().create(NewConversation::titled("Group")).await.unwrap();
     for (member, role) in [(editor, MemberRole::Editor), (viewer, MemberRole::Viewer)] {
-        assert!(chat.members().put(conversation.id, member, role).await.unwrap());
+        assert!(chat.members().put(conversation.id, member, role).await.unwrap().1);
     }
     Group { conversation, owner, editor, viewer, stranger }
 }

@@ -1,0 +1,87 @@
+//! How many requests work at a time, how many wait, and how long each may take.
+//!
+//! A request takes its turn after its body has arrived, so that a slow client holds nobody up. One that
+//! would wait longer than [`QUEUE_TIME`] is refused at once, while it still costs little: a queue that
+//! never ends only makes everybody late.
+
+use std::time::Duration;
+
+use axum::http::Method;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use crate::error::{Problem, ProblemKind};
+
+/// Requests that work at a time. SQLite commits the writes of all of them at once; PostgreSQL has 16
+/// connections, and a queue in front of them that this bounds.
+const WORKING: usize = 64;
+
+/// Requests that wait for their turn.
+const WAITING: usize = 256;
+
+/// How long one waits for its turn.
+const QUEUE_TIME: Duration = Duration::from_millis(50);
+
+/// How long a request may take, so that a database which does not answer is noticed.
+const REQUEST_TIME: Duration = Duration::from_secs(5);
+
+/// How long a deletion may take: it grows with what is deleted.
+const DELETE_TIME: Duration = Duration::from_secs(60);
+
+/// How long a request of this method may take.
+pub(crate) fn request_time(method: &Method) -> Duration {
+    if method == Method::DELETE { DELETE_TIME } else { REQUEST_TIME }
+}
+
+/// Who may work now.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    working: Semaphore,
+    /// Places for those that work or wait.
+    present: Semaphore,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self { working: Semaphore::new(WORKING), present: Semaphore::new(WORKING + WAITING) }
+    }
+}
+
+/// The right to work, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    _working: SemaphorePermit<'a>,
+    _present: SemaphorePermit<'a>,
+}
+
+impl Admission {
+    /// Waits for a turn, for a short time.
+    pub(crate) async fn turn(&self) -> Result<Turn<'_>, Problem> {
+        let present = self.present.try_acquire().map_err(|_| overloaded())?;
+        match timeout(QUEUE_TIME, self.working.acquire()).await {
+            Ok(Ok(working)) => Ok(Turn { _working: working, _present: present }),
+            _ => Err(overloaded()),
+        }
+    }
+}
+
+fn overloaded() -> Problem {
+    Problem::new(ProblemKind::Overloaded, "the server has too much to do; nothing was changed; try again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_beyond_those_that_work_is_refused_after_a_short_time() {
+        let admission = Admission::default();
+        let mut turns = Vec::new();
+        for _ in 0..WORKING {
+            turns.push(admission.turn().await.unwrap());
+        }
+        assert!(admission.turn().await.is_err());
+        turns.pop();
+        assert!(admission.turn().await.is_ok());
+    }
+}

@@ -1,0 +1,175 @@
+//! The headers by which a request is made conditional, or is made once.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chatstore::{AsUser, FieldCode, OnceKey};
+use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
+
+use crate::error::Problem;
+use crate::state::AppState;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Characters of an idempotency key at most.
+const KEY_LENGTH: usize = 255;
+
+/// No conversation is ever at this revision.
+const NO_REVISION: i64 = 0;
+
+/// Makes a change conditional.
+#[derive(Debug, Clone, Copy, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct IfMatch {
+    /// The revision of the conversation as its `ETag` says it, like `"7"`; the change is made only while the
+    /// conversation is at it, else 412. `*` is any revision.
+    #[param(rename = "If-Match", value_type = Option<String>, example = "\"7\"")]
+    revision: Option<i64>,
+}
+
+impl IfMatch {
+    /// The store as a caller sees it, for changes under this condition.
+    pub(crate) fn apply<'s>(self, chat: AsUser<'s>) -> AsUser<'s> {
+        self.revision.map_or(chat, |revision| chat.expecting(revision))
+    }
+}
+
+impl FromRequestParts<AppState> for IfMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Infallible> {
+        let mut values = parts.headers.get_all(header::IF_MATCH).iter();
+        let Some(value) = values.next() else { return Ok(Self { revision: None }) };
+        if values.next().is_some() {
+            return Ok(Self { revision: Some(NO_REVISION) });
+        }
+        let text = value.to_str().unwrap_or_default().trim();
+        if text == "*" {
+            return Ok(Self { revision: None });
+        }
+        Ok(Self { revision: Some(revision(text).unwrap_or(NO_REVISION)) })
+    }
+}
+
+/// Spares an answer that the client has already.
+#[derive(Debug, Clone, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct IfNoneMatch {
+    /// Entity tags of answers that the client has; when the conversation is still at one of them the answer is
+    /// 304 without a body.
+    #[param(rename = "If-None-Match", value_type = Option<String>, example = "\"7\"")]
+    tags: Option<String>,
+}
+
+impl IfNoneMatch {
+    /// The answer, or 304 in its place.
+    pub(crate) fn apply(&self, answer: Response) -> Response {
+        let tag = answer.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
+        let (Some(tags), Some(tag)) = (&self.tags, tag) else { return answer };
+        let is_known = tags.split(',').map(str::trim).any(|known| {
+            // A GET compares weakly (RFC 9110, 13.1.2).
+            known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
+        });
+        if !is_known {
+            return answer;
+        }
+        let mut unchanged = StatusCode::NOT_MODIFIED.into_response();
+        if let Some(tag) = answer.headers().get(header::ETAG) {
+            unchanged.headers_mut().insert(header::ETAG, tag.clone());
+        }
+        unchanged
+    }
+}
+
+impl FromRequestParts<AppState> for IfNoneMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Infallible> {
+        let values = parts.headers.get_all(header::IF_NONE_MATCH).iter();
+        let texts: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+        Ok(Self { tags: (!texts.is_empty()).then(|| texts.join(",")) })
+    }
+}
+
+/// The revision in a strong entity tag.
+fn revision(tag: &str) -> Option<i64> {
+    let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
+    let is_canonical = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    is_canonical.then(|| digits.parse().ok())?
+}
+
+/// Makes a request take effect once.
+#[derive(Debug, Clone, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct IdempotencyKey {
+    /// 1 to 255 visible ASCII characters, unique for a day among the requests of one user. A repetition with
+    /// the same body gets the first answer, with `Idempotency-Replayed: true`; with another body 422.
+    #[param(
+        rename = "Idempotency-Key",
+        value_type = Option<String>,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]+$",
+        example = "9b1e2f6d-8a4c-4e11-8d20-7c3a0195f1d4"
+    )]
+    key: Option<String>,
+}
+
+impl IdempotencyKey {
+    /// The key of a request with these headers.
+    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Problem> {
+        let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+        let Some(value) = values.next() else { return Ok(Self { key: None }) };
+        if values.next().is_some() {
+            let message = "must not be given more than once";
+            return Err(Problem::wrong("Idempotency-Key", FieldCode::NotAllowed, message));
+        }
+        let bytes = value.as_bytes();
+        let is_key = (1..=KEY_LENGTH).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+        match std::str::from_utf8(bytes) {
+            Ok(key) if is_key => Ok(Self { key: Some(key.to_owned()) }),
+            _ => {
+                let message = "must have 1 to 255 visible ASCII characters";
+                Err(Problem::wrong("Idempotency-Key", FieldCode::InvalidFormat, message))
+            }
+        }
+    }
+
+    /// The name of the request, when it has a key.
+    pub(crate) fn name(self, operation: String, body: &[u8]) -> Option<OnceKey> {
+        let request_sha256 = Sha256::digest(body).into();
+        self.key.map(|key| OnceKey { key, operation, request_sha256 })
+    }
+}
+
+/// Whether a request has an idempotency key, right or wrong.
+pub(crate) fn has_idempotency_key(headers: &HeaderMap) -> bool {
+    headers.contains_key(IDEMPOTENCY_KEY)
+}
+
+/// Marks an answer that an earlier request was given.
+pub(crate) fn mark_replayed(is_replayed: bool, mut answer: Response) -> Response {
+    if is_replayed {
+        answer.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_strong_tag_of_ours_names_a_revision() {
+        assert_eq!(revision("\"17\""), Some(17));
+        for tag in ["17", "W/\"17\"", "\"017\"", "\"\"", "\"x\"", "\"1\", \"2\"", "\"99999999999999999999\""]
+        {
+            assert_eq!(revision(tag), None, "{tag}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What is counted, in the text format of Prometheus.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::state::AppState;
+
+/// Seconds: appends take one to ten milliseconds, and a request is given up after five seconds.
+const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+/// Labels of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+/// Labels of a duration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DurationLabels {
+    method: &'static str,
+    route: String,
+}
+
+/// What is counted. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
+    present: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let durations = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
+        Self { requests: Family::default(), durations, present: Gauge::default() }
+    }
+}
+
+impl Metrics {
+    /// To be called when a request begins.
+    pub(crate) fn begin(&self) {
+        self.present.inc();
+    }
+
+    /// To be called when a request is answered; `route` is the pattern it matched.
+    pub(crate) fn end(&self, method: &Method, route: Option<&str>, status: StatusCode, took: Duration) {
+        let (method, route) = (method_label(method), route.unwrap_or("none").to_owned());
+        let labels = RequestLabels { method, route: route.clone(), status: status.as_u16() };
+        self.requests.get_or_create(&labels).inc();
+        self.durations.get_or_create(&DurationLabels { method, route }).observe(took.as_secs_f64());
+        self.present.dec();
+    }
+
+    fn encode(&self, statements: u64) -> Result<String, std::fmt::Error> {
+        let mut registry = Registry::with_prefix("chatstore");
+        registry.register("http_requests", "Requests answered", self.requests.clone());
+        registry.register(
+            "http_request_duration_seconds",
+            "Seconds from a request's head to the head of its answer",
+            self.durations.clone(),
+        );
+        registry.register("http_requests_present", "Requests under way", self.present.clone());
+        let counter: Counter = Counter::default();
+        counter.inc_by(statements);
+        registry.register("database_statements", "Statements sent to the database", counter);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}
+
+/// A bounded set of labels: a client may send any word as a method.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// What Prometheus reads.
+pub(crate) async fn show(State(state): State<AppState>) -> Response {
+    match state.metrics().encode(state.store().statements()) {
+        Ok(text) => {
+            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, content_type)], text).into_response()
+        }
+        Err(error) => {
+            tracing::error!(error.cause = %error, "the metrics could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

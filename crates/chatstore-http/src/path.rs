@@ -1,0 +1,282 @@
+//! What a request is about: the ids in its path.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use chatstore::{ApiKeyId, ConversationId, FieldCode, MessageId, UserId};
+use utoipa::IntoParams;
+
+use crate::error::Problem;
+use crate::state::AppState;
+
+/// Where this router is mounted in another application; empty when it is not.
+#[derive(Debug, Clone)]
+pub(crate) struct Mount(Arc<str>);
+
+impl Mount {
+    pub(crate) fn new(path: &str) -> Self {
+        Self(path.into())
+    }
+
+    /// A path of this API as clients see it.
+    pub(crate) fn path(&self, below_api: &str) -> String {
+        format!("{}/api/v1{below_api}", self.0)
+    }
+}
+
+impl FromRequestParts<AppState> for Mount {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::new("")))
+    }
+}
+
+/// The path of one conversation. Reading the id is the handler's: a body that is wrong goes first.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct ConversationPath {
+    /// The conversation: its UUID or its short id.
+    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p1")]
+    id: String,
+}
+
+impl ConversationPath {
+    /// The id as it was given.
+    pub(crate) fn text(&self) -> &str {
+        &self.id
+    }
+
+    /// The id in the path.
+    pub(crate) fn conversation(&self) -> Result<ConversationId, Problem> {
+        self.id.parse().map_err(|_| Problem::not_found())
+    }
+}
+
+impl FromRequestParts<AppState> for ConversationPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let [id] = path_texts(parts, state, ["id"]).await?;
+        Ok(Self { id })
+    }
+}
+
+/// The path of one message.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct MessagePath {
+    /// The conversation: its UUID or its short id.
+    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p1")]
+    id: String,
+    /// The message: its UUID, its short id, or its number in the conversation.
+    #[param(example = "1")]
+    message_id: String,
+}
+
+/// How a path names a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MessageName {
+    Id(MessageId),
+    Seq(i64),
+}
+
+impl MessagePath {
+    /// The conversation's id in the path.
+    pub(crate) fn conversation(&self) -> Result<ConversationId, Problem> {
+        self.id.parse().map_err(|_| Problem::not_found())
+    }
+
+    /// The message in the path: digits are its number.
+    pub(crate) fn message(&self) -> Result<MessageName, Problem> {
+        if self.message_id.bytes().all(|byte| byte.is_ascii_digit())
+            && let Ok(seq) = self.message_id.parse()
+        {
+            return Ok(MessageName::Seq(seq));
+        }
+        self.message_id.parse().map(MessageName::Id).map_err(|_| Problem::not_found())
+    }
+}
+
+impl FromRequestParts<AppState> for MessagePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let [id, message_id] = path_texts(parts, state, ["id", "message_id"]).await?;
+        Ok(Self { id, message_id })
+    }
+}
+
+/// The path of one of the caller's conversations, by the application's own id.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct ThreadPath {
+    /// The application's own id, percent-encoded; a slash in it as `%2F`.
+    #[param(min_length = 1, max_length = 255, example = "support/1017")]
+    pub(crate) thread_id: String,
+}
+
+impl FromRequestParts<AppState> for ThreadPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let [thread_id] = path_texts(parts, state, ["thread_id"]).await?;
+        Ok(Self { thread_id })
+    }
+}
+
+/// The path of one member.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct MemberPath {
+    /// The conversation: its UUID or its short id.
+    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p1")]
+    id: String,
+    /// The member: the user's UUID or short id.
+    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p2")]
+    user_id: String,
+}
+
+impl MemberPath {
+    /// The conversation's id in the path.
+    pub(crate) fn conversation(&self) -> Result<ConversationId, Problem> {
+        self.id.parse().map_err(|_| Problem::not_found())
+    }
+
+    /// The user's id in the path.
+    pub(crate) fn user(&self) -> Result<UserId, Problem> {
+        self.user_id.parse().map_err(|_| Problem::not_found())
+    }
+}
+
+impl FromRequestParts<AppState> for MemberPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let [id, user_id] = path_texts(parts, state, ["id", "user_id"]).await?;
+        Ok(Self { id, user_id })
+    }
+}
+
+/// The path of one user.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct UserPath {
+    /// The user: UUID or short id.
+    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p2")]
+    id: String,
+}
+
+impl UserPath {
+    /// The id in the path.
+    pub(crate) fn user(&self) -> Result<UserId, Problem> {
+        self.id.parse().map_err(|_| Problem::not_found())
+    }
+}
+
+impl FromRequestParts<AppState> for UserPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let [id] = path_texts(parts, state, ["id"]).await?;
+        Ok(Self { id })
+    }
+}
+
+/// The path of a user by e-mail address.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct EmailPath {
+    /// The address, percent-encoded.
+    #[param(min_length = 3, max_length = 254, example = "ada@example.org")]
+    pub(crate) email: String,
+}
+
+impl FromRequestParts<AppState> for EmailPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let [email] = path_texts(parts, state, ["email"]).await?;
+        Ok(Self { email })
+    }
+}
+
+/// The path of one of the caller's API keys.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct KeyPath {
+    /// The key: UUID or short id.
+    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p3")]
+    id: String,
+}
+
+impl KeyPath {
+    /// The id in the path.
+    pub(crate) fn key(&self) -> Result<ApiKeyId, Problem> {
+        self.id.parse().map_err(|_| Problem::not_found())
+    }
+}
+
+impl FromRequestParts<AppState> for KeyPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let [id] = path_texts(parts, state, ["id"]).await?;
+        Ok(Self { id })
+    }
+}
+
+/// The path of one API key of a user.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct UserKeyPath {
+    /// The user: UUID or short id.
+    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p2")]
+    id: String,
+    /// The key: UUID or short id.
+    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p3")]
+    key_id: String,
+}
+
+impl UserKeyPath {
+    /// The user's id in the path.
+    pub(crate) fn user(&self) -> Result<UserId, Problem> {
+        self.id.parse().map_err(|_| Problem::not_found())
+    }
+
+    /// The key's id in the path.
+    pub(crate) fn key(&self) -> Result<ApiKeyId, Problem> {
+        self.key_id.parse().map_err(|_| Problem::not_found())
+    }
+}
+
+impl FromRequestParts<AppState> for UserKeyPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let [id, key_id] = path_texts(parts, state, ["id", "key_id"]).await?;
+        Ok(Self { id, key_id })
+    }
+}
+
+/// The decoded texts of a path. One that is not UTF-8 names nothing, so it becomes an empty one.
+async fn path_texts<const COUNT: usize>(
+    parts: &mut Parts,
+    state: &AppState,
+    names: [&str; COUNT],
+) -> Result<[String; COUNT], Problem> {
+    let mut texts = [const { String::new() }; COUNT];
+    let Ok(given) = RawPathParams::from_request_parts(parts, state).await else { return Ok(texts) };
+    for (name, text) in &given {
+        if text.contains('\0') {
+            let message = "must not contain the NUL character (U+0000)";
+            return Err(Problem::wrong(name, FieldCode::NulCharacter, message));
+        }
+        if let Some(index) = names.iter().position(|wanted| *wanted == name) {
+            texts[index] = text.to_owned();
+        }
+    }
+    Ok(texts)
+}

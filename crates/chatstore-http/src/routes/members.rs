@@ -1,0 +1,156 @@
+//! Who is in a conversation.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use chatstore::{Invalid, Limit, MemberRole};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::body::{JsonBody, RequestBody};
+use crate::caller::Caller;
+use crate::error::Problem;
+use crate::fields::Fields;
+use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
+use crate::path::{ConversationPath, MemberPath, Mount};
+use crate::query::{FromParameters, NoParameters, Parameters, Query, open_cursor};
+use crate::routes::objects::{ListObject, created};
+use crate::routes::people::MemberObject;
+use crate::state::AppState;
+
+/// Which members.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// How many at most.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+    /// Where the page begins: the `next_cursor` of the page before.
+    #[param(max_length = 512)]
+    cursor: Option<String>,
+}
+
+impl FromParameters for ListQuery {
+    fn from_parameters(parameters: &mut Parameters) -> Self {
+        Self { limit: parameters.limit(), cursor: parameters.text("cursor") }
+    }
+}
+
+/// List members
+///
+/// The owner first, then by joining.
+#[utoipa::path(
+    get,
+    path = "/conversations/{id}/members",
+    operation_id = "list_members",
+    tag = "members",
+    params(ConversationPath, ListQuery),
+    responses(
+        (status = 200, description = "A page of members", body = ListObject<MemberObject>),
+        ReadProblems,
+    )
+)]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: ConversationPath,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<ListObject<MemberObject>>, Problem> {
+    let scope = format!("members for {} in {}", caller.user(), path.text());
+    let from = open_cursor(query.cursor.as_deref(), &scope)?;
+    let page = state.as_caller(caller).members().page(path.conversation()?, from, query.limit).await?;
+    Ok(Json(ListObject::new(page, &scope, MemberObject::from)))
+}
+
+/// What somebody may do in a conversation.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"role": "viewer"}))]
+pub(crate) struct PutMember {
+    /// An `editor` writes, a `viewer` reads.
+    #[schema(value_type = Option<MemberRoleWord>, nullable = false, default = "editor")]
+    role: Option<MemberRole>,
+}
+
+/// What a member who is not the owner may do.
+#[derive(Debug, ToSchema)]
+#[schema(as = MemberRole, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that the service has")]
+pub(crate) enum MemberRoleWord {
+    Editor,
+    Viewer,
+}
+
+impl RequestBody for PutMember {
+    type Input = MemberRole;
+
+    fn read(fields: &mut Fields) -> Self {
+        Self { role: fields.word("role", "editor, viewer", MemberRole::parse) }
+    }
+
+    fn into_input(self) -> MemberRole {
+        self.role.unwrap_or(MemberRole::Editor)
+    }
+
+    fn check(_input: &MemberRole) -> Result<(), Invalid> {
+        Ok(())
+    }
+}
+
+/// Make somebody a member, or change his role
+///
+/// The owner's to decide.
+#[utoipa::path(
+    put,
+    path = "/conversations/{id}/members/{user_id}",
+    operation_id = "put_member",
+    tag = "members",
+    params(MemberPath),
+    request_body = PutMember,
+    responses(
+        (status = 200, description = "His role was changed", body = MemberObject),
+        (status = 201, description = "He is a member now", body = MemberObject, headers(("Location" = String))),
+        BodyProblems,
+        ConflictProblem,
+    )
+)]
+pub(crate) async fn put(
+    State(state): State<AppState>,
+    caller: Caller,
+    mount: Mount,
+    path: MemberPath,
+    _query: Query<NoParameters>,
+    JsonBody(role): JsonBody<PutMember>,
+) -> Result<Response, Problem> {
+    let (conversation, user) = (path.conversation()?, path.user()?);
+    let (member, is_new) = state.as_caller(caller).members().put(conversation, user, role).await?;
+    let answer = Json(MemberObject::from(member)).into_response();
+    if !is_new {
+        return Ok(answer);
+    }
+    Ok(created(mount.path(&format!("/conversations/{conversation}/members/{user}")), answer))
+}
+
+/// End a membership
+///
+/// The owner removes anyone; a member leaves.
+#[utoipa::path(
+    delete,
+    path = "/conversations/{id}/members/{user_id}",
+    operation_id = "remove_member",
+    tag = "members",
+    params(MemberPath),
+    responses(
+        (status = 204, description = "He is no member any more"),
+        DeleteProblems,
+        ConflictProblem,
+    )
+)]
+pub(crate) async fn remove(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: MemberPath,
+    _query: Query<NoParameters>,
+) -> Result<StatusCode, Problem> {
+    state.as_caller(caller).members().remove(path.conversation()?, path.user()?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,206 @@
+//! What models were asked for, and what it cost.
+
+use axum::Json;
+use axum::extract::State;
+use chatstore::{Day, FieldCode, UsageGroup, UsageGrouping, UserId};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::caller::Caller;
+use crate::error::Problem;
+use crate::openapi::ReadProblems;
+use crate::query::{FromParameters, Parameters, Query};
+use crate::state::AppState;
+
+/// Days that are shown when nothing is said.
+const DAYS: i64 = 30;
+
+/// What usage to add up, and how.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// The first day, in UTC; 29 days before `to` when left out.
+    #[param(value_type = Option<String>, format = Date, example = "2026-03-01")]
+    from: Option<Day>,
+    /// The last day, in UTC, included; today when left out.
+    #[param(value_type = Option<String>, format = Date, example = "2026-03-30")]
+    to: Option<Day>,
+    /// `day`, `model` and, for administrators, `user`, separated by commas; `day,model` when left out.
+    #[param(value_type = Option<String>, pattern = "^(day|model|user)(,(day|model|user)){0,2}$", example = "day,model")]
+    group_by: UsageGrouping,
+    /// For administrators: of this user only. UUID or short id.
+    #[param(value_type = Option<String>)]
+    user_id: Option<UserId>,
+    /// For administrators: of everybody.
+    #[param(value_type = Option<ScopeWord>, inline)]
+    scope: Option<Scope>,
+}
+
+/// Whose usage.
+#[derive(Debug, Clone, Copy)]
+enum Scope {
+    All,
+}
+
+/// Whose usage.
+#[derive(Debug, ToSchema)]
+#[schema(as = UsageScope, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words of the parameter")]
+pub(crate) enum ScopeWord {
+    All,
+}
+
+impl FromParameters for ListQuery {
+    fn from_parameters(parameters: &mut Parameters) -> Self {
+        let query = Self {
+            from: day(parameters, "from"),
+            to: day(parameters, "to"),
+            group_by: grouping(parameters),
+            user_id: user_id(parameters),
+            scope: parameters.word("scope", &[("all", Scope::All)]),
+        };
+        if query.user_id.is_some() && query.scope.is_some() {
+            parameters.wrong("scope", FieldCode::NotAllowed, "must not be given together with user_id");
+        }
+        if query.from.zip(query.to).is_some_and(|(from, to)| from > to) {
+            parameters.wrong("from", FieldCode::OutOfRange, "must not be after to");
+        }
+        query
+    }
+}
+
+fn day(parameters: &mut Parameters, name: &str) -> Option<Day> {
+    let text = parameters.text(name)?;
+    let day = text.parse().ok();
+    if day.is_none() {
+        parameters.wrong(name, FieldCode::InvalidFormat, "must be a day like 2026-03-01");
+    }
+    day
+}
+
+fn user_id(parameters: &mut Parameters) -> Option<UserId> {
+    let text = parameters.text("user_id")?;
+    let id = text.parse().ok();
+    if id.is_none() {
+        parameters.wrong("user_id", FieldCode::InvalidFormat, "must be a UUID or a short id");
+    }
+    id
+}
+
+fn grouping(parameters: &mut Parameters) -> UsageGrouping {
+    let text = parameters.text("group_by").unwrap_or_else(|| "day,model".to_owned());
+    let mut grouping = UsageGrouping::default();
+    for word in text.split(',') {
+        let part = match word {
+            "day" => &mut grouping.by_day,
+            "model" => &mut grouping.by_model,
+            "user" => &mut grouping.by_user,
+            _ => {
+                let message = "must be some of day, model, user, separated by commas";
+                parameters.wrong("group_by", FieldCode::NotAllowed, message);
+                break;
+            }
+        };
+        if std::mem::replace(part, true) {
+            parameters.wrong("group_by", FieldCode::NotAllowed, "must name each at most once");
+            break;
+        }
+    }
+    grouping
+}
+
+/// Usage added up; only what it is grouped by is there.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageRow)]
+pub(crate) struct UsageObject {
+    /// The day, in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "date")]
+    day: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    model: Option<String>,
+    /// Who is billed: the owner of the conversations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<String>, format = "uuid")]
+    user_id: Option<UserId>,
+    #[serde(flatten)]
+    sums: UsageSums,
+}
+
+/// Sums of usage.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UsageSums {
+    requests: i64,
+    /// Those among them that a cache answered.
+    cached_requests: i64,
+    tokens_prompt: i64,
+    tokens_completion: i64,
+    tokens_total: i64,
+    completion_time_ms_sum: i64,
+    /// In millionths of the currency that the prices are in; 0 while there are no prices.
+    cost_micros: i64,
+}
+
+impl From<&UsageGroup> for UsageSums {
+    fn from(group: &UsageGroup) -> Self {
+        Self {
+            requests: group.requests,
+            cached_requests: group.cached_requests,
+            tokens_prompt: group.tokens_prompt,
+            tokens_completion: group.tokens_completion,
+            tokens_total: group.tokens_total,
+            completion_time_ms_sum: group.completion_time_ms_sum,
+            cost_micros: group.cost_micros,
+        }
+    }
+}
+
+impl From<UsageGroup> for UsageObject {
+    fn from(group: UsageGroup) -> Self {
+        let sums = UsageSums::from(&group);
+        Self { day: group.day.map(|day| day.to_string()), model: group.model, user_id: group.user_id, sums }
+    }
+}
+
+/// Usage, and all of it together.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Usage {
+    data: Vec<UsageObject>,
+    total: UsageSums,
+}
+
+/// Add up usage
+///
+/// Of the caller's own conversations; an administrator may ask for another user's or for everybody's.
+#[utoipa::path(
+    get,
+    path = "/usage",
+    operation_id = "list_usage",
+    tag = "usage",
+    params(ListQuery),
+    responses((status = 200, description = "By day, then model, then user", body = Usage), ReadProblems)
+)]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Usage>, Problem> {
+    let is_for_admins = query.user_id.is_some() || query.scope.is_some() || query.group_by.by_user;
+    if is_for_admins && !caller.is_admin() {
+        return Err(Problem::forbidden("only an administrator may see what others used"));
+    }
+    let to = query.to.unwrap_or_else(|| query.from.map_or(today(&state), |from| from.max(today(&state))));
+    let from = query.from.unwrap_or_else(|| to.plus_days(1 - DAYS));
+    let whose = match query.scope {
+        Some(Scope::All) => None,
+        None => Some(query.user_id.unwrap_or_else(|| caller.user())),
+    };
+    let groups = state.store().usage(whose, from, to, query.group_by).await?;
+    let total = UsageSums::from(&UsageGroup::sum(&groups));
+    Ok(Json(Usage { data: groups.into_iter().map(UsageObject::from).collect(), total }))
+}
+
+fn today(state: &AppState) -> Day {
+    Day::of(state.store().now())
+}

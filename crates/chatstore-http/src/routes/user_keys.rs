@@ -1,0 +1,139 @@
+//! The API keys of any user, for administrators.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use chatstore::{ApiKeyScope, FieldCode, Invalid, Timestamp, UserRole};
+use utoipa::ToSchema;
+
+use crate::body::{JsonBody, RequestBody};
+use crate::caller::Admin;
+use crate::error::Problem;
+use crate::fields::Fields;
+use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
+use crate::path::{Mount, UserKeyPath, UserPath};
+use crate::query::{NoParameters, Query};
+use crate::routes::objects::{ListObject, created};
+use crate::routes::own_keys::{KeyInput, ListQuery};
+use crate::routes::people::{ApiKeyObject, ApiKeyScopeWord, NewKeyObject};
+use crate::routes::users::changeable;
+use crate::state::AppState;
+
+/// List a user's API keys
+///
+/// The oldest first. For administrators and service keys.
+#[utoipa::path(
+    get,
+    path = "/users/{id}/api-keys",
+    operation_id = "list_user_keys",
+    tag = "keys",
+    params(UserPath, ListQuery),
+    responses((status = 200, description = "A page of keys", body = ListObject<ApiKeyObject>), ReadProblems)
+)]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    admin: Admin,
+    path: UserPath,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
+    let user = changeable(&state, admin, path.user()?).await?;
+    query.page(&state, user.id).await
+}
+
+/// What an API key is made with.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"name": "backend", "scope": "service"}))]
+pub(crate) struct CreateUserKey {
+    /// What its owner calls it.
+    #[schema(min_length = 1, max_length = 100)]
+    name: Option<String>,
+    /// When it ends; never when left out.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    expires_at: Option<Timestamp>,
+    /// `user` speaks for the user; `service` for every user that a request names, and belongs to an
+    /// administrator.
+    #[schema(value_type = Option<ApiKeyScopeWord>, nullable = false, default = "user")]
+    scope: Option<ApiKeyScope>,
+}
+
+impl RequestBody for CreateUserKey {
+    type Input = (KeyInput, ApiKeyScope);
+
+    fn read(fields: &mut Fields) -> Self {
+        let KeyInput { name, expires_at } = KeyInput::read(fields);
+        Self { name, expires_at, scope: fields.word("scope", "user, service", ApiKeyScope::parse) }
+    }
+
+    fn into_input(self) -> (KeyInput, ApiKeyScope) {
+        let key = KeyInput { name: self.name, expires_at: self.expires_at };
+        (key, self.scope.unwrap_or(ApiKeyScope::User))
+    }
+
+    fn check((key, _): &(KeyInput, ApiKeyScope)) -> Result<(), Invalid> {
+        key.check()
+    }
+}
+
+/// Make an API key for a user
+///
+/// For administrators; a service key makes no service keys and none for administrators.
+#[utoipa::path(
+    post,
+    path = "/users/{id}/api-keys",
+    operation_id = "create_user_key",
+    tag = "keys",
+    params(UserPath),
+    request_body = CreateUserKey,
+    responses(
+        (
+            status = 201,
+            description = "The new key, with its text, which is shown this once",
+            body = NewKeyObject,
+            headers(("Location" = String)),
+        ),
+        BodyProblems,
+        crate::openapi::ConflictProblem,
+    )
+)]
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    admin: Admin,
+    mount: Mount,
+    path: UserPath,
+    _query: Query<NoParameters>,
+    JsonBody((new, scope)): JsonBody<CreateUserKey>,
+) -> Result<Response, Problem> {
+    let user = changeable(&state, admin, path.user()?).await?;
+    if scope == ApiKeyScope::Service {
+        admin.over_admins()?;
+        if user.role != UserRole::Admin {
+            let message = "must be user: a service key belongs to an administrator";
+            return Err(Problem::wrong("scope", FieldCode::NotAllowed, message));
+        }
+    }
+    let key = new.make(&state, user.id, scope).await?;
+    Ok(created(mount.path(&format!("/users/{}/api-keys/{}", user.id, key.id())), Json(key)))
+}
+
+/// Withdraw an API key of a user
+///
+/// At once in this process, within 5 seconds in others. For administrators and service keys.
+#[utoipa::path(
+    delete,
+    path = "/users/{id}/api-keys/{key_id}",
+    operation_id = "revoke_user_key",
+    tag = "keys",
+    params(UserKeyPath),
+    responses((status = 204, description = "It is of no more use"), DeleteProblems)
+)]
+pub(crate) async fn revoke(
+    State(state): State<AppState>,
+    admin: Admin,
+    path: UserKeyPath,
+    _query: Query<NoParameters>,
+) -> Result<StatusCode, Problem> {
+    let user = changeable(&state, admin, path.user()?).await?;
+    state.store().keys().revoke(user.id, path.key()?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

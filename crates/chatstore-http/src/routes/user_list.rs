@@ -1,0 +1,107 @@
+//! Users, page by page.
+
+use axum::Json;
+use axum::extract::State;
+use chatstore::{Limit, Order, Page, User, UserFilter, UserPosition, UserRole};
+use utoipa::IntoParams;
+
+use crate::caller::Admin;
+use crate::error::Problem;
+use crate::openapi::ReadProblems;
+use crate::query::{FromParameters, Parameters, Query, open_cursor};
+use crate::routes::objects::ListObject;
+use crate::routes::people::{USER_ROLES, UserObject, UserRoleWord};
+use crate::state::AppState;
+
+/// Which users.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// How many at most.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+    /// Where the page begins: the `next_cursor` of the page before, with the same other parameters.
+    #[param(max_length = 512)]
+    cursor: Option<String>,
+    /// Only the one with this name, however it is spelled.
+    username: Option<String>,
+    /// Only the one with this e-mail address, however it is spelled.
+    email: Option<String>,
+    /// Only those with this role.
+    #[param(value_type = Option<UserRoleWord>, inline)]
+    role: Option<UserRole>,
+    /// Only active, or only disabled ones.
+    is_active: Option<bool>,
+}
+
+impl FromParameters for ListQuery {
+    fn from_parameters(parameters: &mut Parameters) -> Self {
+        Self {
+            limit: parameters.limit(),
+            cursor: parameters.text("cursor"),
+            username: parameters.text("username"),
+            email: parameters.text("email"),
+            role: parameters.word("role", &USER_ROLES),
+            is_active: parameters.word("is_active", &[("true", true), ("false", false)]),
+        }
+    }
+}
+
+impl ListQuery {
+    /// What a cursor of this list is bound to.
+    fn scope(&self) -> String {
+        format!("users {:?} {:?} {:?} {:?}", self.username, self.email, self.role, self.is_active)
+    }
+
+    fn takes(&self, user: &User) -> bool {
+        self.role.is_none_or(|role| user.role == role)
+            && self.is_active.is_none_or(|is_active| user.is_active == is_active)
+    }
+}
+
+/// List users
+///
+/// The oldest first. For administrators and service keys.
+#[utoipa::path(
+    get,
+    path = "/users",
+    operation_id = "list_users",
+    tag = "users",
+    params(ListQuery),
+    responses((status = 200, description = "A page of users", body = ListObject<UserObject>), ReadProblems)
+)]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    _admin: Admin,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<ListObject<UserObject>>, Problem> {
+    let scope = query.scope();
+    let from = open_cursor(query.cursor.as_deref(), &scope)?;
+    let page = if query.username.is_some() || query.email.is_some() {
+        Page { items: find(&state, &query).await?.into_iter().collect(), next: None }
+    } else {
+        let filter = UserFilter { role: query.role, is_active: query.is_active };
+        state.store().users().page(filter, Order::Ascending, from, query.limit).await?
+    };
+    let page: Page<User, UserPosition> = page;
+    Ok(Json(ListObject::new(page, &scope, UserObject::from)))
+}
+
+/// The one user that has the name and the address asked for.
+async fn find(state: &AppState, query: &ListQuery) -> Result<Option<User>, Problem> {
+    let users = state.store().users();
+    let by_name = match &query.username {
+        Some(username) => Some(users.find_by_username(username).await?),
+        None => None,
+    };
+    let by_email = match &query.email {
+        Some(email) => Some(users.find_by_email(email).await?),
+        None => None,
+    };
+    let found = match (by_name, by_email) {
+        (Some(Some(named)), Some(Some(addressed))) => (named.id == addressed.id).then_some(named),
+        (Some(found), None) | (None, Some(found)) => found,
+        _ => None,
+    };
+    Ok(found.filter(|user| user.id != chatstore::UserId::ANONYMOUS && query.takes(user)))
+}
