@@ -6,6 +6,7 @@
 
 mod commands;
 mod config;
+mod database;
 mod failure;
 mod progress;
 mod server_lock;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use config::DatabaseSettings;
+use config::{Config, Flags};
 use failure::Failure;
 
 /// Stores the conversations of chat and AI-assistant applications, in SQLite or PostgreSQL.
@@ -23,7 +24,7 @@ use failure::Failure;
 #[command(name = "chatstore", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(flatten)]
-    database: DatabaseSettings,
+    flags: Flags,
     #[command(subcommand)]
     command: Command,
 }
@@ -52,14 +53,13 @@ enum Command {
     Import(commands::import::Command),
     /// Count what is stored
     Stats(commands::stats::Arguments),
+    /// Show the settings
+    #[command(subcommand)]
+    Config(commands::config::Command),
 }
 
 fn main() -> ExitCode {
-    if let Err(failure) = config::read_env_file() {
-        return failure.report();
-    }
     let arguments = Arguments::parse();
-    telemetry::start();
     let outcome = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(arguments)),
         Err(error) => Err(Failure::new(1, format!("the runtime did not start: {error}"))),
@@ -71,14 +71,23 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let database = &arguments.database;
+    let flags = &arguments.flags;
     match arguments.command {
-        Command::Demo(arguments) => commands::demo::run(database, arguments).await,
-        Command::Serve(arguments) => commands::serve::run(database, arguments).await,
-        Command::Migrate(command) => commands::migrate::run(database, command).await,
-        Command::User(command) => commands::user::run(database, command).await,
-        Command::Key(command) => commands::key::run(database, command).await,
-        Command::Import(command) => commands::import::run(database, command).await,
-        Command::Stats(arguments) => commands::stats::run(database, arguments).await,
+        Command::Demo(arguments) => commands::demo::run(&start(flags)?, arguments).await,
+        Command::Serve(arguments) => commands::serve::run(&start(flags)?, arguments).await,
+        Command::Migrate(command) => commands::migrate::run(&start(flags)?, command).await,
+        Command::User(command) => commands::user::run(&start(flags)?, command).await,
+        Command::Key(command) => commands::key::run(&start(flags)?, command).await,
+        Command::Import(command) => commands::import::run(&start(flags)?, command).await,
+        Command::Stats(arguments) => commands::stats::run(&start(flags)?, arguments).await,
+        // These are of use also where settings are wrong.
+        Command::Config(command) => commands::config::run(flags, command),
     }
+}
+
+/// What a command with a database begins with.
+fn start(flags: &Flags) -> Result<Config, Failure> {
+    let config = Config::load(flags)?;
+    telemetry::start(&config);
+    Ok(config)
 }

@@ -8,7 +8,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{find_user, print, print_json};
-use crate::config::DatabaseSettings;
+use crate::config::Config;
+use crate::database;
 use crate::failure::Failure;
 
 #[derive(Debug, Subcommand)]
@@ -62,9 +63,9 @@ impl From<NewKey> for Shown {
     }
 }
 
-pub(crate) async fn run(database: &DatabaseSettings, command: Command) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, Failure> {
     let Command::Create(arguments) = command;
-    let store = database.open_existing().await?;
+    let store = database::open_existing(config).await?;
     let user = find_user(&store, &arguments.user).await?;
     let expires_at = arguments.expires_in.map(|duration| store.now().plus(duration));
     let key = store.keys().create(user.id, ApiKeyScope::User, arguments.name, expires_at).await?;

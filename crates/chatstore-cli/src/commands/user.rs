@@ -7,7 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::{print, print_json};
-use crate::config::DatabaseSettings;
+use crate::config::Config;
+use crate::database;
 use crate::failure::{Failure, code};
 
 #[derive(Debug, Subcommand)]
@@ -75,10 +76,10 @@ impl From<User> for Shown {
     }
 }
 
-pub(crate) async fn run(database: &DatabaseSettings, command: Command) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, Failure> {
     let Command::Create(arguments) = command;
     let new = new_user(&arguments)?;
-    let store: Store = database.open_ready().await?;
+    let store: Store = database::open_ready(config).await?;
     let user = store.users().create(new).await?;
     if arguments.json {
         print_json(&Shown::from(user))?;

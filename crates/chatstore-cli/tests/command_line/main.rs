@@ -12,4 +12,5 @@ mod demo;
 mod import;
 mod migrate;
 mod program;
+mod settings;
 mod users_and_keys;
