@@ -53,6 +53,8 @@ enum Command {
     Import(commands::import::Command),
     /// Count what is stored
     Stats(commands::stats::Arguments),
+    /// Look for what is wrong with settings and database
+    Doctor(commands::doctor::Arguments),
     /// Show the settings
     #[command(subcommand)]
     Config(commands::config::Command),
@@ -81,6 +83,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Import(command) => commands::import::run(&start(flags)?, command).await,
         Command::Stats(arguments) => commands::stats::run(&start(flags)?, arguments).await,
         // These are of use also where settings are wrong.
+        Command::Doctor(arguments) => commands::doctor::run(Config::load(flags), arguments).await,
         Command::Config(command) => commands::config::run(flags, command),
     }
 }

@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod demo;
+mod doctor;
 mod import;
 mod migrate;
 mod program;
