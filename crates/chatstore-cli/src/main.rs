@@ -58,6 +58,12 @@ enum Command {
     /// Show the settings
     #[command(subcommand)]
     Config(commands::config::Command),
+    /// Print the tables, with their columns and relations, as Markdown
+    Schema(commands::schema::Arguments),
+    /// Print the description of the HTTP API as OpenAPI
+    Openapi,
+    /// Print what makes a shell complete commands and options
+    Completions(commands::completions::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -85,6 +91,9 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         // These are of use also where settings are wrong.
         Command::Doctor(arguments) => commands::doctor::run(Config::load(flags), arguments).await,
         Command::Config(command) => commands::config::run(flags, command),
+        Command::Schema(arguments) => commands::schema::run(arguments).await,
+        Command::Openapi => commands::openapi::run(),
+        Command::Completions(arguments) => commands::completions::run(arguments),
     }
 }
 

@@ -1,12 +1,15 @@
 //! The commands, one file each.
 
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod import;
 pub(crate) mod key;
 pub(crate) mod migrate;
+pub(crate) mod openapi;
 pub(crate) mod sample;
+pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod stats;
 mod table;

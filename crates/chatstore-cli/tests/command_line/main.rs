@@ -10,6 +10,7 @@
 mod bad_input;
 mod demo;
 mod doctor;
+mod generated;
 mod import;
 mod migrate;
 mod program;
