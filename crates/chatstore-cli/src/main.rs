@@ -103,3 +103,39 @@ fn start(flags: &Flags) -> Result<Config, Failure> {
     telemetry::start(&config);
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    /// Every command that does something, with its whole name.
+    fn commands(command: &clap::Command, name: &str) -> Vec<(String, clap::Command)> {
+        if !command.has_subcommands() {
+            return vec![(name.to_owned(), command.clone())];
+        }
+        let below = command.get_subcommands();
+        below.flat_map(|command| commands(command, &format!("{name} {}", command.get_name()))).collect()
+    }
+
+    #[test]
+    fn every_command_and_option_is_documented_and_nothing_else() {
+        let document = include_str!("../../../docs/command-line.md");
+        let sections: Vec<(&str, &str)> = document
+            .split("\n### `")
+            .skip(1)
+            .map(|section| section.split_once('`').expect("a heading ends"))
+            .collect();
+        let commands = commands(&Arguments::command(), "chatstore");
+        let names: Vec<&str> = commands.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(sections.iter().map(|(name, _)| *name).collect::<Vec<&str>>(), names);
+        for ((name, section), (_, command)) in sections.iter().zip(&commands) {
+            for option in command.get_arguments().filter_map(clap::Arg::get_long) {
+                let of_all_commands = ["database-url", "default-model", "help", "version"];
+                let is_there = section.contains(&format!("`--{option}"));
+                assert!(is_there || of_all_commands.contains(&option), "{name} --{option} is not documented");
+            }
+        }
+    }
+}

@@ -25,10 +25,9 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "identity", required = true, multiple = true, args = ["username", "email"])]
 pub(crate) struct Create {
-    /// The name: 3 to 64 characters, unique whatever its case
-    #[arg(long)]
+    /// The name: 3 to 64 characters, unique whatever its case; not needed with --email
+    #[arg(long, required_unless_present = "email")]
     username: Option<String>,
     /// The e-mail address, unique whatever its case
     #[arg(long)]

@@ -138,6 +138,9 @@ fn from_environment() -> Result<Vec<Setting>, Failure> {
     let mut settings = Vec::new();
     for (name, value) in std::env::vars_os() {
         let Some(name) = name.to_str() else { continue };
+        if is_address_of_a_service(name, &value.to_string_lossy()) {
+            continue;
+        }
         let Some(key) = known_variable(name, "the environment")? else { continue };
         let value = value.into_string().map_err(|_| {
             Failure::new(
@@ -149,6 +152,13 @@ fn from_environment() -> Result<Vec<Setting>, Failure> {
     }
     settings.retain(|setting| !setting.value.is_empty());
     Ok(settings)
+}
+
+/// Kubernetes tells every container where each service is; of one called chatstore by names that begin like
+/// our settings (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
+fn is_address_of_a_service(name: &str, value: &str) -> bool {
+    let is_part = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"].iter().any(|part| name.contains(part));
+    is_part || (name.ends_with("_PORT") && value.contains("://"))
 }
 
 /// The setting behind a variable; `None` for the variables of other programs.
@@ -289,6 +299,15 @@ mod tests {
                 line.starts_with(&format!("{} = ", key.in_file))
             });
             assert!(documented, "{} is not in the default file", key.in_file);
+        }
+    }
+
+    #[test]
+    fn every_setting_is_in_the_documentation() {
+        let document = include_str!("../../../../docs/configuration.md");
+        for key in KEYS {
+            let row = format!("| `{}` | `{}` | {} |", key.variable, key.in_file, key.allowed);
+            assert!(document.contains(&row), "docs/configuration.md lacks {row}");
         }
     }
 

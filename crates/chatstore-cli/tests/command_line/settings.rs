@@ -145,6 +145,18 @@ fn an_unknown_name_is_refused_with_the_nearest_known_one() {
 }
 
 #[test]
+fn addresses_of_a_service_called_chatstore_are_no_settings() {
+    let links = [
+        ("CHATSTORE_SERVICE_HOST", "10.0.0.1"),
+        ("CHATSTORE_SERVICE_PORT", "8080"),
+        ("CHATSTORE_PORT", "tcp://10.0.0.1:8080"),
+        ("CHATSTORE_PORT_8080_TCP_ADDR", "10.0.0.1"),
+    ];
+    show(folder().path(), &links, &[]).data();
+    show(folder().path(), &[("CHATSTORE_PORT", "8080")], &[]).assert_failed(78, "CHATSTORE_PORT");
+}
+
+#[test]
 fn a_wrong_value_is_refused_with_its_place_and_what_is_allowed() {
     let folder = folder();
     let wrong = [

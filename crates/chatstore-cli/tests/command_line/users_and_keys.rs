@@ -52,6 +52,7 @@ async fn a_name_that_breaks_a_rule_is_refused(case: TestDatabase) {
     create(&["--username", "anonymous"]).assert_failed(65, "--username is reserved");
     create(&["--email", "nobody"]).assert_failed(65, "--email must have one @");
     assert_eq!(create(&[]).code, 2);
+    assert_eq!(create(&["--full-name", "Ada"]).code, 2, "neither a name nor an address");
 }
 
 /// Runs commands on the database of a case.
