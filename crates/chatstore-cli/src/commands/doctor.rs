@@ -204,7 +204,7 @@ async fn foreign_keys(store: &Store) -> Check {
         .read("doctor_foreign_keys", async |tx| {
             tx.query(&FOREIGN_KEYS, &[], |row| {
                 let (table, parent, rows): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                Ok(format!("{rows} rows of {table} refer to no row of {parent}"))
+                Ok(format!("rows of {table} that refer to no row of {parent}: {rows}"))
             })
             .await
         })

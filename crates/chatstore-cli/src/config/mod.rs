@@ -1,6 +1,6 @@
 //! What the program goes by: flags over environment over `.env` over `chatstore.toml` over the default file.
 //!
-//! To add a setting: its [`Key`](key::Key) in `key.rs`, its lines in `chatstore.toml`, its field in [`Config`].
+//! To add a setting: its [`Key`] in `key.rs`, its lines in `chatstore.toml`, its field in [`Config`].
 //! `.env.example` and `docs/configuration.md` are held to these by tests.
 
 mod key;

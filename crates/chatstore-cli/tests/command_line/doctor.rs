@@ -134,5 +134,5 @@ async fn a_row_without_its_parent_is_told() {
     assert_eq!(finished.code, 1);
     let foreign_keys = check(&finished, "foreign keys");
     assert_eq!(foreign_keys["status"], "failed");
-    assert_eq!(foreign_keys["found"], "1 rows of api_keys refer to no row of users");
+    assert_eq!(foreign_keys["found"], "rows of api_keys that refer to no row of users: 1");
 }
