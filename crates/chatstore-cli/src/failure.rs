@@ -43,6 +43,11 @@ impl Failure {
         self
     }
 
+    /// What went wrong, and what to do about it.
+    pub(crate) fn into_parts(self) -> (String, Option<String>) {
+        (self.message, self.hint)
+    }
+
     /// Tells the user.
     #[allow(clippy::print_stderr, reason = "the one place where commands report their failure")]
     pub(crate) fn report(&self) -> ExitCode {

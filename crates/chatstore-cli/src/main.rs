@@ -6,6 +6,7 @@
 
 mod commands;
 mod config;
+mod database;
 mod failure;
 mod progress;
 mod server_lock;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use config::DatabaseSettings;
+use config::{Config, Flags};
 use failure::Failure;
 
 /// Stores the conversations of chat and AI-assistant applications, in SQLite or PostgreSQL.
@@ -23,7 +24,7 @@ use failure::Failure;
 #[command(name = "chatstore", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(flatten)]
-    database: DatabaseSettings,
+    flags: Flags,
     #[command(subcommand)]
     command: Command,
 }
@@ -52,14 +53,21 @@ enum Command {
     Import(commands::import::Command),
     /// Count what is stored
     Stats(commands::stats::Arguments),
+    /// Look for what is wrong with settings and database
+    Doctor(commands::doctor::Arguments),
+    /// Show the settings
+    #[command(subcommand)]
+    Config(commands::config::Command),
+    /// Print the tables, with their columns and relations, as Markdown
+    Schema(commands::schema::Arguments),
+    /// Print the description of the HTTP API as OpenAPI
+    Openapi,
+    /// Print what makes a shell complete commands and options
+    Completions(commands::completions::Arguments),
 }
 
 fn main() -> ExitCode {
-    if let Err(failure) = config::read_env_file() {
-        return failure.report();
-    }
     let arguments = Arguments::parse();
-    telemetry::start();
     let outcome = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(arguments)),
         Err(error) => Err(Failure::new(1, format!("the runtime did not start: {error}"))),
@@ -71,14 +79,63 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let database = &arguments.database;
+    let flags = &arguments.flags;
     match arguments.command {
-        Command::Demo(arguments) => commands::demo::run(database, arguments).await,
-        Command::Serve(arguments) => commands::serve::run(database, arguments).await,
-        Command::Migrate(command) => commands::migrate::run(database, command).await,
-        Command::User(command) => commands::user::run(database, command).await,
-        Command::Key(command) => commands::key::run(database, command).await,
-        Command::Import(command) => commands::import::run(database, command).await,
-        Command::Stats(arguments) => commands::stats::run(database, arguments).await,
+        Command::Demo(arguments) => commands::demo::run(&start(flags)?, arguments).await,
+        Command::Serve(arguments) => commands::serve::run(&start(flags)?, arguments).await,
+        Command::Migrate(command) => commands::migrate::run(&start(flags)?, command).await,
+        Command::User(command) => commands::user::run(&start(flags)?, command).await,
+        Command::Key(command) => commands::key::run(&start(flags)?, command).await,
+        Command::Import(command) => commands::import::run(&start(flags)?, command).await,
+        Command::Stats(arguments) => commands::stats::run(&start(flags)?, arguments).await,
+        // These are of use also where settings are wrong.
+        Command::Doctor(arguments) => commands::doctor::run(Config::load(flags), arguments).await,
+        Command::Config(command) => commands::config::run(flags, command),
+        Command::Schema(arguments) => commands::schema::run(arguments).await,
+        Command::Openapi => commands::openapi::run(),
+        Command::Completions(arguments) => commands::completions::run(arguments),
+    }
+}
+
+/// What a command with a database begins with.
+fn start(flags: &Flags) -> Result<Config, Failure> {
+    let config = Config::load(flags)?;
+    telemetry::start(&config);
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    /// Every command that does something, with its whole name.
+    fn commands(command: &clap::Command, name: &str) -> Vec<(String, clap::Command)> {
+        if !command.has_subcommands() {
+            return vec![(name.to_owned(), command.clone())];
+        }
+        let below = command.get_subcommands();
+        below.flat_map(|command| commands(command, &format!("{name} {}", command.get_name()))).collect()
+    }
+
+    #[test]
+    fn every_command_and_option_is_documented_and_nothing_else() {
+        let document = include_str!("../../../docs/command-line.md");
+        let sections: Vec<(&str, &str)> = document
+            .split("\n### `")
+            .skip(1)
+            .map(|section| section.split_once('`').expect("a heading ends"))
+            .collect();
+        let commands = commands(&Arguments::command(), "chatstore");
+        let names: Vec<&str> = commands.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(sections.iter().map(|(name, _)| *name).collect::<Vec<&str>>(), names);
+        for ((name, section), (_, command)) in sections.iter().zip(&commands) {
+            for option in command.get_arguments().filter_map(clap::Arg::get_long) {
+                let of_all_commands = ["database-url", "default-model", "help", "version"];
+                let is_there = section.contains(&format!("`--{option}"));
+                assert!(is_there || of_all_commands.contains(&option), "{name} --{option} is not documented");
+            }
+        }
     }
 }

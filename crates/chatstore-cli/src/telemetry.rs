@@ -2,17 +2,18 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use crate::config::{Config, LogFormat};
 
-/// Shows what `CHATSTORE_LOG` asks for, `info` when it says nothing.
-pub(crate) fn start() {
-    let filter = EnvFilter::try_from_env("CHATSTORE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+/// Shows what the settings ask for.
+pub(crate) fn start(config: &Config) {
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(config.log.clone())
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         // A log that nobody reads any more is no reason to stop serving.
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    match config.log_format {
+        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
 }

@@ -77,6 +77,7 @@ pub use chatstore_model::{
     UsageRow, User, UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole, Validator,
     effective_model, limits,
 };
+pub use chatstore_sql::schema;
 pub use chatstore_sql::{
     By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, Direction, FromColumn,
     MigrationError, ReadTx, Revision, Row, Sql, Status, StoreError, TableDigest, Tx, Value, WriteTx,

@@ -8,7 +8,8 @@ use chatstore::{ApiKeyScope, ConversationList, Limit, Membership, Store, User};
 use clap::Args;
 
 use super::{print, sample, say, serve};
-use crate::config::DatabaseSettings;
+use crate::config::Config;
+use crate::database;
 use crate::failure::{Failure, code};
 use crate::server_lock::ServerLock;
 
@@ -20,20 +21,21 @@ pub(crate) struct Arguments {
     /// The database file; other databases are named by --database-url
     #[arg(long, default_value = "chatstore-demo.db")]
     file: PathBuf,
-    /// Where to listen
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
-    bind: SocketAddr,
+    /// Where to listen [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR:PORT")]
+    bind: Option<SocketAddr>,
     /// Do everything but stay and serve
     #[arg(long)]
     no_serve: bool,
 }
 
-pub(crate) async fn run(database: &DatabaseSettings, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let store = if database.is_named() {
-        database.open().await?
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let store = if config.database_is_named() {
+        database::open(config).await?
     } else {
-        database.with_url(format!("sqlite://{}", arguments.file.display())).open().await?
+        database::open_file(config, &arguments.file).await?
     };
+    let bind = arguments.bind.unwrap_or(config.bind);
     let lock = ServerLock::take(&store)?;
     store.migrate().await?;
     let imported = sample::import(&store).await?;
@@ -46,8 +48,8 @@ pub(crate) async fn run(database: &DatabaseSettings, arguments: Arguments) -> Re
         counts.users,
     ));
     let user = sample::first_user(&store).await?;
-    let listener = if arguments.no_serve { None } else { Some(serve::listen(arguments.bind).await?) };
-    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(arguments.bind);
+    let listener = if arguments.no_serve { None } else { Some(serve::listen(bind).await?) };
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(bind);
     print_calls(&store, &user, address).await?;
     match listener {
         Some(listener) => serve::serve(store, listener, lock).await,

@@ -11,7 +11,8 @@ use chatstore::{Timestamp, UserId};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{find_user, print, print_json, say};
-use crate::config::DatabaseSettings;
+use crate::config::Config;
+use crate::database;
 use crate::failure::{Failure, code};
 use crate::progress::Progress;
 
@@ -57,10 +58,10 @@ enum Policy {
     Skip,
 }
 
-pub(crate) async fn run(database: &DatabaseSettings, command: Command) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, Failure> {
     let Command::Jsonl(arguments) = command;
     let (file, size, changed_at) = open(&arguments.file)?;
-    let store = database.open_ready().await?;
+    let store = database::open_ready(config).await?;
     let owner = match &arguments.user {
         Some(named) => find_user(&store, named).await?.id,
         None => UserId::ANONYMOUS,

@@ -3,25 +3,39 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chatstore::{ApiKeyScope, NewKey};
+use chatstore::{ApiKey, ApiKeyId, ApiKeyScope, ErrorKind, NewKey, Store, User, UserId, UserRole};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{find_user, print, print_json};
-use crate::config::DatabaseSettings;
-use crate::failure::Failure;
+use super::table::print_table;
+use super::user::all_users;
+use super::{find_user, print, print_json, say};
+use crate::config::Config;
+use crate::database;
+use crate::failure::{Failure, code};
+
+/// How the built-in user is named: the owner of service keys that are nobody's own.
+const BUILT_IN: &str = "anonymous";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a key and print it; it is shown this once
     Create(Create),
+    /// List the keys that are not withdrawn
+    List(List),
+    /// Withdraw a key: running servers refuse it within 5 seconds
+    Revoke(Revoke),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
     /// Whose key: an id, a user name or an e-mail address
+    #[arg(long, required_unless_present = "service")]
+    user: Option<String>,
+    /// Make a key for an application's backend, which acts for all its users. It belongs to the built-in
+    /// user, or to the administrator that --user names
     #[arg(long)]
-    user: String,
+    service: bool,
     /// What to call it
     #[arg(long)]
     name: Option<String>,
@@ -31,6 +45,26 @@ pub(crate) struct Create {
     /// Print the key with what is stored about it as JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Whose keys: an id, a user name, an e-mail address, or anonymous for the built-in user [default:
+    /// everybody's]
+    #[arg(long)]
+    user: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    /// The key's id, as `key list` shows it
+    id: ApiKeyId,
+    /// Whose key it is: an id, a user name, an e-mail address, or anonymous for the built-in user
+    #[arg(long)]
+    user: String,
 }
 
 #[derive(Serialize)]
@@ -43,38 +77,130 @@ struct Shown {
     created_at: String,
     last_used_at: Option<String>,
     expires_at: Option<String>,
-    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
-impl From<NewKey> for Shown {
-    fn from(new: NewKey) -> Self {
+impl From<ApiKey> for Shown {
+    fn from(key: ApiKey) -> Self {
         Self {
-            id: new.key.id.to_string(),
-            user_id: new.key.user_id.to_string(),
-            scope: new.key.scope.as_str(),
-            name: new.key.name,
-            prefix: new.key.prefix,
-            created_at: new.key.created_at.to_string(),
-            last_used_at: new.key.last_used_at.map(|at| at.to_string()),
-            expires_at: new.key.expires_at.map(|at| at.to_string()),
-            key: new.text,
+            id: key.id.to_string(),
+            user_id: key.user_id.to_string(),
+            scope: key.scope.as_str(),
+            name: key.name,
+            prefix: key.prefix,
+            created_at: key.created_at.to_string(),
+            last_used_at: key.last_used_at.map(|at| at.to_string()),
+            expires_at: key.expires_at.map(|at| at.to_string()),
+            key: None,
         }
     }
 }
 
-pub(crate) async fn run(database: &DatabaseSettings, command: Command) -> Result<ExitCode, Failure> {
-    let Command::Create(arguments) = command;
-    let store = database.open_existing().await?;
-    let user = find_user(&store, &arguments.user).await?;
-    let expires_at = arguments.expires_in.map(|duration| store.now().plus(duration));
-    let key = store.keys().create(user.id, ApiKeyScope::User, arguments.name, expires_at).await?;
-    if arguments.json {
-        print_json(&Shown::from(key))?;
-    } else {
-        print(key.text);
+impl From<NewKey> for Shown {
+    fn from(new: NewKey) -> Self {
+        Self { key: Some(new.text), ..Self::from(new.key) }
+    }
+}
+
+pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, Failure> {
+    let store = database::open_existing(config).await?;
+    match command {
+        Command::Create(arguments) => create(&store, arguments).await?,
+        Command::List(arguments) => list(&store, &arguments).await?,
+        Command::Revoke(arguments) => revoke(&store, &arguments).await?,
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn create(store: &Store, arguments: Create) -> Result<(), Failure> {
+    let scope = if arguments.service { ApiKeyScope::Service } else { ApiKeyScope::User };
+    let owner = match &arguments.user {
+        None => UserId::ANONYMOUS,
+        Some(named) if arguments.service => administrator(store, named).await?,
+        Some(named) => find_user(store, named).await?.id,
+    };
+    let expires_at = arguments.expires_in.map(|duration| store.now().plus(duration));
+    let key = store.keys().create(owner, scope, arguments.name, expires_at).await?;
+    if arguments.json {
+        return print_json(&Shown::from(key));
+    }
+    print(key.text);
+    Ok(())
+}
+
+async fn administrator(store: &Store, named: &str) -> Result<UserId, Failure> {
+    let user = find_user(store, named).await?;
+    if user.role == UserRole::Admin {
+        return Ok(user.id);
+    }
+    let message = format!("{named} is no administrator, and only one can have a service key");
+    Err(Failure::new(code::FAILED, message)
+        .hint("leave --user out: the key then belongs to the built-in user"))
+}
+
+async fn list(store: &Store, arguments: &List) -> Result<(), Failure> {
+    let owners = match &arguments.user {
+        Some(named) => vec![owner(store, named).await?],
+        None => everybody(store).await?,
+    };
+    let mut keys = Vec::new();
+    for (id, name) in owners {
+        let of_owner = store.keys().list(id).await?;
+        keys.extend(
+            of_owner.into_iter().filter(|key| key.revoked_at.is_none()).map(|key| (key, name.clone())),
+        );
+    }
+    if arguments.json {
+        return print_json(&keys.into_iter().map(|(key, _)| Shown::from(key)).collect::<Vec<Shown>>());
+    }
+    let rows: Vec<[String; 8]> = keys.into_iter().map(|(key, owner)| row(key, owner)).collect();
+    print_table(["ID", "PREFIX", "SCOPE", "USER", "NAME", "CREATED", "LAST USED", "EXPIRES"], &rows);
+    Ok(())
+}
+
+fn row(key: ApiKey, owner: String) -> [String; 8] {
+    [
+        key.id.to_string(),
+        key.prefix,
+        key.scope.as_str().to_owned(),
+        owner,
+        key.name.unwrap_or_default(),
+        key.created_at.to_string(),
+        key.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+        key.expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+    ]
+}
+
+async fn revoke(store: &Store, arguments: &Revoke) -> Result<(), Failure> {
+    let (owner, name) = owner(store, &arguments.user).await?;
+    store.keys().revoke(owner, arguments.id).await.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Failure::new(code::FAILED, format!("{name} has no key {}", arguments.id))
+            .hint("`chatstore key list` shows every key with its id and user"),
+        _ => error.into(),
+    })?;
+    say(format_args!("withdrawn: {} of {name}", arguments.id));
+    Ok(())
+}
+
+/// Whoever may own keys, with a name for people.
+async fn owner(store: &Store, named: &str) -> Result<(UserId, String), Failure> {
+    if named == BUILT_IN || named.parse() == Ok(UserId::ANONYMOUS) {
+        return Ok((UserId::ANONYMOUS, BUILT_IN.to_owned()));
+    }
+    Ok(named_owner(find_user(store, named).await?))
+}
+
+async fn everybody(store: &Store) -> Result<Vec<(UserId, String)>, Failure> {
+    let mut owners = vec![(UserId::ANONYMOUS, BUILT_IN.to_owned())];
+    owners.extend(all_users(store).await?.into_iter().map(named_owner));
+    Ok(owners)
+}
+
+fn named_owner(user: User) -> (UserId, String) {
+    let name = user.username.or(user.email).unwrap_or_else(|| user.id.to_string());
+    (user.id, name)
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -7,7 +7,8 @@ use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::{print, print_json, say};
-use crate::config::DatabaseSettings;
+use crate::config::Config;
+use crate::database;
 use crate::failure::{Failure, code};
 
 #[derive(Debug, Subcommand)]
@@ -53,8 +54,8 @@ struct ShownRevision<'s> {
     applied_at: Option<String>,
 }
 
-pub(crate) async fn run(database: &DatabaseSettings, command: Command) -> Result<ExitCode, Failure> {
-    let store = database.open().await?;
+pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, Failure> {
+    let store = database::open(config).await?;
     match command {
         Command::Upgrade => {
             let status = store.migrate().await?;

@@ -1,23 +1,36 @@
 //! The commands, one file each.
 
+pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod import;
 pub(crate) mod key;
 pub(crate) mod migrate;
+pub(crate) mod openapi;
 pub(crate) mod sample;
+pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod stats;
+mod table;
 pub(crate) mod user;
+
+use std::io::Write as _;
 
 use chatstore::{Store, User, UserId};
 use serde::Serialize;
 
 use crate::failure::{Failure, code};
 
-/// Writes data to standard output.
-#[allow(clippy::print_stdout, reason = "the one place where commands write their data")]
+/// Writes data to standard output. Nothing more is done once it cannot be written: a reader that has enough
+/// ends the command quietly, anything else is a failure.
 pub(crate) fn print(data: impl std::fmt::Display) {
-    println!("{data}");
+    let Err(error) = writeln!(std::io::stdout(), "{data}") else { return };
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        std::process::exit(0);
+    }
+    say(format_args!("error: cannot write to standard output: {error}"));
+    std::process::exit(code::DAMAGED.into());
 }
 
 /// Writes data to standard output as one JSON document.

@@ -8,22 +8,23 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{DatabaseSettings, make_ready};
+use crate::config::Config;
+use crate::database;
 use crate::failure::{Failure, code};
 use crate::server_lock::ServerLock;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Where to listen
-    #[arg(long, env = "CHATSTORE_BIND", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
-    bind: SocketAddr,
+    /// Where to listen [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR:PORT")]
+    bind: Option<SocketAddr>,
 }
 
-pub(crate) async fn run(database: &DatabaseSettings, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let store = database.open().await?;
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let store = database::open(config).await?;
     let lock = ServerLock::take(&store)?;
-    make_ready(&store).await?;
-    let listener = listen(arguments.bind).await?;
+    database::make_ready(&store).await?;
+    let listener = listen(arguments.bind.unwrap_or(config.bind)).await?;
     serve(store, listener, lock).await
 }
 

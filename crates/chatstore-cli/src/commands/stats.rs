@@ -7,7 +7,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{print, print_json};
-use crate::config::DatabaseSettings;
+use crate::config::Config;
+use crate::database;
 use crate::failure::Failure;
 
 #[derive(Debug, Args)]
@@ -46,8 +47,8 @@ struct ShownDigest {
     sha256: String,
 }
 
-pub(crate) async fn run(database: &DatabaseSettings, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let store = database.open_existing().await?;
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let store = database::open_existing(config).await?;
     let Counts { users, conversations, messages, responses, members } = store.counts().await?;
     let status = store.migration_status().await?;
     let digests = if arguments.digest { Some(store.digests().await?) } else { None };

@@ -2,25 +2,32 @@
 
 use std::process::ExitCode;
 
-use chatstore::{Email, NewUser, Store, User, UserName, UserRole};
+use chatstore::{Email, Limit, NewUser, Order, Store, User, UserName, UserRole};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use super::table::print_table;
 use super::{print, print_json};
-use crate::config::DatabaseSettings;
+use crate::config::Config;
+use crate::database;
 use crate::failure::{Failure, code};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a user and print the id
     Create(Create),
+    /// List the users, oldest first
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
-#[group(id = "identity", required = true, multiple = true, args = ["username", "email"])]
 pub(crate) struct Create {
-    /// The name: 3 to 64 characters, unique whatever its case
-    #[arg(long)]
+    /// The name: 3 to 64 characters, unique whatever its case; not needed with --email
+    #[arg(long, required_unless_present = "email")]
     username: Option<String>,
     /// The e-mail address, unique whatever its case
     #[arg(long)]
@@ -75,18 +82,62 @@ impl From<User> for Shown {
     }
 }
 
-pub(crate) async fn run(database: &DatabaseSettings, command: Command) -> Result<ExitCode, Failure> {
-    let Command::Create(arguments) = command;
-    let new = new_user(&arguments)?;
-    let store: Store = database.open_ready().await?;
+pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Create(arguments) => create(config, &arguments).await,
+        Command::List { json } => list(config, json).await,
+    }
+}
+
+async fn create(config: &Config, arguments: &Create) -> Result<ExitCode, Failure> {
+    let new = new_user(arguments)?;
+    let store = database::open_ready(config).await?;
     let user = store.users().create(new).await?;
+    store.close().await;
     if arguments.json {
         print_json(&Shown::from(user))?;
     } else {
         print(user.id);
     }
-    store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn list(config: &Config, json: bool) -> Result<ExitCode, Failure> {
+    let store = database::open_existing(config).await?;
+    let users = all_users(&store).await?;
+    store.close().await;
+    if json {
+        print_json(&users.into_iter().map(Shown::from).collect::<Vec<Shown>>())?;
+    } else {
+        let rows: Vec<[String; 6]> = users.into_iter().map(row).collect();
+        print_table(["ID", "NAME", "E-MAIL", "ROLE", "ACTIVE", "CREATED"], &rows);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(user: User) -> [String; 6] {
+    [
+        user.id.to_string(),
+        user.username.unwrap_or_default(),
+        user.email.unwrap_or_default(),
+        user.role.as_str().to_owned(),
+        if user.is_active { "yes" } else { "no" }.to_owned(),
+        user.created_at.to_string(),
+    ]
+}
+
+/// Every user but the built-in one, oldest first.
+pub(super) async fn all_users(store: &Store) -> Result<Vec<User>, Failure> {
+    let mut users = Vec::new();
+    let mut from = None;
+    loop {
+        let page = store.users().page(Order::Ascending, from, Limit::MAX).await?;
+        users.extend(page.items);
+        from = page.next;
+        if from.is_none() {
+            return Ok(users);
+        }
+    }
 }
 
 fn new_user(arguments: &Create) -> Result<NewUser, Failure> {

@@ -9,7 +9,10 @@
 
 mod bad_input;
 mod demo;
+mod doctor;
+mod generated;
 mod import;
 mod migrate;
 mod program;
+mod settings;
 mod users_and_keys;

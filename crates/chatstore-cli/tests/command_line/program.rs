@@ -8,8 +8,11 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 pub fn chatstore(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chatstore"));
     command.current_dir(folder).stdin(Stdio::null());
-    for variable in ["DATABASE_URL", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "CHATSTORE_BIND"] {
-        command.env_remove(variable);
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        if name == "DATABASE_URL" || name.starts_with("POSTGRES_") || name.starts_with("CHATSTORE_") {
+            command.env_remove(&variable);
+        }
     }
     command
 }
@@ -44,6 +47,12 @@ impl Finished {
 
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(self.data()).expect("the output is JSON")
+    }
+
+    /// All of it, for a snapshot.
+    pub fn transcript(&self) -> String {
+        let Self { code, stdout, stderr } = self;
+        format!("exit code {code}\n--- stdout\n{stdout}--- stderr\n{stderr}")
     }
 
     /// Fails the case unless the command failed with this code and said this.

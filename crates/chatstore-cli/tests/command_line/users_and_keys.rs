@@ -1,8 +1,18 @@
 use chatstore_testkit::{TestDatabase, conformance};
 
-use crate::program::run;
+use insta::{allow_duplicates, assert_snapshot};
+use serde_json::Value;
 
-conformance!(a_user_is_made_once_and_gets_a_key, a_name_that_breaks_a_rule_is_refused);
+use crate::program::{Finished, run};
+
+conformance!(
+    a_user_is_made_once_and_gets_a_key,
+    a_name_that_breaks_a_rule_is_refused,
+    users_are_listed_oldest_first,
+    keys_are_listed_and_withdrawn,
+    a_service_key_of_somebody_is_an_administrators,
+    a_service_key_without_a_user_belongs_to_the_built_in_one,
+);
 
 async fn a_user_is_made_once_and_gets_a_key(case: TestDatabase) {
     let folder = tempfile::tempdir().unwrap();
@@ -42,4 +52,106 @@ async fn a_name_that_breaks_a_rule_is_refused(case: TestDatabase) {
     create(&["--username", "anonymous"]).assert_failed(65, "--username is reserved");
     create(&["--email", "nobody"]).assert_failed(65, "--email must have one @");
     assert_eq!(create(&[]).code, 2);
+    assert_eq!(create(&["--full-name", "Ada"]).code, 2, "neither a name nor an address");
+}
+
+/// Runs commands on the database of a case.
+struct Commands {
+    folder: tempfile::TempDir,
+    case: TestDatabase,
+}
+
+impl Commands {
+    fn on(case: TestDatabase) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), case }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Finished {
+        run(self.folder.path(), &[arguments, &["--database-url", &self.case.url]].concat())
+    }
+}
+
+/// A table with what differs from run to run replaced by its name.
+fn steady(table: &Finished, rows: &Value) -> String {
+    let mut text = table.transcript();
+    for row in rows.as_array().unwrap() {
+        for field in ["id", "prefix", "created_at"] {
+            if let Some(value) = row[field].as_str() {
+                text = text.replace(value, &format!("<{field}>"));
+            }
+        }
+    }
+    text
+}
+
+async fn users_are_listed_oldest_first(case: TestDatabase) {
+    let commands = Commands::on(case);
+    assert_eq!(commands.run(&["user", "list", "--json"]).data(), "[]");
+    commands.run(&["user", "create", "--username", "Ada", "--role", "admin"]).data();
+    commands.run(&["user", "create", "--username", "小明明", "--email", "ming@example.org"]).data();
+    commands.run(&["user", "create", "--email", "bo@example.org"]).data();
+    let users = commands.run(&["user", "list", "--json"]).json();
+    assert_eq!(users.as_array().unwrap().len(), 3, "the built-in user is not listed");
+    assert_eq!(users[1]["username"], "小明明");
+    assert_eq!(users[0].get("password_hash"), None);
+    allow_duplicates! { assert_snapshot!(steady(&commands.run(&["user", "list"]), &users), @r"
+    exit code 0
+    --- stdout
+    ID                                    NAME  E-MAIL            ROLE   ACTIVE  CREATED
+    <id>  Ada                     admin  yes     <created_at>
+    <id>  小明明   ming@example.org  user   yes     <created_at>
+    <id>        bo@example.org    user   yes     <created_at>
+    --- stderr
+    ") }
+}
+
+async fn keys_are_listed_and_withdrawn(case: TestDatabase) {
+    let commands = Commands::on(case);
+    commands.run(&["user", "create", "--username", "ada"]).data();
+    commands.run(&["user", "create", "--username", "bob"]).data();
+    let text = commands.run(&["key", "create", "--user", "ada", "--name", "two\nlines"]).data().to_owned();
+    commands.run(&["key", "create", "--user", "bob", "--expires-in", "1d"]).data();
+    let keys = commands.run(&["key", "list", "--json"]).json();
+    assert_eq!(keys.as_array().unwrap().len(), 2);
+    assert_eq!(keys[0].get("key"), None);
+    let of_ada = commands.run(&["key", "list", "--user", "ADA", "--json"]).json();
+    assert_eq!(of_ada.as_array().unwrap(), &keys.as_array().unwrap()[..1]);
+    allow_duplicates! { assert_snapshot!(steady(&commands.run(&["key", "list", "--user", "ada"]), &keys), @r"
+    exit code 0
+    --- stdout
+    ID                                    PREFIX                            SCOPE  USER  NAME        CREATED                      LAST USED  EXPIRES
+    <id>  <prefix>  user   ada   two\nlines  <created_at>  never      never
+    --- stderr
+    ") }
+
+    let id = keys[0]["id"].as_str().unwrap();
+    let refused = commands.run(&["key", "revoke", id, "--user", "bob"]);
+    refused.assert_failed(1, &format!("bob has no key {id}"));
+    assert_eq!(commands.run(&["key", "revoke", id, "--user", "ada"]).data(), "");
+    assert_eq!(commands.run(&["key", "list", "--user", "ada", "--json"]).data(), "[]");
+    let store = chatstore::Store::connect(&commands.case.url).await.unwrap();
+    assert!(store.keys().verify(&text).await.unwrap().is_none());
+}
+
+async fn a_service_key_of_somebody_is_an_administrators(case: TestDatabase) {
+    let commands = Commands::on(case);
+    commands.run(&["user", "create", "--username", "ada", "--role", "admin"]).data();
+    commands.run(&["user", "create", "--username", "bob"]).data();
+    let refused = commands.run(&["key", "create", "--service", "--user", "bob"]);
+    refused.assert_failed(1, "bob is no administrator, and only one can have a service key");
+    let key = commands.run(&["key", "create", "--service", "--user", "ada", "--json"]).json();
+    assert_eq!(key["scope"], "service");
+    assert_eq!(commands.run(&["key", "create"]).code, 2, "a key for nobody in particular is a service key");
+}
+
+async fn a_service_key_without_a_user_belongs_to_the_built_in_one(case: TestDatabase) {
+    let commands = Commands::on(case);
+    let key = commands.run(&["key", "create", "--service", "--name", "backend", "--json"]).json();
+    assert_eq!(key["scope"], "service");
+    assert_eq!(key["user_id"], "00000000-0000-0000-0000-000000000000");
+    let listed = commands.run(&["key", "list", "--json"]).json();
+    assert_eq!(listed[0]["id"], key["id"]);
+    let id = key["id"].as_str().unwrap();
+    commands.run(&["key", "revoke", id, "--user", "anonymous"]).data();
+    assert_eq!(commands.run(&["key", "list", "--json"]).data(), "[]");
 }

@@ -1,0 +1,24 @@
+//! `completions`: for shells.
+
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::print;
+use crate::failure::{Failure, code};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// For which shell
+    shell: Shell,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut crate::Arguments::command(), "chatstore", &mut script);
+    let script = String::from_utf8(script)
+        .map_err(|_| Failure::new(code::FAILED, "the completions of this build are damaged"))?;
+    print(script.trim_end());
+    Ok(ExitCode::SUCCESS)
+}

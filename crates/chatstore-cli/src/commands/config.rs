@@ -1,0 +1,61 @@
+//! `config`: what the program goes by.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::table::print_table;
+use super::{print, print_json};
+use crate::config::{Config, DEFAULT_FILE, Flags, default_env_file};
+use crate::failure::Failure;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show every setting in force and where its value came from; secrets are masked
+    Show {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the default chatstore.toml, which explains every setting
+    Default {
+        /// As a file for .env
+        #[arg(long)]
+        env: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct Shown {
+    value: String,
+    source: String,
+}
+
+pub(crate) fn run(flags: &Flags, command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Show { json } => show(&Config::load(flags)?, json)?,
+        Command::Default { env: true } => print(default_env_file().trim_end()),
+        Command::Default { env: false } => print(DEFAULT_FILE.trim_end()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(config: &Config, json: bool) -> Result<(), Failure> {
+    let settings = config.settings.iter();
+    if json {
+        let shown: BTreeMap<&str, Shown> = settings
+            .map(|setting| {
+                let shown = Shown { value: setting.shown(), source: setting.source.to_string() };
+                (setting.key.variable, shown)
+            })
+            .collect();
+        return print_json(&shown);
+    }
+    let rows: Vec<[String; 3]> = settings
+        .map(|setting| [setting.key.variable.to_owned(), setting.shown(), setting.source.to_string()])
+        .collect();
+    print_table(["SETTING", "VALUE", "SOURCE"], &rows);
+    Ok(())
+}

@@ -1,0 +1,322 @@
+//! Where settings come from. Each source is read whole and checked for unknown names, then the strongest value
+//! of each setting is taken.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::key::{KEYS, Key, nearest};
+use crate::failure::{Failure, code};
+
+pub(crate) const FILE: &str = "chatstore.toml";
+const ENV_FILE: &str = ".env";
+
+/// The default file: what every setting means, and its value when nothing else says one.
+pub(crate) const DEFAULT_FILE: &str = include_str!("../../chatstore.toml");
+
+const PREFIX: &str = "CHATSTORE_";
+
+/// Variables of the project's own tests and benchmarks, which may be set where the program runs.
+const OF_THE_TESTS: [&str; 3] = ["CHATSTORE_TEST_", "CHATSTORE_BENCH_", "CHATSTORE_DIALOGS"];
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    Flag(&'static str),
+    Environment,
+    File {
+        path: String,
+        line: usize,
+    },
+    Default,
+    /// Put together from the settings of a PostgreSQL server.
+    Parts,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(formatter, "flag {flag}"),
+            Self::Environment => formatter.write_str("environment"),
+            Self::File { path, line } => write!(formatter, "{path}:{line}"),
+            Self::Default => formatter.write_str("default"),
+            Self::Parts => formatter.write_str("the POSTGRES_ settings"),
+        }
+    }
+}
+
+/// A setting that has a value. It may be secret: not for logs.
+#[derive(Clone)]
+pub(crate) struct Setting {
+    pub(crate) key: &'static Key,
+    pub(crate) value: String,
+    pub(crate) source: Source,
+}
+
+impl fmt::Debug for Setting {
+    /// As it may be shown.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}={} ({})", self.key.variable, self.shown(), self.source)
+    }
+}
+
+impl Setting {
+    pub(crate) fn shown(&self) -> String {
+        self.key.shown(&self.value)
+    }
+}
+
+/// The value in force of every setting that has one.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings(Vec<Setting>);
+
+impl Settings {
+    /// Reads every source; `flags` come first.
+    pub(crate) fn gather(flags: Vec<Setting>) -> Result<Self, Failure> {
+        let folder = std::env::current_dir().map_err(|error| {
+            Failure::new(code::CONFIGURATION, format!("cannot tell the working directory: {error}"))
+        })?;
+        let strongest_first =
+            [flags, from_environment()?, from_env_file(&folder)?, from_file(&folder)?, defaults()?].concat();
+
+        let mut settings = Vec::with_capacity(KEYS.len());
+        for key in KEYS {
+            settings.extend(strongest_first.iter().find(|found| found.key.variable == key.variable).cloned());
+        }
+        Ok(Self(settings))
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<&Setting> {
+        self.0.iter().find(|setting| setting.key.variable == key.variable)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Setting> {
+        self.0.iter()
+    }
+
+    /// Takes a setting out of force.
+    pub(crate) fn take(&mut self, key: &Key) -> Option<Setting> {
+        let position = self.0.iter().position(|setting| setting.key.variable == key.variable)?;
+        Some(self.0.remove(position))
+    }
+
+    /// Puts another value into force.
+    pub(crate) fn replace(&mut self, new: Setting) {
+        for setting in &mut self.0 {
+            if setting.key.variable == new.key.variable {
+                *setting = new;
+                return;
+            }
+        }
+    }
+
+    /// The value of a setting as `read` understands it.
+    pub(crate) fn parse<T>(&self, key: &Key, read: impl FnOnce(&str) -> Option<T>) -> Result<T, Failure> {
+        let setting = self.get(key).ok_or_else(|| {
+            Failure::new(code::CONFIGURATION, format!("{} has no value", key.variable))
+                .hint("this build's default file lacks it")
+        })?;
+        read(&setting.value).ok_or_else(|| {
+            let message = format!(
+                "{} is {:?} ({}), but must be {}",
+                key.variable,
+                setting.shown(),
+                setting.source,
+                key.allowed
+            );
+            Failure::new(code::CONFIGURATION, message)
+        })
+    }
+}
+
+fn defaults() -> Result<Vec<Setting>, Failure> {
+    from_toml(FILE, DEFAULT_FILE, |_| Source::Default)
+}
+
+fn from_environment() -> Result<Vec<Setting>, Failure> {
+    let mut settings = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        if is_address_of_a_service(name, &value.to_string_lossy()) {
+            continue;
+        }
+        let Some(key) = known_variable(name, "the environment")? else { continue };
+        let value = value.into_string().map_err(|_| {
+            Failure::new(
+                code::CONFIGURATION,
+                format!("{name} in the environment is not UTF-8, but must be {}", key.allowed),
+            )
+        })?;
+        settings.push(Setting { key, value, source: Source::Environment });
+    }
+    settings.retain(|setting| !setting.value.is_empty());
+    Ok(settings)
+}
+
+/// Kubernetes tells every container where each service is; of one called chatstore by names that begin like
+/// our settings (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
+fn is_address_of_a_service(name: &str, value: &str) -> bool {
+    let is_part = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"].iter().any(|part| name.contains(part));
+    is_part || (name.ends_with("_PORT") && value.contains("://"))
+}
+
+/// The setting behind a variable; `None` for the variables of other programs.
+fn known_variable(name: &str, place: &str) -> Result<Option<&'static Key>, Failure> {
+    let known = Key::by_variable(name);
+    let is_ours = name.starts_with(PREFIX) && !OF_THE_TESTS.iter().any(|prefix| name.starts_with(prefix));
+    if known.is_some() || !is_ours {
+        return Ok(known);
+    }
+    let names = KEYS.into_iter().map(|key| key.variable);
+    Err(unknown(name, place, nearest(name, names), "`chatstore config default --env`"))
+}
+
+fn unknown(name: &str, place: &str, nearest: &str, listing: &str) -> Failure {
+    Failure::new(code::CONFIGURATION, format!("{name} in {place} is no setting of chatstore"))
+        .hint(format!("did you mean {nearest}? {listing} prints all of them"))
+}
+
+/// Reads `.env` in the working directory, or else in the nearest folder above it that has one.
+fn from_env_file(folder: &Path) -> Result<Vec<Setting>, Failure> {
+    for ancestor in folder.ancestors() {
+        let file = ancestor.join(ENV_FILE);
+        let Some(text) = read(&file)? else { continue };
+        let name = if ancestor == folder { ENV_FILE.to_owned() } else { file.display().to_string() };
+        return parse_env_file(&name, &text);
+    }
+    Ok(Vec::new())
+}
+
+fn parse_env_file(file: &str, text: &str) -> Result<Vec<Setting>, Failure> {
+    let mut settings: Vec<Setting> = Vec::new();
+    for pair in dotenvy::from_read_iter(text.as_bytes()) {
+        let (name, value) = pair.map_err(|error| wrong_line(file, text, &error))?;
+        let line = text.lines().position(|line| assigns(line, &name)).map_or(1, |index| index + 1);
+        let Some(key) = known_variable(&name, &format!("{file}:{line}"))? else { continue };
+        settings.push(Setting { key, value, source: Source::File { path: file.to_owned(), line } });
+    }
+    settings.retain(|setting| !setting.value.is_empty());
+    Ok(settings)
+}
+
+fn assigns(line: &str, name: &str) -> bool {
+    let line = line.trim_start();
+    let line = line.strip_prefix("export ").map_or(line, str::trim_start);
+    line.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('='))
+}
+
+/// The parser's own words would repeat the line, which may hold a password.
+fn wrong_line(file: &str, text: &str, error: &dotenvy::Error) -> Failure {
+    let place = match error {
+        dotenvy::Error::LineParse(wrong, _) => {
+            let line = text.lines().position(|line| line.trim() == wrong.trim());
+            line.map_or_else(|| file.to_owned(), |index| format!("{file}:{}", index + 1))
+        }
+        _ => file.to_owned(),
+    };
+    Failure::new(code::CONFIGURATION, format!("cannot read {place}: the line has not the form KEY=value"))
+        .hint("put values with blanks or special characters in single quotes")
+}
+
+fn from_file(folder: &Path) -> Result<Vec<Setting>, Failure> {
+    let Some(text) = read(&folder.join(FILE))? else { return Ok(Vec::new()) };
+    from_toml(FILE, &text, |line| Source::File { path: FILE.to_owned(), line })
+}
+
+/// Reads a file of settings; `source` says where a value on a line comes from.
+fn from_toml(file: &str, text: &str, source: impl Fn(usize) -> Source) -> Result<Vec<Setting>, Failure> {
+    let line_of = |position: usize| text[..position].matches('\n').count() + 1;
+    let table = DeTable::parse(text).map_err(|error| {
+        // Without the line itself, which may hold a password.
+        let line = error.span().map_or(1, |span| line_of(span.start));
+        Failure::new(code::CONFIGURATION, format!("cannot read {file}:{line}: {}", error.message()))
+    })?;
+
+    let mut settings = Vec::new();
+    for (name, value) in table.get_ref() {
+        let line = line_of(name.span().start);
+        let written = name.get_ref().as_ref();
+        let Some(key) = Key::by_name_in_file(written) else {
+            let names = KEYS.into_iter().map(|key| key.in_file);
+            let place = format!("{file}:{line}");
+            return Err(unknown(written, &place, nearest(written, names), "`chatstore config default`"));
+        };
+        let value = match value.get_ref() {
+            DeValue::String(text) => text.clone().into_owned(),
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Boolean(flag) => flag.to_string(),
+            other => {
+                let message = format!(
+                    "{written} is of type {} ({file}:{line}), but must be {}",
+                    other.type_str(),
+                    key.allowed
+                );
+                return Err(Failure::new(code::CONFIGURATION, message));
+            }
+        };
+        settings.push(Setting { key, value, source: source(line) });
+    }
+    Ok(settings)
+}
+
+/// What a file holds; `None` when there is none.
+fn read(file: &PathBuf) -> Result<Option<String>, Failure> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            Err(Failure::new(code::CONFIGURATION, format!("cannot read {}: {error}", file.display())))
+        }
+    }
+}
+
+/// The default file as one for `.env`.
+pub(crate) fn default_env_file() -> String {
+    DEFAULT_FILE.lines().map(env_line).collect()
+}
+
+fn env_line(line: &str) -> String {
+    let (comment, assignment) = line.strip_prefix("# ").map_or(("", line), |rest| ("# ", rest));
+    let assigned = assignment
+        .split_once(" = ")
+        .and_then(|(name, value)| Some((Key::by_name_in_file(name)?, value.trim_matches('"'))));
+    match assigned {
+        Some((key, value)) => format!("{comment}{}={value}\n", key.variable),
+        None => format!("{line}\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_file_documents_every_setting() {
+        for key in KEYS {
+            let documented = DEFAULT_FILE.lines().any(|line| {
+                let line = line.strip_prefix("# ").unwrap_or(line);
+                line.starts_with(&format!("{} = ", key.in_file))
+            });
+            assert!(documented, "{} is not in the default file", key.in_file);
+        }
+    }
+
+    #[test]
+    fn every_setting_is_in_the_documentation() {
+        let document = include_str!("../../../../docs/configuration.md");
+        for key in KEYS {
+            let row = format!("| `{}` | `{}` | {} |", key.variable, key.in_file, key.allowed);
+            assert!(document.contains(&row), "docs/configuration.md lacks {row}");
+        }
+    }
+
+    #[test]
+    fn a_value_in_an_env_file_knows_its_line() {
+        let text = "# first\nOTHER=1\nexport CHATSTORE_LOG='warn'\n";
+        let settings = parse_env_file(".env", text).unwrap();
+        assert_eq!(settings.len(), 1);
+        assert_eq!(settings[0].value, "warn");
+        assert_eq!(settings[0].source.to_string(), ".env:3");
+    }
+}

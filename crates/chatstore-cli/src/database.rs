@@ -1,0 +1,83 @@
+//! Opens the store that the settings name.
+
+use std::path::Path;
+
+use chatstore::{ConnectError, DatabaseKind, Store};
+
+use crate::config::Config;
+use crate::failure::{Failure, code};
+
+/// Opens the database as it is.
+pub(crate) async fn open(config: &Config) -> Result<Store, Failure> {
+    connect(config, config.database_url()).await.map_err(|error| {
+        let is_wrong_url = matches!(error, ConnectError::InvalidUrl { .. });
+        let failure = Failure::from(error);
+        if is_wrong_url {
+            return failure.hint(format!("DATABASE_URL comes from: {}", config.database_source()));
+        }
+        failure
+    })
+}
+
+/// Opens another database than the settings name.
+pub(crate) async fn open_file(config: &Config, file: &Path) -> Result<Store, Failure> {
+    Ok(connect(config, &format!("sqlite://{}", file.display())).await?)
+}
+
+async fn connect(config: &Config, url: &str) -> Result<Store, ConnectError> {
+    Store::builder(url)
+        .pool(config.pool.get().into())
+        .default_model(config.default_model.as_str())
+        .connect()
+        .await
+}
+
+/// Opens a database that must be there already, with its tables up to date.
+pub(crate) async fn open_existing(config: &Config) -> Result<Store, Failure> {
+    refuse_absent_file(config)?;
+    open_ready(config).await
+}
+
+/// Opens the database with its tables up to date: a SQLite file is upgraded on the way, a
+/// PostgreSQL server only by `chatstore migrate upgrade`, because others may be using it.
+pub(crate) async fn open_ready(config: &Config) -> Result<Store, Failure> {
+    let store = open(config).await?;
+    make_ready(&store).await?;
+    Ok(store)
+}
+
+/// Opening a SQLite file makes it: for commands that are of use only when it was there before.
+pub(crate) fn refuse_absent_file(config: &Config) -> Result<(), Failure> {
+    let Some(file) = config.database_url().strip_prefix("sqlite://") else { return Ok(()) };
+    let path = Path::new(file);
+    // What is directly below the root is explained by whoever reads the URL.
+    if file == ":memory:" || path.exists() || path.parent() == Some(Path::new("/")) {
+        return Ok(());
+    }
+    Err(Failure::new(code::NO_INPUT, format!("there is no database {file}"))
+        .hint("`chatstore migrate upgrade` makes one"))
+}
+
+/// Brings the tables up to date, or says that they are not.
+pub(crate) async fn make_ready(store: &Store) -> Result<(), Failure> {
+    match store.kind() {
+        DatabaseKind::Sqlite => {
+            store.migrate().await?;
+        }
+        DatabaseKind::Postgres => {
+            let status = store.migration_status().await?;
+            if let Some(pending) = status.pending.first() {
+                let message = format!(
+                    "the database at {} lacks the revision {} ({})",
+                    store.place(),
+                    pending.id,
+                    pending.slug
+                );
+                return Err(
+                    Failure::new(code::CONFIGURATION, message).hint("run `chatstore migrate upgrade` first")
+                );
+            }
+        }
+    }
+    Ok(())
+}

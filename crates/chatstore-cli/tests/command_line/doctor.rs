@@ -1,0 +1,138 @@
+//! What `doctor` finds.
+
+use std::path::Path;
+
+use chatstore_testkit::{Backend, TestDatabase, conformance};
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::program::{Finished, run};
+
+conformance!(a_sound_database_passes_every_check, pending_revisions_are_told);
+
+fn doctor(folder: &Path, url: &str) -> Finished {
+    run(folder, &["doctor", "--json", "--database-url", url])
+}
+
+/// The check of this name.
+fn check(finished: &Finished, name: &str) -> Value {
+    let checks: Value = serde_json::from_str(&finished.stdout).expect("the output is JSON");
+    let found = checks.as_array().unwrap().iter().find(|check| check["check"] == name);
+    found.unwrap_or_else(|| panic!("no check {name:?} in {checks}")).clone()
+}
+
+async fn a_sound_database_passes_every_check(case: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let finished = doctor(folder.path(), &case.url);
+    let checks: Value = serde_json::from_str(&finished.stdout).expect("the output is JSON");
+    let mut names = Vec::new();
+    for check in checks.as_array().unwrap() {
+        // The server of the tests does not wait for the disk, which is what this check is about.
+        if check["check"] != "durability" {
+            assert_eq!(check["status"], "ok", "{check}");
+        }
+        names.push(check["check"].as_str().unwrap());
+    }
+    let of_the_kind: &[&str] = if case.url.starts_with("sqlite") {
+        &["integrity", "foreign keys"]
+    } else {
+        &["durability", "encoding", "writes"]
+    };
+    assert_eq!(names, [&["configuration", "database", "schema"], of_the_kind].concat());
+}
+
+async fn pending_revisions_are_told(case: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let down = ["migrate", "downgrade", "base", "--allow-data-loss", "--database-url", &case.url];
+    assert_eq!(run(folder.path(), &down).code, 0);
+    let finished = doctor(folder.path(), &case.url);
+    let schema = check(&finished, "schema");
+    assert_eq!(schema["found"], "pending: f3a91c07d2b4 (first_schema)");
+    assert_eq!(schema["todo"], "run `chatstore migrate upgrade`");
+    let is_sqlite = case.url.starts_with("sqlite");
+    assert_eq!(schema["status"], if is_sqlite { "warning" } else { "failed" });
+    assert_eq!(finished.code, if is_sqlite { 0 } else { 1 });
+    let current = run(folder.path(), &["migrate", "current", "--database-url", &case.url]);
+    assert!(current.data().ends_with("pending"), "nothing was changed: {current:?}");
+}
+
+#[test]
+fn an_absent_database_is_told_and_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_snapshot!(run(folder.path(), &["doctor"]).transcript(), @r"
+    exit code 1
+    --- stdout
+    ok       configuration  the database comes from: default
+    failed   database       there is no database chatstore.db
+                            `chatstore migrate upgrade` makes one
+    --- stderr
+    ");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn wrong_settings_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("chatstore.toml"), "pol = 3\n").unwrap();
+    assert_snapshot!(run(folder.path(), &["doctor"]).transcript(), @r"
+    exit code 1
+    --- stdout
+    failed   configuration  pol in chatstore.toml:1 is no setting of chatstore
+                            did you mean pool? `chatstore config default` prints all of them
+    --- stderr
+    ");
+}
+
+#[test]
+fn settings_that_count_for_nothing_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["migrate", "upgrade"]);
+    std::fs::write(folder.path().join(".env"), "POSTGRES_USER=ada\nPOSTGRES_PASSWORD=secret\n").unwrap();
+    let finished = doctor(folder.path(), "sqlite://chatstore.db");
+    let configuration = check(&finished, "configuration");
+    assert_eq!(configuration["status"], "warning");
+    assert_eq!(
+        configuration["found"],
+        "DATABASE_URL (flag --database-url) overrules POSTGRES_USER, POSTGRES_PASSWORD"
+    );
+    assert_eq!(finished.code, 0, "a warning is no failure");
+}
+
+#[test]
+fn a_damaged_file_fails_the_integrity_check() {
+    use std::os::unix::fs::FileExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["demo", "--no-serve"]).data();
+    let path = folder.path().join("chatstore-demo.db");
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let pages = file.metadata().unwrap().len() / 4_096;
+    assert!(pages > 40, "the sample fills some pages");
+    for page in pages / 2..pages {
+        file.write_all_at(&[0xA5; 512], page * 4_096 + 1_024).unwrap();
+    }
+    drop(file);
+    let finished = doctor(folder.path(), "sqlite://chatstore-demo.db");
+    assert_eq!(finished.code, 1);
+    let integrity = check(&finished, "integrity");
+    assert_eq!(integrity["status"], "failed", "{integrity}");
+    assert!(integrity["todo"].as_str().is_some_and(|todo| todo.contains("backup")), "{integrity}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_without_its_parent_is_told() {
+    let case = Backend::Sqlite.database().await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = case.url.as_str();
+    run(folder.path(), &["user", "create", "--username", "ada", "--database-url", url]).data();
+    run(folder.path(), &["key", "create", "--user", "ada", "--database-url", url]).data();
+    case.database.close().await;
+    let connection = rusqlite::Connection::open(url.strip_prefix("sqlite://").unwrap()).unwrap();
+    connection.execute_batch("pragma foreign_keys = off; delete from users where username = 'ada';").unwrap();
+    drop(connection);
+    let finished = doctor(folder.path(), url);
+    assert_eq!(finished.code, 1);
+    let foreign_keys = check(&finished, "foreign keys");
+    assert_eq!(foreign_keys["status"], "failed");
+    assert_eq!(foreign_keys["found"], "rows of api_keys that refer to no row of users: 1");
+}

@@ -1,0 +1,217 @@
+//! Which value of a setting is in force, and how a wrong one is refused.
+
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use crate::program::{Finished, chatstore, finish, run};
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn write(folder: &Path, file: &str, text: &str) {
+    std::fs::write(folder.join(file), text).unwrap();
+}
+
+fn show(folder: &Path, variables: &[(&str, &str)], flags: &[&str]) -> Finished {
+    finish(chatstore(folder).envs(variables.iter().copied()).args(["config", "show"]).args(flags))
+}
+
+#[test]
+fn without_any_setting_the_defaults_are_in_force() {
+    assert_snapshot!(show(folder().path(), &[], &[]).transcript(), @r"
+    exit code 0
+    --- stdout
+    SETTING                  VALUE                  SOURCE
+    DATABASE_URL             sqlite://chatstore.db  default
+    CHATSTORE_POOL           16                     default
+    CHATSTORE_BIND           127.0.0.1:8080         default
+    CHATSTORE_ANONYMOUS      off                    default
+    CHATSTORE_METRICS_BIND   127.0.0.1:9464         default
+    CHATSTORE_DEFAULT_MODEL  echo                   default
+    CHATSTORE_LOG            info                   default
+    CHATSTORE_LOG_FORMAT     text                   default
+    --- stderr
+    ");
+}
+
+#[test]
+fn flags_win_over_environment_over_env_file_over_file_over_defaults() {
+    let folder = folder();
+    write(
+        folder.path(),
+        "chatstore.toml",
+        "default_model = 'in-file'\nlog = 'warn'\npool = 3\nanonymous = 'on'\n",
+    );
+    write(
+        folder.path(),
+        ".env",
+        "CHATSTORE_DEFAULT_MODEL=in-env-file\nCHATSTORE_LOG=error\nCHATSTORE_POOL=4\n",
+    );
+    let environment = [("CHATSTORE_DEFAULT_MODEL", "in-environment"), ("CHATSTORE_LOG", "debug")];
+    let shown = show(folder.path(), &environment, &["--default-model", "in-flag"]);
+    assert_snapshot!(shown.transcript(), @r"
+    exit code 0
+    --- stdout
+    SETTING                  VALUE                  SOURCE
+    DATABASE_URL             sqlite://chatstore.db  default
+    CHATSTORE_POOL           4                      .env:3
+    CHATSTORE_BIND           127.0.0.1:8080         default
+    CHATSTORE_ANONYMOUS      on                     chatstore.toml:4
+    CHATSTORE_METRICS_BIND   127.0.0.1:9464         default
+    CHATSTORE_DEFAULT_MODEL  in-flag                flag --default-model
+    CHATSTORE_LOG            debug                  environment
+    CHATSTORE_LOG_FORMAT     text                   default
+    --- stderr
+    ");
+}
+
+#[test]
+fn an_env_file_above_counts_and_an_empty_variable_does_not() {
+    let folder = folder();
+    write(folder.path(), ".env", "CHATSTORE_POOL=5\n");
+    let below = folder.path().join("below");
+    std::fs::create_dir(&below).unwrap();
+    let shown = show(&below, &[("CHATSTORE_POOL", "")], &["--json"]).json();
+    assert_eq!(shown["CHATSTORE_POOL"]["value"], "5");
+    let source = shown["CHATSTORE_POOL"]["source"].as_str().unwrap();
+    assert!(source.ends_with("/.env:1") && source.starts_with('/'), "{source}");
+}
+
+#[test]
+fn the_parts_of_a_server_make_a_url_and_no_password_is_shown() {
+    let parts = [("POSTGRES_USER", "ada"), ("POSTGRES_PASSWORD", "s/e@cret"), ("POSTGRES_HOST", "db")];
+    let shown = show(folder().path(), &parts, &["--json"]);
+    assert!(!shown.stdout.contains("cret"), "{shown:?}");
+    let settings = shown.json();
+    assert_eq!(settings["DATABASE_URL"]["value"], "postgresql://ada:***@db:5432/ada");
+    assert_eq!(settings["DATABASE_URL"]["source"], "the POSTGRES_ settings");
+    assert_eq!(settings["POSTGRES_PASSWORD"]["value"], "***");
+    assert_eq!(settings["POSTGRES_PASSWORD"]["source"], "environment");
+}
+
+#[test]
+fn a_url_wins_over_the_parts_of_a_server_wherever_it_is_set() {
+    let folder = folder();
+    write(folder.path(), "chatstore.toml", "database_url = 'postgresql://ada:secret@db/chat'\n");
+    let shown = show(folder.path(), &[("POSTGRES_USER", "other")], &["--json"]);
+    assert!(!shown.stdout.contains("secret"), "{shown:?}");
+    let settings = shown.json();
+    assert_eq!(settings["DATABASE_URL"]["value"], "postgresql://ada:***@db/chat");
+    assert_eq!(settings["DATABASE_URL"]["source"], "chatstore.toml:1");
+    assert_eq!(settings.get("POSTGRES_USER"), None);
+}
+
+#[test]
+fn parts_of_a_server_without_a_user_are_not_passed_over() {
+    let refused = show(folder().path(), &[("POSTGRES_HOST", "db")], &[]);
+    assert_snapshot!(refused.transcript(), @r"
+    exit code 78
+    --- stdout
+    --- stderr
+    error: POSTGRES_HOST is set (environment), but neither POSTGRES_USER nor DATABASE_URL is
+    hint: set POSTGRES_USER to use PostgreSQL, or DATABASE_URL to name a database
+    ");
+}
+
+#[test]
+fn an_unknown_name_is_refused_with_the_nearest_known_one() {
+    let folder = folder();
+    assert_snapshot!(show(folder.path(), &[("CHATSTORE_BNID", "x")], &[]).transcript(), @r"
+    exit code 78
+    --- stdout
+    --- stderr
+    error: CHATSTORE_BNID in the environment is no setting of chatstore
+    hint: did you mean CHATSTORE_BIND? `chatstore config default --env` prints all of them
+    ");
+    write(folder.path(), ".env", "OTHER=1\nCHATSTORE_POOLS=1\n");
+    assert_snapshot!(run(folder.path(), &["stats"]).transcript(), @r"
+    exit code 78
+    --- stdout
+    --- stderr
+    error: CHATSTORE_POOLS in .env:2 is no setting of chatstore
+    hint: did you mean CHATSTORE_POOL? `chatstore config default --env` prints all of them
+    ");
+    std::fs::remove_file(folder.path().join(".env")).unwrap();
+    write(folder.path(), "chatstore.toml", "# mine\nlog_from = 'json'\n");
+    assert_snapshot!(run(folder.path(), &["stats"]).transcript(), @r"
+    exit code 78
+    --- stdout
+    --- stderr
+    error: log_from in chatstore.toml:2 is no setting of chatstore
+    hint: did you mean log_format? `chatstore config default` prints all of them
+    ");
+}
+
+#[test]
+fn addresses_of_a_service_called_chatstore_are_no_settings() {
+    let links = [
+        ("CHATSTORE_SERVICE_HOST", "10.0.0.1"),
+        ("CHATSTORE_SERVICE_PORT", "8080"),
+        ("CHATSTORE_PORT", "tcp://10.0.0.1:8080"),
+        ("CHATSTORE_PORT_8080_TCP_ADDR", "10.0.0.1"),
+    ];
+    show(folder().path(), &links, &[]).data();
+    show(folder().path(), &[("CHATSTORE_PORT", "8080")], &[]).assert_failed(78, "CHATSTORE_PORT");
+}
+
+#[test]
+fn a_wrong_value_is_refused_with_its_place_and_what_is_allowed() {
+    let folder = folder();
+    let wrong = [
+        ("CHATSTORE_POOL", "0", "a whole number from 1 to 65535"),
+        ("CHATSTORE_BIND", "localhost", "an address and port, like 127.0.0.1:8080"),
+        ("CHATSTORE_ANONYMOUS", "true", "on or off"),
+        ("CHATSTORE_METRICS_BIND", "on", "an address and port, like 127.0.0.1:9464, or off"),
+        ("CHATSTORE_LOG", "inof", "error, warn, info, debug, trace or off"),
+        ("CHATSTORE_LOG_FORMAT", "xml", "text or json"),
+    ];
+    for (name, value, allowed) in wrong {
+        let message = format!("{name} is {value:?} (environment), but must be {allowed}");
+        show(folder.path(), &[(name, value)], &[]).assert_failed(78, &message);
+    }
+    write(folder.path(), "chatstore.toml", "pool = 3\nlog_format = ['json']\n");
+    show(folder.path(), &[], &[])
+        .assert_failed(78, "log_format is of type array (chatstore.toml:2), but must be text or json");
+}
+
+#[test]
+fn a_file_that_is_not_well_formed_is_named_with_its_line_but_not_quoted() {
+    let folder = folder();
+    write(folder.path(), "chatstore.toml", "pool = 3\ndatabase_url = \"postgresql://ada:secret@db/chat\n");
+    let refused = show(folder.path(), &[], &[]);
+    refused.assert_failed(78, "cannot read chatstore.toml:2: ");
+    assert!(!refused.stderr.contains("secret"), "{refused:?}");
+
+    std::fs::remove_file(folder.path().join("chatstore.toml")).unwrap();
+    write(folder.path(), ".env", "OTHER=1\nPOSTGRES_PASSWORD secret\n");
+    let refused = show(folder.path(), &[], &[]);
+    refused.assert_failed(78, "cannot read .env:2: the line has not the form KEY=value");
+    assert!(!refused.stderr.contains("secret"), "{refused:?}");
+}
+
+#[test]
+fn a_wrong_url_is_refused_with_its_source() {
+    let folder = folder();
+    write(folder.path(), "chatstore.toml", "\ndatabase_url = \"mysql://db/chat\"\n");
+    let refused = run(folder.path(), &["stats"]);
+    refused.assert_failed(78, "DATABASE_URL comes from: chatstore.toml:2");
+}
+
+#[test]
+fn logs_are_written_as_json_when_that_is_wanted() {
+    let folder = folder();
+    let mut command = chatstore(folder.path());
+    command.env("CHATSTORE_LOG_FORMAT", "json").args(["serve", "--bind", "127.0.0.1:0"]);
+    command.stderr(std::process::Stdio::piped());
+    let mut server = command.spawn().expect("the binary runs");
+    let mut line = String::new();
+    let messages = server.stderr.take().expect("messages are piped");
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(messages), &mut line).unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let event: serde_json::Value = serde_json::from_str(&line).expect("a log line is JSON");
+    assert_eq!(event["message"], "serving");
+    assert_eq!(event["level"], "INFO");
+}
