@@ -26,6 +26,8 @@ mod samples;
 mod server;
 mod start;
 mod table;
+mod wire;
+mod wire_caller;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -103,6 +105,26 @@ impl Postgres {
 
     pub(crate) fn programs(&self) -> Option<&Path> {
         self.programs.as_deref()
+    }
+}
+
+/// Where the server's program is; `cargo xtask bench` builds it and says so.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ServerBinary {
+    /// The program `chatstore`
+    #[arg(long = "server-binary", env = "CHATSTORE_BENCH_SERVER_BINARY")]
+    path: Option<PathBuf>,
+}
+
+impl ServerBinary {
+    pub(crate) fn path(&self) -> Result<&Path, Failure> {
+        self.given().ok_or_else(|| {
+            "no server program: run `cargo xtask bench`, which builds it, or give --server-binary".into()
+        })
+    }
+
+    pub(crate) fn given(&self) -> Option<&Path> {
+        self.path.as_deref().filter(|path| !path.as_os_str().is_empty())
     }
 }
 

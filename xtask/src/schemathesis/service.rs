@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -101,14 +101,8 @@ impl Program<'_> {
 
     /// In a folder without configuration files.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(command::binary("debug"));
         command.args(arguments).current_dir(self.folder).env("DATABASE_URL", self.database_url);
         command
     }
-}
-
-fn binary() -> PathBuf {
-    let target =
-        command::variable("CARGO_TARGET_DIR").map_or_else(|| command::root().join("target"), PathBuf::from);
-    target.join("debug").join("chatstore")
 }
