@@ -16,6 +16,7 @@ mod client;
 mod crash;
 mod data;
 mod drive;
+mod idempotency;
 mod machine;
 mod open;
 mod places;
@@ -26,6 +27,7 @@ mod samples;
 mod server;
 mod start;
 mod table;
+mod verdict;
 mod wire;
 mod wire_caller;
 
@@ -50,6 +52,7 @@ enum Command {
     Bench(bench::Arguments),
     Reads(reads::Arguments),
     Crash(crash::Arguments),
+    Idempotency(idempotency::Arguments),
     Open(open::Arguments),
     Start(start::Arguments),
     #[command(hide = true)]
@@ -147,6 +150,7 @@ async fn main() -> ExitCode {
         Command::Bench(arguments) => arguments.run().await.map(|()| true),
         Command::Reads(arguments) => arguments.run().await.map(|()| true),
         Command::Crash(arguments) => arguments.run().await,
+        Command::Idempotency(arguments) => arguments.run().await,
         Command::Open(arguments) => arguments.run().await,
         Command::Start(arguments) => arguments.run().await.map(|()| true),
         Command::OpenOne(arguments) => arguments.run().await,
