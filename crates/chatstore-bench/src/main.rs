@@ -19,7 +19,9 @@ mod drive;
 mod idempotency;
 mod machine;
 mod open;
+mod overload;
 mod places;
+mod probe;
 mod random;
 mod reads;
 mod report;
@@ -54,6 +56,7 @@ enum Command {
     Crash(crash::Arguments),
     Idempotency(idempotency::Arguments),
     Open(open::Arguments),
+    Overload(overload::Arguments),
     Start(start::Arguments),
     #[command(hide = true)]
     OpenOne(open::One),
@@ -152,6 +155,7 @@ async fn main() -> ExitCode {
         Command::Crash(arguments) => arguments.run().await,
         Command::Idempotency(arguments) => arguments.run().await,
         Command::Open(arguments) => arguments.run().await,
+        Command::Overload(arguments) => arguments.run().await,
         Command::Start(arguments) => arguments.run().await.map(|()| true),
         Command::OpenOne(arguments) => arguments.run().await,
     };

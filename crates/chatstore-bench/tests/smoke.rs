@@ -87,3 +87,12 @@ fn what_was_acknowledged_survives_the_death_of_the_server() {
 
     assert!(lines.iter().all(|line| line["acknowledged"].as_u64() > Some(0)));
 }
+
+#[test]
+fn what_is_refused_under_load_says_when_to_come_again() {
+    let arguments = ["--rounds", "1", "--seconds", "0.3", "--connections", "100", "--no-bounds"];
+
+    let lines = run_experiment(&[&["overload"], &arguments[..]].concat());
+
+    assert!(lines.iter().all(|line| line["peak_per_second"].as_f64() > Some(0.0)));
+}
