@@ -27,6 +27,7 @@ mod reads;
 mod report;
 mod samples;
 mod server;
+mod slow_clients;
 mod start;
 mod table;
 mod verdict;
@@ -57,6 +58,7 @@ enum Command {
     Idempotency(idempotency::Arguments),
     Open(open::Arguments),
     Overload(overload::Arguments),
+    SlowClients(slow_clients::Arguments),
     Start(start::Arguments),
     #[command(hide = true)]
     OpenOne(open::One),
@@ -156,6 +158,7 @@ async fn main() -> ExitCode {
         Command::Idempotency(arguments) => arguments.run().await,
         Command::Open(arguments) => arguments.run().await,
         Command::Overload(arguments) => arguments.run().await,
+        Command::SlowClients(arguments) => arguments.run().await,
         Command::Start(arguments) => arguments.run().await.map(|()| true),
         Command::OpenOne(arguments) => arguments.run().await,
     };
