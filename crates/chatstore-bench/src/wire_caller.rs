@@ -19,7 +19,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// A message appended by the user with this key.
+    /// A message, or a batch of them, appended by the user with this key.
     pub(crate) fn append(conversation: &str, key: &str, body: &str) -> Self {
         let bytes = wire::post(&messages(conversation), key, body);
         Self { bytes, expected: 201, kind: Kind::Write }

@@ -164,3 +164,54 @@ impl Answers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What comes back when every request is answered like this.
+    async fn answers_to(answer: &'static str) -> Answers {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serving = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut request = [0; 4_096];
+                    while stream.read(&mut request).await.is_ok_and(|count| count > 0) {
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                    }
+                });
+            }
+        });
+        let requests = Arc::new(vec![Prepared::append("c", "key", "{}")]);
+        let length = Duration::from_millis(100);
+        let load = Load { port, requests, connections: 2, seed: 1, pace: Some(200.0), length };
+        let answers = load.run().await.unwrap();
+        serving.abort();
+        answers
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_from_one_that_does_not_say_when_to_come_again() {
+        let polite = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}";
+        let answers = answers_to(polite).await;
+        assert!(answers.refused > 0);
+        assert_eq!((answers.refused_without_retry_after, answers.created), (0, 0));
+
+        let curt = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        let answers = answers_to(curt).await;
+        assert!(answers.refused > 0);
+        assert_eq!(answers.refused_without_retry_after, answers.refused);
+    }
+
+    #[tokio::test]
+    async fn an_append_counts_only_after_the_warm_up() {
+        let answers = answers_to("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n").await;
+        assert!(answers.created > 0);
+        assert!(answers.created_in_all > answers.created);
+        assert_eq!(answers.count(), answers.created);
+    }
+}

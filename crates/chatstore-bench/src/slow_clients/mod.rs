@@ -17,7 +17,8 @@ use serde_json::json;
 use crate::drive::{Span, drive};
 use crate::samples::median;
 use crate::server::{Installation, Server};
-use crate::wire_caller::{Prepared, WireCaller};
+use crate::wire::Connection;
+use crate::wire_caller::{NEWEST, Prepared, WireCaller};
 use crate::{Backends, Failure, Postgres, ServerBinary, verdict};
 
 use hold::{Crowd, Slowness};
@@ -30,6 +31,9 @@ const RATIO: f64 = 2.0;
 
 /// How soon the server's descriptors have to be back.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long their number has to stay the same before it counts.
+const AT_REST: Duration = Duration::from_millis(300);
 
 /// Files that the client needs beside one for each slow connection.
 const SPARE_FILES: u64 = 256;
@@ -115,12 +119,18 @@ impl Arguments {
     async fn run_on(&self, installation: &Installation, kind: DatabaseKind) -> Result<bool, Failure> {
         let server = installation.start().await?;
         let mut requests = Vec::new();
-        let body = json!({ "content": crate::data::content() }).to_string();
+        let message = json!({ "content": crate::data::content() });
+        let (body, page) = (message.to_string(), json!({ "messages": vec![message; NEWEST] }).to_string());
+        let mut connection = Connection::open(server.port()).await?;
         for _ in 0..CONVERSATIONS {
             let conversation = server.client().create_conversation().await?;
+            // Else the pages would be short at first, and what comes later would seem slow.
+            let fill = Prepared::append(&conversation, installation.key(), &page);
+            connection.exchange(fill.bytes()).await?;
             requests.push(Prepared::append(&conversation, installation.key(), &body));
             requests.push(Prepared::newest(&conversation, installation.key()));
         }
+        drop(connection);
         let requests = Arc::new(requests);
         let mut findings = Findings::default();
         for round in 1..=self.rounds.max(1) {
@@ -139,7 +149,7 @@ impl Arguments {
         findings: &mut Findings,
     ) -> Result<(), Failure> {
         let before = self.p99(server, requests).await?;
-        let idle = server.descriptors().unwrap_or(0);
+        let idle = descriptors_at_rest(server).await;
         let crowd = Crowd {
             port: server.port(),
             key: key.to_owned(),
@@ -163,12 +173,12 @@ impl Arguments {
         Ok(())
     }
 
-    /// The 99th percentile of the ordinary clients, in milliseconds, over half the time that the server waits for a
-    /// head, so that all slow ones are there until the end.
+    /// The 99th percentile of the ordinary clients, in milliseconds. Takes less time than the server waits for a head,
+    /// so that all slow ones are there until the end.
     async fn p99(&self, server: &Server, requests: &Arc<Vec<Prepared>>) -> Result<f64, Failure> {
         let callers = WireCaller::many(self.clients, server.port(), self.seed, requests).await?;
         let length = Duration::from_secs_f64(self.head_seconds / 2.0);
-        let mut outcome = drive(Span::from_cold(length), callers).await?;
+        let mut outcome = drive(Span::after_warming_up(length), callers).await?;
         outcome.reads.append(outcome.writes);
         Ok(outcome.reads.percentile(99))
     }
@@ -217,6 +227,21 @@ impl Closed {
         self.in_time += closed_after.iter().flatten().count();
         self.latest = closed_after.iter().flatten().copied().fold(self.latest, Duration::max);
     }
+}
+
+/// The server's descriptors when it has closed the connections that ended just now.
+async fn descriptors_at_rest(server: &Server) -> usize {
+    let begun = Instant::now();
+    let mut open = server.descriptors().unwrap_or(0);
+    while begun.elapsed() < BACK_WITHIN {
+        tokio::time::sleep(AT_REST).await;
+        let now_open = server.descriptors().unwrap_or(0);
+        if now_open == open {
+            break;
+        }
+        open = now_open;
+    }
+    open
 }
 
 /// The server's descriptors, as soon as there are no more than `expected`, or when it is too late for that.
