@@ -116,10 +116,10 @@ fn run_on(
             break;
         }
     }
-    // With a key that a request has taken away, nothing but 401 would have been seen.
-    let lost_key = service.status("/api/v1/conversations")? != 200;
+    // A request may have taken the key away, or the server.
+    let cut_off = !service.status("/api/v1/conversations").is_ok_and(|status| status == 200);
     let reached = total.cases >= arguments.cases;
-    let clean = total.findings.is_empty() && !lost_key && reached;
+    let clean = total.findings.is_empty() && !cut_off && reached;
     println!(
         "{backend}: {} requests in {} runs, {} after {}; reports in {}",
         total.cases,
@@ -131,8 +131,13 @@ fn run_on(
     for finding in &total.findings {
         println!("{backend}: {finding}");
     }
-    if lost_key {
-        println!("{backend}: the key does not work any more, so that later requests have shown nothing");
+    for operation in &total.unreached {
+        println!("{backend}: note: {operation} was answered with nothing but 404");
+    }
+    if cut_off {
+        println!(
+            "{backend}: the server is gone or takes the key no more, so that later requests have shown nothing"
+        );
     }
     if !reached {
         println!("{backend}: {} requests were asked for", arguments.cases);

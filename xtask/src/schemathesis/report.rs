@@ -14,10 +14,17 @@ pub(super) struct Report {
     pub(super) cases: u64,
     /// What is wrong with which operation, once each.
     pub(super) findings: BTreeSet<String>,
+    /// Operations that no run found anything to ask about: all were answered with 404.
+    pub(super) unreached: BTreeSet<String>,
 }
 
 impl Report {
     pub(super) fn add(&mut self, other: Self) {
+        if self.runs == 0 {
+            self.unreached = other.unreached;
+        } else {
+            self.unreached.retain(|operation| other.unreached.contains(operation));
+        }
         self.runs += other.runs;
         self.cases += other.cases;
         self.findings.extend(other.findings);
@@ -49,7 +56,9 @@ pub(super) fn read(text: &str, success: bool) -> Result<Report, Failure> {
     if !success && findings.is_empty() {
         findings.insert("schemathesis failed without saying why".to_owned());
     }
-    Ok(Report { runs: 1, cases, findings })
+    let unreached = items(&report["warnings"], "missing_test_data").iter();
+    let unreached = unreached.filter_map(|operation| operation.as_str().map(str::to_owned)).collect();
+    Ok(Report { runs: 1, cases, findings, unreached })
 }
 
 fn items<'v>(value: &'v Value, name: &str) -> &'v [Value] {
@@ -63,7 +72,8 @@ mod tests {
     fn report(failures: &str, tested: u64) -> String {
         format!(
             r#"{{"operations": {{"total": 15, "tested": {tested}}},
-                "test_cases": {{"generated": 1136, "errored": 1}}, "failures": {failures}, "errors": []}}"#
+                "test_cases": {{"generated": 1136, "errored": 1}}, "failures": {failures}, "errors": [],
+                "warnings": {{"missing_test_data": ["GET /a"]}}}}"#
         )
     }
 
@@ -81,6 +91,18 @@ mod tests {
     #[test]
     fn a_clean_report_has_no_findings() {
         assert!(read(&report("[]", 15), true).unwrap().findings.is_empty());
+    }
+
+    #[test]
+    fn an_operation_that_one_run_reached_is_reached() {
+        let run = || read(&report("[]", 15), true).unwrap();
+        let mut total = Report::default();
+        total.add(run());
+        total.add(run());
+        assert!(total.unreached.contains("GET /a"));
+
+        total.add(Report { unreached: BTreeSet::new(), ..run() });
+        assert!(total.unreached.is_empty());
     }
 
     #[test]

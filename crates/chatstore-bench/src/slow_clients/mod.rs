@@ -158,8 +158,8 @@ impl Arguments {
         };
         let heads = crowd.gather(Slowness::HalfHead, self.half_open).await?;
         let bodies = crowd.gather(Slowness::SlowBody, self.slow_bodies).await?;
-        let crowded = server.descriptors().unwrap_or(0);
         let during = self.p99(server, requests).await?;
+        let crowded = server.descriptors().unwrap_or(0);
         findings.heads.note(&heads.disperse().await?);
         findings.bodies.note(&bodies.disperse().await?);
         let left = descriptors_after(server, idle).await;
