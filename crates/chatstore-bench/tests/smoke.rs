@@ -96,3 +96,23 @@ fn what_is_refused_under_load_says_when_to_come_again() {
 
     assert!(lines.iter().all(|line| line["peak_per_second"].as_f64() > Some(0.0)));
 }
+
+#[test]
+fn what_is_sent_several_times_under_one_key_happens_once() {
+    let lines = run_experiment(&["idempotency", "--keys", "80", "--kills", "2"]);
+
+    assert!(lines.iter().all(|line| line["sent"].as_u64() > Some(80)));
+}
+
+#[test]
+fn who_sends_next_to_nothing_is_shown_out() {
+    let binary = server_binary();
+    // Whatever is closed here has not come as far as a database.
+    let arguments = ["--backend", "sqlite", "--half-open", "20", "--slow-bodies", "0", "--no-bounds"];
+
+    let output =
+        run(&[&["slow-clients", "--server-binary", binary.to_str().unwrap()], &arguments[..]].concat());
+
+    let line = read_json(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!(line["heads_closed_in_time"], 20);
+}
