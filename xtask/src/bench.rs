@@ -10,6 +10,8 @@ use crate::command::{self, Failure, Postgres};
 const POSTGRES_URL: &str = "CHATSTORE_BENCH_POSTGRES_URL";
 /// Where `pgbench` is, which the benchmarks measure themselves against.
 const POSTGRES_BIN: &str = "CHATSTORE_BENCH_POSTGRES_BIN";
+/// The server that the experiments start, kill and load.
+const SERVER_BINARY: &str = "CHATSTORE_BENCH_SERVER_BINARY";
 
 /// Runs the benchmarks; the exit code is theirs.
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Failure> {
@@ -17,10 +19,22 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Failure> {
         Some(given) => given,
         None => ensure_postgres_installed()?.into(),
     };
+    let server = match command::variable(SERVER_BINARY) {
+        Some(given) => given,
+        None => {
+            let mut cargo = command::cargo();
+            cargo.args(["build", "--release", "--locked", "-p", "chatstore-cli"]);
+            let status = command::run(&mut cargo)?;
+            if !status.success() {
+                return Ok(command::exit_code(status));
+            }
+            command::binary("release").into()
+        }
+    };
     let postgres = Postgres::given_or_private(POSTGRES_URL, Settings { durable: true })?;
     let mut cargo = command::cargo();
     cargo.args(["run", "--release", "--locked", "-p", "chatstore-bench", "--"]).args(arguments);
-    cargo.env(POSTGRES_URL, postgres.url()).env(POSTGRES_BIN, bin_dir);
+    cargo.env(POSTGRES_URL, postgres.url()).env(POSTGRES_BIN, bin_dir).env(SERVER_BINARY, server);
     let status = command::run(&mut cargo)?;
     drop(postgres);
     Ok(command::exit_code(status))

@@ -25,6 +25,12 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// The program `chatstore` as cargo leaves it in this profile's folder.
+pub(crate) fn binary(profile: &str) -> PathBuf {
+    let target = variable("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    target.join(profile).join("chatstore")
+}
+
 /// Runs a command to its end with this program's standard streams.
 pub(crate) fn run(command: &mut Command) -> Result<ExitStatus, Failure> {
     command.status().map_err(|error| cannot_run(command, &error))

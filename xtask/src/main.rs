@@ -1,4 +1,5 @@
-//! The development commands of chatstore: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`.
+//! The development commands of chatstore: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`,
+//! `cargo xtask schemathesis`.
 //!
 //! `ci` is all that the continuous integration runs, so that a change that passes it here passes it there. This
 //! package builds before everything else and so must not depend on the store. A new command is a variant of
@@ -17,6 +18,7 @@
 mod bench;
 mod ci;
 mod command;
+mod schemathesis;
 mod test;
 
 use std::ffi::OsString;
@@ -53,6 +55,10 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Hold the server's answers to thousands of generated requests against its own description
+    ///
+    /// Installs schemathesis from PyPI into target/tools when it is not there, and starts private servers only.
+    Schemathesis(schemathesis::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +66,7 @@ fn main() -> ExitCode {
         Task::Test { arguments } => test::run(&arguments),
         Task::Ci => ci::run(),
         Task::Bench { arguments } => bench::run(&arguments),
+        Task::Schemathesis(arguments) => schemathesis::run(&arguments),
     };
     match outcome {
         Ok(code) => code,

@@ -16,16 +16,23 @@ mod client;
 mod crash;
 mod data;
 mod drive;
+mod idempotency;
 mod machine;
 mod open;
+mod overload;
 mod places;
+mod probe;
 mod random;
 mod reads;
 mod report;
 mod samples;
 mod server;
+mod slow_clients;
 mod start;
 mod table;
+mod verdict;
+mod wire;
+mod wire_caller;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -48,7 +55,10 @@ enum Command {
     Bench(bench::Arguments),
     Reads(reads::Arguments),
     Crash(crash::Arguments),
+    Idempotency(idempotency::Arguments),
     Open(open::Arguments),
+    Overload(overload::Arguments),
+    SlowClients(slow_clients::Arguments),
     Start(start::Arguments),
     #[command(hide = true)]
     OpenOne(open::One),
@@ -106,6 +116,26 @@ impl Postgres {
     }
 }
 
+/// Where the server's program is; `cargo xtask bench` builds it and says so.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ServerBinary {
+    /// The program `chatstore`
+    #[arg(long = "server-binary", env = "CHATSTORE_BENCH_SERVER_BINARY")]
+    path: Option<PathBuf>,
+}
+
+impl ServerBinary {
+    pub(crate) fn path(&self) -> Result<&Path, Failure> {
+        self.given().ok_or_else(|| {
+            "no server program: run `cargo xtask bench`, which builds it, or give --server-binary".into()
+        })
+    }
+
+    pub(crate) fn given(&self) -> Option<&Path> {
+        self.path.as_deref().filter(|path| !path.as_os_str().is_empty())
+    }
+}
+
 /// Tells whoever waits what is going on.
 pub(crate) fn say(text: &str) {
     eprintln!("{text}");
@@ -125,7 +155,10 @@ async fn main() -> ExitCode {
         Command::Bench(arguments) => arguments.run().await.map(|()| true),
         Command::Reads(arguments) => arguments.run().await.map(|()| true),
         Command::Crash(arguments) => arguments.run().await,
+        Command::Idempotency(arguments) => arguments.run().await,
         Command::Open(arguments) => arguments.run().await,
+        Command::Overload(arguments) => arguments.run().await,
+        Command::SlowClients(arguments) => arguments.run().await,
         Command::Start(arguments) => arguments.run().await.map(|()| true),
         Command::OpenOne(arguments) => arguments.run().await,
     };

@@ -22,7 +22,11 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Lines of the server's log that are shown when it fails.
 const LOG_TAIL: usize = 20;
 
-const USER: &str = "experiment";
+/// The SQLite file of an installation.
+const FILE: &str = "server.db";
+
+/// The user of every installation.
+pub(crate) const USER: &str = "experiment";
 
 /// The program with a migrated database, one user and a key of his.
 #[derive(Debug)]
@@ -49,14 +53,28 @@ impl Installation {
             DatabaseKind::Sqlite => None,
             DatabaseKind::Postgres => Some(PostgresPlace::create(postgres.url()?, "server").await?),
         };
-        let file = folder.path().join("server.db");
+        let file = folder.path().join(FILE);
         let database_url = place.as_ref().map_or_else(|| url(&file), |place| place.url().to_owned());
-        let binary = fs::canonicalize(binary)
-            .map_err(|error| format!("there is no server at {}: {error}", binary.display()))?;
+        let binary = found(binary)?;
         let mut installation = Self { binary, kind, database_url, key: String::new(), place, folder };
         installation.run(&["migrate", "upgrade"])?;
         installation.run(&["user", "create", "--username", USER])?;
-        installation.key = installation.run(&["key", "create", "--user", USER])?;
+        installation.key = installation.create_key(USER)?;
+        Ok(installation)
+    }
+
+    /// On a database that is there already and stays; the key is that of `username`, who is in it.
+    pub(crate) fn over(
+        binary: &Path,
+        kind: DatabaseKind,
+        database_url: &str,
+        username: &str,
+        parent: &Path,
+    ) -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new().prefix("chatstore-bench-").tempdir_in(parent)?;
+        let (binary, database_url) = (found(binary)?, database_url.to_owned());
+        let mut installation = Self { binary, kind, database_url, key: String::new(), place: None, folder };
+        installation.key = installation.create_key(username)?;
         Ok(installation)
     }
 
@@ -68,9 +86,24 @@ impl Installation {
     /// The SQLite file.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         match self.kind {
-            DatabaseKind::Sqlite => Some(self.folder.path().join("server.db")),
+            DatabaseKind::Sqlite => Some(self.folder.path().join(FILE)),
             DatabaseKind::Postgres => None,
         }
+    }
+
+    /// The database, for whoever reads it beside the server.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// The API key of the user.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Gives a user of the database a key, and returns it.
+    pub(crate) fn create_key(&self, username: &str) -> Result<String, Failure> {
+        self.run(&["key", "create", "--user", username])
     }
 
     /// Deletes the database.
@@ -85,13 +118,13 @@ impl Installation {
     pub(crate) async fn start(&self) -> Result<Server, Failure> {
         let port = free_port()?;
         let client = Client::new(port, &self.key)?;
-        let log = self.folder.path().join("server.log");
+        let log = self.folder.path().join(format!("server-{port}.log"));
         let output = File::create(&log)?;
         let mut command = self.command(&["serve", "--bind", &format!("127.0.0.1:{port}")]);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let begun = Instant::now();
         let child = command.spawn()?;
-        let mut server = Server { child, client, ready_after: Duration::ZERO };
+        let mut server = Server { child, port, client, ready_after: Duration::ZERO };
         loop {
             if server.client.is_healthy().await {
                 server.ready_after = begun.elapsed();
@@ -126,6 +159,7 @@ impl Installation {
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
+    port: u16,
     client: Client,
     ready_after: Duration,
 }
@@ -134,6 +168,16 @@ impl Server {
     /// A client with the user's key.
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Where it listens, on the loopback interface.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How many files and connections the process has open, where the system tells.
+    pub(crate) fn descriptors(&self) -> Option<usize> {
+        Some(fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?.count())
     }
 
     /// How long it took from the start of the process to the first answer.
@@ -175,6 +219,12 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The program by a path that holds in every folder.
+fn found(binary: &Path) -> Result<PathBuf, Failure> {
+    fs::canonicalize(binary)
+        .map_err(|error| format!("there is no server at {}: {error}", binary.display()).into())
 }
 
 fn free_port() -> Result<u16, Failure> {

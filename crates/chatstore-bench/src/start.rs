@@ -12,7 +12,7 @@ use crate::drive::{Caller, Kind, Span, drive};
 use crate::random::Random;
 use crate::samples::median;
 use crate::server::{Installation, Server};
-use crate::{Backends, Failure, Postgres};
+use crate::{Backends, Failure, Postgres, ServerBinary};
 
 /// Clients that load the server.
 const CLIENTS: usize = 64;
@@ -26,9 +26,8 @@ const READY_MS: f64 = 150.0;
 /// Measure how soon the server is ready, and its memory under load
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The program `chatstore`
-    #[arg(long)]
-    server_binary: PathBuf,
+    #[command(flatten)]
+    server: ServerBinary,
     /// The databases to run it on
     #[arg(long, value_enum, default_value = "both")]
     backend: Backends,
@@ -50,7 +49,7 @@ impl Arguments {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         for kind in self.backend.kinds() {
             let installation =
-                Installation::prepare(&self.server_binary, kind, &self.postgres, &self.folder).await?;
+                Installation::prepare(self.server.path()?, kind, &self.postgres, &self.folder).await?;
             let done = self.measure(&installation, kind).await;
             installation.remove().await?;
             done?;
@@ -117,7 +116,7 @@ impl Arguments {
 }
 
 /// What a server may take after load.
-const fn most_kib(kind: DatabaseKind) -> u64 {
+pub(crate) const fn most_kib(kind: DatabaseKind) -> u64 {
     match kind {
         DatabaseKind::Sqlite => 100 * 1_024,
         DatabaseKind::Postgres => 40 * 1_024,

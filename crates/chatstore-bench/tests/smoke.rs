@@ -1,10 +1,40 @@
 //! The benchmarks run to their end and the experiments find nothing wrong. No test looks at a time.
 
 #![allow(clippy::unwrap_used, reason = "a helper that cannot do its work fails the test")]
+#![allow(clippy::disallowed_methods, reason = "a test is told of a PostgreSQL server by the environment")]
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Runs the program on SQLite alone, which needs no server.
+use serde_json::Value;
+
+/// The program `chatstore`, which cargo leaves beside this package's; built when only this package was.
+fn server_binary() -> PathBuf {
+    let binary = Path::new(env!("CARGO_BIN_EXE_chatstore-bench")).with_file_name("chatstore");
+    if !binary.exists() {
+        let status =
+            Command::new(env!("CARGO")).args(["build", "--locked", "-p", "chatstore-cli"]).status().unwrap();
+        assert!(status.success());
+    }
+    binary
+}
+
+/// Runs an experiment with the real server, on PostgreSQL too where the suite has one; its lines.
+fn run_experiment(arguments: &[&str]) -> Vec<Value> {
+    let binary = server_binary();
+    let postgres = std::env::var("CHATSTORE_TEST_POSTGRES_URL").unwrap_or_default();
+    let backend = if postgres.is_empty() { "sqlite" } else { "both" };
+    let common =
+        ["--server-binary", binary.to_str().unwrap(), "--backend", backend, "--postgres-url", &postgres];
+    let output = run(&[arguments, &common].concat());
+    let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout).lines().map(read_json).collect();
+    let backends: Vec<&Value> = lines.iter().map(|line| &line["backend"]).collect();
+    assert!(backends.contains(&&Value::from("sqlite")));
+    assert_eq!(backends.contains(&&Value::from("postgres")), !postgres.is_empty());
+    lines
+}
+
+/// Runs the program.
 fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chatstore-bench"));
     let output = command.args(arguments).output().unwrap();
@@ -17,7 +47,7 @@ fn run(arguments: &[&str]) -> Output {
     output
 }
 
-fn read_json(text: &str) -> serde_json::Value {
+fn read_json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
@@ -28,11 +58,13 @@ fn every_benchmark_reports_its_figures_beside_their_references() {
     let arguments =
         ["bench", "--scale", "small", "--seconds", "0.05", "--rounds", "1", "--backend", "sqlite"];
 
-    run(&[&arguments[..], &["--json", file.to_str().unwrap()]].concat());
+    let binary = server_binary();
+    let more = ["--server-binary", binary.to_str().unwrap(), "--json", file.to_str().unwrap()];
+    run(&[&arguments[..], &more].concat());
 
     let report = read_json(&std::fs::read_to_string(file).unwrap());
     let findings = report["findings"].as_array().unwrap();
-    for experiment in ["w1", "w2", "r1", "r2", "growth"] {
+    for experiment in ["w1", "w2", "r1", "r2", "http", "growth"] {
         let of_experiment: Vec<_> =
             findings.iter().filter(|finding| finding["experiment"] == experiment).collect();
         assert!(!of_experiment.is_empty(), "{experiment}");
@@ -47,4 +79,40 @@ fn processes_that_open_a_fresh_file_at_once_all_succeed() {
     let line = read_json(&String::from_utf8_lossy(&output.stdout));
     assert_eq!(line["violations"], 0);
     assert_eq!(line["processes"], 8);
+}
+
+#[test]
+fn what_was_acknowledged_survives_the_death_of_the_server() {
+    let lines = run_experiment(&["crash", "--rounds", "1", "--writers", "4"]);
+
+    assert!(lines.iter().all(|line| line["acknowledged"].as_u64() > Some(0)));
+}
+
+#[test]
+fn what_is_refused_under_load_says_when_to_come_again() {
+    let arguments = ["--rounds", "1", "--seconds", "0.3", "--connections", "100", "--no-bounds"];
+
+    let lines = run_experiment(&[&["overload"], &arguments[..]].concat());
+
+    assert!(lines.iter().all(|line| line["peak_per_second"].as_f64() > Some(0.0)));
+}
+
+#[test]
+fn what_is_sent_several_times_under_one_key_happens_once() {
+    let lines = run_experiment(&["idempotency", "--keys", "80", "--kills", "2"]);
+
+    assert!(lines.iter().all(|line| line["sent"].as_u64() > Some(80)));
+}
+
+#[test]
+fn who_sends_next_to_nothing_is_shown_out() {
+    let binary = server_binary();
+    // Whatever is closed here has not come as far as a database.
+    let arguments = ["--backend", "sqlite", "--half-open", "20", "--slow-bodies", "0", "--no-bounds"];
+
+    let output =
+        run(&[&["slow-clients", "--server-binary", binary.to_str().unwrap()], &arguments[..]].concat());
+
+    let line = read_json(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!(line["heads_closed_in_time"], 20);
 }

@@ -4,6 +4,7 @@
 //! rounds (the store, its reference, the store, its reference …) and returns findings.
 
 mod growth;
+mod http;
 mod read_callers;
 mod reads;
 mod write_callers;
@@ -21,7 +22,7 @@ use crate::data::{Scale, Targets, growth as growth_data, load};
 use crate::drive::Span;
 use crate::places::{PostgresPlace, SqlitePlace};
 use crate::report::{Finding, Report};
-use crate::{Backends, Failure, Postgres};
+use crate::{Backends, Failure, Postgres, ServerBinary};
 
 pub(crate) use write_callers::{WriteKind, Writer};
 
@@ -56,6 +57,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: Option<PathBuf>,
     #[command(flatten)]
+    server: ServerBinary,
+    #[command(flatten)]
     postgres: Postgres,
 }
 
@@ -70,6 +73,8 @@ enum Experiment {
     R1,
     /// The 20 most recent conversations of a user
     R2,
+    /// W1 and R1 over the real server, by clients with an API key
+    Http,
     /// R1, R2 and W1 where there is little and where there is much
     Growth,
 }
@@ -101,7 +106,7 @@ impl Arguments {
         let chosen: Vec<Experiment> = Experiment::value_variants()
             .iter()
             .copied()
-            .filter(|experiment| self.only.is_empty() || self.only.contains(experiment))
+            .filter(|experiment| self.wants(*experiment))
             .collect();
         if chosen.iter().any(|experiment| *experiment != Experiment::Growth) {
             let places = self.fill("work", |kind| load::statements(kind, self.scale).to_vec()).await?;
@@ -120,6 +125,14 @@ impl Arguments {
             report.write(path)?;
         }
         Ok(())
+    }
+
+    /// All when none is named; but without the server's program what needs it has to be asked for.
+    fn wants(&self, experiment: Experiment) -> bool {
+        if self.only.is_empty() {
+            return experiment != Experiment::Http || self.server.given().is_some();
+        }
+        self.only.contains(&experiment)
     }
 
     fn settings(&self) -> serde_json::Value {
@@ -165,6 +178,10 @@ impl Arguments {
                 report.add_all(match experiment.work() {
                     Some(Work::Write(kind)) => bench.write(kind).await?,
                     Some(Work::Read(kind)) => reads::on_postgres(kind, pace, place, &targets).await?,
+                    Some(Work::Http) => {
+                        let over_http = http::OverHttp::on_postgres(self, pace, place, &bench.pgbench)?;
+                        over_http.measure().await?
+                    }
                     None => Vec::new(),
                 });
             }
@@ -174,6 +191,10 @@ impl Arguments {
                 report.add_all(match experiment.work() {
                     Some(Work::Write(kind)) => writes::on_sqlite(kind, pace, place, &targets).await?,
                     Some(Work::Read(kind)) => reads::on_sqlite(kind, pace, place, &targets).await?,
+                    Some(Work::Http) => {
+                        let copy = place.copy()?;
+                        http::OverHttp::on_sqlite(self, pace, &copy)?.measure().await?
+                    }
                     None => Vec::new(),
                 });
             }
@@ -186,6 +207,7 @@ impl Arguments {
 enum Work {
     Write(WriteKind),
     Read(ReadKind),
+    Http,
 }
 
 impl Experiment {
@@ -196,6 +218,7 @@ impl Experiment {
             Self::W2 => Some(Work::Write(WriteKind::Reply)),
             Self::R1 => Some(Work::Read(ReadKind::Page)),
             Self::R2 => Some(Work::Read(ReadKind::List)),
+            Self::Http => Some(Work::Http),
             Self::Growth => None,
         }
     }

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use crate::client::Client;
 use crate::random::Random;
 use crate::server::{Installation, Server};
-use crate::{Backends, Failure, Postgres};
+use crate::{Backends, Failure, Postgres, ServerBinary};
 
 use check::{Conversation, Tally};
 use ledger::Ledger;
@@ -42,9 +42,8 @@ const SHOWN: usize = 20;
 /// Kill the server under load, again and again, and look for what is lost or doubled
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The program `chatstore`
-    #[arg(long)]
-    server_binary: PathBuf,
+    #[command(flatten)]
+    server: ServerBinary,
     /// The databases to run it on
     #[arg(long, value_enum, default_value = "both")]
     backend: Backends,
@@ -76,7 +75,7 @@ impl Arguments {
         let mut kept = true;
         for kind in self.backend.kinds() {
             let installation =
-                Installation::prepare(&self.server_binary, kind, &self.postgres, &self.folder).await?;
+                Installation::prepare(self.server.path()?, kind, &self.postgres, &self.folder).await?;
             let done = self.run_on(&installation, kind).await;
             installation.remove().await?;
             kept &= done?;

@@ -61,6 +61,11 @@ impl Scale {
         self.conversations() * SHORT + self.long() * (LONG - SHORT)
     }
 
+    /// Whether the conversation with this number fills a page of 50.
+    pub(crate) const fn is_long(self, number: u64) -> bool {
+        (number / self.users()).is_multiple_of(LONG_EVERY)
+    }
+
     /// The number of the long conversation at this place among them.
     const fn long_conversation(self, place: u64) -> u64 {
         place % self.users() + self.users() * LONG_EVERY * (place / self.users())

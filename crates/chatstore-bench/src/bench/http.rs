@@ -1,0 +1,174 @@
+//! W1 and R1 over the real server, with an API key: this process drives it, beside the least that the same server
+//! can be asked (`GET /healthz`) and, on PostgreSQL, beside `pgbench` running the same append.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chatstore_sql::DatabaseKind;
+use serde_json::{Value, json};
+
+use super::write_callers::WriteKind;
+use super::{Arguments, Findings, Pace};
+use crate::Failure;
+use crate::bare::pgbench::Pgbench;
+use crate::bare::script::Script;
+use crate::data::{Scale, content, conversation_id};
+use crate::drive::{Outcome, drive};
+use crate::places::{Copy, PostgresPlace};
+use crate::report::{Figures, Finding};
+use crate::server::{Installation, Server};
+use crate::wire::Connection;
+use crate::wire_caller::{NEWEST, Prepared, WireCaller};
+
+/// How many clients at a time.
+const CLIENTS: [usize; 3] = [1, 16, 64];
+
+/// Users with a key each, so that the server does not see one user alone.
+const USERS: u64 = 50;
+
+/// The server on one database.
+pub(super) struct OverHttp<'b> {
+    installation: Installation,
+    kind: DatabaseKind,
+    scale: Scale,
+    pace: Pace,
+    pgbench: Option<&'b Pgbench>,
+}
+
+/// Requests made beforehand.
+struct Requests {
+    append: Arc<Vec<Prepared>>,
+    page: Arc<Vec<Prepared>>,
+    health: Arc<Vec<Prepared>>,
+}
+
+/// The figures of one number of clients.
+#[derive(Default)]
+struct Series {
+    append: Ours,
+    page: Ours,
+    health: Figures,
+    pgbench: Figures,
+}
+
+#[derive(Default)]
+struct Ours {
+    rates: Figures,
+    p50: Figures,
+    p99: Figures,
+}
+
+impl<'b> OverHttp<'b> {
+    pub(super) fn on_sqlite(arguments: &Arguments, pace: Pace, copy: &Copy) -> Result<Self, Failure> {
+        Self::on(arguments, DatabaseKind::Sqlite, pace, &copy.url(), None)
+    }
+
+    pub(super) fn on_postgres(
+        arguments: &Arguments,
+        pace: Pace,
+        place: &PostgresPlace,
+        pgbench: &'b Pgbench,
+    ) -> Result<Self, Failure> {
+        Self::on(arguments, DatabaseKind::Postgres, pace, place.url(), Some(pgbench))
+    }
+
+    fn on(
+        arguments: &Arguments,
+        kind: DatabaseKind,
+        pace: Pace,
+        database_url: &str,
+        pgbench: Option<&'b Pgbench>,
+    ) -> Result<Self, Failure> {
+        let (binary, folder): (&Path, &Path) = (arguments.server.path()?, &arguments.folder);
+        let installation = Installation::over(binary, kind, database_url, &username(0), folder)?;
+        Ok(Self { installation, kind, scale: arguments.scale, pace, pgbench })
+    }
+
+    pub(super) async fn measure(self) -> Findings {
+        let requests = self.requests()?;
+        let script = Script::of(WriteKind::Append, self.scale)?;
+        let server = self.installation.start().await?;
+        check_page(&server, &requests).await?;
+        let mut series: [Series; 3] = Default::default();
+        for round in 1..=self.pace.rounds {
+            crate::say(&format!("http {} round {round}", self.kind.as_str()));
+            for (clients, series) in CLIENTS.into_iter().zip(&mut series) {
+                let health = self.load(&server, clients, &requests.health).await?;
+                series.health.push(health.per_second());
+                let mut append = self.load(&server, clients, &requests.append).await?;
+                series.append.rates.push(append.per_second());
+                series.append.p50.push(append.writes.percentile(50));
+                series.append.p99.push(append.writes.percentile(99));
+                let mut page = self.load(&server, clients, &requests.page).await?;
+                series.page.rates.push(page.per_second());
+                series.page.p50.push(page.reads.percentile(50));
+                series.page.p99.push(page.reads.percentile(99));
+                if let Some(pgbench) = self.pgbench {
+                    series.pgbench.push(pgbench.run(&script, clients, self.pace.length).await?);
+                }
+            }
+        }
+        server.stop().await?;
+        Ok(self.findings(&series))
+    }
+
+    async fn load(
+        &self,
+        server: &Server,
+        clients: usize,
+        requests: &Arc<Vec<Prepared>>,
+    ) -> Result<Outcome, Failure> {
+        let callers = WireCaller::many(clients, server.port(), 0, requests).await?;
+        drive(self.pace.span(), callers).await
+    }
+
+    fn requests(&self) -> Result<Requests, Failure> {
+        let mut keys = Vec::new();
+        for user in 0..USERS.min(self.scale.users()) {
+            keys.push(self.installation.create_key(&username(user))?);
+        }
+        let body = json!({ "content": content() }).to_string();
+        let (mut append, mut page) = (Vec::new(), Vec::new());
+        for number in 0..self.scale.conversations() {
+            let Some(key) = keys.get(usize::try_from(number % self.scale.users())?) else { continue };
+            let conversation = conversation_id(number)?.to_string();
+            append.push(Prepared::append(&conversation, key, &body));
+            if self.scale.is_long(number) {
+                page.push(Prepared::newest(&conversation, key));
+            }
+        }
+        let health = vec![Prepared::health()];
+        Ok(Requests { append: Arc::new(append), page: Arc::new(page), health: Arc::new(health) })
+    }
+
+    fn findings(&self, series: &[Series; 3]) -> Vec<Finding> {
+        const HEALTH: &str = "GET /healthz";
+        let mut findings = Vec::new();
+        for (clients, series) in CLIENTS.into_iter().zip(series) {
+            let finding = |what: &str, ours: &Ours| {
+                Finding::rate("http", self.kind, what, clients, &ours.rates).latencies(&ours.p50, &ours.p99)
+            };
+            findings.push(finding("append a message", &series.append).beside(HEALTH, &series.health));
+            if self.pgbench.is_some() {
+                findings.push(finding("append a message", &series.append).beside("pgbench", &series.pgbench));
+            }
+            findings.push(finding("newest 50 messages", &series.page).beside(HEALTH, &series.health));
+        }
+        findings
+    }
+}
+
+fn username(number: u64) -> String {
+    format!("user-{number}")
+}
+
+/// Makes sure that a page is what it is taken for.
+async fn check_page(server: &Server, requests: &Requests) -> Result<(), Failure> {
+    let mut connection = Connection::open(server.port()).await?;
+    let answer = connection.exchange(requests.page.first().ok_or("no long conversation")?.bytes()).await?;
+    let page: Value = serde_json::from_slice(answer.body())?;
+    match page["data"].as_array() {
+        Some(messages) if messages.len() == NEWEST => Ok(()),
+        _ => Err(format!("a page is not one of {NEWEST} messages: {} {page}", answer.status()).into()),
+    }
+}

@@ -1,0 +1,285 @@
+//! `overload`: what is too much is refused, quickly, and does not slow down what is not.
+//!
+//! The peak is the best rate of appends of 16 and 64 connections that wait for their answers. Then ten times as many
+//! connections as at the larger of these offer ten times the peak, in even intervals; who was refused does not heed
+//! `Retry-After`. A connection whose answer is late sends the next request at once and does not make up for missed
+//! ones, so where client and server share too few cores for ten times the peak, the load is as much as the
+//! connections can send: `offered_ratio` says what it came to.
+//!
+//! The load generator competes with the server and its tasks wait for their turn: what it measures as the time to a
+//! refusal includes that. The bounds are therefore held against two probes, each a thread with a connection of its
+//! own that mostly sleeps; the generator's own figures and its lag are printed beside them.
+
+mod load;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chatstore_sql::DatabaseKind;
+use serde_json::json;
+
+use crate::probe::{Probe, Sample};
+use crate::samples::{Latencies, median};
+use crate::server::{Installation, Server};
+use crate::start::most_kib;
+use crate::wire_caller::Prepared;
+use crate::{Backends, Failure, Postgres, ServerBinary, verdict};
+
+use load::{Answers, Load};
+
+/// Connections among which the peak is looked for.
+const PEAK_CONNECTIONS: [usize; 2] = [16, 64];
+
+/// Conversations that are written to.
+const CONVERSATIONS: usize = 256;
+
+/// So much of the peak is to be left.
+const GOODPUT: f64 = 0.9;
+
+/// A refusal is to come within so many milliseconds, 99 times of 100.
+const REFUSAL_MS: f64 = 100.0;
+
+/// And the answer to `GET /healthz`.
+const HEALTH_MS: f64 = 50.0;
+
+/// Memory that each connection may take beside what the server may take after an ordinary load.
+const KIB_EACH: u64 = 64;
+
+/// Between two requests of a probe.
+const PROBE_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Offer the server ten times what it can do
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The databases to run it on
+    #[arg(long, value_enum, default_value = "both")]
+    backend: Backends,
+    /// How often peak and overload are measured in turn
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// How long each measurement takes
+    #[arg(long, default_value_t = 10.0, value_parser = crate::positive)]
+    seconds: f64,
+    /// Connections that offer too much
+    #[arg(long, default_value_t = 640)]
+    connections: usize,
+    /// How many times the peak they offer
+    #[arg(long, default_value_t = 10.0)]
+    times: f64,
+    /// Print the figures without holding them to the bounds, for a run too short to have a meaning
+    #[arg(long)]
+    no_bounds: bool,
+    /// What the choice of conversations follows from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where SQLite's file is made: on a real disk
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    folder: PathBuf,
+    #[command(flatten)]
+    server: ServerBinary,
+    #[command(flatten)]
+    postgres: Postgres,
+}
+
+/// All rounds together.
+#[derive(Default)]
+struct Findings {
+    peaks: Vec<f64>,
+    goodput_ratios: Vec<f64>,
+    offered_ratios: Vec<f64>,
+    answers: Answers,
+    appends: Vec<Sample>,
+    health: Vec<Sample>,
+    lag: Latencies,
+    resident_kib: u64,
+    created: u64,
+    lost: u64,
+}
+
+impl Arguments {
+    /// Runs the experiment; true when every promise was kept.
+    pub(crate) async fn run(self) -> Result<bool, Failure> {
+        let mut kept = true;
+        for kind in self.backend.kinds() {
+            let binary = self.server.path()?;
+            let installation = Installation::prepare(binary, kind, &self.postgres, &self.folder).await?;
+            let done = self.run_on(&installation, kind).await;
+            installation.remove().await?;
+            kept &= done?;
+        }
+        Ok(kept)
+    }
+
+    async fn run_on(&self, installation: &Installation, kind: DatabaseKind) -> Result<bool, Failure> {
+        let server = installation.start().await?;
+        let mut conversations = Vec::with_capacity(CONVERSATIONS);
+        for _ in 0..CONVERSATIONS {
+            conversations.push(server.client().create_conversation().await?);
+        }
+        let body = json!({ "content": crate::data::content() }).to_string();
+        let append = |id: &String| Prepared::append(id, installation.key(), &body);
+        let requests: Arc<Vec<Prepared>> = Arc::new(conversations.iter().map(append).collect());
+        let mut findings = Findings::default();
+        for round in 1..=self.rounds.max(1) {
+            crate::say(&format!("overload {} round {round}", kind.as_str()));
+            self.run_round(&server, &requests, &mut findings).await?;
+        }
+        let mut stored = 0;
+        for conversation in &conversations {
+            stored += u64::try_from(server.client().message_count(conversation).await?)?;
+        }
+        server.stop().await?;
+        Ok(self.judge(kind, findings, stored))
+    }
+
+    async fn run_round(
+        &self,
+        server: &Server,
+        requests: &Arc<Vec<Prepared>>,
+        findings: &mut Findings,
+    ) -> Result<(), Failure> {
+        let load = |connections: usize, pace: Option<f64>| Load {
+            port: server.port(),
+            requests: Arc::clone(requests),
+            connections,
+            seed: self.seed,
+            pace,
+            length: Duration::from_secs_f64(self.seconds),
+        };
+        let mut peak: f64 = 0.0;
+        for connections in PEAK_CONNECTIONS {
+            let answers = load(connections, None).run().await?;
+            peak = peak.max(rate(answers.created, self.seconds));
+            findings.created += answers.created_in_all;
+            findings.lost += answers.lost;
+        }
+        let health = Probe::start(server.port(), Prepared::health().bytes().to_vec(), PROBE_INTERVAL);
+        let appends = Probe::start(server.port(), requests[0].bytes().to_vec(), PROBE_INTERVAL);
+        let lag = tokio::spawn(measure_lag(Duration::from_secs_f64(self.seconds)));
+        let overload = load(self.connections, Some(peak * self.times));
+        let overload = tokio::spawn(async move { overload.run().await });
+        while !overload.is_finished() {
+            findings.resident_kib = findings.resident_kib.max(server.resident_kib().unwrap_or(0));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let answers = overload.await??;
+        findings.health.extend(health.finish().await?);
+        findings.appends.extend(appends.finish().await?);
+        findings.lag.append(lag.await?);
+        findings.peaks.push(peak);
+        findings.goodput_ratios.push(rate(answers.created, self.seconds) / peak);
+        findings.offered_ratios.push(rate(answers.count(), self.seconds) / peak);
+        findings.created += answers.created_in_all;
+        findings.lost += answers.lost;
+        findings.answers.add(answers);
+        Ok(())
+    }
+
+    fn judge(&self, kind: DatabaseKind, mut findings: Findings, stored: u64) -> bool {
+        let of = |samples: &[Sample], status: Option<u16>| latencies(samples, status);
+        let mut refusals = of(&findings.appends, Some(503));
+        let mut health = of(&findings.health, None);
+        let most_kib = most_kib(kind) + KIB_EACH * self.connections as u64;
+        let goodput = median(&findings.goodput_ratios);
+        let mut violations = findings.broken_promises(stored);
+        if !self.no_bounds {
+            let bounds = [
+                (goodput < GOODPUT, format!("goodput fell to {goodput:.2} of the peak")),
+                (refusals.percentile(99) > REFUSAL_MS, "refusals came late".to_owned()),
+                (health.percentile(99) > HEALTH_MS, "healthz was slow".to_owned()),
+                (findings.resident_kib > most_kib, format!("the server took more than {most_kib} KiB")),
+            ];
+            violations.extend(bounds.into_iter().filter(|(broken, _)| *broken).map(|(_, text)| text));
+        }
+        let answers = &mut findings.answers;
+        let line = json!({
+            "experiment": "overload",
+            "backend": kind.as_str(),
+            "rounds": findings.peaks.len(),
+            "seed": self.seed,
+            "seconds": self.seconds,
+            "connections": self.connections,
+            "peak_per_second": median(&findings.peaks).round(),
+            "offered_ratio": rounded(median(&findings.offered_ratios)),
+            "goodput_ratio": rounded(goodput),
+            "share_refused": rounded(share(answers.refused, answers.count())),
+            "refused_ms": three(&mut refusals),
+            "refused_ms_for_the_load": three(&mut answers.refusals),
+            "health_ms": three(&mut health),
+            "load_lag_ms_p99": rounded(findings.lag.percentile(99)),
+            "resident_kib_max": findings.resident_kib,
+            "resident_kib_bound": most_kib,
+            "other_answers": answers.others,
+            "connections_lost": findings.lost,
+            "bounds": !self.no_bounds,
+        });
+        verdict::print(line, &violations)
+    }
+}
+
+impl Findings {
+    /// What must not happen however slow the machine is.
+    fn broken_promises(&self, stored: u64) -> Vec<String> {
+        let mut violations = Vec::new();
+        let silent =
+            self.appends.iter().filter(|sample| sample.status == Some(503) && !sample.has_retry_after);
+        let without = self.answers.refused_without_retry_after + silent.count() as u64;
+        if without > 0 {
+            violations.push(format!("{without} answers 503 without Retry-After"));
+        }
+        for (status, count) in &self.answers.others {
+            violations.push(format!("{count} answers {status}"));
+        }
+        let sick = self.health.iter().filter(|sample| sample.status != Some(200)).count();
+        if sick > 0 {
+            violations.push(format!("healthz was not answered with 200 {sick} times"));
+        }
+        let probed = self.appends.iter().filter(|sample| sample.status == Some(201)).count() as u64;
+        let unanswered = self.appends.iter().filter(|sample| sample.status.is_none()).count() as u64;
+        let (least, most) = (self.created + probed, self.created + probed + self.lost + unanswered);
+        if stored < least || stored > most {
+            violations.push(format!("{stored} messages are stored, {least} to {most} should be"));
+        }
+        violations
+    }
+}
+
+/// Of the answers with this status, or of all.
+fn latencies(samples: &[Sample], status: Option<u16>) -> Latencies {
+    let mut found = Latencies::default();
+    for sample in samples.iter().filter(|sample| status.is_none() || sample.status == status) {
+        found.push(sample.latency);
+    }
+    found
+}
+
+/// How much later than asked for a task of the load generator gets its turn.
+async fn measure_lag(length: Duration) -> Latencies {
+    let step = Duration::from_millis(5);
+    let (begun, mut lag) = (Instant::now(), Latencies::default());
+    while begun.elapsed() < length {
+        let asked = Instant::now();
+        tokio::time::sleep(step).await;
+        lag.push(asked.elapsed().saturating_sub(step));
+    }
+    lag
+}
+
+/// Median, 99th percentile and maximum.
+fn three(latencies: &mut Latencies) -> [f64; 3] {
+    [50, 99, 100].map(|hundredths| rounded(latencies.percentile(hundredths)))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
+fn rate(count: u64, seconds: f64) -> f64 {
+    count as f64 / seconds
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    rate(part, 1.0) / rate(whole.max(1), 1.0)
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}

@@ -1,0 +1,172 @@
+//! HTTP/1.1 with as little work as possible: requests made beforehand, one kept connection for each caller.
+//!
+//! A load generator on the machine it measures takes time from the server; this one takes a system call or two a
+//! request. It understands only what the server sends: answers with a `Content-Length` or without a body.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::Failure;
+
+const ENDED: &str = "the connection ended before the answer";
+
+/// The bytes of a request without a body, by a user.
+pub(crate) fn get(path: &str, key: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n").into_bytes()
+}
+
+/// The bytes of a request with JSON.
+pub(crate) fn post(path: &str, key: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    (head + body).into_bytes()
+}
+
+/// A connection that is used again for one request after the other.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) async fn open(port: u16) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(32 << 10) })
+    }
+
+    /// Sends a request and waits for the whole answer.
+    ///
+    /// # Errors
+    /// When the connection ends before the answer does; it is of no use afterwards.
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, Failure> {
+        self.buffer.clear();
+        self.stream.write_all(request).await?;
+        loop {
+            if let Some(shape) = complete(&self.buffer)? {
+                return Ok(Answer { shape, bytes: &self.buffer });
+            }
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(ENDED.into());
+            }
+        }
+    }
+}
+
+/// The same for a thread that does nothing else.
+#[derive(Debug)]
+pub(crate) struct BlockingConnection {
+    stream: std::net::TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl BlockingConnection {
+    pub(crate) fn open(port: u16, patience: Duration) -> Result<Self, Failure> {
+        let stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(patience))?;
+        Ok(Self { stream, buffer: Vec::new() })
+    }
+
+    /// As [`Connection::exchange`]; also fails when the patience ends.
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, Failure> {
+        self.buffer.clear();
+        self.stream.write_all(request)?;
+        let mut chunk = [0; 16 << 10];
+        loop {
+            if let Some(shape) = complete(&self.buffer)? {
+                return Ok(Answer { shape, bytes: &self.buffer });
+            }
+            let count = self.stream.read(&mut chunk)?;
+            if count == 0 {
+                return Err(ENDED.into());
+            }
+            self.buffer.extend_from_slice(&chunk[..count]);
+        }
+    }
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub(crate) struct Answer<'b> {
+    shape: Shape,
+    bytes: &'b [u8],
+}
+
+impl Answer<'_> {
+    pub(crate) const fn status(&self) -> u16 {
+        self.shape.status
+    }
+
+    /// The first header of this name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        header(std::str::from_utf8(&self.bytes[..self.shape.head]).ok()?, name)
+    }
+
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.bytes[self.shape.head..self.shape.end()]
+    }
+}
+
+/// How an answer is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    status: u16,
+    head: usize,
+    body: usize,
+}
+
+impl Shape {
+    const fn end(self) -> usize {
+        self.head + self.body
+    }
+}
+
+/// `None` while something is missing.
+fn complete(bytes: &[u8]) -> Result<Option<Shape>, Failure> {
+    Ok(shape(bytes)?.filter(|shape| bytes.len() >= shape.end()))
+}
+
+/// `None` while the head is incomplete.
+fn shape(bytes: &[u8]) -> Result<Option<Shape>, Failure> {
+    let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+    let head = std::str::from_utf8(&bytes[..end + 2])?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no HTTP answer")?;
+    let body = header(head, "content-length").map_or(Ok(0), str::parse)?;
+    Ok(Some(Shape { status, head: end + 4, body }))
+}
+
+fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let lines = head.split("\r\n").skip(1);
+    let mut fields = lines.filter_map(|line| line.split_once(':'));
+    fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_divided_by_its_empty_line_and_its_length() {
+        let text = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nContent-Length: 2\r\n\r\n{}";
+        let shape = shape(text).unwrap().unwrap();
+        let answer = Answer { shape, bytes: text };
+        assert_eq!(answer.status(), 503);
+        assert_eq!(answer.header("Retry-After"), Some("1"));
+        assert_eq!(answer.header("status"), None);
+        assert_eq!(answer.body(), b"{}");
+    }
+
+    #[test]
+    fn half_a_head_is_no_answer_yet() {
+        assert_eq!(shape(b"HTTP/1.1 200 OK\r\ncontent-le").unwrap(), None);
+        assert!(shape(b"SSH-2.0\r\n\r\n").is_err());
+    }
+}

@@ -1,0 +1,172 @@
+//! `cargo xtask schemathesis`: thousands of generated requests, each answer held against the server's own description.
+//!
+//! A request that fails is one that the server answers with a status, content type, header or body it does not
+//! describe, refuses although it fits the description, accepts although it does not, or answers with 5xx. Which
+//! checks are left out for which operation, and why, is in `xtask/schemathesis.toml`.
+
+mod report;
+mod service;
+mod tool;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use chatstore_testkit::server::{PostgresServer, Settings, ensure_postgres_installed};
+
+use crate::command::{self, Failure, Readable};
+use report::Report;
+use service::Service;
+
+/// How the configuration is given the key.
+const KEY: &str = "CHATSTORE_SCHEMATHESIS_KEY";
+
+/// Requests of one run to one operation, beside those that follow from the description alone.
+const EXAMPLES_EACH: &str = "150";
+
+/// So many runs of another seed are made at most to reach the number of requests.
+const RUNS: u64 = 50;
+
+/// What to send to which databases.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Requests to each database at least
+    #[arg(long, default_value_t = 5_000)]
+    cases: u64,
+    /// The databases to run the server on
+    #[arg(long, value_enum, default_value = "both")]
+    backend: Backend,
+    /// What the first run's requests follow from; the next run's from the next number
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Backend {
+    Sqlite,
+    Postgres,
+    Both,
+}
+
+/// Which texts a run sends.
+#[derive(Debug, Clone, Copy)]
+enum Texts {
+    WithoutNul,
+    /// The server refuses U+0000 in every text, also deep in metadata, which JSON Schema cannot say: what fits the
+    /// description may rightly be refused here.
+    WithNul,
+}
+
+impl Texts {
+    const fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::WithoutNul => &["--generation-allow-x00", "false"],
+            Self::WithNul => {
+                &["--generation-allow-x00", "true", "--exclude-checks", "positive_data_acceptance"]
+            }
+        }
+    }
+}
+
+/// Runs it on each database; the exit code says whether nothing was found.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let program = tool::ensure_installed()?;
+    let mut cargo = command::cargo();
+    // The debug build, because it stops at an overflow.
+    if !command::run(cargo.args(["build", "--locked", "-p", "chatstore-cli"]))?.success() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let mut clean = true;
+    if arguments.backend != Backend::Postgres {
+        clean &= run_on(
+            "sqlite",
+            |folder| format!("sqlite://{}", folder.join("server.db").display()),
+            &program,
+            arguments,
+        )?;
+    }
+    if arguments.backend != Backend::Sqlite {
+        ensure_postgres_installed()?;
+        let postgres = PostgresServer::start(Settings { durable: false })?;
+        clean &= run_on("postgres", |_| postgres.url(), &program, arguments)?;
+    }
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run_on(
+    backend: &str,
+    database_url: impl FnOnce(&Path) -> String,
+    program: &Path,
+    arguments: &Arguments,
+) -> Result<bool, Failure> {
+    let folder = command::root().join("target/schemathesis").join(backend);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    let database_url = database_url(&folder);
+    let service = Service::start(&folder, &database_url)?;
+    let begun = Instant::now();
+    let mut total = Report::default();
+    for seed in (arguments.seed..arguments.seed.saturating_add(RUNS)).step_by(2) {
+        total.add(run_once(program, &service, &folder, seed, Texts::WithoutNul)?);
+        total.add(run_once(program, &service, &folder, seed + 1, Texts::WithNul)?);
+        if total.cases >= arguments.cases {
+            break;
+        }
+    }
+    // A request may have taken the key away, or the server.
+    let cut_off = !service.status("/api/v1/conversations").is_ok_and(|status| status == 200);
+    let reached = total.cases >= arguments.cases;
+    let clean = total.findings.is_empty() && !cut_off && reached;
+    println!(
+        "{backend}: {} requests in {} runs, {} after {}; reports in {}",
+        total.cases,
+        total.runs,
+        if clean { "nothing found".to_owned() } else { format!("{} findings", total.findings.len()) },
+        Readable(begun.elapsed()),
+        folder.display()
+    );
+    for finding in &total.findings {
+        println!("{backend}: {finding}");
+    }
+    for operation in &total.unreached {
+        println!("{backend}: note: {operation} was answered with nothing but 404");
+    }
+    if cut_off {
+        println!(
+            "{backend}: the server is gone or takes the key no more, so that later requests have shown nothing"
+        );
+    }
+    if !reached {
+        println!("{backend}: {} requests were asked for", arguments.cases);
+    }
+    Ok(clean)
+}
+
+fn run_once(
+    program: &Path,
+    service: &Service,
+    folder: &Path,
+    seed: u64,
+    texts: Texts,
+) -> Result<Report, Failure> {
+    let json = folder.join(format!("run-{seed}.json"));
+    let mut command = Command::new(program);
+    command.arg("--config-file").arg(command::root().join("xtask/schemathesis.toml"));
+    command.arg("run").arg(service.url("/openapi.json"));
+    command.args(["--max-examples", EXAMPLES_EACH, "--seed", &seed.to_string()]);
+    command.args(texts.arguments());
+    command.args(["--generation-database", "none", "--no-color", "--report", "json,junit"]);
+    command.arg("--report-json-path").arg(&json);
+    command.arg("--report-junit-path").arg(folder.join(format!("run-{seed}.xml")));
+    let output = fs::File::create(folder.join(format!("run-{seed}.txt")))?;
+    command.current_dir(folder).env(KEY, service.key());
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    let status = command::run(&mut command)?;
+    let text = fs::read_to_string(&json).map_err(|error| {
+        format!("{status} without a report; see run-{seed}.txt in {}: {error}", folder.display())
+    })?;
+    report::read(&text, status.success())
+}

@@ -1,0 +1,108 @@
+//! The server under test, with a user and a key of his.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::command::{self, Failure};
+
+const USER: &str = "schemathesis";
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A running server; killed when dropped.
+pub(super) struct Service {
+    child: Child,
+    port: u16,
+    key: String,
+}
+
+impl Service {
+    /// Migrates the empty database, makes user and key, and starts the server in `folder`, where its log is.
+    pub(super) fn start(folder: &Path, database_url: &str) -> Result<Self, Failure> {
+        let program = Program { folder, database_url };
+        program.run(&["migrate", "upgrade"])?;
+        program.run(&["user", "create", "--username", USER])?;
+        let key = program.run(&["key", "create", "--user", USER])?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let log = folder.join("server.log");
+        let output = File::create(&log)?;
+        let mut command = program.command(&["serve", "--bind", &format!("127.0.0.1:{port}")]);
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().map_err(|error| command::cannot_run(&command, &error))?;
+        let mut service = Self { child, port, key };
+        let begun = Instant::now();
+        while !service.status("/healthz").is_ok_and(|status| status == 200) {
+            if service.child.try_wait()?.is_some() || begun.elapsed() > START_TIMEOUT {
+                let log = fs::read_to_string(&log).unwrap_or_default();
+                return Err(format!("the server did not start:\n{log}").into());
+            }
+            sleep(Duration::from_millis(20));
+        }
+        Ok(service)
+    }
+
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The status of the answer to GET with the key.
+    pub(super) fn status(&self, path: &str) -> Result<u16, Failure> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        let (port, key) = (self.port, &self.key);
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n\
+             Connection: close\r\n\r\n"
+        )?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let answer = String::from_utf8_lossy(&answer);
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Ok(status.ok_or("no HTTP answer")?)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program `chatstore` of the debug build on one database.
+struct Program<'p> {
+    folder: &'p Path,
+    database_url: &'p str,
+}
+
+impl Program<'_> {
+    /// Runs a command to its end and returns what it prints.
+    fn run(&self, arguments: &[&str]) -> Result<String, Failure> {
+        let mut command = self.command(arguments);
+        let output = command.stdin(Stdio::null()).output();
+        let output = output.map_err(|error| command::cannot_run(&command, &error))?;
+        if !output.status.success() {
+            let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(format!("{arguments:?} failed: {message}").into());
+        }
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// In a folder without configuration files.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(command::binary("debug"));
+        command.args(arguments).current_dir(self.folder).env("DATABASE_URL", self.database_url);
+        command
+    }
+}
