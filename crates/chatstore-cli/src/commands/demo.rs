@@ -52,7 +52,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(bind);
     print_calls(&store, &user, address).await?;
     match listener {
-        Some(listener) => serve::serve(store, listener, lock).await,
+        Some(listener) => serve::serve(config, store, listener, lock).await,
         None => {
             store.close().await;
             Ok(ExitCode::SUCCESS)

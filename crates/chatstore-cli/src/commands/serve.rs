@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use chatstore::Store;
+use chatstore_http::Api;
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -12,6 +15,9 @@ use crate::config::Config;
 use crate::database;
 use crate::failure::{Failure, code};
 use crate::server_lock::ServerLock;
+
+/// How often what is of no more use is deleted.
+const SWEEP_EVERY: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -25,7 +31,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     let lock = ServerLock::take(&store)?;
     database::make_ready(&store).await?;
     let listener = listen(arguments.bind.unwrap_or(config.bind)).await?;
-    serve(store, listener, lock).await
+    serve(config, store, listener, lock).await
 }
 
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -42,6 +48,7 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> 
 
 /// Serves until the process is asked to stop, then answers what is under way.
 pub(crate) async fn serve(
+    config: &Config,
     store: Store,
     listener: TcpListener,
     lock: ServerLock,
@@ -58,9 +65,66 @@ pub(crate) async fn serve(
         }
         tracing::info!("stopping: answering what is under way");
     };
-    chatstore_http::serve(listener, chatstore_http::router(store.clone()), stop).await.map_err(failed)?;
+    raise_descriptor_limit();
+    let api = Api::new(store.clone()).anonymous(config.anonymous);
+    let metrics = tokio::spawn(serve_metrics(listen_for_metrics(config).await?, api.clone()));
+    let sweeper = tokio::spawn(sweep(store.clone()));
+    let served = chatstore_http::serve(listener, api.router(), stop).await;
+    metrics.abort();
+    sweeper.abort();
+    served.map_err(failed)?;
     store.close().await;
     drop(lock);
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where metrics are read. That the usual address is taken, say by another server of ours, keeps nobody from
+/// serving; that one which was asked for is taken does.
+async fn listen_for_metrics(config: &Config) -> Result<Option<TcpListener>, Failure> {
+    let Some(address) = config.metrics_bind else { return Ok(None) };
+    match TcpListener::bind(address).await {
+        Ok(listener) => {
+            tracing::info!(%address, "serving metrics");
+            Ok(Some(listener))
+        }
+        Err(error) if config.metrics_bind_is_set() => {
+            let failure =
+                Failure::new(code::CONFIGURATION, format!("cannot serve metrics on {address}: {error}"));
+            Err(failure.hint("choose another address with CHATSTORE_METRICS_BIND, or off"))
+        }
+        Err(error) => {
+            tracing::info!(%address, error.cause = %error, "metrics are not served");
+            Ok(None)
+        }
+    }
+}
+
+async fn serve_metrics(listener: Option<TcpListener>, api: Api) {
+    let Some(listener) = listener else { return };
+    if let Err(error) = chatstore_http::serve(listener, api.metrics_router(), std::future::pending()).await {
+        tracing::error!(error.cause = %error, "metrics are served no more");
+    }
+}
+
+/// Deletes what is of no more use, again and again.
+async fn sweep(store: Store) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        match store.prune_idempotency_keys().await {
+            Ok(0) => {}
+            Ok(count) => tracing::debug!(count, "idempotency keys older than a day were deleted"),
+            Err(error) => tracing::warn!(error.cause = %error, "old idempotency keys were not deleted"),
+        }
+    }
+}
+
+/// Every connection needs a descriptor, and the usual limit of a shell is 1,024.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(error.cause = %error, "the limit of open files could not be raised");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use chatstore::{Email, Limit, NewUser, Order, Store, User, UserName, UserRole};
+use chatstore::{Email, Limit, NewUser, Order, Store, User, UserFilter, UserName, UserRole};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -131,7 +131,7 @@ pub(super) async fn all_users(store: &Store) -> Result<Vec<User>, Failure> {
     let mut users = Vec::new();
     let mut from = None;
     loop {
-        let page = store.users().page(Order::Ascending, from, Limit::MAX).await?;
+        let page = store.users().page(UserFilter::default(), Order::Ascending, from, Limit::MAX).await?;
         users.extend(page.items);
         from = page.next;
         if from.is_none() {

@@ -71,10 +71,8 @@ pub(crate) struct Config {
     pub(crate) overruled: Vec<Setting>,
     pub(crate) pool: NonZeroU16,
     pub(crate) bind: SocketAddr,
-    #[expect(dead_code, reason = "`serve` does not ask for it")]
     pub(crate) anonymous: bool,
     /// `None` when it is off.
-    #[expect(dead_code, reason = "`serve` does not ask for it")]
     pub(crate) metrics_bind: Option<SocketAddr>,
     pub(crate) default_model: String,
     pub(crate) log: EnvFilter,
@@ -118,7 +116,6 @@ impl Config {
     }
 
     /// Whether somebody asked for metrics or said where, rather than left it to the default file.
-    #[expect(dead_code, reason = "`serve` does not ask for it")]
     pub(crate) fn metrics_bind_is_set(&self) -> bool {
         self.settings.get(&key::METRICS_BIND).is_some_and(|setting| setting.source != Source::Default)
     }
