@@ -33,6 +33,7 @@ mod admission;
 mod body;
 mod caller;
 mod condition;
+mod description;
 mod error;
 mod fields;
 mod metrics;

@@ -20,6 +20,11 @@ impl Mount {
         Self(path.into())
     }
 
+    /// A path of this server as clients see it.
+    pub(crate) fn root(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+
     /// A path of this API as clients see it.
     pub(crate) fn path(&self, below_api: &str) -> String {
         format!("{}/api/v1{below_api}", self.0)
@@ -114,7 +119,12 @@ impl FromRequestParts<AppState> for MessagePath {
 #[into_params(parameter_in = Path)]
 pub(crate) struct ThreadPath {
     /// The application's own id, percent-encoded; a slash in it as `%2F`.
-    #[param(min_length = 1, max_length = 255, example = "support/1017")]
+    #[param(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]+$",
+        example = "support/1017"
+    )]
     pub(crate) thread_id: String,
 }
 

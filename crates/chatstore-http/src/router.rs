@@ -9,17 +9,18 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::description::complete;
 use crate::error::Problem;
 use crate::metrics::{self, Metrics};
 use crate::middleware::{boundary, panicked};
 use crate::openapi::Description;
 use crate::routes::{
-    conversation_list, conversations, health, me, members, message_list, messages, own_keys, replies,
+    conversation_list, conversations, docs, health, me, members, message_list, messages, own_keys, replies,
     threads, usage, user_keys, user_list, users,
 };
 use crate::state::AppState;
 
-/// The API over this store: everything under `/api/v1`, and `/healthz`, `/readyz` and `/openapi.json`.
+/// The API over this store: everything under `/api/v1`, and `/healthz`, `/readyz`, `/openapi.json` and `/docs`.
 ///
 /// It has no fallback of its own, so it can be merged into another application as well as nested in one;
 /// unknown paths under `/api/v1` are nevertheless answered here.
@@ -53,6 +54,7 @@ impl Api {
     /// The routes; see [`router`].
     pub fn router(&self) -> Router {
         let (routes, openapi) = routes().split_for_parts();
+        let openapi = complete(openapi);
         // A document of plain structs always becomes JSON.
         let openapi = openapi.to_json().unwrap_or_default();
         finish(routes, self.state(openapi))
@@ -97,12 +99,15 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(crate::openapi::serve))
+        .route("/docs", get(docs::index))
+        .route("/docs/", get(docs::page))
+        .route("/docs/{*name}", get(docs::part))
         .nest("/api/v1", v1)
 }
 
 /// The description of the routes.
 pub(crate) fn description() -> OpenApi {
-    routes().into_openapi()
+    complete(routes().into_openapi())
 }
 
 /// Puts around the routes what every request passes.

@@ -28,7 +28,7 @@ const INCLUDED: u16 = 50;
 #[schema(example = json!({"title": "Trip", "metadata": {"channel": "web"}}))]
 pub(crate) struct CreateConversation {
     /// The application's own id, unique among the caller's conversations; without control characters.
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     thread_id: Option<String>,
     #[schema(max_length = 512)]
     title: Option<String>,
@@ -206,7 +206,7 @@ pub(crate) struct ChangeConversation {
     #[schema(value_type = Object, required = false)]
     metadata: Option<Json>,
     /// The owner's to change.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     thread_id: Change<String>,
 }
 

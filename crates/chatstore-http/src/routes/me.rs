@@ -40,7 +40,7 @@ pub(crate) struct ChangeMe {
     full_name: Change<String>,
     #[schema(value_type = Option<String>, min_length = 3, max_length = 64)]
     username: Change<UserName>,
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 254)]
+    #[schema(value_type = Option<String>, min_length = 3, max_length = 254, pattern = r"^[^@\s]+@[^@\s]+$")]
     email: Change<Email>,
 }
 

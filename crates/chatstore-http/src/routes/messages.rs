@@ -20,7 +20,9 @@ use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{ConversationPath, MessageName, MessagePath, Mount};
 use crate::query::{NoParameters, Query};
-use crate::routes::objects::{MESSAGE_ROLES, MessageObject, MessageRoleWord, created, message_role};
+use crate::routes::objects::{
+    MESSAGE_ROLES, MessageObject, MessageRoleWord, UsedDocument, created, message_role,
+};
 use crate::state::AppState;
 
 /// A message to be appended.
@@ -42,7 +44,7 @@ pub(crate) struct AppendMessage {
     #[schema(minimum = 0, maximum = 9007199254740991i64)]
     token_count: Option<i64>,
     /// Documents the message drew on: texts or objects.
-    #[schema(value_type = Vec<serde_json::Value>, required = false, max_items = 256)]
+    #[schema(value_type = Vec<UsedDocument>, required = false, max_items = 256)]
     used_documents: Option<Json>,
     /// The application's own data, at most 64 KiB as JSON.
     #[schema(value_type = Object, required = false)]
@@ -290,7 +292,7 @@ pub(crate) struct ChangeMessage {
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 9007199254740991i64)]
     token_count: Change<i64>,
     /// Replaces the list whole.
-    #[schema(value_type = Vec<serde_json::Value>, required = false, max_items = 256)]
+    #[schema(value_type = Vec<UsedDocument>, required = false, max_items = 256)]
     used_documents: Option<Json>,
     /// Replaces the metadata whole.
     #[schema(value_type = Object, required = false)]

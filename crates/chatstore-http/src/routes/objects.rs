@@ -8,11 +8,20 @@ use chatstore::{
     Response as ModelResponse, Timestamp, UserId,
 };
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A conversation.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Conversation)]
+#[schema(as = Conversation, example = json!({
+    "id": "0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11", "short_id": "1BwtYBRpDkXPJhkEf5jY6d",
+    "owner_id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "thread_id": "support/1017", "title": "Trip",
+    "default_model": "large-1", "role": "owner", "message_count": 2, "last_seq": 2,
+    "last_message": "In Seville: 21 °C on most days.", "last_message_at": "2026-03-01T12:00:02.000000Z",
+    "revision": 3, "metadata": {"channel": "web"}, "created_at": "2026-03-01T12:00:00.000000Z",
+    "updated_at": "2026-03-01T12:00:02.000000Z"
+}))]
 pub(crate) struct ConversationObject {
     #[schema(value_type = String, format = "uuid")]
     id: ConversationId,
@@ -119,9 +128,29 @@ pub(crate) enum MessageRoleWord {
     Tool,
 }
 
+/// A document that a message drew on: a text or an object.
+#[derive(Debug)]
+pub(crate) struct UsedDocument;
+
+// Written out because the derive has no schema of two types.
+impl PartialSchema for UsedDocument {
+    fn schema() -> RefOr<Schema> {
+        let types = SchemaType::Array(vec![Type::String, Type::Object]);
+        ObjectBuilder::new().schema_type(types).description(Some("A text or an object.")).into()
+    }
+}
+
+impl ToSchema for UsedDocument {}
+
 /// A message.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Message)]
+#[schema(as = Message, example = json!({
+    "id": "0195f1d4-6a10-7e55-a2c4-90d3b1f7c6e8", "short_id": "1BwtYBjE4gWqLhTzV9eRk2",
+    "conversation_id": "0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11", "seq": 1, "role": "user",
+    "sender_id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "content": "Where is it warm in March?",
+    "parts": null, "model": null, "effective_model": "large-1", "token_count": 6, "used_documents": [],
+    "metadata": {}, "created_at": "2026-03-01T12:00:01.000000Z", "edited_at": null
+}))]
 pub(crate) struct MessageObject {
     #[schema(value_type = String, format = "uuid")]
     id: MessageId,
@@ -150,7 +179,7 @@ pub(crate) struct MessageObject {
     #[schema(required)]
     token_count: Option<i64>,
     /// Documents the message drew on: texts or objects.
-    #[schema(value_type = Vec<serde_json::Value>)]
+    #[schema(value_type = Vec<UsedDocument>)]
     used_documents: chatstore::Json,
     /// The application's own data.
     #[schema(value_type = Object)]
@@ -185,7 +214,12 @@ impl From<Message> for MessageObject {
 
 /// What is known about the answer behind a model's message.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Response)]
+#[schema(as = Response, example = json!({
+    "message_id": "0195f1d4-6a10-7e55-a2c4-90d3b1f7c6e8", "conversation_id": "0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11",
+    "model_used": "large-1", "tokens_prompt": 12, "tokens_completion": 9, "tokens_total": 21, "tokens_cached": null,
+    "completion_time_ms": 640, "finish_reason": "stop", "from_cache": false,
+    "created_at": "2026-03-01T12:00:02.000000Z"
+}))]
 pub(crate) struct ResponseObject {
     #[schema(value_type = String, format = "uuid")]
     message_id: MessageId,
@@ -231,7 +265,18 @@ impl From<ModelResponse> for ResponseObject {
 
 /// A model's message with its response.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Reply)]
+#[schema(as = Reply, example = json!({
+    "id": "0195f1d4-6a10-7e55-a2c4-90d3b1f7c6e8", "short_id": "1BwtYBjE4gWqLhTzV9eRk2",
+    "conversation_id": "0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11", "seq": 2, "role": "assistant",
+    "sender_id": null, "content": "In Seville: 21 °C on most days.",
+    "parts": null, "model": null, "effective_model": "large-1", "token_count": 9, "used_documents": [],
+    "metadata": {}, "created_at": "2026-03-01T12:00:02.000000Z", "edited_at": null, "response": {
+    "message_id": "0195f1d4-6a10-7e55-a2c4-90d3b1f7c6e8", "conversation_id": "0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11",
+    "model_used": "large-1", "tokens_prompt": 12, "tokens_completion": 9, "tokens_total": 21, "tokens_cached": null,
+    "completion_time_ms": 640, "finish_reason": "stop", "from_cache": false,
+    "created_at": "2026-03-01T12:00:02.000000Z"
+}
+}))]
 pub(crate) struct ReplyObject {
     #[serde(flatten)]
     message: MessageObject,

@@ -6,7 +6,12 @@ use utoipa::ToSchema;
 
 /// A user.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = User)]
+#[schema(as = User, example = json!({
+    "id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "short_id": "1BwtYBRnzP4aQmVxK7sD8c", "username": "ada",
+    "email": "ada@example.org", "full_name": "Ada Lovelace", "role": "user", "is_active": true,
+    "must_change_password": false, "metadata": {}, "created_at": "2026-03-01T12:00:00.000000Z",
+    "updated_at": "2026-03-01T12:00:00.000000Z"
+}))]
 pub(crate) struct UserObject {
     #[schema(value_type = String, format = "uuid")]
     id: UserId,
@@ -73,7 +78,10 @@ pub(crate) const USER_ROLES: [(&str, UserRole); 2] = [("admin", UserRole::Admin)
 
 /// Somebody in a conversation.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Member)]
+#[schema(as = Member, example = json!({
+    "user_id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "username": "ada", "role": "editor",
+    "joined_at": "2026-03-01T12:00:00.000000Z"
+}))]
 pub(crate) struct MemberObject {
     #[schema(value_type = String, format = "uuid")]
     user_id: UserId,
@@ -98,7 +106,11 @@ impl From<Member> for MemberObject {
 
 /// An API key, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ApiKey)]
+#[schema(as = ApiKey, example = json!({
+    "id": "0195f1d4-7b00-7d21-b6f0-3e5a9c8d7f10", "user_id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "scope": "user",
+    "name": "laptop", "prefix": "cs_1BwtYBRnzP4aQmVxK7sD8c_Zk3vQx", "created_at": "2026-03-01T12:00:00.000000Z",
+    "last_used_at": null, "expires_at": null
+}))]
 pub(crate) struct ApiKeyObject {
     #[schema(value_type = String, format = "uuid")]
     id: ApiKeyId,
@@ -138,7 +150,12 @@ impl From<ApiKey> for ApiKeyObject {
 
 /// An API key that was just made.
 #[derive(Serialize, ToSchema)]
-#[schema(as = NewApiKey)]
+#[schema(as = NewApiKey, example = json!({
+    "id": "0195f1d4-7b00-7d21-b6f0-3e5a9c8d7f10", "user_id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "scope": "user",
+    "name": "laptop", "prefix": "cs_1BwtYBRnzP4aQmVxK7sD8c_Zk3vQx", "created_at": "2026-03-01T12:00:00.000000Z",
+    "last_used_at": null, "expires_at": null,
+    "key": "cs_1BwtYBRnzP4aQmVxK7sD8c_Zk3vQx0123456789abcdefghijklmnopqrstuvwxyz"
+}))]
 pub(crate) struct NewKeyObject {
     #[serde(flatten)]
     key_object: ApiKeyObject,

@@ -15,7 +15,7 @@ use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, ReadProble
 use crate::path::{ConversationPath, MessagePath, Mount};
 use crate::query::{NoParameters, Query};
 use crate::routes::messages::{location, message_id};
-use crate::routes::objects::{ReplyObject, ResponseObject, created};
+use crate::routes::objects::{ReplyObject, ResponseObject, UsedDocument, created};
 use crate::state::AppState;
 
 /// A reply to be recorded.
@@ -37,7 +37,7 @@ pub(crate) struct CreateReply {
     #[schema(minimum = 0, maximum = 9007199254740991i64)]
     token_count: Option<i64>,
     /// Documents the message drew on: texts or objects.
-    #[schema(value_type = Vec<serde_json::Value>, required = false, max_items = 256)]
+    #[schema(value_type = Vec<UsedDocument>, required = false, max_items = 256)]
     used_documents: Option<Json>,
     /// The application's own data, at most 64 KiB as JSON.
     #[schema(value_type = Object, required = false)]

@@ -45,7 +45,7 @@ pub(crate) struct CreateUser {
     #[schema(value_type = Option<String>, min_length = 3, max_length = 64)]
     username: Option<UserName>,
     /// Unique however it is spelled.
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 254)]
+    #[schema(value_type = Option<String>, min_length = 3, max_length = 254, pattern = r"^[^@\s]+@[^@\s]+$")]
     email: Option<Email>,
     #[schema(max_length = 255)]
     full_name: Option<String>,
@@ -161,7 +161,7 @@ pub(crate) async fn get(
 pub(crate) struct ChangeUser {
     #[schema(value_type = Option<String>, min_length = 3, max_length = 64)]
     username: Change<UserName>,
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 254)]
+    #[schema(value_type = Option<String>, min_length = 3, max_length = 254, pattern = r"^[^@\s]+@[^@\s]+$")]
     email: Change<Email>,
     #[schema(value_type = Option<String>, max_length = 255)]
     full_name: Change<String>,

@@ -1,0 +1,159 @@
+//! What the description of the API says everywhere, so that no handler has to: requests take no unknown
+//! fields and may be empty where nothing is required, a service key names its user, and answers lead on to
+//! other requests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+use utoipa::openapi::link::LinkBuilder;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayItems};
+use utoipa::openapi::{Components, ObjectBuilder, OpenApi, PathItem, RefOr, Required, Schema, Type};
+
+/// Answers whose parts are parameters of other requests: operation, status, other operation, its parameters.
+const LINKS: [(&str, &str, &str, &[(&str, &str)]); 8] = [
+    ("create_conversation", "201", "get_conversation", &[("id", "$response.body#/id")]),
+    ("create_conversation", "201", "append_messages", &[("id", "$response.body#/id")]),
+    ("create_conversation", "201", "create_reply", &[("id", "$response.body#/short_id")]),
+    (
+        "append_messages",
+        "201",
+        "get_message",
+        &[("id", "$response.body#/conversation_id"), ("message_id", "$response.body#/seq")],
+    ),
+    (
+        "create_reply",
+        "201",
+        "get_response",
+        &[("id", "$response.body#/conversation_id"), ("message_id", "$response.body#/id")],
+    ),
+    ("put_thread", "201", "get_thread", &[("thread_id", "$response.body#/thread_id")]),
+    ("create_user", "201", "get_user", &[("id", "$response.body#/id")]),
+    ("create_own_key", "201", "revoke_own_key", &[("id", "$response.body#/id")]),
+];
+
+/// Completes the description that the handlers give.
+pub(crate) fn complete(mut openapi: OpenApi) -> OpenApi {
+    let mut requests = BTreeSet::new();
+    for item in openapi.paths.paths.values() {
+        for operation in operations(item) {
+            requests.extend(body_of(operation));
+        }
+    }
+    if let Some(components) = &mut openapi.components {
+        let optional = close(components, requests);
+        for (path, item) in &mut openapi.paths.paths {
+            for operation in operations_mut(item) {
+                relax_body(operation, &optional);
+                link(operation);
+                if is_owned(path) {
+                    operation.parameters.get_or_insert_default().push(RefOr::T(acting_for()));
+                }
+            }
+        }
+    }
+    openapi
+}
+
+/// Routes on which a service key acts for a user.
+fn is_owned(path: &str) -> bool {
+    let is_admins = path.starts_with("/api/v1/users") && !path.ends_with("/me");
+    path.starts_with("/api/v1/") && !path.starts_with("/api/v1/auth/") && !is_admins
+}
+
+fn acting_for() -> Parameter {
+    ParameterBuilder::new()
+        .name("Chatstore-User")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "For service keys only: the user for whom the request is made, as `<id>`, `<short id>`, `name:NAME`, \
+             `email:ADDRESS` or `anonymous`.",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .example(Some(json!("email:ada@example.org")))
+        .build()
+}
+
+fn operations(item: &PathItem) -> impl Iterator<Item = &Operation> {
+    [&item.get, &item.put, &item.post, &item.patch, &item.delete].into_iter().flatten()
+}
+
+fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
+}
+
+/// The name of the schema of an operation's body.
+fn body_of(operation: &Operation) -> Option<String> {
+    let Some(RefOr::T(body)) = &operation.request_body else { return None };
+    let RefOr::T(content) = body.content.get("application/json")? else { return None };
+    content.schema.as_ref().and_then(name_of)
+}
+
+fn name_of(schema: &RefOr<Schema>) -> Option<String> {
+    match schema {
+        RefOr::Ref(reference) => {
+            reference.ref_location.strip_prefix("#/components/schemas/").map(str::to_owned)
+        }
+        RefOr::T(_) => None,
+    }
+}
+
+/// Closes the schemas of requests and of the objects in them; the names of those that require nothing.
+fn close(components: &mut Components, requests: BTreeSet<String>) -> BTreeSet<String> {
+    let mut optional = BTreeSet::new();
+    let mut waiting: Vec<String> = requests.into_iter().collect();
+    let mut seen = BTreeSet::new();
+    while let Some(name) = waiting.pop() {
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        match components.schemas.get_mut(&name) {
+            Some(RefOr::T(Schema::Object(object))) if !object.properties.is_empty() => {
+                object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+                if object.required.is_empty() {
+                    optional.insert(name);
+                }
+                waiting.extend(object.properties.values().flat_map(names_in));
+            }
+            Some(RefOr::T(Schema::OneOf(one_of))) => waiting.extend(one_of.items.iter().flat_map(names_in)),
+            _ => {}
+        }
+    }
+    optional
+}
+
+/// The names of the schemas that a schema refers to.
+fn names_in(schema: &RefOr<Schema>) -> Vec<String> {
+    match schema {
+        RefOr::T(Schema::Array(array)) => match &array.items {
+            ArrayItems::RefOrSchema(items) => names_in(items),
+            ArrayItems::False => Vec::new(),
+        },
+        RefOr::T(Schema::OneOf(one_of)) => one_of.items.iter().flat_map(names_in).collect(),
+        other => name_of(other).into_iter().collect(),
+    }
+}
+
+/// No body at all is an empty object, which is taken where nothing is required.
+fn relax_body(operation: &mut Operation, optional: &BTreeSet<String>) {
+    let is_optional = body_of(operation).is_some_and(|name| optional.contains(&name));
+    if let (true, Some(RefOr::T(body))) = (is_optional, &mut operation.request_body) {
+        body.required = Some(Required::False);
+    }
+}
+
+fn link(operation: &mut Operation) {
+    for (from, status, to, parameters) in LINKS {
+        if operation.operation_id.as_deref() != Some(from) {
+            continue;
+        }
+        let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status) else { continue };
+        let parameters: BTreeMap<&str, &str> = parameters.iter().copied().collect();
+        let mut link = LinkBuilder::new().operation_id(to);
+        for (name, expression) in parameters {
+            link = link.parameter(name, expression);
+        }
+        response.links.insert(to.to_owned(), RefOr::T(link.build()));
+    }
+}

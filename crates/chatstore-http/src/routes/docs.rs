@@ -1,0 +1,45 @@
+//! The description of the API as a page, whose assets are inside the program.
+
+use std::sync::Arc;
+
+use axum::extract::Path;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use utoipa_swagger_ui::Config;
+
+use crate::error::Problem;
+use crate::path::Mount;
+
+/// The page runs its own scripts and asks this server, nobody else. Its style sheet is partly inline.
+const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
+
+const CONTENT_SECURITY_POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
+
+/// Where the page is: below a slash, because it asks for its parts relative to itself.
+pub(crate) async fn index(mount: Mount) -> Response {
+    (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, mount.root("/docs/"))]).into_response()
+}
+
+/// The page.
+pub(crate) async fn page() -> Result<Response, Problem> {
+    file("index.html")
+}
+
+/// A part of the page.
+pub(crate) async fn part(Path(name): Path<String>) -> Result<Response, Problem> {
+    file(&name)
+}
+
+fn file(name: &str) -> Result<Response, Problem> {
+    let config = Config::from("../openapi.json").display_request_duration(true).doc_expansion("list");
+    let found = utoipa_swagger_ui::serve(name, Arc::new(config));
+    let found = found.map_err(|error| Problem::internal(error.to_string()))?;
+    let file = found.ok_or_else(Problem::not_found)?;
+    let headers = [(header::CONTENT_TYPE, file.content_type.as_str()), (CONTENT_SECURITY_POLICY, POLICY)];
+    let mut answer = (headers, file.bytes.into_owned()).into_response();
+    if file.gzpipped {
+        let gzip = axum::http::HeaderValue::from_static("gzip");
+        answer.headers_mut().insert(header::CONTENT_ENCODING, gzip);
+    }
+    Ok(answer)
+}
