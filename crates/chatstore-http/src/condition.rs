@@ -115,7 +115,6 @@ pub(crate) struct IdempotencyKey {
         min_length = 1,
         max_length = 255,
         pattern = "^[!-~]+$",
-        example = "9b1e2f6d-8a4c-4e11-8d20-7c3a0195f1d4"
     )]
     key: Option<String>,
 }

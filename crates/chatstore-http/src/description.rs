@@ -57,7 +57,7 @@ pub(crate) fn complete(mut openapi: OpenApi) -> OpenApi {
 
 /// Routes on which a service key acts for a user.
 fn is_owned(path: &str) -> bool {
-    let is_admins = path.starts_with("/api/v1/users") && !path.ends_with("/me");
+    let is_admins = path.starts_with("/api/v1/users") && !path.starts_with("/api/v1/users/me");
     path.starts_with("/api/v1/") && !path.starts_with("/api/v1/auth/") && !is_admins
 }
 

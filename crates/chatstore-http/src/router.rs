@@ -15,8 +15,8 @@ use crate::metrics::{self, Metrics};
 use crate::middleware::{boundary, panicked};
 use crate::openapi::Description;
 use crate::routes::{
-    conversation_list, conversations, docs, health, me, members, message_list, messages, own_keys, replies,
-    threads, usage, user_keys, user_list, users,
+    conversation_list, conversations, docs, export, health, me, members, message_list, messages, own_keys,
+    replies, threads, usage, user_keys, user_list, users,
 };
 use crate::state::AppState;
 
@@ -87,6 +87,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(usage::list))
         .routes(routes!(user_list::list, users::create))
         .routes(routes!(me::get, me::change, me::erase))
+        .routes(routes!(export::export))
         .routes(routes!(users::get, users::change, users::erase))
         .routes(routes!(users::put_by_email))
         .routes(routes!(user_keys::list, user_keys::create))

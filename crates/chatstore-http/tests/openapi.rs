@@ -75,6 +75,7 @@ fn the_description_has_the_routes_of_this_version_and_no_others() {
             "get /api/v1/users/me",
             "patch /api/v1/users/me",
             "delete /api/v1/users/me",
+            "get /api/v1/users/me/export",
             "get /api/v1/users/{id}",
             "patch /api/v1/users/{id}",
             "delete /api/v1/users/{id}",

@@ -2,6 +2,7 @@
 
 use chatstore_model::UserId;
 
+use crate::export::Export;
 use crate::service::{Conversations, Members, Messages, Once, OnceKey, Usage};
 use crate::store::Store;
 
@@ -32,6 +33,12 @@ impl<'s> AsUser<'s> {
     #[must_use]
     pub const fn once(self, key: OnceKey) -> Once<'s> {
         Once { chat: self, key }
+    }
+
+    /// Everything that the user has.
+    #[must_use]
+    pub fn export(&self) -> Export {
+        Export::new(self.store.clone(), self.user)
     }
 
     /// The user's conversations, owned and shared.

@@ -58,6 +58,7 @@ mod readme {}
 mod actor;
 mod cursor;
 mod error;
+mod export;
 pub mod import;
 mod key;
 mod page_request;
@@ -84,6 +85,7 @@ pub use chatstore_sql::{
 };
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};
+pub use export::{Export, Exported};
 pub use key::Principal;
 pub use page_request::PageRequest;
 pub use service::{

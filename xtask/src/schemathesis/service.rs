@@ -1,4 +1,4 @@
-//! The server under test, with a user and a key of his.
+//! The server under test, with a user's key and a service key.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -19,24 +19,27 @@ pub(super) struct Service {
     child: Child,
     port: u16,
     key: String,
+    service_key: String,
 }
 
 impl Service {
-    /// Migrates the empty database, makes user and key, and starts the server in `folder`, where its log is.
+    /// Migrates the empty database, makes a user with a key and a service key, and starts the server in
+    /// `folder`, where its log is.
     pub(super) fn start(folder: &Path, database_url: &str) -> Result<Self, Failure> {
         let program = Program { folder, database_url };
         program.run(&["migrate", "upgrade"])?;
         program.run(&["user", "create", "--username", USER])?;
         let key = program.run(&["key", "create", "--user", USER])?;
+        let service_key = program.run(&["key", "create", "--service"])?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let log = folder.join("server.log");
         let output = File::create(&log)?;
         let mut command = program.command(&["serve", "--bind", &format!("127.0.0.1:{port}")]);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().map_err(|error| command::cannot_run(&command, &error))?;
-        let mut service = Self { child, port, key };
+        let mut service = Self { child, port, key, service_key };
         let begun = Instant::now();
-        while !service.status("/healthz").is_ok_and(|status| status == 200) {
+        while !service.answers("/healthz", &service.key) {
             if service.child.try_wait()?.is_some() || begun.elapsed() > START_TIMEOUT {
                 let log = fs::read_to_string(&log).unwrap_or_default();
                 return Err(format!("the server did not start:\n{log}").into());
@@ -50,15 +53,23 @@ impl Service {
         &self.key
     }
 
+    pub(super) fn service_key(&self) -> &str {
+        &self.service_key
+    }
+
     pub(super) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// The status of the answer to GET with the key.
-    pub(super) fn status(&self, path: &str) -> Result<u16, Failure> {
+    /// Whether GET with a key is answered with 200.
+    pub(super) fn answers(&self, path: &str, key: &str) -> bool {
+        self.status(path, key).is_ok_and(|status| status == 200)
+    }
+
+    fn status(&self, path: &str, key: &str) -> Result<u16, Failure> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        let (port, key) = (self.port, &self.key);
+        let port = self.port;
         write!(
             stream,
             "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n\

@@ -3,6 +3,7 @@
 pub(crate) mod conversation_list;
 pub(crate) mod conversations;
 pub(crate) mod docs;
+pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod me;
 pub(crate) mod members;

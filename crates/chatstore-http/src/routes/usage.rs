@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use chatstore::{Day, FieldCode, UsageGroup, UsageGrouping, UserId};
+use chatstore::{Day, FieldCode, UsageGroup, UsageGrouping, UsageRow, UserId};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -160,6 +160,21 @@ impl From<UsageGroup> for UsageObject {
     fn from(group: UsageGroup) -> Self {
         let sums = UsageSums::from(&group);
         Self { day: group.day.map(|day| day.to_string()), model: group.model, user_id: group.user_id, sums }
+    }
+}
+
+impl From<UsageRow> for UsageObject {
+    fn from(row: UsageRow) -> Self {
+        let sums = UsageSums {
+            requests: row.requests,
+            cached_requests: row.cached_requests,
+            tokens_prompt: row.tokens_prompt,
+            tokens_completion: row.tokens_completion,
+            tokens_total: row.tokens_total,
+            completion_time_ms_sum: row.completion_time_ms_sum,
+            cost_micros: row.cost_micros,
+        };
+        Self { day: Some(row.day.to_string()), model: Some(row.model), user_id: None, sums }
     }
 }
 

@@ -5,6 +5,7 @@ use chatstore_model::{
     UserId, preview,
 };
 use constcat::concat;
+use uuid::Uuid;
 
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
@@ -41,6 +42,17 @@ const SHARED: &str =
     concat!(SELECT, OWNER_FOR_MEMBER, " and id = $2) from messages where owner_id = ", OWNER_FOR_MEMBER);
 const BY_ID: &str = " and conversation_id = $2 and id = $3";
 const BY_NUMBER: &str = " and conversation_id = $2 and seq = $3";
+
+/// What a user said in others' conversations, wherever they are.
+const SENT_ELSEWHERE: Sql = Sql::same(
+    "messages.sent_elsewhere",
+    concat!(
+        "select ",
+        COLUMNS,
+        " from messages where sender_id = $1 and (owner_id, conversation_id, seq) > ($2, $3, $4) \
+         order by owner_id, conversation_id, seq limit $5"
+    ),
+);
 
 const PAGE_ASCENDING: Sql = Sql::same("messages.page_ascending", concat!(OWN, ASCENDING));
 const PAGE_DESCENDING: Sql = Sql::same("messages.page_descending", concat!(OWN, DESCENDING));
@@ -95,6 +107,7 @@ pub(super) const INSERT: Sql = Sql::same(
 );
 
 pub(super) const STATEMENTS: &[Sql] = &[
+    SENT_ELSEWHERE,
     PAGE_ASCENDING,
     PAGE_DESCENDING,
     PAGE_ASCENDING_SHARED,
@@ -216,6 +229,27 @@ impl<M> Messages<'_, '_, M> {
         items.extend(later.items.into_iter().take(take_later));
         let next = if more_follow { Some(items.last().map_or(seq - 1, |message| message.seq)) } else { None };
         Ok(Page { items, next })
+    }
+
+    /// What a user said in others' conversations, by conversation and number, after the message `from`.
+    /// Their effective model is not looked up.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn sent_elsewhere(
+        &mut self,
+        sender: UserId,
+        from: Option<&Message>,
+        limit: Limit,
+    ) -> Result<Page<Message, Message>, StoreError> {
+        let (owner, conversation, seq) = match from {
+            Some(from) => (from.owner_id, from.conversation_id, from.seq),
+            None => (UserId::ANONYMOUS, ConversationId::from_uuid(Uuid::nil()), 0),
+        };
+        let values =
+            [sender.into(), owner.into(), conversation.into(), seq.into(), limit.with_lookahead().into()];
+        let rows = self.0.executor.query(&SENT_ELSEWHERE, &values, read).await?;
+        Ok(Page::cut(rows, limit, Message::clone))
     }
 
     /// The message with this id.

@@ -1,19 +1,31 @@
 //! Model responses; written together with their message by `Messages::record_reply`.
 
-use chatstore_model::{MessageId, Response, UserId};
+use chatstore_model::{ConversationId, MessageId, Response, UserId};
+use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
 use crate::tx::Tx;
 
+const COLUMNS: &str = "r.message_id, r.conversation_id, r.model_used, r.tokens_prompt, r.tokens_completion, \
+    r.tokens_total, r.tokens_cached, r.completion_time_ms, r.finish_reason, r.from_cache, r.created_at";
+
 const GET: Sql = Sql::same(
     "responses.get",
-    "select message_id, conversation_id, model_used, tokens_prompt, tokens_completion, tokens_total, tokens_cached, \
-     completion_time_ms, finish_reason, from_cache, created_at \
-     from responses where owner_id = $1 and message_id = $2",
+    concat!("select ", COLUMNS, " from responses r where r.owner_id = $1 and r.message_id = $2"),
 );
 
-pub(super) const STATEMENTS: &[Sql] = &[GET];
+const OF_RANGE: Sql = Sql::same(
+    "responses.of_range",
+    concat!(
+        "select ",
+        COLUMNS,
+        " from messages m join responses r on r.owner_id = m.owner_id and r.message_id = m.id \
+         where m.owner_id = $1 and m.conversation_id = $2 and m.seq >= $3 and m.seq <= $4 order by m.seq"
+    ),
+);
+
+pub(super) const STATEMENTS: &[Sql] = &[GET, OF_RANGE];
 
 /// Model responses.
 #[derive(Debug)]
@@ -42,5 +54,20 @@ impl<M> Responses<'_, '_, M> {
     /// What the database reports.
     pub async fn get(&mut self, owner: UserId, message: MessageId) -> Result<Option<Response>, StoreError> {
         self.0.executor.query_first(&GET, &[owner.into(), message.into()], read).await
+    }
+
+    /// The responses behind the messages from one number to another, both included, in their order.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn of_range(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        first_seq: i64,
+        last_seq: i64,
+    ) -> Result<Vec<Response>, StoreError> {
+        let values = [owner.into(), conversation.into(), first_seq.into(), last_seq.into()];
+        self.0.executor.query(&OF_RANGE, &values, read).await
     }
 }

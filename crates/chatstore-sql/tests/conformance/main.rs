@@ -8,11 +8,13 @@
     reason = "a case that meets the unexpected fails at once"
 )]
 
+mod administration;
 mod api_keys;
 mod closing;
 mod concurrency;
 mod conversation_lists;
 mod conversations;
+mod effective_models;
 mod erasing;
 mod errors;
 mod fixtures;

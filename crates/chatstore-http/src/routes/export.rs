@@ -1,0 +1,107 @@
+//! Everything that the caller has, as lines of JSON.
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use chatstore::{ConversationId, ConversationRole, Export, Exported};
+use futures_util::stream;
+use serde::Serialize;
+
+use crate::caller::Caller;
+use crate::error::Problem;
+use crate::openapi::ReadProblems;
+use crate::query::{NoParameters, Query};
+use crate::routes::objects::{ConversationObject, MessageObject, ResponseObject};
+use crate::routes::people::{ApiKeyObject, MemberObject, UserObject};
+use crate::routes::usage::UsageObject;
+use crate::state::AppState;
+
+/// One line.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line {
+    User(UserObject),
+    ApiKey(ApiKeyObject),
+    Usage(UsageObject),
+    Conversation(Box<ConversationObject>),
+    Member(MemberLine),
+    Message(Box<MessageObject>),
+    Response(ResponseObject),
+    Membership(MemberLine),
+}
+
+#[derive(Serialize)]
+struct MemberLine {
+    conversation_id: ConversationId,
+    #[serde(flatten)]
+    member: MemberObject,
+}
+
+impl From<Exported> for Line {
+    fn from(row: Exported) -> Self {
+        let member =
+            |conversation_id, member| MemberLine { conversation_id, member: MemberObject::from(member) };
+        match row {
+            Exported::User(user) => Self::User(user.into()),
+            Exported::ApiKey(key) => Self::ApiKey(key.into()),
+            Exported::Usage(row) => Self::Usage(row.into()),
+            Exported::Conversation(head) => {
+                Self::Conversation(Box::new(ConversationObject::new(head, ConversationRole::Owner)))
+            }
+            Exported::Member(id, found) => Self::Member(member(id, found)),
+            Exported::Message(message) => Self::Message(Box::new(message.into())),
+            Exported::Response(response) => Self::Response(response.into()),
+            Exported::Membership(id, found) => Self::Membership(member(id, found)),
+        }
+    }
+}
+
+/// Export everything of oneself
+///
+/// One JSON object a line, each with a `type`: `user`, `api_key`, `usage`, `conversation`, `member`, `message`,
+/// `response`, `membership`. Parents come before children; last come the messages sent into others'
+/// conversations. An answer that is cut off is not complete.
+#[utoipa::path(
+    get,
+    path = "/users/me/export",
+    operation_id = "export_me",
+    tag = "users",
+    responses(
+        (status = 200, description = "The lines", body = String, content_type = "application/x-ndjson"),
+        ReadProblems,
+    )
+)]
+pub(crate) async fn export(
+    State(state): State<AppState>,
+    caller: Caller,
+    _query: Query<NoParameters>,
+) -> Result<Response, Problem> {
+    let mut export = state.as_caller(caller).export();
+    // What can be refused is refused before the answer begins.
+    let first = export.next().await?.unwrap_or_default();
+    let first = lines(first).map_err(|error| Problem::internal(error.to_string()))?;
+    let rest = stream::try_unfold(export, next_lines);
+    let all = futures_util::StreamExt::chain(stream::iter([Ok(first)]), rest);
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(all)).into_response())
+}
+
+async fn next_lines(mut export: Export) -> Result<Option<(Bytes, Export)>, axum::BoxError> {
+    match export.next().await {
+        Ok(Some(piece)) => Ok(Some((lines(piece)?, export))),
+        Ok(None) => Ok(None),
+        Err(error) => {
+            tracing::error!(error.cause = %error, "an export was cut off");
+            Err(error.into())
+        }
+    }
+}
+
+fn lines(piece: Vec<Exported>) -> serde_json::Result<Bytes> {
+    let mut text = Vec::new();
+    for row in piece {
+        serde_json::to_writer(&mut text, &Line::from(row))?;
+        text.push(b'\n');
+    }
+    Ok(text.into())
+}
