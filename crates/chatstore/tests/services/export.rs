@@ -1,0 +1,91 @@
+//! Everything that a user has, and nothing that he has not.
+
+use chatstore::{ApiKeyScope, Export, Exported, NewConversation, NewMessage, NewReply, NewResponse, Store};
+use chatstore_testkit::{TestDatabase, conformance};
+
+use crate::fixtures::{group, store, user};
+
+conformance!(
+    an_export_has_every_row_of_the_user_and_parents_before_children,
+    an_export_has_what_a_user_sent_into_others_conversations,
+    an_export_of_nobody_is_not_found,
+);
+
+async fn all(mut export: Export) -> Vec<Exported> {
+    let mut rows = Vec::new();
+    while let Some(piece) = export.next().await.unwrap() {
+        rows.extend(piece);
+    }
+    rows
+}
+
+/// The rows in short: a letter for each, with the number of a message.
+fn outline(rows: &[Exported]) -> String {
+    let word = |row: &Exported| match row {
+        Exported::User(_) => "user".to_owned(),
+        Exported::ApiKey(_) => "key".to_owned(),
+        Exported::Usage(row) => format!("usage:{}", row.requests),
+        Exported::Conversation(head) => format!("conversation:{}", head.message_count),
+        Exported::Member(_, member) => format!("member:{}", member.role.as_str()),
+        Exported::Message(message) => format!("message:{}", message.seq),
+        Exported::Response(_) => "response".to_owned(),
+        Exported::Membership(_, member) => format!("membership:{}", member.role.as_str()),
+    };
+    rows.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+async fn reply(store: &Store, user: chatstore::UserId, conversation: chatstore::ConversationId) {
+    let response = NewResponse { tokens_total: Some(3), ..NewResponse::default() };
+    let reply = NewReply { response, ..NewReply::new("answer") };
+    store.as_user(user).messages().reply(conversation, reply).await.unwrap();
+}
+
+async fn an_export_has_every_row_of_the_user_and_parents_before_children(case: TestDatabase) {
+    let store = store(&case).await;
+    let people = group(&store).await;
+    let (owner, id) = (people.owner, people.conversation.id);
+    store.keys().create(owner, ApiKeyScope::User, None, None).await.unwrap();
+    let chat = store.as_user(owner);
+    chat.messages().append(id, NewMessage::user("question")).await.unwrap();
+    reply(&store, owner, id).await;
+    case.clock.advance(std::time::Duration::from_secs(1));
+    let long = chat.conversations().create(NewConversation::titled("Long")).await.unwrap();
+    let batch = vec![NewMessage::user("one of many"); 200];
+    chat.messages().append_many(long.id, batch).await.unwrap();
+    reply(&store, owner, long.id).await;
+    store.as_user(people.stranger).conversations().create(NewConversation::titled("Other")).await.unwrap();
+
+    let rows = all(chat.export()).await;
+
+    let many: Vec<String> = (1..=200).map(|seq| format!("message:{seq}")).collect();
+    let expected = format!(
+        "user key usage:2 conversation:2 member:editor member:viewer message:1 message:2 response \
+         conversation:201 {} message:201 response",
+        many.join(" ")
+    );
+    // The two joined at the same instant, so the order of their ids decides.
+    let found = outline(&rows).replace("member:viewer member:editor", "member:editor member:viewer");
+    assert_eq!(found, expected);
+}
+
+async fn an_export_has_what_a_user_sent_into_others_conversations(case: TestDatabase) {
+    let store = store(&case).await;
+    let people = group(&store).await;
+    let id = people.conversation.id;
+    store.as_user(people.owner).messages().append(id, NewMessage::user("mine")).await.unwrap();
+    for _ in 0..2 {
+        store.as_user(people.editor).messages().append(id, NewMessage::user("his")).await.unwrap();
+    }
+    let of_editor = all(store.as_user(people.editor).export()).await;
+    assert_eq!(outline(&of_editor), "user membership:editor message:2 message:3");
+    let of_viewer = all(store.as_user(people.viewer).export()).await;
+    assert_eq!(outline(&of_viewer), "user membership:viewer");
+}
+
+async fn an_export_of_nobody_is_not_found(case: TestDatabase) {
+    let store = store(&case).await;
+    let gone = user(&store, "gone").await;
+    store.users().erase(gone).await.unwrap();
+    let error = store.as_user(gone).export().next().await.unwrap_err();
+    assert_eq!(error.kind(), chatstore::ErrorKind::NotFound);
+}
