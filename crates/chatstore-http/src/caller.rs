@@ -112,10 +112,16 @@ impl FromRequestParts<AppState> for KeyHolder {
 /// An administrator, or a service key that acts for nobody.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Admin {
+    holder: UserId,
     is_service: bool,
 }
 
 impl Admin {
+    /// To whom the cursors of an administrator's lists are bound.
+    pub(crate) const fn holder(self) -> UserId {
+        self.holder
+    }
+
     /// Fails for a service key, which may neither make nor change administrators.
     pub(crate) fn over_admins(self) -> Result<(), Problem> {
         match self.is_service {
@@ -133,13 +139,13 @@ impl FromRequestParts<AppState> for Admin {
         let is_service = principal.scope == ApiKeyScope::Service;
         if is_service && !parts.headers.contains_key(ACTING_FOR) {
             Caller::of_key(&principal).noted(parts);
-            return Ok(Self { is_service });
+            return Ok(Self { holder: principal.user_id, is_service });
         }
         let caller = act(parts, state, &principal).await?.noted(parts);
         if !caller.is_admin() {
             return Err(Problem::forbidden("this is for administrators"));
         }
-        Ok(Self { is_service })
+        Ok(Self { holder: principal.user_id, is_service })
     }
 }
 

@@ -48,9 +48,10 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// To be called when a request begins.
-    pub(crate) fn begin(&self) {
+    /// A request that begins.
+    pub(crate) fn begin(&self) -> Present {
         self.present.inc();
+        Present(self.present.clone())
     }
 
     /// To be called when a request is answered; `route` is the pattern it matched.
@@ -59,7 +60,6 @@ impl Metrics {
         let labels = RequestLabels { method, route: route.clone(), status: status.as_u16() };
         self.requests.get_or_create(&labels).inc();
         self.durations.get_or_create(&DurationLabels { method, route }).observe(took.as_secs_f64());
-        self.present.dec();
     }
 
     fn encode(&self, statements: u64) -> Result<String, std::fmt::Error> {
@@ -77,6 +77,16 @@ impl Metrics {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)
+    }
+}
+
+/// A request under way, until it is dropped: also when its client goes away.
+#[derive(Debug)]
+pub(crate) struct Present(Gauge);
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

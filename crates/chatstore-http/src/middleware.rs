@@ -36,7 +36,7 @@ const HEADER_BYTES: usize = 32 * 1024;
 /// The outermost layer of the router.
 pub(crate) async fn boundary(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    state.metrics().begin();
+    let _present = state.metrics().begin();
     let request_id = given_request_id(&request).unwrap_or_else(|| state.store().new_request_id());
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let route = request.extensions().get::<MatchedPath>().cloned();

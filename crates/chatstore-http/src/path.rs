@@ -1,6 +1,7 @@
 //! What a request is about: the ids in its path.
 
 use std::convert::Infallible;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -56,16 +57,13 @@ impl ConversationPath {
 
     /// The id in the path.
     pub(crate) fn conversation(&self) -> Result<ConversationId, Problem> {
-        self.id.parse().map_err(|_| Problem::not_found())
+        id(&self.id)
     }
 }
 
-impl FromRequestParts<AppState> for ConversationPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let [id] = path_texts(parts, state, ["id"]).await?;
-        Ok(Self { id })
+impl FromPath for ConversationPath {
+    fn from_path(texts: &mut PathTexts) -> Self {
+        Self { id: texts.take("id") }
     }
 }
 
@@ -91,7 +89,7 @@ pub(crate) enum MessageName {
 impl MessagePath {
     /// The conversation's id in the path.
     pub(crate) fn conversation(&self) -> Result<ConversationId, Problem> {
-        self.id.parse().map_err(|_| Problem::not_found())
+        id(&self.id)
     }
 
     /// The message in the path: digits are its number.
@@ -101,16 +99,13 @@ impl MessagePath {
         {
             return Ok(MessageName::Seq(seq));
         }
-        self.message_id.parse().map(MessageName::Id).map_err(|_| Problem::not_found())
+        id(&self.message_id).map(MessageName::Id)
     }
 }
 
-impl FromRequestParts<AppState> for MessagePath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let [id, message_id] = path_texts(parts, state, ["id", "message_id"]).await?;
-        Ok(Self { id, message_id })
+impl FromPath for MessagePath {
+    fn from_path(texts: &mut PathTexts) -> Self {
+        Self { id: texts.take("id"), message_id: texts.take("message_id") }
     }
 }
 
@@ -128,12 +123,9 @@ pub(crate) struct ThreadPath {
     pub(crate) thread_id: String,
 }
 
-impl FromRequestParts<AppState> for ThreadPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let [thread_id] = path_texts(parts, state, ["thread_id"]).await?;
-        Ok(Self { thread_id })
+impl FromPath for ThreadPath {
+    fn from_path(texts: &mut PathTexts) -> Self {
+        Self { thread_id: texts.take("thread_id") }
     }
 }
 
@@ -152,21 +144,18 @@ pub(crate) struct MemberPath {
 impl MemberPath {
     /// The conversation's id in the path.
     pub(crate) fn conversation(&self) -> Result<ConversationId, Problem> {
-        self.id.parse().map_err(|_| Problem::not_found())
+        id(&self.id)
     }
 
     /// The user's id in the path.
     pub(crate) fn user(&self) -> Result<UserId, Problem> {
-        self.user_id.parse().map_err(|_| Problem::not_found())
+        id(&self.user_id)
     }
 }
 
-impl FromRequestParts<AppState> for MemberPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let [id, user_id] = path_texts(parts, state, ["id", "user_id"]).await?;
-        Ok(Self { id, user_id })
+impl FromPath for MemberPath {
+    fn from_path(texts: &mut PathTexts) -> Self {
+        Self { id: texts.take("id"), user_id: texts.take("user_id") }
     }
 }
 
@@ -182,16 +171,13 @@ pub(crate) struct UserPath {
 impl UserPath {
     /// The id in the path.
     pub(crate) fn user(&self) -> Result<UserId, Problem> {
-        self.id.parse().map_err(|_| Problem::not_found())
+        id(&self.id)
     }
 }
 
-impl FromRequestParts<AppState> for UserPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let [id] = path_texts(parts, state, ["id"]).await?;
-        Ok(Self { id })
+impl FromPath for UserPath {
+    fn from_path(texts: &mut PathTexts) -> Self {
+        Self { id: texts.take("id") }
     }
 }
 
@@ -204,12 +190,9 @@ pub(crate) struct EmailPath {
     pub(crate) email: String,
 }
 
-impl FromRequestParts<AppState> for EmailPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let [email] = path_texts(parts, state, ["email"]).await?;
-        Ok(Self { email })
+impl FromPath for EmailPath {
+    fn from_path(texts: &mut PathTexts) -> Self {
+        Self { email: texts.take("email") }
     }
 }
 
@@ -225,16 +208,13 @@ pub(crate) struct KeyPath {
 impl KeyPath {
     /// The id in the path.
     pub(crate) fn key(&self) -> Result<ApiKeyId, Problem> {
-        self.id.parse().map_err(|_| Problem::not_found())
+        id(&self.id)
     }
 }
 
-impl FromRequestParts<AppState> for KeyPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let [id] = path_texts(parts, state, ["id"]).await?;
-        Ok(Self { id })
+impl FromPath for KeyPath {
+    fn from_path(texts: &mut PathTexts) -> Self {
+        Self { id: texts.take("id") }
     }
 }
 
@@ -253,40 +233,62 @@ pub(crate) struct UserKeyPath {
 impl UserKeyPath {
     /// The user's id in the path.
     pub(crate) fn user(&self) -> Result<UserId, Problem> {
-        self.id.parse().map_err(|_| Problem::not_found())
+        id(&self.id)
     }
 
     /// The key's id in the path.
     pub(crate) fn key(&self) -> Result<ApiKeyId, Problem> {
-        self.key_id.parse().map_err(|_| Problem::not_found())
+        id(&self.key_id)
     }
 }
 
-impl FromRequestParts<AppState> for UserKeyPath {
+impl FromPath for UserKeyPath {
+    fn from_path(texts: &mut PathTexts) -> Self {
+        Self { id: texts.take("id"), key_id: texts.take("key_id") }
+    }
+}
+
+/// What the path of a route names.
+pub(crate) trait FromPath: Sized {
+    /// Takes the texts out.
+    fn from_path(texts: &mut PathTexts) -> Self;
+}
+
+/// The path of a request.
+#[derive(Debug)]
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: FromPath> FromRequestParts<AppState> for Path<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let [id, key_id] = path_texts(parts, state, ["id", "key_id"]).await?;
-        Ok(Self { id, key_id })
+        let mut texts = PathTexts(Vec::new());
+        // A path that is not UTF-8 names nothing, so its texts stay empty.
+        if let Ok(given) = RawPathParams::from_request_parts(parts, state).await {
+            for (name, text) in &given {
+                if text.contains('\0') {
+                    let message = "must not contain the NUL character (U+0000)";
+                    return Err(Problem::wrong(name, FieldCode::NulCharacter, message));
+                }
+                texts.0.push((name.to_owned(), text.to_owned()));
+            }
+        }
+        Ok(Self(T::from_path(&mut texts)))
     }
 }
 
-/// The decoded texts of a path. One that is not UTF-8 names nothing, so it becomes an empty one.
-async fn path_texts<const COUNT: usize>(
-    parts: &mut Parts,
-    state: &AppState,
-    names: [&str; COUNT],
-) -> Result<[String; COUNT], Problem> {
-    let mut texts = [const { String::new() }; COUNT];
-    let Ok(given) = RawPathParams::from_request_parts(parts, state).await else { return Ok(texts) };
-    for (name, text) in &given {
-        if text.contains('\0') {
-            let message = "must not contain the NUL character (U+0000)";
-            return Err(Problem::wrong(name, FieldCode::NulCharacter, message));
-        }
-        if let Some(index) = names.iter().position(|wanted| *wanted == name) {
-            texts[index] = text.to_owned();
-        }
+/// The decoded texts of a path that nobody took yet.
+#[derive(Debug)]
+pub(crate) struct PathTexts(Vec<(String, String)>);
+
+impl PathTexts {
+    fn take(&mut self, name: &str) -> String {
+        let index = self.0.iter().position(|(given, _)| given == name);
+        index.map(|index| self.0.swap_remove(index).1).unwrap_or_default()
     }
-    Ok(texts)
+}
+
+/// An id in a path; what is none names nothing.
+fn id<T: FromStr>(text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|_| Problem::not_found())
 }

@@ -15,7 +15,7 @@ use crate::condition::{IdempotencyKey, IfMatch, IfNoneMatch, mark_replayed};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems, TakenProblem};
-use crate::path::{ConversationPath, Mount};
+use crate::path::{ConversationPath, Mount, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
 use crate::routes::objects::{ConversationObject, created};
 use crate::state::AppState;
@@ -182,7 +182,7 @@ pub(crate) async fn show(
 pub(crate) async fn get(
     State(state): State<AppState>,
     Visitor(caller): Visitor,
-    path: ConversationPath,
+    Path(path): Path<ConversationPath>,
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
@@ -256,7 +256,7 @@ impl RequestBody for ChangeConversation {
 pub(crate) async fn change(
     State(state): State<AppState>,
     caller: Caller,
-    path: ConversationPath,
+    Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
     JsonBody(patch): JsonBody<ChangeConversation>,
@@ -283,7 +283,7 @@ pub(crate) async fn change(
 pub(crate) async fn delete(
     State(state): State<AppState>,
     caller: Caller,
-    path: ConversationPath,
+    Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {

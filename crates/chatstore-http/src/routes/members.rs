@@ -12,7 +12,7 @@ use crate::caller::Caller;
 use crate::error::Problem;
 use crate::fields::Fields;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
-use crate::path::{ConversationPath, MemberPath, Mount};
+use crate::path::{ConversationPath, MemberPath, Mount, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query, open_cursor};
 use crate::routes::objects::{ListObject, created};
 use crate::routes::people::MemberObject;
@@ -53,7 +53,7 @@ impl FromParameters for ListQuery {
 pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
-    path: ConversationPath,
+    Path(path): Path<ConversationPath>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListObject<MemberObject>>, Problem> {
     let scope = format!("members for {} in {}", caller.user(), path.text());
@@ -117,7 +117,7 @@ pub(crate) async fn put(
     State(state): State<AppState>,
     caller: Caller,
     mount: Mount,
-    path: MemberPath,
+    Path(path): Path<MemberPath>,
     _query: Query<NoParameters>,
     JsonBody(role): JsonBody<PutMember>,
 ) -> Result<Response, Problem> {
@@ -148,7 +148,7 @@ pub(crate) async fn put(
 pub(crate) async fn remove(
     State(state): State<AppState>,
     caller: Caller,
-    path: MemberPath,
+    Path(path): Path<MemberPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
     state.as_caller(caller).members().remove(path.conversation()?, path.user()?).await?;

@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 use crate::caller::{Caller, Visitor};
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
-use crate::path::ConversationPath;
+use crate::path::{ConversationPath, Path};
 use crate::query::{FromParameters, OrderWord, Parameters, Query, open_cursor, order_word};
 use crate::routes::objects::{ListObject, MessageObject};
 use crate::state::AppState;
@@ -106,7 +106,7 @@ impl ListQuery {
 pub(crate) async fn list(
     State(state): State<AppState>,
     Visitor(caller): Visitor,
-    path: ConversationPath,
+    Path(path): Path<ConversationPath>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListObject<MessageObject>>, Problem> {
     let scope = query.scope(caller, &path);

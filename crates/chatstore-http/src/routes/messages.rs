@@ -18,7 +18,7 @@ use crate::condition::{IdempotencyKey, IfMatch, mark_replayed};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, DeleteProblems, ReadProblems};
-use crate::path::{ConversationPath, MessageName, MessagePath, Mount};
+use crate::path::{ConversationPath, MessageName, MessagePath, Mount, Path};
 use crate::query::{NoParameters, Query};
 use crate::routes::objects::{
     MESSAGE_ROLES, MessageObject, MessageRoleWord, UsedDocument, created, message_role,
@@ -211,7 +211,7 @@ pub(crate) async fn append(
     State(state): State<AppState>,
     caller: Caller,
     mount: Mount,
-    path: ConversationPath,
+    Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
     OnceBody { input: new, once }: OnceBody<AppendRequest>,
@@ -259,7 +259,7 @@ pub(crate) fn location(mount: &Mount, conversation: ConversationId, message: Mes
 pub(crate) async fn get(
     State(state): State<AppState>,
     Visitor(caller): Visitor,
-    path: MessagePath,
+    Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
     let conversation = path.conversation()?;
@@ -346,7 +346,7 @@ impl RequestBody for ChangeMessage {
 pub(crate) async fn change(
     State(state): State<AppState>,
     caller: Caller,
-    path: MessagePath,
+    Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
     JsonBody(patch): JsonBody<ChangeMessage>,
@@ -374,7 +374,7 @@ pub(crate) async fn change(
 pub(crate) async fn delete(
     State(state): State<AppState>,
     caller: Caller,
-    path: MessagePath,
+    Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {

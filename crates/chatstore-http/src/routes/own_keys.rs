@@ -12,7 +12,7 @@ use crate::caller::KeyHolder;
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
-use crate::path::{KeyPath, Mount};
+use crate::path::{KeyPath, Mount, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query, open_cursor};
 use crate::routes::objects::{ListObject, created};
 use crate::routes::people::{ApiKeyObject, NewKeyObject};
@@ -42,8 +42,9 @@ impl ListQuery {
         self,
         state: &AppState,
         user: UserId,
+        caller: UserId,
     ) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
-        let scope = format!("keys of {user}");
+        let scope = format!("keys of {user} for {caller}");
         let from = open_cursor(self.cursor.as_deref(), &scope)?;
         let page = state.store().keys().page(user, from, self.limit).await?;
         Ok(Json(ListObject::new(page, &scope, ApiKeyObject::from)))
@@ -66,7 +67,7 @@ pub(crate) async fn list(
     KeyHolder(caller): KeyHolder,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
-    query.page(&state, caller.user()).await
+    query.page(&state, caller.user(), caller.user()).await
 }
 
 /// What an API key is made with.
@@ -182,7 +183,7 @@ pub(crate) async fn create(
 pub(crate) async fn revoke(
     State(state): State<AppState>,
     KeyHolder(caller): KeyHolder,
-    path: KeyPath,
+    Path(path): Path<KeyPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
     state.store().keys().revoke(caller.user(), path.key()?).await?;

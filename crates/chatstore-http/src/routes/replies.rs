@@ -12,7 +12,7 @@ use crate::condition::{IdempotencyKey, IfMatch, mark_replayed};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, ReadProblems};
-use crate::path::{ConversationPath, MessagePath, Mount};
+use crate::path::{ConversationPath, MessagePath, Mount, Path};
 use crate::query::{NoParameters, Query};
 use crate::routes::messages::{location, message_id};
 use crate::routes::objects::{ReplyObject, ResponseObject, UsedDocument, created};
@@ -164,7 +164,7 @@ pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Caller,
     mount: Mount,
-    path: ConversationPath,
+    Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
     OnceBody { input: new, once }: OnceBody<CreateReply>,
@@ -194,7 +194,7 @@ pub(crate) async fn create(
 pub(crate) async fn get_response(
     State(state): State<AppState>,
     Visitor(caller): Visitor,
-    path: MessagePath,
+    Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<JsonAnswer<ResponseObject>, Problem> {
     let conversation = path.conversation()?;

@@ -12,7 +12,7 @@ use crate::condition::{IfMatch, IfNoneMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
-use crate::path::{Mount, ThreadPath};
+use crate::path::{Mount, Path, ThreadPath};
 use crate::query::{NoParameters, Query};
 use crate::routes::conversations::{GetQuery, show};
 use crate::routes::objects::{ConversationObject, created};
@@ -36,7 +36,7 @@ use crate::state::AppState;
 pub(crate) async fn get(
     State(state): State<AppState>,
     caller: Caller,
-    path: ThreadPath,
+    Path(path): Path<ThreadPath>,
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
@@ -114,7 +114,7 @@ pub(crate) async fn put(
     State(state): State<AppState>,
     caller: Caller,
     mount: Mount,
-    path: ThreadPath,
+    Path(path): Path<ThreadPath>,
     _query: Query<NoParameters>,
     JsonBody(new): JsonBody<PutThread>,
 ) -> Result<Response, Problem> {
@@ -187,7 +187,7 @@ impl RequestBody for ChangeThread {
 pub(crate) async fn change(
     State(state): State<AppState>,
     caller: Caller,
-    path: ThreadPath,
+    Path(path): Path<ThreadPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
     JsonBody(patch): JsonBody<ChangeThread>,
@@ -213,7 +213,7 @@ pub(crate) async fn change(
 pub(crate) async fn delete(
     State(state): State<AppState>,
     caller: Caller,
-    path: ThreadPath,
+    Path(path): Path<ThreadPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {

@@ -12,7 +12,7 @@ use crate::caller::Admin;
 use crate::error::Problem;
 use crate::fields::Fields;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
-use crate::path::{Mount, UserKeyPath, UserPath};
+use crate::path::{Mount, Path, UserKeyPath, UserPath};
 use crate::query::{NoParameters, Query};
 use crate::routes::objects::{ListObject, created};
 use crate::routes::own_keys::{KeyInput, ListQuery};
@@ -34,11 +34,11 @@ use crate::state::AppState;
 pub(crate) async fn list(
     State(state): State<AppState>,
     admin: Admin,
-    path: UserPath,
+    Path(path): Path<UserPath>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
     let user = changeable(&state, admin, path.user()?).await?;
-    query.page(&state, user.id).await
+    query.page(&state, user.id, admin.holder()).await
 }
 
 /// What an API key is made with.
@@ -100,7 +100,7 @@ pub(crate) async fn create(
     State(state): State<AppState>,
     admin: Admin,
     mount: Mount,
-    path: UserPath,
+    Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
     JsonBody((new, scope)): JsonBody<CreateUserKey>,
 ) -> Result<Response, Problem> {
@@ -130,7 +130,7 @@ pub(crate) async fn create(
 pub(crate) async fn revoke(
     State(state): State<AppState>,
     admin: Admin,
-    path: UserKeyPath,
+    Path(path): Path<UserKeyPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
     let user = changeable(&state, admin, path.user()?).await?;

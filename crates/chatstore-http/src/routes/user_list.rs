@@ -49,8 +49,12 @@ impl FromParameters for ListQuery {
 
 impl ListQuery {
     /// What a cursor of this list is bound to.
-    fn scope(&self) -> String {
-        format!("users {:?} {:?} {:?} {:?}", self.username, self.email, self.role, self.is_active)
+    fn scope(&self, admin: Admin) -> String {
+        let holder = admin.holder();
+        format!(
+            "users for {holder} {:?} {:?} {:?} {:?}",
+            self.username, self.email, self.role, self.is_active
+        )
     }
 
     fn takes(&self, user: &User) -> bool {
@@ -72,10 +76,10 @@ impl ListQuery {
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    _admin: Admin,
+    admin: Admin,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListObject<UserObject>>, Problem> {
-    let scope = query.scope();
+    let scope = query.scope(admin);
     let from = open_cursor(query.cursor.as_deref(), &scope)?;
     let page = if query.username.is_some() || query.email.is_some() {
         Page { items: find(&state, &query).await?.into_iter().collect(), next: None }

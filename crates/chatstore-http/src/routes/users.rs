@@ -15,7 +15,7 @@ use crate::caller::Admin;
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
-use crate::path::{EmailPath, Mount, UserPath};
+use crate::path::{EmailPath, Mount, Path, UserPath};
 use crate::query::{NoParameters, Query};
 use crate::routes::objects::created;
 use crate::routes::people::{UserObject, UserRoleWord};
@@ -149,7 +149,7 @@ pub(crate) async fn changeable(state: &AppState, admin: Admin, id: UserId) -> Re
 pub(crate) async fn get(
     State(state): State<AppState>,
     _admin: Admin,
-    path: UserPath,
+    Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
 ) -> Result<JsonAnswer<UserObject>, Problem> {
     Ok(JsonAnswer(visible(&state, path.user()?).await?.into()))
@@ -223,7 +223,7 @@ impl RequestBody for ChangeUser {
 pub(crate) async fn change(
     State(state): State<AppState>,
     admin: Admin,
-    path: UserPath,
+    Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
     JsonBody(patch): JsonBody<ChangeUser>,
 ) -> Result<JsonAnswer<UserObject>, Problem> {
@@ -249,7 +249,7 @@ pub(crate) async fn change(
 pub(crate) async fn erase(
     State(state): State<AppState>,
     admin: Admin,
-    path: UserPath,
+    Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
     let user = changeable(&state, admin, path.user()?).await?;
@@ -317,7 +317,7 @@ pub(crate) async fn put_by_email(
     State(state): State<AppState>,
     _admin: Admin,
     mount: Mount,
-    path: EmailPath,
+    Path(path): Path<EmailPath>,
     _query: Query<NoParameters>,
     JsonBody(put): JsonBody<PutUser>,
 ) -> Result<Response, Problem> {
