@@ -210,3 +210,54 @@ async fn a_repeated_request_happens_once(case: TestDatabase) {
     send(&application, "other").await.refused(422, "idempotency-mismatch");
     assert_eq!(application.get(&ada, &path).await.data(200)["message_count"], 1);
 }
+
+#[test]
+fn c5_the_http_layer_knows_services_and_no_sql() {
+    let manifest = include_str!("../../../chatstore-http/Cargo.toml");
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    let names: Vec<&str> =
+        dependencies.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).collect();
+    assert!(names.contains(&"chatstore"), "{names:?}");
+    for of_storage in ["chatstore-sql", "tokio-postgres", "deadpool-postgres", "rusqlite"] {
+        assert!(!names.contains(&of_storage), "{of_storage} is none of the HTTP layer's business");
+    }
+}
+
+const WALKS: [(&str, &str); 6] = [
+    ("across", include_str!("across.rs")),
+    ("chat_app", include_str!("chat_app.rs")),
+    ("chatcore", include_str!("chatcore.rs")),
+    ("chatter", include_str!("chatter.rs")),
+    ("coach_bot", include_str!("coach_bot.rs")),
+    ("pakton", include_str!("pakton.rs")),
+];
+
+/// The names of the tests in a file of walks.
+fn tests(source: &str) -> BTreeSet<&str> {
+    let listed = source.split_once("conformance!(").and_then(|(_, rest)| rest.split_once(')'));
+    let listed = listed.map_or("", |(names, _)| names).split(',').map(str::trim);
+    let alone = source.split("\n#[t").skip(1).filter_map(|rest| rest.split_once("fn ")?.1.split('(').next());
+    listed.chain(alone).filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn the_page_on_coverage_names_every_row_and_every_test_and_no_other() {
+    let page = include_str!("../../../../docs/coverage.md");
+    for (letter, rows) in [("C", 8), ("K", 14), ("A", 8), ("B", 7), ("P", 7), ("X", 4)] {
+        for row in 1..=rows {
+            assert!(page.contains(&format!("\n| {letter}{row} ")), "{letter}{row} is missing");
+        }
+    }
+    for (walk, source) in WALKS {
+        let prefix = format!("`{walk}::");
+        let named: BTreeSet<&str> = page
+            .split(&prefix)
+            .skip(1)
+            .filter_map(|rest| rest.split('`').next())
+            .filter(|name| *name != "…")
+            .collect();
+        let mut there = tests(source);
+        there.remove("the_page_on_coverage_names_every_row_and_every_test_and_no_other");
+        assert_eq!(named, there, "{walk}");
+    }
+}
