@@ -9,6 +9,7 @@ use chatstore_testkit::{Backend, TestDatabase, conformance};
 use serde_json::{Value, json};
 
 use crate::program::run;
+use crate::server::Server;
 use crate::support::{Answer, Application, Caller, column, text};
 
 conformance!(
@@ -170,8 +171,9 @@ async fn a_server_that_is_asked_to_stop_answers_what_is_under_way(case: TestData
 async fn a_second_server_on_the_same_file_is_refused_until_the_first_has_ended() {
     let mut application = Application::start(Backend::Sqlite.database().await);
     let ada = application.person("ada");
-    let refused = application.run(&["serve", "--bind", "127.0.0.1:0"]);
-    refused.assert_failed(75, "serves this database already");
+    let (code, said) = Server::refused(application.folder.path(), &application.case.url);
+    assert_eq!(code, Some(75), "{said}");
+    assert!(said.contains("serves this database already"), "{said}");
     assert_eq!(application.get(&ada, "/users/me").await.data(200)["username"], "ada");
     application.stop();
     application.serve(&[]);

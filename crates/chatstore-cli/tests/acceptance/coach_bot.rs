@@ -206,8 +206,9 @@ async fn b5_the_tables_go_down_and_up_and_a_server_refuses_what_lacks_them(case:
     let current = application.run(&["migrate", "current", "--json"]).json();
     assert_eq!(current["revisions"].as_array().unwrap().last().unwrap()["applied_at"], Value::Null);
     if !application.is_sqlite() {
-        let refused = application.run(&["serve", "--bind", "127.0.0.1:0"]);
-        refused.assert_failed(78, "run `chatstore migrate upgrade` first");
+        let (code, said) = Server::refused(application.folder.path(), &application.case.url);
+        assert_eq!(code, Some(78), "{said}");
+        assert!(said.contains("run `chatstore migrate upgrade` first"), "{said}");
     }
     application.run(&["migrate", "upgrade"]).data();
     application.serve(&[]);

@@ -39,6 +39,26 @@ impl Server {
         server
     }
 
+    /// Starts it where it must refuse to serve; the exit code and what it says.
+    pub fn refused(folder: &Path, url: &str) -> (Option<i32>, String) {
+        let mut child = chatstore(folder)
+            .args(["serve", "--bind", "127.0.0.1:0"])
+            .env("DATABASE_URL", url)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut said = String::new();
+        for line in BufReader::new(child.stderr.take().expect("messages are piped")).lines() {
+            said.push_str(&line.expect("messages are UTF-8"));
+            if said.contains("address=") {
+                // One that serves after all would never end.
+                child.kill().expect("it runs");
+                break;
+            }
+        }
+        (child.wait().expect("it ends").code(), said)
+    }
+
     /// Waits until it logs a line with this in it.
     pub fn wait_for(&self, text: &str) -> String {
         let mut said = Vec::new();
