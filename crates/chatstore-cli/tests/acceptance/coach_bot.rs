@@ -1,0 +1,300 @@
+//! Coach Bot: generic create, read, update and delete with validation, and migrations that go both ways.
+
+use chatstore_testkit::{Backend, TestDatabase, conformance};
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use crate::program::{chatstore, finish, run};
+use crate::server::Server;
+use crate::support::{Answer, Application, Caller, assert_uuid, fields, text};
+
+conformance!(
+    b1_users_chats_and_messages_have_a_uuid_and_times,
+    b2_many_requests_at_once_leave_no_gap_in_a_chat,
+    b3_create_read_update_and_delete_are_alike_for_every_object,
+    b3_a_change_leaves_what_it_does_not_name_and_clears_what_is_null,
+    b4_what_is_written_and_what_is_read_have_shapes_of_their_own,
+    b4_every_wrong_field_is_named_at_once,
+    b4_the_shapes_are_described,
+    b5_the_tables_go_down_and_up_and_a_server_refuses_what_lacks_them,
+    b5_of_many_upgrades_at_once_all_succeed,
+    b6_metadata_is_any_json_object,
+    b7_the_url_is_a_setting_of_the_environment,
+);
+
+/// The three objects that are there: the path of their list, the body that makes one, a change of it.
+async fn objects(application: &Application) -> (Caller, Vec<(String, Value, Value)>) {
+    let admin = application.person_with("coach", &["--role", "admin"]);
+    let chat = application.conversation(&admin, json!({})).await;
+    let objects = vec![
+        ("/users".to_owned(), json!({"email": "ada@example.org"}), json!({"full_name": "Ada"})),
+        ("/conversations".to_owned(), json!({"title": "Plan"}), json!({"title": "New plan"})),
+        (format!("{chat}/messages"), json!({"content": "Run!"}), json!({"content": "Walk!"})),
+    ];
+    (admin, objects)
+}
+
+async fn b1_users_chats_and_messages_have_a_uuid_and_times(case: TestDatabase) {
+    let application = Application::start(case);
+    let (admin, objects) = objects(&application).await;
+    for (path, new, _) in objects {
+        let made = application.post(&admin, &path, new).await.data(201);
+        assert_uuid(&made["id"]);
+        assert!(made["created_at"].is_string(), "{made}");
+        assert!(fields(&made).contains("updated_at") || fields(&made).contains("edited_at"), "{made}");
+    }
+}
+
+async fn b2_many_requests_at_once_leave_no_gap_in_a_chat(case: TestDatabase) {
+    let application = Application::start_with(case, &[("CHATSTORE_POOL", "3")]);
+    let callers = ["ada", "ben", "cleo"].map(|name| application.person(name));
+    let chat = application.conversation(&callers[0], json!({})).await;
+    for member in &callers[1..] {
+        application.put(&callers[0], &format!("{chat}/members/{}", member.id), json!({})).await.data(201);
+    }
+    let mut requests = tokio::task::JoinSet::new();
+    for number in 0..45 {
+        let request = application.request(&callers[number % 3], "POST", &format!("{chat}/messages"));
+        requests.spawn(Answer::to(request.json(&json!({ "content": number.to_string() }))));
+    }
+    let answers = requests.join_all().await;
+    let mut seqs: Vec<i64> = answers.iter().filter_map(|answer| answer.data(201)["seq"].as_i64()).collect();
+    seqs.sort_unstable();
+    assert_eq!(seqs, (1..=45).collect::<Vec<i64>>());
+    assert_eq!(application.get(&callers[2], &chat).await.data(200)["message_count"], 45);
+}
+
+async fn b3_create_read_update_and_delete_are_alike_for_every_object(case: TestDatabase) {
+    let application = Application::start(case);
+    let (admin, objects) = objects(&application).await;
+    for (path, new, change) in objects {
+        let answer = application.post(&admin, &path, new).await;
+        let made = answer.data(201);
+        let place = format!("{path}/{}", text(&made["id"]));
+        assert_eq!(answer.headers["location"], format!("/api/v1{place}"));
+        assert_eq!(application.get(&admin, &place).await.data(200), made);
+        let listed = application.get(&admin, &path).await.data(200);
+        assert!(listed["data"].as_array().unwrap().contains(&made), "{listed}");
+        let changed = application.patch(&admin, &place, change.clone()).await.data(200);
+        for (field, value) in change.as_object().unwrap() {
+            assert_eq!(&changed[field], value);
+        }
+        assert_eq!(application.get(&admin, &place).await.data(200), changed);
+
+        application
+            .patch(&admin, &place, json!({"nonsense": 1}))
+            .await
+            .invalid(&[("nonsense", "unknown_field")]);
+        let unread = application.request(&admin, "PATCH", &place).header("Content-Type", "application/json");
+        Answer::to(unread.body("{")).await.refused(400, "malformed-request");
+        let plain = application.request(&admin, "PATCH", &place).header("Content-Type", "text/plain");
+        Answer::to(plain.body("{}")).await.refused(415, "unsupported-media-type");
+        application.get(&admin, &format!("{path}?limit=0")).await.invalid(&[("limit", "out_of_range")]);
+        application.get(&Caller::default(), &place).await.refused(401, "unauthenticated");
+
+        application.delete(&admin, &place).await.done();
+        for answer in [
+            application.get(&admin, &place).await,
+            application.patch(&admin, &place, change).await,
+            application.delete(&admin, &place).await,
+        ] {
+            answer.refused(404, "not-found");
+        }
+    }
+}
+
+async fn b3_a_change_leaves_what_it_does_not_name_and_clears_what_is_null(case: TestDatabase) {
+    let application = Application::start(case);
+    let ada = application.person("ada");
+    let new = json!({"title": "Plan", "default_model": "small-1", "metadata": {"week": 1}});
+    let path = application.conversation(&ada, new).await;
+    let changed = application.patch(&ada, &path, json!({"title": null})).await.data(200);
+    assert_eq!(changed["title"], Value::Null);
+    assert_eq!((&changed["default_model"], &changed["metadata"]), (&json!("small-1"), &json!({"week": 1})));
+    let same = application.patch(&ada, &path, json!({})).await.data(200);
+    assert_eq!(same, changed, "no change, no new revision");
+
+    let tag = format!("\"{}\"", changed["revision"]);
+    let conditional = |tag: &str| {
+        let request = application.request(&ada, "PATCH", &path).header("If-Match", tag);
+        Answer::to(request.json(&json!({"title": "Mine"})))
+    };
+    conditional(&tag).await.data(200);
+    conditional(&tag).await.refused(412, "precondition-failed");
+}
+
+async fn b4_what_is_written_and_what_is_read_have_shapes_of_their_own(case: TestDatabase) {
+    let application = Application::start(case);
+    let (admin, objects) = objects(&application).await;
+    for (path, new, _) in objects {
+        let made = application.post(&admin, &path, new.clone()).await.data(201);
+        for field in ["id", "short_id", "created_at"] {
+            assert!(made[field].is_string(), "{field} in {made}");
+            let mut written = new.clone();
+            written[field] = made[field].clone();
+            application.post(&admin, &path, written).await.invalid(&[(field, "unknown_field")]);
+        }
+        let place = format!("{path}/{}", text(&made["id"]));
+        application
+            .patch(&admin, &place, json!({"id": made["id"]}))
+            .await
+            .invalid(&[("id", "unknown_field")]);
+    }
+}
+
+async fn b4_every_wrong_field_is_named_at_once(case: TestDatabase) {
+    let application = Application::start(case);
+    let admin = application.person_with("coach", &["--role", "admin"]);
+    let wrong = json!({"username": "al", "full_name": 7, "role": "king", "metadata": [], "email": "a@b"});
+    application.post(&admin, "/users", wrong).await.invalid(&[
+        ("username", "too_short"),
+        ("full_name", "wrong_type"),
+        ("role", "not_allowed"),
+        ("metadata", "wrong_type"),
+    ]);
+    let nameless = application.post(&admin, "/users", json!({"full_name": "Ada"})).await;
+    nameless.refused(422, "validation");
+    application.post(&admin, "/users", json!({})).await.refused(422, "validation");
+    let wrong = json!({"title": "t".repeat(513), "thread_id": "", "default_model": "a\u{0}b"});
+    application.post(&admin, "/conversations", wrong).await.invalid(&[
+        ("title", "too_long"),
+        ("thread_id", "too_short"),
+        ("default_model", "nul_character"),
+    ]);
+    let chat = application.conversation(&admin, json!({})).await;
+    let wrong = json!({"role": "coach", "parts": {}, "token_count": 1.5});
+    application.post(&admin, &format!("{chat}/messages"), wrong).await.invalid(&[
+        ("content", "required"),
+        ("role", "not_allowed"),
+        ("parts", "wrong_type"),
+        ("token_count", "wrong_type"),
+    ]);
+    let count = application.get(&admin, "/conversations/count").await.data(200);
+    assert_eq!(count, json!({"count": 1}), "nothing wrong was stored");
+}
+
+async fn b4_the_shapes_are_described(case: TestDatabase) {
+    let application = Application::start(case);
+    let served = application.request_to(&Caller::default(), "GET", "/openapi.json");
+    let description = Answer::to(served).await.data(200);
+    assert!(text(&description["openapi"]).starts_with("3.1"));
+    let schemas = &description["components"]["schemas"];
+    for (written, read) in
+        [("CreateUser", "User"), ("CreateConversation", "Conversation"), ("AppendMessage", "Message")]
+    {
+        let properties = |name: &str| fields(&schemas[name]["properties"]);
+        assert!(properties(read).contains("id"), "{read}");
+        assert!(!properties(written).contains("id"), "{written}");
+    }
+    let ada = application.person("ada");
+    let made = application.post(&ada, "/conversations", json!({})).await.data(201);
+    let described = fields(&schemas["Conversation"]["properties"]);
+    assert!(fields(&made).is_subset(&described), "every field of an answer is described");
+}
+
+async fn b5_the_tables_go_down_and_up_and_a_server_refuses_what_lacks_them(case: TestDatabase) {
+    let mut application = Application::start(case);
+    let ada = application.person("ada");
+    application.conversation(&ada, json!({})).await;
+    application.stop();
+    let refused = application.run(&["migrate", "downgrade"]);
+    refused.assert_failed(1, "deletes what its tables hold");
+    let kept = application.run(&["stats", "--json"]).json();
+    assert_eq!(kept["conversations"], 1);
+
+    application.run(&["migrate", "downgrade", "-1", "--allow-data-loss"]).data();
+    let current = application.run(&["migrate", "current", "--json"]).json();
+    assert_eq!(current["revisions"].as_array().unwrap().last().unwrap()["applied_at"], Value::Null);
+    if !application.is_sqlite() {
+        let (code, said) = Server::refused(application.folder.path(), &application.case.url);
+        assert_eq!(code, Some(78), "{said}");
+        assert!(said.contains("run `chatstore migrate upgrade` first"), "{said}");
+    }
+    application.run(&["migrate", "upgrade"]).data();
+    application.serve(&[]);
+    application.get(&ada, "/users/me").await.refused(401, "unauthenticated");
+    let ada = application.person("ada");
+    application.conversation(&ada, json!({})).await;
+}
+
+async fn b5_of_many_upgrades_at_once_all_succeed(case: TestDatabase) {
+    let mut application = Application::start(case);
+    application.stop();
+    application.run(&["migrate", "downgrade", "base", "--allow-data-loss"]).data();
+    let (folder, url) = (application.folder.path(), application.case.url.as_str());
+    let told: Vec<String> = std::thread::scope(|scope| {
+        let upgrade = || {
+            let upgraded = run(folder, &["migrate", "upgrade", "--database-url", url]);
+            upgraded.data();
+            upgraded.stderr
+        };
+        let running: Vec<_> = (0..4).map(|_| scope.spawn(upgrade)).collect();
+        running.into_iter().map(|upgrade| upgrade.join().unwrap()).collect()
+    });
+    let did = told.iter().filter(|told| told.contains("applied ")).count();
+    assert_eq!(did, 1, "{told:?}");
+}
+
+async fn b6_metadata_is_any_json_object(case: TestDatabase) {
+    let application = Application::start(case);
+    let (admin, objects) = objects(&application).await;
+    let metadata = json!({
+        "goal": {"sport": "läuft 🏃", "weeks": [1, 2.5, -3e-7, 9_007_199_254_740_993_i64, u64::MAX]},
+        "": null, "nested": [[[{"deep": true}]]], "quotes": "\"'\\\u{7f}\n",
+    });
+    for (path, mut new, _) in objects {
+        new["metadata"] = metadata.clone();
+        let made = application.post(&admin, &path, new).await.data(201);
+        let place = format!("{path}/{}", text(&made["id"]));
+        assert_eq!(application.get(&admin, &place).await.data(200)["metadata"], metadata);
+        let replaced = application.patch(&admin, &place, json!({"metadata": {"goal": null}})).await.data(200);
+        assert_eq!(replaced["metadata"], json!({"goal": null}), "it is replaced whole");
+    }
+}
+
+async fn b7_the_url_is_a_setting_of_the_environment(case: TestDatabase) {
+    let application = Application::start(case);
+    let ada = application.person("ada");
+    let me = application.get(&ada, "/users/me").await.data(200);
+    // The spelling that SQLAlchemy wants is taken as well.
+    if !application.is_sqlite() {
+        let url = application.case.url.replacen("postgresql://", "postgresql+asyncpg://", 1);
+        let mut command = chatstore(application.folder.path());
+        let users = finish(command.env("DATABASE_URL", &url).args(["user", "list", "--json"])).json();
+        assert_eq!(users[0]["id"], me["id"]);
+    }
+    let shown = application.run(&["config", "show", "--json"]).json();
+    assert_eq!(shown["DATABASE_URL"]["source"], "environment");
+}
+
+/// The parts of a server's URL, by the names of their settings.
+fn parts(url: &str) -> Vec<(&'static str, String)> {
+    let url: reqwest::Url = url.parse().unwrap();
+    let plain = |text: &str| percent_decode_str(text).decode_utf8().unwrap().into_owned();
+    let mut parts = vec![
+        ("POSTGRES_USER", plain(url.username())),
+        ("POSTGRES_DB", plain(url.path().trim_start_matches('/'))),
+        ("POSTGRES_HOST", url.host_str().unwrap().to_owned()),
+        ("POSTGRES_PORT", url.port().unwrap_or(5432).to_string()),
+    ];
+    parts.extend(url.password().map(|password| ("POSTGRES_PASSWORD", plain(password))));
+    parts
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b7_user_password_and_database_are_settings_of_their_own() {
+    let mut application = Application::start(Backend::Postgres.database().await);
+    let ada = application.person("ada");
+    application.stop();
+    let parts = parts(&application.case.url);
+    let settings: Vec<(&str, &str)> = parts.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let server = Server::start(application.folder.path(), &settings);
+    application.serve_on(server);
+    assert_eq!(application.get(&ada, "/users/me").await.data(200)["username"], "ada");
+    let mut command = chatstore(application.folder.path());
+    let shown = finish(command.envs(settings).args(["config", "show"]));
+    let password = parts.iter().find(|(name, _)| *name == "POSTGRES_PASSWORD");
+    if let Some((_, password)) = password {
+        assert!(!shown.data().contains(password), "the password is not shown");
+    }
+}
