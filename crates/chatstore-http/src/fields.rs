@@ -150,8 +150,16 @@ impl Fields {
         Some(objects)
     }
 
-    /// Everything that is wrong, unknown fields last.
+    /// Everything that is wrong, unknown fields last. A field that was given and refused is not reported as
+    /// missing as well.
     pub(crate) fn finish(mut self) -> Vec<FieldError> {
+        let refused: Vec<String> = self
+            .errors
+            .iter()
+            .filter(|error| error.code != FieldCode::Required)
+            .map(|error| error.field.clone())
+            .collect();
+        self.errors.retain(|error| error.code != FieldCode::Required || !refused.contains(&error.field));
         for name in std::mem::take(&mut self.values).keys() {
             self.wrong(name, FieldCode::UnknownField, "is not a field of this request");
         }
