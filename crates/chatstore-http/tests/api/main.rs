@@ -4,11 +4,15 @@
 
 mod bodies;
 mod conversations;
+mod every_route;
 mod failures;
+mod foreign;
+mod limits;
 mod lists;
 mod memberships;
 mod messages;
 mod mounting;
+mod operations;
 mod refusals;
 mod replies;
 mod server;
