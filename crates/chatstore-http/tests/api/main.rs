@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod acting;
+mod anonymous;
 mod bodies;
 mod conversations;
 mod every_route;
