@@ -21,6 +21,7 @@ mod memberships;
 mod messages;
 mod mounting;
 mod operations;
+mod paging;
 mod refusals;
 mod repetitions;
 mod replies;
