@@ -64,6 +64,7 @@ async fn walk_conversations(
             meanwhile().await;
         }
         met.extend(page.items.into_iter().map(|(conversation, _)| conversation.id));
+        assert!(met.len() <= 2 * ROWS, "the walk has an end");
         match page.next {
             Some(next) => from = Some(next),
             None => return met,
@@ -94,6 +95,7 @@ async fn a_walk_over_messages_at_any_limit_meets_each_once(case: TestDatabase) {
                     messages.append(id, NewMessage::user("later")).await.unwrap();
                 }
                 met.extend(page.items.into_iter().map(|message| message.seq));
+                assert!(met.len() <= 2 * ROWS, "the walk has an end");
                 match page.next {
                     Some(next) => from = Some(next),
                     None => break,
