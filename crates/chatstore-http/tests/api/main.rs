@@ -2,15 +2,32 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod acting;
+mod anonymous;
 mod bodies;
+mod conditions;
 mod conversations;
+mod every_route;
 mod failures;
+mod foreign;
+mod idempotency;
+mod include;
+mod keys;
+mod limits;
 mod lists;
+mod me;
+mod members;
 mod memberships;
 mod messages;
 mod mounting;
+mod operations;
+mod paging;
 mod refusals;
+mod repetitions;
 mod replies;
 mod server;
 mod support;
+mod threads;
+mod usage;
+mod users;
 mod walks;

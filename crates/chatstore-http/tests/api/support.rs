@@ -5,12 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use chatstore::{ApiKeyScope, MemberRole, NewUser, Store, UserId, UserName};
+use chatstore::{ApiKeyScope, MemberRole, NewUser, Store, UserId, UserName, UserRole};
 use chatstore_testkit::{SeededIds, TestDatabase};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use futures_util::future::join_all;
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method, Request, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+
+pub(crate) const CONVERSATIONS: &str = "/api/v1/conversations";
 
 /// A server over the case's database.
 pub(crate) struct Server {
@@ -46,11 +50,40 @@ impl Server {
         self.store = store;
     }
 
+    /// Another server over the same database, to which requests go from now on; the first one answers until
+    /// what is returned is dropped.
+    pub(crate) async fn serve_beside(&mut self, store: Store) -> oneshot::Sender<()> {
+        let (address, shutdown) = listen(chatstore_http::router(store.clone())).await;
+        (self.address, self.store) = (address, store);
+        std::mem::replace(&mut self._shutdown, shutdown)
+    }
+
     /// Makes a user with a key.
     pub(crate) async fn person(&self, name: &str) -> Person {
-        let user = self.store.users().create(NewUser::named(UserName::new(name).unwrap())).await.unwrap();
+        self.holder(name, UserRole::User).await
+    }
+
+    /// Makes an administrator with a key.
+    pub(crate) async fn admin(&self, name: &str) -> Person {
+        self.holder(name, UserRole::Admin).await
+    }
+
+    async fn holder(&self, name: &str, role: UserRole) -> Person {
+        let new = NewUser { role, ..NewUser::named(UserName::new(name).unwrap()) };
+        let user = self.store.users().create(new).await.unwrap();
         let key = self.store.keys().create(user.id, ApiKeyScope::User, None, None).await.unwrap();
         Person { id: user.id, key: key.text }
+    }
+
+    /// A service key of this administrator's.
+    pub(crate) async fn service(&self, admin: &Person) -> Person {
+        let key = self.store.keys().create(admin.id, ApiKeyScope::Service, None, None).await.unwrap();
+        Person { id: admin.id, key: key.text }
+    }
+
+    /// A request of a service for somebody.
+    pub(crate) fn act(&self, service: &Person, whom: &str, method: &str, target: &str) -> RequestBuilder {
+        self.request(service, method, target).header("Chatstore-User", whom)
     }
 
     /// Lets someone else into a conversation.
@@ -108,8 +141,13 @@ async fn listen(router: Router) -> (SocketAddr, oneshot::Sender<()>) {
 
 /// The case's database as a store whose keys and ids are the same in every run.
 pub(crate) async fn open(case: &TestDatabase) -> Store {
+    open_with(case, SeededIds::default()).await
+}
+
+/// The case's database as a store that draws other ids than another one over it.
+pub(crate) async fn open_with(case: &TestDatabase, ids: SeededIds) -> Store {
     let builder = Store::builder(case.url.clone()).clock(case.clock.clone()).pool(4);
-    builder.ids(Arc::new(SeededIds::default())).connect().await.unwrap()
+    builder.ids(Arc::new(ids)).connect().await.unwrap()
 }
 
 /// Sends a request; the exchange as text, after a check of the headers that every answer has.
@@ -126,7 +164,7 @@ pub(crate) async fn exchange(request: RequestBuilder) -> String {
     text
 }
 
-fn target(request: &reqwest::Request) -> String {
+fn target(request: &Request) -> String {
     let url = request.url();
     url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
 }
@@ -138,7 +176,15 @@ pub(crate) async fn answer_text(answer: Response) -> String {
     assert_eq!(headers["cache-control"], "no-store");
     assert_eq!(headers["x-request-id"], "r-1");
     let mut text = format!("{}\n", answer.status());
-    for name in ["content-type", "location", "etag", "allow", "www-authenticate", "retry-after"] {
+    for name in [
+        "content-type",
+        "location",
+        "etag",
+        "allow",
+        "www-authenticate",
+        "retry-after",
+        "idempotency-replayed",
+    ] {
         if let Some(value) = headers.get(name) {
             writeln!(text, "{name}: {}", value.to_str().unwrap()).unwrap();
         }
@@ -173,4 +219,69 @@ pub(crate) async fn refusal(request: RequestBuilder) -> (u16, Vec<(String, Strin
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let errors = body["errors"].as_array().cloned().unwrap_or_default();
     (status, errors.iter().map(|error| (text(&error["field"]), text(&error["code"]))).collect())
+}
+
+/// An answer taken apart; an empty body is null.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// The text of a header; empty when there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The last part of a problem's URN, and the field and code of each error in it.
+    fn problem(&self) -> String {
+        let mut text = self.body["type"].as_str().unwrap().replace("urn:chatstore:problem:", " ");
+        for error in self.body["errors"].as_array().unwrap_or(&Vec::new()) {
+            let (field, code) = (error["field"].as_str().unwrap(), error["code"].as_str().unwrap());
+            write!(text, " ({field}: {code})").unwrap();
+        }
+        text
+    }
+}
+
+pub(crate) async fn answer(request: RequestBuilder) -> Answer {
+    let answer = request.send().await.unwrap();
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    let text = answer.text().await.unwrap();
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
+    Answer { status, headers, body }
+}
+
+/// The answers to requests that are sent at once.
+pub(crate) async fn at_once(requests: impl IntoIterator<Item = RequestBuilder>) -> Vec<Answer> {
+    join_all(requests.into_iter().map(answer)).await
+}
+
+/// Exchanges, one after the other, in a line each: what was asked, the status, and of a problem its kind, fields
+/// and codes.
+pub(crate) async fn outlines(requests: impl IntoIterator<Item = RequestBuilder>) -> String {
+    let mut text = String::new();
+    for request in requests {
+        let asked = outline(&request.try_clone().unwrap().build().unwrap());
+        let answer = answer(request).await;
+        let problem = if answer.status >= 400 { answer.problem() } else { String::new() };
+        writeln!(text, "{asked} → {}{problem}", answer.status).unwrap();
+    }
+    text
+}
+
+fn outline(request: &Request) -> String {
+    let mut text = format!("{} {}", request.method(), target(request));
+    for name in ["chatstore-user", "if-match", "if-none-match", "idempotency-key"] {
+        for value in request.headers().get_all(name) {
+            write!(text, " [{name}: {}]", String::from_utf8_lossy(value.as_bytes())).unwrap();
+        }
+    }
+    match request.body().and_then(|body| body.as_bytes()) {
+        None | Some([]) => {}
+        Some(body) => write!(text, " {}", String::from_utf8_lossy(body)).unwrap(),
+    }
+    if text.chars().count() > 180 { text.chars().take(180).chain(['…']).collect() } else { text }
 }

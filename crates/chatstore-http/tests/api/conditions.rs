@@ -1,0 +1,265 @@
+//! Requests that depend on the revision of a conversation.
+
+use chatstore::MemberRole;
+use chatstore_testkit::{TestDatabase, conformance};
+use insta::{allow_duplicates, assert_snapshot};
+use reqwest::RequestBuilder;
+
+use crate::operations::{Operation, operations};
+use crate::support::{CONVERSATIONS, Person, Server, answer, exchange, outlines};
+
+conformance!(
+    every_change_of_a_conversation_can_be_conditional,
+    a_stale_condition_changes_nothing,
+    only_one_strong_tag_is_a_condition,
+    the_condition_is_looked_at_after_what_else_refuses,
+    every_answer_that_is_a_conversation_has_its_tag,
+    what_the_client_has_already_is_not_sent_again,
+    of_sixteen_conditional_changes_at_once_one_is_made,
+);
+
+/// The operations that take a condition, with this header.
+fn conditional(header: &str) -> Vec<Operation> {
+    operations().into_iter().filter(|one| one.parameters.iter().any(|name| name == header)).collect()
+}
+
+/// A conversation with a thread id and one message, at revision 2.
+struct Fresh {
+    id: String,
+    thread: String,
+}
+
+impl Fresh {
+    async fn make(server: &Server, owner: &Person, number: usize) -> Self {
+        let thread = format!("t{number}");
+        let made = server.post(owner, CONVERSATIONS, &format!(r#"{{"thread_id": "{thread}"}}"#)).await;
+        let id = made["id"].as_str().unwrap().to_owned();
+        let fresh = Self { id, thread };
+        server.post(owner, &format!("{}/messages", fresh.path()), r#"{"content": "first"}"#).await;
+        fresh
+    }
+
+    fn path(&self) -> String {
+        format!("{CONVERSATIONS}/{}", self.id)
+    }
+
+    /// A request of this operation that changes something.
+    fn request(&self, server: &Server, person: &Person, operation: &Operation) -> RequestBuilder {
+        let target = operation.target(&[("id", &self.id), ("message_id", "1"), ("thread_id", &self.thread)]);
+        let body = if operation.body() == "{}" { r#"{"title": "changed"}"# } else { operation.body() };
+        server.send(person, &operation.method, &target, body)
+    }
+}
+
+async fn every_change_of_a_conversation_can_be_conditional(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let operations = conditional("If-Match");
+    let mut text = String::new();
+    for (number, operation) in operations.iter().enumerate() {
+        let one = Fresh::make(&server, &ada, 2 * number).await;
+        let other = Fresh::make(&server, &ada, 2 * number + 1).await;
+        let stale = answer(one.request(&server, &ada, operation).header("If-Match", "\"1\"")).await.status;
+        let matching = answer(one.request(&server, &ada, operation).header("If-Match", "\"2\"")).await.status;
+        let any = answer(other.request(&server, &ada, operation).header("If-Match", "*")).await.status;
+        assert!(operation.statuses.contains(&412), "{}", operation.name());
+        text.push_str(&format!("{}: stale {stale}, matching {matching}, any {any}\n", operation.name()));
+    }
+    allow_duplicates! { assert_snapshot!(text, @"
+    PATCH /api/v1/conversations/{id}: stale 412, matching 200, any 200
+    DELETE /api/v1/conversations/{id}: stale 412, matching 204, any 204
+    POST /api/v1/conversations/{id}/messages: stale 412, matching 201, any 201
+    PATCH /api/v1/conversations/{id}/messages/{message_id}: stale 412, matching 200, any 200
+    DELETE /api/v1/conversations/{id}/messages/{message_id}: stale 412, matching 204, any 204
+    POST /api/v1/conversations/{id}/replies: stale 412, matching 201, any 201
+    PATCH /api/v1/threads/{thread_id}: stale 412, matching 200, any 200
+    DELETE /api/v1/threads/{thread_id}: stale 412, matching 204, any 204
+    ") }
+}
+
+async fn a_stale_condition_changes_nothing(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let fresh = Fresh::make(&server, &ada, 0).await;
+    let before = server.get(&ada, &format!("{}?include=messages", fresh.path())).await;
+    for operation in conditional("If-Match") {
+        for tag in ["\"1\"", "\"3\"", "\"0\""] {
+            let refused = answer(fresh.request(&server, &ada, &operation).header("If-Match", tag)).await;
+            assert_eq!(refused.status, 412, "{} {tag}", operation.name());
+        }
+        let after = server.get(&ada, &format!("{}?include=messages", fresh.path())).await;
+        assert_eq!(after, before, "{}", operation.name());
+    }
+    let batch = r#"{"messages": [{"content": "a"}]}"#;
+    let request = server.send(&ada, "POST", &format!("{}/messages", fresh.path()), batch);
+    let refused = exchange(request.header("If-Match", "\"1\"")).await;
+    allow_duplicates! { assert_snapshot!(refused, @r#"
+    POST /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/messages
+    {"messages": [{"content": "a"}]}
+
+    412 Precondition Failed
+    content-type: application/problem+json
+
+    {
+      "detail": "the conversation was changed since the revision that the request names",
+      "request_id": "r-1",
+      "status": 412,
+      "title": "Precondition failed",
+      "type": "urn:chatstore:problem:precondition-failed"
+    }
+    "#) }
+    assert_eq!(server.get(&ada, "/api/v1/usage").await["total"]["requests"], 0);
+}
+
+async fn only_one_strong_tag_is_a_condition(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let fresh = Fresh::make(&server, &ada, 0).await;
+    for operation in conditional("If-Match") {
+        for tag in [
+            "W/\"2\"",
+            "\"2\", \"3\"",
+            "\"2\",\"2\"",
+            "2",
+            "\"02\"",
+            "\"\"",
+            "\"2",
+            "",
+            "\"x\"",
+            "\"é\"",
+            "*, \"2\"",
+        ] {
+            let refused = answer(fresh.request(&server, &ada, &operation).header("If-Match", tag)).await;
+            assert_eq!(refused.status, 412, "{} {tag}", operation.name());
+        }
+        let request = fresh.request(&server, &ada, &operation);
+        let twice = answer(request.header("If-Match", "\"2\"").header("If-Match", "\"2\"")).await;
+        assert_eq!(twice.status, 412, "{} twice", operation.name());
+    }
+    assert_eq!(server.get(&ada, &fresh.path()).await["revision"], 2);
+}
+
+async fn the_condition_is_looked_at_after_what_else_refuses(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let (ada, eve, vic, zoe) = (
+        server.person("ada").await,
+        server.person("eve").await,
+        server.person("vic").await,
+        server.person("zoe").await,
+    );
+    let fresh = Fresh::make(&server, &ada, 0).await;
+    let taken = Fresh::make(&server, &ada, 1).await.thread;
+    let path = fresh.path();
+    server.share(&path, &ada, &eve, MemberRole::Editor).await;
+    server.share(&path, &ada, &vic, MemberRole::Viewer).await;
+    for operation in conditional("If-Match") {
+        let stale = |person: &Person| fresh.request(&server, person, &operation).header("If-Match", "\"1\"");
+        let name = operation.name();
+        assert_eq!(answer(stale(&zoe)).await.status, 404, "{name}");
+        let of_thread = operation.path.contains("{thread_id}");
+        assert_eq!(answer(stale(&vic)).await.status, if of_thread { 404 } else { 403 }, "{name}");
+        if operation.takes_body {
+            let wrong = |body: &str| {
+                let target = stale(&ada).build().unwrap().url().path().to_owned();
+                server.send(&ada, &operation.method, &target, body).header("If-Match", "\"1\"")
+            };
+            assert_eq!(answer(wrong("{")).await.status, 400, "{name}");
+            assert_eq!(answer(wrong(r#"{"unknown": 1}"#)).await.status, 422, "{name}");
+        }
+    }
+    let body = format!(r#"{{"thread_id": "{taken}"}}"#);
+    let text = outlines([
+        server.send(&eve, "PATCH", &path, r#"{"thread_id": "x"}"#).header("If-Match", "\"1\""),
+        server
+            .send(&eve, "PATCH", &format!("{path}/messages/1"), r#"{"content": "x"}"#)
+            .header("If-Match", "\"1\""),
+        server.request(&eve, "DELETE", &path).header("If-Match", "\"1\""),
+        server.request(&ada, "DELETE", &format!("{path}/messages/9")).header("If-Match", "\"1\""),
+        server.send(&ada, "PATCH", &path, &body).header("If-Match", "\"1\""),
+        server.send(&ada, "PATCH", &path, &body).header("If-Match", "\"2\""),
+        server.send(&ada, "PATCH", &path, "{}").header("If-Match", "\"1\""),
+        server.send(&ada, "PATCH", &path, "{}").header("If-Match", "\"2\""),
+    ])
+    .await;
+    allow_duplicates! { assert_snapshot!(text, @r#"
+    PATCH /api/v1/conversations/019ca945-0a00-75ac-a268-5a072c6d7061 [if-match: "1"] {"thread_id": "x"} → 403 forbidden
+    PATCH /api/v1/conversations/019ca945-0a00-75ac-a268-5a072c6d7061/messages/1 [if-match: "1"] {"content": "x"} → 403 forbidden
+    DELETE /api/v1/conversations/019ca945-0a00-75ac-a268-5a072c6d7061 [if-match: "1"] → 403 forbidden
+    DELETE /api/v1/conversations/019ca945-0a00-75ac-a268-5a072c6d7061/messages/9 [if-match: "1"] → 404 not-found
+    PATCH /api/v1/conversations/019ca945-0a00-75ac-a268-5a072c6d7061 [if-match: "1"] {"thread_id": "t1"} → 412 precondition-failed
+    PATCH /api/v1/conversations/019ca945-0a00-75ac-a268-5a072c6d7061 [if-match: "2"] {"thread_id": "t1"} → 409 already-exists (thread_id: not_allowed)
+    PATCH /api/v1/conversations/019ca945-0a00-75ac-a268-5a072c6d7061 [if-match: "1"] {} → 412 precondition-failed
+    PATCH /api/v1/conversations/019ca945-0a00-75ac-a268-5a072c6d7061 [if-match: "2"] {} → 200
+    "#) }
+}
+
+async fn every_answer_that_is_a_conversation_has_its_tag(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let fresh = Fresh::make(&server, &ada, 0).await;
+    let thread = format!("/api/v1/threads/{}", fresh.thread);
+    for (method, target, body, tag) in [
+        ("POST", CONVERSATIONS.to_owned(), "{}", "\"1\""),
+        ("PUT", "/api/v1/threads/new".to_owned(), "{}", "\"1\""),
+        ("PUT", thread.clone(), "{}", "\"2\""),
+        ("GET", fresh.path(), "", "\"2\""),
+        ("GET", thread.clone(), "", "\"2\""),
+        ("PATCH", fresh.path(), r#"{"title": "a"}"#, "\"3\""),
+        ("PATCH", thread, r#"{"title": "b"}"#, "\"4\""),
+    ] {
+        let answered = answer(server.send(&ada, method, &target, body)).await;
+        assert_eq!(answered.header("etag"), tag, "{method} {target}");
+        assert_eq!(tag, format!("\"{}\"", answered.body["revision"]), "{method} {target}");
+    }
+}
+
+async fn what_the_client_has_already_is_not_sent_again(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let fresh = Fresh::make(&server, &ada, 0).await;
+    for operation in conditional("If-None-Match") {
+        let name = operation.name();
+        let target = operation.target(&[("id", &fresh.id), ("thread_id", &fresh.thread)]);
+        let ask = |tag: &str| server.request(&ada, "GET", &target).header("If-None-Match", tag);
+        for tag in ["\"2\"", "W/\"2\"", "*", "\"1\", \"2\"", "\"1\",W/\"2\""] {
+            let spared = answer(ask(tag)).await;
+            assert_eq!((spared.status, spared.header("etag")), (304, "\"2\""), "{name} {tag}");
+            assert!(spared.body.is_null(), "{name} {tag}");
+        }
+        let twice = answer(ask("\"1\"").header("If-None-Match", "\"2\"")).await;
+        assert_eq!(twice.status, 304, "{name}");
+        for tag in ["\"1\"", "2", "W/\"1\"", "", "\"1\", \"3\"", "\"12\""] {
+            assert_eq!(answer(ask(tag)).await.status, 200, "{name} {tag}");
+        }
+        let absent =
+            answer(server.request(&ada, "GET", &operation.target(&[])).header("If-None-Match", "*")).await;
+        assert_eq!(absent.status, 404, "{name}");
+        let wrong =
+            answer(server.request(&ada, "GET", &format!("{target}?x=1")).header("If-None-Match", "*")).await;
+        assert_eq!(wrong.status, 422, "{name}");
+        assert!(operation.statuses.contains(&304), "{name}");
+    }
+    let text = exchange(server.request(&ada, "GET", &fresh.path()).header("If-None-Match", "\"2\"")).await;
+    allow_duplicates! { assert_snapshot!(text, @r#"
+    GET /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43
+
+    304 Not Modified
+    etag: "2"
+    "#) }
+}
+
+async fn of_sixteen_conditional_changes_at_once_one_is_made(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    for (number, operation) in conditional("If-Match").iter().enumerate() {
+        let fresh = Fresh::make(&server, &ada, number).await;
+        let request = |_| fresh.request(&server, &ada, operation).header("If-Match", "\"2\"");
+        let answers = crate::support::at_once((0..16).map(request)).await;
+        let made = answers.iter().filter(|answer| answer.status < 300).count();
+        assert_eq!(made, 1, "{}", operation.name());
+        let is_delete = operation.method == "DELETE";
+        let refused = |status: u16| status == 412 || is_delete && status == 404;
+        let others = answers.iter().filter(|answer| refused(answer.status)).count();
+        assert_eq!(others, 15, "{}", operation.name());
+    }
+}

@@ -1,0 +1,162 @@
+//! What holds for every route that the description names.
+
+use axum::body::Body;
+use axum::http::Request;
+use chatstore_testkit::{TestDatabase, conformance};
+use tower::ServiceExt as _;
+
+use crate::operations::operations;
+use crate::support::{Server, answer};
+
+conformance!(
+    no_route_answers_without_a_key,
+    administration_is_refused_before_anything_is_read,
+    every_route_refuses_an_unknown_parameter,
+    every_body_has_to_be_json_of_its_type,
+    every_body_has_a_size_at_most,
+    every_body_refuses_an_unknown_field,
+    every_route_has_limits_for_its_head,
+    every_path_says_which_methods_it_takes,
+);
+
+async fn no_route_answers_without_a_key(case: TestDatabase) {
+    let server = Server::start(case).await;
+    for operation in operations() {
+        let (name, target) = (operation.name(), operation.target(&[]));
+        let refused = answer(server.anonymous(&operation.method, &target).body("{")).await;
+        assert_eq!((refused.status, refused.header("www-authenticate")), (401, "Bearer"), "{name}");
+        assert!(operation.statuses.contains(&401), "{name}");
+    }
+}
+
+async fn administration_is_refused_before_anything_is_read(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let mut count = 0;
+    for operation in operations().into_iter().filter(crate::operations::Operation::is_for_admins) {
+        let target = format!("{}?unknown=1", operation.target(&[]));
+        let refused = answer(server.send(&ada, &operation.method, &target, "{")).await;
+        let kind = refused.body["type"].as_str().unwrap_or_default();
+        assert_eq!((refused.status, kind), (403, "urn:chatstore:problem:forbidden"), "{}", operation.name());
+        assert!(operation.statuses.contains(&403), "{}", operation.name());
+        count += 1;
+    }
+    assert!(count >= 9, "{count} routes for administrators");
+}
+
+async fn every_route_refuses_an_unknown_parameter(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let root = server.admin("root").await;
+    for operation in operations() {
+        let target = format!("{}?unknown=1", operation.target(&[("email", "a@b.org")]));
+        let refused = answer(server.send(&root, &operation.method, &target, operation.body())).await;
+        let error = &refused.body["errors"][0];
+        assert_eq!(
+            (refused.status, error["field"].as_str(), error["code"].as_str()),
+            (422, Some("unknown"), Some("unknown_field")),
+            "{}",
+            operation.name()
+        );
+        assert!(operation.statuses.contains(&422), "{}", operation.name());
+    }
+    assert_eq!(server.get(&root, "/api/v1/users/me").await["username"], "root", "nothing was done");
+}
+
+async fn every_body_has_to_be_json_of_its_type(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let root = server.admin("root").await;
+    let mut count = 0;
+    for operation in operations().into_iter().filter(|operation| operation.takes_body) {
+        let (name, target) = (operation.name(), operation.target(&[("email", "a@b.org")]));
+        for (body, media_type, status, kind) in [
+            ("{", "application/json", 400, "malformed-request"),
+            ("{}", "text/plain", 415, "unsupported-media-type"),
+            ("[]", "application/json", 422, "validation"),
+        ] {
+            let request = server.request(&root, &operation.method, &target);
+            let refused = answer(request.header("Content-Type", media_type).body(body.to_owned())).await;
+            let kind = format!("urn:chatstore:problem:{kind}");
+            assert_eq!(
+                (refused.status, refused.body["type"].as_str()),
+                (status, Some(kind.as_str())),
+                "{name}"
+            );
+            assert!(operation.statuses.contains(&status), "{name} {status}");
+        }
+        count += 1;
+    }
+    assert!(count >= 13, "{count} routes with a body");
+}
+
+/// Without a socket: a client that is still sending may find it closed before it reads the refusal.
+async fn every_body_has_a_size_at_most(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let root = server.admin("root").await;
+    let router = chatstore_http::router(server.store.clone());
+    let body = |bytes: usize| format!(r#"{{"unknown": "{}"}}"#, "a".repeat(bytes - 15));
+    for operation in operations().into_iter().filter(|operation| operation.takes_body) {
+        for (bytes, status) in [(1024 * 1024, 422), (1024 * 1024 + 1, 413)] {
+            let request = Request::builder()
+                .method(operation.method.as_str())
+                .uri(operation.target(&[("email", "a@b.org")]))
+                .header("Authorization", format!("Bearer {}", root.key))
+                .header("Content-Type", "application/json")
+                .header("X-Request-Id", "r-1");
+            let refused =
+                router.clone().oneshot(request.body(Body::from(body(bytes))).unwrap()).await.unwrap();
+            assert_eq!(refused.status(), status, "{} {bytes}", operation.name());
+            assert_eq!(refused.headers()["x-request-id"], "r-1");
+            assert_eq!(refused.headers()["content-type"], "application/problem+json");
+        }
+        assert!(operation.statuses.contains(&413), "{}", operation.name());
+    }
+}
+
+async fn every_body_refuses_an_unknown_field(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let root = server.admin("root").await;
+    for operation in operations().into_iter().filter(|operation| operation.takes_body) {
+        let target = operation.target(&[("email", "a@b.org")]);
+        for field in ["owner_id", "id", "password_hash", "seq"] {
+            let body = format!(r#"{{"{field}": 1}}"#);
+            let refused = answer(server.send(&root, &operation.method, &target, &body)).await;
+            let errors = refused.body["errors"].as_array().cloned().unwrap_or_default();
+            let is_named =
+                errors.iter().any(|error| error["field"] == field && error["code"] == "unknown_field");
+            assert!(refused.status == 422 && is_named, "{} {field}: {}", operation.name(), refused.body);
+        }
+    }
+}
+
+async fn every_route_has_limits_for_its_head(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let long = "a".repeat(8 * 1024);
+    for operation in operations() {
+        let (name, target) = (operation.name(), operation.target(&[]));
+        let refused = answer(server.anonymous(&operation.method, &format!("{target}?cursor={long}"))).await;
+        assert_eq!(refused.status, 414, "{name}");
+        let request = server.anonymous(&operation.method, &target).header("X-Large", "a".repeat(32 * 1024));
+        let refused = answer(request).await;
+        assert_eq!(refused.status, 431, "{name}");
+        assert!(operation.statuses.contains(&414) && operation.statuses.contains(&431), "{name}");
+    }
+}
+
+async fn every_path_says_which_methods_it_takes(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let operations = operations();
+    for operation in &operations {
+        let of_path = operations.iter().filter(|other| other.path == operation.path);
+        let mut taken: Vec<&str> = of_path.map(|other| other.method.as_str()).collect();
+        let other = ["PATCH", "PUT", "DELETE", "POST", "GET"].into_iter().find(|one| !taken.contains(one));
+        let refused = answer(server.anonymous(other.unwrap(), &operation.target(&[]))).await;
+        assert_eq!(refused.status, 405, "{}", operation.name());
+        let mut given: Vec<&str> = refused.header("allow").split(',').collect();
+        if taken.contains(&"GET") {
+            taken.push("HEAD");
+        }
+        given.sort_unstable();
+        taken.sort_unstable();
+        assert_eq!(given, taken, "{}", operation.path);
+    }
+}

@@ -1,0 +1,86 @@
+//! The operations that the description names, so that a test of all of them forgets none.
+
+use serde_json::Value;
+
+/// An operation under `/api`.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    /// In capitals.
+    pub(crate) method: String,
+    /// With the names of its parts in braces.
+    pub(crate) path: String,
+    pub(crate) takes_body: bool,
+    /// The names of its parameters, headers included.
+    pub(crate) parameters: Vec<String>,
+    /// What it can be answered with.
+    pub(crate) statuses: Vec<u16>,
+}
+
+/// All operations under `/api`.
+pub(crate) fn operations() -> Vec<Operation> {
+    let description = serde_json::to_value(chatstore_http::openapi()).unwrap();
+    let mut operations = Vec::new();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        if !path.starts_with("/api/") {
+            continue;
+        }
+        for method in ["get", "put", "post", "patch", "delete"] {
+            if let Some(described) = item.get(method) {
+                operations.push(operation(method, path, described));
+            }
+        }
+    }
+    operations
+}
+
+fn operation(method: &str, path: &str, described: &Value) -> Operation {
+    let parameters = described["parameters"].as_array().cloned().unwrap_or_default();
+    let statuses = described["responses"].as_object().unwrap();
+    Operation {
+        method: method.to_uppercase(),
+        path: path.to_owned(),
+        takes_body: described.get("requestBody").is_some(),
+        parameters: parameters.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect(),
+        statuses: statuses.keys().map(|status| status.parse().unwrap()).collect(),
+    }
+}
+
+impl Operation {
+    /// For logs and lists.
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// Whether only administrators may ask for it.
+    pub(crate) fn is_for_admins(&self) -> bool {
+        self.path.starts_with("/api/v1/users") && !self.path.starts_with("/api/v1/users/me")
+    }
+
+    /// The path with something for each of its parts; a part that is not named is an absent id.
+    pub(crate) fn target(&self, parts: &[(&str, &str)]) -> String {
+        let mut target = String::new();
+        for part in self.path.split('/').skip(1) {
+            let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+            let given = name.map(|name| parts.iter().find(|(given, _)| *given == name));
+            let part = match given {
+                None => part,
+                Some(None) => "00000000-0000-7000-8000-000000000001",
+                Some(Some((_, value))) => value,
+            };
+            target.push('/');
+            target.push_str(part);
+        }
+        target
+    }
+
+    /// A body that it takes, `{}` where that is enough.
+    pub(crate) fn body(&self) -> &'static str {
+        let has_content = ["/messages", "/messages/{message_id}", "/replies"];
+        match self.method.as_str() {
+            "GET" | "DELETE" => "",
+            _ if has_content.iter().any(|end| self.path.ends_with(end)) => r#"{"content": "a"}"#,
+            "POST" if self.path == "/api/v1/users" => r#"{"username": "somebody"}"#,
+            _ => "{}",
+        }
+    }
+}
