@@ -16,8 +16,8 @@ use crate::error::{Problem, ProblemKind};
 /// connections, and a queue in front of them that this bounds.
 const WORKING: usize = 64;
 
-/// Requests that wait for their turn.
-const WAITING: usize = 256;
+/// Requests that wait for their turn: they hold their body, and nothing else.
+const WAITING: usize = 4_096;
 
 /// How long one waits for its turn.
 const QUEUE_TIME: Duration = Duration::from_millis(50);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method, header};
 use bytes::BytesMut;
@@ -20,6 +20,9 @@ use crate::state::AppState;
 
 /// Bytes of a body at most.
 const BODY_BYTES: usize = 1024 * 1024;
+
+/// Bytes of a larger body that are read and thrown away.
+const DRAINED_BYTES: usize = 8 * BODY_BYTES;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -141,26 +144,36 @@ fn too_large() -> Problem {
 
 async fn read_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if announced.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > BODY_BYTES) {
-        return Err(too_large());
-    }
     let mut stream = body.into_data_stream();
+    if announced.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > BODY_BYTES) {
+        return Err(drained(stream).await);
+    }
     let Some(first) = stream.next().await else { return Ok(Bytes::new()) };
     let first = first.map_err(|_| cut_off())?;
-    let Some(second) = stream.next().await else {
-        return if first.len() > BODY_BYTES { Err(too_large()) } else { Ok(first) };
-    };
+    let Some(second) = stream.next().await else { return Ok(first) };
     let mut bytes = BytesMut::from(first);
     let mut next = Some(second);
     while let Some(chunk) = next {
         let chunk = chunk.map_err(|_| cut_off())?;
         if bytes.len() + chunk.len() > BODY_BYTES {
-            return Err(too_large());
+            return Err(drained(stream).await);
         }
         bytes.extend_from_slice(&chunk);
         next = stream.next().await;
     }
     Ok(bytes.freeze())
+}
+
+/// Reads on for a while: a client that is still sending when the connection is closed may never see why.
+async fn drained(mut stream: BodyDataStream) -> Problem {
+    let mut rest = 0;
+    while let Some(Ok(chunk)) = stream.next().await {
+        rest += chunk.len();
+        if rest > DRAINED_BYTES {
+            break;
+        }
+    }
+    too_large()
 }
 
 fn cut_off() -> Problem {

@@ -50,11 +50,6 @@ pub(crate) struct ConversationPath {
 }
 
 impl ConversationPath {
-    /// The id as it was given.
-    pub(crate) fn text(&self) -> &str {
-        &self.id
-    }
-
     /// The id in the path.
     pub(crate) fn conversation(&self) -> Result<ConversationId, Problem> {
         id(&self.id)

@@ -56,9 +56,11 @@ pub(crate) async fn list(
     Path(path): Path<ConversationPath>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListObject<MemberObject>>, Problem> {
-    let scope = format!("members for {} in {}", caller.user(), path.text());
+    let conversation = path.conversation();
+    let named = conversation.as_ref().map(ToString::to_string).unwrap_or_default();
+    let scope = format!("members for {} in {named}", caller.user());
     let from = open_cursor(query.cursor.as_deref(), &scope)?;
-    let page = state.as_caller(caller).members().page(path.conversation()?, from, query.limit).await?;
+    let page = state.as_caller(caller).members().page(conversation?, from, query.limit).await?;
     Ok(Json(ListObject::new(page, &scope, MemberObject::from)))
 }
 

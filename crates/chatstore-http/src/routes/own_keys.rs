@@ -110,6 +110,14 @@ impl KeyInput {
         validator.finish()
     }
 
+    /// Fails when the key would have ended before it begins.
+    pub(crate) fn check_end(&self, state: &AppState) -> Result<(), Problem> {
+        if self.expires_at.is_some_and(|end| end <= state.store().now()) {
+            return Err(Problem::wrong("expires_at", FieldCode::OutOfRange, "must be in the future"));
+        }
+        Ok(())
+    }
+
     /// Makes the key; the answer shows it this once.
     pub(crate) async fn make(
         self,
@@ -117,9 +125,6 @@ impl KeyInput {
         user: UserId,
         scope: ApiKeyScope,
     ) -> Result<NewKeyObject, Problem> {
-        if self.expires_at.is_some_and(|end| end <= state.store().now()) {
-            return Err(Problem::wrong("expires_at", FieldCode::OutOfRange, "must be in the future"));
-        }
         Ok(state.store().keys().create(user, scope, self.name, self.expires_at).await?.into())
     }
 }
@@ -165,6 +170,7 @@ pub(crate) async fn create(
     _query: Query<NoParameters>,
     JsonBody(new): JsonBody<CreateKey>,
 ) -> Result<Response, Problem> {
+    new.check_end(&state)?;
     let key = new.make(&state, caller.user(), ApiKeyScope::User).await?;
     Ok(created(mount.path(&format!("/auth/api-keys/{}", key.id())), Json(key)))
 }

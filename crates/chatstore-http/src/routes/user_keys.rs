@@ -104,6 +104,7 @@ pub(crate) async fn create(
     _query: Query<NoParameters>,
     JsonBody((new, scope)): JsonBody<CreateUserKey>,
 ) -> Result<Response, Problem> {
+    new.check_end(&state)?;
     let user = changeable(&state, admin, path.user()?).await?;
     if scope == ApiKeyScope::Service {
         admin.over_admins()?;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use chatstore_model::{
     ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, FieldCode, Invalid, Limit, NewApiKey, Page, Timestamp,
-    UserId, limits,
+    UserId, UserRole, limits,
 };
 
 use chatstore_sql::StoreError;
@@ -95,7 +95,8 @@ impl Keys<'_> {
     }
 
     /// Whose key this text is; `None` for a text that is no key, and for keys that are unknown,
-    /// withdrawn, expired or of a disabled user. Must be called inside a Tokio runtime.
+    /// withdrawn, expired or of a disabled user, and for service keys of somebody who is no administrator
+    /// any more. Must be called inside a Tokio runtime.
     ///
     /// # Errors
     /// That the database is unavailable.
@@ -108,7 +109,9 @@ impl Keys<'_> {
         let generation = self.0.keys.generation();
         let found = self.0.read("key_verify", async move |tx| tx.api_keys().find(user, &hash).await).await?;
         let Some((key, Some(role))) = found else { return Ok(None) };
-        if !key.is_valid_at(now) {
+        // A service key has the power of the administrator who made it, and loses it with his office.
+        let is_in_office = role == UserRole::Admin || user == UserId::ANONYMOUS;
+        if !key.is_valid_at(now) || (key.scope == ApiKeyScope::Service && !is_in_office) {
             return Ok(None);
         }
         self.note_use(&key, now);

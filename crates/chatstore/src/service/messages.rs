@@ -292,7 +292,7 @@ pub(super) fn refuse_append(role: ConversationRole, new: &[NewMessage]) -> Optio
 }
 
 /// Appends for somebody who may, if the conversation is at the revision that he expects.
-pub(super) async fn append_expecting(
+async fn append_expecting(
     tx: &mut WriteTx<'_>,
     owner: UserId,
     sender: UserId,
@@ -303,12 +303,23 @@ pub(super) async fn append_expecting(
     if !is_as_expected(tx, owner, conversation, expected).await? {
         return Ok(Verdict::Changed);
     }
+    append_as(tx, owner, sender, conversation, new).await.map(Verdict::Done)
+}
+
+/// Appends what one person says.
+pub(super) async fn append_as(
+    tx: &mut WriteTx<'_>,
+    owner: UserId,
+    sender: UserId,
+    conversation: ConversationId,
+    new: &[NewMessage],
+) -> std::result::Result<Vec<Message>, StoreError> {
     let senders = vec![Some(sender); new.len()];
-    tx.messages().append_many(owner, conversation, &senders, new).await.map(Verdict::Done)
+    tx.messages().append_many(owner, conversation, &senders, new).await
 }
 
 /// Records a reply, if the user may and the conversation is at the revision that he expects.
-pub(super) async fn reply_expecting(
+async fn reply_expecting(
     tx: &mut WriteTx<'_>,
     access: Access,
     conversation: ConversationId,

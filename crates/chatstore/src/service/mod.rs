@@ -49,16 +49,6 @@ impl<T> Verdict<T> {
             Self::Gone => Err(Error::rule(ErrorKind::Conflict, GONE)),
         }
     }
-
-    fn map<U>(self, value: impl FnOnce(T) -> U) -> Verdict<U> {
-        match self {
-            Self::Done(done) => Verdict::Done(value(done)),
-            Self::Forbidden(reason) => Verdict::Forbidden(reason),
-            Self::Changed => Verdict::Changed,
-            Self::KeyReused => Verdict::KeyReused,
-            Self::Gone => Verdict::Gone,
-        }
-    }
 }
 
 const CHANGED: &str = "the conversation was changed since the revision that the request names";

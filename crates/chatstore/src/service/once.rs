@@ -6,7 +6,7 @@ use chatstore_sql::{By, StoreError, WriteTx};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Verdict, messages, reach};
+use super::{VIEWER, Verdict, is_as_expected, messages, reach};
 use crate::actor::AsUser;
 use crate::error::{ErrorKind, Result};
 
@@ -49,6 +49,8 @@ impl<T> Outcome<T> {
 
 /// Writes of one user that take effect once: the key is stored in the transaction of the effect, so neither
 /// a lost answer nor a crash doubles it. Of several at once one does it and the others wait for it.
+///
+/// A refusal is decided before the key is stored: what comes back as a verdict is committed.
 ///
 /// Every method can fail with `KeyReused`, and with `Conflict` when what the first request made is gone.
 #[derive(Debug, Clone)]
@@ -110,11 +112,13 @@ impl Once<'_> {
             if let Some(refusal) = messages::refuse_append(access.role, &new) {
                 return Ok(Verdict::Forbidden(refusal));
             }
+            if !is_as_expected(tx, access.owner_id, conversation, expected).await? {
+                return Ok(Verdict::Changed);
+            }
             let record = key.record(tx.now(), &made)?;
             tx.idempotency_keys().record(access.owner_id, user, &record).await?;
-            let appended =
-                messages::append_expecting(tx, access.owner_id, user, conversation, expected, &new).await?;
-            Ok(appended.map(Outcome::first))
+            let appended = messages::append_as(tx, access.owner_id, user, conversation, &new).await?;
+            Ok(Verdict::Done(Outcome::first(appended)))
         })
         .await
     }
@@ -142,9 +146,16 @@ impl Once<'_> {
                     return Ok(reply.map_or(Verdict::Gone, |reply| Verdict::Done(Outcome::replayed(reply))));
                 }
             }
+            if !access.role.may_write() {
+                return Ok(Verdict::Forbidden(VIEWER));
+            }
+            if !is_as_expected(tx, access.owner_id, conversation, expected).await? {
+                return Ok(Verdict::Changed);
+            }
             let record = key.record(tx.now(), &[made])?;
             tx.idempotency_keys().record(access.owner_id, user, &record).await?;
-            Ok(messages::reply_expecting(tx, access, conversation, expected, &new).await?.map(Outcome::first))
+            let reply = tx.messages().record_reply(access.owner_id, conversation, &new).await?;
+            Ok(Verdict::Done(Outcome::first(reply)))
         })
         .await
     }
