@@ -150,7 +150,9 @@ async fn read_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     }
     let Some(first) = stream.next().await else { return Ok(Bytes::new()) };
     let first = first.map_err(|_| cut_off())?;
-    let Some(second) = stream.next().await else { return Ok(first) };
+    let Some(second) = stream.next().await else {
+        return if first.len() > BODY_BYTES { Err(too_large()) } else { Ok(first) };
+    };
     let mut bytes = BytesMut::from(first);
     let mut next = Some(second);
     while let Some(chunk) = next {

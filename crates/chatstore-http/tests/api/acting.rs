@@ -16,6 +16,7 @@ conformance!(
     an_anonymous_conversation_is_made_and_read_by_a_service,
     a_disabled_user_is_acted_for_no_more_at_once,
     a_service_key_ends_with_its_administrator,
+    a_service_key_ends_with_the_office_of_its_administrator,
 );
 
 async fn root_and_service(server: &Server) -> (Person, Person) {
@@ -273,4 +274,22 @@ async fn a_service_key_ends_with_its_administrator(case: TestDatabase) {
     DELETE /api/v1/users/019ca945-0a00-710a-adec-89025cc1beeb → 204
     GET /api/v1/conversations [chatstore-user: name:ada] → 401 unauthenticated
     "#) }
+}
+
+async fn a_service_key_ends_with_the_office_of_its_administrator(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let (root, service) = root_and_service(&server).await;
+    let second = server.admin("second").await;
+    server.person("ada").await;
+    let act = || server.act(&service, "name:ada", "GET", CONVERSATIONS);
+    assert_eq!(answer(act()).await.status, 200);
+    let demote = server.send(&second, "PATCH", &format!("/api/v1/users/{}", root.id), r#"{"role": "user"}"#);
+    assert_eq!(answer(demote).await.status, 200);
+    assert_eq!(answer(act()).await.status, 401);
+    assert_eq!(answer(server.request(&service, "GET", "/api/v1/users")).await.status, 401);
+    assert_eq!(
+        answer(server.request(&root, "GET", "/api/v1/users/me")).await.status,
+        200,
+        "his own key is his"
+    );
 }

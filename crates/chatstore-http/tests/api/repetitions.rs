@@ -6,7 +6,7 @@ use chatstore::MemberRole;
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
 
-use crate::support::{CONVERSATIONS, Person, Server, answer, outlines};
+use crate::support::{CONVERSATIONS, Person, Server, answer, at_once, outlines};
 
 conformance!(
     a_request_that_failed_is_not_remembered,
@@ -14,6 +14,7 @@ conformance!(
     a_key_has_1_to_255_visible_ascii_characters,
     a_key_is_remembered_for_a_day,
     a_replay_passes_a_condition_that_held_the_first_time,
+    of_conditional_requests_at_once_one_has_an_effect,
     who_may_write_no_more_gets_no_replay,
 );
 
@@ -33,7 +34,10 @@ async fn a_request_that_failed_is_not_remembered(case: TestDatabase) {
         post(&ada, "k1", &messages, r#"{"content": 1}"#),
         post(&ada, "k1", &absent, MESSAGE),
         post(&ada, "k1", &messages, "{"),
+        post(&ada, "k1", &messages, MESSAGE).header("If-Match", "\"99\""),
         post(&ada, "k1", &messages, MESSAGE),
+        post(&ada, "r1", &messages.replace("messages", "replies"), MESSAGE).header("If-Match", "\"99\""),
+        post(&ada, "r1", &messages.replace("messages", "replies"), MESSAGE),
         post(&ada, "k2", CONVERSATIONS, r#"{"thread_id": "t1"}"#),
         post(&ada, "k3", CONVERSATIONS, r#"{"thread_id": "t1"}"#),
         post(&ada, "k3", CONVERSATIONS, r#"{"thread_id": "t2"}"#),
@@ -46,7 +50,10 @@ async fn a_request_that_failed_is_not_remembered(case: TestDatabase) {
     POST /api/v1/conversations/019ca945-0a00-7534-a6a6-b7fd0b63d0ba/messages [idempotency-key: k1] {"content": 1} → 422 validation (content: wrong_type)
     POST /api/v1/conversations/00000000-0000-7000-8000-000000000001/messages [idempotency-key: k1] {"content": "a"} → 404 not-found
     POST /api/v1/conversations/019ca945-0a00-7534-a6a6-b7fd0b63d0ba/messages [idempotency-key: k1] { → 400 malformed-request
+    POST /api/v1/conversations/019ca945-0a00-7534-a6a6-b7fd0b63d0ba/messages [if-match: "99"] [idempotency-key: k1] {"content": "a"} → 412 precondition-failed
     POST /api/v1/conversations/019ca945-0a00-7534-a6a6-b7fd0b63d0ba/messages [idempotency-key: k1] {"content": "a"} → 201
+    POST /api/v1/conversations/019ca945-0a00-7534-a6a6-b7fd0b63d0ba/replies [if-match: "99"] [idempotency-key: r1] {"content": "a"} → 412 precondition-failed
+    POST /api/v1/conversations/019ca945-0a00-7534-a6a6-b7fd0b63d0ba/replies [idempotency-key: r1] {"content": "a"} → 201
     POST /api/v1/conversations [idempotency-key: k2] {"thread_id": "t1"} → 201
     POST /api/v1/conversations [idempotency-key: k3] {"thread_id": "t1"} → 409 already-exists (thread_id: not_allowed)
     POST /api/v1/conversations [idempotency-key: k3] {"thread_id": "t2"} → 201
@@ -133,6 +140,23 @@ async fn a_replay_passes_a_condition_that_held_the_first_time(case: TestDatabase
         assert_eq!((first.status, again.status), (201, 201), "{end}");
         assert_eq!(again.header("idempotency-replayed"), "true", "{end}");
         assert_eq!(again.body, first.body, "{end}");
+    }
+}
+
+async fn of_conditional_requests_at_once_one_has_an_effect(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    for end in ["messages", "replies"] {
+        let conversation = server.conversation(&ada).await;
+        let post = |_| {
+            let request = server.send(&ada, "POST", &format!("{conversation}/{end}"), MESSAGE);
+            request.header("Idempotency-Key", conversation.as_str()).header("If-Match", "\"1\"")
+        };
+        let answers = at_once((0..16).map(post)).await;
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [201; 16], "{end}");
+        let first = answers.iter().filter(|answer| answer.header("idempotency-replayed").is_empty());
+        assert_eq!(first.count(), 1, "{end}");
     }
 }
 

@@ -50,7 +50,8 @@ impl<T> Outcome<T> {
 /// Writes of one user that take effect once: the key is stored in the transaction of the effect, so neither
 /// a lost answer nor a crash doubles it. Of several at once one does it and the others wait for it.
 ///
-/// A refusal is decided before the key is stored: what comes back as a verdict is committed.
+/// A refusal is decided before the key is stored: what comes back as a verdict is committed. The revision is
+/// looked at before the key is looked up: a twin that waited for the conversation then finds what the first made.
 ///
 /// Every method can fail with `KeyReused`, and with `Conflict` when what the first request made is gone.
 #[derive(Debug, Clone)]
@@ -104,6 +105,7 @@ impl Once<'_> {
         let key = self.key.clone();
         self.write("append_once", async move |tx| {
             let access = reach(tx, user, conversation).await?;
+            let is_unchanged = is_as_expected(tx, access.owner_id, conversation, expected).await?;
             match earlier(tx, user, &key).await? {
                 Earlier::None => {}
                 Earlier::Other => return Ok(Verdict::KeyReused),
@@ -112,7 +114,7 @@ impl Once<'_> {
             if let Some(refusal) = messages::refuse_append(access.role, &new) {
                 return Ok(Verdict::Forbidden(refusal));
             }
-            if !is_as_expected(tx, access.owner_id, conversation, expected).await? {
+            if !is_unchanged {
                 return Ok(Verdict::Changed);
             }
             let record = key.record(tx.now(), &made)?;
@@ -134,6 +136,7 @@ impl Once<'_> {
         let key = self.key.clone();
         self.write("reply_once", async move |tx| {
             let access = reach(tx, user, conversation).await?;
+            let is_unchanged = is_as_expected(tx, access.owner_id, conversation, expected).await?;
             match earlier(tx, user, &key).await? {
                 Earlier::None => {}
                 Earlier::Other => return Ok(Verdict::KeyReused),
@@ -149,7 +152,7 @@ impl Once<'_> {
             if !access.role.may_write() {
                 return Ok(Verdict::Forbidden(VIEWER));
             }
-            if !is_as_expected(tx, access.owner_id, conversation, expected).await? {
+            if !is_unchanged {
                 return Ok(Verdict::Changed);
             }
             let record = key.record(tx.now(), &[made])?;
