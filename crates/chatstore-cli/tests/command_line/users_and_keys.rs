@@ -49,7 +49,7 @@ async fn a_name_that_breaks_a_rule_is_refused(case: TestDatabase) {
         run(folder.path(), &[&["user", "create", "--database-url", &case.url], arguments].concat())
     };
     create(&["--username", "al"]).assert_failed(65, "--username must have at least 3 characters");
-    create(&["--username", "anonymous"]).assert_failed(65, "--username is reserved");
+    create(&["--username", "anonymous"]).assert_failed(1, "user with this username already exists");
     create(&["--email", "nobody"]).assert_failed(65, "--email must have one @");
     assert_eq!(create(&[]).code, 2);
     assert_eq!(create(&["--full-name", "Ada"]).code, 2, "neither a name nor an address");

@@ -60,7 +60,7 @@ async fn a_request_that_failed_is_not_remembered(case: TestDatabase) {
     POST /api/v1/conversations/019ca945-0a00-7534-a6a6-b7fd0b63d0ba/messages [idempotency-key: k1] {"content": "a"} → 403 forbidden
     POST /api/v1/conversations/019ca945-0a00-7534-a6a6-b7fd0b63d0ba/messages [idempotency-key: k1] {"content": "a"} → 201
     "#) }
-    assert_eq!(server.get(&ada, &conversation).await["message_count"], 2);
+    assert_eq!(server.get(&ada, &conversation).await["message_count"], 3);
 }
 
 async fn the_keys_of_two_users_do_not_meet(case: TestDatabase) {

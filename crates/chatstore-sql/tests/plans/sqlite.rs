@@ -26,6 +26,7 @@ fn index_of(step: &str) -> String {
     let full_name = match table {
         "c" | "own" => "conversations",
         "k" => "api_keys",
+        "r" => "responses",
         "u" => "users",
         name => name,
     };
