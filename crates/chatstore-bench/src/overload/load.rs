@@ -15,6 +15,9 @@ use crate::wire_caller::Prepared;
 /// The beginning of a load does not count.
 const WARM_UP: Duration = Duration::from_millis(500);
 
+/// Moments within an interval at which a connection may begin.
+const PHASES: usize = 1_000;
+
 /// After a connection was refused or lost.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -107,6 +110,11 @@ impl Client {
         let interval = self.load.interval();
         let mut connection = None;
         let mut due = Instant::now();
+        if let Some(interval) = interval {
+            // Everybody at a moment of his own: all at once would be one burst after another with nothing between.
+            due += interval.mul_f64(self.random.below(PHASES) as f64 / PHASES as f64);
+            tokio::time::sleep_until(due.into()).await;
+        }
         while Instant::now() < end {
             let open = match connection.take() {
                 Some(open) => open,
