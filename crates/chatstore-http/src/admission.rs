@@ -4,10 +4,11 @@
 //! would wait longer than [`QUEUE_TIME`] is refused at once, while it still costs little: a queue that
 //! never ends only makes everybody late.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Method;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::error::{Problem, ProblemKind};
@@ -19,8 +20,12 @@ const WORKING: usize = 64;
 /// Requests that wait for their turn: they hold their body, and nothing else.
 const WAITING: usize = 4_096;
 
+/// Bodies of more than 16 KiB, and at most 1 MiB, at a time. Small ones need no place, so a client that sends
+/// large ones slowly keeps out nobody but others like it.
+const LARGE_BODIES: usize = 256;
+
 /// How long one waits for its turn.
-const QUEUE_TIME: Duration = Duration::from_millis(50);
+const QUEUE_TIME: Duration = Duration::from_millis(40);
 
 /// How long a request may take, so that a database which does not answer is noticed.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
@@ -39,11 +44,17 @@ pub(crate) struct Admission {
     working: Semaphore,
     /// Places for those that work or wait.
     present: Semaphore,
+    /// Places for large bodies.
+    large_bodies: Arc<Semaphore>,
 }
 
 impl Default for Admission {
     fn default() -> Self {
-        Self { working: Semaphore::new(WORKING), present: Semaphore::new(WORKING + WAITING) }
+        Self {
+            working: Semaphore::new(WORKING),
+            present: Semaphore::new(WORKING + WAITING),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
+        }
     }
 }
 
@@ -55,6 +66,11 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Admission {
+    /// A place for a large body, if there is one.
+    pub(crate) fn place_for_large_body(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.large_bodies).try_acquire_owned().map_err(|_| overloaded())
+    }
+
     /// Waits for a turn, for a short time.
     pub(crate) async fn turn(&self) -> Result<Turn<'_>, Problem> {
         let present = self.present.try_acquire().map_err(|_| overloaded())?;
@@ -65,7 +81,7 @@ impl Admission {
     }
 }
 
-fn overloaded() -> Problem {
+pub(crate) fn overloaded() -> Problem {
     Problem::new(ProblemKind::Overloaded, "the server has too much to do; nothing was changed; try again")
 }
 

@@ -1,6 +1,7 @@
 //! Bodies: from bytes to what a service is given, or to everything that is wrong with them.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
@@ -11,8 +12,10 @@ use chatstore::{Invalid, OnceKey};
 use futures_util::StreamExt as _;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
+use crate::admission::{Admission, overloaded};
 use crate::condition::IdempotencyKey;
 use crate::error::{Problem, ProblemKind};
 use crate::fields::Fields;
@@ -23,6 +26,9 @@ const BODY_BYTES: usize = 1024 * 1024;
 
 /// Bytes of a larger body that are read and thrown away.
 const DRAINED_BYTES: usize = 8 * BODY_BYTES;
+
+/// Bytes of a body that needs no place of its own.
+const SMALL_BYTES: usize = 16 * 1024;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -85,27 +91,35 @@ impl<T: RequestBody> FromRequest<AppState> for OnceBody<T> {
 /// The body of a request, or why it could not be taken. It is read before the request gets its turn, and
 /// refused only where the handler asks for it: who may not ask at all is told that first.
 #[derive(Debug, Clone)]
-struct Arrived(Result<Bytes, Problem>);
+struct Arrived {
+    read: Result<Bytes, Problem>,
+    /// The place that a large body takes, for as long as the request lasts.
+    _place: Option<Arc<OwnedSemaphorePermit>>,
+}
 
 /// Reads the body of a request.
 ///
 /// # Errors
-/// When it does not arrive in time; the connection is of no more use then.
-pub(crate) async fn arrive(request: Request) -> Result<Request, Problem> {
+/// When it does not arrive in time, or there are too many large ones; the connection is of no more use then.
+pub(crate) async fn arrive(admission: &Admission, request: Request) -> Result<Request, Problem> {
     let (mut head, body) = request.into_parts();
     if !matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
         return Ok(Request::from_parts(head, body));
     }
-    let Ok(read) = timeout(BODY_TIME, read_bytes(&head.headers, body)).await else {
+    let mut incoming = Incoming { admission, place: None };
+    let Ok(read) = timeout(BODY_TIME, incoming.read(&head.headers, body)).await else {
         return Err(Problem::malformed("the body did not arrive within 30 seconds"));
     };
-    head.extensions.insert(Arrived(read));
+    if read.as_ref().is_err_and(Problem::is_overload) {
+        return Err(overloaded());
+    }
+    head.extensions.insert(Arrived { read, _place: incoming.place.map(Arc::new) });
     Ok(Request::from_parts(head, Body::empty()))
 }
 
 fn arrived(request: &Request) -> Result<Bytes, Problem> {
     match request.extensions().get::<Arrived>() {
-        Some(Arrived(read)) => read.clone(),
+        Some(arrived) => arrived.read.clone(),
         None => Ok(Bytes::new()),
     }
 }
@@ -142,28 +156,47 @@ fn too_large() -> Problem {
     Problem::new(ProblemKind::TooLarge, "the body must have at most 1048576 bytes")
 }
 
-async fn read_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let mut stream = body.into_data_stream();
-    if announced.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > BODY_BYTES) {
-        return Err(drained(stream).await);
-    }
-    let Some(first) = stream.next().await else { return Ok(Bytes::new()) };
-    let first = first.map_err(|_| cut_off())?;
-    let Some(second) = stream.next().await else {
-        return if first.len() > BODY_BYTES { Err(too_large()) } else { Ok(first) };
-    };
-    let mut bytes = BytesMut::from(first);
-    let mut next = Some(second);
-    while let Some(chunk) = next {
-        let chunk = chunk.map_err(|_| cut_off())?;
-        if bytes.len() + chunk.len() > BODY_BYTES {
+/// A body that is being read.
+struct Incoming<'a> {
+    admission: &'a Admission,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Incoming<'_> {
+    async fn read(&mut self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+        let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let announced: usize = announced.and_then(|length| length.parse().ok()).unwrap_or(0);
+        let mut stream = body.into_data_stream();
+        if announced > BODY_BYTES {
             return Err(drained(stream).await);
         }
-        bytes.extend_from_slice(&chunk);
-        next = stream.next().await;
+        self.take_place(announced)?;
+        let Some(first) = stream.next().await else { return Ok(Bytes::new()) };
+        let first = first.map_err(|_| cut_off())?;
+        let Some(second) = stream.next().await else {
+            return if first.len() > BODY_BYTES { Err(too_large()) } else { Ok(first) };
+        };
+        let mut bytes = BytesMut::from(first);
+        let mut next = Some(second);
+        while let Some(chunk) = next {
+            let chunk = chunk.map_err(|_| cut_off())?;
+            if bytes.len() + chunk.len() > BODY_BYTES {
+                return Err(drained(stream).await);
+            }
+            self.take_place(bytes.len() + chunk.len())?;
+            bytes.extend_from_slice(&chunk);
+            next = stream.next().await;
+        }
+        Ok(bytes.freeze())
     }
-    Ok(bytes.freeze())
+
+    /// A body that is not small needs a place, so that the memory of all together is bounded.
+    fn take_place(&mut self, bytes: usize) -> Result<(), Problem> {
+        if bytes > SMALL_BYTES && self.place.is_none() {
+            self.place = Some(self.admission.place_for_large_body()?);
+        }
+        Ok(())
+    }
 }
 
 /// Reads on for a while: a client that is still sending when the connection is closed may never see why.

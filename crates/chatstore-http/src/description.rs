@@ -2,7 +2,7 @@
 //! fields and may be empty where nothing is required, a service key names its user, and answers lead on to
 //! other requests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 use utoipa::openapi::link::LinkBuilder;
@@ -10,26 +10,38 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn}
 use utoipa::openapi::schema::{AdditionalProperties, ArrayItems};
 use utoipa::openapi::{Components, ObjectBuilder, OpenApi, PathItem, RefOr, Required, Schema, Type};
 
-/// Answers whose parts are parameters of other requests: operation, status, other operation, its parameters.
-const LINKS: [(&str, &str, &str, &[(&str, &str)]); 8] = [
-    ("create_conversation", "201", "get_conversation", &[("id", "$response.body#/id")]),
-    ("create_conversation", "201", "append_messages", &[("id", "$response.body#/id")]),
-    ("create_conversation", "201", "create_reply", &[("id", "$response.body#/short_id")]),
-    (
+/// An answer to a request that made something, whose parts are parameters of another request.
+struct Lead {
+    operation: &'static str,
+    to: &'static str,
+    parameters: &'static [(&'static str, &'static str)],
+}
+
+const fn lead(
+    operation: &'static str,
+    to: &'static str,
+    parameters: &'static [(&'static str, &'static str)],
+) -> Lead {
+    Lead { operation, to, parameters }
+}
+
+const LEADS: [Lead; 8] = [
+    lead("create_conversation", "get_conversation", &[("id", "$response.body#/id")]),
+    lead("create_conversation", "append_messages", &[("id", "$response.body#/id")]),
+    lead("create_conversation", "create_reply", &[("id", "$response.body#/short_id")]),
+    lead(
         "append_messages",
-        "201",
         "get_message",
         &[("id", "$response.body#/conversation_id"), ("message_id", "$response.body#/seq")],
     ),
-    (
+    lead(
         "create_reply",
-        "201",
         "get_response",
         &[("id", "$response.body#/conversation_id"), ("message_id", "$response.body#/id")],
     ),
-    ("put_thread", "201", "get_thread", &[("thread_id", "$response.body#/thread_id")]),
-    ("create_user", "201", "get_user", &[("id", "$response.body#/id")]),
-    ("create_own_key", "201", "revoke_own_key", &[("id", "$response.body#/id")]),
+    lead("put_thread", "get_thread", &[("thread_id", "$response.body#/thread_id")]),
+    lead("create_user", "get_user", &[("id", "$response.body#/id")]),
+    lead("create_own_key", "revoke_own_key", &[("id", "$response.body#/id")]),
 ];
 
 /// Completes the description that the handlers give.
@@ -144,15 +156,14 @@ fn relax_body(operation: &mut Operation, optional: &BTreeSet<String>) {
 }
 
 fn link(operation: &mut Operation) {
-    for (from, status, to, parameters) in LINKS {
+    for Lead { operation: from, to, parameters } in LEADS {
         if operation.operation_id.as_deref() != Some(from) {
             continue;
         }
-        let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status) else { continue };
-        let parameters: BTreeMap<&str, &str> = parameters.iter().copied().collect();
+        let Some(RefOr::T(response)) = operation.responses.responses.get_mut("201") else { continue };
         let mut link = LinkBuilder::new().operation_id(to);
         for (name, expression) in parameters {
-            link = link.parameter(name, expression);
+            link = link.parameter(*name, *expression);
         }
         response.links.insert(to.to_owned(), RefOr::T(link.build()));
     }

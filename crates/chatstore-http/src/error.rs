@@ -179,6 +179,11 @@ impl Problem {
         self.kind.header()
     }
 
+    /// Whether the server has too much to do.
+    pub(crate) fn is_overload(&self) -> bool {
+        self.kind == ProblemKind::Overloaded
+    }
+
     /// What the log is told, when there is something to tell.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()

@@ -108,7 +108,7 @@ fn is_api(uri: &Uri) -> bool {
 
 /// Waits for the body, then for a turn, then for the answer, each for a limited time.
 async fn take_turn(state: &AppState, request: Request, next: Next) -> Response {
-    let request = match arrive(request).await {
+    let request = match arrive(state.admission(), request).await {
         Ok(request) => request,
         Err(problem) => {
             let close = [(header::CONNECTION, HeaderValue::from_static("close"))];

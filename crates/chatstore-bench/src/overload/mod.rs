@@ -153,17 +153,11 @@ impl Arguments {
             pace,
             length: Duration::from_secs_f64(self.seconds),
         };
-        let mut peak: f64 = 0.0;
-        for connections in PEAK_CONNECTIONS {
-            let answers = load(connections, None).run().await?;
-            peak = peak.max(rate(answers.created, self.seconds));
-            findings.created += answers.created_in_all;
-            findings.lost += answers.lost;
-        }
+        let before = self.peak(&load, findings).await?;
         let health = Probe::start(server.port(), Prepared::health().bytes().to_vec(), PROBE_INTERVAL);
         let appends = Probe::start(server.port(), requests[0].bytes().to_vec(), PROBE_INTERVAL);
         let lag = tokio::spawn(measure_lag(Duration::from_secs_f64(self.seconds)));
-        let overload = load(self.connections, Some(peak * self.times));
+        let overload = load(self.connections, Some(before * self.times));
         let overload = tokio::spawn(async move { overload.run().await });
         while !overload.is_finished() {
             findings.resident_kib = findings.resident_kib.max(server.resident_kib().unwrap_or(0));
@@ -173,6 +167,8 @@ impl Arguments {
         findings.health.extend(health.finish().await?);
         findings.appends.extend(appends.finish().await?);
         findings.lag.append(lag.await?);
+        // A database slows down as it grows, so the peak is taken on both sides of the overload.
+        let peak = f64::midpoint(before, self.peak(&load, findings).await?);
         findings.peaks.push(peak);
         findings.goodput_ratios.push(rate(answers.created, self.seconds) / peak);
         findings.offered_ratios.push(rate(answers.count(), self.seconds) / peak);
@@ -180,6 +176,22 @@ impl Arguments {
         findings.lost += answers.lost;
         findings.answers.add(answers);
         Ok(())
+    }
+
+    /// The most that is done in a second.
+    async fn peak(
+        &self,
+        load: &impl Fn(usize, Option<f64>) -> Load,
+        findings: &mut Findings,
+    ) -> Result<f64, Failure> {
+        let mut peak: f64 = 0.0;
+        for connections in PEAK_CONNECTIONS {
+            let answers = load(connections, None).run().await?;
+            peak = peak.max(rate(answers.created, self.seconds));
+            findings.created += answers.created_in_all;
+            findings.lost += answers.lost;
+        }
+        Ok(peak)
     }
 
     fn judge(&self, kind: DatabaseKind, mut findings: Findings, stored: u64) -> bool {

@@ -2,6 +2,7 @@
 
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{CONVERSATIONS, Server, answer, exchange};
 
@@ -10,6 +11,7 @@ conformance!(
     a_head_has_at_most_100_fields_and_32_kibibytes,
     the_limits_hold_on_every_path,
     a_request_id_is_kept_or_replaced_on_refusals_too,
+    large_bodies_that_do_not_end_keep_out_only_others_like_them,
 );
 
 async fn a_target_has_at_most_8_kibibytes(case: TestDatabase) {
@@ -104,5 +106,40 @@ async fn a_request_id_is_kept_or_replaced_on_refusals_too(case: TestDatabase) {
         assert_eq!(refused.header("content-type"), "application/problem+json", "{status}");
         assert_eq!(refused.header("x-content-type-options"), "nosniff", "{status}");
         assert_eq!(refused.header("cache-control"), "no-store", "{status}");
+    }
+}
+
+async fn large_bodies_that_do_not_end_keep_out_only_others_like_them(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let large = format!(r#"{{"title": "a", "metadata": {{"a": "{}"}}}}"#, "a".repeat(20_000));
+    let mut unfinished = Vec::new();
+    for _ in 0..256 {
+        let mut stream = server.connect().await;
+        let head = format!(
+            "POST {CONVERSATIONS} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+             Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+            large.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The server asks for the body when it begins to read it.
+        let mut asked = [0; 25];
+        stream.read_exact(&mut asked).await.unwrap();
+        assert_eq!(&asked[..], b"HTTP/1.1 100 Continue\r\n\r\n");
+        unfinished.push(stream);
+    }
+    let refused = answer(server.send(&ada, "POST", CONVERSATIONS, &large)).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
+    assert_eq!(refused.body["type"], "urn:chatstore:problem:overloaded");
+    server.post(&ada, CONVERSATIONS, "{}").await;
+
+    unfinished.clear();
+    // Nothing tells from outside when the server has noticed that a client left, so it is asked until it has.
+    loop {
+        let taken = answer(server.send(&ada, "POST", CONVERSATIONS, &large)).await;
+        if taken.status == 201 {
+            break;
+        }
+        assert_eq!(taken.status, 503);
     }
 }

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, Request, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 pub(crate) const CONVERSATIONS: &str = "/api/v1/conversations";
@@ -90,6 +90,11 @@ impl Server {
     pub(crate) async fn share(&self, conversation: &str, owner: &Person, member: &Person, role: MemberRole) {
         let id = conversation.rsplit('/').next().unwrap().parse().unwrap();
         self.store.as_user(owner.id).members().put(id, member.id, role).await.unwrap();
+    }
+
+    /// A bare connection to the server.
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
     }
 
     /// A request without credentials.

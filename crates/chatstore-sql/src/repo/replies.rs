@@ -83,7 +83,8 @@ pub(super) const STATEMENTS: &[Sql] = &[INSERT_RESPONSE, BOOK_USAGE, RECORD];
 
 impl Messages<'_, '_, ReadWrite> {
     /// Appends a model's message with its response and books its usage on the owner, all or
-    /// nothing. Whose model answered is decided by [`effective_model`].
+    /// nothing. Whose model answered is decided by
+    /// [`effective_model`](chatstore_model::effective_model).
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`].
