@@ -67,9 +67,17 @@ impl Kind {
             Self::WithNul => {
                 &["--generation-allow-x00", "true", "--exclude-checks", "positive_data_acceptance"]
             }
-            Self::AsService => {
-                &["--generation-allow-x00", "false", "--include-tag", "users", "--include-tag", "keys"]
-            }
+            Self::AsService => &[
+                "--generation-allow-x00",
+                "false",
+                // Without a user to act for it is refused on the routes of oneself.
+                "--exclude-checks",
+                "positive_data_acceptance",
+                "--include-tag",
+                "users",
+                "--include-tag",
+                "keys",
+            ],
         }
     }
 }

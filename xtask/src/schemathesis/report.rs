@@ -49,9 +49,9 @@ pub(super) fn read(text: &str, success: bool) -> Result<Report, Failure> {
     for error in items(&report, "errors") {
         findings.insert(format!("not testable: {error}"));
     }
-    let (tested, total) = (count("/operations/tested")?, count("/operations/total")?);
-    if tested < total {
-        findings.insert(format!("only {tested} of {total} operations were tested"));
+    let (tested, selected) = (count("/operations/tested")?, count("/operations/selected")?);
+    if tested < selected {
+        findings.insert(format!("only {tested} of {selected} operations were tested"));
     }
     if !success && findings.is_empty() {
         findings.insert("schemathesis failed without saying why".to_owned());
@@ -71,7 +71,7 @@ mod tests {
 
     fn report(failures: &str, tested: u64) -> String {
         format!(
-            r#"{{"operations": {{"total": 15, "tested": {tested}}},
+            r#"{{"operations": {{"selected": 15, "tested": {tested}}},
                 "test_cases": {{"generated": 1136, "errored": 1}}, "failures": {failures}, "errors": [],
                 "warnings": {{"missing_test_data": ["GET /a"]}}}}"#
         )

@@ -69,7 +69,7 @@ pub(crate) struct Arguments {
     times: f64,
     /// Messages in each request: so many that the server, and not the client beside it, is what there is too
     /// little of, and several times as much can really be sent
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 200)]
     batch: u16,
     /// Print the figures without holding them to the bounds, for a run too short to have a meaning
     #[arg(long)]
