@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use chatstore::{Cursor, FieldCode, FieldError, Limit, Order};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::error::Problem;
 use crate::state::AppState;
@@ -127,6 +127,24 @@ impl Parameters {
             self.wrong(&name, FieldCode::UnknownField, "is not a parameter of this request");
         }
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::validation(self.errors)) }
+    }
+}
+
+/// Which page of a list that has no other parameters.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageQuery {
+    /// How many at most.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
+    pub(crate) limit: Limit,
+    /// Where the page begins: the `next_cursor` of the page before.
+    #[param(max_length = 512)]
+    pub(crate) cursor: Option<String>,
+}
+
+impl FromParameters for PageQuery {
+    fn from_parameters(parameters: &mut Parameters) -> Self {
+        Self { limit: parameters.limit(), cursor: parameters.text("cursor") }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::actor::AsUser;
 use crate::error::Result;
 use crate::key::Principal;
 use crate::recent::Recent;
-use crate::service::{Acting, Keys, Users, usage_grouped};
+use crate::service::{Acting, Keys, Users};
 use crate::user_reference::UserReference;
 
 /// A store. Cheap to clone; the clones share connections and caches.
@@ -147,7 +147,7 @@ impl Store {
         to: Day,
         grouping: UsageGrouping,
     ) -> Result<Vec<UsageGroup>> {
-        usage_grouped(self, user, from, to, grouping).await
+        self.read("usage", async move |tx| tx.usage().grouped(user, from, to, grouping).await).await
     }
 
     /// Forgets the idempotency keys that are more than a day old; how many there were.

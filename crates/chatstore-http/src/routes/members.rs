@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chatstore::{Invalid, Limit, MemberRole};
-use utoipa::{IntoParams, ToSchema};
+use chatstore::{Invalid, MemberRole};
+use utoipa::ToSchema;
 
 use crate::body::{JsonBody, RequestBody};
 use crate::caller::Caller;
@@ -13,28 +13,10 @@ use crate::error::Problem;
 use crate::fields::Fields;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{ConversationPath, MemberPath, Mount, Path};
-use crate::query::{FromParameters, NoParameters, Parameters, Query, open_cursor};
+use crate::query::{NoParameters, PageQuery, Query, open_cursor};
 use crate::routes::objects::{ListObject, created};
 use crate::routes::people::MemberObject;
 use crate::state::AppState;
-
-/// Which members.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ListQuery {
-    /// How many at most.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
-    limit: Limit,
-    /// Where the page begins: the `next_cursor` of the page before.
-    #[param(max_length = 512)]
-    cursor: Option<String>,
-}
-
-impl FromParameters for ListQuery {
-    fn from_parameters(parameters: &mut Parameters) -> Self {
-        Self { limit: parameters.limit(), cursor: parameters.text("cursor") }
-    }
-}
 
 /// List members
 ///
@@ -44,7 +26,7 @@ impl FromParameters for ListQuery {
     path = "/conversations/{id}/members",
     operation_id = "list_members",
     tag = "members",
-    params(ConversationPath, ListQuery),
+    params(ConversationPath, PageQuery),
     responses(
         (status = 200, description = "A page of members", body = ListObject<MemberObject>),
         ReadProblems,
@@ -54,7 +36,7 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<ConversationPath>,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Json<ListObject<MemberObject>>, Problem> {
     let conversation = path.conversation();
     let named = conversation.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chatstore::{ApiKeyScope, FieldCode, Invalid, Limit, Timestamp, UserId, Validator, limits};
-use utoipa::{IntoParams, ToSchema};
+use chatstore::{ApiKeyScope, FieldCode, Invalid, Timestamp, UserId, Validator, limits};
+use utoipa::ToSchema;
 
 use crate::body::{JsonBody, RequestBody};
 use crate::caller::KeyHolder;
@@ -13,42 +13,22 @@ use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
 use crate::path::{KeyPath, Mount, Path};
-use crate::query::{FromParameters, NoParameters, Parameters, Query, open_cursor};
+use crate::query::{NoParameters, PageQuery, Query, open_cursor};
 use crate::routes::objects::{ListObject, created};
 use crate::routes::people::{ApiKeyObject, NewKeyObject};
 use crate::state::AppState;
 
-/// Which keys.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ListQuery {
-    /// How many at most.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
-    limit: Limit,
-    /// Where the page begins: the `next_cursor` of the page before.
-    #[param(max_length = 512)]
-    cursor: Option<String>,
-}
-
-impl FromParameters for ListQuery {
-    fn from_parameters(parameters: &mut Parameters) -> Self {
-        Self { limit: parameters.limit(), cursor: parameters.text("cursor") }
-    }
-}
-
-impl ListQuery {
-    /// A page of a user's keys.
-    pub(crate) async fn page(
-        self,
-        state: &AppState,
-        user: UserId,
-        caller: UserId,
-    ) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
-        let scope = format!("keys of {user} for {caller}");
-        let from = open_cursor(self.cursor.as_deref(), &scope)?;
-        let page = state.store().keys().page(user, from, self.limit).await?;
-        Ok(Json(ListObject::new(page, &scope, ApiKeyObject::from)))
-    }
+/// A page of a user's keys, for this caller.
+pub(crate) async fn page_of(
+    state: &AppState,
+    query: PageQuery,
+    user: UserId,
+    caller: UserId,
+) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
+    let scope = format!("keys of {user} for {caller}");
+    let from = open_cursor(query.cursor.as_deref(), &scope)?;
+    let page = state.store().keys().page(user, from, query.limit).await?;
+    Ok(Json(ListObject::new(page, &scope, ApiKeyObject::from)))
 }
 
 /// List one's own API keys
@@ -59,15 +39,15 @@ impl ListQuery {
     path = "/auth/api-keys",
     operation_id = "list_own_keys",
     tag = "keys",
-    params(ListQuery),
+    params(PageQuery),
     responses((status = 200, description = "A page of keys", body = ListObject<ApiKeyObject>), ReadProblems)
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
     KeyHolder(caller): KeyHolder,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
-    query.page(&state, caller.user(), caller.user()).await
+    page_of(&state, query, caller.user(), caller.user()).await
 }
 
 /// What an API key is made with.

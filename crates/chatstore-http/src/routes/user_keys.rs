@@ -13,9 +13,9 @@ use crate::error::Problem;
 use crate::fields::Fields;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
 use crate::path::{Mount, Path, UserKeyPath, UserPath};
-use crate::query::{NoParameters, Query};
+use crate::query::{NoParameters, PageQuery, Query};
 use crate::routes::objects::{ListObject, created};
-use crate::routes::own_keys::{KeyInput, ListQuery};
+use crate::routes::own_keys::{KeyInput, page_of};
 use crate::routes::people::{ApiKeyObject, ApiKeyScopeWord, NewKeyObject};
 use crate::routes::users::changeable;
 use crate::state::AppState;
@@ -28,17 +28,17 @@ use crate::state::AppState;
     path = "/users/{id}/api-keys",
     operation_id = "list_user_keys",
     tag = "keys",
-    params(UserPath, ListQuery),
+    params(UserPath, PageQuery),
     responses((status = 200, description = "A page of keys", body = ListObject<ApiKeyObject>), ReadProblems)
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
     admin: Admin,
     Path(path): Path<UserPath>,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
     let user = changeable(&state, admin, path.user()?).await?;
-    query.page(&state, user.id, admin.holder()).await
+    page_of(&state, query, user.id, admin.holder()).await
 }
 
 /// What an API key is made with.

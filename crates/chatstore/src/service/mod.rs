@@ -22,7 +22,6 @@ pub use members::Members;
 pub use messages::Messages;
 pub use once::{Once, OnceKey, Outcome};
 pub use usage::Usage;
-pub(crate) use usage::grouped as usage_grouped;
 pub use users::{Acting, Users};
 
 const NO_CONVERSATION: StoreError = StoreError::NotFound { entity: "conversation" };

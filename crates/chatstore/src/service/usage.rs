@@ -1,8 +1,7 @@
-use chatstore_model::{Day, UsageGroup, UsageGrouping, UsageRow, UserId};
+use chatstore_model::{Day, UsageRow};
 
 use crate::actor::AsUser;
 use crate::error::Result;
-use crate::store::Store;
 
 /// What one user's own conversations used.
 #[derive(Debug, Clone, Copy)]
@@ -17,23 +16,4 @@ impl Usage<'_> {
         let user = self.0.user;
         self.0.store.read("usage", async move |tx| tx.usage().between(user, from, to).await).await
     }
-
-    /// Usage from one day to another, both included, added up.
-    ///
-    /// # Errors
-    /// That the database is unavailable.
-    pub async fn grouped(self, from: Day, to: Day, grouping: UsageGrouping) -> Result<Vec<UsageGroup>> {
-        grouped(self.0.store, Some(self.0.user), from, to, grouping).await
-    }
-}
-
-/// Usage of one user, or of everybody.
-pub(crate) async fn grouped(
-    store: &Store,
-    user: Option<UserId>,
-    from: Day,
-    to: Day,
-    grouping: UsageGrouping,
-) -> Result<Vec<UsageGroup>> {
-    store.read("usage_grouped", async move |tx| tx.usage().grouped(user, from, to, grouping).await).await
 }
