@@ -43,6 +43,11 @@ impl Failure {
         self
     }
 
+    /// What went wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// What went wrong, and what to do about it.
     pub(crate) fn into_parts(self) -> (String, Option<String>) {
         (self.message, self.hint)

@@ -1,22 +1,41 @@
 //! How far long work has come: a bar on a terminal, a line for each tenth otherwise.
 
 use std::io::IsTerminal;
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 pub(crate) enum Progress {
     Bar(ProgressBar),
-    Lines { what: &'static str, total: u64, tenth: u64 },
+    Lines { what: &'static str, unit: Unit, total: u64, tenth: u64, begun: Instant },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Unit {
+    Bytes,
+    Rows,
 }
 
 impl Progress {
     /// Progress through so many bytes.
     pub(crate) fn of_bytes(what: &'static str, total: u64) -> Self {
+        Self::new(what, Unit::Bytes, total)
+    }
+
+    /// Progress through so many rows.
+    pub(crate) fn of_rows(what: &'static str, total: u64) -> Self {
+        Self::new(what, Unit::Rows, total)
+    }
+
+    fn new(what: &'static str, unit: Unit, total: u64) -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self::Lines { what, total, tenth: 0 };
+            return Self::Lines { what, unit, total, tenth: 0, begun: Instant::now() };
         }
         let bar = ProgressBar::new(total).with_message(what);
-        let style = "{msg} {wide_bar} {percent} % {bytes_per_sec}, {eta} left";
+        let style = match unit {
+            Unit::Bytes => "{msg} {wide_bar} {percent} % {bytes_per_sec}, {eta} left",
+            Unit::Rows => "{msg} {wide_bar} {percent} % of {len} rows, {per_sec}, {eta} left",
+        };
         Self::Bar(match ProgressStyle::with_template(style) {
             Ok(style) => bar.with_style(style),
             Err(_) => bar,
@@ -27,12 +46,22 @@ impl Progress {
     pub(crate) fn set(&mut self, done: u64) {
         match self {
             Self::Bar(bar) => bar.set_position(done),
-            Self::Lines { what, total, tenth } => {
+            Self::Lines { what, unit, total, tenth, begun } => {
                 let reached = (done * 10).checked_div(*total).unwrap_or(10);
-                if reached > *tenth {
-                    *tenth = reached;
-                    eprintln!("{what}: {} %", reached * 10);
+                if reached <= *tenth {
+                    return;
                 }
+                *tenth = reached;
+                let spent = begun.elapsed();
+                if *unit == Unit::Bytes || reached >= 10 || spent.is_zero() {
+                    eprintln!("{what}: {} %", reached * 10);
+                    return;
+                }
+                let a_second = u128::from(done) * 1_000 / spent.as_millis().max(1);
+                let left = HumanDuration(
+                    spent * u32::try_from(10 - reached).unwrap_or(0) / u32::try_from(reached).unwrap_or(1),
+                );
+                eprintln!("{what}: {} % of {total} rows, {a_second}/s, {left} left", reached * 10);
             }
         }
     }

@@ -50,6 +50,8 @@ pub struct NewConversation {
     pub metadata: Json,
     /// The time, for imports that bring one; the store's clock when left out.
     pub created_at: Option<Timestamp>,
+    /// When it last changed; when made, when left out.
+    pub updated_at: Option<Timestamp>,
 }
 
 impl Default for NewConversation {
@@ -62,6 +64,7 @@ impl Default for NewConversation {
             last_message: None,
             metadata: Json::object(),
             created_at: None,
+            updated_at: None,
         }
     }
 }

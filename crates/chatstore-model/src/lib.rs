@@ -37,5 +37,5 @@ pub use response::{NewReply, NewResponse, Reply, Response, effective_model};
 pub use text::{Email, InvalidName, PREVIEW_CHARACTERS, UserName, preview};
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
 pub use usage::{Day, UsageGroup, UsageGrouping, UsageRow};
-pub use user::{NewUser, User, UserFilter, UserPatch, UserRole};
+pub use user::{NewUser, PasswordHash, User, UserFilter, UserPatch, UserRole};
 pub use validate::{Change, FieldCode, FieldError, Invalid, Validator, limits};

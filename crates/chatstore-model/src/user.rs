@@ -1,5 +1,7 @@
 //! People, and the built-in user that owns anonymous conversations.
 
+use std::fmt;
+
 use crate::{Change, Email, Invalid, Json, Timestamp, UserId, UserName, Validator, limits};
 
 /// What a user may do beyond his own data.
@@ -62,9 +64,57 @@ pub struct UserFilter {
     pub is_active: Option<bool>,
 }
 
+/// How a hash of a known form begins: PHC strings and what passlib, bcrypt, werkzeug and Django write.
+const HASH_FORMS: [&str; 15] = [
+    "$argon2id$",
+    "$argon2i$",
+    "$argon2d$",
+    "$2a$",
+    "$2b$",
+    "$2y$",
+    "$bcrypt-sha256$",
+    "$pbkdf2-sha256$",
+    "$pbkdf2-sha512$",
+    "$pbkdf2$",
+    "$scrypt$",
+    "pbkdf2:",
+    "scrypt:",
+    "pbkdf2_sha256$",
+    "argon2$argon2",
+];
+
+/// The hash of a password, in the form its maker gave it. Shown to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// Takes a hash of a known form: a PHC string, or what bcrypt, passlib, werkzeug or Django
+    /// write, of at most 512 bytes. `None` for anything else, which may be a password itself.
+    #[must_use]
+    pub fn known(text: &str) -> Option<Self> {
+        let is_known = HASH_FORMS.iter().any(|form| text.starts_with(form));
+        let is_plain = text.len() <= 512 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        (is_known && is_plain).then(|| Self(text.to_owned()))
+    }
+
+    /// The hash, to be stored or compared with.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("PasswordHash(***)")
+    }
+}
+
 /// A user to be made: at least one of name and e-mail address.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewUser {
+    /// The id, for imports that bring one; a new one is made when left out.
+    pub id: Option<UserId>,
     /// The name.
     pub username: Option<UserName>,
     /// The e-mail address.
@@ -77,33 +127,46 @@ pub struct NewUser {
     pub is_active: bool,
     /// Whether the password must be changed before anything else.
     pub must_change_password: bool,
+    /// The password's hash; without one the user cannot log in with a password.
+    pub password_hash: Option<PasswordHash>,
     /// The application's own data, an object.
     pub metadata: Json,
+    /// The time, for imports that bring one; the store's clock when left out.
+    pub created_at: Option<Timestamp>,
+    /// When the user was last changed; when made, when left out.
+    pub updated_at: Option<Timestamp>,
 }
 
-impl NewUser {
-    /// An active user with this name.
-    #[must_use]
-    pub fn named(username: UserName) -> Self {
-        Self { username: Some(username), ..Self::blank() }
-    }
-
-    /// An active user with this e-mail address.
-    #[must_use]
-    pub fn with_email(email: Email) -> Self {
-        Self { email: Some(email), ..Self::blank() }
-    }
-
-    fn blank() -> Self {
+impl Default for NewUser {
+    /// An active user without name and address, which no store takes.
+    fn default() -> Self {
         Self {
+            id: None,
             username: None,
             email: None,
             full_name: None,
             role: UserRole::User,
             is_active: true,
             must_change_password: false,
+            password_hash: None,
             metadata: Json::object(),
+            created_at: None,
+            updated_at: None,
         }
+    }
+}
+
+impl NewUser {
+    /// An active user with this name.
+    #[must_use]
+    pub fn named(username: UserName) -> Self {
+        Self { username: Some(username), ..Self::default() }
+    }
+
+    /// An active user with this e-mail address.
+    #[must_use]
+    pub fn with_email(email: Email) -> Self {
+        Self { email: Some(email), ..Self::default() }
     }
 
     /// Checks the limits.

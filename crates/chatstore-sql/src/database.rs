@@ -340,6 +340,21 @@ fn sqlite_target(_path: &str) -> Result<Target, String> {
 
 #[cfg(feature = "postgres")]
 fn postgres_target(rest: &str) -> Result<Target, String> {
+    let (config, tls, place) = parse_postgres(rest)?;
+    Ok(Target::Postgres { config: Box::new(config), tls, place })
+}
+
+/// A server and a database on it, from what follows `postgresql://`; and what to call it.
+#[cfg(feature = "postgres")]
+pub(crate) fn postgres_place(
+    rest: &str,
+) -> Result<(tokio_postgres::Config, TlsSettings, String), ConnectError> {
+    let url = || mask(&format!("postgresql://{rest}"));
+    parse_postgres(rest).map_err(|reason| ConnectError::InvalidUrl { url: url(), reason })
+}
+
+#[cfg(feature = "postgres")]
+fn parse_postgres(rest: &str) -> Result<(tokio_postgres::Config, TlsSettings, String), String> {
     let (rest, tls) = take_tls_settings(rest)?;
     let mut config: tokio_postgres::Config =
         format!("postgresql://{rest}").parse().map_err(|error: tokio_postgres::Error| error_text(&error))?;
@@ -355,7 +370,7 @@ fn postgres_target(rest: &str) -> Result<Target, String> {
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let name = config.get_dbname().or(config.get_user()).unwrap_or("");
     let place = format!("{host}:{port}/{name}");
-    Ok(Target::Postgres { config: Box::new(config), tls, place })
+    Ok((config, tls, place))
 }
 
 /// Takes out of a URL what the driver does not understand: every `sslmode`, and `sslrootcert`.
@@ -395,7 +410,7 @@ fn postgres_target(_rest: &str) -> Result<Target, String> {
 }
 
 /// The URL with its password replaced and without its parameters, which may hold one as well.
-fn mask(url: &str) -> String {
+pub(crate) fn mask(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return "***".to_owned() };
     let without_parameters = rest.split('?').next().unwrap_or_default();
     match without_parameters.rsplit_once('@') {

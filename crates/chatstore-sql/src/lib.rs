@@ -29,6 +29,7 @@ mod context;
 mod database;
 mod db;
 mod error;
+mod foreign;
 mod migrations;
 mod repo;
 pub mod schema;
@@ -37,10 +38,14 @@ mod tx;
 pub use database::{Database, DatabaseKind, DatabaseOptions};
 pub use db::{Bytes, FromColumn, Row, Sql, Value};
 pub use error::{Cause, ConnectError, StoreError};
+pub use foreign::{
+    ForeignColumn, ForeignDatabase, ForeignError, ForeignRow, ForeignRows, ForeignTable, ForeignValue,
+    Joined, Selection,
+};
 pub use migrations::{Direction, MigrationError, Revision, Status, revisions};
 pub use repo::{
-    ApiKeys, By, ConversationList, Conversations, Counts, IdempotencyKeys, Members, Messages, Responses,
-    Statistics, TableDigest, Usage, Users,
+    ApiKeys, By, ConversationList, Conversations, Counts, IdempotencyKeys, Members, Messages, PresentMessage,
+    Responses, Statistics, TableDigest, Usage, Users,
 };
 pub use tx::{ReadOnly, ReadTx, ReadWrite, Tx, WriteTx};
 

@@ -74,14 +74,15 @@ pub use chatstore_model::{
     FieldError, IdSource, IdempotencyRecord, Invalid, InvalidId, InvalidJson, InvalidName, InvalidTimestamp,
     Json, Limit, Member, MemberPosition, MemberRole, Membership, Message, MessageId, MessagePatch,
     MessageRange, MessageRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewReply,
-    NewResponse, NewUser, Order, Page, Reply, Response, SystemClock, Timestamp, UsageGroup, UsageGrouping,
-    UsageRow, User, UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole, Validator,
-    effective_model, limits,
+    NewResponse, NewUser, Order, Page, PasswordHash, Reply, Response, SystemClock, Timestamp, UsageGroup,
+    UsageGrouping, UsageRow, User, UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole,
+    Validator, effective_model, limits,
 };
 pub use chatstore_sql::schema;
 pub use chatstore_sql::{
-    By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, Direction, FromColumn,
-    MigrationError, ReadTx, Revision, Row, Sql, Status, StoreError, TableDigest, Tx, Value, WriteTx,
+    By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, Direction, ForeignError,
+    FromColumn, MigrationError, ReadTx, Revision, Row, Sql, Status, StoreError, TableDigest, Tx, Value,
+    WriteTx,
 };
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};

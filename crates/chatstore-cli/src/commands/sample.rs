@@ -2,7 +2,7 @@
 
 use chatstore::{
     By, ConversationId, Email, Json, MemberRole, MessageRole, NewConversation, NewMessage, NewReply,
-    NewResponse, NewUser, Store, StoreError, Timestamp, User, UserId, UserName, UserRole, WriteTx,
+    NewResponse, NewUser, Store, StoreError, Timestamp, User, UserId, UserName, WriteTx,
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -130,10 +130,7 @@ async fn make_user(store: &Store, user: &SampleUser) -> Result<(), Failure> {
         username: Some(UserName::new(&user.username).map_err(|error| damaged(&error.to_string()))?),
         email: Some(Email::new(&user.email).map_err(|error| damaged(&error.to_string()))?),
         full_name: Some(user.full_name.clone()),
-        role: UserRole::User,
-        is_active: true,
-        must_change_password: false,
-        metadata: Json::object(),
+        ..NewUser::default()
     };
     store.users().create(new).await?;
     Ok(())

@@ -153,8 +153,6 @@ fn new_user(arguments: &Create) -> Result<NewUser, Failure> {
             Role::User => UserRole::User,
             Role::Admin => UserRole::Admin,
         },
-        is_active: true,
-        must_change_password: false,
-        metadata: chatstore::Json::object(),
+        ..NewUser::default()
     })
 }

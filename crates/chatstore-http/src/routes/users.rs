@@ -84,6 +84,7 @@ impl RequestBody for CreateUser {
             is_active: self.is_active.unwrap_or(true),
             must_change_password: self.must_change_password.unwrap_or(false),
             metadata: self.metadata.unwrap_or_else(Json::object),
+            ..NewUser::default()
         }
     }
 

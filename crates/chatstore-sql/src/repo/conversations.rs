@@ -59,7 +59,7 @@ const LOCK: Sql = Sql::pair(
 
 const INSERT: &str = "insert into conversations (owner_id, id, thread_id, title, default_model, last_seq, \
     message_count, last_message, revision, metadata, created_at, updated_at) \
-    values ($1, $2, $3, $4, $5, 0, 0, $6, 1, $7, $8, $8)";
+    values ($1, $2, $3, $4, $5, 0, 0, $6, 1, $7, $8, $9)";
 
 const CREATE: Sql =
     Sql::same("conversations.create", concat!(INSERT, " on conflict do nothing returning id"));
@@ -288,12 +288,12 @@ impl Conversations<'_, '_, ReadWrite> {
             revision: 1,
             metadata: new.metadata.clone(),
             created_at,
-            updated_at: created_at,
+            updated_at: new.updated_at.unwrap_or(created_at),
         }
     }
 }
 
-fn insert_values(conversation: &Conversation) -> [Value<'_>; 8] {
+fn insert_values(conversation: &Conversation) -> [Value<'_>; 9] {
     [
         conversation.owner_id.into(),
         conversation.id.into(),
@@ -303,5 +303,6 @@ fn insert_values(conversation: &Conversation) -> [Value<'_>; 8] {
         conversation.last_message.as_ref().into(),
         (&conversation.metadata).into(),
         conversation.created_at.into(),
+        conversation.updated_at.into(),
     ]
 }

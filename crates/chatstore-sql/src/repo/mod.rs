@@ -4,6 +4,7 @@ mod api_keys;
 mod conversation_list;
 mod conversations;
 mod idempotency_keys;
+mod imports;
 mod members;
 mod message_changes;
 mod message_models;
@@ -23,6 +24,7 @@ pub use api_keys::ApiKeys;
 pub use conversation_list::ConversationList;
 pub use conversations::Conversations;
 pub use idempotency_keys::IdempotencyKeys;
+pub use imports::PresentMessage;
 pub use members::Members;
 pub use messages::Messages;
 pub use responses::Responses;
@@ -71,6 +73,7 @@ pub(crate) fn statements() -> Vec<Sql> {
         conversation_list::STATEMENTS,
         conversations::STATEMENTS,
         idempotency_keys::STATEMENTS,
+        imports::STATEMENTS,
         members::STATEMENTS,
         message_changes::STATEMENTS,
         message_models::STATEMENTS,

@@ -14,7 +14,7 @@ use crate::tx::ReadWrite;
 const RESPONSE_COLUMNS: &str = "owner_id, message_id, conversation_id, model_used, tokens_prompt, tokens_completion, \
     tokens_total, tokens_cached, completion_time_ms, finish_reason, from_cache, created_at";
 
-const INSERT_RESPONSE: Sql = Sql::same(
+pub(super) const INSERT_RESPONSE: Sql = Sql::same(
     "responses.insert",
     concat!(
         "insert into responses (",
@@ -25,8 +25,8 @@ const INSERT_RESPONSE: Sql = Sql::same(
 );
 
 /// Sums stay at 2^53 - 1 rather than make a later reply fail.
-const BOOKED: &str = " on conflict (owner_id, day, model) do update set \
-    requests = usage_daily.requests + 1, \
+pub(super) const BOOKED: &str = " on conflict (owner_id, day, model) do update set \
+    requests = usage_daily.requests + excluded.requests, \
     cached_requests = usage_daily.cached_requests + excluded.cached_requests, \
     tokens_prompt = case when usage_daily.tokens_prompt > 9007199254740991 - excluded.tokens_prompt \
     then 9007199254740991 else usage_daily.tokens_prompt + excluded.tokens_prompt end, \
@@ -37,7 +37,7 @@ const BOOKED: &str = " on conflict (owner_id, day, model) do update set \
     completion_time_ms_sum = case when usage_daily.completion_time_ms_sum > 9007199254740991 - excluded.completion_time_ms_sum \
     then 9007199254740991 else usage_daily.completion_time_ms_sum + excluded.completion_time_ms_sum end";
 
-const USAGE_COLUMNS: &str = "owner_id, day, model, requests, cached_requests, tokens_prompt, tokens_completion, \
+pub(super) const USAGE_COLUMNS: &str = "owner_id, day, model, requests, cached_requests, tokens_prompt, tokens_completion, \
     tokens_total, completion_time_ms_sum, cost_micros";
 
 const BOOK_USAGE: Sql = Sql::same(
@@ -168,7 +168,7 @@ fn response_of(message: &Message, new: &NewResponse, model: &str) -> Response {
     }
 }
 
-fn response_values(owner: UserId, response: &Response) -> [Value<'_>; 12] {
+pub(super) fn response_values(owner: UserId, response: &Response) -> [Value<'_>; 12] {
     [
         owner.into(),
         response.message_id.into(),

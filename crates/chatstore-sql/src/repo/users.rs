@@ -1,8 +1,8 @@
 //! Users, and the one way to delete one.
 
 use chatstore_model::{
-    ConversationId, Email, Json, Limit, NewUser, Order, Page, Timestamp, User, UserFilter, UserId, UserName,
-    UserPatch, UserPosition, UserRole,
+    ConversationId, Email, Json, Limit, NewUser, Order, Page, PasswordHash, Timestamp, User, UserFilter,
+    UserId, UserName, UserPatch, UserPosition, UserRole,
 };
 use constcat::concat;
 use uuid::Uuid;
@@ -45,8 +45,8 @@ const FILTERED_DESCENDING: Sql = Sql::same(
 const COUNT: Sql = Sql::same("users.count", "select count(*) from users where id <> $1");
 
 const INSERT: &str = "insert into users (id, username, username_key, email, email_key, full_name, role, \
-    is_active, must_change_password, metadata, created_at, updated_at) \
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)";
+    is_active, must_change_password, password_hash, metadata, created_at, updated_at) \
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 const CREATE: Sql = Sql::same("users.create", concat!(INSERT, " on conflict do nothing returning id"));
 
@@ -210,7 +210,7 @@ impl Users<'_, '_, ReadWrite> {
     /// Makes a user.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `username` or `email`.
+    /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `username`, `email` or `id`.
     pub async fn create(&mut self, new: &NewUser) -> Result<User, StoreError> {
         new.validate()?;
         let user = self.arrange(new);
@@ -220,6 +220,9 @@ impl Users<'_, '_, ReadWrite> {
             return Ok(user);
         }
         self.refuse_taken(None, new.username.as_ref(), new.email.as_ref()).await?;
+        if self.get(user.id).await?.is_some() {
+            return Err(StoreError::AlreadyExists { entity: "user", field: "id" });
+        }
         Err(StoreError::Conflict(Cause::new("the user was made and erased meanwhile")))
     }
 
@@ -369,9 +372,9 @@ impl Users<'_, '_, ReadWrite> {
     }
 
     fn arrange(&self, new: &NewUser) -> User {
-        let now: Timestamp = self.0.now();
+        let created_at: Timestamp = new.created_at.unwrap_or_else(|| self.0.now());
         User {
-            id: UserId::from_uuid(self.0.new_uuid(now)),
+            id: new.id.unwrap_or_else(|| UserId::from_uuid(self.0.new_uuid(created_at))),
             username: new.username.as_ref().map(|name| name.as_typed().to_owned()),
             email: new.email.as_ref().map(|email| email.as_typed().to_owned()),
             full_name: new.full_name.clone(),
@@ -379,13 +382,13 @@ impl Users<'_, '_, ReadWrite> {
             is_active: new.is_active,
             must_change_password: new.must_change_password,
             metadata: new.metadata.clone(),
-            created_at: now,
-            updated_at: now,
+            created_at,
+            updated_at: new.updated_at.unwrap_or(created_at),
         }
     }
 }
 
-fn insert_values<'v>(user: &'v User, new: &'v NewUser) -> [Value<'v>; 11] {
+fn insert_values<'v>(user: &'v User, new: &'v NewUser) -> [Value<'v>; 13] {
     let metadata: &Json = &user.metadata;
     [
         user.id.into(),
@@ -397,7 +400,9 @@ fn insert_values<'v>(user: &'v User, new: &'v NewUser) -> [Value<'v>; 11] {
         user.role.as_str().into(),
         user.is_active.into(),
         user.must_change_password.into(),
+        new.password_hash.as_ref().map(PasswordHash::expose).into(),
         metadata.into(),
         user.created_at.into(),
+        user.updated_at.into(),
     ]
 }

@@ -126,6 +126,7 @@ pub fn conversation(random: &mut Random) -> NewConversation {
         last_message: random.maybe(30, text),
         metadata: json(random),
         created_at: random.maybe(20, time),
+        updated_at: random.maybe(20, time),
     }
 }
 

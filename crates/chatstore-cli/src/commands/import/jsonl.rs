@@ -1,35 +1,23 @@
-//! `import`: conversations from elsewhere.
+//! `import jsonl`: conversations as JSON lines.
 
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use chatstore::import::jsonl::{self, ImportError, OnError, Options, Report};
 use chatstore::{Timestamp, UserId};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::ValueEnum;
 
-use super::{find_user, print, print_json, say};
+use super::{SHOWN, cannot_read, changed_at};
+use crate::commands::{find_user, print, print_json, say};
 use crate::config::Config;
 use crate::database;
 use crate::failure::{Failure, code};
 use crate::progress::Progress;
 
-/// Skipped lines that are shown one by one; `--json` has them all.
-const SHOWN_SKIPPED: usize = 20;
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// JSON lines: {"id": …, "turns": [{"role": …, "content": …}, …]}
-    ///
-    /// A second import of the same file adds nothing. A conversation that is there already with
-    /// other content is reported and left as it is.
-    Jsonl(Jsonl),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Jsonl {
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
     /// The file
     file: PathBuf,
     /// Who owns the conversations: an id, a user name or an e-mail address [default: anonymous]
@@ -58,8 +46,7 @@ enum Policy {
     Skip,
 }
 
-pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, Failure> {
-    let Command::Jsonl(arguments) = command;
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let (file, size, changed_at) = open(&arguments.file)?;
     let store = database::open_ready(config).await?;
     let owner = match &arguments.user {
@@ -89,23 +76,13 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
 }
 
 fn open(path: &Path) -> Result<(File, u64, Timestamp), Failure> {
-    let failed = |error: std::io::Error| {
-        let code = match error.kind() {
-            std::io::ErrorKind::NotFound => code::NO_INPUT,
-            std::io::ErrorKind::PermissionDenied => code::NO_PERMISSION,
-            _ => code::DAMAGED,
-        };
-        Failure::new(code, format!("cannot read {}: {error}", path.display()))
-    };
+    let failed = |error| cannot_read(path, &error);
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.is_dir() {
         return Err(Failure::new(code::NO_INPUT, format!("{} is a directory", path.display())));
     }
-    let changed_at = metadata.modified().map_err(failed)?;
-    let since_1970 = changed_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let microseconds = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
-    let changed_at = Timestamp::from_microseconds(microseconds).unwrap_or(Timestamp::MAX);
+    let changed_at = changed_at(&metadata).map_err(failed)?;
     Ok((file, metadata.len(), changed_at))
 }
 
@@ -134,10 +111,10 @@ fn tell(report: &Report, dry_run: bool) {
     if conversations == 0 && report.skipped.is_empty() {
         say("nothing was added: every conversation is there already");
     }
-    for skipped in report.skipped.iter().take(SHOWN_SKIPPED) {
+    for skipped in report.skipped.iter().take(SHOWN) {
         say(format_args!("line {}: {}", skipped.line, skipped.reason));
     }
-    if report.skipped.len() > SHOWN_SKIPPED {
-        say(format_args!("… and {} more; --json lists them all", report.skipped.len() - SHOWN_SKIPPED));
+    if report.skipped.len() > SHOWN {
+        say(format_args!("… and {} more; --json lists them all", report.skipped.len() - SHOWN));
     }
 }

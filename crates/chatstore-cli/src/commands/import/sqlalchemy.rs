@@ -1,0 +1,198 @@
+//! `import sqlalchemy`: the databases of chat_app and PAKTON.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use chatstore::Timestamp;
+use chatstore::import::sqlalchemy::{
+    Event, Mapping, Options, Report, Reported, Schema, Source, SqlalchemyError,
+};
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::{SHOWN, cannot_read, changed_at};
+use crate::commands::{print, say};
+use crate::config::Config;
+use crate::database;
+use crate::failure::{Failure, code};
+use crate::progress::Progress;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE, as SQLAlchemy has it
+    #[arg(env = "CHATSTORE_IMPORT_URL", hide_env_values = true)]
+    url: String,
+    /// Whose tables they are
+    #[arg(long, value_enum, default_value = "auto")]
+    schema: Choice,
+    /// Read and compare every row, but write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// A TOML file that says what renamed tables and columns are called
+    #[arg(long, value_name = "FILE")]
+    map: Option<PathBuf>,
+    /// The time of a first row that has none; later ones follow the row before
+    /// [default: when a SQLite file was last changed, else 1970]
+    #[arg(long, value_name = "TIME")]
+    base_time: Option<Timestamp>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Choice {
+    /// Whichever fits
+    Auto,
+    /// Users, conversations, messages and responses with integer keys and UUIDs
+    ChatApp,
+    /// Users by e-mail address, conversations by thread id
+    Pakton,
+}
+
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let mapping = match &arguments.map {
+        Some(path) => mapping(path)?,
+        None => Mapping::default(),
+    };
+    let schema = match arguments.schema {
+        Choice::Auto => None,
+        Choice::ChatApp => Some(Schema::ChatApp),
+        Choice::Pakton => Some(Schema::Pakton),
+    };
+    let source = Source::open(&arguments.url, schema, &mapping).await.map_err(failure)?;
+    let base_time = match (arguments.base_time, source.file()) {
+        (Some(time), _) => time,
+        (None, Some(file)) => {
+            let changed = fs::metadata(file).and_then(|metadata| changed_at(&metadata));
+            changed.map_err(|error| cannot_read(file, &error))?
+        }
+        (None, None) => Timestamp::from_microseconds(0).unwrap_or(Timestamp::MIN),
+    };
+    let store = database::open_ready(config).await?;
+    let options = Options { base_time, dry_run: arguments.dry_run };
+    let mut listener = Listener::new(arguments.json, source.schema(), arguments.dry_run);
+    let imported = source.import(&store, options, |event| listener.hear(event)).await;
+    store.close().await;
+    let report = match imported {
+        Ok(report) => report,
+        Err(error) => {
+            let failure = failure(error);
+            listener.fail(&failure);
+            return Err(failure.hint("what was written is whole; import again, which adds the rest"));
+        }
+    };
+    let left_out = report.left_out();
+    listener.finish(&report);
+    Ok(if left_out == 0 { ExitCode::SUCCESS } else { ExitCode::from(code::SKIPPED) })
+}
+
+fn mapping(path: &Path) -> Result<Mapping, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| cannot_read(path, &error))?;
+    Mapping::parse(&text)
+        .map_err(|error| Failure::new(code::BAD_DATA, format!("{}: {error}", path.display())))
+}
+
+fn failure(error: SqlalchemyError) -> Failure {
+    use chatstore::ForeignError;
+    let message = error.to_string();
+    match error {
+        SqlalchemyError::Store(error) => Failure::from(error),
+        SqlalchemyError::Mapping(_) => Failure::new(code::BAD_DATA, message),
+        SqlalchemyError::Unrecognised { .. } => Failure::new(code::BAD_DATA, message)
+            .hint("when tables or columns were renamed, say so in a file for --map (docs/coming-from.md)"),
+        SqlalchemyError::Foreign(error) => match error {
+            ForeignError::InvalidUrl { .. } => Failure::new(code::CONFIGURATION, message),
+            ForeignError::Absent { .. } => Failure::new(code::NO_INPUT, message)
+                .hint("sqlite:///FILE is in this folder, sqlite:////FILE begins at the root"),
+            ForeignError::Unreachable { .. } => Failure::new(code::UNREACHABLE, message),
+            ForeignError::Denied { .. } => Failure::new(code::NO_PERMISSION, message),
+            ForeignError::Unreadable { .. } => Failure::new(code::DAMAGED, message),
+        },
+    }
+}
+
+/// Tells what an import does. As JSON each report is printed when it comes, so that a million of them
+/// take no memory.
+struct Listener {
+    json: bool,
+    dry_run: bool,
+    schema: Schema,
+    progress: Option<Progress>,
+    shown: Vec<Reported>,
+    reported: usize,
+}
+
+impl Listener {
+    fn new(json: bool, schema: Schema, dry_run: bool) -> Self {
+        if json {
+            let schema = json!(schema.as_str());
+            print(format_args!("{{\"schema\":{schema},\"dry_run\":{dry_run},\"reported\":["));
+        }
+        Self { json, dry_run, schema, progress: None, shown: Vec::new(), reported: 0 }
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Reported(reported) => self.report(reported),
+            Event::Progress { done, total } => {
+                self.progress.get_or_insert_with(|| Progress::of_rows("importing", total)).set(done);
+            }
+            _ => {}
+        }
+    }
+
+    fn report(&mut self, reported: Reported) {
+        if self.json {
+            let comma = if self.reported == 0 { "" } else { "," };
+            print(format_args!("{comma}{}", json!(reported)));
+        } else if self.shown.len() < SHOWN {
+            self.shown.push(reported);
+        }
+        self.reported += 1;
+    }
+
+    fn end_progress(&self) {
+        if let Some(progress) = &self.progress {
+            progress.finish();
+        }
+    }
+
+    fn fail(&self, failure: &Failure) {
+        self.end_progress();
+        if self.json {
+            print(format_args!("],\"error\":{}}}", json!(failure.message())));
+        }
+    }
+
+    fn finish(self, report: &Report) {
+        self.end_progress();
+        if self.json {
+            print(format_args!("],\"tables\":{}}}", json!(report.tables)));
+            return;
+        }
+        let added = if self.dry_run { "would be added" } else { "added" };
+        for (table, rows) in &report.tables {
+            print(format_args!(
+                "{table}: {} rows, {} {added}, {} were there already, {} left out",
+                rows.read, rows.added, rows.unchanged, rows.left_out
+            ));
+        }
+        if report.added() == 0 {
+            say(format_args!(
+                "nothing was added: every row of this {} database was there already or is left out",
+                self.schema.as_str()
+            ));
+        }
+        for reported in &self.shown {
+            let key = reported.key.as_deref().map(|key| format!(" {key:?}")).unwrap_or_default();
+            let column = reported.column.as_deref().map(|column| format!(", {column}")).unwrap_or_default();
+            let Reported { table, problem, done, .. } = reported;
+            say(format_args!("{table}{key}{column}: {problem}; {done}"));
+        }
+        if self.reported > self.shown.len() {
+            say(format_args!("… and {} more; --json lists them all", self.reported - self.shown.len()));
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Databases of other applications, read and never changed.
+//!
+//! Their tables have names and columns that are known only at run time, so values come as
+//! [`ForeignValue`]s and what is read is said by a [`Selection`], never by text. Everything is read
+//! in one transaction: what the other application writes meanwhile is not seen.
+
+#[cfg(feature = "postgres")]
+mod postgres;
+mod selection;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use crate::error::{Cause, ConnectError};
+
+pub use selection::{Joined, Selection};
+
+/// Rows are handed over in pieces of at most so many rows, or of a little more than so many bytes.
+const PIECE_ROWS: usize = 512;
+const PIECE_BYTES: usize = 1024 * 1024;
+
+/// A value of another application's table.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ForeignValue {
+    /// Null.
+    Null,
+    /// A truth value; SQLite gives 0 or 1 instead.
+    Bool(bool),
+    /// An integer of at most 64 bits.
+    Int(i64),
+    /// A float.
+    Real(f64),
+    /// Text, and in PostgreSQL everything that is none of the others, as its text.
+    Text(String),
+    /// Bytes, and text that is not UTF-8.
+    Bytes(Vec<u8>),
+}
+
+/// One row, its values in the order of the selection's columns.
+pub type ForeignRow = Vec<ForeignValue>;
+
+/// A column of another application's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignColumn {
+    /// Its name.
+    pub name: String,
+    /// Its declared type, in lower case; empty when SQLite was told none.
+    pub declared: String,
+}
+
+/// A table of another application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignTable {
+    /// Its name, with its schema before a dot when it has been asked for so.
+    pub name: String,
+    /// Its columns in order.
+    pub columns: Vec<ForeignColumn>,
+}
+
+impl ForeignTable {
+    /// The column of this name.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&ForeignColumn> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+/// Another application's database that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ForeignError {
+    /// The URL names no database we know, or not in a form we understand.
+    #[error("cannot use the database URL {url}: {reason}")]
+    InvalidUrl {
+        /// The URL without its password.
+        url: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// There is no such file or database.
+    #[error("there is no database {place}")]
+    Absent {
+        /// File, or host, port and name.
+        place: String,
+    },
+    /// Nobody answers there, or not in time.
+    #[error("cannot reach the database at {place}: {cause}")]
+    Unreachable {
+        /// Host, port and name.
+        place: String,
+        /// The driver's words.
+        cause: Cause,
+    },
+    /// The server or the file system refuses us.
+    #[error("no permission to read the database at {place}: {cause}")]
+    Denied {
+        /// File, or host, port and name.
+        place: String,
+        /// The driver's words.
+        cause: Cause,
+    },
+    /// It is no database, it is damaged, or the connection was lost.
+    #[error("cannot read {place}: {reason}")]
+    Unreadable {
+        /// File, or host, port and name.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl From<ConnectError> for ForeignError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::InvalidUrl { url, reason } => Self::InvalidUrl { url, reason },
+            ConnectError::Unreachable { place, cause } => Self::Unreachable { place, cause },
+            ConnectError::Denied { place, cause } => Self::Denied { place, cause },
+            ConnectError::CannotCreate { place, reason } | ConnectError::Unusable { place, reason } => {
+                Self::Unreadable { place, reason }
+            }
+        }
+    }
+}
+
+/// Another application's database.
+#[derive(Debug)]
+pub struct ForeignDatabase {
+    place: String,
+    connection: Connection,
+}
+
+#[derive(Debug)]
+enum Connection {
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlite::SqliteReader),
+    #[cfg(feature = "postgres")]
+    Postgres(postgres::PostgresReader),
+}
+
+impl ForeignDatabase {
+    /// Opens a database and begins the transaction in which all of it is read. Takes the URLs of
+    /// SQLAlchemy (`sqlite:///chat.db`, `postgresql+psycopg://…`), our own, and the path of a
+    /// SQLite file.
+    ///
+    /// # Errors
+    /// [`ForeignError`], which says what is wrong with the URL, the file or the server.
+    pub async fn open(url: &str) -> Result<Self, ForeignError> {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("sqlite", url));
+        match scheme.split('+').next().unwrap_or(scheme) {
+            "sqlite" => Self::open_sqlite(rest).await,
+            "postgres" | "postgresql" => Self::open_postgres(rest).await,
+            other => Err(ForeignError::InvalidUrl {
+                url: crate::database::mask(url),
+                reason: format!(
+                    "the scheme {other} is unknown; SQLite (sqlite:///FILE) and PostgreSQL \
+                     (postgresql://USER:PASSWORD@HOST/DATABASE) can be read"
+                ),
+            }),
+        }
+    }
+
+    #[cfg(feature = "sqlite")]
+    async fn open_sqlite(path: &str) -> Result<Self, ForeignError> {
+        let (reader, place) = sqlite::SqliteReader::open(path).await?;
+        Ok(Self { place, connection: Connection::Sqlite(reader) })
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    async fn open_sqlite(_path: &str) -> Result<Self, ForeignError> {
+        let reason = "this build has no SQLite (cargo feature sqlite)".to_owned();
+        Err(ForeignError::InvalidUrl { url: "sqlite://".to_owned(), reason })
+    }
+
+    #[cfg(feature = "postgres")]
+    async fn open_postgres(rest: &str) -> Result<Self, ForeignError> {
+        let (reader, place) = postgres::PostgresReader::open(rest).await?;
+        Ok(Self { place, connection: Connection::Postgres(reader) })
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    async fn open_postgres(_rest: &str) -> Result<Self, ForeignError> {
+        let reason = "this build has no PostgreSQL (cargo feature postgres)".to_owned();
+        Err(ForeignError::InvalidUrl { url: "postgresql://".to_owned(), reason })
+    }
+
+    /// Where it lies: file, or host, port and name; never a password.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The file of a SQLite database.
+    #[must_use]
+    pub fn file(&self) -> Option<&std::path::Path> {
+        match &self.connection {
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(_) => Some(std::path::Path::new(&self.place)),
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) => None,
+        }
+    }
+
+    /// The names of its tables and views.
+    ///
+    /// # Errors
+    /// [`ForeignError::Unreadable`], [`ForeignError::Denied`].
+    pub async fn table_names(&mut self) -> Result<Vec<String>, ForeignError> {
+        match &mut self.connection {
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(reader) => reader.table_names().await,
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(reader) => reader.table_names().await,
+        }
+        .map_err(|reason| self.unreadable(reason))
+    }
+
+    /// The table or view of this name, when there is one.
+    ///
+    /// # Errors
+    /// As [`table_names`](Self::table_names).
+    pub async fn table(&mut self, name: &str) -> Result<Option<ForeignTable>, ForeignError> {
+        let columns = match &mut self.connection {
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(reader) => reader.columns(name).await,
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(reader) => reader.columns(name).await,
+        };
+        let columns = columns.map_err(|reason| self.unreadable(reason))?;
+        Ok((!columns.is_empty()).then(|| ForeignTable { name: name.to_owned(), columns }))
+    }
+
+    /// How many rows a table has.
+    ///
+    /// # Errors
+    /// As [`table_names`](Self::table_names).
+    pub async fn count(&mut self, table: &ForeignTable) -> Result<u64, ForeignError> {
+        let mut rows = self.rows_of(selection::count(table), vec!["int8".to_owned()]).await?;
+        let piece = rows.next().await?;
+        match piece.and_then(|rows| rows.into_iter().next()).and_then(|row| row.into_iter().next()) {
+            Some(ForeignValue::Int(count)) => Ok(u64::try_from(count).unwrap_or(0)),
+            _ => Err(self.unreadable(format!("the rows of {} cannot be counted", table.name))),
+        }
+    }
+
+    /// Reads what the selection says, a piece at a time; a piece is read when it is asked for.
+    ///
+    /// # Errors
+    /// As [`table_names`](Self::table_names).
+    pub async fn rows(&mut self, selection: &Selection<'_>) -> Result<ForeignRows<'_>, ForeignError> {
+        let declared = selection.declared();
+        let text = match &self.connection {
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(_) => selection.sqlite(),
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) => selection.postgres(),
+        };
+        self.rows_of(text, declared).await
+    }
+
+    async fn rows_of(
+        &mut self,
+        text: String,
+        declared: Vec<String>,
+    ) -> Result<ForeignRows<'_>, ForeignError> {
+        let place = self.place.clone();
+        let unreadable = |reason: String| ForeignError::Unreadable { place: place.clone(), reason };
+        let pieces = match &mut self.connection {
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(reader) => Pieces::Sqlite(reader.rows(text).await.map_err(unreadable)?),
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(reader) => {
+                Pieces::Postgres(reader.rows(&text, declared).await.map_err(unreadable)?)
+            }
+        };
+        Ok(ForeignRows { place: &self.place, pieces })
+    }
+
+    fn unreadable(&self, reason: String) -> ForeignError {
+        ForeignError::Unreadable { place: self.place.clone(), reason }
+    }
+}
+
+/// Rows that are being read.
+#[derive(Debug)]
+pub struct ForeignRows<'d> {
+    place: &'d str,
+    pieces: Pieces,
+}
+
+#[derive(Debug)]
+enum Pieces {
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlite::SqliteRows),
+    #[cfg(feature = "postgres")]
+    Postgres(postgres::PostgresRows),
+}
+
+impl ForeignRows<'_> {
+    /// The next rows; `None` after the last.
+    ///
+    /// # Errors
+    /// [`ForeignError::Unreadable`].
+    pub async fn next(&mut self) -> Result<Option<Vec<ForeignRow>>, ForeignError> {
+        let piece = match &mut self.pieces {
+            #[cfg(feature = "sqlite")]
+            Pieces::Sqlite(rows) => rows.next().await,
+            #[cfg(feature = "postgres")]
+            Pieces::Postgres(rows) => rows.next().await,
+        };
+        piece.map_err(|reason| ForeignError::Unreadable { place: self.place.to_owned(), reason })
+    }
+}
+
+/// About how much memory a value takes.
+fn size(value: &ForeignValue) -> usize {
+    let held = match value {
+        ForeignValue::Text(text) => text.len(),
+        ForeignValue::Bytes(bytes) => bytes.len(),
+        _ => 0,
+    };
+    size_of::<ForeignValue>() + held
+}

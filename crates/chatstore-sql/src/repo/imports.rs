@@ -1,0 +1,131 @@
+//! What only imports do: finding what an earlier run brought, and responses with times of their own.
+
+use std::collections::BTreeMap;
+
+use chatstore_model::{ConversationId, Day, Json, MessageId, Response, UserId, limits};
+use constcat::concat;
+
+use crate::db::Sql;
+use crate::error::StoreError;
+use crate::repo::messages::Messages;
+use crate::repo::replies::{BOOKED, INSERT_RESPONSE, USAGE_COLUMNS, response_values};
+use crate::tx::ReadWrite;
+
+const PRESENT: &str = "select m.id, m.conversation_id, m.metadata, r.message_id is not null from messages m \
+    left join responses r on r.owner_id = m.owner_id and r.message_id = m.id where m.owner_id = $1 and m.id in ";
+
+const FIND_PRESENT: Sql = Sql::pair(
+    "messages.find_present",
+    concat!(PRESENT, "(select unhex(value) from json_each($2))"),
+    concat!(PRESENT, "(select value::uuid from jsonb_array_elements_text($2))"),
+);
+
+const BOOK_SUMS: Sql = Sql::same(
+    "usage.book_sums",
+    concat!(
+        "insert into usage_daily (",
+        USAGE_COLUMNS,
+        ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)",
+        BOOKED
+    ),
+);
+
+pub(super) const STATEMENTS: &[Sql] = &[FIND_PRESENT, BOOK_SUMS];
+
+/// A message that is there already.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PresentMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// Where it is.
+    pub conversation_id: ConversationId,
+    /// Its metadata.
+    pub metadata: Json,
+    /// Whether it has a response.
+    pub has_response: bool,
+}
+
+impl<M> Messages<'_, '_, M> {
+    /// Which of these messages the owner has, wherever they are.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn find_present(
+        &mut self,
+        owner: UserId,
+        ids: &[MessageId],
+    ) -> Result<Vec<PresentMessage>, StoreError> {
+        let ids = ids.iter().map(|id| id.uuid().simple().to_string().into()).collect();
+        let ids = Json::new(serde_json::Value::Array(ids))
+            .map_err(|error| StoreError::backend(error.to_string()))?;
+        let values = [owner.into(), (&ids).into()];
+        let read = |row: &crate::db::Row<'_>| {
+            let (id, conversation_id, metadata) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(PresentMessage { id, conversation_id, metadata, has_response: row.get(3)? })
+        };
+        self.0.executor.query(&FIND_PRESENT, &values, read).await
+    }
+}
+
+impl Messages<'_, '_, ReadWrite> {
+    /// Stores the responses of messages that are there, and books their usage on the owner by the
+    /// day of each.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] when a message has one; [`StoreError::MissingParent`] when there
+    /// is no such message.
+    pub async fn attach_responses(
+        &mut self,
+        owner: UserId,
+        responses: &[Response],
+    ) -> Result<(), StoreError> {
+        let rows = responses.iter().map(|response| response_values(owner, response).to_vec()).collect();
+        self.0.executor.execute_each(&INSERT_RESPONSE, rows).await?;
+        // In one order, so that two imports cannot wait for each other.
+        let mut sums: BTreeMap<(Day, &str), Sums> = BTreeMap::new();
+        for response in responses {
+            sums.entry((Day::of(response.created_at), &response.model_used)).or_default().add(response);
+        }
+        let mut rows = Vec::with_capacity(sums.len());
+        for ((day, model), sums) in &sums {
+            rows.push(vec![
+                owner.into(),
+                day.start().into(),
+                (*model).into(),
+                sums.requests.into(),
+                sums.cached_requests.into(),
+                sums.tokens_prompt.into(),
+                sums.tokens_completion.into(),
+                sums.tokens_total.into(),
+                sums.completion_time_ms.into(),
+            ]);
+        }
+        self.0.executor.execute_each(&BOOK_SUMS, rows).await
+    }
+}
+
+/// What several responses of one day and model come to.
+#[derive(Debug, Default)]
+struct Sums {
+    requests: i64,
+    cached_requests: i64,
+    tokens_prompt: i64,
+    tokens_completion: i64,
+    tokens_total: i64,
+    completion_time_ms: i64,
+}
+
+impl Sums {
+    fn add(&mut self, response: &Response) {
+        self.requests += 1;
+        self.cached_requests += i64::from(response.from_cache);
+        for (sum, more) in [
+            (&mut self.tokens_prompt, response.tokens_prompt),
+            (&mut self.tokens_completion, response.tokens_completion),
+            (&mut self.tokens_total, response.tokens_total),
+            (&mut self.completion_time_ms, response.completion_time_ms),
+        ] {
+            *sum = sum.saturating_add(more.unwrap_or(0)).min(limits::COUNT);
+        }
+    }
+}
