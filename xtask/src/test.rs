@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test on both databases.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::Instant;
@@ -8,15 +8,19 @@ use std::time::Instant;
 use chatstore_testkit::server::Settings;
 
 use crate::command::{self, Failure, Postgres, Readable};
+use crate::python;
 
 const POSTGRES_URL: &str = "CHATSTORE_TEST_POSTGRES_URL";
 const DIALOGS: &str = "CHATSTORE_DIALOGS";
+/// The Python that makes the databases of old applications.
+const PYTHON: &str = "CHATSTORE_TEST_PYTHON";
 
 /// Runs the tests; the exit code is theirs.
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Failure> {
     let start = Instant::now();
+    let python = python_with_sqlalchemy()?;
     let postgres = Postgres::given_or_private(POSTGRES_URL, Settings { durable: false })?;
-    let status = command::run(&mut cargo_test(&postgres, arguments))?;
+    let status = command::run(&mut cargo_test(&postgres, &python, arguments))?;
     drop(postgres);
     eprintln!("tests on SQLite and PostgreSQL: {}", Readable(start.elapsed()));
     report_missing_dialogs();
@@ -26,8 +30,9 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Failure> {
 /// Runs the tests as the continuous integration does, where a test marked as ignored is a failure: nobody would
 /// notice that it never runs. Returns whether all of them ran and passed.
 pub(crate) fn run_all() -> Result<bool, Failure> {
+    let python = python_with_sqlalchemy()?;
     let postgres = Postgres::given_or_private(POSTGRES_URL, Settings { durable: false })?;
-    let (status, ignored) = run_watched(&mut cargo_test(&postgres, &[]))?;
+    let (status, ignored) = run_watched(&mut cargo_test(&postgres, &python, &[]))?;
     drop(postgres);
     report_missing_dialogs();
     if ignored.count > 0 {
@@ -39,14 +44,21 @@ pub(crate) fn run_all() -> Result<bool, Failure> {
     Ok(status.success() && ignored.count == 0)
 }
 
-fn cargo_test(postgres: &Postgres, arguments: &[OsString]) -> Command {
+fn python_with_sqlalchemy() -> Result<OsString, Failure> {
+    match command::variable(PYTHON) {
+        Some(given) => Ok(given),
+        None => Ok(python::with_sqlalchemy()?.into()),
+    }
+}
+
+fn cargo_test(postgres: &Postgres, python: &OsStr, arguments: &[OsString]) -> Command {
     let mut cargo = command::cargo();
     cargo.arg("test");
     // With both, cargo would pass over the chosen packages.
     if !chooses_packages(arguments) {
         cargo.arg("--workspace");
     }
-    cargo.arg("--locked").args(arguments).env(POSTGRES_URL, postgres.url());
+    cargo.arg("--locked").args(arguments).env(POSTGRES_URL, postgres.url()).env(PYTHON, python);
     cargo
 }
 

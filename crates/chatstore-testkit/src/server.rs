@@ -10,6 +10,7 @@
 //! removes what is left when the guard was killed as well.
 
 mod account;
+pub mod apt;
 mod directory;
 mod error;
 mod install;

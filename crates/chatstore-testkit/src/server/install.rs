@@ -1,11 +1,10 @@
 //! Finding the programs of PostgreSQL, and installing them where that is possible.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use super::error::{self, ServerError};
+use super::apt;
+use super::error::ServerError;
 
 const PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_ctl"];
 
@@ -34,12 +33,10 @@ pub fn ensure_postgres_installed() -> Result<PathBuf, ServerError> {
     if let Some(bin_dir) = find_postgres() {
         return Ok(bin_dir);
     }
-    if !is_root()? || !has_apt_get() {
+    if !apt::can_install()? {
         return Err(ServerError::NotInstalled);
     }
-    announce_installation();
-    apt_get(&["update"])?;
-    apt_get(&["install", "-y", "--no-install-recommends", "postgresql"])?;
+    apt::install("PostgreSQL", "postgresql")?;
     find_postgres().ok_or(ServerError::NotInstalled)
 }
 
@@ -57,14 +54,9 @@ fn newest_version(root: &Path) -> Option<PathBuf> {
     newest.map(|(_, bin_dir)| bin_dir)
 }
 
-#[expect(clippy::disallowed_methods, reason = "where programs are is for the environment to say")]
-fn path_variable() -> OsString {
-    std::env::var_os("PATH").unwrap_or_default()
-}
-
 /// Links are followed: `pgbench` lies beside the programs themselves, not always beside links to them.
 fn on_path() -> Option<PathBuf> {
-    let directory = std::env::split_paths(&path_variable()).find(|directory| has_programs(directory))?;
+    let directory = std::env::split_paths(&apt::path_variable()).find(|directory| has_programs(directory))?;
     let program = fs::canonicalize(directory.join("pg_ctl")).ok()?;
     let bin_dir = program.parent()?;
     if has_programs(bin_dir) { Some(bin_dir.to_path_buf()) } else { Some(directory) }
@@ -72,30 +64,4 @@ fn on_path() -> Option<PathBuf> {
 
 fn has_programs(directory: &Path) -> bool {
     PROGRAMS.iter().all(|program| directory.join(program).is_file())
-}
-
-fn is_root() -> Result<bool, ServerError> {
-    let output = error::run(Command::new("id").arg("-u"))?;
-    Ok(output.stdout.trim_ascii() == b"0")
-}
-
-fn has_apt_get() -> bool {
-    std::env::split_paths(&path_variable()).any(|directory| directory.join("apt-get").is_file())
-}
-
-#[expect(clippy::print_stderr, reason = "a change to the system is announced, whoever calls")]
-fn announce_installation() {
-    eprintln!(
-        "PostgreSQL is missing and needed for a private server: installing it with `apt-get update` and \
-         `apt-get install -y --no-install-recommends postgresql`"
-    );
-}
-
-fn apt_get(arguments: &[&str]) -> Result<(), ServerError> {
-    let mut command = Command::new("apt-get");
-    // Another installation may be under way.
-    command.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments);
-    command.env("DEBIAN_FRONTEND", "noninteractive");
-    let output = error::run(&mut command)?;
-    if output.status.success() { Ok(()) } else { Err(ServerError::failed(&command, &output, String::new())) }
 }

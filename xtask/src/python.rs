@@ -1,0 +1,57 @@
+//! Programs and packages from PyPI, each set in a virtual environment of its own below `target/tools`.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use chatstore_testkit::server::apt;
+
+use crate::command::{self, Failure};
+
+const HINT: &str = "Python 3.10 or newer with its module venv is needed: apt install python3-venv, \
+                    dnf install python3, brew install python";
+
+const SQLALCHEMY: &str = "2.1.9";
+/// SQLAlchemy's way to PostgreSQL.
+const PSYCOPG: &str = "3.3.9";
+
+/// Installs these packages, versions and all, into `target/tools/<name>` unless they are there; returns the folder of
+/// the environment's programs, `python` among them.
+pub(crate) fn ensure_environment(name: &str, packages: &[String]) -> Result<PathBuf, Failure> {
+    let folder = command::root().join("target/tools").join(name);
+    let programs = folder.join("bin");
+    // Written last, so that an installation that was interrupted begins again.
+    let complete = folder.join("complete");
+    if complete.is_file() {
+        return Ok(programs);
+    }
+    eprintln!("installing {} from PyPI into {}", packages.join(" and "), folder.display());
+    let mut environment = Command::new("python3");
+    environment.args(["-m", "venv", "--clear"]).arg(&folder);
+    if !succeeds(&mut environment) {
+        if !apt::can_install()? {
+            return Err(HINT.into());
+        }
+        apt::install("Python with its module venv", "python3-venv")?;
+        if !succeeds(&mut environment) {
+            return Err(HINT.into());
+        }
+    }
+    let mut pip = Command::new(programs.join("python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages);
+    if !command::run(&mut pip)?.success() {
+        return Err(format!("{} could not be installed from PyPI", packages.join(" and ")).into());
+    }
+    std::fs::write(complete, "")?;
+    Ok(programs)
+}
+
+/// The Python of an environment with SQLAlchemy, of which the tests make the databases of old applications.
+pub(crate) fn with_sqlalchemy() -> Result<PathBuf, Failure> {
+    let packages = [format!("sqlalchemy=={SQLALCHEMY}"), format!("psycopg[binary]=={PSYCOPG}")];
+    Ok(ensure_environment(&format!("sqlalchemy-{SQLALCHEMY}"), &packages)?.join("python"))
+}
+
+/// A program that is missing is no success either.
+fn succeeds(command: &mut Command) -> bool {
+    command::run(command).is_ok_and(|status| status.success())
+}
