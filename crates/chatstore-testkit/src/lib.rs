@@ -13,4 +13,4 @@ mod cases;
 pub mod server;
 
 #[cfg(feature = "cases")]
-pub use cases::{Backend, POSTGRES_URL, SeededIds, TestClock, TestDatabase};
+pub use cases::{Backend, ForeignDatabase, POSTGRES_URL, SeededIds, TestClock, TestDatabase};

@@ -237,13 +237,31 @@ def fill_more(engine):
         session.commit()
 
 
-def fill_dialogs(engine, file):
+def fill_regenerated(engine):
+    """The application goes on: an answer was not liked and is made anew."""
+    with Session(engine) as session:
+        old = session.query(Conversation).filter_by(uuid=stable_uuid("conversation", "relativity")).one()
+        old.messages.remove(old.messages[-1])
+        answer = response("openai/gpt-4", 300, 7, 800, at(16))
+        old.messages.append(message("r6 again", "assistant", "You are welcome", at(16), response=answer))
+        session.commit()
+
+
+def fill_claimed(engine):
+    """The application goes on: who was nobody has signed up, and takes the conversation along."""
+    with Session(engine) as session:
+        emil = session.query(User).filter_by(username="emil").one()
+        session.query(Conversation).filter_by(user_id=None).one().user = emil
+        session.commit()
+
+
+def fill_dialogs(engine, dialogs):
     models = ["openai/gpt-3.5-turbo", "openai/gpt-4", "anthropic/claude-3-opus"]
     with Session(engine) as session:
         users = [user(f"user{number:02}", f"User {number}", "bcrypt", number) for number in range(40)]
         session.add_all(users)
         session.flush()
-        for number, dialog in enumerate(common.dialogs(file, 300)):
+        for number, dialog in enumerate(dialogs):
             minute = 1000 + number * 97
             messages = []
             for position, turn in enumerate(dialog["turns"]):
@@ -260,6 +278,17 @@ def fill_dialogs(engine, file):
             session.add(conversation(dialog["id"], owner, title, models[number % 3], minute, *messages))
             # A conversation at a time, so that ids rise with time.
             session.flush()
+        endless = [
+            message(
+                f"endless/{n}",
+                "user",
+                f"number {n}",
+                at(90_000, n * 1000),
+                models[1] if n % 100 == 0 else None,
+            )
+            for n in range(1500)
+        ]
+        session.add(conversation("endless", users[1], "Endless", models[0], 90_000, *endless))
         session.commit()
 
 
@@ -271,7 +300,7 @@ RENAMED = {
 }
 
 
-def make(engine, variant, dialogs_file):
+def make(engine, variant, dialogs):
     manifest = Manifest()
     tables = TABLES
     if variant == "oddities":
@@ -280,12 +309,14 @@ def make(engine, variant, dialogs_file):
         tables = common.copy_renamed(engine, Base.metadata, fill_plain, RENAMED)
     else:
         Base.metadata.create_all(engine)
-        if variant == "plain":
-            fill_plain(engine)
-        elif variant == "more":
-            fill_more(engine)
-        else:
-            fill_dialogs(engine, dialogs_file)
+        fills = {
+            "plain": fill_plain,
+            "more": fill_more,
+            "regenerated": fill_regenerated,
+            "claimed": fill_claimed,
+            "dialogs": lambda engine: fill_dialogs(engine, dialogs()),
+        }
+        fills[variant](engine)
     with engine.connect() as connection:
         manifest.print(connection, tables)
 

@@ -208,12 +208,14 @@ def unknown_columns(app):
             "lasted": "1 day 02:03:04",
             "seen": "2024-01-02 10:00:00+02",
         }
-    app.user(**values)
-    conversation = app.conversation(**values)
-    app.response(app.answer(conversation, **values), **values)
+    app.user(response="of users", **values)
+    conversation = app.conversation(response="of conversations", **values)
+    message = app.answer(conversation, response="of messages", **values)
+    app.response(message, response="of responses", **values)
     for table, key in app.last.items():
         app.manifest.keeps(table, key, "note", "kept as it is")
         app.manifest.keeps(table, key, "score", 7)
+        app.manifest.keeps(table, key, "response", f"of {table}")
     large = json.dumps({"text": "w" * 100_000})
     app.odd("messages", app.message(conversation, extra=large), "a column of 100 KB", must=False)
 
@@ -297,7 +299,7 @@ def bytes_of_sqlite(app):
     app.odd("conversations", app.conversation(user_id="ada"), "a name in place of a number")
 
 
-EXTRA = [("note", Text), ("score", Integer), ("extra", JSON), ("raw", LargeBinary)]
+EXTRA = [("note", Text), ("response", Text), ("score", Integer), ("extra", JSON), ("raw", LargeBinary)]
 EXTRA_OF_POSTGRES = [
     ("price", Numeric(12, 4)),
     ("reference", Uuid),

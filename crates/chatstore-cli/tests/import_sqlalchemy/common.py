@@ -47,7 +47,8 @@ class Manifest:
         self.kept = []
 
     def odd(self, table, key, what, must=True):
-        self.oddities.append({"table": table, "key": str(key), "what": what, "must": must})
+        named = "null" if key is None else str(key)
+        self.oddities.append({"table": table, "key": named, "what": what, "must": must})
 
     def keeps(self, table, key, field, value):
         self.kept.append({"table": table, "key": str(key), "field": field, "value": value})
@@ -106,11 +107,23 @@ class Rows:
 
 
 def dialogs(file, count):
-    """The first conversations of a file, and then each tenth: two languages are in it, one after the other."""
+    """Conversations from all parts of a file, because its languages follow each other; without a file, made up ones."""
+    if not file:
+        return [invented_dialog(number) for number in range(count)]
     with open(file, encoding="utf-8") as lines:
         everything = [json.loads(line) for line in lines]
     step = max(1, len(everything) // count)
     return everything[::step][:count]
+
+
+def invented_dialog(number):
+    words = ["知道，", "好的。"] if number % 2 else ["I know. ", "Very well, "]
+    contents = [words[turn % 2] * (1 + (number * 7 + turn * 3) % 40) for turn in range(4 + number % 17)]
+    turns = [
+        {"role": "assistant" if turn % 2 else "user", "content": content}
+        for turn, content in enumerate(contents)
+    ]
+    return {"id": f"invented-{number}", "turns": turns}
 
 
 def copy_renamed(engine, metadata, fill, names):
@@ -138,12 +151,19 @@ def copy_renamed(engine, metadata, fill, names):
 
 
 def main(make):
-    """Reads the command line and calls `make(engine, variant, dialogs_file)`."""
+    """Reads the command line and calls `make(engine, variant, dialogs)`; the last is a function that gives the dialogs."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url", help="where the database is, as SQLAlchemy writes it")
-    parser.add_argument("variant", choices=["plain", "more", "dialogs", "oddities", "renamed"])
-    parser.add_argument("--dialogs", help="real conversations, one JSON object a line")
+    parser.add_argument(
+        "variant", help="what to put there, or for an application that goes on what to do there"
+    )
+    parser.add_argument(
+        "--dialogs", help="real conversations for the variant dialogs, one JSON object a line"
+    )
+    parser.add_argument("--conversations", type=int, default=300, help="how many, for the variant dialogs")
     arguments = parser.parse_args()
-    if arguments.variant == "dialogs" and not arguments.dialogs:
-        parser.error("the variant dialogs needs --dialogs")
-    make(engine_of(arguments.url), arguments.variant, arguments.dialogs)
+    make(
+        engine_of(arguments.url),
+        arguments.variant,
+        lambda: dialogs(arguments.dialogs, arguments.conversations),
+    )

@@ -87,11 +87,11 @@ def fill_more(engine):
         session.commit()
 
 
-def fill_dialogs(engine, file):
+def fill_dialogs(engine, dialogs):
     with Session(engine) as session:
         users = [user(f"user{number:02}@example.org", number) for number in range(40)]
         session.add_all(users)
-        for number, dialog in enumerate(common.dialogs(file, 300)):
+        for number, dialog in enumerate(dialogs):
             turns = [turn["content"] for turn in dialog["turns"]]
             title = turns[0][:60] if number % 3 else None
             owner = users[number * number % 40]
@@ -105,7 +105,7 @@ RENAMED = {
 }
 
 
-def make(engine, variant, dialogs_file):
+def make(engine, variant, dialogs):
     manifest = Manifest()
     tables = TABLES
     if variant == "oddities":
@@ -114,12 +114,12 @@ def make(engine, variant, dialogs_file):
         tables = common.copy_renamed(engine, Base.metadata, fill_plain, RENAMED)
     else:
         Base.metadata.create_all(engine)
-        if variant == "plain":
-            fill_plain(engine)
-        elif variant == "more":
-            fill_more(engine)
-        else:
-            fill_dialogs(engine, dialogs_file)
+        fills = {
+            "plain": fill_plain,
+            "more": fill_more,
+            "dialogs": lambda engine: fill_dialogs(engine, dialogs()),
+        }
+        fills[variant](engine)
     with engine.connect() as connection:
         manifest.print(connection, tables)
 

@@ -11,10 +11,10 @@ BROKEN = b"caf\xe9 \xff\xfe"
 WHOLE = "café ☕".encode()
 
 EMAILS = [
-    # (e-mail, what is odd, whether it has to be reported)
-    ("Ada@example.org", None, False),
-    (" ada@example.org ", "an address that is taken after trimming", True),
-    ("ADA@EXAMPLE.ORG", "an address that is taken after case folding", True),
+    # (e-mail, what is odd, whether it has to be reported); the first by its bytes has the address
+    ("ADA@EXAMPLE.ORG", None, False),
+    ("Ada@example.org", "an address that is taken after case folding", True),
+    (" ada@example.org ", "an address with blanks around it", True),
     ("ａｄａ@example.org", "an address that is taken in full width letters", True),
     ("STRASSE@example.org", None, False),
     ("straße@example.org", "an address that is taken after case folding", True),
@@ -91,6 +91,9 @@ def lost_parents(app):
     ):
         key = app.conversation(thread_id, email)
         app.odd("conversations", key, "an address without a user", must=thread_id == "lost-1")
+    # Both users are made, and one of them has to do without the address.
+    for email in ("gone@example.org", "GONE@example.org"):
+        app.odd("users", email, "an address that only conversations have", must=False)
     app.odd("conversations", app.conversation("lost-4", None), "no address")
     app.odd("conversations", app.conversation("lost-5", ""), "an empty address", must=False)
     app.odd("conversations", app.conversation("lost-6", "no address at all"), "an address that is none")
@@ -113,6 +116,10 @@ def threads(app):
     )
     app.user("twice@example.org")
     app.odd("users", app.user("twice@example.org"), "an address twice")
+    app.conversation("of-twice", "twice@example.org")
+    same = {"title": "alike", "created_at": app.time(500), "updated_at": app.time(500)}
+    app.conversation("alike", **same)
+    app.odd("conversations", app.conversation("alike", **same), "a row twice, alike in everything")
 
 
 def texts(app):
@@ -176,6 +183,10 @@ def bytes_of_sqlite(app):
     app.odd("conversations", app.conversation("nul\x00id"), "a NUL character in a thread id")
     app.conversation(b"bytes-as-id")
     app.odd("conversations", "bytes-as-id", "a thread id as bytes")
+    key = app.conversation("nul\x00" + "x" * 300)
+    app.odd("conversations", key, "a thread id with a NUL character that is too long")
+    app.conversation(b"tab\t\xff")
+    app.odd("conversations", "tab\t\ufffd", "a thread id as bytes with a control character")
     app.odd("conversations", app.conversation(4711), "a number as a thread id", must=False)
 
 
@@ -195,5 +206,6 @@ def fill_oddities(engine, metadata, manifest):
             fill(app)
         if is_sqlite:
             bytes_of_sqlite(app)
-            app.odd("conversations", app.conversation(None), "no thread id")
+            app.odd("conversations", app.conversation(None, title="the first of none"), "no thread id")
+            app.odd("conversations", app.conversation(None, title="the second of none"), "no thread id")
     return dict(loose.tables)

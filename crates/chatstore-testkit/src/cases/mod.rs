@@ -43,6 +43,15 @@ pub struct TestDatabase {
     _end: End,
 }
 
+/// An empty database that chatstore knows nothing of, for the tables of another application. Ends with the case; a
+/// file is not there yet.
+#[derive(Debug)]
+pub struct ForeignDatabase {
+    /// The URL by which other processes reach it.
+    pub url: String,
+    end: End,
+}
+
 #[derive(Debug)]
 enum End {
     Sqlite(#[expect(dead_code, reason = "dropped with the case")] tempfile::TempDir),
@@ -66,6 +75,17 @@ impl Backend {
         TestDatabase { database, clock, url, _end: end }
     }
 
+    /// A database without any table for one case.
+    ///
+    /// # Panics
+    /// As [`Backend::database`].
+    pub async fn foreign_database(self) -> ForeignDatabase {
+        match self {
+            Self::Sqlite => ForeignDatabase::in_file(),
+            Self::Postgres => ForeignDatabase::on_server(None).await,
+        }
+    }
+
     async fn place(self) -> (String, End) {
         let number = CASES.fetch_add(1, Ordering::Relaxed);
         match self {
@@ -86,6 +106,49 @@ impl Backend {
                 (url, End::Postgres { server, name })
             }
         }
+    }
+}
+
+impl ForeignDatabase {
+    /// Another with the same in it. Nobody may be connected to this one.
+    ///
+    /// # Panics
+    /// As [`Backend::database`].
+    pub async fn copy(&self) -> Self {
+        match &self.end {
+            End::Sqlite(_) => {
+                let copy = Self::in_file();
+                let [from, to] =
+                    [&self.url, &copy.url].map(|url| url.trim_start_matches("sqlite://").to_owned());
+                std::fs::copy(from, to).expect("a copy of the file");
+                copy
+            }
+            End::Postgres { name, .. } => Self::on_server(Some(name)).await,
+        }
+    }
+
+    fn in_file() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file: PathBuf = folder.path().join("foreign.db");
+        Self { url: format!("sqlite://{}", file.display()), end: End::Sqlite(folder) }
+    }
+
+    async fn on_server(template: Option<&str>) -> Self {
+        let server = server_url();
+        let name = format!("foreign_{}_{}", std::process::id(), CASES.fetch_add(1, Ordering::Relaxed));
+        let (client, connection) =
+            tokio_postgres::connect(&server, NoTls).await.expect("the server of the tests answers");
+        let connection = tokio::spawn(connection);
+        let mut create = format!("create database {name}");
+        if let Some(template) = template {
+            wait_until_unused(&client, template).await;
+            create = format!("{create} template {template}");
+        }
+        client.batch_execute(&create).await.unwrap_or_else(|error| panic!("{create}: {error:?}"));
+        drop(client);
+        connection.await.expect("no panic").expect("the connection ends well");
+        let url = database_url(&server, &name);
+        Self { url, end: End::Postgres { server, name } }
     }
 }
 
