@@ -17,6 +17,7 @@ mod crash;
 mod data;
 mod drive;
 mod idempotency;
+mod import;
 mod machine;
 mod open;
 mod overload;
@@ -56,6 +57,7 @@ enum Command {
     Reads(reads::Arguments),
     Crash(crash::Arguments),
     Idempotency(idempotency::Arguments),
+    Import(import::Arguments),
     Open(open::Arguments),
     Overload(overload::Arguments),
     SlowClients(slow_clients::Arguments),
@@ -156,6 +158,7 @@ async fn main() -> ExitCode {
         Command::Reads(arguments) => arguments.run().await.map(|()| true),
         Command::Crash(arguments) => arguments.run().await,
         Command::Idempotency(arguments) => arguments.run().await,
+        Command::Import(arguments) => arguments.run().await,
         Command::Open(arguments) => arguments.run().await,
         Command::Overload(arguments) => arguments.run().await,
         Command::SlowClients(arguments) => arguments.run().await,

@@ -17,8 +17,10 @@ pub(crate) const DEFAULT_FILE: &str = include_str!("../../chatstore.toml");
 
 const PREFIX: &str = "CHATSTORE_";
 
-/// Variables of the project's own tests and benchmarks, which may be set where the program runs.
-const OF_THE_TESTS: [&str; 3] = ["CHATSTORE_TEST_", "CHATSTORE_BENCH_", "CHATSTORE_DIALOGS"];
+/// Variables that are no settings: the argument of one command, and those of the project's own tests and
+/// benchmarks, which may be set where the program runs.
+const NO_SETTINGS: [&str; 4] =
+    ["CHATSTORE_IMPORT_URL", "CHATSTORE_TEST_", "CHATSTORE_BENCH_", "CHATSTORE_DIALOGS"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +166,7 @@ fn is_address_of_a_service(name: &str, value: &str) -> bool {
 /// The setting behind a variable; `None` for the variables of other programs.
 fn known_variable(name: &str, place: &str) -> Result<Option<&'static Key>, Failure> {
     let known = Key::by_variable(name);
-    let is_ours = name.starts_with(PREFIX) && !OF_THE_TESTS.iter().any(|prefix| name.starts_with(prefix));
+    let is_ours = name.starts_with(PREFIX) && !NO_SETTINGS.iter().any(|prefix| name.starts_with(prefix));
     if known.is_some() || !is_ours {
         return Ok(known);
     }

@@ -202,8 +202,8 @@ impl ForeignDatabase {
     ///
     /// # Errors
     /// [`ForeignError::Unreadable`], [`ForeignError::Denied`].
-    pub async fn table_names(&mut self) -> Result<Vec<String>, ForeignError> {
-        match &mut self.connection {
+    pub async fn table_names(&self) -> Result<Vec<String>, ForeignError> {
+        match &self.connection {
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(reader) => reader.table_names().await,
             #[cfg(feature = "postgres")]
@@ -216,8 +216,8 @@ impl ForeignDatabase {
     ///
     /// # Errors
     /// As [`table_names`](Self::table_names).
-    pub async fn table(&mut self, name: &str) -> Result<Option<ForeignTable>, ForeignError> {
-        let columns = match &mut self.connection {
+    pub async fn table(&self, name: &str) -> Result<Option<ForeignTable>, ForeignError> {
+        let columns = match &self.connection {
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(reader) => reader.columns(name).await,
             #[cfg(feature = "postgres")]
@@ -231,13 +231,16 @@ impl ForeignDatabase {
     ///
     /// # Errors
     /// As [`table_names`](Self::table_names).
-    pub async fn count(&mut self, table: &ForeignTable) -> Result<u64, ForeignError> {
-        let mut rows = self.rows_of(selection::count(table), vec!["int8".to_owned()]).await?;
-        let piece = rows.next().await?;
-        match piece.and_then(|rows| rows.into_iter().next()).and_then(|row| row.into_iter().next()) {
-            Some(ForeignValue::Int(count)) => Ok(u64::try_from(count).unwrap_or(0)),
-            _ => Err(self.unreadable(format!("the rows of {} cannot be counted", table.name))),
-        }
+    pub async fn count(&self, table: &ForeignTable) -> Result<u64, ForeignError> {
+        let text = selection::count(table);
+        let count = match &self.connection {
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(reader) => reader.number(text).await,
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(reader) => reader.number(&text).await,
+        };
+        let count = count.map_err(|reason| self.unreadable(reason))?;
+        Ok(u64::try_from(count).unwrap_or(0))
     }
 
     /// Reads what the selection says, a piece at a time; a piece is read when it is asked for.
@@ -245,31 +248,15 @@ impl ForeignDatabase {
     /// # Errors
     /// As [`table_names`](Self::table_names).
     pub async fn rows(&mut self, selection: &Selection<'_>) -> Result<ForeignRows<'_>, ForeignError> {
-        let declared = selection.declared();
-        let text = match &self.connection {
+        let pieces = match &self.connection {
             #[cfg(feature = "sqlite")]
-            Connection::Sqlite(_) => selection.sqlite(),
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(_) => selection.postgres(),
-        };
-        self.rows_of(text, declared).await
-    }
-
-    async fn rows_of(
-        &mut self,
-        text: String,
-        declared: Vec<String>,
-    ) -> Result<ForeignRows<'_>, ForeignError> {
-        let place = self.place.clone();
-        let unreadable = |reason: String| ForeignError::Unreadable { place: place.clone(), reason };
-        let pieces = match &mut self.connection {
-            #[cfg(feature = "sqlite")]
-            Connection::Sqlite(reader) => Pieces::Sqlite(reader.rows(text).await.map_err(unreadable)?),
+            Connection::Sqlite(reader) => reader.rows(selection.sqlite()).await.map(Pieces::Sqlite),
             #[cfg(feature = "postgres")]
             Connection::Postgres(reader) => {
-                Pieces::Postgres(reader.rows(&text, declared).await.map_err(unreadable)?)
+                reader.rows(&selection.postgres(), selection.declared()).await.map(Pieces::Postgres)
             }
         };
+        let pieces = pieces.map_err(|reason| self.unreadable(reason))?;
         Ok(ForeignRows { place: &self.place, pieces })
     }
 

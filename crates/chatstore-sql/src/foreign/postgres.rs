@@ -83,6 +83,12 @@ impl PostgresReader {
             .collect()
     }
 
+    /// The number that a statement gives.
+    pub(super) async fn number(&self, text: &str) -> Result<i64, String> {
+        let row = self.0.query_one(text, &[]).await.map_err(|error| chain(&error))?;
+        row.try_get(0).map_err(|error| chain(&error))
+    }
+
     pub(super) async fn rows(&self, text: &str, declared: Vec<String>) -> Result<PostgresRows, String> {
         let parameters: [&str; 0] = [];
         let rows = self.0.query_raw(text, parameters).await.map_err(|error| chain(&error))?;
@@ -113,33 +119,25 @@ impl PostgresRows {
 }
 
 /// A value as it came.
-struct Raw<'r> {
-    bytes: &'r [u8],
-    is_count: bool,
-}
+struct Raw<'r>(&'r [u8]);
 
 impl<'r> FromSql<'r> for Raw<'r> {
-    fn from_sql(ty: &Type, bytes: &'r [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        Ok(Self { bytes, is_count: *ty == Type::INT8 })
+    fn from_sql(_ty: &Type, bytes: &'r [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(bytes))
     }
 
     fn accepts(ty: &Type) -> bool {
-        matches!(*ty, Type::TEXT | Type::BYTEA | Type::INT8)
+        matches!(*ty, Type::TEXT | Type::BYTEA)
     }
 }
 
-/// Everything but bytes and counts comes as its text.
-fn value(declared: &str, raw: Raw<'_>) -> ForeignValue {
-    if raw.is_count
-        && let Ok(number) = raw.bytes.try_into()
-    {
-        return ForeignValue::Int(i64::from_be_bytes(number));
-    }
+/// Everything but bytes comes as its text.
+fn value(declared: &str, Raw(bytes): Raw<'_>) -> ForeignValue {
     if declared == "bytea" {
-        return ForeignValue::Bytes(raw.bytes.to_vec());
+        return ForeignValue::Bytes(bytes.to_vec());
     }
     // A database without an encoding holds any bytes.
-    let Ok(text) = std::str::from_utf8(raw.bytes) else { return ForeignValue::Bytes(raw.bytes.to_vec()) };
+    let Ok(text) = std::str::from_utf8(bytes) else { return ForeignValue::Bytes(bytes.to_vec()) };
     let typed = match declared {
         "bool" => text.parse().ok().map(ForeignValue::Bool),
         "int2" | "int4" | "int8" => text.parse().ok().map(ForeignValue::Int),

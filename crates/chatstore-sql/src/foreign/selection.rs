@@ -18,6 +18,9 @@ pub struct Selection<'t> {
     /// By what the rows are ordered: the place of a table (0 is `table`, 1 the first joined) and a
     /// column; nulls come last, texts by their bytes.
     pub order: Vec<(usize, &'t str)>,
+    /// The columns that identify rows of the tables by which the order goes, where it goes by several:
+    /// SQLite then orders these alone, instead of whole rows.
+    pub identified: Vec<(usize, &'t str)>,
 }
 
 /// A table whose rows belong to those of another.
@@ -32,6 +35,10 @@ pub struct Joined<'t> {
     /// The place of the other table, and the column that is named.
     pub of: (usize, &'t str),
 }
+
+/// The temporary table of keys in their order.
+#[cfg(feature = "sqlite")]
+const KEYS: &str = "chatstore_import_keys";
 
 #[derive(Clone, Copy, PartialEq)]
 enum Dialect {
@@ -60,9 +67,53 @@ impl<'t> Selection<'t> {
         columns.map(str::to_owned).collect()
     }
 
+    /// The statements that read it from SQLite: what comes first, and what gives the rows.
     #[cfg(feature = "sqlite")]
-    pub(super) fn sqlite(&self) -> String {
-        self.text(Dialect::Sqlite)
+    pub(super) fn sqlite(&self) -> (String, String) {
+        if self.identified.is_empty() {
+            return (String::new(), self.text(Dialect::Sqlite));
+        }
+        let mut keys = format!("select {}", self.names(&self.identified, "", ", "));
+        let _ = write!(keys, " from {} t0", quoted_path(&self.table.name));
+        for (place, joined) in (1..).zip(&self.joined) {
+            if self.identified.iter().any(|(identified, _)| *identified == place) {
+                keys.push_str(&self.join(Dialect::Sqlite, place, joined));
+            }
+        }
+        let _ = write!(keys, " order by {}", self.names(&self.order, " nulls last", ", "));
+        let columns: Vec<String> = (0..self.identified.len()).map(|index| format!("key{index}")).collect();
+        let first = format!(
+            "drop table if exists temp.{KEYS}; \
+             create temp table {KEYS} (position integer primary key, {columns}); \
+             insert into temp.{KEYS} ({columns}) {keys}",
+            columns = columns.join(", ")
+        );
+        let mut text = format!("select {} from temp.{KEYS} keys", self.read(Dialect::Sqlite));
+        let key_of = |place: usize| self.identified.iter().position(|(identified, _)| *identified == place);
+        let by_key = |place: usize, index: usize| {
+            format!("{} is keys.key{index}", reference(place, self.identified[index].1))
+        };
+        if let Some(index) = key_of(0) {
+            let _ = write!(text, " join {} t0 on {}", quoted_path(&self.table.name), by_key(0, index));
+        }
+        for (place, joined) in (1..).zip(&self.joined) {
+            match key_of(place) {
+                // Null is the key where nothing belongs to the row.
+                Some(index) => {
+                    let on = by_key(place, index).replace(" is ", " = ");
+                    let _ = write!(text, " left join {} t{place} on {on}", quoted_path(&joined.table.name));
+                }
+                None => text.push_str(&self.join(Dialect::Sqlite, place, joined)),
+            }
+        }
+        text.push_str(" order by keys.position");
+        (first, text)
+    }
+
+    fn names(&self, columns: &[(usize, &str)], after: &str, between: &str) -> String {
+        let names: Vec<String> =
+            columns.iter().map(|&(place, name)| format!("{}{after}", reference(place, name))).collect();
+        names.join(between)
     }
 
     #[cfg(feature = "postgres")]
@@ -70,7 +121,8 @@ impl<'t> Selection<'t> {
         self.text(Dialect::Postgres)
     }
 
-    fn text(&self, dialect: Dialect) -> String {
+    /// What is read, as a statement lists it.
+    fn read(&self, dialect: Dialect) -> String {
         let read: Vec<String> = self
             .tables()
             .flat_map(|(place, table, columns)| {
@@ -84,11 +136,19 @@ impl<'t> Selection<'t> {
                 })
             })
             .collect();
-        let mut text = format!("select {} from {} t0", read.join(", "), quoted_path(&self.table.name));
+        read.join(", ")
+    }
+
+    fn join(&self, dialect: Dialect, place: usize, joined: &Joined<'_>) -> String {
+        let key = self.comparable(dialect, place, joined.key, joined.of);
+        let of = self.comparable(dialect, joined.of.0, joined.of.1, (place, joined.key));
+        format!(" left join {} t{place} on {key} = {of}", quoted_path(&joined.table.name))
+    }
+
+    fn text(&self, dialect: Dialect) -> String {
+        let mut text = format!("select {} from {} t0", self.read(dialect), quoted_path(&self.table.name));
         for (place, joined) in (1..).zip(&self.joined) {
-            let key = self.comparable(dialect, place, joined.key, joined.of);
-            let of = self.comparable(dialect, joined.of.0, joined.of.1, (place, joined.key));
-            let _ = write!(text, " left join {} t{place} on {key} = {of}", quoted_path(&joined.table.name));
+            text.push_str(&self.join(dialect, place, joined));
         }
         if let Some((place, joined)) =
             self.without.and_then(|place| Some((place, self.joined.get(place - 1)?)))
@@ -175,6 +235,7 @@ mod tests {
             joined: Vec::new(),
             without: None,
             order: vec![(0, "x\"y")],
+            identified: Vec::new(),
         };
         assert_eq!(
             selection.text(Dialect::Sqlite),
@@ -192,6 +253,7 @@ mod tests {
             joined: vec![Joined { table: &users, columns: vec!["id"], key: "id", of: (0, "owner") }],
             without: Some(1),
             order: vec![(0, "owner")],
+            identified: Vec::new(),
         };
         assert_eq!(
             selection.text(Dialect::Postgres),

@@ -17,6 +17,9 @@ use crate::error::Cause;
 /// How long it waits for the application that writes the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Page cache in KiB: rows that belong together lie far apart.
+const CACHE_KIB: i64 = 32_768;
+
 /// Pieces read ahead.
 const AHEAD: usize = 2;
 
@@ -97,10 +100,17 @@ impl SqliteReader {
         answer.await.unwrap_or_else(|_| Err("its reading thread ended".to_owned()))
     }
 
-    pub(super) async fn rows(&self, text: String) -> Result<SqliteRows, String> {
+    /// The number that a statement gives.
+    pub(super) async fn number(&self, text: String) -> Result<i64, String> {
+        self.ask(move |connection| connection.query_row(&text, (), |row| row.get(0))).await
+    }
+
+    /// Runs the first statements, then reads the rows of the second.
+    pub(super) async fn rows(&self, (first, text): (String, String)) -> Result<SqliteRows, String> {
         let (pieces, rows) = mpsc::channel(AHEAD);
         let job: Job = Box::new(move |connection| {
-            if let Err(error) = read(connection, &text, &pieces) {
+            let done = connection.execute_batch(&first).and_then(|()| read(connection, &text, &pieces));
+            if let Err(error) = done {
                 // Nobody is told when nobody asks any more.
                 let _ = pieces.blocking_send(Err(error.to_string()));
             }
@@ -178,6 +188,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.execute_batch("begin")?;
     // The first statement takes the snapshot, and finds out whether it is a database at all.
     connection.query_row("select count(*) from sqlite_schema", (), |row| row.get::<_, i64>(0))?;

@@ -173,7 +173,8 @@ impl Listener {
             return;
         }
         let added = if self.dry_run { "would be added" } else { "added" };
-        for (table, rows) in &report.tables {
+        for table in ["users", "conversations", "messages", "responses"] {
+            let Some(rows) = report.tables.get(table) else { continue };
             print(format_args!(
                 "{table}: {} rows, {} {added}, {} were there already, {} left out",
                 rows.read, rows.added, rows.unchanged, rows.left_out

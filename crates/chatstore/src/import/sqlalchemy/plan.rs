@@ -53,11 +53,23 @@ pub(super) struct PlannedConversation {
 #[derive(Debug)]
 pub(super) struct PlannedMessage {
     pub(super) id: MessageId,
-    pub(super) derived: MessageId,
+    /// The id of its conversation, which the one derived from its key is made of.
+    of: ConversationId,
     pub(super) new: NewMessage,
     pub(super) key: String,
     pub(super) response: Option<PlannedResponse>,
     pub(super) reported: Vec<Reported>,
+}
+
+impl PlannedMessage {
+    /// The id to take when the other belongs to another message of theirs.
+    pub(super) fn derived(&self) -> MessageId {
+        derived_id(self.of, &self.key)
+    }
+}
+
+fn derived_id(conversation: ConversationId, key: &str) -> MessageId {
+    MessageId::from_uuid(derived(&[b"message", conversation.uuid().as_bytes(), key.as_bytes()]))
 }
 
 /// A response of theirs; its message's id is known later.
@@ -313,10 +325,8 @@ pub(super) fn message(
     row.keep("id");
     let created_at = row.time_or("created_at", around.before);
     let key = row.key.clone();
-    let of = around.conversation.uuid();
-    let derived = MessageId::from_uuid(derived(&[b"message", of.as_bytes(), key.as_bytes()]));
     let id = if layout.place("uuid").is_some() { uuid(&mut row).map(MessageId::from_uuid) } else { None };
-    let id = id.unwrap_or(derived);
+    let id = id.unwrap_or_else(|| derived_id(around.conversation, &key));
     let role = role(&mut row);
     let content = content(&mut row);
     let model = row.filled_text("model", limits::MODEL);
@@ -359,7 +369,8 @@ pub(super) fn message(
         created_at: Some(created_at),
         ..NewMessage::new(role, content)
     };
-    let planned = PlannedMessage { id, derived, new, key, response, reported: row.reported };
+    let of = around.conversation;
+    let planned = PlannedMessage { id, of, new, key, response, reported: row.reported };
     (planned, left_out, zones)
 }
 

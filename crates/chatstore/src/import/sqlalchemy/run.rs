@@ -13,7 +13,7 @@ use super::plan::{
 };
 use super::row::shown;
 use super::store::{
-    Added, Piece, PieceOutcome, Rows, Unwritten, UserOutcome, apply, decide_piece, decide_user,
+    Added, Piece, PieceOutcome, Rows, Twins, Unwritten, UserOutcome, apply, decide_piece, decide_user,
 };
 use super::tally::Tally;
 use super::{Event, Options, Report, Reported, Source, SqlalchemyError};
@@ -92,6 +92,7 @@ impl<W: FnMut(Event)> Import<'_, W> {
             joined: Vec::new(),
             without: None,
             order: order(layout, 0, &[key]),
+            identified: Vec::new(),
         };
         let mut rows = database.rows(&selection).await?;
         while let Some(piece) = rows.next().await? {
@@ -160,6 +161,7 @@ impl<W: FnMut(Event)> Import<'_, W> {
             joined: Vec::new(),
             without: None,
             order: Vec::new(),
+            identified: Vec::new(),
         };
         let owner = if self.schema == Schema::Pakton { ("user_email", "email") } else { ("user_id", "id") };
         let of_users: Vec<&str> =
@@ -256,12 +258,16 @@ impl<W: FnMut(Event)> Import<'_, W> {
         let Some(first) = open.rows.first() else { return };
         let (messages, responses) = (layouts.get("messages"), layouts.get("responses"));
         let of_responses = of_messages + messages.table.columns.len();
-        let parts: Vec<&[ForeignValue]> = open
+        let mut parts: Vec<&[ForeignValue]> = open
             .rows
             .iter()
             .map(|row| part(row, of_responses, responses))
             .filter(|values| *responses.value(values, "id") != ForeignValue::Null)
             .collect();
+        parts.sort_by_key(|values| match responses.value(values, "id") {
+            ForeignValue::Int(number) => *number,
+            _ => i64::MAX,
+        });
         let around = Around {
             conversation: open.conversation.id,
             default_model: open.conversation.new.default_model.as_deref(),
@@ -328,7 +334,9 @@ impl<W: FnMut(Event)> Import<'_, W> {
                 let work = async move |tx: &mut ReadTx<'_>| look_at_pieces(tx, &batch, &earlier).await;
                 self.store.read("import_conversations", work).await
             } else {
-                let work = async move |tx: &mut WriteTx<'_>| write_pieces(tx, &batch, &earlier).await;
+                // Twins of a UUID are looked for when the database has found that there is one.
+                let twins = if attempt == 1 { Twins::Unlikely } else { Twins::Possible };
+                let work = async move |tx: &mut WriteTx<'_>| write_pieces(tx, &batch, &earlier, twins).await;
                 self.store.write("import_conversations", work).await
             };
             match done {
@@ -375,6 +383,7 @@ impl<W: FnMut(Event)> Import<'_, W> {
             joined: vec![of_messages],
             without: Some(1),
             order: order(messages, 0, &["id"]),
+            identified: Vec::new(),
         };
         self.orphans_of("messages", "conversation", database, &selection).await?;
         let of_responses = vec![
@@ -397,6 +406,7 @@ impl<W: FnMut(Event)> Import<'_, W> {
             joined: of_responses,
             without: Some(2),
             order: order(responses, 0, &["id"]),
+            identified: Vec::new(),
         };
         self.orphans_of("responses", "message", database, &selection).await
     }
@@ -477,7 +487,7 @@ fn join_messages<'l>(selection: &mut Selection<'l>, layouts: &'l Layouts) {
     });
     // The order in which their application shows them.
     selection.order.extend(order(messages, place, &["created_at", "id"]));
-    selection.order.extend(order(responses, place + 1, &["id"]));
+    selection.identified = vec![(0, known(conversations, "id")), (place, known(messages, "id"))];
 }
 
 fn order<'l>(layout: &'l Layout, place: usize, fields: &[&str]) -> Vec<(usize, &'l str)> {
@@ -546,7 +556,7 @@ async fn look_at_pieces(
     let mut unwritten = unwritten(earlier);
     let mut outcomes = Vec::with_capacity(batch.len());
     for piece in batch {
-        outcomes.push(decide_piece(tx, &mut unwritten, piece).await?.0);
+        outcomes.push(decide_piece(tx, &mut unwritten, piece, Twins::Possible).await?.0);
     }
     Ok((outcomes, unwritten.now))
 }
@@ -555,11 +565,12 @@ async fn write_pieces(
     tx: &mut WriteTx<'_>,
     batch: &[Piece],
     earlier: &Arc<Added>,
+    twins: Twins,
 ) -> Result<Pieces, StoreError> {
     let mut unwritten = unwritten(earlier);
     let mut outcomes = Vec::with_capacity(batch.len());
     for piece in batch {
-        let (outcome, changes) = decide_piece(tx, &mut unwritten, piece).await?;
+        let (outcome, changes) = decide_piece(tx, &mut unwritten, piece, twins).await?;
         apply(tx, outcome.place, changes).await?;
         outcomes.push(outcome);
     }

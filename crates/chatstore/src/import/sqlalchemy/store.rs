@@ -186,11 +186,19 @@ pub(super) struct Changes {
     responses: Vec<Response>,
 }
 
+/// Whether two messages of an owner may have the same UUID, which costs a look at each.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Twins {
+    Unlikely,
+    Possible,
+}
+
 /// Compares a piece with what is there.
 pub(super) async fn decide_piece<M>(
     tx: &mut Tx<'_, M>,
     unwritten: &mut Unwritten,
     piece: &Piece,
+    twins: Twins,
 ) -> Result<(PieceOutcome, Changes), StoreError> {
     let mut outcome = PieceOutcome::default();
     let mut changes = Changes::default();
@@ -224,7 +232,12 @@ pub(super) async fn decide_piece<M>(
         Some(_) => None,
         None => tx.conversations().get(By::Owner(owner), id).await?.map(|(conversation, _)| conversation),
     };
-    decide_messages(tx, unwritten, piece, (owner, id), there.as_ref(), &mut outcome, &mut changes).await?;
+    let present = if there.is_none() && twins == Twins::Unlikely {
+        HashMap::new()
+    } else {
+        find_present(tx, owner, &piece.messages).await?
+    };
+    decide_messages(unwritten, piece, (owner, id), there.as_ref(), &present, &mut outcome, &mut changes);
     Ok((outcome, changes))
 }
 
@@ -294,23 +307,42 @@ async fn decide_conversation<M>(
     Ok(Some(id))
 }
 
-/// Which messages and responses are missing.
-async fn decide_messages<M>(
+/// What the owner has of these messages, under either of their ids.
+async fn find_present<M>(
     tx: &mut Tx<'_, M>,
+    owner: UserId,
+    messages: &[PlannedMessage],
+) -> Result<HashMap<MessageId, PresentMessage>, StoreError> {
+    let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
+    let found = tx.messages().find_present(owner, &ids).await?;
+    let mut present: HashMap<MessageId, PresentMessage> =
+        found.into_iter().map(|found| (found.id, found)).collect();
+    let mut seen = HashSet::new();
+    let mut twins = Vec::new();
+    for message in messages {
+        let found = present.get(&message.id);
+        let is_anothers = found.is_some_and(|found| is_anothers(&found.metadata, &message.key, "id"));
+        if is_anothers || !seen.insert(message.id) {
+            twins.push(message.derived());
+        }
+    }
+    if !twins.is_empty() {
+        let found = tx.messages().find_present(owner, &twins).await?;
+        present.extend(found.into_iter().map(|found| (found.id, found)));
+    }
+    Ok(present)
+}
+
+/// Which messages and responses are missing.
+fn decide_messages(
     unwritten: &mut Unwritten,
     piece: &Piece,
     (owner, conversation): (UserId, ConversationId),
     there: Option<&Conversation>,
+    present: &HashMap<MessageId, PresentMessage>,
     outcome: &mut PieceOutcome,
     changes: &mut Changes,
-) -> Result<(), StoreError> {
-    if piece.messages.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<MessageId> =
-        piece.messages.iter().flat_map(|message| [message.id, message.derived]).collect();
-    let present: HashMap<MessageId, PresentMessage> =
-        tx.messages().find_present(owner, &ids).await?.into_iter().map(|found| (found.id, found)).collect();
+) {
     let mut used: HashSet<MessageId> = HashSet::new();
     let mut missing = Vec::new();
     let mut some_present = false;
@@ -325,7 +357,7 @@ async fn decide_messages<M>(
         };
         let is_twin = is_anothers(id);
         if is_twin {
-            id = message.derived;
+            id = message.derived();
         }
         if is_twin && !present.contains_key(&id) {
             outcome.reported.push(Reported {
@@ -368,7 +400,6 @@ async fn decide_messages<M>(
         changes.messages.push(NewMessage { id: Some(id), ..message.new.clone() });
         add_response(message, id, conversation, outcome, changes);
     }
-    Ok(())
 }
 
 fn add_response(
