@@ -116,3 +116,13 @@ fn who_sends_next_to_nothing_is_shown_out() {
     let line = read_json(&String::from_utf8_lossy(&output.stdout));
     assert_eq!(line["heads_closed_in_time"], 20);
 }
+
+#[test]
+fn a_killed_import_ends_in_the_same_rows_when_it_is_run_again() {
+    let arguments = ["import", "--kills", "3", "--kill-messages", "3000", "--messages", "2000"];
+
+    for line in run_experiment(&arguments) {
+        assert_eq!(line["violations"], 0);
+        assert!(line["ratio"].is_number());
+    }
+}

@@ -14,6 +14,7 @@ use crate::Failure;
 use crate::bare::{self, statement};
 use crate::data::dialect::{CONVERSATION_PREFIX, FIRST_NUMBER, USER_PREFIX, id, numbers, time, truth};
 use crate::data::{content, load};
+use crate::random::Random;
 
 /// Messages of one transaction.
 const BATCH: u64 = 1_000;
@@ -71,7 +72,7 @@ struct Row {
 }
 
 impl Row {
-    fn of(number: u64, messages: u64) -> Result<Self, Failure> {
+    fn of(number: u64, messages: u64, random: &mut Random) -> Result<Self, Failure> {
         let conversations = source::conversations(messages);
         let conversation = number / (messages / conversations).max(1) % conversations;
         let owner = conversation % source::users(conversations);
@@ -80,7 +81,7 @@ impl Row {
             owner: uuid(USER_PREFIX, owner)?,
             conversation: uuid(CONVERSATION_PREFIX, conversation)?,
             seq: i64::try_from(number)? + 1,
-            id: Uuid::from_u128(u128::from(number) << 64 | 0x8000_0000_0000_0000),
+            id: Uuid::from_u64_pair(random.next(), random.next()),
         })
     }
 }
@@ -93,12 +94,13 @@ fn sqlite(file: PathBuf, heads: &[String], messages: u64) -> Result<f64, Failure
     let insert = statement("messages.insert")?.sqlite();
     let text = content();
     let nothing: Option<&str> = None;
+    let mut random = Random::new(1);
     let begun = Instant::now();
     let mut number = 0;
     while number < messages {
         connection.execute_batch("begin immediate")?;
         for number in number..(number + BATCH).min(messages) {
-            let row = Row::of(number, messages)?;
+            let row = Row::of(number, messages, &mut random)?;
             let (owner, conversation) = (row.owner.as_bytes(), row.conversation.as_bytes());
             connection.prepare_cached(insert)?.execute(params![
                 owner,
@@ -130,12 +132,13 @@ async fn postgres(url: &str, messages: u64) -> Result<f64, Failure> {
     let insert = client.prepare(&insert).await?;
     let text = content();
     let (nobody, nothing, no_parts, no_count) = (None::<Uuid>, None::<&str>, None::<Null>, None::<i64>);
+    let mut random = Random::new(1);
     let begun = Instant::now();
     let mut number = 0;
     while number < messages {
         let transaction = client.transaction().await?;
         for number in number..(number + BATCH).min(messages) {
-            let row = Row::of(number, messages)?;
+            let row = Row::of(number, messages, &mut random)?;
             let values: [&(dyn ToSql + Sync); 10] = [
                 &row.owner,
                 &row.conversation,

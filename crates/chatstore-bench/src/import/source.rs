@@ -111,11 +111,13 @@ fn statements(kind: DatabaseKind, messages: u64) -> Vec<String> {
         }
         DatabaseKind::Postgres => format!("to_timestamp(1704067200 + {seconds}) at time zone 'UTC'"),
     };
-    let uuid = |kind_of_row: &str| match kind {
-        DatabaseKind::Sqlite => format!("printf('%08x-{kind_of_row}-4000-8000-%012x', n, n)"),
-        DatabaseKind::Postgres => {
-            format!("lpad(to_hex(n), 8, '0') || '-{kind_of_row}-4000-8000-' || lpad(to_hex(n), 12, '0')")
+    // Random, as `uuid4()` makes them.
+    let uuid = match kind {
+        DatabaseKind::Sqlite => {
+            "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || \
+             '-8' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
         }
+        DatabaseKind::Postgres => "gen_random_uuid()::text",
     };
     let truth = match kind {
         DatabaseKind::Sqlite => "1",
@@ -132,14 +134,14 @@ fn statements(kind: DatabaseKind, messages: u64) -> Vec<String> {
         format!(
             "insert into conversations select n + 1, {}, 'Conversation ' || n, 'small-1', n % {users} + 1, \
              {early}, {early} from {}",
-            uuid("0000"),
+            uuid,
             numbers(kind, conversations)
         ),
         format!(
             "insert into messages select n + 1, {}, \
              case when n % {LARGE_EVERY} = 0 then 1 else (n * 7919) % {conversations} + 1 end, \
              case when n % 2 = 0 then 'user' else 'assistant' end, '{}' || n, null, {now} from {}",
-            uuid("0001"),
+            uuid,
             content(),
             numbers(kind, messages)
         ),

@@ -10,13 +10,15 @@
 //! is written in short transactions, so that others can write meanwhile. A run that writes nothing
 //! remembers 50 bytes or so of every row, to find what is there twice.
 
+mod added;
 mod layout;
 mod moment;
+mod pieces;
 mod plan;
 mod row;
 mod run;
-mod store;
 mod tally;
+mod users;
 
 use std::collections::BTreeMap;
 use std::path::Path;

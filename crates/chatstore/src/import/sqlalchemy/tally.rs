@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::layout::Layouts;
-use super::store::Rows;
+use super::pieces::Rows;
 use super::{Event, Report, Reported};
 
 /// The report while it grows.

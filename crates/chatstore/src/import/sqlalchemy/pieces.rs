@@ -1,152 +1,17 @@
-//! Brings planned rows into the store: what is there already stays as it is, what is not is added.
+//! Brings conversations into the store: what is there already stays, what is not is added.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chatstore_model::{
-    Conversation, ConversationId, MessageId, NewConversation, NewMessage, NewUser, Response, UserId, UserName,
+    Conversation, ConversationId, MessageId, NewConversation, NewMessage, NewUser, Response, UserId,
 };
-use chatstore_sql::{By, PresentMessage, StoreError, Tx, WriteTx};
+use chatstore_sql::{By, PresentMessage, ReadTx, StoreError, Tx, WriteTx};
 
 use super::Reported;
-use super::plan::{Owner, PlannedConversation, PlannedMessage, PlannedUser, is_anothers, says_the_same};
-
-/// What a run that writes nothing would have added so far.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Added {
-    users: HashSet<UserId>,
-    names: HashSet<String>,
-    addresses: HashSet<String>,
-    conversations: HashMap<(UserId, ConversationId), String>,
-    messages: HashSet<(UserId, MessageId)>,
-}
-
-impl Added {
-    pub(super) fn absorb(&mut self, other: Self) {
-        self.users.extend(other.users);
-        self.names.extend(other.names);
-        self.addresses.extend(other.addresses);
-        self.conversations.extend(other.conversations);
-        self.messages.extend(other.messages);
-    }
-
-    fn user(&mut self, new: &NewUser) {
-        self.users.extend(new.id);
-        self.names.extend(new.username.as_ref().map(|name| name.key().to_owned()));
-        self.addresses.extend(new.email.as_ref().map(|email| email.key().to_owned()));
-    }
-}
-
-/// What was added earlier in a run that writes nothing, and in this batch of it. In a run that
-/// writes, the database knows.
-#[derive(Debug, Default)]
-pub(super) struct Unwritten {
-    pub(super) earlier: Arc<Added>,
-    pub(super) now: Added,
-}
-
-impl Unwritten {
-    fn has(&self, test: impl Fn(&Added) -> bool) -> bool {
-        test(&self.earlier) || test(&self.now)
-    }
-
-    fn conversation(&self, owner: UserId, id: ConversationId) -> Option<&String> {
-        let key = (owner, id);
-        self.now.conversations.get(&key).or_else(|| self.earlier.conversations.get(&key))
-    }
-}
-
-/// What became of a user.
-#[derive(Debug)]
-pub(super) enum UserOutcome {
-    Add(Box<NewUser>),
-    Present,
-    /// Somebody who was there before has exactly this address.
-    Matched(UserId),
-}
-
-/// Looks whether a user is there, and finds a name for one that is not.
-pub(super) async fn decide_user<M>(
-    tx: &mut Tx<'_, M>,
-    unwritten: &mut Unwritten,
-    planned: &PlannedUser,
-    reported: &mut Vec<Reported>,
-) -> Result<UserOutcome, StoreError> {
-    let id = planned.id;
-    if unwritten.has(|added| added.users.contains(&id)) || tx.users().get(id).await?.is_some() {
-        return Ok(UserOutcome::Present);
-    }
-    let mut new = planned.new.clone();
-    let mut note = |column: &str, problem: String, done: String| {
-        reported.push(Reported {
-            table: "users",
-            key: Some(planned.key.clone()),
-            column: Some(column.to_owned()),
-            problem,
-            done,
-            left_out: false,
-        });
-    };
-    if let Some(email) = new.email.clone() {
-        let holder = tx.users().find_by_email(email.as_typed()).await?;
-        if let Some(holder) = &holder
-            && planned.is_address
-            && holder.email.as_deref() == Some(email.as_typed())
-            && holder.metadata.value().get("source").is_none()
-        {
-            note(
-                "email",
-                "a user with this address was here before".to_owned(),
-                format!("taken for {}", holder.id),
-            );
-            return Ok(UserOutcome::Matched(holder.id));
-        }
-        if holder.is_some() || unwritten.has(|added| added.addresses.contains(email.key())) {
-            new.email = None;
-            new.metadata = with_source(&new, "email", email.as_typed());
-            let problem = taken(email.as_typed());
-            note("email", problem, "an account of its own without it; it is in metadata.source".to_owned());
-        }
-    }
-    if let Some(name) = new.username.clone() {
-        let holder = tx.users().find_by_username(name.as_typed()).await?;
-        if holder.is_some() || unwritten.has(|added| added.names.contains(name.key())) {
-            new.username = None;
-            new.metadata = with_source(&new, "username", name.as_typed());
-            let problem = taken(name.as_typed());
-            note(
-                "username",
-                problem,
-                "an account of its own without it; it is in metadata.source".to_owned(),
-            );
-        }
-    }
-    if new.username.is_none() && new.email.is_none() {
-        let name = placeholder(id)?;
-        let problem = "neither name nor address is left".to_owned();
-        note("username", problem, format!("the account has the name {name}"));
-        new.username = Some(name);
-    }
-    unwritten.now.user(&new);
-    Ok(UserOutcome::Add(Box::new(new)))
-}
-
-fn taken(typed: &str) -> String {
-    format!("{typed:?} is taken, apart from case, width and blanks around it")
-}
-
-fn placeholder(id: UserId) -> Result<UserName, StoreError> {
-    let name = format!("user-{}", &id.uuid().simple().to_string()[..12]);
-    UserName::new(name).map_err(|_| StoreError::Refused("a placeholder is not allowed as a name"))
-}
-
-fn with_source(new: &NewUser, field: &str, value: &str) -> chatstore_model::Json {
-    let mut metadata = new.metadata.clone().into_value();
-    if let Some(source) = metadata.get_mut("source").and_then(serde_json::Value::as_object_mut) {
-        source.insert(field.to_owned(), value.into());
-    }
-    chatstore_model::Json::new(metadata).unwrap_or_else(|_| new.metadata.clone())
-}
+use super::added::{Added, Unwritten, unwritten};
+use super::plan::{Owner, PlannedConversation, PlannedMessage, is_anothers, says_the_same};
+use super::users::{UserOutcome, decide_user};
 
 /// A conversation with some of its messages, all in order.
 #[derive(Debug)]
@@ -454,4 +319,36 @@ pub(super) async fn apply(
         tx.messages().attach_responses(owner, &changes.responses).await?;
     }
     Ok(())
+}
+
+/// What became of each piece, and what is added with them.
+pub(super) type Pieces = (Vec<PieceOutcome>, Added);
+
+pub(super) async fn look_at_pieces(
+    tx: &mut ReadTx<'_>,
+    batch: &[Piece],
+    earlier: &Arc<Added>,
+) -> Result<Pieces, StoreError> {
+    let mut unwritten = unwritten(earlier);
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for piece in batch {
+        outcomes.push(decide_piece(tx, &mut unwritten, piece, Twins::Possible).await?.0);
+    }
+    Ok((outcomes, unwritten.now))
+}
+
+pub(super) async fn write_pieces(
+    tx: &mut WriteTx<'_>,
+    batch: &[Piece],
+    earlier: &Arc<Added>,
+    twins: Twins,
+) -> Result<Pieces, StoreError> {
+    let mut unwritten = unwritten(earlier);
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for piece in batch {
+        let (outcome, changes) = decide_piece(tx, &mut unwritten, piece, twins).await?;
+        apply(tx, outcome.place, changes).await?;
+        outcomes.push(outcome);
+    }
+    Ok((outcomes, unwritten.now))
 }

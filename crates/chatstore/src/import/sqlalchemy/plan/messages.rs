@@ -1,0 +1,168 @@
+//! Messages with their responses.
+
+use chatstore_model::{ConversationId, MessageId, MessageRole, NewMessage, Response, Timestamp, limits};
+use chatstore_sql::ForeignValue;
+use serde_json::Value;
+
+use super::{PlannedMessage, PlannedResponse, derived_id, uuid};
+use crate::import::sqlalchemy::Reported;
+use crate::import::sqlalchemy::layout::Layout;
+use crate::import::sqlalchemy::row::{Row, quoted, shown};
+
+/// What a message needs to know of the conversation around it.
+pub(in crate::import::sqlalchemy) struct Around<'a> {
+    pub(in crate::import::sqlalchemy) conversation: ConversationId,
+    pub(in crate::import::sqlalchemy) default_model: Option<&'a str>,
+    pub(in crate::import::sqlalchemy) server_model: &'a str,
+    /// The time it has when it says none.
+    pub(in crate::import::sqlalchemy) before: Timestamp,
+}
+
+/// A message; `responses` are the rows that belong to it.
+pub(in crate::import::sqlalchemy) fn message(
+    layouts: (&Layout, &Layout),
+    values: &[ForeignValue],
+    responses: &[&[ForeignValue]],
+    around: &Around<'_>,
+) -> (PlannedMessage, Vec<Reported>, Vec<(&'static str, &'static str)>) {
+    let (layout, of_responses) = layouts;
+    let mut row = Row::new(layout, values, "id");
+    row.keep("id");
+    let created_at = row.time_or("created_at", around.before);
+    let key = row.key.clone();
+    let id = if layout.place("uuid").is_some() { uuid(&mut row).map(MessageId::from_uuid) } else { None };
+    let id = id.unwrap_or_else(|| derived_id(around.conversation, &key));
+    let role = role(&mut row);
+    let content = content(&mut row);
+    let model = row.filled_text("model", limits::MODEL);
+    let mut zones: Vec<(&'static str, &'static str)> = Vec::new();
+    let mut response = None;
+    let mut left_out = Vec::new();
+    for values in responses {
+        let mut below = Row::new(of_responses, values, "id");
+        below.keep("id");
+        let planned = self::response(&mut below, id, around, model.as_deref(), created_at);
+        zones.extend(below.without_zone.iter().map(|column| ("responses", *column)));
+        let aside = Value::Object(std::mem::take(&mut below.source));
+        if role == MessageRole::Assistant && response.is_none() {
+            row.source.insert("response".to_owned(), aside);
+            response = Some(PlannedResponse { response: planned, reported: below.reported });
+            continue;
+        }
+        let problem = if role == MessageRole::Assistant {
+            format!("message {key} has another response")
+        } else {
+            format!("message {key} is of the role {}, not of a model", role.as_str())
+        };
+        below.report(Some("message_id"), problem, "kept in the message's metadata.source.responses");
+        if let Some(last) = below.reported.last_mut() {
+            last.left_out = true;
+        }
+        left_out.append(&mut below.reported);
+        let whole = whole(of_responses, values);
+        match row.source.entry("responses").or_insert_with(|| Value::Array(Vec::new())) {
+            Value::Array(list) => list.push(whole),
+            other => *other = whole,
+        }
+    }
+    zones.extend(row.without_zone.iter().map(|column| ("messages", *column)));
+    let metadata = row.metadata();
+    let new = NewMessage {
+        id: Some(id),
+        model,
+        metadata,
+        created_at: Some(created_at),
+        ..NewMessage::new(role, content)
+    };
+    let of = around.conversation;
+    let planned = PlannedMessage { id, of, new, key, response, reported: row.reported };
+    (planned, left_out, zones)
+}
+
+fn content(row: &mut Row<'_>) -> String {
+    if *row.value("content") == ForeignValue::Null {
+        row.report(Some("content"), "it is null", "stored as an empty text");
+        row.source.insert("content".to_owned(), Value::Null);
+        return String::new();
+    }
+    row.text("content").unwrap_or_default()
+}
+
+/// The role, from the words that are used for it.
+fn role(row: &mut Row<'_>) -> MessageRole {
+    let text = match row.value("role") {
+        ForeignValue::Text(text) => text.as_str(),
+        _ => "",
+    };
+    if let Some(role) = MessageRole::parse(text) {
+        return role;
+    }
+    let role = match text.trim().to_lowercase().as_str() {
+        "user" | "human" | "person" => MessageRole::User,
+        "assistant" | "ai" | "bot" | "model" => MessageRole::Assistant,
+        "tool" | "function" => MessageRole::Tool,
+        "system" => MessageRole::System,
+        "developer" => MessageRole::Developer,
+        _ => MessageRole::Tool,
+    };
+    row.keep("role");
+    let problem =
+        format!("{} is none of system, developer, user, assistant, tool", quoted(row.value("role")));
+    row.report(Some("role"), problem, format!("taken as {}; it is in metadata.source", role.as_str()));
+    role
+}
+
+/// A response; its total is at least the sum of its parts.
+fn response(
+    row: &mut Row<'_>,
+    message_id: MessageId,
+    around: &Around<'_>,
+    own_model: Option<&str>,
+    before: Timestamp,
+) -> Response {
+    let (prompt, completion) = (row.count("tokens_prompt"), row.count("tokens_completion"));
+    let mut total = row.count("tokens_total");
+    let parts = prompt.unwrap_or(0).saturating_add(completion.unwrap_or(0)).min(limits::COUNT);
+    if total.is_some_and(|total| total < parts) {
+        row.keep("tokens_total");
+        let problem = format!("it is below tokens_prompt + tokens_completion, {parts}");
+        row.report(Some("tokens_total"), problem, "their sum is taken; it is in metadata.source");
+        total = Some(parts);
+    }
+    if total.is_none() && prompt.is_some() && completion.is_some() {
+        total = Some(parts);
+    }
+    let model_used = row.filled_text("model_used", limits::MODEL).unwrap_or_else(|| {
+        let model = own_model.or(around.default_model).unwrap_or(around.server_model).to_owned();
+        row.report(Some("model_used"), "it does not say which model", format!("taken as {model}"));
+        model
+    });
+    Response {
+        message_id,
+        conversation_id: around.conversation,
+        model_used,
+        tokens_prompt: prompt,
+        tokens_completion: completion,
+        tokens_total: total,
+        tokens_cached: None,
+        completion_time_ms: row.count("completion_time_ms"),
+        finish_reason: None,
+        from_cache: false,
+        created_at: row.time_or("created_at", before),
+    }
+}
+
+/// Every column of a row that has no place of its own.
+fn whole(layout: &Layout, values: &[ForeignValue]) -> Value {
+    let columns = layout.table.columns.iter().zip(values);
+    let shown = columns.map(|(column, value)| {
+        let value = match value {
+            ForeignValue::Null => Value::Null,
+            ForeignValue::Int(number) => (*number).into(),
+            ForeignValue::Bool(flag) => (*flag).into(),
+            other => shown(other).replace('\0', "\u{fffd}").into(),
+        };
+        (column.name.clone(), value)
+    });
+    Value::Object(shown.collect())
+}
