@@ -65,7 +65,7 @@ pub struct UserFilter {
 }
 
 /// How a hash of a known form begins: PHC strings and what passlib, bcrypt, werkzeug and Django write.
-const HASH_FORMS: [&str; 15] = [
+const HASH_FORMS: [&str; 24] = [
     "$argon2id$",
     "$argon2i$",
     "$argon2d$",
@@ -81,6 +81,15 @@ const HASH_FORMS: [&str; 15] = [
     "scrypt:",
     "pbkdf2_sha256$",
     "argon2$argon2",
+    "pbkdf2_sha1$",
+    "bcrypt$",
+    "bcrypt_sha256$",
+    "scrypt$",
+    "sha256$",
+    "$pbkdf2-sha1$",
+    "$5$",
+    "$6$",
+    "$scrypt-sha256$",
 ];
 
 /// The hash of a password, in the form its maker gave it. Shown to nobody.

@@ -5,7 +5,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use futures_util::stream::Fuse;
+use futures_util::{StreamExt, TryStreamExt};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row, RowStream, Socket};
@@ -33,7 +34,7 @@ impl fmt::Debug for PostgresReader {
 
 /// Rows as the server sends them.
 pub(super) struct PostgresRows {
-    rows: Pin<Box<RowStream>>,
+    rows: Pin<Box<Fuse<RowStream>>>,
     declared: Vec<String>,
 }
 
@@ -92,7 +93,7 @@ impl PostgresReader {
     pub(super) async fn rows(&self, text: &str, declared: Vec<String>) -> Result<PostgresRows, String> {
         let parameters: [&str; 0] = [];
         let rows = self.0.query_raw(text, parameters).await.map_err(|error| chain(&error))?;
-        Ok(PostgresRows { rows: Box::pin(rows), declared })
+        Ok(PostgresRows { rows: Box::pin(rows.fuse()), declared })
     }
 }
 

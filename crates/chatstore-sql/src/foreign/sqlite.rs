@@ -204,6 +204,9 @@ fn connect_error(place: &str, error: rusqlite::Error) -> ForeignError {
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             ForeignError::Denied { place, cause: Cause::new(error) }
         }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            ForeignError::Unreachable { place, cause: Cause::new(error) }
+        }
         _ => ForeignError::Unreadable { place, reason: error.to_string() },
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chatstore_model::{ConversationId, Day, Json, MessageId, Response, UserId, limits};
+use chatstore_model::{ConversationId, Day, Json, MessageId, MessageRange, Response, UserId, limits};
 use constcat::concat;
 
 use crate::db::Sql;
@@ -11,13 +11,18 @@ use crate::repo::messages::Messages;
 use crate::repo::replies::{BOOKED, INSERT_RESPONSE, USAGE_COLUMNS, response_values};
 use crate::tx::ReadWrite;
 
-const PRESENT: &str = "select m.id, m.conversation_id, m.metadata, r.message_id is not null from messages m \
+const PRESENT: &str = "select m.id, m.conversation_id, m.seq, m.metadata, r.message_id is not null from messages m \
     left join responses r on r.owner_id = m.owner_id and r.message_id = m.id where m.owner_id = $1 and m.id in ";
 
 const FIND_PRESENT: Sql = Sql::pair(
     "messages.find_present",
     concat!(PRESENT, "(select unhex(value) from json_each($2))"),
     concat!(PRESENT, "(select value::uuid from jsonb_array_elements_text($2))"),
+);
+
+const COUNT_BETWEEN: Sql = Sql::same(
+    "messages.count_between",
+    "select count(*) from messages where owner_id = $1 and conversation_id = $2 and seq > $3 and seq < $4",
 );
 
 const BOOK_SUMS: Sql = Sql::same(
@@ -30,7 +35,7 @@ const BOOK_SUMS: Sql = Sql::same(
     ),
 );
 
-pub(super) const STATEMENTS: &[Sql] = &[FIND_PRESENT, BOOK_SUMS];
+pub(super) const STATEMENTS: &[Sql] = &[FIND_PRESENT, COUNT_BETWEEN, BOOK_SUMS];
 
 /// A message that is there already.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +44,8 @@ pub struct PresentMessage {
     pub id: MessageId,
     /// Where it is.
     pub conversation_id: ConversationId,
+    /// Its number.
+    pub seq: i64,
     /// Its metadata.
     pub metadata: Json,
     /// Whether it has a response.
@@ -60,10 +67,25 @@ impl<M> Messages<'_, '_, M> {
             .map_err(|error| StoreError::backend(error.to_string()))?;
         let values = [owner.into(), (&ids).into()];
         let read = |row: &crate::db::Row<'_>| {
-            let (id, conversation_id, metadata) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(PresentMessage { id, conversation_id, metadata, has_response: row.get(3)? })
+            let (id, conversation_id, seq) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (metadata, has_response) = (row.get(3)?, row.get(4)?);
+            Ok(PresentMessage { id, conversation_id, seq, metadata, has_response })
         };
         self.0.executor.query(&FIND_PRESENT, &values, read).await
+    }
+
+    /// How many of the numbers in a range messages of a conversation have.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn count_between(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        range: MessageRange,
+    ) -> Result<i64, StoreError> {
+        let values = [owner.into(), conversation.into(), range.after.into(), range.before.into()];
+        self.0.executor.query_one(&COUNT_BETWEEN, &values, |row| row.get(0)).await
     }
 }
 

@@ -4,21 +4,22 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chatstore_model::{
-    Conversation, ConversationId, MessageId, NewConversation, NewMessage, NewUser, Response, UserId,
+    Conversation, ConversationId, MessageId, MessageRange, NewConversation, NewMessage, NewUser, Response,
+    UserId,
 };
 use chatstore_sql::{By, PresentMessage, ReadTx, StoreError, Tx, WriteTx};
 
 use super::Reported;
 use super::added::{Added, Unwritten, unwritten};
-use super::plan::{Owner, PlannedConversation, PlannedMessage, is_anothers, says_the_same};
+use super::plan::{Owner, PlannedConversation, PlannedMessage, says_the_same};
 use super::users::{UserOutcome, decide_user};
 
 /// A conversation with some of its messages, all in order.
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) conversation: Arc<PlannedConversation>,
-    /// Messages of it in earlier pieces.
-    pub(super) first: i64,
+    /// The number of the last message in earlier pieces.
+    pub(super) last_seq: i64,
     pub(super) messages: Vec<PlannedMessage>,
     /// Where the earlier pieces went.
     pub(super) place: Option<(UserId, ConversationId)>,
@@ -28,10 +29,14 @@ pub(super) struct Piece {
 #[derive(Debug, Default)]
 pub(super) struct PieceOutcome {
     pub(super) place: Option<(UserId, ConversationId)>,
+    /// The number of the last message.
+    pub(super) last_seq: i64,
     pub(super) conversation: Rows,
     pub(super) messages: Rows,
     pub(super) responses: Rows,
     pub(super) reported: Vec<Reported>,
+    /// What is to be said of its owner when the conversation is new.
+    missing_owner: Option<Reported>,
 }
 
 /// Rows by what became of them.
@@ -71,25 +76,10 @@ pub(super) async fn decide_piece<M>(
     let (owner, id) = match piece.place {
         Some(place) => place,
         None => {
-            let owner = match &planned.owner {
-                Owner::Known(id) => *id,
-                Owner::Addressed(user) => {
-                    match decide_user(tx, unwritten, user, &mut outcome.reported).await? {
-                        UserOutcome::Present => user.id,
-                        UserOutcome::Matched(id) => id,
-                        UserOutcome::Add(new) => {
-                            changes.user = Some(new);
-                            user.id
-                        }
-                    }
-                }
-            };
-            let Some(id) =
-                decide_conversation(tx, unwritten, planned, owner, &mut outcome, &mut changes).await?
-            else {
-                return Ok((outcome, changes));
-            };
-            (owner, id)
+            let owner = decide_owner(tx, unwritten, planned, &mut outcome, &mut changes).await?;
+            let place = decide_conversation(tx, unwritten, planned, owner, &mut outcome, &mut changes);
+            let Some(place) = place.await? else { return Ok((outcome, changes)) };
+            place
         }
     };
     outcome.place = Some((owner, id));
@@ -102,11 +92,48 @@ pub(super) async fn decide_piece<M>(
     } else {
         find_present(tx, owner, &piece.messages).await?
     };
-    decide_messages(unwritten, piece, (owner, id), there.as_ref(), &present, &mut outcome, &mut changes);
+    let missing = compare_messages(unwritten, piece, (owner, id), &present, &mut outcome, &mut changes);
+    let last_seq = there.map_or(0, |there| there.last_seq);
+    decide_missing(tx, unwritten, piece, (owner, id), last_seq, missing, &mut outcome, &mut changes).await?;
     Ok((outcome, changes))
 }
 
-/// The id that a conversation has or gets; `None` when it is left out.
+/// Whose conversation it is or becomes.
+async fn decide_owner<M>(
+    tx: &mut Tx<'_, M>,
+    unwritten: &mut Unwritten,
+    planned: &PlannedConversation,
+    outcome: &mut PieceOutcome,
+    changes: &mut Changes,
+) -> Result<UserId, StoreError> {
+    let user = match &planned.owner {
+        Owner::Known(id) => return Ok(*id),
+        Owner::Addressed(user) => user,
+    };
+    let mut reported = Vec::new();
+    let owner = match decide_user(tx, unwritten, user, &mut reported).await? {
+        UserOutcome::Present => return Ok(user.id),
+        UserOutcome::Matched(id) => return Ok(id),
+        UserOutcome::Add(_) if user.new.email.is_none() => UserId::ANONYMOUS,
+        UserOutcome::Add(new) => {
+            changes.user = Some(new);
+            outcome.reported.append(&mut reported);
+            user.id
+        }
+    };
+    let done = if owner == user.id { "the user is made" } else { "it belongs to anonymous" };
+    outcome.missing_owner = Some(Reported {
+        table: "conversations",
+        key: Some(planned.key.clone()),
+        column: Some("user_email".to_owned()),
+        problem: format!("there is no user {:?}", user.key),
+        done: done.to_owned(),
+        left_out: false,
+    });
+    Ok(owner)
+}
+
+/// Where a conversation is or goes; `None` when it is left out.
 async fn decide_conversation<M>(
     tx: &mut Tx<'_, M>,
     unwritten: &mut Unwritten,
@@ -114,7 +141,7 @@ async fn decide_conversation<M>(
     owner: UserId,
     outcome: &mut PieceOutcome,
     changes: &mut Changes,
-) -> Result<Option<ConversationId>, StoreError> {
+) -> Result<Option<(UserId, ConversationId)>, StoreError> {
     let mut new = planned.new.clone();
     let mut reported = Vec::new();
     let mut note = |column: &str, problem: String, done: &str, left_out: bool| {
@@ -127,23 +154,38 @@ async fn decide_conversation<M>(
             left_out,
         });
     };
-    let key_field = if planned.is_thread { "thread_id" } else { "id" };
     for id in [planned.id, planned.derived] {
-        let there = tx.conversations().get(By::Owner(owner), id).await?;
-        let is_anothers = match (&there, unwritten.conversation(owner, id)) {
-            (Some((there, _)), _) => is_anothers(&there.metadata, &planned.key, key_field),
-            (None, Some(key)) => *key != planned.key,
+        let there = find(tx, owner, id).await?;
+        let is_twin = match (&there, unwritten.conversation(owner, id)) {
+            (Some(there), _) => id == planned.id && planned.is_anothers(&there.metadata),
+            (None, Some(key)) => id == planned.id && *key != planned.key,
             (None, None) => false,
         };
-        if is_anothers {
+        if is_twin {
             let problem = format!("another conversation of theirs has the UUID {id}");
             note("uuid", problem, "it has an id made from its key; the UUID is in metadata.source", false);
             new.id = Some(planned.derived);
             continue;
         }
+        if there.as_ref().is_some_and(|there| !says_the_same(there, &new)) {
+            outcome.reported.push(changed(planned));
+        }
         if there.is_some() || unwritten.conversation(owner, id).is_some() {
             outcome.conversation.unchanged += 1;
-            return Ok(Some(id));
+            return Ok(Some((owner, id)));
+        }
+        // Somebody may have taken over a visitor's conversation.
+        if id == planned.id
+            && id != planned.derived
+            && owner != UserId::ANONYMOUS
+            && let Some(there) = find(tx, UserId::ANONYMOUS, id).await?
+            && !planned.is_anothers(&there.metadata)
+        {
+            let problem = "it was imported before it was this user's".to_owned();
+            note("user_id", problem, "it was left with anonymous", false);
+            outcome.reported.append(&mut reported);
+            outcome.conversation.unchanged += 1;
+            return Ok(Some((UserId::ANONYMOUS, id)));
         }
         break;
     }
@@ -156,7 +198,7 @@ async fn decide_conversation<M>(
             new.thread_id = None;
         } else if says_the_same(&there, &new) {
             outcome.conversation.unchanged += 1;
-            return Ok(Some(there.id));
+            return Ok(Some((owner, there.id)));
         } else {
             note("thread_id", problem, "it was left as it is", true);
             outcome.conversation.left_out += 1;
@@ -164,12 +206,33 @@ async fn decide_conversation<M>(
             return Ok(None);
         }
     }
+    outcome.reported.extend(outcome.missing_owner.take());
     outcome.reported.append(&mut reported);
     let id = new.id.unwrap_or(planned.derived);
     outcome.conversation.added += 1;
     unwritten.now.conversations.insert((owner, id), planned.key.clone());
     changes.conversation = Some(new);
-    Ok(Some(id))
+    Ok(Some((owner, id)))
+}
+
+async fn find<M>(
+    tx: &mut Tx<'_, M>,
+    owner: UserId,
+    id: ConversationId,
+) -> Result<Option<Conversation>, StoreError> {
+    let found = tx.conversations().get(By::Owner(owner), id).await?;
+    Ok(found.map(|(conversation, _)| conversation))
+}
+
+fn changed(planned: &PlannedConversation) -> Reported {
+    Reported {
+        table: "conversations",
+        key: Some(planned.key.clone()),
+        column: None,
+        problem: "it was changed, here or there, since it was imported".to_owned(),
+        done: "it was left as it is here".to_owned(),
+        left_out: false,
+    }
 }
 
 /// What the owner has of these messages, under either of their ids.
@@ -186,7 +249,7 @@ async fn find_present<M>(
     let mut twins = Vec::new();
     for message in messages {
         let found = present.get(&message.id);
-        let is_anothers = found.is_some_and(|found| is_anothers(&found.metadata, &message.key, "id"));
+        let is_anothers = found.is_some_and(|found| message.is_anothers(&found.metadata));
         if is_anothers || !seen.insert(message.id) {
             twins.push(message.derived());
         }
@@ -198,72 +261,109 @@ async fn find_present<M>(
     Ok(present)
 }
 
-/// Which messages and responses are missing.
-fn decide_messages(
-    unwritten: &mut Unwritten,
-    piece: &Piece,
+/// Messages that are missing between two that are there.
+struct Missing<'p> {
+    /// The numbers of the two, or where there is none 0 and one more than the highest.
+    between: (i64, Option<i64>),
+    messages: Vec<(MessageId, &'p PlannedMessage)>,
+}
+
+/// Compares messages with what is there; what is missing, and adds responses that are.
+fn compare_messages<'p>(
+    unwritten: &Unwritten,
+    piece: &'p Piece,
     (owner, conversation): (UserId, ConversationId),
-    there: Option<&Conversation>,
     present: &HashMap<MessageId, PresentMessage>,
     outcome: &mut PieceOutcome,
     changes: &mut Changes,
-) {
+) -> Vec<Missing<'p>> {
     let mut used: HashSet<MessageId> = HashSet::new();
-    let mut missing = Vec::new();
-    let mut some_present = false;
-    for (position, message) in (piece.first + 1..).zip(&piece.messages) {
+    let mut runs = Vec::new();
+    let mut run = Missing { between: (piece.last_seq, None), messages: Vec::new() };
+    for message in &piece.messages {
         let mut id = message.id;
-        let is_anothers = |id: MessageId| {
-            let found = present.get(&id);
-            let elsewhere = found.is_some_and(|found| {
-                found.conversation_id != conversation || is_anothers(&found.metadata, &message.key, "id")
-            });
-            elsewhere || used.contains(&id) || unwritten.has(|added| added.messages.contains(&(owner, id)))
-        };
-        let is_twin = is_anothers(id);
+        let is_twin = present.get(&id).is_some_and(|found| message.is_anothers(&found.metadata))
+            || used.contains(&id)
+            || unwritten.has(|added| added.messages.contains(&(owner, id)));
         if is_twin {
             id = message.derived();
         }
-        if is_twin && !present.contains_key(&id) {
-            outcome.reported.push(Reported {
-                table: "messages",
-                key: Some(message.key.clone()),
-                column: Some("uuid".to_owned()),
-                problem: format!("another message of theirs has the UUID {}", message.id),
-                done: "it has an id made from its key; the UUID is in metadata.source".to_owned(),
-                left_out: false,
-            });
-        }
         used.insert(id);
-        match present.get(&id) {
-            None => missing.push((position, id, message)),
-            Some(found) => {
-                some_present = true;
-                outcome.messages.unchanged += 1;
-                match &message.response {
-                    Some(_) if !found.has_response => {
-                        add_response(message, id, conversation, outcome, changes)
-                    }
-                    Some(_) => outcome.responses.unchanged += 1,
-                    None => {}
-                }
+        let Some(found) = present.get(&id) else {
+            run.messages.push((id, message));
+            continue;
+        };
+        outcome.messages.unchanged += 1;
+        match &message.response {
+            Some(_) if !found.has_response => {
+                add_response(message, id, found.conversation_id, outcome, changes);
             }
+            Some(_) => outcome.responses.unchanged += 1,
+            None => {}
+        }
+        if found.conversation_id == conversation {
+            run.between.1 = Some(found.seq);
+            let next = Missing { between: (found.seq, None), messages: Vec::new() };
+            runs.push(std::mem::replace(&mut run, next));
         }
     }
-    // A piece was written whole or not at all. Of one that was, a message that is missing was deleted
-    // here, unless its number was never given to any.
-    let last_seq = there.map_or(0, |there| there.last_seq);
-    let was_written = some_present || piece.first == 0;
-    for (position, id, message) in missing {
-        if was_written && position <= last_seq {
-            leave_out(message, outcome);
-            continue;
+    outcome.last_seq = run.between.0;
+    runs.push(run);
+    runs.retain(|run| !run.messages.is_empty());
+    runs
+}
+
+/// Adds what is missing. Numbers are never used again, so where one between two messages belongs to
+/// none any more, a message was deleted here; it is not brought back.
+#[allow(clippy::too_many_arguments, reason = "all of it is what one piece is decided by")]
+async fn decide_missing<M>(
+    tx: &mut Tx<'_, M>,
+    unwritten: &mut Unwritten,
+    piece: &Piece,
+    (owner, conversation): (UserId, ConversationId),
+    last_seq: i64,
+    runs: Vec<Missing<'_>>,
+    outcome: &mut PieceOutcome,
+    changes: &mut Changes,
+) -> Result<(), StoreError> {
+    for run in runs {
+        let range = MessageRange { after: run.between.0, before: run.between.1.unwrap_or(last_seq + 1) };
+        let numbers = (range.before - range.after - 1).max(0);
+        let deleted = match numbers {
+            0 => 0,
+            _ => numbers - tx.messages().count_between(owner, conversation, range).await?,
+        };
+        let deleted = usize::try_from(deleted).unwrap_or(0);
+        for (place, (id, message)) in run.messages.into_iter().enumerate() {
+            if place < deleted {
+                leave_out(message, outcome);
+                continue;
+            }
+            if id != message.id {
+                outcome.reported.push(twin(message));
+            }
+            outcome.messages.added += 1;
+            outcome.reported.extend(message.reported.iter().cloned());
+            unwritten.now.messages.insert((owner, id));
+            changes.messages.push(NewMessage { id: Some(id), ..message.new.clone() });
+            add_response(message, id, conversation, outcome, changes);
         }
-        outcome.messages.added += 1;
-        outcome.reported.extend(message.reported.iter().cloned());
-        unwritten.now.messages.insert((owner, id));
-        changes.messages.push(NewMessage { id: Some(id), ..message.new.clone() });
-        add_response(message, id, conversation, outcome, changes);
+    }
+    if !changes.messages.is_empty() {
+        outcome.last_seq = last_seq + i64::try_from(changes.messages.len()).unwrap_or(0);
+    }
+    outcome.last_seq = outcome.last_seq.max(piece.last_seq);
+    Ok(())
+}
+
+fn twin(message: &PlannedMessage) -> Reported {
+    Reported {
+        table: "messages",
+        key: Some(message.key.clone()),
+        column: Some("uuid".to_owned()),
+        problem: format!("another message of theirs has the UUID {}", message.id),
+        done: "it has an id made from its key; the UUID is in metadata.source".to_owned(),
+        left_out: false,
     }
 }
 
@@ -286,16 +386,15 @@ fn leave_out(message: &PlannedMessage, outcome: &mut PieceOutcome) {
         table,
         key: Some(key.to_owned()),
         column: None,
-        problem: "it was deleted here after an earlier import, or its conversation went on here without it"
-            .to_owned(),
+        problem: "it was deleted here after an earlier import".to_owned(),
         done: "left out".to_owned(),
         left_out: true,
     };
     outcome.messages.left_out += 1;
     outcome.reported.push(note("messages", &message.key));
-    if message.response.is_some() {
+    if let Some(response) = &message.response {
         outcome.responses.left_out += 1;
-        outcome.reported.push(note("responses", &format!("of message {}", message.key)));
+        outcome.reported.push(note("responses", &response.key));
     }
 }
 

@@ -55,11 +55,16 @@ impl<'r> Row<'r> {
         done: impl Into<String>,
     ) {
         let column = field.map(|field| self.layout.column(field).unwrap_or(field).to_owned());
+        let problem = problem.into();
+        // A key is read as a text and kept aside as well.
+        if self.reported.iter().any(|reported| reported.column == column && reported.problem == problem) {
+            return;
+        }
         self.reported.push(Reported {
             table: self.layout.name,
             key: Some(self.key.clone()),
             column,
-            problem: problem.into(),
+            problem,
             done: done.into(),
             left_out: false,
         });

@@ -14,7 +14,7 @@ use super::plan::PlannedUser;
 pub(super) enum UserOutcome {
     Add(Box<NewUser>),
     Present,
-    /// Somebody who was there before has exactly this address.
+    /// Somebody who was here before has this address.
     Matched(UserId),
 }
 
@@ -44,7 +44,6 @@ pub(super) async fn decide_user<M>(
         let holder = tx.users().find_by_email(email.as_typed()).await?;
         if let Some(holder) = &holder
             && planned.is_address
-            && holder.email.as_deref() == Some(email.as_typed())
             && holder.metadata.value().get("source").is_none()
         {
             note(

@@ -13,8 +13,8 @@ pub(in crate::import::sqlalchemy) enum OwnerKey<'r> {
     Nobody,
     /// The user's with this number, made then.
     Numbered(&'r ForeignValue, &'r ForeignValue),
-    /// The user's with this address; whether the user is in their table.
-    Addressed { is_there: bool },
+    /// The user's with the address that the row names.
+    Addressed,
 }
 
 /// A conversation, made at the time of the row before when nothing else is said.
@@ -40,7 +40,7 @@ pub(in crate::import::sqlalchemy) fn conversation(
             Owner::Known(user_id(id, at))
         }
         OwnerKey::Nobody => nobodys(&mut row, if is_thread { "user_email" } else { "user_id" }),
-        OwnerKey::Addressed { is_there } => addressed(&mut row, *is_there, made),
+        OwnerKey::Addressed => addressed(&mut row, made),
     };
     let owner_name = match &owner {
         Owner::Known(id) => *id,
@@ -78,22 +78,17 @@ fn nobodys(row: &mut Row<'_>, field: &'static str) -> Owner {
         row.keep(field);
         let problem = format!("there is no user {}", quoted(row.value(field)));
         row.report(Some(field), problem, "it belongs to anonymous");
+    } else if field == "user_email" {
+        row.report(Some(field), "it names no user", "it belongs to anonymous");
     }
     Owner::Known(UserId::ANONYMOUS)
 }
 
-/// Whoever has the address. Someone who is not in their table is made, because the conversation is
-/// found by the address all the same.
-fn addressed(row: &mut Row<'_>, is_there: bool, made: Timestamp) -> Owner {
+/// Whoever has the address, to be made when nobody has.
+fn addressed(row: &mut Row<'_>, made: Timestamp) -> Owner {
+    row.keep("user_email");
     let address = shown(row.value("user_email"));
     let email = Email::new(address.clone()).ok();
-    if email.is_none() && !is_there {
-        return nobodys(row, "user_email");
-    }
-    if !is_there {
-        let problem = format!("there is no user {}", quoted(row.value("user_email")));
-        row.report(Some("user_email"), problem, "the user is made");
-    }
     let id = addressed_id(&address);
     let source = serde_json::json!({ "source": { "email": address.replace('\0', "\u{fffd}") } });
     let new = NewUser {

@@ -31,6 +31,7 @@ pub(in crate::import::sqlalchemy) fn message(
     let created_at = row.time_or("created_at", around.before);
     let key = row.key.clone();
     let id = if layout.place("uuid").is_some() { uuid(&mut row).map(MessageId::from_uuid) } else { None };
+    let has_uuid = id.is_some();
     let id = id.unwrap_or_else(|| derived_id(around.conversation, &key));
     let role = role(&mut row);
     let content = content(&mut row);
@@ -38,6 +39,7 @@ pub(in crate::import::sqlalchemy) fn message(
     let mut zones: Vec<(&'static str, &'static str)> = Vec::new();
     let mut response = None;
     let mut left_out = Vec::new();
+    let mut others = Vec::new();
     for values in responses {
         let mut below = Row::new(of_responses, values, "id");
         below.keep("id");
@@ -45,8 +47,9 @@ pub(in crate::import::sqlalchemy) fn message(
         zones.extend(below.without_zone.iter().map(|column| ("responses", *column)));
         let aside = Value::Object(std::mem::take(&mut below.source));
         if role == MessageRole::Assistant && response.is_none() {
+            make_room(&mut row, "response");
             row.source.insert("response".to_owned(), aside);
-            response = Some(PlannedResponse { response: planned, reported: below.reported });
+            response = Some(PlannedResponse { key: below.key, response: planned, reported: below.reported });
             continue;
         }
         let problem = if role == MessageRole::Assistant {
@@ -59,11 +62,11 @@ pub(in crate::import::sqlalchemy) fn message(
             last.left_out = true;
         }
         left_out.append(&mut below.reported);
-        let whole = whole(of_responses, values);
-        match row.source.entry("responses").or_insert_with(|| Value::Array(Vec::new())) {
-            Value::Array(list) => list.push(whole),
-            other => *other = whole,
-        }
+        others.push(whole(of_responses, values));
+    }
+    if !others.is_empty() {
+        make_room(&mut row, "responses");
+        row.source.insert("responses".to_owned(), Value::Array(others));
     }
     zones.extend(row.without_zone.iter().map(|column| ("messages", *column)));
     let metadata = row.metadata();
@@ -75,8 +78,17 @@ pub(in crate::import::sqlalchemy) fn message(
         ..NewMessage::new(role, content)
     };
     let of = around.conversation;
-    let planned = PlannedMessage { id, of, new, key, response, reported: row.reported };
+    let planned = PlannedMessage { id, has_uuid, of, new, key, response, reported: row.reported };
     (planned, left_out, zones)
+}
+
+/// An unknown column of this name is kept under another.
+fn make_room(row: &mut Row<'_>, name: &str) {
+    if let Some(value) = row.source.remove(name) {
+        let other = format!("messages.{name}");
+        row.report(Some(name), "its name is taken in metadata.source", format!("kept there as {other}"));
+        row.source.insert(other, value);
+    }
 }
 
 fn content(row: &mut Row<'_>) -> String {

@@ -28,7 +28,7 @@ pub(super) struct PlannedUser {
     pub(super) id: UserId,
     pub(super) new: NewUser,
     pub(super) key: String,
-    /// Whether somebody with exactly this address is this user, as where the address is the key.
+    /// Whether somebody with this address is this user, as where the address is the key.
     pub(super) is_address: bool,
     pub(super) reported: Vec<Reported>,
 }
@@ -59,6 +59,8 @@ pub(super) struct PlannedConversation {
 #[derive(Debug)]
 pub(super) struct PlannedMessage {
     pub(super) id: MessageId,
+    /// Whether the id is the UUID it has there.
+    has_uuid: bool,
     /// The id of its conversation, which the one derived from its key is made of.
     of: ConversationId,
     pub(super) new: NewMessage,
@@ -68,15 +70,28 @@ pub(super) struct PlannedMessage {
 }
 
 impl PlannedMessage {
+    /// Whether a message with its id, of which this is the metadata, came from another row of theirs.
+    pub(super) fn is_anothers(&self, metadata: &Json) -> bool {
+        self.has_uuid && is_anothers(metadata, &self.key)
+    }
+
     /// The id to take when the other belongs to another message of theirs.
     pub(super) fn derived(&self) -> MessageId {
         derived_id(self.of, &self.key)
     }
 }
 
+impl PlannedConversation {
+    /// Whether a conversation with its id, of which this is the metadata, came from another row of theirs.
+    pub(super) fn is_anothers(&self, metadata: &Json) -> bool {
+        self.id != self.derived && is_anothers(metadata, &self.key)
+    }
+}
+
 /// A response of theirs; its message's id is known later.
 #[derive(Debug)]
 pub(super) struct PlannedResponse {
+    pub(super) key: String,
     pub(super) response: Response,
     pub(super) reported: Vec<Reported>,
 }
@@ -126,9 +141,9 @@ fn uuid(row: &mut Row<'_>) -> Option<Uuid> {
     usable
 }
 
-/// Whether a row that is there already came from another row of theirs.
-pub(super) fn is_anothers(metadata: &Json, key: &str, field: &str) -> bool {
-    let source = metadata.value().get("source").and_then(|source| source.get(field));
+/// Whether metadata names another integer key of theirs.
+fn is_anothers(metadata: &Json, key: &str) -> bool {
+    let source = metadata.value().get("source").and_then(|source| source.get("id"));
     let named = match source {
         None | Some(Value::Null) => return false,
         Some(Value::String(text)) => text.clone(),
@@ -137,7 +152,8 @@ pub(super) fn is_anothers(metadata: &Json, key: &str, field: &str) -> bool {
     named != key
 }
 
-/// Whether two conversations say the same, as far as a thread's head goes.
+/// Whether a conversation that is there still says what the row says.
 pub(super) fn says_the_same(there: &Conversation, new: &NewConversation) -> bool {
-    there.title == new.title && there.last_message == new.last_message
+    let has_same_preview = there.message_count > 0 || there.last_message == new.last_message;
+    there.title == new.title && there.default_model == new.default_model && has_same_preview
 }

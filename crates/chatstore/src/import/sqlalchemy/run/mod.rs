@@ -6,18 +6,19 @@ mod orphans;
 use std::sync::Arc;
 
 use chatstore_model::{ConversationId, Timestamp, UserId};
-use chatstore_sql::{ForeignDatabase, Joined, ReadTx, Selection, WriteTx};
+use chatstore_sql::{ForeignDatabase, ForeignValue, ReadTx, Selection, WriteTx};
 
 use super::added::Added;
 use super::layout::{Layout, Layouts, Schema};
 use super::pieces::{Piece, Rows, Twins, look_at_pieces, write_pieces};
 use super::plan::{PlannedUser, user};
+use super::row::shown;
 use super::tally::Tally;
 use super::users::{look_at_users, write_users};
-use super::{Event, Options, Report, Source, SqlalchemyError};
+use super::{Event, Options, Report, Reported, Source, SqlalchemyError};
 use crate::error::ErrorKind;
 use crate::store::Store;
-use open::{Open, join_messages};
+use open::{Open, join_messages, join_users};
 
 /// Rows written together at most; on SQLite this holds the writer for some 30 milliseconds.
 const BATCH_ROWS: usize = 1_000;
@@ -63,6 +64,9 @@ pub(in crate::import::sqlalchemy) async fn run(
     Ok(import.tally.finish())
 }
 
+/// Where a conversation is, and the number of its last message.
+type Ended = (Option<(UserId, ConversationId)>, i64);
+
 struct Import<'s, W> {
     store: &'s Store,
     options: Options,
@@ -94,10 +98,15 @@ impl<W: FnMut(Event)> Import<'_, W> {
             identified: Vec::new(),
         };
         let mut rows = database.rows(&selection).await?;
+        let mut twins = Repeated::of(layout, self.schema);
         while let Some(piece) = rows.next().await? {
             for piece in piece.chunks(BATCH_USERS) {
                 let mut batch = Vec::with_capacity(piece.len());
                 for values in piece {
+                    if twins.is_repeated(values) {
+                        self.tally.leave_out(twins.reported(layout, values));
+                        continue;
+                    }
                     let (planned, without_zone) = user(self.schema, layout, values, self.next_time());
                     self.before = planned.new.created_at.unwrap_or(self.before);
                     self.tally.zones("users", &without_zone);
@@ -153,7 +162,7 @@ impl<W: FnMut(Event)> Import<'_, W> {
         layouts: &Layouts,
     ) -> Result<(), SqlalchemyError> {
         self.before = self.options.base_time;
-        let (layout, users) = (layouts.get("conversations"), layouts.get("users"));
+        let layout = layouts.get("conversations");
         let mut selection = Selection {
             table: &layout.table,
             columns: layout.columns(),
@@ -162,28 +171,24 @@ impl<W: FnMut(Event)> Import<'_, W> {
             order: Vec::new(),
             identified: Vec::new(),
         };
-        let owner = if self.schema == Schema::Pakton { ("user_email", "email") } else { ("user_id", "id") };
-        let of_users: Vec<&str> =
-            [owner.1, "created_at"].into_iter().filter_map(|field| users.column(field)).collect();
-        let owner_width = match (layout.column(owner.0), users.column(owner.1)) {
-            (Some(of), Some(key)) => {
-                let columns = of_users.clone();
-                selection.joined.push(Joined { table: &users.table, columns, key, of: (0, of) });
-                of_users.len()
-            }
-            _ => 0,
-        };
+        let mut owner_width = 0;
         if self.schema == Schema::Pakton {
             selection.order = order(layout, 0, &["user_email", "thread_id"]);
         } else {
+            owner_width = join_users(&mut selection, layouts);
             selection.order = order(layout, 0, &["id"]);
             join_messages(&mut selection, layouts);
         }
         let of_messages = layout.table.columns.len() + owner_width;
         let mut rows = database.rows(&selection).await?;
         let mut open: Option<Open> = None;
+        let mut twins = Repeated::of(layout, self.schema);
         while let Some(piece) = rows.next().await? {
             for row in piece {
+                if self.schema == Schema::Pakton && twins.is_repeated(&row) {
+                    self.tally.leave_out(twins.reported(layout, &row));
+                    continue;
+                }
                 let is_next = open.as_ref().is_none_or(|open| open.is_of_another(layout, &row, self.schema));
                 if is_next {
                     self.close(open.take(), layouts, of_messages).await?;
@@ -200,12 +205,12 @@ impl<W: FnMut(Event)> Import<'_, W> {
         Ok(())
     }
 
-    /// Writes the pieces that wait; where the last of them is.
-    async fn flush(&mut self) -> Result<Option<(UserId, ConversationId)>, SqlalchemyError> {
+    /// Writes the pieces that wait; where the last of them is, and the number of its last message.
+    async fn flush(&mut self) -> Result<Ended, SqlalchemyError> {
         let batch = Arc::new(std::mem::take(&mut self.pieces));
         (self.rows, self.bytes) = (0, 0);
         if batch.is_empty() {
-            return Ok(None);
+            return Ok((None, 0));
         }
         let mut attempt = 1;
         let (outcomes, now) = loop {
@@ -225,7 +230,7 @@ impl<W: FnMut(Event)> Import<'_, W> {
             }
         };
         self.remember(now);
-        let mut place = None;
+        let mut ended = (None, 0);
         for (piece, outcome) in batch.iter().zip(outcomes) {
             if outcome.conversation.added > 0 {
                 self.tally.tell_all(piece.conversation.reported.iter().cloned());
@@ -236,10 +241,47 @@ impl<W: FnMut(Event)> Import<'_, W> {
                 self.tally.count("responses", outcome.responses);
             }
             self.tally.tell_all(outcome.reported);
-            place = outcome.place;
+            ended = (outcome.place, outcome.last_seq);
         }
         self.tally.progress();
-        Ok(place)
+        Ok(ended)
+    }
+}
+
+/// Finds rows with the key of the row before, which a table without a primary key may have.
+struct Repeated {
+    places: Vec<usize>,
+    before: Vec<ForeignValue>,
+}
+
+impl Repeated {
+    fn of(layout: &Layout, schema: Schema) -> Self {
+        let fields: &[&str] = match (schema, layout.name) {
+            (Schema::Pakton, "users") => &["email"],
+            (Schema::Pakton, _) => &["user_email", "thread_id"],
+            (Schema::ChatApp, _) => &["id"],
+        };
+        let places = fields.iter().filter_map(|field| layout.place(field)).collect();
+        Self { places, before: Vec::new() }
+    }
+
+    fn is_repeated(&mut self, row: &[ForeignValue]) -> bool {
+        let key: Vec<ForeignValue> = self.places.iter().map(|place| row[*place].clone()).collect();
+        let is_repeated = key == self.before;
+        self.before = key;
+        is_repeated
+    }
+
+    fn reported(&self, layout: &Layout, row: &[ForeignValue]) -> Reported {
+        let place = self.places.last().copied().unwrap_or_default();
+        Reported {
+            table: layout.name,
+            key: Some(shown(&row[place])),
+            column: Some(layout.table.columns[place].name.clone()),
+            problem: "another row has the same key".to_owned(),
+            done: "the first of them is taken, this one is left out".to_owned(),
+            left_out: true,
+        }
     }
 }
 

@@ -20,7 +20,9 @@ pub(super) struct Open {
     conversation: Arc<PlannedConversation>,
     place: Option<(UserId, ConversationId)>,
     /// Messages in pieces that were cut off.
-    given: i64,
+    /// The number of the last of them.
+    last_seq: i64,
+    given: usize,
     messages: Vec<PlannedMessage>,
     /// Bytes of their texts.
     bytes: usize,
@@ -40,7 +42,7 @@ impl Open {
         self.bytes = 0;
         Piece {
             conversation: Arc::clone(&self.conversation),
-            first: self.given,
+            last_seq: self.last_seq,
             messages: std::mem::take(&mut self.messages),
             place: self.place,
         }
@@ -52,12 +54,11 @@ impl<W: FnMut(Event)> Import<'_, W> {
     pub(super) fn open(&mut self, layout: &Layout, row: &ForeignRow, owner_width: usize) -> Open {
         let values = part(row, 0, layout);
         let owner = &row[values.len()..values.len() + owner_width];
-        let is_there = owner.first().is_some_and(|key| *key != ForeignValue::Null);
         let owner = match self.schema {
             Schema::Pakton if *layout.value(values, "user_email") != ForeignValue::Null => {
-                OwnerKey::Addressed { is_there }
+                OwnerKey::Addressed
             }
-            Schema::ChatApp if is_there => {
+            Schema::ChatApp if owner.first().is_some_and(|key| *key != ForeignValue::Null) => {
                 OwnerKey::Numbered(&owner[0], owner.get(1).unwrap_or(&ForeignValue::Null))
             }
             _ => OwnerKey::Nobody,
@@ -70,6 +71,7 @@ impl<W: FnMut(Event)> Import<'_, W> {
             time: self.before,
             conversation: Arc::new(planned),
             place: None,
+            last_seq: 0,
             given: 0,
             bytes: 0,
             messages: Vec::new(),
@@ -162,10 +164,21 @@ impl<W: FnMut(Event)> Import<'_, W> {
         let given = open.messages.len();
         let piece = open.piece();
         self.pieces.push(piece);
-        open.place = self.flush().await?;
-        open.given += i64::try_from(given).unwrap_or(i64::MAX);
+        (open.place, open.last_seq) = self.flush().await?;
+        open.given += given;
         Ok(())
     }
+}
+
+/// Joins what identifies the users of conversations; how many columns that is.
+pub(super) fn join_users<'l>(selection: &mut Selection<'l>, layouts: &'l Layouts) -> usize {
+    let (conversations, users) = (layouts.get("conversations"), layouts.get("users"));
+    let columns: Vec<&str> =
+        ["id", "created_at"].into_iter().filter_map(|field| users.column(field)).collect();
+    let width = columns.len();
+    let Some(of) = conversations.column("user_id") else { return 0 };
+    selection.joined.push(Joined { table: &users.table, columns, key: known(users, "id"), of: (0, of) });
+    width
 }
 
 /// Joins what belongs to conversations, in the order of each.
