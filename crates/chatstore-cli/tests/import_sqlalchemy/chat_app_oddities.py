@@ -211,6 +211,7 @@ def unknown_columns(app):
     app.user(response="of users", **values)
     conversation = app.conversation(response="of conversations", **values)
     message = app.answer(conversation, response="of messages", **values)
+    app.odd("messages", message, "an unknown column called response")
     app.response(message, response="of responses", **values)
     for table, key in app.last.items():
         app.manifest.keeps(table, key, "note", "kept as it is")
