@@ -230,3 +230,26 @@ impl UserPatch {
         validator.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::PasswordHash;
+
+    #[test]
+    fn a_hash_has_a_known_form_and_shows_itself_to_nobody() {
+        for text in [
+            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
+            "$2b$12$KIXQJ5QxV0mE6Q",
+            "$pbkdf2-sha256$100000$c2FsdA$aGFzaA",
+            "pbkdf2:sha256:260000$salt$hash",
+            "pbkdf2_sha256$260000$salt$hash",
+        ] {
+            let hash = PasswordHash::known(text).unwrap();
+            assert_eq!(hash.expose(), text);
+            assert_eq!(format!("{hash:?}"), "PasswordHash(***)");
+        }
+        for text in ["", "secret", "$2b$12$with blank", "5f4dcc3b5aa765d61d8327deb882cf99"] {
+            assert_eq!(PasswordHash::known(text), None, "{text}");
+        }
+    }
+}

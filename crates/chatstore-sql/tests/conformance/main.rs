@@ -19,6 +19,7 @@ mod erasing;
 mod errors;
 mod fixtures;
 mod idempotency_keys;
+mod imports;
 mod limits;
 mod members;
 mod message_changes;

@@ -1,0 +1,192 @@
+//! What imports rely on: ids and times that rows bring, what is there already, responses that come later.
+
+use chatstore_model::{
+    Day, Json, MessageId, MessageRange, NewConversation, NewMessage, NewUser, PasswordHash, Response,
+    Timestamp, UserId,
+};
+use chatstore_sql::{By, Value};
+use chatstore_testkit::{TestDatabase, conformance};
+
+use crate::fixtures::{
+    absent_message, append, arbitrary_conversation, arbitrary_owner, arbitrary_uuid, create_conversation,
+    create_user, email, failure, name, read, reply, reply_of, say, write,
+};
+
+conformance!(
+    a_user_keeps_the_id_the_times_and_the_hash_it_is_made_with,
+    a_taken_id_of_a_user_is_named,
+    a_conversation_keeps_the_time_of_its_last_change_until_a_later_one,
+    messages_that_are_there_are_found_with_their_numbers_and_responses,
+    numbers_that_no_message_has_any_more_are_missing_in_the_count,
+    responses_that_come_later_are_booked_on_their_own_days,
+    a_second_response_of_a_message_is_refused_whole,
+);
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn imported(id: UserId) -> NewUser {
+    NewUser {
+        id: Some(id),
+        email: Some(email("ada@example.org")),
+        password_hash: PasswordHash::known("$2b$12$abc"),
+        created_at: Some(at("2024-01-01T00:00:00Z")),
+        updated_at: Some(at("2024-02-01T00:00:00Z")),
+        ..NewUser::named(name("Ada"))
+    }
+}
+
+async fn a_user_keeps_the_id_the_times_and_the_hash_it_is_made_with(case: TestDatabase) {
+    let id = UserId::from_uuid(arbitrary_uuid(&case));
+    let made = create_user(&case, imported(id)).await.unwrap();
+    assert_eq!(made.id, id);
+    assert_eq!(made.created_at, at("2024-01-01T00:00:00Z"));
+    assert_eq!(made.updated_at, at("2024-02-01T00:00:00Z"));
+    assert_eq!(read(&case, async move |tx| tx.users().get(id).await).await, Some(made));
+    const HASH: chatstore_sql::Sql =
+        chatstore_sql::Sql::same("tests.hash", "select password_hash from users where id = $1");
+    let hashes: Vec<String> =
+        read(&case, async move |tx| tx.query(&HASH, &[Value::from(id)], |row| row.get(0)).await).await;
+    assert_eq!(hashes, ["$2b$12$abc"]);
+}
+
+async fn a_taken_id_of_a_user_is_named(case: TestDatabase) {
+    let id = UserId::from_uuid(arbitrary_uuid(&case));
+    create_user(&case, imported(id)).await.unwrap();
+    let twin = NewUser { username: Some(name("Ben")), email: None, ..imported(id) };
+    assert_eq!(failure(create_user(&case, twin).await), "already exists: user.id");
+    assert_eq!(failure(create_user(&case, imported(id)).await), "already exists: user.username");
+}
+
+async fn a_conversation_keeps_the_time_of_its_last_change_until_a_later_one(case: TestDatabase) {
+    let (owner, _) = arbitrary_owner(&case).await;
+    let changed = at("2024-02-01T00:00:00Z");
+    let new = NewConversation {
+        created_at: Some(at("2024-01-01T00:00:00Z")),
+        updated_at: Some(changed),
+        ..NewConversation::default()
+    };
+    let made = create_conversation(&case, owner, new).await.unwrap();
+    assert_eq!(made.updated_at, changed);
+    for (time, updated_at) in
+        [("2024-01-15T00:00:00Z", changed), ("2024-03-01T00:00:00Z", at("2024-03-01T00:00:00Z"))]
+    {
+        let message = NewMessage { created_at: Some(at(time)), ..NewMessage::user("hello") };
+        append(&case, By::Owner(owner), made.id, message).await.unwrap();
+        let id = made.id;
+        let found = read(&case, async move |tx| tx.conversations().get(By::Owner(owner), id).await).await;
+        assert_eq!(found.unwrap().0.updated_at, updated_at, "{time}");
+    }
+}
+
+async fn messages_that_are_there_are_found_with_their_numbers_and_responses(case: TestDatabase) {
+    let (owner, conversation) = arbitrary_owner(&case).await;
+    let metadata = Json::parse(r#"{"source": {"id": 7}}"#).unwrap();
+    let new = NewMessage { metadata: metadata.clone(), ..NewMessage::user("asked") };
+    let asked = append(&case, By::Owner(owner), conversation, new).await.unwrap();
+    let elsewhere = arbitrary_conversation(&case, owner).await;
+    let answered = reply(&case, owner, elsewhere, reply_of("small", 1, 2)).await.unwrap().message;
+    let (stranger, foreign) = arbitrary_owner(&case).await;
+    let anothers = say(&case, stranger, foreign, "mine").await;
+    let ids = vec![asked.id, absent_message(&case), answered.id, anothers.id];
+    let mut found = read(&case, async move |tx| tx.messages().find_present(owner, &ids).await).await;
+    found.sort_by_key(|found| found.id != asked.id);
+    assert_eq!(found.len(), 2);
+    assert_eq!((found[0].id, found[0].conversation_id, found[0].seq), (asked.id, conversation, 1));
+    assert_eq!((&found[0].metadata, found[0].has_response), (&metadata, false));
+    assert_eq!((found[1].id, found[1].conversation_id, found[1].seq), (answered.id, elsewhere, 1));
+    assert!(found[1].has_response);
+    let nothing = read(&case, async move |tx| tx.messages().find_present(owner, &[]).await).await;
+    assert_eq!(nothing, []);
+}
+
+async fn numbers_that_no_message_has_any_more_are_missing_in_the_count(case: TestDatabase) {
+    let (owner, conversation) = arbitrary_owner(&case).await;
+    let mut said = Vec::new();
+    for text in ["one", "two", "three", "four"] {
+        said.push(say(&case, owner, conversation, text).await.id);
+    }
+    let second = said[1];
+    write(&case, async move |tx| tx.messages().delete(owner, conversation, second).await).await.unwrap();
+    for (after, before, count) in [(0, 5, 3), (1, 3, 0), (1, 4, 1), (4, 5, 0)] {
+        let range = MessageRange { after, before };
+        let counted =
+            read(&case, async move |tx| tx.messages().count_between(owner, conversation, range).await).await;
+        assert_eq!(counted, count, "{after} to {before}");
+    }
+}
+
+fn response(
+    message: MessageId,
+    conversation: chatstore_model::ConversationId,
+    time: &str,
+    model: &str,
+) -> Response {
+    Response {
+        message_id: message,
+        conversation_id: conversation,
+        model_used: model.to_owned(),
+        tokens_prompt: Some(10),
+        tokens_completion: None,
+        tokens_total: Some(12),
+        tokens_cached: None,
+        completion_time_ms: Some(5),
+        finish_reason: None,
+        from_cache: false,
+        created_at: at(time),
+    }
+}
+
+async fn responses_that_come_later_are_booked_on_their_own_days(case: TestDatabase) {
+    let (owner, conversation) = arbitrary_owner(&case).await;
+    let mut responses = Vec::new();
+    for (time, model) in [
+        ("2024-01-01T10:00:00Z", "small"),
+        ("2024-01-01T11:00:00Z", "small"),
+        ("2024-01-01T12:00:00Z", "large"),
+        ("2024-01-02T10:00:00Z", "small"),
+    ] {
+        let message =
+            append(&case, By::Owner(owner), conversation, NewMessage::assistant("so")).await.unwrap();
+        responses.push(response(message.id, conversation, time, model));
+    }
+    for part in responses.chunks(3) {
+        let part = part.to_vec();
+        write(&case, async move |tx| tx.messages().attach_responses(owner, &part).await).await.unwrap();
+    }
+    let (from, to) = (Day::of(at("2024-01-01T00:00:00Z")), Day::of(at("2024-01-31T00:00:00Z")));
+    let usage = read(&case, async move |tx| tx.usage().between(owner, from, to).await).await;
+    let booked: Vec<_> = usage
+        .iter()
+        .map(|row| {
+            (row.day.to_string(), row.model.as_str(), row.requests, row.tokens_prompt, row.tokens_total)
+        })
+        .collect();
+    assert_eq!(
+        booked,
+        [
+            ("2024-01-01".to_owned(), "large", 1, 10, 12),
+            ("2024-01-01".to_owned(), "small", 2, 20, 24),
+            ("2024-01-02".to_owned(), "small", 1, 10, 12)
+        ]
+    );
+    let id = responses[3].message_id;
+    let stored = read(&case, async move |tx| tx.responses().get(owner, id).await).await;
+    assert_eq!(stored.as_ref(), Some(&responses[3]));
+}
+
+async fn a_second_response_of_a_message_is_refused_whole(case: TestDatabase) {
+    let (owner, conversation) = arbitrary_owner(&case).await;
+    let answered = reply(&case, owner, conversation, reply_of("small", 1, 2)).await.unwrap().message;
+    let open = append(&case, By::Owner(owner), conversation, NewMessage::assistant("so")).await.unwrap();
+    let both = vec![
+        response(open.id, conversation, "2024-01-01T10:00:00Z", "small"),
+        response(answered.id, conversation, "2024-01-01T10:00:00Z", "small"),
+    ];
+    let refused = write(&case, async move |tx| tx.messages().attach_responses(owner, &both).await).await;
+    assert_eq!(failure(refused), "already exists: response.message_id");
+    let id = open.id;
+    let none = read(&case, async move |tx| tx.responses().get(owner, id).await).await;
+    assert_eq!(none, None);
+}
