@@ -20,9 +20,9 @@ pub(super) struct Open {
     conversation: Arc<PlannedConversation>,
     place: Option<(UserId, ConversationId)>,
     /// Messages in pieces that were cut off.
+    given: usize,
     /// The number of the last of them.
     last_seq: i64,
-    given: usize,
     messages: Vec<PlannedMessage>,
     /// Bytes of their texts.
     bytes: usize,
