@@ -154,7 +154,9 @@ impl Migrator {
         let mut revisions = Vec::with_capacity(self.graph.revisions().len());
         for revision in self.graph.revisions() {
             let row = history.entries.get(&revision.id);
-            if row.is_some_and(|row| row.sha256 != revision.sha256(dialect)) {
+            // One that was interrupted is yet to be built, by whatever text it has now.
+            let is_applied = |row: &&Applied| row.progress == Progress::Applied;
+            if row.filter(is_applied).is_some_and(|row| row.sha256 != revision.sha256(dialect)) {
                 edited.push(revision.id.clone());
             }
             revisions.push((revision.clone(), row.cloned()));

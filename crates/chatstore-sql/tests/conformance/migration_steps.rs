@@ -1,0 +1,371 @@
+//! Steps of revisions that are more than SQL in a transaction, and other clients that take part.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chatstore_sql::migrate::{DataSteps, Event, Revision, Script, StepAnswer, StepConnection, Target};
+use chatstore_sql::{Database, DatabaseKind, Direction, MigrationError, Sql, revisions};
+use chatstore_testkit::{TestDatabase, conformance};
+
+use crate::migration_fixtures::{
+    fresh, history, ids, index, lines, log, migrator, open, open_fresh, run_on_server, schema, statements,
+    table,
+};
+
+conformance!(
+    a_data_step_runs_in_batches_in_the_transaction_of_its_revision,
+    a_failing_data_step_leaves_nothing_of_its_revision,
+    a_data_step_that_is_not_there_is_named_before_anything_is_applied,
+    an_index_built_outside_a_transaction_goes_up_and_down,
+    an_invalid_index_left_behind_is_built_again,
+    an_index_that_was_complete_when_the_process_died_is_kept,
+    an_index_that_cannot_be_built_leaves_nothing,
+    a_history_of_the_first_version_is_taken_over,
+    a_script_run_by_another_client_gives_the_same_schema_and_history,
+    a_script_cannot_hold_a_data_step,
+    who_waits_too_long_for_another_is_told,
+    every_revision_goes_up_down_and_up_again_without_a_difference,
+);
+
+const ROOT: &str = "000000000001";
+const NEXT: &str = "000000000002";
+
+const fn silent(_: &Event<'_>) {}
+
+const STEPS: DataSteps = &[("name_rows", name_rows), ("fail", fail)];
+
+fn name_rows<'a>(connection: &'a mut StepConnection<'_>) -> StepAnswer<'a> {
+    Box::pin(async move {
+        let sql = "update t_000000000001 set name = 'row ' || id where id in \
+                   (select id from t_000000000001 where name is null order by id limit 40) returning id";
+        assert_eq!(connection.batches(sql).await?, 100);
+        let left = connection.query("select count(*) from t_000000000001 where name is null").await?;
+        assert_eq!(left, [[Some("0".to_owned())]]);
+        Ok(())
+    })
+}
+
+fn fail<'a>(connection: &'a mut StepConnection<'_>) -> StepAnswer<'a> {
+    Box::pin(async move {
+        connection.execute("update t_000000000001 set name = 'half'").await?;
+        connection.execute("insert into nowhere values (1)").await
+    })
+}
+
+const HUNDRED: &str = "create table t_000000000001 (id bigint not null primary key, name text);\n\
+     insert into t_000000000001 (id) with recursive numbers (id) as \
+     (select 1 union all select id + 1 from numbers where id < 100) select id from numbers;";
+
+fn rows_and_step(step: &str) -> Vec<Revision> {
+    vec![
+        statements(ROOT, &[], "", HUNDRED, "drop table t_000000000001;"),
+        statements(NEXT, &[ROOT], &format!("data_step = {step:?}\nloses_data = false"), "", ""),
+    ]
+}
+
+async fn names(database: &Database) -> Vec<String> {
+    const NAMES: Sql =
+        Sql::same("test.names", "select distinct coalesce(name, 'none') from t_000000000001 order by 1");
+    lines(database, NAMES).await
+}
+
+async fn a_data_step_runs_in_batches_in_the_transaction_of_its_revision(case: TestDatabase) {
+    let database = open_fresh(&case).await;
+    let migrator = migrator(rows_and_step("name_rows")).data_steps(STEPS);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = Arc::clone(&told);
+    let observe = move |event: &Event<'_>| {
+        if let Event::Rows { revision, rows } = event {
+            telling.lock().unwrap().push((revision.id.clone(), *rows));
+        }
+    };
+
+    database.migrations_by(migrator).upgrade(Target::Head, observe).await.unwrap();
+
+    let told: Vec<u64> = told.lock().unwrap().iter().map(|(_, rows)| *rows).collect();
+    assert_eq!(told, [40, 80, 100]);
+    assert_eq!(names(&database).await.len(), 100);
+}
+
+async fn a_failing_data_step_leaves_nothing_of_its_revision(case: TestDatabase) {
+    let database = open_fresh(&case).await;
+    let migrations = database.migrations_by(migrator(rows_and_step("fail")).data_steps(STEPS));
+
+    let error = migrations.upgrade(Target::Head, silent).await.unwrap_err();
+
+    assert!(error.to_string().contains("the data step of applying the revision 000000000002"), "{error}");
+    assert_eq!(names(&database).await, ["none"]);
+    assert_eq!(history(&database).await.len(), 1);
+}
+
+async fn a_data_step_that_is_not_there_is_named_before_anything_is_applied(case: TestDatabase) {
+    let database = open_fresh(&case).await;
+    let migrations = database.migrations_by(migrator(rows_and_step("absent")).data_steps(STEPS));
+
+    let error = migrations.upgrade(Target::Head, silent).await.unwrap_err();
+
+    assert!(matches!(&error, MigrationError::UnknownDataStep { step, .. } if step == "absent"), "{error}");
+    assert_eq!(schema(&database).await, [] as [&str; 0]);
+}
+
+fn indexed() -> Vec<Revision> {
+    vec![table(ROOT, &[], ""), index(NEXT, &[ROOT], ROOT)]
+}
+
+async fn an_index_built_outside_a_transaction_goes_up_and_down(case: TestDatabase) {
+    let database = open_fresh(&case).await;
+    let migrations = database.migrations_by(migrator(indexed()));
+    for _ in 0..2 {
+        migrations.upgrade(Target::Head, silent).await.unwrap();
+        assert!(has_index(&database).await);
+        migrations.downgrade(Target::Back(1), false, silent).await.unwrap();
+        assert!(!has_index(&database).await);
+    }
+    assert_eq!(history(&database).await.len(), 1);
+}
+
+async fn has_index(database: &Database) -> bool {
+    schema(database).await.iter().any(|line| {
+        let is_it = line.contains("ix_000000000002");
+        assert!(!is_it || !line.ends_with(" f"), "the index is valid: {line}");
+        is_it
+    })
+}
+
+const RUNNING: &str = "insert into chatstore_migrations (revision, slug, sha256, applied_at, application, progress) \
+     select '000000000002', 'made_up', 'of another text', applied_at, '1', 'running' from chatstore_migrations; ";
+
+/// Leaves the index half done, as a process does that was killed while PostgreSQL built it.
+async fn interrupt(case: &TestDatabase, make_index: &str) {
+    run_on_server(case, &format!("{RUNNING} insert into t_{ROOT} (id, name) values (1, 'a'), (2, 'a')"))
+        .await;
+    let (client, connection) = tokio_postgres::connect(&case.url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    // A unique index cannot be built on these rows, and stays behind.
+    let _ = client.batch_execute(make_index).await;
+}
+
+async fn an_invalid_index_left_behind_is_built_again(case: TestDatabase) {
+    let database = open_fresh(&case).await;
+    let revisions = indexed();
+    let migrations = database.migrations_by(migrator(revisions));
+    migrations.upgrade(Target::Forward(1), silent).await.unwrap();
+    if database.kind() == DatabaseKind::Postgres {
+        interrupt(&case, "create unique index concurrently ix_000000000002 on t_000000000001 (name)").await;
+        let pending = migrations.survey().await.unwrap();
+        assert_eq!(pending.pending().map(|revision| revision.id.as_str()).collect::<Vec<_>>(), [NEXT]);
+    }
+
+    assert_eq!(ids(&migrations.upgrade(Target::Head, silent).await.unwrap()), [NEXT]);
+
+    assert!(has_index(&database).await);
+    assert!(history(&database).await.iter().all(|line| !line.contains("running")));
+}
+
+async fn an_index_that_was_complete_when_the_process_died_is_kept(case: TestDatabase) {
+    let database = open_fresh(&case).await;
+    let revisions = indexed();
+    let migrations = database.migrations_by(migrator(revisions));
+    migrations.upgrade(Target::Forward(1), silent).await.unwrap();
+    if database.kind() == DatabaseKind::Postgres {
+        interrupt(&case, "create index concurrently ix_000000000002 on t_000000000001 (name)").await;
+    }
+
+    assert_eq!(ids(&migrations.upgrade(Target::Head, silent).await.unwrap()), [NEXT]);
+    migrations.downgrade(Target::Back(1), false, silent).await.unwrap();
+
+    assert!(!has_index(&database).await);
+}
+
+async fn an_index_that_cannot_be_built_leaves_nothing(case: TestDatabase) {
+    let database = open_fresh(&case).await;
+    let unique = statements(
+        NEXT,
+        &[ROOT],
+        "transaction = false",
+        if database.kind() == DatabaseKind::Postgres {
+            "create unique index concurrently ix_000000000002 on t_000000000001 (name)"
+        } else {
+            "create unique index ix_000000000002 on t_000000000001 (name)"
+        },
+        "drop index ix_000000000002",
+    );
+    let rows = "create table t_000000000001 (id bigint not null primary key, name text);\n\
+                insert into t_000000000001 (id, name) values (1, 'a'), (2, 'a');";
+    let revisions = vec![statements(ROOT, &[], "", rows, "drop table t_000000000001;"), unique];
+    let migrations = database.migrations_by(migrator(revisions));
+
+    let error = migrations.upgrade(Target::Head, silent).await.unwrap_err();
+
+    assert!(error.to_string().contains("applying the revision 000000000002"), "{error}");
+    assert!(!has_index(&database).await);
+    assert_eq!(history(&database).await.len(), 1);
+    assert!(log(&database).await[1].starts_with("failed 000000000002"));
+}
+
+async fn a_history_of_the_first_version_is_taken_over(case: TestDatabase) {
+    const FIRST: [Sql; 4] = [
+        Sql::same("test.rename", "alter table chatstore_migrations rename to kept"),
+        Sql::pair(
+            "test.create",
+            "create table chatstore_migrations (revision text not null, slug text not null, \
+             sha256 text not null, applied_at integer not null, \
+             constraint pk_chatstore_migrations primary key (revision)) strict, without rowid",
+            "create table chatstore_migrations (revision text collate \"C\" not null, \
+             slug text collate \"C\" not null, sha256 text collate \"C\" not null, \
+             applied_at timestamptz not null)",
+        ),
+        Sql::same(
+            "test.copy",
+            "insert into chatstore_migrations (revision, slug, sha256, applied_at) \
+             select revision, slug, sha256, applied_at from kept",
+        ),
+        Sql::same("test.drop", "drop table kept"),
+    ];
+    const DROP_LOG: Sql = Sql::same("test.drop_log", "drop table chatstore_migrations_log");
+    let database = &case.database;
+    let first = async |tx: &mut chatstore_sql::WriteTx<'_>| {
+        for sql in FIRST.iter().chain([&DROP_LOG]) {
+            tx.execute(sql, &[]).await?;
+        }
+        Ok(())
+    };
+    database.write("first", first).await.unwrap();
+    let status = database.migration_status().await.unwrap();
+    assert_eq!((status.applied.len(), status.pending.len()), (revisions().unwrap().len(), 0));
+
+    assert!(database.migrate(Direction::Upgrade).await.unwrap().changed.is_empty());
+
+    let after = database.migration_status().await.unwrap();
+    assert_eq!(after.applied[0].1, status.applied[0].1, "the time is kept");
+    database.migrate(Direction::Base).await.unwrap();
+    database.migrate(Direction::Upgrade).await.unwrap();
+    assert_eq!(log(database).await.len(), 2 * revisions().unwrap().len());
+}
+
+/// Runs a script with the database's usual client: psql, or Python's own SQLite.
+fn run_elsewhere(url: &str, script: &str) {
+    let mut command = if let Some(file) = url.strip_prefix("sqlite://") {
+        let mut python = Command::new("python3");
+        let program = "import sqlite3, sys\n\
+                       sqlite3.connect(sys.argv[1], isolation_level=None).executescript(sys.stdin.read())";
+        python.args(["-c", program, file]);
+        python
+    } else {
+        let mut psql = Command::new("psql");
+        psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-", url]);
+        psql
+    };
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}\n{script}", String::from_utf8_lossy(&output.stderr));
+}
+
+async fn a_script_run_by_another_client_gives_the_same_schema_and_history(case: TestDatabase) {
+    let roots: Vec<String> = revisions().unwrap().into_iter().map(|revision| revision.id).collect();
+    let root = roots.last().unwrap().as_str();
+    let more = [
+        table(ROOT, &[root], "breaking = true"),
+        index(NEXT, &[ROOT], ROOT),
+        statements(
+            "000000000003",
+            &[root],
+            "",
+            "create table \"q;'uoted\" (a text) -- no end",
+            "drop table \"q;'uoted\"",
+        ),
+        statements("000000000004", &[NEXT, "000000000003"], "", "", ""),
+    ];
+    let migrator = migrator([revisions().unwrap(), more.to_vec()].concat());
+    let database = open_fresh(&case).await;
+    let migrations = database.migrations_by(migrator.clone());
+    let script = migrations.script(Script::Upgrade(Target::Head)).await.unwrap();
+    assert_eq!(schema(&database).await, [] as [&str; 0], "printing runs nothing");
+    migrations.upgrade(Target::Head, silent).await.unwrap();
+    let online = (schema(&database).await, history(&database).await, log(&database).await);
+    let down = migrations.script(Script::Downgrade(Target::Back(4))).await.unwrap();
+    let stamp = migrations.script(Script::Stamp(Target::Base)).await.unwrap();
+    database.close().await;
+    if let Some(file) = case.url.strip_prefix("sqlite://") {
+        std::fs::remove_file(file.replace("case.db", "fresh.db")).unwrap();
+    }
+    let url = fresh(&case).await;
+
+    run_elsewhere(&url, &script);
+
+    let database = open(&url).await;
+    let elsewhere = (schema(&database).await, history(&database).await, log(&database).await);
+    assert_eq!(elsewhere, online);
+    let migrations = database.migrations_by(migrator);
+    migrations.survey().await.unwrap().verify().unwrap();
+    assert_eq!(ids(&migrations.plan(Target::Head).await.unwrap()), [] as [&str; 0]);
+
+    run_elsewhere(&url, &down);
+    let pending = migrations.plan(Target::Head).await.unwrap();
+    assert_eq!(ids(&pending).len(), 4);
+    migrations.upgrade(Target::Head, silent).await.unwrap();
+    assert_eq!(schema(&database).await, online.0, "down by script and up online");
+    run_elsewhere(&url, &stamp);
+    assert_eq!(history(&database).await, [] as [&str; 0]);
+}
+
+async fn a_script_cannot_hold_a_data_step(case: TestDatabase) {
+    let database = open_fresh(&case).await;
+    let migrations = database.migrations_by(migrator(rows_and_step("name_rows")).data_steps(STEPS));
+
+    let error = migrations.script(Script::Upgrade(Target::Head)).await.unwrap_err();
+
+    assert!(error.to_string().contains("000000000002 (made_up) runs the data step name_rows"), "{error}");
+}
+
+async fn who_waits_too_long_for_another_is_told(case: TestDatabase) {
+    let database = open_fresh(&case).await;
+    let migrator = migrator(indexed()).patience(Duration::from_millis(100));
+    let (client, connection) = match database.kind() {
+        DatabaseKind::Postgres => {
+            let (client, connection) =
+                tokio_postgres::connect(&case.url, tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(connection);
+            client.batch_execute("select pg_advisory_lock(7163375912570417010)").await.unwrap();
+            (Some(client), None)
+        }
+        DatabaseKind::Sqlite => {
+            let connection = rusqlite::Connection::open(database.file().unwrap()).unwrap();
+            connection.execute_batch("begin immediate").unwrap();
+            (None, Some(connection))
+        }
+    };
+
+    let error = database.migrations_by(migrator.clone()).upgrade(Target::Head, silent).await.unwrap_err();
+
+    assert!(matches!(error, MigrationError::Busy(_)), "{error}");
+    drop((client, connection));
+    let patient = migrator.patience(Duration::from_secs(20));
+    let done = database.migrations_by(patient).upgrade(Target::Head, silent).await.unwrap();
+    assert_eq!(ids(&done), [ROOT, NEXT]);
+}
+
+async fn every_revision_goes_up_down_and_up_again_without_a_difference(case: TestDatabase) {
+    crate::fixtures::arbitrary_owner(&case).await;
+    let database = &case.database;
+    let migrations = database.migrations().unwrap();
+    let mut schemas = vec![schema(database).await];
+    for _ in revisions().unwrap() {
+        migrations.downgrade(Target::Back(1), true, silent).await.unwrap();
+        schemas.push(schema(database).await);
+    }
+    for _ in revisions().unwrap() {
+        let before = schemas.pop().unwrap();
+        assert_eq!(schema(database).await, before);
+        migrations.upgrade(Target::Forward(1), silent).await.unwrap();
+        assert_eq!(&schema(database).await, schemas.last().unwrap());
+        crate::fixtures::arbitrary_owner(&case).await;
+        migrations.downgrade(Target::Back(1), true, silent).await.unwrap();
+        assert_eq!(schema(database).await, before);
+        migrations.upgrade(Target::Forward(1), silent).await.unwrap();
+        assert_eq!(&schema(database).await, schemas.last().unwrap());
+    }
+}
