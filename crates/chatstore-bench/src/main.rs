@@ -18,10 +18,12 @@ mod data;
 mod drive;
 mod idempotency;
 mod machine;
+mod migrations;
 mod open;
 mod overload;
 mod places;
 mod probe;
+mod processes;
 mod random;
 mod reads;
 mod report;
@@ -56,12 +58,15 @@ enum Command {
     Reads(reads::Arguments),
     Crash(crash::Arguments),
     Idempotency(idempotency::Arguments),
+    Migrations(migrations::Arguments),
     Open(open::Arguments),
     Overload(overload::Arguments),
     SlowClients(slow_clients::Arguments),
     Start(start::Arguments),
     #[command(hide = true)]
     OpenOne(open::One),
+    #[command(hide = true)]
+    MigrateOne(migrations::One),
 }
 
 /// The databases a command is for.
@@ -156,11 +161,13 @@ async fn main() -> ExitCode {
         Command::Reads(arguments) => arguments.run().await.map(|()| true),
         Command::Crash(arguments) => arguments.run().await,
         Command::Idempotency(arguments) => arguments.run().await,
+        Command::Migrations(arguments) => arguments.run().await,
         Command::Open(arguments) => arguments.run().await,
         Command::Overload(arguments) => arguments.run().await,
         Command::SlowClients(arguments) => arguments.run().await,
         Command::Start(arguments) => arguments.run().await.map(|()| true),
         Command::OpenOne(arguments) => arguments.run().await,
+        Command::MigrateOne(arguments) => arguments.run().await,
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
