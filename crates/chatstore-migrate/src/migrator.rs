@@ -70,7 +70,7 @@ impl Survey {
     /// [`MigrationError::ForeignDatabase`] when none of its revisions is known.
     pub fn verify(&self) -> Result<(), MigrationError> {
         if let Some(unknown) = self.unknown.first() {
-            if self.revisions.iter().all(|(_, row)| row.is_none()) && self.unknown.len() > 1 {
+            if self.revisions.iter().all(|(_, row)| row.is_none()) {
                 return Err(MigrationError::ForeignDatabase(format!(
                     "the database's history begins with the revision {}, and none of its revisions is known here",
                     unknown.id

@@ -134,6 +134,9 @@ impl Revision {
     }
 
     fn check_statements(&self) -> Result<(), String> {
+        if !self.in_transaction && self.data_step.is_some() {
+            return Err("a data step needs the transaction that transaction = false takes away".to_owned());
+        }
         for dialect in [Dialect::Sqlite, Dialect::Postgres] {
             let suffix = dialect.suffix();
             for (way, text) in [("up", Some(self.up(dialect))), ("down", self.down_text(dialect))] {
@@ -151,9 +154,6 @@ impl Revision {
                     ));
                 }
             }
-        }
-        if !self.in_transaction && self.data_step.is_some() {
-            return Err("a data step needs the transaction that transaction = false takes away".to_owned());
         }
         Ok(())
     }

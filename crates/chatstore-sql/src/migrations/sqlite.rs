@@ -42,7 +42,7 @@ where
     match done.await {
         Some(Poll::Ready(outcome)) => outcome,
         Some(Poll::Pending) => Err(unavailable("a data step waited for something else than the database")),
-        None => Err(unavailable("the store is closed")),
+        None => Err(unavailable("the store is closed, or a data step panicked")),
     }
 }
 
