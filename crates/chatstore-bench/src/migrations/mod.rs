@@ -89,7 +89,8 @@ impl Arguments {
     async fn run_on(&self, place: &Place) -> Result<bool, Failure> {
         // PostgreSQL's server meets a database of this kind for the first time here.
         upgrade_alone(place).await?;
-        let (expected, alone) = upgrade_alone(place).await?;
+        let (expected, first) = upgrade_alone(place).await?;
+        let alone = first.min(upgrade_alone(place).await?.1);
         let rounds = match place.kind() {
             DatabaseKind::Sqlite => self.rounds,
             DatabaseKind::Postgres => self.index_rounds,
@@ -130,28 +131,34 @@ impl Arguments {
     async fn killed(&self, place: &Place, expected: &[String], alone: Duration) -> Result<bool, Failure> {
         let mut random = Random::new(self.seed);
         let mut violations = Vec::new();
-        let (mut in_time, mut partly) = (0, 0);
-        for round in 1..=self.kills {
+        let latest = usize::try_from(alone.as_micros())?.max(1);
+        let (mut rounds, mut too_late, mut partly, mut interrupted) = (0, 0, 0, 0);
+        while rounds < self.kills {
             place.empty().await?;
             let mut victim = Process::start(&["migrate-one", place.url()])?;
             victim.wait_until_ready()?;
             victim.go()?;
-            let latest = usize::try_from(alone.as_micros())?.max(1) * 11 / 10;
             tokio::time::sleep(Duration::from_micros(random.below(latest) as u64)).await;
-            in_time += u32::from(victim.kill()?);
-            let left = place.applied().await?;
-            partly += u32::from(left > 0 && left < revisions::COUNT);
+            if !victim.kill()? {
+                too_late += 1;
+                continue;
+            }
+            rounds += 1;
+            let (applied, marked) = place.applied_and_marked().await?;
+            partly += u32::from(applied > 0 && applied < revisions::COUNT);
+            interrupted += u32::from(marked > 0);
             let again = processes::run_at_once(vec![Process::start(&["migrate-one", place.url()])?])?;
             let found = place.differences(expected).await?;
-            violations.extend(again.into_iter().chain(found).map(|text| format!("round {round}: {text}")));
+            violations.extend(again.into_iter().chain(found).map(|text| format!("round {rounds}: {text}")));
         }
         let line = json!({
             "experiment": "migrate_killed",
             "backend": place.kind().as_str(),
             "rounds": self.kills,
             "seed": self.seed,
-            "killed_before_the_end": in_time,
+            "had_ended_already": too_late,
             "some_but_not_all_applied": partly,
+            "in_a_step_outside_a_transaction": interrupted,
             "undisturbed_ms": u64::try_from(alone.as_millis())?,
         });
         Ok(verdict::print(line, &violations))

@@ -115,14 +115,13 @@ impl Place {
         Ok(missing.chain(added).collect())
     }
 
-    /// How many revisions are applied.
-    pub(crate) async fn applied(&self) -> Result<usize, Failure> {
-        const APPLIED: Sql = Sql::same(
-            "migrations.applied",
-            "select revision from chatstore_migrations where progress = 'applied'",
-        );
+    /// How many revisions are applied, and how many are marked as begun outside a transaction.
+    pub(crate) async fn applied_and_marked(&self) -> Result<(usize, usize), Failure> {
+        const PROGRESS: Sql = Sql::same("migrations.progress", "select progress from chatstore_migrations");
         // Killed early enough, an upgrade has not even made the history.
-        Ok(self.texts(APPLIED).await.map_or(0, |rows| rows.len()))
+        let progress = self.texts(PROGRESS).await.unwrap_or_default();
+        let applied = progress.iter().filter(|progress| *progress == "applied").count();
+        Ok((applied, progress.len() - applied))
     }
 
     /// Deadlocks that PostgreSQL had to end.
