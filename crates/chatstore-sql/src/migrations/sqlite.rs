@@ -109,5 +109,13 @@ fn database_error(error: rusqlite::Error) -> DatabaseError {
         Some(ErrorCode::CannotOpen) => DatabaseErrorKind::Unavailable,
         _ => DatabaseErrorKind::Failed,
     };
-    DatabaseError::new(kind, error)
+    match error {
+        // The driver would repeat all that is left of the file.
+        rusqlite::Error::SqlInputError { msg, sql, offset, .. } => {
+            let rest = usize::try_from(offset).ok().and_then(|offset| sql.get(offset..)).unwrap_or(&sql);
+            let line = rest.trim_start().lines().next().unwrap_or_default();
+            DatabaseError::new(kind, format!("{msg}, at: {line}"))
+        }
+        error => DatabaseError::new(kind, error),
+    }
 }

@@ -103,7 +103,16 @@ async fn random_graphs_with_a_random_part_applied_reach_every_head_and_go_back_t
             let earlier: Vec<&str> =
                 names[..position].iter().filter(|_| below(3) == 0).map(String::as_str).collect();
             let (revises, depends_on) = earlier.split_at(below(earlier.len() + 1));
-            revisions.push(table(id, revises, &format!("depends_on = {depends_on:?}")));
+            // Fails, up and down, where a revision that it builds on is not applied.
+            let parents: String = earlier.iter().map(|id| format!("delete from t_{id};\n")).collect();
+            let (up, down) = (format!("create table t_{id} (id bigint);"), format!("drop table t_{id};"));
+            revisions.push(statements(
+                id,
+                revises,
+                &format!("depends_on = {depends_on:?}"),
+                &format!("{parents}{up}"),
+                &format!("{parents}{down}"),
+            ));
         }
         for revision in &revisions {
             if below(3) == 0 {
