@@ -86,7 +86,7 @@ fn processes_that_open_a_fresh_file_at_once_all_succeed() {
 
 #[test]
 fn many_may_upgrade_at_once_and_a_killed_upgrade_is_continued() {
-    let few = ["--rounds", "1", "--index-rounds", "1", "--kills", "3", "--processes", "8"];
+    let few = ["--rounds", "1", "--postgres-rounds", "1", "--kills", "3", "--processes", "8"];
 
     let lines = run_on_backends(&[&["migrations"], &few[..]].concat());
 

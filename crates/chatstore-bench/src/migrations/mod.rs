@@ -1,10 +1,10 @@
 //! `migrations`: many processes upgrade at once, and upgrades are killed.
 //!
-//! Three experiments on revisions made for them, each with one line of JSON: `migrate_at_once` lets
-//! processes upgrade an empty database at the same moment, `migrate_at_once_concurrently` the same
-//! with indexes that PostgreSQL builds outside a transaction, and `migrate_killed` kills an upgrade
-//! at a random moment and upgrades again. Afterwards the database must be like one that a single
-//! process upgraded without a disturbance.
+//! Three experiments on revisions made for them, among them indexes that PostgreSQL builds outside a
+//! transaction, each with one line of JSON: `migrate_up_and_down` goes back and up again with rows in
+//! the tables, `migrate_at_once` lets processes upgrade an empty database at the same moment, and
+//! `migrate_killed` kills an upgrade at a random moment and upgrades again. Afterwards the database
+//! must be like one that a single process upgraded without a disturbance.
 
 mod place;
 mod revisions;
@@ -31,12 +31,12 @@ pub(crate) struct Arguments {
     /// How many processes upgrade at once
     #[arg(long, default_value_t = 20)]
     processes: usize,
-    /// How many empty databases they upgrade, one after the other
-    #[arg(long, default_value_t = 5)]
+    /// How many empty SQLite databases they upgrade, one after the other
+    #[arg(long, default_value_t = 20)]
     rounds: u32,
-    /// How many with indexes that are built outside a transaction; PostgreSQL only
+    /// How many empty PostgreSQL databases
     #[arg(long, default_value_t = 50)]
-    index_rounds: u32,
+    postgres_rounds: u32,
     /// How many upgrades are killed
     #[arg(long, default_value_t = 200)]
     kills: u32,
@@ -93,11 +93,12 @@ impl Arguments {
         let alone = first.min(upgrade_alone(place).await?.1);
         let rounds = match place.kind() {
             DatabaseKind::Sqlite => self.rounds,
-            DatabaseKind::Postgres => self.index_rounds,
+            DatabaseKind::Postgres => self.postgres_rounds,
         };
+        let up_and_down = up_and_down(place).await?;
         let at_once = self.at_once(place, &expected, rounds).await?;
         let killed = self.killed(place, &expected, alone).await?;
-        Ok(at_once && killed)
+        Ok(up_and_down && at_once && killed)
     }
 
     async fn at_once(&self, place: &Place, expected: &[String], rounds: u32) -> Result<bool, Failure> {
@@ -163,6 +164,32 @@ impl Arguments {
         });
         Ok(verdict::print(line, &violations))
     }
+}
+
+/// Goes back from the head by every number of revisions and up again, with rows in the tables.
+async fn up_and_down(place: &Place) -> Result<bool, Failure> {
+    let expected = place.tables().await?;
+    let mut violations = Vec::new();
+    for steps in 1..=revisions::COUNT {
+        let database =
+            Database::open(DatabaseOptions { pool: 1, ..DatabaseOptions::new(place.url()) }).await?;
+        let migrations = database.migrations_by(migrator()?);
+        migrations.downgrade(Target::Back(steps), true, |_| {}).await?;
+        migrations.upgrade(Target::Head, |_| {}).await?;
+        database.close().await;
+        let found = place.tables().await?;
+        let lines = found.iter().filter(|line| !expected.contains(line));
+        violations.extend(lines.map(|line| format!("{steps} down and up again: {line}")));
+        violations
+            .extend((found.len() != expected.len()).then(|| format!("{steps} down and up again: lines")));
+    }
+    let line = json!({
+        "experiment": "migrate_up_and_down",
+        "backend": place.kind().as_str(),
+        "rounds": revisions::COUNT,
+        "revisions": revisions::COUNT,
+    });
+    Ok(verdict::print(line, &violations))
 }
 
 /// What an upgrade by one process makes of an empty database, and how long the process takes.

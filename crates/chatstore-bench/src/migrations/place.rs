@@ -103,6 +103,11 @@ impl Place {
         Ok(contents)
     }
 
+    /// The same without the history, which knows more after every change.
+    pub(crate) async fn tables(&self) -> Result<Vec<String>, Failure> {
+        Ok([self.texts(CONTENTS[0]).await?, self.texts(CONTENTS[1]).await?].concat())
+    }
+
     /// Where the database is not like one that was upgraded without a disturbance.
     pub(crate) async fn differences(&self, expected: &[String]) -> Result<Vec<String>, Failure> {
         let found = match self.contents().await {

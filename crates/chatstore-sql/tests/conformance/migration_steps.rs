@@ -17,6 +17,7 @@ use crate::migration_fixtures::{
 conformance!(
     a_data_step_runs_in_batches_in_the_transaction_of_its_revision,
     a_failing_data_step_leaves_nothing_of_its_revision,
+    a_data_step_that_panics_leaves_a_store_that_works,
     a_data_step_that_is_not_there_is_named_before_anything_is_applied,
     an_index_built_outside_a_transaction_goes_up_and_down,
     an_invalid_index_left_behind_is_built_again,
@@ -34,7 +35,7 @@ const NEXT: &str = "000000000002";
 
 const fn silent(_: &Event<'_>) {}
 
-const STEPS: DataSteps = &[("name_rows", name_rows), ("fail", fail)];
+const STEPS: DataSteps = &[("name_rows", name_rows), ("fail", fail), ("panic", panic)];
 
 fn name_rows<'a>(connection: &'a mut StepConnection<'_>) -> StepAnswer<'a> {
     Box::pin(async move {
@@ -51,6 +52,13 @@ fn fail<'a>(connection: &'a mut StepConnection<'_>) -> StepAnswer<'a> {
     Box::pin(async move {
         connection.execute("update t_000000000001 set name = 'half'").await?;
         connection.execute("insert into nowhere values (1)").await
+    })
+}
+
+fn panic<'a>(connection: &'a mut StepConnection<'_>) -> StepAnswer<'a> {
+    Box::pin(async move {
+        connection.execute("update t_000000000001 set name = 'half'").await?;
+        panic!("a defect of the data step");
     })
 }
 
@@ -98,6 +106,23 @@ async fn a_failing_data_step_leaves_nothing_of_its_revision(case: TestDatabase) 
     assert!(error.to_string().contains("the data step of applying the revision 000000000002"), "{error}");
     assert_eq!(names(&database).await, ["none"]);
     assert_eq!(history(&database).await.len(), 1);
+}
+
+async fn a_data_step_that_panics_leaves_a_store_that_works(case: TestDatabase) {
+    let database = open_fresh(&case).await;
+    let migrations = migrator(rows_and_step("panic")).data_steps(STEPS);
+    let also = database.clone();
+    let upgrade = tokio::spawn(async move {
+        also.migrations_by(migrations).upgrade(Target::Head, silent).await.map(|_| ())
+    });
+
+    // On SQLite the panic is the writing thread's, which says so; on PostgreSQL it is the caller's.
+    assert!(!matches!(upgrade.await, Ok(Ok(()))));
+
+    assert_eq!(names(&database).await, ["none"]);
+    let mended = migrator(rows_and_step("name_rows")).data_steps(STEPS);
+    let done = database.migrations_by(mended).upgrade(Target::Head, silent).await.unwrap();
+    assert_eq!(ids(&done), [NEXT]);
 }
 
 async fn a_data_step_that_is_not_there_is_named_before_anything_is_applied(case: TestDatabase) {
