@@ -113,7 +113,7 @@ impl From<MigrationError> for Failure {
             | MigrationError::UnknownDataStep { .. }
             | MigrationError::DataStepInScript { .. }
             | MigrationError::InterruptedInScript(_) => code::FAILED,
-            MigrationError::Busy(_) => code::TRY_AGAIN,
+            MigrationError::Busy(_) | MigrationError::Overtaken(_) => code::TRY_AGAIN,
             MigrationError::Denied { .. } => code::NO_PERMISSION,
             MigrationError::Database { cause, .. } => match cause.kind {
                 DatabaseErrorKind::Busy => code::TRY_AGAIN,

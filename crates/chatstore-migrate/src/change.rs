@@ -36,7 +36,7 @@ pub(crate) struct Change<'c> {
     layout: Layout,
     /// What is being applied or undone, and since when.
     revision: Option<(&'c Revision, Instant)>,
-    /// Whether an outside step of this change is marked in the history.
+    /// Whether an outside step is marked in the history as begun and has not ended well.
     is_marked: bool,
 }
 
@@ -76,6 +76,17 @@ impl<'c> Change<'c> {
             return Ok(None);
         };
         self.revision = Some((revision, Instant::now()));
+        let graph = self.migrator.graph();
+        let stands_well = match direction {
+            Direction::Up => revision.parents().all(|parent| history.is_applied(parent)),
+            Direction::Down => {
+                let mut above = graph.with_dependents(revision).into_iter().filter(|id| *id != revision.id);
+                above.all(|id| history.progress(id).is_none())
+            }
+        };
+        if !stands_well {
+            return Err(MigrationError::Overtaken(revision.to_string()));
+        }
         let left = progress(revision);
         if direction == Direction::Up {
             observe(&Event::Applying(revision));
@@ -107,6 +118,7 @@ impl<'c> Change<'c> {
         if revision.runs_alone(dialect) {
             self.mark(revision, left, Progress::Running).await?;
             self.build(revision, left, &doing).await?;
+            self.is_marked = false;
             lock::begin(self.connection, self.migrator.patience).await?;
             let sql = history::mark(dialect, revision, self.now(), self.duration(), Progress::Applied);
             self.execute(&doing, &sql).await?;

@@ -170,6 +170,12 @@ pub enum MigrationError {
     /// Another process is migrating and does not finish.
     #[error("another process is migrating this database and did not finish in {} seconds; try again later", .0.as_secs())]
     Busy(Duration),
+    /// Another process went the other way between two steps of this one.
+    #[error(
+        "another process undid what the revision {0} builds on, or applied what builds on it, in the meantime; \
+         run the command again"
+    )]
+    Overtaken(String),
     /// The user may not do this.
     #[error("no permission for {doing}: {cause}; grant it to this user, or use one who has it")]
     Denied {

@@ -2,11 +2,11 @@
 
 use chatstore_model::IdSource;
 use chatstore_sql::migrate::{Event, Revision, Target};
-use chatstore_sql::{Database, MigrationError};
+use chatstore_sql::{Database, MigrationError, Sql};
 use chatstore_testkit::{SeededIds, TestDatabase, conformance};
 
 use crate::migration_fixtures::{
-    files, history, ids, lines, log, migrator, open_fresh, schema, statements, table,
+    files, history, ids, lines, log, migrator, open, open_fresh, schema, statements, table,
 };
 
 conformance!(
@@ -18,6 +18,7 @@ conformance!(
     a_part_of_the_way_is_applied_when_that_is_asked_for,
     an_applied_revision_with_one_byte_changed_is_named_by_every_command,
     a_failing_revision_leaves_those_before_it_and_a_line_in_the_log,
+    an_upgrade_that_another_process_overtakes_stops,
     what_cannot_be_undone_or_would_lose_data_is_refused_before_anything_is_undone,
     a_stamp_writes_the_history_and_runs_nothing,
     a_stamp_records_the_new_text_of_an_edited_revision,
@@ -156,10 +157,8 @@ async fn going_back_to_a_revision_leaves_other_branches_alone(case: TestDatabase
     assert_eq!(downgrade(&database, &revisions, name(LEFT)).await.unwrap(), [after_left]);
     let error = downgrade(&database, &revisions, name(after_left)).await.unwrap_err();
     assert!(error.to_string().contains("00000000000d (made_up) is not applied"), "{error}");
-    let applied = lines(
-        &database,
-        chatstore_sql::Sql::same("test.ids", "select revision from chatstore_migrations order by 1"),
-    );
+    let applied =
+        lines(&database, Sql::same("test.ids", "select revision from chatstore_migrations order by 1"));
     assert_eq!(applied.await, [ROOT, LEFT, RIGHT]);
 }
 
@@ -224,6 +223,37 @@ async fn a_failing_revision_leaves_those_before_it_and_a_line_in_the_log(case: T
     assert!(log[1].starts_with(&format!("failed {LEFT} applying")) && log[1].contains("nowhere"), "{log:?}");
     let mended = [table(ROOT, &[], ""), table(LEFT, &[ROOT], "")];
     assert_eq!(upgrade(&database, &mended, Target::Head).await.unwrap(), [LEFT]);
+}
+
+async fn an_upgrade_that_another_process_overtakes_stops(case: TestDatabase) {
+    let database = open_fresh(&case).await;
+    let revisions = branches();
+    upgrade(&database, &revisions, name(ROOT)).await.unwrap();
+    let other = open(&if case.url.starts_with("sqlite") {
+        case.url.replace("case.db", "fresh.db")
+    } else {
+        case.url.clone()
+    })
+    .await;
+    let runtime = tokio::runtime::Handle::current();
+    let undo_the_root = move |event: &Event<'_>| {
+        if !matches!(event, Event::Applied(revision) if revision.id == LEFT) {
+            return;
+        }
+        let (other, runtime) = (other.clone(), runtime.clone());
+        let undone = std::thread::spawn(move || {
+            const FORGET: Sql =
+                Sql::same("test.forget", "delete from chatstore_migrations where revision = '000000000001'");
+            runtime.block_on(other.write("forget", async |tx| tx.execute(&FORGET, &[]).await))
+        });
+        assert_eq!(undone.join().unwrap().unwrap(), 1);
+    };
+
+    let migrations = database.migrations_by(migrator(revisions));
+    let error = migrations.upgrade(Target::Heads, undo_the_root).await.unwrap_err();
+
+    assert!(matches!(&error, MigrationError::Overtaken(id) if id.starts_with(RIGHT)), "{error}");
+    assert!(!schema(&database).await.iter().any(|line| line.contains(&format!("t_{RIGHT}"))));
 }
 
 async fn what_cannot_be_undone_or_would_lose_data_is_refused_before_anything_is_undone(case: TestDatabase) {
@@ -298,10 +328,7 @@ async fn somebody_elses_history_is_refused(case: TestDatabase) {
     let error = upgrade(&database, &own, Target::Head).await.unwrap_err();
     assert!(matches!(error, MigrationError::ForeignDatabase(_)), "{error}");
 
-    let change = chatstore_sql::Sql::same(
-        "test.foreign",
-        "alter table chatstore_migrations rename column sha256 to md5",
-    );
+    let change = Sql::same("test.foreign", "alter table chatstore_migrations rename column sha256 to md5");
     database.write("foreign", async move |tx| tx.execute(&change, &[]).await).await.unwrap();
     let error = upgrade(&database, &branches(), Target::Heads).await.unwrap_err();
     assert!(error.to_string().contains("other columns than the history of chatstore"), "{error}");
