@@ -169,9 +169,12 @@ impl<'c> Change<'c> {
         if revision.runs_alone(self.dialect) {
             let was_interrupted = left != Some(Progress::Applied);
             self.mark(revision, left, Progress::Undoing).await?;
-            let index_is_left = self.drop_incomplete_index(revision).await? == Some(true);
-            let has_index = revision.index(self.dialect).is_some();
-            if !was_interrupted || !has_index || index_is_left {
+            let found = self.drop_incomplete_index(revision).await?;
+            let is_gone = match found {
+                Some(is_complete) => !is_complete,
+                None => was_interrupted && revision.index(self.dialect).is_some(),
+            };
+            if !is_gone {
                 self.execute(&doing, down).await?;
             }
             lock::begin(self.connection, self.migrator.patience).await?;

@@ -72,7 +72,9 @@ pub(crate) fn index_name(statement: &str) -> Option<String> {
     if lower[position] == "on" {
         return None;
     }
-    statement.split_whitespace().nth(position).map(|name| name.trim_end_matches(';').to_owned())
+    let name = statement.split_whitespace().nth(position)?;
+    // A quoted name with a blank in it is in two parts here.
+    (name.matches('"').count() % 2 == 0).then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -102,6 +104,7 @@ mod tests {
         assert_eq!(name("create unique index concurrently if not exists ix_a on a (b)").unwrap(), "ix_a");
         assert_eq!(name("DROP INDEX CONCURRENTLY \"Ix\"").unwrap(), "\"Ix\"");
         assert_eq!(name("create index concurrently on a (b)"), None);
+        assert_eq!(name("create index concurrently \"a b\" on a (b)"), None);
         assert_eq!(name("create table a (b text)"), None);
     }
 }

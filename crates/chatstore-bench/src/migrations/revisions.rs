@@ -101,6 +101,9 @@ const ALL: [Step; COUNT] = [
     },
 ];
 
+/// Makes an index that PostgreSQL builds long enough to be killed meanwhile.
+const SLOW: [&str; 2] = ["(parent_id, id)", "(parent_id, id, md5(repeat(cast(id as text), 3000)))"];
+
 /// The revisions; both branches are joined, so there is one head.
 pub(crate) fn all() -> Result<Vec<Revision>, Failure> {
     let mut revisions = Vec::with_capacity(COUNT);
@@ -113,7 +116,7 @@ pub(crate) fn all() -> Result<Vec<Revision>, Failure> {
             )
             .into(),
             up_sqlite: on_sqlite(up),
-            up_postgres: Some(up.into()),
+            up_postgres: Some(up.replace(SLOW[0], SLOW[1]).into()),
             down_sqlite: on_sqlite(down),
             down_postgres: Some(down.into()),
         })?);

@@ -22,6 +22,7 @@ conformance!(
     an_index_built_outside_a_transaction_goes_up_and_down,
     an_invalid_index_left_behind_is_built_again,
     an_index_that_was_complete_when_the_process_died_is_kept,
+    an_index_whose_undoing_was_interrupted_is_undone_or_kept,
     an_index_that_cannot_be_built_leaves_nothing,
     a_history_of_the_first_version_is_taken_over,
     a_script_run_by_another_client_gives_the_same_schema_and_history,
@@ -202,6 +203,29 @@ async fn an_index_that_was_complete_when_the_process_died_is_kept(case: TestData
     migrations.downgrade(Target::Back(1), false, silent).await.unwrap();
 
     assert!(!has_index(&database).await);
+}
+
+async fn an_index_whose_undoing_was_interrupted_is_undone_or_kept(case: TestDatabase) {
+    const UNDOING: &str =
+        "update chatstore_migrations set progress = 'undoing' where revision = '000000000002'";
+    let database = open_fresh(&case).await;
+    let migrations = database.migrations_by(migrator(indexed()));
+    migrations.upgrade(Target::Head, silent).await.unwrap();
+    if database.kind() == DatabaseKind::Postgres {
+        run_on_server(&case, &format!("drop index ix_000000000002; {UNDOING}")).await;
+    }
+
+    assert_eq!(ids(&migrations.downgrade(Target::Back(1), false, silent).await.unwrap()), [NEXT]);
+    assert!(!has_index(&database).await);
+    assert_eq!(history(&database).await.len(), 1);
+
+    migrations.upgrade(Target::Head, silent).await.unwrap();
+    if database.kind() == DatabaseKind::Postgres {
+        run_on_server(&case, UNDOING).await;
+        assert_eq!(ids(&migrations.upgrade(Target::Head, silent).await.unwrap()), [NEXT]);
+    }
+    assert!(has_index(&database).await);
+    assert!(migrations.plan(Target::Head).await.unwrap().is_empty());
 }
 
 async fn an_index_that_cannot_be_built_leaves_nothing(case: TestDatabase) {
