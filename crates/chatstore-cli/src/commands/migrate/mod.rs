@@ -102,44 +102,51 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
             verify(&store).await?;
             store.close().await;
         }
-        Command::Upgrade { .. } | Command::Downgrade { .. } | Command::Stamp { .. } => {
+        Command::Upgrade { to, .. } => {
             let store = database::open(config).await?;
-            change(&store.migrations()?, command).await?;
+            upgrade(&store.migrations()?, &to).await?;
+            store.close().await;
+        }
+        Command::Downgrade { to, allow_data_loss, .. } => {
+            let store = database::open(config).await?;
+            downgrade(&store.migrations()?, &to, allow_data_loss).await?;
+            store.close().await;
+        }
+        Command::Stamp { to, .. } => {
+            let store = database::open(config).await?;
+            stamp(&store.migrations()?, &to).await?;
             store.close().await;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What changes the database.
-async fn change(migrations: &Migrations<'_>, command: Command) -> Result<(), Failure> {
-    match command {
-        Command::Upgrade { to, .. } => {
-            let applied = migrations.upgrade(Target::from(to.as_str()), tell).await?;
-            if applied.is_empty() {
-                say("nothing to apply: the tables are up to date");
-            }
-        }
-        Command::Downgrade { to, allow_data_loss, .. } => {
-            let undone = migrations.downgrade(Target::from(to.as_str()), allow_data_loss, tell).await;
-            let undone = match undone {
-                Err(MigrationError::TooFar { left: 0, .. }) => Vec::new(),
-                undone => undone?,
-            };
-            if undone.is_empty() {
-                say("nothing to undo: no revision is applied that would be undone");
-            }
-        }
-        Command::Stamp { to, .. } => {
-            let stamped = migrations.stamp(Target::from(to.as_str())).await?;
-            for revision in &stamped {
-                say(format_args!("stamped {} {}", revision.id, revision.slug));
-            }
-            if stamped.is_empty() {
-                say("nothing to stamp: the history says so already");
-            }
-        }
-        _ => {}
+async fn upgrade(migrations: &Migrations<'_>, to: &str) -> Result<(), Failure> {
+    let applied = migrations.upgrade(Target::from(to), tell).await?;
+    if applied.is_empty() {
+        say("nothing to apply: the tables are up to date");
+    }
+    Ok(())
+}
+
+async fn downgrade(migrations: &Migrations<'_>, to: &str, may_lose_data: bool) -> Result<(), Failure> {
+    let undone = match migrations.downgrade(Target::from(to), may_lose_data, tell).await {
+        Err(MigrationError::TooFar { left: 0, .. }) => Vec::new(),
+        undone => undone?,
+    };
+    if undone.is_empty() {
+        say("nothing to undo: no revision is applied that would be undone");
+    }
+    Ok(())
+}
+
+async fn stamp(migrations: &Migrations<'_>, to: &str) -> Result<(), Failure> {
+    let stamped = migrations.stamp(Target::from(to)).await?;
+    for revision in &stamped {
+        say(format_args!("stamped {} {}", revision.id, revision.slug));
+    }
+    if stamped.is_empty() {
+        say("nothing to stamp: the history says so already");
     }
     Ok(())
 }
