@@ -93,7 +93,8 @@ fn database_error(error: &tokio_postgres::Error) -> DatabaseError {
         return DatabaseError::new(kind, text);
     };
     let kind = match server.code().code() {
-        "42501" | "25006" => DatabaseErrorKind::Denied,
+        // No schema to create in: there is none that this user may use.
+        "42501" | "25006" | "3F000" => DatabaseErrorKind::Denied,
         "53100" => DatabaseErrorKind::StorageFull,
         "55P03" | "40P01" | "40001" => DatabaseErrorKind::Busy,
         "57P01" | "57P02" | "57P03" | "53300" => DatabaseErrorKind::Unavailable,

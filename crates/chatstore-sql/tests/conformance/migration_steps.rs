@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chatstore_sql::migrate::{DataSteps, Event, Revision, Script, StepAnswer, StepConnection, Target};
 use chatstore_sql::{Database, DatabaseKind, Direction, MigrationError, Sql, revisions};
-use chatstore_testkit::{TestDatabase, conformance};
+use chatstore_testkit::{Backend, TestDatabase, conformance};
 
 use crate::migration_fixtures::{
     fresh, history, ids, index, lines, log, migrator, open, open_fresh, run_on_server, schema, statements,
@@ -417,4 +417,26 @@ async fn every_revision_goes_up_down_and_up_again_without_a_difference(case: Tes
         migrations.upgrade(Target::Forward(1), silent).await.unwrap();
         assert_eq!(&schema(database).await, schemas.last().unwrap());
     }
+}
+
+/// A SQLite file that may not be written is refused when it is opened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_make_tables_on_postgres_is_told_what_is_missing() {
+    let case = Backend::Postgres.database().await;
+    drop(open_fresh(&case).await);
+    let role = format!("reader_{}", std::process::id());
+    run_on_server(
+        &case,
+        &format!("create role {role} login password 'reads'; grant usage on schema public to {role}"),
+    )
+    .await;
+    let (_, place) = case.url.split_once('@').unwrap();
+    let reader = open(&format!("postgresql://{role}:reads@{place}")).await;
+
+    let error = reader.migrations_by(migrator(indexed())).upgrade(Target::Head, silent).await.unwrap_err();
+
+    reader.close().await;
+    run_on_server(&case, &format!("drop owned by {role}; drop role {role}")).await;
+    assert!(matches!(error, MigrationError::Denied { .. }), "{error}");
+    assert!(error.to_string().contains("permission denied for schema public"), "{error}");
 }
