@@ -26,6 +26,7 @@ mod message_pages;
 mod messages;
 mod migration_fixtures;
 mod migration_graphs;
+mod migration_indexes;
 mod migration_steps;
 mod migrations;
 mod opening;

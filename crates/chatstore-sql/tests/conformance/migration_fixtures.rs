@@ -52,6 +52,11 @@ pub fn index(id: &str, revises: &[&str], of: &str) -> Revision {
     .unwrap()
 }
 
+/// A table and an index on it.
+pub fn indexed() -> Vec<Revision> {
+    vec![table("000000000001", &[], ""), index("000000000002", &["000000000001"], "000000000001")]
+}
+
 pub fn migrator(revisions: Vec<Revision>) -> Migrator {
     Migrator::new(Graph::new(revisions).unwrap(), "9.9.9")
 }
