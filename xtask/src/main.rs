@@ -1,5 +1,5 @@
 //! The development commands of chatstore: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`,
-//! `cargo xtask schemathesis`.
+//! `cargo xtask migrations-report`, `cargo xtask schemathesis`.
 //!
 //! `ci` is all that the continuous integration runs, so that a change that passes it here passes it there. This
 //! package builds before everything else and so must not depend on the store. A new command is a variant of
@@ -18,6 +18,7 @@
 mod bench;
 mod ci;
 mod command;
+mod migrations_report;
 mod python;
 mod schemathesis;
 mod test;
@@ -57,6 +58,14 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Upgrade from many processes at once and kill upgrades, and print what came of it
+    ///
+    /// Uses the PostgreSQL server at CHATSTORE_BENCH_POSTGRES_URL, else starts a private one.
+    MigrationsReport {
+        /// Arguments for the experiments, such as `--kills 20` or `--backend sqlite`
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
     /// Hold the server's answers to thousands of generated requests against its own description
     ///
     /// Installs schemathesis from PyPI into target/tools when it is not there, and starts private servers only.
@@ -68,6 +77,7 @@ fn main() -> ExitCode {
         Task::Test { arguments } => test::run(&arguments),
         Task::Ci => ci::run(),
         Task::Bench { arguments } => bench::run(&arguments),
+        Task::MigrationsReport { arguments } => migrations_report::run(&arguments),
         Task::Schemathesis(arguments) => schemathesis::run(&arguments),
     };
     match outcome {

@@ -19,10 +19,12 @@ mod drive;
 mod idempotency;
 mod import;
 mod machine;
+mod migrations;
 mod open;
 mod overload;
 mod places;
 mod probe;
+mod processes;
 mod random;
 mod reads;
 mod report;
@@ -58,12 +60,15 @@ enum Command {
     Crash(crash::Arguments),
     Idempotency(idempotency::Arguments),
     Import(import::Arguments),
+    Migrations(migrations::Arguments),
     Open(open::Arguments),
     Overload(overload::Arguments),
     SlowClients(slow_clients::Arguments),
     Start(start::Arguments),
     #[command(hide = true)]
     OpenOne(open::One),
+    #[command(hide = true)]
+    MigrateOne(migrations::One),
 }
 
 /// The databases a command is for.
@@ -159,11 +164,13 @@ async fn main() -> ExitCode {
         Command::Crash(arguments) => arguments.run().await,
         Command::Idempotency(arguments) => arguments.run().await,
         Command::Import(arguments) => arguments.run().await,
+        Command::Migrations(arguments) => arguments.run().await,
         Command::Open(arguments) => arguments.run().await,
         Command::Overload(arguments) => arguments.run().await,
         Command::SlowClients(arguments) => arguments.run().await,
         Command::Start(arguments) => arguments.run().await.map(|()| true),
         Command::OpenOne(arguments) => arguments.run().await,
+        Command::MigrateOne(arguments) => arguments.run().await,
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

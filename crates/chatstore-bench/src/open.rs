@@ -4,9 +4,7 @@
 //! the schema and appends a message; whatever fails is a violation, and so is a message missing
 //! afterwards.
 
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chatstore_model::{NewConversation, NewMessage, NewUser, UserName};
@@ -15,9 +13,7 @@ use serde_json::json;
 
 use crate::Failure;
 use crate::places::url;
-
-/// What a process says when it is about to wait for the others.
-const READY: &str = "ready";
+use crate::processes::{self, Process};
 
 /// Let several processes open one fresh SQLite file at the same moment
 #[derive(Debug, clap::Args)]
@@ -74,62 +70,16 @@ impl Arguments {
     fn open_at_once(&self, file: &Path) -> Result<Vec<String>, Failure> {
         let mut processes = Vec::with_capacity(self.processes);
         for number in 0..self.processes {
-            processes.push(Process::start(&url(file), number)?);
+            processes.push(Process::start(&["open-one", &url(file), &number.to_string()])?);
         }
-        for process in &mut processes {
-            process.wait_until_ready()?;
-        }
-        for process in &mut processes {
-            process.go()?;
-        }
-        processes.into_iter().filter_map(|process| process.complaint().transpose()).collect()
-    }
-}
-
-/// One of the processes.
-struct Process {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    errors: ChildStderr,
-}
-
-impl Process {
-    fn start(url: &str, number: usize) -> Result<Self, Failure> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("open-one").arg(url).arg(number.to_string());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
-        let input = child.stdin.take().ok_or("no standard input")?;
-        let output = BufReader::new(child.stdout.take().ok_or("no standard output")?);
-        let errors = child.stderr.take().ok_or("no standard error")?;
-        Ok(Self { child, input, output, errors })
-    }
-
-    fn wait_until_ready(&mut self) -> Result<(), Failure> {
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        if line.trim() == READY { Ok(()) } else { Err(format!("a process said {line:?}").into()) }
-    }
-
-    fn go(&mut self) -> Result<(), Failure> {
-        Ok(writeln!(self.input)?)
-    }
-
-    fn complaint(mut self) -> Result<Option<String>, Failure> {
-        let mut text = String::new();
-        self.errors.read_to_string(&mut text)?;
-        let status = self.child.wait()?;
-        Ok(if status.success() { None } else { Some(format!("{status}: {}", text.trim())) })
+        processes::run_at_once(processes)
     }
 }
 
 impl One {
     /// Opens, migrates and appends a message.
     pub(crate) async fn run(self) -> Result<bool, Failure> {
-        println!("{READY}");
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line)?;
+        processes::wait_for_the_others()?;
         let database = Database::open(DatabaseOptions::new(self.url)).await?;
         database.migrate(Direction::Upgrade).await?;
         let user = NewUser::named(UserName::new(format!("process-{}", self.number))?);

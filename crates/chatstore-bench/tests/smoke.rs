@@ -22,11 +22,14 @@ fn server_binary() -> PathBuf {
 /// Runs an experiment with the real server, on PostgreSQL too where the suite has one; its lines.
 fn run_experiment(arguments: &[&str]) -> Vec<Value> {
     let binary = server_binary();
+    run_on_backends(&[arguments, &["--server-binary", binary.to_str().unwrap()]].concat())
+}
+
+/// Runs an experiment, on PostgreSQL too where the suite has one; its lines.
+fn run_on_backends(arguments: &[&str]) -> Vec<Value> {
     let postgres = std::env::var("CHATSTORE_TEST_POSTGRES_URL").unwrap_or_default();
     let backend = if postgres.is_empty() { "sqlite" } else { "both" };
-    let common =
-        ["--server-binary", binary.to_str().unwrap(), "--backend", backend, "--postgres-url", &postgres];
-    let output = run(&[arguments, &common].concat());
+    let output = run(&[arguments, &["--backend", backend, "--postgres-url", &postgres]].concat());
     let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout).lines().map(read_json).collect();
     let backends: Vec<&Value> = lines.iter().map(|line| &line["backend"]).collect();
     assert!(backends.contains(&&Value::from("sqlite")));
@@ -79,6 +82,15 @@ fn processes_that_open_a_fresh_file_at_once_all_succeed() {
     let line = read_json(&String::from_utf8_lossy(&output.stdout));
     assert_eq!(line["violations"], 0);
     assert_eq!(line["processes"], 8);
+}
+
+#[test]
+fn many_may_upgrade_at_once_and_a_killed_upgrade_is_continued() {
+    let few = ["--rounds", "1", "--postgres-rounds", "1", "--kills", "3", "--processes", "8"];
+
+    let lines = run_on_backends(&[&["migrations"], &few[..]].concat());
+
+    assert!(lines.iter().all(|line| line["violations"] == 0));
 }
 
 #[test]

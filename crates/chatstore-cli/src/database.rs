@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chatstore::{ConnectError, DatabaseKind, Store};
 
-use crate::config::Config;
+use crate::config::{Config, Migrate};
 use crate::failure::{Failure, code};
 
 /// Opens the database as it is.
@@ -38,11 +38,12 @@ pub(crate) async fn open_existing(config: &Config) -> Result<Store, Failure> {
     open_ready(config).await
 }
 
-/// Opens the database with its tables up to date: a SQLite file is upgraded on the way, a
-/// PostgreSQL server only by `chatstore migrate upgrade`, because others may be using it.
+/// Opens the database with its tables up to date. Unless the settings say otherwise, a SQLite file is
+/// upgraded on the way, a PostgreSQL server only by `chatstore migrate upgrade`, because others may be
+/// using it.
 pub(crate) async fn open_ready(config: &Config) -> Result<Store, Failure> {
     let store = open(config).await?;
-    make_ready(&store).await?;
+    make_ready(config, &store).await?;
     Ok(store)
 }
 
@@ -58,26 +59,31 @@ pub(crate) fn refuse_absent_file(config: &Config) -> Result<(), Failure> {
         .hint("`chatstore migrate upgrade` makes one"))
 }
 
-/// Brings the tables up to date, or says that they are not.
-pub(crate) async fn make_ready(store: &Store) -> Result<(), Failure> {
-    match store.kind() {
-        DatabaseKind::Sqlite => {
-            store.migrate().await?;
-        }
-        DatabaseKind::Postgres => {
-            let status = store.migration_status().await?;
-            if let Some(pending) = status.pending.first() {
-                let message = format!(
-                    "the database at {} lacks the revision {} ({})",
-                    store.place(),
-                    pending.id,
-                    pending.slug
-                );
-                return Err(
-                    Failure::new(code::CONFIGURATION, message).hint("run `chatstore migrate upgrade` first")
-                );
-            }
-        }
+/// Brings the tables up to date, or says that they are not, as the settings want it. Revisions of a
+/// newer version do no harm unless they are marked as breaking: during a rolling deploy the servers of
+/// the old version go on.
+pub(crate) async fn make_ready(config: &Config, store: &Store) -> Result<(), Failure> {
+    let migrate = config.migrate.unwrap_or(match store.kind() {
+        DatabaseKind::Sqlite => Migrate::Auto,
+        DatabaseKind::Postgres => Migrate::Check,
+    });
+    if migrate == Migrate::Off {
+        return Ok(());
     }
-    Ok(())
+    let survey = store.migration_survey().await?;
+    survey.verify_for_service()?;
+    for unknown in &survey.unknown {
+        tracing::warn!(
+            revision = unknown.id,
+            slug = unknown.slug,
+            "the database has a revision of a newer version"
+        );
+    }
+    let Some(pending) = survey.pending().next() else { return Ok(()) };
+    if migrate == Migrate::Auto {
+        store.migrate().await?;
+        return Ok(());
+    }
+    let message = format!("the database at {} lacks the revision {pending}", store.place());
+    Err(Failure::new(code::CONFIGURATION, message).hint("run `chatstore migrate upgrade` first"))
 }

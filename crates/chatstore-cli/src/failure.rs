@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
+use chatstore::migrate::DatabaseErrorKind;
 use chatstore::{ConnectError, Error, ErrorKind, MigrationError};
 
 /// Exit codes as in `sysexits.h`, where it has one.
 pub(crate) mod code {
     pub(crate) const FAILED: u8 = 1;
+    pub(crate) const USAGE: u8 = 2;
     pub(crate) const SKIPPED: u8 = 3;
     pub(crate) const BAD_DATA: u8 = 65;
     pub(crate) const NO_INPUT: u8 = 66;
@@ -96,13 +98,40 @@ impl From<Error> for Failure {
 
 impl From<MigrationError> for Failure {
     fn from(error: MigrationError) -> Self {
-        match error {
-            MigrationError::UnknownRevision(_) | MigrationError::Edited(_) => {
-                Self::new(code::CONFIGURATION, error.to_string())
-            }
-            MigrationError::Busy => Self::new(code::TRY_AGAIN, error.to_string()),
-            MigrationError::Damaged(_) => Self::new(code::FAILED, error.to_string()),
-            MigrationError::Store(error) => Self::from(Error::from(error)),
+        let code = match &error {
+            MigrationError::Malformed { .. }
+            | MigrationError::Duplicate(_)
+            | MigrationError::DuplicateLabel { .. }
+            | MigrationError::UnknownParent { .. }
+            | MigrationError::Cycle(_) => code::BAD_DATA,
+            MigrationError::NoSuchRevision(_)
+            | MigrationError::Ambiguous { .. }
+            | MigrationError::SeveralHeads(_)
+            | MigrationError::TooFar { .. }
+            | MigrationError::WrongTarget(_)
+            | MigrationError::NotApplied(_) => code::USAGE,
+            MigrationError::UnknownRevision(_)
+            | MigrationError::Edited(_)
+            | MigrationError::ForeignDatabase(_) => code::CONFIGURATION,
+            MigrationError::MissingDown { .. }
+            | MigrationError::LosesData(_)
+            | MigrationError::UnknownDataStep { .. }
+            | MigrationError::DataStepInScript { .. }
+            | MigrationError::InterruptedInScript(_) => code::FAILED,
+            MigrationError::Busy(_) | MigrationError::Overtaken(_) => code::TRY_AGAIN,
+            MigrationError::Denied { .. } => code::NO_PERMISSION,
+            MigrationError::Database { cause, .. } => match cause.kind {
+                DatabaseErrorKind::Busy => code::TRY_AGAIN,
+                DatabaseErrorKind::Denied => code::NO_PERMISSION,
+                DatabaseErrorKind::Unavailable => code::UNREACHABLE,
+                DatabaseErrorKind::StorageFull | DatabaseErrorKind::Corrupt => code::DAMAGED,
+                DatabaseErrorKind::Failed => code::FAILED,
+            },
+        };
+        let failure = Self::new(code, error.to_string());
+        if matches!(error, MigrationError::LosesData(_)) {
+            return failure.hint("add --allow-data-loss when that is wanted");
         }
+        failure
     }
 }

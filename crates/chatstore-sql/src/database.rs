@@ -97,7 +97,7 @@ struct Inner {
     place: String,
 }
 
-enum Backend {
+pub(crate) enum Backend {
     #[cfg(feature = "sqlite")]
     Sqlite(crate::db::sqlite::SqliteDatabase),
     #[cfg(feature = "postgres")]
@@ -202,6 +202,10 @@ impl Database {
             #[cfg(feature = "postgres")]
             Backend::Postgres(database) => database.write_single(work).await,
         }
+    }
+
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.0.backend
     }
 
     /// Which system it is.

@@ -35,6 +35,8 @@ mod repo;
 pub mod schema;
 mod tx;
 
+pub use chatstore_migrate as migrate;
+pub use chatstore_migrate::{MigrationError, Revision};
 pub use database::{Database, DatabaseKind, DatabaseOptions};
 pub use db::{Bytes, FromColumn, Row, Sql, Value};
 pub use error::{Cause, ConnectError, StoreError};
@@ -42,7 +44,7 @@ pub use foreign::{
     ForeignColumn, ForeignDatabase, ForeignError, ForeignRow, ForeignRows, ForeignTable, ForeignValue,
     Joined, Selection,
 };
-pub use migrations::{Direction, MigrationError, Revision, Status, revisions};
+pub use migrations::{Direction, Migrations, Status, new_revision_id, revisions};
 pub use repo::{
     ApiKeys, By, ConversationList, Conversations, Counts, IdempotencyKeys, Members, Messages, PresentMessage,
     Responses, Statistics, TableDigest, Usage, Users,
@@ -53,5 +55,5 @@ pub use tx::{ReadOnly, ReadTx, ReadWrite, Tx, WriteTx};
 #[must_use]
 pub fn statements() -> Vec<Sql> {
     let of_tables = schema::TABLES.iter().map(|table| table.rows);
-    repo::statements().into_iter().chain(migrations::STATEMENTS.iter().copied()).chain(of_tables).collect()
+    repo::statements().into_iter().chain(of_tables).collect()
 }

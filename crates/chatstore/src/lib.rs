@@ -78,12 +78,12 @@ pub use chatstore_model::{
     UsageGrouping, UsageRow, User, UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole,
     Validator, effective_model, limits,
 };
-pub use chatstore_sql::schema;
 pub use chatstore_sql::{
     By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, Direction, ForeignError,
-    FromColumn, MigrationError, ReadTx, Revision, Row, Sql, Status, StoreError, TableDigest, Tx, Value,
-    WriteTx,
+    FromColumn, MigrationError, Migrations, ReadTx, Revision, Row, Sql, Status, StoreError, TableDigest, Tx,
+    Value, WriteTx,
 };
+pub use chatstore_sql::{migrate, new_revision_id, revisions, schema};
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};

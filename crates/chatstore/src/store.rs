@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chatstore_model::{Clock, Day, IdSource, Timestamp, UsageGroup, UsageGrouping, UserId};
+use chatstore_sql::migrate::{DatabaseError, DatabaseErrorKind, Survey};
 use chatstore_sql::{
-    ConnectError, Counts, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError, ReadTx, Status,
-    StoreError, TableDigest, WriteTx,
+    ConnectError, Counts, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError, Migrations,
+    ReadTx, Status, StoreError, TableDigest, WriteTx,
 };
 
 use crate::actor::AsUser;
@@ -48,7 +49,10 @@ impl Store {
     /// [`MigrationError`], when this build is damaged.
     pub async fn memory() -> std::result::Result<Self, MigrationError> {
         let connected = Self::connect("sqlite://:memory:").await;
-        let store = connected.map_err(|error| MigrationError::Damaged(error.to_string()))?;
+        let store = connected.map_err(|error| MigrationError::Database {
+            doing: "opening a database in memory".to_owned(),
+            cause: DatabaseError::new(DatabaseErrorKind::Unavailable, error),
+        })?;
         store.migrate().await?;
         Ok(store)
     }
@@ -60,10 +64,10 @@ impl Store {
     }
 
     /// Makes or upgrades the tables; changes nothing when they are up to date. Any number of
-    /// processes may do it at once.
+    /// processes may do it at once. Each revision is a transaction of its own.
     ///
     /// # Errors
-    /// [`MigrationError`]; nothing was changed then.
+    /// [`MigrationError`]; nothing of the revision that failed was changed then.
     pub async fn migrate(&self) -> std::result::Result<Status, MigrationError> {
         self.database.migrate(Direction::Upgrade).await
     }
@@ -71,7 +75,7 @@ impl Store {
     /// Undoes revisions, and deletes what they hold.
     ///
     /// # Errors
-    /// [`MigrationError`]; nothing was changed then.
+    /// [`MigrationError`]; nothing of the revision that failed was changed then.
     pub async fn migrate_down(&self, direction: Direction) -> std::result::Result<Status, MigrationError> {
         self.database.migrate(direction).await
     }
@@ -82,6 +86,23 @@ impl Store {
     /// [`MigrationError`], also when the database is of a newer version.
     pub async fn migration_status(&self) -> std::result::Result<Status, MigrationError> {
         self.database.migration_status().await
+    }
+
+    /// Everything that can be done with the revisions of the tables: plan, apply, undo, stamp, print.
+    ///
+    /// # Errors
+    /// [`MigrationError`], when this build's revisions are not well-formed.
+    pub fn migrations(&self) -> std::result::Result<Migrations<'_>, MigrationError> {
+        self.database.migrations()
+    }
+
+    /// What the database remembers beside the revisions of this version; changes nothing. Whether this
+    /// version can work with it is what [`Survey::verify_for_service`] says.
+    ///
+    /// # Errors
+    /// [`MigrationError`], when the history cannot be read.
+    pub async fn migration_survey(&self) -> std::result::Result<Survey, MigrationError> {
+        self.database.migrations()?.survey().await
     }
 
     /// All users. Nothing here is checked: it is for the application itself.

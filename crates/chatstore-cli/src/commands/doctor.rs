@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use chatstore::{DatabaseKind, MigrationError, Sql, Store};
+use chatstore::{DatabaseKind, Sql, Store};
 use clap::Args;
 use serde::Serialize;
 
@@ -160,23 +160,27 @@ async fn version(store: &Store) -> chatstore::Result<Check> {
 
 async fn schema(store: &Store) -> Check {
     const NAME: &str = "schema";
-    let status = match store.migration_status().await {
-        Ok(status) => status,
-        Err(error @ (MigrationError::UnknownRevision(_) | MigrationError::Edited(_))) => {
-            return Check::failed(NAME, error.to_string(), "use the version of chatstore that made it");
-        }
+    let survey = match store.migration_survey().await {
+        Ok(survey) => survey,
         Err(error) => return Check::failure(NAME, error.into()),
     };
-    if status.pending.is_empty() {
-        let newest = status.applied.last().map_or("none", |(revision, _)| revision.id.as_str());
+    if let Err(error) = survey.verify_for_service() {
+        return Check::failed(NAME, error.to_string(), "use the version of chatstore that made it");
+    }
+    if let Some(unknown) = survey.unknown.last() {
+        let found =
+            format!("revision {} ({}) of a newer version, which does no harm", unknown.id, unknown.slug);
+        return Check::warning(NAME, found, "use the version of chatstore that made it");
+    }
+    let pending: Vec<String> = survey.pending().map(ToString::to_string).collect();
+    if pending.is_empty() {
+        let newest = survey.applied().last().map_or("none", |(revision, _)| revision.id.as_str());
         return Check::ok(NAME, format!("up to date, at revision {newest}"));
     }
-    let pending: Vec<String> =
-        status.pending.iter().map(|revision| format!("{} ({})", revision.id, revision.slug)).collect();
     let found = format!("pending: {}", pending.join(", "));
     let todo = "run `chatstore migrate upgrade`";
     match store.kind() {
-        // The next command that needs the tables upgrades them.
+        // Unless the settings forbid it, the next command that needs the tables upgrades them.
         DatabaseKind::Sqlite => Check::warning(NAME, found, todo),
         DatabaseKind::Postgres => Check::failed(NAME, found, todo),
     }

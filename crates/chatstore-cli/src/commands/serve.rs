@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let store = database::open(config).await?;
     let lock = ServerLock::take(&store)?;
-    database::make_ready(&store).await?;
+    database::make_ready(config, &store).await?;
     let listener = listen(arguments.bind.unwrap_or(config.bind)).await?;
     serve(config, store, listener, lock).await
 }

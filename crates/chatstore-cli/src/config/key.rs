@@ -24,7 +24,7 @@ pub(crate) enum Secrecy {
 }
 
 /// `config show` has them in this order.
-pub(crate) const KEYS: [&Key; 13] = [
+pub(crate) const KEYS: [&Key; 14] = [
     &DATABASE_URL,
     &POSTGRES_USER,
     &POSTGRES_PASSWORD,
@@ -32,6 +32,7 @@ pub(crate) const KEYS: [&Key; 13] = [
     &POSTGRES_HOST,
     &POSTGRES_PORT,
     &POOL,
+    &MIGRATE,
     &BIND,
     &ANONYMOUS,
     &METRICS_BIND,
@@ -57,6 +58,7 @@ pub(crate) const POSTGRES_HOST: Key = text("POSTGRES_HOST", "postgres_host", Sec
 pub(crate) const POSTGRES_PORT: Key =
     public("POSTGRES_PORT", "postgres_port", "a whole number from 1 to 65535");
 pub(crate) const POOL: Key = public("CHATSTORE_POOL", "pool", "a whole number from 1 to 65535");
+pub(crate) const MIGRATE: Key = public("CHATSTORE_MIGRATE", "migrate", "auto, check or off");
 pub(crate) const BIND: Key = public("CHATSTORE_BIND", "bind", "an address and port, like 127.0.0.1:8080");
 pub(crate) const ANONYMOUS: Key = public("CHATSTORE_ANONYMOUS", "anonymous", "on or off");
 pub(crate) const METRICS_BIND: Key =

@@ -62,6 +62,14 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// What is done about pending revisions by whatever needs the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Migrate {
+    Auto,
+    Check,
+    Off,
+}
+
 /// Every setting, checked.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -70,6 +78,8 @@ pub(crate) struct Config {
     /// Settings of a PostgreSQL server that count for nothing, because a URL is set.
     pub(crate) overruled: Vec<Setting>,
     pub(crate) pool: NonZeroU16,
+    /// `None` where it depends on the kind of database.
+    pub(crate) migrate: Option<Migrate>,
     pub(crate) bind: SocketAddr,
     pub(crate) anonymous: bool,
     /// `None` when it is off.
@@ -90,6 +100,10 @@ impl Config {
         })?;
         Ok(Self {
             pool: settings.parse(&key::POOL, |text| text.parse().ok())?,
+            migrate: match settings.get(&key::MIGRATE) {
+                Some(_) => Some(settings.parse(&key::MIGRATE, migrate)?),
+                None => None,
+            },
             bind: settings.parse(&key::BIND, |text| text.parse().ok())?,
             anonymous: settings.parse(&key::ANONYMOUS, on_or_off)?,
             metrics_bind: settings.parse(&key::METRICS_BIND, address_or_off)?,
@@ -171,6 +185,15 @@ fn on_or_off(text: &str) -> Option<bool> {
 
 fn address_or_off(text: &str) -> Option<Option<SocketAddr>> {
     if text == "off" { Some(None) } else { text.parse().ok().map(Some) }
+}
+
+fn migrate(text: &str) -> Option<Migrate> {
+    match text {
+        "auto" => Some(Migrate::Auto),
+        "check" => Some(Migrate::Check),
+        "off" => Some(Migrate::Off),
+        _ => None,
+    }
 }
 
 fn model(text: &str) -> Option<String> {

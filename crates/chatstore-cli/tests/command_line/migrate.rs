@@ -1,27 +1,210 @@
+use std::path::Path;
+use std::process::Stdio;
+
+use chatstore::Sql;
 use chatstore_testkit::{TestDatabase, conformance};
+use serde_json::json;
 
-use crate::program::run;
+use crate::program::{Finished, Server, chatstore, finish, run};
 
-conformance!(the_tables_go_down_and_up_again);
+conformance!(
+    the_tables_go_down_and_up_again,
+    twenty_processes_may_upgrade_an_empty_database_at_once,
+    a_script_is_printed_and_not_run,
+    the_lists_are_of_revisions,
+    a_stamp_is_written_and_nothing_run,
+    an_edited_revision_is_named_by_verify_and_upgrade,
+    a_server_stops_at_an_unknown_revision_only_when_it_is_breaking,
+    the_setting_says_what_is_done_about_pending_revisions,
+    a_target_that_makes_no_sense_is_wrong_usage,
+);
+
+const FIRST: &str = "f3a91c07d2b4";
+
+fn migrate(case: &TestDatabase, arguments: &[&str]) -> Finished {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &[&["migrate"], arguments, &["--database-url", &case.url]].concat())
+}
+
+async fn execute(case: &TestDatabase, sql: Sql) {
+    case.database.write("test", async move |tx| tx.execute(&sql, &[]).await).await.unwrap();
+}
+
+/// The URL of a database on which nothing was ever run.
+async fn fresh(case: &TestDatabase) -> String {
+    if case.url.starts_with("sqlite") {
+        return case.url.replace("case.db", "fresh.db");
+    }
+    execute(case, Sql::only_postgres("test.drop", "drop schema public cascade")).await;
+    execute(case, Sql::only_postgres("test.create", "create schema public")).await;
+    case.url.clone()
+}
 
 async fn the_tables_go_down_and_up_again(case: TestDatabase) {
     let folder = tempfile::tempdir().unwrap();
-    let migrate = |arguments: &[&str]| {
-        let mut all = vec!["migrate"];
-        all.extend(arguments);
-        all.extend(["--database-url", &case.url]);
-        run(folder.path(), &all)
-    };
-    assert!(migrate(&["upgrade"]).stderr.contains("nothing to apply"));
-    assert!(migrate(&["current"]).data().contains("f3a91c07d2b4 first_schema applied "));
-    migrate(&["downgrade"]).assert_failed(1, "undoing a revision deletes what its tables hold");
-    assert!(migrate(&["downgrade", "base", "--allow-data-loss"]).stderr.contains("undone f3a91c07d2b4"));
-    assert_eq!(migrate(&["current"]).data(), "f3a91c07d2b4 first_schema pending");
+    assert!(migrate(&case, &["upgrade"]).stderr.contains("nothing to apply"));
+    assert!(migrate(&case, &["current"]).data().contains("f3a91c07d2b4 first_schema applied "));
+    migrate(&case, &["downgrade"]).assert_failed(1, "undoing a revision deletes what its tables hold");
+    assert!(
+        migrate(&case, &["downgrade", "base", "--allow-data-loss"]).stderr.contains("undone f3a91c07d2b4")
+    );
+    assert!(migrate(&case, &["downgrade", "--allow-data-loss"]).stderr.contains("nothing to undo"));
+    assert_eq!(migrate(&case, &["current"]).data(), "f3a91c07d2b4 first_schema pending");
     if case.url.starts_with("postgresql") {
         let refused = run(folder.path(), &["serve", "--bind", "127.0.0.1:0", "--database-url", &case.url]);
         refused.assert_failed(78, "lacks the revision f3a91c07d2b4");
     }
-    assert!(migrate(&["upgrade"]).stderr.contains("applied f3a91c07d2b4"));
-    let current = migrate(&["current", "--json"]).json();
-    assert_eq!(current["revisions"][0]["id"], "f3a91c07d2b4");
+    assert!(migrate(&case, &["upgrade"]).stderr.contains("applied f3a91c07d2b4"));
+    let current = migrate(&case, &["current", "--json"]).json();
+    assert_eq!(current["revisions"][0]["id"], FIRST);
+    assert_eq!(current["revisions"][0]["application"], env!("CARGO_PKG_VERSION"));
+}
+
+async fn twenty_processes_may_upgrade_an_empty_database_at_once(case: TestDatabase) {
+    let url = fresh(&case).await;
+    let folder = tempfile::tempdir().unwrap();
+    let start = |_| {
+        let mut command = chatstore(folder.path());
+        command.args(["migrate", "upgrade", "head", "--database-url", &url]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let running: Vec<_> = (0..20).map(start).collect();
+    let ended: Vec<_> = running.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+
+    let said: Vec<_> = ended.iter().map(|output| String::from_utf8_lossy(&output.stderr)).collect();
+    assert!(ended.iter().all(|output| output.status.success()), "{said:?}");
+    assert_eq!(said.iter().filter(|said| said.contains("applied f3a91c07d2b4")).count(), 1, "{said:?}");
+}
+
+async fn a_script_is_printed_and_not_run(case: TestDatabase) {
+    let url = fresh(&case).await;
+    let folder = tempfile::tempdir().unwrap();
+    let script = run(folder.path(), &["migrate", "upgrade", "--sql", "--database-url", &url]);
+    let script = script.data();
+    assert!(script.contains("create table users") && script.contains("insert into chatstore_migrations"));
+    let plan = run(folder.path(), &["migrate", "plan", "--database-url", &url]);
+    assert_eq!(plan.data(), "f3a91c07d2b4 first_schema");
+    if let Some(file) = url.strip_prefix("sqlite://") {
+        assert!(!Path::new(file).exists(), "printing makes no file");
+    }
+    run(folder.path(), &["migrate", "upgrade", "--database-url", &url]).data();
+    let down = run(folder.path(), &["migrate", "downgrade", "--sql", "--database-url", &url]);
+    assert!(down.data().contains("drop table users;"));
+    let nothing = run(folder.path(), &["migrate", "upgrade", "--sql", "--database-url", &url]);
+    assert_eq!(nothing.data(), "");
+    assert!(nothing.stderr.contains("nothing to do"));
+}
+
+async fn the_lists_are_of_revisions(case: TestDatabase) {
+    let history = migrate(&case, &["history", "--json"]).json();
+    assert_eq!(history["revisions"][0]["id"], FIRST);
+    assert_eq!(migrate(&case, &["heads", "--json"]).json(), history);
+    assert_eq!(migrate(&case, &["heads"]).data(), "f3a91c07d2b4 first_schema");
+    assert_eq!(migrate(&case, &["branches"]).data(), "");
+    assert_eq!(migrate(&case, &["plan", "--json"]).json(), json!({"revisions": []}));
+    assert!(
+        migrate(&case, &["show", "f3a9"]).data().contains("-- down.pg.sql\ndrop table idempotency_keys;")
+    );
+    let verified = migrate(&case, &["verify"]);
+    assert_eq!(verified.data(), "");
+    assert_eq!(verified.stderr, "1 applied revisions, each as it is in this version\n");
+}
+
+async fn a_stamp_is_written_and_nothing_run(case: TestDatabase) {
+    assert!(migrate(&case, &["stamp", "base"]).stderr.contains("stamped f3a91c07d2b4"));
+    assert_eq!(migrate(&case, &["current"]).data(), "f3a91c07d2b4 first_schema pending");
+    migrate(&case, &["upgrade"]).assert_failed(1, "applying the revision f3a91c07d2b4 (first_schema) failed");
+    assert!(migrate(&case, &["stamp", "heads", "--sql"]).data().contains("insert into chatstore_migrations"));
+    assert!(migrate(&case, &["stamp", "heads"]).stderr.contains("stamped f3a91c07d2b4"));
+    assert!(migrate(&case, &["stamp", "f3a9"]).stderr.contains("nothing to stamp"));
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["user", "create", "--username", "ada", "--database-url", &case.url]).data();
+}
+
+async fn an_edited_revision_is_named_by_verify_and_upgrade(case: TestDatabase) {
+    execute(
+        &case,
+        Sql::same("test.edit", "update chatstore_migrations set sha256 = substr(sha256, 2) || '0'"),
+    )
+    .await;
+    for arguments in [&["verify"][..], &["upgrade"], &["plan"], &["downgrade", "--allow-data-loss"]] {
+        let named = "the revision f3a91c07d2b4 was applied with another text";
+        migrate(&case, arguments).assert_failed(78, named);
+    }
+    assert!(migrate(&case, &["current"]).data().contains("f3a91c07d2b4 first_schema edited"));
+    migrate(&case, &["stamp", FIRST]).data();
+    migrate(&case, &["verify"]).data();
+}
+
+async fn a_server_stops_at_an_unknown_revision_only_when_it_is_breaking(case: TestDatabase) {
+    const NEWER: Sql = Sql::same(
+        "test.newer",
+        "insert into chatstore_migrations (revision, slug, sha256, applied_at) \
+         select 'abcdef012345', 'newer', sha256, applied_at from chatstore_migrations",
+    );
+    const BREAKING: Sql = Sql::pair(
+        "test.breaking",
+        "update chatstore_migrations set breaking = 1 where slug = 'newer'",
+        "update chatstore_migrations set breaking = true where slug = 'newer'",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let serve = ["serve", "--bind", "127.0.0.1:0", "--database-url", &case.url];
+    execute(&case, NEWER).await;
+
+    migrate(&case, &["upgrade"]).assert_failed(78, "abcdef012345, which this version does not know");
+    assert_eq!(Server::start(folder.path(), &serve).stop(), Some(0));
+
+    execute(&case, BREAKING).await;
+    run(folder.path(), &serve).assert_failed(78, "abcdef012345, which this version does not know");
+}
+
+async fn the_setting_says_what_is_done_about_pending_revisions(case: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let create = |setting: &str| {
+        let arguments = ["user", "create", "--username", "ada", "--database-url", &case.url];
+        finish(chatstore(folder.path()).env("CHATSTORE_MIGRATE", setting).args(arguments))
+    };
+    migrate(&case, &["downgrade", "base", "--allow-data-loss"]).data();
+
+    create("never").assert_failed(78, "must be auto, check or off");
+    create("check").assert_failed(78, "lacks the revision f3a91c07d2b4 (first_schema)");
+    create("off").assert_failed(74, "are the tables migrated?");
+    create("auto").data();
+}
+
+async fn a_target_that_makes_no_sense_is_wrong_usage(case: TestDatabase) {
+    migrate(&case, &["upgrade", "nowhere"]).assert_failed(2, "there is no revision nowhere");
+    migrate(&case, &["upgrade", "+3"]).assert_failed(2, "3 steps were asked for, but only 0 are left");
+    migrate(&case, &["upgrade", "base"]).assert_failed(2, "an upgrade goes forward");
+    migrate(&case, &["downgrade", "heads", "--allow-data-loss"]).assert_failed(2, "a downgrade goes back");
+    migrate(&case, &["stamp", "+1"]).assert_failed(2, "a stamp names a revision");
+}
+
+#[test]
+fn revisions_and_merges_are_written_as_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |arguments: &[&str]| run(folder.path(), &[&["migrate"], arguments].concat());
+    at(&["revision", "-m", "Add notes"]).assert_failed(66, "no directory crates/chatstore-sql/migrations");
+    let dir = ["--dir", "."];
+    let write = |arguments: &[&str]| {
+        let written = at(&[arguments, &dir].concat()).data().to_owned();
+        let id = written.trim_start_matches("./").split('_').next().unwrap().to_owned();
+        assert!(Path::new(&folder.path().join(&written)).join("up.pg.sql").is_file(), "{written}");
+        id
+    };
+    let root = write(&["revision", "-m", "Add notes"]);
+    let left = write(&["revision", "-m", "left"]);
+    let right = write(&["revision", "-m", "right", "--revises", &root[..6], "--depends-on", &left]);
+    let refused = at(&["revision", "-m", "which", "--dir", "."]);
+    refused.assert_failed(2, "there are 2 heads");
+    assert!(refused.stderr.contains("hint: or name the revisions it comes after with --revises"));
+    at(&["merge", "-m", "x", &root, &left, "--dir", "."]).assert_failed(2, "is no head");
+    at(&["merge", "-m", "x", &left, &left, "--dir", "."]).assert_failed(2, "named twice");
+    let merge = write(&["merge", "-m", "both", &left, &right]);
+    let description = folder.path().join(format!("{merge}_both")).join("revision.toml");
+    let description = std::fs::read_to_string(description).unwrap();
+    assert!(description.contains(&format!("revises = [\"{left}\", \"{right}\"]\nloses_data = false")));
+    write(&["revision", "-m", "one head again"]);
+    std::fs::write(folder.path().join(format!("{merge}_both/revision.toml")), "id = 1").unwrap();
+    at(&["revision", "-m", "x", "--dir", "."]).assert_failed(65, &format!("{merge}_both is not well-formed"));
 }

@@ -164,18 +164,6 @@ impl Executor<'_> {
         row.ok_or_else(|| StoreError::Corrupt(format!("{}: no row", sql.name())))
     }
 
-    /// Runs statements without parameters, of a migration.
-    pub(crate) async fn batch(&mut self, text: &str) -> Result<(), StoreError> {
-        let failed_before = self.start();
-        let result = match &mut self.driver {
-            #[cfg(feature = "sqlite")]
-            Driver::Sqlite(executor) => executor.batch(text),
-            #[cfg(feature = "postgres")]
-            Driver::Postgres(executor) => executor.batch(text).await,
-        };
-        self.note(failed_before, result)
-    }
-
     /// Whether the single best statement per database differs in more than its text: PostgreSQL
     /// changes several tables in one statement, SQLite does not.
     pub(crate) const fn combines_changes(&self) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Client, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+    Client, ClientWrapper, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_postgres::error::SqlState;
@@ -181,6 +181,15 @@ impl PostgresDatabase {
         }
     }
 
+    /// A connection that is never given back to the pool.
+    pub(crate) async fn own_client(&self) -> Result<ClientWrapper, StoreError> {
+        let mut checkout = self.client().await?;
+        match checkout.client.take() {
+            Some(client) => Ok(Client::take(client)),
+            None => Err(StoreError::backend("a connection in use is there")),
+        }
+    }
+
     /// 1, 2, 4 … milliseconds, and up to as much again by chance, so that two do not meet for ever.
     fn pause(&self, attempt: u32) -> Duration {
         let mut chance = [0];
@@ -307,15 +316,6 @@ impl<'c> PostgresExecutor<'c> {
             read(&Row::postgres(sql.name(), &row))?;
         }
         Ok(())
-    }
-
-    pub(crate) async fn batch(&mut self, text: &str) -> Result<(), StoreError> {
-        self.context.count_statement();
-        let answer = match &self.handle {
-            Handle::Transaction(transaction) => transaction.batch_execute(text).await,
-            Handle::Single { client, .. } => client.batch_execute(text).await,
-        };
-        answer.map_err(|error| store_error(&error, "batch"))
     }
 
     async fn prepare(&self, sql: &Sql) -> Result<Statement, StoreError> {

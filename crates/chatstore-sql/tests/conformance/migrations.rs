@@ -1,14 +1,12 @@
 //! Migrations of our schema: up, down, up again, at once, and refused by name.
 
 use chatstore_model::{NewMessage, NewUser, UserId};
-use chatstore_sql::{
-    By, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError, Sql, StoreError, revisions,
-};
+use chatstore_sql::{By, Database, Direction, MigrationError, Sql, revisions};
 use chatstore_testkit::{TestDatabase, conformance};
 use futures_util::future::join_all;
-use tokio_postgres::NoTls;
 
 use crate::fixtures::{arbitrary_owner, create_user, name, read, reply, reply_of, write};
+use crate::migration_fixtures::{fresh, open, schema};
 
 conformance!(
     up_and_down_and_up_again_gives_the_same_schema,
@@ -22,38 +20,6 @@ conformance!(
     a_revision_that_was_edited_is_refused_by_name,
     a_failed_upgrade_leaves_nothing_behind,
 );
-
-/// Everything in the schema but the history's rows, one line each.
-async fn schema(database: &Database) -> Vec<String> {
-    const SCHEMA: Sql = Sql::pair(
-        "test.schema",
-        "select coalesce(sql, name) from sqlite_schema order by 1",
-        "select concat_ws(' ', 'column', table_name, ordinal_position, column_name, data_type, collation_name, \
-         is_nullable) as line from information_schema.columns where table_schema = 'public' \
-         union all select concat_ws(' ', 'index', indexdef) from pg_indexes where schemaname = 'public' \
-         union all select concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid)) \
-         from pg_constraint where connamespace = 'public'::regnamespace order by 1",
-    );
-    let lines = database.read("schema", async |tx| tx.query(&SCHEMA, &[], |row| row.get(0)).await);
-    lines.await.unwrap()
-}
-
-/// A database beside the case's on which nothing was ever run.
-async fn fresh(case: &TestDatabase) -> String {
-    match case.database.kind() {
-        DatabaseKind::Sqlite => case.url.replace("case.db", "fresh.db"),
-        DatabaseKind::Postgres => {
-            let (client, connection) = tokio_postgres::connect(&case.url, NoTls).await.unwrap();
-            tokio::spawn(connection);
-            client.batch_execute("drop schema public cascade; create schema public").await.unwrap();
-            case.url.clone()
-        }
-    }
-}
-
-async fn open(url: &str) -> Database {
-    Database::open(DatabaseOptions::new(url)).await.unwrap()
-}
 
 async fn migrate(database: &Database, direction: Direction) -> Vec<String> {
     let status = database.migrate(direction).await.unwrap();
@@ -180,8 +146,8 @@ async fn assert_refused(database: &Database, is_expected: impl Fn(&MigrationErro
 async fn a_revision_of_a_newer_program_is_refused_by_name(case: TestDatabase) {
     const INSERT: Sql = Sql::same(
         "test.newer",
-        "insert into chatstore_migrations select 'abcdef012345', 'newer', sha256, applied_at \
-         from chatstore_migrations",
+        "insert into chatstore_migrations (revision, slug, sha256, applied_at) \
+         select 'abcdef012345', 'newer', sha256, applied_at from chatstore_migrations",
     );
     assert_eq!(write(&case, async |tx| tx.execute(&INSERT, &[]).await).await.unwrap(), 1);
 
@@ -212,7 +178,7 @@ async fn a_failed_upgrade_leaves_nothing_behind(case: TestDatabase) {
 
     let error = database.migrate(Direction::Upgrade).await.unwrap_err();
 
-    assert!(matches!(error, MigrationError::Store(StoreError::Backend(_))), "{error:?}");
+    assert!(matches!(error, MigrationError::Database { .. }), "{error:?}");
     let message = error.to_string();
     assert!(message.contains(&known()[0]) && message.contains("messages"), "{message}");
     assert_eq!(schema(&database).await, before);

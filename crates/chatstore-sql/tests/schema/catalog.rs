@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// Where the history of the schema is kept; no table of the data model.
-pub const HISTORY: &str = "chatstore_migrations";
+/// The pattern of the names of the tables of the history; no tables of the data model.
+pub const HISTORY: &str = "chatstore_migrations%";
 
 #[derive(Debug, Default)]
 pub struct Table {

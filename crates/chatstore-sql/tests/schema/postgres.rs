@@ -13,7 +13,7 @@ pub async fn connect(url: &str) -> Client {
 pub async fn catalog(client: &Client) -> Catalog {
     let mut catalog = Catalog::new();
     let names = "select relname::text from pg_class \
-        where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace and relname <> $1";
+        where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace and relname::text not like $1";
     for row in client.query(names, &[&HISTORY]).await.unwrap() {
         let name: String = row.get(0);
         let mut table = Table { columns: columns(client, &name).await, ..Table::default() };

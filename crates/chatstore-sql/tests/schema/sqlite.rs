@@ -17,7 +17,7 @@ fn rows<T>(
 pub fn catalog(connection: &Connection) -> Catalog {
     let names = rows(
         connection,
-        "select name, sql from sqlite_schema where type = 'table' and name <> ?1",
+        "select name, sql from sqlite_schema where type = 'table' and name not like ?1",
         HISTORY,
         |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
     );

@@ -15,6 +15,7 @@ use crate::db::{Row, Sql, Value};
 use crate::error::{Cause, ConnectError, StoreError, refused, taken};
 use crate::tx::{ReadOnly, Tx};
 
+pub(crate) use open::APPLICATION_ID;
 use open::{Location, connect};
 use readers::Readers;
 use writer::Writer;
@@ -61,6 +62,14 @@ impl SqliteDatabase {
         T: Send + 'static,
     {
         self.writer.run(work).await
+    }
+
+    /// Runs `work` on the writing connection, outside any transaction; none when the file is closed.
+    pub(crate) async fn run_alone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> T + Send + 'static,
+    ) -> Option<T> {
+        self.writer.run_alone(work).await
     }
 
     pub(crate) fn path(&self) -> Option<&std::path::Path> {
@@ -145,11 +154,6 @@ impl<'c> SqliteExecutor<'c> {
             read(&Row::sqlite(sql.name(), row))?;
         }
         Ok(())
-    }
-
-    pub(crate) fn batch(&mut self, text: &str) -> Result<(), StoreError> {
-        self.context.count_statement();
-        self.connection.execute_batch(text).map_err(|error| store_error(error, "batch"))
     }
 }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::error::{Cause, ConnectError};
 
 /// Marks a file as ours ("chst"); <https://www.sqlite.org/pragma.html#pragma_application_id>.
-const APPLICATION_ID: i64 = 0x6368_7374;
+pub(crate) const APPLICATION_ID: i64 = 0x6368_7374;
 
 /// How long a connection waits for another process before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -35,6 +35,8 @@ pub(super) struct Writer {
 
 enum Message {
     Run(Box<dyn Job>),
+    /// Work that makes its own transactions.
+    Alone(Box<dyn FnOnce(&mut Connection) + Send>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -73,6 +75,21 @@ impl Writer {
         let job = WriteJob { work, result: None, answer, mode: PhantomData::<fn() -> M> };
         self.queue.send(Message::Run(Box::new(job))).await.map_err(|_| closed())?;
         answered.await.map_err(|_| StoreError::OutcomeUnknown(Cause::new("the writing thread ended")))?
+    }
+
+    /// Runs `work` on the thread between two groups, with no transaction open; none when the thread
+    /// has ended or `work` panicked. A transaction that `work` leaves open is rolled back.
+    pub(super) async fn run_alone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let alone = move |connection: &mut Connection| {
+            // The caller may have gone; what was done stands all the same.
+            let _ = answer.send(work(connection));
+        };
+        self.queue.send(Message::Alone(Box::new(alone))).await.ok()?;
+        answered.await.ok()
     }
 
     /// Waits until everything queued so far is answered and the connection is closed.
@@ -171,22 +188,27 @@ struct WriterThread {
 impl WriterThread {
     fn run(mut self) {
         let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
-        let mut stop = None;
+        let (mut stop, mut alone) = (None, None);
         while stop.is_none() {
             match self.waiting.blocking_recv() {
                 Some(Message::Run(job)) => group.push(job),
+                Some(Message::Alone(work)) => alone = Some(work),
                 Some(Message::Stop(stopped)) => stop = Some(stopped),
                 None => break,
             }
-            while stop.is_none() && group.len() < GROUP {
+            while stop.is_none() && alone.is_none() && group.len() < GROUP {
                 match self.waiting.try_recv() {
                     Ok(Message::Run(job)) => group.push(job),
+                    Ok(Message::Alone(work)) => alone = Some(work),
                     Ok(Message::Stop(stopped)) => stop = Some(stopped),
                     Err(_) => break,
                 }
             }
             if !group.is_empty() {
                 self.commit(&mut group);
+            }
+            if let Some(work) = alone.take() {
+                self.run_alone(work);
             }
         }
         let Self { connection, checkpoints, mut waiting, .. } = self;
@@ -198,6 +220,8 @@ impl WriterThread {
         while let Some(message) = waiting.blocking_recv() {
             match message {
                 Message::Run(late) => late.answer(Err(closed())),
+                // Whoever waits for it learns that nobody will answer.
+                Message::Alone(late) => drop(late),
                 Message::Stop(stopped) => drop(stopped.send(())),
             }
         }
@@ -218,6 +242,18 @@ impl WriterThread {
             if let Err(panic) = answered {
                 tracing::error!(panic = panic_text(panic.as_ref()), "answering a write panicked");
             }
+        }
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.after_commit(&self.connection);
+        }
+    }
+
+    fn run_alone(&mut self, work: Box<dyn FnOnce(&mut Connection) + Send>) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(&mut self.connection))) {
+            tracing::error!(panic = panic_text(panic.as_ref()), "work on the writing thread panicked");
+        }
+        if !self.connection.is_autocommit() {
+            self.roll_back();
         }
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.after_commit(&self.connection);

@@ -1,0 +1,206 @@
+//! `migrations`: many processes upgrade at once, and upgrades are killed.
+//!
+//! Three experiments on revisions made for them, among them indexes that PostgreSQL builds outside a
+//! transaction, each with one line of JSON: `migrate_up_and_down` goes back and up again with rows in
+//! the tables, `migrate_at_once` lets processes upgrade an empty database at the same moment, and
+//! `migrate_killed` kills an upgrade at a random moment and upgrades again. Afterwards the database
+//! must be like one that a single process upgraded without a disturbance.
+
+mod place;
+mod revisions;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use chatstore_sql::migrate::{Graph, Migrator, Target};
+use chatstore_sql::{Database, DatabaseKind, DatabaseOptions};
+use serde_json::json;
+
+use crate::processes::{self, Process};
+use crate::random::Random;
+use crate::{Backends, Failure, Postgres, verdict};
+
+use place::Place;
+
+/// Upgrade from many processes at once, and kill upgrades; look for what is left undone or done twice
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The databases to run it on
+    #[arg(long, value_enum, default_value = "both")]
+    backend: Backends,
+    /// How many processes upgrade at once
+    #[arg(long, default_value_t = 20)]
+    processes: usize,
+    /// How many empty SQLite databases they upgrade, one after the other
+    #[arg(long, default_value_t = 20)]
+    rounds: u32,
+    /// How many empty PostgreSQL databases
+    #[arg(long, default_value_t = 50)]
+    postgres_rounds: u32,
+    /// How many upgrades are killed
+    #[arg(long, default_value_t = 200)]
+    kills: u32,
+    /// What the moments of the kills follow from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where SQLite's files are made
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    folder: PathBuf,
+    #[command(flatten)]
+    postgres: Postgres,
+}
+
+/// Be one of the processes
+#[derive(Debug, clap::Args)]
+pub(crate) struct One {
+    /// The database
+    url: String,
+}
+
+impl One {
+    /// Upgrades to the head.
+    pub(crate) async fn run(self) -> Result<bool, Failure> {
+        processes::wait_for_the_others()?;
+        let database = Database::open(DatabaseOptions { pool: 1, ..DatabaseOptions::new(self.url) }).await?;
+        database.migrations_by(migrator()?).upgrade(Target::Head, |_| {}).await?;
+        database.close().await;
+        Ok(true)
+    }
+}
+
+fn migrator() -> Result<Migrator, Failure> {
+    let migrator = Migrator::new(Graph::new(revisions::all()?)?, env!("CARGO_PKG_VERSION"));
+    Ok(migrator.data_steps(revisions::STEPS))
+}
+
+impl Arguments {
+    /// Runs the experiments; true when every promise was kept.
+    pub(crate) async fn run(self) -> Result<bool, Failure> {
+        let mut kept = true;
+        for kind in self.backend.kinds() {
+            let place = Place::create(kind, &self.postgres, &self.folder).await?;
+            let done = self.run_on(&place).await;
+            place.remove().await?;
+            kept &= done?;
+        }
+        Ok(kept)
+    }
+
+    async fn run_on(&self, place: &Place) -> Result<bool, Failure> {
+        // PostgreSQL's server meets a database of this kind for the first time here.
+        upgrade_alone(place).await?;
+        let (expected, first) = upgrade_alone(place).await?;
+        let alone = first.min(upgrade_alone(place).await?.1);
+        let rounds = match place.kind() {
+            DatabaseKind::Sqlite => self.rounds,
+            DatabaseKind::Postgres => self.postgres_rounds,
+        };
+        let up_and_down = up_and_down(place).await?;
+        let at_once = self.at_once(place, &expected, rounds).await?;
+        let killed = self.killed(place, &expected, alone).await?;
+        Ok(up_and_down && at_once && killed)
+    }
+
+    async fn at_once(&self, place: &Place, expected: &[String], rounds: u32) -> Result<bool, Failure> {
+        let mut violations = Vec::new();
+        let mut longest = Duration::ZERO;
+        for round in 1..=rounds {
+            place.empty().await?;
+            let mut started = Vec::with_capacity(self.processes);
+            for _ in 0..self.processes {
+                started.push(Process::start(&["migrate-one", place.url()])?);
+            }
+            let begun = Instant::now();
+            let complaints = processes::run_at_once(started)?;
+            longest = longest.max(begun.elapsed());
+            let found = place.differences(expected).await?;
+            violations
+                .extend(complaints.into_iter().chain(found).map(|text| format!("round {round}: {text}")));
+        }
+        let line = json!({
+            "experiment": "migrate_at_once",
+            "backend": place.kind().as_str(),
+            "rounds": rounds,
+            "processes": self.processes,
+            "revisions": revisions::COUNT,
+            "deadlocks": place.deadlocks().await?,
+            "slowest_round_ms": u64::try_from(longest.as_millis())?,
+        });
+        Ok(verdict::print(line, &violations))
+    }
+
+    async fn killed(&self, place: &Place, expected: &[String], alone: Duration) -> Result<bool, Failure> {
+        let mut random = Random::new(self.seed);
+        let mut violations = Vec::new();
+        let latest = usize::try_from(alone.as_micros())?.max(1);
+        let (mut rounds, mut too_late, mut partly, mut interrupted) = (0, 0, 0, 0);
+        while rounds < self.kills {
+            place.empty().await?;
+            let mut victim = Process::start(&["migrate-one", place.url()])?;
+            victim.wait_until_ready()?;
+            victim.go()?;
+            tokio::time::sleep(Duration::from_micros(random.below(latest) as u64)).await;
+            if !victim.kill()? {
+                too_late += 1;
+                continue;
+            }
+            rounds += 1;
+            let (applied, marked) = place.applied_and_marked().await?;
+            partly += u32::from(applied > 0 && applied < revisions::COUNT);
+            interrupted += u32::from(marked > 0);
+            let again = processes::run_at_once(vec![Process::start(&["migrate-one", place.url()])?])?;
+            let found = place.differences(expected).await?;
+            violations.extend(again.into_iter().chain(found).map(|text| format!("round {rounds}: {text}")));
+        }
+        let line = json!({
+            "experiment": "migrate_killed",
+            "backend": place.kind().as_str(),
+            "rounds": self.kills,
+            "seed": self.seed,
+            "had_ended_already": too_late,
+            "some_but_not_all_applied": partly,
+            "in_a_step_outside_a_transaction": interrupted,
+            "undisturbed_ms": u64::try_from(alone.as_millis())?,
+        });
+        Ok(verdict::print(line, &violations))
+    }
+}
+
+/// Goes back from the head by every number of revisions and up again, with rows in the tables.
+async fn up_and_down(place: &Place) -> Result<bool, Failure> {
+    let expected = place.tables().await?;
+    let mut violations = Vec::new();
+    for steps in 1..=revisions::COUNT {
+        let database =
+            Database::open(DatabaseOptions { pool: 1, ..DatabaseOptions::new(place.url()) }).await?;
+        let migrations = database.migrations_by(migrator()?);
+        migrations.downgrade(Target::Back(steps), true, |_| {}).await?;
+        migrations.upgrade(Target::Head, |_| {}).await?;
+        database.close().await;
+        let found = place.tables().await?;
+        let lines = found.iter().filter(|line| !expected.contains(line));
+        violations.extend(lines.map(|line| format!("{steps} down and up again: {line}")));
+        violations
+            .extend((found.len() != expected.len()).then(|| format!("{steps} down and up again: lines")));
+    }
+    let line = json!({
+        "experiment": "migrate_up_and_down",
+        "backend": place.kind().as_str(),
+        "rounds": revisions::COUNT,
+        "revisions": revisions::COUNT,
+    });
+    Ok(verdict::print(line, &violations))
+}
+
+/// What an upgrade by one process makes of an empty database, and how long the process takes.
+async fn upgrade_alone(place: &Place) -> Result<(Vec<String>, Duration), Failure> {
+    place.empty().await?;
+    let mut process = Process::start(&["migrate-one", place.url()])?;
+    process.wait_until_ready()?;
+    let begun = Instant::now();
+    process.go()?;
+    match process.complaint()? {
+        Some(complaint) => Err(complaint.into()),
+        None => Ok((place.contents().await?, begun.elapsed())),
+    }
+}

@@ -1,0 +1,204 @@
+//! `migrate`: the tables.
+
+mod show;
+mod write;
+
+use std::process::ExitCode;
+
+use chatstore::migrate::{Event, Script, Target};
+use chatstore::{MigrationError, Migrations, Revision, Store};
+use clap::Subcommand;
+
+use super::{print, say};
+use crate::config::Config;
+use crate::database;
+use crate::failure::{Failure, code};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Apply pending revisions, each in a transaction of its own
+    Upgrade {
+        /// How far: head, heads (of every branch), +N, or a revision
+        #[arg(value_name = "TARGET", default_value = "head")]
+        to: String,
+        /// Print the SQL and run nothing
+        #[arg(long)]
+        sql: bool,
+    },
+    /// Undo revisions
+    #[command(allow_negative_numbers = true)]
+    Downgrade {
+        /// How far: -N, a revision to go back to, or base
+        #[arg(value_name = "TARGET", default_value = "-1", allow_hyphen_values = true)]
+        to: String,
+        /// Undoing deletes what the tables hold: say that this is wanted
+        #[arg(long)]
+        allow_data_loss: bool,
+        /// Print the SQL and run nothing
+        #[arg(long)]
+        sql: bool,
+    },
+    /// Show which revisions are applied and which are pending
+    Current(show::Json),
+    /// List the revisions of this version, newest first
+    History(show::Json),
+    /// List the revisions that nothing comes after
+    Heads(show::Json),
+    /// List the revisions that more than one comes after
+    Branches,
+    /// Show one revision with its SQL
+    Show {
+        /// The revision, by id, the beginning of its id, or label
+        revision: String,
+    },
+    /// List what an upgrade would apply
+    Plan(show::Plan),
+    /// Compare what was applied with the revisions of this version
+    Verify,
+    /// Write into the history that revisions are applied, without running them
+    Stamp {
+        /// What is applied: a revision with all that it builds on, heads (everything) or base (nothing)
+        #[arg(value_name = "TARGET")]
+        to: String,
+        /// Print the SQL and run nothing
+        #[arg(long)]
+        sql: bool,
+    },
+    /// Write the folder of a new revision, with empty files to fill in
+    Revision(write::Revision),
+    /// Write the folder of a revision that joins branches
+    Merge(write::Merge),
+}
+
+pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Revision(new) => new.run()?,
+        Command::Merge(merge) => merge.run()?,
+        Command::History(json) => show::history(json)?,
+        Command::Heads(json) => show::heads(json)?,
+        Command::Branches => show::branches()?,
+        Command::Show { revision } => show::one(&revision)?,
+        Command::Upgrade { to, sql: true } => {
+            print_script(config, Script::Upgrade(Target::from(to.as_str()))).await?;
+        }
+        Command::Downgrade { to, sql: true, .. } => {
+            print_script(config, Script::Downgrade(Target::from(to.as_str()))).await?;
+        }
+        Command::Stamp { to, sql: true } => {
+            print_script(config, Script::Stamp(Target::from(to.as_str()))).await?;
+        }
+        Command::Current(json) => {
+            let store = open_to_look(config).await?;
+            show::current(&store.migration_survey().await?, json)?;
+            store.close().await;
+        }
+        Command::Plan(plan) => {
+            let store = open_to_look(config).await?;
+            plan.show(&store.migrations()?).await?;
+            store.close().await;
+        }
+        Command::Verify => {
+            let store = open_to_look(config).await?;
+            verify(&store).await?;
+            store.close().await;
+        }
+        Command::Upgrade { to, .. } => {
+            let store = database::open(config).await?;
+            upgrade(&store.migrations()?, &to).await?;
+            store.close().await;
+        }
+        Command::Downgrade { to, allow_data_loss, .. } => {
+            let store = database::open(config).await?;
+            downgrade(&store.migrations()?, &to, allow_data_loss).await?;
+            store.close().await;
+        }
+        Command::Stamp { to, .. } => {
+            let store = database::open(config).await?;
+            stamp(&store.migrations()?, &to).await?;
+            store.close().await;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn upgrade(migrations: &Migrations<'_>, to: &str) -> Result<(), Failure> {
+    let applied = migrations.upgrade(Target::from(to), tell).await?;
+    if applied.is_empty() {
+        say("nothing to apply: the tables are up to date");
+    }
+    Ok(())
+}
+
+async fn downgrade(migrations: &Migrations<'_>, to: &str, may_lose_data: bool) -> Result<(), Failure> {
+    let undone = match migrations.downgrade(Target::from(to), may_lose_data, tell).await {
+        Err(MigrationError::TooFar { left: 0, .. }) => Vec::new(),
+        undone => undone?,
+    };
+    if undone.is_empty() {
+        say("nothing to undo: no revision is applied that would be undone");
+    }
+    Ok(())
+}
+
+async fn stamp(migrations: &Migrations<'_>, to: &str) -> Result<(), Failure> {
+    let stamped = migrations.stamp(Target::from(to)).await?;
+    for revision in &stamped {
+        say(format_args!("stamped {} {}", revision.id, revision.slug));
+    }
+    if stamped.is_empty() {
+        say("nothing to stamp: the history says so already");
+    }
+    Ok(())
+}
+
+fn tell(event: &Event<'_>) {
+    let named = |what: &str, revision: &Revision| {
+        say(format_args!("{what} {} {}", revision.id, revision.slug));
+    };
+    match event {
+        Event::Waiting => say("another process is migrating: waiting for it"),
+        Event::Applied(revision) => named("applied", revision),
+        Event::Undone(revision) => named("undone", revision),
+        Event::Rows { revision, rows } => {
+            say(format_args!("working on {} {}: {rows} rows so far", revision.id, revision.slug));
+        }
+        Event::Applying(_) => {}
+    }
+}
+
+async fn verify(store: &Store) -> Result<(), Failure> {
+    let survey = store.migration_survey().await?;
+    survey.verify()?;
+    say(format_args!("{} applied revisions, each as it is in this version", survey.applied().count()));
+    Ok(())
+}
+
+async fn print_script(config: &Config, script: Script) -> Result<(), Failure> {
+    let store = open_to_look(config).await?;
+    let text = store.migrations()?.script(script).await?;
+    store.close().await;
+    if text.is_empty() {
+        say("nothing to do: the history says so already");
+        return Ok(());
+    }
+    print(text.trim_end());
+    Ok(())
+}
+
+/// Opens the database without making one: a SQLite file that is not there is looked at as an empty one.
+async fn open_to_look(config: &Config) -> Result<Store, Failure> {
+    if database::refuse_absent_file(config).is_ok() {
+        return database::open(config).await;
+    }
+    Store::connect("sqlite://:memory:").await.map_err(Failure::from)
+}
+
+/// The program's own revisions.
+fn graph() -> Result<chatstore::migrate::Graph, Failure> {
+    Ok(chatstore::migrate::Graph::new(chatstore::revisions()?)?)
+}
+
+/// A failure to write or read a folder of revisions.
+fn cannot_write(what: &str, error: &std::io::Error) -> Failure {
+    Failure::new(code::CANNOT_CREATE, format!("cannot write {what}: {error}"))
+}

@@ -1,0 +1,187 @@
+//! What `migrate` shows.
+
+use chatstore::migrate::{Dialect, Survey, Target};
+use chatstore::{Migrations, Revision, Timestamp};
+use clap::Args;
+use serde::Serialize;
+
+use super::graph;
+use crate::commands::{print, print_json, say};
+use crate::failure::Failure;
+
+#[derive(Debug, Args)]
+pub(crate) struct Json {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// How far: head, heads (of every branch), +N, or a revision
+    #[arg(value_name = "TARGET", default_value = "heads")]
+    to: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Shown<T> {
+    revisions: Vec<T>,
+}
+
+/// A revision as this version has it.
+#[derive(Serialize)]
+struct ShownRevision<'s> {
+    id: &'s str,
+    slug: &'s str,
+    message: &'s str,
+    revises: &'s [String],
+    depends_on: &'s [String],
+    labels: &'s [String],
+    breaking: bool,
+    transaction: bool,
+    data_step: Option<&'s str>,
+}
+
+impl<'s> From<&'s Revision> for ShownRevision<'s> {
+    fn from(revision: &'s Revision) -> Self {
+        Self {
+            id: &revision.id,
+            slug: &revision.slug,
+            message: &revision.message,
+            revises: &revision.revises,
+            depends_on: &revision.depends_on,
+            labels: &revision.labels,
+            breaking: revision.breaking,
+            transaction: revision.in_transaction,
+            data_step: revision.data_step.as_deref(),
+        }
+    }
+}
+
+/// A revision as the database has it.
+#[derive(Serialize)]
+struct ShownState<'s> {
+    id: &'s str,
+    slug: &'s str,
+    /// `applied`, `pending`, `edited`, `unknown`, or `running` or `undoing` when it was interrupted.
+    state: &'static str,
+    applied_at: Option<String>,
+    duration_ms: Option<i64>,
+    application: Option<&'s str>,
+}
+
+pub(super) fn history(Json { json }: Json) -> Result<(), Failure> {
+    let graph = graph()?;
+    let newest_first: Vec<&Revision> = graph.revisions().iter().rev().collect();
+    list(&newest_first, json)
+}
+
+pub(super) fn heads(Json { json }: Json) -> Result<(), Failure> {
+    list(&graph()?.heads(), json)
+}
+
+pub(super) fn branches() -> Result<(), Failure> {
+    for (revision, children) in graph()?.branches() {
+        let children: Vec<String> = children.iter().map(ToString::to_string).collect();
+        print(format_args!("{} {} -> {}", revision.id, revision.slug, children.join(", ")));
+    }
+    Ok(())
+}
+
+fn list(revisions: &[&Revision], json: bool) -> Result<(), Failure> {
+    if json {
+        let revisions = revisions.iter().map(|revision| ShownRevision::from(*revision)).collect();
+        return print_json(&Shown { revisions });
+    }
+    for revision in revisions {
+        print(line(revision));
+    }
+    Ok(())
+}
+
+fn line(revision: &Revision) -> String {
+    let mut line = format!("{} {}", revision.id, revision.slug);
+    for (what, ids) in
+        [("revises", &revision.revises), ("depends on", &revision.depends_on), ("labels", &revision.labels)]
+    {
+        if !ids.is_empty() {
+            line += &format!(", {what} {}", ids.join(" "));
+        }
+    }
+    if revision.breaking {
+        line += ", breaking";
+    }
+    if !revision.in_transaction {
+        line += ", outside a transaction";
+    }
+    if let Some(step) = &revision.data_step {
+        line += &format!(", data step {step}");
+    }
+    line
+}
+
+pub(super) fn one(name: &str) -> Result<(), Failure> {
+    let graph = graph()?;
+    let revision = graph.find(name)?;
+    print(line(revision));
+    print(&revision.message);
+    for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+        let suffix = dialect.suffix();
+        print(format_args!("\n-- up.{suffix}.sql, sha256 {}", revision.sha256(dialect)));
+        print(revision.up(dialect).trim_end());
+        match revision.down(dialect) {
+            Ok(down) => print(format_args!("\n-- down.{suffix}.sql\n{}", down.trim_end())),
+            Err(_) => print(format_args!("\n-- no down.{suffix}.sql: it cannot be undone there")),
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn current(survey: &Survey, Json { json }: Json) -> Result<(), Failure> {
+    let known = survey.revisions.iter().map(|(revision, row)| {
+        let state = match row {
+            None => "pending",
+            Some(row) if survey.edited.contains(&row.id) => match row.progress.as_str() {
+                "applied" => "edited",
+                interrupted => interrupted,
+            },
+            Some(row) => row.progress.as_str(),
+        };
+        (revision.id.as_str(), revision.slug.as_str(), state, row.as_ref())
+    });
+    let unknown = survey.unknown.iter().map(|row| (row.id.as_str(), row.slug.as_str(), "unknown", Some(row)));
+    let revisions: Vec<ShownState<'_>> = known
+        .chain(unknown)
+        .map(|(id, slug, state, row)| ShownState {
+            id,
+            slug,
+            state,
+            applied_at: row
+                .and_then(|row| Timestamp::from_microseconds(row.applied_at).ok())
+                .map(|at| at.to_string()),
+            duration_ms: row.and_then(|row| row.duration_ms),
+            application: row.and_then(|row| row.application.as_deref()),
+        })
+        .collect();
+    if json {
+        return print_json(&Shown { revisions });
+    }
+    for ShownState { id, slug, state, applied_at, .. } in revisions {
+        let at = applied_at.map(|at| format!(" {at}")).unwrap_or_default();
+        print(format_args!("{id} {slug} {state}{at}"));
+    }
+    Ok(())
+}
+
+impl Plan {
+    pub(super) async fn show(&self, migrations: &Migrations<'_>) -> Result<(), Failure> {
+        let plan = migrations.plan(Target::from(self.to.as_str())).await?;
+        if plan.is_empty() && !self.json {
+            say("nothing to apply: the tables are up to date");
+        }
+        list(&plan.iter().collect::<Vec<_>>(), self.json)
+    }
+}

@@ -1,0 +1,114 @@
+//! `migrate revision` and `migrate merge`: folders of new revisions.
+
+use std::path::{Path, PathBuf};
+
+use chatstore::MigrationError;
+use chatstore::migrate::{Graph, NewRevision, read_folders};
+use clap::Args;
+
+use super::cannot_write;
+use crate::commands::{print, say};
+use crate::failure::{Failure, code};
+
+/// Where this project's own revisions are.
+const USUAL_DIRECTORY: &str = "crates/chatstore-sql/migrations";
+
+#[derive(Debug, Args)]
+pub(crate) struct Revision {
+    /// What it does
+    #[arg(short, long, value_name = "TEXT")]
+    message: String,
+    /// A revision it comes after; the only head unless said otherwise
+    #[arg(long, value_name = "REV")]
+    revises: Vec<String>,
+    /// A revision of another branch that must be applied before it
+    #[arg(long, value_name = "REV")]
+    depends_on: Vec<String>,
+    /// The directory of the revisions' folders [default: crates/chatstore-sql/migrations]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Merge {
+    /// What it joins
+    #[arg(short, long, value_name = "TEXT")]
+    message: String,
+    /// The heads to join
+    #[arg(value_name = "REV", required = true, num_args = 2..)]
+    heads: Vec<String>,
+    /// The directory of the revisions' folders [default: crates/chatstore-sql/migrations]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl Revision {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let directory = directory(self.dir)?;
+        let graph = Graph::new(read_folders(&directory)?)?;
+        let revises = match graph.heads()[..] {
+            _ if !self.revises.is_empty() => ids(&graph, &self.revises)?,
+            [] => Vec::new(),
+            [head] => vec![head.id.clone()],
+            ref several => {
+                let heads = several.iter().map(|head| head.id.clone()).collect();
+                let failure = Failure::from(MigrationError::SeveralHeads(heads));
+                return Err(failure.hint("or name the revisions it comes after with --revises REV"));
+            }
+        };
+        let depends_on = ids(&graph, &self.depends_on)?;
+        let id = chatstore::new_revision_id();
+        let message = &self.message;
+        write(&directory, &NewRevision { id, message, revises, depends_on, is_merge: false })?;
+        say("fill in its files; it is embedded when the program is built");
+        Ok(())
+    }
+}
+
+impl Merge {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let directory = directory(self.dir)?;
+        let graph = Graph::new(read_folders(&directory)?)?;
+        let revises = ids(&graph, &self.heads)?;
+        let heads: Vec<&str> = graph.heads().iter().map(|head| head.id.as_str()).collect();
+        if let Some(other) = revises.iter().find(|id| !heads.contains(&id.as_str())) {
+            let message = format!("the revision {other} is no head: something comes after it already");
+            return Err(Failure::new(code::USAGE, message)
+                .hint(format!("join heads; there are: {}", heads.join(", "))));
+        }
+        if (1..revises.len()).any(|position| revises[..position].contains(&revises[position])) {
+            return Err(Failure::new(
+                code::USAGE,
+                format!("one head is named twice: {}", revises.join(", ")),
+            ));
+        }
+        let id = chatstore::new_revision_id();
+        let message = &self.message;
+        write(&directory, &NewRevision { id, message, revises, depends_on: Vec::new(), is_merge: true })
+    }
+}
+
+fn directory(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let directory = given.unwrap_or_else(|| PathBuf::from(USUAL_DIRECTORY));
+    if directory.is_dir() {
+        return Ok(directory);
+    }
+    Err(Failure::new(code::NO_INPUT, format!("there is no directory {}", directory.display()))
+        .hint("name the directory of the revisions' folders with --dir DIR"))
+}
+
+fn ids(graph: &Graph, names: &[String]) -> Result<Vec<String>, Failure> {
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        ids.push(graph.find(name)?.id.clone());
+    }
+    Ok(ids)
+}
+
+fn write(directory: &Path, new: &NewRevision<'_>) -> Result<(), Failure> {
+    let folder = new.write(directory).map_err(|error| {
+        cannot_write(&format!("the revision {} below {}", new.id, directory.display()), &error)
+    })?;
+    print(folder.display());
+    Ok(())
+}

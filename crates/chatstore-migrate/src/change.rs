@@ -1,0 +1,270 @@
+//! One change under way, in a transaction of its own: a revision applied or undone, or a stamp.
+
+use std::time::Instant;
+
+use crate::connection::{Connection, Dialect};
+use crate::data_step::{self, StepConnection};
+use crate::error::{DatabaseErrorKind, MigrationError};
+use crate::graph::Target;
+use crate::history::{self, History, Layout, Moment, Progress};
+use crate::lock;
+use crate::migrator::{Event, Migrator, Observe};
+use crate::revision::Revision;
+
+/// Which way to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Up,
+    Down,
+}
+
+impl Direction {
+    const fn is_left_to_do(self, progress: Option<Progress>) -> bool {
+        match self {
+            Self::Up => !matches!(progress, Some(Progress::Applied)),
+            Self::Down => progress.is_some(),
+        }
+    }
+}
+
+/// A change that nobody else's come into.
+pub(crate) struct Change<'c> {
+    migrator: &'c Migrator,
+    connection: &'c mut dyn Connection,
+    dialect: Dialect,
+    /// What there was of the history when it began.
+    layout: Layout,
+    /// What is being applied or undone, and since when.
+    revision: Option<(&'c Revision, Instant)>,
+    /// Whether an outside step is marked in the history as begun and has not ended well.
+    is_marked: bool,
+}
+
+impl<'c> Change<'c> {
+    pub(crate) async fn begin(
+        migrator: &'c Migrator,
+        connection: &'c mut dyn Connection,
+    ) -> Result<Self, MigrationError> {
+        lock::begin(connection, migrator.patience).await?;
+        let dialect = connection.dialect();
+        Ok(Self { migrator, connection, dialect, layout: Layout::Absent, revision: None, is_marked: false })
+    }
+
+    /// Makes the first step of a way that is not made yet; none when all are.
+    pub(crate) async fn next_of(
+        mut self,
+        way: &[&'c Revision],
+        direction: Direction,
+        observe: Observe<'_>,
+    ) -> Result<Option<&'c Revision>, MigrationError> {
+        let made = self.make_next(way, direction, observe).await;
+        self.settle(made).await
+    }
+
+    async fn make_next(
+        &mut self,
+        way: &[&'c Revision],
+        direction: Direction,
+        observe: Observe<'_>,
+    ) -> Result<Option<&'c Revision>, MigrationError> {
+        let history = self.migrator.verified(self.connection).await?;
+        self.prepare(history.layout).await?;
+        let progress = |revision: &Revision| history.progress(&revision.id);
+        let next = way.iter().find(|revision| direction.is_left_to_do(progress(revision))).copied();
+        let Some(revision) = next else {
+            self.execute("committing", "commit").await?;
+            return Ok(None);
+        };
+        self.revision = Some((revision, Instant::now()));
+        let graph = self.migrator.graph();
+        let stands_well = match direction {
+            Direction::Up => revision.parents().all(|parent| history.is_applied(parent)),
+            Direction::Down => {
+                let mut above = graph.with_dependents(revision).into_iter().filter(|id| *id != revision.id);
+                above.all(|id| history.progress(id).is_none())
+            }
+        };
+        if !stands_well {
+            return Err(MigrationError::Overtaken(revision.to_string()));
+        }
+        let left = progress(revision);
+        if direction == Direction::Up {
+            observe(&Event::Applying(revision));
+            self.apply(revision, left, observe).await?;
+        } else {
+            self.undo(revision, left).await?;
+        }
+        self.execute(&format!("committing the revision {revision}"), "commit").await?;
+        observe(&if direction == Direction::Up { Event::Applied(revision) } else { Event::Undone(revision) });
+        Ok(Some(revision))
+    }
+
+    async fn prepare(&mut self, layout: Layout) -> Result<(), MigrationError> {
+        self.layout = layout;
+        match history::prepare(self.dialect, layout) {
+            Some(sql) => self.execute("making the tables of the history", &sql).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn apply(
+        &mut self,
+        revision: &Revision,
+        left: Option<Progress>,
+        observe: Observe<'_>,
+    ) -> Result<(), MigrationError> {
+        let doing = format!("applying the revision {revision}");
+        let (dialect, application) = (self.dialect, &self.migrator.application);
+        if revision.runs_alone(dialect) {
+            self.mark(revision, left, Progress::Running).await?;
+            self.build(revision, left, &doing).await?;
+            self.is_marked = false;
+            lock::begin(self.connection, self.migrator.patience).await?;
+            let sql = history::mark(dialect, revision, self.now(), self.duration(), Progress::Applied);
+            self.execute(&doing, &sql).await?;
+        } else {
+            self.execute(&doing, &history::delete(revision)).await?;
+            self.execute(&doing, revision.up(dialect)).await?;
+            if let Some(step) = data_step::find(self.migrator.steps, revision)? {
+                let mut connection = StepConnection { connection: self.connection, revision, observe };
+                let done = step(&mut connection).await;
+                done.map_err(|error| MigrationError::database(format!("the data step of {doing}"), error))?;
+            }
+            let (at, took) = (self.now(), self.duration());
+            let sql = history::insert(dialect, revision, at, took, application, Progress::Applied);
+            self.execute(&doing, &sql).await?;
+        }
+        self.log("upgrade", revision, None).await
+    }
+
+    /// Builds what an outside step makes, unless an interrupted run got as far as that.
+    async fn build(
+        &mut self,
+        revision: &Revision,
+        left: Option<Progress>,
+        doing: &str,
+    ) -> Result<(), MigrationError> {
+        if left.is_some() && self.drop_incomplete_index(revision).await? == Some(true) {
+            return Ok(());
+        }
+        self.execute(doing, revision.up(self.dialect)).await
+    }
+
+    /// Drops the index of an outside step when it was not built to its end. Whether it was; none
+    /// when there is no index, or the step makes none.
+    async fn drop_incomplete_index(&mut self, revision: &Revision) -> Result<Option<bool>, MigrationError> {
+        let Some(index) = revision.index(self.dialect) else { return Ok(None) };
+        let doing = format!("looking for what the revision {revision} left");
+        let found = history::index_is_complete(self.connection, &index).await;
+        let found = found.map_err(|error| MigrationError::database(doing.clone(), error))?;
+        if found == Some(false) {
+            self.execute(&doing, &format!("drop index concurrently if exists {index}")).await?;
+        }
+        Ok(found)
+    }
+
+    async fn undo(&mut self, revision: &Revision, left: Option<Progress>) -> Result<(), MigrationError> {
+        let doing = format!("undoing the revision {revision}");
+        let down = revision.down(self.dialect)?;
+        if revision.runs_alone(self.dialect) {
+            let was_interrupted = left != Some(Progress::Applied);
+            self.mark(revision, left, Progress::Undoing).await?;
+            let found = self.drop_incomplete_index(revision).await?;
+            let is_gone = match found {
+                Some(is_complete) => !is_complete,
+                None => was_interrupted && revision.index(self.dialect).is_some(),
+            };
+            if !is_gone {
+                self.execute(&doing, down).await?;
+            }
+            lock::begin(self.connection, self.migrator.patience).await?;
+        } else {
+            self.execute(&doing, down).await?;
+        }
+        self.execute(&doing, &history::delete(revision)).await?;
+        self.log("downgrade", revision, None).await
+    }
+
+    /// Says in the history that a step outside a transaction begins.
+    async fn mark(
+        &mut self,
+        revision: &Revision,
+        left: Option<Progress>,
+        progress: Progress,
+    ) -> Result<(), MigrationError> {
+        let doing = format!("marking the revision {revision}");
+        let (dialect, at, application) = (self.dialect, self.now(), &self.migrator.application);
+        let sql = if left.is_some() {
+            history::mark(dialect, revision, at, None, progress)
+        } else {
+            history::insert(dialect, revision, at, None, application, progress)
+        };
+        self.execute(&doing, &sql).await?;
+        self.execute(&doing, "commit").await?;
+        self.layout = Layout::Current;
+        self.is_marked = progress == Progress::Running;
+        Ok(())
+    }
+
+    /// Writes what a stamp changes; the revisions that are concerned.
+    pub(crate) async fn stamp(mut self, target: &Target) -> Result<Vec<Revision>, MigrationError> {
+        let written = self.write_stamp(target).await;
+        self.settle(written).await
+    }
+
+    async fn write_stamp(&mut self, target: &Target) -> Result<Vec<Revision>, MigrationError> {
+        let history = History::read(self.connection).await?;
+        self.prepare(history.layout).await?;
+        let changes = self.migrator.stamped(&history, self.dialect, target)?;
+        for (revision, is_there) in &changes {
+            let sql = self.migrator.stamp_sql(self.dialect, revision, *is_there, self.now());
+            self.execute(&format!("stamping the revision {revision}"), &sql).await?;
+        }
+        self.execute("committing", "commit").await?;
+        Ok(changes.into_iter().map(|(revision, _)| revision.clone()).collect())
+    }
+
+    /// Leaves nothing of a change that failed but a line in the log, where there is one.
+    async fn settle<T>(mut self, outcome: Result<T, MigrationError>) -> Result<T, MigrationError> {
+        let Err(error) = &outcome else { return outcome };
+        let is_lost = matches!(error, MigrationError::Database { cause, .. } if cause.kind == DatabaseErrorKind::Unavailable);
+        if is_lost {
+            return outcome;
+        }
+        // Each of these may fail for the reason that the change failed, which is what is reported.
+        let _ = self.connection.execute("rollback").await;
+        let Some((revision, _)) = self.revision else { return outcome };
+        if self.is_marked && self.drop_incomplete_index(revision).await.is_ok() {
+            let _ = self.connection.execute(&history::delete(revision)).await;
+        }
+        if self.layout == Layout::Current {
+            let _ = self.log("failed", revision, Some(&error.to_string())).await;
+        }
+        outcome
+    }
+
+    async fn log(
+        &mut self,
+        action: &'static str,
+        revision: &Revision,
+        detail: Option<&str>,
+    ) -> Result<(), MigrationError> {
+        let (at, took) = (self.now(), self.duration());
+        let sql = self.migrator.log(self.dialect, action, revision, at, took, detail);
+        self.execute(&format!("logging the revision {revision}"), &sql).await
+    }
+
+    fn now(&self) -> Moment {
+        Moment::Known(self.connection.now())
+    }
+
+    fn duration(&self) -> Option<i64> {
+        let (_, begun) = self.revision?;
+        i64::try_from(begun.elapsed().as_millis()).ok()
+    }
+
+    async fn execute(&mut self, doing: &str, sql: &str) -> Result<(), MigrationError> {
+        let answer = self.connection.execute(sql).await;
+        answer.map_err(|error| MigrationError::database(doing, error))
+    }
+}

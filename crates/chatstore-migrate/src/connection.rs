@@ -1,0 +1,52 @@
+//! What the engine asks of a database.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::error::DatabaseError;
+
+/// Which SQL a database understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// SQLite.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+impl Dialect {
+    /// As in the names of a revision's files: `sqlite` or `pg`.
+    #[must_use]
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "pg",
+        }
+    }
+}
+
+/// What a database answers some time later.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send + 'a>>;
+
+/// A row, every column of it as text.
+pub type TextRow = Vec<Option<String>>;
+
+/// One connection that nobody else uses meanwhile, with no transaction open.
+///
+/// On SQLite every answer must be there at once, because the engine is run where SQLite is.
+pub trait Connection: Send {
+    /// Which SQL it understands.
+    fn dialect(&self) -> Dialect;
+
+    /// Microseconds since 1970, by the clock of the application.
+    fn now(&self) -> i64;
+
+    /// Runs any number of statements without parameters.
+    fn execute<'a>(&'a mut self, sql: &'a str) -> Answer<'a, ()>;
+
+    /// Runs one statement; its rows.
+    fn query<'a>(&'a mut self, sql: &'a str) -> Answer<'a, Vec<TextRow>>;
+
+    /// Waits, for another process.
+    fn pause(&mut self, duration: Duration) -> Answer<'_, ()>;
+}

@@ -1,0 +1,376 @@
+//! The record in the database of what is applied, and the log of what was done.
+//!
+//! The record has one row for each applied revision. It is text that is run here and printed for
+//! other clients alike. The log is only ever added to.
+
+use std::collections::HashMap;
+
+use crate::connection::{Connection, Dialect, TextRow};
+use crate::error::{DatabaseError, MigrationError};
+use crate::revision::Revision;
+
+/// The engine's own tables; no tables of the schema.
+pub const TABLES: [&str; 2] = ["chatstore_migrations", "chatstore_migrations_log"];
+
+const CREATE_RECORD_SQLITE: &str = "\
+create table chatstore_migrations (
+  revision text not null,
+  slug text not null,
+  sha256 text not null,
+  applied_at integer not null,
+  duration_ms integer,
+  application text,
+  breaking integer not null default 0,
+  progress text not null default 'applied',
+  constraint pk_chatstore_migrations primary key (revision)
+) strict, without rowid;
+";
+
+const CREATE_RECORD_POSTGRES: &str = "\
+create table chatstore_migrations (
+  revision text collate \"C\" not null,
+  slug text collate \"C\" not null,
+  sha256 text collate \"C\" not null,
+  applied_at timestamptz not null,
+  duration_ms bigint,
+  application text collate \"C\",
+  breaking boolean not null default false,
+  progress text collate \"C\" not null default 'applied',
+  constraint pk_chatstore_migrations primary key (revision)
+);
+";
+
+/// The first version's record keeps its name, its columns and their order, so that a program of that
+/// version still reads it.
+const COMPLETE_RECORD_SQLITE: &str = "\
+alter table chatstore_migrations add column duration_ms integer;
+alter table chatstore_migrations add column application text;
+alter table chatstore_migrations add column breaking integer not null default 0;
+alter table chatstore_migrations add column progress text not null default 'applied';
+";
+
+const COMPLETE_RECORD_POSTGRES: &str = "\
+alter table chatstore_migrations
+  add column duration_ms bigint,
+  add column application text collate \"C\",
+  add column breaking boolean not null default false,
+  add column progress text collate \"C\" not null default 'applied';
+";
+
+const CREATE_LOG_SQLITE: &str = "\
+create table chatstore_migrations_log (
+  entry integer not null,
+  at integer not null,
+  action text not null,
+  revision text not null,
+  sha256 text not null,
+  duration_ms integer,
+  application text not null,
+  detail text,
+  constraint pk_chatstore_migrations_log primary key (entry)
+) strict, without rowid;
+";
+
+const CREATE_LOG_POSTGRES: &str = "\
+create table chatstore_migrations_log (
+  entry bigint not null,
+  at timestamptz not null,
+  action text collate \"C\" not null,
+  revision text collate \"C\" not null,
+  sha256 text collate \"C\" not null,
+  duration_ms bigint,
+  application text collate \"C\" not null,
+  detail text collate \"C\",
+  constraint pk_chatstore_migrations_log primary key (entry)
+);
+";
+
+/// How far a revision that the record has is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Completely.
+    Applied,
+    /// Its step outside a transaction was begun and not yet seen to end.
+    Running,
+    /// Undoing its step outside a transaction was begun and not yet seen to end.
+    Undoing,
+}
+
+impl Progress {
+    /// As the record has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Running => "running",
+            Self::Undoing => "undoing",
+        }
+    }
+}
+
+/// What the record has of a revision.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub slug: String,
+    /// The digest of what was run.
+    pub sha256: String,
+    /// Microseconds since 1970.
+    pub applied_at: i64,
+    /// How long it took; unknown where a script applied it.
+    pub duration_ms: Option<i64>,
+    /// The version of the program that applied it.
+    pub application: Option<String>,
+    /// Whether programs that do not know it can no longer work with the database.
+    pub breaking: bool,
+    /// How far it is applied.
+    pub progress: Progress,
+}
+
+/// Which form the record has in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    Absent,
+    /// As the first version of this program made it: without duration, version and log.
+    First,
+    Current,
+}
+
+/// What the database remembers.
+#[derive(Debug, Clone)]
+pub(crate) struct History {
+    pub(crate) layout: Layout,
+    pub(crate) entries: HashMap<String, Applied>,
+}
+
+/// When something was done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Moment {
+    /// Microseconds since 1970.
+    Known(i64),
+    /// When a script is run.
+    OfTheDatabase,
+}
+
+/// A line of the log.
+pub(crate) struct LogLine<'l> {
+    pub(crate) at: Moment,
+    pub(crate) action: &'static str,
+    pub(crate) revision: &'l Revision,
+    pub(crate) duration_ms: Option<i64>,
+    pub(crate) application: &'l str,
+    pub(crate) detail: Option<&'l str>,
+}
+
+impl History {
+    /// Reads the record; changes nothing.
+    pub(crate) async fn read(connection: &mut dyn Connection) -> Result<Self, MigrationError> {
+        let failed = |error| MigrationError::database("reading the history", error);
+        let dialect = connection.dialect();
+        let columns = connection.query(columns_of_the_record(dialect)).await.map_err(failed)?;
+        let columns: Vec<&str> = columns.iter().filter_map(|row| row.first()?.as_deref()).collect();
+        let has = |names: &[&str]| names.iter().all(|name| columns.contains(name));
+        let layout = if columns.is_empty() {
+            return Ok(Self { layout: Layout::Absent, entries: HashMap::new() });
+        } else if has(&["revision", "slug", "sha256", "applied_at", "duration_ms", "breaking", "progress"]) {
+            Layout::Current
+        } else if has(&["revision", "slug", "sha256", "applied_at"]) {
+            Layout::First
+        } else {
+            return Err(MigrationError::ForeignDatabase(format!(
+                "the table {} has other columns than the history of chatstore",
+                TABLES[0]
+            )));
+        };
+        let rows = connection.query(&select(dialect, layout)).await.map_err(failed)?;
+        let mut entries = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let entry = read_entry(row).map_err(|reason| {
+                MigrationError::ForeignDatabase(format!("the table {} cannot be read: {reason}", TABLES[0]))
+            })?;
+            entries.insert(entry.id.clone(), entry);
+        }
+        Ok(Self { layout, entries })
+    }
+
+    pub(crate) fn progress(&self, id: &str) -> Option<Progress> {
+        self.entries.get(id).map(|entry| entry.progress)
+    }
+
+    pub(crate) fn is_applied(&self, id: &str) -> bool {
+        self.progress(id) == Some(Progress::Applied)
+    }
+}
+
+fn columns_of_the_record(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "select name from pragma_table_info('chatstore_migrations')",
+        Dialect::Postgres => {
+            "select attname from pg_catalog.pg_attribute \
+             where attrelid = to_regclass('chatstore_migrations') and attnum > 0 and not attisdropped"
+        }
+    }
+}
+
+fn select(dialect: Dialect, layout: Layout) -> String {
+    let at = match dialect {
+        Dialect::Sqlite => "applied_at",
+        Dialect::Postgres => "cast(extract(epoch from applied_at) * 1000000 as bigint)",
+    };
+    let breaking = match dialect {
+        Dialect::Sqlite => "breaking",
+        Dialect::Postgres => "cast(breaking as integer)",
+    };
+    match layout {
+        Layout::Current => format!(
+            "select revision, slug, sha256, {at}, duration_ms, application, {breaking}, progress \
+             from chatstore_migrations"
+        ),
+        Layout::First | Layout::Absent => {
+            format!("select revision, slug, sha256, {at}, null, null, 0, 'applied' from chatstore_migrations")
+        }
+    }
+}
+
+fn read_entry(row: TextRow) -> Result<Applied, String> {
+    let mut columns = row.into_iter();
+    let mut next = || columns.next().flatten();
+    let (id, slug, sha256) = (next(), next(), next());
+    let number = |text: Option<String>| text.and_then(|text| text.parse::<i64>().ok());
+    let (applied_at, duration_ms, application) = (number(next()), number(next()), next());
+    let (breaking, progress) = (number(next()), next());
+    let progress = match progress.as_deref() {
+        Some("applied") => Progress::Applied,
+        Some("running") => Progress::Running,
+        Some("undoing") => Progress::Undoing,
+        other => return Err(format!("it says {other:?} of a revision's progress")),
+    };
+    let (Some(id), Some(slug), Some(sha256), Some(applied_at)) = (id, slug, sha256, applied_at) else {
+        return Err("a revision's row has no values".to_owned());
+    };
+    let breaking = breaking == Some(1);
+    Ok(Applied { id, slug, sha256, applied_at, duration_ms, application, breaking, progress })
+}
+
+/// Makes the tables, or gives those of the first version what they lack.
+pub(crate) fn prepare(dialect: Dialect, layout: Layout) -> Option<String> {
+    let record = match (layout, dialect) {
+        (Layout::Current, _) => return None,
+        (Layout::Absent, Dialect::Sqlite) => CREATE_RECORD_SQLITE,
+        (Layout::Absent, Dialect::Postgres) => CREATE_RECORD_POSTGRES,
+        (Layout::First, Dialect::Sqlite) => COMPLETE_RECORD_SQLITE,
+        (Layout::First, Dialect::Postgres) => COMPLETE_RECORD_POSTGRES,
+    };
+    let log = match dialect {
+        Dialect::Sqlite => CREATE_LOG_SQLITE,
+        Dialect::Postgres => CREATE_LOG_POSTGRES,
+    };
+    Some(format!("{record}{log}"))
+}
+
+/// Writes a revision's row.
+pub(crate) fn insert(
+    dialect: Dialect,
+    revision: &Revision,
+    at: Moment,
+    duration_ms: Option<i64>,
+    application: &str,
+    progress: Progress,
+) -> String {
+    let breaking = match (dialect, revision.breaking) {
+        (Dialect::Sqlite, false) => "0",
+        (Dialect::Sqlite, true) => "1",
+        (Dialect::Postgres, false) => "false",
+        (Dialect::Postgres, true) => "true",
+    };
+    format!(
+        "insert into chatstore_migrations\n  \
+         (revision, slug, sha256, applied_at, duration_ms, application, breaking, progress)\n  \
+         values ({}, {}, {}, {}, {}, {}, {breaking}, {});\n",
+        quoted(&revision.id),
+        quoted(&revision.slug),
+        quoted(&revision.sha256(dialect)),
+        moment(dialect, at),
+        number(duration_ms),
+        quoted(application),
+        quoted(progress.as_str()),
+    )
+}
+
+/// Marks a revision whose row is there.
+pub(crate) fn mark(
+    dialect: Dialect,
+    revision: &Revision,
+    at: Moment,
+    duration_ms: Option<i64>,
+    progress: Progress,
+) -> String {
+    format!(
+        "update chatstore_migrations\n  set progress = {}, sha256 = {}, applied_at = {}, duration_ms = {}\n  \
+         where revision = {};\n",
+        quoted(progress.as_str()),
+        quoted(&revision.sha256(dialect)),
+        moment(dialect, at),
+        number(duration_ms),
+        quoted(&revision.id),
+    )
+}
+
+/// Takes a revision's row away.
+pub(crate) fn delete(revision: &Revision) -> String {
+    format!("delete from chatstore_migrations where revision = {};\n", quoted(&revision.id))
+}
+
+/// Adds a line to the log.
+pub(crate) fn log(dialect: Dialect, line: &LogLine<'_>) -> String {
+    let detail = line.detail.map_or_else(|| "null".to_owned(), quoted);
+    format!(
+        "insert into chatstore_migrations_log\n  \
+         (entry, at, action, revision, sha256, duration_ms, application, detail)\n  \
+         select coalesce(max(entry), 0) + 1, {}, {}, {}, {}, {}, {}, {detail} from chatstore_migrations_log;\n",
+        moment(dialect, line.at),
+        quoted(line.action),
+        quoted(&line.revision.id),
+        quoted(&line.revision.sha256(dialect)),
+        number(line.duration_ms),
+        quoted(line.application),
+    )
+}
+
+/// Whether the index of an outside step is there, and whether it is complete.
+pub(crate) async fn index_is_complete(
+    connection: &mut dyn Connection,
+    name: &str,
+) -> Result<Option<bool>, DatabaseError> {
+    let sql = format!(
+        "select cast(indisvalid and indisready as integer) from pg_catalog.pg_index \
+         where indexrelid = to_regclass({})",
+        quoted(name)
+    );
+    let rows = connection.query(&sql).await?;
+    Ok(rows.first().and_then(|row| row.first()?.as_deref()).map(|is_valid| is_valid == "1"))
+}
+
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\0', "").replace('\'', "''"))
+}
+
+fn number(number: Option<i64>) -> String {
+    // PostgreSQL takes an untyped null among selected columns for text.
+    number.map_or_else(|| "cast(null as bigint)".to_owned(), |number| number.to_string())
+}
+
+fn moment(dialect: Dialect, moment: Moment) -> String {
+    match (dialect, moment) {
+        (Dialect::Sqlite, Moment::Known(microseconds)) => microseconds.to_string(),
+        (Dialect::Postgres, Moment::Known(microseconds)) => {
+            format!("timestamptz 'epoch' + interval '{microseconds} microseconds'")
+        }
+        (Dialect::Sqlite, Moment::OfTheDatabase) => {
+            "cast((julianday('now') - 2440587.5) * 86400000000 as integer)".to_owned()
+        }
+        (Dialect::Postgres, Moment::OfTheDatabase) => "current_timestamp".to_owned(),
+    }
+}

@@ -1,0 +1,41 @@
+//! Migrations of a schema: revisions in a graph, a history in the database, and the way between the two.
+//!
+//! The engine knows no table but those of its own history and links no driver. It is given
+//! [`Revision`]s, which it orders as a [`Graph`], and a [`Connection`], through which a
+//! [`Migrator`] applies, undoes and records them. What it writes into the history is SQL text, so
+//! that the script for another client ([`Migrator::script`]) is what is run here.
+//!
+//! What holds whatever happens:
+//! - A revision and its row in the history are one transaction, so a process that dies leaves
+//!   either both or neither, and the next upgrade goes on from there.
+//! - A revision that cannot run in a transaction is marked in the history before. When the mark is
+//!   found later, what was left half done is removed and built again.
+//! - One process migrates at a time; the others wait, and find the work done.
+//! - A revision whose text is not the one that was applied, or that nobody here knows, stops
+//!   everything before anything is changed.
+//!
+//! To add something to what is remembered of a revision: its column in `history.rs`, for new
+//! histories and for those that are there already.
+
+mod change;
+mod connection;
+mod data_step;
+mod error;
+mod folder;
+mod graph;
+mod history;
+mod lock;
+mod migrator;
+mod revision;
+mod script;
+mod statements;
+
+pub use connection::{Answer, Connection, Dialect, TextRow};
+pub use data_step::{DataStep, DataSteps, StepAnswer, StepConnection};
+pub use error::{DatabaseError, DatabaseErrorKind, MigrationError};
+pub use folder::{NewRevision, read_folders, slug_of};
+pub use graph::{Graph, Target};
+pub use history::{Applied, Progress, TABLES};
+pub use migrator::{Event, Migrator, Survey};
+pub use revision::{Revision, RevisionFiles};
+pub use script::Script;

@@ -1,0 +1,77 @@
+//! One process migrates at a time.
+//!
+//! On PostgreSQL a lock of the session is asked for again and again: one that waits would be a
+//! transaction that `create index concurrently` waits for in its turn. The session that holds the
+//! lock is the one that migrates, so the lock lasts as long as anything that it does, also when the
+//! process is killed and its last statement goes on. On SQLite every transaction takes the one
+//! writer's place before it reads the history.
+
+use std::time::{Duration, Instant};
+
+use crate::connection::{Connection, Dialect};
+use crate::error::{DatabaseErrorKind, MigrationError};
+
+/// How often another process is asked whether it is done.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// "chatstor" as a number.
+const TRY_LOCK: &str = "select cast(pg_try_advisory_lock(7163375912570417010) as integer)";
+const UNLOCK: &str = "select pg_advisory_unlock(7163375912570417010)";
+
+/// Waits until nobody else migrates; says once that it waits.
+pub(crate) async fn acquire(
+    connection: &mut dyn Connection,
+    patience: Duration,
+    mut waits: impl FnMut() + Send,
+) -> Result<(), MigrationError> {
+    if connection.dialect() == Dialect::Sqlite {
+        return Ok(());
+    }
+    let failed = |error| MigrationError::database("taking the lock for migrations", error);
+    let begun = Instant::now();
+    let mut asked = 0_u32;
+    loop {
+        let rows = connection.query(TRY_LOCK).await.map_err(failed)?;
+        if rows.first().and_then(|row| row.first()?.as_deref()) == Some("1") {
+            return Ok(());
+        }
+        if begun.elapsed() >= patience {
+            return Err(MigrationError::Busy(patience));
+        }
+        if asked == 0 {
+            waits();
+        }
+        asked += 1;
+        connection.pause(PAUSE).await.map_err(failed)?;
+    }
+}
+
+/// Lets the others have their turn. That this fails means that the session is gone, and the lock
+/// with it.
+pub(crate) async fn release(connection: &mut dyn Connection) {
+    if connection.dialect() == Dialect::Postgres {
+        let _ = connection.query(UNLOCK).await;
+    }
+}
+
+/// Begins a transaction that nobody else's changes come into.
+pub(crate) async fn begin(connection: &mut dyn Connection, patience: Duration) -> Result<(), MigrationError> {
+    let sql = match connection.dialect() {
+        Dialect::Sqlite => "begin immediate",
+        Dialect::Postgres => "begin",
+    };
+    let begun = Instant::now();
+    loop {
+        match connection.execute(sql).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind == DatabaseErrorKind::Busy => {
+                if begun.elapsed() >= patience {
+                    return Err(MigrationError::Busy(patience));
+                }
+            }
+            Err(error) => return Err(MigrationError::database("beginning a transaction", error)),
+        }
+        let paused = connection.pause(PAUSE).await;
+        paused.map_err(|error| MigrationError::database("waiting for another process", error))?;
+    }
+}

@@ -1,0 +1,126 @@
+//! The same SQL as text, for another client to run.
+
+use std::fmt::Write as _;
+
+use crate::connection::{Connection, Dialect};
+use crate::error::MigrationError;
+use crate::graph::Target;
+use crate::history::{self, History, Moment, Progress};
+use crate::migrator::Migrator;
+use crate::revision::Revision;
+
+/// What a script is to do.
+#[derive(Debug, Clone)]
+pub enum Script {
+    /// What [`Migrator::upgrade`] would.
+    Upgrade(Target),
+    /// What [`Migrator::downgrade`] would, also when it deletes data.
+    Downgrade(Target),
+    /// What [`Migrator::stamp`] would.
+    Stamp(Target),
+}
+
+impl Migrator {
+    /// The SQL that does the same to the database as it is now, its history included; changes
+    /// nothing. The script takes the time from the database and no lock.
+    ///
+    /// # Errors
+    /// As what it would do; [`MigrationError::DataStepInScript`] and
+    /// [`MigrationError::InterruptedInScript`] where SQL is not enough.
+    pub async fn script(
+        &self,
+        connection: &mut dyn Connection,
+        script: &Script,
+    ) -> Result<String, MigrationError> {
+        let dialect = connection.dialect();
+        let mut text = String::new();
+        let history = match script {
+            Script::Stamp(_) => History::read(connection).await?,
+            _ => self.verified(connection).await?,
+        };
+        let mut steps = Vec::new();
+        match script {
+            Script::Upgrade(target) => {
+                for revision in self.graph.way_up(|id| history.is_applied(id), target)? {
+                    refuse_interrupted(&history, revision)?;
+                    steps.push((format!("apply {revision}"), self.applying(dialect, revision)?));
+                }
+            }
+            Script::Downgrade(target) => {
+                for revision in self.way_down(&history, dialect, target, true)? {
+                    refuse_interrupted(&history, revision)?;
+                    steps.push((format!("undo {revision}"), self.undoing(dialect, revision)?));
+                }
+            }
+            Script::Stamp(target) => {
+                let mut step = Step::default();
+                for (revision, is_there) in self.stamped(&history, dialect, target)? {
+                    step.before += &self.stamp_sql(dialect, revision, is_there, Moment::OfTheDatabase);
+                }
+                if !step.before.is_empty() {
+                    steps.push(("stamp".to_owned(), step));
+                }
+            }
+        }
+        let begin = if dialect == Dialect::Sqlite { "begin immediate" } else { "begin" };
+        let mut prepare = history::prepare(dialect, history.layout);
+        for (title, Step { before, alone, after }) in steps {
+            let prepare = prepare.take().unwrap_or_default();
+            // Writing to a string does not fail.
+            let _ = write!(text, "\n-- {title}\n{begin};\n{prepare}{before}commit;\n");
+            if let Some(alone) = alone {
+                let _ = write!(text, "{alone}{begin};\n{after}commit;\n");
+            }
+        }
+        Ok(text)
+    }
+
+    fn applying(&self, dialect: Dialect, revision: &Revision) -> Result<Step, MigrationError> {
+        if let Some(step) = &revision.data_step {
+            let (revision, step) = (revision.to_string(), step.clone());
+            return Err(MigrationError::DataStepInScript { revision, step });
+        }
+        let at = Moment::OfTheDatabase;
+        let insert = |progress| history::insert(dialect, revision, at, None, &self.application, progress);
+        let log = self.log(dialect, "upgrade", revision, at, None, None);
+        let up = ended(revision.up(dialect));
+        if !revision.runs_alone(dialect) {
+            return Ok(Step { before: up + &insert(Progress::Applied) + &log, ..Step::default() });
+        }
+        let applied = history::mark(dialect, revision, at, None, Progress::Applied);
+        Ok(Step { before: insert(Progress::Running), alone: Some(up), after: applied + &log })
+    }
+
+    fn undoing(&self, dialect: Dialect, revision: &Revision) -> Result<Step, MigrationError> {
+        let at = Moment::OfTheDatabase;
+        let down = ended(revision.down(dialect)?);
+        let log = self.log(dialect, "downgrade", revision, at, None, None);
+        let forget = history::delete(revision) + &log;
+        if !revision.runs_alone(dialect) {
+            return Ok(Step { before: down + &forget, ..Step::default() });
+        }
+        let before = history::mark(dialect, revision, at, None, Progress::Undoing);
+        Ok(Step { before, alone: Some(down), after: forget })
+    }
+}
+
+/// A transaction, and where something stands outside, that and a second one.
+#[derive(Default)]
+struct Step {
+    before: String,
+    alone: Option<String>,
+    after: String,
+}
+
+fn refuse_interrupted(history: &History, revision: &Revision) -> Result<(), MigrationError> {
+    match history.progress(&revision.id) {
+        None | Some(Progress::Applied) => Ok(()),
+        Some(_) => Err(MigrationError::InterruptedInScript(revision.id.clone())),
+    }
+}
+
+/// A text whose last statement is ended, so that another may follow.
+fn ended(text: &str) -> String {
+    let text = text.trim_end();
+    if text.is_empty() || text.ends_with(';') { format!("{text}\n") } else { format!("{text}\n;\n") }
+}

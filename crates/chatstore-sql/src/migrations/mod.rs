@@ -1,0 +1,262 @@
+//! The revisions of our schema, applied by `chatstore-migrate` over both drivers.
+//!
+//! A revision is a folder under `migrations/`, embedded in the binary. A revision that names a
+//! data step finds it in [`DATA_STEPS`].
+
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::pin::Pin;
+
+use chatstore_migrate::{
+    Connection, DataSteps, Event, Graph, MigrationError, Migrator, Revision, RevisionFiles, Script, Survey,
+    Target,
+};
+use chatstore_model::Timestamp;
+
+use crate::database::{Database, DatabaseKind, DatabaseOptions};
+
+/// The functions that our revisions may name as data steps.
+const DATA_STEPS: DataSteps = &[];
+
+/// A way through the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Apply everything that is pending.
+    Upgrade,
+    /// Undo everything.
+    Base,
+    /// Undo the newest revision.
+    OneDown,
+}
+
+/// What a migration found or did.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Applied revisions, in order, with the time of each.
+    pub applied: Vec<(Revision, Timestamp)>,
+    /// Revisions that are not applied yet, in order.
+    pub pending: Vec<Revision>,
+    /// What was applied or undone just now.
+    pub changed: Vec<Revision>,
+}
+
+/// Every revision this program knows, in the order in which they apply.
+///
+/// # Errors
+/// [`MigrationError::Malformed`] and the like when an embedded folder is not well-formed.
+pub fn revisions() -> Result<Vec<Revision>, MigrationError> {
+    Ok(embedded_graph()?.revisions().to_vec())
+}
+
+fn embedded_graph() -> Result<Graph, MigrationError> {
+    let embedded: Vec<RevisionFiles> = include!(concat!(env!("OUT_DIR"), "/revisions.rs")).into();
+    let revisions: Result<Vec<Revision>, MigrationError> =
+        embedded.into_iter().map(Revision::parse).collect();
+    Graph::new(revisions?)
+}
+
+/// A new revision's id, drawn from the machine's randomness.
+#[must_use]
+pub fn new_revision_id() -> String {
+    let mut bytes = [0; 6];
+    DatabaseOptions::new("").ids.random(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Database {
+    /// Which revisions are applied and which are pending; changes nothing.
+    ///
+    /// # Errors
+    /// [`MigrationError::UnknownRevision`], [`MigrationError::Edited`], or what the database
+    /// reports.
+    pub async fn migration_status(&self) -> Result<Status, MigrationError> {
+        let survey = self.migrations()?.survey().await?;
+        survey.verify()?;
+        Ok(status(&survey))
+    }
+
+    /// Migrates by the revisions of this program; each is a transaction of its own.
+    ///
+    /// # Errors
+    /// [`MigrationError`]; nothing of the revision that failed was changed then.
+    pub async fn migrate(&self, direction: Direction) -> Result<Status, MigrationError> {
+        let migrations = self.migrations()?;
+        let changed = match direction {
+            Direction::Upgrade => migrations.upgrade(Target::Heads, |_| {}).await?,
+            Direction::Base => migrations.downgrade(Target::Base, true, |_| {}).await?,
+            Direction::OneDown => match migrations.downgrade(Target::Back(1), true, |_| {}).await {
+                Err(MigrationError::TooFar { left: 0, .. }) => Vec::new(),
+                undone => undone?,
+            },
+        };
+        Ok(Status { changed, ..self.migration_status().await? })
+    }
+
+    /// Everything one can do with the revisions of this program.
+    ///
+    /// # Errors
+    /// As [`revisions`].
+    pub fn migrations(&self) -> Result<Migrations<'_>, MigrationError> {
+        let migrator = Migrator::new(embedded_graph()?, env!("CARGO_PKG_VERSION"));
+        Ok(self.migrations_by(migrator.data_steps(DATA_STEPS)))
+    }
+
+    /// The same with other revisions than those of this program.
+    #[must_use]
+    pub const fn migrations_by(&self, migrator: Migrator) -> Migrations<'_> {
+        Migrations { database: self, migrator }
+    }
+
+    /// Runs `work` on a connection of its own, with no transaction open and no time limits.
+    async fn migrating<T, F>(&self, work: F) -> Result<T, MigrationError>
+    where
+        F: for<'c> FnOnce(&'c mut dyn Connection) -> Work<'c, T> + Send + 'static,
+        T: Send + 'static,
+    {
+        match self.backend() {
+            #[cfg(feature = "sqlite")]
+            crate::database::Backend::Sqlite(database) => {
+                sqlite::migrating(database, self.clock(), work).await
+            }
+            #[cfg(feature = "postgres")]
+            crate::database::Backend::Postgres(database) => {
+                postgres::migrating(database, self.clock(), work).await
+            }
+        }
+    }
+}
+
+/// What the engine does with a connection.
+type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, MigrationError>> + Send + 'c>>;
+
+fn status(survey: &Survey) -> Status {
+    let applied = survey.applied().map(|(revision, row)| {
+        let at = Timestamp::from_microseconds(row.applied_at).unwrap_or(Timestamp::MIN);
+        (revision.clone(), at)
+    });
+    Status { applied: applied.collect(), pending: survey.pending().cloned().collect(), changed: Vec::new() }
+}
+
+/// What one can do to a database with the revisions of one graph.
+///
+/// Every method but those that say otherwise changes the database; each may be called by any number
+/// of processes at once.
+#[derive(Debug)]
+pub struct Migrations<'d> {
+    database: &'d Database,
+    migrator: Migrator,
+}
+
+impl Migrations<'_> {
+    /// The revisions.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        self.migrator.graph()
+    }
+
+    /// What the database remembers beside the revisions; changes nothing.
+    ///
+    /// # Errors
+    /// As [`Migrator::survey`].
+    pub async fn survey(&self) -> Result<Survey, MigrationError> {
+        let migrator = self.migrator.clone();
+        self.database.migrating(move |it| Box::pin(async move { migrator.survey(it).await })).await
+    }
+
+    /// What an upgrade would apply; changes nothing.
+    ///
+    /// # Errors
+    /// As [`Migrator::plan`].
+    pub async fn plan(&self, target: Target) -> Result<Vec<Revision>, MigrationError> {
+        let migrator = self.migrator.clone();
+        self.database.migrating(move |it| Box::pin(async move { migrator.plan(it, &target).await })).await
+    }
+
+    /// Applies what is pending on the way to a target; what it applied. `observe` is told of each
+    /// step as it is made.
+    ///
+    /// # Errors
+    /// As [`Migrator::upgrade`].
+    pub async fn upgrade(
+        &self,
+        target: Target,
+        mut observe: impl FnMut(&Event<'_>) + Send + 'static,
+    ) -> Result<Vec<Revision>, MigrationError> {
+        let migrator = self.migrator.clone();
+        self.database
+            .migrating(move |it| Box::pin(async move { migrator.upgrade(it, &target, &mut observe).await }))
+            .await
+    }
+
+    /// Undoes what was applied after a target; what it undid.
+    ///
+    /// # Errors
+    /// As [`Migrator::downgrade`].
+    pub async fn downgrade(
+        &self,
+        target: Target,
+        may_lose_data: bool,
+        mut observe: impl FnMut(&Event<'_>) + Send + 'static,
+    ) -> Result<Vec<Revision>, MigrationError> {
+        let migrator = self.migrator.clone();
+        self.database
+            .migrating(move |it| {
+                Box::pin(async move { migrator.downgrade(it, &target, may_lose_data, &mut observe).await })
+            })
+            .await
+    }
+
+    /// Writes into the history that revisions are applied, or are not, without running any; what it
+    /// wrote.
+    ///
+    /// # Errors
+    /// As [`Migrator::stamp`].
+    pub async fn stamp(&self, target: Target) -> Result<Vec<Revision>, MigrationError> {
+        let migrator = self.migrator.clone();
+        self.database.migrating(move |it| Box::pin(async move { migrator.stamp(it, &target).await })).await
+    }
+
+    /// The SQL that does the same when another client runs it; changes nothing.
+    ///
+    /// # Errors
+    /// As [`Migrator::script`].
+    pub async fn script(&self, script: Script) -> Result<String, MigrationError> {
+        let migrator = self.migrator.clone();
+        let text = self
+            .database
+            .migrating(move |it| Box::pin(async move { migrator.script(it, &script).await }))
+            .await?;
+        let preamble = match self.database.kind() {
+            #[cfg(feature = "sqlite")]
+            DatabaseKind::Sqlite => sqlite::preamble(),
+            #[cfg(not(feature = "sqlite"))]
+            DatabaseKind::Sqlite => String::new(),
+            DatabaseKind::Postgres => String::new(),
+        };
+        Ok(if text.is_empty() { text } else { preamble + &text })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::revisions;
+
+    #[test]
+    fn every_folder_is_embedded() {
+        let mut folders: Vec<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let mut known: Vec<String> = revisions()
+            .unwrap()
+            .iter()
+            .map(|revision| format!("{}_{}", revision.id, revision.slug))
+            .collect();
+        folders.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(folders, known);
+    }
+}

@@ -1,0 +1,107 @@
+//! Migrations on PostgreSQL: on a connection that is taken out of the pool.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chatstore_migrate::{
+    Answer, Connection, DatabaseError, DatabaseErrorKind, Dialect, MigrationError, TextRow,
+};
+use chatstore_model::Clock;
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::Work;
+use crate::db::postgres::PostgresDatabase;
+use crate::error::StoreError;
+
+/// A migration may take longer than any statement of the store.
+const NO_TIME_LIMITS: &str = "set statement_timeout = 0; set idle_in_transaction_session_timeout = 0";
+
+/// The server then notices in the middle of a statement that this process was killed, and lets the
+/// next one have the lock. Servers on some systems cannot.
+const NOTICE_OUR_END: &str = "set client_connection_check_interval = '500ms'";
+
+pub(super) async fn migrating<T, F>(
+    database: &PostgresDatabase,
+    clock: Arc<dyn Clock>,
+    work: F,
+) -> Result<T, MigrationError>
+where
+    F: for<'c> FnOnce(&'c mut dyn Connection) -> Work<'c, T> + Send + 'static,
+    T: Send + 'static,
+{
+    let failed = |cause| MigrationError::Database { doing: "reaching the database".to_owned(), cause };
+    let client = database.own_client().await.map_err(|error| {
+        let kind = match error {
+            StoreError::Unavailable(_) => DatabaseErrorKind::Unavailable,
+            _ => DatabaseErrorKind::Failed,
+        };
+        failed(DatabaseError::new(kind, error))
+    })?;
+    let client: &Client = &client;
+    client.batch_execute(NO_TIME_LIMITS).await.map_err(|error| failed(database_error(&error)))?;
+    if let Err(error) = client.batch_execute(NOTICE_OUR_END).await {
+        tracing::debug!(error.cause = %error, "the server cannot notice the end of a client");
+    }
+    work(&mut OnPostgres { client, clock }).await
+}
+
+struct OnPostgres<'c> {
+    client: &'c Client,
+    clock: Arc<dyn Clock>,
+}
+
+impl Connection for OnPostgres<'_> {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now().as_microseconds()
+    }
+
+    fn execute<'a>(&'a mut self, sql: &'a str) -> Answer<'a, ()> {
+        Box::pin(async { self.client.batch_execute(sql).await.map_err(|error| database_error(&error)) })
+    }
+
+    fn query<'a>(&'a mut self, sql: &'a str) -> Answer<'a, Vec<TextRow>> {
+        Box::pin(async {
+            let messages = self.client.simple_query(sql).await.map_err(|error| database_error(&error))?;
+            let rows = messages.into_iter().filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => {
+                    Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+                }
+                _ => None,
+            });
+            Ok(rows.collect())
+        })
+    }
+
+    fn pause(&mut self, duration: Duration) -> Answer<'_, ()> {
+        Box::pin(async move {
+            tokio::time::sleep(duration).await;
+            Ok(())
+        })
+    }
+}
+
+fn database_error(error: &tokio_postgres::Error) -> DatabaseError {
+    let Some(server) = error.as_db_error() else {
+        let source = std::error::Error::source(error);
+        let is_lost = error.is_closed() || source.is_some_and(|source| source.is::<std::io::Error>());
+        let kind = if is_lost { DatabaseErrorKind::Unavailable } else { DatabaseErrorKind::Failed };
+        let text = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+        return DatabaseError::new(kind, text);
+    };
+    let kind = match server.code().code() {
+        // No schema to create in: there is none that this user may use.
+        "42501" | "25006" | "3F000" => DatabaseErrorKind::Denied,
+        "53100" => DatabaseErrorKind::StorageFull,
+        "55P03" | "40P01" | "40001" => DatabaseErrorKind::Busy,
+        "57P01" | "57P02" | "57P03" | "53300" => DatabaseErrorKind::Unavailable,
+        "XX001" | "XX002" => DatabaseErrorKind::Corrupt,
+        code if code.starts_with("08") => DatabaseErrorKind::Unavailable,
+        _ => DatabaseErrorKind::Failed,
+    };
+    let detail = server.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+    DatabaseError::new(kind, format!("{}: {}{detail}", server.code().code(), server.message()))
+}
