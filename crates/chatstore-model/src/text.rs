@@ -187,12 +187,17 @@ fn is_forbidden(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}'
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
                 | '\u{200b}'..='\u{200f}'
                 | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
                 | '\u{feff}'
+                | '\u{ffa0}'
                 | '\u{e000}'..='\u{f8ff}'
+                | '\u{e0000}'..='\u{e0fff}'
                 | '\u{f0000}'..='\u{ffffd}'
                 | '\u{100000}'..='\u{10fffd}'
         )
@@ -221,6 +226,9 @@ mod tests {
             (" ab ", InvalidName::TooShort),
             ("a\0da", InvalidName::Nul),
             ("a\u{202e}da", InvalidName::ForbiddenCharacter),
+            ("ada\u{fe0f}", InvalidName::ForbiddenCharacter),
+            ("a\u{3164}da", InvalidName::ForbiddenCharacter),
+            ("ada\u{e0061}", InvalidName::ForbiddenCharacter),
         ] {
             assert_eq!(UserName::new(name), Err(error), "{name:?}");
         }
