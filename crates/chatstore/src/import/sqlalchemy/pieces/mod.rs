@@ -3,7 +3,7 @@
 mod conversations;
 mod messages;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chatstore_model::{ConversationId, NewConversation, NewMessage, NewUser, Response, UserId};
@@ -99,11 +99,11 @@ pub(super) async fn decide_piece<M>(
     Ok((outcome, changes))
 }
 
-/// Writes what was decided.
-pub(super) async fn apply(
+/// Writes what was decided but for the responses.
+async fn apply(
     tx: &mut WriteTx<'_>,
     place: Option<(UserId, ConversationId)>,
-    changes: Changes,
+    changes: &Changes,
 ) -> Result<(), StoreError> {
     let Some((owner, id)) = place else { return Ok(()) };
     if let Some(user) = &changes.user {
@@ -114,9 +114,6 @@ pub(super) async fn apply(
     }
     if !changes.messages.is_empty() {
         tx.messages().append_many(owner, id, &[], &changes.messages).await?;
-    }
-    if !changes.responses.is_empty() {
-        tx.messages().attach_responses(owner, &changes.responses).await?;
     }
     Ok(())
 }
@@ -144,11 +141,19 @@ pub(super) async fn write_pieces(
     twins: Twins,
 ) -> Result<Pieces, StoreError> {
     let mut unwritten = unwritten(earlier);
+    let mut responses: BTreeMap<UserId, Vec<Response>> = BTreeMap::new();
     let mut outcomes = Vec::with_capacity(batch.len());
     for piece in batch {
         let (outcome, changes) = decide_piece(tx, &mut unwritten, piece, twins).await?;
-        apply(tx, outcome.place, changes).await?;
+        apply(tx, outcome.place, &changes).await?;
+        if let (Some((owner, _)), false) = (outcome.place, changes.responses.is_empty()) {
+            responses.entry(owner).or_default().extend(changes.responses);
+        }
         outcomes.push(outcome);
+    }
+    // Everybody locks usage after conversations.
+    for (owner, responses) in &responses {
+        tx.messages().attach_responses(*owner, responses).await?;
     }
     Ok((outcomes, unwritten.now))
 }
