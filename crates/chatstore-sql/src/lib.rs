@@ -39,7 +39,7 @@ pub use chatstore_migrate::{MigrationError, Revision};
 pub use database::{Database, DatabaseKind, DatabaseOptions};
 pub use db::{Bytes, FromColumn, Row, Sql, Value};
 pub use error::{Cause, ConnectError, StoreError};
-pub use migrations::{Direction, Migrations, Status, new_revision_id, revisions};
+pub use migrations::{Direction, Migrations, Status, new_revision_id, revisions, snapshot};
 pub use repo::{
     ApiKeys, By, ConversationList, Conversations, Counts, IdempotencyKeys, Members, Messages, Responses,
     Statistics, TableDigest, Usage, Users,
