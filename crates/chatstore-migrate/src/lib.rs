@@ -14,6 +14,11 @@
 //! - A revision whose text is not the one that was applied, or that nobody here knows, stops
 //!   everything before anything is changed.
 //!
+//! What the schema should be is declared as a [`model::Schema`]. A [`Difference`] between two of them
+//! becomes SQL for both dialects, both ways, without a database. What databases have is a
+//! [`Catalog`], in their own words: what the revisions make and what is declared are compared in a
+//! scratch database ([`Migrator::replay`], [`model::Schema::realise`]).
+//!
 //! To add something to what is remembered of a revision: its column in `history.rs`, for new
 //! histories and for those that are there already.
 
