@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     folders.sort_unstable();
 
     let mut list = "[\n".to_owned();
+    let mut snapshots = "&[\n".to_owned();
     for folder in folders {
         let name = folder.file_name().unwrap_or_default().display();
         let include = |file: &str| format!("include_str!({:?}).into()", folder.join(file));
@@ -40,8 +41,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         list += "    },\n";
+        if folder.join("schema.json").is_file() {
+            let folder_name = name.to_string();
+            let (id, _) = folder_name.split_once('_').unwrap_or((&folder_name, ""));
+            writeln!(snapshots, "    ({id:?}, include_str!({:?})),", folder.join("schema.json"))?;
+        }
     }
+    snapshots += "]\n";
     list += "]\n";
-    std::fs::write(Path::new(&std::env::var("OUT_DIR")?).join("revisions.rs"), list)?;
+    let generated = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(generated.join("revisions.rs"), list)?;
+    std::fs::write(generated.join("snapshots.rs"), snapshots)?;
     Ok(())
 }

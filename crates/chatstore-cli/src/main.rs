@@ -91,7 +91,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         // These are of use also where settings are wrong.
         Command::Doctor(arguments) => commands::doctor::run(Config::load(flags), arguments).await,
         Command::Config(command) => commands::config::run(flags, command),
-        Command::Schema(arguments) => commands::schema::run(arguments).await,
+        Command::Schema(arguments) => commands::schema::run(arguments),
         Command::Openapi => commands::openapi::run(),
         Command::Completions(arguments) => commands::completions::run(arguments),
     }

@@ -9,7 +9,10 @@ use crate::graph::Target;
 use crate::history::{self, History, Layout, Moment, Progress};
 use crate::lock;
 use crate::migrator::{Event, Migrator, Observe};
+use crate::rebuild;
 use crate::revision::Revision;
+
+const WITH_FOREIGN_KEYS: &str = "pragma foreign_keys = on";
 
 /// Which way to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub(crate) struct Change<'c> {
     revision: Option<(&'c Revision, Instant)>,
     /// Whether an outside step is marked in the history as begun and has not ended well.
     is_marked: bool,
+    /// Whether SQLite's foreign keys are off for as long as this lasts.
+    is_without_foreign_keys: bool,
 }
 
 impl<'c> Change<'c> {
@@ -47,7 +52,15 @@ impl<'c> Change<'c> {
     ) -> Result<Self, MigrationError> {
         lock::begin(connection, migrator.patience).await?;
         let dialect = connection.dialect();
-        Ok(Self { migrator, connection, dialect, layout: Layout::Absent, revision: None, is_marked: false })
+        Ok(Self {
+            migrator,
+            connection,
+            dialect,
+            layout: Layout::Absent,
+            revision: None,
+            is_marked: false,
+            is_without_foreign_keys: false,
+        })
     }
 
     /// Makes the first step of a way that is not made yet; none when all are.
@@ -67,14 +80,19 @@ impl<'c> Change<'c> {
         direction: Direction,
         observe: Observe<'_>,
     ) -> Result<Option<&'c Revision>, MigrationError> {
-        let history = self.migrator.verified(self.connection).await?;
-        self.prepare(history.layout).await?;
-        let progress = |revision: &Revision| history.progress(&revision.id);
-        let next = way.iter().find(|revision| direction.is_left_to_do(progress(revision))).copied();
-        let Some(revision) = next else {
-            self.execute("committing", "commit").await?;
-            return Ok(None);
+        let (history, revision) = loop {
+            let history = self.migrator.verified(self.connection).await?;
+            self.prepare(history.layout).await?;
+            let is_left = |revision: &&&Revision| direction.is_left_to_do(history.progress(&revision.id));
+            let Some(revision) = way.iter().find(is_left).copied() else {
+                self.execute("committing", "commit").await?;
+                return Ok(None);
+            };
+            if !self.switch_foreign_keys(revision, direction).await? {
+                break (history, revision);
+            }
         };
+        let progress = |revision: &Revision| history.progress(&revision.id);
         self.revision = Some((revision, Instant::now()));
         let graph = self.migrator.graph();
         let stands_well = match direction {
@@ -97,6 +115,30 @@ impl<'c> Change<'c> {
         self.execute(&format!("committing the revision {revision}"), "commit").await?;
         observe(&if direction == Direction::Up { Event::Applied(revision) } else { Event::Undone(revision) });
         Ok(Some(revision))
+    }
+
+    /// Has foreign keys as the revision wants them. They can be switched only outside of a
+    /// transaction; whether another one was begun for that, before which others may have come in.
+    async fn switch_foreign_keys(
+        &mut self,
+        revision: &Revision,
+        direction: Direction,
+    ) -> Result<bool, MigrationError> {
+        let text = match direction {
+            Direction::Up => revision.up(self.dialect),
+            Direction::Down => revision.down(self.dialect)?,
+        };
+        let wants_none = rebuild::asks_for_no_foreign_keys(self.dialect, text);
+        if wants_none == self.is_without_foreign_keys {
+            return Ok(false);
+        }
+        let doing = format!("switching foreign keys for the revision {revision}");
+        self.execute(&doing, "commit").await?;
+        let sql = if wants_none { rebuild::WITHOUT_FOREIGN_KEYS } else { WITH_FOREIGN_KEYS };
+        self.execute(&doing, sql).await?;
+        self.is_without_foreign_keys = wants_none;
+        lock::begin(self.connection, self.migrator.patience).await?;
+        Ok(true)
     }
 
     async fn prepare(&mut self, layout: Layout) -> Result<(), MigrationError> {
@@ -226,13 +268,21 @@ impl<'c> Change<'c> {
 
     /// Leaves nothing of a change that failed but a line in the log, where there is one.
     async fn settle<T>(mut self, outcome: Result<T, MigrationError>) -> Result<T, MigrationError> {
-        let Err(error) = &outcome else { return outcome };
+        let Err(error) = &outcome else {
+            if self.is_without_foreign_keys {
+                self.execute("switching foreign keys on again", WITH_FOREIGN_KEYS).await?;
+            }
+            return outcome;
+        };
         let is_lost = matches!(error, MigrationError::Database { cause, .. } if cause.kind == DatabaseErrorKind::Unavailable);
         if is_lost {
             return outcome;
         }
         // Each of these may fail for the reason that the change failed, which is what is reported.
         let _ = self.connection.execute("rollback").await;
+        if self.is_without_foreign_keys {
+            let _ = self.connection.execute(WITH_FOREIGN_KEYS).await;
+        }
         let Some((revision, _)) = self.revision else { return outcome };
         if self.is_marked && self.drop_incomplete_index(revision).await.is_ok() {
             let _ = self.connection.execute(&history::delete(revision)).await;

@@ -14,28 +14,47 @@
 //! - A revision whose text is not the one that was applied, or that nobody here knows, stops
 //!   everything before anything is changed.
 //!
+//! What the schema should be is declared as a [`model::Schema`]. A [`Difference`] between two of them
+//! becomes SQL for both dialects, both ways, without a database. What databases have is a
+//! [`Catalog`], in their own words: what the revisions make and what is declared are compared in a
+//! scratch database ([`Migrator::replay`], [`model::Schema::realise`]).
+//!
 //! To add something to what is remembered of a revision: its column in `history.rs`, for new
 //! histories and for those that are there already.
 
+mod alter;
+mod catalog;
 mod change;
 mod connection;
 mod data_step;
+mod diff;
 mod error;
 mod folder;
+mod generate;
 mod graph;
 mod history;
+mod introspect;
 mod lock;
 mod migrator;
+pub mod model;
+mod rebuild;
+mod rename;
+mod render;
 mod revision;
 mod script;
+mod shadow;
 mod statements;
 
+pub use catalog::{Catalog, Deviation};
 pub use connection::{Answer, Connection, Dialect, TextRow};
 pub use data_step::{DataStep, DataSteps, StepAnswer, StepConnection};
+pub use diff::{DiffError, Difference, SchemaChange};
 pub use error::{DatabaseError, DatabaseErrorKind, MigrationError};
 pub use folder::{NewRevision, read_folders, slug_of};
+pub use generate::SNAPSHOT;
 pub use graph::{Graph, Target};
 pub use history::{Applied, Progress, TABLES};
 pub use migrator::{Event, Migrator, Survey};
+pub use rename::Renames;
 pub use revision::{Revision, RevisionFiles};
 pub use script::Script;

@@ -7,6 +7,7 @@ use crate::error::MigrationError;
 use crate::graph::Target;
 use crate::history::{self, History, Moment, Progress};
 use crate::migrator::Migrator;
+use crate::rebuild;
 use crate::revision::Revision;
 
 /// What a script is to do.
@@ -66,8 +67,13 @@ impl Migrator {
         let mut prepare = history::prepare(dialect, history.layout);
         for (title, Step { before, alone, after }) in steps {
             let prepare = prepare.take().unwrap_or_default();
+            let (off, on) = if rebuild::asks_for_no_foreign_keys(dialect, &before) {
+                ("pragma foreign_keys = off;\n", "pragma foreign_keys = on;\n")
+            } else {
+                ("", "")
+            };
             // Writing to a string does not fail.
-            let _ = write!(text, "\n-- {title}\n{begin};\n{prepare}{before}commit;\n");
+            let _ = write!(text, "\n-- {title}\n{off}{begin};\n{prepare}{before}commit;\n{on}");
             if let Some(alone) = alone {
                 let _ = write!(text, "{alone}{begin};\n{after}commit;\n");
             }

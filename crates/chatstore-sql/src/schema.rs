@@ -1,61 +1,24 @@
-//! The declared schema: every table with its columns in order, their types and the primary key.
+//! The declared schema: every table with its columns, constraints and indexes.
 //!
-//! Both databases are held to it by `tests/schema.rs`.
+//! New revisions are made from it ([`declared`]), and both databases are held to it. New columns
+//! stand at the end of their table, because that is where databases add them.
+
+mod parts;
+
+use ColumnType::{Bool, Bytes, Int, Json, Text, Time, Uuid};
+use chatstore_migrate::model;
+use chatstore_migrate::model::Action::{Cascade, NoAction};
+pub use chatstore_migrate::model::ColumnType;
+pub use parts::{Check, Column, ForeignKey, Index, Table, Unique};
+use parts::{check, foreign_key, index, optional, required, unique};
 
 use crate::db::Sql;
 
-/// The closed set of column types; their spelling in each dialect is in `docs/sql-dialect.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ColumnType {
-    /// A UUID.
-    Uuid,
-    /// Text, compared by bytes.
-    Text,
-    /// A truth value.
-    Bool,
-    /// A 64-bit integer.
-    Int,
-    /// Bytes.
-    Bytes,
-    /// JSON.
-    Json,
-    /// An instant.
-    Time,
+/// The declared schema as the migration engine takes it.
+#[must_use]
+pub fn declared() -> model::Schema {
+    model::Schema { tables: TABLES.iter().map(Table::model).collect() }
 }
-
-/// A column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column {
-    /// Its name.
-    pub name: &'static str,
-    /// Its type.
-    pub kind: ColumnType,
-    /// Whether it may be null.
-    pub nullable: bool,
-}
-
-/// A table.
-#[derive(Debug, Clone, Copy)]
-pub struct Table {
-    /// Its name.
-    pub name: &'static str,
-    /// Its columns, in order.
-    pub columns: &'static [Column],
-    /// The columns of its primary key, in order.
-    pub primary_key: &'static [&'static str],
-    /// All rows and columns, by primary key.
-    pub(crate) rows: Sql,
-}
-
-const fn required(name: &'static str, kind: ColumnType) -> Column {
-    Column { name, kind, nullable: false }
-}
-
-const fn optional(name: &'static str, kind: ColumnType) -> Column {
-    Column { name, kind, nullable: true }
-}
-
-use ColumnType::{Bool, Bytes, Int, Json, Text, Time, Uuid};
 
 /// Every table, parents before children.
 pub const TABLES: &[Table] = &[
@@ -77,6 +40,16 @@ pub const TABLES: &[Table] = &[
             required("updated_at", Time),
         ],
         primary_key: &["id"],
+        uniques: &[
+            unique("uq_users_username_key", &["username_key"]),
+            unique("uq_users_email_key", &["email_key"]),
+        ],
+        foreign_keys: &[],
+        checks: &[
+            check("ck_users_role", "role in ('user', 'admin')"),
+            check("ck_users_identity", "username_key is not null or email_key is not null"),
+        ],
+        indexes: &[index("ix_users_created_at", &["created_at", "id"], None)],
         rows: Sql::same("users.rows", "select * from users order by id"),
     },
     Table {
@@ -97,6 +70,13 @@ pub const TABLES: &[Table] = &[
             required("updated_at", Time),
         ],
         primary_key: &["owner_id", "id"],
+        uniques: &[unique("uq_conversations_thread_id", &["owner_id", "thread_id"])],
+        foreign_keys: &[foreign_key("fk_conversations_owner_id", &["owner_id"], "users", &["id"], Cascade)],
+        checks: &[check("ck_conversations_counts", "message_count >= 0 and last_seq >= message_count")],
+        indexes: &[
+            index("ix_conversations_updated_at", &["owner_id", "updated_at desc", "id desc"], None),
+            index("ix_conversations_created_at", &["owner_id", "created_at desc", "id desc"], None),
+        ],
         rows: Sql::same("conversations.rows", "select * from conversations order by owner_id, id"),
     },
     Table {
@@ -109,6 +89,22 @@ pub const TABLES: &[Table] = &[
             required("joined_at", Time),
         ],
         primary_key: &["owner_id", "conversation_id", "user_id"],
+        uniques: &[],
+        foreign_keys: &[
+            foreign_key(
+                "fk_conversation_members_conversation",
+                &["owner_id", "conversation_id"],
+                "conversations",
+                &["owner_id", "id"],
+                Cascade,
+            ),
+            foreign_key("fk_conversation_members_user_id", &["user_id"], "users", &["id"], Cascade),
+        ],
+        checks: &[
+            check("ck_conversation_members_role", "role in ('editor', 'viewer')"),
+            check("ck_conversation_members_not_owner", "user_id <> owner_id"),
+        ],
+        indexes: &[index("ix_conversation_members_user_id", &["user_id", "conversation_id"], None)],
         rows: Sql::same(
             "members.rows",
             "select * from conversation_members order by owner_id, conversation_id, user_id",
@@ -133,6 +129,23 @@ pub const TABLES: &[Table] = &[
             optional("edited_at", Time),
         ],
         primary_key: &["owner_id", "conversation_id", "seq"],
+        uniques: &[unique("uq_messages_id", &["owner_id", "id"])],
+        foreign_keys: &[
+            foreign_key(
+                "fk_messages_conversation",
+                &["owner_id", "conversation_id"],
+                "conversations",
+                &["owner_id", "id"],
+                Cascade,
+            ),
+            foreign_key("fk_messages_sender_id", &["sender_id"], "users", &["id"], NoAction),
+        ],
+        checks: &[
+            check("ck_messages_role", "role in ('system', 'developer', 'user', 'assistant', 'tool')"),
+            check("ck_messages_seq", "seq > 0"),
+            check("ck_messages_token_count", "token_count >= 0"),
+        ],
+        indexes: &[index("ix_messages_sender_id", &["sender_id"], Some("sender_id is not null"))],
         rows: Sql::same("messages.rows", "select * from messages order by owner_id, conversation_id, seq"),
     },
     Table {
@@ -152,6 +165,16 @@ pub const TABLES: &[Table] = &[
             required("created_at", Time),
         ],
         primary_key: &["owner_id", "message_id"],
+        uniques: &[],
+        foreign_keys: &[foreign_key(
+            "fk_responses_message",
+            &["owner_id", "message_id"],
+            "messages",
+            &["owner_id", "id"],
+            Cascade,
+        )],
+        checks: &[],
+        indexes: &[],
         rows: Sql::same("responses.rows", "select * from responses order by owner_id, message_id"),
     },
     Table {
@@ -169,6 +192,10 @@ pub const TABLES: &[Table] = &[
             required("cost_micros", Int),
         ],
         primary_key: &["owner_id", "day", "model"],
+        uniques: &[],
+        foreign_keys: &[foreign_key("fk_usage_daily_owner_id", &["owner_id"], "users", &["id"], Cascade)],
+        checks: &[],
+        indexes: &[],
         rows: Sql::same("usage.rows", "select * from usage_daily order by owner_id, day, model"),
     },
     Table {
@@ -186,6 +213,10 @@ pub const TABLES: &[Table] = &[
             optional("revoked_at", Time),
         ],
         primary_key: &["user_id", "id"],
+        uniques: &[unique("uq_api_keys_key_hash", &["user_id", "key_hash"])],
+        foreign_keys: &[foreign_key("fk_api_keys_user_id", &["user_id"], "users", &["id"], Cascade)],
+        checks: &[check("ck_api_keys_scope", "scope in ('user', 'service')")],
+        indexes: &[],
         rows: Sql::same("api_keys.rows", "select * from api_keys order by user_id, id"),
     },
     Table {
@@ -202,6 +233,16 @@ pub const TABLES: &[Table] = &[
             required("expires_at", Time),
         ],
         primary_key: &["owner_id", "caller_id", "key"],
+        uniques: &[],
+        foreign_keys: &[
+            foreign_key("fk_idempotency_keys_owner_id", &["owner_id"], "users", &["id"], Cascade),
+            foreign_key("fk_idempotency_keys_caller_id", &["caller_id"], "users", &["id"], Cascade),
+        ],
+        checks: &[],
+        indexes: &[
+            index("ix_idempotency_keys_caller_id", &["caller_id", "key"], None),
+            index("ix_idempotency_keys_expires_at", &["expires_at"], None),
+        ],
         rows: Sql::same(
             "idempotency_keys.rows",
             "select * from idempotency_keys order by owner_id, caller_id, key",

@@ -83,7 +83,7 @@ pub use chatstore_sql::{
     FromColumn, MigrationError, Migrations, ReadTx, Revision, Row, Sql, Status, StoreError, TableDigest, Tx,
     Value, WriteTx,
 };
-pub use chatstore_sql::{migrate, new_revision_id, revisions, schema};
+pub use chatstore_sql::{migrate, new_revision_id, revisions, schema, snapshot};
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};

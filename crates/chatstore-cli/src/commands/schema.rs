@@ -1,22 +1,13 @@
-//! `schema`: the tables as a document. Columns come from the declared schema, relations from an empty database
-//! in memory, so that neither can differ from what the migrations make.
+//! `schema`: the declared schema as a document.
 
 use std::fmt::{self, Write as _};
 use std::process::ExitCode;
 
 use chatstore::schema::{Column, ColumnType, TABLES, Table};
-use chatstore::{Sql, Store, Value};
 use clap::Args;
 
 use super::print;
 use crate::failure::{Failure, code};
-
-/// The foreign keys of a table, one row a column, in the order in which they are declared.
-const RELATIONS: Sql = Sql::pair(
-    "schema.relations",
-    "select id, \"table\", \"from\" from pragma_foreign_key_list($1) order by id desc, seq",
-    "",
-);
 
 const INTRODUCTION: &str = "# Schema\n\n\
     The same on SQLite and PostgreSQL; how each type is spelled there is in [sql-dialect.md](sql-dialect.md).\n\
@@ -29,17 +20,8 @@ pub(crate) struct Arguments {
     mermaid: bool,
 }
 
-/// A foreign key.
-struct Relation {
-    id: i64,
-    parent: String,
-    columns: Vec<String>,
-}
-
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let store = Store::memory().await?;
-    let diagram = diagram(&store).await?;
-    store.close().await;
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let diagram = diagram()?;
     if arguments.mermaid {
         print(diagram.trim_end());
         return Ok(ExitCode::SUCCESS);
@@ -53,39 +35,18 @@ fn cannot_write(error: fmt::Error) -> Failure {
     Failure::new(code::FAILED, format!("cannot write the schema: {error}"))
 }
 
-async fn relations(store: &Store, table: &'static str) -> Result<Vec<Relation>, Failure> {
-    let columns = store
-        .read("schema_relations", async move |tx| {
-            tx.query(&RELATIONS, &[Value::Text(table)], |row| {
-                Ok((row.get::<i64>(0)?, row.get::<String>(1)?, row.get::<String>(2)?))
-            })
-            .await
-        })
-        .await?;
-    let mut relations: Vec<Relation> = Vec::new();
-    for (id, parent, column) in columns {
-        match relations.last_mut() {
-            Some(relation) if relation.id == id => relation.columns.push(column),
-            _ => relations.push(Relation { id, parent, columns: vec![column] }),
-        }
-    }
-    Ok(relations)
-}
-
-async fn diagram(store: &Store) -> Result<String, Failure> {
+fn diagram() -> Result<String, Failure> {
     let mut text = "erDiagram\n".to_owned();
     for table in TABLES {
-        let relations = relations(store, table.name).await?;
-        write_entity(&mut text, table, &relations).map_err(cannot_write)?;
+        write_entity(&mut text, table).map_err(cannot_write)?;
     }
     Ok(text)
 }
 
-fn write_entity(text: &mut String, table: &Table, relations: &[Relation]) -> fmt::Result {
+fn write_entity(text: &mut String, table: &Table) -> fmt::Result {
     writeln!(text, "    {} {{", table.name)?;
     for column in table.columns {
-        let is_foreign =
-            relations.iter().any(|relation| relation.columns.iter().any(|name| name == column.name));
+        let is_foreign = table.foreign_keys.iter().any(|relation| relation.columns.contains(&column.name));
         let keys = match (is_primary(table, column), is_foreign) {
             (true, true) => " PK, FK",
             (true, false) => " PK",
@@ -96,10 +57,10 @@ fn write_entity(text: &mut String, table: &Table, relations: &[Relation]) -> fmt
         writeln!(text, "        {} {}{keys}{null}", type_name(column.kind), column.name)?;
     }
     writeln!(text, "    }}")?;
-    for relation in relations {
+    for relation in table.foreign_keys {
         let optional = relation.columns.iter().any(|name| is_nullable(table, name));
         let is_whole_key = table.primary_key.len() == relation.columns.len()
-            && relation.columns.iter().all(|name| table.primary_key.contains(&name.as_str()));
+            && relation.columns.iter().all(|name| table.primary_key.contains(name));
         let parent_end = if optional { "|o" } else { "||" };
         let child_end = if is_whole_key { "o|" } else { "o{" };
         writeln!(
@@ -143,6 +104,7 @@ const fn type_name(kind: ColumnType) -> &'static str {
         ColumnType::Text => "text",
         ColumnType::Bool => "bool",
         ColumnType::Int => "int",
+        ColumnType::Float => "float",
         ColumnType::Bytes => "bytes",
         ColumnType::Json => "json",
         ColumnType::Time => "time",

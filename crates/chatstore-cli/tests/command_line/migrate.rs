@@ -12,6 +12,7 @@ conformance!(
     twenty_processes_may_upgrade_an_empty_database_at_once,
     a_script_is_printed_and_not_run,
     the_lists_are_of_revisions,
+    what_was_changed_by_hand_is_listed_as_drift,
     a_stamp_is_written_and_nothing_run,
     an_edited_revision_is_named_by_verify_and_upgrade,
     a_server_stops_at_an_unknown_revision_only_when_it_is_breaking,
@@ -207,4 +208,45 @@ fn revisions_and_merges_are_written_as_folders() {
     write(&["revision", "-m", "one head again"]);
     std::fs::write(folder.path().join(format!("{merge}_both/revision.toml")), "id = 1").unwrap();
     at(&["revision", "-m", "x", "--dir", "."]).assert_failed(65, &format!("{merge}_both is not well-formed"));
+}
+
+async fn what_was_changed_by_hand_is_listed_as_drift(case: TestDatabase) {
+    assert!(migrate(&case, &["check"]).stderr.contains("the revisions make the declared schema"));
+    assert!(migrate(&case, &["drift"]).stderr.contains("the database has what its applied revisions make"));
+    execute(&case, Sql::same("test.add_column", "alter table messages add column note text")).await;
+    let drift = migrate(&case, &["drift"]);
+    drift.assert_failed(1, "the database differs from what its applied revisions make:");
+    assert!(drift.stderr.contains("\n  the column messages.note is not expected\n"), "{}", drift.stderr);
+}
+
+#[test]
+fn a_revision_is_generated_from_the_newest_snapshot_to_the_declared_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |arguments: &[&str]| {
+        let dir = ["--autogenerate", "-m", "all", "--dir", "."];
+        run(folder.path(), &[&["migrate", "revision"][..], &dir, arguments].concat())
+    };
+    let revision = folder.path().join(at(&[]).data());
+    let read = |file: &str| std::fs::read_to_string(revision.join(file)).unwrap();
+    assert!(read("up.pg.sql").starts_with("create table users (\n  id uuid not null,\n"));
+    assert!(read("down.sqlite.sql").ends_with("drop table users;\n"));
+    assert!(at(&[]).stderr.contains("nothing to generate"));
+
+    let older = read("schema.json").replace("\"full_name\"", "\"whole_name\"");
+    std::fs::write(revision.join("schema.json"), older).unwrap();
+    let refused = at(&[]);
+    refused.assert_failed(2, "say `--rename users.whole_name:full_name`");
+    let renamed = folder.path().join(at(&["--rename", "users.whole_name:full_name"]).data());
+    let up = std::fs::read_to_string(renamed.join("up.sqlite.sql")).unwrap();
+    assert_eq!(up, "alter table users rename column whole_name to full_name;\n");
+    let description = std::fs::read_to_string(renamed.join("revision.toml")).unwrap();
+    assert!(description.ends_with("loses_data = false\n"), "{description}");
+}
+
+#[test]
+fn a_check_makes_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let checked = run(folder.path(), &["migrate", "check"]);
+    assert!(checked.stderr.contains("the revisions make the declared schema"), "{}", checked.stderr);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

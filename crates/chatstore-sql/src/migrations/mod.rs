@@ -5,6 +5,7 @@
 
 #[cfg(feature = "postgres")]
 mod postgres;
+mod shadow;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -49,6 +50,13 @@ pub struct Status {
 /// [`MigrationError::Malformed`] and the like when an embedded folder is not well-formed.
 pub fn revisions() -> Result<Vec<Revision>, MigrationError> {
     Ok(embedded_graph()?.revisions().to_vec())
+}
+
+/// The `schema.json` of a revision of this program.
+#[must_use]
+pub fn snapshot(id: &str) -> Option<&'static str> {
+    let snapshots: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/snapshots.rs"));
+    snapshots.iter().find(|(of, _)| *of == id).map(|(_, text)| *text)
 }
 
 fn embedded_graph() -> Result<Graph, MigrationError> {

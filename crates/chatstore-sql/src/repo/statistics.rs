@@ -116,6 +116,7 @@ fn hash_column(hasher: &mut Sha256, row: &Row<'_>, index: usize, column: &Column
         ColumnType::Text => row.get::<Option<String>>(index)?.map(String::into_bytes),
         ColumnType::Bool => row.get::<Option<bool>>(index)?.map(|value| vec![u8::from(value)]),
         ColumnType::Int => row.get::<Option<i64>>(index)?.map(|value| value.to_be_bytes().to_vec()),
+        ColumnType::Float => row.get::<Option<f64>>(index)?.map(|value| value.to_be_bytes().to_vec()),
         ColumnType::Bytes => row.get::<Option<Bytes<'_>>>(index)?.map(|value| value.0.to_vec()),
         ColumnType::Json => row.get::<Option<Json>>(index)?.map(|value| value.to_string().into_bytes()),
         ColumnType::Time => {

@@ -25,6 +25,8 @@ mod members;
 mod message_changes;
 mod message_pages;
 mod messages;
+mod migration_diffs;
+mod migration_drift;
 mod migration_fixtures;
 mod migration_graphs;
 mod migration_indexes;

@@ -9,6 +9,7 @@
 )]
 
 mod catalog;
+mod declared;
 mod dialect;
 mod owner_conditions;
 mod parity;

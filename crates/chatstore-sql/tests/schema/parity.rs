@@ -70,6 +70,7 @@ fn spelled_by_sqlite(kind: ColumnType) -> &'static str {
         ColumnType::Uuid | ColumnType::Bytes => "blob",
         ColumnType::Text | ColumnType::Json => "text",
         ColumnType::Bool | ColumnType::Int | ColumnType::Time => "integer",
+        ColumnType::Float => "real",
     }
 }
 
@@ -79,6 +80,7 @@ fn spelled_by_postgres(kind: ColumnType) -> &'static str {
         ColumnType::Text => "text",
         ColumnType::Bool => "boolean",
         ColumnType::Int => "bigint",
+        ColumnType::Float => "double precision",
         ColumnType::Bytes => "bytea",
         ColumnType::Json => "jsonb",
         ColumnType::Time => "timestamp with time zone",

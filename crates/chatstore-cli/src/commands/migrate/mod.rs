@@ -1,5 +1,6 @@
 //! `migrate`: the tables.
 
+mod proof;
 mod show;
 mod write;
 
@@ -64,7 +65,11 @@ pub(crate) enum Command {
         #[arg(long)]
         sql: bool,
     },
-    /// Write the folder of a new revision, with empty files to fill in
+    /// Prove that the revisions make the declared schema; needs no database on SQLite
+    Check,
+    /// Compare the database's tables with what its applied revisions make
+    Drift,
+    /// Write the folder of a new revision, with empty files to fill in or generated SQL
     Revision(write::Revision),
     /// Write the folder of a revision that joins branches
     Merge(write::Merge),
@@ -100,6 +105,12 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
         Command::Verify => {
             let store = open_to_look(config).await?;
             verify(&store).await?;
+            store.close().await;
+        }
+        Command::Check => proof::check(config).await?,
+        Command::Drift => {
+            let store = open_to_look(config).await?;
+            proof::drift(&store.migrations()?).await?;
             store.close().await;
         }
         Command::Upgrade { to, .. } => {

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use chatstore::MigrationError;
-use chatstore::migrate::{Graph, NewRevision, read_folders};
+use chatstore::migrate::model::Schema;
+use chatstore::migrate::{DiffError, Difference, Graph, NewRevision, Renames, SNAPSHOT, read_folders};
+use chatstore::schema::declared;
 use clap::Args;
 
 use super::cannot_write;
@@ -24,6 +26,15 @@ pub(crate) struct Revision {
     /// A revision of another branch that must be applied before it
     #[arg(long, value_name = "REV")]
     depends_on: Vec<String>,
+    /// Write the SQL from the newest revision's schema to the declared one, both ways
+    #[arg(long)]
+    autogenerate: bool,
+    /// A table, OLD:NEW, or a column, TABLE.OLD:NEW, that is the same under another name
+    #[arg(long, value_name = "OLD:NEW", requires = "autogenerate")]
+    rename: Vec<String>,
+    /// What looks like a rename and is not named is a drop and an add
+    #[arg(long, requires = "autogenerate")]
+    no_rename: bool,
     /// The directory of the revisions' folders [default: crates/chatstore-sql/migrations]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -44,7 +55,7 @@ pub(crate) struct Merge {
 
 impl Revision {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let directory = directory(self.dir)?;
+        let directory = directory(self.dir.clone())?;
         let graph = Graph::new(read_folders(&directory)?)?;
         let revises = match graph.heads()[..] {
             _ if !self.revises.is_empty() => ids(&graph, &self.revises)?,
@@ -59,9 +70,43 @@ impl Revision {
         let depends_on = ids(&graph, &self.depends_on)?;
         let id = chatstore::new_revision_id();
         let message = &self.message;
-        write(&directory, &NewRevision { id, message, revises, depends_on, is_merge: false })?;
-        say("fill in its files; it is embedded when the program is built");
+        let difference = if self.autogenerate {
+            let difference = self.difference(&directory, &graph, &revises)?;
+            if difference.is_empty() {
+                say("nothing to generate: the newest revision has the declared schema");
+                return Ok(());
+            }
+            Some(difference)
+        } else {
+            None
+        };
+        let new = NewRevision { id, message, revises, depends_on, is_merge: false };
+        write(&directory, &new, difference.as_ref())?;
+        if let Some(difference) = &difference {
+            difference.up.descriptions().iter().for_each(say);
+        }
+        say(match difference {
+            Some(_) => "read its SQL; it is embedded when the program is built",
+            None => "fill in its files; it is embedded when the program is built",
+        });
         Ok(())
+    }
+
+    fn difference(&self, directory: &Path, graph: &Graph, revises: &[String]) -> Result<Difference, Failure> {
+        let before = match revises {
+            [] => Schema::default(),
+            [parent] => snapshot(directory, graph.find(parent)?)?,
+            several => {
+                return Err(Failure::from(MigrationError::SeveralHeads(several.to_vec()))
+                    .hint("join them first: SQL is generated from one schema to another"));
+            }
+        };
+        let cannot = |error: DiffError| Failure::new(code::USAGE, error.to_string());
+        let mut renames = Renames::parse(self.rename.iter().map(String::as_str)).map_err(cannot)?;
+        if self.no_rename {
+            renames = renames.and_no_others();
+        }
+        Difference::between(&before, &declared(), &renames).map_err(cannot)
     }
 }
 
@@ -84,7 +129,8 @@ impl Merge {
         }
         let id = chatstore::new_revision_id();
         let message = &self.message;
-        write(&directory, &NewRevision { id, message, revises, depends_on: Vec::new(), is_merge: true })
+        let new = NewRevision { id, message, revises, depends_on: Vec::new(), is_merge: true };
+        write(&directory, &new, None)
     }
 }
 
@@ -105,10 +151,27 @@ fn ids(graph: &Graph, names: &[String]) -> Result<Vec<String>, Failure> {
     Ok(ids)
 }
 
-fn write(directory: &Path, new: &NewRevision<'_>) -> Result<(), Failure> {
-    let folder = new.write(directory).map_err(|error| {
-        cannot_write(&format!("the revision {} below {}", new.id, directory.display()), &error)
+/// What the schema is after a revision.
+fn snapshot(directory: &Path, revision: &chatstore::Revision) -> Result<Schema, Failure> {
+    let folder = directory.join(format!("{}_{}", revision.id, revision.slug));
+    let read = Schema::read_snapshot(&folder).map_err(|error| {
+        Failure::new(code::BAD_DATA, format!("cannot read {}: {error}", folder.join(SNAPSHOT).display()))
     })?;
+    read.ok_or_else(|| {
+        let message = format!("the revision {revision} has no {SNAPSHOT} to compare with");
+        Failure::new(code::BAD_DATA, message).hint("write the revision without --autogenerate")
+    })
+}
+
+fn write(directory: &Path, new: &NewRevision<'_>, difference: Option<&Difference>) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        cannot_write(&format!("the revision {} below {}", new.id, directory.display()), &error)
+    };
+    let folder = new.write(directory).map_err(failed)?;
+    if let Some(difference) = difference {
+        difference.write(&folder).map_err(failed)?;
+    }
+    declared().write_snapshot(&folder).map_err(failed)?;
     print(folder.display());
     Ok(())
 }

@@ -1,0 +1,72 @@
+//! `migrate check` and `migrate drift`: whether the tables are what they should be.
+
+use chatstore::migrate::model::Schema;
+use chatstore::migrate::{Difference, Renames, SNAPSHOT};
+use chatstore::schema::declared;
+use chatstore::{MigrationError, Migrations, Store};
+
+use super::graph;
+use crate::commands::say;
+use crate::config::Config;
+use crate::database;
+use crate::failure::{Failure, code};
+
+/// The declared schema is the newest revision's snapshot, and what all revisions make.
+pub(super) async fn check(config: &Config) -> Result<(), Failure> {
+    check_snapshot()?;
+    let store = if config.database_url().starts_with("sqlite:") {
+        Store::connect("sqlite://:memory:").await?
+    } else {
+        database::open(config).await?
+    };
+    let deviations = store.migrations()?.deviations_from_declared().await?;
+    store.close().await;
+    if !deviations.is_empty() {
+        return Err(failure("the revisions do not make the declared schema", &deviations)
+            .hint("correct the SQL of the newest revision, or declare what it makes"));
+    }
+    say("the revisions make the declared schema");
+    Ok(())
+}
+
+fn check_snapshot() -> Result<(), Failure> {
+    const GENERATE: &str = "run `chatstore migrate revision --autogenerate -m TEXT`";
+    let graph = graph()?;
+    let heads = graph.heads();
+    let [head] = heads[..] else {
+        return Err(MigrationError::SeveralHeads(heads.iter().map(|head| head.id.clone()).collect()).into());
+    };
+    let Some(text) = chatstore::snapshot(&head.id) else {
+        let message = format!("the newest revision {head} has no {SNAPSHOT}");
+        return Err(Failure::new(code::FAILED, message).hint(GENERATE));
+    };
+    let snapshot = Schema::from_json(text).map_err(|error| {
+        Failure::new(code::BAD_DATA, format!("the {SNAPSHOT} of the revision {head} is no schema: {error}"))
+    })?;
+    let changes = match Difference::between(&snapshot, &declared(), &Renames::default()) {
+        Ok(difference) => difference.up.descriptions(),
+        Err(reason) => vec![reason.to_string()],
+    };
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let what = format!("the declared schema is not that of the newest revision {head}");
+    Err(failure(&what, &changes).hint(GENERATE))
+}
+
+/// The database has what its applied revisions make.
+pub(super) async fn drift(migrations: &Migrations<'_>) -> Result<(), Failure> {
+    let deviations = migrations.drift().await?;
+    if !deviations.is_empty() {
+        return Err(failure("the database differs from what its applied revisions make", &deviations)
+            .hint("undo by hand what was changed by hand, or declare it and write a revision"));
+    }
+    say("the database has what its applied revisions make");
+    Ok(())
+}
+
+/// What is wrong, with each finding on a line of its own.
+fn failure(what: &str, findings: &[impl std::fmt::Display]) -> Failure {
+    let lines: Vec<String> = findings.iter().map(|finding| format!("\n  {finding}")).collect();
+    Failure::new(code::FAILED, format!("{what}:{}", lines.concat()))
+}

@@ -1,0 +1,330 @@
+//! What differs between two schemas, by value.
+//!
+//! The order of columns and of constraints makes no difference, because PostgreSQL adds columns at
+//! the end.
+
+use crate::connection::Dialect;
+use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Key, Schema, Table};
+use crate::rename::Renames;
+use crate::{alter, rebuild};
+
+/// Why SQL between two schemas cannot be written. Every message says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DiffError {
+    /// A rename is not well-formed.
+    #[error("{0:?} is no rename; write OLD:NEW for a table and TABLE.OLD:NEW for a column")]
+    Unreadable(String),
+    /// What is to be renamed is not there.
+    #[error("there is no {0} in the newest revision that could be renamed")]
+    NothingToRename(String),
+    /// One thing goes and one like it comes.
+    #[error(
+        "{dropped} is gone and {added} of the same type is new; say `--rename {rename}` when it is the same, \
+         or `--no-rename` when what it holds is to be deleted"
+    )]
+    MayBeRename {
+        /// What is gone.
+        dropped: String,
+        /// What is new.
+        added: String,
+        /// What would say that it is a rename.
+        rename: String,
+    },
+    /// Rows that are there have no value for a new column.
+    #[error("the new column {0} needs a default, or must be nullable, for the rows that are there")]
+    NeedsDefault(String),
+    /// Values of one type are no values of another.
+    #[error("there is no conversion of {column} from {from:?} to {to:?}; write the revision by hand")]
+    NoConversion {
+        /// The column.
+        column: String,
+        /// Its type so far.
+        from: ColumnType,
+        /// Its declared type.
+        to: ColumnType,
+    },
+}
+
+/// What takes a database from one schema to another, and back.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// The way there.
+    pub up: SchemaChange,
+    /// The way back.
+    pub down: SchemaChange,
+}
+
+impl Difference {
+    /// Compares two schemas.
+    ///
+    /// # Errors
+    /// [`DiffError`].
+    pub fn between(before: &Schema, after: &Schema, renames: &Renames) -> Result<Self, DiffError> {
+        let up = SchemaChange::between(before, after, renames)?;
+        up.refuse_guesses()?;
+        up.refuse_missing_defaults()?;
+        let down = SchemaChange::between(after, before, &renames.inverse())?;
+        Ok(Self { up, down })
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.up.descriptions().is_empty()
+    }
+}
+
+/// One way between two schemas.
+#[derive(Debug, Clone)]
+pub struct SchemaChange {
+    pub(crate) renames: Renames,
+    /// With the new names of tables and columns.
+    pub(crate) before: Schema,
+    pub(crate) after: Schema,
+}
+
+impl SchemaChange {
+    fn between(before: &Schema, after: &Schema, renames: &Renames) -> Result<Self, DiffError> {
+        let change = Self { renames: renames.clone(), before: renames.apply(before)?, after: after.clone() };
+        for alteration in change.altered() {
+            for (old, new) in &alteration.columns.changed {
+                let is_possible = [Dialect::Sqlite, Dialect::Postgres].into_iter().all(|dialect| {
+                    old.kind == new.kind || alter::conversion(dialect, old.kind, new.kind, "").is_some()
+                });
+                if !is_possible {
+                    let column = format!("{}.{}", alteration.after.name, new.name);
+                    return Err(DiffError::NoConversion { column, from: old.kind, to: new.kind });
+                }
+            }
+        }
+        Ok(change)
+    }
+
+    /// The SQL for a dialect.
+    #[must_use]
+    pub fn sql(&self, dialect: Dialect) -> String {
+        match dialect {
+            Dialect::Sqlite => rebuild::sql(self),
+            Dialect::Postgres => alter::sql(self),
+        }
+    }
+
+    /// Whether it deletes a table or a column.
+    #[must_use]
+    pub fn loses_data(&self) -> bool {
+        self.dropped().next().is_some()
+            || self.altered().iter().any(|alteration| !alteration.columns.gone.is_empty())
+    }
+
+    /// What it does, one line each, in order.
+    #[must_use]
+    pub fn descriptions(&self) -> Vec<String> {
+        let mut lines = self.renames.descriptions();
+        lines.extend(self.dropped().map(|table| format!("drop the table {}", table.name)));
+        for alteration in self.altered() {
+            alteration.describe(&mut lines);
+        }
+        lines.extend(self.created().map(|table| format!("create the table {}", table.name)));
+        lines
+    }
+
+    /// Children before parents.
+    pub(crate) fn dropped(&self) -> impl Iterator<Item = &Table> {
+        self.before.tables.iter().rev().filter(|table| self.after.table(&table.name).is_none())
+    }
+
+    /// Parents before children.
+    pub(crate) fn created(&self) -> impl Iterator<Item = &Table> {
+        self.after.tables.iter().filter(|table| self.before.table(&table.name).is_none())
+    }
+
+    /// Tables that stay and differ.
+    pub(crate) fn altered(&self) -> Vec<Alteration<'_>> {
+        let both = |after| Some(Alteration::between(self.before.table(&Table::name(after))?, after));
+        self.after.tables.iter().filter_map(both).filter(|alteration| !alteration.is_empty()).collect()
+    }
+
+    fn refuse_guesses(&self) -> Result<(), DiffError> {
+        if self.renames.is_complete() {
+            return Ok(());
+        }
+        for gone in self.dropped() {
+            let kinds = |table: &Table| table.columns.iter().map(|column| column.kind).collect::<Vec<_>>();
+            let alike = self.created().find(|new| kinds(new) == kinds(gone));
+            if let Some(new) = alike {
+                return Err(DiffError::MayBeRename {
+                    dropped: format!("the table {}", gone.name),
+                    added: format!("the table {}", new.name),
+                    rename: format!("{}:{}", gone.name, new.name),
+                });
+            }
+        }
+        for alteration in self.altered() {
+            let table = &alteration.after.name;
+            for gone in &alteration.columns.gone {
+                let alike = alteration.columns.new.iter().find(|new| new.kind == gone.kind);
+                if let Some(new) = alike {
+                    return Err(DiffError::MayBeRename {
+                        dropped: format!("the column {table}.{}", gone.name),
+                        added: format!("the column {table}.{}", new.name),
+                        rename: format!("{table}.{}:{}", gone.name, new.name),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_missing_defaults(&self) -> Result<(), DiffError> {
+        for alteration in self.altered() {
+            let is_without = |column: &&&Column| !column.nullable && column.default.is_none();
+            if let Some(column) = alteration.columns.new.iter().find(is_without) {
+                return Err(DiffError::NeedsDefault(format!("{}.{}", alteration.after.name, column.name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What has a name within a schema.
+pub(crate) trait Named: Clone + PartialEq {
+    fn name(&self) -> String;
+    fn rename(&mut self, name: String);
+}
+
+macro_rules! named {
+    ($($kind:ty),*) => {
+        $(impl Named for $kind {
+            fn name(&self) -> String {
+                self.name.clone()
+            }
+
+            fn rename(&mut self, name: String) {
+                self.name = name;
+            }
+        })*
+    };
+}
+
+named!(Table, Column, Key, ForeignKey, Check, Index);
+
+/// Two lists beside each other, by name.
+#[derive(Debug)]
+pub(crate) struct Sides<'t, T> {
+    pub(crate) gone: Vec<&'t T>,
+    pub(crate) new: Vec<&'t T>,
+    pub(crate) changed: Vec<(&'t T, &'t T)>,
+    /// The same but for the name.
+    pub(crate) renamed: Vec<(&'t T, &'t T)>,
+}
+
+impl<'t, T: Named> Sides<'t, T> {
+    fn between(before: &'t [T], after: &'t [T]) -> Self {
+        let named = |list: &'t [T], name: String| list.iter().find(|each| each.name() == name);
+        let mut sides = Self { gone: Vec::new(), new: Vec::new(), changed: Vec::new(), renamed: Vec::new() };
+        for old in before {
+            match named(after, old.name()) {
+                None => sides.gone.push(old),
+                Some(new) if new != old => sides.changed.push((old, new)),
+                Some(_) => {}
+            }
+        }
+        sides.new = after.iter().filter(|new| named(before, new.name()).is_none()).collect();
+        sides
+    }
+
+    /// Takes what is the same but for the name out of what goes and what comes.
+    fn pair_renamed(mut self) -> Self {
+        for old in std::mem::take(&mut self.gone) {
+            let is_same = |new: &&T| {
+                let mut renamed = old.clone();
+                renamed.rename(new.name());
+                renamed == **new
+            };
+            match self.new.iter().position(is_same) {
+                Some(place) => self.renamed.push((old, self.new.remove(place))),
+                None => self.gone.push(old),
+            }
+        }
+        self
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.gone.is_empty() && self.new.is_empty() && self.changed.is_empty() && self.renamed.is_empty()
+    }
+
+    /// What is there before and not afterwards, at least not like this.
+    pub(crate) fn leaving(&self) -> impl Iterator<Item = &'t T> {
+        self.gone.iter().copied().chain(self.changed.iter().map(|(old, _)| *old))
+    }
+
+    /// What is there afterwards and was not, at least not like this.
+    pub(crate) fn coming(&self) -> impl Iterator<Item = &'t T> {
+        self.new.iter().copied().chain(self.changed.iter().map(|(_, new)| *new))
+    }
+
+    fn describe(&self, what: &str, table: &str, lines: &mut Vec<String>) {
+        let mut add = |verb: &str, one: &T| lines.push(format!("{verb} the {what} {table}.{}", one.name()));
+        self.gone.iter().for_each(|old| add("drop", old));
+        self.changed.iter().for_each(|(_, new)| add("change", new));
+        self.new.iter().for_each(|new| add("add", new));
+        for (old, new) in &self.renamed {
+            lines.push(format!("rename the {what} {table}.{} to {}", old.name(), new.name()));
+        }
+    }
+}
+
+/// A table that stays and differs.
+#[derive(Debug)]
+pub(crate) struct Alteration<'t> {
+    pub(crate) before: &'t Table,
+    pub(crate) after: &'t Table,
+    pub(crate) columns: Sides<'t, Column>,
+    pub(crate) primary_key: Sides<'t, Key>,
+    pub(crate) uniques: Sides<'t, Key>,
+    pub(crate) foreign_keys: Sides<'t, ForeignKey>,
+    pub(crate) checks: Sides<'t, Check>,
+    pub(crate) indexes: Sides<'t, Index>,
+}
+
+impl<'t> Alteration<'t> {
+    fn between(before: &'t Table, after: &'t Table) -> Self {
+        let key = |table: &'t Table| std::slice::from_ref(&table.primary_key);
+        Self {
+            before,
+            after,
+            columns: Sides::between(&before.columns, &after.columns),
+            primary_key: Sides::between(key(before), key(after)).pair_renamed(),
+            uniques: Sides::between(&before.uniques, &after.uniques).pair_renamed(),
+            foreign_keys: Sides::between(&before.foreign_keys, &after.foreign_keys).pair_renamed(),
+            checks: Sides::between(&before.checks, &after.checks).pair_renamed(),
+            indexes: Sides::between(&before.indexes, &after.indexes).pair_renamed(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.columns.is_empty() && self.keeps_constraints() && self.indexes.is_empty()
+    }
+
+    /// Whether nothing but columns and indexes differs.
+    pub(crate) fn keeps_constraints(&self) -> bool {
+        self.primary_key.is_empty()
+            && self.uniques.is_empty()
+            && self.foreign_keys.is_empty()
+            && self.checks.is_empty()
+            && self.before.storage == self.after.storage
+    }
+
+    fn describe(&self, lines: &mut Vec<String>) {
+        let table = &self.after.name;
+        self.columns.describe("column", table, lines);
+        self.primary_key.describe("primary key", table, lines);
+        self.uniques.describe("unique constraint", table, lines);
+        self.foreign_keys.describe("foreign key", table, lines);
+        self.checks.describe("check", table, lines);
+        self.indexes.describe("index", table, lines);
+        if self.before.storage != self.after.storage {
+            lines.push(format!("change how SQLite stores the table {table}"));
+        }
+    }
+}

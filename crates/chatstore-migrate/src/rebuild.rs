@@ -1,0 +1,150 @@
+//! From one schema to another on SQLite, which changes almost nothing of a table in place: what it
+//! cannot is done by a table that is built beside it and takes its place.
+//!
+//! While foreign keys are enforced, dropping the old table would delete the rows that refer to it.
+//! They are switched off before the transaction begins, which is what a text that begins with
+//! [`WITHOUT_FOREIGN_KEYS`] asks for; before it ends, the text itself proves that no row was lost and
+//! that every reference holds.
+
+use crate::alter::{conversion, filler};
+use crate::connection::Dialect;
+use crate::diff::{Alteration, SchemaChange};
+use crate::model::{Column, ColumnType, Table};
+use crate::{render, statements};
+
+/// The statement by which a text asks for a transaction without foreign keys. Inside of one it does
+/// nothing.
+pub(crate) const WITHOUT_FOREIGN_KEYS: &str = "pragma foreign_keys = off";
+
+const DIALECT: Dialect = Dialect::Sqlite;
+
+const PROOF: &str = "\
+create temp table proof (
+  no_row_is_lost integer,
+  references_hold integer,
+  constraint no_row_is_lost check (no_row_is_lost),
+  constraint references_hold check (references_hold)
+) strict;
+";
+
+const END_OF_PROOF: &str = "\
+insert into proof (references_hold)
+  select not exists (select 1 from pragma_foreign_key_check);
+drop table temp.proof;
+";
+
+/// Whether a text asks for a transaction without foreign keys.
+pub(crate) fn asks_for_no_foreign_keys(dialect: Dialect, text: &str) -> bool {
+    let first = || statements::split(text).into_iter().next().unwrap_or_default();
+    dialect == Dialect::Sqlite && first().trim() == WITHOUT_FOREIGN_KEYS
+}
+
+/// Everything a change does.
+pub(crate) fn sql(change: &SchemaChange) -> String {
+    let mut text = change.renames.statements().concat();
+    let altered = change.altered();
+    let rebuilt = rebuilt(change, &altered);
+    let is_rebuilt = |table: &str| rebuilt.iter().any(|(_, after)| after.name == table);
+    let in_place = || altered.iter().filter(|alteration| !is_rebuilt(&alteration.after.name));
+    for alteration in in_place() {
+        let renamed = alteration.indexes.renamed.iter().map(|(old, _)| *old);
+        for index in alteration.indexes.leaving().chain(renamed) {
+            text += &render::drop_index(DIALECT, index);
+        }
+    }
+    for table in change.dropped() {
+        text += &format!("drop table {};\n", table.name);
+    }
+    for alteration in in_place() {
+        for column in &alteration.columns.new {
+            text += &add_column(alteration.after, column);
+        }
+    }
+    if !rebuilt.is_empty() {
+        text += PROOF;
+        for (before, after) in &rebuilt {
+            rebuild(before, after, &mut text);
+        }
+    }
+    for table in change.created() {
+        text += &render::create_table_with_indexes(DIALECT, table);
+    }
+    for alteration in in_place() {
+        let renamed = alteration.indexes.renamed.iter().map(|(_, new)| *new);
+        for index in alteration.indexes.coming().chain(renamed) {
+            text += &render::create_index(DIALECT, &alteration.after.name, index);
+        }
+    }
+    if !rebuilt.is_empty() {
+        text += END_OF_PROOF;
+    }
+    if rebuilt.is_empty() && change.dropped().next().is_none() {
+        return text;
+    }
+    format!("{WITHOUT_FOREIGN_KEYS};\n{text}")
+}
+
+/// The tables that cannot be changed in place.
+fn rebuilt<'c>(change: &'c SchemaChange, altered: &[Alteration<'c>]) -> Vec<(&'c Table, &'c Table)> {
+    let both = |after: &'c Table| Some((change.before.table(&after.name)?, after));
+    let stays = change.after.tables.iter().filter_map(both);
+    let must = |(_, after): &(&Table, &Table)| {
+        let alteration = altered.iter().find(|alteration| alteration.after.name == after.name);
+        alteration.is_some_and(needs_rebuild) || names_its_checks_by_old_names(change, after)
+    };
+    stays.filter(must).collect()
+}
+
+fn needs_rebuild(alteration: &Alteration<'_>) -> bool {
+    let columns = &alteration.columns;
+    !alteration.keeps_constraints()
+        || !columns.gone.is_empty()
+        || !columns.changed.is_empty()
+        || columns.new.iter().any(|column| filler(DIALECT, column).is_some())
+}
+
+/// Checks that are not declared keep the name that the table or column had when they were made.
+fn names_its_checks_by_old_names(change: &SchemaChange, table: &Table) -> bool {
+    table.columns.iter().any(|column| {
+        let is_checked = matches!(column.kind, ColumnType::Bool | ColumnType::Json);
+        is_checked && change.renames.concern(&table.name, &column.name)
+    })
+}
+
+fn add_column(table: &Table, column: &Column) -> String {
+    let check = render::implied_check(DIALECT, &table.name, column);
+    let check = check.map(|check| format!(" {check}")).unwrap_or_default();
+    format!("alter table {} add column {}{check};\n", table.name, render::column(DIALECT, column))
+}
+
+fn rebuild(before: &Table, after: &Table, text: &mut String) {
+    let name = &after.name;
+    let beside = format!("rebuilt_{name}");
+    let mut columns = Vec::new();
+    let mut values = Vec::new();
+    for column in &after.columns {
+        let value = match (before.column(&column.name), filler(DIALECT, column)) {
+            (Some(old), _) => conversion(DIALECT, old.kind, column.kind, &old.name)
+                .filter(|_| old.kind != column.kind)
+                .unwrap_or_else(|| old.name.clone()),
+            (None, Some(filler)) => filler.to_owned(),
+            (None, None) => continue,
+        };
+        columns.push(column.name.as_str());
+        values.push(value);
+    }
+    *text += &render::create_table(DIALECT, after, &beside);
+    *text += &format!(
+        "insert into {beside} ({})\n  select {}\n  from {name};\n",
+        columns.join(", "),
+        values.join(", ")
+    );
+    *text += &format!(
+        "insert into proof (no_row_is_lost)\n  \
+         select (select count(*) from {beside}) = (select count(*) from {name});\n"
+    );
+    *text += &format!("drop table {name};\nalter table {beside} rename to {name};\n");
+    for index in &after.indexes {
+        *text += &render::create_index(DIALECT, name, index);
+    }
+}

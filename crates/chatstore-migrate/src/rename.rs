@@ -1,0 +1,182 @@
+//! Which tables and columns are the same under another name. A comparison cannot know, so it is told.
+
+use crate::diff::DiffError;
+use crate::model::{Indexed, Schema};
+
+/// What is called otherwise from now on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Renames {
+    /// Tables: the old name and the new one.
+    tables: Vec<(String, String)>,
+    /// Columns: the new name of the table, the old name of the column and the new one.
+    columns: Vec<(String, String, String)>,
+    /// What is not named here is no rename, even if it looks like one.
+    is_complete: bool,
+}
+
+impl Renames {
+    /// Reads `old:new` for tables and `table.old:new` for columns, where the table is called as it
+    /// will be.
+    ///
+    /// # Errors
+    /// [`DiffError::Unreadable`].
+    pub fn parse<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Self, DiffError> {
+        let mut renames = Self::default();
+        for text in texts {
+            let unreadable = || DiffError::Unreadable(text.to_owned());
+            let (old, new) = text.split_once(':').ok_or_else(unreadable)?;
+            if old.is_empty() || new.is_empty() {
+                return Err(unreadable());
+            }
+            match old.split_once('.') {
+                None if !new.contains('.') => renames.tables.push((old.to_owned(), new.to_owned())),
+                None => return Err(unreadable()),
+                Some((table, old)) => {
+                    let new = new.strip_prefix(&format!("{table}.")).unwrap_or(new);
+                    if new.contains('.') {
+                        return Err(unreadable());
+                    }
+                    renames.columns.push((table.to_owned(), old.to_owned(), new.to_owned()));
+                }
+            }
+        }
+        Ok(renames)
+    }
+
+    /// Takes whatever else looks like a rename for a drop and an add.
+    #[must_use]
+    pub fn and_no_others(mut self) -> Self {
+        self.is_complete = true;
+        self
+    }
+
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// The way back.
+    pub(crate) fn inverse(&self) -> Self {
+        let new_name = |table: &str| {
+            let renamed = self.tables.iter().find(|(_, new)| new == table);
+            renamed.map_or_else(|| table.to_owned(), |(old, _)| old.clone())
+        };
+        Self {
+            tables: self.tables.iter().map(|(old, new)| (new.clone(), old.clone())).collect(),
+            columns: self
+                .columns
+                .iter()
+                .map(|(table, old, new)| (new_name(table), new.clone(), old.clone()))
+                .collect(),
+            is_complete: true,
+        }
+    }
+
+    /// Both databases understand them alike. The tables first, because the columns' tables are called
+    /// by their new names.
+    pub(crate) fn statements(&self) -> Vec<String> {
+        let tables = self.tables.iter().map(|(old, new)| format!("alter table {old} rename to {new};\n"));
+        let columns = self
+            .columns
+            .iter()
+            .map(|(table, old, new)| format!("alter table {table} rename column {old} to {new};\n"));
+        tables.chain(columns).collect()
+    }
+
+    pub(crate) fn descriptions(&self) -> Vec<String> {
+        let tables = self.tables.iter().map(|(old, new)| format!("rename the table {old} to {new}"));
+        let columns =
+            self.columns.iter().map(|(table, old, new)| format!("rename the column {table}.{old} to {new}"));
+        tables.chain(columns).collect()
+    }
+
+    /// Whether the table or the column was called otherwise.
+    pub(crate) fn concern(&self, table: &str, column: &str) -> bool {
+        self.tables.iter().any(|(_, new)| new == table)
+            || self.columns.iter().any(|(of, _, new)| of == table && new == column)
+    }
+
+    /// The schema as it is once everything has its new name, but for constraints and indexes.
+    pub(crate) fn apply(&self, schema: &Schema) -> Result<Schema, DiffError> {
+        let mut renamed = schema.clone();
+        for (old, new) in &self.tables {
+            let table = renamed.tables.iter_mut().find(|table| table.name == *old);
+            table.ok_or_else(|| DiffError::NothingToRename(old.clone()))?.name.clone_from(new);
+            let keys = renamed.tables.iter_mut().flat_map(|table| &mut table.foreign_keys);
+            for key in keys.filter(|key| key.parent == *old) {
+                key.parent.clone_from(new);
+            }
+        }
+        for (table, old, new) in &self.columns {
+            rename_column(&mut renamed, table, old, new)?;
+        }
+        Ok(renamed)
+    }
+}
+
+fn rename_column(schema: &mut Schema, name: &str, old: &str, new: &str) -> Result<(), DiffError> {
+    let missing = || DiffError::NothingToRename(format!("{name}.{old}"));
+    let rename = |column: &mut String| {
+        if column == old {
+            new.clone_into(column);
+        }
+    };
+    let rename_text = |text: &str| rename_identifier(text, old, new);
+    let table = schema.tables.iter_mut().find(|table| table.name == name).ok_or_else(missing)?;
+    let column = table.columns.iter_mut().find(|column| column.name == old).ok_or_else(missing)?;
+    new.clone_into(&mut column.name);
+    table.primary_key.columns.iter_mut().for_each(rename);
+    table.uniques.iter_mut().flat_map(|key| &mut key.columns).for_each(rename);
+    table.foreign_keys.iter_mut().flat_map(|key| &mut key.columns).for_each(rename);
+    for check in &mut table.checks {
+        check.condition = check.condition.map(rename_text);
+    }
+    for index in &mut table.indexes {
+        index.predicate = index.predicate.as_ref().map(|predicate| predicate.map(rename_text));
+        for part in &mut index.parts {
+            match &mut part.of {
+                Indexed::Column(column) => rename(column),
+                Indexed::Expression(expression) => *expression = expression.map(rename_text),
+            }
+        }
+    }
+    let keys = schema.tables.iter_mut().flat_map(|table| &mut table.foreign_keys);
+    keys.filter(|key| key.parent == name).flat_map(|key| &mut key.parent_columns).for_each(rename);
+    Ok(())
+}
+
+/// Replaces a name where it stands as a word outside of quotes.
+fn rename_identifier(text: &str, old: &str, new: &str) -> String {
+    let mut renamed = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let is_of_a_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+        let length = if next == '\'' {
+            rest[1..].find('\'').map_or(rest.len(), |end| end + 2)
+        } else if is_of_a_word(next) {
+            rest.find(|letter| !is_of_a_word(letter)).unwrap_or(rest.len())
+        } else {
+            next.len_utf8()
+        };
+        let (token, after) = rest.split_at(length);
+        renamed.push_str(if token == old { new } else { token });
+        rest = after;
+    }
+    renamed
+}
+
+/// Whether a name stands there as a word outside of quotes.
+pub(crate) fn mentions_identifier(text: &str, name: &str) -> bool {
+    rename_identifier(text, name, "") != text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rename_identifier;
+
+    #[test]
+    fn a_name_is_replaced_as_a_word_outside_of_quotes() {
+        let text = "role in ('role', 'it''s role') and role_id > 0 and lower(role) <> \"role\"";
+        let renamed = "kind in ('role', 'it''s role') and role_id > 0 and lower(kind) <> \"kind\"";
+        assert_eq!(rename_identifier(text, "role", "kind"), renamed);
+    }
+}

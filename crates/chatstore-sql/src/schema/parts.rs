@@ -1,0 +1,184 @@
+//! What a declaration is made of.
+
+use chatstore_migrate::model::{self, Action, ColumnType, IndexPart, Indexed, Key, Method, SqlText, Storage};
+
+use crate::db::Sql;
+
+/// A column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: ColumnType,
+    /// Whether it may be null.
+    pub nullable: bool,
+}
+
+/// A unique constraint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unique {
+    /// Its name.
+    pub name: &'static str,
+    /// Its columns, in order.
+    pub columns: &'static [&'static str],
+}
+
+/// A reference to another table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// Its name.
+    pub name: &'static str,
+    /// Its columns.
+    pub columns: &'static [&'static str],
+    /// The table it refers to.
+    pub parent: &'static str,
+    /// Columns there, which are a key.
+    pub parent_columns: &'static [&'static str],
+    /// What happens when the row there is deleted.
+    pub on_delete: Action,
+}
+
+/// A check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Check {
+    /// Its name.
+    pub name: &'static str,
+    /// What must not be false, on both databases.
+    pub condition: &'static str,
+}
+
+/// An index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Index {
+    /// Its name.
+    pub name: &'static str,
+    /// Its columns, in order, with ` desc` behind those that descend.
+    pub columns: &'static [&'static str],
+    /// Which rows it has; all of them unless there is one.
+    pub predicate: Option<&'static str>,
+}
+
+/// A table.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Its columns, in order.
+    pub columns: &'static [Column],
+    /// The columns of its primary key, in order.
+    pub primary_key: &'static [&'static str],
+    /// Its unique constraints.
+    pub uniques: &'static [Unique],
+    /// Its references to other tables.
+    pub foreign_keys: &'static [ForeignKey],
+    /// Its checks.
+    pub checks: &'static [Check],
+    /// Its indexes.
+    pub indexes: &'static [Index],
+    /// All rows and columns, by primary key.
+    pub(crate) rows: Sql,
+}
+
+pub(super) const fn required(name: &'static str, kind: ColumnType) -> Column {
+    Column { name, kind, nullable: false }
+}
+
+pub(super) const fn optional(name: &'static str, kind: ColumnType) -> Column {
+    Column { name, kind, nullable: true }
+}
+
+pub(super) const fn unique(name: &'static str, columns: &'static [&'static str]) -> Unique {
+    Unique { name, columns }
+}
+
+pub(super) const fn foreign_key(
+    name: &'static str,
+    columns: &'static [&'static str],
+    parent: &'static str,
+    parent_columns: &'static [&'static str],
+    on_delete: Action,
+) -> ForeignKey {
+    ForeignKey { name, columns, parent, parent_columns, on_delete }
+}
+
+pub(super) const fn check(name: &'static str, condition: &'static str) -> Check {
+    Check { name, condition }
+}
+
+pub(super) const fn index(
+    name: &'static str,
+    columns: &'static [&'static str],
+    predicate: Option<&'static str>,
+) -> Index {
+    Index { name, columns, predicate }
+}
+
+impl Table {
+    /// The same for the migration engine.
+    pub(super) fn model(&self) -> model::Table {
+        model::Table {
+            name: self.name.to_owned(),
+            columns: self.columns.iter().map(Column::model).collect(),
+            primary_key: Key { name: format!("pk_{}", self.name), columns: owned(self.primary_key) },
+            uniques: self.uniques.iter().map(Unique::model).collect(),
+            foreign_keys: self.foreign_keys.iter().map(ForeignKey::model).collect(),
+            checks: self.checks.iter().map(Check::model).collect(),
+            indexes: self.indexes.iter().map(Index::model).collect(),
+            storage: Storage::ByPrimaryKey,
+        }
+    }
+}
+
+impl Column {
+    fn model(&self) -> model::Column {
+        let Self { name, kind, nullable } = *self;
+        model::Column { name: name.to_owned(), kind, nullable, default: None }
+    }
+}
+
+impl Unique {
+    fn model(&self) -> Key {
+        Key { name: self.name.to_owned(), columns: owned(self.columns) }
+    }
+}
+
+impl ForeignKey {
+    fn model(&self) -> model::ForeignKey {
+        model::ForeignKey {
+            name: self.name.to_owned(),
+            columns: owned(self.columns),
+            parent: self.parent.to_owned(),
+            parent_columns: owned(self.parent_columns),
+            on_delete: self.on_delete,
+            on_update: Action::NoAction,
+        }
+    }
+}
+
+impl Check {
+    fn model(&self) -> model::Check {
+        model::Check { name: self.name.to_owned(), condition: SqlText::from(self.condition) }
+    }
+}
+
+impl Index {
+    fn model(&self) -> model::Index {
+        let part = |text: &&str| {
+            let (column, descending) =
+                text.strip_suffix(" desc").map_or((*text, false), |column| (column, true));
+            IndexPart { of: Indexed::Column(column.to_owned()), descending, operator_class: None }
+        };
+        model::Index {
+            name: self.name.to_owned(),
+            parts: self.columns.iter().map(part).collect(),
+            unique: false,
+            predicate: self.predicate.map(SqlText::from),
+            method: Method::Btree,
+        }
+    }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
