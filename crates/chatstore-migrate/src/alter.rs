@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::connection::Dialect;
 use crate::diff::{Alteration, SchemaChange};
-use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Indexed, SqlText};
+use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Indexed, SqlText, Table};
 use crate::rename::mentions_identifier;
 use crate::render;
 
@@ -18,7 +18,8 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
         rename_constraints(alteration, &mut text);
     }
     let keys = ForeignKeys::of(change, &altered);
-    for (table, key) in &keys.leaving {
+    let among_dropped = loose_between(&change.dropped().collect::<Vec<_>>());
+    for (table, key) in keys.leaving.iter().chain(&among_dropped) {
         text += &format!("alter table {table} drop constraint {};\n", key.name);
     }
     for alteration in &altered {
@@ -30,12 +31,16 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
         text += &format!("drop table {};\n", table.name);
     }
     for alteration in &altered {
+        drop_parts(alteration, &mut text);
+    }
+    for alteration in &altered {
         alter(alteration, &mut text);
     }
-    for table in change.created() {
-        text += &render::create_table_with_indexes(DIALECT, table);
+    let created: Vec<&Table> = change.created().collect();
+    for table in &created {
+        text += &render::create_table_with_indexes(DIALECT, &without_forward(table, &created));
     }
-    for (table, key) in &keys.coming {
+    for (table, key) in keys.coming.iter().chain(&forward(&created)) {
         text += &format!("alter table {table} add {};\n", render::foreign_key(key));
     }
     for alteration in &altered {
@@ -44,6 +49,30 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
         }
     }
     text
+}
+
+/// References to a table that comes later in the list.
+pub(crate) fn forward<'t>(tables: &[&'t Table]) -> Vec<(&'t str, &'t ForeignKey)> {
+    let mut keys = Vec::new();
+    for (place, table) in tables.iter().enumerate() {
+        let is_later = |key: &&ForeignKey| tables[place + 1..].iter().any(|later| later.name == key.parent);
+        keys.extend(table.foreign_keys.iter().filter(is_later).map(|key| (table.name.as_str(), key)));
+    }
+    keys
+}
+
+/// A table as it is made before the tables that come later in the list.
+pub(crate) fn without_forward(table: &Table, tables: &[&Table]) -> Table {
+    let later = forward(tables);
+    let mut first = table.clone();
+    first.foreign_keys.retain(|key| !later.iter().any(|(of, other)| *of == table.name && *other == key));
+    first
+}
+
+/// References that would keep the first tables of the list from being dropped before the others.
+fn loose_between<'t>(dropped: &[&'t Table]) -> Vec<(&'t str, &'t ForeignKey)> {
+    let backwards: Vec<&Table> = dropped.iter().rev().copied().collect();
+    forward(&backwards)
 }
 
 fn rename_constraints(alteration: &Alteration<'_>, text: &mut String) {
@@ -79,7 +108,13 @@ impl<'c> ForeignKeys<'c> {
         }
         for table in &change.after.tables {
             let Some(before) = change.before.table(&table.name) else { continue };
-            for key in table.foreign_keys.iter().filter(|key| before.foreign_keys.contains(key)) {
+            let renamed: Vec<&ForeignKey> = altered
+                .iter()
+                .filter(|alteration| alteration.after.name == table.name)
+                .flat_map(|alteration| alteration.foreign_keys.renamed.iter().map(|(_, new)| *new))
+                .collect();
+            let stays = |key: &&ForeignKey| before.foreign_keys.contains(key) || renamed.contains(key);
+            for key in table.foreign_keys.iter().filter(stays) {
                 let is_loose = altered.iter().any(|alteration| {
                     let own = alteration.after.name == table.name && changes_type(alteration, &key.columns);
                     own || alteration.after.name == key.parent && moves_key(alteration, &key.parent_columns)
@@ -137,7 +172,8 @@ fn mentions(text: &SqlText, columns: &[&str]) -> bool {
     columns.iter().any(|column| mentions_identifier(text.of(DIALECT), column))
 }
 
-fn alter(alteration: &Alteration<'_>, text: &mut String) {
+/// Everything that goes, in all tables before anything comes that may have its name.
+fn drop_parts(alteration: &Alteration<'_>, text: &mut String) {
     let mut clauses = Vec::new();
     let drop = |name: &str| format!("drop constraint {name}");
     let checks = alteration.checks.leaving().chain(respelled_checks(alteration));
@@ -146,6 +182,10 @@ fn alter(alteration: &Alteration<'_>, text: &mut String) {
     clauses.extend(alteration.primary_key.leaving().map(|key| drop(&key.name)));
     clauses.extend(alteration.columns.gone.iter().map(|column| format!("drop column {}", column.name)));
     statement(alteration, &mut clauses, text);
+}
+
+fn alter(alteration: &Alteration<'_>, text: &mut String) {
+    let mut clauses = Vec::new();
     let mut without_filler = Vec::new();
     for column in &alteration.columns.new {
         match filler(DIALECT, column) {

@@ -3,8 +3,10 @@
 //! The order of columns and of constraints makes no difference, because PostgreSQL adds columns at
 //! the end.
 
+use std::collections::BTreeSet;
+
 use crate::connection::Dialect;
-use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Key, Schema, Table};
+use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Key, Schema, Storage, Table};
 use crate::rename::Renames;
 use crate::{alter, rebuild};
 
@@ -17,6 +19,24 @@ pub enum DiffError {
     /// What is to be renamed is not there.
     #[error("there is no {0} in the newest revision that could be renamed")]
     NothingToRename(String),
+    /// What is to be renamed would have the name of something that is there.
+    #[error("{old} cannot be renamed to {new} while another has that name; make it two revisions")]
+    NameTaken {
+        /// What is to be renamed.
+        old: String,
+        /// The name that is taken.
+        new: String,
+    },
+    /// SQLite fails to rename the only column of a primary key by which it stores the rows when a unique
+    /// constraint has the column too.
+    #[error(
+        "SQLite cannot rename {0}, the whole primary key, while a unique constraint has it too; drop that first"
+    )]
+    RenameOfKey(String),
+    /// Two keys of a table are of the same columns: PostgreSQL makes one of them, and SQLite cannot rename
+    /// their columns.
+    #[error("the unique constraint {0} is of the same columns as another key; leave it out")]
+    SameKey(String),
     /// One thing goes and one like it comes.
     #[error(
         "{dropped} is gone and {added} of the same type is new; say `--rename {rename}` when it is the same, \
@@ -60,6 +80,7 @@ impl Difference {
     /// # Errors
     /// [`DiffError`].
     pub fn between(before: &Schema, after: &Schema, renames: &Renames) -> Result<Self, DiffError> {
+        refuse_same_keys(after)?;
         let up = SchemaChange::between(before, after, renames)?;
         up.refuse_guesses()?;
         up.refuse_missing_defaults()?;
@@ -86,6 +107,14 @@ pub struct SchemaChange {
 impl SchemaChange {
     fn between(before: &Schema, after: &Schema, renames: &Renames) -> Result<Self, DiffError> {
         let change = Self { renames: renames.clone(), before: renames.apply(before)?, after: after.clone() };
+        for table in change.before.tables.iter().filter(|table| table.storage == Storage::ByPrimaryKey) {
+            let key = &table.primary_key.columns;
+            let Some(column) = key.first().filter(|_| key.len() == 1) else { continue };
+            let is_shared = table.uniques.iter().any(|unique| unique.columns.contains(column));
+            if is_shared && change.renames.is_column(&table.name, column) {
+                return Err(DiffError::RenameOfKey(format!("{}.{column}", table.name)));
+            }
+        }
         for alteration in change.altered() {
             for (old, new) in &alteration.columns.changed {
                 let is_possible = [Dialect::Sqlite, Dialect::Postgres].into_iter().all(|dialect| {
@@ -140,7 +169,8 @@ impl SchemaChange {
 
     /// Tables that stay and differ.
     pub(crate) fn altered(&self) -> Vec<Alteration<'_>> {
-        let both = |after| Some(Alteration::between(self.before.table(&Table::name(after))?, after));
+        let taken = Taken::of(&self.before);
+        let both = |after| Some(Alteration::between(self.before.table(&Table::name(after))?, after, &taken));
         self.after.tables.iter().filter_map(both).filter(|alteration| !alteration.is_empty()).collect()
     }
 
@@ -184,6 +214,18 @@ impl SchemaChange {
         }
         Ok(())
     }
+}
+
+fn refuse_same_keys(schema: &Schema) -> Result<(), DiffError> {
+    for table in &schema.tables {
+        for (place, key) in table.uniques.iter().enumerate() {
+            let mut others = table.uniques[..place].iter().chain([&table.primary_key]);
+            if others.any(|other| other.columns == key.columns) {
+                return Err(DiffError::SameKey(format!("{}.{}", table.name, key.name)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What has a name within a schema.
@@ -234,9 +276,12 @@ impl<'t, T: Named> Sides<'t, T> {
     }
 
     /// Takes what is the same but for the name out of what goes and what comes.
-    fn pair_renamed(mut self) -> Self {
+    fn pair_renamed(mut self, is_taken: impl Fn(&str) -> bool) -> Self {
         for old in std::mem::take(&mut self.gone) {
             let is_same = |new: &&T| {
+                if is_taken(&new.name()) {
+                    return false;
+                }
                 let mut renamed = old.clone();
                 renamed.rename(new.name());
                 renamed == **new
@@ -274,6 +319,30 @@ impl<'t, T: Named> Sides<'t, T> {
     }
 }
 
+/// Names that something has before, under which nothing can be renamed. Indexes and what makes one have
+/// their names in the whole schema, other constraints in their table.
+struct Taken<'t>(BTreeSet<&'t str>);
+
+impl<'t> Taken<'t> {
+    fn of(schema: &'t Schema) -> Self {
+        let names = schema.tables.iter().flat_map(|table| {
+            let keys = table.uniques.iter().chain([&table.primary_key]).map(|key| &key.name);
+            keys.chain(table.indexes.iter().map(|index| &index.name)).chain([&table.name])
+        });
+        Self(names.map(String::as_str).collect())
+    }
+
+    fn in_schema(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
+    fn in_table(&self, table: &Table, name: &str) -> bool {
+        self.in_schema(name)
+            || table.foreign_keys.iter().any(|key| key.name == name)
+            || table.checks.iter().any(|check| check.name == name)
+    }
+}
+
 /// A table that stays and differs.
 #[derive(Debug)]
 pub(crate) struct Alteration<'t> {
@@ -288,17 +357,18 @@ pub(crate) struct Alteration<'t> {
 }
 
 impl<'t> Alteration<'t> {
-    fn between(before: &'t Table, after: &'t Table) -> Self {
+    fn between(before: &'t Table, after: &'t Table, taken: &Taken<'_>) -> Self {
+        let is_taken = |name: &str| taken.in_table(before, name);
         let key = |table: &'t Table| std::slice::from_ref(&table.primary_key);
         Self {
             before,
             after,
             columns: Sides::between(&before.columns, &after.columns),
-            primary_key: Sides::between(key(before), key(after)).pair_renamed(),
-            uniques: Sides::between(&before.uniques, &after.uniques).pair_renamed(),
-            foreign_keys: Sides::between(&before.foreign_keys, &after.foreign_keys).pair_renamed(),
-            checks: Sides::between(&before.checks, &after.checks).pair_renamed(),
-            indexes: Sides::between(&before.indexes, &after.indexes).pair_renamed(),
+            primary_key: Sides::between(key(before), key(after)).pair_renamed(is_taken),
+            uniques: Sides::between(&before.uniques, &after.uniques).pair_renamed(is_taken),
+            foreign_keys: Sides::between(&before.foreign_keys, &after.foreign_keys).pair_renamed(is_taken),
+            checks: Sides::between(&before.checks, &after.checks).pair_renamed(is_taken),
+            indexes: Sides::between(&before.indexes, &after.indexes).pair_renamed(is_taken),
         }
     }
 

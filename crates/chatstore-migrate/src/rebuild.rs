@@ -46,10 +46,13 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
     let rebuilt = rebuilt(change, &altered);
     let is_rebuilt = |table: &str| rebuilt.iter().any(|(_, after)| after.name == table);
     let in_place = || altered.iter().filter(|alteration| !is_rebuilt(&alteration.after.name));
-    for alteration in in_place() {
+    for alteration in &altered {
         let renamed = alteration.indexes.renamed.iter().map(|(old, _)| *old);
         for index in alteration.indexes.leaving().chain(renamed) {
-            text += &render::drop_index(DIALECT, index);
+            // A rebuild drops its table's indexes itself, for another table possibly too late.
+            if !is_rebuilt(&alteration.after.name) || is_of_another(change, alteration.after, &index.name) {
+                text += &render::drop_index(DIALECT, index);
+            }
         }
     }
     for table in change.dropped() {
@@ -60,7 +63,8 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
             text += &add_column(alteration.after, column);
         }
     }
-    if !rebuilt.is_empty() {
+    let is_proven = !rebuilt.is_empty() || change.dropped().next().is_some();
+    if is_proven {
         text += PROOF;
         for (before, after) in &rebuilt {
             rebuild(before, after, &mut text);
@@ -75,13 +79,16 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
             text += &render::create_index(DIALECT, &alteration.after.name, index);
         }
     }
-    if !rebuilt.is_empty() {
-        text += END_OF_PROOF;
-    }
-    if rebuilt.is_empty() && change.dropped().next().is_none() {
+    if !is_proven {
         return text;
     }
-    format!("{WITHOUT_FOREIGN_KEYS};\n{text}")
+    format!("{WITHOUT_FOREIGN_KEYS};\n{text}{END_OF_PROOF}")
+}
+
+/// Whether another table has an index of this name afterwards.
+fn is_of_another(change: &SchemaChange, table: &Table, index: &str) -> bool {
+    let others = change.after.tables.iter().filter(|other| other.name != table.name);
+    others.flat_map(|other| &other.indexes).any(|other| other.name == index)
 }
 
 /// The tables that cannot be changed in place.
@@ -100,7 +107,17 @@ fn needs_rebuild(alteration: &Alteration<'_>) -> bool {
     !alteration.keeps_constraints()
         || !columns.gone.is_empty()
         || !columns.changed.is_empty()
-        || columns.new.iter().any(|column| filler(DIALECT, column).is_some())
+        || columns.new.iter().any(|column| filler(DIALECT, column).is_some() || is_computed(column))
+}
+
+/// Whether a default is more than a literal, which SQLite does not take for a column that is added.
+fn is_computed(column: &Column) -> bool {
+    column.default.as_ref().is_some_and(|default| {
+        let default = default.of(DIALECT);
+        let is_quoted = default.starts_with('\'') || default.starts_with("x'") || default.starts_with("X'");
+        let is_number = default.parse::<f64>().is_ok() || default.chars().all(char::is_alphanumeric);
+        !is_quoted && !is_number || default.to_lowercase().starts_with("current_")
+    })
 }
 
 /// Checks that are not declared keep the name that the table or column had when they were made.

@@ -74,12 +74,25 @@ impl Renames {
     /// Both databases understand them alike. The tables first, because the columns' tables are called
     /// by their new names.
     pub(crate) fn statements(&self) -> Vec<String> {
-        let tables = self.tables.iter().map(|(old, new)| format!("alter table {old} rename to {new};\n"));
-        let columns = self
-            .columns
-            .iter()
-            .map(|(table, old, new)| format!("alter table {table} rename column {old} to {new};\n"));
+        let tables = in_order(&self.tables).into_iter();
+        let tables = tables.map(|(old, new)| format!("alter table {old} rename to {new};\n"));
+        let columns = self.columns_in_order().into_iter();
+        let columns =
+            columns.map(|(table, old, new)| format!("alter table {table} rename column {old} to {new};\n"));
         tables.chain(columns).collect()
+    }
+
+    fn columns_in_order(&self) -> Vec<(String, String, String)> {
+        let mut tables: Vec<&String> = self.columns.iter().map(|(table, _, _)| table).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        let of = |table: &String| {
+            let own = self.columns.iter().filter(|(of, _, _)| of == table);
+            let pairs: Vec<_> = own.map(|(_, old, new)| (old.clone(), new.clone())).collect();
+            let steps = in_order(&pairs).into_iter();
+            steps.map(|(old, new)| (table.clone(), old, new)).collect::<Vec<_>>()
+        };
+        tables.into_iter().flat_map(of).collect()
     }
 
     pub(crate) fn descriptions(&self) -> Vec<String> {
@@ -91,14 +104,21 @@ impl Renames {
 
     /// Whether the table or the column was called otherwise.
     pub(crate) fn concern(&self, table: &str, column: &str) -> bool {
-        self.tables.iter().any(|(_, new)| new == table)
-            || self.columns.iter().any(|(of, _, new)| of == table && new == column)
+        self.tables.iter().any(|(_, new)| new == table) || self.is_column(table, column)
+    }
+
+    /// Whether the column was called otherwise.
+    pub(crate) fn is_column(&self, table: &str, column: &str) -> bool {
+        self.columns.iter().any(|(of, _, new)| of == table && new == column)
     }
 
     /// The schema as it is once everything has its new name, but for constraints and indexes.
     pub(crate) fn apply(&self, schema: &Schema) -> Result<Schema, DiffError> {
         let mut renamed = schema.clone();
-        for (old, new) in &self.tables {
+        for (old, new) in &in_order(&self.tables) {
+            if old != new && renamed.table(old).is_some() && renamed.table(new).is_some() {
+                return Err(taken(old, new));
+            }
             let table = renamed.tables.iter_mut().find(|table| table.name == *old);
             table.ok_or_else(|| DiffError::NothingToRename(old.clone()))?.name.clone_from(new);
             let keys = renamed.tables.iter_mut().flat_map(|table| &mut table.foreign_keys);
@@ -106,11 +126,31 @@ impl Renames {
                 key.parent.clone_from(new);
             }
         }
-        for (table, old, new) in &self.columns {
+        for (table, old, new) in &self.columns_in_order() {
             rename_column(&mut renamed, table, old, new)?;
         }
         Ok(renamed)
     }
+}
+
+/// The steps by which everything gets its new name at once: what is to have the name of another that is
+/// renamed too has one of its own meanwhile.
+fn in_order(renames: &[(String, String)]) -> Vec<(String, String)> {
+    let meanwhile = |old: &str| format!("renamed_{old}");
+    let (mut first, mut last) = (Vec::new(), Vec::new());
+    for (old, new) in renames {
+        if renames.iter().any(|(other, _)| other == new) && old != new {
+            first.push((old.clone(), meanwhile(old)));
+            last.push((meanwhile(old), new.clone()));
+        } else {
+            last.insert(0, (old.clone(), new.clone()));
+        }
+    }
+    first.into_iter().chain(last).collect()
+}
+
+fn taken(old: &str, new: &str) -> DiffError {
+    DiffError::NameTaken { old: old.to_owned(), new: new.to_owned() }
 }
 
 fn rename_column(schema: &mut Schema, name: &str, old: &str, new: &str) -> Result<(), DiffError> {
@@ -122,6 +162,9 @@ fn rename_column(schema: &mut Schema, name: &str, old: &str, new: &str) -> Resul
     };
     let rename_text = |text: &str| rename_identifier(text, old, new);
     let table = schema.tables.iter_mut().find(|table| table.name == name).ok_or_else(missing)?;
+    if old != new && table.column(new).is_some() {
+        return Err(taken(&format!("{name}.{old}"), new));
+    }
     let column = table.columns.iter_mut().find(|column| column.name == old).ok_or_else(missing)?;
     new.clone_into(&mut column.name);
     table.primary_key.columns.iter_mut().for_each(rename);

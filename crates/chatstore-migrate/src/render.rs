@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::alter;
 use crate::connection::Dialect;
 use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Indexed, Key, Schema, Storage, Table};
 
@@ -9,8 +10,18 @@ impl Schema {
     /// What makes all of it in an empty database.
     #[must_use]
     pub fn create(&self, dialect: Dialect) -> String {
-        let tables: Vec<String> =
-            self.tables.iter().map(|table| create_table_with_indexes(dialect, table)).collect();
+        let all: Vec<&Table> = self.tables.iter().collect();
+        if dialect == Dialect::Sqlite {
+            let tables: Vec<String> =
+                all.iter().map(|table| create_table_with_indexes(dialect, table)).collect();
+            return tables.join("\n");
+        }
+        let mut tables: Vec<String> = all
+            .iter()
+            .map(|table| create_table_with_indexes(dialect, &alter::without_forward(table, &all)))
+            .collect();
+        let later = alter::forward(&all).into_iter();
+        tables.extend(later.map(|(table, key)| format!("alter table {table} add {};\n", foreign_key(key))));
         tables.join("\n")
     }
 }

@@ -1,11 +1,13 @@
 //! `migrations`: many processes upgrade at once, and upgrades are killed.
 //!
-//! Three experiments on revisions made for them, among them indexes that PostgreSQL builds outside a
-//! transaction, each with one line of JSON: `migrate_up_and_down` goes back and up again with rows in
+//! Four experiments, each with one line of JSON. `migrate_pairs` draws pairs of schemas with rows and goes
+//! from one to the other and back by generated SQL. The others have revisions made for them, among them
+//! indexes that PostgreSQL builds outside a transaction: `migrate_up_and_down` goes back and up again with rows in
 //! the tables, `migrate_at_once` lets processes upgrade an empty database at the same moment, and
 //! `migrate_killed` kills an upgrade at a random moment and upgrades again. Afterwards the database
 //! must be like one that a single process upgraded without a disturbance.
 
+mod pairs;
 mod place;
 mod revisions;
 
@@ -40,7 +42,13 @@ pub(crate) struct Arguments {
     /// How many upgrades are killed
     #[arg(long, default_value_t = 200)]
     kills: u32,
-    /// What the moments of the kills follow from
+    /// How many pairs of schemas SQLite migrates between
+    #[arg(long, default_value_t = 1000)]
+    pairs: u32,
+    /// How many pairs PostgreSQL migrates between
+    #[arg(long, default_value_t = 200)]
+    postgres_pairs: u32,
+    /// What the pairs of schemas and the moments of the kills follow from
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Where SQLite's files are made
@@ -87,6 +95,11 @@ impl Arguments {
     }
 
     async fn run_on(&self, place: &Place) -> Result<bool, Failure> {
+        let pairs = match place.kind() {
+            DatabaseKind::Sqlite => self.pairs,
+            DatabaseKind::Postgres => self.postgres_pairs,
+        };
+        let pairs = pairs::run(place, self.seed, pairs).await?;
         // PostgreSQL's server meets a database of this kind for the first time here.
         upgrade_alone(place).await?;
         let (expected, first) = upgrade_alone(place).await?;
@@ -98,7 +111,7 @@ impl Arguments {
         let up_and_down = up_and_down(place).await?;
         let at_once = self.at_once(place, &expected, rounds).await?;
         let killed = self.killed(place, &expected, alone).await?;
-        Ok(up_and_down && at_once && killed)
+        Ok(pairs && up_and_down && at_once && killed)
     }
 
     async fn at_once(&self, place: &Place, expected: &[String], rounds: u32) -> Result<bool, Failure> {

@@ -30,6 +30,7 @@ mod migration_drift;
 mod migration_fixtures;
 mod migration_graphs;
 mod migration_indexes;
+mod migration_pairs;
 mod migration_steps;
 mod migrations;
 mod opening;
