@@ -19,6 +19,8 @@
 //! [`Catalog`], in their own words: what the revisions make and what is declared are compared in a
 //! scratch database ([`Migrator::replay`], [`model::Schema::realise`]).
 //!
+//! What in a revision endangers the rows that are there is a [`Finding`] of [`lint()`].
+//!
 //! To add something to what is remembered of a revision: its column in `history.rs`, for new
 //! histories and for those that are there already.
 

@@ -103,6 +103,9 @@ fn a_dropped_table_or_column_is_data_loss() {
         it.checks.remove(1);
     });
     assert_eq!(generated(&usual, &without, &[]), ["data-loss things.note"]);
+    let unseen = revision("", ["select 1;", "do $$ begin perform 1; end $$;"], ["", ""]);
+    let parent = Parent { revision: &unseen, schema: Some(usual) };
+    assert_eq!(shown(&unseen, &[parent], Some(&without)), ["data-loss things.note"]);
     let sql = "drop table if exists public.a, \"B\" cascade; alter table c drop d, drop column if exists e;";
     assert_eq!(by_hand(sql), ["data-loss a", "data-loss B", "data-loss c.d", "data-loss c.e"]);
 }
@@ -172,6 +175,16 @@ fn a_check_that_is_new_or_admits_less_is_narrowing_and_one_that_admits_more_is_n
     assert!(narrowed("note not in ('a', 'b', 'c')", 1));
     assert!(!narrowed("size <= 200", 0));
     assert!(!narrowed("note in ('c', 'b', 'a')", 1));
+    let limited = |condition: &str| things(|it| it.checks[0].condition = SqlText::from(condition));
+    let denied = generated(&limited("not size <= 100"), &limited("not size <= 200"), &[]);
+    assert_eq!(denied, ["narrowing things", "locking-index things"]);
+    assert_eq!(generated(&limited("size > 5"), &limited("size > 0"), &[]), ["locking-index things"]);
+    let unrelated = generated(
+        &limited("id is not null and size <= 100"),
+        &limited("id is not null and size <= 200"),
+        &[],
+    );
+    assert_eq!(unrelated, ["locking-index things"]);
     let added = things(|it| it.checks.push(check("ck_more", "size > 0")));
     assert_eq!(generated(&usual, &added, &[]), ["narrowing things", "locking-index things"]);
     assert_eq!(generated(&added, &usual, &[]), NONE);
@@ -188,6 +201,16 @@ fn a_key_over_rows_that_are_there_is_narrowing_unless_they_cannot_be_equal() {
     assert_eq!(generated(&usual, &unique(&["size", "id"]), &[]), ["locking-index things.size, id"]);
     let indexed = things(|it| it.indexes.push(index("ux", "size", true)));
     assert_eq!(generated(&usual, &indexed, &[]), ["narrowing things.size", "locking-index things.size"]);
+    let wider = things(|it| {
+        it.indexes.push(index("ux", "size", true));
+        it.uniques.push(key("uq", &["size", "note"]));
+    });
+    assert_eq!(generated(&indexed, &wider, &[]), ["locking-index things.size, note"]);
+    let empty = things(|it| {
+        it.columns.push(column("new", ColumnType::Text, true));
+        it.uniques.push(key("uq", &["new"]));
+    });
+    assert_eq!(generated(&usual, &empty, &[]), ["locking-index things.new"]);
     let alone = "create unique index concurrently if not exists ux on only a using btree (b, lower(c));";
     assert_eq!(by_hand(alone), ["narrowing a.b"]);
 }
