@@ -19,6 +19,8 @@
 //! [`Catalog`], in their own words: what the revisions make and what is declared are compared in a
 //! scratch database ([`Migrator::replay`], [`model::Schema::realise`]).
 //!
+//! What in a revision endangers the rows that are there is a [`Finding`] of [`lint()`].
+//!
 //! To add something to what is remembered of a revision: its column in `history.rs`, for new
 //! histories and for those that are there already.
 
@@ -27,6 +29,7 @@ mod catalog;
 mod change;
 mod connection;
 mod data_step;
+mod deed;
 mod diff;
 mod error;
 mod folder;
@@ -34,9 +37,11 @@ mod generate;
 mod graph;
 mod history;
 mod introspect;
+mod lint;
 mod lock;
 mod migrator;
 pub mod model;
+mod narrowing;
 mod rebuild;
 mod rename;
 mod render;
@@ -54,6 +59,7 @@ pub use folder::{NewRevision, read_folders, slug_of};
 pub use generate::SNAPSHOT;
 pub use graph::{Graph, Target};
 pub use history::{Applied, Progress, TABLES};
+pub use lint::{Finding, Hazard, Parent, lint};
 pub use migrator::{Event, Migrator, Survey};
 pub use rename::Renames;
 pub use revision::{Revision, RevisionFiles};

@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 mod generated;
 mod import;
+mod lint;
 mod migrate;
 mod program;
 mod settings;

@@ -1,5 +1,6 @@
 //! `migrate`: the tables.
 
+mod lint;
 mod proof;
 mod show;
 mod write;
@@ -69,6 +70,8 @@ pub(crate) enum Command {
     Check,
     /// Compare the database's tables with what its applied revisions make
     Drift,
+    /// List what in the revisions endangers rows or those who work with them; needs no database
+    Lint(lint::Lint),
     /// Write the folder of a new revision, with empty files to fill in or generated SQL
     Revision(write::Revision),
     /// Write the folder of a revision that joins branches
@@ -77,6 +80,7 @@ pub(crate) enum Command {
 
 pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, Failure> {
     match command {
+        Command::Lint(lint) => return lint.run(),
         Command::Revision(new) => new.run()?,
         Command::Merge(merge) => merge.run()?,
         Command::History(json) => show::history(json)?,

@@ -134,7 +134,7 @@ impl Merge {
     }
 }
 
-fn directory(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
+pub(super) fn directory(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let directory = given.unwrap_or_else(|| PathBuf::from(USUAL_DIRECTORY));
     if directory.is_dir() {
         return Ok(directory);

@@ -1,0 +1,101 @@
+//! `migrate lint`: what in revisions endangers rows, or those who work with them.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use chatstore::Revision;
+use chatstore::migrate::model::Schema;
+use chatstore::migrate::{Finding, Graph, Parent, SNAPSHOT, lint, read_folders};
+use clap::Args;
+use serde::Serialize;
+
+use super::{graph, write};
+use crate::commands::{print, print_json, say};
+use crate::failure::{Failure, code};
+
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// The revisions, by id, the beginning of the id, or label; all unless named
+    #[arg(value_name = "REV")]
+    revisions: Vec<String>,
+    /// Revisions that are not built in yet: the directory of their folders
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Shown<'s> {
+    findings: Vec<ShownFinding<'s>>,
+}
+
+#[derive(Serialize)]
+struct ShownFinding<'s> {
+    revision: &'s str,
+    slug: &'s str,
+    #[serde(flatten)]
+    finding: Finding,
+}
+
+impl Lint {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let directory = self.dir.map(|directory| write::directory(Some(directory))).transpose()?;
+        let graph = match &directory {
+            Some(directory) => Graph::new(read_folders(directory)?)?,
+            None => graph()?,
+        };
+        let revisions: Vec<&Revision> = if self.revisions.is_empty() {
+            graph.revisions().iter().collect()
+        } else {
+            self.revisions.iter().map(|name| graph.find(name)).collect::<Result<_, _>>()?
+        };
+        let mut findings = Vec::new();
+        for revision in &revisions {
+            for finding in hazards(&graph, revision, directory.as_deref())? {
+                findings.push(ShownFinding { revision: &revision.id, slug: &revision.slug, finding });
+            }
+        }
+        let (count, is_clean) = (findings.len(), findings.is_empty());
+        if self.json {
+            print_json(&Shown { findings })?;
+        } else {
+            findings.iter().for_each(show);
+            say(format_args!("{count} hazards in {} revisions", revisions.len()));
+        }
+        Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::from(code::FAILED) })
+    }
+}
+
+fn hazards(graph: &Graph, revision: &Revision, directory: Option<&Path>) -> Result<Vec<Finding>, Failure> {
+    let mut parents = Vec::new();
+    for revision in revision.revises.iter().filter_map(|id| graph.get(id)) {
+        parents.push(Parent { revision, schema: snapshot(revision, directory)? });
+    }
+    Ok(lint(revision, &parents, snapshot(revision, directory)?.as_ref()))
+}
+
+fn snapshot(revision: &Revision, directory: Option<&Path>) -> Result<Option<Schema>, Failure> {
+    let read = match directory {
+        Some(directory) => {
+            Schema::read_snapshot(&directory.join(format!("{}_{}", revision.id, revision.slug)))
+        }
+        None => chatstore::snapshot(&revision.id).map(Schema::from_json).transpose().map_err(Into::into),
+    };
+    read.map_err(|error| {
+        let message = format!("cannot read the {SNAPSHOT} of the revision {revision}: {error}");
+        Failure::new(code::BAD_DATA, message)
+    })
+}
+
+fn show(shown: &ShownFinding<'_>) {
+    let ShownFinding { revision, slug, finding } = shown;
+    let Finding { hazard, table, column, what, instead } = finding;
+    let place = match column {
+        Some(columns) if columns.contains(", ") => format!("{table} ({columns})"),
+        Some(column) => format!("{table}.{column}"),
+        None => table.clone(),
+    };
+    print(format_args!("{revision} {slug}: {hazard}: {place}: {what}\n  instead: {instead}"));
+}

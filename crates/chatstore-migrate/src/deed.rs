@@ -1,0 +1,344 @@
+//! What SQL text does to tables that it did not make itself, as far as hazards go. What it does in
+//! another language, such as a `do` block, is not seen.
+
+use std::collections::BTreeSet;
+
+use crate::statements;
+
+/// Something that is done to a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Deed {
+    DropTable,
+    DropColumn(String),
+    AddColumn {
+        column: String,
+        /// Not null, and nothing that the rows that are there would have.
+        is_without_value: bool,
+        /// Its constraints look at every row.
+        is_scanned: bool,
+    },
+    SetNotNull(String),
+    ChangeType {
+        column: String,
+        kind: String,
+    },
+    Constrain {
+        kind: Constraint,
+        name: String,
+        columns: Vec<String>,
+        /// The rows that are there are looked at while it is added.
+        is_scanned: bool,
+    },
+    /// Rows are looked at for a constraint that the same text added, whose lock is still held.
+    ValidateOwn(String),
+    CreateIndex {
+        name: String,
+        columns: Vec<String>,
+        is_unique: bool,
+        is_concurrent: bool,
+    },
+}
+
+/// What a constraint is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Constraint {
+    Key,
+    Exclusion,
+    ForeignKey,
+    Check,
+}
+
+/// What a text does, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Deeds {
+    /// Each with its table as it is called then.
+    pub(crate) all: Vec<(String, Deed)>,
+    /// `old:new` and `table.old:new`, each as things are called then.
+    pub(crate) renames: Vec<String>,
+    created: BTreeSet<String>,
+    /// Tables that are filled by an update, with the words of it.
+    updates: Vec<(String, Vec<String>)>,
+    renamed_tables: Vec<(String, String)>,
+    not_validated: BTreeSet<String>,
+    is_empty: bool,
+}
+
+impl Deeds {
+    pub(crate) fn of(text: &str) -> Self {
+        let statements = statements::split(text);
+        let mut deeds = Self { is_empty: statements.is_empty(), ..Self::default() };
+        for statement in &statements {
+            let words = words(statement);
+            deeds.statement(Words(&words));
+        }
+        deeds
+    }
+
+    /// Whether there is no statement.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    /// Whether rows that are there are given values of a column.
+    pub(crate) fn fills(&self, table: &str, column: &str) -> bool {
+        self.updates.iter().any(|(of, words)| of == table && words.iter().any(|word| word == column))
+    }
+
+    pub(crate) fn adds(&self, table: &str, column: &str) -> bool {
+        self.all.iter().any(|(of, deed)| {
+            of == table && matches!(deed, Deed::AddColumn { column: added, .. } if added == column)
+        })
+    }
+
+    fn push(&mut self, table: &str, deed: Deed) {
+        if !self.created.contains(table) {
+            self.all.push((table.to_owned(), deed));
+        }
+    }
+
+    fn statement(&mut self, mut words: Words<'_>) {
+        if words.take("create") {
+            let _ = words.take("temp") || words.take("temporary") || words.take("unlogged");
+            if words.take("table") {
+                let _ = words.take("if not exists");
+                self.created.extend(words.name());
+                return;
+            }
+            let is_unique = words.take("unique");
+            if words.take("index") {
+                self.create_index(words, is_unique);
+            }
+        } else if words.take("drop table") {
+            let _ = words.take("if exists");
+            for mut table in words.parts() {
+                if let Some(table) = table.name() {
+                    self.drop_table(&table);
+                }
+            }
+        } else if words.take("alter table") {
+            let _ = words.take("if exists");
+            let _ = words.take("only");
+            let Some(table) = words.name() else { return };
+            for part in words.parts() {
+                self.alter(&table, part);
+            }
+        } else if words.take("update") {
+            let _ = words.take("only");
+            if let Some(table) = words.name() {
+                self.updates.push((table, words.0.to_vec()));
+            }
+        }
+    }
+
+    /// A table that stands in for one that was moved out of its way is that table.
+    fn drop_table(&mut self, table: &str) {
+        let stands_in = |(old, new): &(String, String)| new == table && self.created.contains(old);
+        if let Some(place) = self.renamed_tables.iter().position(stands_in) {
+            let (old, new) = self.renamed_tables.remove(place);
+            self.renames.retain(|rename| *rename != format!("{old}:{new}"));
+            self.created.remove(&old);
+            return;
+        }
+        self.push(table, Deed::DropTable);
+        self.created.remove(table);
+    }
+
+    fn rename_table(&mut self, old: &str, new: &str) {
+        let is_dropped = |(of, deed): &(String, Deed)| of == new && *deed == Deed::DropTable;
+        if self.created.remove(old) {
+            if self.all.iter().any(is_dropped) {
+                self.all.retain(|deed| !is_dropped(deed));
+            } else {
+                self.created.insert(new.to_owned());
+            }
+            return;
+        }
+        self.renames.push(format!("{old}:{new}"));
+        self.renamed_tables.push((old.to_owned(), new.to_owned()));
+    }
+
+    fn create_index(&mut self, mut words: Words<'_>, is_unique: bool) {
+        let is_concurrent = words.take("concurrently");
+        let _ = words.take("if not exists");
+        let name = if words.begins_with("on") { String::new() } else { words.name().unwrap_or_default() };
+        let _ = words.take("on only") || words.take("on");
+        let Some(table) = words.name() else { return };
+        let columns = words.columns();
+        self.push(&table, Deed::CreateIndex { name, columns, is_unique, is_concurrent });
+    }
+
+    fn alter(&mut self, table: &str, mut words: Words<'_>) {
+        if words.take("rename to") {
+            if let Some(new) = words.name() {
+                self.rename_table(table, &new);
+            }
+        } else if words.take("rename") && !words.begins_with("constraint") {
+            let _ = words.take("column");
+            let (old, is_rename, new) = (words.name(), words.take("to"), words.name());
+            if let (Some(old), true, Some(new)) = (old, is_rename, new)
+                && !self.created.contains(table)
+            {
+                self.renames.push(format!("{table}.{old}:{new}"));
+            }
+        } else if words.take("drop") && !words.begins_with("constraint") {
+            let _ = words.take("column");
+            let _ = words.take("if exists");
+            match words.name() {
+                Some(column) if !self.adds(table, &column) => self.push(table, Deed::DropColumn(column)),
+                _ => {}
+            }
+        } else if words.take("add") {
+            self.add(table, words);
+        } else if words.take("alter") {
+            let _ = words.take("column");
+            let Some(column) = words.name() else { return };
+            if words.take("set not null") {
+                self.push(table, Deed::SetNotNull(column));
+            } else if words.take("set data type") || words.take("type") {
+                let kind = words.0.first().cloned().unwrap_or_default();
+                self.push(table, Deed::ChangeType { column, kind });
+            }
+        } else if words.take("validate constraint") {
+            match words.name() {
+                Some(name) if self.not_validated.contains(&name) => {
+                    self.push(table, Deed::ValidateOwn(name));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn add(&mut self, table: &str, mut words: Words<'_>) {
+        let name = if words.take("constraint") { words.name() } else { None };
+        let kind = match words.0.first().map(String::as_str) {
+            Some("unique" | "primary") => Some(Constraint::Key),
+            Some("exclude") => Some(Constraint::Exclusion),
+            Some("foreign") => Some(Constraint::ForeignKey),
+            Some("check") => Some(Constraint::Check),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            let name = name.unwrap_or_default();
+            let is_valid = !words.has("not valid");
+            if !is_valid {
+                self.not_validated.insert(name.clone());
+            }
+            let is_scanned = is_valid && !words.has("using index");
+            let columns = if kind == Constraint::Check { Vec::new() } else { words.columns() };
+            return self.push(table, Deed::Constrain { kind, name, columns, is_scanned });
+        }
+        let _ = words.take("column");
+        let _ = words.take("if not exists");
+        let Some(column) = words.name() else { return };
+        let has_value =
+            words.has("default") || words.has("generated") || words.0.iter().any(|it| it.ends_with("serial"));
+        let is_without_value = !has_value && (words.has("not null") || words.has("primary key"));
+        let is_scanned =
+            ["unique", "primary key", "references", "check"].into_iter().any(|phrase| words.has(phrase));
+        self.push(table, Deed::AddColumn { column, is_without_value, is_scanned });
+    }
+}
+
+/// What is left of a statement.
+#[derive(Debug, Clone, Copy)]
+struct Words<'w>(&'w [String]);
+
+impl<'w> Words<'w> {
+    fn begins_with(&self, phrase: &str) -> bool {
+        let mut words = self.0.iter();
+        phrase.split(' ').all(|wanted| words.next().is_some_and(|word| word == wanted))
+    }
+
+    fn take(&mut self, phrase: &str) -> bool {
+        let is_there = self.begins_with(phrase);
+        if is_there {
+            self.0 = &self.0[phrase.split(' ').count()..];
+        }
+        is_there
+    }
+
+    /// A name without the schema before it.
+    fn name(&mut self) -> Option<String> {
+        let (first, mut rest) = self.0.split_first()?;
+        let mut name = first;
+        while let [point, next, after @ ..] = rest {
+            if point != "." {
+                break;
+            }
+            (name, rest) = (next, after);
+        }
+        self.0 = rest;
+        Some(name.clone())
+    }
+
+    /// What stands between the commas outside of parentheses.
+    fn parts(self) -> Vec<Self> {
+        let mut depth = 0_usize;
+        let is_between = |word: &String| {
+            match word.as_str() {
+                "(" => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && word == ","
+        };
+        self.0.split(is_between).map(Words).collect()
+    }
+
+    /// Whether a phrase stands outside of parentheses.
+    fn has(&self, phrase: &str) -> bool {
+        let mut depth = 0_usize;
+        (0..self.0.len()).any(|place| {
+            match self.0[place].as_str() {
+                "(" => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && Words(&self.0[place..]).begins_with(phrase)
+        })
+    }
+
+    /// The columns in the first parentheses; no expressions.
+    fn columns(&self) -> Vec<String> {
+        let Some(begin) = self.0.iter().position(|word| word == "(") else { return Vec::new() };
+        let inside = &self.0[begin + 1..];
+        let mut depth = 0_usize;
+        let end = inside.iter().position(|word| {
+            match word.as_str() {
+                "(" => depth += 1,
+                ")" if depth == 0 => return true,
+                ")" => depth -= 1,
+                _ => {}
+            }
+            false
+        });
+        let parts = Words(&inside[..end.unwrap_or(inside.len())]).parts();
+        let is_column = |part: &Words<'w>| !part.0.is_empty() && !part.0.contains(&"(".to_owned());
+        parts.iter().filter(|part| is_column(part)).map(|part| part.0[0].clone()).collect()
+    }
+}
+
+/// The words of a statement or an expression: names in lower case unless quoted, literals with their
+/// quotes, and signs.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    const PAIRS: [&str; 6] = ["<=", ">=", "<>", "!=", "::", "||"];
+    let is_of_a_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let mut words = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(next) = rest.chars().next() {
+        let length = match next {
+            '\'' | '"' => rest[1..].find(next).map_or(rest.len(), |end| end + 2),
+            _ if is_of_a_word(next) => rest.find(|letter| !is_of_a_word(letter)).unwrap_or(rest.len()),
+            _ if PAIRS.iter().any(|pair| rest.starts_with(pair)) => 2,
+            _ => next.len_utf8(),
+        };
+        let (word, after) = rest.split_at(length);
+        words.push(match next {
+            '"' => word.trim_matches('"').to_owned(),
+            '\'' => word.to_owned(),
+            _ => word.to_lowercase(),
+        });
+        rest = after.trim_start();
+    }
+    words
+}
