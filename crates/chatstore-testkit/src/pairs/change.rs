@@ -186,10 +186,10 @@ fn move_name(parts: &mut Parts<'_>, schema: &mut Schema) {
         return;
     }
     drop(names);
-    if let [first, .., last] = &mut schema.tables[..] {
-        if let (Some(index), false) = (first.indexes.pop(), last.indexes.is_empty()) {
-            last.indexes[0].name = index.name;
-        }
+    if let [first, .., last] = &mut schema.tables[..]
+        && let (Some(index), false) = (first.indexes.pop(), last.indexes.is_empty())
+    {
+        last.indexes[0].name = index.name;
     }
 }
 

@@ -164,7 +164,9 @@ impl<'r> Parts<'r> {
                 1 => format!("{name} <> {number} or {name} is null").as_str().into(),
                 _ => format!("{name} between -1 and {number}").as_str().into(),
             },
-            ColumnType::Text if number % 2 == 0 => format!("length({name}) <= {number}").as_str().into(),
+            ColumnType::Text if number.is_multiple_of(2) => {
+                format!("length({name}) <= {number}").as_str().into()
+            }
             ColumnType::Text => format!("{name} not in ('{name}', 'it''s {name}')").as_str().into(),
             ColumnType::Float => format!("{name} < {number}").as_str().into(),
             ColumnType::Bool => SqlText::Different {

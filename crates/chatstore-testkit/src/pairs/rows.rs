@@ -41,7 +41,7 @@ fn value(
     row: usize,
     dialect: Dialect,
 ) -> String {
-    if has_nulls(table, column, after) && (row + place) % 3 == 0 {
+    if has_nulls(table, column, after) && (row + place).is_multiple_of(3) {
         return "null".to_owned();
     }
     let number = if place == 0 { row + 1 } else { 1 + (row * (1 + place % (ROWS - 1)) + place) % ROWS };
