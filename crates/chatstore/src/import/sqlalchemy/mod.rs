@@ -8,7 +8,7 @@
 //!
 //! Their database is read in one transaction, piece by piece, and memory does not grow with it. Ours
 //! is written in short transactions, so that others can write meanwhile. A run that writes nothing
-//! remembers 50 bytes or so of every row, to find what is there twice.
+//! remembers the ids and names of all rows, to find what is there twice.
 
 mod added;
 mod layout;

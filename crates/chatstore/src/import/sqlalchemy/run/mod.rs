@@ -20,7 +20,7 @@ use crate::error::ErrorKind;
 use crate::store::Store;
 use open::{Open, join_messages, join_users};
 
-/// Rows written together at most; on SQLite this holds the writer for some 30 milliseconds.
+/// Messages of a batch: 40 milliseconds on SQLite, reading included, at the 24,700 a second measured there.
 const BATCH_ROWS: usize = 1_000;
 
 /// Users looked at together, each with several statements.
