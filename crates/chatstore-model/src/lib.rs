@@ -15,6 +15,7 @@ mod json;
 mod message;
 mod page;
 mod response;
+mod session;
 mod text;
 mod time;
 mod usage;
@@ -26,14 +27,18 @@ pub use conversation::{
     Access, Conversation, ConversationPatch, ConversationRole, ConversationSort, Member, MemberRole,
     Membership, NewConversation,
 };
-pub use id::{ApiKeyId, ConversationId, IdSource, InvalidId, MessageId, RandomIds, UserId};
+pub use id::{
+    ApiKeyId, ConversationId, IdSource, InvalidId, MessageId, RandomIds, RefreshTokenId, SessionId, UserId,
+};
 pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
 pub use json::{InvalidJson, Json};
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
 pub use page::{
-    ApiKeyPosition, ConversationPosition, Limit, MemberPosition, MessageRange, Order, Page, UserPosition,
+    ApiKeyPosition, ConversationPosition, Limit, MemberPosition, MessageRange, Order, Page, SessionPosition,
+    UserPosition,
 };
 pub use response::{NewReply, NewResponse, Reply, Response, effective_model};
+pub use session::{EndReason, NewRefreshToken, NewSession, RefreshToken, Session, SessionState};
 pub use text::{Email, InvalidName, PREVIEW_CHARACTERS, UserName, preview};
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
 pub use usage::{Day, UsageGroup, UsageGrouping, UsageRow};
