@@ -62,7 +62,7 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When it was last used, to the minute.
     pub last_activity: Timestamp,
-    /// When it ends, whatever happens.
+    /// When it ends unless it is carried on.
     pub expires_at: Timestamp,
     /// When it was ended before its time.
     pub revoked_at: Option<Timestamp>,
@@ -73,7 +73,7 @@ pub struct Session {
 /// What decides whether somebody who shows an access token is let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionState {
-    /// When it ends, whatever happens.
+    /// When it ends unless it is carried on.
     pub expires_at: Timestamp,
     /// When it was last used, to the minute.
     pub last_activity: Timestamp,
@@ -104,7 +104,7 @@ pub struct NewSession {
     pub user_agent: Option<String>,
     /// The address it is begun from.
     pub ip: Option<String>,
-    /// When it ends, whatever happens.
+    /// When it ends unless it is carried on.
     pub expires_at: Timestamp,
 }
 
