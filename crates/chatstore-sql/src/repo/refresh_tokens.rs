@@ -67,10 +67,12 @@ const CARRY_ON: Sql = Sql::same(
      where user_id = $4 and id = $5",
 );
 
+/// Every counter is at least 0: that it is said leads SQLite to the session's tokens rather than through
+/// all of the user's.
 const WITHDRAW: Sql = Sql::same(
     "refresh_tokens.withdraw",
     "update refresh_tokens set revoked_at = $1 where user_id = $2 and session_id = $3 \
-     and revoked_at is null",
+     and counter >= cast(0 as bigint) and revoked_at is null",
 );
 
 const WITHDRAW_ALL: Sql = Sql::same(
