@@ -62,6 +62,7 @@ mod export;
 pub mod import;
 mod key;
 mod page_request;
+mod password;
 mod recent;
 mod service;
 mod store;
@@ -89,6 +90,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
 pub use key::Principal;
 pub use page_request::PageRequest;
+pub use password::Password;
 pub use service::{
     Acting, Conversations, Keys, Members, Messages, NewKey, Once, OnceKey, Outcome, Usage, Users,
 };
