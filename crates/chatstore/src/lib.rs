@@ -66,6 +66,7 @@ mod password;
 mod recent;
 mod service;
 mod store;
+mod token;
 mod user_reference;
 
 pub use actor::AsUser;
@@ -95,6 +96,7 @@ pub use service::{
     Acting, Conversations, Keys, Members, Messages, NewKey, Once, OnceKey, Outcome, Usage, Users,
 };
 pub use store::{Builder, Store};
+pub use token::{InvalidTokenKey, TokenKeys};
 pub use user_reference::{InvalidUserReference, UserReference};
 /// The type behind every id.
 pub use uuid::Uuid;
