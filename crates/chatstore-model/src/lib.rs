@@ -14,6 +14,7 @@ mod idempotency;
 mod json;
 mod message;
 mod page;
+mod password_hash;
 mod response;
 mod session;
 mod text;
@@ -37,10 +38,11 @@ pub use page::{
     ApiKeyPosition, ConversationPosition, Limit, MemberPosition, MessageRange, Order, Page, SessionPosition,
     UserPosition,
 };
+pub use password_hash::PasswordHash;
 pub use response::{NewReply, NewResponse, Reply, Response, effective_model};
 pub use session::{EndReason, NewRefreshToken, NewSession, RefreshToken, Session, SessionState};
 pub use text::{Email, InvalidName, PREVIEW_CHARACTERS, UserName, preview};
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
 pub use usage::{Day, UsageGroup, UsageGrouping, UsageRow};
-pub use user::{NewUser, PasswordHash, User, UserFilter, UserPatch, UserRole};
+pub use user::{NewUser, User, UserFilter, UserPatch, UserRole};
 pub use validate::{Change, FieldCode, FieldError, Invalid, Validator, limits};

@@ -56,7 +56,8 @@ pub(crate) fn parse(text: &str) -> Option<(UserId, [u8; 32])> {
     }
     let (user, secret) = rest.split_at(USER);
     let user = user.parse().ok()?;
-    secret.starts_with('_').then(|| (user, hash(text)))
+    BASE64_URL_SAFE_NO_PAD.decode(secret.strip_prefix('_')?).ok()?;
+    Some((user, hash(text)))
 }
 
 fn hash(text: &str) -> [u8; 32] {
@@ -66,14 +67,19 @@ fn hash(text: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use chatstore_model::RandomIds;
+    use proptest::prelude::*;
 
     use super::*;
 
+    fn key() -> KeyText {
+        let ids: Arc<dyn IdSource> = Arc::new(RandomIds(|bytes| bytes.fill(7)));
+        KeyText::new(UserId::from_uuid(uuid::Uuid::from_u128(99)), &ids)
+    }
+
     #[test]
     fn a_key_names_its_user_and_hides_most_of_its_secret() {
-        let ids: Arc<dyn IdSource> = Arc::new(RandomIds(|bytes| bytes.fill(7)));
         let user = UserId::from_uuid(uuid::Uuid::from_u128(99));
-        let key = KeyText::new(user, &ids);
+        let key = key();
         assert_eq!(key.text.len(), 69);
         assert_eq!(parse(&key.text), Some((user, key.hash)));
         assert_eq!(key.prefix.len(), 32);
@@ -85,6 +91,47 @@ mod tests {
             ["", "cs_", "Bearer x", "cs_é111111111111111111111_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
         {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_spellings_of_a_key_are_no_keys() {
+        let good = key().text;
+        for text in [
+            format!("{good}="),
+            format!("{good} "),
+            format!(" {good}"),
+            good.replacen("cs_", "CS_", 1),
+            good.replace('B', "+"),
+            format!("{} ", &good[..good.len() - 1]),
+            format!("{}9", &good[..good.len() - 1]),
+            format!("{}-{}", &good[..25], &good[26..]),
+        ] {
+            assert_eq!(parse(&text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn random_text_is_no_key(text in "(cs_)?\\PC{0,80}", ascii in "cs_[ -~]{66}") {
+            prop_assert_eq!(parse(&text), None);
+            prop_assert_eq!(parse(&ascii), None);
+        }
+
+        #[test]
+        fn an_altered_key_is_refused_or_is_another_one(
+            place in any::<prop::sample::Index>(),
+            length in 0_usize..3,
+            piece in "[_+=0-9A-Za-zé-]{0,2}",
+        ) {
+            let good = key();
+            let start = place.index(good.text.len());
+            let end = (start + length).min(good.text.len());
+            let altered = format!("{}{piece}{}", &good.text[..start], &good.text[end..]);
+            if let Some((_, hash)) = parse(&altered) {
+                prop_assert_eq!(altered.len(), good.text.len());
+                prop_assert_eq!(hash == good.hash, altered == good.text);
+            }
         }
     }
 }

@@ -62,9 +62,11 @@ mod export;
 pub mod import;
 mod key;
 mod page_request;
+mod password;
 mod recent;
 mod service;
 mod store;
+mod token;
 mod user_reference;
 
 pub use actor::AsUser;
@@ -89,10 +91,12 @@ pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
 pub use key::Principal;
 pub use page_request::PageRequest;
+pub use password::Password;
 pub use service::{
     Acting, Conversations, Keys, Members, Messages, NewKey, Once, OnceKey, Outcome, Usage, Users,
 };
 pub use store::{Builder, Store};
+pub use token::{InvalidTokenKey, TokenKeys};
 pub use user_reference::{InvalidUserReference, UserReference};
 /// The type behind every id.
 pub use uuid::Uuid;
