@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use chatstore_model::{ApiKeyId, ApiKeyScope, IdSource, Timestamp, UserId, UserRole};
+use chatstore_model::{IdSource, UserId};
 use sha2::{Digest, Sha256};
 
 /// How every key begins.
@@ -16,20 +16,6 @@ const SECRET: usize = 43;
 
 /// Characters of a key that its owner is shown later: the beginning of the secret says which it is.
 const SHOWN: usize = PREFIX.len() + USER + 1 + 6;
-
-/// Who a request comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    /// The user.
-    pub user_id: UserId,
-    /// The user's role.
-    pub role: UserRole,
-    /// Whether the key speaks for its user or for a whole application.
-    pub scope: ApiKeyScope,
-    /// The key.
-    pub key_id: ApiKeyId,
-    pub(crate) expires_at: Option<Timestamp>,
-}
 
 /// The text of a new key, its shown beginning and its hash.
 pub(crate) struct KeyText {
@@ -46,6 +32,11 @@ impl KeyText {
         let prefix = text[..SHOWN].to_owned();
         Self { hash: hash(&text), prefix, text }
     }
+}
+
+/// Whether a text is meant to be a key, rather than an access token.
+pub(crate) fn is_key(text: &str) -> bool {
+    text.starts_with(PREFIX)
 }
 
 /// The user in a text that has the form of a key, and its hash.

@@ -6,8 +6,6 @@
 //! caller puts a new hash in its place. A PBKDF2 hash can also be made stronger without its password: see
 //! [`wrapped`].
 
-#![cfg_attr(not(test), expect(dead_code, reason = "nothing logs in yet"))]
-
 mod argon2id;
 mod bcrypt_hash;
 mod hasher;
@@ -18,9 +16,7 @@ mod wrapped;
 
 use std::fmt;
 
-#[expect(unused_imports, reason = "nothing logs in yet")]
 pub(crate) use hasher::{Busy, Passwords};
-#[expect(unused_imports, reason = "nothing logs in yet")]
 pub(crate) use stored::Verdict;
 
 /// Bytes of the longest password.

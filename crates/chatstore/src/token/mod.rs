@@ -6,16 +6,12 @@
 //! refused unread. A library for JWTs would install one cryptography for the whole program, which is not for
 //! a part of it to decide.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "nothing logs in yet"))]
-
 mod access;
 #[cfg(test)]
 mod forged;
 mod keys;
 mod refresh;
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "nothing logs in yet"))]
 pub(crate) use access::AccessClaims;
 pub use keys::{InvalidTokenKey, TokenKeys};
-#[expect(unused_imports, reason = "nothing logs in yet")]
 pub(crate) use refresh::RefreshText;
