@@ -61,6 +61,7 @@ mod error;
 mod export;
 pub mod import;
 mod key;
+mod limit;
 mod page_request;
 mod password;
 mod recent;
@@ -90,6 +91,7 @@ pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
 pub use key::Principal;
+pub use limit::{LimitKey, Limiter, LimiterFuture, LocalLimiter, Permission, Quota};
 pub use page_request::PageRequest;
 pub use password::Password;
 pub use service::{
