@@ -92,7 +92,7 @@ pub use chatstore_sql::{migrate, new_revision_id, revisions, schema, snapshot};
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
-pub use limit::{LimitKey, Limiter, LocalLimiter, Permission, Quota};
+pub use limit::{LimitKey, Limiter, LimiterFuture, LocalLimiter, Permission, Quota};
 pub use page_request::PageRequest;
 pub use password::Password;
 pub use principal::{Credential, Principal};

@@ -203,8 +203,11 @@ mod tests {
     }
 
     async fn until(condition: impl Fn() -> bool) {
-        while !condition() {
-            tokio::task::yield_now().await;
-        }
+        let holds = async {
+            while !condition() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), holds).await.unwrap();
     }
 }
