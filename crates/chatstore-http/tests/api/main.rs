@@ -4,6 +4,7 @@
 
 mod acting;
 mod anonymous;
+mod authorization;
 mod bodies;
 mod conditions;
 mod conversations;
