@@ -40,8 +40,9 @@ enum Task {
     /// Run every test on both databases
     ///
     /// Uses the PostgreSQL server at CHATSTORE_TEST_POSTGRES_URL, else starts a private one. The cases that need real
-    /// conversations read the file at CHATSTORE_DIALOGS. Old applications' databases are made with SQLAlchemy by the
-    /// Python at CHATSTORE_TEST_PYTHON, else by one in target/tools, installed from PyPI when it is not there.
+    /// conversations read the file at CHATSTORE_DIALOGS. Old applications' databases are made with SQLAlchemy, and
+    /// our tables compared by Alembic, by the Python at CHATSTORE_TEST_PYTHON, else by one in target/tools, installed
+    /// from PyPI when it is not there.
     Test {
         /// Arguments for `cargo test`, such as `-p chatstore-sql` or the name of a test
         #[arg(last = true)]
