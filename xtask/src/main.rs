@@ -59,11 +59,11 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
-    /// Upgrade from many processes at once and kill upgrades, and print what came of it
+    /// Change tables with rows, upgrade from many processes at once and kill upgrades, and print what came of it
     ///
     /// Uses the PostgreSQL server at CHATSTORE_BENCH_POSTGRES_URL, else starts a private one.
     MigrationsReport {
-        /// Arguments for the experiments, such as `--kills 20` or `--backend sqlite`
+        /// Arguments for the experiments, such as `--kills 20` or `--backend sqlite`; 0 leaves an experiment out
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
