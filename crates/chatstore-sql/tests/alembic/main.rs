@@ -13,11 +13,10 @@ mod explained;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
 use chatstore_sql::schema::declared;
 use chatstore_sql::{DatabaseKind, Sql};
-use chatstore_testkit::{TestDatabase, conformance};
+use chatstore_testkit::{TestDatabase, conformance, python};
 use serde_json::Value;
 
 use explained::explained;
@@ -96,24 +95,11 @@ async fn change(case: &TestDatabase, sql: &'static str) {
     case.database.write("change", async move |tx| tx.execute(&sql, &[]).await).await.unwrap();
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the test command passes the Python with Alembic by environment"
-)]
 fn compare(case: &TestDatabase) -> Compared {
-    let Ok(python) = std::env::var("CHATSTORE_TEST_PYTHON") else {
-        panic!(
-            "no Python with Alembic to compare with: run `cargo xtask test`, or set CHATSTORE_TEST_PYTHON"
-        );
-    };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alembic/compare.py");
     // SQLAlchemy's third slash does not belong to the path.
     let url = case.url.replacen("sqlite://", "sqlite:///", 1);
-    let mut command = Command::new(&python);
-    command.arg(script).arg(url).env("PYTHONDONTWRITEBYTECODE", "1");
-    let output = command.output().unwrap_or_else(|error| panic!("{python}: {error}"));
-    assert!(output.status.success(), "compare.py: {}", String::from_utf8_lossy(&output.stderr));
-    let mut printed: Value = serde_json::from_slice(&output.stdout).expect("compare.py prints JSON");
+    let mut printed: Value = serde_json::from_str(&python(&script, &[&url])).expect("JSON is printed");
     let mut texts = |key: &str| serde_json::from_value(printed[key].take()).expect("a list of texts");
     Compared { models: texts("models"), differences: texts("differences") }
 }
