@@ -15,6 +15,8 @@ conformance!(
     a_script_of_a_rebuild_keeps_every_row,
 );
 
+const DOCUMENT: &str = include_str!("../../../../docs/migrations.md");
+
 fn compared(after: &Schema) -> Difference {
     Difference::between(&schema(), after, &Renames::default()).unwrap()
 }
@@ -30,6 +32,8 @@ async fn each_kind_of_change_is_found_and_made_without_losing_a_row(case: TestDa
     let all = changes::all();
     assert_eq!(all.len(), 24);
     for change in all {
+        let row = format!("\n| {} | yes |", change.name);
+        assert!(DOCUMENT.contains(&row), "docs/migrations.md has a row for: {}", change.name);
         for (promise, held) in Promise::ALL.into_iter().zip(try_change(url, &change).await) {
             held.unwrap_or_else(|violation| panic!("{}: {promise:?}: {violation}", change.name));
         }
