@@ -1,6 +1,6 @@
 //! Revisions that are made by comparing two schemas, applied to tables with rows.
 
-use chatstore_sql::migrate::model::Schema;
+use chatstore_sql::migrate::model::{Indexed, Key, Schema};
 use chatstore_sql::migrate::{Dialect, Difference, Event, Renames, Revision, Target};
 use chatstore_sql::{Database, DatabaseKind, MigrationError, Sql};
 use chatstore_testkit::changes::{self, Promise, first, foreign_key, schema, second, try_change};
@@ -13,6 +13,7 @@ conformance!(
     ten_thousand_children_survive_their_parents_rebuild,
     a_rebuild_that_would_leave_a_loose_reference_is_undone,
     a_script_of_a_rebuild_keeps_every_row,
+    an_index_by_which_a_table_refers_to_itself_is_still_seen,
 );
 
 const DOCUMENT: &str = include_str!("../../../../docs/migrations.md");
@@ -100,4 +101,29 @@ async fn a_script_of_a_rebuild_keeps_every_row(case: TestDatabase) {
     let fresh = migrations.realise(after).await.unwrap();
     assert_eq!(fresh.deviations(&migrations.catalog().await.unwrap()), []);
     assert_eq!(lines(&database, CHILDREN).await, ["5"]);
+}
+
+/// PostgreSQL proves references by the oldest index that will do, here not by that of the constraint.
+async fn an_index_by_which_a_table_refers_to_itself_is_still_seen(case: TestDatabase) {
+    let mut before = schema();
+    let mut index = before.tables[0].indexes[0].clone();
+    index.name = "ix_parent_id".to_owned();
+    index.parts[0].of = Indexed::Column("id".to_owned());
+    index.unique = true;
+    before.tables[0].indexes.push(index);
+    let mut after = before.clone();
+    let parent = &mut after.tables[0];
+    parent.primary_key.columns.push("name".to_owned());
+    parent.uniques.push(Key { name: "uq_parent_id".to_owned(), columns: vec!["id".to_owned()] });
+    parent.foreign_keys.push(foreign_key("fk_parent_parent", "size"));
+    let difference = Difference::between(&before, &after, &Renames::default()).unwrap();
+    let revisions = vec![
+        first("create unique index ix_parent_id on parent (id);\nupdate parent set size = null;\n").unwrap(),
+        second(&difference).unwrap(),
+    ];
+    let database = open_fresh(&case).await;
+    upgrade(&database, revisions.clone()).await.unwrap();
+    let migrations = database.migrations_by(migrator(revisions));
+    let fresh = migrations.realise(after).await.unwrap();
+    assert_eq!(fresh.deviations(&migrations.catalog().await.unwrap()), []);
 }
