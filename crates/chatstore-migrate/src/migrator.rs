@@ -8,8 +8,9 @@ use crate::connection::{Connection, Dialect};
 use crate::data_step::{self, DataSteps};
 use crate::error::MigrationError;
 use crate::graph::{Graph, Target};
-use crate::history::{self, Applied, History, Layout, LogLine, Moment, Progress};
+use crate::history::{self, Applied, History, Layout, Moment, Progress};
 use crate::lock;
+use crate::log::{self, LogLine};
 use crate::revision::Revision;
 
 /// How long a process waits for another that migrates.
@@ -375,6 +376,6 @@ impl Migrator {
         detail: Option<&str>,
     ) -> String {
         let application = &self.application;
-        history::log(dialect, &LogLine { at, action, revision, duration_ms, application, detail })
+        log::insert(dialect, &LogLine { at, action, revision, duration_ms, application, detail })
     }
 }

@@ -14,6 +14,8 @@ conformance!(
     the_lists_are_of_revisions,
     what_was_changed_by_hand_is_listed_as_drift,
     a_stamp_is_written_and_nothing_run,
+    the_log_tells_what_was_done_and_what_failed,
+    a_database_that_was_never_migrated_has_an_empty_log,
     an_edited_revision_is_named_by_verify_and_upgrade,
     a_server_stops_at_an_unknown_revision_only_when_it_is_breaking,
     the_setting_says_what_is_done_about_pending_revisions,
@@ -108,7 +110,7 @@ async fn the_lists_are_of_revisions(case: TestDatabase) {
     );
     let verified = migrate(&case, &["verify"]);
     assert_eq!(verified.data(), "");
-    assert_eq!(verified.stderr, "1 applied revisions, each as it is in this version\n");
+    assert_eq!(verified.stderr, "1 applied revision, each as it is in this version\n");
 }
 
 async fn a_stamp_is_written_and_nothing_run(case: TestDatabase) {
@@ -120,6 +122,43 @@ async fn a_stamp_is_written_and_nothing_run(case: TestDatabase) {
     assert!(migrate(&case, &["stamp", "f3a9"]).stderr.contains("nothing to stamp"));
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["user", "create", "--username", "ada", "--database-url", &case.url]).data();
+}
+
+async fn the_log_tells_what_was_done_and_what_failed(case: TestDatabase) {
+    migrate(&case, &["stamp", "base"]).data();
+    migrate(&case, &["upgrade"]).assert_failed(1, "applying the revision f3a91c07d2b4 (first_schema) failed");
+    migrate(&case, &["stamp", "heads"]).data();
+    migrate(&case, &["downgrade", "--allow-data-loss"]).data();
+
+    let entries = migrate(&case, &["log", "--json"]).json();
+
+    let of = |key: &str| entries.as_array().unwrap().iter().map(|it| it[key].clone()).collect::<Vec<_>>();
+    assert_eq!(of("action"), ["downgrade", "stamp", "failed", "stamp", "upgrade"]);
+    assert_eq!(of("revision"), [FIRST; 5]);
+    assert_eq!(of("application"), [env!("CARGO_PKG_VERSION"); 5]);
+    let details = of("detail");
+    assert!(details[2].as_str().unwrap().contains("(first_schema) failed: "), "{entries}");
+    assert_eq!(details[1], "as applied");
+    assert!(details[0].is_null() && of("duration_ms")[0].is_u64() && of("duration_ms")[1].is_null());
+    assert!(of("at").iter().all(|at| at.as_str().unwrap().ends_with('Z')), "{entries}");
+
+    let table = migrate(&case, &["log"]);
+    let lines: Vec<&str> = table.data().lines().collect();
+    assert!(lines[0].starts_with("at ") && lines[0].ends_with("detail"), "{table:?}");
+    assert!(lines[1].contains("  downgrade  f3a91c07d2b4 first_schema  "), "{table:?}");
+    assert!(lines[3].contains("  failed ") && lines[3].contains("already exists"), "{table:?}");
+}
+
+async fn a_database_that_was_never_migrated_has_an_empty_log(case: TestDatabase) {
+    let url = fresh(&case).await;
+    let folder = tempfile::tempdir().unwrap();
+    let log = run(folder.path(), &["migrate", "log", "--database-url", &url]);
+    assert_eq!(
+        (log.data(), log.stderr.as_str()),
+        ("", "the database has no log: nothing was migrated yet\n")
+    );
+    let log = run(folder.path(), &["migrate", "log", "--json", "--database-url", &url]);
+    assert_eq!(log.json(), json!([]));
 }
 
 async fn an_edited_revision_is_named_by_verify_and_upgrade(case: TestDatabase) {
@@ -175,7 +214,7 @@ async fn the_setting_says_what_is_done_about_pending_revisions(case: TestDatabas
 
 async fn a_target_that_makes_no_sense_is_wrong_usage(case: TestDatabase) {
     migrate(&case, &["upgrade", "nowhere"]).assert_failed(2, "there is no revision nowhere");
-    migrate(&case, &["upgrade", "+3"]).assert_failed(2, "3 steps were asked for, but only 0 are left");
+    migrate(&case, &["upgrade", "+3"]).assert_failed(2, "steps asked for: 3; steps left: 0");
     migrate(&case, &["upgrade", "base"]).assert_failed(2, "an upgrade goes forward");
     migrate(&case, &["downgrade", "heads", "--allow-data-loss"]).assert_failed(2, "a downgrade goes back");
     migrate(&case, &["stamp", "+1"]).assert_failed(2, "a stamp names a revision");

@@ -12,8 +12,8 @@ mod sqlite;
 use std::pin::Pin;
 
 use chatstore_migrate::{
-    Connection, DataSteps, Event, Graph, MigrationError, Migrator, Revision, RevisionFiles, Script, Survey,
-    Target,
+    Connection, DataSteps, Event, Graph, LogEntry, MigrationError, Migrator, Revision, RevisionFiles, Script,
+    Survey, Target,
 };
 use chatstore_model::Timestamp;
 
@@ -172,6 +172,14 @@ impl Migrations<'_> {
     pub async fn survey(&self) -> Result<Survey, MigrationError> {
         let migrator = self.migrator.clone();
         self.database.migrating(move |it| Box::pin(async move { migrator.survey(it).await })).await
+    }
+
+    /// What was done to the database and what failed, newest first; changes nothing.
+    ///
+    /// # Errors
+    /// As [`LogEntry::read_all`].
+    pub async fn log(&self) -> Result<Vec<LogEntry>, MigrationError> {
+        self.database.migrating(|it| Box::pin(async move { LogEntry::read_all(it).await })).await
     }
 
     /// What an upgrade would apply; changes nothing.

@@ -42,6 +42,8 @@ pub(crate) enum Command {
     },
     /// Show which revisions are applied and which are pending
     Current(show::Json),
+    /// List what was done to the database and what failed, newest first
+    Log(show::Json),
     /// List the revisions of this version, newest first
     History(show::Json),
     /// List the revisions that nothing comes after
@@ -99,6 +101,11 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
         Command::Current(json) => {
             let store = open_to_look(config).await?;
             show::current(&store.migration_survey().await?, json)?;
+            store.close().await;
+        }
+        Command::Log(json) => {
+            let store = open_to_look(config).await?;
+            show::log(&store.migrations()?, json).await?;
             store.close().await;
         }
         Command::Plan(plan) => {
@@ -175,7 +182,8 @@ fn tell(event: &Event<'_>) {
         Event::Applied(revision) => named("applied", revision),
         Event::Undone(revision) => named("undone", revision),
         Event::Rows { revision, rows } => {
-            say(format_args!("working on {} {}: {rows} rows so far", revision.id, revision.slug));
+            let rows = counted(*rows, "row");
+            say(format_args!("working on {} {}: {rows} so far", revision.id, revision.slug));
         }
         Event::Applying(_) => {}
     }
@@ -184,7 +192,8 @@ fn tell(event: &Event<'_>) {
 async fn verify(store: &Store) -> Result<(), Failure> {
     let survey = store.migration_survey().await?;
     survey.verify()?;
-    say(format_args!("{} applied revisions, each as it is in this version", survey.applied().count()));
+    let applied = counted(survey.applied().count(), "applied revision");
+    say(format_args!("{applied}, each as it is in this version"));
     Ok(())
 }
 
@@ -206,6 +215,12 @@ async fn open_to_look(config: &Config) -> Result<Store, Failure> {
         return database::open(config).await;
     }
     Store::connect("sqlite://:memory:").await.map_err(Failure::from)
+}
+
+/// `1 row`, `2 rows`.
+fn counted<N: std::fmt::Display + From<u8> + PartialEq>(count: N, what: &str) -> String {
+    let ending = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {what}{ending}")
 }
 
 /// The program's own revisions.
