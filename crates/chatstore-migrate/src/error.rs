@@ -157,7 +157,7 @@ pub enum MigrationError {
     /// A script cannot hold a function.
     #[error(
         "the revision {revision} runs the data step {step}, which is no SQL; print the script up to the revision \
-         before it, and apply this one with `chatstore migrate upgrade {revision}`"
+         before it, apply this one with `chatstore migrate upgrade +1`, and print the rest"
     )]
     DataStepInScript {
         /// The revision.

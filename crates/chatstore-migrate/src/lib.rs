@@ -24,6 +24,11 @@
 //! To add something to what is remembered of a revision: its column in `history.rs`, for new
 //! histories and for those that are there already.
 
+/// The examples of the guide, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migrations.md")]
+mod guide {}
+
 mod alter;
 mod catalog;
 mod change;

@@ -66,7 +66,9 @@ async fn a_revision_that_fails_is_named_and_leaves_nothing(case: TestDatabase) {
     on(&case.url, &["downgrade", "base", "--allow-data-loss"]).data();
     execute(&case, &[Sql::same("test.in_the_way", "create table messages (id bigint)")]).await;
 
-    on(&case.url, &["upgrade"]).assert_failed(1, "applying the revision f3a91c07d2b4 (first_schema) failed");
+    let failed = on(&case.url, &["upgrade"]);
+    failed.assert_failed(1, "applying the revision f3a91c07d2b4 (first_schema) failed");
+    failed.assert_failed(1, "\nhint: nothing of this revision stays; correct what the database names");
 
     execute(&case, &[Sql::same("test.out_of_the_way", "drop table messages")]).await;
     assert!(on(&case.url, &["upgrade"]).stderr.contains("applied f3a91c07d2b4"), "nothing of it was left");

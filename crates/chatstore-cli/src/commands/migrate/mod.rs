@@ -7,7 +7,7 @@ mod write;
 
 use std::process::ExitCode;
 
-use chatstore::migrate::{Event, Script, Target};
+use chatstore::migrate::{DatabaseErrorKind, Event, Script, Target};
 use chatstore::{MigrationError, Migrations, Revision, Store};
 use clap::Subcommand;
 
@@ -144,11 +144,27 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
 }
 
 async fn upgrade(migrations: &Migrations<'_>, to: &str) -> Result<(), Failure> {
-    let applied = migrations.upgrade(Target::from(to), tell).await?;
+    let applied = migrations.upgrade(Target::from(to), tell).await.map_err(stopped)?;
     if applied.is_empty() {
         say("nothing to apply: the tables are up to date");
     }
     Ok(())
+}
+
+/// An upgrade that ended before its target.
+fn stopped(error: MigrationError) -> Failure {
+    let is_refused_sql = matches!(
+        &error,
+        MigrationError::Database { cause, .. } if cause.kind == DatabaseErrorKind::Failed
+    );
+    let failure = Failure::from(error);
+    if !is_refused_sql {
+        return failure;
+    }
+    failure.hint(
+        "nothing of this revision stays; correct what the database names and upgrade again. Tables that were there \
+         before are taken over with `chatstore migrate stamp`",
+    )
 }
 
 async fn downgrade(migrations: &Migrations<'_>, to: &str, may_lose_data: bool) -> Result<(), Failure> {

@@ -30,7 +30,7 @@ pub(super) async fn check(config: &Config) -> Result<(), Failure> {
 }
 
 fn check_snapshot(declared: &Schema) -> Result<(), Failure> {
-    const GENERATE: &str = "run `chatstore migrate revision --autogenerate -m TEXT`";
+    const GENERATE: &str = "run `chatstore migrate revision --autogenerate -m TEXT`, read what it writes, and build the program again";
     let graph = graph()?;
     let heads = graph.heads();
     let [head] = heads[..] else {
@@ -94,7 +94,12 @@ mod tests {
 
         assert!(message.contains("the declared schema is not that of the newest revision "), "{message}");
         assert!(message.contains("\n  ") && message.contains("conversations.colour"), "{message}");
-        assert_eq!(hint.as_deref(), Some("run `chatstore migrate revision --autogenerate -m TEXT`"));
+        assert_eq!(
+            hint.as_deref(),
+            Some(
+                "run `chatstore migrate revision --autogenerate -m TEXT`, read what it writes, and build the program again"
+            )
+        );
     }
 
     #[test]
