@@ -153,19 +153,23 @@ async fn upgrade(migrations: &Migrations<'_>, to: &str) -> Result<(), Failure> {
 
 /// An upgrade that ended before its target.
 fn stopped(error: MigrationError) -> Failure {
-    let is_refused_sql = matches!(
-        &error,
-        MigrationError::Database { cause, .. } if cause.kind == DatabaseErrorKind::Failed
-    );
+    let hint = match &error {
+        MigrationError::Database { cause, .. } if cause.kind == DatabaseErrorKind::Failed => {
+            // Both databases say it like this.
+            let is_there = cause.to_string().contains("already exists");
+            Some(if is_there { TAKE_OVER } else { CORRECT })
+        }
+        _ => None,
+    };
     let failure = Failure::from(error);
-    if !is_refused_sql {
-        return failure;
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
-    failure.hint(
-        "nothing of this revision stays; correct what the database names and upgrade again. Tables that were there \
-         before are taken over with `chatstore migrate stamp`",
-    )
 }
+
+const CORRECT: &str = "nothing of this revision stays; correct what the database names and upgrade again";
+const TAKE_OVER: &str = "nothing of this revision stays; tables that were made otherwise are taken over with `chatstore migrate stamp`";
 
 async fn downgrade(migrations: &Migrations<'_>, to: &str, may_lose_data: bool) -> Result<(), Failure> {
     let undone = match migrations.downgrade(Target::from(to), may_lose_data, tell).await {
@@ -247,4 +251,33 @@ fn graph() -> Result<chatstore::migrate::Graph, Failure> {
 /// A failure to write or read a folder of revisions.
 fn cannot_write(what: &str, error: &std::io::Error) -> Failure {
     Failure::new(code::CANNOT_CREATE, format!("cannot write {what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use chatstore::MigrationError;
+    use chatstore::migrate::{DatabaseError, DatabaseErrorKind};
+
+    use super::{counted, stopped};
+
+    #[test]
+    fn an_upgrade_that_the_database_stopped_is_told_how_to_go_on() {
+        let hint = |kind, cause: &str| {
+            let cause = DatabaseError::new(kind, cause);
+            stopped(MigrationError::Database { doing: "applying".to_owned(), cause }).into_parts().1
+        };
+        let nulls = hint(DatabaseErrorKind::Failed, "column \"notes\" contains null values");
+        assert!(
+            nulls.is_some_and(|hint| hint.ends_with("correct what the database names and upgrade again"))
+        );
+        let taken = hint(DatabaseErrorKind::Failed, "relation \"users\" already exists");
+        assert!(taken.is_some_and(|hint| hint.ends_with("taken over with `chatstore migrate stamp`")));
+        assert_eq!(hint(DatabaseErrorKind::StorageFull, "the disk is full"), None);
+    }
+
+    #[test]
+    fn one_is_counted_as_one() {
+        let counts = [0_usize, 1, 2].map(|count| counted(count, "hazard"));
+        assert_eq!(counts, ["0 hazards", "1 hazard", "2 hazards"]);
+    }
 }
