@@ -55,6 +55,7 @@ mod revision;
 mod script;
 mod shadow;
 mod statements;
+mod tokens;
 
 pub use catalog::{Catalog, Deviation};
 pub use connection::{Answer, Connection, Dialect, TextRow};

@@ -1,10 +1,11 @@
 //! SQLite's catalog: the texts by which everything was made. Its pragmas name no constraints.
 
-use super::words::{items, joined, words};
+use super::words::{items, joined};
 use super::{is_of_the_history, object, query, texts};
 use crate::catalog::Catalog;
 use crate::connection::Connection;
 use crate::error::MigrationError;
+use crate::tokens::words;
 
 const OBJECTS: &str = "\
 select type, name, tbl_name, sql

@@ -1,52 +1,4 @@
-//! The words of a definition, however it was spaced, quoted and capitalised.
-
-/// Words, numbers, literals and signs, in lower case where case means nothing. A quoted name is
-/// without its quotes when it does not need them.
-pub(super) fn words(text: &str) -> Vec<String> {
-    let is_of_a_word = |letter: char| letter.is_alphanumeric() || letter == '_';
-    let mut words = Vec::new();
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let length = match next {
-            '-' if rest.starts_with("--") => {
-                rest = rest.find('\n').map_or("", |end| &rest[end..]);
-                continue;
-            }
-            '/' if rest.starts_with("/*") => {
-                rest = rest.find("*/").map_or("", |end| &rest[end + 2..]);
-                continue;
-            }
-            '\'' | '"' | '`' => quoted_length(rest, next),
-            letter if is_of_a_word(letter) => rest.find(|letter| !is_of_a_word(letter)).unwrap_or(rest.len()),
-            sign => sign.len_utf8(),
-        };
-        let (word, after) = rest.split_at(length);
-        rest = after;
-        if next == '\'' {
-            words.push(word.to_owned());
-        } else if next == '"' || next == '`' {
-            let name = word.trim_matches(next);
-            let is_plain = name.chars().all(|letter| is_of_a_word(letter) && !letter.is_uppercase());
-            words.push(if is_plain { name.to_owned() } else { word.to_owned() });
-        } else if !next.is_whitespace() {
-            words.push(word.to_lowercase());
-        }
-    }
-    words
-}
-
-/// A quote that is doubled does not end the literal.
-fn quoted_length(text: &str, quote: char) -> usize {
-    let mut length = 1;
-    while let Some(end) = text[length..].find(quote) {
-        length += end + 1;
-        if !text[length..].starts_with(quote) {
-            return length;
-        }
-        length += 1;
-    }
-    text.len()
-}
+//! The words of a definition, put together and taken apart.
 
 /// One text for one sequence of words.
 pub(super) fn joined(words: &[String]) -> String {
@@ -88,7 +40,8 @@ pub(super) fn items(words: &[String]) -> Option<(Vec<&[String]>, &[String])> {
 
 #[cfg(test)]
 mod tests {
-    use super::{items, joined, words};
+    use super::{items, joined};
+    use crate::tokens::words;
 
     #[test]
     fn spaces_case_comments_and_needless_quotes_make_no_difference() {
