@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::statements;
-use crate::tokens::{unquoted, words};
+use crate::tokens::{items, unquoted, words};
 
 /// Something that is done to a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -301,20 +301,8 @@ impl<'w> Words<'w> {
 
     /// The columns in the first parentheses; no expressions.
     fn columns(&self) -> Vec<String> {
-        let Some(begin) = self.0.iter().position(|word| word == "(") else { return Vec::new() };
-        let inside = &self.0[begin + 1..];
-        let mut depth = 0_usize;
-        let end = inside.iter().position(|word| {
-            match word.as_str() {
-                "(" => depth += 1,
-                ")" if depth == 0 => return true,
-                ")" => depth -= 1,
-                _ => {}
-            }
-            false
-        });
-        let parts = Words(&inside[..end.unwrap_or(inside.len())]).parts();
-        let is_column = |part: &Words<'w>| !part.0.is_empty() && !part.0.contains(&"(".to_owned());
-        parts.iter().filter(|part| is_column(part)).map(|part| part.0[0].clone()).collect()
+        let Some((parts, _)) = items(self.0) else { return Vec::new() };
+        let is_column = |part: &&&[String]| !part.is_empty() && !part.contains(&"(".to_owned());
+        parts.iter().filter(is_column).map(|part| part[0].clone()).collect()
     }
 }

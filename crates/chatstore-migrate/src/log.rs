@@ -33,16 +33,6 @@ create table chatstore_migrations_log (
 );
 ";
 
-/// A line of the log.
-pub(crate) struct LogLine<'l> {
-    pub(crate) at: Moment,
-    pub(crate) action: &'static str,
-    pub(crate) revision: &'l Revision,
-    pub(crate) duration_ms: Option<i64>,
-    pub(crate) application: &'l str,
-    pub(crate) detail: Option<&'l str>,
-}
-
 /// What the log has of something that was done or failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
@@ -111,17 +101,25 @@ pub(crate) const fn create(dialect: Dialect) -> &'static str {
 }
 
 /// Adds a line to the log.
-pub(crate) fn insert(dialect: Dialect, line: &LogLine<'_>) -> String {
-    let detail = line.detail.map_or_else(|| "null".to_owned(), quoted);
+pub(crate) fn insert(
+    dialect: Dialect,
+    at: Moment,
+    action: &str,
+    revision: &Revision,
+    duration_ms: Option<i64>,
+    application: &str,
+    detail: Option<&str>,
+) -> String {
+    let detail = detail.map_or_else(|| "null".to_owned(), quoted);
     format!(
         "insert into chatstore_migrations_log\n  \
          (entry, at, action, revision, sha256, duration_ms, application, detail)\n  \
          select coalesce(max(entry), 0) + 1, {}, {}, {}, {}, {}, {}, {detail} from chatstore_migrations_log;\n",
-        moment(dialect, line.at),
-        quoted(line.action),
-        quoted(&line.revision.id),
-        quoted(&line.revision.sha256(dialect)),
-        number(line.duration_ms),
-        quoted(line.application),
+        moment(dialect, at),
+        quoted(action),
+        quoted(&revision.id),
+        quoted(&revision.sha256(dialect)),
+        number(duration_ms),
+        quoted(application),
     )
 }

@@ -85,9 +85,32 @@ pub(crate) fn unquoted(name: &str) -> &str {
     name.trim_matches(['"', '`'])
 }
 
+/// What stands between the outermost parentheses, parted at its commas, and what follows.
+pub(crate) fn items(words: &[String]) -> Option<(Vec<&[String]>, &[String])> {
+    let start = words.iter().position(|word| word == "(")? + 1;
+    let mut items = Vec::new();
+    let (mut depth, mut begin) = (1, start);
+    for (place, word) in words.iter().enumerate().skip(start) {
+        match word.as_str() {
+            "(" => depth += 1,
+            ")" => depth -= 1,
+            "," if depth == 1 => {
+                items.push(&words[begin..place]);
+                begin = place + 1;
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            items.push(&words[begin..place]);
+            return Some((items, &words[place + 1..]));
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{tokens, words};
+    use super::{items, tokens, words};
 
     #[test]
     fn tokens_together_are_the_text() {
@@ -104,5 +127,14 @@ mod tests {
     fn words_are_without_blanks_comments_and_needless_quotes() {
         let text = "Not  \"b\" -- here\n <> 'B' and \"B\"";
         assert_eq!(words(text), ["not", "b", "<>", "'B'", "and", "\"B\""]);
+    }
+
+    #[test]
+    fn a_definition_is_parted_at_its_outermost_commas() {
+        let words = words("create table t (a text, primary key (a, b)) strict, without rowid");
+        let (items, options) = items(&words).unwrap();
+        let items: Vec<String> = items.iter().map(|item| item.join(" ")).collect();
+        assert_eq!(items, ["a text", "primary key ( a , b )"]);
+        assert_eq!(options.join(" "), "strict , without rowid");
     }
 }
