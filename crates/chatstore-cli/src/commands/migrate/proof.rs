@@ -73,13 +73,17 @@ fn failure(what: &str, findings: &[impl std::fmt::Display]) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::process::ExitCode;
+
     use chatstore::migrate::model::{Column, ColumnType, Schema};
     use chatstore::schema::declared;
 
-    use super::check_snapshot;
+    use super::{check_snapshot, code};
 
     fn said_of(declared: &Schema) -> (String, Option<String>) {
-        check_snapshot(declared).expect_err("the declaration was changed").into_parts()
+        let failure = check_snapshot(declared).expect_err("the declaration was changed");
+        assert_eq!(failure.report(), ExitCode::from(code::FAILED));
+        failure.into_parts()
     }
 
     #[test]
