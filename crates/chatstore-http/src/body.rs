@@ -55,6 +55,24 @@ pub(crate) trait RequestBody: Sized {
     fn check(input: &Self::Input) -> Result<(), Invalid>;
 }
 
+/// The body of a request that says all with its path.
+#[derive(Debug)]
+pub(crate) struct NoFields;
+
+impl RequestBody for NoFields {
+    type Input = ();
+
+    fn read(_fields: &mut Fields) -> Self {
+        Self
+    }
+
+    fn into_input(self) {}
+
+    fn check(_input: &()) -> Result<(), Invalid> {
+        Ok(())
+    }
+}
+
 /// The last argument of a handler that takes a body.
 #[derive(Debug)]
 pub(crate) struct JsonBody<T: RequestBody>(pub(crate) T::Input);

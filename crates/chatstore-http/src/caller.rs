@@ -6,9 +6,12 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, header};
-use chatstore::{Acting, ApiKeyId, ApiKeyScope, FieldCode, Principal, UserId, UserReference, UserRole};
+use chatstore::{
+    Acting, ApiKeyId, Credential, FieldCode, Principal, SessionId, UserId, UserReference, UserRole,
+};
 
 use crate::error::{Problem, ProblemKind};
+use crate::origin::ClientAddress;
 use crate::state::AppState;
 
 /// The header in which a service key says for whom it acts.
@@ -21,7 +24,7 @@ const ACTING_FOR_NAME: &str = "Chatstore-User";
 pub(crate) struct Caller {
     user: UserId,
     role: UserRole,
-    key: Option<ApiKeyId>,
+    credential: Option<Credential>,
 }
 
 impl Caller {
@@ -35,15 +38,30 @@ impl Caller {
 
     /// Whether the request came without credentials, which is possible only where that is switched on.
     pub(crate) const fn is_unknown(self) -> bool {
-        self.key.is_none()
+        self.credential.is_none()
+    }
+
+    /// The session whose access token the request came with.
+    pub(crate) const fn session(self) -> Option<SessionId> {
+        match self.credential {
+            Some(Credential::Session(id)) => Some(id),
+            _ => None,
+        }
+    }
+
+    const fn key(self) -> Option<ApiKeyId> {
+        match self.credential {
+            Some(Credential::Key { id, .. }) => Some(id),
+            _ => None,
+        }
     }
 
     const fn anonymous() -> Self {
-        Self { user: UserId::ANONYMOUS, role: UserRole::User, key: None }
+        Self { user: UserId::ANONYMOUS, role: UserRole::User, credential: None }
     }
 
-    fn of_key(principal: &Principal) -> Self {
-        Self { user: principal.user_id, role: principal.role, key: Some(principal.key_id) }
+    const fn of(principal: &Principal) -> Self {
+        Self { user: principal.user_id, role: principal.role, credential: Some(principal.credential) }
     }
 
     /// Notes for the log who it is.
@@ -60,10 +78,10 @@ impl Caller {
 pub(crate) struct NotedCaller(Arc<OnceLock<Caller>>);
 
 impl NotedCaller {
-    /// The user whose rights the request had, and the key it came with.
-    pub(crate) fn ids(&self) -> (Option<UserId>, Option<ApiKeyId>) {
-        let caller = self.0.get();
-        (caller.map(|caller| caller.user), caller.and_then(|caller| caller.key))
+    /// The user whose rights the request had, and the key or the session it came with.
+    pub(crate) fn ids(&self) -> (Option<UserId>, Option<ApiKeyId>, Option<SessionId>) {
+        let caller = self.0.get().copied();
+        (caller.map(Caller::user), caller.and_then(Caller::key), caller.and_then(Caller::session))
     }
 }
 
@@ -71,8 +89,22 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let principal = authenticate(parts, state).await?.ok_or_else(unauthenticated)?;
+        let principal = known(parts, state).await?;
+        refuse_before_change(&principal)?;
         Ok(act(parts, state, &principal).await?.noted(parts))
+    }
+}
+
+/// A caller who may be about to change his password, before which he may do little else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OneSelf(pub(crate) Caller);
+
+impl FromRequestParts<AppState> for OneSelf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let principal = known(parts, state).await?;
+        Ok(Self(act(parts, state, &principal).await?.noted(parts)))
     }
 }
 
@@ -85,7 +117,10 @@ impl FromRequestParts<AppState> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         match authenticate(parts, state).await? {
-            Some(principal) => Ok(Self(act(parts, state, &principal).await?.noted(parts))),
+            Some(principal) => {
+                refuse_before_change(&principal)?;
+                Ok(Self(act(parts, state, &principal).await?.noted(parts)))
+            }
             None if !state.takes_anonymous() => Err(unauthenticated()),
             None if parts.headers.contains_key(ACTING_FOR) => Err(not_a_service()),
             None => Ok(Self(Caller::anonymous().noted(parts))),
@@ -93,19 +128,42 @@ impl FromRequestParts<AppState> for Visitor {
     }
 }
 
-/// A user with a key of his own, for what concerns his credentials.
+/// A user with credentials of his own, for what concerns these.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct KeyHolder(pub(crate) Caller);
+pub(crate) struct AccountHolder(pub(crate) Caller);
 
-impl FromRequestParts<AppState> for KeyHolder {
+impl FromRequestParts<AppState> for AccountHolder {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let principal = authenticate(parts, state).await?.ok_or_else(unauthenticated)?;
-        if principal.scope == ApiKeyScope::Service {
-            return Err(Problem::forbidden("a service key has no credentials to manage"));
+        let principal = known(parts, state).await?;
+        if principal.is_service() {
+            return Err(service_has_no_account());
         }
         Ok(Self(act(parts, state, &principal).await?.noted(parts)))
+    }
+}
+
+/// Somebody who is about to say who he is. What else he shows does not matter, and may have expired.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Newcomer;
+
+impl FromRequestParts<AppState> for Newcomer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let principal = match bearer(parts) {
+            Some(credential) => state.store().authenticate(credential).await?,
+            None => None,
+        };
+        state.count(principal.map(|principal| principal.user_id), ClientAddress::of(parts)).await?;
+        if principal.is_some_and(|principal| principal.is_service()) {
+            return Err(service_has_no_account());
+        }
+        match parts.headers.contains_key(ACTING_FOR) {
+            true => Err(not_a_service()),
+            false => Ok(Self),
+        }
     }
 }
 
@@ -135,10 +193,11 @@ impl FromRequestParts<AppState> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let principal = authenticate(parts, state).await?.ok_or_else(unauthenticated)?;
-        let is_service = principal.scope == ApiKeyScope::Service;
+        let principal = known(parts, state).await?;
+        refuse_before_change(&principal)?;
+        let is_service = principal.is_service();
         if is_service && !parts.headers.contains_key(ACTING_FOR) {
-            Caller::of_key(&principal).noted(parts);
+            Caller::of(&principal).noted(parts);
             return Ok(Self { holder: principal.user_id, is_service });
         }
         let caller = act(parts, state, &principal).await?.noted(parts);
@@ -149,26 +208,45 @@ impl FromRequestParts<AppState> for Admin {
     }
 }
 
-/// The key of the request; `None` when it has no credentials at all.
+/// Who shows what the request comes with; `None` when it has no credentials at all.
 async fn authenticate(parts: &Parts, state: &AppState) -> Result<Option<Principal>, Problem> {
+    let address = ClientAddress::of(parts);
     if !parts.headers.contains_key(header::AUTHORIZATION) {
+        state.count(None, address).await?;
         return Ok(None);
     }
-    let key = bearer(parts).ok_or_else(unauthenticated)?;
-    state.store().keys().verify(key).await?.map(Some).ok_or_else(unauthenticated)
+    let principal = match bearer(parts) {
+        Some(credential) => state.store().authenticate(credential).await?,
+        None => None,
+    };
+    state.count(principal.map(|principal| principal.user_id), address).await?;
+    principal.map(Some).ok_or_else(unauthenticated)
+}
+
+/// Like [`authenticate`], and nobody without credentials gets any further.
+async fn known(parts: &Parts, state: &AppState) -> Result<Principal, Problem> {
+    authenticate(parts, state).await?.ok_or_else(unauthenticated)
+}
+
+fn refuse_before_change(principal: &Principal) -> Result<(), Problem> {
+    if principal.must_change_password {
+        let detail = "the password must be changed first, by `POST auth/password`";
+        return Err(Problem::new(ProblemKind::PasswordChangeRequired, detail));
+    }
+    Ok(())
 }
 
 /// The user whose rights the request has: the key's own, or the one that a service key names.
 async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<Caller, Problem> {
     let mut named = parts.headers.get_all(ACTING_FOR).iter();
     let first = named.next();
-    match (principal.scope, first) {
-        (ApiKeyScope::User, None) => Ok(Caller::of_key(principal)),
-        (ApiKeyScope::User, Some(_)) => Err(not_a_service()),
-        (ApiKeyScope::Service, None) => {
+    match (principal.is_service(), first) {
+        (false, None) => Ok(Caller::of(principal)),
+        (false, Some(_)) => Err(not_a_service()),
+        (true, None) => {
             Err(Problem::wrong(ACTING_FOR_NAME, FieldCode::Required, "must say for whom the service acts"))
         }
-        (ApiKeyScope::Service, Some(value)) => {
+        (true, Some(value)) => {
             if named.next().is_some() {
                 let message = "must not be given more than once";
                 return Err(Problem::wrong(ACTING_FOR_NAME, FieldCode::NotAllowed, message));
@@ -183,9 +261,13 @@ async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<C
             if role == UserRole::Admin {
                 return Err(Problem::forbidden("a service key does not act for administrators"));
             }
-            Ok(Caller { user: user_id, role, key: Some(principal.key_id) })
+            Ok(Caller { user: user_id, role, credential: Some(principal.credential) })
         }
     }
+}
+
+fn service_has_no_account() -> Problem {
+    Problem::forbidden("a service key has no password, session or key of its own to manage")
 }
 
 fn not_a_service() -> Problem {
@@ -204,6 +286,6 @@ fn bearer(parts: &Parts) -> Option<&str> {
 }
 
 pub(crate) fn unauthenticated() -> Problem {
-    let detail = "a valid API key is needed, as `Authorization: Bearer cs_…`";
+    let detail = "a valid access token or API key is needed, as `Authorization: Bearer …`";
     Problem::new(ProblemKind::Unauthenticated, detail)
 }

@@ -25,7 +25,7 @@ const fn lead(
     Lead { operation, to, parameters }
 }
 
-const LEADS: [Lead; 8] = [
+const LEADS: [Lead; 9] = [
     lead("create_conversation", "get_conversation", &[("id", "$response.body#/id")]),
     lead("create_conversation", "append_messages", &[("id", "$response.body#/id")]),
     lead("create_conversation", "create_reply", &[("id", "$response.body#/short_id")]),
@@ -41,6 +41,7 @@ const LEADS: [Lead; 8] = [
     ),
     lead("put_thread", "get_thread", &[("thread_id", "$response.body#/thread_id")]),
     lead("create_user", "get_user", &[("id", "$response.body#/id")]),
+    lead("login", "withdraw_session", &[("id", "$response.body#/session_id")]),
     lead("create_own_key", "revoke_own_key", &[("id", "$response.body#/id")]),
 ];
 

@@ -1,5 +1,7 @@
 //! Problem documents (RFC 9457): the only form in which anything is refused.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +20,10 @@ pub(crate) const UNAVAILABLE: &str = "the database is not available now; nothing
 pub(crate) enum ProblemKind {
     MalformedRequest,
     Unauthenticated,
+    InvalidCredentials,
     Forbidden,
+    RegistrationClosed,
+    PasswordChangeRequired,
     NotFound,
     MethodNotAllowed,
     AlreadyExists,
@@ -31,6 +36,7 @@ pub(crate) enum ProblemKind {
     UnsupportedMediaType,
     Validation,
     IdempotencyMismatch,
+    RateLimited,
     Internal,
     Unavailable,
     Overloaded,
@@ -44,7 +50,15 @@ impl ProblemKind {
         match self {
             Self::MalformedRequest => (StatusCode::BAD_REQUEST, "malformed-request", "Malformed request"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "Not authenticated"),
+            Self::InvalidCredentials => {
+                (StatusCode::UNAUTHORIZED, "invalid-credentials", "Invalid credentials")
+            }
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Forbidden"),
+            Self::RegistrationClosed => (StatusCode::FORBIDDEN, "registration-closed", "Registration closed"),
+            Self::PasswordChangeRequired => {
+                (StatusCode::FORBIDDEN, "password-change-required", "Password change required")
+            }
+            Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
@@ -82,7 +96,9 @@ impl ProblemKind {
     /// A header that goes with every problem of this kind.
     const fn header(self) -> Option<(HeaderName, HeaderValue)> {
         match self {
-            Self::Unauthenticated => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::Unauthenticated | Self::InvalidCredentials => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            }
             Self::Unavailable | Self::Overloaded | Self::RequestInProgress => {
                 Some((header::RETRY_AFTER, RETRY_AFTER))
             }
@@ -97,13 +113,15 @@ pub(crate) struct Problem {
     kind: ProblemKind,
     detail: String,
     errors: Vec<FieldError>,
+    /// Seconds after which it may be tried again, where that is known.
+    retry_after: Option<u64>,
     /// For the log; never shown.
     cause: Option<String>,
 }
 
 impl Problem {
     pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), cause: None }
+        Self { kind, detail: detail.into(), errors: Vec::new(), retry_after: None, cause: None }
     }
 
     /// A body that cannot be read as JSON.
@@ -150,6 +168,13 @@ impl Problem {
         Self { cause: Some(cause.into()), ..Self::new(ProblemKind::Unavailable, UNAVAILABLE) }
     }
 
+    /// Too many requests lately.
+    pub(crate) fn rate_limited(retry_after: Duration) -> Self {
+        let detail = "there were too many such requests lately; try again later";
+        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        Self { retry_after: Some(seconds.max(1)), ..Self::new(ProblemKind::RateLimited, detail) }
+    }
+
     pub(crate) fn forbidden(detail: &str) -> Self {
         Self::new(ProblemKind::Forbidden, detail)
     }
@@ -176,7 +201,8 @@ impl Problem {
 
     /// A header that goes with this problem, and its value.
     pub(crate) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
-        self.kind.header()
+        let retry_after = self.retry_after.map(|seconds| (header::RETRY_AFTER, seconds.into()));
+        retry_after.or_else(|| self.kind.header())
     }
 
     /// Whether the server has too much to do.
@@ -226,6 +252,9 @@ impl From<Error> for Problem {
             },
             ErrorKind::PreconditionFailed => Self::new(ProblemKind::PreconditionFailed, error.to_string()),
             ErrorKind::KeyReused => Self::new(ProblemKind::IdempotencyMismatch, error.to_string()),
+            ErrorKind::InvalidCredentials => Self::new(ProblemKind::InvalidCredentials, error.to_string()),
+            ErrorKind::LimitReached => Self::rate_limited(error.retry_after().unwrap_or_default()),
+            ErrorKind::Overloaded => crate::admission::overloaded(),
             ErrorKind::Forbidden => Self::new(ProblemKind::Forbidden, error.to_string()),
             ErrorKind::Conflict => Self::new(ProblemKind::Conflict, error.to_string()),
             ErrorKind::Unavailable | ErrorKind::Timeout => Self::unavailable(error.to_string()),

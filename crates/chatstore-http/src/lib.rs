@@ -39,6 +39,7 @@ mod fields;
 mod metrics;
 mod middleware;
 mod openapi;
+mod origin;
 mod path;
 mod query;
 mod router;
@@ -47,5 +48,6 @@ mod serve;
 mod state;
 
 pub use openapi::openapi;
+pub use origin::{InvalidProxies, TrustedProxies};
 pub use router::{Api, router};
 pub use serve::serve;

@@ -12,12 +12,14 @@ use axum::http::{
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use crate::admission::request_time;
 use crate::body::arrive;
 use crate::caller::NotedCaller;
 use crate::condition::has_idempotency_key;
 use crate::error::{Problem, ProblemKind};
+use crate::origin::ClientAddress;
 use crate::path::Mount;
 use crate::state::AppState;
 
@@ -42,11 +44,17 @@ pub(crate) async fn boundary(State(state): State<AppState>, mut request: Request
     let route = request.extensions().get::<MatchedPath>().cloned();
     let caller = NotedCaller::default();
     let mount = mount(&request);
+    let address = state.proxies().client(request.extensions(), request.headers());
+    request.extensions_mut().insert(ClientAddress(address));
     request.extensions_mut().insert(mount);
     request.extensions_mut().insert(caller.clone());
 
     let mut response = match check_head(&uri, request.headers()) {
-        Ok(()) if is_api(&uri) => take_turn(&state, request, next).await,
+        Ok(()) if is_api(&uri) => {
+            let address = address.map(tracing::field::display);
+            let span = tracing::info_span!("request", request.id = request_id, client.address = address);
+            take_turn(&state, request, next).instrument(span).await
+        }
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
@@ -65,8 +73,9 @@ pub(crate) async fn boundary(State(state): State<AppState>, mut request: Request
 
     let (status, took) = (response.status(), started.elapsed());
     state.metrics().end(&method, route.as_ref().map(MatchedPath::as_str), status, took);
-    let (user, key) = caller.ids();
+    let (user, key, session) = caller.ids();
     let (user, key) = (user.map(tracing::field::display), key.map(tracing::field::display));
+    let session = session.map(tracing::field::display);
     let milliseconds = took.as_secs_f64() * 1_000.0;
     match cause {
         Some(cause) => tracing::error!(
@@ -76,6 +85,7 @@ pub(crate) async fn boundary(State(state): State<AppState>, mut request: Request
             response.status = status.as_u16(),
             user.id = user,
             key.id = key,
+            session.id = session,
             duration.ms = milliseconds,
             error.cause = cause,
             "request failed"
@@ -87,6 +97,7 @@ pub(crate) async fn boundary(State(state): State<AppState>, mut request: Request
             response.status = status.as_u16(),
             user.id = user,
             key.id = key,
+            session.id = session,
             duration.ms = milliseconds,
             "request answered"
         ),

@@ -1,6 +1,7 @@
 //! The description of the API (OpenAPI 3.1), generated from the handlers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header;
@@ -34,8 +35,8 @@ pub fn openapi() -> OpenApi {
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(ProblemDocument)),
-    modifiers(&ApiKey),
-    security(("api_key" = [])),
+    modifiers(&Credentials),
+    security(("access_token" = []), ("api_key" = [])),
     tags(
         (name = "conversations", description = "Conversations, owned and shared"),
         (name = "threads", description = "One's own conversations by the application's own ids"),
@@ -44,24 +45,30 @@ pub fn openapi() -> OpenApi {
         (name = "replies", description = "What a model answered, and what it cost"),
         (name = "usage", description = "What models were asked for, and what it cost"),
         (name = "users", description = "Users; for administrators and service keys, and oneself"),
+        (name = "auth", description = "Registration, login and sessions"),
         (name = "keys", description = "API keys"),
         (name = "server", description = "The server itself"),
     )
 )]
 pub(crate) struct Description;
 
-/// The way callers say who they are.
-struct ApiKey;
+/// The ways callers say who they are.
+struct Credentials;
 
-impl Modify for ApiKey {
+impl Modify for Credentials {
     fn modify(&self, openapi: &mut OpenApi) {
-        let scheme = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("cs_…")
-            .description(Some("an API key of the user"))
-            .build();
         let components = openapi.components.get_or_insert_default();
-        components.add_security_scheme("api_key", SecurityScheme::Http(scheme));
+        for (name, format, description) in [
+            ("access_token", "JWT", "an access token, which a login gives"),
+            ("api_key", "cs_…", "an API key"),
+        ] {
+            let scheme = HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format(format)
+                .description(Some(description))
+                .build();
+            components.add_security_scheme(name, SecurityScheme::Http(scheme));
+        }
     }
 }
 
@@ -88,6 +95,9 @@ pub(crate) struct DeleteProblems;
 /// What a request with a body can be answered with.
 pub(crate) struct BodyProblems;
 
+/// What a request with a password or a refresh token can be answered with.
+pub(crate) struct CredentialProblems;
+
 /// A value that must be unique is taken.
 pub(crate) struct TakenProblem;
 
@@ -103,9 +113,10 @@ impl IntoResponses for ReadProblems {
     fn responses() -> Responses {
         let invalid = Problem::wrong("limit", chatstore::FieldCode::OutOfRange, "must be from 1 to 200");
         describe([
-            ("the key is missing or not valid", unauthenticated()),
+            ("access token or API key is missing or not valid", unauthenticated()),
             (
-                "the caller's role, or the kind of the key, does not allow it",
+                "the caller's role, or the kind of the credentials, does not allow it, or the password has to be \
+                 changed first",
                 Problem::forbidden("a viewer may read this conversation but not change it"),
             ),
             (
@@ -117,6 +128,7 @@ impl IntoResponses for ReadProblems {
                 Problem::new(ProblemKind::UriTooLong, "path and query must have at most 8192 bytes"),
             ),
             ("a field, a parameter or a header breaks a rule", invalid),
+            ("there were too many requests lately", Problem::rate_limited(Duration::from_secs(7))),
             (
                 "the headers are too large",
                 Problem::new(
@@ -146,6 +158,17 @@ impl IntoResponses for BodyProblems {
             ("the body is not JSON by its type", Problem::new(ProblemKind::UnsupportedMediaType, media_type)),
         ]);
         merged([ReadProblems::responses(), of_bodies, storage_full()])
+    }
+}
+
+impl IntoResponses for CredentialProblems {
+    fn responses() -> Responses {
+        let detail = "name and password, or the token, are not those of a user";
+        let of_credentials = describe([(
+            "the caller is not known, or password or token are wrong",
+            Problem::new(ProblemKind::InvalidCredentials, detail),
+        )]);
+        merged([BodyProblems::responses(), of_credentials])
     }
 }
 

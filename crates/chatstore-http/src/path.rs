@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use chatstore::{ApiKeyId, ConversationId, FieldCode, MessageId, UserId};
+use chatstore::{ApiKeyId, ConversationId, FieldCode, MessageId, SessionId, UserId};
 use utoipa::IntoParams;
 
 use crate::error::Problem;
@@ -208,6 +208,28 @@ impl KeyPath {
 }
 
 impl FromPath for KeyPath {
+    fn from_path(texts: &mut PathTexts) -> Self {
+        Self { id: texts.take("id") }
+    }
+}
+
+/// The path of one of the caller's sessions.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct SessionPath {
+    /// The session: UUID or short id.
+    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p4")]
+    id: String,
+}
+
+impl SessionPath {
+    /// The id in the path.
+    pub(crate) fn session(&self) -> Result<SessionId, Problem> {
+        id(&self.id)
+    }
+}
+
+impl FromPath for SessionPath {
     fn from_path(texts: &mut PathTexts) -> Self {
         Self { id: texts.take("id") }
     }

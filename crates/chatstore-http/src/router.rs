@@ -14,11 +14,12 @@ use crate::error::Problem;
 use crate::metrics::{self, Metrics};
 use crate::middleware::{boundary, panicked};
 use crate::openapi::Description;
+use crate::origin::TrustedProxies;
 use crate::routes::{
-    conversation_list, conversations, docs, export, health, me, members, message_list, messages, own_keys,
-    replies, threads, usage, user_keys, user_list, users,
+    auth, conversation_list, conversations, docs, export, health, me, members, message_list, messages,
+    own_keys, replies, sessions, threads, usage, user_keys, user_list, users,
 };
-use crate::state::AppState;
+use crate::state::{AppState, Policy};
 
 /// The API over this store: everything under `/api/v1`, and `/healthz`, `/readyz`, `/openapi.json` and `/docs`.
 ///
@@ -32,7 +33,7 @@ pub fn router(store: Store) -> Router {
 #[derive(Debug, Clone)]
 pub struct Api {
     store: Store,
-    takes_anonymous: bool,
+    policy: Policy,
     metrics: Metrics,
 }
 
@@ -40,14 +41,38 @@ impl Api {
     /// The API as [`router`] gives it.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, takes_anonymous: false, metrics: Metrics::default() }
+        Self { store, policy: Policy::default(), metrics: Metrics::default() }
     }
 
     /// Whether requests without credentials may make conversations, which belong to the built-in user, and
     /// read those by their ids; off when nothing is said.
     #[must_use]
     pub fn anonymous(mut self, is_on: bool) -> Self {
-        self.takes_anonymous = is_on;
+        self.policy.takes_anonymous = is_on;
+        self
+    }
+
+    /// Whether anybody may register; off when nothing is said.
+    #[must_use]
+    pub fn registration(mut self, is_on: bool) -> Self {
+        self.policy.takes_registrations = is_on;
+        self
+    }
+
+    /// The proxies whose word about the client's address is believed; none when nothing is said.
+    ///
+    /// The address of the connection itself is known where [`serve`](crate::serve) serves, and elsewhere from
+    /// axum's `into_make_service_with_connect_info`.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.policy.proxies = proxies;
+        self
+    }
+
+    /// How many requests each user may send from each address in a minute; any number when nothing is said.
+    #[must_use]
+    pub fn requests_a_minute(mut self, count: Option<u32>) -> Self {
+        self.policy.requests_a_minute = count;
         self
     }
 
@@ -67,7 +92,7 @@ impl Api {
     }
 
     fn state(&self, openapi: String) -> AppState {
-        AppState::new(self.store.clone(), openapi, self.takes_anonymous, self.metrics.clone())
+        AppState::new(self.store.clone(), openapi, self.policy.clone(), self.metrics.clone())
     }
 }
 
@@ -92,6 +117,14 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(users::put_by_email))
         .routes(routes!(user_keys::list, user_keys::create))
         .routes(routes!(user_keys::revoke))
+        .routes(routes!(auth::register))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::logout_all))
+        .routes(routes!(auth::change_password))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::withdraw))
         .routes(routes!(own_keys::list, own_keys::create))
         .routes(routes!(own_keys::revoke))
         .route("/", any(unknown))
@@ -175,7 +208,7 @@ mod tests {
         let routes = Router::new()
             .route("/panic", get(async || -> &'static str { panic!("a secret of the server") }))
             .route("/fine", get(async || "fine"));
-        finish(routes, AppState::new(store, String::new(), false, Metrics::default()))
+        finish(routes, AppState::new(store, String::new(), Policy::default(), Metrics::default()))
     }
 
     // One test for both: another one beside it that logs without a subscriber could switch the event off.

@@ -1,12 +1,29 @@
 //! What handlers share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use chatstore::{AsUser, Store};
+use chatstore::{AsUser, LimitKey, Permission, Quota, Store, UserId};
 
 use crate::admission::Admission;
 use crate::caller::Caller;
+use crate::error::Problem;
 use crate::metrics::Metrics;
+use crate::origin::TrustedProxies;
+
+/// What can be chosen about an API.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Policy {
+    /// Whether requests without credentials may make and read anonymous conversations.
+    pub(crate) takes_anonymous: bool,
+    /// Whether anybody may register.
+    pub(crate) takes_registrations: bool,
+    /// Whose word about the client's address is believed.
+    pub(crate) proxies: TrustedProxies,
+    /// Requests of a user from an address in a minute; any number when there is none.
+    pub(crate) requests_a_minute: Option<u32>,
+}
 
 /// What handlers share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -16,16 +33,16 @@ pub(crate) struct AppState(Arc<Shared>);
 struct Shared {
     store: Store,
     openapi: String,
-    takes_anonymous: bool,
+    policy: Policy,
     admission: Admission,
     metrics: Metrics,
 }
 
 impl AppState {
     /// The state of a router over this store.
-    pub(crate) fn new(store: Store, openapi: String, takes_anonymous: bool, metrics: Metrics) -> Self {
+    pub(crate) fn new(store: Store, openapi: String, policy: Policy, metrics: Metrics) -> Self {
         let admission = Admission::default();
-        Self(Arc::new(Shared { store, openapi, takes_anonymous, admission, metrics }))
+        Self(Arc::new(Shared { store, openapi, policy, admission, metrics }))
     }
 
     /// The store, for what belongs to nobody: health, keys, users, ids of requests.
@@ -45,7 +62,28 @@ impl AppState {
 
     /// Whether requests without credentials may make and read anonymous conversations.
     pub(crate) fn takes_anonymous(&self) -> bool {
-        self.0.takes_anonymous
+        self.0.policy.takes_anonymous
+    }
+
+    /// Whether anybody may register.
+    pub(crate) fn takes_registrations(&self) -> bool {
+        self.0.policy.takes_registrations
+    }
+
+    /// Whose word about the client's address is believed.
+    pub(crate) fn proxies(&self) -> &TrustedProxies {
+        &self.0.policy.proxies
+    }
+
+    /// Counts a request of a user, or of nobody, from an address.
+    pub(crate) async fn count(&self, user: Option<UserId>, address: Option<IpAddr>) -> Result<(), Problem> {
+        let Some(count) = self.0.policy.requests_a_minute else { return Ok(()) };
+        let quota = Quota { count, period: Duration::from_secs(60) };
+        let store = self.store();
+        match store.limiter().take(&LimitKey::request(user, address), quota, store.now()).await {
+            Permission::Granted => Ok(()),
+            Permission::Refused { retry_after } => Err(Problem::rate_limited(retry_after)),
+        }
     }
 
     /// Who may work now.

@@ -119,6 +119,14 @@ typed_id!(
     /// An API key.
     ApiKeyId
 );
+typed_id!(
+    /// A session; unique together with its user. Its refresh tokens are one family.
+    SessionId
+);
+typed_id!(
+    /// A refresh token; unique together with its user.
+    RefreshTokenId
+);
 
 impl UserId {
     /// The built-in owner of anonymous conversations; it cannot log in, be changed or be erased.

@@ -14,7 +14,9 @@ mod idempotency;
 mod json;
 mod message;
 mod page;
+mod password_hash;
 mod response;
+mod session;
 mod text;
 mod time;
 mod usage;
@@ -26,16 +28,21 @@ pub use conversation::{
     Access, Conversation, ConversationPatch, ConversationRole, ConversationSort, Member, MemberRole,
     Membership, NewConversation,
 };
-pub use id::{ApiKeyId, ConversationId, IdSource, InvalidId, MessageId, RandomIds, UserId};
+pub use id::{
+    ApiKeyId, ConversationId, IdSource, InvalidId, MessageId, RandomIds, RefreshTokenId, SessionId, UserId,
+};
 pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
 pub use json::{InvalidJson, Json};
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
 pub use page::{
-    ApiKeyPosition, ConversationPosition, Limit, MemberPosition, MessageRange, Order, Page, UserPosition,
+    ApiKeyPosition, ConversationPosition, Limit, MemberPosition, MessageRange, Order, Page, SessionPosition,
+    UserPosition,
 };
+pub use password_hash::PasswordHash;
 pub use response::{NewReply, NewResponse, Reply, Response, effective_model};
+pub use session::{EndReason, NewRefreshToken, NewSession, RefreshToken, Session, SessionState};
 pub use text::{Email, InvalidName, PREVIEW_CHARACTERS, UserName, preview};
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
 pub use usage::{Day, UsageGroup, UsageGrouping, UsageRow};
-pub use user::{NewUser, PasswordHash, User, UserFilter, UserPatch, UserRole};
+pub use user::{NewUser, User, UserFilter, UserPatch, UserRole};
 pub use validate::{Change, FieldCode, FieldError, Invalid, Validator, limits};

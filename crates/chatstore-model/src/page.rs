@@ -92,6 +92,9 @@ pub type UserPosition = ConversationPosition;
 /// A place in the list of a user's API keys: creation, then id.
 pub type ApiKeyPosition = ConversationPosition;
 
+/// A place in the list of a user's sessions: last activity, then id.
+pub type SessionPosition = ConversationPosition;
+
 /// A place in a list of members: the owner first, then by joining, then by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemberPosition {

@@ -1,8 +1,6 @@
 //! People, and the built-in user that owns anonymous conversations.
 
-use std::fmt;
-
-use crate::{Change, Email, Invalid, Json, Timestamp, UserId, UserName, Validator, limits};
+use crate::{Change, Email, Invalid, Json, PasswordHash, Timestamp, UserId, UserName, Validator, limits};
 
 /// What a user may do beyond his own data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,61 +60,6 @@ pub struct UserFilter {
     pub role: Option<UserRole>,
     /// Only active, or only disabled ones.
     pub is_active: Option<bool>,
-}
-
-/// How a hash of a known form begins: PHC strings and what passlib, bcrypt, werkzeug and Django write.
-const HASH_FORMS: [&str; 24] = [
-    "$argon2id$",
-    "$argon2i$",
-    "$argon2d$",
-    "$2a$",
-    "$2b$",
-    "$2y$",
-    "$bcrypt-sha256$",
-    "$pbkdf2-sha256$",
-    "$pbkdf2-sha512$",
-    "$pbkdf2$",
-    "$scrypt$",
-    "pbkdf2:",
-    "scrypt:",
-    "pbkdf2_sha256$",
-    "argon2$argon2",
-    "pbkdf2_sha1$",
-    "bcrypt$",
-    "bcrypt_sha256$",
-    "scrypt$",
-    "sha256$",
-    "$pbkdf2-sha1$",
-    "$5$",
-    "$6$",
-    "$scrypt-sha256$",
-];
-
-/// The hash of a password, in the form its maker gave it. Shown to nobody.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash(String);
-
-impl PasswordHash {
-    /// Takes a hash of a known form: a PHC string, or what bcrypt, passlib, werkzeug or Django
-    /// write, of at most 512 bytes. `None` for anything else, which may be a password itself.
-    #[must_use]
-    pub fn known(text: &str) -> Option<Self> {
-        let is_known = HASH_FORMS.iter().any(|form| text.starts_with(form));
-        let is_plain = text.len() <= 512 && text.bytes().all(|byte| byte.is_ascii_graphic());
-        (is_known && is_plain).then(|| Self(text.to_owned()))
-    }
-
-    /// The hash, to be stored or compared with.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for PasswordHash {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("PasswordHash(***)")
-    }
 }
 
 /// A user to be made: at least one of name and e-mail address.
@@ -228,28 +171,5 @@ impl UserPatch {
             validator.metadata(metadata);
         }
         validator.finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::PasswordHash;
-
-    #[test]
-    fn a_hash_has_a_known_form_and_shows_itself_to_nobody() {
-        for text in [
-            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
-            "$2b$12$KIXQJ5QxV0mE6Q",
-            "$pbkdf2-sha256$100000$c2FsdA$aGFzaA",
-            "pbkdf2:sha256:260000$salt$hash",
-            "pbkdf2_sha256$260000$salt$hash",
-        ] {
-            let hash = PasswordHash::known(text).unwrap();
-            assert_eq!(hash.expose(), text);
-            assert_eq!(format!("{hash:?}"), "PasswordHash(***)");
-        }
-        for text in ["", "secret", "$2b$12$with blank", "5f4dcc3b5aa765d61d8327deb882cf99"] {
-            assert_eq!(PasswordHash::known(text), None, "{text}");
-        }
     }
 }

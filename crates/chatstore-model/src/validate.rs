@@ -19,6 +19,8 @@ pub mod limits {
     pub const FULL_NAME: usize = 255;
     /// Characters of an API key's name.
     pub const KEY_NAME: usize = 100;
+    /// Characters of what a client calls itself.
+    pub const USER_AGENT: usize = 512;
     /// Bytes of metadata as canonical JSON.
     pub const METADATA_BYTES: usize = 64 * 1024;
     /// Lists and objects inside each other: what is deeper could not be read back.

@@ -204,6 +204,36 @@ const CONSTRAINTS: &[Constraint] = &[
         field: "key",
     },
     Constraint {
+        name: "pk_sessions",
+        columns: "sessions.user_id, sessions.id",
+        entity: "session",
+        field: "id",
+    },
+    Constraint {
+        name: "uq_sessions_access_jti",
+        columns: "sessions.user_id, sessions.access_jti",
+        entity: "session",
+        field: "access_jti",
+    },
+    Constraint {
+        name: "pk_refresh_tokens",
+        columns: "refresh_tokens.user_id, refresh_tokens.id",
+        entity: "refresh_token",
+        field: "id",
+    },
+    Constraint {
+        name: "uq_refresh_tokens_token_hash",
+        columns: "refresh_tokens.user_id, refresh_tokens.token_hash",
+        entity: "refresh_token",
+        field: "token",
+    },
+    Constraint {
+        name: "uq_refresh_tokens_counter",
+        columns: "refresh_tokens.user_id, refresh_tokens.session_id, refresh_tokens.counter",
+        entity: "refresh_token",
+        field: "counter",
+    },
+    Constraint {
         name: "pk_idempotency_keys",
         columns: "idempotency_keys.owner_id, idempotency_keys.caller_id, idempotency_keys.key",
         entity: "idempotency_key",

@@ -46,8 +46,9 @@ pub use foreign::{
 };
 pub use migrations::{Direction, Migrations, Status, new_revision_id, revisions, snapshot};
 pub use repo::{
-    ApiKeys, By, ConversationList, Conversations, Counts, IdempotencyKeys, Members, Messages, PresentMessage,
-    Responses, Statistics, TableDigest, Usage, Users,
+    ApiKeys, By, ConversationList, Conversations, Counts, IdempotencyKeys, Members, Messages, Passwords,
+    PresentMessage, Presented, RefreshTokens, Responses, Rotation, Sessions, Statistics, TableDigest, Usage,
+    Users,
 };
 pub use tx::{ReadOnly, ReadTx, ReadWrite, Tx, WriteTx};
 

@@ -9,7 +9,8 @@ use crate::context::Context;
 use crate::db::{Executor, Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::{
-    ApiKeys, Conversations, IdempotencyKeys, Members, Messages, Responses, Statistics, Usage, Users,
+    ApiKeys, Conversations, IdempotencyKeys, Members, Messages, Passwords, RefreshTokens, Responses,
+    Sessions, Statistics, Usage, Users,
 };
 
 /// Marks a transaction that only reads.
@@ -100,6 +101,21 @@ impl<'c, M> Tx<'c, M> {
     /// API keys.
     pub const fn api_keys(&mut self) -> ApiKeys<'_, 'c, M> {
         ApiKeys(self)
+    }
+
+    /// The hashes of passwords.
+    pub const fn passwords(&mut self) -> Passwords<'_, 'c, M> {
+        Passwords(self)
+    }
+
+    /// Sessions.
+    pub const fn sessions(&mut self) -> Sessions<'_, 'c, M> {
+        Sessions(self)
+    }
+
+    /// Refresh tokens.
+    pub const fn refresh_tokens(&mut self) -> RefreshTokens<'_, 'c, M> {
+        RefreshTokens(self)
     }
 
     /// What requests with an idempotency key did.

@@ -101,7 +101,26 @@ impl Cursor for MemberPosition {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn timestamp() -> impl Strategy<Value = Timestamp> {
+        let range = Timestamp::MIN.as_microseconds()..=Timestamp::MAX.as_microseconds();
+        range.prop_map(|at| Timestamp::from_microseconds(at).unwrap())
+    }
+
+    fn conversation_position() -> impl Strategy<Value = ConversationPosition> {
+        (timestamp(), any::<u128>()).prop_map(|(at, id)| ConversationPosition { at, id: Uuid::from_u128(id) })
+    }
+
+    fn member_position() -> impl Strategy<Value = MemberPosition> {
+        (any::<i64>(), timestamp(), any::<u128>()).prop_map(|(rank, joined_at, user_id)| MemberPosition {
+            rank,
+            joined_at,
+            user_id: Uuid::from_u128(user_id),
+        })
+    }
 
     #[test]
     fn a_cursor_opens_only_in_its_own_list() {
@@ -121,5 +140,60 @@ mod tests {
             assert_ne!(ConversationPosition::open(&altered, "list"), Ok(position), "{altered}");
         }
         assert_eq!(ConversationPosition::open(&cursor, "list"), Ok(position));
+    }
+
+    proptest! {
+        #[test]
+        fn every_position_reads_back_from_its_cursor_and_opens_no_list_of_another_kind(
+            seq in any::<i64>(),
+            conversation in conversation_position(),
+            member in member_position(),
+        ) {
+            prop_assert_eq!(i64::open(&seq.seal("list"), "list"), Ok(seq));
+            prop_assert_eq!(ConversationPosition::open(&conversation.seal("list"), "list"), Ok(conversation));
+            prop_assert_eq!(MemberPosition::open(&member.seal("list"), "list"), Ok(member));
+            prop_assert_eq!(i64::open(&conversation.seal("list"), "list"), Err(InvalidCursor));
+            prop_assert_eq!(ConversationPosition::open(&member.seal("list"), "list"), Err(InvalidCursor));
+            prop_assert_eq!(MemberPosition::open(&seq.seal("list"), "list"), Err(InvalidCursor));
+        }
+
+        #[test]
+        fn random_text_is_no_cursor(text in "\\PC{0,60}", base64 in "[A-Za-z0-9_-]{0,60}") {
+            for text in [text, base64] {
+                prop_assert_eq!(i64::open(&text, "list"), Err(InvalidCursor));
+                prop_assert_eq!(ConversationPosition::open(&text, "list"), Err(InvalidCursor));
+                prop_assert_eq!(MemberPosition::open(&text, "list"), Err(InvalidCursor));
+            }
+        }
+
+        /// The seal is no secret: anybody can make one.
+        #[test]
+        fn sealed_random_bytes_are_a_position_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let sealed = BASE64_URL_SAFE_NO_PAD.encode([&bytes[..], &digest(&bytes, "list")].concat());
+            if let Ok(position) = i64::open(&sealed, "list") {
+                prop_assert_eq!(position.to_bytes(), bytes.clone());
+            }
+            if let Ok(position) = ConversationPosition::open(&sealed, "list") {
+                prop_assert_eq!(position.to_bytes(), bytes.clone());
+            }
+            if let Ok(position) = MemberPosition::open(&sealed, "list") {
+                prop_assert_eq!(position.to_bytes(), bytes);
+            }
+        }
+
+        #[test]
+        fn an_altered_cursor_is_refused(
+            position in member_position(),
+            place in any::<prop::sample::Index>(),
+            length in 0_usize..3,
+            piece in "[_=+A-Za-z0-9é-]{0,2}",
+        ) {
+            let good = position.seal("list");
+            let start = place.index(good.len());
+            let end = (start + length).min(good.len());
+            let altered = format!("{}{piece}{}", &good[..start], &good[end..]);
+            prop_assume!(altered != good);
+            prop_assert_eq!(MemberPosition::open(&altered, "list"), Err(InvalidCursor));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The one error of the crate.
 
 use std::fmt;
+use std::time::Duration;
 
 use chatstore_model::Invalid;
 use chatstore_sql::StoreError;
@@ -18,6 +19,12 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The request breaks limits; see [`Error::invalid`].
     Invalid,
+    /// Name and password, or the token, are not those of a user.
+    InvalidCredentials,
+    /// It was tried too often lately; see [`Error::retry_after`].
+    LimitReached,
+    /// Too many passwords are being checked; try again.
+    Overloaded,
     /// One's role does not allow it.
     Forbidden,
     /// The conversation is not at the revision that was expected; see
@@ -50,6 +57,7 @@ pub struct Error {
     kind: ErrorKind,
     entity: Option<&'static str>,
     field: Option<&'static str>,
+    retry_after: Option<Duration>,
     source: Box<StoreErrorOrRule>,
 }
 
@@ -79,6 +87,12 @@ impl Error {
         self.field
     }
 
+    /// After what time it may be tried again, where that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// Every field that breaks a limit.
     #[must_use]
     pub fn invalid(&self) -> Option<&Invalid> {
@@ -91,11 +105,20 @@ impl Error {
     /// Whether the same operation may succeed when it is simply tried again.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Timeout)
+        matches!(
+            self.kind,
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Overloaded | ErrorKind::LimitReached
+        )
     }
 
     pub(crate) fn rule(kind: ErrorKind, reason: &'static str) -> Self {
-        Self { kind, entity: None, field: None, source: Box::new(StoreErrorOrRule::Rule(reason)) }
+        let source = Box::new(StoreErrorOrRule::Rule(reason));
+        Self { kind, entity: None, field: None, retry_after: None, source }
+    }
+
+    pub(crate) fn limit_reached(retry_after: Duration) -> Self {
+        let reason = "it was tried too often lately";
+        Self { retry_after: Some(retry_after), ..Self::rule(ErrorKind::LimitReached, reason) }
     }
 
     pub(crate) fn not_found(entity: &'static str) -> Self {
@@ -143,7 +166,7 @@ impl From<StoreError> for Error {
             StoreError::Corrupt(_) => (ErrorKind::Corrupt, None, None),
             StoreError::Backend(_) => (ErrorKind::Internal, None, None),
         };
-        Self { kind, entity, field, source: Box::new(StoreErrorOrRule::Store(error)) }
+        Self { kind, entity, field, retry_after: None, source: Box::new(StoreErrorOrRule::Store(error)) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use chatstore_model::{ApiKeyId, ApiKeyScope, IdSource, Timestamp, UserId, UserRole};
+use chatstore_model::{IdSource, UserId};
 use sha2::{Digest, Sha256};
 
 /// How every key begins.
@@ -16,20 +16,6 @@ const SECRET: usize = 43;
 
 /// Characters of a key that its owner is shown later: the beginning of the secret says which it is.
 const SHOWN: usize = PREFIX.len() + USER + 1 + 6;
-
-/// Who a request comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    /// The user.
-    pub user_id: UserId,
-    /// The user's role.
-    pub role: UserRole,
-    /// Whether the key speaks for its user or for a whole application.
-    pub scope: ApiKeyScope,
-    /// The key.
-    pub key_id: ApiKeyId,
-    pub(crate) expires_at: Option<Timestamp>,
-}
 
 /// The text of a new key, its shown beginning and its hash.
 pub(crate) struct KeyText {
@@ -48,6 +34,11 @@ impl KeyText {
     }
 }
 
+/// Whether a text is meant to be a key, rather than an access token.
+pub(crate) fn is_key(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
 /// The user in a text that has the form of a key, and its hash.
 pub(crate) fn parse(text: &str) -> Option<(UserId, [u8; 32])> {
     let rest = text.strip_prefix(PREFIX)?;
@@ -56,7 +47,8 @@ pub(crate) fn parse(text: &str) -> Option<(UserId, [u8; 32])> {
     }
     let (user, secret) = rest.split_at(USER);
     let user = user.parse().ok()?;
-    secret.starts_with('_').then(|| (user, hash(text)))
+    BASE64_URL_SAFE_NO_PAD.decode(secret.strip_prefix('_')?).ok()?;
+    Some((user, hash(text)))
 }
 
 fn hash(text: &str) -> [u8; 32] {
@@ -66,14 +58,19 @@ fn hash(text: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use chatstore_model::RandomIds;
+    use proptest::prelude::*;
 
     use super::*;
 
+    fn key() -> KeyText {
+        let ids: Arc<dyn IdSource> = Arc::new(RandomIds(|bytes| bytes.fill(7)));
+        KeyText::new(UserId::from_uuid(uuid::Uuid::from_u128(99)), &ids)
+    }
+
     #[test]
     fn a_key_names_its_user_and_hides_most_of_its_secret() {
-        let ids: Arc<dyn IdSource> = Arc::new(RandomIds(|bytes| bytes.fill(7)));
         let user = UserId::from_uuid(uuid::Uuid::from_u128(99));
-        let key = KeyText::new(user, &ids);
+        let key = key();
         assert_eq!(key.text.len(), 69);
         assert_eq!(parse(&key.text), Some((user, key.hash)));
         assert_eq!(key.prefix.len(), 32);
@@ -85,6 +82,47 @@ mod tests {
             ["", "cs_", "Bearer x", "cs_é111111111111111111111_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
         {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_spellings_of_a_key_are_no_keys() {
+        let good = key().text;
+        for text in [
+            format!("{good}="),
+            format!("{good} "),
+            format!(" {good}"),
+            good.replacen("cs_", "CS_", 1),
+            good.replace('B', "+"),
+            format!("{} ", &good[..good.len() - 1]),
+            format!("{}9", &good[..good.len() - 1]),
+            format!("{}-{}", &good[..25], &good[26..]),
+        ] {
+            assert_eq!(parse(&text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn random_text_is_no_key(text in "(cs_)?\\PC{0,80}", ascii in "cs_[ -~]{66}") {
+            prop_assert_eq!(parse(&text), None);
+            prop_assert_eq!(parse(&ascii), None);
+        }
+
+        #[test]
+        fn an_altered_key_is_refused_or_is_another_one(
+            place in any::<prop::sample::Index>(),
+            length in 0_usize..3,
+            piece in "[_+=0-9A-Za-zé-]{0,2}",
+        ) {
+            let good = key();
+            let start = place.index(good.text.len());
+            let end = (start + length).min(good.text.len());
+            let altered = format!("{}{piece}{}", &good.text[..start], &good.text[end..]);
+            if let Some((_, hash)) = parse(&altered) {
+                prop_assert_eq!(altered.len(), good.text.len());
+                prop_assert_eq!(hash == good.hash, altered == good.text);
+            }
         }
     }
 }

@@ -61,22 +61,27 @@ mod error;
 mod export;
 pub mod import;
 mod key;
+mod limit;
 mod page_request;
+mod password;
+mod principal;
 mod recent;
+mod security_event;
 mod service;
 mod store;
+mod token;
 mod user_reference;
 
 pub use actor::AsUser;
 pub use chatstore_model::{
     Access, ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, Change, Clock, Conversation, ConversationId,
-    ConversationPatch, ConversationPosition, ConversationRole, ConversationSort, Day, Email, FieldCode,
-    FieldError, IdSource, IdempotencyRecord, Invalid, InvalidId, InvalidJson, InvalidName, InvalidTimestamp,
-    Json, Limit, Member, MemberPosition, MemberRole, Membership, Message, MessageId, MessagePatch,
-    MessageRange, MessageRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewReply,
-    NewResponse, NewUser, Order, Page, PasswordHash, Reply, Response, SystemClock, Timestamp, UsageGroup,
-    UsageGrouping, UsageRow, User, UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole,
-    Validator, effective_model, limits,
+    ConversationPatch, ConversationPosition, ConversationRole, ConversationSort, Day, Email, EndReason,
+    FieldCode, FieldError, IdSource, IdempotencyRecord, Invalid, InvalidId, InvalidJson, InvalidName,
+    InvalidTimestamp, Json, Limit, Member, MemberPosition, MemberRole, Membership, Message, MessageId,
+    MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage,
+    NewReply, NewResponse, NewUser, Order, Page, PasswordHash, RefreshToken, RefreshTokenId, Reply, Response,
+    Session, SessionId, SessionPosition, SystemClock, Timestamp, UsageGroup, UsageGrouping, UsageRow, User,
+    UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole, Validator, effective_model, limits,
 };
 pub use chatstore_sql::{
     By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, ForeignError, FromColumn,
@@ -87,12 +92,16 @@ pub use chatstore_sql::{migrate, new_revision_id, revisions, schema, snapshot};
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
-pub use key::Principal;
+pub use limit::{LimitKey, Limiter, LimiterFuture, LocalLimiter, Permission, Quota};
 pub use page_request::PageRequest;
+pub use password::Password;
+pub use principal::{Credential, Principal};
 pub use service::{
-    Acting, Conversations, Keys, Members, Messages, NewKey, Once, OnceKey, Outcome, Usage, Users,
+    Acting, Auth, Conversations, Keys, LoginName, Members, Messages, NewKey, Once, OnceKey, Origin, Outcome,
+    Tokens, Usage, Users,
 };
 pub use store::{Builder, Store};
+pub use token::{InvalidTokenKey, TokenKeys};
 pub use user_reference::{InvalidUserReference, UserReference};
 /// The type behind every id.
 pub use uuid::Uuid;

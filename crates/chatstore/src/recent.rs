@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-/// What another process changed is seen after this time at the latest; what this one changed at once.
-const REMEMBERED: Duration = Duration::from_secs(5);
+/// What another process changed is seen 5 seconds later at the latest, what this one changed at once. The time
+/// counts from when the answer of the database arrived, which is later than when it was true.
+const REMEMBERED: Duration = Duration::from_secs(4);
 
 /// Entries remembered at a time.
 const CAPACITY: u64 = 10_000;
@@ -17,7 +18,7 @@ const CAPACITY: u64 = 10_000;
 #[derive(Clone)]
 pub(crate) struct Recent<K, V> {
     entries: Cache<K, V>,
-    /// How often everything was forgotten.
+    /// How often something was forgotten.
     forgotten: Arc<AtomicU64>,
 }
 
@@ -40,7 +41,7 @@ where
         self.forgotten.load(Ordering::SeqCst)
     }
 
-    /// Remembers what was read, unless everything was forgotten since `generation`: then it may have been
+    /// Remembers what was read, unless something was forgotten since `generation`: then it may have been
     /// changed after it was read.
     pub(crate) fn remember(&self, generation: u64, key: K, value: V)
     where
@@ -50,6 +51,12 @@ where
         if self.generation() != generation {
             self.entries.invalidate(&key);
         }
+    }
+
+    /// To be called when one thing that is remembered may have changed.
+    pub(crate) fn forget(&self, key: &K) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.entries.invalidate(key);
     }
 
     /// To be called when something that is remembered may have changed.

@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use chatstore_model::{Clock, Day, IdSource, Timestamp, UsageGroup, UsageGrouping, UserId};
+use chatstore_model::{
+    Clock, Day, IdSource, SessionId, SessionState, Timestamp, UsageGroup, UsageGrouping, UserId,
+};
 use chatstore_sql::migrate::{DatabaseError, DatabaseErrorKind, Survey};
 use chatstore_sql::{
     ConnectError, Counts, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError, Migrations,
@@ -13,9 +15,11 @@ use chatstore_sql::{
 
 use crate::actor::AsUser;
 use crate::error::Result;
-use crate::key::Principal;
+use crate::limit::Limiter;
+use crate::principal::Principal;
 use crate::recent::Recent;
-use crate::service::{Acting, Keys, Users};
+use crate::service::{Acting, Auth, Identity, Keys, Users};
+use crate::token::TokenKeys;
 use crate::user_reference::UserReference;
 
 /// A store. Cheap to clone; the clones share connections and caches.
@@ -24,6 +28,8 @@ pub struct Store {
     pub(crate) database: Database,
     pub(crate) keys: Recent<[u8; 32], Principal>,
     pub(crate) acting: Recent<UserReference, Acting>,
+    pub(crate) sessions: Recent<(UserId, SessionId), SessionState>,
+    pub(crate) identity: Identity,
 }
 
 impl fmt::Debug for Store {
@@ -60,7 +66,7 @@ impl Store {
     /// Opens a database with other settings than the usual ones.
     #[must_use]
     pub fn builder(url: impl Into<String>) -> Builder {
-        Builder { options: DatabaseOptions::new(url) }
+        Builder { options: DatabaseOptions::new(url), identity: Identity::default() }
     }
 
     /// Makes or upgrades the tables; changes nothing when they are up to date. Any number of
@@ -99,6 +105,32 @@ impl Store {
     pub(crate) fn forget_callers(&self) {
         self.keys.forget_all();
         self.acting.forget_all();
+        self.sessions.forget_all();
+    }
+
+    /// Registration, login and sessions. Nothing here asks what the caller may do: it is for the application
+    /// itself.
+    #[must_use]
+    pub fn auth(&self) -> Auth<'_> {
+        Auth::new(self)
+    }
+
+    /// Who shows this API key or access token; `None` when it is neither, or of no use any more. Must be called
+    /// inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn authenticate(&self, credential: &str) -> Result<Option<Principal>> {
+        match crate::key::is_key(credential) {
+            true => self.keys().verify(credential).await,
+            false => self.auth().verify(credential).await,
+        }
+    }
+
+    /// What counts requests and failed logins.
+    #[must_use]
+    pub fn limiter(&self) -> &dyn Limiter {
+        self.identity.limiter.as_ref()
     }
 
     /// API keys of all users. Nothing here is checked: it is for the application itself.
@@ -162,6 +194,24 @@ impl Store {
     pub async fn prune_idempotency_keys(&self) -> Result<u64> {
         let now = self.now();
         self.write("idempotency_prune", async move |tx| tx.idempotency_keys().prune(now).await).await
+    }
+
+    /// Deletes the sessions and refresh tokens that expired; how many there were.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn prune_sessions(&self) -> Result<u64> {
+        let (now, mut pruned) = (self.now(), 0);
+        loop {
+            let sessions =
+                self.write("session_prune", async move |tx| tx.sessions().prune(now).await).await?;
+            let tokens =
+                self.write("token_prune", async move |tx| tx.refresh_tokens().prune(now).await).await?;
+            pruned += sessions + tokens;
+            if sessions == 0 && tokens == 0 {
+                return Ok(pruned);
+            }
+        }
     }
 
     /// Counts everything; takes time in proportion to what there is.
@@ -249,6 +299,7 @@ impl Store {
 #[derive(Debug, Clone)]
 pub struct Builder {
     options: DatabaseOptions,
+    identity: Identity,
 }
 
 impl Builder {
@@ -280,12 +331,40 @@ impl Builder {
         self
     }
 
+    /// What tokens are signed with; without it nobody can log in. Processes that share a database share the keys.
+    #[must_use]
+    pub fn token_keys(mut self, keys: TokenKeys) -> Self {
+        self.identity.keys = Some(keys);
+        self
+    }
+
+    /// How many logins of one account may fail in a minute, and ten times as many from one address; 10 when
+    /// nothing is said, `None` for any number.
+    #[must_use]
+    pub fn login_failures(mut self, failures: Option<u32>) -> Self {
+        self.identity.failures = failures;
+        self
+    }
+
+    /// Another place where failures and requests are counted than this process.
+    #[must_use]
+    pub fn limiter(mut self, limiter: Arc<dyn Limiter>) -> Self {
+        self.identity.limiter = limiter;
+        self
+    }
+
     /// Opens the database.
     ///
     /// # Errors
     /// [`ConnectError`].
     pub async fn connect(self) -> std::result::Result<Store, ConnectError> {
         let database = Database::open(self.options).await?;
-        Ok(Store { database, keys: Recent::new(), acting: Recent::new() })
+        Ok(Store {
+            database,
+            keys: Recent::new(),
+            acting: Recent::new(),
+            sessions: Recent::new(),
+            identity: self.identity,
+        })
     }
 }

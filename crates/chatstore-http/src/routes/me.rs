@@ -7,7 +7,7 @@ use chatstore::{Change, Email, Invalid, UserName, UserPatch};
 use utoipa::ToSchema;
 
 use crate::body::{JsonBody, RequestBody};
-use crate::caller::Caller;
+use crate::caller::{Caller, OneSelf};
 use crate::error::Problem;
 use crate::fields::Fields;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
@@ -26,7 +26,7 @@ use crate::state::AppState;
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    caller: Caller,
+    OneSelf(caller): OneSelf,
     _query: Query<NoParameters>,
 ) -> Result<Json<UserObject>, Problem> {
     Ok(Json(visible(&state, caller.user()).await?.into()))
@@ -89,7 +89,7 @@ pub(crate) async fn change(
 
 /// Erase oneself
 ///
-/// With everything that is one's own; the key of this request is of no more use.
+/// With everything that is one's own; the credentials of this request are of no more use.
 #[utoipa::path(
     delete,
     path = "/users/me",

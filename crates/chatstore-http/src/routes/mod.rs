@@ -1,5 +1,6 @@
 //! Handlers, a file for each resource: request, answer, handler.
 
+pub(crate) mod auth;
 pub(crate) mod conversation_list;
 pub(crate) mod conversations;
 pub(crate) mod docs;
@@ -13,6 +14,7 @@ pub(crate) mod objects;
 pub(crate) mod own_keys;
 pub(crate) mod people;
 pub(crate) mod replies;
+pub(crate) mod sessions;
 pub(crate) mod threads;
 pub(crate) mod usage;
 pub(crate) mod user_keys;

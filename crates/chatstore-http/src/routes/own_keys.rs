@@ -8,7 +8,7 @@ use chatstore::{ApiKeyScope, FieldCode, Invalid, Timestamp, UserId, Validator, l
 use utoipa::ToSchema;
 
 use crate::body::{JsonBody, RequestBody};
-use crate::caller::KeyHolder;
+use crate::caller::AccountHolder;
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
@@ -44,7 +44,7 @@ pub(crate) async fn page_of(
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    KeyHolder(caller): KeyHolder,
+    AccountHolder(caller): AccountHolder,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
     page_of(&state, query, caller.user(), caller.user()).await
@@ -145,7 +145,7 @@ impl RequestBody for CreateKey {
 )]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    KeyHolder(caller): KeyHolder,
+    AccountHolder(caller): AccountHolder,
     mount: Mount,
     _query: Query<NoParameters>,
     JsonBody(new): JsonBody<CreateKey>,
@@ -168,7 +168,7 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn revoke(
     State(state): State<AppState>,
-    KeyHolder(caller): KeyHolder,
+    AccountHolder(caller): AccountHolder,
     Path(path): Path<KeyPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {

@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::{
-    Change, Email, FieldCode, Invalid, InvalidName, Json, NewUser, User, UserId, UserName, UserPatch,
-    UserRole,
+    Change, Email, FieldCode, Invalid, InvalidName, Json, NewUser, Password, User, UserId, UserName,
+    UserPatch, UserRole,
 };
 use utoipa::ToSchema;
 
@@ -47,6 +47,9 @@ pub(crate) struct CreateUser {
     /// Unique however it is spelled.
     #[schema(value_type = Option<String>, min_length = 3, max_length = 254, pattern = r"^[^@\s]+@[^@\s]+$")]
     email: Option<Email>,
+    /// At most 1,024 bytes; not a common one. Without one the user cannot log in with a password.
+    #[schema(value_type = Option<String>, nullable = false, min_length = 12, max_length = 256, format = "password")]
+    password: Option<Password>,
     #[schema(max_length = 255)]
     full_name: Option<String>,
     #[schema(value_type = Option<UserRoleWord>, nullable = false, default = "user")]
@@ -61,12 +64,13 @@ pub(crate) struct CreateUser {
 }
 
 impl RequestBody for CreateUser {
-    type Input = NewUser;
+    type Input = (NewUser, Option<Password>);
 
     fn read(fields: &mut Fields) -> Self {
         Self {
             username: value_of(fields.nullable_parsed("username", username)),
             email: value_of(fields.nullable_parsed("email", email)),
+            password: fields.text("password").map(Password::new),
             full_name: value_of(fields.nullable_text("full_name")),
             role: user_role(fields),
             is_active: fields.flag("is_active"),
@@ -75,8 +79,8 @@ impl RequestBody for CreateUser {
         }
     }
 
-    fn into_input(self) -> NewUser {
-        NewUser {
+    fn into_input(self) -> (NewUser, Option<Password>) {
+        let new = NewUser {
             username: self.username,
             email: self.email,
             full_name: self.full_name,
@@ -85,11 +89,12 @@ impl RequestBody for CreateUser {
             must_change_password: self.must_change_password.unwrap_or(false),
             metadata: self.metadata.unwrap_or_else(Json::object),
             ..NewUser::default()
-        }
+        };
+        (new, self.password)
     }
 
-    fn check(input: &NewUser) -> Result<(), Invalid> {
-        input.validate()
+    fn check((new, _): &(NewUser, Option<Password>)) -> Result<(), Invalid> {
+        new.validate()
     }
 }
 
@@ -113,12 +118,17 @@ pub(crate) async fn create(
     admin: Admin,
     mount: Mount,
     _query: Query<NoParameters>,
-    JsonBody(new): JsonBody<CreateUser>,
+    JsonBody((new, password)): JsonBody<CreateUser>,
 ) -> Result<Response, Problem> {
     if new.role == UserRole::Admin {
         admin.over_admins()?;
     }
-    let user = UserObject::from(state.store().users().create(new).await?);
+    let users = state.store().users();
+    let user = match password {
+        Some(password) => users.create_with_password(new, password).await?,
+        None => users.create(new).await?,
+    };
+    let user = UserObject::from(user);
     Ok(created(mount.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
 }
 

@@ -168,7 +168,9 @@ typed_ids!(
     chatstore_model::UserId,
     chatstore_model::ConversationId,
     chatstore_model::MessageId,
-    chatstore_model::ApiKeyId
+    chatstore_model::ApiKeyId,
+    chatstore_model::SessionId,
+    chatstore_model::RefreshTokenId
 );
 
 #[cfg(feature = "postgres")]

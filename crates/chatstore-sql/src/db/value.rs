@@ -103,7 +103,9 @@ from_id!(
     chatstore_model::UserId,
     chatstore_model::ConversationId,
     chatstore_model::MessageId,
-    chatstore_model::ApiKeyId
+    chatstore_model::ApiKeyId,
+    chatstore_model::SessionId,
+    chatstore_model::RefreshTokenId
 );
 
 #[cfg(feature = "sqlite")]

@@ -9,8 +9,11 @@ mod members;
 mod message_changes;
 mod message_models;
 mod messages;
+mod passwords;
+mod refresh_tokens;
 mod replies;
 mod responses;
+mod sessions;
 mod statistics;
 mod usage;
 mod users;
@@ -27,7 +30,10 @@ pub use idempotency_keys::IdempotencyKeys;
 pub use imports::PresentMessage;
 pub use members::Members;
 pub use messages::Messages;
+pub use passwords::Passwords;
+pub use refresh_tokens::{Presented, RefreshTokens, Rotation};
 pub use responses::Responses;
+pub use sessions::Sessions;
 pub use statistics::{Counts, Statistics, TableDigest};
 pub use usage::Usage;
 pub use users::Users;
@@ -78,8 +84,11 @@ pub(crate) fn statements() -> Vec<Sql> {
         message_changes::STATEMENTS,
         message_models::STATEMENTS,
         messages::STATEMENTS,
+        passwords::STATEMENTS,
+        refresh_tokens::STATEMENTS,
         replies::STATEMENTS,
         responses::STATEMENTS,
+        sessions::STATEMENTS,
         statistics::STATEMENTS,
         usage::STATEMENTS,
         users::STATEMENTS,

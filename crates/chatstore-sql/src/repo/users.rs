@@ -1,8 +1,8 @@
 //! Users, and the one way to delete one.
 
 use chatstore_model::{
-    ConversationId, Email, Json, Limit, NewUser, Order, Page, PasswordHash, Timestamp, User, UserFilter,
-    UserId, UserName, UserPatch, UserPosition, UserRole,
+    ConversationId, Email, EndReason, Json, Limit, NewUser, Order, Page, PasswordHash, Timestamp, User,
+    UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole,
 };
 use constcat::concat;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::error::{Cause, StoreError};
 use crate::repo::refuse_nul;
 use crate::tx::{ReadWrite, Tx};
 
-const COLUMNS: &str = "id, username, email, full_name, role, is_active, must_change_password, metadata, \
+pub(super) const COLUMNS: &str = "id, username, email, full_name, role, is_active, must_change_password, metadata, \
     created_at, updated_at";
 
 const GET: Sql = Sql::same("users.get", concat!("select ", COLUMNS, " from users where id = $1"));
@@ -125,7 +125,7 @@ pub(super) const STATEMENTS: &[Sql] = &[
 #[derive(Debug)]
 pub struct Users<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
 
-fn read(row: &Row<'_>) -> Result<User, StoreError> {
+pub(super) fn read(row: &Row<'_>) -> Result<User, StoreError> {
     Ok(User {
         id: row.get(0)?,
         username: row.get(1)?,
@@ -278,7 +278,7 @@ impl Users<'_, '_, ReadWrite> {
         }
     }
 
-    /// Changes a user; an empty patch changes nothing.
+    /// Changes a user; an empty patch changes nothing. Disabling ends all sessions.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field
@@ -317,7 +317,11 @@ impl Users<'_, '_, ReadWrite> {
             id.into(),
         ];
         let updated = self.0.executor.query_changed(&UPDATE, &values, read).await?;
-        updated.ok_or(StoreError::NotFound { entity: "user" })
+        let updated = updated.ok_or(StoreError::NotFound { entity: "user" })?;
+        if patch.is_active == Some(false) {
+            self.0.sessions().end_all(id, EndReason::Disabled).await?;
+        }
+        Ok(updated)
     }
 
     /// Deletes a user with everything that is the user's: conversations, memberships, keys, usage,

@@ -147,7 +147,7 @@ async fn a_revision_of_a_newer_program_is_refused_by_name(case: TestDatabase) {
     const INSERT: Sql = Sql::same(
         "test.newer",
         "insert into chatstore_migrations (revision, slug, sha256, applied_at) \
-         select 'abcdef012345', 'newer', sha256, applied_at from chatstore_migrations",
+         select 'abcdef012345', 'newer', sha256, applied_at from chatstore_migrations order by revision limit 1",
     );
     assert_eq!(write(&case, async |tx| tx.execute(&INSERT, &[]).await).await.unwrap(), 1);
 

@@ -1,12 +1,13 @@
 //! Runs a step on one database and puts its answer into words.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use chatstore_model::{
-    ApiKeyId, ConversationId, Email, MemberPosition, MessageId, MessageRange, NewUser, Order, UserFilter,
-    UserId,
+    ApiKeyId, ConversationId, Email, MemberPosition, MessageId, MessageRange, NewRefreshToken, NewUser,
+    Order, SessionId, UserFilter, UserId,
 };
-use chatstore_sql::{By, ConversationList, Database, ReadTx, StoreError, WriteTx};
+use chatstore_sql::{By, ConversationList, Database, Presented, ReadTx, StoreError, WriteTx};
 
 use crate::step::Step;
 
@@ -19,6 +20,7 @@ pub enum Made {
     Conversation(UserId, ConversationId),
     Message(UserId, ConversationId, MessageId),
     Key(UserId, ApiKeyId),
+    Session(UserId, SessionId),
 }
 
 /// An answer in words, and what was made.
@@ -70,6 +72,9 @@ pub async fn run(database: &Database, step: Step) -> Outcome {
         | Step::Usage(..)
         | Step::FindKey(..)
         | Step::ListKeys(_)
+        | Step::LookAtSession(..)
+        | Step::PageSessions(..)
+        | Step::FindPassword(_)
         | Step::FindRecord(..) => database.read("step", async move |tx| look(tx, &step).await).await,
         Step::Together(steps) => {
             let work = async move |tx: &mut WriteTx<'_>| {
@@ -131,6 +136,23 @@ async fn look(tx: &mut ReadTx<'_>, step: &Step) -> Told {
         Step::Usage(user, from, to) => told(&tx.usage().between(user, from, to).await?, nothing),
         Step::FindKey(user, hash) => told(&tx.api_keys().find(user, &hash).await?, nothing),
         Step::ListKeys(user) => told(&tx.api_keys().list(user).await?, nothing),
+        Step::LookAtSession(user, id) => {
+            let state = tx.sessions().state(user, id).await?;
+            let sessions = tx.sessions().list(user).await?;
+            let jti = sessions.first().map_or_else(uuid::Uuid::nil, |session| session.access_jti);
+            let by_jti = tx.sessions().find_by_access_jti(user, jti).await?;
+            told(&(state, &sessions, by_jti, tx.refresh_tokens().list(user).await?), nothing)
+        }
+        Step::PageSessions(user, limit) => {
+            let first = tx.sessions().page(user, None, limit).await?;
+            let second = tx.sessions().page(user, first.next, limit).await?;
+            told(&(first, second), nothing)
+        }
+        Step::FindPassword(user) => {
+            let found = tx.passwords().get(user).await?;
+            let name = found.as_ref().and_then(|(user, _)| user.username.clone()).unwrap_or_default();
+            told(&(found, tx.passwords().find_by_username(&name).await?), nothing)
+        }
         Step::FindRecord(user, ref key) => told(&tx.idempotency_keys().find(user, key).await?, nothing),
         ref other => panic!("{other:?} changes something"),
     }
@@ -166,6 +188,14 @@ async fn list_messages(
         range = range.beyond(seq, order);
     }
     told(&pages, vec![])
+}
+
+/// What stands for the SHA-256 of a session's token.
+fn token_hash(session: SessionId, counter: i64) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash[..16].copy_from_slice(session.uuid().as_bytes());
+    hash[16..24].copy_from_slice(&counter.to_be_bytes());
+    hash
 }
 
 async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
@@ -224,6 +254,30 @@ async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
         }
         Step::RevokeKey(user, id) => told(&tx.api_keys().revoke(user, id).await?, vec![]),
         Step::TouchKey(user, id, at) => told(&tx.api_keys().touch(user, id, at).await?, vec![]),
+        Step::BeginSession(user, ref new) => {
+            let token = NewRefreshToken { token_hash: token_hash(new.id, 0), expires_at: new.expires_at };
+            let session = tx.sessions().begin(user, new, &token).await?;
+            told(&session, vec![Made::Session(user, session.id)])
+        }
+        Step::Rotate(user, session, counter) => {
+            let presented = Presented {
+                user_id: user,
+                session_id: session,
+                token_hash: token_hash(session, counter),
+                successors: vec![token_hash(session, counter + 1)],
+                access_jti: uuid::Uuid::from_u128(session.uuid().as_u128() + counter.unsigned_abs() as u128),
+                idle: Duration::from_secs(3_600),
+                absolute: Duration::from_secs(86_400),
+            };
+            told(&tx.refresh_tokens().rotate(&presented).await?, vec![])
+        }
+        Step::EndSession(user, id, reason) => told(&tx.sessions().end(user, id, reason).await?, vec![]),
+        Step::EndSessions(user, reason) => told(&tx.sessions().end_all(user, reason).await?, vec![]),
+        Step::TouchSession(user, id, at) => told(&tx.sessions().touch(user, id, at).await?, vec![]),
+        Step::PruneSessions(at) => {
+            told(&(tx.sessions().prune(at).await?, tx.refresh_tokens().prune(at).await?), vec![])
+        }
+        Step::SetPassword(user, ref hash) => told(&tx.passwords().set(user, hash, true).await?, vec![]),
         Step::Record(owner, caller, ref new) => {
             // PostgreSQL runs a transaction again that records what is recorded, so the key is looked up first.
             match tx.idempotency_keys().find(caller, &new.key).await? {

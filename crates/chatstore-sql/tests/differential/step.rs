@@ -1,9 +1,9 @@
 //! What can be asked of a database, or done to it.
 
 use chatstore_model::{
-    ApiKeyId, ConversationId, ConversationPatch, Day, Limit, MemberRole, Membership, MessageId, MessagePatch,
-    MessageRange, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewReply, NewUser, Order,
-    Timestamp, UserId, UserPatch,
+    ApiKeyId, ConversationId, ConversationPatch, Day, EndReason, Limit, MemberRole, Membership, MessageId,
+    MessagePatch, MessageRange, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewReply,
+    NewSession, NewUser, Order, PasswordHash, SessionId, Timestamp, UserId, UserPatch,
 };
 use chatstore_sql::{By, ConversationList};
 
@@ -54,6 +54,19 @@ pub enum Step {
     ListKeys(UserId),
     RevokeKey(UserId, ApiKeyId),
     TouchKey(UserId, ApiKeyId, Timestamp),
+
+    BeginSession(UserId, NewSession),
+    /// The session's token with this place in it.
+    Rotate(UserId, SessionId, i64),
+    EndSession(UserId, SessionId, EndReason),
+    EndSessions(UserId, EndReason),
+    TouchSession(UserId, SessionId, Timestamp),
+    PruneSessions(Timestamp),
+    /// What a session, its user and its tokens look like.
+    LookAtSession(UserId, SessionId),
+    PageSessions(UserId, Limit),
+    SetPassword(UserId, PasswordHash),
+    FindPassword(UserId),
 
     Record(UserId, UserId, NewIdempotencyRecord),
     FindRecord(UserId, String),

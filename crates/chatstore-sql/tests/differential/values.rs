@@ -3,7 +3,7 @@
 use chatstore_model::{
     ApiKeyScope, Change, ConversationId, ConversationPatch, ConversationSort, Json, Limit, Membership,
     MessageId, MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation, NewIdempotencyRecord,
-    NewMessage, NewReply, NewResponse, Order, Timestamp,
+    NewMessage, NewReply, NewResponse, NewSession, Order, SessionId, Timestamp,
 };
 use chatstore_sql::ConversationList;
 use uuid::Uuid;
@@ -81,7 +81,7 @@ fn count(random: &mut Random) -> i64 {
 }
 
 /// Few, so that many are equal, and both ends.
-fn time(random: &mut Random) -> Timestamp {
+pub fn time(random: &mut Random) -> Timestamp {
     match random.below(8) {
         0 => Timestamp::MIN,
         1 => Timestamp::MAX,
@@ -222,6 +222,19 @@ pub fn key(random: &mut Random) -> String {
     match random.below(15) {
         0 => text(random),
         number => format!("key-{}", number % 3),
+    }
+}
+
+pub fn session(random: &mut Random) -> NewSession {
+    let mut id =
+        || Uuid::from_u128((random.below(usize::MAX) as u128) << 64 | random.below(usize::MAX) as u128);
+    let (id, access_jti) = (id(), id());
+    NewSession {
+        id: SessionId::from_uuid(id),
+        access_jti,
+        user_agent: random.maybe(70, text),
+        ip: random.maybe(70, |_| "2001:db8::1".to_owned()),
+        expires_at: if random.percent(80) { Timestamp::MAX } else { time(random) },
     }
 }
 

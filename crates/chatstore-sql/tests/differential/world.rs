@@ -1,8 +1,8 @@
 //! What a sequence knows of what it made, and what it does next.
 
 use chatstore_model::{
-    ApiKeyId, Change, ConversationId, Email, MemberRole, Membership, MessageId, NewUser, Timestamp, UserId,
-    UserName, UserPatch, UserRole,
+    ApiKeyId, Change, ConversationId, Email, EndReason, MemberRole, Membership, MessageId, NewUser,
+    PasswordHash, SessionId, Timestamp, UserId, UserName, UserPatch, UserRole,
 };
 use chatstore_sql::By;
 
@@ -19,11 +19,19 @@ pub struct World {
     conversations: Vec<(UserId, ConversationId)>,
     messages: Vec<(UserId, ConversationId, MessageId)>,
     keys: Vec<(UserId, ApiKeyId)>,
+    sessions: Vec<(UserId, SessionId)>,
 }
 
 impl World {
     pub const fn new(seed: u64) -> Self {
-        Self { seed, users: Vec::new(), conversations: Vec::new(), messages: Vec::new(), keys: Vec::new() }
+        Self {
+            seed,
+            users: Vec::new(),
+            conversations: Vec::new(),
+            messages: Vec::new(),
+            keys: Vec::new(),
+            sessions: Vec::new(),
+        }
     }
 
     /// Takes note of what was made.
@@ -34,6 +42,7 @@ impl World {
                 Made::Conversation(owner, id) => self.conversations.push((owner, id)),
                 Made::Message(owner, conversation, id) => self.messages.push((owner, conversation, id)),
                 Made::Key(user, id) => self.keys.push((user, id)),
+                Made::Session(user, id) => self.sessions.push((user, id)),
             }
         }
     }
@@ -51,8 +60,9 @@ impl World {
             8..18 => self.on_users(random),
             18..38 => self.on_conversations(random),
             38..48 => self.on_members(random),
-            48..84 => self.on_messages(random),
-            84..92 => self.on_keys(random),
+            48..78 => self.on_messages(random),
+            78..86 => self.on_sessions(random),
+            86..92 => self.on_keys(random),
             92..96 => self.on_records(random),
             _ => Step::Together((0..3).map(|_| self.change(random)).collect()),
         }
@@ -234,6 +244,30 @@ impl World {
                 let at = Timestamp::from_microseconds(random.between(0, 5)).unwrap();
                 Step::TouchKey(owner, id, at)
             }
+        }
+    }
+
+    fn on_sessions(&self, random: &mut Random) -> Step {
+        let Some((user, id)) = self.sessions.last().copied().filter(|_| random.percent(80)) else {
+            return Step::BeginSession(self.user(random), values::session(random));
+        };
+        let reasons = [EndReason::Logout, EndReason::LogoutAll, EndReason::Disabled];
+        match random.below(16) {
+            0..6 => Step::Rotate(user, id, random.between(0, 4)),
+            6 => Step::Rotate(self.user(random), id, 0),
+            7..10 => Step::LookAtSession(user, id),
+            10 => Step::PageSessions(user, values::limit(random)),
+            11 => Step::EndSession(user, id, random.pick(&reasons)),
+            12 => Step::EndSessions(self.user(random), random.pick(&reasons)),
+            13 => {
+                let hash = PasswordHash::known("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA").unwrap();
+                Step::SetPassword(self.user(random), hash)
+            }
+            14 => Step::FindPassword(self.user(random)),
+            _ => match random.percent(80) {
+                true => Step::TouchSession(user, id, values::time(random)),
+                false => Step::PruneSessions(Timestamp::from_microseconds(500_000).unwrap()),
+            },
         }
     }
 

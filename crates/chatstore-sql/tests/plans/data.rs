@@ -1,12 +1,13 @@
 //! Enough rows for a planner to choose between ways.
 
 use chatstore_model::{
-    ApiKeyScope, Json, MemberRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewUser,
-    Timestamp, UserId, UserName,
+    ApiKeyScope, Json, MemberRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage,
+    NewRefreshToken, NewSession, NewUser, SessionId, Timestamp, UserId, UserName,
 };
 use chatstore_sql::{Database, StoreError, WriteTx};
 
 use chatstore_model::NewReply;
+use uuid::Uuid;
 
 const OWNERS: usize = 20;
 const USERS: usize = 1_000;
@@ -67,6 +68,15 @@ async fn others(tx: &mut WriteTx<'_>, owner: UserId) -> Result<(), StoreError> {
             expires_at: None,
         };
         tx.api_keys().create(owner, &key).await?;
+        let new = NewSession {
+            id: SessionId::from_uuid(Uuid::from_u128(u128::from(number) + 1)),
+            access_jti: Uuid::from_u128(u128::from(number) + 1),
+            user_agent: None,
+            ip: None,
+            expires_at: Timestamp::MAX,
+        };
+        let token = NewRefreshToken { token_hash: [number; 32], expires_at: Timestamp::MAX };
+        tx.sessions().begin(owner, &new, &token).await?;
         let record = NewIdempotencyRecord {
             key: number.to_string(),
             operation: "POST".to_owned(),

@@ -37,9 +37,20 @@ const EXPECTED: &[&str] = &[
     "messages: index ix_messages_sender_id (sender_id) where sender_id is not null",
     "messages: primary key pk_messages (owner_id, conversation_id, seq)",
     "messages: unique uq_messages_id (owner_id, id)",
+    "refresh_tokens: foreign key fk_refresh_tokens_session (user_id, session_id) to sessions (user_id, id) delete \
+     cascade update no action",
+    "refresh_tokens: index ix_refresh_tokens_expires_at (expires_at)",
+    "refresh_tokens: primary key pk_refresh_tokens (user_id, id)",
+    "refresh_tokens: unique uq_refresh_tokens_counter (user_id, session_id, counter)",
+    "refresh_tokens: unique uq_refresh_tokens_token_hash (user_id, token_hash)",
     "responses: foreign key fk_responses_message (owner_id, message_id) to messages (owner_id, id) delete cascade \
      update no action",
     "responses: primary key pk_responses (owner_id, message_id)",
+    "sessions: foreign key fk_sessions_user_id (user_id) to users (id) delete cascade update no action",
+    "sessions: index ix_sessions_expires_at (expires_at)",
+    "sessions: index ix_sessions_last_activity (user_id, last_activity desc, id desc)",
+    "sessions: primary key pk_sessions (user_id, id)",
+    "sessions: unique uq_sessions_access_jti (user_id, access_jti)",
     "usage_daily: foreign key fk_usage_daily_owner_id (owner_id) to users (id) delete cascade update no action",
     "usage_daily: primary key pk_usage_daily (owner_id, day, model)",
     "users: index ix_users_created_at (created_at, id)",
@@ -137,7 +148,8 @@ async fn no_foreign_key_crosses_owners_but_to_users() {
     for (name, table) in both.sqlite.iter().chain(&both.postgres) {
         for key in table.foreign_keys.iter().filter(|key| key.parent != "users") {
             let mut pairs = key.columns.iter().zip(&key.parent_columns);
-            assert!(pairs.any(|(from, to)| from == "owner_id" && to == "owner_id"), "{name}: {key:?}");
+            let is_owner = |column: &str| column == "owner_id" || column == "user_id";
+            assert!(pairs.any(|(from, to)| from == to && is_owner(from)), "{name}: {key:?}");
         }
     }
 }

@@ -9,7 +9,9 @@ use chatstore_model::{
 use chatstore_sql::StoreError;
 
 use crate::error::{Error, Result};
-use crate::key::{KeyText, Principal, parse};
+use crate::key::{KeyText, parse};
+use crate::principal::{Credential, Principal};
+use crate::security_event::SecurityEvent;
 use crate::store::Store;
 
 /// A key's last use is written down at most so often.
@@ -60,6 +62,7 @@ impl Keys<'_> {
         let made = KeyText::new(user, &self.0.database.ids());
         let new = NewApiKey { scope, name, prefix: made.prefix, key_hash: made.hash, expires_at };
         let key = self.0.write("key_create", async move |tx| tx.api_keys().create(user, &new).await).await?;
+        SecurityEvent::KeyCreated.note(Some(user));
         Ok(NewKey { key, text: made.text })
     }
 
@@ -91,6 +94,7 @@ impl Keys<'_> {
     pub async fn revoke(self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.0.write("key_revoke", async move |tx| tx.api_keys().revoke(user, id).await).await?;
         self.0.forget_callers();
+        SecurityEvent::KeyWithdrawn.note(Some(user));
         Ok(())
     }
 
@@ -118,11 +122,11 @@ impl Keys<'_> {
         let principal = Principal {
             user_id: key.user_id,
             role,
-            scope: key.scope,
-            key_id: key.id,
+            credential: Credential::Key { id: key.id, scope: key.scope },
+            must_change_password: false,
             expires_at: key.expires_at,
         };
-        self.0.keys.remember(generation, hash, principal.clone());
+        self.0.keys.remember(generation, hash, principal);
         Ok(Some(principal))
     }
 

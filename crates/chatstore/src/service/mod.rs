@@ -3,6 +3,7 @@
 //! A conversation is looked for among the caller's own first, because those are found by their key;
 //! only then by way of his memberships.
 
+mod auth;
 mod conversations;
 mod keys;
 mod members;
@@ -16,6 +17,8 @@ use chatstore_sql::{StoreError, Tx, WriteTx};
 
 use crate::error::{Error, ErrorKind};
 
+pub(crate) use auth::Identity;
+pub use auth::{Auth, LoginName, Origin, Tokens};
 pub use conversations::Conversations;
 pub use keys::{Keys, NewKey};
 pub use members::Members;

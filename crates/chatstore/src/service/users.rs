@@ -3,6 +3,8 @@ use chatstore_model::{
 };
 
 use crate::error::{Error, Result};
+use crate::password::Password;
+use crate::security_event::SecurityEvent;
 use crate::store::Store;
 use crate::user_reference::UserReference;
 
@@ -26,6 +28,26 @@ impl Users<'_> {
     /// `Invalid`; `AlreadyExists` with field `username` or `email`.
     pub async fn create(self, new: NewUser) -> Result<User> {
         self.0.write("user_create", async move |tx| tx.users().create(&new).await).await
+    }
+
+    /// Makes a user who can log in with this password.
+    ///
+    /// # Errors
+    /// `Invalid`, also for a password that is too short, too long or common; `AlreadyExists` with field
+    /// `username` or `email`; `Overloaded`.
+    pub async fn create_with_password(self, new: NewUser, password: Password) -> Result<User> {
+        let names: Vec<&str> = [
+            new.username.as_ref().map(chatstore_model::UserName::as_typed),
+            new.email.as_ref().map(Email::as_typed),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        new.validate()?;
+        password.check("password", &names)?;
+        let ids = self.0.database.ids();
+        let password_hash = Some(self.0.identity.passwords.hash(password, &ids).await?);
+        self.create(NewUser { password_hash, ..new }).await
     }
 
     /// The user with this e-mail address, made when there is none; true when it was made. Of any
@@ -129,14 +151,22 @@ impl Users<'_> {
         self.0.read("user_page", async move |tx| tx.users().page(filter, order, from, limit).await).await
     }
 
-    /// Changes a user; takes effect on his API keys at once in this process.
+    /// Changes a user; takes effect on his API keys and sessions at once in this process. Disabling ends his
+    /// sessions.
     ///
     /// # Errors
     /// `NotFound`; `Invalid`; `AlreadyExists`; `Conflict` when neither name nor address would be
     /// left.
     pub async fn update(self, id: UserId, patch: UserPatch) -> Result<User> {
+        let (role, is_active) = (patch.role, patch.is_active);
         let user = self.0.write("user_update", async move |tx| tx.users().update(id, &patch).await).await?;
         self.0.forget_callers();
+        if role.is_some() {
+            SecurityEvent::RoleChanged.note(Some(id));
+        }
+        if is_active == Some(false) {
+            SecurityEvent::UserDisabled.note(Some(id));
+        }
         Ok(user)
     }
 
@@ -148,6 +178,7 @@ impl Users<'_> {
     pub async fn erase(self, id: UserId) -> Result<()> {
         self.0.write("user_erase", async move |tx| tx.users().erase(id).await).await?;
         self.0.forget_callers();
+        SecurityEvent::UserErased.note(Some(id));
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use chatstore::{ApiKeyScope, ErrorKind, UserId, UserPatch};
+use chatstore::{ApiKeyScope, Credential, ErrorKind, UserId, UserPatch};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{store, user};
@@ -21,7 +21,8 @@ async fn a_key_speaks_for_its_user(case: TestDatabase) {
     let made = store.keys().create(ada, ApiKeyScope::User, Some("laptop".to_owned()), None).await.unwrap();
     assert!(made.text.starts_with(&made.key.prefix));
     let principal = store.keys().verify(&made.text).await.unwrap().unwrap();
-    assert_eq!((principal.user_id, principal.key_id), (ada, made.key.id));
+    let credential = Credential::Key { id: made.key.id, scope: ApiKeyScope::User };
+    assert_eq!((principal.user_id, principal.credential), (ada, credential));
     let before = store.statements();
     store.keys().verify(&made.text).await.unwrap().unwrap();
     assert!(

@@ -6,6 +6,7 @@ mod export;
 mod fixtures;
 mod import;
 mod keys;
+mod lines;
 mod memory;
 mod races;
 mod rights;

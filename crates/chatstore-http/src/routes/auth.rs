@@ -1,0 +1,380 @@
+//! Becoming somebody: registration, login, refresh, logout, another password.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use chatstore::{
+    Email, FieldCode, Invalid, LoginName, NewUser, Password, SessionId, Timestamp, Tokens, UserName,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::body::{JsonBody, NoFields, RequestBody};
+use crate::caller::{AccountHolder, Newcomer};
+use crate::error::{Problem, ProblemKind};
+use crate::fields::{Fields, value_of};
+use crate::openapi::{BodyProblems, ConflictProblem, CredentialProblems};
+use crate::origin::ComingFrom;
+use crate::path::Mount;
+use crate::query::{NoParameters, Query};
+use crate::routes::objects::created;
+use crate::routes::people::UserObject;
+use crate::routes::users::{email, username};
+use crate::state::AppState;
+
+/// What a login or a refresh gives.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Tokens, example = json!({
+    "access_token": "eyJhbGciOiJIUzI1NiIsImtpZCI6Ijk3ZWI5Zjc2OWY3N2IyYTgiLCJ0eXAiOiJhdCtqd3QifQ.e30.c2ln",
+    "token_type": "Bearer", "expires_in": 600,
+    "refresh_token": "cr_1BwtYBRnzP4aQmVxK7sD8c_1BwtYBRpDkXPJhkEf5jY6d_0_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG",
+    "refresh_expires_in": 1_209_600, "session_id": "0195f1d4-7c00-7d21-b6f0-3e5a9c8d7f10",
+    "user": {
+        "id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "short_id": "1BwtYBRnzP4aQmVxK7sD8c", "username": "ada",
+        "email": "ada@example.org", "full_name": "Ada Lovelace", "role": "user", "is_active": true,
+        "must_change_password": false, "metadata": {}, "created_at": "2026-03-01T12:00:00.000000Z",
+        "updated_at": "2026-03-01T12:00:00.000000Z"
+    }
+}))]
+pub(crate) struct TokensObject {
+    /// For `Authorization: Bearer …`.
+    access_token: String,
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// Seconds until the access token is of no more use.
+    expires_in: i64,
+    /// Gives the next tokens, once.
+    refresh_token: String,
+    /// Seconds until the refresh token is of no more use.
+    refresh_expires_in: i64,
+    #[schema(value_type = String, format = "uuid")]
+    session_id: SessionId,
+    user: UserObject,
+}
+
+impl TokensObject {
+    fn new(tokens: Tokens, now: Timestamp) -> Self {
+        Self {
+            access_token: tokens.access_token,
+            token_type: "Bearer",
+            expires_in: seconds(now, tokens.access_expires_at),
+            refresh_token: tokens.refresh_token,
+            refresh_expires_in: seconds(now, tokens.refresh_expires_at),
+            session_id: tokens.session_id,
+            user: tokens.user.into(),
+        }
+    }
+}
+
+/// Seconds from one instant to another, of which the last may have begun.
+fn seconds(from: Timestamp, to: Timestamp) -> i64 {
+    let microseconds = to.as_microseconds().saturating_sub(from.as_microseconds());
+    microseconds.saturating_add(999_999) / 1_000_000
+}
+
+/// Somebody who wants to become a user: at least one of name and e-mail address.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"username": "ada", "password": "correct horse battery"}))]
+pub(crate) struct Register {
+    /// Without control, zero-width and private-use characters; unique however it is spelled.
+    #[schema(value_type = Option<String>, min_length = 3, max_length = 64)]
+    username: Option<UserName>,
+    /// Unique however it is spelled.
+    #[schema(value_type = Option<String>, min_length = 3, max_length = 254, pattern = r"^[^@\s]+@[^@\s]+$")]
+    email: Option<Email>,
+    /// At most 1,024 bytes; not a common one.
+    #[schema(value_type = String, min_length = 12, max_length = 256, format = "password")]
+    password: Password,
+    #[schema(max_length = 255)]
+    full_name: Option<String>,
+}
+
+impl RequestBody for Register {
+    type Input = (NewUser, Password);
+
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            username: value_of(fields.nullable_parsed("username", username)),
+            email: value_of(fields.nullable_parsed("email", email)),
+            password: Password::new(fields.required_text("password")),
+            full_name: value_of(fields.nullable_text("full_name")),
+        }
+    }
+
+    fn into_input(self) -> (NewUser, Password) {
+        let new = NewUser {
+            username: self.username,
+            email: self.email,
+            full_name: self.full_name,
+            ..NewUser::default()
+        };
+        (new, self.password)
+    }
+
+    fn check((new, _): &(NewUser, Password)) -> Result<(), Invalid> {
+        new.validate()
+    }
+}
+
+/// Register
+///
+/// Where the server lets anybody do so.
+#[utoipa::path(
+    post,
+    path = "/auth/register",
+    operation_id = "register",
+    tag = "auth",
+    security(()),
+    request_body = Register,
+    responses(
+        (status = 201, description = "The new user", body = UserObject, headers(("Location" = String))),
+        CredentialProblems,
+        ConflictProblem,
+    )
+)]
+pub(crate) async fn register(
+    State(state): State<AppState>,
+    _newcomer: Newcomer,
+    _open: OpenRegistration,
+    ComingFrom(origin): ComingFrom,
+    mount: Mount,
+    _query: Query<NoParameters>,
+    JsonBody((new, password)): JsonBody<Register>,
+) -> Result<Response, Problem> {
+    let user = state.store().auth().from(origin).register(new, password).await?;
+    Ok(created(mount.path("/users/me"), Json(UserObject::from(user))))
+}
+
+/// Lets a request pass where registration is open.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenRegistration;
+
+impl axum::extract::FromRequestParts<AppState> for OpenRegistration {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        _parts: &mut axum::http::request::Parts,
+        state: &AppState,
+    ) -> Result<Self, Problem> {
+        if state.takes_registrations() {
+            return Ok(Self);
+        }
+        let detail = "nobody can register here; an administrator makes users";
+        Err(Problem::new(ProblemKind::RegistrationClosed, detail))
+    }
+}
+
+/// Who somebody says he is: one of name and e-mail address, and the password.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"username": "ada", "password": "correct horse battery"}))]
+pub(crate) struct Login {
+    /// A name; also an e-mail address, when nobody has it for a name.
+    username: Option<String>,
+    email: Option<String>,
+    #[schema(value_type = String, format = "password")]
+    password: Password,
+}
+
+impl RequestBody for Login {
+    type Input = (LoginName, Password);
+
+    fn read(fields: &mut Fields) -> Self {
+        match (fields.has("username"), fields.has("email")) {
+            (true, true) => fields.wrong("email", FieldCode::NotAllowed, "must not be given beside username"),
+            (false, false) => {
+                fields.wrong("username", FieldCode::Required, "username or email must be given")
+            }
+            _ => {}
+        }
+        Self {
+            username: fields.text("username"),
+            email: fields.text("email"),
+            password: Password::new(fields.required_text("password")),
+        }
+    }
+
+    fn into_input(self) -> (LoginName, Password) {
+        let name = match self.email {
+            Some(email) => LoginName::Email(email),
+            None => LoginName::Username(self.username.unwrap_or_default()),
+        };
+        (name, self.password)
+    }
+
+    fn check(_input: &(LoginName, Password)) -> Result<(), Invalid> {
+        Ok(())
+    }
+}
+
+/// Log in
+///
+/// Begins a session. Whether the name is unknown, the password wrong or the user disabled is not told.
+#[utoipa::path(
+    post,
+    path = "/auth/login",
+    operation_id = "login",
+    tag = "auth",
+    security(()),
+    request_body = Login,
+    responses(
+        (status = 200, description = "The tokens of a new session", body = TokensObject),
+        CredentialProblems,
+    )
+)]
+pub(crate) async fn login(
+    State(state): State<AppState>,
+    _newcomer: Newcomer,
+    ComingFrom(origin): ComingFrom,
+    _query: Query<NoParameters>,
+    JsonBody((name, password)): JsonBody<Login>,
+) -> Result<Json<TokensObject>, Problem> {
+    let tokens = state.store().auth().from(origin).login(name, password).await?;
+    Ok(Json(TokensObject::new(tokens, state.store().now())))
+}
+
+/// A refresh token.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({
+    "refresh_token": "cr_1BwtYBRnzP4aQmVxK7sD8c_1BwtYBRpDkXPJhkEf5jY6d_0_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+}))]
+pub(crate) struct Refresh {
+    refresh_token: String,
+}
+
+impl RequestBody for Refresh {
+    type Input = String;
+
+    fn read(fields: &mut Fields) -> Self {
+        Self { refresh_token: fields.required_text("refresh_token") }
+    }
+
+    fn into_input(self) -> String {
+        self.refresh_token
+    }
+
+    fn check(_input: &String) -> Result<(), Invalid> {
+        Ok(())
+    }
+}
+
+/// Carry a session on
+///
+/// Gives the next refresh token and an access token. The same token may be sent again for 10 seconds, when the
+/// answer was lost or by another tab, and gives the same next token; once that was used, or later, sending
+/// the former one again ends the session.
+#[utoipa::path(
+    post,
+    path = "/auth/refresh",
+    operation_id = "refresh",
+    tag = "auth",
+    security(()),
+    request_body = Refresh,
+    responses((status = 200, description = "The next tokens", body = TokensObject), CredentialProblems)
+)]
+pub(crate) async fn refresh(
+    State(state): State<AppState>,
+    _newcomer: Newcomer,
+    ComingFrom(origin): ComingFrom,
+    _query: Query<NoParameters>,
+    JsonBody(token): JsonBody<Refresh>,
+) -> Result<Json<TokensObject>, Problem> {
+    let tokens = state.store().auth().from(origin).refresh(&token).await?;
+    Ok(Json(TokensObject::new(tokens, state.store().now())))
+}
+
+/// Log out
+///
+/// Ends the session of the access token: at once in this process, within 5 seconds in others.
+#[utoipa::path(
+    post,
+    path = "/auth/logout",
+    operation_id = "logout",
+    tag = "auth",
+    responses((status = 204, description = "The session has ended"), BodyProblems, ConflictProblem)
+)]
+pub(crate) async fn logout(
+    State(state): State<AppState>,
+    AccountHolder(caller): AccountHolder,
+    _query: Query<NoParameters>,
+    JsonBody(()): JsonBody<NoFields>,
+) -> Result<StatusCode, Problem> {
+    let Some(session) = caller.session() else {
+        let detail = "an API key has no session; withdraw the key to be rid of it";
+        return Err(Problem::new(ProblemKind::Conflict, detail));
+    };
+    state.store().auth().logout(caller.user(), session).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Log out everywhere
+///
+/// Ends all sessions of the caller. API keys stay.
+#[utoipa::path(
+    post,
+    path = "/auth/logout-all",
+    operation_id = "logout_all",
+    tag = "auth",
+    responses((status = 204, description = "All sessions have ended"), BodyProblems)
+)]
+pub(crate) async fn logout_all(
+    State(state): State<AppState>,
+    AccountHolder(caller): AccountHolder,
+    _query: Query<NoParameters>,
+    JsonBody(()): JsonBody<NoFields>,
+) -> Result<StatusCode, Problem> {
+    state.store().auth().logout_all(caller.user()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Another password.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"current_password": "correct horse battery", "new_password": "staple of many horses"}))]
+pub(crate) struct ChangePassword {
+    #[schema(value_type = String, format = "password")]
+    current_password: Password,
+    /// At most 1,024 bytes; not a common one, and not the present one.
+    #[schema(value_type = String, min_length = 12, max_length = 256, format = "password")]
+    new_password: Password,
+}
+
+impl RequestBody for ChangePassword {
+    type Input = (Password, Password);
+
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            current_password: Password::new(fields.required_text("current_password")),
+            new_password: Password::new(fields.required_text("new_password")),
+        }
+    }
+
+    fn into_input(self) -> (Password, Password) {
+        (self.current_password, self.new_password)
+    }
+
+    fn check(_input: &(Password, Password)) -> Result<(), Invalid> {
+        Ok(())
+    }
+}
+
+/// Change one's password
+///
+/// Ends all sessions, this one too. API keys stay.
+#[utoipa::path(
+    post,
+    path = "/auth/password",
+    operation_id = "change_password",
+    tag = "auth",
+    request_body = ChangePassword,
+    responses((status = 204, description = "The password is another one"), CredentialProblems)
+)]
+pub(crate) async fn change_password(
+    State(state): State<AppState>,
+    AccountHolder(caller): AccountHolder,
+    ComingFrom(origin): ComingFrom,
+    _query: Query<NoParameters>,
+    JsonBody((current, new)): JsonBody<ChangePassword>,
+) -> Result<StatusCode, Problem> {
+    state.store().auth().from(origin).change_password(caller.user(), current, new).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,101 @@
+//! The caller's own sessions.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use chatstore::{Session, SessionId, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::caller::AccountHolder;
+use crate::error::Problem;
+use crate::openapi::{DeleteProblems, ReadProblems};
+use crate::path::{Path, SessionPath};
+use crate::query::{NoParameters, PageQuery, Query, open_cursor};
+use crate::routes::objects::ListObject;
+use crate::state::AppState;
+
+/// A session that goes on.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session, example = json!({
+    "id": "0195f1d4-7c00-7d21-b6f0-3e5a9c8d7f10", "created_at": "2026-03-01T12:00:00.000000Z",
+    "last_activity": "2026-03-01T12:34:00.000000Z", "expires_at": "2026-03-15T12:00:00.000000Z",
+    "ip": "192.0.2.1", "user_agent": "curl/8.5.0", "current": true
+}))]
+pub(crate) struct SessionObject {
+    #[schema(value_type = String, format = "uuid")]
+    id: SessionId,
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+    /// To the minute.
+    #[schema(value_type = String, format = "date-time")]
+    last_activity: Timestamp,
+    /// When it ends unless it is carried on.
+    #[schema(value_type = String, format = "date-time")]
+    expires_at: Timestamp,
+    /// The address it was begun from.
+    #[schema(required)]
+    ip: Option<String>,
+    /// What the client called itself.
+    #[schema(required)]
+    user_agent: Option<String>,
+    /// Whether this request belongs to it.
+    current: bool,
+}
+
+impl SessionObject {
+    fn new(session: Session, current: Option<SessionId>) -> Self {
+        Self {
+            current: current == Some(session.id),
+            id: session.id,
+            created_at: session.created_at,
+            last_activity: session.last_activity,
+            expires_at: session.expires_at,
+            ip: session.ip,
+            user_agent: session.user_agent,
+        }
+    }
+}
+
+/// List one's own sessions
+///
+/// Those that go on, the last used first.
+#[utoipa::path(
+    get,
+    path = "/auth/sessions",
+    operation_id = "list_sessions",
+    tag = "auth",
+    params(PageQuery),
+    responses((status = 200, description = "A page of sessions", body = ListObject<SessionObject>), ReadProblems)
+)]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    AccountHolder(caller): AccountHolder,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<ListObject<SessionObject>>, Problem> {
+    let scope = format!("sessions of {}", caller.user());
+    let from = open_cursor(query.cursor.as_deref(), &scope)?;
+    let page = state.store().auth().page(caller.user(), from, query.limit).await?;
+    Ok(Json(ListObject::new(page, &scope, |session| SessionObject::new(session, caller.session()))))
+}
+
+/// End one of one's own sessions
+///
+/// At once in this process, within 5 seconds in others.
+#[utoipa::path(
+    delete,
+    path = "/auth/sessions/{id}",
+    operation_id = "withdraw_session",
+    tag = "auth",
+    params(SessionPath),
+    responses((status = 204, description = "It has ended"), DeleteProblems)
+)]
+pub(crate) async fn withdraw(
+    State(state): State<AppState>,
+    AccountHolder(caller): AccountHolder,
+    Path(path): Path<SessionPath>,
+    _query: Query<NoParameters>,
+) -> Result<StatusCode, Problem> {
+    state.store().auth().withdraw(caller.user(), path.session()?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

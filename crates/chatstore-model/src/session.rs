@@ -1,0 +1,143 @@
+//! Sessions and the refresh tokens that carry them on; of a token only a hash is stored.
+
+use uuid::Uuid;
+
+use crate::{RefreshTokenId, SessionId, Timestamp, UserId, UserRole};
+
+/// Why a session was ended before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// The user logged out.
+    Logout,
+    /// The user ended all sessions.
+    LogoutAll,
+    /// The user ended this session from another one.
+    Withdrawn,
+    /// The password was changed.
+    PasswordChanged,
+    /// The user was disabled.
+    Disabled,
+    /// A refresh token was used a second time, which means that two hold it.
+    Reuse,
+}
+
+impl EndReason {
+    const ALL: [Self; 6] =
+        [Self::Logout, Self::LogoutAll, Self::Withdrawn, Self::PasswordChanged, Self::Disabled, Self::Reuse];
+
+    /// The reason as stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::LogoutAll => "logout_all",
+            Self::Withdrawn => "withdrawn",
+            Self::PasswordChanged => "password_changed",
+            Self::Disabled => "disabled",
+            Self::Reuse => "reuse",
+        }
+    }
+
+    /// Reads the stored form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+}
+
+/// A session: what began with one login and lasts until it is ended or too old.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The id.
+    pub id: SessionId,
+    /// The `jti` of its newest access token.
+    pub access_jti: Uuid,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
+    /// The address it was begun from.
+    pub ip: Option<String>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_activity: Timestamp,
+    /// When it ends unless it is carried on.
+    pub expires_at: Timestamp,
+    /// When it was ended before its time.
+    pub revoked_at: Option<Timestamp>,
+    /// Why.
+    pub revoke_reason: Option<EndReason>,
+}
+
+/// What decides whether somebody who shows an access token is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionState {
+    /// When it ends unless it is carried on.
+    pub expires_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_activity: Timestamp,
+    /// When it was ended before its time.
+    pub revoked_at: Option<Timestamp>,
+    /// The user's role while the user is active.
+    pub role: Option<UserRole>,
+    /// Whether the user must change the password before anything else.
+    pub must_change_password: bool,
+}
+
+impl SessionState {
+    /// Whether the session is neither ended nor expired at this instant, and its user active.
+    #[must_use]
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && now < self.expires_at && self.role.is_some()
+    }
+}
+
+/// A session to be begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSession {
+    /// The id, which its first refresh token carries.
+    pub id: SessionId,
+    /// The `jti` of its first access token.
+    pub access_jti: Uuid,
+    /// What the client calls itself, of at most 512 characters.
+    pub user_agent: Option<String>,
+    /// The address it is begun from.
+    pub ip: Option<String>,
+    /// When it ends unless it is carried on.
+    pub expires_at: Timestamp,
+}
+
+/// A refresh token, without its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The id.
+    pub id: RefreshTokenId,
+    /// The session that it carries on.
+    pub session_id: SessionId,
+    /// The token that it came from; `None` for a session's first.
+    pub parent_id: Option<RefreshTokenId>,
+    /// Its place in the session: 0 for the first.
+    pub counter: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was exchanged for its successor.
+    pub rotated_at: Option<Timestamp>,
+    /// When its successor was first used, which shows that its holder has it.
+    pub confirmed_at: Option<Timestamp>,
+    /// When it is of no more use, unless it was exchanged before.
+    pub expires_at: Timestamp,
+    /// When it was withdrawn with its session.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A refresh token to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRefreshToken {
+    /// SHA-256 of its text.
+    pub token_hash: [u8; 32],
+    /// When it is of no more use, unless it is exchanged before.
+    pub expires_at: Timestamp,
+}

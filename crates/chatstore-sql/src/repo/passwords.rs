@@ -1,0 +1,152 @@
+//! The hashes of passwords: nothing else reads or changes them, and nothing shows them.
+
+use chatstore_model::{Email, EndReason, PasswordHash, Timestamp, User, UserId, UserName};
+use constcat::concat;
+
+use super::users::{self, COLUMNS};
+use crate::db::{Row, Sql};
+use crate::error::StoreError;
+use crate::repo::refuse_nul;
+use crate::tx::{ReadWrite, Tx};
+
+const SELECT: &str = concat!("select ", COLUMNS, ", password_hash from users where ");
+
+const BY_ID: Sql = Sql::same("passwords.by_id", concat!(SELECT, "id = $1"));
+const BY_USERNAME: Sql = Sql::same("passwords.by_username", concat!(SELECT, "username_key = $1"));
+const BY_EMAIL: Sql = Sql::same("passwords.by_email", concat!(SELECT, "email_key = $1"));
+
+/// The lock keeps a login and a change of the password apart. SQLite has one writer.
+const LOCK: Sql =
+    Sql::pair("passwords.lock", concat!(SELECT, "id = $1"), concat!(SELECT, "id = $1 for no key update"));
+
+const SET: Sql = Sql::same(
+    "passwords.set",
+    "update users set password_hash = $1, must_change_password = $2, updated_at = $3 where id = $4",
+);
+
+const REPLACE: Sql = Sql::same(
+    "passwords.replace",
+    "update users set password_hash = $1 where id = $2 and password_hash = $3",
+);
+
+const PAGE: Sql = Sql::same(
+    "passwords.page",
+    "select id, password_hash from users where id > $1 and password_hash is not null order by id limit $2",
+);
+
+pub(super) const STATEMENTS: &[Sql] = &[BY_ID, BY_USERNAME, BY_EMAIL, LOCK, SET, REPLACE, PAGE];
+
+/// The hashes of passwords.
+#[derive(Debug)]
+pub struct Passwords<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+
+fn read(row: &Row<'_>) -> Result<(User, Option<PasswordHash>), StoreError> {
+    let user = users::read(row)?;
+    let hash: Option<&str> = row.get(10)?;
+    Ok((user, hash.map(|_| read_hash(row, 10)).transpose()?))
+}
+
+fn read_hash(row: &Row<'_>, index: usize) -> Result<PasswordHash, StoreError> {
+    let text: &str = row.get(index)?;
+    PasswordHash::known(text)
+        .ok_or_else(|| StoreError::Corrupt("users: column password_hash: of an unknown form".to_owned()))
+}
+
+impl<M> Passwords<'_, '_, M> {
+    /// The user with this id, and the hash of his password if he has one.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the hash is of no known form.
+    pub async fn get(&mut self, id: UserId) -> Result<Option<(User, Option<PasswordHash>)>, StoreError> {
+        self.0.executor.query_first(&BY_ID, &[id.into()], read).await
+    }
+
+    /// The user with this name, however it is spelled, and the hash of his password if he has one.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for a name with NUL; [`StoreError::Corrupt`] when the hash is of no known
+    /// form.
+    pub async fn find_by_username(
+        &mut self,
+        username: &str,
+    ) -> Result<Option<(User, Option<PasswordHash>)>, StoreError> {
+        refuse_nul("username", username)?;
+        let key = UserName::key_of(username);
+        self.0.executor.query_first(&BY_USERNAME, &[(&key).into()], read).await
+    }
+
+    /// The user with this e-mail address, however it is spelled, and the hash of his password if he has
+    /// one.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for an address with NUL; [`StoreError::Corrupt`] when the hash is of no
+    /// known form.
+    pub async fn find_by_email(
+        &mut self,
+        email: &str,
+    ) -> Result<Option<(User, Option<PasswordHash>)>, StoreError> {
+        refuse_nul("email", email)?;
+        let key = Email::key_of(email);
+        self.0.executor.query_first(&BY_EMAIL, &[(&key).into()], read).await
+    }
+
+    /// The hashes of users with a greater id, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when one is of no known form.
+    pub async fn page(
+        &mut self,
+        after: UserId,
+        limit: i64,
+    ) -> Result<Vec<(UserId, PasswordHash)>, StoreError> {
+        let values = [after.into(), limit.into()];
+        self.0.executor.query(&PAGE, &values, |row| Ok((row.get(0)?, read_hash(row, 1)?))).await
+    }
+}
+
+impl Passwords<'_, '_, ReadWrite> {
+    /// Like [`get`](Self::get); nobody changes the user until the transaction ends.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub async fn lock(&mut self, id: UserId) -> Result<Option<(User, Option<PasswordHash>)>, StoreError> {
+        self.0.executor.query_first(&LOCK, &[id.into()], read).await
+    }
+
+    /// Sets a user's password and ends all his sessions.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Refused`] for the built-in user.
+    pub async fn set(
+        &mut self,
+        id: UserId,
+        hash: &PasswordHash,
+        must_change: bool,
+    ) -> Result<(), StoreError> {
+        if id == UserId::ANONYMOUS {
+            return Err(StoreError::Refused("the built-in user cannot have a password"));
+        }
+        let now: Timestamp = self.0.now();
+        let values = [hash.expose().into(), must_change.into(), now.into(), id.into()];
+        if self.0.executor.execute(&SET, &values).await? == 0 {
+            return Err(StoreError::NotFound { entity: "user" });
+        }
+        self.0.sessions().end_all(id, EndReason::PasswordChanged).await?;
+        Ok(())
+    }
+
+    /// Stores another hash of the same password, unless the password was changed meanwhile; whether it did.
+    /// The user counts as unchanged.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn replace(
+        &mut self,
+        id: UserId,
+        former: &PasswordHash,
+        hash: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let values = [hash.expose().into(), id.into(), former.expose().into()];
+        Ok(self.0.executor.execute(&REPLACE, &values).await? > 0)
+    }
+}

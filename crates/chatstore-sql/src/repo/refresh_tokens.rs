@@ -1,0 +1,323 @@
+//! Refresh tokens: each is exchanged once for its successor. One that is used again after that shows
+//! that two hold it, and ends its session (RFC 9700, section 4.14.2).
+
+use std::time::Duration;
+
+use chatstore_model::{
+    EndReason, NewRefreshToken, RefreshToken, RefreshTokenId, SessionId, Timestamp, User, UserId,
+};
+use constcat::concat;
+use uuid::Uuid;
+
+use crate::db::{Bytes, Row, Sql};
+use crate::error::StoreError;
+use crate::tx::{ReadWrite, Tx};
+
+/// How long a token that was exchanged may be shown again: its answer was lost, or two tabs were about
+/// to exchange it at once.
+const GRACE: Duration = Duration::from_secs(10);
+
+const COLUMNS: &str = "user_id, id, session_id, parent_id, counter, created_at, rotated_at, confirmed_at, \
+    expires_at, revoked_at";
+
+/// The lock makes rotations of one session wait for each other. SQLite has one writer.
+const LOCK_SESSION: Sql = Sql::pair(
+    "refresh_tokens.lock_session",
+    "select created_at, expires_at, revoked_at from sessions where user_id = $1 and id = $2",
+    "select created_at, expires_at, revoked_at from sessions where user_id = $1 and id = $2 for update",
+);
+
+const FIND: Sql = Sql::same(
+    "refresh_tokens.find",
+    concat!("select ", COLUMNS, " from refresh_tokens where user_id = $1 and token_hash = $2"),
+);
+
+const LIST: Sql = Sql::same(
+    "refresh_tokens.list",
+    concat!("select ", COLUMNS, " from refresh_tokens where user_id = $1 order by session_id, counter"),
+);
+
+const AT: Sql = Sql::same(
+    "refresh_tokens.at",
+    "select token_hash, expires_at from refresh_tokens \
+     where user_id = $1 and session_id = $2 and counter = $3",
+);
+
+const INSERT: Sql = Sql::same(
+    "refresh_tokens.insert",
+    "insert into refresh_tokens \
+     (user_id, id, session_id, parent_id, counter, token_hash, created_at, expires_at) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8)",
+);
+
+const MARK_ROTATED: Sql = Sql::same(
+    "refresh_tokens.mark_rotated",
+    "update refresh_tokens set rotated_at = $1 where user_id = $2 and id = $3",
+);
+
+const CONFIRM: Sql = Sql::same(
+    "refresh_tokens.confirm",
+    "update refresh_tokens set confirmed_at = $1 where user_id = $2 and id = $3",
+);
+
+const CARRY_ON: Sql = Sql::same(
+    "refresh_tokens.carry_on",
+    "update sessions set access_jti = $1, expires_at = $2, \
+     last_activity = case when last_activity > $3 then last_activity else $3 end \
+     where user_id = $4 and id = $5",
+);
+
+/// Every counter is at least 0: that it is said leads SQLite to the session's tokens rather than through
+/// all of the user's.
+const WITHDRAW: Sql = Sql::same(
+    "refresh_tokens.withdraw",
+    "update refresh_tokens set revoked_at = $1 where user_id = $2 and session_id = $3 \
+     and counter >= cast(0 as bigint) and revoked_at is null",
+);
+
+const WITHDRAW_ALL: Sql = Sql::same(
+    "refresh_tokens.withdraw_all",
+    "update refresh_tokens set revoked_at = $1 where user_id = $2 and revoked_at is null",
+);
+
+const PRUNE: Sql = Sql::same(
+    "refresh_tokens.prune",
+    "delete from refresh_tokens where (user_id, id) in \
+     (select user_id, id from refresh_tokens where expires_at <= $1 order by expires_at limit $2)",
+);
+
+pub(super) const STATEMENTS: &[Sql] =
+    &[LOCK_SESSION, FIND, LIST, AT, INSERT, MARK_ROTATED, CONFIRM, CARRY_ON, WITHDRAW, WITHDRAW_ALL, PRUNE];
+
+/// Tokens that one statement deletes at most, so that it holds up nobody for long.
+const PRUNED_AT_ONCE: i64 = 2_000;
+
+/// A refresh token that somebody shows, and what it is to be exchanged for.
+#[derive(Debug, Clone)]
+pub struct Presented {
+    /// Whose it says it is.
+    pub user_id: UserId,
+    /// The session it says it carries on.
+    pub session_id: SessionId,
+    /// SHA-256 of its text.
+    pub token_hash: [u8; 32],
+    /// SHA-256 of the text of its successor, first as it is made now, then as it may have been made before
+    /// with another key.
+    pub successors: Vec<[u8; 32]>,
+    /// The `jti` of the access token that goes with the successor.
+    pub access_jti: Uuid,
+    /// How long the successor may wait to be used.
+    pub idle: Duration,
+    /// How long a session lasts at most.
+    pub absolute: Duration,
+}
+
+/// What came of showing a refresh token.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rotation {
+    /// It was exchanged, now or within the last 10 seconds.
+    Successor {
+        /// The user.
+        user: Box<User>,
+        /// Which of the successors it is.
+        index: usize,
+        /// When the successor is of no more use.
+        expires_at: Timestamp,
+    },
+    /// It was exchanged before: its session was ended.
+    Reused,
+    /// It is unknown, expired or withdrawn, or the user is disabled.
+    Refused,
+}
+
+/// Refresh tokens.
+#[derive(Debug)]
+pub struct RefreshTokens<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+
+fn read(row: &Row<'_>) -> Result<RefreshToken, StoreError> {
+    Ok(RefreshToken {
+        user_id: row.get(0)?,
+        id: row.get(1)?,
+        session_id: row.get(2)?,
+        parent_id: row.get::<Option<Uuid>>(3)?.map(RefreshTokenId::from_uuid),
+        counter: row.get(4)?,
+        created_at: row.get(5)?,
+        rotated_at: row.get(6)?,
+        confirmed_at: row.get(7)?,
+        expires_at: row.get(8)?,
+        revoked_at: row.get(9)?,
+    })
+}
+
+/// A session as a rotation looks at it.
+struct Head {
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    revoked_at: Option<Timestamp>,
+}
+
+fn read_head(row: &Row<'_>) -> Result<Head, StoreError> {
+    Ok(Head { created_at: row.get(0)?, expires_at: row.get(1)?, revoked_at: row.get(2)? })
+}
+
+impl<M> RefreshTokens<'_, '_, M> {
+    /// Every refresh token of a user, by session and place in it.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn list(&mut self, user: UserId) -> Result<Vec<RefreshToken>, StoreError> {
+        self.0.executor.query(&LIST, &[user.into()], read).await
+    }
+
+    async fn find(
+        &mut self,
+        user: UserId,
+        token_hash: &[u8; 32],
+    ) -> Result<Option<RefreshToken>, StoreError> {
+        let values = [user.into(), token_hash.as_slice().into()];
+        self.0.executor.query_first(&FIND, &values, read).await
+    }
+}
+
+impl RefreshTokens<'_, '_, ReadWrite> {
+    /// Exchanges a token for its successor.
+    ///
+    /// A token that was exchanged already gives the same successor again for 10 seconds, unless the
+    /// successor was used in the meantime: its holder has it, so whoever still shows the former one is
+    /// somebody else. That, and any later use, ends the session with all its tokens; the transaction has
+    /// to commit then too.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn rotate(&mut self, presented: &Presented) -> Result<Rotation, StoreError> {
+        let (user_id, session_id) = (presented.user_id, presented.session_id);
+        let now = self.0.now();
+        let values = [user_id.into(), session_id.into()];
+        let Some(session) = self.0.executor.query_first(&LOCK_SESSION, &values, read_head).await? else {
+            return Ok(Rotation::Refused);
+        };
+        let Some(user) = self.0.users().get(user_id).await?.filter(|user| user.is_active) else {
+            return Ok(Rotation::Refused);
+        };
+        let Some(token) = self.find(user_id, &presented.token_hash).await? else {
+            return Ok(Rotation::Refused);
+        };
+        let is_withdrawn = session.revoked_at.is_some() || token.revoked_at.is_some();
+        if is_withdrawn || token.session_id != session_id || session.expires_at <= now {
+            return Ok(Rotation::Refused);
+        }
+        let user = Box::new(user);
+        match token.rotated_at {
+            None if token.expires_at <= now => Ok(Rotation::Refused),
+            None => {
+                let expires_at = self.exchange(presented, &session, &token, now).await?;
+                Ok(Rotation::Successor { user, index: 0, expires_at })
+            }
+            Some(rotated_at) if token.confirmed_at.is_none() && now <= rotated_at.plus(GRACE) => {
+                self.repeat(presented, &token, user).await
+            }
+            Some(_) => {
+                self.0.sessions().end(user_id, session_id, EndReason::Reuse).await?;
+                Ok(Rotation::Reused)
+            }
+        }
+    }
+
+    /// Makes the successor of a token that was not exchanged; when it expires.
+    async fn exchange(
+        &mut self,
+        presented: &Presented,
+        session: &Head,
+        token: &RefreshToken,
+        now: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        let (user, session_id) = (presented.user_id, presented.session_id);
+        let Some(&token_hash) = presented.successors.first() else {
+            return Err(StoreError::Refused("a token is exchanged for a successor, which is missing"));
+        };
+        let expires_at = now.plus(presented.idle).min(session.created_at.plus(presented.absolute));
+        let id = RefreshTokenId::from_uuid(self.0.new_uuid(now));
+        let new = NewRefreshToken { token_hash, expires_at };
+        self.insert(user, session_id, id, Some(token.id), token.counter + 1, &new).await?;
+        let executor = &mut self.0.executor;
+        executor.execute(&MARK_ROTATED, &[now.into(), user.into(), token.id.into()]).await?;
+        if let Some(parent) = token.parent_id {
+            executor.execute(&CONFIRM, &[now.into(), user.into(), parent.into()]).await?;
+        }
+        let values =
+            [presented.access_jti.into(), expires_at.into(), now.into(), user.into(), session_id.into()];
+        executor.execute(&CARRY_ON, &values).await?;
+        Ok(expires_at)
+    }
+
+    /// Finds the successor of a token that was exchanged a moment ago.
+    async fn repeat(
+        &mut self,
+        presented: &Presented,
+        token: &RefreshToken,
+        user: Box<User>,
+    ) -> Result<Rotation, StoreError> {
+        let values = [presented.user_id.into(), presented.session_id.into(), (token.counter + 1).into()];
+        let found: Option<(Vec<u8>, Timestamp)> = self
+            .0
+            .executor
+            .query_first(&AT, &values, |row| {
+                let Bytes(token_hash) = row.get(0)?;
+                Ok((token_hash.to_vec(), row.get(1)?))
+            })
+            .await?;
+        let Some((token_hash, expires_at)) = found else { return Ok(Rotation::Refused) };
+        let index = presented.successors.iter().position(|successor| successor.as_slice() == token_hash);
+        // Neither of the present keys made it: the holder has to log in again, and is no thief.
+        Ok(index.map_or(Rotation::Refused, |index| Rotation::Successor { user, index, expires_at }))
+    }
+
+    pub(super) async fn insert(
+        &mut self,
+        user: UserId,
+        session: SessionId,
+        id: RefreshTokenId,
+        parent: Option<RefreshTokenId>,
+        counter: i64,
+        new: &NewRefreshToken,
+    ) -> Result<(), StoreError> {
+        let now = self.0.now();
+        let values = [
+            user.into(),
+            id.into(),
+            session.into(),
+            parent.map(RefreshTokenId::uuid).into(),
+            counter.into(),
+            new.token_hash.as_slice().into(),
+            now.into(),
+            new.expires_at.into(),
+        ];
+        self.0.executor.execute(&INSERT, &values).await?;
+        Ok(())
+    }
+
+    /// Withdraws the tokens of one session of a user, or of all.
+    pub(super) async fn withdraw(
+        &mut self,
+        user: UserId,
+        session: Option<SessionId>,
+    ) -> Result<(), StoreError> {
+        let now = self.0.now();
+        match session {
+            Some(session) => {
+                let values = [now.into(), user.into(), session.into()];
+                self.0.executor.execute(&WITHDRAW, &values).await?
+            }
+            None => self.0.executor.execute(&WITHDRAW_ALL, &[now.into(), user.into()]).await?,
+        };
+        Ok(())
+    }
+
+    /// Deletes some of the tokens that expired; how many it were. To be repeated until it is 0.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn prune(&mut self, now: Timestamp) -> Result<u64, StoreError> {
+        self.0.executor.execute(&PRUNE, &[now.into(), PRUNED_AT_ONCE.into()]).await
+    }
+}

@@ -1,0 +1,247 @@
+//! Sessions: begun by a login, carried on by refresh tokens, ended once.
+
+use chatstore_model::{
+    EndReason, Limit, NewRefreshToken, NewSession, Order, Page, RefreshTokenId, Session, SessionId,
+    SessionPosition, SessionState, Timestamp, UserId, UserRole, Validator, limits,
+};
+use constcat::concat;
+use uuid::Uuid;
+
+use crate::db::{Row, Sql};
+use crate::error::StoreError;
+use crate::tx::{ReadWrite, Tx};
+
+const COLUMNS: &str = "user_id, id, access_jti, user_agent, ip, created_at, last_activity, expires_at, \
+    revoked_at, revoke_reason";
+
+const STATE: Sql = Sql::same(
+    "sessions.state",
+    "select s.expires_at, s.last_activity, s.revoked_at, u.role, u.is_active, u.must_change_password \
+     from sessions s join users u on u.id = s.user_id where s.user_id = $1 and s.id = $2",
+);
+
+const BY_ACCESS_JTI: Sql = Sql::same(
+    "sessions.by_access_jti",
+    concat!("select ", COLUMNS, " from sessions where user_id = $1 and access_jti = $2"),
+);
+
+const LIST: Sql = Sql::same(
+    "sessions.list",
+    concat!("select ", COLUMNS, " from sessions where user_id = $1 order by created_at, id"),
+);
+
+const PAGE: Sql = Sql::same(
+    "sessions.page",
+    concat!(
+        "select ",
+        COLUMNS,
+        " from sessions where user_id = $1 and revoked_at is null and expires_at > $2 \
+         and (last_activity, id) < ($3, $4) order by last_activity desc, id desc limit $5"
+    ),
+);
+
+const BEGIN: Sql = Sql::same(
+    "sessions.begin",
+    "insert into sessions (user_id, id, access_jti, user_agent, ip, created_at, last_activity, expires_at) \
+     values ($1, $2, $3, $4, $5, $6, $6, $7)",
+);
+
+const TOUCH: Sql = Sql::same(
+    "sessions.touch",
+    "update sessions set last_activity = $1 where user_id = $2 and id = $3 and last_activity < $1",
+);
+
+const END: Sql = Sql::same(
+    "sessions.end",
+    "update sessions set revoked_at = $1, revoke_reason = $2 \
+     where user_id = $3 and id = $4 and revoked_at is null and expires_at > $1",
+);
+
+const END_ALL: Sql = Sql::same(
+    "sessions.end_all",
+    "update sessions set revoked_at = $1, revoke_reason = $2 where user_id = $3 and revoked_at is null",
+);
+
+const PRUNE: Sql = Sql::same(
+    "sessions.prune",
+    "delete from sessions where (user_id, id) in \
+     (select user_id, id from sessions where expires_at <= $1 order by expires_at limit $2)",
+);
+
+pub(super) const STATEMENTS: &[Sql] = &[STATE, BY_ACCESS_JTI, LIST, PAGE, BEGIN, TOUCH, END, END_ALL, PRUNE];
+
+/// Sessions that one statement deletes at most, so that it holds up nobody for long.
+const PRUNED_AT_ONCE: i64 = 500;
+
+/// Sessions.
+#[derive(Debug)]
+pub struct Sessions<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+
+fn read(row: &Row<'_>) -> Result<Session, StoreError> {
+    let reason: Option<&str> = row.get(9)?;
+    Ok(Session {
+        user_id: row.get(0)?,
+        id: row.get(1)?,
+        access_jti: row.get(2)?,
+        user_agent: row.get(3)?,
+        ip: row.get(4)?,
+        created_at: row.get(5)?,
+        last_activity: row.get(6)?,
+        expires_at: row.get(7)?,
+        revoked_at: row.get(8)?,
+        revoke_reason: reason.map(|_| row.word(9, EndReason::parse)).transpose()?,
+    })
+}
+
+fn read_state(row: &Row<'_>) -> Result<SessionState, StoreError> {
+    let role = row.word(3, UserRole::parse)?;
+    let is_active: bool = row.get(4)?;
+    Ok(SessionState {
+        expires_at: row.get(0)?,
+        last_activity: row.get(1)?,
+        revoked_at: row.get(2)?,
+        role: is_active.then_some(role),
+        must_change_password: row.get(5)?,
+    })
+}
+
+impl<M> Sessions<'_, '_, M> {
+    /// What decides whether an access token of this session is let in.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn state(&mut self, user: UserId, id: SessionId) -> Result<Option<SessionState>, StoreError> {
+        self.0.executor.query_first(&STATE, &[user.into(), id.into()], read_state).await
+    }
+
+    /// The session whose newest access token has this `jti`, also an ended one.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn find_by_access_jti(
+        &mut self,
+        user: UserId,
+        access_jti: Uuid,
+    ) -> Result<Option<Session>, StoreError> {
+        self.0.executor.query_first(&BY_ACCESS_JTI, &[user.into(), access_jti.into()], read).await
+    }
+
+    /// Every session of a user, ended and expired ones too, oldest first.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn list(&mut self, user: UserId) -> Result<Vec<Session>, StoreError> {
+        self.0.executor.query(&LIST, &[user.into()], read).await
+    }
+
+    /// Sessions of a user that go on, the last used first.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn page(
+        &mut self,
+        user: UserId,
+        from: Option<SessionPosition>,
+        limit: Limit,
+    ) -> Result<Page<Session, SessionPosition>, StoreError> {
+        let from = from.unwrap_or(SessionPosition::start(Order::Descending));
+        let now = self.0.now();
+        let values = [user.into(), now.into(), from.at.into(), from.id.into(), limit.with_lookahead().into()];
+        let rows = self.0.executor.query(&PAGE, &values, read).await?;
+        Ok(Page::cut(rows, limit, |session| SessionPosition {
+            at: session.last_activity,
+            id: session.id.uuid(),
+        }))
+    }
+}
+
+impl Sessions<'_, '_, ReadWrite> {
+    /// Begins a session with its first refresh token.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for a text that is too long or has NUL; [`StoreError::MissingParent`] when
+    /// there is no such user; [`StoreError::AlreadyExists`] when one of its ids or the token is taken.
+    pub async fn begin(
+        &mut self,
+        user: UserId,
+        new: &NewSession,
+        token: &NewRefreshToken,
+    ) -> Result<Session, StoreError> {
+        let mut validator = Validator::default();
+        for (field, text) in [("user_agent", &new.user_agent), ("ip", &new.ip)] {
+            if let Some(text) = text {
+                validator.text(field, text, limits::USER_AGENT);
+            }
+        }
+        validator.finish()?;
+        let now = self.0.now();
+        let session = Session {
+            user_id: user,
+            id: new.id,
+            access_jti: new.access_jti,
+            user_agent: new.user_agent.clone(),
+            ip: new.ip.clone(),
+            created_at: now,
+            last_activity: now,
+            expires_at: new.expires_at,
+            revoked_at: None,
+            revoke_reason: None,
+        };
+        let values = [
+            user.into(),
+            session.id.into(),
+            session.access_jti.into(),
+            session.user_agent.as_ref().into(),
+            session.ip.as_ref().into(),
+            now.into(),
+            session.expires_at.into(),
+        ];
+        self.0.executor.execute(&BEGIN, &values).await?;
+        let id = RefreshTokenId::from_uuid(self.0.new_uuid(now));
+        self.0.refresh_tokens().insert(user, session.id, id, None, 0, token).await?;
+        Ok(session)
+    }
+
+    /// Notes when a session was last used; never moves it back.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn touch(&mut self, user: UserId, id: SessionId, at: Timestamp) -> Result<(), StoreError> {
+        self.0.executor.execute(&TOUCH, &[at.into(), user.into(), id.into()]).await?;
+        Ok(())
+    }
+
+    /// Ends a session and withdraws its refresh tokens.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] also for one that has ended or expired.
+    pub async fn end(&mut self, user: UserId, id: SessionId, reason: EndReason) -> Result<(), StoreError> {
+        let now = self.0.now();
+        let values = [now.into(), reason.as_str().into(), user.into(), id.into()];
+        match self.0.executor.execute(&END, &values).await? {
+            0 => Err(StoreError::NotFound { entity: "session" }),
+            _ => self.0.refresh_tokens().withdraw(user, Some(id)).await,
+        }
+    }
+
+    /// Ends all sessions of a user and withdraws their refresh tokens; how many sessions there were.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn end_all(&mut self, user: UserId, reason: EndReason) -> Result<u64, StoreError> {
+        let now = self.0.now();
+        let values = [now.into(), reason.as_str().into(), user.into()];
+        let ended = self.0.executor.execute(&END_ALL, &values).await?;
+        self.0.refresh_tokens().withdraw(user, None).await?;
+        Ok(ended)
+    }
+
+    /// Deletes some of the sessions that expired, with their tokens; how many it were. To be repeated until
+    /// it is 0.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn prune(&mut self, now: Timestamp) -> Result<u64, StoreError> {
+        self.0.executor.execute(&PRUNE, &[now.into(), PRUNED_AT_ONCE.into()]).await
+    }
+}

@@ -1,0 +1,44 @@
+//! Passwords: what a new one must be, and how one is checked against its hash.
+//!
+//! New hashes are Argon2id with 19 MiB, two passes and one lane (OWASP's password storage sheet), as PHC
+//! strings. What users bring from elsewhere is checked as it is (PBKDF2-HMAC-SHA256 in the forms of
+//! [`pbkdf2`], bcrypt, Argon2 of other parameters) and answered with [`Verdict::RightButOld`], so that the
+//! caller puts a new hash in its place. A PBKDF2 hash can also be made stronger without its password: see
+//! [`wrapped`].
+
+mod argon2id;
+mod bcrypt_hash;
+mod hasher;
+mod pbkdf2;
+mod rules;
+mod stored;
+mod wrapped;
+
+use std::fmt;
+
+pub(crate) use hasher::{Busy, Passwords};
+pub(crate) use stored::Verdict;
+
+/// Bytes of the longest password.
+const MOST_BYTES: usize = 1_024;
+
+/// A password as somebody typed it. Shown to nobody.
+#[derive(Clone)]
+pub struct Password(String);
+
+impl Password {
+    /// Takes any text; whether it may become somebody's password is what [`check`](Self::check) says.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Password(***)")
+    }
+}

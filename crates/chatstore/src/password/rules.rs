@@ -1,0 +1,155 @@
+//! What a new password must be.
+
+use chatstore_model::{FieldCode, Invalid, UserName};
+
+use super::{MOST_BYTES, Password};
+
+/// Characters of a password.
+const FEWEST: usize = 12;
+const MOST: usize = 256;
+
+/// A piece of at most so many characters, typed again and again, is no password.
+const PIECE: usize = 8;
+
+/// Common passwords of twelve characters and more, one a line, folded; lines that begin with `# ` say where
+/// they come from.
+const COMMON: &str = include_str!("common.txt");
+
+impl Password {
+    /// Checks a new password: 12 to 256 characters and at most 1,024 bytes; not a common one, a repeated
+    /// piece or a plain sequence; not one of `names`, the user's own name and address, whatever the case.
+    ///
+    /// # Errors
+    /// [`Invalid`] for the field, with the rule it breaks.
+    pub fn check(&self, field: &str, names: &[&str]) -> Result<(), Invalid> {
+        let text = self.expose();
+        if text.len() > MOST_BYTES || text.chars().count() > MOST {
+            return Err(Invalid::field(
+                field,
+                FieldCode::TooLong,
+                "must have at most 256 characters and 1,024 bytes",
+            ));
+        }
+        if text.chars().count() < FEWEST {
+            return Err(Invalid::field(field, FieldCode::TooShort, "must have at least 12 characters"));
+        }
+        if text.contains('\0') {
+            return Err(Invalid::field(
+                field,
+                FieldCode::NulCharacter,
+                "must not contain the NUL character (U+0000)",
+            ));
+        }
+        match guess(&UserName::key_of(text), names) {
+            Some(message) => Err(Invalid::field(field, FieldCode::NotAllowed, message)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why somebody would guess the password early.
+fn guess(folded: &str, names: &[&str]) -> Option<&'static str> {
+    let is_name = |name: &&str| {
+        let local = name.split('@').next().unwrap_or(name);
+        UserName::key_of(name) == folded || UserName::key_of(local) == folded
+    };
+    if names.iter().any(is_name) {
+        return Some("must not be one's own name or address");
+    }
+    if COMMON.lines().any(|common| common == folded) {
+        return Some("is one of the most common passwords");
+    }
+    let characters: Vec<char> = folded.chars().collect();
+    if is_repeated(&characters) || is_sequence(&characters) {
+        return Some("must not be one short piece repeated, or a plain sequence");
+    }
+    None
+}
+
+fn is_repeated(characters: &[char]) -> bool {
+    let longest = PIECE.min(characters.len() / 2);
+    (1..=longest).any(|piece| characters[piece..] == characters[..characters.len() - piece])
+}
+
+/// Whether each character follows the one before it, or each precedes it: `abcdef`, `3210987`.
+fn is_sequence(characters: &[char]) -> bool {
+    let ascends = characters.windows(2).all(|pair| follower(pair[0]) == Some(pair[1]));
+    let descends = characters.windows(2).all(|pair| follower(pair[1]) == Some(pair[0]));
+    ascends || descends
+}
+
+fn follower(character: char) -> Option<char> {
+    match character {
+        '9' => Some('0'),
+        'z' => Some('a'),
+        other => char::from_u32(u32::from(other) + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(text: &str, names: &[&str]) -> Option<FieldCode> {
+        Password::new(text).check("password", names).err().map(|invalid| invalid.0[0].code)
+    }
+
+    #[test]
+    fn a_password_has_12_to_256_characters_and_at_most_1024_bytes() {
+        assert_eq!(code("tr0ub4dor&3", &[]), Some(FieldCode::TooShort));
+        assert_eq!(code("tr0ub4dor&3!", &[]), None);
+        let words = "correct horse battery staple ".repeat(9);
+        assert_eq!(code(&words[..256], &[]), None);
+        assert_eq!(code(&words[..257], &[]), Some(FieldCode::TooLong));
+        let wide: String = ('\u{10300}'..).take(256).collect();
+        assert_eq!((wide.len(), code(&wide[..], &[])), (1_024, Some(FieldCode::NotAllowed)), "a sequence");
+        let shuffled: String = wide.chars().skip(1).step_by(2).chain(wide.chars().step_by(2)).collect();
+        assert_eq!(code(&shuffled, &[]), None);
+        assert_eq!(code(&shuffled.replacen('\u{10300}', "ab", 1), &[]), Some(FieldCode::TooLong));
+    }
+
+    #[test]
+    fn a_password_holds_no_nul_character() {
+        assert_eq!(code("tr0ub4dor&3\0!", &[]), Some(FieldCode::NulCharacter));
+    }
+
+    #[test]
+    fn common_passwords_are_refused_in_any_case_and_width() {
+        for text in ["passwordpassword", "1QAZ2wsx3edc", "ｑｗｅｒｔｙｕｉｏｐ１２３"] {
+            assert_eq!(code(text, &[]), Some(FieldCode::NotAllowed), "{text}");
+        }
+    }
+
+    #[test]
+    fn repeated_pieces_and_sequences_are_refused() {
+        for text in ["aaaaaaaaaaaa", "abcabcabcabca", "x7k2x7k2x7k2", "890123456789", "lkjihgfedcba"] {
+            assert_eq!(code(text, &[]), Some(FieldCode::NotAllowed), "{text}");
+        }
+        assert_eq!(code("abcabcabcabd", &[]), None);
+    }
+
+    #[test]
+    fn ones_own_name_and_address_are_refused_in_any_case() {
+        let names = ["Ada Augusta King", "countess.of.lovelace@example.org"];
+        for text in ["ada augusta KING", "Countess.of.Lovelace@Example.org", "COUNTESS.of.lovelace"] {
+            assert_eq!(code(text, &names), Some(FieldCode::NotAllowed), "{text}");
+        }
+        assert_eq!(code("ada augusta king", &["somebody else"]), None);
+    }
+
+    #[test]
+    fn an_error_names_the_field_and_not_the_password() {
+        let invalid = Password::new("hunter2").check("new_password", &[]).unwrap_err();
+        assert_eq!(invalid.to_string(), "new_password: must have at least 12 characters");
+        assert_eq!(format!("{:?}", Password::new("hunter2")), "Password(***)");
+    }
+
+    #[test]
+    fn the_common_passwords_are_folded_and_long_enough_to_matter() {
+        let common: Vec<&str> = COMMON.lines().filter(|line| !line.starts_with("# ")).collect();
+        assert_eq!(common.len(), 10_000);
+        for text in common {
+            assert!(text.len() >= FEWEST && UserName::key_of(text) == text, "{text}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Registration and login.
+
+use chatstore_model::{
+    NewRefreshToken, NewSession, NewUser, PasswordHash, SessionId, Timestamp, User, UserId, UserRole,
+};
+use chatstore_sql::{StoreError, Tx};
+use uuid::Uuid;
+
+use super::{ABSOLUTE, Auth, IDLE, Tokens, invalid_credentials};
+use crate::error::Result;
+use crate::limit::LimitKey;
+use crate::password::{Password, Verdict};
+use crate::security_event::SecurityEvent;
+use crate::token::{AccessClaims, RefreshText, TokenKeys};
+
+/// By what somebody says who he is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginName {
+    /// A user name; also an e-mail address, when nobody has it for a name and it has an `@`.
+    Username(String),
+    /// An e-mail address.
+    Email(String),
+}
+
+impl LoginName {
+    fn text(&self) -> &str {
+        match self {
+            Self::Username(text) | Self::Email(text) => text,
+        }
+    }
+}
+
+type Found = Option<(User, Option<PasswordHash>)>;
+
+/// Somebody of this name. Whether there is one changes nothing about what is done to find out.
+async fn find<M>(tx: &mut Tx<'_, M>, name: &LoginName) -> std::result::Result<Found, StoreError> {
+    match name {
+        LoginName::Email(email) => tx.passwords().find_by_email(email).await,
+        LoginName::Username(name) => {
+            let by_username = tx.passwords().find_by_username(name).await?;
+            let by_email = if name.contains('@') { tx.passwords().find_by_email(name).await? } else { None };
+            Ok(by_username.or(by_email))
+        }
+    }
+}
+
+impl Auth<'_> {
+    /// Makes a user who can log in: somebody without an office, whatever `new` says.
+    ///
+    /// # Errors
+    /// `Invalid`, also for a password that is too short, too long or common; `AlreadyExists` with field
+    /// `username` or `email`; `LimitReached`; `Overloaded`.
+    pub async fn register(self, new: NewUser, password: Password) -> Result<User> {
+        if let Some(quota) = self.identity().address_quota() {
+            self.take(&LimitKey::login_address(self.origin.address), quota).await?;
+        }
+        let new = NewUser {
+            role: UserRole::User,
+            is_active: true,
+            must_change_password: false,
+            id: None,
+            created_at: None,
+            updated_at: None,
+            ..new
+        };
+        let user = self.store.users().create_with_password(new, password).await?;
+        SecurityEvent::UserRegistered.note(Some(user.id));
+        Ok(user)
+    }
+
+    /// Begins a session. A hash of an older kind is replaced by one of today's.
+    ///
+    /// Whether the name is unknown, the password is wrong, or the user is disabled or has no password, cannot
+    /// be told from the answer, nor from the time it takes.
+    ///
+    /// # Errors
+    /// `InvalidCredentials`; `LimitReached` after too many failures of the account or the address;
+    /// `Overloaded` when too many passwords are being checked; `Internal` without token keys.
+    pub async fn login(self, name: LoginName, password: Password) -> Result<Tokens> {
+        let account = LimitKey::login_account(name.text());
+        self.limited(account, self.check_in(name, password)).await
+    }
+
+    async fn check_in(&self, name: LoginName, password: Password) -> Result<Tokens> {
+        let keys = self.identity().keys()?;
+        let found = self.store.read("login_find", async move |tx| find(tx, &name).await).await?;
+        let user = found.as_ref().map(|(user, _)| user.id);
+        let hash = found
+            .filter(|(user, _)| user.is_active && user.id != UserId::ANONYMOUS)
+            .and_then(|(_, hash)| hash);
+        let verdict = self.identity().passwords.verify(password.clone(), hash.clone()).await?;
+        let (Some(user), Some(hash), Verdict::Right | Verdict::RightButOld) = (user, hash, verdict) else {
+            SecurityEvent::LoginFailed.note(user);
+            return Err(invalid_credentials());
+        };
+        let replacement = match verdict {
+            Verdict::RightButOld => {
+                Some(self.identity().passwords.hash(password, &self.store.database.ids()).await?)
+            }
+            _ => None,
+        };
+        let is_upgrade = replacement.is_some();
+        let Some(tokens) = self.begin(keys, user, hash, replacement).await? else {
+            SecurityEvent::LoginFailed.note(Some(user));
+            return Err(invalid_credentials());
+        };
+        if is_upgrade {
+            SecurityEvent::PasswordUpgraded.note(Some(user));
+        }
+        SecurityEvent::LoginSucceeded.note_in(user, tokens.session_id);
+        Ok(tokens)
+    }
+
+    /// Begins a session of a user, unless the password was changed or the user disabled since it was checked.
+    async fn begin(
+        &self,
+        keys: &TokenKeys,
+        user: UserId,
+        verified: PasswordHash,
+        replacement: Option<PasswordHash>,
+    ) -> Result<Option<Tokens>> {
+        let (now, ids) = (self.store.now(), self.store.database.ids());
+        let session_id = SessionId::from_uuid(ids.uuid(now));
+        let refresh = RefreshText::first(user, session_id, &ids);
+        let access_jti = ids.uuid(now);
+        let expires_at = now.plus(IDLE.min(ABSOLUTE));
+        let new = NewSession {
+            id: session_id,
+            access_jti,
+            user_agent: self.origin.user_agent.clone(),
+            ip: self.origin.address.map(|address| address.to_canonical().to_string()),
+            expires_at,
+        };
+        let token = NewRefreshToken { token_hash: refresh.hash, expires_at };
+        let begun = self.store.write("login", async move |tx| {
+            let Some((found, Some(hash))) = tx.passwords().lock(user).await? else { return Ok(None) };
+            if !found.is_active || hash != verified {
+                return Ok(None);
+            }
+            if let Some(replacement) = &replacement {
+                tx.passwords().replace(user, &verified, replacement).await?;
+            }
+            tx.sessions().begin(user, &new, &token).await?;
+            Ok(Some(found))
+        });
+        let Some(user) = begun.await? else { return Ok(None) };
+        Ok(Some(tokens(keys, user, &refresh, access_jti, now, expires_at)))
+    }
+}
+
+/// The tokens of a session.
+pub(super) fn tokens(
+    keys: &TokenKeys,
+    user: User,
+    refresh: &RefreshText,
+    access_jti: Uuid,
+    now: Timestamp,
+    refresh_expires_at: Timestamp,
+) -> Tokens {
+    let claims = AccessClaims::new(user.id, refresh.session, access_jti, now);
+    Tokens {
+        access_token: keys.access_token(&claims),
+        access_expires_at: claims.expires_at,
+        refresh_token: refresh.text.clone(),
+        refresh_expires_at,
+        session_id: refresh.session,
+        user,
+    }
+}

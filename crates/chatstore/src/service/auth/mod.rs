@@ -1,0 +1,174 @@
+//! Who somebody is: passwords, sessions and the tokens that speak for them.
+
+mod login;
+mod passwords;
+mod refresh;
+mod sessions;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chatstore_model::{SessionId, Timestamp, User};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::limit::{LimitKey, Limiter, LocalLimiter, Permission, Quota};
+use crate::password::{Busy, Passwords};
+use crate::security_event::SecurityEvent;
+use crate::store::Store;
+use crate::token::TokenKeys;
+
+pub use login::LoginName;
+
+/// How long a session lasts without being carried on.
+const IDLE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// How long a session lasts at most.
+const ABSOLUTE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// In how long failures are counted.
+const FAILURES_PERIOD: Duration = Duration::from_secs(60);
+
+/// What logins and sessions need beside the database.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) passwords: Passwords,
+    pub(crate) keys: Option<TokenKeys>,
+    pub(crate) limiter: Arc<dyn Limiter>,
+    /// Failed logins of one account in a minute; one address may fail ten times as often.
+    pub(crate) failures: Option<u32>,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            passwords: Passwords::new(),
+            keys: None,
+            limiter: Arc::new(LocalLimiter::default()),
+            failures: Some(10),
+        }
+    }
+}
+
+impl Identity {
+    fn keys(&self) -> Result<&TokenKeys> {
+        self.keys.as_ref().ok_or_else(|| {
+            Error::rule(ErrorKind::Internal, "the store was opened without token keys (Builder::token_keys)")
+        })
+    }
+
+    /// How often one account may fail.
+    fn account_quota(&self) -> Option<Quota> {
+        self.failures.map(|count| Quota { count, period: FAILURES_PERIOD })
+    }
+
+    /// How often one address may fail.
+    fn address_quota(&self) -> Option<Quota> {
+        self.failures.map(|count| Quota { count: count.saturating_mul(10), period: FAILURES_PERIOD })
+    }
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The address of the client.
+    pub address: Option<IpAddr>,
+    /// What the client calls itself, of at most 512 characters.
+    pub user_agent: Option<String>,
+}
+
+/// What a login or a refresh gives. The tokens are shown this once.
+#[derive(Clone)]
+pub struct Tokens {
+    /// Lets its holder in.
+    pub access_token: String,
+    /// Until when.
+    pub access_expires_at: Timestamp,
+    /// Gives the next tokens, once.
+    pub refresh_token: String,
+    /// Until when.
+    pub refresh_expires_at: Timestamp,
+    /// The session.
+    pub session_id: SessionId,
+    /// Whose it is.
+    pub user: User,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Tokens")
+            .field("session_id", &self.session_id)
+            .field("user", &self.user.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Registration, login and sessions. Nothing here asks what the caller may do: it is for the application itself.
+#[derive(Debug, Clone)]
+pub struct Auth<'s> {
+    store: &'s Store,
+    origin: Origin,
+}
+
+impl<'s> Auth<'s> {
+    pub(crate) fn new(store: &'s Store) -> Self {
+        Self { store, origin: Origin::default() }
+    }
+
+    /// The same for a request from somewhere.
+    #[must_use]
+    pub fn from(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    fn identity(&self) -> &'s Identity {
+        &self.store.identity
+    }
+
+    /// Does what fails for want of the right password, unless account or address failed too often lately. A
+    /// place is taken before, so that attempts at the same moment are counted too, and given back unless the
+    /// password was wrong.
+    async fn limited<T>(&self, account: LimitKey, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let address = LimitKey::login_address(self.origin.address);
+        let identity = self.identity();
+        let (Some(of_account), Some(of_address)) = (identity.account_quota(), identity.address_quota())
+        else {
+            return work.await;
+        };
+        self.take(&account, of_account).await?;
+        if let Err(error) = self.take(&address, of_address).await {
+            identity.limiter.give_back(&account, of_account).await;
+            return Err(error);
+        }
+        let outcome = work.await;
+        let is_wrong = outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidCredentials);
+        if !is_wrong {
+            identity.limiter.give_back(&account, of_account).await;
+            identity.limiter.give_back(&address, of_address).await;
+        }
+        outcome
+    }
+
+    async fn take(&self, key: &LimitKey, quota: Quota) -> Result<()> {
+        match self.identity().limiter.take(key, quota, self.store.now()).await {
+            Permission::Granted => Ok(()),
+            Permission::Refused { retry_after } => {
+                SecurityEvent::LoginLimited.note(None);
+                Err(Error::limit_reached(retry_after))
+            }
+        }
+    }
+}
+
+fn invalid_credentials() -> Error {
+    Error::rule(ErrorKind::InvalidCredentials, "name and password, or the token, are not those of a user")
+}
+
+impl From<Busy> for Error {
+    fn from(_: Busy) -> Self {
+        Self::rule(ErrorKind::Overloaded, "too many passwords are being checked now; try again")
+    }
+}

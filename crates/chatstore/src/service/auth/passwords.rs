@@ -1,0 +1,108 @@
+//! Changing passwords.
+
+use chatstore_model::{FieldCode, Invalid, User, UserId};
+
+use super::{Auth, invalid_credentials};
+use crate::error::{Error, Result};
+use crate::limit::LimitKey;
+use crate::password::{Password, Verdict};
+use crate::security_event::SecurityEvent;
+
+/// How many hashes are looked at at a time.
+const PIECE: i64 = 200;
+
+/// The texts that a user's password must not be.
+pub(crate) fn names(user: &User) -> Vec<&str> {
+    [&user.username, &user.email].into_iter().filter_map(|name| name.as_deref()).collect()
+}
+
+impl Auth<'_> {
+    /// Changes a user's password after the present one was shown, and ends all his sessions.
+    ///
+    /// # Errors
+    /// `InvalidCredentials` when the present one is another or there is none; `Invalid` for a new one that is
+    /// too short, too long, common or the present one; `LimitReached` after too many failures; `Overloaded`.
+    pub async fn change_password(self, user: UserId, current: Password, new: Password) -> Result<()> {
+        let account = LimitKey::login_account(&user.to_string());
+        self.limited(account, self.change(user, current, new)).await
+    }
+
+    async fn change(&self, user: UserId, current: Password, new: Password) -> Result<()> {
+        let found = self.store.read("password_find", async move |tx| tx.passwords().get(user).await).await?;
+        let (found, hash) = found.ok_or_else(|| Error::not_found("user"))?;
+        new.check("new_password", &names(&found))?;
+        if new.expose() == current.expose() {
+            let message = "must be another than the present one";
+            return Err(Invalid::field("new_password", FieldCode::NotAllowed, message).into());
+        }
+        let passwords = &self.identity().passwords;
+        let verdict = passwords.verify(current, hash.clone()).await?;
+        let (Some(verified), Verdict::Right | Verdict::RightButOld) = (hash, verdict) else {
+            SecurityEvent::PasswordChangeFailed.note(Some(user));
+            return Err(invalid_credentials());
+        };
+        let hash = passwords.hash(new, &self.store.database.ids()).await?;
+        let changed = self.store.write("password_change", async move |tx| {
+            let stored = tx.passwords().lock(user).await?.and_then(|(_, hash)| hash);
+            if stored.as_ref() != Some(&verified) {
+                return Ok(false);
+            }
+            tx.passwords().set(user, &hash, false).await?;
+            Ok(true)
+        });
+        if !changed.await? {
+            SecurityEvent::PasswordChangeFailed.note(Some(user));
+            return Err(invalid_credentials());
+        }
+        self.store.forget_callers();
+        SecurityEvent::PasswordChanged.note(Some(user));
+        Ok(())
+    }
+
+    /// Sets a user's password without the present one, and ends all his sessions. With `must_change` he has
+    /// to choose another one when he logs in.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for a password that is too short, too long or common; `Conflict` for the
+    /// built-in user; `Overloaded`.
+    pub async fn set_password(self, user: UserId, new: Password, must_change: bool) -> Result<()> {
+        let found = self.store.users().get(user).await?;
+        new.check("password", &names(&found))?;
+        let hash = self.identity().passwords.hash(new, &self.store.database.ids()).await?;
+        self.store
+            .write("password_set", async move |tx| tx.passwords().set(user, &hash, must_change).await)
+            .await?;
+        self.store.forget_callers();
+        SecurityEvent::PasswordSet.note(Some(user));
+        Ok(())
+    }
+
+    /// Turns every PBKDF2 hash into the Argon2id hash of it, without the passwords; how many there were. Calls
+    /// `progress` with that number again and again. May be stopped and called again.
+    ///
+    /// # Errors
+    /// That the database is unavailable; `Overloaded`.
+    pub async fn wrap_legacy(self, mut progress: impl FnMut(u64)) -> Result<u64> {
+        let (mut after, mut wrapped) = (UserId::ANONYMOUS, 0);
+        loop {
+            let piece = self
+                .store
+                .read("password_page", async move |tx| tx.passwords().page(after, PIECE).await)
+                .await?;
+            let Some((last, _)) = piece.last() else { return Ok(wrapped) };
+            after = *last;
+            for (user, former) in piece {
+                let ids = self.store.database.ids();
+                let Some(hash) = self.identity().passwords.wrap(&former, &ids).await? else { continue };
+                let replaced = self
+                    .store
+                    .write("password_wrap", async move |tx| {
+                        tx.passwords().replace(user, &former, &hash).await
+                    })
+                    .await?;
+                wrapped += u64::from(replaced);
+                progress(wrapped);
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Carrying a session on.
+
+use chatstore_sql::{Presented, Rotation};
+
+use super::login::tokens;
+use super::{ABSOLUTE, Auth, IDLE, Tokens, invalid_credentials};
+use crate::error::Result;
+use crate::security_event::SecurityEvent;
+use crate::token::RefreshText;
+
+impl Auth<'_> {
+    /// Exchanges a refresh token for the next one and a new access token.
+    ///
+    /// The same token may be shown again for 10 seconds, by a client whose answer was lost or by another tab:
+    /// it gives the same next token and another access token. Once the next one was used, or later, showing
+    /// it ends the session.
+    ///
+    /// # Errors
+    /// `InvalidCredentials` for a token that is unknown, expired, withdrawn or used before; `Internal`
+    /// without token keys.
+    pub async fn refresh(self, text: &str) -> Result<Tokens> {
+        let keys = self.identity().keys()?;
+        let Some(token) = RefreshText::parse(text) else { return Err(invalid_credentials()) };
+        let mut successors = token.successors(keys);
+        let now = self.store.now();
+        let access_jti = self.store.database.ids().uuid(now);
+        let presented = Presented {
+            user_id: token.user,
+            session_id: token.session,
+            token_hash: token.hash,
+            successors: successors.iter().map(|successor| successor.hash).collect(),
+            access_jti,
+            idle: IDLE,
+            absolute: ABSOLUTE,
+        };
+        let rotation =
+            self.store.write("refresh", async move |tx| tx.refresh_tokens().rotate(&presented).await).await?;
+        match rotation {
+            Rotation::Successor { user, index, expires_at } if index < successors.len() => {
+                self.store.sessions.forget(&(token.user, token.session));
+                let successor = successors.swap_remove(index);
+                Ok(tokens(keys, *user, &successor, access_jti, now, expires_at))
+            }
+            Rotation::Reused => {
+                self.store.sessions.forget(&(token.user, token.session));
+                SecurityEvent::RefreshTokenReused.note_in(token.user, token.session);
+                Err(invalid_credentials())
+            }
+            Rotation::Refused | Rotation::Successor { .. } => Err(invalid_credentials()),
+        }
+    }
+}
