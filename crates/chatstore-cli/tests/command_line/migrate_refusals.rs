@@ -47,8 +47,9 @@ const A: &str = "00000000000a";
 const B: &str = "00000000000b";
 
 async fn a_history_of_somebody_else_is_a_matter_of_configuration(case: TestDatabase) {
-    let unknown = Sql::same("test.unknown", "update chatstore_migrations set revision = 'abcdef012345'");
-    execute(&case, &[unknown]).await;
+    let others = "delete from chatstore_migrations where revision <> 'f3a91c07d2b4'";
+    let unknown = "update chatstore_migrations set revision = 'abcdef012345'";
+    execute(&case, &[Sql::same("test.others", others), Sql::same("test.unknown", unknown)]).await;
     for command in [&["upgrade"][..], &["downgrade", "--allow-data-loss"], &["verify"], &["plan"], &["drift"]]
     {
         on(&case.url, command).assert_failed(78, "history begins with the revision abcdef012345, and none");
