@@ -14,6 +14,7 @@ mod generated;
 mod import;
 mod lint;
 mod migrate;
+mod migrate_refusals;
 mod program;
 mod settings;
 mod users_and_keys;
