@@ -1,6 +1,9 @@
 //! Everything that a user has, and nothing that he has not.
 
-use chatstore::{ApiKeyScope, Export, Exported, NewConversation, NewMessage, NewReply, NewResponse, Store};
+use chatstore::{
+    ApiKeyScope, Export, Exported, LoginName, NewConversation, NewMessage, NewReply, NewResponse, Password,
+    Store,
+};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{group, store, user};
@@ -24,6 +27,8 @@ fn outline(rows: &[Exported]) -> String {
     let word = |row: &Exported| match row {
         Exported::User(_) => "user".to_owned(),
         Exported::ApiKey(_) => "key".to_owned(),
+        Exported::Session(_) => "session".to_owned(),
+        Exported::RefreshToken(token) => format!("token:{}", token.counter),
         Exported::Usage(row) => format!("usage:{}", row.requests),
         Exported::Conversation(head) => format!("conversation:{}", head.message_count),
         Exported::Member(_, member) => format!("member:{}", member.role.as_str()),
@@ -45,6 +50,10 @@ async fn an_export_has_every_row_of_the_user_and_parents_before_children(case: T
     let people = group(&store).await;
     let (owner, id) = (people.owner, people.conversation.id);
     store.keys().create(owner, ApiKeyScope::User, None, None).await.unwrap();
+    let (name, password) = (LoginName::Username("owner".to_owned()), Password::new("correct horse battery"));
+    store.auth().set_password(owner, password.clone(), false).await.unwrap();
+    let tokens = store.auth().login(name, password).await.unwrap();
+    store.auth().refresh(&tokens.refresh_token).await.unwrap();
     let chat = store.as_user(owner);
     chat.messages().append(id, NewMessage::user("question")).await.unwrap();
     reply(&store, owner, id).await;
@@ -59,7 +68,7 @@ async fn an_export_has_every_row_of_the_user_and_parents_before_children(case: T
 
     let many: Vec<String> = (1..=200).map(|seq| format!("message:{seq}")).collect();
     let expected = format!(
-        "user key usage:2 conversation:2 member:editor member:viewer message:1 message:2 response \
+        "user key session token:0 token:1 usage:2 conversation:2 member:editor member:viewer message:1 message:2 response \
          conversation:201 {} message:201 response",
         many.join(" ")
     );
