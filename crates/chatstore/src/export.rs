@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use chatstore_model::{
-    ApiKey, Conversation, ConversationId, ConversationPosition, ConversationSort, Day, Limit, Member,
-    MemberPosition, Membership, Message, MessageRange, Order, RefreshToken, Response, Session, Timestamp,
-    UsageRow, User, UserId,
+    ApiKey, Conversation, ConversationId, ConversationPosition, ConversationSort, Day, IdempotencyRecord,
+    Limit, Member, MemberPosition, Membership, Message, MessageRange, Order, RefreshToken, Response, Session,
+    Timestamp, UsageRow, User, UserId,
 };
 use chatstore_sql::{By, ConversationList, StoreError};
 
@@ -23,6 +23,8 @@ pub enum Exported {
     Session(Session),
     /// A refresh token of the sessions before it.
     RefreshToken(RefreshToken),
+    /// What a request of his with an idempotency key did, until it is forgotten after a day.
+    IdempotencyKey(IdempotencyRecord),
     /// What his conversations used on one day with one model.
     Usage(UsageRow),
     /// A conversation of his.
@@ -96,6 +98,8 @@ impl Export {
             piece.extend(tx.api_keys().list(id).await?.into_iter().map(Exported::ApiKey));
             piece.extend(tx.sessions().list(id).await?.into_iter().map(Exported::Session));
             piece.extend(tx.refresh_tokens().list(id).await?.into_iter().map(Exported::RefreshToken));
+            let remembered = tx.idempotency_keys().list(id).await?;
+            piece.extend(remembered.into_iter().map(Exported::IdempotencyKey));
             piece.extend(tx.usage().between(id, first, last).await?.into_iter().map(Exported::Usage));
             Ok::<_, StoreError>(Some(piece))
         };

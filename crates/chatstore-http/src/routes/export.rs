@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chatstore::{
-    ConversationId, ConversationRole, EndReason, Export, Exported, RefreshToken, RefreshTokenId, Session,
-    SessionId, Timestamp,
+    ConversationId, ConversationRole, EndReason, Export, Exported, IdempotencyRecord, RefreshToken,
+    RefreshTokenId, Session, SessionId, Timestamp,
 };
 use futures_util::stream;
 use serde::Serialize;
@@ -28,6 +28,7 @@ enum Line {
     ApiKey(ApiKeyObject),
     Session(SessionLine),
     RefreshToken(RefreshTokenLine),
+    IdempotencyKey(IdempotencyKeyLine),
     Usage(UsageObject),
     Conversation(Box<ConversationObject>),
     Member(MemberLine),
@@ -97,6 +98,30 @@ impl From<RefreshToken> for RefreshTokenLine {
     }
 }
 
+/// What a request with an idempotency key did.
+#[derive(Serialize)]
+struct IdempotencyKeyLine {
+    key: String,
+    operation: String,
+    status: i64,
+    result: chatstore::Json,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl From<IdempotencyRecord> for IdempotencyKeyLine {
+    fn from(record: IdempotencyRecord) -> Self {
+        Self {
+            key: record.key,
+            operation: record.operation,
+            status: record.status,
+            result: record.result,
+            created_at: record.created_at,
+            expires_at: record.expires_at,
+        }
+    }
+}
+
 impl From<Exported> for Line {
     fn from(row: Exported) -> Self {
         let member =
@@ -106,6 +131,7 @@ impl From<Exported> for Line {
             Exported::ApiKey(key) => Self::ApiKey(key.into()),
             Exported::Session(session) => Self::Session(session.into()),
             Exported::RefreshToken(token) => Self::RefreshToken(token.into()),
+            Exported::IdempotencyKey(record) => Self::IdempotencyKey(record.into()),
             Exported::Usage(row) => Self::Usage(row.into()),
             Exported::Conversation(head) => {
                 Self::Conversation(Box::new(ConversationObject::new(head, ConversationRole::Owner)))
@@ -120,8 +146,8 @@ impl From<Exported> for Line {
 
 /// Export everything of oneself
 ///
-/// One JSON object a line, each with a `type`: `user`, `api_key`, `session`, `refresh_token`, `usage`,
-/// `conversation`, `member`, `message`, `response`, `membership`. Parents come before children; last come the messages sent into others'
+/// One JSON object a line, each with a `type`: `user`, `api_key`, `session`, `refresh_token`,
+/// `idempotency_key`, `usage`, `conversation`, `member`, `message`, `response`, `membership`. Parents come before children; last come the messages sent into others'
 /// conversations. An answer that is cut off is not complete.
 #[utoipa::path(
     get,
