@@ -8,12 +8,18 @@
 )]
 
 mod bad_input;
+mod commands;
 mod demo;
 mod doctor;
 mod generated;
 mod import;
 mod lint;
 mod migrate;
+mod passwords;
+mod production;
 mod program;
+mod seed;
+mod service;
 mod settings;
+mod token_key;
 mod users_and_keys;
