@@ -40,8 +40,9 @@ enum Task {
     /// Run every test on both databases
     ///
     /// Uses the PostgreSQL server at CHATSTORE_TEST_POSTGRES_URL, else starts a private one. The cases that need real
-    /// conversations read the file at CHATSTORE_DIALOGS. Old applications' databases are made with SQLAlchemy by the
-    /// Python at CHATSTORE_TEST_PYTHON, else by one in target/tools, installed from PyPI when it is not there.
+    /// conversations read the file at CHATSTORE_DIALOGS. Old applications' databases are made with SQLAlchemy, and
+    /// our tables compared by Alembic, by the Python at CHATSTORE_TEST_PYTHON, else by one in target/tools, installed
+    /// from PyPI when it is not there.
     Test {
         /// Arguments for `cargo test`, such as `-p chatstore-sql` or the name of a test
         #[arg(last = true)]
@@ -58,11 +59,11 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
-    /// Upgrade from many processes at once and kill upgrades, and print what came of it
+    /// Change tables with rows, upgrade from many processes at once and kill upgrades, and print what came of it
     ///
     /// Uses the PostgreSQL server at CHATSTORE_BENCH_POSTGRES_URL, else starts a private one.
     MigrationsReport {
-        /// Arguments for the experiments, such as `--kills 20` or `--backend sqlite`
+        /// Arguments for the experiments, such as `--kills 20` or `--backend sqlite`; 0 leaves an experiment out
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },

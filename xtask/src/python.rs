@@ -11,6 +11,8 @@ const HINT: &str = "Python 3.10 or newer with its module venv is needed: apt ins
                     dnf install python3, brew install python";
 
 const SQLALCHEMY: &str = "2.1.9";
+/// What compares our tables with models of them.
+const ALEMBIC: &str = "1.20.1";
 /// SQLAlchemy's way to PostgreSQL.
 const PSYCOPG: &str = "3.3.9";
 
@@ -45,10 +47,16 @@ pub(crate) fn ensure_environment(name: &str, packages: &[String]) -> Result<Path
     Ok(programs)
 }
 
-/// The Python of an environment with SQLAlchemy, of which the tests make the databases of old applications.
+/// The Python of an environment with SQLAlchemy and Alembic, by which the tests make the databases of old applications
+/// and compare our tables with models.
 pub(crate) fn with_sqlalchemy() -> Result<PathBuf, Failure> {
-    let packages = [format!("sqlalchemy=={SQLALCHEMY}"), format!("psycopg[binary]=={PSYCOPG}")];
-    Ok(ensure_environment(&format!("sqlalchemy-{SQLALCHEMY}"), &packages)?.join("python"))
+    let packages = [
+        format!("sqlalchemy=={SQLALCHEMY}"),
+        format!("alembic=={ALEMBIC}"),
+        format!("psycopg[binary]=={PSYCOPG}"),
+    ];
+    let name = format!("sqlalchemy-{SQLALCHEMY}-alembic-{ALEMBIC}");
+    Ok(ensure_environment(&name, &packages)?.join("python"))
 }
 
 /// A program that is missing is no success either.

@@ -12,7 +12,7 @@ use crate::python;
 
 const POSTGRES_URL: &str = "CHATSTORE_TEST_POSTGRES_URL";
 const DIALOGS: &str = "CHATSTORE_DIALOGS";
-/// The Python that makes the databases of old applications.
+/// The Python that makes the databases of old applications and compares our tables.
 const PYTHON: &str = "CHATSTORE_TEST_PYTHON";
 
 /// Runs the tests; the exit code is theirs.

@@ -1,12 +1,14 @@
-//! `migrations`: many processes upgrade at once, and upgrades are killed.
+//! `migrations`: tables are changed by generated SQL, many processes upgrade at once, and upgrades are killed.
 //!
-//! Four experiments, each with one line of JSON. `migrate_pairs` draws pairs of schemas with rows and goes
-//! from one to the other and back by generated SQL. The others have revisions made for them, among them
-//! indexes that PostgreSQL builds outside a transaction: `migrate_up_and_down` goes back and up again with rows in
-//! the tables, `migrate_at_once` lets processes upgrade an empty database at the same moment, and
-//! `migrate_killed` kills an upgrade at a random moment and upgrades again. Afterwards the database
-//! must be like one that a single process upgraded without a disturbance.
+//! Five experiments, each with one line of JSON; `--kills 0` and the like leave one out. `migrate_changes` makes and
+//! undoes each kind of change by generated SQL, and has a table at the end. `migrate_pairs` draws pairs of schemas with
+//! rows and goes from one to the other and back. The others have revisions made for them, among them indexes that
+//! PostgreSQL builds outside a transaction: `migrate_up_and_down` goes back and up again with rows in the tables,
+//! `migrate_at_once` lets processes upgrade an empty database at the same moment, and `migrate_killed` kills an upgrade
+//! at a random moment and upgrades again. Afterwards the database must be like one that a single process upgraded
+//! without a disturbance.
 
+mod changes;
 mod pairs;
 mod place;
 mod revisions;
@@ -24,7 +26,8 @@ use crate::{Backends, Failure, Postgres, verdict};
 
 use place::Place;
 
-/// Upgrade from many processes at once, and kill upgrades; look for what is left undone or done twice
+/// Change tables with rows, upgrade from many processes at once, and kill upgrades; look for what is lost, undone or
+/// done twice
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The databases to run it on
@@ -85,33 +88,40 @@ impl Arguments {
     /// Runs the experiments; true when every promise was kept.
     pub(crate) async fn run(self) -> Result<bool, Failure> {
         let mut kept = true;
+        let mut tried = Vec::new();
         for kind in self.backend.kinds() {
             let place = Place::create(kind, &self.postgres, &self.folder).await?;
             let done = self.run_on(&place).await;
             place.remove().await?;
-            kept &= done?;
+            let (kept_here, changes) = done?;
+            kept &= kept_here;
+            tried.push(changes);
         }
+        changes::print(&tried);
         Ok(kept)
     }
 
-    async fn run_on(&self, place: &Place) -> Result<bool, Failure> {
-        let pairs = match place.kind() {
-            DatabaseKind::Sqlite => self.pairs,
-            DatabaseKind::Postgres => self.postgres_pairs,
+    async fn run_on(&self, place: &Place) -> Result<(bool, changes::Tried), Failure> {
+        let (rounds, pairs) = match place.kind() {
+            DatabaseKind::Sqlite => (self.rounds, self.pairs),
+            DatabaseKind::Postgres => (self.postgres_rounds, self.postgres_pairs),
         };
-        let pairs = pairs::run(place, self.seed, pairs).await?;
+        let (mut kept, changes) = changes::run(place).await?;
+        if pairs > 0 {
+            kept &= pairs::run(place, self.seed, pairs).await?;
+        }
         // PostgreSQL's server meets a database of this kind for the first time here.
         upgrade_alone(place).await?;
         let (expected, first) = upgrade_alone(place).await?;
         let alone = first.min(upgrade_alone(place).await?.1);
-        let rounds = match place.kind() {
-            DatabaseKind::Sqlite => self.rounds,
-            DatabaseKind::Postgres => self.postgres_rounds,
-        };
-        let up_and_down = up_and_down(place).await?;
-        let at_once = self.at_once(place, &expected, rounds).await?;
-        let killed = self.killed(place, &expected, alone).await?;
-        Ok(pairs && up_and_down && at_once && killed)
+        kept &= up_and_down(place).await?;
+        if rounds > 0 {
+            kept &= self.at_once(place, &expected, rounds).await?;
+        }
+        if self.kills > 0 {
+            kept &= self.killed(place, &expected, alone).await?;
+        }
+        Ok((kept, changes))
     }
 
     async fn at_once(&self, place: &Place, expected: &[String], rounds: u32) -> Result<bool, Failure> {

@@ -1,11 +1,11 @@
 //! Old applications' databases, and what an import says about them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use chatstore_testkit::{Backend, ForeignDatabase, TestDatabase};
+use chatstore_testkit::{Backend, ForeignDatabase, TestDatabase, python};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -142,7 +142,7 @@ impl OldDatabase {
         if let Some(file) = &file {
             arguments.extend(["--dialogs", file]);
         }
-        serde_json::from_str(&python(self.maker.script(), &arguments)).expect("a manifest")
+        serde_json::from_str(&run_script(self.maker.script(), &arguments)).expect("a manifest")
     }
 
     /// As SQLAlchemy writes it.
@@ -249,7 +249,7 @@ pub fn look(url: &str, sql: &str) -> Vec<Vec<Value>> {
         Some(file) => format!("sqlite:////{}", file.trim_start_matches('/')),
         None => url.to_owned(),
     };
-    serde_json::from_str(&python("look.py", &[&url, sql])).expect("rows")
+    serde_json::from_str(&run_script("look.py", &[&url, sql])).expect("rows")
 }
 
 /// What the stored rows of a table keep of their old ones.
@@ -275,21 +275,7 @@ fn dialogs() -> Option<String> {
     std::env::var("CHATSTORE_DIALOGS").ok().filter(|file| !file.is_empty())
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the test command passes the Python with SQLAlchemy by environment"
-)]
-fn python(script: &str, arguments: &[&str]) -> String {
-    let Ok(python) = std::env::var("CHATSTORE_TEST_PYTHON") else {
-        panic!(
-            "no Python with SQLAlchemy to make an old database with: run `cargo xtask test`, or set \
-             CHATSTORE_TEST_PYTHON"
-        );
-    };
-    let scripts: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import_sqlalchemy");
-    let mut command = Command::new(&python);
-    command.arg(scripts.join(script)).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
-    let output = command.output().unwrap_or_else(|error| panic!("{python}: {error}"));
-    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("JSON is UTF-8")
+fn run_script(name: &str, arguments: &[&str]) -> String {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import_sqlalchemy");
+    python(&scripts.join(name), arguments)
 }

@@ -92,7 +92,7 @@ async fn only_five_routes_answer_without_credentials(case: TestDatabase) {
     let path = conversation(&server).await;
     let id = path.rsplit('/').next().unwrap();
     let mut answering = String::new();
-    for operation in operations() {
+    for operation in operations().into_iter().filter(|operation| !operation.is_open) {
         let target = operation.target(&[("id", id), ("message_id", "1")]);
         let request = server.anonymous(&operation.method, &target).header("Content-Type", "application/json");
         let status = answer(request.body(operation.body())).await.status;

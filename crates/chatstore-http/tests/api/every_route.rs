@@ -6,10 +6,10 @@ use chatstore_testkit::{TestDatabase, conformance};
 use tower::ServiceExt as _;
 
 use crate::operations::operations;
-use crate::support::{Server, answer};
+use crate::support::{Server, answer, open_to_registration};
 
 conformance!(
-    no_route_answers_without_a_key,
+    no_route_but_those_to_become_somebody_answers_without_credentials,
     administration_is_refused_before_anything_is_read,
     every_route_refuses_an_unknown_parameter,
     every_body_has_to_be_json_of_its_type,
@@ -19,9 +19,15 @@ conformance!(
     every_path_says_which_methods_it_takes,
 );
 
-async fn no_route_answers_without_a_key(case: TestDatabase) {
+async fn no_route_but_those_to_become_somebody_answers_without_credentials(case: TestDatabase) {
     let server = Server::start(case).await;
-    for operation in operations() {
+    let open: Vec<String> = operations()
+        .into_iter()
+        .filter(|operation| operation.is_open)
+        .map(|operation| operation.path)
+        .collect();
+    assert_eq!(open, ["/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/register"]);
+    for operation in operations().into_iter().filter(|operation| !operation.is_open) {
         let (name, target) = (operation.name(), operation.target(&[]));
         let refused = answer(server.anonymous(&operation.method, &target).body("{")).await;
         assert_eq!((refused.status, refused.header("www-authenticate")), (401, "Bearer"), "{name}");
@@ -92,7 +98,7 @@ async fn every_body_has_to_be_json_of_its_type(case: TestDatabase) {
 async fn every_body_has_a_size_at_most(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
-    let router = chatstore_http::router(server.store.clone());
+    let router = open_to_registration(server.store.clone());
     let body = |bytes: usize| format!(r#"{{"unknown": "{}"}}"#, "a".repeat(bytes - 15));
     for operation in operations().into_iter().filter(|operation| operation.takes_body) {
         for (bytes, status) in [(1024 * 1024, 422), (1024 * 1024 + 1, 413)] {

@@ -4,6 +4,7 @@
 
 mod acting;
 mod anonymous;
+mod authorization;
 mod bodies;
 mod conditions;
 mod conversations;
@@ -15,6 +16,7 @@ mod include;
 mod keys;
 mod limits;
 mod lists;
+mod login;
 mod me;
 mod members;
 mod memberships;
@@ -26,6 +28,7 @@ mod refusals;
 mod repetitions;
 mod replies;
 mod server;
+mod sessions;
 mod support;
 mod threads;
 mod usage;

@@ -10,6 +10,8 @@ pub(crate) struct Operation {
     /// With the names of its parts in braces.
     pub(crate) path: String,
     pub(crate) takes_body: bool,
+    /// Whether it is asked for by people who are not known yet.
+    pub(crate) is_open: bool,
     /// The names of its parameters, headers included.
     pub(crate) parameters: Vec<String>,
     /// What it can be answered with.
@@ -40,6 +42,7 @@ fn operation(method: &str, path: &str, described: &Value) -> Operation {
         method: method.to_uppercase(),
         path: path.to_owned(),
         takes_body: described.get("requestBody").is_some(),
+        is_open: described["security"] == serde_json::json!([{}]),
         parameters: parameters.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect(),
         statuses: statuses.keys().map(|status| status.parse().unwrap()).collect(),
     }

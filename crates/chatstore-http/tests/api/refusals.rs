@@ -52,7 +52,7 @@ async fn every_route_wants_a_key(case: TestDatabase) {
     www-authenticate: Bearer
 
     {
-      "detail": "a valid API key is needed, as `Authorization: Bearer cs_…`",
+      "detail": "a valid access token or API key is needed, as `Authorization: Bearer …`",
       "request_id": "r-1",
       "status": 401,
       "title": "Not authenticated",

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use chatstore::{ApiKeyScope, MemberRole, NewUser, Store, UserId, UserName, UserRole};
+use chatstore::{ApiKeyScope, MemberRole, NewUser, Store, TokenKeys, UserId, UserName, UserRole};
+use chatstore_http::Api;
 use chatstore_testkit::{SeededIds, TestDatabase};
 use futures_util::future::join_all;
 use reqwest::header::HeaderMap;
@@ -34,7 +35,7 @@ pub(crate) struct Person {
 
 impl Server {
     pub(crate) async fn start(case: TestDatabase) -> Self {
-        Self::start_with(case, chatstore_http::router).await
+        Self::start_with(case, open_to_registration).await
     }
 
     /// A server of another application that mounts the router.
@@ -135,6 +136,11 @@ impl Server {
     }
 }
 
+/// The usual router, where anybody may register.
+pub(crate) fn open_to_registration(store: Store) -> Router {
+    Api::new(store).registration(true).router()
+}
+
 async fn listen(router: Router) -> (SocketAddr, oneshot::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -149,10 +155,15 @@ pub(crate) async fn open(case: &TestDatabase) -> Store {
     open_with(case, SeededIds::default()).await
 }
 
+/// What every server of a case signs with.
+pub(crate) fn token_keys() -> TokenKeys {
+    TokenKeys::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap()
+}
+
 /// The case's database as a store that draws other ids than another one over it.
 pub(crate) async fn open_with(case: &TestDatabase, ids: SeededIds) -> Store {
     let builder = Store::builder(case.url.clone()).clock(case.clock.clone()).pool(4);
-    builder.ids(Arc::new(ids)).connect().await.unwrap()
+    builder.ids(Arc::new(ids)).token_keys(token_keys()).connect().await.unwrap()
 }
 
 /// Sends a request; the exchange as text, after a check of the headers that every answer has.

@@ -39,7 +39,7 @@ where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 
   and n.contype in ('p', 'u', 'f', 'c', 'x')
 order by c.relname, n.conname";
 
-/// Those that no constraint made for itself.
+/// Those that no constraint made for itself. A foreign key makes none, it names the one that it is proven by.
 const INDEXES: &str = "\
 select c.relname, i.relname,
        pg_get_indexdef(x.indexrelid, 0, true) || case when x.indisvalid then '' else ' (invalid)' end
@@ -48,7 +48,7 @@ join pg_catalog.pg_class i on i.oid = x.indexrelid
 join pg_catalog.pg_class c on c.oid = x.indrelid
 where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = current_schema())
   and not exists (select 1 from pg_catalog.pg_constraint n
-                  where n.conindid = x.indexrelid and n.conrelid = x.indrelid)
+                  where n.conindid = x.indexrelid and n.contype in ('p', 'u', 'x'))
 order by c.relname, i.relname";
 
 pub(super) async fn read(connection: &mut dyn Connection) -> Result<Catalog, MigrationError> {

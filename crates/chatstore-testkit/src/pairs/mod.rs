@@ -11,21 +11,15 @@ mod random;
 mod renames;
 mod rows;
 
-use std::collections::BTreeMap;
-
+use chatstore_sql::Database;
 use chatstore_sql::migrate::model::{Column, Schema};
-use chatstore_sql::migrate::{
-    Dialect, Difference, Graph, Migrator, Renames, Revision, RevisionFiles, Target,
-};
-use chatstore_sql::{Database, DatabaseKind, DatabaseOptions, Migrations, Sql};
-use tokio_postgres::NoTls;
+use chatstore_sql::migrate::{Dialect, Difference, Graph, Migrator, Renames, Revision, Target};
+
+use crate::migrated::{self, FIRST, Values, column_values, same_schema, same_values};
 
 use parts::{Parts, id_of};
 use random::Random;
 use renames::Names;
-
-const FIRST: &str = "000000000001";
-const SECOND: &str = "000000000002";
 
 /// What was compared in a pair that held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,11 +66,7 @@ pub async fn try_pair(url: Option<&str>, seed: u64) -> Result<Compared, String> 
     let renames = Renames::parse(given.iter().map(String::as_str)).map_err(|error| error.to_string())?;
     let difference = Difference::between(&pair.before, &pair.after, &renames.and_no_others())
         .map_err(|error| format!("comparing: {error}"))?;
-    if let Some(url) = url {
-        empty(url).await.map_err(|error| format!("emptying the database: {error}"))?;
-    }
-    let options = DatabaseOptions { pool: 1, ..DatabaseOptions::new(url.unwrap_or("sqlite://:memory:")) };
-    let database = Database::open(options).await.map_err(|error| format!("opening: {error}"))?;
+    let database = migrated::open_empty(url).await?;
     let outcome = migrate(&database, &pair, &difference).await;
     database.close().await;
     let values = outcome?;
@@ -84,7 +74,7 @@ pub async fn try_pair(url: Option<&str>, seed: u64) -> Result<Compared, String> 
 }
 
 async fn migrate(database: &Database, pair: &Pair, difference: &Difference) -> Result<usize, String> {
-    let revisions = vec![first(pair)?, second(difference)?];
+    let revisions = vec![first(pair)?, migrated::second(difference)?];
     let graph = Graph::new(revisions).map_err(|error| error.to_string())?;
     let migrations = database.migrations_by(Migrator::new(graph, "pairs"));
     let up = async |target, doing: &str| {
@@ -103,28 +93,6 @@ async fn migrate(database: &Database, pair: &Pair, difference: &Difference) -> R
     Ok(expected.values().map(Vec::len).sum())
 }
 
-async fn same_schema(migrations: &Migrations<'_>, schema: &Schema, place: &str) -> Result<(), String> {
-    let told = |error: chatstore_sql::MigrationError| format!("reading the schema {place}: {error}");
-    let fresh = migrations.realise(schema.clone()).await.map_err(told)?;
-    let found = fresh.deviations(&migrations.catalog().await.map_err(told)?);
-    match found.first() {
-        None => Ok(()),
-        Some(first) => Err(format!("the schema {place} deviates {} times: {first}", found.len())),
-    }
-}
-
-type Values = BTreeMap<String, Vec<String>>;
-
-fn same_values(expected: &Values, found: &Values, place: &str) -> Result<(), String> {
-    for (column, values) in expected {
-        let found = found.get(column).map_or(&[][..], Vec::as_slice);
-        if found != values {
-            return Err(format!("the values of {column} {place} are {found:?} where {values:?} is expected"));
-        }
-    }
-    Ok(())
-}
-
 /// What is in the columns that both schemas have, by their first names, each value beside its row's id.
 async fn values(database: &Database, pair: &Pair, is_after: bool) -> Result<Values, String> {
     let mut values = Values::new();
@@ -139,32 +107,11 @@ async fn values(database: &Database, pair: &Pair, is_after: bool) -> Result<Valu
             } else {
                 [table.name.as_str(), column.name.as_str(), id.as_str()]
             };
-            let spelled = match database.kind() {
-                DatabaseKind::Sqlite => {
-                    format!("case typeof({name}) when 'blob' then hex({name}) else cast({name} as text) end")
-                }
-                DatabaseKind::Postgres => format!("cast({name} as text)"),
-            };
-            let sql = format!(
-                "select {id} || '=' || coalesce({spelled}, 'null') as line from {from} order by {id}"
-            );
-            let sql = Sql::same("pairs.values", sql.leak());
-            let read =
-                database.read("values", async move |tx| tx.query(&sql, &[], |row| row.get(0)).await).await;
-            let rows: Vec<String> = read.map_err(|error| format!("reading {from}.{name}: {error}"))?;
-            values.insert(
-                format!("{}.{}", table.name, column.name),
-                rows.iter().map(|row| plain(row)).collect(),
-            );
+            let found = column_values(database, from, name, id).await?;
+            values.insert(format!("{}.{}", table.name, column.name), found);
         }
     }
     Ok(values)
-}
-
-/// A number is the same whatever its type spells it.
-fn plain(row: &str) -> String {
-    let row = row.trim_end_matches(".0");
-    row.replace("=true", "=1").replace("=false", "=0")
 }
 
 fn first(pair: &Pair) -> Result<Revision, String> {
@@ -176,34 +123,5 @@ fn first(pair: &Pair) -> Result<Revision, String> {
     let sqlite = pair.before.create(Dialect::Sqlite) + &rows(Dialect::Sqlite);
     let sqlite = format!("pragma foreign_keys = off;\n{sqlite}");
     let postgres = loose.create(Dialect::Postgres) + &rows(Dialect::Postgres) + &references;
-    revision(FIRST, "[]", [sqlite, postgres], [String::new(), String::new()])
-}
-
-fn second(difference: &Difference) -> Result<Revision, String> {
-    let both = |change: &chatstore_sql::migrate::SchemaChange| {
-        [Dialect::Sqlite, Dialect::Postgres].map(|dialect| change.sql(dialect))
-    };
-    revision(SECOND, &format!("[{FIRST:?}]"), both(&difference.up), both(&difference.down))
-}
-
-fn revision(id: &str, revises: &str, up: [String; 2], down: [String; 2]) -> Result<Revision, String> {
-    let description = format!(
-        "id = {id:?}\nslug = \"drawn\"\nmessage = \"drawn\"\nrevises = {revises}\nloses_data = false\n"
-    );
-    let ([up_sqlite, up_postgres], [down_sqlite, down_postgres]) = (up, down);
-    let files = RevisionFiles {
-        folder: format!("{id}_drawn").into(),
-        description: description.into(),
-        up_sqlite: Some(up_sqlite.into()),
-        up_postgres: Some(up_postgres.into()),
-        down_sqlite: Some(down_sqlite.into()),
-        down_postgres: Some(down_postgres.into()),
-    };
-    Revision::parse(files).map_err(|error| error.to_string())
-}
-
-async fn empty(url: &str) -> Result<(), tokio_postgres::Error> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    tokio::spawn(connection);
-    client.batch_execute("drop schema public cascade; create schema public").await
+    migrated::first([sqlite, postgres])
 }

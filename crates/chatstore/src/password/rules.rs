@@ -2,9 +2,9 @@
 
 use chatstore_model::{FieldCode, Invalid, UserName};
 
-use super::{MOST_BYTES, Password};
+use super::Password;
 
-/// Characters of a password.
+/// Characters of a password. 256 have 1,024 bytes at most: a character of UTF-8 has four.
 const FEWEST: usize = 12;
 const MOST: usize = 256;
 
@@ -23,7 +23,7 @@ impl Password {
     /// [`Invalid`] for the field, with the rule it breaks.
     pub fn check(&self, field: &str, names: &[&str]) -> Result<(), Invalid> {
         let text = self.expose();
-        if text.len() > MOST_BYTES || text.chars().count() > MOST {
+        if text.chars().count() > MOST {
             return Err(Invalid::field(
                 field,
                 FieldCode::TooLong,

@@ -52,7 +52,6 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Instant;
 
     use chatstore_model::{IdSource, PasswordHash, RandomIds};
     use proptest::prelude::*;
@@ -193,19 +192,6 @@ mod tests {
                 let again = hash.to_string();
                 prop_assert_eq!(Argon2Hash::parse(&again).map(|hash| hash.to_string()), Some(again));
             }
-        }
-    }
-
-    /// `cargo test -p chatstore --lib -- --ignored --nocapture what_a_hash_costs`
-    #[test]
-    #[ignore = "a measurement"]
-    fn what_a_hash_costs() {
-        for text in [CURRENT[0], PBKDF2[10], OTHERS[3]] {
-            let started = Instant::now();
-            for _ in 0..10 {
-                assert_eq!(verify(text, "wrong"), Verdict::Wrong);
-            }
-            println!("{:?} {}", started.elapsed() / 10, &text[..20]);
         }
     }
 }

@@ -1,0 +1,240 @@
+//! Who may do what: every operation that the description names, for everybody there is.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use chatstore::{
+    MemberRole, NewConversation, NewMessage, NewReply, NewUser, Password, UserId, UserName, UserPatch,
+    UserRole,
+};
+use chatstore_testkit::{TestDatabase, conformance};
+use insta::{allow_duplicates, assert_snapshot};
+
+use crate::login::{PASSWORD, logged_in};
+use crate::operations::{Operation, operations};
+use crate::support::{Person, Server, answer};
+
+conformance!(every_operation_is_for_those_it_is_for_and_nobody_else);
+
+/// Who asks for what is the owner's, or for what is administration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Nobody,
+    Owner,
+    OwnerInSession,
+    Editor,
+    Viewer,
+    Stranger,
+    Admin,
+    ServiceForOwner,
+    Service,
+    EndedSession,
+    WithdrawnKey,
+    Disabled,
+}
+
+use Who::{
+    Admin, Disabled, Editor, EndedSession, Nobody, Owner, OwnerInSession, Service, ServiceForOwner, Stranger,
+    Viewer, WithdrawnKey,
+};
+
+const EVERYBODY: [Who; 12] = [
+    Nobody,
+    Owner,
+    OwnerInSession,
+    Editor,
+    Viewer,
+    Stranger,
+    Admin,
+    ServiceForOwner,
+    Service,
+    EndedSession,
+    WithdrawnKey,
+    Disabled,
+];
+
+/// What one request is about. Each has its own, so that none sees what another one did.
+struct Scene<'s> {
+    server: &'s Server,
+    root: &'s Person,
+    number: usize,
+    owner: UserId,
+    owner_name: String,
+    ids: Vec<(&'static str, String)>,
+}
+
+impl<'s> Scene<'s> {
+    async fn set(server: &'s Server, root: &'s Person, number: usize, operation: &Operation) -> Self {
+        let owner_name = format!("owner{number}");
+        let owner = user(server, &owner_name, UserRole::User).await;
+        let chat = server.store.as_user(owner);
+        let new = NewConversation { thread_id: Some("thread".to_owned()), ..NewConversation::titled("Trip") };
+        let conversation = chat.conversations().create(new).await.unwrap();
+        chat.messages().append(conversation.id, NewMessage::user("hello")).await.unwrap();
+        let mut ids = vec![
+            ("thread_id", "thread".to_owned()),
+            ("email", format!("person{number}@example.org")),
+            ("message_id", "1".to_owned()),
+        ];
+        let path = operation.path.trim_start_matches("/api/v1/");
+        if path.ends_with("response") {
+            let reply = chat.messages().reply(conversation.id, NewReply::new("hi")).await.unwrap();
+            ids[2].1 = reply.message.id.to_string();
+        }
+        if path.contains("{user_id}") {
+            let other = user(server, &format!("other{number}"), UserRole::User).await;
+            chat.members().put(conversation.id, other, MemberRole::Viewer).await.unwrap();
+            ids.push(("user_id", other.to_string()));
+        }
+        let mut scene = Self { server, root, number, owner, owner_name, ids };
+        let id = if path.starts_with("users/") {
+            let subject = user(server, &format!("subject{number}"), UserRole::User).await;
+            scene.ids.push(("key_id", scene.key(subject).await.1));
+            subject.to_string()
+        } else if path.starts_with("auth/api-keys/") {
+            scene.key(owner).await.1
+        } else if path.starts_with("auth/sessions/") {
+            scene.session(owner, &scene.owner_name.clone()).await.1
+        } else {
+            conversation.id.to_string()
+        };
+        scene.ids.push(("id", id));
+        scene
+    }
+
+    /// A key of a user: its text and its id.
+    async fn key(&self, user: UserId) -> (Person, String) {
+        let keys = self.server.store.keys();
+        let made = keys.create(user, chatstore::ApiKeyScope::User, None, None).await.unwrap();
+        (Person { id: user, key: made.text }, made.key.id.to_string())
+    }
+
+    /// A session of a user: its access token and its id.
+    async fn session(&self, user: UserId, name: &str) -> (Person, String) {
+        self.server.store.auth().set_password(user, Password::new(PASSWORD), false).await.unwrap();
+        let (person, tokens) = logged_in(self.server, name).await;
+        (person, tokens["session_id"].as_str().unwrap().to_owned())
+    }
+
+    /// Somebody else, as a member of the conversation when there is a role.
+    async fn somebody(&self, role: Option<MemberRole>) -> Person {
+        let somebody = user(self.server, &format!("somebody{}", self.number), UserRole::User).await;
+        if let Some(role) = role {
+            let chat = self.server.store.as_user(self.owner);
+            let page = chat.conversations().page(chatstore::ConversationList::default()).await.unwrap();
+            chat.members().put(page.items[0].0.id, somebody, role).await.unwrap();
+        }
+        self.key(somebody).await.0
+    }
+
+    async fn status(&self, who: Who, operation: &Operation) -> u16 {
+        let parts: Vec<(&str, &str)> = self.ids.iter().map(|(name, id)| (*name, id.as_str())).collect();
+        let target = operation.target(&parts);
+        let body = match (operation.method.as_str(), operation.path.as_str()) {
+            ("POST", "/api/v1/users") => format!(r#"{{"username": "made{}"}}"#, self.number),
+            _ => operation.body().to_owned(),
+        };
+        let (store, method) = (&self.server.store, operation.method.as_str());
+        let as_somebody = |person: &Person| self.server.request(person, method, &target);
+        let request = match who {
+            Nobody => self.server.anonymous(method, &target),
+            Owner => as_somebody(&self.key(self.owner).await.0),
+            OwnerInSession => as_somebody(&self.session(self.owner, &self.owner_name).await.0),
+            Editor => as_somebody(&self.somebody(Some(MemberRole::Editor)).await),
+            Viewer => as_somebody(&self.somebody(Some(MemberRole::Viewer)).await),
+            Stranger => as_somebody(&self.somebody(None).await),
+            Admin => {
+                let admin = user(self.server, &format!("admin{}", self.number), UserRole::Admin).await;
+                as_somebody(&self.key(admin).await.0)
+            }
+            ServiceForOwner => {
+                let service = self.server.service(self.root).await;
+                self.server.act(&service, &self.owner.to_string(), method, &target)
+            }
+            Service => as_somebody(&self.server.service(self.root).await),
+            EndedSession => {
+                let (person, id) = self.session(self.owner, &self.owner_name).await;
+                store.auth().logout(self.owner, id.parse().unwrap()).await.unwrap();
+                as_somebody(&person)
+            }
+            WithdrawnKey => {
+                let (person, id) = self.key(self.owner).await;
+                store.keys().revoke(self.owner, id.parse().unwrap()).await.unwrap();
+                as_somebody(&person)
+            }
+            Disabled => {
+                let (person, _) = self.key(self.owner).await;
+                let patch = UserPatch { is_active: Some(false), ..UserPatch::default() };
+                store.users().update(self.owner, patch).await.unwrap();
+                as_somebody(&person)
+            }
+        };
+        answer(request.header("Content-Type", "application/json").body(body)).await.status
+    }
+}
+
+async fn user(server: &Server, name: &str, role: UserRole) -> UserId {
+    let new = NewUser { role, ..NewUser::named(UserName::new(name).unwrap()) };
+    server.store.users().create(new).await.unwrap().id
+}
+
+async fn every_operation_is_for_those_it_is_for_and_nobody_else(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let root = server.admin("root").await;
+    let mut table = String::new();
+    let mut number = 0;
+    for operation in operations() {
+        let mut statuses = BTreeMap::new();
+        for who in EVERYBODY {
+            number += 1;
+            let scene = Scene::set(&server, &root, number, &operation).await;
+            let status = scene.status(who, &operation).await;
+            let is_described = operation.statuses.contains(&status);
+            assert!(is_described, "{} by {who:?}: {status} is not described", operation.name());
+            statuses.insert(who, status);
+        }
+        hold_to_the_rules(&operation, &statuses);
+        let row: Vec<String> = statuses.values().map(u16::to_string).collect();
+        let path = operation.path.trim_start_matches("/api/v1/");
+        writeln!(table, "{} {} {path}", row.join(" "), operation.method).unwrap();
+    }
+    // In the order of `EVERYBODY`. 422 is the answer to who may do it, but sent nothing to do it with.
+    allow_duplicates! { assert_snapshot!(table, @""); }
+}
+
+/// What no change of the table may change.
+fn hold_to_the_rules(operation: &Operation, statuses: &BTreeMap<Who, u16>) {
+    let name = operation.name();
+    let is_done = |who: Who| statuses[&who] < 300;
+    if operation.is_open {
+        for (who, status) in statuses {
+            let expected = if matches!(who, Service | ServiceForOwner) { 403 } else { 422 };
+            assert_eq!(*status, expected, "{name}: {who:?}");
+        }
+        return;
+    }
+    for who in [Nobody, EndedSession, WithdrawnKey, Disabled] {
+        assert_eq!(statuses[&who], 401, "{name}: {who:?}");
+    }
+    if operation.is_for_admins() {
+        for who in [Owner, OwnerInSession, Editor, Viewer, Stranger, ServiceForOwner] {
+            assert_eq!(statuses[&who], 403, "{name}: {who:?}");
+        }
+        assert!(is_done(Admin) && is_done(Service), "{name}: {statuses:?}");
+        return;
+    }
+    assert!(!is_done(Service), "{name}: a service has to say for whom it acts");
+    let is_conversation = operation.path.starts_with("/api/v1/conversations/{id}");
+    if !is_conversation {
+        return;
+    }
+    let is_change = operation.method != "GET";
+    for who in [Stranger, Admin] {
+        assert_eq!(statuses[&who], 404, "{name}: {who:?}");
+    }
+    assert!(is_done(Owner) && is_done(OwnerInSession) && is_done(ServiceForOwner), "{name}: {statuses:?}");
+    match is_change {
+        true => assert_eq!(statuses[&Viewer], 403, "{name}"),
+        false => assert!(is_done(Viewer) && is_done(Editor), "{name}"),
+    }
+}

@@ -1,0 +1,215 @@
+"""The tables as a developer writes them down for SQLAlchemy who works beside chatstore: its usual types, nothing made
+to fit."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    desc,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+Document = JSON().with_variant(JSONB(), "postgresql")
+Time = DateTime(timezone=True)
+
+
+def required(name, kind):
+    return Column(name, kind, nullable=False)
+
+
+def cascade(columns, parents, name):
+    return ForeignKeyConstraint(columns, parents, name=name, ondelete="CASCADE")
+
+
+Table(
+    "users",
+    metadata,
+    required("id", Uuid),
+    Column("username", Text),
+    Column("username_key", Text),
+    Column("email", Text),
+    Column("email_key", Text),
+    Column("full_name", Text),
+    Column("password_hash", Text),
+    required("role", Text),
+    required("is_active", Boolean),
+    required("must_change_password", Boolean),
+    required("metadata", Document),
+    required("created_at", Time),
+    required("updated_at", Time),
+    PrimaryKeyConstraint("id", name="pk_users"),
+    UniqueConstraint("username_key", name="uq_users_username_key"),
+    UniqueConstraint("email_key", name="uq_users_email_key"),
+    CheckConstraint("role in ('user', 'admin')", name="ck_users_role"),
+    CheckConstraint("username_key is not null or email_key is not null", name="ck_users_identity"),
+    Index("ix_users_created_at", "created_at", "id"),
+)
+
+Table(
+    "conversations",
+    metadata,
+    required("owner_id", Uuid),
+    required("id", Uuid),
+    Column("thread_id", Text),
+    Column("title", Text),
+    Column("default_model", Text),
+    required("last_seq", BigInteger),
+    required("message_count", BigInteger),
+    Column("last_message", Text),
+    Column("last_message_at", Time),
+    required("revision", BigInteger),
+    required("metadata", Document),
+    required("created_at", Time),
+    required("updated_at", Time),
+    PrimaryKeyConstraint("owner_id", "id", name="pk_conversations"),
+    UniqueConstraint("owner_id", "thread_id", name="uq_conversations_thread_id"),
+    cascade(["owner_id"], ["users.id"], "fk_conversations_owner_id"),
+    CheckConstraint("message_count >= 0 and last_seq >= message_count", name="ck_conversations_counts"),
+    Index("ix_conversations_updated_at", "owner_id", desc("updated_at"), desc("id")),
+    Index("ix_conversations_created_at", "owner_id", desc("created_at"), desc("id")),
+)
+
+Table(
+    "conversation_members",
+    metadata,
+    required("owner_id", Uuid),
+    required("conversation_id", Uuid),
+    required("user_id", Uuid),
+    required("role", Text),
+    required("joined_at", Time),
+    PrimaryKeyConstraint("owner_id", "conversation_id", "user_id", name="pk_conversation_members"),
+    cascade(
+        ["owner_id", "conversation_id"],
+        ["conversations.owner_id", "conversations.id"],
+        "fk_conversation_members_conversation",
+    ),
+    cascade(["user_id"], ["users.id"], "fk_conversation_members_user_id"),
+    CheckConstraint("role in ('editor', 'viewer')", name="ck_conversation_members_role"),
+    CheckConstraint("user_id <> owner_id", name="ck_conversation_members_not_owner"),
+    Index("ix_conversation_members_user_id", "user_id", "conversation_id"),
+)
+
+Table(
+    "messages",
+    metadata,
+    required("owner_id", Uuid),
+    required("conversation_id", Uuid),
+    required("seq", BigInteger),
+    required("id", Uuid),
+    Column("sender_id", Uuid),
+    required("role", Text),
+    required("content", Text),
+    Column("parts", Document),
+    Column("model", Text),
+    Column("token_count", BigInteger),
+    required("used_documents", Document),
+    required("metadata", Document),
+    required("created_at", Time),
+    Column("edited_at", Time),
+    PrimaryKeyConstraint("owner_id", "conversation_id", "seq", name="pk_messages"),
+    UniqueConstraint("owner_id", "id", name="uq_messages_id"),
+    cascade(
+        ["owner_id", "conversation_id"],
+        ["conversations.owner_id", "conversations.id"],
+        "fk_messages_conversation",
+    ),
+    ForeignKeyConstraint(["sender_id"], ["users.id"], name="fk_messages_sender_id"),
+    CheckConstraint("role in ('system', 'developer', 'user', 'assistant', 'tool')", name="ck_messages_role"),
+    CheckConstraint("seq > 0", name="ck_messages_seq"),
+    CheckConstraint("token_count >= 0", name="ck_messages_token_count"),
+    Index(
+        "ix_messages_sender_id",
+        "sender_id",
+        postgresql_where=text("sender_id is not null"),
+        sqlite_where=text("sender_id is not null"),
+    ),
+)
+
+Table(
+    "responses",
+    metadata,
+    required("owner_id", Uuid),
+    required("message_id", Uuid),
+    required("conversation_id", Uuid),
+    required("model_used", Text),
+    Column("tokens_prompt", BigInteger),
+    Column("tokens_completion", BigInteger),
+    Column("tokens_total", BigInteger),
+    Column("tokens_cached", BigInteger),
+    Column("completion_time_ms", BigInteger),
+    Column("finish_reason", Text),
+    required("from_cache", Boolean),
+    required("created_at", Time),
+    PrimaryKeyConstraint("owner_id", "message_id", name="pk_responses"),
+    cascade(["owner_id", "message_id"], ["messages.owner_id", "messages.id"], "fk_responses_message"),
+)
+
+Table(
+    "usage_daily",
+    metadata,
+    required("owner_id", Uuid),
+    required("day", Time),
+    required("model", Text),
+    required("requests", BigInteger),
+    required("cached_requests", BigInteger),
+    required("tokens_prompt", BigInteger),
+    required("tokens_completion", BigInteger),
+    required("tokens_total", BigInteger),
+    required("completion_time_ms_sum", BigInteger),
+    required("cost_micros", BigInteger),
+    PrimaryKeyConstraint("owner_id", "day", "model", name="pk_usage_daily"),
+    cascade(["owner_id"], ["users.id"], "fk_usage_daily_owner_id"),
+)
+
+Table(
+    "api_keys",
+    metadata,
+    required("user_id", Uuid),
+    required("id", Uuid),
+    required("scope", Text),
+    Column("name", Text),
+    required("prefix", Text),
+    required("key_hash", LargeBinary),
+    required("created_at", Time),
+    Column("last_used_at", Time),
+    Column("expires_at", Time),
+    Column("revoked_at", Time),
+    PrimaryKeyConstraint("user_id", "id", name="pk_api_keys"),
+    UniqueConstraint("user_id", "key_hash", name="uq_api_keys_key_hash"),
+    cascade(["user_id"], ["users.id"], "fk_api_keys_user_id"),
+    CheckConstraint("scope in ('user', 'service')", name="ck_api_keys_scope"),
+)
+
+Table(
+    "idempotency_keys",
+    metadata,
+    required("owner_id", Uuid),
+    required("caller_id", Uuid),
+    required("key", Text),
+    required("operation", Text),
+    required("request_sha256", LargeBinary),
+    required("status", BigInteger),
+    required("result", Document),
+    required("created_at", Time),
+    required("expires_at", Time),
+    PrimaryKeyConstraint("owner_id", "caller_id", "key", name="pk_idempotency_keys"),
+    cascade(["owner_id"], ["users.id"], "fk_idempotency_keys_owner_id"),
+    cascade(["caller_id"], ["users.id"], "fk_idempotency_keys_caller_id"),
+    Index("ix_idempotency_keys_caller_id", "caller_id", "key"),
+    Index("ix_idempotency_keys_expires_at", "expires_at"),
+)

@@ -1,0 +1,186 @@
+//! Each kind of change that a table may see, made to a parent and a child with rows, and undone.
+//!
+//! [`try_change`] compares the declared tables with those after a change of [`all`], and applies the generated SQL, with
+//! foreign keys on.
+
+mod list;
+mod tables;
+
+use chatstore_sql::migrate::model::{Schema, Table};
+use chatstore_sql::migrate::{Difference, Graph, Migrator, Renames, Revision, Target};
+use chatstore_sql::{Database, Migrations, Sql};
+
+use crate::migrated::{self, FIRST, Values, column_values, same_schema, same_values};
+
+pub use list::all;
+pub use tables::{first, foreign_key, schema};
+
+/// A change of the tables.
+#[derive(Debug, Clone, Copy)]
+pub struct Change {
+    /// What is changed.
+    pub name: &'static str,
+    /// Changes the parent and the child.
+    make: fn(&mut Table, &mut Table),
+    /// The renames to give.
+    renames: &'static [&'static str],
+    /// What the comparison is to say, all of it.
+    found: &'static [&'static str],
+}
+
+/// What is promised of every change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promise {
+    /// The comparison finds it and nothing else.
+    Detected,
+    /// The tables are then as if they had been made like that at once, foreign keys on.
+    RightSchema,
+    /// Every row is still there, with its values in all columns that stay.
+    RowsKept,
+    /// The way back leads to the tables and the rows from before.
+    Undone,
+}
+
+impl Promise {
+    /// All of them, in this order.
+    pub const ALL: [Self; 4] = [Self::Detected, Self::RightSchema, Self::RowsKept, Self::Undone];
+}
+
+/// What came of a change: of each promise in the order of [`Promise::ALL`], why it is broken if it is.
+pub type Outcome = [Result<(), String>; Promise::ALL.len()];
+
+/// Makes a change and undoes it, on the PostgreSQL database at `url`, of which nothing stays, or in memory when there is
+/// none.
+pub async fn try_change(url: Option<&str>, change: &Change) -> Outcome {
+    let (after, difference) = match change.difference() {
+        Ok(found) => found,
+        Err(error) => return std::array::from_fn(|_| Err(format!("comparing: {error}"))),
+    };
+    let detected = change.is_found(&difference);
+    let [right_schema, rows_kept, undone] = match apply(url, change, &after, &difference).await {
+        Ok(held) => held,
+        Err(error) => std::array::from_fn(|_| Err(error.clone())),
+    };
+    [detected, right_schema, rows_kept, undone]
+}
+
+/// The revision after [`first`] that is generated of a difference.
+///
+/// # Errors
+/// When it is not well-formed.
+pub fn second(difference: &Difference) -> Result<Revision, String> {
+    migrated::second(difference)
+}
+
+impl Change {
+    fn difference(&self) -> Result<(Schema, Difference), String> {
+        let mut after = schema();
+        let [parent, child] = &mut after.tables[..] else { return Err("not two tables".to_owned()) };
+        (self.make)(parent, child);
+        let renames = Renames::parse(self.renames.iter().copied()).map_err(|error| error.to_string())?;
+        let difference = Difference::between(&schema(), &after, &renames);
+        Ok((after, difference.map_err(|error| error.to_string())?))
+    }
+
+    fn is_found(&self, difference: &Difference) -> Result<(), String> {
+        let found = difference.up.descriptions();
+        let is_all = found.len() == self.found.len()
+            && self.found.iter().all(|line| found.iter().any(|it| it == line));
+        if is_all { Ok(()) } else { Err(format!("{found:?} is found where {:?} is expected", self.found)) }
+    }
+
+    /// The name after the change of a column, with its table's name before it; nothing when it is dropped.
+    fn renamed(&self, column: &str) -> Option<String> {
+        if self.found.contains(&format!("drop the column {column}").as_str()) {
+            return None;
+        }
+        let (table, name) = column.split_once('.')?;
+        for (old, new) in self.renames.iter().filter_map(|rename| rename.split_once(':')) {
+            if old == table {
+                return Some(format!("{new}.{name}"));
+            }
+            if old == column {
+                return Some(format!("{table}.{new}"));
+            }
+        }
+        Some(column.to_owned())
+    }
+}
+
+async fn apply(
+    url: Option<&str>,
+    change: &Change,
+    after: &Schema,
+    difference: &Difference,
+) -> Result<[Result<(), String>; 3], String> {
+    let graph = Graph::new(vec![first("")?, second(difference)?]).map_err(|error| error.to_string())?;
+    let database = migrated::open_empty(url).await?;
+    let migrations = database.migrations_by(Migrator::new(graph, "changes"));
+    let held = apply_to(&database, &migrations, change, after).await;
+    database.close().await;
+    held
+}
+
+async fn apply_to(
+    database: &Database,
+    migrations: &Migrations<'_>,
+    change: &Change,
+    after: &Schema,
+) -> Result<[Result<(), String>; 3], String> {
+    let up = async |target, doing: &str| {
+        migrations.upgrade(target, |_| {}).await.map_err(|error| format!("{doing}: {error}"))
+    };
+    up(Target::Revision(FIRST.to_owned()), "making the tables").await?;
+    let before = values(database, &schema()).await?;
+    let kept: Values = before.into_iter().filter(|(column, _)| change.renamed(column).is_some()).collect();
+    let renamed: Values =
+        kept.iter().filter_map(|(column, values)| Some((change.renamed(column)?, values.clone()))).collect();
+    up(Target::Heads, "applying").await?;
+    let right_schema = match same_schema(migrations, after, "there").await {
+        Ok(()) => orphans_are_refused(database).await,
+        deviates => deviates,
+    };
+    let rows_kept = same_values(&renamed, &values(database, after).await?, "there");
+    let undone = undo(database, migrations, &kept).await;
+    Ok([right_schema, rows_kept, undone])
+}
+
+async fn undo(database: &Database, migrations: &Migrations<'_>, kept: &Values) -> Result<(), String> {
+    let undone = migrations.downgrade(Target::Back(1), false, |_| {}).await;
+    undone.map_err(|error| format!("undoing: {error}"))?;
+    same_schema(migrations, &schema(), "back").await?;
+    same_values(kept, &values(database, &schema()).await?, "back")?;
+    children_go_with_their_parent(database).await
+}
+
+/// Foreign keys are on.
+async fn orphans_are_refused(database: &Database) -> Result<(), String> {
+    const ORPHAN: Sql =
+        Sql::same("changes.orphan", "insert into child (id, parent_id, data) values (6, 99, '{}')");
+    match database.write("orphan", async move |tx| tx.execute(&ORPHAN, &[]).await).await {
+        Ok(_) => Err("a child without its parent is taken".to_owned()),
+        Err(_) => Ok(()),
+    }
+}
+
+async fn children_go_with_their_parent(database: &Database) -> Result<(), String> {
+    const DELETE: Sql = Sql::same("changes.delete", "delete from parent where id = 1");
+    let deleted = database.write("delete", async move |tx| tx.execute(&DELETE, &[]).await).await;
+    deleted.map_err(|error| format!("deleting a parent: {error}"))?;
+    let left = column_values(database, "child", "parent_id", "id").await?;
+    match &left[..] {
+        [_, _, _] => Ok(()),
+        _ => Err(format!("of a parent's children and three others {left:?} are left")),
+    }
+}
+
+async fn values(database: &Database, schema: &Schema) -> Result<Values, String> {
+    let mut values = Values::new();
+    for table in &schema.tables {
+        for column in &table.columns {
+            let found = column_values(database, &table.name, &column.name, "id").await?;
+            values.insert(format!("{}.{}", table.name, column.name), found);
+        }
+    }
+    Ok(values)
+}
