@@ -202,7 +202,7 @@ async fn b5_the_tables_go_down_and_up_and_a_server_refuses_what_lacks_them(case:
     let kept = application.run(&["stats", "--json"]).json();
     assert_eq!(kept["conversations"], 1);
 
-    application.run(&["migrate", "downgrade", "-1", "--allow-data-loss"]).data();
+    application.run(&["migrate", "downgrade", "base", "--allow-data-loss"]).data();
     let current = application.run(&["migrate", "current", "--json"]).json();
     assert_eq!(current["revisions"].as_array().unwrap().last().unwrap()["applied_at"], Value::Null);
     if !application.is_sqlite() {
