@@ -1,5 +1,6 @@
 //! Commands and servers on the database of a case.
 
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 
 use chatstore_testkit::TestDatabase;
@@ -39,6 +40,42 @@ impl Commands {
 
     pub fn run_with_input(&self, input: &str, arguments: &[&str]) -> Finished {
         finish_with_input(&mut self.command(arguments), input)
+    }
+
+    /// Runs a command at a terminal, which `script` makes, and answers each prompt when it comes; the exit code
+    /// and all that the terminal showed.
+    pub fn run_at_terminal(&self, arguments: &[&str], answers: &[(&str, &str)]) -> (Option<i32>, String) {
+        let command = self.command(arguments);
+        let line = format!("{} {}", command.get_program().display(), arguments.join(" "));
+        let mut script = Command::new("script");
+        for (variable, value) in command.get_envs() {
+            match value {
+                Some(value) => script.env(variable, value),
+                None => script.env_remove(variable),
+            };
+        }
+        let mut child = script
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .current_dir(self.folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("script runs");
+        let mut keyboard = child.stdin.take().expect("input is piped");
+        let mut screen = child.stdout.take().expect("output is piped");
+        let mut shown = Vec::new();
+        for (prompt, answer) in answers {
+            while !String::from_utf8_lossy(&shown).contains(prompt) {
+                let mut piece = [0; 1_024];
+                let read = screen.read(&mut piece).expect("the screen can be read");
+                assert!(read > 0, "no {prompt:?} in {:?}", String::from_utf8_lossy(&shown));
+                shown.extend_from_slice(&piece[..read]);
+            }
+            writeln!(keyboard, "{answer}").expect("somebody reads");
+        }
+        screen.read_to_end(&mut shown).expect("the screen can be read");
+        let code = child.wait().expect("script ends").code();
+        (code, String::from_utf8_lossy(&shown).into_owned())
     }
 
     /// Starts a command and does not wait for it.

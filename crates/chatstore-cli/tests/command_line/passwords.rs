@@ -1,7 +1,7 @@
 //! Passwords at the command line, and what they are good for over HTTP.
 
 use chatstore::{PasswordHash, Sql};
-use chatstore_testkit::{TestDatabase, conformance};
+use chatstore_testkit::{Backend, TestDatabase, conformance};
 use serde_json::json;
 
 use crate::commands::{Commands, login, refresh, tokens, visit};
@@ -134,4 +134,19 @@ async fn legacy_hashes_are_wrapped_once_and_their_passwords_still_work(case: Tes
         assert_eq!(login(&server, name, PASSWORD).await.0, 200, "{name}");
     }
     assert_eq!(login(&server, "bob", OTHER).await.0, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_terminal_a_password_is_asked_for_twice() {
+    let commands = Commands::on(Backend::Sqlite.database().await);
+    commands.person("ada", PASSWORD);
+    let set = ["user", "set-password", "ada"];
+    let (code, said) = commands.run_at_terminal(&set, &[("New password: ", OTHER), ("again: ", PASSWORD)]);
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("the two passwords differ"), "{said}");
+    let (code, said) = commands.run_at_terminal(&set, &[("New password: ", OTHER), ("again: ", OTHER)]);
+    assert_eq!(code, Some(0), "{said}");
+    let server = commands.serve(&[]);
+    assert_eq!(login(&server, "ada", PASSWORD).await.0, 401);
+    assert_eq!(login(&server, "ada", OTHER).await.0, 200);
 }
