@@ -7,7 +7,7 @@ use chatstore_testkit::TestDatabase;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use crate::program::{Finished, Server, chatstore, finish, finish_with_input};
+use crate::program::{Finished, Server, chatstore, finish, finish_with_input, refuse};
 
 /// A key that tokens are signed with, and another.
 pub const TOKEN_KEY: &str = "bdb+t4ym4+/NJrOjT4PNQ4F0IbwK0X5Mks/IttktZng=";
@@ -93,7 +93,7 @@ impl Commands {
 
     /// Starts a server that must refuse to serve.
     pub fn refused(&self, settings: &[(&str, &str)]) -> Finished {
-        self.run_with(settings, &["serve", "--bind", "127.0.0.1:0"])
+        refuse(self.command(&["serve", "--bind", "127.0.0.1:0"]).envs(settings.iter().copied()))
     }
 
     /// Makes a user with a password.

@@ -44,6 +44,23 @@ pub fn finish_with_input(command: &mut Command, input: &str) -> Finished {
     finished(child.wait_with_output().expect("the binary ends"))
 }
 
+/// Runs a server that must refuse to serve. One that serves after all would never end.
+pub fn refuse(command: &mut Command) -> Finished {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary runs");
+    let mut stderr = String::new();
+    for line in BufReader::new(child.stderr.take().expect("messages are piped")).lines() {
+        stderr.push_str(&line.expect("messages are UTF-8"));
+        stderr.push('\n');
+        if stderr.contains("address=") {
+            child.kill().expect("it runs");
+            child.wait().expect("it ends");
+            panic!("it serves: {stderr}");
+        }
+    }
+    Finished { stderr, ..finished(child.wait_with_output().expect("the binary ends")) }
+}
+
 pub fn finished(Output { status, stdout, stderr }: Output) -> Finished {
     Finished {
         code: status.code().expect("the binary ends by itself"),

@@ -8,7 +8,7 @@ use chatstore::TokenKeys;
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 
 use crate::commands::{Commands, OTHER_TOKEN_KEY, TOKEN_KEY, login, refresh, tokens, visit};
-use crate::program::{Finished, Server, chatstore, finish, finished, run};
+use crate::program::{Finished, Server, chatstore, finished, refuse, run};
 
 const PASSWORD: &str = "correct horse battery";
 const SERVE: [&str; 3] = ["serve", "--bind", "127.0.0.1:0"];
@@ -29,7 +29,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 fn refused(folder: &Path, settings: &[(&str, &str)]) -> Finished {
-    finish(chatstore(folder).envs(settings.iter().copied()).args(SERVE))
+    refuse(chatstore(folder).envs(settings.iter().copied()).args(SERVE))
 }
 
 #[test]
