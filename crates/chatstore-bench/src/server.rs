@@ -25,6 +25,9 @@ const LOG_TAIL: usize = 20;
 /// The SQLite file of an installation.
 const FILE: &str = "server.db";
 
+/// What tokens are signed with, which a server on PostgreSQL has to be told.
+const TOKEN_KEY: &str = "bdb+t4ym4+/NJrOjT4PNQ4F0IbwK0X5Mks/IttktZng=";
+
 /// The user of every installation.
 pub(crate) const USER: &str = "experiment";
 
@@ -150,7 +153,8 @@ impl Installation {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        command.args(arguments).current_dir(self.folder.path()).env("DATABASE_URL", &self.database_url);
+        command.args(arguments).current_dir(self.folder.path());
+        command.env("DATABASE_URL", &self.database_url).env("CHATSTORE_TOKEN_KEY", TOKEN_KEY);
         command
     }
 }

@@ -28,6 +28,7 @@ async fn connect(config: &Config, url: &str) -> Result<Store, ConnectError> {
     Store::builder(url)
         .pool(config.pool.get().into())
         .default_model(config.default_model.as_str())
+        .login_failures(config.login_rate_limit)
         .connect()
         .await
 }

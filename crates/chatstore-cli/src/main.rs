@@ -8,9 +8,11 @@ mod commands;
 mod config;
 mod database;
 mod failure;
+mod new_password;
 mod progress;
 mod server_lock;
 mod telemetry;
+mod token_key;
 
 use std::process::ExitCode;
 
@@ -31,7 +33,7 @@ struct Arguments {
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with rows skipped, 65 bad data, \
     66 no such file, 69 database unreachable, 73 cannot create, 74 damaged or input/output, 75 try again, \
-    77 no permission, 78 configuration (also: pending migrations).";
+    77 no permission, 78 configuration (also: pending migrations, missing token key).";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -42,6 +44,8 @@ enum Command {
     /// Make, upgrade or undo the tables
     #[command(subcommand)]
     Migrate(commands::migrate::Command),
+    /// Make the first users: admin, user2 and user3
+    Seed(commands::seed::Arguments),
     /// Manage users
     #[command(subcommand)]
     User(commands::user::Command),
@@ -84,6 +88,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Demo(arguments) => commands::demo::run(&start(flags)?, arguments).await,
         Command::Serve(arguments) => commands::serve::run(&start(flags)?, arguments).await,
         Command::Migrate(command) => commands::migrate::run(&start(flags)?, command).await,
+        Command::Seed(arguments) => commands::seed::run(&start(flags)?, arguments).await,
         Command::User(command) => commands::user::run(&start(flags)?, command).await,
         Command::Key(command) => commands::key::run(&start(flags)?, command).await,
         Command::Import(command) => commands::import::run(&start(flags)?, command).await,

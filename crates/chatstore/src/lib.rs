@@ -67,6 +67,7 @@ mod password;
 mod principal;
 mod recent;
 mod security_event;
+mod seed;
 mod service;
 mod store;
 mod token;
@@ -96,6 +97,7 @@ pub use limit::{LimitKey, Limiter, LimiterFuture, LocalLimiter, Permission, Quot
 pub use page_request::PageRequest;
 pub use password::Password;
 pub use principal::{Credential, Principal};
+pub use seed::{SEED_USERS, Seeded};
 pub use service::{
     Acting, Auth, Conversations, Keys, LoginName, Members, Messages, NewKey, Once, OnceKey, Origin, Outcome,
     Tokens, Usage, Users,

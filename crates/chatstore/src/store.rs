@@ -69,6 +69,14 @@ impl Store {
         Builder { options: DatabaseOptions::new(url), identity: Identity::default() }
     }
 
+    /// The same store with keys that are known only now that it is open, as
+    /// [`Builder::token_keys`](Builder::token_keys) has them.
+    #[must_use]
+    pub fn with_token_keys(mut self, keys: TokenKeys) -> Self {
+        self.identity.keys = Some(keys);
+        self
+    }
+
     /// Makes or upgrades the tables; changes nothing when they are up to date. Any number of
     /// processes may do it at once. Each revision is a transaction of its own.
     ///
@@ -281,6 +289,11 @@ impl Store {
     #[must_use]
     pub fn new_request_id(&self) -> String {
         self.database.ids().uuid(self.now()).to_string()
+    }
+
+    /// Fills `bytes` with randomness from where ids come from.
+    pub fn random(&self, bytes: &mut [u8]) {
+        self.database.ids().random(bytes);
     }
 
     /// The model that answers when nothing else says which.

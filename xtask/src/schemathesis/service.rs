@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 use crate::command::{self, Failure};
 
 const USER: &str = "schemathesis";
+/// What tokens are signed with, which a server on PostgreSQL has to be told.
+const TOKEN_KEY: &str = "bdb+t4ym4+/NJrOjT4PNQ4F0IbwK0X5Mks/IttktZng=";
+
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -113,7 +116,8 @@ impl Program<'_> {
     /// In a folder without configuration files.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(command::binary("debug"));
-        command.args(arguments).current_dir(self.folder).env("DATABASE_URL", self.database_url);
+        command.args(arguments).current_dir(self.folder);
+        command.env("DATABASE_URL", self.database_url).env("CHATSTORE_TOKEN_KEY", TOKEN_KEY);
         command
     }
 }

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::database;
 use crate::failure::{Failure, code};
 use crate::server_lock::ServerLock;
+use crate::token_key;
 
 /// What the demo's key is called; a second demo replaces it.
 const KEY_NAME: &str = "demo";
@@ -37,6 +38,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     };
     let bind = arguments.bind.unwrap_or(config.bind);
     let lock = ServerLock::take(&store)?;
+    let store = token_key::equip(config, store, &lock)?;
     store.migrate().await?;
     let imported = sample::import(&store).await?;
     let counts = store.counts().await?;

@@ -6,10 +6,12 @@ use chatstore::{DatabaseKind, Sql, Store};
 use clap::Args;
 use serde::Serialize;
 
+use super::serve::{SEEDED_TODO, seeded_names};
 use super::{print, print_json};
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::database;
 use crate::failure::{Failure, code};
+use crate::token_key;
 
 const VERSION: Sql =
     Sql::pair("doctor.version", "select sqlite_version()", "select current_setting('server_version')");
@@ -118,11 +120,17 @@ async fn examine(config: &Config) -> Vec<Check> {
     match version(&store).await {
         Ok(check) => {
             checks.push(check);
-            checks.push(schema(&store).await);
+            let schema = schema(&store).await;
+            let has_tables = schema.status == Status::Ok;
+            checks.push(schema);
             checks.extend(match store.kind() {
                 DatabaseKind::Sqlite => vec![integrity(&store).await, foreign_keys(&store).await],
                 DatabaseKind::Postgres => server(&store).await,
             });
+            checks.push(token_key(config, &store));
+            if has_tables {
+                checks.push(seeded_passwords(config, &store).await);
+            }
         }
         Err(error) => checks.push(Check::failure("database", error.into())),
     }
@@ -244,6 +252,33 @@ async fn server(store: &Store) -> Vec<Check> {
             [durability(synchronous_commit, fsync), encoded(encoding), takes_writes(*is_standby)]
         })
         .collect()
+}
+
+fn token_key(config: &Config, store: &Store) -> Check {
+    const NAME: &str = "token key";
+    match token_key::find(config, store) {
+        Err(failure) => Check::failure(NAME, failure),
+        Ok(None) => Check::ok(NAME, "the first server makes it"),
+        Ok(Some(keys)) if keys.is_weak() => {
+            Check::warning(NAME, "no random one", "make one with `openssl rand -base64 32`")
+        }
+        Ok(Some(_)) => Check::ok(NAME, "there is one"),
+    }
+}
+
+async fn seeded_passwords(config: &Config, store: &Store) -> Check {
+    const NAME: &str = "seeded passwords";
+    match seeded_names(store).await {
+        Err(failure) => Check::failure(NAME, failure),
+        Ok(names) if names.is_empty() => Check::ok(NAME, "nobody has one"),
+        Ok(names) => {
+            let found = format!("unchanged: {}", names.join(", "));
+            match config.environment {
+                Environment::Development => Check::warning(NAME, found, SEEDED_TODO),
+                Environment::Production => Check::failed(NAME, found, SEEDED_TODO),
+            }
+        }
+    }
 }
 
 fn durability(synchronous_commit: &str, fsync: &str) -> Check {

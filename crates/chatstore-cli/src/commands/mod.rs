@@ -10,6 +10,7 @@ pub(crate) mod migrate;
 pub(crate) mod openapi;
 pub(crate) mod sample;
 pub(crate) mod schema;
+pub(crate) mod seed;
 pub(crate) mod serve;
 pub(crate) mod stats;
 mod table;

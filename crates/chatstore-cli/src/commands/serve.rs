@@ -11,10 +11,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::database;
 use crate::failure::{Failure, code};
 use crate::server_lock::ServerLock;
+use crate::token_key;
 
 /// How often what is of no more use is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(15 * 60);
@@ -29,6 +30,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let store = database::open(config).await?;
     let lock = ServerLock::take(&store)?;
+    let store = token_key::equip(config, store, &lock)?;
     database::make_ready(config, &store).await?;
     let listener = listen(arguments.bind.unwrap_or(config.bind)).await?;
     serve(config, store, listener, lock).await
@@ -53,6 +55,9 @@ pub(crate) async fn serve(
     listener: TcpListener,
     lock: ServerLock,
 ) -> Result<ExitCode, Failure> {
+    if config.environment == Environment::Production {
+        refuse_seeded_passwords(&store).await?;
+    }
     let failed = |error: std::io::Error| Failure::new(code::FAILED, format!("serving failed: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -66,7 +71,11 @@ pub(crate) async fn serve(
         tracing::info!("stopping: answering what is under way");
     };
     raise_descriptor_limit();
-    let api = Api::new(store.clone()).anonymous(config.anonymous);
+    let api = Api::new(store.clone())
+        .anonymous(config.anonymous)
+        .registration(config.open_registration)
+        .trusted_proxies(config.trusted_proxies.clone())
+        .requests_a_minute(config.rate_limit);
     let metrics = tokio::spawn(serve_metrics(listen_for_metrics(config).await?, api.clone()));
     let sweeper = tokio::spawn(sweep(store.clone()));
     let served = chatstore_http::serve(listener, api.router(), stop).await;
@@ -77,6 +86,29 @@ pub(crate) async fn serve(
     drop(lock);
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `seed` printed or was given may be known to others than the user.
+async fn refuse_seeded_passwords(store: &Store) -> Result<(), Failure> {
+    let names = seeded_names(store).await?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "CHATSTORE_ENV is production, and these users still have the password of `chatstore seed`: {}",
+        names.join(", ")
+    );
+    Err(Failure::new(code::CONFIGURATION, message).hint(SEEDED_TODO))
+}
+
+/// What to do about users who still have the password of `seed`.
+pub(crate) const SEEDED_TODO: &str =
+    "give each another password with `chatstore user set-password NAME`, or log in and change it";
+
+/// The users who still have the password of `seed`.
+pub(crate) async fn seeded_names(store: &Store) -> Result<Vec<String>, Failure> {
+    let users = store.unchanged_seeds().await?;
+    Ok(users.into_iter().map(|user| user.username.unwrap_or_else(|| user.id.to_string())).collect())
 }
 
 /// Where metrics are read. That the usual address is taken, say by another server of ours, keeps nobody from
@@ -116,6 +148,11 @@ async fn sweep(store: Store) {
             Ok(0) => {}
             Ok(count) => tracing::debug!(count, "idempotency keys older than a day were deleted"),
             Err(error) => tracing::warn!(error.cause = %error, "old idempotency keys were not deleted"),
+        }
+        match store.prune_sessions().await {
+            Ok(0) => {}
+            Ok(count) => tracing::debug!(count, "sessions and refresh tokens that expired were deleted"),
+            Err(error) => tracing::warn!(error.cause = %error, "expired sessions were not deleted"),
         }
     }
 }

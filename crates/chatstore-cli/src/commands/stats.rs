@@ -28,6 +28,7 @@ struct Shown {
     messages: i64,
     responses: i64,
     members: i64,
+    sessions: i64,
     database: ShownDatabase,
     #[serde(skip_serializing_if = "Option::is_none")]
     digests: Option<Vec<ShownDigest>>,
@@ -49,7 +50,7 @@ struct ShownDigest {
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let store = database::open_existing(config).await?;
-    let Counts { users, conversations, messages, responses, members } = store.counts().await?;
+    let Counts { users, conversations, messages, responses, members, sessions } = store.counts().await?;
     let survey = store.migration_survey().await?;
     let digests = if arguments.digest { Some(store.digests().await?) } else { None };
     let shown = Shown {
@@ -58,6 +59,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         messages,
         responses,
         members,
+        sessions,
         database: ShownDatabase {
             kind: store.kind().as_str(),
             size_bytes: store.size_bytes().await?,
@@ -85,6 +87,7 @@ fn print_table(shown: &Shown) {
         ("messages", shown.messages),
         ("responses", shown.responses),
         ("members", shown.members),
+        ("sessions", shown.sessions),
     ];
     for (name, count) in counts {
         print(format_args!("{name:<21}{count:>12}"));

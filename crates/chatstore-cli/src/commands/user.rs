@@ -7,10 +7,12 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::table::print_table;
-use super::{print, print_json};
+use super::{find_user, print, print_json, say};
 use crate::config::Config;
 use crate::database;
 use crate::failure::{Failure, code};
+use crate::new_password::NewPassword;
+use crate::progress::Progress;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -22,6 +24,27 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Give a user another password, asked for at the terminal, and end his sessions
+    SetPassword(SetPassword),
+    /// Make the PBKDF2 hashes of imported passwords stronger; the passwords stay
+    WrapLegacy {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetPassword {
+    /// Whose: an id, a user name or an e-mail address
+    #[arg(value_name = "USER")]
+    named: String,
+    /// The user has to change it at the next login
+    #[arg(long)]
+    must_change: bool,
+    /// Read it as a line of standard input
+    #[arg(long)]
+    password_stdin: bool,
 }
 
 #[derive(Debug, Args)]
@@ -38,6 +61,12 @@ pub(crate) struct Create {
     /// What the user may do
     #[arg(long, value_enum, default_value = "user")]
     role: Role,
+    /// Read a password as a line of standard input; without it the user has none
+    #[arg(long)]
+    password_stdin: bool,
+    /// The user has to change it at the first login
+    #[arg(long, requires = "password_stdin")]
+    must_change: bool,
     /// Print the whole user as JSON
     #[arg(long)]
     json: bool,
@@ -47,6 +76,11 @@ pub(crate) struct Create {
 enum Role {
     User,
     Admin,
+}
+
+#[derive(Serialize)]
+struct Wrapped {
+    wrapped: u64,
 }
 
 #[derive(Serialize)]
@@ -86,13 +120,22 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
     match command {
         Command::Create(arguments) => create(config, &arguments).await,
         Command::List { json } => list(config, json).await,
+        Command::SetPassword(arguments) => set_password(config, &arguments).await,
+        Command::WrapLegacy { json } => wrap_legacy(config, json).await,
     }
 }
 
 async fn create(config: &Config, arguments: &Create) -> Result<ExitCode, Failure> {
     let new = new_user(arguments)?;
+    let password = match arguments.password_stdin {
+        true => Some(NewPassword::StandardInput.read()?),
+        false => None,
+    };
     let store = database::open_ready(config).await?;
-    let user = store.users().create(new).await?;
+    let user = match password {
+        Some(password) => store.users().create_with_password(new, password).await?,
+        None => store.users().create(new).await?,
+    };
     store.close().await;
     if arguments.json {
         print_json(&Shown::from(user))?;
@@ -111,6 +154,32 @@ async fn list(config: &Config, json: bool) -> Result<ExitCode, Failure> {
     } else {
         let rows: Vec<[String; 6]> = users.into_iter().map(row).collect();
         print_table(["ID", "NAME", "E-MAIL", "ROLE", "ACTIVE", "CREATED"], &rows);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn set_password(config: &Config, arguments: &SetPassword) -> Result<ExitCode, Failure> {
+    let source = NewPassword::from(arguments.password_stdin)?;
+    let store = database::open_existing(config).await?;
+    let user = find_user(&store, &arguments.named).await?;
+    let password = source.read()?;
+    store.auth().set_password(user.id, password, arguments.must_change).await?;
+    store.close().await;
+    say(format_args!("the password of {} is set, and all sessions of the user have ended", arguments.named));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn wrap_legacy(config: &Config, json: bool) -> Result<ExitCode, Failure> {
+    let store = database::open_existing(config).await?;
+    let total = store.auth().count_legacy().await?;
+    let mut progress = Progress::of_rows("wrapping", total);
+    let wrapped = store.auth().wrap_legacy(|done| progress.set(done)).await?;
+    progress.finish();
+    store.close().await;
+    if json {
+        print_json(&Wrapped { wrapped })?;
+    } else {
+        print(format_args!("{wrapped} PBKDF2 hashes are now Argon2id hashes of them"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -153,6 +222,7 @@ fn new_user(arguments: &Create) -> Result<NewUser, Failure> {
             Role::User => UserRole::User,
             Role::Admin => UserRole::Admin,
         },
+        must_change_password: arguments.must_change,
         ..NewUser::default()
     })
 }

@@ -24,7 +24,7 @@ pub(crate) enum Secrecy {
 }
 
 /// `config show` has them in this order.
-pub(crate) const KEYS: [&Key; 14] = [
+pub(crate) const KEYS: [&Key; 21] = [
     &DATABASE_URL,
     &POSTGRES_USER,
     &POSTGRES_PASSWORD,
@@ -35,6 +35,13 @@ pub(crate) const KEYS: [&Key; 14] = [
     &MIGRATE,
     &BIND,
     &ANONYMOUS,
+    &TOKEN_KEY,
+    &TOKEN_KEY_FILE,
+    &OPEN_REGISTRATION,
+    &LOGIN_RATE_LIMIT,
+    &RATE_LIMIT,
+    &TRUSTED_PROXIES,
+    &ENV,
     &METRICS_BIND,
     &DEFAULT_MODEL,
     &LOG,
@@ -61,6 +68,26 @@ pub(crate) const POOL: Key = public("CHATSTORE_POOL", "pool", "a whole number fr
 pub(crate) const MIGRATE: Key = public("CHATSTORE_MIGRATE", "migrate", "auto, check or off");
 pub(crate) const BIND: Key = public("CHATSTORE_BIND", "bind", "an address and port, like 127.0.0.1:8080");
 pub(crate) const ANONYMOUS: Key = public("CHATSTORE_ANONYMOUS", "anonymous", "on or off");
+pub(crate) const TOKEN_KEY: Key = Key {
+    variable: "CHATSTORE_TOKEN_KEY",
+    in_file: "token_key",
+    allowed: "one or two keys of 32 bytes in base 64, separated by a comma",
+    secrecy: Secrecy::Secret,
+};
+pub(crate) const TOKEN_KEY_FILE: Key =
+    public("CHATSTORE_TOKEN_KEY_FILE", "token_key_file", "the path of a file");
+pub(crate) const OPEN_REGISTRATION: Key =
+    public("CHATSTORE_OPEN_REGISTRATION", "open_registration", "on or off");
+pub(crate) const LOGIN_RATE_LIMIT: Key =
+    public("CHATSTORE_LOGIN_RATE_LIMIT", "login_rate_limit", "a whole number, or 0 for no limit");
+pub(crate) const RATE_LIMIT: Key =
+    public("CHATSTORE_RATE_LIMIT", "rate_limit", "a whole number, or 0 for no limit");
+pub(crate) const TRUSTED_PROXIES: Key = public(
+    "CHATSTORE_TRUSTED_PROXIES",
+    "trusted_proxies",
+    "addresses and networks separated by commas, like 10.0.0.0/8",
+);
+pub(crate) const ENV: Key = public("CHATSTORE_ENV", "env", "development or production");
 pub(crate) const METRICS_BIND: Key =
     public("CHATSTORE_METRICS_BIND", "metrics_bind", "an address and port, like 127.0.0.1:9464, or off");
 pub(crate) const DEFAULT_MODEL: Key =

@@ -5,18 +5,21 @@
 
 mod key;
 mod settings;
+mod token_key;
 mod url;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
+use chatstore_http::TrustedProxies;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Failure, code};
 use key::Key;
 use settings::Setting;
-pub(crate) use settings::{DEFAULT_FILE, Settings, Source, default_env_file};
+pub(crate) use settings::{DEFAULT_FILE, SEED_PASSWORD, Settings, Source, default_env_file};
+pub(crate) use token_key::TokenKeySetting;
 
 /// What the parts of a server are that are not set.
 const DEFAULT_HOST: &str = "localhost";
@@ -70,6 +73,13 @@ pub(crate) enum Migrate {
     Off,
 }
 
+/// Whether it is for real.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Environment {
+    Development,
+    Production,
+}
+
 /// Every setting, checked.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -82,6 +92,14 @@ pub(crate) struct Config {
     pub(crate) migrate: Option<Migrate>,
     pub(crate) bind: SocketAddr,
     pub(crate) anonymous: bool,
+    pub(crate) token_key: TokenKeySetting,
+    pub(crate) open_registration: bool,
+    /// `None` for any number.
+    pub(crate) login_rate_limit: Option<u32>,
+    /// `None` for any number.
+    pub(crate) rate_limit: Option<u32>,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) environment: Environment,
     /// `None` when it is off.
     pub(crate) metrics_bind: Option<SocketAddr>,
     pub(crate) default_model: String,
@@ -106,6 +124,15 @@ impl Config {
             },
             bind: settings.parse(&key::BIND, |text| text.parse().ok())?,
             anonymous: settings.parse(&key::ANONYMOUS, on_or_off)?,
+            token_key: TokenKeySetting::of(&settings)?,
+            open_registration: settings.parse(&key::OPEN_REGISTRATION, on_or_off)?,
+            login_rate_limit: settings.parse(&key::LOGIN_RATE_LIMIT, limit)?,
+            rate_limit: settings.parse(&key::RATE_LIMIT, limit)?,
+            trusted_proxies: match settings.get(&key::TRUSTED_PROXIES) {
+                Some(_) => settings.parse(&key::TRUSTED_PROXIES, |text| text.parse().ok())?,
+                None => TrustedProxies::default(),
+            },
+            environment: settings.parse(&key::ENV, environment)?,
             metrics_bind: settings.parse(&key::METRICS_BIND, address_or_off)?,
             default_model: settings.parse(&key::DEFAULT_MODEL, model)?,
             log: settings.parse(&key::LOG, log_filter)?,
@@ -179,6 +206,20 @@ fn on_or_off(text: &str) -> Option<bool> {
     match text {
         "on" => Some(true),
         "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// A number of a minute; none for 0.
+fn limit(text: &str) -> Option<Option<u32>> {
+    let count: u32 = text.parse().ok()?;
+    Some((count > 0).then_some(count))
+}
+
+fn environment(text: &str) -> Option<Environment> {
+    match text {
+        "development" => Some(Environment::Development),
+        "production" => Some(Environment::Production),
         _ => None,
     }
 }

@@ -17,10 +17,13 @@ pub(crate) const DEFAULT_FILE: &str = include_str!("../../chatstore.toml");
 
 const PREFIX: &str = "CHATSTORE_";
 
-/// Variables that are no settings: the argument of one command, and those of the project's own tests and
+/// What the variables with the passwords of the first users begin with.
+pub(crate) const SEED_PASSWORD: &str = "CHATSTORE_SEED_PASSWORD_";
+
+/// Variables that are no settings: what single commands take, and those of the project's own tests and
 /// benchmarks, which may be set where the program runs.
-const NO_SETTINGS: [&str; 4] =
-    ["CHATSTORE_IMPORT_URL", "CHATSTORE_TEST_", "CHATSTORE_BENCH_", "CHATSTORE_DIALOGS"];
+const NO_SETTINGS: [&str; 5] =
+    ["CHATSTORE_IMPORT_URL", SEED_PASSWORD, "CHATSTORE_TEST_", "CHATSTORE_BENCH_", "CHATSTORE_DIALOGS"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::program::{chatstore, finish, run};
 use crate::server::Server;
-use crate::support::{Answer, Application, Caller, assert_uuid, fields, text};
+use crate::support::{Answer, Application, Caller, TOKEN_KEY, assert_uuid, fields, text};
 
 conformance!(
     b1_users_chats_and_messages_have_a_uuid_and_times,
@@ -202,7 +202,7 @@ async fn b5_the_tables_go_down_and_up_and_a_server_refuses_what_lacks_them(case:
     let kept = application.run(&["stats", "--json"]).json();
     assert_eq!(kept["conversations"], 1);
 
-    application.run(&["migrate", "downgrade", "-1", "--allow-data-loss"]).data();
+    application.run(&["migrate", "downgrade", "base", "--allow-data-loss"]).data();
     let current = application.run(&["migrate", "current", "--json"]).json();
     assert_eq!(current["revisions"].as_array().unwrap().last().unwrap()["applied_at"], Value::Null);
     if !application.is_sqlite() {
@@ -287,7 +287,8 @@ async fn b7_user_password_and_database_are_settings_of_their_own() {
     let ada = application.person("ada");
     application.stop();
     let parts = parts(&application.case.url);
-    let settings: Vec<(&str, &str)> = parts.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut settings: Vec<(&str, &str)> = parts.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    settings.push(("CHATSTORE_TOKEN_KEY", TOKEN_KEY));
     let server = Server::start(application.folder.path(), &settings);
     application.serve_on(server);
     assert_eq!(application.get(&ada, "/users/me").await.data(200)["username"], "ada");

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use crate::program::chatstore;
+use crate::support::TOKEN_KEY;
 
 /// A running `chatstore serve`; killed when the case ends.
 pub struct Server {
@@ -44,6 +45,7 @@ impl Server {
         let mut child = chatstore(folder)
             .args(["serve", "--bind", "127.0.0.1:0"])
             .env("DATABASE_URL", url)
+            .env("CHATSTORE_TOKEN_KEY", TOKEN_KEY)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary runs");

@@ -10,6 +10,9 @@ use serde_json::Value;
 use crate::program::{Finished, chatstore, finish};
 use crate::server::Server;
 
+/// What tokens are signed with, which PostgreSQL has to be told.
+pub const TOKEN_KEY: &str = "bdb+t4ym4+/NJrOjT4PNQ4F0IbwK0X5Mks/IttktZng=";
+
 /// A server over the database of a case, in an empty folder.
 pub struct Application {
     // Ends before its database does.
@@ -35,7 +38,7 @@ impl Caller {
 }
 
 impl Application {
-    /// Starts a server that is told nothing but where the database is.
+    /// Starts a server that is told nothing but what it needs.
     pub fn start(case: TestDatabase) -> Self {
         Self::start_with(case, &[])
     }
@@ -51,7 +54,8 @@ impl Application {
     /// Starts a server on the case's database.
     pub fn another_server(&self, settings: &[(&str, &str)]) -> Server {
         let own = [("DATABASE_URL", self.case.url.as_str()), ("CHATSTORE_METRICS_BIND", "off")];
-        Server::start(self.folder.path(), &[&own, settings].concat())
+        let key: &[_] = if self.is_sqlite() { &[] } else { &[("CHATSTORE_TOKEN_KEY", TOKEN_KEY)] };
+        Server::start(self.folder.path(), &[&own, key, settings].concat())
     }
 
     /// Goes on with a new server.

@@ -6,12 +6,14 @@ use chatstore_testkit::{Backend, TestDatabase, conformance};
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::program::{Finished, run};
+use crate::commands::TOKEN_KEY;
+use crate::program::{Finished, chatstore, finish, run};
 
 conformance!(a_sound_database_passes_every_check, pending_revisions_are_told);
 
 fn doctor(folder: &Path, url: &str) -> Finished {
-    run(folder, &["doctor", "--json", "--database-url", url])
+    let arguments = ["doctor", "--json", "--database-url", url];
+    finish(chatstore(folder).env("CHATSTORE_TOKEN_KEY", TOKEN_KEY).args(arguments))
 }
 
 /// The check of this name.
@@ -38,7 +40,9 @@ async fn a_sound_database_passes_every_check(case: TestDatabase) {
     } else {
         &["durability", "encoding", "writes"]
     };
-    assert_eq!(names, [&["configuration", "database", "schema"], of_the_kind].concat());
+    let of_both: (&[&str], &[&str]) =
+        (&["configuration", "database", "schema"], &["token key", "seeded passwords"]);
+    assert_eq!(names, [of_both.0, of_the_kind, of_both.1].concat());
 }
 
 async fn pending_revisions_are_told(case: TestDatabase) {

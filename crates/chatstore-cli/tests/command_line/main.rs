@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod commands;
 mod demo;
 mod doctor;
 mod generated;
@@ -15,6 +16,11 @@ mod import;
 mod lint;
 mod migrate;
 mod migrate_refusals;
+mod passwords;
+mod production;
 mod program;
+mod seed;
+mod service;
 mod settings;
+mod token_key;
 mod users_and_keys;

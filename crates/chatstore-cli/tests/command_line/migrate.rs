@@ -5,6 +5,7 @@ use chatstore::{Revision, Sql, revisions};
 use chatstore_testkit::{TestDatabase, conformance};
 use serde_json::json;
 
+use crate::commands::TOKEN_KEY;
 use crate::program::{Finished, Server, chatstore, finish, run};
 
 conformance!(
@@ -60,7 +61,8 @@ async fn the_tables_go_down_and_up_again(case: TestDatabase) {
     assert!(migrate(&case, &["downgrade", "--allow-data-loss"]).stderr.contains("nothing to undo"));
     assert_eq!(migrate(&case, &["current"]).data(), all_pending());
     if case.url.starts_with("postgresql") {
-        let refused = run(folder.path(), &["serve", "--bind", "127.0.0.1:0", "--database-url", &case.url]);
+        let serve = ["serve", "--bind", "127.0.0.1:0", "--database-url", &case.url];
+        let refused = finish(chatstore(folder.path()).env("CHATSTORE_TOKEN_KEY", TOKEN_KEY).args(serve));
         refused.assert_failed(78, "lacks the revision f3a91c07d2b4");
     }
     assert!(migrate(&case, &["upgrade"]).stderr.contains("applied f3a91c07d2b4"));
@@ -208,10 +210,15 @@ async fn a_server_stops_at_an_unknown_revision_only_when_it_is_breaking(case: Te
     execute(&case, NEWER).await;
 
     migrate(&case, &["upgrade"]).assert_failed(78, "abcdef012345, which this version does not know");
-    assert_eq!(Server::start(folder.path(), &serve).stop(), Some(0));
+    let command = || {
+        let mut command = chatstore(folder.path());
+        command.env("CHATSTORE_TOKEN_KEY", TOKEN_KEY).args(serve);
+        command
+    };
+    assert_eq!(Server::start_command(&mut command()).stop(), Some(0));
 
     execute(&case, BREAKING).await;
-    run(folder.path(), &serve).assert_failed(78, "abcdef012345, which this version does not know");
+    finish(&mut command()).assert_failed(78, "abcdef012345, which this version does not know");
 }
 
 async fn the_setting_says_what_is_done_about_pending_revisions(case: TestDatabase) {

@@ -1,6 +1,6 @@
 //! Runs the binary in an empty folder with an environment of its own.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
@@ -30,7 +30,38 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Finished {
 }
 
 pub fn finish(command: &mut Command) -> Finished {
-    let Output { status, stdout, stderr } = command.output().expect("the binary runs");
+    finished(command.output().expect("the binary runs"))
+}
+
+/// Runs a command that finds this on standard input.
+pub fn finish_with_input(command: &mut Command, input: &str) -> Finished {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary runs");
+    let mut stdin = child.stdin.take().expect("input is piped");
+    // A command that needs no input may have ended already.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    finished(child.wait_with_output().expect("the binary ends"))
+}
+
+/// Runs a server that must refuse to serve. One that serves after all would never end.
+pub fn refuse(command: &mut Command) -> Finished {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary runs");
+    let mut stderr = String::new();
+    for line in BufReader::new(child.stderr.take().expect("messages are piped")).lines() {
+        stderr.push_str(&line.expect("messages are UTF-8"));
+        stderr.push('\n');
+        if stderr.contains("address=") {
+            child.kill().expect("it runs");
+            child.wait().expect("it ends");
+            panic!("it serves: {stderr}");
+        }
+    }
+    Finished { stderr, ..finished(child.wait_with_output().expect("the binary ends")) }
+}
+
+pub fn finished(Output { status, stdout, stderr }: Output) -> Finished {
     Finished {
         code: status.code().expect("the binary ends by itself"),
         stdout: String::from_utf8(stdout).expect("output is UTF-8"),
@@ -66,45 +97,67 @@ impl Finished {
 /// A running server; killed when the case ends.
 pub struct Server {
     child: Child,
-    _messages: BufReader<ChildStderr>,
+    messages: BufReader<ChildStderr>,
+    said: Vec<String>,
     pub stdout: Vec<String>,
+    /// Where it answers, without a slash at the end.
+    pub origin: String,
 }
 
 impl Server {
     /// Starts `arguments`, which must end up serving, and waits until it says where.
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = chatstore(folder)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary runs");
-        let mut messages = BufReader::new(child.stderr.take().expect("messages are piped"));
-        let mut serves = false;
-        let mut said = Vec::new();
-        for line in messages.by_ref().lines().map_while(Result::ok) {
-            said.push(line);
-            if said.last().is_some_and(|line| line.contains("address=")) {
-                serves = true;
-                break;
+        Self::start_command(chatstore(folder).args(arguments))
+    }
+
+    /// Starts a command that must end up serving, and waits until it says where.
+    pub fn start_command(command: &mut Command) -> Self {
+        let is_demo = command.get_args().next().is_some_and(|argument| argument == "demo");
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        let messages = BufReader::new(child.stderr.take().expect("messages are piped"));
+        let mut server =
+            Self { child, messages, said: Vec::new(), stdout: Vec::new(), origin: String::new() };
+        let line = server.wait_for("address=");
+        let address = line.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next());
+        server.origin = format!("http://{}", address.expect("the line has the address"));
+        if is_demo {
+            let data = BufReader::new(server.child.stdout.take().expect("data is piped"));
+            server.stdout = data.lines().take(8).map_while(Result::ok).collect();
+        }
+        server
+    }
+
+    /// Waits until it logs a line with this in it.
+    pub fn wait_for(&mut self, text: &str) -> String {
+        for line in self.messages.by_ref().lines().map_while(Result::ok) {
+            self.said.push(line);
+            if let Some(line) = self.said.last().filter(|line| line.contains(text)) {
+                return line.clone();
             }
         }
-        assert!(serves, "the server did not start: {said:?}");
-        let stdout = match arguments.first() {
-            Some(&"demo") => {
-                let data = BufReader::new(child.stdout.take().expect("data is piped"));
-                data.lines().take(8).map_while(Result::ok).collect()
-            }
-            _ => Vec::new(),
-        };
-        Self { child, _messages: messages, stdout }
+        panic!("the server ended without {text:?}: {:?}", self.said);
+    }
+
+    /// The arguments of the process as everybody on the machine sees them.
+    pub fn arguments(&self) -> String {
+        let path = format!("/proc/{}/cmdline", self.child.id());
+        String::from_utf8(std::fs::read(path).expect("the server runs")).expect("arguments are UTF-8")
     }
 
     /// Asks it to stop and waits; its exit code.
-    pub fn stop(mut self) -> Option<i32> {
+    pub fn stop(self) -> Option<i32> {
+        self.stop_and_tell().0
+    }
+
+    /// Asks it to stop and waits; its exit code and all that it logged.
+    pub fn stop_and_tell(mut self) -> (Option<i32>, String) {
         let asked = Command::new("kill").arg(self.child.id().to_string()).status();
         assert!(asked.expect("kill runs").success());
-        self.child.wait().expect("the server ends").code()
+        let mut rest = String::new();
+        self.messages.read_to_string(&mut rest).expect("messages are UTF-8");
+        let code = self.child.wait().expect("the server ends").code();
+        (code, format!("{}\n{rest}", self.said.join("\n")))
     }
 }
 

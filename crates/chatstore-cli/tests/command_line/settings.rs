@@ -4,6 +4,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 
+use crate::commands::TOKEN_KEY;
 use crate::program::{Finished, chatstore, finish, run};
 
 fn folder() -> tempfile::TempDir {
@@ -23,15 +24,19 @@ fn without_any_setting_the_defaults_are_in_force() {
     assert_snapshot!(show(folder().path(), &[], &[]).transcript(), @r"
     exit code 0
     --- stdout
-    SETTING                  VALUE                  SOURCE
-    DATABASE_URL             sqlite://chatstore.db  default
-    CHATSTORE_POOL           16                     default
-    CHATSTORE_BIND           127.0.0.1:8080         default
-    CHATSTORE_ANONYMOUS      off                    default
-    CHATSTORE_METRICS_BIND   127.0.0.1:9464         default
-    CHATSTORE_DEFAULT_MODEL  echo                   default
-    CHATSTORE_LOG            info                   default
-    CHATSTORE_LOG_FORMAT     text                   default
+    SETTING                      VALUE                  SOURCE
+    DATABASE_URL                 sqlite://chatstore.db  default
+    CHATSTORE_POOL               16                     default
+    CHATSTORE_BIND               127.0.0.1:8080         default
+    CHATSTORE_ANONYMOUS          off                    default
+    CHATSTORE_OPEN_REGISTRATION  off                    default
+    CHATSTORE_LOGIN_RATE_LIMIT   10                     default
+    CHATSTORE_RATE_LIMIT         0                      default
+    CHATSTORE_ENV                development            default
+    CHATSTORE_METRICS_BIND       127.0.0.1:9464         default
+    CHATSTORE_DEFAULT_MODEL      echo                   default
+    CHATSTORE_LOG                info                   default
+    CHATSTORE_LOG_FORMAT         text                   default
     --- stderr
     ");
 }
@@ -54,15 +59,19 @@ fn flags_win_over_environment_over_env_file_over_file_over_defaults() {
     assert_snapshot!(shown.transcript(), @r"
     exit code 0
     --- stdout
-    SETTING                  VALUE                  SOURCE
-    DATABASE_URL             sqlite://chatstore.db  default
-    CHATSTORE_POOL           4                      .env:3
-    CHATSTORE_BIND           127.0.0.1:8080         default
-    CHATSTORE_ANONYMOUS      on                     chatstore.toml:4
-    CHATSTORE_METRICS_BIND   127.0.0.1:9464         default
-    CHATSTORE_DEFAULT_MODEL  in-flag                flag --default-model
-    CHATSTORE_LOG            debug                  environment
-    CHATSTORE_LOG_FORMAT     text                   default
+    SETTING                      VALUE                  SOURCE
+    DATABASE_URL                 sqlite://chatstore.db  default
+    CHATSTORE_POOL               4                      .env:3
+    CHATSTORE_BIND               127.0.0.1:8080         default
+    CHATSTORE_ANONYMOUS          on                     chatstore.toml:4
+    CHATSTORE_OPEN_REGISTRATION  off                    default
+    CHATSTORE_LOGIN_RATE_LIMIT   10                     default
+    CHATSTORE_RATE_LIMIT         0                      default
+    CHATSTORE_ENV                development            default
+    CHATSTORE_METRICS_BIND       127.0.0.1:9464         default
+    CHATSTORE_DEFAULT_MODEL      in-flag                flag --default-model
+    CHATSTORE_LOG                debug                  environment
+    CHATSTORE_LOG_FORMAT         text                   default
     --- stderr
     ");
 }
@@ -163,6 +172,11 @@ fn a_wrong_value_is_refused_with_its_place_and_what_is_allowed() {
         ("CHATSTORE_POOL", "0", "a whole number from 1 to 65535"),
         ("CHATSTORE_BIND", "localhost", "an address and port, like 127.0.0.1:8080"),
         ("CHATSTORE_ANONYMOUS", "true", "on or off"),
+        ("CHATSTORE_OPEN_REGISTRATION", "yes", "on or off"),
+        ("CHATSTORE_LOGIN_RATE_LIMIT", "-1", "a whole number, or 0 for no limit"),
+        ("CHATSTORE_RATE_LIMIT", "many", "a whole number, or 0 for no limit"),
+        ("CHATSTORE_TRUSTED_PROXIES", "10.0.0.0/8,proxy", "addresses and networks separated by commas"),
+        ("CHATSTORE_ENV", "staging", "development or production"),
         ("CHATSTORE_METRICS_BIND", "on", "an address and port, like 127.0.0.1:9464, or off"),
         ("CHATSTORE_LOG", "inof", "error, warn, info, debug, trace or off"),
         ("CHATSTORE_LOG_FORMAT", "xml", "text or json"),
@@ -203,6 +217,7 @@ fn a_wrong_url_is_refused_with_its_source() {
 fn logs_are_written_as_json_when_that_is_wanted() {
     let folder = folder();
     let mut command = chatstore(folder.path());
+    command.env("CHATSTORE_TOKEN_KEY", TOKEN_KEY);
     command.env("CHATSTORE_LOG_FORMAT", "json").args(["serve", "--bind", "127.0.0.1:0"]);
     command.stderr(std::process::Stdio::piped());
     let mut server = command.spawn().expect("the binary runs");

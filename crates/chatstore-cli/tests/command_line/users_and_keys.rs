@@ -3,6 +3,7 @@ use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
 use serde_json::Value;
 
+use crate::commands::Commands;
 use crate::program::{Finished, run};
 
 conformance!(
@@ -53,22 +54,6 @@ async fn a_name_that_breaks_a_rule_is_refused(case: TestDatabase) {
     create(&["--email", "nobody"]).assert_failed(65, "--email must have one @");
     assert_eq!(create(&[]).code, 2);
     assert_eq!(create(&["--full-name", "Ada"]).code, 2, "neither a name nor an address");
-}
-
-/// Runs commands on the database of a case.
-struct Commands {
-    folder: tempfile::TempDir,
-    case: TestDatabase,
-}
-
-impl Commands {
-    fn on(case: TestDatabase) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), case }
-    }
-
-    fn run(&self, arguments: &[&str]) -> Finished {
-        run(self.folder.path(), &[arguments, &["--database-url", &self.case.url]].concat())
-    }
 }
 
 /// A table with what differs from run to run replaced by its name.

@@ -13,7 +13,7 @@ const COUNTS: Sql = Sql::same(
     "statistics.counts",
     "select (select count(*) from users where id <> $1), (select count(*) from conversations), \
      (select count(*) from messages), (select count(*) from responses), \
-     (select count(*) from conversation_members)",
+     (select count(*) from conversation_members), (select count(*) from sessions)",
 );
 
 #[cfg(feature = "postgres")]
@@ -39,6 +39,8 @@ pub struct Counts {
     pub responses: i64,
     /// Members who are not owners.
     pub members: i64,
+    /// Sessions that are not deleted yet, ended ones among them.
+    pub sessions: i64,
 }
 
 /// One table's rows in a nutshell: equal on two databases exactly when all rows are.
@@ -71,6 +73,7 @@ impl<M> Statistics<'_, '_, M> {
                     messages: row.get(2)?,
                     responses: row.get(3)?,
                     members: row.get(4)?,
+                    sessions: row.get(5)?,
                 })
             })
             .await

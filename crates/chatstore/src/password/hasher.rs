@@ -81,6 +81,11 @@ impl Passwords {
         .await
     }
 
+    /// Whether it is a hash that [`wrap`](Self::wrap) makes stronger.
+    pub(crate) fn is_legacy(hash: &PasswordHash) -> bool {
+        Pbkdf2Hash::parse(hash.expose()).is_some()
+    }
+
     /// Makes a PBKDF2 hash stronger without its password; `None` when it is none.
     pub(crate) async fn wrap(
         &self,

@@ -5,7 +5,7 @@ use chatstore_model::{FieldCode, Invalid, User, UserId};
 use super::{Auth, invalid_credentials};
 use crate::error::{Error, Result};
 use crate::limit::LimitKey;
-use crate::password::{Password, Verdict};
+use crate::password::{Password, Passwords, Verdict};
 use crate::security_event::SecurityEvent;
 
 /// How many hashes are looked at at a time.
@@ -75,6 +75,23 @@ impl Auth<'_> {
         self.store.forget_callers();
         SecurityEvent::PasswordSet.note(Some(user));
         Ok(())
+    }
+
+    /// How many hashes [`wrap_legacy`](Self::wrap_legacy) would turn; reads all of them.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn count_legacy(self) -> Result<u64> {
+        let (mut after, mut count) = (UserId::ANONYMOUS, 0);
+        loop {
+            let piece = self
+                .store
+                .read("password_page", async move |tx| tx.passwords().page(after, PIECE).await)
+                .await?;
+            let Some((last, _)) = piece.last() else { return Ok(count) };
+            after = *last;
+            count += piece.iter().map(|(_, hash)| u64::from(Passwords::is_legacy(hash))).sum::<u64>();
+        }
     }
 
     /// Turns every PBKDF2 hash into the Argon2id hash of it, without the passwords; how many there were. Calls

@@ -1,0 +1,62 @@
+//! How a command is told a new password: never as an argument, which other people on the machine can read.
+
+use std::io::{BufRead, IsTerminal, Read};
+
+use chatstore::Password;
+
+use crate::failure::{Failure, code};
+
+/// More than the longest password has.
+const MOST_BYTES: u64 = 2_048;
+
+/// Where a new password comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum NewPassword {
+    StandardInput,
+    Terminal,
+}
+
+impl NewPassword {
+    /// Standard input when the flag is given, else the terminal.
+    pub(crate) fn from(is_standard_input: bool) -> Result<Self, Failure> {
+        if is_standard_input {
+            return Ok(Self::StandardInput);
+        }
+        if std::io::stdin().is_terminal() {
+            return Ok(Self::Terminal);
+        }
+        let message = "there is no terminal to ask for the password";
+        Err(Failure::new(code::USAGE, message).hint("--password-stdin reads it as a line of standard input"))
+    }
+
+    pub(crate) fn read(self) -> Result<Password, Failure> {
+        match self {
+            Self::StandardInput => read_line(),
+            Self::Terminal => ask(),
+        }
+    }
+}
+
+fn read_line() -> Result<Password, Failure> {
+    let mut line = String::new();
+    let read = std::io::stdin().lock().take(MOST_BYTES).read_line(&mut line);
+    read.map_err(|error| {
+        let message = format!("cannot read the password from standard input: {error}");
+        Failure::new(code::BAD_DATA, message)
+    })?;
+    let line = line.strip_suffix('\n').unwrap_or(&line);
+    Ok(Password::new(line.strip_suffix('\r').unwrap_or(line)))
+}
+
+fn ask() -> Result<Password, Failure> {
+    let ask = |prompt: &str| {
+        rpassword::prompt_password(prompt).map_err(|error| {
+            Failure::new(code::DAMAGED, format!("cannot read the password from the terminal: {error}"))
+        })
+    };
+    let password = ask("New password: ")?;
+    if ask("The same again: ")? != password {
+        return Err(Failure::new(code::BAD_DATA, "the two passwords differ"));
+    }
+    Ok(Password::new(password))
+}

@@ -1,0 +1,138 @@
+//! The keys that access tokens are signed with: those of the settings, or a file beside a SQLite database.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use chatstore::{DatabaseKind, Store, TokenKeys};
+
+use crate::config::{Config, Environment, TokenKeySetting};
+use crate::failure::{Failure, code};
+use crate::server_lock::ServerLock;
+
+/// A file with two keys and white space has about a hundred bytes.
+const MOST_BYTES: u64 = 4_096;
+
+const DELETE_IT: &str = "delete it: the next start makes another, and clients have to refresh their tokens";
+
+/// The permissions of others than the owner.
+const OTHERS: u32 = 0o077;
+
+/// Gives the store its keys. Beside a SQLite database a missing file is made; the lock lets one process do it
+/// at a time.
+pub(crate) fn equip(config: &Config, store: Store, _lock: &ServerLock) -> Result<Store, Failure> {
+    let keys = match find(config, &store)? {
+        Some(keys) => keys,
+        None => {
+            let (keys, text) = TokenKeys::generate(|bytes| store.random(bytes));
+            if let Some(file) = own_file(&store)? {
+                write(&file, &text)?;
+                tracing::info!(file = %file.display(), "made the key that tokens are signed with");
+            }
+            keys
+        }
+    };
+    Ok(store.with_token_keys(keys))
+}
+
+/// The keys, without making any: there are none before the first server on a SQLite file, and for a database
+/// in memory.
+pub(crate) fn find(config: &Config, store: &Store) -> Result<Option<TokenKeys>, Failure> {
+    let keys = match (&config.token_key, store.kind()) {
+        (TokenKeySetting::Given(keys), _) => keys.clone(),
+        (TokenKeySetting::File(file), _) => read_configured(file)?,
+        (TokenKeySetting::Unset, DatabaseKind::Sqlite) => {
+            let found = own_file(store)?.map(|file| read_own(&file)).transpose()?;
+            return Ok(found.flatten());
+        }
+        (TokenKeySetting::Unset, DatabaseKind::Postgres) => {
+            let message = "there is no token key, which a server on PostgreSQL needs";
+            return Err(Failure::new(code::CONFIGURATION, message).hint(
+                "make one with `openssl rand -base64 32` and put it into CHATSTORE_TOKEN_KEY, or into a file \
+                 that CHATSTORE_TOKEN_KEY_FILE names; every server on this database has the same",
+            ));
+        }
+    };
+    if config.environment == Environment::Production && keys.is_weak() {
+        let message = "CHATSTORE_ENV is production, and a token key is no random one";
+        return Err(
+            Failure::new(code::CONFIGURATION, message).hint("make one with `openssl rand -base64 32`")
+        );
+    }
+    Ok(Some(keys))
+}
+
+/// Where a SQLite file has its key; `None` for other databases. By whatever name the database is reached, it
+/// has one key.
+fn own_file(store: &Store) -> Result<Option<PathBuf>, Failure> {
+    let Some(database) = store.file() else { return Ok(None) };
+    let database = database.canonicalize().map_err(|error| {
+        Failure::new(code::DAMAGED, format!("cannot find {}: {error}", database.display()))
+    })?;
+    let mut path = database.into_os_string();
+    path.push(".token-key");
+    Ok(Some(PathBuf::from(path)))
+}
+
+/// Others may be allowed to read it: so secrets are mounted into containers.
+fn read_configured(path: &Path) -> Result<TokenKeys, Failure> {
+    let file = File::open(path).map_err(|error| cannot_read(path, &error))?;
+    read(path, file).map_err(|failure| failure.hint("CHATSTORE_TOKEN_KEY_FILE names this file"))
+}
+
+fn read_own(path: &Path) -> Result<Option<TokenKeys>, Failure> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot_read(path, &error)),
+    };
+    let mode = file.metadata().map_err(|error| cannot_read(path, &error))?.permissions().mode();
+    if mode & OTHERS != 0 {
+        let shown = path.display();
+        let message = format!("the token key file {shown} may be used by others than its owner");
+        let todo = format!("run `chmod 600 {shown}`; if somebody may have read it, {DELETE_IT}");
+        return Err(Failure::new(code::NO_PERMISSION, message).hint(todo));
+    }
+    let damaged = |failure: Failure| failure.hint(format!("restore it from a backup, or {DELETE_IT}"));
+    read(path, file).map(Some).map_err(damaged)
+}
+
+fn read(path: &Path, file: File) -> Result<TokenKeys, Failure> {
+    let mut text = String::new();
+    file.take(MOST_BYTES).read_to_string(&mut text).map_err(|error| cannot_read(path, &error))?;
+    TokenKeys::parse(&text).map_err(|error| {
+        Failure::new(code::CONFIGURATION, format!("the token key file {}: {error}", path.display()))
+    })
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
+    let code = match error.kind() {
+        ErrorKind::NotFound => code::NO_INPUT,
+        ErrorKind::PermissionDenied => code::NO_PERMISSION,
+        _ => code::DAMAGED,
+    };
+    Failure::new(code, format!("cannot read the token key file {}: {error}", path.display()))
+}
+
+/// Writes the file so that whoever sees it sees all of it, and nobody but the owner ever does.
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut beside = path.to_owned().into_os_string();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let written = || {
+        // Left by a process that was killed here.
+        match std::fs::remove_file(&beside) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        writeln!(file, "{text}")?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path)
+    };
+    written().map_err(|error| {
+        let message = format!("cannot make the token key file {}: {error}", path.display());
+        Failure::new(code::CANNOT_CREATE, message)
+    })
+}
