@@ -226,12 +226,13 @@ fn c5_the_http_layer_knows_services_and_no_sql() {
     }
 }
 
-const WALKS: [(&str, &str); 6] = [
+const WALKS: [(&str, &str); 7] = [
     ("across", include_str!("across.rs")),
     ("chat_app", include_str!("chat_app.rs")),
     ("chatcore", include_str!("chatcore.rs")),
     ("chatter", include_str!("chatter.rs")),
     ("coach_bot", include_str!("coach_bot.rs")),
+    ("identity", include_str!("identity.rs")),
     ("pakton", include_str!("pakton.rs")),
 ];
 

@@ -14,6 +14,7 @@ mod chat_app;
 mod chatcore;
 mod chatter;
 mod coach_bot;
+mod identity;
 mod pakton;
 #[path = "../command_line/program.rs"]
 #[allow(dead_code, reason = "what the other tests of the binary need of it")]

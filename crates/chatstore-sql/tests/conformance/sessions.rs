@@ -108,7 +108,7 @@ async fn a_session_begins_with_one_token_and_says_whether_its_user_is_let_in(cas
     let begun = begin(&case, user).await;
 
     assert_eq!((begun.created_at, begun.last_activity, begun.expires_at), (now, now, now.plus(IDLE)));
-    assert_eq!(sessions(&case, user).await, [begun.clone()]);
+    assert_eq!(sessions(&case, user).await, std::slice::from_ref(&begun));
     let [token] = tokens(&case, user).await.try_into().unwrap();
     assert_eq!((token.session_id, token.parent_id, token.counter), (begun.id, None, 0));
 
