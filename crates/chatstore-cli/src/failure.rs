@@ -135,3 +135,41 @@ impl From<MigrationError> for Failure {
         failure
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chatstore::MigrationError;
+    use chatstore::migrate::{DatabaseError, DatabaseErrorKind};
+
+    use super::{Failure, code};
+
+    /// Those that no test of a command brings about.
+    #[test]
+    fn a_migration_that_could_not_be_done_has_its_documented_code() {
+        let named = || "0123456789ab (step)".to_owned();
+        let step = || "fill".to_owned();
+        let database = |kind| MigrationError::Database {
+            doing: String::new(),
+            cause: DatabaseError::new(kind, "the database's words"),
+        };
+        for (error, expected) in [
+            (MigrationError::MissingDown { revision: named(), file: String::new() }, code::FAILED),
+            (MigrationError::UnknownDataStep { revision: named(), step: step() }, code::FAILED),
+            (MigrationError::DataStepInScript { revision: named(), step: step() }, code::FAILED),
+            (MigrationError::InterruptedInScript(named()), code::FAILED),
+            (MigrationError::NotApplied(named()), code::USAGE),
+            (MigrationError::Busy(Duration::ZERO), code::TRY_AGAIN),
+            (MigrationError::Overtaken(named()), code::TRY_AGAIN),
+            (database(DatabaseErrorKind::Busy), code::TRY_AGAIN),
+            (database(DatabaseErrorKind::Unavailable), code::UNREACHABLE),
+            (database(DatabaseErrorKind::StorageFull), code::DAMAGED),
+            (database(DatabaseErrorKind::Corrupt), code::DAMAGED),
+            (database(DatabaseErrorKind::Denied), code::NO_PERMISSION),
+        ] {
+            let failure = Failure::from(error);
+            assert_eq!(failure.code, expected, "{}", failure.message);
+        }
+    }
+}

@@ -37,9 +37,8 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
         alter(alteration, &mut text);
     }
     let created: Vec<&Table> = change.created().collect();
-    for table in &created {
-        text += &render::create_table_with_indexes(DIALECT, &without_forward(table, &created));
-    }
+    let made: Vec<Table> = created.iter().map(|table| without_forward(table, &created)).collect();
+    text += &render::create_tables(DIALECT, &made);
     for (table, key) in keys.coming.iter().chain(&forward(&created)) {
         text += &format!("alter table {table} add {};\n", render::foreign_key(key));
     }
@@ -52,7 +51,7 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
 }
 
 /// References to a table that comes later in the list.
-pub(crate) fn forward<'t>(tables: &[&'t Table]) -> Vec<(&'t str, &'t ForeignKey)> {
+fn forward<'t>(tables: &[&'t Table]) -> Vec<(&'t str, &'t ForeignKey)> {
     let mut keys = Vec::new();
     for (place, table) in tables.iter().enumerate() {
         let is_later = |key: &&ForeignKey| tables[place + 1..].iter().any(|later| later.name == key.parent);
@@ -62,7 +61,7 @@ pub(crate) fn forward<'t>(tables: &[&'t Table]) -> Vec<(&'t str, &'t ForeignKey)
 }
 
 /// A table as it is made before the tables that come later in the list.
-pub(crate) fn without_forward(table: &Table, tables: &[&Table]) -> Table {
+fn without_forward(table: &Table, tables: &[&Table]) -> Table {
     let later = forward(tables);
     let mut first = table.clone();
     first.foreign_keys.retain(|key| !later.iter().any(|(of, other)| *of == table.name && *other == key));

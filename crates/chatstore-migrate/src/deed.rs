@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::statements;
+use crate::tokens::{items, unquoted, words};
 
 /// Something that is done to a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +69,7 @@ impl Deeds {
         let statements = statements::split(text);
         let mut deeds = Self { is_empty: statements.is_empty(), ..Self::default() };
         for statement in &statements {
-            let words = words(statement);
+            let words: Vec<String> = words(statement).iter().map(|word| unquoted(word).to_owned()).collect();
             deeds.statement(Words(&words));
         }
         deeds
@@ -300,45 +301,8 @@ impl<'w> Words<'w> {
 
     /// The columns in the first parentheses; no expressions.
     fn columns(&self) -> Vec<String> {
-        let Some(begin) = self.0.iter().position(|word| word == "(") else { return Vec::new() };
-        let inside = &self.0[begin + 1..];
-        let mut depth = 0_usize;
-        let end = inside.iter().position(|word| {
-            match word.as_str() {
-                "(" => depth += 1,
-                ")" if depth == 0 => return true,
-                ")" => depth -= 1,
-                _ => {}
-            }
-            false
-        });
-        let parts = Words(&inside[..end.unwrap_or(inside.len())]).parts();
-        let is_column = |part: &Words<'w>| !part.0.is_empty() && !part.0.contains(&"(".to_owned());
-        parts.iter().filter(|part| is_column(part)).map(|part| part.0[0].clone()).collect()
+        let Some((parts, _)) = items(self.0) else { return Vec::new() };
+        let is_column = |part: &&&[String]| !part.is_empty() && !part.contains(&"(".to_owned());
+        parts.iter().filter(is_column).map(|part| part[0].clone()).collect()
     }
-}
-
-/// The words of a statement or an expression: names in lower case unless quoted, literals with their
-/// quotes, and signs.
-pub(crate) fn words(text: &str) -> Vec<String> {
-    const PAIRS: [&str; 6] = ["<=", ">=", "<>", "!=", "::", "||"];
-    let is_of_a_word = |letter: char| letter.is_alphanumeric() || letter == '_';
-    let mut words = Vec::new();
-    let mut rest = text.trim_start();
-    while let Some(next) = rest.chars().next() {
-        let length = match next {
-            '\'' | '"' => rest[1..].find(next).map_or(rest.len(), |end| end + 2),
-            _ if is_of_a_word(next) => rest.find(|letter| !is_of_a_word(letter)).unwrap_or(rest.len()),
-            _ if PAIRS.iter().any(|pair| rest.starts_with(pair)) => 2,
-            _ => next.len_utf8(),
-        };
-        let (word, after) = rest.split_at(length);
-        words.push(match next {
-            '"' => word.trim_matches('"').to_owned(),
-            '\'' => word.to_owned(),
-            _ => word.to_lowercase(),
-        });
-        rest = after.trim_start();
-    }
-    words
 }

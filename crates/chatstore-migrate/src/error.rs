@@ -100,7 +100,7 @@ pub enum MigrationError {
     )]
     SeveralHeads(Vec<String>),
     /// Fewer revisions are left than steps were asked for.
-    #[error("{asked} steps were asked for, but only {left} are left{}", .next.as_ref().map(|next| format!(", beginning with {next}")).unwrap_or_default())]
+    #[error("steps asked for: {asked}; steps left: {left}{}", .next.as_ref().map(|next| format!(", beginning with {next}")).unwrap_or_default())]
     TooFar {
         /// Steps asked for.
         asked: usize,
@@ -144,7 +144,10 @@ pub enum MigrationError {
     #[error("undoing a revision deletes what its tables hold: {0}")]
     LosesData(String),
     /// A revision names a function that this program has not.
-    #[error("the revision {revision} needs the data step {step}, which this program does not have")]
+    #[error(
+        "the revision {revision} needs the data step {step}, which this program does not have; use the version that \
+         has it, or correct data_step in revision.toml"
+    )]
     UnknownDataStep {
         /// The revision.
         revision: String,
@@ -154,7 +157,7 @@ pub enum MigrationError {
     /// A script cannot hold a function.
     #[error(
         "the revision {revision} runs the data step {step}, which is no SQL; print the script up to the revision \
-         before it, and apply this one with `chatstore migrate upgrade {revision}`"
+         before it, apply this one with `chatstore migrate upgrade +1`, and print the rest"
     )]
     DataStepInScript {
         /// The revision.

@@ -1,12 +1,11 @@
-//! The record in the database of what is applied, and the log of what was done.
-//!
-//! The record has one row for each applied revision. It is text that is run here and printed for
-//! other clients alike. The log is only ever added to.
+//! The record in the database of what is applied: one row for each applied revision. It is text that
+//! is run here and printed for other clients alike.
 
 use std::collections::HashMap;
 
 use crate::connection::{Connection, Dialect, TextRow};
 use crate::error::{DatabaseError, MigrationError};
+use crate::log;
 use crate::revision::Revision;
 
 /// The engine's own tables; no tables of the schema.
@@ -55,34 +54,6 @@ alter table chatstore_migrations
   add column application text collate \"C\",
   add column breaking boolean not null default false,
   add column progress text collate \"C\" not null default 'applied';
-";
-
-const CREATE_LOG_SQLITE: &str = "\
-create table chatstore_migrations_log (
-  entry integer not null,
-  at integer not null,
-  action text not null,
-  revision text not null,
-  sha256 text not null,
-  duration_ms integer,
-  application text not null,
-  detail text,
-  constraint pk_chatstore_migrations_log primary key (entry)
-) strict, without rowid;
-";
-
-const CREATE_LOG_POSTGRES: &str = "\
-create table chatstore_migrations_log (
-  entry bigint not null,
-  at timestamptz not null,
-  action text collate \"C\" not null,
-  revision text collate \"C\" not null,
-  sha256 text collate \"C\" not null,
-  duration_ms bigint,
-  application text collate \"C\" not null,
-  detail text collate \"C\",
-  constraint pk_chatstore_migrations_log primary key (entry)
-);
 ";
 
 /// How far a revision that the record has is applied.
@@ -154,24 +125,13 @@ pub(crate) enum Moment {
     OfTheDatabase,
 }
 
-/// A line of the log.
-pub(crate) struct LogLine<'l> {
-    pub(crate) at: Moment,
-    pub(crate) action: &'static str,
-    pub(crate) revision: &'l Revision,
-    pub(crate) duration_ms: Option<i64>,
-    pub(crate) application: &'l str,
-    pub(crate) detail: Option<&'l str>,
-}
-
 impl History {
     /// Reads the record; changes nothing.
     pub(crate) async fn read(connection: &mut dyn Connection) -> Result<Self, MigrationError> {
         let failed = |error| MigrationError::database("reading the history", error);
         let dialect = connection.dialect();
-        let columns = connection.query(columns_of_the_record(dialect)).await.map_err(failed)?;
-        let columns: Vec<&str> = columns.iter().filter_map(|row| row.first()?.as_deref()).collect();
-        let has = |names: &[&str]| names.iter().all(|name| columns.contains(name));
+        let columns = columns(connection, TABLES[0]).await.map_err(failed)?;
+        let has = |names: &[&str]| names.iter().all(|name| columns.iter().any(|column| column == name));
         let layout = if columns.is_empty() {
             return Ok(Self { layout: Layout::Absent, entries: HashMap::new() });
         } else if has(&["revision", "slug", "sha256", "applied_at", "duration_ms", "breaking", "progress"]) {
@@ -204,21 +164,32 @@ impl History {
     }
 }
 
-fn columns_of_the_record(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Sqlite => "select name from pragma_table_info('chatstore_migrations')",
-        Dialect::Postgres => {
+/// The columns of one of the engine's own tables; none when it is not there.
+pub(crate) async fn columns(
+    connection: &mut dyn Connection,
+    table: &str,
+) -> Result<Vec<String>, DatabaseError> {
+    let sql = match connection.dialect() {
+        Dialect::Sqlite => format!("select name from pragma_table_info('{table}')"),
+        Dialect::Postgres => format!(
             "select attname from pg_catalog.pg_attribute \
-             where attrelid = to_regclass('chatstore_migrations') and attnum > 0 and not attisdropped"
-        }
+             where attrelid = to_regclass('{table}') and attnum > 0 and not attisdropped"
+        ),
+    };
+    let rows = connection.query(&sql).await?;
+    Ok(rows.into_iter().filter_map(|row| row.into_iter().next()?).collect())
+}
+
+/// A moment of a table as microseconds since 1970.
+pub(crate) fn microseconds(dialect: Dialect, column: &str) -> String {
+    match dialect {
+        Dialect::Sqlite => column.to_owned(),
+        Dialect::Postgres => format!("cast(extract(epoch from {column}) * 1000000 as bigint)"),
     }
 }
 
 fn select(dialect: Dialect, layout: Layout) -> String {
-    let at = match dialect {
-        Dialect::Sqlite => "applied_at",
-        Dialect::Postgres => "cast(extract(epoch from applied_at) * 1000000 as bigint)",
-    };
+    let at = microseconds(dialect, "applied_at");
     let breaking = match dialect {
         Dialect::Sqlite => "breaking",
         Dialect::Postgres => "cast(breaking as integer)",
@@ -263,11 +234,7 @@ pub(crate) fn prepare(dialect: Dialect, layout: Layout) -> Option<String> {
         (Layout::First, Dialect::Sqlite) => COMPLETE_RECORD_SQLITE,
         (Layout::First, Dialect::Postgres) => COMPLETE_RECORD_POSTGRES,
     };
-    let log = match dialect {
-        Dialect::Sqlite => CREATE_LOG_SQLITE,
-        Dialect::Postgres => CREATE_LOG_POSTGRES,
-    };
-    Some(format!("{record}{log}"))
+    Some(format!("{record}{}", log::create(dialect)))
 }
 
 /// Writes a revision's row.
@@ -323,22 +290,6 @@ pub(crate) fn delete(revision: &Revision) -> String {
     format!("delete from chatstore_migrations where revision = {};\n", quoted(&revision.id))
 }
 
-/// Adds a line to the log.
-pub(crate) fn log(dialect: Dialect, line: &LogLine<'_>) -> String {
-    let detail = line.detail.map_or_else(|| "null".to_owned(), quoted);
-    format!(
-        "insert into chatstore_migrations_log\n  \
-         (entry, at, action, revision, sha256, duration_ms, application, detail)\n  \
-         select coalesce(max(entry), 0) + 1, {}, {}, {}, {}, {}, {}, {detail} from chatstore_migrations_log;\n",
-        moment(dialect, line.at),
-        quoted(line.action),
-        quoted(&line.revision.id),
-        quoted(&line.revision.sha256(dialect)),
-        number(line.duration_ms),
-        quoted(line.application),
-    )
-}
-
 /// Whether the index of an outside step is there, and whether it is complete.
 pub(crate) async fn index_is_complete(
     connection: &mut dyn Connection,
@@ -357,12 +308,12 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\0', "").replace('\'', "''"))
 }
 
-fn number(number: Option<i64>) -> String {
+pub(crate) fn number(number: Option<i64>) -> String {
     // PostgreSQL takes an untyped null among selected columns for text.
     number.map_or_else(|| "cast(null as bigint)".to_owned(), |number| number.to_string())
 }
 
-fn moment(dialect: Dialect, moment: Moment) -> String {
+pub(crate) fn moment(dialect: Dialect, moment: Moment) -> String {
     match (dialect, moment) {
         (Dialect::Sqlite, Moment::Known(microseconds)) => microseconds.to_string(),
         (Dialect::Postgres, Moment::Known(microseconds)) => {

@@ -24,6 +24,11 @@
 //! To add something to what is remembered of a revision: its column in `history.rs`, for new
 //! histories and for those that are there already.
 
+/// The examples of the guide, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migrations.md")]
+mod guide {}
+
 mod alter;
 mod catalog;
 mod change;
@@ -39,6 +44,7 @@ mod history;
 mod introspect;
 mod lint;
 mod lock;
+mod log;
 mod migrator;
 pub mod model;
 mod narrowing;
@@ -49,6 +55,7 @@ mod revision;
 mod script;
 mod shadow;
 mod statements;
+mod tokens;
 
 pub use catalog::{Catalog, Deviation};
 pub use connection::{Answer, Connection, Dialect, TextRow};
@@ -60,6 +67,7 @@ pub use generate::SNAPSHOT;
 pub use graph::{Graph, Target};
 pub use history::{Applied, Progress, TABLES};
 pub use lint::{Finding, Hazard, Parent, lint};
+pub use log::LogEntry;
 pub use migrator::{Event, Migrator, Survey};
 pub use rename::Renames;
 pub use revision::{Revision, RevisionFiles};

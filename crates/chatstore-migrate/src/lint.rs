@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::connection::Dialect;
 use crate::deed::{Constraint, Deed, Deeds};
@@ -17,7 +17,7 @@ use crate::rename::Renames;
 use crate::revision::Revision;
 
 /// What a revision endangers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hazard {
     /// What a table or column holds is deleted.
@@ -80,7 +80,8 @@ pub struct Parent<'p> {
 }
 
 /// The hazards of a revision between the schemas before and after it; without both of them, as far as
-/// its SQL tells. Where it joins branches, those that it has beside every one of them.
+/// its SQL tells. Where it joins branches, those that it has beside every one of them. What the
+/// revision accepts is none, but for what undoing it deletes while it says that it loses nothing.
 #[must_use]
 pub fn lint(revision: &Revision, parents: &[Parent<'_>], after: Option<&Schema>) -> Vec<Finding> {
     let up = [Dialect::Sqlite, Dialect::Postgres].map(|dialect| Deeds::of(revision.up(dialect)));
@@ -153,6 +154,7 @@ impl Linted<'_> {
             };
             narrower.into_iter().for_each(|finding| self.add(finding));
             self.locks();
+            self.findings.retain(|finding| !self.revision.accepts.contains(&finding.hazard));
         }
         if !self.revision.loses_data {
             self.data_loss_on_the_way_down();

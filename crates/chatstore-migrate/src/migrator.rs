@@ -8,8 +8,9 @@ use crate::connection::{Connection, Dialect};
 use crate::data_step::{self, DataSteps};
 use crate::error::MigrationError;
 use crate::graph::{Graph, Target};
-use crate::history::{self, Applied, History, Layout, LogLine, Moment, Progress};
+use crate::history::{self, Applied, History, Layout, Moment, Progress};
 use crate::lock;
+use crate::log;
 use crate::revision::Revision;
 
 /// How long a process waits for another that migrates.
@@ -242,8 +243,7 @@ impl Migrator {
         lock::acquire(connection, self.patience, || observe(&Event::Waiting)).await?;
         let mut done = Vec::new();
         let outcome = loop {
-            let step = Change::begin(self, connection).await;
-            let step = match step {
+            let step = match Change::begin(self, connection).await {
                 Ok(change) => change.next_of(way, direction, observe).await,
                 Err(error) => Err(error),
             };
@@ -290,18 +290,12 @@ impl Migrator {
             return Ok(Vec::new());
         }
         lock::acquire(connection, self.patience, || {}).await?;
-        let outcome = self.stamp_at_once(connection, target).await;
+        let outcome = match Change::begin(self, connection).await {
+            Ok(change) => change.stamp(target).await,
+            Err(error) => Err(error),
+        };
         lock::release(connection).await;
         outcome
-    }
-
-    async fn stamp_at_once(
-        &self,
-        connection: &mut dyn Connection,
-        target: &Target,
-    ) -> Result<Vec<Revision>, MigrationError> {
-        let change = Change::begin(self, connection).await?;
-        change.stamp(target).await
     }
 
     /// The revisions whose row is to be written, or else taken away.
@@ -374,7 +368,6 @@ impl Migrator {
         duration_ms: Option<i64>,
         detail: Option<&str>,
     ) -> String {
-        let application = &self.application;
-        history::log(dialect, &LogLine { at, action, revision, duration_ms, application, detail })
+        log::insert(dialect, at, action, revision, duration_ms, &self.application, detail)
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::connection::Dialect;
-use crate::deed::{self, Constraint, Deed, Deeds};
+use crate::deed::{Constraint, Deed, Deeds};
 use crate::diff::{Alteration, SchemaChange};
 use crate::lint::{Finding, Hazard};
 use crate::model::{ColumnType, Indexed, SqlText, Table};
+use crate::tokens::words;
 
 const KEEP_BOTH: &str =
     "add a column of the new type, fill it by a data step, and drop the old one in a later revision";
@@ -153,7 +154,7 @@ struct Condition {
 impl Condition {
     fn of(text: &str) -> Self {
         let mut condition = Self { words: Vec::new(), lists: BTreeMap::new() };
-        let mut words = deed::words(text).into_iter().peekable();
+        let mut words = words(text).into_iter().peekable();
         while let Some(word) = words.next() {
             let begins_list = word == "in" && words.peek().is_some_and(|next| next == "(");
             condition.words.push(word);

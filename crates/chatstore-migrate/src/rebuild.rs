@@ -70,9 +70,7 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
             rebuild(before, after, &mut text);
         }
     }
-    for table in change.created() {
-        text += &render::create_table_with_indexes(DIALECT, table);
-    }
+    text += &render::create_tables(DIALECT, change.created());
     for alteration in in_place() {
         let renamed = alteration.indexes.renamed.iter().map(|(_, new)| *new);
         for index in alteration.indexes.coming().chain(renamed) {

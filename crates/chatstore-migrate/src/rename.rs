@@ -2,6 +2,7 @@
 
 use crate::diff::DiffError;
 use crate::model::{Indexed, Schema};
+use crate::tokens::tokens;
 
 /// What is called otherwise from now on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -187,24 +188,16 @@ fn rename_column(schema: &mut Schema, name: &str, old: &str, new: &str) -> Resul
     Ok(())
 }
 
-/// Replaces a name where it stands as a word outside of quotes.
+/// Replaces a name where it stands as a word, also in double quotes.
 fn rename_identifier(text: &str, old: &str, new: &str) -> String {
-    let mut renamed = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let is_of_a_word = |letter: char| letter.is_alphanumeric() || letter == '_';
-        let length = if next == '\'' {
-            rest[1..].find('\'').map_or(rest.len(), |end| end + 2)
-        } else if is_of_a_word(next) {
-            rest.find(|letter| !is_of_a_word(letter)).unwrap_or(rest.len())
-        } else {
-            next.len_utf8()
-        };
-        let (token, after) = rest.split_at(length);
-        renamed.push_str(if token == old { new } else { token });
-        rest = after;
-    }
-    renamed
+    let quoted = |name: &str| format!("\"{name}\"");
+    let (old_quoted, new_quoted) = (quoted(old), quoted(new));
+    let renamed = |token| match token {
+        token if token == old => new,
+        token if token == old_quoted => &new_quoted,
+        token => token,
+    };
+    tokens(text).into_iter().map(renamed).collect()
 }
 
 /// Whether a name stands there as a word outside of quotes.

@@ -2,32 +2,28 @@
 
 use std::fmt::Write as _;
 
-use crate::alter;
 use crate::connection::Dialect;
+use crate::diff::SchemaChange;
 use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Indexed, Key, Schema, Storage, Table};
+use crate::rename::Renames;
 
 impl Schema {
     /// What makes all of it in an empty database.
     #[must_use]
     pub fn create(&self, dialect: Dialect) -> String {
-        let all: Vec<&Table> = self.tables.iter().collect();
-        if dialect == Dialect::Sqlite {
-            let tables: Vec<String> =
-                all.iter().map(|table| create_table_with_indexes(dialect, table)).collect();
-            return tables.join("\n");
-        }
-        let mut tables: Vec<String> = all
-            .iter()
-            .map(|table| create_table_with_indexes(dialect, &alter::without_forward(table, &all)))
-            .collect();
-        let later = alter::forward(&all).into_iter();
-        tables.extend(later.map(|(table, key)| format!("alter table {table} add {};\n", foreign_key(key))));
-        tables.join("\n")
+        let (renames, before) = (Renames::default(), Self::default());
+        SchemaChange { renames, before, after: self.clone() }.sql(dialect)
     }
 }
 
-/// A table and its indexes.
-pub(crate) fn create_table_with_indexes(dialect: Dialect, table: &Table) -> String {
+/// Tables with their indexes, with a blank line between them.
+pub(crate) fn create_tables<'t>(dialect: Dialect, tables: impl IntoIterator<Item = &'t Table>) -> String {
+    let texts: Vec<String> =
+        tables.into_iter().map(|table| create_table_with_indexes(dialect, table)).collect();
+    texts.join("\n")
+}
+
+fn create_table_with_indexes(dialect: Dialect, table: &Table) -> String {
     let mut text = create_table(dialect, table, &table.name);
     for index in &table.indexes {
         text += &create_index(dialect, &table.name, index);

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::connection::Dialect;
 use crate::error::MigrationError;
+use crate::lint::Hazard;
 use crate::statements;
 
 const ID_DIGITS: usize = 12;
@@ -52,6 +53,8 @@ pub struct Revision {
     pub in_transaction: bool,
     /// The function that is run after its SQL.
     pub data_step: Option<String>,
+    /// Hazards of applying it that are wanted.
+    pub accepts: Vec<Hazard>,
     up: [Cow<'static, str>; 2],
     down: [Option<Cow<'static, str>>; 2],
 }
@@ -74,6 +77,8 @@ struct Description {
     #[serde(default = "yes")]
     transaction: bool,
     data_step: Option<String>,
+    #[serde(default)]
+    accepts: Vec<Hazard>,
 }
 
 const fn yes() -> bool {
@@ -123,6 +128,7 @@ impl Revision {
             loses_data: description.loses_data,
             in_transaction: description.transaction,
             data_step: description.data_step,
+            accepts: description.accepts,
             up: [
                 files.up_sqlite.ok_or("it has no up.sqlite.sql")?,
                 files.up_postgres.ok_or("it has no up.pg.sql")?,

@@ -1,50 +1,14 @@
 //! Looks at SQL text as far as the engine must: where statements end and how they begin.
 
+use crate::tokens::{is_comment, tokens};
+
 /// The statements of a text without comments, in order. Semicolons in quotes, dollar quotes and
 /// comments end none.
 pub(crate) fn split(text: &str) -> Vec<String> {
-    let mut statements = Vec::new();
-    let mut statement = String::new();
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let length = match next {
-            '-' if rest.starts_with("--") => {
-                statement.push(' ');
-                rest = rest.find('\n').map_or("", |end| &rest[end..]);
-                continue;
-            }
-            '/' if rest.starts_with("/*") => {
-                statement.push(' ');
-                rest = rest.find("*/").map_or("", |end| &rest[end + 2..]);
-                continue;
-            }
-            ';' => {
-                statements.push(std::mem::take(&mut statement));
-                rest = &rest[1..];
-                continue;
-            }
-            // A quote that is doubled inside quotes ends one literal and begins the next.
-            '\'' | '"' => rest[1..].find(next).map_or(rest.len(), |end| end + 2),
-            '$' => dollar_quoted(rest).unwrap_or(1),
-            other => other.len_utf8(),
-        };
-        statement.push_str(&rest[..length]);
-        rest = &rest[length..];
-    }
-    statements.push(statement);
-    statements.retain(|statement| !statement.trim().is_empty());
-    statements
-}
-
-/// The length of the dollar-quoted literal that a text begins with.
-fn dollar_quoted(text: &str) -> Option<usize> {
-    let tag_length = text[1..].find('$')? + 2;
-    let tag = &text[..tag_length];
-    let is_tag = tag[1..tag_length - 1].chars().all(|letter| letter.is_alphanumeric() || letter == '_');
-    if !is_tag {
-        return None;
-    }
-    text[tag_length..].find(tag).map(|end| end + 2 * tag_length)
+    let tokens: Vec<&str> =
+        tokens(text).into_iter().map(|token| if is_comment(token) { " " } else { token }).collect();
+    let statements = tokens.split(|token| *token == ";").map(<[&str]>::concat);
+    statements.filter(|statement| !statement.trim().is_empty()).collect()
 }
 
 /// The first words of a statement in lower case.

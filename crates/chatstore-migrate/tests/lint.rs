@@ -143,6 +143,20 @@ fn an_undoing_that_drops_something_is_data_loss_unless_the_revision_says_so() {
 }
 
 #[test]
+fn what_a_revision_accepts_is_no_hazard_of_applying_it_and_nothing_else_is_accepted() {
+    let (up, down) = ("alter table things drop column note;", "alter table things drop column size;");
+    let of = |description| {
+        let revision = revision(description, ["", up], [down, down]);
+        shown(&revision, &[Parent { revision: &revision, schema: None }], None)
+    };
+    assert_eq!(of(""), ["data-loss things.note"]);
+    assert_eq!(of("accepts = [\"narrowing\"]"), ["data-loss things.note"]);
+    assert_eq!(of("accepts = [\"data-loss\"]"), NONE);
+    let untrue = "loses_data = false\naccepts = [\"data-loss\"]";
+    assert_eq!(of(untrue), ["data-loss things.size"], "what revision.toml says is to be true");
+}
+
+#[test]
 fn a_type_that_holds_less_is_narrowing_and_one_that_holds_more_is_not() {
     let usual = things(|it| it.checks.clear());
     let with = |place: usize, kind| {

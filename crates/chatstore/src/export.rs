@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use chatstore_model::{
-    ApiKey, Conversation, ConversationId, ConversationPosition, ConversationSort, Day, Limit, Member,
-    MemberPosition, Membership, Message, MessageRange, Order, Response, Timestamp, UsageRow, User, UserId,
+    ApiKey, Conversation, ConversationId, ConversationPosition, ConversationSort, Day, IdempotencyRecord,
+    Limit, Member, MemberPosition, Membership, Message, MessageRange, Order, RefreshToken, Response, Session,
+    Timestamp, UsageRow, User, UserId,
 };
 use chatstore_sql::{By, ConversationList, StoreError};
 
@@ -18,6 +19,12 @@ pub enum Exported {
     User(User),
     /// An API key of his, withdrawn ones too.
     ApiKey(ApiKey),
+    /// A session of his, ended ones too.
+    Session(Session),
+    /// A refresh token of the sessions before it.
+    RefreshToken(RefreshToken),
+    /// What a request of his with an idempotency key did, until it is forgotten after a day.
+    IdempotencyKey(IdempotencyRecord),
     /// What his conversations used on one day with one model.
     Usage(UsageRow),
     /// A conversation of his.
@@ -87,16 +94,18 @@ impl Export {
         let (first, last) = (Day::of(Timestamp::MIN), Day::of(Timestamp::MAX));
         let read = async move |tx: &mut chatstore_sql::ReadTx<'_>| {
             let Some(user) = tx.users().get(id).await? else { return Ok(None) };
-            let (keys, usage) = (tx.api_keys().list(id).await?, tx.usage().between(id, first, last).await?);
-            Ok::<_, StoreError>(Some((user, keys, usage)))
+            let mut piece = vec![Exported::User(user)];
+            piece.extend(tx.api_keys().list(id).await?.into_iter().map(Exported::ApiKey));
+            piece.extend(tx.sessions().list(id).await?.into_iter().map(Exported::Session));
+            piece.extend(tx.refresh_tokens().list(id).await?.into_iter().map(Exported::RefreshToken));
+            let remembered = tx.idempotency_keys().list(id).await?;
+            piece.extend(remembered.into_iter().map(Exported::IdempotencyKey));
+            piece.extend(tx.usage().between(id, first, last).await?.into_iter().map(Exported::Usage));
+            Ok::<_, StoreError>(Some(piece))
         };
         let found = self.store.read("export_user", read).await?;
-        let (user, keys, usage) = found.ok_or_else(|| Error::not_found("user"))?;
         self.stage = Stage::Conversations(None);
-        let mut piece = vec![Exported::User(user)];
-        piece.extend(keys.into_iter().map(Exported::ApiKey));
-        piece.extend(usage.into_iter().map(Exported::Usage));
-        Ok(piece)
+        found.ok_or_else(|| Error::not_found("user"))
     }
 
     async fn conversations(&mut self, from: Option<ConversationPosition>) -> Result<Vec<Exported>> {

@@ -85,9 +85,9 @@ pub use chatstore_model::{
     UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole, Validator, effective_model, limits,
 };
 pub use chatstore_sql::{
-    By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, Direction, ForeignError,
-    FromColumn, MigrationError, Migrations, ReadTx, Revision, Row, Sql, Status, StoreError, TableDigest, Tx,
-    Value, WriteTx,
+    By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, ForeignError, FromColumn,
+    MigrationError, Migrations, ReadTx, Revision, Row, Sql, Status, StoreError, TableDigest, Tx, Value,
+    WriteTx,
 };
 pub use chatstore_sql::{migrate, new_revision_id, revisions, schema, snapshot};
 pub use cursor::{Cursor, InvalidCursor};

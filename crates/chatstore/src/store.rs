@@ -86,22 +86,6 @@ impl Store {
         self.database.migrate(Direction::Upgrade).await
     }
 
-    /// Undoes revisions, and deletes what they hold.
-    ///
-    /// # Errors
-    /// [`MigrationError`]; nothing of the revision that failed was changed then.
-    pub async fn migrate_down(&self, direction: Direction) -> std::result::Result<Status, MigrationError> {
-        self.database.migrate(direction).await
-    }
-
-    /// Which revisions are applied and which are pending.
-    ///
-    /// # Errors
-    /// [`MigrationError`], also when the database is of a newer version.
-    pub async fn migration_status(&self) -> std::result::Result<Status, MigrationError> {
-        self.database.migration_status().await
-    }
-
     /// Everything that can be done with the revisions of the tables: plan, apply, undo, stamp, print.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 use serde_json::{Value, json};
@@ -260,6 +261,40 @@ fn the_page_on_coverage_names_every_row_and_every_test_and_no_other() {
             .collect();
         let mut there = tests(source);
         there.remove("the_page_on_coverage_names_every_row_and_every_test_and_no_other");
+        there.remove("the_page_on_security_names_tests_that_exist");
         assert_eq!(named, there, "{walk}");
+    }
+}
+
+/// The names of all functions in the Rust files below a folder.
+fn functions(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            functions(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = std::fs::read_to_string(&path).unwrap();
+            let names = source.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+            found.extend(names.map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn the_page_on_security_names_tests_that_exist() {
+    let page = include_str!("../../../../docs/security.md");
+    let (_, rules) = page.split_once("## Rules and their tests").unwrap();
+    let mut there = BTreeSet::new();
+    functions(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &mut there);
+    let rows: Vec<&str> = rules.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 30, "{} rules", rows.len());
+    for row in rows {
+        let (_, tests) = row.trim_matches('|').split_once(" | ").unwrap();
+        let named: Vec<&str> =
+            tests.split('`').skip(1).step_by(2).filter(|name| name.contains('_')).collect();
+        assert!(!named.is_empty(), "no test: {row}");
+        for name in named {
+            assert!(there.contains(name), "{name} does not exist: {row}");
+        }
     }
 }

@@ -19,8 +19,9 @@ fn revision(folder: &Path, message: &str) -> (PathBuf, String) {
 #[test]
 fn the_revisions_of_this_version_have_no_hazard() {
     let folder = tempfile::tempdir().unwrap();
-    let clean = lint(folder.path(), &[]);
-    assert_eq!((clean.data(), clean.stderr.as_str()), ("", "0 hazards in 1 revisions\n"));
+    assert_eq!(lint(folder.path(), &[]).data(), "");
+    let clean = lint(folder.path(), &["f3a9"]);
+    assert_eq!((clean.data(), clean.stderr.as_str()), ("", "0 hazards in 1 revision\n"));
     assert_eq!(lint(folder.path(), &["f3a9", "--json"]).json(), json!({ "findings": [] }));
     lint(folder.path(), &["nowhere"]).assert_failed(2, "there is no revision nowhere");
     lint(folder.path(), &["--dir", "nowhere"]).assert_failed(66, "there is no directory nowhere");
@@ -57,6 +58,20 @@ fn each_hazard_is_listed_with_its_revision_and_what_to_do_instead() {
     assert_eq!(lost["column"], "full_name");
     assert!(lost["what"].is_string() && lost["instead"].is_string(), "{lost}");
     assert_eq!(found["findings"][1]["hazard"], "locking-index");
+
+    let description = std::fs::read_to_string(path.join("revision.toml")).unwrap();
+    let accept = |hazards: &str| {
+        let text = format!("{description}accepts = [{hazards}]\n");
+        std::fs::write(path.join("revision.toml"), text).unwrap();
+    };
+    accept("\"data-loss\"");
+    let left = lint(folder.path(), &["--dir", "."]);
+    assert_eq!((left.code, left.stderr.as_str()), (1, "1 hazard in 2 revisions\n"), "{left:?}");
+    accept("\"data-loss\", \"locking-index\"");
+    assert_eq!(lint(folder.path(), &["--dir", "."]).data(), "", "both are wanted");
+    accept("\"dataloss\"");
+    lint(folder.path(), &["--dir", "."]).assert_failed(65, "unknown variant `dataloss`");
+    accept("");
 
     assert_eq!(lint(folder.path(), &["--dir", ".", &first]).data(), "");
     std::fs::write(path.join("schema.json"), "{}").unwrap();

@@ -15,6 +15,7 @@ mod generated;
 mod import;
 mod lint;
 mod migrate;
+mod migrate_refusals;
 mod passwords;
 mod production;
 mod program;

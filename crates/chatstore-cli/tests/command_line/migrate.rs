@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use chatstore::Sql;
+use chatstore::{Revision, Sql, revisions};
 use chatstore_testkit::{TestDatabase, conformance};
 use serde_json::json;
 
@@ -15,6 +15,8 @@ conformance!(
     the_lists_are_of_revisions,
     what_was_changed_by_hand_is_listed_as_drift,
     a_stamp_is_written_and_nothing_run,
+    the_log_tells_what_was_done_and_what_failed,
+    a_database_that_was_never_migrated_has_an_empty_log,
     an_edited_revision_is_named_by_verify_and_upgrade,
     a_server_stops_at_an_unknown_revision_only_when_it_is_breaking,
     the_setting_says_what_is_done_about_pending_revisions,
@@ -30,6 +32,12 @@ fn migrate(case: &TestDatabase, arguments: &[&str]) -> Finished {
 
 async fn execute(case: &TestDatabase, sql: Sql) {
     case.database.write("test", async move |tx| tx.execute(&sql, &[]).await).await.unwrap();
+}
+
+/// What `current` prints where no revision is applied.
+fn all_pending() -> String {
+    let line = |revision: &Revision| format!("{} {} pending", revision.id, revision.slug);
+    revisions().unwrap().iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The URL of a database on which nothing was ever run.
@@ -51,7 +59,7 @@ async fn the_tables_go_down_and_up_again(case: TestDatabase) {
         migrate(&case, &["downgrade", "base", "--allow-data-loss"]).stderr.contains("undone f3a91c07d2b4")
     );
     assert!(migrate(&case, &["downgrade", "--allow-data-loss"]).stderr.contains("nothing to undo"));
-    assert_eq!(migrate(&case, &["current"]).data(), "f3a91c07d2b4 first_schema pending");
+    assert_eq!(migrate(&case, &["current"]).data(), all_pending());
     if case.url.starts_with("postgresql") {
         let serve = ["serve", "--bind", "127.0.0.1:0", "--database-url", &case.url];
         let refused = finish(chatstore(folder.path()).env("CHATSTORE_TOKEN_KEY", TOKEN_KEY).args(serve));
@@ -86,12 +94,12 @@ async fn a_script_is_printed_and_not_run(case: TestDatabase) {
     let script = script.data();
     assert!(script.contains("create table users") && script.contains("insert into chatstore_migrations"));
     let plan = run(folder.path(), &["migrate", "plan", "--database-url", &url]);
-    assert_eq!(plan.data(), "f3a91c07d2b4 first_schema");
+    assert_eq!(plan.data().lines().next(), Some("f3a91c07d2b4 first_schema"));
     if let Some(file) = url.strip_prefix("sqlite://") {
         assert!(!Path::new(file).exists(), "printing makes no file");
     }
     run(folder.path(), &["migrate", "upgrade", "--database-url", &url]).data();
-    let down = run(folder.path(), &["migrate", "downgrade", "--sql", "--database-url", &url]);
+    let down = run(folder.path(), &["migrate", "downgrade", "base", "--sql", "--database-url", &url]);
     assert!(down.data().contains("drop table users;"));
     let nothing = run(folder.path(), &["migrate", "upgrade", "--sql", "--database-url", &url]);
     assert_eq!(nothing.data(), "");
@@ -100,9 +108,11 @@ async fn a_script_is_printed_and_not_run(case: TestDatabase) {
 
 async fn the_lists_are_of_revisions(case: TestDatabase) {
     let history = migrate(&case, &["history", "--json"]).json();
-    assert_eq!(history["revisions"][0]["id"], FIRST);
-    assert_eq!(migrate(&case, &["heads", "--json"]).json(), history);
-    assert_eq!(migrate(&case, &["heads"]).data(), "f3a91c07d2b4 first_schema");
+    let newest_first = history["revisions"].as_array().unwrap();
+    assert_eq!(newest_first.last().unwrap()["id"], FIRST);
+    assert_eq!(migrate(&case, &["heads", "--json"]).json(), json!({"revisions": [newest_first[0]]}));
+    let newest = newest_first[0]["id"].as_str().unwrap();
+    assert!(migrate(&case, &["heads"]).data().starts_with(newest));
     assert_eq!(migrate(&case, &["branches"]).data(), "");
     assert_eq!(migrate(&case, &["plan", "--json"]).json(), json!({"revisions": []}));
     assert!(
@@ -110,18 +120,62 @@ async fn the_lists_are_of_revisions(case: TestDatabase) {
     );
     let verified = migrate(&case, &["verify"]);
     assert_eq!(verified.data(), "");
-    assert_eq!(verified.stderr, "1 applied revisions, each as it is in this version\n");
+    let applied = format!("{} applied revisions, each as it is in this version\n", newest_first.len());
+    assert_eq!(verified.stderr, applied);
 }
 
 async fn a_stamp_is_written_and_nothing_run(case: TestDatabase) {
     assert!(migrate(&case, &["stamp", "base"]).stderr.contains("stamped f3a91c07d2b4"));
-    assert_eq!(migrate(&case, &["current"]).data(), "f3a91c07d2b4 first_schema pending");
+    assert_eq!(migrate(&case, &["current"]).data(), all_pending());
     migrate(&case, &["upgrade"]).assert_failed(1, "applying the revision f3a91c07d2b4 (first_schema) failed");
     assert!(migrate(&case, &["stamp", "heads", "--sql"]).data().contains("insert into chatstore_migrations"));
     assert!(migrate(&case, &["stamp", "heads"]).stderr.contains("stamped f3a91c07d2b4"));
-    assert!(migrate(&case, &["stamp", "f3a9"]).stderr.contains("nothing to stamp"));
+    assert!(migrate(&case, &["stamp", "heads"]).stderr.contains("nothing to stamp"));
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["user", "create", "--username", "ada", "--database-url", &case.url]).data();
+}
+
+async fn the_log_tells_what_was_done_and_what_failed(case: TestDatabase) {
+    migrate(&case, &["stamp", "base"]).data();
+    migrate(&case, &["upgrade"]).assert_failed(1, "applying the revision f3a91c07d2b4 (first_schema) failed");
+    migrate(&case, &["stamp", "heads"]).data();
+    migrate(&case, &["downgrade", "--allow-data-loss"]).data();
+
+    let entries = migrate(&case, &["log", "--json"]).json();
+
+    let of = |key: &str| entries.as_array().unwrap().iter().map(|it| it[key].clone()).collect::<Vec<_>>();
+    let all = revisions().unwrap().len();
+    let each = |action: &'static str| vec![action; all];
+    let expected =
+        [vec!["downgrade"], each("stamp"), vec!["failed"], each("stamp"), each("upgrade")].concat();
+    assert_eq!(of("action"), expected);
+    let failed = &entries[1 + all];
+    assert_eq!(failed["revision"], FIRST);
+    assert!(failed["detail"].as_str().unwrap().contains("(first_schema) failed: "), "{entries}");
+    assert_eq!(of("application"), vec![env!("CARGO_PKG_VERSION"); expected.len()]);
+    let details = of("detail");
+    assert_eq!(details[1], "as applied");
+    assert!(details[0].is_null() && of("duration_ms")[0].is_u64() && of("duration_ms")[1].is_null());
+    assert!(of("at").iter().all(|at| at.as_str().unwrap().ends_with('Z')), "{entries}");
+
+    let table = migrate(&case, &["log"]);
+    let lines: Vec<&str> = table.data().lines().collect();
+    assert!(lines[0].starts_with("at ") && lines[0].ends_with("detail"), "{table:?}");
+    assert!(lines[1].contains("  downgrade  "), "{table:?}");
+    assert!(lines[2 + all].contains("  failed     f3a91c07d2b4 first_schema  "), "{table:?}");
+    assert!(lines[2 + all].contains("already exists"), "{table:?}");
+}
+
+async fn a_database_that_was_never_migrated_has_an_empty_log(case: TestDatabase) {
+    let url = fresh(&case).await;
+    let folder = tempfile::tempdir().unwrap();
+    let log = run(folder.path(), &["migrate", "log", "--database-url", &url]);
+    assert_eq!(
+        (log.data(), log.stderr.as_str()),
+        ("", "the database has no log: nothing was migrated yet\n")
+    );
+    let log = run(folder.path(), &["migrate", "log", "--json", "--database-url", &url]);
+    assert_eq!(log.json(), json!([]));
 }
 
 async fn an_edited_revision_is_named_by_verify_and_upgrade(case: TestDatabase) {
@@ -143,7 +197,8 @@ async fn a_server_stops_at_an_unknown_revision_only_when_it_is_breaking(case: Te
     const NEWER: Sql = Sql::same(
         "test.newer",
         "insert into chatstore_migrations (revision, slug, sha256, applied_at) \
-         select 'abcdef012345', 'newer', sha256, applied_at from chatstore_migrations",
+         select 'abcdef012345', 'newer', sha256, applied_at from chatstore_migrations \
+         where revision = 'f3a91c07d2b4'",
     );
     const BREAKING: Sql = Sql::pair(
         "test.breaking",
@@ -182,7 +237,7 @@ async fn the_setting_says_what_is_done_about_pending_revisions(case: TestDatabas
 
 async fn a_target_that_makes_no_sense_is_wrong_usage(case: TestDatabase) {
     migrate(&case, &["upgrade", "nowhere"]).assert_failed(2, "there is no revision nowhere");
-    migrate(&case, &["upgrade", "+3"]).assert_failed(2, "3 steps were asked for, but only 0 are left");
+    migrate(&case, &["upgrade", "+3"]).assert_failed(2, "steps asked for: 3; steps left: 0");
     migrate(&case, &["upgrade", "base"]).assert_failed(2, "an upgrade goes forward");
     migrate(&case, &["downgrade", "heads", "--allow-data-loss"]).assert_failed(2, "a downgrade goes back");
     migrate(&case, &["stamp", "+1"]).assert_failed(2, "a stamp names a revision");

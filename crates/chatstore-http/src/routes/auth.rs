@@ -73,6 +73,15 @@ fn seconds(from: Timestamp, to: Timestamp) -> i64 {
     microseconds.saturating_add(999_999) / 1_000_000
 }
 
+/// A secret that must be there.
+fn secret(fields: &mut Fields, name: &str) -> String {
+    let text = fields.required_text(name);
+    if text.contains('\0') {
+        fields.wrong(name, FieldCode::NulCharacter, "must not contain the NUL character (U+0000)");
+    }
+    text
+}
+
 /// Somebody who wants to become a user: at least one of name and e-mail address.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"username": "ada", "password": "correct horse battery"}))]
@@ -97,7 +106,7 @@ impl RequestBody for Register {
         Self {
             username: value_of(fields.nullable_parsed("username", username)),
             email: value_of(fields.nullable_parsed("email", email)),
-            password: Password::new(fields.required_text("password")),
+            password: Password::new(secret(fields, "password")),
             full_name: value_of(fields.nullable_text("full_name")),
         }
     }
@@ -190,7 +199,7 @@ impl RequestBody for Login {
         Self {
             username: fields.text("username"),
             email: fields.text("email"),
-            password: Password::new(fields.required_text("password")),
+            password: Password::new(secret(fields, "password")),
         }
     }
 
@@ -246,7 +255,7 @@ impl RequestBody for Refresh {
     type Input = String;
 
     fn read(fields: &mut Fields) -> Self {
-        Self { refresh_token: fields.required_text("refresh_token") }
+        Self { refresh_token: secret(fields, "refresh_token") }
     }
 
     fn into_input(self) -> String {
@@ -343,8 +352,8 @@ impl RequestBody for ChangePassword {
 
     fn read(fields: &mut Fields) -> Self {
         Self {
-            current_password: Password::new(fields.required_text("current_password")),
-            new_password: Password::new(fields.required_text("new_password")),
+            current_password: Password::new(secret(fields, "current_password")),
+            new_password: Password::new(secret(fields, "new_password")),
         }
     }
 

@@ -4,7 +4,10 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use chatstore::{ConversationId, ConversationRole, Export, Exported};
+use chatstore::{
+    ConversationId, ConversationRole, EndReason, Export, Exported, IdempotencyRecord, RefreshToken,
+    RefreshTokenId, Session, SessionId, Timestamp,
+};
 use futures_util::stream;
 use serde::Serialize;
 
@@ -23,6 +26,9 @@ use crate::state::AppState;
 enum Line {
     User(UserObject),
     ApiKey(ApiKeyObject),
+    Session(SessionLine),
+    RefreshToken(RefreshTokenLine),
+    IdempotencyKey(IdempotencyKeyLine),
     Usage(UsageObject),
     Conversation(Box<ConversationObject>),
     Member(MemberLine),
@@ -38,6 +44,84 @@ struct MemberLine {
     member: MemberObject,
 }
 
+/// A session, also one that has ended.
+#[derive(Serialize)]
+struct SessionLine {
+    id: SessionId,
+    created_at: Timestamp,
+    last_activity: Timestamp,
+    expires_at: Timestamp,
+    ip: Option<String>,
+    user_agent: Option<String>,
+    revoked_at: Option<Timestamp>,
+    revoke_reason: Option<&'static str>,
+}
+
+impl From<Session> for SessionLine {
+    fn from(session: Session) -> Self {
+        Self {
+            id: session.id,
+            created_at: session.created_at,
+            last_activity: session.last_activity,
+            expires_at: session.expires_at,
+            ip: session.ip,
+            user_agent: session.user_agent,
+            revoked_at: session.revoked_at,
+            revoke_reason: session.revoke_reason.map(EndReason::as_str),
+        }
+    }
+}
+
+/// A refresh token, of which not even the hash is told.
+#[derive(Serialize)]
+struct RefreshTokenLine {
+    id: RefreshTokenId,
+    session_id: SessionId,
+    counter: i64,
+    created_at: Timestamp,
+    rotated_at: Option<Timestamp>,
+    expires_at: Timestamp,
+    revoked_at: Option<Timestamp>,
+}
+
+impl From<RefreshToken> for RefreshTokenLine {
+    fn from(token: RefreshToken) -> Self {
+        Self {
+            id: token.id,
+            session_id: token.session_id,
+            counter: token.counter,
+            created_at: token.created_at,
+            rotated_at: token.rotated_at,
+            expires_at: token.expires_at,
+            revoked_at: token.revoked_at,
+        }
+    }
+}
+
+/// What a request with an idempotency key did.
+#[derive(Serialize)]
+struct IdempotencyKeyLine {
+    key: String,
+    operation: String,
+    status: i64,
+    result: chatstore::Json,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl From<IdempotencyRecord> for IdempotencyKeyLine {
+    fn from(record: IdempotencyRecord) -> Self {
+        Self {
+            key: record.key,
+            operation: record.operation,
+            status: record.status,
+            result: record.result,
+            created_at: record.created_at,
+            expires_at: record.expires_at,
+        }
+    }
+}
+
 impl From<Exported> for Line {
     fn from(row: Exported) -> Self {
         let member =
@@ -45,6 +129,9 @@ impl From<Exported> for Line {
         match row {
             Exported::User(user) => Self::User(user.into()),
             Exported::ApiKey(key) => Self::ApiKey(key.into()),
+            Exported::Session(session) => Self::Session(session.into()),
+            Exported::RefreshToken(token) => Self::RefreshToken(token.into()),
+            Exported::IdempotencyKey(record) => Self::IdempotencyKey(record.into()),
             Exported::Usage(row) => Self::Usage(row.into()),
             Exported::Conversation(head) => {
                 Self::Conversation(Box::new(ConversationObject::new(head, ConversationRole::Owner)))
@@ -59,8 +146,8 @@ impl From<Exported> for Line {
 
 /// Export everything of oneself
 ///
-/// One JSON object a line, each with a `type`: `user`, `api_key`, `usage`, `conversation`, `member`, `message`,
-/// `response`, `membership`. Parents come before children; last come the messages sent into others'
+/// One JSON object a line, each with a `type`: `user`, `api_key`, `session`, `refresh_token`,
+/// `idempotency_key`, `usage`, `conversation`, `member`, `message`, `response`, `membership`. Parents come before children; last come the messages sent into others'
 /// conversations. An answer that is cut off is not complete.
 #[utoipa::path(
     get,

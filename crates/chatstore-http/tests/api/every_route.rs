@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use chatstore_http::Api;
 use chatstore_testkit::{TestDatabase, conformance};
 use tower::ServiceExt as _;
 
@@ -17,6 +18,7 @@ conformance!(
     every_body_refuses_an_unknown_field,
     every_route_has_limits_for_its_head,
     every_path_says_which_methods_it_takes,
+    every_route_is_limited_where_that_is_switched_on,
 );
 
 async fn no_route_but_those_to_become_somebody_answers_without_credentials(case: TestDatabase) {
@@ -164,5 +166,18 @@ async fn every_path_says_which_methods_it_takes(case: TestDatabase) {
         given.sort_unstable();
         taken.sort_unstable();
         assert_eq!(given, taken, "{}", operation.path);
+    }
+}
+
+async fn every_route_is_limited_where_that_is_switched_on(case: TestDatabase) {
+    let one_a_minute = |store| Api::new(store).registration(true).requests_a_minute(Some(1)).router();
+    let server = Server::start_with(case, one_a_minute).await;
+    let root = server.admin("root").await;
+    assert_eq!(server.get(&root, "/api/v1/users/me").await["username"], "root");
+    for operation in operations() {
+        let target = operation.target(&[("email", "a@b.org")]);
+        let refused = answer(server.send(&root, &operation.method, &target, operation.body())).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (429, "60"), "{}", operation.name());
+        assert!(operation.statuses.contains(&429), "{}", operation.name());
     }
 }

@@ -323,10 +323,25 @@ async fn a_service_key_has_no_business_with_credentials(case: TestDatabase) {
         server.send(&root, "POST", "/api/v1/auth/logout-all", ""),
         server.send(&root, "POST", "/api/v1/auth/logout", r#"{"x": 1}"#),
         server.anonymous("POST", LOGIN).header("Chatstore-User", "name:ada"),
-        server.anonymous("POST", LOGIN).header("Authorization", "Bearer expired").body(body),
+        server
+            .anonymous("POST", LOGIN)
+            .header("Authorization", "Bearer expired")
+            .header("Content-Type", "application/json")
+            .body(body),
     ])
     .await;
-    allow_duplicates! { assert_snapshot!(text, @""); }
+    allow_duplicates! { assert_snapshot!(text, @r#"
+    POST /api/v1/auth/login {"password":"correct horse battery","username":"ada"} → 403 forbidden
+    POST /api/v1/auth/register {"password":"correct horse battery","username":"ada"} → 403 forbidden
+    POST /api/v1/auth/refresh {} → 403 forbidden
+    POST /api/v1/auth/logout [chatstore-user: name:ada] → 403 forbidden
+    GET /api/v1/auth/sessions [chatstore-user: name:ada] → 403 forbidden
+    POST /api/v1/auth/logout → 409 conflict
+    POST /api/v1/auth/logout-all → 204
+    POST /api/v1/auth/logout {"x": 1} → 422 validation (x: unknown_field)
+    POST /api/v1/auth/login [chatstore-user: name:ada] → 403 forbidden
+    POST /api/v1/auth/login {"password":"correct horse battery","username":"ada"} → 200
+    "#); }
 }
 
 async fn an_idempotency_key_is_ignored_where_there_are_secrets(case: TestDatabase) {

@@ -5,7 +5,6 @@
 
 mod postgres;
 mod sqlite;
-mod words;
 
 use crate::catalog::{Catalog, Object};
 use crate::connection::{Connection, Dialect, TextRow};

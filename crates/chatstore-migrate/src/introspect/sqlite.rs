@@ -1,10 +1,10 @@
 //! SQLite's catalog: the texts by which everything was made. Its pragmas name no constraints.
 
-use super::words::{items, joined, words};
 use super::{is_of_the_history, object, query, texts};
 use crate::catalog::Catalog;
 use crate::connection::Connection;
 use crate::error::MigrationError;
+use crate::tokens::{items, words};
 
 const OBJECTS: &str = "\
 select type, name, tbl_name, sql
@@ -77,4 +77,32 @@ fn constraints(words: &[String]) -> Vec<&[String]> {
     let mut starts: Vec<usize> = (0..words.len()).filter(|place| words[*place] == "constraint").collect();
     starts.push(words.len());
     starts.windows(2).map(|pair| &words[pair[0]..pair[1]]).collect()
+}
+
+/// One text for one sequence of words.
+fn joined(words: &[String]) -> String {
+    let mut text = String::new();
+    let mut previous = "(";
+    for word in words {
+        let is_tight = matches!(previous, "(" | ".") || matches!(word.as_str(), ")" | "," | ".");
+        if !is_tight {
+            text.push(' ');
+        }
+        text.push_str(word);
+        previous = word;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{joined, words};
+
+    #[test]
+    fn spaces_case_comments_and_needless_quotes_make_no_difference() {
+        let one = words("CREATE TABLE \"t\" (\n  a  TEXT NOT NULL, -- here\n CHECK(a<>'It''s'))");
+        let other = words("create table t (a text not null, check (a <> 'It''s'))");
+        assert_eq!(joined(&one), joined(&other));
+        assert_ne!(joined(&words("check (a <> 'x')")), joined(&words("check (a <> 'X')")));
+    }
 }

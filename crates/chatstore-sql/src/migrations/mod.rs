@@ -12,8 +12,8 @@ mod sqlite;
 use std::pin::Pin;
 
 use chatstore_migrate::{
-    Connection, DataSteps, Event, Graph, MigrationError, Migrator, Revision, RevisionFiles, Script, Survey,
-    Target,
+    Connection, DataSteps, Event, Graph, LogEntry, MigrationError, Migrator, Revision, RevisionFiles, Script,
+    Survey, Target,
 };
 use chatstore_model::Timestamp;
 
@@ -170,8 +170,15 @@ impl Migrations<'_> {
     /// # Errors
     /// As [`Migrator::survey`].
     pub async fn survey(&self) -> Result<Survey, MigrationError> {
-        let migrator = self.migrator.clone();
-        self.database.migrating(move |it| Box::pin(async move { migrator.survey(it).await })).await
+        self.run(|migrator, it| Box::pin(async move { migrator.survey(it).await })).await
+    }
+
+    /// What was done to the database and what failed, newest first; changes nothing.
+    ///
+    /// # Errors
+    /// As [`LogEntry::read_all`].
+    pub async fn log(&self) -> Result<Vec<LogEntry>, MigrationError> {
+        self.run(|_, it| Box::pin(async move { LogEntry::read_all(it).await })).await
     }
 
     /// What an upgrade would apply; changes nothing.
@@ -179,8 +186,7 @@ impl Migrations<'_> {
     /// # Errors
     /// As [`Migrator::plan`].
     pub async fn plan(&self, target: Target) -> Result<Vec<Revision>, MigrationError> {
-        let migrator = self.migrator.clone();
-        self.database.migrating(move |it| Box::pin(async move { migrator.plan(it, &target).await })).await
+        self.run(|migrator, it| Box::pin(async move { migrator.plan(it, &target).await })).await
     }
 
     /// Applies what is pending on the way to a target; what it applied. `observe` is told of each
@@ -193,9 +199,7 @@ impl Migrations<'_> {
         target: Target,
         mut observe: impl FnMut(&Event<'_>) + Send + 'static,
     ) -> Result<Vec<Revision>, MigrationError> {
-        let migrator = self.migrator.clone();
-        self.database
-            .migrating(move |it| Box::pin(async move { migrator.upgrade(it, &target, &mut observe).await }))
+        self.run(|migrator, it| Box::pin(async move { migrator.upgrade(it, &target, &mut observe).await }))
             .await
     }
 
@@ -209,12 +213,10 @@ impl Migrations<'_> {
         may_lose_data: bool,
         mut observe: impl FnMut(&Event<'_>) + Send + 'static,
     ) -> Result<Vec<Revision>, MigrationError> {
-        let migrator = self.migrator.clone();
-        self.database
-            .migrating(move |it| {
-                Box::pin(async move { migrator.downgrade(it, &target, may_lose_data, &mut observe).await })
-            })
-            .await
+        self.run(move |migrator, it| {
+            Box::pin(async move { migrator.downgrade(it, &target, may_lose_data, &mut observe).await })
+        })
+        .await
     }
 
     /// Writes into the history that revisions are applied, or are not, without running any; what it
@@ -223,8 +225,7 @@ impl Migrations<'_> {
     /// # Errors
     /// As [`Migrator::stamp`].
     pub async fn stamp(&self, target: Target) -> Result<Vec<Revision>, MigrationError> {
-        let migrator = self.migrator.clone();
-        self.database.migrating(move |it| Box::pin(async move { migrator.stamp(it, &target).await })).await
+        self.run(|migrator, it| Box::pin(async move { migrator.stamp(it, &target).await })).await
     }
 
     /// The SQL that does the same when another client runs it; changes nothing.
@@ -232,11 +233,8 @@ impl Migrations<'_> {
     /// # Errors
     /// As [`Migrator::script`].
     pub async fn script(&self, script: Script) -> Result<String, MigrationError> {
-        let migrator = self.migrator.clone();
-        let text = self
-            .database
-            .migrating(move |it| Box::pin(async move { migrator.script(it, &script).await }))
-            .await?;
+        let text =
+            self.run(|migrator, it| Box::pin(async move { migrator.script(it, &script).await })).await?;
         let preamble = match self.database.kind() {
             #[cfg(feature = "sqlite")]
             DatabaseKind::Sqlite => sqlite::preamble(),
@@ -245,6 +243,15 @@ impl Migrations<'_> {
             DatabaseKind::Postgres => String::new(),
         };
         Ok(if text.is_empty() { text } else { preamble + &text })
+    }
+
+    async fn run<T, F>(&self, work: F) -> Result<T, MigrationError>
+    where
+        F: for<'c> FnOnce(Migrator, &'c mut dyn Connection) -> Work<'c, T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let migrator = self.migrator.clone();
+        self.database.migrating(move |it| work(migrator, it)).await
     }
 }
 

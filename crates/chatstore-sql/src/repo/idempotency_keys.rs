@@ -17,6 +17,12 @@ const FIND: Sql = Sql::same(
      from idempotency_keys where caller_id = $1 and key = $2 and expires_at > $3 order by created_at limit 1",
 );
 
+const LIST: Sql = Sql::same(
+    "idempotency_keys.list",
+    "select owner_id, caller_id, key, operation, request_sha256, status, result, created_at, expires_at \
+     from idempotency_keys where caller_id = $1 order by key, owner_id",
+);
+
 const FORGET_EXPIRED: Sql = Sql::same(
     "idempotency_keys.forget_expired",
     "delete from idempotency_keys where caller_id = $1 and key = $2 and expires_at <= $3",
@@ -31,7 +37,7 @@ const RECORD: Sql = Sql::same(
 
 const PRUNE: Sql = Sql::same("idempotency_keys.prune", "delete from idempotency_keys where expires_at <= $1");
 
-pub(super) const STATEMENTS: &[Sql] = &[FIND, FORGET_EXPIRED, RECORD, PRUNE];
+pub(super) const STATEMENTS: &[Sql] = &[FIND, LIST, FORGET_EXPIRED, RECORD, PRUNE];
 
 /// What requests with an idempotency key did.
 #[derive(Debug)]
@@ -78,6 +84,14 @@ impl<M> IdempotencyKeys<'_, '_, M> {
         refuse_nul("key", key)?;
         let values = [caller.into(), key.into(), self.0.now().into()];
         self.0.executor.query_first(&FIND, &values, read).await
+    }
+
+    /// What the caller's requests with keys did, as far as it is remembered, by key.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn list(&mut self, caller: UserId) -> Result<Vec<IdempotencyRecord>, StoreError> {
+        self.0.executor.query(&LIST, &[caller.into()], read).await
     }
 }
 

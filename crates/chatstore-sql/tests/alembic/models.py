@@ -196,6 +196,49 @@ Table(
 )
 
 Table(
+    "sessions",
+    metadata,
+    required("user_id", Uuid),
+    required("id", Uuid),
+    required("access_jti", Uuid),
+    Column("user_agent", Text),
+    Column("ip", Text),
+    required("created_at", Time),
+    required("last_activity", Time),
+    required("expires_at", Time),
+    Column("revoked_at", Time),
+    Column("revoke_reason", Text),
+    PrimaryKeyConstraint("user_id", "id", name="pk_sessions"),
+    UniqueConstraint("user_id", "access_jti", name="uq_sessions_access_jti"),
+    cascade(["user_id"], ["users.id"], "fk_sessions_user_id"),
+    CheckConstraint("(revoked_at is null) = (revoke_reason is null)", name="ck_sessions_revoked"),
+    Index("ix_sessions_last_activity", "user_id", desc("last_activity"), desc("id")),
+    Index("ix_sessions_expires_at", "expires_at"),
+)
+
+Table(
+    "refresh_tokens",
+    metadata,
+    required("user_id", Uuid),
+    required("id", Uuid),
+    required("session_id", Uuid),
+    Column("parent_id", Uuid),
+    required("counter", BigInteger),
+    required("token_hash", LargeBinary),
+    required("created_at", Time),
+    Column("rotated_at", Time),
+    Column("confirmed_at", Time),
+    required("expires_at", Time),
+    Column("revoked_at", Time),
+    PrimaryKeyConstraint("user_id", "id", name="pk_refresh_tokens"),
+    UniqueConstraint("user_id", "token_hash", name="uq_refresh_tokens_token_hash"),
+    UniqueConstraint("user_id", "session_id", "counter", name="uq_refresh_tokens_counter"),
+    cascade(["user_id", "session_id"], ["sessions.user_id", "sessions.id"], "fk_refresh_tokens_session"),
+    CheckConstraint("counter >= 0", name="ck_refresh_tokens_counter"),
+    Index("ix_refresh_tokens_expires_at", "expires_at"),
+)
+
+Table(
     "idempotency_keys",
     metadata,
     required("owner_id", Uuid),

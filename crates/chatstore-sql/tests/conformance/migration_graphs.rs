@@ -169,7 +169,7 @@ async fn a_part_of_the_way_is_applied_when_that_is_asked_for(case: TestDatabase)
     let plan = database.migrations_by(migrator(revisions.clone())).plan(Target::Heads).await.unwrap();
     assert_eq!(ids(&plan), [RIGHT]);
     let error = upgrade(&database, &revisions, Target::Forward(2)).await.unwrap_err();
-    assert!(error.to_string().contains("only 1 are left, beginning with 00000000000b (made_up)"), "{error}");
+    assert!(error.to_string().contains("steps left: 1, beginning with 00000000000b (made_up)"), "{error}");
     for (wrong, expected) in [("0000", "may be each"), ("f", "there is no revision f"), ("base", "downgrade")]
     {
         let error = upgrade(&database, &revisions, Target::from(wrong)).await.unwrap_err();

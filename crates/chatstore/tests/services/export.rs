@@ -1,6 +1,9 @@
 //! Everything that a user has, and nothing that he has not.
 
-use chatstore::{ApiKeyScope, Export, Exported, NewConversation, NewMessage, NewReply, NewResponse, Store};
+use chatstore::{
+    ApiKeyScope, Export, Exported, LoginName, NewConversation, NewMessage, NewReply, NewResponse, OnceKey,
+    Password, Store,
+};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{group, store, user};
@@ -9,6 +12,7 @@ conformance!(
     an_export_has_every_row_of_the_user_and_parents_before_children,
     an_export_has_what_a_user_sent_into_others_conversations,
     an_export_of_nobody_is_not_found,
+    an_export_covers_every_table_that_names_a_user,
 );
 
 async fn all(mut export: Export) -> Vec<Exported> {
@@ -24,6 +28,9 @@ fn outline(rows: &[Exported]) -> String {
     let word = |row: &Exported| match row {
         Exported::User(_) => "user".to_owned(),
         Exported::ApiKey(_) => "key".to_owned(),
+        Exported::Session(_) => "session".to_owned(),
+        Exported::RefreshToken(token) => format!("token:{}", token.counter),
+        Exported::IdempotencyKey(_) => "idempotency".to_owned(),
         Exported::Usage(row) => format!("usage:{}", row.requests),
         Exported::Conversation(head) => format!("conversation:{}", head.message_count),
         Exported::Member(_, member) => format!("member:{}", member.role.as_str()),
@@ -45,6 +52,10 @@ async fn an_export_has_every_row_of_the_user_and_parents_before_children(case: T
     let people = group(&store).await;
     let (owner, id) = (people.owner, people.conversation.id);
     store.keys().create(owner, ApiKeyScope::User, None, None).await.unwrap();
+    let (name, password) = (LoginName::Username("owner".to_owned()), Password::new("correct horse battery"));
+    store.auth().set_password(owner, password.clone(), false).await.unwrap();
+    let tokens = store.auth().login(name, password).await.unwrap();
+    store.auth().refresh(&tokens.refresh_token).await.unwrap();
     let chat = store.as_user(owner);
     chat.messages().append(id, NewMessage::user("question")).await.unwrap();
     reply(&store, owner, id).await;
@@ -59,7 +70,7 @@ async fn an_export_has_every_row_of_the_user_and_parents_before_children(case: T
 
     let many: Vec<String> = (1..=200).map(|seq| format!("message:{seq}")).collect();
     let expected = format!(
-        "user key usage:2 conversation:2 member:editor member:viewer message:1 message:2 response \
+        "user key session token:0 token:1 usage:2 conversation:2 member:editor member:viewer message:1 message:2 response \
          conversation:201 {} message:201 response",
         many.join(" ")
     );
@@ -88,4 +99,49 @@ async fn an_export_of_nobody_is_not_found(case: TestDatabase) {
     store.users().erase(gone).await.unwrap();
     let error = store.as_user(gone).export().next().await.unwrap_err();
     assert_eq!(error.kind(), chatstore::ErrorKind::NotFound);
+}
+
+/// Each table that names a user has its rows in the export of a user who has one in each.
+async fn an_export_covers_every_table_that_names_a_user(case: TestDatabase) {
+    let store = store(&case).await;
+    let people = group(&store).await;
+    let (owner, id) = (people.owner, people.conversation.id);
+    store.keys().create(owner, ApiKeyScope::User, None, None).await.unwrap();
+    store.auth().set_password(owner, Password::new("correct horse battery"), false).await.unwrap();
+    let name = LoginName::Username("owner".to_owned());
+    store.auth().login(name, Password::new("correct horse battery")).await.unwrap();
+    let key = OnceKey { key: "once".to_owned(), operation: "POST".to_owned(), request_sha256: [0; 32] };
+    store.as_user(owner).once(key).append(id, vec![NewMessage::user("question")]).await.unwrap();
+    reply(&store, owner, id).await;
+
+    let found: Vec<String> = all(store.as_user(owner).export())
+        .await
+        .iter()
+        .map(|row| {
+            let shown = format!("{row:?}");
+            shown.split_once('(').unwrap().0.to_owned()
+        })
+        .collect();
+    let of_table = |table: &str| match table {
+        "users" => "User",
+        "conversations" => "Conversation",
+        "conversation_members" => "Member",
+        "messages" => "Message",
+        "responses" => "Response",
+        "usage_daily" => "Usage",
+        "api_keys" => "ApiKey",
+        "sessions" => "Session",
+        "refresh_tokens" => "RefreshToken",
+        "idempotency_keys" => "IdempotencyKey",
+        other => panic!("the export leaves out {other}"),
+    };
+    let schema = chatstore::schema::declared();
+    for table in &schema.tables {
+        let names_a_user = table.name == "users"
+            || table.foreign_keys.iter().any(|key| key.parent == "users" || key.columns[0] == "owner_id")
+            || table.columns.iter().any(|column| ["owner_id", "user_id"].contains(&column.name.as_str()));
+        assert!(names_a_user, "{}: whose rows are these?", table.name);
+        let kind = of_table(&table.name);
+        assert!(found.iter().any(|row| row == kind), "{}: no {kind} in {found:?}", table.name);
+    }
 }

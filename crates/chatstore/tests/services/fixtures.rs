@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
-use chatstore::{Conversation, MemberRole, NewConversation, NewUser, Store, UserId, UserName};
+use chatstore::{Conversation, MemberRole, NewConversation, NewUser, Store, TokenKeys, UserId, UserName};
 use chatstore_testkit::{TestClock, TestDatabase};
 
 /// The case's database as a store with the case's clock.
 pub(crate) async fn store(case: &TestDatabase) -> Store {
     let clock = Arc::<TestClock>::clone(&case.clock);
-    Store::builder(case.url.as_str()).clock(clock).connect().await.unwrap()
+    let builder = Store::builder(case.url.as_str()).clock(clock);
+    builder.token_keys(TokenKeys::generate(|bytes| bytes.fill(7)).0).connect().await.unwrap()
 }
 
 pub(crate) async fn user(store: &Store, name: &str) -> UserId {

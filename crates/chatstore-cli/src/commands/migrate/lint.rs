@@ -9,7 +9,7 @@ use chatstore::migrate::{Finding, Graph, Parent, SNAPSHOT, lint, read_folders};
 use clap::Args;
 use serde::Serialize;
 
-use super::{graph, write};
+use super::{counted, graph, write};
 use crate::commands::{print, print_json, say};
 use crate::failure::{Failure, code};
 
@@ -62,7 +62,8 @@ impl Lint {
             print_json(&Shown { findings })?;
         } else {
             findings.iter().for_each(show);
-            say(format_args!("{count} hazards in {} revisions", revisions.len()));
+            let revisions = counted(revisions.len(), "revision");
+            say(format_args!("{} in {revisions}", counted(count, "hazard")));
         }
         Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::from(code::FAILED) })
     }

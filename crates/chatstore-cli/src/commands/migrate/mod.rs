@@ -7,7 +7,7 @@ mod write;
 
 use std::process::ExitCode;
 
-use chatstore::migrate::{Event, Script, Target};
+use chatstore::migrate::{DatabaseErrorKind, Event, Script, Target};
 use chatstore::{MigrationError, Migrations, Revision, Store};
 use clap::Subcommand;
 
@@ -42,6 +42,8 @@ pub(crate) enum Command {
     },
     /// Show which revisions are applied and which are pending
     Current(show::Json),
+    /// List what was done to the database and what failed, newest first
+    Log(show::Json),
     /// List the revisions of this version, newest first
     History(show::Json),
     /// List the revisions that nothing comes after
@@ -101,6 +103,11 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
             show::current(&store.migration_survey().await?, json)?;
             store.close().await;
         }
+        Command::Log(json) => {
+            let store = open_to_look(config).await?;
+            show::log(&store.migrations()?, json).await?;
+            store.close().await;
+        }
         Command::Plan(plan) => {
             let store = open_to_look(config).await?;
             plan.show(&store.migrations()?).await?;
@@ -137,12 +144,32 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
 }
 
 async fn upgrade(migrations: &Migrations<'_>, to: &str) -> Result<(), Failure> {
-    let applied = migrations.upgrade(Target::from(to), tell).await?;
+    let applied = migrations.upgrade(Target::from(to), tell).await.map_err(stopped)?;
     if applied.is_empty() {
         say("nothing to apply: the tables are up to date");
     }
     Ok(())
 }
+
+/// An upgrade that ended before its target.
+fn stopped(error: MigrationError) -> Failure {
+    let hint = match &error {
+        MigrationError::Database { cause, .. } if cause.kind == DatabaseErrorKind::Failed => {
+            // Both databases say it like this.
+            let is_there = cause.to_string().contains("already exists");
+            Some(if is_there { TAKE_OVER } else { CORRECT })
+        }
+        _ => None,
+    };
+    let failure = Failure::from(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+const CORRECT: &str = "nothing of this revision stays; correct what the database names and upgrade again";
+const TAKE_OVER: &str = "nothing of this revision stays; tables that were made otherwise are taken over with `chatstore migrate stamp`";
 
 async fn downgrade(migrations: &Migrations<'_>, to: &str, may_lose_data: bool) -> Result<(), Failure> {
     let undone = match migrations.downgrade(Target::from(to), may_lose_data, tell).await {
@@ -175,7 +202,8 @@ fn tell(event: &Event<'_>) {
         Event::Applied(revision) => named("applied", revision),
         Event::Undone(revision) => named("undone", revision),
         Event::Rows { revision, rows } => {
-            say(format_args!("working on {} {}: {rows} rows so far", revision.id, revision.slug));
+            let rows = counted(*rows, "row");
+            say(format_args!("working on {} {}: {rows} so far", revision.id, revision.slug));
         }
         Event::Applying(_) => {}
     }
@@ -184,7 +212,8 @@ fn tell(event: &Event<'_>) {
 async fn verify(store: &Store) -> Result<(), Failure> {
     let survey = store.migration_survey().await?;
     survey.verify()?;
-    say(format_args!("{} applied revisions, each as it is in this version", survey.applied().count()));
+    let applied = counted(survey.applied().count(), "applied revision");
+    say(format_args!("{applied}, each as it is in this version"));
     Ok(())
 }
 
@@ -208,6 +237,12 @@ async fn open_to_look(config: &Config) -> Result<Store, Failure> {
     Store::connect("sqlite://:memory:").await.map_err(Failure::from)
 }
 
+/// `1 row`, `2 rows`.
+fn counted<N: std::fmt::Display + From<u8> + PartialEq>(count: N, what: &str) -> String {
+    let ending = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {what}{ending}")
+}
+
 /// The program's own revisions.
 fn graph() -> Result<chatstore::migrate::Graph, Failure> {
     Ok(chatstore::migrate::Graph::new(chatstore::revisions()?)?)
@@ -216,4 +251,33 @@ fn graph() -> Result<chatstore::migrate::Graph, Failure> {
 /// A failure to write or read a folder of revisions.
 fn cannot_write(what: &str, error: &std::io::Error) -> Failure {
     Failure::new(code::CANNOT_CREATE, format!("cannot write {what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use chatstore::MigrationError;
+    use chatstore::migrate::{DatabaseError, DatabaseErrorKind};
+
+    use super::{counted, stopped};
+
+    #[test]
+    fn an_upgrade_that_the_database_stopped_is_told_how_to_go_on() {
+        let hint = |kind, cause: &str| {
+            let cause = DatabaseError::new(kind, cause);
+            stopped(MigrationError::Database { doing: "applying".to_owned(), cause }).into_parts().1
+        };
+        let nulls = hint(DatabaseErrorKind::Failed, "column \"notes\" contains null values");
+        assert!(
+            nulls.is_some_and(|hint| hint.ends_with("correct what the database names and upgrade again"))
+        );
+        let taken = hint(DatabaseErrorKind::Failed, "relation \"users\" already exists");
+        assert!(taken.is_some_and(|hint| hint.ends_with("taken over with `chatstore migrate stamp`")));
+        assert_eq!(hint(DatabaseErrorKind::StorageFull, "the disk is full"), None);
+    }
+
+    #[test]
+    fn one_is_counted_as_one() {
+        let counts = [0_usize, 1, 2].map(|count| counted(count, "hazard"));
+        assert_eq!(counts, ["0 hazards", "1 hazard", "2 hazards"]);
+    }
 }

@@ -13,7 +13,7 @@ use crate::failure::{Failure, code};
 
 /// The declared schema is the newest revision's snapshot, and what all revisions make.
 pub(super) async fn check(config: &Config) -> Result<(), Failure> {
-    check_snapshot()?;
+    check_snapshot(&declared())?;
     let store = if config.database_url().starts_with("sqlite:") {
         Store::connect("sqlite://:memory:").await?
     } else {
@@ -29,8 +29,8 @@ pub(super) async fn check(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check_snapshot() -> Result<(), Failure> {
-    const GENERATE: &str = "run `chatstore migrate revision --autogenerate -m TEXT`";
+fn check_snapshot(declared: &Schema) -> Result<(), Failure> {
+    const GENERATE: &str = "run `chatstore migrate revision --autogenerate -m TEXT`, read what it writes, and build the program again";
     let graph = graph()?;
     let heads = graph.heads();
     let [head] = heads[..] else {
@@ -43,7 +43,7 @@ fn check_snapshot() -> Result<(), Failure> {
     let snapshot = Schema::from_json(text).map_err(|error| {
         Failure::new(code::BAD_DATA, format!("the {SNAPSHOT} of the revision {head} is no schema: {error}"))
     })?;
-    let changes = match Difference::between(&snapshot, &declared(), &Renames::default()) {
+    let changes = match Difference::between(&snapshot, declared, &Renames::default()) {
         Ok(difference) => difference.up.descriptions(),
         Err(reason) => vec![reason.to_string()],
     };
@@ -69,4 +69,50 @@ pub(super) async fn drift(migrations: &Migrations<'_>) -> Result<(), Failure> {
 fn failure(what: &str, findings: &[impl std::fmt::Display]) -> Failure {
     let lines: Vec<String> = findings.iter().map(|finding| format!("\n  {finding}")).collect();
     Failure::new(code::FAILED, format!("{what}:{}", lines.concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::ExitCode;
+
+    use chatstore::migrate::model::{Column, ColumnType, Schema};
+    use chatstore::schema::declared;
+
+    use super::{check_snapshot, code};
+
+    fn said_of(declared: &Schema) -> (String, Option<String>) {
+        let failure = check_snapshot(declared).expect_err("the declaration was changed");
+        assert_eq!(failure.report(), ExitCode::from(code::FAILED));
+        failure.into_parts()
+    }
+
+    #[test]
+    fn a_declaration_without_its_revision_is_told_with_the_command_that_writes_one() {
+        check_snapshot(&declared()).expect("nothing was changed");
+        let mut changed = declared();
+        let colour =
+            Column { name: "colour".to_owned(), kind: ColumnType::Text, nullable: true, default: None };
+        changed.tables[1].columns.push(colour);
+
+        let (message, hint) = said_of(&changed);
+
+        assert!(message.contains("the declared schema is not that of the newest revision "), "{message}");
+        assert!(message.contains("\n  ") && message.contains("conversations.colour"), "{message}");
+        assert_eq!(
+            hint.as_deref(),
+            Some(
+                "run `chatstore migrate revision --autogenerate -m TEXT`, read what it writes, and build the program again"
+            )
+        );
+    }
+
+    #[test]
+    fn a_declaration_that_may_have_renamed_is_told_how_to_say_so() {
+        let mut changed = declared();
+        "whole_name".clone_into(&mut changed.tables[0].columns[5].name);
+
+        let (message, _) = said_of(&changed);
+
+        assert!(message.contains("say `--rename users.full_name:whole_name`"), "{message}");
+    }
 }

@@ -1,11 +1,12 @@
 //! What `migrate` shows.
 
-use chatstore::migrate::{Dialect, Survey, Target};
+use chatstore::migrate::{Dialect, LogEntry, Survey, Target};
 use chatstore::{Migrations, Revision, Timestamp};
 use clap::Args;
 use serde::Serialize;
 
 use super::graph;
+use crate::commands::table::print_table;
 use crate::commands::{print, print_json, say};
 use crate::failure::Failure;
 
@@ -71,6 +72,25 @@ struct ShownState<'s> {
     applied_at: Option<String>,
     duration_ms: Option<i64>,
     application: Option<&'s str>,
+}
+
+/// What the log has of something that was done or failed.
+#[derive(Serialize)]
+struct ShownEntry {
+    at: Option<String>,
+    action: String,
+    revision: String,
+    sha256: String,
+    duration_ms: Option<i64>,
+    application: String,
+    detail: Option<String>,
+}
+
+impl From<LogEntry> for ShownEntry {
+    fn from(entry: LogEntry) -> Self {
+        let LogEntry { at, action, revision, sha256, duration_ms, application, detail } = entry;
+        Self { at: time(at), action, revision, sha256, duration_ms, application, detail }
+    }
 }
 
 pub(super) fn history(Json { json }: Json) -> Result<(), Failure> {
@@ -159,9 +179,7 @@ pub(super) fn current(survey: &Survey, Json { json }: Json) -> Result<(), Failur
             id,
             slug,
             state,
-            applied_at: row
-                .and_then(|row| Timestamp::from_microseconds(row.applied_at).ok())
-                .map(|at| at.to_string()),
+            applied_at: row.and_then(|row| time(row.applied_at)),
             duration_ms: row.and_then(|row| row.duration_ms),
             application: row.and_then(|row| row.application.as_deref()),
         })
@@ -174,6 +192,36 @@ pub(super) fn current(survey: &Survey, Json { json }: Json) -> Result<(), Failur
         print(format_args!("{id} {slug} {state}{at}"));
     }
     Ok(())
+}
+
+pub(super) async fn log(migrations: &Migrations<'_>, Json { json }: Json) -> Result<(), Failure> {
+    let entries: Vec<ShownEntry> = migrations.log().await?.into_iter().map(ShownEntry::from).collect();
+    if json {
+        return print_json(&entries);
+    }
+    if entries.is_empty() {
+        say("the database has no log: nothing was migrated yet");
+        return Ok(());
+    }
+    let graph = migrations.graph();
+    let mut rows = Vec::with_capacity(entries.len());
+    for ShownEntry { at, action, revision, duration_ms, application, detail, .. } in entries {
+        let slug = graph.get(&revision).map(|known| format!(" {}", known.slug)).unwrap_or_default();
+        rows.push([
+            at.unwrap_or_default(),
+            action,
+            revision + &slug,
+            duration_ms.map(|duration| format!("{duration} ms")).unwrap_or_default(),
+            application,
+            detail.unwrap_or_default(),
+        ]);
+    }
+    print_table(["at", "action", "revision", "duration", "version", "detail"], &rows);
+    Ok(())
+}
+
+fn time(microseconds: i64) -> Option<String> {
+    Timestamp::from_microseconds(microseconds).ok().map(|at| at.to_string())
 }
 
 impl Plan {

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use chatstore::MigrationError;
 use chatstore::migrate::model::Schema;
-use chatstore::migrate::{DiffError, Difference, Graph, NewRevision, Renames, SNAPSHOT, read_folders};
+use chatstore::migrate::{
+    DiffError, Difference, Graph, NewRevision, Renames, SNAPSHOT, read_folders, slug_of,
+};
 use chatstore::schema::declared;
 use clap::Args;
 
@@ -164,6 +166,10 @@ fn snapshot(directory: &Path, revision: &chatstore::Revision) -> Result<Schema, 
 }
 
 fn write(directory: &Path, new: &NewRevision<'_>, difference: Option<&Difference>) -> Result<(), Failure> {
+    if slug_of(new.message).is_empty() {
+        let message = "the message has no letter or digit to name the revision by";
+        return Err(Failure::new(code::USAGE, message));
+    }
     let failed = |error: std::io::Error| {
         cannot_write(&format!("the revision {} below {}", new.id, directory.display()), &error)
     };

@@ -1,0 +1,114 @@
+//! What the log says about who got in.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use chatstore::{LoginName, NewUser, Password, Store, TokenKeys, UserName, UserPatch, UserRole};
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn take(&self) -> Vec<String> {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+const NAME: &str = "planted\u{1b}[31m name";
+const PASSWORD: &str = "planted secret horse";
+const OTHER: &str = "planted other horse";
+
+/// The events in the lines, each of which must be one of ours and hold nothing that was planted.
+fn events(lines: &[String]) -> Vec<String> {
+    let event = |line: &String| {
+        assert!(line.contains("chatstore::security") && !line.contains("planted"), "{line}");
+        let (_, rest) = line.split_once("event=\"").unwrap();
+        rest.split_once('"').unwrap().0.to_owned()
+    };
+    lines.iter().map(event).collect()
+}
+
+// One test, because the log of another one beside it would be in this one's.
+#[tokio::test]
+async fn security_events_are_logged_once_each_without_secrets_and_without_texts_of_users() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+    let _collecting = tracing::subscriber::set_default(subscriber);
+    let (keys, _) = TokenKeys::generate(|bytes| bytes.fill(7));
+    let store = Store::builder("sqlite://:memory:").token_keys(keys).connect().await.unwrap();
+    store.migrate().await.unwrap();
+    let auth = || store.auth();
+    let name = || LoginName::Username("planted name".to_owned());
+    log.take();
+
+    let new = NewUser::named(UserName::new("planted name").unwrap());
+    let user = auth().register(new, Password::new(PASSWORD)).await.unwrap().id;
+    assert_eq!(events(&log.take()), ["user_registered"]);
+
+    let forged = format!("{NAME}\nINFO chatstore::security: event=\"login_succeeded\"");
+    auth().login(LoginName::Username(forged), Password::new(PASSWORD)).await.unwrap_err();
+    auth().login(name(), Password::new(OTHER)).await.unwrap_err();
+    assert_eq!(events(&log.take()), ["login_failed", "login_failed"]);
+
+    let tokens = auth().login(name(), Password::new(PASSWORD)).await.unwrap();
+    let lines = log.take();
+    assert_eq!(events(&lines), ["login_succeeded"]);
+    assert!(lines[0].contains(&user.to_string()) && lines[0].contains(&tokens.session_id.to_string()));
+
+    let next = auth().refresh(&tokens.refresh_token).await.unwrap();
+    auth().refresh(&next.refresh_token).await.unwrap();
+    assert_eq!(log.take(), Vec::<String>::new(), "going on is no event");
+    auth().refresh(&tokens.refresh_token).await.unwrap_err();
+    let lines = log.take();
+    assert_eq!(events(&lines), ["refresh_token_reused"]);
+    assert!(lines[0].contains("WARN"), "{lines:?}");
+
+    let tokens = auth().login(name(), Password::new(PASSWORD)).await.unwrap();
+    auth().logout(user, tokens.session_id).await.unwrap();
+    auth().logout_all(user).await.unwrap();
+    assert_eq!(events(&log.take()), ["login_succeeded", "logged_out", "logged_out_everywhere"]);
+
+    auth()
+        .change_password(user, Password::new(OTHER), Password::new("planted third horse"))
+        .await
+        .unwrap_err();
+    auth().change_password(user, Password::new(PASSWORD), Password::new(OTHER)).await.unwrap();
+    auth().set_password(user, Password::new(PASSWORD), true).await.unwrap();
+    assert_eq!(events(&log.take()), ["password_change_failed", "password_changed", "password_set"]);
+
+    let office = UserPatch { role: Some(UserRole::User), ..UserPatch::default() };
+    store.users().update(user, office).await.unwrap();
+    let disabled = UserPatch { is_active: Some(false), ..UserPatch::default() };
+    store.users().update(user, disabled).await.unwrap();
+    store.users().erase(user).await.unwrap();
+    assert_eq!(events(&log.take()), ["role_changed", "user_disabled", "user_erased"]);
+
+    for _ in 0..10 {
+        auth().login(name(), Password::new(PASSWORD)).await.unwrap_err();
+    }
+    log.take();
+    auth().login(name(), Password::new(PASSWORD)).await.unwrap_err();
+    assert_eq!(events(&log.take()), ["login_limited"]);
+}

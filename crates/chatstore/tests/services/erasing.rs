@@ -1,0 +1,129 @@
+//! Erasing a user leaves nothing of his in the database.
+
+use chatstore::{
+    ApiKeyScope, By, Change, ConversationPatch, Email, Json, LoginName, MemberRole, MessagePatch,
+    NewConversation, NewMessage, NewReply, NewResponse, NewUser, OnceKey, Origin, Password, Sql, Store,
+    UserId, UserName, UserPatch,
+};
+use chatstore_testkit::{TestDatabase, conformance};
+
+use crate::fixtures::{store, user};
+
+conformance!(erasing_leaves_no_trace_of_twenty_planted_strings);
+
+/// A text that is nowhere else.
+fn planted(number: usize) -> String {
+    format!("planted{number:02}strange")
+}
+
+fn json(number: usize) -> Json {
+    Json::parse(&format!(r#"{{"{}": "{}"}}"#, planted(number), planted(number))).unwrap()
+}
+
+async fn person(store: &Store) -> UserId {
+    let new = NewUser {
+        email: Some(Email::new(format!("{}@example.org", planted(1))).unwrap()),
+        full_name: Some(planted(2)),
+        metadata: json(3),
+        ..NewUser::named(UserName::new(planted(0)).unwrap())
+    };
+    let password = Password::new("correct horse battery");
+    let id = store.users().create_with_password(new, password.clone()).await.unwrap().id;
+    let patch = UserPatch { full_name: Change::Set(planted(4)), ..UserPatch::default() };
+    store.users().update(id, patch).await.unwrap();
+    let origin = Origin { address: Some([192, 0, 2, 7].into()), user_agent: Some(planted(5)) };
+    store.auth().from(origin).login(LoginName::Username(planted(0)), password).await.unwrap();
+    store.keys().create(id, ApiKeyScope::User, Some(planted(6)), None).await.unwrap();
+    id
+}
+
+async fn plant(store: &Store) -> UserId {
+    let id = person(store).await;
+    let chat = store.as_user(id);
+    let new = NewConversation {
+        thread_id: Some(planted(7)),
+        default_model: Some(planted(8)),
+        metadata: json(9),
+        ..NewConversation::titled(planted(10))
+    };
+    let trip = chat.conversations().create(new).await.unwrap().id;
+    let message = NewMessage {
+        parts: Some(Json::parse(&format!(r#"[{{"text": "{}"}}]"#, planted(11))).unwrap()),
+        metadata: json(12),
+        ..NewMessage::user(format!("{} {}", planted(13), "知".repeat(6_000)))
+    };
+    let first = chat.messages().append(trip, message).await.unwrap();
+    let edit = MessagePatch { content: Some(planted(14)), ..MessagePatch::default() };
+    chat.messages().edit(trip, first.id, edit).await.unwrap();
+    let response = NewResponse {
+        model_used: Some(planted(15)),
+        finish_reason: Some(planted(16)),
+        tokens_total: Some(7),
+        ..NewResponse::default()
+    };
+    chat.messages().reply(trip, NewReply { response, ..NewReply::new(planted(17)) }).await.unwrap();
+    let key = OnceKey { key: planted(18), operation: "POST".to_owned(), request_sha256: [0; 32] };
+    chat.once(key).append(trip, vec![NewMessage::user("once")]).await.unwrap();
+    let gone = chat.conversations().create(NewConversation::titled(planted(10))).await.unwrap().id;
+    let patch = ConversationPatch { last_message: Change::Set(planted(19)), ..ConversationPatch::default() };
+    chat.conversations().update(gone, patch).await.unwrap();
+    chat.conversations().delete(gone).await.unwrap();
+    id
+}
+
+async fn erasing_leaves_no_trace_of_twenty_planted_strings(case: TestDatabase) {
+    let store = store(&case).await;
+    let id = plant(&store).await;
+    let owner = user(&store, "owner").await;
+    let shared =
+        store.as_user(owner).conversations().create(NewConversation::titled("Shared")).await.unwrap().id;
+    store.as_user(owner).members().put(shared, id, MemberRole::Editor).await.unwrap();
+    store.as_user(owner).messages().append(shared, NewMessage::user("stays")).await.unwrap();
+    store.as_user(id).messages().append(shared, NewMessage::user(planted(13))).await.unwrap();
+    let before = found(&case, &store).await;
+    // Two were replaced or deleted before: of them, too, nothing may be left.
+    assert!((0..20).all(|number| [2, 19].contains(&number) || before[number]), "{before:?}");
+
+    store.users().erase(id).await.unwrap();
+
+    let head = store.read("head", async move |tx| tx.conversations().get(By::Owner(owner), shared).await);
+    let (head, _) = head.await.unwrap().unwrap();
+    assert_eq!((head.message_count, head.last_message.as_deref()), (1, Some("stays")));
+    store.close().await;
+    let reopened = crate::fixtures::store(&case).await;
+    assert_eq!(found(&case, &reopened).await, [false; 20]);
+}
+
+/// Which of the strings are there: in the bytes of SQLite's files, in the rows of PostgreSQL's tables.
+async fn found(case: &TestDatabase, store: &Store) -> [bool; 20] {
+    let mut found = [false; 20];
+    match case.url.strip_prefix("sqlite://") {
+        Some(file) => {
+            case.database.close().await;
+            let mut bytes = std::fs::read(file).unwrap();
+            bytes.extend(std::fs::read(format!("{file}-wal")).unwrap_or_default());
+            for (number, is_there) in found.iter_mut().enumerate() {
+                let text = planted(number);
+                *is_there = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            }
+        }
+        None => {
+            let rows = store.read("rows", async |tx| tx.query(&ROWS, &[], |row| row.get::<String>(0)).await);
+            let rows = rows.await.unwrap().join("\n");
+            for (number, is_there) in found.iter_mut().enumerate() {
+                *is_there = rows.contains(&planted(number));
+            }
+        }
+    }
+    found
+}
+
+/// Every row of every table, as text.
+const ROWS: Sql = Sql::same(
+    "test.rows",
+    "select t::text from users t union all select t::text from conversations t \
+     union all select t::text from conversation_members t union all select t::text from messages t \
+     union all select t::text from responses t union all select t::text from usage_daily t \
+     union all select t::text from api_keys t union all select t::text from sessions t \
+     union all select t::text from refresh_tokens t union all select t::text from idempotency_keys t",
+);
