@@ -1,8 +1,13 @@
 //! Runs the binary in an empty folder with an environment of its own.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// After this time a test has failed that waits for a line of a server's log.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The binary, ready for arguments.
 pub fn chatstore(folder: &Path) -> Command {
@@ -97,7 +102,7 @@ impl Finished {
 /// A running server; killed when the case ends.
 pub struct Server {
     child: Child,
-    messages: BufReader<ChildStderr>,
+    messages: Receiver<String>,
     said: Vec<String>,
     pub stdout: Vec<String>,
     /// Where it answers, without a slash at the end.
@@ -115,7 +120,14 @@ impl Server {
         let is_demo = command.get_args().next().is_some_and(|argument| argument == "demo");
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
-        let messages = BufReader::new(child.stderr.take().expect("messages are piped"));
+        let stderr = BufReader::new(child.stderr.take().expect("messages are piped"));
+        let (sender, messages) = channel();
+        // To its end, whether or not anybody listens: a server must never wait for its reader.
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
         let mut server =
             Self { child, messages, said: Vec::new(), stdout: Vec::new(), origin: String::new() };
         let line = server.wait_for("address=");
@@ -130,13 +142,13 @@ impl Server {
 
     /// Waits until it logs a line with this in it.
     pub fn wait_for(&mut self, text: &str) -> String {
-        for line in self.messages.by_ref().lines().map_while(Result::ok) {
-            self.said.push(line);
-            if let Some(line) = self.said.last().filter(|line| line.contains(text)) {
-                return line.clone();
+        while let Ok(line) = self.messages.recv_timeout(LONGEST_WAIT) {
+            self.said.push(line.clone());
+            if line.contains(text) {
+                return line;
             }
         }
-        panic!("the server ended without {text:?}: {:?}", self.said);
+        panic!("the server did not say {text:?}: {:?}", self.said);
     }
 
     /// The arguments of the process as everybody on the machine sees them.
@@ -154,10 +166,9 @@ impl Server {
     pub fn stop_and_tell(mut self) -> (Option<i32>, String) {
         let asked = Command::new("kill").arg(self.child.id().to_string()).status();
         assert!(asked.expect("kill runs").success());
-        let mut rest = String::new();
-        self.messages.read_to_string(&mut rest).expect("messages are UTF-8");
+        self.said.extend(self.messages.iter());
         let code = self.child.wait().expect("the server ends").code();
-        (code, format!("{}\n{rest}", self.said.join("\n")))
+        (code, self.said.join("\n"))
     }
 }
 
