@@ -6,7 +6,7 @@ use crate::connection::{Connection, Dialect};
 use crate::data_step::{self, StepConnection};
 use crate::error::{DatabaseErrorKind, MigrationError};
 use crate::graph::Target;
-use crate::history::{self, History, Layout, Moment, Progress};
+use crate::history::{self, History, Moment, Progress};
 use crate::lock;
 use crate::migrator::{Event, Migrator, Observe};
 use crate::rebuild;
@@ -36,7 +36,8 @@ pub(crate) struct Change<'c> {
     connection: &'c mut dyn Connection,
     dialect: Dialect,
     /// What there was of the history when it began.
-    layout: Layout,
+    /// Whether there is a log to write to when the change fails.
+    has_history: bool,
     /// What is being applied or undone, and since when.
     revision: Option<(&'c Revision, Instant)>,
     /// Whether an outside step is marked in the history as begun and has not ended well.
@@ -56,7 +57,7 @@ impl<'c> Change<'c> {
             migrator,
             connection,
             dialect,
-            layout: Layout::Absent,
+            has_history: false,
             revision: None,
             is_marked: false,
             is_without_foreign_keys: false,
@@ -82,7 +83,7 @@ impl<'c> Change<'c> {
     ) -> Result<Option<&'c Revision>, MigrationError> {
         let (history, revision) = loop {
             let history = self.migrator.verified(self.connection).await?;
-            self.prepare(history.layout).await?;
+            self.prepare(&history).await?;
             let is_left = |revision: &&&Revision| direction.is_left_to_do(history.progress(&revision.id));
             let Some(revision) = way.iter().find(is_left).copied() else {
                 self.execute("committing", "commit").await?;
@@ -141,12 +142,12 @@ impl<'c> Change<'c> {
         Ok(true)
     }
 
-    async fn prepare(&mut self, layout: Layout) -> Result<(), MigrationError> {
-        self.layout = layout;
-        match history::prepare(self.dialect, layout) {
-            Some(sql) => self.execute("making the tables of the history", &sql).await,
-            None => Ok(()),
+    async fn prepare(&mut self, history: &History) -> Result<(), MigrationError> {
+        self.has_history = history.is_there;
+        if history.is_there {
+            return Ok(());
         }
+        self.execute("making the tables of the history", &history::create(self.dialect)).await
     }
 
     async fn apply(
@@ -243,7 +244,7 @@ impl<'c> Change<'c> {
         };
         self.execute(&doing, &sql).await?;
         self.execute(&doing, "commit").await?;
-        self.layout = Layout::Current;
+        self.has_history = true;
         self.is_marked = progress == Progress::Running;
         Ok(())
     }
@@ -256,7 +257,7 @@ impl<'c> Change<'c> {
 
     async fn write_stamp(&mut self, target: &Target) -> Result<Vec<Revision>, MigrationError> {
         let history = History::read(self.connection).await?;
-        self.prepare(history.layout).await?;
+        self.prepare(&history).await?;
         let changes = self.migrator.stamped(&history, self.dialect, target)?;
         for (revision, is_there) in &changes {
             let sql = self.migrator.stamp_sql(self.dialect, revision, *is_there, self.now());
@@ -287,7 +288,7 @@ impl<'c> Change<'c> {
         if self.is_marked && self.drop_incomplete_index(revision).await.is_ok() {
             let _ = self.connection.execute(&history::delete(revision)).await;
         }
-        if self.layout == Layout::Current {
+        if self.has_history {
             let _ = self.log("failed", revision, Some(&error.to_string())).await;
         }
         outcome

@@ -41,21 +41,6 @@ create table chatstore_migrations (
 
 /// The first version's record keeps its name, its columns and their order, so that a program of that
 /// version still reads it.
-const COMPLETE_RECORD_SQLITE: &str = "\
-alter table chatstore_migrations add column duration_ms integer;
-alter table chatstore_migrations add column application text;
-alter table chatstore_migrations add column breaking integer not null default 0;
-alter table chatstore_migrations add column progress text not null default 'applied';
-";
-
-const COMPLETE_RECORD_POSTGRES: &str = "\
-alter table chatstore_migrations
-  add column duration_ms bigint,
-  add column application text collate \"C\",
-  add column breaking boolean not null default false,
-  add column progress text collate \"C\" not null default 'applied';
-";
-
 /// How far a revision that the record has is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -100,19 +85,11 @@ pub struct Applied {
     pub progress: Progress,
 }
 
-/// Which form the record has in the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Layout {
-    Absent,
-    /// As the first version of this program made it: without duration, version and log.
-    First,
-    Current,
-}
-
 /// What the database remembers.
 #[derive(Debug, Clone)]
 pub(crate) struct History {
-    pub(crate) layout: Layout,
+    /// Whether the tables are there.
+    pub(crate) is_there: bool,
     pub(crate) entries: HashMap<String, Applied>,
 }
 
@@ -132,19 +109,16 @@ impl History {
         let dialect = connection.dialect();
         let columns = columns(connection, TABLES[0]).await.map_err(failed)?;
         let has = |names: &[&str]| names.iter().all(|name| columns.iter().any(|column| column == name));
-        let layout = if columns.is_empty() {
-            return Ok(Self { layout: Layout::Absent, entries: HashMap::new() });
-        } else if has(&["revision", "slug", "sha256", "applied_at", "duration_ms", "breaking", "progress"]) {
-            Layout::Current
-        } else if has(&["revision", "slug", "sha256", "applied_at"]) {
-            Layout::First
-        } else {
+        if columns.is_empty() {
+            return Ok(Self { is_there: false, entries: HashMap::new() });
+        }
+        if !has(&["revision", "slug", "sha256", "applied_at", "duration_ms", "breaking", "progress"]) {
             return Err(MigrationError::ForeignDatabase(format!(
                 "the table {} has other columns than the history of chatstore",
                 TABLES[0]
             )));
-        };
-        let rows = connection.query(&select(dialect, layout)).await.map_err(failed)?;
+        }
+        let rows = connection.query(&select(dialect)).await.map_err(failed)?;
         let mut entries = HashMap::with_capacity(rows.len());
         for row in rows {
             let entry = read_entry(row).map_err(|reason| {
@@ -152,7 +126,7 @@ impl History {
             })?;
             entries.insert(entry.id.clone(), entry);
         }
-        Ok(Self { layout, entries })
+        Ok(Self { is_there: true, entries })
     }
 
     pub(crate) fn progress(&self, id: &str) -> Option<Progress> {
@@ -188,21 +162,16 @@ pub(crate) fn microseconds(dialect: Dialect, column: &str) -> String {
     }
 }
 
-fn select(dialect: Dialect, layout: Layout) -> String {
+fn select(dialect: Dialect) -> String {
     let at = microseconds(dialect, "applied_at");
     let breaking = match dialect {
         Dialect::Sqlite => "breaking",
         Dialect::Postgres => "cast(breaking as integer)",
     };
-    match layout {
-        Layout::Current => format!(
-            "select revision, slug, sha256, {at}, duration_ms, application, {breaking}, progress \
-             from chatstore_migrations"
-        ),
-        Layout::First | Layout::Absent => {
-            format!("select revision, slug, sha256, {at}, null, null, 0, 'applied' from chatstore_migrations")
-        }
-    }
+    format!(
+        "select revision, slug, sha256, {at}, duration_ms, application, {breaking}, progress \
+         from chatstore_migrations"
+    )
 }
 
 fn read_entry(row: TextRow) -> Result<Applied, String> {
@@ -225,16 +194,13 @@ fn read_entry(row: TextRow) -> Result<Applied, String> {
     Ok(Applied { id, slug, sha256, applied_at, duration_ms, application, breaking, progress })
 }
 
-/// Makes the tables, or gives those of the first version what they lack.
-pub(crate) fn prepare(dialect: Dialect, layout: Layout) -> Option<String> {
-    let record = match (layout, dialect) {
-        (Layout::Current, _) => return None,
-        (Layout::Absent, Dialect::Sqlite) => CREATE_RECORD_SQLITE,
-        (Layout::Absent, Dialect::Postgres) => CREATE_RECORD_POSTGRES,
-        (Layout::First, Dialect::Sqlite) => COMPLETE_RECORD_SQLITE,
-        (Layout::First, Dialect::Postgres) => COMPLETE_RECORD_POSTGRES,
+/// Makes the tables.
+pub(crate) fn create(dialect: Dialect) -> String {
+    let record = match dialect {
+        Dialect::Sqlite => CREATE_RECORD_SQLITE,
+        Dialect::Postgres => CREATE_RECORD_POSTGRES,
     };
-    Some(format!("{record}{}", log::create(dialect)))
+    format!("{record}{}", log::create(dialect))
 }
 
 /// Writes a revision's row.

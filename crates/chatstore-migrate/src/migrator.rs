@@ -8,7 +8,7 @@ use crate::connection::{Connection, Dialect};
 use crate::data_step::{self, DataSteps};
 use crate::error::MigrationError;
 use crate::graph::{Graph, Target};
-use crate::history::{self, Applied, History, Layout, Moment, Progress};
+use crate::history::{self, Applied, History, Moment, Progress};
 use crate::lock;
 use crate::log;
 use crate::revision::Revision;
@@ -203,7 +203,7 @@ impl Migrator {
     ) -> Result<Vec<Revision>, MigrationError> {
         let before = self.verified(connection).await?;
         let way = self.graph.way_up(|id| before.is_applied(id), target)?;
-        if way.is_empty() && before.layout != Layout::First {
+        if way.is_empty() {
             return Ok(Vec::new());
         }
         for revision in &way {

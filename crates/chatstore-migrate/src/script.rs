@@ -64,7 +64,7 @@ impl Migrator {
             }
         }
         let begin = if dialect == Dialect::Sqlite { "begin immediate" } else { "begin" };
-        let mut prepare = history::prepare(dialect, history.layout);
+        let mut prepare = (!history.is_there).then(|| history::create(dialect));
         for (title, Step { before, alone, after }) in steps {
             let prepare = prepare.take().unwrap_or_default();
             let (off, on) = if rebuild::asks_for_no_foreign_keys(dialect, &before) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chatstore_sql::migrate::{DataSteps, Event, Revision, Script, StepAnswer, StepConnection, Target};
-use chatstore_sql::{Database, DatabaseKind, Direction, MigrationError, Sql, revisions};
+use chatstore_sql::{Database, DatabaseKind, MigrationError, Sql, revisions};
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 
 use crate::migration_fixtures::{
@@ -19,7 +19,6 @@ conformance!(
     a_failing_data_step_leaves_nothing_of_its_revision,
     a_data_step_that_panics_leaves_a_store_that_works,
     a_data_step_that_is_not_there_is_named_before_anything_is_applied,
-    a_history_of_the_first_version_is_taken_over,
     a_script_run_by_another_client_gives_the_same_schema_and_history,
     a_script_cannot_hold_a_data_step,
     who_waits_too_long_for_another_is_told,
@@ -129,46 +128,6 @@ async fn a_data_step_that_is_not_there_is_named_before_anything_is_applied(case:
 
     assert!(matches!(&error, MigrationError::UnknownDataStep { step, .. } if step == "absent"), "{error}");
     assert_eq!(schema(&database).await, [] as [&str; 0]);
-}
-
-async fn a_history_of_the_first_version_is_taken_over(case: TestDatabase) {
-    const FIRST: [Sql; 4] = [
-        Sql::same("test.rename", "alter table chatstore_migrations rename to kept"),
-        Sql::pair(
-            "test.create",
-            "create table chatstore_migrations (revision text not null, slug text not null, \
-             sha256 text not null, applied_at integer not null, \
-             constraint pk_chatstore_migrations primary key (revision)) strict, without rowid",
-            "create table chatstore_migrations (revision text collate \"C\" not null, \
-             slug text collate \"C\" not null, sha256 text collate \"C\" not null, \
-             applied_at timestamptz not null)",
-        ),
-        Sql::same(
-            "test.copy",
-            "insert into chatstore_migrations (revision, slug, sha256, applied_at) \
-             select revision, slug, sha256, applied_at from kept",
-        ),
-        Sql::same("test.drop", "drop table kept"),
-    ];
-    const DROP_LOG: Sql = Sql::same("test.drop_log", "drop table chatstore_migrations_log");
-    let database = &case.database;
-    let first = async |tx: &mut chatstore_sql::WriteTx<'_>| {
-        for sql in FIRST.iter().chain([&DROP_LOG]) {
-            tx.execute(sql, &[]).await?;
-        }
-        Ok(())
-    };
-    database.write("first", first).await.unwrap();
-    let status = database.migration_status().await.unwrap();
-    assert_eq!((status.applied.len(), status.pending.len()), (revisions().unwrap().len(), 0));
-
-    assert!(database.migrate(Direction::Upgrade).await.unwrap().changed.is_empty());
-
-    let after = database.migration_status().await.unwrap();
-    assert_eq!(after.applied[0].1, status.applied[0].1, "the time is kept");
-    database.migrate(Direction::Base).await.unwrap();
-    database.migrate(Direction::Upgrade).await.unwrap();
-    assert_eq!(log(database).await.len(), 2 * revisions().unwrap().len());
 }
 
 /// Runs a script with the database's usual client: psql, or Python's own SQLite.
