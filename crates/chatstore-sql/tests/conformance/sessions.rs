@@ -17,6 +17,7 @@ conformance!(
     a_session_is_found_by_the_jti_of_its_newest_access_token,
     a_token_is_exchanged_once_and_carries_its_session_on,
     a_session_lasts_no_longer_than_its_absolute_limit,
+    a_token_may_expire_before_its_session,
     a_token_shown_again_within_ten_seconds_gives_the_same_successor,
     a_token_shown_again_later_ends_its_session,
     a_token_whose_successor_was_used_ends_its_session_at_once,
@@ -167,6 +168,17 @@ async fn a_session_lasts_no_longer_than_its_absolute_limit(case: TestDatabase) {
     seconds(&case, 1_000);
     assert_eq!(case.database.clock().now(), end);
     assert_eq!(rotate(&case, shown(&begun, 3)).await, Rotation::Refused);
+}
+
+async fn a_token_may_expire_before_its_session(case: TestDatabase) {
+    let user = arbitrary_user(&case).await;
+    let new = new_session(&case);
+    let (id, now) = (new.id, case.database.clock().now());
+    let token = NewRefreshToken { token_hash: hash(id, 0), expires_at: now.plus(Duration::from_secs(60)) };
+    let begun = write(&case, async move |tx| tx.sessions().begin(user, &new, &token).await).await.unwrap();
+    seconds(&case, 60);
+    assert_eq!(rotate(&case, shown(&begun, 0)).await, Rotation::Refused);
+    assert_eq!(why_ended(&case, &begun).await, None);
 }
 
 async fn a_token_shown_again_within_ten_seconds_gives_the_same_successor(case: TestDatabase) {
