@@ -1,4 +1,8 @@
 //! `login_storm`: many logins at once are let in a few at a time or refused, and disturb others little.
+//!
+//! Appends are measured without logins, then while as many log in again and again as find a place, so that passwords
+//! are hashed without a pause, then while hundreds log in at the same moment again and again. The load generator is one
+//! thread, so that it takes no more of the machine than it must.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,13 +36,23 @@ const INTERVAL: Duration = Duration::from_millis(10);
 /// An append may take so many times as long as without the storm, 99 times of 100.
 const TIMES: f64 = 3.0;
 
+/// Logins that find a place for each permit: one whose password is hashed, and those that wait.
+const PLACES_A_PERMIT: usize = 17;
+
 /// Memory that one password takes while it is hashed.
 const KIB_EACH_HASH: u64 = 19 * 1_024;
 
 /// Memory that each connection may take.
 const KIB_EACH_CONNECTION: u64 = 64;
 
-/// What became of the logins.
+/// What became of a login.
+struct Outcome {
+    status: u16,
+    has_retry_after: bool,
+    latency: Duration,
+}
+
+/// What became of many.
 #[derive(Default)]
 struct Logins {
     succeeded: Latencies,
@@ -54,24 +68,37 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding,
     let servers = Servers::start(place, 1)?;
     let port = servers.ports()[0];
 
+    let length = Duration::from_secs_f64(arguments.seconds);
     let appenders = start_appenders(port, &append);
-    tokio::time::sleep(Duration::from_secs_f64(arguments.seconds)).await;
+    tokio::time::sleep(length).await;
     let idle = finish(appenders).await?;
     let (baseline, _) = servers.resident_kib()?;
-    let mut connections = Vec::with_capacity(arguments.logins);
-    for _ in 0..arguments.logins {
-        connections.push(Connection::open(port).await?);
-    }
-    let mut logins = Logins::default();
+
     let appenders = start_appenders(port, &append);
-    for _ in 0..arguments.storms {
-        connections = storm(connections, &requests, &mut logins).await?;
-    }
+    let steady = Arc::clone(&requests);
+    let steady = on_one_thread(async move || steadily(port, &steady, length).await).await?;
+    let hashing = finish(appenders).await?;
+
+    let appenders = start_appenders(port, &append);
+    let (storms, at_once) = (arguments.storms, arguments.logins);
+    let storms = on_one_thread(async move || storm(port, &requests, storms, at_once).await).await?;
     let stormy = finish(appenders).await?;
-    drop(connections);
     let (_, most) = servers.resident_kib()?;
     servers.stop()?;
-    Ok(judge(arguments, logins, (idle, stormy), (baseline, most)))
+    let logins = [steady, storms];
+    Ok(judge(arguments, logins, &[idle, hashing, stormy], (baseline, most)))
+}
+
+/// Runs a load generator on a thread of its own.
+async fn on_one_thread<F>(work: F) -> Result<Logins, Failure>
+where
+    F: AsyncFnOnce() -> Result<Logins, Failure> + Send + 'static,
+{
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(work())
+    };
+    tokio::task::spawn_blocking(run).await?
 }
 
 async fn prepare_logins(store: &Store) -> Result<Arc<Vec<Vec<u8>>>, Failure> {
@@ -104,57 +131,107 @@ async fn finish(appenders: Vec<Probe>) -> Result<Vec<Sample>, Failure> {
     Ok(samples)
 }
 
-/// A login on each connection, all at the same moment.
-async fn storm(
-    connections: Vec<Connection>,
-    requests: &Arc<Vec<Vec<u8>>>,
-    logins: &mut Logins,
-) -> Result<Vec<Connection>, Failure> {
-    let (barrier, mut tasks) = (Arc::new(Barrier::new(connections.len())), JoinSet::new());
-    for (number, mut connection) in connections.into_iter().enumerate() {
-        let (barrier, requests) = (Arc::clone(&barrier), Arc::clone(requests));
+/// As many logins as find a place, again and again.
+async fn steadily(port: u16, requests: &Arc<Vec<Vec<u8>>>, length: Duration) -> Result<Logins, Failure> {
+    let end = Instant::now() + length;
+    let mut tasks = JoinSet::new();
+    for number in 0..PLACES_A_PERMIT * permits() {
+        let (mut connection, requests) = (Connection::open(port).await?, Arc::clone(requests));
         tasks.spawn(async move {
-            barrier.wait().await;
-            let begun = Instant::now();
-            let answer = connection.exchange(&requests[number % requests.len()]).await?;
-            let (status, retry_after) = (answer.status(), answer.header("retry-after").is_some());
-            Ok::<_, Failure>((connection, status, retry_after, begun.elapsed()))
+            let mut logins = Logins::default();
+            while Instant::now() < end {
+                logins.note(&login(&mut connection, &requests[number % requests.len()]).await?);
+            }
+            Ok::<_, Failure>(logins)
         });
     }
-    let mut connections = Vec::new();
+    let mut logins = Logins::default();
     while let Some(finished) = tasks.join_next().await {
-        let (connection, status, has_retry_after, latency) = finished??;
-        connections.push(connection);
-        match (status, has_retry_after) {
-            (200, _) => logins.succeeded.push(latency),
-            (503, true) => logins.refused.push(latency),
-            (503, false) => logins.violations.push("a 503 without Retry-After".to_owned()),
-            _ => logins.violations.push(format!("a login was answered with {status}")),
-        }
+        logins.add(finished??);
     }
-    Ok(connections)
+    Ok(logins)
 }
 
+/// A login on each of many connections, all at the same moment, several times.
+async fn storm(
+    port: u16,
+    requests: &Arc<Vec<Vec<u8>>>,
+    storms: usize,
+    at_once: usize,
+) -> Result<Logins, Failure> {
+    let (mut logins, mut connections) = (Logins::default(), Vec::with_capacity(at_once));
+    for _ in 0..at_once {
+        connections.push(Connection::open(port).await?);
+    }
+    for _ in 0..storms {
+        let (barrier, mut tasks) = (Arc::new(Barrier::new(at_once)), JoinSet::new());
+        for (number, mut connection) in connections.drain(..).enumerate() {
+            let (barrier, requests) = (Arc::clone(&barrier), Arc::clone(requests));
+            tasks.spawn(async move {
+                barrier.wait().await;
+                let outcome = login(&mut connection, &requests[number % requests.len()]).await?;
+                Ok::<_, Failure>((connection, outcome))
+            });
+        }
+        while let Some(finished) = tasks.join_next().await {
+            let (connection, outcome) = finished??;
+            connections.push(connection);
+            logins.note(&outcome);
+        }
+    }
+    Ok(logins)
+}
+
+async fn login(connection: &mut Connection, request: &[u8]) -> Result<Outcome, Failure> {
+    let begun = Instant::now();
+    let answer = connection.exchange(request).await?;
+    let has_retry_after = answer.header("retry-after").is_some();
+    Ok(Outcome { status: answer.status(), has_retry_after, latency: begun.elapsed() })
+}
+
+impl Logins {
+    fn note(&mut self, outcome: &Outcome) {
+        match (outcome.status, outcome.has_retry_after) {
+            (200, _) => self.succeeded.push(outcome.latency),
+            (503, true) => self.refused.push(outcome.latency),
+            (503, false) => self.violations.push("a 503 without Retry-After".to_owned()),
+            (status, _) => self.violations.push(format!("a login was answered with {status}")),
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.succeeded.append(other.succeeded);
+        self.refused.append(other.refused);
+        self.violations.extend(other.violations);
+    }
+}
+
+fn permits() -> usize {
+    available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1)
+}
+
+/// Holds what was found against the bounds.
 fn judge(
     arguments: &Arguments,
-    mut logins: Logins,
-    (idle, stormy): (Vec<Sample>, Vec<Sample>),
+    [mut steady, mut storms]: [Logins; 2],
+    appends: &[Vec<Sample>; 3],
     (baseline, most): (u64, u64),
 ) -> Finding {
-    let mut violations = std::mem::take(&mut logins.violations);
+    let mut violations = std::mem::take(&mut steady.violations);
+    violations.append(&mut storms.violations);
     let mut others: BTreeMap<String, usize> = BTreeMap::new();
-    for sample in idle.iter().chain(&stormy).filter(|sample| sample.status != Some(201)) {
+    for sample in appends.iter().flatten().filter(|sample| sample.status != Some(201)) {
         *others.entry(format!("{:?}", sample.status)).or_default() += 1;
     }
     violations.extend(others.iter().map(|(status, count)| format!("{count} appends answered {status}")));
-    if logins.succeeded.count() == 0 {
+    if steady.succeeded.count() == 0 || storms.succeeded.count() == 0 {
         violations.push("nobody was let in".to_owned());
     }
-    let (mut idle, mut stormy) = (latencies(&idle), latencies(&stormy));
-    let ratio = stormy.percentile(99) / idle.percentile(99);
-    let permits = available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1);
+    let [mut idle, mut hashing, mut stormy] = appends.each_ref().map(|samples| latencies(samples));
+    let before = idle.percentile(99);
+    let (hashing_ratio, ratio) = (hashing.percentile(99) / before, stormy.percentile(99) / before);
     let connections = KIB_EACH_CONNECTION * arguments.logins as u64;
-    let bound = baseline + KIB_EACH_HASH * permits as u64 + connections;
+    let bound = baseline + KIB_EACH_HASH * permits() as u64 + connections;
     if arguments.has_bounds() && most > bound {
         violations.push(format!("the server took {most} KiB"));
     }
@@ -162,21 +239,29 @@ fn judge(
         violations.push(format!("appends took {ratio:.2} times as long, 99 times of 100"));
     }
     let figures = json!({
+        "logins_a_second": rounded(per_second(steady.succeeded.count(), arguments.seconds)),
         "storms": arguments.storms,
         "logins_at_once": arguments.logins,
-        "let_in": logins.succeeded.count(),
-        "refused": logins.refused.count(),
-        "let_in_ms": three(&mut logins.succeeded),
-        "refused_ms": three(&mut logins.refused),
-        "appends": [idle.count(), stormy.count()],
+        "let_in": storms.succeeded.count(),
+        "refused": storms.refused.count(),
+        "let_in_ms": three(&mut storms.succeeded),
+        "refused_ms": three(&mut storms.refused),
+        "appends": [idle.count(), hashing.count(), stormy.count()],
         "append_ms_idle": three(&mut idle),
+        "append_ms_while_hashing": three(&mut hashing),
         "append_ms_in_storm": three(&mut stormy),
+        "append_p99_ratio_while_hashing": rounded(hashing_ratio),
         "append_p99_ratio": rounded(ratio),
         "resident_kib_before": baseline,
         "resident_kib_max": most,
         "resident_kib_bound": bound,
     });
     Finding { figures, violations }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number of logins")]
+fn per_second(count: usize, seconds: f64) -> f64 {
+    count as f64 / seconds
 }
 
 fn latencies(samples: &[Sample]) -> Latencies {
