@@ -1,8 +1,9 @@
 //! `login_storm`: many logins at once are let in a few at a time or refused, and disturb others little.
 //!
 //! Appends are measured without logins, then while as many log in again and again as find a place, so that passwords
-//! are hashed without a pause, then while hundreds log in at the same moment again and again. The load generator is one
-//! thread, so that it takes no more of the machine than it must.
+//! are hashed without a pause, then while hundreds log in at the same moment twice a second, then while as many ask for
+//! `GET /healthz` instead, which is what a crowd costs that wants nothing. The load generator is one thread, so that it
+//! takes no more of the machine than it must.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use chatstore::{ApiKeyScope, NewConversation, Store};
 use serde_json::json;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use super::client::login_request;
 use super::place::{PASSWORD, Place, member};
@@ -29,6 +31,9 @@ const USERS: usize = 16;
 
 /// Clients that append meanwhile.
 const APPENDERS: usize = 3;
+
+/// Between the beginnings of two storms.
+const STORM_EVERY: Duration = Duration::from_millis(500);
 
 /// Between two appends of a client.
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -79,14 +84,19 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding,
     let steady = on_one_thread(async move || steadily(port, &steady, length).await).await?;
     let hashing = finish(appenders).await?;
 
-    let appenders = start_appenders(port, &append);
     let (storms, at_once) = (arguments.storms, arguments.logins);
-    let storms = on_one_thread(async move || storm(port, &requests, storms, at_once).await).await?;
-    let stormy = finish(appenders).await?;
+    let appenders = start_appenders(port, &append);
+    let stormy = on_one_thread(async move || storm(port, &requests, storms, at_once).await).await?;
+    let in_storm = finish(appenders).await?;
+
+    let health = Arc::new(vec![Prepared::health().bytes().to_vec()]);
+    let appenders = start_appenders(port, &append);
+    let crowd = on_one_thread(async move || storm(port, &health, storms, at_once).await).await?;
+    let in_crowd = finish(appenders).await?;
     let (_, most) = servers.resident_kib()?;
     servers.stop()?;
-    let logins = [steady, storms];
-    Ok(judge(arguments, logins, &[idle, hashing, stormy], (baseline, most)))
+    let appends = [idle, hashing, in_storm, in_crowd];
+    Ok(judge(arguments, [steady, stormy, crowd], &appends, (baseline, most)))
 }
 
 /// Runs a load generator on a thread of its own.
@@ -152,7 +162,7 @@ async fn steadily(port: u16, requests: &Arc<Vec<Vec<u8>>>, length: Duration) -> 
     Ok(logins)
 }
 
-/// A login on each of many connections, all at the same moment, several times.
+/// A request on each of many connections, all at the same moment, several times.
 async fn storm(
     port: u16,
     requests: &Arc<Vec<Vec<u8>>>,
@@ -163,7 +173,10 @@ async fn storm(
     for _ in 0..at_once {
         connections.push(Connection::open(port).await?);
     }
+    let mut due = tokio::time::interval(STORM_EVERY);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for _ in 0..storms {
+        due.tick().await;
         let (barrier, mut tasks) = (Arc::new(Barrier::new(at_once)), JoinSet::new());
         for (number, mut connection) in connections.drain(..).enumerate() {
             let (barrier, requests) = (Arc::clone(&barrier), Arc::clone(requests));
@@ -195,7 +208,7 @@ impl Logins {
             (200, _) => self.succeeded.push(outcome.latency),
             (503, true) => self.refused.push(outcome.latency),
             (503, false) => self.violations.push("a 503 without Retry-After".to_owned()),
-            (status, _) => self.violations.push(format!("a login was answered with {status}")),
+            (status, _) => self.violations.push(format!("a request was answered with {status}")),
         }
     }
 
@@ -213,12 +226,12 @@ fn permits() -> usize {
 /// Holds what was found against the bounds.
 fn judge(
     arguments: &Arguments,
-    [mut steady, mut storms]: [Logins; 2],
-    appends: &[Vec<Sample>; 3],
+    [steady, mut storms, crowd]: [Logins; 3],
+    appends: &[Vec<Sample>; 4],
     (baseline, most): (u64, u64),
 ) -> Finding {
-    let mut violations = std::mem::take(&mut steady.violations);
-    violations.append(&mut storms.violations);
+    let mut violations: Vec<String> =
+        [&steady, &storms, &crowd].into_iter().flat_map(|logins| logins.violations.clone()).collect();
     let mut others: BTreeMap<String, usize> = BTreeMap::new();
     for sample in appends.iter().flatten().filter(|sample| sample.status != Some(201)) {
         *others.entry(format!("{:?}", sample.status)).or_default() += 1;
@@ -227,9 +240,10 @@ fn judge(
     if steady.succeeded.count() == 0 || storms.succeeded.count() == 0 {
         violations.push("nobody was let in".to_owned());
     }
-    let [mut idle, mut hashing, mut stormy] = appends.each_ref().map(|samples| latencies(samples));
+    let [mut idle, mut hashing, mut stormy, mut crowded] =
+        appends.each_ref().map(|samples| latencies(samples));
     let before = idle.percentile(99);
-    let (hashing_ratio, ratio) = (hashing.percentile(99) / before, stormy.percentile(99) / before);
+    let ratio = stormy.percentile(99) / before;
     let connections = KIB_EACH_CONNECTION * arguments.logins as u64;
     let bound = baseline + KIB_EACH_HASH * permits() as u64 + connections;
     if arguments.has_bounds() && most > bound {
@@ -246,11 +260,13 @@ fn judge(
         "refused": storms.refused.count(),
         "let_in_ms": three(&mut storms.succeeded),
         "refused_ms": three(&mut storms.refused),
-        "appends": [idle.count(), hashing.count(), stormy.count()],
+        "appends": [idle.count(), hashing.count(), stormy.count(), crowded.count()],
         "append_ms_idle": three(&mut idle),
         "append_ms_while_hashing": three(&mut hashing),
         "append_ms_in_storm": three(&mut stormy),
-        "append_p99_ratio_while_hashing": rounded(hashing_ratio),
+        "append_ms_in_other_crowd": three(&mut crowded),
+        "append_p99_ratio_while_hashing": rounded(hashing.percentile(99) / before),
+        "append_p99_ratio_in_other_crowd": rounded(crowded.percentile(99) / before),
         "append_p99_ratio": rounded(ratio),
         "resident_kib_before": baseline,
         "resident_kib_max": most,
