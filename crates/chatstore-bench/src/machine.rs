@@ -23,6 +23,20 @@ pub(crate) fn load() -> Option<String> {
     line.split(' ').next().map(str::to_owned)
 }
 
+/// Memory that a process holds, in KiB, where the system tells.
+pub(crate) fn resident_kib(process: u32) -> Option<u64> {
+    kib(process, "VmRSS")
+}
+
+/// The most that it has held so far.
+pub(crate) fn most_resident_kib(process: u32) -> Option<u64> {
+    kib(process, "VmHWM")
+}
+
+fn kib(process: u32, name: &str) -> Option<u64> {
+    field(&format!("/proc/{process}/status"), name)?.split_whitespace().next()?.parse().ok()
+}
+
 fn first_line(path: &str) -> Option<String> {
     fs::read_to_string(path).ok()?.lines().next().map(str::to_owned)
 }

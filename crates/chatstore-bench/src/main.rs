@@ -17,6 +17,7 @@ mod crash;
 mod data;
 mod drive;
 mod idempotency;
+mod identity;
 mod import;
 mod machine;
 mod migrations;
@@ -59,12 +60,15 @@ enum Command {
     Reads(reads::Arguments),
     Crash(crash::Arguments),
     Idempotency(idempotency::Arguments),
+    Identity(identity::Arguments),
     Import(import::Arguments),
     Migrations(migrations::Arguments),
     Open(open::Arguments),
     Overload(overload::Arguments),
     SlowClients(slow_clients::Arguments),
     Start(start::Arguments),
+    #[command(hide = true)]
+    IdentityServer(identity::IdentityServer),
     #[command(hide = true)]
     OpenOne(open::One),
     #[command(hide = true)]
@@ -163,12 +167,14 @@ async fn main() -> ExitCode {
         Command::Reads(arguments) => arguments.run().await.map(|()| true),
         Command::Crash(arguments) => arguments.run().await,
         Command::Idempotency(arguments) => arguments.run().await,
+        Command::Identity(arguments) => arguments.run().await,
         Command::Import(arguments) => arguments.run().await,
         Command::Migrations(arguments) => arguments.run().await,
         Command::Open(arguments) => arguments.run().await,
         Command::Overload(arguments) => arguments.run().await,
         Command::SlowClients(arguments) => arguments.run().await,
         Command::Start(arguments) => arguments.run().await.map(|()| true),
+        Command::IdentityServer(arguments) => arguments.run().await,
         Command::OpenOne(arguments) => arguments.run().await,
         Command::MigrateOne(arguments) => arguments.run().await,
     };

@@ -31,14 +31,30 @@ impl Process {
 
     /// Waits until it waits for [`go`](Self::go).
     pub(crate) fn wait_until_ready(&mut self) -> Result<(), Failure> {
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        if line.trim() == READY { Ok(()) } else { Err(format!("a process said {line:?}").into()) }
+        let line = self.hear()?;
+        if line == READY { Ok(()) } else { Err(format!("a process said {line:?}").into()) }
     }
 
     /// Lets it begin.
     pub(crate) fn go(&mut self) -> Result<(), Failure> {
-        Ok(writeln!(self.input)?)
+        self.tell("")
+    }
+
+    /// Sends it a line.
+    pub(crate) fn tell(&mut self, line: &str) -> Result<(), Failure> {
+        Ok(writeln!(self.input, "{line}")?)
+    }
+
+    /// Waits for its next line.
+    pub(crate) fn hear(&mut self) -> Result<String, Failure> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    }
+
+    /// Its number for the system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kills it, unless it has ended; whether it had not.
@@ -49,8 +65,9 @@ impl Process {
         Ok(was_running)
     }
 
-    /// Waits for its end; what it said when it failed.
+    /// Sends nothing more and waits for its end; what it said when it failed.
     pub(crate) fn complaint(mut self) -> Result<Option<String>, Failure> {
+        drop(self.input);
         let mut text = String::new();
         self.errors.read_to_string(&mut text)?;
         let status = self.child.wait()?;

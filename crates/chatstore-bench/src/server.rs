@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::client::Client;
 use crate::places::{PostgresPlace, url};
-use crate::{Failure, Postgres};
+use crate::{Failure, Postgres, machine};
 
 /// How long a start may take before it counts as failed.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -191,9 +191,7 @@ impl Server {
 
     /// Memory of the process in KiB, where the system tells.
     pub(crate) fn resident_kib(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-        line.split_whitespace().nth(1)?.parse().ok()
+        machine::resident_kib(self.child.id())
     }
 
     /// Ends it without a chance to do anything more.

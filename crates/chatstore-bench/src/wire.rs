@@ -20,9 +20,18 @@ pub(crate) fn get(path: &str, key: &str) -> Vec<u8> {
 
 /// The bytes of a request with JSON.
 pub(crate) fn post(path: &str, key: &str, body: &str) -> Vec<u8> {
+    post_with(path, &format!("Authorization: Bearer {key}\r\n"), body)
+}
+
+/// The same by somebody who shows nothing.
+pub(crate) fn post_as_stranger(path: &str, body: &str) -> Vec<u8> {
+    post_with(path, "", body)
+}
+
+fn post_with(path: &str, authorization: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\n{authorization}\
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     );
     (head + body).into_bytes()

@@ -141,3 +141,24 @@ fn a_killed_import_ends_in_the_same_rows_when_it_is_run_again() {
         assert!(line["ratio"].is_number());
     }
 }
+
+#[test]
+fn whoever_logs_in_stays_in_until_he_leaves_and_no_longer() {
+    let few = [
+        ["--login-requests", "2"],
+        ["--logins", "30"],
+        ["--storms", "1"],
+        ["--seconds", "0.2"],
+        ["--lost", "5"],
+        ["--tab-rounds", "3"],
+        ["--server-rounds", "3"],
+        ["--replays", "2"],
+        ["--thefts", "2"],
+        ["--logouts", "1"],
+    ];
+
+    let lines = run_on_backends(&[&["identity", "--no-bounds"], few.as_flattened()].concat());
+
+    assert_eq!(lines.len() % 9, 0, "every experiment on every database");
+    assert!(lines.iter().all(|line| line["violations"] == 0));
+}

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::Method;
+use axum::http::{Method, Uri};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -16,6 +16,10 @@ use crate::error::{Problem, ProblemKind};
 /// Requests that work at a time. SQLite commits the writes of all of them at once; PostgreSQL has 16
 /// connections, and a queue in front of them that this bounds.
 const WORKING: usize = 64;
+
+/// Requests that check or make a password at a time. They wait for one another for up to half a second, and take
+/// turns of their own so that nobody else waits with them.
+const WORKING_ON_PASSWORDS: usize = 64;
 
 /// Requests that wait for their turn: they hold their body, and nothing else.
 const WAITING: usize = 4_096;
@@ -38,10 +42,28 @@ pub(crate) fn request_time(method: &Method) -> Duration {
     if method == Method::DELETE { DELETE_TIME } else { REQUEST_TIME }
 }
 
+/// Whose turns a request takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Queue {
+    Ordinary,
+    Passwords,
+}
+
+impl Queue {
+    /// That of a request for this.
+    pub(crate) fn of(uri: &Uri) -> Self {
+        match uri.path() {
+            "/api/v1/auth/login" | "/api/v1/auth/register" | "/api/v1/auth/password" => Self::Passwords,
+            _ => Self::Ordinary,
+        }
+    }
+}
+
 /// Who may work now.
 #[derive(Debug)]
 pub(crate) struct Admission {
     working: Semaphore,
+    working_on_passwords: Semaphore,
     /// Places for those that work or wait.
     present: Semaphore,
     /// Places for large bodies.
@@ -52,7 +74,8 @@ impl Default for Admission {
     fn default() -> Self {
         Self {
             working: Semaphore::new(WORKING),
-            present: Semaphore::new(WORKING + WAITING),
+            working_on_passwords: Semaphore::new(WORKING_ON_PASSWORDS),
+            present: Semaphore::new(WORKING + WORKING_ON_PASSWORDS + WAITING),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
         }
     }
@@ -72,9 +95,13 @@ impl Admission {
     }
 
     /// Waits for a turn, for a short time.
-    pub(crate) async fn turn(&self) -> Result<Turn<'_>, Problem> {
+    pub(crate) async fn turn(&self, queue: Queue) -> Result<Turn<'_>, Problem> {
         let present = self.present.try_acquire().map_err(|_| overloaded())?;
-        match timeout(QUEUE_TIME, self.working.acquire()).await {
+        let working = match queue {
+            Queue::Ordinary => &self.working,
+            Queue::Passwords => &self.working_on_passwords,
+        };
+        match timeout(QUEUE_TIME, working.acquire()).await {
             Ok(Ok(working)) => Ok(Turn { _working: working, _present: present }),
             _ => Err(overloaded()),
         }
@@ -94,10 +121,22 @@ mod tests {
         let admission = Admission::default();
         let mut turns = Vec::new();
         for _ in 0..WORKING {
-            turns.push(admission.turn().await.unwrap());
+            turns.push(admission.turn(Queue::Ordinary).await.unwrap());
         }
-        assert!(admission.turn().await.is_err());
+        assert!(admission.turn(Queue::Ordinary).await.is_err());
         turns.pop();
-        assert!(admission.turn().await.is_ok());
+        assert!(admission.turn(Queue::Ordinary).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_password_keeps_nobody_else_waiting() {
+        let admission = Admission::default();
+        let queue = Queue::of(&Uri::from_static("/api/v1/auth/login?x=y"));
+        let mut turns = Vec::new();
+        for _ in 0..WORKING_ON_PASSWORDS {
+            turns.push(admission.turn(queue).await.unwrap());
+        }
+        assert!(admission.turn(queue).await.is_err());
+        assert!(admission.turn(Queue::of(&Uri::from_static("/api/v1/conversations"))).await.is_ok());
     }
 }

@@ -72,7 +72,7 @@ impl Store {
             password.check("password", &[name])?;
             let username = UserName::new(name)
                 .map_err(|error| Invalid::field("username", error.code(), error.to_string()))?;
-            let hash = self.identity.passwords.hash(password, &self.database.ids()).await?;
+            let hash = self.identity.passwords.place()?.hash(password, &self.database.ids()).await?;
             let new = NewUser {
                 id: Some(id(name)),
                 username: Some(username),

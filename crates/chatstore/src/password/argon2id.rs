@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use subtle::ConstantTimeEq as _;
@@ -23,6 +23,29 @@ const MOST_MEMORY: u32 = 64 * 1_024;
 const MOST_PASSES: u32 = 10;
 const MOST_LANES: u32 = 16;
 
+/// The memory of one hash after another, as much as a new hash takes. Memory of this size that is freed is not
+/// given back but stays with the thread that hashed, and every hash may be another thread's.
+#[derive(Default)]
+pub(super) struct Memory(Vec<Block>);
+
+impl Memory {
+    /// So many blocks; `None` when they are more than a new hash takes.
+    fn blocks(&mut self, count: usize) -> Result<Option<&mut [Block]>, Busy> {
+        const MOST: usize = MEMORY as usize;
+        if self.0.is_empty() {
+            self.0.try_reserve_exact(MOST).map_err(|_| Busy)?;
+            self.0.resize(MOST, Block::new());
+        }
+        Ok(self.0.get_mut(..count))
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Memory(***)")
+    }
+}
+
 /// An Argon2 hash of any sane parameters.
 #[derive(Debug)]
 pub(super) struct Argon2Hash {
@@ -35,7 +58,7 @@ pub(super) struct Argon2Hash {
 
 impl Argon2Hash {
     /// Hashes a secret as all new ones are.
-    pub(super) fn make(secret: &[u8], salt: [u8; SALT]) -> Result<Self, Busy> {
+    pub(super) fn make(secret: &[u8], salt: [u8; SALT], memory: &mut Memory) -> Result<Self, Busy> {
         let params = Params::new(MEMORY, PASSES, LANES, Some(DIGEST)).map_err(|_| Busy)?;
         let mut hash = Self {
             algorithm: Algorithm::Argon2id,
@@ -44,7 +67,7 @@ impl Argon2Hash {
             salt: salt.to_vec(),
             digest: vec![0; DIGEST],
         };
-        hash.digest = hash.digest_of(secret)?;
+        hash.digest = hash.digest_of(secret, memory)?;
         Ok(hash)
     }
 
@@ -74,8 +97,8 @@ impl Argon2Hash {
     }
 
     /// Whether it is the hash of this secret.
-    pub(super) fn matches(&self, secret: &[u8]) -> Result<bool, Busy> {
-        Ok(self.digest_of(secret)?.ct_eq(&self.digest).into())
+    pub(super) fn matches(&self, secret: &[u8], memory: &mut Memory) -> Result<bool, Busy> {
+        Ok(self.digest_of(secret, memory)?.ct_eq(&self.digest).into())
     }
 
     /// Whether it is no weaker than a new one.
@@ -89,11 +112,14 @@ impl Argon2Hash {
     }
 
     /// The only error that remains is that there is no memory.
-    fn digest_of(&self, secret: &[u8]) -> Result<Vec<u8>, Busy> {
+    fn digest_of(&self, secret: &[u8], memory: &mut Memory) -> Result<Vec<u8>, Busy> {
         let mut digest = vec![0; self.digest.len()];
-        Argon2::new(self.algorithm, self.version, self.params.clone())
-            .hash_password_into(secret, &self.salt, &mut digest)
-            .map_err(|_| Busy)?;
+        let argon2 = Argon2::new(self.algorithm, self.version, self.params.clone());
+        match memory.blocks(self.params.block_count())? {
+            Some(blocks) => argon2.hash_password_into_with_memory(secret, &self.salt, &mut digest, blocks),
+            None => argon2.hash_password_into(secret, &self.salt, &mut digest),
+        }
+        .map_err(|_| Busy)?;
         Ok(digest)
     }
 }

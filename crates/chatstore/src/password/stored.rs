@@ -1,6 +1,6 @@
 //! A stored hash of any form that is understood.
 
-use super::argon2id::Argon2Hash;
+use super::argon2id::{Argon2Hash, Memory};
 use super::bcrypt_hash::BcryptHash;
 use super::hasher::Busy;
 use super::pbkdf2::Pbkdf2Hash;
@@ -34,10 +34,10 @@ impl Stored {
             .or_else(|| BcryptHash::parse(text).map(Self::Bcrypt))
     }
 
-    pub(super) fn verify(&self, password: &[u8]) -> Result<Verdict, Busy> {
+    pub(super) fn verify(&self, password: &[u8], memory: &mut Memory) -> Result<Verdict, Busy> {
         let (is_right, is_current) = match self {
-            Self::Argon2(hash) => (hash.matches(password)?, hash.is_current()),
-            Self::Wrapped(hash) => (hash.matches(password)?, false),
+            Self::Argon2(hash) => (hash.matches(password, memory)?, hash.is_current()),
+            Self::Wrapped(hash) => (hash.matches(password, memory)?, false),
             Self::Pbkdf2(hash) => (hash.matches(password), false),
             Self::Bcrypt(hash) => (hash.matches(password), false),
         };
@@ -101,7 +101,12 @@ mod tests {
     ];
 
     fn verify(text: &str, password: &str) -> Verdict {
-        Stored::parse(text).unwrap_or_else(|| panic!("{text}")).verify(password.as_bytes()).unwrap()
+        verify_in(&mut Memory::default(), text, password)
+    }
+
+    fn verify_in(memory: &mut Memory, text: &str, password: &str) -> Verdict {
+        let stored = Stored::parse(text).unwrap_or_else(|| panic!("{text}"));
+        stored.verify(password.as_bytes(), memory).unwrap()
     }
 
     #[test]
@@ -117,6 +122,17 @@ mod tests {
         for text in CURRENT {
             assert_eq!(verify(text, PASSWORD), Verdict::Right, "{text}");
             assert_eq!(verify(text, ""), Verdict::Wrong, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hash_does_not_depend_on_what_was_hashed_in_its_memory_before() {
+        let mut memory = Memory::default();
+        for _ in 0..2 {
+            for text in OTHERS.into_iter().chain(CURRENT) {
+                assert_eq!(verify_in(&mut memory, text, "correct horse batterY"), Verdict::Wrong, "{text}");
+                assert_ne!(verify_in(&mut memory, text, PASSWORD), Verdict::Wrong, "{text}");
+            }
         }
     }
 
@@ -140,17 +156,19 @@ mod tests {
         let passwords = Passwords::new();
         for text in [PBKDF2[0], PBKDF2[1], PBKDF2[3], PBKDF2[10]] {
             let hash = PasswordHash::known(text).unwrap();
-            let wrapped = passwords.wrap(&hash, &ids).await.unwrap().unwrap();
+            let wrapped = passwords.place().unwrap().wrap(&hash, &ids).await.unwrap().unwrap();
             assert!(wrapped.expose().starts_with("$argon2id-of-pbkdf2-sha256$i=1"), "{text}");
             assert_eq!(PasswordHash::known(wrapped.expose()), Some(wrapped.clone()));
-            let right = passwords.verify(Password::new(PASSWORD), Some(wrapped.clone())).await;
+            let right =
+                passwords.place().unwrap().verify(Password::new(PASSWORD), Some(wrapped.clone())).await;
             assert_eq!(right, Ok(Verdict::RightButOld), "{text}");
-            let wrong = passwords.verify(Password::new("correct horse"), Some(wrapped)).await;
+            let wrong =
+                passwords.place().unwrap().verify(Password::new("correct horse"), Some(wrapped)).await;
             assert_eq!(wrong, Ok(Verdict::Wrong), "{text}");
         }
         for text in OTHERS.into_iter().chain(CURRENT) {
             let hash = PasswordHash::known(text).unwrap();
-            assert_eq!(passwords.wrap(&hash, &ids).await, Ok(None), "{text}");
+            assert_eq!(passwords.place().unwrap().wrap(&hash, &ids).await, Ok(None), "{text}");
         }
     }
 

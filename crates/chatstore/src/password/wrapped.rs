@@ -11,7 +11,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 
-use super::argon2id::{Argon2Hash, SALT};
+use super::argon2id::{Argon2Hash, Memory, SALT};
 use super::hasher::Busy;
 use super::pbkdf2::{Pbkdf2Hash, Recipe, iterations};
 
@@ -26,8 +26,8 @@ pub(super) struct Wrapped {
 }
 
 impl Wrapped {
-    pub(super) fn make(inner: Pbkdf2Hash, salt: [u8; SALT]) -> Result<Self, Busy> {
-        Ok(Self { outer: Argon2Hash::make(&inner.digest, salt)?, inner: inner.recipe })
+    pub(super) fn make(inner: Pbkdf2Hash, salt: [u8; SALT], memory: &mut Memory) -> Result<Self, Busy> {
+        Ok(Self { outer: Argon2Hash::make(&inner.digest, salt, memory)?, inner: inner.recipe })
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {
@@ -40,9 +40,9 @@ impl Wrapped {
     }
 
     /// Whether it is the hash of this password.
-    pub(super) fn matches(&self, password: &[u8]) -> Result<bool, Busy> {
+    pub(super) fn matches(&self, password: &[u8], memory: &mut Memory) -> Result<bool, Busy> {
         for digest in self.inner.digests(password) {
-            if self.outer.matches(&digest)? {
+            if self.outer.matches(&digest, memory)? {
                 return Ok(true);
             }
         }

@@ -46,7 +46,7 @@ impl Users<'_> {
         new.validate()?;
         password.check("password", &names)?;
         let ids = self.0.database.ids();
-        let password_hash = Some(self.0.identity.passwords.hash(password, &ids).await?);
+        let password_hash = Some(self.0.identity.passwords.place()?.hash(password, &ids).await?);
         self.create(NewUser { password_hash, ..new }).await
     }
 

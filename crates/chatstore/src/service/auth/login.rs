@@ -83,20 +83,19 @@ impl Auth<'_> {
 
     async fn check_in(&self, name: LoginName, password: Password) -> Result<Tokens> {
         let keys = self.identity().keys()?;
+        let place = self.identity().passwords.place()?;
         let found = self.store.read("login_find", async move |tx| find(tx, &name).await).await?;
         let user = found.as_ref().map(|(user, _)| user.id);
         let hash = found
             .filter(|(user, _)| user.is_active && user.id != UserId::ANONYMOUS)
             .and_then(|(_, hash)| hash);
-        let verdict = self.identity().passwords.verify(password.clone(), hash.clone()).await?;
+        let verdict = place.verify(password.clone(), hash.clone()).await?;
         let (Some(user), Some(hash), Verdict::Right | Verdict::RightButOld) = (user, hash, verdict) else {
             SecurityEvent::LoginFailed.note(user);
             return Err(invalid_credentials());
         };
         let replacement = match verdict {
-            Verdict::RightButOld => {
-                Some(self.identity().passwords.hash(password, &self.store.database.ids()).await?)
-            }
+            Verdict::RightButOld => Some(place.hash(password, &self.store.database.ids()).await?),
             _ => None,
         };
         let is_upgrade = replacement.is_some();

@@ -28,6 +28,7 @@ impl Auth<'_> {
     }
 
     async fn change(&self, user: UserId, current: Password, new: Password) -> Result<()> {
+        let place = self.identity().passwords.place()?;
         let found = self.store.read("password_find", async move |tx| tx.passwords().get(user).await).await?;
         let (found, hash) = found.ok_or_else(|| Error::not_found("user"))?;
         new.check("new_password", &names(&found))?;
@@ -35,13 +36,12 @@ impl Auth<'_> {
             let message = "must be another than the present one";
             return Err(Invalid::field("new_password", FieldCode::NotAllowed, message).into());
         }
-        let passwords = &self.identity().passwords;
-        let verdict = passwords.verify(current, hash.clone()).await?;
+        let verdict = place.verify(current, hash.clone()).await?;
         let (Some(verified), Verdict::Right | Verdict::RightButOld) = (hash, verdict) else {
             SecurityEvent::PasswordChangeFailed.note(Some(user));
             return Err(invalid_credentials());
         };
-        let hash = passwords.hash(new, &self.store.database.ids()).await?;
+        let hash = place.hash(new, &self.store.database.ids()).await?;
         let changed = self.store.write("password_change", async move |tx| {
             let stored = tx.passwords().lock(user).await?.and_then(|(_, hash)| hash);
             if stored.as_ref() != Some(&verified) {
@@ -68,7 +68,7 @@ impl Auth<'_> {
     pub async fn set_password(self, user: UserId, new: Password, must_change: bool) -> Result<()> {
         let found = self.store.users().get(user).await?;
         new.check("password", &names(&found))?;
-        let hash = self.identity().passwords.hash(new, &self.store.database.ids()).await?;
+        let hash = self.identity().passwords.place()?.hash(new, &self.store.database.ids()).await?;
         self.store
             .write("password_set", async move |tx| tx.passwords().set(user, &hash, must_change).await)
             .await?;
@@ -110,7 +110,9 @@ impl Auth<'_> {
             after = *last;
             for (user, former) in piece {
                 let ids = self.store.database.ids();
-                let Some(hash) = self.identity().passwords.wrap(&former, &ids).await? else { continue };
+                let Some(hash) = self.identity().passwords.place()?.wrap(&former, &ids).await? else {
+                    continue;
+                };
                 let replaced = self
                     .store
                     .write("password_wrap", async move |tx| {
