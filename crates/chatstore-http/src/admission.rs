@@ -94,16 +94,17 @@ impl Admission {
         Arc::clone(&self.large_bodies).try_acquire_owned().map_err(|_| overloaded())
     }
 
-    /// Waits for a turn, for a short time.
+    /// Waits for a turn, for a short time; not at all for one to work on a password, because those who have one
+    /// wait long themselves.
     pub(crate) async fn turn(&self, queue: Queue) -> Result<Turn<'_>, Problem> {
         let present = self.present.try_acquire().map_err(|_| overloaded())?;
         let working = match queue {
-            Queue::Ordinary => &self.working,
-            Queue::Passwords => &self.working_on_passwords,
+            Queue::Ordinary => timeout(QUEUE_TIME, self.working.acquire()).await.ok().and_then(Result::ok),
+            Queue::Passwords => self.working_on_passwords.try_acquire().ok(),
         };
-        match timeout(QUEUE_TIME, working.acquire()).await {
-            Ok(Ok(working)) => Ok(Turn { _working: working, _present: present }),
-            _ => Err(overloaded()),
+        match working {
+            Some(working) => Ok(Turn { _working: working, _present: present }),
+            None => Err(overloaded()),
         }
     }
 }
