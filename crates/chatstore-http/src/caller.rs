@@ -219,7 +219,12 @@ async fn authenticate(parts: &Parts, state: &AppState) -> Result<Option<Principa
         Some(credential) => state.store().authenticate(credential).await?,
         None => None,
     };
-    state.count(principal.map(|principal| principal.user_id), address).await?;
+    // A service's request counts for the user it acts for, once it is known who that is.
+    let is_acting =
+        principal.is_some_and(|principal| principal.is_service()) && parts.headers.contains_key(ACTING_FOR);
+    if !is_acting {
+        state.count(principal.map(|principal| principal.user_id), address).await?;
+    }
     principal.map(Some).ok_or_else(unauthenticated)
 }
 
@@ -257,6 +262,8 @@ async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<C
                 Problem::wrong(ACTING_FOR_NAME, FieldCode::InvalidFormat, error.to_string())
             })?;
             let acting = state.store().users().acting(&reference).await?;
+            let counted = acting.map_or(principal.user_id, |acting| acting.user_id);
+            state.count(Some(counted), ClientAddress::of(parts)).await?;
             let Acting { user_id, role } = acting.ok_or_else(Problem::not_found)?;
             if role == UserRole::Admin {
                 return Err(Problem::forbidden("a service key does not act for administrators"));

@@ -407,6 +407,15 @@ async fn requests_are_counted_by_user_and_address_where_it_is_switched_on(case: 
         let refused = answer(server.request(person, "GET", CONVERSATIONS)).await;
         assert_eq!((refused.status, refused.header("retry-after")), (429, "60"));
     }
+    let root = server.admin("root").await;
+    let service = server.service(&root).await;
+    for (name, expected) in [("name:ada", 429), ("name:eve", 404), ("name:cleo", 200)] {
+        if expected == 200 {
+            server.person("cleo").await;
+        }
+        let acted = answer(server.act(&service, name, "GET", CONVERSATIONS)).await;
+        assert_eq!(acted.status, expected, "a service's request counts for the user: {name}");
+    }
     for _ in 0..3 {
         assert_eq!(answer(server.anonymous("POST", CONVERSATIONS)).await.status, 201);
     }

@@ -13,6 +13,7 @@ use crate::fixtures::{store, user};
 
 conformance!(
     pbkdf2_hashes_of_the_five_forms_log_in_once_and_are_argon2id_afterwards,
+    of_logins_at_once_with_an_older_hash_all_succeed,
     wrapped_hashes_log_in_and_are_argon2id_afterwards,
     a_hash_that_is_not_understood_lets_nobody_in_and_stays,
     no_session_of_the_former_password_survives_a_change_at_the_same_moment,
@@ -75,6 +76,20 @@ async fn pbkdf2_hashes_of_the_five_forms_log_in_once_and_are_argon2id_afterwards
         assert_eq!(stored(&store, id).await, upgraded, "once");
         assert_eq!(store.users().get(id).await.unwrap(), before, "the user is as before");
     }
+}
+
+async fn of_logins_at_once_with_an_older_hash_all_succeed(case: TestDatabase) {
+    let store = store(&case).await;
+    let id = with_hash(&store, "ada", PBKDF2[0]).await;
+    let (one, two, three) = tokio::join!(
+        logs_in(&store, "ada", PASSWORD),
+        logs_in(&store, "ada", PASSWORD),
+        logs_in(&store, "ada", PASSWORD)
+    );
+    assert_eq!([one, two, three], [true; 3]);
+    assert!(stored(&store, id).await.starts_with(ARGON2ID));
+    let sessions = store.read("sessions", async move |tx| tx.sessions().list(id).await).await.unwrap();
+    assert_eq!(sessions.len(), 3);
 }
 
 async fn wrapped_hashes_log_in_and_are_argon2id_afterwards(case: TestDatabase) {

@@ -82,8 +82,22 @@ impl Auth<'_> {
     }
 
     async fn check_in(&self, name: LoginName, password: Password) -> Result<Tokens> {
+        // Another login of the user may have replaced an older hash of the same password since it was read.
+        for _ in 0..2 {
+            if let Some(tokens) = self.attempt(&name, &password).await? {
+                SecurityEvent::LoginSucceeded.note_in(tokens.user.id, tokens.session_id);
+                return Ok(tokens);
+            }
+        }
+        SecurityEvent::LoginFailed.note(None);
+        Err(invalid_credentials())
+    }
+
+    /// Begins a session; `None` when the user was changed since the password was checked.
+    async fn attempt(&self, name: &LoginName, password: &Password) -> Result<Option<Tokens>> {
         let keys = self.identity().keys()?;
         let place = self.identity().passwords.place()?;
+        let name = name.clone();
         let found = self.store.read("login_find", async move |tx| find(tx, &name).await).await?;
         let user = found.as_ref().map(|(user, _)| user.id);
         let hash = found
@@ -95,18 +109,14 @@ impl Auth<'_> {
             return Err(invalid_credentials());
         };
         let replacement = match verdict {
-            Verdict::RightButOld => Some(place.hash(password, &self.store.database.ids()).await?),
+            Verdict::RightButOld => Some(place.hash(password.clone(), &self.store.database.ids()).await?),
             _ => None,
         };
         let is_upgrade = replacement.is_some();
-        let Some(tokens) = self.begin(keys, user, hash, replacement).await? else {
-            SecurityEvent::LoginFailed.note(Some(user));
-            return Err(invalid_credentials());
-        };
-        if is_upgrade {
+        let tokens = self.begin(keys, user, hash, replacement).await?;
+        if is_upgrade && tokens.is_some() {
             SecurityEvent::PasswordUpgraded.note(Some(user));
         }
-        SecurityEvent::LoginSucceeded.note_in(user, tokens.session_id);
         Ok(tokens)
     }
 
