@@ -6,7 +6,7 @@ use chatstore_model::{
 use chatstore_sql::{StoreError, Tx};
 use uuid::Uuid;
 
-use super::{ABSOLUTE, Auth, IDLE, Tokens, invalid_credentials};
+use super::{Auth, IDLE, Tokens, invalid_credentials};
 use crate::error::Result;
 use crate::limit::LimitKey;
 use crate::password::{Password, Verdict};
@@ -45,7 +45,8 @@ async fn find<M>(tx: &mut Tx<'_, M>, name: &LoginName) -> std::result::Result<Fo
 }
 
 impl Auth<'_> {
-    /// Makes a user who can log in: somebody without an office, whatever `new` says.
+    /// Makes a user who can log in: somebody without an office, whatever `new` says. Counts for the address as
+    /// a failed login does.
     ///
     /// # Errors
     /// `Invalid`, also for a password that is too short, too long or common; `AlreadyExists` with field
@@ -132,7 +133,7 @@ impl Auth<'_> {
         let session_id = SessionId::from_uuid(ids.uuid(now));
         let refresh = RefreshText::first(user, session_id, &ids);
         let access_jti = ids.uuid(now);
-        let expires_at = now.plus(IDLE.min(ABSOLUTE));
+        let expires_at = now.plus(IDLE);
         let new = NewSession {
             id: session_id,
             access_jti,
