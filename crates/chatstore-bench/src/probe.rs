@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Sample {
     /// `None` when there was no answer.
     pub(crate) status: Option<u16>,
+    pub(crate) begun: Instant,
     pub(crate) latency: Duration,
     pub(crate) has_retry_after: bool,
 }
@@ -59,7 +60,7 @@ fn ask(port: u16, request: &[u8], interval: Duration, ended: &AtomicBool) -> Vec
         }
         let (status, has_retry_after) =
             answered.map_or((None, false), |(status, retry_after)| (Some(status), retry_after));
-        samples.push(Sample { status, latency, has_retry_after });
+        samples.push(Sample { status, begun, latency, has_retry_after });
         thread::sleep(interval);
     }
     samples

@@ -147,8 +147,7 @@ fn whoever_logs_in_stays_in_until_he_leaves_and_no_longer() {
     let few = [
         ["--login-requests", "2"],
         ["--logins", "30"],
-        ["--storms", "1"],
-        ["--seconds", "0.2"],
+        ["--rounds", "1"],
         ["--lost", "5"],
         ["--tab-rounds", "3"],
         ["--server-rounds", "3"],

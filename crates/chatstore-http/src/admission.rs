@@ -4,22 +4,18 @@
 //! would wait longer than [`QUEUE_TIME`] is refused at once, while it still costs little: a queue that
 //! never ends only makes everybody late.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::{Method, Uri};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::{Problem, ProblemKind};
 
 /// Requests that work at a time. SQLite commits the writes of all of them at once; PostgreSQL has 16
 /// connections, and a queue in front of them that this bounds.
 const WORKING: usize = 64;
-
-/// Requests that check or make a password at a time. They wait for one another for up to half a second, and take
-/// turns of their own so that nobody else waits with them.
-const WORKING_ON_PASSWORDS: usize = 64;
 
 /// Requests that wait for their turn: they hold their body, and nothing else.
 const WAITING: usize = 4_096;
@@ -30,6 +26,11 @@ const LARGE_BODIES: usize = 256;
 
 /// How long one waits for its turn.
 const QUEUE_TIME: Duration = Duration::from_millis(40);
+
+/// Between two of a crowd that are told to come again, and how long one of them waits for that at most. Answering
+/// costs the two processors more than reading, so a crowd is answered beside the others and not before them.
+const REFUSAL_INTERVAL: Duration = Duration::from_micros(125);
+const REFUSAL_TIME: Duration = Duration::from_millis(80);
 
 /// How long a request may take, so that a database which does not answer is noticed.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
@@ -42,41 +43,31 @@ pub(crate) fn request_time(method: &Method) -> Duration {
     if method == Method::DELETE { DELETE_TIME } else { REQUEST_TIME }
 }
 
-/// Whose turns a request takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Queue {
-    Ordinary,
-    Passwords,
-}
-
-impl Queue {
-    /// That of a request for this.
-    pub(crate) fn of(uri: &Uri) -> Self {
-        match uri.path() {
-            "/api/v1/auth/login" | "/api/v1/auth/register" | "/api/v1/auth/password" => Self::Passwords,
-            _ => Self::Ordinary,
-        }
-    }
+/// Whether a request for this works on a password. It then takes no turn, for which others would wait as long as it
+/// does: the store itself has places for so many.
+pub(crate) fn is_for_password(uri: &Uri) -> bool {
+    matches!(uri.path(), "/api/v1/auth/login" | "/api/v1/auth/register" | "/api/v1/auth/password")
 }
 
 /// Who may work now.
 #[derive(Debug)]
 pub(crate) struct Admission {
     working: Semaphore,
-    working_on_passwords: Semaphore,
     /// Places for those that work or wait.
     present: Semaphore,
     /// Places for large bodies.
     large_bodies: Arc<Semaphore>,
+    /// When the next of a crowd may be refused.
+    next_refusal: Mutex<Instant>,
 }
 
 impl Default for Admission {
     fn default() -> Self {
         Self {
             working: Semaphore::new(WORKING),
-            working_on_passwords: Semaphore::new(WORKING_ON_PASSWORDS),
-            present: Semaphore::new(WORKING + WORKING_ON_PASSWORDS + WAITING),
+            present: Semaphore::new(WORKING + WAITING),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
+            next_refusal: Mutex::new(Instant::now()),
         }
     }
 }
@@ -94,18 +85,31 @@ impl Admission {
         Arc::clone(&self.large_bodies).try_acquire_owned().map_err(|_| overloaded())
     }
 
-    /// Waits for a turn, for a short time; not at all for one to work on a password, because those who have one
-    /// wait long themselves.
-    pub(crate) async fn turn(&self, queue: Queue) -> Result<Turn<'_>, Problem> {
+    /// Waits for a turn, for a short time.
+    pub(crate) async fn turn(&self) -> Result<Turn<'_>, Problem> {
         let present = self.present.try_acquire().map_err(|_| overloaded())?;
-        let working = match queue {
-            Queue::Ordinary => timeout(QUEUE_TIME, self.working.acquire()).await.ok().and_then(Result::ok),
-            Queue::Passwords => self.working_on_passwords.try_acquire().ok(),
-        };
-        match working {
-            Some(working) => Ok(Turn { _working: working, _present: present }),
-            None => Err(overloaded()),
+        let working = timeout(QUEUE_TIME, self.working.acquire()).await;
+        let working = working.ok().and_then(Result::ok).ok_or_else(overloaded)?;
+        Ok(Turn { _working: working, _present: present })
+    }
+
+    /// What one of a crowd is told, a short time after the one before.
+    pub(crate) async fn refusal(&self) -> Problem {
+        if let Some(at) = self.when_refused(Instant::now()) {
+            sleep_until(at).await;
         }
+        overloaded()
+    }
+
+    /// When somebody who came now is refused; `None`, at once, also when too many wait already.
+    fn when_refused(&self, now: Instant) -> Option<Instant> {
+        let mut next = self.next_refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = (*next).max(now);
+        if at > now + REFUSAL_TIME {
+            return None;
+        }
+        *next = at + REFUSAL_INTERVAL;
+        (at > now).then_some(at)
     }
 }
 
@@ -122,22 +126,36 @@ mod tests {
         let admission = Admission::default();
         let mut turns = Vec::new();
         for _ in 0..WORKING {
-            turns.push(admission.turn(Queue::Ordinary).await.unwrap());
+            turns.push(admission.turn().await.unwrap());
         }
-        assert!(admission.turn(Queue::Ordinary).await.is_err());
+        assert!(admission.turn().await.is_err());
         turns.pop();
-        assert!(admission.turn(Queue::Ordinary).await.is_ok());
+        assert!(admission.turn().await.is_ok());
     }
 
-    #[tokio::test]
-    async fn whoever_waits_for_a_password_keeps_nobody_else_waiting() {
-        let admission = Admission::default();
-        let queue = Queue::of(&Uri::from_static("/api/v1/auth/login?x=y"));
-        let mut turns = Vec::new();
-        for _ in 0..WORKING_ON_PASSWORDS {
-            turns.push(admission.turn(queue).await.unwrap());
+    #[test]
+    fn whoever_has_a_password_checked_takes_no_turn() {
+        for (path, takes_none) in [
+            ("/api/v1/auth/login?x=y", true),
+            ("/api/v1/auth/register", true),
+            ("/api/v1/auth/password", true),
+            ("/api/v1/auth/refresh", false),
+            ("/api/v1/conversations", false),
+        ] {
+            assert_eq!(is_for_password(&Uri::from_static(path)), takes_none, "{path}");
         }
-        assert!(admission.turn(queue).await.is_err());
-        assert!(admission.turn(Queue::of(&Uri::from_static("/api/v1/conversations"))).await.is_ok());
+    }
+
+    #[test]
+    fn a_crowd_is_refused_one_after_the_other_and_nobody_waits_long() {
+        let admission = Admission::default();
+        let now = Instant::now();
+        let waits: Vec<_> =
+            (0..1_000).map(|_| admission.when_refused(now).map_or(Duration::ZERO, |at| at - now)).collect();
+        let waiting = usize::try_from(REFUSAL_TIME.as_micros() / REFUSAL_INTERVAL.as_micros()).unwrap();
+        assert!(waits[..=waiting].windows(2).all(|pair| pair[1] - pair[0] == REFUSAL_INTERVAL));
+        assert_eq!((waits[0], waits[waiting]), (Duration::ZERO, REFUSAL_TIME));
+        assert!(waits[waiting + 1..].iter().all(Duration::is_zero));
+        assert_eq!(admission.when_refused(now + 2 * REFUSAL_TIME), None);
     }
 }

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use crate::admission::{Queue, request_time};
+use crate::admission::{is_for_password, request_time};
 use crate::body::arrive;
 use crate::caller::NotedCaller;
 use crate::condition::has_idempotency_key;
@@ -126,7 +126,14 @@ async fn take_turn(state: &AppState, request: Request, next: Next) -> Response {
             return (close, problem.into_response()).into_response();
         }
     };
-    let _turn = match state.admission().turn(Queue::of(request.uri())).await {
+    let turn = if !is_for_password(request.uri()) {
+        state.admission().turn().await.map(Some)
+    } else if state.store().auth().takes_passwords() {
+        Ok(None)
+    } else {
+        Err(state.admission().refusal().await)
+    };
+    let _turn = match turn {
         Ok(turn) => turn,
         Err(problem) => return problem.into_response(),
     };

@@ -1,9 +1,10 @@
 //! `login_storm`: many logins at once are let in a few at a time or refused, and disturb others little.
 //!
-//! Appends are measured without logins, then while as many log in again and again as find a place, so that passwords
-//! are hashed without a pause, then while hundreds log in at the same moment twice a second, then while as many ask for
-//! `GET /healthz` instead, which is what a crowd costs that wants nothing. The load generator is one thread, so that it
-//! takes no more of the machine than it must.
+//! Three clients append all the time. What they see is told apart by what goes on meanwhile, in turns of half a second,
+//! so that a machine that is slower for a while is so for all: nothing; as many logins as find a place, again and
+//! again, so that passwords are hashed without a pause; hundreds of logins at the same moment; as many
+//! `GET /healthz` instead, which is what a crowd costs that wants nothing. The crowd is one thread, so that it takes no
+//! more of the machine than it must.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +15,6 @@ use chatstore::{ApiKeyScope, NewConversation, Store};
 use serde_json::json;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 
 use super::client::login_request;
 use super::place::{PASSWORD, Place, member};
@@ -32,8 +32,8 @@ const USERS: usize = 16;
 /// Clients that append meanwhile.
 const APPENDERS: usize = 3;
 
-/// Between the beginnings of two storms.
-const STORM_EVERY: Duration = Duration::from_millis(500);
+/// How long each turn takes at least.
+const TURN: Duration = Duration::from_millis(500);
 
 /// Between two appends of a client.
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -65,6 +65,23 @@ struct Logins {
     violations: Vec<String>,
 }
 
+/// What goes on while the appenders append.
+#[derive(Default)]
+struct Turns {
+    /// From when to when each of its turns took.
+    windows: Vec<[Instant; 2]>,
+    logins: Logins,
+}
+
+/// All turns of a kind each.
+#[derive(Default)]
+struct Rounds {
+    idle: Turns,
+    hashing: Turns,
+    storm: Turns,
+    crowd: Turns,
+}
+
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding, Failure> {
     let store = place.open().await?;
     let requests = prepare_logins(&store).await?;
@@ -73,42 +90,70 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding,
     let servers = Servers::start(place, 1)?;
     let port = servers.ports()[0];
 
-    let length = Duration::from_secs_f64(arguments.seconds);
-    let appenders = start_appenders(port, &append);
-    tokio::time::sleep(length).await;
-    let idle = finish(appenders).await?;
+    let appenders: Vec<_> = (0..APPENDERS).map(|_| Probe::start(port, append.clone(), INTERVAL)).collect();
+    tokio::time::sleep(TURN).await;
     let (baseline, _) = servers.resident_kib()?;
-
-    let appenders = start_appenders(port, &append);
-    let steady = Arc::clone(&requests);
-    let steady = on_one_thread(async move || steadily(port, &steady, length).await).await?;
-    let hashing = finish(appenders).await?;
-
-    let (storms, at_once) = (arguments.storms, arguments.logins);
-    let appenders = start_appenders(port, &append);
-    let stormy = on_one_thread(async move || storm(port, &requests, storms, at_once).await).await?;
-    let in_storm = finish(appenders).await?;
-
-    let health = Arc::new(vec![Prepared::health().bytes().to_vec()]);
-    let appenders = start_appenders(port, &append);
-    let crowd = on_one_thread(async move || storm(port, &health, storms, at_once).await).await?;
-    let in_crowd = finish(appenders).await?;
+    let (rounds, at_once) = (arguments.rounds, arguments.logins);
+    let played = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(play(port, &requests, rounds, at_once))
+    });
+    let rounds = played.await??;
+    let mut appends = Vec::new();
+    for appender in appenders {
+        appends.extend(appender.finish().await?);
+    }
     let (_, most) = servers.resident_kib()?;
     servers.stop()?;
-    let appends = [idle, hashing, in_storm, in_crowd];
-    Ok(judge(arguments, [steady, stormy, crowd], &appends, (baseline, most)))
+    Ok(judge(arguments, rounds, &appends, (baseline, most)))
 }
 
-/// Runs a load generator on a thread of its own.
-async fn on_one_thread<F>(work: F) -> Result<Logins, Failure>
-where
-    F: AsyncFnOnce() -> Result<Logins, Failure> + Send + 'static,
-{
-    let run = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(work())
-    };
-    tokio::task::spawn_blocking(run).await?
+/// One kind of turn after the other, again and again.
+async fn play(
+    port: u16,
+    requests: &Arc<Vec<Vec<u8>>>,
+    rounds: usize,
+    at_once: usize,
+) -> Result<Rounds, Failure> {
+    let health = Arc::new(vec![Prepared::health().bytes().to_vec()]);
+    let mut crowd = Vec::with_capacity(at_once);
+    for _ in 0..at_once {
+        crowd.push(Connection::open(port).await?);
+    }
+    let mut played = Rounds::default();
+    for _ in 0..rounds {
+        played.idle.take(async || Ok(Logins::default())).await?;
+        played.hashing.take(async || steadily(port, requests).await).await?;
+        played.storm.take(async || all_at_once(&mut crowd, requests).await).await?;
+        played.crowd.take(async || all_at_once(&mut crowd, &health).await).await?;
+    }
+    Ok(played)
+}
+
+impl Turns {
+    /// Plays one, to its end.
+    async fn take(&mut self, mut work: impl AsyncFnMut() -> Result<Logins, Failure>) -> Result<(), Failure> {
+        let begun = Instant::now();
+        self.logins.add(work().await?);
+        tokio::time::sleep_until((begun + TURN).into()).await;
+        self.windows.push([begun, Instant::now()]);
+        Ok(())
+    }
+
+    /// Those of the samples that began in one of the turns.
+    fn select(&self, samples: &[Sample]) -> Latencies {
+        let mut found = Latencies::default();
+        for sample in samples {
+            if self.windows.iter().any(|[begin, end]| (*begin..*end).contains(&sample.begun)) {
+                found.push(sample.latency);
+            }
+        }
+        found
+    }
+
+    fn seconds(&self) -> f64 {
+        self.windows.iter().map(|[begin, end]| (*end - *begin).as_secs_f64()).sum()
+    }
 }
 
 async fn prepare_logins(store: &Store) -> Result<Arc<Vec<Vec<u8>>>, Failure> {
@@ -129,21 +174,9 @@ async fn prepare_append(store: &Store) -> Result<Vec<u8>, Failure> {
     Ok(append.bytes().to_vec())
 }
 
-fn start_appenders(port: u16, append: &[u8]) -> Vec<Probe> {
-    (0..APPENDERS).map(|_| Probe::start(port, append.to_vec(), INTERVAL)).collect()
-}
-
-async fn finish(appenders: Vec<Probe>) -> Result<Vec<Sample>, Failure> {
-    let mut samples = Vec::new();
-    for appender in appenders {
-        samples.extend(appender.finish().await?);
-    }
-    Ok(samples)
-}
-
 /// As many logins as find a place, again and again.
-async fn steadily(port: u16, requests: &Arc<Vec<Vec<u8>>>, length: Duration) -> Result<Logins, Failure> {
-    let end = Instant::now() + length;
+async fn steadily(port: u16, requests: &Arc<Vec<Vec<u8>>>) -> Result<Logins, Failure> {
+    let end = Instant::now() + TURN;
     let mut tasks = JoinSet::new();
     for number in 0..PLACES_A_PERMIT * permits() {
         let (mut connection, requests) = (Connection::open(port).await?, Arc::clone(requests));
@@ -162,35 +195,22 @@ async fn steadily(port: u16, requests: &Arc<Vec<Vec<u8>>>, length: Duration) -> 
     Ok(logins)
 }
 
-/// A request on each of many connections, all at the same moment, several times.
-async fn storm(
-    port: u16,
-    requests: &Arc<Vec<Vec<u8>>>,
-    storms: usize,
-    at_once: usize,
-) -> Result<Logins, Failure> {
-    let (mut logins, mut connections) = (Logins::default(), Vec::with_capacity(at_once));
-    for _ in 0..at_once {
-        connections.push(Connection::open(port).await?);
+/// A request on each of many connections, all at the same moment.
+async fn all_at_once(crowd: &mut Vec<Connection>, requests: &Arc<Vec<Vec<u8>>>) -> Result<Logins, Failure> {
+    let (barrier, mut tasks) = (Arc::new(Barrier::new(crowd.len())), JoinSet::new());
+    for (number, mut connection) in crowd.drain(..).enumerate() {
+        let (barrier, requests) = (Arc::clone(&barrier), Arc::clone(requests));
+        tasks.spawn(async move {
+            barrier.wait().await;
+            let outcome = login(&mut connection, &requests[number % requests.len()]).await?;
+            Ok::<_, Failure>((connection, outcome))
+        });
     }
-    let mut due = tokio::time::interval(STORM_EVERY);
-    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for _ in 0..storms {
-        due.tick().await;
-        let (barrier, mut tasks) = (Arc::new(Barrier::new(at_once)), JoinSet::new());
-        for (number, mut connection) in connections.drain(..).enumerate() {
-            let (barrier, requests) = (Arc::clone(&barrier), Arc::clone(requests));
-            tasks.spawn(async move {
-                barrier.wait().await;
-                let outcome = login(&mut connection, &requests[number % requests.len()]).await?;
-                Ok::<_, Failure>((connection, outcome))
-            });
-        }
-        while let Some(finished) = tasks.join_next().await {
-            let (connection, outcome) = finished??;
-            connections.push(connection);
-            logins.note(&outcome);
-        }
+    let mut logins = Logins::default();
+    while let Some(finished) = tasks.join_next().await {
+        let (connection, outcome) = finished??;
+        crowd.push(connection);
+        logins.note(&outcome);
     }
     Ok(logins)
 }
@@ -224,26 +244,22 @@ fn permits() -> usize {
 }
 
 /// Holds what was found against the bounds.
-fn judge(
-    arguments: &Arguments,
-    [steady, mut storms, crowd]: [Logins; 3],
-    appends: &[Vec<Sample>; 4],
-    (baseline, most): (u64, u64),
-) -> Finding {
+fn judge(arguments: &Arguments, rounds: Rounds, appends: &[Sample], (baseline, most): (u64, u64)) -> Finding {
+    let Rounds { idle, hashing, mut storm, crowd } = rounds;
     let mut violations: Vec<String> =
-        [&steady, &storms, &crowd].into_iter().flat_map(|logins| logins.violations.clone()).collect();
+        [&hashing, &storm, &crowd].into_iter().flat_map(|turns| turns.logins.violations.clone()).collect();
     let mut others: BTreeMap<String, usize> = BTreeMap::new();
-    for sample in appends.iter().flatten().filter(|sample| sample.status != Some(201)) {
+    for sample in appends.iter().filter(|sample| sample.status != Some(201)) {
         *others.entry(format!("{:?}", sample.status)).or_default() += 1;
     }
     violations.extend(others.iter().map(|(status, count)| format!("{count} appends answered {status}")));
-    if steady.succeeded.count() == 0 || storms.succeeded.count() == 0 {
+    if hashing.logins.succeeded.count() == 0 || storm.logins.succeeded.count() == 0 {
         violations.push("nobody was let in".to_owned());
     }
-    let [mut idle, mut hashing, mut stormy, mut crowded] =
-        appends.each_ref().map(|samples| latencies(samples));
-    let before = idle.percentile(99);
-    let ratio = stormy.percentile(99) / before;
+    let [mut undisturbed, mut while_hashing, mut in_storm, mut in_crowd] =
+        [&idle, &hashing, &storm, &crowd].map(|turns| turns.select(appends));
+    let before = undisturbed.percentile(99);
+    let ratio = in_storm.percentile(99) / before;
     let connections = KIB_EACH_CONNECTION * arguments.logins as u64;
     let bound = baseline + KIB_EACH_HASH * permits() as u64 + connections;
     if arguments.has_bounds() && most > bound {
@@ -252,21 +268,22 @@ fn judge(
     if arguments.has_bounds() && ratio >= TIMES {
         violations.push(format!("appends took {ratio:.2} times as long, 99 times of 100"));
     }
+    let counts = [&undisturbed, &while_hashing, &in_storm, &in_crowd].map(Latencies::count);
     let figures = json!({
-        "logins_a_second": rounded(per_second(steady.succeeded.count(), arguments.seconds)),
-        "storms": arguments.storms,
+        "logins_a_second": rounded(per_second(hashing.logins.succeeded.count(), hashing.seconds())),
+        "rounds": arguments.rounds,
         "logins_at_once": arguments.logins,
-        "let_in": storms.succeeded.count(),
-        "refused": storms.refused.count(),
-        "let_in_ms": three(&mut storms.succeeded),
-        "refused_ms": three(&mut storms.refused),
-        "appends": [idle.count(), hashing.count(), stormy.count(), crowded.count()],
-        "append_ms_idle": three(&mut idle),
-        "append_ms_while_hashing": three(&mut hashing),
-        "append_ms_in_storm": three(&mut stormy),
-        "append_ms_in_other_crowd": three(&mut crowded),
-        "append_p99_ratio_while_hashing": rounded(hashing.percentile(99) / before),
-        "append_p99_ratio_in_other_crowd": rounded(crowded.percentile(99) / before),
+        "let_in": storm.logins.succeeded.count(),
+        "refused": storm.logins.refused.count(),
+        "let_in_ms": three(&mut storm.logins.succeeded),
+        "refused_ms": three(&mut storm.logins.refused),
+        "appends": counts,
+        "append_ms_idle": three(&mut undisturbed),
+        "append_ms_while_hashing": three(&mut while_hashing),
+        "append_ms_in_storm": three(&mut in_storm),
+        "append_ms_in_other_crowd": three(&mut in_crowd),
+        "append_p99_ratio_while_hashing": rounded(while_hashing.percentile(99) / before),
+        "append_p99_ratio_in_other_crowd": rounded(in_crowd.percentile(99) / before),
         "append_p99_ratio": rounded(ratio),
         "resident_kib_before": baseline,
         "resident_kib_max": most,
@@ -278,14 +295,6 @@ fn judge(
 #[expect(clippy::cast_precision_loss, reason = "a number of logins")]
 fn per_second(count: usize, seconds: f64) -> f64 {
     count as f64 / seconds
-}
-
-fn latencies(samples: &[Sample]) -> Latencies {
-    let mut found = Latencies::default();
-    for sample in samples {
-        found.push(sample.latency);
-    }
-    found
 }
 
 /// Median, 99th percentile and maximum.

@@ -46,10 +46,7 @@ pub(crate) struct Arguments {
     logins: usize,
     /// How often there are so many
     #[arg(long, default_value_t = 20)]
-    storms: usize,
-    /// How long appends are measured without a storm
-    #[arg(long, default_value_t = 10.0, value_parser = crate::positive)]
-    seconds: f64,
+    rounds: usize,
     /// Answers to a refresh that are lost
     #[arg(long, default_value_t = 1_000)]
     lost: usize,

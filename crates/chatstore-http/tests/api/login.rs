@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use axum::Router;
-use chatstore::{Password, Store, UserPatch};
-use chatstore_http::{Api, TrustedProxies};
+use chatstore::{Password, UserPatch};
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
 use reqwest::RequestBuilder;
@@ -24,15 +22,11 @@ conformance!(
     whoever_must_change_the_password_may_do_nothing_else_before,
     a_service_key_has_no_business_with_credentials,
     an_idempotency_key_is_ignored_where_there_are_secrets,
-    too_many_failures_of_an_account_are_refused_for_a_while,
-    too_many_failures_of_an_address_are_refused_for_a_while,
-    requests_are_counted_by_user_and_address_where_it_is_switched_on,
-    only_a_trusted_proxy_says_where_a_login_comes_from,
 );
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 const OTHER: &str = "staple of many horses";
-const LOGIN: &str = "/api/v1/auth/login";
+pub(crate) const LOGIN: &str = "/api/v1/auth/login";
 const ME: &str = "/api/v1/users/me";
 
 /// Sends JSON without credentials.
@@ -60,7 +54,7 @@ pub(crate) async fn logged_in(server: &Server, name: &str) -> (Person, Value) {
     (Person { id, key: found.body["access_token"].as_str().unwrap().to_owned() }, found.body)
 }
 
-async fn status(server: &Server, person: &Person, method: &str, target: &str) -> u16 {
+pub(crate) async fn status(server: &Server, person: &Person, method: &str, target: &str) -> u16 {
     answer(server.request(person, method, target)).await.status
 }
 
@@ -355,102 +349,4 @@ async fn an_idempotency_key_is_ignored_where_there_are_secrets(case: TestDatabas
         sessions.push(found.body["session_id"].clone());
     }
     assert_ne!(sessions[0], sessions[1]);
-}
-
-async fn too_many_failures_of_an_account_are_refused_for_a_while(case: TestDatabase) {
-    let server = Server::start(case).await;
-    member(&server, "ada").await;
-    member(&server, "bob").await;
-    for _ in 0..20 {
-        assert_eq!(login(&server, "ada", PASSWORD).await.status, 200, "what succeeds does not count");
-    }
-    for spelling in ["ada", "ADA", " ada "].iter().cycle().take(10) {
-        assert_eq!(login(&server, spelling, "wrong password").await.status, 401);
-    }
-    for name in ["ada", "ADA"] {
-        let refused = login(&server, name, PASSWORD).await;
-        assert_eq!((refused.status, refused.header("retry-after")), (429, "60"), "the right one too");
-        assert_eq!(refused.body["type"], "urn:chatstore:problem:rate-limited");
-    }
-    assert_eq!(login(&server, "bob", PASSWORD).await.status, 200, "others are not concerned");
-    for _ in 0..11 {
-        login(&server, "nobody", "wrong password").await;
-    }
-    assert_eq!(login(&server, "nobody", PASSWORD).await.status, 429, "the same for who does not exist");
-    server.case.clock.advance(Duration::from_secs(60));
-    assert_eq!(login(&server, "ada", PASSWORD).await.status, 200);
-}
-
-async fn too_many_failures_of_an_address_are_refused_for_a_while(case: TestDatabase) {
-    let server = Server::start(case).await;
-    member(&server, "ada").await;
-    for number in 0..100 {
-        let name = format!("somebody{number}");
-        assert_eq!(login(&server, &name, "wrong password").await.status, 401, "{number}");
-    }
-    assert_eq!(login(&server, "ada", PASSWORD).await.status, 429);
-    server.case.clock.advance(Duration::from_secs(60));
-    assert_eq!(login(&server, "ada", PASSWORD).await.status, 200);
-}
-
-fn three_a_minute(store: Store) -> Router {
-    Api::new(store).requests_a_minute(Some(3)).anonymous(true).router()
-}
-
-async fn requests_are_counted_by_user_and_address_where_it_is_switched_on(case: TestDatabase) {
-    let server = Server::start_with(case, three_a_minute).await;
-    let (ada, bob) = (server.person("ada").await, server.person("bob").await);
-    for person in [&ada, &bob] {
-        for _ in 0..3 {
-            assert_eq!(status(&server, person, "GET", CONVERSATIONS).await, 200);
-        }
-        let refused = answer(server.request(person, "GET", CONVERSATIONS)).await;
-        assert_eq!((refused.status, refused.header("retry-after")), (429, "60"));
-    }
-    let root = server.admin("root").await;
-    let service = server.service(&root).await;
-    for (name, expected) in [("name:ada", 429), ("name:eve", 404), ("name:cleo", 200)] {
-        if expected == 200 {
-            server.person("cleo").await;
-        }
-        let acted = answer(server.act(&service, name, "GET", CONVERSATIONS)).await;
-        assert_eq!(acted.status, expected, "a service's request counts for the user: {name}");
-    }
-    for _ in 0..3 {
-        assert_eq!(answer(server.anonymous("POST", CONVERSATIONS)).await.status, 201);
-    }
-    assert_eq!(answer(server.anonymous("POST", CONVERSATIONS)).await.status, 429, "strangers share a count");
-    assert_eq!(login(&server, "ada", PASSWORD).await.status, 429, "also before they say who they are");
-    let wrong = Person { key: "wrong".to_owned(), ..ada.clone() };
-    assert_eq!(status(&server, &wrong, "GET", CONVERSATIONS).await, 429, "or say something wrong");
-    assert_eq!(answer(server.anonymous("GET", "/healthz")).await.status, 200);
-    server.case.clock.advance(Duration::from_secs(60));
-    assert_eq!(status(&server, &ada, "GET", CONVERSATIONS).await, 200);
-}
-
-fn behind_a_proxy(store: Store) -> Router {
-    let proxies: TrustedProxies = "127.0.0.0/8".parse().unwrap();
-    Api::new(store).trusted_proxies(proxies).router()
-}
-
-async fn only_a_trusted_proxy_says_where_a_login_comes_from(case: TestDatabase) {
-    let server = Server::start_with(case, behind_a_proxy).await;
-    let ada = member(&server, "ada").await;
-    let body = json!({"username": "ada", "password": PASSWORD});
-    let request = post(&server, LOGIN, &body).header("X-Forwarded-For", "2001:db8::7");
-    assert_eq!(answer(request.header("User-Agent", "tests/1")).await.status, 200);
-    let sessions = server.get(&ada, "/api/v1/auth/sessions").await;
-    let session = &sessions["data"][0];
-    assert_eq!(
-        (session["ip"].as_str(), session["user_agent"].as_str()),
-        (Some("2001:db8::7"), Some("tests/1"))
-    );
-
-    let mut server = server;
-    let store = server.store.clone();
-    server.serve(store).await;
-    server.case.clock.advance(Duration::from_secs(1));
-    answer(post(&server, LOGIN, &body).header("X-Forwarded-For", "2001:db8::7")).await;
-    let sessions = server.get(&ada, "/api/v1/auth/sessions").await;
-    assert_eq!(sessions["data"][0]["ip"], "127.0.0.1");
 }

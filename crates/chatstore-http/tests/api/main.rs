@@ -17,6 +17,7 @@ mod keys;
 mod limits;
 mod lists;
 mod login;
+mod login_limits;
 mod me;
 mod members;
 mod memberships;

@@ -23,8 +23,7 @@ const MOST_MEMORY: u32 = 64 * 1_024;
 const MOST_PASSES: u32 = 10;
 const MOST_LANES: u32 = 16;
 
-/// The memory of one hash after another, as much as a new hash takes. Memory of this size that is freed is not
-/// given back but stays with the thread that hashed, and every hash may be another thread's.
+/// The memory of one hash after another on a thread, as much as a new hash takes.
 #[derive(Default)]
 pub(super) struct Memory(Vec<Block>);
 

@@ -1,11 +1,12 @@
 //! Hashing, a few passwords at a time.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::available_parallelism;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, available_parallelism};
 
 use chatstore_model::{IdSource, PasswordHash};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::argon2id::{Argon2Hash, Memory, SALT};
 use super::pbkdf2::Pbkdf2Hash;
@@ -14,7 +15,7 @@ use super::wrapped::Wrapped;
 use super::{MOST_BYTES, Password};
 
 /// Callers that wait while one password is hashed. At about 30 ms each the last waits half a second.
-const WAITING_PER_PERMIT: usize = 16;
+const WAITING_PER_THREAD: usize = 16;
 
 /// Too many passwords are being hashed, or there is no memory to hash one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +26,16 @@ pub(crate) struct Busy;
 #[derive(Clone, Debug)]
 pub(crate) struct Passwords(Arc<Gate>);
 
+/// What a thread does for one password, with the memory that all its hashes take.
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
 #[derive(Debug)]
 struct Gate {
-    running: Arc<Semaphore>,
-    /// Those that run and those that wait.
+    threads: usize,
+    /// Those that are hashed and those that wait.
     admitted: Arc<Semaphore>,
-    /// Memory that nobody hashes in now, at most as often as there are permits to run.
-    memory: Mutex<Vec<Memory>>,
+    /// To the threads that hash, once a password was there.
+    jobs: Mutex<Option<Sender<Job>>>,
 }
 
 /// A place among those whose passwords are hashed, or soon will be.
@@ -44,21 +48,23 @@ pub(crate) struct Place {
 impl Passwords {
     pub(crate) fn new() -> Self {
         let cores = available_parallelism().map_or(1, usize::from);
-        Self::with_permits(cores.saturating_sub(1).max(1))
+        Self::with_threads(cores.saturating_sub(1).max(1))
     }
 
-    fn with_permits(permits: usize) -> Self {
-        Self(Arc::new(Gate {
-            running: Arc::new(Semaphore::new(permits)),
-            admitted: Arc::new(Semaphore::new(permits * (1 + WAITING_PER_PERMIT))),
-            memory: Mutex::default(),
-        }))
+    fn with_threads(threads: usize) -> Self {
+        let admitted = Arc::new(Semaphore::new(threads * (1 + WAITING_PER_THREAD)));
+        Self(Arc::new(Gate { threads, admitted, jobs: Mutex::default() }))
     }
 
     /// A place, to be taken before anything else is done for a password: who gets none has cost little.
     pub(crate) fn place(&self) -> Result<Place, Busy> {
         let admitted = Arc::clone(&self.0.admitted).try_acquire_owned().map_err(|_| Busy)?;
         Ok(Place { gate: Arc::clone(&self.0), _admitted: Arc::new(admitted) })
+    }
+
+    /// Whether [`Self::place`] would give one now.
+    pub(crate) fn has_place(&self) -> bool {
+        self.0.admitted.available_permits() > 0
     }
 
     /// Whether it is a hash that [`Place::wrap`] makes stronger.
@@ -116,27 +122,64 @@ impl Place {
             .await
     }
 
-    /// Place and permit end with the work and not with the caller, who may go away: they bound the memory.
+    /// The place ends with the work and not with the caller, who may go away: it bounds what is hashed.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Memory) -> Result<T, Busy> + Send + 'static,
     ) -> Result<T, Busy> {
+        let (answer, answered) = oneshot::channel();
         let place = self.clone();
-        let running = Arc::clone(&self.gate.running).acquire_owned().await.map_err(|_| Busy)?;
-        let worked = spawn_blocking(move || {
-            let mut memory = place.gate.free_memory().pop().unwrap_or_default();
-            let outcome = work(&mut memory);
-            place.gate.free_memory().push(memory);
-            drop((running, place));
-            outcome
-        });
-        worked.await.map_err(|_| Busy)?
+        self.gate.start(Box::new(move |memory| {
+            if answer.is_closed() {
+                return;
+            }
+            let outcome = work(memory);
+            drop(place);
+            // Nobody is told who went away.
+            drop(answer.send(outcome));
+        }))?;
+        answered.await.map_err(|_| Busy)?
     }
 }
 
 impl Gate {
-    fn free_memory(&self) -> MutexGuard<'_, Vec<Memory>> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Hands a job to the threads.
+    ///
+    /// They are threads of their own that hash one password after the other, and not those of the runtime in turn:
+    /// each of these may begin on another processor, and whatever ran there before waits until the system takes it
+    /// away again, up to 4 ms. One that goes on where it was leaves the other processors alone.
+    fn start(&self, job: Job) -> Result<(), Busy> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = match jobs.as_ref() {
+            Some(sender) => sender,
+            None => jobs.insert(start_threads(self.threads)?),
+        };
+        sender.send(job).map_err(|_| Busy)
+    }
+}
+
+/// Threads that end when the sender is dropped.
+fn start_threads(count: usize) -> Result<Sender<Job>, Busy> {
+    let (sender, receiver) = channel();
+    let receiver = Arc::new(Mutex::new(receiver));
+    for _ in 0..count {
+        let receiver = Arc::clone(&receiver);
+        let thread = thread::Builder::new().name("chatstore-hash".to_owned());
+        thread.spawn(move || work_through(&receiver)).map_err(|_| Busy)?;
+    }
+    Ok(sender)
+}
+
+fn work_through(jobs: &Mutex<Receiver<Job>>) {
+    let mut memory = Memory::default();
+    loop {
+        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        // Its caller hears of a panic by the answer that never comes.
+        if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
+            tracing::error!("hashing a password panicked");
+            memory = Memory::default();
+        }
     }
 }
 
@@ -210,12 +253,12 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn sixteen_wait_for_a_permit_and_the_next_is_told_that_it_is_busy() {
-        let passwords = Passwords::with_permits(1);
+    async fn sixteen_wait_for_each_thread_and_the_next_is_told_that_it_is_busy() {
+        let passwords = Passwords::with_threads(1);
         let (release, released) = std::sync::mpsc::channel();
         let place = passwords.place().unwrap();
         let first = tokio::spawn(async move { place.run(move |_| released.recv().map_err(|_| Busy)).await });
-        let waiting: Vec<_> = (0..WAITING_PER_PERMIT)
+        let waiting: Vec<_> = (0..WAITING_PER_THREAD)
             .map(|_| {
                 let place = passwords.place().unwrap();
                 tokio::spawn(async move { place.run(|_| Ok(())).await })
@@ -230,31 +273,41 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_caller_who_goes_away_keeps_the_permit_until_the_work_ends() {
-        let passwords = Passwords::with_permits(1);
-        let (release, released) = std::sync::mpsc::channel();
+    async fn a_caller_who_goes_away_keeps_the_place_until_the_work_ends_or_need_not_begin() {
+        let passwords = Passwords::with_threads(1);
+        let places = passwords.0.admitted.available_permits();
+        let (begin, begun) = std::sync::mpsc::channel();
+        let (release, released) = std::sync::mpsc::channel::<()>();
         let place = passwords.place().unwrap();
-        let caller = tokio::spawn(async move { place.run(move |_| released.recv().map_err(|_| Busy)).await });
-        until(|| passwords.0.running.available_permits() == 0).await;
-        caller.abort();
-        assert!(caller.await.unwrap_err().is_cancelled());
-        assert_eq!(passwords.0.running.available_permits(), 0);
+        let first = tokio::spawn(async move {
+            let work = move |_: &mut Memory| {
+                begin.send(()).map_err(|_| Busy)?;
+                released.recv().map_err(|_| Busy)
+            };
+            place.run(work).await
+        });
+        begun.recv().unwrap();
+        let place = passwords.place().unwrap();
+        let (reach, reached) = std::sync::mpsc::channel();
+        let second = tokio::spawn(async move { place.run(move |_| reach.send(()).map_err(|_| Busy)).await });
+        until(|| passwords.0.admitted.available_permits() == places - 2).await;
+        for caller in [first, second] {
+            caller.abort();
+            assert!(caller.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(passwords.0.admitted.available_permits(), places - 2);
         release.send(()).unwrap();
-        until(|| passwords.0.running.available_permits() == 1).await;
+        until(|| passwords.0.admitted.available_permits() == places).await;
+        assert!(reached.recv().is_err());
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn the_memory_of_a_hash_is_that_of_the_next_whichever_thread_makes_it() {
-        let passwords = Passwords::with_permits(2);
-        let mut hashing = tokio::task::JoinSet::new();
-        for _ in 0..12 {
-            let place = passwords.place().unwrap();
-            hashing.spawn(async move { place.verify(Password::new("a"), None).await });
-        }
-        while let Some(verdict) = hashing.join_next().await {
-            assert_eq!(verdict.unwrap(), Ok(Verdict::Wrong));
-        }
-        assert!((1..=2).contains(&passwords.0.free_memory().len()));
+    async fn a_panic_fails_one_password_and_the_thread_goes_on() {
+        let passwords = Passwords::with_threads(1);
+        let panicked: Result<(), Busy> =
+            passwords.place().unwrap().run(|_| panic!("in the middle of a hash")).await;
+        assert_eq!(panicked, Err(Busy));
+        assert_eq!(passwords.place().unwrap().verify(Password::new("a"), None).await, Ok(Verdict::Wrong));
     }
 
     async fn until(condition: impl Fn() -> bool) {

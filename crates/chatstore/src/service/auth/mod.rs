@@ -124,6 +124,13 @@ impl<'s> Auth<'s> {
         self
     }
 
+    /// Whether a password would be checked now. Otherwise what has to do with one is `Overloaded`; to ask before
+    /// spares the work of reading who it is.
+    #[must_use]
+    pub fn takes_passwords(&self) -> bool {
+        self.identity().passwords.has_place()
+    }
+
     fn identity(&self) -> &'s Identity {
         &self.store.identity
     }

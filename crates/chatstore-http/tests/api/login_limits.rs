@@ -1,0 +1,148 @@
+//! How often somebody may try, and what a crowd is told.
+
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use axum::Router;
+use chatstore::{LoginName, Password, Store};
+use chatstore_http::{Api, TrustedProxies};
+use chatstore_testkit::{TestDatabase, conformance};
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::login::{LOGIN, PASSWORD, login, member, post, status};
+use crate::support::{CONVERSATIONS, Person, Server, answer, token_keys};
+
+conformance!(
+    too_many_failures_of_an_account_are_refused_for_a_while,
+    too_many_failures_of_an_address_are_refused_for_a_while,
+    requests_are_counted_by_user_and_address_where_it_is_switched_on,
+    only_a_trusted_proxy_says_where_a_login_comes_from,
+    who_comes_to_a_crowd_that_logs_in_is_told_to_come_again,
+);
+
+async fn too_many_failures_of_an_account_are_refused_for_a_while(case: TestDatabase) {
+    let server = Server::start(case).await;
+    member(&server, "ada").await;
+    member(&server, "bob").await;
+    for _ in 0..20 {
+        assert_eq!(login(&server, "ada", PASSWORD).await.status, 200, "what succeeds does not count");
+    }
+    for spelling in ["ada", "ADA", " ada "].iter().cycle().take(10) {
+        assert_eq!(login(&server, spelling, "wrong password").await.status, 401);
+    }
+    for name in ["ada", "ADA"] {
+        let refused = login(&server, name, PASSWORD).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (429, "60"), "the right one too");
+        assert_eq!(refused.body["type"], "urn:chatstore:problem:rate-limited");
+    }
+    assert_eq!(login(&server, "bob", PASSWORD).await.status, 200, "others are not concerned");
+    for _ in 0..11 {
+        login(&server, "nobody", "wrong password").await;
+    }
+    assert_eq!(login(&server, "nobody", PASSWORD).await.status, 429, "the same for who does not exist");
+    server.case.clock.advance(Duration::from_secs(60));
+    assert_eq!(login(&server, "ada", PASSWORD).await.status, 200);
+}
+
+async fn too_many_failures_of_an_address_are_refused_for_a_while(case: TestDatabase) {
+    let server = Server::start(case).await;
+    member(&server, "ada").await;
+    for number in 0..100 {
+        let name = format!("somebody{number}");
+        assert_eq!(login(&server, &name, "wrong password").await.status, 401, "{number}");
+    }
+    assert_eq!(login(&server, "ada", PASSWORD).await.status, 429);
+    server.case.clock.advance(Duration::from_secs(60));
+    assert_eq!(login(&server, "ada", PASSWORD).await.status, 200);
+}
+
+fn three_a_minute(store: Store) -> Router {
+    Api::new(store).requests_a_minute(Some(3)).anonymous(true).router()
+}
+
+async fn requests_are_counted_by_user_and_address_where_it_is_switched_on(case: TestDatabase) {
+    let server = Server::start_with(case, three_a_minute).await;
+    let (ada, bob) = (server.person("ada").await, server.person("bob").await);
+    for person in [&ada, &bob] {
+        for _ in 0..3 {
+            assert_eq!(status(&server, person, "GET", CONVERSATIONS).await, 200);
+        }
+        let refused = answer(server.request(person, "GET", CONVERSATIONS)).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (429, "60"));
+    }
+    let root = server.admin("root").await;
+    let service = server.service(&root).await;
+    for (name, expected) in [("name:ada", 429), ("name:eve", 404), ("name:cleo", 200)] {
+        if expected == 200 {
+            server.person("cleo").await;
+        }
+        let acted = answer(server.act(&service, name, "GET", CONVERSATIONS)).await;
+        assert_eq!(acted.status, expected, "a service's request counts for the user: {name}");
+    }
+    for _ in 0..3 {
+        assert_eq!(answer(server.anonymous("POST", CONVERSATIONS)).await.status, 201);
+    }
+    assert_eq!(answer(server.anonymous("POST", CONVERSATIONS)).await.status, 429, "strangers share a count");
+    assert_eq!(login(&server, "ada", PASSWORD).await.status, 429, "also before they say who they are");
+    let wrong = Person { key: "wrong".to_owned(), ..ada.clone() };
+    assert_eq!(status(&server, &wrong, "GET", CONVERSATIONS).await, 429, "or say something wrong");
+    assert_eq!(answer(server.anonymous("GET", "/healthz")).await.status, 200);
+    server.case.clock.advance(Duration::from_secs(60));
+    assert_eq!(status(&server, &ada, "GET", CONVERSATIONS).await, 200);
+}
+
+fn behind_a_proxy(store: Store) -> Router {
+    let proxies: TrustedProxies = "127.0.0.0/8".parse().unwrap();
+    Api::new(store).trusted_proxies(proxies).router()
+}
+
+async fn only_a_trusted_proxy_says_where_a_login_comes_from(case: TestDatabase) {
+    let server = Server::start_with(case, behind_a_proxy).await;
+    let ada = member(&server, "ada").await;
+    let body = json!({"username": "ada", "password": PASSWORD});
+    let request = post(&server, LOGIN, &body).header("X-Forwarded-For", "2001:db8::7");
+    assert_eq!(answer(request.header("User-Agent", "tests/1")).await.status, 200);
+    let sessions = server.get(&ada, "/api/v1/auth/sessions").await;
+    let session = &sessions["data"][0];
+    assert_eq!(
+        (session["ip"].as_str(), session["user_agent"].as_str()),
+        (Some("2001:db8::7"), Some("tests/1"))
+    );
+
+    let mut server = server;
+    let store = server.store.clone();
+    server.serve(store).await;
+    server.case.clock.advance(Duration::from_secs(1));
+    answer(post(&server, LOGIN, &body).header("X-Forwarded-For", "2001:db8::7")).await;
+    let sessions = server.get(&ada, "/api/v1/auth/sessions").await;
+    assert_eq!(sessions["data"][0]["ip"], "127.0.0.1");
+}
+
+async fn who_comes_to_a_crowd_that_logs_in_is_told_to_come_again(case: TestDatabase) {
+    let mut server = Server::start(case).await;
+    let ada = member(&server, "ada").await;
+    let builder = Store::builder(server.case.url.clone()).token_keys(token_keys());
+    server.serve(builder.login_failures(None).connect().await.unwrap()).await;
+    let store = server.store.clone();
+    let crowd = tokio::spawn(async move {
+        let threads = available_parallelism().unwrap().get().saturating_sub(1).max(1);
+        let log_in = |_| store.auth().login(LoginName::Username("ada".to_owned()), Password::new(PASSWORD));
+        join_all((0..17 * threads).map(log_in)).await
+    });
+    let full = async {
+        while server.store.auth().takes_passwords() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), full).await.unwrap();
+    let refused = login(&server, "ada", PASSWORD).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
+    assert_eq!(refused.body["type"], "urn:chatstore:problem:overloaded");
+    let unread = answer(post(&server, LOGIN, &json!({}))).await;
+    assert_eq!(unread.status, 503, "before it is read who it is");
+    server.post(&ada, CONVERSATIONS, "{}").await;
+    assert!(!crowd.is_finished(), "others did not wait for the crowd");
+    assert!(crowd.await.unwrap().iter().all(Result::is_ok), "who has a place gets in");
+    assert_eq!(login(&server, "ada", PASSWORD).await.status, 200, "then there is place again");
+}
