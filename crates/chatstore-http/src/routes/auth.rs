@@ -179,7 +179,9 @@ impl axum::extract::FromRequestParts<AppState> for OpenRegistration {
 #[schema(example = json!({"username": "ada", "password": "correct horse battery"}))]
 pub(crate) struct Login {
     /// A name; also an e-mail address, when nobody has it for a name.
+    #[schema(nullable = false)]
     username: Option<String>,
+    #[schema(nullable = false)]
     email: Option<String>,
     #[schema(value_type = String, format = "password")]
     password: Password,
