@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use crate::admission::{is_for_password, request_time};
+use crate::admission::{Turn, is_for_password, request_time};
 use crate::body::arrive;
 use crate::caller::NotedCaller;
 use crate::condition::has_idempotency_key;
@@ -126,14 +126,7 @@ async fn take_turn(state: &AppState, request: Request, next: Next) -> Response {
             return (close, problem.into_response()).into_response();
         }
     };
-    let turn = if !is_for_password(request.uri()) {
-        state.admission().turn().await.map(Some)
-    } else if state.store().auth().takes_passwords() {
-        Ok(None)
-    } else {
-        Err(state.admission().refusal().await)
-    };
-    let _turn = match turn {
+    let _turn = match turn(state, request.uri()).await {
         Ok(turn) => turn,
         Err(problem) => return problem.into_response(),
     };
@@ -143,6 +136,17 @@ async fn take_turn(state: &AppState, request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => late(&method, has_key).into_response(),
     }
+}
+
+/// Its turn, if a request for this takes one.
+async fn turn<'a>(state: &'a AppState, uri: &Uri) -> Result<Option<Turn<'a>>, Problem> {
+    if !is_for_password(uri) {
+        return state.admission().turn().await.map(Some);
+    }
+    if state.store().auth().takes_passwords() {
+        return Ok(None);
+    }
+    Err(state.admission().refusal().await)
 }
 
 /// What a request is told that took too long.

@@ -41,8 +41,8 @@ const INTERVAL: Duration = Duration::from_millis(10);
 /// An append may take so many times as long as without the storm, 99 times of 100.
 const TIMES: f64 = 3.0;
 
-/// Logins that find a place for each permit: one whose password is hashed, and those that wait.
-const PLACES_A_PERMIT: usize = 17;
+/// Logins that find a place for each thread that hashes: one whose password is hashed, and those that wait.
+const PLACES_A_THREAD: usize = 17;
 
 /// Memory that one password takes while it is hashed.
 const KIB_EACH_HASH: u64 = 19 * 1_024;
@@ -178,7 +178,7 @@ async fn prepare_append(store: &Store) -> Result<Vec<u8>, Failure> {
 async fn steadily(port: u16, requests: &Arc<Vec<Vec<u8>>>) -> Result<Logins, Failure> {
     let end = Instant::now() + TURN;
     let mut tasks = JoinSet::new();
-    for number in 0..PLACES_A_PERMIT * permits() {
+    for number in 0..PLACES_A_THREAD * threads() {
         let (mut connection, requests) = (Connection::open(port).await?, Arc::clone(requests));
         tasks.spawn(async move {
             let mut logins = Logins::default();
@@ -239,7 +239,7 @@ impl Logins {
     }
 }
 
-fn permits() -> usize {
+fn threads() -> usize {
     available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1)
 }
 
@@ -261,7 +261,7 @@ fn judge(arguments: &Arguments, rounds: Rounds, appends: &[Sample], (baseline, m
     let before = undisturbed.percentile(99);
     let ratio = in_storm.percentile(99) / before;
     let connections = KIB_EACH_CONNECTION * arguments.logins as u64;
-    let bound = baseline + KIB_EACH_HASH * permits() as u64 + connections;
+    let bound = baseline + KIB_EACH_HASH * threads() as u64 + connections;
     if arguments.has_bounds() && most > bound {
         violations.push(format!("the server took {most} KiB"));
     }
