@@ -28,7 +28,7 @@ const LARGE_BODIES: usize = 256;
 const QUEUE_TIME: Duration = Duration::from_millis(40);
 
 /// Between two of a crowd that are told to come again, and how long one of them waits for that at most. Answering
-/// costs the two processors more than reading, so a crowd is answered beside the others and not before them.
+/// costs more than reading, so a crowd is answered beside everybody else and not before them.
 const REFUSAL_INTERVAL: Duration = Duration::from_micros(125);
 const REFUSAL_TIME: Duration = Duration::from_millis(80);
 
