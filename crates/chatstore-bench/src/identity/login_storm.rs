@@ -50,7 +50,7 @@ const KIB_EACH_HASH: u64 = 19 * 1_024;
 /// Memory that each connection may take.
 const KIB_EACH_CONNECTION: u64 = 64;
 
-/// What became of a login.
+/// What became of a request.
 struct Outcome {
     status: u16,
     has_retry_after: bool,
@@ -183,7 +183,7 @@ async fn steadily(port: u16, requests: &Arc<Vec<Vec<u8>>>) -> Result<Logins, Fai
         tasks.spawn(async move {
             let mut logins = Logins::default();
             while Instant::now() < end {
-                logins.note(&login(&mut connection, &requests[number % requests.len()]).await?);
+                logins.note(&ask(&mut connection, &requests[number % requests.len()]).await?);
             }
             Ok::<_, Failure>(logins)
         });
@@ -202,7 +202,7 @@ async fn all_at_once(crowd: &mut Vec<Connection>, requests: &Arc<Vec<Vec<u8>>>) 
         let (barrier, requests) = (Arc::clone(&barrier), Arc::clone(requests));
         tasks.spawn(async move {
             barrier.wait().await;
-            let outcome = login(&mut connection, &requests[number % requests.len()]).await?;
+            let outcome = ask(&mut connection, &requests[number % requests.len()]).await?;
             Ok::<_, Failure>((connection, outcome))
         });
     }
@@ -215,7 +215,7 @@ async fn all_at_once(crowd: &mut Vec<Connection>, requests: &Arc<Vec<Vec<u8>>>) 
     Ok(logins)
 }
 
-async fn login(connection: &mut Connection, request: &[u8]) -> Result<Outcome, Failure> {
+async fn ask(connection: &mut Connection, request: &[u8]) -> Result<Outcome, Failure> {
     let begun = Instant::now();
     let answer = connection.exchange(request).await?;
     let has_retry_after = answer.header("retry-after").is_some();
