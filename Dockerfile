@@ -16,7 +16,7 @@ RUN groupadd --system --gid 10001 chatstore \
     && useradd --system --uid 10001 --gid 10001 --no-create-home chatstore \
     && install --directory --owner=chatstore --group=chatstore --mode=0700 /var/lib/chatstore
 
-# By number, so that whoever runs the image can tell that it is not root.
+# By number, so that an orchestrator can verify that it is not root.
 USER 10001:10001
 # A SQLite database without another name is a file of this folder.
 WORKDIR /var/lib/chatstore

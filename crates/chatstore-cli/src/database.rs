@@ -19,7 +19,7 @@ pub(crate) async fn open(config: &Config) -> Result<Store, Failure> {
     })
 }
 
-/// Opens another database than the settings name.
+/// Opens a SQLite file instead of the database in the settings.
 pub(crate) async fn open_file(config: &Config, file: &Path) -> Result<Store, Failure> {
     Ok(connect(config, &format!("sqlite://{}", file.display())).await?)
 }
@@ -33,36 +33,35 @@ async fn connect(config: &Config, url: &str) -> Result<Store, ConnectError> {
         .await
 }
 
-/// Opens a database that must be there already, with its tables up to date.
+/// Opens an existing database with its tables up to date.
 pub(crate) async fn open_existing(config: &Config) -> Result<Store, Failure> {
     refuse_absent_file(config)?;
     open_ready(config).await
 }
 
 /// Opens the database with its tables up to date. Unless the settings say otherwise, a SQLite file is
-/// upgraded on the way, a PostgreSQL server only by `chatstore migrate upgrade`, because others may be
-/// using it.
+/// upgraded on the way; a PostgreSQL database only by `chatstore migrate upgrade`, because other programs
+/// may be using it.
 pub(crate) async fn open_ready(config: &Config) -> Result<Store, Failure> {
     let store = open(config).await?;
     make_ready(config, &store).await?;
     Ok(store)
 }
 
-/// Opening a SQLite file makes it: for commands that are of use only when it was there before.
+/// Fails if the SQLite file does not exist. Opening it would create it, which is of no use to commands that read.
 pub(crate) fn refuse_absent_file(config: &Config) -> Result<(), Failure> {
     let Some(file) = config.database_url().strip_prefix("sqlite://") else { return Ok(()) };
     let path = Path::new(file);
-    // What is directly below the root is explained by whoever reads the URL.
+    // A path directly below the root is explained where the URL is parsed.
     if file == ":memory:" || path.exists() || path.parent() == Some(Path::new("/")) {
         return Ok(());
     }
     Err(Failure::new(code::NO_INPUT, format!("there is no database {file}"))
-        .hint("`chatstore migrate upgrade` makes one"))
+        .hint("`chatstore migrate upgrade` creates one"))
 }
 
-/// Brings the tables up to date, or says that they are not, as the settings want it. Revisions of a
-/// newer version do no harm unless they are marked as breaking: during a rolling deploy the servers of
-/// the old version go on.
+/// Upgrades outdated tables or refuses them, as the settings say. Revisions of a newer version are accepted
+/// unless they are marked as breaking: during a rolling deploy, servers of the old version continue.
 pub(crate) async fn make_ready(config: &Config, store: &Store) -> Result<(), Failure> {
     let migrate = config.migrate.unwrap_or(match store.kind() {
         DatabaseKind::Sqlite => Migrate::Auto,

@@ -1,4 +1,4 @@
-//! How commands fail: a message that says what, where and what to do, and an exit code.
+//! Errors of commands: a message that says what failed and where, a hint, and an exit code.
 
 use std::process::ExitCode;
 
@@ -20,7 +20,7 @@ pub(crate) mod code {
     pub(crate) const CONFIGURATION: u8 = 78;
 }
 
-/// A command that did not succeed.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
@@ -33,29 +33,29 @@ impl Failure {
         Self { code, message: message.into(), hint: None }
     }
 
-    /// Adds what to do about it.
+    /// Adds a hint: what to do about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Says where it happened instead of only what happened.
+    /// Replaces the message by one that also says where it happened.
     pub(crate) fn context(mut self, message: &str) -> Self {
         self.message = message.to_owned();
         self
     }
 
-    /// What went wrong.
+    /// The message.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// What went wrong, and what to do about it.
+    /// The message and the hint.
     pub(crate) fn into_parts(self) -> (String, Option<String>) {
         (self.message, self.hint)
     }
 
-    /// Tells the user.
+    /// Prints the error to standard error; its exit code.
     #[allow(clippy::print_stderr, reason = "the one place where commands report their failure")]
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("error: {}", self.message);
@@ -145,9 +145,9 @@ mod tests {
 
     use super::{Failure, code};
 
-    /// Those that no test of a command brings about.
+    /// Errors that no test of a command provokes.
     #[test]
-    fn a_migration_that_could_not_be_done_has_its_documented_code() {
+    fn a_failed_migration_has_its_documented_exit_code() {
         let named = || "0123456789ab (step)".to_owned();
         let step = || "fill".to_owned();
         let database = |kind| MigrationError::Database {

@@ -37,14 +37,14 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done wi
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a database with sample conversations and serve it
+    /// Create a database with sample conversations and serve it
     Demo(commands::demo::Arguments),
     /// Serve the HTTP API
     Serve(commands::serve::Arguments),
-    /// Make, upgrade or undo the tables
+    /// Create, upgrade or downgrade the tables
     #[command(subcommand)]
     Migrate(commands::migrate::Command),
-    /// Make the first users: admin, user2 and user3
+    /// Create the first users: admin, user2 and user3
     Seed(commands::seed::Arguments),
     /// Manage users
     #[command(subcommand)]
@@ -52,21 +52,21 @@ enum Command {
     /// Manage API keys
     #[command(subcommand)]
     Key(commands::key::Command),
-    /// Bring conversations along
+    /// Import conversations
     #[command(subcommand)]
     Import(commands::import::Command),
-    /// Count what is stored
+    /// Show how much is stored
     Stats(commands::stats::Arguments),
-    /// Look for what is wrong with settings and database
+    /// Check the settings and the database for problems
     Doctor(commands::doctor::Arguments),
     /// Show the settings
     #[command(subcommand)]
     Config(commands::config::Command),
     /// Print the tables, with their columns and relations, as Markdown
     Schema(commands::schema::Arguments),
-    /// Print the description of the HTTP API as OpenAPI
+    /// Print the OpenAPI description of the HTTP API
     Openapi,
-    /// Print what makes a shell complete commands and options
+    /// Generate shell completions
     Completions(commands::completions::Arguments),
 }
 
@@ -93,7 +93,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Key(command) => commands::key::run(&start(flags)?, command).await,
         Command::Import(command) => commands::import::run(&start(flags)?, command).await,
         Command::Stats(arguments) => commands::stats::run(&start(flags)?, arguments).await,
-        // These are of use also where settings are wrong.
+        // These also work with invalid settings.
         Command::Doctor(arguments) => commands::doctor::run(Config::load(flags), arguments).await,
         Command::Config(command) => commands::config::run(flags, command),
         Command::Schema(arguments) => commands::schema::run(arguments),
@@ -102,7 +102,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
 }
 
-/// What a command with a database begins with.
+/// Loads the settings and starts the log, for commands that use a database.
 fn start(flags: &Flags) -> Result<Config, Failure> {
     let config = Config::load(flags)?;
     telemetry::start(&config);
@@ -115,7 +115,7 @@ mod tests {
 
     use super::Arguments;
 
-    /// Every command that does something, with its whole name.
+    /// Every command without subcommands, with its full name.
     fn commands(command: &clap::Command, name: &str) -> Vec<(String, clap::Command)> {
         if !command.has_subcommands() {
             return vec![(name.to_owned(), command.clone())];

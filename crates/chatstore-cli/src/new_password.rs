@@ -1,4 +1,4 @@
-//! How a command is told a new password: never as an argument, which other people on the machine can read.
+//! Reads a new password: never from an argument, which other users of the machine can see.
 
 use std::io::{BufRead, IsTerminal, Read};
 
@@ -6,8 +6,8 @@ use chatstore::Password;
 
 use crate::failure::{Failure, code};
 
-/// More than the longest password has.
-const MOST_BYTES: u64 = 2_048;
+/// Longer than the longest password.
+const MAX_BYTES: u64 = 2_048;
 
 /// Where a new password comes from.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,7 @@ pub(crate) enum NewPassword {
 }
 
 impl NewPassword {
-    /// Standard input when the flag is given, else the terminal.
+    /// Standard input if the flag is given, else the terminal.
     pub(crate) fn from(is_standard_input: bool) -> Result<Self, Failure> {
         if is_standard_input {
             return Ok(Self::StandardInput);
@@ -39,7 +39,7 @@ impl NewPassword {
 
 fn read_line() -> Result<Password, Failure> {
     let mut line = String::new();
-    let read = std::io::stdin().lock().take(MOST_BYTES).read_line(&mut line);
+    let read = std::io::stdin().lock().take(MAX_BYTES).read_line(&mut line);
     read.map_err(|error| {
         let message = format!("cannot read the password from standard input: {error}");
         Failure::new(code::BAD_DATA, message)
@@ -55,7 +55,7 @@ fn ask() -> Result<Password, Failure> {
         })
     };
     let password = ask("New password: ")?;
-    if ask("The same again: ")? != password {
+    if ask("Repeat the password: ")? != password {
         return Err(Failure::new(code::BAD_DATA, "the two passwords differ"));
     }
     Ok(Password::new(password))

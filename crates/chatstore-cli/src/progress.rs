@@ -1,4 +1,4 @@
-//! How far long work has come: a bar on a terminal, a line for each tenth otherwise.
+//! Progress of long work: a bar on a terminal, otherwise a line for each tenth.
 
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -17,12 +17,12 @@ pub(crate) enum Unit {
 }
 
 impl Progress {
-    /// Progress through so many bytes.
+    /// Progress through `total` bytes.
     pub(crate) fn of_bytes(what: &'static str, total: u64) -> Self {
         Self::new(what, Unit::Bytes, total)
     }
 
-    /// Progress through so many rows.
+    /// Progress through `total` rows.
     pub(crate) fn of_rows(what: &'static str, total: u64) -> Self {
         Self::new(what, Unit::Rows, total)
     }
@@ -42,7 +42,7 @@ impl Progress {
         })
     }
 
-    #[allow(clippy::print_stderr, reason = "progress is told where messages go")]
+    #[allow(clippy::print_stderr, reason = "progress goes where messages go")]
     pub(crate) fn set(&mut self, done: u64) {
         match self {
             Self::Bar(bar) => bar.set_position(done),

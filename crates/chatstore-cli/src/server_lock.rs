@@ -1,4 +1,4 @@
-//! One server owns a SQLite file; a second one says who does and stops.
+//! One server owns a SQLite file; a second one names the owner and exits.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use chatstore::Store;
 
 use crate::failure::{Failure, code};
 
-/// Held as long as the server runs; the system takes it back however the server ends.
+/// Held while the server runs; the system releases it however the process ends.
 #[derive(Debug)]
 pub(crate) struct ServerLock {
     _file: Option<File>,
@@ -22,12 +22,12 @@ impl ServerLock {
         let cannot = |error: std::io::Error| {
             Failure::new(code::CANNOT_CREATE, format!("cannot lock {}: {error}", database.display()))
         };
-        // By whatever name it is reached, a file has one lock.
+        // A file has one lock, whatever path leads to it.
         let mut path = database.canonicalize().map_err(cannot)?.into_os_string();
         path.push("-server.lock");
         let path = PathBuf::from(path);
         let failed = |error: std::io::Error| {
-            Failure::new(code::CANNOT_CREATE, format!("cannot make the lock {}: {error}", path.display()))
+            Failure::new(code::CANNOT_CREATE, format!("cannot create the lock {}: {error}", path.display()))
         };
         let mut file = OpenOptions::new()
             .read(true)
@@ -53,6 +53,6 @@ fn held(path: &Path, file: &mut File) -> Failure {
         Ok(_) if !holder.is_empty() => format!("process {holder}"),
         _ => "another process".to_owned(),
     };
-    Failure::new(code::TRY_AGAIN, format!("{holder} serves this database already (lock {})", path.display()))
+    Failure::new(code::TRY_AGAIN, format!("{holder} already serves this database (lock {})", path.display()))
         .hint("stop it first, or use PostgreSQL to run several servers")
 }

@@ -1,4 +1,4 @@
-//! The keys that access tokens are signed with: those of the settings, or a file beside a SQLite database.
+//! The keys that sign access tokens: from the settings, or from a file beside a SQLite database.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -12,23 +12,27 @@ use crate::failure::{Failure, code};
 use crate::server_lock::ServerLock;
 
 /// A file with two keys and white space has about a hundred bytes.
-const MOST_BYTES: u64 = 4_096;
+const MAX_BYTES: u64 = 4_096;
 
-const DELETE_IT: &str = "delete it: the next start makes another, and clients have to refresh their tokens";
+const DELETE_IT: &str = "delete it: the next start creates another, and clients have to refresh their tokens";
 
-/// The permissions of others than the owner.
+/// The permissions of all users but the owner.
 const OTHERS: u32 = 0o077;
 
-/// Gives the store its keys. Beside a SQLite database a missing file is made; the lock lets one process do it
-/// at a time.
-pub(crate) fn equip(config: &Config, store: Store, _lock: &ServerLock) -> Result<Store, Failure> {
+/// Gives the store its keys. Beside a SQLite database a missing file is created; the lock lets one process do
+/// so at a time.
+pub(crate) fn install_token_keys(
+    config: &Config,
+    store: Store,
+    _lock: &ServerLock,
+) -> Result<Store, Failure> {
     let keys = match find(config, &store)? {
         Some(keys) => keys,
         None => {
             let (keys, text) = TokenKeys::generate(|bytes| store.random(bytes));
             if let Some(file) = own_file(&store)? {
                 write(&file, &text)?;
-                tracing::info!(file = %file.display(), "made the key that tokens are signed with");
+                tracing::info!(file = %file.display(), "created the token key");
             }
             keys
         }
@@ -36,8 +40,7 @@ pub(crate) fn equip(config: &Config, store: Store, _lock: &ServerLock) -> Result
     Ok(store.with_token_keys(keys))
 }
 
-/// The keys, without making any: there are none before the first server on a SQLite file, and for a database
-/// in memory.
+/// The existing keys; `None` before the first server on a SQLite file, and for a database in memory.
 pub(crate) fn find(config: &Config, store: &Store) -> Result<Option<TokenKeys>, Failure> {
     let keys = match (&config.token_key, store.kind()) {
         (TokenKeySetting::Given(keys), _) => keys.clone(),
@@ -47,24 +50,24 @@ pub(crate) fn find(config: &Config, store: &Store) -> Result<Option<TokenKeys>, 
             return Ok(found.flatten());
         }
         (TokenKeySetting::Unset, DatabaseKind::Postgres) => {
-            let message = "there is no token key, which a server on PostgreSQL needs";
+            let message = "a server on PostgreSQL needs a token key, and none is set";
             return Err(Failure::new(code::CONFIGURATION, message).hint(
-                "make one with `openssl rand -base64 32` and put it into CHATSTORE_TOKEN_KEY, or into a file \
-                 that CHATSTORE_TOKEN_KEY_FILE names; every server on this database has the same",
+                "generate one with `openssl rand -base64 32` and put it into CHATSTORE_TOKEN_KEY, or into a file \
+                 that CHATSTORE_TOKEN_KEY_FILE names; all servers on one database share it",
             ));
         }
     };
     if config.environment == Environment::Production && keys.is_weak() {
-        let message = "CHATSTORE_ENV is production, and a token key is no random one";
+        let message = "CHATSTORE_ENV is production, and a token key is not random";
         return Err(
-            Failure::new(code::CONFIGURATION, message).hint("make one with `openssl rand -base64 32`")
+            Failure::new(code::CONFIGURATION, message).hint("generate one with `openssl rand -base64 32`")
         );
     }
     Ok(Some(keys))
 }
 
-/// Where a SQLite file has its key; `None` for other databases. By whatever name the database is reached, it
-/// has one key.
+/// The key file of a SQLite database; `None` for other databases. A database has one key, whatever path leads
+/// to it.
 fn own_file(store: &Store) -> Result<Option<PathBuf>, Failure> {
     let Some(database) = store.file() else { return Ok(None) };
     let database = database.canonicalize().map_err(|error| {
@@ -75,7 +78,7 @@ fn own_file(store: &Store) -> Result<Option<PathBuf>, Failure> {
     Ok(Some(PathBuf::from(path)))
 }
 
-/// Others may be allowed to read it: so secrets are mounted into containers.
+/// Other users may be allowed to read it: secrets are mounted into containers that way.
 fn read_configured(path: &Path) -> Result<TokenKeys, Failure> {
     let file = File::open(path).map_err(|error| cannot_read(path, &error))?;
     read(path, file).map_err(|failure| failure.hint("CHATSTORE_TOKEN_KEY_FILE names this file"))
@@ -90,8 +93,8 @@ fn read_own(path: &Path) -> Result<Option<TokenKeys>, Failure> {
     let mode = file.metadata().map_err(|error| cannot_read(path, &error))?.permissions().mode();
     if mode & OTHERS != 0 {
         let shown = path.display();
-        let message = format!("the token key file {shown} may be used by others than its owner");
-        let todo = format!("run `chmod 600 {shown}`; if somebody may have read it, {DELETE_IT}");
+        let message = format!("the token key file {shown} is accessible to others than its owner");
+        let todo = format!("run `chmod 600 {shown}`; if another user may have read it, {DELETE_IT}");
         return Err(Failure::new(code::NO_PERMISSION, message).hint(todo));
     }
     let damaged = |failure: Failure| failure.hint(format!("restore it from a backup, or {DELETE_IT}"));
@@ -100,7 +103,7 @@ fn read_own(path: &Path) -> Result<Option<TokenKeys>, Failure> {
 
 fn read(path: &Path, file: File) -> Result<TokenKeys, Failure> {
     let mut text = String::new();
-    file.take(MOST_BYTES).read_to_string(&mut text).map_err(|error| cannot_read(path, &error))?;
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| cannot_read(path, &error))?;
     TokenKeys::parse(&text).map_err(|error| {
         Failure::new(code::CONFIGURATION, format!("the token key file {}: {error}", path.display()))
     })
@@ -115,7 +118,7 @@ fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(code, format!("cannot read the token key file {}: {error}", path.display()))
 }
 
-/// Writes the file so that whoever sees it sees all of it, and nobody but the owner ever does.
+/// Writes the file so that it appears complete or not at all, and only its owner can ever read it.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let mut beside = path.to_owned().into_os_string();
     beside.push(".new");
@@ -132,7 +135,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
         std::fs::rename(&beside, path)
     };
     written().map_err(|error| {
-        let message = format!("cannot make the token key file {}: {error}", path.display());
+        let message = format!("cannot create the token key file {}: {error}", path.display());
         Failure::new(code::CANNOT_CREATE, message)
     })
 }

@@ -1,4 +1,4 @@
-//! `completions`: for shells.
+//! `completions`: shell completions.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::failure::{Failure, code};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// For which shell
+    /// The shell
     shell: Shell,
 }
 

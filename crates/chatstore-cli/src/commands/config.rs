@@ -1,4 +1,4 @@
-//! `config`: what the program goes by.
+//! `config`: the settings in force.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -46,15 +46,15 @@ fn show(config: &Config, json: bool) -> Result<(), Failure> {
     let settings = config.settings.iter();
     if json {
         let shown: BTreeMap<&str, Shown> = settings
-            .map(|setting| {
-                let shown = Shown { value: setting.shown(), source: setting.source.to_string() };
-                (setting.key.variable, shown)
+            .map(|found| {
+                let shown = Shown { value: found.shown(), source: found.source.to_string() };
+                (found.setting.variable, shown)
             })
             .collect();
         return print_json(&shown);
     }
     let rows: Vec<[String; 3]> = settings
-        .map(|setting| [setting.key.variable.to_owned(), setting.shown(), setting.source.to_string()])
+        .map(|found| [found.setting.variable.to_owned(), found.shown(), found.source.to_string()])
         .collect();
     print_table(["SETTING", "VALUE", "SOURCE"], &rows);
     Ok(())

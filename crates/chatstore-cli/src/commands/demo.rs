@@ -14,18 +14,18 @@ use crate::failure::{Failure, code};
 use crate::server_lock::ServerLock;
 use crate::token_key;
 
-/// What the demo's key is called; a second demo replaces it.
+/// The name of the demo's key; a second demo replaces the key.
 const KEY_NAME: &str = "demo";
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The database file; other databases are named by --database-url
+    /// The SQLite file; --database-url names another database instead
     #[arg(long, default_value = "chatstore-demo.db")]
     file: PathBuf,
     /// Where to listen [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR:PORT")]
     bind: Option<SocketAddr>,
-    /// Do everything but stay and serve
+    /// Set everything up, but do not serve
     #[arg(long)]
     no_serve: bool,
 }
@@ -38,7 +38,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     };
     let bind = arguments.bind.unwrap_or(config.bind);
     let lock = ServerLock::take(&store)?;
-    let store = token_key::equip(config, store, &lock)?;
+    let store = token_key::install_token_keys(config, store, &lock)?;
     store.migrate().await?;
     let imported = sample::import(&store).await?;
     let counts = store.counts().await?;
@@ -62,7 +62,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     }
 }
 
-/// Prints a key and three calls that work as they are printed.
+/// Prints a key and three calls that work exactly as printed.
 async fn print_calls(store: &Store, user: &User, address: SocketAddr) -> Result<(), Failure> {
     for key in store.keys().list(user.id).await? {
         if key.name.as_deref() == Some(KEY_NAME) && key.revoked_at.is_none() {

@@ -1,4 +1,4 @@
-//! `doctor`: what is wrong with settings and database, and what to do about it. Changes nothing.
+//! `doctor`: checks settings and database, and says what to do about problems. Changes nothing.
 
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ use crate::token_key;
 const VERSION: Sql =
     Sql::pair("doctor.version", "select sqlite_version()", "select current_setting('server_version')");
 
-/// Each line names one damage; a few say enough.
+/// Each line names one defect; a few are enough.
 const INTEGRITY: Sql =
     Sql::pair("doctor.integrity", "select integrity_check from pragma_integrity_check limit 5", "");
 
@@ -58,7 +58,7 @@ impl Status {
     }
 }
 
-/// One thing looked at.
+/// The outcome of one check.
 #[derive(Debug, Serialize)]
 struct Check {
     check: &'static str,
@@ -107,7 +107,7 @@ fn print_check(check: &Check) {
     }
 }
 
-/// Later checks need what the earlier ones found in order.
+/// Later checks depend on the success of earlier ones.
 async fn examine(config: &Config) -> Vec<Check> {
     let mut checks = vec![configuration(config)];
     let store = match open(config).await {
@@ -144,14 +144,14 @@ async fn open(config: &Config) -> Result<Store, Failure> {
 }
 
 fn configuration(config: &Config) -> Check {
-    let overruled: Vec<&str> = config.overruled.iter().map(|setting| setting.key.variable).collect();
+    let overruled: Vec<&str> = config.overruled.iter().map(|found| found.setting.variable).collect();
     if overruled.is_empty() {
         return Check::ok("configuration", format!("the database comes from: {}", config.database_source()));
     }
     Check::warning(
         "configuration",
         format!("DATABASE_URL ({}) overrules {}", config.database_source(), overruled.join(", ")),
-        "set either the one or the others",
+        "set either DATABASE_URL or the parts",
     )
 }
 
@@ -173,12 +173,12 @@ async fn schema(store: &Store) -> Check {
         Err(error) => return Check::failure(NAME, error.into()),
     };
     if let Err(error) = survey.verify_for_service() {
-        return Check::failed(NAME, error.to_string(), "use the version of chatstore that made it");
+        return Check::failed(NAME, error.to_string(), "use the version of chatstore that applied it");
     }
     if let Some(unknown) = survey.unknown.last() {
         let found =
-            format!("revision {} ({}) of a newer version, which does no harm", unknown.id, unknown.slug);
-        return Check::warning(NAME, found, "use the version of chatstore that made it");
+            format!("revision {} ({}) of a newer version, which is compatible", unknown.id, unknown.slug);
+        return Check::warning(NAME, found, "use the version of chatstore that applied it");
     }
     let pending: Vec<String> = survey.pending().map(ToString::to_string).collect();
     if pending.is_empty() {
@@ -223,7 +223,7 @@ async fn foreign_keys(store: &Store) -> Check {
         .await;
     match found {
         Err(error) => Check::failure(NAME, error.into()),
-        Ok(violated) if violated.is_empty() => Check::ok(NAME, "every row refers to one that is there"),
+        Ok(violated) if violated.is_empty() => Check::ok(NAME, "every reference is valid"),
         Ok(violated) => {
             let todo = "another program has written to the file with foreign keys off: restore a backup, \
                 or delete these rows";
@@ -258,11 +258,11 @@ fn token_key(config: &Config, store: &Store) -> Check {
     const NAME: &str = "token key";
     match token_key::find(config, store) {
         Err(failure) => Check::failure(NAME, failure),
-        Ok(None) => Check::ok(NAME, "the first server makes it"),
+        Ok(None) => Check::ok(NAME, "the first server creates it"),
         Ok(Some(keys)) if keys.is_weak() => {
-            Check::warning(NAME, "no random one", "make one with `openssl rand -base64 32`")
+            Check::warning(NAME, "not random", "generate one with `openssl rand -base64 32`")
         }
-        Ok(Some(_)) => Check::ok(NAME, "there is one"),
+        Ok(Some(_)) => Check::ok(NAME, "set"),
     }
 }
 
@@ -270,7 +270,7 @@ async fn seeded_passwords(config: &Config, store: &Store) -> Check {
     const NAME: &str = "seeded passwords";
     match seeded_names(store).await {
         Err(failure) => Check::failure(NAME, failure),
-        Ok(names) if names.is_empty() => Check::ok(NAME, "nobody has one"),
+        Ok(names) if names.is_empty() => Check::ok(NAME, "none unchanged"),
         Ok(names) => {
             let found = format!("unchanged: {}", names.join(", "));
             match config.environment {
@@ -299,7 +299,7 @@ fn encoded(encoding: &str) -> Check {
     if encoding == "UTF8" {
         return Check::ok(NAME, encoding);
     }
-    let todo = "move to a database made with `create database … encoding 'UTF8' template template0`";
+    let todo = "move to a database created with `create database … encoding 'UTF8' template template0`";
     Check::failed(NAME, format!("{encoding} cannot hold every text"), todo)
 }
 
@@ -308,7 +308,7 @@ fn takes_writes(is_standby: bool) -> Check {
     if is_standby {
         return Check::failed(NAME, "the server is a standby", "name the primary in DATABASE_URL");
     }
-    Check::ok(NAME, "the server takes them")
+    Check::ok(NAME, "accepted")
 }
 
 #[cfg(test)]
@@ -316,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_forgets_or_garbles_fails() {
+    fn a_server_that_loses_or_garbles_data_fails_the_check() {
         assert_eq!(durability("on", "on").status, Status::Ok);
         assert_eq!(durability("off", "on").status, Status::Failed);
         assert_eq!(durability("on", "off").status, Status::Failed);

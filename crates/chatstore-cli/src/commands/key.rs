@@ -14,43 +14,43 @@ use crate::config::Config;
 use crate::database;
 use crate::failure::{Failure, code};
 
-/// How the built-in user is named: the owner of service keys that are nobody's own.
+/// The name of the built-in user, who owns service keys without an owner of their own.
 const BUILT_IN: &str = "anonymous";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a key and print it; it is shown this once
+    /// Create a key and print it; it is shown only once
     Create(Create),
-    /// List the keys that are not withdrawn
+    /// List the keys that are not revoked
     List(List),
-    /// Withdraw a key: running servers refuse it within 5 seconds
+    /// Revoke a key: running servers refuse it within 5 seconds
     Revoke(Revoke),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
-    /// Whose key: an id, a user name or an e-mail address
+    /// The owner: an id, a user name or an e-mail address
     #[arg(long, required_unless_present = "service")]
     user: Option<String>,
-    /// Make a key for an application's backend, which acts for all its users. It belongs to the built-in
-    /// user, or to the administrator that --user names
+    /// Create a service key, with which an application's backend acts for all its users. It belongs to the
+    /// built-in user, or to the administrator that --user names
     #[arg(long)]
     service: bool,
-    /// What to call it
+    /// A name for the key
     #[arg(long)]
     name: Option<String>,
-    /// When it ends, like 90d, 12h or 30m [default: never]
+    /// When it expires, for example 90d, 12h or 30m [default: never]
     #[arg(long, value_parser = duration)]
     expires_in: Option<Duration>,
-    /// Print the key with what is stored about it as JSON
+    /// Print the key with its stored fields as JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Whose keys: an id, a user name, an e-mail address, or anonymous for the built-in user [default:
-    /// everybody's]
+    /// The owner: an id, a user name, an e-mail address, or anonymous for the built-in user [default: all
+    /// users]
     #[arg(long)]
     user: Option<String>,
     /// As JSON
@@ -62,7 +62,7 @@ pub(crate) struct List {
 pub(crate) struct Revoke {
     /// The key's id, as `key list` shows it
     id: ApiKeyId,
-    /// Whose key it is: an id, a user name, an e-mail address, or anonymous for the built-in user
+    /// The owner: an id, a user name, an e-mail address, or anonymous for the built-in user
     #[arg(long)]
     user: String,
 }
@@ -135,15 +135,14 @@ async fn administrator(store: &Store, named: &str) -> Result<UserId, Failure> {
     if user.role == UserRole::Admin {
         return Ok(user.id);
     }
-    let message = format!("{named} is no administrator, and only one can have a service key");
-    Err(Failure::new(code::FAILED, message)
-        .hint("leave --user out: the key then belongs to the built-in user"))
+    let message = format!("{named} is not an administrator, and only administrators can own a service key");
+    Err(Failure::new(code::FAILED, message).hint("omit --user: the key then belongs to the built-in user"))
 }
 
 async fn list(store: &Store, arguments: &List) -> Result<(), Failure> {
     let owners = match &arguments.user {
         Some(named) => vec![owner(store, named).await?],
-        None => everybody(store).await?,
+        None => all_owners(store).await?,
     };
     let mut keys = Vec::new();
     for (id, name) in owners {
@@ -180,11 +179,11 @@ async fn revoke(store: &Store, arguments: &Revoke) -> Result<(), Failure> {
             .hint("`chatstore key list` shows every key with its id and user"),
         _ => error.into(),
     })?;
-    say(format_args!("withdrawn: {} of {name}", arguments.id));
+    say(format_args!("revoked: {} of {name}", arguments.id));
     Ok(())
 }
 
-/// Whoever may own keys, with a name for people.
+/// The owner of keys that an argument names, with a name to show.
 async fn owner(store: &Store, named: &str) -> Result<(UserId, String), Failure> {
     if named == BUILT_IN || named.parse() == Ok(UserId::ANONYMOUS) {
         return Ok((UserId::ANONYMOUS, BUILT_IN.to_owned()));
@@ -192,7 +191,7 @@ async fn owner(store: &Store, named: &str) -> Result<(UserId, String), Failure> 
     Ok(named_owner(find_user(store, named).await?))
 }
 
-async fn everybody(store: &Store) -> Result<Vec<(UserId, String)>, Failure> {
+async fn all_owners(store: &Store) -> Result<Vec<(UserId, String)>, Failure> {
     let mut owners = vec![(UserId::ANONYMOUS, BUILT_IN.to_owned())];
     owners.extend(all_users(store).await?.into_iter().map(named_owner));
     Ok(owners)
@@ -204,7 +203,7 @@ fn named_owner(user: User) -> (UserId, String) {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration; write a number and d, h or m, like 90d");
+    let wrong = || format!("{text:?} is not a duration: write a number and d, h or m, for example 90d");
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds = match unit {
         'd' => 86_400,

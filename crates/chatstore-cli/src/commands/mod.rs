@@ -23,8 +23,8 @@ use serde::Serialize;
 
 use crate::failure::{Failure, code};
 
-/// Writes data to standard output. Nothing more is done once it cannot be written: a reader that has enough
-/// ends the command quietly, anything else is a failure.
+/// Writes data to standard output. The command ends if that fails: quietly when the
+/// reader has closed the pipe, otherwise with an error.
 pub(crate) fn print(data: impl std::fmt::Display) {
     let Err(error) = writeln!(std::io::stdout(), "{data}") else { return };
     if error.kind() == std::io::ErrorKind::BrokenPipe {
@@ -42,8 +42,8 @@ pub(crate) fn print_json(data: &impl Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tells something that is not data.
-#[allow(clippy::print_stderr, reason = "the one place where commands tell what they do")]
+/// Writes a message, which is not data, to standard error.
+#[allow(clippy::print_stderr, reason = "the one place where commands print messages")]
 pub(crate) fn say(message: impl std::fmt::Display) {
     eprintln!("{message}");
 }
@@ -60,6 +60,6 @@ pub(crate) async fn find_user(store: &Store, named: &str) -> Result<User, Failur
     };
     found.ok_or_else(|| {
         Failure::new(code::FAILED, format!("there is no user {named:?}"))
-            .hint("name a user by id, user name or e-mail address; make one with `chatstore user create`")
+            .hint("name a user by id, user name or e-mail address; create one with `chatstore user create`")
     })
 }

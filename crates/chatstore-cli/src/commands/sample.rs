@@ -11,7 +11,7 @@ use crate::failure::{Failure, code};
 
 const SAMPLE: &str = include_str!("../../sample/conversations.json");
 
-/// The name space of the sample's ids, so that a second demo finds what the first one made.
+/// The name space of the sample's ids, so that a second demo finds the rows of the first.
 const NAMESPACE: Uuid = Uuid::from_u128(0x2b60_9c1d_41aa_4d7e_9a02_5d0c_8e8f_7713);
 
 #[derive(Deserialize)]
@@ -91,7 +91,7 @@ enum Entry {
     Reply(NewReply),
 }
 
-/// Stores the sample where it is not stored yet; how many conversations were added.
+/// Stores the conversations that are not stored yet; returns their number.
 pub(crate) async fn import(store: &Store) -> Result<usize, Failure> {
     let sample = read()?;
     for user in &sample.users {
@@ -203,7 +203,7 @@ async fn entry(
     Ok(Entry::Message(by, message))
 }
 
-/// Stores one conversation with everything in it; false when it is there already.
+/// Stores one conversation with everything in it; false if it exists already.
 async fn put(tx: &mut WriteTx<'_>, prepared: &Prepared) -> Result<bool, StoreError> {
     let owner = prepared.owner;
     if tx.conversations().get(By::Owner(owner), prepared.id).await?.is_some() {

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 struct Shown {
     username: &'static str,
     exists: bool,
-    /// Only a random one.
+    /// Only if it is random.
     password: Option<String>,
 }
 
@@ -56,7 +56,7 @@ fn shown((username, outcome): (&'static str, Seeded)) -> Shown {
     Shown { username, exists, password }
 }
 
-/// The passwords that are set, each for its user.
+/// The passwords in the environment, by user.
 fn from_environment() -> Result<BTreeMap<&'static str, Password>, Failure> {
     let mut given = BTreeMap::new();
     for (variable, value) in std::env::vars_os() {

@@ -17,7 +17,7 @@ use crate::failure::{Failure, code};
 use crate::server_lock::ServerLock;
 use crate::token_key;
 
-/// How often what is of no more use is deleted.
+/// How often expired rows are deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let store = database::open(config).await?;
     let lock = ServerLock::take(&store)?;
-    let store = token_key::equip(config, store, &lock)?;
+    let store = token_key::install_token_keys(config, store, &lock)?;
     database::make_ready(config, &store).await?;
     let listener = listen(arguments.bind.unwrap_or(config.bind)).await?;
     serve(config, store, listener, lock).await
@@ -48,7 +48,7 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> 
     })
 }
 
-/// Serves until the process is asked to stop, then answers what is under way.
+/// Serves until the process is asked to stop, then finishes the requests in progress.
 pub(crate) async fn serve(
     config: &Config,
     store: Store,
@@ -68,7 +68,7 @@ pub(crate) async fn serve(
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping: answering what is under way");
+        tracing::info!("stopping: finishing the requests in progress");
     };
     raise_descriptor_limit();
     let api = Api::new(store.clone())
@@ -88,7 +88,7 @@ pub(crate) async fn serve(
     Ok(ExitCode::SUCCESS)
 }
 
-/// What `seed` printed or was given may be known to others than the user.
+/// Passwords that `seed` printed or was given may be known to people other than the user.
 async fn refuse_seeded_passwords(store: &Store) -> Result<(), Failure> {
     let names = seeded_names(store).await?;
     if names.is_empty() {
@@ -111,8 +111,8 @@ pub(crate) async fn seeded_names(store: &Store) -> Result<Vec<String>, Failure> 
     Ok(users.into_iter().map(|user| user.username.unwrap_or_else(|| user.id.to_string())).collect())
 }
 
-/// Where metrics are read. That the usual address is taken, say by another server of ours, keeps nobody from
-/// serving; that one which was asked for is taken does.
+/// The listener for metrics. If the default address is taken, for example by another server, this one starts
+/// without metrics; if a configured address is taken, it does not start.
 async fn listen_for_metrics(config: &Config) -> Result<Option<TcpListener>, Failure> {
     let Some(address) = config.metrics_bind else { return Ok(None) };
     match TcpListener::bind(address).await {
@@ -135,11 +135,11 @@ async fn listen_for_metrics(config: &Config) -> Result<Option<TcpListener>, Fail
 async fn serve_metrics(listener: Option<TcpListener>, api: Api) {
     let Some(listener) = listener else { return };
     if let Err(error) = chatstore_http::serve(listener, api.metrics_router(), std::future::pending()).await {
-        tracing::error!(error.cause = %error, "metrics are served no more");
+        tracing::error!(error.cause = %error, "serving metrics failed");
     }
 }
 
-/// Deletes what is of no more use, again and again.
+/// Deletes expired rows periodically.
 async fn sweep(store: Store) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {

@@ -1,4 +1,4 @@
-//! `stats`: how much there is.
+//! `stats`: how much is stored.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `user`: people.
+//! `user`: users and their passwords.
 
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ use crate::progress::Progress;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a user and print the id
+    /// Create a user and print the id
     Create(Create),
     /// List the users, oldest first
     List {
@@ -24,9 +24,9 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Give a user another password, asked for at the terminal, and end his sessions
+    /// Set a user's password, asked for at the terminal, and end the user's sessions
     SetPassword(SetPassword),
-    /// Make the PBKDF2 hashes of imported passwords stronger; the passwords stay
+    /// Strengthen the PBKDF2 hashes of imported passwords; the passwords stay the same
     WrapLegacy {
         /// As JSON
         #[arg(long)]
@@ -36,35 +36,35 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct SetPassword {
-    /// Whose: an id, a user name or an e-mail address
+    /// An id, a user name or an e-mail address
     #[arg(value_name = "USER")]
     named: String,
-    /// The user has to change it at the next login
+    /// Require another password at the next login
     #[arg(long)]
     must_change: bool,
-    /// Read it as a line of standard input
+    /// Read the password from a line of standard input
     #[arg(long)]
     password_stdin: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
-    /// The name: 3 to 64 characters, unique whatever its case; not needed with --email
+    /// The user name: 3 to 64 characters, unique regardless of case; optional with --email
     #[arg(long, required_unless_present = "email")]
     username: Option<String>,
-    /// The e-mail address, unique whatever its case
+    /// The e-mail address, unique regardless of case
     #[arg(long)]
     email: Option<String>,
-    /// The person's name
+    /// The full name
     #[arg(long)]
     full_name: Option<String>,
-    /// What the user may do
+    /// The role
     #[arg(long, value_enum, default_value = "user")]
     role: Role,
-    /// Read a password as a line of standard input; without it the user has none
+    /// Read a password from a line of standard input; without it the user cannot log in
     #[arg(long)]
     password_stdin: bool,
-    /// The user has to change it at the first login
+    /// Require another password at the first login
     #[arg(long, requires = "password_stdin")]
     must_change: bool,
     /// Print the whole user as JSON

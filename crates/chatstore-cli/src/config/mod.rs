@@ -1,9 +1,9 @@
-//! What the program goes by: flags over environment over `.env` over `chatstore.toml` over the default file.
+//! The settings: flags win over the environment, then `.env`, `chatstore.toml` and the default file.
 //!
-//! To add a setting: its [`Key`] in `key.rs`, its lines in `chatstore.toml`, its field in [`Config`].
-//! `.env.example` and `docs/configuration.md` are held to these by tests.
+//! To add a setting: its [`Setting`] in `setting.rs`, its lines in `chatstore.toml`, its field in [`Config`].
+//! Tests compare `.env.example` and `docs/configuration.md` with these.
 
-mod key;
+mod setting;
 mod settings;
 mod token_key;
 mod url;
@@ -16,12 +16,12 @@ use clap::Args;
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Failure, code};
-use key::Key;
-use settings::Setting;
+use setting::Setting;
+use settings::SettingValue;
 pub(crate) use settings::{DEFAULT_FILE, SEED_PASSWORD, Settings, Source, default_env_file};
 pub(crate) use token_key::TokenKeySetting;
 
-/// What the parts of a server are that are not set.
+/// Defaults of the parts of a server.
 const DEFAULT_HOST: &str = "localhost";
 const DEFAULT_PORT: u16 = 5432;
 
@@ -32,7 +32,7 @@ pub(crate) struct Flags {
     /// sqlite://chatstore.db]
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
-    /// The model that answers when neither message nor conversation names one [default: echo]
+    /// The model of a message if neither the message nor its conversation names one [default: echo]
     #[arg(long, global = true, value_name = "MODEL")]
     default_model: Option<String>,
 }
@@ -45,14 +45,18 @@ impl std::fmt::Debug for Flags {
 }
 
 impl Flags {
-    fn settings(&self) -> Vec<Setting> {
+    fn settings(&self) -> Vec<SettingValue> {
         let given = [
-            (&key::DATABASE_URL, "--database-url", &self.database_url),
-            (&key::DEFAULT_MODEL, "--default-model", &self.default_model),
+            (&setting::DATABASE_URL, "--database-url", &self.database_url),
+            (&setting::DEFAULT_MODEL, "--default-model", &self.default_model),
         ];
         let mut settings = Vec::new();
-        for (key, flag, value) in given {
-            settings.extend(value.clone().map(|value| Setting { key, value, source: Source::Flag(flag) }));
+        for (setting, flag, value) in given {
+            settings.extend(value.clone().map(|value| SettingValue {
+                setting,
+                value,
+                source: Source::Flag(flag),
+            }));
         }
         settings
     }
@@ -65,7 +69,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// What is done about pending revisions by whatever needs the tables.
+/// What commands that need the tables do about pending revisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Migrate {
     Auto,
@@ -73,7 +77,7 @@ pub(crate) enum Migrate {
     Off,
 }
 
-/// Whether it is for real.
+/// Whether the deployment is in production.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Environment {
     Development,
@@ -85,8 +89,8 @@ pub(crate) enum Environment {
 pub(crate) struct Config {
     /// In the order of the table, with where each came from.
     pub(crate) settings: Settings,
-    /// Settings of a PostgreSQL server that count for nothing, because a URL is set.
-    pub(crate) overruled: Vec<Setting>,
+    /// Settings of a PostgreSQL server that are ignored because a URL is set.
+    pub(crate) overruled: Vec<SettingValue>,
     pub(crate) pool: NonZeroU16,
     /// `None` where it depends on the kind of database.
     pub(crate) migrate: Option<Migrate>,
@@ -94,9 +98,9 @@ pub(crate) struct Config {
     pub(crate) anonymous: bool,
     pub(crate) token_key: TokenKeySetting,
     pub(crate) open_registration: bool,
-    /// `None` for any number.
+    /// `None` for no limit.
     pub(crate) login_rate_limit: Option<u32>,
-    /// `None` for any number.
+    /// `None` for no limit.
     pub(crate) rate_limit: Option<u32>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) environment: Environment,
@@ -105,38 +109,38 @@ pub(crate) struct Config {
     pub(crate) default_model: String,
     pub(crate) log: EnvFilter,
     pub(crate) log_format: LogFormat,
-    database: Setting,
+    database: SettingValue,
 }
 
 impl Config {
     pub(crate) fn load(flags: &Flags) -> Result<Self, Failure> {
         let mut settings = Settings::gather(flags.settings())?;
         let overruled = settle_database(&mut settings)?;
-        let database = settings.get(&key::DATABASE_URL).cloned().ok_or_else(|| {
+        let database = settings.get(&setting::DATABASE_URL).cloned().ok_or_else(|| {
             Failure::new(code::CONFIGURATION, "DATABASE_URL has no value")
-                .hint(format!("it must be {}", key::DATABASE_URL.allowed))
+                .hint(format!("it must be {}", setting::DATABASE_URL.allowed))
         })?;
         Ok(Self {
-            pool: settings.parse(&key::POOL, |text| text.parse().ok())?,
-            migrate: match settings.get(&key::MIGRATE) {
-                Some(_) => Some(settings.parse(&key::MIGRATE, migrate)?),
+            pool: settings.parse(&setting::POOL, |text| text.parse().ok())?,
+            migrate: match settings.get(&setting::MIGRATE) {
+                Some(_) => Some(settings.parse(&setting::MIGRATE, migrate)?),
                 None => None,
             },
-            bind: settings.parse(&key::BIND, |text| text.parse().ok())?,
-            anonymous: settings.parse(&key::ANONYMOUS, on_or_off)?,
+            bind: settings.parse(&setting::BIND, |text| text.parse().ok())?,
+            anonymous: settings.parse(&setting::ANONYMOUS, on_or_off)?,
             token_key: TokenKeySetting::of(&settings)?,
-            open_registration: settings.parse(&key::OPEN_REGISTRATION, on_or_off)?,
-            login_rate_limit: settings.parse(&key::LOGIN_RATE_LIMIT, limit)?,
-            rate_limit: settings.parse(&key::RATE_LIMIT, limit)?,
-            trusted_proxies: match settings.get(&key::TRUSTED_PROXIES) {
-                Some(_) => settings.parse(&key::TRUSTED_PROXIES, |text| text.parse().ok())?,
+            open_registration: settings.parse(&setting::OPEN_REGISTRATION, on_or_off)?,
+            login_rate_limit: settings.parse(&setting::LOGIN_RATE_LIMIT, limit)?,
+            rate_limit: settings.parse(&setting::RATE_LIMIT, limit)?,
+            trusted_proxies: match settings.get(&setting::TRUSTED_PROXIES) {
+                Some(_) => settings.parse(&setting::TRUSTED_PROXIES, |text| text.parse().ok())?,
                 None => TrustedProxies::default(),
             },
-            environment: settings.parse(&key::ENV, environment)?,
-            metrics_bind: settings.parse(&key::METRICS_BIND, address_or_off)?,
-            default_model: settings.parse(&key::DEFAULT_MODEL, model)?,
-            log: settings.parse(&key::LOG, log_filter)?,
-            log_format: settings.parse(&key::LOG_FORMAT, log_format)?,
+            environment: settings.parse(&setting::ENV, environment)?,
+            metrics_bind: settings.parse(&setting::METRICS_BIND, address_or_off)?,
+            default_model: settings.parse(&setting::DEFAULT_MODEL, model)?,
+            log: settings.parse(&setting::LOG, log_filter)?,
+            log_format: settings.parse(&setting::LOG_FORMAT, log_format)?,
             database,
             overruled,
             settings,
@@ -151,52 +155,52 @@ impl Config {
         &self.database.source
     }
 
-    /// Whether somebody named the database, rather than left it to the default file.
+    /// Whether a source other than the default file names the database.
     pub(crate) fn database_is_named(&self) -> bool {
         self.database.source != Source::Default
     }
 
-    /// Whether somebody asked for metrics or said where, rather than left it to the default file.
+    /// Whether a source other than the default file sets the address of metrics.
     pub(crate) fn metrics_bind_is_set(&self) -> bool {
-        self.settings.get(&key::METRICS_BIND).is_some_and(|setting| setting.source != Source::Default)
+        self.settings.get(&setting::METRICS_BIND).is_some_and(|found| found.source != Source::Default)
     }
 }
 
-/// Leaves either the URL or the parts of a server in force; what lost, as far as somebody set it.
-fn settle_database(settings: &mut Settings) -> Result<Vec<Setting>, Failure> {
-    let is_set = |key: &Key, settings: &Settings| {
-        settings.get(key).filter(|setting| setting.source != Source::Default).cloned()
+/// Keeps either the URL or the parts of a server; returns the overruled settings that were set explicitly.
+fn settle_database(settings: &mut Settings) -> Result<Vec<SettingValue>, Failure> {
+    let is_set = |setting: &Setting, settings: &Settings| {
+        settings.get(setting).filter(|found| found.source != Source::Default).cloned()
     };
-    if is_set(&key::DATABASE_URL, settings).is_none() {
-        if settings.get(&key::POSTGRES_USER).is_some() {
+    if is_set(&setting::DATABASE_URL, settings).is_none() {
+        if settings.get(&setting::POSTGRES_USER).is_some() {
             let value = server_url(settings)?;
-            settings.replace(Setting { key: &key::DATABASE_URL, value, source: Source::Parts });
+            settings.replace(SettingValue { setting: &setting::DATABASE_URL, value, source: Source::Parts });
             return Ok(Vec::new());
         }
-        if let Some(part) = key::POSTGRES.into_iter().find_map(|key| is_set(key, settings)) {
+        if let Some(part) = setting::POSTGRES.into_iter().find_map(|setting| is_set(setting, settings)) {
             let message = format!(
                 "{} is set ({}), but neither POSTGRES_USER nor DATABASE_URL is",
-                part.key.variable, part.source
+                part.setting.variable, part.source
             );
             return Err(Failure::new(code::CONFIGURATION, message)
                 .hint("set POSTGRES_USER to use PostgreSQL, or DATABASE_URL to name a database"));
         }
     }
-    let taken = key::POSTGRES.into_iter().filter_map(|key| settings.take(key));
-    Ok(taken.filter(|setting| setting.source != Source::Default).collect())
+    let taken = setting::POSTGRES.into_iter().filter_map(|setting| settings.take(setting));
+    Ok(taken.filter(|found| found.source != Source::Default).collect())
 }
 
 fn server_url(settings: &Settings) -> Result<String, Failure> {
-    let text = |key: &Key| settings.get(key).map(|setting| setting.value.as_str());
-    let port = match settings.get(&key::POSTGRES_PORT) {
-        Some(_) => settings.parse(&key::POSTGRES_PORT, |text| text.parse().ok().map(NonZeroU16::get))?,
+    let text = |setting: &Setting| settings.get(setting).map(|found| found.value.as_str());
+    let port = match settings.get(&setting::POSTGRES_PORT) {
+        Some(_) => settings.parse(&setting::POSTGRES_PORT, |text| text.parse().ok().map(NonZeroU16::get))?,
         None => DEFAULT_PORT,
     };
     let server = url::Server {
-        user: text(&key::POSTGRES_USER).unwrap_or_default(),
-        password: text(&key::POSTGRES_PASSWORD),
-        database: text(&key::POSTGRES_DB),
-        host: text(&key::POSTGRES_HOST).unwrap_or(DEFAULT_HOST),
+        user: text(&setting::POSTGRES_USER).unwrap_or_default(),
+        password: text(&setting::POSTGRES_PASSWORD),
+        database: text(&setting::POSTGRES_DB),
+        host: text(&setting::POSTGRES_HOST).unwrap_or(DEFAULT_HOST),
         port,
     };
     Ok(server.url())
@@ -210,7 +214,7 @@ fn on_or_off(text: &str) -> Option<bool> {
     }
 }
 
-/// A number of a minute; none for 0.
+/// A limit per minute; none for 0.
 fn limit(text: &str) -> Option<Option<u32>> {
     let count: u32 = text.parse().ok()?;
     Some((count > 0).then_some(count))
@@ -250,8 +254,8 @@ fn log_format(text: &str) -> Option<LogFormat> {
     }
 }
 
-/// Refuses also a word alone that is no level: the filter's own reading of it, as a part of the program of which
-/// everything is logged and nothing else, would silence the log for a slip of the pen.
+/// Also refuses a single word that is not a level: the filter would read it as a module of which everything is
+/// logged and nothing else, so that a typo would silence the log.
 fn log_filter(text: &str) -> Option<EnvFilter> {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
     let is_clear = |directive: &str| {

@@ -1,28 +1,28 @@
-//! Where settings come from. Each source is read whole and checked for unknown names, then the strongest value
-//! of each setting is taken.
+//! Reads settings from their sources. Each source is read completely and checked for unknown names, then the
+//! value of the strongest source is taken for each setting.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::key::{KEYS, Key, nearest};
+use super::setting::{SETTINGS, Setting, nearest};
 use crate::failure::{Failure, code};
 
 pub(crate) const FILE: &str = "chatstore.toml";
 const ENV_FILE: &str = ".env";
 
-/// The default file: what every setting means, and its value when nothing else says one.
+/// The default file: the meaning of every setting, and its default value.
 pub(crate) const DEFAULT_FILE: &str = include_str!("../../chatstore.toml");
 
 const PREFIX: &str = "CHATSTORE_";
 
-/// What the variables with the passwords of the first users begin with.
+/// The prefix of the variables with the passwords of the first users.
 pub(crate) const SEED_PASSWORD: &str = "CHATSTORE_SEED_PASSWORD_";
 
-/// Variables that are no settings: what single commands take, and those of the project's own tests and
-/// benchmarks, which may be set where the program runs.
-const NO_SETTINGS: [&str; 5] =
+/// Variables with our prefix that are not settings: input of single commands, and those of the project's tests
+/// and benchmarks, which may be set where the program runs.
+const FOREIGN_VARIABLES: [&str; 5] =
     ["CHATSTORE_IMPORT_URL", SEED_PASSWORD, "CHATSTORE_TEST_", "CHATSTORE_BENCH_", "CHATSTORE_DIALOGS"];
 
 /// Where a value came from.
@@ -35,7 +35,7 @@ pub(crate) enum Source {
         line: usize,
     },
     Default,
-    /// Put together from the settings of a PostgreSQL server.
+    /// Combined from the parts of a PostgreSQL server.
     Parts,
 }
 
@@ -51,111 +51,117 @@ impl fmt::Display for Source {
     }
 }
 
-/// A setting that has a value. It may be secret: not for logs.
+/// The value of a setting and its source. The value may be secret: not for logs.
 #[derive(Clone)]
-pub(crate) struct Setting {
-    pub(crate) key: &'static Key,
+pub(crate) struct SettingValue {
+    pub(crate) setting: &'static Setting,
     pub(crate) value: String,
     pub(crate) source: Source,
 }
 
-impl fmt::Debug for Setting {
-    /// As it may be shown.
+impl fmt::Debug for SettingValue {
+    /// With secrets masked.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}={} ({})", self.key.variable, self.shown(), self.source)
+        write!(formatter, "{}={} ({})", self.setting.variable, self.shown(), self.source)
     }
 }
 
-impl Setting {
+impl SettingValue {
     pub(crate) fn shown(&self) -> String {
-        self.key.shown(&self.value)
+        self.setting.shown(&self.value)
     }
 }
 
 /// The value in force of every setting that has one.
 #[derive(Debug, Clone)]
-pub(crate) struct Settings(Vec<Setting>);
+pub(crate) struct Settings(Vec<SettingValue>);
 
 impl Settings {
     /// Reads every source; `flags` come first.
-    pub(crate) fn gather(flags: Vec<Setting>) -> Result<Self, Failure> {
+    pub(crate) fn gather(flags: Vec<SettingValue>) -> Result<Self, Failure> {
         let folder = std::env::current_dir().map_err(|error| {
-            Failure::new(code::CONFIGURATION, format!("cannot tell the working directory: {error}"))
+            Failure::new(code::CONFIGURATION, format!("cannot determine the working directory: {error}"))
         })?;
         let strongest_first =
             [flags, from_environment()?, from_env_file(&folder)?, from_file(&folder)?, defaults()?].concat();
 
-        let mut settings = Vec::with_capacity(KEYS.len());
-        for key in KEYS {
-            settings.extend(strongest_first.iter().find(|found| found.key.variable == key.variable).cloned());
+        let mut settings = Vec::with_capacity(SETTINGS.len());
+        for setting in SETTINGS {
+            settings.extend(
+                strongest_first.iter().find(|found| found.setting.variable == setting.variable).cloned(),
+            );
         }
         Ok(Self(settings))
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<&Setting> {
-        self.0.iter().find(|setting| setting.key.variable == key.variable)
+    pub(crate) fn get(&self, setting: &Setting) -> Option<&SettingValue> {
+        self.0.iter().find(|found| found.setting.variable == setting.variable)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Setting> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &SettingValue> {
         self.0.iter()
     }
 
-    /// Takes a setting out of force.
-    pub(crate) fn take(&mut self, key: &Key) -> Option<Setting> {
-        let position = self.0.iter().position(|setting| setting.key.variable == key.variable)?;
+    /// Removes a setting and returns it.
+    pub(crate) fn take(&mut self, setting: &Setting) -> Option<SettingValue> {
+        let position = self.0.iter().position(|found| found.setting.variable == setting.variable)?;
         Some(self.0.remove(position))
     }
 
-    /// Puts another value into force.
-    pub(crate) fn replace(&mut self, new: Setting) {
-        for setting in &mut self.0 {
-            if setting.key.variable == new.key.variable {
-                *setting = new;
+    /// Replaces the value of a setting.
+    pub(crate) fn replace(&mut self, new: SettingValue) {
+        for found in &mut self.0 {
+            if found.setting.variable == new.setting.variable {
+                *found = new;
                 return;
             }
         }
     }
 
-    /// The value of a setting as `read` understands it.
-    pub(crate) fn parse<T>(&self, key: &Key, read: impl FnOnce(&str) -> Option<T>) -> Result<T, Failure> {
-        let setting = self.get(key).ok_or_else(|| {
-            Failure::new(code::CONFIGURATION, format!("{} has no value", key.variable))
+    /// The value of a setting, parsed by `read`.
+    pub(crate) fn parse<T>(
+        &self,
+        setting: &Setting,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, Failure> {
+        let found = self.get(setting).ok_or_else(|| {
+            Failure::new(code::CONFIGURATION, format!("{} has no value", setting.variable))
                 .hint("this build's default file lacks it")
         })?;
-        read(&setting.value).ok_or_else(|| {
+        read(&found.value).ok_or_else(|| {
             let message = format!(
                 "{} is {:?} ({}), but must be {}",
-                key.variable,
-                setting.shown(),
-                setting.source,
-                key.allowed
+                setting.variable,
+                found.shown(),
+                found.source,
+                setting.allowed
             );
             Failure::new(code::CONFIGURATION, message)
         })
     }
 }
 
-fn defaults() -> Result<Vec<Setting>, Failure> {
+fn defaults() -> Result<Vec<SettingValue>, Failure> {
     from_toml(FILE, DEFAULT_FILE, |_| Source::Default)
 }
 
-fn from_environment() -> Result<Vec<Setting>, Failure> {
+fn from_environment() -> Result<Vec<SettingValue>, Failure> {
     let mut settings = Vec::new();
     for (name, value) in std::env::vars_os() {
         let Some(name) = name.to_str() else { continue };
         if is_address_of_a_service(name, &value.to_string_lossy()) {
             continue;
         }
-        let Some(key) = known_variable(name, "the environment")? else { continue };
+        let Some(setting) = known_variable(name, "the environment")? else { continue };
         let value = value.into_string().map_err(|_| {
             Failure::new(
                 code::CONFIGURATION,
-                format!("{name} in the environment is not UTF-8, but must be {}", key.allowed),
+                format!("{name} in the environment is not UTF-8, but must be {}", setting.allowed),
             )
         })?;
-        settings.push(Setting { key, value, source: Source::Environment });
+        settings.push(SettingValue { setting, value, source: Source::Environment });
     }
-    settings.retain(|setting| !setting.value.is_empty());
+    settings.retain(|found| !found.value.is_empty());
     Ok(settings)
 }
 
@@ -167,23 +173,24 @@ fn is_address_of_a_service(name: &str, value: &str) -> bool {
 }
 
 /// The setting behind a variable; `None` for the variables of other programs.
-fn known_variable(name: &str, place: &str) -> Result<Option<&'static Key>, Failure> {
-    let known = Key::by_variable(name);
-    let is_ours = name.starts_with(PREFIX) && !NO_SETTINGS.iter().any(|prefix| name.starts_with(prefix));
+fn known_variable(name: &str, place: &str) -> Result<Option<&'static Setting>, Failure> {
+    let known = Setting::by_variable(name);
+    let is_ours =
+        name.starts_with(PREFIX) && !FOREIGN_VARIABLES.iter().any(|prefix| name.starts_with(prefix));
     if known.is_some() || !is_ours {
         return Ok(known);
     }
-    let names = KEYS.into_iter().map(|key| key.variable);
+    let names = SETTINGS.into_iter().map(|setting| setting.variable);
     Err(unknown(name, place, nearest(name, names), "`chatstore config default --env`"))
 }
 
 fn unknown(name: &str, place: &str, nearest: &str, listing: &str) -> Failure {
-    Failure::new(code::CONFIGURATION, format!("{name} in {place} is no setting of chatstore"))
+    Failure::new(code::CONFIGURATION, format!("{name} in {place} is not a setting of chatstore"))
         .hint(format!("did you mean {nearest}? {listing} prints all of them"))
 }
 
 /// Reads `.env` in the working directory, or else in the nearest folder above it that has one.
-fn from_env_file(folder: &Path) -> Result<Vec<Setting>, Failure> {
+fn from_env_file(folder: &Path) -> Result<Vec<SettingValue>, Failure> {
     for ancestor in folder.ancestors() {
         let file = ancestor.join(ENV_FILE);
         let Some(text) = read(&file)? else { continue };
@@ -193,15 +200,15 @@ fn from_env_file(folder: &Path) -> Result<Vec<Setting>, Failure> {
     Ok(Vec::new())
 }
 
-fn parse_env_file(file: &str, text: &str) -> Result<Vec<Setting>, Failure> {
-    let mut settings: Vec<Setting> = Vec::new();
+fn parse_env_file(file: &str, text: &str) -> Result<Vec<SettingValue>, Failure> {
+    let mut settings: Vec<SettingValue> = Vec::new();
     for pair in dotenvy::from_read_iter(text.as_bytes()) {
         let (name, value) = pair.map_err(|error| wrong_line(file, text, &error))?;
         let line = text.lines().position(|line| assigns(line, &name)).map_or(1, |index| index + 1);
-        let Some(key) = known_variable(&name, &format!("{file}:{line}"))? else { continue };
-        settings.push(Setting { key, value, source: Source::File { path: file.to_owned(), line } });
+        let Some(setting) = known_variable(&name, &format!("{file}:{line}"))? else { continue };
+        settings.push(SettingValue { setting, value, source: Source::File { path: file.to_owned(), line } });
     }
-    settings.retain(|setting| !setting.value.is_empty());
+    settings.retain(|found| !found.value.is_empty());
     Ok(settings)
 }
 
@@ -211,7 +218,7 @@ fn assigns(line: &str, name: &str) -> bool {
     line.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('='))
 }
 
-/// The parser's own words would repeat the line, which may hold a password.
+/// The parser's message would repeat the line, which may contain a password.
 fn wrong_line(file: &str, text: &str, error: &dotenvy::Error) -> Failure {
     let place = match error {
         dotenvy::Error::LineParse(wrong, _) => {
@@ -220,20 +227,23 @@ fn wrong_line(file: &str, text: &str, error: &dotenvy::Error) -> Failure {
         }
         _ => file.to_owned(),
     };
-    Failure::new(code::CONFIGURATION, format!("cannot read {place}: the line has not the form KEY=value"))
-        .hint("put values with blanks or special characters in single quotes")
+    Failure::new(
+        code::CONFIGURATION,
+        format!("cannot read {place}: the line does not have the form KEY=value"),
+    )
+    .hint("put values with spaces or special characters into single quotes")
 }
 
-fn from_file(folder: &Path) -> Result<Vec<Setting>, Failure> {
+fn from_file(folder: &Path) -> Result<Vec<SettingValue>, Failure> {
     let Some(text) = read(&folder.join(FILE))? else { return Ok(Vec::new()) };
     from_toml(FILE, &text, |line| Source::File { path: FILE.to_owned(), line })
 }
 
 /// Reads a file of settings; `source` says where a value on a line comes from.
-fn from_toml(file: &str, text: &str, source: impl Fn(usize) -> Source) -> Result<Vec<Setting>, Failure> {
+fn from_toml(file: &str, text: &str, source: impl Fn(usize) -> Source) -> Result<Vec<SettingValue>, Failure> {
     let line_of = |position: usize| text[..position].matches('\n').count() + 1;
     let table = DeTable::parse(text).map_err(|error| {
-        // Without the line itself, which may hold a password.
+        // Without the line itself, which may contain a password.
         let line = error.span().map_or(1, |span| line_of(span.start));
         Failure::new(code::CONFIGURATION, format!("cannot read {file}:{line}: {}", error.message()))
     })?;
@@ -242,8 +252,8 @@ fn from_toml(file: &str, text: &str, source: impl Fn(usize) -> Source) -> Result
     for (name, value) in table.get_ref() {
         let line = line_of(name.span().start);
         let written = name.get_ref().as_ref();
-        let Some(key) = Key::by_name_in_file(written) else {
-            let names = KEYS.into_iter().map(|key| key.in_file);
+        let Some(setting) = Setting::by_name_in_file(written) else {
+            let names = SETTINGS.into_iter().map(|setting| setting.in_file);
             let place = format!("{file}:{line}");
             return Err(unknown(written, &place, nearest(written, names), "`chatstore config default`"));
         };
@@ -255,17 +265,17 @@ fn from_toml(file: &str, text: &str, source: impl Fn(usize) -> Source) -> Result
                 let message = format!(
                     "{written} is of type {} ({file}:{line}), but must be {}",
                     other.type_str(),
-                    key.allowed
+                    setting.allowed
                 );
                 return Err(Failure::new(code::CONFIGURATION, message));
             }
         };
-        settings.push(Setting { key, value, source: source(line) });
+        settings.push(SettingValue { setting, value, source: source(line) });
     }
     Ok(settings)
 }
 
-/// What a file holds; `None` when there is none.
+/// The content of a file; `None` if it does not exist.
 fn read(file: &PathBuf) -> Result<Option<String>, Failure> {
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
@@ -285,9 +295,9 @@ fn env_line(line: &str) -> String {
     let (comment, assignment) = line.strip_prefix("# ").map_or(("", line), |rest| ("# ", rest));
     let assigned = assignment
         .split_once(" = ")
-        .and_then(|(name, value)| Some((Key::by_name_in_file(name)?, value.trim_matches('"'))));
+        .and_then(|(name, value)| Some((Setting::by_name_in_file(name)?, value.trim_matches('"'))));
     match assigned {
-        Some((key, value)) => format!("{comment}{}={value}\n", key.variable),
+        Some((setting, value)) => format!("{comment}{}={value}\n", setting.variable),
         None => format!("{line}\n"),
     }
 }
@@ -298,20 +308,20 @@ mod tests {
 
     #[test]
     fn the_default_file_documents_every_setting() {
-        for key in KEYS {
+        for setting in SETTINGS {
             let documented = DEFAULT_FILE.lines().any(|line| {
                 let line = line.strip_prefix("# ").unwrap_or(line);
-                line.starts_with(&format!("{} = ", key.in_file))
+                line.starts_with(&format!("{} = ", setting.in_file))
             });
-            assert!(documented, "{} is not in the default file", key.in_file);
+            assert!(documented, "{} is not in the default file", setting.in_file);
         }
     }
 
     #[test]
     fn every_setting_is_in_the_documentation() {
         let document = include_str!("../../../../docs/configuration.md");
-        for key in KEYS {
-            let row = format!("| `{}` | `{}` | {} |", key.variable, key.in_file, key.allowed);
+        for setting in SETTINGS {
+            let row = format!("| `{}` | `{}` | {} |", setting.variable, setting.in_file, setting.allowed);
             assert!(document.contains(&row), "docs/configuration.md lacks {row}");
         }
     }

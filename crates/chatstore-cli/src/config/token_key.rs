@@ -1,17 +1,17 @@
-//! Where the settings say that the keys of tokens are.
+//! The settings of the token keys.
 
 use std::path::PathBuf;
 
 use chatstore::TokenKeys;
 
-use super::key::{TOKEN_KEY, TOKEN_KEY_FILE};
+use super::setting::{TOKEN_KEY, TOKEN_KEY_FILE};
 use super::settings::Settings;
 use crate::failure::{Failure, code};
 
-/// Where the keys of tokens are.
+/// Where the token keys come from.
 #[derive(Debug)]
 pub(crate) enum TokenKeySetting {
-    /// Nothing is said.
+    /// Not set.
     Unset,
     Given(TokenKeys),
     File(PathBuf),
@@ -23,15 +23,15 @@ impl TokenKeySetting {
             (None, None) => Ok(Self::Unset),
             (None, Some(file)) => Ok(Self::File(PathBuf::from(&file.value))),
             (Some(key), None) => TokenKeys::parse(&key.value).map(Self::Given).map_err(|error| {
-                let message = format!("{} ({}): {error}", key.key.variable, key.source);
+                let message = format!("{} ({}): {error}", key.setting.variable, key.source);
                 Failure::new(code::CONFIGURATION, message)
             }),
             (Some(key), Some(file)) => {
                 let message = format!(
                     "both {} ({}) and {} ({}) are set",
-                    key.key.variable, key.source, file.key.variable, file.source
+                    key.setting.variable, key.source, file.setting.variable, file.source
                 );
-                Err(Failure::new(code::CONFIGURATION, message).hint("leave one of the two out"))
+                Err(Failure::new(code::CONFIGURATION, message).hint("set only one of the two"))
             }
         }
     }

@@ -1,10 +1,10 @@
-//! Database URLs: put together from their parts, and shown without the password.
+//! Database URLs: composed from their parts, and masked for display.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub(crate) const MASK: &str = "***";
 
-/// What a host name or an address is written with; a folder with a socket has its slashes encoded.
+/// The characters of a host name or an address; slashes of a socket's folder are encoded.
 const HOST: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
 
 /// The parameters of a connection whose values are secret.
@@ -36,7 +36,7 @@ impl Server<'_> {
     }
 }
 
-/// A URL with every password masked. One that is not well-formed may lose more, never less.
+/// A URL with every password masked. A malformed URL may lose more, never less.
 pub(crate) fn masked(url: &str) -> String {
     if url.starts_with("sqlite") {
         return url.to_owned();
@@ -45,7 +45,7 @@ pub(crate) fn masked(url: &str) -> String {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), url),
     };
-    // A password may hold what ends other parts of a URL, so that its end is the last @ of all.
+    // A password may contain the delimiters of other parts, so it ends at the last @ of all.
     let (credentials, place) = match rest.rsplit_once('@') {
         Some((credentials, place)) => (Some(credentials), place),
         None => (None, rest),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn no_password_is_left_in_a_masked_url() {
+    fn a_masked_url_contains_no_password() {
         for (url, shown) in [
             ("sqlite://chat@home:1.db", "sqlite://chat@home:1.db"),
             ("postgresql://ada:secret@host:1/chat", "postgresql://ada:***@host:1/chat"),

@@ -1,5 +1,5 @@
-//! What holds for all five: relations on request, the schema drawn, one key for all users, and a server that
-//! starts and ends as an operator expects.
+//! Promises to all five systems: relations on request, the schema as a diagram, one key for all users, and a
+//! server that starts and stops as an operator expects.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,18 +15,18 @@ use crate::support::{Answer, Application, Caller, column, text};
 
 conformance!(
     x1_messages_come_with_their_conversation_when_asked,
-    x4_a_service_key_says_for_whom_it_acts,
-    x4_only_a_service_key_may_act_for_somebody,
-    x4_a_withdrawn_service_key_is_refused,
-    a_server_that_is_asked_to_stop_answers_what_is_under_way,
+    x4_a_service_key_names_the_user_it_acts_for,
+    x4_only_a_service_key_may_act_for_a_user,
+    x4_a_revoked_service_key_is_refused,
+    a_stopping_server_finishes_the_requests_in_progress,
     a_repeated_request_happens_once,
 );
 
 async fn x1_messages_come_with_their_conversation_when_asked(case: TestDatabase) {
     let application = Application::start(case);
     let ada = application.person("ada");
-    let made = application.post(&ada, "/conversations", json!({"thread_id": "t"})).await.data(201);
-    let [by_id, by_short_id] = ["id", "short_id"].map(|id| format!("/conversations/{}", text(&made[id])));
+    let created = application.post(&ada, "/conversations", json!({"thread_id": "t"})).await.data(201);
+    let [by_id, by_short_id] = ["id", "short_id"].map(|id| format!("/conversations/{}", text(&created[id])));
     let batch: Vec<Value> = (1..=60).map(|number| json!({ "content": number.to_string() })).collect();
     application.post(&ada, &format!("{by_id}/messages"), json!({ "messages": batch })).await.data(201);
 
@@ -60,7 +60,7 @@ fn x3_the_schema_is_drawn_from_its_declaration() {
     }
 }
 
-async fn x4_a_service_key_says_for_whom_it_acts(case: TestDatabase) {
+async fn x4_a_service_key_names_the_user_it_acts_for(case: TestDatabase) {
     let application = Application::start(case);
     let service = application.service();
     let ada = application.person_with("ada", &["--email", "ada@example.org"]);
@@ -85,7 +85,7 @@ async fn x4_a_service_key_says_for_whom_it_acts(case: TestDatabase) {
     application.get(&acting, "/conversations").await.refused(404, "not-found");
 }
 
-async fn x4_only_a_service_key_may_act_for_somebody(case: TestDatabase) {
+async fn x4_only_a_service_key_may_act_for_a_user(case: TestDatabase) {
     let application = Application::start(case);
     let admin = application.person_with("root", &["--role", "admin"]);
     let [ada, ben] = ["ada", "ben"].map(|name| application.person(name));
@@ -106,14 +106,14 @@ async fn x4_only_a_service_key_may_act_for_somebody(case: TestDatabase) {
     assert_eq!(column(&listed, "username"), ["root", "ada", "ben"]);
 }
 
-async fn x4_a_withdrawn_service_key_is_refused(case: TestDatabase) {
+async fn x4_a_revoked_service_key_is_refused(case: TestDatabase) {
     let application = Application::start(case);
     let admin = application.person_with("root", &["--role", "admin"]);
     let keys = format!("/users/{}/api-keys", admin.id);
-    let made = application.post(&admin, &keys, json!({"scope": "service"})).await.data(201);
-    let service = Caller { key: Some(text(&made["key"]).to_owned()), ..Caller::default() };
+    let created = application.post(&admin, &keys, json!({"scope": "service"})).await.data(201);
+    let service = Caller { key: Some(text(&created["key"]).to_owned()), ..Caller::default() };
     application.get(&service, "/users").await.data(200);
-    application.delete(&admin, &format!("{keys}/{}", text(&made["id"]))).await.done();
+    application.delete(&admin, &format!("{keys}/{}", text(&created["id"]))).await.done();
     application.get(&service, "/users").await.refused(401, "unauthenticated");
 }
 
@@ -151,7 +151,7 @@ impl UnderWay {
     }
 }
 
-async fn a_server_that_is_asked_to_stop_answers_what_is_under_way(case: TestDatabase) {
+async fn a_stopping_server_finishes_the_requests_in_progress(case: TestDatabase) {
     let mut application = Application::start(case);
     let ada = application.person("ada");
     let path = application.conversation(&ada, json!({})).await;
@@ -169,12 +169,12 @@ async fn a_server_that_is_asked_to_stop_answers_what_is_under_way(case: TestData
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_server_on_the_same_file_is_refused_until_the_first_has_ended() {
+async fn a_second_server_on_the_same_file_is_refused_until_the_first_ends() {
     let mut application = Application::start(Backend::Sqlite.database().await);
     let ada = application.person("ada");
     let (code, said) = Server::refused(application.folder.path(), &application.case.url);
     assert_eq!(code, Some(75), "{said}");
-    assert!(said.contains("serves this database already"), "{said}");
+    assert!(said.contains("already serves this database"), "{said}");
     assert_eq!(application.get(&ada, "/users/me").await.data(200)["username"], "ada");
     application.stop();
     application.serve(&[]);
@@ -245,8 +245,8 @@ fn tests(source: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn the_page_on_coverage_names_every_row_and_every_test_and_no_other() {
-    let page = include_str!("../../../../docs/coverage.md");
+fn the_coverage_page_names_every_row_and_every_test() {
+    let page = include_str!("coverage.md");
     for (letter, rows) in [("C", 8), ("K", 14), ("A", 8), ("B", 7), ("P", 7), ("X", 4)] {
         for row in 1..=rows {
             assert!(page.contains(&format!("\n| {letter}{row} ")), "{letter}{row} is missing");
@@ -261,8 +261,8 @@ fn the_page_on_coverage_names_every_row_and_every_test_and_no_other() {
             .filter(|name| *name != "…")
             .collect();
         let mut there = tests(source);
-        there.remove("the_page_on_coverage_names_every_row_and_every_test_and_no_other");
-        there.remove("the_page_on_security_names_tests_that_exist");
+        there.remove("the_coverage_page_names_every_row_and_every_test");
+        there.remove("the_security_page_names_existing_tests");
         assert_eq!(named, there, "{walk}");
     }
 }
@@ -282,7 +282,7 @@ fn functions(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_page_on_security_names_tests_that_exist() {
+fn the_security_page_names_existing_tests() {
     let page = include_str!("../../../../docs/security.md");
     let (_, rules) = page.split_once("## Rules and their tests").unwrap();
     let mut there = BTreeSet::new();

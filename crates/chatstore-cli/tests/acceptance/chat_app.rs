@@ -10,17 +10,17 @@ use crate::support::{Answer, Application, Caller, assert_uuid, column, text};
 conformance!(
     a1_a_user_has_name_address_full_name_and_an_active_flag,
     a2_a_conversation_has_a_default_model,
-    a2_a_conversation_without_a_user_is_made_where_that_is_switched_on,
-    a2_a_service_keeps_the_conversations_of_nobody,
+    a2_a_conversation_without_a_user_is_created_where_that_is_enabled,
+    a2_a_service_keeps_anonymous_conversations,
     a3_a_messages_model_wins_over_the_conversations_and_that_over_the_servers,
     a4_an_assistants_message_has_one_response_with_tokens_and_time,
-    a4_what_a_response_leaves_out_is_worked_out,
+    a4_omitted_fields_of_a_response_are_derived,
     a5_messages_come_in_order_and_are_found_by_uuid,
     a6_the_database_is_chosen_by_its_url_alone,
     a7_a_migration_is_applied_by_a_command_and_shown_as_applied,
     a8_usage_is_added_up_by_day_and_model,
-    a8_an_administrator_sees_everybodys_usage,
-    a8_what_was_counted_stays_when_the_message_goes,
+    a8_an_administrator_sees_the_usage_of_all_users,
+    a8_usage_is_kept_when_the_message_is_deleted,
 );
 
 async fn a1_a_user_has_name_address_full_name_and_an_active_flag(case: TestDatabase) {
@@ -55,8 +55,8 @@ async fn a2_a_conversation_has_a_default_model(case: TestDatabase) {
     let application = Application::start(case);
     let ada = application.person("ada");
     let path = application.conversation(&ada, json!({"default_model": "openai/gpt-3.5-turbo"})).await;
-    let made = application.get(&ada, &path).await.data(200);
-    assert_eq!(made["default_model"], "openai/gpt-3.5-turbo");
+    let created = application.get(&ada, &path).await.data(200);
+    assert_eq!(created["default_model"], "openai/gpt-3.5-turbo");
     let changed = application.patch(&ada, &path, json!({"default_model": "small-1"})).await.data(200);
     assert_eq!(changed["default_model"], "small-1");
     let cleared = application.patch(&ada, &path, json!({"default_model": null})).await.data(200);
@@ -65,40 +65,40 @@ async fn a2_a_conversation_has_a_default_model(case: TestDatabase) {
     wrong.invalid(&[("default_model", "too_short")]);
 }
 
-async fn a2_a_conversation_without_a_user_is_made_where_that_is_switched_on(case: TestDatabase) {
+async fn a2_a_conversation_without_a_user_is_created_where_that_is_enabled(case: TestDatabase) {
     let mut application = Application::start_with(case, &[("CHATSTORE_ANONYMOUS", "on")]);
-    let nobody = Caller::default();
-    let path = application.conversation(&nobody, json!({"default_model": "small-1"})).await;
+    let visitor = Caller::default();
+    let path = application.conversation(&visitor, json!({"default_model": "small-1"})).await;
     let service = application.service().acting_for("anonymous");
     application.say(&service, &path, "Welcome!").await;
-    let read = application.get(&nobody, &format!("{path}?include=messages")).await.data(200);
+    let read = application.get(&visitor, &format!("{path}?include=messages")).await.data(200);
     assert_eq!(read["owner_id"], "00000000-0000-0000-0000-000000000000");
     assert_eq!(read["messages"][0]["effective_model"], "small-1");
-    assert_eq!(application.get(&nobody, &format!("{path}/messages/1")).await.data(200), read["messages"][0]);
-    application.get(&nobody, "/conversations").await.refused(401, "unauthenticated");
+    assert_eq!(application.get(&visitor, &format!("{path}/messages/1")).await.data(200), read["messages"][0]);
+    application.get(&visitor, "/conversations").await.refused(401, "unauthenticated");
     let ada = application.person("ada");
     application.get(&ada, &path).await.refused(404, "not-found");
 
     application.stop();
     application.serve(&[]);
-    application.get(&nobody, &path).await.refused(401, "unauthenticated");
-    application.post(&nobody, "/conversations", json!({})).await.refused(401, "unauthenticated");
+    application.get(&visitor, &path).await.refused(401, "unauthenticated");
+    application.post(&visitor, "/conversations", json!({})).await.refused(401, "unauthenticated");
 }
 
-async fn a2_a_service_keeps_the_conversations_of_nobody(case: TestDatabase) {
+async fn a2_a_service_keeps_anonymous_conversations(case: TestDatabase) {
     let application = Application::start(case);
-    let nobody = application.service().acting_for("anonymous");
-    let path = application.conversation(&nobody, json!({"title": "A visitor"})).await;
-    application.say(&nobody, &path, "hello").await;
-    let listed = application.get(&nobody, "/conversations").await.data(200);
+    let visitor = application.service().acting_for("anonymous");
+    let path = application.conversation(&visitor, json!({"title": "A visitor"})).await;
+    application.say(&visitor, &path, "hello").await;
+    let listed = application.get(&visitor, "/conversations").await.data(200);
     assert_eq!(column(&listed, "title"), ["A visitor"]);
     assert_eq!(column(&listed, "owner_id"), ["00000000-0000-0000-0000-000000000000"]);
     assert_eq!(
         application.run(&["user", "list", "--json"]).json(),
         json!([]),
-        "the built-in user is no user"
+        "the built-in user is not listed"
     );
-    application.delete(&nobody, &path).await.done();
+    application.delete(&visitor, &path).await.done();
 }
 
 async fn a3_a_messages_model_wins_over_the_conversations_and_that_over_the_servers(case: TestDatabase) {
@@ -154,7 +154,7 @@ async fn a4_an_assistants_message_has_one_response_with_tokens_and_time(case: Te
     assert_eq!(application.run(&["stats", "--json"]).json()["responses"], 0);
 }
 
-async fn a4_what_a_response_leaves_out_is_worked_out(case: TestDatabase) {
+async fn a4_omitted_fields_of_a_response_are_derived(case: TestDatabase) {
     let application = Application::start(case);
     let ada = application.person("ada");
     let path = application.conversation(&ada, json!({"default_model": "small-1"})).await;
@@ -203,7 +203,7 @@ async fn a6_the_database_is_chosen_by_its_url_alone(case: TestDatabase) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a6_without_any_setting_a_server_in_an_empty_folder_makes_its_database_there() {
+async fn a6_without_settings_a_server_creates_its_database_in_the_working_directory() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);
     assert!(folder.path().join("chatstore.db").is_file());
@@ -290,7 +290,7 @@ async fn a8_usage_is_added_up_by_day_and_model(case: TestDatabase) {
     assert_eq!(long_ago, json!({"data": [], "total": sums(0, 0, 0, 0)}));
 }
 
-async fn a8_an_administrator_sees_everybodys_usage(case: TestDatabase) {
+async fn a8_an_administrator_sees_the_usage_of_all_users(case: TestDatabase) {
     let application = Application::start(case);
     let (ada, _) = used(&application).await;
     let admin = application.person_with("root", &["--role", "admin"]);
@@ -303,7 +303,7 @@ async fn a8_an_administrator_sees_everybodys_usage(case: TestDatabase) {
     application.get(&ada, "/usage?scope=all").await.refused(403, "forbidden");
 }
 
-async fn a8_what_was_counted_stays_when_the_message_goes(case: TestDatabase) {
+async fn a8_usage_is_kept_when_the_message_is_deleted(case: TestDatabase) {
     let application = Application::start(case);
     let (ada, path) = used(&application).await;
     let before = application.get(&ada, "/usage").await.data(200);

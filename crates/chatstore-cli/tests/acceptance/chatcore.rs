@@ -7,14 +7,14 @@ use crate::support::{Answer, Application, Caller, assert_uuid, column, text};
 
 conformance!(
     k1_names_are_unique_after_case_folding_and_trimming,
-    k2_a_short_id_stands_for_the_long_one_in_every_path,
-    k2_the_message_count_is_kept_right,
+    k2_a_short_id_is_accepted_in_every_path,
+    k2_the_message_count_is_maintained,
     k3_a_message_keeps_its_documents_and_its_token_count,
     k3_messages_have_a_stable_order,
-    k6_deleting_a_user_deletes_all_of_his_data_and_nothing_else,
-    k6_a_user_who_deletes_himself_is_gone_with_his_key,
+    k6_deleting_a_user_deletes_all_of_their_data_and_nothing_else,
+    k6_users_who_delete_themselves_are_gone_with_their_keys,
     k6_names_addresses_and_thread_ids_are_unique,
-    k7_in_every_path_what_is_foreign_looks_absent,
+    k7_in_every_path_a_foreign_object_looks_absent,
     k8_the_command_for_migrations_says_where_the_tables_are,
     k9_an_import_beside_the_running_server_adds_everything_once,
     k13_every_time_is_utc_with_its_zone,
@@ -23,8 +23,8 @@ conformance!(
 async fn k1_names_are_unique_after_case_folding_and_trimming(case: TestDatabase) {
     let application = Application::start(case);
     let admin = application.person_with("root", &["--role", "admin"]);
-    let made = application.post(&admin, "/users", json!({"username": "Straße"})).await.data(201);
-    assert_eq!(made["username"], "Straße", "kept as it was typed");
+    let created = application.post(&admin, "/users", json!({"username": "Straße"})).await.data(201);
+    assert_eq!(created["username"], "Straße", "kept as it was typed");
     for spelled in ["straße", "STRASSE", "  Straße  "] {
         let taken = application.post(&admin, "/users", json!({ "username": spelled })).await;
         let taken = taken.refused(409, "already-exists");
@@ -33,12 +33,12 @@ async fn k1_names_are_unique_after_case_folding_and_trimming(case: TestDatabase)
         command.assert_failed(1, "user with this username already exists");
     }
     let found = application.get(&admin, "/users?username=STRASSE").await.data(200);
-    assert_eq!(found["data"], json!([made]));
+    assert_eq!(found["data"], json!([created]));
     let service = application.service();
     application.get(&service.acting_for("name:strasse"), "/conversations").await.data(200);
 }
 
-async fn k2_a_short_id_stands_for_the_long_one_in_every_path(case: TestDatabase) {
+async fn k2_a_short_id_is_accepted_in_every_path(case: TestDatabase) {
     let application = Application::start(case);
     let ada = application.person("ada");
     let conversation = application.post(&ada, "/conversations", json!({"title": "Short"})).await.data(201);
@@ -64,7 +64,7 @@ async fn k2_a_short_id_stands_for_the_long_one_in_every_path(case: TestDatabase)
     application.delete(&ada, &path).await.done();
 }
 
-async fn k2_the_message_count_is_kept_right(case: TestDatabase) {
+async fn k2_the_message_count_is_maintained(case: TestDatabase) {
     let application = Application::start(case);
     let ada = application.person("ada");
     let path = application.conversation(&ada, json!({})).await;
@@ -135,7 +135,7 @@ async fn k3_messages_have_a_stable_order(case: TestDatabase) {
     assert_eq!(column(&before, "seq"), [3, 2]);
 }
 
-/// Everything that there can be of a user, and a conversation of somebody else in which he wrote.
+/// All kinds of rows of a user, and another user's conversation in which they wrote.
 async fn full_life(application: &Application, ada: &Caller, ben: &Caller) -> (String, String) {
     let own = application.conversation(ada, json!({"thread_id": "t"})).await;
     application.say(ada, &own, "mine").await;
@@ -149,7 +149,7 @@ async fn full_life(application: &Application, ada: &Caller, ben: &Caller) -> (St
     (own, shared)
 }
 
-async fn k6_deleting_a_user_deletes_all_of_his_data_and_nothing_else(case: TestDatabase) {
+async fn k6_deleting_a_user_deletes_all_of_their_data_and_nothing_else(case: TestDatabase) {
     let application = Application::start(case);
     let admin = application.person_with("root", &["--role", "admin"]);
     let [ada, ben] = ["ada", "ben"].map(|name| application.person(name));
@@ -176,7 +176,7 @@ async fn k6_deleting_a_user_deletes_all_of_his_data_and_nothing_else(case: TestD
     assert_ne!(again["id"], json!(ada.id), "the name is free");
 }
 
-async fn k6_a_user_who_deletes_himself_is_gone_with_his_key(case: TestDatabase) {
+async fn k6_users_who_delete_themselves_are_gone_with_their_keys(case: TestDatabase) {
     let application = Application::start(case);
     let [ada, ben] = ["ada", "ben"].map(|name| application.person(name));
     full_life(&application, &ada, &ben).await;
@@ -204,7 +204,7 @@ async fn k6_names_addresses_and_thread_ids_are_unique(case: TestDatabase) {
     }
 }
 
-async fn k7_in_every_path_what_is_foreign_looks_absent(case: TestDatabase) {
+async fn k7_in_every_path_a_foreign_object_looks_absent(case: TestDatabase) {
     let application = Application::start(case);
     let [ada, ben] = ["ada", "ben"].map(|name| application.person(name));
     let own = application.conversation(&ada, json!({"thread_id": "t"})).await;

@@ -6,16 +6,16 @@ use serde_json::json;
 use crate::support::{Application, Caller, assert_uuid, column, text};
 
 conformance!(
-    c1_the_connection_comes_from_the_environment_and_what_was_said_outlives_the_server,
+    c1_the_connection_comes_from_the_environment_and_messages_outlive_the_server,
     c1_many_callers_share_a_few_connections,
     c2_everything_has_a_uuid,
     c3_a_conversation_has_a_creator_and_members_with_roles,
     c3_a_user_is_in_many_conversations,
-    c3_a_member_may_do_what_his_role_allows,
+    c3_a_member_may_do_what_their_role_allows,
     c3_a_member_leaves_and_the_creator_removes,
     c4_a_message_has_its_sender_and_its_conversation,
-    c5_everything_is_made_read_changed_and_deleted_over_http,
-    c6_tables_are_made_on_request_and_a_second_time_changes_nothing,
+    c5_everything_is_created_read_updated_and_deleted_over_http,
+    c6_tables_are_created_on_request_and_a_second_run_changes_nothing,
 );
 
 /// Ada with a conversation, Ben who writes in it, Cleo who reads.
@@ -45,9 +45,7 @@ impl Group {
     }
 }
 
-async fn c1_the_connection_comes_from_the_environment_and_what_was_said_outlives_the_server(
-    case: TestDatabase,
-) {
+async fn c1_the_connection_comes_from_the_environment_and_messages_outlive_the_server(case: TestDatabase) {
     let mut application = Application::start(case);
     let ada = application.person("ada");
     let conversation = application.conversation(&ada, json!({})).await;
@@ -126,7 +124,7 @@ async fn c3_a_user_is_in_many_conversations(case: TestDatabase) {
     assert_eq!(listed, json!({"data": [], "next_cursor": null}));
 }
 
-async fn c3_a_member_may_do_what_his_role_allows(case: TestDatabase) {
+async fn c3_a_member_may_do_what_their_role_allows(case: TestDatabase) {
     let group = Group::on(case).await;
     let application = &group.application;
     let of_ada = application.say(&group.ada, &group.conversation, "by ada").await;
@@ -190,7 +188,7 @@ async fn c4_a_message_has_its_sender_and_its_conversation(case: TestDatabase) {
     application.get(&group.ben, &misplaced).await.refused(404, "not-found");
 }
 
-async fn c5_everything_is_made_read_changed_and_deleted_over_http(case: TestDatabase) {
+async fn c5_everything_is_created_read_updated_and_deleted_over_http(case: TestDatabase) {
     let application = Application::start(case);
     let admin = application.person_with("root", &["--role", "admin"]);
     let ada = application.person("ada");
@@ -214,12 +212,12 @@ async fn c5_everything_is_made_read_changed_and_deleted_over_http(case: TestData
     }
 }
 
-async fn c6_tables_are_made_on_request_and_a_second_time_changes_nothing(case: TestDatabase) {
+async fn c6_tables_are_created_on_request_and_a_second_run_changes_nothing(case: TestDatabase) {
     let mut application = Application::start(case);
     application.stop();
     application.run(&["migrate", "downgrade", "base", "--allow-data-loss"]).data();
-    let made = application.run(&["migrate", "upgrade"]);
-    assert!(made.stderr.contains("applied"), "{made:?}");
+    let created = application.run(&["migrate", "upgrade"]);
+    assert!(created.stderr.contains("applied"), "{created:?}");
     let ada = application.run(&["user", "create", "--username", "ada"]).data().to_owned();
     let again = application.run(&["migrate", "upgrade"]);
     assert!(again.stderr.contains("nothing to apply"), "{again:?}");

@@ -10,19 +10,19 @@ use crate::support::{Answer, Application, Caller, TOKEN_KEY, assert_uuid, fields
 
 conformance!(
     b1_users_chats_and_messages_have_a_uuid_and_times,
-    b2_many_requests_at_once_leave_no_gap_in_a_chat,
-    b3_create_read_update_and_delete_are_alike_for_every_object,
+    b2_concurrent_requests_leave_no_gap_in_a_chat,
+    b3_create_read_update_and_delete_are_consistent_for_every_object,
     b3_a_change_leaves_what_it_does_not_name_and_clears_what_is_null,
-    b4_what_is_written_and_what_is_read_have_shapes_of_their_own,
+    b4_requests_and_responses_have_separate_shapes,
     b4_every_wrong_field_is_named_at_once,
     b4_the_shapes_are_described,
-    b5_the_tables_go_down_and_up_and_a_server_refuses_what_lacks_them,
-    b5_of_many_upgrades_at_once_all_succeed,
+    b5_the_tables_go_down_and_up_and_a_server_refuses_a_database_without_them,
+    b5_concurrent_upgrades_all_succeed,
     b6_metadata_is_any_json_object,
     b7_the_url_is_a_setting_of_the_environment,
 );
 
-/// The three objects that are there: the path of their list, the body that makes one, a change of it.
+/// The three kinds of objects: the path of their list, the body that creates one, a change of it.
 async fn objects(application: &Application) -> (Caller, Vec<(String, Value, Value)>) {
     let admin = application.person_with("coach", &["--role", "admin"]);
     let chat = application.conversation(&admin, json!({})).await;
@@ -38,14 +38,17 @@ async fn b1_users_chats_and_messages_have_a_uuid_and_times(case: TestDatabase) {
     let application = Application::start(case);
     let (admin, objects) = objects(&application).await;
     for (path, new, _) in objects {
-        let made = application.post(&admin, &path, new).await.data(201);
-        assert_uuid(&made["id"]);
-        assert!(made["created_at"].is_string(), "{made}");
-        assert!(fields(&made).contains("updated_at") || fields(&made).contains("edited_at"), "{made}");
+        let created = application.post(&admin, &path, new).await.data(201);
+        assert_uuid(&created["id"]);
+        assert!(created["created_at"].is_string(), "{created}");
+        assert!(
+            fields(&created).contains("updated_at") || fields(&created).contains("edited_at"),
+            "{created}"
+        );
     }
 }
 
-async fn b2_many_requests_at_once_leave_no_gap_in_a_chat(case: TestDatabase) {
+async fn b2_concurrent_requests_leave_no_gap_in_a_chat(case: TestDatabase) {
     let application = Application::start_with(case, &[("CHATSTORE_POOL", "3")]);
     let callers = ["ada", "ben", "cleo"].map(|name| application.person(name));
     let chat = application.conversation(&callers[0], json!({})).await;
@@ -64,17 +67,17 @@ async fn b2_many_requests_at_once_leave_no_gap_in_a_chat(case: TestDatabase) {
     assert_eq!(application.get(&callers[2], &chat).await.data(200)["message_count"], 45);
 }
 
-async fn b3_create_read_update_and_delete_are_alike_for_every_object(case: TestDatabase) {
+async fn b3_create_read_update_and_delete_are_consistent_for_every_object(case: TestDatabase) {
     let application = Application::start(case);
     let (admin, objects) = objects(&application).await;
     for (path, new, change) in objects {
         let answer = application.post(&admin, &path, new).await;
-        let made = answer.data(201);
-        let place = format!("{path}/{}", text(&made["id"]));
+        let created = answer.data(201);
+        let place = format!("{path}/{}", text(&created["id"]));
         assert_eq!(answer.headers["location"], format!("/api/v1{place}"));
-        assert_eq!(application.get(&admin, &place).await.data(200), made);
+        assert_eq!(application.get(&admin, &place).await.data(200), created);
         let listed = application.get(&admin, &path).await.data(200);
-        assert!(listed["data"].as_array().unwrap().contains(&made), "{listed}");
+        assert!(listed["data"].as_array().unwrap().contains(&created), "{listed}");
         let changed = application.patch(&admin, &place, change.clone()).await.data(200);
         for (field, value) in change.as_object().unwrap() {
             assert_eq!(&changed[field], value);
@@ -123,20 +126,20 @@ async fn b3_a_change_leaves_what_it_does_not_name_and_clears_what_is_null(case: 
     conditional(&tag).await.refused(412, "precondition-failed");
 }
 
-async fn b4_what_is_written_and_what_is_read_have_shapes_of_their_own(case: TestDatabase) {
+async fn b4_requests_and_responses_have_separate_shapes(case: TestDatabase) {
     let application = Application::start(case);
     let (admin, objects) = objects(&application).await;
     for (path, new, _) in objects {
-        let made = application.post(&admin, &path, new.clone()).await.data(201);
+        let created = application.post(&admin, &path, new.clone()).await.data(201);
         for field in ["id", "short_id", "created_at"] {
-            assert!(made[field].is_string(), "{field} in {made}");
+            assert!(created[field].is_string(), "{field} in {created}");
             let mut written = new.clone();
-            written[field] = made[field].clone();
+            written[field] = created[field].clone();
             application.post(&admin, &path, written).await.invalid(&[(field, "unknown_field")]);
         }
-        let place = format!("{path}/{}", text(&made["id"]));
+        let place = format!("{path}/{}", text(&created["id"]));
         application
-            .patch(&admin, &place, json!({"id": made["id"]}))
+            .patch(&admin, &place, json!({"id": created["id"]}))
             .await
             .invalid(&[("id", "unknown_field")]);
     }
@@ -187,12 +190,12 @@ async fn b4_the_shapes_are_described(case: TestDatabase) {
         assert!(!properties(written).contains("id"), "{written}");
     }
     let ada = application.person("ada");
-    let made = application.post(&ada, "/conversations", json!({})).await.data(201);
+    let created = application.post(&ada, "/conversations", json!({})).await.data(201);
     let described = fields(&schemas["Conversation"]["properties"]);
-    assert!(fields(&made).is_subset(&described), "every field of an answer is described");
+    assert!(fields(&created).is_subset(&described), "every field of an answer is described");
 }
 
-async fn b5_the_tables_go_down_and_up_and_a_server_refuses_what_lacks_them(case: TestDatabase) {
+async fn b5_the_tables_go_down_and_up_and_a_server_refuses_a_database_without_them(case: TestDatabase) {
     let mut application = Application::start(case);
     let ada = application.person("ada");
     application.conversation(&ada, json!({})).await;
@@ -217,7 +220,7 @@ async fn b5_the_tables_go_down_and_up_and_a_server_refuses_what_lacks_them(case:
     application.conversation(&ada, json!({})).await;
 }
 
-async fn b5_of_many_upgrades_at_once_all_succeed(case: TestDatabase) {
+async fn b5_concurrent_upgrades_all_succeed(case: TestDatabase) {
     let mut application = Application::start(case);
     application.stop();
     application.run(&["migrate", "downgrade", "base", "--allow-data-loss"]).data();
@@ -247,8 +250,8 @@ async fn b6_metadata_is_any_json_object(case: TestDatabase) {
     });
     for (path, mut new, _) in objects {
         new["metadata"] = metadata.clone();
-        let made = application.post(&admin, &path, new).await.data(201);
-        let place = format!("{path}/{}", text(&made["id"]));
+        let created = application.post(&admin, &path, new).await.data(201);
+        let place = format!("{path}/{}", text(&created["id"]));
         assert_eq!(application.get(&admin, &place).await.data(200)["metadata"], metadata);
         let replaced = application.patch(&admin, &place, json!({"metadata": {"goal": null}})).await.data(200);
         assert_eq!(replaced["metadata"], json!({"goal": null}), "it is replaced whole");

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Application, Caller, text};
 
 conformance!(
-    k1_a_password_of_the_old_system_still_lets_in,
+    k1_a_password_of_the_old_system_still_works,
     k4_a_session_has_its_last_activity_and_ends_when_it_is_ended,
-    k4_refresh_tokens_rotate_and_end_with_a_thief,
+    k4_refresh_tokens_rotate_and_reuse_ends_the_session,
     k10_the_first_users_are_seeded_once_and_choose_their_passwords,
-    k14_sessions_are_the_databases_and_known_to_every_server,
-    a1_a_user_with_a_hashed_password_logs_in_while_he_is_active,
-    a8_whoever_logged_in_works_as_himself,
+    k14_sessions_are_stored_in_the_database_and_shared_by_servers,
+    a1_a_user_with_a_hashed_password_logs_in_while_active,
+    a8_users_who_log_in_work_as_themselves,
 );
 
 const PASSWORD: &str = "correct horse battery";
@@ -36,7 +36,7 @@ async fn refresh(application: &Application, tokens: &Value) -> Answer {
     application.post(&Caller::default(), "/auth/refresh", body).await
 }
 
-/// Ada, made by an administrator, who has a password.
+/// Ada, created by an administrator, with a password.
 async fn ada(application: &Application) -> Value {
     let root = application.person_with("root", &["--role", "admin"]);
     let new = json!({"username": "ada", "email": "ada@example.org", "password": PASSWORD});
@@ -48,7 +48,7 @@ async fn ada(application: &Application) -> Value {
 const OLD: &str =
     "000102030405060708090a0b0c0d0e0f:c8d122ecdb9477cd48a6b1750c5985c0b8b05158d040d20517ccdb49865de436";
 
-async fn k1_a_password_of_the_old_system_still_lets_in(case: TestDatabase) {
+async fn k1_a_password_of_the_old_system_still_works(case: TestDatabase) {
     let application = Application::start(case);
     let new = NewUser {
         password_hash: PasswordHash::known(OLD),
@@ -84,7 +84,7 @@ async fn k4_a_session_has_its_last_activity_and_ends_when_it_is_ended(case: Test
     application.get(&session, "/users/me").await.refused(401, "unauthenticated");
 }
 
-async fn k4_refresh_tokens_rotate_and_end_with_a_thief(case: TestDatabase) {
+async fn k4_refresh_tokens_rotate_and_reuse_ends_the_session(case: TestDatabase) {
     let application = Application::start(case);
     let first = ada(&application).await;
     let second = refresh(&application, &first).await.data(200);
@@ -115,7 +115,7 @@ async fn k10_the_first_users_are_seeded_once_and_choose_their_passwords(case: Te
     log_in(&application, "admin", PASSWORD).await.data(200);
 }
 
-async fn k14_sessions_are_the_databases_and_known_to_every_server(case: TestDatabase) {
+async fn k14_sessions_are_stored_in_the_database_and_shared_by_servers(case: TestDatabase) {
     let mut application = Application::start(case);
     let tokens = ada(&application).await;
     application.stop();
@@ -126,21 +126,21 @@ async fn k14_sessions_are_the_databases_and_known_to_every_server(case: TestData
     application.get(&holder(&next), "/users/me").await.data(200);
 }
 
-async fn a1_a_user_with_a_hashed_password_logs_in_while_he_is_active(case: TestDatabase) {
+async fn a1_a_user_with_a_hashed_password_logs_in_while_active(case: TestDatabase) {
     let application = Application::start(case);
     let root = application.person_with("root", &["--role", "admin"]);
     let new =
         json!({"username": "ada", "email": "ada@example.org", "full_name": "Ada L.", "password": PASSWORD});
-    let made = application.post(&root, "/users", new).await.data(201);
-    assert!(!made.to_string().contains("argon2"), "{made}");
+    let created = application.post(&root, "/users", new).await.data(201);
+    assert!(!created.to_string().contains("argon2"), "{created}");
     let by_address = json!({"email": "ADA@example.org", "password": PASSWORD});
     application.post(&Caller::default(), "/auth/login", by_address).await.data(200);
-    let path = format!("/users/{}", text(&made["id"]));
+    let path = format!("/users/{}", text(&created["id"]));
     application.call(&root, "PATCH", &path, json!({"is_active": false})).await.data(200);
     log_in(&application, "ada", PASSWORD).await.refused(401, "invalid-credentials");
 }
 
-async fn a8_whoever_logged_in_works_as_himself(case: TestDatabase) {
+async fn a8_users_who_log_in_work_as_themselves(case: TestDatabase) {
     let application = Application::start_with(case, &[("CHATSTORE_OPEN_REGISTRATION", "on")]);
     let new = json!({"username": "ada", "email": "ada@example.org", "password": PASSWORD});
     application.post(&Caller::default(), "/auth/register", new).await.data(201);

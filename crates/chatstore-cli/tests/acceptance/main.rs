@@ -1,6 +1,6 @@
 //! The five systems that chatstore replaces, each walked through from outside: the real binary, set up with its
 //! commands alone, over HTTP, on both databases. A test begins with the row of the contract that it shows;
-//! `docs/coverage.md` has all rows.
+//! `coverage.md` lists all rows.
 
 #![allow(
     clippy::unwrap_used,

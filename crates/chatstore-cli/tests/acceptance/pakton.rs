@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Application, Caller, column, fields, text};
 
 conformance!(
-    p1_a_user_is_found_or_made_by_his_email_address,
-    p1_of_many_requests_at_once_one_makes_the_user,
-    p2_a_conversation_is_found_or_made_by_its_thread_id,
-    p2_a_conversation_is_made_once_with_its_thread_id,
+    p1_a_user_is_found_or_created_by_email_address,
+    p1_of_many_concurrent_requests_one_creates_the_user,
+    p2_a_conversation_is_found_or_created_by_thread_id,
+    p2_a_conversation_is_created_once_with_its_thread_id,
     p2_title_and_last_message_are_changed_and_the_conversation_is_deleted_by_thread_id,
-    p2_of_many_requests_at_once_one_makes_the_conversation,
+    p2_of_many_concurrent_requests_one_creates_the_conversation,
     p3_a_users_conversations_are_listed_with_limit_and_offset_and_counted,
-    p4_title_is_optional_and_last_message_is_what_was_set_until_a_message_comes,
+    p4_title_is_optional_and_last_message_can_be_set_until_a_message_is_appended,
     p5_a_conversation_is_one_flat_object,
-    p6_of_a_request_everything_is_done_or_nothing,
-    p7_every_failure_has_the_same_form_and_is_told_nothing_of_the_database,
+    p6_a_request_takes_effect_completely_or_not_at_all,
+    p7_every_failure_has_the_same_form_and_reveals_nothing_of_the_database,
     x4_one_key_serves_two_users_and_neither_sees_the_others,
 );
 
@@ -59,14 +59,14 @@ async fn at_once(requests: impl Iterator<Item = RequestBuilder>) -> (Vec<u16>, B
     (statuses, ids)
 }
 
-async fn p1_a_user_is_found_or_made_by_his_email_address(case: TestDatabase) {
+async fn p1_a_user_is_found_or_created_by_email_address(case: TestDatabase) {
     let application = Application::start(case);
     let service = application.service();
     let path = "/users/by-email/Dora%40Example.org";
-    let made = application.put(&service, path, json!({"full_name": "Dora"})).await;
-    let dora = made.data(201);
+    let created = application.put(&service, path, json!({"full_name": "Dora"})).await;
+    let dora = created.data(201);
     assert_eq!((&dora["email"], &dora["username"]), (&json!("Dora@Example.org"), &Value::Null));
-    assert_eq!(made.headers["location"], format!("/api/v1/users/{}", text(&dora["id"])));
+    assert_eq!(created.headers["location"], format!("/api/v1/users/{}", text(&dora["id"])));
 
     let path = "/users/by-email/dora%40example.ORG";
     let found = application.put(&service, path, json!({"full_name": "Someone else"})).await.data(200);
@@ -75,7 +75,7 @@ async fn p1_a_user_is_found_or_made_by_his_email_address(case: TestDatabase) {
     assert_eq!(listed["data"], json!([dora]));
 }
 
-async fn p1_of_many_requests_at_once_one_makes_the_user(case: TestDatabase) {
+async fn p1_of_many_concurrent_requests_one_creates_the_user(case: TestDatabase) {
     let application = Application::start(case);
     let service = application.service();
     let request = |_| application.request(&service, "PUT", "/users/by-email/dora%40example.org");
@@ -84,28 +84,28 @@ async fn p1_of_many_requests_at_once_one_makes_the_user(case: TestDatabase) {
     assert_eq!(ids.len(), 1);
 }
 
-async fn p2_a_conversation_is_found_or_made_by_its_thread_id(case: TestDatabase) {
+async fn p2_a_conversation_is_found_or_created_by_thread_id(case: TestDatabase) {
     let Backend { application, dora, .. } = Backend::on(case).await;
     application.get(&dora, "/threads/thread-1").await.refused(404, "not-found");
     let new = json!({"title": "Contract", "last_message": "Please read it"});
-    let made = application.put(&dora, "/threads/thread-1", new).await.data(201);
-    assert_eq!((&made["thread_id"], &made["title"]), (&json!("thread-1"), &json!("Contract")));
+    let created = application.put(&dora, "/threads/thread-1", new).await.data(201);
+    assert_eq!((&created["thread_id"], &created["title"]), (&json!("thread-1"), &json!("Contract")));
 
     let other = json!({"title": "Another title", "last_message": "Another message"});
     let found = application.put(&dora, "/threads/thread-1", other).await.data(200);
-    assert_eq!(found, made, "an existing conversation is not changed by the request");
-    assert_eq!(application.get(&dora, "/threads/thread-1").await.data(200), made);
+    assert_eq!(found, created, "an existing conversation is not changed by the request");
+    assert_eq!(application.get(&dora, "/threads/thread-1").await.data(200), created);
 
     let odd = "/threads/2024%2F07%20%C3%A4%3F";
     assert_eq!(application.put(&dora, odd, json!({})).await.data(201)["thread_id"], "2024/07 ä?");
     assert_eq!(application.get(&dora, odd).await.data(200)["thread_id"], "2024/07 ä?");
 }
 
-async fn p2_a_conversation_is_made_once_with_its_thread_id(case: TestDatabase) {
+async fn p2_a_conversation_is_created_once_with_its_thread_id(case: TestDatabase) {
     let Backend { application, dora, emil, .. } = Backend::on(case).await;
     let new = json!({"thread_id": "thread-1", "title": "Contract"});
-    let made = application.post(&dora, "/conversations", new.clone()).await.data(201);
-    assert_eq!(application.get(&dora, "/threads/thread-1").await.data(200), made);
+    let created = application.post(&dora, "/conversations", new.clone()).await.data(201);
+    assert_eq!(application.get(&dora, "/threads/thread-1").await.data(200), created);
     let taken = application.post(&dora, "/conversations", new.clone()).await.refused(409, "already-exists");
     assert_eq!(taken["errors"][0]["field"], "thread_id");
     application.post(&emil, "/conversations", new).await.data(201);
@@ -117,22 +117,22 @@ async fn p2_title_and_last_message_are_changed_and_the_conversation_is_deleted_b
     let Backend { application, dora, .. } = Backend::on(case).await;
     let path = "/threads/thread-1";
     application.patch(&dora, path, json!({"title": "x"})).await.refused(404, "not-found");
-    let made = application.put(&dora, path, json!({"title": "Contract"})).await.data(201);
+    let created = application.put(&dora, path, json!({"title": "Contract"})).await.data(201);
     let changed = application.patch(&dora, path, json!({"last_message": "Signed"})).await.data(200);
     assert_eq!((&changed["title"], &changed["last_message"]), (&json!("Contract"), &json!("Signed")));
     let changed = application.patch(&dora, path, json!({"title": "Deal"})).await.data(200);
     assert_eq!((&changed["title"], &changed["last_message"]), (&json!("Deal"), &json!("Signed")));
-    assert!(text(&changed["updated_at"]) > text(&made["updated_at"]));
+    assert!(text(&changed["updated_at"]) > text(&created["updated_at"]));
 
     application.delete(&dora, path).await.done();
     application.get(&dora, path).await.refused(404, "not-found");
     application.delete(&dora, path).await.refused(404, "not-found");
-    let remade = application.put(&dora, path, json!({})).await.data(201);
-    assert_ne!(remade["id"], made["id"]);
-    assert_eq!(remade["title"], Value::Null);
+    let recreated = application.put(&dora, path, json!({})).await.data(201);
+    assert_ne!(recreated["id"], created["id"]);
+    assert_eq!(recreated["title"], Value::Null);
 }
 
-async fn p2_of_many_requests_at_once_one_makes_the_conversation(case: TestDatabase) {
+async fn p2_of_many_concurrent_requests_one_creates_the_conversation(case: TestDatabase) {
     let Backend { application, dora, .. } = Backend::on(case).await;
     let request = |number: usize| {
         application.request(&dora, "PUT", "/threads/thread-1").json(&json!({ "title": number.to_string() }))
@@ -166,16 +166,16 @@ async fn p3_a_users_conversations_are_listed_with_limit_and_offset_and_counted(c
     wrong.invalid(&[("limit", "out_of_range"), ("offset", "out_of_range")]);
 }
 
-async fn p4_title_is_optional_and_last_message_is_what_was_set_until_a_message_comes(case: TestDatabase) {
+async fn p4_title_is_optional_and_last_message_can_be_set_until_a_message_is_appended(case: TestDatabase) {
     let Backend { application, dora, .. } = Backend::on(case).await;
-    let made = application.put(&dora, "/threads/t", json!({})).await.data(201);
-    assert_eq!((&made["title"], &made["last_message"]), (&Value::Null, &Value::Null));
+    let created = application.put(&dora, "/threads/t", json!({})).await.data(201);
+    assert_eq!((&created["title"], &created["last_message"]), (&Value::Null, &Value::Null));
     let preview = "ü".repeat(3_000);
     let set = application.patch(&dora, "/threads/t", json!({ "last_message": preview })).await.data(200);
     assert_eq!(set["last_message"], preview, "what is set is kept as it is");
 
     let long = "ä".repeat(500);
-    application.say(&dora, &format!("/conversations/{}", text(&made["id"])), &long).await;
+    application.say(&dora, &format!("/conversations/{}", text(&created["id"])), &long).await;
     let now = application.get(&dora, "/threads/t").await.data(200);
     assert_eq!(now["last_message"], "ä".repeat(200), "the beginning of the newest message");
     let cleared = application.patch(&dora, "/threads/t", json!({"last_message": null})).await.data(200);
@@ -184,22 +184,22 @@ async fn p4_title_is_optional_and_last_message_is_what_was_set_until_a_message_c
 
 async fn p5_a_conversation_is_one_flat_object(case: TestDatabase) {
     let Backend { application, dora, .. } = Backend::on(case).await;
-    let made = application.put(&dora, "/threads/t", json!({})).await.data(201);
+    let created = application.put(&dora, "/threads/t", json!({})).await.data(201);
     let names = "id short_id owner_id thread_id title default_model role message_count last_seq last_message \
                  last_message_at revision metadata created_at updated_at";
-    assert_eq!(fields(&made), names.split_whitespace().collect());
+    assert_eq!(fields(&created), names.split_whitespace().collect());
     let listed = application.get(&dora, "/conversations").await.data(200);
-    assert_eq!(listed["data"], json!([made]), "the same object in a list");
+    assert_eq!(listed["data"], json!([created]), "the same object in a list");
 }
 
-async fn p6_of_a_request_everything_is_done_or_nothing(case: TestDatabase) {
+async fn p6_a_request_takes_effect_completely_or_not_at_all(case: TestDatabase) {
     let Backend { application, dora, .. } = Backend::on(case).await;
-    let made = application.put(&dora, "/threads/t", json!({})).await.data(201);
-    let path = format!("/conversations/{}", text(&made["id"]));
+    let created = application.put(&dora, "/threads/t", json!({})).await.data(201);
+    let path = format!("/conversations/{}", text(&created["id"]));
     let messages = format!("{path}/messages");
     let half = json!({"messages": [{"content": "one"}, {"content": "two", "role": "robot"}]});
     application.post(&dora, &messages, half).await.invalid(&[("messages[1].role", "not_allowed")]);
-    assert_eq!(application.get(&dora, &path).await.data(200), made, "nothing was written");
+    assert_eq!(application.get(&dora, &path).await.data(200), created, "nothing was written");
 
     let whole = json!({"messages": [{"content": "one"}, {"content": "two", "role": "assistant"}]});
     let appended = application.post(&dora, &messages, whole).await.data(201);
@@ -211,7 +211,7 @@ async fn p6_of_a_request_everything_is_done_or_nothing(case: TestDatabase) {
     assert_eq!(application.get(&dora, &path).await.data(200)["title"], Value::Null);
 }
 
-async fn p7_every_failure_has_the_same_form_and_is_told_nothing_of_the_database(case: TestDatabase) {
+async fn p7_every_failure_has_the_same_form_and_reveals_nothing_of_the_database(case: TestDatabase) {
     let Backend { application, service, dora, .. } = Backend::on(case).await;
     application.put(&dora, "/threads/t", json!({})).await.data(201);
     application.get(&Caller::default(), "/conversations").await.refused(401, "unauthenticated");

@@ -27,7 +27,7 @@ impl Server {
             .expect("the binary runs");
         let stderr = BufReader::new(child.stderr.take().expect("messages are piped"));
         let (sender, messages) = channel();
-        // To its end, whether or not anybody listens: a server must never wait for its reader.
+        // Read to the end, whether or not the test listens: a server must never wait for its reader.
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let _ = sender.send(line);

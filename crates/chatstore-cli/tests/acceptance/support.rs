@@ -15,14 +15,14 @@ pub const TOKEN_KEY: &str = "bdb+t4ym4+/NJrOjT4PNQ4F0IbwK0X5Mks/IttktZng=";
 
 /// A server over the database of a case, in an empty folder.
 pub struct Application {
-    // Ends before its database does.
+    // Dropped before its database.
     server: Option<Server>,
     pub case: TestDatabase,
     pub folder: tempfile::TempDir,
     client: Client,
 }
 
-/// Who calls: the holder of a key, or nobody.
+/// The caller: the holder of a key, or an anonymous client.
 #[derive(Debug, Clone, Default)]
 pub struct Caller {
     pub id: String,
@@ -96,7 +96,7 @@ impl Application {
         self.case.url.starts_with("sqlite")
     }
 
-    /// Makes a user with a key of his own.
+    /// Creates a user with their own key.
     pub fn person(&self, name: &str) -> Caller {
         self.person_with(name, &[])
     }
@@ -108,7 +108,7 @@ impl Application {
         Caller { id, key: Some(key), acting_for: None }
     }
 
-    /// Makes the one key of an application's backend.
+    /// Creates the service key of an application's backend.
     pub fn service(&self) -> Caller {
         let key = self.run(&["key", "create", "--service", "--name", "backend"]).data().to_owned();
         Caller { key: Some(key), ..Caller::default() }
@@ -157,13 +157,13 @@ impl Application {
         self.call(caller, "PATCH", path, body).await
     }
 
-    /// Makes a conversation; its path.
+    /// Creates a conversation; its path.
     pub async fn conversation(&self, caller: &Caller, body: Value) -> String {
         let conversation = self.post(caller, "/conversations", body).await.data(201);
         format!("/conversations/{}", text(&conversation["id"]))
     }
 
-    /// Says something in a conversation; the message.
+    /// Appends a message to a conversation; the message.
     pub async fn say(&self, caller: &Caller, conversation: &str, content: &str) -> Value {
         let body = serde_json::json!({ "content": content });
         self.post(caller, &format!("{conversation}/messages"), body).await.data(201)

@@ -1,4 +1,4 @@
-//! Each kind of wrong input has a clear message and its documented exit code.
+//! Each kind of invalid input has a clear message and its documented exit code.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -17,7 +17,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn a_wrong_url_is_a_matter_of_configuration() {
+fn an_invalid_url_exits_with_the_configuration_code() {
     let folder = folder();
     stats(folder.path(), "chat.db").assert_failed(78, "it has no scheme");
     stats(folder.path(), "mysql://ada:secret@localhost/chat")
@@ -25,7 +25,7 @@ fn a_wrong_url_is_a_matter_of_configuration() {
     stats(folder.path(), "sqlite:///absent.db").assert_failed(78, "write sqlite://absent.db");
     let masked = stats(folder.path(), "mysql://ada:secret@localhost/chat");
     assert!(!masked.stderr.contains("secret"), "{masked:?}");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was created");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn an_unreachable_server_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_is_no_permission() {
+async fn a_wrong_password_exits_with_no_permission() {
     let case = Backend::Postgres.database().await;
     let (credentials, host) = case.url.rsplit_once('@').unwrap();
     let (user, _) = credentials.rsplit_once(':').unwrap();
@@ -79,7 +79,7 @@ fn a_file_of_another_application_is_left_alone() {
 }
 
 #[test]
-fn a_read_only_file_is_no_permission() {
+fn a_read_only_file_exits_with_no_permission() {
     let folder = folder();
     run(folder.path(), &["migrate", "upgrade", "--database-url", "sqlite://chat.db"]).data();
     let before = std::fs::read(folder.path().join("chat.db")).unwrap();
@@ -107,28 +107,25 @@ fn a_read_only_file_is_no_permission() {
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Root may write what is read-only for everybody else.
+/// Root can write files that are read-only for other users.
 fn runs_as_root() -> bool {
     let id = std::process::Command::new("id").arg("-u").output().expect("id runs");
     id.stdout.trim_ascii() == b"0"
 }
 
 #[test]
-fn a_missing_file_is_no_input() {
+fn a_missing_file_exits_with_no_input() {
     let folder = folder();
     run(folder.path(), &["import", "jsonl", "absent.jsonl"]).assert_failed(66, "cannot read absent.jsonl");
-    assert!(
-        !folder.path().join("chatstore.db").exists(),
-        "the database is not made for a file that is absent"
-    );
+    assert!(!folder.path().join("chatstore.db").exists(), "no database is created for a missing file");
 }
 
 #[test]
-fn a_second_server_of_one_file_says_who_holds_it() {
+fn a_second_server_of_one_file_names_its_owner() {
     let folder = folder();
     let first = Server::start(folder.path(), &["serve", "--bind", "127.0.0.1:0"]);
     let second = run(folder.path(), &["serve", "--bind", "127.0.0.1:0"]);
-    second.assert_failed(75, "serves this database already");
+    second.assert_failed(75, "already serves this database");
     run(folder.path(), &["user", "create", "--username", "ada"]).data();
     assert_eq!(first.stop(), Some(0));
 }
@@ -143,7 +140,7 @@ fn an_address_in_use_is_named() {
 }
 
 #[test]
-fn a_broken_env_file_is_a_matter_of_configuration() {
+fn a_malformed_env_file_exits_with_the_configuration_code() {
     let folder = folder();
     std::fs::write(folder.path().join(".env"), "DATABASE_URL\n").unwrap();
     finish(chatstore(folder.path()).arg("stats")).assert_failed(78, "cannot read .env");

@@ -71,7 +71,7 @@ impl Commands {
                 assert!(read > 0, "no {prompt:?} in {:?}", String::from_utf8_lossy(&shown));
                 shown.extend_from_slice(&piece[..read]);
             }
-            writeln!(keyboard, "{answer}").expect("somebody reads");
+            writeln!(keyboard, "{answer}").expect("the command reads");
         }
         screen.read_to_end(&mut shown).expect("the screen can be read");
         let code = child.wait().expect("script ends").code();

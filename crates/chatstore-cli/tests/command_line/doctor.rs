@@ -1,4 +1,4 @@
-//! What `doctor` finds.
+//! The findings of `doctor`.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::commands::TOKEN_KEY;
 use crate::program::{Finished, chatstore, finish, run};
 
-conformance!(a_sound_database_passes_every_check, pending_revisions_are_told);
+conformance!(a_sound_database_passes_every_check, pending_revisions_are_reported);
 
 fn doctor(folder: &Path, url: &str) -> Finished {
     let arguments = ["doctor", "--json", "--database-url", url];
@@ -45,7 +45,7 @@ async fn a_sound_database_passes_every_check(case: TestDatabase) {
     assert_eq!(names, [of_both.0, of_the_kind, of_both.1].concat());
 }
 
-async fn pending_revisions_are_told(case: TestDatabase) {
+async fn pending_revisions_are_reported(case: TestDatabase) {
     let folder = tempfile::tempdir().unwrap();
     let down = ["migrate", "downgrade", "base", "--allow-data-loss", "--database-url", &case.url];
     assert_eq!(run(folder.path(), &down).code, 0);
@@ -62,34 +62,34 @@ async fn pending_revisions_are_told(case: TestDatabase) {
 }
 
 #[test]
-fn an_absent_database_is_told_and_not_made() {
+fn a_missing_database_is_reported_and_not_created() {
     let folder = tempfile::tempdir().unwrap();
     assert_snapshot!(run(folder.path(), &["doctor"]).transcript(), @r"
     exit code 1
     --- stdout
     ok       configuration  the database comes from: default
     failed   database       there is no database chatstore.db
-                            `chatstore migrate upgrade` makes one
+                            `chatstore migrate upgrade` creates one
     --- stderr
     ");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was created");
 }
 
 #[test]
-fn wrong_settings_are_told() {
+fn invalid_settings_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("chatstore.toml"), "pol = 3\n").unwrap();
     assert_snapshot!(run(folder.path(), &["doctor"]).transcript(), @r"
     exit code 1
     --- stdout
-    failed   configuration  pol in chatstore.toml:1 is no setting of chatstore
+    failed   configuration  pol in chatstore.toml:1 is not a setting of chatstore
                             did you mean pool? `chatstore config default` prints all of them
     --- stderr
     ");
 }
 
 #[test]
-fn settings_that_count_for_nothing_are_told() {
+fn ignored_settings_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["migrate", "upgrade"]);
     std::fs::write(folder.path().join(".env"), "POSTGRES_USER=ada\nPOSTGRES_PASSWORD=secret\n").unwrap();
@@ -125,7 +125,7 @@ fn a_damaged_file_fails_the_integrity_check() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_without_its_parent_is_told() {
+async fn a_dangling_reference_is_reported() {
     let case = Backend::Sqlite.database().await;
     let folder = tempfile::tempdir().unwrap();
     let url = case.url.as_str();

@@ -1,11 +1,11 @@
-//! What the program prints about itself, and the checked-in files made of it.
+//! What the program prints about itself, and the checked-in files generated from it.
 
 use crate::program::run;
 
 fn printed(arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let printed = run(folder.path(), arguments).data().to_owned();
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is created");
     printed
 }
 
@@ -52,7 +52,7 @@ fn the_default_file_changes_no_value() {
 }
 
 #[test]
-fn the_diagram_has_every_table_and_how_they_hang_together() {
+fn the_diagram_has_every_table_and_relation() {
     let diagram = printed(&["schema", "--mermaid"]);
     assert!(diagram.starts_with("erDiagram\n"), "{diagram}");
     for line in [
@@ -83,7 +83,7 @@ fn every_shell_completes_the_commands() {
 }
 
 #[test]
-fn broken_settings_do_not_stop_what_needs_none() {
+fn commands_without_settings_work_with_invalid_ones() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("chatstore.toml"), "nonsense = 1\n").unwrap();
     for arguments in [&["openapi"][..], &["schema"], &["completions", "bash"], &["config", "default"]] {
@@ -92,7 +92,7 @@ fn broken_settings_do_not_stop_what_needs_none() {
 }
 
 #[test]
-fn a_reader_that_has_enough_ends_a_command_quietly() {
+fn a_closed_pipe_ends_a_command_quietly() {
     use std::process::Stdio;
 
     let folder = tempfile::tempdir().unwrap();

@@ -13,15 +13,15 @@ const OTHER: &str = "staple of another stable";
 const LEGACY: &str = "pbkdf2_sha256$1000$seasaltseasalt$cfcKhhxcNxLiYkdI3PmwvC7bkgo8NgNRqnZO52mB1Rg=";
 
 conformance!(
-    a_user_is_made_with_a_password_and_logs_in,
-    another_password_works_the_former_does_not_and_sessions_have_ended,
-    a_password_that_must_be_changed_lets_in_for_that_alone,
+    a_user_is_created_with_a_password_and_logs_in,
+    setting_a_password_replaces_the_old_one_and_ends_sessions,
+    a_password_that_must_be_changed_allows_nothing_else,
     a_password_comes_from_a_terminal_or_by_a_flag,
     a_password_that_breaks_a_rule_is_refused_and_not_shown,
     legacy_hashes_are_wrapped_once_and_their_passwords_still_work,
 );
 
-async fn a_user_is_made_with_a_password_and_logs_in(case: TestDatabase) {
+async fn a_user_is_created_with_a_password_and_logs_in(case: TestDatabase) {
     let commands = Commands::on(case);
     let create = ["user", "create", "--username", "ada", "--password-stdin", "--must-change", "--json"];
     let user = commands.run_with_input(&format!("{PASSWORD}\r\n"), &create).json();
@@ -35,7 +35,7 @@ async fn a_user_is_made_with_a_password_and_logs_in(case: TestDatabase) {
     assert_eq!(unused.code, 2, "{unused:?}");
 }
 
-async fn another_password_works_the_former_does_not_and_sessions_have_ended(case: TestDatabase) {
+async fn setting_a_password_replaces_the_old_one_and_ends_sessions(case: TestDatabase) {
     let commands = Commands::on(case);
     commands.person("ada", PASSWORD);
     let server = commands.serve(&[]);
@@ -52,7 +52,7 @@ async fn another_password_works_the_former_does_not_and_sessions_have_ended(case
     absent.assert_failed(1, "there is no user \"bob\"");
 }
 
-async fn a_password_that_must_be_changed_lets_in_for_that_alone(case: TestDatabase) {
+async fn a_password_that_must_be_changed_allows_nothing_else(case: TestDatabase) {
     let commands = Commands::on(case);
     commands.person("ada", PASSWORD);
     let set = ["user", "set-password", "ada", "--password-stdin", "--must-change"];
@@ -66,8 +66,8 @@ async fn a_password_that_must_be_changed_lets_in_for_that_alone(case: TestDataba
     let change = json!({"current_password": OTHER, "new_password": PASSWORD});
     assert_eq!(call("POST", "auth/password", change).await, 204);
     let (access, _) = tokens(&server, "ada", PASSWORD).await;
-    let made = crate::commands::call(&server, "POST", "conversations", Some(&access), json!({})).await;
-    assert_eq!(made.0, 201, "{made:?}");
+    let created = crate::commands::call(&server, "POST", "conversations", Some(&access), json!({})).await;
+    assert_eq!(created.0, 201, "{created:?}");
 }
 
 async fn a_password_comes_from_a_terminal_or_by_a_flag(case: TestDatabase) {
@@ -77,7 +77,7 @@ async fn a_password_comes_from_a_terminal_or_by_a_flag(case: TestDatabase) {
     refused.assert_failed(2, "there is no terminal to ask for the password");
     assert!(refused.stderr.contains("--password-stdin"), "{refused:?}");
     let argument = commands.run(&["user", "set-password", "ada", "--password", OTHER]);
-    assert_eq!(argument.code, 2, "arguments are for everybody to read: {argument:?}");
+    assert_eq!(argument.code, 2, "every user of the machine can read arguments: {argument:?}");
 }
 
 async fn a_password_that_breaks_a_rule_is_refused_and_not_shown(case: TestDatabase) {
@@ -141,10 +141,12 @@ async fn at_a_terminal_a_password_is_asked_for_twice() {
     let commands = Commands::on(Backend::Sqlite.database().await);
     commands.person("ada", PASSWORD);
     let set = ["user", "set-password", "ada"];
-    let (code, said) = commands.run_at_terminal(&set, &[("New password: ", OTHER), ("again: ", PASSWORD)]);
+    let (code, said) =
+        commands.run_at_terminal(&set, &[("New password: ", OTHER), ("Repeat the password: ", PASSWORD)]);
     assert_eq!(code, Some(65), "{said}");
     assert!(said.contains("the two passwords differ"), "{said}");
-    let (code, said) = commands.run_at_terminal(&set, &[("New password: ", OTHER), ("again: ", OTHER)]);
+    let (code, said) =
+        commands.run_at_terminal(&set, &[("New password: ", OTHER), ("Repeat the password: ", OTHER)]);
     assert_eq!(code, Some(0), "{said}");
     let server = commands.serve(&[]);
     assert_eq!(login(&server, "ada", PASSWORD).await.0, 401);

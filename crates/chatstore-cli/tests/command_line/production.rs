@@ -1,4 +1,4 @@
-//! What production forbids, and what nobody may ever read.
+//! What production forbids, and secrets that must never be shown.
 
 use chatstore_testkit::{TestDatabase, conformance};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ const PRODUCTION: (&str, &str) = ("CHATSTORE_ENV", "production");
 conformance!(
     production_refuses_seeded_passwords_until_each_is_changed,
     production_refuses_a_weak_token_key,
-    doctor_tells_of_seeded_passwords_and_weak_keys,
+    doctor_reports_seeded_passwords_and_weak_keys,
     no_secret_is_in_logs_arguments_or_settings,
 );
 
@@ -47,11 +47,11 @@ async fn production_refuses_a_weak_token_key(case: TestDatabase) {
     let weak = ("CHATSTORE_TOKEN_KEY", WEAK);
     assert_eq!(commands.serve(&[weak]).stop(), Some(0));
     let refused = commands.refused(&[PRODUCTION, weak]);
-    refused.assert_failed(78, "CHATSTORE_ENV is production, and a token key is no random one");
+    refused.assert_failed(78, "CHATSTORE_ENV is production, and a token key is not random");
     assert!(!refused.stderr.contains("c2Vj"), "{refused:?}");
 }
 
-async fn doctor_tells_of_seeded_passwords_and_weak_keys(case: TestDatabase) {
+async fn doctor_reports_seeded_passwords_and_weak_keys(case: TestDatabase) {
     let commands = Commands::on(case);
     commands.run(&["seed"]).data();
     let checks = |settings: &[(&str, &str)]| -> Vec<Value> {
@@ -78,10 +78,10 @@ async fn no_secret_is_in_logs_arguments_or_settings(case: TestDatabase) {
     let settings = [("CHATSTORE_TOKEN_KEY", TOKEN_KEY), ("CHATSTORE_LOG", "trace")];
     let server = commands.serve(&settings);
     let (access, refresh_token) = tokens(&server, "ada", PASSWORD).await;
-    let wrong = "a password of somebody else";
+    let wrong = "a password of another user";
     assert_eq!(login(&server, "ada", wrong).await.0, 401);
     assert_eq!(refresh(&server, &refresh_token).await, 200);
-    let new = "one that nobody has seen";
+    let new = "one that was never shown";
     let change = json!({"current_password": PASSWORD, "new_password": new});
     assert_eq!(call(&server, "POST", "auth/password", Some(&access), change).await.0, 204);
     let arguments = server.arguments();

@@ -122,7 +122,7 @@ impl Server {
         let mut child = command.spawn().expect("the binary runs");
         let stderr = BufReader::new(child.stderr.take().expect("messages are piped"));
         let (sender, messages) = channel();
-        // To its end, whether or not anybody listens: a server must never wait for its reader.
+        // Read to the end, whether or not the test listens: a server must never wait for its reader.
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let _ = sender.send(line);
@@ -151,7 +151,7 @@ impl Server {
         panic!("the server did not say {text:?}: {:?}", self.said);
     }
 
-    /// The arguments of the process as everybody on the machine sees them.
+    /// The arguments of the process as every user of the machine sees them.
     pub fn arguments(&self) -> String {
         let path = format!("/proc/{}/cmdline", self.child.id());
         String::from_utf8(std::fs::read(path).expect("the server runs")).expect("arguments are UTF-8")

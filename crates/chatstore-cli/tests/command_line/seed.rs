@@ -11,11 +11,11 @@ const PASSWORD: &str = "correct horse battery";
 conformance!(
     the_first_users_get_random_passwords_which_they_have_to_change,
     a_second_seeding_changes_nothing,
-    of_processes_that_seed_at_once_one_makes_each_user,
+    concurrent_seeding_creates_each_user_once,
     a_password_from_the_environment_is_not_printed,
-    a_wrong_password_in_the_environment_makes_nobody,
-    somebody_who_has_the_name_already_stays,
-    a_seeded_user_is_known_again_under_another_name,
+    an_invalid_password_in_the_environment_creates_no_user,
+    an_existing_user_of_the_same_name_is_kept,
+    a_renamed_seeded_user_is_recognized,
 );
 
 fn users(commands: &Commands) -> Value {
@@ -28,11 +28,11 @@ async fn the_first_users_get_random_passwords_which_they_have_to_change(case: Te
     let lines: Vec<(&str, &str)> = seeded.data().lines().map(|line| line.split_once(' ').unwrap()).collect();
     let names: Vec<&str> = lines.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["admin", "user2", "user3"]);
-    let made = users(&commands);
+    let created = users(&commands);
     for (index, role) in ["admin", "user", "user"].into_iter().enumerate() {
-        assert_eq!(made[index]["username"], names[index]);
+        assert_eq!(created[index]["username"], names[index]);
         assert_eq!(
-            (&made[index]["role"], &made[index]["must_change_password"]),
+            (&created[index]["role"], &created[index]["must_change_password"]),
             (&json!(role), &json!(true))
         );
     }
@@ -43,7 +43,7 @@ async fn the_first_users_get_random_passwords_which_they_have_to_change(case: Te
         assert_eq!(status, 200, "{tokens}");
         assert_eq!(tokens["user"]["must_change_password"], true);
     }
-    assert_eq!(login(&server, "admin", lines[1].1).await.0, 401, "each has one of his own");
+    assert_eq!(login(&server, "admin", lines[1].1).await.0, 401, "each user has a different one");
 }
 
 async fn a_second_seeding_changes_nothing(case: TestDatabase) {
@@ -51,28 +51,28 @@ async fn a_second_seeding_changes_nothing(case: TestDatabase) {
     let first = commands.run(&["seed", "--json"]).json();
     assert_eq!((&first[0]["username"], &first[0]["exists"]), (&json!("admin"), &json!(false)));
     assert!(first[2]["password"].is_string());
-    let made = users(&commands);
+    let created = users(&commands);
     let second = commands.run_with(&[("CHATSTORE_SEED_PASSWORD_ADMIN", PASSWORD)], &["seed"]);
     assert_eq!(second.data(), "admin exists\nuser2 exists\nuser3 exists");
     let shown = commands.run(&["seed", "--json"]).json();
     assert_eq!(shown[1], json!({"username": "user2", "exists": true, "password": null}));
-    assert_eq!(users(&commands), made);
+    assert_eq!(users(&commands), created);
     let server = commands.serve(&[]);
     assert_eq!(login(&server, "admin", PASSWORD).await.0, 401);
     assert_eq!(login(&server, "admin", first[0]["password"].as_str().unwrap()).await.0, 200);
 }
 
-async fn of_processes_that_seed_at_once_one_makes_each_user(case: TestDatabase) {
+async fn concurrent_seeding_creates_each_user_once(case: TestDatabase) {
     let commands = Commands::on(case);
     let running: Vec<_> = (0..4).map(|_| commands.begin(&["seed"])).collect();
     let ended: Vec<Finished> =
         running.into_iter().map(|child| finished(child.wait_with_output().unwrap())).collect();
     let told = ended.iter().flat_map(|ended| ended.data().lines());
-    let (exist, made): (Vec<&str>, Vec<&str>) = told.partition(|line| line.ends_with(" exists"));
-    assert_eq!((exist.len(), made.len()), (9, 3), "{ended:?}");
+    let (exist, created): (Vec<&str>, Vec<&str>) = told.partition(|line| line.ends_with(" exists"));
+    assert_eq!((exist.len(), created.len()), (9, 3), "{ended:?}");
     assert_eq!(users(&commands).as_array().unwrap().len(), 3);
     let server = commands.serve(&[]);
-    for line in made {
+    for line in created {
         let (name, password) = line.split_once(' ').unwrap();
         assert_eq!(login(&server, name, password).await.0, 200, "{name}");
     }
@@ -89,7 +89,7 @@ async fn a_password_from_the_environment_is_not_printed(case: TestDatabase) {
     assert_eq!(login(&commands.serve(&[]), "user2", PASSWORD).await.0, 200);
 }
 
-async fn a_wrong_password_in_the_environment_makes_nobody(case: TestDatabase) {
+async fn an_invalid_password_in_the_environment_creates_no_user(case: TestDatabase) {
     let commands = Commands::on(case);
     let seed = |variable: &str, password: &str| commands.run_with(&[(variable, password)], &["seed"]);
     let weak = seed("CHATSTORE_SEED_PASSWORD_USER3", "hunter2");
@@ -102,7 +102,7 @@ async fn a_wrong_password_in_the_environment_makes_nobody(case: TestDatabase) {
     assert_eq!(users(&commands), json!([]));
 }
 
-async fn somebody_who_has_the_name_already_stays(case: TestDatabase) {
+async fn an_existing_user_of_the_same_name_is_kept(case: TestDatabase) {
     let commands = Commands::on(case);
     commands.person("ADMIN", PASSWORD);
     let before = users(&commands)[0].clone();
@@ -112,7 +112,7 @@ async fn somebody_who_has_the_name_already_stays(case: TestDatabase) {
     assert_eq!(users(&commands).as_array().unwrap().len(), 3);
 }
 
-async fn a_seeded_user_is_known_again_under_another_name(case: TestDatabase) {
+async fn a_renamed_seeded_user_is_recognized(case: TestDatabase) {
     let commands = Commands::on(case);
     commands.run(&["seed"]).data();
     let admin: chatstore::UserId = users(&commands)[0]["id"].as_str().unwrap().parse().unwrap();

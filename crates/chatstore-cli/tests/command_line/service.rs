@@ -9,14 +9,14 @@ use crate::commands::{Commands, call, call_from, login, tokens};
 const PASSWORD: &str = "correct horse battery";
 
 conformance!(
-    anybody_may_register_where_that_is_on,
-    requests_are_limited_where_that_is_set,
+    anyone_may_register_where_registration_is_open,
+    requests_are_limited_where_a_limit_is_set,
     only_a_trusted_proxy_says_who_the_client_is,
-    failed_logins_are_limited_unless_that_is_off,
-    sessions_are_counted_and_deleted_when_they_expired,
+    failed_logins_are_limited_unless_the_limit_is_off,
+    expired_sessions_are_deleted,
 );
 
-async fn anybody_may_register_where_that_is_on(case: TestDatabase) {
+async fn anyone_may_register_where_registration_is_open(case: TestDatabase) {
     let commands = Commands::on(case);
     let register = json!({"username": "ada", "password": PASSWORD});
     let server = commands.serve(&[]);
@@ -26,7 +26,7 @@ async fn anybody_may_register_where_that_is_on(case: TestDatabase) {
     assert_eq!(call(&server, "POST", "auth/register", None, register).await.0, 201);
 }
 
-async fn requests_are_limited_where_that_is_set(case: TestDatabase) {
+async fn requests_are_limited_where_a_limit_is_set(case: TestDatabase) {
     let commands = Commands::on(case);
     commands.run(&["user", "create", "--username", "ada"]).data();
     let key = commands.run(&["key", "create", "--user", "ada"]).data().to_owned();
@@ -56,21 +56,21 @@ async fn only_a_trusted_proxy_says_who_the_client_is(case: TestDatabase) {
     }
 }
 
-async fn failed_logins_are_limited_unless_that_is_off(case: TestDatabase) {
+async fn failed_logins_are_limited_unless_the_limit_is_off(case: TestDatabase) {
     let commands = Commands::on(case);
     commands.person("ada", PASSWORD);
     for (limit, expected) in [("2", [401, 401, 429]), ("0", [401, 401, 401])] {
         let server = commands.serve(&[("CHATSTORE_LOGIN_RATE_LIMIT", limit)]);
         let mut statuses = Vec::new();
         for _ in 0..3 {
-            statuses.push(login(&server, "ada", "a password of somebody else").await.0);
+            statuses.push(login(&server, "ada", "a password of another user").await.0);
         }
         assert_eq!(statuses, expected, "{limit}");
         assert_eq!(server.stop(), Some(0));
     }
 }
 
-async fn sessions_are_counted_and_deleted_when_they_expired(case: TestDatabase) {
+async fn expired_sessions_are_deleted(case: TestDatabase) {
     const EXPIRE: Sql = Sql::same("test.expire", "update sessions set expires_at = created_at");
     let commands = Commands::on(case);
     commands.person("ada", PASSWORD);

@@ -77,7 +77,7 @@ fn flags_win_over_environment_over_env_file_over_file_over_defaults() {
 }
 
 #[test]
-fn an_env_file_above_counts_and_an_empty_variable_does_not() {
+fn an_env_file_above_is_read_and_an_empty_variable_is_ignored() {
     let folder = folder();
     write(folder.path(), ".env", "CHATSTORE_POOL=5\n");
     let below = folder.path().join("below");
@@ -89,7 +89,7 @@ fn an_env_file_above_counts_and_an_empty_variable_does_not() {
 }
 
 #[test]
-fn the_parts_of_a_server_make_a_url_and_no_password_is_shown() {
+fn the_parts_of_a_server_form_a_url_and_no_password_is_shown() {
     let parts = [("POSTGRES_USER", "ada"), ("POSTGRES_PASSWORD", "s/e@cret"), ("POSTGRES_HOST", "db")];
     let shown = show(folder().path(), &parts, &["--json"]);
     assert!(!shown.stdout.contains("cret"), "{shown:?}");
@@ -101,7 +101,7 @@ fn the_parts_of_a_server_make_a_url_and_no_password_is_shown() {
 }
 
 #[test]
-fn a_url_wins_over_the_parts_of_a_server_wherever_it_is_set() {
+fn a_url_overrules_the_parts_of_a_server_wherever_it_is_set() {
     let folder = folder();
     write(folder.path(), "chatstore.toml", "database_url = 'postgresql://ada:secret@db/chat'\n");
     let shown = show(folder.path(), &[("POSTGRES_USER", "other")], &["--json"]);
@@ -113,7 +113,7 @@ fn a_url_wins_over_the_parts_of_a_server_wherever_it_is_set() {
 }
 
 #[test]
-fn parts_of_a_server_without_a_user_are_not_passed_over() {
+fn parts_of_a_server_without_a_user_are_an_error() {
     let refused = show(folder().path(), &[("POSTGRES_HOST", "db")], &[]);
     assert_snapshot!(refused.transcript(), @r"
     exit code 78
@@ -131,7 +131,7 @@ fn an_unknown_name_is_refused_with_the_nearest_known_one() {
     exit code 78
     --- stdout
     --- stderr
-    error: CHATSTORE_BNID in the environment is no setting of chatstore
+    error: CHATSTORE_BNID in the environment is not a setting of chatstore
     hint: did you mean CHATSTORE_BIND? `chatstore config default --env` prints all of them
     ");
     write(folder.path(), ".env", "OTHER=1\nCHATSTORE_POOLS=1\n");
@@ -139,7 +139,7 @@ fn an_unknown_name_is_refused_with_the_nearest_known_one() {
     exit code 78
     --- stdout
     --- stderr
-    error: CHATSTORE_POOLS in .env:2 is no setting of chatstore
+    error: CHATSTORE_POOLS in .env:2 is not a setting of chatstore
     hint: did you mean CHATSTORE_POOL? `chatstore config default --env` prints all of them
     ");
     std::fs::remove_file(folder.path().join(".env")).unwrap();
@@ -148,13 +148,13 @@ fn an_unknown_name_is_refused_with_the_nearest_known_one() {
     exit code 78
     --- stdout
     --- stderr
-    error: log_from in chatstore.toml:2 is no setting of chatstore
+    error: log_from in chatstore.toml:2 is not a setting of chatstore
     hint: did you mean log_format? `chatstore config default` prints all of them
     ");
 }
 
 #[test]
-fn addresses_of_a_service_called_chatstore_are_no_settings() {
+fn addresses_of_a_service_named_chatstore_are_not_settings() {
     let links = [
         ("CHATSTORE_SERVICE_HOST", "10.0.0.1"),
         ("CHATSTORE_SERVICE_PORT", "8080"),
@@ -166,7 +166,7 @@ fn addresses_of_a_service_called_chatstore_are_no_settings() {
 }
 
 #[test]
-fn a_wrong_value_is_refused_with_its_place_and_what_is_allowed() {
+fn an_invalid_value_is_refused_with_its_place_and_the_allowed_values() {
     let folder = folder();
     let wrong = [
         ("CHATSTORE_POOL", "0", "a whole number from 1 to 65535"),
@@ -191,7 +191,7 @@ fn a_wrong_value_is_refused_with_its_place_and_what_is_allowed() {
 }
 
 #[test]
-fn a_file_that_is_not_well_formed_is_named_with_its_line_but_not_quoted() {
+fn a_malformed_file_is_named_with_its_line_but_not_quoted() {
     let folder = folder();
     write(folder.path(), "chatstore.toml", "pool = 3\ndatabase_url = \"postgresql://ada:secret@db/chat\n");
     let refused = show(folder.path(), &[], &[]);
@@ -201,7 +201,7 @@ fn a_file_that_is_not_well_formed_is_named_with_its_line_but_not_quoted() {
     std::fs::remove_file(folder.path().join("chatstore.toml")).unwrap();
     write(folder.path(), ".env", "OTHER=1\nPOSTGRES_PASSWORD secret\n");
     let refused = show(folder.path(), &[], &[]);
-    refused.assert_failed(78, "cannot read .env:2: the line has not the form KEY=value");
+    refused.assert_failed(78, "cannot read .env:2: the line does not have the form KEY=value");
     assert!(!refused.stderr.contains("secret"), "{refused:?}");
 }
 
@@ -214,7 +214,7 @@ fn a_wrong_url_is_refused_with_its_source() {
 }
 
 #[test]
-fn logs_are_written_as_json_when_that_is_wanted() {
+fn logs_are_written_as_json_if_the_settings_say_so() {
     let folder = folder();
     let mut command = chatstore(folder.path());
     command.env("CHATSTORE_TOKEN_KEY", TOKEN_KEY);

@@ -1,4 +1,4 @@
-//! What tokens are signed with: made, found, refused, changed.
+//! The token key: created, found, refused, changed.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -16,8 +16,8 @@ const KEY_FILE: &str = "chatstore.db.token-key";
 
 conformance!(
     of_two_keys_the_first_signs_and_both_are_accepted,
-    with_another_key_access_tokens_end_and_refresh_tokens_go_on,
-    a_key_file_is_where_the_settings_say,
+    after_a_key_change_access_tokens_end_and_refresh_tokens_still_work,
+    a_key_file_is_read_from_the_path_in_the_settings,
 );
 
 fn folder() -> tempfile::TempDir {
@@ -33,17 +33,17 @@ fn refused(folder: &Path, settings: &[(&str, &str)]) -> Finished {
 }
 
 #[test]
-fn the_first_server_makes_a_key_for_its_owner_alone_and_the_next_one_keeps_it() {
+fn the_first_server_creates_a_private_key_and_the_next_one_keeps_it() {
     let folder = folder();
     assert_eq!(Server::start(folder.path(), &SERVE).stop(), Some(0));
     let path = folder.path().join(KEY_FILE);
-    let made = std::fs::read_to_string(&path).unwrap();
-    assert!(!TokenKeys::parse(&made).unwrap().is_weak());
+    let created = std::fs::read_to_string(&path).unwrap();
+    assert!(!TokenKeys::parse(&created).unwrap().is_weak());
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let (code, said) = Server::start(folder.path(), &SERVE).stop_and_tell();
     assert_eq!(code, Some(0));
-    assert!(!said.contains(made.trim()), "{said}");
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), made);
+    assert!(!said.contains(created.trim()), "{said}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), created);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn two_databases_have_different_keys() {
 }
 
 #[test]
-fn of_processes_that_start_at_once_one_makes_the_key() {
+fn one_of_many_concurrent_processes_creates_the_key() {
     let folder = folder();
     let begin = |_| {
         let mut command = chatstore(folder.path());
@@ -67,15 +67,15 @@ fn of_processes_that_start_at_once_one_makes_the_key() {
     let running: Vec<_> = (0..6).map(begin).collect();
     let ended: Vec<Finished> =
         running.into_iter().map(|child| finished(child.wait_with_output().unwrap())).collect();
-    let made = ended.iter().filter(|ended| ended.stderr.contains("made the key")).count();
-    assert_eq!(made, 1, "{ended:?}");
+    let created = ended.iter().filter(|ended| ended.stderr.contains("created the token key")).count();
+    assert_eq!(created, 1, "{ended:?}");
     assert!(ended.iter().all(|ended| [0, 75].contains(&ended.code)), "{ended:?}");
     TokenKeys::parse(&std::fs::read_to_string(folder.path().join(KEY_FILE)).unwrap()).unwrap();
     assert!(!folder.path().join(format!("{KEY_FILE}.new")).exists());
 }
 
 #[test]
-fn what_a_killed_process_left_of_a_key_is_no_hindrance() {
+fn the_remains_of_a_killed_process_do_not_prevent_a_new_key() {
     let folder = folder();
     std::fs::write(folder.path().join(format!("{KEY_FILE}.new")), "half").unwrap();
     assert_eq!(Server::start(folder.path(), &SERVE).stop(), Some(0));
@@ -85,14 +85,14 @@ fn what_a_killed_process_left_of_a_key_is_no_hindrance() {
 }
 
 #[test]
-fn a_key_file_that_others_may_use_is_refused() {
+fn a_key_file_that_others_can_access_is_refused() {
     let folder = folder();
     assert_eq!(Server::start(folder.path(), &SERVE).stop(), Some(0));
     let path = folder.path().join(KEY_FILE);
     for mode in [0o640, 0o604, 0o620] {
         set_mode(&path, mode);
         let refused = refused(folder.path(), &[]);
-        refused.assert_failed(77, "may be used by others than its owner");
+        refused.assert_failed(77, "is accessible to others than its owner");
         assert!(refused.stderr.contains("run `chmod 600 "), "{refused:?}");
     }
     run(folder.path(), &["stats"]).data();
@@ -117,7 +117,7 @@ fn a_damaged_key_file_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_database_has_one_key_by_whatever_name_it_is_reached() {
+fn a_database_has_one_key_whatever_path_leads_to_it() {
     let folder = folder();
     run(folder.path(), &["migrate", "upgrade"]);
     std::os::unix::fs::symlink("chatstore.db", folder.path().join("link.db")).unwrap();
@@ -136,7 +136,7 @@ fn a_database_in_memory_leaves_no_key() {
 }
 
 #[test]
-fn a_key_that_is_set_is_used_and_no_file_is_made() {
+fn a_key_in_the_settings_is_used_and_no_file_is_created() {
     let folder = folder();
     let mut command = chatstore(folder.path());
     let server = Server::start_command(command.args(SERVE).env("CHATSTORE_TOKEN_KEY", TOKEN_KEY));
@@ -145,16 +145,16 @@ fn a_key_that_is_set_is_used_and_no_file_is_made() {
 }
 
 #[test]
-fn a_wrong_key_is_refused_by_its_source_and_not_shown() {
+fn an_invalid_key_is_refused_with_its_source_and_not_shown() {
     let folder = folder();
     let refused = refused(folder.path(), &[("CHATSTORE_TOKEN_KEY", "c2VjcmV0c2VjcmV0")]);
     refused.assert_failed(78, "CHATSTORE_TOKEN_KEY (environment): a token key has 12 bytes and must have 32");
     assert!(!refused.stderr.contains("c2Vj"), "{refused:?}");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was created");
 }
 
 #[test]
-fn a_key_and_a_key_file_at_once_are_refused() {
+fn a_key_together_with_a_key_file_is_refused() {
     let folder = folder();
     std::fs::write(folder.path().join("chatstore.toml"), "token_key_file = 'key'\n").unwrap();
     let refused = refused(folder.path(), &[("CHATSTORE_TOKEN_KEY", TOKEN_KEY)]);
@@ -164,7 +164,7 @@ fn a_key_and_a_key_file_at_once_are_refused() {
 }
 
 #[test]
-fn a_key_file_that_is_absent_is_no_input() {
+fn a_missing_key_file_exits_with_no_input() {
     let refused = refused(folder().path(), &[("CHATSTORE_TOKEN_KEY_FILE", "absent")]);
     refused.assert_failed(66, "cannot read the token key file absent");
 }
@@ -173,7 +173,7 @@ fn a_key_file_that_is_absent_is_no_input() {
 async fn on_postgresql_a_server_needs_a_key_and_other_commands_do_not() {
     let commands = Commands::on(Backend::Postgres.database().await);
     let refused = commands.refused(&[]);
-    refused.assert_failed(78, "there is no token key, which a server on PostgreSQL needs");
+    refused.assert_failed(78, "a server on PostgreSQL needs a token key, and none is set");
     assert!(refused.stderr.contains("`openssl rand -base64 32`"), "{refused:?}");
     commands.person("ada", PASSWORD);
     commands.run(&["key", "create", "--user", "ada"]).data();
@@ -200,7 +200,7 @@ async fn of_two_keys_the_first_signs_and_both_are_accepted(case: TestDatabase) {
     assert_eq!(visit(&server, &of_the_old).await, 401);
 }
 
-async fn with_another_key_access_tokens_end_and_refresh_tokens_go_on(case: TestDatabase) {
+async fn after_a_key_change_access_tokens_end_and_refresh_tokens_still_work(case: TestDatabase) {
     let commands = Commands::on(case);
     commands.person("ada", PASSWORD);
     let server = commands.serve(&[]);
@@ -211,7 +211,7 @@ async fn with_another_key_access_tokens_end_and_refresh_tokens_go_on(case: TestD
     assert_eq!(refresh(&server, &refresh_token).await, 200);
 }
 
-async fn a_key_file_is_where_the_settings_say(case: TestDatabase) {
+async fn a_key_file_is_read_from_the_path_in_the_settings(case: TestDatabase) {
     let commands = Commands::on(case);
     commands.person("ada", PASSWORD);
     let path = commands.folder.path().join("secret");

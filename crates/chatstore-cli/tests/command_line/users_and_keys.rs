@@ -7,15 +7,15 @@ use crate::commands::Commands;
 use crate::program::{Finished, run};
 
 conformance!(
-    a_user_is_made_once_and_gets_a_key,
+    a_user_is_created_once_and_gets_a_key,
     a_name_that_breaks_a_rule_is_refused,
     users_are_listed_oldest_first,
-    keys_are_listed_and_withdrawn,
-    a_service_key_of_somebody_is_an_administrators,
+    keys_are_listed_and_revoked,
+    only_administrators_own_service_keys,
     a_service_key_without_a_user_belongs_to_the_built_in_one,
 );
 
-async fn a_user_is_made_once_and_gets_a_key(case: TestDatabase) {
+async fn a_user_is_created_once_and_gets_a_key(case: TestDatabase) {
     let folder = tempfile::tempdir().unwrap();
     let url = case.url.as_str();
     let create = [
@@ -90,7 +90,7 @@ async fn users_are_listed_oldest_first(case: TestDatabase) {
     ") }
 }
 
-async fn keys_are_listed_and_withdrawn(case: TestDatabase) {
+async fn keys_are_listed_and_revoked(case: TestDatabase) {
     let commands = Commands::on(case);
     commands.run(&["user", "create", "--username", "ada"]).data();
     commands.run(&["user", "create", "--username", "bob"]).data();
@@ -118,15 +118,15 @@ async fn keys_are_listed_and_withdrawn(case: TestDatabase) {
     assert!(store.keys().verify(&text).await.unwrap().is_none());
 }
 
-async fn a_service_key_of_somebody_is_an_administrators(case: TestDatabase) {
+async fn only_administrators_own_service_keys(case: TestDatabase) {
     let commands = Commands::on(case);
     commands.run(&["user", "create", "--username", "ada", "--role", "admin"]).data();
     commands.run(&["user", "create", "--username", "bob"]).data();
     let refused = commands.run(&["key", "create", "--service", "--user", "bob"]);
-    refused.assert_failed(1, "bob is no administrator, and only one can have a service key");
+    refused.assert_failed(1, "bob is not an administrator, and only administrators can own a service key");
     let key = commands.run(&["key", "create", "--service", "--user", "ada", "--json"]).json();
     assert_eq!(key["scope"], "service");
-    assert_eq!(commands.run(&["key", "create"]).code, 2, "a key for nobody in particular is a service key");
+    assert_eq!(commands.run(&["key", "create"]).code, 2, "a key without an owner is a service key");
 }
 
 async fn a_service_key_without_a_user_belongs_to_the_built_in_one(case: TestDatabase) {

@@ -1,9 +1,9 @@
-//! The settings there are. Whatever reads, checks or shows settings goes by this table; what they mean and
-//! their defaults are in `chatstore.toml`, the default file.
+//! The table of settings, used to read, check and show them; their meaning and their defaults are in
+//! `chatstore.toml`, the default file.
 
 /// A setting's names and rules.
 #[derive(Debug)]
-pub(crate) struct Key {
+pub(crate) struct Setting {
     /// Its name in the environment, in `.env` and in messages.
     pub(crate) variable: &'static str,
     /// Its name in `chatstore.toml`.
@@ -23,8 +23,8 @@ pub(crate) enum Secrecy {
     Url,
 }
 
-/// `config show` has them in this order.
-pub(crate) const KEYS: [&Key; 21] = [
+/// In the order of `config show`.
+pub(crate) const SETTINGS: [&Setting; 21] = [
     &DATABASE_URL,
     &POSTGRES_USER,
     &POSTGRES_PASSWORD,
@@ -48,72 +48,72 @@ pub(crate) const KEYS: [&Key; 21] = [
     &LOG_FORMAT,
 ];
 
-/// What a server's URL is made of where none is set.
-pub(crate) const POSTGRES: [&Key; 5] =
+/// The parts of a server's URL, for use without one.
+pub(crate) const POSTGRES: [&Setting; 5] =
     [&POSTGRES_USER, &POSTGRES_PASSWORD, &POSTGRES_DB, &POSTGRES_HOST, &POSTGRES_PORT];
 
-pub(crate) const DATABASE_URL: Key = Key {
+pub(crate) const DATABASE_URL: Setting = Setting {
     variable: "DATABASE_URL",
     in_file: "database_url",
     allowed: "sqlite://PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME",
     secrecy: Secrecy::Url,
 };
-pub(crate) const POSTGRES_USER: Key = text("POSTGRES_USER", "postgres_user", Secrecy::Public);
-pub(crate) const POSTGRES_PASSWORD: Key = text("POSTGRES_PASSWORD", "postgres_password", Secrecy::Secret);
-pub(crate) const POSTGRES_DB: Key = text("POSTGRES_DB", "postgres_db", Secrecy::Public);
-pub(crate) const POSTGRES_HOST: Key = text("POSTGRES_HOST", "postgres_host", Secrecy::Public);
-pub(crate) const POSTGRES_PORT: Key =
+pub(crate) const POSTGRES_USER: Setting = text("POSTGRES_USER", "postgres_user", Secrecy::Public);
+pub(crate) const POSTGRES_PASSWORD: Setting = text("POSTGRES_PASSWORD", "postgres_password", Secrecy::Secret);
+pub(crate) const POSTGRES_DB: Setting = text("POSTGRES_DB", "postgres_db", Secrecy::Public);
+pub(crate) const POSTGRES_HOST: Setting = text("POSTGRES_HOST", "postgres_host", Secrecy::Public);
+pub(crate) const POSTGRES_PORT: Setting =
     public("POSTGRES_PORT", "postgres_port", "a whole number from 1 to 65535");
-pub(crate) const POOL: Key = public("CHATSTORE_POOL", "pool", "a whole number from 1 to 65535");
-pub(crate) const MIGRATE: Key = public("CHATSTORE_MIGRATE", "migrate", "auto, check or off");
-pub(crate) const BIND: Key = public("CHATSTORE_BIND", "bind", "an address and port, like 127.0.0.1:8080");
-pub(crate) const ANONYMOUS: Key = public("CHATSTORE_ANONYMOUS", "anonymous", "on or off");
-pub(crate) const TOKEN_KEY: Key = Key {
+pub(crate) const POOL: Setting = public("CHATSTORE_POOL", "pool", "a whole number from 1 to 65535");
+pub(crate) const MIGRATE: Setting = public("CHATSTORE_MIGRATE", "migrate", "auto, check or off");
+pub(crate) const BIND: Setting = public("CHATSTORE_BIND", "bind", "an address and port, like 127.0.0.1:8080");
+pub(crate) const ANONYMOUS: Setting = public("CHATSTORE_ANONYMOUS", "anonymous", "on or off");
+pub(crate) const TOKEN_KEY: Setting = Setting {
     variable: "CHATSTORE_TOKEN_KEY",
     in_file: "token_key",
     allowed: "one or two keys of 32 bytes in base 64, separated by a comma",
     secrecy: Secrecy::Secret,
 };
-pub(crate) const TOKEN_KEY_FILE: Key =
+pub(crate) const TOKEN_KEY_FILE: Setting =
     public("CHATSTORE_TOKEN_KEY_FILE", "token_key_file", "the path of a file");
-pub(crate) const OPEN_REGISTRATION: Key =
+pub(crate) const OPEN_REGISTRATION: Setting =
     public("CHATSTORE_OPEN_REGISTRATION", "open_registration", "on or off");
-pub(crate) const LOGIN_RATE_LIMIT: Key =
+pub(crate) const LOGIN_RATE_LIMIT: Setting =
     public("CHATSTORE_LOGIN_RATE_LIMIT", "login_rate_limit", "a whole number, or 0 for no limit");
-pub(crate) const RATE_LIMIT: Key =
+pub(crate) const RATE_LIMIT: Setting =
     public("CHATSTORE_RATE_LIMIT", "rate_limit", "a whole number, or 0 for no limit");
-pub(crate) const TRUSTED_PROXIES: Key = public(
+pub(crate) const TRUSTED_PROXIES: Setting = public(
     "CHATSTORE_TRUSTED_PROXIES",
     "trusted_proxies",
     "addresses and networks separated by commas, like 10.0.0.0/8",
 );
-pub(crate) const ENV: Key = public("CHATSTORE_ENV", "env", "development or production");
-pub(crate) const METRICS_BIND: Key =
+pub(crate) const ENV: Setting = public("CHATSTORE_ENV", "env", "development or production");
+pub(crate) const METRICS_BIND: Setting =
     public("CHATSTORE_METRICS_BIND", "metrics_bind", "an address and port, like 127.0.0.1:9464, or off");
-pub(crate) const DEFAULT_MODEL: Key =
-    public("CHATSTORE_DEFAULT_MODEL", "default_model", "a name of at most 255 characters");
-pub(crate) const LOG: Key = public(
+pub(crate) const DEFAULT_MODEL: Setting =
+    public("CHATSTORE_DEFAULT_MODEL", "default_model", "a name with a maximum of 255 characters");
+pub(crate) const LOG: Setting = public(
     "CHATSTORE_LOG",
     "log",
-    "error, warn, info, debug, trace or off, also for single parts, like info,chatstore_http=debug",
+    "error, warn, info, debug, trace or off, also per module, like info,chatstore_http=debug",
 );
-pub(crate) const LOG_FORMAT: Key = public("CHATSTORE_LOG_FORMAT", "log_format", "text or json");
+pub(crate) const LOG_FORMAT: Setting = public("CHATSTORE_LOG_FORMAT", "log_format", "text or json");
 
-const fn text(variable: &'static str, in_file: &'static str, secrecy: Secrecy) -> Key {
-    Key { variable, in_file, allowed: "text", secrecy }
+const fn text(variable: &'static str, in_file: &'static str, secrecy: Secrecy) -> Setting {
+    Setting { variable, in_file, allowed: "text", secrecy }
 }
 
-const fn public(variable: &'static str, in_file: &'static str, allowed: &'static str) -> Key {
-    Key { variable, in_file, allowed, secrecy: Secrecy::Public }
+const fn public(variable: &'static str, in_file: &'static str, allowed: &'static str) -> Setting {
+    Setting { variable, in_file, allowed, secrecy: Secrecy::Public }
 }
 
-impl Key {
+impl Setting {
     pub(crate) fn by_variable(name: &str) -> Option<&'static Self> {
-        KEYS.into_iter().find(|key| key.variable == name)
+        SETTINGS.into_iter().find(|setting| setting.variable == name)
     }
 
     pub(crate) fn by_name_in_file(name: &str) -> Option<&'static Self> {
-        KEYS.into_iter().find(|key| key.in_file == name)
+        SETTINGS.into_iter().find(|setting| setting.in_file == name)
     }
 
     /// A value of this setting as it may be shown.
@@ -126,7 +126,7 @@ impl Key {
     }
 }
 
-/// The name most like the one that was written.
+/// The known name that is most similar to the given one.
 pub(crate) fn nearest(written: &str, names: impl Iterator<Item = &'static str>) -> &'static str {
     names.min_by_key(|name| strsim::damerau_levenshtein(written, name)).unwrap_or_default()
 }
