@@ -11,6 +11,7 @@ mod bad_input;
 mod commands;
 mod demo;
 mod doctor;
+mod documents;
 mod generated;
 mod import;
 mod lint;
