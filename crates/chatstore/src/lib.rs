@@ -50,7 +50,7 @@
 //! Inside a transaction [`Tx::query`] runs a query of one's own; it is unstable, because the
 //! schema may change in any release.
 
-/// The examples of the README, compiled and run.
+/// The example of the README, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 mod readme {}
