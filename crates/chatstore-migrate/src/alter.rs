@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::connection::Dialect;
+use crate::dialect::Dialect;
 use crate::diff::{Alteration, SchemaChange};
 use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Indexed, SqlText, Table};
 use crate::rename::mentions_identifier;
@@ -231,8 +231,8 @@ fn change_column(old: &Column, new: &Column, clauses: &mut Vec<String>) {
     let name = &new.name;
     if old.kind != new.kind {
         let collation = if new.kind == ColumnType::Text { " collate \"C\"" } else { "" };
-        let kind = render::spelled(DIALECT, new.kind);
-        let value = conversion(DIALECT, old.kind, new.kind, name).unwrap_or_else(|| name.clone());
+        let kind = new.kind.sql_name(DIALECT);
+        let value = old.kind.conversion_to(new.kind, DIALECT, name).unwrap_or_else(|| name.clone());
         clauses.push(format!("alter column {name} type {kind}{collation} using {value}"));
     }
     if old.default != new.default || old.kind != new.kind {
@@ -266,22 +266,4 @@ pub(crate) const fn filler(dialect: Dialect, column: &Column) -> Option<&'static
         (ColumnType::Uuid, Dialect::Sqlite) => "x'00000000000000000000000000000000'",
         (ColumnType::Uuid, Dialect::Postgres) => "'00000000-0000-0000-0000-000000000000'",
     })
-}
-
-/// A value of one type as one of another; nothing where there is no such thing on both databases.
-pub(crate) fn conversion(dialect: Dialect, from: ColumnType, to: ColumnType, value: &str) -> Option<String> {
-    use ColumnType::{Bool, Float, Int, Json, Text};
-    let kind = render::spelled(dialect, to);
-    match (from, to, dialect) {
-        (Json, Text, Dialect::Sqlite) | (Text, Json, Dialect::Sqlite) | (Bool, Int, Dialect::Sqlite) => {
-            Some(value.to_owned())
-        }
-        (Float, Int, Dialect::Sqlite) => Some(format!("cast(round({value}) as integer)")),
-        (Bool, Int, Dialect::Postgres) => Some(format!("cast(cast({value} as integer) as bigint)")),
-        (Int, Bool, _) => Some(format!("{value} <> 0")),
-        (Int, Float | Text, _) | (Float, Int | Text, _) | (Json, Text, _) | (Text, Int | Float | Json, _) => {
-            Some(format!("cast({value} as {kind})"))
-        }
-        _ => None,
-    }
 }

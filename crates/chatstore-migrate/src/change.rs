@@ -2,13 +2,16 @@
 
 use std::time::Instant;
 
-use crate::connection::{Connection, Dialect};
+use crate::connection::Connection;
 use crate::data_step::{self, StepConnection};
+use crate::dialect::Dialect;
 use crate::error::{DatabaseErrorKind, MigrationError};
+use crate::event::{Event, Observe};
 use crate::graph::Target;
 use crate::history::{self, History, Moment, Progress};
+use crate::introspect;
 use crate::lock;
-use crate::migrator::{Event, Migrator, Observe};
+use crate::migrator::Migrator;
 use crate::rebuild;
 use crate::revision::Revision;
 
@@ -35,7 +38,6 @@ pub(crate) struct Change<'c> {
     migrator: &'c Migrator,
     connection: &'c mut dyn Connection,
     dialect: Dialect,
-    /// What there was of the history when it began.
     /// Whether there is a log to write to when the change fails.
     has_history: bool,
     /// What is being applied or undone, and since when.
@@ -198,7 +200,7 @@ impl<'c> Change<'c> {
     async fn drop_incomplete_index(&mut self, revision: &Revision) -> Result<Option<bool>, MigrationError> {
         let Some(index) = revision.index(self.dialect) else { return Ok(None) };
         let doing = format!("looking for what the revision {revision} left");
-        let found = history::index_is_complete(self.connection, &index).await;
+        let found = introspect::index_is_complete(self.connection, &index).await;
         let found = found.map_err(|error| MigrationError::database(doing.clone(), error))?;
         if found == Some(false) {
             self.execute(&doing, &format!("drop index concurrently if exists {index}")).await?;

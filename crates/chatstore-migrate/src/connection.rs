@@ -3,27 +3,8 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::dialect::Dialect;
 use crate::error::DatabaseError;
-
-/// Which SQL a database understands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dialect {
-    /// SQLite.
-    Sqlite,
-    /// PostgreSQL.
-    Postgres,
-}
-
-impl Dialect {
-    /// As in the names of a revision's files: `sqlite` or `pg`.
-    #[must_use]
-    pub const fn suffix(self) -> &'static str {
-        match self {
-            Self::Sqlite => "sqlite",
-            Self::Postgres => "pg",
-        }
-    }
-}
 
 /// What a database answers some time later.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send + 'a>>;

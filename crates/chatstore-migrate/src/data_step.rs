@@ -2,9 +2,10 @@
 
 use std::pin::Pin;
 
-use crate::connection::{Connection, Dialect, TextRow};
+use crate::connection::{Connection, TextRow};
+use crate::dialect::Dialect;
 use crate::error::{DatabaseError, MigrationError};
-use crate::migrator::Event;
+use crate::event::{Event, Observe};
 use crate::revision::Revision;
 
 /// What a data step comes to.
@@ -20,7 +21,7 @@ pub type DataSteps = &'static [(&'static str, DataStep)];
 pub struct StepConnection<'c> {
     pub(crate) connection: &'c mut dyn Connection,
     pub(crate) revision: &'c Revision,
-    pub(crate) observe: &'c mut (dyn FnMut(&Event<'_>) + Send),
+    pub(crate) observe: Observe<'c>,
 }
 
 impl std::fmt::Debug for StepConnection<'_> {

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use crate::model::ColumnType;
+
 /// What kind of failure a database reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseErrorKind {
@@ -206,4 +208,59 @@ impl MigrationError {
         }
         Self::Database { doing, cause }
     }
+}
+
+/// Why SQL between two schemas cannot be written. Every message says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DiffError {
+    /// A rename is not well-formed.
+    #[error("{0:?} is no rename; write OLD:NEW for a table and TABLE.OLD:NEW for a column")]
+    Unreadable(String),
+    /// What is to be renamed is not there.
+    #[error("there is no {0} in the newest revision that could be renamed")]
+    NothingToRename(String),
+    /// What is to be renamed would have the name of something that is there.
+    #[error("{old} cannot be renamed to {new} while another has that name; make it two revisions")]
+    NameTaken {
+        /// What is to be renamed.
+        old: String,
+        /// The name that is taken.
+        new: String,
+    },
+    /// SQLite fails to rename the only column of a primary key by which it stores the rows when a unique
+    /// constraint has the column too.
+    #[error(
+        "SQLite cannot rename {0}, the whole primary key, while a unique constraint has it too; drop that first"
+    )]
+    RenameOfKey(String),
+    /// Two keys of a table are of the same columns: PostgreSQL makes one of them, and SQLite cannot rename
+    /// their columns.
+    #[error("the unique constraint {0} is of the same columns as another key; leave it out")]
+    SameKey(String),
+    /// One thing goes and one like it comes.
+    #[error(
+        "{dropped} is gone and {added} of the same type is new; say `--rename {rename}` when it is the same, \
+         or `--no-rename` when what it holds is to be deleted"
+    )]
+    MayBeRename {
+        /// What is gone.
+        dropped: String,
+        /// What is new.
+        added: String,
+        /// What would say that it is a rename.
+        rename: String,
+    },
+    /// Rows that are there have no value for a new column.
+    #[error("the new column {0} needs a default, or must be nullable, for the rows that are there")]
+    NeedsDefault(String),
+    /// Values of one type are no values of another.
+    #[error("there is no conversion of {column} from {from:?} to {to:?}; write the revision by hand")]
+    NoConversion {
+        /// The column.
+        column: String,
+        /// Its type so far.
+        from: ColumnType,
+        /// Its declared type.
+        to: ColumnType,
+    },
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::connection::Dialect;
+use crate::dialect::Dialect;
 use crate::diff::Difference;
 use crate::model::Schema;
 

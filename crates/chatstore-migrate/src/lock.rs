@@ -8,7 +8,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::connection::{Connection, Dialect};
+use crate::connection::Connection;
+use crate::dialect::Dialect;
 use crate::error::{DatabaseErrorKind, MigrationError};
 
 /// How often another process is asked whether it is done.

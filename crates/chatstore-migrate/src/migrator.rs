@@ -1,103 +1,19 @@
-//! Applies, undoes and records revisions.
+//! The revisions of a graph beside a database: which are applied, and which are on the way to a target.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::change::{Change, Direction};
-use crate::connection::{Connection, Dialect};
-use crate::data_step::{self, DataSteps};
+use crate::connection::Connection;
+use crate::data_step::DataSteps;
+use crate::dialect::Dialect;
 use crate::error::MigrationError;
 use crate::graph::{Graph, Target};
 use crate::history::{self, Applied, History, Moment, Progress};
-use crate::lock;
-use crate::log;
 use crate::revision::Revision;
+use crate::status::Survey;
 
 /// How long a process waits for another that migrates.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// What is told while migrating.
-#[derive(Debug)]
-pub enum Event<'e> {
-    /// Another process migrates; this one waits.
-    Waiting,
-    /// A revision is being applied.
-    Applying(&'e Revision),
-    /// A revision is applied; what was done is on disk.
-    Applied(&'e Revision),
-    /// A revision is undone; what was done is on disk.
-    Undone(&'e Revision),
-    /// A data step has changed so many rows so far.
-    Rows {
-        /// The revision whose step it is.
-        revision: &'e Revision,
-        /// Rows so far.
-        rows: u64,
-    },
-}
-
-/// How the engine tells what it does.
-pub(crate) type Observe<'o> = &'o mut (dyn FnMut(&Event<'_>) + Send);
-
-/// The known revisions beside what a database remembers.
-#[derive(Debug, Clone)]
-pub struct Survey {
-    /// The known revisions, in order, each with what the database remembers of it.
-    pub revisions: Vec<(Revision, Option<Applied>)>,
-    /// What the database remembers and nobody here knows, oldest first.
-    pub unknown: Vec<Applied>,
-    /// Applied revisions whose text is another here, in order.
-    pub edited: Vec<String>,
-}
-
-impl Survey {
-    /// Applied revisions, in order.
-    pub fn applied(&self) -> impl Iterator<Item = (&Revision, &Applied)> {
-        let known = self.revisions.iter().filter_map(|(revision, row)| Some((revision, row.as_ref()?)));
-        known.filter(|(_, row)| row.progress == Progress::Applied)
-    }
-
-    /// Revisions that are not applied, or not completely, in order.
-    pub fn pending(&self) -> impl Iterator<Item = &Revision> {
-        let is_applied =
-            |row: &Option<Applied>| row.as_ref().is_some_and(|row| row.progress == Progress::Applied);
-        self.revisions.iter().filter(move |(_, row)| !is_applied(row)).map(|(revision, _)| revision)
-    }
-
-    /// Refuses a database with revisions that nobody here knows, or that are another here.
-    ///
-    /// # Errors
-    /// [`MigrationError::UnknownRevision`], [`MigrationError::Edited`], or
-    /// [`MigrationError::ForeignDatabase`] when none of its revisions is known.
-    pub fn verify(&self) -> Result<(), MigrationError> {
-        if let Some(unknown) = self.unknown.first() {
-            if self.revisions.iter().all(|(_, row)| row.is_none()) {
-                return Err(MigrationError::ForeignDatabase(format!(
-                    "the database's history begins with the revision {}, and none of its revisions is known here",
-                    unknown.id
-                )));
-            }
-            return Err(MigrationError::UnknownRevision(unknown.id.clone()));
-        }
-        self.refuse_edited()
-    }
-
-    /// Whether a program with these revisions can work with the database as it is: revisions of a
-    /// newer program do no harm unless they are marked as breaking.
-    ///
-    /// # Errors
-    /// [`MigrationError::UnknownRevision`] of a breaking one, or [`MigrationError::Edited`].
-    pub fn verify_for_service(&self) -> Result<(), MigrationError> {
-        if let Some(breaking) = self.unknown.iter().find(|unknown| unknown.breaking) {
-            return Err(MigrationError::UnknownRevision(breaking.id.clone()));
-        }
-        self.refuse_edited()
-    }
-
-    fn refuse_edited(&self) -> Result<(), MigrationError> {
-        self.edited.first().map_or(Ok(()), |id| Err(MigrationError::Edited(id.clone())))
-    }
-}
 
 /// Migrates databases to and from the revisions of one graph. Cheap to clone.
 #[derive(Clone)]
@@ -189,74 +105,6 @@ impl Migrator {
         Ok(way.into_iter().cloned().collect())
     }
 
-    /// Applies what is pending on the way to a target; what it applied, in order. Each revision is a
-    /// transaction of its own, so what was applied before a failure stays. Any number of processes
-    /// may do it at once: each revision is applied once.
-    ///
-    /// # Errors
-    /// Whatever [`MigrationError`] says of the target, the history or the revision that failed.
-    pub async fn upgrade(
-        &self,
-        connection: &mut dyn Connection,
-        target: &Target,
-        observe: Observe<'_>,
-    ) -> Result<Vec<Revision>, MigrationError> {
-        let before = self.verified(connection).await?;
-        let way = self.graph.way_up(|id| before.is_applied(id), target)?;
-        if way.is_empty() {
-            return Ok(Vec::new());
-        }
-        for revision in &way {
-            data_step::find(self.steps, revision)?;
-        }
-        self.walk(connection, &way, Direction::Up, observe).await
-    }
-
-    /// Undoes what was applied after a target; what it undid, in order.
-    ///
-    /// # Errors
-    /// As [`upgrade`](Self::upgrade); [`MigrationError::LosesData`] when that is not allowed and would
-    /// happen, before anything is undone.
-    pub async fn downgrade(
-        &self,
-        connection: &mut dyn Connection,
-        target: &Target,
-        may_lose_data: bool,
-        observe: Observe<'_>,
-    ) -> Result<Vec<Revision>, MigrationError> {
-        let before = self.verified(connection).await?;
-        let way = self.way_down(&before, connection.dialect(), target, may_lose_data)?;
-        if way.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.walk(connection, &way, Direction::Down, observe).await
-    }
-
-    /// Makes the steps of a way that are not made yet, each in a transaction of its own.
-    async fn walk(
-        &self,
-        connection: &mut dyn Connection,
-        way: &[&Revision],
-        direction: Direction,
-        observe: Observe<'_>,
-    ) -> Result<Vec<Revision>, MigrationError> {
-        lock::acquire(connection, self.patience, || observe(&Event::Waiting)).await?;
-        let mut done = Vec::new();
-        let outcome = loop {
-            let step = match Change::begin(self, connection).await {
-                Ok(change) => change.next_of(way, direction, observe).await,
-                Err(error) => Err(error),
-            };
-            match step {
-                Ok(Some(revision)) => done.push(revision.clone()),
-                Ok(None) => break Ok(done),
-                Err(error) => break Err(error),
-            }
-        };
-        lock::release(connection).await;
-        outcome
-    }
-
     pub(crate) fn way_down(
         &self,
         history: &History,
@@ -272,30 +120,6 @@ impl Migrator {
             Some(revision) if !may_lose_data => Err(MigrationError::LosesData(revision.to_string())),
             _ => Ok(way),
         }
-    }
-
-    /// Writes into the history that a revision and everything it builds on are applied and nothing
-    /// that builds on it is, without running any of them; other branches are left as they are. What
-    /// it wrote or took away. [`Target::Heads`] is everything, [`Target::Base`] nothing.
-    ///
-    /// # Errors
-    /// As [`upgrade`](Self::upgrade), but for edited revisions, whose new text it records.
-    pub async fn stamp(
-        &self,
-        connection: &mut dyn Connection,
-        target: &Target,
-    ) -> Result<Vec<Revision>, MigrationError> {
-        let changes = self.stamped(&History::read(connection).await?, connection.dialect(), target)?;
-        if changes.is_empty() {
-            return Ok(Vec::new());
-        }
-        lock::acquire(connection, self.patience, || {}).await?;
-        let outcome = match Change::begin(self, connection).await {
-            Ok(change) => change.stamp(target).await,
-            Err(error) => Err(error),
-        };
-        lock::release(connection).await;
-        outcome
     }
 
     /// The revisions whose row is to be written, or else taken away.
@@ -368,6 +192,6 @@ impl Migrator {
         duration_ms: Option<i64>,
         detail: Option<&str>,
     ) -> String {
-        log::insert(dialect, at, action, revision, duration_ms, &self.application, detail)
+        history::log::insert(dialect, at, action, revision, duration_ms, &self.application, detail)
     }
 }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::connection::Dialect;
+use crate::dialect::Dialect;
 
 /// The closed set of column types; their spelling in each dialect is in `docs/sql-dialect.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,6 +28,44 @@ pub enum ColumnType {
     Json,
     /// An instant.
     Time,
+}
+
+impl ColumnType {
+    /// A type's name.
+    pub(crate) const fn sql_name(self, dialect: Dialect) -> &'static str {
+        match (dialect, self) {
+            (Dialect::Sqlite, Self::Uuid | Self::Bytes) => "blob",
+            (Dialect::Sqlite, Self::Text | Self::Json) | (Dialect::Postgres, Self::Text) => "text",
+            (Dialect::Sqlite, Self::Bool | Self::Int | Self::Time) => "integer",
+            (Dialect::Sqlite, Self::Float) => "real",
+            (Dialect::Postgres, Self::Uuid) => "uuid",
+            (Dialect::Postgres, Self::Bool) => "boolean",
+            (Dialect::Postgres, Self::Int) => "bigint",
+            (Dialect::Postgres, Self::Float) => "double precision",
+            (Dialect::Postgres, Self::Bytes) => "bytea",
+            (Dialect::Postgres, Self::Json) => "jsonb",
+            (Dialect::Postgres, Self::Time) => "timestamptz",
+        }
+    }
+
+    /// A value of one type as one of another; nothing where there is no such thing on both databases.
+    pub(crate) fn conversion_to(self, to: Self, dialect: Dialect, value: &str) -> Option<String> {
+        use ColumnType::{Bool, Float, Int, Json, Text};
+        let kind = to.sql_name(dialect);
+        match (self, to, dialect) {
+            (Json, Text, Dialect::Sqlite) | (Text, Json, Dialect::Sqlite) | (Bool, Int, Dialect::Sqlite) => {
+                Some(value.to_owned())
+            }
+            (Float, Int, Dialect::Sqlite) => Some(format!("cast(round({value}) as integer)")),
+            (Bool, Int, Dialect::Postgres) => Some(format!("cast(cast({value} as integer) as bigint)")),
+            (Int, Bool, _) => Some(format!("{value} <> 0")),
+            (Int, Float | Text, _)
+            | (Float, Int | Text, _)
+            | (Json, Text, _)
+            | (Text, Int | Float | Json, _) => Some(format!("cast({value} as {kind})")),
+            _ => None,
+        }
+    }
 }
 
 /// SQL that a schema contains: a default, a check, a predicate or an expression.

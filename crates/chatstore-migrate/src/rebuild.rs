@@ -6,11 +6,12 @@
 //! [`WITHOUT_FOREIGN_KEYS`] asks for; before it ends, the text itself proves that no row was lost and
 //! that every reference holds.
 
-use crate::alter::{conversion, filler};
-use crate::connection::Dialect;
+use crate::alter::filler;
+use crate::dialect::Dialect;
 use crate::diff::{Alteration, SchemaChange};
 use crate::model::{Column, ColumnType, Table};
-use crate::{render, statements};
+use crate::render;
+use crate::syntax::statements;
 
 /// The statement by which a text asks for a transaction without foreign keys. Inside of one it does
 /// nothing.
@@ -139,7 +140,9 @@ fn rebuild(before: &Table, after: &Table, text: &mut String) {
     let mut values = Vec::new();
     for column in &after.columns {
         let value = match (before.column(&column.name), filler(DIALECT, column)) {
-            (Some(old), _) => conversion(DIALECT, old.kind, column.kind, &old.name)
+            (Some(old), _) => old
+                .kind
+                .conversion_to(column.kind, DIALECT, &old.name)
                 .filter(|_| old.kind != column.kind)
                 .unwrap_or_else(|| old.name.clone()),
             (None, Some(filler)) => filler.to_owned(),

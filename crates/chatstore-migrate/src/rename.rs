@@ -1,8 +1,8 @@
 //! Which tables and columns are the same under another name. A comparison cannot know, so it is told.
 
-use crate::diff::DiffError;
+use crate::error::DiffError;
 use crate::model::{Indexed, Schema};
-use crate::tokens::tokens;
+use crate::syntax::tokens::tokens;
 
 /// What is called otherwise from now on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,19 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::connection::Dialect;
-use crate::diff::SchemaChange;
-use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Indexed, Key, Schema, Storage, Table};
-use crate::rename::Renames;
-
-impl Schema {
-    /// What makes all of it in an empty database.
-    #[must_use]
-    pub fn create(&self, dialect: Dialect) -> String {
-        let (renames, before) = (Renames::default(), Self::default());
-        SchemaChange { renames, before, after: self.clone() }.sql(dialect)
-    }
-}
+use crate::dialect::Dialect;
+use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Indexed, Key, Storage, Table};
 
 /// Tables with their indexes, with a blank line between them.
 pub(crate) fn create_tables<'t>(dialect: Dialect, tables: impl IntoIterator<Item = &'t Table>) -> String {
@@ -49,7 +38,7 @@ pub(crate) fn create_table(dialect: Dialect, table: &Table, name: &str) -> Strin
 
 /// A column as a table's definition has it.
 pub(crate) fn column(dialect: Dialect, column: &Column) -> String {
-    let mut text = format!("{} {}", column.name, spelled(dialect, column.kind));
+    let mut text = format!("{} {}", column.name, column.kind.sql_name(dialect));
     if dialect == Dialect::Postgres && column.kind == ColumnType::Text {
         text += " collate \"C\"";
     }
@@ -67,25 +56,6 @@ pub(crate) fn column(dialect: Dialect, column: &Column) -> String {
         };
     }
     text
-}
-
-/// A type's name.
-pub(crate) const fn spelled(dialect: Dialect, kind: ColumnType) -> &'static str {
-    match (dialect, kind) {
-        (Dialect::Sqlite, ColumnType::Uuid | ColumnType::Bytes) => "blob",
-        (Dialect::Sqlite, ColumnType::Text | ColumnType::Json) | (Dialect::Postgres, ColumnType::Text) => {
-            "text"
-        }
-        (Dialect::Sqlite, ColumnType::Bool | ColumnType::Int | ColumnType::Time) => "integer",
-        (Dialect::Sqlite, ColumnType::Float) => "real",
-        (Dialect::Postgres, ColumnType::Uuid) => "uuid",
-        (Dialect::Postgres, ColumnType::Bool) => "boolean",
-        (Dialect::Postgres, ColumnType::Int) => "bigint",
-        (Dialect::Postgres, ColumnType::Float) => "double precision",
-        (Dialect::Postgres, ColumnType::Bytes) => "bytea",
-        (Dialect::Postgres, ColumnType::Json) => "jsonb",
-        (Dialect::Postgres, ColumnType::Time) => "timestamptz",
-    }
 }
 
 pub(crate) fn primary_key(key: &Key) -> String {

@@ -6,10 +6,10 @@ use std::fmt;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::connection::Dialect;
+use crate::dialect::Dialect;
 use crate::error::MigrationError;
-use crate::lint::Hazard;
-use crate::statements;
+use crate::hazard::Hazard;
+use crate::syntax::statements;
 
 const ID_DIGITS: usize = 12;
 

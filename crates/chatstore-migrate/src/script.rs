@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::connection::{Connection, Dialect};
+use crate::connection::Connection;
+use crate::dialect::Dialect;
 use crate::error::MigrationError;
 use crate::graph::Target;
 use crate::history::{self, History, Moment, Progress};

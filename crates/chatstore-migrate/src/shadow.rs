@@ -2,9 +2,11 @@
 //! nothing stays.
 
 use crate::catalog::Catalog;
-use crate::connection::{Connection, Dialect};
+use crate::connection::Connection;
 use crate::data_step::{self, StepConnection};
+use crate::dialect::Dialect;
 use crate::error::MigrationError;
+use crate::event::Event;
 use crate::migrator::Migrator;
 use crate::model::Schema;
 use crate::rebuild::WITHOUT_FOREIGN_KEYS;
@@ -49,7 +51,7 @@ impl Migrator {
                 execute(connection, &doing, up).await?;
             }
             if let Some(step) = data_step::find(self.steps, revision)? {
-                let observe = &mut |_: &crate::migrator::Event<'_>| {};
+                let observe = &mut |_: &Event<'_>| {};
                 let done = step(&mut StepConnection { connection, revision, observe }).await;
                 done.map_err(|error| MigrationError::database(format!("the data step of {doing}"), error))?;
             }

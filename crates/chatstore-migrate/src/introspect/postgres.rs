@@ -1,9 +1,10 @@
 //! PostgreSQL's catalog, which spells every definition itself.
 
-use super::{is_of_the_history, object, query, texts};
+use super::rows::{is_of_the_history, object, query, texts};
 use crate::catalog::Catalog;
 use crate::connection::Connection;
-use crate::error::MigrationError;
+use crate::error::{DatabaseError, MigrationError};
+use crate::history::quoted;
 
 const RELATIONS: &str = "\
 select relname, relkind, relpersistence,
@@ -75,4 +76,18 @@ pub(super) async fn read(connection: &mut dyn Connection) -> Result<Catalog, Mig
         }
     }
     Ok(catalog)
+}
+
+/// Whether the index of an outside step is there, and whether it is complete.
+pub(crate) async fn index_is_complete(
+    connection: &mut dyn Connection,
+    name: &str,
+) -> Result<Option<bool>, DatabaseError> {
+    let sql = format!(
+        "select cast(indisvalid and indisready as integer) from pg_catalog.pg_index \
+         where indexrelid = to_regclass({})",
+        quoted(name)
+    );
+    let rows = connection.query(&sql).await?;
+    Ok(rows.first().and_then(|row| row.first()?.as_deref()).map(|is_valid| is_valid == "1"))
 }

@@ -1,10 +1,10 @@
 //! SQLite's catalog: the texts by which everything was made. Its pragmas name no constraints.
 
-use super::{is_of_the_history, object, query, texts};
+use super::rows::{is_of_the_history, object, query, texts};
 use crate::catalog::Catalog;
 use crate::connection::Connection;
 use crate::error::MigrationError;
-use crate::tokens::{items, words};
+use crate::syntax::tokens::{items, words};
 
 const OBJECTS: &str = "\
 select type, name, tbl_name, sql

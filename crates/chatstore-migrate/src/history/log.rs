@@ -1,9 +1,12 @@
 //! The log in the database of what was done and what failed. It is only ever added to.
 
-use crate::connection::{Connection, Dialect, TextRow};
+use super::values::{Moment, columns, microseconds, moment, number, quoted};
+use crate::connection::{Connection, TextRow};
+use crate::dialect::Dialect;
 use crate::error::MigrationError;
-use crate::history::{self, Moment, TABLES, moment, number, quoted};
 use crate::revision::Revision;
+
+pub(super) const TABLE: &str = "chatstore_migrations_log";
 
 const CREATE_LOG_SQLITE: &str = "\
 create table chatstore_migrations_log (
@@ -59,10 +62,10 @@ impl LogEntry {
     /// [`MigrationError::ForeignDatabase`], or that the database failed.
     pub async fn read_all(connection: &mut dyn Connection) -> Result<Vec<Self>, MigrationError> {
         let failed = |error| MigrationError::database("reading the log", error);
-        if history::columns(connection, TABLES[1]).await.map_err(failed)?.is_empty() {
+        if columns(connection, TABLE).await.map_err(failed)?.is_empty() {
             return Ok(Vec::new());
         }
-        let at = history::microseconds(connection.dialect(), "at");
+        let at = microseconds(connection.dialect(), "at");
         let sql = format!(
             "select {at}, action, revision, sha256, duration_ms, application, detail \
              from chatstore_migrations_log order by entry desc"
@@ -71,7 +74,7 @@ impl LogEntry {
         let mut entries = Vec::with_capacity(rows.len());
         for row in rows {
             entries.push(Self::of(row).ok_or_else(|| {
-                MigrationError::ForeignDatabase(format!("the table {} has a row without values", TABLES[1]))
+                MigrationError::ForeignDatabase(format!("the table {} has a row without values", TABLE))
             })?);
         }
         Ok(entries)
@@ -93,7 +96,7 @@ impl LogEntry {
 }
 
 /// Makes the log's table.
-pub(crate) const fn create(dialect: Dialect) -> &'static str {
+pub(super) const fn create(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Sqlite => CREATE_LOG_SQLITE,
         Dialect::Postgres => CREATE_LOG_POSTGRES,

@@ -1,6 +1,6 @@
 //! Looks at SQL text as far as the engine must: where statements end and how they begin.
 
-use crate::tokens::{is_comment, tokens};
+use super::tokens::{is_comment, tokens};
 
 /// The statements of a text without comments, in order. Semicolons in quotes, dollar quotes and
 /// comments end none.

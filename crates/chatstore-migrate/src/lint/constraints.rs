@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::connection::Dialect;
-use crate::deed::{Constraint, Deed, Deeds};
+use super::ddl::{Constraint, Deed, Deeds};
+use crate::dialect::Dialect;
 use crate::diff::{Alteration, SchemaChange};
-use crate::lint::{Finding, Hazard};
+use crate::hazard::{Finding, Hazard};
 use crate::model::{ColumnType, Indexed, SqlText, Table};
-use crate::tokens::words;
+use crate::syntax::tokens::words;
 
 const KEEP_BOTH: &str =
     "add a column of the new type, fill it by a data step, and drop the old one in a later revision";

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::statements;
-use crate::tokens::{items, unquoted, words};
+use crate::syntax::statements;
+use crate::syntax::tokens::{items, unquoted, words};
 
 /// Something that is done to a table.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,16 +1,17 @@
-//! The record in the database of what is applied: one row for each applied revision. It is text that
-//! is run here and printed for other clients alike.
+//! The record: one row for each applied revision.
 
 use std::collections::HashMap;
 
-use crate::connection::{Connection, Dialect, TextRow};
-use crate::error::{DatabaseError, MigrationError};
-use crate::log;
+use super::values::{Moment, columns, microseconds, moment, number, quoted};
+use crate::connection::{Connection, TextRow};
+use crate::dialect::Dialect;
+use crate::error::MigrationError;
 use crate::revision::Revision;
 
-/// The engine's own tables; no tables of the schema.
-pub const TABLES: [&str; 2] = ["chatstore_migrations", "chatstore_migrations_log"];
+pub(super) const TABLE: &str = "chatstore_migrations";
 
+/// The first version's record keeps its name, its columns and their order, so that a program of that
+/// version still reads it.
 const CREATE_RECORD_SQLITE: &str = "\
 create table chatstore_migrations (
   revision text not null,
@@ -39,8 +40,6 @@ create table chatstore_migrations (
 );
 ";
 
-/// The first version's record keeps its name, its columns and their order, so that a program of that
-/// version still reads it.
 /// How far a revision that the record has is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -93,21 +92,12 @@ pub(crate) struct History {
     pub(crate) entries: HashMap<String, Applied>,
 }
 
-/// When something was done.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Moment {
-    /// Microseconds since 1970.
-    Known(i64),
-    /// When a script is run.
-    OfTheDatabase,
-}
-
 impl History {
     /// Reads the record; changes nothing.
     pub(crate) async fn read(connection: &mut dyn Connection) -> Result<Self, MigrationError> {
         let failed = |error| MigrationError::database("reading the history", error);
         let dialect = connection.dialect();
-        let columns = columns(connection, TABLES[0]).await.map_err(failed)?;
+        let columns = columns(connection, TABLE).await.map_err(failed)?;
         let has = |names: &[&str]| names.iter().all(|name| columns.iter().any(|column| column == name));
         if columns.is_empty() {
             return Ok(Self { is_there: false, entries: HashMap::new() });
@@ -115,14 +105,14 @@ impl History {
         if !has(&["revision", "slug", "sha256", "applied_at", "duration_ms", "breaking", "progress"]) {
             return Err(MigrationError::ForeignDatabase(format!(
                 "the table {} has other columns than the history of chatstore",
-                TABLES[0]
+                TABLE
             )));
         }
         let rows = connection.query(&select(dialect)).await.map_err(failed)?;
         let mut entries = HashMap::with_capacity(rows.len());
         for row in rows {
             let entry = read_entry(row).map_err(|reason| {
-                MigrationError::ForeignDatabase(format!("the table {} cannot be read: {reason}", TABLES[0]))
+                MigrationError::ForeignDatabase(format!("the table {} cannot be read: {reason}", TABLE))
             })?;
             entries.insert(entry.id.clone(), entry);
         }
@@ -135,30 +125,6 @@ impl History {
 
     pub(crate) fn is_applied(&self, id: &str) -> bool {
         self.progress(id) == Some(Progress::Applied)
-    }
-}
-
-/// The columns of one of the engine's own tables; none when it is not there.
-pub(crate) async fn columns(
-    connection: &mut dyn Connection,
-    table: &str,
-) -> Result<Vec<String>, DatabaseError> {
-    let sql = match connection.dialect() {
-        Dialect::Sqlite => format!("select name from pragma_table_info('{table}')"),
-        Dialect::Postgres => format!(
-            "select attname from pg_catalog.pg_attribute \
-             where attrelid = to_regclass('{table}') and attnum > 0 and not attisdropped"
-        ),
-    };
-    let rows = connection.query(&sql).await?;
-    Ok(rows.into_iter().filter_map(|row| row.into_iter().next()?).collect())
-}
-
-/// A moment of a table as microseconds since 1970.
-pub(crate) fn microseconds(dialect: Dialect, column: &str) -> String {
-    match dialect {
-        Dialect::Sqlite => column.to_owned(),
-        Dialect::Postgres => format!("cast(extract(epoch from {column}) * 1000000 as bigint)"),
     }
 }
 
@@ -194,13 +160,12 @@ fn read_entry(row: TextRow) -> Result<Applied, String> {
     Ok(Applied { id, slug, sha256, applied_at, duration_ms, application, breaking, progress })
 }
 
-/// Makes the tables.
-pub(crate) fn create(dialect: Dialect) -> String {
-    let record = match dialect {
+/// Makes the record's table.
+pub(super) const fn create(dialect: Dialect) -> &'static str {
+    match dialect {
         Dialect::Sqlite => CREATE_RECORD_SQLITE,
         Dialect::Postgres => CREATE_RECORD_POSTGRES,
-    };
-    format!("{record}{}", log::create(dialect))
+    }
 }
 
 /// Writes a revision's row.
@@ -254,40 +219,4 @@ pub(crate) fn mark(
 /// Takes a revision's row away.
 pub(crate) fn delete(revision: &Revision) -> String {
     format!("delete from chatstore_migrations where revision = {};\n", quoted(&revision.id))
-}
-
-/// Whether the index of an outside step is there, and whether it is complete.
-pub(crate) async fn index_is_complete(
-    connection: &mut dyn Connection,
-    name: &str,
-) -> Result<Option<bool>, DatabaseError> {
-    let sql = format!(
-        "select cast(indisvalid and indisready as integer) from pg_catalog.pg_index \
-         where indexrelid = to_regclass({})",
-        quoted(name)
-    );
-    let rows = connection.query(&sql).await?;
-    Ok(rows.first().and_then(|row| row.first()?.as_deref()).map(|is_valid| is_valid == "1"))
-}
-
-pub(crate) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\0', "").replace('\'', "''"))
-}
-
-pub(crate) fn number(number: Option<i64>) -> String {
-    // PostgreSQL takes an untyped null among selected columns for text.
-    number.map_or_else(|| "cast(null as bigint)".to_owned(), |number| number.to_string())
-}
-
-pub(crate) fn moment(dialect: Dialect, moment: Moment) -> String {
-    match (dialect, moment) {
-        (Dialect::Sqlite, Moment::Known(microseconds)) => microseconds.to_string(),
-        (Dialect::Postgres, Moment::Known(microseconds)) => {
-            format!("timestamptz 'epoch' + interval '{microseconds} microseconds'")
-        }
-        (Dialect::Sqlite, Moment::OfTheDatabase) => {
-            "cast((julianday('now') - 2440587.5) * 86400000000 as integer)".to_owned()
-        }
-        (Dialect::Postgres, Moment::OfTheDatabase) => "current_timestamp".to_owned(),
-    }
 }

@@ -4,71 +4,17 @@
 //! filled with is told by the SQL as well, and the locks of PostgreSQL by its SQL alone. A table
 //! that a revision makes itself has no rows, so nothing done to it is a hazard.
 
-use std::fmt;
+mod constraints;
+mod ddl;
 
-use serde::{Deserialize, Serialize};
-
-use crate::connection::Dialect;
-use crate::deed::{Constraint, Deed, Deeds};
+use crate::dialect::Dialect;
 use crate::diff::SchemaChange;
+use crate::hazard::{Finding, Hazard};
 use crate::model::Schema;
-use crate::narrowing;
 use crate::rename::Renames;
 use crate::revision::Revision;
 
-/// What a revision endangers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hazard {
-    /// What a table or column holds is deleted.
-    DataLoss,
-    /// Rows that are there may not fit any more.
-    Narrowing,
-    /// Rows that are there have no value for a column that needs one.
-    NotNullWithoutDefault,
-    /// Nobody can write to a table of PostgreSQL, or even read it, while all of it is looked at.
-    LockingIndex,
-}
-
-impl fmt::Display for Hazard {
-    /// As it is written everywhere.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::DataLoss => "data-loss",
-            Self::Narrowing => "narrowing",
-            Self::NotNullWithoutDefault => "not-null-without-default",
-            Self::LockingIndex => "locking-index",
-        })
-    }
-}
-
-/// A hazard and where it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// What it is.
-    pub hazard: Hazard,
-    /// The table, as it is called then.
-    pub table: String,
-    /// The column, or the columns of a key or an index with commas between them.
-    pub column: Option<String>,
-    /// What the revision does.
-    pub what: String,
-    /// What to do instead.
-    pub instead: &'static str,
-}
-
-impl Finding {
-    pub(crate) fn new(
-        hazard: Hazard,
-        table: &str,
-        column: Option<&str>,
-        what: impl Into<String>,
-        instead: &'static str,
-    ) -> Self {
-        let column = column.filter(|column| !column.is_empty()).map(str::to_owned);
-        Self { hazard, table: table.to_owned(), column, what: what.into(), instead }
-    }
-}
+use ddl::{Constraint, Deed, Deeds};
 
 /// What a revision comes after.
 #[derive(Debug, Clone)]
@@ -149,8 +95,8 @@ impl Linted<'_> {
             self.data_loss();
             self.without_value();
             let narrower = match &self.change {
-                Some(change) => narrowing::by_schema(change),
-                None => narrowing::by_sql(&self.up[Dialect::Postgres as usize]),
+                Some(change) => constraints::by_schema(change),
+                None => constraints::by_sql(&self.up[Dialect::Postgres as usize]),
             };
             narrower.into_iter().for_each(|finding| self.add(finding));
             self.locks();

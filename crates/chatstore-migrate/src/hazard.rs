@@ -1,0 +1,59 @@
+//! What may endanger rows, and where it was found.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a revision endangers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hazard {
+    /// What a table or column holds is deleted.
+    DataLoss,
+    /// Rows that are there may not fit any more.
+    Narrowing,
+    /// Rows that are there have no value for a column that needs one.
+    NotNullWithoutDefault,
+    /// Nobody can write to a table of PostgreSQL, or even read it, while all of it is looked at.
+    LockingIndex,
+}
+
+impl fmt::Display for Hazard {
+    /// As it is written everywhere.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::DataLoss => "data-loss",
+            Self::Narrowing => "narrowing",
+            Self::NotNullWithoutDefault => "not-null-without-default",
+            Self::LockingIndex => "locking-index",
+        })
+    }
+}
+
+/// A hazard and where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is.
+    pub hazard: Hazard,
+    /// The table, as it is called then.
+    pub table: String,
+    /// The column, or the columns of a key or an index with commas between them.
+    pub column: Option<String>,
+    /// What the revision does.
+    pub what: String,
+    /// What to do instead.
+    pub instead: &'static str,
+}
+
+impl Finding {
+    pub(crate) fn new(
+        hazard: Hazard,
+        table: &str,
+        column: Option<&str>,
+        what: impl Into<String>,
+        instead: &'static str,
+    ) -> Self {
+        let column = column.filter(|column| !column.is_empty()).map(str::to_owned);
+        Self { hazard, table: table.to_owned(), column, what: what.into(), instead }
+    }
+}
