@@ -1,9 +1,9 @@
 //! Revisions that are made by comparing two schemas, applied to tables with rows.
 
+use chatstore_migrate_testkit::changes::{self, Promise, first, foreign_key, schema, second, try_change};
 use chatstore_sql::migrate::model::{Indexed, Key, Schema};
 use chatstore_sql::migrate::{Dialect, Difference, Event, Renames, Revision, Target};
 use chatstore_sql::{Database, DatabaseKind, MigrationError, Sql};
-use chatstore_testkit::changes::{self, Promise, first, foreign_key, schema, second, try_change};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::migration_fixtures::{lines, migrator, open_fresh};

@@ -6,7 +6,7 @@ use chatstore_sql::migrate::model::{
 };
 use chatstore_sql::migrate::{Dialect, Revision};
 
-use crate::migrated;
+use crate::harness;
 
 /// Three parents and five children, of which one has no second parent.
 const ROWS: [&str; 8] = [
@@ -72,7 +72,7 @@ pub fn first(more: &str) -> Result<Revision, String> {
         let rows = ROWS.join(";\n").replace("FLAG", truth);
         format!("{}\n{rows};\n{more}", schema().create(dialect))
     };
-    migrated::first([of(Dialect::Sqlite, "1"), of(Dialect::Postgres, "true")])
+    harness::first([of(Dialect::Sqlite, "1"), of(Dialect::Postgres, "true")])
 }
 
 pub(super) fn column(name: &str, kind: ColumnType, nullable: bool, default: Option<&str>) -> Column {

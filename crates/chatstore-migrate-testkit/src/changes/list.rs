@@ -2,7 +2,7 @@
 
 use chatstore_sql::migrate::model::{Action, ColumnType, SqlText, Table};
 
-use super::Change;
+use super::change::Change;
 use super::tables::{check, column, foreign_key, in_data, index, key, of_column, of_expression};
 
 const fn change(

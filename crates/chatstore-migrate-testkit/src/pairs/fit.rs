@@ -1,10 +1,11 @@
 //! Takes out of a schema what is not possible in it, or not with the rows.
 
-use chatstore_sql::migrate::model::{Column, ColumnType, ForeignKey, Index, Indexed, Schema, SqlText, Table};
+use chatstore_sql::migrate::Dialect;
+use chatstore_sql::migrate::model::{
+    Column, ColumnType, ForeignKey, Index, IndexPart, Indexed, Schema, SqlText, Table,
+};
 
-use super::change::give_default;
-use super::parts::id_of;
-use super::stays;
+use super::parts::{give_default, id_of, stays};
 
 /// Leaves of a schema what the rows of the other allow.
 pub(super) fn fit(schema: &mut Schema, other: &Schema) {
@@ -73,7 +74,7 @@ fn fit_table(table: &mut Table, other: Option<&Table>, schema: &Schema) {
     });
 }
 
-fn plain_name(part: &chatstore_sql::migrate::model::IndexPart) -> Option<String> {
+fn plain_name(part: &IndexPart) -> Option<String> {
     match &part.of {
         Indexed::Column(name) => Some(name.clone()),
         Indexed::Expression(_) => None,
@@ -126,7 +127,7 @@ fn mentions(text: &SqlText, name: &str) -> bool {
 
 /// The columns of a text: drawn names are `c` or `id_t` and a number.
 fn mentioned(text: &SqlText) -> impl Iterator<Item = String> {
-    let text = text.of(chatstore_sql::migrate::Dialect::Sqlite).to_owned();
+    let text = text.of(Dialect::Sqlite).to_owned();
     let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').map(str::to_owned);
     let is_name = |word: &String| {
         let number = word.strip_prefix("id_t").or_else(|| word.strip_prefix('c'));

@@ -1,9 +1,9 @@
 //! What a schema becomes: changes drawn at random, of which those remain that its rows allow both ways.
 
-use chatstore_sql::migrate::model::{Column, ColumnType, Schema, SqlText, Table};
+use chatstore_sql::migrate::model::{Column, ColumnType, Schema, Table};
 
 use super::fit;
-use super::parts::{Parts, id_of};
+use super::parts::{Parts, id_of, stays};
 
 /// Draws the second schema; everything still has the name that it has in the first.
 pub(super) fn change(parts: &mut Parts<'_>, before: &Schema) -> Schema {
@@ -116,7 +116,7 @@ fn change_kind(parts: &mut Parts<'_>, before: &Schema, table: &mut Table) {
     let choice = parts.random.below(2);
     let name = table.name.clone();
     let Some(column) = any_column(parts, table) else { return };
-    if super::stays(before, &name, &column.name).is_some_and(|was| was.kind != column.kind) {
+    if stays(before, &name, &column.name).is_some_and(|was| was.kind != column.kind) {
         return;
     }
     let kind = match (column.kind, choice) {
@@ -191,18 +191,4 @@ fn move_name(parts: &mut Parts<'_>, schema: &mut Schema) {
     {
         last.indexes[0].name = index.name;
     }
-}
-
-/// What a column that is new to rows must be.
-pub(super) fn give_default(column: &mut Column) {
-    let default = match column.kind {
-        ColumnType::Int | ColumnType::Float => "1",
-        ColumnType::Text => "'new'",
-        ColumnType::Json => "'[]'",
-        _ => {
-            column.nullable = true;
-            return;
-        }
-    };
-    column.default = Some(SqlText::from(default));
 }

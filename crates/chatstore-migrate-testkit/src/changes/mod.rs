@@ -3,30 +3,19 @@
 //! [`try_change`] compares the declared tables with those after a change of [`all`], and applies the generated SQL, with
 //! foreign keys on.
 
+mod change;
 mod list;
 mod tables;
 
-use chatstore_sql::migrate::model::{Schema, Table};
-use chatstore_sql::migrate::{Difference, Graph, Migrator, Renames, Revision, Target};
+use chatstore_sql::migrate::model::Schema;
+use chatstore_sql::migrate::{Difference, Graph, Migrator, Revision, Target};
 use chatstore_sql::{Database, Migrations, Sql};
 
-use crate::migrated::{self, FIRST, Values, column_values, same_schema, same_values};
+use crate::harness::{self, FIRST, Values, column_values, same_schema, same_values};
 
+pub use change::Change;
 pub use list::all;
 pub use tables::{first, foreign_key, schema};
-
-/// A change of the tables.
-#[derive(Debug, Clone, Copy)]
-pub struct Change {
-    /// What is changed.
-    pub name: &'static str,
-    /// Changes the parent and the child.
-    make: fn(&mut Table, &mut Table),
-    /// The renames to give.
-    renames: &'static [&'static str],
-    /// What the comparison is to say, all of it.
-    found: &'static [&'static str],
-}
 
 /// What is promised of every change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,42 +58,7 @@ pub async fn try_change(url: Option<&str>, change: &Change) -> Outcome {
 /// # Errors
 /// When it is not well-formed.
 pub fn second(difference: &Difference) -> Result<Revision, String> {
-    migrated::second(difference)
-}
-
-impl Change {
-    fn difference(&self) -> Result<(Schema, Difference), String> {
-        let mut after = schema();
-        let [parent, child] = &mut after.tables[..] else { return Err("not two tables".to_owned()) };
-        (self.make)(parent, child);
-        let renames = Renames::parse(self.renames.iter().copied()).map_err(|error| error.to_string())?;
-        let difference = Difference::between(&schema(), &after, &renames);
-        Ok((after, difference.map_err(|error| error.to_string())?))
-    }
-
-    fn is_found(&self, difference: &Difference) -> Result<(), String> {
-        let found = difference.up.descriptions();
-        let is_all = found.len() == self.found.len()
-            && self.found.iter().all(|line| found.iter().any(|it| it == line));
-        if is_all { Ok(()) } else { Err(format!("{found:?} is found where {:?} is expected", self.found)) }
-    }
-
-    /// The name after the change of a column, with its table's name before it; nothing when it is dropped.
-    fn renamed(&self, column: &str) -> Option<String> {
-        if self.found.contains(&format!("drop the column {column}").as_str()) {
-            return None;
-        }
-        let (table, name) = column.split_once('.')?;
-        for (old, new) in self.renames.iter().filter_map(|rename| rename.split_once(':')) {
-            if old == table {
-                return Some(format!("{new}.{name}"));
-            }
-            if old == column {
-                return Some(format!("{table}.{new}"));
-            }
-        }
-        Some(column.to_owned())
-    }
+    harness::second(difference)
 }
 
 async fn apply(
@@ -114,7 +68,7 @@ async fn apply(
     difference: &Difference,
 ) -> Result<[Result<(), String>; 3], String> {
     let graph = Graph::new(vec![first("")?, second(difference)?]).map_err(|error| error.to_string())?;
-    let database = migrated::open_empty(url).await?;
+    let database = harness::open_empty(url).await?;
     let migrations = database.migrations_by(Migrator::new(graph, "changes"));
     let held = apply_to(&database, &migrations, change, after).await;
     database.close().await;

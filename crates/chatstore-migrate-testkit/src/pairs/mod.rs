@@ -12,12 +12,12 @@ mod renames;
 mod rows;
 
 use chatstore_sql::Database;
-use chatstore_sql::migrate::model::{Column, Schema};
+use chatstore_sql::migrate::model::Schema;
 use chatstore_sql::migrate::{Dialect, Difference, Graph, Migrator, Renames, Revision, Target};
 
-use crate::migrated::{self, FIRST, Values, column_values, same_schema, same_values};
+use crate::harness::{self, FIRST, Values, column_values, same_schema, same_values};
 
-use parts::{Parts, id_of};
+use parts::{Parts, id_of, stays};
 use random::Random;
 use renames::Names;
 
@@ -36,11 +36,6 @@ struct Pair {
     changed: Schema,
     after: Schema,
     names: Names,
-}
-
-/// The column in a schema, when there is one.
-fn stays<'s>(schema: &'s Schema, table: &str, column: &str) -> Option<&'s Column> {
-    schema.table(table)?.column(column)
 }
 
 fn draw(seed: u64) -> Result<Pair, String> {
@@ -66,7 +61,7 @@ pub async fn try_pair(url: Option<&str>, seed: u64) -> Result<Compared, String> 
     let renames = Renames::parse(given.iter().map(String::as_str)).map_err(|error| error.to_string())?;
     let difference = Difference::between(&pair.before, &pair.after, &renames.and_no_others())
         .map_err(|error| format!("comparing: {error}"))?;
-    let database = migrated::open_empty(url).await?;
+    let database = harness::open_empty(url).await?;
     let outcome = migrate(&database, &pair, &difference).await;
     database.close().await;
     let values = outcome?;
@@ -74,7 +69,7 @@ pub async fn try_pair(url: Option<&str>, seed: u64) -> Result<Compared, String> 
 }
 
 async fn migrate(database: &Database, pair: &Pair, difference: &Difference) -> Result<usize, String> {
-    let revisions = vec![first(pair)?, migrated::second(difference)?];
+    let revisions = vec![first(pair)?, harness::second(difference)?];
     let graph = Graph::new(revisions).map_err(|error| error.to_string())?;
     let migrations = database.migrations_by(Migrator::new(graph, "pairs"));
     let up = async |target, doing: &str| {
@@ -123,5 +118,5 @@ fn first(pair: &Pair) -> Result<Revision, String> {
     let sqlite = pair.before.create(Dialect::Sqlite) + &rows(Dialect::Sqlite);
     let sqlite = format!("pragma foreign_keys = off;\n{sqlite}");
     let postgres = loose.create(Dialect::Postgres) + &rows(Dialect::Postgres) + &references;
-    migrated::first([sqlite, postgres])
+    harness::first([sqlite, postgres])
 }

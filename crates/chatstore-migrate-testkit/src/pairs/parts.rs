@@ -258,3 +258,22 @@ impl<'r> Parts<'r> {
 pub(super) fn id_of(table: &str) -> String {
     format!("id_{table}")
 }
+
+/// The column in a schema, when there is one.
+pub(super) fn stays<'s>(schema: &'s Schema, table: &str, column: &str) -> Option<&'s Column> {
+    schema.table(table)?.column(column)
+}
+
+/// What a column that is new to rows must be.
+pub(super) fn give_default(column: &mut Column) {
+    let default = match column.kind {
+        ColumnType::Int | ColumnType::Float => "1",
+        ColumnType::Text => "'new'",
+        ColumnType::Json => "'[]'",
+        _ => {
+            column.nullable = true;
+            return;
+        }
+    };
+    column.default = Some(SqlText::from(default));
+}

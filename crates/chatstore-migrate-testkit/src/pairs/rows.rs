@@ -3,7 +3,7 @@
 use chatstore_sql::migrate::Dialect;
 use chatstore_sql::migrate::model::{Column, ColumnType, Schema, Table};
 
-use super::stays;
+use super::parts::stays;
 
 /// Rows in each table. Numbers are an order of 1 to this in every column, so that each is unique and refers to a row
 /// of every table.
