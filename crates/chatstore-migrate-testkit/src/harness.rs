@@ -1,4 +1,4 @@
-//! What migrations by generated SQL are tried with: an empty database, two revisions, and what is then there.
+//! The parts of every trial: an empty database, two revisions, and the comparison of schemas and values.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use chatstore_sql::migrate::{Dialect, Difference, Revision, RevisionFiles, Schem
 use chatstore_sql::{Database, DatabaseKind, DatabaseOptions, MigrationError, Migrations, Sql};
 use tokio_postgres::NoTls;
 
-/// The id of the revision that makes the first schema.
+/// The id of the revision that creates the first schema.
 pub(crate) const FIRST: &str = "000000000001";
 /// The id of the revision that changes it.
 const SECOND: &str = "000000000002";
 
-/// The PostgreSQL database at `url` with nothing left in it, or one in memory when there is none.
+/// The PostgreSQL database at `url`, emptied, or one in memory when there is no URL.
 pub(crate) async fn open_empty(url: Option<&str>) -> Result<Database, String> {
     if let Some(url) = url {
         empty(url).await.map_err(|error| format!("emptying the database: {error}"))?;
@@ -27,12 +27,12 @@ async fn empty(url: &str) -> Result<(), tokio_postgres::Error> {
     client.batch_execute("drop schema public cascade; create schema public").await
 }
 
-/// The revision that these texts, for SQLite and PostgreSQL, make; there is no way back from it.
+/// A revision with these texts, for SQLite and PostgreSQL, which cannot be undone.
 pub(crate) fn first(up: [String; 2]) -> Result<Revision, String> {
     revision(FIRST, "[]", up, [String::new(), String::new()])
 }
 
-/// The revision after [`first`] that is generated of a difference.
+/// The revision after [`first`], generated from a difference.
 pub(crate) fn second(difference: &Difference) -> Result<Revision, String> {
     let both =
         |change: &SchemaChange| [Dialect::Sqlite, Dialect::Postgres].map(|dialect| change.sql(dialect));
@@ -41,11 +41,11 @@ pub(crate) fn second(difference: &Difference) -> Result<Revision, String> {
 
 fn revision(id: &str, revises: &str, up: [String; 2], down: [String; 2]) -> Result<Revision, String> {
     let description = format!(
-        "id = {id:?}\nslug = \"made\"\nmessage = \"made\"\nrevises = {revises}\nloses_data = false\n"
+        "id = {id:?}\nslug = \"trial\"\nmessage = \"a trial\"\nrevises = {revises}\ndestructive = false\n"
     );
     let ([up_sqlite, up_postgres], [down_sqlite, down_postgres]) = (up, down);
     let files = RevisionFiles {
-        folder: format!("{id}_made").into(),
+        folder: format!("{id}_trial").into(),
         description: description.into(),
         up_sqlite: Some(up_sqlite.into()),
         up_postgres: Some(up_postgres.into()),
@@ -61,16 +61,16 @@ pub(crate) async fn same_schema(
     schema: &Schema,
     place: &str,
 ) -> Result<(), String> {
-    let told = |error: MigrationError| format!("reading the schema {place}: {error}");
-    let fresh = migrations.realise(schema.clone()).await.map_err(told)?;
-    let found = fresh.deviations(&migrations.catalog().await.map_err(told)?);
+    let described = |error: MigrationError| format!("reading the schema {place}: {error}");
+    let fresh = migrations.catalog_of(schema.clone()).await.map_err(described)?;
+    let found = fresh.deviations(&migrations.catalog().await.map_err(described)?);
     match found.first() {
         None => Ok(()),
         Some(first) => Err(format!("the schema {place} deviates {} times: {first}", found.len())),
     }
 }
 
-/// What is in columns by their names, each value beside its row's id.
+/// The values of columns by name, each with the id of its row.
 pub(crate) type Values = BTreeMap<String, Vec<String>>;
 
 pub(crate) fn same_values(expected: &Values, found: &Values, place: &str) -> Result<(), String> {
@@ -97,13 +97,13 @@ pub(crate) async fn column_values(
         DatabaseKind::Postgres => format!("cast({column} as text)"),
     };
     let sql = format!("select {id} || '=' || coalesce({spelled}, 'null') as line from {table} order by {id}");
-    let sql = Sql::same("migrated.values", sql.leak());
+    let sql = Sql::same("trial.values", sql.leak());
     let read = database.read("values", async move |tx| tx.query(&sql, &[], |row| row.get(0)).await);
     let rows: Vec<String> = read.await.map_err(|error| format!("reading {table}.{column}: {error}"))?;
     Ok(rows.iter().map(|row| plain(row)).collect())
 }
 
-/// A number is the same whatever its type spells it.
+/// Spells numbers of all types alike.
 fn plain(row: &str) -> String {
     let row = row.trim_end_matches(".0");
     row.replace("=true", "=1").replace("=false", "=0")

@@ -5,13 +5,13 @@ use std::pin::Pin;
 use crate::connection::{Connection, TextRow};
 use crate::dialect::Dialect;
 use crate::error::{DatabaseError, MigrationError};
-use crate::event::{Event, Observe};
+use crate::event::{MigrationEvent, Observe};
 use crate::revision::Revision;
 
-/// What a data step comes to.
+/// The outcome of a data step, as a future.
 pub type StepAnswer<'a> = Pin<Box<dyn Future<Output = Result<(), DatabaseError>> + Send + 'a>>;
 
-/// A function that a `revision.toml` may name. It must do nothing but use the connection.
+/// A function that a `revision.toml` may name. It may await nothing but the connection.
 pub type DataStep = for<'a> fn(&'a mut StepConnection<'_>) -> StepAnswer<'a>;
 
 /// The functions that revisions may name.
@@ -53,8 +53,8 @@ impl StepConnection<'_> {
         self.connection.query(sql).await
     }
 
-    /// Runs a statement that changes some rows and returns one row for each, again and again until
-    /// it changes none, and tells after each time how many there were; all of them in the end.
+    /// Repeats a statement that changes some rows and returns one row for each, until it changes none.
+    /// Reports the number of rows so far after each time, and returns the total.
     ///
     /// # Errors
     /// What the database reports.
@@ -66,7 +66,7 @@ impl StepConnection<'_> {
                 return Ok(rows);
             }
             rows += changed;
-            (self.observe)(&Event::Rows { revision: self.revision, rows });
+            (self.observe)(&MigrationEvent::Rows { revision: self.revision, rows });
         }
     }
 }

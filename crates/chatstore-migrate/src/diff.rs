@@ -1,4 +1,4 @@
-//! What differs between two schemas, by value.
+//! The differences between two schemas, compared by value.
 //!
 //! The order of columns and of constraints makes no difference, because PostgreSQL adds columns at
 //! the end.
@@ -10,10 +10,10 @@ use crate::error::DiffError;
 use crate::model::{Check, Column, ForeignKey, Index, Key, Schema, Storage, Table};
 use crate::rename::Renames;
 
-/// What takes a database from one schema to another, and back.
+/// The change from one schema to another, and back.
 #[derive(Debug, Clone)]
 pub struct Difference {
-    /// The way there.
+    /// The way forward.
     pub up: SchemaChange,
     /// The way back.
     pub down: SchemaChange,
@@ -40,7 +40,7 @@ impl Difference {
     }
 }
 
-/// One way between two schemas.
+/// A change in one direction between two schemas.
 #[derive(Debug, Clone)]
 pub struct SchemaChange {
     pub(crate) renames: Renames,
@@ -76,7 +76,7 @@ impl SchemaChange {
 
     /// Whether it deletes a table or a column.
     #[must_use]
-    pub fn loses_data(&self) -> bool {
+    pub fn is_destructive(&self) -> bool {
         self.dropped().next().is_some()
             || self.altered().iter().any(|alteration| !alteration.columns.gone.is_empty())
     }
@@ -164,7 +164,7 @@ fn refuse_same_keys(schema: &Schema) -> Result<(), DiffError> {
     Ok(())
 }
 
-/// What has a name within a schema.
+/// Anything that has a name in a schema.
 pub(crate) trait Named: Clone + PartialEq {
     fn name(&self) -> String;
     fn rename(&mut self, name: String);
@@ -186,13 +186,13 @@ macro_rules! named {
 
 named!(Table, Column, Key, ForeignKey, Check, Index);
 
-/// Two lists beside each other, by name.
+/// Two lists compared by name.
 #[derive(Debug)]
 pub(crate) struct Sides<'t, T> {
     pub(crate) gone: Vec<&'t T>,
     pub(crate) new: Vec<&'t T>,
     pub(crate) changed: Vec<(&'t T, &'t T)>,
-    /// The same but for the name.
+    /// The same except for the name.
     pub(crate) renamed: Vec<(&'t T, &'t T)>,
 }
 
@@ -211,7 +211,7 @@ impl<'t, T: Named> Sides<'t, T> {
         sides
     }
 
-    /// Takes what is the same but for the name out of what goes and what comes.
+    /// Moves what differs only in its name from the gone and the new to the renamed.
     fn pair_renamed(mut self, is_taken: impl Fn(&str) -> bool) -> Self {
         for old in std::mem::take(&mut self.gone) {
             let is_same = |new: &&T| {
@@ -234,13 +234,13 @@ impl<'t, T: Named> Sides<'t, T> {
         self.gone.is_empty() && self.new.is_empty() && self.changed.is_empty() && self.renamed.is_empty()
     }
 
-    /// What is there before and not afterwards, at least not like this.
-    pub(crate) fn leaving(&self) -> impl Iterator<Item = &'t T> {
+    /// What exists before and not afterwards, or not in the same form.
+    pub(crate) fn removed(&self) -> impl Iterator<Item = &'t T> {
         self.gone.iter().copied().chain(self.changed.iter().map(|(old, _)| *old))
     }
 
-    /// What is there afterwards and was not, at least not like this.
-    pub(crate) fn coming(&self) -> impl Iterator<Item = &'t T> {
+    /// What exists afterwards and not before, or not in the same form.
+    pub(crate) fn added(&self) -> impl Iterator<Item = &'t T> {
         self.new.iter().copied().chain(self.changed.iter().map(|(_, new)| *new))
     }
 
@@ -255,8 +255,8 @@ impl<'t, T: Named> Sides<'t, T> {
     }
 }
 
-/// Names that something has before, under which nothing can be renamed. Indexes and what makes one have
-/// their names in the whole schema, other constraints in their table.
+/// Names that are in use before the change, so that nothing can be renamed to them. The names of indexes and of
+/// constraints with an index are unique in the whole schema, those of other constraints in their table.
 struct Taken<'t>(BTreeSet<&'t str>);
 
 impl<'t> Taken<'t> {

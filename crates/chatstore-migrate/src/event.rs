@@ -1,19 +1,19 @@
-//! What the engine tells while it works.
+//! What the engine reports while it works.
 
 use crate::revision::Revision;
 
-/// What is told while migrating.
+/// The progress of a migration.
 #[derive(Debug)]
-pub enum Event<'e> {
-    /// Another process migrates; this one waits.
+pub enum MigrationEvent<'e> {
+    /// Another process is migrating; this one waits.
     Waiting,
     /// A revision is being applied.
     Applying(&'e Revision),
-    /// A revision is applied; what was done is on disk.
+    /// A revision is applied and committed.
     Applied(&'e Revision),
-    /// A revision is undone; what was done is on disk.
+    /// A revision is undone and committed.
     Undone(&'e Revision),
-    /// A data step has changed so many rows so far.
+    /// A data step has changed some rows.
     Rows {
         /// The revision whose step it is.
         revision: &'e Revision,
@@ -22,5 +22,5 @@ pub enum Event<'e> {
     },
 }
 
-/// How the engine tells what it does.
-pub(crate) type Observe<'o> = &'o mut (dyn FnMut(&Event<'_>) + Send);
+/// What receives the events.
+pub(crate) type Observe<'o> = &'o mut (dyn FnMut(&MigrationEvent<'_>) + Send);

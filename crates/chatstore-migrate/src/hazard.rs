@@ -1,4 +1,4 @@
-//! What may endanger rows, and where it was found.
+//! Hazards of revisions, and where they were found.
 
 use std::fmt;
 
@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hazard {
-    /// What a table or column holds is deleted.
+    /// The data of a table or column is deleted.
     DataLoss,
-    /// Rows that are there may not fit any more.
+    /// Existing rows may no longer fit.
     Narrowing,
-    /// Rows that are there have no value for a column that needs one.
+    /// Existing rows have no value for a column that needs one.
     NotNullWithoutDefault,
-    /// Nobody can write to a table of PostgreSQL, or even read it, while all of it is looked at.
+    /// PostgreSQL scans a whole table while no client can write to it, or even read it.
     LockingIndex,
 }
 
 impl fmt::Display for Hazard {
-    /// As it is written everywhere.
+    /// As it is written in files and messages.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::DataLoss => "data-loss",
@@ -32,7 +32,7 @@ impl fmt::Display for Hazard {
 
 /// A hazard and where it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct LintFinding {
     /// What it is.
     pub hazard: Hazard,
     /// The table, as it is called then.
@@ -45,7 +45,7 @@ pub struct Finding {
     pub instead: &'static str,
 }
 
-impl Finding {
+impl LintFinding {
     pub(crate) fn new(
         hazard: Hazard,
         table: &str,

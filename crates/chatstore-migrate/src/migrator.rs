@@ -1,4 +1,4 @@
-//! The revisions of a graph beside a database: which are applied, and which are on the way to a target.
+//! The revisions of a graph beside a database: which are applied, and which are on the path to a target.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use crate::data_step::DataSteps;
 use crate::dialect::Dialect;
 use crate::error::MigrationError;
 use crate::graph::{Graph, Target};
-use crate::history::{self, Applied, History, Moment, Progress};
+use crate::history::{self, History, HistoryEntry, Moment, Progress};
 use crate::revision::Revision;
-use crate::status::Survey;
+use crate::status::MigrationStatus;
 
-/// How long a process waits for another that migrates.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a process waits for another one that migrates.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Migrates databases to and from the revisions of one graph. Cheap to clone.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub struct Migrator {
     pub(crate) graph: Arc<Graph>,
     pub(crate) application: String,
     pub(crate) steps: DataSteps,
-    pub(crate) patience: Duration,
+    pub(crate) lock_timeout: Duration,
 }
 
 impl std::fmt::Debug for Migrator {
@@ -31,23 +31,28 @@ impl std::fmt::Debug for Migrator {
 }
 
 impl Migrator {
-    /// Migrates along `graph`; the history will say that this version of an application did it.
+    /// Migrates along `graph`; the history records this version of the application.
     #[must_use]
     pub fn new(graph: Graph, application: impl Into<String>) -> Self {
-        Self { graph: Arc::new(graph), application: application.into(), steps: &[], patience: PATIENCE }
+        Self {
+            graph: Arc::new(graph),
+            application: application.into(),
+            steps: &[],
+            lock_timeout: LOCK_TIMEOUT,
+        }
     }
 
-    /// Has functions that revisions may name.
+    /// Sets the functions that revisions may name.
     #[must_use]
     pub const fn data_steps(mut self, steps: DataSteps) -> Self {
         self.steps = steps;
         self
     }
 
-    /// Waits so long for another process that migrates; two minutes unless said otherwise.
+    /// Sets how long to wait for another process that migrates; two minutes by default.
     #[must_use]
-    pub const fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub const fn lock_timeout(mut self, lock_timeout: Duration) -> Self {
+        self.lock_timeout = lock_timeout;
         self
     }
 
@@ -57,34 +62,34 @@ impl Migrator {
         &self.graph
     }
 
-    /// What the database remembers beside what is known here; changes nothing.
+    /// Compares the history of the database with the known revisions; changes nothing.
     ///
     /// # Errors
-    /// [`MigrationError::ForeignDatabase`], or that the database failed.
-    pub async fn survey(&self, connection: &mut dyn Connection) -> Result<Survey, MigrationError> {
+    /// [`MigrationError::ForeignDatabase`], or a failure of the database.
+    pub async fn status(&self, connection: &mut dyn Connection) -> Result<MigrationStatus, MigrationError> {
         let history = History::read(connection).await?;
         Ok(self.compare(&history, connection.dialect()))
     }
 
-    fn compare(&self, history: &History, dialect: Dialect) -> Survey {
+    fn compare(&self, history: &History, dialect: Dialect) -> MigrationStatus {
         let mut edited = Vec::new();
         let mut revisions = Vec::with_capacity(self.graph.revisions().len());
         for revision in self.graph.revisions() {
             let row = history.entries.get(&revision.id);
-            // One that was interrupted is yet to be built, by whatever text it has now.
-            let is_applied = |row: &&Applied| row.progress == Progress::Applied;
+            // An interrupted revision is built again, with the text that it has now.
+            let is_applied = |row: &&HistoryEntry| row.progress == Progress::Applied;
             if row.filter(is_applied).is_some_and(|row| row.sha256 != revision.sha256(dialect)) {
                 edited.push(revision.id.clone());
             }
             revisions.push((revision.clone(), row.cloned()));
         }
-        let mut unknown: Vec<Applied> =
+        let mut unknown: Vec<HistoryEntry> =
             history.entries.values().filter(|row| self.graph.get(&row.id).is_none()).cloned().collect();
         unknown.sort_by(|one, other| (one.applied_at, &one.id).cmp(&(other.applied_at, &other.id)));
-        Survey { revisions, unknown, edited }
+        MigrationStatus { revisions, unknown, edited }
     }
 
-    /// The history, once it is known to fit the revisions.
+    /// The history, after checking that it fits the revisions.
     pub(crate) async fn verified(&self, connection: &mut dyn Connection) -> Result<History, MigrationError> {
         let history = History::read(connection).await?;
         self.compare(&history, connection.dialect()).verify()?;
@@ -101,28 +106,28 @@ impl Migrator {
         target: &Target,
     ) -> Result<Vec<Revision>, MigrationError> {
         let history = self.verified(connection).await?;
-        let way = self.graph.way_up(|id| history.is_applied(id), target)?;
-        Ok(way.into_iter().cloned().collect())
+        let path = self.graph.upgrade_path(|id| history.is_applied(id), target)?;
+        Ok(path.into_iter().cloned().collect())
     }
 
-    pub(crate) fn way_down(
+    pub(crate) fn downgrade_path(
         &self,
         history: &History,
         dialect: Dialect,
         target: &Target,
-        may_lose_data: bool,
+        allow_data_loss: bool,
     ) -> Result<Vec<&Revision>, MigrationError> {
-        let way = self.graph.way_down(|id| history.progress(id).is_some(), target)?;
-        for revision in &way {
+        let path = self.graph.downgrade_path(|id| history.progress(id).is_some(), target)?;
+        for revision in &path {
             revision.down(dialect)?;
         }
-        match way.iter().find(|revision| revision.loses_data) {
-            Some(revision) if !may_lose_data => Err(MigrationError::LosesData(revision.to_string())),
-            _ => Ok(way),
+        match path.iter().find(|revision| revision.destructive) {
+            Some(revision) if !allow_data_loss => Err(MigrationError::Destructive(revision.to_string())),
+            _ => Ok(path),
         }
     }
 
-    /// The revisions whose row is to be written, or else taken away.
+    /// The revisions whose rows a stamp writes, or else deletes.
     pub(crate) fn stamped(
         &self,
         history: &History,
@@ -137,7 +142,7 @@ impl Migrator {
             Target::Base => (Vec::new(), all().map(|revision| revision.id.as_str()).collect()),
             Target::Heads => (all().map(|revision| revision.id.as_str()).collect(), Vec::new()),
             Target::Head => {
-                self.graph.way_up(|_| true, target)?;
+                self.graph.upgrade_path(|_| true, target)?;
                 (all().map(|revision| revision.id.as_str()).collect(), Vec::new())
             }
             Target::Revision(name) => {
@@ -172,14 +177,14 @@ impl Migrator {
         &self,
         dialect: Dialect,
         revision: &Revision,
-        is_there: bool,
+        is_applied: bool,
         at: Moment,
     ) -> String {
         let mut sql = history::delete(revision);
-        if is_there {
+        if is_applied {
             sql += &history::insert(dialect, revision, at, None, &self.application, Progress::Applied);
         }
-        let detail = Some(if is_there { "as applied" } else { "as not applied" });
+        let detail = Some(if is_applied { "as applied" } else { "as not applied" });
         sql + &self.log(dialect, "stamp", revision, at, None, detail)
     }
 

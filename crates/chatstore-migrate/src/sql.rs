@@ -18,7 +18,7 @@ impl SchemaChange {
 }
 
 impl Schema {
-    /// What makes all of it in an empty database.
+    /// The SQL that creates all of it in an empty database.
     #[must_use]
     pub fn create(&self, dialect: Dialect) -> String {
         let (renames, before) = (Renames::default(), Self::default());

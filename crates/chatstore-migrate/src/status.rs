@@ -1,23 +1,23 @@
-//! The known revisions beside what a database remembers.
+//! The known revisions and the history of a database, compared.
 
 use crate::error::MigrationError;
-use crate::history::{Applied, Progress};
+use crate::history::{HistoryEntry, Progress};
 use crate::revision::Revision;
 
-/// The known revisions beside what a database remembers.
+/// The known revisions and the history of a database, compared.
 #[derive(Debug, Clone)]
-pub struct Survey {
-    /// The known revisions, in order, each with what the database remembers of it.
-    pub revisions: Vec<(Revision, Option<Applied>)>,
-    /// What the database remembers and nobody here knows, oldest first.
-    pub unknown: Vec<Applied>,
-    /// Applied revisions whose text is another here, in order.
+pub struct MigrationStatus {
+    /// The known revisions, in order, each with its entry in the history.
+    pub revisions: Vec<(Revision, Option<HistoryEntry>)>,
+    /// Entries of the history whose revisions are unknown here, oldest first.
+    pub unknown: Vec<HistoryEntry>,
+    /// Applied revisions whose text is different here, in order.
     pub edited: Vec<String>,
 }
 
-impl Survey {
+impl MigrationStatus {
     /// Applied revisions, in order.
-    pub fn applied(&self) -> impl Iterator<Item = (&Revision, &Applied)> {
+    pub fn applied(&self) -> impl Iterator<Item = (&Revision, &HistoryEntry)> {
         let known = self.revisions.iter().filter_map(|(revision, row)| Some((revision, row.as_ref()?)));
         known.filter(|(_, row)| row.progress == Progress::Applied)
     }
@@ -25,11 +25,11 @@ impl Survey {
     /// Revisions that are not applied, or not completely, in order.
     pub fn pending(&self) -> impl Iterator<Item = &Revision> {
         let is_applied =
-            |row: &Option<Applied>| row.as_ref().is_some_and(|row| row.progress == Progress::Applied);
+            |row: &Option<HistoryEntry>| row.as_ref().is_some_and(|row| row.progress == Progress::Applied);
         self.revisions.iter().filter(move |(_, row)| !is_applied(row)).map(|(revision, _)| revision)
     }
 
-    /// Refuses a database with revisions that nobody here knows, or that are another here.
+    /// Refuses a database with revisions that are unknown or different here.
     ///
     /// # Errors
     /// [`MigrationError::UnknownRevision`], [`MigrationError::Edited`], or
@@ -47,7 +47,7 @@ impl Survey {
         self.refuse_edited()
     }
 
-    /// Whether a program with these revisions can work with the database as it is: revisions of a
+    /// Whether a program with these revisions can work with the database in its present state: revisions of a
     /// newer program do no harm unless they are marked as breaking.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! A change of the tables, and what the comparison is to say of it.
+//! A change of the tables, and what the comparison must say about it.
 
 use chatstore_sql::migrate::model::{Schema, Table};
 use chatstore_sql::migrate::{Difference, Renames};
@@ -12,9 +12,9 @@ pub struct Change {
     pub name: &'static str,
     /// Changes the parent and the child.
     pub(super) make: fn(&mut Table, &mut Table),
-    /// The renames to give.
+    /// The renames to declare.
     pub(super) renames: &'static [&'static str],
-    /// What the comparison is to say, all of it.
+    /// Everything that the comparison must say.
     pub(super) found: &'static [&'static str],
 }
 
@@ -35,7 +35,7 @@ impl Change {
         if is_all { Ok(()) } else { Err(format!("{found:?} is found where {:?} is expected", self.found)) }
     }
 
-    /// The name after the change of a column, with its table's name before it; nothing when it is dropped.
+    /// The name of a column after the change, with the name of its table; `None` when it is dropped.
     pub(super) fn renamed(&self, column: &str) -> Option<String> {
         if self.found.contains(&format!("drop the column {column}").as_str()) {
             return None;

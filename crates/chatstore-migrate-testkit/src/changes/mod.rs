@@ -1,4 +1,4 @@
-//! Each kind of change that a table may see, made to a parent and a child with rows, and undone.
+//! Each kind of change of a table, applied to a parent and a child with rows, and undone.
 //!
 //! [`try_change`] compares the declared tables with those after a change of [`all`], and applies the generated SQL, with
 //! foreign keys on.
@@ -22,7 +22,7 @@ pub use tables::{first, foreign_key, schema};
 pub enum Promise {
     /// The comparison finds it and nothing else.
     Detected,
-    /// The tables are then as if they had been made like that at once, foreign keys on.
+    /// The tables are as if they had been created like that, and foreign keys are on.
     RightSchema,
     /// Every row is still there, with its values in all columns that stay.
     RowsKept,
@@ -35,11 +35,11 @@ impl Promise {
     pub const ALL: [Self; 4] = [Self::Detected, Self::RightSchema, Self::RowsKept, Self::Undone];
 }
 
-/// What came of a change: of each promise in the order of [`Promise::ALL`], why it is broken if it is.
+/// The outcome of a change: for each promise, in the order of [`Promise::ALL`], why it is broken if it is.
 pub type Outcome = [Result<(), String>; Promise::ALL.len()];
 
-/// Makes a change and undoes it, on the PostgreSQL database at `url`, of which nothing stays, or in memory when there is
-/// none.
+/// Applies a change and undoes it, on the PostgreSQL database at `url`, whose contents are deleted, or in memory when
+/// there is no URL.
 pub async fn try_change(url: Option<&str>, change: &Change) -> Outcome {
     let (after, difference) = match change.difference() {
         Ok(found) => found,
@@ -53,7 +53,7 @@ pub async fn try_change(url: Option<&str>, change: &Change) -> Outcome {
     [detected, right_schema, rows_kept, undone]
 }
 
-/// The revision after [`first`] that is generated of a difference.
+/// The revision after [`first`], generated from a difference.
 ///
 /// # Errors
 /// When it is not well-formed.
@@ -84,7 +84,7 @@ async fn apply_to(
     let up = async |target, doing: &str| {
         migrations.upgrade(target, |_| {}).await.map_err(|error| format!("{doing}: {error}"))
     };
-    up(Target::Revision(FIRST.to_owned()), "making the tables").await?;
+    up(Target::Revision(FIRST.to_owned()), "creating the tables").await?;
     let before = values(database, &schema()).await?;
     let kept: Values = before.into_iter().filter(|(column, _)| change.renamed(column).is_some()).collect();
     let renamed: Values =

@@ -63,7 +63,7 @@ pub fn schema() -> Schema {
     Schema { tables: vec![parent, child] }
 }
 
-/// The revision that makes the tables with their rows, and those of more statements.
+/// The revision that creates the tables with their rows, and runs more statements.
 ///
 /// # Errors
 /// When it is not well-formed.

@@ -1,11 +1,11 @@
-//! What a schema becomes: changes drawn at random, of which those remain that its rows allow both ways.
+//! The second schema: random changes of the first one, reduced to those that its rows allow in both directions.
 
 use chatstore_sql::migrate::model::{Column, ColumnType, Schema, Table};
 
 use super::fit;
 use super::parts::{Parts, id_of, stays};
 
-/// Draws the second schema; everything still has the name that it has in the first.
+/// Draws the second schema, still with the names of the first.
 pub(super) fn change(parts: &mut Parts<'_>, before: &Schema) -> Schema {
     let mut after = before.clone();
     if parts.random.percent(25) {
@@ -31,7 +31,7 @@ pub(super) fn change(parts: &mut Parts<'_>, before: &Schema) -> Schema {
     after
 }
 
-/// A table and all that refer to it, so that none is left whose rows would miss theirs on the way back.
+/// Drops a table and all that refer to it, because on the way back their rows would refer to missing ones.
 fn drop_table(parts: &mut Parts<'_>, schema: &mut Schema) {
     let mut gone: Vec<String> =
         parts.random.one_of(&schema.tables).map(|table| table.name.clone()).into_iter().collect();
@@ -92,7 +92,7 @@ fn drop_one<T>(parts: &mut Parts<'_>, all: &mut Vec<T>) {
     }
 }
 
-/// Not one whose values the way back would need.
+/// Drops a column, except one whose values are needed on the way back.
 fn drop_column(parts: &mut Parts<'_>, before: &Schema, table: &mut Table) {
     let Some(name) = any_column(parts, table).map(|column| column.name.clone()) else { return };
     if let Some(old) = before.table(&table.name).filter(|old| old.column(&name).is_some()) {
@@ -172,7 +172,7 @@ fn rename_constraint(parts: &mut Parts<'_>, table: &mut Table) {
     *names.swap_remove(parts.random.below(names.len())) = name;
 }
 
-/// Two indexes or unique constraints have each other's name, or one has the name of another that goes.
+/// Swaps the names of two indexes or unique constraints, or gives one the name of another that is dropped.
 fn move_name(parts: &mut Parts<'_>, schema: &mut Schema) {
     let mut names: Vec<&mut String> = Vec::new();
     for table in &mut schema.tables {

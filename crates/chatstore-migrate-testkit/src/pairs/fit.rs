@@ -1,4 +1,4 @@
-//! Takes out of a schema what is not possible in it, or not with the rows.
+//! Removes from a schema what is impossible in it or with its rows.
 
 use chatstore_sql::migrate::Dialect;
 use chatstore_sql::migrate::model::{
@@ -7,7 +7,7 @@ use chatstore_sql::migrate::model::{
 
 use super::parts::{give_default, id_of, stays};
 
-/// Leaves of a schema what the rows of the other allow.
+/// Keeps what the rows of the other schema allow.
 pub(super) fn fit(schema: &mut Schema, other: &Schema) {
     for table in &mut schema.tables {
         fit_table(table, other.table(&table.name), other);
@@ -81,7 +81,7 @@ fn plain_name(part: &IndexPart) -> Option<String> {
     }
 }
 
-/// Whether a reference is one, and every row has what it refers to.
+/// Whether a reference is valid, and every row has a row that it refers to.
 fn holds(key: &ForeignKey, schema: &Schema, table: &str, other: &Schema) -> bool {
     let ([column], [parent_column]) = (&key.columns[..], &key.parent_columns[..]) else { return false };
     let (Some(column), Some(parent)) = (stays(schema, table, column), schema.table(&key.parent)) else {
@@ -107,7 +107,7 @@ fn holds(key: &ForeignKey, schema: &Schema, table: &str, other: &Schema) -> bool
     has_parent && was_target.is_some_and(|was| is_number(was) && !(was.nullable && target.nullable))
 }
 
-/// Takes out what was written for a column of another type.
+/// Removes what was written for a column of another type.
 pub(super) fn forget_texts(table: &mut Table, name: &str) {
     table.checks.retain(|check| !mentions(&check.condition, name));
     table.indexes.retain(|index| !index_mentions(index, name));
@@ -125,7 +125,7 @@ fn mentions(text: &SqlText, name: &str) -> bool {
     mentioned(text).any(|mentioned| mentioned == name)
 }
 
-/// The columns of a text: drawn names are `c` or `id_t` and a number.
+/// The columns in a text: names of columns are `c` or `id_t` and a number.
 fn mentioned(text: &SqlText) -> impl Iterator<Item = String> {
     let text = text.of(Dialect::Sqlite).to_owned();
     let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').map(str::to_owned);

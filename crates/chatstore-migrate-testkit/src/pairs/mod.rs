@@ -1,7 +1,7 @@
 //! Random pairs of schemas with rows, migrated from one to the other and back.
 //!
-//! [`try_pair`] draws two schemas and rows of the first, migrates a database by the SQL that is generated between the
-//! two, and compares what it has with a database that was made of the schema at once. The same number draws the same
+//! [`try_pair`] draws two schemas and rows of the first, migrates a database with the SQL that is generated between
+//! the two, and compares it with a database that was created with the second schema. The same number draws the same
 //! pair on both database systems.
 
 mod change;
@@ -32,7 +32,7 @@ pub struct Compared {
 
 struct Pair {
     before: Schema,
-    /// The second schema as long as everything has the name that it has in the first.
+    /// The second schema, still with the names of the first.
     changed: Schema,
     after: Schema,
     names: Names,
@@ -51,10 +51,10 @@ fn draw(seed: u64) -> Result<Pair, String> {
 }
 
 /// Migrates from one schema of the pair with this number to the other and back, on the PostgreSQL database at `url`,
-/// of which nothing stays, or in memory when there is none.
+/// whose contents are deleted, or in memory when there is no URL.
 ///
 /// # Errors
-/// What is not as it should be.
+/// The first deviation.
 pub async fn try_pair(url: Option<&str>, seed: u64) -> Result<Compared, String> {
     let pair = draw(seed)?;
     let given = pair.names.texts();
@@ -75,7 +75,7 @@ async fn migrate(database: &Database, pair: &Pair, difference: &Difference) -> R
     let up = async |target, doing: &str| {
         migrations.upgrade(target, |_| {}).await.map_err(|error| format!("{doing}: {error}"))
     };
-    up(Target::Revision(FIRST.to_owned()), "making the first schema").await?;
+    up(Target::Revision(FIRST.to_owned()), "creating the first schema").await?;
     same_schema(&migrations, &pair.before, "at first").await?;
     let expected = values(database, pair, false).await?;
     up(Target::Heads, "applying").await?;
@@ -88,7 +88,7 @@ async fn migrate(database: &Database, pair: &Pair, difference: &Difference) -> R
     Ok(expected.values().map(Vec::len).sum())
 }
 
-/// What is in the columns that both schemas have, by their first names, each value beside its row's id.
+/// The values of the columns that both schemas have, by their first names, each with the id of its row.
 async fn values(database: &Database, pair: &Pair, is_after: bool) -> Result<Values, String> {
     let mut values = Values::new();
     for table in &pair.before.tables {

@@ -1,4 +1,4 @@
-//! Tables, columns and what belongs to them, drawn at random.
+//! Random tables, columns and what belongs to them.
 
 use chatstore_sql::migrate::model::{
     Action, Check, Column, ColumnType, ForeignKey, Index, IndexPart, Indexed, Key, Method, Schema, SqlText,
@@ -20,7 +20,7 @@ const KINDS: [ColumnType; 10] = [
     ColumnType::Time,
 ];
 
-/// Draws parts, each with a name that no other has.
+/// Draws parts, each with a unique name.
 pub(super) struct Parts<'r> {
     pub(super) random: &'r mut Random,
     names: usize,
@@ -154,7 +154,7 @@ impl<'r> Parts<'r> {
         table.checks.extend(self.condition(&column).map(|condition| Check { name, condition }));
     }
 
-    /// What every value of a column fulfils, also one that stands for a value that is gone.
+    /// A condition that every value of a column meets, also one that replaces a lost value.
     pub(super) fn condition(&mut self, column: &Column) -> Option<SqlText> {
         let name = &column.name;
         let number = 50 + self.random.below(9);
@@ -254,17 +254,17 @@ impl<'r> Parts<'r> {
     }
 }
 
-/// The column that tells the rows of a table apart; it is never dropped.
+/// The column that identifies the rows of a table; it is never dropped.
 pub(super) fn id_of(table: &str) -> String {
     format!("id_{table}")
 }
 
-/// The column in a schema, when there is one.
+/// The column in a schema, if it exists there.
 pub(super) fn stays<'s>(schema: &'s Schema, table: &str, column: &str) -> Option<&'s Column> {
     schema.table(table)?.column(column)
 }
 
-/// What a column that is new to rows must be.
+/// Gives a new column of a table with rows a value.
 pub(super) fn give_default(column: &mut Column) {
     let default = match column.kind {
         ColumnType::Int | ColumnType::Float => "1",

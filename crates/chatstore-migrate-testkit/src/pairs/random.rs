@@ -1,9 +1,9 @@
-//! Choices that are the same in every run with the same seed.
+//! Random choices that are the same for the same seed.
 
 pub(super) struct Random(u64);
 
 impl Random {
-    /// Choices that follow from `seed`; those of neighbouring seeds have nothing in common.
+    /// Choices that follow from `seed`; those of consecutive seeds are unrelated.
     pub(super) fn new(seed: u64) -> Self {
         let mut random = Self(seed);
         Self(random.next())
@@ -22,12 +22,12 @@ impl Random {
         usize::try_from(self.next() % (bound as u64)).unwrap_or(0)
     }
 
-    /// True in so many of a hundred cases.
+    /// True in this percentage of cases.
     pub(super) fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// One of them; none of nothing.
+    /// One of them; `None` if there are none.
     pub(super) fn one_of<'t, T>(&mut self, all: &'t [T]) -> Option<&'t T> {
         (!all.is_empty()).then(|| self.below(all.len())).and_then(|place| all.get(place))
     }

@@ -1,10 +1,10 @@
-//! Other names for what stays.
+//! New names for what is in both schemas.
 
 use chatstore_sql::migrate::model::{Column, Schema, Table};
 
 use super::parts::Parts;
 
-/// What is called otherwise afterwards.
+/// The renames from the first schema to the second.
 #[derive(Default)]
 pub(super) struct Names {
     tables: Vec<(String, String)>,
@@ -13,7 +13,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// New names for some of what is in both schemas; some have each other's.
+    /// New names for some of the tables and columns in both schemas; some swap their names.
     pub(super) fn draw(parts: &mut Parts<'_>, before: &Schema, after: &Schema) -> Self {
         let mut names = Self::default();
         let both: Vec<_> = after.tables.iter().filter(|table| before.table(&table.name).is_some()).collect();
@@ -55,7 +55,7 @@ impl Names {
         names
     }
 
-    /// As they are given on the command line.
+    /// As they are written on the command line.
     pub(super) fn texts(&self) -> Vec<String> {
         let tables = self.tables.iter().map(|(old, new)| format!("{old}:{new}"));
         tables.chain(self.columns.iter().map(|(table, old, new)| format!("{table}.{old}:{new}"))).collect()

@@ -1,12 +1,12 @@
-//! Rows for every column, so that what the two schemas demand holds of them.
+//! Rows that meet the constraints of both schemas.
 
 use chatstore_sql::migrate::Dialect;
 use chatstore_sql::migrate::model::{Column, ColumnType, Schema, Table};
 
 use super::parts::stays;
 
-/// Rows in each table. Numbers are an order of 1 to this in every column, so that each is unique and refers to a row
-/// of every table.
+/// Rows in each table. The numbers of a column are a permutation of 1 to this, so that each is unique and refers to a
+/// row of every table.
 pub(super) const ROWS: usize = 5;
 
 /// Statements that fill the tables of the first schema.
@@ -48,7 +48,7 @@ fn value(
     let is_sqlite = dialect == Dialect::Sqlite;
     match column.kind {
         ColumnType::Int => number.to_string(),
-        // What may become a number or JSON is one.
+        // Text that may become a number or JSON is a number.
         ColumnType::Text => match stays(after, &table.name, &column.name).map(|column| column.kind) {
             None | Some(ColumnType::Text) => format!("'it''s {number}; --'"),
             Some(_) => format!("'{number}'"),

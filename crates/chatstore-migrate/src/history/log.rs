@@ -1,4 +1,4 @@
-//! The log in the database of what was done and what failed. It is only ever added to.
+//! The log: what was done and what failed. Entries are only ever added.
 
 use super::values::{Moment, columns, microseconds, moment, number, quoted};
 use crate::connection::{Connection, TextRow};
@@ -36,7 +36,7 @@ create table chatstore_migrations_log (
 );
 ";
 
-/// What the log has of something that was done or failed.
+/// Something in the log that was done or that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
     /// Microseconds since 1970.
@@ -51,15 +51,15 @@ pub struct LogEntry {
     pub duration_ms: Option<i64>,
     /// The version of the program that did it.
     pub application: String,
-    /// What a stamp says of the revision, or why it failed.
+    /// What a stamp recorded for the revision, or why it failed.
     pub detail: Option<String>,
 }
 
 impl LogEntry {
-    /// The whole log, newest first; nothing where there is none. Changes nothing.
+    /// The whole log, newest first; empty where there is none. Changes nothing.
     ///
     /// # Errors
-    /// [`MigrationError::ForeignDatabase`], or that the database failed.
+    /// [`MigrationError::ForeignDatabase`], or a failure of the database.
     pub async fn read_all(connection: &mut dyn Connection) -> Result<Vec<Self>, MigrationError> {
         let failed = |error| MigrationError::database("reading the log", error);
         if columns(connection, TABLE).await.map_err(failed)?.is_empty() {
@@ -95,7 +95,7 @@ impl LogEntry {
     }
 }
 
-/// Makes the log's table.
+/// Creates the table of the log.
 pub(super) const fn create(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Sqlite => CREATE_LOG_SQLITE,
@@ -103,7 +103,7 @@ pub(super) const fn create(dialect: Dialect) -> &'static str {
     }
 }
 
-/// Adds a line to the log.
+/// Adds an entry to the log.
 pub(crate) fn insert(
     dialect: Dialect,
     at: Moment,

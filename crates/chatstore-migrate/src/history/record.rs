@@ -10,8 +10,7 @@ use crate::revision::Revision;
 
 pub(super) const TABLE: &str = "chatstore_migrations";
 
-/// The first version's record keeps its name, its columns and their order, so that a program of that
-/// version still reads it.
+/// Programs of all versions read this table, so its name, its columns and their order stay.
 const CREATE_RECORD_SQLITE: &str = "\
 create table chatstore_migrations (
   revision text not null,
@@ -40,19 +39,19 @@ create table chatstore_migrations (
 );
 ";
 
-/// How far a revision that the record has is applied.
+/// How far a revision in the record is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// Completely.
     Applied,
-    /// Its step outside a transaction was begun and not yet seen to end.
+    /// Its step outside a transaction has begun and is not known to have ended.
     Running,
-    /// Undoing its step outside a transaction was begun and not yet seen to end.
+    /// Undoing its step outside a transaction has begun and is not known to have ended.
     Undoing,
 }
 
 impl Progress {
-    /// As the record has it.
+    /// As it is stored in the record.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -63,9 +62,9 @@ impl Progress {
     }
 }
 
-/// What the record has of a revision.
+/// A revision in the record.
 #[derive(Debug, Clone)]
-pub struct Applied {
+pub struct HistoryEntry {
     /// Its id.
     pub id: String,
     /// Its name.
@@ -84,12 +83,12 @@ pub struct Applied {
     pub progress: Progress,
 }
 
-/// What the database remembers.
+/// The record of a database.
 #[derive(Debug, Clone)]
 pub(crate) struct History {
-    /// Whether the tables are there.
-    pub(crate) is_there: bool,
-    pub(crate) entries: HashMap<String, Applied>,
+    /// Whether the tables exist.
+    pub(crate) exists: bool,
+    pub(crate) entries: HashMap<String, HistoryEntry>,
 }
 
 impl History {
@@ -100,7 +99,7 @@ impl History {
         let columns = columns(connection, TABLE).await.map_err(failed)?;
         let has = |names: &[&str]| names.iter().all(|name| columns.iter().any(|column| column == name));
         if columns.is_empty() {
-            return Ok(Self { is_there: false, entries: HashMap::new() });
+            return Ok(Self { exists: false, entries: HashMap::new() });
         }
         if !has(&["revision", "slug", "sha256", "applied_at", "duration_ms", "breaking", "progress"]) {
             return Err(MigrationError::ForeignDatabase(format!(
@@ -116,7 +115,7 @@ impl History {
             })?;
             entries.insert(entry.id.clone(), entry);
         }
-        Ok(Self { is_there: true, entries })
+        Ok(Self { exists: true, entries })
     }
 
     pub(crate) fn progress(&self, id: &str) -> Option<Progress> {
@@ -140,7 +139,7 @@ fn select(dialect: Dialect) -> String {
     )
 }
 
-fn read_entry(row: TextRow) -> Result<Applied, String> {
+fn read_entry(row: TextRow) -> Result<HistoryEntry, String> {
     let mut columns = row.into_iter();
     let mut next = || columns.next().flatten();
     let (id, slug, sha256) = (next(), next(), next());
@@ -151,16 +150,16 @@ fn read_entry(row: TextRow) -> Result<Applied, String> {
         Some("applied") => Progress::Applied,
         Some("running") => Progress::Running,
         Some("undoing") => Progress::Undoing,
-        other => return Err(format!("it says {other:?} of a revision's progress")),
+        other => return Err(format!("a revision's progress is {other:?}")),
     };
     let (Some(id), Some(slug), Some(sha256), Some(applied_at)) = (id, slug, sha256, applied_at) else {
         return Err("a revision's row has no values".to_owned());
     };
     let breaking = breaking == Some(1);
-    Ok(Applied { id, slug, sha256, applied_at, duration_ms, application, breaking, progress })
+    Ok(HistoryEntry { id, slug, sha256, applied_at, duration_ms, application, breaking, progress })
 }
 
-/// Makes the record's table.
+/// Creates the table of the record.
 pub(super) const fn create(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Sqlite => CREATE_RECORD_SQLITE,
@@ -197,7 +196,7 @@ pub(crate) fn insert(
     )
 }
 
-/// Marks a revision whose row is there.
+/// Marks a revision that has a row.
 pub(crate) fn mark(
     dialect: Dialect,
     revision: &Revision,
@@ -216,7 +215,7 @@ pub(crate) fn mark(
     )
 }
 
-/// Takes a revision's row away.
+/// Deletes a revision's row.
 pub(crate) fn delete(revision: &Revision) -> String {
     format!("delete from chatstore_migrations where revision = {};\n", quoted(&revision.id))
 }

@@ -1,4 +1,4 @@
-//! Values of the history as SQL text, and what of its tables is there.
+//! Values of the history as SQL text, and the columns of its tables.
 
 use crate::connection::Connection;
 use crate::dialect::Dialect;
@@ -9,11 +9,11 @@ use crate::error::DatabaseError;
 pub(crate) enum Moment {
     /// Microseconds since 1970.
     Known(i64),
-    /// When a script is run.
+    /// The time at which the database runs a script.
     OfTheDatabase,
 }
 
-/// The columns of one of the engine's own tables; none when it is not there.
+/// The columns of one of the engine's own tables; empty when it does not exist.
 pub(crate) async fn columns(
     connection: &mut dyn Connection,
     table: &str,
@@ -29,7 +29,7 @@ pub(crate) async fn columns(
     Ok(rows.into_iter().filter_map(|row| row.into_iter().next()?).collect())
 }
 
-/// A moment of a table as microseconds since 1970.
+/// A column with a time as microseconds since 1970.
 pub(crate) fn microseconds(dialect: Dialect, column: &str) -> String {
     match dialect {
         Dialect::Sqlite => column.to_owned(),

@@ -1,7 +1,7 @@
-//! What a database says that it has, in its own words.
+//! What a database reports about itself, in its own words.
 //!
-//! Only what one kind of database says of two schemas can be compared: PostgreSQL respells
-//! conditions, and SQLite does not tell a time from a number.
+//! Only the reports of the same kind of database can be compared: PostgreSQL rewrites conditions, and SQLite
+//! does not distinguish a time from a number.
 
 mod postgres;
 mod rows;

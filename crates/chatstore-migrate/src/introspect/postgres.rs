@@ -31,7 +31,7 @@ where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 
   and c.relkind in ('r', 'p', 'f') and a.attnum > 0 and not a.attisdropped
 order by c.relname, a.attnum";
 
-/// That a column is not null is said of the column, also where it is a constraint with a name.
+/// Not-null belongs to the column, even where it is a constraint with a name.
 const CONSTRAINTS: &str = "\
 select c.relname, n.conname, pg_get_constraintdef(n.oid, true)
 from pg_catalog.pg_constraint n
@@ -40,7 +40,7 @@ where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 
   and n.contype in ('p', 'u', 'f', 'c', 'x')
 order by c.relname, n.conname";
 
-/// Those that no constraint made for itself. A foreign key makes none, it names the one that it is proven by.
+/// Indexes that do not belong to a constraint. A foreign key has no index; it names the one that proves it.
 const INDEXES: &str = "\
 select c.relname, i.relname,
        pg_get_indexdef(x.indexrelid, 0, true) || case when x.indisvalid then '' else ' (invalid)' end
@@ -78,7 +78,7 @@ pub(super) async fn read(connection: &mut dyn Connection) -> Result<Catalog, Mig
     Ok(catalog)
 }
 
-/// Whether the index of an outside step is there, and whether it is complete.
+/// Whether an index is complete; `None` when it does not exist.
 pub(crate) async fn index_is_complete(
     connection: &mut dyn Connection,
     name: &str,

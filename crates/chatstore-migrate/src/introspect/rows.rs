@@ -1,4 +1,4 @@
-//! What both catalogs are read by.
+//! How the rows of both catalogs are read.
 
 use crate::catalog::Object;
 use crate::connection::{Connection, TextRow};
@@ -13,7 +13,7 @@ pub(super) async fn query(
     rows.map_err(|error| MigrationError::database("reading the catalog", error))
 }
 
-/// The columns of a row, with nothing for null.
+/// The columns of a row, with an empty text for null.
 pub(super) fn texts<const COLUMNS: usize>(row: TextRow) -> [String; COLUMNS] {
     let mut columns = row.into_iter().map(Option::unwrap_or_default);
     std::array::from_fn(|_| columns.next().unwrap_or_default())

@@ -1,22 +1,22 @@
-//! What rows may fit before a revision and not after it.
+//! Constraints that rows may meet before a revision and not after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ddl::{Constraint, Deed, Deeds};
+use super::ddl::{Constraint, DdlOperation, StatementEffects};
 use crate::dialect::Dialect;
 use crate::diff::{Alteration, SchemaChange};
-use crate::hazard::{Finding, Hazard};
+use crate::hazard::{Hazard, LintFinding};
 use crate::model::{ColumnType, Indexed, SqlText, Table};
 use crate::syntax::tokens::words;
 
 const KEEP_BOTH: &str =
     "add a column of the new type, fill it by a data step, and drop the old one in a later revision";
-const FILL_BEFORE: &str = "find the rows without a value and fill them in a revision before";
-const CORRECT_BEFORE: &str = "find the rows that fail it and correct them in a revision before";
-const JOIN_BEFORE: &str = "find the rows that are equal in it and part or join them in a revision before";
+const FILL_BEFORE: &str = "find the rows without a value and fill them in an earlier revision";
+const CORRECT_BEFORE: &str = "find the rows that fail it and correct them in an earlier revision";
+const JOIN_BEFORE: &str = "find the rows with equal values and separate or merge them in an earlier revision";
 
-/// By what the schemas say.
-pub(crate) fn by_schema(change: &SchemaChange) -> Vec<Finding> {
+/// Found by comparing the schemas.
+pub(crate) fn by_schema(change: &SchemaChange) -> Vec<LintFinding> {
     let mut findings = Vec::new();
     for alteration in change.altered() {
         columns(&alteration, &mut findings);
@@ -26,42 +26,48 @@ pub(crate) fn by_schema(change: &SchemaChange) -> Vec<Finding> {
     findings
 }
 
-/// By what the SQL does where the schemas are not known. A type is taken to be narrower unless it is
-/// text.
-pub(crate) fn by_sql(deeds: &Deeds) -> Vec<Finding> {
+/// Found in the SQL, where the schemas are not known. Every type except text is assumed to be narrower.
+pub(crate) fn by_sql(effects: &StatementEffects) -> Vec<LintFinding> {
     let mut findings = Vec::new();
-    for (table, deed) in &deeds.all {
-        findings.push(match deed {
-            Deed::SetNotNull(column) if !deeds.adds(table, column) => not_null(table, column),
-            Deed::ChangeType { column, kind } if kind != "text" => {
+    for (table, operation) in &effects.operations {
+        findings.push(match operation {
+            DdlOperation::SetNotNull(column) if !effects.adds(table, column) => not_null(table, column),
+            DdlOperation::ChangeType { column, kind } if kind != "text" => {
                 narrowing(table, column, format!("the type becomes {kind}"), KEEP_BOTH)
             }
-            Deed::Constrain { kind: Constraint::Key, name, columns, .. }
-            | Deed::CreateIndex { name, columns, is_unique: true, .. } => unique(table, columns, name),
-            Deed::Constrain { kind: Constraint::Check, name, .. } => check(table, name, "new"),
+            DdlOperation::Constrain { kind: Constraint::Key, name, columns, .. }
+            | DdlOperation::CreateIndex { name, columns, is_unique: true, .. } => {
+                unique(table, columns, name)
+            }
+            DdlOperation::Constrain { kind: Constraint::Check, name, .. } => check(table, name, "new"),
             _ => continue,
         });
     }
     findings
 }
 
-fn narrowing(table: &str, column: &str, what: String, instead: &'static str) -> Finding {
-    Finding::new(Hazard::Narrowing, table, Some(column), what, instead)
+fn narrowing(table: &str, column: &str, what: String, instead: &'static str) -> LintFinding {
+    LintFinding::new(Hazard::Narrowing, table, Some(column), what, instead)
 }
 
-fn not_null(table: &str, column: &str) -> Finding {
+fn not_null(table: &str, column: &str) -> LintFinding {
     narrowing(table, column, "the column may no longer be null".to_owned(), FILL_BEFORE)
 }
 
-fn unique(table: &str, columns: &[String], name: &str) -> Finding {
-    narrowing(table, &columns.join(", "), format!("no two rows may be equal in {name} any more"), JOIN_BEFORE)
+fn unique(table: &str, columns: &[String], name: &str) -> LintFinding {
+    narrowing(
+        table,
+        &columns.join(", "),
+        format!("no two rows may be equal in {name} any longer"),
+        JOIN_BEFORE,
+    )
 }
 
-fn check(table: &str, name: &str, how: &str) -> Finding {
+fn check(table: &str, name: &str, how: &str) -> LintFinding {
     narrowing(table, "", format!("the check {name} is {how}"), CORRECT_BEFORE)
 }
 
-fn columns(alteration: &Alteration<'_>, findings: &mut Vec<Finding>) {
+fn columns(alteration: &Alteration<'_>, findings: &mut Vec<LintFinding>) {
     let table = &alteration.after.name;
     for (old, new) in &alteration.columns.changed {
         if !holds_all_of(new.kind, old.kind) {
@@ -80,13 +86,13 @@ fn holds_all_of(new: ColumnType, old: ColumnType) -> bool {
     old == new || matches!((old, new), (Bool | Int | Float | Json | Time | Uuid, Text) | (Bool, Int | Float))
 }
 
-fn keys(alteration: &Alteration<'_>, findings: &mut Vec<Finding>) {
+fn keys(alteration: &Alteration<'_>, findings: &mut Vec<LintFinding>) {
     let table = alteration.after;
-    let keys = alteration.primary_key.coming().chain(alteration.uniques.coming());
+    let keys = alteration.primary_key.added().chain(alteration.uniques.added());
     for key in keys.filter(|key| !is_unique_already(alteration, &key.columns)) {
         findings.push(unique(&table.name, &key.columns, &key.name));
     }
-    for index in alteration.indexes.coming().filter(|index| index.unique) {
+    for index in alteration.indexes.added().filter(|index| index.unique) {
         let columns: Vec<String> = index.parts.iter().filter_map(|part| column_of(&part.of)).collect();
         let has_expressions = columns.len() < index.parts.len();
         if has_expressions || !is_unique_already(alteration, &columns) {
@@ -118,20 +124,20 @@ fn is_unique_already(alteration: &Alteration<'_>, columns: &[String]) -> bool {
     is_key || is_index || is_null
 }
 
-fn checks(alteration: &Alteration<'_>, findings: &mut Vec<Finding>) {
+fn checks(alteration: &Alteration<'_>, findings: &mut Vec<LintFinding>) {
     let table = &alteration.after.name;
     for new in &alteration.checks.new {
         findings.push(check(table, &new.name, "new"));
     }
     for (old, new) in &alteration.checks.changed {
         if !admits_all_of(&new.condition, &old.condition) {
-            findings.push(check(table, &new.name, "another, which may admit less"));
+            findings.push(check(table, &new.name, "changed and may admit less"));
         }
     }
 }
 
-/// Whether a condition holds wherever another does, as far as one sees at once: limits that were
-/// moved outward and lists that have more.
+/// Whether a condition holds wherever another does, in two simple cases: limits that were moved outward
+/// and lists that were extended.
 fn admits_all_of(new: &SqlText, old: &SqlText) -> bool {
     [Dialect::Sqlite, Dialect::Postgres].into_iter().all(|dialect| {
         let (old, new) = (Condition::of(old.of(dialect)), Condition::of(new.of(dialect)));
@@ -143,11 +149,11 @@ fn admits_all_of(new: &SqlText, old: &SqlText) -> bool {
     })
 }
 
-/// The words of a condition, with the lists of `in` apart from it.
+/// The words of a condition, with the lists of `in` kept separately.
 #[derive(Debug, PartialEq, Eq)]
 struct Condition {
     words: Vec<String>,
-    /// What is in the list after the word at this place.
+    /// The list after the word at this position.
     lists: BTreeMap<usize, BTreeSet<String>>,
 }
 

@@ -1,21 +1,21 @@
-//! What SQL text does to tables that it did not make itself, as far as hazards go. What it does in
-//! another language, such as a `do` block, is not seen.
+//! What SQL text does to tables that it did not create itself, as far as hazards are concerned. Code in another
+//! language, such as a `do` block, is not read.
 
 use std::collections::BTreeSet;
 
 use crate::syntax::statements;
 use crate::syntax::tokens::{items, unquoted, words};
 
-/// Something that is done to a table.
+/// An operation on a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum DdlOperation {
     DropTable,
     DropColumn(String),
     AddColumn {
         column: String,
-        /// Not null, and nothing that the rows that are there would have.
+        /// Not null, and without a value for existing rows.
         is_without_value: bool,
-        /// Its constraints look at every row.
+        /// Its constraints scan every row.
         is_scanned: bool,
     },
     SetNotNull(String),
@@ -27,10 +27,10 @@ pub(crate) enum Deed {
         kind: Constraint,
         name: String,
         columns: Vec<String>,
-        /// The rows that are there are looked at while it is added.
+        /// Adding it scans the existing rows.
         is_scanned: bool,
     },
-    /// Rows are looked at for a constraint that the same text added, whose lock is still held.
+    /// Rows are scanned for a constraint that the same text added, whose lock is still held.
     ValidateOwn(String),
     CreateIndex {
         name: String,
@@ -40,7 +40,7 @@ pub(crate) enum Deed {
     },
 }
 
-/// What a constraint is.
+/// The kind of a constraint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Constraint {
     Key,
@@ -49,30 +49,30 @@ pub(crate) enum Constraint {
     Check,
 }
 
-/// What a text does, in order.
+/// What the statements of a text do, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Deeds {
-    /// Each with its table as it is called then.
-    pub(crate) all: Vec<(String, Deed)>,
-    /// `old:new` and `table.old:new`, each as things are called then.
+pub(crate) struct StatementEffects {
+    /// Each with the name that its table has then.
+    pub(crate) operations: Vec<(String, DdlOperation)>,
+    /// `old:new` and `table.old:new`, each with the names at that point.
     pub(crate) renames: Vec<String>,
     created: BTreeSet<String>,
-    /// Tables that are filled by an update, with the words of it.
+    /// Tables that an update changes, with the words of the statement.
     updates: Vec<(String, Vec<String>)>,
     renamed_tables: Vec<(String, String)>,
     not_validated: BTreeSet<String>,
     is_empty: bool,
 }
 
-impl Deeds {
+impl StatementEffects {
     pub(crate) fn of(text: &str) -> Self {
         let statements = statements::split(text);
-        let mut deeds = Self { is_empty: statements.is_empty(), ..Self::default() };
+        let mut effects = Self { is_empty: statements.is_empty(), ..Self::default() };
         for statement in &statements {
             let words: Vec<String> = words(statement).iter().map(|word| unquoted(word).to_owned()).collect();
-            deeds.statement(Words(&words));
+            effects.statement(Words(&words));
         }
-        deeds
+        effects
     }
 
     /// Whether there is no statement.
@@ -80,20 +80,21 @@ impl Deeds {
         self.is_empty
     }
 
-    /// Whether rows that are there are given values of a column.
+    /// Whether existing rows are given values of a column.
     pub(crate) fn fills(&self, table: &str, column: &str) -> bool {
         self.updates.iter().any(|(of, words)| of == table && words.iter().any(|word| word == column))
     }
 
     pub(crate) fn adds(&self, table: &str, column: &str) -> bool {
-        self.all.iter().any(|(of, deed)| {
-            of == table && matches!(deed, Deed::AddColumn { column: added, .. } if added == column)
+        self.operations.iter().any(|(of, operation)| {
+            of == table
+                && matches!(operation, DdlOperation::AddColumn { column: added, .. } if added == column)
         })
     }
 
-    fn push(&mut self, table: &str, deed: Deed) {
+    fn push(&mut self, table: &str, operation: DdlOperation) {
         if !self.created.contains(table) {
-            self.all.push((table.to_owned(), deed));
+            self.operations.push((table.to_owned(), operation));
         }
     }
 
@@ -131,7 +132,7 @@ impl Deeds {
         }
     }
 
-    /// A table that stands in for one that was moved out of its way is that table.
+    /// A new table that replaces one that was renamed is that table.
     fn drop_table(&mut self, table: &str) {
         let stands_in = |(old, new): &(String, String)| new == table && self.created.contains(old);
         if let Some(place) = self.renamed_tables.iter().position(stands_in) {
@@ -140,15 +141,16 @@ impl Deeds {
             self.created.remove(&old);
             return;
         }
-        self.push(table, Deed::DropTable);
+        self.push(table, DdlOperation::DropTable);
         self.created.remove(table);
     }
 
     fn rename_table(&mut self, old: &str, new: &str) {
-        let is_dropped = |(of, deed): &(String, Deed)| of == new && *deed == Deed::DropTable;
+        let is_dropped =
+            |(of, operation): &(String, DdlOperation)| of == new && *operation == DdlOperation::DropTable;
         if self.created.remove(old) {
-            if self.all.iter().any(is_dropped) {
-                self.all.retain(|deed| !is_dropped(deed));
+            if self.operations.iter().any(is_dropped) {
+                self.operations.retain(|operation| !is_dropped(operation));
             } else {
                 self.created.insert(new.to_owned());
             }
@@ -165,7 +167,7 @@ impl Deeds {
         let _ = words.take("on only") || words.take("on");
         let Some(table) = words.name() else { return };
         let columns = words.columns();
-        self.push(&table, Deed::CreateIndex { name, columns, is_unique, is_concurrent });
+        self.push(&table, DdlOperation::CreateIndex { name, columns, is_unique, is_concurrent });
     }
 
     fn alter(&mut self, table: &str, mut words: Words<'_>) {
@@ -185,7 +187,9 @@ impl Deeds {
             let _ = words.take("column");
             let _ = words.take("if exists");
             match words.name() {
-                Some(column) if !self.adds(table, &column) => self.push(table, Deed::DropColumn(column)),
+                Some(column) if !self.adds(table, &column) => {
+                    self.push(table, DdlOperation::DropColumn(column))
+                }
                 _ => {}
             }
         } else if words.take("add") {
@@ -194,15 +198,15 @@ impl Deeds {
             let _ = words.take("column");
             let Some(column) = words.name() else { return };
             if words.take("set not null") {
-                self.push(table, Deed::SetNotNull(column));
+                self.push(table, DdlOperation::SetNotNull(column));
             } else if words.take("set data type") || words.take("type") {
                 let kind = words.0.first().cloned().unwrap_or_default();
-                self.push(table, Deed::ChangeType { column, kind });
+                self.push(table, DdlOperation::ChangeType { column, kind });
             }
         } else if words.take("validate constraint") {
             match words.name() {
                 Some(name) if self.not_validated.contains(&name) => {
-                    self.push(table, Deed::ValidateOwn(name));
+                    self.push(table, DdlOperation::ValidateOwn(name));
                 }
                 _ => {}
             }
@@ -226,7 +230,7 @@ impl Deeds {
             }
             let is_scanned = is_valid && !words.has("using index");
             let columns = if kind == Constraint::Check { Vec::new() } else { words.columns() };
-            return self.push(table, Deed::Constrain { kind, name, columns, is_scanned });
+            return self.push(table, DdlOperation::Constrain { kind, name, columns, is_scanned });
         }
         let _ = words.take("column");
         let _ = words.take("if not exists");
@@ -236,11 +240,11 @@ impl Deeds {
         let is_without_value = !has_value && (words.has("not null") || words.has("primary key"));
         let is_scanned =
             ["unique", "primary key", "references", "check"].into_iter().any(|phrase| words.has(phrase));
-        self.push(table, Deed::AddColumn { column, is_without_value, is_scanned });
+        self.push(table, DdlOperation::AddColumn { column, is_without_value, is_scanned });
     }
 }
 
-/// What is left of a statement.
+/// The rest of a statement.
 #[derive(Debug, Clone, Copy)]
 struct Words<'w>(&'w [String]);
 
@@ -251,11 +255,11 @@ impl<'w> Words<'w> {
     }
 
     fn take(&mut self, phrase: &str) -> bool {
-        let is_there = self.begins_with(phrase);
-        if is_there {
+        let is_next = self.begins_with(phrase);
+        if is_next {
             self.0 = &self.0[phrase.split(' ').count()..];
         }
-        is_there
+        is_next
     }
 
     /// A name without the schema before it.
@@ -272,7 +276,7 @@ impl<'w> Words<'w> {
         Some(name.clone())
     }
 
-    /// What stands between the commas outside of parentheses.
+    /// The parts between the commas outside of parentheses.
     fn parts(self) -> Vec<Self> {
         let mut depth = 0_usize;
         let is_between = |word: &String| {

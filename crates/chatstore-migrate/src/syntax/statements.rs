@@ -1,9 +1,9 @@
-//! Looks at SQL text as far as the engine must: where statements end and how they begin.
+//! Where statements of SQL text end and how they begin.
 
 use super::tokens::{is_comment, tokens};
 
-/// The statements of a text without comments, in order. Semicolons in quotes, dollar quotes and
-/// comments end none.
+/// The statements of a text without comments, in order. Semicolons in quotes, dollar quotes and comments do
+/// not end a statement.
 pub(crate) fn split(text: &str) -> Vec<String> {
     let tokens: Vec<&str> =
         tokens(text).into_iter().map(|token| if is_comment(token) { " " } else { token }).collect();
@@ -22,7 +22,7 @@ pub(crate) fn controls_transaction(statement: &str) -> bool {
     matches!(first.as_str(), "begin" | "commit" | "rollback" | "start")
 }
 
-/// The index that a statement makes or drops, as it is written there; `None` for other statements.
+/// The index that a statement creates or drops, as it is written there; `None` for other statements.
 pub(crate) fn index_name(statement: &str) -> Option<String> {
     const BEFORE_THE_NAME: [&str; 8] =
         ["create", "drop", "unique", "index", "concurrently", "if", "not", "exists"];
@@ -37,7 +37,7 @@ pub(crate) fn index_name(statement: &str) -> Option<String> {
         return None;
     }
     let name = statement.split_whitespace().nth(position)?;
-    // A quoted name with a blank in it is in two parts here.
+    // A quoted name with a space in it is in two parts here.
     (name.matches('"').count() % 2 == 0).then(|| name.to_owned())
 }
 

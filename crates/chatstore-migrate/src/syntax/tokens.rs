@@ -1,9 +1,9 @@
-//! What SQL text is made of, as far as the engine reads it.
+//! The tokens of SQL text, as far as the engine reads it.
 
 const PAIRS: [&str; 6] = ["<=", ">=", "<>", "!=", "::", "||"];
 
-/// Words, literals and quoted names with their quotes, comments, blanks and signs, which together are
-/// the text.
+/// Words, literals and quoted names with their quotes, comments, white space and signs; joined, they are the
+/// text.
 pub(crate) fn tokens(text: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
     let mut rest = text;
@@ -61,8 +61,8 @@ pub(crate) fn is_comment(token: &str) -> bool {
     token.starts_with("--") || token.starts_with("/*")
 }
 
-/// Words, literals and signs, in lower case where case means nothing, without blanks and comments. A
-/// quoted name is without its quotes when it does not need them.
+/// Words, literals and signs, in lower case where case does not matter, without white space and comments. A
+/// quoted name has no quotes if it does not need them.
 pub(crate) fn words(text: &str) -> Vec<String> {
     let is_word = |token: &&str| !is_comment(token) && !token.starts_with(char::is_whitespace);
     tokens(text).into_iter().filter(is_word).map(word).collect()
@@ -85,7 +85,7 @@ pub(crate) fn unquoted(name: &str) -> &str {
     name.trim_matches(['"', '`'])
 }
 
-/// What stands between the outermost parentheses, parted at its commas, and what follows.
+/// The items between the outermost parentheses, separated by commas, and the rest.
 pub(crate) fn items(words: &[String]) -> Option<(Vec<&[String]>, &[String])> {
     let start = words.iter().position(|word| word == "(")? + 1;
     let mut items = Vec::new();

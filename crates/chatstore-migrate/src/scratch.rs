@@ -1,12 +1,12 @@
-//! What the revisions make, and what the declared schema makes, in a scratch database of which
-//! nothing stays.
+//! What the revisions create, and what the declared schema creates, in a scratch database that leaves nothing
+//! behind.
 
 use crate::catalog::Catalog;
 use crate::connection::Connection;
 use crate::data_step::{self, StepConnection};
 use crate::dialect::Dialect;
 use crate::error::MigrationError;
-use crate::event::Event;
+use crate::event::MigrationEvent;
 use crate::migrator::Migrator;
 use crate::model::Schema;
 use crate::rebuild::WITHOUT_FOREIGN_KEYS;
@@ -20,8 +20,8 @@ set local search_path to chatstore_migrations_scratch;
 ";
 
 impl Migrator {
-    /// What these revisions make of nothing, one after the other; nothing of it stays. On SQLite the
-    /// database must be empty.
+    /// What these revisions create, one after the other; nothing of it stays. On SQLite the database must be
+    /// empty.
     ///
     /// # Errors
     /// [`MigrationError::Database`], which names the revision.
@@ -32,8 +32,8 @@ impl Migrator {
     ) -> Result<Catalog, MigrationError> {
         let revisions: Vec<&Revision> = revisions.into_iter().collect();
         begin(connection).await?;
-        let made = self.run(connection, &revisions).await;
-        read_and_roll_back(connection, made).await
+        let outcome = self.run(connection, &revisions).await;
+        read_and_roll_back(connection, outcome).await
     }
 
     async fn run(
@@ -45,13 +45,13 @@ impl Migrator {
         for revision in revisions {
             let doing = format!("replaying the revision {revision}");
             let up = revision.up(dialect);
-            if revision.runs_alone(dialect) {
+            if revision.runs_outside_transaction(dialect) {
                 execute(connection, &doing, &up.replacen("concurrently", "", 1)).await?;
             } else {
                 execute(connection, &doing, up).await?;
             }
             if let Some(step) = data_step::find(self.steps, revision)? {
-                let observe = &mut |_: &Event<'_>| {};
+                let observe = &mut |_: &MigrationEvent<'_>| {};
                 let done = step(&mut StepConnection { connection, revision, observe }).await;
                 done.map_err(|error| MigrationError::database(format!("the data step of {doing}"), error))?;
             }
@@ -61,39 +61,39 @@ impl Migrator {
 }
 
 impl Schema {
-    /// What it is in the words of a database, in which nothing of it stays. On SQLite the database
-    /// must be empty.
+    /// The schema in the words of a database, in which nothing of it stays. On SQLite the database must be
+    /// empty.
     ///
     /// # Errors
     /// [`MigrationError::Database`] when the database does not accept it.
-    pub async fn realise(&self, connection: &mut dyn Connection) -> Result<Catalog, MigrationError> {
+    pub async fn catalog_in(&self, connection: &mut dyn Connection) -> Result<Catalog, MigrationError> {
         begin(connection).await?;
         let sql = self.create(connection.dialect());
-        let made = execute(connection, "making the declared schema", &sql).await;
-        read_and_roll_back(connection, made).await
+        let outcome = execute(connection, "creating the declared schema", &sql).await;
+        read_and_roll_back(connection, outcome).await
     }
 }
 
 async fn begin(connection: &mut dyn Connection) -> Result<(), MigrationError> {
-    let doing = "making a scratch database";
+    let doing = "creating a scratch database";
     match connection.dialect() {
         Dialect::Sqlite => execute(connection, doing, &format!("{WITHOUT_FOREIGN_KEYS}; begin")).await,
         Dialect::Postgres => {
             execute(connection, doing, "begin").await?;
-            let made = execute(connection, doing, SCRATCH_SCHEMA).await;
-            if made.is_err() {
+            let outcome = execute(connection, doing, SCRATCH_SCHEMA).await;
+            if outcome.is_err() {
                 let _ = connection.execute("rollback").await;
             }
-            made
+            outcome
         }
     }
 }
 
 async fn read_and_roll_back(
     connection: &mut dyn Connection,
-    made: Result<(), MigrationError>,
+    outcome: Result<(), MigrationError>,
 ) -> Result<Catalog, MigrationError> {
-    let catalog = match made {
+    let catalog = match outcome {
         Ok(()) => Catalog::read(connection).await,
         Err(error) => Err(error),
     };

@@ -1,5 +1,5 @@
-//! What the revisions and the declared schema make in a scratch database like this one, beside what
-//! is there.
+//! What the revisions and the declared schema create in a scratch database of the same kind, compared with the
+//! real one.
 
 use chatstore_migrate::model::Schema;
 use chatstore_migrate::{Catalog, DatabaseError, DatabaseErrorKind, Deviation, MigrationError, Revision};
@@ -9,28 +9,28 @@ use crate::database::{Database, DatabaseKind, DatabaseOptions};
 use crate::schema;
 
 impl Migrations<'_> {
-    /// How what all revisions make differs from the declared schema; changes nothing.
+    /// How the result of all revisions differs from the declared schema; changes nothing.
     ///
     /// # Errors
     /// As [`replay`](Self::replay).
     pub async fn deviations_from_declared(&self) -> Result<Vec<Deviation>, MigrationError> {
-        let made = self.replay(self.graph().revisions().to_vec()).await?;
-        Ok(self.realise(schema::declared()).await?.deviations(&made))
+        let replayed = self.replay(self.graph().revisions().to_vec()).await?;
+        Ok(self.catalog_of(schema::declared()).await?.deviations(&replayed))
     }
 
-    /// How the database differs from what its applied revisions make; changes nothing.
+    /// How the database differs from what its applied revisions create; changes nothing.
     ///
     /// # Errors
     /// As [`replay`](Self::replay); [`MigrationError::UnknownRevision`] and the like when it is not
-    /// known what the database should have.
+    /// known what the database should contain.
     pub async fn drift(&self) -> Result<Vec<Deviation>, MigrationError> {
-        let survey = self.survey().await?;
-        survey.verify()?;
-        let applied = survey.applied().map(|(revision, _)| revision.clone()).collect();
+        let status = self.status().await?;
+        status.verify()?;
+        let applied = status.applied().map(|(revision, _)| revision.clone()).collect();
         Ok(self.replay(applied).await?.deviations(&self.catalog().await?))
     }
 
-    /// What the database has; changes nothing.
+    /// The catalog of the database; changes nothing.
     ///
     /// # Errors
     /// What the database reports.
@@ -38,25 +38,25 @@ impl Migrations<'_> {
         self.database.migrating(|it| Box::pin(async move { Catalog::read(it).await })).await
     }
 
-    /// What these revisions make of nothing, in a scratch database; changes nothing.
+    /// What these revisions create in a scratch database; changes nothing.
     ///
     /// # Errors
-    /// That the scratch database cannot be made, or the revision that failed there.
+    /// The scratch database cannot be created, or a revision failed in it.
     pub async fn replay(&self, revisions: Vec<Revision>) -> Result<Catalog, MigrationError> {
         let migrator = self.migrator.clone();
         self.scratching(move |it| Box::pin(async move { migrator.replay(it, &revisions).await })).await
     }
 
-    /// What a schema is in the words of the database; changes nothing.
+    /// A schema in the words of the database; changes nothing.
     ///
     /// # Errors
     /// As [`replay`](Self::replay).
-    pub async fn realise(&self, schema: Schema) -> Result<Catalog, MigrationError> {
-        self.scratching(move |it| Box::pin(async move { schema.realise(it).await })).await
+    pub async fn catalog_of(&self, schema: Schema) -> Result<Catalog, MigrationError> {
+        self.scratching(move |it| Box::pin(async move { schema.catalog_in(it).await })).await
     }
 
-    /// Runs `work` where there is nothing: in memory, or on PostgreSQL on a connection on which the
-    /// engine makes itself a schema that is rolled back.
+    /// Runs `work` on an empty database: in memory, or on PostgreSQL on a connection on which the engine
+    /// creates a schema that is rolled back.
     async fn scratching<T, F>(&self, work: F) -> Result<T, MigrationError>
     where
         F: for<'c> FnOnce(&'c mut dyn chatstore_migrate::Connection) -> Work<'c, T> + Send + 'static,

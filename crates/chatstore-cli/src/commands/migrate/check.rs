@@ -1,4 +1,4 @@
-//! `migrate check` and `migrate drift`: whether the tables are what they should be.
+//! `migrate check` and `migrate drift`: whether the tables are as they should be.
 
 use chatstore::migrate::model::Schema;
 use chatstore::migrate::{Difference, Renames, SNAPSHOT};
@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::database;
 use crate::failure::{Failure, code};
 
-/// The declared schema is the newest revision's snapshot, and what all revisions make.
+/// Checks that the declared schema is the newest revision's snapshot, and what all revisions create.
 pub(super) async fn check(config: &Config) -> Result<(), Failure> {
     check_snapshot(&declared())?;
     let store = if config.database_url().starts_with("sqlite:") {
@@ -22,10 +22,10 @@ pub(super) async fn check(config: &Config) -> Result<(), Failure> {
     let deviations = store.migrations()?.deviations_from_declared().await?;
     store.close().await;
     if !deviations.is_empty() {
-        return Err(failure("the revisions do not make the declared schema", &deviations)
-            .hint("correct the SQL of the newest revision, or declare what it makes"));
+        return Err(failure("the revisions do not create the declared schema", &deviations)
+            .hint("correct the SQL of the newest revision, or the declaration"));
     }
-    say("the revisions make the declared schema");
+    say("the revisions create the declared schema");
     Ok(())
 }
 
@@ -41,7 +41,10 @@ fn check_snapshot(declared: &Schema) -> Result<(), Failure> {
         return Err(Failure::new(code::FAILED, message).hint(GENERATE));
     };
     let snapshot = Schema::from_json(text).map_err(|error| {
-        Failure::new(code::BAD_DATA, format!("the {SNAPSHOT} of the revision {head} is no schema: {error}"))
+        Failure::new(
+            code::BAD_DATA,
+            format!("the {SNAPSHOT} of the revision {head} is not a schema: {error}"),
+        )
     })?;
     let changes = match Difference::between(&snapshot, declared, &Renames::default()) {
         Ok(difference) => difference.up.descriptions(),
@@ -50,22 +53,22 @@ fn check_snapshot(declared: &Schema) -> Result<(), Failure> {
     if changes.is_empty() {
         return Ok(());
     }
-    let what = format!("the declared schema is not that of the newest revision {head}");
+    let what = format!("the declared schema differs from that of the newest revision {head}");
     Err(failure(&what, &changes).hint(GENERATE))
 }
 
-/// The database has what its applied revisions make.
+/// Checks that the database contains what its applied revisions create.
 pub(super) async fn drift(migrations: &Migrations<'_>) -> Result<(), Failure> {
     let deviations = migrations.drift().await?;
     if !deviations.is_empty() {
-        return Err(failure("the database differs from what its applied revisions make", &deviations)
-            .hint("undo by hand what was changed by hand, or declare it and write a revision"));
+        return Err(failure("the database differs from what its applied revisions create", &deviations)
+            .hint("undo the manual change, or declare it and write a revision"));
     }
-    say("the database has what its applied revisions make");
+    say("the database contains what its applied revisions create");
     Ok(())
 }
 
-/// What is wrong, with each finding on a line of its own.
+/// A failure with each finding on a separate line.
 fn failure(what: &str, findings: &[impl std::fmt::Display]) -> Failure {
     let lines: Vec<String> = findings.iter().map(|finding| format!("\n  {finding}")).collect();
     Failure::new(code::FAILED, format!("{what}:{}", lines.concat()))
@@ -80,23 +83,26 @@ mod tests {
 
     use super::{check_snapshot, code};
 
-    fn said_of(declared: &Schema) -> (String, Option<String>) {
+    fn refusal_of(declared: &Schema) -> (String, Option<String>) {
         let failure = check_snapshot(declared).expect_err("the declaration was changed");
         assert_eq!(failure.report(), ExitCode::from(code::FAILED));
         failure.into_parts()
     }
 
     #[test]
-    fn a_declaration_without_its_revision_is_told_with_the_command_that_writes_one() {
+    fn a_declaration_without_a_revision_is_refused_with_the_command_that_writes_one() {
         check_snapshot(&declared()).expect("nothing was changed");
         let mut changed = declared();
         let colour =
             Column { name: "colour".to_owned(), kind: ColumnType::Text, nullable: true, default: None };
         changed.tables[1].columns.push(colour);
 
-        let (message, hint) = said_of(&changed);
+        let (message, hint) = refusal_of(&changed);
 
-        assert!(message.contains("the declared schema is not that of the newest revision "), "{message}");
+        assert!(
+            message.contains("the declared schema differs from that of the newest revision "),
+            "{message}"
+        );
         assert!(message.contains("\n  ") && message.contains("conversations.colour"), "{message}");
         assert_eq!(
             hint.as_deref(),
@@ -107,12 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn a_declaration_that_may_have_renamed_is_told_how_to_say_so() {
+    fn a_possible_rename_in_the_declaration_is_refused_with_the_option_that_confirms_it() {
         let mut changed = declared();
         "whole_name".clone_into(&mut changed.tables[0].columns[5].name);
 
-        let (message, _) = said_of(&changed);
+        let (message, _) = refusal_of(&changed);
 
-        assert!(message.contains("say `--rename users.full_name:whole_name`"), "{message}");
+        assert!(message.contains("add `--rename users.full_name:whole_name`"), "{message}");
     }
 }

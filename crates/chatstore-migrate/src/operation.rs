@@ -1,4 +1,4 @@
-//! One change under way, in a transaction of its own: a revision applied or undone, or a stamp.
+//! One operation in a separate transaction: a revision is applied or undone, or a stamp is written.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use crate::connection::Connection;
 use crate::data_step::{self, StepConnection};
 use crate::dialect::Dialect;
 use crate::error::{DatabaseErrorKind, MigrationError};
-use crate::event::{Event, Observe};
+use crate::event::{MigrationEvent, Observe};
 use crate::graph::Target;
 use crate::history::{self, History, Moment, Progress};
 use crate::introspect;
@@ -17,7 +17,7 @@ use crate::revision::Revision;
 
 const WITH_FOREIGN_KEYS: &str = "pragma foreign_keys = on";
 
-/// Which way to go.
+/// The direction of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
     Up,
@@ -33,27 +33,27 @@ impl Direction {
     }
 }
 
-/// A change that nobody else's come into.
-pub(crate) struct Change<'c> {
+/// An operation that no other migration can interleave with.
+pub(crate) struct Operation<'c> {
     migrator: &'c Migrator,
     connection: &'c mut dyn Connection,
     dialect: Dialect,
-    /// Whether there is a log to write to when the change fails.
+    /// Whether there is a log to write to when the operation fails.
     has_history: bool,
     /// What is being applied or undone, and since when.
     revision: Option<(&'c Revision, Instant)>,
-    /// Whether an outside step is marked in the history as begun and has not ended well.
+    /// Whether the history says that a step outside a transaction has begun, and it has not succeeded yet.
     is_marked: bool,
     /// Whether SQLite's foreign keys are off for as long as this lasts.
     is_without_foreign_keys: bool,
 }
 
-impl<'c> Change<'c> {
+impl<'c> Operation<'c> {
     pub(crate) async fn begin(
         migrator: &'c Migrator,
         connection: &'c mut dyn Connection,
     ) -> Result<Self, MigrationError> {
-        lock::begin(connection, migrator.patience).await?;
+        lock::begin(connection, migrator.lock_timeout).await?;
         let dialect = connection.dialect();
         Ok(Self {
             migrator,
@@ -66,20 +66,20 @@ impl<'c> Change<'c> {
         })
     }
 
-    /// Makes the first step of a way that is not made yet; none when all are.
-    pub(crate) async fn next_of(
+    /// Takes the first remaining step of a path; `None` when there is none.
+    pub(crate) async fn run_next(
         mut self,
-        way: &[&'c Revision],
+        path: &[&'c Revision],
         direction: Direction,
         observe: Observe<'_>,
     ) -> Result<Option<&'c Revision>, MigrationError> {
-        let made = self.make_next(way, direction, observe).await;
-        self.settle(made).await
+        let outcome = self.take_next(path, direction, observe).await;
+        self.settle(outcome).await
     }
 
-    async fn make_next(
+    async fn take_next(
         &mut self,
-        way: &[&'c Revision],
+        path: &[&'c Revision],
         direction: Direction,
         observe: Observe<'_>,
     ) -> Result<Option<&'c Revision>, MigrationError> {
@@ -87,7 +87,7 @@ impl<'c> Change<'c> {
             let history = self.migrator.verified(self.connection).await?;
             self.prepare(&history).await?;
             let is_left = |revision: &&&Revision| direction.is_left_to_do(history.progress(&revision.id));
-            let Some(revision) = way.iter().find(is_left).copied() else {
+            let Some(revision) = path.iter().find(is_left).copied() else {
                 self.execute("committing", "commit").await?;
                 return Ok(None);
             };
@@ -98,30 +98,34 @@ impl<'c> Change<'c> {
         let progress = |revision: &Revision| history.progress(&revision.id);
         self.revision = Some((revision, Instant::now()));
         let graph = self.migrator.graph();
-        let stands_well = match direction {
+        let is_consistent = match direction {
             Direction::Up => revision.parents().all(|parent| history.is_applied(parent)),
             Direction::Down => {
                 let mut above = graph.with_dependents(revision).into_iter().filter(|id| *id != revision.id);
                 above.all(|id| history.progress(id).is_none())
             }
         };
-        if !stands_well {
+        if !is_consistent {
             return Err(MigrationError::Overtaken(revision.to_string()));
         }
         let left = progress(revision);
         if direction == Direction::Up {
-            observe(&Event::Applying(revision));
+            observe(&MigrationEvent::Applying(revision));
             self.apply(revision, left, observe).await?;
         } else {
             self.undo(revision, left).await?;
         }
         self.execute(&format!("committing the revision {revision}"), "commit").await?;
-        observe(&if direction == Direction::Up { Event::Applied(revision) } else { Event::Undone(revision) });
+        observe(&if direction == Direction::Up {
+            MigrationEvent::Applied(revision)
+        } else {
+            MigrationEvent::Undone(revision)
+        });
         Ok(Some(revision))
     }
 
-    /// Has foreign keys as the revision wants them. They can be switched only outside of a
-    /// transaction; whether another one was begun for that, before which others may have come in.
+    /// Switches foreign keys as the revision needs them, which is possible only outside a transaction. Returns
+    /// whether a new transaction was begun for that; another process may have migrated before it.
     async fn switch_foreign_keys(
         &mut self,
         revision: &Revision,
@@ -140,16 +144,16 @@ impl<'c> Change<'c> {
         let sql = if wants_none { rebuild::WITHOUT_FOREIGN_KEYS } else { WITH_FOREIGN_KEYS };
         self.execute(&doing, sql).await?;
         self.is_without_foreign_keys = wants_none;
-        lock::begin(self.connection, self.migrator.patience).await?;
+        lock::begin(self.connection, self.migrator.lock_timeout).await?;
         Ok(true)
     }
 
     async fn prepare(&mut self, history: &History) -> Result<(), MigrationError> {
-        self.has_history = history.is_there;
-        if history.is_there {
+        self.has_history = history.exists;
+        if history.exists {
             return Ok(());
         }
-        self.execute("making the tables of the history", &history::create(self.dialect)).await
+        self.execute("creating the tables of the history", &history::create(self.dialect)).await
     }
 
     async fn apply(
@@ -160,11 +164,11 @@ impl<'c> Change<'c> {
     ) -> Result<(), MigrationError> {
         let doing = format!("applying the revision {revision}");
         let (dialect, application) = (self.dialect, &self.migrator.application);
-        if revision.runs_alone(dialect) {
+        if revision.runs_outside_transaction(dialect) {
             self.mark(revision, left, Progress::Running).await?;
             self.build(revision, left, &doing).await?;
             self.is_marked = false;
-            lock::begin(self.connection, self.migrator.patience).await?;
+            lock::begin(self.connection, self.migrator.lock_timeout).await?;
             let sql = history::mark(dialect, revision, self.now(), self.duration(), Progress::Applied);
             self.execute(&doing, &sql).await?;
         } else {
@@ -182,7 +186,7 @@ impl<'c> Change<'c> {
         self.log("upgrade", revision, None).await
     }
 
-    /// Builds what an outside step makes, unless an interrupted run got as far as that.
+    /// Runs a step outside a transaction, unless an interrupted run completed it.
     async fn build(
         &mut self,
         revision: &Revision,
@@ -195,8 +199,8 @@ impl<'c> Change<'c> {
         self.execute(doing, revision.up(self.dialect)).await
     }
 
-    /// Drops the index of an outside step when it was not built to its end. Whether it was; none
-    /// when there is no index, or the step makes none.
+    /// Drops the index of a step outside a transaction when it is incomplete. Returns whether it was complete;
+    /// `None` when there is no index, or the step creates none.
     async fn drop_incomplete_index(&mut self, revision: &Revision) -> Result<Option<bool>, MigrationError> {
         let Some(index) = revision.index(self.dialect) else { return Ok(None) };
         let doing = format!("looking for what the revision {revision} left");
@@ -211,7 +215,7 @@ impl<'c> Change<'c> {
     async fn undo(&mut self, revision: &Revision, left: Option<Progress>) -> Result<(), MigrationError> {
         let doing = format!("undoing the revision {revision}");
         let down = revision.down(self.dialect)?;
-        if revision.runs_alone(self.dialect) {
+        if revision.runs_outside_transaction(self.dialect) {
             let was_interrupted = left != Some(Progress::Applied);
             self.mark(revision, left, Progress::Undoing).await?;
             let found = self.drop_incomplete_index(revision).await?;
@@ -222,7 +226,7 @@ impl<'c> Change<'c> {
             if !is_gone {
                 self.execute(&doing, down).await?;
             }
-            lock::begin(self.connection, self.migrator.patience).await?;
+            lock::begin(self.connection, self.migrator.lock_timeout).await?;
         } else {
             self.execute(&doing, down).await?;
         }
@@ -230,7 +234,7 @@ impl<'c> Change<'c> {
         self.log("downgrade", revision, None).await
     }
 
-    /// Says in the history that a step outside a transaction begins.
+    /// Records in the history that a step outside a transaction begins.
     async fn mark(
         &mut self,
         revision: &Revision,
@@ -251,7 +255,7 @@ impl<'c> Change<'c> {
         Ok(())
     }
 
-    /// Writes what a stamp changes; the revisions that are concerned.
+    /// Writes a stamp; returns the revisions whose rows were written or deleted.
     pub(crate) async fn stamp(mut self, target: &Target) -> Result<Vec<Revision>, MigrationError> {
         let written = self.write_stamp(target).await;
         self.settle(written).await
@@ -261,15 +265,15 @@ impl<'c> Change<'c> {
         let history = History::read(self.connection).await?;
         self.prepare(&history).await?;
         let changes = self.migrator.stamped(&history, self.dialect, target)?;
-        for (revision, is_there) in &changes {
-            let sql = self.migrator.stamp_sql(self.dialect, revision, *is_there, self.now());
+        for (revision, is_applied) in &changes {
+            let sql = self.migrator.stamp_sql(self.dialect, revision, *is_applied, self.now());
             self.execute(&format!("stamping the revision {revision}"), &sql).await?;
         }
         self.execute("committing", "commit").await?;
         Ok(changes.into_iter().map(|(revision, _)| revision.clone()).collect())
     }
 
-    /// Leaves nothing of a change that failed but a line in the log, where there is one.
+    /// Leaves nothing of a failed operation but an entry in the log, if there is one.
     async fn settle<T>(mut self, outcome: Result<T, MigrationError>) -> Result<T, MigrationError> {
         let Err(error) = &outcome else {
             if self.is_without_foreign_keys {
@@ -281,7 +285,7 @@ impl<'c> Change<'c> {
         if is_lost {
             return outcome;
         }
-        // Each of these may fail for the reason that the change failed, which is what is reported.
+        // Each of these may fail for the same reason as the operation, which is the one that is reported.
         let _ = self.connection.execute("rollback").await;
         if self.is_without_foreign_keys {
             let _ = self.connection.execute(WITH_FOREIGN_KEYS).await;
