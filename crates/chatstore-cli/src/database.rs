@@ -70,16 +70,16 @@ pub(crate) async fn make_ready(config: &Config, store: &Store) -> Result<(), Fai
     if migrate == Migrate::Off {
         return Ok(());
     }
-    let survey = store.migration_survey().await?;
-    survey.verify_for_service()?;
-    for unknown in &survey.unknown {
+    let status = store.migration_status().await?;
+    status.verify_for_service()?;
+    for unknown in &status.unknown {
         tracing::warn!(
             revision = unknown.id,
             slug = unknown.slug,
             "the database has a revision of a newer version"
         );
     }
-    let Some(pending) = survey.pending().next() else { return Ok(()) };
+    let Some(pending) = status.pending().next() else { return Ok(()) };
     if migrate == Migrate::Auto {
         store.migrate().await?;
         return Ok(());

@@ -114,7 +114,7 @@ impl From<MigrationError> for Failure {
             | MigrationError::Edited(_)
             | MigrationError::ForeignDatabase(_) => code::CONFIGURATION,
             MigrationError::MissingDown { .. }
-            | MigrationError::LosesData(_)
+            | MigrationError::Destructive(_)
             | MigrationError::UnknownDataStep { .. }
             | MigrationError::DataStepInScript { .. }
             | MigrationError::InterruptedInScript(_) => code::FAILED,
@@ -129,7 +129,7 @@ impl From<MigrationError> for Failure {
             },
         };
         let failure = Self::new(code, error.to_string());
-        if matches!(error, MigrationError::LosesData(_)) {
+        if matches!(error, MigrationError::Destructive(_)) {
             return failure.hint("add --allow-data-loss when that is wanted");
         }
         failure

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::connection::Dialect;
+use crate::dialect::Dialect;
 use crate::diff::{Alteration, SchemaChange};
 use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Indexed, SqlText, Table};
 use crate::rename::mentions_identifier;
@@ -10,7 +10,7 @@ use crate::render;
 
 const DIALECT: Dialect = Dialect::Postgres;
 
-/// Everything a change does, in the order in which nothing that is still needed is missing.
+/// All statements of a change, in an order in which nothing is dropped that is still needed.
 pub(crate) fn sql(change: &SchemaChange) -> String {
     let mut text = change.renames.statements().concat();
     let altered = change.altered();
@@ -19,11 +19,11 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
     }
     let keys = ForeignKeys::of(change, &altered);
     let among_dropped = loose_between(&change.dropped().collect::<Vec<_>>());
-    for (table, key) in keys.leaving.iter().chain(&among_dropped) {
+    for (table, key) in keys.dropped.iter().chain(&among_dropped) {
         text += &format!("alter table {table} drop constraint {};\n", key.name);
     }
     for alteration in &altered {
-        for index in alteration.indexes.leaving().chain(respelled_indexes(alteration)) {
+        for index in alteration.indexes.removed().chain(respelled_indexes(alteration)) {
             text += &render::drop_index(DIALECT, index);
         }
     }
@@ -37,13 +37,13 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
         alter(alteration, &mut text);
     }
     let created: Vec<&Table> = change.created().collect();
-    let made: Vec<Table> = created.iter().map(|table| without_forward(table, &created)).collect();
-    text += &render::create_tables(DIALECT, &made);
-    for (table, key) in keys.coming.iter().chain(&forward(&created)) {
+    let tables: Vec<Table> = created.iter().map(|table| without_forward(table, &created)).collect();
+    text += &render::create_tables(DIALECT, &tables);
+    for (table, key) in keys.added.iter().chain(&forward(&created)) {
         text += &format!("alter table {table} add {};\n", render::foreign_key(key));
     }
     for alteration in &altered {
-        for index in alteration.indexes.coming().chain(respelled_indexes(alteration)) {
+        for index in alteration.indexes.added().chain(respelled_indexes(alteration)) {
             text += &render::create_index(DIALECT, &alteration.after.name, index);
         }
     }
@@ -60,7 +60,7 @@ fn forward<'t>(tables: &[&'t Table]) -> Vec<(&'t str, &'t ForeignKey)> {
     keys
 }
 
-/// A table as it is made before the tables that come later in the list.
+/// A table as it is created before the tables that come later in the list.
 fn without_forward(table: &Table, tables: &[&Table]) -> Table {
     let later = forward(tables);
     let mut first = table.clone();
@@ -91,19 +91,19 @@ fn rename_constraints(alteration: &Alteration<'_>, text: &mut String) {
 }
 
 /// The foreign keys to drop before and to add after everything else, each with its table. One that
-/// stays is among both when the key it refers to is another or a column of it changes its type.
+/// stays is in both lists when the key it refers to is replaced or one of its columns changes its type.
 struct ForeignKeys<'c> {
-    leaving: Vec<(&'c str, &'c ForeignKey)>,
-    coming: Vec<(&'c str, &'c ForeignKey)>,
+    dropped: Vec<(&'c str, &'c ForeignKey)>,
+    added: Vec<(&'c str, &'c ForeignKey)>,
 }
 
 impl<'c> ForeignKeys<'c> {
     fn of(change: &'c SchemaChange, altered: &[Alteration<'c>]) -> Self {
-        let mut keys = Self { leaving: Vec::new(), coming: Vec::new() };
+        let mut keys = Self { dropped: Vec::new(), added: Vec::new() };
         for alteration in altered {
             let table = alteration.after.name.as_str();
-            keys.leaving.extend(alteration.foreign_keys.leaving().map(|key| (table, key)));
-            keys.coming.extend(alteration.foreign_keys.coming().map(|key| (table, key)));
+            keys.dropped.extend(alteration.foreign_keys.removed().map(|key| (table, key)));
+            keys.added.extend(alteration.foreign_keys.added().map(|key| (table, key)));
         }
         for table in &change.after.tables {
             let Some(before) = change.before.table(&table.name) else { continue };
@@ -119,8 +119,8 @@ impl<'c> ForeignKeys<'c> {
                     own || alteration.after.name == key.parent && moves_key(alteration, &key.parent_columns)
                 });
                 if is_loose {
-                    keys.leaving.push((&table.name, key));
-                    keys.coming.push((&table.name, key));
+                    keys.dropped.push((&table.name, key));
+                    keys.added.push((&table.name, key));
                 }
             }
         }
@@ -134,25 +134,25 @@ fn changes_type(alteration: &Alteration<'_>, columns: &[String]) -> bool {
 
 fn moves_key(alteration: &Alteration<'_>, columns: &[String]) -> bool {
     let wanted: BTreeSet<&String> = columns.iter().collect();
-    let mut leaving = alteration.primary_key.leaving().chain(alteration.uniques.leaving());
-    leaving.any(|key| key.columns.iter().collect::<BTreeSet<_>>() == wanted)
+    let mut dropped = alteration.primary_key.removed().chain(alteration.uniques.removed());
+    dropped.any(|key| key.columns.iter().collect::<BTreeSet<_>>() == wanted)
         || changes_type(alteration, columns)
 }
 
-/// Checks that stay although a column in them changes its type. PostgreSQL would keep the former type
+/// Checks that stay although a column in them changes its type. PostgreSQL would keep the old type
 /// in their text.
 fn respelled_checks<'t>(alteration: &Alteration<'t>) -> impl Iterator<Item = &'t Check> {
-    let coming: Vec<&Check> = alteration.checks.coming().collect();
+    let added: Vec<&Check> = alteration.checks.added().collect();
     let changed = changed_types(alteration);
-    let stay = alteration.after.checks.iter().filter(move |check| !coming.contains(check));
+    let stay = alteration.after.checks.iter().filter(move |check| !added.contains(check));
     stay.filter(move |check| mentions(&check.condition, &changed))
 }
 
 /// The same for indexes.
 fn respelled_indexes<'t>(alteration: &Alteration<'t>) -> impl Iterator<Item = &'t Index> {
-    let coming: Vec<&Index> = alteration.indexes.coming().collect();
+    let added: Vec<&Index> = alteration.indexes.added().collect();
     let changed = changed_types(alteration);
-    let stay = alteration.after.indexes.iter().filter(move |index| !coming.contains(index));
+    let stay = alteration.after.indexes.iter().filter(move |index| !added.contains(index));
     stay.filter(move |index| {
         let expressions = index.parts.iter().filter_map(|part| match &part.of {
             Indexed::Expression(expression) => Some(expression),
@@ -171,14 +171,14 @@ fn mentions(text: &SqlText, columns: &[&str]) -> bool {
     columns.iter().any(|column| mentions_identifier(text.of(DIALECT), column))
 }
 
-/// Everything that goes, in all tables before anything comes that may have its name.
+/// Everything that is dropped; in all tables, before anything is added that may reuse a name.
 fn drop_parts(alteration: &Alteration<'_>, text: &mut String) {
     let mut clauses = Vec::new();
     let drop = |name: &str| format!("drop constraint {name}");
-    let checks = alteration.checks.leaving().chain(respelled_checks(alteration));
+    let checks = alteration.checks.removed().chain(respelled_checks(alteration));
     clauses.extend(checks.map(|check| drop(&check.name)));
-    clauses.extend(alteration.uniques.leaving().map(|key| drop(&key.name)));
-    clauses.extend(alteration.primary_key.leaving().map(|key| drop(&key.name)));
+    clauses.extend(alteration.uniques.removed().map(|key| drop(&key.name)));
+    clauses.extend(alteration.primary_key.removed().map(|key| drop(&key.name)));
     clauses.extend(alteration.columns.gone.iter().map(|column| format!("drop column {}", column.name)));
     statement(alteration, &mut clauses, text);
 }
@@ -208,9 +208,9 @@ fn alter(alteration: &Alteration<'_>, text: &mut String) {
     }
     statement(alteration, &mut clauses, text);
     let added = |clause: String| format!("add {clause}");
-    clauses.extend(alteration.primary_key.coming().map(render::primary_key).map(added));
-    clauses.extend(alteration.uniques.coming().map(render::unique).map(added));
-    let checks = alteration.checks.coming().chain(respelled_checks(alteration));
+    clauses.extend(alteration.primary_key.added().map(render::primary_key).map(added));
+    clauses.extend(alteration.uniques.added().map(render::unique).map(added));
+    let checks = alteration.checks.added().chain(respelled_checks(alteration));
     clauses.extend(checks.map(|check| render::check(DIALECT, check)).map(added));
     statement(alteration, &mut clauses, text);
 }
@@ -231,8 +231,8 @@ fn change_column(old: &Column, new: &Column, clauses: &mut Vec<String>) {
     let name = &new.name;
     if old.kind != new.kind {
         let collation = if new.kind == ColumnType::Text { " collate \"C\"" } else { "" };
-        let kind = render::spelled(DIALECT, new.kind);
-        let value = conversion(DIALECT, old.kind, new.kind, name).unwrap_or_else(|| name.clone());
+        let kind = new.kind.sql_name(DIALECT);
+        let value = old.kind.conversion_to(new.kind, DIALECT, name).unwrap_or_else(|| name.clone());
         clauses.push(format!("alter column {name} type {kind}{collation} using {value}"));
     }
     if old.default != new.default || old.kind != new.kind {
@@ -248,8 +248,7 @@ fn change_column(old: &Column, new: &Column, clauses: &mut Vec<String>) {
     }
 }
 
-/// A value for the rows that are there when a column that may not be null comes back; the values it
-/// had are gone.
+/// A value for existing rows when a column that may not be null is restored; the values it had are lost.
 pub(crate) const fn filler(dialect: Dialect, column: &Column) -> Option<&'static str> {
     if column.nullable || column.default.is_some() {
         return None;
@@ -266,22 +265,4 @@ pub(crate) const fn filler(dialect: Dialect, column: &Column) -> Option<&'static
         (ColumnType::Uuid, Dialect::Sqlite) => "x'00000000000000000000000000000000'",
         (ColumnType::Uuid, Dialect::Postgres) => "'00000000-0000-0000-0000-000000000000'",
     })
-}
-
-/// A value of one type as one of another; nothing where there is no such thing on both databases.
-pub(crate) fn conversion(dialect: Dialect, from: ColumnType, to: ColumnType, value: &str) -> Option<String> {
-    use ColumnType::{Bool, Float, Int, Json, Text};
-    let kind = render::spelled(dialect, to);
-    match (from, to, dialect) {
-        (Json, Text, Dialect::Sqlite) | (Text, Json, Dialect::Sqlite) | (Bool, Int, Dialect::Sqlite) => {
-            Some(value.to_owned())
-        }
-        (Float, Int, Dialect::Sqlite) => Some(format!("cast(round({value}) as integer)")),
-        (Bool, Int, Dialect::Postgres) => Some(format!("cast(cast({value} as integer) as bigint)")),
-        (Int, Bool, _) => Some(format!("{value} <> 0")),
-        (Int, Float | Text, _) | (Float, Int | Text, _) | (Json, Text, _) | (Text, Int | Float | Json, _) => {
-            Some(format!("cast({value} as {kind})"))
-        }
-        _ => None,
-    }
 }

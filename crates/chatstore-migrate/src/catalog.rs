@@ -1,15 +1,15 @@
-//! What a database has, as definitions by name, and how two of them differ.
+//! The definitions in a database by name, and how two databases differ.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a definition is of.
+/// The object that a definition describes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Object {
     pub(crate) table: String,
     /// `table`, `view`, `column`, `constraint`, `index` or `trigger`.
     pub(crate) kind: String,
-    /// Nothing for the table itself.
+    /// Empty for the table itself.
     pub(crate) name: String,
 }
 
@@ -31,14 +31,14 @@ pub struct Catalog {
     definitions: BTreeMap<Object, String>,
 }
 
-/// One thing that is not as it should be.
+/// One difference between what is expected and what is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deviation {
     /// What it is about, such as `the column users.name`.
     pub object: String,
-    /// What it should be; nothing when it should not be there.
+    /// The expected definition; `None` when the object should not exist.
     pub expected: Option<String>,
-    /// What it is; nothing when it is not there.
+    /// The definition found; `None` when the object does not exist.
     pub found: Option<String>,
 }
 
@@ -60,14 +60,14 @@ impl Catalog {
         self.definitions.insert(object, definition);
     }
 
-    /// Whether there is nothing.
+    /// Whether the database has no tables.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.definitions.is_empty()
     }
 
-    /// How another differs from this one, in alphabetical order. What belongs to a table that is not
-    /// there, or should not be, is not listed beside the table.
+    /// How another catalog differs from this one, in alphabetical order. Where a whole table is missing or
+    /// not expected, its parts are not listed.
     #[must_use]
     pub fn deviations(&self, found: &Self) -> Vec<Deviation> {
         let mut objects: Vec<&Object> = self.definitions.keys().chain(found.definitions.keys()).collect();

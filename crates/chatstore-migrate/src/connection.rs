@@ -1,39 +1,20 @@
-//! What the engine asks of a database.
+//! What the engine needs of a database driver.
 
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::dialect::Dialect;
 use crate::error::DatabaseError;
 
-/// Which SQL a database understands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dialect {
-    /// SQLite.
-    Sqlite,
-    /// PostgreSQL.
-    Postgres,
-}
-
-impl Dialect {
-    /// As in the names of a revision's files: `sqlite` or `pg`.
-    #[must_use]
-    pub const fn suffix(self) -> &'static str {
-        match self {
-            Self::Sqlite => "sqlite",
-            Self::Postgres => "pg",
-        }
-    }
-}
-
-/// What a database answers some time later.
+/// The answer of a database, as a future.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send + 'a>>;
 
 /// A row, every column of it as text.
 pub type TextRow = Vec<Option<String>>;
 
-/// One connection that nobody else uses meanwhile, with no transaction open.
+/// One connection with no transaction open, which nothing else uses in the meantime.
 ///
-/// On SQLite every answer must be there at once, because the engine is run where SQLite is.
+/// On SQLite every future must be ready at once, because the engine runs on the thread of the database.
 pub trait Connection: Send {
     /// Which SQL it understands.
     fn dialect(&self) -> Dialect;
@@ -47,6 +28,6 @@ pub trait Connection: Send {
     /// Runs one statement; its rows.
     fn query<'a>(&'a mut self, sql: &'a str) -> Answer<'a, Vec<TextRow>>;
 
-    /// Waits, for another process.
+    /// Waits, so that another process can finish.
     fn pause(&mut self, duration: Duration) -> Answer<'_, ()>;
 }

@@ -2,15 +2,16 @@
 
 use std::pin::Pin;
 
-use crate::connection::{Connection, Dialect, TextRow};
+use crate::connection::{Connection, TextRow};
+use crate::dialect::Dialect;
 use crate::error::{DatabaseError, MigrationError};
-use crate::migrator::Event;
+use crate::event::{MigrationEvent, Observe};
 use crate::revision::Revision;
 
-/// What a data step comes to.
+/// The outcome of a data step, as a future.
 pub type StepAnswer<'a> = Pin<Box<dyn Future<Output = Result<(), DatabaseError>> + Send + 'a>>;
 
-/// A function that a `revision.toml` may name. It must do nothing but use the connection.
+/// A function that a `revision.toml` may name. It may await nothing but the connection.
 pub type DataStep = for<'a> fn(&'a mut StepConnection<'_>) -> StepAnswer<'a>;
 
 /// The functions that revisions may name.
@@ -20,7 +21,7 @@ pub type DataSteps = &'static [(&'static str, DataStep)];
 pub struct StepConnection<'c> {
     pub(crate) connection: &'c mut dyn Connection,
     pub(crate) revision: &'c Revision,
-    pub(crate) observe: &'c mut (dyn FnMut(&Event<'_>) + Send),
+    pub(crate) observe: Observe<'c>,
 }
 
 impl std::fmt::Debug for StepConnection<'_> {
@@ -52,8 +53,8 @@ impl StepConnection<'_> {
         self.connection.query(sql).await
     }
 
-    /// Runs a statement that changes some rows and returns one row for each, again and again until
-    /// it changes none, and tells after each time how many there were; all of them in the end.
+    /// Repeats a statement that changes some rows and returns one row for each, until it changes none.
+    /// Reports the number of rows so far after each time, and returns the total.
     ///
     /// # Errors
     /// What the database reports.
@@ -65,7 +66,7 @@ impl StepConnection<'_> {
                 return Ok(rows);
             }
             rows += changed;
-            (self.observe)(&Event::Rows { revision: self.revision, rows });
+            (self.observe)(&MigrationEvent::Rows { revision: self.revision, rows });
         }
     }
 }

@@ -1,74 +1,19 @@
-//! What differs between two schemas, by value.
+//! The differences between two schemas, compared by value.
 //!
 //! The order of columns and of constraints makes no difference, because PostgreSQL adds columns at
 //! the end.
 
 use std::collections::BTreeSet;
 
-use crate::connection::Dialect;
-use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Key, Schema, Storage, Table};
+use crate::dialect::Dialect;
+use crate::error::DiffError;
+use crate::model::{Check, Column, ForeignKey, Index, Key, Schema, Storage, Table};
 use crate::rename::Renames;
-use crate::{alter, rebuild};
 
-/// Why SQL between two schemas cannot be written. Every message says what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DiffError {
-    /// A rename is not well-formed.
-    #[error("{0:?} is no rename; write OLD:NEW for a table and TABLE.OLD:NEW for a column")]
-    Unreadable(String),
-    /// What is to be renamed is not there.
-    #[error("there is no {0} in the newest revision that could be renamed")]
-    NothingToRename(String),
-    /// What is to be renamed would have the name of something that is there.
-    #[error("{old} cannot be renamed to {new} while another has that name; make it two revisions")]
-    NameTaken {
-        /// What is to be renamed.
-        old: String,
-        /// The name that is taken.
-        new: String,
-    },
-    /// SQLite fails to rename the only column of a primary key by which it stores the rows when a unique
-    /// constraint has the column too.
-    #[error(
-        "SQLite cannot rename {0}, the whole primary key, while a unique constraint has it too; drop that first"
-    )]
-    RenameOfKey(String),
-    /// Two keys of a table are of the same columns: PostgreSQL makes one of them, and SQLite cannot rename
-    /// their columns.
-    #[error("the unique constraint {0} is of the same columns as another key; leave it out")]
-    SameKey(String),
-    /// One thing goes and one like it comes.
-    #[error(
-        "{dropped} is gone and {added} of the same type is new; say `--rename {rename}` when it is the same, \
-         or `--no-rename` when what it holds is to be deleted"
-    )]
-    MayBeRename {
-        /// What is gone.
-        dropped: String,
-        /// What is new.
-        added: String,
-        /// What would say that it is a rename.
-        rename: String,
-    },
-    /// Rows that are there have no value for a new column.
-    #[error("the new column {0} needs a default, or must be nullable, for the rows that are there")]
-    NeedsDefault(String),
-    /// Values of one type are no values of another.
-    #[error("there is no conversion of {column} from {from:?} to {to:?}; write the revision by hand")]
-    NoConversion {
-        /// The column.
-        column: String,
-        /// Its type so far.
-        from: ColumnType,
-        /// Its declared type.
-        to: ColumnType,
-    },
-}
-
-/// What takes a database from one schema to another, and back.
+/// The change from one schema to another, and back.
 #[derive(Debug, Clone)]
 pub struct Difference {
-    /// The way there.
+    /// The way forward.
     pub up: SchemaChange,
     /// The way back.
     pub down: SchemaChange,
@@ -95,7 +40,7 @@ impl Difference {
     }
 }
 
-/// One way between two schemas.
+/// A change in one direction between two schemas.
 #[derive(Debug, Clone)]
 pub struct SchemaChange {
     pub(crate) renames: Renames,
@@ -118,7 +63,7 @@ impl SchemaChange {
         for alteration in change.altered() {
             for (old, new) in &alteration.columns.changed {
                 let is_possible = [Dialect::Sqlite, Dialect::Postgres].into_iter().all(|dialect| {
-                    old.kind == new.kind || alter::conversion(dialect, old.kind, new.kind, "").is_some()
+                    old.kind == new.kind || old.kind.conversion_to(new.kind, dialect, "").is_some()
                 });
                 if !is_possible {
                     let column = format!("{}.{}", alteration.after.name, new.name);
@@ -129,18 +74,9 @@ impl SchemaChange {
         Ok(change)
     }
 
-    /// The SQL for a dialect.
-    #[must_use]
-    pub fn sql(&self, dialect: Dialect) -> String {
-        match dialect {
-            Dialect::Sqlite => rebuild::sql(self),
-            Dialect::Postgres => alter::sql(self),
-        }
-    }
-
     /// Whether it deletes a table or a column.
     #[must_use]
-    pub fn loses_data(&self) -> bool {
+    pub fn is_destructive(&self) -> bool {
         self.dropped().next().is_some()
             || self.altered().iter().any(|alteration| !alteration.columns.gone.is_empty())
     }
@@ -228,7 +164,7 @@ fn refuse_same_keys(schema: &Schema) -> Result<(), DiffError> {
     Ok(())
 }
 
-/// What has a name within a schema.
+/// Anything that has a name in a schema.
 pub(crate) trait Named: Clone + PartialEq {
     fn name(&self) -> String;
     fn rename(&mut self, name: String);
@@ -250,13 +186,13 @@ macro_rules! named {
 
 named!(Table, Column, Key, ForeignKey, Check, Index);
 
-/// Two lists beside each other, by name.
+/// Two lists compared by name.
 #[derive(Debug)]
 pub(crate) struct Sides<'t, T> {
     pub(crate) gone: Vec<&'t T>,
     pub(crate) new: Vec<&'t T>,
     pub(crate) changed: Vec<(&'t T, &'t T)>,
-    /// The same but for the name.
+    /// The same except for the name.
     pub(crate) renamed: Vec<(&'t T, &'t T)>,
 }
 
@@ -275,7 +211,7 @@ impl<'t, T: Named> Sides<'t, T> {
         sides
     }
 
-    /// Takes what is the same but for the name out of what goes and what comes.
+    /// Moves what differs only in its name from the gone and the new to the renamed.
     fn pair_renamed(mut self, is_taken: impl Fn(&str) -> bool) -> Self {
         for old in std::mem::take(&mut self.gone) {
             let is_same = |new: &&T| {
@@ -298,13 +234,13 @@ impl<'t, T: Named> Sides<'t, T> {
         self.gone.is_empty() && self.new.is_empty() && self.changed.is_empty() && self.renamed.is_empty()
     }
 
-    /// What is there before and not afterwards, at least not like this.
-    pub(crate) fn leaving(&self) -> impl Iterator<Item = &'t T> {
+    /// What exists before and not afterwards, or not in the same form.
+    pub(crate) fn removed(&self) -> impl Iterator<Item = &'t T> {
         self.gone.iter().copied().chain(self.changed.iter().map(|(old, _)| *old))
     }
 
-    /// What is there afterwards and was not, at least not like this.
-    pub(crate) fn coming(&self) -> impl Iterator<Item = &'t T> {
+    /// What exists afterwards and not before, or not in the same form.
+    pub(crate) fn added(&self) -> impl Iterator<Item = &'t T> {
         self.new.iter().copied().chain(self.changed.iter().map(|(_, new)| *new))
     }
 
@@ -319,8 +255,8 @@ impl<'t, T: Named> Sides<'t, T> {
     }
 }
 
-/// Names that something has before, under which nothing can be renamed. Indexes and what makes one have
-/// their names in the whole schema, other constraints in their table.
+/// Names that are in use before the change, so that nothing can be renamed to them. The names of indexes and of
+/// constraints with an index are unique in the whole schema, those of other constraints in their table.
 struct Taken<'t>(BTreeSet<&'t str>);
 
 impl<'t> Taken<'t> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::MigrationError;
 use crate::revision::{Revision, RevisionFiles, is_of_a_name};
 
-/// Letters of a slug at most.
+/// Maximum length of a slug.
 const SLUG_LENGTH: usize = 40;
 
 /// Reads every folder of a directory as a revision.
@@ -63,10 +63,10 @@ pub struct NewRevision<'n> {
 }
 
 impl NewRevision<'_> {
-    /// Writes its folder below a directory, with empty files to fill in; the folder.
+    /// Writes its folder below a directory, with empty files to fill in; returns the folder.
     ///
     /// # Errors
-    /// That a file cannot be written, or that the message gives no name.
+    /// A file cannot be written, or the message gives no name.
     pub fn write(&self, directory: &Path) -> io::Result<PathBuf> {
         let slug = slug_of(self.message);
         if slug.is_empty() {
@@ -101,13 +101,13 @@ impl NewRevision<'_> {
             text += &format!("depends_on = {}\n", list(&self.depends_on));
         }
         if self.is_merge {
-            text += "loses_data = false\n";
+            text += "destructive = false\n";
         }
         text
     }
 }
 
-/// A letter as TOML has it between double quotes.
+/// A character as TOML writes it between double quotes.
 fn escaped(letter: char) -> String {
     match letter {
         '"' | '\\' => format!("\\{letter}"),
@@ -116,7 +116,7 @@ fn escaped(letter: char) -> String {
     }
 }
 
-/// The name that a message gives a revision: its words in small letters, joined by underscores.
+/// The name that a message gives a revision: its words in lower case, joined by underscores.
 #[must_use]
 pub fn slug_of(message: &str) -> String {
     let lower = message.to_lowercase();

@@ -1,29 +1,29 @@
-//! Revisions that are written by the engine itself.
+//! The files of generated revisions.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::connection::Dialect;
+use crate::dialect::Dialect;
 use crate::diff::Difference;
 use crate::model::Schema;
 
-/// The file of a revision's folder that says what the schema is after it.
+/// The file of a revision's folder that contains the schema after it.
 pub const SNAPSHOT: &str = "schema.json";
 
 impl Schema {
-    /// Keeps it in the folder of a revision as what the schema is after it.
+    /// Writes it into the folder of a revision, as the schema after it.
     ///
     /// # Errors
-    /// That the file cannot be written.
+    /// The file cannot be written.
     pub fn write_snapshot(&self, folder: &Path) -> io::Result<()> {
         fs::write(folder.join(SNAPSHOT), self.to_json()?)
     }
 
-    /// What the schema is after the revision in this folder; nothing when it was not kept.
+    /// The schema after the revision in this folder; `None` when there is no snapshot.
     ///
     /// # Errors
-    /// That the file cannot be read or is no schema.
+    /// The file cannot be read or is not a schema.
     pub fn read_snapshot(folder: &Path) -> io::Result<Option<Self>> {
         match fs::read_to_string(folder.join(SNAPSHOT)) {
             Ok(text) => Ok(Some(Self::from_json(&text)?)),
@@ -34,21 +34,21 @@ impl Schema {
 }
 
 impl Difference {
-    /// Writes its SQL into the folder of a new revision, both ways and for both databases, and that
-    /// undoing it loses nothing where that is so.
+    /// Writes its SQL into the folder of a new revision, in both directions and for both databases, and marks
+    /// the revision as not destructive if undoing it deletes no data.
     ///
     /// # Errors
-    /// That a file cannot be read or written.
+    /// A file cannot be read or written.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         for dialect in [Dialect::Sqlite, Dialect::Postgres] {
             for (way, change) in [("up", &self.up), ("down", &self.down)] {
                 fs::write(folder.join(format!("{way}.{}.sql", dialect.suffix())), change.sql(dialect))?;
             }
         }
-        if !self.down.loses_data() {
+        if !self.down.is_destructive() {
             let description = folder.join("revision.toml");
             let text = fs::read_to_string(&description)?;
-            fs::write(description, text + "loses_data = false\n")?;
+            fs::write(description, text + "destructive = false\n")?;
         }
         Ok(())
     }

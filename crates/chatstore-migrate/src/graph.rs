@@ -1,4 +1,4 @@
-//! The order of revisions, and the ways through it.
+//! The order of revisions, and the paths through it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -8,15 +8,15 @@ use crate::revision::Revision;
 /// Where to migrate to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// The one revision nothing comes after.
+    /// The only revision that nothing comes after.
     Head,
-    /// Every revision nothing comes after.
+    /// Every revision that nothing comes after.
     Heads,
     /// Before the first revision.
     Base,
-    /// So many revisions further.
+    /// A number of revisions forward.
     Forward(usize),
-    /// So many revisions back.
+    /// A number of revisions back.
     Back(usize),
     /// A revision by its id, the beginning of its id, its label, or `LABEL@head`, the head of the
     /// branch of that label.
@@ -24,7 +24,7 @@ pub enum Target {
 }
 
 impl From<&str> for Target {
-    /// `head`, `heads`, `base`, `+2`, `-1`; everything else is a revision's name.
+    /// `head`, `heads`, `base`, `+2`, `-1`; everything else is the name of a revision.
     fn from(text: &str) -> Self {
         let number = |sign| text.strip_prefix(sign).and_then(|number| number.parse().ok());
         match text {
@@ -208,11 +208,11 @@ impl Graph {
         found
     }
 
-    /// What is to be applied, in order, to get from the applied revisions to a target.
+    /// The revisions to apply, in order, to reach a target.
     ///
     /// # Errors
-    /// That the target is unknown, ambiguous, further than there are revisions, or backward.
-    pub fn way_up(
+    /// The target is unknown, ambiguous, too far, or lies backward.
+    pub fn upgrade_path(
         &self,
         is_applied: impl Fn(&str) -> bool,
         target: &Target,
@@ -246,13 +246,12 @@ impl Graph {
         }
     }
 
-    /// What is to be undone, in order, to get from the applied revisions back to a target. Going
-    /// back to a revision undoes everything that builds on it and leaves other branches alone.
+    /// The revisions to undo, in order, to go back to a target. Going back to a revision undoes everything
+    /// that builds on it and leaves other branches alone.
     ///
     /// # Errors
-    /// That the target is unknown, ambiguous, not applied, further than there are revisions, or
-    /// forward.
-    pub fn way_down(
+    /// The target is unknown, ambiguous, not applied, too far, or lies forward.
+    pub fn downgrade_path(
         &self,
         is_applied: impl Fn(&str) -> bool,
         target: &Target,

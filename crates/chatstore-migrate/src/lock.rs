@@ -1,27 +1,27 @@
 //! One process migrates at a time.
 //!
-//! On PostgreSQL a lock of the session is asked for again and again: one that waits would be a
-//! transaction that `create index concurrently` waits for in its turn. The session that holds the
-//! lock is the one that migrates, so the lock lasts as long as anything that it does, also when the
-//! process is killed and its last statement goes on. On SQLite every transaction takes the one
-//! writer's place before it reads the history.
+//! On PostgreSQL a session lock is requested again and again: a request that waits would be a transaction,
+//! and `create index concurrently` would wait for it in turn. The session that holds the lock is the one that
+//! migrates, so the lock lasts as long as its work, even when the process is killed and its last
+//! statement goes on. On SQLite every transaction takes the write lock before it reads the history.
 
 use std::time::{Duration, Instant};
 
-use crate::connection::{Connection, Dialect};
+use crate::connection::Connection;
+use crate::dialect::Dialect;
 use crate::error::{DatabaseErrorKind, MigrationError};
 
-/// How often another process is asked whether it is done.
+/// The time between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// "chatstor" as a number.
 const TRY_LOCK: &str = "select cast(pg_try_advisory_lock(7163375912570417010) as integer)";
 const UNLOCK: &str = "select pg_advisory_unlock(7163375912570417010)";
 
-/// Waits until nobody else migrates; says once that it waits.
+/// Waits until no other process migrates; calls `waits` once if it has to.
 pub(crate) async fn acquire(
     connection: &mut dyn Connection,
-    patience: Duration,
+    lock_timeout: Duration,
     mut waits: impl FnMut() + Send,
 ) -> Result<(), MigrationError> {
     if connection.dialect() == Dialect::Sqlite {
@@ -35,8 +35,8 @@ pub(crate) async fn acquire(
         if rows.first().and_then(|row| row.first()?.as_deref()) == Some("1") {
             return Ok(());
         }
-        if begun.elapsed() >= patience {
-            return Err(MigrationError::Busy(patience));
+        if begun.elapsed() >= lock_timeout {
+            return Err(MigrationError::Busy(lock_timeout));
         }
         if asked == 0 {
             waits();
@@ -46,16 +46,18 @@ pub(crate) async fn acquire(
     }
 }
 
-/// Lets the others have their turn. That this fails means that the session is gone, and the lock
-/// with it.
+/// Releases the lock. A failure means that the session is gone, and the lock with it.
 pub(crate) async fn release(connection: &mut dyn Connection) {
     if connection.dialect() == Dialect::Postgres {
         let _ = connection.query(UNLOCK).await;
     }
 }
 
-/// Begins a transaction that nobody else's changes come into.
-pub(crate) async fn begin(connection: &mut dyn Connection, patience: Duration) -> Result<(), MigrationError> {
+/// Begins a transaction that no other migration can interleave with.
+pub(crate) async fn begin(
+    connection: &mut dyn Connection,
+    lock_timeout: Duration,
+) -> Result<(), MigrationError> {
     let sql = match connection.dialect() {
         Dialect::Sqlite => "begin immediate",
         Dialect::Postgres => "begin",
@@ -65,8 +67,8 @@ pub(crate) async fn begin(connection: &mut dyn Connection, patience: Duration) -
         match connection.execute(sql).await {
             Ok(()) => return Ok(()),
             Err(error) if error.kind == DatabaseErrorKind::Busy => {
-                if begun.elapsed() >= patience {
-                    return Err(MigrationError::Busy(patience));
+                if begun.elapsed() >= lock_timeout {
+                    return Err(MigrationError::Busy(lock_timeout));
                 }
             }
             Err(error) => return Err(MigrationError::database("beginning a transaction", error)),

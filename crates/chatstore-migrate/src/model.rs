@@ -1,12 +1,11 @@
-//! A schema as plain values: what is declared, and what a revision's `schema.json` keeps of it.
+//! A schema as plain values: what is declared, and what a revision's `schema.json` contains.
 //!
-//! Two schemas are compared by value, so nothing in here depends on a database. What a dialect adds
-//! of its own accord, such as SQLite's checks of truth values and JSON, is not declared but
-//! rendered.
+//! Two schemas are compared by value, so nothing in here depends on a database. What a dialect needs in
+//! addition, such as SQLite's checks of truth values and JSON, is not declared but rendered.
 
 use serde::{Deserialize, Serialize};
 
-use crate::connection::Dialect;
+use crate::dialect::Dialect;
 
 /// The closed set of column types; their spelling in each dialect is in `docs/sql-dialect.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,6 +27,44 @@ pub enum ColumnType {
     Json,
     /// An instant.
     Time,
+}
+
+impl ColumnType {
+    /// Its name in SQL.
+    pub(crate) const fn sql_name(self, dialect: Dialect) -> &'static str {
+        match (dialect, self) {
+            (Dialect::Sqlite, Self::Uuid | Self::Bytes) => "blob",
+            (Dialect::Sqlite, Self::Text | Self::Json) | (Dialect::Postgres, Self::Text) => "text",
+            (Dialect::Sqlite, Self::Bool | Self::Int | Self::Time) => "integer",
+            (Dialect::Sqlite, Self::Float) => "real",
+            (Dialect::Postgres, Self::Uuid) => "uuid",
+            (Dialect::Postgres, Self::Bool) => "boolean",
+            (Dialect::Postgres, Self::Int) => "bigint",
+            (Dialect::Postgres, Self::Float) => "double precision",
+            (Dialect::Postgres, Self::Bytes) => "bytea",
+            (Dialect::Postgres, Self::Json) => "jsonb",
+            (Dialect::Postgres, Self::Time) => "timestamptz",
+        }
+    }
+
+    /// The SQL that converts a value to another type; `None` where there is no conversion on both databases.
+    pub(crate) fn conversion_to(self, to: Self, dialect: Dialect, value: &str) -> Option<String> {
+        use ColumnType::{Bool, Float, Int, Json, Text};
+        let kind = to.sql_name(dialect);
+        match (self, to, dialect) {
+            (Json, Text, Dialect::Sqlite) | (Text, Json, Dialect::Sqlite) | (Bool, Int, Dialect::Sqlite) => {
+                Some(value.to_owned())
+            }
+            (Float, Int, Dialect::Sqlite) => Some(format!("cast(round({value}) as integer)")),
+            (Bool, Int, Dialect::Postgres) => Some(format!("cast(cast({value} as integer) as bigint)")),
+            (Int, Bool, _) => Some(format!("{value} <> 0")),
+            (Int, Float | Text, _)
+            | (Float, Int | Text, _)
+            | (Json, Text, _)
+            | (Text, Int | Float | Json, _) => Some(format!("cast({value} as {kind})")),
+            _ => None,
+        }
+    }
 }
 
 /// SQL that a schema contains: a default, a check, a predicate or an expression.
@@ -130,7 +167,7 @@ pub struct Column {
     /// Whether it may be null.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nullable: bool,
-    /// What it is when an insert does not say.
+    /// The value when an insert gives none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<SqlText>,
 }
@@ -164,16 +201,16 @@ pub enum Action {
     NoAction,
     /// The statement is refused at once.
     Restrict,
-    /// The same happens to it.
+    /// The same is done to it.
     Cascade,
-    /// It refers to nothing any more.
+    /// Its reference becomes null.
     SetNull,
-    /// It refers to the columns' defaults.
+    /// Its columns get their defaults.
     SetDefault,
 }
 
 impl Action {
-    /// As SQL has it; nothing for what SQL does anyway.
+    /// As SQL writes it; `None` for the default.
     pub(crate) const fn clause(self) -> Option<&'static str> {
         match self {
             Self::NoAction => None,
@@ -209,7 +246,7 @@ pub struct ForeignKey {
     pub on_update: Action,
 }
 
-/// How PostgreSQL builds an index. SQLite has only the first, and no index where another is
+/// How PostgreSQL builds an index. SQLite has only the first, and creates no index where another is
 /// declared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -221,9 +258,9 @@ pub enum Method {
     Hash,
     /// For values within a value.
     Gin,
-    /// For what overlaps.
+    /// For overlapping values.
     Gist,
-    /// For large tables in the order in which they were written.
+    /// For large tables whose rows are stored in order.
     Brin,
 }
 
@@ -254,12 +291,12 @@ impl Method {
 pub struct Index {
     /// Its name.
     pub name: String,
-    /// What it is of, in order.
+    /// Its parts, in order.
     pub parts: Vec<IndexPart>,
-    /// Whether no two rows may be equal in it.
+    /// Whether it forbids equal rows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unique: bool,
-    /// Which rows it has; all of them unless said otherwise.
+    /// Which rows it contains; all of them by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicate: Option<SqlText>,
     /// How PostgreSQL builds it.
@@ -267,7 +304,7 @@ pub struct Index {
     pub method: Method,
 }
 
-/// One of the things that an index is of.
+/// A part of an index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IndexPart {
@@ -298,10 +335,10 @@ impl Schema {
         self.tables.iter().find(|table| table.name == name)
     }
 
-    /// As `schema.json` has it: one schema, one text.
+    /// As `schema.json` contains it: equal schemas have the same text.
     ///
     /// # Errors
-    /// None that these values could cause.
+    /// None that these values can cause.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }

@@ -1,18 +1,19 @@
-//! From one schema to another on SQLite, which changes almost nothing of a table in place: what it
-//! cannot is done by a table that is built beside it and takes its place.
+//! From one schema to another on SQLite, which can change little of a table in place: for the rest, a new table
+//! is built beside the old one and replaces it.
 //!
 //! While foreign keys are enforced, dropping the old table would delete the rows that refer to it.
-//! They are switched off before the transaction begins, which is what a text that begins with
-//! [`WITHOUT_FOREIGN_KEYS`] asks for; before it ends, the text itself proves that no row was lost and
-//! that every reference holds.
+//! They are switched off before the transaction begins, as a text requests that begins with
+//! [`WITHOUT_FOREIGN_KEYS`]; before it ends, the text itself proves that no row was lost and that every
+//! reference holds.
 
-use crate::alter::{conversion, filler};
-use crate::connection::Dialect;
+use crate::alter::filler;
+use crate::dialect::Dialect;
 use crate::diff::{Alteration, SchemaChange};
 use crate::model::{Column, ColumnType, Table};
-use crate::{render, statements};
+use crate::render;
+use crate::syntax::statements;
 
-/// The statement by which a text asks for a transaction without foreign keys. Inside of one it does
+/// The statement by which a text requests a transaction without foreign keys. Inside a transaction it does
 /// nothing.
 pub(crate) const WITHOUT_FOREIGN_KEYS: &str = "pragma foreign_keys = off";
 
@@ -33,13 +34,13 @@ insert into proof (references_hold)
 drop table temp.proof;
 ";
 
-/// Whether a text asks for a transaction without foreign keys.
+/// Whether a text requests a transaction without foreign keys.
 pub(crate) fn asks_for_no_foreign_keys(dialect: Dialect, text: &str) -> bool {
     let first = || statements::split(text).into_iter().next().unwrap_or_default();
     dialect == Dialect::Sqlite && first().trim() == WITHOUT_FOREIGN_KEYS
 }
 
-/// Everything a change does.
+/// All statements of a change.
 pub(crate) fn sql(change: &SchemaChange) -> String {
     let mut text = change.renames.statements().concat();
     let altered = change.altered();
@@ -48,8 +49,8 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
     let in_place = || altered.iter().filter(|alteration| !is_rebuilt(&alteration.after.name));
     for alteration in &altered {
         let renamed = alteration.indexes.renamed.iter().map(|(old, _)| *old);
-        for index in alteration.indexes.leaving().chain(renamed) {
-            // A rebuild drops its table's indexes itself, for another table possibly too late.
+        for index in alteration.indexes.removed().chain(renamed) {
+            // A rebuild drops the indexes of its table itself, but maybe too late for a table that takes the name.
             if !is_rebuilt(&alteration.after.name) || is_of_another(change, alteration.after, &index.name) {
                 text += &render::drop_index(DIALECT, index);
             }
@@ -73,7 +74,7 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
     text += &render::create_tables(DIALECT, change.created());
     for alteration in in_place() {
         let renamed = alteration.indexes.renamed.iter().map(|(_, new)| *new);
-        for index in alteration.indexes.coming().chain(renamed) {
+        for index in alteration.indexes.added().chain(renamed) {
             text += &render::create_index(DIALECT, &alteration.after.name, index);
         }
     }
@@ -83,7 +84,7 @@ pub(crate) fn sql(change: &SchemaChange) -> String {
     format!("{WITHOUT_FOREIGN_KEYS};\n{text}{END_OF_PROOF}")
 }
 
-/// Whether another table has an index of this name afterwards.
+/// Whether another table has an index of this name after the change.
 fn is_of_another(change: &SchemaChange, table: &Table, index: &str) -> bool {
     let others = change.after.tables.iter().filter(|other| other.name != table.name);
     others.flat_map(|other| &other.indexes).any(|other| other.name == index)
@@ -108,7 +109,7 @@ fn needs_rebuild(alteration: &Alteration<'_>) -> bool {
         || columns.new.iter().any(|column| filler(DIALECT, column).is_some() || is_computed(column))
 }
 
-/// Whether a default is more than a literal, which SQLite does not take for a column that is added.
+/// Whether a default is more than a literal; SQLite cannot add a column with such a default.
 fn is_computed(column: &Column) -> bool {
     column.default.as_ref().is_some_and(|default| {
         let default = default.of(DIALECT);
@@ -118,7 +119,7 @@ fn is_computed(column: &Column) -> bool {
     })
 }
 
-/// Checks that are not declared keep the name that the table or column had when they were made.
+/// Checks that are not declared keep the name that the table or column had when they were created.
 fn names_its_checks_by_old_names(change: &SchemaChange, table: &Table) -> bool {
     table.columns.iter().any(|column| {
         let is_checked = matches!(column.kind, ColumnType::Bool | ColumnType::Json);
@@ -139,7 +140,9 @@ fn rebuild(before: &Table, after: &Table, text: &mut String) {
     let mut values = Vec::new();
     for column in &after.columns {
         let value = match (before.column(&column.name), filler(DIALECT, column)) {
-            (Some(old), _) => conversion(DIALECT, old.kind, column.kind, &old.name)
+            (Some(old), _) => old
+                .kind
+                .conversion_to(column.kind, DIALECT, &old.name)
                 .filter(|_| old.kind != column.kind)
                 .unwrap_or_else(|| old.name.clone()),
             (None, Some(filler)) => filler.to_owned(),

@@ -1,23 +1,22 @@
-//! Which tables and columns are the same under another name. A comparison cannot know, so it is told.
+//! Which tables and columns have another name. A comparison cannot know, so the caller says so.
 
-use crate::diff::DiffError;
+use crate::error::DiffError;
 use crate::model::{Indexed, Schema};
-use crate::tokens::tokens;
+use crate::syntax::tokens::tokens;
 
-/// What is called otherwise from now on.
+/// Tables and columns that are renamed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Renames {
     /// Tables: the old name and the new one.
     tables: Vec<(String, String)>,
     /// Columns: the new name of the table, the old name of the column and the new one.
     columns: Vec<(String, String, String)>,
-    /// What is not named here is no rename, even if it looks like one.
+    /// Nothing else is a rename, even if it looks like one.
     is_complete: bool,
 }
 
 impl Renames {
-    /// Reads `old:new` for tables and `table.old:new` for columns, where the table is called as it
-    /// will be.
+    /// Reads `old:new` for tables and `table.old:new` for columns, where the table has its new name.
     ///
     /// # Errors
     /// [`DiffError::Unreadable`].
@@ -44,7 +43,7 @@ impl Renames {
         Ok(renames)
     }
 
-    /// Takes whatever else looks like a rename for a drop and an add.
+    /// Treats everything else that looks like a rename as a drop and an add.
     #[must_use]
     pub fn and_no_others(mut self) -> Self {
         self.is_complete = true;
@@ -72,8 +71,7 @@ impl Renames {
         }
     }
 
-    /// Both databases understand them alike. The tables first, because the columns' tables are called
-    /// by their new names.
+    /// The same for both databases. Tables come first, because renames of columns use the new names of tables.
     pub(crate) fn statements(&self) -> Vec<String> {
         let tables = in_order(&self.tables).into_iter();
         let tables = tables.map(|(old, new)| format!("alter table {old} rename to {new};\n"));
@@ -103,17 +101,17 @@ impl Renames {
         tables.chain(columns).collect()
     }
 
-    /// Whether the table or the column was called otherwise.
+    /// Whether the table or the column is renamed.
     pub(crate) fn concern(&self, table: &str, column: &str) -> bool {
         self.tables.iter().any(|(_, new)| new == table) || self.is_column(table, column)
     }
 
-    /// Whether the column was called otherwise.
+    /// Whether the column is renamed.
     pub(crate) fn is_column(&self, table: &str, column: &str) -> bool {
         self.columns.iter().any(|(of, _, new)| of == table && new == column)
     }
 
-    /// The schema as it is once everything has its new name, but for constraints and indexes.
+    /// The schema with all new names, except those of constraints and indexes.
     pub(crate) fn apply(&self, schema: &Schema) -> Result<Schema, DiffError> {
         let mut renamed = schema.clone();
         for (old, new) in &in_order(&self.tables) {
@@ -134,8 +132,8 @@ impl Renames {
     }
 }
 
-/// The steps by which everything gets its new name at once: what is to have the name of another that is
-/// renamed too has one of its own meanwhile.
+/// The steps of renames that take effect together: what takes the name of something that is renamed too has a
+/// temporary name in between.
 fn in_order(renames: &[(String, String)]) -> Vec<(String, String)> {
     let meanwhile = |old: &str| format!("renamed_{old}");
     let (mut first, mut last) = (Vec::new(), Vec::new());
@@ -188,7 +186,7 @@ fn rename_column(schema: &mut Schema, name: &str, old: &str, new: &str) -> Resul
     Ok(())
 }
 
-/// Replaces a name where it stands as a word, also in double quotes.
+/// Replaces a name where it is a whole word, also in double quotes.
 fn rename_identifier(text: &str, old: &str, new: &str) -> String {
     let quoted = |name: &str| format!("\"{name}\"");
     let (old_quoted, new_quoted) = (quoted(old), quoted(new));
@@ -200,7 +198,7 @@ fn rename_identifier(text: &str, old: &str, new: &str) -> String {
     tokens(text).into_iter().map(renamed).collect()
 }
 
-/// Whether a name stands there as a word outside of quotes.
+/// Whether a name occurs as a whole word outside of quotes.
 pub(crate) fn mentions_identifier(text: &str, name: &str) -> bool {
     rename_identifier(text, name, "") != text
 }

@@ -2,19 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::connection::Dialect;
-use crate::diff::SchemaChange;
-use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Indexed, Key, Schema, Storage, Table};
-use crate::rename::Renames;
-
-impl Schema {
-    /// What makes all of it in an empty database.
-    #[must_use]
-    pub fn create(&self, dialect: Dialect) -> String {
-        let (renames, before) = (Renames::default(), Self::default());
-        SchemaChange { renames, before, after: self.clone() }.sql(dialect)
-    }
-}
+use crate::dialect::Dialect;
+use crate::model::{Check, Column, ColumnType, ForeignKey, Index, Indexed, Key, Storage, Table};
 
 /// Tables with their indexes, with a blank line between them.
 pub(crate) fn create_tables<'t>(dialect: Dialect, tables: impl IntoIterator<Item = &'t Table>) -> String {
@@ -31,7 +20,7 @@ fn create_table_with_indexes(dialect: Dialect, table: &Table) -> String {
     text
 }
 
-/// A table under a name that may be another than its own.
+/// A table under a name that may differ from its own.
 pub(crate) fn create_table(dialect: Dialect, table: &Table, name: &str) -> String {
     let mut lines: Vec<String> = table.columns.iter().map(|each| column(dialect, each)).collect();
     lines.push(primary_key(&table.primary_key));
@@ -47,9 +36,9 @@ pub(crate) fn create_table(dialect: Dialect, table: &Table, name: &str) -> Strin
     format!("create table {name} (\n  {}\n){end};\n", lines.join(",\n  "))
 }
 
-/// A column as a table's definition has it.
+/// A column as it is written in the definition of a table.
 pub(crate) fn column(dialect: Dialect, column: &Column) -> String {
-    let mut text = format!("{} {}", column.name, spelled(dialect, column.kind));
+    let mut text = format!("{} {}", column.name, column.kind.sql_name(dialect));
     if dialect == Dialect::Postgres && column.kind == ColumnType::Text {
         text += " collate \"C\"";
     }
@@ -57,7 +46,7 @@ pub(crate) fn column(dialect: Dialect, column: &Column) -> String {
         text += " not null";
     }
     if let Some(default) = &column.default {
-        // SQLite takes nothing but a literal without them.
+        // Without parentheses, SQLite accepts only a literal.
         let default = default.of(dialect);
         let is_literal = default.starts_with('\'') || default.chars().all(char::is_alphanumeric);
         let _ = if is_literal {
@@ -67,25 +56,6 @@ pub(crate) fn column(dialect: Dialect, column: &Column) -> String {
         };
     }
     text
-}
-
-/// A type's name.
-pub(crate) const fn spelled(dialect: Dialect, kind: ColumnType) -> &'static str {
-    match (dialect, kind) {
-        (Dialect::Sqlite, ColumnType::Uuid | ColumnType::Bytes) => "blob",
-        (Dialect::Sqlite, ColumnType::Text | ColumnType::Json) | (Dialect::Postgres, ColumnType::Text) => {
-            "text"
-        }
-        (Dialect::Sqlite, ColumnType::Bool | ColumnType::Int | ColumnType::Time) => "integer",
-        (Dialect::Sqlite, ColumnType::Float) => "real",
-        (Dialect::Postgres, ColumnType::Uuid) => "uuid",
-        (Dialect::Postgres, ColumnType::Bool) => "boolean",
-        (Dialect::Postgres, ColumnType::Int) => "bigint",
-        (Dialect::Postgres, ColumnType::Float) => "double precision",
-        (Dialect::Postgres, ColumnType::Bytes) => "bytea",
-        (Dialect::Postgres, ColumnType::Json) => "jsonb",
-        (Dialect::Postgres, ColumnType::Time) => "timestamptz",
-    }
 }
 
 pub(crate) fn primary_key(key: &Key) -> String {
@@ -100,7 +70,7 @@ pub(crate) fn check(dialect: Dialect, check: &Check) -> String {
     format!("constraint {} check ({})", check.name, check.condition.of(dialect))
 }
 
-/// The check of a type that the database does not have.
+/// The check of a type that the database lacks.
 pub(crate) fn implied_check(dialect: Dialect, table: &str, column: &Column) -> Option<String> {
     let name = &column.name;
     let condition = match (dialect, column.kind) {
@@ -128,7 +98,7 @@ pub(crate) fn foreign_key(key: &ForeignKey) -> String {
     text
 }
 
-/// Nothing for a dialect that has no such index.
+/// Empty for a dialect that has no such index.
 pub(crate) fn create_index(dialect: Dialect, table: &str, index: &Index) -> String {
     if !index.method.is_known_to(dialect) {
         return String::new();
@@ -160,7 +130,7 @@ pub(crate) fn create_index(dialect: Dialect, table: &str, index: &Index) -> Stri
     format!("create {unique}index {} on {table}{method} ({}){predicate};\n", index.name, parts.join(", "))
 }
 
-/// Nothing for a dialect that has no such index.
+/// Empty for a dialect that has no such index.
 pub(crate) fn drop_index(dialect: Dialect, index: &Index) -> String {
     if !index.method.is_known_to(dialect) {
         return String::new();

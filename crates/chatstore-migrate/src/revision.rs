@@ -6,10 +6,10 @@ use std::fmt;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::connection::Dialect;
+use crate::dialect::Dialect;
 use crate::error::MigrationError;
-use crate::lint::Hazard;
-use crate::statements;
+use crate::hazard::Hazard;
+use crate::syntax::statements;
 
 const ID_DIGITS: usize = 12;
 
@@ -24,9 +24,9 @@ pub struct RevisionFiles {
     pub up_sqlite: Option<Cow<'static, str>>,
     /// `up.pg.sql`.
     pub up_postgres: Option<Cow<'static, str>>,
-    /// `down.sqlite.sql`; without it there is no way back.
+    /// `down.sqlite.sql`; without it the revision cannot be undone.
     pub down_sqlite: Option<Cow<'static, str>>,
-    /// `down.pg.sql`; without it there is no way back.
+    /// `down.pg.sql`; without it the revision cannot be undone.
     pub down_postgres: Option<Cow<'static, str>>,
 }
 
@@ -37,24 +37,24 @@ pub struct Revision {
     pub id: String,
     /// A few words, joined by underscores.
     pub slug: String,
-    /// What it does, for people.
+    /// What it does, in plain words.
     pub message: String,
     /// The revisions it comes after and replaces as a head.
     pub revises: Vec<String>,
     /// Revisions of other branches that must be applied before it.
     pub depends_on: Vec<String>,
-    /// Names by which a branch is called.
+    /// Names of a branch.
     pub labels: Vec<String>,
     /// Whether programs that do not know it can no longer work with the database.
     pub breaking: bool,
     /// Whether undoing it deletes data.
-    pub loses_data: bool,
+    pub destructive: bool,
     /// Whether it runs in a transaction.
     pub in_transaction: bool,
     /// The function that is run after its SQL.
     pub data_step: Option<String>,
-    /// Hazards of applying it that are wanted.
-    pub accepts: Vec<Hazard>,
+    /// Hazards of applying it that `lint` does not report.
+    pub allow: Vec<Hazard>,
     up: [Cow<'static, str>; 2],
     down: [Option<Cow<'static, str>>; 2],
 }
@@ -73,12 +73,12 @@ struct Description {
     #[serde(default)]
     breaking: bool,
     #[serde(default = "yes")]
-    loses_data: bool,
+    destructive: bool,
     #[serde(default = "yes")]
     transaction: bool,
     data_step: Option<String>,
     #[serde(default)]
-    accepts: Vec<Hazard>,
+    allow: Vec<Hazard>,
 }
 
 const fn yes() -> bool {
@@ -103,10 +103,12 @@ impl Revision {
             return Err(format!("its id {id:?} is not {ID_DIGITS} hexadecimal digits in lower case"));
         }
         if slug.is_empty() || !slug.chars().all(is_of_a_name) {
-            return Err(format!("its slug {slug:?} is not made of small letters, digits and underscores"));
+            return Err(format!(
+                "its slug {slug:?} has other characters than lower-case letters, digits and underscores"
+            ));
         }
         if files.folder != format!("{id}_{slug}") {
-            return Err(format!("by its id and slug the folder should be called {id}_{slug}"));
+            return Err(format!("by its id and slug the folder should be named {id}_{slug}"));
         }
         let wrong_label = |label: &&String| {
             let is_reserved = matches!(label.as_str(), "head" | "heads" | "base");
@@ -114,7 +116,7 @@ impl Revision {
         };
         if let Some(label) = labels.iter().find(wrong_label) {
             return Err(format!(
-                "its label {label:?} is reserved, or not made of small letters, digits and underscores"
+                "its label {label:?} is reserved, or has other characters than lower-case letters, digits and underscores"
             ));
         }
         let revision = Self {
@@ -125,10 +127,10 @@ impl Revision {
             depends_on,
             labels,
             breaking: description.breaking,
-            loses_data: description.loses_data,
+            destructive: description.destructive,
             in_transaction: description.transaction,
             data_step: description.data_step,
-            accepts: description.accepts,
+            allow: description.allow,
             up: [
                 files.up_sqlite.ok_or("it has no up.sqlite.sql")?,
                 files.up_postgres.ok_or("it has no up.pg.sql")?,
@@ -150,7 +152,7 @@ impl Revision {
                 let statements = statements::split(text);
                 if statements.iter().any(|statement| statements::controls_transaction(statement)) {
                     return Err(format!(
-                        "{way}.{suffix}.sql begins or ends a transaction, which is done for it"
+                        "{way}.{suffix}.sql begins or ends a transaction, which the engine does"
                     ));
                 }
                 if !self.in_transaction && statements.len() != 1 {
@@ -164,13 +166,13 @@ impl Revision {
         Ok(())
     }
 
-    /// What applies it.
+    /// The SQL that applies it.
     #[must_use]
     pub fn up(&self, dialect: Dialect) -> &str {
         &self.up[dialect as usize]
     }
 
-    /// What undoes it.
+    /// The SQL that undoes it.
     ///
     /// # Errors
     /// [`MigrationError::MissingDown`].
@@ -185,14 +187,14 @@ impl Revision {
         self.down[dialect as usize].as_deref()
     }
 
-    /// Whether it runs outside a transaction there. SQLite has nothing that would need it, and there
-    /// the transaction is also what keeps others away.
+    /// Whether it runs outside a transaction on this database. On SQLite nothing needs that, and the
+    /// transaction is also what keeps other processes away.
     #[must_use]
-    pub fn runs_alone(&self, dialect: Dialect) -> bool {
+    pub fn runs_outside_transaction(&self, dialect: Dialect) -> bool {
         !self.in_transaction && dialect == Dialect::Postgres
     }
 
-    /// The index that an outside step makes; what to look for after an interruption.
+    /// The index that a step outside a transaction creates; what to look for after an interruption.
     pub(crate) fn index(&self, dialect: Dialect) -> Option<String> {
         statements::split(self.up(dialect)).first().and_then(|statement| statements::index_name(statement))
     }
@@ -216,7 +218,7 @@ impl Revision {
 }
 
 impl fmt::Display for Revision {
-    /// As messages name it.
+    /// Its name in messages.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} ({})", self.id, self.slug)
     }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::connection::{Connection, Dialect};
+use crate::connection::Connection;
+use crate::dialect::Dialect;
 use crate::error::MigrationError;
 use crate::graph::Target;
 use crate::history::{self, History, Moment, Progress};
@@ -10,23 +11,23 @@ use crate::migrator::Migrator;
 use crate::rebuild;
 use crate::revision::Revision;
 
-/// What a script is to do.
+/// What a script does.
 #[derive(Debug, Clone)]
 pub enum Script {
-    /// What [`Migrator::upgrade`] would.
+    /// The same as [`Migrator::upgrade`].
     Upgrade(Target),
-    /// What [`Migrator::downgrade`] would, also when it deletes data.
+    /// The same as [`Migrator::downgrade`], also when it deletes data.
     Downgrade(Target),
-    /// What [`Migrator::stamp`] would.
+    /// The same as [`Migrator::stamp`].
     Stamp(Target),
 }
 
 impl Migrator {
-    /// The SQL that does the same to the database as it is now, its history included; changes
-    /// nothing. The script takes the time from the database and no lock.
+    /// The SQL that does the same to the database in its present state, including its history; changes
+    /// nothing. The script uses the time of the database and takes no lock.
     ///
     /// # Errors
-    /// As what it would do; [`MigrationError::DataStepInScript`] and
+    /// Those of the operation itself; [`MigrationError::DataStepInScript`] and
     /// [`MigrationError::InterruptedInScript`] where SQL is not enough.
     pub async fn script(
         &self,
@@ -42,21 +43,21 @@ impl Migrator {
         let mut steps = Vec::new();
         match script {
             Script::Upgrade(target) => {
-                for revision in self.graph.way_up(|id| history.is_applied(id), target)? {
+                for revision in self.graph.upgrade_path(|id| history.is_applied(id), target)? {
                     refuse_interrupted(&history, revision)?;
                     steps.push((format!("apply {revision}"), self.applying(dialect, revision)?));
                 }
             }
             Script::Downgrade(target) => {
-                for revision in self.way_down(&history, dialect, target, true)? {
+                for revision in self.downgrade_path(&history, dialect, target, true)? {
                     refuse_interrupted(&history, revision)?;
                     steps.push((format!("undo {revision}"), self.undoing(dialect, revision)?));
                 }
             }
             Script::Stamp(target) => {
                 let mut step = Step::default();
-                for (revision, is_there) in self.stamped(&history, dialect, target)? {
-                    step.before += &self.stamp_sql(dialect, revision, is_there, Moment::OfTheDatabase);
+                for (revision, is_applied) in self.stamped(&history, dialect, target)? {
+                    step.before += &self.stamp_sql(dialect, revision, is_applied, Moment::OfTheDatabase);
                 }
                 if !step.before.is_empty() {
                     steps.push(("stamp".to_owned(), step));
@@ -64,7 +65,7 @@ impl Migrator {
             }
         }
         let begin = if dialect == Dialect::Sqlite { "begin immediate" } else { "begin" };
-        let mut prepare = (!history.is_there).then(|| history::create(dialect));
+        let mut prepare = (!history.exists).then(|| history::create(dialect));
         for (title, Step { before, alone, after }) in steps {
             let prepare = prepare.take().unwrap_or_default();
             let (off, on) = if rebuild::asks_for_no_foreign_keys(dialect, &before) {
@@ -90,7 +91,7 @@ impl Migrator {
         let insert = |progress| history::insert(dialect, revision, at, None, &self.application, progress);
         let log = self.log(dialect, "upgrade", revision, at, None, None);
         let up = ended(revision.up(dialect));
-        if !revision.runs_alone(dialect) {
+        if !revision.runs_outside_transaction(dialect) {
             return Ok(Step { before: up + &insert(Progress::Applied) + &log, ..Step::default() });
         }
         let applied = history::mark(dialect, revision, at, None, Progress::Applied);
@@ -102,7 +103,7 @@ impl Migrator {
         let down = ended(revision.down(dialect)?);
         let log = self.log(dialect, "downgrade", revision, at, None, None);
         let forget = history::delete(revision) + &log;
-        if !revision.runs_alone(dialect) {
+        if !revision.runs_outside_transaction(dialect) {
             return Ok(Step { before: down + &forget, ..Step::default() });
         }
         let before = history::mark(dialect, revision, at, None, Progress::Undoing);
@@ -110,7 +111,7 @@ impl Migrator {
     }
 }
 
-/// A transaction, and where something stands outside, that and a second one.
+/// A transaction; for a step outside a transaction, that step and a second transaction.
 #[derive(Default)]
 struct Step {
     before: String,
@@ -125,7 +126,7 @@ fn refuse_interrupted(history: &History, revision: &Revision) -> Result<(), Migr
     }
 }
 
-/// A text whose last statement is ended, so that another may follow.
+/// A text with its last statement terminated, so that another may follow.
 fn ended(text: &str) -> String {
     let text = text.trim_end();
     if text.is_empty() || text.ends_with(';') { format!("{text}\n") } else { format!("{text}\n;\n") }

@@ -33,7 +33,7 @@ fn refusal(before: &Schema, after: &Schema) -> DiffError {
 }
 
 #[test]
-fn a_drop_beside_an_add_of_the_same_type_is_refused_until_it_is_said_what_it_is() {
+fn a_drop_with_an_add_of_the_same_type_is_refused_until_it_is_called_a_rename_or_not() {
     let (before, after) =
         (schema(&[ID, ("a", ColumnType::Text, true)]), schema(&[ID, ("b", ColumnType::Text, true)]));
     let refused = refusal(&before, &after);
@@ -42,15 +42,15 @@ fn a_drop_beside_an_add_of_the_same_type_is_refused_until_it_is_said_what_it_is(
     let renamed = Difference::between(&before, &after, &Renames::parse(["things.a:b"]).unwrap()).unwrap();
     assert_eq!(renamed.up.sql(Dialect::Postgres), "alter table things rename column a to b;\n");
     assert_eq!(renamed.down.sql(Dialect::Sqlite), "alter table things rename column b to a;\n");
-    assert!(!renamed.up.loses_data());
+    assert!(!renamed.up.is_destructive());
 
     let replaced = Difference::between(&before, &after, &Renames::default().and_no_others()).unwrap();
     assert_eq!(replaced.up.descriptions(), ["drop the column things.a", "add the column things.b"]);
-    assert!(replaced.up.loses_data() && replaced.down.loses_data());
+    assert!(replaced.up.is_destructive() && replaced.down.is_destructive());
 }
 
 #[test]
-fn what_the_rows_that_are_there_cannot_have_is_refused() {
+fn what_existing_rows_cannot_have_is_refused() {
     let before = schema(&[ID]);
     let required = refusal(&before, &schema(&[ID, ("a", ColumnType::Int, false)]));
     assert_eq!(required, DiffError::NeedsDefault("things.a".to_owned()));
@@ -59,7 +59,7 @@ fn what_the_rows_that_are_there_cannot_have_is_refused() {
 }
 
 #[test]
-fn a_rename_of_what_is_not_there_or_is_not_well_formed_is_refused() {
+fn a_rename_of_something_absent_or_not_well_formed_is_refused() {
     let schema = schema(&[ID]);
     let rename = |text: &str| Difference::between(&schema, &schema, &Renames::parse([text])?);
     assert_eq!(rename("things.a:b").unwrap_err(), DiffError::NothingToRename("things.a".to_owned()));
@@ -111,14 +111,14 @@ fn refers(parent: &str) -> ForeignKey {
     }
 }
 
-/// The texts stand there in this order.
+/// The texts occur in this order.
 fn assert_in_order(sql: &str, texts: &[&str]) {
     let places: Vec<Option<usize>> = texts.iter().map(|text| sql.find(text)).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{texts:?} in {sql}");
 }
 
 #[test]
-fn names_that_change_places_do_so_by_a_third_one() {
+fn names_are_swapped_by_a_third_one() {
     let before = two_tables();
     let renames = Renames::parse(["things:others", "others:things", "things.a:b", "things.b:a"]).unwrap();
     let swapped = Difference::between(&before, &before, &renames).unwrap();
@@ -128,7 +128,7 @@ fn names_that_change_places_do_so_by_a_third_one() {
 }
 
 #[test]
-fn a_rename_to_a_name_that_is_taken_is_refused() {
+fn a_rename_to_a_name_in_use_is_refused() {
     let mut after = two_tables();
     after.tables.remove(1);
     let renames = Renames::parse(["things:others"]).unwrap().and_no_others();

@@ -1,4 +1,4 @@
-//! Which hazards of a revision are found, and what is taken for none.
+//! Which hazards of a revision are found, and what is not a hazard.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a case that meets the unexpected fails at once")]
 
@@ -65,7 +65,7 @@ fn revision(description: &str, up: [&str; 2], down: [&str; 2]) -> Revision {
 }
 
 fn shown(revision: &Revision, parents: &[Parent<'_>], after: Option<&Schema>) -> Vec<String> {
-    let line = |finding: &chatstore_migrate::Finding| {
+    let line = |finding: &chatstore_migrate::LintFinding| {
         assert!(!finding.what.is_empty() && !finding.instead.is_empty(), "{finding:?}");
         let column = finding.column.as_ref().map(|column| format!(".{column}")).unwrap_or_default();
         format!("{} {}{column}", finding.hazard, finding.table)
@@ -111,7 +111,7 @@ fn a_dropped_table_or_column_is_data_loss() {
 }
 
 #[test]
-fn what_gets_another_name_or_is_built_anew_is_not_lost() {
+fn what_is_renamed_or_rebuilt_is_not_lost() {
     let usual = things(|_| {});
     let renamed = things(|it| {
         it.name = "items".to_owned();
@@ -135,25 +135,25 @@ fn an_undoing_that_drops_something_is_data_loss_unless_the_revision_says_so() {
     assert_eq!(generated(&before, &after, &[]), NONE);
     let up = "alter table things add column new text;";
     let down = "alter table things drop column new;";
-    let marked = revision("loses_data = false", [up, up], [down, down]);
+    let marked = revision("destructive = false", [up, up], [down, down]);
     let parent = Parent { revision: &marked, schema: Some(before) };
     assert_eq!(shown(&marked, std::slice::from_ref(&parent), Some(&after)), ["data-loss things.new"]);
-    let stays = revision("loses_data = false", [up, up], ["", ""]);
+    let stays = revision("destructive = false", [up, up], ["", ""]);
     assert_eq!(shown(&stays, &[parent], Some(&after)), NONE);
 }
 
 #[test]
-fn what_a_revision_accepts_is_no_hazard_of_applying_it_and_nothing_else_is_accepted() {
+fn a_hazard_that_a_revision_allows_is_not_reported_and_others_are() {
     let (up, down) = ("alter table things drop column note;", "alter table things drop column size;");
     let of = |description| {
         let revision = revision(description, ["", up], [down, down]);
         shown(&revision, &[Parent { revision: &revision, schema: None }], None)
     };
     assert_eq!(of(""), ["data-loss things.note"]);
-    assert_eq!(of("accepts = [\"narrowing\"]"), ["data-loss things.note"]);
-    assert_eq!(of("accepts = [\"data-loss\"]"), NONE);
-    let untrue = "loses_data = false\naccepts = [\"data-loss\"]";
-    assert_eq!(of(untrue), ["data-loss things.size"], "what revision.toml says is to be true");
+    assert_eq!(of("allow = [\"narrowing\"]"), ["data-loss things.note"]);
+    assert_eq!(of("allow = [\"data-loss\"]"), NONE);
+    let untrue = "destructive = false\nallow = [\"data-loss\"]";
+    assert_eq!(of(untrue), ["data-loss things.size"], "what revision.toml says must be true");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_check_that_is_new_or_admits_less_is_narrowing_and_one_that_admits_more_is_n
 }
 
 #[test]
-fn a_key_over_rows_that_are_there_is_narrowing_unless_they_cannot_be_equal() {
+fn a_key_over_existing_rows_is_narrowing_unless_they_cannot_be_equal() {
     let usual = things(|_| {});
     let unique = |columns: &[&str]| things(|it| it.uniques.push(key("uq", columns)));
     let both = ["narrowing things.size, note", "locking-index things.size, note"];
@@ -277,7 +277,7 @@ fn an_index_that_is_created_inside_a_transaction_locks_and_a_concurrent_one_does
 }
 
 #[test]
-fn a_constraint_that_looks_at_every_row_locks_unless_that_is_put_off() {
+fn a_constraint_that_scans_every_row_locks_unless_the_scan_is_postponed() {
     let foreign = "alter table a add constraint fk foreign key (b) references c (d)";
     assert_eq!(by_hand(&format!("{foreign};")), ["locking-index a.b"]);
     assert_eq!(by_hand(&format!("{foreign} not valid;")), NONE);
@@ -300,7 +300,7 @@ fn nothing_done_to_a_table_of_the_same_revision_is_a_hazard() {
 }
 
 #[test]
-fn a_revision_that_joins_branches_has_the_hazards_that_it_has_beside_each_of_them() {
+fn a_revision_that_joins_branches_has_the_hazards_that_it_has_after_each_of_them() {
     let first = revision("", ["", ""], ["", ""]);
     let parents = [things(|_| {}), things(|it| it.columns[1].nullable = false)]
         .map(|schema| Parent { revision: &first, schema: Some(schema) });

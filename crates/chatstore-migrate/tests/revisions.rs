@@ -1,4 +1,4 @@
-//! What makes a revision, a graph and a folder well-formed, and how what is not is named.
+//! Which revisions, graphs and folders are well-formed, and what is reported of the others.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a case that meets the unexpected fails at once")]
 
@@ -43,7 +43,7 @@ fn a_folder_that_is_not_well_formed_is_named_with_what_is_wrong() {
         of("revises = []\ntransaction = false\ndata_step = \"x\"", "select 1").contains("a data step needs")
     );
     let moved = RevisionFiles { folder: "elsewhere".into(), ..files(A, "revises = []", "") };
-    assert!(refusal(moved).contains("should be called 00000000000a_step"));
+    assert!(refusal(moved).contains("should be named 00000000000a_step"));
     assert!(refusal(files("xyz", "revises = []", "")).contains("12 hexadecimal digits"));
     let half = RevisionFiles { up_postgres: None, ..files(A, "revises = []", "") };
     assert!(refusal(half).contains("has no up.pg.sql"));
@@ -53,9 +53,11 @@ fn a_folder_that_is_not_well_formed_is_named_with_what_is_wrong() {
 fn a_graph_that_is_not_well_formed_names_the_revisions() {
     let refused = |revisions: Vec<Revision>| Graph::new(revisions).unwrap_err().to_string();
     let root = || revision(A, "revises = []");
-    assert!(refused(vec![root(), root()]).contains("00000000000a is there twice"));
+    assert!(refused(vec![root(), root()]).contains("two folders have the revision 00000000000a"));
     let orphan = revision(B, "revises = [\"0123\"]");
-    assert!(refused(vec![root(), orphan]).contains("00000000000b (step) builds on 0123, which is not there"));
+    assert!(
+        refused(vec![root(), orphan]).contains("00000000000b (step) builds on 0123, which does not exist")
+    );
     let (b, c) = (format!("revises = [{C:?}]"), format!("revises = [{A:?}]\ndepends_on = [{B:?}]"));
     let circle = refused(vec![root(), revision(B, &b), revision(C, &c)]);
     assert!(circle.contains("00000000000b -> 00000000000c -> 00000000000b"), "{circle}");
@@ -90,8 +92,8 @@ fn a_revision_is_found_by_a_beginning_that_no_other_has() {
     assert_eq!(graph.find("ab").unwrap().id, "ab0000000000");
     assert!(matches!(graph.find(""), Err(MigrationError::NoSuchRevision(_))));
     assert!(matches!(graph.find("a"), Ok(revision) if revision.id == "ab0000000000"));
-    assert!(graph.way_up(|_| false, &Target::from("-1")).is_err());
-    assert!(graph.way_down(|_| true, &Target::from("head")).is_err());
+    assert!(graph.upgrade_path(|_| false, &Target::from("-1")).is_err());
+    assert!(graph.downgrade_path(|_| true, &Target::from("head")).is_err());
 }
 
 #[test]
@@ -122,7 +124,7 @@ fn what_is_written_can_be_read() {
     std::fs::remove_dir_all(&directory).unwrap();
     let written = graph.get(A).unwrap();
     assert_eq!((written.slug.as_str(), written.message.as_str()), ("add_notes_to_chats", message));
-    assert!(written.loses_data && !graph.get(B).unwrap().loses_data);
+    assert!(written.destructive && !graph.get(B).unwrap().destructive);
     assert_eq!(
         slug_of("  Ärger & more__things, one two three four five six seven"),
         "rger_more_things_one_two_three_four_five"

@@ -44,7 +44,7 @@ pub use foreign::{
     ForeignColumn, ForeignDatabase, ForeignError, ForeignRow, ForeignRows, ForeignTable, ForeignValue,
     Joined, Selection,
 };
-pub use migrations::{Direction, Migrations, Status, new_revision_id, revisions, snapshot};
+pub use migrations::{Direction, MigrationSummary, Migrations, new_revision_id, revisions, snapshot};
 pub use repo::{
     ApiKeys, By, ConversationList, Conversations, Counts, IdempotencyKeys, Members, Messages, Passwords,
     PresentMessage, Presented, RefreshTokens, Responses, Rotation, Sessions, Statistics, TableDigest, Usage,

@@ -2,8 +2,7 @@
 //!
 //! [`server`] starts private PostgreSQL servers. It uses nothing but the standard library and is there without any
 //! feature, so that `cargo xtask` can use it without building the store. [`Backend`] (feature `cases`) gives each
-//! test case a database of its own, copied from a migrated template; [`pairs`] (the same feature) migrates between random
-//! schemas, [`changes`] makes each kind of change to tables with rows, and [`python`] runs a script.
+//! test case a database of its own, copied from a migrated template, and [`python`] runs a script.
 //!
 //! Nothing here may end up in a program that users run: only `dev-dependencies`, `xtask` and the benchmarks name
 //! this crate.
@@ -11,12 +10,6 @@
 #[cfg(feature = "cases")]
 #[allow(clippy::expect_used, clippy::print_stderr, reason = "a test case that cannot run fails at once")]
 mod cases;
-#[cfg(feature = "cases")]
-pub mod changes;
-#[cfg(feature = "cases")]
-mod migrated;
-#[cfg(feature = "cases")]
-pub mod pairs;
 #[cfg(feature = "cases")]
 #[allow(clippy::expect_used, reason = "a test case that cannot run fails at once")]
 mod python;

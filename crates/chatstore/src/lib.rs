@@ -86,8 +86,8 @@ pub use chatstore_model::{
 };
 pub use chatstore_sql::{
     By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, ForeignError, FromColumn,
-    MigrationError, Migrations, ReadTx, Revision, Row, Sql, Status, StoreError, TableDigest, Tx, Value,
-    WriteTx,
+    MigrationError, MigrationSummary, Migrations, ReadTx, Revision, Row, Sql, StoreError, TableDigest, Tx,
+    Value, WriteTx,
 };
 pub use chatstore_sql::{migrate, new_revision_id, revisions, schema, snapshot};
 pub use cursor::{Cursor, InvalidCursor};

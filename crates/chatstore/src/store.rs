@@ -7,10 +7,10 @@ use std::sync::Arc;
 use chatstore_model::{
     Clock, Day, IdSource, SessionId, SessionState, Timestamp, UsageGroup, UsageGrouping, UserId,
 };
-use chatstore_sql::migrate::{DatabaseError, DatabaseErrorKind, Survey};
+use chatstore_sql::migrate::{DatabaseError, DatabaseErrorKind, MigrationStatus};
 use chatstore_sql::{
-    ConnectError, Counts, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError, Migrations,
-    ReadTx, Status, StoreError, TableDigest, WriteTx,
+    ConnectError, Counts, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError,
+    MigrationSummary, Migrations, ReadTx, StoreError, TableDigest, WriteTx,
 };
 
 use crate::actor::AsUser;
@@ -82,7 +82,7 @@ impl Store {
     ///
     /// # Errors
     /// [`MigrationError`]; nothing of the revision that failed was changed then.
-    pub async fn migrate(&self) -> std::result::Result<Status, MigrationError> {
+    pub async fn migrate(&self) -> std::result::Result<MigrationSummary, MigrationError> {
         self.database.migrate(Direction::Upgrade).await
     }
 
@@ -95,12 +95,12 @@ impl Store {
     }
 
     /// What the database remembers beside the revisions of this version; changes nothing. Whether this
-    /// version can work with it is what [`Survey::verify_for_service`] says.
+    /// version can work with it is what [`MigrationStatus::verify_for_service`] says.
     ///
     /// # Errors
     /// [`MigrationError`], when the history cannot be read.
-    pub async fn migration_survey(&self) -> std::result::Result<Survey, MigrationError> {
-        self.database.migrations()?.survey().await
+    pub async fn migration_status(&self) -> std::result::Result<MigrationStatus, MigrationError> {
+        self.database.migrations()?.status().await
     }
 
     /// All users. Nothing here is checked: it is for the application itself.

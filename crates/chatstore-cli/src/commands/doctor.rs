@@ -168,21 +168,21 @@ async fn version(store: &Store) -> chatstore::Result<Check> {
 
 async fn schema(store: &Store) -> Check {
     const NAME: &str = "schema";
-    let survey = match store.migration_survey().await {
-        Ok(survey) => survey,
+    let status = match store.migration_status().await {
+        Ok(status) => status,
         Err(error) => return Check::failure(NAME, error.into()),
     };
-    if let Err(error) = survey.verify_for_service() {
+    if let Err(error) = status.verify_for_service() {
         return Check::failed(NAME, error.to_string(), "use the version of chatstore that applied it");
     }
-    if let Some(unknown) = survey.unknown.last() {
+    if let Some(unknown) = status.unknown.last() {
         let found =
             format!("revision {} ({}) of a newer version, which is compatible", unknown.id, unknown.slug);
         return Check::warning(NAME, found, "use the version of chatstore that applied it");
     }
-    let pending: Vec<String> = survey.pending().map(ToString::to_string).collect();
+    let pending: Vec<String> = status.pending().map(ToString::to_string).collect();
     if pending.is_empty() {
-        let newest = survey.applied().last().map_or("none", |(revision, _)| revision.id.as_str());
+        let newest = status.applied().last().map_or("none", |(revision, _)| revision.id.as_str());
         return Check::ok(NAME, format!("up to date, at revision {newest}"));
     }
     let found = format!("pending: {}", pending.join(", "));

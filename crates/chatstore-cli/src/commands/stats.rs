@@ -51,7 +51,7 @@ struct ShownDigest {
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let store = database::open_existing(config).await?;
     let Counts { users, conversations, messages, responses, members, sessions } = store.counts().await?;
-    let survey = store.migration_survey().await?;
+    let status = store.migration_status().await?;
     let digests = if arguments.digest { Some(store.digests().await?) } else { None };
     let shown = Shown {
         users,
@@ -63,7 +63,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         database: ShownDatabase {
             kind: store.kind().as_str(),
             size_bytes: store.size_bytes().await?,
-            revision: survey.applied().last().map(|(revision, _)| revision.id.clone()),
+            revision: status.applied().last().map(|(revision, _)| revision.id.clone()),
         },
         digests: digests.map(|digests| digests.into_iter().map(shown_digest).collect()),
     };

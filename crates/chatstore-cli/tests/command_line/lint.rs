@@ -46,7 +46,7 @@ fn each_hazard_is_listed_with_its_revision_and_what_to_do_instead() {
     assert_eq!((found.code, found.stderr.as_str()), (1, "2 hazards in 2 revisions\n"), "{found:?}");
     let lines: Vec<&str> = found.stdout.lines().collect();
     assert_eq!(lines[0], format!("{second} second: data-loss: users.full_name: the column is dropped"));
-    assert!(lines[1].starts_with("  instead: drop it in a revision of its own"), "{found:?}");
+    assert!(lines[1].starts_with("  instead: drop it in a separate revision"), "{found:?}");
     assert!(lines[2].starts_with(&format!("{second} second: locking-index: users.role: ")), "{found:?}");
 
     let found = lint(folder.path(), &["--dir", ".", "--json", &second[..8]]);
@@ -61,7 +61,7 @@ fn each_hazard_is_listed_with_its_revision_and_what_to_do_instead() {
 
     let description = std::fs::read_to_string(path.join("revision.toml")).unwrap();
     let accept = |hazards: &str| {
-        let text = format!("{description}accepts = [{hazards}]\n");
+        let text = format!("{description}allow = [{hazards}]\n");
         std::fs::write(path.join("revision.toml"), text).unwrap();
     };
     accept("\"data-loss\"");

@@ -15,12 +15,12 @@ conformance!(
     the_lists_are_of_revisions,
     what_was_changed_by_hand_is_listed_as_drift,
     a_stamp_is_written_and_nothing_run,
-    the_log_tells_what_was_done_and_what_failed,
+    the_log_lists_what_was_done_and_what_failed,
     a_database_that_was_never_migrated_has_an_empty_log,
     an_edited_revision_is_named_by_verify_and_upgrade,
     a_server_stops_at_an_unknown_revision_only_when_it_is_breaking,
     the_setting_says_what_is_done_about_pending_revisions,
-    a_target_that_makes_no_sense_is_wrong_usage,
+    a_target_that_does_not_fit_is_a_usage_error,
 );
 
 const FIRST: &str = "f3a91c07d2b4";
@@ -120,7 +120,7 @@ async fn the_lists_are_of_revisions(case: TestDatabase) {
     );
     let verified = migrate(&case, &["verify"]);
     assert_eq!(verified.data(), "");
-    let applied = format!("{} applied revisions, each as it is in this version\n", newest_first.len());
+    let applied = format!("{} applied revisions, identical to those of this version\n", newest_first.len());
     assert_eq!(verified.stderr, applied);
 }
 
@@ -135,7 +135,7 @@ async fn a_stamp_is_written_and_nothing_run(case: TestDatabase) {
     run(folder.path(), &["user", "create", "--username", "ada", "--database-url", &case.url]).data();
 }
 
-async fn the_log_tells_what_was_done_and_what_failed(case: TestDatabase) {
+async fn the_log_lists_what_was_done_and_what_failed(case: TestDatabase) {
     migrate(&case, &["stamp", "base"]).data();
     migrate(&case, &["upgrade"]).assert_failed(1, "applying the revision f3a91c07d2b4 (first_schema) failed");
     migrate(&case, &["stamp", "heads"]).data();
@@ -170,10 +170,7 @@ async fn a_database_that_was_never_migrated_has_an_empty_log(case: TestDatabase)
     let url = fresh(&case).await;
     let folder = tempfile::tempdir().unwrap();
     let log = run(folder.path(), &["migrate", "log", "--database-url", &url]);
-    assert_eq!(
-        (log.data(), log.stderr.as_str()),
-        ("", "the database has no log: nothing was migrated yet\n")
-    );
+    assert_eq!((log.data(), log.stderr.as_str()), ("", "the database has no log: it was never migrated\n"));
     let log = run(folder.path(), &["migrate", "log", "--json", "--database-url", &url]);
     assert_eq!(log.json(), json!([]));
 }
@@ -185,7 +182,7 @@ async fn an_edited_revision_is_named_by_verify_and_upgrade(case: TestDatabase) {
     )
     .await;
     for arguments in [&["verify"][..], &["upgrade"], &["plan"], &["downgrade", "--allow-data-loss"]] {
-        let named = "the revision f3a91c07d2b4 was applied with another text";
+        let named = "the revision f3a91c07d2b4 was applied with a different text";
         migrate(&case, arguments).assert_failed(78, named);
     }
     assert!(migrate(&case, &["current"]).data().contains("f3a91c07d2b4 first_schema edited"));
@@ -235,9 +232,9 @@ async fn the_setting_says_what_is_done_about_pending_revisions(case: TestDatabas
     create("auto").data();
 }
 
-async fn a_target_that_makes_no_sense_is_wrong_usage(case: TestDatabase) {
+async fn a_target_that_does_not_fit_is_a_usage_error(case: TestDatabase) {
     migrate(&case, &["upgrade", "nowhere"]).assert_failed(2, "there is no revision nowhere");
-    migrate(&case, &["upgrade", "+3"]).assert_failed(2, "steps asked for: 3; steps left: 0");
+    migrate(&case, &["upgrade", "+3"]).assert_failed(2, "steps requested: 3; steps left: 0");
     migrate(&case, &["upgrade", "base"]).assert_failed(2, "an upgrade goes forward");
     migrate(&case, &["downgrade", "heads", "--allow-data-loss"]).assert_failed(2, "a downgrade goes back");
     migrate(&case, &["stamp", "+1"]).assert_failed(2, "a stamp names a revision");
@@ -261,23 +258,25 @@ fn revisions_and_merges_are_written_as_folders() {
     let refused = at(&["revision", "-m", "which", "--dir", "."]);
     refused.assert_failed(2, "there are 2 heads");
     assert!(refused.stderr.contains("hint: or name the revisions it comes after with --revises"));
-    at(&["merge", "-m", "x", &root, &left, "--dir", "."]).assert_failed(2, "is no head");
+    at(&["merge", "-m", "x", &root, &left, "--dir", "."]).assert_failed(2, "is not a head");
     at(&["merge", "-m", "x", &left, &left, "--dir", "."]).assert_failed(2, "named twice");
     let merge = write(&["merge", "-m", "both", &left, &right]);
     let description = folder.path().join(format!("{merge}_both")).join("revision.toml");
     let description = std::fs::read_to_string(description).unwrap();
-    assert!(description.contains(&format!("revises = [\"{left}\", \"{right}\"]\nloses_data = false")));
+    assert!(description.contains(&format!("revises = [\"{left}\", \"{right}\"]\ndestructive = false")));
     write(&["revision", "-m", "one head again"]);
     std::fs::write(folder.path().join(format!("{merge}_both/revision.toml")), "id = 1").unwrap();
     at(&["revision", "-m", "x", "--dir", "."]).assert_failed(65, &format!("{merge}_both is not well-formed"));
 }
 
 async fn what_was_changed_by_hand_is_listed_as_drift(case: TestDatabase) {
-    assert!(migrate(&case, &["check"]).stderr.contains("the revisions make the declared schema"));
-    assert!(migrate(&case, &["drift"]).stderr.contains("the database has what its applied revisions make"));
+    assert!(migrate(&case, &["check"]).stderr.contains("the revisions create the declared schema"));
+    assert!(
+        migrate(&case, &["drift"]).stderr.contains("the database contains what its applied revisions create")
+    );
     execute(&case, Sql::same("test.add_column", "alter table messages add column note text")).await;
     let drift = migrate(&case, &["drift"]);
-    drift.assert_failed(1, "the database differs from what its applied revisions make:");
+    drift.assert_failed(1, "the database differs from what its applied revisions create:");
     assert!(drift.stderr.contains("\n  the column messages.note is not expected\n"), "{}", drift.stderr);
 }
 
@@ -297,18 +296,18 @@ fn a_revision_is_generated_from_the_newest_snapshot_to_the_declared_schema() {
     let older = read("schema.json").replace("\"full_name\"", "\"whole_name\"");
     std::fs::write(revision.join("schema.json"), older).unwrap();
     let refused = at(&[]);
-    refused.assert_failed(2, "say `--rename users.whole_name:full_name`");
+    refused.assert_failed(2, "add `--rename users.whole_name:full_name`");
     let renamed = folder.path().join(at(&["--rename", "users.whole_name:full_name"]).data());
     let up = std::fs::read_to_string(renamed.join("up.sqlite.sql")).unwrap();
     assert_eq!(up, "alter table users rename column whole_name to full_name;\n");
     let description = std::fs::read_to_string(renamed.join("revision.toml")).unwrap();
-    assert!(description.ends_with("loses_data = false\n"), "{description}");
+    assert!(description.ends_with("destructive = false\n"), "{description}");
 }
 
 #[test]
-fn a_check_makes_no_database() {
+fn a_check_creates_no_database() {
     let folder = tempfile::tempdir().unwrap();
     let checked = run(folder.path(), &["migrate", "check"]);
-    assert!(checked.stderr.contains("the revisions make the declared schema"), "{}", checked.stderr);
+    assert!(checked.stderr.contains("the revisions create the declared schema"), "{}", checked.stderr);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -1,4 +1,4 @@
-//! What `migrate` refuses: the documented exit code, what is meant, and nothing half done.
+//! What `migrate` refuses: with the documented exit code and a clear message, leaving nothing half done.
 
 use std::path::Path;
 
@@ -7,10 +7,7 @@ use chatstore_testkit::{Backend, TestDatabase, conformance};
 
 use crate::program::{Finished, run};
 
-conformance!(
-    a_history_of_somebody_else_is_a_matter_of_configuration,
-    a_revision_that_fails_is_named_and_leaves_nothing,
-);
+conformance!(a_foreign_history_is_a_configuration_error, a_revision_that_fails_is_named_and_leaves_nothing,);
 
 fn migrate(folder: &Path, arguments: &[&str]) -> Finished {
     run(folder, &[&["migrate"], arguments].concat())
@@ -46,7 +43,7 @@ fn revision(folder: &Path, id: &str, slug: &str, more: &str) {
 const A: &str = "00000000000a";
 const B: &str = "00000000000b";
 
-async fn a_history_of_somebody_else_is_a_matter_of_configuration(case: TestDatabase) {
+async fn a_foreign_history_is_a_configuration_error(case: TestDatabase) {
     let others = "delete from chatstore_migrations where revision <> 'f3a91c07d2b4'";
     let unknown = "update chatstore_migrations set revision = 'abcdef012345'";
     execute(&case, &[Sql::same("test.others", others), Sql::same("test.unknown", unknown)]).await;
@@ -59,7 +56,7 @@ async fn a_history_of_somebody_else_is_a_matter_of_configuration(case: TestDatab
     for command in [&["upgrade"][..], &["stamp", "heads"], &["current"], &["upgrade", "--sql"]] {
         let refused = on(&case.url, command);
         refused.assert_failed(78, "has other columns than the history of chatstore");
-        refused.assert_failed(78, "name a database of its own for chatstore");
+        refused.assert_failed(78, "use a separate database for chatstore");
     }
 }
 
@@ -71,7 +68,7 @@ async fn a_revision_that_fails_is_named_and_leaves_nothing(case: TestDatabase) {
     failed.assert_failed(1, "applying the revision f3a91c07d2b4 (first_schema) failed");
     failed.assert_failed(
         1,
-        "\nhint: nothing of this revision stays; tables that were made otherwise are taken over",
+        "\nhint: the revision was rolled back; if the tables were created in another way, record them",
     );
 
     execute(&case, &[Sql::same("test.out_of_the_way", "drop table messages")]).await;
@@ -95,39 +92,38 @@ fn folders_that_do_not_fit_together_are_bad_data() {
     };
     let root = (A, "root", "revises = []");
     let on_a = "revises = [\"00000000000a\"]";
-    refused(&[(B, "orphan", on_a)], "00000000000b (orphan) builds on 00000000000a, which is not there");
+    refused(&[(B, "orphan", on_a)], "00000000000b (orphan) builds on 00000000000a, which does not exist");
     refused(
         &[(A, "egg", "revises = [\"00000000000b\"]"), (B, "hen", on_a)],
-        "build on each other in a circle; take one of these steps away",
+        "build on each other in a circle; remove one of these links",
     );
-    refused(&[root, (A, "copy", "revises = []")], "00000000000a is there twice");
+    refused(&[root, (A, "copy", "revises = []")], "two folders have the revision 00000000000a");
     refused(&[root, (B, "mistyped", "revise = []")], "00000000000b_mistyped is not well-formed");
     let both = "revises = []\nlabels = [\"notes\"]";
     refused(&[(A, "one", both), (B, "other", both)], "the label notes is on the revisions");
 }
 
 #[test]
-fn a_name_of_no_revision_or_of_several_is_wrong_usage() {
+fn a_name_of_no_revision_or_of_several_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
     revision(folder.path(), A, "root", "revises = []");
     revision(folder.path(), B, "next", "revises = [\"00000000000a\"]");
     let lint = |name| migrate(folder.path(), &["lint", name, "--dir", "."]);
-    lint("0000")
-        .assert_failed(2, "0000 may be each of the revisions 00000000000a (root), 00000000000b (next)");
+    lint("0000").assert_failed(2, "0000 matches the revisions 00000000000a (root), 00000000000b (next)");
     lint("f").assert_failed(2, "there is no revision f");
     migrate(folder.path(), &["revision", "-m", "...", "--dir", "."]).assert_failed(2, "no letter or digit");
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_directory_that_takes_no_folder_is_named() {
+fn a_directory_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let refused = migrate(folder.path(), &["revision", "-m", "next", "--dir", "/proc/self/fdinfo"]);
     refused.assert_failed(73, "below /proc/self/fdinfo");
 }
 
 #[test]
-fn a_file_that_is_no_database_is_damaged_and_left_alone() {
+fn a_file_that_is_not_a_database_is_reported_as_damaged_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let text = "this is no database, it only looks like a file of a hundred bytes or so, which it is";
     std::fs::write(folder.path().join("other.db"), text).unwrap();
@@ -146,7 +142,7 @@ fn a_server_that_does_not_answer_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_may_not_change_the_tables_is_told_what_to_do() {
+async fn a_user_without_permission_for_the_tables_is_told_what_to_do() {
     let case = Backend::Postgres.database().await;
     on(&case.url, &["downgrade", "base", "--allow-data-loss"]).data();
     let create = "create role command_line_reader login password 'reads'";
@@ -163,6 +159,6 @@ async fn a_user_who_may_not_change_the_tables_is_told_what_to_do() {
     execute(&case, &drop).await;
     upgraded.assert_failed(77, "no permission for applying the revision f3a91c07d2b4 (first_schema)");
     stamped.assert_failed(77, "no permission for stamping the revision f3a91c07d2b4 (first_schema)");
-    upgraded.assert_failed(77, "grant it to this user, or use one who has it");
+    upgraded.assert_failed(77, "grant it to this user, or connect as a user who has it");
     assert!(on(&case.url, &["current"]).data().contains("f3a91c07d2b4 first_schema pending"));
 }

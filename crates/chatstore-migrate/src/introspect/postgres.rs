@@ -1,9 +1,10 @@
 //! PostgreSQL's catalog, which spells every definition itself.
 
-use super::{is_of_the_history, object, query, texts};
+use super::rows::{is_of_the_history, object, query, texts};
 use crate::catalog::Catalog;
 use crate::connection::Connection;
-use crate::error::MigrationError;
+use crate::error::{DatabaseError, MigrationError};
+use crate::history::quoted;
 
 const RELATIONS: &str = "\
 select relname, relkind, relpersistence,
@@ -30,7 +31,7 @@ where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 
   and c.relkind in ('r', 'p', 'f') and a.attnum > 0 and not a.attisdropped
 order by c.relname, a.attnum";
 
-/// That a column is not null is said of the column, also where it is a constraint with a name.
+/// Not-null belongs to the column, even where it is a constraint with a name.
 const CONSTRAINTS: &str = "\
 select c.relname, n.conname, pg_get_constraintdef(n.oid, true)
 from pg_catalog.pg_constraint n
@@ -39,7 +40,7 @@ where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 
   and n.contype in ('p', 'u', 'f', 'c', 'x')
 order by c.relname, n.conname";
 
-/// Those that no constraint made for itself. A foreign key makes none, it names the one that it is proven by.
+/// Indexes that do not belong to a constraint. A foreign key has no index; it names the one that proves it.
 const INDEXES: &str = "\
 select c.relname, i.relname,
        pg_get_indexdef(x.indexrelid, 0, true) || case when x.indisvalid then '' else ' (invalid)' end
@@ -75,4 +76,18 @@ pub(super) async fn read(connection: &mut dyn Connection) -> Result<Catalog, Mig
         }
     }
     Ok(catalog)
+}
+
+/// Whether an index is complete; `None` when it does not exist.
+pub(crate) async fn index_is_complete(
+    connection: &mut dyn Connection,
+    name: &str,
+) -> Result<Option<bool>, DatabaseError> {
+    let sql = format!(
+        "select cast(indisvalid and indisready as integer) from pg_catalog.pg_index \
+         where indexrelid = to_regclass({})",
+        quoted(name)
+    );
+    let rows = connection.query(&sql).await?;
+    Ok(rows.first().and_then(|row| row.first()?.as_deref()).map(|is_valid| is_valid == "1"))
 }

@@ -1,10 +1,10 @@
-//! SQLite's catalog: the texts by which everything was made. Its pragmas name no constraints.
+//! SQLite's catalog: the statements that created everything. Its pragmas do not name constraints.
 
-use super::{is_of_the_history, object, query, texts};
+use super::rows::{is_of_the_history, object, query, texts};
 use crate::catalog::Catalog;
 use crate::connection::Connection;
 use crate::error::MigrationError;
-use crate::tokens::{items, words};
+use crate::syntax::tokens::{items, words};
 
 const OBJECTS: &str = "\
 select type, name, tbl_name, sql
@@ -23,7 +23,7 @@ pub(super) async fn read(connection: &mut dyn Connection) -> Result<Catalog, Mig
         match kind.as_str() {
             "table" => add_table(&mut catalog, &name, &words),
             "view" => catalog.add(object("view", &name, ""), joined(&words)),
-            // Whether the index is unique stands before its name, which is no part of it.
+            // `unique` stands before the name, and the name is not part of the definition.
             _ => {
                 let place = words.iter().position(|word| *word == name).map_or(0, |place| place + 1);
                 let (head, rest) = words.split_at(place);
@@ -72,14 +72,14 @@ fn add_constraint(catalog: &mut Catalog, table: &str, item: &[String]) {
     }
 }
 
-/// Parts of which each begins with the word `constraint`.
+/// Parts that each begin with the word `constraint`.
 fn constraints(words: &[String]) -> Vec<&[String]> {
     let mut starts: Vec<usize> = (0..words.len()).filter(|place| words[*place] == "constraint").collect();
     starts.push(words.len());
     starts.windows(2).map(|pair| &words[pair[0]..pair[1]]).collect()
 }
 
-/// One text for one sequence of words.
+/// The same text for the same words.
 fn joined(words: &[String]) -> String {
     let mut text = String::new();
     let mut previous = "(";

@@ -1,19 +1,19 @@
-//! The revisions of our schema, applied by `chatstore-migrate` over both drivers.
+//! The revisions of our schema, applied by `chatstore-migrate` through both drivers.
 //!
 //! A revision is a folder under `migrations/`, embedded in the binary. A revision that names a
 //! data step finds it in [`DATA_STEPS`].
 
 #[cfg(feature = "postgres")]
 mod postgres;
-mod shadow;
+mod scratch;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 use std::pin::Pin;
 
 use chatstore_migrate::{
-    Connection, DataSteps, Event, Graph, LogEntry, MigrationError, Migrator, Revision, RevisionFiles, Script,
-    Survey, Target,
+    Connection, DataSteps, Graph, LogEntry, MigrationError, MigrationEvent, MigrationStatus, Migrator,
+    Revision, RevisionFiles, Script, Target,
 };
 use chatstore_model::Timestamp;
 
@@ -22,7 +22,7 @@ use crate::database::{Database, DatabaseKind, DatabaseOptions};
 /// The functions that our revisions may name as data steps.
 const DATA_STEPS: DataSteps = &[];
 
-/// A way through the history.
+/// Where to migrate to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Apply everything that is pending.
@@ -33,14 +33,14 @@ pub enum Direction {
     OneDown,
 }
 
-/// What a migration found or did.
+/// The revisions of a database after a migration.
 #[derive(Debug, Clone)]
-pub struct Status {
+pub struct MigrationSummary {
     /// Applied revisions, in order, with the time of each.
     pub applied: Vec<(Revision, Timestamp)>,
     /// Revisions that are not applied yet, in order.
     pub pending: Vec<Revision>,
-    /// What was applied or undone just now.
+    /// Revisions that this migration applied or undid.
     pub changed: Vec<Revision>,
 }
 
@@ -66,7 +66,7 @@ fn embedded_graph() -> Result<Graph, MigrationError> {
     Graph::new(revisions?)
 }
 
-/// A new revision's id, drawn from the machine's randomness.
+/// An id for a new revision, from the random numbers of the operating system.
 #[must_use]
 pub fn new_revision_id() -> String {
     let mut bytes = [0; 6];
@@ -80,17 +80,17 @@ impl Database {
     /// # Errors
     /// [`MigrationError::UnknownRevision`], [`MigrationError::Edited`], or what the database
     /// reports.
-    pub async fn migration_status(&self) -> Result<Status, MigrationError> {
-        let survey = self.migrations()?.survey().await?;
-        survey.verify()?;
-        Ok(status(&survey))
+    pub async fn migration_summary(&self) -> Result<MigrationSummary, MigrationError> {
+        let status = self.migrations()?.status().await?;
+        status.verify()?;
+        Ok(summary(&status))
     }
 
     /// Migrates by the revisions of this program; each is a transaction of its own.
     ///
     /// # Errors
     /// [`MigrationError`]; nothing of the revision that failed was changed then.
-    pub async fn migrate(&self, direction: Direction) -> Result<Status, MigrationError> {
+    pub async fn migrate(&self, direction: Direction) -> Result<MigrationSummary, MigrationError> {
         let migrations = self.migrations()?;
         let changed = match direction {
             Direction::Upgrade => migrations.upgrade(Target::Heads, |_| {}).await?,
@@ -100,10 +100,10 @@ impl Database {
                 undone => undone?,
             },
         };
-        Ok(Status { changed, ..self.migration_status().await? })
+        Ok(MigrationSummary { changed, ..self.migration_summary().await? })
     }
 
-    /// Everything one can do with the revisions of this program.
+    /// Migrations along the revisions of this program.
     ///
     /// # Errors
     /// As [`revisions`].
@@ -118,7 +118,7 @@ impl Database {
         Migrations { database: self, migrator }
     }
 
-    /// Runs `work` on a connection of its own, with no transaction open and no time limits.
+    /// Runs `work` on a separate connection, with no transaction open and no time limits.
     async fn migrating<T, F>(&self, work: F) -> Result<T, MigrationError>
     where
         F: for<'c> FnOnce(&'c mut dyn Connection) -> Work<'c, T> + Send + 'static,
@@ -137,21 +137,25 @@ impl Database {
     }
 }
 
-/// What the engine does with a connection.
+/// The work of the engine on a connection.
 type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, MigrationError>> + Send + 'c>>;
 
-fn status(survey: &Survey) -> Status {
-    let applied = survey.applied().map(|(revision, row)| {
+fn summary(status: &MigrationStatus) -> MigrationSummary {
+    let applied = status.applied().map(|(revision, row)| {
         let at = Timestamp::from_microseconds(row.applied_at).unwrap_or(Timestamp::MIN);
         (revision.clone(), at)
     });
-    Status { applied: applied.collect(), pending: survey.pending().cloned().collect(), changed: Vec::new() }
+    MigrationSummary {
+        applied: applied.collect(),
+        pending: status.pending().cloned().collect(),
+        changed: Vec::new(),
+    }
 }
 
-/// What one can do to a database with the revisions of one graph.
+/// Migrations of a database along the revisions of one graph.
 ///
-/// Every method but those that say otherwise changes the database; each may be called by any number
-/// of processes at once.
+/// Every method changes the database unless it says otherwise; each may be called by any number of
+/// processes at once.
 #[derive(Debug)]
 pub struct Migrations<'d> {
     database: &'d Database,
@@ -165,12 +169,12 @@ impl Migrations<'_> {
         self.migrator.graph()
     }
 
-    /// What the database remembers beside the revisions; changes nothing.
+    /// Compares the history of the database with the revisions; changes nothing.
     ///
     /// # Errors
-    /// As [`Migrator::survey`].
-    pub async fn survey(&self) -> Result<Survey, MigrationError> {
-        self.run(|migrator, it| Box::pin(async move { migrator.survey(it).await })).await
+    /// As [`Migrator::status`].
+    pub async fn status(&self) -> Result<MigrationStatus, MigrationError> {
+        self.run(|migrator, it| Box::pin(async move { migrator.status(it).await })).await
     }
 
     /// What was done to the database and what failed, newest first; changes nothing.
@@ -189,38 +193,38 @@ impl Migrations<'_> {
         self.run(|migrator, it| Box::pin(async move { migrator.plan(it, &target).await })).await
     }
 
-    /// Applies what is pending on the way to a target; what it applied. `observe` is told of each
-    /// step as it is made.
+    /// Applies what is pending on the path to a target; returns what it applied. `observe` receives each
+    /// step as it happens.
     ///
     /// # Errors
     /// As [`Migrator::upgrade`].
     pub async fn upgrade(
         &self,
         target: Target,
-        mut observe: impl FnMut(&Event<'_>) + Send + 'static,
+        mut observe: impl FnMut(&MigrationEvent<'_>) + Send + 'static,
     ) -> Result<Vec<Revision>, MigrationError> {
         self.run(|migrator, it| Box::pin(async move { migrator.upgrade(it, &target, &mut observe).await }))
             .await
     }
 
-    /// Undoes what was applied after a target; what it undid.
+    /// Undoes what was applied after a target; returns what it undid.
     ///
     /// # Errors
     /// As [`Migrator::downgrade`].
     pub async fn downgrade(
         &self,
         target: Target,
-        may_lose_data: bool,
-        mut observe: impl FnMut(&Event<'_>) + Send + 'static,
+        allow_data_loss: bool,
+        mut observe: impl FnMut(&MigrationEvent<'_>) + Send + 'static,
     ) -> Result<Vec<Revision>, MigrationError> {
         self.run(move |migrator, it| {
-            Box::pin(async move { migrator.downgrade(it, &target, may_lose_data, &mut observe).await })
+            Box::pin(async move { migrator.downgrade(it, &target, allow_data_loss, &mut observe).await })
         })
         .await
     }
 
-    /// Writes into the history that revisions are applied, or are not, without running any; what it
-    /// wrote.
+    /// Records in the history that revisions are applied, or are not, without running any; returns the
+    /// revisions it recorded.
     ///
     /// # Errors
     /// As [`Migrator::stamp`].

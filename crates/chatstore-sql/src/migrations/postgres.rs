@@ -1,4 +1,4 @@
-//! Migrations on PostgreSQL: on a connection that is taken out of the pool.
+//! Migrations on PostgreSQL: on a connection that is taken out of the pool for good.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::error::StoreError;
 /// A migration may take longer than any statement of the store.
 const NO_TIME_LIMITS: &str = "set statement_timeout = 0; set idle_in_transaction_session_timeout = 0";
 
-/// The server then notices in the middle of a statement that this process was killed, and lets the
-/// next one have the lock. Servers on some systems cannot.
-const NOTICE_OUR_END: &str = "set client_connection_check_interval = '500ms'";
+/// With this the server notices in the middle of a statement that this process was killed, and gives the
+/// lock to the next one. Servers on some systems do not support it.
+const DETECT_LOST_CLIENT: &str = "set client_connection_check_interval = '500ms'";
 
 pub(super) async fn migrating<T, F>(
     database: &PostgresDatabase,
@@ -39,8 +39,8 @@ where
     })?;
     let client: &Client = &client;
     client.batch_execute(NO_TIME_LIMITS).await.map_err(|error| failed(database_error(&error)))?;
-    if let Err(error) = client.batch_execute(NOTICE_OUR_END).await {
-        tracing::debug!(error.cause = %error, "the server cannot notice the end of a client");
+    if let Err(error) = client.batch_execute(DETECT_LOST_CLIENT).await {
+        tracing::debug!(error.cause = %error, "the server cannot detect a lost client");
     }
     work(&mut OnPostgres { client, clock }).await
 }
@@ -93,7 +93,7 @@ fn database_error(error: &tokio_postgres::Error) -> DatabaseError {
         return DatabaseError::new(kind, text);
     };
     let kind = match server.code().code() {
-        // No schema to create in: there is none that this user may use.
+        // 3F000: there is no schema that this user may create tables in.
         "42501" | "25006" | "3F000" => DatabaseErrorKind::Denied,
         "53100" => DatabaseErrorKind::StorageFull,
         "55P03" | "40P01" | "40001" => DatabaseErrorKind::Busy,

@@ -1,4 +1,4 @@
-//! Migrations on SQLite: run on the writing thread, between the transactions of others.
+//! Migrations on SQLite: on the writing thread, between other transactions.
 
 use std::future::ready;
 use std::pin::pin;
@@ -16,7 +16,7 @@ use rusqlite::types::ValueRef;
 use super::Work;
 use crate::db::sqlite::{APPLICATION_ID, SqliteDatabase};
 
-/// What a script for another client begins with, so that it finds what our connections do.
+/// The beginning of a script for another client, which sets up what our connections rely on.
 pub(super) fn preamble() -> String {
     format!("pragma application_id = {APPLICATION_ID};\npragma foreign_keys = on;\n")
 }
@@ -41,7 +41,7 @@ where
     };
     match done.await {
         Some(Poll::Ready(outcome)) => outcome,
-        Some(Poll::Pending) => Err(unavailable("a data step waited for something else than the database")),
+        Some(Poll::Pending) => Err(unavailable("a data step waited for something other than the database")),
         None => Err(unavailable("the store is closed, or a data step panicked")),
     }
 }
@@ -110,7 +110,7 @@ fn database_error(error: rusqlite::Error) -> DatabaseError {
         _ => DatabaseErrorKind::Failed,
     };
     match error {
-        // The driver would repeat all that is left of the file.
+        // The driver would print the rest of the file.
         rusqlite::Error::SqlInputError { msg, sql, offset, .. } => {
             let rest = usize::try_from(offset).ok().and_then(|offset| sql.get(offset..)).unwrap_or(&sql);
             let line = rest.trim_start().lines().next().unwrap_or_default();

@@ -1,15 +1,15 @@
-//! Revisions that are made by comparing two schemas, applied to tables with rows.
+//! Revisions that are generated from two schemas, applied to tables with rows.
 
+use chatstore_migrate_testkit::changes::{self, Promise, first, foreign_key, schema, second, try_change};
 use chatstore_sql::migrate::model::{Indexed, Key, Schema};
-use chatstore_sql::migrate::{Dialect, Difference, Event, Renames, Revision, Target};
+use chatstore_sql::migrate::{Dialect, Difference, MigrationEvent, Renames, Revision, Target};
 use chatstore_sql::{Database, DatabaseKind, MigrationError, Sql};
-use chatstore_testkit::changes::{self, Promise, first, foreign_key, schema, second, try_change};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::migration_fixtures::{lines, migrator, open_fresh};
 
 conformance!(
-    each_kind_of_change_is_found_and_made_without_losing_a_row,
+    each_kind_of_change_is_detected_and_applied_without_losing_a_row,
     ten_thousand_children_survive_their_parents_rebuild,
     a_rebuild_that_would_leave_a_loose_reference_is_undone,
     a_script_of_a_rebuild_keeps_every_row,
@@ -22,13 +22,13 @@ fn compared(after: &Schema) -> Difference {
     Difference::between(&schema(), after, &Renames::default()).unwrap()
 }
 
-const fn silent(_: &Event<'_>) {}
+const fn silent(_: &MigrationEvent<'_>) {}
 
 async fn upgrade(database: &Database, revisions: Vec<Revision>) -> Result<Vec<Revision>, MigrationError> {
     database.migrations_by(migrator(revisions)).upgrade(Target::Heads, silent).await
 }
 
-async fn each_kind_of_change_is_found_and_made_without_losing_a_row(case: TestDatabase) {
+async fn each_kind_of_change_is_detected_and_applied_without_losing_a_row(case: TestDatabase) {
     let url = (case.database.kind() == DatabaseKind::Postgres).then_some(case.url.as_str());
     let all = changes::all();
     assert_eq!(all.len(), 24);
@@ -76,7 +76,7 @@ async fn a_rebuild_that_would_leave_a_loose_reference_is_undone(case: TestDataba
     let error = upgrade(&database, revisions).await.unwrap_err().to_string();
     assert!(error.contains("references_hold") || error.contains("fk_child_other"), "{error}");
     let migrations = database.migrations_by(migrator(vec![first(rows).unwrap()]));
-    let fresh = migrations.realise(schema()).await.unwrap();
+    let fresh = migrations.catalog_of(schema()).await.unwrap();
     assert_eq!(fresh.deviations(&migrations.catalog().await.unwrap()), []);
     assert_cascades(&database).await;
 }
@@ -98,7 +98,7 @@ async fn a_script_of_a_rebuild_keeps_every_row(case: TestDatabase) {
         }
         DatabaseKind::Postgres => crate::migration_fixtures::run_on_server(&case, &script).await,
     }
-    let fresh = migrations.realise(after).await.unwrap();
+    let fresh = migrations.catalog_of(after).await.unwrap();
     assert_eq!(fresh.deviations(&migrations.catalog().await.unwrap()), []);
     assert_eq!(lines(&database, CHILDREN).await, ["5"]);
 }
@@ -124,6 +124,6 @@ async fn an_index_by_which_a_table_refers_to_itself_is_still_seen(case: TestData
     let database = open_fresh(&case).await;
     upgrade(&database, revisions.clone()).await.unwrap();
     let migrations = database.migrations_by(migrator(revisions));
-    let fresh = migrations.realise(after).await.unwrap();
+    let fresh = migrations.catalog_of(after).await.unwrap();
     assert_eq!(fresh.deviations(&migrations.catalog().await.unwrap()), []);
 }

@@ -1,4 +1,4 @@
-//! Whatever is changed by hand is found.
+//! Every manual change of a database is found.
 
 use chatstore_sql::migrate::model::{
     Action, Check, Column, ColumnType, Index, IndexPart, Indexed, Method, Schema, SqlText, Table,
@@ -9,7 +9,7 @@ use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::migration_fixtures::run_on_server;
 
-conformance!(every_kind_of_manual_change_is_found, a_replay_of_no_revision_makes_nothing);
+conformance!(every_kind_of_manual_change_is_found, a_replay_of_no_revision_creates_nothing);
 
 /// A change by hand, the renames in it, and what is to be found.
 type Manual = (fn(&mut Schema), &'static [&'static str], &'static [&'static str]);
@@ -186,7 +186,7 @@ async fn every_kind_of_manual_change_is_found(case: TestDatabase) {
     }
 }
 
-async fn a_replay_of_no_revision_makes_nothing(case: TestDatabase) {
+async fn a_replay_of_no_revision_creates_nothing(case: TestDatabase) {
     let migrations = case.database.migrations().unwrap();
     let nothing = migrations.replay(Vec::new()).await.unwrap();
     assert!(nothing.is_empty());

@@ -1,11 +1,11 @@
-//! Revisions that are made up, and what a database has of them.
+//! Invented revisions, and their traces in a database.
 
 use chatstore_sql::migrate::{Graph, Migrator, Revision, RevisionFiles};
 use chatstore_sql::{Database, DatabaseKind, DatabaseOptions, Sql};
 use chatstore_testkit::TestDatabase;
 use tokio_postgres::NoTls;
 
-/// The files of a revision that may be changed before they are read.
+/// The files of a revision, which a case may change before they are parsed.
 pub fn files(id: &str, revises: &[&str], more: &str) -> RevisionFiles {
     let description =
         format!("id = {id:?}\nslug = \"made_up\"\nmessage = \"made up\"\nrevises = {revises:?}\n{more}\n");
@@ -21,7 +21,7 @@ pub fn files(id: &str, revises: &[&str], more: &str) -> RevisionFiles {
     }
 }
 
-/// A revision that makes the table `t_<id>`; `more` is added to its `revision.toml`.
+/// A revision that creates the table `t_<id>`; `more` is added to its `revision.toml`.
 pub fn table(id: &str, revises: &[&str], more: &str) -> Revision {
     Revision::parse(files(id, revises, more)).unwrap()
 }
@@ -39,7 +39,7 @@ pub fn statements(id: &str, revises: &[&str], more: &str, up: &str, down: &str) 
     .unwrap()
 }
 
-/// An index on a table of [`table`], built beside others' writes where that is possible.
+/// An index on a table of [`table`], built concurrently where that is possible.
 pub fn index(id: &str, revises: &[&str], of: &str) -> Revision {
     let (up, down) = (format!("index ix_{id} on t_{of} (name);"), format!("index ix_{id};"));
     Revision::parse(RevisionFiles {
@@ -47,7 +47,7 @@ pub fn index(id: &str, revises: &[&str], of: &str) -> Revision {
         up_postgres: Some(format!("create {}", up.replace("index ix", "index concurrently ix")).into()),
         down_sqlite: Some(format!("drop {down}").into()),
         down_postgres: Some(format!("drop {}", down.replace("index ix", "index concurrently ix")).into()),
-        ..files(id, revises, "transaction = false\nloses_data = false")
+        ..files(id, revises, "transaction = false\ndestructive = false")
     })
     .unwrap()
 }
@@ -86,7 +86,7 @@ pub async fn lines(database: &Database, sql: Sql) -> Vec<String> {
     lines.await.unwrap()
 }
 
-/// What the history has of each revision, but when and how long.
+/// The record of each revision, without times and durations.
 pub async fn history(database: &Database) -> Vec<String> {
     const HISTORY: Sql = Sql::same(
         "test.history",
@@ -106,7 +106,7 @@ pub async fn log(database: &Database) -> Vec<String> {
     lines(database, LOG).await
 }
 
-/// A database beside the case's on which nothing was ever run.
+/// A second database of the case, on which nothing was ever run.
 pub async fn fresh(case: &TestDatabase) -> String {
     match case.database.kind() {
         DatabaseKind::Sqlite => case.url.replace("case.db", "fresh.db"),
@@ -117,7 +117,7 @@ pub async fn fresh(case: &TestDatabase) -> String {
     }
 }
 
-/// Runs statements on the case's PostgreSQL database by way of another connection.
+/// Runs statements on the case's PostgreSQL database through another connection.
 pub async fn run_on_server(case: &TestDatabase, sql: &str) {
     let (client, connection) = tokio_postgres::connect(&case.url, NoTls).await.unwrap();
     tokio::spawn(connection);

@@ -1,7 +1,7 @@
 //! Revisions in branches: applied, merged, undone and stamped.
 
 use chatstore_model::IdSource;
-use chatstore_sql::migrate::{Event, Revision, Target};
+use chatstore_sql::migrate::{MigrationEvent, Revision, Target};
 use chatstore_sql::{Database, MigrationError, Sql};
 use chatstore_testkit::{SeededIds, TestDatabase, conformance};
 
@@ -15,15 +15,15 @@ conformance!(
     random_graphs_with_a_random_part_applied_reach_every_head_and_go_back_to_nothing,
     what_a_revision_of_another_branch_needs_is_applied_before_it,
     going_back_to_a_revision_leaves_other_branches_alone,
-    a_part_of_the_way_is_applied_when_that_is_asked_for,
+    a_part_of_the_path_is_applied_on_request,
     an_applied_revision_with_one_byte_changed_is_named_by_every_command,
-    a_failing_revision_leaves_those_before_it_and_a_line_in_the_log,
+    a_failing_revision_leaves_those_before_it_and_an_entry_in_the_log,
     an_upgrade_that_another_process_overtakes_stops,
     what_cannot_be_undone_or_would_lose_data_is_refused_before_anything_is_undone,
     a_stamp_writes_the_history_and_runs_nothing,
     a_stamp_records_the_new_text_of_an_edited_revision,
     a_revision_that_is_unknown_stops_a_migration_and_a_server_only_when_it_is_breaking,
-    somebody_elses_history_is_refused,
+    a_foreign_history_is_refused,
 );
 
 const ROOT: &str = "000000000001";
@@ -31,7 +31,7 @@ const LEFT: &str = "00000000000a";
 const RIGHT: &str = "00000000000b";
 const MERGE: &str = "00000000000c";
 
-const fn silent(_: &Event<'_>) {}
+const fn silent(_: &MigrationEvent<'_>) {}
 
 async fn upgrade(
     database: &Database,
@@ -58,7 +58,7 @@ fn branches() -> Vec<Revision> {
 }
 
 fn merge() -> Revision {
-    statements(MERGE, &[LEFT, RIGHT], "loses_data = false", "-- nothing\n", "")
+    statements(MERGE, &[LEFT, RIGHT], "destructive = false", "-- nothing\n", "")
 }
 
 fn name(id: &str) -> Target {
@@ -162,7 +162,7 @@ async fn going_back_to_a_revision_leaves_other_branches_alone(case: TestDatabase
     assert_eq!(applied.await, [ROOT, LEFT, RIGHT]);
 }
 
-async fn a_part_of_the_way_is_applied_when_that_is_asked_for(case: TestDatabase) {
+async fn a_part_of_the_path_is_applied_on_request(case: TestDatabase) {
     let database = open_fresh(&case).await;
     let revisions = branches();
     assert_eq!(upgrade(&database, &revisions, Target::Forward(2)).await.unwrap(), [ROOT, LEFT]);
@@ -170,7 +170,8 @@ async fn a_part_of_the_way_is_applied_when_that_is_asked_for(case: TestDatabase)
     assert_eq!(ids(&plan), [RIGHT]);
     let error = upgrade(&database, &revisions, Target::Forward(2)).await.unwrap_err();
     assert!(error.to_string().contains("steps left: 1, beginning with 00000000000b (made_up)"), "{error}");
-    for (wrong, expected) in [("0000", "may be each"), ("f", "there is no revision f"), ("base", "downgrade")]
+    for (wrong, expected) in
+        [("0000", "matches the revisions"), ("f", "there is no revision f"), ("base", "downgrade")]
     {
         let error = upgrade(&database, &revisions, Target::from(wrong)).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{wrong}: {error}");
@@ -191,7 +192,7 @@ async fn an_applied_revision_with_one_byte_changed_is_named_by_every_command(cas
     let revisions = [table(ROOT, &[], ""), Revision::parse(edited).unwrap(), later];
 
     let migrations = database.migrations_by(migrator(revisions.to_vec()));
-    let verified = migrations.survey().await.unwrap().verify().unwrap_err();
+    let verified = migrations.status().await.unwrap().verify().unwrap_err();
     let errors = [
         verified,
         migrations.plan(Target::Head).await.unwrap_err(),
@@ -206,7 +207,7 @@ async fn an_applied_revision_with_one_byte_changed_is_named_by_every_command(cas
     assert_eq!((schema(&database).await, history(&database).await), before);
 }
 
-async fn a_failing_revision_leaves_those_before_it_and_a_line_in_the_log(case: TestDatabase) {
+async fn a_failing_revision_leaves_those_before_it_and_an_entry_in_the_log(case: TestDatabase) {
     let database = open_fresh(&case).await;
     let broken = "create table half (id bigint);\ninsert into nowhere values (1);\n";
     let revisions = [table(ROOT, &[], ""), statements(LEFT, &[ROOT], "", broken, "drop table half;")];
@@ -236,8 +237,8 @@ async fn an_upgrade_that_another_process_overtakes_stops(case: TestDatabase) {
     })
     .await;
     let runtime = tokio::runtime::Handle::current();
-    let undo_the_root = move |event: &Event<'_>| {
-        if !matches!(event, Event::Applied(revision) if revision.id == LEFT) {
+    let undo_the_root = move |event: &MigrationEvent<'_>| {
+        if !matches!(event, MigrationEvent::Applied(revision) if revision.id == LEFT) {
             return;
         }
         let (other, runtime) = (other.clone(), runtime.clone());
@@ -269,7 +270,7 @@ async fn what_cannot_be_undone_or_would_lose_data_is_refused_before_anything_is_
     assert!(error.to_string().contains(ROOT) && error.to_string().contains(&file), "{error}");
     let migrations = database.migrations_by(migrator(revisions.to_vec()));
     let error = migrations.downgrade(Target::Back(1), false, silent).await.unwrap_err();
-    assert!(matches!(&error, MigrationError::LosesData(_)) && error.to_string().contains(LEFT), "{error}");
+    assert!(matches!(&error, MigrationError::Destructive(_)) && error.to_string().contains(LEFT), "{error}");
 
     assert_eq!((schema(&database).await, history(&database).await), before);
 }
@@ -296,11 +297,11 @@ async fn a_stamp_records_the_new_text_of_an_edited_revision(case: TestDatabase) 
     upgrade(&database, &[table(ROOT, &[], "")], Target::Head).await.unwrap();
     let edited = [statements(ROOT, &[], "", "create table other (id bigint);", "drop table other;")];
     let migrations = database.migrations_by(migrator(edited.to_vec()));
-    assert!(migrations.survey().await.unwrap().verify().is_err());
+    assert!(migrations.status().await.unwrap().verify().is_err());
 
     migrations.stamp(name(ROOT)).await.unwrap();
 
-    migrations.survey().await.unwrap().verify().unwrap();
+    migrations.status().await.unwrap().verify().unwrap();
 }
 
 async fn a_revision_that_is_unknown_stops_a_migration_and_a_server_only_when_it_is_breaking(
@@ -312,16 +313,16 @@ async fn a_revision_that_is_unknown_stops_a_migration_and_a_server_only_when_it_
         let newer = [table(ROOT, &[], ""), table(LEFT, &[ROOT], &format!("breaking = {breaking}"))];
         upgrade(&database, &newer, Target::Head).await.unwrap();
 
-        let survey = database.migrations_by(migrator(old.to_vec())).survey().await.unwrap();
+        let status = database.migrations_by(migrator(old.to_vec())).status().await.unwrap();
 
-        assert_eq!(survey.verify_for_service().is_ok(), serves, "{breaking}");
+        assert_eq!(status.verify_for_service().is_ok(), serves, "{breaking}");
         let error = upgrade(&database, &old, Target::Head).await.unwrap_err();
         assert!(matches!(&error, MigrationError::UnknownRevision(id) if id == LEFT), "{error}");
         downgrade(&database, &newer, Target::Back(1)).await.unwrap();
     }
 }
 
-async fn somebody_elses_history_is_refused(case: TestDatabase) {
+async fn a_foreign_history_is_refused(case: TestDatabase) {
     let database = open_fresh(&case).await;
     upgrade(&database, &branches(), Target::Heads).await.unwrap();
     let own = [table("00000000000f", &[], "")];

@@ -1,6 +1,6 @@
 //! Indexes that PostgreSQL builds outside a transaction: built, undone, interrupted.
 
-use chatstore_sql::migrate::{Event, Target};
+use chatstore_sql::migrate::{MigrationEvent, Target};
 use chatstore_sql::{Database, DatabaseKind};
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -19,7 +19,7 @@ conformance!(
 const ROOT: &str = "000000000001";
 const NEXT: &str = "000000000002";
 
-const fn silent(_: &Event<'_>) {}
+const fn silent(_: &MigrationEvent<'_>) {}
 
 async fn an_index_built_outside_a_transaction_goes_up_and_down(case: TestDatabase) {
     let database = open_fresh(&case).await;
@@ -61,7 +61,7 @@ async fn an_invalid_index_left_behind_is_built_again(case: TestDatabase) {
     migrations.upgrade(Target::Forward(1), silent).await.unwrap();
     if database.kind() == DatabaseKind::Postgres {
         interrupt(&case, "create unique index concurrently ix_000000000002 on t_000000000001 (name)").await;
-        let pending = migrations.survey().await.unwrap();
+        let pending = migrations.status().await.unwrap();
         assert_eq!(pending.pending().map(|revision| revision.id.as_str()).collect::<Vec<_>>(), [NEXT]);
     }
 

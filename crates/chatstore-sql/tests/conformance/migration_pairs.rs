@@ -1,7 +1,7 @@
 //! Random pairs of schemas with rows. `cargo xtask migrations-report` tries many more.
 
+use chatstore_migrate_testkit::pairs::try_pair;
 use chatstore_sql::DatabaseKind;
-use chatstore_testkit::pairs::try_pair;
 use chatstore_testkit::{TestDatabase, conformance};
 
 conformance!(random_schemas_become_each_other_and_lose_no_row_in_columns_that_stay);

@@ -1,11 +1,13 @@
-//! Steps of revisions that are more than SQL in a transaction, and other clients that take part.
+//! Revisions with more than SQL in a transaction, and scripts that other clients run.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chatstore_sql::migrate::{DataSteps, Event, Revision, Script, StepAnswer, StepConnection, Target};
+use chatstore_sql::migrate::{
+    DataSteps, MigrationEvent, Revision, Script, StepAnswer, StepConnection, Target,
+};
 use chatstore_sql::{Database, DatabaseKind, MigrationError, Sql, revisions};
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 
@@ -18,17 +20,17 @@ conformance!(
     a_data_step_runs_in_batches_in_the_transaction_of_its_revision,
     a_failing_data_step_leaves_nothing_of_its_revision,
     a_data_step_that_panics_leaves_a_store_that_works,
-    a_data_step_that_is_not_there_is_named_before_anything_is_applied,
+    an_unknown_data_step_is_named_before_anything_is_applied,
     a_script_run_by_another_client_gives_the_same_schema_and_history,
     a_script_cannot_hold_a_data_step,
-    who_waits_too_long_for_another_is_told,
+    an_upgrade_that_waits_too_long_for_another_process_fails,
     every_revision_goes_up_down_and_up_again_without_a_difference,
 );
 
 const ROOT: &str = "000000000001";
 const NEXT: &str = "000000000002";
 
-const fn silent(_: &Event<'_>) {}
+const fn silent(_: &MigrationEvent<'_>) {}
 
 const STEPS: DataSteps = &[("name_rows", name_rows), ("fail", fail), ("panic", panic)];
 
@@ -64,7 +66,7 @@ const HUNDRED: &str = "create table t_000000000001 (id bigint not null primary k
 fn rows_and_step(step: &str) -> Vec<Revision> {
     vec![
         statements(ROOT, &[], "", HUNDRED, "drop table t_000000000001;"),
-        statements(NEXT, &[ROOT], &format!("data_step = {step:?}\nloses_data = false"), "", ""),
+        statements(NEXT, &[ROOT], &format!("data_step = {step:?}\ndestructive = false"), "", ""),
     ]
 }
 
@@ -77,18 +79,18 @@ async fn names(database: &Database) -> Vec<String> {
 async fn a_data_step_runs_in_batches_in_the_transaction_of_its_revision(case: TestDatabase) {
     let database = open_fresh(&case).await;
     let migrator = migrator(rows_and_step("name_rows")).data_steps(STEPS);
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let telling = Arc::clone(&told);
-    let observe = move |event: &Event<'_>| {
-        if let Event::Rows { revision, rows } = event {
-            telling.lock().unwrap().push((revision.id.clone(), *rows));
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let reporting = Arc::clone(&reported);
+    let observe = move |event: &MigrationEvent<'_>| {
+        if let MigrationEvent::Rows { revision, rows } = event {
+            reporting.lock().unwrap().push((revision.id.clone(), *rows));
         }
     };
 
     database.migrations_by(migrator).upgrade(Target::Head, observe).await.unwrap();
 
-    let told: Vec<u64> = told.lock().unwrap().iter().map(|(_, rows)| *rows).collect();
-    assert_eq!(told, [40, 80, 100]);
+    let reported: Vec<u64> = reported.lock().unwrap().iter().map(|(_, rows)| *rows).collect();
+    assert_eq!(reported, [40, 80, 100]);
     assert_eq!(names(&database).await.len(), 100);
 }
 
@@ -115,12 +117,12 @@ async fn a_data_step_that_panics_leaves_a_store_that_works(case: TestDatabase) {
     assert!(!matches!(upgrade.await, Ok(Ok(()))));
 
     assert_eq!(names(&database).await, ["none"]);
-    let mended = migrator(rows_and_step("name_rows")).data_steps(STEPS);
-    let done = database.migrations_by(mended).upgrade(Target::Head, silent).await.unwrap();
+    let corrected = migrator(rows_and_step("name_rows")).data_steps(STEPS);
+    let done = database.migrations_by(corrected).upgrade(Target::Head, silent).await.unwrap();
     assert_eq!(ids(&done), [NEXT]);
 }
 
-async fn a_data_step_that_is_not_there_is_named_before_anything_is_applied(case: TestDatabase) {
+async fn an_unknown_data_step_is_named_before_anything_is_applied(case: TestDatabase) {
     let database = open_fresh(&case).await;
     let migrations = database.migrations_by(migrator(rows_and_step("absent")).data_steps(STEPS));
 
@@ -185,7 +187,7 @@ async fn a_script_run_by_another_client_gives_the_same_schema_and_history(case: 
     let elsewhere = (schema(&database).await, history(&database).await, log(&database).await);
     assert_eq!(elsewhere, online);
     let migrations = database.migrations_by(migrator);
-    migrations.survey().await.unwrap().verify().unwrap();
+    migrations.status().await.unwrap().verify().unwrap();
     assert_eq!(ids(&migrations.plan(Target::Head).await.unwrap()), [] as [&str; 0]);
 
     run_elsewhere(&url, &down);
@@ -206,9 +208,9 @@ async fn a_script_cannot_hold_a_data_step(case: TestDatabase) {
     assert!(error.to_string().contains("000000000002 (made_up) runs the data step name_rows"), "{error}");
 }
 
-async fn who_waits_too_long_for_another_is_told(case: TestDatabase) {
+async fn an_upgrade_that_waits_too_long_for_another_process_fails(case: TestDatabase) {
     let database = open_fresh(&case).await;
-    let migrator = migrator(indexed()).patience(Duration::from_millis(100));
+    let migrator = migrator(indexed()).lock_timeout(Duration::from_millis(100));
     let (client, connection) = match database.kind() {
         DatabaseKind::Postgres => {
             let (client, connection) =
@@ -228,7 +230,7 @@ async fn who_waits_too_long_for_another_is_told(case: TestDatabase) {
 
     assert!(matches!(error, MigrationError::Busy(_)), "{error}");
     drop((client, connection));
-    let patient = migrator.patience(Duration::from_secs(20));
+    let patient = migrator.lock_timeout(Duration::from_secs(20));
     let done = database.migrations_by(patient).upgrade(Target::Head, silent).await.unwrap();
     assert_eq!(ids(&done), [ROOT, NEXT]);
 }
@@ -255,9 +257,9 @@ async fn every_revision_goes_up_down_and_up_again_without_a_difference(case: Tes
     }
 }
 
-/// A SQLite file that may not be written is refused when it is opened.
+/// On SQLite, a file that cannot be written is refused when it is opened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_may_not_make_tables_on_postgres_is_told_what_is_missing() {
+async fn a_postgres_user_who_cannot_create_tables_is_told_which_permission_is_missing() {
     let case = Backend::Postgres.database().await;
     drop(open_fresh(&case).await);
     let role = format!("reader_{}", std::process::id());

@@ -1,4 +1,4 @@
-//! Migrations of our schema: up, down, up again, at once, and refused by name.
+//! Migrations of our schema: up, down, up again, concurrently, and refused by name.
 
 use chatstore_model::{NewMessage, NewUser, UserId};
 use chatstore_sql::{By, Database, Direction, MigrationError, Sql, revisions};
@@ -41,7 +41,7 @@ async fn up_and_down_and_up_again_gives_the_same_schema(case: TestDatabase) {
     assert_eq!(undone, expected);
     let empty = schema(database).await;
     assert!(empty.iter().all(|line| line.contains("chatstore_migrations")), "{empty:?}");
-    let status = database.migration_status().await.unwrap();
+    let status = database.migration_summary().await.unwrap();
     assert_eq!((status.applied.len(), status.pending.len()), (0, known().len()));
 
     assert_eq!(migrate(database, Direction::Upgrade).await, known());
@@ -80,7 +80,7 @@ async fn a_second_upgrade_changes_nothing(case: TestDatabase) {
     let database = &case.database;
     create_user(&case, NewUser::named(name("Ada"))).await.unwrap();
     let before = (schema(database).await, read(&case, async |tx| tx.statistics().digests().await).await);
-    let applied = database.migration_status().await.unwrap().applied;
+    let applied = database.migration_summary().await.unwrap().applied;
 
     let status = database.migrate(Direction::Upgrade).await.unwrap();
 
@@ -97,7 +97,7 @@ async fn a_second_upgrade_changes_nothing(case: TestDatabase) {
 async fn the_status_of_a_fresh_database_is_all_pending_and_changes_nothing(case: TestDatabase) {
     let database = open(&fresh(&case).await).await;
 
-    let status = database.migration_status().await.unwrap();
+    let status = database.migration_summary().await.unwrap();
 
     let pending: Vec<String> = status.pending.into_iter().map(|revision| revision.id).collect();
     assert_eq!((status.applied.len(), pending), (0, known()));
@@ -134,7 +134,7 @@ async fn eight_tasks_of_one_process_may_migrate_at_once(case: TestDatabase) {
 
 async fn assert_refused(database: &Database, is_expected: impl Fn(&MigrationError) -> bool) {
     let before = schema(database).await;
-    let status = database.migration_status().await.unwrap_err();
+    let status = database.migration_summary().await.unwrap_err();
     assert!(is_expected(&status), "{status:?}");
     for direction in [Direction::Upgrade, Direction::OneDown, Direction::Base] {
         let refused = database.migrate(direction).await.unwrap_err();

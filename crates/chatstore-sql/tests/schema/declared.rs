@@ -54,7 +54,7 @@ async fn a_column_that_is_declared_is_generated_and_applied_without_an_edit() {
         let migrator = Migrator::new(Graph::new(all.clone()).unwrap(), "test");
         let migrations = case.database.migrations_by(migrator);
         let before = migrations.catalog().await.unwrap();
-        let expected = migrations.realise(changed.clone()).await.unwrap();
+        let expected = migrations.catalog_of(changed.clone()).await.unwrap();
 
         migrations.upgrade(Target::Head, |_| {}).await.unwrap();
 
@@ -79,7 +79,7 @@ async fn all_revisions_one_after_the_other_make_the_declared_schema_on_both_data
         let case = backend.database().await;
         let migrations = case.database.migrations().unwrap();
         assert_eq!(migrations.deviations_from_declared().await.unwrap(), []);
-        assert!(!migrations.realise(declared()).await.unwrap().is_empty());
+        assert!(!migrations.catalog_of(declared()).await.unwrap().is_empty());
         assert_eq!(migrations.drift().await.unwrap(), []);
     }
 }

@@ -1,11 +1,11 @@
-//! `migrate lint`: what in revisions endangers rows, or those who work with them.
+//! `migrate lint`: what in revisions endangers rows, or blocks clients.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chatstore::Revision;
 use chatstore::migrate::model::Schema;
-use chatstore::migrate::{Finding, Graph, Parent, SNAPSHOT, lint, read_folders};
+use chatstore::migrate::{Graph, LintFinding, Parent, SNAPSHOT, lint, read_folders};
 use clap::Args;
 use serde::Serialize;
 
@@ -15,13 +15,13 @@ use crate::failure::{Failure, code};
 
 #[derive(Debug, Args)]
 pub(crate) struct Lint {
-    /// The revisions, by id, the beginning of the id, or label; all unless named
+    /// The revisions, by id, beginning of the id, or label; default: all
     #[arg(value_name = "REV")]
     revisions: Vec<String>,
-    /// Revisions that are not built in yet: the directory of their folders
+    /// Read the revisions from this directory instead of those in the program
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -36,7 +36,7 @@ struct ShownFinding<'s> {
     revision: &'s str,
     slug: &'s str,
     #[serde(flatten)]
-    finding: Finding,
+    finding: LintFinding,
 }
 
 impl Lint {
@@ -69,7 +69,11 @@ impl Lint {
     }
 }
 
-fn hazards(graph: &Graph, revision: &Revision, directory: Option<&Path>) -> Result<Vec<Finding>, Failure> {
+fn hazards(
+    graph: &Graph,
+    revision: &Revision,
+    directory: Option<&Path>,
+) -> Result<Vec<LintFinding>, Failure> {
     let mut parents = Vec::new();
     for revision in revision.revises.iter().filter_map(|id| graph.get(id)) {
         parents.push(Parent { revision, schema: snapshot(revision, directory)? });
@@ -92,7 +96,7 @@ fn snapshot(revision: &Revision, directory: Option<&Path>) -> Result<Option<Sche
 
 fn show(shown: &ShownFinding<'_>) {
     let ShownFinding { revision, slug, finding } = shown;
-    let Finding { hazard, table, column, what, instead } = finding;
+    let LintFinding { hazard, table, column, what, instead } = finding;
     let place = match column {
         Some(columns) if columns.contains(", ") => format!("{table} ({columns})"),
         Some(column) => format!("{table}.{column}"),

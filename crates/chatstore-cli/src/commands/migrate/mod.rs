@@ -1,13 +1,13 @@
-//! `migrate`: the tables.
+//! `migrate`: changes of the tables.
 
+mod check;
 mod lint;
-mod proof;
 mod show;
 mod write;
 
 use std::process::ExitCode;
 
-use chatstore::migrate::{DatabaseErrorKind, Event, Script, Target};
+use chatstore::migrate::{DatabaseErrorKind, MigrationEvent, Script, Target};
 use chatstore::{MigrationError, Migrations, Revision, Store};
 use clap::Subcommand;
 
@@ -18,12 +18,12 @@ use crate::failure::{Failure, code};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Apply pending revisions, each in a transaction of its own
+    /// Apply pending revisions, each in its own transaction
     Upgrade {
         /// How far: head, heads (of every branch), +N, or a revision
         #[arg(value_name = "TARGET", default_value = "head")]
         to: String,
-        /// Print the SQL and run nothing
+        /// Print the SQL without running it
         #[arg(long)]
         sql: bool,
     },
@@ -33,50 +33,50 @@ pub(crate) enum Command {
         /// How far: -N, a revision to go back to, or base
         #[arg(value_name = "TARGET", default_value = "-1", allow_hyphen_values = true)]
         to: String,
-        /// Undoing deletes what the tables hold: say that this is wanted
+        /// Allow revisions whose undoing deletes data
         #[arg(long)]
         allow_data_loss: bool,
-        /// Print the SQL and run nothing
+        /// Print the SQL without running it
         #[arg(long)]
         sql: bool,
     },
     /// Show which revisions are applied and which are pending
     Current(show::Json),
-    /// List what was done to the database and what failed, newest first
+    /// List all migrations of the database, also failed ones, newest first
     Log(show::Json),
     /// List the revisions of this version, newest first
     History(show::Json),
     /// List the revisions that nothing comes after
     Heads(show::Json),
-    /// List the revisions that more than one comes after
+    /// List the revisions that more than one revision comes after
     Branches,
     /// Show one revision with its SQL
     Show {
-        /// The revision, by id, the beginning of its id, or label
+        /// The revision, by id, beginning of the id, or label
         revision: String,
     },
     /// List what an upgrade would apply
     Plan(show::Plan),
-    /// Compare what was applied with the revisions of this version
+    /// Compare the applied revisions with those of this version
     Verify,
-    /// Write into the history that revisions are applied, without running them
+    /// Record that revisions are applied, without running them
     Stamp {
-        /// What is applied: a revision with all that it builds on, heads (everything) or base (nothing)
+        /// What is applied: a revision and everything it builds on, heads (everything), or base (nothing)
         #[arg(value_name = "TARGET")]
         to: String,
-        /// Print the SQL and run nothing
+        /// Print the SQL without running it
         #[arg(long)]
         sql: bool,
     },
-    /// Prove that the revisions make the declared schema; needs no database on SQLite
+    /// Check that the revisions create the declared schema; needs no database on SQLite
     Check,
-    /// Compare the database's tables with what its applied revisions make
+    /// Compare the tables of the database with what its applied revisions create
     Drift,
-    /// List what in the revisions endangers rows or those who work with them; needs no database
+    /// List what in the revisions endangers rows or blocks clients; needs no database
     Lint(lint::Lint),
-    /// Write the folder of a new revision, with empty files to fill in or generated SQL
+    /// Create the folder of a new revision, with empty files or generated SQL
     Revision(write::Revision),
-    /// Write the folder of a revision that joins branches
+    /// Create the folder of a revision that joins branches
     Merge(write::Merge),
 }
 
@@ -99,29 +99,29 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
             print_script(config, Script::Stamp(Target::from(to.as_str()))).await?;
         }
         Command::Current(json) => {
-            let store = open_to_look(config).await?;
-            show::current(&store.migration_survey().await?, json)?;
+            let store = open_without_creating(config).await?;
+            show::current(&store.migration_status().await?, json)?;
             store.close().await;
         }
         Command::Log(json) => {
-            let store = open_to_look(config).await?;
+            let store = open_without_creating(config).await?;
             show::log(&store.migrations()?, json).await?;
             store.close().await;
         }
         Command::Plan(plan) => {
-            let store = open_to_look(config).await?;
+            let store = open_without_creating(config).await?;
             plan.show(&store.migrations()?).await?;
             store.close().await;
         }
         Command::Verify => {
-            let store = open_to_look(config).await?;
+            let store = open_without_creating(config).await?;
             verify(&store).await?;
             store.close().await;
         }
-        Command::Check => proof::check(config).await?,
+        Command::Check => check::check(config).await?,
         Command::Drift => {
-            let store = open_to_look(config).await?;
-            proof::drift(&store.migrations()?).await?;
+            let store = open_without_creating(config).await?;
+            check::drift(&store.migrations()?).await?;
             store.close().await;
         }
         Command::Upgrade { to, .. } => {
@@ -144,20 +144,20 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
 }
 
 async fn upgrade(migrations: &Migrations<'_>, to: &str) -> Result<(), Failure> {
-    let applied = migrations.upgrade(Target::from(to), tell).await.map_err(stopped)?;
+    let applied = migrations.upgrade(Target::from(to), report).await.map_err(stopped)?;
     if applied.is_empty() {
         say("nothing to apply: the tables are up to date");
     }
     Ok(())
 }
 
-/// An upgrade that ended before its target.
+/// The failure of an upgrade that ended before its target.
 fn stopped(error: MigrationError) -> Failure {
     let hint = match &error {
         MigrationError::Database { cause, .. } if cause.kind == DatabaseErrorKind::Failed => {
-            // Both databases say it like this.
-            let is_there = cause.to_string().contains("already exists");
-            Some(if is_there { TAKE_OVER } else { CORRECT })
+            // Both databases use these words.
+            let exists = cause.to_string().contains("already exists");
+            Some(if exists { TAKE_OVER } else { CORRECT })
         }
         _ => None,
     };
@@ -168,16 +168,16 @@ fn stopped(error: MigrationError) -> Failure {
     }
 }
 
-const CORRECT: &str = "nothing of this revision stays; correct what the database names and upgrade again";
-const TAKE_OVER: &str = "nothing of this revision stays; tables that were made otherwise are taken over with `chatstore migrate stamp`";
+const CORRECT: &str = "the revision was rolled back; correct what the database reports and upgrade again";
+const TAKE_OVER: &str = "the revision was rolled back; if the tables were created in another way, record them with `chatstore migrate stamp`";
 
-async fn downgrade(migrations: &Migrations<'_>, to: &str, may_lose_data: bool) -> Result<(), Failure> {
-    let undone = match migrations.downgrade(Target::from(to), may_lose_data, tell).await {
+async fn downgrade(migrations: &Migrations<'_>, to: &str, allow_data_loss: bool) -> Result<(), Failure> {
+    let undone = match migrations.downgrade(Target::from(to), allow_data_loss, report).await {
         Err(MigrationError::TooFar { left: 0, .. }) => Vec::new(),
         undone => undone?,
     };
     if undone.is_empty() {
-        say("nothing to undo: no revision is applied that would be undone");
+        say("nothing to undo: no revision after the target is applied");
     }
     Ok(())
 }
@@ -188,49 +188,49 @@ async fn stamp(migrations: &Migrations<'_>, to: &str) -> Result<(), Failure> {
         say(format_args!("stamped {} {}", revision.id, revision.slug));
     }
     if stamped.is_empty() {
-        say("nothing to stamp: the history says so already");
+        say("nothing to stamp: the history is already like that");
     }
     Ok(())
 }
 
-fn tell(event: &Event<'_>) {
+fn report(event: &MigrationEvent<'_>) {
     let named = |what: &str, revision: &Revision| {
         say(format_args!("{what} {} {}", revision.id, revision.slug));
     };
     match event {
-        Event::Waiting => say("another process is migrating: waiting for it"),
-        Event::Applied(revision) => named("applied", revision),
-        Event::Undone(revision) => named("undone", revision),
-        Event::Rows { revision, rows } => {
+        MigrationEvent::Waiting => say("waiting for another process that is migrating"),
+        MigrationEvent::Applied(revision) => named("applied", revision),
+        MigrationEvent::Undone(revision) => named("undone", revision),
+        MigrationEvent::Rows { revision, rows } => {
             let rows = counted(*rows, "row");
             say(format_args!("working on {} {}: {rows} so far", revision.id, revision.slug));
         }
-        Event::Applying(_) => {}
+        MigrationEvent::Applying(_) => {}
     }
 }
 
 async fn verify(store: &Store) -> Result<(), Failure> {
-    let survey = store.migration_survey().await?;
-    survey.verify()?;
-    let applied = counted(survey.applied().count(), "applied revision");
-    say(format_args!("{applied}, each as it is in this version"));
+    let status = store.migration_status().await?;
+    status.verify()?;
+    let applied = counted(status.applied().count(), "applied revision");
+    say(format_args!("{applied}, identical to those of this version"));
     Ok(())
 }
 
 async fn print_script(config: &Config, script: Script) -> Result<(), Failure> {
-    let store = open_to_look(config).await?;
+    let store = open_without_creating(config).await?;
     let text = store.migrations()?.script(script).await?;
     store.close().await;
     if text.is_empty() {
-        say("nothing to do: the history says so already");
+        say("nothing to do: the database is already at the target");
         return Ok(());
     }
     print(text.trim_end());
     Ok(())
 }
 
-/// Opens the database without making one: a SQLite file that is not there is looked at as an empty one.
-async fn open_to_look(config: &Config) -> Result<Store, Failure> {
+/// Opens the database without creating one: a SQLite file that does not exist is treated as empty.
+async fn open_without_creating(config: &Config) -> Result<Store, Failure> {
     if database::refuse_absent_file(config).is_ok() {
         return database::open(config).await;
     }
@@ -261,17 +261,17 @@ mod tests {
     use super::{counted, stopped};
 
     #[test]
-    fn an_upgrade_that_the_database_stopped_is_told_how_to_go_on() {
+    fn a_failed_upgrade_has_a_hint_how_to_continue() {
         let hint = |kind, cause: &str| {
             let cause = DatabaseError::new(kind, cause);
             stopped(MigrationError::Database { doing: "applying".to_owned(), cause }).into_parts().1
         };
         let nulls = hint(DatabaseErrorKind::Failed, "column \"notes\" contains null values");
         assert!(
-            nulls.is_some_and(|hint| hint.ends_with("correct what the database names and upgrade again"))
+            nulls.is_some_and(|hint| hint.ends_with("correct what the database reports and upgrade again"))
         );
         let taken = hint(DatabaseErrorKind::Failed, "relation \"users\" already exists");
-        assert!(taken.is_some_and(|hint| hint.ends_with("taken over with `chatstore migrate stamp`")));
+        assert!(taken.is_some_and(|hint| hint.ends_with("record them with `chatstore migrate stamp`")));
         assert_eq!(hint(DatabaseErrorKind::StorageFull, "the disk is full"), None);
     }
 

@@ -1,6 +1,6 @@
 //! What `migrate` shows.
 
-use chatstore::migrate::{Dialect, LogEntry, Survey, Target};
+use chatstore::migrate::{Dialect, LogEntry, MigrationStatus, Target};
 use chatstore::{Migrations, Revision, Timestamp};
 use clap::Args;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct Json {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -22,7 +22,7 @@ pub(crate) struct Plan {
     /// How far: head, heads (of every branch), +N, or a revision
     #[arg(value_name = "TARGET", default_value = "heads")]
     to: String,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -32,7 +32,7 @@ struct Shown<T> {
     revisions: Vec<T>,
 }
 
-/// A revision as this version has it.
+/// A revision of this version.
 #[derive(Serialize)]
 struct ShownRevision<'s> {
     id: &'s str,
@@ -62,7 +62,7 @@ impl<'s> From<&'s Revision> for ShownRevision<'s> {
     }
 }
 
-/// A revision as the database has it.
+/// A revision in the history of the database.
 #[derive(Serialize)]
 struct ShownState<'s> {
     id: &'s str,
@@ -74,7 +74,7 @@ struct ShownState<'s> {
     application: Option<&'s str>,
 }
 
-/// What the log has of something that was done or failed.
+/// An entry of the log.
 #[derive(Serialize)]
 struct ShownEntry {
     at: Option<String>,
@@ -154,17 +154,17 @@ pub(super) fn one(name: &str) -> Result<(), Failure> {
         print(revision.up(dialect).trim_end());
         match revision.down(dialect) {
             Ok(down) => print(format_args!("\n-- down.{suffix}.sql\n{}", down.trim_end())),
-            Err(_) => print(format_args!("\n-- no down.{suffix}.sql: it cannot be undone there")),
+            Err(_) => print(format_args!("\n-- no down.{suffix}.sql: it cannot be undone on this database")),
         }
     }
     Ok(())
 }
 
-pub(super) fn current(survey: &Survey, Json { json }: Json) -> Result<(), Failure> {
-    let known = survey.revisions.iter().map(|(revision, row)| {
+pub(super) fn current(status: &MigrationStatus, Json { json }: Json) -> Result<(), Failure> {
+    let known = status.revisions.iter().map(|(revision, row)| {
         let state = match row {
             None => "pending",
-            Some(row) if survey.edited.contains(&row.id) => match row.progress.as_str() {
+            Some(row) if status.edited.contains(&row.id) => match row.progress.as_str() {
                 "applied" => "edited",
                 interrupted => interrupted,
             },
@@ -172,7 +172,7 @@ pub(super) fn current(survey: &Survey, Json { json }: Json) -> Result<(), Failur
         };
         (revision.id.as_str(), revision.slug.as_str(), state, row.as_ref())
     });
-    let unknown = survey.unknown.iter().map(|row| (row.id.as_str(), row.slug.as_str(), "unknown", Some(row)));
+    let unknown = status.unknown.iter().map(|row| (row.id.as_str(), row.slug.as_str(), "unknown", Some(row)));
     let revisions: Vec<ShownState<'_>> = known
         .chain(unknown)
         .map(|(id, slug, state, row)| ShownState {
@@ -200,7 +200,7 @@ pub(super) async fn log(migrations: &Migrations<'_>, Json { json }: Json) -> Res
         return print_json(&entries);
     }
     if entries.is_empty() {
-        say("the database has no log: nothing was migrated yet");
+        say("the database has no log: it was never migrated");
         return Ok(());
     }
     let graph = migrations.graph();

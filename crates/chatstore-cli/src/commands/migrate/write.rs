@@ -14,27 +14,27 @@ use super::cannot_write;
 use crate::commands::{print, say};
 use crate::failure::{Failure, code};
 
-/// Where this project's own revisions are.
-const USUAL_DIRECTORY: &str = "crates/chatstore-sql/migrations";
+/// The directory of this project's own revisions.
+const DEFAULT_DIRECTORY: &str = "crates/chatstore-sql/migrations";
 
 #[derive(Debug, Args)]
 pub(crate) struct Revision {
     /// What it does
     #[arg(short, long, value_name = "TEXT")]
     message: String,
-    /// A revision it comes after; the only head unless said otherwise
+    /// A revision it comes after; default: the only head
     #[arg(long, value_name = "REV")]
     revises: Vec<String>,
     /// A revision of another branch that must be applied before it
     #[arg(long, value_name = "REV")]
     depends_on: Vec<String>,
-    /// Write the SQL from the newest revision's schema to the declared one, both ways
+    /// Write the SQL from the newest revision's schema to the declared one, up and down
     #[arg(long)]
     autogenerate: bool,
-    /// A table, OLD:NEW, or a column, TABLE.OLD:NEW, that is the same under another name
+    /// Treat this as a rename of a table, OLD:NEW, or of a column, TABLE.OLD:NEW
     #[arg(long, value_name = "OLD:NEW", requires = "autogenerate")]
     rename: Vec<String>,
-    /// What looks like a rename and is not named is a drop and an add
+    /// Treat everything else that looks like a rename as a drop and an add
     #[arg(long, requires = "autogenerate")]
     no_rename: bool,
     /// The directory of the revisions' folders [default: crates/chatstore-sql/migrations]
@@ -88,8 +88,8 @@ impl Revision {
             difference.up.descriptions().iter().for_each(say);
         }
         say(match difference {
-            Some(_) => "read its SQL; it is embedded when the program is built",
-            None => "fill in its files; it is embedded when the program is built",
+            Some(_) => "review its SQL; it becomes part of the program with the next build",
+            None => "fill in its files; it becomes part of the program with the next build",
         });
         Ok(())
     }
@@ -100,7 +100,7 @@ impl Revision {
             [parent] => snapshot(directory, graph.find(parent)?)?,
             several => {
                 return Err(Failure::from(MigrationError::SeveralHeads(several.to_vec()))
-                    .hint("join them first: SQL is generated from one schema to another"));
+                    .hint("join them first: SQL is generated from a single schema"));
             }
         };
         let cannot = |error: DiffError| Failure::new(code::USAGE, error.to_string());
@@ -119,9 +119,9 @@ impl Merge {
         let revises = ids(&graph, &self.heads)?;
         let heads: Vec<&str> = graph.heads().iter().map(|head| head.id.as_str()).collect();
         if let Some(other) = revises.iter().find(|id| !heads.contains(&id.as_str())) {
-            let message = format!("the revision {other} is no head: something comes after it already");
+            let message = format!("the revision {other} is not a head: another revision comes after it");
             return Err(Failure::new(code::USAGE, message)
-                .hint(format!("join heads; there are: {}", heads.join(", "))));
+                .hint(format!("join heads; the heads are: {}", heads.join(", "))));
         }
         if (1..revises.len()).any(|position| revises[..position].contains(&revises[position])) {
             return Err(Failure::new(
@@ -137,7 +137,7 @@ impl Merge {
 }
 
 pub(super) fn directory(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    let directory = given.unwrap_or_else(|| PathBuf::from(USUAL_DIRECTORY));
+    let directory = given.unwrap_or_else(|| PathBuf::from(DEFAULT_DIRECTORY));
     if directory.is_dir() {
         return Ok(directory);
     }
@@ -153,7 +153,7 @@ fn ids(graph: &Graph, names: &[String]) -> Result<Vec<String>, Failure> {
     Ok(ids)
 }
 
-/// What the schema is after a revision.
+/// The schema after a revision.
 fn snapshot(directory: &Path, revision: &chatstore::Revision) -> Result<Schema, Failure> {
     let folder = directory.join(format!("{}_{}", revision.id, revision.slug));
     let read = Schema::read_snapshot(&folder).map_err(|error| {
