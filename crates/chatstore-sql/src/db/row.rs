@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chatstore_model::{Json, Timestamp};
+use chatstore_model::{Id, Json, Timestamp};
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -93,8 +93,8 @@ pub trait FromColumn<'r>: Sized {
 
 /// Implements [`FromColumn`] for a type and its `Option` by way of what the drivers give.
 macro_rules! from_column {
-    ($type:ty, $sqlite:pat => $from_sqlite:expr, $postgres:ty => $from_postgres:expr) => {
-        impl<'r> FromColumn<'r> for $type {
+    ($type:ty $(, of $kind:ident)?; $sqlite:pat => $from_sqlite:expr, $postgres:ty => $from_postgres:expr) => {
+        impl<'r $(, $kind)?> FromColumn<'r> for $type {
             #[cfg(feature = "sqlite")]
             fn from_sqlite(value: rusqlite::types::ValueRef<'r>) -> Result<Self, String> {
                 #[allow(unused_imports, reason = "the patterns below name the variants")]
@@ -112,7 +112,7 @@ macro_rules! from_column {
             }
         }
 
-        impl<'r> FromColumn<'r> for Option<$type> {
+        impl<'r $(, $kind)?> FromColumn<'r> for Option<$type> {
             #[cfg(feature = "sqlite")]
             fn from_sqlite(value: rusqlite::types::ValueRef<'r>) -> Result<Self, String> {
                 match value {
@@ -134,15 +134,16 @@ macro_rules! from_column {
 #[derive(Debug, Clone, Copy)]
 pub struct Bytes<'r>(pub &'r [u8]);
 
-from_column!(&'r str, Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()), &'r str => Ok);
-from_column!(String, Text(bytes) => owned_text(bytes), String => Ok);
-from_column!(Uuid, Blob(bytes) => Uuid::from_slice(bytes).map_err(|_| "a UUID has 16 bytes".to_owned()), Uuid => Ok);
-from_column!(i64, Integer(number) => Ok(number), i64 => Ok);
-from_column!(f64, Real(number) => Ok(number), f64 => Ok);
-from_column!(bool, Integer(number @ 0..=1) => Ok(number == 1), bool => Ok);
-from_column!(Bytes<'r>, Blob(bytes) => Ok(Bytes(bytes)), &'r [u8] => |bytes| Ok(Bytes(bytes)));
-from_column!(Timestamp, Integer(number) => timestamp(number), Microseconds => |time: Microseconds| timestamp(time.0));
-from_column!(Json, Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()).and_then(json), JsonText<'r> => |text: JsonText<'r>| json(text.0));
+from_column!(&'r str; Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()), &'r str => Ok);
+from_column!(String; Text(bytes) => owned_text(bytes), String => Ok);
+from_column!(Uuid; Blob(bytes) => Uuid::from_slice(bytes).map_err(|_| "a UUID has 16 bytes".to_owned()), Uuid => Ok);
+from_column!(Id<K>, of K; Blob(bytes) => Uuid::from_slice(bytes).map(Id::from_uuid).map_err(|_| "a UUID has 16 bytes".to_owned()), Uuid => |uuid| Ok(Id::from_uuid(uuid)));
+from_column!(i64; Integer(number) => Ok(number), i64 => Ok);
+from_column!(f64; Real(number) => Ok(number), f64 => Ok);
+from_column!(bool; Integer(number @ 0..=1) => Ok(number == 1), bool => Ok);
+from_column!(Bytes<'r>; Blob(bytes) => Ok(Bytes(bytes)), &'r [u8] => |bytes| Ok(Bytes(bytes)));
+from_column!(Timestamp; Integer(number) => timestamp(number), Microseconds => |time: Microseconds| timestamp(time.0));
+from_column!(Json; Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()).and_then(json), JsonText<'r> => |text: JsonText<'r>| json(text.0));
 
 /// Checks the text where it lies, then copies it once.
 #[cfg(feature = "sqlite")]
@@ -157,21 +158,6 @@ fn timestamp(microseconds: i64) -> Result<Timestamp, String> {
 fn json(text: &str) -> Result<Json, String> {
     Json::parse(text).map_err(|error| error.to_string())
 }
-
-macro_rules! typed_ids {
-    ($($id:ty),*) => {$(
-        from_column!($id, Blob(bytes) => Uuid::from_slice(bytes).map(<$id>::from_uuid).map_err(|_| "a UUID has 16 bytes".to_owned()), Uuid => |uuid| Ok(<$id>::from_uuid(uuid)));
-    )*};
-}
-
-typed_ids!(
-    chatstore_model::UserId,
-    chatstore_model::ConversationId,
-    chatstore_model::MessageId,
-    chatstore_model::ApiKeyId,
-    chatstore_model::SessionId,
-    chatstore_model::RefreshTokenId
-);
 
 #[cfg(feature = "postgres")]
 use postgres::{JsonText, Microseconds, describe};
