@@ -21,9 +21,9 @@
 //! - An intent of several steps is one method, so that no caller holds a transaction together.
 //! - Requests are checked against the limits before any SQL runs.
 //!
-//! This crate knows no service and no HTTP. To add an entity: its columns and repository in
-//! `repo/`, its accessor in `tx.rs`, its table in `schema.rs` and a revision under `migrations/`;
-//! a statement whose text differs between the databases goes into `docs/sql-dialect.md`.
+//! This crate knows no service and no HTTP. To add an entity: its table in `schema/`, its repository
+//! with its accessor in `repo/` and a revision under `migrations/`; a statement whose text differs
+//! between the databases goes into `docs/sql-dialect.md`.
 
 mod context;
 mod database;

@@ -59,7 +59,14 @@ pub(super) const STATEMENTS: &[Sql] = &[BY_HASH, LIST, PAGE, CREATE, REVOKE, TOU
 
 /// API keys.
 #[derive(Debug)]
-pub struct ApiKeys<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct ApiKeys<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// API keys.
+    pub const fn api_keys(&mut self) -> ApiKeys<'_, 'c, M> {
+        ApiKeys(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<ApiKey, StoreError> {
     Ok(ApiKey {

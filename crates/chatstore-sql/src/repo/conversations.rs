@@ -95,7 +95,14 @@ const NOT_FOUND: StoreError = StoreError::NotFound { entity: "conversation" };
 
 /// Conversations.
 #[derive(Debug)]
-pub struct Conversations<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Conversations<'t, 'c, M>(pub(super) &'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Conversations.
+    pub const fn conversations(&mut self) -> Conversations<'_, 'c, M> {
+        Conversations(self)
+    }
+}
 
 pub(super) fn read(row: &Row<'_>) -> Result<Conversation, StoreError> {
     Ok(Conversation {

@@ -41,7 +41,14 @@ pub(super) const STATEMENTS: &[Sql] = &[FIND, LIST, FORGET_EXPIRED, RECORD, PRUN
 
 /// What requests with an idempotency key did.
 #[derive(Debug)]
-pub struct IdempotencyKeys<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct IdempotencyKeys<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// What requests with an idempotency key did.
+    pub const fn idempotency_keys(&mut self) -> IdempotencyKeys<'_, 'c, M> {
+        IdempotencyKeys(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<IdempotencyRecord, StoreError> {
     let Bytes(request_sha256) = row.get(4)?;

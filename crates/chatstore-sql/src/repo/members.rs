@@ -44,7 +44,14 @@ pub(super) const STATEMENTS: &[Sql] = &[PAGE, CHANGE, ADD, REMOVE];
 
 /// Members of conversations.
 #[derive(Debug)]
-pub struct Members<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Members<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Members of conversations.
+    pub const fn members(&mut self) -> Members<'_, 'c, M> {
+        Members(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<(Member, i64), StoreError> {
     let member = Member {

@@ -128,7 +128,14 @@ pub(super) const NO_CONVERSATION: StoreError = StoreError::NotFound { entity: "c
 
 /// Messages.
 #[derive(Debug)]
-pub struct Messages<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Messages<'t, 'c, M>(pub(super) &'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Messages.
+    pub const fn messages(&mut self) -> Messages<'_, 'c, M> {
+        Messages(self)
+    }
+}
 
 /// A message whose effective model is still to be found.
 pub(super) fn read(row: &Row<'_>) -> Result<Message, StoreError> {

@@ -38,7 +38,14 @@ pub(super) const STATEMENTS: &[Sql] = &[BY_ID, BY_USERNAME, BY_EMAIL, LOCK, SET,
 
 /// The hashes of passwords.
 #[derive(Debug)]
-pub struct Passwords<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Passwords<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// The hashes of passwords.
+    pub const fn passwords(&mut self) -> Passwords<'_, 'c, M> {
+        Passwords(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<(User, Option<PasswordHash>), StoreError> {
     let user = users::read(row)?;

@@ -132,7 +132,14 @@ pub enum Rotation {
 
 /// Refresh tokens.
 #[derive(Debug)]
-pub struct RefreshTokens<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct RefreshTokens<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Refresh tokens.
+    pub const fn refresh_tokens(&mut self) -> RefreshTokens<'_, 'c, M> {
+        RefreshTokens(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<RefreshToken, StoreError> {
     Ok(RefreshToken {

@@ -29,7 +29,14 @@ pub(super) const STATEMENTS: &[Sql] = &[GET, OF_RANGE];
 
 /// Model responses.
 #[derive(Debug)]
-pub struct Responses<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Responses<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Model responses.
+    pub const fn responses(&mut self) -> Responses<'_, 'c, M> {
+        Responses(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<Response, StoreError> {
     Ok(Response {

@@ -75,7 +75,14 @@ const PRUNED_AT_ONCE: i64 = 500;
 
 /// Sessions.
 #[derive(Debug)]
-pub struct Sessions<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Sessions<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Sessions.
+    pub const fn sessions(&mut self) -> Sessions<'_, 'c, M> {
+        Sessions(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<Session, StoreError> {
     let reason: Option<&str> = row.get(9)?;

@@ -56,7 +56,14 @@ pub struct TableDigest {
 
 /// Counts and digests of whole tables.
 #[derive(Debug)]
-pub struct Statistics<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Statistics<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Counts and digests of whole tables.
+    pub const fn statistics(&mut self) -> Statistics<'_, 'c, M> {
+        Statistics(self)
+    }
+}
 
 impl<M> Statistics<'_, '_, M> {
     /// Counts every table; takes time in proportion to what there is.

@@ -46,7 +46,14 @@ fn read_group(row: &Row<'_>) -> Result<UsageGroup, StoreError> {
 
 /// Usage by day and model.
 #[derive(Debug)]
-pub struct Usage<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Usage<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Usage by day and model.
+    pub const fn usage(&mut self) -> Usage<'_, 'c, M> {
+        Usage(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<UsageRow, StoreError> {
     let day: Timestamp = row.get(0)?;

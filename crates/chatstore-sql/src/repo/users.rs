@@ -123,7 +123,14 @@ pub(super) const STATEMENTS: &[Sql] = &[
 
 /// Users.
 #[derive(Debug)]
-pub struct Users<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Users<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Users.
+    pub const fn users(&mut self) -> Users<'_, 'c, M> {
+        Users(self)
+    }
+}
 
 pub(super) fn read(row: &Row<'_>) -> Result<User, StoreError> {
     Ok(User {
