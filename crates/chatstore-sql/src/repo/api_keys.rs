@@ -8,10 +8,10 @@ use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::schema::{API_KEYS, Columns};
 use crate::tx::{ReadWrite, Tx};
 
-const COLUMNS: &str =
-    "k.user_id, k.id, k.scope, k.name, k.prefix, k.created_at, k.last_used_at, k.expires_at, k.revoked_at";
+const COLUMNS: &str = API_KEYS.columns_without(&["key_hash"]).with_prefix("k.").as_str();
 
 const BY_HASH: Sql = Sql::same(
     "api_keys.by_hash",
@@ -38,11 +38,8 @@ const PAGE: Sql = Sql::same(
     ),
 );
 
-const CREATE: Sql = Sql::same(
-    "api_keys.create",
-    "insert into api_keys (user_id, id, scope, name, prefix, key_hash, created_at, expires_at) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8)",
-);
+const INSERTED: Columns = API_KEYS.columns_without(&["last_used_at", "revoked_at"]);
+const CREATE: Sql = Sql::same("api_keys.create", INSERTED.insert(&[]).as_str());
 
 const REVOKE: Sql = Sql::same(
     "api_keys.revoke",
@@ -152,7 +149,7 @@ impl ApiKeys<'_, '_, ReadWrite> {
             expires_at: new.expires_at,
             revoked_at: None,
         };
-        let values = [
+        let values: [_; INSERTED.count()] = [
             user.into(),
             key.id.into(),
             key.scope.as_str().into(),
@@ -173,7 +170,7 @@ impl ApiKeys<'_, '_, ReadWrite> {
     pub async fn revoke(&mut self, user: UserId, id: ApiKeyId) -> Result<(), StoreError> {
         let now = self.0.now();
         match self.0.executor.execute(&REVOKE, &[now.into(), user.into(), id.into()]).await? {
-            0 => Err(StoreError::NotFound { entity: "api_key" }),
+            0 => Err(StoreError::NotFound { entity: API_KEYS.entity }),
             _ => Ok(()),
         }
     }

@@ -9,14 +9,13 @@ use constcat::concat;
 use crate::db::{Row, Sql, Value};
 use crate::error::{Cause, StoreError};
 use crate::repo::{By, refuse_nul};
+use crate::schema::{CONVERSATIONS, Columns};
 use crate::tx::{ReadWrite, Tx};
 
 /// With a prefix, because two tables of a join have some of these names.
-pub(super) const COLUMNS: &str = "c.owner_id, c.id, c.thread_id, c.title, c.default_model, c.last_seq, \
-    c.message_count, c.last_message, c.last_message_at, c.revision, c.metadata, c.created_at, c.updated_at";
+pub(super) const COLUMNS: &str = CONVERSATIONS.all_columns().with_prefix("c.").as_str();
 
-const PLAIN_COLUMNS: &str = "owner_id, id, thread_id, title, default_model, last_seq, message_count, \
-    last_message, last_message_at, revision, metadata, created_at, updated_at";
+pub(super) const PLAIN_COLUMNS: &str = CONVERSATIONS.all_columns().names().as_str();
 
 /// How many columns of the head come before those of a join.
 pub(super) const WIDTH: usize = 13;
@@ -57,9 +56,10 @@ const LOCK: Sql = Sql::pair(
     "select revision from conversations where owner_id = $1 and id = $2 for no key update",
 );
 
-const INSERT: &str = "insert into conversations (owner_id, id, thread_id, title, default_model, last_seq, \
-    message_count, last_message, revision, metadata, created_at, updated_at) \
-    values ($1, $2, $3, $4, $5, 0, 0, $6, 1, $7, $8, $9)";
+/// A new conversation has no message yet.
+const COUNTS: &[(&str, &str)] = &[("last_seq", "0"), ("message_count", "0"), ("revision", "1")];
+const INSERTED: Columns = CONVERSATIONS.columns_without(&["last_message_at"]);
+const INSERT: &str = INSERTED.insert(COUNTS).as_str();
 
 const CREATE: Sql =
     Sql::same("conversations.create", concat!(INSERT, " on conflict do nothing returning id"));
@@ -91,7 +91,7 @@ const DELETE: Sql =
 pub(super) const STATEMENTS: &[Sql] =
     &[GET, GET_SHARED, BY_THREAD, ACCESS, LOCK, CREATE, CREATE_UNLESS_THREAD_TAKEN, UPDATE, DELETE];
 
-const NOT_FOUND: StoreError = StoreError::NotFound { entity: "conversation" };
+pub(super) const NOT_FOUND: StoreError = StoreError::NotFound { entity: CONVERSATIONS.entity };
 
 /// Conversations.
 #[derive(Debug)]
@@ -200,7 +200,7 @@ impl Conversations<'_, '_, ReadWrite> {
         // The databases do not agree on which of two violated keys they name.
         let is_id_taken = self.get(By::Owner(owner), conversation.id).await?.is_some();
         let field = if is_id_taken || new.thread_id.is_none() { "id" } else { "thread_id" };
-        Err(StoreError::AlreadyExists { entity: "conversation", field })
+        Err(StoreError::AlreadyExists { entity: CONVERSATIONS.entity, field })
     }
 
     /// The owner's conversation with the application's own id; made from `new` when there is none,
@@ -300,7 +300,7 @@ impl Conversations<'_, '_, ReadWrite> {
     }
 }
 
-fn insert_values(conversation: &Conversation) -> [Value<'_>; 9] {
+fn insert_values(conversation: &Conversation) -> [Value<'_>; INSERTED.count() - COUNTS.len()] {
     [
         conversation.owner_id.into(),
         conversation.id.into(),

@@ -5,22 +5,30 @@
 //! records, and fails with [`StoreError::Conflict`], so that it is run again and finds the first one's record.
 
 use chatstore_model::{FieldCode, IdempotencyRecord, NewIdempotencyRecord, Timestamp, UserId, Validator};
+use constcat::concat;
 
 use crate::db::{Bytes, Row, Sql};
 use crate::error::{Cause, StoreError};
 use crate::repo::refuse_nul;
+use crate::schema::{Columns, IDEMPOTENCY_KEYS};
 use crate::tx::{ReadWrite, Tx};
+
+const ALL: Columns = IDEMPOTENCY_KEYS.all_columns();
+const COLUMNS: &str = ALL.names().as_str();
 
 const FIND: Sql = Sql::same(
     "idempotency_keys.find",
-    "select owner_id, caller_id, key, operation, request_sha256, status, result, created_at, expires_at \
-     from idempotency_keys where caller_id = $1 and key = $2 and expires_at > $3 order by created_at limit 1",
+    concat!(
+        "select ",
+        COLUMNS,
+        " from idempotency_keys where caller_id = $1 and key = $2 and expires_at > $3 \
+         order by created_at limit 1"
+    ),
 );
 
 const LIST: Sql = Sql::same(
     "idempotency_keys.list",
-    "select owner_id, caller_id, key, operation, request_sha256, status, result, created_at, expires_at \
-     from idempotency_keys where caller_id = $1 order by key, owner_id",
+    concat!("select ", COLUMNS, " from idempotency_keys where caller_id = $1 order by key, owner_id"),
 );
 
 const FORGET_EXPIRED: Sql = Sql::same(
@@ -28,12 +36,7 @@ const FORGET_EXPIRED: Sql = Sql::same(
     "delete from idempotency_keys where caller_id = $1 and key = $2 and expires_at <= $3",
 );
 
-const RECORD: Sql = Sql::same(
-    "idempotency_keys.record",
-    "insert into idempotency_keys \
-     (owner_id, caller_id, key, operation, request_sha256, status, result, created_at, expires_at) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-);
+const RECORD: Sql = Sql::same("idempotency_keys.record", ALL.insert(&[]).as_str());
 
 const PRUNE: Sql = Sql::same("idempotency_keys.prune", "delete from idempotency_keys where expires_at <= $1");
 
@@ -117,7 +120,7 @@ impl IdempotencyKeys<'_, '_, ReadWrite> {
         check(new)?;
         let now = self.0.now();
         self.0.executor.execute(&FORGET_EXPIRED, &[caller.into(), (&new.key).into(), now.into()]).await?;
-        let values = [
+        let values: [_; ALL.count()] = [
             owner.into(),
             caller.into(),
             (&new.key).into(),

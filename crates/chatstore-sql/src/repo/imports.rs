@@ -8,7 +8,7 @@ use constcat::concat;
 use crate::db::Sql;
 use crate::error::StoreError;
 use crate::repo::messages::Messages;
-use crate::repo::replies::{BOOKED, INSERT_RESPONSE, USAGE_COLUMNS, response_values};
+use crate::repo::replies::{BOOKED, INSERT_RESPONSE, NO_COST, USAGE, response_values};
 use crate::tx::ReadWrite;
 
 const PRESENT: &str = "select m.id, m.conversation_id, m.seq, m.metadata, r.message_id is not null from messages m \
@@ -25,15 +25,7 @@ const COUNT_BETWEEN: Sql = Sql::same(
     "select count(*) from messages where owner_id = $1 and conversation_id = $2 and seq > $3 and seq < $4",
 );
 
-const BOOK_SUMS: Sql = Sql::same(
-    "usage.book_sums",
-    concat!(
-        "insert into usage_daily (",
-        USAGE_COLUMNS,
-        ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)",
-        BOOKED
-    ),
-);
+const BOOK_SUMS: Sql = Sql::same("usage.book_sums", concat!(USAGE.insert(&[NO_COST]).as_str(), BOOKED));
 
 pub(super) const STATEMENTS: &[Sql] = &[FIND_PRESENT, COUNT_BETWEEN, BOOK_SUMS];
 

@@ -3,9 +3,11 @@
 use chatstore_model::{
     ConversationId, ConversationRole, Limit, Member, MemberPosition, MemberRole, Page, Timestamp, UserId,
 };
+use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::{Cause, StoreError};
+use crate::schema::{CONVERSATION_MEMBERS, Columns};
 use crate::tx::{ReadWrite, Tx};
 
 const PAGE: Sql = Sql::same(
@@ -29,10 +31,13 @@ const CHANGE: Sql = Sql::same(
      where owner_id = $2 and conversation_id = $3 and user_id = $4 returning joined_at",
 );
 
+const INSERTED: Columns = CONVERSATION_MEMBERS.all_columns();
 const ADD: Sql = Sql::same(
     "members.add",
-    "insert into conversation_members (owner_id, conversation_id, user_id, role, joined_at) \
-     values ($1, $2, $3, $4, $5) on conflict (owner_id, conversation_id, user_id) do nothing returning joined_at",
+    concat!(
+        INSERTED.insert(&[]).as_str(),
+        " on conflict (owner_id, conversation_id, user_id) do nothing returning joined_at"
+    ),
 );
 
 const REMOVE: Sql = Sql::same(
@@ -117,7 +122,8 @@ impl Members<'_, '_, ReadWrite> {
             return Ok((joined_at, false));
         }
         let now = self.0.now();
-        let values = [owner.into(), conversation.into(), user.into(), role.as_str().into(), now.into()];
+        let values: [_; INSERTED.count()] =
+            [owner.into(), conversation.into(), user.into(), role.as_str().into(), now.into()];
         let added = self.0.executor.query_changed(&ADD, &values, |row| row.get(0)).await?;
         match added {
             Some(joined_at) => Ok((joined_at, true)),
@@ -136,7 +142,7 @@ impl Members<'_, '_, ReadWrite> {
         user: UserId,
     ) -> Result<(), StoreError> {
         match self.0.executor.execute(&REMOVE, &[owner.into(), conversation.into(), user.into()]).await? {
-            0 => Err(StoreError::NotFound { entity: "member" }),
+            0 => Err(StoreError::NotFound { entity: CONVERSATION_MEMBERS.entity }),
             _ => Ok(()),
         }
     }

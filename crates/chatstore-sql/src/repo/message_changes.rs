@@ -5,8 +5,9 @@ use constcat::concat;
 
 use crate::db::Sql;
 use crate::error::StoreError;
-use crate::repo::By;
-use crate::repo::messages::{COLUMNS, Messages, NO_CONVERSATION, read};
+use crate::repo::messages::{COLUMNS, Messages, read};
+use crate::repo::{By, conversations};
+use crate::schema::MESSAGES;
 use crate::tx::ReadWrite;
 
 /// Locks the head, so that changes of one conversation follow each other. The count does not go
@@ -56,7 +57,7 @@ const WRITE_PREVIEW: Sql = Sql::same(
 
 pub(super) const STATEMENTS: &[Sql] = &[TOUCH_HEAD, EDIT, DELETE, IS_NEWEST, WRITE_PREVIEW];
 
-const NOT_FOUND: StoreError = StoreError::NotFound { entity: "message" };
+const NOT_FOUND: StoreError = StoreError::NotFound { entity: MESSAGES.entity };
 
 impl Messages<'_, '_, ReadWrite> {
     /// Changes a message; the preview follows when it is the newest. An empty patch changes
@@ -130,7 +131,7 @@ impl Messages<'_, '_, ReadWrite> {
     ) -> Result<Option<String>, StoreError> {
         let values = [removed.into(), now.into(), owner.into(), conversation.into()];
         let touched = self.0.executor.query_changed(&TOUCH_HEAD, &values, |row| row.get(0)).await?;
-        touched.ok_or(NO_CONVERSATION)
+        touched.ok_or(conversations::NOT_FOUND)
     }
 
     /// Shows the newest message in the head, or nothing when there is none, unless others follow the

@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
-use crate::repo::By;
+use crate::repo::{By, conversations};
+use crate::schema::{Columns, MESSAGES};
 use crate::tx::{ReadWrite, Tx};
 
-pub(super) const COLUMNS: &str = "owner_id, conversation_id, seq, id, sender_id, role, content, parts, model, \
-    token_count, used_documents, metadata, created_at, edited_at";
+pub(super) const COLUMNS: &str = MESSAGES.all_columns().names().as_str();
 
 /// How many columns of a message come before the conversation's default model.
 const WIDTH: usize = 14;
@@ -74,13 +74,29 @@ pub(super) const RAISE_OWN_HEAD: Sql =
 pub(super) const RAISE_SHARED_HEAD: Sql =
     Sql::same("messages.raise_shared_head", concat!(RAISE_HEAD, OWNER_FOR_EDITOR, RAISED));
 
-const COMBINED: &str = ") insert into messages (owner_id, conversation_id, seq, id, sender_id, role, content, parts, \
-    model, token_count, used_documents, metadata, created_at) \
-    select owner_id, $4, last_seq, $5, $6, $7, $8, $9, $10, $11, $12, $13, $2 from head \
-    returning owner_id, seq, (select default_model from head), \
+/// A message is not edited when it is inserted.
+const INSERTED: Columns = MESSAGES.columns_without(&["edited_at"]);
+const COMBINED: &str =
+    concat!(
+        ") ",
+        INSERTED.insert_into().as_str(),
+        " select ",
+        INSERTED
+            .values(
+                5,
+                &[
+                    ("owner_id", "owner_id"),
+                    ("conversation_id", "$4"),
+                    ("seq", "last_seq"),
+                    ("created_at", "$2"),
+                ],
+            )
+            .as_str(),
+        " from head returning owner_id, seq, (select default_model from head), \
     case when $7 = 'assistant' and $9 is null then (select asked.model from messages asked \
     where asked.owner_id = (select owner_id from head) and asked.conversation_id = $4 and asked.role = 'user' \
-    order by asked.seq desc limit 1) end";
+    order by asked.seq desc limit 1) end"
+    );
 
 /// The head is raised and the message inserted by one statement, which PostgreSQL commits alone.
 const APPEND_OWN: Sql =
@@ -99,12 +115,7 @@ const RAISE_HEAD_BY_MANY: Sql = Sql::same(
      where owner_id = $4 and id = $5 returning last_seq, default_model",
 );
 
-pub(super) const INSERT: Sql = Sql::same(
-    "messages.insert",
-    "insert into messages (owner_id, conversation_id, seq, id, sender_id, role, content, parts, model, token_count, \
-     used_documents, metadata, created_at) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-);
+pub(super) const INSERT: Sql = Sql::same("messages.insert", INSERTED.insert(&[]).as_str());
 
 pub(super) const STATEMENTS: &[Sql] = &[
     SENT_ELSEWHERE,
@@ -123,8 +134,6 @@ pub(super) const STATEMENTS: &[Sql] = &[
     RAISE_HEAD_BY_MANY,
     INSERT,
 ];
-
-pub(super) const NO_CONVERSATION: StoreError = StoreError::NotFound { entity: "conversation" };
 
 /// Messages.
 #[derive(Debug)]
@@ -324,7 +333,8 @@ impl Messages<'_, '_, ReadWrite> {
             let read_head = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
             let appended = self.0.executor.query_changed(sql, &values, read_head).await?;
             let asked: Option<String>;
-            (message.owner_id, message.seq, default_model, asked) = appended.ok_or(NO_CONVERSATION)?;
+            (message.owner_id, message.seq, default_model, asked) =
+                appended.ok_or(conversations::NOT_FOUND)?;
             self.set_model(&mut message, asked.as_deref(), default_model.as_deref());
         } else {
             (message.owner_id, message.seq, default_model) = self.raise_head(by, &message).await?;
@@ -363,7 +373,7 @@ impl Messages<'_, '_, ReadWrite> {
         let read_head = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let raised: Option<(i64, Option<String>)> =
             self.0.executor.query_changed(&RAISE_HEAD_BY_MANY, &values, read_head).await?;
-        let (last_seq, default_model) = raised.ok_or(NO_CONVERSATION)?;
+        let (last_seq, default_model) = raised.ok_or(conversations::NOT_FOUND)?;
         let first_seq = last_seq - count + 1;
         for (seq, message) in (first_seq..).zip(&mut messages) {
             message.seq = seq;
@@ -404,7 +414,7 @@ impl Messages<'_, '_, ReadWrite> {
             .executor
             .query_changed(sql, &values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .await?;
-        raised.ok_or(NO_CONVERSATION)
+        raised.ok_or(conversations::NOT_FOUND)
     }
 
     pub(super) fn arrange(&self, by: By, conversation: ConversationId, new: &NewMessage) -> Message {
@@ -437,7 +447,7 @@ pub(super) fn stored_sender(by: By, role: MessageRole) -> Option<UserId> {
     }
 }
 
-pub(super) fn insert_values(message: &Message, sender: Option<UserId>) -> [Value<'_>; 13] {
+pub(super) fn insert_values(message: &Message, sender: Option<UserId>) -> [Value<'_>; INSERTED.count()] {
     [
         message.owner_id.into(),
         message.conversation_id.into(),

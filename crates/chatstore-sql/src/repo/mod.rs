@@ -90,6 +90,7 @@ pub(crate) fn statements() -> Vec<Sql> {
         responses::STATEMENTS,
         sessions::STATEMENTS,
         statistics::STATEMENTS,
+        &statistics::ROWS,
         usage::STATEMENTS,
         users::STATEMENTS,
     ]

@@ -3,7 +3,7 @@
 use chatstore_model::{Email, EndReason, PasswordHash, Timestamp, User, UserId, UserName};
 use constcat::concat;
 
-use super::users::{self, COLUMNS};
+use super::users::{self, COLUMNS, NOT_FOUND};
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
 use crate::repo::refuse_nul;
@@ -136,7 +136,7 @@ impl Passwords<'_, '_, ReadWrite> {
         let now: Timestamp = self.0.now();
         let values = [hash.expose().into(), must_change.into(), now.into(), id.into()];
         if self.0.executor.execute(&SET, &values).await? == 0 {
-            return Err(StoreError::NotFound { entity: "user" });
+            return Err(NOT_FOUND);
         }
         self.0.sessions().end_all(id, EndReason::PasswordChanged).await?;
         Ok(())

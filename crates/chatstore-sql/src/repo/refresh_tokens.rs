@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use crate::db::{Bytes, Row, Sql};
 use crate::error::StoreError;
+use crate::schema::{Columns, REFRESH_TOKENS};
 use crate::tx::{ReadWrite, Tx};
 
 /// How long a token that was exchanged may be shown again: its answer was lost, or two tabs were about
 /// to exchange it at once.
 const GRACE: Duration = Duration::from_secs(10);
 
-const COLUMNS: &str = "user_id, id, session_id, parent_id, counter, created_at, rotated_at, confirmed_at, \
-    expires_at, revoked_at";
+const COLUMNS: &str = REFRESH_TOKENS.columns_without(&["token_hash"]).names().as_str();
 
 /// The lock makes rotations of one session wait for each other. SQLite has one writer.
 const LOCK_SESSION: Sql = Sql::pair(
@@ -43,12 +43,8 @@ const AT: Sql = Sql::same(
      where user_id = $1 and session_id = $2 and counter = $3",
 );
 
-const INSERT: Sql = Sql::same(
-    "refresh_tokens.insert",
-    "insert into refresh_tokens \
-     (user_id, id, session_id, parent_id, counter, token_hash, created_at, expires_at) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8)",
-);
+const INSERTED: Columns = REFRESH_TOKENS.columns_without(&["rotated_at", "confirmed_at", "revoked_at"]);
+const INSERT: Sql = Sql::same("refresh_tokens.insert", INSERTED.insert(&[]).as_str());
 
 const MARK_ROTATED: Sql = Sql::same(
     "refresh_tokens.mark_rotated",
@@ -289,7 +285,7 @@ impl RefreshTokens<'_, '_, ReadWrite> {
         new: &NewRefreshToken,
     ) -> Result<(), StoreError> {
         let now = self.0.now();
-        let values = [
+        let values: [_; INSERTED.count()] = [
             user.into(),
             id.into(),
             session.into(),

@@ -7,22 +7,13 @@ use constcat::concat;
 
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
-use crate::repo::messages::{INSERT, Messages, NO_CONVERSATION, insert_values};
-use crate::repo::{By, refuse_nul};
+use crate::repo::messages::{INSERT, Messages, insert_values};
+use crate::repo::{By, conversations, refuse_nul};
+use crate::schema::{Columns, MESSAGES, RESPONSES, USAGE_DAILY};
 use crate::tx::ReadWrite;
 
-const RESPONSE_COLUMNS: &str = "owner_id, message_id, conversation_id, model_used, tokens_prompt, tokens_completion, \
-    tokens_total, tokens_cached, completion_time_ms, finish_reason, from_cache, created_at";
-
-pub(super) const INSERT_RESPONSE: Sql = Sql::same(
-    "responses.insert",
-    concat!(
-        "insert into responses (",
-        RESPONSE_COLUMNS,
-        ") \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-    ),
-);
+const RESPONSE: Columns = RESPONSES.all_columns();
+pub(super) const INSERT_RESPONSE: Sql = Sql::same("responses.insert", RESPONSE.insert(&[]).as_str());
 
 /// Sums stay at 2^53 - 1 rather than make a later reply fail.
 pub(super) const BOOKED: &str = " on conflict (owner_id, day, model) do update set \
@@ -37,18 +28,15 @@ pub(super) const BOOKED: &str = " on conflict (owner_id, day, model) do update s
     completion_time_ms_sum = case when usage_daily.completion_time_ms_sum > 9007199254740991 - excluded.completion_time_ms_sum \
     then 9007199254740991 else usage_daily.completion_time_ms_sum + excluded.completion_time_ms_sum end";
 
-pub(super) const USAGE_COLUMNS: &str = "owner_id, day, model, requests, cached_requests, tokens_prompt, tokens_completion, \
-    tokens_total, completion_time_ms_sum, cost_micros";
+/// Nothing has a price yet.
+pub(super) const NO_COST: (&str, &str) = ("cost_micros", "0");
+pub(super) const USAGE: Columns = USAGE_DAILY.all_columns();
 
-const BOOK_USAGE: Sql = Sql::same(
-    "usage.book",
-    concat!(
-        "insert into usage_daily (",
-        USAGE_COLUMNS,
-        ") values ($1, $2, $3, 1, $4, $5, $6, $7, $8, 0)",
-        BOOKED
-    ),
-);
+const BOOK_USAGE: Sql =
+    Sql::same("usage.book", concat!(USAGE.insert(&[("requests", "1"), NO_COST]).as_str(), BOOKED));
+
+/// An answer has no sender, and is not edited when it is inserted.
+const ANSWER: Columns = MESSAGES.columns_without(&["sender_id", "edited_at"]);
 
 /// A whole reply of the owner, its model known, as one statement.
 const RECORD: Sql = Sql::only_postgres(
@@ -58,18 +46,19 @@ const RECORD: Sql = Sql::only_postgres(
          last_message = $1, last_message_at = $2, revision = revision + 1, \
          updated_at = case when updated_at > $2 then updated_at else $2 end \
          where owner_id = $3 and id = $4 returning last_seq, default_model), \
-         message as (insert into messages (owner_id, conversation_id, seq, id, role, content, parts, model, \
-         token_count, used_documents, metadata, created_at) \
-         select $3, $4, last_seq, $5, 'assistant', $6, $7, $8, $9, $10, $11, $2 from head returning seq), \
-         response as (insert into responses (",
-        RESPONSE_COLUMNS,
-        ") \
-         select $3, $5, $4, $12, $13, $14, $15, $16, $17, $18, $19, $2 from message), \
-         booked as (insert into usage_daily (",
-        USAGE_COLUMNS,
-        ") \
-         select $3, $20, $12, 1, case when $19 then 1 else 0 end, coalesce($13, 0), coalesce($14, 0), \
-         coalesce($15, 0), coalesce($17, 0), 0 from message",
+         message as (",
+        ANSWER.insert_into().as_str(),
+        " select ",
+        ANSWER.values(5, ANSWER_GIVEN).as_str(),
+        " from head returning seq), response as (",
+        RESPONSE.insert_into().as_str(),
+        " select ",
+        RESPONSE.values(12, RESPONSE_GIVEN).as_str(),
+        " from message), booked as (",
+        USAGE.insert_into().as_str(),
+        " select ",
+        USAGE.values(21, USAGE_GIVEN).as_str(),
+        " from message",
         BOOKED,
         ") \
          select seq, (select default_model from head), \
@@ -78,6 +67,30 @@ const RECORD: Sql = Sql::only_postgres(
          order by asked.seq desc limit 1) end from message"
     ),
 );
+
+const ANSWER_GIVEN: &[(&str, &str)] = &[
+    ("owner_id", "$3"),
+    ("conversation_id", "$4"),
+    ("seq", "last_seq"),
+    ("role", "'assistant'"),
+    ("created_at", "$2"),
+];
+
+const RESPONSE_GIVEN: &[(&str, &str)] =
+    &[("owner_id", "$3"), ("message_id", "$5"), ("conversation_id", "$4"), ("created_at", "$2")];
+
+const USAGE_GIVEN: &[(&str, &str)] = &[
+    ("owner_id", "$3"),
+    ("day", "$20"),
+    ("model", "$12"),
+    ("requests", "1"),
+    ("cached_requests", "case when $19 then 1 else 0 end"),
+    ("tokens_prompt", "coalesce($13, 0)"),
+    ("tokens_completion", "coalesce($14, 0)"),
+    ("tokens_total", "coalesce($15, 0)"),
+    ("completion_time_ms_sum", "coalesce($17, 0)"),
+    NO_COST,
+];
 
 pub(super) const STATEMENTS: &[Sql] = &[INSERT_RESPONSE, BOOK_USAGE, RECORD];
 
@@ -146,7 +159,7 @@ impl Messages<'_, '_, ReadWrite> {
         let read_head = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         let recorded = self.0.executor.query_changed(&RECORD, &values, read_head).await?;
         let (default_model, asked): (Option<String>, Option<String>);
-        (message.seq, default_model, asked) = recorded.ok_or(NO_CONVERSATION)?;
+        (message.seq, default_model, asked) = recorded.ok_or(conversations::NOT_FOUND)?;
         self.set_model(message, asked.as_deref(), default_model.as_deref());
         Ok(())
     }
@@ -168,7 +181,7 @@ fn response_of(message: &Message, new: &NewResponse, model: &str) -> Response {
     }
 }
 
-pub(super) fn response_values(owner: UserId, response: &Response) -> [Value<'_>; 12] {
+pub(super) fn response_values(owner: UserId, response: &Response) -> [Value<'_>; RESPONSE.count()] {
     [
         owner.into(),
         response.message_id.into(),
@@ -185,7 +198,7 @@ pub(super) fn response_values(owner: UserId, response: &Response) -> [Value<'_>;
     ]
 }
 
-fn usage_values(owner: UserId, response: &Response) -> [Value<'_>; 8] {
+fn usage_values(owner: UserId, response: &Response) -> [Value<'_>; USAGE.count() - 2] {
     [
         owner.into(),
         Day::of(response.created_at).start().into(),

@@ -5,10 +5,10 @@ use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::schema::RESPONSES;
 use crate::tx::Tx;
 
-const COLUMNS: &str = "r.message_id, r.conversation_id, r.model_used, r.tokens_prompt, r.tokens_completion, \
-    r.tokens_total, r.tokens_cached, r.completion_time_ms, r.finish_reason, r.from_cache, r.created_at";
+const COLUMNS: &str = RESPONSES.columns_without(&["owner_id"]).with_prefix("r.").as_str();
 
 const GET: Sql = Sql::same(
     "responses.get",

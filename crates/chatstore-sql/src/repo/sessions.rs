@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::schema::{Columns, SESSIONS};
 use crate::tx::{ReadWrite, Tx};
 
-const COLUMNS: &str = "user_id, id, access_jti, user_agent, ip, created_at, last_activity, expires_at, \
-    revoked_at, revoke_reason";
+const COLUMNS: &str = SESSIONS.all_columns().names().as_str();
 
 const STATE: Sql = Sql::same(
     "sessions.state",
@@ -40,11 +40,8 @@ const PAGE: Sql = Sql::same(
     ),
 );
 
-const BEGIN: Sql = Sql::same(
-    "sessions.begin",
-    "insert into sessions (user_id, id, access_jti, user_agent, ip, created_at, last_activity, expires_at) \
-     values ($1, $2, $3, $4, $5, $6, $6, $7)",
-);
+const INSERTED: Columns = SESSIONS.columns_without(&["revoked_at", "revoke_reason"]);
+const BEGIN: Sql = Sql::same("sessions.begin", INSERTED.insert(&[]).as_str());
 
 const TOUCH: Sql = Sql::same(
     "sessions.touch",
@@ -194,13 +191,14 @@ impl Sessions<'_, '_, ReadWrite> {
             revoked_at: None,
             revoke_reason: None,
         };
-        let values = [
+        let values: [_; INSERTED.count()] = [
             user.into(),
             session.id.into(),
             session.access_jti.into(),
             session.user_agent.as_ref().into(),
             session.ip.as_ref().into(),
-            now.into(),
+            session.created_at.into(),
+            session.last_activity.into(),
             session.expires_at.into(),
         ];
         self.0.executor.execute(&BEGIN, &values).await?;
@@ -226,7 +224,7 @@ impl Sessions<'_, '_, ReadWrite> {
         let now = self.0.now();
         let values = [now.into(), reason.as_str().into(), user.into(), id.into()];
         match self.0.executor.execute(&END, &values).await? {
-            0 => Err(StoreError::NotFound { entity: "session" }),
+            0 => Err(StoreError::NotFound { entity: SESSIONS.entity }),
             _ => self.0.refresh_tokens().withdraw(user, Some(id)).await,
         }
     }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::db::{Bytes, Row, Sql};
 use crate::error::StoreError;
-use crate::schema::{Column, ColumnType, TABLES};
+use crate::schema::{Column, ColumnType, TABLES, Table, Text};
 use crate::tx::Tx;
 
 const COUNTS: Sql = Sql::same(
@@ -19,6 +19,49 @@ const COUNTS: Sql = Sql::same(
 #[cfg(feature = "postgres")]
 const POSTGRES_SIZE: Sql =
     Sql::only_postgres("statistics.postgres_size", "select pg_database_size(current_database())");
+
+/// Every column of every row of each table, by primary key, in the order of [`TABLES`].
+pub(super) static ROWS: [Sql; TABLES.len()] = {
+    let mut statements = [COUNTS; TABLES.len()];
+    let mut index = 0;
+    while index < TABLES.len() {
+        statements[index] = Sql::same(ROW_NAMES[index].as_str(), ROW_TEXTS[index].as_str());
+        index += 1;
+    }
+    statements
+};
+
+static ROW_NAMES: [Text; TABLES.len()] = {
+    let mut names = [Text::new(); TABLES.len()];
+    let mut index = 0;
+    while index < TABLES.len() {
+        names[index] = Text::new().push(TABLES[index].repository).push(".rows");
+        index += 1;
+    }
+    names
+};
+
+static ROW_TEXTS: [Text; TABLES.len()] = {
+    let mut texts = [Text::new(); TABLES.len()];
+    let mut index = 0;
+    while index < TABLES.len() {
+        texts[index] = rows_of(&TABLES[index]);
+        index += 1;
+    }
+    texts
+};
+
+const fn rows_of(table: &Table) -> Text {
+    let columns = table.all_columns().names();
+    let mut text = Text::new().push("select ").push(columns.as_str()).push(" from ").push(table.name);
+    text = text.push(" order by ");
+    let mut index = 0;
+    while index < table.primary_key.len() {
+        text = text.separate(index == 0).push(table.primary_key[index]);
+        index += 1;
+    }
+    text
+}
 
 pub(super) const STATEMENTS: &[Sql] = &[
     COUNTS,
@@ -93,12 +136,12 @@ impl<M> Statistics<'_, '_, M> {
     /// schema.
     pub async fn digests(&mut self) -> Result<Vec<TableDigest>, StoreError> {
         let mut digests = Vec::with_capacity(TABLES.len());
-        for table in TABLES {
+        for (table, statement) in TABLES.iter().zip(&ROWS) {
             let mut hasher = Sha256::new();
             let mut rows = 0;
             self.0
                 .executor
-                .query_each(&table.rows, &[], |row| {
+                .query_each(statement, &[], |row| {
                     rows += 1;
                     for (index, column) in table.columns.iter().enumerate() {
                         hash_column(&mut hasher, row, index, column)?;

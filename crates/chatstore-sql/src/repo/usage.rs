@@ -5,13 +5,16 @@ use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::schema::USAGE_DAILY;
 use crate::tx::Tx;
 
 const BETWEEN: Sql = Sql::same(
     "usage.between",
-    "select day, model, requests, cached_requests, tokens_prompt, tokens_completion, tokens_total, \
-     completion_time_ms_sum, cost_micros \
-     from usage_daily where owner_id = $1 and day >= $2 and day <= $3 order by day, model",
+    concat!(
+        "select ",
+        USAGE_DAILY.columns_without(&["owner_id"]).names().as_str(),
+        " from usage_daily where owner_id = $1 and day >= $2 and day <= $3 order by day, model"
+    ),
 );
 
 const GROUPS: &str = "select case when $1 then day end as group_day, case when $2 then model end as group_model, \

@@ -10,10 +10,11 @@ use uuid::Uuid;
 use crate::db::{Row, Sql, Value};
 use crate::error::{Cause, StoreError};
 use crate::repo::refuse_nul;
+use crate::schema::{Columns, USERS};
 use crate::tx::{ReadWrite, Tx};
 
-pub(super) const COLUMNS: &str = "id, username, email, full_name, role, is_active, must_change_password, metadata, \
-    created_at, updated_at";
+pub(super) const COLUMNS: &str =
+    USERS.columns_without(&["username_key", "email_key", "password_hash"]).names().as_str();
 
 const GET: Sql = Sql::same("users.get", concat!("select ", COLUMNS, " from users where id = $1"));
 
@@ -44,9 +45,8 @@ const FILTERED_DESCENDING: Sql = Sql::same(
 
 const COUNT: Sql = Sql::same("users.count", "select count(*) from users where id <> $1");
 
-const INSERT: &str = "insert into users (id, username, username_key, email, email_key, full_name, role, \
-    is_active, must_change_password, password_hash, metadata, created_at, updated_at) \
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const INSERTED: Columns = USERS.all_columns();
+const INSERT: &str = INSERTED.insert(&[]).as_str();
 
 const CREATE: Sql = Sql::same("users.create", concat!(INSERT, " on conflict do nothing returning id"));
 
@@ -120,6 +120,8 @@ pub(super) const STATEMENTS: &[Sql] = &[
     OTHER_ADMIN,
     DELETE,
 ];
+
+pub(super) const NOT_FOUND: StoreError = StoreError::NotFound { entity: USERS.entity };
 
 /// Users.
 #[derive(Debug)]
@@ -228,7 +230,7 @@ impl Users<'_, '_, ReadWrite> {
         }
         self.refuse_taken(None, new.username.as_ref(), new.email.as_ref()).await?;
         if self.get(user.id).await?.is_some() {
-            return Err(StoreError::AlreadyExists { entity: "user", field: "id" });
+            return Err(StoreError::AlreadyExists { entity: USERS.entity, field: "id" });
         }
         Err(StoreError::Conflict(Cause::new("the user was made and erased meanwhile")))
     }
@@ -244,13 +246,13 @@ impl Users<'_, '_, ReadWrite> {
         if let Some(username) = username {
             let holder = self.find_by_username(username.as_typed()).await?;
             if holder.is_some_and(|user| Some(user.id) != own) {
-                return Err(StoreError::AlreadyExists { entity: "user", field: "username" });
+                return Err(StoreError::AlreadyExists { entity: USERS.entity, field: "username" });
             }
         }
         if let Some(email) = email {
             let holder = self.find_by_email(email.as_typed()).await?;
             if holder.is_some_and(|user| Some(user.id) != own) {
-                return Err(StoreError::AlreadyExists { entity: "user", field: "email" });
+                return Err(StoreError::AlreadyExists { entity: USERS.entity, field: "email" });
             }
         }
         Ok(())
@@ -296,7 +298,7 @@ impl Users<'_, '_, ReadWrite> {
         if id == UserId::ANONYMOUS {
             return Err(StoreError::Refused("the built-in user cannot be changed"));
         }
-        let user = self.get(id).await?.ok_or(StoreError::NotFound { entity: "user" })?;
+        let user = self.get(id).await?.ok_or(NOT_FOUND)?;
         if *patch == UserPatch::default() {
             return Ok(user);
         }
@@ -324,7 +326,7 @@ impl Users<'_, '_, ReadWrite> {
             id.into(),
         ];
         let updated = self.0.executor.query_changed(&UPDATE, &values, read).await?;
-        let updated = updated.ok_or(StoreError::NotFound { entity: "user" })?;
+        let updated = updated.ok_or(NOT_FOUND)?;
         if patch.is_active == Some(false) {
             self.0.sessions().end_all(id, EndReason::Disabled).await?;
         }
@@ -341,7 +343,7 @@ impl Users<'_, '_, ReadWrite> {
         if id == UserId::ANONYMOUS {
             return Err(StoreError::Refused("the built-in user cannot be erased"));
         }
-        let user = self.get(id).await?.ok_or(StoreError::NotFound { entity: "user" })?;
+        let user = self.get(id).await?.ok_or(NOT_FOUND)?;
         self.keep_an_admin(&user).await?;
         let now = self.0.now();
         let places: Vec<(UserId, ConversationId, i64, i64)> = self
@@ -362,7 +364,7 @@ impl Users<'_, '_, ReadWrite> {
             self.0.messages().repair_preview(owner, conversation, newest).await?;
         }
         match self.0.executor.execute(&DELETE, &[id.into()]).await {
-            Ok(0) => Err(StoreError::NotFound { entity: "user" }),
+            Ok(0) => Err(NOT_FOUND),
             Ok(_) => Ok(()),
             // A message sent meanwhile still refers to the user; the next attempt finds it.
             Err(StoreError::MissingParent { .. }) => {
@@ -399,7 +401,7 @@ impl Users<'_, '_, ReadWrite> {
     }
 }
 
-fn insert_values<'v>(user: &'v User, new: &'v NewUser) -> [Value<'v>; 13] {
+fn insert_values<'v>(user: &'v User, new: &'v NewUser) -> [Value<'v>; INSERTED.count()] {
     let metadata: &Json = &user.metadata;
     [
         user.id.into(),
@@ -408,10 +410,10 @@ fn insert_values<'v>(user: &'v User, new: &'v NewUser) -> [Value<'v>; 13] {
         user.email.as_ref().into(),
         new.email.as_ref().map(Email::key).into(),
         user.full_name.as_ref().into(),
+        new.password_hash.as_ref().map(PasswordHash::expose).into(),
         user.role.as_str().into(),
         user.is_active.into(),
         user.must_change_password.into(),
-        new.password_hash.as_ref().map(PasswordHash::expose).into(),
         metadata.into(),
         user.created_at.into(),
         user.updated_at.into(),
