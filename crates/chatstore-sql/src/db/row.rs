@@ -1,5 +1,6 @@
 //! Rows as the drivers lend them.
 
+use std::cell::Cell;
 use std::fmt;
 
 use chatstore_model::{Id, Json, Timestamp};
@@ -11,6 +12,8 @@ use crate::error::StoreError;
 pub struct Row<'r> {
     statement: &'static str,
     source: Source<'r>,
+    /// The column that is read next.
+    position: Cell<usize>,
 }
 
 enum Source<'r> {
@@ -29,20 +32,22 @@ impl fmt::Debug for Row<'_> {
 impl<'r> Row<'r> {
     #[cfg(feature = "sqlite")]
     pub(crate) const fn sqlite(statement: &'static str, row: &'r rusqlite::Row<'r>) -> Self {
-        Self { statement, source: Source::Sqlite(row) }
+        Self { statement, source: Source::Sqlite(row), position: Cell::new(0) }
     }
 
     #[cfg(feature = "postgres")]
     pub(crate) const fn postgres(statement: &'static str, row: &'r tokio_postgres::Row) -> Self {
-        Self { statement, source: Source::Postgres(row) }
+        Self { statement, source: Source::Postgres(row), position: Cell::new(0) }
     }
 
-    /// The column at `index`, counted from 0.
+    /// The next column, beginning with the first. Expressions of a struct literal are evaluated in the
+    /// order in which they are written, so fields stand there in the order of columns.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], naming statement and column, when it holds another type, null
     /// where none may be, or does not exist.
-    pub fn get<T: FromColumn<'r>>(&self, index: usize) -> Result<T, StoreError> {
+    pub fn next<T: FromColumn<'r>>(&self) -> Result<T, StoreError> {
+        let index = self.position.replace(self.position.get() + 1);
         let found = match self.source {
             #[cfg(feature = "sqlite")]
             Source::Sqlite(row) => {
@@ -54,12 +59,29 @@ impl<'r> Row<'r> {
         found.map_err(|reason| self.corrupt(index, &reason))
     }
 
-    /// The column at `index` as one of the words that `parse` knows.
+    /// The next column as one of the words that `parse` knows.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when it is another word.
-    pub fn word<T>(&self, index: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
-        let text: &str = self.get(index)?;
+    pub fn next_word<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
+        let text = self.next()?;
+        self.word(text, parse)
+    }
+
+    /// The next column as one of the words that `parse` knows, or null.
+    ///
+    /// # Errors
+    /// As [`next_word`](Self::next_word).
+    pub fn next_optional_word<T>(
+        &self,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let text: Option<&str> = self.next()?;
+        text.map(|text| self.word(text, parse)).transpose()
+    }
+
+    fn word<T>(&self, text: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
+        let index = self.position.get() - 1;
         parse(text).ok_or_else(|| self.corrupt(index, &format!("unknown word {text:?}")))
     }
 

@@ -8,6 +8,7 @@ use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::repo::users;
 use crate::schema::{API_KEYS, Columns};
 use crate::tx::{ReadWrite, Tx};
 
@@ -18,7 +19,9 @@ const BY_HASH: Sql = Sql::same(
     concat!(
         "select ",
         COLUMNS,
-        ", u.is_active, u.role from api_keys k join users u on u.id = k.user_id \
+        ", ",
+        users::ACTIVE_ROLE,
+        " from api_keys k join users u on u.id = k.user_id \
          where k.user_id = $1 and k.key_hash = $2"
     ),
 );
@@ -67,15 +70,15 @@ impl<'c, M> Tx<'c, M> {
 
 fn read(row: &Row<'_>) -> Result<ApiKey, StoreError> {
     Ok(ApiKey {
-        user_id: row.get(0)?,
-        id: row.get(1)?,
-        scope: row.word(2, ApiKeyScope::parse)?,
-        name: row.get(3)?,
-        prefix: row.get(4)?,
-        created_at: row.get(5)?,
-        last_used_at: row.get(6)?,
-        expires_at: row.get(7)?,
-        revoked_at: row.get(8)?,
+        user_id: row.next()?,
+        id: row.next()?,
+        scope: row.next_word(ApiKeyScope::parse)?,
+        name: row.next()?,
+        prefix: row.next()?,
+        created_at: row.next()?,
+        last_used_at: row.next()?,
+        expires_at: row.next()?,
+        revoked_at: row.next()?,
     })
 }
 
@@ -92,9 +95,8 @@ impl<M> ApiKeys<'_, '_, M> {
     ) -> Result<Option<(ApiKey, Option<UserRole>)>, StoreError> {
         let values = [user.into(), key_hash.as_slice().into()];
         let read_row = |row: &Row<'_>| {
-            let is_active: bool = row.get(9)?;
-            let role = row.word(10, UserRole::parse)?;
-            Ok((read(row)?, is_active.then_some(role)))
+            let key = read(row)?;
+            Ok((key, users::read_active_role(row)?))
         };
         self.0.executor.query_first(&BY_HASH, &values, read_row).await
     }

@@ -8,7 +8,7 @@ use constcat::concat;
 
 use crate::db::Sql;
 use crate::error::StoreError;
-use crate::repo::conversations::{COLUMNS, Conversations, WIDTH, read};
+use crate::repo::conversations::{COLUMNS, Conversations, read};
 
 /// The three lists of one sorting; the four sortings differ only in column and direction.
 struct Lists {
@@ -201,7 +201,7 @@ impl<M> Conversations<'_, '_, M> {
         let found = self
             .0
             .executor
-            .query(sql, &all, |row| Ok((read(row)?, row.word(WIDTH, ConversationRole::parse)?)))
+            .query(sql, &all, |row| Ok((read(row)?, row.next_word(ConversationRole::parse)?)))
             .await?;
         Ok(Page::cut(found, list.limit, |(conversation, _)| ConversationPosition {
             at: match list.sort {
@@ -222,6 +222,6 @@ impl<M> Conversations<'_, '_, M> {
             Membership::Shared => &COUNT_SHARED,
             Membership::All => &COUNT_ALL,
         };
-        self.0.executor.query_one(sql, &[user.into()], |row| row.get(0)).await
+        self.0.executor.query_one(sql, &[user.into()], |row| row.next()).await
     }
 }

@@ -17,9 +17,6 @@ pub(super) const COLUMNS: &str = CONVERSATIONS.all_columns().with_prefix("c.").a
 
 pub(super) const PLAIN_COLUMNS: &str = CONVERSATIONS.all_columns().names().as_str();
 
-/// How many columns of the head come before those of a join.
-pub(super) const WIDTH: usize = 13;
-
 const GET: Sql = Sql::same(
     "conversations.get",
     concat!("select ", COLUMNS, " from conversations c where c.owner_id = $1 and c.id = $2"),
@@ -106,19 +103,19 @@ impl<'c, M> Tx<'c, M> {
 
 pub(super) fn read(row: &Row<'_>) -> Result<Conversation, StoreError> {
     Ok(Conversation {
-        owner_id: row.get(0)?,
-        id: row.get(1)?,
-        thread_id: row.get(2)?,
-        title: row.get(3)?,
-        default_model: row.get(4)?,
-        last_seq: row.get(5)?,
-        message_count: row.get(6)?,
-        last_message: row.get(7)?,
-        last_message_at: row.get(8)?,
-        revision: row.get(9)?,
-        metadata: row.get(10)?,
-        created_at: row.get(11)?,
-        updated_at: row.get(12)?,
+        owner_id: row.next()?,
+        id: row.next()?,
+        thread_id: row.next()?,
+        title: row.next()?,
+        default_model: row.next()?,
+        last_seq: row.next()?,
+        message_count: row.next()?,
+        last_message: row.next()?,
+        last_message_at: row.next()?,
+        revision: row.next()?,
+        metadata: row.next()?,
+        created_at: row.next()?,
+        updated_at: row.next()?,
     })
 }
 
@@ -136,11 +133,12 @@ impl<M> Conversations<'_, '_, M> {
         self.0
             .executor
             .query_first(by.pick(&GET, &GET_SHARED), &values, |row| {
+                let conversation = read(row)?;
                 let role = match by {
                     By::Owner(_) => ConversationRole::Owner,
-                    By::Member(_) => row.word(WIDTH, MemberRole::parse)?.into(),
+                    By::Member(_) => row.next_word(MemberRole::parse)?.into(),
                 };
-                Ok((read(row)?, role))
+                Ok((conversation, role))
             })
             .await
     }
@@ -166,7 +164,7 @@ impl<M> Conversations<'_, '_, M> {
         self.0
             .executor
             .query_first(&ACCESS, &[user.into(), id.into()], |row| {
-                Ok(Access { owner_id: row.get(0)?, role: row.word(1, ConversationRole::parse)? })
+                Ok(Access { owner_id: row.next()?, role: row.next_word(ConversationRole::parse)? })
             })
             .await
     }
@@ -179,7 +177,7 @@ impl Conversations<'_, '_, ReadWrite> {
     /// [`StoreError::NotFound`].
     pub async fn lock(&mut self, owner: UserId, id: ConversationId) -> Result<i64, StoreError> {
         let values = [owner.into(), id.into()];
-        let revision = self.0.executor.query_first(&LOCK, &values, |row| row.get(0)).await?;
+        let revision = self.0.executor.query_first(&LOCK, &values, |row| row.next()).await?;
         revision.ok_or(NOT_FOUND)
     }
 
@@ -193,7 +191,7 @@ impl Conversations<'_, '_, ReadWrite> {
         let conversation = self.arrange(owner, new);
         let values = insert_values(&conversation);
         let made: Option<ConversationId> =
-            self.0.executor.query_changed(&CREATE, &values, |row| row.get(0)).await?;
+            self.0.executor.query_changed(&CREATE, &values, |row| row.next()).await?;
         if made.is_some() {
             return Ok(conversation);
         }
@@ -226,7 +224,7 @@ impl Conversations<'_, '_, ReadWrite> {
         let conversation = self.arrange(owner, new);
         let values = insert_values(&conversation);
         let made: Option<ConversationId> =
-            self.0.executor.query_changed(&CREATE_UNLESS_THREAD_TAKEN, &values, |row| row.get(0)).await?;
+            self.0.executor.query_changed(&CREATE_UNLESS_THREAD_TAKEN, &values, |row| row.next()).await?;
         if made.is_some() {
             return Ok((conversation, true));
         }

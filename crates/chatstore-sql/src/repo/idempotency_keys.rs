@@ -54,20 +54,22 @@ impl<'c, M> Tx<'c, M> {
 }
 
 fn read(row: &Row<'_>) -> Result<IdempotencyRecord, StoreError> {
-    let Bytes(request_sha256) = row.get(4)?;
     Ok(IdempotencyRecord {
-        owner_id: row.get(0)?,
-        caller_id: row.get(1)?,
-        key: row.get(2)?,
-        operation: row.get(3)?,
-        request_sha256: request_sha256.try_into().map_err(|_| {
-            StoreError::Corrupt("idempotency_keys.find: request_sha256 has not 32 bytes".to_owned())
-        })?,
-        status: row.get(5)?,
-        result: row.get(6)?,
-        created_at: row.get(7)?,
-        expires_at: row.get(8)?,
+        owner_id: row.next()?,
+        caller_id: row.next()?,
+        key: row.next()?,
+        operation: row.next()?,
+        request_sha256: sha256(row.next()?)?,
+        status: row.next()?,
+        result: row.next()?,
+        created_at: row.next()?,
+        expires_at: row.next()?,
     })
+}
+
+fn sha256(Bytes(bytes): Bytes<'_>) -> Result<[u8; 32], StoreError> {
+    let corrupt = |_| StoreError::Corrupt("idempotency_keys: request_sha256 has not 32 bytes".to_owned());
+    bytes.try_into().map_err(corrupt)
 }
 
 /// Characters of a key at most.

@@ -59,8 +59,8 @@ impl<M> Messages<'_, '_, M> {
             .map_err(|error| StoreError::backend(error.to_string()))?;
         let values = [owner.into(), (&ids).into()];
         let read = |row: &crate::db::Row<'_>| {
-            let (id, conversation_id, seq) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let (metadata, has_response) = (row.get(3)?, row.get(4)?);
+            let (id, conversation_id, seq) = (row.next()?, row.next()?, row.next()?);
+            let (metadata, has_response) = (row.next()?, row.next()?);
             Ok(PresentMessage { id, conversation_id, seq, metadata, has_response })
         };
         self.0.executor.query(&FIND_PRESENT, &values, read).await
@@ -77,7 +77,7 @@ impl<M> Messages<'_, '_, M> {
         range: MessageRange,
     ) -> Result<i64, StoreError> {
         let values = [owner.into(), conversation.into(), range.after.into(), range.before.into()];
-        self.0.executor.query_one(&COUNT_BETWEEN, &values, |row| row.get(0)).await
+        self.0.executor.query_one(&COUNT_BETWEEN, &values, |row| row.next()).await
     }
 }
 

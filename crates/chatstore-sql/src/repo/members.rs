@@ -60,12 +60,12 @@ impl<'c, M> Tx<'c, M> {
 
 fn read(row: &Row<'_>) -> Result<(Member, i64), StoreError> {
     let member = Member {
-        user_id: row.get(0)?,
-        username: row.get(1)?,
-        role: row.word(2, ConversationRole::parse)?,
-        joined_at: row.get(3)?,
+        user_id: row.next()?,
+        username: row.next()?,
+        role: row.next_word(ConversationRole::parse)?,
+        joined_at: row.next()?,
     };
-    Ok((member, row.get(4)?))
+    Ok((member, row.next()?))
 }
 
 impl<M> Members<'_, '_, M> {
@@ -117,14 +117,14 @@ impl Members<'_, '_, ReadWrite> {
             return Err(StoreError::Refused("the owner is a member by owning the conversation"));
         }
         let values = [role.as_str().into(), owner.into(), conversation.into(), user.into()];
-        let changed = self.0.executor.query_changed(&CHANGE, &values, |row| row.get(0)).await?;
+        let changed = self.0.executor.query_changed(&CHANGE, &values, |row| row.next()).await?;
         if let Some(joined_at) = changed {
             return Ok((joined_at, false));
         }
         let now = self.0.now();
         let values: [_; INSERTED.count()] =
             [owner.into(), conversation.into(), user.into(), role.as_str().into(), now.into()];
-        let added = self.0.executor.query_changed(&ADD, &values, |row| row.get(0)).await?;
+        let added = self.0.executor.query_changed(&ADD, &values, |row| row.next()).await?;
         match added {
             Some(joined_at) => Ok((joined_at, true)),
             None => Err(StoreError::Conflict(Cause::new("the member was added meanwhile"))),

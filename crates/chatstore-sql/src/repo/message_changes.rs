@@ -116,7 +116,7 @@ impl Messages<'_, '_, ReadWrite> {
         let now = self.0.now();
         self.touch_head(owner, conversation, 1, now).await?;
         let values = [owner.into(), conversation.into(), id.into()];
-        let deleted = self.0.executor.query_changed(&DELETE, &values, |row| row.get(0)).await?;
+        let deleted = self.0.executor.query_changed(&DELETE, &values, |row| row.next()).await?;
         let seq: i64 = deleted.ok_or(NOT_FOUND)?;
         self.repair_preview(owner, conversation, seq).await
     }
@@ -130,7 +130,7 @@ impl Messages<'_, '_, ReadWrite> {
         now: Timestamp,
     ) -> Result<Option<String>, StoreError> {
         let values = [removed.into(), now.into(), owner.into(), conversation.into()];
-        let touched = self.0.executor.query_changed(&TOUCH_HEAD, &values, |row| row.get(0)).await?;
+        let touched = self.0.executor.query_changed(&TOUCH_HEAD, &values, |row| row.next()).await?;
         touched.ok_or(conversations::NOT_FOUND)
     }
 
@@ -143,7 +143,7 @@ impl Messages<'_, '_, ReadWrite> {
         changed: i64,
     ) -> Result<(), StoreError> {
         let values = [owner.into(), conversation.into(), changed.into()];
-        if self.0.executor.query_one(&IS_NEWEST, &values, |row| row.get(0)).await? {
+        if self.0.executor.query_one(&IS_NEWEST, &values, |row| row.next()).await? {
             self.0.executor.execute(&WRITE_PREVIEW, &[owner.into(), conversation.into()]).await?;
         }
         Ok(())

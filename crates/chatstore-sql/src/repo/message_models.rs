@@ -62,7 +62,7 @@ impl<M> Messages<'_, '_, M> {
         }
         let values = [message.owner_id.into(), message.conversation_id.into(), message.seq.into()];
         let found: Option<Option<String>> =
-            self.0.executor.query_first(&NEWEST_USER_MODEL, &values, |row| row.get(0)).await?;
+            self.0.executor.query_first(&NEWEST_USER_MODEL, &values, |row| row.next()).await?;
         Ok(found.flatten())
     }
 }

@@ -15,9 +15,6 @@ use crate::tx::{ReadWrite, Tx};
 
 pub(super) const COLUMNS: &str = MESSAGES.all_columns().names().as_str();
 
-/// How many columns of a message come before the conversation's default model.
-const WIDTH: usize = 14;
-
 /// Whose conversation `$2` is, for its member `$1`; nobody's when he has one of his own with this id,
 /// which goes first however empty it is.
 const OWNER_FOR_MEMBER: &str = "(select m.owner_id from conversation_members m \
@@ -148,25 +145,25 @@ impl<'c, M> Tx<'c, M> {
 
 /// A message whose effective model is still to be found.
 pub(super) fn read(row: &Row<'_>) -> Result<Message, StoreError> {
-    let owner_id: UserId = row.get(0)?;
-    let role = row.word(5, MessageRole::parse)?;
-    Ok(Message {
-        owner_id,
-        conversation_id: row.get(1)?,
-        seq: row.get(2)?,
-        id: row.get(3)?,
-        sender_id: shown_sender(role, owner_id, row.get(4)?),
-        role,
-        content: row.get(6)?,
-        parts: row.get(7)?,
-        model: row.get(8)?,
+    let mut message = Message {
+        owner_id: row.next()?,
+        conversation_id: row.next()?,
+        seq: row.next()?,
+        id: row.next()?,
+        sender_id: row.next()?,
+        role: row.next_word(MessageRole::parse)?,
+        content: row.next()?,
+        parts: row.next()?,
+        model: row.next()?,
         effective_model: String::new(),
-        token_count: row.get(9)?,
-        used_documents: row.get(10)?,
-        metadata: row.get(11)?,
-        created_at: row.get(12)?,
-        edited_at: row.get(13)?,
-    })
+        token_count: row.next()?,
+        used_documents: row.next()?,
+        metadata: row.next()?,
+        created_at: row.next()?,
+        edited_at: row.next()?,
+    };
+    message.sender_id = shown_sender(message.role, message.owner_id, message.sender_id);
+    Ok(message)
 }
 
 /// A person's message without a stored sender is the owner's.
@@ -203,10 +200,11 @@ impl<M> Messages<'_, '_, M> {
         ];
         let mut default_model: Option<String> = None;
         let read_row = |row: &Row<'_>| {
+            let message = read(row)?;
             if default_model.is_none() {
-                default_model = row.get(WIDTH)?;
+                default_model = row.next()?;
             }
-            read(row)
+            Ok(message)
         };
         let rows = self.0.executor.query(sql, &values, read_row).await?;
         let mut page = Page::cut(rows, limit, |message| message.seq);
@@ -301,7 +299,7 @@ impl<M> Messages<'_, '_, M> {
         sql: &'static Sql,
         values: &[Value<'_>],
     ) -> Result<Option<Message>, StoreError> {
-        let read_row = |row: &Row<'_>| Ok((read(row)?, row.get(WIDTH)?));
+        let read_row = |row: &Row<'_>| Ok((read(row)?, row.next()?));
         let found: Option<(Message, Option<String>)> =
             self.0.executor.query_first(sql, values, read_row).await?;
         let Some((mut message, default_model)) = found else { return Ok(None) };
@@ -330,7 +328,7 @@ impl Messages<'_, '_, ReadWrite> {
         if self.0.executor.combines_changes() {
             let values = append_values(by, &message, stored_sender);
             let sql = by.pick(&APPEND_OWN, &APPEND_SHARED);
-            let read_head = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+            let read_head = |row: &Row<'_>| Ok((row.next()?, row.next()?, row.next()?, row.next()?));
             let appended = self.0.executor.query_changed(sql, &values, read_head).await?;
             let asked: Option<String>;
             (message.owner_id, message.seq, default_model, asked) =
@@ -370,7 +368,7 @@ impl Messages<'_, '_, ReadWrite> {
         let newest = messages[messages.len() - 1].created_at;
         let values =
             [preview(&last.content).into(), newest.into(), count.into(), owner.into(), conversation.into()];
-        let read_head = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let read_head = |row: &Row<'_>| Ok((row.next()?, row.next()?));
         let raised: Option<(i64, Option<String>)> =
             self.0.executor.query_changed(&RAISE_HEAD_BY_MANY, &values, read_head).await?;
         let (last_seq, default_model) = raised.ok_or(conversations::NOT_FOUND)?;
@@ -412,7 +410,7 @@ impl Messages<'_, '_, ReadWrite> {
         let raised = self
             .0
             .executor
-            .query_changed(sql, &values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .query_changed(sql, &values, |row| Ok((row.next()?, row.next()?, row.next()?)))
             .await?;
         raised.ok_or(conversations::NOT_FOUND)
     }

@@ -49,12 +49,11 @@ impl<'c, M> Tx<'c, M> {
 
 fn read(row: &Row<'_>) -> Result<(User, Option<PasswordHash>), StoreError> {
     let user = users::read(row)?;
-    let hash: Option<&str> = row.get(10)?;
-    Ok((user, hash.map(|_| read_hash(row, 10)).transpose()?))
+    let hash: Option<&str> = row.next()?;
+    Ok((user, hash.map(known).transpose()?))
 }
 
-fn read_hash(row: &Row<'_>, index: usize) -> Result<PasswordHash, StoreError> {
-    let text: &str = row.get(index)?;
+fn known(text: &str) -> Result<PasswordHash, StoreError> {
     PasswordHash::known(text)
         .ok_or_else(|| StoreError::Corrupt("users: column password_hash: of an unknown form".to_owned()))
 }
@@ -107,7 +106,7 @@ impl<M> Passwords<'_, '_, M> {
         limit: i64,
     ) -> Result<Vec<(UserId, PasswordHash)>, StoreError> {
         let values = [after.into(), limit.into()];
-        self.0.executor.query(&PAGE, &values, |row| Ok((row.get(0)?, read_hash(row, 1)?))).await
+        self.0.executor.query(&PAGE, &values, |row| Ok((row.next()?, known(row.next()?)?))).await
     }
 }
 

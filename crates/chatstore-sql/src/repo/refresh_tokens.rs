@@ -139,16 +139,16 @@ impl<'c, M> Tx<'c, M> {
 
 fn read(row: &Row<'_>) -> Result<RefreshToken, StoreError> {
     Ok(RefreshToken {
-        user_id: row.get(0)?,
-        id: row.get(1)?,
-        session_id: row.get(2)?,
-        parent_id: row.get::<Option<Uuid>>(3)?.map(RefreshTokenId::from_uuid),
-        counter: row.get(4)?,
-        created_at: row.get(5)?,
-        rotated_at: row.get(6)?,
-        confirmed_at: row.get(7)?,
-        expires_at: row.get(8)?,
-        revoked_at: row.get(9)?,
+        user_id: row.next()?,
+        id: row.next()?,
+        session_id: row.next()?,
+        parent_id: row.next()?,
+        counter: row.next()?,
+        created_at: row.next()?,
+        rotated_at: row.next()?,
+        confirmed_at: row.next()?,
+        expires_at: row.next()?,
+        revoked_at: row.next()?,
     })
 }
 
@@ -160,7 +160,7 @@ struct Head {
 }
 
 fn read_head(row: &Row<'_>) -> Result<Head, StoreError> {
-    Ok(Head { created_at: row.get(0)?, expires_at: row.get(1)?, revoked_at: row.get(2)? })
+    Ok(Head { created_at: row.next()?, expires_at: row.next()?, revoked_at: row.next()? })
 }
 
 impl<M> RefreshTokens<'_, '_, M> {
@@ -265,8 +265,8 @@ impl RefreshTokens<'_, '_, ReadWrite> {
             .0
             .executor
             .query_first(&AT, &values, |row| {
-                let Bytes(token_hash) = row.get(0)?;
-                Ok((token_hash.to_vec(), row.get(1)?))
+                let Bytes(token_hash) = row.next()?;
+                Ok((token_hash.to_vec(), row.next()?))
             })
             .await?;
         let Some((token_hash, expires_at)) = found else { return Ok(Rotation::Refused) };

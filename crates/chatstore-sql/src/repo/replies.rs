@@ -156,7 +156,7 @@ impl Messages<'_, '_, ReadWrite> {
             response.from_cache.into(),
             Day::of(response.created_at).start().into(),
         ];
-        let read_head = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let read_head = |row: &Row<'_>| Ok((row.next()?, row.next()?, row.next()?));
         let recorded = self.0.executor.query_changed(&RECORD, &values, read_head).await?;
         let (default_model, asked): (Option<String>, Option<String>);
         (message.seq, default_model, asked) = recorded.ok_or(conversations::NOT_FOUND)?;

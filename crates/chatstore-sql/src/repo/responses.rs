@@ -40,17 +40,17 @@ impl<'c, M> Tx<'c, M> {
 
 fn read(row: &Row<'_>) -> Result<Response, StoreError> {
     Ok(Response {
-        message_id: row.get(0)?,
-        conversation_id: row.get(1)?,
-        model_used: row.get(2)?,
-        tokens_prompt: row.get(3)?,
-        tokens_completion: row.get(4)?,
-        tokens_total: row.get(5)?,
-        tokens_cached: row.get(6)?,
-        completion_time_ms: row.get(7)?,
-        finish_reason: row.get(8)?,
-        from_cache: row.get(9)?,
-        created_at: row.get(10)?,
+        message_id: row.next()?,
+        conversation_id: row.next()?,
+        model_used: row.next()?,
+        tokens_prompt: row.next()?,
+        tokens_completion: row.next()?,
+        tokens_total: row.next()?,
+        tokens_cached: row.next()?,
+        completion_time_ms: row.next()?,
+        finish_reason: row.next()?,
+        from_cache: row.next()?,
+        created_at: row.next()?,
     })
 }
 

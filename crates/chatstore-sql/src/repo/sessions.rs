@@ -2,13 +2,14 @@
 
 use chatstore_model::{
     EndReason, Limit, NewRefreshToken, NewSession, Order, Page, RefreshTokenId, Session, SessionId,
-    SessionPosition, SessionState, Timestamp, UserId, UserRole, Validator, limits,
+    SessionPosition, SessionState, Timestamp, UserId, Validator, limits,
 };
 use constcat::concat;
 use uuid::Uuid;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::repo::users;
 use crate::schema::{Columns, SESSIONS};
 use crate::tx::{ReadWrite, Tx};
 
@@ -16,8 +17,12 @@ const COLUMNS: &str = SESSIONS.all_columns().names().as_str();
 
 const STATE: Sql = Sql::same(
     "sessions.state",
-    "select s.expires_at, s.last_activity, s.revoked_at, u.role, u.is_active, u.must_change_password \
-     from sessions s join users u on u.id = s.user_id where s.user_id = $1 and s.id = $2",
+    concat!(
+        "select s.expires_at, s.last_activity, s.revoked_at, ",
+        users::ACTIVE_ROLE,
+        ", u.must_change_password \
+         from sessions s join users u on u.id = s.user_id where s.user_id = $1 and s.id = $2"
+    ),
 );
 
 const BY_ACCESS_JTI: Sql = Sql::same(
@@ -82,30 +87,27 @@ impl<'c, M> Tx<'c, M> {
 }
 
 fn read(row: &Row<'_>) -> Result<Session, StoreError> {
-    let reason: Option<&str> = row.get(9)?;
     Ok(Session {
-        user_id: row.get(0)?,
-        id: row.get(1)?,
-        access_jti: row.get(2)?,
-        user_agent: row.get(3)?,
-        ip: row.get(4)?,
-        created_at: row.get(5)?,
-        last_activity: row.get(6)?,
-        expires_at: row.get(7)?,
-        revoked_at: row.get(8)?,
-        revoke_reason: reason.map(|_| row.word(9, EndReason::parse)).transpose()?,
+        user_id: row.next()?,
+        id: row.next()?,
+        access_jti: row.next()?,
+        user_agent: row.next()?,
+        ip: row.next()?,
+        created_at: row.next()?,
+        last_activity: row.next()?,
+        expires_at: row.next()?,
+        revoked_at: row.next()?,
+        revoke_reason: row.next_optional_word(EndReason::parse)?,
     })
 }
 
 fn read_state(row: &Row<'_>) -> Result<SessionState, StoreError> {
-    let role = row.word(3, UserRole::parse)?;
-    let is_active: bool = row.get(4)?;
     Ok(SessionState {
-        expires_at: row.get(0)?,
-        last_activity: row.get(1)?,
-        revoked_at: row.get(2)?,
-        role: is_active.then_some(role),
-        must_change_password: row.get(5)?,
+        expires_at: row.next()?,
+        last_activity: row.next()?,
+        revoked_at: row.next()?,
+        role: users::read_active_role(row)?,
+        must_change_password: row.next()?,
     })
 }
 

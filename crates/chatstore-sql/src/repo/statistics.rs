@@ -118,12 +118,12 @@ impl<M> Statistics<'_, '_, M> {
             .executor
             .query_one(&COUNTS, &[UserId::ANONYMOUS.into()], |row| {
                 Ok(Counts {
-                    users: row.get(0)?,
-                    conversations: row.get(1)?,
-                    messages: row.get(2)?,
-                    responses: row.get(3)?,
-                    members: row.get(4)?,
-                    sessions: row.get(5)?,
+                    users: row.next()?,
+                    conversations: row.next()?,
+                    messages: row.next()?,
+                    responses: row.next()?,
+                    members: row.next()?,
+                    sessions: row.next()?,
                 })
             })
             .await
@@ -143,8 +143,8 @@ impl<M> Statistics<'_, '_, M> {
                 .executor
                 .query_each(statement, &[], |row| {
                     rows += 1;
-                    for (index, column) in table.columns.iter().enumerate() {
-                        hash_column(&mut hasher, row, index, column)?;
+                    for column in table.columns {
+                        hash_column(&mut hasher, row, column)?;
                     }
                     Ok(())
                 })
@@ -158,22 +158,22 @@ impl<M> Statistics<'_, '_, M> {
     /// Bytes of a PostgreSQL database.
     #[cfg(feature = "postgres")]
     pub(crate) async fn postgres_size(&mut self) -> Result<i64, StoreError> {
-        self.0.executor.query_one(&POSTGRES_SIZE, &[], |row| row.get(0)).await
+        self.0.executor.query_one(&POSTGRES_SIZE, &[], |row| row.next()).await
     }
 }
 
 /// Each value goes in behind its length, null as a length of its own, so that no two rows collide.
-fn hash_column(hasher: &mut Sha256, row: &Row<'_>, index: usize, column: &Column) -> Result<(), StoreError> {
+fn hash_column(hasher: &mut Sha256, row: &Row<'_>, column: &Column) -> Result<(), StoreError> {
     let bytes: Option<Vec<u8>> = match column.kind {
-        ColumnType::Uuid => row.get::<Option<Uuid>>(index)?.map(|value| value.as_bytes().to_vec()),
-        ColumnType::Text => row.get::<Option<String>>(index)?.map(String::into_bytes),
-        ColumnType::Bool => row.get::<Option<bool>>(index)?.map(|value| vec![u8::from(value)]),
-        ColumnType::Int => row.get::<Option<i64>>(index)?.map(|value| value.to_be_bytes().to_vec()),
-        ColumnType::Float => row.get::<Option<f64>>(index)?.map(|value| value.to_be_bytes().to_vec()),
-        ColumnType::Bytes => row.get::<Option<Bytes<'_>>>(index)?.map(|value| value.0.to_vec()),
-        ColumnType::Json => row.get::<Option<Json>>(index)?.map(|value| value.to_string().into_bytes()),
+        ColumnType::Uuid => row.next::<Option<Uuid>>()?.map(|value| value.as_bytes().to_vec()),
+        ColumnType::Text => row.next::<Option<String>>()?.map(String::into_bytes),
+        ColumnType::Bool => row.next::<Option<bool>>()?.map(|value| vec![u8::from(value)]),
+        ColumnType::Int => row.next::<Option<i64>>()?.map(|value| value.to_be_bytes().to_vec()),
+        ColumnType::Float => row.next::<Option<f64>>()?.map(|value| value.to_be_bytes().to_vec()),
+        ColumnType::Bytes => row.next::<Option<Bytes<'_>>>()?.map(|value| value.0.to_vec()),
+        ColumnType::Json => row.next::<Option<Json>>()?.map(|value| value.to_string().into_bytes()),
         ColumnType::Time => {
-            row.get::<Option<Timestamp>>(index)?.map(|value| value.as_microseconds().to_be_bytes().to_vec())
+            row.next::<Option<Timestamp>>()?.map(|value| value.as_microseconds().to_be_bytes().to_vec())
         }
     };
     match bytes {

@@ -32,18 +32,18 @@ const GROUPED_OF_ALL: Sql = Sql::same("usage.grouped_of_all", concat!(GROUPS, GR
 pub(super) const STATEMENTS: &[Sql] = &[BETWEEN, GROUPED_OF_OWNER, GROUPED_OF_ALL];
 
 fn read_group(row: &Row<'_>) -> Result<UsageGroup, StoreError> {
-    let day: Option<Timestamp> = row.get(0)?;
+    let day: Option<Timestamp> = row.next()?;
     Ok(UsageGroup {
         day: day.map(Day::of),
-        model: row.get(1)?,
-        user_id: row.get(2)?,
-        requests: row.get(3)?,
-        cached_requests: row.get(4)?,
-        tokens_prompt: row.get(5)?,
-        tokens_completion: row.get(6)?,
-        tokens_total: row.get(7)?,
-        completion_time_ms_sum: row.get(8)?,
-        cost_micros: row.get(9)?,
+        model: row.next()?,
+        user_id: row.next()?,
+        requests: row.next()?,
+        cached_requests: row.next()?,
+        tokens_prompt: row.next()?,
+        tokens_completion: row.next()?,
+        tokens_total: row.next()?,
+        completion_time_ms_sum: row.next()?,
+        cost_micros: row.next()?,
     })
 }
 
@@ -59,17 +59,17 @@ impl<'c, M> Tx<'c, M> {
 }
 
 fn read(row: &Row<'_>) -> Result<UsageRow, StoreError> {
-    let day: Timestamp = row.get(0)?;
+    let day: Timestamp = row.next()?;
     Ok(UsageRow {
         day: Day::of(day),
-        model: row.get(1)?,
-        requests: row.get(2)?,
-        cached_requests: row.get(3)?,
-        tokens_prompt: row.get(4)?,
-        tokens_completion: row.get(5)?,
-        tokens_total: row.get(6)?,
-        completion_time_ms_sum: row.get(7)?,
-        cost_micros: row.get(8)?,
+        model: row.next()?,
+        requests: row.next()?,
+        cached_requests: row.next()?,
+        tokens_prompt: row.next()?,
+        tokens_completion: row.next()?,
+        tokens_total: row.next()?,
+        completion_time_ms_sum: row.next()?,
+        cost_micros: row.next()?,
     })
 }
 

@@ -16,6 +16,9 @@ use crate::tx::{ReadWrite, Tx};
 pub(super) const COLUMNS: &str =
     USERS.columns_without(&["username_key", "email_key", "password_hash"]).names().as_str();
 
+/// For statements that join users as `u`; read by [`read_active_role`].
+pub(super) const ACTIVE_ROLE: &str = "u.role, u.is_active";
+
 const GET: Sql = Sql::same("users.get", concat!("select ", COLUMNS, " from users where id = $1"));
 
 const BY_USERNAME: Sql =
@@ -136,17 +139,24 @@ impl<'c, M> Tx<'c, M> {
 
 pub(super) fn read(row: &Row<'_>) -> Result<User, StoreError> {
     Ok(User {
-        id: row.get(0)?,
-        username: row.get(1)?,
-        email: row.get(2)?,
-        full_name: row.get(3)?,
-        role: row.word(4, UserRole::parse)?,
-        is_active: row.get(5)?,
-        must_change_password: row.get(6)?,
-        metadata: row.get(7)?,
-        created_at: row.get(8)?,
-        updated_at: row.get(9)?,
+        id: row.next()?,
+        username: row.next()?,
+        email: row.next()?,
+        full_name: row.next()?,
+        role: row.next_word(UserRole::parse)?,
+        is_active: row.next()?,
+        must_change_password: row.next()?,
+        metadata: row.next()?,
+        created_at: row.next()?,
+        updated_at: row.next()?,
     })
+}
+
+/// The role of a user who is active.
+pub(super) fn read_active_role(row: &Row<'_>) -> Result<Option<UserRole>, StoreError> {
+    let role = row.next_word(UserRole::parse)?;
+    let is_active: bool = row.next()?;
+    Ok(is_active.then_some(role))
 }
 
 impl<M> Users<'_, '_, M> {
@@ -211,7 +221,7 @@ impl<M> Users<'_, '_, M> {
     /// # Errors
     /// What the database reports.
     pub async fn count(&mut self) -> Result<i64, StoreError> {
-        self.0.executor.query_one(&COUNT, &[UserId::ANONYMOUS.into()], |row| row.get(0)).await
+        self.0.executor.query_one(&COUNT, &[UserId::ANONYMOUS.into()], |row| row.next()).await
     }
 }
 
@@ -224,7 +234,7 @@ impl Users<'_, '_, ReadWrite> {
         new.validate()?;
         let user = self.arrange(new);
         let values = insert_values(&user, new);
-        let made: Option<Uuid> = self.0.executor.query_changed(&CREATE, &values, |row| row.get(0)).await?;
+        let made: Option<Uuid> = self.0.executor.query_changed(&CREATE, &values, |row| row.next()).await?;
         if made.is_some() {
             return Ok(user);
         }
@@ -277,7 +287,7 @@ impl Users<'_, '_, ReadWrite> {
         let user = self.arrange(new);
         let values = insert_values(&user, new);
         let made: Option<Uuid> =
-            self.0.executor.query_changed(&CREATE_UNLESS_EMAIL_TAKEN, &values, |row| row.get(0)).await?;
+            self.0.executor.query_changed(&CREATE_UNLESS_EMAIL_TAKEN, &values, |row| row.next()).await?;
         if made.is_some() {
             return Ok((user, true));
         }
@@ -350,7 +360,7 @@ impl Users<'_, '_, ReadWrite> {
             .0
             .executor
             .query(&SENT_ELSEWHERE, &[id.into()], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                Ok((row.next()?, row.next()?, row.next()?, row.next()?))
             })
             .await?;
         for (owner, conversation, count, newest) in places {
@@ -380,7 +390,7 @@ impl Users<'_, '_, ReadWrite> {
             return Ok(());
         }
         let other: Option<UserId> =
-            self.0.executor.query_first(&OTHER_ADMIN, &[user.id.into()], |row| row.get(0)).await?;
+            self.0.executor.query_first(&OTHER_ADMIN, &[user.id.into()], |row| row.next()).await?;
         other.map(|_| ()).ok_or(StoreError::Refused("the last active administrator has to stay one"))
     }
 

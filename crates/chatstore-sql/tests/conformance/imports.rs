@@ -47,7 +47,7 @@ async fn a_user_keeps_the_id_the_times_and_the_hash_it_is_made_with(case: TestDa
     const HASH: chatstore_sql::Sql =
         chatstore_sql::Sql::same("tests.hash", "select password_hash from users where id = $1");
     let hashes: Vec<String> =
-        read(&case, async move |tx| tx.query(&HASH, &[Value::from(id)], |row| row.get(0)).await).await;
+        read(&case, async move |tx| tx.query(&HASH, &[Value::from(id)], |row| row.next()).await).await;
     assert_eq!(hashes, ["$2b$12$abc"]);
 }
 

@@ -241,7 +241,7 @@ async fn the_sender_is_stored_only_when_it_is_not_the_owner(case: TestDatabase) 
     .unwrap();
 
     let stored: Vec<Option<Uuid>> =
-        read(&case, async |tx| tx.query(&SENDERS, &[], |row| row.get(0)).await).await;
+        read(&case, async |tx| tx.query(&SENDERS, &[], |row| row.next()).await).await;
     let editor_id = Some(editor.uuid());
     assert_eq!(stored, [None, editor_id, None, None, editor_id, None]);
     let shown: Vec<Option<UserId>> =
