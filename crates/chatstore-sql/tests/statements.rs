@@ -19,6 +19,7 @@ conformance!(
     a_page_read_by_the_owner_is_one_statement,
     a_page_read_by_a_member_is_one_statement,
     every_look_up_is_one_statement,
+    what_a_user_sent_elsewhere_is_one_statement,
     every_list_of_conversations_is_one_statement,
     an_append_by_the_owner_is_one_statement_on_postgres_and_two_on_sqlite,
     an_append_by_a_member_is_one_statement_on_postgres_and_two_on_sqlite,
@@ -114,6 +115,20 @@ async fn a_page_read_by_a_member_is_one_statement(case: TestDatabase) {
         });
         assert_eq!(taken.await, 1);
     }
+}
+
+async fn what_a_user_sent_elsewhere_is_one_statement(case: TestDatabase) {
+    let talk = Talk::new(case).await;
+    let (owner, editor, conversation) = (talk.owner, talk.editor, talk.conversation);
+    let new = ["one", "two", "three"].map(NewMessage::user);
+    talk.write(async move |tx| {
+        tx.messages().append_many(owner, conversation, &[Some(editor); 3], &new).await.map(|_| ())
+    })
+    .await;
+    let taken = talk.read(async move |tx| {
+        Ok(tx.messages().sent_elsewhere(editor, None, Limit::default()).await?.items.len() == 3)
+    });
+    assert_eq!(taken.await, 1);
 }
 
 async fn every_look_up_is_one_statement(case: TestDatabase) {

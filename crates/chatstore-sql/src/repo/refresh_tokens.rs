@@ -58,9 +58,11 @@ const CONFIRM: Sql = Sql::same(
 
 const CARRY_ON: Sql = Sql::same(
     "refresh_tokens.carry_on",
-    "update sessions set access_jti = $1, expires_at = $2, \
-     last_activity = case when last_activity > $3 then last_activity else $3 end \
-     where user_id = $4 and id = $5",
+    concat!(
+        "update sessions set access_jti = $1, expires_at = $2, ",
+        forward!("last_activity", "$3"),
+        " where user_id = $4 and id = $5"
+    ),
 );
 
 /// Every counter is at least 0: that it is said leads SQLite to the session's tokens rather than through

@@ -83,14 +83,6 @@ const SENT_ELSEWHERE: Sql = Sql::same(
      group by owner_id, conversation_id order by owner_id, conversation_id",
 );
 
-const LEAVE_HEAD: Sql = Sql::same(
-    "users.leave_head",
-    "update conversations set \
-     message_count = case when message_count < $1 then 0 else message_count - $1 end, revision = revision + 1, \
-     updated_at = case when updated_at > $2 then updated_at else $2 end \
-     where owner_id = $3 and id = $4",
-);
-
 const DELETE_SENT: Sql = Sql::same(
     "users.delete_sent",
     "delete from messages where sender_id = $1 and owner_id = $2 and conversation_id = $3",
@@ -118,7 +110,6 @@ pub(super) const STATEMENTS: &[Sql] = &[
     CREATE_UNLESS_EMAIL_TAKEN,
     UPDATE,
     SENT_ELSEWHERE,
-    LEAVE_HEAD,
     DELETE_SENT,
     OTHER_ADMIN,
     DELETE,
@@ -232,7 +223,7 @@ impl Users<'_, '_, ReadWrite> {
     /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `username`, `email` or `id`.
     pub async fn create(&mut self, new: &NewUser) -> Result<User, StoreError> {
         new.validate()?;
-        let user = self.arrange(new);
+        let user = self.to_row(new);
         let values = insert_values(&user, new);
         let made: Option<Uuid> = self.0.executor.query_changed(&CREATE, &values, |row| row.next()).await?;
         if made.is_some() {
@@ -284,7 +275,7 @@ impl Users<'_, '_, ReadWrite> {
         if let Some(user) = self.find_by_email(email.as_typed()).await? {
             return Ok((user, false));
         }
-        let user = self.arrange(new);
+        let user = self.to_row(new);
         let values = insert_values(&user, new);
         let made: Option<Uuid> =
             self.0.executor.query_changed(&CREATE_UNLESS_EMAIL_TAKEN, &values, |row| row.next()).await?;
@@ -364,14 +355,13 @@ impl Users<'_, '_, ReadWrite> {
             })
             .await?;
         for (owner, conversation, count, newest) in places {
-            let values = [count.into(), now.into(), owner.into(), conversation.into()];
-            self.0.executor.execute(&LEAVE_HEAD, &values).await?;
+            self.0.conversations().bump_for_change(owner, conversation, count, now).await?;
             let values = [id.into(), owner.into(), conversation.into()];
             let deleted = self.0.executor.execute(&DELETE_SENT, &values).await?;
             if i64::try_from(deleted) != Ok(count) {
                 return Err(StoreError::Conflict(Cause::new("the user wrote a message meanwhile")));
             }
-            self.0.messages().repair_preview(owner, conversation, newest).await?;
+            self.0.conversations().repair_preview(owner, conversation, newest).await?;
         }
         match self.0.executor.execute(&DELETE, &[id.into()]).await {
             Ok(0) => Err(NOT_FOUND),
@@ -394,7 +384,7 @@ impl Users<'_, '_, ReadWrite> {
         other.map(|_| ()).ok_or(StoreError::Refused("the last active administrator has to stay one"))
     }
 
-    fn arrange(&self, new: &NewUser) -> User {
+    fn to_row(&self, new: &NewUser) -> User {
         let created_at: Timestamp = new.created_at.unwrap_or_else(|| self.0.now());
         User {
             id: new.id.unwrap_or_else(|| UserId::from_uuid(self.0.new_uuid(created_at))),

@@ -32,9 +32,10 @@ const fn read_shared(name: &'static str, indexes: &'static [&'static str]) -> Ho
 pub const HOT: &[Hot] = &[
     hot("messages.append_own", &["pk_conversations", "pk_messages"]),
     shared("messages.append_shared", &[MEMBER, "pk_conversations", "pk_messages"]),
-    hot("messages.raise_own_head", &["pk_conversations"]),
-    shared("messages.raise_shared_head", &[MEMBER, "pk_conversations"]),
-    hot("messages.raise_head_by_many", &["pk_conversations"]),
+    hot("conversations.bump_own", &["pk_conversations"]),
+    shared("conversations.bump_shared", &[MEMBER, "pk_conversations"]),
+    hot("conversations.bump_by_many", &["pk_conversations"]),
+    hot("conversations.bump_for_change", &["pk_conversations"]),
     hot("messages.page_ascending", &["pk_conversations", "pk_messages"]),
     hot("messages.page_descending", &["pk_conversations", "pk_messages"]),
     read_shared("messages.page_ascending_shared", &[MEMBER, "pk_conversations", "pk_messages"]),

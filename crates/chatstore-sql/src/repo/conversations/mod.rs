@@ -1,4 +1,7 @@
-//! Conversations: their heads, found by id or by the application's own id.
+//! Conversations, found by id or by the application's own id.
+
+mod bump;
+mod list;
 
 use chatstore_model::{
     Access, Conversation, ConversationId, ConversationPatch, ConversationRole, MemberRole, NewConversation,
@@ -12,10 +15,13 @@ use crate::repo::{By, refuse_nul};
 use crate::schema::{CONVERSATIONS, Columns};
 use crate::tx::{ReadWrite, Tx};
 
-/// With a prefix, because two tables of a join have some of these names.
-pub(super) const COLUMNS: &str = CONVERSATIONS.all_columns().with_prefix("c.").as_str();
+pub(super) use bump::{BUMP_OWN, BUMP_SHARED};
+pub use list::ConversationList;
 
-pub(super) const PLAIN_COLUMNS: &str = CONVERSATIONS.all_columns().names().as_str();
+/// With a prefix, because two tables of a join have some of these names.
+const COLUMNS: &str = CONVERSATIONS.all_columns().with_prefix("c.").as_str();
+
+const PLAIN_COLUMNS: &str = CONVERSATIONS.all_columns().names().as_str();
 
 const GET: Sql = Sql::same(
     "conversations.get",
@@ -75,9 +81,9 @@ const UPDATE: Sql = Sql::same(
          default_model = case when $5 then $6 else default_model end, \
          last_message = case when $7 then $8 else last_message end, \
          metadata = coalesce($9, metadata), \
-         revision = revision + 1, \
-         updated_at = case when updated_at > $10 then updated_at else $10 end \
-         where owner_id = $11 and id = $12 returning ",
+         revision = revision + 1, ",
+        forward!("updated_at", "$10"),
+        " where owner_id = $11 and id = $12 returning ",
         PLAIN_COLUMNS
     ),
 );
@@ -85,14 +91,16 @@ const UPDATE: Sql = Sql::same(
 const DELETE: Sql =
     Sql::same("conversations.delete", "delete from conversations where owner_id = $1 and id = $2");
 
-pub(super) const STATEMENTS: &[Sql] =
+pub(super) const STATEMENTS: &[&[Sql]] = &[OWN_STATEMENTS, bump::STATEMENTS, list::STATEMENTS];
+
+const OWN_STATEMENTS: &[Sql] =
     &[GET, GET_SHARED, BY_THREAD, ACCESS, LOCK, CREATE, CREATE_UNLESS_THREAD_TAKEN, UPDATE, DELETE];
 
 pub(super) const NOT_FOUND: StoreError = StoreError::NotFound { entity: CONVERSATIONS.entity };
 
 /// Conversations.
 #[derive(Debug)]
-pub struct Conversations<'t, 'c, M>(pub(super) &'t mut Tx<'c, M>);
+pub struct Conversations<'t, 'c, M>(&'t mut Tx<'c, M>);
 
 impl<'c, M> Tx<'c, M> {
     /// Conversations.
@@ -101,7 +109,7 @@ impl<'c, M> Tx<'c, M> {
     }
 }
 
-pub(super) fn read(row: &Row<'_>) -> Result<Conversation, StoreError> {
+fn read(row: &Row<'_>) -> Result<Conversation, StoreError> {
     Ok(Conversation {
         owner_id: row.next()?,
         id: row.next()?,
@@ -132,7 +140,7 @@ impl<M> Conversations<'_, '_, M> {
         let values = [by.user().into(), id.into()];
         self.0
             .executor
-            .query_first(by.pick(&GET, &GET_SHARED), &values, |row| {
+            .query_first(by.statement(&GET, &GET_SHARED), &values, |row| {
                 let conversation = read(row)?;
                 let role = match by {
                     By::Owner(_) => ConversationRole::Owner,
@@ -188,7 +196,7 @@ impl Conversations<'_, '_, ReadWrite> {
     /// [`StoreError::MissingParent`] when there is no such owner.
     pub async fn create(&mut self, owner: UserId, new: &NewConversation) -> Result<Conversation, StoreError> {
         new.validate()?;
-        let conversation = self.arrange(owner, new);
+        let conversation = self.to_row(owner, new);
         let values = insert_values(&conversation);
         let made: Option<ConversationId> =
             self.0.executor.query_changed(&CREATE, &values, |row| row.next()).await?;
@@ -221,7 +229,7 @@ impl Conversations<'_, '_, ReadWrite> {
         if let Some(conversation) = self.find_by_thread(owner, thread_id).await? {
             return Ok((conversation, false));
         }
-        let conversation = self.arrange(owner, new);
+        let conversation = self.to_row(owner, new);
         let values = insert_values(&conversation);
         let made: Option<ConversationId> =
             self.0.executor.query_changed(&CREATE_UNLESS_THREAD_TAKEN, &values, |row| row.next()).await?;
@@ -278,7 +286,7 @@ impl Conversations<'_, '_, ReadWrite> {
         }
     }
 
-    fn arrange(&self, owner: UserId, new: &NewConversation) -> Conversation {
+    fn to_row(&self, owner: UserId, new: &NewConversation) -> Conversation {
         let created_at = new.created_at.unwrap_or_else(|| self.0.now());
         Conversation {
             owner_id: owner,

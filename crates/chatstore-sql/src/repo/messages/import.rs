@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use chatstore_model::{ConversationId, Day, Json, MessageId, MessageRange, Response, UserId, limits};
 use constcat::concat;
 
+use super::Messages;
+use super::reply::{BOOKED, INSERT_RESPONSE, NO_COST, USAGE, response_values};
 use crate::db::Sql;
 use crate::error::StoreError;
-use crate::repo::messages::Messages;
-use crate::repo::replies::{BOOKED, INSERT_RESPONSE, NO_COST, USAGE, response_values};
 use crate::tx::ReadWrite;
 
 const PRESENT: &str = "select m.id, m.conversation_id, m.seq, m.metadata, r.message_id is not null from messages m \
