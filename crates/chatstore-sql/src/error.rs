@@ -41,7 +41,7 @@ impl fmt::Debug for Cause {
 /// [`OutcomeUnknown`](Self::OutcomeUnknown).
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// What the operation is about does not exist, or belongs to somebody else.
+    /// What the operation is about does not exist, or belongs to another user.
     #[error("{entity} not found")]
     NotFound {
         /// The kind of thing.
@@ -117,7 +117,7 @@ pub enum ConnectError {
         /// What is wrong and what would be right.
         reason: String,
     },
-    /// Nobody answers there, or not in time.
+    /// Nothing answers there, or not in time.
     #[error("cannot reach the database at {place}: {cause}")]
     Unreachable {
         /// File, or host and port.
@@ -133,8 +133,8 @@ pub enum ConnectError {
         /// The driver's words.
         cause: Cause,
     },
-    /// The file cannot be made there.
-    #[error("cannot make the database {place}: {reason}")]
+    /// The file cannot be created there.
+    #[error("cannot create the database {place}: {reason}")]
     CannotCreate {
         /// The file.
         place: String,
@@ -151,7 +151,7 @@ pub enum ConnectError {
     },
 }
 
-/// What it means that a check was violated. Only the database can make some of them, because two changes
+/// What it means that a check was violated. Only the database can do some checks, because two changes
 /// at once may each leave what the other takes.
 pub(crate) fn refused(check: &str) -> Option<StoreError> {
     schema::meaning_of_check(check).map(StoreError::Refused)

@@ -29,7 +29,7 @@ mod context;
 mod database;
 mod db;
 mod error;
-mod foreign;
+mod external;
 mod migrations;
 mod repo;
 pub mod schema;
@@ -40,7 +40,7 @@ pub use chatstore_migrate::{MigrationError, Revision};
 pub use database::{Database, DatabaseKind, DatabaseOptions};
 pub use db::{Bytes, FromColumn, Row, Sql, Value};
 pub use error::{Cause, ConnectError, StoreError};
-pub use foreign::{
+pub use external::{
     ForeignColumn, ForeignDatabase, ForeignError, ForeignRow, ForeignRows, ForeignTable, ForeignValue,
     Joined, Selection,
 };

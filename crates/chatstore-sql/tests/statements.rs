@@ -40,7 +40,7 @@ impl Talk {
     async fn new(case: TestDatabase) -> Self {
         let named = |name| NewUser::named(UserName::new(name).unwrap());
         let (ada, grace) = (named("ada"), named("grace"));
-        let made = case.database.write("talk", async move |tx| {
+        let created = case.database.write("talk", async move |tx| {
             let (owner, editor) = (tx.users().create(&ada).await?.id, tx.users().create(&grace).await?.id);
             let conversation = tx.conversations().create(owner, &NewConversation::thread("talk")).await?.id;
             tx.members().put(owner, conversation, editor, MemberRole::Editor).await?;
@@ -48,7 +48,7 @@ impl Talk {
             tx.messages().append_many(owner, conversation, &[], &new).await?;
             Ok((owner, editor, conversation))
         });
-        let (owner, editor, conversation) = made.await.unwrap();
+        let (owner, editor, conversation) = created.await.unwrap();
         Self { case, owner, editor, conversation }
     }
 
@@ -159,14 +159,19 @@ async fn every_look_up_is_one_statement(case: TestDatabase) {
     });
     assert_eq!((user.await, name.await, thread.await, key.await, members.await), (1, 1, 1, 1, 1));
     for by in [By::Owner(owner), By::Member(editor)] {
-        let head = talk.read(async move |tx| Ok(tx.conversations().get(by, conversation).await?.is_some()));
+        let conversation_row =
+            talk.read(async move |tx| Ok(tx.conversations().get(by, conversation).await?.is_some()));
         let access = talk
             .read(async move |tx| Ok(tx.conversations().access(by.user(), conversation).await?.is_some()));
         let message =
             talk.read(async move |tx| Ok(tx.messages().get(by, conversation, first).await?.is_some()));
         let by_seq =
             talk.read(async move |tx| Ok(tx.messages().find_by_seq(by, conversation, 2).await?.is_some()));
-        assert_eq!((head.await, access.await, message.await, by_seq.await), (1, 1, 1, 1), "{by:?}");
+        assert_eq!(
+            (conversation_row.await, access.await, message.await, by_seq.await),
+            (1, 1, 1, 1),
+            "{by:?}"
+        );
     }
 }
 
@@ -197,7 +202,7 @@ async fn an_append_by_the_owner_is_one_statement_on_postgres_and_two_on_sqlite(c
     assert_eq!(talk.append(&[By::Owner], talk.owner).await, expected);
 }
 
-/// The attempt as the owner that a service makes first is one statement more: it finds no head.
+/// The attempt as the owner that a service makes first is one statement more: it finds no conversation.
 async fn an_append_by_a_member_is_one_statement_on_postgres_and_two_on_sqlite(case: TestDatabase) {
     let talk = Talk::new(case).await;
     let expected = if talk.on_sqlite() { 2 } else { 1 };

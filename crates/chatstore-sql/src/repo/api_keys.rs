@@ -101,7 +101,7 @@ impl<M> ApiKeys<'_, '_, M> {
         self.0.executor.query_first(&BY_HASH, &values, read_row).await
     }
 
-    /// Keys of a user that were not withdrawn, oldest first.
+    /// Keys of a user that were not revoked, oldest first.
     ///
     /// # Errors
     /// What the database reports.
@@ -117,7 +117,7 @@ impl<M> ApiKeys<'_, '_, M> {
         Ok(Page::cut(rows, limit, |key| ApiKeyPosition { at: key.created_at, id: key.id.uuid() }))
     }
 
-    /// Every key of a user, withdrawn ones too, oldest first.
+    /// Every key of a user, revoked ones too, oldest first.
     ///
     /// # Errors
     /// What the database reports.
@@ -165,7 +165,7 @@ impl ApiKeys<'_, '_, ReadWrite> {
         Ok(key)
     }
 
-    /// Withdraws a key; a second time changes nothing.
+    /// Revokes a key; a second time changes nothing.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].

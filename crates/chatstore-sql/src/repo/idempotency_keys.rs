@@ -1,7 +1,7 @@
 //! What requests with an idempotency key did.
 //!
 //! To do something once: in one transaction look the key up, replay when it is there, else record it with
-//! the ids that will be made, and make them. Of two at once the second waits for the first when it
+//! the ids that will be created, and create them. Of two at once the second waits for the first when it
 //! records, and fails with [`StoreError::Conflict`], so that it is run again and finds the first one's record.
 
 use chatstore_model::{FieldCode, IdempotencyRecord, NewIdempotencyRecord, Timestamp, UserId, Validator};
@@ -72,7 +72,7 @@ fn sha256(Bytes(bytes): Bytes<'_>) -> Result<[u8; 32], StoreError> {
     bytes.try_into().map_err(corrupt)
 }
 
-/// Characters of a key at most.
+/// Maximum characters of a key.
 const KEY_LENGTH: usize = 255;
 
 fn check(new: &NewIdempotencyRecord) -> Result<(), StoreError> {

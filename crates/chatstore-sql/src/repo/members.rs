@@ -101,7 +101,7 @@ impl<M> Members<'_, '_, M> {
 }
 
 impl Members<'_, '_, ReadWrite> {
-    /// Makes a user a member or changes his role; true when he was none.
+    /// Adds a member or changes the role of one; true when it was added.
     ///
     /// # Errors
     /// [`StoreError::MissingParent`] when there is no such user or conversation;
@@ -134,7 +134,7 @@ impl Members<'_, '_, ReadWrite> {
     /// Ends a membership, from requests that start after it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when he is no member.
+    /// [`StoreError::NotFound`] when the user is no member.
     pub async fn remove(
         &mut self,
         owner: UserId,

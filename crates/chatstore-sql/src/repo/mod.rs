@@ -38,8 +38,8 @@ pub use statistics::{Counts, Statistics, TableDigest};
 pub use usage::Usage;
 pub use users::Users;
 
-/// As what a user reaches a conversation. The owner is tried first: his rows are found by their
-/// key, a member's by way of an index.
+/// As what a user has access to a conversation. The owner is tried first: rows are found by the
+/// owner's key, and for a member by way of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     /// As its owner.
@@ -49,7 +49,7 @@ pub enum By {
 }
 
 impl By {
-    /// Who.
+    /// The user.
     #[must_use]
     pub const fn user(self) -> UserId {
         match self {

@@ -59,7 +59,7 @@ fn known(text: &str) -> Result<PasswordHash, StoreError> {
 }
 
 impl<M> Passwords<'_, '_, M> {
-    /// The user with this id, and the hash of his password if he has one.
+    /// The user with this id, and the hash of their password if they have one.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when the hash is of no known form.
@@ -67,7 +67,7 @@ impl<M> Passwords<'_, '_, M> {
         self.0.executor.query_first(&BY_ID, &[id.into()], read).await
     }
 
-    /// The user with this name, however it is spelled, and the hash of his password if he has one.
+    /// The user with this name, however it is spelled, and the hash of their password if they have one.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] for a name with NUL; [`StoreError::Corrupt`] when the hash is of no known
@@ -81,8 +81,8 @@ impl<M> Passwords<'_, '_, M> {
         self.0.executor.query_first(&BY_USERNAME, &[(&key).into()], read).await
     }
 
-    /// The user with this e-mail address, however it is spelled, and the hash of his password if he has
-    /// one.
+    /// The user with this e-mail address, however it is spelled, and the hash of their password if they
+    /// have one.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] for an address with NUL; [`StoreError::Corrupt`] when the hash is of no
@@ -111,7 +111,7 @@ impl<M> Passwords<'_, '_, M> {
 }
 
 impl Passwords<'_, '_, ReadWrite> {
-    /// Like [`get`](Self::get); nobody changes the user until the transaction ends.
+    /// Like [`get`](Self::get); no other transaction changes the user until the transaction ends.
     ///
     /// # Errors
     /// As `get`.
@@ -119,7 +119,7 @@ impl Passwords<'_, '_, ReadWrite> {
         self.0.executor.query_first(&LOCK, &[id.into()], read).await
     }
 
-    /// Sets a user's password and ends all his sessions.
+    /// Sets a user's password and ends all their sessions.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Refused`] for the built-in user.

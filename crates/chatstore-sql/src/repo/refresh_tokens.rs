@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 const COLUMNS: &str = REFRESH_TOKENS.columns_without(&["token_hash"]).names().as_str();
 
-/// The lock makes rotations of one session wait for each other. SQLite has one writer.
+/// With the lock, rotations of one session wait for each other. SQLite has one writer.
 const LOCK_SESSION: Sql = Sql::pair(
     "refresh_tokens.lock_session",
     "select created_at, expires_at, revoked_at from sessions where user_id = $1 and id = $2",
@@ -67,14 +67,14 @@ const CARRY_ON: Sql = Sql::same(
 
 /// Every counter is at least 0: that it is said leads SQLite to the session's tokens rather than through
 /// all of the user's.
-const WITHDRAW: Sql = Sql::same(
-    "refresh_tokens.withdraw",
+const REVOKE: Sql = Sql::same(
+    "refresh_tokens.revoke",
     "update refresh_tokens set revoked_at = $1 where user_id = $2 and session_id = $3 \
      and counter >= cast(0 as bigint) and revoked_at is null",
 );
 
-const WITHDRAW_ALL: Sql = Sql::same(
-    "refresh_tokens.withdraw_all",
+const REVOKE_ALL: Sql = Sql::same(
+    "refresh_tokens.revoke_all",
     "update refresh_tokens set revoked_at = $1 where user_id = $2 and revoked_at is null",
 );
 
@@ -85,12 +85,12 @@ const PRUNE: Sql = Sql::same(
 );
 
 pub(super) const STATEMENTS: &[Sql] =
-    &[LOCK_SESSION, FIND, LIST, AT, INSERT, MARK_ROTATED, CONFIRM, CARRY_ON, WITHDRAW, WITHDRAW_ALL, PRUNE];
+    &[LOCK_SESSION, FIND, LIST, AT, INSERT, MARK_ROTATED, CONFIRM, CARRY_ON, REVOKE, REVOKE_ALL, PRUNE];
 
-/// Tokens that one statement deletes at most, so that it holds up nobody for long.
+/// Maximum tokens that one statement deletes, so that other writes do not wait for long.
 const PRUNED_AT_ONCE: i64 = 2_000;
 
-/// A refresh token that somebody shows, and what it is to be exchanged for.
+/// A refresh token that a client presents, and what it is to be exchanged for.
 #[derive(Debug, Clone)]
 pub struct Presented {
     /// Whose it says it is.
@@ -99,14 +99,14 @@ pub struct Presented {
     pub session_id: SessionId,
     /// SHA-256 of its text.
     pub token_hash: [u8; 32],
-    /// SHA-256 of the text of its successor, first as it is made now, then as it may have been made before
-    /// with another key.
+    /// SHA-256 of the text of its successor, first as it is derived now, then as it may have been derived
+    /// before with another key.
     pub successors: Vec<[u8; 32]>,
     /// The `jti` of the access token that goes with the successor.
     pub access_jti: Uuid,
     /// How long the successor may wait to be used.
     pub idle: Duration,
-    /// How long a session lasts at most.
+    /// The maximum length of a session.
     pub absolute: Duration,
 }
 
@@ -119,12 +119,12 @@ pub enum Rotation {
         user: Box<User>,
         /// Which of the successors it is.
         index: usize,
-        /// When the successor is of no more use.
+        /// When the successor expires.
         expires_at: Timestamp,
     },
     /// It was exchanged before: its session was ended.
     Reused,
-    /// It is unknown, expired or withdrawn, or the user is disabled.
+    /// It is unknown, expired or revoked, or the user is disabled.
     Refused,
 }
 
@@ -155,14 +155,14 @@ fn read(row: &Row<'_>) -> Result<RefreshToken, StoreError> {
 }
 
 /// A session as a rotation looks at it.
-struct Head {
+struct SessionTimes {
     created_at: Timestamp,
     expires_at: Timestamp,
     revoked_at: Option<Timestamp>,
 }
 
-fn read_head(row: &Row<'_>) -> Result<Head, StoreError> {
-    Ok(Head { created_at: row.next()?, expires_at: row.next()?, revoked_at: row.next()? })
+fn read_times(row: &Row<'_>) -> Result<SessionTimes, StoreError> {
+    Ok(SessionTimes { created_at: row.next()?, expires_at: row.next()?, revoked_at: row.next()? })
 }
 
 impl<M> RefreshTokens<'_, '_, M> {
@@ -188,8 +188,8 @@ impl RefreshTokens<'_, '_, ReadWrite> {
     /// Exchanges a token for its successor.
     ///
     /// A token that was exchanged already gives the same successor again for 10 seconds, unless the
-    /// successor was used in the meantime: its holder has it, so whoever still shows the former one is
-    /// somebody else. That, and any later use, ends the session with all its tokens; the transaction has
+    /// successor was used in the meantime: its holder has it, so the former one is presented by another
+    /// client. That, and any later use, ends the session with all its tokens; the transaction has
     /// to commit then too.
     ///
     /// # Errors
@@ -198,7 +198,7 @@ impl RefreshTokens<'_, '_, ReadWrite> {
         let (user_id, session_id) = (presented.user_id, presented.session_id);
         let now = self.0.now();
         let values = [user_id.into(), session_id.into()];
-        let Some(session) = self.0.executor.query_first(&LOCK_SESSION, &values, read_head).await? else {
+        let Some(session) = self.0.executor.query_first(&LOCK_SESSION, &values, read_times).await? else {
             return Ok(Rotation::Refused);
         };
         let Some(user) = self.0.users().get(user_id).await?.filter(|user| user.is_active) else {
@@ -207,8 +207,8 @@ impl RefreshTokens<'_, '_, ReadWrite> {
         let Some(token) = self.find(user_id, &presented.token_hash).await? else {
             return Ok(Rotation::Refused);
         };
-        let is_withdrawn = session.revoked_at.is_some() || token.revoked_at.is_some();
-        if is_withdrawn || token.session_id != session_id || session.expires_at <= now {
+        let is_revoked = session.revoked_at.is_some() || token.revoked_at.is_some();
+        if is_revoked || token.session_id != session_id || session.expires_at <= now {
             return Ok(Rotation::Refused);
         }
         let user = Box::new(user);
@@ -228,11 +228,11 @@ impl RefreshTokens<'_, '_, ReadWrite> {
         }
     }
 
-    /// Makes the successor of a token that was not exchanged; when it expires.
+    /// Creates the successor of a token that was not exchanged; when it expires.
     async fn exchange(
         &mut self,
         presented: &Presented,
-        session: &Head,
+        session: &SessionTimes,
         token: &RefreshToken,
         now: Timestamp,
     ) -> Result<Timestamp, StoreError> {
@@ -273,7 +273,7 @@ impl RefreshTokens<'_, '_, ReadWrite> {
             .await?;
         let Some((token_hash, expires_at)) = found else { return Ok(Rotation::Refused) };
         let index = presented.successors.iter().position(|successor| successor.as_slice() == token_hash);
-        // Neither of the present keys made it: the holder has to log in again, and is no thief.
+        // Derived with neither of the present keys: the holder has to log in again, but is no attacker.
         Ok(index.map_or(Rotation::Refused, |index| Rotation::Successor { user, index, expires_at }))
     }
 
@@ -301,8 +301,8 @@ impl RefreshTokens<'_, '_, ReadWrite> {
         Ok(())
     }
 
-    /// Withdraws the tokens of one session of a user, or of all.
-    pub(super) async fn withdraw(
+    /// Revokes the tokens of one session of a user, or of all.
+    pub(super) async fn revoke(
         &mut self,
         user: UserId,
         session: Option<SessionId>,
@@ -311,9 +311,9 @@ impl RefreshTokens<'_, '_, ReadWrite> {
         match session {
             Some(session) => {
                 let values = [now.into(), user.into(), session.into()];
-                self.0.executor.execute(&WITHDRAW, &values).await?
+                self.0.executor.execute(&REVOKE, &values).await?
             }
-            None => self.0.executor.execute(&WITHDRAW_ALL, &[now.into(), user.into()]).await?,
+            None => self.0.executor.execute(&REVOKE_ALL, &[now.into(), user.into()]).await?,
         };
         Ok(())
     }

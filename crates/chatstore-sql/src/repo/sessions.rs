@@ -72,7 +72,7 @@ const PRUNE: Sql = Sql::same(
 
 pub(super) const STATEMENTS: &[Sql] = &[STATE, BY_ACCESS_JTI, LIST, PAGE, BEGIN, TOUCH, END, END_ALL, PRUNE];
 
-/// Sessions that one statement deletes at most, so that it holds up nobody for long.
+/// Maximum sessions that one statement deletes, so that other writes do not wait for long.
 const PRUNED_AT_ONCE: i64 = 500;
 
 /// Sessions.
@@ -218,7 +218,7 @@ impl Sessions<'_, '_, ReadWrite> {
         Ok(())
     }
 
-    /// Ends a session and withdraws its refresh tokens.
+    /// Ends a session and revokes its refresh tokens.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] also for one that has ended or expired.
@@ -227,11 +227,11 @@ impl Sessions<'_, '_, ReadWrite> {
         let values = [now.into(), reason.as_str().into(), user.into(), id.into()];
         match self.0.executor.execute(&END, &values).await? {
             0 => Err(StoreError::NotFound { entity: SESSIONS.entity }),
-            _ => self.0.refresh_tokens().withdraw(user, Some(id)).await,
+            _ => self.0.refresh_tokens().revoke(user, Some(id)).await,
         }
     }
 
-    /// Ends all sessions of a user and withdraws their refresh tokens; how many sessions there were.
+    /// Ends all sessions of a user and revokes their refresh tokens; how many sessions there were.
     ///
     /// # Errors
     /// What the database reports.
@@ -239,7 +239,7 @@ impl Sessions<'_, '_, ReadWrite> {
         let now = self.0.now();
         let values = [now.into(), reason.as_str().into(), user.into()];
         let ended = self.0.executor.execute(&END_ALL, &values).await?;
-        self.0.refresh_tokens().withdraw(user, None).await?;
+        self.0.refresh_tokens().revoke(user, None).await?;
         Ok(ended)
     }
 

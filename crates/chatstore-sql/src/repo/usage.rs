@@ -84,7 +84,7 @@ impl<M> Usage<'_, '_, M> {
     }
 
     /// Usage from one day to another, both included, added up in the database, of one owner or of
-    /// everybody; by day, then model, then user.
+    /// all users; by day, then model, then user.
     ///
     /// # Errors
     /// What the database reports.

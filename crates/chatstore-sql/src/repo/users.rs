@@ -217,7 +217,7 @@ impl<M> Users<'_, '_, M> {
 }
 
 impl Users<'_, '_, ReadWrite> {
-    /// Makes a user.
+    /// Creates a user.
     ///
     /// # Errors
     /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `username`, `email` or `id`.
@@ -225,15 +225,15 @@ impl Users<'_, '_, ReadWrite> {
         new.validate()?;
         let user = self.to_row(new);
         let values = insert_values(&user, new);
-        let made: Option<Uuid> = self.0.executor.query_changed(&CREATE, &values, |row| row.next()).await?;
-        if made.is_some() {
+        let created: Option<Uuid> = self.0.executor.query_changed(&CREATE, &values, |row| row.next()).await?;
+        if created.is_some() {
             return Ok(user);
         }
         self.refuse_taken(None, new.username.as_ref(), new.email.as_ref()).await?;
         if self.get(user.id).await?.is_some() {
             return Err(StoreError::AlreadyExists { entity: USERS.entity, field: "id" });
         }
-        Err(StoreError::Conflict(Cause::new("the user was made and erased meanwhile")))
+        Err(StoreError::Conflict(Cause::new("the user was created and erased meanwhile")))
     }
 
     /// Fails when another user has this name or else this address. The databases do not agree on
@@ -259,8 +259,8 @@ impl Users<'_, '_, ReadWrite> {
         Ok(())
     }
 
-    /// The user with this e-mail address; made from `new` when there is none, else untouched by it.
-    /// True when it was made. Of any number of concurrent calls one makes it.
+    /// The user with this e-mail address; created from `new` when there is none, else untouched by it.
+    /// True when it was created. Of any number of concurrent calls one creates it.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when `new` has no address; [`StoreError::AlreadyExists`] with field
@@ -269,7 +269,7 @@ impl Users<'_, '_, ReadWrite> {
         new.validate()?;
         let Some(email) = &new.email else {
             return Err(StoreError::Refused(
-                "a user is found or made by the e-mail address, which is missing",
+                "a user is found or created by the e-mail address, which is missing",
             ));
         };
         if let Some(user) = self.find_by_email(email.as_typed()).await? {
@@ -277,14 +277,14 @@ impl Users<'_, '_, ReadWrite> {
         }
         let user = self.to_row(new);
         let values = insert_values(&user, new);
-        let made: Option<Uuid> =
+        let created: Option<Uuid> =
             self.0.executor.query_changed(&CREATE_UNLESS_EMAIL_TAKEN, &values, |row| row.next()).await?;
-        if made.is_some() {
+        if created.is_some() {
             return Ok((user, true));
         }
         match self.find_by_email(email.as_typed()).await? {
             Some(user) => Ok((user, false)),
-            None => Err(StoreError::Conflict(Cause::new("the user was made and erased meanwhile"))),
+            None => Err(StoreError::Conflict(Cause::new("the user was created and erased meanwhile"))),
         }
     }
 
@@ -293,7 +293,7 @@ impl Users<'_, '_, ReadWrite> {
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field
     /// `username` or `email`; [`StoreError::Refused`] for the built-in user, for the last active
-    /// administrator's leaving office, and when neither name nor address would be left.
+    /// administrator who would be none any more, and when neither name nor address would be left.
     pub async fn update(&mut self, id: UserId, patch: &UserPatch) -> Result<User, StoreError> {
         patch.validate()?;
         if id == UserId::ANONYMOUS {
@@ -304,9 +304,9 @@ impl Users<'_, '_, ReadWrite> {
             return Ok(user);
         }
         self.refuse_taken(Some(id), patch.username.value(), patch.email.value()).await?;
-        let leaves_office =
+        let stops_administering =
             patch.role.is_some_and(|role| role != UserRole::Admin) || patch.is_active == Some(false);
-        if leaves_office {
+        if stops_administering {
             self.keep_an_admin(&user).await?;
         }
         let now = self.0.now();
@@ -374,7 +374,7 @@ impl Users<'_, '_, ReadWrite> {
         }
     }
 
-    /// Fails when nobody could administer without this user any more.
+    /// Fails when no active administrator would be left without this user.
     async fn keep_an_admin(&mut self, user: &User) -> Result<(), StoreError> {
         if user.role != UserRole::Admin || !user.is_active {
             return Ok(());

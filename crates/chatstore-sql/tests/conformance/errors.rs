@@ -58,9 +58,9 @@ async fn a_taken_thread_or_id_of_a_conversation_is_named(case: TestDatabase) {
         assert_eq!(failure(answer), format!("already exists: conversation.{field}"));
     }
     let other = NewConversation { id: Some(id), ..NewConversation::thread("free") };
-    let made =
+    let created =
         write(&case, async move |tx| tx.conversations().get_or_create_by_thread(owner, &other).await).await;
-    assert_eq!(failure(made), "already exists: conversation.id");
+    assert_eq!(failure(created), "already exists: conversation.id");
     let patch =
         ConversationPatch { thread_id: Change::Set("taken".to_owned()), ..ConversationPatch::default() };
     let changed = write(&case, async move |tx| tx.conversations().update(owner, id, &patch).await).await;
@@ -91,9 +91,9 @@ async fn a_conversation_needs_an_owner(case: TestDatabase) {
 
     let expected = "missing parent: conversation";
     assert_eq!(failure(create_conversation(&case, absent, new.clone()).await), expected);
-    let made =
+    let created =
         write(&case, async move |tx| tx.conversations().get_or_create_by_thread(absent, &new).await).await;
-    assert_eq!(failure(made), expected);
+    assert_eq!(failure(created), expected);
 }
 
 async fn what_refers_to_something_absent_is_named(case: TestDatabase) {

@@ -8,8 +8,8 @@ use chatstore_sql::{By, ConversationList, Sql, Value};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
-    append, arbitrary_owner, arbitrary_user, create_conversation, create_user, head, messages, name, read,
-    say, write,
+    append, arbitrary_owner, arbitrary_user, conversation_row, create_conversation, create_user, messages,
+    name, read, say, write,
 };
 
 conformance!(
@@ -55,9 +55,9 @@ async fn json_comes_back_equal(case: TestDatabase) {
         let stored = messages(&case, owner, conversation).await.pop().unwrap();
         assert_eq!(stored, appended);
         assert_eq!(stored.metadata.to_string(), metadata.to_string(), "also as text");
-        let head = NewConversation { metadata: metadata.clone(), ..NewConversation::default() };
-        let made = create_conversation(&case, owner, head).await.unwrap();
-        assert_eq!(crate::fixtures::head(&case, owner, made.id).await.metadata, metadata);
+        let new = NewConversation { metadata: metadata.clone(), ..NewConversation::default() };
+        let created = create_conversation(&case, owner, new).await.unwrap();
+        assert_eq!(crate::fixtures::conversation_row(&case, owner, created.id).await.metadata, metadata);
         let patch = MessagePatch {
             parts: chatstore_model::Change::Set(used_documents),
             metadata: Some(metadata.clone()),
@@ -89,7 +89,7 @@ async fn texts_come_back_equal(case: TestDatabase) {
     for text in texts.as_list().unwrap() {
         let text = text.as_str().unwrap();
         appended.push(say(&case, owner, conversation, text).await);
-        assert_eq!(head(&case, owner, conversation).await.last_message.as_deref(), Some(text));
+        assert_eq!(conversation_row(&case, owner, conversation).await.last_message.as_deref(), Some(text));
     }
     assert_eq!(messages(&case, owner, conversation).await, appended);
 }
@@ -121,11 +121,11 @@ async fn times_come_back_equal_from_one_end_of_the_range_to_the_other(case: Test
         let appended = append(&case, By::Owner(owner), conversation, new).await.unwrap();
         assert_eq!(appended.created_at, at);
         assert_eq!(messages(&case, owner, conversation).await.pop(), Some(appended));
-        assert_eq!(head(&case, owner, conversation).await.last_message_at, Some(at));
+        assert_eq!(conversation_row(&case, owner, conversation).await.last_message_at, Some(at));
         case.clock.set(at);
-        let made = create_conversation(&case, owner, NewConversation::default()).await.unwrap();
-        assert_eq!((made.created_at, made.updated_at), (at, at));
-        assert_eq!(head(&case, owner, made.id).await, made);
+        let created = create_conversation(&case, owner, NewConversation::default()).await.unwrap();
+        assert_eq!((created.created_at, created.updated_at), (at, at));
+        assert_eq!(conversation_row(&case, owner, created.id).await, created);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Everything that a user has, and nothing that he has not.
 
 use chatstore::{
-    ApiKeyScope, ConversationPatch, Export, Exported, LoginName, NewConversation, NewMessage, NewReply, NewResponse, OnceKey,
-    Password, Store,
+    ApiKeyScope, ConversationPatch, Export, Exported, LoginName, NewConversation, NewMessage, NewReply,
+    NewResponse, OnceKey, Password, Store,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 

@@ -124,7 +124,7 @@ pub struct ConversationList {
     pub from: Option<ConversationPosition>,
     /// How many rows to pass over before the first; their number costs time.
     pub offset: u32,
-    /// How many rows at most.
+    /// The maximum number of rows.
     pub limit: Limit,
 }
 
@@ -143,7 +143,7 @@ impl Default for ConversationList {
 }
 
 impl<M> Conversations<'_, '_, M> {
-    /// One page of a user's conversations, each with his role in it.
+    /// One page of a user's conversations, each with the user's role in it.
     ///
     /// # Errors
     /// What the database reports.

@@ -164,7 +164,8 @@ impl<M> Conversations<'_, '_, M> {
         self.0.executor.query_first(&BY_THREAD, &[owner.into(), thread_id.into()], read).await
     }
 
-    /// Whose conversation this is for a user who owns it or is a member; his own comes first.
+    /// The owner of a conversation and the role in it of a user who owns it or is a member; one that the
+    /// user owns comes first.
     ///
     /// # Errors
     /// What the database reports.
@@ -179,7 +180,7 @@ impl<M> Conversations<'_, '_, M> {
 }
 
 impl Conversations<'_, '_, ReadWrite> {
-    /// The revision of a conversation, which no other transaction raises before this one ends.
+    /// The revision of a conversation, which no other transaction changes before this one ends.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -189,7 +190,7 @@ impl Conversations<'_, '_, ReadWrite> {
         revision.ok_or(NOT_FOUND)
     }
 
-    /// Makes a conversation.
+    /// Creates a conversation.
     ///
     /// # Errors
     /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `thread_id` or `id`;
@@ -198,9 +199,9 @@ impl Conversations<'_, '_, ReadWrite> {
         new.validate()?;
         let conversation = self.to_row(owner, new);
         let values = insert_values(&conversation);
-        let made: Option<ConversationId> =
+        let created: Option<ConversationId> =
             self.0.executor.query_changed(&CREATE, &values, |row| row.next()).await?;
-        if made.is_some() {
+        if created.is_some() {
             return Ok(conversation);
         }
         // The databases do not agree on which of two violated keys they name.
@@ -209,8 +210,8 @@ impl Conversations<'_, '_, ReadWrite> {
         Err(StoreError::AlreadyExists { entity: CONVERSATIONS.entity, field })
     }
 
-    /// The owner's conversation with the application's own id; made from `new` when there is none,
-    /// else untouched by it. True when it was made. Of any number of concurrent calls one makes it.
+    /// The owner's conversation with the application's own id; created from `new` when there is none,
+    /// else untouched by it. True when it was created. Of any number of concurrent calls one creates it.
     ///
     /// # Errors
     /// [`StoreError::Invalid`]; [`StoreError::Refused`] when `new` has no `thread_id`;
@@ -223,7 +224,7 @@ impl Conversations<'_, '_, ReadWrite> {
         new.validate()?;
         let Some(thread_id) = new.thread_id.as_deref() else {
             return Err(StoreError::Refused(
-                "a conversation is found or made by its thread_id, which is missing",
+                "a conversation is found or created by its thread_id, which is missing",
             ));
         };
         if let Some(conversation) = self.find_by_thread(owner, thread_id).await? {
@@ -231,14 +232,16 @@ impl Conversations<'_, '_, ReadWrite> {
         }
         let conversation = self.to_row(owner, new);
         let values = insert_values(&conversation);
-        let made: Option<ConversationId> =
+        let created: Option<ConversationId> =
             self.0.executor.query_changed(&CREATE_UNLESS_THREAD_TAKEN, &values, |row| row.next()).await?;
-        if made.is_some() {
+        if created.is_some() {
             return Ok((conversation, true));
         }
         match self.find_by_thread(owner, thread_id).await? {
             Some(conversation) => Ok((conversation, false)),
-            None => Err(StoreError::Conflict(Cause::new("the conversation was made and deleted meanwhile"))),
+            None => {
+                Err(StoreError::Conflict(Cause::new("the conversation was created and deleted meanwhile")))
+            }
         }
     }
 

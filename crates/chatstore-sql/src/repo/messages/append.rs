@@ -46,7 +46,7 @@ pub(super) const STATEMENTS: &[Sql] = &[OWN, SHARED, INSERT];
 
 impl Messages<'_, '_, ReadWrite> {
     /// Appends a message with the next number. On PostgreSQL one statement; on SQLite two in the
-    /// transaction that they share with everybody else's writes.
+    /// transaction that they share with other writes.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the user cannot write there in this way;

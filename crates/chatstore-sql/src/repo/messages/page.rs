@@ -68,7 +68,7 @@ pub(super) const STATEMENTS: &[Sql] = &[
 ];
 
 impl<M> Messages<'_, '_, M> {
-    /// A page of a conversation by number. Empty also when the user cannot reach it.
+    /// A page of a conversation by number. Empty also when the user has no access to it.
     ///
     /// # Errors
     /// What the database reports.
@@ -113,7 +113,7 @@ impl<M> Messages<'_, '_, M> {
         Ok(Page { items, next: rows.next })
     }
 
-    /// At most `limit` messages around a number, ascending: half of them below it, the rest from it
+    /// Up to `limit` messages around a number, ascending: half of them below it, the rest from it
     /// on; places that one side cannot fill go to the other.
     ///
     /// # Errors

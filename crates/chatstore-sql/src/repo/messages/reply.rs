@@ -19,7 +19,7 @@ use crate::tx::ReadWrite;
 const RESPONSE: Columns = RESPONSES.all_columns();
 pub(super) const INSERT_RESPONSE: Sql = Sql::same("responses.insert", RESPONSE.insert(&[]).as_str());
 
-/// Sums stay at 2^53 - 1 rather than make a later reply fail.
+/// Sums stay at 2^53 - 1, so that no later reply fails.
 pub(super) const BOOKED: &str = " on conflict (owner_id, day, model) do update set \
     requests = usage_daily.requests + excluded.requests, \
     cached_requests = usage_daily.cached_requests + excluded.cached_requests, \
