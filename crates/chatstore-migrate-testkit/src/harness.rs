@@ -98,7 +98,7 @@ pub(crate) async fn column_values(
     };
     let sql = format!("select {id} || '=' || coalesce({spelled}, 'null') as line from {table} order by {id}");
     let sql = Sql::same("trial.values", sql.leak());
-    let read = database.read("values", async move |tx| tx.query(&sql, &[], |row| row.get(0)).await);
+    let read = database.read("values", async move |tx| tx.query(&sql, &[], |row| row.next()).await);
     let rows: Vec<String> = read.await.map_err(|error| format!("reading {table}.{column}: {error}"))?;
     Ok(rows.iter().map(|row| plain(row)).collect())
 }

@@ -1,6 +1,9 @@
 //! Typed ids: UUIDs that cannot be mixed up, with a short form for URLs.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -21,10 +24,10 @@ pub struct InvalidId;
 
 /// Where new ids come from. The store asks it, so tests can make ids reproducible.
 pub trait IdSource: Send + Sync + 'static {
-    /// Fills `bytes` with randomness that nobody can predict.
+    /// Fills `bytes` with unpredictable randomness.
     fn random(&self, bytes: &mut [u8]);
 
-    /// A new UUIDv7 (RFC 9562): milliseconds of `at`, then 74 random bits. Ids made in different
+    /// A new UUIDv7 (RFC 9562): milliseconds of `at`, then 74 random bits. Ids created in different
     /// milliseconds sort by time; within one millisecond their order means nothing.
     fn uuid(&self, at: Timestamp) -> Uuid {
         let mut random = [0; 10];
@@ -46,91 +49,140 @@ impl IdSource for RandomIds {
     }
 }
 
-macro_rules! typed_id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(Uuid);
-
-        impl $name {
-            /// The id with this UUID, of whatever version.
-            #[must_use]
-            pub const fn from_uuid(uuid: Uuid) -> Self {
-                Self(uuid)
-            }
-
-            /// The UUID behind the id.
-            #[must_use]
-            pub const fn uuid(self) -> Uuid {
-                self.0
-            }
-
-            /// The form for URLs: exactly 22 base-58 characters, left-padded with `1`.
-            #[must_use]
-            pub fn short(self) -> String {
-                to_short(self.0)
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(formatter)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(formatter, "{}({})", stringify!($name), self.0)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidId;
-
-            /// Reads the hyphenated UUID or the short id; nothing else.
-            fn from_str(text: &str) -> Result<Self, InvalidId> {
-                parse(text).map(Self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    };
+/// What an id is the id of: a type that nothing has a value of.
+pub trait IdKind {
+    /// What `Debug` calls such an id.
+    const NAME: &'static str;
 }
 
-typed_id!(
+/// The id of one kind of thing: a UUID that is no other kind's.
+pub struct Id<K> {
+    uuid: Uuid,
+    kind: PhantomData<fn() -> K>,
+}
+
+/// Declares the kinds of ids, each with the name of its id.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $id:ident of $kind:ident;)*) => {$(
+        #[doc = concat!("Marks [`", stringify!($id), "`].")]
+        pub enum $kind {}
+
+        impl IdKind for $kind {
+            const NAME: &'static str = stringify!($id);
+        }
+
+        $(#[$doc])*
+        pub type $id = Id<$kind>;
+    )*};
+}
+
+kinds! {
     /// A user. The nil UUID is the built-in user `anonymous`.
-    UserId
-);
-typed_id!(
+    UserId of UserKind;
     /// A conversation; unique together with its owner.
-    ConversationId
-);
-typed_id!(
+    ConversationId of ConversationKind;
     /// A message; unique together with its owner.
-    MessageId
-);
-typed_id!(
+    MessageId of MessageKind;
     /// An API key.
-    ApiKeyId
-);
-typed_id!(
+    ApiKeyId of ApiKeyKind;
     /// A session; unique together with its user. Its refresh tokens are one family.
-    SessionId
-);
-typed_id!(
+    SessionId of SessionKind;
     /// A refresh token; unique together with its user.
-    RefreshTokenId
-);
+    RefreshTokenId of RefreshTokenKind;
+}
 
 impl UserId {
     /// The built-in owner of anonymous conversations; it cannot log in, be changed or be erased.
-    pub const ANONYMOUS: Self = Self(Uuid::nil());
+    pub const ANONYMOUS: Self = Self::from_uuid(Uuid::nil());
+}
+
+impl<K> Id<K> {
+    /// The id with this UUID, of whatever version.
+    #[must_use]
+    pub const fn from_uuid(uuid: Uuid) -> Self {
+        Self { uuid, kind: PhantomData }
+    }
+
+    /// The UUID behind the id.
+    #[must_use]
+    pub const fn uuid(self) -> Uuid {
+        self.uuid
+    }
+
+    /// The form for URLs: exactly 22 base-58 characters, left-padded with `1`.
+    #[must_use]
+    pub fn short(self) -> String {
+        to_short(self.uuid)
+    }
+}
+
+// Derived implementations would ask the same of the kind, which has no values.
+impl<K> Clone for Id<K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K> Copy for Id<K> {}
+
+impl<K> PartialEq for Id<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.uuid == other.uuid
+    }
+}
+
+impl<K> Eq for Id<K> {}
+
+impl<K> PartialOrd for Id<K> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<K> Ord for Id<K> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.uuid.cmp(&other.uuid)
+    }
+}
+
+impl<K> Hash for Id<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.uuid.hash(state);
+    }
+}
+
+impl<K> fmt::Display for Id<K> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.uuid.fmt(formatter)
+    }
+}
+
+impl<K: IdKind> fmt::Debug for Id<K> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}({})", K::NAME, self.uuid)
+    }
+}
+
+impl<K> FromStr for Id<K> {
+    type Err = InvalidId;
+
+    /// Reads the hyphenated UUID or the short id; nothing else.
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        parse(text).map(Self::from_uuid)
+    }
+}
+
+impl<K> Serialize for Id<K> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.uuid.serialize(serializer)
+    }
+}
+
+impl<'de, K> Deserialize<'de> for Id<K> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 fn parse(text: &str) -> Result<Uuid, InvalidId> {
@@ -180,6 +232,14 @@ mod tests {
         fn no_text_makes_the_parser_panic(text in "\\PC{0,40}") {
             let _ = text.parse::<UserId>();
         }
+    }
+
+    #[test]
+    fn an_id_shows_its_kind_when_debugged_and_only_its_uuid_otherwise() {
+        let id = SessionId::from_uuid(Uuid::max());
+        assert_eq!(format!("{id:?}"), "SessionId(ffffffff-ffff-ffff-ffff-ffffffffffff)");
+        assert_eq!(id.to_string(), "ffffffff-ffff-ffff-ffff-ffffffffffff");
+        assert_eq!(serde_json::to_string(&id).unwrap(), r#""ffffffff-ffff-ffff-ffff-ffffffffffff""#);
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub use conversation::{
     Membership, NewConversation,
 };
 pub use id::{
-    ApiKeyId, ConversationId, IdSource, InvalidId, MessageId, RandomIds, RefreshTokenId, SessionId, UserId,
+    ApiKeyId, ConversationId, Id, IdKind, IdSource, InvalidId, MessageId, RandomIds, RefreshTokenId,
+    SessionId, UserId,
 };
 pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
 pub use json::{InvalidJson, Json};

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use chatstore_model::Invalid;
 
+use crate::schema;
+
 /// The driver's error behind ours; shared, because one failed commit fails every write in it.
 #[derive(Clone)]
 pub struct Cause(Arc<dyn Error + Send + Sync>);
@@ -39,7 +41,7 @@ impl fmt::Debug for Cause {
 /// [`OutcomeUnknown`](Self::OutcomeUnknown).
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// What the operation is about does not exist, or belongs to somebody else.
+    /// What the operation is about does not exist, or belongs to another user.
     #[error("{entity} not found")]
     NotFound {
         /// The kind of thing.
@@ -115,7 +117,7 @@ pub enum ConnectError {
         /// What is wrong and what would be right.
         reason: String,
     },
-    /// Nobody answers there, or not in time.
+    /// Nothing answers there, or not in time.
     #[error("cannot reach the database at {place}: {cause}")]
     Unreachable {
         /// File, or host and port.
@@ -131,8 +133,8 @@ pub enum ConnectError {
         /// The driver's words.
         cause: Cause,
     },
-    /// The file cannot be made there.
-    #[error("cannot make the database {place}: {reason}")]
+    /// The file cannot be created there.
+    #[error("cannot create the database {place}: {reason}")]
     CannotCreate {
         /// The file.
         place: String,
@@ -149,107 +151,24 @@ pub enum ConnectError {
     },
 }
 
-/// One unique or foreign key whose violation callers are told about.
-struct Constraint {
-    name: &'static str,
-    /// SQLite names the columns of a unique key instead of its name.
-    columns: &'static str,
-    entity: &'static str,
-    field: &'static str,
-}
-
-const CONSTRAINTS: &[Constraint] = &[
-    Constraint { name: "pk_users", columns: "users.id", entity: "user", field: "id" },
-    Constraint {
-        name: "uq_users_username_key",
-        columns: "users.username_key",
-        entity: "user",
-        field: "username",
-    },
-    Constraint { name: "uq_users_email_key", columns: "users.email_key", entity: "user", field: "email" },
-    Constraint {
-        name: "pk_conversations",
-        columns: "conversations.owner_id, conversations.id",
-        entity: "conversation",
-        field: "id",
-    },
-    Constraint {
-        name: "uq_conversations_thread_id",
-        columns: "conversations.owner_id, conversations.thread_id",
-        entity: "conversation",
-        field: "thread_id",
-    },
-    Constraint {
-        name: "uq_messages_id",
-        columns: "messages.owner_id, messages.id",
-        entity: "message",
-        field: "id",
-    },
-    Constraint {
-        name: "pk_responses",
-        columns: "responses.owner_id, responses.message_id",
-        entity: "response",
-        field: "message_id",
-    },
-    Constraint {
-        name: "pk_api_keys",
-        columns: "api_keys.user_id, api_keys.id",
-        entity: "api_key",
-        field: "id",
-    },
-    Constraint {
-        name: "uq_api_keys_key_hash",
-        columns: "api_keys.user_id, api_keys.key_hash",
-        entity: "api_key",
-        field: "key",
-    },
-    Constraint {
-        name: "pk_sessions",
-        columns: "sessions.user_id, sessions.id",
-        entity: "session",
-        field: "id",
-    },
-    Constraint {
-        name: "uq_sessions_access_jti",
-        columns: "sessions.user_id, sessions.access_jti",
-        entity: "session",
-        field: "access_jti",
-    },
-    Constraint {
-        name: "pk_refresh_tokens",
-        columns: "refresh_tokens.user_id, refresh_tokens.id",
-        entity: "refresh_token",
-        field: "id",
-    },
-    Constraint {
-        name: "uq_refresh_tokens_token_hash",
-        columns: "refresh_tokens.user_id, refresh_tokens.token_hash",
-        entity: "refresh_token",
-        field: "token",
-    },
-    Constraint {
-        name: "uq_refresh_tokens_counter",
-        columns: "refresh_tokens.user_id, refresh_tokens.session_id, refresh_tokens.counter",
-        entity: "refresh_token",
-        field: "counter",
-    },
-    Constraint {
-        name: "pk_idempotency_keys",
-        columns: "idempotency_keys.owner_id, idempotency_keys.caller_id, idempotency_keys.key",
-        entity: "idempotency_key",
-        field: "key",
-    },
-];
-
-/// The meaning of a check that only the database can make, because two changes at once may each
-/// leave what the other takes.
+/// What it means that a check was violated. Only the database can do some checks, because two changes
+/// at once may each leave what the other takes.
 pub(crate) fn refused(check: &str) -> Option<StoreError> {
-    (check == "ck_users_identity").then_some(StoreError::Refused("a user must keep a username or an email"))
+    schema::meaning_of_check(check).map(StoreError::Refused)
 }
 
-pub(crate) fn taken(is_it: impl Fn(&str, &str) -> bool) -> Option<StoreError> {
-    CONSTRAINTS
-        .iter()
-        .find(|constraint| is_it(constraint.name, constraint.columns))
-        .map(|constraint| StoreError::AlreadyExists { entity: constraint.entity, field: constraint.field })
+/// What it means that a primary or unique key was violated, by the key's name.
+#[cfg(feature = "postgres")]
+pub(crate) fn taken_constraint(name: &str) -> Option<StoreError> {
+    schema::taken_constraint(name).map(already_exists)
+}
+
+/// The same by the key's columns.
+#[cfg(feature = "sqlite")]
+pub(crate) fn taken_columns(columns: &str) -> Option<StoreError> {
+    schema::taken_columns(columns).map(already_exists)
+}
+
+const fn already_exists((entity, field): (&'static str, &'static str)) -> StoreError {
+    StoreError::AlreadyExists { entity, field }
 }

@@ -1,4 +1,4 @@
-//! Transactions, and the repositories reached through them.
+//! Transactions. Each repository adds its own accessor.
 
 use std::marker::PhantomData;
 
@@ -8,10 +8,6 @@ use uuid::Uuid;
 use crate::context::Context;
 use crate::db::{Executor, Row, Sql, Value};
 use crate::error::StoreError;
-use crate::repo::{
-    ApiKeys, Conversations, IdempotencyKeys, Members, Messages, Passwords, RefreshTokens, Responses,
-    Sessions, Statistics, Usage, Users,
-};
 
 /// Marks a transaction that only reads.
 #[derive(Debug)]
@@ -66,66 +62,6 @@ impl<'c, M> Tx<'c, M> {
 
     pub(crate) fn new_uuid(&self, at: Timestamp) -> Uuid {
         self.context.ids.uuid(at)
-    }
-
-    /// Users.
-    pub const fn users(&mut self) -> Users<'_, 'c, M> {
-        Users(self)
-    }
-
-    /// Conversations.
-    pub const fn conversations(&mut self) -> Conversations<'_, 'c, M> {
-        Conversations(self)
-    }
-
-    /// Members of conversations.
-    pub const fn members(&mut self) -> Members<'_, 'c, M> {
-        Members(self)
-    }
-
-    /// Messages.
-    pub const fn messages(&mut self) -> Messages<'_, 'c, M> {
-        Messages(self)
-    }
-
-    /// Model responses.
-    pub const fn responses(&mut self) -> Responses<'_, 'c, M> {
-        Responses(self)
-    }
-
-    /// Usage by day and model.
-    pub const fn usage(&mut self) -> Usage<'_, 'c, M> {
-        Usage(self)
-    }
-
-    /// API keys.
-    pub const fn api_keys(&mut self) -> ApiKeys<'_, 'c, M> {
-        ApiKeys(self)
-    }
-
-    /// The hashes of passwords.
-    pub const fn passwords(&mut self) -> Passwords<'_, 'c, M> {
-        Passwords(self)
-    }
-
-    /// Sessions.
-    pub const fn sessions(&mut self) -> Sessions<'_, 'c, M> {
-        Sessions(self)
-    }
-
-    /// Refresh tokens.
-    pub const fn refresh_tokens(&mut self) -> RefreshTokens<'_, 'c, M> {
-        RefreshTokens(self)
-    }
-
-    /// What requests with an idempotency key did.
-    pub const fn idempotency_keys(&mut self) -> IdempotencyKeys<'_, 'c, M> {
-        IdempotencyKeys(self)
-    }
-
-    /// Counts and digests of whole tables.
-    pub const fn statistics(&mut self) -> Statistics<'_, 'c, M> {
-        Statistics(self)
     }
 
     /// Runs a query of the application's own inside this transaction. Unstable: the schema may

@@ -19,6 +19,7 @@ conformance!(
     a_page_read_by_the_owner_is_one_statement,
     a_page_read_by_a_member_is_one_statement,
     every_look_up_is_one_statement,
+    what_a_user_sent_elsewhere_is_one_statement,
     every_list_of_conversations_is_one_statement,
     an_append_by_the_owner_is_one_statement_on_postgres_and_two_on_sqlite,
     an_append_by_a_member_is_one_statement_on_postgres_and_two_on_sqlite,
@@ -39,7 +40,7 @@ impl Talk {
     async fn new(case: TestDatabase) -> Self {
         let named = |name| NewUser::named(UserName::new(name).unwrap());
         let (ada, grace) = (named("ada"), named("grace"));
-        let made = case.database.write("talk", async move |tx| {
+        let created = case.database.write("talk", async move |tx| {
             let (owner, editor) = (tx.users().create(&ada).await?.id, tx.users().create(&grace).await?.id);
             let conversation = tx.conversations().create(owner, &NewConversation::thread("talk")).await?.id;
             tx.members().put(owner, conversation, editor, MemberRole::Editor).await?;
@@ -47,7 +48,7 @@ impl Talk {
             tx.messages().append_many(owner, conversation, &[], &new).await?;
             Ok((owner, editor, conversation))
         });
-        let (owner, editor, conversation) = made.await.unwrap();
+        let (owner, editor, conversation) = created.await.unwrap();
         Self { case, owner, editor, conversation }
     }
 
@@ -116,6 +117,20 @@ async fn a_page_read_by_a_member_is_one_statement(case: TestDatabase) {
     }
 }
 
+async fn what_a_user_sent_elsewhere_is_one_statement(case: TestDatabase) {
+    let talk = Talk::new(case).await;
+    let (owner, editor, conversation) = (talk.owner, talk.editor, talk.conversation);
+    let new = ["one", "two", "three"].map(NewMessage::user);
+    talk.write(async move |tx| {
+        tx.messages().append_many(owner, conversation, &[Some(editor); 3], &new).await.map(|_| ())
+    })
+    .await;
+    let taken = talk.read(async move |tx| {
+        Ok(tx.messages().sent_elsewhere(editor, None, Limit::default()).await?.items.len() == 3)
+    });
+    assert_eq!(taken.await, 1);
+}
+
 async fn every_look_up_is_one_statement(case: TestDatabase) {
     let talk = Talk::new(case).await;
     let (owner, editor, conversation) = (talk.owner, talk.editor, talk.conversation);
@@ -144,14 +159,19 @@ async fn every_look_up_is_one_statement(case: TestDatabase) {
     });
     assert_eq!((user.await, name.await, thread.await, key.await, members.await), (1, 1, 1, 1, 1));
     for by in [By::Owner(owner), By::Member(editor)] {
-        let head = talk.read(async move |tx| Ok(tx.conversations().get(by, conversation).await?.is_some()));
+        let conversation_row =
+            talk.read(async move |tx| Ok(tx.conversations().get(by, conversation).await?.is_some()));
         let access = talk
             .read(async move |tx| Ok(tx.conversations().access(by.user(), conversation).await?.is_some()));
         let message =
             talk.read(async move |tx| Ok(tx.messages().get(by, conversation, first).await?.is_some()));
         let by_seq =
             talk.read(async move |tx| Ok(tx.messages().find_by_seq(by, conversation, 2).await?.is_some()));
-        assert_eq!((head.await, access.await, message.await, by_seq.await), (1, 1, 1, 1), "{by:?}");
+        assert_eq!(
+            (conversation_row.await, access.await, message.await, by_seq.await),
+            (1, 1, 1, 1),
+            "{by:?}"
+        );
     }
 }
 
@@ -182,7 +202,7 @@ async fn an_append_by_the_owner_is_one_statement_on_postgres_and_two_on_sqlite(c
     assert_eq!(talk.append(&[By::Owner], talk.owner).await, expected);
 }
 
-/// The attempt as the owner that a service makes first is one statement more: it finds no head.
+/// The attempt as the owner that a service makes first is one statement more: it finds no conversation.
 async fn an_append_by_a_member_is_one_statement_on_postgres_and_two_on_sqlite(case: TestDatabase) {
     let talk = Talk::new(case).await;
     let expected = if talk.on_sqlite() { 2 } else { 1 };

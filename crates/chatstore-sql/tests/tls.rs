@@ -20,7 +20,7 @@ const UNNAMED: &str = "127.0.0.1";
 async fn is_encrypted(url: &str) -> Result<bool, ConnectError> {
     let database = Database::open(DatabaseOptions { pool: 1, ..DatabaseOptions::new(url) }).await?;
     let answers = database
-        .read("encrypted", async |tx| tx.query(&IS_ENCRYPTED, &[], |row| row.get::<bool>(0)).await)
+        .read("encrypted", async |tx| tx.query(&IS_ENCRYPTED, &[], |row| row.next::<bool>()).await)
         .await;
     database.close().await;
     Ok(answers.unwrap()[0])

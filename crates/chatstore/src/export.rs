@@ -1,4 +1,4 @@
-//! Everything that a user has, piece by piece.
+//! Everything that a user has, chunk by chunk.
 
 use std::collections::VecDeque;
 
@@ -17,29 +17,29 @@ use crate::store::Store;
 pub enum Exported {
     /// The user.
     User(User),
-    /// An API key of his, withdrawn ones too.
+    /// An API key, revoked ones too.
     ApiKey(ApiKey),
-    /// A session of his, ended ones too.
+    /// A session, ended ones too.
     Session(Session),
     /// A refresh token of the sessions before it.
     RefreshToken(RefreshToken),
-    /// What a request of his with an idempotency key did, until it is forgotten after a day.
+    /// The outcome of a request with an idempotency key, until it is forgotten after a day.
     IdempotencyKey(IdempotencyRecord),
-    /// What his conversations used on one day with one model.
+    /// Usage of the user's conversations on one day with one model.
     Usage(UsageRow),
-    /// A conversation of his.
+    /// A conversation that the user owns.
     Conversation(Conversation),
     /// A member of the conversation before it.
     Member(ConversationId, Member),
-    /// A message of his conversation, or one he sent into another's.
+    /// A message of the conversation before it, or one that the user sent into another's.
     Message(Message),
     /// The response behind the message before it.
     Response(Response),
-    /// Another's conversation in which he is a member.
+    /// Another's conversation in which the user is a member.
     Membership(ConversationId, Member),
 }
 
-/// Everything that a user has, parents before children, in bounded memory. Each piece is read at its own
+/// Everything that a user has, parents before children, in bounded memory. Each chunk is read at its own
 /// moment: what is changed meanwhile is exported as it is then.
 #[derive(Debug)]
 pub struct Export {
@@ -52,14 +52,14 @@ pub struct Export {
 enum Stage {
     User,
     Conversations(Option<ConversationPosition>),
-    Heads {
-        heads: VecDeque<Conversation>,
+    Each {
+        left: VecDeque<Conversation>,
         next: Option<ConversationPosition>,
     },
     Messages {
         of: ConversationId,
         after: i64,
-        heads: VecDeque<Conversation>,
+        left: VecDeque<Conversation>,
         next: Option<ConversationPosition>,
     },
     Memberships(Option<ConversationPosition>),
@@ -72,21 +72,21 @@ impl Export {
         Self { store, user, stage: Stage::User }
     }
 
-    /// The next piece, which may be empty; `None` at the end.
+    /// The next chunk, which may be empty; `None` at the end.
     ///
     /// # Errors
     /// `NotFound` when there is no such user; that the database is unavailable.
     pub async fn next(&mut self) -> Result<Option<Vec<Exported>>> {
-        let piece = match std::mem::replace(&mut self.stage, Stage::Done) {
+        let chunk = match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::User => self.user().await?,
             Stage::Conversations(from) => self.conversations(from).await?,
-            Stage::Heads { heads, next } => self.head(heads, next).await?,
-            Stage::Messages { of, after, heads, next } => self.messages(of, after, heads, next).await?,
+            Stage::Each { left, next } => self.conversation(left, next).await?,
+            Stage::Messages { of, after, left, next } => self.messages(of, after, left, next).await?,
             Stage::Memberships(from) => self.memberships(from).await?,
             Stage::SentElsewhere(from) => self.sent_elsewhere(from).await?,
             Stage::Done => return Ok(None),
         };
-        Ok(Some(piece))
+        Ok(Some(chunk))
     }
 
     async fn user(&mut self) -> Result<Vec<Exported>> {
@@ -94,14 +94,14 @@ impl Export {
         let (first, last) = (Day::of(Timestamp::MIN), Day::of(Timestamp::MAX));
         let read = async move |tx: &mut chatstore_sql::ReadTx<'_>| {
             let Some(user) = tx.users().get(id).await? else { return Ok(None) };
-            let mut piece = vec![Exported::User(user)];
-            piece.extend(tx.api_keys().list(id).await?.into_iter().map(Exported::ApiKey));
-            piece.extend(tx.sessions().list(id).await?.into_iter().map(Exported::Session));
-            piece.extend(tx.refresh_tokens().list(id).await?.into_iter().map(Exported::RefreshToken));
+            let mut chunk = vec![Exported::User(user)];
+            chunk.extend(tx.api_keys().list(id).await?.into_iter().map(Exported::ApiKey));
+            chunk.extend(tx.sessions().list(id).await?.into_iter().map(Exported::Session));
+            chunk.extend(tx.refresh_tokens().list(id).await?.into_iter().map(Exported::RefreshToken));
             let remembered = tx.idempotency_keys().list(id).await?;
-            piece.extend(remembered.into_iter().map(Exported::IdempotencyKey));
-            piece.extend(tx.usage().between(id, first, last).await?.into_iter().map(Exported::Usage));
-            Ok::<_, StoreError>(Some(piece))
+            chunk.extend(remembered.into_iter().map(Exported::IdempotencyKey));
+            chunk.extend(tx.usage().between(id, first, last).await?.into_iter().map(Exported::Usage));
+            Ok::<_, StoreError>(Some(chunk))
         };
         let found = self.store.read("export_user", read).await?;
         self.stage = Stage::Conversations(None);
@@ -110,10 +110,11 @@ impl Export {
 
     async fn conversations(&mut self, from: Option<ConversationPosition>) -> Result<Vec<Exported>> {
         let page = self.page(Membership::Owned, from).await?;
-        let heads: VecDeque<Conversation> = page.items.into_iter().map(|(head, _)| head).collect();
-        self.stage = match heads.is_empty() {
+        let left: VecDeque<Conversation> =
+            page.items.into_iter().map(|(conversation, _)| conversation).collect();
+        self.stage = match left.is_empty() {
             true => Stage::Memberships(None),
-            false => Stage::Heads { heads, next: page.next },
+            false => Stage::Each { left, next: page.next },
         };
         Ok(Vec::new())
     }
@@ -136,20 +137,20 @@ impl Export {
     }
 
     /// One conversation with its members.
-    async fn head(
+    async fn conversation(
         &mut self,
-        mut heads: VecDeque<Conversation>,
+        mut left: VecDeque<Conversation>,
         next: Option<ConversationPosition>,
     ) -> Result<Vec<Exported>> {
-        let Some(head) = heads.pop_front() else {
+        let Some(conversation) = left.pop_front() else {
             self.stage = match next {
                 Some(_) => Stage::Conversations(next),
                 None => Stage::Memberships(None),
             };
             return Ok(Vec::new());
         };
-        let id = head.id;
-        let mut piece = vec![Exported::Conversation(head)];
+        let id = conversation.id;
+        let mut chunk = vec![Exported::Conversation(conversation)];
         let mut from: Option<MemberPosition> = None;
         loop {
             let owner = self.user;
@@ -158,21 +159,21 @@ impl Export {
                 .read("export_members", async move |tx| tx.members().page(owner, id, from, Limit::MAX).await)
                 .await?;
             let others = members.items.into_iter().filter(|member| member.user_id != owner);
-            piece.extend(others.map(|member| Exported::Member(id, member)));
+            chunk.extend(others.map(|member| Exported::Member(id, member)));
             from = members.next;
             if from.is_none() {
                 break;
             }
         }
-        self.stage = Stage::Messages { of: id, after: 0, heads, next };
-        Ok(piece)
+        self.stage = Stage::Messages { of: id, after: 0, left, next };
+        Ok(chunk)
     }
 
     async fn messages(
         &mut self,
         of: ConversationId,
         after: i64,
-        heads: VecDeque<Conversation>,
+        left: VecDeque<Conversation>,
         next: Option<ConversationPosition>,
     ) -> Result<Vec<Exported>> {
         let owner = self.user;
@@ -185,19 +186,19 @@ impl Export {
         };
         let (page, responses) = self.store.read("export_messages", read).await?;
         let mut responses = VecDeque::from(responses);
-        let mut piece = Vec::with_capacity(page.items.len() + responses.len());
+        let mut chunk = Vec::with_capacity(page.items.len() + responses.len());
         for message in page.items {
             let id = message.id;
-            piece.push(Exported::Message(message));
+            chunk.push(Exported::Message(message));
             if responses.front().is_some_and(|response| response.message_id == id) {
-                piece.extend(responses.pop_front().map(Exported::Response));
+                chunk.extend(responses.pop_front().map(Exported::Response));
             }
         }
         self.stage = match page.next {
-            Some(after) => Stage::Messages { of, after, heads, next },
-            None => Stage::Heads { heads, next },
+            Some(after) => Stage::Messages { of, after, left, next },
+            None => Stage::Each { left, next },
         };
-        Ok(piece)
+        Ok(chunk)
     }
 
     async fn memberships(&mut self, from: Option<ConversationPosition>) -> Result<Vec<Exported>> {
@@ -206,22 +207,22 @@ impl Export {
             Some(_) => Stage::Memberships(page.next),
             None => Stage::SentElsewhere(None),
         };
-        let mut piece = Vec::with_capacity(page.items.len());
-        for (head, _) in page.items {
+        let mut chunk = Vec::with_capacity(page.items.len());
+        for (conversation, _) in page.items {
             let members = self.store.as_user(self.user).members();
             let mut from = None;
             loop {
-                let found = members.page(head.id, from, Limit::MAX).await?;
+                let found = members.page(conversation.id, from, Limit::MAX).await?;
                 let own = found.items.into_iter().find(|member| member.user_id == self.user);
                 let is_found = own.is_some();
-                piece.extend(own.map(|member| Exported::Membership(head.id, member)));
+                chunk.extend(own.map(|member| Exported::Membership(conversation.id, member)));
                 from = found.next;
                 if is_found || from.is_none() {
                     break;
                 }
             }
         }
-        Ok(piece)
+        Ok(chunk)
     }
 
     async fn sent_elsewhere(&mut self, from: Option<Box<Message>>) -> Result<Vec<Exported>> {

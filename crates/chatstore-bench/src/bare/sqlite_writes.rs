@@ -40,7 +40,7 @@ impl Writer {
             random: Random::new(7),
             ids: Ids::new(7),
             content: content(),
-            raise_head: statement("messages.raise_own_head")?.sqlite(),
+            raise_head: statement("conversations.bump_own")?.sqlite(),
             insert: statement("messages.insert")?.sqlite(),
             insert_response: statement("responses.insert")?.sqlite(),
             book_usage: statement("usage.book")?.sqlite(),

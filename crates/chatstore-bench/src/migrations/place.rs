@@ -142,7 +142,7 @@ impl Place {
     async fn texts(&self, sql: Sql) -> Result<Vec<String>, Failure> {
         let database =
             Database::open(DatabaseOptions { pool: 1, ..DatabaseOptions::new(self.url()) }).await?;
-        let work = async move |tx: &mut ReadTx<'_>| tx.query(&sql, &[], |row| row.get(0)).await;
+        let work = async move |tx: &mut ReadTx<'_>| tx.query(&sql, &[], |row| row.next()).await;
         let texts = database.read("texts", work).await;
         database.close().await;
         Ok(texts?)

@@ -157,7 +157,7 @@ fn configuration(config: &Config) -> Check {
 
 async fn version(store: &Store) -> chatstore::Result<Check> {
     let versions = store
-        .read("doctor_version", async |tx| tx.query(&VERSION, &[], |row| row.get::<String>(0)).await)
+        .read("doctor_version", async |tx| tx.query(&VERSION, &[], |row| row.next::<String>()).await)
         .await?;
     let product = match store.kind() {
         DatabaseKind::Sqlite => "SQLite",
@@ -197,7 +197,7 @@ async fn schema(store: &Store) -> Check {
 async fn integrity(store: &Store) -> Check {
     const NAME: &str = "integrity";
     let found = store
-        .read("doctor_integrity", async |tx| tx.query(&INTEGRITY, &[], |row| row.get::<String>(0)).await)
+        .read("doctor_integrity", async |tx| tx.query(&INTEGRITY, &[], |row| row.next::<String>()).await)
         .await;
     match found {
         Err(error) => Check::failure(NAME, error.into()),
@@ -215,7 +215,7 @@ async fn foreign_keys(store: &Store) -> Check {
     let found = store
         .read("doctor_foreign_keys", async |tx| {
             tx.query(&FOREIGN_KEYS, &[], |row| {
-                let (table, parent, rows): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let (table, parent, rows): (String, String, i64) = (row.next()?, row.next()?, row.next()?);
                 Ok(format!("rows of {table} that refer to no row of {parent}: {rows}"))
             })
             .await
@@ -236,8 +236,8 @@ async fn server(store: &Store) -> Vec<Check> {
     let found = store
         .read("doctor_server", async |tx| {
             tx.query(&SERVER, &[], |row| {
-                let settings: [String; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
-                Ok((settings, row.get::<bool>(3)?))
+                let settings: [String; 3] = [row.next()?, row.next()?, row.next()?];
+                Ok((settings, row.next::<bool>()?))
             })
             .await
         })

@@ -123,7 +123,7 @@ async fn legacy_hashes_are_wrapped_once_and_their_passwords_still_work(case: Tes
     let hashes = commands
         .case
         .database
-        .read("test", async |tx| tx.query(&HASHES, &[], |row| row.get::<String>(0)).await);
+        .read("test", async |tx| tx.query(&HASHES, &[], |row| row.next::<String>()).await);
     let hashes = hashes.await.unwrap();
     assert!(hashes.iter().all(|hash| hash != LEGACY), "{hashes:?}");
     let again = commands.run(&["user", "wrap-legacy"]);

@@ -16,7 +16,8 @@ use tokio_postgres::{NoTls, RowStream, Statement};
 use crate::context::Context;
 use crate::db::tls::{TlsMode, TlsSettings};
 use crate::db::{Row, Sql, Value};
-use crate::error::{Cause, ConnectError, StoreError, refused, taken};
+use crate::error::{Cause, ConnectError, StoreError, refused, taken_constraint};
+use crate::schema::entity_of_table;
 use crate::tx::{ReadOnly, Tx, WriteTx};
 
 /// PostgreSQL counts microseconds from 2000-01-01.
@@ -390,7 +391,7 @@ fn store_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
     };
     let code = server.code();
     if *code == SqlState::UNIQUE_VIOLATION
-        && let Some(error) = taken(|name, _| Some(name) == server.constraint())
+        && let Some(error) = server.constraint().and_then(taken_constraint)
     {
         return error;
     }
@@ -400,7 +401,7 @@ fn store_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
         return error;
     }
     if *code == SqlState::FOREIGN_KEY_VIOLATION {
-        return StoreError::MissingParent { entity: table_entity(server.table()) };
+        return StoreError::MissingParent { entity: entity_of_table(server.table()) };
     }
     let cause = Cause::new(format!("{statement}: {}: {}", server.code().code(), server.message()));
     match code.code() {
@@ -413,18 +414,6 @@ fn store_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
         other if other.starts_with("08") => StoreError::Unavailable(cause),
         "XX001" | "XX002" => StoreError::Corrupt(cause.to_string()),
         _ => StoreError::Backend(cause),
-    }
-}
-
-fn table_entity(table: Option<&str>) -> &'static str {
-    match table {
-        Some("conversations") => "conversation",
-        Some("conversation_members") => "member",
-        Some("messages") => "message",
-        Some("responses") => "response",
-        Some("api_keys") => "api_key",
-        Some("idempotency_keys") => "idempotency_key",
-        _ => "row",
     }
 }
 

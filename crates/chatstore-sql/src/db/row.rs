@@ -1,8 +1,9 @@
 //! Rows as the drivers lend them.
 
+use std::cell::Cell;
 use std::fmt;
 
-use chatstore_model::{Json, Timestamp};
+use chatstore_model::{Id, Json, Timestamp};
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -11,6 +12,8 @@ use crate::error::StoreError;
 pub struct Row<'r> {
     statement: &'static str,
     source: Source<'r>,
+    /// The column that is read next.
+    position: Cell<usize>,
 }
 
 enum Source<'r> {
@@ -29,20 +32,22 @@ impl fmt::Debug for Row<'_> {
 impl<'r> Row<'r> {
     #[cfg(feature = "sqlite")]
     pub(crate) const fn sqlite(statement: &'static str, row: &'r rusqlite::Row<'r>) -> Self {
-        Self { statement, source: Source::Sqlite(row) }
+        Self { statement, source: Source::Sqlite(row), position: Cell::new(0) }
     }
 
     #[cfg(feature = "postgres")]
     pub(crate) const fn postgres(statement: &'static str, row: &'r tokio_postgres::Row) -> Self {
-        Self { statement, source: Source::Postgres(row) }
+        Self { statement, source: Source::Postgres(row), position: Cell::new(0) }
     }
 
-    /// The column at `index`, counted from 0.
+    /// The next column, beginning with the first. Expressions of a struct literal are evaluated in the
+    /// order in which they are written, so fields stand there in the order of columns.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], naming statement and column, when it holds another type, null
     /// where none may be, or does not exist.
-    pub fn get<T: FromColumn<'r>>(&self, index: usize) -> Result<T, StoreError> {
+    pub fn next<T: FromColumn<'r>>(&self) -> Result<T, StoreError> {
+        let index = self.position.replace(self.position.get() + 1);
         let found = match self.source {
             #[cfg(feature = "sqlite")]
             Source::Sqlite(row) => {
@@ -54,12 +59,29 @@ impl<'r> Row<'r> {
         found.map_err(|reason| self.corrupt(index, &reason))
     }
 
-    /// The column at `index` as one of the words that `parse` knows.
+    /// The next column as one of the words that `parse` knows.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when it is another word.
-    pub fn word<T>(&self, index: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
-        let text: &str = self.get(index)?;
+    pub fn next_word<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
+        let text = self.next()?;
+        self.word(text, parse)
+    }
+
+    /// The next column as one of the words that `parse` knows, or null.
+    ///
+    /// # Errors
+    /// As [`next_word`](Self::next_word).
+    pub fn next_optional_word<T>(
+        &self,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let text: Option<&str> = self.next()?;
+        text.map(|text| self.word(text, parse)).transpose()
+    }
+
+    fn word<T>(&self, text: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
+        let index = self.position.get() - 1;
         parse(text).ok_or_else(|| self.corrupt(index, &format!("unknown word {text:?}")))
     }
 
@@ -93,8 +115,8 @@ pub trait FromColumn<'r>: Sized {
 
 /// Implements [`FromColumn`] for a type and its `Option` by way of what the drivers give.
 macro_rules! from_column {
-    ($type:ty, $sqlite:pat => $from_sqlite:expr, $postgres:ty => $from_postgres:expr) => {
-        impl<'r> FromColumn<'r> for $type {
+    ($type:ty $(, of $kind:ident)?; $sqlite:pat => $from_sqlite:expr, $postgres:ty => $from_postgres:expr) => {
+        impl<'r $(, $kind)?> FromColumn<'r> for $type {
             #[cfg(feature = "sqlite")]
             fn from_sqlite(value: rusqlite::types::ValueRef<'r>) -> Result<Self, String> {
                 #[allow(unused_imports, reason = "the patterns below name the variants")]
@@ -112,7 +134,7 @@ macro_rules! from_column {
             }
         }
 
-        impl<'r> FromColumn<'r> for Option<$type> {
+        impl<'r $(, $kind)?> FromColumn<'r> for Option<$type> {
             #[cfg(feature = "sqlite")]
             fn from_sqlite(value: rusqlite::types::ValueRef<'r>) -> Result<Self, String> {
                 match value {
@@ -134,15 +156,16 @@ macro_rules! from_column {
 #[derive(Debug, Clone, Copy)]
 pub struct Bytes<'r>(pub &'r [u8]);
 
-from_column!(&'r str, Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()), &'r str => Ok);
-from_column!(String, Text(bytes) => owned_text(bytes), String => Ok);
-from_column!(Uuid, Blob(bytes) => Uuid::from_slice(bytes).map_err(|_| "a UUID has 16 bytes".to_owned()), Uuid => Ok);
-from_column!(i64, Integer(number) => Ok(number), i64 => Ok);
-from_column!(f64, Real(number) => Ok(number), f64 => Ok);
-from_column!(bool, Integer(number @ 0..=1) => Ok(number == 1), bool => Ok);
-from_column!(Bytes<'r>, Blob(bytes) => Ok(Bytes(bytes)), &'r [u8] => |bytes| Ok(Bytes(bytes)));
-from_column!(Timestamp, Integer(number) => timestamp(number), Microseconds => |time: Microseconds| timestamp(time.0));
-from_column!(Json, Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()).and_then(json), JsonText<'r> => |text: JsonText<'r>| json(text.0));
+from_column!(&'r str; Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()), &'r str => Ok);
+from_column!(String; Text(bytes) => owned_text(bytes), String => Ok);
+from_column!(Uuid; Blob(bytes) => Uuid::from_slice(bytes).map_err(|_| "a UUID has 16 bytes".to_owned()), Uuid => Ok);
+from_column!(Id<K>, of K; Blob(bytes) => Uuid::from_slice(bytes).map(Id::from_uuid).map_err(|_| "a UUID has 16 bytes".to_owned()), Uuid => |uuid| Ok(Id::from_uuid(uuid)));
+from_column!(i64; Integer(number) => Ok(number), i64 => Ok);
+from_column!(f64; Real(number) => Ok(number), f64 => Ok);
+from_column!(bool; Integer(number @ 0..=1) => Ok(number == 1), bool => Ok);
+from_column!(Bytes<'r>; Blob(bytes) => Ok(Bytes(bytes)), &'r [u8] => |bytes| Ok(Bytes(bytes)));
+from_column!(Timestamp; Integer(number) => timestamp(number), Microseconds => |time: Microseconds| timestamp(time.0));
+from_column!(Json; Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()).and_then(json), JsonText<'r> => |text: JsonText<'r>| json(text.0));
 
 /// Checks the text where it lies, then copies it once.
 #[cfg(feature = "sqlite")]
@@ -157,21 +180,6 @@ fn timestamp(microseconds: i64) -> Result<Timestamp, String> {
 fn json(text: &str) -> Result<Json, String> {
     Json::parse(text).map_err(|error| error.to_string())
 }
-
-macro_rules! typed_ids {
-    ($($id:ty),*) => {$(
-        from_column!($id, Blob(bytes) => Uuid::from_slice(bytes).map(<$id>::from_uuid).map_err(|_| "a UUID has 16 bytes".to_owned()), Uuid => |uuid| Ok(<$id>::from_uuid(uuid)));
-    )*};
-}
-
-typed_ids!(
-    chatstore_model::UserId,
-    chatstore_model::ConversationId,
-    chatstore_model::MessageId,
-    chatstore_model::ApiKeyId,
-    chatstore_model::SessionId,
-    chatstore_model::RefreshTokenId
-);
 
 #[cfg(feature = "postgres")]
 use postgres::{JsonText, Microseconds, describe};

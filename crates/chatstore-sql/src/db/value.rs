@@ -1,6 +1,6 @@
 //! Parameters, in the eight types of the data model.
 
-use chatstore_model::{Json, Timestamp};
+use chatstore_model::{Id, Json, Timestamp};
 use uuid::Uuid;
 
 /// A parameter of a statement; texts and bytes are borrowed.
@@ -89,24 +89,11 @@ impl From<Timestamp> for Value<'_> {
     }
 }
 
-macro_rules! from_id {
-    ($($id:ty),*) => {$(
-        impl From<$id> for Value<'_> {
-            fn from(value: $id) -> Self {
-                Self::Uuid(value.uuid())
-            }
-        }
-    )*};
+impl<K> From<Id<K>> for Value<'_> {
+    fn from(value: Id<K>) -> Self {
+        Self::Uuid(value.uuid())
+    }
 }
-
-from_id!(
-    chatstore_model::UserId,
-    chatstore_model::ConversationId,
-    chatstore_model::MessageId,
-    chatstore_model::ApiKeyId,
-    chatstore_model::SessionId,
-    chatstore_model::RefreshTokenId
-);
 
 #[cfg(feature = "sqlite")]
 impl rusqlite::ToSql for Value<'_> {

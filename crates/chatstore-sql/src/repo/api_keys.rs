@@ -8,17 +8,20 @@ use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::repo::users;
+use crate::schema::{API_KEYS, Columns};
 use crate::tx::{ReadWrite, Tx};
 
-const COLUMNS: &str =
-    "k.user_id, k.id, k.scope, k.name, k.prefix, k.created_at, k.last_used_at, k.expires_at, k.revoked_at";
+const COLUMNS: &str = API_KEYS.columns_without(&["key_hash"]).with_prefix("k.").as_str();
 
 const BY_HASH: Sql = Sql::same(
     "api_keys.by_hash",
     concat!(
         "select ",
         COLUMNS,
-        ", u.is_active, u.role from api_keys k join users u on u.id = k.user_id \
+        ", ",
+        users::ACTIVE_ROLE,
+        " from api_keys k join users u on u.id = k.user_id \
          where k.user_id = $1 and k.key_hash = $2"
     ),
 );
@@ -38,11 +41,8 @@ const PAGE: Sql = Sql::same(
     ),
 );
 
-const CREATE: Sql = Sql::same(
-    "api_keys.create",
-    "insert into api_keys (user_id, id, scope, name, prefix, key_hash, created_at, expires_at) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8)",
-);
+const INSERTED: Columns = API_KEYS.columns_without(&["last_used_at", "revoked_at"]);
+const CREATE: Sql = Sql::same("api_keys.create", INSERTED.insert(&[]).as_str());
 
 const REVOKE: Sql = Sql::same(
     "api_keys.revoke",
@@ -59,19 +59,26 @@ pub(super) const STATEMENTS: &[Sql] = &[BY_HASH, LIST, PAGE, CREATE, REVOKE, TOU
 
 /// API keys.
 #[derive(Debug)]
-pub struct ApiKeys<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct ApiKeys<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// API keys.
+    pub const fn api_keys(&mut self) -> ApiKeys<'_, 'c, M> {
+        ApiKeys(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<ApiKey, StoreError> {
     Ok(ApiKey {
-        user_id: row.get(0)?,
-        id: row.get(1)?,
-        scope: row.word(2, ApiKeyScope::parse)?,
-        name: row.get(3)?,
-        prefix: row.get(4)?,
-        created_at: row.get(5)?,
-        last_used_at: row.get(6)?,
-        expires_at: row.get(7)?,
-        revoked_at: row.get(8)?,
+        user_id: row.next()?,
+        id: row.next()?,
+        scope: row.next_word(ApiKeyScope::parse)?,
+        name: row.next()?,
+        prefix: row.next()?,
+        created_at: row.next()?,
+        last_used_at: row.next()?,
+        expires_at: row.next()?,
+        revoked_at: row.next()?,
     })
 }
 
@@ -88,14 +95,13 @@ impl<M> ApiKeys<'_, '_, M> {
     ) -> Result<Option<(ApiKey, Option<UserRole>)>, StoreError> {
         let values = [user.into(), key_hash.as_slice().into()];
         let read_row = |row: &Row<'_>| {
-            let is_active: bool = row.get(9)?;
-            let role = row.word(10, UserRole::parse)?;
-            Ok((read(row)?, is_active.then_some(role)))
+            let key = read(row)?;
+            Ok((key, users::read_active_role(row)?))
         };
         self.0.executor.query_first(&BY_HASH, &values, read_row).await
     }
 
-    /// Keys of a user that were not withdrawn, oldest first.
+    /// Keys of a user that were not revoked, oldest first.
     ///
     /// # Errors
     /// What the database reports.
@@ -111,7 +117,7 @@ impl<M> ApiKeys<'_, '_, M> {
         Ok(Page::cut(rows, limit, |key| ApiKeyPosition { at: key.created_at, id: key.id.uuid() }))
     }
 
-    /// Every key of a user, withdrawn ones too, oldest first.
+    /// Every key of a user, revoked ones too, oldest first.
     ///
     /// # Errors
     /// What the database reports.
@@ -145,7 +151,7 @@ impl ApiKeys<'_, '_, ReadWrite> {
             expires_at: new.expires_at,
             revoked_at: None,
         };
-        let values = [
+        let values: [_; INSERTED.count()] = [
             user.into(),
             key.id.into(),
             key.scope.as_str().into(),
@@ -159,14 +165,14 @@ impl ApiKeys<'_, '_, ReadWrite> {
         Ok(key)
     }
 
-    /// Withdraws a key; a second time changes nothing.
+    /// Revokes a key; a second time changes nothing.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn revoke(&mut self, user: UserId, id: ApiKeyId) -> Result<(), StoreError> {
         let now = self.0.now();
         match self.0.executor.execute(&REVOKE, &[now.into(), user.into(), id.into()]).await? {
-            0 => Err(StoreError::NotFound { entity: "api_key" }),
+            0 => Err(StoreError::NotFound { entity: API_KEYS.entity }),
             _ => Ok(()),
         }
     }

@@ -1,26 +1,34 @@
 //! What requests with an idempotency key did.
 //!
 //! To do something once: in one transaction look the key up, replay when it is there, else record it with
-//! the ids that will be made, and make them. Of two at once the second waits for the first when it
+//! the ids that will be created, and create them. Of two at once the second waits for the first when it
 //! records, and fails with [`StoreError::Conflict`], so that it is run again and finds the first one's record.
 
 use chatstore_model::{FieldCode, IdempotencyRecord, NewIdempotencyRecord, Timestamp, UserId, Validator};
+use constcat::concat;
 
 use crate::db::{Bytes, Row, Sql};
 use crate::error::{Cause, StoreError};
 use crate::repo::refuse_nul;
+use crate::schema::{Columns, IDEMPOTENCY_KEYS};
 use crate::tx::{ReadWrite, Tx};
+
+const ALL: Columns = IDEMPOTENCY_KEYS.all_columns();
+const COLUMNS: &str = ALL.names().as_str();
 
 const FIND: Sql = Sql::same(
     "idempotency_keys.find",
-    "select owner_id, caller_id, key, operation, request_sha256, status, result, created_at, expires_at \
-     from idempotency_keys where caller_id = $1 and key = $2 and expires_at > $3 order by created_at limit 1",
+    concat!(
+        "select ",
+        COLUMNS,
+        " from idempotency_keys where caller_id = $1 and key = $2 and expires_at > $3 \
+         order by created_at limit 1"
+    ),
 );
 
 const LIST: Sql = Sql::same(
     "idempotency_keys.list",
-    "select owner_id, caller_id, key, operation, request_sha256, status, result, created_at, expires_at \
-     from idempotency_keys where caller_id = $1 order by key, owner_id",
+    concat!("select ", COLUMNS, " from idempotency_keys where caller_id = $1 order by key, owner_id"),
 );
 
 const FORGET_EXPIRED: Sql = Sql::same(
@@ -28,12 +36,7 @@ const FORGET_EXPIRED: Sql = Sql::same(
     "delete from idempotency_keys where caller_id = $1 and key = $2 and expires_at <= $3",
 );
 
-const RECORD: Sql = Sql::same(
-    "idempotency_keys.record",
-    "insert into idempotency_keys \
-     (owner_id, caller_id, key, operation, request_sha256, status, result, created_at, expires_at) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-);
+const RECORD: Sql = Sql::same("idempotency_keys.record", ALL.insert(&[]).as_str());
 
 const PRUNE: Sql = Sql::same("idempotency_keys.prune", "delete from idempotency_keys where expires_at <= $1");
 
@@ -41,26 +44,35 @@ pub(super) const STATEMENTS: &[Sql] = &[FIND, LIST, FORGET_EXPIRED, RECORD, PRUN
 
 /// What requests with an idempotency key did.
 #[derive(Debug)]
-pub struct IdempotencyKeys<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct IdempotencyKeys<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// What requests with an idempotency key did.
+    pub const fn idempotency_keys(&mut self) -> IdempotencyKeys<'_, 'c, M> {
+        IdempotencyKeys(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<IdempotencyRecord, StoreError> {
-    let Bytes(request_sha256) = row.get(4)?;
     Ok(IdempotencyRecord {
-        owner_id: row.get(0)?,
-        caller_id: row.get(1)?,
-        key: row.get(2)?,
-        operation: row.get(3)?,
-        request_sha256: request_sha256.try_into().map_err(|_| {
-            StoreError::Corrupt("idempotency_keys.find: request_sha256 has not 32 bytes".to_owned())
-        })?,
-        status: row.get(5)?,
-        result: row.get(6)?,
-        created_at: row.get(7)?,
-        expires_at: row.get(8)?,
+        owner_id: row.next()?,
+        caller_id: row.next()?,
+        key: row.next()?,
+        operation: row.next()?,
+        request_sha256: sha256(row.next()?)?,
+        status: row.next()?,
+        result: row.next()?,
+        created_at: row.next()?,
+        expires_at: row.next()?,
     })
 }
 
-/// Characters of a key at most.
+fn sha256(Bytes(bytes): Bytes<'_>) -> Result<[u8; 32], StoreError> {
+    let corrupt = |_| StoreError::Corrupt("idempotency_keys: request_sha256 has not 32 bytes".to_owned());
+    bytes.try_into().map_err(corrupt)
+}
+
+/// Maximum characters of a key.
 const KEY_LENGTH: usize = 255;
 
 fn check(new: &NewIdempotencyRecord) -> Result<(), StoreError> {
@@ -110,7 +122,7 @@ impl IdempotencyKeys<'_, '_, ReadWrite> {
         check(new)?;
         let now = self.0.now();
         self.0.executor.execute(&FORGET_EXPIRED, &[caller.into(), (&new.key).into(), now.into()]).await?;
-        let values = [
+        let values: [_; ALL.count()] = [
             owner.into(),
             caller.into(),
             (&new.key).into(),

@@ -3,9 +3,11 @@
 use chatstore_model::{
     ConversationId, ConversationRole, Limit, Member, MemberPosition, MemberRole, Page, Timestamp, UserId,
 };
+use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::{Cause, StoreError};
+use crate::schema::{CONVERSATION_MEMBERS, Columns};
 use crate::tx::{ReadWrite, Tx};
 
 const PAGE: Sql = Sql::same(
@@ -29,10 +31,13 @@ const CHANGE: Sql = Sql::same(
      where owner_id = $2 and conversation_id = $3 and user_id = $4 returning joined_at",
 );
 
+const INSERTED: Columns = CONVERSATION_MEMBERS.all_columns();
 const ADD: Sql = Sql::same(
     "members.add",
-    "insert into conversation_members (owner_id, conversation_id, user_id, role, joined_at) \
-     values ($1, $2, $3, $4, $5) on conflict (owner_id, conversation_id, user_id) do nothing returning joined_at",
+    concat!(
+        INSERTED.insert(&[]).as_str(),
+        " on conflict (owner_id, conversation_id, user_id) do nothing returning joined_at"
+    ),
 );
 
 const REMOVE: Sql = Sql::same(
@@ -44,16 +49,23 @@ pub(super) const STATEMENTS: &[Sql] = &[PAGE, CHANGE, ADD, REMOVE];
 
 /// Members of conversations.
 #[derive(Debug)]
-pub struct Members<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Members<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Members of conversations.
+    pub const fn members(&mut self) -> Members<'_, 'c, M> {
+        Members(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<(Member, i64), StoreError> {
     let member = Member {
-        user_id: row.get(0)?,
-        username: row.get(1)?,
-        role: row.word(2, ConversationRole::parse)?,
-        joined_at: row.get(3)?,
+        user_id: row.next()?,
+        username: row.next()?,
+        role: row.next_word(ConversationRole::parse)?,
+        joined_at: row.next()?,
     };
-    Ok((member, row.get(4)?))
+    Ok((member, row.next()?))
 }
 
 impl<M> Members<'_, '_, M> {
@@ -89,7 +101,7 @@ impl<M> Members<'_, '_, M> {
 }
 
 impl Members<'_, '_, ReadWrite> {
-    /// Makes a user a member or changes his role; true when he was none.
+    /// Adds a member or changes the role of one; true when it was added.
     ///
     /// # Errors
     /// [`StoreError::MissingParent`] when there is no such user or conversation;
@@ -105,13 +117,14 @@ impl Members<'_, '_, ReadWrite> {
             return Err(StoreError::Refused("the owner is a member by owning the conversation"));
         }
         let values = [role.as_str().into(), owner.into(), conversation.into(), user.into()];
-        let changed = self.0.executor.query_changed(&CHANGE, &values, |row| row.get(0)).await?;
+        let changed = self.0.executor.query_changed(&CHANGE, &values, |row| row.next()).await?;
         if let Some(joined_at) = changed {
             return Ok((joined_at, false));
         }
         let now = self.0.now();
-        let values = [owner.into(), conversation.into(), user.into(), role.as_str().into(), now.into()];
-        let added = self.0.executor.query_changed(&ADD, &values, |row| row.get(0)).await?;
+        let values: [_; INSERTED.count()] =
+            [owner.into(), conversation.into(), user.into(), role.as_str().into(), now.into()];
+        let added = self.0.executor.query_changed(&ADD, &values, |row| row.next()).await?;
         match added {
             Some(joined_at) => Ok((joined_at, true)),
             None => Err(StoreError::Conflict(Cause::new("the member was added meanwhile"))),
@@ -121,7 +134,7 @@ impl Members<'_, '_, ReadWrite> {
     /// Ends a membership, from requests that start after it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when he is no member.
+    /// [`StoreError::NotFound`] when the user is no member.
     pub async fn remove(
         &mut self,
         owner: UserId,
@@ -129,7 +142,7 @@ impl Members<'_, '_, ReadWrite> {
         user: UserId,
     ) -> Result<(), StoreError> {
         match self.0.executor.execute(&REMOVE, &[owner.into(), conversation.into(), user.into()]).await? {
-            0 => Err(StoreError::NotFound { entity: "member" }),
+            0 => Err(StoreError::NotFound { entity: CONVERSATION_MEMBERS.entity }),
             _ => Ok(()),
         }
     }

@@ -1,17 +1,19 @@
-//! Repositories: one file per entity, its columns written once.
+//! Repositories: a file or folder per entity, with its statements, its rows and its accessor.
+
+/// Sets a time that does not go back.
+macro_rules! forward {
+    ($column:literal, $at:literal) => {
+        concat!($column, " = case when ", $column, " > ", $at, " then ", $column, " else ", $at, " end")
+    };
+}
 
 mod api_keys;
-mod conversation_list;
 mod conversations;
 mod idempotency_keys;
-mod imports;
 mod members;
-mod message_changes;
-mod message_models;
 mod messages;
 mod passwords;
 mod refresh_tokens;
-mod replies;
 mod responses;
 mod sessions;
 mod statistics;
@@ -24,12 +26,10 @@ use crate::db::Sql;
 use crate::error::StoreError;
 
 pub use api_keys::ApiKeys;
-pub use conversation_list::ConversationList;
-pub use conversations::Conversations;
+pub use conversations::{ConversationList, Conversations};
 pub use idempotency_keys::IdempotencyKeys;
-pub use imports::PresentMessage;
 pub use members::Members;
-pub use messages::Messages;
+pub use messages::{Messages, PresentMessage};
 pub use passwords::Passwords;
 pub use refresh_tokens::{Presented, RefreshTokens, Rotation};
 pub use responses::Responses;
@@ -38,8 +38,8 @@ pub use statistics::{Counts, Statistics, TableDigest};
 pub use usage::Usage;
 pub use users::Users;
 
-/// As what a user reaches a conversation. The owner is tried first: his rows are found by their
-/// key, a member's by way of an index.
+/// As what a user has access to a conversation. The owner is tried first: rows are found by the
+/// owner's key, and for a member by way of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     /// As its owner.
@@ -49,7 +49,7 @@ pub enum By {
 }
 
 impl By {
-    /// Who.
+    /// The user.
     #[must_use]
     pub const fn user(self) -> UserId {
         match self {
@@ -57,8 +57,8 @@ impl By {
         }
     }
 
-    /// Picks the statement for the owner or the one for a member.
-    const fn pick(self, owner: &'static Sql, member: &'static Sql) -> &'static Sql {
+    /// The statement for the owner or the one for a member.
+    const fn statement(self, owner: &'static Sql, member: &'static Sql) -> &'static Sql {
         match self {
             Self::Owner(_) => owner,
             Self::Member(_) => member,
@@ -74,24 +74,18 @@ fn refuse_nul(field: &str, text: &str) -> Result<(), StoreError> {
 }
 
 pub(crate) fn statements() -> Vec<Sql> {
-    [
+    let of_one_file = [
         api_keys::STATEMENTS,
-        conversation_list::STATEMENTS,
-        conversations::STATEMENTS,
         idempotency_keys::STATEMENTS,
-        imports::STATEMENTS,
         members::STATEMENTS,
-        message_changes::STATEMENTS,
-        message_models::STATEMENTS,
-        messages::STATEMENTS,
         passwords::STATEMENTS,
         refresh_tokens::STATEMENTS,
-        replies::STATEMENTS,
         responses::STATEMENTS,
         sessions::STATEMENTS,
         statistics::STATEMENTS,
+        &statistics::ROWS,
         usage::STATEMENTS,
         users::STATEMENTS,
-    ]
-    .concat()
+    ];
+    [&of_one_file, conversations::STATEMENTS, messages::STATEMENTS].concat().concat()
 }

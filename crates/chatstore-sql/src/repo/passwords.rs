@@ -3,7 +3,7 @@
 use chatstore_model::{Email, EndReason, PasswordHash, Timestamp, User, UserId, UserName};
 use constcat::concat;
 
-use super::users::{self, COLUMNS};
+use super::users::{self, COLUMNS, NOT_FOUND};
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
 use crate::repo::refuse_nul;
@@ -38,22 +38,28 @@ pub(super) const STATEMENTS: &[Sql] = &[BY_ID, BY_USERNAME, BY_EMAIL, LOCK, SET,
 
 /// The hashes of passwords.
 #[derive(Debug)]
-pub struct Passwords<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Passwords<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// The hashes of passwords.
+    pub const fn passwords(&mut self) -> Passwords<'_, 'c, M> {
+        Passwords(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<(User, Option<PasswordHash>), StoreError> {
     let user = users::read(row)?;
-    let hash: Option<&str> = row.get(10)?;
-    Ok((user, hash.map(|_| read_hash(row, 10)).transpose()?))
+    let hash: Option<&str> = row.next()?;
+    Ok((user, hash.map(known).transpose()?))
 }
 
-fn read_hash(row: &Row<'_>, index: usize) -> Result<PasswordHash, StoreError> {
-    let text: &str = row.get(index)?;
+fn known(text: &str) -> Result<PasswordHash, StoreError> {
     PasswordHash::known(text)
         .ok_or_else(|| StoreError::Corrupt("users: column password_hash: of an unknown form".to_owned()))
 }
 
 impl<M> Passwords<'_, '_, M> {
-    /// The user with this id, and the hash of his password if he has one.
+    /// The user with this id, and the hash of their password if they have one.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when the hash is of no known form.
@@ -61,7 +67,7 @@ impl<M> Passwords<'_, '_, M> {
         self.0.executor.query_first(&BY_ID, &[id.into()], read).await
     }
 
-    /// The user with this name, however it is spelled, and the hash of his password if he has one.
+    /// The user with this name, however it is spelled, and the hash of their password if they have one.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] for a name with NUL; [`StoreError::Corrupt`] when the hash is of no known
@@ -75,8 +81,8 @@ impl<M> Passwords<'_, '_, M> {
         self.0.executor.query_first(&BY_USERNAME, &[(&key).into()], read).await
     }
 
-    /// The user with this e-mail address, however it is spelled, and the hash of his password if he has
-    /// one.
+    /// The user with this e-mail address, however it is spelled, and the hash of their password if they
+    /// have one.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] for an address with NUL; [`StoreError::Corrupt`] when the hash is of no
@@ -100,12 +106,12 @@ impl<M> Passwords<'_, '_, M> {
         limit: i64,
     ) -> Result<Vec<(UserId, PasswordHash)>, StoreError> {
         let values = [after.into(), limit.into()];
-        self.0.executor.query(&PAGE, &values, |row| Ok((row.get(0)?, read_hash(row, 1)?))).await
+        self.0.executor.query(&PAGE, &values, |row| Ok((row.next()?, known(row.next()?)?))).await
     }
 }
 
 impl Passwords<'_, '_, ReadWrite> {
-    /// Like [`get`](Self::get); nobody changes the user until the transaction ends.
+    /// Like [`get`](Self::get); no other transaction changes the user until the transaction ends.
     ///
     /// # Errors
     /// As `get`.
@@ -113,7 +119,7 @@ impl Passwords<'_, '_, ReadWrite> {
         self.0.executor.query_first(&LOCK, &[id.into()], read).await
     }
 
-    /// Sets a user's password and ends all his sessions.
+    /// Sets a user's password and ends all their sessions.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Refused`] for the built-in user.
@@ -129,7 +135,7 @@ impl Passwords<'_, '_, ReadWrite> {
         let now: Timestamp = self.0.now();
         let values = [hash.expose().into(), must_change.into(), now.into(), id.into()];
         if self.0.executor.execute(&SET, &values).await? == 0 {
-            return Err(StoreError::NotFound { entity: "user" });
+            return Err(NOT_FOUND);
         }
         self.0.sessions().end_all(id, EndReason::PasswordChanged).await?;
         Ok(())

@@ -11,16 +11,16 @@ use uuid::Uuid;
 
 use crate::db::{Bytes, Row, Sql};
 use crate::error::StoreError;
+use crate::schema::{Columns, REFRESH_TOKENS};
 use crate::tx::{ReadWrite, Tx};
 
 /// How long a token that was exchanged may be shown again: its answer was lost, or two tabs were about
 /// to exchange it at once.
 const GRACE: Duration = Duration::from_secs(10);
 
-const COLUMNS: &str = "user_id, id, session_id, parent_id, counter, created_at, rotated_at, confirmed_at, \
-    expires_at, revoked_at";
+const COLUMNS: &str = REFRESH_TOKENS.columns_without(&["token_hash"]).names().as_str();
 
-/// The lock makes rotations of one session wait for each other. SQLite has one writer.
+/// With the lock, rotations of one session wait for each other. SQLite has one writer.
 const LOCK_SESSION: Sql = Sql::pair(
     "refresh_tokens.lock_session",
     "select created_at, expires_at, revoked_at from sessions where user_id = $1 and id = $2",
@@ -43,12 +43,8 @@ const AT: Sql = Sql::same(
      where user_id = $1 and session_id = $2 and counter = $3",
 );
 
-const INSERT: Sql = Sql::same(
-    "refresh_tokens.insert",
-    "insert into refresh_tokens \
-     (user_id, id, session_id, parent_id, counter, token_hash, created_at, expires_at) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8)",
-);
+const INSERTED: Columns = REFRESH_TOKENS.columns_without(&["rotated_at", "confirmed_at", "revoked_at"]);
+const INSERT: Sql = Sql::same("refresh_tokens.insert", INSERTED.insert(&[]).as_str());
 
 const MARK_ROTATED: Sql = Sql::same(
     "refresh_tokens.mark_rotated",
@@ -62,21 +58,23 @@ const CONFIRM: Sql = Sql::same(
 
 const CARRY_ON: Sql = Sql::same(
     "refresh_tokens.carry_on",
-    "update sessions set access_jti = $1, expires_at = $2, \
-     last_activity = case when last_activity > $3 then last_activity else $3 end \
-     where user_id = $4 and id = $5",
+    concat!(
+        "update sessions set access_jti = $1, expires_at = $2, ",
+        forward!("last_activity", "$3"),
+        " where user_id = $4 and id = $5"
+    ),
 );
 
 /// Every counter is at least 0: that it is said leads SQLite to the session's tokens rather than through
 /// all of the user's.
-const WITHDRAW: Sql = Sql::same(
-    "refresh_tokens.withdraw",
+const REVOKE: Sql = Sql::same(
+    "refresh_tokens.revoke",
     "update refresh_tokens set revoked_at = $1 where user_id = $2 and session_id = $3 \
      and counter >= cast(0 as bigint) and revoked_at is null",
 );
 
-const WITHDRAW_ALL: Sql = Sql::same(
-    "refresh_tokens.withdraw_all",
+const REVOKE_ALL: Sql = Sql::same(
+    "refresh_tokens.revoke_all",
     "update refresh_tokens set revoked_at = $1 where user_id = $2 and revoked_at is null",
 );
 
@@ -87,12 +85,12 @@ const PRUNE: Sql = Sql::same(
 );
 
 pub(super) const STATEMENTS: &[Sql] =
-    &[LOCK_SESSION, FIND, LIST, AT, INSERT, MARK_ROTATED, CONFIRM, CARRY_ON, WITHDRAW, WITHDRAW_ALL, PRUNE];
+    &[LOCK_SESSION, FIND, LIST, AT, INSERT, MARK_ROTATED, CONFIRM, CARRY_ON, REVOKE, REVOKE_ALL, PRUNE];
 
-/// Tokens that one statement deletes at most, so that it holds up nobody for long.
+/// Maximum tokens that one statement deletes, so that other writes do not wait for long.
 const PRUNED_AT_ONCE: i64 = 2_000;
 
-/// A refresh token that somebody shows, and what it is to be exchanged for.
+/// A refresh token that a client presents, and what it is to be exchanged for.
 #[derive(Debug, Clone)]
 pub struct Presented {
     /// Whose it says it is.
@@ -101,14 +99,14 @@ pub struct Presented {
     pub session_id: SessionId,
     /// SHA-256 of its text.
     pub token_hash: [u8; 32],
-    /// SHA-256 of the text of its successor, first as it is made now, then as it may have been made before
-    /// with another key.
+    /// SHA-256 of the text of its successor, first as it is derived now, then as it may have been derived
+    /// before with another key.
     pub successors: Vec<[u8; 32]>,
     /// The `jti` of the access token that goes with the successor.
     pub access_jti: Uuid,
     /// How long the successor may wait to be used.
     pub idle: Duration,
-    /// How long a session lasts at most.
+    /// The maximum length of a session.
     pub absolute: Duration,
 }
 
@@ -121,43 +119,50 @@ pub enum Rotation {
         user: Box<User>,
         /// Which of the successors it is.
         index: usize,
-        /// When the successor is of no more use.
+        /// When the successor expires.
         expires_at: Timestamp,
     },
     /// It was exchanged before: its session was ended.
     Reused,
-    /// It is unknown, expired or withdrawn, or the user is disabled.
+    /// It is unknown, expired or revoked, or the user is disabled.
     Refused,
 }
 
 /// Refresh tokens.
 #[derive(Debug)]
-pub struct RefreshTokens<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct RefreshTokens<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Refresh tokens.
+    pub const fn refresh_tokens(&mut self) -> RefreshTokens<'_, 'c, M> {
+        RefreshTokens(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<RefreshToken, StoreError> {
     Ok(RefreshToken {
-        user_id: row.get(0)?,
-        id: row.get(1)?,
-        session_id: row.get(2)?,
-        parent_id: row.get::<Option<Uuid>>(3)?.map(RefreshTokenId::from_uuid),
-        counter: row.get(4)?,
-        created_at: row.get(5)?,
-        rotated_at: row.get(6)?,
-        confirmed_at: row.get(7)?,
-        expires_at: row.get(8)?,
-        revoked_at: row.get(9)?,
+        user_id: row.next()?,
+        id: row.next()?,
+        session_id: row.next()?,
+        parent_id: row.next()?,
+        counter: row.next()?,
+        created_at: row.next()?,
+        rotated_at: row.next()?,
+        confirmed_at: row.next()?,
+        expires_at: row.next()?,
+        revoked_at: row.next()?,
     })
 }
 
 /// A session as a rotation looks at it.
-struct Head {
+struct SessionTimes {
     created_at: Timestamp,
     expires_at: Timestamp,
     revoked_at: Option<Timestamp>,
 }
 
-fn read_head(row: &Row<'_>) -> Result<Head, StoreError> {
-    Ok(Head { created_at: row.get(0)?, expires_at: row.get(1)?, revoked_at: row.get(2)? })
+fn read_times(row: &Row<'_>) -> Result<SessionTimes, StoreError> {
+    Ok(SessionTimes { created_at: row.next()?, expires_at: row.next()?, revoked_at: row.next()? })
 }
 
 impl<M> RefreshTokens<'_, '_, M> {
@@ -183,8 +188,8 @@ impl RefreshTokens<'_, '_, ReadWrite> {
     /// Exchanges a token for its successor.
     ///
     /// A token that was exchanged already gives the same successor again for 10 seconds, unless the
-    /// successor was used in the meantime: its holder has it, so whoever still shows the former one is
-    /// somebody else. That, and any later use, ends the session with all its tokens; the transaction has
+    /// successor was used in the meantime: its holder has it, so the former one is presented by another
+    /// client. That, and any later use, ends the session with all its tokens; the transaction has
     /// to commit then too.
     ///
     /// # Errors
@@ -193,7 +198,7 @@ impl RefreshTokens<'_, '_, ReadWrite> {
         let (user_id, session_id) = (presented.user_id, presented.session_id);
         let now = self.0.now();
         let values = [user_id.into(), session_id.into()];
-        let Some(session) = self.0.executor.query_first(&LOCK_SESSION, &values, read_head).await? else {
+        let Some(session) = self.0.executor.query_first(&LOCK_SESSION, &values, read_times).await? else {
             return Ok(Rotation::Refused);
         };
         let Some(user) = self.0.users().get(user_id).await?.filter(|user| user.is_active) else {
@@ -202,8 +207,8 @@ impl RefreshTokens<'_, '_, ReadWrite> {
         let Some(token) = self.find(user_id, &presented.token_hash).await? else {
             return Ok(Rotation::Refused);
         };
-        let is_withdrawn = session.revoked_at.is_some() || token.revoked_at.is_some();
-        if is_withdrawn || token.session_id != session_id || session.expires_at <= now {
+        let is_revoked = session.revoked_at.is_some() || token.revoked_at.is_some();
+        if is_revoked || token.session_id != session_id || session.expires_at <= now {
             return Ok(Rotation::Refused);
         }
         let user = Box::new(user);
@@ -223,11 +228,11 @@ impl RefreshTokens<'_, '_, ReadWrite> {
         }
     }
 
-    /// Makes the successor of a token that was not exchanged; when it expires.
+    /// Creates the successor of a token that was not exchanged; when it expires.
     async fn exchange(
         &mut self,
         presented: &Presented,
-        session: &Head,
+        session: &SessionTimes,
         token: &RefreshToken,
         now: Timestamp,
     ) -> Result<Timestamp, StoreError> {
@@ -262,13 +267,13 @@ impl RefreshTokens<'_, '_, ReadWrite> {
             .0
             .executor
             .query_first(&AT, &values, |row| {
-                let Bytes(token_hash) = row.get(0)?;
-                Ok((token_hash.to_vec(), row.get(1)?))
+                let Bytes(token_hash) = row.next()?;
+                Ok((token_hash.to_vec(), row.next()?))
             })
             .await?;
         let Some((token_hash, expires_at)) = found else { return Ok(Rotation::Refused) };
         let index = presented.successors.iter().position(|successor| successor.as_slice() == token_hash);
-        // Neither of the present keys made it: the holder has to log in again, and is no thief.
+        // Derived with neither of the present keys: the holder has to log in again, but is no attacker.
         Ok(index.map_or(Rotation::Refused, |index| Rotation::Successor { user, index, expires_at }))
     }
 
@@ -282,7 +287,7 @@ impl RefreshTokens<'_, '_, ReadWrite> {
         new: &NewRefreshToken,
     ) -> Result<(), StoreError> {
         let now = self.0.now();
-        let values = [
+        let values: [_; INSERTED.count()] = [
             user.into(),
             id.into(),
             session.into(),
@@ -296,8 +301,8 @@ impl RefreshTokens<'_, '_, ReadWrite> {
         Ok(())
     }
 
-    /// Withdraws the tokens of one session of a user, or of all.
-    pub(super) async fn withdraw(
+    /// Revokes the tokens of one session of a user, or of all.
+    pub(super) async fn revoke(
         &mut self,
         user: UserId,
         session: Option<SessionId>,
@@ -306,9 +311,9 @@ impl RefreshTokens<'_, '_, ReadWrite> {
         match session {
             Some(session) => {
                 let values = [now.into(), user.into(), session.into()];
-                self.0.executor.execute(&WITHDRAW, &values).await?
+                self.0.executor.execute(&REVOKE, &values).await?
             }
-            None => self.0.executor.execute(&WITHDRAW_ALL, &[now.into(), user.into()]).await?,
+            None => self.0.executor.execute(&REVOKE_ALL, &[now.into(), user.into()]).await?,
         };
         Ok(())
     }

@@ -5,10 +5,10 @@ use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::schema::RESPONSES;
 use crate::tx::Tx;
 
-const COLUMNS: &str = "r.message_id, r.conversation_id, r.model_used, r.tokens_prompt, r.tokens_completion, \
-    r.tokens_total, r.tokens_cached, r.completion_time_ms, r.finish_reason, r.from_cache, r.created_at";
+const COLUMNS: &str = RESPONSES.columns_without(&["owner_id"]).with_prefix("r.").as_str();
 
 const GET: Sql = Sql::same(
     "responses.get",
@@ -29,21 +29,28 @@ pub(super) const STATEMENTS: &[Sql] = &[GET, OF_RANGE];
 
 /// Model responses.
 #[derive(Debug)]
-pub struct Responses<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Responses<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Model responses.
+    pub const fn responses(&mut self) -> Responses<'_, 'c, M> {
+        Responses(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<Response, StoreError> {
     Ok(Response {
-        message_id: row.get(0)?,
-        conversation_id: row.get(1)?,
-        model_used: row.get(2)?,
-        tokens_prompt: row.get(3)?,
-        tokens_completion: row.get(4)?,
-        tokens_total: row.get(5)?,
-        tokens_cached: row.get(6)?,
-        completion_time_ms: row.get(7)?,
-        finish_reason: row.get(8)?,
-        from_cache: row.get(9)?,
-        created_at: row.get(10)?,
+        message_id: row.next()?,
+        conversation_id: row.next()?,
+        model_used: row.next()?,
+        tokens_prompt: row.next()?,
+        tokens_completion: row.next()?,
+        tokens_total: row.next()?,
+        tokens_cached: row.next()?,
+        completion_time_ms: row.next()?,
+        finish_reason: row.next()?,
+        from_cache: row.next()?,
+        created_at: row.next()?,
     })
 }
 

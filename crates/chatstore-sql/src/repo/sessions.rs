@@ -2,22 +2,27 @@
 
 use chatstore_model::{
     EndReason, Limit, NewRefreshToken, NewSession, Order, Page, RefreshTokenId, Session, SessionId,
-    SessionPosition, SessionState, Timestamp, UserId, UserRole, Validator, limits,
+    SessionPosition, SessionState, Timestamp, UserId, Validator, limits,
 };
 use constcat::concat;
 use uuid::Uuid;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::repo::users;
+use crate::schema::{Columns, SESSIONS};
 use crate::tx::{ReadWrite, Tx};
 
-const COLUMNS: &str = "user_id, id, access_jti, user_agent, ip, created_at, last_activity, expires_at, \
-    revoked_at, revoke_reason";
+const COLUMNS: &str = SESSIONS.all_columns().names().as_str();
 
 const STATE: Sql = Sql::same(
     "sessions.state",
-    "select s.expires_at, s.last_activity, s.revoked_at, u.role, u.is_active, u.must_change_password \
-     from sessions s join users u on u.id = s.user_id where s.user_id = $1 and s.id = $2",
+    concat!(
+        "select s.expires_at, s.last_activity, s.revoked_at, ",
+        users::ACTIVE_ROLE,
+        ", u.must_change_password \
+         from sessions s join users u on u.id = s.user_id where s.user_id = $1 and s.id = $2"
+    ),
 );
 
 const BY_ACCESS_JTI: Sql = Sql::same(
@@ -40,11 +45,8 @@ const PAGE: Sql = Sql::same(
     ),
 );
 
-const BEGIN: Sql = Sql::same(
-    "sessions.begin",
-    "insert into sessions (user_id, id, access_jti, user_agent, ip, created_at, last_activity, expires_at) \
-     values ($1, $2, $3, $4, $5, $6, $6, $7)",
-);
+const INSERTED: Columns = SESSIONS.columns_without(&["revoked_at", "revoke_reason"]);
+const BEGIN: Sql = Sql::same("sessions.begin", INSERTED.insert(&[]).as_str());
 
 const TOUCH: Sql = Sql::same(
     "sessions.touch",
@@ -70,38 +72,42 @@ const PRUNE: Sql = Sql::same(
 
 pub(super) const STATEMENTS: &[Sql] = &[STATE, BY_ACCESS_JTI, LIST, PAGE, BEGIN, TOUCH, END, END_ALL, PRUNE];
 
-/// Sessions that one statement deletes at most, so that it holds up nobody for long.
+/// Maximum sessions that one statement deletes, so that other writes do not wait for long.
 const PRUNED_AT_ONCE: i64 = 500;
 
 /// Sessions.
 #[derive(Debug)]
-pub struct Sessions<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Sessions<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Sessions.
+    pub const fn sessions(&mut self) -> Sessions<'_, 'c, M> {
+        Sessions(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<Session, StoreError> {
-    let reason: Option<&str> = row.get(9)?;
     Ok(Session {
-        user_id: row.get(0)?,
-        id: row.get(1)?,
-        access_jti: row.get(2)?,
-        user_agent: row.get(3)?,
-        ip: row.get(4)?,
-        created_at: row.get(5)?,
-        last_activity: row.get(6)?,
-        expires_at: row.get(7)?,
-        revoked_at: row.get(8)?,
-        revoke_reason: reason.map(|_| row.word(9, EndReason::parse)).transpose()?,
+        user_id: row.next()?,
+        id: row.next()?,
+        access_jti: row.next()?,
+        user_agent: row.next()?,
+        ip: row.next()?,
+        created_at: row.next()?,
+        last_activity: row.next()?,
+        expires_at: row.next()?,
+        revoked_at: row.next()?,
+        revoke_reason: row.next_optional_word(EndReason::parse)?,
     })
 }
 
 fn read_state(row: &Row<'_>) -> Result<SessionState, StoreError> {
-    let role = row.word(3, UserRole::parse)?;
-    let is_active: bool = row.get(4)?;
     Ok(SessionState {
-        expires_at: row.get(0)?,
-        last_activity: row.get(1)?,
-        revoked_at: row.get(2)?,
-        role: is_active.then_some(role),
-        must_change_password: row.get(5)?,
+        expires_at: row.next()?,
+        last_activity: row.next()?,
+        revoked_at: row.next()?,
+        role: users::read_active_role(row)?,
+        must_change_password: row.next()?,
     })
 }
 
@@ -187,13 +193,14 @@ impl Sessions<'_, '_, ReadWrite> {
             revoked_at: None,
             revoke_reason: None,
         };
-        let values = [
+        let values: [_; INSERTED.count()] = [
             user.into(),
             session.id.into(),
             session.access_jti.into(),
             session.user_agent.as_ref().into(),
             session.ip.as_ref().into(),
-            now.into(),
+            session.created_at.into(),
+            session.last_activity.into(),
             session.expires_at.into(),
         ];
         self.0.executor.execute(&BEGIN, &values).await?;
@@ -211,7 +218,7 @@ impl Sessions<'_, '_, ReadWrite> {
         Ok(())
     }
 
-    /// Ends a session and withdraws its refresh tokens.
+    /// Ends a session and revokes its refresh tokens.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] also for one that has ended or expired.
@@ -219,12 +226,12 @@ impl Sessions<'_, '_, ReadWrite> {
         let now = self.0.now();
         let values = [now.into(), reason.as_str().into(), user.into(), id.into()];
         match self.0.executor.execute(&END, &values).await? {
-            0 => Err(StoreError::NotFound { entity: "session" }),
-            _ => self.0.refresh_tokens().withdraw(user, Some(id)).await,
+            0 => Err(StoreError::NotFound { entity: SESSIONS.entity }),
+            _ => self.0.refresh_tokens().revoke(user, Some(id)).await,
         }
     }
 
-    /// Ends all sessions of a user and withdraws their refresh tokens; how many sessions there were.
+    /// Ends all sessions of a user and revokes their refresh tokens; how many sessions there were.
     ///
     /// # Errors
     /// What the database reports.
@@ -232,7 +239,7 @@ impl Sessions<'_, '_, ReadWrite> {
         let now = self.0.now();
         let values = [now.into(), reason.as_str().into(), user.into()];
         let ended = self.0.executor.execute(&END_ALL, &values).await?;
-        self.0.refresh_tokens().withdraw(user, None).await?;
+        self.0.refresh_tokens().revoke(user, None).await?;
         Ok(ended)
     }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::db::{Bytes, Row, Sql};
 use crate::error::StoreError;
-use crate::schema::{Column, ColumnType, TABLES};
+use crate::schema::{Column, ColumnType, TABLES, Table, Text};
 use crate::tx::Tx;
 
 const COUNTS: Sql = Sql::same(
@@ -19,6 +19,49 @@ const COUNTS: Sql = Sql::same(
 #[cfg(feature = "postgres")]
 const POSTGRES_SIZE: Sql =
     Sql::only_postgres("statistics.postgres_size", "select pg_database_size(current_database())");
+
+/// Every column of every row of each table, by primary key, in the order of [`TABLES`].
+pub(super) static ROWS: [Sql; TABLES.len()] = {
+    let mut statements = [COUNTS; TABLES.len()];
+    let mut index = 0;
+    while index < TABLES.len() {
+        statements[index] = Sql::same(ROW_NAMES[index].as_str(), ROW_TEXTS[index].as_str());
+        index += 1;
+    }
+    statements
+};
+
+static ROW_NAMES: [Text; TABLES.len()] = {
+    let mut names = [Text::new(); TABLES.len()];
+    let mut index = 0;
+    while index < TABLES.len() {
+        names[index] = Text::new().push(TABLES[index].repository).push(".rows");
+        index += 1;
+    }
+    names
+};
+
+static ROW_TEXTS: [Text; TABLES.len()] = {
+    let mut texts = [Text::new(); TABLES.len()];
+    let mut index = 0;
+    while index < TABLES.len() {
+        texts[index] = rows_of(&TABLES[index]);
+        index += 1;
+    }
+    texts
+};
+
+const fn rows_of(table: &Table) -> Text {
+    let columns = table.all_columns().names();
+    let mut text = Text::new().push("select ").push(columns.as_str()).push(" from ").push(table.name);
+    text = text.push(" order by ");
+    let mut index = 0;
+    while index < table.primary_key.len() {
+        text = text.separate(index == 0).push(table.primary_key[index]);
+        index += 1;
+    }
+    text
+}
 
 pub(super) const STATEMENTS: &[Sql] = &[
     COUNTS,
@@ -56,7 +99,14 @@ pub struct TableDigest {
 
 /// Counts and digests of whole tables.
 #[derive(Debug)]
-pub struct Statistics<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Statistics<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Counts and digests of whole tables.
+    pub const fn statistics(&mut self) -> Statistics<'_, 'c, M> {
+        Statistics(self)
+    }
+}
 
 impl<M> Statistics<'_, '_, M> {
     /// Counts every table; takes time in proportion to what there is.
@@ -68,12 +118,12 @@ impl<M> Statistics<'_, '_, M> {
             .executor
             .query_one(&COUNTS, &[UserId::ANONYMOUS.into()], |row| {
                 Ok(Counts {
-                    users: row.get(0)?,
-                    conversations: row.get(1)?,
-                    messages: row.get(2)?,
-                    responses: row.get(3)?,
-                    members: row.get(4)?,
-                    sessions: row.get(5)?,
+                    users: row.next()?,
+                    conversations: row.next()?,
+                    messages: row.next()?,
+                    responses: row.next()?,
+                    members: row.next()?,
+                    sessions: row.next()?,
                 })
             })
             .await
@@ -86,15 +136,15 @@ impl<M> Statistics<'_, '_, M> {
     /// schema.
     pub async fn digests(&mut self) -> Result<Vec<TableDigest>, StoreError> {
         let mut digests = Vec::with_capacity(TABLES.len());
-        for table in TABLES {
+        for (table, statement) in TABLES.iter().zip(&ROWS) {
             let mut hasher = Sha256::new();
             let mut rows = 0;
             self.0
                 .executor
-                .query_each(&table.rows, &[], |row| {
+                .query_each(statement, &[], |row| {
                     rows += 1;
-                    for (index, column) in table.columns.iter().enumerate() {
-                        hash_column(&mut hasher, row, index, column)?;
+                    for column in table.columns {
+                        hash_column(&mut hasher, row, column)?;
                     }
                     Ok(())
                 })
@@ -108,22 +158,22 @@ impl<M> Statistics<'_, '_, M> {
     /// Bytes of a PostgreSQL database.
     #[cfg(feature = "postgres")]
     pub(crate) async fn postgres_size(&mut self) -> Result<i64, StoreError> {
-        self.0.executor.query_one(&POSTGRES_SIZE, &[], |row| row.get(0)).await
+        self.0.executor.query_one(&POSTGRES_SIZE, &[], |row| row.next()).await
     }
 }
 
 /// Each value goes in behind its length, null as a length of its own, so that no two rows collide.
-fn hash_column(hasher: &mut Sha256, row: &Row<'_>, index: usize, column: &Column) -> Result<(), StoreError> {
+fn hash_column(hasher: &mut Sha256, row: &Row<'_>, column: &Column) -> Result<(), StoreError> {
     let bytes: Option<Vec<u8>> = match column.kind {
-        ColumnType::Uuid => row.get::<Option<Uuid>>(index)?.map(|value| value.as_bytes().to_vec()),
-        ColumnType::Text => row.get::<Option<String>>(index)?.map(String::into_bytes),
-        ColumnType::Bool => row.get::<Option<bool>>(index)?.map(|value| vec![u8::from(value)]),
-        ColumnType::Int => row.get::<Option<i64>>(index)?.map(|value| value.to_be_bytes().to_vec()),
-        ColumnType::Float => row.get::<Option<f64>>(index)?.map(|value| value.to_be_bytes().to_vec()),
-        ColumnType::Bytes => row.get::<Option<Bytes<'_>>>(index)?.map(|value| value.0.to_vec()),
-        ColumnType::Json => row.get::<Option<Json>>(index)?.map(|value| value.to_string().into_bytes()),
+        ColumnType::Uuid => row.next::<Option<Uuid>>()?.map(|value| value.as_bytes().to_vec()),
+        ColumnType::Text => row.next::<Option<String>>()?.map(String::into_bytes),
+        ColumnType::Bool => row.next::<Option<bool>>()?.map(|value| vec![u8::from(value)]),
+        ColumnType::Int => row.next::<Option<i64>>()?.map(|value| value.to_be_bytes().to_vec()),
+        ColumnType::Float => row.next::<Option<f64>>()?.map(|value| value.to_be_bytes().to_vec()),
+        ColumnType::Bytes => row.next::<Option<Bytes<'_>>>()?.map(|value| value.0.to_vec()),
+        ColumnType::Json => row.next::<Option<Json>>()?.map(|value| value.to_string().into_bytes()),
         ColumnType::Time => {
-            row.get::<Option<Timestamp>>(index)?.map(|value| value.as_microseconds().to_be_bytes().to_vec())
+            row.next::<Option<Timestamp>>()?.map(|value| value.as_microseconds().to_be_bytes().to_vec())
         }
     };
     match bytes {

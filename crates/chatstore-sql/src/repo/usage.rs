@@ -5,13 +5,16 @@ use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::schema::USAGE_DAILY;
 use crate::tx::Tx;
 
 const BETWEEN: Sql = Sql::same(
     "usage.between",
-    "select day, model, requests, cached_requests, tokens_prompt, tokens_completion, tokens_total, \
-     completion_time_ms_sum, cost_micros \
-     from usage_daily where owner_id = $1 and day >= $2 and day <= $3 order by day, model",
+    concat!(
+        "select ",
+        USAGE_DAILY.columns_without(&["owner_id"]).names().as_str(),
+        " from usage_daily where owner_id = $1 and day >= $2 and day <= $3 order by day, model"
+    ),
 );
 
 const GROUPS: &str = "select case when $1 then day end as group_day, case when $2 then model end as group_model, \
@@ -29,37 +32,44 @@ const GROUPED_OF_ALL: Sql = Sql::same("usage.grouped_of_all", concat!(GROUPS, GR
 pub(super) const STATEMENTS: &[Sql] = &[BETWEEN, GROUPED_OF_OWNER, GROUPED_OF_ALL];
 
 fn read_group(row: &Row<'_>) -> Result<UsageGroup, StoreError> {
-    let day: Option<Timestamp> = row.get(0)?;
+    let day: Option<Timestamp> = row.next()?;
     Ok(UsageGroup {
         day: day.map(Day::of),
-        model: row.get(1)?,
-        user_id: row.get(2)?,
-        requests: row.get(3)?,
-        cached_requests: row.get(4)?,
-        tokens_prompt: row.get(5)?,
-        tokens_completion: row.get(6)?,
-        tokens_total: row.get(7)?,
-        completion_time_ms_sum: row.get(8)?,
-        cost_micros: row.get(9)?,
+        model: row.next()?,
+        user_id: row.next()?,
+        requests: row.next()?,
+        cached_requests: row.next()?,
+        tokens_prompt: row.next()?,
+        tokens_completion: row.next()?,
+        tokens_total: row.next()?,
+        completion_time_ms_sum: row.next()?,
+        cost_micros: row.next()?,
     })
 }
 
 /// Usage by day and model.
 #[derive(Debug)]
-pub struct Usage<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Usage<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Usage by day and model.
+    pub const fn usage(&mut self) -> Usage<'_, 'c, M> {
+        Usage(self)
+    }
+}
 
 fn read(row: &Row<'_>) -> Result<UsageRow, StoreError> {
-    let day: Timestamp = row.get(0)?;
+    let day: Timestamp = row.next()?;
     Ok(UsageRow {
         day: Day::of(day),
-        model: row.get(1)?,
-        requests: row.get(2)?,
-        cached_requests: row.get(3)?,
-        tokens_prompt: row.get(4)?,
-        tokens_completion: row.get(5)?,
-        tokens_total: row.get(6)?,
-        completion_time_ms_sum: row.get(7)?,
-        cost_micros: row.get(8)?,
+        model: row.next()?,
+        requests: row.next()?,
+        cached_requests: row.next()?,
+        tokens_prompt: row.next()?,
+        tokens_completion: row.next()?,
+        tokens_total: row.next()?,
+        completion_time_ms_sum: row.next()?,
+        cost_micros: row.next()?,
     })
 }
 
@@ -74,7 +84,7 @@ impl<M> Usage<'_, '_, M> {
     }
 
     /// Usage from one day to another, both included, added up in the database, of one owner or of
-    /// everybody; by day, then model, then user.
+    /// all users; by day, then model, then user.
     ///
     /// # Errors
     /// What the database reports.

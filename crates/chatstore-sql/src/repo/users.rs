@@ -10,10 +10,14 @@ use uuid::Uuid;
 use crate::db::{Row, Sql, Value};
 use crate::error::{Cause, StoreError};
 use crate::repo::refuse_nul;
+use crate::schema::{Columns, USERS};
 use crate::tx::{ReadWrite, Tx};
 
-pub(super) const COLUMNS: &str = "id, username, email, full_name, role, is_active, must_change_password, metadata, \
-    created_at, updated_at";
+pub(super) const COLUMNS: &str =
+    USERS.columns_without(&["username_key", "email_key", "password_hash"]).names().as_str();
+
+/// For statements that join users as `u`; read by [`read_active_role`].
+pub(super) const ACTIVE_ROLE: &str = "u.role, u.is_active";
 
 const GET: Sql = Sql::same("users.get", concat!("select ", COLUMNS, " from users where id = $1"));
 
@@ -44,9 +48,8 @@ const FILTERED_DESCENDING: Sql = Sql::same(
 
 const COUNT: Sql = Sql::same("users.count", "select count(*) from users where id <> $1");
 
-const INSERT: &str = "insert into users (id, username, username_key, email, email_key, full_name, role, \
-    is_active, must_change_password, password_hash, metadata, created_at, updated_at) \
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const INSERTED: Columns = USERS.all_columns();
+const INSERT: &str = INSERTED.insert(&[]).as_str();
 
 const CREATE: Sql = Sql::same("users.create", concat!(INSERT, " on conflict do nothing returning id"));
 
@@ -80,14 +83,6 @@ const SENT_ELSEWHERE: Sql = Sql::same(
      group by owner_id, conversation_id order by owner_id, conversation_id",
 );
 
-const LEAVE_HEAD: Sql = Sql::same(
-    "users.leave_head",
-    "update conversations set \
-     message_count = case when message_count < $1 then 0 else message_count - $1 end, revision = revision + 1, \
-     updated_at = case when updated_at > $2 then updated_at else $2 end \
-     where owner_id = $3 and id = $4",
-);
-
 const DELETE_SENT: Sql = Sql::same(
     "users.delete_sent",
     "delete from messages where sender_id = $1 and owner_id = $2 and conversation_id = $3",
@@ -115,29 +110,44 @@ pub(super) const STATEMENTS: &[Sql] = &[
     CREATE_UNLESS_EMAIL_TAKEN,
     UPDATE,
     SENT_ELSEWHERE,
-    LEAVE_HEAD,
     DELETE_SENT,
     OTHER_ADMIN,
     DELETE,
 ];
 
+pub(super) const NOT_FOUND: StoreError = StoreError::NotFound { entity: USERS.entity };
+
 /// Users.
 #[derive(Debug)]
-pub struct Users<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Users<'t, 'c, M>(&'t mut Tx<'c, M>);
+
+impl<'c, M> Tx<'c, M> {
+    /// Users.
+    pub const fn users(&mut self) -> Users<'_, 'c, M> {
+        Users(self)
+    }
+}
 
 pub(super) fn read(row: &Row<'_>) -> Result<User, StoreError> {
     Ok(User {
-        id: row.get(0)?,
-        username: row.get(1)?,
-        email: row.get(2)?,
-        full_name: row.get(3)?,
-        role: row.word(4, UserRole::parse)?,
-        is_active: row.get(5)?,
-        must_change_password: row.get(6)?,
-        metadata: row.get(7)?,
-        created_at: row.get(8)?,
-        updated_at: row.get(9)?,
+        id: row.next()?,
+        username: row.next()?,
+        email: row.next()?,
+        full_name: row.next()?,
+        role: row.next_word(UserRole::parse)?,
+        is_active: row.next()?,
+        must_change_password: row.next()?,
+        metadata: row.next()?,
+        created_at: row.next()?,
+        updated_at: row.next()?,
     })
+}
+
+/// The role of a user who is active.
+pub(super) fn read_active_role(row: &Row<'_>) -> Result<Option<UserRole>, StoreError> {
+    let role = row.next_word(UserRole::parse)?;
+    let is_active: bool = row.next()?;
+    Ok(is_active.then_some(role))
 }
 
 impl<M> Users<'_, '_, M> {
@@ -202,28 +212,28 @@ impl<M> Users<'_, '_, M> {
     /// # Errors
     /// What the database reports.
     pub async fn count(&mut self) -> Result<i64, StoreError> {
-        self.0.executor.query_one(&COUNT, &[UserId::ANONYMOUS.into()], |row| row.get(0)).await
+        self.0.executor.query_one(&COUNT, &[UserId::ANONYMOUS.into()], |row| row.next()).await
     }
 }
 
 impl Users<'_, '_, ReadWrite> {
-    /// Makes a user.
+    /// Creates a user.
     ///
     /// # Errors
     /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `username`, `email` or `id`.
     pub async fn create(&mut self, new: &NewUser) -> Result<User, StoreError> {
         new.validate()?;
-        let user = self.arrange(new);
+        let user = self.to_row(new);
         let values = insert_values(&user, new);
-        let made: Option<Uuid> = self.0.executor.query_changed(&CREATE, &values, |row| row.get(0)).await?;
-        if made.is_some() {
+        let created: Option<Uuid> = self.0.executor.query_changed(&CREATE, &values, |row| row.next()).await?;
+        if created.is_some() {
             return Ok(user);
         }
         self.refuse_taken(None, new.username.as_ref(), new.email.as_ref()).await?;
         if self.get(user.id).await?.is_some() {
-            return Err(StoreError::AlreadyExists { entity: "user", field: "id" });
+            return Err(StoreError::AlreadyExists { entity: USERS.entity, field: "id" });
         }
-        Err(StoreError::Conflict(Cause::new("the user was made and erased meanwhile")))
+        Err(StoreError::Conflict(Cause::new("the user was created and erased meanwhile")))
     }
 
     /// Fails when another user has this name or else this address. The databases do not agree on
@@ -237,20 +247,20 @@ impl Users<'_, '_, ReadWrite> {
         if let Some(username) = username {
             let holder = self.find_by_username(username.as_typed()).await?;
             if holder.is_some_and(|user| Some(user.id) != own) {
-                return Err(StoreError::AlreadyExists { entity: "user", field: "username" });
+                return Err(StoreError::AlreadyExists { entity: USERS.entity, field: "username" });
             }
         }
         if let Some(email) = email {
             let holder = self.find_by_email(email.as_typed()).await?;
             if holder.is_some_and(|user| Some(user.id) != own) {
-                return Err(StoreError::AlreadyExists { entity: "user", field: "email" });
+                return Err(StoreError::AlreadyExists { entity: USERS.entity, field: "email" });
             }
         }
         Ok(())
     }
 
-    /// The user with this e-mail address; made from `new` when there is none, else untouched by it.
-    /// True when it was made. Of any number of concurrent calls one makes it.
+    /// The user with this e-mail address; created from `new` when there is none, else untouched by it.
+    /// True when it was created. Of any number of concurrent calls one creates it.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when `new` has no address; [`StoreError::AlreadyExists`] with field
@@ -259,22 +269,22 @@ impl Users<'_, '_, ReadWrite> {
         new.validate()?;
         let Some(email) = &new.email else {
             return Err(StoreError::Refused(
-                "a user is found or made by the e-mail address, which is missing",
+                "a user is found or created by the e-mail address, which is missing",
             ));
         };
         if let Some(user) = self.find_by_email(email.as_typed()).await? {
             return Ok((user, false));
         }
-        let user = self.arrange(new);
+        let user = self.to_row(new);
         let values = insert_values(&user, new);
-        let made: Option<Uuid> =
-            self.0.executor.query_changed(&CREATE_UNLESS_EMAIL_TAKEN, &values, |row| row.get(0)).await?;
-        if made.is_some() {
+        let created: Option<Uuid> =
+            self.0.executor.query_changed(&CREATE_UNLESS_EMAIL_TAKEN, &values, |row| row.next()).await?;
+        if created.is_some() {
             return Ok((user, true));
         }
         match self.find_by_email(email.as_typed()).await? {
             Some(user) => Ok((user, false)),
-            None => Err(StoreError::Conflict(Cause::new("the user was made and erased meanwhile"))),
+            None => Err(StoreError::Conflict(Cause::new("the user was created and erased meanwhile"))),
         }
     }
 
@@ -283,20 +293,20 @@ impl Users<'_, '_, ReadWrite> {
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field
     /// `username` or `email`; [`StoreError::Refused`] for the built-in user, for the last active
-    /// administrator's leaving office, and when neither name nor address would be left.
+    /// administrator who would be none any more, and when neither name nor address would be left.
     pub async fn update(&mut self, id: UserId, patch: &UserPatch) -> Result<User, StoreError> {
         patch.validate()?;
         if id == UserId::ANONYMOUS {
             return Err(StoreError::Refused("the built-in user cannot be changed"));
         }
-        let user = self.get(id).await?.ok_or(StoreError::NotFound { entity: "user" })?;
+        let user = self.get(id).await?.ok_or(NOT_FOUND)?;
         if *patch == UserPatch::default() {
             return Ok(user);
         }
         self.refuse_taken(Some(id), patch.username.value(), patch.email.value()).await?;
-        let leaves_office =
+        let stops_administering =
             patch.role.is_some_and(|role| role != UserRole::Admin) || patch.is_active == Some(false);
-        if leaves_office {
+        if stops_administering {
             self.keep_an_admin(&user).await?;
         }
         let now = self.0.now();
@@ -317,7 +327,7 @@ impl Users<'_, '_, ReadWrite> {
             id.into(),
         ];
         let updated = self.0.executor.query_changed(&UPDATE, &values, read).await?;
-        let updated = updated.ok_or(StoreError::NotFound { entity: "user" })?;
+        let updated = updated.ok_or(NOT_FOUND)?;
         if patch.is_active == Some(false) {
             self.0.sessions().end_all(id, EndReason::Disabled).await?;
         }
@@ -334,28 +344,27 @@ impl Users<'_, '_, ReadWrite> {
         if id == UserId::ANONYMOUS {
             return Err(StoreError::Refused("the built-in user cannot be erased"));
         }
-        let user = self.get(id).await?.ok_or(StoreError::NotFound { entity: "user" })?;
+        let user = self.get(id).await?.ok_or(NOT_FOUND)?;
         self.keep_an_admin(&user).await?;
         let now = self.0.now();
         let places: Vec<(UserId, ConversationId, i64, i64)> = self
             .0
             .executor
             .query(&SENT_ELSEWHERE, &[id.into()], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                Ok((row.next()?, row.next()?, row.next()?, row.next()?))
             })
             .await?;
         for (owner, conversation, count, newest) in places {
-            let values = [count.into(), now.into(), owner.into(), conversation.into()];
-            self.0.executor.execute(&LEAVE_HEAD, &values).await?;
+            self.0.conversations().bump_for_change(owner, conversation, count, now).await?;
             let values = [id.into(), owner.into(), conversation.into()];
             let deleted = self.0.executor.execute(&DELETE_SENT, &values).await?;
             if i64::try_from(deleted) != Ok(count) {
                 return Err(StoreError::Conflict(Cause::new("the user wrote a message meanwhile")));
             }
-            self.0.messages().repair_preview(owner, conversation, newest).await?;
+            self.0.conversations().repair_preview(owner, conversation, newest).await?;
         }
         match self.0.executor.execute(&DELETE, &[id.into()]).await {
-            Ok(0) => Err(StoreError::NotFound { entity: "user" }),
+            Ok(0) => Err(NOT_FOUND),
             Ok(_) => Ok(()),
             // A message sent meanwhile still refers to the user; the next attempt finds it.
             Err(StoreError::MissingParent { .. }) => {
@@ -365,17 +374,17 @@ impl Users<'_, '_, ReadWrite> {
         }
     }
 
-    /// Fails when nobody could administer without this user any more.
+    /// Fails when no active administrator would be left without this user.
     async fn keep_an_admin(&mut self, user: &User) -> Result<(), StoreError> {
         if user.role != UserRole::Admin || !user.is_active {
             return Ok(());
         }
         let other: Option<UserId> =
-            self.0.executor.query_first(&OTHER_ADMIN, &[user.id.into()], |row| row.get(0)).await?;
+            self.0.executor.query_first(&OTHER_ADMIN, &[user.id.into()], |row| row.next()).await?;
         other.map(|_| ()).ok_or(StoreError::Refused("the last active administrator has to stay one"))
     }
 
-    fn arrange(&self, new: &NewUser) -> User {
+    fn to_row(&self, new: &NewUser) -> User {
         let created_at: Timestamp = new.created_at.unwrap_or_else(|| self.0.now());
         User {
             id: new.id.unwrap_or_else(|| UserId::from_uuid(self.0.new_uuid(created_at))),
@@ -392,7 +401,7 @@ impl Users<'_, '_, ReadWrite> {
     }
 }
 
-fn insert_values<'v>(user: &'v User, new: &'v NewUser) -> [Value<'v>; 13] {
+fn insert_values<'v>(user: &'v User, new: &'v NewUser) -> [Value<'v>; INSERTED.count()] {
     let metadata: &Json = &user.metadata;
     [
         user.id.into(),
@@ -401,10 +410,10 @@ fn insert_values<'v>(user: &'v User, new: &'v NewUser) -> [Value<'v>; 13] {
         user.email.as_ref().into(),
         new.email.as_ref().map(Email::key).into(),
         user.full_name.as_ref().into(),
+        new.password_hash.as_ref().map(PasswordHash::expose).into(),
         user.role.as_str().into(),
         user.is_active.into(),
         user.must_change_password.into(),
-        new.password_hash.as_ref().map(PasswordHash::expose).into(),
         metadata.into(),
         user.created_at.into(),
         user.updated_at.into(),

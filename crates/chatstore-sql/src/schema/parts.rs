@@ -1,8 +1,6 @@
-//! What a declaration is made of.
+//! The parts of a declaration.
 
 use chatstore_migrate::model::{self, Action, ColumnType, IndexPart, Indexed, Key, Method, SqlText, Storage};
-
-use crate::db::Sql;
 
 /// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +20,8 @@ pub struct Unique {
     pub name: &'static str,
     /// Its columns, in order.
     pub columns: &'static [&'static str],
+    /// The field whose value is taken when it is violated.
+    pub field: &'static str,
 }
 
 /// A reference to another table.
@@ -46,6 +46,8 @@ pub struct Check {
     pub name: &'static str,
     /// What must not be false, on both databases.
     pub condition: &'static str,
+    /// What callers are told when it is violated; `None` when only a defect of ours can violate it.
+    pub meaning: Option<&'static str>,
 }
 
 /// An index.
@@ -64,10 +66,17 @@ pub struct Index {
 pub struct Table {
     /// Its name.
     pub name: &'static str,
+    /// What errors call a row of it.
+    pub entity: &'static str,
+    /// The word with which the names of its statements begin.
+    pub repository: &'static str,
     /// Its columns, in order.
     pub columns: &'static [Column],
     /// The columns of its primary key, in order.
     pub primary_key: &'static [&'static str],
+    /// The field whose value is taken when the primary key is violated; `None` when only a defect of
+    /// ours can violate it.
+    pub key_field: Option<&'static str>,
     /// Its unique constraints.
     pub uniques: &'static [Unique],
     /// Its references to other tables.
@@ -76,8 +85,6 @@ pub struct Table {
     pub checks: &'static [Check],
     /// Its indexes.
     pub indexes: &'static [Index],
-    /// All rows and columns, by primary key.
-    pub(crate) rows: Sql,
 }
 
 pub(super) const fn required(name: &'static str, kind: ColumnType) -> Column {
@@ -88,8 +95,12 @@ pub(super) const fn optional(name: &'static str, kind: ColumnType) -> Column {
     Column { name, kind, nullable: true }
 }
 
-pub(super) const fn unique(name: &'static str, columns: &'static [&'static str]) -> Unique {
-    Unique { name, columns }
+pub(super) const fn unique(
+    name: &'static str,
+    columns: &'static [&'static str],
+    field: &'static str,
+) -> Unique {
+    Unique { name, columns, field }
 }
 
 pub(super) const fn foreign_key(
@@ -103,7 +114,7 @@ pub(super) const fn foreign_key(
 }
 
 pub(super) const fn check(name: &'static str, condition: &'static str) -> Check {
-    Check { name, condition }
+    Check { name, condition, meaning: None }
 }
 
 pub(super) const fn index(
@@ -157,6 +168,10 @@ impl ForeignKey {
 }
 
 impl Check {
+    pub(super) const fn means(self, meaning: &'static str) -> Self {
+        Self { meaning: Some(meaning), ..self }
+    }
+
     fn model(&self) -> model::Check {
         model::Check { name: self.name.to_owned(), condition: SqlText::from(self.condition) }
     }

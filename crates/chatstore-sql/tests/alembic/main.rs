@@ -1,4 +1,4 @@
-//! What Alembic says of a database that our revisions made and of models that somebody wrote for SQLAlchemy: what
+//! What Alembic says of a database that our revisions created and of models written for SQLAlchemy: what
 //! `docs/migrations.md` explains, and nothing else.
 
 #![allow(

@@ -18,13 +18,13 @@ conformance!(
     users_are_listed_by_role_and_by_whether_they_are_active,
     the_last_active_administrator_stays_one,
     two_administrators_cannot_leave_office_at_once,
-    keys_that_were_withdrawn_are_in_no_page,
+    keys_that_were_revoked_are_in_no_page,
     usage_is_added_up_by_whatever_is_asked_for,
     usage_of_everybody_is_added_up_by_user,
     a_locked_conversation_waits_for_the_end_of_the_transaction,
 );
 
-async fn make(case: &TestDatabase, username: &str, role: UserRole, is_active: bool) -> UserId {
+async fn create(case: &TestDatabase, username: &str, role: UserRole, is_active: bool) -> UserId {
     later(case);
     let new = NewUser { role, is_active, ..NewUser::named(name(username)) };
     create_user(case, new).await.unwrap().id
@@ -35,10 +35,10 @@ async fn change(case: &TestDatabase, user: UserId, patch: UserPatch) -> Result<U
 }
 
 async fn users_are_listed_by_role_and_by_whether_they_are_active(case: TestDatabase) {
-    let boss = make(&case, "boss", UserRole::Admin, true).await;
-    let former = make(&case, "former", UserRole::Admin, false).await;
-    let ada = make(&case, "ada", UserRole::User, true).await;
-    let gone = make(&case, "gone", UserRole::User, false).await;
+    let boss = create(&case, "boss", UserRole::Admin, true).await;
+    let former = create(&case, "former", UserRole::Admin, false).await;
+    let ada = create(&case, "ada", UserRole::User, true).await;
+    let gone = create(&case, "gone", UserRole::User, false).await;
     let expectations = [
         (None, None, vec![boss, former, ada, gone]),
         (Some(UserRole::Admin), None, vec![boss, former]),
@@ -69,8 +69,8 @@ async fn users_are_listed_by_role_and_by_whether_they_are_active(case: TestDatab
 }
 
 async fn the_last_active_administrator_stays_one(case: TestDatabase) {
-    let boss = make(&case, "boss", UserRole::Admin, true).await;
-    make(&case, "former", UserRole::Admin, false).await;
+    let boss = create(&case, "boss", UserRole::Admin, true).await;
+    create(&case, "former", UserRole::Admin, false).await;
     let refusal = "refused: the last active administrator has to stay one";
     let demoted = UserPatch { role: Some(UserRole::User), ..UserPatch::default() };
     let disabled = UserPatch { is_active: Some(false), ..UserPatch::default() };
@@ -80,14 +80,14 @@ async fn the_last_active_administrator_stays_one(case: TestDatabase) {
     let erased = write(&case, async move |tx| tx.users().erase(boss).await).await;
     assert_eq!(failure(erased), refusal);
 
-    make(&case, "second", UserRole::Admin, true).await;
+    create(&case, "second", UserRole::Admin, true).await;
     assert_eq!(change(&case, boss, demoted).await.unwrap().role, UserRole::User);
 }
 
 async fn two_administrators_cannot_leave_office_at_once(case: TestDatabase) {
     let (boss, second) = (
-        make(&case, "boss", UserRole::Admin, true).await,
-        make(&case, "second", UserRole::Admin, true).await,
+        create(&case, "boss", UserRole::Admin, true).await,
+        create(&case, "second", UserRole::Admin, true).await,
     );
     let leave = |user| {
         let patch = UserPatch { is_active: Some(false), ..UserPatch::default() };
@@ -97,9 +97,9 @@ async fn two_administrators_cannot_leave_office_at_once(case: TestDatabase) {
     assert_eq!([first.is_ok(), other.is_ok()].iter().filter(|done| **done).count(), 1);
 }
 
-async fn keys_that_were_withdrawn_are_in_no_page(case: TestDatabase) {
+async fn keys_that_were_revoked_are_in_no_page(case: TestDatabase) {
     let user = arbitrary_user(&case).await;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for number in 0..5 {
         later(&case);
         let new = NewApiKey {
@@ -109,16 +109,16 @@ async fn keys_that_were_withdrawn_are_in_no_page(case: TestDatabase) {
             key_hash: [number; 32],
             expires_at: None,
         };
-        made.push(write(&case, async move |tx| tx.api_keys().create(user, &new).await).await.unwrap().id);
+        created.push(write(&case, async move |tx| tx.api_keys().create(user, &new).await).await.unwrap().id);
     }
-    let withdrawn = made.remove(2);
-    write(&case, async move |tx| tx.api_keys().revoke(user, withdrawn).await).await.unwrap();
+    let revoked = created.remove(2);
+    write(&case, async move |tx| tx.api_keys().revoke(user, revoked).await).await.unwrap();
     let limit = Limit::new(3).unwrap();
     let first = read(&case, async move |tx| tx.api_keys().page(user, None, limit).await).await;
     let from = first.next;
     let second = read(&case, async move |tx| tx.api_keys().page(user, from, limit).await).await;
     let found: Vec<_> = first.items.iter().chain(&second.items).map(|key| key.id).collect();
-    assert_eq!((found, second.next), (made, None));
+    assert_eq!((found, second.next), (created, None));
 }
 
 async fn grouped(

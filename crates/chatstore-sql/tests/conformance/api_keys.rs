@@ -1,4 +1,4 @@
-//! API keys: made, found by their hash, withdrawn, and noted as used.
+//! API keys: created, found by their hash, revoked, and noted as used.
 
 use chatstore_model::{ApiKey, ApiKeyScope, NewApiKey, Timestamp, UserId, UserPatch, UserRole};
 use chatstore_sql::StoreError;
@@ -10,8 +10,8 @@ conformance!(
     a_key_is_found_by_user_and_hash,
     a_key_says_whether_its_user_is_active,
     keys_are_listed_oldest_first,
-    a_withdrawn_key_is_still_found_and_keeps_the_time_of_its_end,
-    withdrawing_an_absent_key_is_not_found,
+    a_revoked_key_is_still_found_and_keeps_the_time_of_its_end,
+    revoking_an_absent_key_is_not_found,
     the_time_of_the_last_use_never_moves_back,
     two_keys_of_one_user_cannot_have_one_hash,
     a_key_needs_a_user,
@@ -48,11 +48,11 @@ async fn a_key_is_found_by_user_and_hash(case: TestDatabase) {
         let name = name.map(str::to_owned);
         let new = NewApiKey { scope, name: name.clone(), expires_at, ..new_key(hash) };
 
-        let made = create(&case, user, new).await.unwrap();
+        let created = create(&case, user, new).await.unwrap();
 
         let expected = ApiKey {
             user_id: user,
-            id: made.id,
+            id: created.id,
             scope,
             name,
             prefix: "cs_1111".to_owned(),
@@ -61,7 +61,7 @@ async fn a_key_is_found_by_user_and_hash(case: TestDatabase) {
             expires_at,
             revoked_at: None,
         };
-        assert_eq!(made, expected);
+        assert_eq!(created, expected);
         assert_eq!(find(&case, user, hash).await, Some((expected, Some(UserRole::User))));
     }
     assert_eq!(find(&case, user, 1).await, None);
@@ -81,25 +81,25 @@ async fn keys_are_listed_oldest_first(case: TestDatabase) {
     let user = arbitrary_user(&case).await;
     let other = arbitrary_user(&case).await;
     create(&case, other, new_key(1)).await.unwrap();
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for hash in 1..9 {
-        made.push(create(&case, user, new_key(hash)).await.unwrap());
+        created.push(create(&case, user, new_key(hash)).await.unwrap());
         if hash % 3 == 0 {
             later(&case);
         }
     }
-    made.sort_by_key(|key| (key.created_at, key.id));
+    created.sort_by_key(|key| (key.created_at, key.id));
 
-    assert_eq!(read(&case, async move |tx| tx.api_keys().list(user).await).await, made);
+    assert_eq!(read(&case, async move |tx| tx.api_keys().list(user).await).await, created);
 }
 
-async fn a_withdrawn_key_is_still_found_and_keeps_the_time_of_its_end(case: TestDatabase) {
+async fn a_revoked_key_is_still_found_and_keeps_the_time_of_its_end(case: TestDatabase) {
     let user = arbitrary_user(&case).await;
     let kept = create(&case, user, new_key(1)).await.unwrap();
-    let made = create(&case, user, new_key(2)).await.unwrap();
+    let created = create(&case, user, new_key(2)).await.unwrap();
     let end = later(&case);
     for _ in 0..2 {
-        write(&case, async move |tx| tx.api_keys().revoke(user, made.id).await).await.unwrap();
+        write(&case, async move |tx| tx.api_keys().revoke(user, created.id).await).await.unwrap();
         let found = find(&case, user, 2).await.unwrap().0;
         assert_eq!(found.revoked_at, Some(end));
         assert!(!found.is_valid_at(end));
@@ -108,7 +108,7 @@ async fn a_withdrawn_key_is_still_found_and_keeps_the_time_of_its_end(case: Test
     assert_eq!(find(&case, user, 1).await, Some((kept, Some(UserRole::User))));
 }
 
-async fn withdrawing_an_absent_key_is_not_found(case: TestDatabase) {
+async fn revoking_an_absent_key_is_not_found(case: TestDatabase) {
     let user = arbitrary_user(&case).await;
     let id = chatstore_model::ApiKeyId::from_uuid(arbitrary_uuid(&case));
 

@@ -81,10 +81,10 @@ async fn a_database_in_memory_behaves_like_one_in_a_file() {
     database.migrate(Direction::Upgrade).await.unwrap();
     assert_eq!((database.place(), database.size_bytes().await.unwrap()), ("memory", 0));
     let email = crate::fixtures::email("ada@example.org");
-    let made = database.write("make", async move |tx| {
+    let created = database.write("make", async move |tx| {
         tx.users().get_or_create_by_email(&NewUser::with_email(email.clone())).await
     });
-    let (ada, _) = made.await.unwrap();
+    let (ada, _) = created.await.unwrap();
     let id = ada.id;
     let found = database.read("get", async move |tx| tx.users().get(id).await).await.unwrap();
     assert_eq!(found, Some(ada));

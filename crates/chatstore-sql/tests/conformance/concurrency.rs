@@ -10,8 +10,8 @@ use chatstore_testkit::{TestDatabase, conformance};
 use futures_util::future::join_all;
 
 use crate::fixtures::{
-    SERVER_MODEL, arbitrary_conversation, arbitrary_owner, arbitrary_user, head, messages, read, reply_of,
-    say, shape, write,
+    SERVER_MODEL, arbitrary_conversation, arbitrary_owner, arbitrary_user, conversation_row, messages, read,
+    reply_of, say, shape, write,
 };
 
 conformance!(
@@ -27,13 +27,13 @@ conformance!(
 
 /// What must hold of every conversation after whatever happened.
 async fn assert_consistent(case: &TestDatabase, owner: UserId, conversation: ConversationId) {
-    let head = head(case, owner, conversation).await;
+    let row = conversation_row(case, owner, conversation).await;
     let messages = messages(case, owner, conversation).await;
-    assert_eq!(head.message_count, i64::try_from(messages.len()).unwrap());
+    assert_eq!(row.message_count, i64::try_from(messages.len()).unwrap());
     let newest = messages.last();
-    assert!(head.last_seq >= newest.map_or(0, |message| message.seq));
-    assert_eq!(head.last_message.as_deref(), newest.map(|message| preview(&message.content)));
-    assert_eq!(head.last_message_at, newest.map(|message| message.created_at));
+    assert!(row.last_seq >= newest.map_or(0, |message| message.seq));
+    assert_eq!(row.last_message.as_deref(), newest.map(|message| preview(&message.content)));
+    assert_eq!(row.last_message_at, newest.map(|message| message.created_at));
     let ids: HashSet<_> = messages.iter().map(|message| message.id).collect();
     assert_eq!(ids.len(), messages.len());
 }
@@ -210,7 +210,7 @@ async fn appends_edits_and_deletions_at_once_leave_the_head_right(case: TestData
     for task in join_all(tasks).await {
         task.unwrap().unwrap();
     }
-    let after = head(&case, owner, conversation).await;
+    let after = conversation_row(&case, owner, conversation).await;
     assert_eq!((after.last_seq, after.message_count), (53, 40));
     assert_consistent(&case, owner, conversation).await;
 }

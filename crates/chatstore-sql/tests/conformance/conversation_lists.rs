@@ -191,7 +191,8 @@ async fn an_offset_passes_over_the_first_rows(case: TestDatabase) {
                 for offset in [0, 1, 149, 150, 200, 299, 300, 2_147_483_647] {
                     let list = ConversationList { offset, limit: Limit::new(20).unwrap(), ..whole };
                     let found = page(&case, user, list).await;
-                    let rows: Vec<Row> = found.items.iter().map(|(head, _)| row(head, sort)).collect();
+                    let rows: Vec<Row> =
+                        found.items.iter().map(|(conversation, _)| row(conversation, sort)).collect();
                     let skipped = all.len().min(offset as usize);
                     let end = all.len().min(skipped + 20);
                     assert_eq!(rows, all[skipped..end], "{membership:?} {sort:?} {order:?} {offset}");

@@ -1,4 +1,4 @@
-//! Conversations: made, found, changed and deleted.
+//! Conversations: created, found, changed and deleted.
 
 use chatstore_model::{
     Access, Change, Conversation, ConversationId, ConversationPatch, ConversationRole, Json, Limit,
@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 
 use crate::fixtures::{
     absent_conversation, append, arbitrary_conversation, arbitrary_owner, arbitrary_user, arbitrary_uuid,
-    create_conversation, failure, head, later, messages, read, reply, reply_of, say, write,
+    conversation_row, create_conversation, failure, later, messages, read, reply, reply_of, say, write,
 };
 
 conformance!(
@@ -61,9 +61,9 @@ fn full() -> NewConversation {
 async fn a_conversation_created_is_found_by_id_and_thread(case: TestDatabase) {
     let owner = arbitrary_user(&case).await;
     let now = later(&case);
-    let made = create_conversation(&case, owner, full()).await.unwrap();
+    let created = create_conversation(&case, owner, full()).await.unwrap();
 
-    let id = made.id;
+    let id = created.id;
     let expected = Conversation {
         owner_id: owner,
         id,
@@ -79,7 +79,7 @@ async fn a_conversation_created_is_found_by_id_and_thread(case: TestDatabase) {
         created_at: now,
         updated_at: now,
     };
-    assert_eq!(made, expected);
+    assert_eq!(created, expected);
     assert_eq!(get(&case, By::Owner(owner), id).await, Some((expected.clone(), ConversationRole::Owner)));
     let by_thread =
         read(&case, async move |tx| tx.conversations().find_by_thread(owner, "thread/1 ü").await).await;
@@ -95,10 +95,10 @@ async fn a_conversation_keeps_the_id_and_the_time_it_brings(case: TestDatabase) 
     let at = "1999-12-31T23:59:59.999999Z".parse().unwrap();
     let new = NewConversation { id: Some(id), created_at: Some(at), ..NewConversation::default() };
 
-    let made = create_conversation(&case, owner, new).await.unwrap();
+    let created = create_conversation(&case, owner, new).await.unwrap();
 
-    assert_eq!((made.id, made.created_at, made.updated_at), (id, at, at));
-    assert_eq!(head(&case, owner, id).await, made);
+    assert_eq!((created.id, created.created_at, created.updated_at), (id, at, at));
+    assert_eq!(conversation_row(&case, owner, id).await, created);
 }
 
 async fn two_owners_may_use_one_thread_id(case: TestDatabase) {
@@ -126,7 +126,7 @@ async fn get_or_create_by_thread_makes_one_however_many_ask(case: TestDatabase) 
     });
     let answers: Vec<(Conversation, bool)> = join_all(askers).await.into_iter().map(Result::unwrap).collect();
 
-    assert_eq!(answers.iter().filter(|(_, made)| *made).count(), 1);
+    assert_eq!(answers.iter().filter(|(_, created)| *created).count(), 1);
     assert!(answers.iter().all(|(conversation, _)| *conversation == answers[0].0), "{answers:?}");
     assert_eq!(read(&case, async |tx| tx.statistics().counts().await).await.conversations, 1);
 }
@@ -138,14 +138,14 @@ async fn get_or_create_by_thread_leaves_the_existing_one_untouched(case: TestDat
             async move |tx: &mut WriteTx<'_>| tx.conversations().get_or_create_by_thread(owner, &new).await;
         write(&case, work).await.unwrap()
     };
-    let (made, is_new) = ask(full()).await;
+    let (created, is_new) = ask(full()).await;
     later(&case);
     let other = NewConversation { title: Some("Other".to_owned()), ..full() };
     let (found, is_new_again) = ask(other).await;
 
     assert!(is_new && !is_new_again);
-    assert_eq!(made.title.as_deref(), Some("Trip"));
-    assert_eq!(found, made);
+    assert_eq!(created.title.as_deref(), Some("Trip"));
+    assert_eq!(found, created);
 }
 
 async fn get_or_create_by_thread_needs_a_thread_id(case: TestDatabase) {
@@ -155,7 +155,7 @@ async fn get_or_create_by_thread_needs_a_thread_id(case: TestDatabase) {
     let answer =
         write(&case, async move |tx| tx.conversations().get_or_create_by_thread(owner, &new).await).await;
 
-    let refused = "refused: a conversation is found or made by its thread_id, which is missing";
+    let refused = "refused: a conversation is found or created by its thread_id, which is missing";
     assert_eq!(failure(answer), refused);
 }
 
@@ -167,20 +167,20 @@ async fn each_field_of_a_conversation_is_changed_alone(case: TestDatabase) {
     let set = |text: &str| Change::Set(text.to_owned());
     type Effect = fn(&mut Conversation);
     let changes: [(ConversationPatch, Effect); 9] = [
-        (ConversationPatch { thread_id: set("2"), ..keep() }, |head| head.thread_id = Some("2".to_owned())),
-        (ConversationPatch { thread_id: Change::Clear, ..keep() }, |head| head.thread_id = None),
-        (ConversationPatch { title: set(""), ..keep() }, |head| head.title = Some(String::new())),
-        (ConversationPatch { title: Change::Clear, ..keep() }, |head| head.title = None),
-        (ConversationPatch { default_model: set("m"), ..keep() }, |head| {
-            head.default_model = Some("m".to_owned());
+        (ConversationPatch { thread_id: set("2"), ..keep() }, |row| row.thread_id = Some("2".to_owned())),
+        (ConversationPatch { thread_id: Change::Clear, ..keep() }, |row| row.thread_id = None),
+        (ConversationPatch { title: set(""), ..keep() }, |row| row.title = Some(String::new())),
+        (ConversationPatch { title: Change::Clear, ..keep() }, |row| row.title = None),
+        (ConversationPatch { default_model: set("m"), ..keep() }, |row| {
+            row.default_model = Some("m".to_owned());
         }),
-        (ConversationPatch { default_model: Change::Clear, ..keep() }, |head| head.default_model = None),
-        (ConversationPatch { last_message: set("set"), ..keep() }, |head| {
-            head.last_message = Some("set".to_owned());
+        (ConversationPatch { default_model: Change::Clear, ..keep() }, |row| row.default_model = None),
+        (ConversationPatch { last_message: set("set"), ..keep() }, |row| {
+            row.last_message = Some("set".to_owned());
         }),
-        (ConversationPatch { last_message: Change::Clear, ..keep() }, |head| head.last_message = None),
-        (ConversationPatch { metadata: Some(Json::object()), ..keep() }, |head| {
-            head.metadata = Json::object();
+        (ConversationPatch { last_message: Change::Clear, ..keep() }, |row| row.last_message = None),
+        (ConversationPatch { metadata: Some(Json::object()), ..keep() }, |row| {
+            row.metadata = Json::object();
         }),
     ];
     for (patch, effect) in changes {
@@ -189,17 +189,17 @@ async fn each_field_of_a_conversation_is_changed_alone(case: TestDatabase) {
         expected.updated_at = later(&case);
         let description = format!("{patch:?}");
         assert_eq!(update(&case, owner, id, patch).await.unwrap(), expected, "{description}");
-        assert_eq!(head(&case, owner, id).await, expected, "{description}");
+        assert_eq!(conversation_row(&case, owner, id).await, expected, "{description}");
     }
 }
 
 async fn an_empty_change_of_a_conversation_changes_nothing(case: TestDatabase) {
     let owner = arbitrary_user(&case).await;
-    let made = create_conversation(&case, owner, full()).await.unwrap();
+    let created = create_conversation(&case, owner, full()).await.unwrap();
     later(&case);
 
-    assert_eq!(update(&case, owner, made.id, ConversationPatch::default()).await.unwrap(), made);
-    assert_eq!(head(&case, owner, made.id).await, made);
+    assert_eq!(update(&case, owner, created.id, ConversationPatch::default()).await.unwrap(), created);
+    assert_eq!(conversation_row(&case, owner, created.id).await, created);
 }
 
 async fn a_change_never_moves_the_activity_back(case: TestDatabase) {
@@ -213,10 +213,10 @@ async fn a_change_never_moves_the_activity_back(case: TestDatabase) {
     assert_eq!(update(&case, owner, id, patch).await.unwrap().updated_at, late);
     let early_message = say(&case, owner, id, "early").await;
     assert_eq!(early_message.created_at, early);
-    let after = head(&case, owner, id).await;
+    let after = conversation_row(&case, owner, id).await;
     assert_eq!((after.updated_at, after.last_message_at), (late, Some(early)));
     write(&case, async move |tx| tx.messages().delete(owner, id, said.id).await).await.unwrap();
-    assert_eq!(head(&case, owner, id).await.updated_at, late);
+    assert_eq!(conversation_row(&case, owner, id).await.updated_at, late);
 }
 
 async fn changing_or_deleting_an_absent_conversation_is_not_found(case: TestDatabase) {
@@ -241,7 +241,7 @@ async fn deleting_a_conversation_removes_what_is_in_it(case: TestDatabase) {
         append(&case, By::Member(member), conversation, NewMessage::user("hi")).await.unwrap();
         reply(&case, owner, conversation, reply_of("m", 1, 1)).await.unwrap();
     }
-    let kept = (head(&case, owner, other).await, messages(&case, owner, other).await);
+    let kept = (conversation_row(&case, owner, other).await, messages(&case, owner, other).await);
 
     write(&case, async move |tx| tx.conversations().delete(owner, id).await).await.unwrap();
 
@@ -250,7 +250,7 @@ async fn deleting_a_conversation_removes_what_is_in_it(case: TestDatabase) {
     let counts = read(&case, async |tx| tx.statistics().counts().await).await;
     let left = (counts.conversations, counts.messages, counts.responses, counts.members);
     assert_eq!(left, (1, 3, 1, 1));
-    assert_eq!((head(&case, owner, other).await, messages(&case, owner, other).await), kept);
+    assert_eq!((conversation_row(&case, owner, other).await, messages(&case, owner, other).await), kept);
 }
 
 async fn access_says_whose_conversation_it_is_and_as_what(case: TestDatabase) {
@@ -269,7 +269,7 @@ async fn access_says_whose_conversation_it_is_and_as_what(case: TestDatabase) {
         assert_eq!(access(user).await, Some(Access { owner_id: owner, role }));
     }
     assert_eq!(access(stranger).await, None);
-    let whole = head(&case, owner, id).await;
+    let whole = conversation_row(&case, owner, id).await;
     assert_eq!(get(&case, By::Member(editor), id).await, Some((whole.clone(), ConversationRole::Editor)));
     assert_eq!(get(&case, By::Member(viewer), id).await, Some((whole, ConversationRole::Viewer)));
     assert_eq!(get(&case, By::Member(owner), id).await, None, "the owner is no member by a row");
@@ -303,7 +303,7 @@ async fn ones_own_conversation_comes_before_a_shared_one_of_the_same_id(case: Te
             Ok((own.items.len(), shared.items.len()))
         });
         let own = usize::from(user == first);
-        assert_eq!(pages.await, (own, 0), "an empty one of his own hides the other's");
+        assert_eq!(pages.await, (own, 0), "an empty one of their own hides the other's");
     }
 }
 

@@ -8,8 +8,8 @@ use chatstore_sql::{By, StoreError};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
-    absent_user, append, arbitrary_conversation, arbitrary_owner, arbitrary_user, create_conversation, email,
-    failure, head, later, messages, read, reply, reply_of, say, write,
+    absent_user, append, arbitrary_conversation, arbitrary_owner, arbitrary_user, conversation_row,
+    create_conversation, email, failure, later, messages, read, reply, reply_of, say, write,
 };
 
 conformance!(
@@ -85,7 +85,7 @@ async fn erasing_a_user_removes_everything_the_user_owns(case: TestDatabase) {
     for (table, rows) in &mut left {
         *rows += u64::from(matches!(*table, "users" | "conversations"));
     }
-    assert_eq!(table_rows(&case).await, left, "the other user and his conversation stay, nothing else");
+    assert_eq!(table_rows(&case).await, left, "the other user and their conversation stay, nothing else");
 }
 
 async fn erasing_a_member_removes_their_messages_and_repairs_the_conversation(case: TestDatabase) {
@@ -97,12 +97,12 @@ async fn erasing_a_member_removes_their_messages_and_repairs_the_conversation(ca
     let third = say(&case, owner, conversation, &long).await;
     later(&case);
     append(&case, By::Member(member), conversation, NewMessage::user("fourth")).await.unwrap();
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     assert_eq!((before.message_count, before.last_seq), (4, 4));
 
     erase(&case, member).await.unwrap();
 
-    let after = head(&case, owner, conversation).await;
+    let after = conversation_row(&case, owner, conversation).await;
     assert_eq!((after.message_count, after.last_seq), (2, 4));
     assert_eq!(after.last_message.as_deref(), Some(preview(&long)));
     assert_eq!(after.last_message_at, Some(third.created_at));
@@ -123,7 +123,7 @@ async fn erasing_a_member_who_wrote_every_message_empties_the_conversation(case:
 
     erase(&case, member).await.unwrap();
 
-    let after = head(&case, owner, conversation).await;
+    let after = conversation_row(&case, owner, conversation).await;
     assert_eq!((after.message_count, after.last_seq), (0, 2));
     assert_eq!((after.last_message, after.last_message_at), (None, None));
 }
@@ -139,7 +139,7 @@ async fn erasing_a_member_leaves_a_preview_that_the_application_set(case: TestDa
 
     erase(&case, member).await.unwrap();
 
-    let after = head(&case, owner, conversation).await;
+    let after = conversation_row(&case, owner, conversation).await;
     assert_eq!(after.message_count, 1);
     assert_eq!(after.last_message.as_deref(), Some("set"));
 }
@@ -150,12 +150,12 @@ async fn erasing_a_member_never_moves_the_activity_back(case: TestDatabase) {
     let member = editor(&case, owner, conversation).await;
     later(&case);
     append(&case, By::Member(member), conversation, NewMessage::user("a guest's")).await.unwrap();
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     case.clock.set(now);
 
     erase(&case, member).await.unwrap();
 
-    assert_eq!(head(&case, owner, conversation).await.updated_at, before.updated_at);
+    assert_eq!(conversation_row(&case, owner, conversation).await.updated_at, before.updated_at);
 }
 
 async fn erasing_an_absent_user_is_not_found(case: TestDatabase) {
@@ -178,8 +178,8 @@ async fn an_erased_name_and_address_can_be_taken_again(case: TestDatabase) {
 
     erase(&case, first.id).await.unwrap();
 
-    let (second, made) = ask().await;
-    assert!(made);
+    let (second, created) = ask().await;
+    assert!(created);
     assert_ne!(second.id, first.id);
     let id = second.id;
     assert_eq!(read(&case, async move |tx| tx.conversations().find_by_thread(id, "t").await).await, None);

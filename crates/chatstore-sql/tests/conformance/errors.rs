@@ -1,9 +1,10 @@
 //! Errors: named by meaning, alike on both databases.
 
 use chatstore_model::{
-    Change, ConversationId, ConversationPatch, NewConversation, NewMessage, NewReply, NewUser, UserPatch,
+    Change, ConversationId, ConversationPatch, NewConversation, NewMessage, NewRefreshToken, NewReply,
+    NewSession, NewUser, SessionId, UserPatch,
 };
-use chatstore_sql::{By, Database, DatabaseOptions, StoreError};
+use chatstore_sql::{By, Database, DatabaseOptions, Sql, StoreError};
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 use tokio_postgres::NoTls;
 
@@ -17,6 +18,7 @@ conformance!(
     a_taken_thread_or_id_of_a_conversation_is_named,
     a_taken_id_of_a_message_is_named_by_every_way_to_append,
     a_conversation_needs_an_owner,
+    what_refers_to_something_absent_is_named,
     errors_say_whether_to_try_again,
 );
 
@@ -56,9 +58,9 @@ async fn a_taken_thread_or_id_of_a_conversation_is_named(case: TestDatabase) {
         assert_eq!(failure(answer), format!("already exists: conversation.{field}"));
     }
     let other = NewConversation { id: Some(id), ..NewConversation::thread("free") };
-    let made =
+    let created =
         write(&case, async move |tx| tx.conversations().get_or_create_by_thread(owner, &other).await).await;
-    assert_eq!(failure(made), "already exists: conversation.id");
+    assert_eq!(failure(created), "already exists: conversation.id");
     let patch =
         ConversationPatch { thread_id: Change::Set("taken".to_owned()), ..ConversationPatch::default() };
     let changed = write(&case, async move |tx| tx.conversations().update(owner, id, &patch).await).await;
@@ -89,9 +91,40 @@ async fn a_conversation_needs_an_owner(case: TestDatabase) {
 
     let expected = "missing parent: conversation";
     assert_eq!(failure(create_conversation(&case, absent, new.clone()).await), expected);
-    let made =
+    let created =
         write(&case, async move |tx| tx.conversations().get_or_create_by_thread(absent, &new).await).await;
-    assert_eq!(failure(made), expected);
+    assert_eq!(failure(created), expected);
+}
+
+async fn what_refers_to_something_absent_is_named(case: TestDatabase) {
+    const USAGE: Sql = Sql::same(
+        "usage.test",
+        "insert into usage_daily (owner_id, day, model, requests, cached_requests, tokens_prompt, \
+         tokens_completion, tokens_total, completion_time_ms_sum, cost_micros) \
+         values ($1, $2, 'model', 0, 0, 0, 0, 0, 0, 0)",
+    );
+    const TOKEN: Sql = Sql::same(
+        "refresh_tokens.test",
+        "insert into refresh_tokens (user_id, id, session_id, counter, token_hash, created_at, expires_at) \
+         values ($1, $1, $1, 0, $2, $3, $3)",
+    );
+    let (absent, now) = (absent_user(&case), case.database.clock().now());
+    let new = NewSession {
+        id: SessionId::from_uuid(absent.uuid()),
+        access_jti: absent.uuid(),
+        user_agent: None,
+        ip: None,
+        expires_at: now,
+    };
+    let token = NewRefreshToken { token_hash: [0; 32], expires_at: now };
+    let session = write(&case, async move |tx| tx.sessions().begin(absent, &new, &token).await).await;
+    assert_eq!(failure(session), "missing parent: session");
+    let usage = write(&case, async move |tx| tx.execute(&USAGE, &[absent.into(), now.into()]).await).await;
+    assert_eq!(failure(usage), "missing parent: usage");
+    let token = write(&case, async move |tx| {
+        tx.execute(&TOKEN, &[absent.into(), [0_u8; 32].as_slice().into(), now.into()]).await
+    });
+    assert_eq!(failure(token.await), "missing parent: refresh_token");
 }
 
 async fn errors_say_whether_to_try_again(case: TestDatabase) {

@@ -82,14 +82,14 @@ pub async fn arbitrary_conversation(case: &TestDatabase, owner: UserId) -> Conve
     create_conversation(case, owner, NewConversation::titled("Trip")).await.unwrap().id
 }
 
-/// A user and a conversation of his.
+/// A user and a conversation of theirs.
 pub async fn arbitrary_owner(case: &TestDatabase) -> (UserId, ConversationId) {
     let owner = arbitrary_user(case).await;
     (owner, arbitrary_conversation(case, owner).await)
 }
 
-/// The head of a conversation that must be there.
-pub async fn head(case: &TestDatabase, owner: UserId, id: ConversationId) -> Conversation {
+/// The row of a conversation that must be there.
+pub async fn conversation_row(case: &TestDatabase, owner: UserId, id: ConversationId) -> Conversation {
     let found = read(case, async move |tx| tx.conversations().get(By::Owner(owner), id).await).await;
     found.expect("the conversation is there").0
 }

@@ -8,7 +8,7 @@ use chatstore_testkit::{TestDatabase, conformance};
 use futures_util::future::join_all;
 
 use crate::fixtures::{
-    absent_user, arbitrary_owner, arbitrary_user, failure, head, later, messages, read, write,
+    absent_user, arbitrary_owner, arbitrary_user, conversation_row, failure, later, messages, read, write,
 };
 
 conformance!(
@@ -182,5 +182,5 @@ async fn sixteen_requests_with_one_key_have_one_effect(case: TestDatabase) {
     assert_eq!(appended.len(), 1);
     let id: MessageId = appended[0].id;
     assert!(answers.iter().all(|(result, _)| result.value() == &id.to_string()), "{answers:?}");
-    assert_eq!(head(&case, owner, conversation).await.last_seq, 1);
+    assert_eq!(conversation_row(&case, owner, conversation).await.last_seq, 1);
 }

@@ -39,23 +39,23 @@ fn imported(id: UserId) -> NewUser {
 
 async fn a_user_keeps_the_id_the_times_and_the_hash_it_is_made_with(case: TestDatabase) {
     let id = UserId::from_uuid(arbitrary_uuid(&case));
-    let made = create_user(&case, imported(id)).await.unwrap();
-    assert_eq!(made.id, id);
-    assert_eq!(made.created_at, at("2024-01-01T00:00:00Z"));
-    assert_eq!(made.updated_at, at("2024-02-01T00:00:00Z"));
-    assert_eq!(read(&case, async move |tx| tx.users().get(id).await).await, Some(made));
+    let created = create_user(&case, imported(id)).await.unwrap();
+    assert_eq!(created.id, id);
+    assert_eq!(created.created_at, at("2024-01-01T00:00:00Z"));
+    assert_eq!(created.updated_at, at("2024-02-01T00:00:00Z"));
+    assert_eq!(read(&case, async move |tx| tx.users().get(id).await).await, Some(created));
     const HASH: chatstore_sql::Sql =
         chatstore_sql::Sql::same("tests.hash", "select password_hash from users where id = $1");
     let hashes: Vec<String> =
-        read(&case, async move |tx| tx.query(&HASH, &[Value::from(id)], |row| row.get(0)).await).await;
+        read(&case, async move |tx| tx.query(&HASH, &[Value::from(id)], |row| row.next()).await).await;
     assert_eq!(hashes, ["$2b$12$abc"]);
 }
 
 async fn a_taken_id_of_a_user_is_named(case: TestDatabase) {
     let id = UserId::from_uuid(arbitrary_uuid(&case));
     create_user(&case, imported(id)).await.unwrap();
-    let twin = NewUser { username: Some(name("Ben")), email: None, ..imported(id) };
-    assert_eq!(failure(create_user(&case, twin).await), "already exists: user.id");
+    let duplicate = NewUser { username: Some(name("Ben")), email: None, ..imported(id) };
+    assert_eq!(failure(create_user(&case, duplicate).await), "already exists: user.id");
     assert_eq!(failure(create_user(&case, imported(id)).await), "already exists: user.username");
 }
 
@@ -67,14 +67,14 @@ async fn a_conversation_keeps_the_time_of_its_last_change_until_a_later_one(case
         updated_at: Some(changed),
         ..NewConversation::default()
     };
-    let made = create_conversation(&case, owner, new).await.unwrap();
-    assert_eq!(made.updated_at, changed);
+    let created = create_conversation(&case, owner, new).await.unwrap();
+    assert_eq!(created.updated_at, changed);
     for (time, updated_at) in
         [("2024-01-15T00:00:00Z", changed), ("2024-03-01T00:00:00Z", at("2024-03-01T00:00:00Z"))]
     {
         let message = NewMessage { created_at: Some(at(time)), ..NewMessage::user("hello") };
-        append(&case, By::Owner(owner), made.id, message).await.unwrap();
-        let id = made.id;
+        append(&case, By::Owner(owner), created.id, message).await.unwrap();
+        let id = created.id;
         let found = read(&case, async move |tx| tx.conversations().get(By::Owner(owner), id).await).await;
         assert_eq!(found.unwrap().0.updated_at, updated_at, "{time}");
     }

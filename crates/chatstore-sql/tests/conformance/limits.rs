@@ -10,8 +10,8 @@ use chatstore_sql::{By, StoreError};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
-    append, arbitrary_owner, arbitrary_user, create_conversation, create_user, head, invalid_fields,
-    messages, name, read, reply, say, write,
+    append, arbitrary_owner, arbitrary_user, conversation_row, create_conversation, create_user,
+    invalid_fields, messages, name, read, reply, say, write,
 };
 
 conformance!(
@@ -75,14 +75,14 @@ async fn a_conversation_at_every_limit_is_stored(case: TestDatabase) {
         ..NewConversation::default()
     };
 
-    let made = create_conversation(&case, owner, new).await.unwrap();
+    let created = create_conversation(&case, owner, new).await.unwrap();
 
-    assert_eq!(head(&case, owner, made.id).await, made);
+    assert_eq!(conversation_row(&case, owner, created.id).await, created);
 }
 
 async fn a_conversation_beyond_a_limit_is_refused(case: TestDatabase) {
     let (owner, id) = arbitrary_owner(&case).await;
-    let before = head(&case, owner, id).await;
+    let before = conversation_row(&case, owner, id).await;
     let over = |length: usize| "😀".repeat(length + 1);
     let every = ["thread_id", "title", "default_model", "last_message", "metadata"];
     let new = NewConversation {
@@ -112,7 +112,7 @@ async fn a_conversation_beyond_a_limit_is_refused(case: TestDatabase) {
     }
     let unnamed = NewConversation { default_model: Some(String::new()), ..NewConversation::default() };
     assert_eq!(invalid_fields(create_conversation(&case, owner, unnamed).await), ["default_model"]);
-    assert_eq!(head(&case, owner, id).await, before);
+    assert_eq!(conversation_row(&case, owner, id).await, before);
     assert_eq!(read(&case, async |tx| tx.statistics().counts().await).await.conversations, 1);
 }
 
@@ -154,7 +154,7 @@ async fn json_too_deep_to_be_read_back_is_refused(case: TestDatabase) {
 async fn a_message_beyond_a_limit_is_refused(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let said = say(&case, owner, conversation, "hello").await;
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     let every = ["model", "parts", "token_count", "used_documents", "metadata"];
     for token_count in [-1, limits::COUNT + 1] {
         let new = NewMessage {
@@ -183,7 +183,7 @@ async fn a_message_beyond_a_limit_is_refused(case: TestDatabase) {
             write(&case, async move |tx| tx.messages().edit(owner, conversation, said.id, &patch).await);
         assert_eq!(invalid_fields(edited.await), every);
     }
-    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(conversation_row(&case, owner, conversation).await, before);
 }
 
 /// Once through the one statement for a known model, once through the steps for an unknown one.
@@ -258,8 +258,8 @@ async fn an_api_key_beyond_a_limit_is_refused(case: TestDatabase) {
         assert_eq!(invalid_fields(create_key(&case, new).await), ["name"]);
     }
     for name in [None, Some("知".repeat(100))] {
-        let made = create_key(&case, NewApiKey { name: name.clone(), ..api_key() }).await.unwrap();
-        assert_eq!(made.name, name);
+        let created = create_key(&case, NewApiKey { name: name.clone(), ..api_key() }).await.unwrap();
+        assert_eq!(created.name, name);
     }
 }
 

@@ -9,7 +9,8 @@ use chatstore_testkit::{TestDatabase, conformance};
 use uuid::Uuid;
 
 use crate::fixtures::{
-    absent_user, append, arbitrary_owner, arbitrary_user, failure, head, later, messages, read, say, write,
+    absent_user, append, arbitrary_owner, arbitrary_user, conversation_row, failure, later, messages, read,
+    say, write,
 };
 
 conformance!(
@@ -19,7 +20,7 @@ conformance!(
     the_owner_cannot_be_put_as_a_member,
     an_absent_user_cannot_be_a_member,
     removing_who_is_no_member_is_not_found,
-    a_removed_member_reaches_nothing_any_more,
+    a_removed_member_has_no_access_any_more,
     adding_and_removing_members_leaves_the_conversation_as_it_is,
     a_viewer_reads_and_cannot_append,
     an_editor_appends_and_is_shown_as_the_sender,
@@ -83,12 +84,12 @@ async fn username(case: &TestDatabase, id: UserId) -> Option<String> {
 
 async fn the_owner_comes_first_in_the_list_of_members(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let made_at = case.database.clock().now();
+    let created_at = case.database.clock().now();
     let mut expected = vec![Member {
         user_id: owner,
         username: username(&case, owner).await,
         role: ConversationRole::Owner,
-        joined_at: made_at,
+        joined_at: created_at,
     }];
     assert_eq!(page_all(&case, owner, conversation, 1).await, expected);
     for role in [MemberRole::Viewer, MemberRole::Editor, MemberRole::Viewer] {
@@ -165,7 +166,7 @@ async fn removing_who_is_no_member_is_not_found(case: TestDatabase) {
     assert_eq!(failure(remove(&case, owner, conversation, user).await), "not found: member");
 }
 
-async fn a_removed_member_reaches_nothing_any_more(case: TestDatabase) {
+async fn a_removed_member_has_no_access_any_more(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let user = arbitrary_user(&case).await;
     put(&case, owner, conversation, user, MemberRole::Editor).await.unwrap();
@@ -179,18 +180,18 @@ async fn a_removed_member_reaches_nothing_any_more(case: TestDatabase) {
     assert_eq!(read(&case, async move |tx| tx.messages().get(by, conversation, said.id).await).await, None);
     let appended = append(&case, by, conversation, NewMessage::user("again")).await;
     assert_eq!(failure(appended), "not found: conversation");
-    assert_eq!(messages(&case, owner, conversation).await, [said], "what he said stays");
+    assert_eq!(messages(&case, owner, conversation).await, [said], "what they said stays");
 }
 
 async fn adding_and_removing_members_leaves_the_conversation_as_it_is(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let user = arbitrary_user(&case).await;
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     later(&case);
     put(&case, owner, conversation, user, MemberRole::Editor).await.unwrap();
-    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(conversation_row(&case, owner, conversation).await, before);
     remove(&case, owner, conversation, user).await.unwrap();
-    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(conversation_row(&case, owner, conversation).await, before);
 }
 
 async fn a_viewer_reads_and_cannot_append(case: TestDatabase) {
@@ -202,10 +203,10 @@ async fn a_viewer_reads_and_cannot_append(case: TestDatabase) {
 
     let found = read(&case, async move |tx| tx.messages().get(by, conversation, said.id).await).await;
     assert_eq!(found.as_ref(), Some(&said));
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     let answer = append(&case, by, conversation, NewMessage::user("me too")).await;
     assert_eq!(failure(answer), "not found: conversation");
-    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(conversation_row(&case, owner, conversation).await, before);
     assert_eq!(messages(&case, owner, conversation).await, [said]);
 }
 
@@ -220,7 +221,7 @@ async fn an_editor_appends_and_is_shown_as_the_sender(case: TestDatabase) {
     assert_eq!((hi.owner_id, hi.sender_id, hi.seq), (owner, Some(editor), 2));
     assert_eq!(hello.sender_id, Some(owner));
     assert_eq!(messages(&case, owner, conversation).await, [hello, hi]);
-    let after = head(&case, owner, conversation).await;
+    let after = conversation_row(&case, owner, conversation).await;
     assert_eq!((after.last_message.as_deref(), after.message_count), (Some("hi"), 2));
 }
 
@@ -241,7 +242,7 @@ async fn the_sender_is_stored_only_when_it_is_not_the_owner(case: TestDatabase) 
     .unwrap();
 
     let stored: Vec<Option<Uuid>> =
-        read(&case, async |tx| tx.query(&SENDERS, &[], |row| row.get(0)).await).await;
+        read(&case, async |tx| tx.query(&SENDERS, &[], |row| row.next()).await).await;
     let editor_id = Some(editor.uuid());
     assert_eq!(stored, [None, editor_id, None, None, editor_id, None]);
     let shown: Vec<Option<UserId>> =

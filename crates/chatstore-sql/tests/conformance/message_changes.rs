@@ -1,4 +1,4 @@
-//! Messages edited and deleted, and what that does to their conversation's head.
+//! Messages edited and deleted, and what that does to the row of their conversation.
 
 use chatstore_model::{
     Change, Conversation, ConversationId, ConversationPatch, Json, Message, MessageId, MessagePatch, UserId,
@@ -8,8 +8,8 @@ use chatstore_sql::{By, StoreError};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
-    SERVER_MODEL, absent_message, arbitrary_owner, failure, head, later, messages, read, reply, reply_of,
-    say, write,
+    SERVER_MODEL, absent_message, arbitrary_owner, conversation_row, failure, later, messages, read, reply,
+    reply_of, say, write,
 };
 
 conformance!(
@@ -68,9 +68,9 @@ async fn three(case: &TestDatabase) -> (UserId, ConversationId, [Message; 3]) {
     (owner, conversation, said.try_into().unwrap())
 }
 
-/// The head, which must be as `expected` but for a higher revision.
-async fn assert_head(case: &TestDatabase, expected: Conversation) {
-    let found = head(case, expected.owner_id, expected.id).await;
+/// The row, which must be as `expected` but for a higher revision.
+async fn assert_row(case: &TestDatabase, expected: Conversation) {
+    let found = conversation_row(case, expected.owner_id, expected.id).await;
     assert!(found.revision > expected.revision, "the revision rises");
     assert_eq!(found, Conversation { revision: found.revision, ..expected });
 }
@@ -115,40 +115,40 @@ async fn each_field_of_a_message_is_changed_alone(case: TestDatabase) {
 
 async fn an_empty_change_of_a_message_changes_nothing(case: TestDatabase) {
     let (owner, conversation, [_, _, newest]) = three(&case).await;
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
 
     let answer = edit(&case, owner, conversation, newest.id, MessagePatch::default()).await.unwrap();
 
     assert_eq!(answer, newest);
     assert_eq!(messages(&case, owner, conversation).await[2], newest);
-    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(conversation_row(&case, owner, conversation).await, before);
 }
 
 async fn editing_the_newest_message_changes_the_preview(case: TestDatabase) {
     let (owner, conversation, [_, _, newest]) = three(&case).await;
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     let now = later(&case);
     let long = "知".repeat(300);
 
     edit(&case, owner, conversation, newest.id, content(&long)).await.unwrap();
 
     let last_message = Some(preview(&long).to_owned());
-    assert_head(&case, Conversation { last_message, updated_at: now, ..before }).await;
+    assert_row(&case, Conversation { last_message, updated_at: now, ..before }).await;
 }
 
 async fn editing_an_older_message_leaves_the_preview(case: TestDatabase) {
     let (owner, conversation, [first, second, _]) = three(&case).await;
     for older in [first, second] {
-        let before = head(&case, owner, conversation).await;
+        let before = conversation_row(&case, owner, conversation).await;
         let now = later(&case);
         edit(&case, owner, conversation, older.id, content("edited")).await.unwrap();
-        assert_head(&case, Conversation { updated_at: now, ..before }).await;
+        assert_row(&case, Conversation { updated_at: now, ..before }).await;
     }
 }
 
 async fn deleting_the_newest_message_shows_the_one_before(case: TestDatabase) {
     let (owner, conversation, [first, second, newest]) = three(&case).await;
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     let now = later(&case);
 
     delete(&case, owner, conversation, newest.id).await.unwrap();
@@ -158,23 +158,23 @@ async fn deleting_the_newest_message_shows_the_one_before(case: TestDatabase) {
     let last_message_at = Some(second.created_at);
     let expected =
         Conversation { last_message, last_message_at, message_count: 2, updated_at: now, ..before };
-    assert_head(&case, expected).await;
+    assert_row(&case, expected).await;
 }
 
 async fn deleting_an_older_message_leaves_the_preview(case: TestDatabase) {
     let (owner, conversation, [first, second, newest]) = three(&case).await;
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     let now = later(&case);
 
     delete(&case, owner, conversation, second.id).await.unwrap();
 
     assert_eq!(messages(&case, owner, conversation).await, [first, newest]);
-    assert_head(&case, Conversation { message_count: 2, updated_at: now, ..before }).await;
+    assert_row(&case, Conversation { message_count: 2, updated_at: now, ..before }).await;
 }
 
 async fn deleting_every_message_empties_the_preview_and_the_count(case: TestDatabase) {
     let (owner, conversation, said) = three(&case).await;
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     let now = later(&case);
 
     for message in said {
@@ -185,7 +185,7 @@ async fn deleting_every_message_empties_the_preview_and_the_count(case: TestData
     let (last_message, last_message_at) = (None, None);
     let expected =
         Conversation { last_message, last_message_at, message_count: 0, updated_at: now, ..before };
-    assert_head(&case, expected).await;
+    assert_row(&case, expected).await;
 }
 
 async fn the_number_of_a_deleted_message_is_not_used_again(case: TestDatabase) {
@@ -196,7 +196,7 @@ async fn the_number_of_a_deleted_message_is_not_used_again(case: TestDatabase) {
         delete(&case, owner, conversation, message.id).await.unwrap();
     }
     assert_eq!(say(&case, owner, conversation, "five").await.seq, 5);
-    assert_eq!(head(&case, owner, conversation).await.message_count, 1);
+    assert_eq!(conversation_row(&case, owner, conversation).await.message_count, 1);
 }
 
 async fn deleting_a_reply_deletes_its_response(case: TestDatabase) {
@@ -217,24 +217,24 @@ async fn a_preview_set_by_the_application_survives_changes_of_older_messages(cas
     set_preview(&case, owner, conversation).await;
 
     edit(&case, owner, conversation, first.id, content("edited")).await.unwrap();
-    assert_eq!(head(&case, owner, conversation).await.last_message.as_deref(), Some("set"));
+    assert_eq!(conversation_row(&case, owner, conversation).await.last_message.as_deref(), Some("set"));
     delete(&case, owner, conversation, second.id).await.unwrap();
-    assert_eq!(head(&case, owner, conversation).await.last_message.as_deref(), Some("set"));
+    assert_eq!(conversation_row(&case, owner, conversation).await.last_message.as_deref(), Some("set"));
 }
 
 async fn a_preview_set_by_the_application_goes_when_the_newest_message_changes(case: TestDatabase) {
     let (owner, conversation, [_, _, newest]) = three(&case).await;
     set_preview(&case, owner, conversation).await;
     edit(&case, owner, conversation, newest.id, content("edited")).await.unwrap();
-    assert_eq!(head(&case, owner, conversation).await.last_message.as_deref(), Some("edited"));
+    assert_eq!(conversation_row(&case, owner, conversation).await.last_message.as_deref(), Some("edited"));
     set_preview(&case, owner, conversation).await;
     delete(&case, owner, conversation, newest.id).await.unwrap();
-    assert_eq!(head(&case, owner, conversation).await.last_message.as_deref(), Some("two"));
+    assert_eq!(conversation_row(&case, owner, conversation).await.last_message.as_deref(), Some("two"));
 }
 
 async fn changing_or_deleting_an_absent_message_is_not_found_and_changes_nothing(case: TestDatabase) {
     let (owner, conversation, said) = three(&case).await;
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     let absent = absent_message(&case);
 
     let edited = edit(&case, owner, conversation, absent, content("edited")).await;
@@ -243,7 +243,7 @@ async fn changing_or_deleting_an_absent_message_is_not_found_and_changes_nothing
     assert_eq!(failure(unchanged), "not found: message");
     assert_eq!(failure(delete(&case, owner, conversation, absent).await), "not found: message");
 
-    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(conversation_row(&case, owner, conversation).await, before);
     assert_eq!(messages(&case, owner, conversation).await, said);
     let by = By::Owner(owner);
     assert_eq!(read(&case, async move |tx| tx.messages().get(by, conversation, absent).await).await, None);

@@ -12,8 +12,8 @@ use chatstore_testkit::{TestDatabase, conformance};
 use uuid::Uuid;
 
 use crate::fixtures::{
-    absent_message, absent_user, append, arbitrary_conversation, arbitrary_owner, arbitrary_user, failure,
-    head, later, messages, read, say, write,
+    absent_message, absent_user, append, arbitrary_conversation, arbitrary_owner, arbitrary_user,
+    conversation_row, failure, later, messages, read, say, write,
 };
 
 conformance!(
@@ -131,7 +131,7 @@ async fn order_is_that_of_appending_and_never_of_times(case: TestDatabase) {
 
 async fn an_append_shows_in_the_head_of_the_conversation(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let mut expected = head(&case, owner, conversation).await;
+    let mut expected = conversation_row(&case, owner, conversation).await;
     for number in 1..=3 {
         let now = later(&case);
         let text = format!("message {number}");
@@ -141,7 +141,7 @@ async fn an_append_shows_in_the_head_of_the_conversation(case: TestDatabase) {
         expected.last_message = Some(text);
         expected.last_message_at = Some(now);
         expected.updated_at = now;
-        let found = head(&case, owner, conversation).await;
+        let found = conversation_row(&case, owner, conversation).await;
         assert!(found.revision > expected.revision);
         expected.revision = found.revision;
         assert_eq!(found, expected);
@@ -149,21 +149,21 @@ async fn an_append_shows_in_the_head_of_the_conversation(case: TestDatabase) {
     let now = later(&case);
     let many = ["four", "five"].map(NewMessage::user).to_vec();
     append_many(&case, owner, conversation, many).await.unwrap();
-    let found = head(&case, owner, conversation).await;
+    let found = conversation_row(&case, owner, conversation).await;
     assert!(found.revision > expected.revision);
     assert_eq!((found.last_seq, found.message_count), (5, 5));
     assert_eq!(found.last_message.as_deref(), Some("five"));
     assert_eq!((found.last_message_at, found.updated_at), (Some(now), now));
 }
 
-/// Characters of one, two, three and four bytes, and one made of several scalar values.
+/// Characters of one, two, three and four bytes, and one that consists of several scalar values.
 async fn a_preview_is_the_first_200_characters(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     for character in ["a", "é", "知", "😀", "👩‍👩‍👧", "e\u{301}"] {
         for length in [199, 200, 201, 500] {
             let text = character.repeat(length);
             let by_append = say(&case, owner, conversation, &text).await;
-            let shown = head(&case, owner, conversation).await.last_message;
+            let shown = conversation_row(&case, owner, conversation).await.last_message;
             assert_eq!(shown.as_deref(), Some(preview(&text)), "{length} of {character}");
             let one_more = vec![NewMessage::user(text.as_str()), NewMessage::user("x")];
             let more = append_many(&case, owner, conversation, one_more).await.unwrap();
@@ -171,7 +171,7 @@ async fn a_preview_is_the_first_200_characters(case: TestDatabase) {
             write(&case, async move |tx| tx.messages().delete(owner, conversation, last).await)
                 .await
                 .unwrap();
-            let repaired = head(&case, owner, conversation).await.last_message;
+            let repaired = conversation_row(&case, owner, conversation).await.last_message;
             assert_eq!(repaired.as_deref(), Some(preview(&text)), "{length} of {character}, repaired");
             assert_eq!(by_append.content, text);
         }
@@ -190,7 +190,7 @@ async fn a_message_keeps_the_id_and_the_time_it_brings(case: TestDatabase) {
     assert_eq!(messages(&case, owner, conversation).await, [appended]);
     let again = append(&case, By::Owner(owner), conversation, new).await;
     assert_eq!(failure(again), "already exists: message.id");
-    let after = head(&case, owner, conversation).await;
+    let after = conversation_row(&case, owner, conversation).await;
     assert_eq!((after.last_seq, after.message_count), (1, 1), "a refused append takes no number");
 }
 
@@ -213,7 +213,7 @@ async fn several_messages_are_appended_in_order_with_consecutive_numbers(case: T
 async fn several_messages_are_appended_all_or_none(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let first = say(&case, owner, conversation, "first").await;
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     let taken = NewMessage { id: Some(first.id), ..NewMessage::user("taken") };
     let too_long = NewMessage { model: Some("m".repeat(256)), ..NewMessage::user("too long") };
     let good = || NewMessage::user("good");
@@ -229,7 +229,7 @@ async fn several_messages_are_appended_all_or_none(case: TestDatabase) {
     .await;
     assert_eq!(failure(answer), "missing parent: message");
 
-    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(conversation_row(&case, owner, conversation).await, before);
     assert_eq!(messages(&case, owner, conversation).await, [first]);
 }
 
@@ -248,11 +248,11 @@ async fn there_is_one_sender_for_each_message_or_none_at_all(case: TestDatabase)
 
 async fn appending_no_messages_changes_nothing(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     later(&case);
 
     assert_eq!(append_many(&case, owner, conversation, vec![]).await.unwrap(), []);
-    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(conversation_row(&case, owner, conversation).await, before);
 }
 
 /// A clock that never says the same twice.
@@ -274,13 +274,13 @@ async fn the_time_of_the_last_message_is_that_of_the_newest(case: TestDatabase) 
         async move |tx: &mut WriteTx<'_>| tx.messages().append_many(owner, conversation, &[], &many).await;
     let appended = ticking.write("append", append_many).await.unwrap();
     let newest = appended.last().map(|message| message.created_at);
-    let after = head(&case, owner, conversation).await;
+    let after = conversation_row(&case, owner, conversation).await;
     assert_eq!((after.last_message_at, Some(after.updated_at)), (newest, newest));
 
     let append =
         async move |tx: &mut WriteTx<'_>| tx.messages().append(By::Owner(owner), conversation, &full()).await;
     let appended = ticking.write("append", append).await.unwrap();
-    let after = head(&case, owner, conversation).await;
+    let after = conversation_row(&case, owner, conversation).await;
     assert_eq!(after.last_message_at, Some(appended.created_at));
     ticking.close().await;
 }
@@ -290,11 +290,11 @@ async fn a_preview_set_by_the_application_stays_until_the_next_append(case: Test
     let set = "x".repeat(4_000);
     let patch = ConversationPatch { last_message: Change::Set(set.clone()), ..ConversationPatch::default() };
     write(&case, async move |tx| tx.conversations().update(owner, conversation, &patch).await).await.unwrap();
-    assert_eq!(head(&case, owner, conversation).await.last_message, Some(set));
+    assert_eq!(conversation_row(&case, owner, conversation).await.last_message, Some(set));
 
     say(&case, owner, conversation, "said").await;
 
-    assert_eq!(head(&case, owner, conversation).await.last_message.as_deref(), Some("said"));
+    assert_eq!(conversation_row(&case, owner, conversation).await.last_message.as_deref(), Some("said"));
 }
 
 async fn an_empty_message_is_shown_as_an_empty_preview(case: TestDatabase) {
@@ -302,7 +302,7 @@ async fn an_empty_message_is_shown_as_an_empty_preview(case: TestDatabase) {
 
     let appended = say(&case, owner, conversation, "").await;
 
-    assert_eq!(head(&case, owner, conversation).await.last_message.as_deref(), Some(""));
+    assert_eq!(conversation_row(&case, owner, conversation).await.last_message.as_deref(), Some(""));
     assert_eq!(messages(&case, owner, conversation).await, [appended]);
 }
 

@@ -82,7 +82,7 @@ pub async fn schema(database: &Database) -> Vec<String> {
 
 /// The first column of a query.
 pub async fn lines(database: &Database, sql: Sql) -> Vec<String> {
-    let lines = database.read("lines", async move |tx| tx.query(&sql, &[], |row| row.get(0)).await);
+    let lines = database.read("lines", async move |tx| tx.query(&sql, &[], |row| row.next()).await);
     lines.await.unwrap()
 }
 

@@ -8,8 +8,8 @@ use chatstore_sql::{By, StoreError};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
-    SERVER_MODEL, absent_message, append, arbitrary_conversation, arbitrary_owner, arbitrary_user, failure,
-    head, invalid_fields, later, messages, read, reply, reply_of, say, write,
+    SERVER_MODEL, absent_message, append, arbitrary_conversation, arbitrary_owner, arbitrary_user,
+    conversation_row, failure, invalid_fields, later, messages, read, reply, reply_of, say, write,
 };
 
 conformance!(
@@ -50,7 +50,7 @@ async fn a_reply_is_stored_with_its_message_and_response(case: TestDatabase) {
     say(&case, owner, conversation, "please").await;
     for (model_used, seq) in [(Some("large"), 2), (None, 3)] {
         let now = later(&case);
-        let before = head(&case, owner, conversation).await;
+        let before = conversation_row(&case, owner, conversation).await;
 
         let stored = reply(&case, owner, conversation, full(model_used)).await.unwrap();
 
@@ -89,7 +89,7 @@ async fn a_reply_is_stored_with_its_message_and_response(case: TestDatabase) {
         assert_eq!(messages(&case, owner, conversation).await.pop(), Some(message));
         let found = read(&case, async move |tx| tx.responses().get(owner, id).await).await;
         assert_eq!(found, Some(response));
-        let after = head(&case, owner, conversation).await;
+        let after = conversation_row(&case, owner, conversation).await;
         assert_eq!((after.last_seq, after.message_count), (seq, seq));
         assert_eq!(after.last_message.as_deref(), Some("certainly"));
         assert_eq!((after.last_message_at, after.updated_at), (Some(now), now));
@@ -232,11 +232,11 @@ async fn a_reply_has_the_role_assistant(case: TestDatabase) {
 }
 
 async fn whole(case: &TestDatabase, owner: UserId, conversation: ConversationId) -> String {
-    let head = head(case, owner, conversation).await;
+    let row = conversation_row(case, owner, conversation).await;
     let today = Day::of(case.database.clock().now());
     let usage = read(case, async move |tx| tx.usage().between(owner, today, today).await).await;
     let counts = read(case, async |tx| tx.statistics().counts().await).await;
-    format!("{head:?} {usage:?} {counts:?}")
+    format!("{row:?} {usage:?} {counts:?}")
 }
 
 async fn a_refused_reply_leaves_nothing(case: TestDatabase) {

@@ -23,7 +23,7 @@ conformance!(
     a_token_whose_successor_was_used_ends_its_session_at_once,
     a_successor_that_no_present_key_made_is_refused_and_ends_nothing,
     tokens_of_one_session_are_exchanged_one_after_the_other,
-    unknown_foreign_expired_and_withdrawn_tokens_are_refused,
+    unknown_foreign_expired_and_revoked_tokens_are_refused,
     ending_a_session_takes_its_tokens_with_it_and_spares_the_others,
     ending_all_sessions_spares_those_of_others,
     disabling_a_user_ends_all_sessions,
@@ -238,7 +238,7 @@ async fn tokens_of_one_session_are_exchanged_one_after_the_other(case: TestDatab
     assert_eq!(tokens(&case, user).await.len(), 2);
 }
 
-async fn unknown_foreign_expired_and_withdrawn_tokens_are_refused(case: TestDatabase) {
+async fn unknown_foreign_expired_and_revoked_tokens_are_refused(case: TestDatabase) {
     let (user, stranger) = (arbitrary_user(&case).await, arbitrary_user(&case).await);
     let (begun, other) = (begin(&case, user).await, begin(&case, user).await);
     for presented in [

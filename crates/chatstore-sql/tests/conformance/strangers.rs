@@ -1,4 +1,4 @@
-//! What belongs to somebody else answers exactly like what does not exist, for every operation.
+//! What belongs to another user answers exactly like what does not exist, for every operation.
 
 use chatstore_model::{
     Change, ConversationId, ConversationPatch, Limit, MemberRole, MessageId, MessagePatch, MessageRange,
@@ -8,8 +8,8 @@ use chatstore_sql::By;
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
-    absent_conversation, absent_message, absent_user, append, arbitrary_owner, arbitrary_user, head, later,
-    messages, read, reply, reply_of, say, shape, write,
+    absent_conversation, absent_message, absent_user, append, arbitrary_owner, arbitrary_user,
+    conversation_row, later, messages, read, reply, reply_of, say, shape, write,
 };
 
 conformance!(
@@ -157,7 +157,8 @@ async fn anothers_conversation_answers_like_an_absent_one(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let message = say(&case, owner, conversation, "secret").await.id;
     reply(&case, owner, conversation, reply_of("m", 1, 1)).await.unwrap();
-    let before = (head(&case, owner, conversation).await, messages(&case, owner, conversation).await);
+    let before =
+        (conversation_row(&case, owner, conversation).await, messages(&case, owner, conversation).await);
     let stranger = arbitrary_user(&case).await;
     later(&case);
 
@@ -165,10 +166,11 @@ async fn anothers_conversation_answers_like_an_absent_one(case: TestDatabase) {
 
     let absent = answers(&case, stranger, absent_conversation(&case), absent_message(&case)).await;
     assert_eq!(anothers, absent);
-    let nobody = answers(&case, absent_user(&case), conversation, message).await;
-    assert_eq!(nobody, absent, "as a user who does not exist");
+    let stranger = answers(&case, absent_user(&case), conversation, message).await;
+    assert_eq!(stranger, absent, "as a user who does not exist");
     assert!(anothers.iter().all(|answer| !answer.contains("unexpected")), "{anothers:?}");
-    let after = (head(&case, owner, conversation).await, messages(&case, owner, conversation).await);
+    let after =
+        (conversation_row(&case, owner, conversation).await, messages(&case, owner, conversation).await);
     assert_eq!(after, before);
 }
 
@@ -190,14 +192,14 @@ async fn anothers_message_answers_like_an_absent_one(case: TestDatabase) {
     };
     assert_eq!(told(message).await, told(absent_message(&case)).await);
     assert_eq!(told(message).await, "None, not found: message, not found: message");
-    assert_eq!(head(&case, owner, conversation).await.message_count, 1);
+    assert_eq!(conversation_row(&case, owner, conversation).await.message_count, 1);
 }
 
 async fn a_message_of_another_conversation_of_ones_own_is_not_found(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let other = crate::fixtures::arbitrary_conversation(&case, owner).await;
     let said = say(&case, owner, conversation, "here").await;
-    let before = head(&case, owner, other).await;
+    let before = conversation_row(&case, owner, other).await;
     later(&case);
 
     let by = By::Owner(owner);
@@ -207,7 +209,7 @@ async fn a_message_of_another_conversation_of_ones_own_is_not_found(case: TestDa
     assert_eq!(shape(&edited.unwrap_err()), "not found: message");
     let deleted = write(&case, async move |tx| tx.messages().delete(owner, other, said.id).await).await;
     assert_eq!(shape(&deleted.unwrap_err()), "not found: message");
-    assert_eq!(head(&case, owner, other).await, before, "a failed change is no change");
+    assert_eq!(conversation_row(&case, owner, other).await, before, "a failed change is no change");
     assert_eq!(messages(&case, owner, conversation).await, [said]);
 }
 

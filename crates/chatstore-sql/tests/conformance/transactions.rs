@@ -16,8 +16,8 @@ use futures_util::future::join_all;
 use tokio::sync::Barrier;
 
 use crate::fixtures::{
-    absent_user, append, arbitrary_conversation, arbitrary_owner, arbitrary_user, failure, head, messages,
-    read, say, write,
+    absent_user, append, arbitrary_conversation, arbitrary_owner, arbitrary_user, conversation_row, failure,
+    messages, read, say, write,
 };
 
 conformance!(
@@ -32,7 +32,7 @@ conformance!(
 
 async fn a_failing_step_undoes_the_whole_write(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     let absent = absent_user(&case);
 
     let answer = write(&case, async move |tx| {
@@ -43,7 +43,7 @@ async fn a_failing_step_undoes_the_whole_write(case: TestDatabase) {
     .await;
 
     assert_eq!(failure(answer), "missing parent: member");
-    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(conversation_row(&case, owner, conversation).await, before);
     assert_eq!(messages(&case, owner, conversation).await, []);
     assert_eq!(read(&case, async |tx| tx.statistics().counts().await).await.conversations, 1);
     let refused: Result<(), StoreError> = write(&case, async move |tx| {
@@ -52,14 +52,14 @@ async fn a_failing_step_undoes_the_whole_write(case: TestDatabase) {
     })
     .await;
     assert_eq!(failure(refused), "refused: by the caller");
-    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(conversation_row(&case, owner, conversation).await, before);
 }
 
 /// PostgreSQL gives up a transaction with the first failing statement in it, and answers its commit
 /// as if all were well.
 async fn an_error_that_is_passed_over_undoes_the_write_all_the_same(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     let absent = absent_user(&case);
 
     let answer = write(&case, async move |tx| {
@@ -71,7 +71,7 @@ async fn an_error_that_is_passed_over_undoes_the_write_all_the_same(case: TestDa
     .await;
 
     assert_eq!(failure(answer), "missing parent: member");
-    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(conversation_row(&case, owner, conversation).await, before);
     let nothing_found = write(&case, async move |tx| {
         let deleted = tx.conversations().delete(absent, conversation).await;
         assert!(matches!(deleted, Err(StoreError::NotFound { .. })), "no statement failed here");
@@ -99,7 +99,7 @@ async fn a_panic_hurts_only_its_own_write(case: TestDatabase) {
 
     let stored = messages(&case, owner, conversation).await;
     assert_eq!(stored.len(), 16);
-    assert_eq!(head(&case, owner, conversation).await.last_seq, 16);
+    assert_eq!(conversation_row(&case, owner, conversation).await.last_seq, 16);
     for (answer, number) in answers.into_iter().zip(0..) {
         match (answer, case.database.kind()) {
             (Ok(Ok(appended)), _) => {
@@ -160,12 +160,12 @@ async fn a_write_sees_its_own_changes_and_nobody_else_does_before_the_end(case: 
         let own = tx.conversations().get(By::Owner(owner), conversation).await?.unwrap().0;
         let seen_by_others = match database.file() {
             Some(file) => count_in_file(file),
-            None => database.read("head", find).await?.unwrap().0.message_count,
+            None => database.read("conversation", find).await?.unwrap().0.message_count,
         };
         Ok((own.message_count, seen_by_others))
     });
     assert_eq!(counts.await.unwrap(), (1, 0));
-    assert_eq!(head(&case, owner, conversation).await.message_count, 1);
+    assert_eq!(conversation_row(&case, owner, conversation).await.message_count, 1);
 }
 
 async fn a_write_in_one_statement_is_stored_and_fails_alone(case: TestDatabase) {
@@ -177,7 +177,7 @@ async fn a_write_in_one_statement_is_stored_and_fails_alone(case: TestDatabase) 
 
     assert_eq!(failure(answer), "already exists: message.id");
     assert_eq!(messages(&case, owner, conversation).await, [said]);
-    assert_eq!(head(&case, owner, conversation).await.last_seq, 1);
+    assert_eq!(conversation_row(&case, owner, conversation).await.last_seq, 1);
 }
 
 fn is_send<T: Send>(value: T) -> T {
@@ -309,12 +309,12 @@ async fn a_caller_who_stops_waiting_leaves_no_busy_connection_behind_on_postgres
         async move |tx: &mut WriteTx<'_>| tx.messages().append(By::Owner(owner), conversation, &new).await;
     tokio::select! {
         biased;
-        answer = narrow.write_single("append", append) => panic!("the head is locked: {answer:?}"),
+        answer = narrow.write_single("append", append) => panic!("the conversation is locked: {answer:?}"),
         () = until_somebody_waits_for_a_lock(&other) => {}
     }
     let count = narrow.read("count", async |tx| tx.users().count().await);
     let count = tokio::time::timeout(Duration::from_secs(20), count).await;
-    assert_eq!(count.expect("although the head is still locked").unwrap(), 1);
+    assert_eq!(count.expect("although the conversation is still locked").unwrap(), 1);
     other.batch_execute("rollback").await.unwrap();
 }
 
@@ -328,7 +328,7 @@ async fn until_somebody_waits_for_a_lock(client: &tokio_postgres::Client) {
 async fn a_closure_runs_again_after_a_deadlock_on_postgres() {
     let case = Backend::Postgres.database().await;
     let owner = arbitrary_user(&case).await;
-    let heads = [arbitrary_conversation(&case, owner).await, arbitrary_conversation(&case, owner).await];
+    let both = [arbitrary_conversation(&case, owner).await, arbitrary_conversation(&case, owner).await];
     let both_hold_one = Arc::new(Barrier::new(2));
     let runs = Arc::new(AtomicU32::new(0));
     let rename_both = |[first, second]: [ConversationId; 2], title: &'static str| {
@@ -344,12 +344,13 @@ async fn a_closure_runs_again_after_a_deadlock_on_postgres() {
         })
     };
 
-    let (one, other) = tokio::join!(rename_both(heads, "one"), rename_both([heads[1], heads[0]], "other"));
+    let (one, other) = tokio::join!(rename_both(both, "one"), rename_both([both[1], both[0]], "other"));
 
     one.unwrap();
     other.unwrap();
     assert_eq!(runs.load(Ordering::SeqCst), 3, "one of them ran twice");
-    let (first, second) = (head(&case, owner, heads[0]).await, head(&case, owner, heads[1]).await);
+    let (first, second) =
+        (conversation_row(&case, owner, both[0]).await, conversation_row(&case, owner, both[1]).await);
     assert_eq!((first.revision, second.revision), (3, 3));
     assert_eq!(first.title, second.title);
 }

@@ -150,12 +150,12 @@ async fn usage_is_listed_from_the_first_to_the_last_day_by_day_and_model(case: T
 async fn usage_is_booked_on_the_owner_alone(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let (other, others) = arbitrary_owner(&case).await;
-    let nobody = arbitrary_user(&case).await;
+    let idle = arbitrary_user(&case).await;
     at(&case, "2026-03-01T12:00:00Z");
     reply(&case, owner, conversation, reply_of("m", 1, 1)).await.unwrap();
     reply(&case, other, others, reply_of("m", 5, 5)).await.unwrap();
 
-    for (user, totals) in [(owner, vec![2]), (other, vec![10]), (nobody, vec![])] {
+    for (user, totals) in [(owner, vec![2]), (other, vec![10]), (idle, vec![])] {
         let rows = between(&case, user, "2026-03-01", "2026-03-01").await;
         assert_eq!(rows.iter().map(|row| row.tokens_total).collect::<Vec<_>>(), totals);
     }

@@ -1,4 +1,4 @@
-//! Users: made, found, changed and listed.
+//! Users: created, found, changed and listed.
 
 use chatstore_model::{
     Change, Json, Limit, NewUser, Order, User, UserFilter, UserId, UserPatch, UserPosition, UserRole,
@@ -48,9 +48,9 @@ fn ada() -> NewUser {
 
 async fn a_user_created_is_found_by_id_name_and_address(case: TestDatabase) {
     let now = case.database.clock().now();
-    let made = create_user(&case, ada()).await.unwrap();
+    let created = create_user(&case, ada()).await.unwrap();
 
-    let id = made.id;
+    let id = created.id;
     let expected = User {
         id,
         username: Some("Ada".to_owned()),
@@ -63,7 +63,7 @@ async fn a_user_created_is_found_by_id_name_and_address(case: TestDatabase) {
         created_at: now,
         updated_at: now,
     };
-    assert_eq!(made, expected);
+    assert_eq!(created, expected);
     assert_eq!(get(&case, id).await.as_ref(), Some(&expected));
     let by_name = read(&case, async |tx| tx.users().find_by_username("Ada").await).await;
     assert_eq!(by_name.as_ref(), Some(&expected));
@@ -108,7 +108,7 @@ async fn get_or_create_by_email_makes_one_user_however_many_ask(case: TestDataba
     });
     let answers: Vec<(User, bool)> = join_all(askers).await.into_iter().map(Result::unwrap).collect();
 
-    assert_eq!(answers.iter().filter(|(_, made)| *made).count(), 1);
+    assert_eq!(answers.iter().filter(|(_, created)| *created).count(), 1);
     assert!(answers.iter().all(|(user, _)| *user == answers[0].0), "{answers:?}");
     assert_eq!(read(&case, async |tx| tx.users().count().await).await, 1);
 }
@@ -122,14 +122,14 @@ async fn get_or_create_by_email_keeps_the_address_as_first_typed(case: TestDatab
         .await
         .unwrap()
     };
-    let (made, is_new) = ask("Ada@Example.org").await;
+    let (created, is_new) = ask("Ada@Example.org").await;
     later(&case);
     let (found, is_new_again) = ask("ada@example.ORG").await;
 
     assert!(is_new && !is_new_again);
-    assert_eq!(made.email.as_deref(), Some("Ada@Example.org"));
-    assert_eq!(made.username, None);
-    assert_eq!(found, made);
+    assert_eq!(created.email.as_deref(), Some("Ada@Example.org"));
+    assert_eq!(created.username, None);
+    assert_eq!(found, created);
 }
 
 async fn each_field_of_a_user_is_changed_alone(case: TestDatabase) {
@@ -170,25 +170,25 @@ async fn each_field_of_a_user_is_changed_alone(case: TestDatabase) {
 }
 
 async fn an_empty_change_of_a_user_changes_nothing(case: TestDatabase) {
-    let made = create_user(&case, ada()).await.unwrap();
+    let created = create_user(&case, ada()).await.unwrap();
     later(&case);
 
-    assert_eq!(update(&case, made.id, UserPatch::default()).await.unwrap(), made);
-    assert_eq!(get(&case, made.id).await, Some(made));
+    assert_eq!(update(&case, created.id, UserPatch::default()).await.unwrap(), created);
+    assert_eq!(get(&case, created.id).await, Some(created));
 }
 
 async fn a_user_keeps_a_name_or_an_address(case: TestDatabase) {
-    let made = create_user(&case, ada()).await.unwrap();
+    let created = create_user(&case, ada()).await.unwrap();
     let no_name = UserPatch { username: Change::Clear, ..UserPatch::default() };
     let no_address = UserPatch { email: Change::Clear, ..UserPatch::default() };
     let neither = UserPatch { email: Change::Clear, ..no_name.clone() };
 
     let refused = "refused: a user must keep a username or an email";
-    assert_eq!(failure(update(&case, made.id, neither).await), refused);
-    let nameless = update(&case, made.id, no_name).await.unwrap();
+    assert_eq!(failure(update(&case, created.id, neither).await), refused);
+    let nameless = update(&case, created.id, no_name).await.unwrap();
     assert_eq!(nameless.username, None);
-    assert_eq!(failure(update(&case, made.id, no_address).await), refused);
-    assert_eq!(get(&case, made.id).await, Some(nameless));
+    assert_eq!(failure(update(&case, created.id, no_address).await), refused);
+    assert_eq!(get(&case, created.id).await, Some(nameless));
 }
 
 /// Many rounds, because the two must meet between the look and the change to go wrong.
@@ -255,7 +255,7 @@ async fn users_are_paged_by_creation_in_both_directions(case: TestDatabase) {
 }
 
 async fn the_built_in_user_is_in_no_list_and_no_count(case: TestDatabase) {
-    let built_in = get(&case, UserId::ANONYMOUS).await.expect("the first revision makes it");
+    let built_in = get(&case, UserId::ANONYMOUS).await.expect("the first revision creates it");
     assert_eq!(built_in.username.as_deref(), Some("anonymous"));
     assert_eq!(page_all(&case, Order::Ascending, 50).await, []);
     assert_eq!(page_all(&case, Order::Descending, 50).await, []);

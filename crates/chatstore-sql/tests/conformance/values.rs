@@ -8,8 +8,8 @@ use chatstore_sql::{By, ConversationList, Sql, Value};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
-    append, arbitrary_owner, arbitrary_user, create_conversation, create_user, head, messages, name, read,
-    say, write,
+    append, arbitrary_owner, arbitrary_user, conversation_row, create_conversation, create_user, messages,
+    name, read, say, write,
 };
 
 conformance!(
@@ -55,9 +55,9 @@ async fn json_comes_back_equal(case: TestDatabase) {
         let stored = messages(&case, owner, conversation).await.pop().unwrap();
         assert_eq!(stored, appended);
         assert_eq!(stored.metadata.to_string(), metadata.to_string(), "also as text");
-        let head = NewConversation { metadata: metadata.clone(), ..NewConversation::default() };
-        let made = create_conversation(&case, owner, head).await.unwrap();
-        assert_eq!(crate::fixtures::head(&case, owner, made.id).await.metadata, metadata);
+        let new = NewConversation { metadata: metadata.clone(), ..NewConversation::default() };
+        let created = create_conversation(&case, owner, new).await.unwrap();
+        assert_eq!(crate::fixtures::conversation_row(&case, owner, created.id).await.metadata, metadata);
         let patch = MessagePatch {
             parts: chatstore_model::Change::Set(used_documents),
             metadata: Some(metadata.clone()),
@@ -89,7 +89,7 @@ async fn texts_come_back_equal(case: TestDatabase) {
     for text in texts.as_list().unwrap() {
         let text = text.as_str().unwrap();
         appended.push(say(&case, owner, conversation, text).await);
-        assert_eq!(head(&case, owner, conversation).await.last_message.as_deref(), Some(text));
+        assert_eq!(conversation_row(&case, owner, conversation).await.last_message.as_deref(), Some(text));
     }
     assert_eq!(messages(&case, owner, conversation).await, appended);
 }
@@ -121,11 +121,11 @@ async fn times_come_back_equal_from_one_end_of_the_range_to_the_other(case: Test
         let appended = append(&case, By::Owner(owner), conversation, new).await.unwrap();
         assert_eq!(appended.created_at, at);
         assert_eq!(messages(&case, owner, conversation).await.pop(), Some(appended));
-        assert_eq!(head(&case, owner, conversation).await.last_message_at, Some(at));
+        assert_eq!(conversation_row(&case, owner, conversation).await.last_message_at, Some(at));
         case.clock.set(at);
-        let made = create_conversation(&case, owner, NewConversation::default()).await.unwrap();
-        assert_eq!((made.created_at, made.updated_at), (at, at));
-        assert_eq!(head(&case, owner, made.id).await, made);
+        let created = create_conversation(&case, owner, NewConversation::default()).await.unwrap();
+        assert_eq!((created.created_at, created.updated_at), (at, at));
+        assert_eq!(conversation_row(&case, owner, created.id).await, created);
     }
 }
 
@@ -208,9 +208,9 @@ async fn every_type_of_value_comes_back_from_an_applications_own_query(case: Tes
         ];
         assert_eq!(tx.execute(&INSERT, &values).await?, 1);
         let read = |row: &chatstore_sql::Row<'_>| {
-            let bytes: chatstore_sql::Bytes<'_> = row.get(5)?;
-            let (id, name, flag, number) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            Ok((id, name, flag, number, row.get(4)?, bytes.0.to_vec(), row.get(6)?, row.get(7)?))
+            let (id, name, flag, number) = (row.next()?, row.next()?, row.next()?, row.next()?);
+            let (ratio, bytes) = (row.next()?, row.next::<chatstore_sql::Bytes<'_>>()?);
+            Ok((id, name, flag, number, ratio, bytes.0.to_vec(), row.next()?, row.next()?))
         };
         tx.query(&SELECT, &[], read).await
     })
@@ -221,13 +221,14 @@ async fn every_type_of_value_comes_back_from_an_applications_own_query(case: Tes
     let nulls = write(&case, async |tx| {
         tx.execute(&INSERT, &std::array::from_fn::<Value<'_>, 8, _>(|_| Value::Null)).await?;
         let read = |row: &chatstore_sql::Row<'_>| {
-            let id: Option<uuid::Uuid> = row.get(0)?;
+            let id: Option<uuid::Uuid> = row.next()?;
             let (name, flag, number, ratio): (Option<String>, Option<bool>, Option<i64>, Option<f64>) =
-                (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-            let (data, at): (Option<Json>, Option<Timestamp>) = (row.get(6)?, row.get(7)?);
+                (row.next()?, row.next()?, row.next()?, row.next()?);
+            let bytes: Option<chatstore_sql::Bytes<'_>> = row.next()?;
+            let (data, at): (Option<Json>, Option<Timestamp>) = (row.next()?, row.next()?);
             let nothing =
                 (id, name, flag, number, ratio, data, at) == (None, None, None, None, None, None, None);
-            Ok(nothing && row.get::<Option<chatstore_sql::Bytes<'_>>>(5)?.is_none())
+            Ok(nothing && bytes.is_none())
         };
         tx.query(&SELECT, &[], read).await
     });
@@ -236,11 +237,12 @@ async fn every_type_of_value_comes_back_from_an_applications_own_query(case: Tes
 
 async fn a_column_of_another_type_is_refused_by_name(case: TestDatabase) {
     const NAMES: Sql = Sql::same("test.names", "select username from users");
-    let number = case.database.read("names", async |tx| tx.query(&NAMES, &[], |row| row.get::<i64>(0)).await);
+    let number = case.database.read("names", async |tx| tx.query(&NAMES, &[], |row| row.next::<i64>()).await);
     let message = number.await.unwrap_err().to_string();
     assert!(message.contains("test.names: column username: "), "{message}");
-    let absent =
-        case.database.read("names", async |tx| tx.query(&NAMES, &[], |row| row.get::<String>(1)).await);
+    let absent = case.database.read("names", async |tx| {
+        tx.query(&NAMES, &[], |row| row.next::<String>().and_then(|_| row.next::<String>())).await
+    });
     let message = absent.await.unwrap_err().to_string();
     assert!(message.contains("test.names: column ?: "), "{message}");
 }

@@ -15,7 +15,7 @@ use crate::step::Step;
 const PAGES: usize = 300;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Made {
+pub enum Created {
     User(UserId),
     Conversation(UserId, ConversationId),
     Message(UserId, ConversationId, MessageId),
@@ -23,17 +23,17 @@ pub enum Made {
     Session(UserId, SessionId),
 }
 
-/// An answer in words, and what was made.
+/// An answer in words, and what was created.
 #[derive(Debug, PartialEq)]
 pub struct Outcome {
     pub answer: Result<String, String>,
-    pub made: Vec<Made>,
+    pub created: Vec<Created>,
 }
 
-type Told = Result<(String, Vec<Made>), StoreError>;
+type Told = Result<(String, Vec<Created>), StoreError>;
 
-fn told(answer: &impl Debug, made: Vec<Made>) -> Told {
-    Ok((format!("{answer:?}"), made))
+fn told(answer: &impl Debug, created: Vec<Created>) -> Told {
+    Ok((format!("{answer:?}"), created))
 }
 
 /// The variant of an error with its data; causes are the drivers' own words.
@@ -78,21 +78,21 @@ pub async fn run(database: &Database, step: Step) -> Outcome {
         | Step::FindRecord(..) => database.read("step", async move |tx| look(tx, &step).await).await,
         Step::Together(steps) => {
             let work = async move |tx: &mut WriteTx<'_>| {
-                let (mut answers, mut all_made) = (Vec::new(), Vec::new());
+                let (mut answers, mut all_created) = (Vec::new(), Vec::new());
                 for step in &steps {
-                    let (answer, made) = change(tx, step).await?;
+                    let (answer, created) = change(tx, step).await?;
                     answers.push(answer);
-                    all_made.extend(made);
+                    all_created.extend(created);
                 }
-                told(&answers, all_made)
+                told(&answers, all_created)
             };
             database.write("steps", work).await
         }
         _ => database.write("step", async move |tx| change(tx, &step).await).await,
     };
     match answer {
-        Ok((answer, made)) => Outcome { answer: Ok(answer), made },
-        Err(error) => Outcome { answer: Err(shape(&error)), made: vec![] },
+        Ok((answer, created)) => Outcome { answer: Ok(answer), created },
+        Err(error) => Outcome { answer: Err(shape(&error)), created: vec![] },
     }
 }
 
@@ -202,24 +202,24 @@ async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
     match *step {
         Step::CreateUser(ref new) => {
             let user = tx.users().create(new).await?;
-            told(&user, vec![Made::User(user.id)])
+            told(&user, vec![Created::User(user.id)])
         }
         Step::GetOrCreateUser(ref text) => {
-            let (user, made) = tx
+            let (user, created) = tx
                 .users()
                 .get_or_create_by_email(&NewUser::with_email(Email::new(text.as_str()).unwrap()))
                 .await?;
-            told(&(&user, made), vec![Made::User(user.id)])
+            told(&(&user, created), vec![Created::User(user.id)])
         }
         Step::UpdateUser(id, ref patch) => told(&tx.users().update(id, patch).await?, vec![]),
         Step::EraseUser(id) => told(&tx.users().erase(id).await?, vec![]),
         Step::CreateConversation(owner, ref new) => {
             let conversation = tx.conversations().create(owner, new).await?;
-            told(&conversation, vec![Made::Conversation(owner, conversation.id)])
+            told(&conversation, vec![Created::Conversation(owner, conversation.id)])
         }
         Step::GetOrCreateThread(owner, ref new) => {
-            let (conversation, made) = tx.conversations().get_or_create_by_thread(owner, new).await?;
-            told(&(&conversation, made), vec![Made::Conversation(owner, conversation.id)])
+            let (conversation, created) = tx.conversations().get_or_create_by_thread(owner, new).await?;
+            told(&(&conversation, created), vec![Created::Conversation(owner, conversation.id)])
         }
         Step::UpdateConversation(owner, id, ref patch) => {
             told(&tx.conversations().update(owner, id, patch).await?, vec![])
@@ -231,16 +231,16 @@ async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
         Step::RemoveMember(owner, id, user) => told(&tx.members().remove(owner, id, user).await?, vec![]),
         Step::Append(by, id, ref new) => {
             let message = tx.messages().append(by, id, new).await?;
-            told(&message, vec![Made::Message(message.owner_id, id, message.id)])
+            told(&message, vec![Created::Message(message.owner_id, id, message.id)])
         }
         Step::AppendMany(owner, id, ref senders, ref new) => {
             let messages = tx.messages().append_many(owner, id, senders, new).await?;
-            let made = messages.iter().map(|message| Made::Message(owner, id, message.id)).collect();
-            told(&messages, made)
+            let created = messages.iter().map(|message| Created::Message(owner, id, message.id)).collect();
+            told(&messages, created)
         }
         Step::Reply(owner, id, ref new) => {
             let reply = tx.messages().record_reply(owner, id, new).await?;
-            told(&reply, vec![Made::Message(owner, id, reply.message.id)])
+            told(&reply, vec![Created::Message(owner, id, reply.message.id)])
         }
         Step::EditMessage(owner, id, message, ref patch) => {
             told(&tx.messages().edit(owner, id, message, patch).await?, vec![])
@@ -250,14 +250,14 @@ async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
         }
         Step::CreateKey(user, ref new) => {
             let key = tx.api_keys().create(user, new).await?;
-            told(&key, vec![Made::Key(user, key.id)])
+            told(&key, vec![Created::Key(user, key.id)])
         }
         Step::RevokeKey(user, id) => told(&tx.api_keys().revoke(user, id).await?, vec![]),
         Step::TouchKey(user, id, at) => told(&tx.api_keys().touch(user, id, at).await?, vec![]),
         Step::BeginSession(user, ref new) => {
             let token = NewRefreshToken { token_hash: token_hash(new.id, 0), expires_at: new.expires_at };
             let session = tx.sessions().begin(user, new, &token).await?;
-            told(&session, vec![Made::Session(user, session.id)])
+            told(&session, vec![Created::Session(user, session.id)])
         }
         Step::Rotate(user, session, counter) => {
             let presented = Presented {

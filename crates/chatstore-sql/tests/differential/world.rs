@@ -1,4 +1,4 @@
-//! What a sequence knows of what it made, and what it does next.
+//! What a sequence knows of what it created, and what it does next.
 
 use chatstore_model::{
     ApiKeyId, Change, ConversationId, Email, EndReason, MemberRole, Membership, MessageId, NewUser,
@@ -7,7 +7,7 @@ use chatstore_model::{
 use chatstore_sql::By;
 
 use crate::random::Random;
-use crate::run::{Made, Outcome};
+use crate::run::{Created, Outcome};
 use crate::step::Step;
 use crate::values;
 
@@ -34,15 +34,15 @@ impl World {
         }
     }
 
-    /// Takes note of what was made.
+    /// Takes note of what was created.
     pub fn learn(&mut self, outcome: &Outcome) {
-        for made in &outcome.made {
-            match *made {
-                Made::User(id) => self.users.push(id),
-                Made::Conversation(owner, id) => self.conversations.push((owner, id)),
-                Made::Message(owner, conversation, id) => self.messages.push((owner, conversation, id)),
-                Made::Key(user, id) => self.keys.push((user, id)),
-                Made::Session(user, id) => self.sessions.push((user, id)),
+        for created in &outcome.created {
+            match *created {
+                Created::User(id) => self.users.push(id),
+                Created::Conversation(owner, id) => self.conversations.push((owner, id)),
+                Created::Message(owner, conversation, id) => self.messages.push((owner, conversation, id)),
+                Created::Key(user, id) => self.keys.push((user, id)),
+                Created::Session(user, id) => self.sessions.push((user, id)),
             }
         }
     }
@@ -112,7 +112,7 @@ impl World {
         }
     }
 
-    /// A conversation and its owner, mostly; else somebody who may be a member or a stranger.
+    /// A conversation and its owner, mostly; else a user who may be a member or a stranger.
     fn place(&self, random: &mut Random) -> (UserId, ConversationId) {
         let Some(&last) = self.conversations.last() else {
             return (self.user(random), ConversationId::from_uuid(uuid::Uuid::from_u128(77)));
@@ -121,7 +121,7 @@ impl World {
         if random.percent(85) { (owner, id) } else { (self.user(random), id) }
     }
 
-    fn reached(&self, random: &mut Random) -> (By, ConversationId) {
+    fn accessed(&self, random: &mut Random) -> (By, ConversationId) {
         let (owner, id) = self.place(random);
         let by = if random.percent(60) { By::Owner(owner) } else { By::Member(self.user(random)) };
         (by, id)
@@ -179,7 +179,7 @@ impl World {
             2..5 => Step::UpdateConversation(user, id, values::conversation_patch(random)),
             5 => Step::DeleteConversation(user, id),
             6 => {
-                let (by, id) = self.reached(random);
+                let (by, id) = self.accessed(random);
                 Step::GetConversation(by, id)
             }
             7 => Step::FindThread(user, format!("thread {}", random.below(4))),
@@ -203,7 +203,7 @@ impl World {
     }
 
     fn on_messages(&self, random: &mut Random) -> Step {
-        let (by, id) = self.reached(random);
+        let (by, id) = self.accessed(random);
         let (owner, place, message) = self.message(random);
         match random.below(18) {
             0..5 => Step::Append(by, id, values::message(random)),

@@ -1,4 +1,4 @@
-//! The hot statements are answered from the index that was made for them.
+//! The hot statements are answered from the index that exists for them.
 
 #![allow(
     clippy::unwrap_used,

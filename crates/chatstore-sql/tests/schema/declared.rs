@@ -1,4 +1,4 @@
-//! The revisions make what is declared.
+//! The revisions create what is declared.
 
 use chatstore_sql::migrate::model::{Column, ColumnType, Schema};
 use chatstore_sql::migrate::{
@@ -74,7 +74,7 @@ fn the_newest_snapshot_is_the_declared_schema() {
 }
 
 #[tokio::test]
-async fn all_revisions_one_after_the_other_make_the_declared_schema_on_both_databases() {
+async fn all_revisions_one_after_the_other_create_the_declared_schema_on_both_databases() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let case = backend.database().await;
         let migrations = case.database.migrations().unwrap();

@@ -14,4 +14,5 @@ mod dialect;
 mod owner_conditions;
 mod parity;
 mod postgres;
+mod reading;
 mod sqlite;

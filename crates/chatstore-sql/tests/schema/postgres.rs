@@ -76,7 +76,7 @@ fn action(letter: &str) -> String {
     (*word).to_owned()
 }
 
-/// Those that no constraint made for itself.
+/// Those that belong to no constraint.
 async fn indexes(client: &Client, table: &str) -> Vec<Index> {
     let sql = "select c.relname::text, pg_get_expr(i.indpred, i.indrelid), \
         array(select pg_get_indexdef(i.indexrelid, place, true) \

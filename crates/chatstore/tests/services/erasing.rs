@@ -108,7 +108,7 @@ async fn found(case: &TestDatabase, store: &Store) -> [bool; 20] {
             }
         }
         None => {
-            let rows = store.read("rows", async |tx| tx.query(&ROWS, &[], |row| row.get::<String>(0)).await);
+            let rows = store.read("rows", async |tx| tx.query(&ROWS, &[], |row| row.next::<String>()).await);
             let rows = rows.await.unwrap().join("\n");
             for (number, is_there) in found.iter_mut().enumerate() {
                 *is_there = rows.contains(&planted(number));

@@ -1,8 +1,8 @@
 //! Everything that a user has, and nothing that he has not.
 
 use chatstore::{
-    ApiKeyScope, Export, Exported, LoginName, NewConversation, NewMessage, NewReply, NewResponse, OnceKey,
-    Password, Store,
+    ApiKeyScope, ConversationPatch, Export, Exported, LoginName, NewConversation, NewMessage, NewReply,
+    NewResponse, OnceKey, Password, Store,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -11,6 +11,7 @@ use crate::fixtures::{group, store, user};
 conformance!(
     an_export_has_every_row_of_the_user_and_parents_before_children,
     an_export_has_what_a_user_sent_into_others_conversations,
+    every_exported_message_says_its_effective_model,
     an_export_of_nobody_is_not_found,
     an_export_covers_every_table_that_names_a_user,
 );
@@ -91,6 +92,35 @@ async fn an_export_has_what_a_user_sent_into_others_conversations(case: TestData
     assert_eq!(outline(&of_editor), "user membership:editor message:2 message:3");
     let of_viewer = all(store.as_user(people.viewer).export()).await;
     assert_eq!(outline(&of_viewer), "user membership:viewer");
+}
+
+async fn every_exported_message_says_its_effective_model(case: TestDatabase) {
+    let store = store(&case).await;
+    let people = group(&store).await;
+    let id = people.conversation.id;
+    let patch = ConversationPatch {
+        default_model: chatstore::Change::Set("usual".to_owned()),
+        ..ConversationPatch::default()
+    };
+    let chat = store.as_user(people.editor);
+    chat.messages().append(id, NewMessage::user("before there is a default")).await.unwrap();
+    let of_editor = models(all(chat.export()).await);
+    assert_eq!(of_editor, ["echo"]);
+    store.as_user(people.owner).conversations().update(id, patch).await.unwrap();
+    let own = NewMessage { model: Some("own".to_owned()), ..NewMessage::user("with a model") };
+    chat.messages().append(id, own).await.unwrap();
+    reply(&store, people.owner, id).await;
+
+    assert_eq!(models(all(chat.export()).await), ["usual", "own"]);
+    assert_eq!(models(all(store.as_user(people.owner).export()).await), ["usual", "own", "own"]);
+}
+
+fn models(rows: Vec<Exported>) -> Vec<String> {
+    let model = |row| match row {
+        Exported::Message(message) => Some(message.effective_model),
+        _ => None,
+    };
+    rows.into_iter().filter_map(model).collect()
 }
 
 async fn an_export_of_nobody_is_not_found(case: TestDatabase) {

@@ -12,7 +12,8 @@ use rusqlite::{Connection, params_from_iter};
 
 use crate::context::Context;
 use crate::db::{Row, Sql, Value};
-use crate::error::{Cause, ConnectError, StoreError, refused, taken};
+use crate::error::{Cause, ConnectError, StoreError, refused, taken_columns};
+use crate::schema::entity_of_statement;
 use crate::tx::{ReadOnly, Tx};
 
 pub(crate) use open::APPLICATION_ID;
@@ -169,7 +170,7 @@ fn store_error(error: rusqlite::Error, statement: &str) -> StoreError {
     match failure.extended_code {
         ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY => {
             let columns = message.strip_prefix("UNIQUE constraint failed: ").unwrap_or_default();
-            if let Some(error) = taken(|_, known| known == columns) {
+            if let Some(error) = taken_columns(columns) {
                 return error;
             }
         }
@@ -180,8 +181,8 @@ fn store_error(error: rusqlite::Error, statement: &str) -> StoreError {
             }
         }
         ffi::SQLITE_CONSTRAINT_FOREIGNKEY => {
-            let entity = statement_entity(statement);
-            return StoreError::MissingParent { entity };
+            // SQLite does not say which foreign key failed; the statement's name begins with its table's word.
+            return StoreError::MissingParent { entity: entity_of_statement(statement) };
         }
         _ => {}
     }
@@ -196,18 +197,5 @@ fn store_error(error: rusqlite::Error, statement: &str) -> StoreError {
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Corrupt(cause.to_string()),
         ErrorCode::CannotOpen => StoreError::Unavailable(cause),
         _ => StoreError::Backend(cause),
-    }
-}
-
-/// SQLite does not say which foreign key failed; the statement's name begins with its table.
-fn statement_entity(statement: &str) -> &'static str {
-    match statement.split('.').next() {
-        Some("conversations") => "conversation",
-        Some("members") => "member",
-        Some("messages") => "message",
-        Some("responses") => "response",
-        Some("api_keys") => "api_key",
-        Some("idempotency_keys") => "idempotency_key",
-        _ => "row",
     }
 }

@@ -170,7 +170,7 @@ impl<'t> Selection<'t> {
         text
     }
 
-    /// PostgreSQL compares no integer with a text, so both are made text when their types differ.
+    /// PostgreSQL compares no integer with a text, so both are cast to text when their types differ.
     fn comparable(&self, dialect: Dialect, place: usize, name: &str, other: (usize, &str)) -> String {
         let family = |place, name| self.column(place, name).map(|column| family(&column.declared));
         let column = reference(place, name);

@@ -157,7 +157,7 @@ where
 {
     let (client, connection) = config.connect(tls).await?;
     tokio::spawn(async move {
-        // What goes wrong with the connection is told to whoever waits for an answer.
+        // What goes wrong with the connection is reported to the caller who waits for an answer.
         if let Err(error) = connection.await {
             tracing::debug!(%error, "the connection to the other application's database ended");
         }

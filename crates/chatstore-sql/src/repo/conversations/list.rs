@@ -6,9 +6,9 @@ use chatstore_model::{
 };
 use constcat::concat;
 
+use super::{COLUMNS, Conversations, PLAIN_COLUMNS, read};
 use crate::db::Sql;
 use crate::error::StoreError;
-use crate::repo::conversations::{COLUMNS, Conversations, WIDTH, read};
 
 /// The three lists of one sorting; the four sortings differ only in column and direction.
 struct Lists {
@@ -17,86 +17,42 @@ struct Lists {
     all: Sql,
 }
 
+const OWNED: &str =
+    concat!("select ", COLUMNS, ", 'owner' as role from conversations c where c.owner_id = $1 and ");
+const SHARED: &str = concat!(
+    "select ",
+    COLUMNS,
+    ", m.role from conversation_members m \
+     join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id where m.user_id = $1 and "
+);
+/// Every column of either half.
+const EITHER: &str = concat!("select ", PLAIN_COLUMNS, ", role from (");
+
+/// The lists of one sorting, from where its rows begin and how they are ordered; `$merged` is the order once
+/// more for the rows of both halves.
 macro_rules! lists {
-    ($name:literal, $at:literal, $compare:literal, $direction:literal) => {
+    ($name:literal, $rows:literal, $merged:literal) => {
         Lists {
             owned: Sql::same(
                 concat!("conversations.owned_by_", $name),
-                concat!(
-                    "select ",
-                    COLUMNS,
-                    ", 'owner' as role from conversations c \
-                     where c.owner_id = $1 and (c.",
-                    $at,
-                    ", c.id) ",
-                    $compare,
-                    " ($2, $3) \
-                     order by c.",
-                    $at,
-                    $direction,
-                    ", c.id",
-                    $direction,
-                    " limit $4 offset $5"
-                ),
+                concat!(OWNED, $rows, " limit $4 offset $5"),
             ),
             shared: Sql::same(
                 concat!("conversations.shared_by_", $name),
-                concat!(
-                    "select ",
-                    COLUMNS,
-                    ", m.role from conversation_members m \
-                     join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id \
-                     where m.user_id = $1 and (c.",
-                    $at,
-                    ", c.id) ",
-                    $compare,
-                    " ($2, $3) \
-                     order by c.",
-                    $at,
-                    $direction,
-                    ", c.id",
-                    $direction,
-                    " limit $4 offset $5"
-                ),
+                concat!(SHARED, $rows, " limit $4 offset $5"),
             ),
             all: Sql::same(
                 concat!("conversations.all_by_", $name),
                 concat!(
-                    "select * from (select ",
-                    COLUMNS,
-                    ", 'owner' as role from conversations c \
-                     where c.owner_id = $1 and (c.",
-                    $at,
-                    ", c.id) ",
-                    $compare,
-                    " ($2, $3) \
-                     order by c.",
-                    $at,
-                    $direction,
-                    ", c.id",
-                    $direction,
-                    " limit $4) as owned \
-                     union all \
-                     select * from (select ",
-                    COLUMNS,
-                    ", m.role from conversation_members m \
-                     join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id \
-                     where m.user_id = $1 and (c.",
-                    $at,
-                    ", c.id) ",
-                    $compare,
-                    " ($2, $3) \
-                     order by c.",
-                    $at,
-                    $direction,
-                    ", c.id",
-                    $direction,
-                    " limit $4) as shared \
-                     order by ",
-                    $at,
-                    $direction,
-                    ", id",
-                    $direction,
+                    EITHER,
+                    OWNED,
+                    $rows,
+                    " limit $4) as owned union all ",
+                    EITHER,
+                    SHARED,
+                    $rows,
+                    " limit $4) as shared ",
+                    $merged,
                     " limit $5 offset $6"
                 ),
             ),
@@ -104,10 +60,26 @@ macro_rules! lists {
     };
 }
 
-const ACTIVITY_DESCENDING: Lists = lists!("activity_descending", "updated_at", "<", " desc");
-const ACTIVITY_ASCENDING: Lists = lists!("activity_ascending", "updated_at", ">", "");
-const CREATION_DESCENDING: Lists = lists!("creation_descending", "created_at", "<", " desc");
-const CREATION_ASCENDING: Lists = lists!("creation_ascending", "created_at", ">", "");
+const ACTIVITY_DESCENDING: Lists = lists!(
+    "activity_descending",
+    "(c.updated_at, c.id) < ($2, $3) order by c.updated_at desc, c.id desc",
+    "order by updated_at desc, id desc"
+);
+const ACTIVITY_ASCENDING: Lists = lists!(
+    "activity_ascending",
+    "(c.updated_at, c.id) > ($2, $3) order by c.updated_at, c.id",
+    "order by updated_at, id"
+);
+const CREATION_DESCENDING: Lists = lists!(
+    "creation_descending",
+    "(c.created_at, c.id) < ($2, $3) order by c.created_at desc, c.id desc",
+    "order by created_at desc, id desc"
+);
+const CREATION_ASCENDING: Lists = lists!(
+    "creation_ascending",
+    "(c.created_at, c.id) > ($2, $3) order by c.created_at, c.id",
+    "order by created_at, id"
+);
 
 const COUNT_OWNED: Sql =
     Sql::same("conversations.count_owned", "select count(*) from conversations where owner_id = $1");
@@ -152,7 +124,7 @@ pub struct ConversationList {
     pub from: Option<ConversationPosition>,
     /// How many rows to pass over before the first; their number costs time.
     pub offset: u32,
-    /// How many rows at most.
+    /// The maximum number of rows.
     pub limit: Limit,
 }
 
@@ -171,7 +143,7 @@ impl Default for ConversationList {
 }
 
 impl<M> Conversations<'_, '_, M> {
-    /// One page of a user's conversations, each with his role in it.
+    /// One page of a user's conversations, each with the user's role in it.
     ///
     /// # Errors
     /// What the database reports.
@@ -201,7 +173,7 @@ impl<M> Conversations<'_, '_, M> {
         let found = self
             .0
             .executor
-            .query(sql, &all, |row| Ok((read(row)?, row.word(WIDTH, ConversationRole::parse)?)))
+            .query(sql, &all, |row| Ok((read(row)?, row.next_word(ConversationRole::parse)?)))
             .await?;
         Ok(Page::cut(found, list.limit, |(conversation, _)| ConversationPosition {
             at: match list.sort {
@@ -222,6 +194,6 @@ impl<M> Conversations<'_, '_, M> {
             Membership::Shared => &COUNT_SHARED,
             Membership::All => &COUNT_ALL,
         };
-        self.0.executor.query_one(sql, &[user.into()], |row| row.get(0)).await
+        self.0.executor.query_one(sql, &[user.into()], |row| row.next()).await
     }
 }

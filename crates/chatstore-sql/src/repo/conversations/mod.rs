@@ -1,4 +1,7 @@
-//! Conversations: their heads, found by id or by the application's own id.
+//! Conversations, found by id or by the application's own id.
+
+mod bump;
+mod list;
 
 use chatstore_model::{
     Access, Conversation, ConversationId, ConversationPatch, ConversationRole, MemberRole, NewConversation,
@@ -9,17 +12,16 @@ use constcat::concat;
 use crate::db::{Row, Sql, Value};
 use crate::error::{Cause, StoreError};
 use crate::repo::{By, refuse_nul};
+use crate::schema::{CONVERSATIONS, Columns};
 use crate::tx::{ReadWrite, Tx};
 
+pub(super) use bump::{BUMP_OWN, BUMP_SHARED};
+pub use list::ConversationList;
+
 /// With a prefix, because two tables of a join have some of these names.
-pub(super) const COLUMNS: &str = "c.owner_id, c.id, c.thread_id, c.title, c.default_model, c.last_seq, \
-    c.message_count, c.last_message, c.last_message_at, c.revision, c.metadata, c.created_at, c.updated_at";
+const COLUMNS: &str = CONVERSATIONS.all_columns().with_prefix("c.").as_str();
 
-const PLAIN_COLUMNS: &str = "owner_id, id, thread_id, title, default_model, last_seq, message_count, \
-    last_message, last_message_at, revision, metadata, created_at, updated_at";
-
-/// How many columns of the head come before those of a join.
-pub(super) const WIDTH: usize = 13;
+const PLAIN_COLUMNS: &str = CONVERSATIONS.all_columns().names().as_str();
 
 const GET: Sql = Sql::same(
     "conversations.get",
@@ -57,9 +59,10 @@ const LOCK: Sql = Sql::pair(
     "select revision from conversations where owner_id = $1 and id = $2 for no key update",
 );
 
-const INSERT: &str = "insert into conversations (owner_id, id, thread_id, title, default_model, last_seq, \
-    message_count, last_message, revision, metadata, created_at, updated_at) \
-    values ($1, $2, $3, $4, $5, 0, 0, $6, 1, $7, $8, $9)";
+/// A new conversation has no message yet.
+const COUNTS: &[(&str, &str)] = &[("last_seq", "0"), ("message_count", "0"), ("revision", "1")];
+const INSERTED: Columns = CONVERSATIONS.columns_without(&["last_message_at"]);
+const INSERT: &str = INSERTED.insert(COUNTS).as_str();
 
 const CREATE: Sql =
     Sql::same("conversations.create", concat!(INSERT, " on conflict do nothing returning id"));
@@ -78,9 +81,9 @@ const UPDATE: Sql = Sql::same(
          default_model = case when $5 then $6 else default_model end, \
          last_message = case when $7 then $8 else last_message end, \
          metadata = coalesce($9, metadata), \
-         revision = revision + 1, \
-         updated_at = case when updated_at > $10 then updated_at else $10 end \
-         where owner_id = $11 and id = $12 returning ",
+         revision = revision + 1, ",
+        forward!("updated_at", "$10"),
+        " where owner_id = $11 and id = $12 returning ",
         PLAIN_COLUMNS
     ),
 );
@@ -88,30 +91,39 @@ const UPDATE: Sql = Sql::same(
 const DELETE: Sql =
     Sql::same("conversations.delete", "delete from conversations where owner_id = $1 and id = $2");
 
-pub(super) const STATEMENTS: &[Sql] =
+pub(super) const STATEMENTS: &[&[Sql]] = &[OWN_STATEMENTS, bump::STATEMENTS, list::STATEMENTS];
+
+const OWN_STATEMENTS: &[Sql] =
     &[GET, GET_SHARED, BY_THREAD, ACCESS, LOCK, CREATE, CREATE_UNLESS_THREAD_TAKEN, UPDATE, DELETE];
 
-const NOT_FOUND: StoreError = StoreError::NotFound { entity: "conversation" };
+pub(super) const NOT_FOUND: StoreError = StoreError::NotFound { entity: CONVERSATIONS.entity };
 
 /// Conversations.
 #[derive(Debug)]
-pub struct Conversations<'t, 'c, M>(pub(crate) &'t mut Tx<'c, M>);
+pub struct Conversations<'t, 'c, M>(&'t mut Tx<'c, M>);
 
-pub(super) fn read(row: &Row<'_>) -> Result<Conversation, StoreError> {
+impl<'c, M> Tx<'c, M> {
+    /// Conversations.
+    pub const fn conversations(&mut self) -> Conversations<'_, 'c, M> {
+        Conversations(self)
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<Conversation, StoreError> {
     Ok(Conversation {
-        owner_id: row.get(0)?,
-        id: row.get(1)?,
-        thread_id: row.get(2)?,
-        title: row.get(3)?,
-        default_model: row.get(4)?,
-        last_seq: row.get(5)?,
-        message_count: row.get(6)?,
-        last_message: row.get(7)?,
-        last_message_at: row.get(8)?,
-        revision: row.get(9)?,
-        metadata: row.get(10)?,
-        created_at: row.get(11)?,
-        updated_at: row.get(12)?,
+        owner_id: row.next()?,
+        id: row.next()?,
+        thread_id: row.next()?,
+        title: row.next()?,
+        default_model: row.next()?,
+        last_seq: row.next()?,
+        message_count: row.next()?,
+        last_message: row.next()?,
+        last_message_at: row.next()?,
+        revision: row.next()?,
+        metadata: row.next()?,
+        created_at: row.next()?,
+        updated_at: row.next()?,
     })
 }
 
@@ -128,12 +140,13 @@ impl<M> Conversations<'_, '_, M> {
         let values = [by.user().into(), id.into()];
         self.0
             .executor
-            .query_first(by.pick(&GET, &GET_SHARED), &values, |row| {
+            .query_first(by.statement(&GET, &GET_SHARED), &values, |row| {
+                let conversation = read(row)?;
                 let role = match by {
                     By::Owner(_) => ConversationRole::Owner,
-                    By::Member(_) => row.word(WIDTH, MemberRole::parse)?.into(),
+                    By::Member(_) => row.next_word(MemberRole::parse)?.into(),
                 };
-                Ok((read(row)?, role))
+                Ok((conversation, role))
             })
             .await
     }
@@ -151,7 +164,8 @@ impl<M> Conversations<'_, '_, M> {
         self.0.executor.query_first(&BY_THREAD, &[owner.into(), thread_id.into()], read).await
     }
 
-    /// Whose conversation this is for a user who owns it or is a member; his own comes first.
+    /// The owner of a conversation and the role in it of a user who owns it or is a member; one that the
+    /// user owns comes first.
     ///
     /// # Errors
     /// What the database reports.
@@ -159,45 +173,45 @@ impl<M> Conversations<'_, '_, M> {
         self.0
             .executor
             .query_first(&ACCESS, &[user.into(), id.into()], |row| {
-                Ok(Access { owner_id: row.get(0)?, role: row.word(1, ConversationRole::parse)? })
+                Ok(Access { owner_id: row.next()?, role: row.next_word(ConversationRole::parse)? })
             })
             .await
     }
 }
 
 impl Conversations<'_, '_, ReadWrite> {
-    /// The revision of a conversation, which no other transaction raises before this one ends.
+    /// The revision of a conversation, which no other transaction changes before this one ends.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn lock(&mut self, owner: UserId, id: ConversationId) -> Result<i64, StoreError> {
         let values = [owner.into(), id.into()];
-        let revision = self.0.executor.query_first(&LOCK, &values, |row| row.get(0)).await?;
+        let revision = self.0.executor.query_first(&LOCK, &values, |row| row.next()).await?;
         revision.ok_or(NOT_FOUND)
     }
 
-    /// Makes a conversation.
+    /// Creates a conversation.
     ///
     /// # Errors
     /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `thread_id` or `id`;
     /// [`StoreError::MissingParent`] when there is no such owner.
     pub async fn create(&mut self, owner: UserId, new: &NewConversation) -> Result<Conversation, StoreError> {
         new.validate()?;
-        let conversation = self.arrange(owner, new);
+        let conversation = self.to_row(owner, new);
         let values = insert_values(&conversation);
-        let made: Option<ConversationId> =
-            self.0.executor.query_changed(&CREATE, &values, |row| row.get(0)).await?;
-        if made.is_some() {
+        let created: Option<ConversationId> =
+            self.0.executor.query_changed(&CREATE, &values, |row| row.next()).await?;
+        if created.is_some() {
             return Ok(conversation);
         }
         // The databases do not agree on which of two violated keys they name.
         let is_id_taken = self.get(By::Owner(owner), conversation.id).await?.is_some();
         let field = if is_id_taken || new.thread_id.is_none() { "id" } else { "thread_id" };
-        Err(StoreError::AlreadyExists { entity: "conversation", field })
+        Err(StoreError::AlreadyExists { entity: CONVERSATIONS.entity, field })
     }
 
-    /// The owner's conversation with the application's own id; made from `new` when there is none,
-    /// else untouched by it. True when it was made. Of any number of concurrent calls one makes it.
+    /// The owner's conversation with the application's own id; created from `new` when there is none,
+    /// else untouched by it. True when it was created. Of any number of concurrent calls one creates it.
     ///
     /// # Errors
     /// [`StoreError::Invalid`]; [`StoreError::Refused`] when `new` has no `thread_id`;
@@ -210,22 +224,24 @@ impl Conversations<'_, '_, ReadWrite> {
         new.validate()?;
         let Some(thread_id) = new.thread_id.as_deref() else {
             return Err(StoreError::Refused(
-                "a conversation is found or made by its thread_id, which is missing",
+                "a conversation is found or created by its thread_id, which is missing",
             ));
         };
         if let Some(conversation) = self.find_by_thread(owner, thread_id).await? {
             return Ok((conversation, false));
         }
-        let conversation = self.arrange(owner, new);
+        let conversation = self.to_row(owner, new);
         let values = insert_values(&conversation);
-        let made: Option<ConversationId> =
-            self.0.executor.query_changed(&CREATE_UNLESS_THREAD_TAKEN, &values, |row| row.get(0)).await?;
-        if made.is_some() {
+        let created: Option<ConversationId> =
+            self.0.executor.query_changed(&CREATE_UNLESS_THREAD_TAKEN, &values, |row| row.next()).await?;
+        if created.is_some() {
             return Ok((conversation, true));
         }
         match self.find_by_thread(owner, thread_id).await? {
             Some(conversation) => Ok((conversation, false)),
-            None => Err(StoreError::Conflict(Cause::new("the conversation was made and deleted meanwhile"))),
+            None => {
+                Err(StoreError::Conflict(Cause::new("the conversation was created and deleted meanwhile")))
+            }
         }
     }
 
@@ -273,7 +289,7 @@ impl Conversations<'_, '_, ReadWrite> {
         }
     }
 
-    fn arrange(&self, owner: UserId, new: &NewConversation) -> Conversation {
+    fn to_row(&self, owner: UserId, new: &NewConversation) -> Conversation {
         let created_at = new.created_at.unwrap_or_else(|| self.0.now());
         Conversation {
             owner_id: owner,
@@ -293,7 +309,7 @@ impl Conversations<'_, '_, ReadWrite> {
     }
 }
 
-fn insert_values(conversation: &Conversation) -> [Value<'_>; 9] {
+fn insert_values(conversation: &Conversation) -> [Value<'_>; INSERTED.count() - COUNTS.len()] {
     [
         conversation.owner_id.into(),
         conversation.id.into(),

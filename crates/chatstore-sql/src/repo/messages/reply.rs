@@ -1,30 +1,25 @@
 //! A model's reply: message, response and usage, stored as one.
 
 use chatstore_model::{
-    ConversationId, Day, Message, NewReply, NewResponse, Reply, Response, UserId, preview,
+    ConversationId, Day, Message, MessageId, NewReply, NewResponse, Reply, Response, Timestamp, UserId,
+    preview,
 };
 use constcat::concat;
 
+use super::Messages;
+use super::append::INSERT;
+use super::row::MessageRow;
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
-use crate::repo::messages::{INSERT, Messages, NO_CONVERSATION, insert_values};
+use crate::repo::conversations::{self, BUMP_OWN};
 use crate::repo::{By, refuse_nul};
+use crate::schema::{Columns, MESSAGES, RESPONSES, USAGE_DAILY};
 use crate::tx::ReadWrite;
 
-const RESPONSE_COLUMNS: &str = "owner_id, message_id, conversation_id, model_used, tokens_prompt, tokens_completion, \
-    tokens_total, tokens_cached, completion_time_ms, finish_reason, from_cache, created_at";
+const RESPONSE: Columns = RESPONSES.all_columns();
+pub(super) const INSERT_RESPONSE: Sql = Sql::same("responses.insert", RESPONSE.insert(&[]).as_str());
 
-pub(super) const INSERT_RESPONSE: Sql = Sql::same(
-    "responses.insert",
-    concat!(
-        "insert into responses (",
-        RESPONSE_COLUMNS,
-        ") \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-    ),
-);
-
-/// Sums stay at 2^53 - 1 rather than make a later reply fail.
+/// Sums stay at 2^53 - 1, so that no later reply fails.
 pub(super) const BOOKED: &str = " on conflict (owner_id, day, model) do update set \
     requests = usage_daily.requests + excluded.requests, \
     cached_requests = usage_daily.cached_requests + excluded.cached_requests, \
@@ -37,47 +32,67 @@ pub(super) const BOOKED: &str = " on conflict (owner_id, day, model) do update s
     completion_time_ms_sum = case when usage_daily.completion_time_ms_sum > 9007199254740991 - excluded.completion_time_ms_sum \
     then 9007199254740991 else usage_daily.completion_time_ms_sum + excluded.completion_time_ms_sum end";
 
-pub(super) const USAGE_COLUMNS: &str = "owner_id, day, model, requests, cached_requests, tokens_prompt, tokens_completion, \
-    tokens_total, completion_time_ms_sum, cost_micros";
+/// Nothing has a price yet.
+pub(super) const NO_COST: (&str, &str) = ("cost_micros", "0");
+pub(super) const USAGE: Columns = USAGE_DAILY.all_columns();
 
-const BOOK_USAGE: Sql = Sql::same(
-    "usage.book",
-    concat!(
-        "insert into usage_daily (",
-        USAGE_COLUMNS,
-        ") values ($1, $2, $3, 1, $4, $5, $6, $7, $8, 0)",
-        BOOKED
-    ),
-);
+const BOOK_USAGE: Sql =
+    Sql::same("usage.book", concat!(USAGE.insert(&[("requests", "1"), NO_COST]).as_str(), BOOKED));
+
+/// An answer has no sender, and is not edited when it is inserted.
+const ANSWER: Columns = MESSAGES.columns_without(&["sender_id", "edited_at"]);
 
 /// A whole reply of the owner, its model known, as one statement.
 const RECORD: Sql = Sql::only_postgres(
     "replies.record",
     concat!(
-        "with head as (update conversations set last_seq = last_seq + 1, message_count = message_count + 1, \
-         last_message = $1, last_message_at = $2, revision = revision + 1, \
-         updated_at = case when updated_at > $2 then updated_at else $2 end \
-         where owner_id = $3 and id = $4 returning last_seq, default_model), \
-         message as (insert into messages (owner_id, conversation_id, seq, id, role, content, parts, model, \
-         token_count, used_documents, metadata, created_at) \
-         select $3, $4, last_seq, $5, 'assistant', $6, $7, $8, $9, $10, $11, $2 from head returning seq), \
-         response as (insert into responses (",
-        RESPONSE_COLUMNS,
-        ") \
-         select $3, $5, $4, $12, $13, $14, $15, $16, $17, $18, $19, $2 from message), \
-         booked as (insert into usage_daily (",
-        USAGE_COLUMNS,
-        ") \
-         select $3, $20, $12, 1, case when $19 then 1 else 0 end, coalesce($13, 0), coalesce($14, 0), \
-         coalesce($15, 0), coalesce($17, 0), 0 from message",
+        "with bumped as (",
+        BUMP_OWN,
+        "), message as (",
+        ANSWER.insert_into().as_str(),
+        " select ",
+        ANSWER.values(5, ANSWER_GIVEN).as_str(),
+        " from bumped returning seq), response as (",
+        RESPONSE.insert_into().as_str(),
+        " select ",
+        RESPONSE.values(12, RESPONSE_GIVEN).as_str(),
+        " from message), booked as (",
+        USAGE.insert_into().as_str(),
+        " select ",
+        USAGE.values(21, USAGE_GIVEN).as_str(),
+        " from message",
         BOOKED,
         ") \
-         select seq, (select default_model from head), \
+         select seq, (select default_model from bumped), \
          case when $8 is null then (select asked.model from messages asked \
          where asked.owner_id = $3 and asked.conversation_id = $4 and asked.role = 'user' \
          order by asked.seq desc limit 1) end from message"
     ),
 );
+
+const ANSWER_GIVEN: &[(&str, &str)] = &[
+    ("owner_id", "$3"),
+    ("conversation_id", "$4"),
+    ("seq", "last_seq"),
+    ("role", "'assistant'"),
+    ("created_at", "$2"),
+];
+
+const RESPONSE_GIVEN: &[(&str, &str)] =
+    &[("owner_id", "$3"), ("message_id", "$5"), ("conversation_id", "$4"), ("created_at", "$2")];
+
+const USAGE_GIVEN: &[(&str, &str)] = &[
+    ("owner_id", "$3"),
+    ("day", "$20"),
+    ("model", "$12"),
+    ("requests", "1"),
+    ("cached_requests", "case when $19 then 1 else 0 end"),
+    ("tokens_prompt", "coalesce($13, 0)"),
+    ("tokens_completion", "coalesce($14, 0)"),
+    ("tokens_total", "coalesce($15, 0)"),
+    ("completion_time_ms_sum", "coalesce($17, 0)"),
+    NO_COST,
+];
 
 pub(super) const STATEMENTS: &[Sql] = &[INSERT_RESPONSE, BOOK_USAGE, RECORD];
 
@@ -96,43 +111,43 @@ impl Messages<'_, '_, ReadWrite> {
     ) -> Result<Reply, StoreError> {
         new.validate()?;
         let by = By::Owner(owner);
-        let mut message = self.arrange(by, conversation, &new.message);
+        let mut row = self.to_row(by, conversation, &new.message);
         let known_model = new.response.model_used.as_deref().or(new.message.model.as_deref());
         if let (true, Some(model)) = (self.0.executor.combines_changes(), known_model) {
-            let response = response_of(&message, &new.response, model);
-            self.record_combined(&mut message, &response).await?;
+            let response = response_of(row.id, conversation, row.created_at, &new.response, model);
+            let message = self.record_combined(row, &response).await?;
             return Ok(Reply { message, response });
         }
         refuse_nul("default_model", self.0.default_model())?;
-        let (_, seq, default_model) = self.raise_head(by, &message).await?;
-        message.seq = seq;
-        self.0.executor.execute(&INSERT, &insert_values(&message, None)).await?;
-        self.find_models(std::slice::from_mut(&mut message), default_model.as_deref()).await?;
+        let bumped = self.0.conversations().bump(by, conversation, &row.content, row.created_at).await?;
+        row.seq = bumped.last_seq;
+        self.0.executor.execute(&INSERT, &row.insert_values()).await?;
+        let message = self.with_model(row, bumped.default_model.as_deref()).await?;
         let model = known_model.unwrap_or(&message.effective_model);
-        let response = response_of(&message, &new.response, model);
+        let response = response_of(message.id, conversation, message.created_at, &new.response, model);
         self.0.executor.execute(&INSERT_RESPONSE, &response_values(owner, &response)).await?;
         self.0.executor.execute(&BOOK_USAGE, &usage_values(owner, &response)).await?;
         Ok(Reply { message, response })
     }
 
-    /// Stores everything at once and sets the message's number and effective model.
+    /// Stores everything at once.
     async fn record_combined(
         &mut self,
-        message: &mut Message,
+        mut row: MessageRow,
         response: &Response,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Message, StoreError> {
         let values = [
-            preview(&message.content).into(),
-            message.created_at.into(),
-            message.owner_id.into(),
-            message.conversation_id.into(),
-            message.id.into(),
-            (&message.content).into(),
-            message.parts.as_ref().into(),
-            message.model.as_ref().into(),
-            message.token_count.into(),
-            (&message.used_documents).into(),
-            (&message.metadata).into(),
+            preview(&row.content).into(),
+            row.created_at.into(),
+            row.owner_id.into(),
+            row.conversation_id.into(),
+            row.id.into(),
+            (&row.content).into(),
+            row.parts.as_ref().into(),
+            row.model.as_ref().into(),
+            row.token_count.into(),
+            (&row.used_documents).into(),
+            (&row.metadata).into(),
             (&response.model_used).into(),
             response.tokens_prompt.into(),
             response.tokens_completion.into(),
@@ -143,19 +158,24 @@ impl Messages<'_, '_, ReadWrite> {
             response.from_cache.into(),
             Day::of(response.created_at).start().into(),
         ];
-        let read_head = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-        let recorded = self.0.executor.query_changed(&RECORD, &values, read_head).await?;
+        let read = |row: &Row<'_>| Ok((row.next()?, row.next()?, row.next()?));
+        let recorded = self.0.executor.query_changed(&RECORD, &values, read).await?;
         let (default_model, asked): (Option<String>, Option<String>);
-        (message.seq, default_model, asked) = recorded.ok_or(NO_CONVERSATION)?;
-        self.set_model(message, asked.as_deref(), default_model.as_deref());
-        Ok(())
+        (row.seq, default_model, asked) = recorded.ok_or(conversations::NOT_FOUND)?;
+        Ok(self.with_known_model(row, asked.as_deref(), default_model.as_deref()))
     }
 }
 
-fn response_of(message: &Message, new: &NewResponse, model: &str) -> Response {
+fn response_of(
+    message: MessageId,
+    conversation: ConversationId,
+    created_at: Timestamp,
+    new: &NewResponse,
+    model: &str,
+) -> Response {
     Response {
-        message_id: message.id,
-        conversation_id: message.conversation_id,
+        message_id: message,
+        conversation_id: conversation,
         model_used: model.to_owned(),
         tokens_prompt: new.tokens_prompt,
         tokens_completion: new.tokens_completion,
@@ -164,11 +184,11 @@ fn response_of(message: &Message, new: &NewResponse, model: &str) -> Response {
         completion_time_ms: new.completion_time_ms,
         finish_reason: new.finish_reason.clone(),
         from_cache: new.from_cache,
-        created_at: message.created_at,
+        created_at,
     }
 }
 
-pub(super) fn response_values(owner: UserId, response: &Response) -> [Value<'_>; 12] {
+pub(super) fn response_values(owner: UserId, response: &Response) -> [Value<'_>; RESPONSE.count()] {
     [
         owner.into(),
         response.message_id.into(),
@@ -185,7 +205,7 @@ pub(super) fn response_values(owner: UserId, response: &Response) -> [Value<'_>;
     ]
 }
 
-fn usage_values(owner: UserId, response: &Response) -> [Value<'_>; 8] {
+fn usage_values(owner: UserId, response: &Response) -> [Value<'_>; USAGE.count() - 2] {
     [
         owner.into(),
         Day::of(response.created_at).start().into(),

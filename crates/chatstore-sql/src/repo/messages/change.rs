@@ -1,23 +1,14 @@
-//! Editing and deleting messages; the conversation's head is repaired in the same transaction.
+//! Editing and deleting messages; the conversation is bumped in the same transaction.
 
 use chatstore_model::{ConversationId, Message, MessageId, MessagePatch, Timestamp, UserId};
 use constcat::concat;
 
+use super::row::{COLUMNS, MessageRow};
+use super::{Messages, NOT_FOUND};
 use crate::db::Sql;
 use crate::error::StoreError;
-use crate::repo::By;
-use crate::repo::messages::{COLUMNS, Messages, NO_CONVERSATION, read};
+use crate::repo::{By, conversations};
 use crate::tx::ReadWrite;
-
-/// Locks the head, so that changes of one conversation follow each other. The count does not go
-/// below zero, so that of two who delete the last message the second finds it gone.
-const TOUCH_HEAD: Sql = Sql::same(
-    "messages.touch_head",
-    "update conversations set \
-     message_count = case when message_count < $1 then 0 else message_count - $1 end, revision = revision + 1, \
-     updated_at = case when updated_at > $2 then updated_at else $2 end \
-     where owner_id = $3 and id = $4 returning default_model",
-);
 
 const EDIT: Sql = Sql::same(
     "messages.edit",
@@ -39,24 +30,7 @@ const DELETE: Sql = Sql::same(
     "delete from messages where owner_id = $1 and conversation_id = $2 and id = $3 returning seq",
 );
 
-const IS_NEWEST: Sql = Sql::same(
-    "messages.is_newest",
-    "select not exists ( \
-       select 1 from messages where owner_id = $1 and conversation_id = $2 and seq > $3)",
-);
-
-/// 200 is `chatstore_model::PREVIEW_CHARACTERS`; both databases count characters, not bytes.
-const WRITE_PREVIEW: Sql = Sql::same(
-    "messages.write_preview",
-    "update conversations set (last_message, last_message_at) = ( \
-       select substr(content, 1, 200), created_at from messages \
-       where owner_id = $1 and conversation_id = $2 order by seq desc limit 1) \
-     where owner_id = $1 and id = $2",
-);
-
-pub(super) const STATEMENTS: &[Sql] = &[TOUCH_HEAD, EDIT, DELETE, IS_NEWEST, WRITE_PREVIEW];
-
-const NOT_FOUND: StoreError = StoreError::NotFound { entity: "message" };
+pub(super) const STATEMENTS: &[Sql] = &[EDIT, DELETE];
 
 impl Messages<'_, '_, ReadWrite> {
     /// Changes a message; the preview follows when it is the newest. An empty patch changes
@@ -76,7 +50,7 @@ impl Messages<'_, '_, ReadWrite> {
             return self.get(By::Owner(owner), conversation, id).await?.ok_or(NOT_FOUND);
         }
         let now = self.0.now();
-        let default_model = self.touch_head(owner, conversation, 0, now).await?;
+        let default_model = self.bump(owner, conversation, 0, now).await?;
         let values = [
             patch.content.as_ref().into(),
             (!patch.parts.is_keep()).into(),
@@ -92,9 +66,9 @@ impl Messages<'_, '_, ReadWrite> {
             conversation.into(),
             id.into(),
         ];
-        let mut edited = self.0.executor.query_changed(&EDIT, &values, read).await?.ok_or(NOT_FOUND)?;
-        self.find_models(std::slice::from_mut(&mut edited), default_model.as_deref()).await?;
-        self.repair_preview(owner, conversation, edited.seq).await?;
+        let edited = self.0.executor.query_changed(&EDIT, &values, MessageRow::read).await?;
+        let edited = self.with_model(edited.ok_or(NOT_FOUND)?, default_model.as_deref()).await?;
+        self.0.conversations().repair_preview(owner, conversation, edited.seq).await?;
         Ok(edited)
     }
 
@@ -113,38 +87,22 @@ impl Messages<'_, '_, ReadWrite> {
             return Err(NOT_FOUND);
         }
         let now = self.0.now();
-        self.touch_head(owner, conversation, 1, now).await?;
+        self.bump(owner, conversation, 1, now).await?;
         let values = [owner.into(), conversation.into(), id.into()];
-        let deleted = self.0.executor.query_changed(&DELETE, &values, |row| row.get(0)).await?;
+        let deleted = self.0.executor.query_changed(&DELETE, &values, |row| row.next()).await?;
         let seq: i64 = deleted.ok_or(NOT_FOUND)?;
-        self.repair_preview(owner, conversation, seq).await
+        self.0.conversations().repair_preview(owner, conversation, seq).await
     }
 
     /// The conversation's default model.
-    async fn touch_head(
+    async fn bump(
         &mut self,
         owner: UserId,
         conversation: ConversationId,
         removed: i64,
         now: Timestamp,
     ) -> Result<Option<String>, StoreError> {
-        let values = [removed.into(), now.into(), owner.into(), conversation.into()];
-        let touched = self.0.executor.query_changed(&TOUCH_HEAD, &values, |row| row.get(0)).await?;
-        touched.ok_or(NO_CONVERSATION)
-    }
-
-    /// Shows the newest message in the head, or nothing when there is none, unless others follow the
-    /// one that was changed or deleted.
-    pub(super) async fn repair_preview(
-        &mut self,
-        owner: UserId,
-        conversation: ConversationId,
-        changed: i64,
-    ) -> Result<(), StoreError> {
-        let values = [owner.into(), conversation.into(), changed.into()];
-        if self.0.executor.query_one(&IS_NEWEST, &values, |row| row.get(0)).await? {
-            self.0.executor.execute(&WRITE_PREVIEW, &[owner.into(), conversation.into()]).await?;
-        }
-        Ok(())
+        let bumped = self.0.conversations().bump_for_change(owner, conversation, removed, now).await?;
+        Ok(bumped.ok_or(conversations::NOT_FOUND)?.default_model)
     }
 }

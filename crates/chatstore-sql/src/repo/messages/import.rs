@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use chatstore_model::{ConversationId, Day, Json, MessageId, MessageRange, Response, UserId, limits};
 use constcat::concat;
 
+use super::Messages;
+use super::reply::{BOOKED, INSERT_RESPONSE, NO_COST, USAGE, response_values};
 use crate::db::Sql;
 use crate::error::StoreError;
-use crate::repo::messages::Messages;
-use crate::repo::replies::{BOOKED, INSERT_RESPONSE, USAGE_COLUMNS, response_values};
 use crate::tx::ReadWrite;
 
 const PRESENT: &str = "select m.id, m.conversation_id, m.seq, m.metadata, r.message_id is not null from messages m \
@@ -25,15 +25,7 @@ const COUNT_BETWEEN: Sql = Sql::same(
     "select count(*) from messages where owner_id = $1 and conversation_id = $2 and seq > $3 and seq < $4",
 );
 
-const BOOK_SUMS: Sql = Sql::same(
-    "usage.book_sums",
-    concat!(
-        "insert into usage_daily (",
-        USAGE_COLUMNS,
-        ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)",
-        BOOKED
-    ),
-);
+const BOOK_SUMS: Sql = Sql::same("usage.book_sums", concat!(USAGE.insert(&[NO_COST]).as_str(), BOOKED));
 
 pub(super) const STATEMENTS: &[Sql] = &[FIND_PRESENT, COUNT_BETWEEN, BOOK_SUMS];
 
@@ -67,8 +59,8 @@ impl<M> Messages<'_, '_, M> {
             .map_err(|error| StoreError::backend(error.to_string()))?;
         let values = [owner.into(), (&ids).into()];
         let read = |row: &crate::db::Row<'_>| {
-            let (id, conversation_id, seq) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let (metadata, has_response) = (row.get(3)?, row.get(4)?);
+            let (id, conversation_id, seq) = (row.next()?, row.next()?, row.next()?);
+            let (metadata, has_response) = (row.next()?, row.next()?);
             Ok(PresentMessage { id, conversation_id, seq, metadata, has_response })
         };
         self.0.executor.query(&FIND_PRESENT, &values, read).await
@@ -85,7 +77,7 @@ impl<M> Messages<'_, '_, M> {
         range: MessageRange,
     ) -> Result<i64, StoreError> {
         let values = [owner.into(), conversation.into(), range.after.into(), range.before.into()];
-        self.0.executor.query_one(&COUNT_BETWEEN, &values, |row| row.get(0)).await
+        self.0.executor.query_one(&COUNT_BETWEEN, &values, |row| row.next()).await
     }
 }
 

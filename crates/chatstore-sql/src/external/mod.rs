@@ -14,7 +14,7 @@ use crate::error::{Cause, ConnectError};
 
 pub use selection::{Joined, Selection};
 
-/// Rows are handed over in pieces of at most so many rows, or of a little more than so many bytes.
+/// Rows are handed over in chunks, whose size is limited by rows and, a little less strictly, by bytes.
 const PIECE_ROWS: usize = 512;
 const PIECE_BYTES: usize = 1024 * 1024;
 
@@ -25,7 +25,7 @@ pub enum ForeignValue {
     Null,
     /// A truth value; SQLite gives 0 or 1 instead.
     Bool(bool),
-    /// An integer of at most 64 bits.
+    /// An integer of up to 64 bits.
     Int(i64),
     /// A float.
     Real(f64),
@@ -81,7 +81,7 @@ pub enum ForeignError {
         /// File, or host, port and name.
         place: String,
     },
-    /// Nobody answers there, or not in time.
+    /// Nothing answers there, or not in time.
     #[error("cannot reach the database at {place}: {cause}")]
     Unreachable {
         /// Host, port and name.

@@ -43,7 +43,7 @@ impl SqliteReader {
         let (jobs, work) = jobs::channel::<Job>();
         let (opened, answer) = oneshot::channel();
         let started =
-            thread::Builder::new().name("foreign-sqlite".to_owned()).spawn(move || match connect(&path) {
+            thread::Builder::new().name("external-sqlite".to_owned()).spawn(move || match connect(&path) {
                 Ok(connection) => {
                     let _ = opened.send(Ok(()));
                     for job in work {
@@ -111,7 +111,7 @@ impl SqliteReader {
         let job: Job = Box::new(move |connection| {
             let done = connection.execute_batch(&first).and_then(|()| read(connection, &text, &pieces));
             if let Err(error) = done {
-                // Nobody is told when nobody asks any more.
+                // No caller may wait for the answer any more.
                 let _ = pieces.blocking_send(Err(error.to_string()));
             }
         });
@@ -126,7 +126,7 @@ impl SqliteRows {
     }
 }
 
-/// Sends all rows in pieces; stops when nobody wants them any more.
+/// Sends all rows in chunks; stops when the receiver is gone.
 fn read(
     connection: &Connection,
     text: &str,

@@ -1,0 +1,159 @@
+//! Every statement that keeps the row of a conversation in step with its messages: counts, preview,
+//! revision and time of the last activity.
+
+use chatstore_model::{ConversationId, Timestamp, UserId, preview};
+use constcat::concat;
+
+use super::{Conversations, NOT_FOUND};
+use crate::db::{Row, Sql, Value};
+use crate::error::StoreError;
+use crate::repo::By;
+use crate::tx::ReadWrite;
+
+/// The owner of the conversation `$4` of which the user `$3` is an editor; of several with this id the one
+/// that is also read.
+const OWNER_FOR_EDITOR: &str = "(select owner_id from (select m.owner_id, m.role from conversation_members m \
+    where m.user_id = $3 and m.conversation_id = $4 order by m.owner_id limit 1) as first where role = 'editor')";
+
+/// Shows a message as the last one.
+const SHOW: &str = concat!(
+    "update conversations set last_message = $1, last_message_at = $2, revision = revision + 1, ",
+    forward!("updated_at", "$2"),
+    ", "
+);
+const BY_ONE: &str =
+    concat!(SHOW, "last_seq = last_seq + 1, message_count = message_count + 1 where owner_id = ");
+const RETURNING: &str = " returning owner_id, last_seq, default_model";
+
+/// Takes the next number for a message of the owner.
+pub(in crate::repo) const BUMP_OWN: &str = concat!(BY_ONE, "$3 and id = $4", RETURNING);
+/// Takes the next number for a message of an editor.
+pub(in crate::repo) const BUMP_SHARED: &str = concat!(BY_ONE, OWNER_FOR_EDITOR, " and id = $4", RETURNING);
+
+const OWN: Sql = Sql::same("conversations.bump_own", BUMP_OWN);
+const SHARED: Sql = Sql::same("conversations.bump_shared", BUMP_SHARED);
+
+/// Takes `$3` numbers at once.
+const BY_MANY: Sql = Sql::same(
+    "conversations.bump_by_many",
+    concat!(
+        SHOW,
+        "last_seq = last_seq + $3, message_count = message_count + $3 where owner_id = $4 and id = $5",
+        RETURNING
+    ),
+);
+
+/// Locks the row, so that changes of one conversation follow each other. The count does not go
+/// below zero, so that of two who delete the last message the second finds it gone.
+const FOR_CHANGE: Sql = Sql::same(
+    "conversations.bump_for_change",
+    concat!(
+        "update conversations set \
+         message_count = case when message_count < $1 then 0 else message_count - $1 end, \
+         revision = revision + 1, ",
+        forward!("updated_at", "$2"),
+        " where owner_id = $3 and id = $4",
+        RETURNING
+    ),
+);
+
+const IS_NEWEST: Sql = Sql::same(
+    "conversations.is_newest_message",
+    "select not exists ( \
+       select 1 from messages where owner_id = $1 and conversation_id = $2 and seq > $3)",
+);
+
+/// 200 is `chatstore_model::PREVIEW_CHARACTERS`; both databases count characters, not bytes.
+const WRITE_PREVIEW: Sql = Sql::same(
+    "conversations.write_preview",
+    "update conversations set (last_message, last_message_at) = ( \
+       select substr(content, 1, 200), created_at from messages \
+       where owner_id = $1 and conversation_id = $2 order by seq desc limit 1) \
+     where owner_id = $1 and id = $2",
+);
+
+pub(super) const STATEMENTS: &[Sql] = &[OWN, SHARED, BY_MANY, FOR_CHANGE, IS_NEWEST, WRITE_PREVIEW];
+
+/// What a message needs to know of its conversation.
+pub(in crate::repo) struct Bumped {
+    pub(in crate::repo) owner_id: UserId,
+    /// The highest number that was given to a message.
+    pub(in crate::repo) last_seq: i64,
+    pub(in crate::repo) default_model: Option<String>,
+}
+
+fn read(row: &Row<'_>) -> Result<Bumped, StoreError> {
+    Ok(Bumped { owner_id: row.next()?, last_seq: row.next()?, default_model: row.next()? })
+}
+
+impl Conversations<'_, '_, ReadWrite> {
+    /// Takes the next number for a message that is appended, and shows it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], also when the user may not append.
+    pub(in crate::repo) async fn bump(
+        &mut self,
+        by: By,
+        conversation: ConversationId,
+        content: &str,
+        at: Timestamp,
+    ) -> Result<Bumped, StoreError> {
+        let values = [preview(content).into(), at.into(), by.user().into(), conversation.into()];
+        self.run(by.statement(&OWN, &SHARED), &values).await?.ok_or(NOT_FOUND)
+    }
+
+    /// Takes the next numbers for messages of the owner, of which the last is shown.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub(in crate::repo) async fn bump_by_many(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        count: i64,
+        last_content: &str,
+        at: Timestamp,
+    ) -> Result<Bumped, StoreError> {
+        let values =
+            [preview(last_content).into(), at.into(), count.into(), owner.into(), conversation.into()];
+        self.run(&BY_MANY, &values).await?.ok_or(NOT_FOUND)
+    }
+
+    /// Notes that messages are changed, of which some are removed; `None` when there is no such
+    /// conversation.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub(in crate::repo) async fn bump_for_change(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        removed: i64,
+        at: Timestamp,
+    ) -> Result<Option<Bumped>, StoreError> {
+        let values = [removed.into(), at.into(), owner.into(), conversation.into()];
+        self.run(&FOR_CHANGE, &values).await
+    }
+
+    /// Shows the newest message, or nothing when there is none, unless others follow the one that was
+    /// changed or deleted.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub(in crate::repo) async fn repair_preview(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        changed: i64,
+    ) -> Result<(), StoreError> {
+        let values = [owner.into(), conversation.into(), changed.into()];
+        if self.0.executor.query_one(&IS_NEWEST, &values, |row| row.next()).await? {
+            self.0.executor.execute(&WRITE_PREVIEW, &[owner.into(), conversation.into()]).await?;
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<Option<Bumped>, StoreError> {
+        self.0.executor.query_changed(sql, values, read).await
+    }
+}

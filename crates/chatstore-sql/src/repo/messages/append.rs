@@ -1,0 +1,154 @@
+//! Appending messages.
+
+use chatstore_model::{
+    ConversationId, Message, MessageId, MessageRole, NewMessage, Timestamp, UserId, preview,
+};
+use constcat::concat;
+
+use super::Messages;
+use super::row::{INSERTED, MessageRow};
+use crate::db::{Row, Sql, Value};
+use crate::error::StoreError;
+use crate::repo::By;
+use crate::repo::conversations::{self, BUMP_OWN, BUMP_SHARED};
+use crate::tx::ReadWrite;
+
+const COMBINED: &str =
+    concat!(
+        ") ",
+        INSERTED.insert_into().as_str(),
+        " select ",
+        INSERTED
+            .values(
+                5,
+                &[
+                    ("owner_id", "owner_id"),
+                    ("conversation_id", "$4"),
+                    ("seq", "last_seq"),
+                    ("created_at", "$2"),
+                ],
+            )
+            .as_str(),
+        " from bumped returning owner_id, seq, (select default_model from bumped), \
+    case when $7 = 'assistant' and $9 is null then (select asked.model from messages asked \
+    where asked.owner_id = (select owner_id from bumped) and asked.conversation_id = $4 and asked.role = 'user' \
+    order by asked.seq desc limit 1) end"
+    );
+
+/// The conversation is bumped and the message inserted by one statement, which PostgreSQL commits alone.
+const OWN: Sql = Sql::only_postgres("messages.append_own", concat!("with bumped as (", BUMP_OWN, COMBINED));
+const SHARED: Sql =
+    Sql::only_postgres("messages.append_shared", concat!("with bumped as (", BUMP_SHARED, COMBINED));
+
+pub(super) const INSERT: Sql = Sql::same("messages.insert", INSERTED.insert(&[]).as_str());
+
+pub(super) const STATEMENTS: &[Sql] = &[OWN, SHARED, INSERT];
+
+impl Messages<'_, '_, ReadWrite> {
+    /// Appends a message with the next number. On PostgreSQL one statement; on SQLite two in the
+    /// transaction that they share with other writes.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the user cannot write there in this way;
+    /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] when the id it brings is taken.
+    pub async fn append(
+        &mut self,
+        by: By,
+        conversation: ConversationId,
+        new: &NewMessage,
+    ) -> Result<Message, StoreError> {
+        new.validate()?;
+        let mut row = self.to_row(by, conversation, new);
+        if self.0.executor.combines_changes() {
+            let sql = by.statement(&OWN, &SHARED);
+            let read = |row: &Row<'_>| Ok((row.next()?, row.next()?, row.next()?, row.next()?));
+            let appended = self.0.executor.query_changed(sql, &append_values(by, &row), read).await?;
+            let (default_model, asked): (Option<String>, Option<String>);
+            (row.owner_id, row.seq, default_model, asked) = appended.ok_or(conversations::NOT_FOUND)?;
+            return Ok(self.with_known_model(row, asked.as_deref(), default_model.as_deref()));
+        }
+        let bumped = self.0.conversations().bump(by, conversation, &row.content, row.created_at).await?;
+        (row.owner_id, row.seq) = (bumped.owner_id, bumped.last_seq);
+        self.0.executor.execute(&INSERT, &row.insert_values()).await?;
+        self.with_model(row, bumped.default_model.as_deref()).await
+    }
+
+    /// Appends messages in order, with consecutive numbers, all or none. `senders` says who said each
+    /// of those of role `user`, and is empty when the owner said all of them.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub async fn append_many(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        senders: &[Option<UserId>],
+        new: &[NewMessage],
+    ) -> Result<Vec<Message>, StoreError> {
+        for message in new {
+            message.validate()?;
+        }
+        if !senders.is_empty() && senders.len() != new.len() {
+            return Err(StoreError::Refused("there must be one sender for each message, or none at all"));
+        }
+        let Some(last) = new.last() else { return Ok(Vec::new()) };
+        let count = i64::try_from(new.len()).map_err(|_| StoreError::Refused("too many messages"))?;
+        let mut rows: Vec<MessageRow> =
+            new.iter().map(|new| self.to_row(By::Owner(owner), conversation, new)).collect();
+        let newest = rows[rows.len() - 1].created_at;
+        let bumped =
+            self.0.conversations().bump_by_many(owner, conversation, count, &last.content, newest).await?;
+        let first_seq = bumped.last_seq - count + 1;
+        for (seq, row) in (first_seq..).zip(&mut rows) {
+            row.seq = seq;
+        }
+        for (row, sender) in rows.iter_mut().zip(senders) {
+            row.sender_id = sender.filter(|sender| *sender != owner && row.role == MessageRole::User);
+        }
+        let values = rows.iter().map(|row| row.insert_values().to_vec()).collect();
+        self.0.executor.execute_each(&INSERT, values).await?;
+        self.with_models(rows, bumped.default_model.as_deref()).await
+    }
+
+    /// A row that has no number yet; that of a member has no owner either until the conversation is bumped.
+    pub(super) fn to_row(&self, by: By, conversation: ConversationId, new: &NewMessage) -> MessageRow {
+        let created_at: Timestamp = new.created_at.unwrap_or_else(|| self.0.now());
+        MessageRow {
+            owner_id: by.user(),
+            conversation_id: conversation,
+            seq: 0,
+            id: new.id.unwrap_or_else(|| MessageId::from_uuid(self.0.new_uuid(created_at))),
+            sender_id: match by {
+                By::Member(user) if new.role == MessageRole::User => Some(user),
+                _ => None,
+            },
+            role: new.role,
+            content: new.content.clone(),
+            parts: new.parts.clone(),
+            model: new.model.clone(),
+            token_count: new.token_count,
+            used_documents: new.used_documents.clone(),
+            metadata: new.metadata.clone(),
+            created_at,
+            edited_at: None,
+        }
+    }
+}
+
+fn append_values(by: By, row: &MessageRow) -> [Value<'_>; INSERTED.count()] {
+    [
+        preview(&row.content).into(),
+        row.created_at.into(),
+        by.user().into(),
+        row.conversation_id.into(),
+        row.id.into(),
+        row.sender_id.into(),
+        row.role.as_str().into(),
+        (&row.content).into(),
+        row.parts.as_ref().into(),
+        row.model.as_ref().into(),
+        row.token_count.into(),
+        (&row.used_documents).into(),
+        (&row.metadata).into(),
+    ]
+}

@@ -1,0 +1,87 @@
+//! Which model counts for a message.
+
+use chatstore_model::{Message, MessageRole, effective_model};
+
+use super::Messages;
+use super::row::MessageRow;
+use crate::db::Sql;
+use crate::error::StoreError;
+
+const NEWEST_USER_MODEL: Sql = Sql::same(
+    "messages.newest_user_model",
+    "select model from messages \
+     where owner_id = $1 and conversation_id = $2 and seq < $3 and role = 'user' order by seq desc limit 1",
+);
+
+pub(super) const STATEMENTS: &[Sql] = &[NEWEST_USER_MODEL];
+
+impl<M> Messages<'_, '_, M> {
+    /// The messages of rows that follow each other in one conversation, in ascending order. A statement is
+    /// needed only when an answer of unknown model comes before the first question.
+    pub(super) async fn with_models(
+        &mut self,
+        rows: Vec<MessageRow>,
+        conversation_default: Option<&str>,
+    ) -> Result<Vec<Message>, StoreError> {
+        let mut newest_user_model: Option<Option<String>> = None;
+        let mut messages = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mut asked = None;
+            if row.role == MessageRole::User {
+                newest_user_model = Some(row.model.clone());
+            } else if row.is_answer_of_unknown_model() {
+                if newest_user_model.is_none() {
+                    newest_user_model = Some(self.newest_user_model(&row).await?);
+                }
+                asked = newest_user_model.as_ref().and_then(Option::as_deref);
+            }
+            messages.push(self.with_known_model(row, asked, conversation_default));
+        }
+        Ok(messages)
+    }
+
+    /// The message of one row.
+    pub(super) async fn with_model(
+        &mut self,
+        row: MessageRow,
+        conversation_default: Option<&str>,
+    ) -> Result<Message, StoreError> {
+        let asked = match row.is_answer_of_unknown_model() {
+            true => self.newest_user_model(&row).await?,
+            false => None,
+        };
+        Ok(self.with_known_model(row, asked.as_deref(), conversation_default))
+    }
+
+    /// The message of a row, `asked` being the model of the newest question before an answer.
+    pub(super) fn with_known_model(
+        &self,
+        row: MessageRow,
+        asked: Option<&str>,
+        conversation_default: Option<&str>,
+    ) -> Message {
+        with_known_model(row, asked, conversation_default, self.0.default_model())
+    }
+
+    /// The model of the newest question before this answer.
+    async fn newest_user_model(&mut self, row: &MessageRow) -> Result<Option<String>, StoreError> {
+        if row.seq == 1 {
+            return Ok(None);
+        }
+        let values = [row.owner_id.into(), row.conversation_id.into(), row.seq.into()];
+        let found: Option<Option<String>> =
+            self.0.executor.query_first(&NEWEST_USER_MODEL, &values, |row| row.next()).await?;
+        Ok(found.flatten())
+    }
+}
+
+/// The message of a row in a store with this default model.
+pub(super) fn with_known_model(
+    row: MessageRow,
+    asked: Option<&str>,
+    conversation_default: Option<&str>,
+    store_default: &str,
+) -> Message {
+    let model = effective_model(row.model.as_deref(), asked, conversation_default, store_default).to_owned();
+    row.into_message(model)
+}

@@ -1,0 +1,209 @@
+//! Messages by number, and what a user sent into others' conversations.
+
+use chatstore_model::{ConversationId, Limit, Message, MessageId, MessageRange, Order, Page, UserId};
+use constcat::concat;
+use uuid::Uuid;
+
+use super::Messages;
+use super::model::with_known_model;
+use super::row::{COLUMNS, MessageRow};
+use crate::db::{Row, Sql, Value};
+use crate::error::StoreError;
+use crate::repo::By;
+use crate::schema::MESSAGES;
+
+/// The owner of the conversation `$2` of which the user `$1` is a member; none when the user has a
+/// conversation with this id, which goes first however empty it is.
+const OWNER_FOR_MEMBER: &str = "(select m.owner_id from conversation_members m \
+    where m.user_id = $1 and m.conversation_id = $2 \
+    and not exists (select 1 from conversations own where own.owner_id = $1 and own.id = $2) \
+    order by m.owner_id limit 1)";
+
+const ASCENDING: &str =
+    " and conversation_id = $2 and seq > $3 and seq < $4 order by owner_id, conversation_id, seq limit $5";
+const DESCENDING: &str = " and conversation_id = $2 and seq > $3 and seq < $4 \
+    order by owner_id desc, conversation_id desc, seq desc limit $5";
+
+/// The default model of the conversation comes with every row: both databases look it up once a statement.
+const SELECT: &str =
+    concat!("select ", COLUMNS, ", (select default_model from conversations where owner_id = ");
+const OWN: &str = concat!(SELECT, "$1 and id = $2) from messages where owner_id = $1");
+const SHARED: &str =
+    concat!(SELECT, OWNER_FOR_MEMBER, " and id = $2) from messages where owner_id = ", OWNER_FOR_MEMBER);
+const BY_ID: &str = " and conversation_id = $2 and id = $3";
+const BY_NUMBER: &str = " and conversation_id = $2 and seq = $3";
+
+/// What a user sent into others' conversations, wherever they are.
+const SENT_ELSEWHERE: Sql = Sql::same(
+    "messages.sent_elsewhere",
+    concat!(
+        "select ",
+        MESSAGES.all_columns().with_prefix("m.").as_str(),
+        ", c.default_model from messages m \
+         join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id \
+         where m.sender_id = $1 and (m.owner_id, m.conversation_id, m.seq) > ($2, $3, $4) \
+         order by m.owner_id, m.conversation_id, m.seq limit $5"
+    ),
+);
+
+const PAGE_ASCENDING: Sql = Sql::same("messages.page_ascending", concat!(OWN, ASCENDING));
+const PAGE_DESCENDING: Sql = Sql::same("messages.page_descending", concat!(OWN, DESCENDING));
+const PAGE_ASCENDING_SHARED: Sql = Sql::same("messages.page_ascending_shared", concat!(SHARED, ASCENDING));
+const PAGE_DESCENDING_SHARED: Sql = Sql::same("messages.page_descending_shared", concat!(SHARED, DESCENDING));
+const GET: Sql = Sql::same("messages.get", concat!(OWN, BY_ID));
+const GET_SHARED: Sql = Sql::same("messages.get_shared", concat!(SHARED, BY_ID));
+const BY_SEQ: Sql = Sql::same("messages.by_seq", concat!(OWN, BY_NUMBER));
+const BY_SEQ_SHARED: Sql = Sql::same("messages.by_seq_shared", concat!(SHARED, BY_NUMBER));
+
+pub(super) const STATEMENTS: &[Sql] = &[
+    SENT_ELSEWHERE,
+    PAGE_ASCENDING,
+    PAGE_DESCENDING,
+    PAGE_ASCENDING_SHARED,
+    PAGE_DESCENDING_SHARED,
+    GET,
+    GET_SHARED,
+    BY_SEQ,
+    BY_SEQ_SHARED,
+];
+
+impl<M> Messages<'_, '_, M> {
+    /// A page of a conversation by number. Empty also when the user has no access to it.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn page(
+        &mut self,
+        by: By,
+        conversation: ConversationId,
+        range: MessageRange,
+        order: Order,
+        limit: Limit,
+    ) -> Result<Page<Message, i64>, StoreError> {
+        let sql = match order {
+            Order::Ascending => by.statement(&PAGE_ASCENDING, &PAGE_ASCENDING_SHARED),
+            Order::Descending => by.statement(&PAGE_DESCENDING, &PAGE_DESCENDING_SHARED),
+        };
+        let values = [
+            by.user().into(),
+            conversation.into(),
+            range.after.into(),
+            range.before.into(),
+            limit.with_lookahead().into(),
+        ];
+        let mut default_model: Option<String> = None;
+        let mut is_first = true;
+        let read = |row: &Row<'_>| {
+            let message = MessageRow::read(row)?;
+            if is_first {
+                default_model = row.next()?;
+                is_first = false;
+            }
+            Ok(message)
+        };
+        let rows = self.0.executor.query(sql, &values, read).await?;
+        let mut rows = Page::cut(rows, limit, |row| row.seq);
+        if order == Order::Descending {
+            rows.items.reverse();
+        }
+        let mut items = self.with_models(rows.items, default_model.as_deref()).await?;
+        if order == Order::Descending {
+            items.reverse();
+        }
+        Ok(Page { items, next: rows.next })
+    }
+
+    /// Up to `limit` messages around a number, ascending: half of them below it, the rest from it
+    /// on; places that one side cannot fill go to the other.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn around(
+        &mut self,
+        by: By,
+        conversation: ConversationId,
+        seq: i64,
+        limit: Limit,
+    ) -> Result<Page<Message, i64>, StoreError> {
+        let below = MessageRange { after: 0, before: seq };
+        let from = MessageRange { after: seq.saturating_sub(1), before: i64::MAX };
+        let earlier = self.page(by, conversation, below, Order::Descending, limit).await?.items;
+        let later = self.page(by, conversation, from, Order::Ascending, limit).await?;
+        let half = limit.rows() / 2;
+        let take_earlier = earlier.len().min(half.max(limit.rows().saturating_sub(later.items.len())));
+        let take_later = later.items.len().min(limit.rows() - take_earlier);
+        let more_follow = take_later < later.items.len() || later.next.is_some();
+        let mut items: Vec<Message> = earlier.into_iter().take(take_earlier).collect();
+        items.reverse();
+        items.extend(later.items.into_iter().take(take_later));
+        let next = if more_follow { Some(items.last().map_or(seq - 1, |message| message.seq)) } else { None };
+        Ok(Page { items, next })
+    }
+
+    /// What a user sent into others' conversations, by conversation and number, after the message `from`.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn sent_elsewhere(
+        &mut self,
+        sender: UserId,
+        from: Option<&Message>,
+        limit: Limit,
+    ) -> Result<Page<Message, Message>, StoreError> {
+        let (owner, conversation, seq) = match from {
+            Some(from) => (from.owner_id, from.conversation_id, from.seq),
+            None => (UserId::ANONYMOUS, ConversationId::from_uuid(Uuid::nil()), 0),
+        };
+        let values =
+            [sender.into(), owner.into(), conversation.into(), seq.into(), limit.with_lookahead().into()];
+        let store_default = self.0.default_model();
+        // Members send questions alone, which no other message lends a model.
+        let read = |row: &Row<'_>| {
+            let message = MessageRow::read(row)?;
+            let conversation_default: Option<&str> = row.next()?;
+            Ok(with_known_model(message, None, conversation_default, store_default))
+        };
+        let rows = self.0.executor.query(&SENT_ELSEWHERE, &values, read).await?;
+        Ok(Page::cut(rows, limit, Message::clone))
+    }
+
+    /// The message with this id.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn get(
+        &mut self,
+        by: By,
+        conversation: ConversationId,
+        id: MessageId,
+    ) -> Result<Option<Message>, StoreError> {
+        let values = [by.user().into(), conversation.into(), id.into()];
+        self.find_one(by.statement(&GET, &GET_SHARED), &values).await
+    }
+
+    /// The message with this number.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn find_by_seq(
+        &mut self,
+        by: By,
+        conversation: ConversationId,
+        seq: i64,
+    ) -> Result<Option<Message>, StoreError> {
+        let values = [by.user().into(), conversation.into(), seq.into()];
+        self.find_one(by.statement(&BY_SEQ, &BY_SEQ_SHARED), &values).await
+    }
+
+    async fn find_one(
+        &mut self,
+        sql: &'static Sql,
+        values: &[Value<'_>],
+    ) -> Result<Option<Message>, StoreError> {
+        let read = |row: &Row<'_>| Ok((MessageRow::read(row)?, row.next()?));
+        let found: Option<(MessageRow, Option<String>)> =
+            self.0.executor.query_first(sql, values, read).await?;
+        let Some((row, default_model)) = found else { return Ok(None) };
+        Ok(Some(self.with_model(row, default_model.as_deref()).await?))
+    }
+}

@@ -1,0 +1,161 @@
+//! Lists of columns, from which the texts of statements are built when the program is compiled.
+//!
+//! No repository writes a list of columns by hand. A name that is no column does not compile.
+
+use super::parts::{Column, Table};
+use super::text::{Text, is_same};
+
+/// Columns of a table, in the declared order.
+#[derive(Clone, Copy)]
+pub(crate) struct Columns {
+    table: &'static str,
+    declared: &'static [Column],
+    left_out: &'static [&'static str],
+}
+
+impl Table {
+    /// Every column.
+    pub(crate) const fn all_columns(&self) -> Columns {
+        Columns { table: self.name, declared: self.columns, left_out: &[] }
+    }
+
+    /// Every column but these.
+    pub(crate) const fn columns_without(&self, names: &'static [&'static str]) -> Columns {
+        let all = self.all_columns();
+        let mut index = 0;
+        while index < names.len() {
+            assert!(all.has(names[index]), "a column that is left out is not declared");
+            index += 1;
+        }
+        Columns { left_out: names, ..all }
+    }
+}
+
+impl Columns {
+    /// How many they are.
+    pub(crate) const fn count(&self) -> usize {
+        self.declared.len() - self.left_out.len()
+    }
+
+    /// Their names: `owner_id, id`.
+    pub(crate) const fn names(&self) -> Text {
+        self.with_prefix("")
+    }
+
+    /// Their names with a prefix: `c.owner_id, c.id`.
+    pub(crate) const fn with_prefix(&self, prefix: &str) -> Text {
+        let mut text = Text::new();
+        let (mut index, mut is_first) = (0, true);
+        while index < self.declared.len() {
+            let name = self.declared[index].name;
+            if !contains(self.left_out, name) {
+                text = text.separate(is_first).push(prefix).push(name);
+                is_first = false;
+            }
+            index += 1;
+        }
+        text
+    }
+
+    /// A value for each: the given expression, or else the next parameter, counted from `first`.
+    pub(crate) const fn values(&self, first: usize, given: &[(&str, &str)]) -> Text {
+        let mut index = 0;
+        while index < given.len() {
+            assert!(self.has(given[index].0), "a value is given for a column that is not in the list");
+            index += 1;
+        }
+        let mut text = Text::new();
+        let (mut index, mut parameter, mut is_first) = (0, first, true);
+        while index < self.declared.len() {
+            let name = self.declared[index].name;
+            index += 1;
+            if contains(self.left_out, name) {
+                continue;
+            }
+            text = text.separate(is_first);
+            is_first = false;
+            match find(given, name) {
+                Some(expression) => text = text.push(expression),
+                None => {
+                    text = text.push_parameter(parameter);
+                    parameter += 1;
+                }
+            }
+        }
+        text
+    }
+
+    /// Begins the insertion of rows that have only these columns.
+    pub(crate) const fn insert_into(&self) -> Text {
+        let names = self.names();
+        Text::new().push("insert into ").push(self.table).push(" (").push(names.as_str()).push(")")
+    }
+
+    /// Inserts one row that has only these columns, with [`values`](Self::values) from the first parameter.
+    pub(crate) const fn insert(&self, given: &[(&str, &str)]) -> Text {
+        let values = self.values(1, given);
+        self.insert_into().push(" values (").push(values.as_str()).push(")")
+    }
+
+    const fn has(&self, name: &str) -> bool {
+        let mut index = 0;
+        while index < self.declared.len() {
+            if is_same(self.declared[index].name, name) {
+                return !contains(self.left_out, name);
+            }
+            index += 1;
+        }
+        false
+    }
+}
+
+const fn contains(names: &[&str], name: &str) -> bool {
+    let mut index = 0;
+    while index < names.len() {
+        if is_same(names[index], name) {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
+
+const fn find<'g>(given: &[(&str, &'g str)], name: &str) -> Option<&'g str> {
+    let mut index = 0;
+    while index < given.len() {
+        if is_same(given[index].0, name) {
+            return Some(given[index].1);
+        }
+        index += 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::schema::{CONVERSATION_MEMBERS, USERS};
+
+    #[test]
+    fn a_list_names_its_columns_in_the_declared_order() {
+        let members = CONVERSATION_MEMBERS.columns_without(&["conversation_id", "role"]);
+        assert_eq!(members.names().as_str(), "owner_id, user_id, joined_at");
+        assert_eq!(members.with_prefix("m.").as_str(), "m.owner_id, m.user_id, m.joined_at");
+        assert_eq!(members.count(), 3);
+    }
+
+    #[test]
+    fn values_are_the_given_ones_and_else_the_next_parameters() {
+        let members = CONVERSATION_MEMBERS.all_columns();
+        assert_eq!(members.values(9, &[("user_id", "'x'")]).as_str(), "$9, $10, 'x', $11, $12");
+        assert_eq!(
+            CONVERSATION_MEMBERS.columns_without(&["role"]).insert(&[("joined_at", "0")]).as_str(),
+            "insert into conversation_members (owner_id, conversation_id, user_id, joined_at) values ($1, $2, $3, 0)"
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "not declared")]
+    fn a_column_that_is_not_declared_cannot_be_left_out() {
+        let _ = USERS.columns_without(&["nickname"]);
+    }
+}

@@ -1,0 +1,36 @@
+//! Conversations, each with the counts and the preview that lists show.
+
+use chatstore_migrate::model::Action::Cascade;
+use chatstore_migrate::model::ColumnType::{Int, Json, Text, Time, Uuid};
+
+use super::parts::{Table, check, foreign_key, index, optional, required, unique};
+
+pub(crate) const CONVERSATIONS: Table = Table {
+    name: "conversations",
+    entity: "conversation",
+    repository: "conversations",
+    columns: &[
+        required("owner_id", Uuid),
+        required("id", Uuid),
+        optional("thread_id", Text),
+        optional("title", Text),
+        optional("default_model", Text),
+        required("last_seq", Int),
+        required("message_count", Int),
+        optional("last_message", Text),
+        optional("last_message_at", Time),
+        required("revision", Int),
+        required("metadata", Json),
+        required("created_at", Time),
+        required("updated_at", Time),
+    ],
+    primary_key: &["owner_id", "id"],
+    key_field: Some("id"),
+    uniques: &[unique("uq_conversations_thread_id", &["owner_id", "thread_id"], "thread_id")],
+    foreign_keys: &[foreign_key("fk_conversations_owner_id", &["owner_id"], "users", &["id"], Cascade)],
+    checks: &[check("ck_conversations_counts", "message_count >= 0 and last_seq >= message_count")],
+    indexes: &[
+        index("ix_conversations_updated_at", &["owner_id", "updated_at desc", "id desc"], None),
+        index("ix_conversations_created_at", &["owner_id", "created_at desc", "id desc"], None),
+    ],
+};

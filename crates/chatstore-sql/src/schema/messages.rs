@@ -1,0 +1,47 @@
+//! Messages, numbered within their conversation.
+
+use chatstore_migrate::model::Action::{Cascade, NoAction};
+use chatstore_migrate::model::ColumnType::{Int, Json, Text, Time, Uuid};
+
+use super::parts::{Table, check, foreign_key, index, optional, required, unique};
+
+pub(crate) const MESSAGES: Table = Table {
+    name: "messages",
+    entity: "message",
+    repository: "messages",
+    columns: &[
+        required("owner_id", Uuid),
+        required("conversation_id", Uuid),
+        required("seq", Int),
+        required("id", Uuid),
+        optional("sender_id", Uuid),
+        required("role", Text),
+        required("content", Text),
+        optional("parts", Json),
+        optional("model", Text),
+        optional("token_count", Int),
+        required("used_documents", Json),
+        required("metadata", Json),
+        required("created_at", Time),
+        optional("edited_at", Time),
+    ],
+    primary_key: &["owner_id", "conversation_id", "seq"],
+    key_field: None,
+    uniques: &[unique("uq_messages_id", &["owner_id", "id"], "id")],
+    foreign_keys: &[
+        foreign_key(
+            "fk_messages_conversation",
+            &["owner_id", "conversation_id"],
+            "conversations",
+            &["owner_id", "id"],
+            Cascade,
+        ),
+        foreign_key("fk_messages_sender_id", &["sender_id"], "users", &["id"], NoAction),
+    ],
+    checks: &[
+        check("ck_messages_role", "role in ('system', 'developer', 'user', 'assistant', 'tool')"),
+        check("ck_messages_seq", "seq > 0"),
+        check("ck_messages_token_count", "token_count >= 0"),
+    ],
+    indexes: &[index("ix_messages_sender_id", &["sender_id"], Some("sender_id is not null"))],
+};

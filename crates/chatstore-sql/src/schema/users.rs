@@ -1,0 +1,39 @@
+//! Users; the built-in one owns anonymous conversations.
+
+use chatstore_migrate::model::ColumnType::{Bool, Json, Text, Time, Uuid};
+
+use super::parts::{Table, check, index, optional, required, unique};
+
+pub(crate) const USERS: Table = Table {
+    name: "users",
+    entity: "user",
+    repository: "users",
+    columns: &[
+        required("id", Uuid),
+        optional("username", Text),
+        optional("username_key", Text),
+        optional("email", Text),
+        optional("email_key", Text),
+        optional("full_name", Text),
+        optional("password_hash", Text),
+        required("role", Text),
+        required("is_active", Bool),
+        required("must_change_password", Bool),
+        required("metadata", Json),
+        required("created_at", Time),
+        required("updated_at", Time),
+    ],
+    primary_key: &["id"],
+    key_field: Some("id"),
+    uniques: &[
+        unique("uq_users_username_key", &["username_key"], "username"),
+        unique("uq_users_email_key", &["email_key"], "email"),
+    ],
+    foreign_keys: &[],
+    checks: &[
+        check("ck_users_role", "role in ('user', 'admin')"),
+        check("ck_users_identity", "username_key is not null or email_key is not null")
+            .means("a user must keep a username or an email"),
+    ],
+    indexes: &[index("ix_users_created_at", &["created_at", "id"], None)],
+};
