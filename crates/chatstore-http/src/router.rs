@@ -15,10 +15,10 @@ use crate::metrics::{self, Metrics};
 use crate::middleware::{boundary, panicked};
 use crate::openapi::Description;
 use crate::origin::TrustedProxies;
-use crate::routes::{
-    auth, conversation_list, conversations, docs, export, health, me, members, message_list, messages,
-    own_keys, replies, sessions, threads, usage, user_keys, user_list, users,
-};
+use crate::routes::conversations::{self, members, thread};
+use crate::routes::messages::{self, replies};
+use crate::routes::users::{self, me};
+use crate::routes::{api_keys, auth, docs, export, health, sessions, usage};
 use crate::state::{AppState, Policy};
 
 /// The API over this store: everything under `/api/v1`, and `/healthz`, `/readyz`, `/openapi.json` and `/docs`.
@@ -99,24 +99,24 @@ impl Api {
 /// The routes and their description.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     let v1 = OpenApiRouter::new()
-        .routes(routes!(conversation_list::list, conversations::create))
-        .routes(routes!(conversation_list::count))
+        .routes(routes!(conversations::list::list, conversations::create))
+        .routes(routes!(conversations::list::count))
         .routes(routes!(conversations::get, conversations::change, conversations::delete))
-        .routes(routes!(threads::get, threads::put, threads::change, threads::delete))
+        .routes(routes!(thread::get, thread::put, thread::change, thread::delete))
         .routes(routes!(members::list))
         .routes(routes!(members::put, members::remove))
-        .routes(routes!(message_list::list, messages::append))
+        .routes(routes!(messages::list::list, messages::append))
         .routes(routes!(messages::get, messages::change, messages::delete))
         .routes(routes!(replies::create))
         .routes(routes!(replies::get_response))
         .routes(routes!(usage::list))
-        .routes(routes!(user_list::list, users::create))
+        .routes(routes!(users::list::list, users::create))
         .routes(routes!(me::get, me::change, me::erase))
         .routes(routes!(export::export))
         .routes(routes!(users::get, users::change, users::erase))
         .routes(routes!(users::put_by_email))
-        .routes(routes!(user_keys::list, user_keys::create))
-        .routes(routes!(user_keys::revoke))
+        .routes(routes!(api_keys::any::list, api_keys::any::create))
+        .routes(routes!(api_keys::any::revoke))
         .routes(routes!(auth::register))
         .routes(routes!(auth::login))
         .routes(routes!(auth::refresh))
@@ -125,8 +125,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(auth::change_password))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::withdraw))
-        .routes(routes!(own_keys::list, own_keys::create))
-        .routes(routes!(own_keys::revoke))
+        .routes(routes!(api_keys::own::list, api_keys::own::create))
+        .routes(routes!(api_keys::own::revoke))
         .route("/", any(unknown))
         .route("/{*unknown}", any(unknown));
     OpenApiRouter::with_openapi(Description::openapi())

@@ -18,8 +18,7 @@ use crate::openapi::{BodyProblems, ConflictProblem, CredentialProblems};
 use crate::origin::ComingFrom;
 use crate::path::Mount;
 use crate::query::{NoParameters, Query};
-use crate::routes::objects::created;
-use crate::routes::people::UserObject;
+use crate::routes::responses::{UserObject, created};
 use crate::routes::users::{email, username};
 use crate::state::AppState;
 

@@ -15,8 +15,9 @@ use crate::caller::Caller;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::query::{NoParameters, Query};
-use crate::routes::objects::{ConversationObject, MessageObject, ResponseObject};
-use crate::routes::people::{ApiKeyObject, MemberObject, UserObject};
+use crate::routes::responses::{
+    ApiKeyObject, ConversationObject, MemberObject, MessageObject, ResponseObject, UserObject,
+};
 use crate::routes::usage::UsageObject;
 use crate::state::AppState;
 

@@ -12,7 +12,7 @@ use crate::error::Problem;
 use crate::openapi::{DeleteProblems, ReadProblems};
 use crate::path::{Path, SessionPath};
 use crate::query::{NoParameters, PageQuery, Query, open_cursor};
-use crate::routes::objects::ListObject;
+use crate::routes::responses::ListObject;
 use crate::state::AppState;
 
 /// A session that goes on.

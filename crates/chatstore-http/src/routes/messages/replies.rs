@@ -15,7 +15,7 @@ use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, ReadProble
 use crate::path::{ConversationPath, MessagePath, Mount, Path};
 use crate::query::{NoParameters, Query};
 use crate::routes::messages::{location, message_id};
-use crate::routes::objects::{ReplyObject, ResponseObject, UsedDocument, created};
+use crate::routes::responses::{ReplyObject, ResponseObject, UsedDocument, created};
 use crate::state::AppState;
 
 /// A reply to be recorded.

@@ -1,5 +1,8 @@
 //! One user, for administrators: made, found or made, read, changed, erased.
 
+pub(crate) mod list;
+pub(crate) mod me;
+
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,8 +20,7 @@ use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{EmailPath, Mount, Path, UserPath};
 use crate::query::{NoParameters, Query};
-use crate::routes::objects::created;
-use crate::routes::people::{UserObject, UserRoleWord};
+use crate::routes::responses::{UserObject, UserRoleWord, created};
 use crate::state::AppState;
 
 pub(crate) fn username(text: String) -> Result<UserName, (FieldCode, String)> {

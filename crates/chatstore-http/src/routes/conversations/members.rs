@@ -14,8 +14,7 @@ use crate::fields::Fields;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{ConversationPath, MemberPath, Mount, Path};
 use crate::query::{NoParameters, PageQuery, Query, open_cursor};
-use crate::routes::objects::{ListObject, created};
-use crate::routes::people::MemberObject;
+use crate::routes::responses::{ListObject, MemberObject, created};
 use crate::state::AppState;
 
 /// List members

@@ -14,8 +14,7 @@ use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
 use crate::path::{KeyPath, Mount, Path};
 use crate::query::{NoParameters, PageQuery, Query, open_cursor};
-use crate::routes::objects::{ListObject, created};
-use crate::routes::people::{ApiKeyObject, NewKeyObject};
+use crate::routes::responses::{ApiKeyObject, ListObject, NewKeyObject, created};
 use crate::state::AppState;
 
 /// A page of a user's keys, for this caller.

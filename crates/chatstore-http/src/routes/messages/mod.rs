@@ -1,5 +1,8 @@
 //! One message, or a batch of new ones.
 
+pub(crate) mod list;
+pub(crate) mod replies;
+
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -20,7 +23,7 @@ use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{ConversationPath, MessageName, MessagePath, Mount, Path};
 use crate::query::{NoParameters, Query};
-use crate::routes::objects::{
+use crate::routes::responses::{
     MESSAGE_ROLES, MessageObject, MessageRoleWord, UsedDocument, created, message_role,
 };
 use crate::state::AppState;

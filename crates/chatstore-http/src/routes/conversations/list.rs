@@ -10,7 +10,7 @@ use crate::caller::Caller;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::query::{FromParameters, OrderWord, Parameters, Query, open_cursor, order_word};
-use crate::routes::objects::{ConversationObject, ListObject};
+use crate::routes::responses::{ConversationObject, ListObject};
 use crate::state::AppState;
 
 const MEMBERSHIPS: [(&str, Membership); 3] =

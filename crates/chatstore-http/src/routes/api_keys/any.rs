@@ -14,9 +14,8 @@ use crate::fields::Fields;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
 use crate::path::{Mount, Path, UserKeyPath, UserPath};
 use crate::query::{NoParameters, PageQuery, Query};
-use crate::routes::objects::{ListObject, created};
-use crate::routes::own_keys::{KeyInput, page_of};
-use crate::routes::people::{ApiKeyObject, ApiKeyScopeWord, NewKeyObject};
+use crate::routes::api_keys::own::{KeyInput, page_of};
+use crate::routes::responses::{ApiKeyObject, ApiKeyScopeWord, ListObject, NewKeyObject, created};
 use crate::routes::users::changeable;
 use crate::state::AppState;
 

@@ -15,7 +15,7 @@ use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblem
 use crate::path::{Mount, Path, ThreadPath};
 use crate::query::{NoParameters, Query};
 use crate::routes::conversations::{GetQuery, show};
-use crate::routes::objects::{ConversationObject, created};
+use crate::routes::responses::{ConversationObject, created};
 use crate::state::AppState;
 
 /// Read a conversation by the application's own id

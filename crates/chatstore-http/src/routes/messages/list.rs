@@ -10,7 +10,7 @@ use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::path::{ConversationPath, Path};
 use crate::query::{FromParameters, OrderWord, Parameters, Query, open_cursor, order_word};
-use crate::routes::objects::{ListObject, MessageObject};
+use crate::routes::responses::{ListObject, MessageObject};
 use crate::state::AppState;
 
 /// Which messages, in which order.

@@ -9,8 +9,7 @@ use crate::caller::Admin;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::query::{FromParameters, Parameters, Query, open_cursor};
-use crate::routes::objects::ListObject;
-use crate::routes::people::{USER_ROLES, UserObject, UserRoleWord};
+use crate::routes::responses::{ListObject, USER_ROLES, UserObject, UserRoleWord};
 use crate::state::AppState;
 
 /// Which users.

@@ -1,5 +1,9 @@
 //! One conversation: made, read, changed, deleted.
 
+pub(crate) mod list;
+pub(crate) mod members;
+pub(crate) mod thread;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -17,7 +21,7 @@ use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems, TakenProblem};
 use crate::path::{ConversationPath, Mount, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
-use crate::routes::objects::{ConversationObject, created};
+use crate::routes::responses::{ConversationObject, created};
 use crate::state::AppState;
 
 /// Messages that come with a conversation.

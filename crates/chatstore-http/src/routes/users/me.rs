@@ -12,7 +12,7 @@ use crate::error::Problem;
 use crate::fields::Fields;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::query::{NoParameters, Query};
-use crate::routes::people::UserObject;
+use crate::routes::responses::UserObject;
 use crate::routes::users::{email, username, visible};
 use crate::state::AppState;
 
