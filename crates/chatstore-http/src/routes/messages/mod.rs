@@ -24,7 +24,7 @@ use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, DeleteProb
 use crate::path::{ConversationPath, MessageName, MessagePath, Mount, Path};
 use crate::query::{NoParameters, Query};
 use crate::routes::responses::{
-    MESSAGE_ROLES, MessageObject, MessageRoleWord, UsedDocument, created, message_role,
+    MESSAGE_ROLES, MessageResponse, MessageRoleWord, UsedDocument, created, message_role,
 };
 use crate::state::AppState;
 
@@ -176,14 +176,14 @@ impl RequestBody for AppendRequest {
 /// The messages that were appended together.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AppendedMessages {
-    data: Vec<MessageObject>,
+    data: Vec<MessageResponse>,
 }
 
 /// What was appended.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum AppendAnswer {
-    One(Box<MessageObject>),
+    One(Box<MessageResponse>),
     Many(AppendedMessages),
 }
 
@@ -234,7 +234,7 @@ pub(crate) async fn append(
         }
     };
     let place = appended.first().map(|message| location(&mount, id, message.id)).unwrap_or_default();
-    let mut data: Vec<MessageObject> = appended.into_iter().map(MessageObject::from).collect();
+    let mut data: Vec<MessageResponse> = appended.into_iter().map(MessageResponse::from).collect();
     let answer = match data.pop() {
         Some(message) if is_one => AppendAnswer::One(Box::new(message)),
         last => {
@@ -257,7 +257,7 @@ pub(crate) fn location(mount: &Mount, conversation: ConversationId, message: Mes
     operation_id = "get_message",
     tag = "messages",
     params(MessagePath),
-    responses((status = 200, description = "The message", body = MessageObject), ReadProblems)
+    responses((status = 200, description = "The message", body = MessageResponse), ReadProblems)
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
@@ -271,7 +271,7 @@ pub(crate) async fn get(
         MessageName::Id(id) => messages.get(conversation, id).await?,
         MessageName::Seq(seq) => messages.get_by_seq(conversation, seq).await?,
     };
-    Ok(JsonAnswer(MessageObject::from(message)).into_response())
+    Ok(JsonAnswer(MessageResponse::from(message)).into_response())
 }
 
 /// The id of the message in the path.
@@ -341,7 +341,7 @@ impl RequestBody for ChangeMessage {
     params(MessagePath, IfMatch),
     request_body = ChangeMessage,
     responses(
-        (status = 200, description = "The changed message", body = MessageObject),
+        (status = 200, description = "The changed message", body = MessageResponse),
         BodyProblems,
         ConditionProblem,
     )
@@ -358,7 +358,7 @@ pub(crate) async fn change(
     let chat = condition.apply(state.as_caller(caller));
     let id = message_id(chat, &path).await?;
     let message = chat.messages().edit(conversation, id, patch).await?;
-    Ok(JsonAnswer(MessageObject::from(message)).into_response())
+    Ok(JsonAnswer(MessageResponse::from(message)).into_response())
 }
 
 /// Delete a message

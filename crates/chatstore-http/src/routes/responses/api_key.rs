@@ -11,7 +11,7 @@ use utoipa::ToSchema;
     "name": "laptop", "prefix": "cs_1BwtYBRnzP4aQmVxK7sD8c_Zk3vQx", "created_at": "2026-03-01T12:00:00.000000Z",
     "last_used_at": null, "expires_at": null
 }))]
-pub(crate) struct ApiKeyObject {
+pub(crate) struct ApiKeyResponse {
     #[schema(value_type = String, format = "uuid")]
     id: ApiKeyId,
     /// Whose key it is; of a service key the administrator that made it.
@@ -33,7 +33,7 @@ pub(crate) struct ApiKeyObject {
     expires_at: Option<Timestamp>,
 }
 
-impl From<ApiKey> for ApiKeyObject {
+impl From<ApiKey> for ApiKeyResponse {
     fn from(key: ApiKey) -> Self {
         Self {
             id: key.id,
@@ -56,23 +56,23 @@ impl From<ApiKey> for ApiKeyObject {
     "last_used_at": null, "expires_at": null,
     "key": "cs_1BwtYBRnzP4aQmVxK7sD8c_Zk3vQx0123456789abcdefghijklmnopqrstuvwxyz"
 }))]
-pub(crate) struct NewKeyObject {
+pub(crate) struct NewKeyResponse {
     #[serde(flatten)]
-    key_object: ApiKeyObject,
+    api_key: ApiKeyResponse,
     /// The key itself, shown this once.
     #[schema(example = "cs_1Bwn1eJnfNFRdQmPqyq9p2_Zk3vQx…")]
     key: String,
 }
 
-impl From<NewKey> for NewKeyObject {
+impl From<NewKey> for NewKeyResponse {
     fn from(made: NewKey) -> Self {
-        Self { key_object: made.key.into(), key: made.text }
+        Self { api_key: made.key.into(), key: made.text }
     }
 }
 
-impl NewKeyObject {
+impl NewKeyResponse {
     pub(crate) const fn id(&self) -> ApiKeyId {
-        self.key_object.id
+        self.api_key.id
     }
 }
 

@@ -7,7 +7,7 @@ use chatstore::{Conversation, ConversationId, ConversationRole, Message, Timesta
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::message::MessageObject;
+use super::message::MessageResponse;
 
 /// A conversation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,7 +19,7 @@ use super::message::MessageObject;
     "revision": 3, "metadata": {"channel": "web"}, "created_at": "2026-03-01T12:00:00.000000Z",
     "updated_at": "2026-03-01T12:00:02.000000Z"
 }))]
-pub(crate) struct ConversationObject {
+pub(crate) struct ConversationResponse {
     #[schema(value_type = String, format = "uuid")]
     id: ConversationId,
     /// The id for URLs: 22 base-58 characters.
@@ -58,10 +58,10 @@ pub(crate) struct ConversationObject {
     /// The newest 50 messages in order, when they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    messages: Option<Vec<MessageObject>>,
+    messages: Option<Vec<MessageResponse>>,
 }
 
-impl ConversationObject {
+impl ConversationResponse {
     pub(crate) fn new(conversation: Conversation, role: ConversationRole) -> Self {
         Self {
             id: conversation.id,
@@ -85,7 +85,7 @@ impl ConversationObject {
 
     /// Adds the conversation's messages.
     pub(crate) fn include(&mut self, messages: impl Iterator<Item = Message>) {
-        self.messages = Some(messages.map(MessageObject::from).collect());
+        self.messages = Some(messages.map(MessageResponse::from).collect());
     }
 
     pub(crate) const fn id(&self) -> ConversationId {

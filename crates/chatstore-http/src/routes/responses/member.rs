@@ -10,7 +10,7 @@ use utoipa::ToSchema;
     "user_id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "username": "ada", "role": "editor",
     "joined_at": "2026-03-01T12:00:00.000000Z"
 }))]
-pub(crate) struct MemberObject {
+pub(crate) struct MemberResponse {
     #[schema(value_type = String, format = "uuid")]
     user_id: UserId,
     #[schema(required)]
@@ -21,7 +21,7 @@ pub(crate) struct MemberObject {
     joined_at: Timestamp,
 }
 
-impl From<Member> for MemberObject {
+impl From<Member> for MemberResponse {
     fn from(member: Member) -> Self {
         Self {
             user_id: member.user_id,

@@ -43,7 +43,7 @@ impl ToSchema for UsedDocument {}
     "parts": null, "model": null, "effective_model": "large-1", "token_count": 6, "used_documents": [],
     "metadata": {}, "created_at": "2026-03-01T12:00:01.000000Z", "edited_at": null
 }))]
-pub(crate) struct MessageObject {
+pub(crate) struct MessageResponse {
     #[schema(value_type = String, format = "uuid")]
     id: MessageId,
     /// The id for URLs: 22 base-58 characters.
@@ -82,7 +82,7 @@ pub(crate) struct MessageObject {
     edited_at: Option<Timestamp>,
 }
 
-impl From<Message> for MessageObject {
+impl From<Message> for MessageResponse {
     fn from(message: Message) -> Self {
         Self {
             id: message.id,
@@ -112,7 +112,7 @@ impl From<Message> for MessageObject {
     "completion_time_ms": 640, "finish_reason": "stop", "from_cache": false,
     "created_at": "2026-03-01T12:00:02.000000Z"
 }))]
-pub(crate) struct ResponseObject {
+pub(crate) struct ModelResponseResponse {
     #[schema(value_type = String, format = "uuid")]
     message_id: MessageId,
     #[schema(value_type = String, format = "uuid")]
@@ -137,7 +137,7 @@ pub(crate) struct ResponseObject {
     created_at: Timestamp,
 }
 
-impl From<ModelResponse> for ResponseObject {
+impl From<ModelResponse> for ModelResponseResponse {
     fn from(response: ModelResponse) -> Self {
         Self {
             message_id: response.message_id,
@@ -169,13 +169,13 @@ impl From<ModelResponse> for ResponseObject {
     "created_at": "2026-03-01T12:00:02.000000Z"
 }
 }))]
-pub(crate) struct ReplyObject {
+pub(crate) struct ReplyResponse {
     #[serde(flatten)]
-    message: MessageObject,
-    response: ResponseObject,
+    message: MessageResponse,
+    response: ModelResponseResponse,
 }
 
-impl From<Reply> for ReplyObject {
+impl From<Reply> for ReplyResponse {
     fn from(reply: Reply) -> Self {
         Self { message: reply.message.into(), response: reply.response.into() }
     }

@@ -12,25 +12,26 @@ use chatstore::{Cursor, Page};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub(crate) use api_key::{ApiKeyObject, ApiKeyScopeWord, NewKeyObject};
-pub(crate) use conversation::ConversationObject;
-pub(crate) use member::MemberObject;
+pub(crate) use api_key::{ApiKeyResponse, ApiKeyScopeWord, NewKeyResponse};
+pub(crate) use conversation::ConversationResponse;
+pub(crate) use member::MemberResponse;
 pub(crate) use message::{
-    MESSAGE_ROLES, MessageObject, MessageRoleWord, ReplyObject, ResponseObject, UsedDocument, message_role,
+    MESSAGE_ROLES, MessageResponse, MessageRoleWord, ModelResponseResponse, ReplyResponse, UsedDocument,
+    message_role,
 };
-pub(crate) use user::{USER_ROLES, UserObject, UserRoleWord};
+pub(crate) use user::{USER_ROLES, UserResponse, UserRoleWord};
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Page)]
-pub(crate) struct ListObject<T> {
+pub(crate) struct ListResponse<T> {
     data: Vec<T>,
     /// Where the next page begins; null exactly when nothing follows.
     #[schema(required)]
     next_cursor: Option<String>,
 }
 
-impl<T> ListObject<T> {
+impl<T> ListResponse<T> {
     /// A page, whose cursor belongs to the list that `scope` describes.
     pub(crate) fn new<R, P: Cursor>(page: Page<R, P>, scope: &str, object: impl Fn(R) -> T) -> Self {
         Self {

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
     "must_change_password": false, "metadata": {}, "created_at": "2026-03-01T12:00:00.000000Z",
     "updated_at": "2026-03-01T12:00:00.000000Z"
 }))]
-pub(crate) struct UserObject {
+pub(crate) struct UserResponse {
     #[schema(value_type = String, format = "uuid")]
     id: UserId,
     /// The id for URLs: 22 base-58 characters.
@@ -40,7 +40,7 @@ pub(crate) struct UserObject {
     updated_at: Timestamp,
 }
 
-impl From<User> for UserObject {
+impl From<User> for UserResponse {
     fn from(user: User) -> Self {
         Self {
             id: user.id,
@@ -58,7 +58,7 @@ impl From<User> for UserObject {
     }
 }
 
-impl UserObject {
+impl UserResponse {
     pub(crate) const fn id(&self) -> UserId {
         self.id
     }
