@@ -11,14 +11,14 @@ use utoipa_axum::routes;
 
 use crate::description::complete;
 use crate::error::Problem;
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
 use crate::middleware::{boundary, panicked};
 use crate::openapi::Description;
 use crate::origin::TrustedProxies;
 use crate::routes::conversations::{self, members, thread};
 use crate::routes::messages::{self, replies};
 use crate::routes::users::{self, me};
-use crate::routes::{api_keys, auth, docs, export, health, sessions, usage};
+use crate::routes::{api_keys, auth, docs, export, health, metrics, sessions, usage};
 use crate::state::{AppState, Policy};
 
 /// The API over this store: everything under `/api/v1`, and `/healthz`, `/readyz`, `/openapi.json` and `/docs`.
@@ -88,7 +88,7 @@ impl Api {
     /// `/metrics`, in the text format of Prometheus: what all routers of this API counted. For a listener
     /// that only the operator reaches.
     pub fn metrics_router(&self) -> Router {
-        Router::new().route("/metrics", get(metrics::show)).with_state(self.state(String::new()))
+        Router::new().route("/metrics", get(metrics::get)).with_state(self.state(String::new()))
     }
 
     fn state(&self, openapi: String) -> AppState {
@@ -96,8 +96,14 @@ impl Api {
     }
 }
 
+/// The description of the API, as `/openapi.json` serves it.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    complete(routes().into_openapi())
+}
+
 /// The routes and their description.
-pub(crate) fn routes() -> OpenApiRouter<AppState> {
+fn routes() -> OpenApiRouter<AppState> {
     let v1 = OpenApiRouter::new()
         .routes(routes!(conversations::list::list, conversations::create))
         .routes(routes!(conversations::list::count))
@@ -132,16 +138,11 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
-        .routes(routes!(crate::openapi::serve))
+        .routes(routes!(docs::document))
         .route("/docs", get(docs::index))
         .route("/docs/", get(docs::page))
         .route("/docs/{*name}", get(docs::part))
         .nest("/api/v1", v1)
-}
-
-/// The description of the routes.
-pub(crate) fn description() -> OpenApi {
-    complete(routes().into_openapi())
 }
 
 /// Puts around the routes what every request passes.

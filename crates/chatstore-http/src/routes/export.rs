@@ -166,7 +166,7 @@ pub(crate) async fn export(
     caller: Caller,
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
-    let mut export = state.as_caller(caller).export();
+    let mut export = caller.store(&state).export();
     // What can be refused is refused before the answer begins.
     let first = export.next().await?.unwrap_or_default();
     let first = lines(first).map_err(|error| Problem::internal(error.to_string()))?;

@@ -7,6 +7,7 @@ pub(crate) mod docs;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod messages;
+pub(crate) mod metrics;
 pub(crate) mod responses;
 pub(crate) mod sessions;
 pub(crate) mod usage;

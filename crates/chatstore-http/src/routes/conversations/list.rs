@@ -115,7 +115,7 @@ pub(crate) async fn list(
         offset: query.offset,
         limit: query.limit,
     };
-    let page = state.as_caller(caller).conversations().page(list).await?;
+    let page = caller.store(&state).conversations().page(list).await?;
     let object = |(conversation, role)| ConversationResponse::new(conversation, role);
     Ok(Json(ListResponse::new(page, &scope, object)))
 }
@@ -155,6 +155,6 @@ pub(crate) async fn count(
     caller: Caller,
     Query(query): Query<CountQuery>,
 ) -> Result<Json<Count>, Problem> {
-    let count = state.as_caller(caller).conversations().count(query.membership).await?;
+    let count = caller.store(&state).conversations().count(query.membership).await?;
     Ok(Json(Count { count }))
 }

@@ -41,7 +41,7 @@ pub(crate) async fn list(
     let named = conversation.as_ref().map(ToString::to_string).unwrap_or_default();
     let scope = format!("members for {} in {named}", caller.user());
     let from = open_cursor(query.cursor.as_deref(), &scope)?;
-    let page = state.as_caller(caller).members().page(conversation?, from, query.limit).await?;
+    let page = caller.store(&state).members().page(conversation?, from, query.limit).await?;
     Ok(Json(ListResponse::new(page, &scope, MemberResponse::from)))
 }
 
@@ -105,7 +105,7 @@ pub(crate) async fn put(
     JsonBody(role): JsonBody<PutMember>,
 ) -> Result<Response, Problem> {
     let (conversation, user) = (path.conversation()?, path.user()?);
-    let (member, is_new) = state.as_caller(caller).members().put(conversation, user, role).await?;
+    let (member, is_new) = caller.store(&state).members().put(conversation, user, role).await?;
     let answer = Json(MemberResponse::from(member)).into_response();
     if !is_new {
         return Ok(answer);
@@ -134,6 +134,6 @@ pub(crate) async fn remove(
     Path(path): Path<MemberPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    state.as_caller(caller).members().remove(path.conversation()?, path.user()?).await?;
+    caller.store(&state).members().remove(path.conversation()?, path.user()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -111,7 +111,7 @@ pub(crate) async fn create(
         let message = "needs credentials: the keys of one caller are not to meet another's";
         return Err(Problem::wrong("Idempotency-Key", FieldCode::NotAllowed, message));
     }
-    let chat = state.as_caller(caller);
+    let chat = caller.store(&state);
     let (conversation, is_replayed) = match once {
         None => (chat.conversations().create(new).await?, false),
         Some(key) => {
@@ -190,7 +190,7 @@ pub(crate) async fn get(
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let chat = state.as_caller(caller);
+    let chat = caller.store(&state);
     let (conversation, role) = chat.conversations().get(path.conversation()?).await?;
     respond(chat, &query, &unless, conversation, role).await
 }
@@ -266,7 +266,7 @@ pub(crate) async fn change(
     JsonBody(patch): JsonBody<ChangeConversation>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let (conversation, role) = chat.conversations().update(id, patch).await?;
     Ok(ConversationResponse::new(conversation, role).answer())
 }
@@ -291,6 +291,6 @@ pub(crate) async fn delete(
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    condition.apply(state.as_caller(caller)).conversations().delete(path.conversation()?).await?;
+    condition.apply(caller.store(&state)).conversations().delete(path.conversation()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

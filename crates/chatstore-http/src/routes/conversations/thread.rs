@@ -40,7 +40,7 @@ pub(crate) async fn get(
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let chat = state.as_caller(caller);
+    let chat = caller.store(&state);
     let conversation = chat.conversations().get_by_thread(&path.thread_id).await?;
     respond(chat, &query, &unless, conversation, ConversationRole::Owner).await
 }
@@ -119,7 +119,7 @@ pub(crate) async fn put(
     JsonBody(new): JsonBody<PutThread>,
 ) -> Result<Response, Problem> {
     let new = NewConversation { thread_id: Some(path.thread_id), ..new };
-    let (conversation, is_new) = state.as_caller(caller).conversations().get_or_create_by_thread(new).await?;
+    let (conversation, is_new) = caller.store(&state).conversations().get_or_create_by_thread(new).await?;
     let object = ConversationResponse::new(conversation, ConversationRole::Owner);
     if !is_new {
         return Ok(object.answer());
@@ -192,7 +192,7 @@ pub(crate) async fn change(
     condition: IfMatch,
     JsonBody(patch): JsonBody<ChangeThread>,
 ) -> Result<Response, Problem> {
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let conversation = chat.conversations().update_by_thread(&path.thread_id, patch).await?;
     Ok(ConversationResponse::new(conversation, ConversationRole::Owner).answer())
 }
@@ -217,7 +217,7 @@ pub(crate) async fn delete(
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     chat.conversations().delete_by_thread(&path.thread_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

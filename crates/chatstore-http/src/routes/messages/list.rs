@@ -112,6 +112,6 @@ pub(crate) async fn list(
     let scope = query.scope(caller, &path);
     let from = open_cursor(query.cursor.as_deref(), &scope)?;
     let conversation = path.conversation()?;
-    let page = state.as_caller(caller).messages().page(conversation, query.request(from)).await?;
+    let page = caller.store(&state).messages().page(conversation, query.request(from)).await?;
     Ok(Json(ListResponse::new(page, &scope, MessageResponse::from)))
 }

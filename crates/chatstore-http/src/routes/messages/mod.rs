@@ -220,7 +220,7 @@ pub(crate) async fn append(
     OnceBody { input: new, once }: OnceBody<AppendRequest>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let (is_one, appended, is_replayed) = match (new, once) {
         (Appended::One(new), None) => (true, vec![chat.messages().append(id, new).await?], false),
         (Appended::Many(new), None) => (false, chat.messages().append_many(id, new).await?, false),
@@ -266,7 +266,7 @@ pub(crate) async fn get(
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
     let conversation = path.conversation()?;
-    let messages = state.as_caller(caller).messages();
+    let messages = caller.store(&state).messages();
     let message = match path.message()? {
         MessageName::Id(id) => messages.get(conversation, id).await?,
         MessageName::Seq(seq) => messages.get_by_seq(conversation, seq).await?,
@@ -355,7 +355,7 @@ pub(crate) async fn change(
     JsonBody(patch): JsonBody<ChangeMessage>,
 ) -> Result<Response, Problem> {
     let conversation = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let id = message_id(chat, &path).await?;
     let message = chat.messages().edit(conversation, id, patch).await?;
     Ok(JsonAnswer(MessageResponse::from(message)).into_response())
@@ -382,7 +382,7 @@ pub(crate) async fn delete(
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
     let conversation = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let id = message_id(chat, &path).await?;
     chat.messages().delete(conversation, id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -170,7 +170,7 @@ pub(crate) async fn create(
     OnceBody { input: new, once }: OnceBody<CreateReply>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let (reply, is_replayed) = match once {
         None => (chat.messages().reply(id, new).await?, false),
         Some(key) => {
@@ -198,7 +198,7 @@ pub(crate) async fn get_response(
     _query: Query<NoParameters>,
 ) -> Result<JsonAnswer<ModelResponseResponse>, Problem> {
     let conversation = path.conversation()?;
-    let chat = state.as_caller(caller);
+    let chat = caller.store(&state);
     let id = message_id(chat, &path).await?;
     let response = chat.messages().response(conversation, id).await?;
     Ok(JsonAnswer(response.into()))
