@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::{Method, Uri};
+use axum::http::Method;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -43,12 +43,6 @@ pub(crate) fn request_time(method: &Method) -> Duration {
     if method == Method::DELETE { DELETE_TIME } else { REQUEST_TIME }
 }
 
-/// Whether a request for this works on a password. It then takes no turn, for which others would wait as long as it
-/// does: the store itself has places for so many.
-pub(crate) fn is_for_password(uri: &Uri) -> bool {
-    matches!(uri.path(), "/api/v1/auth/login" | "/api/v1/auth/register" | "/api/v1/auth/password")
-}
-
 /// Who may work now.
 #[derive(Debug)]
 pub(crate) struct Admission {
@@ -74,7 +68,7 @@ impl Default for Admission {
 
 /// The right to work, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
+pub(crate) struct Permit<'a> {
     _working: SemaphorePermit<'a>,
     _present: SemaphorePermit<'a>,
 }
@@ -86,15 +80,15 @@ impl Admission {
     }
 
     /// Waits for a turn, for a short time.
-    pub(crate) async fn turn(&self) -> Result<Turn<'_>, Problem> {
+    pub(crate) async fn acquire(&self) -> Result<Permit<'_>, Problem> {
         let present = self.present.try_acquire().map_err(|_| Problem::overloaded())?;
         let working = timeout(QUEUE_TIME, self.working.acquire()).await;
         let working = working.ok().and_then(Result::ok).ok_or_else(Problem::overloaded)?;
-        Ok(Turn { _working: working, _present: present })
+        Ok(Permit { _working: working, _present: present })
     }
 
     /// What one of a crowd is told, a short time after the one before.
-    pub(crate) async fn refusal(&self) -> Problem {
+    pub(crate) async fn paced_rejection(&self) -> Problem {
         if let Some(at) = self.when_refused(Instant::now()) {
             sleep_until(at).await;
         }
@@ -120,26 +114,13 @@ mod tests {
     #[tokio::test]
     async fn a_request_beyond_those_that_work_is_refused_after_a_short_time() {
         let admission = Admission::default();
-        let mut turns = Vec::new();
+        let mut permits = Vec::new();
         for _ in 0..WORKING {
-            turns.push(admission.turn().await.unwrap());
+            permits.push(admission.acquire().await.unwrap());
         }
-        assert!(admission.turn().await.is_err());
-        turns.pop();
-        assert!(admission.turn().await.is_ok());
-    }
-
-    #[test]
-    fn whoever_has_a_password_checked_takes_no_turn() {
-        for (path, takes_none) in [
-            ("/api/v1/auth/login?x=y", true),
-            ("/api/v1/auth/register", true),
-            ("/api/v1/auth/password", true),
-            ("/api/v1/auth/refresh", false),
-            ("/api/v1/conversations", false),
-        ] {
-            assert_eq!(is_for_password(&Uri::from_static(path)), takes_none, "{path}");
-        }
+        assert!(admission.acquire().await.is_err());
+        permits.pop();
+        assert!(admission.acquire().await.is_ok());
     }
 
     #[test]

@@ -119,7 +119,7 @@ struct Arrived {
 ///
 /// # Errors
 /// When it does not arrive in time, or there are too many large ones; the connection is of no more use then.
-pub(crate) async fn arrive(admission: &Admission, request: Request) -> Result<Request, Problem> {
+pub(crate) async fn buffer_body(admission: &Admission, request: Request) -> Result<Request, Problem> {
     let (mut head, body) = request.into_parts();
     if !matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
         return Ok(Request::from_parts(head, body));

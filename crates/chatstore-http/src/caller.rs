@@ -1,14 +1,14 @@
 //! Who asks. The first argument of every handler under `/api`, so that nothing is said to anybody who is not
 //! known.
 
-use std::sync::{Arc, OnceLock};
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, header};
 use chatstore::{
-    Acting, ApiKeyId, AsUser, Credential, FieldCode, Principal, SessionId, UserId, UserReference, UserRole,
+    Acting, AsUser, Credential, FieldCode, Principal, SessionId, UserId, UserReference, UserRole,
 };
+use tracing::Span;
+use tracing::field::display;
 
 use crate::error::{Problem, ProblemKind};
 use crate::origin::ClientAddress;
@@ -54,13 +54,6 @@ impl Caller {
         }
     }
 
-    const fn key(self) -> Option<ApiKeyId> {
-        match self.credential {
-            Some(Credential::Key { id, .. }) => Some(id),
-            _ => None,
-        }
-    }
-
     const fn anonymous() -> Self {
         Self { user: UserId::ANONYMOUS, role: UserRole::User, credential: None }
     }
@@ -69,24 +62,16 @@ impl Caller {
         Self { user: principal.user_id, role: principal.role, credential: Some(principal.credential) }
     }
 
-    /// Notes for the log who it is.
-    fn noted(self, parts: &Parts) -> Self {
-        if let Some(noted) = parts.extensions.get::<NotedCaller>() {
-            noted.0.get_or_init(|| self);
-        }
+    /// Records in the request's span who it is.
+    fn recorded(self) -> Self {
+        let span = Span::current();
+        span.record("user.id", display(self.user));
+        match self.credential {
+            Some(Credential::Key { id, .. }) => span.record("key.id", display(id)),
+            Some(Credential::Session(id)) => span.record("session.id", display(id)),
+            None => &span,
+        };
         self
-    }
-}
-
-/// Where the middleware reads for its log who called.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct NotedCaller(Arc<OnceLock<Caller>>);
-
-impl NotedCaller {
-    /// The user whose rights the request had, and the key or the session it came with.
-    pub(crate) fn ids(&self) -> (Option<UserId>, Option<ApiKeyId>, Option<SessionId>) {
-        let caller = self.0.get().copied();
-        (caller.map(Caller::user), caller.and_then(Caller::key), caller.and_then(Caller::session))
     }
 }
 
@@ -96,7 +81,7 @@ impl FromRequestParts<AppState> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let principal = known(parts, state).await?;
         refuse_before_change(&principal)?;
-        Ok(act(parts, state, &principal).await?.noted(parts))
+        Ok(act(parts, state, &principal).await?.recorded())
     }
 }
 
@@ -109,7 +94,7 @@ impl FromRequestParts<AppState> for OneSelf {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let principal = known(parts, state).await?;
-        Ok(Self(act(parts, state, &principal).await?.noted(parts)))
+        Ok(Self(act(parts, state, &principal).await?.recorded()))
     }
 }
 
@@ -124,11 +109,11 @@ impl FromRequestParts<AppState> for Visitor {
         match authenticate(parts, state).await? {
             Some(principal) => {
                 refuse_before_change(&principal)?;
-                Ok(Self(act(parts, state, &principal).await?.noted(parts)))
+                Ok(Self(act(parts, state, &principal).await?.recorded()))
             }
             None if !state.takes_anonymous() => Err(Problem::unauthenticated()),
             None if parts.headers.contains_key(ACTING_FOR) => Err(not_a_service()),
-            None => Ok(Self(Caller::anonymous().noted(parts))),
+            None => Ok(Self(Caller::anonymous().recorded())),
         }
     }
 }
@@ -145,7 +130,7 @@ impl FromRequestParts<AppState> for AccountHolder {
         if principal.is_service() {
             return Err(service_has_no_account());
         }
-        Ok(Self(act(parts, state, &principal).await?.noted(parts)))
+        Ok(Self(act(parts, state, &principal).await?.recorded()))
     }
 }
 
@@ -202,10 +187,10 @@ impl FromRequestParts<AppState> for Admin {
         refuse_before_change(&principal)?;
         let is_service = principal.is_service();
         if is_service && !parts.headers.contains_key(ACTING_FOR) {
-            Caller::of(&principal).noted(parts);
+            Caller::of(&principal).recorded();
             return Ok(Self { holder: principal.user_id, is_service });
         }
-        let caller = act(parts, state, &principal).await?.noted(parts);
+        let caller = act(parts, state, &principal).await?.recorded();
         if !caller.is_admin() {
             return Err(Problem::forbidden("this is for administrators"));
         }

@@ -12,6 +12,9 @@ use utoipa::IntoParams;
 use crate::error::Problem;
 use crate::state::AppState;
 
+/// Where the API begins below the router.
+pub(crate) const API: &str = "/api/v1";
+
 /// Where this router is mounted in another application; empty when it is not.
 #[derive(Debug, Clone)]
 pub(crate) struct Mount(Arc<str>);
@@ -28,7 +31,7 @@ impl Mount {
 
     /// A path of this API as clients see it.
     pub(crate) fn path(&self, below_api: &str) -> String {
-        format!("{}/api/v1{below_api}", self.0)
+        format!("{}{API}{below_api}", self.0)
     }
 }
 

@@ -228,7 +228,17 @@ impl RequestBody for Login {
     security(()),
     request_body = Login,
     responses(
-        (status = 200, description = "The tokens of a new session", body = TokensResponse),
+        (
+            status = 200,
+            description = "The tokens of a new session",
+            body = TokensResponse,
+            links(
+                ("withdraw_session" = (
+                    operation_id = "withdraw_session",
+                    parameters(("id" = "$response.body#/session_id"))
+                )),
+            ),
+        ),
         CredentialProblems,
     )
 )]

@@ -5,12 +5,14 @@ use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
 use serde_json::Value;
 
+use crate::operations::operations;
 use crate::support::{CONVERSATIONS, Person, Server, answer, outlines};
 
 conformance!(
     a_service_names_the_user_in_five_ways,
     whom_a_service_cannot_act_for_is_refused,
     only_a_service_may_act_for_others,
+    a_service_acts_by_exactly_the_operations_that_say_so,
     what_a_service_makes_is_the_users,
     a_service_has_exactly_the_rights_of_the_user,
     an_anonymous_conversation_is_made_and_read_by_a_service,
@@ -137,6 +139,19 @@ async fn only_a_service_may_act_for_others(case: TestDatabase) {
     GET /api/v1/conversations [chatstore-user: name:ada] → 401 unauthenticated
     GET /api/v1/conversations [chatstore-user: name:ada] → 401 unauthenticated
     ") }
+}
+
+async fn a_service_acts_by_exactly_the_operations_that_say_so(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let (_root, service) = root_and_service(&server).await;
+    server.person("ada").await;
+    for operation in operations() {
+        // The caller is looked at before the parameter, which keeps the request from doing anything.
+        let target = format!("{}?unknown=1", operation.target(&[]));
+        let refused = answer(server.act(&service, "name:ada", &operation.method, &target)).await;
+        let says_so = operation.parameters.iter().any(|name| name == "Chatstore-User");
+        assert_eq!(refused.status, if says_so { 422 } else { 403 }, "{}", operation.name());
+    }
 }
 
 async fn what_a_service_makes_is_the_users(case: TestDatabase) {

@@ -138,6 +138,12 @@ impl RequestBody for CreateKey {
             description = "The new key, with its text, which is shown this once",
             body = NewKeyResponse,
             headers(("Location" = String)),
+            links(
+                ("revoke_own_key" = (
+                    operation_id = "revoke_own_key",
+                    parameters(("id" = "$response.body#/id"))
+                )),
+            ),
         ),
         BodyProblems,
     )

@@ -94,6 +94,20 @@ impl RequestBody for CreateConversation {
                 ("ETag" = String),
                 ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
             ),
+            links(
+                ("get_conversation" = (
+                    operation_id = "get_conversation",
+                    parameters(("id" = "$response.body#/id"))
+                )),
+                ("append_messages" = (
+                    operation_id = "append_messages",
+                    parameters(("id" = "$response.body#/id"))
+                )),
+                ("create_reply" = (
+                    operation_id = "create_reply",
+                    parameters(("id" = "$response.body#/short_id"))
+                )),
+            ),
         ),
         BodyProblems,
         TakenProblem,

@@ -106,6 +106,12 @@ impl RequestBody for PutThread {
             description = "It was made",
             body = ConversationResponse,
             headers(("Location" = String), ("ETag" = String)),
+            links(
+                ("get_thread" = (
+                    operation_id = "get_thread",
+                    parameters(("thread_id" = "$response.body#/thread_id"))
+                )),
+            ),
         ),
         BodyProblems,
     )

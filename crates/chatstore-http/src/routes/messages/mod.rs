@@ -204,6 +204,12 @@ pub(crate) enum AppendAnswer {
                 ("Location" = String, description = "The first of them"),
                 ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
             ),
+            links(
+                ("get_message" = (
+                    operation_id = "get_message",
+                    parameters(("id" = "$response.body#/conversation_id"), ("message_id" = "$response.body#/seq"))
+                )),
+            ),
         ),
         BodyProblems,
         ConflictProblem,

@@ -154,6 +154,12 @@ impl RequestBody for CreateReply {
                 ("Location" = String, description = "The message"),
                 ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
             ),
+            links(
+                ("get_response" = (
+                    operation_id = "get_response",
+                    parameters(("id" = "$response.body#/conversation_id"), ("message_id" = "$response.body#/id"))
+                )),
+            ),
         ),
         BodyProblems,
         ConflictProblem,

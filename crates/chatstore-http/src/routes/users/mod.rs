@@ -110,7 +110,13 @@ impl RequestBody for CreateUser {
     tag = "users",
     request_body = CreateUser,
     responses(
-        (status = 201, description = "The new user", body = UserResponse, headers(("Location" = String))),
+        (
+            status = 201,
+            description = "The new user",
+            body = UserResponse,
+            headers(("Location" = String)),
+            links(("get_user" = (operation_id = "get_user", parameters(("id" = "$response.body#/id"))))),
+        ),
         BodyProblems,
         ConflictProblem,
     )
