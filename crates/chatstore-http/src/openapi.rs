@@ -70,6 +70,9 @@ pub(crate) struct DeleteProblems;
 /// What a request with a body can be answered with.
 pub(crate) struct BodyProblems;
 
+/// What a request to append to a conversation can be answered with.
+pub(crate) struct AppendProblems;
+
 /// What a request with a password or a refresh token can be answered with.
 pub(crate) struct CredentialProblems;
 
@@ -133,6 +136,12 @@ impl IntoResponses for BodyProblems {
             ("the body is not JSON by its type", Problem::new(ProblemKind::UnsupportedMediaType, media_type)),
         ]);
         merged([ReadProblems::responses(), of_bodies, storage_full()])
+    }
+}
+
+impl IntoResponses for AppendProblems {
+    fn responses() -> Responses {
+        merged([BodyProblems::responses(), ConflictProblem::responses(), ConditionProblem::responses()])
     }
 }
 

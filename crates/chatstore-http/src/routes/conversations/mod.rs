@@ -6,22 +6,22 @@ pub(crate) mod thread;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chatstore::{
     AsUser, Change, Conversation, ConversationPatch, ConversationRole, FieldCode, Invalid, Json,
-    NewConversation, PageRequest,
+    NewConversation, Outcome, PageRequest,
 };
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::{JsonBody, OnceBody, RequestBody};
 use crate::caller::{Caller, Visitor};
-use crate::condition::{IdempotencyKey, IfMatch, IfNoneMatch, mark_replayed};
+use crate::condition::{IdempotencyKey, IfMatch, IfNoneMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems, TakenProblem};
 use crate::path::{ConversationPath, Mount, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
-use crate::routes::responses::{ConversationResponse, created};
+use crate::routes::responses::{ConversationResponse, created_once};
 use crate::state::AppState;
 
 /// Messages that come with a conversation.
@@ -126,16 +126,13 @@ pub(crate) async fn create(
         return Err(Problem::wrong("Idempotency-Key", FieldCode::NotAllowed, message));
     }
     let chat = caller.store(&state);
-    let (conversation, is_replayed) = match once {
-        None => (chat.conversations().create(new).await?, false),
-        Some(key) => {
-            let outcome = chat.once(key).create_conversation(new).await?;
-            (outcome.value, outcome.is_replayed)
-        }
+    let Outcome { value, is_replayed } = match once {
+        None => Outcome { value: chat.conversations().create(new).await?, is_replayed: false },
+        Some(key) => chat.once(key).create_conversation(new).await?,
     };
-    let object = ConversationResponse::new(conversation, ConversationRole::Owner);
-    let location = mount.path(&format!("/conversations/{}", object.id()));
-    Ok(mark_replayed(is_replayed, created(location, object.answer())))
+    let location = mount.path(&format!("/conversations/{}", value.id));
+    let conversation = ConversationResponse::new(value, ConversationRole::Owner);
+    Ok(created_once(location, conversation, is_replayed))
 }
 
 /// With what a conversation is answered.
@@ -176,12 +173,12 @@ pub(crate) async fn respond(
     role: ConversationRole,
 ) -> Result<Response, Problem> {
     let id = conversation.id;
-    let mut object = ConversationResponse::new(conversation, role);
+    let mut conversation = ConversationResponse::new(conversation, role);
     if query.include.is_some() {
         let page = chat.messages().page(id, PageRequest::newest(INCLUDED)).await?;
-        object.include(page.items.into_iter().rev());
+        conversation.include(page.items.into_iter().rev());
     }
-    Ok(unless.apply(object.answer()))
+    Ok(unless.apply(conversation.into_response()))
 }
 
 /// Read a conversation
@@ -282,7 +279,7 @@ pub(crate) async fn change(
     let id = path.conversation()?;
     let chat = condition.apply(caller.store(&state));
     let (conversation, role) = chat.conversations().update(id, patch).await?;
-    Ok(ConversationResponse::new(conversation, role).answer())
+    Ok(ConversationResponse::new(conversation, role).into_response())
 }
 
 /// Delete a conversation with its messages

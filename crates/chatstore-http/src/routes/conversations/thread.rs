@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chatstore::{Change, ConversationPatch, ConversationRole, Invalid, Json, NewConversation};
 use utoipa::ToSchema;
 
@@ -126,12 +126,9 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     let new = NewConversation { thread_id: Some(path.thread_id), ..new };
     let (conversation, is_new) = caller.store(&state).conversations().get_or_create_by_thread(new).await?;
-    let object = ConversationResponse::new(conversation, ConversationRole::Owner);
-    if !is_new {
-        return Ok(object.answer());
-    }
-    let location = mount.path(&format!("/conversations/{}", object.id()));
-    Ok(created(location, object.answer()))
+    let location = mount.path(&format!("/conversations/{}", conversation.id));
+    let conversation = ConversationResponse::new(conversation, ConversationRole::Owner);
+    if is_new { Ok(created(location, conversation)) } else { Ok(conversation.into_response()) }
 }
 
 /// Changes of a conversation. What is left out stays, null clears.
@@ -200,7 +197,7 @@ pub(crate) async fn change(
 ) -> Result<Response, Problem> {
     let chat = condition.apply(caller.store(&state));
     let conversation = chat.conversations().update_by_thread(&path.thread_id, patch).await?;
-    Ok(ConversationResponse::new(conversation, ConversationRole::Owner).answer())
+    Ok(ConversationResponse::new(conversation, ConversationRole::Owner).into_response())
 }
 
 /// Delete a conversation by the application's own id

@@ -17,14 +17,14 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::body::{JsonBody, OnceBody, RequestBody};
 use crate::caller::{Caller, Visitor};
-use crate::condition::{IdempotencyKey, IfMatch, mark_replayed};
+use crate::condition::{IdempotencyKey, IfMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
-use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, DeleteProblems, ReadProblems};
+use crate::openapi::{AppendProblems, BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
 use crate::path::{ConversationPath, MessageName, MessagePath, Mount, Path};
 use crate::query::{NoParameters, Query};
 use crate::routes::responses::{
-    MESSAGE_ROLES, MessageResponse, MessageRoleWord, UsedDocument, created, message_role,
+    MESSAGE_ROLES, MessageResponse, MessageRoleWord, UsedDocument, created_once, message_role,
 };
 use crate::state::AppState;
 
@@ -211,9 +211,7 @@ pub(crate) enum AppendAnswer {
                 )),
             ),
         ),
-        BodyProblems,
-        ConflictProblem,
-        ConditionProblem,
+        AppendProblems,
     )
 )]
 pub(crate) async fn append(
@@ -248,7 +246,7 @@ pub(crate) async fn append(
             AppendAnswer::Many(AppendedMessages { data })
         }
     };
-    Ok(mark_replayed(is_replayed, created(place, JsonAnswer(answer))))
+    Ok(created_once(place, JsonAnswer(answer), is_replayed))
 }
 
 /// Where a message is found.

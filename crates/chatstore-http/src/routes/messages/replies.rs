@@ -3,19 +3,19 @@
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::Response;
-use chatstore::{Invalid, Json, NewMessage, NewReply, NewResponse};
+use chatstore::{Invalid, Json, NewMessage, NewReply, NewResponse, Outcome};
 use utoipa::ToSchema;
 
 use crate::body::{OnceBody, RequestBody};
 use crate::caller::{Caller, Visitor};
-use crate::condition::{IdempotencyKey, IfMatch, mark_replayed};
+use crate::condition::{IdempotencyKey, IfMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
-use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, ReadProblems};
+use crate::openapi::{AppendProblems, ReadProblems};
 use crate::path::{ConversationPath, MessagePath, Mount, Path};
 use crate::query::{NoParameters, Query};
 use crate::routes::messages::{location, message_id};
-use crate::routes::responses::{ModelResponseResponse, ReplyResponse, UsedDocument, created};
+use crate::routes::responses::{ModelResponseResponse, ReplyResponse, UsedDocument, created_once};
 use crate::state::AppState;
 
 /// A reply to be recorded.
@@ -161,9 +161,7 @@ impl RequestBody for CreateReply {
                 )),
             ),
         ),
-        BodyProblems,
-        ConflictProblem,
-        ConditionProblem,
+        AppendProblems,
     )
 )]
 pub(crate) async fn create(
@@ -177,15 +175,12 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
     let chat = condition.apply(caller.store(&state));
-    let (reply, is_replayed) = match once {
-        None => (chat.messages().reply(id, new).await?, false),
-        Some(key) => {
-            let outcome = chat.once(key).reply(id, new).await?;
-            (outcome.value, outcome.is_replayed)
-        }
+    let Outcome { value: reply, is_replayed } = match once {
+        None => Outcome { value: chat.messages().reply(id, new).await?, is_replayed: false },
+        Some(key) => chat.once(key).reply(id, new).await?,
     };
     let location = location(&mount, id, reply.message.id);
-    Ok(mark_replayed(is_replayed, created(location, JsonAnswer(ReplyResponse::from(reply)))))
+    Ok(created_once(location, JsonAnswer(ReplyResponse::from(reply)), is_replayed))
 }
 
 /// Read the response behind a model's message
