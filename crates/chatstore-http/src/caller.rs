@@ -1,5 +1,5 @@
-//! Who asks. The first argument of every handler under `/api`, so that nothing is said to anybody who is not
-//! known.
+//! Who sends a request. The first argument of every handler under `/api`, so that a client that is not
+//! authenticated learns nothing else.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -10,14 +10,14 @@ use chatstore::{
 use tracing::Span;
 use tracing::field::display;
 
+use crate::client::ClientAddress;
 use crate::error::{Problem, ProblemKind};
-use crate::origin::ClientAddress;
 use crate::state::AppState;
 
-/// The header in which a service key says for whom it acts.
-pub(crate) const ACTING_FOR: HeaderName = HeaderName::from_static("chatstore-user");
+/// The header in which a service key names the user it acts for.
+pub(crate) const ACTING_USER: HeaderName = HeaderName::from_static("chatstore-user");
 
-const ACTING_FOR_NAME: &str = "Chatstore-User";
+const ACTING_USER_NAME: &str = "Chatstore-User";
 
 /// The user whose rights a request has.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +41,8 @@ impl Caller {
         self.role == UserRole::Admin
     }
 
-    /// Whether the request came without credentials, which is possible only where that is switched on.
-    pub(crate) const fn is_unknown(self) -> bool {
+    /// Whether the request came without credentials, which is possible only where that is enabled.
+    pub(crate) const fn is_anonymous(self) -> bool {
         self.credential.is_none()
     }
 
@@ -79,30 +79,30 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let principal = known(parts, state).await?;
+        let principal = require_principal(parts, state).await?;
         refuse_before_change(&principal)?;
         Ok(act(parts, state, &principal).await?.recorded())
     }
 }
 
-/// A caller who may be about to change his password, before which he may do little else.
+/// A user who may have to change their password first, before which they may do little else.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct OneSelf(pub(crate) Caller);
+pub(crate) struct CurrentUserBeforePasswordChange(pub(crate) Caller);
 
-impl FromRequestParts<AppState> for OneSelf {
+impl FromRequestParts<AppState> for CurrentUserBeforePasswordChange {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let principal = known(parts, state).await?;
+        let principal = require_principal(parts, state).await?;
         Ok(Self(act(parts, state, &principal).await?.recorded()))
     }
 }
 
-/// A caller, or somebody without credentials where that is switched on.
+/// A caller, or a client without credentials where that is enabled.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Visitor(pub(crate) Caller);
+pub(crate) struct OptionalUser(pub(crate) Caller);
 
-impl FromRequestParts<AppState> for Visitor {
+impl FromRequestParts<AppState> for OptionalUser {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
@@ -112,21 +112,21 @@ impl FromRequestParts<AppState> for Visitor {
                 Ok(Self(act(parts, state, &principal).await?.recorded()))
             }
             None if !state.takes_anonymous() => Err(Problem::unauthenticated()),
-            None if parts.headers.contains_key(ACTING_FOR) => Err(not_a_service()),
+            None if parts.headers.contains_key(ACTING_USER) => Err(not_a_service()),
             None => Ok(Self(Caller::anonymous().recorded())),
         }
     }
 }
 
-/// A user with credentials of his own, for what concerns these.
+/// A user with credentials of their own, who manages these.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct AccountHolder(pub(crate) Caller);
+pub(crate) struct SelfManagedUser(pub(crate) Caller);
 
-impl FromRequestParts<AppState> for AccountHolder {
+impl FromRequestParts<AppState> for SelfManagedUser {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let principal = known(parts, state).await?;
+        let principal = require_principal(parts, state).await?;
         if principal.is_service() {
             return Err(service_has_no_account());
         }
@@ -134,11 +134,11 @@ impl FromRequestParts<AppState> for AccountHolder {
     }
 }
 
-/// Somebody who is about to say who he is. What else he shows does not matter, and may have expired.
+/// A client that is about to authenticate. Credentials it sends beside do not matter, and may have expired.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Newcomer;
+pub(crate) struct UnauthenticatedClient;
 
-impl FromRequestParts<AppState> for Newcomer {
+impl FromRequestParts<AppState> for UnauthenticatedClient {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
@@ -150,14 +150,14 @@ impl FromRequestParts<AppState> for Newcomer {
         if principal.is_some_and(|principal| principal.is_service()) {
             return Err(service_has_no_account());
         }
-        match parts.headers.contains_key(ACTING_FOR) {
+        match parts.headers.contains_key(ACTING_USER) {
             true => Err(not_a_service()),
             false => Ok(Self),
         }
     }
 }
 
-/// An administrator, or a service key that acts for nobody.
+/// An administrator, or a service key that acts for no user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Admin {
     holder: UserId,
@@ -170,10 +170,10 @@ impl Admin {
         self.holder
     }
 
-    /// Fails for a service key, which may neither make nor change administrators.
+    /// Fails for a service key, which may neither create nor change administrators.
     pub(crate) fn over_admins(self) -> Result<(), Problem> {
         match self.is_service {
-            true => Err(Problem::forbidden("a service key may neither make nor change administrators")),
+            true => Err(Problem::forbidden("a service key may neither create nor change administrators")),
             false => Ok(()),
         }
     }
@@ -183,10 +183,10 @@ impl FromRequestParts<AppState> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let principal = known(parts, state).await?;
+        let principal = require_principal(parts, state).await?;
         refuse_before_change(&principal)?;
         let is_service = principal.is_service();
-        if is_service && !parts.headers.contains_key(ACTING_FOR) {
+        if is_service && !parts.headers.contains_key(ACTING_USER) {
             Caller::of(&principal).recorded();
             return Ok(Self { holder: principal.user_id, is_service });
         }
@@ -198,7 +198,7 @@ impl FromRequestParts<AppState> for Admin {
     }
 }
 
-/// Who shows what the request comes with; `None` when it has no credentials at all.
+/// The holder of the request's credentials; `None` when it has none at all.
 async fn authenticate(parts: &Parts, state: &AppState) -> Result<Option<Principal>, Problem> {
     let address = ClientAddress::of(parts);
     if !parts.headers.contains_key(header::AUTHORIZATION) {
@@ -209,17 +209,17 @@ async fn authenticate(parts: &Parts, state: &AppState) -> Result<Option<Principa
         Some(credential) => state.store().authenticate(credential).await?,
         None => None,
     };
-    // A service's request counts for the user it acts for, once it is known who that is.
+    // A service's request counts for the user it acts for, once that user is known.
     let is_acting =
-        principal.is_some_and(|principal| principal.is_service()) && parts.headers.contains_key(ACTING_FOR);
+        principal.is_some_and(|principal| principal.is_service()) && parts.headers.contains_key(ACTING_USER);
     if !is_acting {
         state.count(principal.map(|principal| principal.user_id), address).await?;
     }
     principal.map(Some).ok_or_else(Problem::unauthenticated)
 }
 
-/// Like [`authenticate`], and nobody without credentials gets any further.
-async fn known(parts: &Parts, state: &AppState) -> Result<Principal, Problem> {
+/// Like [`authenticate`], but credentials are required.
+async fn require_principal(parts: &Parts, state: &AppState) -> Result<Principal, Problem> {
     authenticate(parts, state).await?.ok_or_else(Problem::unauthenticated)
 }
 
@@ -233,23 +233,25 @@ fn refuse_before_change(principal: &Principal) -> Result<(), Problem> {
 
 /// The user whose rights the request has: the key's own, or the one that a service key names.
 async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<Caller, Problem> {
-    let mut named = parts.headers.get_all(ACTING_FOR).iter();
+    let mut named = parts.headers.get_all(ACTING_USER).iter();
     let first = named.next();
     match (principal.is_service(), first) {
         (false, None) => Ok(Caller::of(principal)),
         (false, Some(_)) => Err(not_a_service()),
-        (true, None) => {
-            Err(Problem::wrong(ACTING_FOR_NAME, FieldCode::Required, "must say for whom the service acts"))
-        }
+        (true, None) => Err(Problem::wrong(
+            ACTING_USER_NAME,
+            FieldCode::Required,
+            "must name the user that the service acts for",
+        )),
         (true, Some(value)) => {
             if named.next().is_some() {
                 let message = "must not be given more than once";
-                return Err(Problem::wrong(ACTING_FOR_NAME, FieldCode::NotAllowed, message));
+                return Err(Problem::wrong(ACTING_USER_NAME, FieldCode::NotAllowed, message));
             }
             let reference = std::str::from_utf8(value.as_bytes()).unwrap_or_default().parse();
             let reference: UserReference = reference.map_err(|error| {
                 let error: chatstore::InvalidUserReference = error;
-                Problem::wrong(ACTING_FOR_NAME, FieldCode::InvalidFormat, error.to_string())
+                Problem::wrong(ACTING_USER_NAME, FieldCode::InvalidFormat, error.to_string())
             })?;
             let acting = state.store().users().acting(&reference).await?;
             let counted = acting.map_or(principal.user_id, |acting| acting.user_id);
@@ -268,7 +270,7 @@ fn service_has_no_account() -> Problem {
 }
 
 fn not_a_service() -> Problem {
-    Problem::forbidden("only a service key may say for whom it acts")
+    Problem::forbidden("only a service key may act for another user")
 }
 
 /// The token of the one `Authorization: Bearer` header.

@@ -8,7 +8,7 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn}
 use utoipa::openapi::schema::{AdditionalProperties, ArrayItems};
 use utoipa::openapi::{Components, ObjectBuilder, OpenApi, PathItem, RefOr, Required, Schema, Type};
 
-/// Completes the description that the handlers give.
+/// Completes the description that the handlers provide.
 pub(crate) fn complete(mut openapi: OpenApi) -> OpenApi {
     let mut requests = BTreeSet::new();
     for item in openapi.paths.paths.values() {
@@ -42,7 +42,7 @@ fn acting_user() -> Parameter {
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(
-            "For service keys only: the user for whom the request is made, as `<id>`, `<short id>`, `name:NAME`, \
+            "For service keys only: the user that the request acts for, as `<id>`, `<short id>`, `name:NAME`, \
              `email:ADDRESS` or `anonymous`.",
         ))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))

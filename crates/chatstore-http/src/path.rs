@@ -15,11 +15,11 @@ use crate::state::AppState;
 /// Where the API begins below the router.
 pub(crate) const API: &str = "/api/v1";
 
-/// Where this router is mounted in another application; empty when it is not.
+/// Where this router is mounted in another application; empty when it is not mounted.
 #[derive(Debug, Clone)]
-pub(crate) struct Mount(Arc<str>);
+pub(crate) struct BasePath(Arc<str>);
 
-impl Mount {
+impl BasePath {
     pub(crate) fn new(path: &str) -> Self {
         Self(path.into())
     }
@@ -35,7 +35,7 @@ impl Mount {
     }
 }
 
-impl FromRequestParts<AppState> for Mount {
+impl FromRequestParts<AppState> for BasePath {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Infallible> {
@@ -43,7 +43,7 @@ impl FromRequestParts<AppState> for Mount {
     }
 }
 
-/// The path of one conversation. Reading the id is the handler's: a body that is wrong goes first.
+/// The path of one conversation. The handler parses the id, because a wrong body is reported first.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct ConversationPath {
@@ -297,7 +297,7 @@ impl<T: FromPath> FromRequestParts<AppState> for Path<T> {
     }
 }
 
-/// The decoded texts of a path that nobody took yet.
+/// The decoded texts of a path that were not taken yet.
 #[derive(Debug)]
 pub(crate) struct PathTexts(Vec<(String, String)>);
 
@@ -308,7 +308,7 @@ impl PathTexts {
     }
 }
 
-/// An id in a path; what is none names nothing.
+/// An id in a path; a text that is not an id names nothing.
 fn id<T: FromStr>(text: &str) -> Result<T, Problem> {
     text.parse().map_err(|_| Problem::not_found())
 }

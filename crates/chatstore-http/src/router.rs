@@ -1,4 +1,4 @@
-//! Which path leads to which handler.
+//! The routes of the API: which path leads to which handler, and how its requests are admitted.
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -10,12 +10,12 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::client::TrustedProxies;
 use crate::description::{add_acting_user, complete};
 use crate::error::Problem;
 use crate::metrics::Metrics;
 use crate::middleware::{panicked, request_context, run_with_password_capacity, run_with_permit};
 use crate::openapi::Description;
-use crate::origin::TrustedProxies;
 use crate::path::API;
 use crate::routes::conversations::{self, members, thread};
 use crate::routes::messages::{self, replies};
@@ -31,7 +31,7 @@ pub fn router(store: Store) -> Router {
     Api::new(store).router()
 }
 
-/// The API over a store, with what can be chosen about it.
+/// The API over a store, with its options.
 #[derive(Debug, Clone)]
 pub struct Api {
     store: Store,
@@ -40,28 +40,28 @@ pub struct Api {
 }
 
 impl Api {
-    /// The API as [`router`] gives it.
+    /// The API as [`router`] returns it.
     #[must_use]
     pub fn new(store: Store) -> Self {
         Self { store, policy: Policy::default(), metrics: Metrics::default() }
     }
 
-    /// Whether requests without credentials may make conversations, which belong to the built-in user, and
-    /// read those by their ids; off when nothing is said.
+    /// Whether requests without credentials may create conversations, which belong to the built-in user, and
+    /// read those by their ids; off by default.
     #[must_use]
     pub fn anonymous(mut self, is_on: bool) -> Self {
         self.policy.takes_anonymous = is_on;
         self
     }
 
-    /// Whether anybody may register; off when nothing is said.
+    /// Whether clients may register; off by default.
     #[must_use]
     pub fn registration(mut self, is_on: bool) -> Self {
         self.policy.takes_registrations = is_on;
         self
     }
 
-    /// The proxies whose word about the client's address is believed; none when nothing is said.
+    /// The proxies that are trusted to name the client's address; none by default.
     ///
     /// The address of the connection itself is known where [`serve`](crate::serve) serves, and elsewhere from
     /// axum's `into_make_service_with_connect_info`.
@@ -71,7 +71,7 @@ impl Api {
         self
     }
 
-    /// How many requests each user may send from each address in a minute; any number when nothing is said.
+    /// How many requests each user may send from each address in a minute; unlimited by default.
     #[must_use]
     pub fn requests_a_minute(mut self, count: Option<u32>) -> Self {
         self.policy.requests_a_minute = count;
@@ -87,8 +87,8 @@ impl Api {
         finish(routes, self.state(openapi))
     }
 
-    /// `/metrics`, in the text format of Prometheus: what all routers of this API counted. For a listener
-    /// that only the operator reaches.
+    /// `/metrics`, in the text format of Prometheus, of all routers of this API. For a listener that only the
+    /// operator reaches.
     pub fn metrics_router(&self) -> Router {
         Router::new().route("/metrics", get(metrics::get)).with_state(self.state(String::new()))
     }
@@ -116,11 +116,11 @@ fn routes() -> OpenApiRouter<AppState> {
         .nest(API, api())
 }
 
-/// The routes of the API, each with its admission. Health, description and documentation have none: they answer
-/// however busy the server is.
+/// The routes of the API, each with its admission. Health, description and documentation have none: they are
+/// answered however busy the server is.
 fn api() -> OpenApiRouter<AppState> {
     let with_permit = OpenApiRouter::new()
-        .merge(acting(users_own()))
+        .merge(acting(data()))
         .merge(account())
         .merge(administration())
         .route("/", any(unknown))
@@ -129,14 +129,14 @@ fn api() -> OpenApiRouter<AppState> {
     with_permit.merge(passwords().layer(from_fn(run_with_password_capacity)))
 }
 
-/// A service key acts for a user by these, whom a header names.
+/// Routes on which a service key acts for the user that a header names.
 fn acting(mut routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
     add_acting_user(routes.get_openapi_mut());
     routes
 }
 
-/// What users do with their data.
-fn users_own() -> OpenApiRouter<AppState> {
+/// Routes for the data of users.
+fn data() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(conversations::list::list, conversations::create))
         .routes(routes!(conversations::list::count))
@@ -153,19 +153,19 @@ fn users_own() -> OpenApiRouter<AppState> {
         .routes(routes!(export::export))
 }
 
-/// What users do with their sessions and keys, by credentials of their own.
+/// Routes for the sessions and keys of users, who need credentials of their own.
 fn account() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(auth::refresh))
         .routes(routes!(auth::logout))
         .routes(routes!(auth::logout_all))
         .routes(routes!(sessions::list))
-        .routes(routes!(sessions::withdraw))
+        .routes(routes!(sessions::revoke))
         .routes(routes!(api_keys::own::list, api_keys::own::create))
         .routes(routes!(api_keys::own::revoke))
 }
 
-/// What verifies or hashes a password of the caller's.
+/// Routes that verify or hash a password.
 fn passwords() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(auth::register))
@@ -173,7 +173,7 @@ fn passwords() -> OpenApiRouter<AppState> {
         .routes(routes!(auth::change_password))
 }
 
-/// What administrators do, and service keys that act for no user.
+/// Routes for administrators, and for service keys that act for no user.
 fn administration() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(users::list::list, users::create))
@@ -183,7 +183,7 @@ fn administration() -> OpenApiRouter<AppState> {
         .routes(routes!(api_keys::any::revoke))
 }
 
-/// Puts around the routes what every request passes.
+/// Adds the layers that every request passes.
 fn finish(routes: Router<AppState>, state: AppState) -> Router {
     routes
         .layer(CatchPanicLayer::custom(panicked))
@@ -207,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    /// What was logged.
+    /// The lines of the log.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -250,7 +250,7 @@ mod tests {
         finish(routes, AppState::new(store, String::new(), Policy::default(), Metrics::default()))
     }
 
-    // One test for both: another one beside it that logs without a subscriber could switch the event off.
+    // One test for both: a concurrent test that logs without a subscriber could disable the event.
     #[tokio::test]
     async fn a_panic_fails_one_request_and_is_logged_once_with_its_cause() {
         let router = panicking().await;

@@ -26,8 +26,8 @@ pub(crate) async fn run_with_permit(
     Ok(run(request, next).await)
 }
 
-/// For routes that hash a password. They hold no permit, for which others would wait as long as the hash takes: the
-/// store itself limits how many run and wait, and when it has no capacity left the request is rejected unread.
+/// For routes that hash a password. They hold no permit, for which others would wait as long as the hash takes:
+/// the store itself limits how many run and wait, and when it has no capacity left the request is rejected unread.
 pub(crate) async fn run_with_password_capacity(
     Extension(state): Extension<AppState>,
     request: Request,
@@ -63,7 +63,7 @@ fn timeout_problem(method: &Method, has_key: bool) -> Problem {
         Problem::unavailable(cause)
     } else if method == Method::POST && has_key {
         let detail =
-            "this request, or an earlier one with its key, is still being done; try again with the same key";
+            "this request, or an earlier one with its key, is still running; try again with the same key";
         Problem::new(ProblemKind::RequestInProgress, detail)
     } else {
         Problem::outcome_unknown(cause)

@@ -1,5 +1,5 @@
-//! What happens to every request: an id, limits of its head, the headers of every answer, problems made into
-//! documents, counted and logged.
+//! What happens to every request: it gets an id, its head is checked, problems become documents, it is counted
+//! and logged, and the answer gets the headers that all have.
 
 mod admission;
 
@@ -16,20 +16,20 @@ use tracing::field::Empty;
 
 pub(crate) use admission::{run_with_password_capacity, run_with_permit};
 
+use crate::client::ClientAddress;
 use crate::error::{Problem, ProblemKind};
-use crate::origin::ClientAddress;
-use crate::path::Mount;
+use crate::path::BasePath;
 use crate::state::AppState;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Characters of a caller's request id at most.
+/// Maximum length of a caller's request id.
 const REQUEST_ID_LENGTH: usize = 128;
 
-/// Bytes of a path with its query at most.
+/// Maximum size of a path with its query, in bytes.
 const URI_BYTES: usize = 8 * 1024;
 
-/// Header fields at most, and bytes of their names and values.
+/// Maximum number of header fields, and of the bytes of their names and values.
 const HEADERS: usize = 100;
 const HEADER_BYTES: usize = 32 * 1024;
 
@@ -67,7 +67,7 @@ pub(crate) async fn request_context(
     response
 }
 
-/// The answer, a problem made into its document; counted and logged.
+/// The answer, with a problem as its document; counted and logged.
 async fn answer(state: &AppState, request: Request, request_id: &str, next: Next) -> Response {
     let started = Instant::now();
     let _in_flight = state.metrics().begin();
@@ -131,7 +131,7 @@ fn check_head(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What a handler's panic is answered with.
+/// The answer to a request whose handler panicked.
 pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> HttpResponse<Body> {
     let message = panic
         .downcast_ref::<String>()
@@ -153,7 +153,7 @@ fn problem_of(response: &mut Response) -> Option<Problem> {
     }
 }
 
-/// The caller's own id of the request, when it has one that is safe to repeat in a header and a log.
+/// The caller's own id of the request, if it is safe to repeat in a header and a log.
 fn given_request_id(request: &Request) -> Option<String> {
     let given = request.headers().get(REQUEST_ID)?.to_str().ok()?;
     let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -162,7 +162,7 @@ fn given_request_id(request: &Request) -> Option<String> {
 }
 
 /// Where another application mounted this router: the part of the path that it stripped.
-fn base_path(request: &Request) -> Mount {
+fn base_path(request: &Request) -> BasePath {
     let original = request.extensions().get::<OriginalUri>().map_or("", |original| original.path());
-    Mount::new(original.strip_suffix(request.uri().path()).unwrap_or_default())
+    BasePath::new(original.strip_suffix(request.uri().path()).unwrap_or_default())
 }

@@ -12,7 +12,7 @@ use crate::caller::Admin;
 use crate::error::Problem;
 use crate::fields::Fields;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
-use crate::path::{Mount, Path, UserKeyPath, UserPath};
+use crate::path::{BasePath, Path, UserKeyPath, UserPath};
 use crate::query::{NoParameters, PageQuery, Query};
 use crate::routes::api_keys::own::{KeyInput, page_of};
 use crate::routes::responses::{ApiKeyResponse, ApiKeyScopeWord, ListResponse, NewKeyResponse, created};
@@ -40,17 +40,17 @@ pub(crate) async fn list(
     page_of(&state, query, user.id, admin.holder()).await
 }
 
-/// What an API key is made with.
+/// What an API key is created with.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"name": "backend", "scope": "service"}))]
 pub(crate) struct CreateUserKey {
     /// What its owner calls it.
     #[schema(min_length = 1, max_length = 100)]
     name: Option<String>,
-    /// When it ends; never when left out.
+    /// When it expires; never when left out.
     #[schema(value_type = Option<String>, format = "date-time")]
     expires_at: Option<Timestamp>,
-    /// `user` speaks for the user; `service` for every user that a request names, and belongs to an
+    /// `user` acts for the user; `service` for every user that a request names, and belongs to an
     /// administrator.
     #[schema(value_type = Option<ApiKeyScopeWord>, nullable = false, default = "user")]
     scope: Option<ApiKeyScope>,
@@ -74,9 +74,9 @@ impl RequestBody for CreateUserKey {
     }
 }
 
-/// Make an API key for a user
+/// Create an API key for a user
 ///
-/// For administrators; a service key makes no service keys and none for administrators.
+/// For administrators; a service key creates neither service keys nor keys for administrators.
 #[utoipa::path(
     post,
     path = "/users/{id}/api-keys",
@@ -87,7 +87,7 @@ impl RequestBody for CreateUserKey {
     responses(
         (
             status = 201,
-            description = "The new key, with its text, which is shown this once",
+            description = "The new key, with its secret text, which is shown only once",
             body = NewKeyResponse,
             headers(("Location" = String)),
         ),
@@ -98,7 +98,7 @@ impl RequestBody for CreateUserKey {
 pub(crate) async fn create(
     State(state): State<AppState>,
     admin: Admin,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
     JsonBody((new, scope)): JsonBody<CreateUserKey>,
@@ -112,20 +112,20 @@ pub(crate) async fn create(
             return Err(Problem::wrong("scope", FieldCode::NotAllowed, message));
         }
     }
-    let key = new.make(&state, user.id, scope).await?;
-    Ok(created(mount.path(&format!("/users/{}/api-keys/{}", user.id, key.id())), Json(key)))
+    let key = new.create(&state, user.id, scope).await?;
+    Ok(created(base_path.path(&format!("/users/{}/api-keys/{}", user.id, key.id())), Json(key)))
 }
 
-/// Withdraw an API key of a user
+/// Revoke a user's API key
 ///
-/// At once in this process, within 5 seconds in others. For administrators and service keys.
+/// Takes effect immediately in this process, within 5 seconds in others. For administrators and service keys.
 #[utoipa::path(
     delete,
     path = "/users/{id}/api-keys/{key_id}",
     operation_id = "revoke_user_key",
     tag = "keys",
     params(UserKeyPath),
-    responses((status = 204, description = "It is of no more use"), DeleteProblems)
+    responses((status = 204, description = "The key is revoked"), DeleteProblems)
 )]
 pub(crate) async fn revoke(
     State(state): State<AppState>,

@@ -8,11 +8,11 @@ use chatstore::{ApiKeyScope, FieldCode, Invalid, Timestamp, UserId, Validator, l
 use utoipa::ToSchema;
 
 use crate::body::{JsonBody, RequestBody};
-use crate::caller::AccountHolder;
+use crate::caller::SelfManagedUser;
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
-use crate::path::{KeyPath, Mount, Path};
+use crate::path::{BasePath, KeyPath, Path};
 use crate::query::{NoParameters, PageQuery, Query, open_cursor};
 use crate::routes::responses::{ApiKeyResponse, ListResponse, NewKeyResponse, created};
 use crate::state::AppState;
@@ -30,7 +30,7 @@ pub(crate) async fn page_of(
     Ok(Json(ListResponse::new(page, &scope, ApiKeyResponse::from)))
 }
 
-/// List one's own API keys
+/// List the current user's API keys
 ///
 /// The oldest first.
 #[utoipa::path(
@@ -43,25 +43,25 @@ pub(crate) async fn page_of(
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
     page_of(&state, query, caller.user(), caller.user()).await
 }
 
-/// What an API key is made with.
+/// What an API key is created with.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"name": "laptop"}))]
 pub(crate) struct CreateKey {
     /// What its owner calls it.
     #[schema(min_length = 1, max_length = 100)]
     name: Option<String>,
-    /// When it ends; never when left out.
+    /// When it expires; never when left out.
     #[schema(value_type = Option<String>, format = "date-time")]
     expires_at: Option<Timestamp>,
 }
 
-/// A key to be made.
+/// A key to be created.
 #[derive(Debug)]
 pub(crate) struct KeyInput {
     pub(crate) name: Option<String>,
@@ -89,7 +89,7 @@ impl KeyInput {
         validator.finish()
     }
 
-    /// Fails when the key would have ended before it begins.
+    /// Fails when the key would have expired before it is created.
     pub(crate) fn check_end(&self, state: &AppState) -> Result<(), Problem> {
         if self.expires_at.is_some_and(|end| end <= state.store().now()) {
             return Err(Problem::wrong("expires_at", FieldCode::OutOfRange, "must be in the future"));
@@ -97,8 +97,8 @@ impl KeyInput {
         Ok(())
     }
 
-    /// Makes the key; the answer shows it this once.
-    pub(crate) async fn make(
+    /// Creates the key; only this answer shows it.
+    pub(crate) async fn create(
         self,
         state: &AppState,
         user: UserId,
@@ -125,7 +125,7 @@ impl RequestBody for CreateKey {
     }
 }
 
-/// Make an API key of one's own
+/// Create an API key for the current user
 #[utoipa::path(
     post,
     path = "/auth/api-keys",
@@ -135,7 +135,7 @@ impl RequestBody for CreateKey {
     responses(
         (
             status = 201,
-            description = "The new key, with its text, which is shown this once",
+            description = "The new key, with its secret text, which is shown only once",
             body = NewKeyResponse,
             headers(("Location" = String)),
             links(
@@ -150,30 +150,30 @@ impl RequestBody for CreateKey {
 )]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
-    mount: Mount,
+    SelfManagedUser(caller): SelfManagedUser,
+    base_path: BasePath,
     _query: Query<NoParameters>,
     JsonBody(new): JsonBody<CreateKey>,
 ) -> Result<Response, Problem> {
     new.check_end(&state)?;
-    let key = new.make(&state, caller.user(), ApiKeyScope::User).await?;
-    Ok(created(mount.path(&format!("/auth/api-keys/{}", key.id())), Json(key)))
+    let key = new.create(&state, caller.user(), ApiKeyScope::User).await?;
+    Ok(created(base_path.path(&format!("/auth/api-keys/{}", key.id())), Json(key)))
 }
 
-/// Withdraw one of one's own API keys
+/// Revoke one of the current user's API keys
 ///
-/// At once in this process, within 5 seconds in others.
+/// Takes effect immediately in this process, within 5 seconds in others.
 #[utoipa::path(
     delete,
     path = "/auth/api-keys/{id}",
     operation_id = "revoke_own_key",
     tag = "keys",
     params(KeyPath),
-    responses((status = 204, description = "It is of no more use"), DeleteProblems)
+    responses((status = 204, description = "The key is revoked"), DeleteProblems)
 )]
 pub(crate) async fn revoke(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     Path(path): Path<KeyPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {

@@ -1,4 +1,4 @@
-//! One conversation: made, read, changed, deleted.
+//! One conversation: created, read, changed, deleted.
 
 pub(crate) mod list;
 pub(crate) mod members;
@@ -13,13 +13,13 @@ use chatstore::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use crate::body::{JsonBody, OnceBody, RequestBody};
-use crate::caller::{Caller, Visitor};
+use crate::body::{IdempotentBody, JsonBody, RequestBody};
+use crate::caller::{Caller, OptionalUser};
 use crate::condition::{IdempotencyKey, IfMatch, IfNoneMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems, TakenProblem};
-use crate::path::{ConversationPath, Mount, Path};
+use crate::path::{BasePath, ConversationPath, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
 use crate::routes::responses::{ConversationResponse, created_once};
 use crate::state::AppState;
@@ -27,7 +27,7 @@ use crate::state::AppState;
 /// Messages that come with a conversation.
 const INCLUDED: u16 = 50;
 
-/// A conversation to be made.
+/// A conversation to be created.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"title": "Trip", "metadata": {"channel": "web"}}))]
 pub(crate) struct CreateConversation {
@@ -76,7 +76,7 @@ impl RequestBody for CreateConversation {
     }
 }
 
-/// Make a conversation
+/// Create a conversation
 #[utoipa::path(
     post,
     path = "/conversations",
@@ -92,7 +92,7 @@ impl RequestBody for CreateConversation {
             headers(
                 ("Location" = String),
                 ("ETag" = String),
-                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
             ),
             links(
                 ("get_conversation" = (
@@ -115,14 +115,14 @@ impl RequestBody for CreateConversation {
 )]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
-    mount: Mount,
+    OptionalUser(caller): OptionalUser,
+    base_path: BasePath,
     _query: Query<NoParameters>,
-    OnceBody { input: new, once }: OnceBody<CreateConversation>,
+    IdempotentBody { input: new, once }: IdempotentBody<CreateConversation>,
 ) -> Result<Response, Problem> {
-    if once.is_some() && caller.is_unknown() {
-        // Somebody else without credentials could be answered with this conversation.
-        let message = "needs credentials: the keys of one caller are not to meet another's";
+    if once.is_some() && caller.is_anonymous() {
+        // Another client without credentials could be answered with this conversation.
+        let message = "needs credentials: the keys of clients without any could collide";
         return Err(Problem::wrong("Idempotency-Key", FieldCode::NotAllowed, message));
     }
     let chat = caller.store(&state);
@@ -130,12 +130,12 @@ pub(crate) async fn create(
         None => Outcome { value: chat.conversations().create(new).await?, is_replayed: false },
         Some(key) => chat.once(key).create_conversation(new).await?,
     };
-    let location = mount.path(&format!("/conversations/{}", value.id));
+    let location = base_path.path(&format!("/conversations/{}", value.id));
     let conversation = ConversationResponse::new(value, ConversationRole::Owner);
     Ok(created_once(location, conversation, is_replayed))
 }
 
-/// With what a conversation is answered.
+/// What comes with a conversation.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct GetQuery {
@@ -181,7 +181,7 @@ pub(crate) async fn respond(
     Ok(unless.apply(conversation.into_response()))
 }
 
-/// Read a conversation
+/// Get a conversation
 #[utoipa::path(
     get,
     path = "/conversations/{id}",
@@ -190,13 +190,13 @@ pub(crate) async fn respond(
     params(ConversationPath, GetQuery, IfNoneMatch),
     responses(
         (status = 200, description = "The conversation", body = ConversationResponse, headers(("ETag" = String))),
-        (status = 304, description = "It is still what the client has", headers(("ETag" = String))),
+        (status = 304, description = "Not modified: the client has the current conversation", headers(("ETag" = String))),
         ReadProblems,
     )
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
+    OptionalUser(caller): OptionalUser,
     Path(path): Path<ConversationPath>,
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
@@ -290,7 +290,7 @@ pub(crate) async fn change(
     tag = "conversations",
     params(ConversationPath, IfMatch),
     responses(
-        (status = 204, description = "It is gone; what it used stays recorded"),
+        (status = 204, description = "The conversation is deleted; its usage stays recorded"),
         DeleteProblems,
         ConditionProblem,
     )

@@ -1,4 +1,4 @@
-//! The caller's own conversations, by the application's own ids.
+//! The caller's own conversations, by the application's ids.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,15 +12,15 @@ use crate::condition::{IfMatch, IfNoneMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
-use crate::path::{Mount, Path, ThreadPath};
+use crate::path::{BasePath, Path, ThreadPath};
 use crate::query::{NoParameters, Query};
 use crate::routes::conversations::{GetQuery, respond};
 use crate::routes::responses::{ConversationResponse, created};
 use crate::state::AppState;
 
-/// Read a conversation by the application's own id
+/// Get a conversation by the application's id
 ///
-/// Only the caller's own conversations are found so.
+/// Only the caller's own conversations are found this way.
 #[utoipa::path(
     get,
     path = "/threads/{thread_id}",
@@ -29,7 +29,7 @@ use crate::state::AppState;
     params(ThreadPath, GetQuery, IfNoneMatch),
     responses(
         (status = 200, description = "The conversation", body = ConversationResponse, headers(("ETag" = String))),
-        (status = 304, description = "It is still what the client has", headers(("ETag" = String))),
+        (status = 304, description = "Not modified: the client has the current conversation", headers(("ETag" = String))),
         ReadProblems,
     )
 )]
@@ -45,7 +45,7 @@ pub(crate) async fn get(
     respond(chat, &query, &unless, conversation, ConversationRole::Owner).await
 }
 
-/// What a conversation is made with, when there is none.
+/// What a conversation is created with, when there is none.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"title": "Support", "last_message": "Hello"}))]
 pub(crate) struct PutThread {
@@ -89,9 +89,10 @@ impl RequestBody for PutThread {
     }
 }
 
-/// Get or make a conversation by the application's own id
+/// Get or create a conversation by the application's id
 ///
-/// An existing one is answered as it is, unchanged by the body. Of several requests at once one makes it.
+/// An existing conversation is returned unchanged, whatever the body says. Of several concurrent requests exactly
+/// one creates it.
 #[utoipa::path(
     put,
     path = "/threads/{thread_id}",
@@ -100,10 +101,10 @@ impl RequestBody for PutThread {
     params(ThreadPath),
     request_body = PutThread,
     responses(
-        (status = 200, description = "It was there", body = ConversationResponse, headers(("ETag" = String))),
+        (status = 200, description = "The conversation existed", body = ConversationResponse, headers(("ETag" = String))),
         (
             status = 201,
-            description = "It was made",
+            description = "The conversation was created",
             body = ConversationResponse,
             headers(("Location" = String), ("ETag" = String)),
             links(
@@ -119,14 +120,14 @@ impl RequestBody for PutThread {
 pub(crate) async fn put(
     State(state): State<AppState>,
     caller: Caller,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<ThreadPath>,
     _query: Query<NoParameters>,
     JsonBody(new): JsonBody<PutThread>,
 ) -> Result<Response, Problem> {
     let new = NewConversation { thread_id: Some(path.thread_id), ..new };
     let (conversation, is_new) = caller.store(&state).conversations().get_or_create_by_thread(new).await?;
-    let location = mount.path(&format!("/conversations/{}", conversation.id));
+    let location = base_path.path(&format!("/conversations/{}", conversation.id));
     let conversation = ConversationResponse::new(conversation, ConversationRole::Owner);
     if is_new { Ok(created(location, conversation)) } else { Ok(conversation.into_response()) }
 }
@@ -173,7 +174,7 @@ impl RequestBody for ChangeThread {
     }
 }
 
-/// Change a conversation by the application's own id
+/// Change a conversation by the application's id
 #[utoipa::path(
     patch,
     path = "/threads/{thread_id}",
@@ -200,7 +201,7 @@ pub(crate) async fn change(
     Ok(ConversationResponse::new(conversation, ConversationRole::Owner).into_response())
 }
 
-/// Delete a conversation by the application's own id
+/// Delete a conversation by the application's id
 #[utoipa::path(
     delete,
     path = "/threads/{thread_id}",
@@ -208,7 +209,7 @@ pub(crate) async fn change(
     tag = "threads",
     params(ThreadPath, IfMatch),
     responses(
-        (status = 204, description = "It is gone with its messages; what it used stays recorded"),
+        (status = 204, description = "The conversation and its messages are deleted; its usage stays recorded"),
         DeleteProblems,
         ConditionProblem,
     )

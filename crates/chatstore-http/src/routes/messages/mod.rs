@@ -15,13 +15,13 @@ use serde::Serialize;
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::body::{JsonBody, OnceBody, RequestBody};
-use crate::caller::{Caller, Visitor};
+use crate::body::{IdempotentBody, JsonBody, RequestBody};
+use crate::caller::{Caller, OptionalUser};
 use crate::condition::{IdempotencyKey, IfMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{AppendProblems, BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
-use crate::path::{ConversationPath, MessageName, MessagePath, Mount, Path};
+use crate::path::{BasePath, ConversationPath, MessageName, MessagePath, Path};
 use crate::query::{NoParameters, Query};
 use crate::routes::responses::{
     MESSAGE_ROLES, MessageResponse, MessageRoleWord, UsedDocument, created_once, message_role,
@@ -201,8 +201,8 @@ pub(crate) enum AppendAnswer {
             description = "The new message, or the new messages with consecutive numbers",
             body = AppendAnswer,
             headers(
-                ("Location" = String, description = "The first of them"),
-                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
+                ("Location" = String, description = "The first message"),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
             ),
             links(
                 ("get_message" = (
@@ -217,11 +217,11 @@ pub(crate) enum AppendAnswer {
 pub(crate) async fn append(
     State(state): State<AppState>,
     caller: Caller,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
-    OnceBody { input: new, once }: OnceBody<AppendRequest>,
+    IdempotentBody { input: new, once }: IdempotentBody<AppendRequest>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
     let chat = condition.apply(caller.store(&state));
@@ -237,7 +237,7 @@ pub(crate) async fn append(
             (is_one, outcome.value, outcome.is_replayed)
         }
     };
-    let place = appended.first().map(|message| location(&mount, id, message.id)).unwrap_or_default();
+    let place = appended.first().map(|message| location(&base_path, id, message.id)).unwrap_or_default();
     let mut data: Vec<MessageResponse> = appended.into_iter().map(MessageResponse::from).collect();
     let answer = match data.pop() {
         Some(message) if is_one => AppendAnswer::One(Box::new(message)),
@@ -250,11 +250,11 @@ pub(crate) async fn append(
 }
 
 /// Where a message is found.
-pub(crate) fn location(mount: &Mount, conversation: ConversationId, message: MessageId) -> String {
-    mount.path(&format!("/conversations/{conversation}/messages/{message}"))
+pub(crate) fn location(base_path: &BasePath, conversation: ConversationId, message: MessageId) -> String {
+    base_path.path(&format!("/conversations/{conversation}/messages/{message}"))
 }
 
-/// Read a message
+/// Get a message
 #[utoipa::path(
     get,
     path = "/conversations/{id}/messages/{message_id}",
@@ -265,7 +265,7 @@ pub(crate) fn location(mount: &Mount, conversation: ConversationId, message: Mes
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
+    OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
@@ -373,7 +373,7 @@ pub(crate) async fn change(
     tag = "messages",
     params(MessagePath, IfMatch),
     responses(
-        (status = 204, description = "It is gone with its response; its number is not used again"),
+        (status = 204, description = "The message and its response are deleted; its number is not reused"),
         DeleteProblems,
         ConditionProblem,
     )

@@ -1,4 +1,4 @@
-//! What a model answered: the message, its response and its usage, stored as one.
+//! Replies of models: the message, its response and its usage, stored as one.
 
 use axum::Json as JsonAnswer;
 use axum::extract::State;
@@ -6,13 +6,13 @@ use axum::response::Response;
 use chatstore::{Invalid, Json, NewMessage, NewReply, NewResponse, Outcome};
 use utoipa::ToSchema;
 
-use crate::body::{OnceBody, RequestBody};
-use crate::caller::{Caller, Visitor};
+use crate::body::{IdempotentBody, RequestBody};
+use crate::caller::{Caller, OptionalUser};
 use crate::condition::{IdempotencyKey, IfMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{AppendProblems, ReadProblems};
-use crate::path::{ConversationPath, MessagePath, Mount, Path};
+use crate::path::{BasePath, ConversationPath, MessagePath, Path};
 use crate::query::{NoParameters, Query};
 use crate::routes::messages::{location, message_id};
 use crate::routes::responses::{ModelResponseResponse, ReplyResponse, UsedDocument, created_once};
@@ -136,7 +136,7 @@ impl RequestBody for CreateReply {
 
 /// Record a reply with its response
 ///
-/// The message, the response and the usage, which is booked on the conversation's owner, are stored together or
+/// The message, the response and the usage, which is charged to the conversation's owner, are stored together or
 /// not at all.
 #[utoipa::path(
     post,
@@ -152,7 +152,7 @@ impl RequestBody for CreateReply {
             body = ReplyResponse,
             headers(
                 ("Location" = String, description = "The message"),
-                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
             ),
             links(
                 ("get_response" = (
@@ -167,11 +167,11 @@ impl RequestBody for CreateReply {
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Caller,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
-    OnceBody { input: new, once }: OnceBody<CreateReply>,
+    IdempotentBody { input: new, once }: IdempotentBody<CreateReply>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
     let chat = condition.apply(caller.store(&state));
@@ -179,11 +179,11 @@ pub(crate) async fn create(
         None => Outcome { value: chat.messages().reply(id, new).await?, is_replayed: false },
         Some(key) => chat.once(key).reply(id, new).await?,
     };
-    let location = location(&mount, id, reply.message.id);
+    let location = location(&base_path, id, reply.message.id);
     Ok(created_once(location, JsonAnswer(ReplyResponse::from(reply)), is_replayed))
 }
 
-/// Read the response behind a model's message
+/// Get the response behind a model's message
 #[utoipa::path(
     get,
     path = "/conversations/{id}/messages/{message_id}/response",
@@ -194,7 +194,7 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get_response(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
+    OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<JsonAnswer<ModelResponseResponse>, Problem> {

@@ -64,7 +64,7 @@ impl UserResponse {
     }
 }
 
-/// What a user may do beyond his own data.
+/// What a user may do beyond their own data.
 #[derive(Debug, ToSchema)]
 #[schema(as = UserRole, rename_all = "snake_case")]
 #[expect(dead_code, reason = "describes the words that the service has")]

@@ -1,4 +1,4 @@
-//! One user, for administrators: made, found or made, read, changed, erased.
+//! One user, for administrators: created, found or created, read, changed, erased.
 
 pub(crate) mod list;
 pub(crate) mod me;
@@ -18,7 +18,7 @@ use crate::caller::Admin;
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
-use crate::path::{EmailPath, Mount, Path, UserPath};
+use crate::path::{BasePath, EmailPath, Path, UserPath};
 use crate::query::{NoParameters, Query};
 use crate::routes::responses::{UserResponse, UserRoleWord, created};
 use crate::state::AppState;
@@ -39,7 +39,7 @@ fn user_role(fields: &mut Fields) -> Option<UserRole> {
     fields.word("role", "admin, user", UserRole::parse)
 }
 
-/// A user to be made: at least one of name and e-mail address.
+/// A user to be created: at least one of name and e-mail address.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"username": "ada", "email": "ada@example.org"}))]
 pub(crate) struct CreateUser {
@@ -100,7 +100,7 @@ impl RequestBody for CreateUser {
     }
 }
 
-/// Make a user
+/// Create a user
 ///
 /// For administrators and service keys.
 #[utoipa::path(
@@ -124,7 +124,7 @@ impl RequestBody for CreateUser {
 pub(crate) async fn create(
     State(state): State<AppState>,
     admin: Admin,
-    mount: Mount,
+    base_path: BasePath,
     _query: Query<NoParameters>,
     JsonBody((new, password)): JsonBody<CreateUser>,
 ) -> Result<Response, Problem> {
@@ -137,7 +137,7 @@ pub(crate) async fn create(
         None => users.create(new).await?,
     };
     let user = UserResponse::from(user);
-    Ok(created(mount.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
+    Ok(created(base_path.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
 }
 
 /// A user that an administrator may see.
@@ -154,7 +154,7 @@ pub(crate) async fn load_editable(state: &AppState, admin: Admin, id: UserId) ->
     Ok(user)
 }
 
-/// Read a user
+/// Get a user
 ///
 /// For administrators and service keys.
 #[utoipa::path(
@@ -229,7 +229,7 @@ impl RequestBody for ChangeUser {
 
 /// Change a user
 ///
-/// For administrators and service keys. The last active administrator stays one.
+/// For administrators and service keys. The last active administrator keeps the role.
 #[utoipa::path(
     patch,
     path = "/users/{id}",
@@ -255,15 +255,15 @@ pub(crate) async fn change(
 
 /// Erase a user
 ///
-/// With everything that is the user's; counts and previews of conversations shared with others are repaired.
-/// For administrators and service keys. The last active administrator stays.
+/// Deletes the user with everything they own; counts and previews of conversations shared with others are
+/// corrected. For administrators and service keys. The last active administrator cannot be erased.
 #[utoipa::path(
     delete,
     path = "/users/{id}",
     operation_id = "erase_user",
     tag = "users",
     params(UserPath),
-    responses((status = 204, description = "Nothing of the user is left"), DeleteProblems, ConflictProblem)
+    responses((status = 204, description = "The user and everything they owned are deleted"), DeleteProblems, ConflictProblem)
 )]
 pub(crate) async fn erase(
     State(state): State<AppState>,
@@ -276,7 +276,7 @@ pub(crate) async fn erase(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What a user is made with, when there is none.
+/// What a user is created with, when there is none.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"full_name": "Ada Lovelace"}))]
 pub(crate) struct PutUser {
@@ -314,10 +314,10 @@ impl RequestBody for PutUser {
     }
 }
 
-/// Get or make a user by e-mail address
+/// Get or create a user by e-mail address
 ///
-/// An existing one is answered as he is, unchanged by the body. Of several requests at once one makes him.
-/// For administrators and service keys.
+/// An existing user is returned unchanged, whatever the body says. Of several concurrent requests exactly one
+/// creates the user. For administrators and service keys.
 #[utoipa::path(
     put,
     path = "/users/by-email/{email}",
@@ -326,8 +326,8 @@ impl RequestBody for PutUser {
     params(EmailPath),
     request_body = PutUser,
     responses(
-        (status = 200, description = "The user was there", body = UserResponse),
-        (status = 201, description = "The user was made", body = UserResponse, headers(("Location" = String))),
+        (status = 200, description = "The user existed", body = UserResponse),
+        (status = 201, description = "The user was created", body = UserResponse, headers(("Location" = String))),
         BodyProblems,
         ConflictProblem,
     )
@@ -335,7 +335,7 @@ impl RequestBody for PutUser {
 pub(crate) async fn put_by_email(
     State(state): State<AppState>,
     _admin: Admin,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<EmailPath>,
     _query: Query<NoParameters>,
     JsonBody(put): JsonBody<PutUser>,
@@ -352,5 +352,5 @@ pub(crate) async fn put_by_email(
     if !is_new {
         return Ok(JsonAnswer(user).into_response());
     }
-    Ok(created(mount.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
+    Ok(created(base_path.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
 }
