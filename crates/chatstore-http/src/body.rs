@@ -15,25 +15,25 @@ use serde_json::{Map, Number, Value};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use crate::admission::{Admission, overloaded};
+use crate::admission::Admission;
 use crate::condition::IdempotencyKey;
 use crate::error::{Problem, ProblemKind};
 use crate::fields::Fields;
 use crate::state::AppState;
 
-/// Bytes of a body at most.
+/// Maximum size of a body, in bytes.
 const BODY_BYTES: usize = 1024 * 1024;
 
 /// Bytes of a larger body that are read and thrown away.
 const DRAINED_BYTES: usize = 8 * BODY_BYTES;
 
-/// Bytes of a body that needs no place of its own.
+/// Maximum size of a body that needs no permit of its own, in bytes.
 const SMALL_BYTES: usize = 16 * 1024;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
-/// Objects and lists inside each other at most.
+/// Maximum nesting of objects and lists.
 const DEPTH: usize = 128;
 
 /// Fields whose values are objects of this API, so that a key named twice in them is an error; in what
@@ -55,7 +55,7 @@ pub(crate) trait RequestBody: Sized {
     fn check(input: &Self::Input) -> Result<(), Invalid>;
 }
 
-/// The body of a request that says all with its path.
+/// The body of a request that is complete without one.
 #[derive(Debug)]
 pub(crate) struct NoFields;
 
@@ -81,24 +81,24 @@ impl<T: RequestBody> FromRequest<AppState> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
-        let bytes = arrived(&request)?;
+        let bytes = buffered_body(&request)?;
         read::<T>(request.headers(), &bytes).map(Self)
     }
 }
 
 /// The last argument of a handler whose effect happens once for each `Idempotency-Key`.
 #[derive(Debug)]
-pub(crate) struct OnceBody<T: RequestBody> {
+pub(crate) struct IdempotentBody<T: RequestBody> {
     pub(crate) input: T::Input,
     /// The request's name, when it has a key.
     pub(crate) once: Option<OnceKey>,
 }
 
-impl<T: RequestBody> FromRequest<AppState> for OnceBody<T> {
+impl<T: RequestBody> FromRequest<AppState> for IdempotentBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
-        let bytes = arrived(&request)?;
+        let bytes = buffered_body(&request)?;
         let input = read::<T>(request.headers(), &bytes)?;
         let key = IdempotencyKey::read(request.headers())?;
         let operation = format!("{} {}", request.method(), request.uri().path());
@@ -106,38 +106,38 @@ impl<T: RequestBody> FromRequest<AppState> for OnceBody<T> {
     }
 }
 
-/// The body of a request, or why it could not be taken. It is read before the request gets its turn, and
-/// refused only where the handler asks for it: who may not ask at all is told that first.
+/// The body of a request, or why it could not be read. `middleware::admission` buffers it before the request
+/// gets its permit; it is refused only where the handler extracts it, after a caller who may not send it.
 #[derive(Debug, Clone)]
-struct Arrived {
+struct BufferedBody {
     read: Result<Bytes, Problem>,
-    /// The place that a large body takes, for as long as the request lasts.
-    _place: Option<Arc<OwnedSemaphorePermit>>,
+    /// The permit of a large body, for as long as the request lasts.
+    _permit: Option<Arc<OwnedSemaphorePermit>>,
 }
 
-/// Reads the body of a request.
+/// Reads the whole body of a request.
 ///
 /// # Errors
-/// When it does not arrive in time, or there are too many large ones; the connection is of no more use then.
-pub(crate) async fn arrive(admission: &Admission, request: Request) -> Result<Request, Problem> {
+/// When it does not arrive in time, or there are too many large ones; the connection has to be closed then.
+pub(crate) async fn buffer_body(admission: &Admission, request: Request) -> Result<Request, Problem> {
     let (mut head, body) = request.into_parts();
     if !matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
         return Ok(Request::from_parts(head, body));
     }
-    let mut incoming = Incoming { admission, place: None };
+    let mut incoming = Incoming { admission, permit: None };
     let Ok(read) = timeout(BODY_TIME, incoming.read(&head.headers, body)).await else {
         return Err(Problem::malformed("the body did not arrive within 30 seconds"));
     };
     if read.as_ref().is_err_and(Problem::is_overload) {
-        return Err(overloaded());
+        return Err(Problem::overloaded());
     }
-    head.extensions.insert(Arrived { read, _place: incoming.place.map(Arc::new) });
+    head.extensions.insert(BufferedBody { read, _permit: incoming.permit.map(Arc::new) });
     Ok(Request::from_parts(head, Body::empty()))
 }
 
-fn arrived(request: &Request) -> Result<Bytes, Problem> {
-    match request.extensions().get::<Arrived>() {
-        Some(arrived) => arrived.read.clone(),
+fn buffered_body(request: &Request) -> Result<Bytes, Problem> {
+    match request.extensions().get::<BufferedBody>() {
+        Some(buffered) => buffered.read.clone(),
         None => Ok(Bytes::new()),
     }
 }
@@ -177,7 +177,7 @@ fn too_large() -> Problem {
 /// A body that is being read.
 struct Incoming<'a> {
     admission: &'a Admission,
-    place: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Incoming<'_> {
@@ -186,9 +186,9 @@ impl Incoming<'_> {
         let announced: usize = announced.and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut stream = body.into_data_stream();
         if announced > BODY_BYTES {
-            return Err(drained(stream).await);
+            return Err(drain(stream).await);
         }
-        self.take_place(announced)?;
+        self.take_permit(announced)?;
         let Some(first) = stream.next().await else { return Ok(Bytes::new()) };
         let first = first.map_err(|_| cut_off())?;
         let Some(second) = stream.next().await else {
@@ -199,26 +199,26 @@ impl Incoming<'_> {
         while let Some(chunk) = next {
             let chunk = chunk.map_err(|_| cut_off())?;
             if bytes.len() + chunk.len() > BODY_BYTES {
-                return Err(drained(stream).await);
+                return Err(drain(stream).await);
             }
-            self.take_place(bytes.len() + chunk.len())?;
+            self.take_permit(bytes.len() + chunk.len())?;
             bytes.extend_from_slice(&chunk);
             next = stream.next().await;
         }
         Ok(bytes.freeze())
     }
 
-    /// A body that is not small needs a place, so that the memory of all together is bounded.
-    fn take_place(&mut self, bytes: usize) -> Result<(), Problem> {
-        if bytes > SMALL_BYTES && self.place.is_none() {
-            self.place = Some(self.admission.place_for_large_body()?);
+    /// A body that is not small needs a permit, so that the memory of all together is bounded.
+    fn take_permit(&mut self, bytes: usize) -> Result<(), Problem> {
+        if bytes > SMALL_BYTES && self.permit.is_none() {
+            self.permit = Some(self.admission.acquire_large_body()?);
         }
         Ok(())
     }
 }
 
 /// Reads on for a while: a client that is still sending when the connection is closed may never see why.
-async fn drained(mut stream: BodyDataStream) -> Problem {
+async fn drain(mut stream: BodyDataStream) -> Problem {
     let mut rest = 0;
     while let Some(Ok(chunk)) = stream.next().await {
         rest += chunk.len();
@@ -230,7 +230,7 @@ async fn drained(mut stream: BodyDataStream) -> Problem {
 }
 
 fn cut_off() -> Problem {
-    Problem::malformed("the body ended before its end")
+    Problem::malformed("the body was cut off")
 }
 
 /// Reads JSON text, and refuses a key of ours that is named twice.

@@ -1,4 +1,4 @@
-//! The headers by which a request is made conditional, or is made once.
+//! The headers that make a request conditional or idempotent.
 
 use std::convert::Infallible;
 
@@ -16,7 +16,7 @@ use crate::state::AppState;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// Characters of an idempotency key at most.
+/// Maximum length of an idempotency key.
 const KEY_LENGTH: usize = 255;
 
 /// No conversation is ever at this revision.
@@ -26,8 +26,8 @@ const NO_REVISION: i64 = 0;
 #[derive(Debug, Clone, Copy, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct IfMatch {
-    /// The revision of the conversation as its `ETag` says it, like `"7"`; the change is made only while the
-    /// conversation is at it, else 412. `*` is any revision.
+    /// The revision of the conversation as its `ETag` says it, like `"7"`; the change is applied only while
+    /// the conversation is at it, else 412. `*` is any revision.
     #[param(rename = "If-Match", value_type = Option<String>, example = "\"7\"")]
     revision: Option<i64>,
 }
@@ -56,7 +56,7 @@ impl FromRequestParts<AppState> for IfMatch {
     }
 }
 
-/// Spares an answer that the client has already.
+/// Spares an answer that the client already has.
 #[derive(Debug, Clone, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct IfNoneMatch {
@@ -107,8 +107,9 @@ fn revision(tag: &str) -> Option<i64> {
 #[derive(Debug, Clone, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct IdempotencyKey {
-    /// 1 to 255 visible ASCII characters, unique for a day among the requests of one user. A repetition with
-    /// the same body gets the first answer, with `Idempotency-Replayed: true`; with another body 422.
+    /// 1 to 255 visible ASCII characters, unique for a day among the requests of one user. Repeated
+    /// with the same body, the request gets the first answer, with `Idempotency-Replayed: true`; with another
+    /// body 422.
     #[param(
         rename = "Idempotency-Key",
         value_type = Option<String>,
@@ -151,7 +152,7 @@ pub(crate) fn has_idempotency_key(headers: &HeaderMap) -> bool {
     headers.contains_key(IDEMPOTENCY_KEY)
 }
 
-/// Marks an answer that an earlier request was given.
+/// Marks an answer that repeats the one to an earlier request.
 pub(crate) fn mark_replayed(is_replayed: bool, mut answer: Response) -> Response {
     if is_replayed {
         answer.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));

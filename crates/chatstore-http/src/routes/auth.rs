@@ -1,4 +1,4 @@
-//! Becoming somebody: registration, login, refresh, logout, another password.
+//! Registration, login, refresh, logout and the change of a password.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,19 +11,18 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::body::{JsonBody, NoFields, RequestBody};
-use crate::caller::{AccountHolder, Newcomer};
+use crate::caller::{SelfManagedUser, UnauthenticatedClient};
+use crate::client::Client;
 use crate::error::{Problem, ProblemKind};
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConflictProblem, CredentialProblems};
-use crate::origin::ComingFrom;
-use crate::path::Mount;
+use crate::path::BasePath;
 use crate::query::{NoParameters, Query};
-use crate::routes::objects::created;
-use crate::routes::people::UserObject;
+use crate::routes::responses::{UserResponse, created};
 use crate::routes::users::{email, username};
 use crate::state::AppState;
 
-/// What a login or a refresh gives.
+/// What a login or a refresh returns.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Tokens, example = json!({
     "access_token": "eyJhbGciOiJIUzI1NiIsImtpZCI6Ijk3ZWI5Zjc2OWY3N2IyYTgiLCJ0eXAiOiJhdCtqd3QifQ.e30.c2ln",
@@ -37,23 +36,23 @@ use crate::state::AppState;
         "updated_at": "2026-03-01T12:00:00.000000Z"
     }
 }))]
-pub(crate) struct TokensObject {
+pub(crate) struct TokensResponse {
     /// For `Authorization: Bearer …`.
     access_token: String,
     #[schema(example = "Bearer")]
     token_type: &'static str,
-    /// Seconds until the access token is of no more use.
+    /// Seconds until the access token expires.
     expires_in: i64,
-    /// Gives the next tokens, once.
+    /// Returns the next tokens, once.
     refresh_token: String,
-    /// Seconds until the refresh token is of no more use.
+    /// Seconds until the refresh token expires.
     refresh_expires_in: i64,
     #[schema(value_type = String, format = "uuid")]
     session_id: SessionId,
-    user: UserObject,
+    user: UserResponse,
 }
 
-impl TokensObject {
+impl TokensResponse {
     fn new(tokens: Tokens, now: Timestamp) -> Self {
         Self {
             access_token: tokens.access_token,
@@ -82,7 +81,7 @@ fn secret(fields: &mut Fields, name: &str) -> String {
     text
 }
 
-/// Somebody who wants to become a user: at least one of name and e-mail address.
+/// A user to be registered: at least one of name and e-mail address.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"username": "ada", "password": "correct horse battery"}))]
 pub(crate) struct Register {
@@ -128,7 +127,7 @@ impl RequestBody for Register {
 
 /// Register
 ///
-/// Where the server lets anybody do so.
+/// Where the server allows it.
 #[utoipa::path(
     post,
     path = "/auth/register",
@@ -137,25 +136,25 @@ impl RequestBody for Register {
     security(()),
     request_body = Register,
     responses(
-        (status = 201, description = "The new user", body = UserObject, headers(("Location" = String))),
+        (status = 201, description = "The new user", body = UserResponse, headers(("Location" = String))),
         CredentialProblems,
         ConflictProblem,
     )
 )]
 pub(crate) async fn register(
     State(state): State<AppState>,
-    _newcomer: Newcomer,
+    _client: UnauthenticatedClient,
     _open: OpenRegistration,
-    ComingFrom(origin): ComingFrom,
-    mount: Mount,
+    Client(client): Client,
+    base_path: BasePath,
     _query: Query<NoParameters>,
     JsonBody((new, password)): JsonBody<Register>,
 ) -> Result<Response, Problem> {
-    let user = state.store().auth().from(origin).register(new, password).await?;
-    Ok(created(mount.path("/users/me"), Json(UserObject::from(user))))
+    let user = state.store().auth().from(client).register(new, password).await?;
+    Ok(created(base_path.path("/users/me"), Json(UserResponse::from(user))))
 }
 
-/// Lets a request pass where registration is open.
+/// Admits a request where registration is open.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenRegistration;
 
@@ -169,16 +168,16 @@ impl axum::extract::FromRequestParts<AppState> for OpenRegistration {
         if state.takes_registrations() {
             return Ok(Self);
         }
-        let detail = "nobody can register here; an administrator makes users";
+        let detail = "registration is closed; an administrator creates users";
         Err(Problem::new(ProblemKind::RegistrationClosed, detail))
     }
 }
 
-/// Who somebody says he is: one of name and e-mail address, and the password.
+/// Credentials: one of name and e-mail address, and the password.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"username": "ada", "password": "correct horse battery"}))]
 pub(crate) struct Login {
-    /// A name; also an e-mail address, when nobody has it for a name.
+    /// A name; also an e-mail address, unless a user has it as their name.
     #[schema(nullable = false)]
     username: Option<String>,
     #[schema(nullable = false)]
@@ -220,7 +219,7 @@ impl RequestBody for Login {
 
 /// Log in
 ///
-/// Begins a session. Whether the name is unknown, the password wrong or the user disabled is not told.
+/// Starts a session. An unknown name, a wrong password and a disabled user are answered alike.
 #[utoipa::path(
     post,
     path = "/auth/login",
@@ -229,19 +228,29 @@ impl RequestBody for Login {
     security(()),
     request_body = Login,
     responses(
-        (status = 200, description = "The tokens of a new session", body = TokensObject),
+        (
+            status = 200,
+            description = "The tokens of a new session",
+            body = TokensResponse,
+            links(
+                ("revoke_session" = (
+                    operation_id = "revoke_session",
+                    parameters(("id" = "$response.body#/session_id"))
+                )),
+            ),
+        ),
         CredentialProblems,
     )
 )]
 pub(crate) async fn login(
     State(state): State<AppState>,
-    _newcomer: Newcomer,
-    ComingFrom(origin): ComingFrom,
+    _client: UnauthenticatedClient,
+    Client(client): Client,
     _query: Query<NoParameters>,
     JsonBody((name, password)): JsonBody<Login>,
-) -> Result<Json<TokensObject>, Problem> {
-    let tokens = state.store().auth().from(origin).login(name, password).await?;
-    Ok(Json(TokensObject::new(tokens, state.store().now())))
+) -> Result<Json<TokensResponse>, Problem> {
+    let tokens = state.store().auth().from(client).login(name, password).await?;
+    Ok(Json(TokensResponse::new(tokens, state.store().now())))
 }
 
 /// A refresh token.
@@ -269,11 +278,11 @@ impl RequestBody for Refresh {
     }
 }
 
-/// Carry a session on
+/// Refresh a session
 ///
-/// Gives the next refresh token and an access token. The same token may be sent again for 10 seconds, when the
-/// answer was lost or by another tab, and gives the same next token; once that was used, or later, sending
-/// the former one again ends the session.
+/// Returns the next refresh token and an access token. The same token may be sent again for 10 seconds, by
+/// another tab or because the answer was lost, and returns the same next token; once that one was used, or
+/// later, sending the old token again ends the session.
 #[utoipa::path(
     post,
     path = "/auth/refresh",
@@ -281,22 +290,22 @@ impl RequestBody for Refresh {
     tag = "auth",
     security(()),
     request_body = Refresh,
-    responses((status = 200, description = "The next tokens", body = TokensObject), CredentialProblems)
+    responses((status = 200, description = "The next tokens", body = TokensResponse), CredentialProblems)
 )]
 pub(crate) async fn refresh(
     State(state): State<AppState>,
-    _newcomer: Newcomer,
-    ComingFrom(origin): ComingFrom,
+    _client: UnauthenticatedClient,
+    Client(client): Client,
     _query: Query<NoParameters>,
     JsonBody(token): JsonBody<Refresh>,
-) -> Result<Json<TokensObject>, Problem> {
-    let tokens = state.store().auth().from(origin).refresh(&token).await?;
-    Ok(Json(TokensObject::new(tokens, state.store().now())))
+) -> Result<Json<TokensResponse>, Problem> {
+    let tokens = state.store().auth().from(client).refresh(&token).await?;
+    Ok(Json(TokensResponse::new(tokens, state.store().now())))
 }
 
 /// Log out
 ///
-/// Ends the session of the access token: at once in this process, within 5 seconds in others.
+/// Ends the session of the access token: immediately in this process, within 5 seconds in others.
 #[utoipa::path(
     post,
     path = "/auth/logout",
@@ -306,12 +315,12 @@ pub(crate) async fn refresh(
 )]
 pub(crate) async fn logout(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     _query: Query<NoParameters>,
     JsonBody(()): JsonBody<NoFields>,
 ) -> Result<StatusCode, Problem> {
     let Some(session) = caller.session() else {
-        let detail = "an API key has no session; withdraw the key to be rid of it";
+        let detail = "an API key has no session; revoke the key instead";
         return Err(Problem::new(ProblemKind::Conflict, detail));
     };
     state.store().auth().logout(caller.user(), session).await?;
@@ -320,7 +329,7 @@ pub(crate) async fn logout(
 
 /// Log out everywhere
 ///
-/// Ends all sessions of the caller. API keys stay.
+/// Ends all sessions of the current user. API keys stay valid.
 #[utoipa::path(
     post,
     path = "/auth/logout-all",
@@ -330,7 +339,7 @@ pub(crate) async fn logout(
 )]
 pub(crate) async fn logout_all(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     _query: Query<NoParameters>,
     JsonBody(()): JsonBody<NoFields>,
 ) -> Result<StatusCode, Problem> {
@@ -338,13 +347,13 @@ pub(crate) async fn logout_all(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Another password.
+/// A change of the password.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"current_password": "correct horse battery", "new_password": "staple of many horses"}))]
 pub(crate) struct ChangePassword {
     #[schema(value_type = String, format = "password")]
     current_password: Password,
-    /// At most 1,024 bytes; not a common one, and not the present one.
+    /// At most 1,024 bytes; not a common one, and not the current one.
     #[schema(value_type = String, min_length = 12, max_length = 256, format = "password")]
     new_password: Password,
 }
@@ -368,24 +377,24 @@ impl RequestBody for ChangePassword {
     }
 }
 
-/// Change one's password
+/// Change the current user's password
 ///
-/// Ends all sessions, this one too. API keys stay.
+/// Ends all sessions, this one included. API keys stay valid.
 #[utoipa::path(
     post,
     path = "/auth/password",
     operation_id = "change_password",
     tag = "auth",
     request_body = ChangePassword,
-    responses((status = 204, description = "The password is another one"), CredentialProblems)
+    responses((status = 204, description = "The password is changed"), CredentialProblems)
 )]
 pub(crate) async fn change_password(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
-    ComingFrom(origin): ComingFrom,
+    SelfManagedUser(caller): SelfManagedUser,
+    Client(client): Client,
     _query: Query<NoParameters>,
     JsonBody((current, new)): JsonBody<ChangePassword>,
 ) -> Result<StatusCode, Problem> {
-    state.store().auth().from(origin).change_password(caller.user(), current, new).await?;
+    state.store().auth().from(client).change_password(caller.user(), current, new).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,23 +1,37 @@
-//! The description of the API as a page, whose assets are inside the program.
+//! The description of the API: the document, and a page whose assets are inside the program.
 
 use std::sync::Arc;
 
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use utoipa_swagger_ui::Config;
 
 use crate::error::Problem;
-use crate::path::Mount;
+use crate::path::BasePath;
+use crate::state::AppState;
 
-/// The page runs its own scripts and asks this server, nobody else. Its style sheet is partly inline.
+/// The page runs its own scripts and sends requests to this server only. Its style sheet is partly inline.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
 
 const CONTENT_SECURITY_POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
 
+/// Get the description of the API
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "get_openapi",
+    tag = "server",
+    security(()),
+    responses((status = 200, description = "The OpenAPI document", body = Object))
+)]
+pub(crate) async fn document(State(state): State<AppState>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], state.openapi().to_owned())
+}
+
 /// Where the page is: below a slash, because it asks for its parts relative to itself.
-pub(crate) async fn index(mount: Mount) -> Response {
-    (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, mount.root("/docs/"))]).into_response()
+pub(crate) async fn index(base_path: BasePath) -> Response {
+    (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, base_path.root("/docs/"))]).into_response()
 }
 
 /// The page.

@@ -7,22 +7,22 @@ use chatstore::{Session, SessionId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::caller::AccountHolder;
+use crate::caller::SelfManagedUser;
 use crate::error::Problem;
 use crate::openapi::{DeleteProblems, ReadProblems};
 use crate::path::{Path, SessionPath};
 use crate::query::{NoParameters, PageQuery, Query, open_cursor};
-use crate::routes::objects::ListObject;
+use crate::routes::responses::ListResponse;
 use crate::state::AppState;
 
-/// A session that goes on.
+/// An active session.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session, example = json!({
     "id": "0195f1d4-7c00-7d21-b6f0-3e5a9c8d7f10", "created_at": "2026-03-01T12:00:00.000000Z",
     "last_activity": "2026-03-01T12:34:00.000000Z", "expires_at": "2026-03-15T12:00:00.000000Z",
     "ip": "192.0.2.1", "user_agent": "curl/8.5.0", "current": true
 }))]
-pub(crate) struct SessionObject {
+pub(crate) struct SessionResponse {
     #[schema(value_type = String, format = "uuid")]
     id: SessionId,
     #[schema(value_type = String, format = "date-time")]
@@ -30,10 +30,10 @@ pub(crate) struct SessionObject {
     /// To the minute.
     #[schema(value_type = String, format = "date-time")]
     last_activity: Timestamp,
-    /// When it ends unless it is carried on.
+    /// When it ends unless it is refreshed.
     #[schema(value_type = String, format = "date-time")]
     expires_at: Timestamp,
-    /// The address it was begun from.
+    /// The address it was started from.
     #[schema(required)]
     ip: Option<String>,
     /// What the client called itself.
@@ -43,7 +43,7 @@ pub(crate) struct SessionObject {
     current: bool,
 }
 
-impl SessionObject {
+impl SessionResponse {
     fn new(session: Session, current: Option<SessionId>) -> Self {
         Self {
             current: current == Some(session.id),
@@ -57,42 +57,42 @@ impl SessionObject {
     }
 }
 
-/// List one's own sessions
+/// List the current user's sessions
 ///
-/// Those that go on, the last used first.
+/// The active ones, the last used first.
 #[utoipa::path(
     get,
     path = "/auth/sessions",
     operation_id = "list_sessions",
     tag = "auth",
     params(PageQuery),
-    responses((status = 200, description = "A page of sessions", body = ListObject<SessionObject>), ReadProblems)
+    responses((status = 200, description = "A page of sessions", body = ListResponse<SessionResponse>), ReadProblems)
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     Query(query): Query<PageQuery>,
-) -> Result<Json<ListObject<SessionObject>>, Problem> {
+) -> Result<Json<ListResponse<SessionResponse>>, Problem> {
     let scope = format!("sessions of {}", caller.user());
     let from = open_cursor(query.cursor.as_deref(), &scope)?;
     let page = state.store().auth().page(caller.user(), from, query.limit).await?;
-    Ok(Json(ListObject::new(page, &scope, |session| SessionObject::new(session, caller.session()))))
+    Ok(Json(ListResponse::new(page, &scope, |session| SessionResponse::new(session, caller.session()))))
 }
 
-/// End one of one's own sessions
+/// Revoke one of the current user's sessions
 ///
-/// At once in this process, within 5 seconds in others.
+/// Takes effect immediately in this process, within 5 seconds in others.
 #[utoipa::path(
     delete,
     path = "/auth/sessions/{id}",
-    operation_id = "withdraw_session",
+    operation_id = "revoke_session",
     tag = "auth",
     params(SessionPath),
-    responses((status = 204, description = "It has ended"), DeleteProblems)
+    responses((status = 204, description = "The session is revoked"), DeleteProblems)
 )]
-pub(crate) async fn withdraw(
+pub(crate) async fn revoke(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     Path(path): Path<SessionPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {

@@ -1,4 +1,4 @@
-//! What models were asked for, and what it cost.
+//! The usage of models and its cost.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use crate::openapi::ReadProblems;
 use crate::query::{FromParameters, Parameters, Query};
 use crate::state::AppState;
 
-/// Days that are shown when nothing is said.
+/// Days that are covered by default.
 const DAYS: i64 = 30;
 
 /// What usage to add up, and how.
@@ -31,7 +31,7 @@ pub(crate) struct ListQuery {
     /// For administrators: of this user only. UUID or short id.
     #[param(value_type = Option<String>)]
     user_id: Option<UserId>,
-    /// For administrators: of everybody.
+    /// For administrators: of all users.
     #[param(value_type = Option<ScopeWord>, inline)]
     scope: Option<Scope>,
 }
@@ -102,17 +102,17 @@ fn grouping(parameters: &mut Parameters) -> UsageGrouping {
             }
         };
         if std::mem::replace(part, true) {
-            parameters.wrong("group_by", FieldCode::NotAllowed, "must name each at most once");
+            parameters.wrong("group_by", FieldCode::NotAllowed, "must not name one twice");
             break;
         }
     }
     grouping
 }
 
-/// Usage added up; only what it is grouped by is there.
+/// Sums of usage, with only the fields they are grouped by.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageRow)]
-pub(crate) struct UsageObject {
+pub(crate) struct UsageRowResponse {
     /// The day, in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = "date")]
@@ -156,14 +156,14 @@ impl From<&UsageGroup> for UsageSums {
     }
 }
 
-impl From<UsageGroup> for UsageObject {
+impl From<UsageGroup> for UsageRowResponse {
     fn from(group: UsageGroup) -> Self {
         let sums = UsageSums::from(&group);
         Self { day: group.day.map(|day| day.to_string()), model: group.model, user_id: group.user_id, sums }
     }
 }
 
-impl From<UsageRow> for UsageObject {
+impl From<UsageRow> for UsageRowResponse {
     fn from(row: UsageRow) -> Self {
         let sums = UsageSums {
             requests: row.requests,
@@ -178,16 +178,16 @@ impl From<UsageRow> for UsageObject {
     }
 }
 
-/// Usage, and all of it together.
+/// Usage in groups, and in total.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Usage {
-    data: Vec<UsageObject>,
+    data: Vec<UsageRowResponse>,
     total: UsageSums,
 }
 
-/// Add up usage
+/// Sum usage
 ///
-/// Of the caller's own conversations; an administrator may ask for another user's or for everybody's.
+/// Of the caller's own conversations; an administrator may ask for another user's or for all users'.
 #[utoipa::path(
     get,
     path = "/usage",
@@ -213,7 +213,7 @@ pub(crate) async fn list(
     };
     let groups = state.store().usage(whose, from, to, query.group_by).await?;
     let total = UsageSums::from(&UsageGroup::sum(&groups));
-    Ok(Json(Usage { data: groups.into_iter().map(UsageObject::from).collect(), total }))
+    Ok(Json(Usage { data: groups.into_iter().map(UsageRowResponse::from).collect(), total }))
 }
 
 fn today(state: &AppState) -> Day {

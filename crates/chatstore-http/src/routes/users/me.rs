@@ -1,4 +1,4 @@
-//! The caller himself.
+//! The current user.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,32 +7,32 @@ use chatstore::{Change, Email, Invalid, UserName, UserPatch};
 use utoipa::ToSchema;
 
 use crate::body::{JsonBody, RequestBody};
-use crate::caller::{Caller, OneSelf};
+use crate::caller::{Caller, CurrentUserBeforePasswordChange};
 use crate::error::Problem;
 use crate::fields::Fields;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::query::{NoParameters, Query};
-use crate::routes::people::UserObject;
-use crate::routes::users::{email, username, visible};
+use crate::routes::responses::UserResponse;
+use crate::routes::users::{email, load_visible, username};
 use crate::state::AppState;
 
-/// Read oneself
+/// Get the current user
 #[utoipa::path(
     get,
     path = "/users/me",
     operation_id = "get_me",
     tag = "users",
-    responses((status = 200, description = "The caller", body = UserObject), ReadProblems)
+    responses((status = 200, description = "The current user", body = UserResponse), ReadProblems)
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    OneSelf(caller): OneSelf,
+    CurrentUserBeforePasswordChange(caller): CurrentUserBeforePasswordChange,
     _query: Query<NoParameters>,
-) -> Result<Json<UserObject>, Problem> {
-    Ok(Json(visible(&state, caller.user()).await?.into()))
+) -> Result<Json<UserResponse>, Problem> {
+    Ok(Json(load_visible(&state, caller.user()).await?.into()))
 }
 
-/// Changes of oneself. What is left out stays, null clears; the last of name and address cannot be cleared.
+/// Changes of the current user. What is left out stays, null clears; the last of name and address cannot be cleared.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"full_name": "Ada Lovelace"}))]
 pub(crate) struct ChangeMe {
@@ -69,33 +69,33 @@ impl RequestBody for ChangeMe {
     }
 }
 
-/// Change oneself
+/// Change the current user
 #[utoipa::path(
     patch,
     path = "/users/me",
     operation_id = "change_me",
     tag = "users",
     request_body = ChangeMe,
-    responses((status = 200, description = "The changed caller", body = UserObject), BodyProblems, ConflictProblem)
+    responses((status = 200, description = "The changed user", body = UserResponse), BodyProblems, ConflictProblem)
 )]
 pub(crate) async fn change(
     State(state): State<AppState>,
     caller: Caller,
     _query: Query<NoParameters>,
     JsonBody(patch): JsonBody<ChangeMe>,
-) -> Result<Json<UserObject>, Problem> {
+) -> Result<Json<UserResponse>, Problem> {
     Ok(Json(state.store().users().update(caller.user(), patch).await?.into()))
 }
 
-/// Erase oneself
+/// Erase the current user
 ///
-/// With everything that is one's own; the credentials of this request are of no more use.
+/// Deletes the user with everything they own, the credentials of this request included.
 #[utoipa::path(
     delete,
     path = "/users/me",
     operation_id = "erase_me",
     tag = "users",
-    responses((status = 204, description = "Nothing of the caller is left"), DeleteProblems, ConflictProblem)
+    responses((status = 204, description = "The current user and everything they owned are deleted"), DeleteProblems, ConflictProblem)
 )]
 pub(crate) async fn erase(
     State(state): State<AppState>,

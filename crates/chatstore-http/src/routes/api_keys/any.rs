@@ -12,12 +12,11 @@ use crate::caller::Admin;
 use crate::error::Problem;
 use crate::fields::Fields;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
-use crate::path::{Mount, Path, UserKeyPath, UserPath};
+use crate::path::{BasePath, Path, UserKeyPath, UserPath};
 use crate::query::{NoParameters, PageQuery, Query};
-use crate::routes::objects::{ListObject, created};
-use crate::routes::own_keys::{KeyInput, page_of};
-use crate::routes::people::{ApiKeyObject, ApiKeyScopeWord, NewKeyObject};
-use crate::routes::users::changeable;
+use crate::routes::api_keys::own::{KeyInput, page_of};
+use crate::routes::responses::{ApiKeyResponse, ApiKeyScopeWord, ListResponse, NewKeyResponse, created};
+use crate::routes::users::load_editable;
 use crate::state::AppState;
 
 /// List a user's API keys
@@ -29,29 +28,29 @@ use crate::state::AppState;
     operation_id = "list_user_keys",
     tag = "keys",
     params(UserPath, PageQuery),
-    responses((status = 200, description = "A page of keys", body = ListObject<ApiKeyObject>), ReadProblems)
+    responses((status = 200, description = "A page of keys", body = ListResponse<ApiKeyResponse>), ReadProblems)
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
     admin: Admin,
     Path(path): Path<UserPath>,
     Query(query): Query<PageQuery>,
-) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
-    let user = changeable(&state, admin, path.user()?).await?;
+) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
+    let user = load_editable(&state, admin, path.user()?).await?;
     page_of(&state, query, user.id, admin.holder()).await
 }
 
-/// What an API key is made with.
+/// What an API key is created with.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"name": "backend", "scope": "service"}))]
 pub(crate) struct CreateUserKey {
     /// What its owner calls it.
     #[schema(min_length = 1, max_length = 100)]
     name: Option<String>,
-    /// When it ends; never when left out.
+    /// When it expires; never when left out.
     #[schema(value_type = Option<String>, format = "date-time")]
     expires_at: Option<Timestamp>,
-    /// `user` speaks for the user; `service` for every user that a request names, and belongs to an
+    /// `user` acts for the user; `service` for every user that a request names, and belongs to an
     /// administrator.
     #[schema(value_type = Option<ApiKeyScopeWord>, nullable = false, default = "user")]
     scope: Option<ApiKeyScope>,
@@ -75,9 +74,9 @@ impl RequestBody for CreateUserKey {
     }
 }
 
-/// Make an API key for a user
+/// Create an API key for a user
 ///
-/// For administrators; a service key makes no service keys and none for administrators.
+/// For administrators; a service key creates neither service keys nor keys for administrators.
 #[utoipa::path(
     post,
     path = "/users/{id}/api-keys",
@@ -88,8 +87,8 @@ impl RequestBody for CreateUserKey {
     responses(
         (
             status = 201,
-            description = "The new key, with its text, which is shown this once",
-            body = NewKeyObject,
+            description = "The new key, with its secret text, which is shown only once",
+            body = NewKeyResponse,
             headers(("Location" = String)),
         ),
         BodyProblems,
@@ -99,13 +98,13 @@ impl RequestBody for CreateUserKey {
 pub(crate) async fn create(
     State(state): State<AppState>,
     admin: Admin,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
     JsonBody((new, scope)): JsonBody<CreateUserKey>,
 ) -> Result<Response, Problem> {
     new.check_end(&state)?;
-    let user = changeable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user()?).await?;
     if scope == ApiKeyScope::Service {
         admin.over_admins()?;
         if user.role != UserRole::Admin {
@@ -113,20 +112,20 @@ pub(crate) async fn create(
             return Err(Problem::wrong("scope", FieldCode::NotAllowed, message));
         }
     }
-    let key = new.make(&state, user.id, scope).await?;
-    Ok(created(mount.path(&format!("/users/{}/api-keys/{}", user.id, key.id())), Json(key)))
+    let key = new.create(&state, user.id, scope).await?;
+    Ok(created(base_path.path(&format!("/users/{}/api-keys/{}", user.id, key.id())), Json(key)))
 }
 
-/// Withdraw an API key of a user
+/// Revoke a user's API key
 ///
-/// At once in this process, within 5 seconds in others. For administrators and service keys.
+/// Takes effect immediately in this process, within 5 seconds in others. For administrators and service keys.
 #[utoipa::path(
     delete,
     path = "/users/{id}/api-keys/{key_id}",
     operation_id = "revoke_user_key",
     tag = "keys",
     params(UserKeyPath),
-    responses((status = 204, description = "It is of no more use"), DeleteProblems)
+    responses((status = 204, description = "The key is revoked"), DeleteProblems)
 )]
 pub(crate) async fn revoke(
     State(state): State<AppState>,
@@ -134,7 +133,7 @@ pub(crate) async fn revoke(
     Path(path): Path<UserKeyPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    let user = changeable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user()?).await?;
     state.store().keys().revoke(user.id, path.key()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

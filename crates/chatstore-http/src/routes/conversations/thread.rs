@@ -1,8 +1,8 @@
-//! The caller's own conversations, by the application's own ids.
+//! The caller's own conversations, by the application's ids.
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chatstore::{Change, ConversationPatch, ConversationRole, Invalid, Json, NewConversation};
 use utoipa::ToSchema;
 
@@ -12,15 +12,15 @@ use crate::condition::{IfMatch, IfNoneMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
-use crate::path::{Mount, Path, ThreadPath};
+use crate::path::{BasePath, Path, ThreadPath};
 use crate::query::{NoParameters, Query};
-use crate::routes::conversations::{GetQuery, show};
-use crate::routes::objects::{ConversationObject, created};
+use crate::routes::conversations::{GetQuery, respond};
+use crate::routes::responses::{ConversationResponse, created};
 use crate::state::AppState;
 
-/// Read a conversation by the application's own id
+/// Get a conversation by the application's id
 ///
-/// Only the caller's own conversations are found so.
+/// Only the caller's own conversations are found this way.
 #[utoipa::path(
     get,
     path = "/threads/{thread_id}",
@@ -28,8 +28,8 @@ use crate::state::AppState;
     tag = "threads",
     params(ThreadPath, GetQuery, IfNoneMatch),
     responses(
-        (status = 200, description = "The conversation", body = ConversationObject, headers(("ETag" = String))),
-        (status = 304, description = "It is still what the client has", headers(("ETag" = String))),
+        (status = 200, description = "The conversation", body = ConversationResponse, headers(("ETag" = String))),
+        (status = 304, description = "Not modified: the client has the current conversation", headers(("ETag" = String))),
         ReadProblems,
     )
 )]
@@ -40,12 +40,12 @@ pub(crate) async fn get(
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let chat = state.as_caller(caller);
+    let chat = caller.store(&state);
     let conversation = chat.conversations().get_by_thread(&path.thread_id).await?;
-    show(chat, &query, &unless, conversation, ConversationRole::Owner).await
+    respond(chat, &query, &unless, conversation, ConversationRole::Owner).await
 }
 
-/// What a conversation is made with, when there is none.
+/// What a conversation is created with, when there is none.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"title": "Support", "last_message": "Hello"}))]
 pub(crate) struct PutThread {
@@ -89,9 +89,10 @@ impl RequestBody for PutThread {
     }
 }
 
-/// Get or make a conversation by the application's own id
+/// Get or create a conversation by the application's id
 ///
-/// An existing one is answered as it is, unchanged by the body. Of several requests at once one makes it.
+/// An existing conversation is returned unchanged, whatever the body says. Of several concurrent requests exactly
+/// one creates it.
 #[utoipa::path(
     put,
     path = "/threads/{thread_id}",
@@ -100,12 +101,18 @@ impl RequestBody for PutThread {
     params(ThreadPath),
     request_body = PutThread,
     responses(
-        (status = 200, description = "It was there", body = ConversationObject, headers(("ETag" = String))),
+        (status = 200, description = "The conversation existed", body = ConversationResponse, headers(("ETag" = String))),
         (
             status = 201,
-            description = "It was made",
-            body = ConversationObject,
+            description = "The conversation was created",
+            body = ConversationResponse,
             headers(("Location" = String), ("ETag" = String)),
+            links(
+                ("get_thread" = (
+                    operation_id = "get_thread",
+                    parameters(("thread_id" = "$response.body#/thread_id"))
+                )),
+            ),
         ),
         BodyProblems,
     )
@@ -113,19 +120,16 @@ impl RequestBody for PutThread {
 pub(crate) async fn put(
     State(state): State<AppState>,
     caller: Caller,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<ThreadPath>,
     _query: Query<NoParameters>,
     JsonBody(new): JsonBody<PutThread>,
 ) -> Result<Response, Problem> {
     let new = NewConversation { thread_id: Some(path.thread_id), ..new };
-    let (conversation, is_new) = state.as_caller(caller).conversations().get_or_create_by_thread(new).await?;
-    let object = ConversationObject::new(conversation, ConversationRole::Owner);
-    if !is_new {
-        return Ok(object.answer());
-    }
-    let location = mount.path(&format!("/conversations/{}", object.id()));
-    Ok(created(location, object.answer()))
+    let (conversation, is_new) = caller.store(&state).conversations().get_or_create_by_thread(new).await?;
+    let location = base_path.path(&format!("/conversations/{}", conversation.id));
+    let conversation = ConversationResponse::new(conversation, ConversationRole::Owner);
+    if is_new { Ok(created(location, conversation)) } else { Ok(conversation.into_response()) }
 }
 
 /// Changes of a conversation. What is left out stays, null clears.
@@ -170,7 +174,7 @@ impl RequestBody for ChangeThread {
     }
 }
 
-/// Change a conversation by the application's own id
+/// Change a conversation by the application's id
 #[utoipa::path(
     patch,
     path = "/threads/{thread_id}",
@@ -179,7 +183,7 @@ impl RequestBody for ChangeThread {
     params(ThreadPath, IfMatch),
     request_body = ChangeThread,
     responses(
-        (status = 200, description = "The changed conversation", body = ConversationObject, headers(("ETag" = String))),
+        (status = 200, description = "The changed conversation", body = ConversationResponse, headers(("ETag" = String))),
         BodyProblems,
         ConditionProblem,
     )
@@ -192,12 +196,12 @@ pub(crate) async fn change(
     condition: IfMatch,
     JsonBody(patch): JsonBody<ChangeThread>,
 ) -> Result<Response, Problem> {
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let conversation = chat.conversations().update_by_thread(&path.thread_id, patch).await?;
-    Ok(ConversationObject::new(conversation, ConversationRole::Owner).answer())
+    Ok(ConversationResponse::new(conversation, ConversationRole::Owner).into_response())
 }
 
-/// Delete a conversation by the application's own id
+/// Delete a conversation by the application's id
 #[utoipa::path(
     delete,
     path = "/threads/{thread_id}",
@@ -205,7 +209,7 @@ pub(crate) async fn change(
     tag = "threads",
     params(ThreadPath, IfMatch),
     responses(
-        (status = 204, description = "It is gone with its messages; what it used stays recorded"),
+        (status = 204, description = "The conversation and its messages are deleted; its usage stays recorded"),
         DeleteProblems,
         ConditionProblem,
     )
@@ -217,7 +221,7 @@ pub(crate) async fn delete(
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     chat.conversations().delete_by_thread(&path.thread_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,21 +1,21 @@
-//! What a model answered: the message, its response and its usage, stored as one.
+//! Replies of models: the message, its response and its usage, stored as one.
 
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::Response;
-use chatstore::{Invalid, Json, NewMessage, NewReply, NewResponse};
+use chatstore::{Invalid, Json, NewMessage, NewReply, NewResponse, Outcome};
 use utoipa::ToSchema;
 
-use crate::body::{OnceBody, RequestBody};
-use crate::caller::{Caller, Visitor};
-use crate::condition::{IdempotencyKey, IfMatch, mark_replayed};
+use crate::body::{IdempotentBody, RequestBody};
+use crate::caller::{Caller, OptionalUser};
+use crate::condition::{IdempotencyKey, IfMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
-use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, ReadProblems};
-use crate::path::{ConversationPath, MessagePath, Mount, Path};
+use crate::openapi::{AppendProblems, ReadProblems};
+use crate::path::{BasePath, ConversationPath, MessagePath, Path};
 use crate::query::{NoParameters, Query};
 use crate::routes::messages::{location, message_id};
-use crate::routes::objects::{ReplyObject, ResponseObject, UsedDocument, created};
+use crate::routes::responses::{ModelResponseResponse, ReplyResponse, UsedDocument, created_once};
 use crate::state::AppState;
 
 /// A reply to be recorded.
@@ -136,7 +136,7 @@ impl RequestBody for CreateReply {
 
 /// Record a reply with its response
 ///
-/// The message, the response and the usage, which is booked on the conversation's owner, are stored together or
+/// The message, the response and the usage, which is charged to the conversation's owner, are stored together or
 /// not at all.
 #[utoipa::path(
     post,
@@ -149,56 +149,57 @@ impl RequestBody for CreateReply {
         (
             status = 201,
             description = "The new message with its response",
-            body = ReplyObject,
+            body = ReplyResponse,
             headers(
                 ("Location" = String, description = "The message"),
-                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
+            ),
+            links(
+                ("get_response" = (
+                    operation_id = "get_response",
+                    parameters(("id" = "$response.body#/conversation_id"), ("message_id" = "$response.body#/id"))
+                )),
             ),
         ),
-        BodyProblems,
-        ConflictProblem,
-        ConditionProblem,
+        AppendProblems,
     )
 )]
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Caller,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
-    OnceBody { input: new, once }: OnceBody<CreateReply>,
+    IdempotentBody { input: new, once }: IdempotentBody<CreateReply>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
-    let (reply, is_replayed) = match once {
-        None => (chat.messages().reply(id, new).await?, false),
-        Some(key) => {
-            let outcome = chat.once(key).reply(id, new).await?;
-            (outcome.value, outcome.is_replayed)
-        }
+    let chat = condition.apply(caller.store(&state));
+    let Outcome { value: reply, is_replayed } = match once {
+        None => Outcome { value: chat.messages().reply(id, new).await?, is_replayed: false },
+        Some(key) => chat.once(key).reply(id, new).await?,
     };
-    let location = location(&mount, id, reply.message.id);
-    Ok(mark_replayed(is_replayed, created(location, JsonAnswer(ReplyObject::from(reply)))))
+    let location = location(&base_path, id, reply.message.id);
+    Ok(created_once(location, JsonAnswer(ReplyResponse::from(reply)), is_replayed))
 }
 
-/// Read the response behind a model's message
+/// Get the response behind a model's message
 #[utoipa::path(
     get,
     path = "/conversations/{id}/messages/{message_id}/response",
     operation_id = "get_response",
     tag = "replies",
     params(MessagePath),
-    responses((status = 200, description = "The response", body = ResponseObject), ReadProblems)
+    responses((status = 200, description = "The response", body = ModelResponseResponse), ReadProblems)
 )]
 pub(crate) async fn get_response(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
+    OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
-) -> Result<JsonAnswer<ResponseObject>, Problem> {
+) -> Result<JsonAnswer<ModelResponseResponse>, Problem> {
     let conversation = path.conversation()?;
-    let chat = state.as_caller(caller);
+    let chat = caller.store(&state);
     let id = message_id(chat, &path).await?;
     let response = chat.messages().response(conversation, id).await?;
     Ok(JsonAnswer(response.into()))

@@ -1,29 +1,33 @@
-//! One conversation: made, read, changed, deleted.
+//! One conversation: created, read, changed, deleted.
+
+pub(crate) mod list;
+pub(crate) mod members;
+pub(crate) mod thread;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chatstore::{
     AsUser, Change, Conversation, ConversationPatch, ConversationRole, FieldCode, Invalid, Json,
-    NewConversation, PageRequest,
+    NewConversation, Outcome, PageRequest,
 };
 use utoipa::{IntoParams, ToSchema};
 
-use crate::body::{JsonBody, OnceBody, RequestBody};
-use crate::caller::{Caller, Visitor};
-use crate::condition::{IdempotencyKey, IfMatch, IfNoneMatch, mark_replayed};
+use crate::body::{IdempotentBody, JsonBody, RequestBody};
+use crate::caller::{Caller, OptionalUser};
+use crate::condition::{IdempotencyKey, IfMatch, IfNoneMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems, TakenProblem};
-use crate::path::{ConversationPath, Mount, Path};
+use crate::path::{BasePath, ConversationPath, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
-use crate::routes::objects::{ConversationObject, created};
+use crate::routes::responses::{ConversationResponse, created_once};
 use crate::state::AppState;
 
 /// Messages that come with a conversation.
 const INCLUDED: u16 = 50;
 
-/// A conversation to be made.
+/// A conversation to be created.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"title": "Trip", "metadata": {"channel": "web"}}))]
 pub(crate) struct CreateConversation {
@@ -72,7 +76,7 @@ impl RequestBody for CreateConversation {
     }
 }
 
-/// Make a conversation
+/// Create a conversation
 #[utoipa::path(
     post,
     path = "/conversations",
@@ -84,11 +88,25 @@ impl RequestBody for CreateConversation {
         (
             status = 201,
             description = "The new conversation",
-            body = ConversationObject,
+            body = ConversationResponse,
             headers(
                 ("Location" = String),
                 ("ETag" = String),
-                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
+            ),
+            links(
+                ("get_conversation" = (
+                    operation_id = "get_conversation",
+                    parameters(("id" = "$response.body#/id"))
+                )),
+                ("append_messages" = (
+                    operation_id = "append_messages",
+                    parameters(("id" = "$response.body#/id"))
+                )),
+                ("create_reply" = (
+                    operation_id = "create_reply",
+                    parameters(("id" = "$response.body#/short_id"))
+                )),
             ),
         ),
         BodyProblems,
@@ -97,30 +115,27 @@ impl RequestBody for CreateConversation {
 )]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
-    mount: Mount,
+    OptionalUser(caller): OptionalUser,
+    base_path: BasePath,
     _query: Query<NoParameters>,
-    OnceBody { input: new, once }: OnceBody<CreateConversation>,
+    IdempotentBody { input: new, once }: IdempotentBody<CreateConversation>,
 ) -> Result<Response, Problem> {
-    if once.is_some() && caller.is_unknown() {
-        // Somebody else without credentials could be answered with this conversation.
-        let message = "needs credentials: the keys of one caller are not to meet another's";
+    if once.is_some() && caller.is_anonymous() {
+        // Another client without credentials could be answered with this conversation.
+        let message = "needs credentials: the keys of clients without any could collide";
         return Err(Problem::wrong("Idempotency-Key", FieldCode::NotAllowed, message));
     }
-    let chat = state.as_caller(caller);
-    let (conversation, is_replayed) = match once {
-        None => (chat.conversations().create(new).await?, false),
-        Some(key) => {
-            let outcome = chat.once(key).create_conversation(new).await?;
-            (outcome.value, outcome.is_replayed)
-        }
+    let chat = caller.store(&state);
+    let Outcome { value, is_replayed } = match once {
+        None => Outcome { value: chat.conversations().create(new).await?, is_replayed: false },
+        Some(key) => chat.once(key).create_conversation(new).await?,
     };
-    let object = ConversationObject::new(conversation, ConversationRole::Owner);
-    let location = mount.path(&format!("/conversations/{}", object.id()));
-    Ok(mark_replayed(is_replayed, created(location, object.answer())))
+    let location = base_path.path(&format!("/conversations/{}", value.id));
+    let conversation = ConversationResponse::new(value, ConversationRole::Owner);
+    Ok(created_once(location, conversation, is_replayed))
 }
 
-/// With what a conversation is answered.
+/// What comes with a conversation.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct GetQuery {
@@ -150,7 +165,7 @@ impl FromParameters for GetQuery {
 }
 
 /// The answer that is a conversation, with its messages when they were asked for.
-pub(crate) async fn show(
+pub(crate) async fn respond(
     chat: AsUser<'_>,
     query: &GetQuery,
     unless: &IfNoneMatch,
@@ -158,15 +173,15 @@ pub(crate) async fn show(
     role: ConversationRole,
 ) -> Result<Response, Problem> {
     let id = conversation.id;
-    let mut object = ConversationObject::new(conversation, role);
+    let mut conversation = ConversationResponse::new(conversation, role);
     if query.include.is_some() {
         let page = chat.messages().page(id, PageRequest::newest(INCLUDED)).await?;
-        object.include(page.items.into_iter().rev());
+        conversation.include(page.items.into_iter().rev());
     }
-    Ok(unless.apply(object.answer()))
+    Ok(unless.apply(conversation.into_response()))
 }
 
-/// Read a conversation
+/// Get a conversation
 #[utoipa::path(
     get,
     path = "/conversations/{id}",
@@ -174,21 +189,21 @@ pub(crate) async fn show(
     tag = "conversations",
     params(ConversationPath, GetQuery, IfNoneMatch),
     responses(
-        (status = 200, description = "The conversation", body = ConversationObject, headers(("ETag" = String))),
-        (status = 304, description = "It is still what the client has", headers(("ETag" = String))),
+        (status = 200, description = "The conversation", body = ConversationResponse, headers(("ETag" = String))),
+        (status = 304, description = "Not modified: the client has the current conversation", headers(("ETag" = String))),
         ReadProblems,
     )
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
+    OptionalUser(caller): OptionalUser,
     Path(path): Path<ConversationPath>,
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let chat = state.as_caller(caller);
+    let chat = caller.store(&state);
     let (conversation, role) = chat.conversations().get(path.conversation()?).await?;
-    show(chat, &query, &unless, conversation, role).await
+    respond(chat, &query, &unless, conversation, role).await
 }
 
 /// Changes of a conversation. What is left out stays, null clears.
@@ -247,7 +262,7 @@ impl RequestBody for ChangeConversation {
     params(ConversationPath, IfMatch),
     request_body = ChangeConversation,
     responses(
-        (status = 200, description = "The changed conversation", body = ConversationObject, headers(("ETag" = String))),
+        (status = 200, description = "The changed conversation", body = ConversationResponse, headers(("ETag" = String))),
         BodyProblems,
         TakenProblem,
         ConditionProblem,
@@ -262,9 +277,9 @@ pub(crate) async fn change(
     JsonBody(patch): JsonBody<ChangeConversation>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let (conversation, role) = chat.conversations().update(id, patch).await?;
-    Ok(ConversationObject::new(conversation, role).answer())
+    Ok(ConversationResponse::new(conversation, role).into_response())
 }
 
 /// Delete a conversation with its messages
@@ -275,7 +290,7 @@ pub(crate) async fn change(
     tag = "conversations",
     params(ConversationPath, IfMatch),
     responses(
-        (status = 204, description = "It is gone; what it used stays recorded"),
+        (status = 204, description = "The conversation is deleted; its usage stays recorded"),
         DeleteProblems,
         ConditionProblem,
     )
@@ -287,6 +302,6 @@ pub(crate) async fn delete(
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    condition.apply(state.as_caller(caller)).conversations().delete(path.conversation()?).await?;
+    condition.apply(caller.store(&state)).conversations().delete(path.conversation()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,7 @@
-//! One user, for administrators: made, found or made, read, changed, erased.
+//! One user, for administrators: created, found or created, read, changed, erased.
+
+pub(crate) mod list;
+pub(crate) mod me;
 
 use axum::Json as JsonAnswer;
 use axum::extract::State;
@@ -15,10 +18,9 @@ use crate::caller::Admin;
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
-use crate::path::{EmailPath, Mount, Path, UserPath};
+use crate::path::{BasePath, EmailPath, Path, UserPath};
 use crate::query::{NoParameters, Query};
-use crate::routes::objects::created;
-use crate::routes::people::{UserObject, UserRoleWord};
+use crate::routes::responses::{UserResponse, UserRoleWord, created};
 use crate::state::AppState;
 
 pub(crate) fn username(text: String) -> Result<UserName, (FieldCode, String)> {
@@ -37,7 +39,7 @@ fn user_role(fields: &mut Fields) -> Option<UserRole> {
     fields.word("role", "admin, user", UserRole::parse)
 }
 
-/// A user to be made: at least one of name and e-mail address.
+/// A user to be created: at least one of name and e-mail address.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"username": "ada", "email": "ada@example.org"}))]
 pub(crate) struct CreateUser {
@@ -98,7 +100,7 @@ impl RequestBody for CreateUser {
     }
 }
 
-/// Make a user
+/// Create a user
 ///
 /// For administrators and service keys.
 #[utoipa::path(
@@ -108,7 +110,13 @@ impl RequestBody for CreateUser {
     tag = "users",
     request_body = CreateUser,
     responses(
-        (status = 201, description = "The new user", body = UserObject, headers(("Location" = String))),
+        (
+            status = 201,
+            description = "The new user",
+            body = UserResponse,
+            headers(("Location" = String)),
+            links(("get_user" = (operation_id = "get_user", parameters(("id" = "$response.body#/id"))))),
+        ),
         BodyProblems,
         ConflictProblem,
     )
@@ -116,7 +124,7 @@ impl RequestBody for CreateUser {
 pub(crate) async fn create(
     State(state): State<AppState>,
     admin: Admin,
-    mount: Mount,
+    base_path: BasePath,
     _query: Query<NoParameters>,
     JsonBody((new, password)): JsonBody<CreateUser>,
 ) -> Result<Response, Problem> {
@@ -128,25 +136,25 @@ pub(crate) async fn create(
         Some(password) => users.create_with_password(new, password).await?,
         None => users.create(new).await?,
     };
-    let user = UserObject::from(user);
-    Ok(created(mount.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
+    let user = UserResponse::from(user);
+    Ok(created(base_path.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
 }
 
 /// A user that an administrator may see.
-pub(crate) async fn visible(state: &AppState, id: UserId) -> Result<User, Problem> {
+pub(crate) async fn load_visible(state: &AppState, id: UserId) -> Result<User, Problem> {
     Ok(state.store().users().get(id).await?)
 }
 
 /// A user that this administrator may change.
-pub(crate) async fn changeable(state: &AppState, admin: Admin, id: UserId) -> Result<User, Problem> {
-    let user = visible(state, id).await?;
+pub(crate) async fn load_editable(state: &AppState, admin: Admin, id: UserId) -> Result<User, Problem> {
+    let user = load_visible(state, id).await?;
     if user.role == UserRole::Admin {
         admin.over_admins()?;
     }
     Ok(user)
 }
 
-/// Read a user
+/// Get a user
 ///
 /// For administrators and service keys.
 #[utoipa::path(
@@ -155,15 +163,15 @@ pub(crate) async fn changeable(state: &AppState, admin: Admin, id: UserId) -> Re
     operation_id = "get_user",
     tag = "users",
     params(UserPath),
-    responses((status = 200, description = "The user", body = UserObject), ReadProblems)
+    responses((status = 200, description = "The user", body = UserResponse), ReadProblems)
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
     _admin: Admin,
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
-) -> Result<JsonAnswer<UserObject>, Problem> {
-    Ok(JsonAnswer(visible(&state, path.user()?).await?.into()))
+) -> Result<JsonAnswer<UserResponse>, Problem> {
+    Ok(JsonAnswer(load_visible(&state, path.user()?).await?.into()))
 }
 
 /// Changes of a user. What is left out stays, null clears; the last of name and address cannot be cleared.
@@ -221,7 +229,7 @@ impl RequestBody for ChangeUser {
 
 /// Change a user
 ///
-/// For administrators and service keys. The last active administrator stays one.
+/// For administrators and service keys. The last active administrator keeps the role.
 #[utoipa::path(
     patch,
     path = "/users/{id}",
@@ -229,7 +237,7 @@ impl RequestBody for ChangeUser {
     tag = "users",
     params(UserPath),
     request_body = ChangeUser,
-    responses((status = 200, description = "The changed user", body = UserObject), BodyProblems, ConflictProblem)
+    responses((status = 200, description = "The changed user", body = UserResponse), BodyProblems, ConflictProblem)
 )]
 pub(crate) async fn change(
     State(state): State<AppState>,
@@ -237,8 +245,8 @@ pub(crate) async fn change(
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
     JsonBody(patch): JsonBody<ChangeUser>,
-) -> Result<JsonAnswer<UserObject>, Problem> {
-    let user = changeable(&state, admin, path.user()?).await?;
+) -> Result<JsonAnswer<UserResponse>, Problem> {
+    let user = load_editable(&state, admin, path.user()?).await?;
     if patch.role == Some(UserRole::Admin) {
         admin.over_admins()?;
     }
@@ -247,15 +255,15 @@ pub(crate) async fn change(
 
 /// Erase a user
 ///
-/// With everything that is the user's; counts and previews of conversations shared with others are repaired.
-/// For administrators and service keys. The last active administrator stays.
+/// Deletes the user with everything they own; counts and previews of conversations shared with others are
+/// corrected. For administrators and service keys. The last active administrator cannot be erased.
 #[utoipa::path(
     delete,
     path = "/users/{id}",
     operation_id = "erase_user",
     tag = "users",
     params(UserPath),
-    responses((status = 204, description = "Nothing of the user is left"), DeleteProblems, ConflictProblem)
+    responses((status = 204, description = "The user and everything they owned are deleted"), DeleteProblems, ConflictProblem)
 )]
 pub(crate) async fn erase(
     State(state): State<AppState>,
@@ -263,12 +271,12 @@ pub(crate) async fn erase(
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    let user = changeable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user()?).await?;
     state.store().users().erase(user.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What a user is made with, when there is none.
+/// What a user is created with, when there is none.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"full_name": "Ada Lovelace"}))]
 pub(crate) struct PutUser {
@@ -306,10 +314,10 @@ impl RequestBody for PutUser {
     }
 }
 
-/// Get or make a user by e-mail address
+/// Get or create a user by e-mail address
 ///
-/// An existing one is answered as he is, unchanged by the body. Of several requests at once one makes him.
-/// For administrators and service keys.
+/// An existing user is returned unchanged, whatever the body says. Of several concurrent requests exactly one
+/// creates the user. For administrators and service keys.
 #[utoipa::path(
     put,
     path = "/users/by-email/{email}",
@@ -318,8 +326,8 @@ impl RequestBody for PutUser {
     params(EmailPath),
     request_body = PutUser,
     responses(
-        (status = 200, description = "The user was there", body = UserObject),
-        (status = 201, description = "The user was made", body = UserObject, headers(("Location" = String))),
+        (status = 200, description = "The user existed", body = UserResponse),
+        (status = 201, description = "The user was created", body = UserResponse, headers(("Location" = String))),
         BodyProblems,
         ConflictProblem,
     )
@@ -327,7 +335,7 @@ impl RequestBody for PutUser {
 pub(crate) async fn put_by_email(
     State(state): State<AppState>,
     _admin: Admin,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<EmailPath>,
     _query: Query<NoParameters>,
     JsonBody(put): JsonBody<PutUser>,
@@ -340,9 +348,9 @@ pub(crate) async fn put_by_email(
         ..NewUser::with_email(email)
     };
     let (user, is_new) = state.store().users().get_or_create(new).await?;
-    let user = UserObject::from(user);
+    let user = UserResponse::from(user);
     if !is_new {
         return Ok(JsonAnswer(user).into_response());
     }
-    Ok(created(mount.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
+    Ok(created(base_path.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
 }

@@ -1,5 +1,8 @@
 //! One message, or a batch of new ones.
 
+pub(crate) mod list;
+pub(crate) mod replies;
+
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,16 +15,16 @@ use serde::Serialize;
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::body::{JsonBody, OnceBody, RequestBody};
-use crate::caller::{Caller, Visitor};
-use crate::condition::{IdempotencyKey, IfMatch, mark_replayed};
+use crate::body::{IdempotentBody, JsonBody, RequestBody};
+use crate::caller::{Caller, OptionalUser};
+use crate::condition::{IdempotencyKey, IfMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
-use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, DeleteProblems, ReadProblems};
-use crate::path::{ConversationPath, MessageName, MessagePath, Mount, Path};
+use crate::openapi::{AppendProblems, BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
+use crate::path::{BasePath, ConversationPath, MessageName, MessagePath, Path};
 use crate::query::{NoParameters, Query};
-use crate::routes::objects::{
-    MESSAGE_ROLES, MessageObject, MessageRoleWord, UsedDocument, created, message_role,
+use crate::routes::responses::{
+    MESSAGE_ROLES, MessageResponse, MessageRoleWord, UsedDocument, created_once, message_role,
 };
 use crate::state::AppState;
 
@@ -173,14 +176,14 @@ impl RequestBody for AppendRequest {
 /// The messages that were appended together.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AppendedMessages {
-    data: Vec<MessageObject>,
+    data: Vec<MessageResponse>,
 }
 
 /// What was appended.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum AppendAnswer {
-    One(Box<MessageObject>),
+    One(Box<MessageResponse>),
     Many(AppendedMessages),
 }
 
@@ -198,26 +201,30 @@ pub(crate) enum AppendAnswer {
             description = "The new message, or the new messages with consecutive numbers",
             body = AppendAnswer,
             headers(
-                ("Location" = String, description = "The first of them"),
-                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
+                ("Location" = String, description = "The first message"),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
+            ),
+            links(
+                ("get_message" = (
+                    operation_id = "get_message",
+                    parameters(("id" = "$response.body#/conversation_id"), ("message_id" = "$response.body#/seq"))
+                )),
             ),
         ),
-        BodyProblems,
-        ConflictProblem,
-        ConditionProblem,
+        AppendProblems,
     )
 )]
 pub(crate) async fn append(
     State(state): State<AppState>,
     caller: Caller,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
-    OnceBody { input: new, once }: OnceBody<AppendRequest>,
+    IdempotentBody { input: new, once }: IdempotentBody<AppendRequest>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let (is_one, appended, is_replayed) = match (new, once) {
         (Appended::One(new), None) => (true, vec![chat.messages().append(id, new).await?], false),
         (Appended::Many(new), None) => (false, chat.messages().append_many(id, new).await?, false),
@@ -230,8 +237,8 @@ pub(crate) async fn append(
             (is_one, outcome.value, outcome.is_replayed)
         }
     };
-    let place = appended.first().map(|message| location(&mount, id, message.id)).unwrap_or_default();
-    let mut data: Vec<MessageObject> = appended.into_iter().map(MessageObject::from).collect();
+    let place = appended.first().map(|message| location(&base_path, id, message.id)).unwrap_or_default();
+    let mut data: Vec<MessageResponse> = appended.into_iter().map(MessageResponse::from).collect();
     let answer = match data.pop() {
         Some(message) if is_one => AppendAnswer::One(Box::new(message)),
         last => {
@@ -239,36 +246,36 @@ pub(crate) async fn append(
             AppendAnswer::Many(AppendedMessages { data })
         }
     };
-    Ok(mark_replayed(is_replayed, created(place, JsonAnswer(answer))))
+    Ok(created_once(place, JsonAnswer(answer), is_replayed))
 }
 
 /// Where a message is found.
-pub(crate) fn location(mount: &Mount, conversation: ConversationId, message: MessageId) -> String {
-    mount.path(&format!("/conversations/{conversation}/messages/{message}"))
+pub(crate) fn location(base_path: &BasePath, conversation: ConversationId, message: MessageId) -> String {
+    base_path.path(&format!("/conversations/{conversation}/messages/{message}"))
 }
 
-/// Read a message
+/// Get a message
 #[utoipa::path(
     get,
     path = "/conversations/{id}/messages/{message_id}",
     operation_id = "get_message",
     tag = "messages",
     params(MessagePath),
-    responses((status = 200, description = "The message", body = MessageObject), ReadProblems)
+    responses((status = 200, description = "The message", body = MessageResponse), ReadProblems)
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
+    OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
     let conversation = path.conversation()?;
-    let messages = state.as_caller(caller).messages();
+    let messages = caller.store(&state).messages();
     let message = match path.message()? {
         MessageName::Id(id) => messages.get(conversation, id).await?,
         MessageName::Seq(seq) => messages.get_by_seq(conversation, seq).await?,
     };
-    Ok(JsonAnswer(MessageObject::from(message)).into_response())
+    Ok(JsonAnswer(MessageResponse::from(message)).into_response())
 }
 
 /// The id of the message in the path.
@@ -338,7 +345,7 @@ impl RequestBody for ChangeMessage {
     params(MessagePath, IfMatch),
     request_body = ChangeMessage,
     responses(
-        (status = 200, description = "The changed message", body = MessageObject),
+        (status = 200, description = "The changed message", body = MessageResponse),
         BodyProblems,
         ConditionProblem,
     )
@@ -352,10 +359,10 @@ pub(crate) async fn change(
     JsonBody(patch): JsonBody<ChangeMessage>,
 ) -> Result<Response, Problem> {
     let conversation = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let id = message_id(chat, &path).await?;
     let message = chat.messages().edit(conversation, id, patch).await?;
-    Ok(JsonAnswer(MessageObject::from(message)).into_response())
+    Ok(JsonAnswer(MessageResponse::from(message)).into_response())
 }
 
 /// Delete a message
@@ -366,7 +373,7 @@ pub(crate) async fn change(
     tag = "messages",
     params(MessagePath, IfMatch),
     responses(
-        (status = 204, description = "It is gone with its response; its number is not used again"),
+        (status = 204, description = "The message and its response are deleted; its number is not reused"),
         DeleteProblems,
         ConditionProblem,
     )
@@ -379,7 +386,7 @@ pub(crate) async fn delete(
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
     let conversation = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let id = message_id(chat, &path).await?;
     chat.messages().delete(conversation, id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -5,12 +5,12 @@ use axum::extract::State;
 use chatstore::{FieldCode, Limit, Order, PageRequest};
 use utoipa::IntoParams;
 
-use crate::caller::{Caller, Visitor};
+use crate::caller::{Caller, OptionalUser};
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::path::{ConversationPath, Path};
 use crate::query::{FromParameters, OrderWord, Parameters, Query, open_cursor, order_word};
-use crate::routes::objects::{ListObject, MessageObject};
+use crate::routes::responses::{ListResponse, MessageResponse};
 use crate::state::AppState;
 
 /// Which messages, in which order.
@@ -33,7 +33,7 @@ pub(crate) struct ListQuery {
     /// Only larger numbers than this one.
     #[param(minimum = 0)]
     after: Option<i64>,
-    /// Half of the page from below this number, the rest from it on, ascending. Excludes `before`, `after`,
+    /// Half of the page from below this number, the rest from this number on, ascending. Excludes `before`, `after`,
     /// `cursor` and `order`.
     #[param(minimum = 0)]
     around: Option<i64>,
@@ -99,19 +99,19 @@ impl ListQuery {
     tag = "messages",
     params(ConversationPath, ListQuery),
     responses(
-        (status = 200, description = "A page of messages", body = ListObject<MessageObject>),
+        (status = 200, description = "A page of messages", body = ListResponse<MessageResponse>),
         ReadProblems,
     )
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
+    OptionalUser(caller): OptionalUser,
     Path(path): Path<ConversationPath>,
     Query(query): Query<ListQuery>,
-) -> Result<Json<ListObject<MessageObject>>, Problem> {
+) -> Result<Json<ListResponse<MessageResponse>>, Problem> {
     let scope = query.scope(caller, &path);
     let from = open_cursor(query.cursor.as_deref(), &scope)?;
     let conversation = path.conversation()?;
-    let page = state.as_caller(caller).messages().page(conversation, query.request(from)).await?;
-    Ok(Json(ListObject::new(page, &scope, MessageObject::from)))
+    let page = caller.store(&state).messages().page(conversation, query.request(from)).await?;
+    Ok(Json(ListResponse::new(page, &scope, MessageResponse::from)))
 }

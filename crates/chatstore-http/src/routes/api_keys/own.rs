@@ -8,14 +8,13 @@ use chatstore::{ApiKeyScope, FieldCode, Invalid, Timestamp, UserId, Validator, l
 use utoipa::ToSchema;
 
 use crate::body::{JsonBody, RequestBody};
-use crate::caller::AccountHolder;
+use crate::caller::SelfManagedUser;
 use crate::error::Problem;
 use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
-use crate::path::{KeyPath, Mount, Path};
+use crate::path::{BasePath, KeyPath, Path};
 use crate::query::{NoParameters, PageQuery, Query, open_cursor};
-use crate::routes::objects::{ListObject, created};
-use crate::routes::people::{ApiKeyObject, NewKeyObject};
+use crate::routes::responses::{ApiKeyResponse, ListResponse, NewKeyResponse, created};
 use crate::state::AppState;
 
 /// A page of a user's keys, for this caller.
@@ -24,14 +23,14 @@ pub(crate) async fn page_of(
     query: PageQuery,
     user: UserId,
     caller: UserId,
-) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
+) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
     let scope = format!("keys of {user} for {caller}");
     let from = open_cursor(query.cursor.as_deref(), &scope)?;
     let page = state.store().keys().page(user, from, query.limit).await?;
-    Ok(Json(ListObject::new(page, &scope, ApiKeyObject::from)))
+    Ok(Json(ListResponse::new(page, &scope, ApiKeyResponse::from)))
 }
 
-/// List one's own API keys
+/// List the current user's API keys
 ///
 /// The oldest first.
 #[utoipa::path(
@@ -40,29 +39,29 @@ pub(crate) async fn page_of(
     operation_id = "list_own_keys",
     tag = "keys",
     params(PageQuery),
-    responses((status = 200, description = "A page of keys", body = ListObject<ApiKeyObject>), ReadProblems)
+    responses((status = 200, description = "A page of keys", body = ListResponse<ApiKeyResponse>), ReadProblems)
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     Query(query): Query<PageQuery>,
-) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
+) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
     page_of(&state, query, caller.user(), caller.user()).await
 }
 
-/// What an API key is made with.
+/// What an API key is created with.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"name": "laptop"}))]
 pub(crate) struct CreateKey {
     /// What its owner calls it.
     #[schema(min_length = 1, max_length = 100)]
     name: Option<String>,
-    /// When it ends; never when left out.
+    /// When it expires; never when left out.
     #[schema(value_type = Option<String>, format = "date-time")]
     expires_at: Option<Timestamp>,
 }
 
-/// A key to be made.
+/// A key to be created.
 #[derive(Debug)]
 pub(crate) struct KeyInput {
     pub(crate) name: Option<String>,
@@ -90,7 +89,7 @@ impl KeyInput {
         validator.finish()
     }
 
-    /// Fails when the key would have ended before it begins.
+    /// Fails when the key would have expired before it is created.
     pub(crate) fn check_end(&self, state: &AppState) -> Result<(), Problem> {
         if self.expires_at.is_some_and(|end| end <= state.store().now()) {
             return Err(Problem::wrong("expires_at", FieldCode::OutOfRange, "must be in the future"));
@@ -98,13 +97,13 @@ impl KeyInput {
         Ok(())
     }
 
-    /// Makes the key; the answer shows it this once.
-    pub(crate) async fn make(
+    /// Creates the key; only this answer shows it.
+    pub(crate) async fn create(
         self,
         state: &AppState,
         user: UserId,
         scope: ApiKeyScope,
-    ) -> Result<NewKeyObject, Problem> {
+    ) -> Result<NewKeyResponse, Problem> {
         Ok(state.store().keys().create(user, scope, self.name, self.expires_at).await?.into())
     }
 }
@@ -126,7 +125,7 @@ impl RequestBody for CreateKey {
     }
 }
 
-/// Make an API key of one's own
+/// Create an API key for the current user
 #[utoipa::path(
     post,
     path = "/auth/api-keys",
@@ -136,39 +135,45 @@ impl RequestBody for CreateKey {
     responses(
         (
             status = 201,
-            description = "The new key, with its text, which is shown this once",
-            body = NewKeyObject,
+            description = "The new key, with its secret text, which is shown only once",
+            body = NewKeyResponse,
             headers(("Location" = String)),
+            links(
+                ("revoke_own_key" = (
+                    operation_id = "revoke_own_key",
+                    parameters(("id" = "$response.body#/id"))
+                )),
+            ),
         ),
         BodyProblems,
     )
 )]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
-    mount: Mount,
+    SelfManagedUser(caller): SelfManagedUser,
+    base_path: BasePath,
     _query: Query<NoParameters>,
     JsonBody(new): JsonBody<CreateKey>,
 ) -> Result<Response, Problem> {
     new.check_end(&state)?;
-    let key = new.make(&state, caller.user(), ApiKeyScope::User).await?;
-    Ok(created(mount.path(&format!("/auth/api-keys/{}", key.id())), Json(key)))
+    let key = new.create(&state, caller.user(), ApiKeyScope::User).await?;
+    Ok(created(base_path.path(&format!("/auth/api-keys/{}", key.id())), Json(key)))
 }
 
-/// Withdraw one of one's own API keys
+/// Revoke one of the current user's API keys
 ///
-/// At once in this process, within 5 seconds in others.
+/// Takes effect immediately in this process, within 5 seconds in others.
 #[utoipa::path(
     delete,
     path = "/auth/api-keys/{id}",
     operation_id = "revoke_own_key",
     tag = "keys",
     params(KeyPath),
-    responses((status = 204, description = "It is of no more use"), DeleteProblems)
+    responses((status = 204, description = "The key is revoked"), DeleteProblems)
 )]
 pub(crate) async fn revoke(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     Path(path): Path<KeyPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {

@@ -1,4 +1,4 @@
-//! Who is in a conversation.
+//! The members of a conversation.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,10 +12,9 @@ use crate::caller::Caller;
 use crate::error::Problem;
 use crate::fields::Fields;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
-use crate::path::{ConversationPath, MemberPath, Mount, Path};
+use crate::path::{BasePath, ConversationPath, MemberPath, Path};
 use crate::query::{NoParameters, PageQuery, Query, open_cursor};
-use crate::routes::objects::{ListObject, created};
-use crate::routes::people::MemberObject;
+use crate::routes::responses::{ListResponse, MemberResponse, created};
 use crate::state::AppState;
 
 /// List members
@@ -28,7 +27,7 @@ use crate::state::AppState;
     tag = "members",
     params(ConversationPath, PageQuery),
     responses(
-        (status = 200, description = "A page of members", body = ListObject<MemberObject>),
+        (status = 200, description = "A page of members", body = ListResponse<MemberResponse>),
         ReadProblems,
     )
 )]
@@ -37,16 +36,16 @@ pub(crate) async fn list(
     caller: Caller,
     Path(path): Path<ConversationPath>,
     Query(query): Query<PageQuery>,
-) -> Result<Json<ListObject<MemberObject>>, Problem> {
+) -> Result<Json<ListResponse<MemberResponse>>, Problem> {
     let conversation = path.conversation();
     let named = conversation.as_ref().map(ToString::to_string).unwrap_or_default();
     let scope = format!("members for {} in {named}", caller.user());
     let from = open_cursor(query.cursor.as_deref(), &scope)?;
-    let page = state.as_caller(caller).members().page(conversation?, from, query.limit).await?;
-    Ok(Json(ListObject::new(page, &scope, MemberObject::from)))
+    let page = caller.store(&state).members().page(conversation?, from, query.limit).await?;
+    Ok(Json(ListResponse::new(page, &scope, MemberResponse::from)))
 }
 
-/// What somebody may do in a conversation.
+/// What a member may do in a conversation.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"role": "viewer"}))]
 pub(crate) struct PutMember {
@@ -80,9 +79,9 @@ impl RequestBody for PutMember {
     }
 }
 
-/// Make somebody a member, or change his role
+/// Add a member, or change their role
 ///
-/// The owner's to decide.
+/// Only for the owner.
 #[utoipa::path(
     put,
     path = "/conversations/{id}/members/{user_id}",
@@ -91,8 +90,8 @@ impl RequestBody for PutMember {
     params(MemberPath),
     request_body = PutMember,
     responses(
-        (status = 200, description = "His role was changed", body = MemberObject),
-        (status = 201, description = "He is a member now", body = MemberObject, headers(("Location" = String))),
+        (status = 200, description = "The role was changed", body = MemberResponse),
+        (status = 201, description = "The member was added", body = MemberResponse, headers(("Location" = String))),
         BodyProblems,
         ConflictProblem,
     )
@@ -100,23 +99,23 @@ impl RequestBody for PutMember {
 pub(crate) async fn put(
     State(state): State<AppState>,
     caller: Caller,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<MemberPath>,
     _query: Query<NoParameters>,
     JsonBody(role): JsonBody<PutMember>,
 ) -> Result<Response, Problem> {
     let (conversation, user) = (path.conversation()?, path.user()?);
-    let (member, is_new) = state.as_caller(caller).members().put(conversation, user, role).await?;
-    let answer = Json(MemberObject::from(member)).into_response();
+    let (member, is_new) = caller.store(&state).members().put(conversation, user, role).await?;
+    let answer = Json(MemberResponse::from(member)).into_response();
     if !is_new {
         return Ok(answer);
     }
-    Ok(created(mount.path(&format!("/conversations/{conversation}/members/{user}")), answer))
+    Ok(created(base_path.path(&format!("/conversations/{conversation}/members/{user}")), answer))
 }
 
-/// End a membership
+/// Remove a member
 ///
-/// The owner removes anyone; a member leaves.
+/// The owner removes any member; a member only themselves.
 #[utoipa::path(
     delete,
     path = "/conversations/{id}/members/{user_id}",
@@ -124,7 +123,7 @@ pub(crate) async fn put(
     tag = "members",
     params(MemberPath),
     responses(
-        (status = 204, description = "He is no member any more"),
+        (status = 204, description = "The user is no longer a member"),
         DeleteProblems,
         ConflictProblem,
     )
@@ -135,6 +134,6 @@ pub(crate) async fn remove(
     Path(path): Path<MemberPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    state.as_caller(caller).members().remove(path.conversation()?, path.user()?).await?;
+    caller.store(&state).members().remove(path.conversation()?, path.user()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,7 +10,7 @@ use crate::caller::Caller;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::query::{FromParameters, OrderWord, Parameters, Query, open_cursor, order_word};
-use crate::routes::objects::{ConversationObject, ListObject};
+use crate::routes::responses::{ConversationResponse, ListResponse};
 use crate::state::AppState;
 
 const MEMBERSHIPS: [(&str, Membership); 3] =
@@ -51,13 +51,13 @@ pub(crate) struct ListQuery {
     /// How many to pass over; not together with `cursor`.
     #[param(value_type = Option<u32>, maximum = 2147483647, default = 0)]
     offset: u32,
-    /// `desc` for the newest first, which is usual, or `asc`.
+    /// `desc`, the default, for the newest first, or `asc`.
     #[param(value_type = Option<OrderWord>, inline)]
     order: Order,
-    /// `owned` for one's own, `shared` for others' in which one is a member; both when left out.
+    /// `owned` for the caller's own, `shared` for those of others that they are a member of; both when left out.
     #[param(value_type = Option<MembershipWord>, inline)]
     membership: Membership,
-    /// `updated_at` when left out. A conversation written to while one pages through `updated_at` moves to the
+    /// `updated_at` when left out. A conversation written to while a client pages through `updated_at` moves to the
     /// front and may be missed.
     #[param(value_type = Option<SortWord>, inline)]
     sort: ConversationSort,
@@ -97,7 +97,7 @@ impl ListQuery {
     tag = "conversations",
     params(ListQuery),
     responses(
-        (status = 200, description = "A page of conversations", body = ListObject<ConversationObject>),
+        (status = 200, description = "A page of conversations", body = ListResponse<ConversationResponse>),
         ReadProblems,
     )
 )]
@@ -105,7 +105,7 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<ListQuery>,
-) -> Result<Json<ListObject<ConversationObject>>, Problem> {
+) -> Result<Json<ListResponse<ConversationResponse>>, Problem> {
     let scope = query.scope(caller);
     let list = ConversationList {
         membership: query.membership,
@@ -115,16 +115,16 @@ pub(crate) async fn list(
         offset: query.offset,
         limit: query.limit,
     };
-    let page = state.as_caller(caller).conversations().page(list).await?;
-    let object = |(conversation, role)| ConversationObject::new(conversation, role);
-    Ok(Json(ListObject::new(page, &scope, object)))
+    let page = caller.store(&state).conversations().page(list).await?;
+    let object = |(conversation, role)| ConversationResponse::new(conversation, role);
+    Ok(Json(ListResponse::new(page, &scope, object)))
 }
 
 /// Which conversations to count.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct CountQuery {
-    /// `owned` for one's own, `shared` for others'; both when left out.
+    /// `owned` for the caller's own, `shared` for those of others; both when left out.
     #[param(value_type = Option<MembershipWord>, inline)]
     membership: Membership,
 }
@@ -135,7 +135,7 @@ impl FromParameters for CountQuery {
     }
 }
 
-/// How many there are.
+/// The number of conversations.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Count {
     count: i64,
@@ -148,13 +148,13 @@ pub(crate) struct Count {
     operation_id = "count_conversations",
     tag = "conversations",
     params(CountQuery),
-    responses((status = 200, description = "How many there are", body = Count), ReadProblems)
+    responses((status = 200, description = "The number of conversations", body = Count), ReadProblems)
 )]
 pub(crate) async fn count(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<CountQuery>,
 ) -> Result<Json<Count>, Problem> {
-    let count = state.as_caller(caller).conversations().count(query.membership).await?;
+    let count = caller.store(&state).conversations().count(query.membership).await?;
     Ok(Json(Count { count }))
 }

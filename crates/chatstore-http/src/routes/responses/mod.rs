@@ -1,0 +1,59 @@
+//! What answers hold: an object for each resource, and the pages of lists.
+
+mod api_key;
+mod conversation;
+mod member;
+mod message;
+mod user;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chatstore::{Cursor, Page};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::condition::mark_replayed;
+
+pub(crate) use api_key::{ApiKeyResponse, ApiKeyScopeWord, NewKeyResponse};
+pub(crate) use conversation::ConversationResponse;
+pub(crate) use member::MemberResponse;
+pub(crate) use message::{
+    MESSAGE_ROLES, MessageResponse, MessageRoleWord, ModelResponseResponse, ReplyResponse, UsedDocument,
+    message_role,
+};
+pub(crate) use user::{USER_ROLES, UserResponse, UserRoleWord};
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Page)]
+pub(crate) struct ListResponse<T> {
+    data: Vec<T>,
+    /// Where the next page begins; null exactly when nothing follows.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+impl<T> ListResponse<T> {
+    /// A page, whose cursor belongs to the list that `scope` describes.
+    pub(crate) fn new<R, P: Cursor>(page: Page<R, P>, scope: &str, object: impl Fn(R) -> T) -> Self {
+        Self {
+            data: page.items.into_iter().map(object).collect(),
+            next_cursor: page.next.map(|position| position.seal(scope)),
+        }
+    }
+}
+
+/// 201 with the location of what was created, or was created by an earlier request with the same idempotency key.
+pub(crate) fn created_once(location: String, body: impl IntoResponse, is_replayed: bool) -> Response {
+    mark_replayed(is_replayed, created(location, body))
+}
+
+/// 201 with the location of what was created.
+pub(crate) fn created(location: String, body: impl IntoResponse) -> Response {
+    let mut response = body.into_response();
+    *response.status_mut() = StatusCode::CREATED;
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
