@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use chatstore::migrate::DatabaseErrorKind;
-use chatstore::{ConnectError, Error, ErrorKind, MigrationError};
+use chatstore::{ConnectError, Error, ErrorKind, MigrationError, StoreError};
 
 /// Exit codes as in `sysexits.h`, where it has one.
 pub(crate) mod code {
@@ -93,6 +93,12 @@ impl From<Error> for Failure {
             _ => code::FAILED,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Error::from(error).into()
     }
 }
 

@@ -55,7 +55,7 @@
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 
-mod actor;
+mod cache;
 mod cursor;
 mod error;
 mod export;
@@ -65,15 +65,14 @@ mod limit;
 mod page_request;
 mod password;
 mod principal;
-mod recent;
 mod security_event;
 mod seed;
 mod service;
 mod store;
 mod token;
 mod user_reference;
+mod user_scope;
 
-pub use actor::AsUser;
 pub use chatstore_model::{
     Access, ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, Change, Clock, Conversation, ConversationId,
     ConversationPatch, ConversationPosition, ConversationRole, ConversationSort, Day, Email, EndReason,
@@ -105,5 +104,6 @@ pub use service::{
 pub use store::{Builder, Store};
 pub use token::{InvalidTokenKey, TokenKeys};
 pub use user_reference::{InvalidUserReference, UserReference};
+pub use user_scope::AsUser;
 /// The type behind every id.
 pub use uuid::Uuid;

@@ -98,7 +98,7 @@ pub(super) async fn sessions(
 ) -> Result<Vec<(Session, Vec<RefreshToken>)>, Failure> {
     let read = async move |tx: &mut ReadTx<'_>| {
         let sessions = tx.sessions().list(user).await?;
-        Ok((sessions, tx.refresh_tokens().list(user).await?))
+        Ok::<_, chatstore::Error>((sessions, tx.refresh_tokens().list(user).await?))
     };
     let (sessions, tokens) = store.read("sessions_with_tokens", read).await?;
     let with_tokens = |session: Session| {

@@ -27,7 +27,7 @@ async fn execute(case: &TestDatabase, statements: &[Sql]) {
         for sql in &statements {
             tx.execute(sql, &[]).await?;
         }
-        Ok(())
+        Ok::<_, chatstore::StoreError>(())
     };
     case.database.write("test", run).await.unwrap();
 }

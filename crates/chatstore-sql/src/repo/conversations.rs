@@ -7,7 +7,7 @@ use chatstore_model::{
 use constcat::concat;
 
 use crate::db::{Row, Sql, Value};
-use crate::error::{Cause, StoreError};
+use crate::error::StoreError;
 use crate::repo::{By, refuse_nul};
 use crate::tx::{ReadWrite, Tx};
 
@@ -225,7 +225,7 @@ impl Conversations<'_, '_, ReadWrite> {
         }
         match self.find_by_thread(owner, thread_id).await? {
             Some(conversation) => Ok((conversation, false)),
-            None => Err(StoreError::Conflict(Cause::new("the conversation was made and deleted meanwhile"))),
+            None => Err(self.0.conflict("the conversation was made and deleted meanwhile")),
         }
     }
 

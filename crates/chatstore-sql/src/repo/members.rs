@@ -5,7 +5,7 @@ use chatstore_model::{
 };
 
 use crate::db::{Row, Sql};
-use crate::error::{Cause, StoreError};
+use crate::error::StoreError;
 use crate::tx::{ReadWrite, Tx};
 
 const PAGE: Sql = Sql::same(
@@ -114,7 +114,7 @@ impl Members<'_, '_, ReadWrite> {
         let added = self.0.executor.query_changed(&ADD, &values, |row| row.get(0)).await?;
         match added {
             Some(joined_at) => Ok((joined_at, true)),
-            None => Err(StoreError::Conflict(Cause::new("the member was added meanwhile"))),
+            None => Err(self.0.conflict("the member was added meanwhile")),
         }
     }
 

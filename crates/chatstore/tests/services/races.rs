@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatstore::{By, ErrorKind, NewConversation, NewMessage, PageRequest, Sql, Store};
+use chatstore::{By, Error, ErrorKind, NewConversation, NewMessage, PageRequest, Sql, Store};
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 use tokio::sync::Notify;
 
@@ -71,7 +71,7 @@ async fn a_transaction_with_an_abandoned_statement_stores_nothing() {
             tx.conversations().create(ada, &NewConversation::titled("kept?")).await?;
             let abandoned = tokio::time::timeout(Duration::ZERO, tx.query(&SLOW, &[], |_| Ok(()))).await;
             assert!(abandoned.is_err(), "the statement was answered at once");
-            Ok(())
+            Ok::<_, Error>(())
         })
         .await;
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::Conflict);
@@ -96,7 +96,7 @@ async fn a_caller_who_stops_waiting_does_not_hold_up_the_next() {
                     tx.messages().append(By::Owner(ada), trip.id, &NewMessage::user("first")).await?;
                     locked.notify_one();
                     unlock.notified().await;
-                    Ok(())
+                    Ok::<_, Error>(())
                 })
                 .await
         })
