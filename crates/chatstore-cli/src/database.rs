@@ -71,7 +71,7 @@ pub(crate) async fn make_ready(config: &Config, store: &Store) -> Result<(), Fai
     if migrate == Migrate::Off {
         return Ok(());
     }
-    let survey = store.migration_survey().await?;
+    let survey = store.operations().migration_survey().await?;
     survey.verify_for_service()?;
     for unknown in &survey.unknown {
         tracing::warn!(

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use chatstore::migrate::DatabaseErrorKind;
-use chatstore::{ConnectError, Error, ErrorKind, MigrationError, StoreError};
+use chatstore::operations::MigrationError;
+use chatstore::{ConnectError, Error, ErrorKind, StoreError};
+use chatstore_migrate::DatabaseErrorKind;
 
 /// Exit codes as in `sysexits.h`, where it has one.
 pub(crate) mod code {
@@ -146,8 +147,8 @@ impl From<MigrationError> for Failure {
 mod tests {
     use std::time::Duration;
 
-    use chatstore::MigrationError;
-    use chatstore::migrate::{DatabaseError, DatabaseErrorKind};
+    use chatstore::operations::MigrationError;
+    use chatstore_migrate::{DatabaseError, DatabaseErrorKind};
 
     use super::{Failure, code};
 

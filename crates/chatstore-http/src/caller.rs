@@ -6,9 +6,8 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, header};
-use chatstore::{
-    Acting, ApiKeyId, Credential, FieldCode, Principal, SessionId, UserId, UserReference, UserRole,
-};
+use chatstore::auth::{Acting, Credential, Principal, UserReference};
+use chatstore::{ApiKeyId, FieldCode, SessionId, UserId, UserRole};
 
 use crate::error::{Problem, ProblemKind};
 use crate::origin::ClientAddress;
@@ -258,7 +257,7 @@ async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<C
             }
             let reference = std::str::from_utf8(value.as_bytes()).unwrap_or_default().parse();
             let reference: UserReference = reference.map_err(|error| {
-                let error: chatstore::InvalidUserReference = error;
+                let error: chatstore::auth::InvalidUserReference = error;
                 Problem::wrong(ACTING_FOR_NAME, FieldCode::InvalidFormat, error.to_string())
             })?;
             let acting = state.store().users().acting(&reference).await?;

@@ -106,7 +106,7 @@ fn method_label(method: &Method) -> &'static str {
 
 /// What Prometheus reads.
 pub(crate) async fn show(State(state): State<AppState>) -> Response {
-    match state.metrics().encode(state.store().statements()) {
+    match state.metrics().encode(state.store().operations().statements()) {
         Ok(text) => {
             let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, content_type)], text).into_response()

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, header};
-use chatstore::{Origin, limits};
+use chatstore::auth::Origin;
+use chatstore::limits;
 use ipnet::IpNet;
 
 use crate::error::Problem;

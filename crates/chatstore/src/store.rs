@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chatstore_model::{Clock, Day, IdSource, Timestamp, UsageGroup, UsageGrouping, UserId};
-use chatstore_sql::migrate::{DatabaseError, DatabaseErrorKind, Survey};
+use chatstore_sql::migrate::{DatabaseError, DatabaseErrorKind};
 use chatstore_sql::{
-    ConnectError, Counts, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError, Migrations,
-    ReadTx, Status, StoreError, TableDigest, WriteTx,
+    ConnectError, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError, Migrations, ReadTx,
+    Status, StoreError, WriteTx,
 };
 
 use crate::cache::Callers;
@@ -89,15 +89,6 @@ impl Store {
         self.database.migrations()
     }
 
-    /// What the database remembers beside the revisions of this version; changes nothing. Whether this
-    /// version can work with it is what [`Survey::verify_for_service`] says.
-    ///
-    /// # Errors
-    /// [`MigrationError`], when the history cannot be read.
-    pub async fn migration_survey(&self) -> std::result::Result<Survey, MigrationError> {
-        self.database.migrations()?.survey().await
-    }
-
     /// Who shows this API key or access token; `None` when it is neither, or of no use any more. Must be called
     /// inside a Tokio runtime.
     ///
@@ -173,7 +164,7 @@ impl Store {
     ///     })
     ///     .await;
     /// assert!(matches!(created, Err(PlanError::TooMany { allowed: 0 })));
-    /// assert_eq!(store.counts().await?.conversations, 0);
+    /// assert_eq!(store.operations().counts().await?.conversations, 0);
     /// # Ok(())
     /// # }
     /// ```
@@ -204,57 +195,6 @@ impl Store {
         Ok(self.read("usage", async move |tx| tx.usage().grouped(user, from, to, grouping).await).await?)
     }
 
-    /// Forgets the idempotency keys that are more than a day old; how many there were.
-    ///
-    /// # Errors
-    /// That the database is unavailable.
-    pub async fn prune_idempotency_keys(&self) -> Result<u64> {
-        let now = self.now();
-        Ok(self.write("idempotency_prune", async move |tx| tx.idempotency_keys().prune(now).await).await?)
-    }
-
-    /// Deletes the sessions and refresh tokens that expired; how many there were.
-    ///
-    /// # Errors
-    /// That the database is unavailable.
-    pub async fn prune_sessions(&self) -> Result<u64> {
-        let (now, mut pruned) = (self.now(), 0);
-        loop {
-            let sessions =
-                self.write("session_prune", async move |tx| tx.sessions().prune(now).await).await?;
-            let tokens =
-                self.write("token_prune", async move |tx| tx.refresh_tokens().prune(now).await).await?;
-            pruned += sessions + tokens;
-            if sessions == 0 && tokens == 0 {
-                return Ok(pruned);
-            }
-        }
-    }
-
-    /// Counts everything; takes time in proportion to what there is.
-    ///
-    /// # Errors
-    /// That the database is unavailable.
-    pub async fn counts(&self) -> Result<Counts> {
-        Ok(self.read("counts", async |tx| tx.statistics().counts().await).await?)
-    }
-
-    /// Reads every row: equal digests mean equal databases.
-    ///
-    /// # Errors
-    /// That the database is unavailable, or holds something unexpected.
-    pub async fn digests(&self) -> Result<Vec<TableDigest>> {
-        Ok(self.read("digests", async |tx| tx.statistics().digests().await).await?)
-    }
-
-    /// Bytes on disk.
-    ///
-    /// # Errors
-    /// When file or server cannot be asked.
-    pub async fn size_bytes(&self) -> Result<u64> {
-        Ok(self.database.size_bytes().await?)
-    }
-
     /// Whether the database answers.
     ///
     /// # Errors
@@ -282,12 +222,6 @@ impl Store {
         self.database.file()
     }
 
-    /// Statements sent to the database so far.
-    #[must_use]
-    pub fn statements(&self) -> u64 {
-        self.database.statements()
-    }
-
     /// The present instant by the store's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -298,11 +232,6 @@ impl Store {
     #[must_use]
     pub fn new_request_id(&self) -> String {
         self.database.ids().uuid(self.now()).to_string()
-    }
-
-    /// Fills `bytes` with randomness from where ids come from.
-    pub fn random(&self, bytes: &mut [u8]) {
-        self.database.ids().random(bytes);
     }
 
     /// The model that answers when nothing else says which.

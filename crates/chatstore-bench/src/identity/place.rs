@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use chatstore::{
-    Builder, NewUser, Password, RefreshToken, Session, Store, TokenKeys, User, UserId, UserName,
-};
+use chatstore::auth::{Password, TokenKeys};
+use chatstore::{Builder, NewUser, RefreshToken, Session, Store, User, UserId, UserName};
 use chatstore_model::IdSource as _;
 use chatstore_sql::{DatabaseKind, ReadTx};
 use chatstore_testkit::TestClock;

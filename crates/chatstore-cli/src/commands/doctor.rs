@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use chatstore::{DatabaseKind, Sql, Store};
+use chatstore::sql::Sql;
+use chatstore::{DatabaseKind, Store};
 use clap::Args;
 use serde::Serialize;
 
@@ -168,7 +169,7 @@ async fn version(store: &Store) -> chatstore::Result<Check> {
 
 async fn schema(store: &Store) -> Check {
     const NAME: &str = "schema";
-    let survey = match store.migration_survey().await {
+    let survey = match store.operations().migration_survey().await {
         Ok(survey) => survey,
         Err(error) => return Check::failure(NAME, error.into()),
     };

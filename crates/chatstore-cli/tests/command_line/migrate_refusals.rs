@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chatstore::Sql;
+use chatstore::sql::Sql;
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 
 use crate::program::{Finished, run};

@@ -171,7 +171,7 @@ async fn an_anonymous_request_cannot_be_made_once(case: TestDatabase) {
       "type": "urn:chatstore:problem:validation"
     }
     "#) }
-    assert_eq!(server.store.counts().await.unwrap().conversations, 0);
+    assert_eq!(server.store.operations().counts().await.unwrap().conversations, 0);
 }
 
 async fn without_the_switch_nothing_is_anonymous(case: TestDatabase) {

@@ -11,6 +11,8 @@ mod keys;
 mod members;
 mod messages;
 mod once;
+mod operations;
+mod seed;
 mod usage;
 mod users;
 
@@ -27,6 +29,8 @@ pub use keys::{Keys, NewKey};
 pub use members::Members;
 pub use messages::Messages;
 pub use once::{Once, OnceKey, Outcome};
+pub use operations::Operations;
+pub use seed::{SEED_USERS, Seeded};
 pub use usage::Usage;
 pub use users::{Acting, Users};
 

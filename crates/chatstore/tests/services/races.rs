@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatstore::{By, Error, ErrorKind, NewConversation, NewMessage, PageRequest, Sql, Store};
+use chatstore::sql::Sql;
+use chatstore::{By, Error, ErrorKind, NewConversation, NewMessage, PageRequest, Store};
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 use tokio::sync::Notify;
 
@@ -75,7 +76,7 @@ async fn a_transaction_with_an_abandoned_statement_stores_nothing() {
         })
         .await;
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::Conflict);
-    assert_eq!(store.counts().await.unwrap().conversations, 0);
+    assert_eq!(store.operations().counts().await.unwrap().conversations, 0);
 }
 
 /// PostgreSQL only: with one connection, a statement that is left behind would hold up everybody.
@@ -102,14 +103,14 @@ async fn a_caller_who_stops_waiting_does_not_hold_up_the_next() {
         })
     };
     locked.notified().await;
-    let before = store.statements();
+    let before = store.operations().statements();
     let waiting = {
         let store = store.clone();
         tokio::spawn(
             async move { store.as_user(ada).messages().append(trip.id, NewMessage::user("never")).await },
         )
     };
-    while store.statements() == before {
+    while store.operations().statements() == before {
         tokio::task::yield_now().await;
     }
     waiting.abort();

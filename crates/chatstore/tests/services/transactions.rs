@@ -33,7 +33,7 @@ async fn an_application_undoes_a_transaction_with_an_error_of_its_own(case: Test
         })
         .await;
     assert!(matches!(answer, Err(ShopError::SoldOut { left: 1 })), "{answer:?}");
-    assert_eq!(store.counts().await.unwrap().conversations, 0);
+    assert_eq!(store.operations().counts().await.unwrap().conversations, 0);
 
     let thread = NewConversation::thread("order");
     store.as_user(ada).conversations().create(thread.clone()).await.unwrap();
@@ -46,7 +46,7 @@ async fn an_application_undoes_a_transaction_with_an_error_of_its_own(case: Test
         .await;
     let taken = matches!(answer, Err(ShopError::Store(StoreError::AlreadyExists { field: "thread_id", .. })));
     assert!(taken, "{answer:?}");
-    assert_eq!(store.counts().await.unwrap().conversations, 1);
+    assert_eq!(store.operations().counts().await.unwrap().conversations, 1);
 }
 
 async fn a_refusal_undoes_what_the_transaction_did_before(case: TestDatabase) {
@@ -59,5 +59,5 @@ async fn a_refusal_undoes_what_the_transaction_did_before(case: TestDatabase) {
         })
         .await;
     assert_eq!(answer.unwrap_err().kind(), chatstore::ErrorKind::NotFound);
-    assert_eq!(store.counts().await.unwrap().conversations, 0);
+    assert_eq!(store.operations().counts().await.unwrap().conversations, 0);
 }
