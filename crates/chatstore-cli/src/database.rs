@@ -70,7 +70,7 @@ pub(crate) async fn make_ready(config: &Config, store: &Store) -> Result<(), Fai
     if migrate == Migrate::Off {
         return Ok(());
     }
-    let status = store.migration_status().await?;
+    let status = store.operations().migration_status().await?;
     status.verify_for_service()?;
     for unknown in &status.unknown {
         tracing::warn!(

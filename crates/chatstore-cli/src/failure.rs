@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use chatstore::migrate::DatabaseErrorKind;
-use chatstore::{ConnectError, Error, ErrorKind, MigrationError};
+use chatstore::operations::MigrationError;
+use chatstore::{ConnectError, Error, ErrorKind, StoreError};
+use chatstore_migrate::DatabaseErrorKind;
 
 /// Exit codes as in `sysexits.h`, where it has one.
 pub(crate) mod code {
@@ -96,6 +97,12 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Error::from(error).into()
+    }
+}
+
 impl From<MigrationError> for Failure {
     fn from(error: MigrationError) -> Self {
         let code = match &error {
@@ -140,8 +147,8 @@ impl From<MigrationError> for Failure {
 mod tests {
     use std::time::Duration;
 
-    use chatstore::MigrationError;
-    use chatstore::migrate::{DatabaseError, DatabaseErrorKind};
+    use chatstore::operations::MigrationError;
+    use chatstore_migrate::{DatabaseError, DatabaseErrorKind};
 
     use super::{Failure, code};
 

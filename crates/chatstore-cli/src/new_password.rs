@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Read};
 
-use chatstore::Password;
+use chatstore::auth::Password;
 
 use crate::failure::{Failure, code};
 

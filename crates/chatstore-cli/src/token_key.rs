@@ -5,7 +5,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use chatstore::{DatabaseKind, Store, TokenKeys};
+use chatstore::auth::TokenKeys;
+use chatstore::{DatabaseKind, Store};
 
 use crate::config::{Config, Environment, TokenKeySetting};
 use crate::failure::{Failure, code};
@@ -29,7 +30,7 @@ pub(crate) fn install_token_keys(
     let keys = match find(config, &store)? {
         Some(keys) => keys,
         None => {
-            let (keys, text) = TokenKeys::generate(|bytes| store.random(bytes));
+            let (keys, text) = TokenKeys::generate(|bytes| store.operations().random(bytes));
             if let Some(file) = own_file(&store)? {
                 write(&file, &text)?;
                 tracing::info!(file = %file.display(), "created the token key");

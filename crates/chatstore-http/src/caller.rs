@@ -4,9 +4,8 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, header};
-use chatstore::{
-    Acting, AsUser, Credential, FieldCode, Principal, SessionId, UserId, UserReference, UserRole,
-};
+use chatstore::auth::{Acting, Credential, Principal, UserReference};
+use chatstore::{AsUser, FieldCode, SessionId, UserId, UserRole};
 use tracing::Span;
 use tracing::field::display;
 
@@ -250,7 +249,7 @@ async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<C
             }
             let reference = std::str::from_utf8(value.as_bytes()).unwrap_or_default().parse();
             let reference: UserReference = reference.map_err(|error| {
-                let error: chatstore::InvalidUserReference = error;
+                let error: chatstore::auth::InvalidUserReference = error;
                 Problem::wrong(ACTING_USER_NAME, FieldCode::InvalidFormat, error.to_string())
             })?;
             let acting = state.store().users().acting(&reference).await?;

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatstore::{LimitKey, Permission, Quota, Store, UserId};
+use chatstore::auth::{LimitKey, Permission, Quota};
+use chatstore::{Store, UserId};
 
 use crate::admission::Admission;
 use crate::client::TrustedProxies;

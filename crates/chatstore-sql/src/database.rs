@@ -146,10 +146,11 @@ impl Database {
     ///
     /// # Errors
     /// What `work` returns, or [`StoreError::Unavailable`] when no connection could be had.
-    pub async fn read<T, F>(&self, name: &'static str, work: F) -> Result<T, StoreError>
+    pub async fn read<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
     where
-        F: AsyncFnMut(&mut ReadTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: AsyncFnMut(&mut ReadTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
     {
         tracing::trace!(name, "read");
         match &self.0.backend {
@@ -163,7 +164,8 @@ impl Database {
     /// Runs `work` in a transaction: all of its changes are on disk when this returns `Ok`, none
     /// when it returns an error other than [`StoreError::OutcomeUnknown`].
     ///
-    /// The error of a statement undoes everything, also when `work` passes over it.
+    /// Any error of `work` undoes everything, one of the caller's own type as well. The error of a statement
+    /// does so even when `work` passes over it.
     ///
     /// `work` may run again after a conflict with another transaction, so it should do nothing but
     /// use the transaction. On SQLite it runs on the writing thread and must not wait for anything
@@ -171,10 +173,11 @@ impl Database {
     ///
     /// # Errors
     /// What `work` returns, or what the commit reports.
-    pub async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T, StoreError>
+    pub async fn write<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
     where
-        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
     {
         tracing::trace!(name, "write");
         match &self.0.backend {
@@ -190,10 +193,11 @@ impl Database {
     ///
     /// # Errors
     /// As `write`; a second changing statement is refused.
-    pub async fn write_single<T, F>(&self, name: &'static str, work: F) -> Result<T, StoreError>
+    pub async fn write_single<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
     where
-        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
     {
         tracing::trace!(name, "write_single");
         match &self.0.backend {

@@ -30,6 +30,21 @@ pub struct Tx<'c, M> {
     mode: PhantomData<fn() -> M>,
 }
 
+/// How a transaction ends.
+pub(crate) struct Finished<T, E> {
+    /// What the work returned, or the error of a statement that it passed over. Only an `Ok` is committed.
+    pub(crate) result: Result<T, E>,
+    /// The error of the first statement that failed, or a conflict. It decides whether the work runs again:
+    /// the error that the work returns may be of any type.
+    pub(crate) failure: Option<StoreError>,
+}
+
+impl<T, E: From<StoreError>> Finished<T, E> {
+    pub(crate) fn failed(error: StoreError) -> Self {
+        Self { result: Err(error.clone().into()), failure: Some(error) }
+    }
+}
+
 impl<M> std::fmt::Debug for Tx<'_, M> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Tx").finish_non_exhaustive()
@@ -41,13 +56,20 @@ impl<'c, M> Tx<'c, M> {
         Self { executor, context, mode: PhantomData }
     }
 
-    /// What the work comes to: what it returns, unless it passed over the error of a statement.
-    pub(crate) fn finish<T>(self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        let value = result?;
-        match self.executor.into_failed() {
-            None => Ok(value),
-            Some(error) => Err(error),
-        }
+    /// How the transaction ends, by what its work returned and by what the database reported meanwhile.
+    pub(crate) fn finish<T, E: From<StoreError>>(self, result: Result<T, E>) -> Finished<T, E> {
+        let failure = self.executor.into_failed();
+        let result = match (result, &failure) {
+            (Ok(_), Some(error)) => Err(error.clone().into()),
+            (result, _) => result,
+        };
+        Finished { result, failure }
+    }
+
+    /// Fails the transaction because of what another one did meanwhile, so that it runs again. The only way
+    /// to a [`StoreError::Conflict`] beside the drivers.
+    pub(crate) fn conflict(&mut self, reason: &'static str) -> StoreError {
+        self.executor.conflict(reason)
     }
 
     /// The present instant by the store's clock.

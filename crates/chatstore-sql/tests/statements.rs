@@ -46,7 +46,7 @@ impl Talk {
             tx.members().put(owner, conversation, editor, MemberRole::Editor).await?;
             let new = ["one", "two", "three"].map(NewMessage::user);
             tx.messages().append_many(owner, conversation, &[], &new).await?;
-            Ok((owner, editor, conversation))
+            Ok::<_, StoreError>((owner, editor, conversation))
         });
         let (owner, editor, conversation) = created.await.unwrap();
         Self { case, owner, editor, conversation }

@@ -111,9 +111,27 @@ impl Error {
         )
     }
 
-    pub(crate) fn rule(kind: ErrorKind, reason: &'static str) -> Self {
+    fn rule(kind: ErrorKind, reason: &'static str) -> Self {
         let source = Box::new(StoreErrorOrRule::Rule(reason));
         Self { kind, entity: None, field: None, retry_after: None, source }
+    }
+
+    pub(crate) fn forbidden(reason: &'static str) -> Self {
+        Self::rule(ErrorKind::Forbidden, reason)
+    }
+
+    pub(crate) fn conflict(reason: &'static str) -> Self {
+        Self::rule(ErrorKind::Conflict, reason)
+    }
+
+    pub(crate) fn precondition_failed() -> Self {
+        let reason = "the conversation was changed since the revision that the request names";
+        Self::rule(ErrorKind::PreconditionFailed, reason)
+    }
+
+    pub(crate) fn invalid_credentials() -> Self {
+        let reason = "name and password, or the token, are not those of a user";
+        Self::rule(ErrorKind::InvalidCredentials, reason)
     }
 
     pub(crate) fn limit_reached(retry_after: Duration) -> Self {
@@ -121,12 +139,20 @@ impl Error {
         Self { retry_after: Some(retry_after), ..Self::rule(ErrorKind::LimitReached, reason) }
     }
 
-    pub(crate) fn not_found(entity: &'static str) -> Self {
-        StoreError::NotFound { entity }.into()
+    pub(crate) fn key_reused() -> Self {
+        Self::rule(ErrorKind::KeyReused, "the idempotency key was used for another request")
     }
 
-    pub(crate) fn is_not_found(&self, entity: &str) -> bool {
-        self.kind == ErrorKind::NotFound && self.entity == Some(entity)
+    pub(crate) fn overloaded() -> Self {
+        Self::rule(ErrorKind::Overloaded, "too many passwords are being checked now; try again")
+    }
+
+    pub(crate) fn no_token_keys() -> Self {
+        Self::rule(ErrorKind::Internal, "the store was opened without token keys (Builder::token_keys)")
+    }
+
+    pub(crate) fn not_found(entity: &'static str) -> Self {
+        StoreError::NotFound { entity }.into()
     }
 }
 

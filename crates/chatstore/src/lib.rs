@@ -26,7 +26,7 @@
 //!     .write("two_steps", async move |tx| {
 //!         let owner = chatstore::By::Owner(ada.id);
 //!         tx.messages().append(owner, trip.id, &NewMessage::user("And in April?")).await?;
-//!         Ok(tx.conversations().get(owner, trip.id).await?)
+//!         tx.conversations().get(owner, trip.id).await
 //!     })
 //!     .await?;
 //! assert_eq!(trip.map(|(trip, _role)| trip.message_count), Some(3));
@@ -46,16 +46,18 @@
 //! - **Tests** open `sqlite://:memory:` ([`Store::memory`]).
 //! - **Another SQLite in the same program**: leave ours out with
 //!   `default-features = false, features = ["postgres"]`.
+//! - **A transaction of one's own** ends with the call of a repository, or else names its error
+//!   (`Ok::<_, Error>(value)`); [`Store::write`] shows how to undo one for a reason of one's own.
 //!
-//! Inside a transaction [`Tx::query`] runs a query of one's own; it is unstable, because the
-//! schema may change in any release.
+//! Beside the root there are three modules: [`auth`] says who a request comes from, [`operations`] is for
+//! those who operate a store, and [`sql`] for an application's own statements inside a transaction.
 
 /// The example of the README, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 
-mod actor;
+mod cache;
 mod cursor;
 mod error;
 mod export;
@@ -65,45 +67,58 @@ mod limit;
 mod page_request;
 mod password;
 mod principal;
-mod recent;
 mod security_event;
-mod seed;
 mod service;
 mod store;
 mod token;
 mod user_reference;
+mod user_scope;
 
-pub use actor::AsUser;
 pub use chatstore_model::{
     Access, ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, Change, Clock, Conversation, ConversationId,
     ConversationPatch, ConversationPosition, ConversationRole, ConversationSort, Day, Email, EndReason,
     FieldCode, FieldError, IdSource, IdempotencyRecord, Invalid, InvalidId, InvalidJson, InvalidName,
     InvalidTimestamp, Json, Limit, Member, MemberPosition, MemberRole, Membership, Message, MessageId,
     MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage,
-    NewReply, NewResponse, NewUser, Order, Page, PasswordHash, RefreshToken, RefreshTokenId, Reply, Response,
-    Session, SessionId, SessionPosition, SystemClock, Timestamp, UsageGroup, UsageGrouping, UsageRow, User,
+    NewReply, NewResponse, NewUser, Order, Page, RefreshToken, RefreshTokenId, Reply, Response, Session,
+    SessionId, SessionPosition, SystemClock, Timestamp, UsageGroup, UsageGrouping, UsageRow, User,
     UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole, Validator, effective_model, limits,
 };
 pub use chatstore_sql::{
-    By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, ForeignError, FromColumn,
-    MigrationError, MigrationSummary, Migrations, ReadTx, Revision, Row, Sql, StoreError, TableDigest, Tx,
-    Value, WriteTx,
+    By, Cause, ConnectError, ConversationList, DatabaseKind, ReadTx, StoreError, Tx, WriteTx,
 };
-pub use chatstore_sql::{migrate, new_revision_id, revisions, schema, snapshot};
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
-pub use limit::{LimitKey, Limiter, LimiterFuture, LocalLimiter, Permission, Quota};
 pub use page_request::PageRequest;
-pub use password::Password;
-pub use principal::{Credential, Principal};
-pub use seed::{SEED_USERS, Seeded};
-pub use service::{
-    Acting, Auth, Conversations, Keys, LoginName, Members, Messages, NewKey, Once, OnceKey, Origin, Outcome,
-    Tokens, Usage, Users,
-};
+pub use service::{Conversations, Keys, Members, Messages, NewKey, Once, OnceKey, Outcome, Usage, Users};
 pub use store::{Builder, Store};
-pub use token::{InvalidTokenKey, TokenKeys};
-pub use user_reference::{InvalidUserReference, UserReference};
+pub use user_scope::AsUser;
 /// The type behind every id.
 pub use uuid::Uuid;
+
+/// Who a request comes from: passwords, tokens and keys, and how often something may be tried.
+pub mod auth {
+    pub use chatstore_model::PasswordHash;
+
+    pub use crate::limit::{LimitKey, Limiter, LimiterFuture, LocalLimiter, Permission, Quota};
+    pub use crate::password::Password;
+    pub use crate::principal::{Credential, Principal};
+    pub use crate::service::{Acting, Auth, LoginName, Origin, Tokens};
+    pub use crate::token::{InvalidTokenKey, TokenKeys};
+    pub use crate::user_reference::{InvalidUserReference, UserReference};
+}
+
+/// For those who operate a store: [`Store::operations`](crate::Store::operations) and
+/// [`Store::migrations`](crate::Store::migrations), and what they return.
+pub mod operations {
+    pub use chatstore_sql::{Counts, MigrationError, MigrationSummary, Migrations, Revision, TableDigest};
+
+    pub use crate::service::{Operations, SEED_USERS, Seeded};
+}
+
+/// An application's own statements inside a transaction, [`Tx::query`](crate::Tx::query) and
+/// [`WriteTx::execute`](crate::Tx::execute). Unstable: the schema may change in any release.
+pub mod sql {
+    pub use chatstore_sql::{Bytes, FromColumn, Row, Sql, Value};
+}

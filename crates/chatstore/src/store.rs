@@ -4,31 +4,26 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use chatstore_model::{
-    Clock, Day, IdSource, SessionId, SessionState, Timestamp, UsageGroup, UsageGrouping, UserId,
-};
-use chatstore_sql::migrate::{DatabaseError, DatabaseErrorKind, MigrationStatus};
+use chatstore_model::{Clock, Day, IdSource, Timestamp, UsageGroup, UsageGrouping, UserId};
+use chatstore_sql::migrate::{DatabaseError, DatabaseErrorKind};
 use chatstore_sql::{
-    ConnectError, Counts, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError,
-    MigrationSummary, Migrations, ReadTx, StoreError, TableDigest, WriteTx,
+    ConnectError, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError, Migrations, ReadTx,
+    MigrationSummary, StoreError, WriteTx,
 };
 
-use crate::actor::AsUser;
+use crate::cache::Callers;
 use crate::error::Result;
 use crate::limit::Limiter;
 use crate::principal::Principal;
-use crate::recent::Recent;
-use crate::service::{Acting, Auth, Identity, Keys, Users};
+use crate::service::Identity;
 use crate::token::TokenKeys;
-use crate::user_reference::UserReference;
+use crate::user_scope::AsUser;
 
 /// A store. Cheap to clone; the clones share connections and caches.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) database: Database,
-    pub(crate) keys: Recent<[u8; 32], Principal>,
-    pub(crate) acting: Recent<UserReference, Acting>,
-    pub(crate) sessions: Recent<(UserId, SessionId), SessionState>,
+    pub(crate) callers: Callers,
     pub(crate) identity: Identity,
 }
 
@@ -94,35 +89,6 @@ impl Store {
         self.database.migrations()
     }
 
-    /// What the database remembers beside the revisions of this version; changes nothing. Whether this
-    /// version can work with it is what [`MigrationStatus::verify_for_service`] says.
-    ///
-    /// # Errors
-    /// [`MigrationError`], when the history cannot be read.
-    pub async fn migration_status(&self) -> std::result::Result<MigrationStatus, MigrationError> {
-        self.database.migrations()?.status().await
-    }
-
-    /// All users. Nothing here is checked: it is for the application itself.
-    #[must_use]
-    pub const fn users(&self) -> Users<'_> {
-        Users(self)
-    }
-
-    /// To be called when a user or a key may have changed.
-    pub(crate) fn forget_callers(&self) {
-        self.keys.forget_all();
-        self.acting.forget_all();
-        self.sessions.forget_all();
-    }
-
-    /// Registration, login and sessions. Nothing here asks what the caller may do: it is for the application
-    /// itself.
-    #[must_use]
-    pub fn auth(&self) -> Auth<'_> {
-        Auth::new(self)
-    }
-
     /// Who shows this API key or access token; `None` when it is neither, or of no use any more. Must be called
     /// inside a Tokio runtime.
     ///
@@ -141,13 +107,7 @@ impl Store {
         self.identity.limiter.as_ref()
     }
 
-    /// API keys of all users. Nothing here is checked: it is for the application itself.
-    #[must_use]
-    pub const fn keys(&self) -> Keys<'_> {
-        Keys(self)
-    }
-
-    /// The store as one user sees it: every call is checked for him.
+    /// The store as one user sees it: every call is checked for this user.
     #[must_use]
     pub const fn as_user(&self, user: UserId) -> AsUser<'_> {
         AsUser { store: self, user, expected: None }
@@ -158,26 +118,66 @@ impl Store {
     ///
     /// # Errors
     /// What `work` returns, or that the database is unavailable.
-    pub async fn read<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    pub async fn read<T, E, F>(&self, name: &'static str, work: F) -> std::result::Result<T, E>
     where
-        F: AsyncFnMut(&mut ReadTx<'_>) -> std::result::Result<T, StoreError> + Send + 'static,
+        F: AsyncFnMut(&mut ReadTx<'_>) -> std::result::Result<T, E> + Send + 'static,
         T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
     {
-        Ok(self.database.read(name, work).await?)
+        self.database.read(name, work).await
     }
 
     /// Does several steps in one transaction: it commits when `work` returns `Ok` and rolls back
     /// otherwise. `work` may run again after a conflict and must wait for nothing but the
     /// transaction.
     ///
+    /// The error is of any type into which a [`StoreError`] turns: [`Error`](crate::Error), `StoreError`
+    /// itself, or one of the application's own, with which it undoes what was done so far:
+    ///
+    /// ```
+    /// use chatstore::{NewConversation, Store, StoreError};
+    ///
+    /// #[derive(Debug)]
+    /// enum PlanError {
+    ///     TooMany { allowed: i64 },
+    ///     Store(StoreError),
+    /// }
+    ///
+    /// impl From<StoreError> for PlanError {
+    ///     fn from(error: StoreError) -> Self {
+    ///         Self::Store(error)
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "multi_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = Store::memory().await?;
+    /// let (ada, _created) = store.users().get_or_create_by_email("ada@example.org").await?;
+    /// let allowed = 0;
+    /// let created = store
+    ///     .write("create_within_plan", async move |tx| {
+    ///         tx.conversations().create(ada.id, &NewConversation::titled("Trip")).await?;
+    ///         match tx.conversations().count(ada.id, chatstore::Membership::Owned).await? {
+    ///             count if count > allowed => Err(PlanError::TooMany { allowed }),
+    ///             count => Ok(count),
+    ///         }
+    ///     })
+    ///     .await;
+    /// assert!(matches!(created, Err(PlanError::TooMany { allowed: 0 })));
+    /// assert_eq!(store.operations().counts().await?.conversations, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// What `work` returns, or what the commit reports.
-    pub async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    pub async fn write<T, E, F>(&self, name: &'static str, work: F) -> std::result::Result<T, E>
     where
-        F: AsyncFnMut(&mut WriteTx<'_>) -> std::result::Result<T, StoreError> + Send + 'static,
+        F: AsyncFnMut(&mut WriteTx<'_>) -> std::result::Result<T, E> + Send + 'static,
         T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
     {
-        Ok(self.database.write(name, work).await?)
+        self.database.write(name, work).await
     }
 
     /// Usage of one user, or of everybody, from one day to another, both included, added up. Nothing
@@ -192,58 +192,7 @@ impl Store {
         to: Day,
         grouping: UsageGrouping,
     ) -> Result<Vec<UsageGroup>> {
-        self.read("usage", async move |tx| tx.usage().grouped(user, from, to, grouping).await).await
-    }
-
-    /// Forgets the idempotency keys that are more than a day old; how many there were.
-    ///
-    /// # Errors
-    /// That the database is unavailable.
-    pub async fn prune_idempotency_keys(&self) -> Result<u64> {
-        let now = self.now();
-        self.write("idempotency_prune", async move |tx| tx.idempotency_keys().prune(now).await).await
-    }
-
-    /// Deletes the sessions and refresh tokens that expired; how many there were.
-    ///
-    /// # Errors
-    /// That the database is unavailable.
-    pub async fn prune_sessions(&self) -> Result<u64> {
-        let (now, mut pruned) = (self.now(), 0);
-        loop {
-            let sessions =
-                self.write("session_prune", async move |tx| tx.sessions().prune(now).await).await?;
-            let tokens =
-                self.write("token_prune", async move |tx| tx.refresh_tokens().prune(now).await).await?;
-            pruned += sessions + tokens;
-            if sessions == 0 && tokens == 0 {
-                return Ok(pruned);
-            }
-        }
-    }
-
-    /// Counts everything; takes time in proportion to what there is.
-    ///
-    /// # Errors
-    /// That the database is unavailable.
-    pub async fn counts(&self) -> Result<Counts> {
-        self.read("counts", async |tx| tx.statistics().counts().await).await
-    }
-
-    /// Reads every row: equal digests mean equal databases.
-    ///
-    /// # Errors
-    /// That the database is unavailable, or holds something unexpected.
-    pub async fn digests(&self) -> Result<Vec<TableDigest>> {
-        self.read("digests", async |tx| tx.statistics().digests().await).await
-    }
-
-    /// Bytes on disk.
-    ///
-    /// # Errors
-    /// When file or server cannot be asked.
-    pub async fn size_bytes(&self) -> Result<u64> {
-        Ok(self.database.size_bytes().await?)
+        Ok(self.read("usage", async move |tx| tx.usage().grouped(user, from, to, grouping).await).await?)
     }
 
     /// Whether the database answers.
@@ -273,12 +222,6 @@ impl Store {
         self.database.file()
     }
 
-    /// Statements sent to the database so far.
-    #[must_use]
-    pub fn statements(&self) -> u64 {
-        self.database.statements()
-    }
-
     /// The present instant by the store's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -289,11 +232,6 @@ impl Store {
     #[must_use]
     pub fn new_request_id(&self) -> String {
         self.database.ids().uuid(self.now()).to_string()
-    }
-
-    /// Fills `bytes` with randomness from where ids come from.
-    pub fn random(&self, bytes: &mut [u8]) {
-        self.database.ids().random(bytes);
     }
 
     /// The model that answers when nothing else says which.
@@ -372,12 +310,6 @@ impl Builder {
     /// [`ConnectError`].
     pub async fn connect(self) -> std::result::Result<Store, ConnectError> {
         let database = Database::open(self.options).await?;
-        Ok(Store {
-            database,
-            keys: Recent::new(),
-            acting: Recent::new(),
-            sessions: Recent::new(),
-            identity: self.identity,
-        })
+        Ok(Store { database, callers: Callers::default(), identity: self.identity })
     }
 }

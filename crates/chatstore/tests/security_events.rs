@@ -5,7 +5,8 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use chatstore::{LoginName, NewUser, Password, Store, TokenKeys, UserName, UserPatch, UserRole};
+use chatstore::auth::{LoginName, Password, TokenKeys};
+use chatstore::{NewUser, Store, UserName, UserPatch, UserRole};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatstore::{ErrorKind, LoginName, Password, Store, Tokens};
+use chatstore::auth::{LoginName, Password, Tokens};
+use chatstore::{ErrorKind, Store};
 use chatstore_testkit::TestClock;
 use serde_json::json;
 

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use chatstore::{
-    Builder, NewUser, Password, RefreshToken, Session, Store, TokenKeys, User, UserId, UserName,
-};
+use chatstore::auth::{Password, TokenKeys};
+use chatstore::{Builder, NewUser, RefreshToken, Session, Store, User, UserId, UserName};
 use chatstore_model::IdSource as _;
 use chatstore_sql::{DatabaseKind, ReadTx};
 use chatstore_testkit::TestClock;
@@ -98,7 +97,7 @@ pub(super) async fn sessions(
 ) -> Result<Vec<(Session, Vec<RefreshToken>)>, Failure> {
     let read = async move |tx: &mut ReadTx<'_>| {
         let sessions = tx.sessions().list(user).await?;
-        Ok((sessions, tx.refresh_tokens().list(user).await?))
+        Ok::<_, chatstore::Error>((sessions, tx.refresh_tokens().list(user).await?))
     };
     let (sessions, tokens) = store.read("sessions_with_tokens", read).await?;
     let with_tokens = |session: Session| {

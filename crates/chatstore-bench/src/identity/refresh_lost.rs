@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatstore::{LoginName, Password, Store, Tokens};
+use chatstore::Store;
+use chatstore::auth::{LoginName, Password, Tokens};
 use chatstore_testkit::TestClock;
 use serde_json::json;
 

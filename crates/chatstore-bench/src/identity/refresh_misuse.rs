@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatstore::{EndReason, ErrorKind, LoginName, Password, Store, Tokens, User};
+use chatstore::auth::{LoginName, Password, Tokens};
+use chatstore::{EndReason, ErrorKind, Store, User};
 use chatstore_testkit::TestClock;
 use serde_json::json;
 

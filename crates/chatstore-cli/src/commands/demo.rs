@@ -41,7 +41,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     let store = token_key::install_token_keys(config, store, &lock)?;
     store.migrate().await?;
     let imported = sample::import(&store).await?;
-    let counts = store.counts().await?;
+    let counts = store.operations().counts().await?;
     say(format_args!(
         "{}: {} conversations with {} messages of {} users ({imported} conversations new)",
         store.place(),

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use chatstore::{DatabaseKind, Sql, Store};
+use chatstore::sql::Sql;
+use chatstore::{DatabaseKind, Store};
 use clap::Args;
 use serde::Serialize;
 
@@ -168,7 +169,7 @@ async fn version(store: &Store) -> chatstore::Result<Check> {
 
 async fn schema(store: &Store) -> Check {
     const NAME: &str = "schema";
-    let status = match store.migration_status().await {
+    let status = match store.operations().migration_status().await {
         Ok(status) => status,
         Err(error) => return Check::failure(NAME, error.into()),
     };

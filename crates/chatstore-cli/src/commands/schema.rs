@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::process::ExitCode;
 
-use chatstore::schema::{Column, ColumnType, TABLES, Table};
+use chatstore_sql::schema::{Column, ColumnType, TABLES, Table};
 use clap::Args;
 
 use super::print;

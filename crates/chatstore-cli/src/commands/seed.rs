@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use chatstore::{Password, SEED_USERS, Seeded};
+use chatstore::auth::Password;
+use chatstore::operations::{SEED_USERS, Seeded};
 use clap::Args;
 use serde::Serialize;
 
@@ -30,7 +31,7 @@ struct Shown {
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let given = from_environment()?;
     let store = database::open_ready(config).await?;
-    let seeded = store.seed(&given).await?;
+    let seeded = store.operations().seed(&given).await?;
     store.close().await;
     if arguments.json {
         print_json(&seeded.into_iter().map(shown).collect::<Vec<Shown>>())?;

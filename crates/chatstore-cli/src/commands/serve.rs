@@ -107,7 +107,7 @@ pub(crate) const SEEDED_TODO: &str =
 
 /// The users who still have the password of `seed`.
 pub(crate) async fn seeded_names(store: &Store) -> Result<Vec<String>, Failure> {
-    let users = store.unchanged_seeds().await?;
+    let users = store.operations().unchanged_seeds().await?;
     Ok(users.into_iter().map(|user| user.username.unwrap_or_else(|| user.id.to_string())).collect())
 }
 
@@ -144,12 +144,12 @@ async fn sweep(store: Store) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
-        match store.prune_idempotency_keys().await {
+        match store.operations().prune_idempotency_keys().await {
             Ok(0) => {}
             Ok(count) => tracing::debug!(count, "idempotency keys older than a day were deleted"),
             Err(error) => tracing::warn!(error.cause = %error, "old idempotency keys were not deleted"),
         }
-        match store.prune_sessions().await {
+        match store.operations().prune_sessions().await {
             Ok(0) => {}
             Ok(count) => tracing::debug!(count, "sessions and refresh tokens that expired were deleted"),
             Err(error) => tracing::warn!(error.cause = %error, "expired sessions were not deleted"),

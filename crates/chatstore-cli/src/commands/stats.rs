@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use chatstore::{Counts, TableDigest};
+use chatstore::operations::{Counts, TableDigest};
 use clap::Args;
 use serde::Serialize;
 
@@ -50,9 +50,10 @@ struct ShownDigest {
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let store = database::open_existing(config).await?;
-    let Counts { users, conversations, messages, responses, members, sessions } = store.counts().await?;
-    let status = store.migration_status().await?;
-    let digests = if arguments.digest { Some(store.digests().await?) } else { None };
+    let Counts { users, conversations, messages, responses, members, sessions } =
+        store.operations().counts().await?;
+    let status = store.operations().migration_status().await?;
+    let digests = if arguments.digest { Some(store.operations().digests().await?) } else { None };
     let shown = Shown {
         users,
         conversations,
@@ -62,7 +63,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         sessions,
         database: ShownDatabase {
             kind: store.kind().as_str(),
-            size_bytes: store.size_bytes().await?,
+            size_bytes: store.operations().size_bytes().await?,
             revision: status.applied().last().map(|(revision, _)| revision.id.clone()),
         },
         digests: digests.map(|digests| digests.into_iter().map(shown_digest).collect()),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chatstore::TokenKeys;
+use chatstore::auth::TokenKeys;
 
 use super::setting::{TOKEN_KEY, TOKEN_KEY_FILE};
 use super::settings::Settings;

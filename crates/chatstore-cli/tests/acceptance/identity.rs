@@ -1,6 +1,7 @@
 //! Logging in, as chatcore and chat_app do it: older hashes, sessions, tokens that rotate, the first users.
 
-use chatstore::{NewUser, PasswordHash, UserName};
+use chatstore::auth::PasswordHash;
+use chatstore::{NewUser, UserName};
 use chatstore_testkit::{TestDatabase, conformance};
 use serde_json::{Value, json};
 

@@ -51,7 +51,7 @@ async fn pending_revisions_are_reported(case: TestDatabase) {
     assert_eq!(run(folder.path(), &down).code, 0);
     let finished = doctor(folder.path(), &case.url);
     let schema = check(&finished, "schema");
-    let names: Vec<String> = chatstore::revisions().unwrap().iter().map(ToString::to_string).collect();
+    let names: Vec<String> = chatstore_sql::revisions().unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(schema["found"], format!("pending: {}", names.join(", ")));
     assert_eq!(schema["todo"], "run `chatstore migrate upgrade`");
     let is_sqlite = case.url.starts_with("sqlite");

@@ -1,7 +1,9 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use chatstore::{Revision, Sql, revisions};
+use chatstore::operations::Revision;
+use chatstore::sql::Sql;
+use chatstore_sql::revisions;
 use chatstore_testkit::{TestDatabase, conformance};
 use serde_json::json;
 

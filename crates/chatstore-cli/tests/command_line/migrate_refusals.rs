@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chatstore::Sql;
+use chatstore::sql::Sql;
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 
 use crate::program::{Finished, run};
@@ -24,7 +24,7 @@ async fn execute(case: &TestDatabase, statements: &[Sql]) {
         for sql in &statements {
             tx.execute(sql, &[]).await?;
         }
-        Ok(())
+        Ok::<_, chatstore::StoreError>(())
     };
     case.database.write("test", run).await.unwrap();
 }

@@ -1,6 +1,7 @@
 //! Passwords at the command line, and what they are good for over HTTP.
 
-use chatstore::{PasswordHash, Sql};
+use chatstore::auth::PasswordHash;
+use chatstore::sql::Sql;
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! What the settings of the HTTP API do.
 
-use chatstore::Sql;
+use chatstore::sql::Sql;
 use chatstore_testkit::{TestDatabase, conformance};
 use serde_json::{Value, json};
 

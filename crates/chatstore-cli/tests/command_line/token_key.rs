@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use chatstore::TokenKeys;
+use chatstore::auth::TokenKeys;
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 
 use crate::commands::{Commands, OTHER_TOKEN_KEY, TOKEN_KEY, login, refresh, tokens, visit};

@@ -4,9 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chatstore::{
-    Email, FieldCode, Invalid, LoginName, NewUser, Password, SessionId, Timestamp, Tokens, UserName,
-};
+use chatstore::auth::{LoginName, Password, Tokens};
+use chatstore::{Email, FieldCode, Invalid, NewUser, SessionId, Timestamp, UserName};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -8,7 +8,7 @@ use crate::state::AppState;
 
 /// What Prometheus reads.
 pub(crate) async fn get(State(state): State<AppState>) -> Response {
-    match state.metrics().encode(state.store().statements()) {
+    match state.metrics().encode(state.store().operations().statements()) {
         Ok(text) => {
             let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, content_type)], text).into_response()

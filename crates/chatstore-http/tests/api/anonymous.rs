@@ -171,7 +171,7 @@ async fn an_anonymous_request_cannot_be_idempotent(case: TestDatabase) {
       "type": "urn:chatstore:problem:validation"
     }
     "#) }
-    assert_eq!(server.store.counts().await.unwrap().conversations, 0);
+    assert_eq!(server.store.operations().counts().await.unwrap().conversations, 0);
 }
 
 async fn nothing_is_anonymous_unless_enabled(case: TestDatabase) {

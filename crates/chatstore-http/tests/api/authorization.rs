@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use chatstore::auth::Password;
 use chatstore::{
-    MemberRole, NewConversation, NewMessage, NewReply, NewUser, Password, UserId, UserName, UserPatch,
-    UserRole,
+    MemberRole, NewConversation, NewMessage, NewReply, NewUser, UserId, UserName, UserPatch, UserRole,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};

@@ -1,6 +1,6 @@
 //! Failures of the database: what the answer says, and what it hides.
 
-use chatstore::Sql;
+use chatstore::sql::Sql;
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
 

@@ -47,7 +47,7 @@ async fn every_route_that_takes_a_key_replays_its_first_answer(case: TestDatabas
     for (name, target, body) in requests(&conversation) {
         let first = once(&server, &ada, name.replace(' ', "-").as_str(), &target, body).await;
         assert_eq!((first.status, first.header("idempotency-replayed")), (201, ""), "{name}");
-        let counts = server.store.counts().await.unwrap();
+        let counts = server.store.operations().counts().await.unwrap();
         for _ in 0..2 {
             let again = once(&server, &ada, name.replace(' ', "-").as_str(), &target, body).await;
             assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"), "{name}");
@@ -55,7 +55,7 @@ async fn every_route_that_takes_a_key_replays_its_first_answer(case: TestDatabas
             assert_eq!(again.header("location"), first.header("location"), "{name}");
             assert_eq!(again.header("etag"), first.header("etag"), "{name}");
         }
-        assert_eq!(server.store.counts().await.unwrap(), counts, "{name}");
+        assert_eq!(server.store.operations().counts().await.unwrap(), counts, "{name}");
     }
     let total = &server.get(&ada, "/api/v1/usage").await["total"];
     assert_eq!((&total["requests"], &total["tokens_prompt"]), (&1.into(), &1.into()), "booked once");
@@ -127,9 +127,9 @@ async fn a_replay_of_a_deleted_object_is_a_conflict(case: TestDatabase) {
         let created = once(&server, &ada, &key, &target, body).await;
         let path = created.header("location");
         assert_eq!(answer(server.request(&ada, "DELETE", path)).await.status, 204, "{name}");
-        let counts = server.store.counts().await.unwrap();
+        let counts = server.store.operations().counts().await.unwrap();
         text += &outlines([server.send(&ada, "POST", &target, body).header("Idempotency-Key", key)]).await;
-        assert_eq!(server.store.counts().await.unwrap(), counts, "{name}");
+        assert_eq!(server.store.operations().counts().await.unwrap(), counts, "{name}");
     }
     allow_duplicates! { assert_snapshot!(text, @r#"
     POST /api/v1/conversations [idempotency-key: conversation] {"title": "a", "thread_id": "t1"} → 409 conflict

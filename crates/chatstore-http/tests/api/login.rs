@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use chatstore::{Password, UserPatch};
+use chatstore::UserPatch;
+use chatstore::auth::Password;
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
 use reqwest::RequestBuilder;

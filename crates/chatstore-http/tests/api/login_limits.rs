@@ -4,7 +4,8 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use axum::Router;
-use chatstore::{LoginName, Password, Store};
+use chatstore::Store;
+use chatstore::auth::{LoginName, Password};
 use chatstore_http::{Api, TrustedProxies};
 use chatstore_testkit::{TestDatabase, conformance};
 use futures_util::future::join_all;

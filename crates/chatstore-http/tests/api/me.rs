@@ -134,7 +134,7 @@ async fn an_erased_user_is_gone_with_their_key(case: TestDatabase) {
     assert_eq!((&repaired["message_count"], &repaired["last_message"]), (&1.into(), &"of eve".into()));
     let members = server.get(&eve, &format!("{shared}/members")).await;
     assert_eq!(members["data"].as_array().unwrap().len(), 1);
-    assert_eq!(server.store.counts().await.unwrap().conversations, 1);
+    assert_eq!(server.store.operations().counts().await.unwrap().conversations, 1);
 }
 
 async fn a_service_reads_and_changes_the_user_it_acts_for(case: TestDatabase) {

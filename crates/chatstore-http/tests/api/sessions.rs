@@ -221,7 +221,7 @@ async fn an_access_token_of_another_key_is_refused(case: TestDatabase) {
     let mut server = Server::start(case).await;
     member(&server, "ada").await;
     let (session, tokens) = logged_in(&server, "ada").await;
-    let keys = chatstore::TokenKeys::parse("/////////////////////////////////////////+E=").unwrap();
+    let keys = chatstore::auth::TokenKeys::parse("/////////////////////////////////////////+E=").unwrap();
     let builder = chatstore::Store::builder(server.case.url.clone()).clock(server.case.clock.clone());
     let _first = server.serve_beside(builder.token_keys(keys).connect().await.unwrap()).await;
     assert_eq!(status(&server, &session, "GET", ME).await, 401);

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use chatstore::{ApiKeyScope, MemberRole, NewUser, Store, TokenKeys, UserId, UserName, UserRole};
+use chatstore::auth::TokenKeys;
+use chatstore::{ApiKeyScope, MemberRole, NewUser, Store, UserId, UserName, UserRole};
 use chatstore_http::Api;
 use chatstore_testkit::{SeededIds, TestDatabase};
 use futures_util::future::join_all;

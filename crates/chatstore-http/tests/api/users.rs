@@ -252,7 +252,7 @@ async fn a_user_is_changed_and_erased(case: TestDatabase) {
     DELETE /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43 → 404 not-found
     PATCH /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43 {} → 404 not-found
     "#) }
-    assert_eq!(server.store.counts().await.unwrap().conversations, 0);
+    assert_eq!(server.store.operations().counts().await.unwrap().conversations, 0);
 }
 
 async fn the_last_active_administrator_keeps_the_role(case: TestDatabase) {

@@ -1,7 +1,7 @@
 //! Runs statements on whichever database a transaction is on.
 
 use crate::db::{Row, Sql, Value};
-use crate::error::StoreError;
+use crate::error::{Cause, StoreError};
 
 /// One connection, for as long as a read or a transaction lasts.
 ///
@@ -38,6 +38,14 @@ impl Executor<'_> {
     /// commit as if all were well.
     pub(crate) fn into_failed(self) -> Option<StoreError> {
         self.failed
+    }
+
+    /// Records a conflict with another transaction that was seen in what statements answered, or in the
+    /// error of the last one, which it replaces: the work runs again.
+    pub(crate) fn conflict(&mut self, reason: &'static str) -> StoreError {
+        let conflict = StoreError::Conflict(Cause::new(reason));
+        self.failed = Some(conflict.clone());
+        conflict
     }
 
     /// To be called before each statement: should its future be dropped, nobody knows what became of

@@ -18,7 +18,7 @@ use crate::db::tls::{TlsMode, TlsSettings};
 use crate::db::{Row, Sql, Value};
 use crate::error::{Cause, ConnectError, StoreError, refused, taken_constraint};
 use crate::schema::entity_of_table;
-use crate::tx::{ReadOnly, Tx, WriteTx};
+use crate::tx::{Finished, ReadOnly, Tx, WriteTx};
 
 /// PostgreSQL counts microseconds from 2000-01-01.
 pub(crate) const MICROSECONDS_1970_TO_2000: i64 = 946_684_800_000_000;
@@ -77,17 +77,20 @@ impl PostgresDatabase {
         Ok(Self { context, pool })
     }
 
-    pub(crate) async fn read<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    pub(crate) async fn read<T, E, F>(&self, mut work: F) -> Result<T, E>
     where
-        F: AsyncFnMut(&mut Tx<'_, ReadOnly>) -> Result<T, StoreError> + Send + 'static,
+        F: AsyncFnMut(&mut Tx<'_, ReadOnly>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
     {
         let mut idle_connections = self.pool.status().size;
         loop {
             let mut client = self.client().await?;
-            let result = work(&mut self.autocommit(&client)).await;
+            let mut tx = self.autocommit(&client);
+            let result = work(&mut tx).await;
+            let is_lost = matches!(tx.executor.into_failed(), Some(StoreError::Unavailable(_)));
             client.is_idle = true;
-            if idle_connections == 0 || !matches!(result, Err(StoreError::Unavailable(_))) {
+            if idle_connections == 0 || result.is_ok() || !is_lost {
                 return result;
             }
             // The server was restarted since this connection was last used, and since every other
@@ -99,54 +102,57 @@ impl PostgresDatabase {
     }
 
     /// Runs `work` in a transaction, again after a conflict.
-    pub(crate) async fn write<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    pub(crate) async fn write<T, E, F>(&self, mut work: F) -> Result<T, E>
     where
-        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
     {
         let mut attempt = 1;
         loop {
             let mut client = self.client().await?;
-            let result = self.transaction(&mut client, &mut work).await;
+            let Finished { result, failure } = self.transaction(&mut client, &mut work).await;
             client.is_idle = true;
-            match result {
-                Err(StoreError::Conflict(_)) if attempt < ATTEMPTS => {
-                    drop(client);
-                    tokio::time::sleep(self.pause(attempt)).await;
-                    attempt += 1;
-                }
-                result => return result,
+            if !is_to_be_repeated(failure.as_ref(), attempt) {
+                return result;
             }
+            drop(client);
+            tokio::time::sleep(self.pause(attempt)).await;
+            attempt += 1;
         }
     }
 
-    async fn transaction<T, F>(&self, client: &mut Client, work: &mut F) -> Result<T, StoreError>
+    async fn transaction<T, E, F>(&self, client: &mut Client, work: &mut F) -> Finished<T, E>
     where
-        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, StoreError>,
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E>,
+        E: From<StoreError>,
     {
-        let transaction = client.transaction().await.map_err(|error| store_error(&error, "begin"))?;
+        let transaction = match client.transaction().await {
+            Ok(transaction) => transaction,
+            Err(error) => return Finished::failed(store_error(&error, "begin")),
+        };
         let executor = PostgresExecutor::new(Handle::Transaction(&transaction), &self.context);
         let mut tx = Tx::new(executor.into(), &self.context);
         let result = work(&mut tx).await;
-        match tx.finish(result) {
-            Ok(value) => {
-                transaction.commit().await.map_err(|error| write_error(&error, "commit"))?;
-                Ok(value)
+        let finished = tx.finish(result);
+        if finished.result.is_err() {
+            if let Err(rollback) = transaction.rollback().await {
+                tracing::debug!(error = %rollback, "rolling back failed; the connection is given up");
             }
-            Err(error) => {
-                if let Err(rollback) = transaction.rollback().await {
-                    tracing::debug!(error = %rollback, "rolling back failed; the connection is given up");
-                }
-                Err(error)
-            }
+            return finished;
+        }
+        match transaction.commit().await {
+            Ok(()) => finished,
+            Err(error) => Finished::failed(write_error(&error, "commit")),
         }
     }
 
     /// Runs `work`, which changes something in at most one statement, without a transaction around it.
-    pub(crate) async fn write_single<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    pub(crate) async fn write_single<T, E, F>(&self, mut work: F) -> Result<T, E>
     where
-        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
     {
         let mut client = self.client().await?;
         let mut attempt = 1;
@@ -154,15 +160,13 @@ impl PostgresDatabase {
             client.is_idle = false;
             let mut tx = self.autocommit(&client);
             let result = work(&mut tx).await;
-            let result = tx.finish(result);
+            let Finished { result, failure } = tx.finish(result);
             client.is_idle = true;
-            match result {
-                Err(StoreError::Conflict(_)) if attempt < ATTEMPTS => {
-                    tokio::time::sleep(self.pause(attempt)).await;
-                    attempt += 1;
-                }
-                result => return result,
+            if !is_to_be_repeated(failure.as_ref(), attempt) {
+                return result;
             }
+            tokio::time::sleep(self.pause(attempt)).await;
+            attempt += 1;
         }
     }
 
@@ -201,6 +205,10 @@ impl PostgresDatabase {
     pub(crate) async fn close(&self) {
         self.pool.close();
     }
+}
+
+const fn is_to_be_repeated(failure: Option<&StoreError>, attempt: u32) -> bool {
+    matches!(failure, Some(StoreError::Conflict(_))) && attempt < ATTEMPTS
 }
 
 /// A connection in use. It goes back to the pool only when its last statement was answered: a caller

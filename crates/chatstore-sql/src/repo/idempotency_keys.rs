@@ -8,7 +8,7 @@ use chatstore_model::{FieldCode, IdempotencyRecord, NewIdempotencyRecord, Timest
 use constcat::concat;
 
 use crate::db::{Bytes, Row, Sql};
-use crate::error::{Cause, StoreError};
+use crate::error::StoreError;
 use crate::repo::refuse_nul;
 use crate::schema::{Columns, IDEMPOTENCY_KEYS};
 use crate::tx::{ReadWrite, Tx};
@@ -136,7 +136,7 @@ impl IdempotencyKeys<'_, '_, ReadWrite> {
         match self.0.executor.execute(&RECORD, &values).await {
             Ok(_) => Ok(()),
             Err(StoreError::AlreadyExists { .. }) => {
-                Err(StoreError::Conflict(Cause::new("the same request was done meanwhile")))
+                Err(self.0.conflict("the same request was done meanwhile"))
             }
             Err(error) => Err(error),
         }

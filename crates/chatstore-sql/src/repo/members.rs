@@ -6,7 +6,7 @@ use chatstore_model::{
 use constcat::concat;
 
 use crate::db::{Row, Sql};
-use crate::error::{Cause, StoreError};
+use crate::error::StoreError;
 use crate::schema::{CONVERSATION_MEMBERS, Columns};
 use crate::tx::{ReadWrite, Tx};
 
@@ -127,7 +127,7 @@ impl Members<'_, '_, ReadWrite> {
         let added = self.0.executor.query_changed(&ADD, &values, |row| row.next()).await?;
         match added {
             Some(joined_at) => Ok((joined_at, true)),
-            None => Err(StoreError::Conflict(Cause::new("the member was added meanwhile"))),
+            None => Err(self.0.conflict("the member was added meanwhile")),
         }
     }
 

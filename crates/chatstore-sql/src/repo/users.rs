@@ -8,7 +8,7 @@ use constcat::concat;
 use uuid::Uuid;
 
 use crate::db::{Row, Sql, Value};
-use crate::error::{Cause, StoreError};
+use crate::error::StoreError;
 use crate::repo::refuse_nul;
 use crate::schema::{Columns, USERS};
 use crate::tx::{ReadWrite, Tx};
@@ -233,7 +233,7 @@ impl Users<'_, '_, ReadWrite> {
         if self.get(user.id).await?.is_some() {
             return Err(StoreError::AlreadyExists { entity: USERS.entity, field: "id" });
         }
-        Err(StoreError::Conflict(Cause::new("the user was created and erased meanwhile")))
+        Err(self.0.conflict("the user was created and erased meanwhile"))
     }
 
     /// Fails when another user has this name or else this address. The databases do not agree on
@@ -284,7 +284,7 @@ impl Users<'_, '_, ReadWrite> {
         }
         match self.find_by_email(email.as_typed()).await? {
             Some(user) => Ok((user, false)),
-            None => Err(StoreError::Conflict(Cause::new("the user was created and erased meanwhile"))),
+            None => Err(self.0.conflict("the user was created and erased meanwhile")),
         }
     }
 
@@ -359,7 +359,7 @@ impl Users<'_, '_, ReadWrite> {
             let values = [id.into(), owner.into(), conversation.into()];
             let deleted = self.0.executor.execute(&DELETE_SENT, &values).await?;
             if i64::try_from(deleted) != Ok(count) {
-                return Err(StoreError::Conflict(Cause::new("the user wrote a message meanwhile")));
+                return Err(self.0.conflict("the user wrote a message meanwhile"));
             }
             self.0.conversations().repair_preview(owner, conversation, newest).await?;
         }
@@ -368,7 +368,7 @@ impl Users<'_, '_, ReadWrite> {
             Ok(_) => Ok(()),
             // A message sent meanwhile still refers to the user; the next attempt finds it.
             Err(StoreError::MissingParent { .. }) => {
-                Err(StoreError::Conflict(Cause::new("the user wrote a message meanwhile")))
+                Err(self.0.conflict("the user wrote a message meanwhile"))
             }
             Err(error) => Err(error),
         }

@@ -192,7 +192,7 @@ async fn a_locked_conversation_waits_for_the_end_of_the_transaction(case: TestDa
                     let revision = tx.conversations().lock(owner, conversation).await?;
                     let new = chatstore_model::NewMessage::user("hello");
                     tx.messages().append_many(owner, conversation, &[], std::slice::from_ref(&new)).await?;
-                    Ok(revision)
+                    Ok::<_, StoreError>(revision)
                 })
                 .await;
             seen.unwrap()

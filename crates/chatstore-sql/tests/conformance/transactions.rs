@@ -22,6 +22,9 @@ use crate::fixtures::{
 
 conformance!(
     a_failing_step_undoes_the_whole_write,
+    an_error_of_the_callers_own_undoes_the_write_and_comes_back,
+    an_error_of_the_callers_own_leaves_the_writes_beside_it_alone,
+    a_conflict_that_is_passed_over_fails_the_write,
     an_error_that_is_passed_over_undoes_the_write_all_the_same,
     a_panic_hurts_only_its_own_write,
     writes_that_fail_leave_those_beside_them_alone,
@@ -53,6 +56,104 @@ async fn a_failing_step_undoes_the_whole_write(case: TestDatabase) {
     .await;
     assert_eq!(failure(refused), "refused: by the caller");
     assert_eq!(conversation_row(&case, owner, conversation).await, before);
+}
+
+/// An error of an application, which the store knows nothing of.
+#[derive(Debug, PartialEq)]
+enum PlanError {
+    TooMany(i64),
+    Store(String),
+}
+
+impl From<StoreError> for PlanError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(crate::fixtures::shape(&error))
+    }
+}
+
+async fn an_error_of_the_callers_own_undoes_the_write_and_comes_back(case: TestDatabase) {
+    let (owner, conversation) = arbitrary_owner(&case).await;
+    let before = head(&case, owner, conversation).await;
+    let absent = absent_user(&case);
+
+    let refused = case.database.write("refused", async move |tx| {
+        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await?;
+        let (found, _) = tx.conversations().get(By::Owner(owner), conversation).await?.unwrap();
+        if found.message_count > 0 { Err(PlanError::TooMany(found.message_count)) } else { Ok(()) }
+    });
+    assert_eq!(refused.await, Err(PlanError::TooMany(1)));
+    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(messages(&case, owner, conversation).await, []);
+
+    let failed = case.database.write("failed", async move |tx| {
+        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await?;
+        if tx.members().put(owner, conversation, absent, MemberRole::Viewer).await.is_err() {
+            return Err(PlanError::TooMany(0));
+        }
+        Ok(())
+    });
+    assert_eq!(failed.await, Err(PlanError::TooMany(0)), "the caller's word stands, whatever failed");
+    let passed_over = case.database.write("passed over", async move |tx| {
+        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await?;
+        drop(tx.members().put(owner, conversation, absent, MemberRole::Viewer).await);
+        Ok::<_, PlanError>(())
+    });
+    assert_eq!(passed_over.await, Err(PlanError::Store("missing parent: member".to_owned())));
+    assert_eq!(head(&case, owner, conversation).await, before);
+}
+
+async fn an_error_of_the_callers_own_leaves_the_writes_beside_it_alone(case: TestDatabase) {
+    let (owner, conversation) = arbitrary_owner(&case).await;
+    let writers = (0..48).map(|number| {
+        let database = case.database.clone();
+        tokio::spawn(async move {
+            let work = async move |tx: &mut WriteTx<'_>| {
+                let new = NewMessage::user(number.to_string());
+                let appended = tx.messages().append(By::Owner(owner), conversation, &new).await?;
+                if number % 2 == 0 { Err(PlanError::TooMany(number)) } else { Ok(appended) }
+            };
+            database.write("may be refused", work).await
+        })
+    });
+    let mut stored = Vec::new();
+    for (answer, number) in join_all(writers).await.into_iter().zip(0..) {
+        match answer.unwrap() {
+            Ok(appended) => stored.push(appended),
+            Err(error) => assert_eq!((number % 2, error), (0, PlanError::TooMany(number))),
+        }
+    }
+    stored.sort_unstable_by_key(|message| message.seq);
+    assert_eq!(stored.len(), 24);
+    assert_eq!(stored, messages(&case, owner, conversation).await);
+}
+
+/// The store sees a conflict in the transaction, not in what the work returns.
+async fn a_conflict_that_is_passed_over_fails_the_write(case: TestDatabase) {
+    let owner = arbitrary_user(&case).await;
+    let record = chatstore_model::NewIdempotencyRecord {
+        key: "key".to_owned(),
+        operation: "POST /conversations".to_owned(),
+        request_sha256: [7; 32],
+        status: 201,
+        result: chatstore_model::Json::parse("{}").unwrap(),
+        expires_at: case.database.clock().now().plus(Duration::from_secs(60)),
+    };
+    let runs = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&runs);
+    let answer = write(&case, async move |tx| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        tx.conversations().create(owner, &NewConversation::titled("Trip")).await?;
+        tx.idempotency_keys().record(owner, owner, &record).await?;
+        let again = tx.idempotency_keys().record(owner, owner, &record).await;
+        assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+        Ok(())
+    })
+    .await;
+
+    assert!(matches!(answer, Err(StoreError::Conflict(_))), "{answer:?}");
+    assert_eq!(read(&case, async |tx| tx.statistics().counts().await).await.conversations, 0);
+    let expected = if case.database.kind() == DatabaseKind::Postgres { 8 } else { 1 };
+    assert_eq!(runs.load(Ordering::SeqCst), expected, "on PostgreSQL a conflict may pass");
 }
 
 /// PostgreSQL gives up a transaction with the first failing statement in it, and answers its commit
@@ -90,7 +191,7 @@ async fn a_panic_hurts_only_its_own_write(case: TestDatabase) {
                 let new = NewMessage::user(number.to_string());
                 let appended = tx.messages().append(By::Owner(owner), conversation, &new).await?;
                 assert!(number % 3 != 0, "planted in write {number}");
-                Ok(appended)
+                Ok::<_, StoreError>(appended)
             };
             database.write("may panic", work).await
         })

@@ -25,7 +25,7 @@ pub async fn load(database: &Database) {
             let new = NewUser::named(UserName::new(format!("user {number}")).unwrap());
             users.push(tx.users().create(&new).await?.id);
         }
-        Ok(users)
+        Ok::<_, StoreError>(users)
     });
     let users = users.await.unwrap();
     for number in 0..OWNERS {

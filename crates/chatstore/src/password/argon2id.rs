@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use subtle::ConstantTimeEq as _;
 
-use super::hasher::Busy;
+use super::Busy;
 
 /// What new hashes cost: KiB of memory, passes, lanes.
 const MEMORY: u32 = 19 * 1_024;

@@ -12,14 +12,10 @@ use super::argon2id::{Argon2Hash, Memory, SALT};
 use super::pbkdf2::Pbkdf2Hash;
 use super::stored::{Stored, Verdict};
 use super::wrapped::Wrapped;
-use super::{MOST_BYTES, Password};
+use super::{Busy, MOST_BYTES, Password};
 
 /// Callers that wait while one password is hashed. At about 30 ms each the last waits half a second.
 const WAITING_PER_THREAD: usize = 16;
-
-/// Too many passwords are being hashed, or there is no memory to hash one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Busy;
 
 /// Hashes passwords, a few at a time: one fewer than the machine has cores, so that other requests go on,
 /// and at least one. Each takes 19 MiB, which the next one takes over.

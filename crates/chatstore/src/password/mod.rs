@@ -16,11 +16,15 @@ mod wrapped;
 
 use std::fmt;
 
-pub(crate) use hasher::{Busy, Passwords};
+pub(crate) use hasher::Passwords;
 pub(crate) use stored::Verdict;
 
 /// Bytes of the longest password.
 const MOST_BYTES: usize = 1_024;
+
+/// Too many passwords are being hashed, or there is no memory to hash one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy;
 
 /// A password as somebody typed it. Shown to nobody.
 #[derive(Clone)]

@@ -1,8 +1,8 @@
 //! A stored hash of any form that is understood.
 
+use super::Busy;
 use super::argon2id::{Argon2Hash, Memory};
 use super::bcrypt_hash::BcryptHash;
-use super::hasher::Busy;
 use super::pbkdf2::Pbkdf2Hash;
 use super::wrapped::Wrapped;
 

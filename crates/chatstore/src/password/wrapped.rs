@@ -11,8 +11,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 
+use super::Busy;
 use super::argon2id::{Argon2Hash, Memory, SALT};
-use super::hasher::Busy;
 use super::pbkdf2::{Pbkdf2Hash, Recipe, iterations};
 
 const PREFIX: &str = "$argon2id-of-pbkdf2-sha256$i=";

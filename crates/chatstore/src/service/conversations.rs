@@ -2,17 +2,25 @@ use chatstore_model::{
     Conversation, ConversationId, ConversationPatch, ConversationPosition, ConversationRole, Membership,
     NewConversation, Page, UserId,
 };
-use chatstore_sql::{By, ConversationList, StoreError, WriteTx};
+use chatstore_sql::{ConversationList, ReadTx, WriteTx};
 
-use super::{NO_CONVERSATION, OWNER_ONLY, VIEWER, Verdict, is_as_expected, reach};
-use crate::actor::AsUser;
+use super::{access, access_as_owner, as_owner_or_member, check_revision, check_writer};
 use crate::error::{Error, Result};
+use crate::user_scope::AsUser;
 
 const EDITOR: &str = "an editor may change title, default_model and metadata only";
 
 /// The conversations of one user, owned and shared.
 #[derive(Debug, Clone, Copy)]
 pub struct Conversations<'s>(pub(crate) AsUser<'s>);
+
+impl<'s> AsUser<'s> {
+    /// The user's conversations, owned and shared.
+    #[must_use]
+    pub const fn conversations(&self) -> Conversations<'s> {
+        Conversations(*self)
+    }
+}
 
 impl Conversations<'_> {
     /// Makes a conversation that the user owns.
@@ -21,8 +29,7 @@ impl Conversations<'_> {
     /// `Invalid`; `AlreadyExists` with field `thread_id`; `NotFound` when the user is gone.
     pub async fn create(self, new: NewConversation) -> Result<Conversation> {
         let user = self.0.user;
-        let create =
-            async move |tx: &mut chatstore_sql::WriteTx<'_>| tx.conversations().create(user, &new).await;
+        let create = async move |tx: &mut WriteTx<'_>| tx.conversations().create(user, &new).await;
         Ok(self.0.store.database.write_single("conversation_create", create).await?)
     }
 
@@ -33,12 +40,9 @@ impl Conversations<'_> {
     /// `Invalid`; `Conflict` when `new` has no `thread_id`.
     pub async fn get_or_create_by_thread(self, new: NewConversation) -> Result<(Conversation, bool)> {
         let user = self.0.user;
-        self.0
-            .store
-            .write("thread_get_or_create", async move |tx| {
-                tx.conversations().get_or_create_by_thread(user, &new).await
-            })
-            .await
+        let get_or_create =
+            async move |tx: &mut WriteTx<'_>| tx.conversations().get_or_create_by_thread(user, &new).await;
+        Ok(self.0.store.write("thread_get_or_create", get_or_create).await?)
     }
 
     /// A conversation with the user's role in it.
@@ -47,17 +51,15 @@ impl Conversations<'_> {
     /// `NotFound`.
     pub async fn get(self, id: ConversationId) -> Result<(Conversation, ConversationRole)> {
         let user = self.0.user;
-        let found = self
-            .0
-            .store
-            .read("conversation_get", async move |tx| {
-                if let Some(own) = tx.conversations().get(By::Owner(user), id).await? {
-                    return Ok(Some(own));
+        let get = async move |tx: &mut ReadTx<'_>| {
+            for by in as_owner_or_member(user) {
+                if let Some(found) = tx.conversations().get(by, id).await? {
+                    return Ok(found);
                 }
-                tx.conversations().get(By::Member(user), id).await
-            })
-            .await?;
-        found.ok_or_else(|| Error::not_found("conversation"))
+            }
+            Err(Error::not_found("conversation"))
+        };
+        self.0.store.read("conversation_get", get).await
     }
 
     /// The user's own conversation with the application's id.
@@ -74,7 +76,7 @@ impl Conversations<'_> {
         found.ok_or_else(|| Error::not_found("conversation"))
     }
 
-    /// One page of the user's conversations, each with his role in it.
+    /// One page of the user's conversations, each with the user's role in it.
     ///
     /// # Errors
     /// That the database is unavailable.
@@ -83,10 +85,8 @@ impl Conversations<'_> {
         list: ConversationList,
     ) -> Result<Page<(Conversation, ConversationRole), ConversationPosition>> {
         let user = self.0.user;
-        self.0
-            .store
-            .read("conversation_page", async move |tx| tx.conversations().page(user, &list).await)
-            .await
+        let page = async move |tx: &mut ReadTx<'_>| tx.conversations().page(user, &list).await;
+        Ok(self.0.store.read("conversation_page", page).await?)
     }
 
     /// How many conversations the user has.
@@ -95,10 +95,8 @@ impl Conversations<'_> {
     /// That the database is unavailable.
     pub async fn count(self, membership: Membership) -> Result<i64> {
         let user = self.0.user;
-        self.0
-            .store
-            .read("conversation_count", async move |tx| tx.conversations().count(user, membership).await)
-            .await
+        let count = async move |tx: &mut ReadTx<'_>| tx.conversations().count(user, membership).await;
+        Ok(self.0.store.read("conversation_count", count).await?)
     }
 
     /// Changes a conversation; an empty patch changes nothing.
@@ -113,26 +111,17 @@ impl Conversations<'_> {
     ) -> Result<(Conversation, ConversationRole)> {
         patch.validate()?;
         let (user, expected) = (self.0.user, self.0.expected);
-        let updated = self
-            .0
-            .store
-            .write("conversation_update", async move |tx| {
-                let access = reach(tx, user, id).await?;
-                match access.role {
-                    ConversationRole::Viewer => return Ok(Verdict::Forbidden(VIEWER)),
-                    ConversationRole::Editor if !patch.is_for_editors() => {
-                        return Ok(Verdict::Forbidden(EDITOR));
-                    }
-                    ConversationRole::Owner | ConversationRole::Editor => {}
-                }
-                if !is_as_expected(tx, access.owner_id, id, expected).await? {
-                    return Ok(Verdict::Changed);
-                }
-                let conversation = tx.conversations().update(access.owner_id, id, &patch).await?;
-                Ok(Verdict::Done((conversation, access.role)))
-            })
-            .await?;
-        updated.into_result()
+        let update = async move |tx: &mut WriteTx<'_>| {
+            let access = access(tx, user, id).await?;
+            check_writer(access.role)?;
+            if access.role == ConversationRole::Editor && !patch.is_for_editors() {
+                return Err(Error::forbidden(EDITOR));
+            }
+            check_revision(tx, access.owner_id, id, expected).await?;
+            let conversation = tx.conversations().update(access.owner_id, id, &patch).await?;
+            Ok((conversation, access.role))
+        };
+        self.0.store.write("conversation_update", update).await
     }
 
     /// Deletes a conversation with its members, messages and responses; usage stays.
@@ -141,20 +130,12 @@ impl Conversations<'_> {
     /// `NotFound`; `Forbidden` for everybody but the owner.
     pub async fn delete(self, id: ConversationId) -> Result<()> {
         let (user, expected) = (self.0.user, self.0.expected);
-        let deleted = self
-            .0
-            .store
-            .write("conversation_delete", async move |tx| {
-                if reach(tx, user, id).await?.role != ConversationRole::Owner {
-                    return Ok(Verdict::Forbidden(OWNER_ONLY));
-                }
-                if !is_as_expected(tx, user, id, expected).await? {
-                    return Ok(Verdict::Changed);
-                }
-                tx.conversations().delete(user, id).await.map(Verdict::Done)
-            })
-            .await?;
-        deleted.into_result()
+        let delete = async move |tx: &mut WriteTx<'_>| {
+            access_as_owner(tx, user, id).await?;
+            check_revision(tx, user, id, expected).await?;
+            Ok(tx.conversations().delete(user, id).await?)
+        };
+        self.0.store.write("conversation_delete", delete).await
     }
 
     /// As [`update`](Self::update), of the user's own conversation with the application's id.
@@ -164,18 +145,12 @@ impl Conversations<'_> {
     pub async fn update_by_thread(self, thread_id: &str, patch: ConversationPatch) -> Result<Conversation> {
         patch.validate()?;
         let (user, expected, thread_id) = (self.0.user, self.0.expected, thread_id.to_owned());
-        let updated = self
-            .0
-            .store
-            .write("thread_update", async move |tx| {
-                let id = own_thread(tx, user, &thread_id).await?;
-                if !is_as_expected(tx, user, id, expected).await? {
-                    return Ok(Verdict::Changed);
-                }
-                tx.conversations().update(user, id, &patch).await.map(Verdict::Done)
-            })
-            .await?;
-        updated.into_result()
+        let update = async move |tx: &mut WriteTx<'_>| {
+            let id = own_thread(tx, user, &thread_id).await?;
+            check_revision(tx, user, id, expected).await?;
+            Ok(tx.conversations().update(user, id, &patch).await?)
+        };
+        self.0.store.write("thread_update", update).await
     }
 
     /// As [`delete`](Self::delete), of the user's own conversation with the application's id.
@@ -184,26 +159,16 @@ impl Conversations<'_> {
     /// `NotFound`.
     pub async fn delete_by_thread(self, thread_id: &str) -> Result<()> {
         let (user, expected, thread_id) = (self.0.user, self.0.expected, thread_id.to_owned());
-        let deleted = self
-            .0
-            .store
-            .write("thread_delete", async move |tx| {
-                let id = own_thread(tx, user, &thread_id).await?;
-                if !is_as_expected(tx, user, id, expected).await? {
-                    return Ok(Verdict::Changed);
-                }
-                tx.conversations().delete(user, id).await.map(Verdict::Done)
-            })
-            .await?;
-        deleted.into_result()
+        let delete = async move |tx: &mut WriteTx<'_>| {
+            let id = own_thread(tx, user, &thread_id).await?;
+            check_revision(tx, user, id, expected).await?;
+            Ok(tx.conversations().delete(user, id).await?)
+        };
+        self.0.store.write("thread_delete", delete).await
     }
 }
 
-async fn own_thread(
-    tx: &mut WriteTx<'_>,
-    user: UserId,
-    thread_id: &str,
-) -> std::result::Result<ConversationId, StoreError> {
+async fn own_thread(tx: &mut WriteTx<'_>, user: UserId, thread_id: &str) -> Result<ConversationId> {
     let found = tx.conversations().find_by_thread(user, thread_id).await?;
-    found.map(|conversation| conversation.id).ok_or(NO_CONVERSATION)
+    found.map(|conversation| conversation.id).ok_or_else(|| Error::not_found("conversation"))
 }

@@ -6,8 +6,7 @@ use chatstore_model::{
     UserId, UserRole, limits,
 };
 
-use chatstore_sql::StoreError;
-
+use crate::cache::{ApiKeyHash, Cache};
 use crate::error::{Error, Result};
 use crate::key::{KeyText, parse};
 use crate::principal::{Credential, Principal};
@@ -36,6 +35,14 @@ impl fmt::Debug for NewKey {
     }
 }
 
+impl Store {
+    /// API keys of all users. Nothing here is checked: it is for the application itself.
+    #[must_use]
+    pub const fn keys(&self) -> Keys<'_> {
+        Keys(self)
+    }
+}
+
 impl Keys<'_> {
     /// Makes a key for a user.
     ///
@@ -57,7 +64,7 @@ impl Keys<'_> {
             }
         }
         if user == UserId::ANONYMOUS && scope == ApiKeyScope::User {
-            return Err(StoreError::Refused("the built-in user cannot have an API key").into());
+            return Err(Error::conflict("the built-in user cannot have an API key"));
         }
         let made = KeyText::new(user, &self.0.database.ids());
         let new = NewApiKey { scope, name, prefix: made.prefix, key_hash: made.hash, expires_at };
@@ -71,7 +78,7 @@ impl Keys<'_> {
     /// # Errors
     /// That the database is unavailable.
     pub async fn list(self, user: UserId) -> Result<Vec<ApiKey>> {
-        self.0.read("key_list", async move |tx| tx.api_keys().list(user).await).await
+        Ok(self.0.read("key_list", async move |tx| tx.api_keys().list(user).await).await?)
     }
 
     /// Keys of a user that were not withdrawn, oldest first.
@@ -84,7 +91,7 @@ impl Keys<'_> {
         from: Option<ApiKeyPosition>,
         limit: Limit,
     ) -> Result<Page<ApiKey, ApiKeyPosition>> {
-        self.0.read("key_page", async move |tx| tx.api_keys().page(user, from, limit).await).await
+        Ok(self.0.read("key_page", async move |tx| tx.api_keys().page(user, from, limit).await).await?)
     }
 
     /// Withdraws a key, in this process at once, in others within 5 seconds.
@@ -93,7 +100,7 @@ impl Keys<'_> {
     /// `NotFound`.
     pub async fn revoke(self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.0.write("key_revoke", async move |tx| tx.api_keys().revoke(user, id).await).await?;
-        self.0.forget_callers();
+        self.0.callers.forget_all().await;
         SecurityEvent::KeyWithdrawn.note(Some(user));
         Ok(())
     }
@@ -107,10 +114,12 @@ impl Keys<'_> {
     pub async fn verify(self, text: &str) -> Result<Option<Principal>> {
         let Some((user, hash)) = parse(text) else { return Ok(None) };
         let now = self.0.now();
-        if let Some(principal) = self.0.keys.get(&hash) {
-            return Ok(principal.expires_at.is_none_or(|end| now < end).then_some(principal));
-        }
-        let generation = self.0.keys.generation();
+        let load = self.load(user, hash, now);
+        let found = self.0.callers.api_keys.get_or_load(&ApiKeyHash(hash), load).await?;
+        Ok(found.filter(|principal| principal.expires_at.is_none_or(|end| now < end)))
+    }
+
+    async fn load(self, user: UserId, hash: [u8; 32], now: Timestamp) -> Result<Option<Principal>> {
         let found = self.0.read("key_verify", async move |tx| tx.api_keys().find(user, &hash).await).await?;
         let Some((key, Some(role))) = found else { return Ok(None) };
         // A service key has the power of the administrator who made it, and loses it with his office.
@@ -119,15 +128,13 @@ impl Keys<'_> {
             return Ok(None);
         }
         self.note_use(&key, now);
-        let principal = Principal {
+        Ok(Some(Principal {
             user_id: key.user_id,
             role,
             credential: Credential::Key { id: key.id, scope: key.scope },
             must_change_password: false,
             expires_at: key.expires_at,
-        };
-        self.0.keys.remember(generation, hash, principal);
-        Ok(Some(principal))
+        }))
     }
 
     /// Writes the use down without making the request wait for it.
@@ -140,7 +147,6 @@ impl Keys<'_> {
             let noted =
                 store.write("key_touch", async move |tx| tx.api_keys().touch(user, id, now).await).await;
             if let Err(error) = noted {
-                let error: Error = error;
                 tracing::debug!(%error, "a key's last use was not written down");
             }
         });

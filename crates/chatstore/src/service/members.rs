@@ -1,15 +1,23 @@
 use chatstore_model::{
     ConversationId, ConversationRole, Limit, Member, MemberPosition, MemberRole, Page, UserId,
 };
-use chatstore_sql::StoreError;
+use chatstore_sql::{ReadTx, WriteTx};
 
-use super::{OWNER_ONLY, Verdict, reach};
-use crate::actor::AsUser;
-use crate::error::Result;
+use super::{OWNER_ONLY, access, access_as_owner};
+use crate::error::{Error, Result};
+use crate::user_scope::AsUser;
 
 /// Who is in the conversations of one user.
 #[derive(Debug, Clone, Copy)]
 pub struct Members<'s>(pub(crate) AsUser<'s>);
+
+impl<'s> AsUser<'s> {
+    /// Who is in the user's conversations.
+    #[must_use]
+    pub const fn members(&self) -> Members<'s> {
+        Members(*self)
+    }
+}
 
 impl Members<'_> {
     /// Members of a conversation, its owner first, then by joining.
@@ -23,20 +31,19 @@ impl Members<'_> {
         limit: Limit,
     ) -> Result<Page<Member, MemberPosition>> {
         let user = self.0.user;
-        self.0
-            .store
-            .read("member_page", async move |tx| {
-                let access = reach(tx, user, conversation).await?;
-                tx.members().page(access.owner_id, conversation, from, limit).await
-            })
-            .await
+        let page = async move |tx: &mut ReadTx<'_>| {
+            let access = access(tx, user, conversation).await?;
+            Ok(tx.members().page(access.owner_id, conversation, from, limit).await?)
+        };
+        self.0.store.read("member_page", page).await
     }
 
-    /// Makes somebody a member or changes his role; true when he was none. The built-in user cannot be one.
+    /// Makes a user a member, or changes a member's role; true for a new member. The built-in user cannot be
+    /// one.
     ///
     /// # Errors
     /// `NotFound` for conversation or user; `Forbidden` for everybody but the owner; `Conflict`
-    /// for the owner himself.
+    /// for the owner as the member.
     pub async fn put(
         self,
         conversation: ConversationId,
@@ -44,24 +51,15 @@ impl Members<'_> {
         role: MemberRole,
     ) -> Result<(Member, bool)> {
         let user = self.0.user;
-        let put = self
-            .0
-            .store
-            .write("member_put", async move |tx| {
-                let access = reach(tx, user, conversation).await?;
-                if access.role != ConversationRole::Owner {
-                    return Ok(Verdict::Forbidden(OWNER_ONLY));
-                }
-                let user = tx.users().get(member).await?.filter(|user| user.id != UserId::ANONYMOUS);
-                let user = user.ok_or(StoreError::NotFound { entity: "user" })?;
-                let (joined_at, added) =
-                    tx.members().put(access.owner_id, conversation, member, role).await?;
-                let member =
-                    Member { user_id: member, username: user.username, role: role.into(), joined_at };
-                Ok(Verdict::Done((member, added)))
-            })
-            .await?;
-        put.into_result()
+        let put = async move |tx: &mut WriteTx<'_>| {
+            access_as_owner(tx, user, conversation).await?;
+            let found = tx.users().get(member).await?.filter(|found| found.id != UserId::ANONYMOUS);
+            let found = found.ok_or_else(|| Error::not_found("user"))?;
+            let (joined_at, added) = tx.members().put(user, conversation, member, role).await?;
+            let member = Member { user_id: member, username: found.username, role: role.into(), joined_at };
+            Ok((member, added))
+        };
+        self.0.store.write("member_put", put).await
     }
 
     /// Ends a membership: the owner's decision, or the member's own.
@@ -70,20 +68,16 @@ impl Members<'_> {
     /// `NotFound`; `Forbidden` when a member wants to remove another; `Conflict` for the owner.
     pub async fn remove(self, conversation: ConversationId, member: UserId) -> Result<()> {
         let user = self.0.user;
-        let removed = self
-            .0
-            .store
-            .write("member_remove", async move |tx| {
-                let access = reach(tx, user, conversation).await?;
-                if access.role != ConversationRole::Owner && member != user {
-                    return Ok(Verdict::Forbidden(OWNER_ONLY));
-                }
-                if member == access.owner_id {
-                    return Err(StoreError::Refused("the owner cannot leave the conversation"));
-                }
-                tx.members().remove(access.owner_id, conversation, member).await.map(Verdict::Done)
-            })
-            .await?;
-        removed.into_result()
+        let remove = async move |tx: &mut WriteTx<'_>| {
+            let access = access(tx, user, conversation).await?;
+            if access.role != ConversationRole::Owner && member != user {
+                return Err(Error::forbidden(OWNER_ONLY));
+            }
+            if member == access.owner_id {
+                return Err(Error::conflict("the owner cannot leave the conversation"));
+            }
+            Ok(tx.members().remove(access.owner_id, conversation, member).await?)
+        };
+        self.0.store.write("member_remove", remove).await
     }
 }

@@ -1,22 +1,31 @@
+use std::slice;
 use std::sync::Arc;
 
 use chatstore_model::{
-    Access, ConversationId, ConversationRole, Invalid, Limit, Message, MessageId, MessagePatch, MessageRole,
+    ConversationId, ConversationRole, Invalid, Limit, Message, MessageId, MessagePatch, MessageRole,
     NewMessage, NewReply, Page, Reply, Response, UserId, Validator, limits,
 };
 use chatstore_sql::{By, ReadTx, StoreError, WriteTx};
 
-use super::{VIEWER, Verdict, is_as_expected, reach};
-use crate::actor::AsUser;
-use crate::error::{Error, ErrorKind, Result};
+use super::{access, as_owner_or_member, check_revision, check_writer};
+use crate::error::{Error, Result};
 use crate::page_request::PageRequest;
+use crate::user_scope::AsUser;
 
 const USER_ONLY: &str = "an editor may post messages of the role user only";
-const OWN_ONLY: &str = "an editor may change only messages of his own";
+const OWN_ONLY: &str = "an editor may change only messages of their own";
 
 /// The messages of one user's conversations.
 #[derive(Debug, Clone, Copy)]
 pub struct Messages<'s>(pub(crate) AsUser<'s>);
+
+impl<'s> AsUser<'s> {
+    /// The messages of the user's conversations.
+    #[must_use]
+    pub const fn messages(&self) -> Messages<'s> {
+        Messages(*self)
+    }
+}
 
 impl Messages<'_> {
     /// Appends a message with the next number; the answer means that it is on disk.
@@ -26,43 +35,47 @@ impl Messages<'_> {
     /// `Invalid`.
     pub async fn append(self, conversation: ConversationId, new: NewMessage) -> Result<Message> {
         if self.0.expected.is_some() {
-            let mut appended = self.append_many(conversation, vec![new]).await?;
-            return appended.pop().ok_or_else(|| Error::not_found("message"));
+            return self.append_at_revision(conversation, new).await;
         }
         let user = self.0.user;
         let new = Arc::new(new);
         match self.append_by(By::Owner(user), conversation, &new).await {
-            Err(error) if error.is_not_found("conversation") => {}
-            done => return done,
+            Err(StoreError::NotFound { entity: "conversation" }) => {}
+            done => return Ok(done?),
         }
         if new.role == MessageRole::User {
             match self.append_by(By::Member(user), conversation, &new).await {
-                Err(error) if error.is_not_found("conversation") => {}
-                done => return done,
+                Err(StoreError::NotFound { entity: "conversation" }) => {}
+                done => return Ok(done?),
             }
         }
-        Err(self.refusal(conversation).await?)
+        let access = self.0.access(conversation).await?;
+        check_appender(access.role, slice::from_ref(&*new))?;
+        Err(Error::not_found("conversation"))
     }
 
-    async fn append_by(self, by: By, conversation: ConversationId, new: &Arc<NewMessage>) -> Result<Message> {
+    async fn append_by(
+        self,
+        by: By,
+        conversation: ConversationId,
+        new: &Arc<NewMessage>,
+    ) -> std::result::Result<Message, StoreError> {
         let new = Arc::clone(new);
         let append = async move |tx: &mut WriteTx<'_>| tx.messages().append(by, conversation, &new).await;
-        Ok(self.0.store.database.write_single("append", append).await?)
+        self.0.store.database.write_single("append", append).await
     }
 
-    /// Why the user could not write there.
-    async fn refusal(self, conversation: ConversationId) -> Result<Error> {
-        let user = self.0.user;
-        let access = self
-            .0
-            .store
-            .read("access", async move |tx| tx.conversations().access(user, conversation).await)
-            .await?;
-        Ok(match access.map(|access| access.role) {
-            None | Some(ConversationRole::Owner) => Error::not_found("conversation"),
-            Some(ConversationRole::Editor) => Error::rule(ErrorKind::Forbidden, USER_ONLY),
-            Some(ConversationRole::Viewer) => Error::rule(ErrorKind::Forbidden, VIEWER),
-        })
+    async fn append_at_revision(self, conversation: ConversationId, new: NewMessage) -> Result<Message> {
+        new.validate()?;
+        let (user, expected) = (self.0.user, self.0.expected);
+        let append = async move |tx: &mut WriteTx<'_>| {
+            let access = access(tx, user, conversation).await?;
+            check_appender(access.role, slice::from_ref(&new))?;
+            check_revision(tx, access.owner_id, conversation, expected).await?;
+            let by = if access.owner_id == user { By::Owner(user) } else { By::Member(user) };
+            Ok(tx.messages().append(by, conversation, &new).await?)
+        };
+        self.0.store.write("append", append).await
     }
 
     /// Appends 1 to 200 messages in order, with consecutive numbers, all or none.
@@ -76,18 +89,13 @@ impl Messages<'_> {
     ) -> Result<Vec<Message>> {
         check_batch(&new)?;
         let (user, expected) = (self.0.user, self.0.expected);
-        let appended = self
-            .0
-            .store
-            .write("append_many", async move |tx| {
-                let access = reach(tx, user, conversation).await?;
-                if let Some(refusal) = refuse_append(access.role, &new) {
-                    return Ok(Verdict::Forbidden(refusal));
-                }
-                append_expecting(tx, access.owner_id, user, conversation, expected, &new).await
-            })
-            .await?;
-        appended.into_result()
+        let append = async move |tx: &mut WriteTx<'_>| {
+            let access = access(tx, user, conversation).await?;
+            check_appender(access.role, &new)?;
+            check_revision(tx, access.owner_id, conversation, expected).await?;
+            append_as(tx, access.owner_id, user, conversation, &new).await
+        };
+        self.0.store.write("append_many", append).await
     }
 
     /// Appends a model's message with its response and books the usage on the conversation's owner,
@@ -97,23 +105,16 @@ impl Messages<'_> {
     /// `NotFound`; `Forbidden` for viewers; `Invalid`.
     pub async fn reply(self, conversation: ConversationId, new: NewReply) -> Result<Reply> {
         new.validate()?;
-        let (user, expected) = (self.0.user, self.0.expected);
-        if expected.is_some() {
-            let reply = async move |tx: &mut WriteTx<'_>| {
-                let access = reach(tx, user, conversation).await?;
-                reply_expecting(tx, access, conversation, expected, &new).await
-            };
-            return self.0.store.write("reply", reply).await?.into_result();
+        if self.0.expected.is_some() {
+            return self.reply_at_revision(conversation, new).await;
         }
         let new = Arc::new(new);
-        match self.reply_of(user, conversation, Arc::clone(&new)).await {
+        match self.reply_of(self.0.user, conversation, Arc::clone(&new)).await {
             Err(StoreError::NotFound { entity: "conversation" }) => {}
             done => return Ok(done?),
         }
-        let access = self.0.store.read("access", async move |tx| reach(tx, user, conversation).await).await?;
-        if !access.role.may_write() {
-            return Err(Error::rule(ErrorKind::Forbidden, VIEWER));
-        }
+        let access = self.0.access(conversation).await?;
+        check_writer(access.role)?;
         Ok(self.reply_of(access.owner_id, conversation, new).await?)
     }
 
@@ -134,6 +135,17 @@ impl Messages<'_> {
         }
     }
 
+    async fn reply_at_revision(self, conversation: ConversationId, new: NewReply) -> Result<Reply> {
+        let (user, expected) = (self.0.user, self.0.expected);
+        let record = async move |tx: &mut WriteTx<'_>| {
+            let access = access(tx, user, conversation).await?;
+            check_writer(access.role)?;
+            check_revision(tx, access.owner_id, conversation, expected).await?;
+            Ok(tx.messages().record_reply(access.owner_id, conversation, &new).await?)
+        };
+        self.0.store.write("reply", record).await
+    }
+
     /// A page of a conversation.
     ///
     /// # Errors
@@ -145,21 +157,17 @@ impl Messages<'_> {
     ) -> Result<Page<Message, i64>> {
         let limit = request.limit()?;
         let user = self.0.user;
-        let page = self
-            .0
-            .store
-            .read("message_page", async move |tx| {
-                for by in [By::Owner(user), By::Member(user)] {
-                    let page = page_by(tx, by, conversation, &request, limit).await?;
-                    if !page.items.is_empty() {
-                        return Ok(Some(page));
-                    }
+        let read = async move |tx: &mut ReadTx<'_>| {
+            for by in as_owner_or_member(user) {
+                let page = page_by(tx, by, conversation, &request, limit).await?;
+                if !page.items.is_empty() {
+                    return Ok(page);
                 }
-                let reached = tx.conversations().access(user, conversation).await?;
-                Ok(reached.map(|_| Page { items: Vec::new(), next: None }))
-            })
-            .await?;
-        page.ok_or_else(|| Error::not_found("conversation"))
+            }
+            access(tx, user, conversation).await?;
+            Ok(Page { items: Vec::new(), next: None })
+        };
+        self.0.store.read("message_page", read).await
     }
 
     /// The message with this id.
@@ -168,17 +176,15 @@ impl Messages<'_> {
     /// `NotFound`.
     pub async fn get(self, conversation: ConversationId, id: MessageId) -> Result<Message> {
         let user = self.0.user;
-        let found = self
-            .0
-            .store
-            .read("message_get", async move |tx| {
-                if let Some(message) = tx.messages().get(By::Owner(user), conversation, id).await? {
-                    return Ok(Some(message));
+        let get = async move |tx: &mut ReadTx<'_>| {
+            for by in as_owner_or_member(user) {
+                if let Some(message) = tx.messages().get(by, conversation, id).await? {
+                    return Ok(message);
                 }
-                tx.messages().get(By::Member(user), conversation, id).await
-            })
-            .await?;
-        found.ok_or_else(|| Error::not_found("message"))
+            }
+            Err(Error::not_found("message"))
+        };
+        self.0.store.read("message_get", get).await
     }
 
     /// The message with this number.
@@ -187,17 +193,15 @@ impl Messages<'_> {
     /// `NotFound`.
     pub async fn get_by_seq(self, conversation: ConversationId, seq: i64) -> Result<Message> {
         let user = self.0.user;
-        let found = self
-            .0
-            .store
-            .read("message_get", async move |tx| {
-                if let Some(message) = tx.messages().find_by_seq(By::Owner(user), conversation, seq).await? {
-                    return Ok(Some(message));
+        let get = async move |tx: &mut ReadTx<'_>| {
+            for by in as_owner_or_member(user) {
+                if let Some(message) = tx.messages().find_by_seq(by, conversation, seq).await? {
+                    return Ok(message);
                 }
-                tx.messages().find_by_seq(By::Member(user), conversation, seq).await
-            })
-            .await?;
-        found.ok_or_else(|| Error::not_found("message"))
+            }
+            Err(Error::not_found("message"))
+        };
+        self.0.store.read("message_get", get).await
     }
 
     /// The response behind a model's message.
@@ -226,21 +230,12 @@ impl Messages<'_> {
     ) -> Result<Message> {
         patch.validate()?;
         let (user, expected) = (self.0.user, self.0.expected);
-        let edited = self
-            .0
-            .store
-            .write("message_edit", async move |tx| {
-                let owner = match may_change(tx, user, conversation, id).await? {
-                    Ok(owner) => owner,
-                    Err(refusal) => return Ok(Verdict::Forbidden(refusal)),
-                };
-                if !is_as_expected(tx, owner, conversation, expected).await? {
-                    return Ok(Verdict::Changed);
-                }
-                tx.messages().edit(owner, conversation, id, &patch).await.map(Verdict::Done)
-            })
-            .await?;
-        edited.into_result()
+        let edit = async move |tx: &mut WriteTx<'_>| {
+            let owner = access_to_change(tx, user, conversation, id).await?;
+            check_revision(tx, owner, conversation, expected).await?;
+            Ok(tx.messages().edit(owner, conversation, id, &patch).await?)
+        };
+        self.0.store.write("message_edit", edit).await
     }
 
     /// Deletes a message with its response; its number is not used again, usage stays.
@@ -249,21 +244,12 @@ impl Messages<'_> {
     /// `NotFound`; `Forbidden` for viewers, and for editors on others' messages.
     pub async fn delete(self, conversation: ConversationId, id: MessageId) -> Result<()> {
         let (user, expected) = (self.0.user, self.0.expected);
-        let deleted = self
-            .0
-            .store
-            .write("message_delete", async move |tx| {
-                let owner = match may_change(tx, user, conversation, id).await? {
-                    Ok(owner) => owner,
-                    Err(refusal) => return Ok(Verdict::Forbidden(refusal)),
-                };
-                if !is_as_expected(tx, owner, conversation, expected).await? {
-                    return Ok(Verdict::Changed);
-                }
-                tx.messages().delete(owner, conversation, id).await.map(Verdict::Done)
-            })
-            .await?;
-        deleted.into_result()
+        let delete = async move |tx: &mut WriteTx<'_>| {
+            let owner = access_to_change(tx, user, conversation, id).await?;
+            check_revision(tx, owner, conversation, expected).await?;
+            Ok(tx.messages().delete(owner, conversation, id).await?)
+        };
+        self.0.store.write("message_delete", delete).await
     }
 }
 
@@ -280,80 +266,46 @@ async fn page_by(
     }
 }
 
-/// Why somebody in this role may not append these messages, if he may not.
-pub(super) fn refuse_append(role: ConversationRole, new: &[NewMessage]) -> Option<&'static str> {
-    match role {
-        ConversationRole::Viewer => Some(VIEWER),
-        ConversationRole::Editor if new.iter().any(|message| message.role != MessageRole::User) => {
-            Some(USER_ONLY)
-        }
-        ConversationRole::Owner | ConversationRole::Editor => None,
+/// Fails unless somebody in this role may append these messages.
+pub(super) fn check_appender(role: ConversationRole, new: &[NewMessage]) -> Result<()> {
+    check_writer(role)?;
+    if role == ConversationRole::Editor && new.iter().any(|message| message.role != MessageRole::User) {
+        return Err(Error::forbidden(USER_ONLY));
     }
+    Ok(())
 }
 
-/// Appends for somebody who may, if the conversation is at the revision that he expects.
-async fn append_expecting(
-    tx: &mut WriteTx<'_>,
-    owner: UserId,
-    sender: UserId,
-    conversation: ConversationId,
-    expected: Option<i64>,
-    new: &[NewMessage],
-) -> std::result::Result<Verdict<Vec<Message>>, StoreError> {
-    if !is_as_expected(tx, owner, conversation, expected).await? {
-        return Ok(Verdict::Changed);
-    }
-    append_as(tx, owner, sender, conversation, new).await.map(Verdict::Done)
-}
-
-/// Appends what one person says.
+/// Appends what one user says.
 pub(super) async fn append_as(
     tx: &mut WriteTx<'_>,
     owner: UserId,
     sender: UserId,
     conversation: ConversationId,
     new: &[NewMessage],
-) -> std::result::Result<Vec<Message>, StoreError> {
+) -> Result<Vec<Message>> {
     let senders = vec![Some(sender); new.len()];
-    tx.messages().append_many(owner, conversation, &senders, new).await
+    Ok(tx.messages().append_many(owner, conversation, &senders, new).await?)
 }
 
-/// Records a reply, if the user may and the conversation is at the revision that he expects.
-async fn reply_expecting(
-    tx: &mut WriteTx<'_>,
-    access: Access,
-    conversation: ConversationId,
-    expected: Option<i64>,
-    new: &NewReply,
-) -> std::result::Result<Verdict<Reply>, StoreError> {
-    if !access.role.may_write() {
-        return Ok(Verdict::Forbidden(VIEWER));
-    }
-    if !is_as_expected(tx, access.owner_id, conversation, expected).await? {
-        return Ok(Verdict::Changed);
-    }
-    tx.messages().record_reply(access.owner_id, conversation, new).await.map(Verdict::Done)
-}
-
-/// The owner of the conversation, or why the user may not change this message.
-async fn may_change(
+/// The owner of the conversation, if the user may change this message.
+async fn access_to_change(
     tx: &mut WriteTx<'_>,
     user: UserId,
     conversation: ConversationId,
     id: MessageId,
-) -> std::result::Result<std::result::Result<UserId, &'static str>, StoreError> {
-    let access = reach(tx, user, conversation).await?;
+) -> Result<UserId> {
+    let access = access(tx, user, conversation).await?;
     if access.role == ConversationRole::Owner {
-        return Ok(Ok(access.owner_id));
+        return Ok(access.owner_id);
     }
     // What is absent is absent for everybody; only then is it a matter of roles.
     let message = tx.messages().get(By::Owner(access.owner_id), conversation, id).await?;
-    let message = message.ok_or(StoreError::NotFound { entity: "message" })?;
-    Ok(match access.role {
-        ConversationRole::Viewer => Err(VIEWER),
-        _ if message.sender_id == Some(user) => Ok(access.owner_id),
-        _ => Err(OWN_ONLY),
-    })
+    let message = message.ok_or_else(|| Error::not_found("message"))?;
+    check_writer(access.role)?;
+    if message.sender_id != Some(user) {
+        return Err(Error::forbidden(OWN_ONLY));
+    }
+    Ok(access.owner_id)
 }
 
 pub(super) fn check_batch(new: &[NewMessage]) -> std::result::Result<(), Invalid> {

@@ -1,7 +1,9 @@
 //! What may be done, and by whom.
 //!
 //! A conversation is looked for among the caller's own first, because those are found by their key;
-//! only then by way of his memberships.
+//! only then by way of the caller's memberships.
+//!
+//! A refusal is an error of the transaction that finds it, and undoes what the transaction did before.
 
 mod auth;
 mod conversations;
@@ -9,13 +11,16 @@ mod keys;
 mod members;
 mod messages;
 mod once;
+mod operations;
+mod seed;
 mod usage;
 mod users;
 
-use chatstore_model::{Access, ConversationId, UserId};
-use chatstore_sql::{StoreError, Tx, WriteTx};
+use chatstore_model::{Access, ConversationId, ConversationRole, UserId};
+use chatstore_sql::{By, Tx, WriteTx};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, Result};
+use crate::user_scope::AsUser;
 
 pub(crate) use auth::Identity;
 pub use auth::{Auth, LoginName, Origin, Tokens};
@@ -24,59 +29,66 @@ pub use keys::{Keys, NewKey};
 pub use members::Members;
 pub use messages::Messages;
 pub use once::{Once, OnceKey, Outcome};
+pub use operations::Operations;
+pub use seed::{SEED_USERS, Seeded};
 pub use usage::Usage;
 pub use users::{Acting, Users};
-
-const NO_CONVERSATION: StoreError = StoreError::NotFound { entity: "conversation" };
-
-/// What a transaction found out about the caller's rights.
-enum Verdict<T> {
-    Done(T),
-    Forbidden(&'static str),
-    /// The conversation is not at the revision that the caller expects.
-    Changed,
-    /// The idempotency key belongs to another request.
-    KeyReused,
-    /// What the first request with this idempotency key made does not exist any more.
-    Gone,
-}
-
-impl<T> Verdict<T> {
-    fn into_result(self) -> crate::Result<T> {
-        match self {
-            Self::Done(value) => Ok(value),
-            Self::Forbidden(reason) => Err(Error::rule(ErrorKind::Forbidden, reason)),
-            Self::Changed => Err(Error::rule(ErrorKind::PreconditionFailed, CHANGED)),
-            Self::KeyReused => Err(Error::rule(ErrorKind::KeyReused, KEY_REUSED)),
-            Self::Gone => Err(Error::rule(ErrorKind::Conflict, GONE)),
-        }
-    }
-}
-
-const CHANGED: &str = "the conversation was changed since the revision that the request names";
-const KEY_REUSED: &str = "the idempotency key was used for another request";
-const GONE: &str = "what the first request with this idempotency key made does not exist any more";
 
 const VIEWER: &str = "a viewer may read this conversation but not change it";
 const OWNER_ONLY: &str = "only the conversation's owner may do this";
 
-/// How the user reaches the conversation, or that there is none for him.
-async fn reach<M>(
-    tx: &mut Tx<'_, M>,
-    user: UserId,
-    conversation: ConversationId,
-) -> Result<Access, StoreError> {
-    tx.conversations().access(user, conversation).await?.ok_or(NO_CONVERSATION)
+/// The ways in which a user may reach what belongs to a conversation, in the order in which to try them.
+const fn as_owner_or_member(user: UserId) -> [By; 2] {
+    [By::Owner(user), By::Member(user)]
 }
 
-/// Whether the conversation is at the revision that the caller expects, if he expects one; it then stays
-/// there until the transaction changes it.
-async fn is_as_expected(
+impl AsUser<'_> {
+    /// How the user may access the conversation, or that there is none.
+    async fn access(self, conversation: ConversationId) -> Result<Access> {
+        let user = self.user;
+        self.store.read("access", async move |tx| access(tx, user, conversation).await).await
+    }
+}
+
+/// How the user may access the conversation, or that there is none for this user.
+async fn access<M>(tx: &mut Tx<'_, M>, user: UserId, conversation: ConversationId) -> Result<Access> {
+    let access = tx.conversations().access(user, conversation).await?;
+    access.ok_or_else(|| Error::not_found("conversation"))
+}
+
+/// As [`access`], for what only the owner may do.
+async fn access_as_owner<M>(tx: &mut Tx<'_, M>, user: UserId, conversation: ConversationId) -> Result<()> {
+    match access(tx, user, conversation).await?.role {
+        ConversationRole::Owner => Ok(()),
+        ConversationRole::Editor | ConversationRole::Viewer => Err(Error::forbidden(OWNER_ONLY)),
+    }
+}
+
+/// Fails unless somebody in this role may write.
+fn check_writer(role: ConversationRole) -> Result<()> {
+    if role.may_write() { Ok(()) } else { Err(Error::forbidden(VIEWER)) }
+}
+
+/// Fails unless the conversation is at the revision that the caller expects, if any; it then stays there
+/// until the transaction changes it.
+async fn check_revision(
     tx: &mut WriteTx<'_>,
     owner: UserId,
     conversation: ConversationId,
     expected: Option<i64>,
-) -> Result<bool, StoreError> {
+) -> Result<()> {
+    match is_at_revision(tx, owner, conversation, expected).await? {
+        true => Ok(()),
+        false => Err(Error::precondition_failed()),
+    }
+}
+
+async fn is_at_revision(
+    tx: &mut WriteTx<'_>,
+    owner: UserId,
+    conversation: ConversationId,
+    expected: Option<i64>,
+) -> Result<bool> {
     match expected {
         None => Ok(true),
         Some(revision) => Ok(tx.conversations().lock(owner, conversation).await? == revision),

@@ -6,9 +6,9 @@ use chatstore_sql::{By, StoreError, WriteTx};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{VIEWER, Verdict, is_as_expected, messages, reach};
-use crate::actor::AsUser;
-use crate::error::{ErrorKind, Result};
+use super::{access, check_writer, is_at_revision, messages};
+use crate::error::{Error, ErrorKind, Result};
+use crate::user_scope::AsUser;
 
 /// How long a request is remembered: a day.
 const REMEMBERED: i64 = 24 * 60 * 60 * 1_000_000;
@@ -50,14 +50,22 @@ impl<T> Outcome<T> {
 /// Writes of one user that take effect once: the key is stored in the transaction of the effect, so neither
 /// a lost answer nor a crash doubles it. Of several at once one does it and the others wait for it.
 ///
-/// A refusal is decided before the key is stored: what comes back as a verdict is committed. The revision is
-/// looked at before the key is looked up: a twin that waited for the conversation then finds what the first made.
+/// The revision is looked at before the key is looked up: a concurrent duplicate that waited for the
+/// conversation then finds what the first request made.
 ///
 /// Every method can fail with `KeyReused`, and with `Conflict` when what the first request made is gone.
 #[derive(Debug, Clone)]
 pub struct Once<'s> {
     pub(crate) chat: AsUser<'s>,
     pub(crate) key: OnceKey,
+}
+
+impl<'s> AsUser<'s> {
+    /// Writes that take effect once, however often they are sent with this key.
+    #[must_use]
+    pub const fn once(self, key: OnceKey) -> Once<'s> {
+        Once { chat: self, key }
+    }
 }
 
 impl Once<'_> {
@@ -71,21 +79,15 @@ impl Once<'_> {
         let id = *new.id.get_or_insert_with(|| ConversationId::from_uuid(self.new_uuid()));
         let key = self.key.clone();
         self.write("conversation_create_once", async move |tx| {
-            match earlier(tx, user, &key).await? {
-                Earlier::None => {}
-                Earlier::Other => return Ok(Verdict::KeyReused),
-                Earlier::Made(made) => {
-                    let [id] = ids(&made)?;
-                    let found =
-                        tx.conversations().get(By::Owner(user), ConversationId::from_uuid(id)).await?;
-                    return Ok(
-                        found.map_or(Verdict::Gone, |(made, _)| Verdict::Done(Outcome::replayed(made)))
-                    );
-                }
+            if let Some(made) = earlier(tx, user, &key).await? {
+                let [id] = ids(&made)?;
+                let found = tx.conversations().get(By::Owner(user), ConversationId::from_uuid(id)).await?;
+                let (made, _) = found.ok_or_else(gone)?;
+                return Ok(Outcome::replayed(made));
             }
             let record = key.record(tx.now(), &[id.uuid()])?;
             tx.idempotency_keys().record(user, user, &record).await?;
-            Ok(Verdict::Done(Outcome::first(tx.conversations().create(user, &new).await?)))
+            Ok(Outcome::first(tx.conversations().create(user, &new).await?))
         })
         .await
     }
@@ -104,23 +106,19 @@ impl Once<'_> {
         let made: Vec<Uuid> = new.iter_mut().map(|new| self.identify(new)).collect();
         let key = self.key.clone();
         self.write("append_once", async move |tx| {
-            let access = reach(tx, user, conversation).await?;
-            let is_unchanged = is_as_expected(tx, access.owner_id, conversation, expected).await?;
-            match earlier(tx, user, &key).await? {
-                Earlier::None => {}
-                Earlier::Other => return Ok(Verdict::KeyReused),
-                Earlier::Made(made) => return replay(tx, access.owner_id, conversation, &made).await,
+            let access = access(tx, user, conversation).await?;
+            let is_unchanged = is_at_revision(tx, access.owner_id, conversation, expected).await?;
+            if let Some(made) = earlier(tx, user, &key).await? {
+                return replay(tx, access.owner_id, conversation, &made).await;
             }
-            if let Some(refusal) = messages::refuse_append(access.role, &new) {
-                return Ok(Verdict::Forbidden(refusal));
-            }
+            messages::check_appender(access.role, &new)?;
             if !is_unchanged {
-                return Ok(Verdict::Changed);
+                return Err(Error::precondition_failed());
             }
             let record = key.record(tx.now(), &made)?;
             tx.idempotency_keys().record(access.owner_id, user, &record).await?;
             let appended = messages::append_as(tx, access.owner_id, user, conversation, &new).await?;
-            Ok(Verdict::Done(Outcome::first(appended)))
+            Ok(Outcome::first(appended))
         })
         .await
     }
@@ -135,30 +133,24 @@ impl Once<'_> {
         let made = self.identify(&mut new.message);
         let key = self.key.clone();
         self.write("reply_once", async move |tx| {
-            let access = reach(tx, user, conversation).await?;
-            let is_unchanged = is_as_expected(tx, access.owner_id, conversation, expected).await?;
-            match earlier(tx, user, &key).await? {
-                Earlier::None => {}
-                Earlier::Other => return Ok(Verdict::KeyReused),
-                Earlier::Made(made) => {
-                    let [id] = ids(&made)?;
-                    let (owner, id) = (access.owner_id, MessageId::from_uuid(id));
-                    let message = tx.messages().get(By::Owner(owner), conversation, id).await?;
-                    let response = tx.responses().get(owner, id).await?;
-                    let reply = message.zip(response).map(|(message, response)| Reply { message, response });
-                    return Ok(reply.map_or(Verdict::Gone, |reply| Verdict::Done(Outcome::replayed(reply))));
-                }
+            let access = access(tx, user, conversation).await?;
+            let is_unchanged = is_at_revision(tx, access.owner_id, conversation, expected).await?;
+            if let Some(made) = earlier(tx, user, &key).await? {
+                let [id] = ids(&made)?;
+                let (owner, id) = (access.owner_id, MessageId::from_uuid(id));
+                let message = tx.messages().get(By::Owner(owner), conversation, id).await?;
+                let response = tx.responses().get(owner, id).await?;
+                let (message, response) = message.zip(response).ok_or_else(gone)?;
+                return Ok(Outcome::replayed(Reply { message, response }));
             }
-            if !access.role.may_write() {
-                return Ok(Verdict::Forbidden(VIEWER));
-            }
+            check_writer(access.role)?;
             if !is_unchanged {
-                return Ok(Verdict::Changed);
+                return Err(Error::precondition_failed());
             }
             let record = key.record(tx.now(), &[made])?;
             tx.idempotency_keys().record(access.owner_id, user, &record).await?;
             let reply = tx.messages().record_reply(access.owner_id, conversation, &new).await?;
-            Ok(Verdict::Done(Outcome::first(reply)))
+            Ok(Outcome::first(reply))
         })
         .await
     }
@@ -167,19 +159,16 @@ impl Once<'_> {
     /// key tells.
     async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
     where
-        F: AsyncFnMut(&mut WriteTx<'_>) -> std::result::Result<Verdict<T>, StoreError>
-            + Clone
-            + Send
-            + 'static,
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T> + Clone + Send + 'static,
         T: Send + 'static,
     {
         let store = self.chat.store;
         match store.write(name, work.clone()).await {
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
                 tracing::warn!(error.cause = %error, "a request with a key is run again to find out what became of it");
-                store.write(name, work).await?.into_result()
+                store.write(name, work).await
             }
-            done => done?.into_result(),
+            done => done,
         }
     }
 
@@ -194,7 +183,7 @@ impl Once<'_> {
 }
 
 impl OnceKey {
-    fn record(&self, now: Timestamp, made: &[Uuid]) -> std::result::Result<NewIdempotencyRecord, StoreError> {
+    fn record(&self, now: Timestamp, made: &[Uuid]) -> Result<NewIdempotencyRecord> {
         Ok(NewIdempotencyRecord {
             key: self.key.clone(),
             operation: self.operation.clone(),
@@ -206,34 +195,26 @@ impl OnceKey {
     }
 }
 
-/// What is known about a key.
-enum Earlier {
-    None,
-    /// It belongs to another request.
-    Other,
-    /// The ids that the same request made.
-    Made(Vec<Uuid>),
-}
-
-async fn earlier(
-    tx: &mut WriteTx<'_>,
-    user: UserId,
-    key: &OnceKey,
-) -> std::result::Result<Earlier, StoreError> {
-    let Some(record) = tx.idempotency_keys().find(user, &key.key).await? else { return Ok(Earlier::None) };
+/// The ids that the first request with this key made; none when this is the first.
+async fn earlier(tx: &mut WriteTx<'_>, user: UserId, key: &OnceKey) -> Result<Option<Vec<Uuid>>> {
+    let Some(record) = tx.idempotency_keys().find(user, &key.key).await? else { return Ok(None) };
     if record.operation != key.operation || record.request_sha256 != key.request_sha256 {
-        return Ok(Earlier::Other);
+        return Err(Error::key_reused());
     }
     let ids = record.result.value().get("ids").cloned().unwrap_or_default();
-    serde_json::from_value(ids).map(Earlier::Made).map_err(|error| damaged(&error.to_string()))
+    serde_json::from_value(ids).map(Some).map_err(|error| damaged(&error.to_string()))
 }
 
-fn ids<const COUNT: usize>(made: &[Uuid]) -> std::result::Result<[Uuid; COUNT], StoreError> {
+fn ids<const COUNT: usize>(made: &[Uuid]) -> Result<[Uuid; COUNT]> {
     made.try_into().map_err(|_| damaged("it names another number of ids"))
 }
 
-fn damaged(reason: &str) -> StoreError {
-    StoreError::Corrupt(format!("idempotency_keys.result: {reason}"))
+fn damaged(reason: &str) -> Error {
+    StoreError::Corrupt(format!("idempotency_keys.result: {reason}")).into()
+}
+
+fn gone() -> Error {
+    Error::conflict("what the first request with this idempotency key made does not exist any more")
 }
 
 /// The messages that an earlier request appended, as they are now.
@@ -242,13 +223,11 @@ async fn replay(
     owner: UserId,
     conversation: ConversationId,
     made: &[Uuid],
-) -> std::result::Result<Verdict<Outcome<Vec<Message>>>, StoreError> {
+) -> Result<Outcome<Vec<Message>>> {
     let mut messages = Vec::with_capacity(made.len());
     for id in made {
-        match tx.messages().get(By::Owner(owner), conversation, MessageId::from_uuid(*id)).await? {
-            Some(message) => messages.push(message),
-            None => return Ok(Verdict::Gone),
-        }
+        let message = tx.messages().get(By::Owner(owner), conversation, MessageId::from_uuid(*id)).await?;
+        messages.push(message.ok_or_else(gone)?);
     }
-    Ok(Verdict::Done(Outcome::replayed(messages)))
+    Ok(Outcome::replayed(messages))
 }

@@ -1,7 +1,9 @@
 use chatstore_model::{
     Email, Invalid, Limit, NewUser, Order, Page, User, UserFilter, UserId, UserPatch, UserPosition, UserRole,
 };
+use chatstore_sql::WriteTx;
 
+use crate::cache::{ActingKey, Cache};
 use crate::error::{Error, Result};
 use crate::password::Password;
 use crate::security_event::SecurityEvent;
@@ -21,13 +23,21 @@ pub struct Acting {
 #[derive(Debug, Clone, Copy)]
 pub struct Users<'s>(pub(crate) &'s Store);
 
+impl Store {
+    /// All users. Nothing here is checked: it is for the application itself.
+    #[must_use]
+    pub const fn users(&self) -> Users<'_> {
+        Users(self)
+    }
+}
+
 impl Users<'_> {
     /// Makes a user.
     ///
     /// # Errors
     /// `Invalid`; `AlreadyExists` with field `username` or `email`.
     pub async fn create(self, new: NewUser) -> Result<User> {
-        self.0.write("user_create", async move |tx| tx.users().create(&new).await).await
+        Ok(self.0.write("user_create", async move |tx| tx.users().create(&new).await).await?)
     }
 
     /// Makes a user who can log in with this password.
@@ -67,9 +77,8 @@ impl Users<'_> {
     /// # Errors
     /// `Conflict` when `new` has no address; `AlreadyExists` with field `username`; `Invalid`.
     pub async fn get_or_create(self, new: NewUser) -> Result<(User, bool)> {
-        self.0
-            .write("user_get_or_create", async move |tx| tx.users().get_or_create_by_email(&new).await)
-            .await
+        let get_or_create = async move |tx: &mut WriteTx<'_>| tx.users().get_or_create_by_email(&new).await;
+        Ok(self.0.write("user_get_or_create", get_or_create).await?)
     }
 
     /// The user with this id.
@@ -87,7 +96,7 @@ impl Users<'_> {
     /// That the database is unavailable.
     pub async fn find_by_username(self, username: &str) -> Result<Option<User>> {
         let username = username.to_owned();
-        self.0.read("user_find", async move |tx| tx.users().find_by_username(&username).await).await
+        Ok(self.0.read("user_find", async move |tx| tx.users().find_by_username(&username).await).await?)
     }
 
     /// The user with this e-mail address, however it is spelled.
@@ -96,7 +105,7 @@ impl Users<'_> {
     /// That the database is unavailable.
     pub async fn find_by_email(self, email: &str) -> Result<Option<User>> {
         let email = email.to_owned();
-        self.0.read("user_find", async move |tx| tx.users().find_by_email(&email).await).await
+        Ok(self.0.read("user_find", async move |tx| tx.users().find_by_email(&email).await).await?)
     }
 
     /// The user that a reference names.
@@ -107,7 +116,7 @@ impl Users<'_> {
         match reference {
             UserReference::Id(id) => {
                 let id = *id;
-                self.0.read("user_find", async move |tx| tx.users().get(id).await).await
+                Ok(self.0.read("user_find", async move |tx| tx.users().get(id).await).await?)
             }
             UserReference::Username(username) => self.find_by_username(username).await,
             UserReference::Email(email) => self.find_by_email(email).await,
@@ -124,17 +133,12 @@ impl Users<'_> {
         if *reference == UserReference::Anonymous {
             return Ok(Some(Acting { user_id: UserId::ANONYMOUS, role: UserRole::User }));
         }
-        if let Some(acting) = self.0.acting.get(reference) {
-            return Ok(Some(acting));
-        }
-        let generation = self.0.acting.generation();
-        let found = self.find(reference).await?;
-        let Some(user) = found.filter(|user| user.is_active && user.id != UserId::ANONYMOUS) else {
-            return Ok(None);
+        let load = async {
+            let found = self.find(reference).await?;
+            let found = found.filter(|user| user.is_active && user.id != UserId::ANONYMOUS);
+            Ok(found.map(|user| Acting { user_id: user.id, role: user.role }))
         };
-        let acting = Acting { user_id: user.id, role: user.role };
-        self.0.acting.remember(generation, reference.clone(), acting);
-        Ok(Some(acting))
+        self.0.callers.acting.get_or_load(&ActingKey(reference.clone()), load).await
     }
 
     /// Users by creation, without the built-in one.
@@ -148,7 +152,10 @@ impl Users<'_> {
         from: Option<UserPosition>,
         limit: Limit,
     ) -> Result<Page<User, UserPosition>> {
-        self.0.read("user_page", async move |tx| tx.users().page(filter, order, from, limit).await).await
+        Ok(self
+            .0
+            .read("user_page", async move |tx| tx.users().page(filter, order, from, limit).await)
+            .await?)
     }
 
     /// Changes a user; takes effect on his API keys and sessions at once in this process. Disabling ends his
@@ -160,7 +167,7 @@ impl Users<'_> {
     pub async fn update(self, id: UserId, patch: UserPatch) -> Result<User> {
         let (role, is_active) = (patch.role, patch.is_active);
         let user = self.0.write("user_update", async move |tx| tx.users().update(id, &patch).await).await?;
-        self.0.forget_callers();
+        self.0.callers.forget_all().await;
         if role.is_some() {
             SecurityEvent::RoleChanged.note(Some(id));
         }
@@ -177,7 +184,7 @@ impl Users<'_> {
     /// `NotFound`; `Conflict` for the built-in user.
     pub async fn erase(self, id: UserId) -> Result<()> {
         self.0.write("user_erase", async move |tx| tx.users().erase(id).await).await?;
-        self.0.forget_callers();
+        self.0.callers.forget_all().await;
         SecurityEvent::UserErased.note(Some(id));
         Ok(())
     }

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chatstore::{
-    ErrorKind, LimitKey, Limiter, LimiterFuture, LoginName, NewUser, Password, PasswordHash, Permission,
-    Quota, Store, Timestamp, TokenKeys, UserId, UserName,
+use chatstore::auth::{
+    LimitKey, Limiter, LimiterFuture, LoginName, Password, PasswordHash, Permission, Quota, TokenKeys,
 };
+use chatstore::{ErrorKind, NewUser, Store, Timestamp, UserId, UserName};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{store, user};
@@ -49,7 +49,7 @@ async fn stored(store: &Store, user: UserId) -> String {
     found.unwrap().1.unwrap().expose().to_owned()
 }
 
-async fn log_in(store: &Store, name: &str, password: &str) -> chatstore::Result<chatstore::Tokens> {
+async fn log_in(store: &Store, name: &str, password: &str) -> chatstore::Result<chatstore::auth::Tokens> {
     store.auth().login(LoginName::Username(name.to_owned()), Password::new(password)).await
 }
 
@@ -233,9 +233,9 @@ async fn expired_sessions_are_pruned(case: TestDatabase) {
     let ada = user(&store, "ada").await;
     store.auth().set_password(ada, Password::new(PASSWORD), false).await.unwrap();
     log_in(&store, "ada", PASSWORD).await.unwrap();
-    assert_eq!(store.prune_sessions().await.unwrap(), 0);
+    assert_eq!(store.operations().prune_sessions().await.unwrap(), 0);
     case.clock.advance(Duration::from_secs(14 * 24 * 60 * 60));
     let alive = log_in(&store, "ada", PASSWORD).await.unwrap();
-    assert_eq!(store.prune_sessions().await.unwrap(), 1);
+    assert_eq!(store.operations().prune_sessions().await.unwrap(), 1);
     assert!(store.auth().refresh(&alive.refresh_token).await.is_ok());
 }

@@ -1,9 +1,10 @@
 //! Erasing a user leaves nothing of his in the database.
 
+use chatstore::auth::{LoginName, Origin, Password};
+use chatstore::sql::Sql;
 use chatstore::{
-    ApiKeyScope, By, Change, ConversationPatch, Email, Json, LoginName, MemberRole, MessagePatch,
-    NewConversation, NewMessage, NewReply, NewResponse, NewUser, OnceKey, Origin, Password, Sql, Store,
-    UserId, UserName, UserPatch,
+    ApiKeyScope, By, Change, ConversationPatch, Email, Json, MemberRole, MessagePatch, NewConversation,
+    NewMessage, NewReply, NewResponse, NewUser, OnceKey, Store, UserId, UserName, UserPatch,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 

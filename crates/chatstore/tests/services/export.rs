@@ -1,8 +1,9 @@
 //! Everything that a user has, and nothing that he has not.
 
+use chatstore::auth::{LoginName, Password};
 use chatstore::{
-    ApiKeyScope, ConversationPatch, Export, Exported, LoginName, NewConversation, NewMessage, NewReply,
-    NewResponse, OnceKey, Password, Store,
+    ApiKeyScope, ConversationPatch, Export, Exported, NewConversation, NewMessage, NewReply, NewResponse, OnceKey,
+    Store,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -165,7 +166,7 @@ async fn an_export_covers_every_table_that_names_a_user(case: TestDatabase) {
         "idempotency_keys" => "IdempotencyKey",
         other => panic!("the export leaves out {other}"),
     };
-    let schema = chatstore::schema::declared();
+    let schema = chatstore_sql::schema::declared();
     for table in &schema.tables {
         let names_a_user = table.name == "users"
             || table.foreign_keys.iter().any(|key| key.parent == "users" || key.columns[0] == "owner_id")

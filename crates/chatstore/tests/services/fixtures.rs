@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use chatstore::{Conversation, MemberRole, NewConversation, NewUser, Store, TokenKeys, UserId, UserName};
+use chatstore::auth::TokenKeys;
+use chatstore::{Conversation, MemberRole, NewConversation, NewUser, Store, UserId, UserName};
 use chatstore_testkit::{TestClock, TestDatabase};
 
 /// The case's database as a store with the case's clock.

@@ -57,13 +57,13 @@ async fn an_import_cut_off_anywhere_ends_like_one_that_was_not(case: TestDatabas
     }
     let report = jsonl::import(&store, text.as_bytes(), options(), |_| {}).await.unwrap();
     assert_eq!(report.imported.conversations + report.unchanged, 60);
-    let counts = store.counts().await.unwrap();
+    let counts = store.operations().counts().await.unwrap();
     assert_eq!((counts.conversations, counts.messages), (60, 2_400));
-    let resumed = store.digests().await.unwrap();
+    let resumed = store.operations().digests().await.unwrap();
 
     let whole = chatstore::Store::memory().await.unwrap();
     jsonl::import(&whole, text.as_bytes(), options(), |_| {}).await.unwrap();
-    assert_eq!(resumed, whole.digests().await.unwrap());
+    assert_eq!(resumed, whole.operations().digests().await.unwrap());
 }
 
 async fn an_import_that_stops_stores_nothing_after_the_line_it_stops_at(case: TestDatabase) {

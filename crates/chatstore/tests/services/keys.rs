@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use chatstore::{ApiKeyScope, Credential, ErrorKind, UserId, UserPatch};
+use chatstore::auth::Credential;
+use chatstore::{ApiKeyScope, ErrorKind, UserId, UserPatch};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{store, user};
@@ -23,10 +24,10 @@ async fn a_key_speaks_for_its_user(case: TestDatabase) {
     let principal = store.keys().verify(&made.text).await.unwrap().unwrap();
     let credential = Credential::Key { id: made.key.id, scope: ApiKeyScope::User };
     assert_eq!((principal.user_id, principal.credential), (ada, credential));
-    let before = store.statements();
+    let before = store.operations().statements();
     store.keys().verify(&made.text).await.unwrap().unwrap();
     assert!(
-        store.statements() - before <= 1,
+        store.operations().statements() - before <= 1,
         "a key is remembered; at most its first use is being written down"
     );
 }

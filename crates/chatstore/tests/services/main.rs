@@ -13,3 +13,4 @@ mod memory;
 mod races;
 mod rights;
 mod statements;
+mod transactions;

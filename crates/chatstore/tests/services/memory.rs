@@ -15,7 +15,7 @@ async fn a_store_in_memory_keeps_what_it_is_given() {
 #[tokio::test]
 async fn a_store_works_on_a_runtime_of_one_thread() {
     let store = Store::memory().await.unwrap();
-    assert_eq!(store.counts().await.unwrap().users, 0);
+    assert_eq!(store.operations().counts().await.unwrap().users, 0);
 }
 
 /// Handlers of axum must be `Send`, so whatever awaits the store must be, with either driver.
@@ -46,5 +46,5 @@ async fn what_waits_for_the_store_can_move_between_threads() {
     sendable(store.read("get", async move |tx| tx.conversations().get(By::Owner(ada.id), trip.id).await))
         .await
         .unwrap();
-    tokio::spawn(async move { store.digests().await }).await.unwrap().unwrap();
+    tokio::spawn(async move { store.operations().digests().await }).await.unwrap().unwrap();
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatstore::{By, ErrorKind, NewConversation, NewMessage, PageRequest, Sql, Store};
+use chatstore::sql::Sql;
+use chatstore::{By, Error, ErrorKind, NewConversation, NewMessage, PageRequest, Store};
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 use tokio::sync::Notify;
 
@@ -71,11 +72,11 @@ async fn a_transaction_with_an_abandoned_statement_stores_nothing() {
             tx.conversations().create(ada, &NewConversation::titled("kept?")).await?;
             let abandoned = tokio::time::timeout(Duration::ZERO, tx.query(&SLOW, &[], |_| Ok(()))).await;
             assert!(abandoned.is_err(), "the statement was answered at once");
-            Ok(())
+            Ok::<_, Error>(())
         })
         .await;
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::Conflict);
-    assert_eq!(store.counts().await.unwrap().conversations, 0);
+    assert_eq!(store.operations().counts().await.unwrap().conversations, 0);
 }
 
 /// PostgreSQL only: with one connection, a statement that is left behind would hold up everybody.
@@ -96,20 +97,20 @@ async fn a_caller_who_stops_waiting_does_not_hold_up_the_next() {
                     tx.messages().append(By::Owner(ada), trip.id, &NewMessage::user("first")).await?;
                     locked.notify_one();
                     unlock.notified().await;
-                    Ok(())
+                    Ok::<_, Error>(())
                 })
                 .await
         })
     };
     locked.notified().await;
-    let before = store.statements();
+    let before = store.operations().statements();
     let waiting = {
         let store = store.clone();
         tokio::spawn(
             async move { store.as_user(ada).messages().append(trip.id, NewMessage::user("never")).await },
         )
     };
-    while store.statements() == before {
+    while store.operations().statements() == before {
         tokio::task::yield_now().await;
     }
     waiting.abort();

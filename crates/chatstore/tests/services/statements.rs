@@ -15,9 +15,9 @@ async fn a_page_costs_the_owner_one_statement_and_a_member_two(case: TestDatabas
     let Group { conversation, owner, viewer, .. } = group(&store).await;
     store.as_user(owner).messages().append(conversation.id, NewMessage::user("hello")).await.unwrap();
     for (user, expected) in [(owner, 1), (viewer, 2)] {
-        let before = store.statements();
+        let before = store.operations().statements();
         store.as_user(user).messages().page(conversation.id, PageRequest::newest(50)).await.unwrap();
-        assert_eq!(store.statements() - before, expected);
+        assert_eq!(store.operations().statements() - before, expected);
     }
 }
 
@@ -31,8 +31,8 @@ async fn an_append_costs_the_owner_one_statement_and_a_member_two(case: TestData
         DatabaseKind::Sqlite => [(owner, 2), (editor, 3)],
     };
     for (user, expected) in expected {
-        let before = store.statements();
+        let before = store.operations().statements();
         store.as_user(user).messages().append(conversation.id, NewMessage::user("hello")).await.unwrap();
-        assert_eq!(store.statements() - before, expected);
+        assert_eq!(store.operations().statements() - before, expected);
     }
 }

@@ -95,7 +95,7 @@ fn mapping(path: &Path) -> Result<Mapping, Failure> {
 }
 
 fn failure(error: SqlalchemyError) -> Failure {
-    use chatstore::ForeignError;
+    use chatstore_sql::ForeignError;
     let message = error.to_string();
     match error {
         SqlalchemyError::Store(error) => Failure::from(error),

@@ -1,9 +1,10 @@
 //! `migrate check` and `migrate drift`: whether the tables are as they should be.
 
-use chatstore::migrate::model::Schema;
-use chatstore::migrate::{Difference, Renames, SNAPSHOT};
-use chatstore::schema::declared;
-use chatstore::{MigrationError, Migrations, Store};
+use chatstore::Store;
+use chatstore::operations::{MigrationError, Migrations};
+use chatstore_migrate::model::Schema;
+use chatstore_migrate::{Difference, Renames, SNAPSHOT};
+use chatstore_sql::schema::declared;
 
 use super::graph;
 use crate::commands::say;
@@ -36,7 +37,7 @@ fn check_snapshot(declared: &Schema) -> Result<(), Failure> {
     let [head] = heads[..] else {
         return Err(MigrationError::SeveralHeads(heads.iter().map(|head| head.id.clone()).collect()).into());
     };
-    let Some(text) = chatstore::snapshot(&head.id) else {
+    let Some(text) = chatstore_sql::snapshot(&head.id) else {
         let message = format!("the newest revision {head} has no {SNAPSHOT}");
         return Err(Failure::new(code::FAILED, message).hint(GENERATE));
     };
@@ -78,8 +79,8 @@ fn failure(what: &str, findings: &[impl std::fmt::Display]) -> Failure {
 mod tests {
     use std::process::ExitCode;
 
-    use chatstore::migrate::model::{Column, ColumnType, Schema};
-    use chatstore::schema::declared;
+    use chatstore_migrate::model::{Column, ColumnType, Schema};
+    use chatstore_sql::schema::declared;
 
     use super::{check_snapshot, code};
 

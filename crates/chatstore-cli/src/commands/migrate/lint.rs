@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use chatstore::Revision;
-use chatstore::migrate::model::Schema;
-use chatstore::migrate::{Graph, LintFinding, Parent, SNAPSHOT, lint, read_folders};
+use chatstore::operations::Revision;
+use chatstore_migrate::model::Schema;
+use chatstore_migrate::{Graph, LintFinding, Parent, SNAPSHOT, lint, read_folders};
 use clap::Args;
 use serde::Serialize;
 
@@ -86,7 +86,7 @@ fn snapshot(revision: &Revision, directory: Option<&Path>) -> Result<Option<Sche
         Some(directory) => {
             Schema::read_snapshot(&directory.join(format!("{}_{}", revision.id, revision.slug)))
         }
-        None => chatstore::snapshot(&revision.id).map(Schema::from_json).transpose().map_err(Into::into),
+        None => chatstore_sql::snapshot(&revision.id).map(Schema::from_json).transpose().map_err(Into::into),
     };
     read.map_err(|error| {
         let message = format!("cannot read the {SNAPSHOT} of the revision {revision}: {error}");

@@ -7,8 +7,9 @@ mod write;
 
 use std::process::ExitCode;
 
-use chatstore::migrate::{DatabaseErrorKind, MigrationEvent, Script, Target};
-use chatstore::{MigrationError, Migrations, Revision, Store};
+use chatstore::Store;
+use chatstore::operations::{MigrationError, Migrations, Revision};
+use chatstore_migrate::{DatabaseErrorKind, MigrationEvent, Script, Target};
 use clap::Subcommand;
 
 use super::{print, say};
@@ -100,7 +101,7 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
         }
         Command::Current(json) => {
             let store = open_without_creating(config).await?;
-            show::current(&store.migration_status().await?, json)?;
+            show::current(&store.operations().migration_status().await?, json)?;
             store.close().await;
         }
         Command::Log(json) => {
@@ -210,7 +211,7 @@ fn report(event: &MigrationEvent<'_>) {
 }
 
 async fn verify(store: &Store) -> Result<(), Failure> {
-    let status = store.migration_status().await?;
+    let status = store.operations().migration_status().await?;
     status.verify()?;
     let applied = counted(status.applied().count(), "applied revision");
     say(format_args!("{applied}, identical to those of this version"));
@@ -244,8 +245,8 @@ fn counted<N: std::fmt::Display + From<u8> + PartialEq>(count: N, what: &str) ->
 }
 
 /// The program's own revisions.
-fn graph() -> Result<chatstore::migrate::Graph, Failure> {
-    Ok(chatstore::migrate::Graph::new(chatstore::revisions()?)?)
+fn graph() -> Result<chatstore_migrate::Graph, Failure> {
+    Ok(chatstore_migrate::Graph::new(chatstore_sql::revisions()?)?)
 }
 
 /// A failure to write or read a folder of revisions.
@@ -255,8 +256,8 @@ fn cannot_write(what: &str, error: &std::io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use chatstore::MigrationError;
-    use chatstore::migrate::{DatabaseError, DatabaseErrorKind};
+    use chatstore::operations::MigrationError;
+    use chatstore_migrate::{DatabaseError, DatabaseErrorKind};
 
     use super::{counted, stopped};
 

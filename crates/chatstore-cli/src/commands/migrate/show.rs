@@ -1,7 +1,8 @@
 //! What `migrate` shows.
 
-use chatstore::migrate::{Dialect, LogEntry, MigrationStatus, Target};
-use chatstore::{Migrations, Revision, Timestamp};
+use chatstore::Timestamp;
+use chatstore::operations::{Migrations, Revision};
+use chatstore_migrate::{Dialect, LogEntry, MigrationStatus, Target};
 use clap::Args;
 use serde::Serialize;
 

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use chatstore::MigrationError;
-use chatstore::migrate::model::Schema;
-use chatstore::migrate::{
+use chatstore::operations::MigrationError;
+use chatstore_migrate::model::Schema;
+use chatstore_migrate::{
     DiffError, Difference, Graph, NewRevision, Renames, SNAPSHOT, read_folders, slug_of,
 };
-use chatstore::schema::declared;
+use chatstore_sql::schema::declared;
 use clap::Args;
 
 use super::cannot_write;
@@ -70,7 +70,7 @@ impl Revision {
             }
         };
         let depends_on = ids(&graph, &self.depends_on)?;
-        let id = chatstore::new_revision_id();
+        let id = chatstore_sql::new_revision_id();
         let message = &self.message;
         let difference = if self.autogenerate {
             let difference = self.difference(&directory, &graph, &revises)?;
@@ -129,7 +129,7 @@ impl Merge {
                 format!("one head is named twice: {}", revises.join(", ")),
             ));
         }
-        let id = chatstore::new_revision_id();
+        let id = chatstore_sql::new_revision_id();
         let message = &self.message;
         let new = NewRevision { id, message, revises, depends_on: Vec::new(), is_merge: true };
         write(&directory, &new, None)
@@ -154,7 +154,7 @@ fn ids(graph: &Graph, names: &[String]) -> Result<Vec<String>, Failure> {
 }
 
 /// The schema after a revision.
-fn snapshot(directory: &Path, revision: &chatstore::Revision) -> Result<Schema, Failure> {
+fn snapshot(directory: &Path, revision: &chatstore::operations::Revision) -> Result<Schema, Failure> {
     let folder = directory.join(format!("{}_{}", revision.id, revision.slug));
     let read = Schema::read_snapshot(&folder).map_err(|error| {
         Failure::new(code::BAD_DATA, format!("cannot read {}: {error}", folder.join(SNAPSHOT).display()))

@@ -7,9 +7,10 @@ use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use chatstore::auth::Password;
 use chatstore::{
-    Change, Email, FieldCode, Invalid, InvalidName, Json, NewUser, Password, User, UserId, UserName,
-    UserPatch, UserRole,
+    Change, Email, FieldCode, Invalid, InvalidName, Json, NewUser, User, UserId, UserName, UserPatch,
+    UserRole,
 };
 use utoipa::ToSchema;
 

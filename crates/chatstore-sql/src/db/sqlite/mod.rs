@@ -41,13 +41,14 @@ impl SqliteDatabase {
         Ok(Self { context, path, writer, readers })
     }
 
-    pub(crate) async fn read<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    pub(crate) async fn read<T, E, F>(&self, mut work: F) -> Result<T, E>
     where
-        F: AsyncFnMut(&mut Tx<'_, ReadOnly>) -> Result<T, StoreError> + Send + 'static,
+        F: AsyncFnMut(&mut Tx<'_, ReadOnly>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
     {
         let Some(readers) = &self.readers else {
-            return self.writer.run::<_, ReadOnly, _>(work).await;
+            return self.writer.run::<_, _, ReadOnly, _>(work).await;
         };
         // A read holds up its thread and never waits, so a task that reads without end would let
         // nothing else have its turn.
@@ -57,10 +58,11 @@ impl SqliteDatabase {
         work(&mut Tx::new(executor.into(), &self.context)).await
     }
 
-    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
-        F: AsyncFnMut(&mut crate::WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: AsyncFnMut(&mut crate::WriteTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
     {
         self.writer.run(work).await
     }

@@ -20,7 +20,7 @@ use super::checkpoint::Checkpoints;
 use super::{SqliteExecutor, store_error};
 use crate::context::Context;
 use crate::error::{Cause, ConnectError, StoreError};
-use crate::tx::Tx;
+use crate::tx::{Finished, Tx};
 
 /// Writes that may wait before callers wait for a place.
 const QUEUE: usize = 1_024;
@@ -65,14 +65,15 @@ impl Writer {
     }
 
     /// Runs `work` on the thread; answered when its effect is on disk.
-    pub(super) async fn run<T, M, F>(&self, work: F) -> Result<T, StoreError>
+    pub(super) async fn run<T, E, M, F>(&self, work: F) -> Result<T, E>
     where
-        F: AsyncFnMut(&mut Tx<'_, M>) -> Result<T, StoreError> + Send + 'static,
+        F: AsyncFnMut(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
         M: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job = WriteJob { work, result: None, answer, mode: PhantomData::<fn() -> M> };
+        let job = WriteJob { work, finished: None, answer, mode: PhantomData::<fn() -> M> };
         self.queue.send(Message::Run(Box::new(job))).await.map_err(|_| closed())?;
         answered.await.map_err(|_| StoreError::OutcomeUnknown(Cause::new("the writing thread ended")))?
     }
@@ -108,47 +109,66 @@ fn closed() -> StoreError {
 
 /// A write whose types are erased.
 trait Job: Send {
-    /// Does the work; its changes are to be kept unless it failed.
-    fn run(&mut self, connection: &mut Connection, context: &Context) -> Result<(), StoreError>;
+    /// Does the work.
+    fn run(&mut self, connection: &mut Connection, context: &Context) -> Ran;
 
     /// Tells the caller, once it is known whether the commit succeeded.
     fn answer(self: Box<Self>, commit: Result<(), StoreError>);
 }
 
-struct WriteJob<T, M, F> {
+/// What became of a job's work.
+struct Ran {
+    /// Whether its changes are to be kept.
+    is_kept: bool,
+    /// What the database reported in it, or the panic that ended it.
+    failure: Option<StoreError>,
+}
+
+struct WriteJob<T, E, M, F> {
     work: F,
-    result: Option<Result<T, StoreError>>,
-    answer: oneshot::Sender<Result<T, StoreError>>,
+    /// What the work returned; or that it panicked. Turning that into the caller's error is left to the
+    /// answer: the caller's code does it, and may panic itself.
+    finished: Option<Result<Result<T, E>, StoreError>>,
+    answer: oneshot::Sender<Result<T, E>>,
     mode: PhantomData<fn() -> M>,
 }
 
-impl<T, M, F> Job for WriteJob<T, M, F>
+impl<T, E, M, F> Job for WriteJob<T, E, M, F>
 where
-    F: AsyncFnMut(&mut Tx<'_, M>) -> Result<T, StoreError> + Send,
+    F: AsyncFnMut(&mut Tx<'_, M>) -> Result<T, E> + Send,
     T: Send,
+    E: From<StoreError> + Send,
     M: Send,
 {
-    fn run(&mut self, connection: &mut Connection, context: &Context) -> Result<(), StoreError> {
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
+    fn run(&mut self, connection: &mut Connection, context: &Context) -> Ran {
+        let finished = catch_unwind(AssertUnwindSafe(|| {
             let mut tx = Tx::new(SqliteExecutor::new(connection, context).into(), context);
             let result = poll_once(pin!((self.work)(&mut tx)));
             tx.finish(result)
         }));
-        let result = outcome.unwrap_or_else(|panic| {
-            Err(StoreError::backend(format!("a write panicked: {}", panic_text(panic.as_ref()))))
-        });
-        let verdict = result.as_ref().map(|_| ()).map_err(Clone::clone);
-        self.result = Some(result);
-        verdict
+        match finished {
+            Ok(Finished { result, failure }) => {
+                let is_kept = result.is_ok();
+                self.finished = Some(Ok(result));
+                Ran { is_kept, failure }
+            }
+            Err(panic) => {
+                let panicked =
+                    StoreError::backend(format!("a write panicked: {}", panic_text(panic.as_ref())));
+                self.finished = Some(Err(panicked.clone()));
+                Ran { is_kept: false, failure: Some(panicked) }
+            }
+        }
     }
 
     fn answer(self: Box<Self>, commit: Result<(), StoreError>) {
-        let result = match (self.result, commit) {
-            (Some(result), Ok(())) => result,
+        let result = match (self.finished, commit) {
+            (Some(Ok(result)), Ok(())) => result,
+            (Some(Err(panicked)), Ok(())) => Err(panicked.into()),
             // Also for a write that failed by itself: it may have failed because of what another in
             // the same commit did, which is undone now.
-            (_, Err(error)) => Err(error),
-            (None, Ok(())) => Err(StoreError::backend("a write was not run")),
+            (_, Err(error)) => Err(error.into()),
+            (None, Ok(())) => Err(StoreError::backend("a write was not run").into()),
         };
         // The caller may have gone; the write stands all the same.
         let _ = self.answer.send(result);
@@ -163,10 +183,12 @@ fn unknown(error: StoreError) -> StoreError {
     }
 }
 
-fn poll_once<T>(future: Pin<&mut impl Future<Output = Result<T, StoreError>>>) -> Result<T, StoreError> {
+fn poll_once<T, E: From<StoreError>>(future: Pin<&mut impl Future<Output = Result<T, E>>>) -> Result<T, E> {
     match future.poll(&mut std::task::Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
-        Poll::Pending => Err(StoreError::backend("a write waited for something else than the database")),
+        Poll::Pending => {
+            Err(StoreError::backend("a write waited for something else than the database").into())
+        }
     }
 }
 
@@ -263,9 +285,9 @@ impl WriterThread {
     fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         self.statement("begin immediate")?;
         if let [job] = group {
-            let verdict = job.run(&mut self.connection, &self.context);
-            self.still_in_transaction(&verdict)?;
-            return if verdict.is_ok() {
+            let ran = job.run(&mut self.connection, &self.context);
+            self.still_in_transaction(&ran)?;
+            return if ran.is_kept {
                 self.statement("commit").map_err(unknown)
             } else {
                 self.statement("rollback")
@@ -273,9 +295,9 @@ impl WriterThread {
         }
         for job in group {
             self.statement("savepoint job")?;
-            let verdict = job.run(&mut self.connection, &self.context);
-            self.still_in_transaction(&verdict)?;
-            if verdict.is_err() {
+            let ran = job.run(&mut self.connection, &self.context);
+            self.still_in_transaction(&ran)?;
+            if !ran.is_kept {
                 self.statement("rollback to job")?;
             }
             self.statement("release job")?;
@@ -285,12 +307,13 @@ impl WriterThread {
 
     /// SQLite gives up the whole transaction when the disk is full or fails; then nobody's write in it
     /// is kept, for the reason of the write that met it.
-    fn still_in_transaction(&self, verdict: &Result<(), StoreError>) -> Result<(), StoreError> {
+    fn still_in_transaction(&self, ran: &Ran) -> Result<(), StoreError> {
         if !self.connection.is_autocommit() {
             return Ok(());
         }
-        verdict.clone()?;
-        Err(StoreError::Unavailable(Cause::new("the transaction was rolled back by a failing disk")))
+        let rolled_back =
+            || StoreError::Unavailable(Cause::new("the transaction was rolled back by a failing disk"));
+        Err(ran.failure.clone().unwrap_or_else(rolled_back))
     }
 
     fn roll_back(&self) {

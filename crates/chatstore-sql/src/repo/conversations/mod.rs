@@ -10,7 +10,7 @@ use chatstore_model::{
 use constcat::concat;
 
 use crate::db::{Row, Sql, Value};
-use crate::error::{Cause, StoreError};
+use crate::error::StoreError;
 use crate::repo::{By, refuse_nul};
 use crate::schema::{CONVERSATIONS, Columns};
 use crate::tx::{ReadWrite, Tx};
@@ -239,9 +239,7 @@ impl Conversations<'_, '_, ReadWrite> {
         }
         match self.find_by_thread(owner, thread_id).await? {
             Some(conversation) => Ok((conversation, false)),
-            None => {
-                Err(StoreError::Conflict(Cause::new("the conversation was created and deleted meanwhile")))
-            }
+            None => Err(self.0.conflict("the conversation was created and deleted meanwhile")),
         }
     }
 

@@ -3,11 +3,11 @@
 use chatstore_model::{
     NewRefreshToken, NewSession, NewUser, PasswordHash, SessionId, Timestamp, User, UserId, UserRole,
 };
-use chatstore_sql::{StoreError, Tx};
+use chatstore_sql::{StoreError, Tx, WriteTx};
 use uuid::Uuid;
 
-use super::{Auth, IDLE, Tokens, invalid_credentials};
-use crate::error::Result;
+use super::{Auth, IDLE, Tokens};
+use crate::error::{Error, Result};
 use crate::limit::LimitKey;
 use crate::password::{Password, Verdict};
 use crate::security_event::SecurityEvent;
@@ -91,7 +91,7 @@ impl Auth<'_> {
             }
         }
         SecurityEvent::LoginFailed.note(None);
-        Err(invalid_credentials())
+        Err(Error::invalid_credentials())
     }
 
     /// Begins a session; `None` when the user was changed since the password was checked.
@@ -107,7 +107,7 @@ impl Auth<'_> {
         let verdict = place.verify(password.clone(), hash.clone()).await?;
         let (Some(user), Some(hash), Verdict::Right | Verdict::RightButOld) = (user, hash, verdict) else {
             SecurityEvent::LoginFailed.note(user);
-            return Err(invalid_credentials());
+            return Err(Error::invalid_credentials());
         };
         let replacement = match verdict {
             Verdict::RightButOld => Some(place.hash(password.clone(), &self.store.database.ids()).await?),
@@ -142,7 +142,7 @@ impl Auth<'_> {
             expires_at,
         };
         let token = NewRefreshToken { token_hash: refresh.hash, expires_at };
-        let begun = self.store.write("login", async move |tx| {
+        let begin = async move |tx: &mut WriteTx<'_>| -> Result<Option<User>> {
             let Some((found, Some(hash))) = tx.passwords().lock(user).await? else { return Ok(None) };
             if !found.is_active || hash != verified {
                 return Ok(None);
@@ -152,8 +152,8 @@ impl Auth<'_> {
             }
             tx.sessions().begin(user, &new, &token).await?;
             Ok(Some(found))
-        });
-        let Some(user) = begun.await? else { return Ok(None) };
+        };
+        let Some(user) = self.store.write("login", begin).await? else { return Ok(None) };
         Ok(Some(tokens(keys, user, &refresh, access_jti, now, expires_at)))
     }
 }

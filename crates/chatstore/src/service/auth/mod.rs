@@ -53,9 +53,7 @@ impl Default for Identity {
 
 impl Identity {
     fn keys(&self) -> Result<&TokenKeys> {
-        self.keys.as_ref().ok_or_else(|| {
-            Error::rule(ErrorKind::Internal, "the store was opened without token keys (Builder::token_keys)")
-        })
+        self.keys.as_ref().ok_or_else(Error::no_token_keys)
     }
 
     /// How often one account may fail.
@@ -112,11 +110,16 @@ pub struct Auth<'s> {
     origin: Origin,
 }
 
-impl<'s> Auth<'s> {
-    pub(crate) fn new(store: &'s Store) -> Self {
-        Self { store, origin: Origin::default() }
+impl Store {
+    /// Registration, login and sessions. Nothing here asks what the caller may do: it is for the application
+    /// itself.
+    #[must_use]
+    pub fn auth(&self) -> Auth<'_> {
+        Auth { store: self, origin: Origin::default() }
     }
+}
 
+impl<'s> Auth<'s> {
     /// The same for a request from somewhere.
     #[must_use]
     pub fn from(mut self, origin: Origin) -> Self {
@@ -170,12 +173,8 @@ impl<'s> Auth<'s> {
     }
 }
 
-fn invalid_credentials() -> Error {
-    Error::rule(ErrorKind::InvalidCredentials, "name and password, or the token, are not those of a user")
-}
-
 impl From<Busy> for Error {
     fn from(_: Busy) -> Self {
-        Self::rule(ErrorKind::Overloaded, "too many passwords are being checked now; try again")
+        Self::overloaded()
     }
 }

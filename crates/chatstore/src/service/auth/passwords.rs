@@ -1,9 +1,10 @@
 //! Changing passwords.
 
 use chatstore_model::{FieldCode, Invalid, User, UserId};
+use chatstore_sql::WriteTx;
 
-use super::{Auth, invalid_credentials};
-use crate::error::{Error, Result};
+use super::Auth;
+use crate::error::{Error, ErrorKind, Result};
 use crate::limit::LimitKey;
 use crate::password::{Password, Passwords, Verdict};
 use crate::security_event::SecurityEvent;
@@ -39,22 +40,23 @@ impl Auth<'_> {
         let verdict = place.verify(current, hash.clone()).await?;
         let (Some(verified), Verdict::Right | Verdict::RightButOld) = (hash, verdict) else {
             SecurityEvent::PasswordChangeFailed.note(Some(user));
-            return Err(invalid_credentials());
+            return Err(Error::invalid_credentials());
         };
         let hash = place.hash(new, &self.store.database.ids()).await?;
-        let changed = self.store.write("password_change", async move |tx| {
+        let change = async move |tx: &mut WriteTx<'_>| {
             let stored = tx.passwords().lock(user).await?.and_then(|(_, hash)| hash);
             if stored.as_ref() != Some(&verified) {
-                return Ok(false);
+                return Err(Error::invalid_credentials());
             }
-            tx.passwords().set(user, &hash, false).await?;
-            Ok(true)
-        });
-        if !changed.await? {
-            SecurityEvent::PasswordChangeFailed.note(Some(user));
-            return Err(invalid_credentials());
+            Ok(tx.passwords().set(user, &hash, false).await?)
+        };
+        if let Err(error) = self.store.write("password_change", change).await {
+            if error.kind() == ErrorKind::InvalidCredentials {
+                SecurityEvent::PasswordChangeFailed.note(Some(user));
+            }
+            return Err(error);
         }
-        self.store.forget_callers();
+        self.store.callers.forget_all().await;
         SecurityEvent::PasswordChanged.note(Some(user));
         Ok(())
     }
@@ -72,7 +74,7 @@ impl Auth<'_> {
         self.store
             .write("password_set", async move |tx| tx.passwords().set(user, &hash, must_change).await)
             .await?;
-        self.store.forget_callers();
+        self.store.callers.forget_all().await;
         SecurityEvent::PasswordSet.note(Some(user));
         Ok(())
     }

@@ -3,8 +3,9 @@
 use chatstore_sql::{Presented, Rotation};
 
 use super::login::tokens;
-use super::{ABSOLUTE, Auth, IDLE, Tokens, invalid_credentials};
-use crate::error::Result;
+use super::{ABSOLUTE, Auth, IDLE, Tokens};
+use crate::cache::{Cache, SessionKey};
+use crate::error::{Error, Result};
 use crate::security_event::SecurityEvent;
 use crate::token::RefreshText;
 
@@ -20,7 +21,7 @@ impl Auth<'_> {
     /// without token keys.
     pub async fn refresh(self, text: &str) -> Result<Tokens> {
         let keys = self.identity().keys()?;
-        let Some(token) = RefreshText::parse(text) else { return Err(invalid_credentials()) };
+        let Some(token) = RefreshText::parse(text) else { return Err(Error::invalid_credentials()) };
         let mut successors = token.successors(keys);
         let now = self.store.now();
         let access_jti = self.store.database.ids().uuid(now);
@@ -33,20 +34,21 @@ impl Auth<'_> {
             idle: IDLE,
             absolute: ABSOLUTE,
         };
+        let key = SessionKey(token.user, token.session);
         let rotation =
             self.store.write("refresh", async move |tx| tx.refresh_tokens().rotate(&presented).await).await?;
         match rotation {
             Rotation::Successor { user, index, expires_at } if index < successors.len() => {
-                self.store.sessions.forget(&(token.user, token.session));
+                self.store.callers.sessions.forget(&key).await;
                 let successor = successors.swap_remove(index);
                 Ok(tokens(keys, *user, &successor, access_jti, now, expires_at))
             }
             Rotation::Reused => {
-                self.store.sessions.forget(&(token.user, token.session));
+                self.store.callers.sessions.forget(&key).await;
                 SecurityEvent::RefreshTokenReused.note_in(token.user, token.session);
-                Err(invalid_credentials())
+                Err(Error::invalid_credentials())
             }
-            Rotation::Refused | Rotation::Successor { .. } => Err(invalid_credentials()),
+            Rotation::Refused | Rotation::Successor { .. } => Err(Error::invalid_credentials()),
         }
     }
 }

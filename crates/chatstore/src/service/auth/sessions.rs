@@ -5,9 +5,11 @@ use std::time::Duration;
 use chatstore_model::{
     EndReason, Limit, Page, Session, SessionId, SessionPosition, SessionState, Timestamp, UserId,
 };
+use chatstore_sql::{ReadTx, WriteTx};
 
 use super::Auth;
-use crate::error::{Error, Result};
+use crate::cache::{Cache, SessionKey};
+use crate::error::Result;
 use crate::principal::{Credential, Principal};
 use crate::security_event::SecurityEvent;
 
@@ -26,7 +28,11 @@ impl Auth<'_> {
         let Some(keys) = &self.identity().keys else { return Ok(None) };
         let now = self.store.now();
         let Some(claims) = keys.verify_access(access_token, now) else { return Ok(None) };
-        let Some(state) = self.state(claims.user, claims.session, now).await? else { return Ok(None) };
+        let key = SessionKey(claims.user, claims.session);
+        let load = self.load(claims.user, claims.session, now);
+        let Some(state) = self.store.callers.sessions.get_or_load(&key, load).await? else {
+            return Ok(None);
+        };
         let Some(role) = state.role.filter(|_| state.is_valid_at(now)) else { return Ok(None) };
         Ok(Some(Principal {
             user_id: claims.user,
@@ -37,21 +43,17 @@ impl Auth<'_> {
         }))
     }
 
-    async fn state(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<Option<SessionState>> {
-        if let Some(state) = self.store.sessions.get(&(user, session)) {
-            return Ok(Some(state));
-        }
-        let generation = self.store.sessions.generation();
+    /// The state of a session that goes on.
+    async fn load(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<Option<SessionState>> {
         let found = self
             .store
             .read("session_verify", async move |tx| tx.sessions().state(user, session).await)
             .await?;
-        let Some(state) = found else { return Ok(None) };
-        if state.is_valid_at(now) {
-            self.note_use(user, session, &state, now);
-            self.store.sessions.remember(generation, (user, session), state);
+        let valid = found.filter(|state| state.is_valid_at(now));
+        if let Some(state) = &valid {
+            self.note_use(user, session, state, now);
         }
-        Ok(Some(state))
+        Ok(valid)
     }
 
     /// Writes the use down without making the request wait for it.
@@ -65,7 +67,6 @@ impl Auth<'_> {
                 .write("session_touch", async move |tx| tx.sessions().touch(user, session, now).await)
                 .await;
             if let Err(error) = noted {
-                let error: Error = error;
                 tracing::debug!(%error, "a session's last use was not written down");
             }
         });
@@ -81,7 +82,8 @@ impl Auth<'_> {
         from: Option<SessionPosition>,
         limit: Limit,
     ) -> Result<Page<Session, SessionPosition>> {
-        self.store.read("session_page", async move |tx| tx.sessions().page(user, from, limit).await).await
+        let page = async move |tx: &mut ReadTx<'_>| tx.sessions().page(user, from, limit).await;
+        Ok(self.store.read("session_page", page).await?)
     }
 
     /// Ends the session of whoever asks, in this process at once, in others within 5 seconds.
@@ -108,7 +110,7 @@ impl Auth<'_> {
         self.store
             .write("session_end", async move |tx| tx.sessions().end(user, session, reason).await)
             .await?;
-        self.store.sessions.forget(&(user, session));
+        self.store.callers.sessions.forget(&SessionKey(user, session)).await;
         Ok(())
     }
 
@@ -117,11 +119,9 @@ impl Auth<'_> {
     /// # Errors
     /// That the database is unavailable.
     pub async fn logout_all(self, user: UserId) -> Result<()> {
-        let end = async move |tx: &mut chatstore_sql::WriteTx<'_>| {
-            tx.sessions().end_all(user, EndReason::LogoutAll).await
-        };
+        let end = async move |tx: &mut WriteTx<'_>| tx.sessions().end_all(user, EndReason::LogoutAll).await;
         self.store.write("session_end_all", end).await?;
-        self.store.forget_callers();
+        self.store.callers.forget_all().await;
         SecurityEvent::LoggedOutEverywhere.note(Some(user));
         Ok(())
     }

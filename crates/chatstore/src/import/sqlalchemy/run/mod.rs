@@ -16,7 +16,7 @@ use super::row::shown;
 use super::tally::Tally;
 use super::users::{look_at_users, write_users};
 use super::{Event, Options, Report, Reported, Source, SqlalchemyError};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::store::Store;
 use open::{Open, join_messages, join_users};
 
@@ -133,7 +133,7 @@ impl<W: FnMut(Event)> Import<'_, W> {
                 let work = async move |tx: &mut WriteTx<'_>| write_users(tx, &batch, &earlier).await;
                 self.store.write("import_users", work).await
             };
-            match done {
+            match done.map_err(Error::from) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < ATTEMPTS => attempt += 1,
                 done => break done?,
             }
@@ -224,7 +224,7 @@ impl<W: FnMut(Event)> Import<'_, W> {
                 let work = async move |tx: &mut WriteTx<'_>| write_pieces(tx, &batch, &earlier, twins).await;
                 self.store.write("import_conversations", work).await
             };
-            match done {
+            match done.map_err(Error::from) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < ATTEMPTS => attempt += 1,
                 done => break done?,
             }

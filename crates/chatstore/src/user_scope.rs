@@ -3,7 +3,6 @@
 use chatstore_model::UserId;
 
 use crate::export::Export;
-use crate::service::{Conversations, Members, Messages, Once, OnceKey, Usage};
 use crate::store::Store;
 
 /// The store as one user sees it. What is somebody else's is answered like what is absent.
@@ -29,39 +28,9 @@ impl<'s> AsUser<'s> {
         self
     }
 
-    /// Writes that take effect once, however often they are sent with this key.
-    #[must_use]
-    pub const fn once(self, key: OnceKey) -> Once<'s> {
-        Once { chat: self, key }
-    }
-
     /// Everything that the user has.
     #[must_use]
     pub fn export(&self) -> Export {
         Export::new(self.store.clone(), self.user)
-    }
-
-    /// The user's conversations, owned and shared.
-    #[must_use]
-    pub const fn conversations(&self) -> Conversations<'s> {
-        Conversations(*self)
-    }
-
-    /// Who is in them.
-    #[must_use]
-    pub const fn members(&self) -> Members<'s> {
-        Members(*self)
-    }
-
-    /// Their messages.
-    #[must_use]
-    pub const fn messages(&self) -> Messages<'s> {
-        Messages(*self)
-    }
-
-    /// What the user's own conversations used.
-    #[must_use]
-    pub const fn usage(&self) -> Usage<'s> {
-        Usage(*self)
     }
 }

@@ -7,9 +7,9 @@ use chatstore_model::{Invalid, NewUser, User, UserId, UserName, UserRole};
 use chatstore_sql::StoreError;
 use uuid::Uuid;
 
+use super::operations::Operations;
 use crate::error::Result;
 use crate::password::Password;
-use crate::store::Store;
 
 /// The names of the first users. The first of them is an administrator.
 pub const SEED_USERS: [&str; 3] = ["admin", "user2", "user3"];
@@ -48,14 +48,14 @@ impl fmt::Debug for Seeded {
     }
 }
 
-impl Store {
+impl Operations<'_> {
     /// Makes those of the [first users](SEED_USERS) that are not there, all or none of them, with the password
     /// `given` for the name or else a random one, which they have to change. Of any number of concurrent calls
     /// one makes them.
     ///
     /// # Errors
     /// `Invalid` for a given password that is too short, too long or common; `Overloaded`.
-    pub async fn seed(&self, given: &BTreeMap<&str, Password>) -> Result<Vec<(&'static str, Seeded)>> {
+    pub async fn seed(self, given: &BTreeMap<&str, Password>) -> Result<Vec<(&'static str, Seeded)>> {
         let mut outcomes = Vec::new();
         for (index, name) in SEED_USERS.into_iter().enumerate() {
             if self.has_seeded(name).await? {
@@ -72,7 +72,7 @@ impl Store {
             password.check("password", &[name])?;
             let username = UserName::new(name)
                 .map_err(|error| Invalid::field("username", error.code(), error.to_string()))?;
-            let hash = self.identity.passwords.place()?.hash(password, &self.database.ids()).await?;
+            let hash = self.0.identity.passwords.place()?.hash(password, &self.0.database.ids()).await?;
             let new = NewUser {
                 id: Some(id(name)),
                 username: Some(username),
@@ -83,29 +83,31 @@ impl Store {
             };
             outcomes.push((name, outcome, Some(new)));
         }
-        self.write("seed", async move |tx| {
-            let mut seeded = Vec::with_capacity(outcomes.len());
-            for (name, outcome, new) in &outcomes {
-                let made = match new {
-                    Some(new) => tx.users().create(new).await.map(|_| outcome.clone()),
-                    None => Ok(Seeded::Exists),
-                };
-                match made {
-                    Err(StoreError::AlreadyExists { .. }) => seeded.push((*name, Seeded::Exists)),
-                    made => seeded.push((*name, made?)),
+        self.0
+            .write("seed", async move |tx| {
+                let mut seeded = Vec::with_capacity(outcomes.len());
+                for (name, outcome, new) in &outcomes {
+                    let made = match new {
+                        Some(new) => tx.users().create(new).await.map(|_| outcome.clone()),
+                        None => Ok(Seeded::Exists),
+                    };
+                    match made {
+                        Err(StoreError::AlreadyExists { .. }) => seeded.push((*name, Seeded::Exists)),
+                        made => seeded.push((*name, made?)),
+                    }
                 }
-            }
-            Ok(seeded)
-        })
-        .await
+                Ok(seeded)
+            })
+            .await
     }
 
-    async fn has_seeded(&self, name: &'static str) -> Result<bool> {
-        self.read("seed_find", async move |tx| {
-            let by_id = tx.users().get(id(name)).await?;
-            Ok(by_id.is_some() || tx.users().find_by_username(name).await?.is_some())
-        })
-        .await
+    async fn has_seeded(self, name: &'static str) -> Result<bool> {
+        self.0
+            .read("seed_find", async move |tx| {
+                let by_id = tx.users().get(id(name)).await?;
+                Ok(by_id.is_some() || tx.users().find_by_username(name).await?.is_some())
+            })
+            .await
     }
 
     /// The users made by [`seed`](Self::seed) who may log in and still have to change the password that they
@@ -113,16 +115,17 @@ impl Store {
     ///
     /// # Errors
     /// That the database is unavailable.
-    pub async fn unchanged_seeds(&self) -> Result<Vec<User>> {
-        self.read("seed_unchanged", async |tx| {
-            let mut unchanged = Vec::new();
-            for name in SEED_USERS {
-                let user = tx.users().get(id(name)).await?;
-                unchanged.extend(user.filter(|user| user.is_active && user.must_change_password));
-            }
-            Ok(unchanged)
-        })
-        .await
+    pub async fn unchanged_seeds(self) -> Result<Vec<User>> {
+        self.0
+            .read("seed_unchanged", async |tx| {
+                let mut unchanged = Vec::new();
+                for name in SEED_USERS {
+                    let user = tx.users().get(id(name)).await?;
+                    unchanged.extend(user.filter(|user| user.is_active && user.must_change_password));
+                }
+                Ok(unchanged)
+            })
+            .await
     }
 }
 
