@@ -166,7 +166,7 @@ mod tests {
             }
         }
 
-        /// The seal is no secret: anybody can make one.
+        /// The seal is no secret: anyone can compute one.
         #[test]
         fn sealed_random_bytes_are_a_position_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             let sealed = BASE64_URL_SAFE_NO_PAD.encode([&bytes[..], &digest(&bytes, "list")].concat());

@@ -13,7 +13,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// It does not exist, or is somebody else's: the two cannot be told apart.
+    /// It does not exist, or belongs to another user: the two cannot be told apart.
     NotFound,
     /// A value that must be unique is taken.
     AlreadyExists,

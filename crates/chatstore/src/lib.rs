@@ -57,12 +57,12 @@
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 
+mod api_key;
 mod cache;
 mod cursor;
 mod error;
 mod export;
 pub mod import;
-mod key;
 mod limit;
 mod page_request;
 mod password;

@@ -2,7 +2,7 @@
 
 use chatstore_model::{ApiKeyId, ApiKeyScope, SessionId, Timestamp, UserId, UserRole};
 
-/// What somebody showed to be let in.
+/// What a caller showed to be let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential {
     /// An API key.

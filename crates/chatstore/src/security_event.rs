@@ -1,4 +1,4 @@
-//! Events that whoever watches over a server wants to know, for the log.
+//! Events that those who watch over a server want to know, for the log.
 //!
 //! They hold ids only: what a user typed cannot forge a line, and nothing has to be removed when a user is
 //! erased. The request they belong to, and where it came from, is said by the span around them.
@@ -19,12 +19,12 @@ pub(crate) enum SecurityEvent {
     RefreshTokenReused,
     LoggedOut,
     LoggedOutEverywhere,
-    SessionWithdrawn,
+    SessionRevoked,
     UserDisabled,
     UserErased,
     RoleChanged,
     KeyCreated,
-    KeyWithdrawn,
+    KeyRevoked,
 }
 
 impl SecurityEvent {
@@ -41,16 +41,16 @@ impl SecurityEvent {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::LoggedOut => "logged_out",
             Self::LoggedOutEverywhere => "logged_out_everywhere",
-            Self::SessionWithdrawn => "session_withdrawn",
+            Self::SessionRevoked => "session_revoked",
             Self::UserDisabled => "user_disabled",
             Self::UserErased => "user_erased",
             Self::RoleChanged => "role_changed",
             Self::KeyCreated => "key_created",
-            Self::KeyWithdrawn => "key_withdrawn",
+            Self::KeyRevoked => "key_revoked",
         }
     }
 
-    /// Notes that it happened to a user; to nobody that is known when there is none.
+    /// Notes that it happened to a user; to no known user when there is none.
     pub(crate) fn note(self, user: Option<UserId>) {
         self.note_with(user, None);
     }
@@ -63,7 +63,7 @@ impl SecurityEvent {
     fn note_with(self, user: Option<UserId>, session: Option<SessionId>) {
         let (user, session) = (user.map(tracing::field::display), session.map(tracing::field::display));
         let event = self.name();
-        // A token that two hold was stolen, as far as anybody can tell.
+        // A token that two hold was stolen, as far as one can tell.
         if self == Self::RefreshTokenReused {
             tracing::warn!(target: "chatstore::security", event, user.id = user, session.id = session, "security");
         } else {

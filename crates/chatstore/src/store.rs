@@ -35,8 +35,8 @@ impl fmt::Debug for Store {
 
 impl Store {
     /// Opens the database behind a URL: `sqlite://chat.db`, or
-    /// `postgresql://user:password@host:port/database`. A SQLite file is made when it does not
-    /// exist; its tables are made by [`migrate`](Self::migrate).
+    /// `postgresql://user:password@host:port/database`. A SQLite file is created when it does not
+    /// exist; its tables are created by [`migrate`](Self::migrate).
     ///
     /// # Errors
     /// [`ConnectError`], which says what is wrong with the URL, the file or the server.
@@ -72,7 +72,7 @@ impl Store {
         self
     }
 
-    /// Makes or upgrades the tables; changes nothing when they are up to date. Any number of
+    /// Creates or upgrades the tables; changes nothing when they are up to date. Any number of
     /// processes may do it at once. Each revision is a transaction of its own.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl Store {
     /// # Errors
     /// That the database is unavailable.
     pub async fn authenticate(&self, credential: &str) -> Result<Option<Principal>> {
-        match crate::key::is_key(credential) {
+        match crate::api_key::is_key(credential) {
             true => self.keys().verify(credential).await,
             false => self.auth().verify(credential).await,
         }
@@ -180,7 +180,7 @@ impl Store {
         self.database.write(name, work).await
     }
 
-    /// Usage of one user, or of everybody, from one day to another, both included, added up. Nothing
+    /// Usage of one user, or of all, from one day to another, both included, added up. Nothing
     /// here is checked: it is for the application itself.
     ///
     /// # Errors
@@ -254,7 +254,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Connections to PostgreSQL at most; 16 when nothing is said. SQLite does not look at it.
+    /// Maximum connections to PostgreSQL; 16 by default. SQLite does not look at it.
     #[must_use]
     pub fn pool(mut self, connections: usize) -> Self {
         self.options.pool = connections;
@@ -282,7 +282,7 @@ impl Builder {
         self
     }
 
-    /// What tokens are signed with; without it nobody can log in. Processes that share a database share the keys.
+    /// What tokens are signed with; without it no user can log in. Processes that share a database share the keys.
     #[must_use]
     pub fn token_keys(mut self, keys: TokenKeys) -> Self {
         self.identity.keys = Some(keys);

@@ -5,7 +5,7 @@ use chatstore_model::UserId;
 use crate::export::Export;
 use crate::store::Store;
 
-/// The store as one user sees it. What is somebody else's is answered like what is absent.
+/// The store as one user sees it. What belongs to others is answered like what is absent.
 #[derive(Debug, Clone, Copy)]
 pub struct AsUser<'s> {
     pub(crate) store: &'s Store,
@@ -20,7 +20,7 @@ impl<'s> AsUser<'s> {
         self.user
     }
 
-    /// The same, for writes that are made only while their conversation is at this revision; otherwise
+    /// The same, for writes that take place only while their conversation is at this revision; otherwise
     /// they fail with [`ErrorKind::PreconditionFailed`](crate::ErrorKind::PreconditionFailed).
     #[must_use]
     pub const fn expecting(mut self, revision: i64) -> Self {

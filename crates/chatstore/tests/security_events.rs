@@ -99,8 +99,8 @@ async fn security_events_are_logged_once_each_without_secrets_and_without_texts_
     auth().set_password(user, Password::new(PASSWORD), true).await.unwrap();
     assert_eq!(events(&log.take()), ["password_change_failed", "password_changed", "password_set"]);
 
-    let office = UserPatch { role: Some(UserRole::User), ..UserPatch::default() };
-    store.users().update(user, office).await.unwrap();
+    let role = UserPatch { role: Some(UserRole::User), ..UserPatch::default() };
+    store.users().update(user, role).await.unwrap();
     let disabled = UserPatch { is_active: Some(false), ..UserPatch::default() };
     store.users().update(user, disabled).await.unwrap();
     store.users().erase(user).await.unwrap();

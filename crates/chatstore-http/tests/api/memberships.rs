@@ -144,7 +144,7 @@ async fn members_write_only_what_their_role_allows(case: TestDatabase) {
     content-type: application/problem+json
 
     {
-      "detail": "an editor may change only messages of his own",
+      "detail": "an editor may change only messages of their own",
       "request_id": "r-1",
       "status": 403,
       "title": "Forbidden",

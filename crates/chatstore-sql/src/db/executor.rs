@@ -48,7 +48,7 @@ impl Executor<'_> {
         conflict
     }
 
-    /// To be called before each statement: should its future be dropped, nobody knows what became of
+    /// To be called before each statement: should its future be dropped, it is unknown what became of
     /// it, and the transaction has failed.
     fn start(&mut self) -> Option<StoreError> {
         self.failed.replace(StoreError::Refused("a statement was abandoned before it was answered"))

@@ -43,7 +43,7 @@ pub(crate) struct PostgresDatabase {
 }
 
 impl PostgresDatabase {
-    /// Makes the pool and its first connection, so that a wrong address or password is noticed now.
+    /// Creates the pool and its first connection, so that a wrong address or password is noticed now.
     pub(crate) async fn connect(
         mut config: tokio_postgres::Config,
         tls: &TlsSettings,
@@ -360,7 +360,7 @@ impl<'c> PostgresExecutor<'c> {
         }
     }
 
-    /// Inside a transaction a lost connection undoes the change; outside, nobody knows.
+    /// Inside a transaction a lost connection undoes the change; outside, it is unknown.
     fn changing_error(&self, error: &tokio_postgres::Error, sql: &Sql) -> StoreError {
         match self.handle {
             Handle::Transaction(_) => store_error(error, sql.name()),

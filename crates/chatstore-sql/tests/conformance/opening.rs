@@ -63,7 +63,7 @@ async fn a_file_that_cannot_be_made_is_explained() {
     let folder = std::path::Path::new(case.database.place()).parent().unwrap();
     for (path, reason) in [
         (folder.to_path_buf(), "it is a directory"),
-        (folder.join("absent/chat.db"), "does not exist; make it first"),
+        (folder.join("absent/chat.db"), "does not exist; create it first"),
     ] {
         let error = open(format!("sqlite://{}", path.display())).await.unwrap_err();
         assert!(matches!(error, ConnectError::CannotCreate { .. }), "{error:?}");

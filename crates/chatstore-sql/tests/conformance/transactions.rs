@@ -73,7 +73,7 @@ impl From<StoreError> for PlanError {
 
 async fn an_error_of_the_callers_own_undoes_the_write_and_comes_back(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let before = head(&case, owner, conversation).await;
+    let before = conversation_row(&case, owner, conversation).await;
     let absent = absent_user(&case);
 
     let refused = case.database.write("refused", async move |tx| {
@@ -82,7 +82,7 @@ async fn an_error_of_the_callers_own_undoes_the_write_and_comes_back(case: TestD
         if found.message_count > 0 { Err(PlanError::TooMany(found.message_count)) } else { Ok(()) }
     });
     assert_eq!(refused.await, Err(PlanError::TooMany(1)));
-    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(conversation_row(&case, owner, conversation).await, before);
     assert_eq!(messages(&case, owner, conversation).await, []);
 
     let failed = case.database.write("failed", async move |tx| {
@@ -99,7 +99,7 @@ async fn an_error_of_the_callers_own_undoes_the_write_and_comes_back(case: TestD
         Ok::<_, PlanError>(())
     });
     assert_eq!(passed_over.await, Err(PlanError::Store("missing parent: member".to_owned())));
-    assert_eq!(head(&case, owner, conversation).await, before);
+    assert_eq!(conversation_row(&case, owner, conversation).await, before);
 }
 
 async fn an_error_of_the_callers_own_leaves_the_writes_beside_it_alone(case: TestDatabase) {

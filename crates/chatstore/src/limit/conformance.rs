@@ -28,7 +28,7 @@ conformance!(
     a_place_is_free_again_when_its_period_is_over,
     what_is_given_back_can_be_taken_again,
     a_quota_of_none_refuses_everything,
-    a_clock_that_was_set_back_locks_nobody_out,
+    a_clock_that_was_set_back_locks_no_caller_out,
     each_key_has_its_own_count,
     of_eight_callers_who_want_the_last_place_one_gets_it,
     no_stretch_of_a_period_holds_more_than_the_count,
@@ -82,7 +82,7 @@ async fn a_quota_of_none_refuses_everything(limiter: impl Limiter) {
     assert_eq!(limiter.take(&LimitKey::login_address(None), none, at(0)).await, refused(60_000));
 }
 
-async fn a_clock_that_was_set_back_locks_nobody_out(limiter: impl Limiter) {
+async fn a_clock_that_was_set_back_locks_no_caller_out(limiter: impl Limiter) {
     let key = LimitKey::login_account("ada");
     for _ in 0..3 {
         assert_eq!(limiter.take(&key, THREE_A_MINUTE, at(3_600_000)).await, Permission::Granted);

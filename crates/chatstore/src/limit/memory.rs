@@ -85,7 +85,7 @@ impl Count {
         let period = i64::try_from(self.quota.period.as_micros()).unwrap_or(i64::MAX);
         let step = if self.quota.count <= ENTRIES { 1 } else { (period / i64::from(ENTRIES)).max(1) };
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        // What lies more than a period ahead was taken before somebody set the clock back.
+        // What lies more than a period ahead was taken before the clock was set back.
         taken.retain(|entry| {
             let age = now.saturating_sub(entry.at);
             age < period && age >= -period
@@ -117,7 +117,7 @@ impl Count {
     }
 }
 
-/// Forgets a count that nobody has asked for since all its places became free again.
+/// Forgets a count that was not asked for since all its places became free again.
 struct AfterItsPeriod;
 
 impl AfterItsPeriod {

@@ -31,7 +31,7 @@ pub struct Quota {
     pub period: Duration,
 }
 
-/// Whose count it is: a text made of parts that cannot run into each other.
+/// Whose count it is: a text of parts that cannot run into each other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LimitKey(String);
 
@@ -43,7 +43,7 @@ impl LimitKey {
         Self(format!("rate:{user}:{}", network(address)))
     }
 
-    /// Logins as somebody, whether or not there is such a user: `login:account:{digest}`. The same for all
+    /// Logins under a name, whether or not there is such a user: `login:account:{digest}`. The same for all
     /// spellings of a name, and no text of a user is in it.
     #[must_use]
     pub fn login_account(name: &str) -> Self {
@@ -83,7 +83,7 @@ pub enum Permission {
     Granted,
     /// It may not, and is not counted.
     Refused {
-        /// After this time a place is free, unless somebody else takes it.
+        /// After this time a place is free, unless another caller takes it.
         retry_after: Duration,
     },
 }

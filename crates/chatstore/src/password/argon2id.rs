@@ -28,7 +28,7 @@ const MOST_LANES: u32 = 16;
 pub(super) struct Memory(Vec<Block>);
 
 impl Memory {
-    /// So many blocks; `None` when they are more than a new hash takes.
+    /// This many blocks; `None` when they are more than a new hash takes.
     fn blocks(&mut self, count: usize) -> Result<Option<&mut [Block]>, Busy> {
         const MOST: usize = MEMORY as usize;
         if self.0.is_empty() {

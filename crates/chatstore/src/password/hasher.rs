@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::argon2id::{Argon2Hash, Memory, SALT};
 use super::pbkdf2::Pbkdf2Hash;
-use super::stored::{Stored, Verdict};
+use super::stored::{Stored, Verification};
 use super::wrapped::Wrapped;
 use super::{Busy, MOST_BYTES, Password};
 
@@ -34,9 +34,9 @@ struct Gate {
     jobs: Mutex<Option<Sender<Job>>>,
 }
 
-/// A place among those whose passwords are hashed, or soon will be.
+/// The permit to have passwords hashed, now or soon.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Permit {
     gate: Arc<Gate>,
     _admitted: Arc<OwnedSemaphorePermit>,
 }
@@ -52,24 +52,24 @@ impl Passwords {
         Self(Arc::new(Gate { threads, admitted, jobs: Mutex::default() }))
     }
 
-    /// A place, to be taken before anything else is done for a password: who gets none has cost little.
-    pub(crate) fn place(&self) -> Result<Place, Busy> {
+    /// A permit, to be taken before anything else is done for a password: a caller who gets none has cost little.
+    pub(crate) fn permit(&self) -> Result<Permit, Busy> {
         let admitted = Arc::clone(&self.0.admitted).try_acquire_owned().map_err(|_| Busy)?;
-        Ok(Place { gate: Arc::clone(&self.0), _admitted: Arc::new(admitted) })
+        Ok(Permit { gate: Arc::clone(&self.0), _admitted: Arc::new(admitted) })
     }
 
-    /// Whether [`Self::place`] would give one now.
-    pub(crate) fn has_place(&self) -> bool {
+    /// Whether [`Self::permit`] would give one now.
+    pub(crate) fn has_capacity(&self) -> bool {
         self.0.admitted.available_permits() > 0
     }
 
-    /// Whether it is a hash that [`Place::wrap`] makes stronger.
+    /// Whether it is a hash that [`Permit::wrap`] makes stronger.
     pub(crate) fn is_legacy(hash: &PasswordHash) -> bool {
         Pbkdf2Hash::parse(hash.expose()).is_some()
     }
 }
 
-impl Place {
+impl Permit {
     /// The hash of a new password.
     pub(crate) async fn hash(
         &self,
@@ -84,29 +84,29 @@ impl Place {
         .await
     }
 
-    /// Checks a password. With `None` (nobody of that name, no password, a disabled user) and with a hash of
-    /// a form that is not understood it does the work of a wrong password and answers [`Verdict::Wrong`];
-    /// so it does with a password that nobody can have, being too long or with U+0000.
+    /// Checks a password. With `None` (no such user, no password, a disabled user) and with a hash of
+    /// a form that is not understood it does the work of a wrong password and answers [`Verification::Wrong`];
+    /// so it does with a password that no user can have, being too long or with U+0000.
     pub(crate) async fn verify(
         &self,
         password: Password,
         hash: Option<PasswordHash>,
-    ) -> Result<Verdict, Busy> {
+    ) -> Result<Verification, Busy> {
         self.run(move |memory| {
             let text = password.expose();
             let is_possible = text.len() <= MOST_BYTES && !text.contains('\0');
             let secret = if is_possible { text.as_bytes() } else { b"" };
             let Some(stored) = hash.and_then(|hash| Stored::parse(hash.expose())) else {
                 Argon2Hash::make(secret, [0; SALT], memory)?;
-                return Ok(Verdict::Wrong);
+                return Ok(Verification::Wrong);
             };
-            let verdict = stored.verify(secret, memory)?;
-            Ok(if is_possible { verdict } else { Verdict::Wrong })
+            let verification = stored.verify(secret, memory)?;
+            Ok(if is_possible { verification } else { Verification::Wrong })
         })
         .await
     }
 
-    /// Makes a PBKDF2 hash stronger without its password; `None` when it is none.
+    /// Strengthens a PBKDF2 hash without its password; `None` when it is none.
     pub(crate) async fn wrap(
         &self,
         hash: &PasswordHash,
@@ -118,20 +118,20 @@ impl Place {
             .await
     }
 
-    /// The place ends with the work and not with the caller, who may go away: it bounds what is hashed.
+    /// The permit ends with the work and not with the caller, who may go away: it bounds what is hashed.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Memory) -> Result<T, Busy> + Send + 'static,
     ) -> Result<T, Busy> {
         let (answer, answered) = oneshot::channel();
-        let place = self.clone();
+        let permit = self.clone();
         self.gate.start(Box::new(move |memory| {
             if answer.is_closed() {
                 return;
             }
             let outcome = work(memory);
-            drop(place);
-            // Nobody is told who went away.
+            drop(permit);
+            // The caller may have gone away.
             drop(answer.send(outcome));
         }))?;
         answered.await.map_err(|_| Busy)?
@@ -201,47 +201,48 @@ mod tests {
     async fn a_new_hash_is_argon2id_with_its_salt_from_the_id_source_and_verifies() {
         let passwords = Passwords::new();
         let hash =
-            passwords.place().unwrap().hash(Password::new("correct horse battery"), &ids()).await.unwrap();
+            passwords.permit().unwrap().hash(Password::new("correct horse battery"), &ids()).await.unwrap();
         let text = hash.expose();
         assert!(text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$"), "{text}");
         assert_eq!(PasswordHash::known(text), Some(hash.clone()));
-        for (password, verdict) in
-            [("correct horse battery", Verdict::Right), ("correct horse batterY", Verdict::Wrong)]
+        for (password, verification) in
+            [("correct horse battery", Verification::Right), ("correct horse batterY", Verification::Wrong)]
         {
             assert_eq!(
-                passwords.place().unwrap().verify(Password::new(password), Some(hash.clone())).await,
-                Ok(verdict)
+                passwords.permit().unwrap().verify(Password::new(password), Some(hash.clone())).await,
+                Ok(verification)
             );
         }
     }
 
     #[tokio::test]
-    async fn a_password_that_nobody_can_have_is_wrong_even_where_the_empty_one_is_right() {
+    async fn an_impossible_password_is_wrong_even_where_the_empty_one_is_right() {
         let passwords = Passwords::new();
-        let empty = passwords.place().unwrap().hash(Password::new(""), &ids()).await.unwrap();
+        let empty = passwords.permit().unwrap().hash(Password::new(""), &ids()).await.unwrap();
         for text in ["x".repeat(1_025), "\0".to_owned()] {
-            let verdict = passwords.place().unwrap().verify(Password::new(text), Some(empty.clone())).await;
-            assert_eq!(verdict, Ok(Verdict::Wrong));
+            let verification =
+                passwords.permit().unwrap().verify(Password::new(text), Some(empty.clone())).await;
+            assert_eq!(verification, Ok(Verification::Wrong));
         }
         assert_eq!(
-            passwords.place().unwrap().verify(Password::new(""), Some(empty)).await,
-            Ok(Verdict::Right)
+            passwords.permit().unwrap().verify(Password::new(""), Some(empty)).await,
+            Ok(Verification::Right)
         );
     }
 
     #[tokio::test]
-    async fn nobody_costs_as_much_as_a_wrong_password() {
+    async fn an_unknown_user_costs_as_much_as_a_wrong_password() {
         let passwords = Passwords::new();
         let hash =
-            passwords.place().unwrap().hash(Password::new("correct horse battery"), &ids()).await.unwrap();
+            passwords.permit().unwrap().hash(Password::new("correct horse battery"), &ids()).await.unwrap();
         let mut fastest = [Duration::MAX; 3];
         for _ in 0..8 {
             let unknown = PasswordHash::known("$6$rounds=5000$salt$digest");
             for (index, hash) in [Some(hash.clone()), None, unknown].into_iter().enumerate() {
                 let started = Instant::now();
-                let verdict =
-                    passwords.place().unwrap().verify(Password::new("wrong horse battery"), hash).await;
-                assert_eq!(verdict, Ok(Verdict::Wrong));
+                let verification =
+                    passwords.permit().unwrap().verify(Password::new("wrong horse battery"), hash).await;
+                assert_eq!(verification, Ok(Verification::Wrong));
                 fastest[index] = fastest[index].min(started.elapsed());
             }
         }
@@ -252,48 +253,51 @@ mod tests {
     async fn sixteen_wait_for_each_thread_and_the_next_is_told_that_it_is_busy() {
         let passwords = Passwords::with_threads(1);
         let (release, released) = std::sync::mpsc::channel();
-        let place = passwords.place().unwrap();
-        let first = tokio::spawn(async move { place.run(move |_| released.recv().map_err(|_| Busy)).await });
+        let permit = passwords.permit().unwrap();
+        let first = tokio::spawn(async move { permit.run(move |_| released.recv().map_err(|_| Busy)).await });
         let waiting: Vec<_> = (0..WAITING_PER_THREAD)
             .map(|_| {
-                let place = passwords.place().unwrap();
-                tokio::spawn(async move { place.run(|_| Ok(())).await })
+                let permit = passwords.permit().unwrap();
+                tokio::spawn(async move { permit.run(|_| Ok(())).await })
             })
             .collect();
-        assert_eq!(passwords.place().err(), Some(Busy));
+        assert_eq!(passwords.permit().err(), Some(Busy));
         release.send(()).unwrap();
         for task in waiting.into_iter().chain([first]) {
             assert_eq!(task.await.unwrap(), Ok(()));
         }
-        assert_eq!(passwords.place().unwrap().verify(Password::new("a"), None).await, Ok(Verdict::Wrong));
+        assert_eq!(
+            passwords.permit().unwrap().verify(Password::new("a"), None).await,
+            Ok(Verification::Wrong)
+        );
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_caller_who_goes_away_keeps_the_place_until_the_work_ends_or_need_not_begin() {
+    async fn a_caller_who_goes_away_keeps_the_permit_until_the_work_ends_or_need_not_begin() {
         let passwords = Passwords::with_threads(1);
-        let places = passwords.0.admitted.available_permits();
+        let permits = passwords.0.admitted.available_permits();
         let (begin, begun) = std::sync::mpsc::channel();
         let (release, released) = std::sync::mpsc::channel::<()>();
-        let place = passwords.place().unwrap();
+        let permit = passwords.permit().unwrap();
         let first = tokio::spawn(async move {
             let work = move |_: &mut Memory| {
                 begin.send(()).map_err(|_| Busy)?;
                 released.recv().map_err(|_| Busy)
             };
-            place.run(work).await
+            permit.run(work).await
         });
         begun.recv().unwrap();
-        let place = passwords.place().unwrap();
+        let permit = passwords.permit().unwrap();
         let (reach, reached) = std::sync::mpsc::channel();
-        let second = tokio::spawn(async move { place.run(move |_| reach.send(()).map_err(|_| Busy)).await });
-        until(|| passwords.0.admitted.available_permits() == places - 2).await;
+        let second = tokio::spawn(async move { permit.run(move |_| reach.send(()).map_err(|_| Busy)).await });
+        until(|| passwords.0.admitted.available_permits() == permits - 2).await;
         for caller in [first, second] {
             caller.abort();
             assert!(caller.await.unwrap_err().is_cancelled());
         }
-        assert_eq!(passwords.0.admitted.available_permits(), places - 2);
+        assert_eq!(passwords.0.admitted.available_permits(), permits - 2);
         release.send(()).unwrap();
-        until(|| passwords.0.admitted.available_permits() == places).await;
+        until(|| passwords.0.admitted.available_permits() == permits).await;
         assert!(reached.recv().is_err());
     }
 
@@ -301,9 +305,12 @@ mod tests {
     async fn a_panic_fails_one_password_and_the_thread_goes_on() {
         let passwords = Passwords::with_threads(1);
         let panicked: Result<(), Busy> =
-            passwords.place().unwrap().run(|_| panic!("in the middle of a hash")).await;
+            passwords.permit().unwrap().run(|_| panic!("in the middle of a hash")).await;
         assert_eq!(panicked, Err(Busy));
-        assert_eq!(passwords.place().unwrap().verify(Password::new("a"), None).await, Ok(Verdict::Wrong));
+        assert_eq!(
+            passwords.permit().unwrap().verify(Password::new("a"), None).await,
+            Ok(Verification::Wrong)
+        );
     }
 
     async fn until(condition: impl Fn() -> bool) {

@@ -2,8 +2,8 @@
 //!
 //! New hashes are Argon2id with 19 MiB, two passes and one lane (OWASP's password storage sheet), as PHC
 //! strings. What users bring from elsewhere is checked as it is (PBKDF2-HMAC-SHA256 in the forms of
-//! [`pbkdf2`], bcrypt, Argon2 of other parameters) and answered with [`Verdict::RightButOld`], so that the
-//! caller puts a new hash in its place. A PBKDF2 hash can also be made stronger without its password: see
+//! [`pbkdf2`], bcrypt, Argon2 of other parameters) and answered with [`Verification::NeedsRehash`], so that the
+//! caller puts a new hash in its place. A PBKDF2 hash can also be strengthened without its password: see
 //! [`wrapped`].
 
 mod argon2id;
@@ -17,7 +17,7 @@ mod wrapped;
 use std::fmt;
 
 pub(crate) use hasher::Passwords;
-pub(crate) use stored::Verdict;
+pub(crate) use stored::Verification;
 
 /// Bytes of the longest password.
 const MOST_BYTES: usize = 1_024;
@@ -26,12 +26,12 @@ const MOST_BYTES: usize = 1_024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Busy;
 
-/// A password as somebody typed it. Shown to nobody.
+/// A password as it was typed. It is never shown.
 #[derive(Clone)]
 pub struct Password(String);
 
 impl Password {
-    /// Takes any text; whether it may become somebody's password is what [`check`](Self::check) says.
+    /// Takes any text; whether it may become a user's password is what [`check`](Self::check) says.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }

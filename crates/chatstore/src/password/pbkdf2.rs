@@ -42,7 +42,7 @@ pub(super) struct Pbkdf2Hash {
     pub(super) digest: [u8; DIGEST],
 }
 
-/// How a digest is made of a password.
+/// How a digest is computed from a password.
 #[derive(Debug)]
 pub(super) struct Recipe {
     pub(super) iterations: u32,

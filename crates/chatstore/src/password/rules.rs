@@ -4,11 +4,11 @@ use chatstore_model::{FieldCode, Invalid, UserName};
 
 use super::Password;
 
-/// Characters of a password. 256 have 1,024 bytes at most: a character of UTF-8 has four.
+/// Characters of a password. 256 have a maximum of 1,024 bytes: a character of UTF-8 has four.
 const FEWEST: usize = 12;
 const MOST: usize = 256;
 
-/// A piece of at most so many characters, typed again and again, is no password.
+/// A piece of up to this many characters, repeated, is no password.
 const PIECE: usize = 8;
 
 /// Common passwords of twelve characters and more, one a line, folded; lines that begin with `# ` say where
@@ -47,7 +47,7 @@ impl Password {
     }
 }
 
-/// Why somebody would guess the password early.
+/// Why the password would be guessed early.
 fn guess(folded: &str, names: &[&str]) -> Option<&'static str> {
     let is_name = |name: &&str| {
         let local = name.split('@').next().unwrap_or(name);

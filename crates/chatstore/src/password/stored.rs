@@ -6,15 +6,15 @@ use super::bcrypt_hash::BcryptHash;
 use super::pbkdf2::Pbkdf2Hash;
 use super::wrapped::Wrapped;
 
-/// What a password is to a hash.
+/// What checking a password against a hash came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Another one.
+pub(crate) enum Verification {
+    /// The password is another one.
     Wrong,
-    /// The one.
+    /// The password is right.
     Right,
-    /// The one, but its hash is of an older kind or of weaker parameters: to be replaced.
-    RightButOld,
+    /// The password is right, but its hash is of an older kind or of weaker parameters: to be replaced.
+    NeedsRehash,
 }
 
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Stored {
             .or_else(|| BcryptHash::parse(text).map(Self::Bcrypt))
     }
 
-    pub(super) fn verify(&self, password: &[u8], memory: &mut Memory) -> Result<Verdict, Busy> {
+    pub(super) fn verify(&self, password: &[u8], memory: &mut Memory) -> Result<Verification, Busy> {
         let (is_right, is_current) = match self {
             Self::Argon2(hash) => (hash.matches(password, memory)?, hash.is_current()),
             Self::Wrapped(hash) => (hash.matches(password, memory)?, false),
@@ -42,9 +42,9 @@ impl Stored {
             Self::Bcrypt(hash) => (hash.matches(password), false),
         };
         Ok(match (is_right, is_current) {
-            (false, _) => Verdict::Wrong,
-            (true, true) => Verdict::Right,
-            (true, false) => Verdict::RightButOld,
+            (false, _) => Verification::Wrong,
+            (true, true) => Verification::Right,
+            (true, false) => Verification::NeedsRehash,
         })
     }
 }
@@ -82,7 +82,7 @@ mod tests {
         "AAECAwQFBgcICQoLDA0ODw==:yNEi7NuUd81IprF1DFmFwLiwUVjQQNIFF8zbSYZd5DY=",
     ];
 
-    /// Made in the same way; the last two are `hash_secret` of a PBKDF2 digest.
+    /// Generated in the same way; the last two are `hash_secret` of a PBKDF2 digest.
     const OTHERS: [&str; 8] = [
         "$argon2id$v=19$m=64,t=1,p=1$AAECAwQFBgcICQoLDA0ODw$VYd2oowjLaKFDCuPzjEbwOnRLksrkQE1AXAXWa+/2xg",
         "$argon2i$v=19$m=64,t=1,p=1$AAECAwQFBgcICQoLDA0ODw$3Az8ZSH7PZHLpl6o9P1DyGFgXtz3/pT6a+G9J+Uv3yw",
@@ -100,11 +100,11 @@ mod tests {
         "$argon2id$v=19$m=65536,t=3,p=4$AAECAwQFBgcICQoLDA0ODw$WZX8Xdq9t/EPrirXlicMJpgh1wsO+4+2AmKoHxtvDrg",
     ];
 
-    fn verify(text: &str, password: &str) -> Verdict {
+    fn verify(text: &str, password: &str) -> Verification {
         verify_in(&mut Memory::default(), text, password)
     }
 
-    fn verify_in(memory: &mut Memory, text: &str, password: &str) -> Verdict {
+    fn verify_in(memory: &mut Memory, text: &str, password: &str) -> Verification {
         let stored = Stored::parse(text).unwrap_or_else(|| panic!("{text}"));
         stored.verify(password.as_bytes(), memory).unwrap()
     }
@@ -112,16 +112,16 @@ mod tests {
     #[test]
     fn every_older_form_verifies_its_password_and_no_other() {
         for text in PBKDF2.into_iter().chain(OTHERS) {
-            assert_eq!(verify(text, PASSWORD), Verdict::RightButOld, "{text}");
-            assert_eq!(verify(text, "correct horse batterY"), Verdict::Wrong, "{text}");
+            assert_eq!(verify(text, PASSWORD), Verification::NeedsRehash, "{text}");
+            assert_eq!(verify(text, "correct horse batterY"), Verification::Wrong, "{text}");
         }
     }
 
     #[test]
     fn a_hash_as_strong_as_a_new_one_is_not_old() {
         for text in CURRENT {
-            assert_eq!(verify(text, PASSWORD), Verdict::Right, "{text}");
-            assert_eq!(verify(text, ""), Verdict::Wrong, "{text}");
+            assert_eq!(verify(text, PASSWORD), Verification::Right, "{text}");
+            assert_eq!(verify(text, ""), Verification::Wrong, "{text}");
         }
     }
 
@@ -130,8 +130,12 @@ mod tests {
         let mut memory = Memory::default();
         for _ in 0..2 {
             for text in OTHERS.into_iter().chain(CURRENT) {
-                assert_eq!(verify_in(&mut memory, text, "correct horse batterY"), Verdict::Wrong, "{text}");
-                assert_ne!(verify_in(&mut memory, text, PASSWORD), Verdict::Wrong, "{text}");
+                assert_eq!(
+                    verify_in(&mut memory, text, "correct horse batterY"),
+                    Verification::Wrong,
+                    "{text}"
+                );
+                assert_ne!(verify_in(&mut memory, text, PASSWORD), Verification::Wrong, "{text}");
             }
         }
     }
@@ -139,8 +143,8 @@ mod tests {
     #[test]
     fn bcrypt_looks_at_72_bytes_as_its_maker_did() {
         let text = "$2b$04$q5xhWqXa5nAQG9GZdoTHguyS1RZF/Kp4j/ZWGUY.YWeSCFcIAF6OW";
-        assert_eq!(verify(text, &"x".repeat(100)), Verdict::RightButOld);
-        assert_eq!(verify(text, &"x".repeat(71)), Verdict::Wrong);
+        assert_eq!(verify(text, &"x".repeat(100)), Verification::NeedsRehash);
+        assert_eq!(verify(text, &"x".repeat(71)), Verification::Wrong);
     }
 
     #[test]
@@ -156,19 +160,19 @@ mod tests {
         let passwords = Passwords::new();
         for text in [PBKDF2[0], PBKDF2[1], PBKDF2[3], PBKDF2[10]] {
             let hash = PasswordHash::known(text).unwrap();
-            let wrapped = passwords.place().unwrap().wrap(&hash, &ids).await.unwrap().unwrap();
+            let wrapped = passwords.permit().unwrap().wrap(&hash, &ids).await.unwrap().unwrap();
             assert!(wrapped.expose().starts_with("$argon2id-of-pbkdf2-sha256$i=1"), "{text}");
             assert_eq!(PasswordHash::known(wrapped.expose()), Some(wrapped.clone()));
             let right =
-                passwords.place().unwrap().verify(Password::new(PASSWORD), Some(wrapped.clone())).await;
-            assert_eq!(right, Ok(Verdict::RightButOld), "{text}");
+                passwords.permit().unwrap().verify(Password::new(PASSWORD), Some(wrapped.clone())).await;
+            assert_eq!(right, Ok(Verification::NeedsRehash), "{text}");
             let wrong =
-                passwords.place().unwrap().verify(Password::new("correct horse"), Some(wrapped)).await;
-            assert_eq!(wrong, Ok(Verdict::Wrong), "{text}");
+                passwords.permit().unwrap().verify(Password::new("correct horse"), Some(wrapped)).await;
+            assert_eq!(wrong, Ok(Verification::Wrong), "{text}");
         }
         for text in OTHERS.into_iter().chain(CURRENT) {
             let hash = PasswordHash::known(text).unwrap();
-            assert_eq!(passwords.place().unwrap().wrap(&hash, &ids).await, Ok(None), "{text}");
+            assert_eq!(passwords.permit().unwrap().wrap(&hash, &ids).await, Ok(None), "{text}");
         }
     }
 

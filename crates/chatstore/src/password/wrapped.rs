@@ -4,7 +4,7 @@
 //! `$argon2id-of-pbkdf2-sha256$i=100000$SALT$argon2id$v=19$m=19456,t=2,p=1$OUTER_SALT$OUTER_DIGEST`. First
 //! the kind and the iterations of the inner hash and its salt in base 64 without padding — or two, with a
 //! comma between them, where the old form did not say which it was —, then the outer hash as it would stand
-//! alone. The inner digest is not kept: whoever has it could try passwords against it.
+//! alone. The inner digest is not kept: with it one could try passwords against it.
 
 use std::fmt;
 

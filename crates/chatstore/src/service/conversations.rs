@@ -23,7 +23,7 @@ impl<'s> AsUser<'s> {
 }
 
 impl Conversations<'_> {
-    /// Makes a conversation that the user owns.
+    /// Creates a conversation that the user owns.
     ///
     /// # Errors
     /// `Invalid`; `AlreadyExists` with field `thread_id`; `NotFound` when the user is gone.
@@ -33,8 +33,8 @@ impl Conversations<'_> {
         Ok(self.0.store.database.write_single("conversation_create", create).await?)
     }
 
-    /// The user's own conversation with the application's id; made from `new` when there is none,
-    /// else untouched by it. True when it was made.
+    /// The user's own conversation with the application's id; created from `new` when there is none,
+    /// else untouched by it. True when it was created.
     ///
     /// # Errors
     /// `Invalid`; `Conflict` when `new` has no `thread_id`.
@@ -127,7 +127,7 @@ impl Conversations<'_> {
     /// Deletes a conversation with its members, messages and responses; usage stays.
     ///
     /// # Errors
-    /// `NotFound`; `Forbidden` for everybody but the owner.
+    /// `NotFound`; `Forbidden` for all but the owner.
     pub async fn delete(self, id: ConversationId) -> Result<()> {
         let (user, expected) = (self.0.user, self.0.expected);
         let delete = async move |tx: &mut WriteTx<'_>| {

@@ -6,21 +6,21 @@ use chatstore_model::{
     UserId, UserRole, limits,
 };
 
+use crate::api_key::{KeyText, parse};
 use crate::cache::{ApiKeyHash, Cache};
 use crate::error::{Error, Result};
-use crate::key::{KeyText, parse};
 use crate::principal::{Credential, Principal};
 use crate::security_event::SecurityEvent;
 use crate::store::Store;
 
-/// A key's last use is written down at most so often.
+/// A key's last use is written down no more often than this.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
 /// API keys of all users, for the application itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys<'s>(pub(crate) &'s Store);
 
-/// A key just made. Its text is shown this once; only its hash is stored.
+/// A key just created. Its text is shown this once; only its hash is stored.
 #[derive(Clone)]
 pub struct NewKey {
     /// What is stored about it.
@@ -44,7 +44,7 @@ impl Store {
 }
 
 impl Keys<'_> {
-    /// Makes a key for a user.
+    /// Creates a key for a user.
     ///
     /// # Errors
     /// `NotFound` when there is no such user; `Conflict` for a key that would speak for the built-in user,
@@ -66,11 +66,11 @@ impl Keys<'_> {
         if user == UserId::ANONYMOUS && scope == ApiKeyScope::User {
             return Err(Error::conflict("the built-in user cannot have an API key"));
         }
-        let made = KeyText::new(user, &self.0.database.ids());
-        let new = NewApiKey { scope, name, prefix: made.prefix, key_hash: made.hash, expires_at };
+        let secret = KeyText::new(user, &self.0.database.ids());
+        let new = NewApiKey { scope, name, prefix: secret.prefix, key_hash: secret.hash, expires_at };
         let key = self.0.write("key_create", async move |tx| tx.api_keys().create(user, &new).await).await?;
         SecurityEvent::KeyCreated.note(Some(user));
-        Ok(NewKey { key, text: made.text })
+        Ok(NewKey { key, text: secret.text })
     }
 
     /// Every key of a user, oldest first.
@@ -81,7 +81,7 @@ impl Keys<'_> {
         Ok(self.0.read("key_list", async move |tx| tx.api_keys().list(user).await).await?)
     }
 
-    /// Keys of a user that were not withdrawn, oldest first.
+    /// Keys of a user that are not revoked, oldest first.
     ///
     /// # Errors
     /// That the database is unavailable.
@@ -94,19 +94,19 @@ impl Keys<'_> {
         Ok(self.0.read("key_page", async move |tx| tx.api_keys().page(user, from, limit).await).await?)
     }
 
-    /// Withdraws a key, in this process at once, in others within 5 seconds.
+    /// Revokes a key, in this process at once, in others within 5 seconds.
     ///
     /// # Errors
     /// `NotFound`.
     pub async fn revoke(self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.0.write("key_revoke", async move |tx| tx.api_keys().revoke(user, id).await).await?;
         self.0.callers.forget_all().await;
-        SecurityEvent::KeyWithdrawn.note(Some(user));
+        SecurityEvent::KeyRevoked.note(Some(user));
         Ok(())
     }
 
     /// Whose key this text is; `None` for a text that is no key, and for keys that are unknown,
-    /// withdrawn, expired or of a disabled user, and for service keys of somebody who is no administrator
+    /// revoked, expired or of a disabled user, and for service keys of users who are no administrators
     /// any more. Must be called inside a Tokio runtime.
     ///
     /// # Errors
@@ -122,9 +122,9 @@ impl Keys<'_> {
     async fn load(self, user: UserId, hash: [u8; 32], now: Timestamp) -> Result<Option<Principal>> {
         let found = self.0.read("key_verify", async move |tx| tx.api_keys().find(user, &hash).await).await?;
         let Some((key, Some(role))) = found else { return Ok(None) };
-        // A service key has the power of the administrator who made it, and loses it with his office.
-        let is_in_office = role == UserRole::Admin || user == UserId::ANONYMOUS;
-        if !key.is_valid_at(now) || (key.scope == ApiKeyScope::Service && !is_in_office) {
+        // A service key has the power of the administrator who created it, and loses it with their role.
+        let has_power = role == UserRole::Admin || user == UserId::ANONYMOUS;
+        if !key.is_valid_at(now) || (key.scope == ApiKeyScope::Service && !has_power) {
             return Ok(None);
         }
         self.note_use(&key, now);

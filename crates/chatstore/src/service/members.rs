@@ -42,7 +42,7 @@ impl Members<'_> {
     /// one.
     ///
     /// # Errors
-    /// `NotFound` for conversation or user; `Forbidden` for everybody but the owner; `Conflict`
+    /// `NotFound` for conversation or user; `Forbidden` for all but the owner; `Conflict`
     /// for the owner as the member.
     pub async fn put(
         self,

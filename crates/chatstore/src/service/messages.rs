@@ -266,7 +266,7 @@ async fn page_by(
     }
 }
 
-/// Fails unless somebody in this role may append these messages.
+/// Fails unless a user in this role may append these messages.
 pub(super) fn check_appender(role: ConversationRole, new: &[NewMessage]) -> Result<()> {
     check_writer(role)?;
     if role == ConversationRole::Editor && new.iter().any(|message| message.role != MessageRole::User) {
@@ -298,7 +298,7 @@ async fn access_to_change(
     if access.role == ConversationRole::Owner {
         return Ok(access.owner_id);
     }
-    // What is absent is absent for everybody; only then is it a matter of roles.
+    // What is absent is absent for all; only then is it a matter of roles.
     let message = tx.messages().get(By::Owner(access.owner_id), conversation, id).await?;
     let message = message.ok_or_else(|| Error::not_found("message"))?;
     check_writer(access.role)?;

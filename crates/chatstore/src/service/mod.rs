@@ -64,7 +64,7 @@ async fn access_as_owner<M>(tx: &mut Tx<'_, M>, user: UserId, conversation: Conv
     }
 }
 
-/// Fails unless somebody in this role may write.
+/// Fails unless a user in this role may write.
 fn check_writer(role: ConversationRole) -> Result<()> {
     if role.may_write() { Ok(()) } else { Err(Error::forbidden(VIEWER)) }
 }

@@ -13,7 +13,7 @@ use crate::user_scope::AsUser;
 /// How long a request is remembered: a day.
 const REMEMBERED: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// The status of a request that made something.
+/// The status of a request that created something.
 const CREATED: i64 = 201;
 
 /// The name under which a request has its effect once, however often it is sent.
@@ -31,9 +31,9 @@ pub struct OnceKey {
 /// What a request came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome<T> {
-    /// What was made, as it is now.
+    /// What was created, as it is now.
     pub value: T,
-    /// Whether an earlier request made it.
+    /// Whether an earlier request created it.
     pub is_replayed: bool,
 }
 
@@ -51,9 +51,9 @@ impl<T> Outcome<T> {
 /// a lost answer nor a crash doubles it. Of several at once one does it and the others wait for it.
 ///
 /// The revision is looked at before the key is looked up: a concurrent duplicate that waited for the
-/// conversation then finds what the first request made.
+/// conversation then finds what the first request created.
 ///
-/// Every method can fail with `KeyReused`, and with `Conflict` when what the first request made is gone.
+/// Every method can fail with `KeyReused`, and with `Conflict` when what the first request created is gone.
 #[derive(Debug, Clone)]
 pub struct Once<'s> {
     pub(crate) chat: AsUser<'s>,
@@ -79,11 +79,11 @@ impl Once<'_> {
         let id = *new.id.get_or_insert_with(|| ConversationId::from_uuid(self.new_uuid()));
         let key = self.key.clone();
         self.write("conversation_create_once", async move |tx| {
-            if let Some(made) = earlier(tx, user, &key).await? {
-                let [id] = ids(&made)?;
+            if let Some(created) = earlier(tx, user, &key).await? {
+                let [id] = ids(&created)?;
                 let found = tx.conversations().get(By::Owner(user), ConversationId::from_uuid(id)).await?;
-                let (made, _) = found.ok_or_else(gone)?;
-                return Ok(Outcome::replayed(made));
+                let (created, _) = found.ok_or_else(gone)?;
+                return Ok(Outcome::replayed(created));
             }
             let record = key.record(tx.now(), &[id.uuid()])?;
             tx.idempotency_keys().record(user, user, &record).await?;
@@ -103,19 +103,19 @@ impl Once<'_> {
     ) -> Result<Outcome<Vec<Message>>> {
         messages::check_batch(&new)?;
         let (user, expected) = (self.chat.user, self.chat.expected);
-        let made: Vec<Uuid> = new.iter_mut().map(|new| self.identify(new)).collect();
+        let created: Vec<Uuid> = new.iter_mut().map(|new| self.identify(new)).collect();
         let key = self.key.clone();
         self.write("append_once", async move |tx| {
             let access = access(tx, user, conversation).await?;
             let is_unchanged = is_at_revision(tx, access.owner_id, conversation, expected).await?;
-            if let Some(made) = earlier(tx, user, &key).await? {
-                return replay(tx, access.owner_id, conversation, &made).await;
+            if let Some(created) = earlier(tx, user, &key).await? {
+                return replay(tx, access.owner_id, conversation, &created).await;
             }
             messages::check_appender(access.role, &new)?;
             if !is_unchanged {
                 return Err(Error::precondition_failed());
             }
-            let record = key.record(tx.now(), &made)?;
+            let record = key.record(tx.now(), &created)?;
             tx.idempotency_keys().record(access.owner_id, user, &record).await?;
             let appended = messages::append_as(tx, access.owner_id, user, conversation, &new).await?;
             Ok(Outcome::first(appended))
@@ -130,13 +130,13 @@ impl Once<'_> {
     pub async fn reply(self, conversation: ConversationId, mut new: NewReply) -> Result<Outcome<Reply>> {
         new.validate()?;
         let (user, expected) = (self.chat.user, self.chat.expected);
-        let made = self.identify(&mut new.message);
+        let created = self.identify(&mut new.message);
         let key = self.key.clone();
         self.write("reply_once", async move |tx| {
             let access = access(tx, user, conversation).await?;
             let is_unchanged = is_at_revision(tx, access.owner_id, conversation, expected).await?;
-            if let Some(made) = earlier(tx, user, &key).await? {
-                let [id] = ids(&made)?;
+            if let Some(created) = earlier(tx, user, &key).await? {
+                let [id] = ids(&created)?;
                 let (owner, id) = (access.owner_id, MessageId::from_uuid(id));
                 let message = tx.messages().get(By::Owner(owner), conversation, id).await?;
                 let response = tx.responses().get(owner, id).await?;
@@ -147,7 +147,7 @@ impl Once<'_> {
             if !is_unchanged {
                 return Err(Error::precondition_failed());
             }
-            let record = key.record(tx.now(), &[made])?;
+            let record = key.record(tx.now(), &[created])?;
             tx.idempotency_keys().record(access.owner_id, user, &record).await?;
             let reply = tx.messages().record_reply(access.owner_id, conversation, &new).await?;
             Ok(Outcome::first(reply))
@@ -183,19 +183,19 @@ impl Once<'_> {
 }
 
 impl OnceKey {
-    fn record(&self, now: Timestamp, made: &[Uuid]) -> Result<NewIdempotencyRecord> {
+    fn record(&self, now: Timestamp, created: &[Uuid]) -> Result<NewIdempotencyRecord> {
         Ok(NewIdempotencyRecord {
             key: self.key.clone(),
             operation: self.operation.clone(),
             request_sha256: self.request_sha256,
             status: CREATED,
-            result: Json::new(json!({ "ids": made })).map_err(|error| damaged(&error.to_string()))?,
+            result: Json::new(json!({ "ids": created })).map_err(|error| damaged(&error.to_string()))?,
             expires_at: now.plus_microseconds(REMEMBERED),
         })
     }
 }
 
-/// The ids that the first request with this key made; none when this is the first.
+/// The ids that the first request with this key created; none when this is the first.
 async fn earlier(tx: &mut WriteTx<'_>, user: UserId, key: &OnceKey) -> Result<Option<Vec<Uuid>>> {
     let Some(record) = tx.idempotency_keys().find(user, &key.key).await? else { return Ok(None) };
     if record.operation != key.operation || record.request_sha256 != key.request_sha256 {
@@ -205,8 +205,8 @@ async fn earlier(tx: &mut WriteTx<'_>, user: UserId, key: &OnceKey) -> Result<Op
     serde_json::from_value(ids).map(Some).map_err(|error| damaged(&error.to_string()))
 }
 
-fn ids<const COUNT: usize>(made: &[Uuid]) -> Result<[Uuid; COUNT]> {
-    made.try_into().map_err(|_| damaged("it names another number of ids"))
+fn ids<const COUNT: usize>(created: &[Uuid]) -> Result<[Uuid; COUNT]> {
+    created.try_into().map_err(|_| damaged("it names another number of ids"))
 }
 
 fn damaged(reason: &str) -> Error {
@@ -222,10 +222,10 @@ async fn replay(
     tx: &mut WriteTx<'_>,
     owner: UserId,
     conversation: ConversationId,
-    made: &[Uuid],
+    created: &[Uuid],
 ) -> Result<Outcome<Vec<Message>>> {
-    let mut messages = Vec::with_capacity(made.len());
-    for id in made {
+    let mut messages = Vec::with_capacity(created.len());
+    for id in created {
         let message = tx.messages().get(By::Owner(owner), conversation, MessageId::from_uuid(*id)).await?;
         messages.push(message.ok_or_else(gone)?);
     }

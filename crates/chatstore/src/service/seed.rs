@@ -14,7 +14,7 @@ use crate::password::Password;
 /// The names of the first users. The first of them is an administrator.
 pub const SEED_USERS: [&str; 3] = ["admin", "user2", "user3"];
 
-/// What the ids of the first users are made from, with their names: they are known again whatever becomes of
+/// What the ids of the first users are derived from, with their names: they are known again whatever becomes of
 /// name and metadata.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_5f0e_6d3c_4c55_9c0b_2f1f_9a1e_7c44);
 
@@ -32,9 +32,9 @@ const GROUP: usize = 4;
 pub enum Seeded {
     /// There was one, and it is unchanged.
     Exists,
-    /// Made with the password that was given.
+    /// Created with the password that was given.
     Given,
-    /// Made with this random password, which is told this once.
+    /// Created with this random password, which is told this once.
     Random(String),
 }
 
@@ -49,9 +49,9 @@ impl fmt::Debug for Seeded {
 }
 
 impl Operations<'_> {
-    /// Makes those of the [first users](SEED_USERS) that are not there, all or none of them, with the password
+    /// Creates those of the [first users](SEED_USERS) that do not exist, all or none of them, with the password
     /// `given` for the name or else a random one, which they have to change. Of any number of concurrent calls
-    /// one makes them.
+    /// one creates them.
     ///
     /// # Errors
     /// `Invalid` for a given password that is too short, too long or common; `Overloaded`.
@@ -72,7 +72,7 @@ impl Operations<'_> {
             password.check("password", &[name])?;
             let username = UserName::new(name)
                 .map_err(|error| Invalid::field("username", error.code(), error.to_string()))?;
-            let hash = self.0.identity.passwords.place()?.hash(password, &self.0.database.ids()).await?;
+            let hash = self.0.identity.passwords.permit()?.hash(password, &self.0.database.ids()).await?;
             let new = NewUser {
                 id: Some(id(name)),
                 username: Some(username),
@@ -87,13 +87,13 @@ impl Operations<'_> {
             .write("seed", async move |tx| {
                 let mut seeded = Vec::with_capacity(outcomes.len());
                 for (name, outcome, new) in &outcomes {
-                    let made = match new {
+                    let created = match new {
                         Some(new) => tx.users().create(new).await.map(|_| outcome.clone()),
                         None => Ok(Seeded::Exists),
                     };
-                    match made {
+                    match created {
                         Err(StoreError::AlreadyExists { .. }) => seeded.push((*name, Seeded::Exists)),
-                        made => seeded.push((*name, made?)),
+                        created => seeded.push((*name, created?)),
                     }
                 }
                 Ok(seeded)
@@ -110,7 +110,7 @@ impl Operations<'_> {
             .await
     }
 
-    /// The users made by [`seed`](Self::seed) who may log in and still have to change the password that they
+    /// The users created by [`seed`](Self::seed) who may log in and still have to change the password that they
     /// got then.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ impl Store {
 }
 
 impl Users<'_> {
-    /// Makes a user.
+    /// Creates a user.
     ///
     /// # Errors
     /// `Invalid`; `AlreadyExists` with field `username` or `email`.
@@ -40,7 +40,7 @@ impl Users<'_> {
         Ok(self.0.write("user_create", async move |tx| tx.users().create(&new).await).await?)
     }
 
-    /// Makes a user who can log in with this password.
+    /// Creates a user who can log in with this password.
     ///
     /// # Errors
     /// `Invalid`, also for a password that is too short, too long or common; `AlreadyExists` with field
@@ -56,12 +56,12 @@ impl Users<'_> {
         new.validate()?;
         password.check("password", &names)?;
         let ids = self.0.database.ids();
-        let password_hash = Some(self.0.identity.passwords.place()?.hash(password, &ids).await?);
+        let password_hash = Some(self.0.identity.passwords.permit()?.hash(password, &ids).await?);
         self.create(NewUser { password_hash, ..new }).await
     }
 
-    /// The user with this e-mail address, made when there is none; true when it was made. Of any
-    /// number of concurrent calls one makes it.
+    /// The user with this e-mail address, created when there is none; true when it was created. Of any
+    /// number of concurrent calls one creates it.
     ///
     /// # Errors
     /// `Invalid` when it is no address.
@@ -71,8 +71,8 @@ impl Users<'_> {
         self.get_or_create(NewUser::with_email(email)).await
     }
 
-    /// The user with the e-mail address of `new`; made from it when there is none, else untouched by it.
-    /// True when it was made.
+    /// The user with the e-mail address of `new`; created from it when there is none, else untouched by it.
+    /// True when it was created.
     ///
     /// # Errors
     /// `Conflict` when `new` has no address; `AlreadyExists` with field `username`; `Invalid`.
@@ -124,7 +124,7 @@ impl Users<'_> {
         }
     }
 
-    /// The active user that a service acts for, looked up at most every 5 seconds; `None` for one that is
+    /// The active user that a service acts for, looked up no more often than every 5 seconds; `None` for one that is
     /// unknown or disabled.
     ///
     /// # Errors
@@ -158,8 +158,8 @@ impl Users<'_> {
             .await?)
     }
 
-    /// Changes a user; takes effect on his API keys and sessions at once in this process. Disabling ends his
-    /// sessions.
+    /// Changes a user; takes effect on their API keys and sessions at once in this process. Disabling ends
+    /// the sessions.
     ///
     /// # Errors
     /// `NotFound`; `Invalid`; `AlreadyExists`; `Conflict` when neither name nor address would be

@@ -35,20 +35,20 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTokenKey {
     /// There is none.
-    #[error("there is no token key; make one with `openssl rand -base64 32`")]
+    #[error("there is no token key; generate one with `openssl rand -base64 32`")]
     Missing,
     /// More than two.
     #[error("there are more than two token keys: the first signs, and one more may be accepted")]
     TooMany,
     /// Characters that base 64 does not have, or bits that mean nothing.
-    #[error("a token key is not base 64; make one with `openssl rand -base64 32`")]
+    #[error("a token key is not base 64; generate one with `openssl rand -base64 32`")]
     NotBase64,
     /// Another number of bytes than 32.
-    #[error("a token key has {0} bytes and must have 32; make one with `openssl rand -base64 32`")]
+    #[error("a token key has {0} bytes and must have 32; generate one with `openssl rand -base64 32`")]
     WrongLength(usize),
 }
 
-/// The secret that tokens are signed with, and perhaps the one before it. Shown to nobody.
+/// The secret that tokens are signed with, and perhaps the one before it. Never shown.
 #[derive(Clone)]
 pub struct TokenKeys(Arc<Live>);
 
@@ -70,7 +70,7 @@ impl TokenKeys {
     /// 64, standard or URL-safe, padded or not; white space around it is ignored.
     ///
     /// # Errors
-    /// [`InvalidTokenKey`], which says what is wrong and how to make a key.
+    /// [`InvalidTokenKey`], which says what is wrong and how to generate a key.
     pub fn parse(text: &str) -> Result<Self, InvalidTokenKey> {
         if text.trim().is_empty() {
             return Err(InvalidTokenKey::Missing);
@@ -84,7 +84,7 @@ impl TokenKeys {
         Ok(Self(Arc::new(Live { signing, before })))
     }
 
-    /// A new key, and its text for a key file. `random` fills bytes with randomness that nobody can predict.
+    /// A new key, and its text for a key file. `random` fills bytes with randomness that cannot be predicted.
     pub fn generate(random: impl FnOnce(&mut [u8])) -> (Self, String) {
         let mut secret = [0; KEY];
         random(&mut secret);
@@ -185,7 +185,7 @@ mod tests {
         }
         assert_eq!(
             InvalidTokenKey::WrongLength(8).to_string(),
-            "a token key has 8 bytes and must have 32; make one with `openssl rand -base64 32`"
+            "a token key has 8 bytes and must have 32; generate one with `openssl rand -base64 32`"
         );
     }
 

@@ -20,7 +20,7 @@ const ID: usize = 22;
 /// Bytes of the secret.
 const SECRET: usize = 32;
 
-/// Bytes of the longest text that is looked at; ours have at most 111.
+/// Bytes of the longest text that is looked at; ours have up to 111.
 const MOST_BYTES: usize = 200;
 
 /// Keeps the signature of a successor from being one of anything else; no access token begins like this.

@@ -1,4 +1,4 @@
-//! Erasing a user leaves nothing of his in the database.
+//! Erasing a user leaves nothing of theirs in the database.
 
 use chatstore::auth::{LoginName, Origin, Password};
 use chatstore::sql::Sql;

@@ -1,4 +1,4 @@
-//! Everything that a user has, and nothing that he has not.
+//! Everything that a user has, and nothing else.
 
 use chatstore::auth::{LoginName, Password};
 use chatstore::{
@@ -13,7 +13,7 @@ conformance!(
     an_export_has_every_row_of_the_user_and_parents_before_children,
     an_export_has_what_a_user_sent_into_others_conversations,
     every_exported_message_says_its_effective_model,
-    an_export_of_nobody_is_not_found,
+    an_export_of_an_absent_user_is_not_found,
     an_export_covers_every_table_that_names_a_user,
 );
 
@@ -87,7 +87,7 @@ async fn an_export_has_what_a_user_sent_into_others_conversations(case: TestData
     let id = people.conversation.id;
     store.as_user(people.owner).messages().append(id, NewMessage::user("mine")).await.unwrap();
     for _ in 0..2 {
-        store.as_user(people.editor).messages().append(id, NewMessage::user("his")).await.unwrap();
+        store.as_user(people.editor).messages().append(id, NewMessage::user("theirs")).await.unwrap();
     }
     let of_editor = all(store.as_user(people.editor).export()).await;
     assert_eq!(outline(&of_editor), "user membership:editor message:2 message:3");
@@ -124,7 +124,7 @@ fn models(rows: Vec<Exported>) -> Vec<String> {
     rows.into_iter().filter_map(model).collect()
 }
 
-async fn an_export_of_nobody_is_not_found(case: TestDatabase) {
+async fn an_export_of_an_absent_user_is_not_found(case: TestDatabase) {
     let store = store(&case).await;
     let gone = user(&store, "gone").await;
     store.users().erase(gone).await.unwrap();

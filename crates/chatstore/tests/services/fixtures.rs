@@ -15,7 +15,7 @@ pub(crate) async fn user(store: &Store, name: &str) -> UserId {
     store.users().create(NewUser::named(UserName::new(name).unwrap())).await.unwrap().id
 }
 
-/// A conversation with somebody in every role, and somebody outside.
+/// A conversation with a user in every role, and one outside.
 pub(crate) struct Group {
     pub(crate) conversation: Conversation,
     pub(crate) owner: UserId,

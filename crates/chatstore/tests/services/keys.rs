@@ -84,8 +84,8 @@ async fn a_key_with_one_character_changed_is_no_key(case: TestDatabase) {
 
 async fn a_key_needs_a_user_for_whom_it_may_speak(case: TestDatabase) {
     let store = store(&case).await;
-    let nobody = UserId::from_uuid(uuid::Uuid::from_u128(5));
-    let refused = store.keys().create(nobody, ApiKeyScope::User, None, None).await.unwrap_err();
+    let absent = UserId::from_uuid(uuid::Uuid::from_u128(5));
+    let refused = store.keys().create(absent, ApiKeyScope::User, None, None).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound);
     let built_in = store.keys().create(UserId::ANONYMOUS, ApiKeyScope::User, None, None).await.unwrap_err();
     assert_eq!(built_in.kind(), ErrorKind::Conflict);

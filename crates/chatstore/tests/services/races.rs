@@ -79,7 +79,7 @@ async fn a_transaction_with_an_abandoned_statement_stores_nothing() {
     assert_eq!(store.operations().counts().await.unwrap().conversations, 0);
 }
 
-/// PostgreSQL only: with one connection, a statement that is left behind would hold up everybody.
+/// PostgreSQL only: with one connection, a statement that is left behind would hold up all others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_stops_waiting_does_not_hold_up_the_next() {
     let case = Backend::Postgres.database().await;

@@ -1,4 +1,4 @@
-//! Every operation, tried by everybody: what each role may do, and that strangers learn nothing.
+//! Every operation, tried by every role: what each role may do, and that strangers learn nothing.
 
 use chatstore::{
     Change, ConversationId, ConversationPatch, ErrorKind, Limit, MemberRole, MessageId, MessagePatch,
@@ -11,7 +11,7 @@ use crate::fixtures::{Group, group, store, user};
 conformance!(
     each_role_may_do_what_it_may_and_nothing_else,
     a_foreign_conversation_is_answered_like_an_absent_one,
-    an_editor_changes_only_messages_of_his_own,
+    an_editor_changes_only_messages_of_their_own,
     a_removed_member_is_a_stranger,
     a_member_may_leave_but_not_remove_others,
     an_absent_message_is_absent_for_every_member,
@@ -144,7 +144,7 @@ async fn a_foreign_conversation_is_answered_like_an_absent_one(case: TestDatabas
     }
 }
 
-async fn an_editor_changes_only_messages_of_his_own(case: TestDatabase) {
+async fn an_editor_changes_only_messages_of_their_own(case: TestDatabase) {
     let store = store(&case).await;
     let Group { conversation, editor, .. } = group(&store).await;
     let chat = store.as_user(editor);
@@ -192,9 +192,9 @@ async fn ones_own_empty_conversation_is_not_filled_from_anothers_with_the_same_i
     let Group { conversation, owner, viewer, .. } = group(&store).await;
     let foreign =
         store.as_user(owner).messages().append(conversation.id, NewMessage::user("foreign")).await.unwrap();
-    let twin = NewConversation { id: Some(conversation.id), ..NewConversation::titled("Twin") };
+    let duplicate = NewConversation { id: Some(conversation.id), ..NewConversation::titled("Duplicate") };
     let chat = store.as_user(viewer);
-    chat.conversations().create(twin).await.unwrap();
+    chat.conversations().create(duplicate).await.unwrap();
     let page = chat.messages().page(conversation.id, PageRequest::newest(50)).await.unwrap();
     assert_eq!(page.items, []);
     assert!(chat.messages().get(conversation.id, foreign.id).await.is_err());

@@ -31,7 +31,7 @@ pub(crate) struct SqliteDatabase {
 }
 
 impl SqliteDatabase {
-    /// Opens `path`, or a fresh database in memory; makes the file when it does not exist.
+    /// Opens `path`, or a fresh database in memory; creates the file when it does not exist.
     pub(crate) fn open(path: Option<PathBuf>, context: Arc<Context>) -> Result<Self, ConnectError> {
         let location = Location::new(path.as_deref())?;
         let connection = connect(&location)?;

@@ -31,7 +31,7 @@ pub(super) enum Location {
 }
 
 impl Location {
-    /// Explains what cannot become a database file before SQLite makes anything of it.
+    /// Explains what cannot become a database file before SQLite creates anything of it.
     pub(super) fn new(path: Option<&Path>) -> Result<Self, ConnectError> {
         let Some(path) = path else { return Ok(Self::Memory) };
         let place = path.display().to_string();
@@ -40,7 +40,7 @@ impl Location {
         }
         let parent = path.parent().unwrap_or(Path::new(""));
         if !parent.as_os_str().is_empty() && !parent.is_dir() {
-            let reason = format!("the directory {} does not exist; make it first", parent.display());
+            let reason = format!("the directory {} does not exist; create it first", parent.display());
             return Err(ConnectError::CannotCreate { place, reason });
         }
         Ok(Self::File(path.to_path_buf()))
@@ -54,7 +54,7 @@ impl Location {
     }
 }
 
-/// Opens one connection with all settings made.
+/// Opens one connection with all settings applied.
 ///
 /// Switching a fresh file to WAL answers "locked" at once when another process does the same,
 /// whatever the busy timeout (<https://www.sqlite.org/wal.html>, "sometimes queries return
@@ -127,7 +127,7 @@ fn try_connect(location: &Location) -> Result<Connection, Failure> {
 /// Makes an empty file ours and refuses another application's.
 fn claim(connection: &Connection) -> Result<(), Failure> {
     let state = || -> rusqlite::Result<(i64, i64)> {
-        // One statement, so that another process cannot make tables between the two answers.
+        // One statement, so that another process cannot create tables between the two answers.
         connection.query_row(
             "select application_id, (select count(*) from sqlite_schema) from pragma_application_id",
             (),

@@ -9,14 +9,14 @@ use uuid::Uuid;
 use super::{Auth, IDLE, Tokens};
 use crate::error::{Error, Result};
 use crate::limit::LimitKey;
-use crate::password::{Password, Verdict};
+use crate::password::{Password, Verification};
 use crate::security_event::SecurityEvent;
 use crate::token::{AccessClaims, RefreshText, TokenKeys};
 
-/// By what somebody says who he is.
+/// The name a user logs in with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginName {
-    /// A user name; also an e-mail address, when nobody has it for a name and it has an `@`.
+    /// A user name; also an e-mail address, when no user has it as a name and it has an `@`.
     Username(String),
     /// An e-mail address.
     Email(String),
@@ -32,7 +32,7 @@ impl LoginName {
 
 type Found = Option<(User, Option<PasswordHash>)>;
 
-/// Somebody of this name. Whether there is one changes nothing about what is done to find out.
+/// The user of this name. Whether there is one changes nothing about what is done to find out.
 async fn find<M>(tx: &mut Tx<'_, M>, name: &LoginName) -> std::result::Result<Found, StoreError> {
     match name {
         LoginName::Email(email) => tx.passwords().find_by_email(email).await,
@@ -45,8 +45,8 @@ async fn find<M>(tx: &mut Tx<'_, M>, name: &LoginName) -> std::result::Result<Fo
 }
 
 impl Auth<'_> {
-    /// Makes a user who can log in: somebody without an office, whatever `new` says. Counts for the address as
-    /// a failed login does.
+    /// Creates a user who can log in, without any role but `user`, whatever `new` says. Counts for the address
+    /// as a failed login does.
     ///
     /// # Errors
     /// `Invalid`, also for a password that is too short, too long or common; `AlreadyExists` with field
@@ -69,7 +69,7 @@ impl Auth<'_> {
         Ok(user)
     }
 
-    /// Begins a session. A hash of an older kind is replaced by one of today's.
+    /// Starts a session. A hash of an older kind is replaced by one of today's.
     ///
     /// Whether the name is unknown, the password is wrong, or the user is disabled or has no password, cannot
     /// be told from the answer, nor from the time it takes.
@@ -79,13 +79,13 @@ impl Auth<'_> {
     /// `Overloaded` when too many passwords are being checked; `Internal` without token keys.
     pub async fn login(self, name: LoginName, password: Password) -> Result<Tokens> {
         let account = LimitKey::login_account(name.text());
-        self.limited(account, self.check_in(name, password)).await
+        self.limited(account, self.authenticate(name, password)).await
     }
 
-    async fn check_in(&self, name: LoginName, password: Password) -> Result<Tokens> {
+    async fn authenticate(&self, name: LoginName, password: Password) -> Result<Tokens> {
         // Another login of the user may have replaced an older hash of the same password since it was read.
         for _ in 0..2 {
-            if let Some(tokens) = self.attempt(&name, &password).await? {
+            if let Some(tokens) = self.start_session_once(&name, &password).await? {
                 SecurityEvent::LoginSucceeded.note_in(tokens.user.id, tokens.session_id);
                 return Ok(tokens);
             }
@@ -94,35 +94,39 @@ impl Auth<'_> {
         Err(Error::invalid_credentials())
     }
 
-    /// Begins a session; `None` when the user was changed since the password was checked.
-    async fn attempt(&self, name: &LoginName, password: &Password) -> Result<Option<Tokens>> {
+    /// Starts a session; `None` when the user was changed since the password was checked.
+    async fn start_session_once(&self, name: &LoginName, password: &Password) -> Result<Option<Tokens>> {
         let keys = self.identity().keys()?;
-        let place = self.identity().passwords.place()?;
+        let permit = self.identity().passwords.permit()?;
         let name = name.clone();
         let found = self.store.read("login_find", async move |tx| find(tx, &name).await).await?;
         let user = found.as_ref().map(|(user, _)| user.id);
         let hash = found
             .filter(|(user, _)| user.is_active && user.id != UserId::ANONYMOUS)
             .and_then(|(_, hash)| hash);
-        let verdict = place.verify(password.clone(), hash.clone()).await?;
-        let (Some(user), Some(hash), Verdict::Right | Verdict::RightButOld) = (user, hash, verdict) else {
+        let verification = permit.verify(password.clone(), hash.clone()).await?;
+        let (Some(user), Some(hash), Verification::Right | Verification::NeedsRehash) =
+            (user, hash, verification)
+        else {
             SecurityEvent::LoginFailed.note(user);
             return Err(Error::invalid_credentials());
         };
-        let replacement = match verdict {
-            Verdict::RightButOld => Some(place.hash(password.clone(), &self.store.database.ids()).await?),
+        let replacement = match verification {
+            Verification::NeedsRehash => {
+                Some(permit.hash(password.clone(), &self.store.database.ids()).await?)
+            }
             _ => None,
         };
         let is_upgrade = replacement.is_some();
-        let tokens = self.begin(keys, user, hash, replacement).await?;
+        let tokens = self.start_session(keys, user, hash, replacement).await?;
         if is_upgrade && tokens.is_some() {
             SecurityEvent::PasswordUpgraded.note(Some(user));
         }
         Ok(tokens)
     }
 
-    /// Begins a session of a user, unless the password was changed or the user disabled since it was checked.
-    async fn begin(
+    /// Starts a session of a user, unless the password was changed or the user disabled since it was checked.
+    async fn start_session(
         &self,
         keys: &TokenKeys,
         user: UserId,

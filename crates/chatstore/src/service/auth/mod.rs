@@ -1,4 +1,4 @@
-//! Who somebody is: passwords, sessions and the tokens that speak for them.
+//! Who a user is: passwords, sessions and the tokens that speak for them.
 
 mod login;
 mod passwords;
@@ -24,7 +24,7 @@ pub use login::LoginName;
 /// How long a session lasts without being carried on.
 const IDLE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// How long a session lasts at most.
+/// The maximum age of a session.
 const ABSOLUTE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// In how long failures are counted.
@@ -131,7 +131,7 @@ impl<'s> Auth<'s> {
     /// spares the work of reading who it is.
     #[must_use]
     pub fn takes_passwords(&self) -> bool {
-        self.identity().passwords.has_place()
+        self.identity().passwords.has_capacity()
     }
 
     fn identity(&self) -> &'s Identity {

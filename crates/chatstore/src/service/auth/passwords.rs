@@ -6,7 +6,7 @@ use chatstore_sql::WriteTx;
 use super::Auth;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limit::LimitKey;
-use crate::password::{Password, Passwords, Verdict};
+use crate::password::{Password, Passwords, Verification};
 use crate::security_event::SecurityEvent;
 
 /// How many hashes are looked at at a time.
@@ -18,7 +18,7 @@ pub(crate) fn names(user: &User) -> Vec<&str> {
 }
 
 impl Auth<'_> {
-    /// Changes a user's password after the present one was shown, and ends all his sessions.
+    /// Changes a user's password after the present one was shown, and ends all of their sessions.
     ///
     /// # Errors
     /// `InvalidCredentials` when the present one is another or there is none; `Invalid` for a new one that is
@@ -29,7 +29,7 @@ impl Auth<'_> {
     }
 
     async fn change(&self, user: UserId, current: Password, new: Password) -> Result<()> {
-        let place = self.identity().passwords.place()?;
+        let permit = self.identity().passwords.permit()?;
         let found = self.store.read("password_find", async move |tx| tx.passwords().get(user).await).await?;
         let (found, hash) = found.ok_or_else(|| Error::not_found("user"))?;
         new.check("new_password", &names(&found))?;
@@ -37,12 +37,12 @@ impl Auth<'_> {
             let message = "must be another than the present one";
             return Err(Invalid::field("new_password", FieldCode::NotAllowed, message).into());
         }
-        let verdict = place.verify(current, hash.clone()).await?;
-        let (Some(verified), Verdict::Right | Verdict::RightButOld) = (hash, verdict) else {
+        let verification = permit.verify(current, hash.clone()).await?;
+        let (Some(verified), Verification::Right | Verification::NeedsRehash) = (hash, verification) else {
             SecurityEvent::PasswordChangeFailed.note(Some(user));
             return Err(Error::invalid_credentials());
         };
-        let hash = place.hash(new, &self.store.database.ids()).await?;
+        let hash = permit.hash(new, &self.store.database.ids()).await?;
         let change = async move |tx: &mut WriteTx<'_>| {
             let stored = tx.passwords().lock(user).await?.and_then(|(_, hash)| hash);
             if stored.as_ref() != Some(&verified) {
@@ -61,8 +61,8 @@ impl Auth<'_> {
         Ok(())
     }
 
-    /// Sets a user's password without the present one, and ends all his sessions. With `must_change` he has
-    /// to choose another one when he logs in.
+    /// Sets a user's password without the present one, and ends all of their sessions. With `must_change`
+    /// they have to choose another one at their next login.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` for a password that is too short, too long or common; `Conflict` for the
@@ -70,7 +70,7 @@ impl Auth<'_> {
     pub async fn set_password(self, user: UserId, new: Password, must_change: bool) -> Result<()> {
         let found = self.store.users().get(user).await?;
         new.check("password", &names(&found))?;
-        let hash = self.identity().passwords.place()?.hash(new, &self.store.database.ids()).await?;
+        let hash = self.identity().passwords.permit()?.hash(new, &self.store.database.ids()).await?;
         self.store
             .write("password_set", async move |tx| tx.passwords().set(user, &hash, must_change).await)
             .await?;
@@ -112,7 +112,7 @@ impl Auth<'_> {
             after = *last;
             for (user, former) in piece {
                 let ids = self.store.database.ids();
-                let Some(hash) = self.identity().passwords.place()?.wrap(&former, &ids).await? else {
+                let Some(hash) = self.identity().passwords.permit()?.wrap(&former, &ids).await? else {
                     continue;
                 };
                 let replaced = self

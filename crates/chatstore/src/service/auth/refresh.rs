@@ -17,7 +17,7 @@ impl Auth<'_> {
     /// it ends the session.
     ///
     /// # Errors
-    /// `InvalidCredentials` for a token that is unknown, expired, withdrawn or used before; `Internal`
+    /// `InvalidCredentials` for a token that is unknown, expired, revoked or used before; `Internal`
     /// without token keys.
     pub async fn refresh(self, text: &str) -> Result<Tokens> {
         let keys = self.identity().keys()?;

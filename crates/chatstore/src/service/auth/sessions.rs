@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::principal::{Credential, Principal};
 use crate::security_event::SecurityEvent;
 
-/// A session's last use is written down at most so often.
+/// A session's last use is written down no more often than this.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
 impl Auth<'_> {
@@ -86,7 +86,7 @@ impl Auth<'_> {
         Ok(self.store.read("session_page", page).await?)
     }
 
-    /// Ends the session of whoever asks, in this process at once, in others within 5 seconds.
+    /// Ends the caller's session, in this process at once, in others within 5 seconds.
     ///
     /// # Errors
     /// `NotFound` when it has ended already.
@@ -100,9 +100,9 @@ impl Auth<'_> {
     ///
     /// # Errors
     /// `NotFound`, also when it has ended already.
-    pub async fn withdraw(self, user: UserId, session: SessionId) -> Result<()> {
+    pub async fn revoke(self, user: UserId, session: SessionId) -> Result<()> {
         self.end(user, session, EndReason::Withdrawn).await?;
-        SecurityEvent::SessionWithdrawn.note_in(user, session);
+        SecurityEvent::SessionRevoked.note_in(user, session);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! API keys: made once, checked against their hash.
+//! API keys: generated once, checked against their hash.
 
 use std::sync::Arc;
 
