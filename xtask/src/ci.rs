@@ -3,12 +3,14 @@
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::circles;
 use crate::command::{self, Failure, Readable};
 use crate::test;
 
 /// In this order: what fails fast and often comes first.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step::Cargo("fmt --all --check"),
+    Step::Circles,
     Step::Cargo("clippy --workspace --all-targets --locked -- -D warnings"),
     Step::Documentation("doc --workspace --no-deps --locked"),
     Step::Deny("deny --locked check bans licenses sources"),
@@ -21,6 +23,7 @@ const STEPS: [Step; 7] = [
 #[derive(Clone, Copy)]
 enum Step {
     Cargo(&'static str),
+    Circles,
     /// With warnings denied, which takes an environment variable.
     Documentation(&'static str),
     /// With a cargo-deny that is installed first where it is missing.
@@ -33,6 +36,7 @@ impl Step {
         match self {
             Self::Cargo(arguments) | Self::Deny(arguments) => format!("cargo {arguments}"),
             Self::Documentation(arguments) => format!("RUSTDOCFLAGS=\"-D warnings\" cargo {arguments}"),
+            Self::Circles => "circles of imports".to_owned(),
             Self::Test => "tests on SQLite and PostgreSQL".to_owned(),
         }
     }
@@ -46,6 +50,7 @@ impl Step {
                 cargo
             }
             Self::Deny(_) => cargo_with_deny()?,
+            Self::Circles => return circles::check(&command::root()),
             Self::Test => return test::run_all(),
         };
         if let Self::Cargo(arguments) | Self::Documentation(arguments) | Self::Deny(arguments) = self {

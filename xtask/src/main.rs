@@ -1,5 +1,5 @@
-//! The development commands of chatstore: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`,
-//! `cargo xtask migrations-report`, `cargo xtask schemathesis`.
+//! The development commands of chatstore: `cargo xtask test`, `cargo xtask ci`, `cargo xtask circles`,
+//! `cargo xtask bench`, `cargo xtask migrations-report`, `cargo xtask schemathesis`.
 //!
 //! `ci` is all that the continuous integration runs, so that a change that passes it here passes it there. This
 //! package builds before everything else and so must not depend on the store. A new command is a variant of
@@ -17,6 +17,7 @@
 
 mod bench;
 mod ci;
+mod circles;
 mod command;
 mod migrations_report;
 mod python;
@@ -50,6 +51,10 @@ enum Task {
     },
     /// Run everything a change has to pass, and stop at the first failure
     Ci,
+    /// Print the files of one crate that import each other in a circle, and what ties them
+    ///
+    /// Fails where xtask/circles.toml does not allow a circle, or allows one that does not exist.
+    Circles(circles::Arguments),
     /// Run the benchmarks
     ///
     /// Uses the PostgreSQL server at CHATSTORE_BENCH_POSTGRES_URL, else starts a private one that waits for the disk
@@ -77,6 +82,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { arguments } => test::run(&arguments),
         Task::Ci => ci::run(),
+        Task::Circles(arguments) => circles::run(arguments),
         Task::Bench { arguments } => bench::run(&arguments),
         Task::MigrationsReport { arguments } => migrations_report::run(&arguments),
         Task::Schemathesis(arguments) => schemathesis::run(&arguments),
