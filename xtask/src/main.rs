@@ -1,5 +1,5 @@
 //! The development commands of chatstore: `cargo xtask test`, `cargo xtask ci`, `cargo xtask circles`,
-//! `cargo xtask bench`, `cargo xtask migrations-report`, `cargo xtask schemathesis`.
+//! `cargo xtask bench`, `cargo xtask chaos`, `cargo xtask migrations-report`, `cargo xtask schemathesis`.
 //!
 //! `ci` is all that the continuous integration runs, so that a change that passes it here passes it there. This
 //! package builds before everything else and so must not depend on the store. A new command is a variant of
@@ -64,6 +64,15 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Run an experiment that kills, overloads or misuses the server and checks what it promises
+    ///
+    /// Uses the PostgreSQL server at CHATSTORE_BENCH_POSTGRES_URL, else starts a private one that waits for the disk
+    /// as a real one does.
+    Chaos {
+        /// The experiment and its arguments, such as `crash --rounds 50`
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
     /// Change tables with rows, upgrade from many processes at once and kill upgrades, and print what came of it
     ///
     /// Uses the PostgreSQL server at CHATSTORE_BENCH_POSTGRES_URL, else starts a private one.
@@ -83,7 +92,8 @@ fn main() -> ExitCode {
         Task::Test { arguments } => test::run(&arguments),
         Task::Ci => ci::run(),
         Task::Circles(arguments) => circles::run(arguments),
-        Task::Bench { arguments } => bench::run(&arguments),
+        Task::Bench { arguments } => bench::run("chatstore-bench", &arguments),
+        Task::Chaos { arguments } => bench::run("chatstore-chaos", &arguments),
         Task::MigrationsReport { arguments } => migrations_report::run(&arguments),
         Task::Schemathesis(arguments) => schemathesis::run(&arguments),
     };

@@ -14,7 +14,7 @@ const POSTGRES_URL: &str = "CHATSTORE_BENCH_POSTGRES_URL";
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Failure> {
     let postgres = Postgres::given_or_private(POSTGRES_URL, Settings { durable: true })?;
     let mut cargo = command::cargo();
-    cargo.args(["run", "--locked", "-p", "chatstore-bench", "--", "migrations"]).args(arguments);
+    cargo.args(["run", "--locked", "-p", "chatstore-chaos", "--", "migrations"]).args(arguments);
     cargo.env(POSTGRES_URL, postgres.url());
     let status = command::run(&mut cargo)?;
     drop(postgres);

@@ -1,7 +1,7 @@
 //! What the tests and benchmarks of chatstore share.
 //!
-//! [`server`] starts private PostgreSQL servers. It uses nothing but the standard library and is there without any
-//! feature, so that `cargo xtask` can use it without building the store. [`Backend`] (feature `cases`) gives each
+//! [`server`] starts private PostgreSQL servers, and [`server_program`] finds the program `chatstore`. They use nothing
+//! but the standard library and need no feature, so that `cargo xtask` can use them without building the store. [`Backend`] (feature `cases`) gives each
 //! test case a database of its own, copied from a migrated template; [`pairs`] (the same feature) migrates between random
 //! schemas, [`changes`] makes each kind of change to tables with rows, and [`python`] runs a script.
 //!
@@ -17,6 +17,7 @@ pub mod changes;
 mod migrated;
 #[cfg(feature = "cases")]
 pub mod pairs;
+mod program;
 #[cfg(feature = "cases")]
 #[allow(clippy::expect_used, reason = "a test case that cannot run fails at once")]
 mod python;
@@ -24,5 +25,6 @@ pub mod server;
 
 #[cfg(feature = "cases")]
 pub use cases::{Backend, ForeignDatabase, POSTGRES_URL, SeededIds, TestClock, TestDatabase};
+pub use program::server_program;
 #[cfg(feature = "cases")]
 pub use python::python;

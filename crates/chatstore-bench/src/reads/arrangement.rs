@@ -5,10 +5,10 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use chatstore_bench::error::Error;
 use chatstore_model::{ConversationId, Limit, UserId};
 use tokio::sync::oneshot;
 
-use crate::Failure;
 use crate::bare::sqlite::{Reader, ReaderPool};
 
 /// Who runs a read.
@@ -54,11 +54,11 @@ pub(super) struct Request {
     owner: UserId,
     conversation: ConversationId,
     limit: Limit,
-    answer: oneshot::Sender<Result<usize, Failure>>,
+    answer: oneshot::Sender<Result<usize, Error>>,
 }
 
 impl Reading {
-    pub(super) fn open(arrangement: Arrangement, path: &Path) -> Result<Self, Failure> {
+    pub(super) fn open(arrangement: Arrangement, path: &Path) -> Result<Self, Error> {
         Ok(match arrangement {
             Arrangement::InPlace => Self::InPlace(Arc::new(ReaderPool::open(path)?)),
             Arrangement::InPlaceYielding => Self::InPlaceYielding(Arc::new(ReaderPool::open(path)?)),
@@ -73,7 +73,7 @@ impl Reading {
         owner: UserId,
         conversation: ConversationId,
         limit: Limit,
-    ) -> Result<usize, Failure> {
+    ) -> Result<usize, Error> {
         match self {
             Self::InPlace(pool) => pool.with(|reader| reader.page(owner, conversation, limit)).await,
             Self::InPlaceYielding(pool) => {
@@ -94,7 +94,7 @@ impl Reading {
 }
 
 /// Threads that take their work from one queue; they end when nobody can send any more.
-fn start_threads(count: usize, path: &Path) -> Result<mpsc::Sender<Request>, Failure> {
+fn start_threads(count: usize, path: &Path) -> Result<mpsc::Sender<Request>, Error> {
     let (queue, waiting) = mpsc::channel::<Request>();
     let waiting = Arc::new(Mutex::new(waiting));
     for _ in 0..count {
