@@ -2,7 +2,7 @@
 //! and a PostgreSQL server that waits for the disk.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use chatstore_testkit::server::{Settings, ensure_postgres_installed};
 
@@ -14,29 +14,29 @@ const POSTGRES_BIN: &str = "CHATSTORE_BENCH_POSTGRES_BIN";
 /// The server that they start, kill and load.
 const SERVER_BINARY: &str = "CHATSTORE_BENCH_SERVER_BINARY";
 
-/// Runs the program of a package; the exit code is its own.
+/// Runs the program of a package, which has the package's name; the exit code is its own.
 pub(crate) fn run(package: &str, arguments: &[OsString]) -> Result<ExitCode, Failure> {
     let bin_dir = match command::variable(POSTGRES_BIN) {
         Some(given) => given,
         None => ensure_postgres_installed()?.into(),
     };
-    let server = match command::variable(SERVER_BINARY) {
-        Some(given) => given,
-        None => {
-            let mut cargo = command::cargo();
-            cargo.args(["build", "--release", "--locked", "-p", "chatstore-cli"]);
-            let status = command::run(&mut cargo)?;
-            if !status.success() {
-                return Ok(command::exit_code(status));
-            }
-            command::binary("release").into()
-        }
-    };
+    let given_server = command::variable(SERVER_BINARY);
+    // Both in one command: built one after the other, they would share fewer dependencies.
+    let mut build = command::cargo();
+    build.args(["build", "--release", "--locked", "-p", package]);
+    if given_server.is_none() {
+        build.args(["-p", "chatstore-cli"]);
+    }
+    let status = command::run(&mut build)?;
+    if !status.success() {
+        return Ok(command::exit_code(status));
+    }
+    let server = given_server.unwrap_or_else(|| command::binary("release", "chatstore").into());
     let postgres = Postgres::given_or_private(POSTGRES_URL, Settings { durable: true })?;
-    let mut cargo = command::cargo();
-    cargo.args(["run", "--release", "--locked", "-p", package, "--"]).args(arguments);
-    cargo.env(POSTGRES_URL, postgres.url()).env(POSTGRES_BIN, bin_dir).env(SERVER_BINARY, server);
-    let status = command::run(&mut cargo)?;
+    let mut program = Command::new(command::binary("release", package));
+    program.args(arguments).current_dir(command::root());
+    program.env(POSTGRES_URL, postgres.url()).env(POSTGRES_BIN, bin_dir).env(SERVER_BINARY, server);
+    let status = command::run(&mut program)?;
     drop(postgres);
     Ok(command::exit_code(status))
 }

@@ -25,10 +25,10 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// The program `chatstore` as cargo leaves it in this profile's folder.
-pub(crate) fn binary(profile: &str) -> PathBuf {
+/// A program as cargo leaves it in this profile's folder.
+pub(crate) fn binary(profile: &str, program: &str) -> PathBuf {
     let target = variable("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join(profile).join("chatstore")
+    target.join(profile).join(program)
 }
 
 /// Runs a command to its end with this program's standard streams.

@@ -115,7 +115,7 @@ impl Program<'_> {
 
     /// In a folder without configuration files.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(command::binary("debug"));
+        let mut command = Command::new(command::binary("debug", "chatstore"));
         command.args(arguments).current_dir(self.folder);
         command.env("DATABASE_URL", self.database_url).env("CHATSTORE_TOKEN_KEY", TOKEN_KEY);
         command
