@@ -23,7 +23,7 @@ use std::process::Output;
 
 use directory::ServerDirectory;
 pub use error::ServerError;
-pub use install::{ensure_postgres_installed, find_postgres, install_hint};
+pub use install::{ensure_postgres_installed, find_postgres};
 
 const USER: &str = "chatstore";
 const LOG_TAIL_LINES: usize = 20;
@@ -76,7 +76,7 @@ impl PostgresServer {
         format!("postgresql://{USER}:{}@127.0.0.1:{}/postgres", self.password, self.port)
     }
 
-    /// The port on 127.0.0.1, the same after a restart.
+    /// The port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -92,23 +92,6 @@ impl PostgresServer {
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         self.directory.data()
-    }
-
-    /// The process id of the server, another one after a restart; `None` while it is down.
-    #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        let pid_file = fs::read_to_string(self.directory.data().join("postmaster.pid")).ok()?;
-        pid_file.lines().next()?.trim().parse().ok()
-    }
-
-    /// Breaks all connections at once, as a crash would, and starts the server again, which recovers from its log;
-    /// returns when it accepts connections.
-    ///
-    /// # Errors
-    /// [`ServerError::Failed`] when it does not come back within a minute.
-    pub fn restart_immediately(&self) -> Result<(), ServerError> {
-        let output = pg_ctl(&self.directory, &["restart", "--mode", "immediate"])?;
-        if output.status.success() { Ok(()) } else { Err(start_failure(&self.directory, &output)) }
     }
 
     /// Stops the server and deletes its directory, as dropping it does, but says when that failed.
