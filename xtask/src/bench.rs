@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 
 use chatstore_testkit::server::{Settings, ensure_postgres_installed};
 
-use crate::command::{self, Failure, Postgres};
+use crate::command::{self, Error, Postgres};
 
 const POSTGRES_URL: &str = "CHATSTORE_BENCH_POSTGRES_URL";
 /// Where `pgbench` is, which the benchmarks measure themselves against.
@@ -15,7 +15,7 @@ const POSTGRES_BIN: &str = "CHATSTORE_BENCH_POSTGRES_BIN";
 const SERVER_BINARY: &str = "CHATSTORE_BENCH_SERVER_BINARY";
 
 /// Runs the program of a package, which has the package's name; the exit code is its own.
-pub(crate) fn run(package: &str, arguments: &[OsString]) -> Result<ExitCode, Failure> {
+pub(crate) fn run(package: &str, arguments: &[OsString]) -> Result<ExitCode, Error> {
     let bin_dir = match command::variable(POSTGRES_BIN) {
         Some(given) => given,
         None => ensure_postgres_installed()?.into(),

@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::circles;
-use crate::command::{self, Failure, Readable};
+use crate::command::{self, Error, Readable};
 use crate::test;
 
 /// In this order: what fails fast and often comes first.
@@ -41,7 +41,7 @@ impl Step {
         }
     }
 
-    fn run(self) -> Result<bool, Failure> {
+    fn run(self) -> Result<bool, Error> {
         let mut command = match self {
             Self::Cargo(_) => command::cargo(),
             Self::Documentation(_) => {
@@ -61,14 +61,14 @@ impl Step {
 }
 
 /// Runs the steps up to the first that fails, each announced with one line, and sums up.
-pub(crate) fn run() -> Result<ExitCode, Failure> {
+pub(crate) fn run() -> Result<ExitCode, Error> {
     let start = Instant::now();
     let mut passed: Vec<(Step, Duration)> = Vec::new();
     for (index, step) in STEPS.into_iter().enumerate() {
         let step_start = Instant::now();
         eprintln!("== {}/{} {}", index + 1, STEPS.len(), step.title());
-        let has_passed = step.run().unwrap_or_else(|failure| {
-            eprintln!("error: {failure}");
+        let has_passed = step.run().unwrap_or_else(|error| {
+            eprintln!("error: {error}");
             false
         });
         let duration = step_start.elapsed();
@@ -96,7 +96,7 @@ fn print_summary(passed: &[(Step, Duration)], failed: Option<(Step, Duration)>, 
 }
 
 /// A cargo that knows `deny`: from the system, else from `target/tools`, where it is built once.
-fn cargo_with_deny() -> Result<Command, Failure> {
+fn cargo_with_deny() -> Result<Command, Error> {
     let mut installed = command::cargo();
     installed.args(["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
     if command::run(&mut installed)?.success() {

@@ -41,7 +41,7 @@ enum Task {
     /// Run every test on both databases
     ///
     /// Uses the PostgreSQL server at CHATSTORE_TEST_POSTGRES_URL, else starts a private one. The cases that need real
-    /// conversations read the file at CHATSTORE_DIALOGS. Old applications' databases are made with SQLAlchemy, and
+    /// conversations read the file at CHATSTORE_DIALOGS. Old applications' databases are created with SQLAlchemy, and
     /// our tables compared by Alembic, by the Python at CHATSTORE_TEST_PYTHON, else by one in target/tools, installed
     /// from PyPI when it is not there.
     Test {
@@ -99,8 +99,8 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
-        Err(failure) => {
-            eprintln!("error: {failure}");
+        Err(error) => {
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }

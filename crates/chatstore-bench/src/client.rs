@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages of one page, the most the server gives.
 const PAGE: usize = 200;
 
-/// What became of a write, as far as its sender can tell.
+/// The outcome of a write, as far as its sender knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Stored under this number.
@@ -57,7 +57,7 @@ impl Client {
         answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
     }
 
-    /// Makes a conversation and returns its id.
+    /// Creates a conversation and returns its id.
     pub async fn create_conversation(&self) -> Result<String, Error> {
         let request = self.http.post(format!("{}/api/v1/conversations", self.address));
         let answer = request.bearer_auth(&self.key).json(&json!({ "title": "experiment" })).send().await?;

@@ -58,7 +58,7 @@ impl TemporaryDatabase {
         &self.file
     }
 
-    /// The folder, in which nothing is but SQLite's files and what was put there.
+    /// The folder: only SQLite's files and what was added are in it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -76,7 +76,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// Operations count only after a while in which connections are made, statements prepared and
+    /// Operations count only after a while in which connections are opened, statements prepared and
     /// caches filled.
     pub fn after_warming_up(length: Duration) -> Self {
         Self { warm_up: (length / 3).min(Duration::from_secs(1)), length }

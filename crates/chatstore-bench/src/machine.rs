@@ -28,8 +28,8 @@ pub fn resident_kib(process: u32) -> Option<u64> {
     kib(process, "VmRSS")
 }
 
-/// The most that it has held so far.
-pub fn most_resident_kib(process: u32) -> Option<u64> {
+/// The maximum that it has held so far.
+pub fn peak_resident_kib(process: u32) -> Option<u64> {
     kib(process, "VmHWM")
 }
 

@@ -133,7 +133,7 @@ impl Finding {
             Some(Target::RatioAtMost(bound)) => format!("≤ {bound}"),
             Some(Target::ValueAtMost(bound)) => format!("≤ {bound} ms"),
         };
-        let verdict = match self.met() {
+        let met = match self.met() {
             None => "",
             Some(true) => "met",
             Some(false) => "missed",
@@ -148,7 +148,7 @@ impl Finding {
             name.to_owned(),
             reference,
             self.ratio().map_or(String::new(), |ratio| format!("{ratio:.2}")),
-            format!("{target} {verdict}").trim().to_owned(),
+            format!("{target} {met}").trim().to_owned(),
             latencies,
         ]
     }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 with as little work as possible: requests made beforehand, one kept connection for each caller.
+//! HTTP/1.1 with as little work as possible: requests built beforehand, one kept connection for each caller.
 //!
 //! A load generator on the machine it measures takes time from the server; this one takes a system call or two a
 //! request. It understands only what the server sends: answers with a `Content-Length` or without a body.
@@ -23,8 +23,8 @@ pub fn post(path: &str, key: &str, body: &str) -> Vec<u8> {
     post_with(path, &format!("Authorization: Bearer {key}\r\n"), body)
 }
 
-/// The same by somebody who shows nothing.
-pub fn post_as_stranger(path: &str, body: &str) -> Vec<u8> {
+/// The same without credentials.
+pub fn post_anonymously(path: &str, body: &str) -> Vec<u8> {
     post_with(path, "", body)
 }
 

@@ -1,4 +1,4 @@
-//! Callers that send requests made beforehand, each over a connection of its own.
+//! Callers that send requests built beforehand, each over a connection of its own.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ pub struct WireCaller {
 }
 
 impl WireCaller {
-    /// So many of them, connected.
+    /// Several of them, connected.
     pub async fn many(
         count: usize,
         port: u16,

@@ -12,7 +12,7 @@ const SHOWN: usize = 20;
 
 /// An experiment with its arguments.
 pub(crate) trait Experiment: clap::Args {
-    /// What one run tells beside what it records.
+    /// What one run returns beside what it records.
     type Found;
 
     /// The databases that were asked for.
@@ -21,7 +21,7 @@ pub(crate) trait Experiment: clap::Args {
     /// Runs on one database and records each promise that it tried.
     async fn run_on(&self, kind: DatabaseKind, recorder: &mut Recorder) -> Result<Self::Found, Error>;
 
-    /// Prints what the runs on all databases told.
+    /// Prints what the runs on all databases returned.
     fn summarize(&self, _found: &[Self::Found]) {}
 }
 

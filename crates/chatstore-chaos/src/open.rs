@@ -1,6 +1,6 @@
 //! `open`: several processes open the same fresh SQLite file at once.
 //!
-//! Each is this program again, with a hidden command. It waits for a line, opens the file, makes
+//! Each is this program again, with a hidden command. It waits for a line, opens the file, creates
 //! the schema and appends a message; whatever fails is a violation, and so is a message missing
 //! afterwards.
 

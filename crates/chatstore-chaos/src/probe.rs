@@ -12,7 +12,7 @@ use chatstore_bench::error::Error;
 use chatstore_bench::wire::BlockingConnection;
 
 /// How long it waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One answer.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +32,7 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    /// Begins to send the request again and again, so long after each answer.
+    /// Begins to send the request again and again, each `interval` after the answer before.
     pub(crate) fn start(port: u16, request: Vec<u8>, interval: Duration) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&ended);
@@ -73,7 +73,7 @@ fn ask_once(
 ) -> Result<(u16, bool), Error> {
     let connection = match connection {
         Some(open) => open,
-        None => connection.insert(BlockingConnection::open(port, PATIENCE)?),
+        None => connection.insert(BlockingConnection::open(port, TIMEOUT)?),
     };
     let answer = connection.exchange(request)?;
     Ok((answer.status(), answer.header("retry-after").is_some()))

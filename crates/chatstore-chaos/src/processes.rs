@@ -66,7 +66,7 @@ impl Process {
     }
 
     /// Sends nothing more and waits for its end; what it said when it failed.
-    pub(crate) fn complaint(mut self) -> Result<Option<String>, Error> {
+    pub(crate) fn failure(mut self) -> Result<Option<String>, Error> {
         drop(self.input);
         let mut text = String::new();
         self.errors.read_to_string(&mut text)?;
@@ -83,7 +83,7 @@ pub(crate) fn run_at_once(mut processes: Vec<Process>) -> Result<Vec<String>, Er
     for process in &mut processes {
         process.go()?;
     }
-    processes.into_iter().filter_map(|process| process.complaint().transpose()).collect()
+    processes.into_iter().filter_map(|process| process.failure().transpose()).collect()
 }
 
 /// Waits, in one of the processes, until all of them may begin.

@@ -79,7 +79,7 @@ fn what_was_acknowledged_survives_the_death_of_the_server() {
 }
 
 #[test]
-fn what_is_refused_under_load_says_when_to_come_again() {
+fn what_is_refused_under_load_says_when_to_retry() {
     let arguments = ["--rounds", "1", "--seconds", "0.3", "--connections", "100", "--no-bounds"];
 
     let lines = run_experiment(&[&["overload"], &arguments[..]].concat());
@@ -95,9 +95,9 @@ fn what_is_sent_several_times_under_one_key_happens_once() {
 }
 
 #[test]
-fn who_sends_next_to_nothing_is_shown_out() {
+fn slow_clients_are_disconnected() {
     let binary = server_binary();
-    // Whatever is closed here has not come as far as a database.
+    // What is closed here has not reached a database.
     let arguments = ["--backend", "sqlite", "--half-open", "20", "--slow-bodies", "0", "--no-bounds"];
 
     let output =
@@ -118,7 +118,7 @@ fn a_killed_import_ends_in_the_same_rows_when_it_is_run_again() {
 }
 
 #[test]
-fn whoever_logs_in_stays_in_until_he_leaves_and_no_longer() {
+fn sessions_last_until_logout_and_no_longer() {
     let few = [
         ["--login-requests", "2"],
         ["--logins", "30"],

@@ -20,7 +20,8 @@ use std::process::ExitCode;
 
 use serde::Deserialize;
 
-use crate::command::{self, Failure};
+use crate::command::{self, Error};
+
 use tree::{Tree, Uses};
 
 /// The list of allowed circles, below the root of the repository.
@@ -57,13 +58,13 @@ struct Circle {
 }
 
 /// Prints every circle with what ties it; fails where one is not allowed.
-pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let is_clean = check(&arguments.repository.unwrap_or_else(command::root))?;
     Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The same for a repository: whether all its circles are allowed, and every allowed one exists.
-pub(crate) fn check(repository: &Path) -> Result<bool, Failure> {
+pub(crate) fn check(repository: &Path) -> Result<bool, Error> {
     let mut allowed = allow_list(&repository.join(ALLOWED))?;
     let mut refused = 0;
     for circle in find(repository)? {
@@ -96,7 +97,7 @@ fn summary(refused: usize) -> String {
     }
 }
 
-fn allow_list(path: &Path) -> Result<Vec<Allowed>, Failure> {
+fn allow_list(path: &Path) -> Result<Vec<Allowed>, Error> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -108,7 +109,7 @@ fn allow_list(path: &Path) -> Result<Vec<Allowed>, Failure> {
 }
 
 /// The circles of all packages of a repository, the smallest first.
-fn find(repository: &Path) -> Result<Vec<Circle>, Failure> {
+fn find(repository: &Path) -> Result<Vec<Circle>, Error> {
     let mut packages = vec![repository.join("xtask")];
     for entry in fs::read_dir(repository.join("crates"))? {
         packages.push(entry?.path());
@@ -126,7 +127,7 @@ fn find(repository: &Path) -> Result<Vec<Circle>, Failure> {
     Ok(circles)
 }
 
-fn in_crate(package: &str, source_folder: &Path, root: &Path) -> Result<Vec<Circle>, Failure> {
+fn in_crate(package: &str, source_folder: &Path, root: &Path) -> Result<Vec<Circle>, Error> {
     let uses = Tree::read(source_folder, root)?.uses();
     let arrows = || uses.keys().map(|(from, to)| (from, to));
     let without_downward = graph::circles(arrows().filter(|(from, to)| !tree::is_below(to, from)));

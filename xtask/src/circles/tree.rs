@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::source::{self, Import};
-use crate::command::Failure;
+use crate::command::Error;
 
 /// From a file that uses another to the file that is used: the names it uses, each with the line of the first use.
 pub(super) type Uses = BTreeMap<(PathBuf, PathBuf), BTreeMap<String, usize>>;
@@ -32,7 +32,7 @@ enum Place {
 
 impl Tree {
     /// Reads the crate whose root is this file; all other files are named relative to `source_folder`.
-    pub(super) fn read(source_folder: &Path, root: &Path) -> Result<Self, Failure> {
+    pub(super) fn read(source_folder: &Path, root: &Path) -> Result<Self, Error> {
         let mut tree = Self { modules: Vec::new() };
         tree.read_file(source_folder, root, root.parent().unwrap_or(Path::new("")), None)?;
         Ok(tree)
@@ -45,7 +45,7 @@ impl Tree {
         file: &Path,
         folder: &Path,
         parent: Option<usize>,
-    ) -> Result<usize, Failure> {
+    ) -> Result<usize, Error> {
         let path = source_folder.join(file);
         let text =
             fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
@@ -61,7 +61,7 @@ impl Tree {
         folder: &Path,
         parent: Option<usize>,
         mut source: source::Module,
-    ) -> Result<usize, Failure> {
+    ) -> Result<usize, Error> {
         let files = std::mem::take(&mut source.files);
         let inline = std::mem::take(&mut source.inline);
         let module = self.modules.len();
@@ -180,7 +180,7 @@ fn module_path(file: &Path) -> PathBuf {
 }
 
 /// The roots of the crates in a package's `src`: its library and its programs.
-pub(super) fn roots(source_folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn roots(source_folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut roots: Vec<PathBuf> = ["lib.rs", "main.rs"].map(PathBuf::from).into();
     if let Ok(programs) = fs::read_dir(source_folder.join("bin")) {
         for program in programs {

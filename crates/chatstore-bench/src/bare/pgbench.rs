@@ -15,7 +15,7 @@ use super::script::Script;
 /// Threads of `pgbench`.
 const THREADS: usize = 2;
 
-/// The first message number of a run; the next run begins so many further on.
+/// The first message number of a run; the next run begins `RUN` further on.
 const FIRST_COUNTER: u64 = 1_000_000_000_000_000;
 const RUN: u64 = 10_000_000_000;
 
@@ -36,14 +36,14 @@ impl Pgbench {
         Ok(Self { program, environment: environment(url)?, folder, runs: AtomicU64::new(0) })
     }
 
-    /// Its version, as it words it.
+    /// Its version, in its own words.
     pub(crate) fn version(&self) -> Result<String, Error> {
         let output = Command::new(&self.program).arg("--version").output();
         let output = output.map_err(|error| self.cannot_run(&error))?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// Scripts a second that so many clients get through. The first second, in which the server
+    /// Scripts a second that all `clients` together complete. The first second, in which the server
     /// prepares everything for its new connections, does not count.
     pub(crate) async fn run(&self, script: &Script, clients: usize, length: Duration) -> Result<f64, Error> {
         let file = self.folder.path().join("script.sql");
@@ -99,7 +99,7 @@ fn rate(progress: &str, report: &str) -> Option<f64> {
     Some(seconds.iter().sum::<f64>() / count)
 }
 
-/// The server's address for a program of PostgreSQL. In the environment, because everybody can
+/// The server's address for a program of PostgreSQL. In the environment, because every user can
 /// read the arguments of a process.
 fn environment(url: &str) -> Result<Vec<(&'static str, String)>, Error> {
     let config: tokio_postgres::Config = url.parse()?;

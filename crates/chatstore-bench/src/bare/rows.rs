@@ -1,4 +1,4 @@
-//! Rows as somebody would keep them who used a driver without a store: everything owned, JSON as text.
+//! Rows as a program without a store would keep them: everything owned, JSON as text.
 
 use chatstore_bench::error::Error;
 use tokio_postgres::types::{FromSql, Type};

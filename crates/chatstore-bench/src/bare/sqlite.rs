@@ -78,7 +78,7 @@ impl ReaderPool {
         Ok(Self { permits: Semaphore::new(POOL), idle: Mutex::new(idle) })
     }
 
-    /// Runs `work` on this thread, with a reader that nobody else uses meanwhile.
+    /// Runs `work` on this thread, with a reader of its own.
     pub(crate) async fn with<T>(&self, work: impl FnOnce(&Reader) -> Result<T, Error>) -> Result<T, Error> {
         let _permit = self.permits.acquire().await?;
         self.take_and_run(work)
@@ -95,7 +95,7 @@ impl ReaderPool {
         tokio::task::spawn_blocking(move || pool.take_and_run(work)).await?
     }
 
-    /// Only for whoever has a permit.
+    /// Only with a permit.
     fn take_and_run<T>(&self, work: impl FnOnce(&Reader) -> Result<T, Error>) -> Result<T, Error> {
         let reader = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let reader = reader.ok_or("more permits than readers")?;

@@ -128,7 +128,7 @@ impl Writer {
 }
 
 /// Writes a second when all of them share one transaction; its commit, and the checkpoint that
-/// SQLite makes of its own accord at the end of it, count.
+/// SQLite starts by itself at the end of it, count.
 pub(crate) async fn in_one_transaction(
     path: PathBuf,
     kind: WriteKind,

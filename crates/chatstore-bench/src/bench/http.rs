@@ -35,7 +35,7 @@ pub(super) struct OverHttp<'b> {
     pgbench: Option<&'b Pgbench>,
 }
 
-/// Requests made beforehand.
+/// Requests built beforehand.
 struct Requests {
     append: Arc<Vec<Prepared>>,
     page: Arc<Vec<Prepared>>,
@@ -162,7 +162,7 @@ fn username(number: u64) -> String {
     format!("user-{number}")
 }
 
-/// Makes sure that a page is what it is taken for.
+/// Checks that a page is what the figures say it is.
 async fn check_page(server: &Server, requests: &Requests) -> Result<(), Error> {
     let mut connection = Connection::open(server.port()).await?;
     let answer = connection.exchange(requests.page.first().ok_or("no long conversation")?.bytes()).await?;

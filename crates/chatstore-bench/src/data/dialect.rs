@@ -1,4 +1,4 @@
-//! The few words in which the two databases' SQL for making data differs.
+//! The few words in which the two databases' SQL for generating data differs.
 
 use chatstore_sql::DatabaseKind;
 
@@ -17,7 +17,7 @@ pub const FIRST_NUMBER: u64 = 100_000_000_000;
 /// 2026-01-01T00:00:00Z, when everything began.
 const BEGINNING: &str = "1767225600";
 
-/// An id made of a prefix and a number.
+/// An id composed of a prefix and a number.
 pub fn id(kind: DatabaseKind, prefix: &str, number: &str) -> String {
     match kind {
         DatabaseKind::Sqlite => format!("unhex('{prefix}' || ({FIRST_NUMBER} + {number}))"),
@@ -36,7 +36,7 @@ pub fn numbers(kind: DatabaseKind, count: u64) -> String {
     }
 }
 
-/// An instant so many seconds after the beginning.
+/// An instant, by its distance from the beginning.
 pub fn time(kind: DatabaseKind, seconds: &str) -> String {
     match kind {
         DatabaseKind::Sqlite => format!("(({BEGINNING} + {seconds}) * 1000000)"),

@@ -14,7 +14,7 @@ const IN_USE: u64 = 10;
 /// Set apart from the numbers of one size to those of the next.
 const STRIDE: u64 = 1_000_000;
 
-/// Conversations of so many messages, each with a user of its own.
+/// Messages of three conversations, each with a user of its own.
 pub const fn conversation_sizes(scale: Scale) -> [u64; 3] {
     match scale {
         Scale::Small => [100, 1_000, 10_000],
@@ -22,7 +22,7 @@ pub const fn conversation_sizes(scale: Scale) -> [u64; 3] {
     }
 }
 
-/// Users of so many conversations.
+/// Conversations of three users.
 pub const fn user_sizes(scale: Scale) -> [u64; 3] {
     match scale {
         Scale::Small => [10, 100, 1_000],
@@ -51,7 +51,7 @@ const fn user_number(place: u64) -> u64 {
     3 + place
 }
 
-/// The statements that make all sizes.
+/// The statements that generate all sizes.
 pub fn statements(kind: DatabaseKind, scale: Scale) -> Vec<String> {
     let mut statements = vec![users(kind, 6, 0)];
     for (place, size) in (0..).zip(conversation_sizes(scale)) {

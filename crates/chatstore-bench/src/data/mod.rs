@@ -24,7 +24,7 @@ pub enum Scale {
 /// Conversations of each user.
 const CONVERSATIONS_EACH: u64 = 20;
 
-/// Every so many conversations of a user one is long enough for a page of 50.
+/// One of this many conversations of a user is long enough for a page of 50.
 const LONG_EVERY: u64 = 10;
 
 /// Messages of the other conversations.

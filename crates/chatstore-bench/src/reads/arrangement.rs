@@ -18,7 +18,7 @@ pub(super) enum Arrangement {
     InPlace,
     /// The same, after everything else that is ready had its turn.
     InPlaceYielding,
-    /// One of so many threads that do nothing else.
+    /// Threads that do nothing else.
     Threads(usize),
     /// A thread of the runtime's pool for blocking work, with one of four connections.
     Blocking,
@@ -48,7 +48,7 @@ pub(super) enum Reading {
     Blocking(Arc<ReaderPool>),
 }
 
-/// A page that somebody waits for.
+/// A page that a caller waits for.
 #[derive(Debug)]
 pub(super) struct Request {
     owner: UserId,
@@ -93,7 +93,7 @@ impl Reading {
     }
 }
 
-/// Threads that take their work from one queue; they end when nobody can send any more.
+/// Threads that take their work from one queue; they end when the queue is closed.
 fn start_threads(count: usize, path: &Path) -> Result<mpsc::Sender<Request>, Error> {
     let (queue, waiting) = mpsc::channel::<Request>();
     let waiting = Arc::new(Mutex::new(waiting));
@@ -110,7 +110,7 @@ fn work_off(reader: &Reader, waiting: &Mutex<mpsc::Receiver<Request>>) {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(request) = next else { return };
         let page = reader.page(request.owner, request.conversation, request.limit);
-        // Whoever asked may have stopped waiting.
+        // The caller may have stopped waiting.
         let _ = request.answer.send(page);
     }
 }

@@ -34,7 +34,7 @@ use arrangement::{Arrangement, Reading};
 /// How many callers at a time.
 const CALLERS: [usize; 3] = [1, 16, 64];
 
-/// One operation in so many writes.
+/// One of this many operations writes.
 const WRITE_EVERY: usize = 5;
 
 /// Compare places where SQLite's reads could run

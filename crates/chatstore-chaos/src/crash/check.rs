@@ -61,7 +61,7 @@ pub(super) fn check(operations: &[Operation], conversations: &[Conversation]) ->
         tally.judge_numbers(conversation);
         for message in conversation.messages.iter().filter(|message| !sent.contains(message.content.as_str()))
         {
-            tally.violations.push(format!("nobody sent {:?}", message.content));
+            tally.violations.push(format!("{:?} was never sent", message.content));
         }
         let operations = of_conversation.get(conversation.id.as_str()).map_or(&[][..], Vec::as_slice);
         tally.judge_order(conversation, operations);
@@ -78,7 +78,7 @@ fn by_conversation(operations: &[Operation]) -> HashMap<&str, Vec<&Operation>> {
 }
 
 impl Tally {
-    /// Acknowledged: there once, under its number. Refused: not there. Unknown: there at most once.
+    /// Acknowledged: there once, under its number. Refused: not there. Unknown: there once or not at all.
     fn judge(&mut self, operation: &Operation, numbers: &[i64]) {
         let content = &operation.content;
         match &operation.answer {

@@ -1,4 +1,4 @@
-//! What a writer sent and what it was told, as lines of JSON in a file of its own.
+//! What a writer sent and how it was answered, as lines of JSON in a file of its own.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -63,7 +63,7 @@ impl Ledger {
         self.line(&json!({ "operation": self.operations, "answered_at": microseconds(since), key: value }))
     }
 
-    /// Makes sure that it is on disk. Once is enough: it is the server that gets killed.
+    /// Writes it to disk. Once is enough: it is the server that gets killed.
     pub(super) fn close(self) -> Result<(), Error> {
         Ok(self.file.sync_all()?)
     }

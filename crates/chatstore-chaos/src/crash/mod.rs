@@ -1,6 +1,6 @@
 //! `crash`: an acknowledged write survives the sudden death of the server.
 //!
-//! Writers append messages over HTTP and keep a ledger of what they were told. At a random moment
+//! Writers append messages over HTTP and keep a ledger of the answers. At a random moment
 //! the server is killed; after its restart everything is read back and held against the ledgers.
 //! After the last round all rounds are checked once more.
 
@@ -33,10 +33,10 @@ use writer::Writer;
 /// Writers that share a conversation, so that they also compete for its numbers.
 const WRITERS_EACH: usize = 4;
 
-/// The server is killed so many milliseconds after the writers began, at the earliest …
+/// The server is killed this many milliseconds after the writers began, at the earliest …
 const EARLIEST_KILL_MS: usize = 300;
 
-/// … and up to so many later.
+/// … and up to this many later.
 const KILL_SPREAD_MS: usize = 1_700;
 
 /// Kill the server under load, again and again, and look for what is lost or doubled

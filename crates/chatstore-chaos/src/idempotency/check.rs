@@ -22,7 +22,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Every copy was answered with 201, all alike, and all but one at most said that they are replays. Another body
+    /// Every copy was answered with 201, all alike, and no more than one did not say that it is a replay. Another body
     /// was refused.
     pub(super) fn judge_answers(&mut self, plan: &Plan, outcomes: &[Outcome]) {
         for outcome in outcomes {

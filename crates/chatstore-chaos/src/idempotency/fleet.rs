@@ -26,7 +26,7 @@ impl Ports {
         ports[random.below(ports.len())]
     }
 
-    /// Makes a conversation on the first server.
+    /// Creates a conversation on the first server.
     pub(super) async fn create_conversation(&self, key: &str) -> Result<String, Error> {
         let port = self.pick(&mut Random::new(0));
         Client::new(port, key)?.create_conversation().await

@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     senders: usize,
     /// How long a request may go without an answer that settles it, however often it is sent
     #[arg(long, default_value_t = 60.0, value_parser = chatstore_bench::arguments::positive_seconds)]
-    patience: f64,
+    timeout: f64,
     #[command(flatten)]
     server: ServerBinary,
     #[command(flatten)]
@@ -152,8 +152,8 @@ impl Arguments {
             Arc::new(Round { plan: Arc::clone(plan), next: AtomicUsize::new(0), done: AtomicUsize::new(0) });
         let mut senders = JoinSet::new();
         for _ in 0..self.senders.max(1) {
-            let patience = Duration::from_secs_f64(self.patience);
-            let sender = Sender::new(fleet.ports().clone(), installation.key(), patience, random.next_u64())?;
+            let timeout = Duration::from_secs_f64(self.timeout);
+            let sender = Sender::new(fleet.ports().clone(), installation.key(), timeout, random.next_u64())?;
             senders.spawn(work_off(Arc::clone(&round), sender));
         }
         for kill in 1..=self.kills {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// Messages of a batch.
 pub(super) const BATCH: usize = 3;
 
-/// One key in so many is used for another body as well.
+/// One of this many keys is used for another body as well.
 const MISMATCH_EVERY: usize = 10;
 
 /// Everything that is sent in a round.
@@ -27,7 +27,7 @@ pub(super) struct Entry {
     /// Another body under the same key, which must be refused.
     pub(super) other_body: Option<String>,
     pub(super) copies: usize,
-    /// The texts of what it makes, different for every key and item.
+    /// The texts of what it creates, different for every key and item.
     pub(super) texts: Vec<String>,
 }
 

@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 const MISMATCH: &str = "urn:chatstore:problem:idempotency-mismatch";
 
-/// What became of one key.
+/// The outcome of one key.
 #[derive(Debug)]
 pub(super) struct Outcome {
     /// Its place in the plan.
@@ -67,7 +67,7 @@ struct Courier {
     http: reqwest::Client,
     ports: Ports,
     api_key: String,
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// One copy, settled.
@@ -84,9 +84,9 @@ struct Reply {
 }
 
 impl Sender {
-    pub(super) fn new(ports: Ports, api_key: &str, patience: Duration, seed: u64) -> Result<Self, Error> {
+    pub(super) fn new(ports: Ports, api_key: &str, timeout: Duration, seed: u64) -> Result<Self, Error> {
         let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
-        let courier = Courier { http, ports, api_key: api_key.to_owned(), patience };
+        let courier = Courier { http, ports, api_key: api_key.to_owned(), timeout };
         Ok(Self { courier, random: Random::new(seed) })
     }
 
@@ -104,8 +104,8 @@ impl Sender {
             outcome.count(&delivery);
             outcome.answers.push(settled(delivery.answer));
         }
-        let made = outcome.answers.iter().any(|answer| matches!(answer, Settled::Created(_)));
-        if let (true, Some(other_body)) = (made, &entry.other_body) {
+        let was_created = outcome.answers.iter().any(|answer| matches!(answer, Settled::Created(_)));
+        if let (true, Some(other_body)) = (was_created, &entry.other_body) {
             let random = Random::new(self.random.next_u64());
             let delivery = self.courier.deliver(&entry.path, &entry.key, other_body, random).await;
             outcome.count(&delivery);
@@ -148,7 +148,7 @@ impl Courier {
                 Err(_) => "connection lost".to_owned(),
             };
             *delivery.reasons.entry(reason.clone()).or_default() += 1;
-            if begun.elapsed() > self.patience {
+            if begun.elapsed() > self.timeout {
                 delivery.answer = Err(format!("no settling answer, last: {reason}"));
                 return delivery;
             }
@@ -166,7 +166,7 @@ impl Courier {
     }
 }
 
-/// Busy, down, or unable to say what became of it; and the twin that is still running.
+/// Busy, down, or unable to say what became of it; and the concurrent duplicate that is still running.
 fn is_to_be_tried_again(reply: &Reply) -> bool {
     match reply.status.as_u16() {
         409 => reply.body["type"] == "urn:chatstore:problem:request-in-progress",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::place::PASSWORD;
 
-/// What anybody may ask who has an access token.
+/// What every access token permits.
 const ME: &str = "/api/v1/users/me";
 
 /// What a login or a refresh gave.
@@ -18,12 +18,12 @@ pub(super) struct Tokens {
 
 /// The bytes of a login.
 pub(super) fn login_request(field: &str, name: &str, password: &str) -> Vec<u8> {
-    wire::post_as_stranger("/api/v1/auth/login", &json!({ field: name, "password": password }).to_string())
+    wire::post_anonymously("/api/v1/auth/login", &json!({ field: name, "password": password }).to_string())
 }
 
 /// The bytes of a refresh.
 pub(super) fn refresh_request(token: &str) -> Vec<u8> {
-    wire::post_as_stranger("/api/v1/auth/refresh", &json!({ "refresh_token": token }).to_string())
+    wire::post_anonymously("/api/v1/auth/refresh", &json!({ "refresh_token": token }).to_string())
 }
 
 /// The bytes of a request that an access token lets in.

@@ -13,7 +13,7 @@ use super::{Arguments, Finding};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a session lasts without being carried on, and at most.
+/// How long a session lasts without being carried on, and its maximum.
 const IDLE: Duration = Duration::from_secs(14 * DAY.as_secs());
 const ABSOLUTE: Duration = Duration::from_secs(90 * DAY.as_secs());
 

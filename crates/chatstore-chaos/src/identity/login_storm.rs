@@ -1,10 +1,10 @@
 //! `login_storm`: many logins at once are let in a few at a time or refused, and disturb others little.
 //!
-//! Three clients append all the time. What they see is told apart by what goes on meanwhile, in turns of half a second,
+//! Three clients append all the time. Their answers are grouped by what goes on meanwhile, in turns of half a second,
 //! so that a machine that is slower for a while is so for all: nothing; as many logins as find a place, again and
 //! again, so that passwords are hashed without a pause; hundreds of logins at the same moment; as many
-//! `GET /healthz` instead, which is what a crowd costs that wants nothing. The crowd is one thread, so that it takes no
-//! more of the machine than it must.
+//! `GET /healthz` instead, which is what a burst costs that asks for nothing. The burst comes from one thread, so that it
+//! takes no more of the machine than it must.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ const TURN: Duration = Duration::from_millis(500);
 /// Between two appends of a client.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// An append may take so many times as long as without the storm, 99 times of 100.
+/// The 99th percentile of appends may become this many times what it is without the storm.
 const TIMES: f64 = 3.0;
 
 /// Logins that find a place for each thread that hashes: one whose password is hashed, and those that wait.
@@ -50,14 +50,14 @@ const KIB_EACH_HASH: u64 = 19 * 1_024;
 /// Memory that each connection may take.
 const KIB_EACH_CONNECTION: u64 = 64;
 
-/// What became of a request.
+/// The answer to a request.
 struct Outcome {
     status: u16,
     has_retry_after: bool,
     latency: Duration,
 }
 
-/// What became of many.
+/// The answers to many.
 #[derive(Default)]
 struct Logins {
     succeeded: Latencies,
@@ -79,7 +79,7 @@ struct Rounds {
     idle: Turns,
     hashing: Turns,
     storm: Turns,
-    crowd: Turns,
+    burst: Turns,
 }
 
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding, Error> {
@@ -116,16 +116,16 @@ async fn play(
     at_once: usize,
 ) -> Result<Rounds, Error> {
     let health = Arc::new(vec![Prepared::health().bytes().to_vec()]);
-    let mut crowd = Vec::with_capacity(at_once);
+    let mut connections = Vec::with_capacity(at_once);
     for _ in 0..at_once {
-        crowd.push(Connection::open(port).await?);
+        connections.push(Connection::open(port).await?);
     }
     let mut played = Rounds::default();
     for _ in 0..rounds {
         played.idle.take(async || Ok(Logins::default())).await?;
         played.hashing.take(async || steadily(port, requests).await).await?;
-        played.storm.take(async || all_at_once(&mut crowd, requests).await).await?;
-        played.crowd.take(async || all_at_once(&mut crowd, &health).await).await?;
+        played.storm.take(async || all_at_once(&mut connections, requests).await).await?;
+        played.burst.take(async || all_at_once(&mut connections, &health).await).await?;
     }
     Ok(played)
 }
@@ -196,9 +196,12 @@ async fn steadily(port: u16, requests: &Arc<Vec<Vec<u8>>>) -> Result<Logins, Err
 }
 
 /// A request on each of many connections, all at the same moment.
-async fn all_at_once(crowd: &mut Vec<Connection>, requests: &Arc<Vec<Vec<u8>>>) -> Result<Logins, Error> {
-    let (barrier, mut tasks) = (Arc::new(Barrier::new(crowd.len())), JoinSet::new());
-    for (number, mut connection) in crowd.drain(..).enumerate() {
+async fn all_at_once(
+    connections: &mut Vec<Connection>,
+    requests: &Arc<Vec<Vec<u8>>>,
+) -> Result<Logins, Error> {
+    let (barrier, mut tasks) = (Arc::new(Barrier::new(connections.len())), JoinSet::new());
+    for (number, mut connection) in connections.drain(..).enumerate() {
         let (barrier, requests) = (Arc::clone(&barrier), Arc::clone(requests));
         tasks.spawn(async move {
             barrier.wait().await;
@@ -209,7 +212,7 @@ async fn all_at_once(crowd: &mut Vec<Connection>, requests: &Arc<Vec<Vec<u8>>>) 
     let mut logins = Logins::default();
     while let Some(finished) = tasks.join_next().await {
         let (connection, outcome) = finished??;
-        crowd.push(connection);
+        connections.push(connection);
         logins.note(&outcome);
     }
     Ok(logins)
@@ -245,19 +248,19 @@ fn threads() -> usize {
 
 /// Holds what was found against the bounds.
 fn judge(arguments: &Arguments, rounds: Rounds, appends: &[Sample], (baseline, most): (u64, u64)) -> Finding {
-    let Rounds { idle, hashing, mut storm, crowd } = rounds;
+    let Rounds { idle, hashing, mut storm, burst } = rounds;
     let mut violations: Vec<String> =
-        [&hashing, &storm, &crowd].into_iter().flat_map(|turns| turns.logins.violations.clone()).collect();
+        [&hashing, &storm, &burst].into_iter().flat_map(|turns| turns.logins.violations.clone()).collect();
     let mut others: BTreeMap<String, usize> = BTreeMap::new();
     for sample in appends.iter().filter(|sample| sample.status != Some(201)) {
         *others.entry(format!("{:?}", sample.status)).or_default() += 1;
     }
     violations.extend(others.iter().map(|(status, count)| format!("{count} appends answered {status}")));
     if hashing.logins.succeeded.count() == 0 || storm.logins.succeeded.count() == 0 {
-        violations.push("nobody was let in".to_owned());
+        violations.push("no login succeeded".to_owned());
     }
-    let [mut undisturbed, mut while_hashing, mut in_storm, mut in_crowd] =
-        [&idle, &hashing, &storm, &crowd].map(|turns| turns.select(appends));
+    let [mut undisturbed, mut while_hashing, mut in_storm, mut in_burst] =
+        [&idle, &hashing, &storm, &burst].map(|turns| turns.select(appends));
     let before = undisturbed.percentile(99);
     let ratio = in_storm.percentile(99) / before;
     let connections = KIB_EACH_CONNECTION * arguments.logins as u64;
@@ -268,7 +271,7 @@ fn judge(arguments: &Arguments, rounds: Rounds, appends: &[Sample], (baseline, m
     if arguments.bounds.apply() && ratio >= TIMES {
         violations.push(format!("appends took {ratio:.2} times as long, 99 times of 100"));
     }
-    let counts = [&undisturbed, &while_hashing, &in_storm, &in_crowd].map(Latencies::count);
+    let counts = [&undisturbed, &while_hashing, &in_storm, &in_burst].map(Latencies::count);
     let figures = json!({
         "logins_a_second": rounded(per_second(hashing.logins.succeeded.count(), hashing.seconds())),
         "rounds": arguments.rounds,
@@ -281,9 +284,9 @@ fn judge(arguments: &Arguments, rounds: Rounds, appends: &[Sample], (baseline, m
         "append_ms_idle": three(&mut undisturbed),
         "append_ms_while_hashing": three(&mut while_hashing),
         "append_ms_in_storm": three(&mut in_storm),
-        "append_ms_in_other_crowd": three(&mut in_crowd),
+        "append_ms_in_other_burst": three(&mut in_burst),
         "append_p99_ratio_while_hashing": rounded(while_hashing.percentile(99) / before),
-        "append_p99_ratio_in_other_crowd": rounded(in_crowd.percentile(99) / before),
+        "append_p99_ratio_in_other_burst": rounded(in_burst.percentile(99) / before),
         "append_p99_ratio": rounded(ratio),
         "resident_kib_before": baseline,
         "resident_kib_max": most,

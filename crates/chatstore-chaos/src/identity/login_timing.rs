@@ -21,7 +21,7 @@ const MOST_APART: f64 = 2.0;
 const WARM_UP: usize = 3;
 
 /// Longer than any answer takes.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One way to fail.
 struct Kind {
@@ -57,7 +57,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding,
     Ok(Finding { figures, violations })
 }
 
-/// Makes those who cannot log in.
+/// Creates users who cannot log in.
 async fn prepare(place: &Place) -> Result<(), Error> {
     let store = place.open().await?;
     member(&store, "wrong-password").await?;
@@ -89,7 +89,7 @@ fn kinds() -> Vec<Kind> {
 
 /// Sends them in turn, each time in another order.
 fn measure(port: u16, requests: usize, seed: u64) -> Result<(Vec<Kind>, Vec<String>), Error> {
-    let mut connection = BlockingConnection::open(port, PATIENCE)?;
+    let mut connection = BlockingConnection::open(port, TIMEOUT)?;
     let (mut kinds, mut violations, mut random) = (kinds(), Vec::new(), Random::new(seed));
     let mut first: Option<Value> = None;
     for round in 0..requests + WARM_UP {

@@ -30,7 +30,7 @@ pub(crate) use server::IdentityServer;
 
 use place::Place;
 
-/// Log in, carry sessions on and end them, as clients, thieves and crowds do
+/// Log in, carry sessions on and end them, as clients, attackers and bursts of them do
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The experiments to run, all when left out
@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
     /// Logins at the same moment
     #[arg(long, default_value_t = 500)]
     logins: usize,
-    /// How often there are so many
+    /// How often there are that many
     #[arg(long, default_value_t = 20)]
     rounds: usize,
     /// Answers to a refresh that are lost
@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
     /// Tokens that are shown again too late
     #[arg(long, default_value_t = 100)]
     replays: usize,
-    /// Tokens that a thief shows
+    /// Tokens that an attacker shows
     #[arg(long, default_value_t = 100)]
     thefts: usize,
     /// Logouts that another server has to hear of
@@ -69,7 +69,7 @@ pub(crate) struct Arguments {
     common: Common,
 }
 
-/// What is looked at.
+/// What is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 enum Scenario {
@@ -83,8 +83,8 @@ enum Scenario {
     RefreshTabs,
     /// A token that is shown again too late
     RefreshReplay,
-    /// A token that somebody else shows
-    RefreshThief,
+    /// A token that an attacker shows
+    RefreshAttacker,
     /// Sessions that are not carried on, or for too long
     Expiry,
     /// Tabs and turns on two servers
@@ -132,7 +132,7 @@ impl Arguments {
             Scenario::RefreshLost => refresh_lost::run(&place, self).await,
             Scenario::RefreshTabs => refresh_tabs::tabs(&place, self).await,
             Scenario::RefreshReplay => refresh_misuse::replay(&place, self).await,
-            Scenario::RefreshThief => refresh_misuse::thief(&place, self).await,
+            Scenario::RefreshAttacker => refresh_misuse::attacker(&place, self).await,
             Scenario::Expiry => expiry::run(&place, self).await,
             Scenario::RefreshServers => refresh_tabs::servers(&place, self).await,
             Scenario::Revocation => revocation::run(&place, self).await,

@@ -14,7 +14,7 @@ use chatstore_testkit::TestClock;
 
 use crate::experiment::Common;
 
-/// The password of everybody who has one.
+/// The password of every user who has one.
 pub(super) const PASSWORD: &str = "correct horse battery";
 
 /// A migrated database.
@@ -67,7 +67,7 @@ pub(super) fn builder(url: &str, token_key: &str) -> Result<Builder, Error> {
     Ok(Store::builder(url).token_keys(TokenKeys::parse(token_key)?).login_failures(None))
 }
 
-/// Somebody with [`PASSWORD`].
+/// Creates a user with [`PASSWORD`].
 pub(super) async fn member(store: &Store, name: &str) -> Result<User, Error> {
     let new = NewUser::named(UserName::new(name)?);
     Ok(store.users().create_with_password(new, Password::new(PASSWORD)).await?)
@@ -90,7 +90,7 @@ pub(super) async fn sessions(
     Ok(sessions.into_iter().map(with_tokens).collect())
 }
 
-/// What is wrong with a chain that goes on after so many exchanges.
+/// What is wrong with a chain of tokens after this number of exchanges.
 pub(super) fn breaks(session: &Session, tokens: &[RefreshToken], exchanges: usize) -> Vec<String> {
     let mut found = Vec::new();
     if session.revoked_at.is_some() {

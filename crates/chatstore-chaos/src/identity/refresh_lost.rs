@@ -12,7 +12,7 @@ use serde_json::json;
 use super::place::{PASSWORD, Place, breaks, member, sessions};
 use super::{Arguments, Finding};
 
-/// Lost answers in one session, which lasts 90 days at most.
+/// Lost answers in one session, which lasts no more than 90 days.
 const IN_A_SESSION: usize = 100;
 
 /// How long the same token may be shown again, in microseconds.
@@ -95,7 +95,7 @@ async fn repeat(store: &Store, tokens: &Tokens, lost: &Tokens) -> Result<(), Str
     }
     match store.authenticate(&again.access_token).await {
         Ok(Some(_)) => Ok(()),
-        Ok(None) => Err("its access token lets nobody in".to_owned()),
+        Ok(None) => Err("its access token is refused".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -1,4 +1,4 @@
-//! `refresh_replay` and `refresh_thief`: a refresh token that two hold ends the session of both.
+//! `refresh_replay` and `refresh_attacker`: a refresh token that two hold ends the session of both.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +18,12 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long a client goes on with an access token.
 const PAUSE: Duration = Duration::from_secs(600);
 
-/// How often the victim carries the session on at most after the first two times.
+/// The maximum number of times that the victim carries the session on after the first two.
 const MORE_EXCHANGES: usize = 4;
 
 const USER: &str = "victim";
 
-/// Somebody whose tokens are misused.
+/// A user whose tokens are misused.
 struct Scene {
     clock: Arc<TestClock>,
     store: Store,
@@ -66,7 +66,7 @@ impl Scene {
         }
     }
 
-    /// Holds that the session has ended for everybody who has tokens of it, and that this is committed.
+    /// Checks that the session has ended for every holder of its tokens, and that this is committed.
     async fn ended(&mut self, what: &str, held: &[&Tokens]) -> Result<(), Error> {
         for tokens in held {
             for (place, store) in [("here", &self.store), ("in another store", &self.witness)] {
@@ -112,8 +112,8 @@ pub(super) async fn replay(place: &Place, arguments: &Arguments) -> Result<Findi
     Ok(Finding { figures, violations: scene.close().await })
 }
 
-/// Somebody else shows a token of the victim's at once.
-pub(super) async fn thief(place: &Place, arguments: &Arguments) -> Result<Finding, Error> {
+/// An attacker shows a token of the victim's at once.
+pub(super) async fn attacker(place: &Place, arguments: &Arguments) -> Result<Finding, Error> {
     let (mut scene, mut random) = (Scene::open(place).await?, Random::new(arguments.common.seed));
     for _ in 0..arguments.thefts {
         let mut held = vec![scene.login().await?];
@@ -131,14 +131,14 @@ pub(super) async fn thief(place: &Place, arguments: &Arguments) -> Result<Findin
     Ok(Finding { figures, violations: scene.close().await })
 }
 
-/// Within the grace time a thief looks like a second tab. The session ends when both go on.
+/// Within the grace time an attacker looks like a second tab. The session ends when both go on.
 async fn steal_in_time(scene: &mut Scene) -> Result<(), Error> {
     let first = scene.login().await?;
     let of_victim = scene.exchange(&first).await?;
-    let of_thief = scene.exchange(&first).await?;
+    let of_attacker = scene.exchange(&first).await?;
     scene.clock.advance(PAUSE);
-    let next_of_thief = scene.exchange(&of_thief).await?;
+    let next_of_attacker = scene.exchange(&of_attacker).await?;
     scene.clock.advance(PAUSE);
-    scene.refused("a token that the thief used", &of_victim).await;
-    scene.ended("after a theft within the grace time", &[&next_of_thief, &of_victim]).await
+    scene.refused("a token that the attacker used", &of_victim).await;
+    scene.ended("after a theft within the grace time", &[&next_of_attacker, &of_victim]).await
 }

@@ -79,7 +79,7 @@ struct Chain {
 }
 
 impl Chain {
-    /// Shows the token on the first so many connections at the same moment and goes on with its successor.
+    /// Shows the token on several connections at the same moment and goes on with its successor.
     async fn show_at_once(
         &mut self,
         mut connections: Vec<Connection>,

@@ -1,4 +1,4 @@
-//! `revocation`: whoever logs out on one server is out there at once, and on another within 5 seconds.
+//! `revocation`: a logout on one server holds there at once, and on another within 5 seconds.
 
 use std::time::{Duration, Instant};
 
@@ -13,22 +13,22 @@ use super::place::{Place, member};
 use super::server::Servers;
 use super::{Arguments, Finding, rounded};
 
-/// Another server may let in so long.
+/// How long another server may still accept requests.
 const MOST: Duration = Duration::from_secs(5);
 
 /// How long a server remembers a session, in milliseconds: the logouts fall into all of it.
 const REMEMBERED: usize = 4_000;
 
-/// A client whose every request was refused for so long stays out.
+/// A client whose requests were all refused for this long counts as logged out.
 const OUT: Duration = Duration::from_secs(1);
 
-/// A client that is never refused gives up after so long.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// When a client that is never refused gives up.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Between an answer and a client's next request.
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// Clients of the server where nobody logs out.
+/// Clients of the server without logouts.
 const CLIENTS_ELSEWHERE: usize = 2;
 
 const USER: &str = "leaver";
@@ -99,7 +99,7 @@ async fn hammer(port: u16, access: &str) -> Result<Vec<Visit>, Error> {
     let (mut connection, request) = (Connection::open(port).await?, me_request(access));
     let (mut visits, begun) = (Vec::new(), Instant::now());
     let mut last_accepted = begun;
-    while last_accepted.elapsed() < OUT && begun.elapsed() < PATIENCE {
+    while last_accepted.elapsed() < OUT && begun.elapsed() < TIMEOUT {
         let sent = Instant::now();
         let status = connection.exchange(&request).await?.status();
         let answered = Instant::now();

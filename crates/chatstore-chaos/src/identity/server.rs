@@ -74,7 +74,7 @@ impl Servers {
             let ports: Result<Vec<u16>, _> = said.split_whitespace().map(str::parse).collect();
             match ports {
                 Ok(ports) if ports.len() == stores => servers.ports.extend(ports),
-                _ => return Err(format!("a server did not start: {:?}", process.complaint()?).into()),
+                _ => return Err(format!("a server did not start: {:?}", process.failure()?).into()),
             }
             servers.processes.push(process);
         }
@@ -88,15 +88,15 @@ impl Servers {
     /// Memory of the first process in KiB: now, and the most so far.
     pub(super) fn resident_kib(&self) -> Result<(u64, u64), Error> {
         let process = self.processes.first().ok_or("no server")?.id();
-        let known = machine::resident_kib(process).zip(machine::most_resident_kib(process));
+        let known = machine::resident_kib(process).zip(machine::peak_resident_kib(process));
         known.ok_or_else(|| "the system does not tell what memory a process holds".into())
     }
 
     /// Lets them end.
     pub(super) fn stop(self) -> Result<(), Error> {
         for process in self.processes {
-            if let Some(complaint) = process.complaint()? {
-                return Err(format!("a server failed: {complaint}").into());
+            if let Some(failure) = process.failure()? {
+                return Err(format!("a server failed: {failure}").into());
             }
         }
         Ok(())

@@ -133,7 +133,7 @@ async fn postgres(url: &str, messages: u64) -> Result<f64, Error> {
     let insert = statement("messages.insert")?.postgres().replace("$11, $12, $13", "'[]', '{}', now()");
     let insert = client.prepare(&insert).await?;
     let text = content();
-    let (nobody, nothing, no_parts, no_count) = (None::<Uuid>, None::<&str>, None::<Null>, None::<i64>);
+    let (no_sender, nothing, no_parts, no_count) = (None::<Uuid>, None::<&str>, None::<Null>, None::<i64>);
     let mut random = Random::new(1);
     let begun = Instant::now();
     let mut number = 0;
@@ -146,7 +146,7 @@ async fn postgres(url: &str, messages: u64) -> Result<f64, Error> {
                 &row.conversation,
                 &row.seq,
                 &row.id,
-                &nobody,
+                &no_sender,
                 &"user",
                 &text,
                 &no_parts,

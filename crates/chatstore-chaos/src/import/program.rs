@@ -9,8 +9,8 @@ use chatstore_bench::error::Error;
 use chatstore_bench::machine;
 use serde_json::Value;
 
-/// How often its memory is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often its memory is sampled.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A running import; killed when dropped.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Program {
                 break status;
             }
             resident.extend(machine::resident_kib(self.child.id()).map(|kib| (self.begun.elapsed(), kib)));
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(SAMPLE_INTERVAL).await;
         };
         let elapsed = self.begun.elapsed();
         let text = fs::read_to_string(&self.output)?;

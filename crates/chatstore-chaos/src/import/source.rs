@@ -1,4 +1,4 @@
-//! A database as chat_app leaves it, its tables as SQLAlchemy makes them.
+//! A database as chat_app leaves it, its tables as SQLAlchemy creates them.
 
 use chatstore_bench::arguments::Databases;
 use chatstore_bench::data::{content, dialect::numbers, load};
@@ -12,7 +12,7 @@ const EACH: u64 = 20;
 /// Conversations of a user.
 const CONVERSATIONS_EACH: u64 = 20;
 
-/// Of so many messages one is in the first conversation, which becomes a large one.
+/// One of this many messages is in the first conversation, which becomes a large one.
 const LARGE_EVERY: u64 = 20;
 
 /// A filled database of the other application.
@@ -101,7 +101,7 @@ fn statements(kind: DatabaseKind, messages: u64) -> Vec<String> {
         }
         DatabaseKind::Postgres => format!("to_timestamp(1704067200 + {seconds}) at time zone 'UTC'"),
     };
-    // Random, as `uuid4()` makes them.
+    // Random, as `uuid4()` generates them.
     let uuid = match kind {
         DatabaseKind::Sqlite => {
             "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || \

@@ -1,4 +1,4 @@
-//! Each kind of change of a table with rows: found, made and undone by generated SQL.
+//! Each kind of change of a table with rows: found, applied and undone by generated SQL.
 
 use chatstore_bench::table::{self, Column};
 use chatstore_sql::DatabaseKind;

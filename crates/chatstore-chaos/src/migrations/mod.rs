@@ -1,8 +1,8 @@
 //! `migrations`: tables are changed by generated SQL, many processes upgrade at once, and upgrades are killed.
 //!
-//! Five experiments, each with one line of JSON; `--kills 0` and the like leave one out. `migrate_changes` makes and
-//! undoes each kind of change by generated SQL, and has a table at the end. `migrate_pairs` draws pairs of schemas with
-//! rows and goes from one to the other and back. The others have revisions made for them, among them indexes that
+//! Five experiments, each with one line of JSON; `--kills 0` and the like leave one out. `migrate_changes` applies
+//! and undoes each kind of change by generated SQL, and has a table at the end. `migrate_pairs` draws pairs of schemas with
+//! rows and goes from one to the other and back. The others have revisions of their own, among them indexes that
 //! PostgreSQL builds outside a transaction: `migrate_up_and_down` goes back and up again with rows in the tables,
 //! `migrate_at_once` lets processes upgrade an empty database at the same moment, and `migrate_killed` kills an upgrade
 //! at a random moment and upgrades again. Afterwards the database must be like one that a single process upgraded
@@ -135,11 +135,10 @@ impl Arguments {
                 started.push(Process::start(&["migrate-one", place.url()])?);
             }
             let begun = Instant::now();
-            let complaints = processes::run_at_once(started)?;
+            let failures = processes::run_at_once(started)?;
             longest = longest.max(begun.elapsed());
             let found = place.differences(expected).await?;
-            violations
-                .extend(complaints.into_iter().chain(found).map(|text| format!("round {round}: {text}")));
+            violations.extend(failures.into_iter().chain(found).map(|text| format!("round {round}: {text}")));
         }
         let figures = json!({
                 "rounds": rounds,
@@ -219,15 +218,15 @@ async fn up_and_down(place: &Place, recorder: &mut Recorder) -> Result<(), Error
     Ok(())
 }
 
-/// What an upgrade by one process makes of an empty database, and how long the process takes.
+/// What an upgrade by one process turns an empty database into, and how long the process takes.
 async fn upgrade_alone(place: &Place) -> Result<(Vec<String>, Duration), Error> {
     place.empty().await?;
     let mut process = Process::start(&["migrate-one", place.url()])?;
     process.wait_until_ready()?;
     let begun = Instant::now();
     process.go()?;
-    match process.complaint()? {
-        Some(complaint) => Err(complaint.into()),
+    match process.failure()? {
+        Some(failure) => Err(failure.into()),
         None => Ok((place.contents().await?, begun.elapsed())),
     }
 }

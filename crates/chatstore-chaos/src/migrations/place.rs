@@ -1,4 +1,4 @@
-//! The database that is upgraded, emptied and looked at again and again.
+//! The database that is upgraded, emptied and compared again and again.
 
 use chatstore_bench::arguments::Databases;
 use chatstore_bench::databases::TemporaryDatabase;
@@ -96,7 +96,7 @@ impl Place {
     /// How many revisions are applied, and how many are marked as begun outside a transaction.
     pub(super) async fn applied_and_marked(&self) -> Result<(usize, usize), Error> {
         const PROGRESS: Sql = Sql::same("migrations.progress", "select progress from chatstore_migrations");
-        // Killed early enough, an upgrade has not even made the history.
+        // Killed early enough, an upgrade has not even created the history.
         let progress = self.texts(PROGRESS).await.unwrap_or_default();
         let applied = progress.iter().filter(|progress| *progress == "applied").count();
         Ok((applied, progress.len() - applied))

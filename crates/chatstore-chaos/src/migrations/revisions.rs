@@ -100,7 +100,7 @@ const ALL: [Step; COUNT] = [
     },
 ];
 
-/// Makes an index that PostgreSQL builds long enough to be killed meanwhile.
+/// Replaces an index by one that PostgreSQL builds long enough to be killed meanwhile.
 const SLOW: [&str; 2] = ["(parent_id, id)", "(parent_id, id, md5(repeat(cast(id as text), 3000)))"];
 
 /// The revisions; both branches are joined, so there is one head.

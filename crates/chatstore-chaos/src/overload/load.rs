@@ -95,7 +95,7 @@ impl Load {
     }
 }
 
-/// One connection, made anew whenever it ends.
+/// One connection, opened again whenever it ends.
 struct Client {
     load: Load,
     random: Random,
@@ -110,7 +110,7 @@ impl Client {
         let mut connection = None;
         let mut due = Instant::now();
         if let Some(interval) = interval {
-            // Everybody at a moment of his own: all at once would be one burst after another with nothing between.
+            // Each connection at a moment of its own: all at once would be one burst after another with nothing between.
             due += interval.mul_f64(self.random.below(PHASES) as f64 / PHASES as f64);
             tokio::time::sleep_until(due.into()).await;
         }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_told_from_one_that_does_not_say_when_to_come_again() {
+    async fn a_refusal_without_retry_after_is_told_from_one_with_it() {
         let polite = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}";
         let answers = answers_to(polite).await;
         assert!(answers.refused > 0);

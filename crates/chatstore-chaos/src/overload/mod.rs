@@ -1,7 +1,7 @@
 //! `overload`: what is too much is refused, quickly, and does not slow down what is not.
 //!
 //! The peak is the best rate of appends of 16 and 64 connections that wait for their answers. Then ten times as many
-//! connections as at the larger of these offer ten times the peak, in even intervals; who was refused does not heed
+//! connections as at the larger of these offer ten times the peak, in even intervals; refused clients do not heed
 //! `Retry-After`. A connection whose answer is late sends the next request at once and does not make up for missed
 //! ones, so where client and server share too few cores for ten times the peak, the load is as much as the
 //! connections can send: `offered_ratio` says what it came to.
@@ -35,13 +35,13 @@ const PEAK_CONNECTIONS: [usize; 2] = [16, 64];
 /// Conversations that are written to.
 const CONVERSATIONS: usize = 256;
 
-/// So much of the peak is to be left.
+/// The part of the peak that has to remain.
 const GOODPUT: f64 = 0.9;
 
-/// A refusal is to come within so many milliseconds, 99 times of 100.
+/// The maximum of the 99th percentile of refusals, in milliseconds.
 const REFUSAL_MS: f64 = 100.0;
 
-/// And the answer to `GET /healthz`.
+/// The same of answers to `GET /healthz`.
 const HEALTH_MS: f64 = 50.0;
 
 /// Memory that each connection may take beside what the server may take after an ordinary load.
@@ -175,7 +175,7 @@ impl Arguments {
         Ok(())
     }
 
-    /// The most that is done in a second.
+    /// The maximum that is done in a second.
     async fn peak(
         &self,
         load: &impl Fn(usize, Option<f64>) -> Load,

@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Raises the limit of this process and of those it starts.
 ///
 /// # Errors
-/// When the system does not allow so many.
+/// When the system does not allow that many.
 pub(super) fn allow(files: u64) -> Result<(), Error> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= files) {

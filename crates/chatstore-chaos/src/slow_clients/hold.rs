@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
-/// Connections that are made at the same time, fewer than the server's queue of them is long.
+/// Connections that are opened at the same time, fewer than the server's queue of them is long.
 const AT_ONCE: usize = 100;
 
 /// The body that is announced, and how often a byte of it comes.
@@ -23,9 +23,9 @@ pub(super) enum Slowness {
     SlowBody,
 }
 
-/// Makes slow connections.
+/// Opens slow connections.
 #[derive(Debug)]
-pub(super) struct Crowd {
+pub(super) struct SlowClients {
     pub(super) port: u16,
     pub(super) key: String,
     /// When the server must have closed which.
@@ -37,9 +37,9 @@ pub(super) struct Crowd {
 #[derive(Debug)]
 pub(super) struct Gathered(JoinSet<Option<Duration>>);
 
-impl Crowd {
-    /// Makes so many, and returns when all are there.
-    pub(super) async fn gather(&self, slowness: Slowness, count: usize) -> Result<Gathered, Error> {
+impl SlowClients {
+    /// Opens several and returns when all are open.
+    pub(super) async fn open(&self, slowness: Slowness, count: usize) -> Result<Gathered, Error> {
         let mut held = JoinSet::new();
         let mut left = count;
         while left > 0 {
@@ -52,7 +52,7 @@ impl Crowd {
                 there.push(arrival);
             }
             for arrival in there {
-                arrival.await.map_err(|_| "a slow connection could not be made")?;
+                arrival.await.map_err(|_| "a slow connection could not be opened")?;
             }
             left -= group;
         }
@@ -83,7 +83,7 @@ impl Crowd {
 
 impl Gathered {
     /// Waits until the server has closed them; after how long it did, `None` for one that it left open too long.
-    pub(super) async fn disperse(mut self) -> Result<Vec<Option<Duration>>, Error> {
+    pub(super) async fn closing_times(mut self) -> Result<Vec<Option<Duration>>, Error> {
         let mut closed_after = Vec::with_capacity(self.0.len());
         while let Some(finished) = self.0.join_next().await {
             closed_after.push(finished?);
@@ -133,7 +133,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_millis(300);
 
     /// Two connections of each kind, on a server that closes what it accepts after a while.
-    async fn disperse(close_after: Duration) -> Vec<Option<Duration>> {
+    async fn closing_times(close_after: Duration) -> Vec<Option<Duration>> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let serve = async move {
@@ -145,17 +145,17 @@ mod tests {
             }
         };
         let serving = tokio::spawn(serve);
-        let crowd = Crowd { port, key: String::new(), head_limit: LIMIT, body_limit: LIMIT };
-        let heads = crowd.gather(Slowness::HalfHead, 2).await.unwrap();
-        let bodies = crowd.gather(Slowness::SlowBody, 2).await.unwrap();
-        let closed = [heads.disperse().await.unwrap(), bodies.disperse().await.unwrap()].concat();
+        let slow = SlowClients { port, key: String::new(), head_limit: LIMIT, body_limit: LIMIT };
+        let heads = slow.open(Slowness::HalfHead, 2).await.unwrap();
+        let bodies = slow.open(Slowness::SlowBody, 2).await.unwrap();
+        let closed = [heads.closing_times().await.unwrap(), bodies.closing_times().await.unwrap()].concat();
         serving.abort();
         closed
     }
 
     #[tokio::test]
     async fn a_connection_that_the_server_closes_is_told_from_one_it_leaves_open() {
-        assert!(disperse(Duration::from_millis(20)).await.iter().all(Option::is_some));
-        assert_eq!(disperse(Duration::from_secs(60)).await, [None; 4]);
+        assert!(closing_times(Duration::from_millis(20)).await.iter().all(Option::is_some));
+        assert_eq!(closing_times(Duration::from_secs(60)).await, [None; 4]);
     }
 }

@@ -1,4 +1,4 @@
-//! `slow-clients`: who sends slowly, or nothing, costs others nothing and is shown out.
+//! `slow-clients`: clients that send slowly, or nothing, cost others nothing and are disconnected.
 //!
 //! Thousands of connections send half a request head and fall silent; hundreds announce a body and send it byte by
 //! byte. Meanwhile a few ordinary clients go on as before. The server has to close all slow ones by its limits, and
@@ -23,12 +23,12 @@ use serde_json::json;
 
 use crate::experiment::{Bounds, Common, Experiment, Recorder};
 
-use hold::{Crowd, Slowness};
+use hold::{SlowClients, Slowness};
 
 /// Conversations that the ordinary clients use.
 const CONVERSATIONS: usize = 64;
 
-/// The ordinary clients' 99th percentile may be so many times what it was.
+/// The ordinary clients' 99th percentile may become this many times what it was.
 const RATIO: f64 = 2.0;
 
 /// How soon the server's descriptors have to be back.
@@ -84,7 +84,7 @@ struct Findings {
     violations: Vec<String>,
 }
 
-/// What became of the slow connections of one kind.
+/// How the slow connections of one kind ended.
 #[derive(Debug, Default)]
 struct Closed {
     in_time: usize,
@@ -148,23 +148,23 @@ impl Arguments {
     ) -> Result<(), Error> {
         let before = self.p99(server, requests).await?;
         let idle = descriptors_at_rest(server).await;
-        let crowd = Crowd {
+        let slow = SlowClients {
             port: server.port(),
             key: key.to_owned(),
             head_limit: Duration::from_secs_f64(self.head_seconds + self.grace),
             body_limit: Duration::from_secs_f64(self.body_seconds + self.grace),
         };
-        let heads = crowd.gather(Slowness::HalfHead, self.half_open).await?;
-        let bodies = crowd.gather(Slowness::SlowBody, self.slow_bodies).await?;
+        let heads = slow.open(Slowness::HalfHead, self.half_open).await?;
+        let bodies = slow.open(Slowness::SlowBody, self.slow_bodies).await?;
         let during = self.p99(server, requests).await?;
-        let crowded = server.descriptors().unwrap_or(0);
-        findings.heads.note(&heads.disperse().await?);
-        findings.bodies.note(&bodies.disperse().await?);
+        let during_slow = server.descriptors().unwrap_or(0);
+        findings.heads.note(&heads.closing_times().await?);
+        findings.bodies.note(&bodies.closing_times().await?);
         let left = descriptors_after(server, idle).await;
         if left > idle {
             findings.violations.push(format!("{left} descriptors are open in the end, {idle} before"));
         }
-        findings.descriptors.push([idle, crowded, left]);
+        findings.descriptors.push([idle, during_slow, left]);
         findings.before_ms.push(before);
         findings.during_ms.push(during);
         findings.ratios.push(during / before);

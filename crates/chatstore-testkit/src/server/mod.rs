@@ -45,7 +45,7 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Makes a new database cluster and starts a server on it; returns when it accepts connections.
+    /// Creates a new database cluster and starts a server on it; returns when it accepts connections.
     ///
     /// Also removes what killed processes of this user left behind.
     ///
