@@ -1,9 +1,10 @@
 //! What the tests and benchmarks of chatstore share.
 //!
 //! [`server`] starts private PostgreSQL servers, and [`server_program`] finds the program `chatstore`. They use nothing
-//! but the standard library and need no feature, so that `cargo xtask` can use them without building the store. [`Backend`] (feature `cases`) gives each
-//! test case a database of its own, copied from a migrated template; [`pairs`] (the same feature) migrates between random
-//! schemas, [`changes`] makes each kind of change to tables with rows, and [`python`] runs a script.
+//! but the standard library and need no feature, so that `cargo xtask` can use them without building the store.
+//! [`Backend`] (feature `cases`) gives each test case a database of its own, copied from a migrated template; [`pairs`]
+//! (the same feature) migrates between random schemas, [`changes`] applies each kind of change to tables with rows, and
+//! [`python`] runs a script.
 //!
 //! Nothing here may end up in a program that users run: only `dev-dependencies`, `xtask` and the benchmarks name
 //! this crate.

@@ -113,7 +113,7 @@ async fn measure_on(database: &Database, scale: Scale, pace: Pace, report: &mut 
         let sizes = case.sizes(scale);
         let mut costs: [Figures; 3] = Default::default();
         for round in 1..=pace.rounds {
-            progress::print(format!("growth {} {case:?} round {round}", database.kind().as_str()));
+            progress::print(format_args!("growth {} {case:?} round {round}", database.kind().as_str()));
             for (place, costs) in (0..).zip(&mut costs) {
                 let targets = Arc::new(case.targets(place)?);
                 costs.push(case.cost(database, &targets, pace).await?);

@@ -91,7 +91,7 @@ impl<'b> OverHttp<'b> {
         check_page(&server, &requests).await?;
         let mut series: [Series; 3] = Default::default();
         for round in 1..=self.pace.rounds {
-            progress::print(format!("http {} round {round}", self.kind.as_str()));
+            progress::print(format_args!("http {} round {round}", self.kind.as_str()));
             for (clients, series) in CLIENTS.into_iter().zip(&mut series) {
                 let health = self.load(&server, clients, &requests.health).await?;
                 series.health.push(health.per_second());

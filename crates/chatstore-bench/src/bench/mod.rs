@@ -1,6 +1,6 @@
 //! `bench`: the store and what it is measured against, side by side in one run.
 //!
-//! To add an experiment: a variant of [`Experiment`], a file that measures it on both databases in
+//! To add a benchmark: a variant of [`Benchmark`], a file that measures it on both databases in
 //! rounds (the store, its reference, the store, its reference …) and returns findings.
 
 mod growth;
@@ -37,9 +37,9 @@ use writes::OnPostgres;
 /// a machine that also does other work.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The experiments to run, all when left out
+    /// The benchmarks to run, all when left out
     #[arg(long, value_enum, value_delimiter = ',')]
-    only: Vec<Experiment>,
+    only: Vec<Benchmark>,
     /// How long each single measurement takes
     #[arg(long, default_value_t = 3.0, value_parser = chatstore_bench::arguments::positive_seconds)]
     seconds: f64,
@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Experiment {
+enum Benchmark {
     /// Append a user's message
     W1,
     /// Record a model's reply
@@ -95,22 +95,19 @@ struct Filled {
 }
 
 impl Arguments {
-    /// Runs the experiments and prints what they found.
+    /// Runs the benchmarks and prints what they found.
     pub(crate) async fn run(self) -> Result<(), Error> {
         let pace = Pace { length: Duration::from_secs_f64(self.seconds), rounds: self.rounds.max(1) };
         let mut report = Report::new(&self.settings());
-        let chosen: Vec<Experiment> = Experiment::value_variants()
-            .iter()
-            .copied()
-            .filter(|experiment| self.wants(*experiment))
-            .collect();
-        if chosen.iter().any(|experiment| *experiment != Experiment::Growth) {
+        let chosen: Vec<Benchmark> =
+            Benchmark::value_variants().iter().copied().filter(|benchmark| self.wants(*benchmark)).collect();
+        if chosen.iter().any(|benchmark| *benchmark != Benchmark::Growth) {
             let filled = self.fill("work", |kind| load::statements(kind, self.scale).to_vec()).await?;
             let done = self.measure(&chosen, pace, &filled, &mut report).await;
             filled.remove().await?;
             done?;
         }
-        if chosen.contains(&Experiment::Growth) {
+        if chosen.contains(&Benchmark::Growth) {
             let filled = self.fill("growth", |kind| growth_data::statements(kind, self.scale)).await?;
             let done = growth::measure(self.scale, pace, &filled, &mut report).await;
             filled.remove().await?;
@@ -124,11 +121,11 @@ impl Arguments {
     }
 
     /// All when none is named; but without the server's program what needs it has to be asked for.
-    fn wants(&self, experiment: Experiment) -> bool {
+    fn wants(&self, benchmark: Benchmark) -> bool {
         if self.only.is_empty() {
-            return experiment != Experiment::Http || self.server.given().is_some();
+            return benchmark != Benchmark::Http || self.server.given().is_some();
         }
-        self.only.contains(&experiment)
+        self.only.contains(&benchmark)
     }
 
     fn settings(&self) -> serde_json::Value {
@@ -144,7 +141,7 @@ impl Arguments {
         purpose: &str,
         statements: impl Fn(DatabaseKind) -> Vec<String>,
     ) -> Result<Filled, Error> {
-        progress::print(format!("loading the data ({purpose}, {})", self.scale.as_str()));
+        progress::print(format_args!("loading the data ({purpose}, {})", self.scale.as_str()));
         let mut filled = Filled { sqlite: None, postgres: None };
         if self.databases.backend.sqlite() {
             let statements = statements(DatabaseKind::Sqlite);
@@ -161,7 +158,7 @@ impl Arguments {
 
     async fn measure(
         &self,
-        chosen: &[Experiment],
+        chosen: &[Benchmark],
         pace: Pace,
         filled: &Filled,
         report: &mut Report,
@@ -172,8 +169,8 @@ impl Arguments {
             let pgbench = Pgbench::new(self.databases.postgres.programs(), database.url())?;
             report.version("pgbench", pgbench.version()?);
             let bench = OnPostgres { pace, scale: self.scale, database, pgbench, targets: &targets };
-            for experiment in chosen {
-                report.add_all(match experiment.work() {
+            for benchmark in chosen {
+                report.add_all(match benchmark.work() {
                     Some(Work::Write(kind)) => bench.write(kind).await?,
                     Some(Work::Read(kind)) => reads::on_postgres(kind, pace, database, &targets).await?,
                     Some(Work::Http) => {
@@ -185,8 +182,8 @@ impl Arguments {
             }
         }
         if let Some(original) = &filled.sqlite {
-            for experiment in chosen {
-                report.add_all(match experiment.work() {
+            for benchmark in chosen {
+                report.add_all(match benchmark.work() {
                     Some(Work::Write(kind)) => writes::on_sqlite(kind, pace, original, &targets).await?,
                     Some(Work::Read(kind)) => reads::on_sqlite(kind, pace, original, &targets).await?,
                     Some(Work::Http) => {
@@ -201,15 +198,15 @@ impl Arguments {
     }
 }
 
-/// The operation that an experiment repeats.
+/// The operation that a benchmark repeats.
 enum Work {
     Write(WriteKind),
     Read(ReadKind),
     Http,
 }
 
-impl Experiment {
-    /// None for the experiment that compares several.
+impl Benchmark {
+    /// None for the benchmark that compares several.
     const fn work(self) -> Option<Work> {
         match self {
             Self::W1 => Some(Work::Write(WriteKind::Append)),
@@ -231,5 +228,5 @@ impl Filled {
     }
 }
 
-/// What an experiment found.
+/// What a benchmark found.
 type Findings = Result<Vec<Finding>, Error>;

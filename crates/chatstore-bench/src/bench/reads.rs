@@ -59,7 +59,7 @@ pub(super) async fn on_postgres(
         (Way::Store(database.clone()), Way::BarePostgres(BarePostgres::connect(postgres.url())?));
     let mut series = Series::default();
     for round in 1..=pace.rounds {
-        progress::print(format!("{} postgres round {round}", kind.experiment()));
+        progress::print(format_args!("{} postgres round {round}", kind.experiment()));
         for (index, callers) in CALLERS.into_iter().enumerate() {
             let read = |way| drive(pace.span(), Reader::many(callers, way, kind, kind.limit(), targets));
             series.note(index, read(&store).await?, &read(&bare).await?);
@@ -80,7 +80,7 @@ pub(super) async fn on_sqlite(
     let pool = Way::BareSqlite(Arc::new(ReaderPool::open(&original.path())?));
     let mut series = Series::default();
     for round in 1..=pace.rounds {
-        progress::print(format!("{} sqlite round {round}", kind.experiment()));
+        progress::print(format_args!("{} sqlite round {round}", kind.experiment()));
         for (index, callers) in CALLERS.into_iter().enumerate() {
             let read = |way| drive(pace.span(), Reader::many(callers, way, kind, kind.limit(), targets));
             let ours = read(&store).await?;

@@ -52,7 +52,7 @@ impl OnPostgres<'_> {
         let mut ours: [Ours; 3] = Default::default();
         let mut reference: [Figures; 3] = Default::default();
         for round in 1..=self.pace.rounds {
-            progress::print(format!("{} postgres round {round}", kind.experiment()));
+            progress::print(format_args!("{} postgres round {round}", kind.experiment()));
             for (index, callers) in CALLERS.into_iter().enumerate() {
                 let writers = Writer::many(callers, &database, kind, self.targets);
                 ours[index].note(drive(self.pace.span(), writers).await?);
@@ -96,7 +96,7 @@ pub(super) async fn on_sqlite(
     let mut ours: [Ours; 3] = Default::default();
     let (mut single, mut ceiling) = (Figures::default(), Figures::default());
     for round in 1..=pace.rounds {
-        progress::print(format!("{} sqlite round {round}", kind.experiment()));
+        progress::print(format_args!("{} sqlite round {round}", kind.experiment()));
         for (index, callers) in CALLERS.into_iter().enumerate() {
             let copy = original.copy()?;
             let database = Database::open(DatabaseOptions::new(copy.url())).await?;

@@ -85,7 +85,7 @@ struct Measured {
 impl Arguments {
     /// Runs the experiment and prints what it found.
     pub(crate) async fn run(self) -> Result<(), Error> {
-        progress::print(format!("loading the data ({})", self.scale.as_str()));
+        progress::print(format_args!("loading the data ({})", self.scale.as_str()));
         let statements = load::statements(DatabaseKind::Sqlite, self.scale).to_vec();
         let folder = tempfile::Builder::new().prefix("chatstore-bench-").tempdir_in(&self.folder)?;
         let original = SqliteOriginal::fill(folder, statements).await?;
@@ -93,7 +93,7 @@ impl Arguments {
         let mut all = combinations();
         let mut coldness = None;
         for round in 1..=self.rounds.max(1) {
-            progress::print(format!("round {round}"));
+            progress::print(format_args!("round {round}"));
             for series in &mut all {
                 let copy = original.copy()?;
                 let database = Database::open(DatabaseOptions::new(copy.url())).await?;

@@ -90,7 +90,7 @@ impl Arguments {
             server = installation.start().await?;
             ready_after = ready_after.max(server.ready_after());
             let tally = check_round(server.client(), &round).await?;
-            progress::print(format!(
+            progress::print(format_args!(
                 "{} round {number}: {} acknowledged, {} unknown, {} violations, ready after {} ms",
                 kind.as_str(),
                 tally.acknowledged,

@@ -114,7 +114,7 @@ impl Arguments {
             let stored = store::read(installation.database_url(), &plan.conversations).await?;
             tally.judge_effects(&plan, &outcomes, &stored);
             fleet.resume().await?;
-            progress::print(format!(
+            progress::print(format_args!(
                 "{} with {servers}, round {number}: {} sent, {} sent again, {} violations",
                 kind.as_str(),
                 tally.sent,

@@ -89,7 +89,7 @@ impl Arguments {
             if again.read != rows {
                 violations.push(format!("round {round}: {} rows were read, not {rows}", again.read));
             }
-            progress::print(format!(
+            progress::print(format_args!(
                 "{} round {round}: killed after {} ms{}, {} rows added by the second run",
                 kind.as_str(),
                 moment.as_millis(),
@@ -104,12 +104,12 @@ impl Arguments {
 
     /// Imports many messages beside a bare loop.
     async fn measure(&self, kind: DatabaseKind, figures: &mut Value) -> Result<(), Error> {
-        progress::print(format!("{}: making {} messages", kind.as_str(), self.messages));
+        progress::print(format_args!("{}: making {} messages", kind.as_str(), self.messages));
         let source = Source::create(kind, self.messages, &self.common.databases).await?;
         let target = self.target(kind).await?;
         let bare = bare::messages_per_second(kind, target.url(), target.file(), self.messages).await?;
         target.remove().await?;
-        progress::print(format!("{}: a bare loop does {bare:.0} messages a second", kind.as_str()));
+        progress::print(format_args!("{}: a bare loop does {bare:.0} messages a second", kind.as_str()));
         let target = self.target(kind).await?;
         let first = self.program(&source, &target)?.finish().await?;
         let again = self.program(&source, &target)?.finish().await?;

@@ -123,7 +123,7 @@ impl Arguments {
         let requests: Arc<Vec<Prepared>> = Arc::new(conversations.iter().map(append).collect());
         let mut findings = Findings::default();
         for round in 1..=self.rounds.max(1) {
-            progress::print(format!("overload {} round {round}", kind.as_str()));
+            progress::print(format_args!("overload {} round {round}", kind.as_str()));
             self.run_round(&server, &requests, &mut findings).await?;
         }
         let mut stored = 0;

@@ -131,7 +131,7 @@ impl Arguments {
         let requests = Arc::new(requests);
         let mut findings = Findings::default();
         for round in 1..=self.rounds.max(1) {
-            progress::print(format!("slow-clients {} round {round}", kind.as_str()));
+            progress::print(format_args!("slow-clients {} round {round}", kind.as_str()));
             self.run_round(&server, installation.key(), &requests, &mut findings).await?;
         }
         server.stop().await?;
