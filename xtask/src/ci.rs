@@ -3,12 +3,14 @@
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::command::{self, Failure, Readable};
+use crate::circles;
+use crate::command::{self, Error, Readable};
 use crate::test;
 
 /// In this order: what fails fast and often comes first.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step::Cargo("fmt --all --check"),
+    Step::Circles,
     Step::Cargo("clippy --workspace --all-targets --locked -- -D warnings"),
     Step::Documentation("doc --workspace --no-deps --locked"),
     Step::Deny("deny --locked check bans licenses sources"),
@@ -21,6 +23,7 @@ const STEPS: [Step; 7] = [
 #[derive(Clone, Copy)]
 enum Step {
     Cargo(&'static str),
+    Circles,
     /// With warnings denied, which takes an environment variable.
     Documentation(&'static str),
     /// With a cargo-deny that is installed first where it is missing.
@@ -33,11 +36,12 @@ impl Step {
         match self {
             Self::Cargo(arguments) | Self::Deny(arguments) => format!("cargo {arguments}"),
             Self::Documentation(arguments) => format!("RUSTDOCFLAGS=\"-D warnings\" cargo {arguments}"),
+            Self::Circles => "circles of imports".to_owned(),
             Self::Test => "tests on SQLite and PostgreSQL".to_owned(),
         }
     }
 
-    fn run(self) -> Result<bool, Failure> {
+    fn run(self) -> Result<bool, Error> {
         let mut command = match self {
             Self::Cargo(_) => command::cargo(),
             Self::Documentation(_) => {
@@ -46,6 +50,7 @@ impl Step {
                 cargo
             }
             Self::Deny(_) => cargo_with_deny()?,
+            Self::Circles => return circles::check(&command::root()),
             Self::Test => return test::run_all(),
         };
         if let Self::Cargo(arguments) | Self::Documentation(arguments) | Self::Deny(arguments) = self {
@@ -56,14 +61,14 @@ impl Step {
 }
 
 /// Runs the steps up to the first that fails, each announced with one line, and sums up.
-pub(crate) fn run() -> Result<ExitCode, Failure> {
+pub(crate) fn run() -> Result<ExitCode, Error> {
     let start = Instant::now();
     let mut passed: Vec<(Step, Duration)> = Vec::new();
     for (index, step) in STEPS.into_iter().enumerate() {
         let step_start = Instant::now();
         eprintln!("== {}/{} {}", index + 1, STEPS.len(), step.title());
-        let has_passed = step.run().unwrap_or_else(|failure| {
-            eprintln!("error: {failure}");
+        let has_passed = step.run().unwrap_or_else(|error| {
+            eprintln!("error: {error}");
             false
         });
         let duration = step_start.elapsed();
@@ -91,7 +96,7 @@ fn print_summary(passed: &[(Step, Duration)], failed: Option<(Step, Duration)>, 
 }
 
 /// A cargo that knows `deny`: from the system, else from `target/tools`, where it is built once.
-fn cargo_with_deny() -> Result<Command, Failure> {
+fn cargo_with_deny() -> Result<Command, Error> {
     let mut installed = command::cargo();
     installed.args(["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
     if command::run(&mut installed)?.success() {

@@ -1,6 +1,5 @@
 //! What the tasks share: running cargo, reading the environment, choosing a PostgreSQL server.
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use std::time::Duration;
 use chatstore_testkit::server::{PostgresServer, Settings, ensure_postgres_installed};
 
 /// Why a task could not be carried out.
-pub(crate) type Failure = Box<dyn Error>;
+pub(crate) type Error = Box<dyn std::error::Error>;
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
@@ -25,19 +24,19 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// The program `chatstore` as cargo leaves it in this profile's folder.
-pub(crate) fn binary(profile: &str) -> PathBuf {
+/// A program as cargo leaves it in this profile's folder.
+pub(crate) fn binary(profile: &str, program: &str) -> PathBuf {
     let target = variable("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join(profile).join("chatstore")
+    target.join(profile).join(program)
 }
 
 /// Runs a command to its end with this program's standard streams.
-pub(crate) fn run(command: &mut Command) -> Result<ExitStatus, Failure> {
+pub(crate) fn run(command: &mut Command) -> Result<ExitStatus, Error> {
     command.status().map_err(|error| cannot_run(command, &error))
 }
 
 /// The failure to start a command at all.
-pub(crate) fn cannot_run(command: &Command, error: &std::io::Error) -> Failure {
+pub(crate) fn cannot_run(command: &Command, error: &std::io::Error) -> Error {
     format!("cannot run {}: {error}", command.get_program().display()).into()
 }
 
@@ -54,7 +53,7 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
 
 /// A PostgreSQL server for one task. A private one ends when this is dropped.
 pub(crate) enum Postgres {
-    /// The address of a server somebody else looks after.
+    /// The address of a server that was started elsewhere.
     Given(OsString),
     Private(PostgresServer),
 }
@@ -62,7 +61,7 @@ pub(crate) enum Postgres {
 impl Postgres {
     /// The server that the environment variable names, else a private one. Says on standard error which; of an
     /// address it says nothing more, because that holds a password.
-    pub(crate) fn given_or_private(variable_name: &str, settings: Settings) -> Result<Self, Failure> {
+    pub(crate) fn given_or_private(variable_name: &str, settings: Settings) -> Result<Self, Error> {
         if let Some(url) = variable(variable_name) {
             eprintln!("PostgreSQL: the server given by {variable_name}");
             return Ok(Self::Given(url));

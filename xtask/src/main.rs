@@ -1,5 +1,5 @@
-//! The development commands of chatstore: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`,
-//! `cargo xtask migrations-report`, `cargo xtask schemathesis`.
+//! The development commands of chatstore: `cargo xtask test`, `cargo xtask ci`, `cargo xtask circles`,
+//! `cargo xtask bench`, `cargo xtask chaos`, `cargo xtask migrations-report`, `cargo xtask schemathesis`.
 //!
 //! `ci` is all that the continuous integration runs, so that a change that passes it here passes it there. This
 //! package builds before everything else and so must not depend on the store. A new command is a variant of
@@ -17,6 +17,7 @@
 
 mod bench;
 mod ci;
+mod circles;
 mod command;
 mod migrations_report;
 mod python;
@@ -40,7 +41,7 @@ enum Task {
     /// Run every test on both databases
     ///
     /// Uses the PostgreSQL server at CHATSTORE_TEST_POSTGRES_URL, else starts a private one. The cases that need real
-    /// conversations read the file at CHATSTORE_DIALOGS. Old applications' databases are made with SQLAlchemy, and
+    /// conversations read the file at CHATSTORE_DIALOGS. Old applications' databases are created with SQLAlchemy, and
     /// our tables compared by Alembic, by the Python at CHATSTORE_TEST_PYTHON, else by one in target/tools, installed
     /// from PyPI when it is not there.
     Test {
@@ -50,12 +51,25 @@ enum Task {
     },
     /// Run everything a change has to pass, and stop at the first failure
     Ci,
+    /// Print the files of one crate that import each other in a circle, and what ties them
+    ///
+    /// Fails where xtask/circles.toml does not allow a circle, or allows one that does not exist.
+    Circles(circles::Arguments),
     /// Run the benchmarks
     ///
     /// Uses the PostgreSQL server at CHATSTORE_BENCH_POSTGRES_URL, else starts a private one that waits for the disk
     /// as a real one does.
     Bench {
         /// Arguments for the benchmark program
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run an experiment that kills, overloads or misuses the server and checks what it promises
+    ///
+    /// Uses the PostgreSQL server at CHATSTORE_BENCH_POSTGRES_URL, else starts a private one that waits for the disk
+    /// as a real one does.
+    Chaos {
+        /// The experiment and its arguments, such as `crash --rounds 50`
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
@@ -77,14 +91,16 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { arguments } => test::run(&arguments),
         Task::Ci => ci::run(),
-        Task::Bench { arguments } => bench::run(&arguments),
+        Task::Circles(arguments) => circles::run(arguments),
+        Task::Bench { arguments } => bench::run("chatstore-bench", &arguments),
+        Task::Chaos { arguments } => bench::run("chatstore-chaos", &arguments),
         Task::MigrationsReport { arguments } => migrations_report::run(&arguments),
         Task::Schemathesis(arguments) => schemathesis::run(&arguments),
     };
     match outcome {
         Ok(code) => code,
-        Err(failure) => {
-            eprintln!("error: {failure}");
+        Err(error) => {
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use chatstore_testkit::server::apt;
 
-use crate::command::{self, Failure};
+use crate::command::{self, Error};
 
 const HINT: &str = "Python 3.10 or newer with its module venv is needed: apt install python3-venv, \
                     dnf install python3, brew install python";
@@ -18,7 +18,7 @@ const PSYCOPG: &str = "3.3.9";
 
 /// Installs these packages, versions and all, into `target/tools/<name>` unless they are there; returns the folder of
 /// the environment's programs, `python` among them.
-pub(crate) fn ensure_environment(name: &str, packages: &[String]) -> Result<PathBuf, Failure> {
+pub(crate) fn ensure_environment(name: &str, packages: &[String]) -> Result<PathBuf, Error> {
     let folder = command::root().join("target/tools").join(name);
     let programs = folder.join("bin");
     // Written last, so that an installation that was interrupted begins again.
@@ -47,9 +47,9 @@ pub(crate) fn ensure_environment(name: &str, packages: &[String]) -> Result<Path
     Ok(programs)
 }
 
-/// The Python of an environment with SQLAlchemy and Alembic, by which the tests make the databases of old applications
+/// The Python of an environment with SQLAlchemy and Alembic, by which the tests create the databases of old applications
 /// and compare our tables with models.
-pub(crate) fn with_sqlalchemy() -> Result<PathBuf, Failure> {
+pub(crate) fn with_sqlalchemy() -> Result<PathBuf, Error> {
     let packages = [
         format!("sqlalchemy=={SQLALCHEMY}"),
         format!("alembic=={ALEMBIC}"),

@@ -7,16 +7,16 @@ use std::time::Instant;
 
 use chatstore_testkit::server::Settings;
 
-use crate::command::{self, Failure, Postgres, Readable};
+use crate::command::{self, Error, Postgres, Readable};
 use crate::python;
 
 const POSTGRES_URL: &str = "CHATSTORE_TEST_POSTGRES_URL";
 const DIALOGS: &str = "CHATSTORE_DIALOGS";
-/// The Python that makes the databases of old applications and compares our tables.
+/// The Python that creates the databases of old applications and compares our tables.
 const PYTHON: &str = "CHATSTORE_TEST_PYTHON";
 
 /// Runs the tests; the exit code is theirs.
-pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Failure> {
+pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Error> {
     let start = Instant::now();
     let python = python_with_sqlalchemy()?;
     let postgres = Postgres::given_or_private(POSTGRES_URL, Settings { durable: false })?;
@@ -27,9 +27,9 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Failure> {
     Ok(command::exit_code(status))
 }
 
-/// Runs the tests as the continuous integration does, where a test marked as ignored is a failure: nobody would
-/// notice that it never runs. Returns whether all of them ran and passed.
-pub(crate) fn run_all() -> Result<bool, Failure> {
+/// Runs the tests as the continuous integration does, where a test marked as ignored is a failure: it would never
+/// run, and that would not be noticed. Returns whether all of them ran and passed.
+pub(crate) fn run_all() -> Result<bool, Error> {
     let python = python_with_sqlalchemy()?;
     let postgres = Postgres::given_or_private(POSTGRES_URL, Settings { durable: false })?;
     let (status, ignored) = run_watched(&mut cargo_test(&postgres, &python, &[]))?;
@@ -44,7 +44,7 @@ pub(crate) fn run_all() -> Result<bool, Failure> {
     Ok(status.success() && ignored.count == 0)
 }
 
-fn python_with_sqlalchemy() -> Result<OsString, Failure> {
+fn python_with_sqlalchemy() -> Result<OsString, Error> {
     match command::variable(PYTHON) {
         Some(given) => Ok(given),
         None => Ok(python::with_sqlalchemy()?.into()),
@@ -83,7 +83,7 @@ struct Ignored {
     names: Vec<String>,
 }
 
-fn run_watched(command: &mut Command) -> Result<(ExitStatus, Ignored), Failure> {
+fn run_watched(command: &mut Command) -> Result<(ExitStatus, Ignored), Error> {
     let started = command.stdout(Stdio::piped()).spawn();
     let mut child = started.map_err(|error| command::cannot_run(command, &error))?;
     let ignored = match child.stdout.take() {

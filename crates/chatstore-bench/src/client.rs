@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::Failure;
+use crate::error::Error;
 
 /// Longer than the server may take for anything.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -13,9 +13,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages of one page, the most the server gives.
 const PAGE: usize = 200;
 
-/// What became of a write, as far as its sender can tell.
+/// The outcome of a write, as far as its sender knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// Stored under this number.
     Stored(i64),
     /// Not stored: the server said so, or nothing was sent.
@@ -26,33 +26,39 @@ pub(crate) enum Answer {
 
 /// A message as it is read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stored {
-    pub(crate) seq: i64,
-    pub(crate) content: String,
+pub struct Stored {
+    /// Its number in the conversation.
+    pub seq: i64,
+    /// Its text.
+    pub content: String,
 }
 
 /// A client with an API key.
 #[derive(Debug, Clone)]
-pub(crate) struct Client {
+pub struct Client {
     http: reqwest::Client,
     address: String,
     key: String,
 }
 
 impl Client {
-    pub(crate) fn new(port: u16, key: &str) -> Result<Self, Failure> {
+    /// A client of the server on this port of the loopback interface.
+    ///
+    /// # Errors
+    /// When the system offers no secure connections.
+    pub fn new(port: u16, key: &str) -> Result<Self, Error> {
         let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
         Ok(Self { http, address: format!("http://127.0.0.1:{port}"), key: key.to_owned() })
     }
 
     /// Whether the server answers.
-    pub(crate) async fn is_healthy(&self) -> bool {
+    pub async fn is_healthy(&self) -> bool {
         let answer = self.http.get(format!("{}/healthz", self.address)).send().await;
         answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
     }
 
-    /// Makes a conversation and returns its id.
-    pub(crate) async fn create_conversation(&self) -> Result<String, Failure> {
+    /// Creates a conversation and returns its id.
+    pub async fn create_conversation(&self) -> Result<String, Error> {
         let request = self.http.post(format!("{}/api/v1/conversations", self.address));
         let answer = request.bearer_auth(&self.key).json(&json!({ "title": "experiment" })).send().await?;
         let conversation = object(answer, StatusCode::CREATED).await?;
@@ -61,7 +67,7 @@ impl Client {
     }
 
     /// Appends a message.
-    pub(crate) async fn append(&self, conversation: &str, content: &str) -> Answer {
+    pub async fn append(&self, conversation: &str, content: &str) -> Answer {
         let request = self.http.post(self.messages_url(conversation));
         let answer = match request.bearer_auth(&self.key).json(&json!({ "content": content })).send().await {
             Ok(answer) => answer,
@@ -85,14 +91,14 @@ impl Client {
     }
 
     /// How many messages there are on the newest page of 50.
-    pub(crate) async fn newest(&self, conversation: &str) -> Result<usize, Failure> {
+    pub async fn newest(&self, conversation: &str) -> Result<usize, Error> {
         let url = format!("{}?limit=50&order=desc", self.messages_url(conversation));
         let page = object(self.http.get(url).bearer_auth(&self.key).send().await?, StatusCode::OK).await?;
         Ok(page["data"].as_array().ok_or("a list without data")?.len())
     }
 
     /// All messages of a conversation, from the first on.
-    pub(crate) async fn read_back(&self, conversation: &str) -> Result<Vec<Stored>, Failure> {
+    pub async fn read_back(&self, conversation: &str) -> Result<Vec<Stored>, Error> {
         let mut all: Vec<Stored> = Vec::new();
         loop {
             let after = all.last().map_or(0, |message| message.seq);
@@ -112,7 +118,7 @@ impl Client {
     }
 
     /// The count that the conversation itself keeps.
-    pub(crate) async fn message_count(&self, conversation: &str) -> Result<i64, Failure> {
+    pub async fn message_count(&self, conversation: &str) -> Result<i64, Error> {
         let url = format!("{}/api/v1/conversations/{conversation}", self.address);
         let found = object(self.http.get(url).bearer_auth(&self.key).send().await?, StatusCode::OK).await?;
         Ok(found["message_count"].as_i64().ok_or("a conversation without a message_count")?)
@@ -124,7 +130,7 @@ impl Client {
 }
 
 /// The body of an answer that must have this status.
-async fn object(answer: Response, expected: StatusCode) -> Result<Value, Failure> {
+async fn object(answer: Response, expected: StatusCode) -> Result<Value, Error> {
     let status = answer.status();
     if status != expected {
         let body = answer.text().await.unwrap_or_default();

@@ -5,20 +5,22 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::Failure;
+use crate::error::Error;
 use crate::samples::Latencies;
 
 /// What an operation was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// It changed nothing.
     Read,
+    /// It stored something.
     Write,
 }
 
 /// One caller, who waits for each of its operations before it begins the next.
-pub(crate) trait Caller: Send + 'static {
+pub trait Caller: Send + 'static {
     /// Does one operation.
-    fn run(&mut self) -> impl Future<Output = Result<Kind, Failure>> + Send;
+    fn run(&mut self) -> impl Future<Output = Result<Kind, Error>> + Send;
 
     /// Comes between two operations: operations that never wait would keep other callers from
     /// their turn.
@@ -29,25 +31,27 @@ pub(crate) trait Caller: Send + 'static {
 
 /// What a measurement found.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) reads: Latencies,
-    pub(crate) writes: Latencies,
+pub struct Outcome {
+    /// How long each read took.
+    pub reads: Latencies,
+    /// How long each write took.
+    pub writes: Latencies,
     length: Duration,
 }
 
 impl Outcome {
     /// Operations of both kinds a second.
-    pub(crate) fn per_second(&self) -> f64 {
+    pub fn per_second(&self) -> f64 {
         self.reads_per_second() + self.writes_per_second()
     }
 
     /// Reads a second.
-    pub(crate) fn reads_per_second(&self) -> f64 {
+    pub fn reads_per_second(&self) -> f64 {
         rate(self.reads.count(), self.length)
     }
 
     /// Writes a second.
-    pub(crate) fn writes_per_second(&self) -> f64 {
+    pub fn writes_per_second(&self) -> f64 {
         rate(self.writes.count(), self.length)
     }
 
@@ -66,20 +70,20 @@ fn rate(count: usize, length: Duration) -> f64 {
 
 /// How long a measurement takes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Span {
+pub struct Span {
     warm_up: Duration,
     length: Duration,
 }
 
 impl Span {
-    /// Operations count only after a while in which connections are made, statements prepared and
+    /// Operations count only after a while in which connections are opened, statements prepared and
     /// caches filled.
-    pub(crate) fn after_warming_up(length: Duration) -> Self {
+    pub fn after_warming_up(length: Duration) -> Self {
         Self { warm_up: (length / 3).min(Duration::from_secs(1)), length }
     }
 
     /// Operations count from the first on.
-    pub(crate) const fn from_cold(length: Duration) -> Self {
+    pub const fn from_cold(length: Duration) -> Self {
         Self { warm_up: Duration::ZERO, length }
     }
 
@@ -106,7 +110,7 @@ impl Window {
 ///
 /// # Errors
 /// The first failure of any caller; a measurement with failures in it would say nothing.
-pub(crate) async fn drive<C: Caller>(span: Span, callers: Vec<C>) -> Result<Outcome, Failure> {
+pub async fn drive<C: Caller>(span: Span, callers: Vec<C>) -> Result<Outcome, Error> {
     let window = span.begin();
     let mut tasks = JoinSet::new();
     for caller in callers {
@@ -121,7 +125,7 @@ pub(crate) async fn drive<C: Caller>(span: Span, callers: Vec<C>) -> Result<Outc
     Ok(outcome)
 }
 
-async fn work_off<C: Caller>(mut caller: C, window: Window) -> Result<Outcome, Failure> {
+async fn work_off<C: Caller>(mut caller: C, window: Window) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
     loop {
         let begun = Instant::now();
@@ -141,9 +145,9 @@ async fn work_off<C: Caller>(mut caller: C, window: Window) -> Result<Outcome, F
 ///
 /// # Errors
 /// The first failure of the operation.
-pub(crate) async fn drive_blocking<W>(span: Span, kind: Kind, mut work: W) -> Result<Outcome, Failure>
+pub async fn drive_blocking<W>(span: Span, kind: Kind, mut work: W) -> Result<Outcome, Error>
 where
-    W: FnMut() -> Result<(), Failure> + Send + 'static,
+    W: FnMut() -> Result<(), Error> + Send + 'static,
 {
     let repeat = move || {
         let window = span.begin();

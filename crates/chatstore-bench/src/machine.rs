@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 /// Facts about the machine, for the report. What cannot be found out here is null.
-pub(crate) fn facts() -> Value {
+pub fn facts() -> Value {
     json!({
         "system": std::env::consts::OS,
         "architecture": std::env::consts::ARCH,
@@ -18,18 +18,18 @@ pub(crate) fn facts() -> Value {
 }
 
 /// The load of the machine over the last minute, as the system words it.
-pub(crate) fn load() -> Option<String> {
+pub fn load() -> Option<String> {
     let line = first_line("/proc/loadavg")?;
     line.split(' ').next().map(str::to_owned)
 }
 
 /// Memory that a process holds, in KiB, where the system tells.
-pub(crate) fn resident_kib(process: u32) -> Option<u64> {
+pub fn resident_kib(process: u32) -> Option<u64> {
     kib(process, "VmRSS")
 }
 
-/// The most that it has held so far.
-pub(crate) fn most_resident_kib(process: u32) -> Option<u64> {
+/// The maximum that it has held so far.
+pub fn peak_resident_kib(process: u32) -> Option<u64> {
     kib(process, "VmHWM")
 }
 

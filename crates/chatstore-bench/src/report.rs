@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use chatstore_bench::error::Error;
+use chatstore_bench::machine;
+use chatstore_bench::samples::median;
+use chatstore_bench::table::{self, Column};
 use chatstore_sql::DatabaseKind;
 use serde_json::{Map, Value, json};
 use tokio_postgres::NoTls;
-
-use crate::samples::median;
-use crate::table::{self, Column};
-use crate::{Failure, machine};
 
 /// The same figure of each round, in order.
 #[derive(Debug, Clone, Default)]
@@ -133,7 +133,7 @@ impl Finding {
             Some(Target::RatioAtMost(bound)) => format!("≤ {bound}"),
             Some(Target::ValueAtMost(bound)) => format!("≤ {bound} ms"),
         };
-        let verdict = match self.met() {
+        let met = match self.met() {
             None => "",
             Some(true) => "met",
             Some(false) => "missed",
@@ -148,7 +148,7 @@ impl Finding {
             name.to_owned(),
             reference,
             self.ratio().map_or(String::new(), |ratio| format!("{ratio:.2}")),
-            format!("{target} {verdict}").trim().to_owned(),
+            format!("{target} {met}").trim().to_owned(),
             latencies,
         ]
     }
@@ -220,7 +220,7 @@ impl Report {
     }
 
     /// Notes the version of the server.
-    pub(crate) async fn version_of_postgres(&mut self, url: &str) -> Result<(), Failure> {
+    pub(crate) async fn version_of_postgres(&mut self, url: &str) -> Result<(), Error> {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
         let connection = tokio::spawn(connection);
         let version: String =
@@ -242,7 +242,7 @@ impl Report {
     }
 
     /// Writes everything to a file.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), Failure> {
+    pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
         let report = json!({
             "machine": self.machine,
             "load_at_end": machine::load(),
@@ -255,7 +255,7 @@ impl Report {
 }
 
 /// Writes a report to a file.
-pub(crate) fn write_json(path: &Path, report: &Value) -> Result<(), Failure> {
+pub(crate) fn write_json(path: &Path, report: &Value) -> Result<(), Error> {
     std::fs::write(path, format!("{report:#}\n"))
         .map_err(|error| format!("cannot write {}: {error}", path.display()).into())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The middle of `values`, of an even number the mean of the two middle ones; 0 of none.
-pub(crate) fn median(values: &[f64]) -> f64 {
+pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -16,26 +16,26 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 
 /// How long each of many operations took.
 #[derive(Debug, Default)]
-pub(crate) struct Latencies(Vec<Duration>);
+pub struct Latencies(Vec<Duration>);
 
 impl Latencies {
     /// Notes one operation.
-    pub(crate) fn push(&mut self, latency: Duration) {
+    pub fn push(&mut self, latency: Duration) {
         self.0.push(latency);
     }
 
     /// Takes over those of another caller.
-    pub(crate) fn append(&mut self, mut other: Self) {
+    pub fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
     }
 
     /// How many operations there were.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 
     /// The latency that `hundredths` percent of the operations did not exceed, in milliseconds; 0 of none.
-    pub(crate) fn percentile(&mut self, hundredths: usize) -> f64 {
+    pub fn percentile(&mut self, hundredths: usize) -> f64 {
         self.0.sort_unstable();
         let rank = (self.0.len() * hundredths).div_ceil(100);
         let found = self.0.get(rank.saturating_sub(1));

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use chatstore_sql::DatabaseKind;
 use tempfile::TempDir;
 
+use crate::arguments::{Databases, ServerBinary};
 use crate::client::Client;
-use crate::places::{PostgresPlace, url};
-use crate::{Failure, Postgres, machine};
+use crate::databases::TemporaryDatabase;
+use crate::error::Error;
+use crate::machine;
 
 /// How long a start may take before it counts as failed.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,103 +24,117 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Lines of the server's log that are shown when it fails.
 const LOG_TAIL: usize = 20;
 
-/// The SQLite file of an installation.
-const FILE: &str = "server.db";
-
-/// What tokens are signed with, which a server on PostgreSQL has to be told.
+/// The key that signs tokens, which a server on PostgreSQL does not create by itself.
 const TOKEN_KEY: &str = "bdb+t4ym4+/NJrOjT4PNQ4F0IbwK0X5Mks/IttktZng=";
 
 /// The user of every installation.
-pub(crate) const USER: &str = "experiment";
+pub const USER: &str = "experiment";
 
-/// The program with a migrated database, one user and a key of his.
-#[derive(Debug)]
-pub(crate) struct Installation {
-    binary: PathBuf,
+/// Memory in KiB that a server may hold after an ordinary load.
+pub const fn memory_limit_kib(kind: DatabaseKind) -> u64 {
+    match kind {
+        DatabaseKind::Sqlite => 100 * 1_024,
+        DatabaseKind::Postgres => 40 * 1_024,
+    }
+}
+
+/// Runs `work` with the program on a fresh database, which is deleted afterwards even when the work fails.
+///
+/// # Errors
+/// When the database cannot be prepared or deleted, and those of `work`.
+pub async fn with_installation<T>(
+    server: &ServerBinary,
     kind: DatabaseKind,
+    databases: &Databases,
+    work: impl AsyncFnOnce(&Installation) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let installation = Installation::prepare(server.path()?, kind, databases).await?;
+    let done = work(&installation).await;
+    installation.remove().await?;
+    done
+}
+
+/// The program with a migrated database, and a user with an API key.
+#[derive(Debug)]
+pub struct Installation {
+    binary: PathBuf,
     database_url: String,
     key: String,
-    place: Option<PostgresPlace>,
+    /// Where the program runs: a folder of its own, so that no configuration file lies there.
     folder: TempDir,
+    /// The database, unless it existed before and stays.
+    database: Option<TemporaryDatabase>,
 }
 
 impl Installation {
-    /// Makes the database and what a client needs. The program runs in a folder of its own, so that no configuration
-    /// file lies there.
-    pub(crate) async fn prepare(
-        binary: &Path,
-        kind: DatabaseKind,
-        postgres: &Postgres,
-        parent: &Path,
-    ) -> Result<Self, Failure> {
-        let folder = tempfile::Builder::new().prefix("chatstore-bench-").tempdir_in(parent)?;
-        let place = match kind {
-            DatabaseKind::Sqlite => None,
-            DatabaseKind::Postgres => Some(PostgresPlace::create(postgres.url()?, "server").await?),
+    async fn prepare(binary: &Path, kind: DatabaseKind, databases: &Databases) -> Result<Self, Error> {
+        let database = TemporaryDatabase::create(kind, databases, "server").await?;
+        let mut installation = Self {
+            binary: found(binary)?,
+            database_url: database.url().to_owned(),
+            key: String::new(),
+            folder: databases.temporary_folder()?,
+            database: Some(database),
         };
-        let file = folder.path().join(FILE);
-        let database_url = place.as_ref().map_or_else(|| url(&file), |place| place.url().to_owned());
-        let binary = found(binary)?;
-        let mut installation = Self { binary, kind, database_url, key: String::new(), place, folder };
         installation.run(&["migrate", "upgrade"])?;
         installation.run(&["user", "create", "--username", USER])?;
         installation.key = installation.create_key(USER)?;
         Ok(installation)
     }
 
-    /// On a database that is there already and stays; the key is that of `username`, who is in it.
-    pub(crate) fn over(
-        binary: &Path,
-        kind: DatabaseKind,
-        database_url: &str,
-        username: &str,
-        parent: &Path,
-    ) -> Result<Self, Failure> {
-        let folder = tempfile::Builder::new().prefix("chatstore-bench-").tempdir_in(parent)?;
+    /// On a database that exists already and stays; the key is that of its user `username`.
+    ///
+    /// # Errors
+    /// When the program is missing or cannot create the key.
+    pub fn over(binary: &Path, database_url: &str, username: &str, folder: TempDir) -> Result<Self, Error> {
         let (binary, database_url) = (found(binary)?, database_url.to_owned());
-        let mut installation = Self { binary, kind, database_url, key: String::new(), place: None, folder };
+        let mut installation = Self { binary, database_url, key: String::new(), folder, database: None };
         installation.key = installation.create_key(username)?;
         Ok(installation)
     }
 
-    /// Where files of the experiment may be put.
-    pub(crate) fn folder(&self) -> &Path {
+    /// Where files of an experiment may be put.
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The SQLite file.
-    pub(crate) fn file(&self) -> Option<PathBuf> {
-        match self.kind {
-            DatabaseKind::Sqlite => Some(self.folder.path().join(FILE)),
-            DatabaseKind::Postgres => None,
-        }
+    /// The SQLite file of an installation with a database of its own.
+    pub fn file(&self) -> Option<&Path> {
+        let database = self.database.as_ref()?;
+        (database.kind() == DatabaseKind::Sqlite).then(|| database.file())
     }
 
-    /// The database, for whoever reads it beside the server.
-    pub(crate) fn database_url(&self) -> &str {
+    /// The database, to be read beside the server.
+    pub fn database_url(&self) -> &str {
         &self.database_url
     }
 
     /// The API key of the user.
-    pub(crate) fn key(&self) -> &str {
+    pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Gives a user of the database a key, and returns it.
-    pub(crate) fn create_key(&self, username: &str) -> Result<String, Failure> {
+    /// Creates an API key for a user of the database, and returns it.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub fn create_key(&self, username: &str) -> Result<String, Error> {
         self.run(&["key", "create", "--user", username])
     }
 
     /// Deletes the database.
-    pub(crate) async fn remove(self) -> Result<(), Failure> {
-        match self.place {
-            Some(place) => place.remove().await,
+    async fn remove(self) -> Result<(), Error> {
+        match self.database {
+            Some(database) => database.remove().await,
             None => Ok(()),
         }
     }
 
     /// Starts the server on a free port; returns when it answers.
-    pub(crate) async fn start(&self) -> Result<Server, Failure> {
+    ///
+    /// # Errors
+    /// When it ends or does not answer in time.
+    pub async fn start(&self) -> Result<Server, Error> {
         let port = free_port()?;
         let client = Client::new(port, &self.key)?;
         let log = self.folder.path().join(format!("server-{port}.log"));
@@ -142,7 +158,7 @@ impl Installation {
     }
 
     /// Runs a command of the program to its end and returns what it prints.
-    fn run(&self, arguments: &[&str]) -> Result<String, Failure> {
+    fn run(&self, arguments: &[&str]) -> Result<String, Error> {
         let output = self.command(arguments).stdin(Stdio::null()).output()?;
         if !output.status.success() {
             let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
@@ -161,7 +177,7 @@ impl Installation {
 
 /// A running server; killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
     port: u16,
     client: Client,
@@ -170,39 +186,45 @@ pub(crate) struct Server {
 
 impl Server {
     /// A client with the user's key.
-    pub(crate) fn client(&self) -> &Client {
+    pub fn client(&self) -> &Client {
         &self.client
     }
 
     /// Where it listens, on the loopback interface.
-    pub(crate) const fn port(&self) -> u16 {
+    pub const fn port(&self) -> u16 {
         self.port
     }
 
     /// How many files and connections the process has open, where the system tells.
-    pub(crate) fn descriptors(&self) -> Option<usize> {
+    pub fn descriptors(&self) -> Option<usize> {
         Some(fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?.count())
     }
 
     /// How long it took from the start of the process to the first answer.
-    pub(crate) fn ready_after(&self) -> Duration {
+    pub fn ready_after(&self) -> Duration {
         self.ready_after
     }
 
     /// Memory of the process in KiB, where the system tells.
-    pub(crate) fn resident_kib(&self) -> Option<u64> {
+    pub fn resident_kib(&self) -> Option<u64> {
         machine::resident_kib(self.child.id())
     }
 
     /// Ends it without a chance to do anything more.
-    pub(crate) fn kill(mut self) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill(mut self) -> Result<(), Error> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
     /// Asks it to end, and waits for that.
-    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// When it is still running after 10 seconds.
+    pub async fn stop(mut self) -> Result<(), Error> {
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
         let begun = Instant::now();
         while asked.success() && begun.elapsed() < STOP_TIMEOUT {
@@ -224,12 +246,12 @@ impl Drop for Server {
 }
 
 /// The program by a path that holds in every folder.
-fn found(binary: &Path) -> Result<PathBuf, Failure> {
+fn found(binary: &Path) -> Result<PathBuf, Error> {
     fs::canonicalize(binary)
         .map_err(|error| format!("there is no server at {}: {error}", binary.display()).into())
 }
 
-fn free_port() -> Result<u16, Failure> {
+fn free_port() -> Result<u16, Error> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

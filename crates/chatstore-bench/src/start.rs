@@ -1,18 +1,17 @@
 //! `start`: how soon the server is there, and how much memory it takes under load.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chatstore_bench::arguments::{Databases, ServerBinary};
+use chatstore_bench::client::{Answer, Client};
+use chatstore_bench::drive::{Caller, Kind, Span, drive};
+use chatstore_bench::error::Error;
+use chatstore_bench::random::Random;
+use chatstore_bench::samples::median;
+use chatstore_bench::server::{Installation, Server, memory_limit_kib, with_installation};
 use chatstore_sql::DatabaseKind;
 use serde_json::json;
-
-use crate::client::{Answer, Client};
-use crate::drive::{Caller, Kind, Span, drive};
-use crate::random::Random;
-use crate::samples::median;
-use crate::server::{Installation, Server};
-use crate::{Backends, Failure, Postgres, ServerBinary};
 
 /// Clients that load the server.
 const CLIENTS: usize = 64;
@@ -28,36 +27,27 @@ const READY_MS: f64 = 150.0;
 pub(crate) struct Arguments {
     #[command(flatten)]
     server: ServerBinary,
-    /// The databases to run it on
-    #[arg(long, value_enum, default_value = "both")]
-    backend: Backends,
     /// How often it is started
     #[arg(long, default_value_t = 20)]
     runs: usize,
     /// How long it is loaded
-    #[arg(long, default_value_t = 20.0, value_parser = crate::positive)]
+    #[arg(long, default_value_t = 20.0, value_parser = chatstore_bench::arguments::positive_seconds)]
     seconds: f64,
-    /// Where SQLite's file is made: on a real disk
-    #[arg(long, default_value_os_t = std::env::temp_dir())]
-    folder: PathBuf,
     #[command(flatten)]
-    postgres: Postgres,
+    databases: Databases,
 }
 
 impl Arguments {
     /// Measures and prints one line for each database.
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        for kind in self.backend.kinds() {
-            let installation =
-                Installation::prepare(self.server.path()?, kind, &self.postgres, &self.folder).await?;
-            let done = self.measure(&installation, kind).await;
-            installation.remove().await?;
-            done?;
+    pub(crate) async fn run(self) -> Result<(), Error> {
+        for kind in self.databases.backend.kinds() {
+            let measure = async |installation: &Installation| self.measure(installation, kind).await;
+            with_installation(&self.server, kind, &self.databases, measure).await?;
         }
         Ok(())
     }
 
-    async fn measure(&self, installation: &Installation, kind: DatabaseKind) -> Result<(), Failure> {
+    async fn measure(&self, installation: &Installation, kind: DatabaseKind) -> Result<(), Error> {
         let mut ready = Vec::with_capacity(self.runs);
         for _ in 0..self.runs.max(1) {
             let server = installation.start().await?;
@@ -84,14 +74,14 @@ impl Arguments {
                 "requests_per_second": requests_per_second.round(),
                 "resident_kib_idle": idle,
                 "resident_kib_by_quarter": resident,
-                "resident_met": most.map(|kib| kib <= most_kib(kind)),
+                "resident_met": most.map(|kib| kib <= memory_limit_kib(kind)),
             })
         );
         Ok(())
     }
 
     /// Requests a second, and the server's memory after each quarter of the time.
-    async fn load(&self, server: &Server) -> Result<(f64, Vec<u64>), Failure> {
+    async fn load(&self, server: &Server) -> Result<(f64, Vec<u64>), Error> {
         let mut conversations = Vec::with_capacity(CONVERSATIONS);
         for _ in 0..CONVERSATIONS {
             conversations.push(server.client().create_conversation().await?);
@@ -101,7 +91,7 @@ impl Arguments {
             client: server.client().clone(),
             conversations: Arc::clone(&conversations),
             random: Random::new(number),
-            content: crate::data::content(),
+            content: chatstore_bench::data::content(),
         };
         let length = Duration::from_secs_f64(self.seconds);
         let callers: Vec<HttpCaller> = (0..CLIENTS as u64).map(caller).collect();
@@ -112,14 +102,6 @@ impl Arguments {
             resident.extend(server.resident_kib());
         }
         Ok((loading.await??.per_second(), resident))
-    }
-}
-
-/// What a server may take after load.
-pub(crate) const fn most_kib(kind: DatabaseKind) -> u64 {
-    match kind {
-        DatabaseKind::Sqlite => 100 * 1_024,
-        DatabaseKind::Postgres => 40 * 1_024,
     }
 }
 
@@ -136,7 +118,7 @@ struct HttpCaller {
 }
 
 impl Caller for HttpCaller {
-    async fn run(&mut self) -> Result<Kind, Failure> {
+    async fn run(&mut self) -> Result<Kind, Error> {
         let conversation = &self.conversations[self.random.below(self.conversations.len())];
         if self.random.below(2) == 0 {
             self.client.newest(conversation).await?;

@@ -2,8 +2,10 @@
 
 /// A column: of words, aligned to the left, or of numbers, aligned to the right.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Column {
+pub enum Column {
+    /// Words below this heading.
     Words(&'static str),
+    /// Numbers below this heading.
     Numbers(&'static str),
 }
 
@@ -23,7 +25,8 @@ impl Column {
 }
 
 /// Prints rows of as many cells as there are columns.
-pub(crate) fn print(columns: &[Column], rows: &[Vec<String>]) {
+#[allow(clippy::print_stdout, reason = "a table is what a run is for")]
+pub fn print(columns: &[Column], rows: &[Vec<String>]) {
     for line in lines(columns, rows) {
         println!("{line}");
     }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 with as little work as possible: requests made beforehand, one kept connection for each caller.
+//! HTTP/1.1 with as little work as possible: requests built beforehand, one kept connection for each caller.
 //!
 //! A load generator on the machine it measures takes time from the server; this one takes a system call or two a
 //! request. It understands only what the server sends: answers with a `Content-Length` or without a body.
@@ -9,22 +9,22 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::Failure;
+use crate::error::Error;
 
 const ENDED: &str = "the connection ended before the answer";
 
 /// The bytes of a request without a body, by a user.
-pub(crate) fn get(path: &str, key: &str) -> Vec<u8> {
+pub fn get(path: &str, key: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n").into_bytes()
 }
 
 /// The bytes of a request with JSON.
-pub(crate) fn post(path: &str, key: &str, body: &str) -> Vec<u8> {
+pub fn post(path: &str, key: &str, body: &str) -> Vec<u8> {
     post_with(path, &format!("Authorization: Bearer {key}\r\n"), body)
 }
 
-/// The same by somebody who shows nothing.
-pub(crate) fn post_as_stranger(path: &str, body: &str) -> Vec<u8> {
+/// The same without credentials.
+pub fn post_anonymously(path: &str, body: &str) -> Vec<u8> {
     post_with(path, "", body)
 }
 
@@ -39,13 +39,17 @@ fn post_with(path: &str, authorization: &str, body: &str) -> Vec<u8> {
 
 /// A connection that is used again for one request after the other.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    pub(crate) async fn open(port: u16) -> Result<Self, Failure> {
+    /// Connects to the server on this port of the loopback interface.
+    ///
+    /// # Errors
+    /// When nothing listens there.
+    pub async fn open(port: u16) -> Result<Self, Error> {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::with_capacity(32 << 10) })
@@ -55,7 +59,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection ends before the answer does; it is of no use afterwards.
-    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, Failure> {
+    pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, Error> {
         self.buffer.clear();
         self.stream.write_all(request).await?;
         loop {
@@ -71,21 +75,28 @@ impl Connection {
 
 /// The same for a thread that does nothing else.
 #[derive(Debug)]
-pub(crate) struct BlockingConnection {
+pub struct BlockingConnection {
     stream: std::net::TcpStream,
     buffer: Vec<u8>,
 }
 
 impl BlockingConnection {
-    pub(crate) fn open(port: u16, patience: Duration) -> Result<Self, Failure> {
+    /// Connects to the server on this port of the loopback interface; `timeout` is for each read.
+    ///
+    /// # Errors
+    /// When nothing listens there.
+    pub fn open(port: u16, timeout: Duration) -> Result<Self, Error> {
         let stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(patience))?;
+        stream.set_read_timeout(Some(timeout))?;
         Ok(Self { stream, buffer: Vec::new() })
     }
 
-    /// As [`Connection::exchange`]; also fails when the patience ends.
-    pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, Failure> {
+    /// As [`Connection::exchange`]; also fails when a read takes too long.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, Error> {
         self.buffer.clear();
         self.stream.write_all(request)?;
         let mut chunk = [0; 16 << 10];
@@ -104,22 +115,24 @@ impl BlockingConnection {
 
 /// What the server answered.
 #[derive(Debug)]
-pub(crate) struct Answer<'b> {
+pub struct Answer<'b> {
     shape: Shape,
     bytes: &'b [u8],
 }
 
 impl Answer<'_> {
-    pub(crate) const fn status(&self) -> u16 {
+    /// The status code.
+    pub const fn status(&self) -> u16 {
         self.shape.status
     }
 
     /// The first header of this name.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         header(std::str::from_utf8(&self.bytes[..self.shape.head]).ok()?, name)
     }
 
-    pub(crate) fn body(&self) -> &[u8] {
+    /// What follows the head.
+    pub fn body(&self) -> &[u8] {
         &self.bytes[self.shape.head..self.shape.end()]
     }
 }
@@ -139,12 +152,12 @@ impl Shape {
 }
 
 /// `None` while something is missing.
-fn complete(bytes: &[u8]) -> Result<Option<Shape>, Failure> {
+fn complete(bytes: &[u8]) -> Result<Option<Shape>, Error> {
     Ok(shape(bytes)?.filter(|shape| bytes.len() >= shape.end()))
 }
 
 /// `None` while the head is incomplete.
-fn shape(bytes: &[u8]) -> Result<Option<Shape>, Failure> {
+fn shape(bytes: &[u8]) -> Result<Option<Shape>, Error> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&bytes[..end + 2])?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no HTTP answer")?;

@@ -1,18 +1,18 @@
-//! Callers that send requests made beforehand, each over a connection of its own.
+//! Callers that send requests built beforehand, each over a connection of its own.
 
 use std::sync::Arc;
 
-use crate::Failure;
 use crate::drive::{Caller, Kind};
+use crate::error::Error;
 use crate::random::Random;
 use crate::wire::{self, Connection};
 
 /// Messages of the newest page.
-pub(crate) const NEWEST: usize = 50;
+pub const NEWEST: usize = 50;
 
 /// A request, and how it is answered when all is well.
 #[derive(Debug)]
-pub(crate) struct Prepared {
+pub struct Prepared {
     bytes: Vec<u8>,
     expected: u16,
     kind: Kind,
@@ -20,24 +20,25 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// A message, or a batch of them, appended by the user with this key.
-    pub(crate) fn append(conversation: &str, key: &str, body: &str) -> Self {
+    pub fn append(conversation: &str, key: &str, body: &str) -> Self {
         let bytes = wire::post(&messages(conversation), key, body);
         Self { bytes, expected: 201, kind: Kind::Write }
     }
 
     /// The newest messages.
-    pub(crate) fn newest(conversation: &str, key: &str) -> Self {
+    pub fn newest(conversation: &str, key: &str) -> Self {
         let path = format!("{}?limit={NEWEST}&order=desc", messages(conversation));
         Self { bytes: wire::get(&path, key), expected: 200, kind: Kind::Read }
     }
 
     /// The least that the server can be asked.
-    pub(crate) fn health() -> Self {
+    pub fn health() -> Self {
         let bytes = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec();
         Self { bytes, expected: 200, kind: Kind::Read }
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// What is sent.
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
@@ -48,20 +49,20 @@ fn messages(conversation: &str) -> String {
 
 /// Sends one request after the other, chosen at random.
 #[derive(Debug)]
-pub(crate) struct WireCaller {
+pub struct WireCaller {
     connection: Connection,
     requests: Arc<Vec<Prepared>>,
     random: Random,
 }
 
 impl WireCaller {
-    /// So many of them, connected.
-    pub(crate) async fn many(
+    /// Several of them, connected.
+    pub async fn many(
         count: usize,
         port: u16,
         seed: u64,
         requests: &Arc<Vec<Prepared>>,
-    ) -> Result<Vec<Self>, Failure> {
+    ) -> Result<Vec<Self>, Error> {
         let mut callers = Vec::with_capacity(count);
         for number in 0..count {
             let (connection, random) =
@@ -73,7 +74,7 @@ impl WireCaller {
 }
 
 impl Caller for WireCaller {
-    async fn run(&mut self) -> Result<Kind, Failure> {
+    async fn run(&mut self) -> Result<Kind, Error> {
         let request = &self.requests[self.random.below(self.requests.len())];
         let status = self.connection.exchange(&request.bytes).await?.status();
         if status != request.expected {

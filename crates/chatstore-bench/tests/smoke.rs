@@ -1,60 +1,14 @@
-//! The benchmarks run to their end and the experiments find nothing wrong. No test looks at a time.
+//! The benchmarks run to their end. No test looks at a time.
 
 #![allow(clippy::unwrap_used, reason = "a helper that cannot do its work fails the test")]
-#![allow(clippy::disallowed_methods, reason = "a test is told of a PostgreSQL server by the environment")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
+use chatstore_testkit::server_program;
 use serde_json::Value;
 
-/// The program `chatstore`, which cargo leaves beside this package's; built when only this package was.
-fn server_binary() -> PathBuf {
-    let binary = Path::new(env!("CARGO_BIN_EXE_chatstore-bench")).with_file_name("chatstore");
-    if !binary.exists() {
-        let status =
-            Command::new(env!("CARGO")).args(["build", "--locked", "-p", "chatstore-cli"]).status().unwrap();
-        assert!(status.success());
-    }
-    binary
-}
-
-/// Runs an experiment with the real server, on PostgreSQL too where the suite has one; its lines.
-fn run_experiment(arguments: &[&str]) -> Vec<Value> {
-    let binary = server_binary();
-    run_on_backends(&[arguments, &["--server-binary", binary.to_str().unwrap()]].concat())
-}
-
-/// Runs an experiment, on PostgreSQL too where the suite has one; its lines.
-fn run_on_backends(arguments: &[&str]) -> Vec<Value> {
-    let postgres = std::env::var("CHATSTORE_TEST_POSTGRES_URL").unwrap_or_default();
-    let backend = if postgres.is_empty() { "sqlite" } else { "both" };
-    let output = run(&[arguments, &["--backend", backend, "--postgres-url", &postgres]].concat());
-    let output = String::from_utf8_lossy(&output.stdout);
-    // Beside them there may be a table.
-    let lines: Vec<Value> = output.lines().filter(|line| line.starts_with('{')).map(read_json).collect();
-    let backends: Vec<&Value> = lines.iter().map(|line| &line["backend"]).collect();
-    assert!(backends.contains(&&Value::from("sqlite")));
-    assert_eq!(backends.contains(&&Value::from("postgres")), !postgres.is_empty());
-    lines
-}
-
-/// Runs the program.
-fn run(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chatstore-bench"));
-    let output = command.args(arguments).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
-}
-
-fn read_json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
-}
+const BENCH: &str = env!("CARGO_BIN_EXE_chatstore-bench");
 
 #[test]
 fn every_benchmark_reports_its_figures_beside_their_references() {
@@ -63,11 +17,12 @@ fn every_benchmark_reports_its_figures_beside_their_references() {
     let arguments =
         ["bench", "--scale", "small", "--seconds", "0.05", "--rounds", "1", "--backend", "sqlite"];
 
-    let binary = server_binary();
-    let more = ["--server-binary", binary.to_str().unwrap(), "--json", file.to_str().unwrap()];
-    run(&[&arguments[..], &more].concat());
+    let server = server_program(Path::new(BENCH));
+    let more = ["--server-binary", server.to_str().unwrap(), "--json", file.to_str().unwrap()];
+    let output = Command::new(BENCH).args(arguments).args(more).output().unwrap();
 
-    let report = read_json(&std::fs::read_to_string(file).unwrap());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let findings = report["findings"].as_array().unwrap();
     for experiment in ["w1", "w2", "r1", "r2", "http", "growth"] {
         let of_experiment: Vec<_> =
@@ -75,89 +30,4 @@ fn every_benchmark_reports_its_figures_beside_their_references() {
         assert!(!of_experiment.is_empty(), "{experiment}");
         assert!(of_experiment.iter().any(|finding| finding["ratio"].is_number()), "{experiment}");
     }
-}
-
-#[test]
-fn processes_that_open_a_fresh_file_at_once_all_succeed() {
-    let output = run(&["open", "--rounds", "2"]);
-
-    let line = read_json(&String::from_utf8_lossy(&output.stdout));
-    assert_eq!(line["violations"], 0);
-    assert_eq!(line["processes"], 8);
-}
-
-#[test]
-fn many_may_upgrade_at_once_and_a_killed_upgrade_is_continued() {
-    let few = ["--rounds", "1", "--postgres-rounds", "1", "--kills", "3", "--processes", "8"];
-    let pairs = ["--pairs", "5", "--postgres-pairs", "2"];
-
-    let lines = run_on_backends(&[&["migrations"], &few[..], &pairs].concat());
-
-    assert!(lines.iter().all(|line| line["violations"] == 0));
-}
-
-#[test]
-fn what_was_acknowledged_survives_the_death_of_the_server() {
-    let lines = run_experiment(&["crash", "--rounds", "1", "--writers", "4"]);
-
-    assert!(lines.iter().all(|line| line["acknowledged"].as_u64() > Some(0)));
-}
-
-#[test]
-fn what_is_refused_under_load_says_when_to_come_again() {
-    let arguments = ["--rounds", "1", "--seconds", "0.3", "--connections", "100", "--no-bounds"];
-
-    let lines = run_experiment(&[&["overload"], &arguments[..]].concat());
-
-    assert!(lines.iter().all(|line| line["peak_per_second"].as_f64() > Some(0.0)));
-}
-
-#[test]
-fn what_is_sent_several_times_under_one_key_happens_once() {
-    let lines = run_experiment(&["idempotency", "--keys", "80", "--kills", "2"]);
-
-    assert!(lines.iter().all(|line| line["sent"].as_u64() > Some(80)));
-}
-
-#[test]
-fn who_sends_next_to_nothing_is_shown_out() {
-    let binary = server_binary();
-    // Whatever is closed here has not come as far as a database.
-    let arguments = ["--backend", "sqlite", "--half-open", "20", "--slow-bodies", "0", "--no-bounds"];
-
-    let output =
-        run(&[&["slow-clients", "--server-binary", binary.to_str().unwrap()], &arguments[..]].concat());
-
-    let line = read_json(&String::from_utf8_lossy(&output.stdout));
-    assert_eq!(line["heads_closed_in_time"], 20);
-}
-
-#[test]
-fn a_killed_import_ends_in_the_same_rows_when_it_is_run_again() {
-    let arguments = ["import", "--kills", "3", "--kill-messages", "3000", "--messages", "2000"];
-
-    for line in run_experiment(&arguments) {
-        assert_eq!(line["violations"], 0);
-        assert!(line["ratio"].is_number());
-    }
-}
-
-#[test]
-fn whoever_logs_in_stays_in_until_he_leaves_and_no_longer() {
-    let few = [
-        ["--login-requests", "2"],
-        ["--logins", "30"],
-        ["--rounds", "1"],
-        ["--lost", "5"],
-        ["--tab-rounds", "3"],
-        ["--server-rounds", "3"],
-        ["--replays", "2"],
-        ["--thefts", "2"],
-        ["--logouts", "1"],
-    ];
-
-    let lines = run_on_backends(&[&["identity", "--no-bounds"], few.as_flattened()].concat());
-
-    assert_eq!(lines.len() % 9, 0, "every experiment on every database");
-    assert!(lines.iter().all(|line| line["violations"] == 0));
 }

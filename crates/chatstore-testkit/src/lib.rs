@@ -1,8 +1,9 @@
 //! What the tests and benchmarks of chatstore share.
 //!
-//! [`server`] starts private PostgreSQL servers. It uses nothing but the standard library and is there without any
-//! feature, so that `cargo xtask` can use it without building the store. [`Backend`] (feature `cases`) gives each
-//! test case a database of its own, copied from a migrated template, and [`python`] runs a script.
+//! [`server`] starts private PostgreSQL servers, and [`server_program`] finds the program `chatstore`. They use nothing
+//! but the standard library and need no feature, so that `cargo xtask` can use them without building the store.
+//! [`Backend`] (feature `cases`) gives each test case a database of its own, copied from a migrated template, and
+//! [`python`] runs a script.
 //!
 //! Nothing here may end up in a program that users run: only `dev-dependencies`, `xtask` and the benchmarks name
 //! this crate.
@@ -10,6 +11,7 @@
 #[cfg(feature = "cases")]
 #[allow(clippy::expect_used, clippy::print_stderr, reason = "a test case that cannot run fails at once")]
 mod cases;
+mod program;
 #[cfg(feature = "cases")]
 #[allow(clippy::expect_used, reason = "a test case that cannot run fails at once")]
 mod python;
@@ -17,5 +19,6 @@ pub mod server;
 
 #[cfg(feature = "cases")]
 pub use cases::{Backend, ForeignDatabase, POSTGRES_URL, SeededIds, TestClock, TestDatabase};
+pub use program::server_program;
 #[cfg(feature = "cases")]
 pub use python::python;

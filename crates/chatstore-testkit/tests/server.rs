@@ -57,20 +57,6 @@ fn a_dropped_server_refuses_connections_and_its_directory_is_gone() {
 }
 
 #[test]
-fn a_restarted_server_is_another_process_on_the_same_port() {
-    let server = start().unwrap();
-    let before = server.pid();
-
-    server.restart_immediately().unwrap();
-
-    assert!(before.is_some());
-    assert!(server.pid().is_some());
-    assert_ne!(server.pid(), before);
-    assert!(accepts_connections(server.port()));
-    server.stop().unwrap();
-}
-
-#[test]
 fn a_durable_server_waits_for_the_disk_and_a_test_server_does_not() {
     for durable in [true, false] {
         ensure_postgres_installed().unwrap();

@@ -15,7 +15,8 @@ use std::time::Instant;
 
 use chatstore_testkit::server::{PostgresServer, Settings, ensure_postgres_installed};
 
-use crate::command::{self, Failure, Readable};
+use crate::command::{self, Error, Readable};
+
 use report::Report;
 use service::Service;
 
@@ -83,7 +84,7 @@ impl Kind {
 }
 
 /// Runs it on each database; the exit code says whether nothing was found.
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let program = tool::ensure_installed()?;
     let mut cargo = command::cargo();
     // The debug build, because it stops at an overflow.
@@ -112,7 +113,7 @@ fn run_on(
     database_url: impl FnOnce(&Path) -> String,
     program: &Path,
     arguments: &Arguments,
-) -> Result<bool, Failure> {
+) -> Result<bool, Error> {
     let folder = command::root().join("target/schemathesis").join(backend);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -164,7 +165,7 @@ fn run_once(
     folder: &Path,
     seed: u64,
     kind: Kind,
-) -> Result<Report, Failure> {
+) -> Result<Report, Error> {
     let json = folder.join(format!("run-{seed}.json"));
     let mut command = Command::new(program);
     command.arg("--config-file").arg(command::root().join("xtask/schemathesis.toml"));

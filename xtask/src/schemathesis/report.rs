@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::command::Failure;
+use crate::command::Error;
 
 /// What one run found, or several together.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,9 +32,9 @@ impl Report {
 }
 
 /// Reads the report of a run. A run that failed without naming anything, or that left operations out, is a finding.
-pub(super) fn read(text: &str, success: bool) -> Result<Report, Failure> {
+pub(super) fn read(text: &str, success: bool) -> Result<Report, Error> {
     let report: Value = serde_json::from_str(text)?;
-    let count = |pointer: &str| -> Result<u64, Failure> {
+    let count = |pointer: &str| -> Result<u64, Error> {
         let found = report.pointer(pointer).and_then(Value::as_u64);
         Ok(found.ok_or_else(|| format!("the report of schemathesis has no {pointer}"))?)
     };

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::command::{self, Failure};
+use crate::command::{self, Error};
 
 const USER: &str = "schemathesis";
 /// What tokens are signed with, which a server on PostgreSQL has to be told.
@@ -26,9 +26,9 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Migrates the empty database, makes a user with a key and a service key, and starts the server in
+    /// Migrates the empty database, creates a user with a key and a service key, and starts the server in
     /// `folder`, where its log is.
-    pub(super) fn start(folder: &Path, database_url: &str) -> Result<Self, Failure> {
+    pub(super) fn start(folder: &Path, database_url: &str) -> Result<Self, Error> {
         let program = Program { folder, database_url };
         program.run(&["migrate", "upgrade"])?;
         program.run(&["user", "create", "--username", USER])?;
@@ -69,7 +69,7 @@ impl Service {
         self.status(path, key).is_ok_and(|status| status == 200)
     }
 
-    fn status(&self, path: &str, key: &str) -> Result<u16, Failure> {
+    fn status(&self, path: &str, key: &str) -> Result<u16, Error> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         let port = self.port;
@@ -102,7 +102,7 @@ struct Program<'p> {
 
 impl Program<'_> {
     /// Runs a command to its end and returns what it prints.
-    fn run(&self, arguments: &[&str]) -> Result<String, Failure> {
+    fn run(&self, arguments: &[&str]) -> Result<String, Error> {
         let mut command = self.command(arguments);
         let output = command.stdin(Stdio::null()).output();
         let output = output.map_err(|error| command::cannot_run(&command, &error))?;
@@ -115,7 +115,7 @@ impl Program<'_> {
 
     /// In a folder without configuration files.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(command::binary("debug"));
+        let mut command = Command::new(command::binary("debug", "chatstore"));
         command.args(arguments).current_dir(self.folder);
         command.env("DATABASE_URL", self.database_url).env("CHATSTORE_TOKEN_KEY", TOKEN_KEY);
         command

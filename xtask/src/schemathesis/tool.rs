@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use crate::command::Failure;
+use crate::command::Error;
 use crate::python;
 
 /// The version whose checks the description was written against.
 const VERSION: &str = "4.32.5";
 
 /// Installs it once into `target/tools`; returns the program.
-pub(super) fn ensure_installed() -> Result<PathBuf, Failure> {
+pub(super) fn ensure_installed() -> Result<PathBuf, Error> {
     let packages = [format!("schemathesis=={VERSION}")];
     let programs = python::ensure_environment(&format!("schemathesis-{VERSION}"), &packages)?;
     Ok(programs.join("schemathesis"))

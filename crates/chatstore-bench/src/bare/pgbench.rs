@@ -6,16 +6,16 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use chatstore_bench::error::Error;
 use tempfile::TempDir;
 use tokio_postgres::config::Host;
 
 use super::script::Script;
-use crate::Failure;
 
 /// Threads of `pgbench`.
 const THREADS: usize = 2;
 
-/// The first message number of a run; the next run begins so many further on.
+/// The first message number of a run; the next run begins `RUN` further on.
 const FIRST_COUNTER: u64 = 1_000_000_000_000_000;
 const RUN: u64 = 10_000_000_000;
 
@@ -30,27 +30,22 @@ pub(crate) struct Pgbench {
 
 impl Pgbench {
     /// `pgbench` of the PostgreSQL in `programs`, else the one on PATH, against the database at `url`.
-    pub(crate) fn new(programs: Option<&Path>, url: &str) -> Result<Self, Failure> {
+    pub(crate) fn new(programs: Option<&Path>, url: &str) -> Result<Self, Error> {
         let program = programs.map_or_else(|| PathBuf::from("pgbench"), |folder| folder.join("pgbench"));
         let folder = tempfile::tempdir()?;
         Ok(Self { program, environment: environment(url)?, folder, runs: AtomicU64::new(0) })
     }
 
-    /// Its version, as it words it.
-    pub(crate) fn version(&self) -> Result<String, Failure> {
+    /// Its version, in its own words.
+    pub(crate) fn version(&self) -> Result<String, Error> {
         let output = Command::new(&self.program).arg("--version").output();
         let output = output.map_err(|error| self.cannot_run(&error))?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// Scripts a second that so many clients get through. The first second, in which the server
+    /// Scripts a second that all `clients` together complete. The first second, in which the server
     /// prepares everything for its new connections, does not count.
-    pub(crate) async fn run(
-        &self,
-        script: &Script,
-        clients: usize,
-        length: Duration,
-    ) -> Result<f64, Failure> {
+    pub(crate) async fn run(&self, script: &Script, clients: usize, length: Duration) -> Result<f64, Error> {
         let file = self.folder.path().join("script.sql");
         fs::write(&file, &script.text)?;
         let run = self.runs.fetch_add(1, Ordering::Relaxed);
@@ -80,7 +75,7 @@ impl Pgbench {
         rate.ok_or_else(|| format!("pgbench failed: {report}{progress}").into())
     }
 
-    fn cannot_run(&self, error: &std::io::Error) -> Failure {
+    fn cannot_run(&self, error: &std::io::Error) -> Error {
         format!("cannot run {}: {error}; `cargo xtask bench` finds it", self.program.display()).into()
     }
 }
@@ -104,9 +99,9 @@ fn rate(progress: &str, report: &str) -> Option<f64> {
     Some(seconds.iter().sum::<f64>() / count)
 }
 
-/// The server's address for a program of PostgreSQL. In the environment, because everybody can
+/// The server's address for a program of PostgreSQL. In the environment, because every user can
 /// read the arguments of a process.
-fn environment(url: &str) -> Result<Vec<(&'static str, String)>, Failure> {
+fn environment(url: &str) -> Result<Vec<(&'static str, String)>, Error> {
     let config: tokio_postgres::Config = url.parse()?;
     let host = match config.get_hosts().first() {
         Some(Host::Tcp(host)) => host.clone(),

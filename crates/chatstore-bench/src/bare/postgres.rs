@@ -2,6 +2,8 @@
 
 use std::hint::black_box;
 
+use chatstore_bench::drivers::statement;
+use chatstore_bench::error::Error;
 use chatstore_model::{ConversationId, Limit, UserId};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use tokio_postgres::NoTls;
@@ -9,8 +11,7 @@ use tokio_postgres::types::{ToSql, Type, private::BytesMut};
 use uuid::Uuid;
 
 use super::rows::{BareConversation, BareMessage};
-use super::{LIST, PAGE, statement};
-use crate::Failure;
+use super::{LIST, PAGE};
 
 /// The store's default.
 const POOL: usize = 16;
@@ -24,7 +25,7 @@ pub(crate) struct BarePostgres {
 }
 
 impl BarePostgres {
-    pub(crate) fn connect(url: &str) -> Result<Self, Failure> {
+    pub(crate) fn connect(url: &str) -> Result<Self, Error> {
         let config: tokio_postgres::Config = url.parse()?;
         let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let pool = Pool::builder(Manager::from_config(config, NoTls, settings)).max_size(POOL).build()?;
@@ -38,7 +39,7 @@ impl BarePostgres {
         owner: UserId,
         conversation: ConversationId,
         limit: Limit,
-    ) -> Result<usize, Failure> {
+    ) -> Result<usize, Error> {
         let client = self.pool.get().await?;
         let select = client.prepare_cached(self.page).await?;
         let values: [&(dyn ToSql + Sync); 5] =
@@ -49,7 +50,7 @@ impl BarePostgres {
     }
 
     /// The `limit` most recent conversations of a user, and one more.
-    pub(crate) async fn list(&self, user: UserId, limit: Limit) -> Result<usize, Failure> {
+    pub(crate) async fn list(&self, user: UserId, limit: Limit) -> Result<usize, Error> {
         let client = self.pool.get().await?;
         let select = client.prepare_cached(self.list).await?;
         let values: [&(dyn ToSql + Sync); 6] =

@@ -1,11 +1,8 @@
-//! Rows as somebody would keep them who used a driver without a store: everything owned, JSON as text.
+//! Rows as a program without a store would keep them: everything owned, JSON as text.
 
-use std::error::Error;
-
+use chatstore_bench::error::Error;
 use tokio_postgres::types::{FromSql, Type};
 use uuid::Uuid;
-
-use crate::Failure;
 
 /// A message.
 #[derive(Debug)]
@@ -67,7 +64,7 @@ impl BareMessage {
         })
     }
 
-    pub(crate) fn from_postgres(row: &tokio_postgres::Row) -> Result<Self, Failure> {
+    pub(crate) fn from_postgres(row: &tokio_postgres::Row) -> Result<Self, Error> {
         Ok(Self {
             owner_id: row.try_get(0)?,
             conversation_id: row.try_get(1)?,
@@ -107,7 +104,7 @@ impl BareConversation {
         })
     }
 
-    pub(crate) fn from_postgres(row: &tokio_postgres::Row) -> Result<Self, Failure> {
+    pub(crate) fn from_postgres(row: &tokio_postgres::Row) -> Result<Self, Error> {
         Ok(Self {
             owner_id: row.try_get(0)?,
             id: row.try_get(1)?,
@@ -135,7 +132,7 @@ fn sqlite_id(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Uuid> {
 struct Microseconds(i64);
 
 impl<'a> FromSql<'a> for Microseconds {
-    fn from_sql(_ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+    fn from_sql(_ty: &Type, raw: &'a [u8]) -> Result<Self, Error> {
         Ok(Self(i64::from_be_bytes(raw.try_into()?)))
     }
 
@@ -148,7 +145,7 @@ impl<'a> FromSql<'a> for Microseconds {
 struct JsonText(String);
 
 impl<'a> FromSql<'a> for JsonText {
-    fn from_sql(_ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+    fn from_sql(_ty: &Type, raw: &'a [u8]) -> Result<Self, Error> {
         match raw {
             [1, text @ ..] => Ok(Self(std::str::from_utf8(text)?.to_owned())),
             _ => Err("unknown version of jsonb".into()),

@@ -1,13 +1,13 @@
 //! Scripts for `pgbench` that do what the store does: its statement, with `pgbench`'s variables as
 //! parameters.
 
+use chatstore_bench::data::dialect::{CONVERSATION_PREFIX, FIRST_NUMBER, USER_PREFIX};
+use chatstore_bench::data::{Scale, content};
+use chatstore_bench::drivers::statement;
+use chatstore_bench::error::Error;
 use chatstore_model::preview;
 
-use super::statement;
-use crate::Failure;
-use crate::bench::WriteKind;
-use crate::data::dialect::{CONVERSATION_PREFIX, FIRST_NUMBER, USER_PREFIX};
-use crate::data::{Scale, content};
+use crate::kinds::WriteKind;
 
 /// A script and the variables it is started with.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Script {
     ///
     /// # Errors
     /// When the store's statement has another number of parameters than it had.
-    pub(crate) fn of(kind: WriteKind, scale: Scale) -> Result<Self, Failure> {
+    pub(crate) fn of(kind: WriteKind, scale: Scale) -> Result<Self, Error> {
         let owner = format!("('{USER_PREFIX}' || :owner::text)::uuid");
         let conversation = format!("('{CONVERSATION_PREFIX}' || :conversation::text)::uuid");
         let (name, values) = match kind {
@@ -113,7 +113,7 @@ fn reply_values<'v>(owner: &'v str, conversation: &'v str) -> Vec<&'v str> {
 }
 
 /// Puts the values in the places of `$1`, `$2` …
-fn with_values(statement: &str, values: &[&str]) -> Result<String, Failure> {
+fn with_values(statement: &str, values: &[&str]) -> Result<String, Error> {
     if statement.contains(&format!("${}", values.len() + 1))
         || !statement.contains(&format!("${}", values.len()))
     {

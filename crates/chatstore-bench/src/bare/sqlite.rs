@@ -3,35 +3,19 @@
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
+use chatstore_bench::drivers::{connect, statement};
+use chatstore_bench::error::Error;
 use chatstore_model::{ConversationId, Limit, Timestamp, UserId};
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::rows::{BareConversation, BareMessage};
-use super::{LIST, PAGE, statement};
-use crate::Failure;
+use super::{LIST, PAGE};
 
 /// Connections of a pool: as many as the store reads with.
 const POOL: usize = 4;
-
-/// Opens a connection with the settings the store makes, but SQLite's own checkpoints: one on the
-/// writing connection whenever a commit finds 1,000 pages in the log.
-pub(crate) fn connect(path: &Path) -> Result<Connection, Failure> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "cache_size", -8_192)?;
-    connection.pragma_update(None, "temp_store", "memory")?;
-    connection.set_prepared_statement_cache_capacity(256);
-    Ok(connection)
-}
 
 /// Reads on one connection.
 #[derive(Debug)]
@@ -42,7 +26,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let (page, list) = (statement(PAGE)?.sqlite(), statement(LIST)?.sqlite());
         Ok(Self { connection: connect(path)?, page, list })
     }
@@ -53,7 +37,7 @@ impl Reader {
         owner: UserId,
         conversation: ConversationId,
         limit: Limit,
-    ) -> Result<usize, Failure> {
+    ) -> Result<usize, Error> {
         let mut select = self.connection.prepare_cached(self.page)?;
         let (owner, conversation) = (owner.uuid(), conversation.uuid());
         let values =
@@ -64,7 +48,7 @@ impl Reader {
     }
 
     /// The `limit` most recent conversations of a user, and one more.
-    pub(crate) fn list(&self, user: UserId, limit: Limit) -> Result<usize, Failure> {
+    pub(crate) fn list(&self, user: UserId, limit: Limit) -> Result<usize, Error> {
         let mut select = self.connection.prepare_cached(self.list)?;
         let (user, last) = (user.uuid(), Uuid::max());
         let values = params![
@@ -89,24 +73,21 @@ pub(crate) struct ReaderPool {
 }
 
 impl ReaderPool {
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let idle = (0..POOL).map(|_| Reader::open(path)).collect::<Result<_, _>>()?;
         Ok(Self { permits: Semaphore::new(POOL), idle: Mutex::new(idle) })
     }
 
-    /// Runs `work` on this thread, with a reader that nobody else uses meanwhile.
-    pub(crate) async fn with<T>(
-        &self,
-        work: impl FnOnce(&Reader) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    /// Runs `work` on this thread, with a reader of its own.
+    pub(crate) async fn with<T>(&self, work: impl FnOnce(&Reader) -> Result<T, Error>) -> Result<T, Error> {
         let _permit = self.permits.acquire().await?;
         self.take_and_run(work)
     }
 
     /// Runs `work` on a thread for blocking work.
-    pub(crate) async fn with_blocking<T, W>(self: Arc<Self>, work: W) -> Result<T, Failure>
+    pub(crate) async fn with_blocking<T, W>(self: Arc<Self>, work: W) -> Result<T, Error>
     where
-        W: FnOnce(&Reader) -> Result<T, Failure> + Send + 'static,
+        W: FnOnce(&Reader) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
         let _permit = self.permits.acquire().await?;
@@ -114,8 +95,8 @@ impl ReaderPool {
         tokio::task::spawn_blocking(move || pool.take_and_run(work)).await?
     }
 
-    /// Only for whoever has a permit.
-    fn take_and_run<T>(&self, work: impl FnOnce(&Reader) -> Result<T, Failure>) -> Result<T, Failure> {
+    /// Only with a permit.
+    fn take_and_run<T>(&self, work: impl FnOnce(&Reader) -> Result<T, Error>) -> Result<T, Error> {
         let reader = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let reader = reader.ok_or("more permits than readers")?;
         let result = work(&reader);

@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chatstore_bench::data::{Targets, content};
+use chatstore_bench::drivers::{connect, statement};
+use chatstore_bench::error::Error;
+use chatstore_bench::random::{Ids, Random};
 use chatstore_model::{Clock, Day, IdSource, SystemClock, preview};
 use rusqlite::{Connection, params};
 
-use super::sqlite::connect;
-use super::statement;
-use crate::Failure;
-use crate::bench::WriteKind;
-use crate::data::{Targets, content};
-use crate::random::{Ids, Random};
+use crate::kinds::WriteKind;
 
 /// Statements between two looks at the clock in one large transaction.
 const STRETCH: usize = 64;
@@ -32,7 +31,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn open(path: &Path, kind: WriteKind, targets: Arc<Targets>) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path, kind: WriteKind, targets: Arc<Targets>) -> Result<Self, Error> {
         Ok(Self {
             connection: connect(path)?,
             kind,
@@ -48,23 +47,23 @@ impl Writer {
     }
 
     /// One write in a transaction of its own.
-    pub(crate) fn write_and_commit(&mut self) -> Result<(), Failure> {
+    pub(crate) fn write_and_commit(&mut self) -> Result<(), Error> {
         self.begin()?;
         self.write()?;
         self.commit()
     }
 
-    fn begin(&self) -> Result<(), Failure> {
+    fn begin(&self) -> Result<(), Error> {
         self.connection.prepare_cached("begin immediate")?.execute(())?;
         Ok(())
     }
 
-    fn commit(&self) -> Result<(), Failure> {
+    fn commit(&self) -> Result<(), Error> {
         self.connection.prepare_cached("commit")?.execute(())?;
         Ok(())
     }
 
-    fn write(&mut self) -> Result<(), Failure> {
+    fn write(&mut self) -> Result<(), Error> {
         let chosen = self.random.below(self.targets.conversations.len());
         let (owner, conversation) = self.targets.conversations[chosen];
         let (owner, conversation) = (*owner.uuid().as_bytes(), *conversation.uuid().as_bytes());
@@ -129,14 +128,14 @@ impl Writer {
 }
 
 /// Writes a second when all of them share one transaction; its commit, and the checkpoint that
-/// SQLite makes of its own accord at the end of it, count.
+/// SQLite starts by itself at the end of it, count.
 pub(crate) async fn in_one_transaction(
     path: PathBuf,
     kind: WriteKind,
     targets: Arc<Targets>,
     length: Duration,
-) -> Result<f64, Failure> {
-    let write = move || -> Result<f64, Failure> {
+) -> Result<f64, Error> {
+    let write = move || -> Result<f64, Error> {
         let mut writer = Writer::open(&path, kind, targets)?;
         let begun = Instant::now();
         let mut count: u32 = 0;

@@ -5,17 +5,20 @@
 
 use std::sync::Arc;
 
+use chatstore_bench::data::growth::{
+    conversation, conversation_sizes, conversations_of_user, user, user_sizes,
+};
+use chatstore_bench::data::{Scale, Targets};
+use chatstore_bench::drive::drive;
+use chatstore_bench::error::Error;
+use chatstore_bench::progress;
 use chatstore_model::Limit;
 use chatstore_sql::{Database, DatabaseKind, DatabaseOptions};
 
 use super::read_callers::{Reader, Way};
-use super::reads::ReadKind;
-use super::write_callers::{WriteKind, Writer};
-use super::{Pace, Places};
-use crate::Failure;
-use crate::data::growth::{conversation, conversation_sizes, conversations_of_user, user, user_sizes};
-use crate::data::{Scale, Targets};
-use crate::drive::drive;
+use super::write_callers::Writer;
+use super::{Filled, Pace};
+use crate::kinds::{ReadKind, WriteKind};
 use crate::report::{Figures, Finding, Report, Target};
 
 /// What grows, and what is done to it.
@@ -54,7 +57,7 @@ impl Case {
     }
 
     /// The rows in use in the size at this place.
-    fn targets(self, place: u64) -> Result<Targets, Failure> {
+    fn targets(self, place: u64) -> Result<Targets, Error> {
         let conversations = match self {
             Self::PageOfConversation | Self::AppendToConversation => vec![conversation(place)?],
             Self::ListOfUser | Self::AppendForUser => conversations_of_user(place)?,
@@ -63,7 +66,7 @@ impl Case {
     }
 
     /// Milliseconds that one operation takes one caller.
-    async fn cost(self, database: &Database, targets: &Arc<Targets>, pace: Pace) -> Result<f64, Failure> {
+    async fn cost(self, database: &Database, targets: &Arc<Targets>, pace: Pace) -> Result<f64, Error> {
         let way = || Way::Store(database.clone());
         let outcome = match self {
             Self::PageOfConversation => {
@@ -87,17 +90,17 @@ impl Case {
 pub(super) async fn measure(
     scale: Scale,
     pace: Pace,
-    places: &Places,
+    filled: &Filled,
     report: &mut Report,
-) -> Result<(), Failure> {
-    if let Some(place) = &places.postgres {
-        report.version_of_postgres(place.url()).await?;
-        let database = Database::open(DatabaseOptions::new(place.url())).await?;
+) -> Result<(), Error> {
+    if let Some(postgres) = &filled.postgres {
+        report.version_of_postgres(postgres.url()).await?;
+        let database = Database::open(DatabaseOptions::new(postgres.url())).await?;
         measure_on(&database, scale, pace, report).await?;
         database.close().await;
     }
-    if let Some(place) = &places.sqlite {
-        let copy = place.copy()?;
+    if let Some(original) = &filled.sqlite {
+        let copy = original.copy()?;
         let database = Database::open(DatabaseOptions::new(copy.url())).await?;
         measure_on(&database, scale, pace, report).await?;
         database.close().await;
@@ -105,17 +108,12 @@ pub(super) async fn measure(
     Ok(())
 }
 
-async fn measure_on(
-    database: &Database,
-    scale: Scale,
-    pace: Pace,
-    report: &mut Report,
-) -> Result<(), Failure> {
+async fn measure_on(database: &Database, scale: Scale, pace: Pace, report: &mut Report) -> Result<(), Error> {
     for case in Case::ALL {
         let sizes = case.sizes(scale);
         let mut costs: [Figures; 3] = Default::default();
         for round in 1..=pace.rounds {
-            crate::say(&format!("growth {} {case:?} round {round}", database.kind().as_str()));
+            progress::print(format_args!("growth {} {case:?} round {round}", database.kind().as_str()));
             for (place, costs) in (0..).zip(&mut costs) {
                 let targets = Arc::new(case.targets(place)?);
                 costs.push(case.cost(database, &targets, pace).await?);

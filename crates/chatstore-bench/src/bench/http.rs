@@ -1,24 +1,24 @@
 //! W1 and R1 over the real server, with an API key: this process drives it, beside the least that the same server
 //! can be asked (`GET /healthz`) and, on PostgreSQL, beside `pgbench` running the same append.
 
-use std::path::Path;
 use std::sync::Arc;
 
+use chatstore_bench::data::{Scale, content, conversation_id};
+use chatstore_bench::databases::{PostgresDatabase, SqliteCopy};
+use chatstore_bench::drive::{Outcome, drive};
+use chatstore_bench::error::Error;
+use chatstore_bench::progress;
+use chatstore_bench::server::{Installation, Server};
+use chatstore_bench::wire::Connection;
+use chatstore_bench::wire_caller::{NEWEST, Prepared, WireCaller};
 use chatstore_sql::DatabaseKind;
 use serde_json::{Value, json};
 
-use super::write_callers::WriteKind;
 use super::{Arguments, Findings, Pace};
-use crate::Failure;
 use crate::bare::pgbench::Pgbench;
 use crate::bare::script::Script;
-use crate::data::{Scale, content, conversation_id};
-use crate::drive::{Outcome, drive};
-use crate::places::{Copy, PostgresPlace};
+use crate::kinds::WriteKind;
 use crate::report::{Figures, Finding};
-use crate::server::{Installation, Server};
-use crate::wire::Connection;
-use crate::wire_caller::{NEWEST, Prepared, WireCaller};
 
 /// How many clients at a time.
 const CLIENTS: [usize; 3] = [1, 16, 64];
@@ -35,7 +35,7 @@ pub(super) struct OverHttp<'b> {
     pgbench: Option<&'b Pgbench>,
 }
 
-/// Requests made beforehand.
+/// Requests built beforehand.
 struct Requests {
     append: Arc<Vec<Prepared>>,
     page: Arc<Vec<Prepared>>,
@@ -59,17 +59,17 @@ struct Ours {
 }
 
 impl<'b> OverHttp<'b> {
-    pub(super) fn on_sqlite(arguments: &Arguments, pace: Pace, copy: &Copy) -> Result<Self, Failure> {
+    pub(super) fn on_sqlite(arguments: &Arguments, pace: Pace, copy: &SqliteCopy) -> Result<Self, Error> {
         Self::on(arguments, DatabaseKind::Sqlite, pace, &copy.url(), None)
     }
 
     pub(super) fn on_postgres(
         arguments: &Arguments,
         pace: Pace,
-        place: &PostgresPlace,
+        database: &PostgresDatabase,
         pgbench: &'b Pgbench,
-    ) -> Result<Self, Failure> {
-        Self::on(arguments, DatabaseKind::Postgres, pace, place.url(), Some(pgbench))
+    ) -> Result<Self, Error> {
+        Self::on(arguments, DatabaseKind::Postgres, pace, database.url(), Some(pgbench))
     }
 
     fn on(
@@ -78,9 +78,9 @@ impl<'b> OverHttp<'b> {
         pace: Pace,
         database_url: &str,
         pgbench: Option<&'b Pgbench>,
-    ) -> Result<Self, Failure> {
-        let (binary, folder): (&Path, &Path) = (arguments.server.path()?, &arguments.folder);
-        let installation = Installation::over(binary, kind, database_url, &username(0), folder)?;
+    ) -> Result<Self, Error> {
+        let (binary, folder) = (arguments.server.path()?, arguments.databases.temporary_folder()?);
+        let installation = Installation::over(binary, database_url, &username(0), folder)?;
         Ok(Self { installation, kind, scale: arguments.scale, pace, pgbench })
     }
 
@@ -91,7 +91,7 @@ impl<'b> OverHttp<'b> {
         check_page(&server, &requests).await?;
         let mut series: [Series; 3] = Default::default();
         for round in 1..=self.pace.rounds {
-            crate::say(&format!("http {} round {round}", self.kind.as_str()));
+            progress::print(format_args!("http {} round {round}", self.kind.as_str()));
             for (clients, series) in CLIENTS.into_iter().zip(&mut series) {
                 let health = self.load(&server, clients, &requests.health).await?;
                 series.health.push(health.per_second());
@@ -117,12 +117,12 @@ impl<'b> OverHttp<'b> {
         server: &Server,
         clients: usize,
         requests: &Arc<Vec<Prepared>>,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Outcome, Error> {
         let callers = WireCaller::many(clients, server.port(), 0, requests).await?;
         drive(self.pace.span(), callers).await
     }
 
-    fn requests(&self) -> Result<Requests, Failure> {
+    fn requests(&self) -> Result<Requests, Error> {
         let mut keys = Vec::new();
         for user in 0..USERS.min(self.scale.users()) {
             keys.push(self.installation.create_key(&username(user))?);
@@ -162,8 +162,8 @@ fn username(number: u64) -> String {
     format!("user-{number}")
 }
 
-/// Makes sure that a page is what it is taken for.
-async fn check_page(server: &Server, requests: &Requests) -> Result<(), Failure> {
+/// Checks that a page is what the figures say it is.
+async fn check_page(server: &Server, requests: &Requests) -> Result<(), Error> {
     let mut connection = Connection::open(server.port()).await?;
     let answer = connection.exchange(requests.page.first().ok_or("no long conversation")?.bytes()).await?;
     let page: Value = serde_json::from_slice(answer.body())?;

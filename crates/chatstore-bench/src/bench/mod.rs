@@ -1,6 +1,6 @@
 //! `bench`: the store and what it is measured against, side by side in one run.
 //!
-//! To add an experiment: a variant of [`Experiment`], a file that measures it on both databases in
+//! To add a benchmark: a variant of [`Benchmark`], a file that measures it on both databases in
 //! rounds (the store, its reference, the store, its reference …) and returns findings.
 
 mod growth;
@@ -14,19 +14,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chatstore_bench::arguments::{Databases, ServerBinary};
+use chatstore_bench::data::{Scale, Targets, growth as growth_data, load};
+use chatstore_bench::databases::{PostgresDatabase, SqliteOriginal};
+use chatstore_bench::drive::Span;
+use chatstore_bench::error::Error;
+use chatstore_bench::progress;
 use chatstore_sql::DatabaseKind;
 use clap::ValueEnum;
 
 use crate::bare::pgbench::Pgbench;
-use crate::data::{Scale, Targets, growth as growth_data, load};
-use crate::drive::Span;
-use crate::places::{PostgresPlace, SqlitePlace};
+use crate::kinds::{ReadKind, WriteKind};
 use crate::report::{Finding, Report};
-use crate::{Backends, Failure, Postgres, ServerBinary};
 
-pub(crate) use write_callers::{WriteKind, Writer};
+pub(crate) use write_callers::Writer;
 
-use reads::ReadKind;
 use writes::OnPostgres;
 
 /// Measure the store side by side with what it is compared to
@@ -35,14 +37,11 @@ use writes::OnPostgres;
 /// a machine that also does other work.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The experiments to run, all when left out
+    /// The benchmarks to run, all when left out
     #[arg(long, value_enum, value_delimiter = ',')]
-    only: Vec<Experiment>,
-    /// The databases to measure
-    #[arg(long, value_enum, default_value = "both")]
-    backend: Backends,
+    only: Vec<Benchmark>,
     /// How long each single measurement takes
-    #[arg(long, default_value_t = 3.0, value_parser = crate::positive)]
+    #[arg(long, default_value_t = 3.0, value_parser = chatstore_bench::arguments::positive_seconds)]
     seconds: f64,
     /// How often each measurement is repeated; the medians are reported
     #[arg(long, default_value_t = 3)]
@@ -50,21 +49,18 @@ pub(crate) struct Arguments {
     /// How much data is loaded first
     #[arg(long, value_enum, default_value = "full")]
     scale: Scale,
-    /// Where SQLite's files are made: on a real disk, else a durable commit costs nothing
-    #[arg(long, default_value_os_t = std::env::temp_dir())]
-    folder: PathBuf,
     /// Write the figures, and what they were measured on, to this file
     #[arg(long)]
     json: Option<PathBuf>,
     #[command(flatten)]
     server: ServerBinary,
     #[command(flatten)]
-    postgres: Postgres,
+    databases: Databases,
 }
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Experiment {
+enum Benchmark {
     /// Append a user's message
     W1,
     /// Record a model's reply
@@ -93,31 +89,28 @@ impl Pace {
 }
 
 /// Filled databases of one kind of data.
-struct Places {
-    sqlite: Option<SqlitePlace>,
-    postgres: Option<PostgresPlace>,
+struct Filled {
+    sqlite: Option<SqliteOriginal>,
+    postgres: Option<PostgresDatabase>,
 }
 
 impl Arguments {
-    /// Runs the experiments and prints what they found.
-    pub(crate) async fn run(self) -> Result<(), Failure> {
+    /// Runs the benchmarks and prints what they found.
+    pub(crate) async fn run(self) -> Result<(), Error> {
         let pace = Pace { length: Duration::from_secs_f64(self.seconds), rounds: self.rounds.max(1) };
         let mut report = Report::new(&self.settings());
-        let chosen: Vec<Experiment> = Experiment::value_variants()
-            .iter()
-            .copied()
-            .filter(|experiment| self.wants(*experiment))
-            .collect();
-        if chosen.iter().any(|experiment| *experiment != Experiment::Growth) {
-            let places = self.fill("work", |kind| load::statements(kind, self.scale).to_vec()).await?;
-            let done = self.measure(&chosen, pace, &places, &mut report).await;
-            places.remove().await?;
+        let chosen: Vec<Benchmark> =
+            Benchmark::value_variants().iter().copied().filter(|benchmark| self.wants(*benchmark)).collect();
+        if chosen.iter().any(|benchmark| *benchmark != Benchmark::Growth) {
+            let filled = self.fill("work", |kind| load::statements(kind, self.scale).to_vec()).await?;
+            let done = self.measure(&chosen, pace, &filled, &mut report).await;
+            filled.remove().await?;
             done?;
         }
-        if chosen.contains(&Experiment::Growth) {
-            let places = self.fill("growth", |kind| growth_data::statements(kind, self.scale)).await?;
-            let done = growth::measure(self.scale, pace, &places, &mut report).await;
-            places.remove().await?;
+        if chosen.contains(&Benchmark::Growth) {
+            let filled = self.fill("growth", |kind| growth_data::statements(kind, self.scale)).await?;
+            let done = growth::measure(self.scale, pace, &filled, &mut report).await;
+            filled.remove().await?;
             done?;
         }
         report.print();
@@ -128,11 +121,11 @@ impl Arguments {
     }
 
     /// All when none is named; but without the server's program what needs it has to be asked for.
-    fn wants(&self, experiment: Experiment) -> bool {
+    fn wants(&self, benchmark: Benchmark) -> bool {
         if self.only.is_empty() {
-            return experiment != Experiment::Http || self.server.given().is_some();
+            return benchmark != Benchmark::Http || self.server.given().is_some();
         }
-        self.only.contains(&experiment)
+        self.only.contains(&benchmark)
     }
 
     fn settings(&self) -> serde_json::Value {
@@ -147,52 +140,54 @@ impl Arguments {
         &self,
         purpose: &str,
         statements: impl Fn(DatabaseKind) -> Vec<String>,
-    ) -> Result<Places, Failure> {
-        crate::say(&format!("loading the data ({purpose}, {})", self.scale.as_str()));
-        let mut places = Places { sqlite: None, postgres: None };
-        if self.backend.sqlite() {
+    ) -> Result<Filled, Error> {
+        progress::print(format_args!("loading the data ({purpose}, {})", self.scale.as_str()));
+        let mut filled = Filled { sqlite: None, postgres: None };
+        if self.databases.backend.sqlite() {
             let statements = statements(DatabaseKind::Sqlite);
-            places.sqlite = Some(SqlitePlace::fill(&self.folder, statements).await?);
+            let folder = self.databases.temporary_folder()?;
+            filled.sqlite = Some(SqliteOriginal::fill(folder, statements).await?);
         }
-        if self.backend.postgres() {
+        if self.databases.backend.postgres() {
             let statements = statements(DatabaseKind::Postgres);
-            places.postgres = Some(PostgresPlace::fill(self.postgres.url()?, purpose, &statements).await?);
+            let server = self.databases.postgres.url()?;
+            filled.postgres = Some(PostgresDatabase::fill(server, purpose, &statements).await?);
         }
-        Ok(places)
+        Ok(filled)
     }
 
     async fn measure(
         &self,
-        chosen: &[Experiment],
+        chosen: &[Benchmark],
         pace: Pace,
-        places: &Places,
+        filled: &Filled,
         report: &mut Report,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let targets = Arc::new(Targets::of(self.scale)?);
-        if let Some(place) = &places.postgres {
-            report.version_of_postgres(place.url()).await?;
-            let pgbench = Pgbench::new(self.postgres.programs(), place.url())?;
+        if let Some(database) = &filled.postgres {
+            report.version_of_postgres(database.url()).await?;
+            let pgbench = Pgbench::new(self.databases.postgres.programs(), database.url())?;
             report.version("pgbench", pgbench.version()?);
-            let bench = OnPostgres { pace, scale: self.scale, place, pgbench, targets: &targets };
-            for experiment in chosen {
-                report.add_all(match experiment.work() {
+            let bench = OnPostgres { pace, scale: self.scale, database, pgbench, targets: &targets };
+            for benchmark in chosen {
+                report.add_all(match benchmark.work() {
                     Some(Work::Write(kind)) => bench.write(kind).await?,
-                    Some(Work::Read(kind)) => reads::on_postgres(kind, pace, place, &targets).await?,
+                    Some(Work::Read(kind)) => reads::on_postgres(kind, pace, database, &targets).await?,
                     Some(Work::Http) => {
-                        let over_http = http::OverHttp::on_postgres(self, pace, place, &bench.pgbench)?;
+                        let over_http = http::OverHttp::on_postgres(self, pace, database, &bench.pgbench)?;
                         over_http.measure().await?
                     }
                     None => Vec::new(),
                 });
             }
         }
-        if let Some(place) = &places.sqlite {
-            for experiment in chosen {
-                report.add_all(match experiment.work() {
-                    Some(Work::Write(kind)) => writes::on_sqlite(kind, pace, place, &targets).await?,
-                    Some(Work::Read(kind)) => reads::on_sqlite(kind, pace, place, &targets).await?,
+        if let Some(original) = &filled.sqlite {
+            for benchmark in chosen {
+                report.add_all(match benchmark.work() {
+                    Some(Work::Write(kind)) => writes::on_sqlite(kind, pace, original, &targets).await?,
+                    Some(Work::Read(kind)) => reads::on_sqlite(kind, pace, original, &targets).await?,
                     Some(Work::Http) => {
-                        let copy = place.copy()?;
+                        let copy = original.copy()?;
                         http::OverHttp::on_sqlite(self, pace, &copy)?.measure().await?
                     }
                     None => Vec::new(),
@@ -203,15 +198,15 @@ impl Arguments {
     }
 }
 
-/// The operation that an experiment repeats.
+/// The operation that a benchmark repeats.
 enum Work {
     Write(WriteKind),
     Read(ReadKind),
     Http,
 }
 
-impl Experiment {
-    /// None for the experiment that compares several.
+impl Benchmark {
+    /// None for the benchmark that compares several.
     const fn work(self) -> Option<Work> {
         match self {
             Self::W1 => Some(Work::Write(WriteKind::Append)),
@@ -224,14 +219,14 @@ impl Experiment {
     }
 }
 
-impl Places {
-    async fn remove(self) -> Result<(), Failure> {
+impl Filled {
+    async fn remove(self) -> Result<(), Error> {
         match self.postgres {
-            Some(place) => place.remove().await,
+            Some(database) => database.remove().await,
             None => Ok(()),
         }
     }
 }
 
-/// What an experiment found.
-type Findings = Result<Vec<Finding>, Failure>;
+/// What a benchmark found.
+type Findings = Result<Vec<Finding>, Error>;

@@ -3,16 +3,16 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use chatstore_bench::data::Targets;
+use chatstore_bench::drive::{Caller, Kind};
+use chatstore_bench::error::Error;
+use chatstore_bench::random::Random;
 use chatstore_model::{ConversationId, Limit, MessageRange, Order, UserId};
 use chatstore_sql::{By, ConversationList, Database, ReadTx};
 
-use super::reads::ReadKind;
-use crate::Failure;
 use crate::bare::postgres::BarePostgres;
 use crate::bare::sqlite::ReaderPool;
-use crate::data::Targets;
-use crate::drive::{Caller, Kind};
-use crate::random::Random;
+use crate::kinds::ReadKind;
 
 /// Through what a caller reads.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl Reader {
         (0..count).map(reader).collect()
     }
 
-    async fn page(&self, owner: UserId, conversation: ConversationId) -> Result<usize, Failure> {
+    async fn page(&self, owner: UserId, conversation: ConversationId) -> Result<usize, Error> {
         match &self.way {
             Way::Store(database) => page(database, owner, conversation, self.limit).await,
             Way::BareSqlite(pool) => pool.with(|reader| reader.page(owner, conversation, self.limit)).await,
@@ -59,7 +59,7 @@ impl Reader {
         }
     }
 
-    async fn list(&self, user: UserId) -> Result<usize, Failure> {
+    async fn list(&self, user: UserId) -> Result<usize, Error> {
         match &self.way {
             Way::Store(database) => list(database, user, self.limit).await,
             Way::BareSqlite(pool) => pool.with(|reader| reader.list(user, self.limit)).await,
@@ -69,7 +69,7 @@ impl Reader {
 }
 
 impl Caller for Reader {
-    async fn run(&mut self) -> Result<Kind, Failure> {
+    async fn run(&mut self) -> Result<Kind, Error> {
         let found = match self.kind {
             ReadKind::Page => {
                 let (owner, conversation) = self.targets.long[self.random.below(self.targets.long.len())];
@@ -93,7 +93,7 @@ async fn page(
     owner: UserId,
     conversation: ConversationId,
     limit: Limit,
-) -> Result<usize, Failure> {
+) -> Result<usize, Error> {
     let read = async move |tx: &mut ReadTx<'_>| {
         let (range, order) = (MessageRange::ALL, Order::Descending);
         tx.messages().page(By::Owner(owner), conversation, range, order, limit).await
@@ -102,7 +102,7 @@ async fn page(
 }
 
 /// The most recent conversations of a user; how many came.
-async fn list(database: &Database, user: UserId, limit: Limit) -> Result<usize, Failure> {
+async fn list(database: &Database, user: UserId, limit: Limit) -> Result<usize, Error> {
     let list = ConversationList { limit, ..ConversationList::default() };
     let read = async move |tx: &mut ReadTx<'_>| tx.conversations().page(user, &list).await;
     Ok(black_box(database.read("list", read).await?).items.len())

@@ -2,56 +2,23 @@
 
 use std::sync::Arc;
 
-use chatstore_model::Limit;
+use chatstore_bench::data::Targets;
+use chatstore_bench::databases::{PostgresDatabase, SqliteOriginal, url};
+use chatstore_bench::drive::{Kind, Outcome, drive, drive_blocking};
+use chatstore_bench::error::Error;
+use chatstore_bench::progress;
+use chatstore_bench::random::Random;
 use chatstore_sql::{Database, DatabaseKind, DatabaseOptions};
 
 use super::read_callers::{Reader, Way};
 use super::{Findings, Pace};
-use crate::Failure;
 use crate::bare::postgres::BarePostgres;
 use crate::bare::sqlite::{self, ReaderPool};
-use crate::data::Targets;
-use crate::drive::{Kind, Outcome, drive, drive_blocking};
-use crate::places::{PostgresPlace, SqlitePlace, url};
-use crate::random::Random;
+use crate::kinds::ReadKind;
 use crate::report::{Figures, Finding, Target};
 
 /// How many callers at a time.
 const CALLERS: [usize; 2] = [1, 16];
-
-/// What is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReadKind {
-    /// The newest messages of a conversation.
-    Page,
-    /// The most recent conversations of a user.
-    List,
-}
-
-impl ReadKind {
-    /// The experiment's name.
-    pub(super) const fn experiment(self) -> &'static str {
-        match self {
-            Self::Page => "r1",
-            Self::List => "r2",
-        }
-    }
-
-    const fn what(self) -> &'static str {
-        match self {
-            Self::Page => "newest 50 messages",
-            Self::List => "20 recent conversations",
-        }
-    }
-
-    fn limit(self) -> Limit {
-        let rows = match self {
-            Self::Page => 50,
-            Self::List => 20,
-        };
-        Limit::new(rows).unwrap_or_default()
-    }
-}
 
 /// The store and a bare driver in turn.
 #[derive(Default)]
@@ -84,15 +51,15 @@ impl Series {
 pub(super) async fn on_postgres(
     kind: ReadKind,
     pace: Pace,
-    place: &PostgresPlace,
+    postgres: &PostgresDatabase,
     targets: &Arc<Targets>,
 ) -> Findings {
-    let database = Database::open(DatabaseOptions::new(place.url())).await?;
+    let database = Database::open(DatabaseOptions::new(postgres.url())).await?;
     let (store, bare) =
-        (Way::Store(database.clone()), Way::BarePostgres(BarePostgres::connect(place.url())?));
+        (Way::Store(database.clone()), Way::BarePostgres(BarePostgres::connect(postgres.url())?));
     let mut series = Series::default();
     for round in 1..=pace.rounds {
-        crate::say(&format!("{} postgres round {round}", kind.experiment()));
+        progress::print(format_args!("{} postgres round {round}", kind.experiment()));
         for (index, callers) in CALLERS.into_iter().enumerate() {
             let read = |way| drive(pace.span(), Reader::many(callers, way, kind, kind.limit(), targets));
             series.note(index, read(&store).await?, &read(&bare).await?);
@@ -105,20 +72,20 @@ pub(super) async fn on_postgres(
 pub(super) async fn on_sqlite(
     kind: ReadKind,
     pace: Pace,
-    place: &SqlitePlace,
+    original: &SqliteOriginal,
     targets: &Arc<Targets>,
 ) -> Findings {
-    let database = Database::open(DatabaseOptions::new(url(&place.original()))).await?;
+    let database = Database::open(DatabaseOptions::new(url(&original.path()))).await?;
     let store = Way::Store(database.clone());
-    let pool = Way::BareSqlite(Arc::new(ReaderPool::open(&place.original())?));
+    let pool = Way::BareSqlite(Arc::new(ReaderPool::open(&original.path())?));
     let mut series = Series::default();
     for round in 1..=pace.rounds {
-        crate::say(&format!("{} sqlite round {round}", kind.experiment()));
+        progress::print(format_args!("{} sqlite round {round}", kind.experiment()));
         for (index, callers) in CALLERS.into_iter().enumerate() {
             let read = |way| drive(pace.span(), Reader::many(callers, way, kind, kind.limit(), targets));
             let ours = read(&store).await?;
             let bare = if callers == 1 {
-                on_one_connection(kind, pace, place, targets).await?
+                on_one_connection(kind, pace, original, targets).await?
             } else {
                 read(&pool).await?
             };
@@ -133,10 +100,10 @@ pub(super) async fn on_sqlite(
 async fn on_one_connection(
     kind: ReadKind,
     pace: Pace,
-    place: &SqlitePlace,
+    original: &SqliteOriginal,
     targets: &Arc<Targets>,
-) -> Result<Outcome, Failure> {
-    let reader = sqlite::Reader::open(&place.original())?;
+) -> Result<Outcome, Error> {
+    let reader = sqlite::Reader::open(&original.path())?;
     let (targets, limit) = (Arc::clone(targets), kind.limit());
     let mut random = Random::new(0);
     let read = move || {

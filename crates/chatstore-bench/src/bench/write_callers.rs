@@ -2,47 +2,14 @@
 
 use std::sync::Arc;
 
+use chatstore_bench::data::{Targets, content};
+use chatstore_bench::drive::{Caller, Kind};
+use chatstore_bench::error::Error;
+use chatstore_bench::random::Random;
 use chatstore_model::{NewMessage, NewReply, NewResponse};
 use chatstore_sql::{By, Database};
 
-use crate::Failure;
-use crate::data::{Targets, content};
-use crate::drive::{Caller, Kind};
-use crate::random::Random;
-
-/// What is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WriteKind {
-    /// A user's message.
-    Append,
-    /// A model's message with response and usage.
-    Reply,
-}
-
-impl WriteKind {
-    /// The model of a reply, which the application names.
-    pub(crate) const MODEL: &'static str = "model-large";
-    pub(crate) const TOKENS_PROMPT: i64 = 900;
-    pub(crate) const TOKENS_COMPLETION: i64 = 70;
-    pub(crate) const COMPLETION_TIME_MS: i64 = 1_200;
-    pub(crate) const FINISH_REASON: &'static str = "stop";
-
-    /// The experiment's name.
-    pub(crate) const fn experiment(self) -> &'static str {
-        match self {
-            Self::Append => "w1",
-            Self::Reply => "w2",
-        }
-    }
-
-    /// What it is, for the table.
-    pub(crate) const fn what(self) -> &'static str {
-        match self {
-            Self::Append => "append a message",
-            Self::Reply => "record a reply",
-        }
-    }
-}
+use crate::kinds::WriteKind;
 
 /// Writes to one conversation after the other, chosen at random.
 #[derive(Debug)]
@@ -74,7 +41,7 @@ impl Writer {
 }
 
 impl Caller for Writer {
-    async fn run(&mut self) -> Result<Kind, Failure> {
+    async fn run(&mut self) -> Result<Kind, Error> {
         let (owner, conversation) =
             self.targets.conversations[self.random.below(self.targets.conversations.len())];
         match self.kind {

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use chatstore_bench::data::{Scale, Targets};
+use chatstore_bench::databases::{PostgresDatabase, SqliteOriginal};
+use chatstore_bench::drive::{Kind, Outcome, drive, drive_blocking};
+use chatstore_bench::error::Error;
+use chatstore_bench::progress;
 use chatstore_sql::{Database, DatabaseKind, DatabaseOptions};
 
-use super::write_callers::{WriteKind, Writer};
+use super::write_callers::Writer;
 use super::{Findings, Pace};
-use crate::Failure;
 use crate::bare::pgbench::Pgbench;
 use crate::bare::script::Script;
 use crate::bare::sqlite_writes;
-use crate::data::{Scale, Targets};
-use crate::drive::{Kind, Outcome, drive, drive_blocking};
-use crate::places::{PostgresPlace, SqlitePlace};
+use crate::kinds::WriteKind;
 use crate::report::{Figures, Finding, Target};
 
 /// How many callers at a time.
@@ -38,7 +40,7 @@ impl Ours {
 pub(super) struct OnPostgres<'b> {
     pub(super) pace: Pace,
     pub(super) scale: Scale,
-    pub(super) place: &'b PostgresPlace,
+    pub(super) database: &'b PostgresDatabase,
     pub(super) pgbench: Pgbench,
     pub(super) targets: &'b Arc<Targets>,
 }
@@ -46,11 +48,11 @@ pub(super) struct OnPostgres<'b> {
 impl OnPostgres<'_> {
     pub(super) async fn write(&self, kind: WriteKind) -> Findings {
         let script = Script::of(kind, self.scale)?;
-        let database = Database::open(DatabaseOptions::new(self.place.url())).await?;
+        let database = Database::open(DatabaseOptions::new(self.database.url())).await?;
         let mut ours: [Ours; 3] = Default::default();
         let mut reference: [Figures; 3] = Default::default();
         for round in 1..=self.pace.rounds {
-            crate::say(&format!("{} postgres round {round}", kind.experiment()));
+            progress::print(format_args!("{} postgres round {round}", kind.experiment()));
             for (index, callers) in CALLERS.into_iter().enumerate() {
                 let writers = Writer::many(callers, &database, kind, self.targets);
                 ours[index].note(drive(self.pace.span(), writers).await?);
@@ -88,22 +90,22 @@ fn postgres_findings(kind: WriteKind, ours: &[Ours; 3], reference: &[Figures; 3]
 pub(super) async fn on_sqlite(
     kind: WriteKind,
     pace: Pace,
-    place: &SqlitePlace,
+    original: &SqliteOriginal,
     targets: &Arc<Targets>,
 ) -> Findings {
     let mut ours: [Ours; 3] = Default::default();
     let (mut single, mut ceiling) = (Figures::default(), Figures::default());
     for round in 1..=pace.rounds {
-        crate::say(&format!("{} sqlite round {round}", kind.experiment()));
+        progress::print(format_args!("{} sqlite round {round}", kind.experiment()));
         for (index, callers) in CALLERS.into_iter().enumerate() {
-            let copy = place.copy()?;
+            let copy = original.copy()?;
             let database = Database::open(DatabaseOptions::new(copy.url())).await?;
             let writers = Writer::many(callers, &database, kind, targets);
             ours[index].note(drive(pace.span(), writers).await?);
             database.close().await;
         }
-        single.push(one_commit_each(kind, pace, place, targets).await?);
-        let copy = place.copy()?;
+        single.push(one_commit_each(kind, pace, original, targets).await?);
+        let copy = original.copy()?;
         let path = copy.path().to_path_buf();
         let together =
             sqlite_writes::in_one_transaction(path, kind, Arc::clone(targets), pace.length).await?;
@@ -115,10 +117,10 @@ pub(super) async fn on_sqlite(
 async fn one_commit_each(
     kind: WriteKind,
     pace: Pace,
-    place: &SqlitePlace,
+    original: &SqliteOriginal,
     targets: &Arc<Targets>,
-) -> Result<f64, Failure> {
-    let copy = place.copy()?;
+) -> Result<f64, Error> {
+    let copy = original.copy()?;
     let mut writer = sqlite_writes::Writer::open(copy.path(), kind, Arc::clone(targets))?;
     let outcome = drive_blocking(pace.span(), Kind::Write, move || writer.write_and_commit()).await?;
     Ok(outcome.per_second())

@@ -1,24 +1,24 @@
-//! The few words in which the two databases' SQL for making data differs.
+//! The few words in which the two databases' SQL for generating data differs.
 
 use chatstore_sql::DatabaseKind;
 
 /// The beginning of users' ids; twelve digits follow.
-pub(crate) const USER_PREFIX: &str = "00000000000070008000";
+pub const USER_PREFIX: &str = "00000000000070008000";
 
 /// The beginning of conversations' ids.
-pub(crate) const CONVERSATION_PREFIX: &str = "00000000000070009000";
+pub const CONVERSATION_PREFIX: &str = "00000000000070009000";
 
 /// The beginning of messages' ids.
-pub(crate) const MESSAGE_PREFIX: &str = "0000000000007000a000";
+pub const MESSAGE_PREFIX: &str = "0000000000007000a000";
 
 /// Added to every number in an id, so that all have twelve digits without padding.
-pub(crate) const FIRST_NUMBER: u64 = 100_000_000_000;
+pub const FIRST_NUMBER: u64 = 100_000_000_000;
 
 /// 2026-01-01T00:00:00Z, when everything began.
 const BEGINNING: &str = "1767225600";
 
-/// An id made of a prefix and a number.
-pub(crate) fn id(kind: DatabaseKind, prefix: &str, number: &str) -> String {
+/// An id composed of a prefix and a number.
+pub fn id(kind: DatabaseKind, prefix: &str, number: &str) -> String {
     match kind {
         DatabaseKind::Sqlite => format!("unhex('{prefix}' || ({FIRST_NUMBER} + {number}))"),
         DatabaseKind::Postgres => format!("('{prefix}' || ({FIRST_NUMBER} + {number}))::uuid"),
@@ -26,7 +26,7 @@ pub(crate) fn id(kind: DatabaseKind, prefix: &str, number: &str) -> String {
 }
 
 /// A table `numbers` with the column `n` from 0 to below `count`.
-pub(crate) fn numbers(kind: DatabaseKind, count: u64) -> String {
+pub fn numbers(kind: DatabaseKind, count: u64) -> String {
     match kind {
         DatabaseKind::Sqlite => format!(
             "(with recursive counter(n) as (select 0 union all select n + 1 from counter where n + 1 < {count}) \
@@ -36,8 +36,8 @@ pub(crate) fn numbers(kind: DatabaseKind, count: u64) -> String {
     }
 }
 
-/// An instant so many seconds after the beginning.
-pub(crate) fn time(kind: DatabaseKind, seconds: &str) -> String {
+/// An instant, by its distance from the beginning.
+pub fn time(kind: DatabaseKind, seconds: &str) -> String {
     match kind {
         DatabaseKind::Sqlite => format!("(({BEGINNING} + {seconds}) * 1000000)"),
         DatabaseKind::Postgres => format!("to_timestamp({BEGINNING} + {seconds})"),
@@ -45,7 +45,7 @@ pub(crate) fn time(kind: DatabaseKind, seconds: &str) -> String {
 }
 
 /// A truth value.
-pub(crate) const fn truth(kind: DatabaseKind, value: bool) -> &'static str {
+pub const fn truth(kind: DatabaseKind, value: bool) -> &'static str {
     match (kind, value) {
         (DatabaseKind::Sqlite, true) => "1",
         (DatabaseKind::Sqlite, false) => "0",

@@ -6,7 +6,7 @@ use chatstore_sql::DatabaseKind;
 use super::dialect::{CONVERSATION_PREFIX, MESSAGE_PREFIX, USER_PREFIX, id, numbers};
 use super::load::{conversations, messages, users};
 use super::{Scale, conversation_id, user_id};
-use crate::Failure;
+use crate::error::Error;
 
 /// Conversations of each user that are read and written, so that all sizes have as many rows in use.
 const IN_USE: u64 = 10;
@@ -14,16 +14,16 @@ const IN_USE: u64 = 10;
 /// Set apart from the numbers of one size to those of the next.
 const STRIDE: u64 = 1_000_000;
 
-/// Conversations of so many messages, each with a user of its own.
-pub(crate) const fn conversation_sizes(scale: Scale) -> [u64; 3] {
+/// Messages of three conversations, each with a user of its own.
+pub const fn conversation_sizes(scale: Scale) -> [u64; 3] {
     match scale {
         Scale::Small => [100, 1_000, 10_000],
         Scale::Full => [1_000, 10_000, 100_000],
     }
 }
 
-/// Users of so many conversations.
-pub(crate) const fn user_sizes(scale: Scale) -> [u64; 3] {
+/// Conversations of three users.
+pub const fn user_sizes(scale: Scale) -> [u64; 3] {
     match scale {
         Scale::Small => [10, 100, 1_000],
         Scale::Full => [10, 1_000, 100_000],
@@ -31,17 +31,17 @@ pub(crate) const fn user_sizes(scale: Scale) -> [u64; 3] {
 }
 
 /// The conversation of the size at this place in [`conversation_sizes`].
-pub(crate) fn conversation(place: u64) -> Result<(UserId, ConversationId), Failure> {
+pub fn conversation(place: u64) -> Result<(UserId, ConversationId), Error> {
     Ok((user_id(place)?, conversation_id(place * STRIDE)?))
 }
 
 /// The user of the size at this place in [`user_sizes`].
-pub(crate) fn user(place: u64) -> Result<UserId, Failure> {
+pub fn user(place: u64) -> Result<UserId, Error> {
     user_id(user_number(place))
 }
 
 /// Conversations of this user to append to.
-pub(crate) fn conversations_of_user(place: u64) -> Result<Vec<(UserId, ConversationId)>, Failure> {
+pub fn conversations_of_user(place: u64) -> Result<Vec<(UserId, ConversationId)>, Error> {
     let owner = user(place)?;
     let first = user_number(place) * STRIDE;
     (0..IN_USE).map(|number| Ok((owner, conversation_id(first + number)?))).collect()
@@ -51,8 +51,8 @@ const fn user_number(place: u64) -> u64 {
     3 + place
 }
 
-/// The statements that make all sizes.
-pub(crate) fn statements(kind: DatabaseKind, scale: Scale) -> Vec<String> {
+/// The statements that generate all sizes.
+pub fn statements(kind: DatabaseKind, scale: Scale) -> Vec<String> {
     let mut statements = vec![users(kind, 6, 0)];
     for (place, size) in (0..).zip(conversation_sizes(scale)) {
         let first = place * STRIDE;

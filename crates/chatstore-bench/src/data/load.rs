@@ -8,10 +8,10 @@ use tokio_postgres::NoTls;
 
 use super::dialect::{CONVERSATION_PREFIX, MESSAGE_PREFIX, USER_PREFIX, id, numbers, time, truth};
 use super::{LONG, LONG_EVERY, SHORT, Scale, content};
-use crate::Failure;
+use crate::error::Error;
 
-/// Makes the schema of an empty database.
-pub(crate) async fn migrate(url: &str) -> Result<(), Failure> {
+/// Creates the schema of an empty database.
+pub async fn migrate(url: &str) -> Result<(), Error> {
     let database = Database::open(DatabaseOptions::new(url)).await?;
     database.migrate(Direction::Upgrade).await?;
     database.close().await;
@@ -19,7 +19,7 @@ pub(crate) async fn migrate(url: &str) -> Result<(), Failure> {
 }
 
 /// Runs the statements on a migrated file and leaves it compact, analysed and without a log.
-pub(crate) fn fill_sqlite(path: &Path, statements: &[String]) -> Result<(), Failure> {
+pub fn fill_sqlite(path: &Path, statements: &[String]) -> Result<(), Error> {
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "synchronous", "off")?;
     connection.pragma_update(None, "cache_size", -400_000)?;
@@ -32,7 +32,7 @@ pub(crate) fn fill_sqlite(path: &Path, statements: &[String]) -> Result<(), Fail
 }
 
 /// Runs the statements on a migrated database and analyses it.
-pub(crate) async fn fill_postgres(url: &str, statements: &[String]) -> Result<(), Failure> {
+pub async fn fill_postgres(url: &str, statements: &[String]) -> Result<(), Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     let connection = tokio::spawn(connection);
     for statement in statements {
@@ -44,9 +44,9 @@ pub(crate) async fn fill_postgres(url: &str, statements: &[String]) -> Result<()
     Ok(connection.await??)
 }
 
-/// The statements that make the data of a scale. Messages are made in order of time, one
+/// The statements that generate the data of a scale. Messages are inserted in order of time, one
 /// conversation after the other, so that the pages of a clustered table are filled as in real use.
-pub(crate) fn statements(kind: DatabaseKind, scale: Scale) -> [String; 3] {
+pub fn statements(kind: DatabaseKind, scale: Scale) -> [String; 3] {
     let (all, long, users) = (scale.conversations(), scale.long(), scale.users());
     let early = all * SHORT;
     let head = conversations(
@@ -75,7 +75,7 @@ pub(crate) fn statements(kind: DatabaseKind, scale: Scale) -> [String; 3] {
     [self::users(kind, users, 0), head, message]
 }
 
-/// Makes users with the numbers from `first` on.
+/// Inserts users with the numbers from `first` on.
 pub(super) fn users(kind: DatabaseKind, count: u64, first: u64) -> String {
     format!(
         "insert into users (id, username, username_key, role, is_active, must_change_password, metadata, \
@@ -90,7 +90,7 @@ pub(super) fn users(kind: DatabaseKind, count: u64, first: u64) -> String {
     )
 }
 
-/// Makes conversations from expressions over the number `n`.
+/// Inserts conversations from expressions over the number `n`.
 pub(super) fn conversations(
     kind: DatabaseKind,
     count: u64,
@@ -109,7 +109,7 @@ pub(super) fn conversations(
     )
 }
 
-/// Makes messages from expressions over the columns of `source`, `n` and `seq` among them.
+/// Inserts messages from expressions over the columns of `source`, `n` and `seq` among them.
 pub(super) fn messages(
     kind: DatabaseKind,
     owner: &str,

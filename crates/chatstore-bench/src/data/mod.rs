@@ -1,19 +1,20 @@
 //! The data the benchmarks run on: users, conversations and messages whose ids follow from their
 //! numbers, so that SQL, `pgbench` and this program pick the same rows without asking each other.
 
-pub(crate) mod dialect;
-pub(crate) mod growth;
-pub(crate) mod load;
+pub mod dialect;
+pub mod growth;
+pub mod load;
 
 use chatstore_model::{ConversationId, UserId};
 use uuid::Uuid;
 
-use crate::Failure;
+use crate::error::Error;
+
 use dialect::{CONVERSATION_PREFIX, FIRST_NUMBER, USER_PREFIX};
 
 /// How much is loaded before anything is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Scale {
+pub enum Scale {
     /// A twentieth: to see that everything works.
     Small,
     /// 1,000 users, 20,000 conversations, 400,000 messages.
@@ -23,7 +24,7 @@ pub(crate) enum Scale {
 /// Conversations of each user.
 const CONVERSATIONS_EACH: u64 = 20;
 
-/// Every so many conversations of a user one is long enough for a page of 50.
+/// One of this many conversations of a user is long enough for a page of 50.
 const LONG_EVERY: u64 = 10;
 
 /// Messages of the other conversations.
@@ -34,35 +35,38 @@ const LONG: u64 = 110;
 
 impl Scale {
     /// The word for the report.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Small => "small",
             Self::Full => "full",
         }
     }
 
-    pub(crate) const fn users(self) -> u64 {
+    /// How many users.
+    pub const fn users(self) -> u64 {
         match self {
             Self::Small => 50,
             Self::Full => 1_000,
         }
     }
 
-    pub(crate) const fn conversations(self) -> u64 {
+    /// How many conversations.
+    pub const fn conversations(self) -> u64 {
         self.users() * CONVERSATIONS_EACH
     }
 
     /// Long conversations.
-    pub(crate) const fn long(self) -> u64 {
+    pub const fn long(self) -> u64 {
         self.conversations() / LONG_EVERY
     }
 
-    pub(crate) const fn messages(self) -> u64 {
+    /// How many messages.
+    pub const fn messages(self) -> u64 {
         self.conversations() * SHORT + self.long() * (LONG - SHORT)
     }
 
     /// Whether the conversation with this number fills a page of 50.
-    pub(crate) const fn is_long(self, number: u64) -> bool {
+    pub const fn is_long(self, number: u64) -> bool {
         (number / self.users()).is_multiple_of(LONG_EVERY)
     }
 
@@ -74,13 +78,13 @@ impl Scale {
 
 /// Which user owns which conversation.
 #[derive(Debug)]
-pub(crate) struct Targets {
+pub struct Targets {
     /// Every user.
-    pub(crate) users: Vec<UserId>,
+    pub users: Vec<UserId>,
     /// Every conversation with its owner.
-    pub(crate) conversations: Vec<(UserId, ConversationId)>,
+    pub conversations: Vec<(UserId, ConversationId)>,
     /// Those that fill a page of 50.
-    pub(crate) long: Vec<(UserId, ConversationId)>,
+    pub long: Vec<(UserId, ConversationId)>,
 }
 
 impl Targets {
@@ -88,8 +92,8 @@ impl Targets {
     ///
     /// # Errors
     /// None but a defect of the ids' form.
-    pub(crate) fn of(scale: Scale) -> Result<Self, Failure> {
-        let target = |number: u64| -> Result<(UserId, ConversationId), Failure> {
+    pub fn of(scale: Scale) -> Result<Self, Error> {
+        let target = |number: u64| -> Result<(UserId, ConversationId), Error> {
             Ok((user_id(number % scale.users())?, conversation_id(number)?))
         };
         Ok(Self {
@@ -103,21 +107,21 @@ impl Targets {
 }
 
 /// The id of the user with this number.
-pub(crate) fn user_id(number: u64) -> Result<UserId, Failure> {
+pub fn user_id(number: u64) -> Result<UserId, Error> {
     id(USER_PREFIX, number).map(UserId::from_uuid)
 }
 
 /// The id of the conversation with this number.
-pub(crate) fn conversation_id(number: u64) -> Result<ConversationId, Failure> {
+pub fn conversation_id(number: u64) -> Result<ConversationId, Error> {
     id(CONVERSATION_PREFIX, number).map(ConversationId::from_uuid)
 }
 
-fn id(prefix: &str, number: u64) -> Result<Uuid, Failure> {
+fn id(prefix: &str, number: u64) -> Result<Uuid, Error> {
     Ok(Uuid::try_parse(&format!("{prefix}{}", FIRST_NUMBER + number))?)
 }
 
 /// The text of every message: 300 bytes.
-pub(crate) fn content() -> String {
+pub fn content() -> String {
     let sentence = "The train to the coast leaves at seven and takes a little more than three hours. ";
     sentence.chars().cycle().take(300).collect()
 }

@@ -5,10 +5,10 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use chatstore_bench::error::Error;
 use chatstore_model::{ConversationId, Limit, UserId};
 use tokio::sync::oneshot;
 
-use crate::Failure;
 use crate::bare::sqlite::{Reader, ReaderPool};
 
 /// Who runs a read.
@@ -18,7 +18,7 @@ pub(super) enum Arrangement {
     InPlace,
     /// The same, after everything else that is ready had its turn.
     InPlaceYielding,
-    /// One of so many threads that do nothing else.
+    /// Threads that do nothing else.
     Threads(usize),
     /// A thread of the runtime's pool for blocking work, with one of four connections.
     Blocking,
@@ -48,17 +48,17 @@ pub(super) enum Reading {
     Blocking(Arc<ReaderPool>),
 }
 
-/// A page that somebody waits for.
+/// A page that a caller waits for.
 #[derive(Debug)]
 pub(super) struct Request {
     owner: UserId,
     conversation: ConversationId,
     limit: Limit,
-    answer: oneshot::Sender<Result<usize, Failure>>,
+    answer: oneshot::Sender<Result<usize, Error>>,
 }
 
 impl Reading {
-    pub(super) fn open(arrangement: Arrangement, path: &Path) -> Result<Self, Failure> {
+    pub(super) fn open(arrangement: Arrangement, path: &Path) -> Result<Self, Error> {
         Ok(match arrangement {
             Arrangement::InPlace => Self::InPlace(Arc::new(ReaderPool::open(path)?)),
             Arrangement::InPlaceYielding => Self::InPlaceYielding(Arc::new(ReaderPool::open(path)?)),
@@ -73,7 +73,7 @@ impl Reading {
         owner: UserId,
         conversation: ConversationId,
         limit: Limit,
-    ) -> Result<usize, Failure> {
+    ) -> Result<usize, Error> {
         match self {
             Self::InPlace(pool) => pool.with(|reader| reader.page(owner, conversation, limit)).await,
             Self::InPlaceYielding(pool) => {
@@ -93,8 +93,8 @@ impl Reading {
     }
 }
 
-/// Threads that take their work from one queue; they end when nobody can send any more.
-fn start_threads(count: usize, path: &Path) -> Result<mpsc::Sender<Request>, Failure> {
+/// Threads that take their work from one queue; they end when the queue is closed.
+fn start_threads(count: usize, path: &Path) -> Result<mpsc::Sender<Request>, Error> {
     let (queue, waiting) = mpsc::channel::<Request>();
     let waiting = Arc::new(Mutex::new(waiting));
     for _ in 0..count {
@@ -110,7 +110,7 @@ fn work_off(reader: &Reader, waiting: &Mutex<mpsc::Receiver<Request>>) {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(request) = next else { return };
         let page = reader.page(request.owner, request.conversation, request.limit);
-        // Whoever asked may have stopped waiting.
+        // The caller may have stopped waiting.
         let _ = request.answer.send(page);
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::Failure;
+use chatstore_bench::error::Error;
 
 /// How far a file could be forgotten.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ impl Coldness {
 }
 
 /// Drops the page cache, which only root may do; else asks the system to forget this one file.
-pub(super) fn forget(path: &Path) -> Result<Coldness, Failure> {
+pub(super) fn forget(path: &Path) -> Result<Coldness, Error> {
     if !Command::new("sync").status()?.success() {
         return Ok(Coldness::Warm);
     }

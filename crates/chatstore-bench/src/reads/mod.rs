@@ -11,33 +11,37 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chatstore_bench::data::{Scale, Targets, load};
+use chatstore_bench::databases::SqliteOriginal;
+use chatstore_bench::drive::{Caller, Kind, Span, drive};
+use chatstore_bench::error::Error;
+use chatstore_bench::machine;
+use chatstore_bench::progress;
+use chatstore_bench::random::Random;
+use chatstore_bench::samples::{Latencies, median};
+use chatstore_bench::table::{self, Column};
 use chatstore_model::Limit;
 use chatstore_sql::{Database, DatabaseKind, DatabaseOptions};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::bench::{WriteKind, Writer};
-use crate::data::{Scale, Targets, load};
-use crate::drive::{Caller, Kind, Span, drive};
-use crate::places::SqlitePlace;
-use crate::random::Random;
-use crate::samples::{Latencies, median};
-use crate::table::{self, Column};
-use crate::{Failure, machine, report};
+use crate::bench::Writer;
+use crate::kinds::WriteKind;
+use crate::report;
 
 use arrangement::{Arrangement, Reading};
 
 /// How many callers at a time.
 const CALLERS: [usize; 3] = [1, 16, 64];
 
-/// One operation in so many writes.
+/// One of this many operations writes.
 const WRITE_EVERY: usize = 5;
 
 /// Compare places where SQLite's reads could run
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How long each single measurement takes
-    #[arg(long, default_value_t = 3.0, value_parser = crate::positive)]
+    #[arg(long, default_value_t = 3.0, value_parser = chatstore_bench::arguments::positive_seconds)]
     seconds: f64,
     /// How often each measurement is repeated; the medians are reported
     #[arg(long, default_value_t = 3)]
@@ -45,7 +49,7 @@ pub(crate) struct Arguments {
     /// How much data is loaded first
     #[arg(long, value_enum, default_value = "full")]
     scale: Scale,
-    /// Where the file is made: on a real disk
+    /// Where the file is created: on a real disk
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     folder: PathBuf,
     /// Write the figures to this file
@@ -80,17 +84,18 @@ struct Measured {
 
 impl Arguments {
     /// Runs the experiment and prints what it found.
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        crate::say(&format!("loading the data ({})", self.scale.as_str()));
+    pub(crate) async fn run(self) -> Result<(), Error> {
+        progress::print(format_args!("loading the data ({})", self.scale.as_str()));
         let statements = load::statements(DatabaseKind::Sqlite, self.scale).to_vec();
-        let place = SqlitePlace::fill(&self.folder, statements).await?;
+        let folder = tempfile::Builder::new().prefix("chatstore-bench-").tempdir_in(&self.folder)?;
+        let original = SqliteOriginal::fill(folder, statements).await?;
         let targets = Arc::new(Targets::of(self.scale)?);
         let mut all = combinations();
         let mut coldness = None;
         for round in 1..=self.rounds.max(1) {
-            crate::say(&format!("round {round}"));
+            progress::print(format_args!("round {round}"));
             for series in &mut all {
-                let copy = place.copy()?;
+                let copy = original.copy()?;
                 let database = Database::open(DatabaseOptions::new(copy.url())).await?;
                 let reading = Reading::open(series.arrangement, copy.path())?;
                 if series.memory == Memory::Cold {
@@ -162,7 +167,7 @@ impl Mixed {
 }
 
 impl Caller for Mixed {
-    async fn run(&mut self) -> Result<Kind, Failure> {
+    async fn run(&mut self) -> Result<Kind, Error> {
         if self.random.below(WRITE_EVERY) == 0 {
             return self.writer.run().await;
         }
@@ -177,7 +182,7 @@ impl Caller for Mixed {
     }
 }
 
-async fn measure(span: Span, callers: Vec<Mixed>) -> Result<Measured, Failure> {
+async fn measure(span: Span, callers: Vec<Mixed>) -> Result<Measured, Error> {
     let (stop, stopped) = watch::channel(());
     let timer = tokio::spawn(watch_timer(stopped));
     let outcome = drive(span, callers).await;

@@ -15,7 +15,7 @@ pub use sources::{SeededIds, TestClock};
 /// Where the PostgreSQL server of the tests is; `cargo xtask test` starts one and sets it.
 pub const POSTGRES_URL: &str = "CHATSTORE_TEST_POSTGRES_URL";
 
-/// Held while the template is made; any number that nothing else locks.
+/// Held while the template is created; any number that nothing else locks.
 const TEMPLATE_LOCK: i64 = 4_071_952_113;
 
 static SQLITE_TEMPLATE: OnceCell<tempfile::TempDir> = OnceCell::const_new();
@@ -110,7 +110,7 @@ impl Backend {
 }
 
 impl ForeignDatabase {
-    /// Another with the same in it. Nobody may be connected to this one.
+    /// Another with the same in it. No connection to this one may be open.
     ///
     /// # Panics
     /// As [`Backend::database`].
@@ -192,8 +192,8 @@ async fn sqlite_template() -> tempfile::TempDir {
     folder
 }
 
-/// Makes the template of this process. A lock lets one process after the other do it, because
-/// PostgreSQL refuses to copy a database that somebody is connected to.
+/// Creates the template of this process. A lock lets one process after the other do it, because
+/// PostgreSQL refuses to copy a database with open connections.
 async fn postgres_template(server: String) -> String {
     let name = format!("template_{}", std::process::id());
     let (client, connection) =
@@ -201,7 +201,7 @@ async fn postgres_template(server: String) -> String {
     let connection = tokio::spawn(connection);
     client.execute("select pg_advisory_lock($1)", &[&TEMPLATE_LOCK]).await.expect("the template's lock");
     for statement in [format!("drop database if exists {name}"), format!("create database {name}")] {
-        client.batch_execute(&statement).await.expect("the template is made");
+        client.batch_execute(&statement).await.expect("the template is created");
     }
     let options = DatabaseOptions { pool: 1, ..DatabaseOptions::new(database_url(&server, &name)) };
     let database = Database::open(options).await.expect("the template opens");
@@ -238,9 +238,9 @@ async fn administer(server: &str, statements: &[&str]) {
     connection.await.expect("no panic").expect("the connection ends well");
 }
 
-/// Makes two named tests of each case, one per database system.
+/// Generates two named tests of each case, one per database system.
 ///
-/// A case is an `async fn(TestDatabase)`; `conformance!(a, b)` makes `a::sqlite`, `a::postgres`,
+/// A case is an `async fn(TestDatabase)`; `conformance!(a, b)` generates `a::sqlite`, `a::postgres`,
 /// `b::sqlite` and `b::postgres`.
 #[macro_export]
 macro_rules! conformance {

@@ -37,7 +37,7 @@ fn has_apt_get() -> bool {
     std::env::split_paths(&path_variable()).any(|directory| directory.join("apt-get").is_file())
 }
 
-#[expect(clippy::print_stderr, reason = "a change to the system is announced, whoever calls")]
+#[expect(clippy::print_stderr, reason = "a change to the system is announced to the user")]
 fn announce(what: &str, package: &str) {
     eprintln!(
         "{what} is missing: installing it with `apt-get update` and \

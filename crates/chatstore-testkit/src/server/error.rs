@@ -4,7 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::install::install_hint;
+/// How to install PostgreSQL on the usual systems.
+const INSTALL_HINT: &str = "install it with `sudo apt-get install postgresql` (Debian, Ubuntu), \
+                            `sudo dnf install postgresql-server` (Fedora), or `brew install postgresql@17` (macOS; put \
+                            its `bin` directory on PATH)";
 
 /// Why a private server could not be started, stopped or installed. The message says what to do about it.
 #[derive(Debug)]
@@ -62,9 +65,7 @@ impl ServerError {
 impl std::fmt::Display for ServerError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotInstalled => {
-                write!(formatter, "PostgreSQL is not installed; {}", install_hint())
-            }
+            Self::NotInstalled => write!(formatter, "PostgreSQL is not installed; {INSTALL_HINT}"),
             Self::NoAccount => formatter.write_str(
                 "PostgreSQL does not run as root and there is neither a user `postgres` nor `nobody`; \
                  create one of them or start this as another user",

@@ -11,13 +11,6 @@ const PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_ctl"];
 /// Debian and its relatives keep the server's programs off PATH, one directory for each version.
 const DEBIAN_ROOT: &str = "/usr/lib/postgresql";
 
-/// How to install PostgreSQL on the usual systems.
-#[must_use]
-pub fn install_hint() -> &'static str {
-    "install it with `sudo apt-get install postgresql` (Debian, Ubuntu), `sudo dnf install postgresql-server` \
-     (Fedora), or `brew install postgresql@17` (macOS; put its `bin` directory on PATH)"
-}
-
 /// The directory of the newest installed PostgreSQL's programs: from Debian's place for them, else from PATH.
 #[must_use]
 pub fn find_postgres() -> Option<PathBuf> {

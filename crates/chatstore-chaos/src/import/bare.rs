@@ -1,0 +1,185 @@
+//! The reference: a loop that inserts as many messages and does nothing else.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use chatstore_bench::data::dialect::{
+    CONVERSATION_PREFIX, FIRST_NUMBER, USER_PREFIX, id, numbers, time, truth,
+};
+use chatstore_bench::data::{content, load};
+use chatstore_bench::drivers::{connect, statement};
+use chatstore_bench::error::Error;
+use chatstore_bench::random::Random;
+use chatstore_sql::DatabaseKind;
+use rusqlite::params;
+use tokio_postgres::NoTls;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::source;
+
+/// Messages of one transaction.
+const BATCH: u64 = 1_000;
+
+/// Messages a second, into conversations that are there already.
+pub(super) async fn messages_per_second(
+    kind: DatabaseKind,
+    url: &str,
+    file: &Path,
+    messages: u64,
+) -> Result<f64, Error> {
+    let heads = heads(kind, messages);
+    let elapsed = match kind {
+        DatabaseKind::Sqlite => {
+            let file = file.to_owned();
+            tokio::task::spawn_blocking(move || sqlite(file, &heads, messages)).await??
+        }
+        DatabaseKind::Postgres => {
+            load::fill_postgres(url, &heads).await?;
+            postgres(url, messages).await?
+        }
+    };
+    Ok(messages as f64 / elapsed)
+}
+
+/// Users and conversations.
+fn heads(kind: DatabaseKind, messages: u64) -> Vec<String> {
+    let conversations = source::conversations(messages);
+    let users = source::users(conversations);
+    let (yes, no, early) = (truth(kind, true), truth(kind, false), time(kind, "0"));
+    vec![
+        format!(
+            "insert into users (id, username, username_key, role, is_active, must_change_password, metadata, \
+             created_at, updated_at) select {}, 'user ' || n, 'user ' || n, 'user', {yes}, {no}, '{{}}', \
+             {early}, {early} from {}",
+            id(kind, USER_PREFIX, "n"),
+            numbers(kind, users)
+        ),
+        format!(
+            "insert into conversations (owner_id, id, last_seq, message_count, revision, metadata, created_at, \
+             updated_at) select {}, {}, 0, 0, 1, '{{}}', {early}, {early} from {}",
+            id(kind, USER_PREFIX, &format!("n % {users}")),
+            id(kind, CONVERSATION_PREFIX, "n"),
+            numbers(kind, conversations)
+        ),
+    ]
+}
+
+/// The row with this number.
+struct Row {
+    owner: Uuid,
+    conversation: Uuid,
+    seq: i64,
+    id: Uuid,
+}
+
+impl Row {
+    fn of(number: u64, messages: u64, random: &mut Random) -> Result<Self, Error> {
+        let conversations = source::conversations(messages);
+        let conversation = number / (messages / conversations).max(1) % conversations;
+        let owner = conversation % source::users(conversations);
+        let uuid = |prefix: &str, number: u64| Uuid::try_parse(&format!("{prefix}{}", FIRST_NUMBER + number));
+        Ok(Self {
+            owner: uuid(USER_PREFIX, owner)?,
+            conversation: uuid(CONVERSATION_PREFIX, conversation)?,
+            seq: i64::try_from(number)? + 1,
+            id: Uuid::from_u64_pair(random.next_u64(), random.next_u64()),
+        })
+    }
+}
+
+fn sqlite(file: PathBuf, heads: &[String], messages: u64) -> Result<f64, Error> {
+    let connection = connect(&file)?;
+    for head in heads {
+        connection.execute_batch(head)?;
+    }
+    let insert = statement("messages.insert")?.sqlite();
+    let text = content();
+    let nothing: Option<&str> = None;
+    let mut random = Random::new(1);
+    let begun = Instant::now();
+    let mut number = 0;
+    while number < messages {
+        connection.execute_batch("begin immediate")?;
+        for number in number..(number + BATCH).min(messages) {
+            let row = Row::of(number, messages, &mut random)?;
+            let (owner, conversation) = (row.owner.as_bytes(), row.conversation.as_bytes());
+            connection.prepare_cached(insert)?.execute(params![
+                owner,
+                conversation,
+                row.seq,
+                row.id.as_bytes(),
+                nothing,
+                "user",
+                text,
+                nothing,
+                nothing,
+                nothing,
+                "[]",
+                "{}",
+                0
+            ])?;
+        }
+        connection.execute_batch("commit")?;
+        number += BATCH;
+    }
+    Ok(begun.elapsed().as_secs_f64())
+}
+
+async fn postgres(url: &str, messages: u64) -> Result<f64, Error> {
+    let (mut client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    let connection = tokio::spawn(connection);
+    // The driver has no JSON and no times without further features.
+    let insert = statement("messages.insert")?.postgres().replace("$11, $12, $13", "'[]', '{}', now()");
+    let insert = client.prepare(&insert).await?;
+    let text = content();
+    let (no_sender, nothing, no_parts, no_count) = (None::<Uuid>, None::<&str>, None::<Null>, None::<i64>);
+    let mut random = Random::new(1);
+    let begun = Instant::now();
+    let mut number = 0;
+    while number < messages {
+        let transaction = client.transaction().await?;
+        for number in number..(number + BATCH).min(messages) {
+            let row = Row::of(number, messages, &mut random)?;
+            let values: [&(dyn ToSql + Sync); 10] = [
+                &row.owner,
+                &row.conversation,
+                &row.seq,
+                &row.id,
+                &no_sender,
+                &"user",
+                &text,
+                &no_parts,
+                &nothing,
+                &no_count,
+            ];
+            transaction.execute(&insert, &values).await?;
+        }
+        transaction.commit().await?;
+        number += BATCH;
+    }
+    let elapsed = begun.elapsed().as_secs_f64();
+    drop(client);
+    connection.await??;
+    Ok(elapsed)
+}
+
+/// A null of whatever type.
+#[derive(Debug)]
+struct Null;
+
+impl ToSql for Null {
+    fn to_sql(
+        &self,
+        _ty: &tokio_postgres::types::Type,
+        _out: &mut tokio_postgres::types::private::BytesMut,
+    ) -> Result<tokio_postgres::types::IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(tokio_postgres::types::IsNull::Yes)
+    }
+
+    fn accepts(_ty: &tokio_postgres::types::Type) -> bool {
+        true
+    }
+
+    tokio_postgres::types::to_sql_checked!();
+}

@@ -1,0 +1,74 @@
+//! Experiments that hold chatstore to its promises by killing, overloading and misusing it:
+//! `cargo xtask chaos -- EXPERIMENT`.
+//!
+//! A new experiment is a variant of [`Command`] and a module whose arguments implement
+//! [`Experiment`](experiment::Experiment). Measurements of speed are in `chatstore-bench`.
+
+#![allow(clippy::print_stdout, reason = "figures go to standard output")]
+
+mod crash;
+mod experiment;
+mod idempotency;
+mod identity;
+mod import;
+mod migrations;
+mod open;
+mod overload;
+mod probe;
+mod processes;
+mod slow_clients;
+
+use std::process::ExitCode;
+
+use chatstore_bench::progress;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "chatstore-chaos", about = "Experiments that hold chatstore to its promises")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Crash(crash::Arguments),
+    Idempotency(idempotency::Arguments),
+    Identity(identity::Arguments),
+    Import(import::Arguments),
+    Migrations(migrations::Arguments),
+    Open(open::Arguments),
+    Overload(overload::Arguments),
+    SlowClients(slow_clients::Arguments),
+    #[command(hide = true)]
+    IdentityServer(identity::IdentityServer),
+    #[command(hide = true)]
+    OpenOne(open::One),
+    #[command(hide = true)]
+    MigrateOne(migrations::One),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let kept = match Arguments::parse().command {
+        Command::Crash(arguments) => experiment::run(arguments).await,
+        Command::Idempotency(arguments) => experiment::run(arguments).await,
+        Command::Identity(arguments) => experiment::run(arguments).await,
+        Command::Import(arguments) => experiment::run(arguments).await,
+        Command::Migrations(arguments) => experiment::run(arguments).await,
+        Command::Open(arguments) => experiment::run(arguments).await,
+        Command::Overload(arguments) => experiment::run(arguments).await,
+        Command::SlowClients(arguments) => experiment::run(arguments).await,
+        Command::IdentityServer(arguments) => arguments.run().await.map(|()| true),
+        Command::OpenOne(arguments) => arguments.run().await.map(|()| true),
+        Command::MigrateOne(arguments) => arguments.run().await.map(|()| true),
+    };
+    match kept {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            progress::print(format_args!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
