@@ -59,7 +59,6 @@ mod actor;
 mod cursor;
 mod error;
 mod export;
-pub mod import;
 mod key;
 mod limit;
 mod page_request;
@@ -85,7 +84,7 @@ pub use chatstore_model::{
     UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole, Validator, effective_model, limits,
 };
 pub use chatstore_sql::{
-    By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, ForeignError, FromColumn,
+    By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, FromColumn,
     MigrationError, Migrations, ReadTx, Revision, Row, Sql, Status, StoreError, TableDigest, Tx, Value,
     WriteTx,
 };

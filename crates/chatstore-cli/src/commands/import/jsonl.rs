@@ -5,8 +5,8 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use chatstore::import::jsonl::{self, ImportError, OnError, Options, Report};
 use chatstore::{Timestamp, UserId};
+use chatstore_import::jsonl::{self, ImportError, OnError, Options, Report};
 use clap::ValueEnum;
 
 use super::{SHOWN, cannot_read, changed_at};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chatstore::Timestamp;
-use chatstore::import::sqlalchemy::{
+use chatstore_import::sqlalchemy::{
     Event, Mapping, Options, Report, Reported, Schema, Source, SqlalchemyError,
 };
 use clap::ValueEnum;
@@ -95,7 +95,7 @@ fn mapping(path: &Path) -> Result<Mapping, Failure> {
 }
 
 fn failure(error: SqlalchemyError) -> Failure {
-    use chatstore::ForeignError;
+    use chatstore_import::sqlalchemy::ForeignError;
     let message = error.to_string();
     match error {
         SqlalchemyError::Store(error) => Failure::from(error),

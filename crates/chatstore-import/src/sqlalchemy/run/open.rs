@@ -6,13 +6,11 @@ use chatstore_model::{ConversationId, Timestamp, UserId};
 use chatstore_sql::{ForeignRow, ForeignValue, Joined, Selection};
 
 use super::{BATCH_BYTES, BATCH_ROWS, Import, known, order};
-use crate::import::sqlalchemy::layout::{Layout, Layouts, Schema, part};
-use crate::import::sqlalchemy::pieces::{Piece, Rows};
-use crate::import::sqlalchemy::plan::{
-    Around, OwnerKey, PlannedConversation, PlannedMessage, conversation, message,
-};
-use crate::import::sqlalchemy::row::shown;
-use crate::import::sqlalchemy::{Event, SqlalchemyError};
+use crate::sqlalchemy::layout::{Layout, Layouts, Schema, part};
+use crate::sqlalchemy::pieces::{Piece, Rows};
+use crate::sqlalchemy::plan::{Around, OwnerKey, PlannedConversation, PlannedMessage, conversation, message};
+use crate::sqlalchemy::row::shown;
+use crate::sqlalchemy::{Event, SqlalchemyError};
 
 /// A conversation whose rows are being read.
 pub(super) struct Open {

@@ -16,8 +16,8 @@ use super::row::shown;
 use super::tally::Tally;
 use super::users::{look_at_users, write_users};
 use super::{Event, Options, Report, Reported, Source, SqlalchemyError};
-use crate::error::ErrorKind;
-use crate::store::Store;
+use chatstore::ErrorKind;
+use chatstore::Store;
 use open::{Open, join_messages, join_users};
 
 /// Messages of a batch: 40 milliseconds on SQLite, reading included, at the 24,700 a second measured there.
@@ -32,7 +32,7 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// How often a batch is tried when another import of the same rows gets in between.
 const ATTEMPTS: usize = 5;
 
-pub(in crate::import::sqlalchemy) async fn run(
+pub(in crate::sqlalchemy) async fn run(
     source: Source,
     store: &Store,
     options: Options,

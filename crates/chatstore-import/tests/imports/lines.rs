@@ -1,7 +1,7 @@
 //! Whatever a line of an import holds, it is taken or refused with its number, and its neighbours are taken.
 
-use chatstore::import::jsonl::{ImportError, OnError, Options, Report, import};
 use chatstore::{Store, Timestamp, UserId};
+use chatstore_import::jsonl::{ImportError, OnError, Options, Report, import};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tokio::runtime::Runtime;

@@ -4,11 +4,11 @@ use chatstore_model::{ConversationId, Email, Json, NewConversation, NewUser, Tim
 use chatstore_sql::ForeignValue;
 
 use super::{Owner, PlannedConversation, PlannedUser, addressed_id, derived, user_id, uuid};
-use crate::import::sqlalchemy::layout::{Layout, Schema};
-use crate::import::sqlalchemy::row::{Row, quoted, shown};
+use crate::sqlalchemy::layout::{Layout, Schema};
+use crate::sqlalchemy::row::{Row, quoted, shown};
 
 /// Whose conversation a row is, when its user is known.
-pub(in crate::import::sqlalchemy) enum OwnerKey<'r> {
+pub(in crate::sqlalchemy) enum OwnerKey<'r> {
     /// Nobody's, or somebody's who is gone.
     Nobody,
     /// The user's with this number, made then.
@@ -18,7 +18,7 @@ pub(in crate::import::sqlalchemy) enum OwnerKey<'r> {
 }
 
 /// A conversation, made at the time of the row before when nothing else is said.
-pub(in crate::import::sqlalchemy) fn conversation(
+pub(in crate::sqlalchemy) fn conversation(
     schema: Schema,
     layout: &Layout,
     values: &[ForeignValue],

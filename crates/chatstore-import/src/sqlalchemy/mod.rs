@@ -24,12 +24,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use chatstore_model::Timestamp;
-use chatstore_sql::{ForeignDatabase, ForeignError};
+use chatstore_sql::ForeignDatabase;
 use serde::Serialize;
 
-use crate::error::Error;
-use crate::store::Store;
+use chatstore::Error;
+use chatstore::Store;
 
+pub use chatstore_sql::ForeignError;
 pub use layout::{Mapping, Schema};
 
 /// How to import.

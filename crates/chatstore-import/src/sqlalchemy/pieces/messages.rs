@@ -6,9 +6,9 @@ use chatstore_model::{ConversationId, MessageId, MessageRange, NewMessage, Respo
 use chatstore_sql::{PresentMessage, StoreError, Tx};
 
 use super::{Changes, Piece, PieceOutcome};
-use crate::import::sqlalchemy::Reported;
-use crate::import::sqlalchemy::added::Unwritten;
-use crate::import::sqlalchemy::plan::PlannedMessage;
+use crate::sqlalchemy::Reported;
+use crate::sqlalchemy::added::Unwritten;
+use crate::sqlalchemy::plan::PlannedMessage;
 
 /// What the owner has of these messages, under either of their ids.
 pub(super) async fn find_present<M>(

@@ -4,11 +4,11 @@ use chatstore_model::{Email, InvalidName, NewUser, PasswordHash, Timestamp, User
 use chatstore_sql::ForeignValue;
 
 use super::{PlannedUser, addressed_id, user_id};
-use crate::import::sqlalchemy::layout::{Layout, Schema};
-use crate::import::sqlalchemy::row::{Row, quoted};
+use crate::sqlalchemy::layout::{Layout, Schema};
+use crate::sqlalchemy::row::{Row, quoted};
 
 /// A user, made at the time of the row before when nothing else is said.
-pub(in crate::import::sqlalchemy) fn user(
+pub(in crate::sqlalchemy) fn user(
     schema: Schema,
     layout: &Layout,
     values: &[ForeignValue],

@@ -3,9 +3,9 @@
 use chatstore_sql::{ForeignDatabase, Joined, Selection};
 
 use super::{Import, known, order};
-use crate::import::sqlalchemy::layout::Layouts;
-use crate::import::sqlalchemy::row::shown;
-use crate::import::sqlalchemy::{Event, Reported, SqlalchemyError};
+use crate::sqlalchemy::layout::Layouts;
+use crate::sqlalchemy::row::shown;
+use crate::sqlalchemy::{Event, Reported, SqlalchemyError};
 
 impl<W: FnMut(Event)> Import<'_, W> {
     /// Messages without a conversation, and responses without a message. Whoever deleted the

@@ -17,8 +17,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::error::Error;
-use crate::store::Store;
+use chatstore::Error;
+use chatstore::Store;
 
 /// The name space of imported ids (RFC 9562, section 5.5); made once, never to be changed.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6d2c_5d0e_97b4_4c0f_8a31_0f6b_5c9e_21d7);

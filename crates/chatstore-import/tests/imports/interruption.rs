@@ -2,11 +2,9 @@
 
 use std::io::{BufReader, Cursor, Read};
 
-use chatstore::import::jsonl::{self, ImportError, OnError, Options};
-use chatstore::{Timestamp, UserId};
+use chatstore::{Store, Timestamp, UserId};
+use chatstore_import::jsonl::{self, ImportError, OnError, Options};
 use chatstore_testkit::{TestDatabase, conformance};
-
-use crate::fixtures::store;
 
 conformance!(
     an_import_cut_off_anywhere_ends_like_one_that_was_not,
@@ -48,7 +46,7 @@ impl Read for CutOff {
 }
 
 async fn an_import_cut_off_anywhere_ends_like_one_that_was_not(case: TestDatabase) {
-    let store = store(&case).await;
+    let store = Store::connect(case.url.as_str()).await.unwrap();
     let text = lines();
     for cut in [1, text.len() / 3, text.len() / 2, text.len() - 1] {
         let cut_off = CutOff { text: Cursor::new(text.as_bytes()[..cut].to_vec()) };
@@ -67,7 +65,7 @@ async fn an_import_cut_off_anywhere_ends_like_one_that_was_not(case: TestDatabas
 }
 
 async fn an_import_that_stops_stores_nothing_after_the_line_it_stops_at(case: TestDatabase) {
-    let store = store(&case).await;
+    let store = Store::connect(case.url.as_str()).await.unwrap();
     let line = |id: &str, text: &str| {
         format!(r#"{{"id": "{id}", "turns": [{{"role": "user", "content": "{text}"}}]}}"#)
     };

@@ -5,21 +5,21 @@ use chatstore_sql::ForeignValue;
 use serde_json::Value;
 
 use super::{PlannedMessage, PlannedResponse, derived_id, uuid};
-use crate::import::sqlalchemy::Reported;
-use crate::import::sqlalchemy::layout::Layout;
-use crate::import::sqlalchemy::row::{Row, quoted, shown};
+use crate::sqlalchemy::Reported;
+use crate::sqlalchemy::layout::Layout;
+use crate::sqlalchemy::row::{Row, quoted, shown};
 
 /// What a message needs to know of the conversation around it.
-pub(in crate::import::sqlalchemy) struct Around<'a> {
-    pub(in crate::import::sqlalchemy) conversation: ConversationId,
-    pub(in crate::import::sqlalchemy) default_model: Option<&'a str>,
-    pub(in crate::import::sqlalchemy) server_model: &'a str,
+pub(in crate::sqlalchemy) struct Around<'a> {
+    pub(in crate::sqlalchemy) conversation: ConversationId,
+    pub(in crate::sqlalchemy) default_model: Option<&'a str>,
+    pub(in crate::sqlalchemy) server_model: &'a str,
     /// The time it has when it says none.
-    pub(in crate::import::sqlalchemy) before: Timestamp,
+    pub(in crate::sqlalchemy) before: Timestamp,
 }
 
 /// A message; `responses` are the rows that belong to it.
-pub(in crate::import::sqlalchemy) fn message(
+pub(in crate::sqlalchemy) fn message(
     layouts: (&Layout, &Layout),
     values: &[ForeignValue],
     responses: &[&[ForeignValue]],

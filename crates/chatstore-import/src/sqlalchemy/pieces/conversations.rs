@@ -4,10 +4,10 @@ use chatstore_model::{Conversation, ConversationId, UserId};
 use chatstore_sql::{By, StoreError, Tx};
 
 use super::{Changes, PieceOutcome};
-use crate::import::sqlalchemy::Reported;
-use crate::import::sqlalchemy::added::Unwritten;
-use crate::import::sqlalchemy::plan::{Owner, PlannedConversation, says_the_same};
-use crate::import::sqlalchemy::users::{UserOutcome, decide_user};
+use crate::sqlalchemy::Reported;
+use crate::sqlalchemy::added::Unwritten;
+use crate::sqlalchemy::plan::{Owner, PlannedConversation, says_the_same};
+use crate::sqlalchemy::users::{UserOutcome, decide_user};
 
 /// Whose conversation it is or becomes.
 pub(super) async fn decide_owner<M>(
