@@ -1,9 +1,10 @@
 //! An import that is cut off anywhere can simply be run again.
 
-use std::io::{BufReader, Cursor, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 
 use chatstore::{Store, Timestamp, UserId};
-use chatstore_import::jsonl::{self, ImportError, OnError, Options};
+use chatstore_import::jsonl::{Jsonl, JsonlError, OnError};
+use chatstore_import::{ImportOptions, ImportReport, import};
 use chatstore_testkit::{TestDatabase, conformance};
 
 conformance!(
@@ -11,13 +12,10 @@ conformance!(
     an_import_that_stops_stores_nothing_after_the_line_it_stops_at,
 );
 
-fn options() -> Options {
-    Options {
-        owner: UserId::ANONYMOUS,
-        base_time: Timestamp::from_microseconds(1_772_366_400_000_000).unwrap(),
-        on_error: OnError::Stop,
-        dry_run: false,
-    }
+async fn import_lines(store: &Store, input: impl BufRead) -> Result<ImportReport, JsonlError> {
+    let base_time = Timestamp::from_microseconds(1_772_366_400_000_000).unwrap();
+    let source = Jsonl { input, size: 0, owner: UserId::ANONYMOUS, on_error: OnError::Stop };
+    import(source, store, ImportOptions { base_time, dry_run: false }, |_| {}).await
 }
 
 fn lines() -> String {
@@ -50,17 +48,17 @@ async fn an_import_cut_off_anywhere_ends_like_one_that_was_not(case: TestDatabas
     let text = lines();
     for cut in [1, text.len() / 3, text.len() / 2, text.len() - 1] {
         let cut_off = CutOff { text: Cursor::new(text.as_bytes()[..cut].to_vec()) };
-        let error = jsonl::import(&store, BufReader::new(cut_off), options(), |_| {}).await.unwrap_err();
-        assert!(matches!(error, ImportError::Read { .. }), "{error}");
+        let error = import_lines(&store, BufReader::new(cut_off)).await.unwrap_err();
+        assert!(matches!(error, JsonlError::Read { .. }), "{error}");
     }
-    let report = jsonl::import(&store, text.as_bytes(), options(), |_| {}).await.unwrap();
-    assert_eq!(report.imported.conversations + report.unchanged, 60);
+    let report = import_lines(&store, text.as_bytes()).await.unwrap();
+    assert_eq!(report.table("conversations").read, 60);
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.conversations, counts.messages), (60, 2_400));
     let resumed = store.digests().await.unwrap();
 
-    let whole = chatstore::Store::memory().await.unwrap();
-    jsonl::import(&whole, text.as_bytes(), options(), |_| {}).await.unwrap();
+    let whole = Store::memory().await.unwrap();
+    import_lines(&whole, text.as_bytes()).await.unwrap();
     assert_eq!(resumed, whole.digests().await.unwrap());
 }
 
@@ -69,9 +67,9 @@ async fn an_import_that_stops_stores_nothing_after_the_line_it_stops_at(case: Te
     let line = |id: &str, text: &str| {
         format!(r#"{{"id": "{id}", "turns": [{{"role": "user", "content": "{text}"}}]}}"#)
     };
-    jsonl::import(&store, line("two", "old").as_bytes(), options(), |_| {}).await.unwrap();
+    import_lines(&store, line("two", "old").as_bytes()).await.unwrap();
     let text = [line("one", "new"), line("two", "new"), line("three", "new")].join("\n");
-    let stopped = jsonl::import(&store, text.as_bytes(), options(), |_| {}).await.unwrap_err();
+    let stopped = import_lines(&store, text.as_bytes()).await.unwrap_err();
     assert!(stopped.to_string().starts_with("line 2: a conversation with this id"), "{stopped}");
     let chat = store.as_user(UserId::ANONYMOUS);
     assert!(chat.conversations().get_by_thread("one").await.is_ok());

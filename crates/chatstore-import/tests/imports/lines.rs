@@ -1,7 +1,8 @@
 //! Whatever a line of an import holds, it is taken or refused with its number, and its neighbours are taken.
 
 use chatstore::{Store, Timestamp, UserId};
-use chatstore_import::jsonl::{ImportError, OnError, Options, Report, import};
+use chatstore_import::jsonl::{Jsonl, JsonlError, OnError};
+use chatstore_import::{ImportEvent, ImportOptions, ImportReport, Issue, import};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tokio::runtime::Runtime;
@@ -11,11 +12,20 @@ const LAST: &str = r#"{"id": "last", "turns": [{"role": "assistant", "content": 
 const GOOD: &str =
     r#"{"id": "good é", "turns": [{"role": "user", "content": "a\nb", "at": 1.5}], "tags": ["x", null]}"#;
 
-fn read(runtime: &Runtime, store: &Store, line: &[u8], on_error: OnError) -> Result<Report, ImportError> {
+type Imported = Result<(ImportReport, Vec<Issue>), JsonlError>;
+
+fn read(runtime: &Runtime, store: &Store, line: &[u8], on_error: OnError) -> Imported {
     let file = [FIRST.as_bytes(), line, LAST.as_bytes()].join(&b'\n');
+    let source =
+        Jsonl { input: file.as_slice(), size: file.len() as u64, owner: UserId::ANONYMOUS, on_error };
     let base_time = Timestamp::from_microseconds(1_772_366_400_000_000).unwrap();
-    let options = Options { owner: UserId::ANONYMOUS, base_time, on_error, dry_run: true };
-    runtime.block_on(import(store, file.as_slice(), options, |_| {}))
+    let mut issues = Vec::new();
+    let hear = |event| match event {
+        ImportEvent::Issue(issue) => issues.push(issue),
+        _ => {}
+    };
+    let report = runtime.block_on(import(source, store, ImportOptions { base_time, dry_run: true }, hear))?;
+    Ok((report, issues))
 }
 
 /// Reads many lines between two good ones.
@@ -25,15 +35,19 @@ fn try_lines(lines: impl Strategy<Value = Vec<u8>>) {
     let one_line = lines.prop_map(|line| line.into_iter().filter(|byte| *byte != b'\n').collect::<Vec<u8>>());
     TestRunner::default()
         .run(&one_line, |line| {
-            let report = read(&runtime, &store, &line, OnError::Skip).unwrap();
-            prop_assert_eq!(report.read, report.imported.conversations + report.skipped.len() as u64);
-            prop_assert!(report.imported.conversations >= 2);
+            let (report, skipped) = read(&runtime, &store, &line, OnError::Skip).unwrap();
+            let conversations = report.table("conversations");
+            prop_assert_eq!(conversations.read, conversations.added + skipped.len() as u64);
+            prop_assert!(conversations.added >= 2);
             prop_assert!(
-                report.skipped.iter().all(|skipped| skipped.line == 2 && !skipped.reason.is_empty())
+                skipped.iter().all(|issue| issue.key.as_deref() == Some("2") && !issue.problem.is_empty())
             );
+            let reasons: Vec<String> = skipped.into_iter().map(|issue| issue.problem).collect();
             match read(&runtime, &store, &line, OnError::Stop) {
-                Ok(_) => prop_assert_eq!(report.skipped, []),
-                Err(ImportError::BadLine(bad)) => prop_assert_eq!(report.skipped, [bad]),
+                Ok(_) => prop_assert!(reasons.is_empty()),
+                Err(JsonlError::BadLine { line, reason }) => {
+                    prop_assert_eq!((line, reasons), (2, vec![reason]));
+                }
                 Err(error) => prop_assert!(false, "{error}"),
             }
             Ok(())
@@ -67,6 +81,6 @@ fn an_altered_line_is_taken_or_refused_with_its_number() {
 fn the_line_that_is_altered_is_a_good_one() {
     let runtime = Runtime::new().unwrap();
     let store = runtime.block_on(Store::memory()).unwrap();
-    let report = read(&runtime, &store, GOOD.as_bytes(), OnError::Stop).unwrap();
-    assert_eq!((report.imported.conversations, report.imported.messages), (3, 3));
+    let (report, _) = read(&runtime, &store, GOOD.as_bytes(), OnError::Stop).unwrap();
+    assert_eq!((report.table("conversations").added, report.table("messages").added), (3, 3));
 }

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chatstore::Timestamp;
-use chatstore_import::sqlalchemy::{
-    Event, Mapping, Options, Report, Reported, Schema, Source, SqlalchemyError,
-};
+use chatstore_import::sqlalchemy::{ForeignError, Mapping, Schema, SqlalchemyError, SqlalchemySource};
+use chatstore_import::{ImportEvent, ImportOptions, ImportReport, Issue, import};
 use clap::ValueEnum;
 use serde_json::json;
 
@@ -61,7 +60,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         Choice::ChatApp => Some(Schema::ChatApp),
         Choice::Pakton => Some(Schema::Pakton),
     };
-    let source = Source::open(&arguments.url, schema, &mapping).await.map_err(failure)?;
+    let source = SqlalchemySource::open(&arguments.url, schema, &mapping).await.map_err(failure)?;
     let base_time = match (arguments.base_time, source.file()) {
         (Some(time), _) => time,
         (None, Some(file)) => {
@@ -71,9 +70,9 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         (None, None) => Timestamp::from_microseconds(0).unwrap_or(Timestamp::MIN),
     };
     let store = database::open_ready(config).await?;
-    let options = Options { base_time, dry_run: arguments.dry_run };
+    let options = ImportOptions { base_time, dry_run: arguments.dry_run };
     let mut listener = Listener::new(arguments.json, source.schema(), arguments.dry_run);
-    let imported = source.import(&store, options, |event| listener.hear(event)).await;
+    let imported = import(source, &store, options, |event| listener.hear(event)).await;
     store.close().await;
     let report = match imported {
         Ok(report) => report,
@@ -95,7 +94,6 @@ fn mapping(path: &Path) -> Result<Mapping, Failure> {
 }
 
 fn failure(error: SqlalchemyError) -> Failure {
-    use chatstore_import::sqlalchemy::ForeignError;
     let message = error.to_string();
     match error {
         SqlalchemyError::Store(error) => Failure::from(error),
@@ -120,7 +118,7 @@ struct Listener {
     dry_run: bool,
     schema: Schema,
     progress: Option<Progress>,
-    shown: Vec<Reported>,
+    shown: Vec<Issue>,
     reported: usize,
 }
 
@@ -133,22 +131,22 @@ impl Listener {
         Self { json, dry_run, schema, progress: None, shown: Vec::new(), reported: 0 }
     }
 
-    fn hear(&mut self, event: Event) {
+    fn hear(&mut self, event: ImportEvent) {
         match event {
-            Event::Reported(reported) => self.report(reported),
-            Event::Progress { done, total } => {
+            ImportEvent::Issue(issue) => self.report(issue),
+            ImportEvent::Progress { done, total } => {
                 self.progress.get_or_insert_with(|| Progress::of_rows("importing", total)).set(done);
             }
             _ => {}
         }
     }
 
-    fn report(&mut self, reported: Reported) {
+    fn report(&mut self, issue: Issue) {
         if self.json {
             let comma = if self.reported == 0 { "" } else { "," };
-            print(format_args!("{comma}{}", json!(reported)));
+            print(format_args!("{comma}{}", json!(issue)));
         } else if self.shown.len() < SHOWN {
-            self.shown.push(reported);
+            self.shown.push(issue);
         }
         self.reported += 1;
     }
@@ -166,7 +164,7 @@ impl Listener {
         }
     }
 
-    fn finish(self, report: &Report) {
+    fn finish(self, report: &ImportReport) {
         self.end_progress();
         if self.json {
             print(format_args!("],\"tables\":{}}}", json!(report.tables)));
@@ -186,10 +184,10 @@ impl Listener {
                 self.schema.as_str()
             ));
         }
-        for reported in &self.shown {
-            let key = reported.key.as_deref().map(|key| format!(" {key:?}")).unwrap_or_default();
-            let column = reported.column.as_deref().map(|column| format!(", {column}")).unwrap_or_default();
-            let Reported { table, problem, done, .. } = reported;
+        for issue in &self.shown {
+            let key = issue.key.as_deref().map(|key| format!(" {key:?}")).unwrap_or_default();
+            let column = issue.column.as_deref().map(|column| format!(", {column}")).unwrap_or_default();
+            let Issue { table, problem, done, .. } = issue;
             say(format_args!("{table}{key}{column}: {problem}; {done}"));
         }
         if self.reported > self.shown.len() {

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 /// What a value says about a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(in crate::source) enum Moment {
     /// Nothing.
     Missing,
     /// An instant, in the form in which SQLAlchemy or the database writes one with a zone.
@@ -21,7 +21,7 @@ pub(super) enum Moment {
 }
 
 /// Reads a time; `has_zone` says that the column's type has one.
-pub(super) fn read(value: &ForeignValue, has_zone: bool) -> Moment {
+pub(in crate::source) fn read(value: &ForeignValue, has_zone: bool) -> Moment {
     match value {
         ForeignValue::Null => Moment::Missing,
         ForeignValue::Int(number) => epoch(i128::from(*number) * 1_000_000),

@@ -1,4 +1,8 @@
-//! One row of theirs, read field by field; what does not fit is noted and kept aside.
+//! One row of a source, read field by field; what does not fit is reported and kept aside.
+
+mod layout;
+pub(super) mod moment;
+mod zones;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,9 +10,11 @@ use chatstore_model::{Json, Timestamp, limits};
 use chatstore_sql::ForeignValue;
 use serde_json::{Map, Value};
 
-use super::Reported;
-use super::layout::Layout;
-use super::moment::{self, Moment};
+use crate::report::Issue;
+use moment::Moment;
+
+pub(super) use layout::Layout;
+pub(super) use zones::TimesWithoutZone;
 
 /// Characters of a value that a report quotes.
 const QUOTED: usize = 60;
@@ -23,7 +29,7 @@ pub(super) struct Row<'r> {
     /// What identifies it in its table.
     pub(super) key: String,
     pub(super) source: Map<String, Value>,
-    pub(super) reported: Vec<Reported>,
+    pub(super) issues: Vec<Issue>,
     /// Columns with a time that has no zone.
     pub(super) without_zone: Vec<&'static str>,
 }
@@ -33,7 +39,7 @@ impl<'r> Row<'r> {
     pub(super) fn new(layout: &'r Layout, values: &'r [ForeignValue], key_field: &str) -> Self {
         let key = shown(layout.value(values, key_field));
         let mut row =
-            Self { layout, values, key, source: Map::new(), reported: Vec::new(), without_zone: Vec::new() };
+            Self { layout, values, key, source: Map::new(), issues: Vec::new(), without_zone: Vec::new() };
         for index in layout.unknown() {
             let column = &layout.table.columns[index];
             if values[index] != ForeignValue::Null {
@@ -48,6 +54,10 @@ impl<'r> Row<'r> {
         self.layout.value(self.values, field)
     }
 
+    pub(super) fn is_null(&self, field: &str) -> bool {
+        *self.value(field) == ForeignValue::Null
+    }
+
     pub(super) fn report(
         &mut self,
         field: Option<&str>,
@@ -57,10 +67,10 @@ impl<'r> Row<'r> {
         let column = field.map(|field| self.layout.column(field).unwrap_or(field).to_owned());
         let problem = problem.into();
         // A key is read as a text and kept aside as well.
-        if self.reported.iter().any(|reported| reported.column == column && reported.problem == problem) {
+        if self.issues.iter().any(|issue| issue.column == column && issue.problem == problem) {
             return;
         }
-        self.reported.push(Reported {
+        self.issues.push(Issue {
             table: self.layout.name,
             key: Some(self.key.clone()),
             column,

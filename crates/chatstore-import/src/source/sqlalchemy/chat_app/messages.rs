@@ -4,52 +4,52 @@ use chatstore_model::{ConversationId, MessageId, MessageRole, NewMessage, Respon
 use chatstore_sql::ForeignValue;
 use serde_json::Value;
 
-use super::{PlannedMessage, PlannedResponse, derived_id, uuid};
-use crate::sqlalchemy::Reported;
-use crate::sqlalchemy::layout::Layout;
-use crate::sqlalchemy::row::{Row, quoted, shown};
+use super::{derived, uuid};
+use crate::plan::{PlannedMessage, PlannedResponse};
+use crate::report::Issue;
+use crate::source::row::{Layout, Row, TimesWithoutZone, quoted, shown};
 
 /// What a message needs to know of the conversation around it.
-pub(in crate::sqlalchemy) struct Around<'a> {
-    pub(in crate::sqlalchemy) conversation: ConversationId,
-    pub(in crate::sqlalchemy) default_model: Option<&'a str>,
-    pub(in crate::sqlalchemy) server_model: &'a str,
+pub(super) struct Around<'a> {
+    pub(super) conversation: ConversationId,
+    pub(super) default_model: Option<&'a str>,
+    pub(super) server_model: &'a str,
     /// The time it has when it says none.
-    pub(in crate::sqlalchemy) before: Timestamp,
+    pub(super) otherwise: Timestamp,
 }
 
-/// A message; `responses` are the rows that belong to it.
-pub(in crate::sqlalchemy) fn message(
-    layouts: (&Layout, &Layout),
+/// A message, and the issues of responses that are left out; `responses` are the rows that belong to it.
+pub(super) fn plan_message(
+    (layout, of_responses): (&Layout, &Layout),
     values: &[ForeignValue],
     responses: &[&[ForeignValue]],
     around: &Around<'_>,
-) -> (PlannedMessage, Vec<Reported>, Vec<(&'static str, &'static str)>) {
-    let (layout, of_responses) = layouts;
+    zones: &mut TimesWithoutZone,
+) -> (PlannedMessage, Vec<Issue>) {
     let mut row = Row::new(layout, values, "id");
     row.keep("id");
-    let created_at = row.time_or("created_at", around.before);
+    let created_at = row.time_or("created_at", around.otherwise);
     let key = row.key.clone();
-    let id = if layout.place("uuid").is_some() { uuid(&mut row).map(MessageId::from_uuid) } else { None };
-    let has_uuid = id.is_some();
-    let id = id.unwrap_or_else(|| derived_id(around.conversation, &key));
+    let conversation = around.conversation.uuid();
+    let fallback_id = derived(&[b"message", conversation.as_bytes(), key.as_bytes()]);
+    let fallback_id = MessageId::from_uuid(fallback_id);
+    let uuid = layout.place("uuid").and_then(|_| uuid(&mut row));
+    let id = uuid.map_or(fallback_id, MessageId::from_uuid);
     let role = role(&mut row);
     let content = content(&mut row);
     let model = row.filled_text("model", limits::MODEL);
-    let mut zones: Vec<(&'static str, &'static str)> = Vec::new();
     let mut response = None;
     let mut left_out = Vec::new();
     let mut others = Vec::new();
     for values in responses {
         let mut below = Row::new(of_responses, values, "id");
         below.keep("id");
-        let planned = self::response(&mut below, id, around, model.as_deref(), created_at);
-        zones.extend(below.without_zone.iter().map(|column| ("responses", *column)));
-        let aside = Value::Object(std::mem::take(&mut below.source));
+        let planned = plan_response(&mut below, id, around, model.as_deref(), created_at);
+        zones.count(&below);
         if role == MessageRole::Assistant && response.is_none() {
             make_room(&mut row, "response");
-            row.source.insert("response".to_owned(), aside);
-            response = Some(PlannedResponse { key: below.key, response: planned, reported: below.reported });
+            row.source.insert("response".to_owned(), Value::Object(below.source));
+            response = Some(PlannedResponse { key: below.key, response: planned, issues: below.issues });
             continue;
         }
         let problem = if role == MessageRole::Assistant {
@@ -58,18 +58,18 @@ pub(in crate::sqlalchemy) fn message(
             format!("message {key} is of the role {}, not of a model", role.as_str())
         };
         below.report(Some("message_id"), problem, "kept in the message's metadata.source.responses");
-        if let Some(last) = below.reported.last_mut() {
+        if let Some(last) = below.issues.last_mut() {
             last.left_out = true;
         }
-        left_out.append(&mut below.reported);
+        left_out.append(&mut below.issues);
         others.push(whole(of_responses, values));
     }
     if !others.is_empty() {
         make_room(&mut row, "responses");
         row.source.insert("responses".to_owned(), Value::Array(others));
     }
-    zones.extend(row.without_zone.iter().map(|column| ("messages", *column)));
     let metadata = row.metadata();
+    zones.count(&row);
     let new = NewMessage {
         id: Some(id),
         model,
@@ -77,9 +77,7 @@ pub(in crate::sqlalchemy) fn message(
         created_at: Some(created_at),
         ..NewMessage::new(role, content)
     };
-    let of = around.conversation;
-    let planned = PlannedMessage { id, has_uuid, of, new, key, response, reported: row.reported };
-    (planned, left_out, zones)
+    (PlannedMessage { id, fallback_id, new, key, response, issues: row.issues }, left_out)
 }
 
 /// An unknown column of this name is kept under another.
@@ -92,7 +90,7 @@ fn make_room(row: &mut Row<'_>, name: &str) {
 }
 
 fn content(row: &mut Row<'_>) -> String {
-    if *row.value("content") == ForeignValue::Null {
+    if row.is_null("content") {
         row.report(Some("content"), "it is null", "stored as an empty text");
         row.source.insert("content".to_owned(), Value::Null);
         return String::new();
@@ -125,12 +123,12 @@ fn role(row: &mut Row<'_>) -> MessageRole {
 }
 
 /// A response; its total is at least the sum of its parts.
-fn response(
+fn plan_response(
     row: &mut Row<'_>,
     message_id: MessageId,
     around: &Around<'_>,
     own_model: Option<&str>,
-    before: Timestamp,
+    otherwise: Timestamp,
 ) -> Response {
     let (prompt, completion) = (row.count("tokens_prompt"), row.count("tokens_completion"));
     let mut total = row.count("tokens_total");
@@ -160,7 +158,7 @@ fn response(
         completion_time_ms: row.count("completion_time_ms"),
         finish_reason: None,
         from_cache: false,
-        created_at: row.time_or("created_at", before),
+        created_at: row.time_or("created_at", otherwise),
     }
 }
 

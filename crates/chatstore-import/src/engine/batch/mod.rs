@@ -1,0 +1,63 @@
+//! Batches: rows that are decided about, and written, in one transaction.
+//!
+//! What is stored is looked up, then a function without a transaction decides, then the decision is applied. In a
+//! dry run applying does nothing.
+
+mod chunk;
+mod conversations;
+mod messages;
+mod users;
+
+use chatstore_model::{ConversationId, NewConversation, NewMessage, NewUser, Response, UserId};
+use chatstore_sql::{ReadOnly, ReadWrite, StoreError, Tx};
+
+use super::dry_run::{BatchState, DryRunState};
+
+pub(super) use chunk::{ChunkBatch, ChunkEnd, ConversationChunk};
+pub(super) use users::UserBatch;
+
+/// Rows that are decided about in one transaction.
+pub(crate) trait Batch: Send + Sync + 'static {
+    /// The transaction's name in logs and metrics.
+    const NAME: &'static str;
+    /// What became of the rows.
+    type Outcome: Send + 'static;
+
+    /// Decides about the rows and applies it; also what was added. It may run again after a conflict.
+    async fn run<M: Mode>(
+        &self,
+        tx: &mut Tx<'_, M>,
+        state: BatchState,
+    ) -> Result<(Self::Outcome, DryRunState), StoreError>;
+}
+
+/// A change that an import makes.
+pub(crate) enum Write<'w> {
+    User(&'w NewUser),
+    Conversation(UserId, &'w NewConversation),
+    Messages(UserId, ConversationId, &'w [NewMessage]),
+    Responses(UserId, &'w [Response]),
+}
+
+/// Whether changes are written.
+pub(crate) trait Mode: Sized + 'static {
+    async fn apply(tx: &mut Tx<'_, Self>, write: Write<'_>) -> Result<(), StoreError>;
+}
+
+/// A dry run.
+impl Mode for ReadOnly {
+    async fn apply(_tx: &mut Tx<'_, Self>, _write: Write<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Mode for ReadWrite {
+    async fn apply(tx: &mut Tx<'_, Self>, write: Write<'_>) -> Result<(), StoreError> {
+        match write {
+            Write::User(new) => tx.users().create(new).await.map(drop),
+            Write::Conversation(owner, new) => tx.conversations().create(owner, new).await.map(drop),
+            Write::Messages(owner, id, new) => tx.messages().append_many(owner, id, &[], new).await.map(drop),
+            Write::Responses(owner, new) => tx.messages().attach_responses(owner, new).await,
+        }
+    }
+}
