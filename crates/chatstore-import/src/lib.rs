@@ -32,7 +32,7 @@
 //!    with [`Import::user`], [`Import::conversation`] and [`Import::message`]. End with [`Import::finish`].
 //! 3. Name every row by what identifies it in the source ([`plan::derived_uuid`], with a name space of its own), and
 //!    keep its key in `metadata.source.id`. Give rows without a time one from a [`plan::RowClock`].
-//! 4. Report what does not fit ([`Import::issue`]); a row that is left out has one issue that says so.
+//! 4. Report what does not fit ([`ReportBuilder::issue`]); a row that is left out has one issue that says so.
 //! 5. A source that is a table of rows reads them with `source/row`, which keeps aside what has no field of ours. A
 //!    source that stores a conversation whole or not at all has a batch of its own, as `source/jsonl.rs` has.
 //! 6. Give it a command in `chatstore-cli/src/commands/import/`, and tests that import it twice, cut off anywhere, and
@@ -44,5 +44,5 @@ mod report;
 mod source;
 
 pub use engine::{Import, ImportOptions, import};
-pub use report::{ImportEvent, ImportReport, Issue, TableReport};
+pub use report::{ImportEvent, ImportReport, Issue, ReportBuilder, TableReport};
 pub use source::{Source, jsonl, sqlalchemy};

@@ -147,15 +147,8 @@ impl RowClock {
         self.0
     }
 
-    /// Goes on after a row that has this time.
-    pub fn follow(&mut self, time: Timestamp) {
-        *self = Self::following(time);
-    }
-
-    /// The time of the next row, after which it goes on.
-    pub fn take(&mut self) -> Timestamp {
-        let time = self.0;
-        self.follow(time);
-        time
+    /// Goes on after a row that has this time, or the one that it was given.
+    pub fn follow(&mut self, time: Option<Timestamp>) {
+        *self = Self::following(time.unwrap_or(self.0));
     }
 }

@@ -36,6 +36,38 @@ pub struct Issue {
     pub left_out: bool,
 }
 
+impl Issue {
+    /// An issue of the row with this key.
+    #[must_use]
+    pub fn of_row(
+        table: &'static str,
+        key: &str,
+        problem: impl Into<String>,
+        done: impl Into<String>,
+    ) -> Self {
+        Self { key: Some(key.to_owned()), ..Self::of_table(table, problem, done) }
+    }
+
+    /// An issue of many rows.
+    #[must_use]
+    pub fn of_table(table: &'static str, problem: impl Into<String>, done: impl Into<String>) -> Self {
+        let (problem, done) = (problem.into(), done.into());
+        Self { table, key: None, column: None, problem, done, left_out: false }
+    }
+
+    /// The same about one column.
+    #[must_use]
+    pub fn in_column(self, column: &str) -> Self {
+        Self { column: Some(column.to_owned()), ..self }
+    }
+
+    /// The same of a row that was not imported.
+    #[must_use]
+    pub fn leaving_out(self) -> Self {
+        Self { left_out: true, ..self }
+    }
+}
+
 /// What an import did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
@@ -76,8 +108,26 @@ pub struct TableReport {
     pub left_out: u64,
 }
 
-/// The report while it grows.
-pub(crate) struct ReportBuilder<'w> {
+/// What became of some rows.
+#[derive(Debug, Default)]
+pub(crate) struct RowsReport {
+    /// Of rows that are not left out.
+    counts: BTreeMap<&'static str, TableReport>,
+    pub(crate) issues: Vec<Issue>,
+}
+
+impl RowsReport {
+    pub(crate) fn add(&mut self, table: &'static str, rows: u64) {
+        self.counts.entry(table).or_default().added += rows;
+    }
+
+    pub(crate) fn keep(&mut self, table: &'static str) {
+        self.counts.entry(table).or_default().unchanged += 1;
+    }
+}
+
+/// The report of an import while it grows.
+pub struct ReportBuilder<'w> {
     report: ImportReport,
     done: u64,
     total: u64,
@@ -90,50 +140,49 @@ impl<'w> ReportBuilder<'w> {
         Self { report: ImportReport { tables }, done: 0, total: 0, watch }
     }
 
-    pub(crate) const fn expect_rows(&mut self, total: u64) {
+    /// Says how many rows are going to come, so that progress can be shown.
+    pub const fn expect_rows(&mut self, total: u64) {
         self.total = total;
     }
 
-    pub(crate) fn count(&mut self, table: &'static str, added: u64, unchanged: u64) {
-        self.add(table, TableReport { added, unchanged, ..TableReport::default() });
+    /// Says how many of the expected rows are done.
+    pub fn progress(&mut self) {
+        if self.total > 0 {
+            self.progress_at(self.done, self.total);
+        }
     }
 
-    /// Passes an issue on, and counts the row when it was left out.
-    pub(crate) fn issue(&mut self, issue: Issue) {
+    /// Says how far the import is, by another measure than rows.
+    pub fn progress_at(&mut self, done: u64, total: u64) {
+        (self.watch)(ImportEvent::Progress { done, total });
+    }
+
+    /// Reports something that did not fit. A row that is left out is counted.
+    pub fn issue(&mut self, issue: Issue) {
         if issue.left_out {
-            self.add(issue.table, TableReport { left_out: 1, ..TableReport::default() });
+            self.count(issue.table, TableReport { left_out: 1, ..TableReport::default() });
         }
         (self.watch)(ImportEvent::Issue(issue));
     }
 
-    pub(crate) fn issues(&mut self, issues: impl IntoIterator<Item = Issue>) {
-        issues.into_iter().for_each(|issue| self.issue(issue));
-    }
-
-    pub(crate) fn added(&self, table: &str) -> u64 {
+    /// Rows of a table that were added so far.
+    #[must_use]
+    pub fn added(&self, table: &str) -> u64 {
         self.report.table(table).added
     }
 
-    /// Says how many of the expected rows are done.
-    pub(crate) fn progress(&mut self) {
-        if self.total > 0 {
-            (self.watch)(ImportEvent::Progress { done: self.done, total: self.total });
-        }
+    pub(crate) fn rows(&mut self, rows: RowsReport) {
+        rows.counts.into_iter().for_each(|(table, counted)| self.count(table, counted));
+        rows.issues.into_iter().for_each(|issue| self.issue(issue));
     }
 
-    pub(crate) fn progress_at(&mut self, done: u64, total: u64) {
-        (self.watch)(ImportEvent::Progress { done, total });
-    }
-
-    pub(crate) fn finish(self) -> ImportReport {
+    pub(crate) fn finish(mut self) -> ImportReport {
+        self.progress();
         self.report
     }
 
-    fn add(&mut self, table: &'static str, rows: TableReport) {
+    fn count(&mut self, table: &'static str, rows: TableReport) {
         let read = rows.added + rows.unchanged + rows.left_out;
-        if read == 0 {
-            return;
-        }
         let counted = self.report.tables.entry(table).or_default();
         counted.read += read;
         counted.added += rows.added;

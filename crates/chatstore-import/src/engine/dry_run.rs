@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use chatstore_model::{ConversationId, MessageId, NewUser, UserId};
+use chatstore_model::{ConversationId, MessageId, UserId};
 
-/// What a dry run would have added so far, which the database therefore does not know.
+use super::batch::Write;
+
+/// What a dry run would have added, which the database therefore does not know. Empty in a run that writes.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct DryRunState {
     users: HashSet<UserId>,
@@ -17,7 +19,7 @@ pub(crate) struct DryRunState {
 }
 
 impl DryRunState {
-    pub(crate) fn absorb(&mut self, other: Self) {
+    pub(super) fn absorb(&mut self, other: Self) {
         self.users.extend(other.users);
         self.usernames.extend(other.usernames);
         self.emails.extend(other.emails);
@@ -25,55 +27,54 @@ impl DryRunState {
         self.messages.extend(other.messages);
     }
 
-    pub(crate) fn add_user(&mut self, new: &NewUser) {
-        self.users.extend(new.id);
-        self.usernames.extend(new.username.as_ref().map(|name| name.key().to_owned()));
-        self.emails.extend(new.email.as_ref().map(|email| email.key().to_owned()));
-    }
-
-    pub(crate) fn add_conversation(&mut self, owner: UserId, id: ConversationId, key: &str) {
-        self.conversations.insert((owner, id), key.to_owned());
-    }
-
-    pub(crate) fn add_message(&mut self, owner: UserId, id: MessageId) {
-        self.messages.insert((owner, id));
+    pub(super) fn record(&mut self, write: Write<'_>) {
+        match write {
+            Write::User(new) => {
+                self.users.extend(new.id);
+                self.usernames.extend(new.username.as_ref().map(|name| name.key().to_owned()));
+                self.emails.extend(new.email.as_ref().map(|email| email.key().to_owned()));
+            }
+            Write::Conversation(owner, new, key) => {
+                self.conversations.extend(new.id.map(|id| ((owner, id), key.to_owned())));
+            }
+            Write::Messages(owner, _, new) => {
+                self.messages.extend(new.iter().filter_map(|message| Some((owner, message.id?))));
+            }
+            Write::Responses(..) => {}
+        }
     }
 }
 
-/// What one transaction knows beside the database.
+/// What the decisions of one transaction look at beside the database.
 #[derive(Debug)]
 pub(crate) struct BatchState {
-    /// Always empty in a run that writes.
-    earlier: Arc<DryRunState>,
-    /// What this batch adds.
-    pub(crate) now: DryRunState,
+    /// Of earlier batches.
+    pub(super) earlier: Arc<DryRunState>,
+    /// Of this batch.
+    pub(super) now: DryRunState,
     /// Whether two messages of an owner may have the same UUID, which costs a look at each.
-    pub(crate) may_repeat_uuids: bool,
+    pub(super) may_repeat_uuids: bool,
 }
 
 impl BatchState {
-    pub(crate) fn new(earlier: Arc<DryRunState>, may_repeat_uuids: bool) -> Self {
-        Self { earlier, now: DryRunState::default(), may_repeat_uuids }
-    }
-
-    pub(crate) fn has_user(&self, id: UserId) -> bool {
+    pub(super) fn has_user(&self, id: UserId) -> bool {
         self.any(|state| state.users.contains(&id))
     }
 
-    pub(crate) fn has_username(&self, key: &str) -> bool {
+    pub(super) fn has_username(&self, key: &str) -> bool {
         self.any(|state| state.usernames.contains(key))
     }
 
-    pub(crate) fn has_email(&self, key: &str) -> bool {
+    pub(super) fn has_email(&self, key: &str) -> bool {
         self.any(|state| state.emails.contains(key))
     }
 
-    pub(crate) fn has_message(&self, owner: UserId, id: MessageId) -> bool {
+    pub(super) fn has_message(&self, owner: UserId, id: MessageId) -> bool {
         self.any(|state| state.messages.contains(&(owner, id)))
     }
 
-    /// The key in the source of a conversation that was added.
-    pub(crate) fn conversation_key(&self, owner: UserId, id: ConversationId) -> Option<&str> {
+    /// The key in the source of a conversation that would have been added.
+    pub(super) fn conversation_key(&self, owner: UserId, id: ConversationId) -> Option<&str> {
         let found = self.now.conversations.get(&(owner, id));
         found.or_else(|| self.earlier.conversations.get(&(owner, id))).map(String::as_str)
     }

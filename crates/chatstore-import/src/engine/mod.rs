@@ -6,18 +6,19 @@ mod dry_run;
 
 use std::sync::Arc;
 
-use chatstore::{Error, ErrorKind, Result, Store};
+use chatstore::{ErrorKind, Result, Store};
 use chatstore_model::Timestamp;
 use chatstore_sql::{ReadTx, WriteTx};
 
 use crate::plan::{PlannedConversation, PlannedMessage, PlannedUser};
-use crate::report::{ImportEvent, ImportReport, Issue, ReportBuilder};
+use crate::report::{ImportEvent, ImportReport, ReportBuilder};
 use crate::source::Source;
 use assembler::Assembler;
 use batch::{ChunkBatch, ChunkEnd, UserBatch};
 
-pub(crate) use batch::{Batch, Mode, Write};
-pub(crate) use dry_run::{BatchState, DryRunState};
+pub(crate) use batch::{Batch, Mode, StoreResult, Write};
+pub(crate) use dry_run::BatchState;
+use dry_run::DryRunState;
 
 /// Users decided together, each with several statements.
 const BATCH_USERS: usize = 200;
@@ -61,7 +62,8 @@ pub async fn import<S: Source>(
 pub struct Import<'i> {
     store: &'i Store,
     options: ImportOptions,
-    report: ReportBuilder<'i>,
+    /// What the import says about itself.
+    pub report: ReportBuilder<'i>,
     dry_run: Arc<DryRunState>,
     users: Vec<PlannedUser>,
     assembler: Assembler,
@@ -84,32 +86,6 @@ impl Import<'_> {
     #[must_use]
     pub fn default_model(&self) -> &str {
         self.store.default_model()
-    }
-
-    /// Says how many rows are going to come, so that progress can be shown.
-    pub const fn expect_rows(&mut self, total: u64) {
-        self.report.expect_rows(total);
-    }
-
-    /// Says how many of the expected rows are done.
-    pub fn progress(&mut self) {
-        self.report.progress();
-    }
-
-    /// Says how far the import is, by another measure than rows.
-    pub fn progress_at(&mut self, done: u64, total: u64) {
-        self.report.progress_at(done, total);
-    }
-
-    /// Reports something that did not fit. A row that is left out is counted.
-    pub fn issue(&mut self, issue: Issue) {
-        self.report.issue(issue);
-    }
-
-    /// Rows of a table that were added so far.
-    #[must_use]
-    pub fn added(&self, table: &str) -> u64 {
-        self.report.added(table)
     }
 
     /// Takes a user.
@@ -168,20 +144,16 @@ impl Import<'_> {
     /// That the store failed.
     pub async fn finish(mut self) -> Result<ImportReport> {
         self.flush().await?;
-        self.report.progress();
         Ok(self.report.finish())
     }
 
     async fn flush_users(&mut self) -> Result<()> {
-        if self.users.is_empty() {
-            return Ok(());
+        if !self.users.is_empty() {
+            let users = std::mem::take(&mut self.users);
+            let rows = self.commit(UserBatch(users)).await?;
+            self.report.rows(rows);
+            self.report.progress();
         }
-        let users = std::mem::take(&mut self.users);
-        for outcome in self.commit(UserBatch(users)).await? {
-            self.report.issues(outcome.issues);
-            self.count("users", u64::from(outcome.is_new), u64::from(!outcome.is_new));
-        }
-        self.report.progress();
         Ok(())
     }
 
@@ -191,31 +163,24 @@ impl Import<'_> {
         if chunks.is_empty() {
             return Ok(None);
         }
-        let mut end = None;
-        for outcome in self.commit(ChunkBatch(chunks)).await? {
-            for (table, rows) in outcome.counts() {
-                self.count(table, rows.added, rows.unchanged);
-            }
-            self.report.issues(outcome.issues);
-            end = Some(outcome.end);
-        }
+        let (rows, end) = self.commit(ChunkBatch(chunks)).await?;
+        rows.into_iter().for_each(|rows| self.report.rows(rows));
         self.report.progress();
         Ok(end)
-    }
-
-    pub(crate) fn count(&mut self, table: &'static str, added: u64, unchanged: u64) {
-        self.report.count(table, added, unchanged);
     }
 
     /// Decides about a batch in one transaction, and writes what is missing unless this is a dry run.
     pub(crate) async fn commit<B: Batch>(&mut self, batch: B) -> Result<B::Outcome> {
         let batch = Arc::new(batch);
         let mut attempt = 1;
-        let (outcome, added) = loop {
+        let (outcome, state) = loop {
             let (batch, earlier) = (Arc::clone(&batch), Arc::clone(&self.dry_run));
             // A repeated UUID is looked for when the database has found that there is one.
             let may_repeat_uuids = self.options.dry_run || attempt > 1;
-            let state = move || BatchState::new(Arc::clone(&earlier), may_repeat_uuids);
+            let state = move || {
+                let (earlier, now) = (Arc::clone(&earlier), DryRunState::default());
+                BatchState { earlier, now, may_repeat_uuids }
+            };
             let done = if self.options.dry_run {
                 let work = async move |tx: &mut ReadTx<'_>| batch.run(tx, state()).await;
                 self.store.read(B::NAME, work).await
@@ -224,18 +189,12 @@ impl Import<'_> {
                 self.store.write(B::NAME, work).await
             };
             match done {
-                Err(error) if is_in_between(&error) && attempt < ATTEMPTS => attempt += 1,
+                // Another import of the same rows may have been faster.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < ATTEMPTS => attempt += 1,
                 done => break done?,
             }
         };
-        if self.options.dry_run {
-            Arc::make_mut(&mut self.dry_run).absorb(added);
-        }
+        Arc::make_mut(&mut self.dry_run).absorb(state.now);
         Ok(outcome)
     }
-}
-
-/// Whether another import of the same rows may have been faster.
-fn is_in_between(error: &Error) -> bool {
-    error.kind() == ErrorKind::AlreadyExists
 }

@@ -11,19 +11,19 @@ use std::io::BufRead;
 
 use chatstore::Error;
 use chatstore_model::{
-    Conversation, ConversationId, Json, Limit, MessageId, MessageRange, MessageRole, NewConversation,
-    NewMessage, Order, UserId,
+    ConversationId, Json, Limit, MessageId, MessageRange, MessageRole, NewConversation, NewMessage, Order,
+    Timestamp, UserId,
 };
-use chatstore_sql::{By, StoreError, Tx};
+use chatstore_sql::{By, Tx};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Source;
-use crate::engine::{Batch, BatchState, DryRunState, Import, Mode, Write};
+use crate::engine::{Batch, BatchState, Import, Mode, StoreResult, Write};
 use crate::plan::{RowClock, derived_uuid};
-use crate::report::{ImportReport, Issue};
+use crate::report::{ImportReport, Issue, RowsReport};
 
 /// The name space of imported ids; generated once, never to be changed.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6d2c_5d0e_97b4_4c0f_8a31_0f6b_5c9e_21d7);
@@ -104,6 +104,7 @@ struct Turn {
 /// A line ready to be stored.
 struct PlannedLine {
     number: u64,
+    id: ConversationId,
     conversation: NewConversation,
     messages: Vec<NewMessage>,
 }
@@ -116,8 +117,9 @@ impl<R: BufRead> Source for Jsonl<R> {
     }
 
     async fn read(mut self, import: Import<'_>) -> Result<ImportReport, JsonlError> {
-        let planner = Planner { owner: self.owner, clock: RowClock::starting_at(import.base_time()) };
-        let mut lines = Lines { import, planner, on_error: self.on_error, waiting: Vec::new() };
+        let clock = RowClock::starting_at(import.base_time());
+        let (owner, on_error) = (self.owner, self.on_error);
+        let mut lines = Lines { import, owner, on_error, clock, waiting: Vec::new() };
         let mut text = Vec::new();
         let (mut line, mut bytes) = (0, 0);
         loop {
@@ -130,7 +132,7 @@ impl<R: BufRead> Source for Jsonl<R> {
             bytes += read as u64;
             if !text.trim_ascii().is_empty() {
                 lines.take(line, &text).await?;
-                lines.import.progress_at(bytes, self.size);
+                lines.import.report.progress_at(bytes, self.size);
             }
         }
         lines.flush().await?;
@@ -150,18 +152,22 @@ fn read_line(input: &mut impl BufRead, text: &mut Vec<u8>) -> std::io::Result<us
 /// The lines that are being imported.
 struct Lines<'i> {
     import: Import<'i>,
-    planner: Planner,
+    owner: UserId,
     on_error: OnError,
+    clock: RowClock,
     waiting: Vec<PlannedLine>,
 }
 
 impl Lines<'_> {
     async fn take(&mut self, number: u64, text: &[u8]) -> Result<(), JsonlError> {
-        match self.planner.plan(number, text) {
+        match self.plan(number, text) {
             Ok(line) => self.waiting.push(line),
             Err(reason) => {
                 self.flush().await?;
-                self.leave_out(number, reason)?;
+                if self.on_error == OnError::Stop {
+                    return Err(JsonlError::BadLine { line: number, reason });
+                }
+                self.import.report.issue(skipped(number, reason));
             }
         }
         if self.waiting.iter().map(|line| line.messages.len()).sum::<usize>() >= BATCH_MESSAGES {
@@ -170,60 +176,30 @@ impl Lines<'_> {
         Ok(())
     }
 
-    fn leave_out(&mut self, line: u64, reason: String) -> Result<(), JsonlError> {
-        if self.on_error == OnError::Stop {
-            return Err(JsonlError::BadLine { line, reason });
-        }
-        self.import.issue(Issue {
-            table: "conversations",
-            key: Some(line.to_string()),
-            column: None,
-            problem: reason,
-            done: "left out".to_owned(),
-            left_out: true,
-        });
-        Ok(())
-    }
-
     /// Stores the waiting lines in one transaction.
     async fn flush(&mut self) -> Result<(), JsonlError> {
         let Some(first) = self.waiting.first() else { return Ok(()) };
         let line = first.number;
         let lines = std::mem::take(&mut self.waiting);
-        let batch = LineBatch { owner: self.planner.owner, on_error: self.on_error, lines };
-        let outcomes =
+        let batch = LineBatch { owner: self.owner, on_error: self.on_error, lines };
+        let (rows, stop) =
             self.import.commit(batch).await.map_err(|source| JsonlError::Store { line, source })?;
-        for (line, outcome) in outcomes {
-            match outcome {
-                LineOutcome::Added { messages } => {
-                    self.import.count("conversations", 1, 0);
-                    self.import.count("messages", messages, 0);
-                }
-                LineOutcome::Unchanged => self.import.count("conversations", 0, 1),
-                LineOutcome::Differs(reason) => self.leave_out(line, reason)?,
-            }
-        }
-        Ok(())
+        self.import.report.rows(rows);
+        stop.map_or(Ok(()), |(line, reason)| Err(JsonlError::BadLine { line, reason }))
     }
-}
 
-/// Reads lines and checks them against the limits.
-struct Planner {
-    owner: UserId,
-    clock: RowClock,
-}
-
-impl Planner {
+    /// Reads a line and checks it against the limits.
     fn plan(&mut self, number: u64, text: &[u8]) -> Result<PlannedLine, String> {
         let line: Line =
             serde_json::from_slice(text).map_err(|error| format!("not a conversation: {error}"))?;
         if line.turns.is_empty() {
             return Err("the conversation has no turns".to_owned());
         }
+        let id = ConversationId::from_uuid(self.uuid(&[b"conversation", line.id.as_bytes()]));
         let conversation = NewConversation {
-            id: Some(ConversationId::from_uuid(self.id(&[b"conversation", line.id.as_bytes()]))),
+            id: Some(id),
             metadata: source(line.rest)?,
-            created_at: Some(self.clock.take()),
+            created_at: Some(self.next_time()),
             ..NewConversation::thread(&line.id)
         };
         conversation.validate().map_err(|error| error.to_string())?;
@@ -233,23 +209,29 @@ impl Planner {
                 turn.role.parse().map_err(|error| format!("turns[{index}].role {:?} {error}", turn.role))?;
             let digest = Sha256::digest(format!("{}\0{}", turn.role, turn.content));
             let place = index.to_string();
-            let id = self.id(&[b"message", line.id.as_bytes(), place.as_bytes(), &digest]);
+            let message_id = self.uuid(&[b"message", line.id.as_bytes(), place.as_bytes(), &digest]);
             let message = NewMessage {
-                id: Some(MessageId::from_uuid(id)),
+                id: Some(MessageId::from_uuid(message_id)),
                 metadata: source(turn.rest)?,
-                created_at: Some(self.clock.take()),
+                created_at: Some(self.next_time()),
                 ..NewMessage::new(role, turn.content)
             };
             message.validate().map_err(|error| format!("turns[{index}]: {error}"))?;
             messages.push(message);
         }
-        Ok(PlannedLine { number, conversation, messages })
+        Ok(PlannedLine { number, id, conversation, messages })
     }
 
     /// An id that follows from the owner and the parts.
-    fn id(&self, parts: &[&[u8]]) -> Uuid {
+    fn uuid(&self, parts: &[&[u8]]) -> Uuid {
         let prefix = [b"jsonl".as_slice(), self.owner.uuid().as_bytes()].concat();
         derived_uuid(NAMESPACE, &prefix, parts)
+    }
+
+    fn next_time(&mut self) -> Timestamp {
+        let time = self.clock.time();
+        self.clock.follow(None);
+        time
     }
 }
 
@@ -270,56 +252,62 @@ struct LineBatch {
 }
 
 enum LineOutcome {
-    Added { messages: u64 },
+    Added,
     Unchanged,
     Differs(String),
 }
 
 impl Batch for LineBatch {
     const NAME: &'static str = "import_jsonl";
-    /// With the numbers of the lines, up to the one that stops the import.
-    type Outcome = Vec<(u64, LineOutcome)>;
+    /// Also the number of the line that stops the import, and why.
+    type Outcome = (RowsReport, Option<(u64, String)>);
 
-    async fn run<M: Mode>(
+    async fn decide<M: Mode>(
         &self,
         tx: &mut Tx<'_, M>,
-        state: BatchState,
-    ) -> Result<(Self::Outcome, DryRunState), StoreError> {
-        let mut outcomes = Vec::with_capacity(self.lines.len());
+        state: &mut BatchState,
+    ) -> StoreResult<Self::Outcome> {
+        let mut report = RowsReport::default();
         for line in &self.lines {
-            let outcome = put(tx, self.owner, line).await?;
-            let stop = self.on_error == OnError::Stop && matches!(outcome, LineOutcome::Differs(_));
-            outcomes.push((line.number, outcome));
-            if stop {
-                break;
+            match put(tx, state, self.owner, line).await? {
+                LineOutcome::Added => {
+                    report.add("conversations", 1);
+                    report.add("messages", line.messages.len() as u64);
+                }
+                LineOutcome::Unchanged => report.keep("conversations"),
+                LineOutcome::Differs(reason) if self.on_error == OnError::Stop => {
+                    return Ok((report, Some((line.number, reason))));
+                }
+                LineOutcome::Differs(reason) => report.issues.push(skipped(line.number, reason)),
             }
         }
-        Ok((outcomes, state.now))
+        Ok((report, None))
     }
+}
+
+fn skipped(line: u64, reason: String) -> Issue {
+    Issue::of_row("conversations", &line.to_string(), reason, "left out").leaving_out()
 }
 
 /// Stores a line, or compares it with the conversation that is stored.
 async fn put<M: Mode>(
     tx: &mut Tx<'_, M>,
+    state: &mut BatchState,
     owner: UserId,
     line: &PlannedLine,
-) -> Result<LineOutcome, StoreError> {
-    let new = &line.conversation;
-    let mut found: Option<Conversation> = None;
-    if let Some(id) = new.id {
-        found = tx.conversations().get(By::Owner(owner), id).await?.map(|(conversation, _)| conversation);
-    }
-    if let (None, Some(thread_id)) = (&found, &new.thread_id) {
-        found = tx.conversations().find_by_thread(owner, thread_id).await?;
+) -> StoreResult<LineOutcome> {
+    let stored = tx.conversations().get(By::Owner(owner), line.id).await?;
+    let mut found = stored.map(|(conversation, _)| conversation.id);
+    if let (None, Some(thread_id)) = (found, &line.conversation.thread_id) {
+        found = tx.conversations().find_by_thread(owner, thread_id).await?.map(|found| found.id);
     }
     if let Some(conversation) = found {
-        return compare(tx, owner, conversation.id, &line.messages).await;
+        return compare(tx, owner, conversation, &line.messages).await;
     }
-    M::apply(tx, Write::Conversation(owner, new)).await?;
-    if let Some(id) = new.id {
-        M::apply(tx, Write::Messages(owner, id, &line.messages)).await?;
-    }
-    Ok(LineOutcome::Added { messages: line.messages.len() as u64 })
+    let key = line.number.to_string();
+    M::apply(tx, state, Write::Conversation(owner, &line.conversation, &key)).await?;
+    M::apply(tx, state, Write::Messages(owner, line.id, &line.messages)).await?;
+    Ok(LineOutcome::Added)
 }
 
 /// Whether the conversation begins with exactly these messages; what came after them does not matter.
@@ -328,7 +316,7 @@ async fn compare<M>(
     owner: UserId,
     conversation: ConversationId,
     messages: &[NewMessage],
-) -> Result<LineOutcome, StoreError> {
+) -> StoreResult<LineOutcome> {
     let mut compared = 0;
     let mut after = 0;
     while compared < messages.len() {

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chatstore_model::{ConversationId, MessageId, NewConversation, NewMessage, NewUser, Response, UserId};
-use chatstore_sql::{By, StoreError, Tx};
+use chatstore_sql::{By, Tx};
 
 use super::conversations::{ConversationDecision, StoredConversation, decide_conversation, find_owner};
 use super::messages::{compare_messages, count_deleted, find_present};
-use super::{Batch, BatchState, DryRunState, Mode, Write};
+use super::{Batch, BatchState, Mode, StoreResult, Write};
 use crate::plan::{PlannedConversation, PlannedMessage};
-use crate::report::Issue;
+use crate::report::{Issue, RowsReport};
 
 /// A conversation with some of its messages, in order.
 #[derive(Debug)]
@@ -28,77 +28,61 @@ impl ConversationChunk {
     }
 }
 
+/// Where a conversation is, or goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) owner: UserId,
+    pub(super) id: ConversationId,
+}
+
 /// How a chunk ended.
 #[derive(Debug, Default, Clone, Copy)]
 pub(in crate::engine) struct ChunkEnd {
-    /// Where the conversation is; nowhere when it is left out.
-    place: Option<(UserId, ConversationId)>,
+    /// None when the conversation is left out.
+    place: Option<Place>,
     /// The number of its last message.
     pub(super) last_seq: i64,
-}
-
-/// What became of a chunk.
-#[derive(Default)]
-pub(in crate::engine) struct ChunkOutcome {
-    pub(in crate::engine) end: ChunkEnd,
-    pub(in crate::engine) issues: Vec<Issue>,
-    conversations: RowCounts,
-    pub(super) messages: RowCounts,
-    pub(super) responses: RowCounts,
-}
-
-/// Rows of a chunk that are not left out.
-#[derive(Debug, Default, Clone, Copy)]
-pub(in crate::engine) struct RowCounts {
-    pub(in crate::engine) added: u64,
-    pub(in crate::engine) unchanged: u64,
-}
-
-impl ChunkOutcome {
-    pub(in crate::engine) const fn counts(&self) -> [(&'static str, RowCounts); 3] {
-        [("conversations", self.conversations), ("messages", self.messages), ("responses", self.responses)]
-    }
 }
 
 /// What is to become of a chunk.
 #[derive(Default)]
 pub(super) struct ChunkDecision {
-    pub(super) outcome: ChunkOutcome,
+    pub(super) report: RowsReport,
+    pub(super) end: ChunkEnd,
     new_user: Option<Box<NewUser>>,
     new_conversation: Option<Box<NewConversation>>,
     pub(super) new_messages: Vec<NewMessage>,
-    pub(super) new_responses: Vec<Response>,
+    new_responses: Vec<Response>,
 }
 
 pub(in crate::engine) struct ChunkBatch(pub(in crate::engine) Vec<ConversationChunk>);
 
 impl Batch for ChunkBatch {
     const NAME: &'static str = "import_conversations";
-    type Outcome = Vec<ChunkOutcome>;
+    /// A report for each chunk, and how the last of them ended.
+    type Outcome = (Vec<RowsReport>, Option<ChunkEnd>);
 
-    async fn run<M: Mode>(
+    async fn decide<M: Mode>(
         &self,
         tx: &mut Tx<'_, M>,
-        mut state: BatchState,
-    ) -> Result<(Self::Outcome, DryRunState), StoreError> {
-        let mut outcomes = Vec::with_capacity(self.0.len());
+        state: &mut BatchState,
+    ) -> StoreResult<Self::Outcome> {
+        let (mut reports, mut end) = (Vec::with_capacity(self.0.len()), None);
         let mut responses: BTreeMap<UserId, Vec<Response>> = BTreeMap::new();
         for chunk in &self.0 {
-            let decision = decide_chunk(tx, &state, chunk).await?;
-            if let Some((owner, id)) = decision.outcome.end.place {
-                decision.apply(tx, owner, id).await?;
-                decision.remember(&mut state.now, owner, id, &chunk.conversation.key);
-                if !decision.new_responses.is_empty() {
-                    responses.entry(owner).or_default().extend(decision.new_responses);
-                }
+            let mut decision = decide_chunk(tx, state, chunk).await?;
+            if let Some(place) = decision.end.place {
+                decision.apply(tx, state, place, &chunk.conversation.key).await?;
+                responses.entry(place.owner).or_default().append(&mut decision.new_responses);
             }
-            outcomes.push(decision.outcome);
+            end = Some(decision.end);
+            reports.push(decision.report);
         }
         // Every writer locks usage after conversations.
-        for (owner, responses) in &responses {
-            M::apply(tx, Write::Responses(*owner, responses)).await?;
+        for (owner, responses) in responses.iter().filter(|(_, responses)| !responses.is_empty()) {
+            M::apply(tx, state, Write::Responses(*owner, responses)).await?;
         }
-        Ok((outcomes, state.now))
+        Ok((reports, end))
     }
 }
 
@@ -106,13 +90,13 @@ async fn decide_chunk<M>(
     tx: &mut Tx<'_, M>,
     state: &BatchState,
     chunk: &ConversationChunk,
-) -> Result<ChunkDecision, StoreError> {
+) -> StoreResult<ChunkDecision> {
     let mut decision = ChunkDecision::default();
     match chunk.earlier {
-        Some(end) => decision.outcome.end = end,
+        Some(end) => decision.end = end,
         None => decision.place(tx, state, &chunk.conversation).await?,
     }
-    let Some(place) = decision.outcome.end.place else {
+    let Some(place) = decision.end.place else {
         for message in &chunk.messages {
             decision.leave_out(message, "its conversation is left out");
         }
@@ -120,19 +104,19 @@ async fn decide_chunk<M>(
     };
     let stored = match decision.new_conversation {
         Some(_) => None,
-        None => tx.conversations().get(By::Owner(place.0), place.1).await?,
+        None => tx.conversations().get(By::Owner(place.owner), place.id).await?,
     };
     let present = if stored.is_none() && !state.may_repeat_uuids {
         HashMap::new()
     } else {
-        find_present(tx, place.0, &chunk.messages).await?
+        find_present(tx, place.owner, &chunk.messages).await?
     };
     let last_seq = stored.map_or(0, |(conversation, _)| conversation.last_seq);
     for gap in compare_messages(&mut decision, chunk, state, place, &present) {
         let deleted = count_deleted(tx, place, &gap, last_seq).await?;
-        gap.fill(&mut decision, deleted, place.1);
+        gap.fill(&mut decision, deleted, place.id);
     }
-    let end = &mut decision.outcome.end;
+    let end = &mut decision.end;
     if !decision.new_messages.is_empty() {
         end.last_seq = last_seq + i64::try_from(decision.new_messages.len()).unwrap_or(0);
     }
@@ -147,23 +131,23 @@ impl ChunkDecision {
         tx: &mut Tx<'_, M>,
         state: &BatchState,
         planned: &PlannedConversation,
-    ) -> Result<(), StoreError> {
+    ) -> StoreResult<()> {
         let owner = find_owner(tx, state, planned).await?;
         let stored = StoredConversation::find(tx, state, planned, owner.owner).await?;
         self.new_user = owner.new_user;
         match decide_conversation(planned, owner.owner, &stored) {
             ConversationDecision::Present(owner, id, issue) => {
-                self.outcome.conversations.unchanged += 1;
-                self.outcome.issues.extend(issue);
-                self.outcome.end.place = Some((owner, id));
+                self.report.keep("conversations");
+                self.report.issues.extend(issue);
+                self.end.place = Some(Place { owner, id });
             }
             ConversationDecision::Add(new, issues) => {
-                self.outcome.conversations.added += 1;
-                self.outcome.issues = [planned.issues.clone(), owner.issues, issues].concat();
-                self.outcome.end.place = Some((owner.owner, new.id.unwrap_or(planned.id)));
+                self.report.add("conversations", 1);
+                self.report.issues = [planned.issues.clone(), owner.issues, issues].concat();
+                self.end.place = Some(Place { owner: owner.owner, id: new.id.unwrap_or(planned.id) });
                 self.new_conversation = Some(new);
             }
-            ConversationDecision::LeaveOut(issue) => self.outcome.issues.push(issue),
+            ConversationDecision::LeaveOut(issue) => self.report.issues.push(issue),
         }
         Ok(())
     }
@@ -176,55 +160,35 @@ impl ChunkDecision {
         conversation: ConversationId,
     ) {
         let Some(planned) = &message.response else { return };
-        self.outcome.responses.added += 1;
-        self.outcome.issues.extend(planned.issues.iter().cloned());
+        self.report.add("responses", 1);
+        self.report.issues.extend(planned.issues.iter().cloned());
         let response = planned.response.clone();
         self.new_responses.push(Response { message_id: id, conversation_id: conversation, ..response });
     }
 
     pub(super) fn leave_out(&mut self, message: &PlannedMessage, problem: &str) {
-        let issue = |table: &'static str, key: &str| Issue {
-            table,
-            key: Some(key.to_owned()),
-            column: None,
-            problem: problem.to_owned(),
-            done: "left out".to_owned(),
-            left_out: true,
-        };
-        self.outcome.issues.push(issue("messages", &message.key));
-        if let Some(response) = &message.response {
-            self.outcome.issues.push(issue("responses", &response.key));
-        }
+        let issue = |table, key: &str| Issue::of_row(table, key, problem, "left out").leaving_out();
+        self.report.issues.push(issue("messages", &message.key));
+        self.report.issues.extend(message.response.iter().map(|response| issue("responses", &response.key)));
     }
 
     /// Writes what was decided but for the responses.
     async fn apply<M: Mode>(
         &self,
         tx: &mut Tx<'_, M>,
-        owner: UserId,
-        id: ConversationId,
-    ) -> Result<(), StoreError> {
+        state: &mut BatchState,
+        place: Place,
+        key: &str,
+    ) -> StoreResult<()> {
         if let Some(user) = &self.new_user {
-            M::apply(tx, Write::User(user)).await?;
+            M::apply(tx, state, Write::User(user)).await?;
         }
         if let Some(conversation) = &self.new_conversation {
-            M::apply(tx, Write::Conversation(owner, conversation)).await?;
+            M::apply(tx, state, Write::Conversation(place.owner, conversation, key)).await?;
         }
         if !self.new_messages.is_empty() {
-            M::apply(tx, Write::Messages(owner, id, &self.new_messages)).await?;
+            M::apply(tx, state, Write::Messages(place.owner, place.id, &self.new_messages)).await?;
         }
         Ok(())
-    }
-
-    fn remember(&self, state: &mut DryRunState, owner: UserId, id: ConversationId, key: &str) {
-        if let Some(user) = &self.new_user {
-            state.add_user(user);
-        }
-        if self.new_conversation.is_some() {
-            state.add_conversation(owner, id, key);
-        }
-        for message in self.new_messages.iter().filter_map(|message| message.id) {
-            state.add_message(owner, message);
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! Who owns a conversation, and where it is or goes.
 
 use chatstore_model::{Conversation, ConversationId, NewConversation, NewUser, UserId};
-use chatstore_sql::{By, StoreError, Tx};
+use chatstore_sql::{By, Tx};
 
-use super::BatchState;
 use super::users::{StoredUser, UserDecision, decide_user};
+use super::{BatchState, StoreResult};
 use crate::plan::{PlannedConversation, PlannedOwner, PlannedUser, is_unchanged};
 use crate::report::Issue;
 
@@ -27,7 +27,7 @@ pub(super) async fn find_owner<M>(
     tx: &mut Tx<'_, M>,
     state: &BatchState,
     planned: &PlannedConversation,
-) -> Result<OwnerDecision, StoreError> {
+) -> StoreResult<OwnerDecision> {
     match &planned.owner {
         PlannedOwner::Known(id) => Ok(OwnerDecision::existing(*id)),
         PlannedOwner::ByEmail(user) => {
@@ -76,7 +76,7 @@ impl StoredConversation {
         state: &BatchState,
         planned: &PlannedConversation,
         owner: UserId,
-    ) -> Result<Self, StoreError> {
+    ) -> StoreResult<Self> {
         let mut id = planned.id;
         let mut found = find(tx, owner, id).await?;
         let is_uuid_taken = match (&found, state.conversation_key(owner, id)) {
@@ -104,11 +104,7 @@ impl StoredConversation {
     }
 }
 
-async fn find<M>(
-    tx: &mut Tx<'_, M>,
-    owner: UserId,
-    id: ConversationId,
-) -> Result<Option<Conversation>, StoreError> {
+async fn find<M>(tx: &mut Tx<'_, M>, owner: UserId, id: ConversationId) -> StoreResult<Option<Conversation>> {
     let found = tx.conversations().get(By::Owner(owner), id).await?;
     Ok(found.map(|(conversation, _)| conversation))
 }
@@ -154,7 +150,7 @@ pub(super) fn decide_conversation(
         }
         if planned.is_thread {
             let left_out = issue(planned, "thread_id", problem, "it was left as it is");
-            return ConversationDecision::LeaveOut(Issue { left_out: true, ..left_out });
+            return ConversationDecision::LeaveOut(left_out.leaving_out());
         }
         issues.push(issue(planned, "uuid", problem, "it has no thread_id; the text is in metadata.source"));
     }
@@ -162,23 +158,10 @@ pub(super) fn decide_conversation(
 }
 
 fn issue(planned: &PlannedConversation, column: &str, problem: String, done: &str) -> Issue {
-    Issue {
-        table: "conversations",
-        key: Some(planned.key.clone()),
-        column: Some(column.to_owned()),
-        problem,
-        done: done.to_owned(),
-        left_out: false,
-    }
+    Issue::of_row("conversations", &planned.key, problem, done).in_column(column)
 }
 
 fn changed(planned: &PlannedConversation) -> Issue {
-    Issue {
-        table: "conversations",
-        key: Some(planned.key.clone()),
-        column: None,
-        problem: "it was changed, here or there, since it was imported".to_owned(),
-        done: "it was left as it is here".to_owned(),
-        left_out: false,
-    }
+    let problem = "it was changed, here or there, since it was imported";
+    Issue::of_row("conversations", &planned.key, problem, "it was left as it is here")
 }

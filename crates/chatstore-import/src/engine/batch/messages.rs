@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use chatstore_model::{ConversationId, MessageId, MessageRange, NewMessage, UserId};
-use chatstore_sql::{PresentMessage, StoreError, Tx};
+use chatstore_sql::{PresentMessage, Tx};
 
-use super::BatchState;
-use super::chunk::{ChunkDecision, ConversationChunk};
+use super::chunk::{ChunkDecision, ConversationChunk, Place};
+use super::{BatchState, StoreResult};
 use crate::plan::PlannedMessage;
 use crate::report::Issue;
 
@@ -15,7 +15,7 @@ pub(super) async fn find_present<M>(
     tx: &mut Tx<'_, M>,
     owner: UserId,
     messages: &[PlannedMessage],
-) -> Result<HashMap<MessageId, PresentMessage>, StoreError> {
+) -> StoreResult<HashMap<MessageId, PresentMessage>> {
     let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
     let found = tx.messages().find_present(owner, &ids).await?;
     let mut present: HashMap<MessageId, PresentMessage> =
@@ -57,7 +57,7 @@ pub(super) fn compare_messages<'c>(
     decision: &mut ChunkDecision,
     chunk: &'c ConversationChunk,
     state: &BatchState,
-    (owner, conversation): (UserId, ConversationId),
+    place: Place,
     present: &HashMap<MessageId, PresentMessage>,
 ) -> Vec<Gap<'c>> {
     let mut used: HashSet<MessageId> = HashSet::new();
@@ -66,24 +66,24 @@ pub(super) fn compare_messages<'c>(
     for message in &chunk.messages {
         let is_uuid_taken = present.get(&message.id).is_some_and(|it| message.is_another_row(&it.metadata))
             || used.contains(&message.id)
-            || state.has_message(owner, message.id);
+            || state.has_message(place.owner, message.id);
         let id = if is_uuid_taken { message.fallback_id } else { message.id };
         used.insert(id);
         let Some(found) = present.get(&id) else {
             gap.messages.push((id, message));
             continue;
         };
-        decision.outcome.messages.unchanged += 1;
+        decision.report.keep("messages");
         match &message.response {
-            Some(_) if found.has_response => decision.outcome.responses.unchanged += 1,
+            Some(_) if found.has_response => decision.report.keep("responses"),
             _ => decision.add_response(message, id, found.conversation_id),
         }
-        if found.conversation_id == conversation {
+        if found.conversation_id == place.id {
             gap.before = Some(found.seq);
             gaps.push(std::mem::replace(&mut gap, Gap::after(found.seq)));
         }
     }
-    decision.outcome.end.last_seq = gap.after;
+    decision.end.last_seq = gap.after;
     gaps.push(gap);
     gaps.retain(|gap| !gap.messages.is_empty());
     gaps
@@ -92,32 +92,32 @@ pub(super) fn compare_messages<'c>(
 /// How many messages were deleted in a gap: numbers are never used again, so each that no message has is one.
 pub(super) async fn count_deleted<M>(
     tx: &mut Tx<'_, M>,
-    (owner, conversation): (UserId, ConversationId),
+    place: Place,
     gap: &Gap<'_>,
     last_seq: i64,
-) -> Result<usize, StoreError> {
+) -> StoreResult<usize> {
     let range = MessageRange { after: gap.after, before: gap.before.unwrap_or(last_seq + 1) };
     let numbers = range.before - range.after - 1;
     if numbers <= 0 {
         return Ok(0);
     }
-    let held = tx.messages().count_between(owner, conversation, range).await?;
+    let held = tx.messages().count_between(place.owner, place.id, range).await?;
     Ok(usize::try_from(numbers - held).unwrap_or(0))
 }
 
 impl Gap<'_> {
     /// Adds what is missing; what was deleted here is not brought back.
     pub(super) fn fill(self, decision: &mut ChunkDecision, deleted: usize, conversation: ConversationId) {
-        for (place, (id, message)) in self.messages.into_iter().enumerate() {
-            if place < deleted {
+        for (index, (id, message)) in self.messages.into_iter().enumerate() {
+            if index < deleted {
                 decision.leave_out(message, "it was deleted here after an earlier import");
                 continue;
             }
             if id != message.id {
-                decision.outcome.issues.push(uuid_is_taken(message));
+                decision.report.issues.push(uuid_is_taken(message));
             }
-            decision.outcome.messages.added += 1;
-            decision.outcome.issues.extend(message.issues.iter().cloned());
+            decision.report.add("messages", 1);
+            decision.report.issues.extend(message.issues.iter().cloned());
             decision.new_messages.push(NewMessage { id: Some(id), ..message.new.clone() });
             decision.add_response(message, id, conversation);
         }
@@ -125,12 +125,7 @@ impl Gap<'_> {
 }
 
 fn uuid_is_taken(message: &PlannedMessage) -> Issue {
-    Issue {
-        table: "messages",
-        key: Some(message.key.clone()),
-        column: Some("uuid".to_owned()),
-        problem: format!("another message of theirs has the UUID {}", message.id),
-        done: "it has an id made from its key; the UUID is in metadata.source".to_owned(),
-        left_out: false,
-    }
+    let problem = format!("another message of theirs has the UUID {}", message.id);
+    let done = "it has an id made from its key; the UUID is in metadata.source";
+    Issue::of_row("messages", &message.key, problem, done).in_column("uuid")
 }

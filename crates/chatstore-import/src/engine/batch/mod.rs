@@ -1,7 +1,7 @@
 //! Batches: rows that are decided about, and written, in one transaction.
 //!
 //! What is stored is looked up, then a function without a transaction decides, then the decision is applied. In a
-//! dry run applying does nothing.
+//! dry run applying remembers it instead.
 
 mod chunk;
 mod conversations;
@@ -11,10 +11,13 @@ mod users;
 use chatstore_model::{ConversationId, NewConversation, NewMessage, NewUser, Response, UserId};
 use chatstore_sql::{ReadOnly, ReadWrite, StoreError, Tx};
 
-use super::dry_run::{BatchState, DryRunState};
+use super::dry_run::BatchState;
 
 pub(super) use chunk::{ChunkBatch, ChunkEnd, ConversationChunk};
 pub(super) use users::UserBatch;
+
+/// What comes of work in a transaction.
+pub(crate) type StoreResult<T> = Result<T, StoreError>;
 
 /// Rows that are decided about in one transaction.
 pub(crate) trait Batch: Send + Sync + 'static {
@@ -23,39 +26,48 @@ pub(crate) trait Batch: Send + Sync + 'static {
     /// What became of the rows.
     type Outcome: Send + 'static;
 
-    /// Decides about the rows and applies it; also what was added. It may run again after a conflict.
+    /// Decides about the rows and applies it. It may run again after a conflict.
+    async fn decide<M: Mode>(&self, tx: &mut Tx<'_, M>, state: &mut BatchState)
+    -> StoreResult<Self::Outcome>;
+
+    /// The outcome with the state after it.
     async fn run<M: Mode>(
         &self,
         tx: &mut Tx<'_, M>,
-        state: BatchState,
-    ) -> Result<(Self::Outcome, DryRunState), StoreError>;
+        mut state: BatchState,
+    ) -> StoreResult<(Self::Outcome, BatchState)> {
+        let outcome = self.decide(tx, &mut state).await?;
+        Ok((outcome, state))
+    }
 }
 
 /// A change that an import makes.
 pub(crate) enum Write<'w> {
     User(&'w NewUser),
-    Conversation(UserId, &'w NewConversation),
+    /// With the key of the row in the source.
+    Conversation(UserId, &'w NewConversation, &'w str),
     Messages(UserId, ConversationId, &'w [NewMessage]),
     Responses(UserId, &'w [Response]),
 }
 
 /// Whether changes are written.
 pub(crate) trait Mode: Sized + 'static {
-    async fn apply(tx: &mut Tx<'_, Self>, write: Write<'_>) -> Result<(), StoreError>;
+    async fn apply(tx: &mut Tx<'_, Self>, state: &mut BatchState, write: Write<'_>) -> StoreResult<()>;
 }
 
 /// A dry run.
 impl Mode for ReadOnly {
-    async fn apply(_tx: &mut Tx<'_, Self>, _write: Write<'_>) -> Result<(), StoreError> {
+    async fn apply(_tx: &mut Tx<'_, Self>, state: &mut BatchState, write: Write<'_>) -> StoreResult<()> {
+        state.now.record(write);
         Ok(())
     }
 }
 
 impl Mode for ReadWrite {
-    async fn apply(tx: &mut Tx<'_, Self>, write: Write<'_>) -> Result<(), StoreError> {
+    async fn apply(tx: &mut Tx<'_, Self>, _state: &mut BatchState, write: Write<'_>) -> StoreResult<()> {
         match write {
             Write::User(new) => tx.users().create(new).await.map(drop),
-            Write::Conversation(owner, new) => tx.conversations().create(owner, new).await.map(drop),
+            Write::Conversation(owner, new, _) => tx.conversations().create(owner, new).await.map(drop),
             Write::Messages(owner, id, new) => tx.messages().append_many(owner, id, &[], new).await.map(drop),
             Write::Responses(owner, new) => tx.messages().attach_responses(owner, new).await,
         }

@@ -3,42 +3,34 @@
 use chatstore_model::{Json, NewUser, User, UserId, UserName};
 use chatstore_sql::{StoreError, Tx};
 
-use super::{Batch, BatchState, DryRunState, Mode, Write};
+use super::{Batch, BatchState, Mode, StoreResult, Write};
 use crate::plan::PlannedUser;
-use crate::report::Issue;
+use crate::report::{Issue, RowsReport};
 
 pub(in crate::engine) struct UserBatch(pub(in crate::engine) Vec<PlannedUser>);
 
-/// What became of a user.
-pub(in crate::engine) struct UserOutcome {
-    pub(in crate::engine) is_new: bool,
-    pub(in crate::engine) issues: Vec<Issue>,
-}
-
 impl Batch for UserBatch {
     const NAME: &'static str = "import_users";
-    type Outcome = Vec<UserOutcome>;
+    type Outcome = RowsReport;
 
-    async fn run<M: Mode>(
-        &self,
-        tx: &mut Tx<'_, M>,
-        mut state: BatchState,
-    ) -> Result<(Self::Outcome, DryRunState), StoreError> {
-        let mut outcomes = Vec::with_capacity(self.0.len());
+    async fn decide<M: Mode>(&self, tx: &mut Tx<'_, M>, state: &mut BatchState) -> StoreResult<RowsReport> {
+        let mut report = RowsReport::default();
         for planned in &self.0 {
-            let stored = StoredUser::find(tx, &state, planned).await?;
-            let (is_new, issues) = match decide_user(planned, &stored)? {
-                UserDecision::Present => (false, Vec::new()),
-                UserDecision::Match(_, issue) => (false, vec![issue]),
-                UserDecision::Add(new, issues) => {
-                    M::apply(tx, Write::User(&new)).await?;
-                    state.now.add_user(&new);
-                    (true, [planned.issues.clone(), issues].concat())
+            let stored = StoredUser::find(tx, state, planned).await?;
+            match decide_user(planned, &stored)? {
+                UserDecision::Present => report.keep("users"),
+                UserDecision::Match(_, issue) => {
+                    report.keep("users");
+                    report.issues.push(issue);
                 }
-            };
-            outcomes.push(UserOutcome { is_new, issues });
+                UserDecision::Add(new, issues) => {
+                    M::apply(tx, state, Write::User(&new)).await?;
+                    report.add("users", 1);
+                    report.issues.extend(planned.issues.iter().cloned().chain(issues));
+                }
+            }
         }
-        Ok((outcomes, state.now))
+        Ok(report)
     }
 }
 
@@ -57,7 +49,7 @@ impl StoredUser {
         tx: &mut Tx<'_, M>,
         state: &BatchState,
         planned: &PlannedUser,
-    ) -> Result<Self, StoreError> {
+    ) -> StoreResult<Self> {
         if state.has_user(planned.id) || tx.users().get(planned.id).await?.is_some() {
             return Ok(Self { is_present: true, ..Self::default() });
         }
@@ -83,17 +75,12 @@ pub(super) enum UserDecision {
 }
 
 /// Decides about a user, and finds a name for one to whom neither name nor address is left.
-pub(super) fn decide_user(planned: &PlannedUser, stored: &StoredUser) -> Result<UserDecision, StoreError> {
+pub(super) fn decide_user(planned: &PlannedUser, stored: &StoredUser) -> StoreResult<UserDecision> {
     if stored.is_present {
         return Ok(UserDecision::Present);
     }
-    let issue = |column: &str, problem: String, done: String| Issue {
-        table: "users",
-        key: Some(planned.key.clone()),
-        column: Some(column.to_owned()),
-        problem,
-        done,
-        left_out: false,
+    let issue = |column: &str, problem: String, done: String| {
+        Issue::of_row("users", &planned.key, problem, done).in_column(column)
     };
     if let Some(holder) = &stored.email_holder
         && planned.is_email_the_key
@@ -130,7 +117,7 @@ pub(super) fn decide_user(planned: &PlannedUser, stored: &StoredUser) -> Result<
     Ok(UserDecision::Add(Box::new(new), issues))
 }
 
-fn placeholder(id: UserId) -> Result<UserName, StoreError> {
+fn placeholder(id: UserId) -> StoreResult<UserName> {
     let name = format!("user-{}", &id.uuid().simple().to_string()[..12]);
     UserName::new(name).map_err(|_| StoreError::Refused("a placeholder is not allowed as a name"))
 }

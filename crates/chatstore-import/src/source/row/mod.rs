@@ -70,14 +70,8 @@ impl<'r> Row<'r> {
         if self.issues.iter().any(|issue| issue.column == column && issue.problem == problem) {
             return;
         }
-        self.issues.push(Issue {
-            table: self.layout.name,
-            key: Some(self.key.clone()),
-            column,
-            problem,
-            done: done.into(),
-            left_out: false,
-        });
+        let issue = Issue::of_row(self.layout.name, &self.key, problem, done);
+        self.issues.push(Issue { column, ..issue });
     }
 
     /// Keeps a field's value aside as it is.

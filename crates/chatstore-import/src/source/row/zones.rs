@@ -20,15 +20,9 @@ impl TimesWithoutZone {
     /// Reports them for the tables of which something was added.
     pub(in crate::source) fn report(self, import: &mut Import<'_>) {
         for ((table, column), rows) in self.0 {
-            if import.added(table) > 0 {
-                import.issue(Issue {
-                    table,
-                    key: None,
-                    column: Some(column.to_owned()),
-                    problem: format!("the times of {rows} rows have no zone"),
-                    done: "taken as UTC".to_owned(),
-                    left_out: false,
-                });
+            if import.report.added(table) > 0 {
+                let problem = format!("the times of {rows} rows have no zone");
+                import.report.issue(Issue::of_table(table, problem, "taken as UTC").in_column(column));
             }
         }
     }

@@ -145,17 +145,11 @@ impl Source for SqlalchemySource {
         for layout in tables.iter() {
             total += database.count(&layout.table).await?;
         }
-        import.expect_rows(total);
+        import.report.expect_rows(total);
         for layout in tables.iter() {
             for column in layout.missing() {
-                import.issue(Issue {
-                    table: layout.name,
-                    key: None,
-                    column: Some(column.to_owned()),
-                    problem: "the table has no such column".to_owned(),
-                    done: "left empty in every row".to_owned(),
-                    left_out: false,
-                });
+                let (problem, done) = ("the table has no such column", "left empty in every row");
+                import.report.issue(Issue::of_table(layout.name, problem, done).in_column(column));
             }
         }
         let mut reader = Reader { database, import, zones: TimesWithoutZone::default() };

@@ -36,15 +36,15 @@ pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(),
     while let Some(read) = rows.next().await? {
         for values in read {
             if let Some(issue) = repeated.find(&values) {
-                reader.import.issue(issue);
+                reader.import.report.issue(issue);
                 continue;
             }
             let row = Row::new(layout, &values, "thread_id");
             let conversation = plan(row, clock.time(), &mut reader.zones);
-            clock.follow(conversation.new.created_at.unwrap_or(clock.time()));
+            clock.follow(conversation.new.created_at);
             reader.import.conversation(conversation).await?;
         }
-        reader.import.progress();
+        reader.import.report.progress();
     }
     Ok(())
 }

@@ -32,12 +32,12 @@ impl Reader<'_> {
         while let Some(read) = rows.next().await? {
             for values in read {
                 if let Some(issue) = repeated.find(&values) {
-                    self.import.issue(issue);
+                    self.import.report.issue(issue);
                     continue;
                 }
                 let row = Row::new(layout, &values, key);
                 let user = plan_user(row, key, id_of, clock.time(), &mut self.zones);
-                clock.follow(user.new.created_at.unwrap_or(clock.time()));
+                clock.follow(user.new.created_at);
                 self.import.user(user).await?;
             }
         }
@@ -66,14 +66,10 @@ impl<'l> RepeatedKeys<'l> {
             return None;
         }
         let place = self.places.last().copied().unwrap_or_default();
-        Some(Issue {
-            table: self.layout.name,
-            key: Some(shown(&row[place])),
-            column: Some(self.layout.table.columns[place].name.clone()),
-            problem: "another row has the same key".to_owned(),
-            done: "the first of them is taken, this one is left out".to_owned(),
-            left_out: true,
-        })
+        let (key, column) = (shown(&row[place]), &self.layout.table.columns[place].name);
+        let done = "the first of them is taken, this one is left out";
+        let issue = Issue::of_row(self.layout.name, &key, "another row has the same key", done);
+        Some(issue.in_column(column).leaving_out())
     }
 }
 

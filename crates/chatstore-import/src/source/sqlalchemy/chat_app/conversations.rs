@@ -27,7 +27,7 @@ pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(),
             if open.as_ref().is_none_or(|open| open.key != key) {
                 hand_message_over(&joined, open.as_mut(), import, zones).await?;
                 let conversation = plan(&joined, &row, clock.time(), zones);
-                clock.follow(conversation.new.created_at.unwrap_or(clock.time()));
+                clock.follow(conversation.new.created_at);
                 open = Some(OpenConversation::new(&conversation, clock));
                 import.conversation(conversation).await?;
             }
@@ -41,7 +41,7 @@ pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(),
                 open.rows.push(row);
             }
         }
-        import.progress();
+        import.report.progress();
     }
     hand_message_over(&joined, open.as_mut(), import, zones).await
 }
@@ -206,9 +206,9 @@ async fn hand_message_over(
     };
     let layouts = (joined.messages, joined.responses);
     let (message, left_out) = plan_message(layouts, joined.message(first), &responses, &around, zones);
-    open.clock.follow(message.new.created_at.unwrap_or(around.otherwise));
+    open.clock.follow(message.new.created_at);
     for issue in left_out {
-        import.issue(issue);
+        import.report.issue(issue);
     }
     Ok(import.message(message).await?)
 }

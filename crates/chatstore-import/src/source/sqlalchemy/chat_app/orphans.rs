@@ -54,16 +54,11 @@ async fn leave_out(
     let mut rows = reader.database.rows(selection).await?;
     while let Some(read) = rows.next().await? {
         for row in read {
-            reader.import.issue(Issue {
-                table,
-                key: Some(shown(&row[0])),
-                column: Some(selection.columns[1].to_owned()),
-                problem: format!("its {parent} {} is not there, or is left out", shown(&row[1])),
-                done: "left out: it was deleted with it".to_owned(),
-                left_out: true,
-            });
+            let problem = format!("its {parent} {} is not there, or is left out", shown(&row[1]));
+            let issue = Issue::of_row(table, &shown(&row[0]), problem, "left out: it was deleted with it");
+            reader.import.report.issue(issue.in_column(selection.columns[1]).leaving_out());
         }
-        reader.import.progress();
+        reader.import.report.progress();
     }
     Ok(())
 }
