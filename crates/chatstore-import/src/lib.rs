@@ -43,6 +43,6 @@ pub mod plan;
 mod report;
 mod source;
 
-pub use engine::{Import, ImportOptions, import};
+pub use engine::{Import, ImportOptions};
 pub use report::{ImportEvent, ImportReport, Issue, ReportBuilder, TableReport};
-pub use source::{Source, jsonl, sqlalchemy};
+pub use source::{Source, import, jsonl, sqlalchemy};

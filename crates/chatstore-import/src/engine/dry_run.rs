@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chatstore_model::{ConversationId, MessageId, UserId};
 
-use super::batch::Write;
+use super::write::Write;
 
 /// What a dry run would have added, which the database therefore does not know. Empty in a run that writes.
 #[derive(Debug, Default, Clone)]
@@ -46,10 +46,10 @@ impl DryRunState {
 }
 
 /// What the decisions of one transaction look at beside the database.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct BatchState {
     /// Of earlier batches.
-    pub(super) earlier: Arc<DryRunState>,
+    earlier: Arc<DryRunState>,
     /// Of this batch.
     pub(super) now: DryRunState,
     /// Whether two messages of an owner may have the same UUID, which costs a look at each.
@@ -57,6 +57,10 @@ pub(crate) struct BatchState {
 }
 
 impl BatchState {
+    pub(super) fn new(earlier: Arc<DryRunState>, may_repeat_uuids: bool) -> Self {
+        Self { earlier, now: DryRunState::default(), may_repeat_uuids }
+    }
+
     pub(super) fn has_user(&self, id: UserId) -> bool {
         self.any(|state| state.users.contains(&id))
     }

@@ -3,6 +3,7 @@
 mod assembler;
 mod batch;
 mod dry_run;
+mod write;
 
 use std::sync::Arc;
 
@@ -11,14 +12,14 @@ use chatstore_model::Timestamp;
 use chatstore_sql::{ReadTx, WriteTx};
 
 use crate::plan::{PlannedConversation, PlannedMessage, PlannedUser};
-use crate::report::{ImportEvent, ImportReport, ReportBuilder};
-use crate::source::Source;
+use crate::report::{ImportReport, ReportBuilder};
 use assembler::Assembler;
 use batch::{ChunkBatch, ChunkEnd, UserBatch};
-
-pub(crate) use batch::{Batch, Mode, StoreResult, Write};
-pub(crate) use dry_run::BatchState;
 use dry_run::DryRunState;
+
+pub(crate) use batch::{Batch, Mode, StoreResult};
+pub(crate) use dry_run::BatchState;
+pub(crate) use write::Write;
 
 /// Users decided together, each with several statements.
 const BATCH_USERS: usize = 200;
@@ -33,28 +34,6 @@ pub struct ImportOptions {
     pub base_time: Timestamp,
     /// Read every row and compare it with what is stored, but write nothing.
     pub dry_run: bool,
-}
-
-/// Imports everything that a source holds; `watch` is told what happens.
-///
-/// # Errors
-/// What the source says about itself or about the store. What was written before is whole; running the
-/// import again adds the rest.
-pub async fn import<S: Source>(
-    source: S,
-    store: &Store,
-    options: ImportOptions,
-    mut watch: impl FnMut(ImportEvent),
-) -> std::result::Result<ImportReport, S::Error> {
-    let import = Import {
-        store,
-        options,
-        report: ReportBuilder::new(source.tables(), &mut watch),
-        dry_run: Arc::default(),
-        users: Vec::new(),
-        assembler: Assembler::default(),
-    };
-    source.read(import).await
 }
 
 /// An import that is under way. A source hands its rows over in order: users, then conversations, each followed by
@@ -75,7 +54,12 @@ impl std::fmt::Debug for Import<'_> {
     }
 }
 
-impl Import<'_> {
+impl<'i> Import<'i> {
+    pub(crate) fn new(store: &'i Store, options: ImportOptions, report: ReportBuilder<'i>) -> Self {
+        let (dry_run, users, assembler) = (Arc::default(), Vec::new(), Assembler::default());
+        Self { store, options, report, dry_run, users, assembler }
+    }
+
     /// The time of a first row that has none.
     #[must_use]
     pub const fn base_time(&self) -> Timestamp {
@@ -174,18 +158,15 @@ impl Import<'_> {
         let batch = Arc::new(batch);
         let mut attempt = 1;
         let (outcome, state) = loop {
-            let (batch, earlier) = (Arc::clone(&batch), Arc::clone(&self.dry_run));
+            let batch = Arc::clone(&batch);
             // A repeated UUID is looked for when the database has found that there is one.
             let may_repeat_uuids = self.options.dry_run || attempt > 1;
-            let state = move || {
-                let (earlier, now) = (Arc::clone(&earlier), DryRunState::default());
-                BatchState { earlier, now, may_repeat_uuids }
-            };
+            let state = BatchState::new(Arc::clone(&self.dry_run), may_repeat_uuids);
             let done = if self.options.dry_run {
-                let work = async move |tx: &mut ReadTx<'_>| batch.run(tx, state()).await;
+                let work = async move |tx: &mut ReadTx<'_>| batch.run(tx, state.clone()).await;
                 self.store.read(B::NAME, work).await
             } else {
-                let work = async move |tx: &mut WriteTx<'_>| batch.run(tx, state()).await;
+                let work = async move |tx: &mut WriteTx<'_>| batch.run(tx, state.clone()).await;
                 self.store.write(B::NAME, work).await
             };
             match done {

@@ -4,8 +4,10 @@ pub mod jsonl;
 mod row;
 pub mod sqlalchemy;
 
-use crate::engine::Import;
-use crate::report::ImportReport;
+use chatstore::Store;
+
+use crate::engine::{Import, ImportOptions};
+use crate::report::{ImportEvent, ImportReport, ReportBuilder};
 
 /// Something that holds conversations.
 pub trait Source {
@@ -17,4 +19,19 @@ pub trait Source {
 
     /// Reads everything in order, hands it over, and ends with [`Import::finish`].
     fn read(self, import: Import<'_>) -> impl Future<Output = Result<ImportReport, Self::Error>>;
+}
+
+/// Imports everything that a source holds; `watch` is told what happens.
+///
+/// # Errors
+/// What the source says about itself or about the store. What was written before is whole; running the
+/// import again adds the rest.
+pub async fn import<S: Source>(
+    source: S,
+    store: &Store,
+    options: ImportOptions,
+    mut watch: impl FnMut(ImportEvent),
+) -> Result<ImportReport, S::Error> {
+    let report = ReportBuilder::new(source.tables(), &mut watch);
+    source.read(Import::new(store, options, report)).await
 }

@@ -4,3 +4,4 @@
 
 mod interruption;
 mod lines;
+mod own_source;

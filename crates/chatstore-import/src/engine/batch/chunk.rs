@@ -1,59 +1,16 @@
 //! Conversations with their messages, or with some of them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-use chatstore_model::{ConversationId, MessageId, NewConversation, NewMessage, NewUser, Response, UserId};
+use chatstore_model::{Response, UserId};
 use chatstore_sql::{By, Tx};
 
 use super::conversations::{ConversationDecision, StoredConversation, decide_conversation, find_owner};
+use super::decision::{ChunkDecision, ChunkEnd, ConversationChunk, Place};
 use super::messages::{compare_messages, count_deleted, find_present};
 use super::{Batch, BatchState, Mode, StoreResult, Write};
-use crate::plan::{PlannedConversation, PlannedMessage};
-use crate::report::{Issue, RowsReport};
-
-/// A conversation with some of its messages, in order.
-#[derive(Debug)]
-pub(in crate::engine) struct ConversationChunk {
-    pub(in crate::engine) conversation: Arc<PlannedConversation>,
-    pub(in crate::engine) messages: Vec<PlannedMessage>,
-    /// How the chunk before ended, when it is not the first of its conversation.
-    pub(in crate::engine) earlier: Option<ChunkEnd>,
-}
-
-impl ConversationChunk {
-    /// The number of the last message before it.
-    pub(super) fn last_seq_before(&self) -> i64 {
-        self.earlier.map_or(0, |end| end.last_seq)
-    }
-}
-
-/// Where a conversation is, or goes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    pub(super) owner: UserId,
-    pub(super) id: ConversationId,
-}
-
-/// How a chunk ended.
-#[derive(Debug, Default, Clone, Copy)]
-pub(in crate::engine) struct ChunkEnd {
-    /// None when the conversation is left out.
-    place: Option<Place>,
-    /// The number of its last message.
-    pub(super) last_seq: i64,
-}
-
-/// What is to become of a chunk.
-#[derive(Default)]
-pub(super) struct ChunkDecision {
-    pub(super) report: RowsReport,
-    pub(super) end: ChunkEnd,
-    new_user: Option<Box<NewUser>>,
-    new_conversation: Option<Box<NewConversation>>,
-    pub(super) new_messages: Vec<NewMessage>,
-    new_responses: Vec<Response>,
-}
+use crate::plan::PlannedConversation;
+use crate::report::RowsReport;
 
 pub(in crate::engine) struct ChunkBatch(pub(in crate::engine) Vec<ConversationChunk>);
 
@@ -91,11 +48,10 @@ async fn decide_chunk<M>(
     state: &BatchState,
     chunk: &ConversationChunk,
 ) -> StoreResult<ChunkDecision> {
-    let mut decision = ChunkDecision::default();
-    match chunk.earlier {
-        Some(end) => decision.end = end,
-        None => decision.place(tx, state, &chunk.conversation).await?,
-    }
+    let mut decision = match chunk.earlier {
+        Some(end) => ChunkDecision { end, ..ChunkDecision::default() },
+        None => decide_place(tx, state, &chunk.conversation).await?,
+    };
     let Some(place) = decision.end.place else {
         for message in &chunk.messages {
             decision.leave_out(message, "its conversation is left out");
@@ -124,71 +80,29 @@ async fn decide_chunk<M>(
     Ok(decision)
 }
 
-impl ChunkDecision {
-    /// Decides whose the conversation is and where it is or goes.
-    async fn place<M>(
-        &mut self,
-        tx: &mut Tx<'_, M>,
-        state: &BatchState,
-        planned: &PlannedConversation,
-    ) -> StoreResult<()> {
-        let owner = find_owner(tx, state, planned).await?;
-        let stored = StoredConversation::find(tx, state, planned, owner.owner).await?;
-        self.new_user = owner.new_user;
-        match decide_conversation(planned, owner.owner, &stored) {
-            ConversationDecision::Present(owner, id, issue) => {
-                self.report.keep("conversations");
-                self.report.issues.extend(issue);
-                self.end.place = Some(Place { owner, id });
-            }
-            ConversationDecision::Add(new, issues) => {
-                self.report.add("conversations", 1);
-                self.report.issues = [planned.issues.clone(), owner.issues, issues].concat();
-                self.end.place = Some(Place { owner: owner.owner, id: new.id.unwrap_or(planned.id) });
-                self.new_conversation = Some(new);
-            }
-            ConversationDecision::LeaveOut(issue) => self.report.issues.push(issue),
+/// Decides whose the conversation is and where it is or goes.
+async fn decide_place<M>(
+    tx: &mut Tx<'_, M>,
+    state: &BatchState,
+    planned: &PlannedConversation,
+) -> StoreResult<ChunkDecision> {
+    let mut decision = ChunkDecision::default();
+    let owner = find_owner(tx, state, planned).await?;
+    let stored = StoredConversation::find(tx, state, planned, owner.owner).await?;
+    decision.new_user = owner.new_user;
+    match decide_conversation(planned, owner.owner, &stored) {
+        ConversationDecision::Present(owner, id, issue) => {
+            decision.report.keep("conversations");
+            decision.report.issues.extend(issue);
+            decision.end.place = Some(Place { owner, id });
         }
-        Ok(())
-    }
-
-    /// Adds the response of a message that is stored, or is going to be.
-    pub(super) fn add_response(
-        &mut self,
-        message: &PlannedMessage,
-        id: MessageId,
-        conversation: ConversationId,
-    ) {
-        let Some(planned) = &message.response else { return };
-        self.report.add("responses", 1);
-        self.report.issues.extend(planned.issues.iter().cloned());
-        let response = planned.response.clone();
-        self.new_responses.push(Response { message_id: id, conversation_id: conversation, ..response });
-    }
-
-    pub(super) fn leave_out(&mut self, message: &PlannedMessage, problem: &str) {
-        let issue = |table, key: &str| Issue::of_row(table, key, problem, "left out").leaving_out();
-        self.report.issues.push(issue("messages", &message.key));
-        self.report.issues.extend(message.response.iter().map(|response| issue("responses", &response.key)));
-    }
-
-    /// Writes what was decided but for the responses.
-    async fn apply<M: Mode>(
-        &self,
-        tx: &mut Tx<'_, M>,
-        state: &mut BatchState,
-        place: Place,
-        key: &str,
-    ) -> StoreResult<()> {
-        if let Some(user) = &self.new_user {
-            M::apply(tx, state, Write::User(user)).await?;
+        ConversationDecision::Add(new, issues) => {
+            decision.report.add("conversations", 1);
+            decision.report.issues = [planned.issues.clone(), owner.issues, issues].concat();
+            decision.end.place = Some(Place { owner: owner.owner, id: new.id.unwrap_or(planned.id) });
+            decision.new_conversation = Some(new);
         }
-        if let Some(conversation) = &self.new_conversation {
-            M::apply(tx, state, Write::Conversation(place.owner, conversation, key)).await?;
-        }
-        if !self.new_messages.is_empty() {
-            M::apply(tx, state, Write::Messages(place.owner, place.id, &self.new_messages)).await?;
-        }
-        Ok(())
+        ConversationDecision::LeaveOut(issue) => decision.report.issues.push(issue),
     }
+    Ok(decision)
 }

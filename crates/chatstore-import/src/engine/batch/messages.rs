@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use chatstore_model::{ConversationId, MessageId, MessageRange, NewMessage, UserId};
 use chatstore_sql::{PresentMessage, Tx};
 
-use super::chunk::{ChunkDecision, ConversationChunk, Place};
+use super::decision::{ChunkDecision, ConversationChunk, Place};
 use super::{BatchState, StoreResult};
 use crate::plan::PlannedMessage;
 use crate::report::Issue;

@@ -5,15 +5,17 @@
 
 mod chunk;
 mod conversations;
+mod decision;
 mod messages;
 mod users;
 
-use chatstore_model::{ConversationId, NewConversation, NewMessage, NewUser, Response, UserId};
 use chatstore_sql::{ReadOnly, ReadWrite, StoreError, Tx};
 
 use super::dry_run::BatchState;
+use super::write::Write;
 
-pub(super) use chunk::{ChunkBatch, ChunkEnd, ConversationChunk};
+pub(super) use chunk::ChunkBatch;
+pub(super) use decision::{ChunkEnd, ConversationChunk};
 pub(super) use users::UserBatch;
 
 /// What comes of work in a transaction.
@@ -39,15 +41,6 @@ pub(crate) trait Batch: Send + Sync + 'static {
         let outcome = self.decide(tx, &mut state).await?;
         Ok((outcome, state))
     }
-}
-
-/// A change that an import makes.
-pub(crate) enum Write<'w> {
-    User(&'w NewUser),
-    /// With the key of the row in the source.
-    Conversation(UserId, &'w NewConversation, &'w str),
-    Messages(UserId, ConversationId, &'w [NewMessage]),
-    Responses(UserId, &'w [Response]),
 }
 
 /// Whether changes are written.
