@@ -1,7 +1,7 @@
-//! What a source says, as rows of ours: planned before it is known what is stored already.
+//! The rows that a source is to become, planned before it is known what is stored already.
 //!
-//! A planned row has an id that follows from what identifies it in the source, so that the next import finds it.
-//! The key that it has there is kept in `metadata.source.id`.
+//! A planned row has an id that follows from what identifies it in the source, so that the next import finds
+//! it. The key that it has there is kept in `metadata.source.id`.
 
 use chatstore_model::{
     Conversation, ConversationId, Json, MessageId, NewConversation, NewMessage, NewUser, Response, Timestamp,
@@ -99,11 +99,12 @@ impl PlannedMessage {
 
 fn names_another_key(metadata: &Json, key: &str) -> bool {
     let source = metadata.value().get("source").and_then(|source| source.get("id"));
-    match source {
-        None | Some(Value::Null) => false,
-        Some(Value::String(text)) => text != key,
-        Some(other) => other.to_string() != key,
-    }
+    let named = match source {
+        None | Some(Value::Null) => return false,
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    named != key
 }
 
 /// Whether a stored conversation still says what the row says.
@@ -112,8 +113,8 @@ pub(crate) fn is_unchanged(stored: &Conversation, new: &NewConversation) -> bool
     stored.title == new.title && stored.default_model == new.default_model && has_same_preview
 }
 
-/// A UUIDv5 (RFC 9562, section 5.5) of a prefix and parts, each after its length, so that they cannot run into
-/// each other. It must never change: the next import finds the rows by it.
+/// A UUIDv5 (RFC 9562, section 5.5) of a prefix and parts, each after its length, so that they cannot run
+/// into each other. It must never change: the next import finds the rows by it.
 #[must_use]
 pub fn derived_uuid(namespace: Uuid, prefix: &[u8], parts: &[&[u8]]) -> Uuid {
     let mut name = prefix.to_vec();

@@ -73,8 +73,8 @@ impl Assembler {
         self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
     }
 
-    /// Cuts off what there is of the open conversation when that is a batch of its own; whether it was. Chunks are
-    /// cut off at the same messages in every run, so each was written whole or not at all.
+    /// Cuts off what there is of the open conversation when that is a batch of its own; whether it was.
+    /// Chunks are cut off at the same messages in every run, so each was written whole or not at all.
     pub(super) fn cut(&mut self) -> bool {
         let Some(open) = &mut self.open else { return false };
         if open.messages.len() < BATCH_ROWS && open.bytes < BATCH_BYTES {

@@ -36,8 +36,8 @@ pub struct ImportOptions {
     pub dry_run: bool,
 }
 
-/// An import that is under way. A source hands its rows over in order: users, then conversations, each followed by
-/// its messages.
+/// An import that is under way. A source hands its rows over in order: users, then conversations, each
+/// followed by its messages.
 pub struct Import<'i> {
     store: &'i Store,
     options: ImportOptions,

@@ -25,7 +25,7 @@ use crate::engine::{Batch, BatchState, Import, Mode, StoreResult, Write};
 use crate::plan::{RowClock, derived_uuid};
 use crate::report::{ImportReport, Issue, RowsReport};
 
-/// The name space of imported ids; generated once, never to be changed.
+/// The name space of imported ids. It was generated once and must never change.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6d2c_5d0e_97b4_4c0f_8a31_0f6b_5c9e_21d7);
 
 /// Maximum messages written together; on SQLite this holds the writer for a few milliseconds.
@@ -39,7 +39,7 @@ const LINE_BYTES: usize = 64 * 1024 * 1024;
 pub struct Jsonl<R> {
     /// The lines.
     pub input: R,
-    /// Their bytes in all, so that progress can be shown.
+    /// The bytes of all lines, so that progress can be shown.
     pub size: u64,
     /// Who owns the conversations.
     pub owner: UserId,
@@ -235,7 +235,7 @@ impl Lines<'_> {
     }
 }
 
-/// What has no field of ours.
+/// What has no field of its own.
 fn source(rest: Map<String, Value>) -> Result<Json, String> {
     if rest.is_empty() {
         return Ok(Json::object());
@@ -327,7 +327,7 @@ async fn compare<M>(
             compared += 1;
             if stored.role != new.role || stored.content != new.content {
                 return Ok(LineOutcome::Differs(format!(
-                    "a conversation with this id is there already and differs at turn {compared}; it was left as it is"
+                    "a conversation with this id already exists and differs at turn {compared}; it was not changed"
                 )));
             }
         }
@@ -335,8 +335,8 @@ async fn compare<M>(
             Some(seq) => after = seq,
             None if compared < messages.len() => {
                 return Ok(LineOutcome::Differs(format!(
-                    "a conversation with this id is there already and has only {compared} of the {} turns; \
-                     it was left as it is",
+                    "a conversation with this id already exists and has only {compared} of the {} turns; \
+                     it was not changed",
                     messages.len()
                 )));
             }

@@ -20,9 +20,10 @@ fn read(runtime: &Runtime, store: &Store, line: &[u8], on_error: OnError) -> Imp
         Jsonl { input: file.as_slice(), size: file.len() as u64, owner: UserId::ANONYMOUS, on_error };
     let base_time = Timestamp::from_microseconds(1_772_366_400_000_000).unwrap();
     let mut issues = Vec::new();
-    let hear = |event| match event {
-        ImportEvent::Issue(issue) => issues.push(issue),
-        _ => {}
+    let hear = |event| {
+        if let ImportEvent::Issue(issue) = event {
+            issues.push(issue);
+        }
     };
     let report = runtime.block_on(import(source, store, ImportOptions { base_time, dry_run: true }, hear))?;
     Ok((report, issues))

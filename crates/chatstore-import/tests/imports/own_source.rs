@@ -41,9 +41,10 @@ impl Source for Planned {
 async fn run(store: &Store, source: &Planned, dry_run: bool) -> (ImportReport, Vec<Issue>) {
     let base_time = Timestamp::from_microseconds(1_772_366_400_000_000).unwrap();
     let mut issues = Vec::new();
-    let hear = |event| match event {
-        ImportEvent::Issue(issue) => issues.push(issue),
-        _ => {}
+    let hear = |event| {
+        if let ImportEvent::Issue(issue) = event {
+            issues.push(issue);
+        }
     };
     let report = import(source.clone(), store, ImportOptions { base_time, dry_run }, hear).await.unwrap();
     (report, issues)

@@ -1,4 +1,4 @@
-//! `import jsonl`: conversations as JSON lines.
+//! `import jsonl`: conversations from JSON lines.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -22,7 +22,7 @@ use crate::progress::Progress;
 pub(crate) struct Arguments {
     /// The file
     file: PathBuf,
-    /// Who owns the conversations: an id, a user name or an e-mail address [default: anonymous]
+    /// The owner of the conversations: an id, a user name or an e-mail address [default: anonymous]
     #[arg(long)]
     user: Option<String>,
     /// What to do about a line that cannot be imported

@@ -19,19 +19,19 @@ use crate::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE, as SQLAlchemy has it
+    /// The database, as SQLAlchemy names it: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE
     #[arg(env = "CHATSTORE_IMPORT_URL", hide_env_values = true)]
     url: String,
-    /// Whose tables they are
+    /// The application that the tables belong to
     #[arg(long, value_enum, default_value = "auto")]
     schema: Choice,
     /// Read and compare every row, but write nothing
     #[arg(long)]
     dry_run: bool,
-    /// A TOML file that says what renamed tables and columns are called
+    /// A TOML file with the names of renamed tables and columns
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
-    /// The time of a first row that has none; later ones follow the row before
+    /// The time of a first row without one; later rows follow the row before
     /// [default: when a SQLite file was last changed, else 1970]
     #[arg(long, value_name = "TIME")]
     base_time: Option<Timestamp>,
@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Choice {
-    /// Whichever fits
+    /// Recognized by the tables
     Auto,
     /// Users, conversations, messages and responses with integer keys and UUIDs
     ChatApp,
@@ -79,7 +79,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         Err(error) => {
             let failure = failure(error);
             listener.fail(&failure);
-            return Err(failure.hint("what was written is whole; import again, which adds the rest"));
+            return Err(failure.hint("everything written so far is complete; import again to add the rest"));
         }
     };
     let left_out = report.left_out();
@@ -98,8 +98,8 @@ fn failure(error: SqlalchemyError) -> Failure {
     match error {
         SqlalchemyError::Store(error) => Failure::from(error),
         SqlalchemyError::Mapping(_) => Failure::new(code::BAD_DATA, message),
-        SqlalchemyError::Unrecognised { .. } => Failure::new(code::BAD_DATA, message)
-            .hint("when tables or columns were renamed, say so in a file for --map (docs/coming-from.md)"),
+        SqlalchemyError::Unrecognized { .. } => Failure::new(code::BAD_DATA, message)
+            .hint("if tables or columns were renamed, name them in a file for --map (docs/coming-from.md)"),
         SqlalchemyError::Foreign(error) => match error {
             ForeignError::InvalidUrl { .. } => Failure::new(code::CONFIGURATION, message),
             ForeignError::Absent { .. } => Failure::new(code::NO_INPUT, message)
@@ -111,7 +111,7 @@ fn failure(error: SqlalchemyError) -> Failure {
     }
 }
 
-/// Tells what an import does. As JSON each report is printed when it comes, so that a million of them
+/// Prints what an import does. As JSON each issue is printed as it occurs, so that a million of them
 /// take no memory.
 struct Listener {
     json: bool,

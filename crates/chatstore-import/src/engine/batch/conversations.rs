@@ -48,7 +48,7 @@ fn decide_owner(planned: &PlannedConversation, user: &PlannedUser, decision: Use
             ..OwnerDecision::existing(UserId::ANONYMOUS)
         },
         UserDecision::Add(new, mut issues) => {
-            issues.push(missing("the user is made"));
+            issues.push(missing("the user is created"));
             OwnerDecision { owner: user.id, new_user: Some(new), issues }
         }
     }
@@ -131,28 +131,33 @@ pub(super) fn decide_conversation(
         return ConversationDecision::Present(owner, stored.id, None);
     }
     if stored.is_anonymous {
-        let problem = "it was imported before it was this user's".to_owned();
-        let left = issue(planned, "user_id", problem, "it was left with anonymous");
+        let problem = "it was imported before it belonged to this user".to_owned();
+        let left = issue(planned, "user_id", problem, "it stays with anonymous");
         return ConversationDecision::Present(UserId::ANONYMOUS, stored.id, Some(left));
     }
     let mut new = Box::new(NewConversation { id: Some(stored.id), ..planned.new.clone() });
     let mut issues = Vec::new();
     if stored.is_uuid_taken {
-        let problem = format!("another conversation of theirs has the UUID {}", planned.id);
-        let done = "it has an id made from its key; the UUID is in metadata.source";
+        let problem = format!("another conversation has the UUID {}", planned.id);
+        let done = "its id is derived from its key; the UUID is in metadata.source";
         issues.push(issue(planned, "uuid", problem, done));
     }
     if let Some(other) = &stored.same_thread {
         let thread_id = new.thread_id.take().unwrap_or_default();
-        let problem = format!("a conversation with the thread_id {thread_id:?} is there already");
+        let problem = format!("a conversation with the thread_id {thread_id:?} already exists");
         if planned.is_thread && is_unchanged(other, &new) {
             return ConversationDecision::Present(owner, other.id, None);
         }
         if planned.is_thread {
-            let left_out = issue(planned, "thread_id", problem, "it was left as it is");
+            let left_out = issue(planned, "thread_id", problem, "it was not changed");
             return ConversationDecision::LeaveOut(left_out.leaving_out());
         }
-        issues.push(issue(planned, "uuid", problem, "it has no thread_id; the text is in metadata.source"));
+        issues.push(issue(
+            planned,
+            "uuid",
+            problem,
+            "imported without a thread_id; the text is in metadata.source",
+        ));
     }
     ConversationDecision::Add(new, issues)
 }
@@ -162,6 +167,6 @@ fn issue(planned: &PlannedConversation, column: &str, problem: String, done: &st
 }
 
 fn changed(planned: &PlannedConversation) -> Issue {
-    let problem = "it was changed, here or there, since it was imported";
-    Issue::of_row("conversations", &planned.key, problem, "it was left as it is here")
+    let problem = "it was changed in the source or in the store since it was imported";
+    Issue::of_row("conversations", &planned.key, problem, "the stored one was not changed")
 }

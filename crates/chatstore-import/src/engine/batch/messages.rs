@@ -52,7 +52,8 @@ impl<'c> Gap<'c> {
     }
 }
 
-/// Compares messages with what is stored: counts those that are, adds responses that they lack, and finds the gaps.
+/// Compares messages with what is stored: counts those that are, adds responses that they lack, and finds the
+/// gaps.
 pub(super) fn compare_messages<'c>(
     decision: &mut ChunkDecision,
     chunk: &'c ConversationChunk,
@@ -110,7 +111,7 @@ impl Gap<'_> {
     pub(super) fn fill(self, decision: &mut ChunkDecision, deleted: usize, conversation: ConversationId) {
         for (index, (id, message)) in self.messages.into_iter().enumerate() {
             if index < deleted {
-                decision.leave_out(message, "it was deleted here after an earlier import");
+                decision.leave_out(message, "it was deleted in the store after an earlier import");
                 continue;
             }
             if id != message.id {
@@ -125,7 +126,7 @@ impl Gap<'_> {
 }
 
 fn uuid_is_taken(message: &PlannedMessage) -> Issue {
-    let problem = format!("another message of theirs has the UUID {}", message.id);
-    let done = "it has an id made from its key; the UUID is in metadata.source";
+    let problem = format!("another message has the UUID {}", message.id);
+    let done = "its id is derived from its key; the UUID is in metadata.source";
     Issue::of_row("messages", &message.key, problem, done).in_column("uuid")
 }

@@ -1,7 +1,7 @@
 //! Batches: rows that are decided about, and written, in one transaction.
 //!
-//! What is stored is looked up, then a function without a transaction decides, then the decision is applied. In a
-//! dry run applying remembers it instead.
+//! What is stored is looked up, then a function without a transaction decides, then the decision is applied.
+//! In a dry run applying remembers it instead.
 
 mod chunk;
 mod conversations;

@@ -74,7 +74,7 @@ pub(super) enum UserDecision {
     Add(Box<NewUser>, Vec<Issue>),
 }
 
-/// Decides about a user, and finds a name for one to whom neither name nor address is left.
+/// Decides about a user, and finds a name for one to whom neither name nor address remains.
 pub(super) fn decide_user(planned: &PlannedUser, stored: &StoredUser) -> StoreResult<UserDecision> {
     if stored.is_present {
         return Ok(UserDecision::Present);
@@ -86,16 +86,16 @@ pub(super) fn decide_user(planned: &PlannedUser, stored: &StoredUser) -> StoreRe
         && planned.is_email_the_key
         && holder.metadata.value().get("source").is_none()
     {
-        let problem = "a user with this address was here before".to_owned();
+        let problem = "a user with this address existed before the import".to_owned();
         return Ok(UserDecision::Match(
             holder.id,
-            issue("email", problem, format!("taken for {}", holder.id)),
+            issue("email", problem, format!("imported as user {}", holder.id)),
         ));
     }
     let mut new = planned.new.clone();
     let mut issues = Vec::new();
     let taken = |typed: &str| format!("{typed:?} is taken, apart from case, width and blanks around it");
-    let without = "an account of its own without it; it is in metadata.source";
+    let without = "imported as an account of its own without it; the value is in metadata.source";
     if stored.is_email_taken
         && let Some(email) = new.email.take()
     {
@@ -110,8 +110,8 @@ pub(super) fn decide_user(planned: &PlannedUser, stored: &StoredUser) -> StoreRe
     }
     if new.username.is_none() && new.email.is_none() {
         let name = placeholder(planned.id)?;
-        let problem = "neither name nor address is left".to_owned();
-        issues.push(issue("username", problem, format!("the account has the name {name}")));
+        let problem = "neither name nor address remains".to_owned();
+        issues.push(issue("username", problem, format!("the account is named {name}")));
         new.username = Some(name);
     }
     Ok(UserDecision::Add(Box::new(new), issues))

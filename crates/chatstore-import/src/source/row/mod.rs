@@ -22,7 +22,7 @@ const QUOTED: usize = 60;
 /// Characters that are kept of a text too long for metadata.
 const BEGINNING: usize = 1_000;
 
-/// A row, with what was noted about it and what has no field of ours.
+/// A row, with what was noted about it and what has no field of its own.
 pub(super) struct Row<'r> {
     layout: &'r Layout,
     values: &'r [ForeignValue],
@@ -90,7 +90,7 @@ impl<'r> Row<'r> {
             ForeignValue::Text(text) if !text.contains('\0') => Some(text.clone()),
             ForeignValue::Text(text) => {
                 self.keep_bytes(field, text.as_bytes());
-                self.report(Some(field), "it holds the NUL character", "U+FFFD stands for it");
+                self.report(Some(field), "it holds the NUL character", "replaced by U+FFFD");
                 Some(text.replace('\0', "\u{fffd}"))
             }
             ForeignValue::Bytes(bytes) => {
@@ -98,20 +98,20 @@ impl<'r> Row<'r> {
                 let done = match text {
                     std::borrow::Cow::Borrowed(_) => "read as UTF-8",
                     std::borrow::Cow::Owned(_) => {
-                        "read as UTF-8, U+FFFD stands for what is not; the bytes are in metadata.source"
+                        "read as UTF-8, with U+FFFD for the rest; the bytes are in metadata.source"
                     }
                 };
                 if matches!(text, std::borrow::Cow::Owned(_)) || text.contains('\0') {
                     self.keep_bytes(field, bytes);
                 }
-                self.report(Some(field), "it holds bytes where a text belongs", done);
+                self.report(Some(field), "it holds bytes instead of text", done);
                 Some(text.replace('\0', "\u{fffd}"))
             }
             other => Some(shown(other)),
         }
     }
 
-    /// A text of at most so many characters; the whole is kept aside when it is cut.
+    /// A text with a maximum number of characters; the whole is kept aside when it is truncated.
     pub(super) fn text_within(&mut self, field: &str, most: usize) -> Option<String> {
         let text = self.text(field)?;
         let Some((end, _)) = text.char_indices().nth(most) else { return Some(text) };
@@ -119,7 +119,7 @@ impl<'r> Row<'r> {
         self.report(
             Some(field),
             format!("it has {length} characters, {most} are allowed"),
-            "its beginning is the value; the whole is in metadata.source",
+            "truncated; the whole text is in metadata.source",
         );
         self.source.entry(field).or_insert_with(|| text.clone().into());
         Some(text[..end].to_owned())
@@ -129,14 +129,14 @@ impl<'r> Row<'r> {
     pub(super) fn filled_text(&mut self, field: &str, most: usize) -> Option<String> {
         let text = self.text_within(field, most)?;
         if text.is_empty() {
-            self.report(Some(field), "it is empty", "left empty as if it were null");
+            self.report(Some(field), "it is empty", "treated as null");
             self.source.insert(field.to_owned(), text.into());
             return None;
         }
         Some(text)
     }
 
-    /// A count from 0 on.
+    /// A count, which is not negative.
     pub(super) fn count(&mut self, field: &str) -> Option<i64> {
         let number = match self.value(field) {
             ForeignValue::Null => return None,
@@ -151,13 +151,13 @@ impl<'r> Row<'r> {
         if let Some(number) = number.filter(|number| (0..=limits::COUNT).contains(number)) {
             return Some(number);
         }
-        let problem = format!("{} is no count from 0 to {}", quoted(self.value(field)), limits::COUNT);
+        let problem = format!("{} is not a count from 0 to {}", quoted(self.value(field)), limits::COUNT);
         self.report(Some(field), problem, "left empty; the value is in metadata.source");
         self.keep(field);
         None
     }
 
-    /// A truth value; what is none is `otherwise`.
+    /// A truth value; `missing` where there is none, `otherwise` where it is unreadable.
     pub(super) fn flag(&mut self, field: &str, missing: bool, otherwise: bool) -> bool {
         let flag = match self.value(field) {
             ForeignValue::Null => return missing,
@@ -196,17 +196,17 @@ impl<'r> Row<'r> {
                 self.report(
                     Some(field),
                     problem,
-                    format!("read as {instant}; what was written is in metadata.source"),
+                    format!("read as {instant}; the original is in metadata.source"),
                 );
                 self.keep(field);
                 Some(instant)
             }
             Moment::Unusable => {
-                let problem = format!("{} is no time", quoted(self.value(field)));
+                let problem = format!("{} is not a time", quoted(self.value(field)));
                 self.report(
                     Some(field),
                     problem,
-                    "taken from the rows around it; what was written is in metadata.source",
+                    "taken from the rows around it; the original is in metadata.source",
                 );
                 self.keep(field);
                 None
@@ -262,7 +262,7 @@ impl<'r> Row<'r> {
         } else {
             "left out"
         };
-        self.report(Some(&name), "it is too large for metadata, which takes 65,536 bytes", done);
+        self.report(Some(&name), "it is too large for metadata, whose limit is 65,536 bytes", done);
     }
 
     fn keep_bytes(&mut self, field: &str, bytes: &[u8]) {
@@ -284,7 +284,7 @@ impl<'r> Row<'r> {
                     return json.into_value();
                 }
                 if text.contains('\0') {
-                    self.report(Some(field), "it holds the NUL character", "U+FFFD stands for it");
+                    self.report(Some(field), "it holds the NUL character", "replaced by U+FFFD");
                 }
                 text.replace('\0', "\u{fffd}").into()
             }

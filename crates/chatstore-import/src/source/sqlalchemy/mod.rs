@@ -1,13 +1,13 @@
 //! The SQLAlchemy databases of chat_app and PAKTON, read where they are and never changed.
 //!
-//! [`SqlalchemySource::open`] recognises whose tables they are. Every row is accounted for: it is added, is stored
-//! already, or is left out, and everything that does not fit is reported. What identifies a row of theirs gives the
-//! id of ours, so an import can be run again, also after it was killed: it adds what is missing. Their keys, and
-//! what has no column of ours, are kept in `metadata.source`.
+//! [`SqlalchemySource::open`] recognizes the application by its tables. Every row is accounted for: it is
+//! added, is stored already, or is left out, and everything that does not fit is reported. The id of an
+//! imported row follows from its key, so an import can be repeated, also after it was killed: it adds what is
+//! missing. Keys and unknown columns are kept in `metadata.source`.
 //!
-//! Their database is read in one transaction, some rows at a time, and memory does not grow with it. Ours
-//! is written in short transactions, so that others can write meanwhile. A dry run remembers the ids and names of
-//! all rows, to find what is there twice.
+//! The database is read in one transaction, some rows at a time, and memory does not grow with it. The store
+//! is written in short transactions, so that others can write meanwhile. A dry run remembers the ids and
+//! names of all rows, to find those that occur twice.
 //!
 //! Another schema is a file beside these: its tables, a function that reads them, and its name in [`Schema`].
 
@@ -68,32 +68,32 @@ impl Schema {
     }
 }
 
-/// An import that could not be begun or finished. What was written before is whole; running the import
+/// An import that could not be started or finished. What was written before is whole; running the import
 /// again adds the rest.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlalchemyError {
-    /// Their database cannot be read.
+    /// The database cannot be read.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
     /// Its tables are not those of a schema that is known.
-    #[error("{place} is not recognised: {reasons}; its tables are: {tables}")]
-    Unrecognised {
+    #[error("{place} is not recognized: {reasons}; its tables are: {tables}")]
+    Unrecognized {
         /// The database.
         place: String,
         /// Why each schema does not fit.
         reasons: String,
-        /// What tables it has.
+        /// The tables it has.
         tables: String,
     },
     /// The mapping is wrong.
     #[error("the mapping is wrong: {0}")]
     Mapping(String),
-    /// Our store failed.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] Error),
 }
 
-/// A database whose tables were recognised.
+/// A database whose tables were recognized.
 #[derive(Debug)]
 pub struct SqlalchemySource {
     schema: Schema,
@@ -106,14 +106,14 @@ impl SqlalchemySource {
     /// the one that fits when none is named.
     ///
     /// # Errors
-    /// [`SqlalchemyError::Foreign`], [`SqlalchemyError::Unrecognised`], [`SqlalchemyError::Mapping`].
+    /// [`SqlalchemyError::Foreign`], [`SqlalchemyError::Unrecognized`], [`SqlalchemyError::Mapping`].
     pub async fn open(url: &str, schema: Option<Schema>, mapping: &Mapping) -> Result<Self, SqlalchemyError> {
         let mut database = ForeignDatabase::open(url).await?;
         let (schema, tables) = tables::find(&mut database, schema, mapping).await?;
         Ok(Self { schema, database, tables })
     }
 
-    /// Whose tables they are.
+    /// The application whose tables they are.
     #[must_use]
     pub const fn schema(&self) -> Schema {
         self.schema

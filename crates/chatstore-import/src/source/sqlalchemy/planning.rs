@@ -11,14 +11,14 @@ use super::Schema;
 use crate::plan::{PlannedConversation, PlannedOwner, PlannedUser, derived_uuid};
 use crate::source::row::{Row, TimesWithoutZone, quoted, shown};
 
-/// The name space of imported ids; generated once, never to be changed.
+/// The name space of imported ids. It was generated once and must never change.
 const NAMESPACE: Uuid = Uuid::from_u128(0x2b8f_41c6_3d0a_4e57_9a6e_71d2_c0b4_f583);
 
 pub(super) fn derived(parts: &[&[u8]]) -> Uuid {
     derived_uuid(NAMESPACE, &[], parts)
 }
 
-/// A user, created at the time `otherwise` when nothing else is said.
+/// A user, created at the time `otherwise` when the row has none.
 pub(super) fn plan_user(
     mut row: Row<'_>,
     key: &'static str,
@@ -46,7 +46,7 @@ pub(super) fn plan_user(
     PlannedUser { id, new, key: row.key, is_email_the_key: key == "email", issues: row.issues }
 }
 
-/// A name or an address that is allowed; another is kept aside.
+/// A valid name or address; an invalid one is kept aside.
 fn identity<T>(
     row: &mut Row<'_>,
     field: &'static str,
@@ -57,7 +57,11 @@ fn identity<T>(
         Ok(identity) => Some(identity),
         Err(error) => {
             let problem = format!("{} {error}", quoted(row.value(field)));
-            row.report(Some(field), problem, "the user has none; it is in metadata.source");
+            row.report(
+                Some(field),
+                problem,
+                "the user is imported without it; the value is in metadata.source",
+            );
             if !row.source.contains_key(field) {
                 row.keep(field);
             }
@@ -66,7 +70,7 @@ fn identity<T>(
     }
 }
 
-/// A hash whose form is known. Anything else may be a password, so it is shown and kept nowhere.
+/// A hash of a known format. Anything else may be a password, so it is neither reported nor kept.
 fn password_hash(row: &mut Row<'_>) -> Option<PasswordHash> {
     let hash = match row.value("hashed_password") {
         ForeignValue::Null => return None,
@@ -75,8 +79,8 @@ fn password_hash(row: &mut Row<'_>) -> Option<PasswordHash> {
         _ => None,
     };
     if hash.is_none() {
-        let done = "left out; the user cannot log in with a password until a new one is set";
-        row.report(Some("hashed_password"), "it is no hash of a known form", done);
+        let done = "left out; the user cannot log in with a password until one is set";
+        row.report(Some("hashed_password"), "it is not a hash of a known format", done);
     }
     hash
 }
@@ -128,7 +132,11 @@ pub(super) fn thread_id(row: &mut Row<'_>, field: &'static str) -> Option<String
     match new.validate() {
         Ok(()) => new.thread_id,
         Err(error) => {
-            row.report(Some(field), error.to_string(), "it has no thread_id; the text is in metadata.source");
+            row.report(
+                Some(field),
+                error.to_string(),
+                "imported without a thread_id; the text is in metadata.source",
+            );
             None
         }
     }

@@ -67,7 +67,7 @@ impl<'l> RepeatedKeys<'l> {
         }
         let place = self.places.last().copied().unwrap_or_default();
         let (key, column) = (shown(&row[place]), &self.layout.table.columns[place].name);
-        let done = "the first of them is taken, this one is left out";
+        let done = "left out; the first of them is imported";
         let issue = Issue::of_row(self.layout.name, &key, "another row has the same key", done);
         Some(issue.in_column(column).leaving_out())
     }
@@ -90,7 +90,7 @@ pub(super) fn order<'l>(layout: &'l Layout, place: usize, fields: &[&str]) -> Ve
     fields.iter().filter_map(|field| Some((place, layout.column(field)?))).collect()
 }
 
-/// The name in the table of a column without which the table would not have been recognised.
+/// The name in the table of a column without which the table would not have been recognized.
 pub(super) fn known<'l>(layout: &'l Layout, field: &'static str) -> &'l str {
     layout.column(field).unwrap_or(field)
 }

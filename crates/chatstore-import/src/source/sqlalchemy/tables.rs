@@ -1,4 +1,4 @@
-//! Whose tables they are, and which of their columns means what.
+//! Finds the tables of a schema, and which of their columns means what.
 
 use std::collections::BTreeMap;
 
@@ -97,7 +97,7 @@ pub(super) async fn find(
             Err(reason) => reasons.push(format!("{}: {reason}", schema.as_str())),
         }
     }
-    Err(SqlalchemyError::Unrecognised {
+    Err(SqlalchemyError::Unrecognized {
         place: database.place().to_owned(),
         reasons: reasons.join("; "),
         tables: database.table_names().await?.join(", "),
@@ -135,7 +135,7 @@ async fn tables_of(
     for name in ["users", "conversations", "messages", "responses"] {
         if !mapping.table(name).is_empty() && !is_known(name) {
             let schema = schema.as_str();
-            return Ok(Err(format!("the mapping has a section {name}, which {schema} has not")));
+            return Ok(Err(format!("the mapping has a section {name}, which {schema} does not have")));
         }
     }
     Ok(Ok(Tables(tables)))

@@ -46,8 +46,8 @@ pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(),
     hand_message_over(&joined, open.as_mut(), import, zones).await
 }
 
-/// The tables whose rows are read joined: one for each response, for each message without a response, and for each
-/// conversation without a message.
+/// The tables whose rows are read joined: one for each response, for each message without a response, and for
+/// each conversation without a message.
 struct JoinedTables<'t> {
     users: &'t Layout,
     conversations: &'t Layout,
@@ -91,7 +91,7 @@ impl<'t> JoinedTables<'t> {
             key: known(self.responses, "message_id"),
             of: (place, known(self.messages, "id")),
         });
-        // The order in which their application shows them.
+        // The order in which the application shows them.
         selection.order.extend(order(self.messages, place, &["created_at", "id"]));
         selection.identified =
             vec![(0, known(self.conversations, "id")), (place, known(self.messages, "id"))];

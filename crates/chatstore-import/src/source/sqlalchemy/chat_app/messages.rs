@@ -14,7 +14,7 @@ pub(super) struct Around<'a> {
     pub(super) conversation: ConversationId,
     pub(super) default_model: Option<&'a str>,
     pub(super) server_model: &'a str,
-    /// The time it has when it says none.
+    /// Its time, when the row has none.
     pub(super) otherwise: Timestamp,
 }
 
@@ -98,7 +98,7 @@ fn content(row: &mut Row<'_>) -> String {
     row.text("content").unwrap_or_default()
 }
 
-/// The role, from the words that are used for it.
+/// The role, also under other common names.
 fn role(row: &mut Row<'_>) -> MessageRole {
     let text = match row.value("role") {
         ForeignValue::Text(text) => text.as_str(),
@@ -117,7 +117,7 @@ fn role(row: &mut Row<'_>) -> MessageRole {
     };
     row.keep("role");
     let problem =
-        format!("{} is none of system, developer, user, assistant, tool", quoted(row.value("role")));
+        format!("{} is not one of system, developer, user, assistant, tool", quoted(row.value("role")));
     row.report(Some("role"), problem, format!("taken as {}; it is in metadata.source", role.as_str()));
     role
 }
@@ -144,7 +144,7 @@ fn plan_response(
     }
     let model_used = row.filled_text("model_used", limits::MODEL).unwrap_or_else(|| {
         let model = own_model.or(around.default_model).unwrap_or(around.server_model).to_owned();
-        row.report(Some("model_used"), "it does not say which model", format!("taken as {model}"));
+        row.report(Some("model_used"), "it names no model", format!("taken as {model}"));
         model
     });
     Response {
@@ -162,7 +162,7 @@ fn plan_response(
     }
 }
 
-/// Every column of a row that has no place of its own.
+/// Every column of a row that is kept in another row.
 fn whole(layout: &Layout, values: &[ForeignValue]) -> Value {
     let columns = layout.table.columns.iter().zip(values);
     let shown = columns.map(|(column, value)| {

@@ -86,8 +86,8 @@ fn uuid(row: &mut Row<'_>) -> Option<Uuid> {
     };
     let usable = found.filter(|uuid| !uuid.is_nil());
     if usable.is_none() {
-        let problem = format!("{} is no UUID", quoted(row.value("uuid")));
-        row.report(Some("uuid"), problem, "it has an id made from its key; the text is in metadata.source");
+        let problem = format!("{} is not a UUID", quoted(row.value("uuid")));
+        row.report(Some("uuid"), problem, "its id is derived from its key; the text is in metadata.source");
     }
     usable
 }

@@ -54,8 +54,13 @@ async fn leave_out(
     let mut rows = reader.database.rows(selection).await?;
     while let Some(read) = rows.next().await? {
         for row in read {
-            let problem = format!("its {parent} {} is not there, or is left out", shown(&row[1]));
-            let issue = Issue::of_row(table, &shown(&row[0]), problem, "left out: it was deleted with it");
+            let problem = format!("its {parent} {} does not exist or is left out", shown(&row[1]));
+            let issue = Issue::of_row(
+                table,
+                &shown(&row[0]),
+                problem,
+                "left out, because it was deleted together with it",
+            );
             reader.import.report.issue(issue.in_column(selection.columns[1]).leaving_out());
         }
         reader.import.report.progress();
