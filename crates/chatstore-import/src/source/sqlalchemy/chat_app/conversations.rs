@@ -23,7 +23,7 @@ pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(),
     let mut rows = database.rows(&selection).await?;
     while let Some(read) = rows.next().await? {
         for row in read {
-            let key = shown(joined.conversations.value(joined.conversation(&row), "id"));
+            let key = shown(joined.conversations.value(joined.split(&row).conversation, "id"));
             if open.as_ref().is_none_or(|open| open.key != key) {
                 hand_message_over(&joined, open.as_mut(), import, zones).await?;
                 let conversation = plan(&joined, &row, clock.time(), zones);
@@ -98,29 +98,25 @@ impl<'t> JoinedTables<'t> {
         selection
     }
 
-    fn conversation<'r>(&self, row: &'r ForeignRow) -> &'r [ForeignValue] {
-        &row[..self.conversations.table.columns.len()]
-    }
-
-    /// The number of the user who owns the conversation, and when they were created.
-    fn owner<'r>(&self, row: &'r ForeignRow) -> Option<(&'r ForeignValue, &'r ForeignValue)> {
-        let values = &row[self.conversations.table.columns.len()..][..self.owner_columns.len()];
-        let number = values.first().filter(|number| **number != ForeignValue::Null)?;
-        Some((number, values.get(1).unwrap_or(&ForeignValue::Null)))
-    }
-
-    fn message<'r>(&self, row: &'r ForeignRow) -> &'r [ForeignValue] {
-        let start = self.conversations.table.columns.len() + self.owner_columns.len();
-        &row[start..][..self.messages.table.columns.len()]
+    fn split<'r>(&self, row: &'r ForeignRow) -> JoinedRow<'r> {
+        let (conversation, rest) = row.split_at(self.conversations.table.columns.len());
+        let (owner, rest) = rest.split_at(self.owner_columns.len());
+        let (message, response) = rest.split_at(self.messages.table.columns.len());
+        JoinedRow { conversation, owner, message, response }
     }
 
     fn message_key<'r>(&self, row: &'r ForeignRow) -> &'r ForeignValue {
-        self.messages.value(self.message(row), "id")
+        self.messages.value(self.split(row).message, "id")
     }
+}
 
-    fn response<'r>(&self, row: &'r ForeignRow) -> &'r [ForeignValue] {
-        &row[row.len() - self.responses.table.columns.len()..]
-    }
+/// The values of a joined row, by table.
+struct JoinedRow<'r> {
+    conversation: &'r [ForeignValue],
+    /// The number of the user who owns the conversation, and when they were created.
+    owner: &'r [ForeignValue],
+    message: &'r [ForeignValue],
+    response: &'r [ForeignValue],
 }
 
 fn plan(
@@ -129,14 +125,14 @@ fn plan(
     otherwise: Timestamp,
     zones: &mut TimesWithoutZone,
 ) -> PlannedConversation {
-    let owner = joined.owner(row);
-    let mut row = Row::new(joined.conversations, joined.conversation(row), "id");
+    let JoinedRow { conversation, owner, .. } = joined.split(row);
+    let mut row = Row::new(joined.conversations, conversation, "id");
     let times = Times::read(&mut row, otherwise);
     row.keep("id");
     row.keep("user_id");
     let owner = match owner {
-        Some((number, created_at)) => user_id(number, created_at),
-        None => anonymous_owner(&mut row),
+        [] | [ForeignValue::Null, ..] => anonymous_owner(&mut row),
+        [number, rest @ ..] => user_id(number, rest.first().unwrap_or(&ForeignValue::Null)),
     };
     let fallback_id = conversation_id(Schema::ChatApp, owner, &row, "uuid");
     let (id, thread_id) = match uuid(&mut row) {
@@ -191,7 +187,7 @@ async fn hand_message_over(
     let id_of = |values: &[ForeignValue]| joined.responses.value(values, "id").clone();
     let mut responses: Vec<&[ForeignValue]> = rows
         .iter()
-        .map(|row| joined.response(row))
+        .map(|row| joined.split(row).response)
         .filter(|values| id_of(values) != ForeignValue::Null)
         .collect();
     responses.sort_by_key(|values| match id_of(values) {
@@ -205,7 +201,7 @@ async fn hand_message_over(
         otherwise: open.clock.time(),
     };
     let layouts = (joined.messages, joined.responses);
-    let (message, left_out) = plan_message(layouts, joined.message(first), &responses, &around, zones);
+    let (message, left_out) = plan_message(layouts, joined.split(first).message, &responses, &around, zones);
     open.clock.follow(message.new.created_at);
     for issue in left_out {
         import.report.issue(issue);
