@@ -62,7 +62,6 @@ mod cache;
 mod cursor;
 mod error;
 mod export;
-pub mod import;
 mod limit;
 mod page_request;
 mod password;

@@ -64,7 +64,7 @@ async fn a_conversation_that_differs_is_reported_and_left(case: TestDatabase) {
     import(folder.path(), &case.url, &[]).json();
     std::fs::write(&file, TWO.replace("bye", "good bye")).unwrap();
     let stopped = import(folder.path(), &case.url, &[]);
-    stopped.assert_failed(65, "line 2: a conversation with this id is there already and differs at turn 1");
+    stopped.assert_failed(65, "line 2: a conversation with this id already exists and differs at turn 1");
     let skipped = import(folder.path(), &case.url, &["--on-error", "skip"]);
     assert_eq!(skipped.code, 3);
     assert_eq!(counts(folder.path(), &case.url), (2, 3));

@@ -19,19 +19,19 @@ conformance!(
     an_imported_database_is_sound,
 );
 
-/// Fails the case unless the database holds what the report says, and of users no more than were made for addresses
-/// without one.
+/// Fails the case unless the database holds what the report says, and the number of users that were created for addresses
+/// without a user.
 #[track_caller]
-fn assert_holds(url: &str, report: &Report, made_users: u64) {
+fn assert_holds(url: &str, report: &Report, created_users: u64) {
     let held = counts(url);
     for (table, added) in report.added() {
-        let made = if table == "users" { made_users } else { 0 };
-        assert_eq!(held[table], added + made, "{table}");
+        let created = if table == "users" { created_users } else { 0 };
+        assert_eq!(held[table], added + created, "{table}");
     }
 }
 
 /// Addresses of conversations that no row of users has: two spellings of one, and an account for each.
-const MADE_FOR_PAKTON: u64 = 2;
+const CREATED_FOR_PAKTON: u64 = 2;
 
 async fn rows_in_are_rows_out_and_rows_reported_for_odd_rows_of_chat_app(case: TestDatabase) {
     let (old, manifest) = Maker::ChatApp.make(&case, "oddities").await;
@@ -44,7 +44,7 @@ async fn rows_in_are_rows_out_and_rows_reported_for_odd_rows_of_pakton(case: Tes
     let (old, manifest) = Maker::Pakton.make(&case, "oddities").await;
     let report = old.import_into(&case.url, &[]);
     report.assert_complete(&manifest);
-    assert_holds(&case.url, &report, MADE_FOR_PAKTON);
+    assert_holds(&case.url, &report, CREATED_FOR_PAKTON);
 }
 
 async fn rows_in_are_rows_out_for_many_conversations(case: TestDatabase) {

@@ -9,7 +9,7 @@ use crate::old::{Maker, Reported, backend_of, counts, digests, look, sources};
 use crate::support::{Application, Caller, column, text};
 
 conformance!(
-    a_plain_database_arrives_whole_and_without_a_word,
+    a_plain_database_arrives_whole_and_without_an_issue,
     users_arrive_with_names_addresses_flags_and_times,
     a_password_hash_arrives_byte_for_byte,
     conversations_arrive_under_their_uuid_with_all_they_had,
@@ -51,7 +51,7 @@ fn time(minute: i64, microseconds: i64) -> String {
     format!("2024-01-{:02}T{hours:02}:{minutes:02}:{seconds:02}.{fraction:06}Z", day + 1)
 }
 
-async fn a_plain_database_arrives_whole_and_without_a_word(case: TestDatabase) {
+async fn a_plain_database_arrives_whole_and_without_an_issue(case: TestDatabase) {
     for maker in Maker::ALL {
         let case = backend_of(&case).database().await;
         let (old, manifest) = maker.make(&case, "plain").await;

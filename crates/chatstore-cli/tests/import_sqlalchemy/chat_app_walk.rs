@@ -11,7 +11,7 @@ conformance!(
     a1_an_imported_user_has_name_address_full_name_and_an_active_flag,
     a1_an_imported_name_or_address_is_taken,
     a2_an_imported_conversation_has_its_default_model,
-    a2_an_imported_conversation_of_nobody_is_kept_by_the_service,
+    a2_an_imported_conversation_without_a_user_is_managed_by_the_service,
     a3_an_imported_messages_model_wins_over_the_conversations_and_that_over_the_servers,
     a4_an_imported_answer_has_one_response_with_tokens_and_time,
     a5_imported_messages_come_in_order_and_are_found_by_their_old_uuid,
@@ -106,19 +106,19 @@ async fn a2_an_imported_conversation_has_its_default_model(case: TestDatabase) {
     application.get(&ben, &path).await.refused(404, "not-found");
 }
 
-async fn a2_an_imported_conversation_of_nobody_is_kept_by_the_service(case: TestDatabase) {
+async fn a2_an_imported_conversation_without_a_user_is_managed_by_the_service(case: TestDatabase) {
     let chat_app = ChatApp::with(case, &[("CHATSTORE_ANONYMOUS", "on")]).await;
     let path = chat_app.path("A visitor");
     let ChatApp { application, service, ada, .. } = chat_app;
-    let nobody = service.acting_for("anonymous");
-    let listed = application.get(&nobody, "/conversations").await.data(200);
+    let anonymous = service.acting_for("anonymous");
+    let listed = application.get(&anonymous, "/conversations").await.data(200);
     assert_eq!(column(&listed, "title"), ["A visitor"]);
     assert_eq!(column(&listed, "owner_id"), ["00000000-0000-0000-0000-000000000000"]);
     let read = application.get(&Caller::default(), &format!("{path}?include=messages")).await.data(200);
     assert_eq!(column(&json!({"data": read["messages"]}), "content"), ["hello", "hi"]);
     application.get(&ada, &path).await.refused(404, "not-found");
-    application.say(&nobody, &path, "and again").await;
-    application.delete(&nobody, &path).await.done();
+    application.say(&anonymous, &path, "and again").await;
+    application.delete(&anonymous, &path).await.done();
 }
 
 async fn a3_an_imported_messages_model_wins_over_the_conversations_and_that_over_the_servers(

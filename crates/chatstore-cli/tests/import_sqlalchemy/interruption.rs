@@ -12,13 +12,13 @@ use crate::program::finish;
 use crate::support::{Answer, Application, column};
 
 conformance!(
-    an_import_beside_a_server_that_is_written_to_disturbs_nobody,
+    an_import_beside_a_busy_server_loses_no_message,
     an_import_that_is_killed_and_run_again_comes_to_the_same,
     two_imports_at_once_come_to_the_same,
     the_old_database_is_only_read,
 );
 
-async fn an_import_beside_a_server_that_is_written_to_disturbs_nobody(case: TestDatabase) {
+async fn an_import_beside_a_busy_server_loses_no_message(case: TestDatabase) {
     let (old, manifest) = Maker::ChatApp.make(&case, "dialogs").await;
     let application = Application::start(case);
     let zoe = application.person("zoe");
@@ -75,7 +75,7 @@ async fn an_import_that_is_killed_and_run_again_comes_to_the_same(case: TestData
     }
 }
 
-/// Lets a command run for so long at most, and kills it then; whether it had to.
+/// Lets a command run for a maximum of this time, and kills it then; whether it had to.
 fn run_for(mut command: Command, limit: Duration) -> bool {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");
     let mut output = child.stdout.take().expect("its output is piped");

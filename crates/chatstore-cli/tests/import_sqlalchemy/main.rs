@@ -1,4 +1,4 @@
-//! The databases of chat_app and PAKTON, made with SQLAlchemy as these applications make them, and what `import
+//! The databases of chat_app and PAKTON, created with SQLAlchemy as these applications do, and what `import
 //! sqlalchemy` brings of them: every row or a word about it, once, beside whatever else goes on, and usable through
 //! the API as it was.
 

@@ -25,7 +25,7 @@ pub struct OldDatabase {
     place: ForeignDatabase,
 }
 
-/// What is in an old database, by the one who made it.
+/// What is in an old database, by the script that filled it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Manifest {
     /// By table.
@@ -120,7 +120,7 @@ impl Maker {
     }
 }
 
-/// A database that others are copied from, because it takes a while to make.
+/// A database that others are copied from, because creating it takes a while.
 struct Template {
     place: ForeignDatabase,
     manifest: Manifest,

@@ -7,7 +7,7 @@ use crate::old::Maker;
 use crate::support::{Answer, Application, Caller, column, fields, text};
 
 conformance!(
-    p1_an_imported_user_is_found_by_his_email_address,
+    p1_an_imported_user_is_found_by_email_address,
     p2_an_imported_conversation_is_found_by_its_thread_id,
     p2_an_imported_title_and_last_message_are_changed_and_the_conversation_is_deleted_by_thread_id,
     p3_a_users_imported_conversations_are_listed_with_limit_and_offset_and_counted,
@@ -37,7 +37,7 @@ impl Pakton {
     }
 }
 
-async fn p1_an_imported_user_is_found_by_his_email_address(case: TestDatabase) {
+async fn p1_an_imported_user_is_found_by_email_address(case: TestDatabase) {
     let Pakton { application, service, dora, .. } = Pakton::on(case).await;
     let path = "/users/by-email/dora%40example.ORG";
     let found = application.put(&service, path, json!({"full_name": "Someone else"})).await.data(200);
@@ -89,9 +89,9 @@ async fn p2_an_imported_title_and_last_message_are_changed_and_the_conversation_
     application.delete(&dora, path).await.done();
     application.get(&dora, path).await.refused(404, "not-found");
     application.delete(&dora, path).await.refused(404, "not-found");
-    let remade = application.put(&dora, path, json!({})).await.data(201);
-    assert_ne!(remade["id"], found["id"]);
-    assert_eq!(remade["title"], Value::Null);
+    let recreated = application.put(&dora, path, json!({})).await.data(201);
+    assert_ne!(recreated["id"], found["id"]);
+    assert_eq!(recreated["title"], Value::Null);
 }
 
 async fn p3_a_users_imported_conversations_are_listed_with_limit_and_offset_and_counted(case: TestDatabase) {
@@ -134,8 +134,8 @@ async fn p4_an_imported_title_is_optional_and_last_message_is_what_it_was_until_
 async fn p5_an_imported_conversation_is_one_flat_object(case: TestDatabase) {
     let Pakton { application, emil, .. } = Pakton::on(case).await;
     let found = application.get(&emil, "/threads/2024%2F07%20%C3%A4%3F").await.data(200);
-    let made = application.put(&emil, "/threads/new", json!({})).await.data(201);
-    assert_eq!(fields(&found), fields(&made), "as one that was made here");
+    let created = application.put(&emil, "/threads/new", json!({})).await.data(201);
+    assert_eq!(fields(&found), fields(&created), "as a conversation that was created here");
     assert_eq!(found["created_at"], "2024-01-02T11:40:00.250000Z");
     assert_eq!(found["updated_at"], "2024-01-02T11:45:00.250000Z");
     let listed = application.get(&emil, "/conversations").await.data(200);

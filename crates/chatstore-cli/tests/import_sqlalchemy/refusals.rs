@@ -1,4 +1,4 @@
-//! What cannot be imported is told clearly, and nothing is written.
+//! What cannot be imported is reported clearly, and nothing is written.
 
 use std::net::TcpListener;
 
@@ -10,10 +10,10 @@ use crate::program::{Finished, chatstore, finish};
 conformance!(
     a_database_of_neither_application_is_refused,
     the_other_schema_is_refused,
-    an_absent_file_is_told_and_not_made,
-    a_file_that_is_no_database_is_told,
-    a_server_that_is_not_there_is_told,
-    a_url_that_is_none_is_told_without_its_password,
+    a_missing_file_is_reported_and_not_created,
+    a_file_that_is_not_a_database_is_reported,
+    an_unreachable_server_is_reported,
+    an_invalid_url_is_reported_without_its_password,
     a_database_is_not_imported_into_itself,
 );
 
@@ -22,7 +22,7 @@ fn import(case: &TestDatabase, url: &str, more: &[&str]) -> Finished {
     let mut command = chatstore(folder.path());
     command.args(["import", "sqlalchemy", url, "--json"]).args(more).env("DATABASE_URL", &case.url);
     let finished = finish(&mut command);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was created");
     finished
 }
 
@@ -56,7 +56,7 @@ async fn the_other_schema_is_refused(case: TestDatabase) {
     assert_empty(&case);
 }
 
-async fn an_absent_file_is_told_and_not_made(case: TestDatabase) {
+async fn a_missing_file_is_reported_and_not_created(case: TestDatabase) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("absent.db");
     for url in [format!("sqlite:///{}", file.display()), format!("sqlite://{}", file.display())] {
@@ -67,7 +67,7 @@ async fn an_absent_file_is_told_and_not_made(case: TestDatabase) {
     assert_empty(&case);
 }
 
-async fn a_file_that_is_no_database_is_told(case: TestDatabase) {
+async fn a_file_that_is_not_a_database_is_reported(case: TestDatabase) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("text.db");
     let content = "not a database at all ".repeat(500);
@@ -80,7 +80,7 @@ async fn a_file_that_is_no_database_is_told(case: TestDatabase) {
     assert_empty(&case);
 }
 
-async fn a_server_that_is_not_there_is_told(case: TestDatabase) {
+async fn an_unreachable_server_is_reported(case: TestDatabase) {
     // A port that was free a moment ago.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("postgresql://someone:secret-word@127.0.0.1:{port}/chat_app");
@@ -90,7 +90,7 @@ async fn a_server_that_is_not_there_is_told(case: TestDatabase) {
     assert_empty(&case);
 }
 
-async fn a_url_that_is_none_is_told_without_its_password(case: TestDatabase) {
+async fn an_invalid_url_is_reported_without_its_password(case: TestDatabase) {
     let refused = import(&case, "mysql+pymysql://someone:secret-word@localhost/chat_app", &[]);
     refused.assert_failed(78, "postgresql");
     assert!(!refused.stderr.contains("secret-word"), "{refused:?}");

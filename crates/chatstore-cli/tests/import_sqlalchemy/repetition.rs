@@ -1,4 +1,4 @@
-//! An import again, later, and not yet.
+//! Repeated imports, later ones, and dry runs.
 
 use chatstore_testkit::{TestDatabase, conformance};
 use serde_json::{Value, json};
@@ -10,13 +10,13 @@ use crate::support::{Application, text};
 conformance!(
     a_second_import_adds_nothing_and_says_so,
     an_import_after_the_application_went_on_adds_what_is_new,
-    an_answer_that_the_application_made_anew_arrives,
-    a_conversation_whose_user_changed_is_not_brought_twice,
+    a_regenerated_answer_is_imported,
+    a_conversation_whose_user_changed_is_not_imported_twice,
     what_people_did_since_the_first_import_stays,
     what_was_deleted_here_is_left_out_and_reported,
     a_dry_run_writes_nothing_and_reports_what_the_real_one_does,
     a_dry_run_after_an_import_says_that_nothing_would_be_added,
-    the_summary_for_people_names_the_tables_and_what_was_left_out,
+    the_printed_summary_names_the_tables_and_what_was_left_out,
 );
 
 async fn a_second_import_adds_nothing_and_says_so(case: TestDatabase) {
@@ -69,7 +69,7 @@ fn tables_of(url: &str) -> Vec<Value> {
     tables.into_iter().filter(|table| table["table"] != "conversations").collect()
 }
 
-async fn an_answer_that_the_application_made_anew_arrives(case: TestDatabase) {
+async fn a_regenerated_answer_is_imported(case: TestDatabase) {
     let (old, _) = Maker::ChatApp.make(&case, "plain").await;
     old.import_into(&case.url, &[]);
     let later = old.fill("regenerated");
@@ -80,7 +80,7 @@ async fn an_answer_that_the_application_made_anew_arrives(case: TestDatabase) {
     assert_eq!(found, [[json!("assistant")]]);
 }
 
-async fn a_conversation_whose_user_changed_is_not_brought_twice(case: TestDatabase) {
+async fn a_conversation_whose_user_changed_is_not_imported_twice(case: TestDatabase) {
     let (old, manifest) = Maker::ChatApp.make(&case, "plain").await;
     old.import_into(&case.url, &[]);
     old.fill("claimed");
@@ -154,7 +154,7 @@ async fn a_dry_run_after_an_import_says_that_nothing_would_be_added(case: TestDa
     assert_eq!(dry.tables["messages"].added, later.rows["messages"] - manifest.rows["messages"]);
 }
 
-async fn the_summary_for_people_names_the_tables_and_what_was_left_out(case: TestDatabase) {
+async fn the_printed_summary_names_the_tables_and_what_was_left_out(case: TestDatabase) {
     let (old, _) = Maker::ChatApp.make(&case, "oddities").await;
     let folder = tempfile::tempdir().unwrap();
     let told = finish(
@@ -164,7 +164,7 @@ async fn the_summary_for_people_names_the_tables_and_what_was_left_out(case: Tes
     for table in ["users", "conversations", "messages", "responses"] {
         assert!(told.stdout.contains(table), "{table}: {told:?}");
     }
-    assert!(serde_json::from_str::<Value>(&told.stdout).is_err(), "for people, not as JSON");
+    assert!(serde_json::from_str::<Value>(&told.stdout).is_err(), "a summary, not JSON");
     let password = old.url().split('@').next().and_then(|start| start.rsplit(':').next()).map(str::to_owned);
     if let Some(password) = password.filter(|_| !case.url.starts_with("sqlite")) {
         assert!(!told.stdout.contains(&password) && !told.stderr.contains(&password), "no password is shown");

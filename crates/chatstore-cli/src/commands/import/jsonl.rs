@@ -1,13 +1,15 @@
-//! `import jsonl`: conversations as JSON lines.
+//! `import jsonl`: conversations from JSON lines.
 
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use chatstore::import::jsonl::{self, ImportError, OnError, Options, Report};
 use chatstore::{Timestamp, UserId};
+use chatstore_import::jsonl::{Jsonl, JsonlError, OnError};
+use chatstore_import::{ImportEvent, ImportOptions, ImportReport, Issue, import};
 use clap::ValueEnum;
+use serde::Serialize;
 
 use super::{SHOWN, cannot_read, changed_at};
 use crate::commands::{find_user, print, print_json, say};
@@ -20,7 +22,7 @@ use crate::progress::Progress;
 pub(crate) struct Arguments {
     /// The file
     file: PathBuf,
-    /// Who owns the conversations: an id, a user name or an e-mail address [default: anonymous]
+    /// The owner of the conversations: an id, a user name or an e-mail address [default: anonymous]
     #[arg(long)]
     user: Option<String>,
     /// What to do about a line that cannot be imported
@@ -53,26 +55,30 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         Some(named) => find_user(&store, named).await?.id,
         None => UserId::ANONYMOUS,
     };
-    let options = Options {
-        owner,
-        base_time: arguments.base_time.unwrap_or(changed_at),
-        on_error: match arguments.on_error {
-            Policy::Stop => OnError::Stop,
-            Policy::Skip => OnError::Skip,
-        },
-        dry_run: arguments.dry_run,
+    let on_error = match arguments.on_error {
+        Policy::Stop => OnError::Stop,
+        Policy::Skip => OnError::Skip,
     };
+    let source = Jsonl { input: BufReader::new(file), size, owner, on_error };
+    let base_time = arguments.base_time.unwrap_or(changed_at);
+    let options = ImportOptions { base_time, dry_run: arguments.dry_run };
     let mut progress = Progress::of_bytes("importing", size);
-    let imported = jsonl::import(&store, BufReader::new(file), options, |bytes| progress.set(bytes)).await;
+    let mut skipped = Vec::new();
+    let imported = import(source, &store, options, |event| match event {
+        ImportEvent::Issue(issue) => skipped.push(issue),
+        ImportEvent::Progress { done, .. } => progress.set(done),
+        _ => {}
+    })
+    .await;
     progress.finish();
     store.close().await;
     let report = imported.map_err(|error| failure(&arguments.file, error))?;
     if arguments.json {
-        print_json(&report)?;
+        print_json(&JsonReport::new(&report, &skipped))?;
     } else {
-        tell(&report, arguments.dry_run);
+        tell(&report, &skipped, arguments.dry_run);
     }
-    Ok(if report.skipped.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(code::SKIPPED) })
+    Ok(if skipped.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(code::SKIPPED) })
 }
 
 fn open(path: &Path) -> Result<(File, u64, Timestamp), Failure> {
@@ -86,35 +92,77 @@ fn open(path: &Path) -> Result<(File, u64, Timestamp), Failure> {
     Ok((file, metadata.len(), changed_at))
 }
 
-fn failure(path: &Path, error: ImportError) -> Failure {
+fn failure(path: &Path, error: JsonlError) -> Failure {
     let message = format!("{}: {error}", path.display());
     match error {
-        ImportError::BadLine(_) => Failure::new(code::BAD_DATA, message)
+        JsonlError::BadLine { .. } => Failure::new(code::BAD_DATA, message)
             .hint("lines before it are stored; mend it and import again, or use --on-error skip"),
-        ImportError::Read { .. } => Failure::new(code::DAMAGED, message),
-        ImportError::Store { source, .. } => Failure::from(source)
+        JsonlError::Read { .. } => Failure::new(code::DAMAGED, message),
+        JsonlError::Store { source, .. } => Failure::from(source)
             .context(&message)
             .hint("import again: what is stored will not be added twice"),
     }
 }
 
-fn tell(report: &Report, dry_run: bool) {
-    let (conversations, messages) = (report.imported.conversations, report.imported.messages);
+/// What `--json` prints.
+#[derive(Serialize)]
+struct JsonReport {
+    read: u64,
+    imported: Imported,
+    unchanged: u64,
+    skipped: Vec<Skipped>,
+}
+
+#[derive(Serialize)]
+struct Imported {
+    conversations: u64,
+    messages: u64,
+}
+
+#[derive(Serialize)]
+struct Skipped {
+    line: Option<u64>,
+    reason: String,
+}
+
+impl JsonReport {
+    fn new(report: &ImportReport, skipped: &[Issue]) -> Self {
+        let (conversations, messages) = (report.table("conversations"), report.table("messages"));
+        let skipped = skipped
+            .iter()
+            .map(|issue| Skipped { line: line(issue).parse().ok(), reason: issue.problem.clone() });
+        Self {
+            read: conversations.read,
+            imported: Imported { conversations: conversations.added, messages: messages.added },
+            unchanged: conversations.unchanged,
+            skipped: skipped.collect(),
+        }
+    }
+}
+
+/// The number of the line that an issue is about.
+fn line(issue: &Issue) -> &str {
+    issue.key.as_deref().unwrap_or_default()
+}
+
+fn tell(report: &ImportReport, skipped: &[Issue], dry_run: bool) {
+    let (conversations, messages) = (report.table("conversations"), report.table("messages"));
     let verb = if dry_run { "would import" } else { "imported" };
     print(format_args!(
-        "read {} lines: {verb} {conversations} conversations with {messages} messages, \
-         {} were there already, {} skipped",
-        report.read,
-        report.unchanged,
-        report.skipped.len()
+        "read {} lines: {verb} {} conversations with {} messages, {} were there already, {} skipped",
+        conversations.read,
+        conversations.added,
+        messages.added,
+        conversations.unchanged,
+        skipped.len()
     ));
-    if conversations == 0 && report.skipped.is_empty() {
+    if conversations.added == 0 && skipped.is_empty() {
         say("nothing was added: every conversation is there already");
     }
-    for skipped in report.skipped.iter().take(SHOWN) {
-        say(format_args!("line {}: {}", skipped.line, skipped.reason));
+    for issue in skipped.iter().take(SHOWN) {
+        say(format_args!("line {}: {}", line(issue), issue.problem));
     }
-    if report.skipped.len() > SHOWN {
-        say(format_args!("… and {} more; --json lists them all", report.skipped.len() - SHOWN));
+    if skipped.len() > SHOWN {
+        say(format_args!("… and {} more; --json lists them all", skipped.len() - SHOWN));
     }
 }

@@ -1,4 +1,4 @@
-//! `import`: conversations from elsewhere.
+//! `import`: conversations from other applications.
 
 mod jsonl;
 mod sqlalchemy;
@@ -13,20 +13,20 @@ use clap::Subcommand;
 use crate::config::Config;
 use crate::failure::{Failure, code};
 
-/// Reports that are shown one by one; `--json` has them all.
+/// Maximum number of issues that are printed; `--json` has all of them.
 const SHOWN: usize = 20;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// JSON lines: {"id": …, "turns": [{"role": …, "content": …}, …]}
+    /// Import conversations from JSON lines: {"id": …, "turns": [{"role": …, "content": …}, …]}
     ///
-    /// A second import of the same file adds nothing. A conversation that is there already with
-    /// other content is reported and left as it is.
+    /// A second import of the same file adds nothing. An existing conversation with
+    /// different content is reported and not changed.
     Jsonl(jsonl::Arguments),
-    /// A database of chat_app or PAKTON, in SQLite or PostgreSQL, as SQLAlchemy made it
+    /// Import conversations from a SQLAlchemy database of chat_app or PAKTON, in SQLite or PostgreSQL
     ///
-    /// It is only read. Every row is added, was there already, or is reported. A second import adds
-    /// what is new; one that was interrupted is run again.
+    /// The database is only read. Every row is added, exists already, or is reported. A second import adds
+    /// new rows; an interrupted one can be repeated.
     Sqlalchemy(sqlalchemy::Arguments),
 }
 
@@ -37,7 +37,7 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
     }
 }
 
-/// What became of a file that could not be read.
+/// The error of a file that cannot be read.
 fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
     let code = match error.kind() {
         std::io::ErrorKind::NotFound => code::NO_INPUT,

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chatstore::Timestamp;
-use chatstore::import::sqlalchemy::{
-    Event, Mapping, Options, Report, Reported, Schema, Source, SqlalchemyError,
-};
+use chatstore_import::sqlalchemy::{ForeignError, Mapping, Schema, SqlalchemyError, SqlalchemySource};
+use chatstore_import::{ImportEvent, ImportOptions, ImportReport, Issue, import};
 use clap::ValueEnum;
 use serde_json::json;
 
@@ -20,19 +19,19 @@ use crate::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE, as SQLAlchemy has it
+    /// The database, as SQLAlchemy names it: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE
     #[arg(env = "CHATSTORE_IMPORT_URL", hide_env_values = true)]
     url: String,
-    /// Whose tables they are
+    /// The application that the tables belong to
     #[arg(long, value_enum, default_value = "auto")]
     schema: Choice,
     /// Read and compare every row, but write nothing
     #[arg(long)]
     dry_run: bool,
-    /// A TOML file that says what renamed tables and columns are called
+    /// A TOML file with the names of renamed tables and columns
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
-    /// The time of a first row that has none; later ones follow the row before
+    /// The time of a first row without one; later rows follow the row before
     /// [default: when a SQLite file was last changed, else 1970]
     #[arg(long, value_name = "TIME")]
     base_time: Option<Timestamp>,
@@ -43,7 +42,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Choice {
-    /// Whichever fits
+    /// Recognized by the tables
     Auto,
     /// Users, conversations, messages and responses with integer keys and UUIDs
     ChatApp,
@@ -61,7 +60,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         Choice::ChatApp => Some(Schema::ChatApp),
         Choice::Pakton => Some(Schema::Pakton),
     };
-    let source = Source::open(&arguments.url, schema, &mapping).await.map_err(failure)?;
+    let source = SqlalchemySource::open(&arguments.url, schema, &mapping).await.map_err(failure)?;
     let base_time = match (arguments.base_time, source.file()) {
         (Some(time), _) => time,
         (None, Some(file)) => {
@@ -71,16 +70,16 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         (None, None) => Timestamp::from_microseconds(0).unwrap_or(Timestamp::MIN),
     };
     let store = database::open_ready(config).await?;
-    let options = Options { base_time, dry_run: arguments.dry_run };
+    let options = ImportOptions { base_time, dry_run: arguments.dry_run };
     let mut listener = Listener::new(arguments.json, source.schema(), arguments.dry_run);
-    let imported = source.import(&store, options, |event| listener.hear(event)).await;
+    let imported = import(source, &store, options, |event| listener.hear(event)).await;
     store.close().await;
     let report = match imported {
         Ok(report) => report,
         Err(error) => {
             let failure = failure(error);
             listener.fail(&failure);
-            return Err(failure.hint("what was written is whole; import again, which adds the rest"));
+            return Err(failure.hint("everything written so far is complete; import again to add the rest"));
         }
     };
     let left_out = report.left_out();
@@ -95,13 +94,12 @@ fn mapping(path: &Path) -> Result<Mapping, Failure> {
 }
 
 fn failure(error: SqlalchemyError) -> Failure {
-    use chatstore_sql::ForeignError;
     let message = error.to_string();
     match error {
         SqlalchemyError::Store(error) => Failure::from(error),
         SqlalchemyError::Mapping(_) => Failure::new(code::BAD_DATA, message),
-        SqlalchemyError::Unrecognised { .. } => Failure::new(code::BAD_DATA, message)
-            .hint("when tables or columns were renamed, say so in a file for --map (docs/coming-from.md)"),
+        SqlalchemyError::Unrecognized { .. } => Failure::new(code::BAD_DATA, message)
+            .hint("if tables or columns were renamed, name them in a file for --map (docs/coming-from.md)"),
         SqlalchemyError::Foreign(error) => match error {
             ForeignError::InvalidUrl { .. } => Failure::new(code::CONFIGURATION, message),
             ForeignError::Absent { .. } => Failure::new(code::NO_INPUT, message)
@@ -113,14 +111,14 @@ fn failure(error: SqlalchemyError) -> Failure {
     }
 }
 
-/// Tells what an import does. As JSON each report is printed when it comes, so that a million of them
+/// Prints what an import does. As JSON each issue is printed as it occurs, so that a million of them
 /// take no memory.
 struct Listener {
     json: bool,
     dry_run: bool,
     schema: Schema,
     progress: Option<Progress>,
-    shown: Vec<Reported>,
+    shown: Vec<Issue>,
     reported: usize,
 }
 
@@ -133,22 +131,22 @@ impl Listener {
         Self { json, dry_run, schema, progress: None, shown: Vec::new(), reported: 0 }
     }
 
-    fn hear(&mut self, event: Event) {
+    fn hear(&mut self, event: ImportEvent) {
         match event {
-            Event::Reported(reported) => self.report(reported),
-            Event::Progress { done, total } => {
+            ImportEvent::Issue(issue) => self.report(issue),
+            ImportEvent::Progress { done, total } => {
                 self.progress.get_or_insert_with(|| Progress::of_rows("importing", total)).set(done);
             }
             _ => {}
         }
     }
 
-    fn report(&mut self, reported: Reported) {
+    fn report(&mut self, issue: Issue) {
         if self.json {
             let comma = if self.reported == 0 { "" } else { "," };
-            print(format_args!("{comma}{}", json!(reported)));
+            print(format_args!("{comma}{}", json!(issue)));
         } else if self.shown.len() < SHOWN {
-            self.shown.push(reported);
+            self.shown.push(issue);
         }
         self.reported += 1;
     }
@@ -166,7 +164,7 @@ impl Listener {
         }
     }
 
-    fn finish(self, report: &Report) {
+    fn finish(self, report: &ImportReport) {
         self.end_progress();
         if self.json {
             print(format_args!("],\"tables\":{}}}", json!(report.tables)));
@@ -186,10 +184,10 @@ impl Listener {
                 self.schema.as_str()
             ));
         }
-        for reported in &self.shown {
-            let key = reported.key.as_deref().map(|key| format!(" {key:?}")).unwrap_or_default();
-            let column = reported.column.as_deref().map(|column| format!(", {column}")).unwrap_or_default();
-            let Reported { table, problem, done, .. } = reported;
+        for issue in &self.shown {
+            let key = issue.key.as_deref().map(|key| format!(" {key:?}")).unwrap_or_default();
+            let column = issue.column.as_deref().map(|column| format!(", {column}")).unwrap_or_default();
+            let Issue { table, problem, done, .. } = issue;
             say(format_args!("{table}{key}{column}: {problem}; {done}"));
         }
         if self.reported > self.shown.len() {

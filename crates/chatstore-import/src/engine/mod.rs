@@ -1,0 +1,181 @@
+//! Takes what a source says, and stores what is missing, batch by batch.
+
+mod assembler;
+mod batch;
+mod dry_run;
+mod write;
+
+use std::sync::Arc;
+
+use chatstore::{Result, Store, StoreError};
+use chatstore_model::Timestamp;
+use chatstore_sql::{ReadTx, WriteTx};
+
+use crate::plan::{PlannedConversation, PlannedMessage, PlannedUser};
+use crate::report::{ImportReport, ReportBuilder};
+use assembler::Assembler;
+use batch::{ChunkBatch, ChunkEnd, UserBatch};
+use dry_run::DryRunState;
+
+pub(crate) use batch::{Batch, Mode, StoreResult};
+pub(crate) use dry_run::BatchState;
+pub(crate) use write::Write;
+
+/// Users decided together, each with several statements.
+const BATCH_USERS: usize = 200;
+
+/// How often a batch is tried when another import of the same rows gets in between.
+const ATTEMPTS: usize = 5;
+
+/// How to import.
+#[derive(Debug, Clone, Copy)]
+pub struct ImportOptions {
+    /// The time of a first row that has none; later ones follow the row before.
+    pub base_time: Timestamp,
+    /// Read every row and compare it with what is stored, but write nothing.
+    pub dry_run: bool,
+}
+
+/// An import that is under way. A source hands its rows over in order: users, then conversations, each
+/// followed by its messages.
+pub struct Import<'i> {
+    store: &'i Store,
+    options: ImportOptions,
+    /// What the import says about itself.
+    pub report: ReportBuilder<'i>,
+    dry_run: Arc<DryRunState>,
+    users: Vec<PlannedUser>,
+    assembler: Assembler,
+}
+
+impl std::fmt::Debug for Import<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Import").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl<'i> Import<'i> {
+    pub(crate) fn new(store: &'i Store, options: ImportOptions, report: ReportBuilder<'i>) -> Self {
+        let (dry_run, users, assembler) = (Arc::default(), Vec::new(), Assembler::default());
+        Self { store, options, report, dry_run, users, assembler }
+    }
+
+    /// The time of a first row that has none.
+    #[must_use]
+    pub const fn base_time(&self) -> Timestamp {
+        self.options.base_time
+    }
+
+    /// The model that answers when nothing else says which.
+    #[must_use]
+    pub fn default_model(&self) -> &str {
+        self.store.default_model()
+    }
+
+    /// Takes a user.
+    ///
+    /// # Errors
+    /// That the store failed.
+    pub async fn user(&mut self, user: PlannedUser) -> Result<()> {
+        self.users.push(user);
+        if self.users.len() == BATCH_USERS {
+            self.flush_users().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a conversation; the messages that come next belong to it.
+    ///
+    /// # Errors
+    /// That the store failed.
+    pub async fn conversation(&mut self, conversation: PlannedConversation) -> Result<()> {
+        self.flush_users().await?;
+        self.assembler.close();
+        if self.assembler.is_full() {
+            self.flush_conversations().await?;
+        }
+        self.assembler.open(conversation);
+        Ok(())
+    }
+
+    /// Takes the next message of the last conversation.
+    ///
+    /// # Errors
+    /// That the store failed.
+    pub async fn message(&mut self, message: PlannedMessage) -> Result<()> {
+        if self.assembler.cut() {
+            let end = self.flush_conversations().await?;
+            self.assembler.resume(end);
+        }
+        self.assembler.add(message);
+        Ok(())
+    }
+
+    /// Stores everything that was taken so far, and ends the last conversation.
+    ///
+    /// # Errors
+    /// That the store failed.
+    pub async fn flush(&mut self) -> Result<()> {
+        self.flush_users().await?;
+        self.assembler.close();
+        self.flush_conversations().await?;
+        Ok(())
+    }
+
+    /// Stores what is left, and ends the import.
+    ///
+    /// # Errors
+    /// That the store failed.
+    pub async fn finish(mut self) -> Result<ImportReport> {
+        self.flush().await?;
+        Ok(self.report.finish())
+    }
+
+    async fn flush_users(&mut self) -> Result<()> {
+        if !self.users.is_empty() {
+            let users = std::mem::take(&mut self.users);
+            let rows = self.commit(UserBatch(users)).await?;
+            self.report.rows(rows);
+            self.report.progress();
+        }
+        Ok(())
+    }
+
+    /// Stores the chunks that wait; how the last of them ended.
+    async fn flush_conversations(&mut self) -> Result<Option<ChunkEnd>> {
+        let chunks = self.assembler.take();
+        if chunks.is_empty() {
+            return Ok(None);
+        }
+        let (rows, end) = self.commit(ChunkBatch(chunks)).await?;
+        rows.into_iter().for_each(|rows| self.report.rows(rows));
+        self.report.progress();
+        Ok(end)
+    }
+
+    /// Decides about a batch in one transaction, and writes what is missing unless this is a dry run.
+    pub(crate) async fn commit<B: Batch>(&mut self, batch: B) -> Result<B::Outcome> {
+        let batch = Arc::new(batch);
+        let mut attempt = 1;
+        let (outcome, state) = loop {
+            let batch = Arc::clone(&batch);
+            // A repeated UUID is looked for when the database has found that there is one.
+            let may_repeat_uuids = self.options.dry_run || attempt > 1;
+            let state = BatchState::new(Arc::clone(&self.dry_run), may_repeat_uuids);
+            let done = if self.options.dry_run {
+                let work = async move |tx: &mut ReadTx<'_>| batch.run(tx, state.clone()).await;
+                self.store.read(B::NAME, work).await
+            } else {
+                let work = async move |tx: &mut WriteTx<'_>| batch.run(tx, state.clone()).await;
+                self.store.write(B::NAME, work).await
+            };
+            match done {
+                // Another import of the same rows may have been faster.
+                Err(StoreError::AlreadyExists { .. }) if attempt < ATTEMPTS => attempt += 1,
+                done => break done?,
+            }
+        };
+        Arc::make_mut(&mut self.dry_run).absorb(state.now);
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,37 @@
+//! Where conversations come from: one file or folder for each kind of source.
+
+pub mod jsonl;
+mod row;
+pub mod sqlalchemy;
+
+use chatstore::Store;
+
+use crate::engine::{Import, ImportOptions};
+use crate::report::{ImportEvent, ImportReport, ReportBuilder};
+
+/// Something that holds conversations.
+pub trait Source {
+    /// Why an import of it fails.
+    type Error: std::error::Error;
+
+    /// Its tables, as the report is going to name them.
+    fn tables(&self) -> Vec<&'static str>;
+
+    /// Reads everything in order, hands it over, and ends with [`Import::finish`].
+    fn read(self, import: Import<'_>) -> impl Future<Output = Result<ImportReport, Self::Error>>;
+}
+
+/// Imports everything that a source holds; `watch` is told what happens.
+///
+/// # Errors
+/// What the source says about itself or about the store. What was written before is whole; running the
+/// import again adds the rest.
+pub async fn import<S: Source>(
+    source: S,
+    store: &Store,
+    options: ImportOptions,
+    mut watch: impl FnMut(ImportEvent),
+) -> Result<ImportReport, S::Error> {
+    let report = ReportBuilder::new(source.tables(), &mut watch);
+    source.read(Import::new(store, options, report)).await
+}

@@ -1,0 +1,178 @@
+//! Messages with their responses.
+
+use chatstore_model::{ConversationId, MessageId, MessageRole, NewMessage, Response, Timestamp, limits};
+use chatstore_sql::ForeignValue;
+use serde_json::Value;
+
+use super::{derived, uuid};
+use crate::plan::{PlannedMessage, PlannedResponse};
+use crate::report::Issue;
+use crate::source::row::{Layout, Row, TimesWithoutZone, quoted, shown};
+
+/// What a message needs to know of the conversation around it.
+pub(super) struct Around<'a> {
+    pub(super) conversation: ConversationId,
+    pub(super) default_model: Option<&'a str>,
+    pub(super) server_model: &'a str,
+    /// Its time, when the row has none.
+    pub(super) otherwise: Timestamp,
+}
+
+/// A message, and the issues of responses that are left out; `responses` are the rows that belong to it.
+pub(super) fn plan_message(
+    (layout, of_responses): (&Layout, &Layout),
+    values: &[ForeignValue],
+    responses: &[&[ForeignValue]],
+    around: &Around<'_>,
+    zones: &mut TimesWithoutZone,
+) -> (PlannedMessage, Vec<Issue>) {
+    let mut row = Row::new(layout, values, "id");
+    row.keep("id");
+    let created_at = row.time_or("created_at", around.otherwise);
+    let key = row.key.clone();
+    let conversation = around.conversation.uuid();
+    let fallback_id = derived(&[b"message", conversation.as_bytes(), key.as_bytes()]);
+    let fallback_id = MessageId::from_uuid(fallback_id);
+    let uuid = layout.place("uuid").and_then(|_| uuid(&mut row));
+    let id = uuid.map_or(fallback_id, MessageId::from_uuid);
+    let role = role(&mut row);
+    let content = content(&mut row);
+    let model = row.filled_text("model", limits::MODEL);
+    let mut response = None;
+    let mut left_out = Vec::new();
+    let mut others = Vec::new();
+    for values in responses {
+        let mut below = Row::new(of_responses, values, "id");
+        below.keep("id");
+        let planned = plan_response(&mut below, id, around, model.as_deref(), created_at);
+        zones.count(&below);
+        if role == MessageRole::Assistant && response.is_none() {
+            make_room(&mut row, "response");
+            row.source.insert("response".to_owned(), Value::Object(below.source));
+            response = Some(PlannedResponse { key: below.key, response: planned, issues: below.issues });
+            continue;
+        }
+        let problem = if role == MessageRole::Assistant {
+            format!("message {key} has another response")
+        } else {
+            format!("message {key} is of the role {}, not of a model", role.as_str())
+        };
+        below.report(Some("message_id"), problem, "kept in the message's metadata.source.responses");
+        if let Some(last) = below.issues.last_mut() {
+            last.left_out = true;
+        }
+        left_out.append(&mut below.issues);
+        others.push(whole(of_responses, values));
+    }
+    if !others.is_empty() {
+        make_room(&mut row, "responses");
+        row.source.insert("responses".to_owned(), Value::Array(others));
+    }
+    let metadata = row.metadata();
+    zones.count(&row);
+    let new = NewMessage {
+        id: Some(id),
+        model,
+        metadata,
+        created_at: Some(created_at),
+        ..NewMessage::new(role, content)
+    };
+    (PlannedMessage { id, fallback_id, new, key, response, issues: row.issues }, left_out)
+}
+
+/// An unknown column of this name is kept under another.
+fn make_room(row: &mut Row<'_>, name: &str) {
+    if let Some(value) = row.source.remove(name) {
+        let other = format!("messages.{name}");
+        row.report(Some(name), "its name is taken in metadata.source", format!("kept there as {other}"));
+        row.source.insert(other, value);
+    }
+}
+
+fn content(row: &mut Row<'_>) -> String {
+    if row.is_null("content") {
+        row.report(Some("content"), "it is null", "stored as an empty text");
+        row.source.insert("content".to_owned(), Value::Null);
+        return String::new();
+    }
+    row.text("content").unwrap_or_default()
+}
+
+/// The role, also under other common names.
+fn role(row: &mut Row<'_>) -> MessageRole {
+    let text = match row.value("role") {
+        ForeignValue::Text(text) => text.as_str(),
+        _ => "",
+    };
+    if let Some(role) = MessageRole::parse(text) {
+        return role;
+    }
+    let role = match text.trim().to_lowercase().as_str() {
+        "user" | "human" | "person" => MessageRole::User,
+        "assistant" | "ai" | "bot" | "model" => MessageRole::Assistant,
+        "tool" | "function" => MessageRole::Tool,
+        "system" => MessageRole::System,
+        "developer" => MessageRole::Developer,
+        _ => MessageRole::Tool,
+    };
+    row.keep("role");
+    let problem =
+        format!("{} is not one of system, developer, user, assistant, tool", quoted(row.value("role")));
+    row.report(Some("role"), problem, format!("taken as {}; it is in metadata.source", role.as_str()));
+    role
+}
+
+/// A response; its total is at least the sum of its parts.
+fn plan_response(
+    row: &mut Row<'_>,
+    message_id: MessageId,
+    around: &Around<'_>,
+    own_model: Option<&str>,
+    otherwise: Timestamp,
+) -> Response {
+    let (prompt, completion) = (row.count("tokens_prompt"), row.count("tokens_completion"));
+    let mut total = row.count("tokens_total");
+    let parts = prompt.unwrap_or(0).saturating_add(completion.unwrap_or(0)).min(limits::COUNT);
+    if total.is_some_and(|total| total < parts) {
+        row.keep("tokens_total");
+        let problem = format!("it is below tokens_prompt + tokens_completion, {parts}");
+        row.report(Some("tokens_total"), problem, "their sum is taken; it is in metadata.source");
+        total = Some(parts);
+    }
+    if total.is_none() && prompt.is_some() && completion.is_some() {
+        total = Some(parts);
+    }
+    let model_used = row.filled_text("model_used", limits::MODEL).unwrap_or_else(|| {
+        let model = own_model.or(around.default_model).unwrap_or(around.server_model).to_owned();
+        row.report(Some("model_used"), "it names no model", format!("taken as {model}"));
+        model
+    });
+    Response {
+        message_id,
+        conversation_id: around.conversation,
+        model_used,
+        tokens_prompt: prompt,
+        tokens_completion: completion,
+        tokens_total: total,
+        tokens_cached: None,
+        completion_time_ms: row.count("completion_time_ms"),
+        finish_reason: None,
+        from_cache: false,
+        created_at: row.time_or("created_at", otherwise),
+    }
+}
+
+/// Every column of a row that is kept in another row.
+fn whole(layout: &Layout, values: &[ForeignValue]) -> Value {
+    let columns = layout.table.columns.iter().zip(values);
+    let shown = columns.map(|(column, value)| {
+        let value = match value {
+            ForeignValue::Null => Value::Null,
+            ForeignValue::Int(number) => (*number).into(),
+            ForeignValue::Bool(flag) => (*flag).into(),
+            other => shown(other).replace('\0', "\u{fffd}").into(),
+        };
+        (column.name.clone(), value)
+    });
+    Value::Object(shown.collect())
+}

@@ -1,0 +1,87 @@
+//! PAKTON: users by e-mail address, conversations by thread id; the messages are elsewhere.
+
+use chatstore_model::{Email, Json, NewUser, Timestamp, UserId};
+
+use super::planning::{Identity, Times, conversation_id, derived, plan_conversation, thread_id};
+use super::reader::{Reader, RepeatedKeys, order, select};
+use super::tables::{TableDescription, Tables};
+use super::{Schema, SqlalchemyError};
+use crate::plan::{PlannedConversation, PlannedOwner, PlannedUser, RowClock};
+use crate::source::row::{Row, TimesWithoutZone, shown};
+
+pub(super) const TABLES: [TableDescription; 2] = [
+    TableDescription {
+        name: "users",
+        singular: "user",
+        required: &["email"],
+        optional: &["created_at", "updated_at"],
+    },
+    TableDescription {
+        name: "conversations",
+        singular: "conversation",
+        required: &["thread_id", "user_email"],
+        optional: &["title", "last_message", "created_at", "updated_at"],
+    },
+];
+
+/// Hands over everything.
+pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(), SqlalchemyError> {
+    reader.users(tables.get("users"), "email", |row| user_id(&row.key)).await?;
+    let layout = tables.get("conversations");
+    let key = ["user_email", "thread_id"];
+    let selection = select(layout, order(layout, 0, &key));
+    let mut repeated = RepeatedKeys::of(layout, &key);
+    let mut clock = RowClock::following(reader.import.base_time());
+    let mut rows = reader.database.rows(&selection).await?;
+    while let Some(read) = rows.next().await? {
+        for values in read {
+            if let Some(issue) = repeated.find(&values) {
+                reader.import.report.issue(issue);
+                continue;
+            }
+            let row = Row::new(layout, &values, "thread_id");
+            let conversation = plan(row, clock.time(), &mut reader.zones);
+            clock.follow(conversation.new.created_at);
+            reader.import.conversation(conversation).await?;
+        }
+        reader.import.report.progress();
+    }
+    Ok(())
+}
+
+fn plan(mut row: Row<'_>, otherwise: Timestamp, zones: &mut TimesWithoutZone) -> PlannedConversation {
+    let times = Times::read(&mut row, otherwise);
+    row.keep("thread_id");
+    let (owner, owner_id) = if row.is_null("user_email") {
+        row.report(Some("user_email"), "it names no user", "it belongs to anonymous");
+        (PlannedOwner::Known(UserId::ANONYMOUS), UserId::ANONYMOUS)
+    } else {
+        let user = user_with_address(&mut row, times.created_at);
+        let id = user.id;
+        (PlannedOwner::ByEmail(Box::new(user)), id)
+    };
+    let id = conversation_id(Schema::Pakton, owner_id, &row, "thread_id");
+    let thread_id = thread_id(&mut row, "thread_id");
+    let identity = Identity { id, fallback_id: id, thread_id, is_thread: true };
+    plan_conversation(row, times, owner, identity, zones)
+}
+
+/// The user with the address of a conversation, as they are created when there is none.
+fn user_with_address(row: &mut Row<'_>, created_at: Timestamp) -> PlannedUser {
+    row.keep("user_email");
+    let address = shown(row.value("user_email"));
+    let id = user_id(&address);
+    let source = serde_json::json!({ "source": { "email": address.replace('\0', "\u{fffd}") } });
+    let new = NewUser {
+        id: Some(id),
+        email: Email::new(address.clone()).ok(),
+        created_at: Some(created_at),
+        metadata: Json::new(source).unwrap_or_else(|_| Json::object()),
+        ..NewUser::default()
+    };
+    PlannedUser { id, new, key: address, is_email_the_key: true, issues: Vec::new() }
+}
+
+fn user_id(address: &str) -> UserId {
+    UserId::from_uuid(derived(&[b"pakton user", address.as_bytes()]))
+}

@@ -1,0 +1,166 @@
+//! What becomes of users and conversations in every schema.
+
+use chatstore_model::{
+    ConversationId, Email, InvalidName, NewConversation, NewUser, PasswordHash, Timestamp, UserId, UserName,
+    limits,
+};
+use chatstore_sql::ForeignValue;
+use uuid::Uuid;
+
+use super::Schema;
+use crate::plan::{PlannedConversation, PlannedOwner, PlannedUser, derived_uuid};
+use crate::source::row::{Row, TimesWithoutZone, quoted, shown};
+
+/// The name space of imported ids. It was generated once and must never change.
+const NAMESPACE: Uuid = Uuid::from_u128(0x2b8f_41c6_3d0a_4e57_9a6e_71d2_c0b4_f583);
+
+pub(super) fn derived(parts: &[&[u8]]) -> Uuid {
+    derived_uuid(NAMESPACE, &[], parts)
+}
+
+/// A user, created at the time `otherwise` when the row has none.
+pub(super) fn plan_user(
+    mut row: Row<'_>,
+    key: &'static str,
+    id_of: fn(&Row<'_>) -> UserId,
+    otherwise: Timestamp,
+    zones: &mut TimesWithoutZone,
+) -> PlannedUser {
+    row.keep(key);
+    let id = id_of(&row);
+    let created_at = row.time_or("created_at", otherwise);
+    let updated_at = row.time("updated_at");
+    let new = NewUser {
+        id: Some(id),
+        username: identity(&mut row, "username", UserName::new),
+        email: identity(&mut row, "email", Email::new),
+        full_name: row.text_within("full_name", limits::FULL_NAME),
+        is_active: row.flag("is_active", true, false),
+        password_hash: password_hash(&mut row),
+        created_at: Some(created_at),
+        updated_at: Some(updated_at.unwrap_or(created_at)),
+        metadata: row.metadata(),
+        ..NewUser::default()
+    };
+    zones.count(&row);
+    PlannedUser { id, new, key: row.key, is_email_the_key: key == "email", issues: row.issues }
+}
+
+/// A valid name or address; an invalid one is kept aside.
+fn identity<T>(
+    row: &mut Row<'_>,
+    field: &'static str,
+    parse: fn(String) -> Result<T, InvalidName>,
+) -> Option<T> {
+    let text = row.text(field)?;
+    match parse(text) {
+        Ok(identity) => Some(identity),
+        Err(error) => {
+            let problem = format!("{} {error}", quoted(row.value(field)));
+            row.report(
+                Some(field),
+                problem,
+                "the user is imported without it; the value is in metadata.source",
+            );
+            if !row.source.contains_key(field) {
+                row.keep(field);
+            }
+            None
+        }
+    }
+}
+
+/// A hash of a known format. Anything else may be a password, so it is neither reported nor kept.
+fn password_hash(row: &mut Row<'_>) -> Option<PasswordHash> {
+    let hash = match row.value("hashed_password") {
+        ForeignValue::Null => return None,
+        ForeignValue::Text(text) => PasswordHash::known(text),
+        ForeignValue::Bytes(bytes) => std::str::from_utf8(bytes).ok().and_then(PasswordHash::known),
+        _ => None,
+    };
+    if hash.is_none() {
+        let done = "left out; the user cannot log in with a password until one is set";
+        row.report(Some("hashed_password"), "it is not a hash of a known format", done);
+    }
+    hash
+}
+
+/// When a conversation was created and last changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    pub(super) created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl Times {
+    pub(super) fn read(row: &mut Row<'_>, otherwise: Timestamp) -> Self {
+        let (created_at, updated_at) = (row.time("created_at"), row.time("updated_at"));
+        let created = created_at.or(updated_at).unwrap_or(otherwise);
+        if created_at.is_none() && row.is_null("created_at") {
+            row.report(Some("created_at"), "it is null", format!("taken from the rows around it: {created}"));
+        }
+        Self { created_at: created, updated_at: updated_at.unwrap_or(created).max(created) }
+    }
+}
+
+/// What identifies a conversation.
+pub(super) struct Identity {
+    pub(super) id: ConversationId,
+    pub(super) fallback_id: ConversationId,
+    pub(super) thread_id: Option<String>,
+    /// Whether the thread id is what identifies it.
+    pub(super) is_thread: bool,
+}
+
+/// The id of a conversation that follows from its owner, its key, and the id that its application shows.
+pub(super) fn conversation_id(
+    schema: Schema,
+    owner: UserId,
+    row: &Row<'_>,
+    shown_field: &str,
+) -> ConversationId {
+    let kind = format!("{} conversation", schema.as_str());
+    let (owner, shown) = (owner.uuid(), shown(row.value(shown_field)));
+    let parts = [kind.as_bytes(), owner.as_bytes(), row.key.as_bytes(), shown.as_bytes()];
+    ConversationId::from_uuid(derived(&parts))
+}
+
+/// The application's own id, when it is one that can be asked for.
+pub(super) fn thread_id(row: &mut Row<'_>, field: &'static str) -> Option<String> {
+    let text = row.text(field)?;
+    let new = NewConversation::thread(text);
+    match new.validate() {
+        Ok(()) => new.thread_id,
+        Err(error) => {
+            row.report(
+                Some(field),
+                error.to_string(),
+                "imported without a thread_id; the text is in metadata.source",
+            );
+            None
+        }
+    }
+}
+
+/// A conversation whose owner and ids were read.
+pub(super) fn plan_conversation(
+    mut row: Row<'_>,
+    times: Times,
+    owner: PlannedOwner,
+    identity: Identity,
+    zones: &mut TimesWithoutZone,
+) -> PlannedConversation {
+    let Identity { id, fallback_id, thread_id, is_thread } = identity;
+    let new = NewConversation {
+        id: Some(id),
+        thread_id,
+        title: row.text_within("title", limits::TITLE),
+        default_model: row.filled_text("default_model", limits::MODEL),
+        last_message: row.text_within("last_message", limits::LAST_MESSAGE),
+        created_at: Some(times.created_at),
+        updated_at: Some(times.updated_at),
+        metadata: row.metadata(),
+    };
+    zones.count(&row);
+    PlannedConversation { owner, new, id, fallback_id, key: row.key, is_thread, issues: row.issues }
+}

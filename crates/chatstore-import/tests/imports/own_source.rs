@@ -1,0 +1,141 @@
+//! What the engine does with a source that a program brings along.
+
+use chatstore::{
+    ConversationId, Email, Error, Json, MessageId, NewConversation, NewMessage, NewUser, Store, Timestamp,
+    UserId, Uuid,
+};
+use chatstore_import::plan::{PlannedConversation, PlannedMessage, PlannedOwner, PlannedUser, derived_uuid};
+use chatstore_import::{
+    Import, ImportEvent, ImportOptions, ImportReport, Issue, Source, TableReport, import,
+};
+use chatstore_testkit::{TestDatabase, conformance};
+
+conformance!(
+    conversations_of_an_invalid_address_are_anonymous,
+    messages_of_a_conversation_that_is_left_out_are_reported,
+    a_conversation_longer_than_a_batch_is_imported_once,
+);
+
+/// Conversations with their messages.
+#[derive(Clone)]
+struct Planned(Vec<(PlannedConversation, Vec<PlannedMessage>)>);
+
+impl Source for Planned {
+    type Error = Error;
+
+    fn tables(&self) -> Vec<&'static str> {
+        vec!["conversations", "messages"]
+    }
+
+    async fn read(self, mut import: Import<'_>) -> Result<ImportReport, Error> {
+        for (conversation, messages) in self.0 {
+            import.conversation(conversation).await?;
+            for message in messages {
+                import.message(message).await?;
+            }
+        }
+        import.finish().await
+    }
+}
+
+async fn run(store: &Store, source: &Planned, dry_run: bool) -> (ImportReport, Vec<Issue>) {
+    let base_time = Timestamp::from_microseconds(1_772_366_400_000_000).unwrap();
+    let mut issues = Vec::new();
+    let hear = |event| {
+        if let ImportEvent::Issue(issue) = event {
+            issues.push(issue);
+        }
+    };
+    let report = import(source.clone(), store, ImportOptions { base_time, dry_run }, hear).await.unwrap();
+    (report, issues)
+}
+
+fn id(parts: &[&[u8]]) -> Uuid {
+    derived_uuid(Uuid::from_u128(7), b"own", parts)
+}
+
+fn conversation(key: &str, owner: PlannedOwner) -> PlannedConversation {
+    let id = ConversationId::from_uuid(id(&[key.as_bytes()]));
+    let new = NewConversation { id: Some(id), ..NewConversation::titled("Imported") };
+    let (key, issues) = (key.to_owned(), Vec::new());
+    PlannedConversation { owner, new, id, fallback_id: id, key, is_thread: false, issues }
+}
+
+fn messages(of: &str, count: usize) -> Vec<PlannedMessage> {
+    let message = |number: usize| {
+        let key = number.to_string();
+        let id = MessageId::from_uuid(id(&[of.as_bytes(), key.as_bytes()]));
+        let new = NewMessage { id: Some(id), ..NewMessage::user(format!("message {number}")) };
+        PlannedMessage { id, fallback_id: id, new, key, response: None, issues: Vec::new() }
+    };
+    (0..count).map(message).collect()
+}
+
+fn user_with_address(address: &str) -> PlannedUser {
+    let id = UserId::from_uuid(id(&[b"user", address.as_bytes()]));
+    let email = Email::new(address.to_owned()).ok();
+    let metadata = Json::new(serde_json::json!({ "source": { "email": address } })).unwrap();
+    let new = NewUser { id: Some(id), email, metadata, ..NewUser::default() };
+    PlannedUser { id, new, key: address.to_owned(), is_email_the_key: true, issues: Vec::new() }
+}
+
+const fn added(rows: u64) -> TableReport {
+    TableReport { read: rows, added: rows, unchanged: 0, left_out: 0 }
+}
+
+const fn unchanged(rows: u64) -> TableReport {
+    TableReport { read: rows, added: 0, unchanged: rows, left_out: 0 }
+}
+
+async fn conversations_of_an_invalid_address_are_anonymous(case: TestDatabase) {
+    let store = Store::connect(case.url.as_str()).await.unwrap();
+    let owner = || PlannedOwner::ByEmail(Box::new(user_with_address("no address")));
+    let source = Planned(["one", "two"].map(|key| (conversation(key, owner()), Vec::new())).into());
+    for dry_run in [true, false] {
+        let (report, issues) = run(&store, &source, dry_run).await;
+        assert_eq!(report.table("conversations"), added(2));
+        let keys: Vec<Option<&str>> = issues.iter().map(|issue| issue.key.as_deref()).collect();
+        assert_eq!(keys, [Some("one"), Some("two")], "{issues:?}");
+    }
+    let listed = store.operations().counts().await.unwrap();
+    assert_eq!((listed.users, listed.conversations), (0, 2));
+    let chat = store.as_user(UserId::ANONYMOUS);
+    assert!(chat.conversations().get(ConversationId::from_uuid(id(&[b"two"]))).await.is_ok());
+    let (report, issues) = run(&store, &source, false).await;
+    assert_eq!((report.table("conversations"), issues), (unchanged(2), Vec::new()));
+}
+
+async fn messages_of_a_conversation_that_is_left_out_are_reported(case: TestDatabase) {
+    let store = Store::connect(case.url.as_str()).await.unwrap();
+    let chat = store.as_user(UserId::ANONYMOUS);
+    chat.conversations().create(NewConversation::thread("taken")).await.unwrap();
+    let mut taken = conversation("one", PlannedOwner::Known(UserId::ANONYMOUS));
+    taken.new.thread_id = Some("taken".to_owned());
+    taken.is_thread = true;
+    let source = Planned(vec![(taken, messages("one", 1_100))]);
+    for dry_run in [true, false] {
+        let (report, issues) = run(&store, &source, dry_run).await;
+        let left_out = |rows| TableReport { read: rows, added: 0, unchanged: 0, left_out: rows };
+        assert_eq!(report.table("conversations"), left_out(1));
+        assert_eq!(report.table("messages"), left_out(1_100));
+        assert!(issues.len() == 1_101 && issues.iter().all(|issue| issue.left_out));
+    }
+    let counts = store.operations().counts().await.unwrap();
+    assert_eq!((counts.conversations, counts.messages), (1, 0));
+}
+
+async fn a_conversation_longer_than_a_batch_is_imported_once(case: TestDatabase) {
+    let store = Store::connect(case.url.as_str()).await.unwrap();
+    let long = conversation("long", PlannedOwner::Known(UserId::ANONYMOUS));
+    let short = conversation("short", PlannedOwner::Known(UserId::ANONYMOUS));
+    let source = Planned(vec![(long, messages("long", 2_500)), (short, messages("short", 2))]);
+    for dry_run in [true, false] {
+        let (report, issues) = run(&store, &source, dry_run).await;
+        assert_eq!((report.table("conversations"), report.table("messages")), (added(2), added(2_502)));
+        assert_eq!(issues, []);
+    }
+    let before = store.operations().digests().await.unwrap();
+    let (report, _) = run(&store, &source, false).await;
+    assert_eq!((report.table("conversations"), report.table("messages")), (unchanged(2), unchanged(2_502)));
+    assert_eq!(store.operations().digests().await.unwrap(), before);
+}
