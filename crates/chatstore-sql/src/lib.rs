@@ -34,6 +34,7 @@ mod migrations;
 mod repo;
 pub mod schema;
 mod tx;
+mod url;
 
 pub use chatstore_migrate as migrate;
 pub use chatstore_migrate::{MigrationError, Revision};

@@ -62,6 +62,7 @@ mod cache;
 mod cursor;
 mod error;
 mod export;
+mod identity;
 mod limit;
 mod page_request;
 mod password;
@@ -102,8 +103,8 @@ pub mod auth {
 
     pub use crate::limit::{LimitKey, Limiter, LimiterFuture, LocalLimiter, Permission, Quota};
     pub use crate::password::Password;
-    pub use crate::principal::{Credential, Principal};
-    pub use crate::service::{Acting, Auth, LoginName, Origin, Tokens};
+    pub use crate::principal::{Acting, Credential, Principal};
+    pub use crate::service::{Auth, LoginName, Origin, Tokens};
     pub use crate::token::{InvalidTokenKey, TokenKeys};
     pub use crate::user_reference::{InvalidUserReference, UserReference};
 }

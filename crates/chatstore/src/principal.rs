@@ -37,3 +37,12 @@ impl Principal {
         matches!(self.credential, Credential::Key { scope: ApiKeyScope::Service, .. })
     }
 }
+
+/// A user that a service acts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acting {
+    /// Who.
+    pub user_id: UserId,
+    /// The user's role.
+    pub role: UserRole,
+}

@@ -13,9 +13,9 @@ use chatstore_sql::{
 
 use crate::cache::Callers;
 use crate::error::Result;
+use crate::identity::Identity;
 use crate::limit::Limiter;
 use crate::principal::Principal;
-use crate::service::Identity;
 use crate::token::TokenKeys;
 use crate::user_scope::AsUser;
 

@@ -148,7 +148,7 @@ impl ForeignDatabase {
             "sqlite" => Self::open_sqlite(rest).await,
             "postgres" | "postgresql" => Self::open_postgres(rest).await,
             other => Err(ForeignError::InvalidUrl {
-                url: crate::database::mask(url),
+                url: crate::url::mask(url),
                 reason: format!(
                     "the scheme {other} is unknown; SQLite (sqlite:///FILE) and PostgreSQL \
                      (postgresql://USER:PASSWORD@HOST/DATABASE) can be read"

@@ -13,9 +13,9 @@ use tokio_postgres::{Client, Config, NoTls, Row, RowStream, Socket};
 
 use super::selection::quoted_path;
 use super::{ForeignColumn, ForeignError, ForeignRow, ForeignValue, PIECE_BYTES, PIECE_ROWS, size};
-use crate::database::postgres_place;
 use crate::db::tls::TlsMode;
 use crate::error::Cause;
+use crate::url::postgres_place;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

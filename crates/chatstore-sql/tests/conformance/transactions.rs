@@ -28,7 +28,7 @@ conformance!(
     an_error_that_is_passed_over_undoes_the_write_all_the_same,
     a_panic_hurts_only_its_own_write,
     writes_that_fail_leave_those_beside_them_alone,
-    a_write_sees_its_own_changes_and_nobody_else_does_before_the_end,
+    a_write_sees_its_own_changes_and_no_other_does_before_the_end,
     a_write_in_one_statement_is_stored_and_fails_alone,
     transactions_and_their_futures_may_move_between_threads,
 );
@@ -252,7 +252,7 @@ fn count_in_file(file: &std::path::Path) -> i64 {
     other.query_row("select sum(message_count) from conversations", (), |row| row.get(0)).unwrap()
 }
 
-async fn a_write_sees_its_own_changes_and_nobody_else_does_before_the_end(case: TestDatabase) {
+async fn a_write_sees_its_own_changes_and_no_other_does_before_the_end(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let database = case.database.clone();
     let find = async move |tx: &mut ReadTx<'_>| tx.conversations().get(By::Owner(owner), conversation).await;
@@ -411,7 +411,7 @@ async fn a_caller_who_stops_waiting_leaves_no_busy_connection_behind_on_postgres
     tokio::select! {
         biased;
         answer = narrow.write_single("append", append) => panic!("the conversation is locked: {answer:?}"),
-        () = until_somebody_waits_for_a_lock(&other) => {}
+        () = until_a_caller_waits_for_a_lock(&other) => {}
     }
     let count = narrow.read("count", async |tx| tx.users().count().await);
     let count = tokio::time::timeout(Duration::from_secs(20), count).await;
@@ -419,7 +419,7 @@ async fn a_caller_who_stops_waiting_leaves_no_busy_connection_behind_on_postgres
     other.batch_execute("rollback").await.unwrap();
 }
 
-async fn until_somebody_waits_for_a_lock(client: &tokio_postgres::Client) {
+async fn until_a_caller_waits_for_a_lock(client: &tokio_postgres::Client) {
     let waiting = "select count(*) from pg_stat_activity \
         where datname = current_database() and wait_event_type = 'Lock'";
     while client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {}

@@ -17,8 +17,7 @@ use std::time::Duration;
 
 use chatstore_model::{SessionId, SessionState, UserId};
 
-use crate::principal::Principal;
-use crate::service::Acting;
+use crate::principal::{Acting, Principal};
 use crate::user_reference::UserReference;
 
 pub(crate) use memory::MemoryCache;

@@ -22,7 +22,6 @@ use chatstore_sql::{By, Tx, WriteTx};
 use crate::error::{Error, Result};
 use crate::user_scope::AsUser;
 
-pub(crate) use auth::Identity;
 pub use auth::{Auth, LoginName, Origin, Tokens};
 pub use conversations::Conversations;
 pub use keys::{Keys, NewKey};
@@ -32,7 +31,7 @@ pub use once::{Once, OnceKey, Outcome};
 pub use operations::Operations;
 pub use seed::{SEED_USERS, Seeded};
 pub use usage::Usage;
-pub use users::{Acting, Users};
+pub use users::Users;
 
 const VIEWER: &str = "a viewer may read this conversation but not change it";
 const OWNER_ONLY: &str = "only the conversation's owner may do this";

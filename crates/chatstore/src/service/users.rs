@@ -6,18 +6,10 @@ use chatstore_sql::WriteTx;
 use crate::cache::{ActingKey, Cache};
 use crate::error::{Error, Result};
 use crate::password::Password;
+use crate::principal::Acting;
 use crate::security_event::SecurityEvent;
 use crate::store::Store;
 use crate::user_reference::UserReference;
-
-/// A user that a service acts for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Acting {
-    /// Who.
-    pub user_id: UserId,
-    /// The user's role.
-    pub role: UserRole,
-}
 
 /// All users, for the application itself.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! The one thread that writes, and commits for everybody who waits (group commit).
+//! The one thread that writes, and commits for all who wait (group commit).
 //!
 //! A write is a closure. The thread runs every closure that is waiting inside one transaction,
 //! each within a savepoint of its own, commits once, and only then answers them all: an answer
@@ -25,7 +25,7 @@ use crate::tx::{Finished, Tx};
 /// Writes that may wait before callers wait for a place.
 const QUEUE: usize = 1_024;
 
-/// Writes committed together at most: bounds how long the first of them waits.
+/// Maximum writes committed together: bounds how long the first of them waits.
 const GROUP: usize = 256;
 
 /// The handle by which callers reach the thread.
@@ -73,7 +73,7 @@ impl Writer {
         M: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job = WriteJob { work, finished: None, answer, mode: PhantomData::<fn() -> M> };
+        let job = WriteJob { work, ended: None, answer, mode: PhantomData::<fn() -> M> };
         self.queue.send(Message::Run(Box::new(job))).await.map_err(|_| closed())?;
         answered.await.map_err(|_| StoreError::OutcomeUnknown(Cause::new("the writing thread ended")))?
     }
@@ -124,11 +124,16 @@ struct Ran {
     failure: Option<StoreError>,
 }
 
+/// How a job's work ended.
+enum Ended<T, E> {
+    Returned(Result<T, E>),
+    /// Turning it into the caller's error is left to the answer: the caller's code does it, and may panic too.
+    Panicked(StoreError),
+}
+
 struct WriteJob<T, E, M, F> {
     work: F,
-    /// What the work returned; or that it panicked. Turning that into the caller's error is left to the
-    /// answer: the caller's code does it, and may panic itself.
-    finished: Option<Result<Result<T, E>, StoreError>>,
+    ended: Option<Ended<T, E>>,
     answer: oneshot::Sender<Result<T, E>>,
     mode: PhantomData<fn() -> M>,
 }
@@ -149,22 +154,22 @@ where
         match finished {
             Ok(Finished { result, failure }) => {
                 let is_kept = result.is_ok();
-                self.finished = Some(Ok(result));
+                self.ended = Some(Ended::Returned(result));
                 Ran { is_kept, failure }
             }
             Err(panic) => {
                 let panicked =
                     StoreError::backend(format!("a write panicked: {}", panic_text(panic.as_ref())));
-                self.finished = Some(Err(panicked.clone()));
+                self.ended = Some(Ended::Panicked(panicked.clone()));
                 Ran { is_kept: false, failure: Some(panicked) }
             }
         }
     }
 
     fn answer(self: Box<Self>, commit: Result<(), StoreError>) {
-        let result = match (self.finished, commit) {
-            (Some(Ok(result)), Ok(())) => result,
-            (Some(Err(panicked)), Ok(())) => Err(panicked.into()),
+        let result = match (self.ended, commit) {
+            (Some(Ended::Returned(result)), Ok(())) => result,
+            (Some(Ended::Panicked(panicked)), Ok(())) => Err(panicked.into()),
             // Also for a write that failed by itself: it may have failed because of what another in
             // the same commit did, which is undone now.
             (_, Err(error)) => Err(error.into()),
@@ -242,18 +247,18 @@ impl WriterThread {
         while let Some(message) = waiting.blocking_recv() {
             match message {
                 Message::Run(late) => late.answer(Err(closed())),
-                // Whoever waits for it learns that nobody will answer.
+                // Its caller learns that there will be no answer.
                 Message::Alone(late) => drop(late),
                 Message::Stop(stopped) => drop(stopped.send(())),
             }
         }
         if let Some(stopped) = stop {
-            // Whoever asked may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = stopped.send(());
         }
     }
 
-    /// Runs a group in one transaction and answers everybody in it.
+    /// Runs a group in one transaction and answers all in it.
     fn commit(&mut self, group: &mut Vec<Box<dyn Job>>) {
         let outcome = self.run_group(group);
         if outcome.is_err() && !self.connection.is_autocommit() {
@@ -305,7 +310,7 @@ impl WriterThread {
         self.statement("commit").map_err(unknown)
     }
 
-    /// SQLite gives up the whole transaction when the disk is full or fails; then nobody's write in it
+    /// SQLite gives up the whole transaction when the disk is full or fails; then no write in it
     /// is kept, for the reason of the write that met it.
     fn still_in_transaction(&self, ran: &Ran) -> Result<(), StoreError> {
         if !self.connection.is_autocommit() {

@@ -7,17 +7,16 @@ mod sessions;
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chatstore_model::{SessionId, Timestamp, User};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::limit::{LimitKey, Limiter, LocalLimiter, Permission, Quota};
-use crate::password::{Busy, Passwords};
+use crate::identity::Identity;
+use crate::limit::{LimitKey, Permission, Quota};
+use crate::password::Busy;
 use crate::security_event::SecurityEvent;
 use crate::store::Store;
-use crate::token::TokenKeys;
 
 pub use login::LoginName;
 
@@ -26,46 +25,6 @@ const IDLE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// The maximum age of a session.
 const ABSOLUTE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-
-/// In how long failures are counted.
-const FAILURES_PERIOD: Duration = Duration::from_secs(60);
-
-/// What logins and sessions need beside the database.
-#[derive(Debug, Clone)]
-pub(crate) struct Identity {
-    pub(crate) passwords: Passwords,
-    pub(crate) keys: Option<TokenKeys>,
-    pub(crate) limiter: Arc<dyn Limiter>,
-    /// Failed logins of one account in a minute; one address may fail ten times as often.
-    pub(crate) failures: Option<u32>,
-}
-
-impl Default for Identity {
-    fn default() -> Self {
-        Self {
-            passwords: Passwords::new(),
-            keys: None,
-            limiter: Arc::new(LocalLimiter::default()),
-            failures: Some(10),
-        }
-    }
-}
-
-impl Identity {
-    fn keys(&self) -> Result<&TokenKeys> {
-        self.keys.as_ref().ok_or_else(Error::no_token_keys)
-    }
-
-    /// How often one account may fail.
-    fn account_quota(&self) -> Option<Quota> {
-        self.failures.map(|count| Quota { count, period: FAILURES_PERIOD })
-    }
-
-    /// How often one address may fail.
-    fn address_quota(&self) -> Option<Quota> {
-        self.failures.map(|count| Quota { count: count.saturating_mul(10), period: FAILURES_PERIOD })
-    }
-}
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
