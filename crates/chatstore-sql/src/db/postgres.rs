@@ -20,9 +20,6 @@ use crate::error::{Cause, ConnectError, StoreError, refused, taken_constraint};
 use crate::schema::entity_of_table;
 use crate::tx::{Finished, ReadOnly, Tx, WriteTx};
 
-/// PostgreSQL counts microseconds from 2000-01-01.
-pub(crate) const MICROSECONDS_1970_TO_2000: i64 = 946_684_800_000_000;
-
 /// How long a caller waits for a connection, a connection for the server, and a dead peer is given.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 

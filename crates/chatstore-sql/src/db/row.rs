@@ -190,7 +190,7 @@ mod postgres {
 
     use tokio_postgres::types::{FromSql, Type};
 
-    use crate::db::postgres::MICROSECONDS_1970_TO_2000;
+    use crate::db::value::MICROSECONDS_1970_TO_2000;
 
     /// What the driver says, with the reason it keeps as source.
     pub(super) fn describe(error: &tokio_postgres::Error) -> String {

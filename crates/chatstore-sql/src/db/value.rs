@@ -3,6 +3,10 @@
 use chatstore_model::{Id, Json, Timestamp};
 use uuid::Uuid;
 
+/// PostgreSQL counts microseconds from 2000-01-01.
+#[cfg(feature = "postgres")]
+pub(super) const MICROSECONDS_1970_TO_2000: i64 = 946_684_800_000_000;
+
 /// A parameter of a statement; texts and bytes are borrowed.
 #[derive(Debug, Clone)]
 pub enum Value<'a> {
@@ -119,8 +123,7 @@ mod postgres {
 
     use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 
-    use super::Value;
-    use crate::db::postgres::MICROSECONDS_1970_TO_2000;
+    use super::{MICROSECONDS_1970_TO_2000, Value};
 
     /// The first byte of a binary `jsonb`.
     const JSONB_VERSION: u8 = 1;

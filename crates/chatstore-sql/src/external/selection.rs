@@ -42,6 +42,7 @@ const KEYS: &str = "chatstore_import_keys";
 
 #[derive(Clone, Copy, PartialEq)]
 enum Dialect {
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "nothing is read from SQLite then"))]
     Sqlite,
     Postgres,
 }
@@ -60,6 +61,7 @@ impl<'t> Selection<'t> {
     }
 
     /// The declared types of what is read, in order.
+    #[cfg(feature = "postgres")]
     pub(super) fn declared(&self) -> Vec<String> {
         let columns = self.tables().flat_map(|(_, table, columns)| {
             columns.iter().map(|name| table.column(name).map_or("", |column| column.declared.as_str()))
@@ -110,6 +112,7 @@ impl<'t> Selection<'t> {
         (first, text)
     }
 
+    #[cfg(feature = "sqlite")]
     fn names(&self, columns: &[(usize, &str)], after: &str, between: &str) -> String {
         let names: Vec<String> =
             columns.iter().map(|&(place, name)| format!("{}{after}", reference(place, name))).collect();

@@ -85,7 +85,6 @@ pub(crate) fn statements() -> Vec<Sql> {
         statistics::STATEMENTS,
         &statistics::ROWS,
         usage::STATEMENTS,
-        users::STATEMENTS,
     ];
-    [&of_one_file, conversations::STATEMENTS, messages::STATEMENTS].concat().concat()
+    [&of_one_file, conversations::STATEMENTS, messages::STATEMENTS, users::STATEMENTS].concat().concat()
 }

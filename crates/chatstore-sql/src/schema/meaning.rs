@@ -3,6 +3,7 @@
 use super::TABLES;
 
 /// Entity and field of the primary or unique key with this name.
+#[cfg(feature = "postgres")]
 pub(crate) fn taken_constraint(name: &str) -> Option<(&'static str, &'static str)> {
     let primary = name.strip_prefix("pk_");
     TABLES.iter().find_map(|table| {
@@ -15,6 +16,7 @@ pub(crate) fn taken_constraint(name: &str) -> Option<(&'static str, &'static str
 }
 
 /// The same for a key that is named by its columns: `users.email_key`, `api_keys.user_id, api_keys.id`.
+#[cfg(feature = "sqlite")]
 pub(crate) fn taken_columns(columns: &str) -> Option<(&'static str, &'static str)> {
     TABLES.iter().find_map(|table| {
         let is_named = |key: &[&'static str]| {
@@ -35,11 +37,13 @@ pub(crate) fn meaning_of_check(name: &str) -> Option<&'static str> {
 }
 
 /// What a row of this table is.
+#[cfg(feature = "postgres")]
 pub(crate) fn entity_of_table(name: Option<&str>) -> &'static str {
     TABLES.iter().find(|table| Some(table.name) == name).map_or(UNKNOWN, |table| table.entity)
 }
 
 /// What the table is about with whose word the name of a statement begins.
+#[cfg(feature = "sqlite")]
 pub(crate) fn entity_of_statement(name: &str) -> &'static str {
     let repository = name.split('.').next();
     TABLES.iter().find(|table| Some(table.repository) == repository).map_or(UNKNOWN, |table| table.entity)

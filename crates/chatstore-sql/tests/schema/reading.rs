@@ -126,7 +126,7 @@ async fn entity(database: &Database, table: &'static Table) -> Option<String> {
 #[tokio::test]
 async fn every_column_is_read_into_the_field_of_its_name() {
     let case = Backend::Sqlite.database().await;
-    insert_rows(&case.database.place());
+    insert_rows(case.database.place());
     for table in TABLES {
         let Some(entity) = entity(&case.database, table).await else { continue };
         let unread = UNREAD.iter().find(|(name, _)| *name == table.name).map_or(&[][..], |(_, list)| list);

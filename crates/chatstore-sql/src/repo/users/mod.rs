@@ -1,8 +1,10 @@
-//! Users, and the one way to delete one.
+//! Users.
+
+mod erase;
 
 use chatstore_model::{
-    ConversationId, Email, EndReason, Json, Limit, NewUser, Order, Page, PasswordHash, Timestamp, User,
-    UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole,
+    Email, EndReason, Json, Limit, NewUser, Order, Page, PasswordHash, Timestamp, User, UserFilter, UserId,
+    UserName, UserPatch, UserPosition, UserRole,
 };
 use constcat::concat;
 use uuid::Uuid;
@@ -77,17 +79,6 @@ const UPDATE: Sql = Sql::same(
     ),
 );
 
-const SENT_ELSEWHERE: Sql = Sql::same(
-    "users.sent_elsewhere",
-    "select owner_id, conversation_id, count(*), max(seq) from messages where sender_id = $1 \
-     group by owner_id, conversation_id order by owner_id, conversation_id",
-);
-
-const DELETE_SENT: Sql = Sql::same(
-    "users.delete_sent",
-    "delete from messages where sender_id = $1 and owner_id = $2 and conversation_id = $3",
-);
-
 /// The lock keeps two administrators from leaving at once, each relying on the other. SQLite has one writer.
 const OTHER_ADMIN: Sql = Sql::pair(
     "users.other_admin",
@@ -95,9 +86,9 @@ const OTHER_ADMIN: Sql = Sql::pair(
     "select id from users where role = 'admin' and is_active and id <> $1 order by id limit 1 for update",
 );
 
-const DELETE: Sql = Sql::same("users.delete", "delete from users where id = $1");
+pub(super) const STATEMENTS: &[&[Sql]] = &[OWN_STATEMENTS, erase::STATEMENTS];
 
-pub(super) const STATEMENTS: &[Sql] = &[
+const OWN_STATEMENTS: &[Sql] = &[
     GET,
     BY_USERNAME,
     BY_EMAIL,
@@ -109,10 +100,7 @@ pub(super) const STATEMENTS: &[Sql] = &[
     CREATE,
     CREATE_UNLESS_EMAIL_TAKEN,
     UPDATE,
-    SENT_ELSEWHERE,
-    DELETE_SENT,
     OTHER_ADMIN,
-    DELETE,
 ];
 
 pub(super) const NOT_FOUND: StoreError = StoreError::NotFound { entity: USERS.entity };
@@ -332,46 +320,6 @@ impl Users<'_, '_, ReadWrite> {
             self.0.sessions().end_all(id, EndReason::Disabled).await?;
         }
         Ok(updated)
-    }
-
-    /// Deletes a user with everything that is the user's: conversations, memberships, keys, usage,
-    /// and the messages sent into others' conversations, whose counts and previews are repaired.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Refused`] for the built-in user and for the last active
-    /// administrator.
-    pub async fn erase(&mut self, id: UserId) -> Result<(), StoreError> {
-        if id == UserId::ANONYMOUS {
-            return Err(StoreError::Refused("the built-in user cannot be erased"));
-        }
-        let user = self.get(id).await?.ok_or(NOT_FOUND)?;
-        self.keep_an_admin(&user).await?;
-        let now = self.0.now();
-        let places: Vec<(UserId, ConversationId, i64, i64)> = self
-            .0
-            .executor
-            .query(&SENT_ELSEWHERE, &[id.into()], |row| {
-                Ok((row.next()?, row.next()?, row.next()?, row.next()?))
-            })
-            .await?;
-        for (owner, conversation, count, newest) in places {
-            self.0.conversations().bump_for_change(owner, conversation, count, now).await?;
-            let values = [id.into(), owner.into(), conversation.into()];
-            let deleted = self.0.executor.execute(&DELETE_SENT, &values).await?;
-            if i64::try_from(deleted) != Ok(count) {
-                return Err(self.0.conflict("the user wrote a message meanwhile"));
-            }
-            self.0.conversations().repair_preview(owner, conversation, newest).await?;
-        }
-        match self.0.executor.execute(&DELETE, &[id.into()]).await {
-            Ok(0) => Err(NOT_FOUND),
-            Ok(_) => Ok(()),
-            // A message sent meanwhile still refers to the user; the next attempt finds it.
-            Err(StoreError::MissingParent { .. }) => {
-                Err(self.0.conflict("the user wrote a message meanwhile"))
-            }
-            Err(error) => Err(error),
-        }
     }
 
     /// Fails when no active administrator would be left without this user.

@@ -1,0 +1,65 @@
+//! The one way to delete a user.
+
+use chatstore_model::{ConversationId, UserId};
+
+use super::{NOT_FOUND, Users};
+use crate::db::Sql;
+use crate::error::StoreError;
+use crate::tx::ReadWrite;
+
+const SENT_ELSEWHERE: Sql = Sql::same(
+    "users.sent_elsewhere",
+    "select owner_id, conversation_id, count(*), max(seq) from messages where sender_id = $1 \
+     group by owner_id, conversation_id order by owner_id, conversation_id",
+);
+
+const DELETE_SENT: Sql = Sql::same(
+    "users.delete_sent",
+    "delete from messages where sender_id = $1 and owner_id = $2 and conversation_id = $3",
+);
+
+const DELETE: Sql = Sql::same("users.delete", "delete from users where id = $1");
+
+pub(super) const STATEMENTS: &[Sql] = &[SENT_ELSEWHERE, DELETE_SENT, DELETE];
+
+impl Users<'_, '_, ReadWrite> {
+    /// Deletes a user with everything that is the user's: conversations, memberships, keys, usage,
+    /// and the messages sent into others' conversations, whose counts and previews are repaired.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Refused`] for the built-in user and for the last active
+    /// administrator.
+    pub async fn erase(&mut self, id: UserId) -> Result<(), StoreError> {
+        if id == UserId::ANONYMOUS {
+            return Err(StoreError::Refused("the built-in user cannot be erased"));
+        }
+        let user = self.get(id).await?.ok_or(NOT_FOUND)?;
+        self.keep_an_admin(&user).await?;
+        let now = self.0.now();
+        let places: Vec<(UserId, ConversationId, i64, i64)> = self
+            .0
+            .executor
+            .query(&SENT_ELSEWHERE, &[id.into()], |row| {
+                Ok((row.next()?, row.next()?, row.next()?, row.next()?))
+            })
+            .await?;
+        for (owner, conversation, count, newest) in places {
+            self.0.conversations().bump_for_change(owner, conversation, count, now).await?;
+            let values = [id.into(), owner.into(), conversation.into()];
+            let deleted = self.0.executor.execute(&DELETE_SENT, &values).await?;
+            if i64::try_from(deleted) != Ok(count) {
+                return Err(self.0.conflict("the user wrote a message meanwhile"));
+            }
+            self.0.conversations().repair_preview(owner, conversation, newest).await?;
+        }
+        match self.0.executor.execute(&DELETE, &[id.into()]).await {
+            Ok(0) => Err(NOT_FOUND),
+            Ok(_) => Ok(()),
+            // A message sent meanwhile still refers to the user; the next attempt finds it.
+            Err(StoreError::MissingParent { .. }) => {
+                Err(self.0.conflict("the user wrote a message meanwhile"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
