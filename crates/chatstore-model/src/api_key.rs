@@ -1,30 +1,15 @@
 //! API keys, of which only a hash is stored.
 
+use crate::keyword::keywords;
 use crate::{ApiKeyId, Timestamp, UserId};
 
-/// For whom a key speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ApiKeyScope {
-    /// For its own user.
-    User,
-    /// For every user of an application's backend.
-    Service,
-}
-
-impl ApiKeyScope {
-    /// The scope as stored and shown.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Service => "service",
-        }
-    }
-
-    /// Reads the stored form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::User, Self::Service].into_iter().find(|scope| scope.as_str() == text)
+keywords! {
+    /// For whom a key speaks.
+    pub enum ApiKeyScope {
+        /// For its own user.
+        User = "user",
+        /// For every user of an application's backend.
+        Service = "service",
     }
 }
 

@@ -1,6 +1,7 @@
 //! Conversations, who is in them and what each may do.
 
-use crate::{Change, ConversationId, FieldCode, Invalid, Json, Timestamp, UserId, Validator, limits};
+use crate::keyword::keywords;
+use crate::{Change, ConversationId, Invalid, Json, Timestamp, UserId, Validator, fields};
 
 /// A conversation; its owner's id is part of its key.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,11 +89,11 @@ impl NewConversation {
     /// [`Invalid`] with every field that breaks one.
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut validator = Validator::default();
-        check(&mut validator, "thread_id", self.thread_id.as_ref());
-        check(&mut validator, "title", self.title.as_ref());
-        check(&mut validator, "default_model", self.default_model.as_ref());
-        check(&mut validator, "last_message", self.last_message.as_ref());
-        validator.metadata(&self.metadata);
+        fields::THREAD_ID.check(&mut validator, self.thread_id.as_ref());
+        fields::TITLE.check(&mut validator, self.title.as_ref());
+        fields::DEFAULT_MODEL.check(&mut validator, self.default_model.as_ref());
+        fields::LAST_MESSAGE.check(&mut validator, self.last_message.as_ref());
+        fields::METADATA.check(&mut validator, Some(&self.metadata));
         validator.finish()
     }
 }
@@ -131,50 +132,35 @@ impl ConversationPatch {
     /// [`Invalid`] with every field that breaks one.
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut validator = Validator::default();
-        check(&mut validator, "thread_id", self.thread_id.value());
-        check(&mut validator, "title", self.title.value());
-        check(&mut validator, "default_model", self.default_model.value());
-        check(&mut validator, "last_message", self.last_message.value());
-        if let Some(metadata) = &self.metadata {
-            validator.metadata(metadata);
-        }
+        fields::THREAD_ID.check(&mut validator, self.thread_id.value());
+        fields::TITLE.check(&mut validator, self.title.value());
+        fields::DEFAULT_MODEL.check(&mut validator, self.default_model.value());
+        fields::LAST_MESSAGE.check(&mut validator, self.last_message.value());
+        fields::METADATA.check(&mut validator, self.metadata.as_ref());
         validator.finish()
     }
 }
 
-fn check(validator: &mut Validator, field: &str, text: Option<&String>) {
-    let Some(text) = text else { return };
-    match field {
-        "thread_id" => {
-            validator.filled_text(field, text, limits::THREAD_ID);
-            if text.chars().any(|character| character.is_control() && character != '\0') {
-                validator.wrong(field, FieldCode::InvalidFormat, "must not contain control characters");
-            }
-        }
-        "default_model" => validator.filled_text(field, text, limits::MODEL),
-        "title" => validator.text(field, text, limits::TITLE),
-        _ => validator.text(field, text, limits::LAST_MESSAGE),
+keywords! {
+    /// What a member who is not the owner may do.
+    pub enum MemberRole {
+        /// Reads and writes.
+        Editor = "editor",
+        /// Reads.
+        Viewer = "viewer",
     }
 }
 
-/// The role of a member who is not the owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MemberRole {
-    /// Reads and writes.
-    Editor,
-    /// Reads.
-    Viewer,
-}
-
-/// The role of someone in a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ConversationRole {
-    /// May do everything.
-    Owner,
-    /// Reads and writes.
-    Editor,
-    /// Reads.
-    Viewer,
+keywords! {
+    /// The caller's role in a conversation.
+    pub enum ConversationRole {
+        /// May do everything.
+        Owner = "owner",
+        /// Reads and writes.
+        Editor = "editor",
+        /// Reads.
+        Viewer = "viewer",
+    }
 }
 
 impl From<MemberRole> for ConversationRole {
@@ -187,40 +173,10 @@ impl From<MemberRole> for ConversationRole {
 }
 
 impl ConversationRole {
-    /// The role as shown.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Owner => "owner",
-            Self::Editor => "editor",
-            Self::Viewer => "viewer",
-        }
-    }
-
-    /// Reads the shown form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Owner, Self::Editor, Self::Viewer].into_iter().find(|role| role.as_str() == text)
-    }
-
     /// Whether this role may append messages.
     #[must_use]
     pub const fn may_write(self) -> bool {
         matches!(self, Self::Owner | Self::Editor)
-    }
-}
-
-impl MemberRole {
-    /// The role as stored and shown.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        ConversationRole::from(self).as_str()
-    }
-
-    /// Reads the stored form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Editor, Self::Viewer].into_iter().find(|role| role.as_str() == text)
     }
 }
 
@@ -246,24 +202,28 @@ pub struct Member {
     pub joined_at: Timestamp,
 }
 
-/// Which conversations of a user a list holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Membership {
-    /// Owned and shared.
-    #[default]
-    All,
-    /// Only his own.
-    Owned,
-    /// Only others' in which he is a member.
-    Shared,
+keywords! {
+    /// Whose conversations.
+    #[derive(Default)]
+    pub enum Membership {
+        /// Owned and shared.
+        #[default]
+        All = "all",
+        /// Only the user's own.
+        Owned = "owned",
+        /// Only others' in which the user is a member.
+        Shared = "shared",
+    }
 }
 
-/// By what a list of conversations is sorted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum ConversationSort {
-    /// By the last change. A conversation written to while one pages moves to the front.
-    #[default]
-    Activity,
-    /// By creation: no row is skipped or repeated, whatever happens meanwhile.
-    Creation,
+keywords! {
+    /// By what a list is sorted.
+    #[derive(Default)]
+    pub enum ConversationSort {
+        /// By the last change. A conversation written to while one pages moves to the front.
+        #[default]
+        Activity = "updated_at",
+        /// By creation: no row is skipped or repeated, whatever happens meanwhile.
+        Creation = "created_at",
+    }
 }

@@ -9,9 +9,12 @@
 
 mod api_key;
 mod conversation;
+mod field;
+pub mod fields;
 mod id;
 mod idempotency;
 mod json;
+mod keyword;
 mod message;
 mod page;
 mod password_hash;
@@ -28,11 +31,15 @@ pub use conversation::{
     Access, Conversation, ConversationPatch, ConversationRole, ConversationSort, Member, MemberRole,
     Membership, NewConversation,
 };
+pub use field::{
+    CountField, FlagField, FromText, JsonField, JsonShape, KeywordField, ListField, TextField, TextForm,
+};
 pub use id::{
     ApiKeyId, ConversationId, IdSource, InvalidId, MessageId, RandomIds, RefreshTokenId, SessionId, UserId,
 };
 pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
-pub use json::{InvalidJson, Json};
+pub use json::{Duplicates, InvalidJson, Json, JsonReader};
+pub use keyword::Keyword;
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
 pub use page::{
     ApiKeyPosition, ConversationPosition, Limit, MemberPosition, MessageRange, Order, Page, SessionPosition,

@@ -1,51 +1,30 @@
 //! Messages: numbered 1, 2, 3 … within their conversation.
 
+use crate::keyword::keywords;
 use crate::{
-    Change, ConversationId, FieldCode, Invalid, Json, MessageId, Timestamp, UserId, Validator, limits,
+    Change, ConversationId, Invalid, Json, Keyword, MessageId, Timestamp, UserId, Validator, fields,
 };
 
-/// Who speaks in a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MessageRole {
-    /// Instructions of the platform.
-    System,
-    /// Instructions of the application.
-    Developer,
-    /// A person.
-    User,
-    /// A model.
-    Assistant,
-    /// What a tool answered.
-    Tool,
+keywords! {
+    /// Who speaks in a message.
+    pub enum MessageRole {
+        /// Instructions of the platform.
+        System = "system",
+        /// Instructions of the application.
+        Developer = "developer",
+        /// A person.
+        User = "user",
+        /// A model.
+        Assistant = "assistant",
+        /// What a tool answered.
+        Tool = "tool",
+    }
 }
 
 /// Text that is none of the five roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be one of system, developer, user, assistant, tool")]
+#[error("must be one of {}", MessageRole::words())]
 pub struct UnknownMessageRole;
-
-impl MessageRole {
-    /// Every role.
-    pub const ALL: [Self; 5] = [Self::System, Self::Developer, Self::User, Self::Assistant, Self::Tool];
-
-    /// The role as stored and shown.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::Developer => "developer",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-            Self::Tool => "tool",
-        }
-    }
-
-    /// Reads the stored form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text)
-    }
-}
 
 impl std::str::FromStr for MessageRole {
     type Err = UnknownMessageRole;
@@ -154,12 +133,12 @@ impl NewMessage {
 
     /// Notes every field that breaks a limit.
     pub fn check(&self, validator: &mut Validator) {
-        validator.no_nul("content", &self.content);
-        check_model(validator, self.model.as_ref());
-        check_parts(validator, self.parts.as_ref());
-        validator.count("token_count", self.token_count);
-        check_used_documents(validator, &self.used_documents);
-        validator.metadata(&self.metadata);
+        fields::CONTENT.check(validator, Some(&self.content));
+        fields::MODEL.check(validator, self.model.as_ref());
+        fields::PARTS.check(validator, self.parts.as_ref());
+        fields::TOKEN_COUNT.check(validator, self.token_count);
+        fields::USED_DOCUMENTS.check(validator, Some(&self.used_documents));
+        fields::METADATA.check(validator, Some(&self.metadata));
     }
 }
 
@@ -193,49 +172,13 @@ impl MessagePatch {
     /// [`Invalid`] with every field that breaks one.
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut validator = Validator::default();
-        if let Some(content) = &self.content {
-            validator.no_nul("content", content);
-        }
-        check_model(&mut validator, self.model.value());
-        check_parts(&mut validator, self.parts.value());
-        validator.count("token_count", self.token_count.value().copied());
-        if let Some(used_documents) = &self.used_documents {
-            check_used_documents(&mut validator, used_documents);
-        }
-        if let Some(metadata) = &self.metadata {
-            validator.metadata(metadata);
-        }
+        fields::CONTENT.check(&mut validator, self.content.as_ref());
+        fields::MODEL.check(&mut validator, self.model.value());
+        fields::PARTS.check(&mut validator, self.parts.value());
+        fields::TOKEN_COUNT.check(&mut validator, self.token_count.value().copied());
+        fields::USED_DOCUMENTS.check(&mut validator, self.used_documents.as_ref());
+        fields::METADATA.check(&mut validator, self.metadata.as_ref());
         validator.finish()
-    }
-}
-
-fn check_model(validator: &mut Validator, model: Option<&String>) {
-    if let Some(model) = model {
-        validator.filled_text("model", model, limits::MODEL);
-    }
-}
-
-fn check_parts(validator: &mut Validator, parts: Option<&Json>) {
-    let Some(parts) = parts else { return };
-    validator.json("parts", parts);
-    let is_list_of_objects =
-        parts.as_list().is_some_and(|items| items.iter().all(serde_json::Value::is_object));
-    if !is_list_of_objects {
-        validator.wrong("parts", FieldCode::WrongType, "must be a list of objects");
-    }
-}
-
-fn check_used_documents(validator: &mut Validator, used_documents: &Json) {
-    validator.json("used_documents", used_documents);
-    match used_documents.as_list() {
-        None => validator.wrong("used_documents", FieldCode::WrongType, "must be a list"),
-        Some(items) if items.len() > limits::USED_DOCUMENTS => {
-            validator.wrong("used_documents", FieldCode::TooLong, "must have at most 256 items");
-        }
-        Some(items) if items.iter().any(|item| !item.is_string() && !item.is_object()) => {
-            validator.wrong("used_documents", FieldCode::WrongType, "must hold only texts and objects");
-        }
-        Some(_) => {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     ConversationId, FieldCode, Invalid, Message, MessageId, MessageRole, NewMessage, Timestamp, Validator,
-    limits,
+    fields,
 };
 
 /// What is known about the answer behind an assistant message; at most one per message.
@@ -89,25 +89,18 @@ impl NewReply {
         self.message.check(&mut validator);
         let mut below = Validator::below("response.");
         let response = &self.response;
-        if let Some(model_used) = &response.model_used {
-            below.filled_text("model_used", model_used, limits::MODEL);
-        }
-        if let Some(finish_reason) = &response.finish_reason {
-            below.filled_text("finish_reason", finish_reason, limits::MODEL);
-        }
-        below.count("tokens_prompt", response.tokens_prompt);
-        below.count("tokens_completion", response.tokens_completion);
-        below.count("tokens_total", response.tokens_total);
-        below.count("tokens_cached", response.tokens_cached);
-        below.count("completion_time_ms", response.completion_time_ms);
+        fields::MODEL_USED.check(&mut below, response.model_used.as_ref());
+        fields::FINISH_REASON.check(&mut below, response.finish_reason.as_ref());
+        fields::TOKENS_PROMPT.check(&mut below, response.tokens_prompt);
+        fields::TOKENS_COMPLETION.check(&mut below, response.tokens_completion);
+        fields::TOKENS_TOTAL.check(&mut below, response.tokens_total);
+        fields::TOKENS_CACHED.check(&mut below, response.tokens_cached);
+        fields::COMPLETION_TIME_MS.check(&mut below, response.completion_time_ms);
         let parts =
             response.tokens_prompt.unwrap_or(0).saturating_add(response.tokens_completion.unwrap_or(0));
         if response.tokens_total.is_some_and(|total| total < parts) {
-            below.wrong(
-                "tokens_total",
-                FieldCode::OutOfRange,
-                "must not be below tokens_prompt + tokens_completion",
-            );
+            let message = "must not be below tokens_prompt + tokens_completion";
+            below.wrong(fields::TOKENS_TOTAL.name, FieldCode::OutOfRange, message);
         }
         validator.absorb(below);
         validator.finish()

@@ -2,46 +2,24 @@
 
 use uuid::Uuid;
 
+use crate::keyword::keywords;
 use crate::{RefreshTokenId, SessionId, Timestamp, UserId, UserRole};
 
-/// Why a session was ended before its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EndReason {
-    /// The user logged out.
-    Logout,
-    /// The user ended all sessions.
-    LogoutAll,
-    /// The user ended this session from another one.
-    Withdrawn,
-    /// The password was changed.
-    PasswordChanged,
-    /// The user was disabled.
-    Disabled,
-    /// A refresh token was used a second time, which means that two hold it.
-    Reuse,
-}
-
-impl EndReason {
-    const ALL: [Self; 6] =
-        [Self::Logout, Self::LogoutAll, Self::Withdrawn, Self::PasswordChanged, Self::Disabled, Self::Reuse];
-
-    /// The reason as stored.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Logout => "logout",
-            Self::LogoutAll => "logout_all",
-            Self::Withdrawn => "withdrawn",
-            Self::PasswordChanged => "password_changed",
-            Self::Disabled => "disabled",
-            Self::Reuse => "reuse",
-        }
-    }
-
-    /// Reads the stored form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+keywords! {
+    /// Why a session was ended before its time.
+    pub enum EndReason {
+        /// The user logged out.
+        Logout = "logout",
+        /// The user ended all sessions.
+        LogoutAll = "logout_all",
+        /// The user ended this session from another one.
+        Withdrawn = "withdrawn",
+        /// The password was changed.
+        PasswordChanged = "password_changed",
+        /// The user was disabled.
+        Disabled = "disabled",
+        /// A refresh token was used a second time, which means that two hold it.
+        Reuse = "reuse",
     }
 }
 

@@ -1,30 +1,17 @@
 //! People, and the built-in user that owns anonymous conversations.
 
-use crate::{Change, Email, Invalid, Json, PasswordHash, Timestamp, UserId, UserName, Validator, limits};
+use crate::keyword::keywords;
+use crate::{
+    Change, Email, FieldCode, Invalid, Json, PasswordHash, Timestamp, UserId, UserName, Validator, fields,
+};
 
-/// What a user may do beyond his own data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum UserRole {
-    /// An administrator.
-    Admin,
-    /// Everybody else.
-    User,
-}
-
-impl UserRole {
-    /// The role as stored and shown.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::User => "user",
-        }
-    }
-
-    /// Reads the stored form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Admin, Self::User].into_iter().find(|role| role.as_str() == text)
+keywords! {
+    /// What a user may do beyond their own data.
+    pub enum UserRole {
+        /// An administrator.
+        Admin = "admin",
+        /// Everybody else.
+        User = "user",
     }
 }
 
@@ -128,12 +115,11 @@ impl NewUser {
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut validator = Validator::default();
         if self.username.is_none() && self.email.is_none() {
-            validator.wrong("username", crate::FieldCode::Required, "a username or an email is needed");
+            let message = "a username or an email is needed";
+            validator.wrong(fields::USERNAME.name, FieldCode::Required, message);
         }
-        if let Some(full_name) = &self.full_name {
-            validator.text("full_name", full_name, limits::FULL_NAME);
-        }
-        validator.metadata(&self.metadata);
+        fields::FULL_NAME.check(&mut validator, self.full_name.as_ref());
+        fields::METADATA.check(&mut validator, Some(&self.metadata));
         validator.finish()
     }
 }
@@ -164,12 +150,8 @@ impl UserPatch {
     /// [`Invalid`] with every field that breaks one.
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut validator = Validator::default();
-        if let Some(full_name) = self.full_name.value() {
-            validator.text("full_name", full_name, limits::FULL_NAME);
-        }
-        if let Some(metadata) = &self.metadata {
-            validator.metadata(metadata);
-        }
+        fields::FULL_NAME.check(&mut validator, self.full_name.value());
+        fields::METADATA.check(&mut validator, self.metadata.as_ref());
         validator.finish()
     }
 }

@@ -84,6 +84,10 @@ pub use chatstore_model::{
     Session, SessionId, SessionPosition, SystemClock, Timestamp, UsageGroup, UsageGrouping, UsageRow, User,
     UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole, Validator, effective_model, limits,
 };
+pub use chatstore_model::{
+    CountField, Duplicates, FlagField, FromText, JsonField, JsonReader, JsonShape, Keyword, KeywordField,
+    ListField, TextField, TextForm, fields,
+};
 pub use chatstore_sql::{
     By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, ForeignError, FromColumn,
     MigrationError, Migrations, ReadTx, Revision, Row, Sql, Status, StoreError, TableDigest, Tx, Value,

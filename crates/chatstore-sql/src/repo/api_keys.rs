@@ -2,7 +2,7 @@
 
 use chatstore_model::{
     ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, Limit, NewApiKey, Order, Page, Timestamp, UserId,
-    UserRole, Validator, limits,
+    UserRole, Validator, fields,
 };
 use constcat::concat;
 
@@ -128,9 +128,7 @@ impl ApiKeys<'_, '_, ReadWrite> {
     /// [`StoreError::AlreadyExists`] when the user has a key of this hash.
     pub async fn create(&mut self, user: UserId, new: &NewApiKey) -> Result<ApiKey, StoreError> {
         let mut validator = Validator::default();
-        if let Some(name) = &new.name {
-            validator.filled_text("name", name, limits::KEY_NAME);
-        }
+        fields::KEY_NAME.check(&mut validator, new.name.as_ref());
         validator.no_nul("prefix", &new.prefix);
         validator.finish()?;
         let now = self.0.now();

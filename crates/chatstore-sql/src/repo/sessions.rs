@@ -2,7 +2,7 @@
 
 use chatstore_model::{
     EndReason, Limit, NewRefreshToken, NewSession, Order, Page, RefreshTokenId, Session, SessionId,
-    SessionPosition, SessionState, Timestamp, UserId, UserRole, Validator, limits,
+    SessionPosition, SessionState, Timestamp, UserId, UserRole, Validator, fields,
 };
 use constcat::concat;
 use uuid::Uuid;
@@ -168,11 +168,8 @@ impl Sessions<'_, '_, ReadWrite> {
         token: &NewRefreshToken,
     ) -> Result<Session, StoreError> {
         let mut validator = Validator::default();
-        for (field, text) in [("user_agent", &new.user_agent), ("ip", &new.ip)] {
-            if let Some(text) = text {
-                validator.text(field, text, limits::USER_AGENT);
-            }
-        }
+        fields::USER_AGENT.check(&mut validator, new.user_agent.as_ref());
+        fields::IP.check(&mut validator, new.ip.as_ref());
         validator.finish()?;
         let now = self.0.now();
         let session = Session {

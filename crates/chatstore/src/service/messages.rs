@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use chatstore_model::{
     Access, ConversationId, ConversationRole, Invalid, Limit, Message, MessageId, MessagePatch, MessageRole,
-    NewMessage, NewReply, Page, Reply, Response, UserId, Validator, limits,
+    NewMessage, NewReply, Page, Reply, Response, UserId, Validator, fields,
 };
 use chatstore_sql::{By, ReadTx, StoreError, WriteTx};
 
@@ -358,14 +358,7 @@ async fn may_change(
 
 pub(super) fn check_batch(new: &[NewMessage]) -> std::result::Result<(), Invalid> {
     let mut validator = Validator::default();
-    if new.is_empty() || new.len() > limits::BATCH {
-        let code = if new.is_empty() {
-            chatstore_model::FieldCode::TooShort
-        } else {
-            chatstore_model::FieldCode::TooLong
-        };
-        validator.wrong("messages", code, "must have 1 to 200 messages");
-    }
+    fields::MESSAGES.check(&mut validator, new.len());
     for (index, message) in new.iter().enumerate() {
         let mut item = Validator::below(format!("messages[{index}]."));
         message.check(&mut item);
