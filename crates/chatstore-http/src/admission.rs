@@ -11,7 +11,7 @@ use axum::http::{Method, Uri};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::error::{Problem, ProblemKind};
+use crate::error::Problem;
 
 /// Requests that work at a time. SQLite commits the writes of all of them at once; PostgreSQL has 16
 /// connections, and a queue in front of them that this bounds.
@@ -82,14 +82,14 @@ pub(crate) struct Turn<'a> {
 impl Admission {
     /// A place for a large body, if there is one.
     pub(crate) fn place_for_large_body(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.large_bodies).try_acquire_owned().map_err(|_| overloaded())
+        Arc::clone(&self.large_bodies).try_acquire_owned().map_err(|_| Problem::overloaded())
     }
 
     /// Waits for a turn, for a short time.
     pub(crate) async fn turn(&self) -> Result<Turn<'_>, Problem> {
-        let present = self.present.try_acquire().map_err(|_| overloaded())?;
+        let present = self.present.try_acquire().map_err(|_| Problem::overloaded())?;
         let working = timeout(QUEUE_TIME, self.working.acquire()).await;
-        let working = working.ok().and_then(Result::ok).ok_or_else(overloaded)?;
+        let working = working.ok().and_then(Result::ok).ok_or_else(Problem::overloaded)?;
         Ok(Turn { _working: working, _present: present })
     }
 
@@ -98,7 +98,7 @@ impl Admission {
         if let Some(at) = self.when_refused(Instant::now()) {
             sleep_until(at).await;
         }
-        overloaded()
+        Problem::overloaded()
     }
 
     /// When somebody who came now is refused; `None`, at once, also when too many wait already.
@@ -111,10 +111,6 @@ impl Admission {
         *next = at + REFUSAL_INTERVAL;
         (at > now).then_some(at)
     }
-}
-
-pub(crate) fn overloaded() -> Problem {
-    Problem::new(ProblemKind::Overloaded, "the server has too much to do; nothing was changed; try again")
 }
 
 #[cfg(test)]

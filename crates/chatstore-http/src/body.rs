@@ -15,7 +15,7 @@ use serde_json::{Map, Number, Value};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use crate::admission::{Admission, overloaded};
+use crate::admission::Admission;
 use crate::condition::IdempotencyKey;
 use crate::error::{Problem, ProblemKind};
 use crate::fields::Fields;
@@ -129,7 +129,7 @@ pub(crate) async fn arrive(admission: &Admission, request: Request) -> Result<Re
         return Err(Problem::malformed("the body did not arrive within 30 seconds"));
     };
     if read.as_ref().is_err_and(Problem::is_overload) {
-        return Err(overloaded());
+        return Err(Problem::overloaded());
     }
     head.extensions.insert(Arrived { read, _place: incoming.place.map(Arc::new) });
     Ok(Request::from_parts(head, Body::empty()))

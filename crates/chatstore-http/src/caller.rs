@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, header};
 use chatstore::{
-    Acting, ApiKeyId, Credential, FieldCode, Principal, SessionId, UserId, UserReference, UserRole,
+    Acting, ApiKeyId, AsUser, Credential, FieldCode, Principal, SessionId, UserId, UserReference, UserRole,
 };
 
 use crate::error::{Problem, ProblemKind};
@@ -30,6 +30,11 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) const fn user(self) -> UserId {
         self.user
+    }
+
+    /// The store as the caller sees it.
+    pub(crate) fn store(self, state: &AppState) -> AsUser<'_> {
+        state.store().as_user(self.user)
     }
 
     pub(crate) fn is_admin(self) -> bool {
@@ -121,7 +126,7 @@ impl FromRequestParts<AppState> for Visitor {
                 refuse_before_change(&principal)?;
                 Ok(Self(act(parts, state, &principal).await?.noted(parts)))
             }
-            None if !state.takes_anonymous() => Err(unauthenticated()),
+            None if !state.takes_anonymous() => Err(Problem::unauthenticated()),
             None if parts.headers.contains_key(ACTING_FOR) => Err(not_a_service()),
             None => Ok(Self(Caller::anonymous().noted(parts))),
         }
@@ -225,12 +230,12 @@ async fn authenticate(parts: &Parts, state: &AppState) -> Result<Option<Principa
     if !is_acting {
         state.count(principal.map(|principal| principal.user_id), address).await?;
     }
-    principal.map(Some).ok_or_else(unauthenticated)
+    principal.map(Some).ok_or_else(Problem::unauthenticated)
 }
 
 /// Like [`authenticate`], and nobody without credentials gets any further.
 async fn known(parts: &Parts, state: &AppState) -> Result<Principal, Problem> {
-    authenticate(parts, state).await?.ok_or_else(unauthenticated)
+    authenticate(parts, state).await?.ok_or_else(Problem::unauthenticated)
 }
 
 fn refuse_before_change(principal: &Principal) -> Result<(), Problem> {
@@ -290,9 +295,4 @@ fn bearer(parts: &Parts) -> Option<&str> {
     }
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-pub(crate) fn unauthenticated() -> Problem {
-    let detail = "a valid access token or API key is needed, as `Authorization: Bearer …`";
-    Problem::new(ProblemKind::Unauthenticated, detail)
 }

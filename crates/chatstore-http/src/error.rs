@@ -124,6 +124,12 @@ impl Problem {
         Self { kind, detail: detail.into(), errors: Vec::new(), retry_after: None, cause: None }
     }
 
+    /// No credentials, or none that are valid.
+    pub(crate) fn unauthenticated() -> Self {
+        let detail = "a valid access token or API key is needed, as `Authorization: Bearer …`";
+        Self::new(ProblemKind::Unauthenticated, detail)
+    }
+
     /// A body that cannot be read as JSON.
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
         Self::new(ProblemKind::MalformedRequest, detail)
@@ -166,6 +172,12 @@ impl Problem {
     /// The database is away.
     pub(crate) fn unavailable(cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..Self::new(ProblemKind::Unavailable, UNAVAILABLE) }
+    }
+
+    /// More requests at the same time than the server takes.
+    pub(crate) fn overloaded() -> Self {
+        let detail = "the server has too much to do; nothing was changed; try again";
+        Self::new(ProblemKind::Overloaded, detail)
     }
 
     /// Too many requests lately.
@@ -254,7 +266,7 @@ impl From<Error> for Problem {
             ErrorKind::KeyReused => Self::new(ProblemKind::IdempotencyMismatch, error.to_string()),
             ErrorKind::InvalidCredentials => Self::new(ProblemKind::InvalidCredentials, error.to_string()),
             ErrorKind::LimitReached => Self::rate_limited(error.retry_after().unwrap_or_default()),
-            ErrorKind::Overloaded => crate::admission::overloaded(),
+            ErrorKind::Overloaded => Self::overloaded(),
             ErrorKind::Forbidden => Self::new(ProblemKind::Forbidden, error.to_string()),
             ErrorKind::Conflict => Self::new(ProblemKind::Conflict, error.to_string()),
             ErrorKind::Unavailable | ErrorKind::Timeout => Self::unavailable(error.to_string()),

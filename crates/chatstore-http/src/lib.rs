@@ -47,7 +47,6 @@ mod routes;
 mod serve;
 mod state;
 
-pub use openapi::openapi;
 pub use origin::{InvalidProxies, TrustedProxies};
-pub use router::{Api, router};
+pub use router::{Api, openapi, router};
 pub use serve::serve;

@@ -2,17 +2,13 @@
 
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::{Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{Method, StatusCode};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-
-use crate::state::AppState;
 
 /// Seconds: appends take one to ten milliseconds, and a request is given up after five seconds.
 const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
@@ -62,7 +58,8 @@ impl Metrics {
         self.durations.get_or_create(&DurationLabels { method, route }).observe(took.as_secs_f64());
     }
 
-    fn encode(&self, statements: u64) -> Result<String, std::fmt::Error> {
+    /// All of them, beside the number of statements sent to the database, as Prometheus reads them.
+    pub(crate) fn encode(&self, statements: u64) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("chatstore");
         registry.register("http_requests", "Requests answered", self.requests.clone());
         registry.register(
@@ -101,19 +98,5 @@ fn method_label(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
         _ => "other",
-    }
-}
-
-/// What Prometheus reads.
-pub(crate) async fn show(State(state): State<AppState>) -> Response {
-    match state.metrics().encode(state.store().statements()) {
-        Ok(text) => {
-            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, content_type)], text).into_response()
-        }
-        Err(error) => {
-            tracing::error!(error.cause = %error, "the metrics could not be written");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
     }
 }

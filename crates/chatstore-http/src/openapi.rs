@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
 use serde::Serialize as _;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -13,15 +10,7 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoResponses, Modify};
 
-use crate::caller::unauthenticated;
 use crate::error::{Problem, ProblemDocument, ProblemKind};
-use crate::state::AppState;
-
-/// The description of the API, as `/openapi.json` serves it.
-#[must_use]
-pub fn openapi() -> OpenApi {
-    crate::router::description()
-}
 
 /// What is not said by a handler.
 #[derive(utoipa::OpenApi)]
@@ -72,20 +61,6 @@ impl Modify for Credentials {
     }
 }
 
-/// The API's description
-///
-/// This document.
-#[utoipa::path(
-    get,
-    path = "/openapi.json",
-    tag = "server",
-    security(()),
-    responses((status = 200, description = "The OpenAPI document", body = Object))
-)]
-pub(crate) async fn serve(State(state): State<AppState>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], state.openapi().to_owned())
-}
-
 /// What any request can be answered with.
 pub(crate) struct ReadProblems;
 
@@ -113,7 +88,7 @@ impl IntoResponses for ReadProblems {
     fn responses() -> Responses {
         let invalid = Problem::wrong("limit", chatstore::FieldCode::OutOfRange, "must be from 1 to 200");
         describe([
-            ("access token or API key is missing or not valid", unauthenticated()),
+            ("access token or API key is missing or not valid", Problem::unauthenticated()),
             (
                 "the caller's role, or the kind of the credentials, does not allow it, or the password has to be \
                  changed first",

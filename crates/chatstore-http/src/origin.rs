@@ -1,5 +1,6 @@
 //! Where a request comes from.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
@@ -8,9 +9,6 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, header};
 use chatstore::{Origin, limits};
 use ipnet::IpNet;
-
-use crate::error::Problem;
-use crate::state::AppState;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -90,10 +88,10 @@ impl ClientAddress {
 #[derive(Debug)]
 pub(crate) struct ComingFrom(pub(crate) Origin);
 
-impl FromRequestParts<AppState> for ComingFrom {
-    type Rejection = Problem;
+impl<S: Sync> FromRequestParts<S> for ComingFrom {
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         let user_agent = parts.headers.get(header::USER_AGENT).map(|value| {
             let text = String::from_utf8_lossy(value.as_bytes());
             text.chars().take(limits::USER_AGENT).collect()

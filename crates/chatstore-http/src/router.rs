@@ -11,14 +11,14 @@ use utoipa_axum::routes;
 
 use crate::description::complete;
 use crate::error::Problem;
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
 use crate::middleware::{boundary, panicked};
 use crate::openapi::Description;
 use crate::origin::TrustedProxies;
-use crate::routes::{
-    auth, conversation_list, conversations, docs, export, health, me, members, message_list, messages,
-    own_keys, replies, sessions, threads, usage, user_keys, user_list, users,
-};
+use crate::routes::conversations::{self, members, thread};
+use crate::routes::messages::{self, replies};
+use crate::routes::users::{self, me};
+use crate::routes::{api_keys, auth, docs, export, health, metrics, sessions, usage};
 use crate::state::{AppState, Policy};
 
 /// The API over this store: everything under `/api/v1`, and `/healthz`, `/readyz`, `/openapi.json` and `/docs`.
@@ -88,7 +88,7 @@ impl Api {
     /// `/metrics`, in the text format of Prometheus: what all routers of this API counted. For a listener
     /// that only the operator reaches.
     pub fn metrics_router(&self) -> Router {
-        Router::new().route("/metrics", get(metrics::show)).with_state(self.state(String::new()))
+        Router::new().route("/metrics", get(metrics::get)).with_state(self.state(String::new()))
     }
 
     fn state(&self, openapi: String) -> AppState {
@@ -96,27 +96,33 @@ impl Api {
     }
 }
 
+/// The description of the API, as `/openapi.json` serves it.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    complete(routes().into_openapi())
+}
+
 /// The routes and their description.
-pub(crate) fn routes() -> OpenApiRouter<AppState> {
+fn routes() -> OpenApiRouter<AppState> {
     let v1 = OpenApiRouter::new()
-        .routes(routes!(conversation_list::list, conversations::create))
-        .routes(routes!(conversation_list::count))
+        .routes(routes!(conversations::list::list, conversations::create))
+        .routes(routes!(conversations::list::count))
         .routes(routes!(conversations::get, conversations::change, conversations::delete))
-        .routes(routes!(threads::get, threads::put, threads::change, threads::delete))
+        .routes(routes!(thread::get, thread::put, thread::change, thread::delete))
         .routes(routes!(members::list))
         .routes(routes!(members::put, members::remove))
-        .routes(routes!(message_list::list, messages::append))
+        .routes(routes!(messages::list::list, messages::append))
         .routes(routes!(messages::get, messages::change, messages::delete))
         .routes(routes!(replies::create))
         .routes(routes!(replies::get_response))
         .routes(routes!(usage::list))
-        .routes(routes!(user_list::list, users::create))
+        .routes(routes!(users::list::list, users::create))
         .routes(routes!(me::get, me::change, me::erase))
         .routes(routes!(export::export))
         .routes(routes!(users::get, users::change, users::erase))
         .routes(routes!(users::put_by_email))
-        .routes(routes!(user_keys::list, user_keys::create))
-        .routes(routes!(user_keys::revoke))
+        .routes(routes!(api_keys::any::list, api_keys::any::create))
+        .routes(routes!(api_keys::any::revoke))
         .routes(routes!(auth::register))
         .routes(routes!(auth::login))
         .routes(routes!(auth::refresh))
@@ -125,23 +131,18 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(auth::change_password))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::withdraw))
-        .routes(routes!(own_keys::list, own_keys::create))
-        .routes(routes!(own_keys::revoke))
+        .routes(routes!(api_keys::own::list, api_keys::own::create))
+        .routes(routes!(api_keys::own::revoke))
         .route("/", any(unknown))
         .route("/{*unknown}", any(unknown));
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
-        .routes(routes!(crate::openapi::serve))
+        .routes(routes!(docs::document))
         .route("/docs", get(docs::index))
         .route("/docs/", get(docs::page))
         .route("/docs/{*name}", get(docs::part))
         .nest("/api/v1", v1)
-}
-
-/// The description of the routes.
-pub(crate) fn description() -> OpenApi {
-    complete(routes().into_openapi())
 }
 
 /// Puts around the routes what every request passes.

@@ -4,10 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatstore::{AsUser, LimitKey, Permission, Quota, Store, UserId};
+use chatstore::{LimitKey, Permission, Quota, Store, UserId};
 
 use crate::admission::Admission;
-use crate::caller::Caller;
 use crate::error::Problem;
 use crate::metrics::Metrics;
 use crate::origin::TrustedProxies;
@@ -48,11 +47,6 @@ impl AppState {
     /// The store, for what belongs to nobody: health, keys, users, ids of requests.
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
-    }
-
-    /// The store as the caller sees it.
-    pub(crate) fn as_caller(&self, caller: Caller) -> AsUser<'_> {
-        self.0.store.as_user(caller.user())
     }
 
     /// The OpenAPI document as JSON.

@@ -18,8 +18,7 @@ use crate::openapi::{BodyProblems, ConflictProblem, CredentialProblems};
 use crate::origin::ComingFrom;
 use crate::path::Mount;
 use crate::query::{NoParameters, Query};
-use crate::routes::objects::created;
-use crate::routes::people::UserObject;
+use crate::routes::responses::{UserResponse, created};
 use crate::routes::users::{email, username};
 use crate::state::AppState;
 
@@ -37,7 +36,7 @@ use crate::state::AppState;
         "updated_at": "2026-03-01T12:00:00.000000Z"
     }
 }))]
-pub(crate) struct TokensObject {
+pub(crate) struct TokensResponse {
     /// For `Authorization: Bearer …`.
     access_token: String,
     #[schema(example = "Bearer")]
@@ -50,10 +49,10 @@ pub(crate) struct TokensObject {
     refresh_expires_in: i64,
     #[schema(value_type = String, format = "uuid")]
     session_id: SessionId,
-    user: UserObject,
+    user: UserResponse,
 }
 
-impl TokensObject {
+impl TokensResponse {
     fn new(tokens: Tokens, now: Timestamp) -> Self {
         Self {
             access_token: tokens.access_token,
@@ -137,7 +136,7 @@ impl RequestBody for Register {
     security(()),
     request_body = Register,
     responses(
-        (status = 201, description = "The new user", body = UserObject, headers(("Location" = String))),
+        (status = 201, description = "The new user", body = UserResponse, headers(("Location" = String))),
         CredentialProblems,
         ConflictProblem,
     )
@@ -152,7 +151,7 @@ pub(crate) async fn register(
     JsonBody((new, password)): JsonBody<Register>,
 ) -> Result<Response, Problem> {
     let user = state.store().auth().from(origin).register(new, password).await?;
-    Ok(created(mount.path("/users/me"), Json(UserObject::from(user))))
+    Ok(created(mount.path("/users/me"), Json(UserResponse::from(user))))
 }
 
 /// Lets a request pass where registration is open.
@@ -229,7 +228,7 @@ impl RequestBody for Login {
     security(()),
     request_body = Login,
     responses(
-        (status = 200, description = "The tokens of a new session", body = TokensObject),
+        (status = 200, description = "The tokens of a new session", body = TokensResponse),
         CredentialProblems,
     )
 )]
@@ -239,9 +238,9 @@ pub(crate) async fn login(
     ComingFrom(origin): ComingFrom,
     _query: Query<NoParameters>,
     JsonBody((name, password)): JsonBody<Login>,
-) -> Result<Json<TokensObject>, Problem> {
+) -> Result<Json<TokensResponse>, Problem> {
     let tokens = state.store().auth().from(origin).login(name, password).await?;
-    Ok(Json(TokensObject::new(tokens, state.store().now())))
+    Ok(Json(TokensResponse::new(tokens, state.store().now())))
 }
 
 /// A refresh token.
@@ -281,7 +280,7 @@ impl RequestBody for Refresh {
     tag = "auth",
     security(()),
     request_body = Refresh,
-    responses((status = 200, description = "The next tokens", body = TokensObject), CredentialProblems)
+    responses((status = 200, description = "The next tokens", body = TokensResponse), CredentialProblems)
 )]
 pub(crate) async fn refresh(
     State(state): State<AppState>,
@@ -289,9 +288,9 @@ pub(crate) async fn refresh(
     ComingFrom(origin): ComingFrom,
     _query: Query<NoParameters>,
     JsonBody(token): JsonBody<Refresh>,
-) -> Result<Json<TokensObject>, Problem> {
+) -> Result<Json<TokensResponse>, Problem> {
     let tokens = state.store().auth().from(origin).refresh(&token).await?;
-    Ok(Json(TokensObject::new(tokens, state.store().now())))
+    Ok(Json(TokensResponse::new(tokens, state.store().now())))
 }
 
 /// Log out

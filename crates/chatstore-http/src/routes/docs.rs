@@ -1,19 +1,35 @@
-//! The description of the API as a page, whose assets are inside the program.
+//! The description of the API: the document, and a page whose assets are inside the program.
 
 use std::sync::Arc;
 
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use utoipa_swagger_ui::Config;
 
 use crate::error::Problem;
 use crate::path::Mount;
+use crate::state::AppState;
 
 /// The page runs its own scripts and asks this server, nobody else. Its style sheet is partly inline.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
 
 const CONTENT_SECURITY_POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
+
+/// The API's description
+///
+/// This document.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "serve",
+    tag = "server",
+    security(()),
+    responses((status = 200, description = "The OpenAPI document", body = Object))
+)]
+pub(crate) async fn document(State(state): State<AppState>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], state.openapi().to_owned())
+}
 
 /// Where the page is: below a slash, because it asks for its parts relative to itself.
 pub(crate) async fn index(mount: Mount) -> Response {

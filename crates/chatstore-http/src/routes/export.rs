@@ -15,25 +15,27 @@ use crate::caller::Caller;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::query::{NoParameters, Query};
-use crate::routes::objects::{ConversationObject, MessageObject, ResponseObject};
-use crate::routes::people::{ApiKeyObject, MemberObject, UserObject};
-use crate::routes::usage::UsageObject;
+use crate::routes::responses::{
+    ApiKeyResponse, ConversationResponse, MemberResponse, MessageResponse, ModelResponseResponse,
+    UserResponse,
+};
+use crate::routes::usage::UsageRowResponse;
 use crate::state::AppState;
 
 /// One line.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line {
-    User(UserObject),
-    ApiKey(ApiKeyObject),
+    User(UserResponse),
+    ApiKey(ApiKeyResponse),
     Session(SessionLine),
     RefreshToken(RefreshTokenLine),
     IdempotencyKey(IdempotencyKeyLine),
-    Usage(UsageObject),
-    Conversation(Box<ConversationObject>),
+    Usage(UsageRowResponse),
+    Conversation(Box<ConversationResponse>),
     Member(MemberLine),
-    Message(Box<MessageObject>),
-    Response(ResponseObject),
+    Message(Box<MessageResponse>),
+    Response(ModelResponseResponse),
     Membership(MemberLine),
 }
 
@@ -41,7 +43,7 @@ enum Line {
 struct MemberLine {
     conversation_id: ConversationId,
     #[serde(flatten)]
-    member: MemberObject,
+    member: MemberResponse,
 }
 
 /// A session, also one that has ended.
@@ -125,7 +127,7 @@ impl From<IdempotencyRecord> for IdempotencyKeyLine {
 impl From<Exported> for Line {
     fn from(row: Exported) -> Self {
         let member =
-            |conversation_id, member| MemberLine { conversation_id, member: MemberObject::from(member) };
+            |conversation_id, member| MemberLine { conversation_id, member: MemberResponse::from(member) };
         match row {
             Exported::User(user) => Self::User(user.into()),
             Exported::ApiKey(key) => Self::ApiKey(key.into()),
@@ -134,7 +136,7 @@ impl From<Exported> for Line {
             Exported::IdempotencyKey(record) => Self::IdempotencyKey(record.into()),
             Exported::Usage(row) => Self::Usage(row.into()),
             Exported::Conversation(head) => {
-                Self::Conversation(Box::new(ConversationObject::new(head, ConversationRole::Owner)))
+                Self::Conversation(Box::new(ConversationResponse::new(head, ConversationRole::Owner)))
             }
             Exported::Member(id, found) => Self::Member(member(id, found)),
             Exported::Message(message) => Self::Message(Box::new(message.into())),
@@ -164,7 +166,7 @@ pub(crate) async fn export(
     caller: Caller,
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
-    let mut export = state.as_caller(caller).export();
+    let mut export = caller.store(&state).export();
     // What can be refused is refused before the answer begins.
     let first = export.next().await?.unwrap_or_default();
     let first = lines(first).map_err(|error| Problem::internal(error.to_string()))?;

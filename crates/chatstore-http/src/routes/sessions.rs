@@ -12,7 +12,7 @@ use crate::error::Problem;
 use crate::openapi::{DeleteProblems, ReadProblems};
 use crate::path::{Path, SessionPath};
 use crate::query::{NoParameters, PageQuery, Query, open_cursor};
-use crate::routes::objects::ListObject;
+use crate::routes::responses::ListResponse;
 use crate::state::AppState;
 
 /// A session that goes on.
@@ -22,7 +22,7 @@ use crate::state::AppState;
     "last_activity": "2026-03-01T12:34:00.000000Z", "expires_at": "2026-03-15T12:00:00.000000Z",
     "ip": "192.0.2.1", "user_agent": "curl/8.5.0", "current": true
 }))]
-pub(crate) struct SessionObject {
+pub(crate) struct SessionResponse {
     #[schema(value_type = String, format = "uuid")]
     id: SessionId,
     #[schema(value_type = String, format = "date-time")]
@@ -43,7 +43,7 @@ pub(crate) struct SessionObject {
     current: bool,
 }
 
-impl SessionObject {
+impl SessionResponse {
     fn new(session: Session, current: Option<SessionId>) -> Self {
         Self {
             current: current == Some(session.id),
@@ -66,17 +66,17 @@ impl SessionObject {
     operation_id = "list_sessions",
     tag = "auth",
     params(PageQuery),
-    responses((status = 200, description = "A page of sessions", body = ListObject<SessionObject>), ReadProblems)
+    responses((status = 200, description = "A page of sessions", body = ListResponse<SessionResponse>), ReadProblems)
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
     AccountHolder(caller): AccountHolder,
     Query(query): Query<PageQuery>,
-) -> Result<Json<ListObject<SessionObject>>, Problem> {
+) -> Result<Json<ListResponse<SessionResponse>>, Problem> {
     let scope = format!("sessions of {}", caller.user());
     let from = open_cursor(query.cursor.as_deref(), &scope)?;
     let page = state.store().auth().page(caller.user(), from, query.limit).await?;
-    Ok(Json(ListObject::new(page, &scope, |session| SessionObject::new(session, caller.session()))))
+    Ok(Json(ListResponse::new(page, &scope, |session| SessionResponse::new(session, caller.session()))))
 }
 
 /// End one of one's own sessions

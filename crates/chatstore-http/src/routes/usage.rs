@@ -112,7 +112,7 @@ fn grouping(parameters: &mut Parameters) -> UsageGrouping {
 /// Usage added up; only what it is grouped by is there.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageRow)]
-pub(crate) struct UsageObject {
+pub(crate) struct UsageRowResponse {
     /// The day, in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = "date")]
@@ -156,14 +156,14 @@ impl From<&UsageGroup> for UsageSums {
     }
 }
 
-impl From<UsageGroup> for UsageObject {
+impl From<UsageGroup> for UsageRowResponse {
     fn from(group: UsageGroup) -> Self {
         let sums = UsageSums::from(&group);
         Self { day: group.day.map(|day| day.to_string()), model: group.model, user_id: group.user_id, sums }
     }
 }
 
-impl From<UsageRow> for UsageObject {
+impl From<UsageRow> for UsageRowResponse {
     fn from(row: UsageRow) -> Self {
         let sums = UsageSums {
             requests: row.requests,
@@ -181,7 +181,7 @@ impl From<UsageRow> for UsageObject {
 /// Usage, and all of it together.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Usage {
-    data: Vec<UsageObject>,
+    data: Vec<UsageRowResponse>,
     total: UsageSums,
 }
 
@@ -213,7 +213,7 @@ pub(crate) async fn list(
     };
     let groups = state.store().usage(whose, from, to, query.group_by).await?;
     let total = UsageSums::from(&UsageGroup::sum(&groups));
-    Ok(Json(Usage { data: groups.into_iter().map(UsageObject::from).collect(), total }))
+    Ok(Json(Usage { data: groups.into_iter().map(UsageRowResponse::from).collect(), total }))
 }
 
 fn today(state: &AppState) -> Day {

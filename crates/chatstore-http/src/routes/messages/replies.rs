@@ -15,7 +15,7 @@ use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, ReadProble
 use crate::path::{ConversationPath, MessagePath, Mount, Path};
 use crate::query::{NoParameters, Query};
 use crate::routes::messages::{location, message_id};
-use crate::routes::objects::{ReplyObject, ResponseObject, UsedDocument, created};
+use crate::routes::responses::{ModelResponseResponse, ReplyResponse, UsedDocument, created};
 use crate::state::AppState;
 
 /// A reply to be recorded.
@@ -149,7 +149,7 @@ impl RequestBody for CreateReply {
         (
             status = 201,
             description = "The new message with its response",
-            body = ReplyObject,
+            body = ReplyResponse,
             headers(
                 ("Location" = String, description = "The message"),
                 ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
@@ -170,7 +170,7 @@ pub(crate) async fn create(
     OnceBody { input: new, once }: OnceBody<CreateReply>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let (reply, is_replayed) = match once {
         None => (chat.messages().reply(id, new).await?, false),
         Some(key) => {
@@ -179,7 +179,7 @@ pub(crate) async fn create(
         }
     };
     let location = location(&mount, id, reply.message.id);
-    Ok(mark_replayed(is_replayed, created(location, JsonAnswer(ReplyObject::from(reply)))))
+    Ok(mark_replayed(is_replayed, created(location, JsonAnswer(ReplyResponse::from(reply)))))
 }
 
 /// Read the response behind a model's message
@@ -189,16 +189,16 @@ pub(crate) async fn create(
     operation_id = "get_response",
     tag = "replies",
     params(MessagePath),
-    responses((status = 200, description = "The response", body = ResponseObject), ReadProblems)
+    responses((status = 200, description = "The response", body = ModelResponseResponse), ReadProblems)
 )]
 pub(crate) async fn get_response(
     State(state): State<AppState>,
     Visitor(caller): Visitor,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
-) -> Result<JsonAnswer<ResponseObject>, Problem> {
+) -> Result<JsonAnswer<ModelResponseResponse>, Problem> {
     let conversation = path.conversation()?;
-    let chat = state.as_caller(caller);
+    let chat = caller.store(&state);
     let id = message_id(chat, &path).await?;
     let response = chat.messages().response(conversation, id).await?;
     Ok(JsonAnswer(response.into()))

@@ -14,8 +14,7 @@ use crate::fields::Fields;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{ConversationPath, MemberPath, Mount, Path};
 use crate::query::{NoParameters, PageQuery, Query, open_cursor};
-use crate::routes::objects::{ListObject, created};
-use crate::routes::people::MemberObject;
+use crate::routes::responses::{ListResponse, MemberResponse, created};
 use crate::state::AppState;
 
 /// List members
@@ -28,7 +27,7 @@ use crate::state::AppState;
     tag = "members",
     params(ConversationPath, PageQuery),
     responses(
-        (status = 200, description = "A page of members", body = ListObject<MemberObject>),
+        (status = 200, description = "A page of members", body = ListResponse<MemberResponse>),
         ReadProblems,
     )
 )]
@@ -37,13 +36,13 @@ pub(crate) async fn list(
     caller: Caller,
     Path(path): Path<ConversationPath>,
     Query(query): Query<PageQuery>,
-) -> Result<Json<ListObject<MemberObject>>, Problem> {
+) -> Result<Json<ListResponse<MemberResponse>>, Problem> {
     let conversation = path.conversation();
     let named = conversation.as_ref().map(ToString::to_string).unwrap_or_default();
     let scope = format!("members for {} in {named}", caller.user());
     let from = open_cursor(query.cursor.as_deref(), &scope)?;
-    let page = state.as_caller(caller).members().page(conversation?, from, query.limit).await?;
-    Ok(Json(ListObject::new(page, &scope, MemberObject::from)))
+    let page = caller.store(&state).members().page(conversation?, from, query.limit).await?;
+    Ok(Json(ListResponse::new(page, &scope, MemberResponse::from)))
 }
 
 /// What somebody may do in a conversation.
@@ -91,8 +90,8 @@ impl RequestBody for PutMember {
     params(MemberPath),
     request_body = PutMember,
     responses(
-        (status = 200, description = "His role was changed", body = MemberObject),
-        (status = 201, description = "He is a member now", body = MemberObject, headers(("Location" = String))),
+        (status = 200, description = "His role was changed", body = MemberResponse),
+        (status = 201, description = "He is a member now", body = MemberResponse, headers(("Location" = String))),
         BodyProblems,
         ConflictProblem,
     )
@@ -106,8 +105,8 @@ pub(crate) async fn put(
     JsonBody(role): JsonBody<PutMember>,
 ) -> Result<Response, Problem> {
     let (conversation, user) = (path.conversation()?, path.user()?);
-    let (member, is_new) = state.as_caller(caller).members().put(conversation, user, role).await?;
-    let answer = Json(MemberObject::from(member)).into_response();
+    let (member, is_new) = caller.store(&state).members().put(conversation, user, role).await?;
+    let answer = Json(MemberResponse::from(member)).into_response();
     if !is_new {
         return Ok(answer);
     }
@@ -135,6 +134,6 @@ pub(crate) async fn remove(
     Path(path): Path<MemberPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    state.as_caller(caller).members().remove(path.conversation()?, path.user()?).await?;
+    caller.store(&state).members().remove(path.conversation()?, path.user()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

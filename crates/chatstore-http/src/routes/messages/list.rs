@@ -10,7 +10,7 @@ use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::path::{ConversationPath, Path};
 use crate::query::{FromParameters, OrderWord, Parameters, Query, open_cursor, order_word};
-use crate::routes::objects::{ListObject, MessageObject};
+use crate::routes::responses::{ListResponse, MessageResponse};
 use crate::state::AppState;
 
 /// Which messages, in which order.
@@ -99,7 +99,7 @@ impl ListQuery {
     tag = "messages",
     params(ConversationPath, ListQuery),
     responses(
-        (status = 200, description = "A page of messages", body = ListObject<MessageObject>),
+        (status = 200, description = "A page of messages", body = ListResponse<MessageResponse>),
         ReadProblems,
     )
 )]
@@ -108,10 +108,10 @@ pub(crate) async fn list(
     Visitor(caller): Visitor,
     Path(path): Path<ConversationPath>,
     Query(query): Query<ListQuery>,
-) -> Result<Json<ListObject<MessageObject>>, Problem> {
+) -> Result<Json<ListResponse<MessageResponse>>, Problem> {
     let scope = query.scope(caller, &path);
     let from = open_cursor(query.cursor.as_deref(), &scope)?;
     let conversation = path.conversation()?;
-    let page = state.as_caller(caller).messages().page(conversation, query.request(from)).await?;
-    Ok(Json(ListObject::new(page, &scope, MessageObject::from)))
+    let page = caller.store(&state).messages().page(conversation, query.request(from)).await?;
+    Ok(Json(ListResponse::new(page, &scope, MessageResponse::from)))
 }

@@ -10,7 +10,7 @@ use crate::caller::Caller;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::query::{FromParameters, OrderWord, Parameters, Query, open_cursor, order_word};
-use crate::routes::objects::{ConversationObject, ListObject};
+use crate::routes::responses::{ConversationResponse, ListResponse};
 use crate::state::AppState;
 
 const MEMBERSHIPS: [(&str, Membership); 3] =
@@ -97,7 +97,7 @@ impl ListQuery {
     tag = "conversations",
     params(ListQuery),
     responses(
-        (status = 200, description = "A page of conversations", body = ListObject<ConversationObject>),
+        (status = 200, description = "A page of conversations", body = ListResponse<ConversationResponse>),
         ReadProblems,
     )
 )]
@@ -105,7 +105,7 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<ListQuery>,
-) -> Result<Json<ListObject<ConversationObject>>, Problem> {
+) -> Result<Json<ListResponse<ConversationResponse>>, Problem> {
     let scope = query.scope(caller);
     let list = ConversationList {
         membership: query.membership,
@@ -115,9 +115,9 @@ pub(crate) async fn list(
         offset: query.offset,
         limit: query.limit,
     };
-    let page = state.as_caller(caller).conversations().page(list).await?;
-    let object = |(conversation, role)| ConversationObject::new(conversation, role);
-    Ok(Json(ListObject::new(page, &scope, object)))
+    let page = caller.store(&state).conversations().page(list).await?;
+    let object = |(conversation, role)| ConversationResponse::new(conversation, role);
+    Ok(Json(ListResponse::new(page, &scope, object)))
 }
 
 /// Which conversations to count.
@@ -155,6 +155,6 @@ pub(crate) async fn count(
     caller: Caller,
     Query(query): Query<CountQuery>,
 ) -> Result<Json<Count>, Problem> {
-    let count = state.as_caller(caller).conversations().count(query.membership).await?;
+    let count = caller.store(&state).conversations().count(query.membership).await?;
     Ok(Json(Count { count }))
 }

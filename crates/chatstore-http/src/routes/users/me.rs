@@ -12,8 +12,8 @@ use crate::error::Problem;
 use crate::fields::Fields;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::query::{NoParameters, Query};
-use crate::routes::people::UserObject;
-use crate::routes::users::{email, username, visible};
+use crate::routes::responses::UserResponse;
+use crate::routes::users::{email, load_visible, username};
 use crate::state::AppState;
 
 /// Read oneself
@@ -22,14 +22,14 @@ use crate::state::AppState;
     path = "/users/me",
     operation_id = "get_me",
     tag = "users",
-    responses((status = 200, description = "The caller", body = UserObject), ReadProblems)
+    responses((status = 200, description = "The caller", body = UserResponse), ReadProblems)
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
     OneSelf(caller): OneSelf,
     _query: Query<NoParameters>,
-) -> Result<Json<UserObject>, Problem> {
-    Ok(Json(visible(&state, caller.user()).await?.into()))
+) -> Result<Json<UserResponse>, Problem> {
+    Ok(Json(load_visible(&state, caller.user()).await?.into()))
 }
 
 /// Changes of oneself. What is left out stays, null clears; the last of name and address cannot be cleared.
@@ -76,14 +76,14 @@ impl RequestBody for ChangeMe {
     operation_id = "change_me",
     tag = "users",
     request_body = ChangeMe,
-    responses((status = 200, description = "The changed caller", body = UserObject), BodyProblems, ConflictProblem)
+    responses((status = 200, description = "The changed caller", body = UserResponse), BodyProblems, ConflictProblem)
 )]
 pub(crate) async fn change(
     State(state): State<AppState>,
     caller: Caller,
     _query: Query<NoParameters>,
     JsonBody(patch): JsonBody<ChangeMe>,
-) -> Result<Json<UserObject>, Problem> {
+) -> Result<Json<UserResponse>, Problem> {
     Ok(Json(state.store().users().update(caller.user(), patch).await?.into()))
 }
 

@@ -14,8 +14,8 @@ use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
 use crate::path::{Mount, Path, ThreadPath};
 use crate::query::{NoParameters, Query};
-use crate::routes::conversations::{GetQuery, show};
-use crate::routes::objects::{ConversationObject, created};
+use crate::routes::conversations::{GetQuery, respond};
+use crate::routes::responses::{ConversationResponse, created};
 use crate::state::AppState;
 
 /// Read a conversation by the application's own id
@@ -28,7 +28,7 @@ use crate::state::AppState;
     tag = "threads",
     params(ThreadPath, GetQuery, IfNoneMatch),
     responses(
-        (status = 200, description = "The conversation", body = ConversationObject, headers(("ETag" = String))),
+        (status = 200, description = "The conversation", body = ConversationResponse, headers(("ETag" = String))),
         (status = 304, description = "It is still what the client has", headers(("ETag" = String))),
         ReadProblems,
     )
@@ -40,9 +40,9 @@ pub(crate) async fn get(
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let chat = state.as_caller(caller);
+    let chat = caller.store(&state);
     let conversation = chat.conversations().get_by_thread(&path.thread_id).await?;
-    show(chat, &query, &unless, conversation, ConversationRole::Owner).await
+    respond(chat, &query, &unless, conversation, ConversationRole::Owner).await
 }
 
 /// What a conversation is made with, when there is none.
@@ -100,11 +100,11 @@ impl RequestBody for PutThread {
     params(ThreadPath),
     request_body = PutThread,
     responses(
-        (status = 200, description = "It was there", body = ConversationObject, headers(("ETag" = String))),
+        (status = 200, description = "It was there", body = ConversationResponse, headers(("ETag" = String))),
         (
             status = 201,
             description = "It was made",
-            body = ConversationObject,
+            body = ConversationResponse,
             headers(("Location" = String), ("ETag" = String)),
         ),
         BodyProblems,
@@ -119,8 +119,8 @@ pub(crate) async fn put(
     JsonBody(new): JsonBody<PutThread>,
 ) -> Result<Response, Problem> {
     let new = NewConversation { thread_id: Some(path.thread_id), ..new };
-    let (conversation, is_new) = state.as_caller(caller).conversations().get_or_create_by_thread(new).await?;
-    let object = ConversationObject::new(conversation, ConversationRole::Owner);
+    let (conversation, is_new) = caller.store(&state).conversations().get_or_create_by_thread(new).await?;
+    let object = ConversationResponse::new(conversation, ConversationRole::Owner);
     if !is_new {
         return Ok(object.answer());
     }
@@ -179,7 +179,7 @@ impl RequestBody for ChangeThread {
     params(ThreadPath, IfMatch),
     request_body = ChangeThread,
     responses(
-        (status = 200, description = "The changed conversation", body = ConversationObject, headers(("ETag" = String))),
+        (status = 200, description = "The changed conversation", body = ConversationResponse, headers(("ETag" = String))),
         BodyProblems,
         ConditionProblem,
     )
@@ -192,9 +192,9 @@ pub(crate) async fn change(
     condition: IfMatch,
     JsonBody(patch): JsonBody<ChangeThread>,
 ) -> Result<Response, Problem> {
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let conversation = chat.conversations().update_by_thread(&path.thread_id, patch).await?;
-    Ok(ConversationObject::new(conversation, ConversationRole::Owner).answer())
+    Ok(ConversationResponse::new(conversation, ConversationRole::Owner).answer())
 }
 
 /// Delete a conversation by the application's own id
@@ -217,7 +217,7 @@ pub(crate) async fn delete(
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     chat.conversations().delete_by_thread(&path.thread_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,5 +1,8 @@
 //! One message, or a batch of new ones.
 
+pub(crate) mod list;
+pub(crate) mod replies;
+
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -20,8 +23,8 @@ use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{ConversationPath, MessageName, MessagePath, Mount, Path};
 use crate::query::{NoParameters, Query};
-use crate::routes::objects::{
-    MESSAGE_ROLES, MessageObject, MessageRoleWord, UsedDocument, created, message_role,
+use crate::routes::responses::{
+    MESSAGE_ROLES, MessageResponse, MessageRoleWord, UsedDocument, created, message_role,
 };
 use crate::state::AppState;
 
@@ -173,14 +176,14 @@ impl RequestBody for AppendRequest {
 /// The messages that were appended together.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AppendedMessages {
-    data: Vec<MessageObject>,
+    data: Vec<MessageResponse>,
 }
 
 /// What was appended.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum AppendAnswer {
-    One(Box<MessageObject>),
+    One(Box<MessageResponse>),
     Many(AppendedMessages),
 }
 
@@ -217,7 +220,7 @@ pub(crate) async fn append(
     OnceBody { input: new, once }: OnceBody<AppendRequest>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let (is_one, appended, is_replayed) = match (new, once) {
         (Appended::One(new), None) => (true, vec![chat.messages().append(id, new).await?], false),
         (Appended::Many(new), None) => (false, chat.messages().append_many(id, new).await?, false),
@@ -231,7 +234,7 @@ pub(crate) async fn append(
         }
     };
     let place = appended.first().map(|message| location(&mount, id, message.id)).unwrap_or_default();
-    let mut data: Vec<MessageObject> = appended.into_iter().map(MessageObject::from).collect();
+    let mut data: Vec<MessageResponse> = appended.into_iter().map(MessageResponse::from).collect();
     let answer = match data.pop() {
         Some(message) if is_one => AppendAnswer::One(Box::new(message)),
         last => {
@@ -254,7 +257,7 @@ pub(crate) fn location(mount: &Mount, conversation: ConversationId, message: Mes
     operation_id = "get_message",
     tag = "messages",
     params(MessagePath),
-    responses((status = 200, description = "The message", body = MessageObject), ReadProblems)
+    responses((status = 200, description = "The message", body = MessageResponse), ReadProblems)
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
@@ -263,12 +266,12 @@ pub(crate) async fn get(
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
     let conversation = path.conversation()?;
-    let messages = state.as_caller(caller).messages();
+    let messages = caller.store(&state).messages();
     let message = match path.message()? {
         MessageName::Id(id) => messages.get(conversation, id).await?,
         MessageName::Seq(seq) => messages.get_by_seq(conversation, seq).await?,
     };
-    Ok(JsonAnswer(MessageObject::from(message)).into_response())
+    Ok(JsonAnswer(MessageResponse::from(message)).into_response())
 }
 
 /// The id of the message in the path.
@@ -338,7 +341,7 @@ impl RequestBody for ChangeMessage {
     params(MessagePath, IfMatch),
     request_body = ChangeMessage,
     responses(
-        (status = 200, description = "The changed message", body = MessageObject),
+        (status = 200, description = "The changed message", body = MessageResponse),
         BodyProblems,
         ConditionProblem,
     )
@@ -352,10 +355,10 @@ pub(crate) async fn change(
     JsonBody(patch): JsonBody<ChangeMessage>,
 ) -> Result<Response, Problem> {
     let conversation = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let id = message_id(chat, &path).await?;
     let message = chat.messages().edit(conversation, id, patch).await?;
-    Ok(JsonAnswer(MessageObject::from(message)).into_response())
+    Ok(JsonAnswer(MessageResponse::from(message)).into_response())
 }
 
 /// Delete a message
@@ -379,7 +382,7 @@ pub(crate) async fn delete(
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
     let conversation = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let id = message_id(chat, &path).await?;
     chat.messages().delete(conversation, id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -14,10 +14,9 @@ use crate::fields::Fields;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
 use crate::path::{Mount, Path, UserKeyPath, UserPath};
 use crate::query::{NoParameters, PageQuery, Query};
-use crate::routes::objects::{ListObject, created};
-use crate::routes::own_keys::{KeyInput, page_of};
-use crate::routes::people::{ApiKeyObject, ApiKeyScopeWord, NewKeyObject};
-use crate::routes::users::changeable;
+use crate::routes::api_keys::own::{KeyInput, page_of};
+use crate::routes::responses::{ApiKeyResponse, ApiKeyScopeWord, ListResponse, NewKeyResponse, created};
+use crate::routes::users::load_editable;
 use crate::state::AppState;
 
 /// List a user's API keys
@@ -29,15 +28,15 @@ use crate::state::AppState;
     operation_id = "list_user_keys",
     tag = "keys",
     params(UserPath, PageQuery),
-    responses((status = 200, description = "A page of keys", body = ListObject<ApiKeyObject>), ReadProblems)
+    responses((status = 200, description = "A page of keys", body = ListResponse<ApiKeyResponse>), ReadProblems)
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
     admin: Admin,
     Path(path): Path<UserPath>,
     Query(query): Query<PageQuery>,
-) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
-    let user = changeable(&state, admin, path.user()?).await?;
+) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
+    let user = load_editable(&state, admin, path.user()?).await?;
     page_of(&state, query, user.id, admin.holder()).await
 }
 
@@ -89,7 +88,7 @@ impl RequestBody for CreateUserKey {
         (
             status = 201,
             description = "The new key, with its text, which is shown this once",
-            body = NewKeyObject,
+            body = NewKeyResponse,
             headers(("Location" = String)),
         ),
         BodyProblems,
@@ -105,7 +104,7 @@ pub(crate) async fn create(
     JsonBody((new, scope)): JsonBody<CreateUserKey>,
 ) -> Result<Response, Problem> {
     new.check_end(&state)?;
-    let user = changeable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user()?).await?;
     if scope == ApiKeyScope::Service {
         admin.over_admins()?;
         if user.role != UserRole::Admin {
@@ -134,7 +133,7 @@ pub(crate) async fn revoke(
     Path(path): Path<UserKeyPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    let user = changeable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user()?).await?;
     state.store().keys().revoke(user.id, path.key()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

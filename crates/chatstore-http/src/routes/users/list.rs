@@ -9,8 +9,7 @@ use crate::caller::Admin;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::query::{FromParameters, Parameters, Query, open_cursor};
-use crate::routes::objects::ListObject;
-use crate::routes::people::{USER_ROLES, UserObject, UserRoleWord};
+use crate::routes::responses::{ListResponse, USER_ROLES, UserResponse, UserRoleWord};
 use crate::state::AppState;
 
 /// Which users.
@@ -72,13 +71,13 @@ impl ListQuery {
     operation_id = "list_users",
     tag = "users",
     params(ListQuery),
-    responses((status = 200, description = "A page of users", body = ListObject<UserObject>), ReadProblems)
+    responses((status = 200, description = "A page of users", body = ListResponse<UserResponse>), ReadProblems)
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
     admin: Admin,
     Query(query): Query<ListQuery>,
-) -> Result<Json<ListObject<UserObject>>, Problem> {
+) -> Result<Json<ListResponse<UserResponse>>, Problem> {
     let scope = query.scope(admin);
     let from = open_cursor(query.cursor.as_deref(), &scope)?;
     let page = if query.username.is_some() || query.email.is_some() {
@@ -88,7 +87,7 @@ pub(crate) async fn list(
         state.store().users().page(filter, Order::Ascending, from, query.limit).await?
     };
     let page: Page<User, UserPosition> = page;
-    Ok(Json(ListObject::new(page, &scope, UserObject::from)))
+    Ok(Json(ListResponse::new(page, &scope, UserResponse::from)))
 }
 
 /// The one user that has the name and the address asked for.

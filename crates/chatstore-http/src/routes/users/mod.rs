@@ -1,5 +1,8 @@
 //! One user, for administrators: made, found or made, read, changed, erased.
 
+pub(crate) mod list;
+pub(crate) mod me;
+
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,8 +20,7 @@ use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{EmailPath, Mount, Path, UserPath};
 use crate::query::{NoParameters, Query};
-use crate::routes::objects::created;
-use crate::routes::people::{UserObject, UserRoleWord};
+use crate::routes::responses::{UserResponse, UserRoleWord, created};
 use crate::state::AppState;
 
 pub(crate) fn username(text: String) -> Result<UserName, (FieldCode, String)> {
@@ -108,7 +110,7 @@ impl RequestBody for CreateUser {
     tag = "users",
     request_body = CreateUser,
     responses(
-        (status = 201, description = "The new user", body = UserObject, headers(("Location" = String))),
+        (status = 201, description = "The new user", body = UserResponse, headers(("Location" = String))),
         BodyProblems,
         ConflictProblem,
     )
@@ -128,18 +130,18 @@ pub(crate) async fn create(
         Some(password) => users.create_with_password(new, password).await?,
         None => users.create(new).await?,
     };
-    let user = UserObject::from(user);
+    let user = UserResponse::from(user);
     Ok(created(mount.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
 }
 
 /// A user that an administrator may see.
-pub(crate) async fn visible(state: &AppState, id: UserId) -> Result<User, Problem> {
+pub(crate) async fn load_visible(state: &AppState, id: UserId) -> Result<User, Problem> {
     Ok(state.store().users().get(id).await?)
 }
 
 /// A user that this administrator may change.
-pub(crate) async fn changeable(state: &AppState, admin: Admin, id: UserId) -> Result<User, Problem> {
-    let user = visible(state, id).await?;
+pub(crate) async fn load_editable(state: &AppState, admin: Admin, id: UserId) -> Result<User, Problem> {
+    let user = load_visible(state, id).await?;
     if user.role == UserRole::Admin {
         admin.over_admins()?;
     }
@@ -155,15 +157,15 @@ pub(crate) async fn changeable(state: &AppState, admin: Admin, id: UserId) -> Re
     operation_id = "get_user",
     tag = "users",
     params(UserPath),
-    responses((status = 200, description = "The user", body = UserObject), ReadProblems)
+    responses((status = 200, description = "The user", body = UserResponse), ReadProblems)
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
     _admin: Admin,
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
-) -> Result<JsonAnswer<UserObject>, Problem> {
-    Ok(JsonAnswer(visible(&state, path.user()?).await?.into()))
+) -> Result<JsonAnswer<UserResponse>, Problem> {
+    Ok(JsonAnswer(load_visible(&state, path.user()?).await?.into()))
 }
 
 /// Changes of a user. What is left out stays, null clears; the last of name and address cannot be cleared.
@@ -229,7 +231,7 @@ impl RequestBody for ChangeUser {
     tag = "users",
     params(UserPath),
     request_body = ChangeUser,
-    responses((status = 200, description = "The changed user", body = UserObject), BodyProblems, ConflictProblem)
+    responses((status = 200, description = "The changed user", body = UserResponse), BodyProblems, ConflictProblem)
 )]
 pub(crate) async fn change(
     State(state): State<AppState>,
@@ -237,8 +239,8 @@ pub(crate) async fn change(
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
     JsonBody(patch): JsonBody<ChangeUser>,
-) -> Result<JsonAnswer<UserObject>, Problem> {
-    let user = changeable(&state, admin, path.user()?).await?;
+) -> Result<JsonAnswer<UserResponse>, Problem> {
+    let user = load_editable(&state, admin, path.user()?).await?;
     if patch.role == Some(UserRole::Admin) {
         admin.over_admins()?;
     }
@@ -263,7 +265,7 @@ pub(crate) async fn erase(
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    let user = changeable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user()?).await?;
     state.store().users().erase(user.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -318,8 +320,8 @@ impl RequestBody for PutUser {
     params(EmailPath),
     request_body = PutUser,
     responses(
-        (status = 200, description = "The user was there", body = UserObject),
-        (status = 201, description = "The user was made", body = UserObject, headers(("Location" = String))),
+        (status = 200, description = "The user was there", body = UserResponse),
+        (status = 201, description = "The user was made", body = UserResponse, headers(("Location" = String))),
         BodyProblems,
         ConflictProblem,
     )
@@ -340,7 +342,7 @@ pub(crate) async fn put_by_email(
         ..NewUser::with_email(email)
     };
     let (user, is_new) = state.store().users().get_or_create(new).await?;
-    let user = UserObject::from(user);
+    let user = UserResponse::from(user);
     if !is_new {
         return Ok(JsonAnswer(user).into_response());
     }

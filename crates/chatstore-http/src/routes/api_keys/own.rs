@@ -14,8 +14,7 @@ use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
 use crate::path::{KeyPath, Mount, Path};
 use crate::query::{NoParameters, PageQuery, Query, open_cursor};
-use crate::routes::objects::{ListObject, created};
-use crate::routes::people::{ApiKeyObject, NewKeyObject};
+use crate::routes::responses::{ApiKeyResponse, ListResponse, NewKeyResponse, created};
 use crate::state::AppState;
 
 /// A page of a user's keys, for this caller.
@@ -24,11 +23,11 @@ pub(crate) async fn page_of(
     query: PageQuery,
     user: UserId,
     caller: UserId,
-) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
+) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
     let scope = format!("keys of {user} for {caller}");
     let from = open_cursor(query.cursor.as_deref(), &scope)?;
     let page = state.store().keys().page(user, from, query.limit).await?;
-    Ok(Json(ListObject::new(page, &scope, ApiKeyObject::from)))
+    Ok(Json(ListResponse::new(page, &scope, ApiKeyResponse::from)))
 }
 
 /// List one's own API keys
@@ -40,13 +39,13 @@ pub(crate) async fn page_of(
     operation_id = "list_own_keys",
     tag = "keys",
     params(PageQuery),
-    responses((status = 200, description = "A page of keys", body = ListObject<ApiKeyObject>), ReadProblems)
+    responses((status = 200, description = "A page of keys", body = ListResponse<ApiKeyResponse>), ReadProblems)
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
     AccountHolder(caller): AccountHolder,
     Query(query): Query<PageQuery>,
-) -> Result<Json<ListObject<ApiKeyObject>>, Problem> {
+) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
     page_of(&state, query, caller.user(), caller.user()).await
 }
 
@@ -104,7 +103,7 @@ impl KeyInput {
         state: &AppState,
         user: UserId,
         scope: ApiKeyScope,
-    ) -> Result<NewKeyObject, Problem> {
+    ) -> Result<NewKeyResponse, Problem> {
         Ok(state.store().keys().create(user, scope, self.name, self.expires_at).await?.into())
     }
 }
@@ -137,7 +136,7 @@ impl RequestBody for CreateKey {
         (
             status = 201,
             description = "The new key, with its text, which is shown this once",
-            body = NewKeyObject,
+            body = NewKeyResponse,
             headers(("Location" = String)),
         ),
         BodyProblems,

@@ -1,5 +1,9 @@
 //! One conversation: made, read, changed, deleted.
 
+pub(crate) mod list;
+pub(crate) mod members;
+pub(crate) mod thread;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -17,7 +21,7 @@ use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems, TakenProblem};
 use crate::path::{ConversationPath, Mount, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
-use crate::routes::objects::{ConversationObject, created};
+use crate::routes::responses::{ConversationResponse, created};
 use crate::state::AppState;
 
 /// Messages that come with a conversation.
@@ -84,7 +88,7 @@ impl RequestBody for CreateConversation {
         (
             status = 201,
             description = "The new conversation",
-            body = ConversationObject,
+            body = ConversationResponse,
             headers(
                 ("Location" = String),
                 ("ETag" = String),
@@ -107,7 +111,7 @@ pub(crate) async fn create(
         let message = "needs credentials: the keys of one caller are not to meet another's";
         return Err(Problem::wrong("Idempotency-Key", FieldCode::NotAllowed, message));
     }
-    let chat = state.as_caller(caller);
+    let chat = caller.store(&state);
     let (conversation, is_replayed) = match once {
         None => (chat.conversations().create(new).await?, false),
         Some(key) => {
@@ -115,7 +119,7 @@ pub(crate) async fn create(
             (outcome.value, outcome.is_replayed)
         }
     };
-    let object = ConversationObject::new(conversation, ConversationRole::Owner);
+    let object = ConversationResponse::new(conversation, ConversationRole::Owner);
     let location = mount.path(&format!("/conversations/{}", object.id()));
     Ok(mark_replayed(is_replayed, created(location, object.answer())))
 }
@@ -150,7 +154,7 @@ impl FromParameters for GetQuery {
 }
 
 /// The answer that is a conversation, with its messages when they were asked for.
-pub(crate) async fn show(
+pub(crate) async fn respond(
     chat: AsUser<'_>,
     query: &GetQuery,
     unless: &IfNoneMatch,
@@ -158,7 +162,7 @@ pub(crate) async fn show(
     role: ConversationRole,
 ) -> Result<Response, Problem> {
     let id = conversation.id;
-    let mut object = ConversationObject::new(conversation, role);
+    let mut object = ConversationResponse::new(conversation, role);
     if query.include.is_some() {
         let page = chat.messages().page(id, PageRequest::newest(INCLUDED)).await?;
         object.include(page.items.into_iter().rev());
@@ -174,7 +178,7 @@ pub(crate) async fn show(
     tag = "conversations",
     params(ConversationPath, GetQuery, IfNoneMatch),
     responses(
-        (status = 200, description = "The conversation", body = ConversationObject, headers(("ETag" = String))),
+        (status = 200, description = "The conversation", body = ConversationResponse, headers(("ETag" = String))),
         (status = 304, description = "It is still what the client has", headers(("ETag" = String))),
         ReadProblems,
     )
@@ -186,9 +190,9 @@ pub(crate) async fn get(
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let chat = state.as_caller(caller);
+    let chat = caller.store(&state);
     let (conversation, role) = chat.conversations().get(path.conversation()?).await?;
-    show(chat, &query, &unless, conversation, role).await
+    respond(chat, &query, &unless, conversation, role).await
 }
 
 /// Changes of a conversation. What is left out stays, null clears.
@@ -247,7 +251,7 @@ impl RequestBody for ChangeConversation {
     params(ConversationPath, IfMatch),
     request_body = ChangeConversation,
     responses(
-        (status = 200, description = "The changed conversation", body = ConversationObject, headers(("ETag" = String))),
+        (status = 200, description = "The changed conversation", body = ConversationResponse, headers(("ETag" = String))),
         BodyProblems,
         TakenProblem,
         ConditionProblem,
@@ -262,9 +266,9 @@ pub(crate) async fn change(
     JsonBody(patch): JsonBody<ChangeConversation>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
-    let chat = condition.apply(state.as_caller(caller));
+    let chat = condition.apply(caller.store(&state));
     let (conversation, role) = chat.conversations().update(id, patch).await?;
-    Ok(ConversationObject::new(conversation, role).answer())
+    Ok(ConversationResponse::new(conversation, role).answer())
 }
 
 /// Delete a conversation with its messages
@@ -287,6 +291,6 @@ pub(crate) async fn delete(
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    condition.apply(state.as_caller(caller)).conversations().delete(path.conversation()?).await?;
+    condition.apply(caller.store(&state)).conversations().delete(path.conversation()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,0 +1,4 @@
+//! API keys.
+
+pub(crate) mod any;
+pub(crate) mod own;

@@ -1,0 +1,86 @@
+//! API keys, as answers hold them.
+
+use chatstore::{ApiKey, ApiKeyId, NewKey, Timestamp, UserId};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// An API key, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey, example = json!({
+    "id": "0195f1d4-7b00-7d21-b6f0-3e5a9c8d7f10", "user_id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "scope": "user",
+    "name": "laptop", "prefix": "cs_1BwtYBRnzP4aQmVxK7sD8c_Zk3vQx", "created_at": "2026-03-01T12:00:00.000000Z",
+    "last_used_at": null, "expires_at": null
+}))]
+pub(crate) struct ApiKeyResponse {
+    #[schema(value_type = String, format = "uuid")]
+    id: ApiKeyId,
+    /// Whose key it is; of a service key the administrator that made it.
+    #[schema(value_type = String, format = "uuid")]
+    user_id: UserId,
+    #[schema(value_type = ApiKeyScopeWord)]
+    scope: &'static str,
+    #[schema(required)]
+    name: Option<String>,
+    /// The beginning of its text, by which people recognise it.
+    #[schema(example = "cs_1Bwn1eJnfNFRdQmPqyq9p2_Zk3vQx")]
+    prefix: String,
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+    /// To the minute.
+    #[schema(required, value_type = Option<String>, format = "date-time")]
+    last_used_at: Option<Timestamp>,
+    #[schema(required, value_type = Option<String>, format = "date-time")]
+    expires_at: Option<Timestamp>,
+}
+
+impl From<ApiKey> for ApiKeyResponse {
+    fn from(key: ApiKey) -> Self {
+        Self {
+            id: key.id,
+            user_id: key.user_id,
+            scope: key.scope.as_str(),
+            name: key.name,
+            prefix: key.prefix,
+            created_at: key.created_at,
+            last_used_at: key.last_used_at,
+            expires_at: key.expires_at,
+        }
+    }
+}
+
+/// An API key that was just made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewApiKey, example = json!({
+    "id": "0195f1d4-7b00-7d21-b6f0-3e5a9c8d7f10", "user_id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "scope": "user",
+    "name": "laptop", "prefix": "cs_1BwtYBRnzP4aQmVxK7sD8c_Zk3vQx", "created_at": "2026-03-01T12:00:00.000000Z",
+    "last_used_at": null, "expires_at": null,
+    "key": "cs_1BwtYBRnzP4aQmVxK7sD8c_Zk3vQx0123456789abcdefghijklmnopqrstuvwxyz"
+}))]
+pub(crate) struct NewKeyResponse {
+    #[serde(flatten)]
+    api_key: ApiKeyResponse,
+    /// The key itself, shown this once.
+    #[schema(example = "cs_1Bwn1eJnfNFRdQmPqyq9p2_Zk3vQx…")]
+    key: String,
+}
+
+impl From<NewKey> for NewKeyResponse {
+    fn from(made: NewKey) -> Self {
+        Self { api_key: made.key.into(), key: made.text }
+    }
+}
+
+impl NewKeyResponse {
+    pub(crate) const fn id(&self) -> ApiKeyId {
+        self.api_key.id
+    }
+}
+
+/// For whom a key speaks.
+#[derive(Debug, ToSchema)]
+#[schema(as = ApiKeyScope, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that the service has")]
+pub(crate) enum ApiKeyScopeWord {
+    User,
+    Service,
+}

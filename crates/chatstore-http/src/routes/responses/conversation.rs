@@ -1,0 +1,114 @@
+//! Conversations, as answers hold them.
+
+use axum::Json;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use chatstore::{Conversation, ConversationId, ConversationRole, Message, Timestamp, UserId};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::message::MessageResponse;
+
+/// A conversation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Conversation, example = json!({
+    "id": "0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11", "short_id": "1BwtYBRpDkXPJhkEf5jY6d",
+    "owner_id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "thread_id": "support/1017", "title": "Trip",
+    "default_model": "large-1", "role": "owner", "message_count": 2, "last_seq": 2,
+    "last_message": "In Seville: 21 °C on most days.", "last_message_at": "2026-03-01T12:00:02.000000Z",
+    "revision": 3, "metadata": {"channel": "web"}, "created_at": "2026-03-01T12:00:00.000000Z",
+    "updated_at": "2026-03-01T12:00:02.000000Z"
+}))]
+pub(crate) struct ConversationResponse {
+    #[schema(value_type = String, format = "uuid")]
+    id: ConversationId,
+    /// The id for URLs: 22 base-58 characters.
+    #[schema(example = "1Bwn1eJnfNFRdQmPqyq9p1")]
+    short_id: String,
+    #[schema(value_type = String, format = "uuid")]
+    owner_id: UserId,
+    /// The application's own id, unique among the owner's conversations.
+    #[schema(required)]
+    thread_id: Option<String>,
+    #[schema(required)]
+    title: Option<String>,
+    /// The model replies come from unless a message says otherwise.
+    #[schema(required)]
+    default_model: Option<String>,
+    /// What the caller is in it.
+    #[schema(value_type = ConversationRoleWord)]
+    role: &'static str,
+    message_count: i64,
+    /// The number of the newest message ever appended.
+    last_seq: i64,
+    /// The beginning of the newest message, or what the application set.
+    #[schema(required)]
+    last_message: Option<String>,
+    #[schema(required, value_type = Option<String>, format = "date-time")]
+    last_message_at: Option<Timestamp>,
+    /// Rises with every change, appends included.
+    revision: i64,
+    /// The application's own data.
+    #[schema(value_type = Object)]
+    metadata: chatstore::Json,
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = "date-time")]
+    updated_at: Timestamp,
+    /// The newest 50 messages in order, when they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    messages: Option<Vec<MessageResponse>>,
+}
+
+impl ConversationResponse {
+    pub(crate) fn new(conversation: Conversation, role: ConversationRole) -> Self {
+        Self {
+            id: conversation.id,
+            short_id: conversation.id.short(),
+            owner_id: conversation.owner_id,
+            thread_id: conversation.thread_id,
+            title: conversation.title,
+            default_model: conversation.default_model,
+            role: role.as_str(),
+            message_count: conversation.message_count,
+            last_seq: conversation.last_seq,
+            last_message: conversation.last_message,
+            last_message_at: conversation.last_message_at,
+            revision: conversation.revision,
+            metadata: conversation.metadata,
+            created_at: conversation.created_at,
+            updated_at: conversation.updated_at,
+            messages: None,
+        }
+    }
+
+    /// Adds the conversation's messages.
+    pub(crate) fn include(&mut self, messages: impl Iterator<Item = Message>) {
+        self.messages = Some(messages.map(MessageResponse::from).collect());
+    }
+
+    pub(crate) const fn id(&self) -> ConversationId {
+        self.id
+    }
+
+    /// The answer that is this conversation, with its revision as an entity tag.
+    pub(crate) fn answer(self) -> Response {
+        let tag = HeaderValue::try_from(format!("\"{}\"", self.revision));
+        let mut response = Json(self).into_response();
+        if let Ok(tag) = tag {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        response
+    }
+}
+
+/// The caller's role in a conversation.
+#[derive(Debug, ToSchema)]
+#[schema(as = ConversationRole, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that the service has")]
+pub(crate) enum ConversationRoleWord {
+    Owner,
+    Editor,
+    Viewer,
+}

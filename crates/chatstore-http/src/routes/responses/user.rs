@@ -1,0 +1,77 @@
+//! Users, as answers hold them.
+
+use chatstore::{Timestamp, User, UserId, UserRole};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A user.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User, example = json!({
+    "id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "short_id": "1BwtYBRnzP4aQmVxK7sD8c", "username": "ada",
+    "email": "ada@example.org", "full_name": "Ada Lovelace", "role": "user", "is_active": true,
+    "must_change_password": false, "metadata": {}, "created_at": "2026-03-01T12:00:00.000000Z",
+    "updated_at": "2026-03-01T12:00:00.000000Z"
+}))]
+pub(crate) struct UserResponse {
+    #[schema(value_type = String, format = "uuid")]
+    id: UserId,
+    /// The id for URLs: 22 base-58 characters.
+    #[schema(example = "1Bwn1eJnfNFRdQmPqyq9p2")]
+    short_id: String,
+    /// As typed; unique however it is spelled.
+    #[schema(required)]
+    username: Option<String>,
+    /// As typed; unique however it is spelled.
+    #[schema(required)]
+    email: Option<String>,
+    #[schema(required)]
+    full_name: Option<String>,
+    #[schema(value_type = UserRoleWord)]
+    role: &'static str,
+    /// A disabled user is refused everywhere.
+    is_active: bool,
+    must_change_password: bool,
+    /// The application's own data.
+    #[schema(value_type = Object)]
+    metadata: chatstore::Json,
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = "date-time")]
+    updated_at: Timestamp,
+}
+
+impl From<User> for UserResponse {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            short_id: user.id.short(),
+            username: user.username,
+            email: user.email,
+            full_name: user.full_name,
+            role: user.role.as_str(),
+            is_active: user.is_active,
+            must_change_password: user.must_change_password,
+            metadata: user.metadata,
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
+impl UserResponse {
+    pub(crate) const fn id(&self) -> UserId {
+        self.id
+    }
+}
+
+/// What a user may do beyond his own data.
+#[derive(Debug, ToSchema)]
+#[schema(as = UserRole, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that the service has")]
+pub(crate) enum UserRoleWord {
+    Admin,
+    User,
+}
+
+/// The words for the roles of users, as parameters have them.
+pub(crate) const USER_ROLES: [(&str, UserRole); 2] = [("admin", UserRole::Admin), ("user", UserRole::User)];
