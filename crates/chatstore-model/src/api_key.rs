@@ -1,7 +1,7 @@
 //! API keys, of which only a hash is stored.
 
 use crate::keyword::keywords;
-use crate::{ApiKeyId, Timestamp, UserId};
+use crate::{ApiKeyId, Timestamp, UserId, Validate, Validator, fields};
 
 keywords! {
     /// For whom a key speaks.
@@ -57,4 +57,11 @@ pub struct NewApiKey {
     pub key_hash: [u8; 32],
     /// When it ends.
     pub expires_at: Option<Timestamp>,
+}
+
+impl Validate for NewApiKey {
+    fn check(&self, validator: &mut Validator) {
+        fields::KEY_NAME.check(validator, self.name.as_ref());
+        validator.no_nul("prefix", &self.prefix);
+    }
 }

@@ -1,7 +1,7 @@
 //! Conversations, who is in them and what each may do.
 
 use crate::keyword::keywords;
-use crate::{Change, ConversationId, Invalid, Json, Timestamp, UserId, Validator, fields};
+use crate::{Change, ConversationId, Json, Timestamp, UserId, Validate, Validator, fields};
 
 /// A conversation; its owner's id is part of its key.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,19 +82,15 @@ impl NewConversation {
     pub fn thread(thread_id: impl Into<String>) -> Self {
         Self { thread_id: Some(thread_id.into()), ..Self::default() }
     }
+}
 
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
-        fields::THREAD_ID.check(&mut validator, self.thread_id.as_ref());
-        fields::TITLE.check(&mut validator, self.title.as_ref());
-        fields::DEFAULT_MODEL.check(&mut validator, self.default_model.as_ref());
-        fields::LAST_MESSAGE.check(&mut validator, self.last_message.as_ref());
-        fields::METADATA.check(&mut validator, Some(&self.metadata));
-        validator.finish()
+impl Validate for NewConversation {
+    fn check(&self, validator: &mut Validator) {
+        fields::THREAD_ID.check(validator, self.thread_id.as_ref());
+        fields::TITLE.check(validator, self.title.as_ref());
+        fields::DEFAULT_MODEL.check(validator, self.default_model.as_ref());
+        fields::LAST_MESSAGE.check(validator, self.last_message.as_ref());
+        fields::METADATA.check(validator, Some(&self.metadata));
     }
 }
 
@@ -125,19 +121,15 @@ impl ConversationPatch {
     pub fn is_for_editors(&self) -> bool {
         self.thread_id.is_keep() && self.last_message.is_keep()
     }
+}
 
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
-        fields::THREAD_ID.check(&mut validator, self.thread_id.value());
-        fields::TITLE.check(&mut validator, self.title.value());
-        fields::DEFAULT_MODEL.check(&mut validator, self.default_model.value());
-        fields::LAST_MESSAGE.check(&mut validator, self.last_message.value());
-        fields::METADATA.check(&mut validator, self.metadata.as_ref());
-        validator.finish()
+impl Validate for ConversationPatch {
+    fn check(&self, validator: &mut Validator) {
+        fields::THREAD_ID.check(validator, self.thread_id.value());
+        fields::TITLE.check(validator, self.title.value());
+        fields::DEFAULT_MODEL.check(validator, self.default_model.value());
+        fields::LAST_MESSAGE.check(validator, self.last_message.value());
+        fields::METADATA.check(validator, self.metadata.as_ref());
     }
 }
 

@@ -64,6 +64,13 @@ impl<T> TextField<T> {
         Self { name, about: "", min: 0, max: None, form: TextForm::Any, value: PhantomData }
     }
 
+    /// The field by another name.
+    #[must_use]
+    pub const fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
     /// The field with a minimum number of characters.
     #[must_use]
     pub const fn at_least(mut self, min: usize) -> Self {

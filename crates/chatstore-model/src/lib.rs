@@ -24,6 +24,7 @@ mod text;
 mod time;
 mod usage;
 mod user;
+mod valid;
 mod validate;
 
 pub use api_key::{ApiKey, ApiKeyScope, NewApiKey};
@@ -50,6 +51,7 @@ pub use response::{NewReply, NewResponse, Reply, Response, effective_model};
 pub use session::{EndReason, NewRefreshToken, NewSession, RefreshToken, Session, SessionState};
 pub use text::{Email, InvalidName, PREVIEW_CHARACTERS, UserName, preview};
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
-pub use usage::{Day, UsageGroup, UsageGrouping, UsageRow};
+pub use usage::{Day, UsageDimension, UsageGroup, UsageGrouping, UsageRow};
 pub use user::{NewUser, User, UserFilter, UserPatch, UserRole};
+pub use valid::{IntoValid, Valid, Validate};
 pub use validate::{Change, FieldCode, FieldError, Invalid, Validator, limits};

@@ -2,7 +2,7 @@
 
 use crate::keyword::keywords;
 use crate::{
-    Change, ConversationId, Invalid, Json, Keyword, MessageId, Timestamp, UserId, Validator, fields,
+    Change, ConversationId, Json, Keyword, MessageId, Timestamp, UserId, Validate, Validator, fields,
 };
 
 keywords! {
@@ -120,25 +120,33 @@ impl NewMessage {
     pub fn assistant(content: impl Into<String>) -> Self {
         Self::new(MessageRole::Assistant, content)
     }
+}
 
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
-        self.check(&mut validator);
-        validator.finish()
-    }
-
-    /// Notes every field that breaks a limit.
-    pub fn check(&self, validator: &mut Validator) {
+impl Validate for NewMessage {
+    fn check(&self, validator: &mut Validator) {
         fields::CONTENT.check(validator, Some(&self.content));
         fields::MODEL.check(validator, self.model.as_ref());
         fields::PARTS.check(validator, self.parts.as_ref());
         fields::TOKEN_COUNT.check(validator, self.token_count);
         fields::USED_DOCUMENTS.check(validator, Some(&self.used_documents));
         fields::METADATA.check(validator, Some(&self.metadata));
+    }
+}
+
+/// Messages that one request appends together.
+impl Validate for Vec<NewMessage> {
+    fn check(&self, validator: &mut Validator) {
+        fields::MESSAGES.check(validator, self.len());
+        self.as_slice().check(validator);
+    }
+}
+
+/// Any number of messages, as imports append them.
+impl Validate for &[NewMessage] {
+    fn check(&self, validator: &mut Validator) {
+        for (index, message) in self.iter().enumerate() {
+            validator.check_below(&format!("{}[{index}]", fields::MESSAGES.name), message);
+        }
     }
 }
 
@@ -165,26 +173,23 @@ impl MessagePatch {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
 
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
-        fields::CONTENT.check(&mut validator, self.content.as_ref());
-        fields::MODEL.check(&mut validator, self.model.value());
-        fields::PARTS.check(&mut validator, self.parts.value());
-        fields::TOKEN_COUNT.check(&mut validator, self.token_count.value().copied());
-        fields::USED_DOCUMENTS.check(&mut validator, self.used_documents.as_ref());
-        fields::METADATA.check(&mut validator, self.metadata.as_ref());
-        validator.finish()
+impl Validate for MessagePatch {
+    fn check(&self, validator: &mut Validator) {
+        fields::CONTENT.check(validator, self.content.as_ref());
+        fields::MODEL.check(validator, self.model.value());
+        fields::PARTS.check(validator, self.parts.value());
+        fields::TOKEN_COUNT.check(validator, self.token_count.value().copied());
+        fields::USED_DOCUMENTS.check(validator, self.used_documents.as_ref());
+        fields::METADATA.check(validator, self.metadata.as_ref());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{IntoValid as _, Invalid};
 
     #[test]
     fn every_wrong_field_of_a_message_is_reported() {
@@ -194,7 +199,7 @@ mod tests {
         message.parts = Some(Json::parse("[1]").unwrap());
         message.used_documents = Json::parse("[1]").unwrap();
         message.metadata = Json::list();
-        let Invalid(errors) = message.validate().unwrap_err();
+        let Invalid(errors) = message.into_valid().unwrap_err();
         let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["content", "model", "parts", "token_count", "used_documents", "metadata"]);
     }

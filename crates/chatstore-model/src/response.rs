@@ -1,7 +1,7 @@
 //! Model responses: what answered, and what it cost.
 
 use crate::{
-    ConversationId, FieldCode, Invalid, Message, MessageId, MessageRole, NewMessage, Timestamp, Validator,
+    ConversationId, FieldCode, Message, MessageId, MessageRole, NewMessage, Timestamp, Validate, Validator,
     fields,
 };
 
@@ -76,34 +76,32 @@ impl NewReply {
     pub fn new(content: impl Into<String>) -> Self {
         Self { message: NewMessage::assistant(content), response: NewResponse::default() }
     }
+}
 
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
+impl Validate for NewReply {
+    fn check(&self, validator: &mut Validator) {
         if self.message.role != MessageRole::Assistant {
             validator.wrong("role", FieldCode::NotAllowed, "a reply has the role assistant");
         }
-        self.message.check(&mut validator);
-        let mut below = Validator::below("response.");
-        let response = &self.response;
-        fields::MODEL_USED.check(&mut below, response.model_used.as_ref());
-        fields::FINISH_REASON.check(&mut below, response.finish_reason.as_ref());
-        fields::TOKENS_PROMPT.check(&mut below, response.tokens_prompt);
-        fields::TOKENS_COMPLETION.check(&mut below, response.tokens_completion);
-        fields::TOKENS_TOTAL.check(&mut below, response.tokens_total);
-        fields::TOKENS_CACHED.check(&mut below, response.tokens_cached);
-        fields::COMPLETION_TIME_MS.check(&mut below, response.completion_time_ms);
-        let parts =
-            response.tokens_prompt.unwrap_or(0).saturating_add(response.tokens_completion.unwrap_or(0));
-        if response.tokens_total.is_some_and(|total| total < parts) {
+        self.message.check(validator);
+        validator.check_below("response", &self.response);
+    }
+}
+
+impl Validate for NewResponse {
+    fn check(&self, validator: &mut Validator) {
+        fields::MODEL_USED.check(validator, self.model_used.as_ref());
+        fields::FINISH_REASON.check(validator, self.finish_reason.as_ref());
+        fields::TOKENS_PROMPT.check(validator, self.tokens_prompt);
+        fields::TOKENS_COMPLETION.check(validator, self.tokens_completion);
+        fields::TOKENS_TOTAL.check(validator, self.tokens_total);
+        fields::TOKENS_CACHED.check(validator, self.tokens_cached);
+        fields::COMPLETION_TIME_MS.check(validator, self.completion_time_ms);
+        let parts = self.tokens_prompt.unwrap_or(0).saturating_add(self.tokens_completion.unwrap_or(0));
+        if self.tokens_total.is_some_and(|total| total < parts) {
             let message = "must not be below tokens_prompt + tokens_completion";
-            below.wrong(fields::TOKENS_TOTAL.name, FieldCode::OutOfRange, message);
+            validator.wrong(fields::TOKENS_TOTAL.name, FieldCode::OutOfRange, message);
         }
-        validator.absorb(below);
-        validator.finish()
     }
 }
 
@@ -132,6 +130,7 @@ pub fn effective_model<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{IntoValid as _, Invalid};
 
     #[test]
     fn the_nearest_choice_of_a_model_wins() {
@@ -150,7 +149,7 @@ mod tests {
             tokens_total: Some(14),
             ..NewResponse::default()
         };
-        let Invalid(errors) = reply.validate().unwrap_err();
+        let Invalid(errors) = reply.clone().into_valid().unwrap_err();
         assert_eq!(errors[0].field, "response.tokens_total");
         reply.response.tokens_total = None;
         assert_eq!(reply.response.total(), Some(15));

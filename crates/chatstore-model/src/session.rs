@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::keyword::keywords;
-use crate::{RefreshTokenId, SessionId, Timestamp, UserId, UserRole};
+use crate::{RefreshTokenId, SessionId, Timestamp, UserId, UserRole, Validate, Validator, fields};
 
 keywords! {
     /// Why a session was ended before its time.
@@ -84,6 +84,13 @@ pub struct NewSession {
     pub ip: Option<String>,
     /// When it ends unless it is carried on.
     pub expires_at: Timestamp,
+}
+
+impl Validate for NewSession {
+    fn check(&self, validator: &mut Validator) {
+        fields::USER_AGENT.check(validator, self.user_agent.as_ref());
+        fields::IP.check(validator, self.ip.as_ref());
+    }
 }
 
 /// A refresh token, without its text.

@@ -2,7 +2,7 @@
 
 use crate::keyword::keywords;
 use crate::{
-    Change, Email, FieldCode, Invalid, Json, PasswordHash, Timestamp, UserId, UserName, Validator, fields,
+    Change, Email, FieldCode, Json, PasswordHash, Timestamp, UserId, UserName, Validate, Validator, fields,
 };
 
 keywords! {
@@ -107,20 +107,16 @@ impl NewUser {
     pub fn with_email(email: Email) -> Self {
         Self { email: Some(email), ..Self::default() }
     }
+}
 
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
+impl Validate for NewUser {
+    fn check(&self, validator: &mut Validator) {
         if self.username.is_none() && self.email.is_none() {
             let message = "a username or an email is needed";
             validator.wrong(fields::USERNAME.name, FieldCode::Required, message);
         }
-        fields::FULL_NAME.check(&mut validator, self.full_name.as_ref());
-        fields::METADATA.check(&mut validator, Some(&self.metadata));
-        validator.finish()
+        fields::FULL_NAME.check(validator, self.full_name.as_ref());
+        fields::METADATA.check(validator, Some(&self.metadata));
     }
 }
 
@@ -143,15 +139,9 @@ pub struct UserPatch {
     pub metadata: Option<Json>,
 }
 
-impl UserPatch {
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
-        fields::FULL_NAME.check(&mut validator, self.full_name.value());
-        fields::METADATA.check(&mut validator, self.metadata.as_ref());
-        validator.finish()
+impl Validate for UserPatch {
+    fn check(&self, validator: &mut Validator) {
+        fields::FULL_NAME.check(validator, self.full_name.value());
+        fields::METADATA.check(validator, self.metadata.as_ref());
     }
 }

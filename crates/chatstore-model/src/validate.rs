@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Deserializer};
 
-use crate::Json;
 use crate::json::has_nul;
 use crate::keyword::keywords;
+use crate::{Json, Validate};
 
 /// The limits of the contract. Texts are counted in Unicode scalar values.
 pub mod limits {
@@ -108,12 +108,6 @@ pub struct Validator {
 }
 
 impl Validator {
-    /// A validator whose fields are named `prefix` + name, for items of a list.
-    #[must_use]
-    pub fn below(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), errors: Vec::new() }
-    }
-
     /// Notes a wrong field.
     pub fn wrong(&mut self, field: &str, code: FieldCode, message: impl Into<String>) {
         self.errors.push(FieldError {
@@ -142,9 +136,11 @@ impl Validator {
         }
     }
 
-    /// Takes over what another validator found.
-    pub fn absorb(&mut self, other: Self) {
-        self.errors.extend(other.errors);
+    /// Checks a part of the request, whose fields are named `name.field`.
+    pub fn check_below(&mut self, name: &str, part: &impl Validate) {
+        let mut below = Self { prefix: format!("{}{name}.", self.prefix), errors: Vec::new() };
+        part.check(&mut below);
+        self.errors.append(&mut below.errors);
     }
 
     /// The verdict.

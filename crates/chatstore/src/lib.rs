@@ -85,8 +85,8 @@ pub use chatstore_model::{
     UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole, Validator, effective_model, limits,
 };
 pub use chatstore_model::{
-    CountField, Duplicates, FlagField, FromText, JsonField, JsonReader, JsonShape, Keyword, KeywordField,
-    ListField, TextField, TextForm, fields,
+    CountField, Duplicates, FlagField, FromText, IntoValid, JsonField, JsonReader, JsonShape, Keyword,
+    KeywordField, ListField, TextField, TextForm, UsageDimension, Valid, Validate, fields,
 };
 pub use chatstore_sql::{
     By, Bytes, Cause, ConnectError, ConversationList, Counts, DatabaseKind, ForeignError, FromColumn,

@@ -1,8 +1,8 @@
 //! Conversations: their heads, found by id or by the application's own id.
 
 use chatstore_model::{
-    Access, Conversation, ConversationId, ConversationPatch, ConversationRole, MemberRole, NewConversation,
-    UserId,
+    Access, Conversation, ConversationId, ConversationPatch, ConversationRole, IntoValid, MemberRole,
+    NewConversation, UserId,
 };
 use constcat::concat;
 
@@ -181,8 +181,12 @@ impl Conversations<'_, '_, ReadWrite> {
     /// # Errors
     /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `thread_id` or `id`;
     /// [`StoreError::MissingParent`] when there is no such owner.
-    pub async fn create(&mut self, owner: UserId, new: &NewConversation) -> Result<Conversation, StoreError> {
-        new.validate()?;
+    pub async fn create(
+        &mut self,
+        owner: UserId,
+        new: impl IntoValid<&NewConversation>,
+    ) -> Result<Conversation, StoreError> {
+        let new = *new.into_valid()?;
         let conversation = self.arrange(owner, new);
         let values = insert_values(&conversation);
         let made: Option<ConversationId> =
@@ -205,9 +209,9 @@ impl Conversations<'_, '_, ReadWrite> {
     pub async fn get_or_create_by_thread(
         &mut self,
         owner: UserId,
-        new: &NewConversation,
+        new: impl IntoValid<&NewConversation>,
     ) -> Result<(Conversation, bool), StoreError> {
-        new.validate()?;
+        let new = *new.into_valid()?;
         let Some(thread_id) = new.thread_id.as_deref() else {
             return Err(StoreError::Refused(
                 "a conversation is found or made by its thread_id, which is missing",
@@ -238,9 +242,9 @@ impl Conversations<'_, '_, ReadWrite> {
         &mut self,
         owner: UserId,
         id: ConversationId,
-        patch: &ConversationPatch,
+        patch: impl IntoValid<&ConversationPatch>,
     ) -> Result<Conversation, StoreError> {
-        patch.validate()?;
+        let patch = *patch.into_valid()?;
         if patch.is_empty() {
             let found = self.get(By::Owner(owner), id).await?;
             return found.map(|(conversation, _)| conversation).ok_or(NOT_FOUND);

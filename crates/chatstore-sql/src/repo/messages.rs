@@ -1,8 +1,8 @@
 //! Messages: appended with the next number of their conversation, read by number.
 
 use chatstore_model::{
-    ConversationId, Limit, Message, MessageId, MessageRange, MessageRole, NewMessage, Order, Page, Timestamp,
-    UserId, preview,
+    ConversationId, IntoValid, Limit, Message, MessageId, MessageRange, MessageRole, NewMessage, Order, Page,
+    Timestamp, UserId, preview,
 };
 use constcat::concat;
 use uuid::Uuid;
@@ -305,9 +305,9 @@ impl Messages<'_, '_, ReadWrite> {
         &mut self,
         by: By,
         conversation: ConversationId,
-        new: &NewMessage,
+        new: impl IntoValid<&NewMessage>,
     ) -> Result<Message, StoreError> {
-        new.validate()?;
+        let new = *new.into_valid()?;
         let mut message = self.arrange(by, conversation, new);
         let stored_sender = stored_sender(by, new.role);
         let default_model: Option<String>;
@@ -338,11 +338,9 @@ impl Messages<'_, '_, ReadWrite> {
         owner: UserId,
         conversation: ConversationId,
         senders: &[Option<UserId>],
-        new: &[NewMessage],
+        new: impl IntoValid<&[NewMessage]>,
     ) -> Result<Vec<Message>, StoreError> {
-        for message in new {
-            message.validate()?;
-        }
+        let new = *new.into_valid()?;
         if !senders.is_empty() && senders.len() != new.len() {
             return Err(StoreError::Refused("there must be one sender for each message, or none at all"));
         }

@@ -1,7 +1,7 @@
 //! A model's reply: message, response and usage, stored as one.
 
 use chatstore_model::{
-    ConversationId, Day, Message, NewReply, NewResponse, Reply, Response, UserId, preview,
+    ConversationId, Day, IntoValid, Message, NewReply, NewResponse, Reply, Response, UserId, preview,
 };
 use constcat::concat;
 
@@ -92,9 +92,9 @@ impl Messages<'_, '_, ReadWrite> {
         &mut self,
         owner: UserId,
         conversation: ConversationId,
-        new: &NewReply,
+        new: impl IntoValid<&NewReply>,
     ) -> Result<Reply, StoreError> {
-        new.validate()?;
+        let new = *new.into_valid()?;
         let by = By::Owner(owner);
         let mut message = self.arrange(by, conversation, &new.message);
         let known_model = new.response.model_used.as_deref().or(new.message.model.as_deref());

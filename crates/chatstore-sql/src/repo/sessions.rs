@@ -1,8 +1,8 @@
 //! Sessions: begun by a login, carried on by refresh tokens, ended once.
 
 use chatstore_model::{
-    EndReason, Limit, NewRefreshToken, NewSession, Order, Page, RefreshTokenId, Session, SessionId,
-    SessionPosition, SessionState, Timestamp, UserId, UserRole, Validator, fields,
+    EndReason, IntoValid, Limit, NewRefreshToken, NewSession, Order, Page, RefreshTokenId, Session,
+    SessionId, SessionPosition, SessionState, Timestamp, UserId, UserRole,
 };
 use constcat::concat;
 use uuid::Uuid;
@@ -164,13 +164,10 @@ impl Sessions<'_, '_, ReadWrite> {
     pub async fn begin(
         &mut self,
         user: UserId,
-        new: &NewSession,
+        new: impl IntoValid<&NewSession>,
         token: &NewRefreshToken,
     ) -> Result<Session, StoreError> {
-        let mut validator = Validator::default();
-        fields::USER_AGENT.check(&mut validator, new.user_agent.as_ref());
-        fields::IP.check(&mut validator, new.ip.as_ref());
-        validator.finish()?;
+        let new = *new.into_valid()?;
         let now = self.0.now();
         let session = Session {
             user_id: user,

@@ -8,8 +8,8 @@
 use std::io::BufRead;
 
 use chatstore_model::{
-    Conversation, ConversationId, Json, Limit, MessageId, MessageRange, MessageRole, NewConversation,
-    NewMessage, Order, Timestamp, UserId,
+    Conversation, ConversationId, IntoValid, Json, Limit, MessageId, MessageRange, MessageRole,
+    NewConversation, NewMessage, Order, Timestamp, UserId,
 };
 use chatstore_sql::{By, StoreError, WriteTx};
 use serde::{Deserialize, Serialize};
@@ -220,7 +220,7 @@ impl Import<'_> {
             created_at: Some(self.next_time()),
             ..NewConversation::thread(&line.id)
         };
-        conversation.validate().map_err(|error| error.to_string())?;
+        (&conversation).into_valid().map_err(|error| error.to_string())?;
         let mut messages = Vec::with_capacity(line.turns.len());
         for (index, turn) in line.turns.into_iter().enumerate() {
             let role: MessageRole =
@@ -237,7 +237,7 @@ impl Import<'_> {
                 created_at: Some(self.next_time()),
                 ..NewMessage::new(role, turn.content)
             };
-            message.validate().map_err(|error| format!("turns[{index}]: {error}"))?;
+            (&message).into_valid().map_err(|error| format!("turns[{index}]: {error}"))?;
             messages.push(message);
         }
         Ok(Prepared { line: number, conversation, messages })

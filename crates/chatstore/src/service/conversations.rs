@@ -1,6 +1,6 @@
 use chatstore_model::{
-    Conversation, ConversationId, ConversationPatch, ConversationPosition, ConversationRole, Membership,
-    NewConversation, Page, UserId,
+    Conversation, ConversationId, ConversationPatch, ConversationPosition, ConversationRole, IntoValid,
+    Membership, NewConversation, Page, UserId,
 };
 use chatstore_sql::{By, ConversationList, StoreError, WriteTx};
 
@@ -19,7 +19,8 @@ impl Conversations<'_> {
     ///
     /// # Errors
     /// `Invalid`; `AlreadyExists` with field `thread_id`; `NotFound` when the user is gone.
-    pub async fn create(self, new: NewConversation) -> Result<Conversation> {
+    pub async fn create(self, new: impl IntoValid<NewConversation>) -> Result<Conversation> {
+        let new = new.into_valid()?;
         let user = self.0.user;
         let create =
             async move |tx: &mut chatstore_sql::WriteTx<'_>| tx.conversations().create(user, &new).await;
@@ -31,7 +32,11 @@ impl Conversations<'_> {
     ///
     /// # Errors
     /// `Invalid`; `Conflict` when `new` has no `thread_id`.
-    pub async fn get_or_create_by_thread(self, new: NewConversation) -> Result<(Conversation, bool)> {
+    pub async fn get_or_create_by_thread(
+        self,
+        new: impl IntoValid<NewConversation>,
+    ) -> Result<(Conversation, bool)> {
+        let new = new.into_valid()?;
         let user = self.0.user;
         self.0
             .store
@@ -109,9 +114,9 @@ impl Conversations<'_> {
     pub async fn update(
         self,
         id: ConversationId,
-        patch: ConversationPatch,
+        patch: impl IntoValid<ConversationPatch>,
     ) -> Result<(Conversation, ConversationRole)> {
-        patch.validate()?;
+        let patch = patch.into_valid()?;
         let (user, expected) = (self.0.user, self.0.expected);
         let updated = self
             .0
@@ -161,8 +166,12 @@ impl Conversations<'_> {
     ///
     /// # Errors
     /// `NotFound`; `Invalid`; `AlreadyExists` with field `thread_id`.
-    pub async fn update_by_thread(self, thread_id: &str, patch: ConversationPatch) -> Result<Conversation> {
-        patch.validate()?;
+    pub async fn update_by_thread(
+        self,
+        thread_id: &str,
+        patch: impl IntoValid<ConversationPatch>,
+    ) -> Result<Conversation> {
+        let patch = patch.into_valid()?;
         let (user, expected, thread_id) = (self.0.user, self.0.expected, thread_id.to_owned());
         let updated = self
             .0

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use chatstore_model::{
-    Access, ConversationId, ConversationRole, Invalid, Limit, Message, MessageId, MessagePatch, MessageRole,
-    NewMessage, NewReply, Page, Reply, Response, UserId, Validator, fields,
+    Access, ConversationId, ConversationRole, IntoValid, Limit, Message, MessageId, MessagePatch,
+    MessageRole, NewMessage, NewReply, Page, Reply, Response, UserId, Valid,
 };
 use chatstore_sql::{By, ReadTx, StoreError, WriteTx};
 
@@ -24,9 +24,14 @@ impl Messages<'_> {
     /// # Errors
     /// `NotFound`; `Forbidden` for viewers, and for editors with another role than `user`;
     /// `Invalid`.
-    pub async fn append(self, conversation: ConversationId, new: NewMessage) -> Result<Message> {
+    pub async fn append(
+        self,
+        conversation: ConversationId,
+        new: impl IntoValid<NewMessage>,
+    ) -> Result<Message> {
+        let new = new.into_valid()?;
         if self.0.expected.is_some() {
-            let mut appended = self.append_many(conversation, vec![new]).await?;
+            let mut appended = self.append_many(conversation, new.alone()).await?;
             return appended.pop().ok_or_else(|| Error::not_found("message"));
         }
         let user = self.0.user;
@@ -44,9 +49,14 @@ impl Messages<'_> {
         Err(self.refusal(conversation).await?)
     }
 
-    async fn append_by(self, by: By, conversation: ConversationId, new: &Arc<NewMessage>) -> Result<Message> {
+    async fn append_by(
+        self,
+        by: By,
+        conversation: ConversationId,
+        new: &Arc<Valid<NewMessage>>,
+    ) -> Result<Message> {
         let new = Arc::clone(new);
-        let append = async move |tx: &mut WriteTx<'_>| tx.messages().append(by, conversation, &new).await;
+        let append = async move |tx: &mut WriteTx<'_>| tx.messages().append(by, conversation, &*new).await;
         Ok(self.0.store.database.write_single("append", append).await?)
     }
 
@@ -72,9 +82,9 @@ impl Messages<'_> {
     pub async fn append_many(
         self,
         conversation: ConversationId,
-        new: Vec<NewMessage>,
+        new: impl IntoValid<Vec<NewMessage>>,
     ) -> Result<Vec<Message>> {
-        check_batch(&new)?;
+        let new = new.into_valid()?;
         let (user, expected) = (self.0.user, self.0.expected);
         let appended = self
             .0
@@ -95,8 +105,8 @@ impl Messages<'_> {
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` for viewers; `Invalid`.
-    pub async fn reply(self, conversation: ConversationId, new: NewReply) -> Result<Reply> {
-        new.validate()?;
+    pub async fn reply(self, conversation: ConversationId, new: impl IntoValid<NewReply>) -> Result<Reply> {
+        let new = new.into_valid()?;
         let (user, expected) = (self.0.user, self.0.expected);
         if expected.is_some() {
             let reply = async move |tx: &mut WriteTx<'_>| {
@@ -121,11 +131,11 @@ impl Messages<'_> {
         self,
         owner: UserId,
         conversation: ConversationId,
-        new: Arc<NewReply>,
+        new: Arc<Valid<NewReply>>,
     ) -> std::result::Result<Reply, StoreError> {
         let model_is_known = new.response.model_used.is_some() || new.message.model.is_some();
         let record =
-            async move |tx: &mut WriteTx<'_>| tx.messages().record_reply(owner, conversation, &new).await;
+            async move |tx: &mut WriteTx<'_>| tx.messages().record_reply(owner, conversation, &*new).await;
         let database = &self.0.store.database;
         if model_is_known {
             database.write_single("reply", record).await
@@ -222,9 +232,9 @@ impl Messages<'_> {
         self,
         conversation: ConversationId,
         id: MessageId,
-        patch: MessagePatch,
+        patch: impl IntoValid<MessagePatch>,
     ) -> Result<Message> {
-        patch.validate()?;
+        let patch = patch.into_valid()?;
         let (user, expected) = (self.0.user, self.0.expected);
         let edited = self
             .0
@@ -298,7 +308,7 @@ async fn append_expecting(
     sender: UserId,
     conversation: ConversationId,
     expected: Option<i64>,
-    new: &[NewMessage],
+    new: &Valid<Vec<NewMessage>>,
 ) -> std::result::Result<Verdict<Vec<Message>>, StoreError> {
     if !is_as_expected(tx, owner, conversation, expected).await? {
         return Ok(Verdict::Changed);
@@ -312,7 +322,7 @@ pub(super) async fn append_as(
     owner: UserId,
     sender: UserId,
     conversation: ConversationId,
-    new: &[NewMessage],
+    new: &Valid<Vec<NewMessage>>,
 ) -> std::result::Result<Vec<Message>, StoreError> {
     let senders = vec![Some(sender); new.len()];
     tx.messages().append_many(owner, conversation, &senders, new).await
@@ -324,7 +334,7 @@ async fn reply_expecting(
     access: Access,
     conversation: ConversationId,
     expected: Option<i64>,
-    new: &NewReply,
+    new: &Valid<NewReply>,
 ) -> std::result::Result<Verdict<Reply>, StoreError> {
     if !access.role.may_write() {
         return Ok(Verdict::Forbidden(VIEWER));
@@ -354,15 +364,4 @@ async fn may_change(
         _ if message.sender_id == Some(user) => Ok(access.owner_id),
         _ => Err(OWN_ONLY),
     })
-}
-
-pub(super) fn check_batch(new: &[NewMessage]) -> std::result::Result<(), Invalid> {
-    let mut validator = Validator::default();
-    fields::MESSAGES.check(&mut validator, new.len());
-    for (index, message) in new.iter().enumerate() {
-        let mut item = Validator::below(format!("messages[{index}]."));
-        message.check(&mut item);
-        validator.absorb(item);
-    }
-    validator.finish()
 }

@@ -12,14 +12,11 @@ use chatstore::{Cursor, Page};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub(crate) use api_key::{ApiKeyResponse, ApiKeyScopeWord, NewKeyResponse};
+pub(crate) use api_key::{ApiKeyResponse, NewKeyResponse};
 pub(crate) use conversation::ConversationResponse;
 pub(crate) use member::MemberResponse;
-pub(crate) use message::{
-    MESSAGE_ROLES, MessageResponse, MessageRoleWord, ModelResponseResponse, ReplyResponse, UsedDocument,
-    message_role,
-};
-pub(crate) use user::{USER_ROLES, UserResponse, UserRoleWord};
+pub(crate) use message::{MessageResponse, ModelResponseResponse, ReplyResponse};
+pub(crate) use user::UserResponse;
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]

@@ -129,7 +129,7 @@ pub(super) async fn write_users(
         let mut reported = Vec::new();
         let outcome = decide_user(tx, &mut unwritten, planned, &mut reported).await?;
         if let UserOutcome::Add(new) = &outcome {
-            tx.users().create(new).await?;
+            tx.users().create(&**new).await?;
         }
         outcomes.push((matches!(outcome, UserOutcome::Add(_)), reported));
     }

@@ -107,7 +107,7 @@ async fn apply(
 ) -> Result<(), StoreError> {
     let Some((owner, id)) = place else { return Ok(()) };
     if let Some(user) = &changes.user {
-        tx.users().create(user).await?;
+        tx.users().create(&**user).await?;
     }
     if let Some(conversation) = &changes.conversation {
         tx.conversations().create(owner, conversation).await?;

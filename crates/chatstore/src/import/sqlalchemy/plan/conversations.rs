@@ -1,6 +1,8 @@
 //! Conversations, and whose they are.
 
-use chatstore_model::{ConversationId, Email, Json, NewConversation, NewUser, Timestamp, UserId, limits};
+use chatstore_model::{
+    ConversationId, Email, IntoValid, Json, NewConversation, NewUser, Timestamp, UserId, limits,
+};
 use chatstore_sql::ForeignValue;
 
 use super::{Owner, PlannedConversation, PlannedUser, addressed_id, derived, user_id, uuid};
@@ -108,8 +110,8 @@ fn thread_id(row: &mut Row<'_>, field: &'static str) -> Option<String> {
     }
     let text = row.text(field)?;
     let new = NewConversation::thread(text);
-    match new.validate() {
-        Ok(()) => new.thread_id,
+    match new.into_valid() {
+        Ok(new) => new.into_inner().thread_id,
         Err(error) => {
             row.report(Some(field), error.to_string(), "it has no thread_id; the text is in metadata.source");
             None
