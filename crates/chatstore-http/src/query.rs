@@ -169,7 +169,7 @@ impl PageQuery {
     pub(crate) fn position<P: Cursor>(&self, scope: &str) -> Result<Option<P>, Problem> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
         let mut validator = Validator::default();
-        CURSOR.check(&mut validator, Some(cursor));
+        CURSOR.check(&mut validator, Some(cursor.as_str()));
         validator.finish().map_err(|Invalid(errors)| Problem::validation(errors))?;
         match P::open(cursor, scope) {
             Ok(position) => Ok(Some(position)),

@@ -61,7 +61,7 @@ pub struct NewApiKey {
 
 impl Validate for NewApiKey {
     fn check(&self, validator: &mut Validator) {
-        fields::KEY_NAME.check(validator, self.name.as_ref());
+        fields::KEY_NAME.check(validator, self.name.as_deref());
         validator.no_nul("prefix", &self.prefix);
     }
 }

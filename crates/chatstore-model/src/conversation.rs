@@ -86,10 +86,10 @@ impl NewConversation {
 
 impl Validate for NewConversation {
     fn check(&self, validator: &mut Validator) {
-        fields::THREAD_ID.check(validator, self.thread_id.as_ref());
-        fields::TITLE.check(validator, self.title.as_ref());
-        fields::DEFAULT_MODEL.check(validator, self.default_model.as_ref());
-        fields::LAST_MESSAGE.check(validator, self.last_message.as_ref());
+        fields::THREAD_ID.check(validator, self.thread_id.as_deref());
+        fields::TITLE.check(validator, self.title.as_deref());
+        fields::DEFAULT_MODEL.check(validator, self.default_model.as_deref());
+        fields::LAST_MESSAGE.check(validator, self.last_message.as_deref());
         fields::METADATA.check(validator, Some(&self.metadata));
     }
 }
@@ -125,10 +125,10 @@ impl ConversationPatch {
 
 impl Validate for ConversationPatch {
     fn check(&self, validator: &mut Validator) {
-        fields::THREAD_ID.check(validator, self.thread_id.value());
-        fields::TITLE.check(validator, self.title.value());
-        fields::DEFAULT_MODEL.check(validator, self.default_model.value());
-        fields::LAST_MESSAGE.check(validator, self.last_message.value());
+        fields::THREAD_ID.check(validator, self.thread_id.as_deref());
+        fields::TITLE.check(validator, self.title.as_deref());
+        fields::DEFAULT_MODEL.check(validator, self.default_model.as_deref());
+        fields::LAST_MESSAGE.check(validator, self.last_message.as_deref());
         fields::METADATA.check(validator, self.metadata.as_ref());
     }
 }

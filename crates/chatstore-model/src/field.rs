@@ -27,6 +27,8 @@ pub enum TextForm {
     Any,
     /// A text without control characters.
     NoControls,
+    /// Visible ASCII characters alone.
+    Visible,
     /// An e-mail address, with or without white space around it.
     Address,
     /// A password.
@@ -41,8 +43,22 @@ impl TextForm {
     pub const fn pattern(self) -> Option<&'static str> {
         match self {
             Self::NoControls => Some(r"^[^\x00-\x1f\x7f-\x9f]+$"),
+            Self::Visible => Some("^[!-~]+$"),
             Self::Address => Some(r"^\s*[^@\s]+@[^@\s]+\s*$"),
             Self::Any | Self::Password | Self::Time => None,
+        }
+    }
+
+    /// What is wrong with a text. NUL is reported as such, and what is read from the text of the other
+    /// forms knows their rules.
+    fn problem(self, text: &str) -> Option<&'static str> {
+        let is_control = |character: char| character.is_control() && character != '\0';
+        match self {
+            Self::NoControls if text.chars().any(is_control) => Some("must not contain control characters"),
+            Self::Visible if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Some("must contain visible ASCII characters only")
+            }
+            _ => None,
         }
     }
 
@@ -52,7 +68,7 @@ impl TextForm {
         match self {
             Self::Password => Some("password"),
             Self::Time => Some("date-time"),
-            Self::Any | Self::NoControls | Self::Address => None,
+            Self::Any | Self::NoControls | Self::Visible | Self::Address => None,
         }
     }
 }
@@ -102,7 +118,7 @@ impl<T> TextField<T> {
 
 impl TextField {
     /// Notes every rule that `text` breaks.
-    pub fn check(&self, validator: &mut Validator, text: Option<&String>) {
+    pub fn check(&self, validator: &mut Validator, text: Option<&str>) {
         let Some(text) = text else { return };
         if text.chars().take(self.min).count() < self.min {
             validator.wrong(self.name, FieldCode::TooShort, too_short(self.min));
@@ -114,11 +130,17 @@ impl TextField {
         {
             validator.wrong(self.name, FieldCode::TooLong, format!("must have at most {max} characters"));
         }
-        let has_control =
-            |text: &str| text.chars().any(|character| character.is_control() && character != '\0');
-        if self.form == TextForm::NoControls && has_control(text) {
-            validator.wrong(self.name, FieldCode::InvalidFormat, "must not contain control characters");
+        if let Some(message) = self.form.problem(text) {
+            validator.wrong(self.name, FieldCode::InvalidFormat, message);
         }
+    }
+
+    /// Whether `text` breaks no rule.
+    #[must_use]
+    pub fn takes(&self, text: &str) -> bool {
+        let mut validator = Validator::default();
+        self.check(&mut validator, Some(text));
+        validator.finish().is_ok()
     }
 }
 
@@ -311,7 +333,7 @@ mod tests {
 
     fn codes(field: &TextField, text: &str) -> Vec<FieldCode> {
         let mut validator = Validator::default();
-        field.check(&mut validator, Some(&text.to_owned()));
+        field.check(&mut validator, Some(text));
         match validator.finish() {
             Ok(()) => Vec::new(),
             Err(Invalid(errors)) => errors.into_iter().map(|error| error.code).collect(),
@@ -341,7 +363,7 @@ mod tests {
     #[test]
     fn the_message_of_a_limit_follows_the_limit() {
         let mut validator = Validator::default();
-        TextField::new("title").at_most(2).check(&mut validator, Some(&"abc".to_owned()));
+        TextField::new("title").at_most(2).check(&mut validator, Some("abc"));
         let shape = JsonShape::Object { max_bytes: 1_048_576 };
         JsonField { name: "metadata", about: "", shape }.check(
             &mut validator,

@@ -125,7 +125,7 @@ impl NewMessage {
 impl Validate for NewMessage {
     fn check(&self, validator: &mut Validator) {
         fields::CONTENT.check(validator, Some(&self.content));
-        fields::MODEL.check(validator, self.model.as_ref());
+        fields::MODEL.check(validator, self.model.as_deref());
         fields::PARTS.check(validator, self.parts.as_ref());
         fields::TOKEN_COUNT.check(validator, self.token_count);
         fields::USED_DOCUMENTS.check(validator, Some(&self.used_documents));
@@ -177,8 +177,8 @@ impl MessagePatch {
 
 impl Validate for MessagePatch {
     fn check(&self, validator: &mut Validator) {
-        fields::CONTENT.check(validator, self.content.as_ref());
-        fields::MODEL.check(validator, self.model.value());
+        fields::CONTENT.check(validator, self.content.as_deref());
+        fields::MODEL.check(validator, self.model.as_deref());
         fields::PARTS.check(validator, self.parts.value());
         fields::TOKEN_COUNT.check(validator, self.token_count.value().copied());
         fields::USED_DOCUMENTS.check(validator, self.used_documents.as_ref());

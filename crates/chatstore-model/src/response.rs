@@ -90,8 +90,8 @@ impl Validate for NewReply {
 
 impl Validate for NewResponse {
     fn check(&self, validator: &mut Validator) {
-        fields::MODEL_USED.check(validator, self.model_used.as_ref());
-        fields::FINISH_REASON.check(validator, self.finish_reason.as_ref());
+        fields::MODEL_USED.check(validator, self.model_used.as_deref());
+        fields::FINISH_REASON.check(validator, self.finish_reason.as_deref());
         fields::TOKENS_PROMPT.check(validator, self.tokens_prompt);
         fields::TOKENS_COMPLETION.check(validator, self.tokens_completion);
         fields::TOKENS_TOTAL.check(validator, self.tokens_total);

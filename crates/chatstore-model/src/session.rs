@@ -88,8 +88,8 @@ pub struct NewSession {
 
 impl Validate for NewSession {
     fn check(&self, validator: &mut Validator) {
-        fields::USER_AGENT.check(validator, self.user_agent.as_ref());
-        fields::IP.check(validator, self.ip.as_ref());
+        fields::USER_AGENT.check(validator, self.user_agent.as_deref());
+        fields::IP.check(validator, self.ip.as_deref());
     }
 }
 

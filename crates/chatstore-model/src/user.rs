@@ -115,7 +115,7 @@ impl Validate for NewUser {
             let message = "a username or an email is needed";
             validator.wrong(fields::USERNAME.name, FieldCode::Required, message);
         }
-        fields::FULL_NAME.check(validator, self.full_name.as_ref());
+        fields::FULL_NAME.check(validator, self.full_name.as_deref());
         fields::METADATA.check(validator, Some(&self.metadata));
     }
 }
@@ -141,7 +141,7 @@ pub struct UserPatch {
 
 impl Validate for UserPatch {
     fn check(&self, validator: &mut Validator) {
-        fields::FULL_NAME.check(validator, self.full_name.value());
+        fields::FULL_NAME.check(validator, self.full_name.as_deref());
         fields::METADATA.check(validator, self.metadata.as_ref());
     }
 }

@@ -174,6 +174,14 @@ impl<T> Change<T> {
         }
     }
 
+    /// The new value as what it stands for, like the `str` of a `String`.
+    pub fn as_deref(&self) -> Option<&T::Target>
+    where
+        T: std::ops::Deref,
+    {
+        self.value().map(std::ops::Deref::deref)
+    }
+
     /// Whether the field is left as it is.
     #[must_use]
     pub const fn is_keep(&self) -> bool {

@@ -104,6 +104,8 @@ async fn a_name_or_an_address_logs_in_however_it_is_spelled(case: TestDatabase) 
         json!({"username": " STRASSE ", "password": PASSWORD}),
         json!({"username": "ada@example.ORG", "password": PASSWORD}),
         json!({"email": "ada@example.ORG", "password": PASSWORD}),
+        json!({"username": "\tada@example.org\u{1f}", "password": PASSWORD}),
+        json!({"email": "\u{3000}ada@example.org ", "password": PASSWORD}),
     ] {
         assert_eq!(answer(post(&server, LOGIN, &body)).await.status, 200, "{body}");
     }

@@ -60,7 +60,7 @@ pub(crate) struct KeyInput {
 
 impl Validate for KeyInput {
     fn check(&self, validator: &mut Validator) {
-        KEY_NAME.check(validator, self.name.as_ref());
+        KEY_NAME.check(validator, self.name.as_deref());
     }
 }
 
