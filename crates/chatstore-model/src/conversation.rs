@@ -1,7 +1,35 @@
 //! Conversations, who is in them and what each may do.
 
+use crate::field::METADATA;
 use crate::keyword::keywords;
-use crate::{Change, ConversationId, Json, Timestamp, UserId, Validate, Validator, fields};
+use crate::{
+    Change, ConversationId, Json, KeywordField, TextField, TextForm, Timestamp, UserId, Validate, Validator,
+    limits,
+};
+
+/// The application's own id of a conversation.
+pub const THREAD_ID: TextField =
+    TextField::new("thread_id").at_least(1).at_most(limits::THREAD_ID).formed(TextForm::NoControls).about(
+        "The application's own id, unique among the caller's conversations; without control characters.",
+    );
+
+/// The title of a conversation.
+pub const TITLE: TextField = TextField::new("title").at_most(limits::TITLE);
+
+/// The default model of a conversation.
+pub const DEFAULT_MODEL: TextField = TextField::new("default_model")
+    .at_least(1)
+    .at_most(limits::MODEL)
+    .about("The model replies come from unless a message says otherwise.");
+
+/// The preview of a conversation.
+pub const LAST_MESSAGE: TextField = TextField::new("last_message")
+    .at_most(limits::LAST_MESSAGE)
+    .about("A preview, for applications that keep their messages elsewhere; the next message replaces it.");
+
+/// The role of a member who is not the owner.
+pub const MEMBER_ROLE: KeywordField<MemberRole> =
+    KeywordField::new("role").about("An `editor` writes, a `viewer` reads.");
 
 /// A conversation; its owner's id is part of its key.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,22 +50,22 @@ pub struct Conversation {
     pub message_count: i64,
     /// The beginning of the newest message, or what the application set.
     pub last_message: Option<String>,
-    /// When the newest message was made.
+    /// When the newest message was created.
     pub last_message_at: Option<Timestamp>,
     /// Rises with every change, appends included.
     pub revision: i64,
     /// The application's own data, an object.
     pub metadata: Json,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it or its messages last changed.
     pub updated_at: Timestamp,
 }
 
-/// A conversation to be made.
+/// A conversation to be created.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewConversation {
-    /// The id, for imports that bring one; a new one is made when left out.
+    /// The id, for imports that bring one; a new one is drawn when left out.
     pub id: Option<ConversationId>,
     /// The application's own id.
     pub thread_id: Option<String>,
@@ -51,7 +79,7 @@ pub struct NewConversation {
     pub metadata: Json,
     /// The time, for imports that bring one; the store's clock when left out.
     pub created_at: Option<Timestamp>,
-    /// When it last changed; when made, when left out.
+    /// When it last changed; the time of creation when left out.
     pub updated_at: Option<Timestamp>,
 }
 
@@ -86,11 +114,11 @@ impl NewConversation {
 
 impl Validate for NewConversation {
     fn check(&self, validator: &mut Validator) {
-        fields::THREAD_ID.check(validator, self.thread_id.as_deref());
-        fields::TITLE.check(validator, self.title.as_deref());
-        fields::DEFAULT_MODEL.check(validator, self.default_model.as_deref());
-        fields::LAST_MESSAGE.check(validator, self.last_message.as_deref());
-        fields::METADATA.check(validator, Some(&self.metadata));
+        THREAD_ID.check(validator, self.thread_id.as_deref());
+        TITLE.check(validator, self.title.as_deref());
+        DEFAULT_MODEL.check(validator, self.default_model.as_deref());
+        LAST_MESSAGE.check(validator, self.last_message.as_deref());
+        METADATA.check(validator, Some(&self.metadata));
     }
 }
 
@@ -125,11 +153,11 @@ impl ConversationPatch {
 
 impl Validate for ConversationPatch {
     fn check(&self, validator: &mut Validator) {
-        fields::THREAD_ID.check(validator, self.thread_id.as_deref());
-        fields::TITLE.check(validator, self.title.as_deref());
-        fields::DEFAULT_MODEL.check(validator, self.default_model.as_deref());
-        fields::LAST_MESSAGE.check(validator, self.last_message.as_deref());
-        fields::METADATA.check(validator, self.metadata.as_ref());
+        THREAD_ID.check(validator, self.thread_id.as_deref());
+        TITLE.check(validator, self.title.as_deref());
+        DEFAULT_MODEL.check(validator, self.default_model.as_deref());
+        LAST_MESSAGE.check(validator, self.last_message.as_deref());
+        METADATA.check(validator, self.metadata.as_ref());
     }
 }
 
@@ -190,7 +218,7 @@ pub struct Member {
     pub username: Option<String>,
     /// As what.
     pub role: ConversationRole,
-    /// Since when; of the owner, when the conversation was made.
+    /// Since when; of the owner, when the conversation was created.
     pub joined_at: Timestamp,
 }
 

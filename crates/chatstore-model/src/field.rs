@@ -4,6 +4,13 @@ use std::marker::PhantomData;
 
 use crate::{FieldCode, Json, Keyword, Timestamp, Validator, limits};
 
+/// The application's own data.
+pub const METADATA: JsonField = JsonField {
+    name: "metadata",
+    about: "The application's own data, a maximum of 64 KiB as JSON.",
+    shape: JsonShape::Object { max_bytes: limits::METADATA_BYTES },
+};
+
 /// A field that holds a text from which a `T` is read.
 #[derive(Debug)]
 pub struct TextField<T = String> {

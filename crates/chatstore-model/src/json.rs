@@ -9,7 +9,7 @@ use serde_json::{Map, Number, Value};
 /// A JSON value in canonical form: keys sorted, integral numbers written as integers, no NUL
 /// character and no duplicate key anywhere.
 ///
-/// PostgreSQL's `jsonb` would merge duplicate keys, refuse NUL and respell numbers; SQLite keeps
+/// PostgreSQL's `jsonb` would merge duplicate keys, refuse NUL and rewrite numbers; SQLite keeps
 /// text as it is. Canonical values read back equal from either.
 #[derive(Clone, PartialEq)]
 pub struct Json(Value);

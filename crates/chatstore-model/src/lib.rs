@@ -10,7 +10,6 @@
 mod api_key;
 mod conversation;
 mod field;
-pub mod fields;
 mod id;
 mod idempotency;
 mod json;
@@ -53,5 +52,19 @@ pub use text::{Email, InvalidName, PREVIEW_CHARACTERS, UserName, preview};
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
 pub use usage::{Day, UsageDimension, UsageGroup, UsageGrouping, UsageRow};
 pub use user::{NewUser, User, UserFilter, UserPatch, UserRole};
-pub use valid::{IntoValid, Valid, Validate};
-pub use validate::{Change, FieldCode, FieldError, Invalid, Validator, limits};
+pub use valid::{IntoValid, Valid};
+pub use validate::{Change, FieldCode, FieldError, Invalid, Validate, Validator, limits};
+
+/// The fields of requests, each described once: checks, messages and the API's description follow from it.
+pub mod fields {
+    pub use crate::api_key::{EXPIRES_AT, KEY_NAME, KEY_SCOPE};
+    pub use crate::conversation::{DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, THREAD_ID, TITLE};
+    pub use crate::field::METADATA;
+    pub use crate::message::{CONTENT, MESSAGE_ROLE, MESSAGES, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS};
+    pub use crate::response::{
+        COMPLETION_TIME_MS, FINISH_REASON, FROM_CACHE, MODEL_USED, TOKENS_CACHED, TOKENS_COMPLETION,
+        TOKENS_PROMPT, TOKENS_TOTAL,
+    };
+    pub use crate::session::{IP, USER_AGENT};
+    pub use crate::user::{EMAIL, FULL_NAME, IS_ACTIVE, MUST_CHANGE_PASSWORD, PASSWORD, USER_ROLE, USERNAME};
+}

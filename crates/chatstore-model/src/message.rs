@@ -1,9 +1,41 @@
 //! Messages: numbered 1, 2, 3 … within their conversation.
 
+use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
-    Change, ConversationId, Json, Keyword, MessageId, Timestamp, UserId, Validate, Validator, fields,
+    Change, ConversationId, CountField, Json, JsonField, JsonShape, Keyword, KeywordField, ListField,
+    MessageId, TextField, Timestamp, UserId, Validate, Validator, limits,
 };
+
+/// The role of a message.
+pub const MESSAGE_ROLE: KeywordField<MessageRole> =
+    KeywordField::new("role").about("Who speaks. An editor may post `user` only.");
+
+/// The text of a message.
+pub const CONTENT: TextField = TextField::new("content").about("The text; may be empty.");
+
+/// The structured content of a message.
+pub const PARTS: JsonField =
+    JsonField { name: "parts", about: "Structured content, kept untouched.", shape: JsonShape::Objects };
+
+/// The model of a message.
+pub const MODEL: TextField = TextField::new("model")
+    .at_least(1)
+    .at_most(limits::MODEL)
+    .about("The model asked for, or the one that answered.");
+
+/// The tokens of a message.
+pub const TOKEN_COUNT: CountField = CountField { name: "token_count", about: "Tokens of the content." };
+
+/// The documents of a message.
+pub const USED_DOCUMENTS: JsonField = JsonField {
+    name: "used_documents",
+    about: "Documents the message drew on: texts or objects.",
+    shape: JsonShape::TextsAndObjects { max_items: limits::USED_DOCUMENTS },
+};
+
+/// Messages that are appended together.
+pub const MESSAGES: ListField = ListField { name: "messages", item: "message", min: 1, max: limits::BATCH };
 
 keywords! {
     /// Who speaks in a message.
@@ -63,7 +95,7 @@ pub struct Message {
     pub used_documents: Json,
     /// The application's own data, an object.
     pub metadata: Json,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last edited.
     pub edited_at: Option<Timestamp>,
@@ -72,7 +104,7 @@ pub struct Message {
 /// A message to be appended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewMessage {
-    /// The id, for imports that bring one; a new one is made when left out.
+    /// The id, for imports that bring one; a new one is drawn when left out.
     pub id: Option<MessageId>,
     /// Who speaks.
     pub role: MessageRole,
@@ -84,7 +116,7 @@ pub struct NewMessage {
     pub model: Option<String>,
     /// Tokens of the content.
     pub token_count: Option<i64>,
-    /// Documents the message drew on: at most 256 texts or objects.
+    /// Documents the message drew on: a maximum of 256 texts or objects.
     pub used_documents: Json,
     /// The application's own data, an object.
     pub metadata: Json,
@@ -124,19 +156,19 @@ impl NewMessage {
 
 impl Validate for NewMessage {
     fn check(&self, validator: &mut Validator) {
-        fields::CONTENT.check(validator, Some(&self.content));
-        fields::MODEL.check(validator, self.model.as_deref());
-        fields::PARTS.check(validator, self.parts.as_ref());
-        fields::TOKEN_COUNT.check(validator, self.token_count);
-        fields::USED_DOCUMENTS.check(validator, Some(&self.used_documents));
-        fields::METADATA.check(validator, Some(&self.metadata));
+        CONTENT.check(validator, Some(&self.content));
+        MODEL.check(validator, self.model.as_deref());
+        PARTS.check(validator, self.parts.as_ref());
+        TOKEN_COUNT.check(validator, self.token_count);
+        USED_DOCUMENTS.check(validator, Some(&self.used_documents));
+        METADATA.check(validator, Some(&self.metadata));
     }
 }
 
 /// Messages that one request appends together.
 impl Validate for Vec<NewMessage> {
     fn check(&self, validator: &mut Validator) {
-        fields::MESSAGES.check(validator, self.len());
+        MESSAGES.check(validator, self.len());
         self.as_slice().check(validator);
     }
 }
@@ -145,7 +177,7 @@ impl Validate for Vec<NewMessage> {
 impl Validate for &[NewMessage] {
     fn check(&self, validator: &mut Validator) {
         for (index, message) in self.iter().enumerate() {
-            validator.check_below(&format!("{}[{index}]", fields::MESSAGES.name), message);
+            validator.check_below(&format!("{}[{index}]", MESSAGES.name), message);
         }
     }
 }
@@ -177,12 +209,12 @@ impl MessagePatch {
 
 impl Validate for MessagePatch {
     fn check(&self, validator: &mut Validator) {
-        fields::CONTENT.check(validator, self.content.as_deref());
-        fields::MODEL.check(validator, self.model.as_deref());
-        fields::PARTS.check(validator, self.parts.value());
-        fields::TOKEN_COUNT.check(validator, self.token_count.value().copied());
-        fields::USED_DOCUMENTS.check(validator, self.used_documents.as_ref());
-        fields::METADATA.check(validator, self.metadata.as_ref());
+        CONTENT.check(validator, self.content.as_deref());
+        MODEL.check(validator, self.model.as_deref());
+        PARTS.check(validator, self.parts.value());
+        TOKEN_COUNT.check(validator, self.token_count.value().copied());
+        USED_DOCUMENTS.check(validator, self.used_documents.as_ref());
+        METADATA.check(validator, self.metadata.as_ref());
     }
 }
 

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::Timestamp;
 use crate::keyword::keywords;
 
-/// How many rows a page has at most: 1 to 200, 50 when nothing is said.
+/// The maximum number of rows of a page: 1 to 200, 50 by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u16);
 

@@ -1,11 +1,44 @@
 //! Model responses: what answered, and what it cost.
 
 use crate::{
-    ConversationId, FieldCode, Message, MessageId, MessageRole, NewMessage, Timestamp, Validate, Validator,
-    fields,
+    ConversationId, CountField, FieldCode, FlagField, Message, MessageId, MessageRole, NewMessage, TextField,
+    Timestamp, Validate, Validator, limits,
 };
 
-/// What is known about the answer behind an assistant message; at most one per message.
+/// The model of a response.
+pub const MODEL_USED: TextField = TextField::new("model_used").at_least(1).at_most(limits::MODEL).about(
+    "The model that answered. When left out: the reply's `model`, else that of the newest message of the role\n\
+     `user` before it, else the conversation's default, else the server's.",
+);
+
+/// The tokens that a model read.
+pub const TOKENS_PROMPT: CountField = CountField { name: "tokens_prompt", about: "" };
+
+/// The tokens that a model wrote.
+pub const TOKENS_COMPLETION: CountField = CountField { name: "tokens_completion", about: "" };
+
+/// The tokens that are billed.
+pub const TOKENS_TOTAL: CountField = CountField {
+    name: "tokens_total",
+    about: "When left out, prompt and completion together, if both are known; never smaller than that.",
+};
+
+/// The tokens among those read that came from a cache.
+pub const TOKENS_CACHED: CountField =
+    CountField { name: "tokens_cached", about: "Tokens read from the provider's cache." };
+
+/// How long a model took.
+pub const COMPLETION_TIME_MS: CountField = CountField { name: "completion_time_ms", about: "" };
+
+/// Why a model stopped.
+pub const FINISH_REASON: TextField =
+    TextField::new("finish_reason").at_least(1).at_most(limits::MODEL).about("Why the model stopped.");
+
+/// Whether a response came from a cache.
+pub const FROM_CACHE: FlagField =
+    FlagField { name: "from_cache", about: "Whether the answer came from a cache instead of a model." };
+
+/// What is known about the answer behind an assistant message; a message has a maximum of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The message.
@@ -90,17 +123,17 @@ impl Validate for NewReply {
 
 impl Validate for NewResponse {
     fn check(&self, validator: &mut Validator) {
-        fields::MODEL_USED.check(validator, self.model_used.as_deref());
-        fields::FINISH_REASON.check(validator, self.finish_reason.as_deref());
-        fields::TOKENS_PROMPT.check(validator, self.tokens_prompt);
-        fields::TOKENS_COMPLETION.check(validator, self.tokens_completion);
-        fields::TOKENS_TOTAL.check(validator, self.tokens_total);
-        fields::TOKENS_CACHED.check(validator, self.tokens_cached);
-        fields::COMPLETION_TIME_MS.check(validator, self.completion_time_ms);
+        MODEL_USED.check(validator, self.model_used.as_deref());
+        FINISH_REASON.check(validator, self.finish_reason.as_deref());
+        TOKENS_PROMPT.check(validator, self.tokens_prompt);
+        TOKENS_COMPLETION.check(validator, self.tokens_completion);
+        TOKENS_TOTAL.check(validator, self.tokens_total);
+        TOKENS_CACHED.check(validator, self.tokens_cached);
+        COMPLETION_TIME_MS.check(validator, self.completion_time_ms);
         let parts = self.tokens_prompt.unwrap_or(0).saturating_add(self.tokens_completion.unwrap_or(0));
         if self.tokens_total.is_some_and(|total| total < parts) {
             let message = "must not be below tokens_prompt + tokens_completion";
-            validator.wrong(fields::TOKENS_TOTAL.name, FieldCode::OutOfRange, message);
+            validator.wrong(TOKENS_TOTAL.name, FieldCode::OutOfRange, message);
         }
     }
 }

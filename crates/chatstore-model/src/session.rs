@@ -3,7 +3,13 @@
 use uuid::Uuid;
 
 use crate::keyword::keywords;
-use crate::{RefreshTokenId, SessionId, Timestamp, UserId, UserRole, Validate, Validator, fields};
+use crate::{RefreshTokenId, SessionId, TextField, Timestamp, UserId, UserRole, Validate, Validator, limits};
+
+/// What the client of a session calls itself.
+pub const USER_AGENT: TextField = TextField::new("user_agent").at_most(limits::USER_AGENT);
+
+/// The address that a session is begun from.
+pub const IP: TextField = TextField::new("ip").at_most(limits::USER_AGENT);
 
 keywords! {
     /// Why a session was ended before its time.
@@ -12,8 +18,8 @@ keywords! {
         Logout = "logout",
         /// The user ended all sessions.
         LogoutAll = "logout_all",
-        /// The user ended this session from another one.
-        Withdrawn = "withdrawn",
+        /// The user revoked this session from another one.
+        Revoked = "revoked",
         /// The password was changed.
         PasswordChanged = "password_changed",
         /// The user was disabled.
@@ -48,7 +54,7 @@ pub struct Session {
     pub revoke_reason: Option<EndReason>,
 }
 
-/// What decides whether somebody who shows an access token is let in.
+/// What decides whether an access token is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionState {
     /// When it ends unless it is carried on.
@@ -78,7 +84,7 @@ pub struct NewSession {
     pub id: SessionId,
     /// The `jti` of its first access token.
     pub access_jti: Uuid,
-    /// What the client calls itself, of at most 512 characters.
+    /// What the client calls itself; a maximum of 512 characters.
     pub user_agent: Option<String>,
     /// The address it is begun from.
     pub ip: Option<String>,
@@ -88,8 +94,8 @@ pub struct NewSession {
 
 impl Validate for NewSession {
     fn check(&self, validator: &mut Validator) {
-        fields::USER_AGENT.check(validator, self.user_agent.as_deref());
-        fields::IP.check(validator, self.ip.as_deref());
+        USER_AGENT.check(validator, self.user_agent.as_deref());
+        IP.check(validator, self.ip.as_deref());
     }
 }
 
@@ -106,15 +112,15 @@ pub struct RefreshToken {
     pub parent_id: Option<RefreshTokenId>,
     /// Its place in the session: 0 for the first.
     pub counter: i64,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was exchanged for its successor.
     pub rotated_at: Option<Timestamp>,
     /// When its successor was first used, which shows that its holder has it.
     pub confirmed_at: Option<Timestamp>,
-    /// When it is of no more use, unless it was exchanged before.
+    /// When it expires, unless it was exchanged before.
     pub expires_at: Timestamp,
-    /// When it was withdrawn with its session.
+    /// When it was revoked with its session.
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -123,6 +129,6 @@ pub struct RefreshToken {
 pub struct NewRefreshToken {
     /// SHA-256 of its text.
     pub token_hash: [u8; 32],
-    /// When it is of no more use, unless it is exchanged before.
+    /// When it expires, unless it is exchanged before.
     pub expires_at: Timestamp,
 }

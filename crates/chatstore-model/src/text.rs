@@ -7,8 +7,8 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 
 use crate::{FieldCode, FromText, limits};
 
-/// A conversation's `last_message` is at most so many characters (Unicode scalar values) of its
-/// newest message.
+/// The maximum number of characters (Unicode scalar values) of its newest message that a conversation's
+/// `last_message` holds.
 pub const PREVIEW_CHARACTERS: usize = 200;
 
 /// The first [`PREVIEW_CHARACTERS`] characters of a message's content.

@@ -21,7 +21,7 @@ impl Day {
         Self(at.plus_microseconds(-microseconds.rem_euclid(DAY)))
     }
 
-    /// So many days later, or earlier.
+    /// The day this many days later, or earlier.
     #[must_use]
     pub fn plus_days(self, days: i64) -> Self {
         Self(self.0.plus_microseconds(days.saturating_mul(DAY)))

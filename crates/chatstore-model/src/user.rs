@@ -1,16 +1,50 @@
 //! People, and the built-in user that owns anonymous conversations.
 
+use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
-    Change, Email, FieldCode, Json, PasswordHash, Timestamp, UserId, UserName, Validate, Validator, fields,
+    Change, Email, FieldCode, FlagField, Json, KeywordField, PasswordHash, TextField, TextForm, Timestamp,
+    UserId, UserName, Validate, Validator, limits,
 };
+
+/// The name of a user.
+pub const USERNAME: TextField<UserName> = TextField::new("username")
+    .at_least(limits::USERNAME_MIN)
+    .at_most(limits::USERNAME)
+    .about("Without control, zero-width and private-use characters; unique regardless of case, width and composition.");
+
+/// The e-mail address of a user.
+pub const EMAIL: TextField<Email> = TextField::new("email")
+    .at_least(limits::EMAIL_MIN)
+    .at_most(limits::EMAIL)
+    .formed(TextForm::Address)
+    .about("Unique regardless of case, width and composition.");
+
+/// A new password.
+pub const PASSWORD: TextField = TextField::new("password")
+    .at_least(limits::PASSWORD_MIN)
+    .at_most(limits::PASSWORD)
+    .formed(TextForm::Password)
+    .about("A maximum of 1,024 bytes; not a common one.");
+
+/// The full name of a person.
+pub const FULL_NAME: TextField = TextField::new("full_name").at_most(limits::FULL_NAME);
+
+/// The role of a user.
+pub const USER_ROLE: KeywordField<UserRole> = KeywordField::new("role");
+
+/// Whether a user may log in and act.
+pub const IS_ACTIVE: FlagField = FlagField { name: "is_active", about: "" };
+
+/// Whether a user must change the password before anything else.
+pub const MUST_CHANGE_PASSWORD: FlagField = FlagField { name: "must_change_password", about: "" };
 
 keywords! {
     /// What a user may do beyond their own data.
     pub enum UserRole {
         /// An administrator.
         Admin = "admin",
-        /// Everybody else.
+        /// Any other user.
         User = "user",
     }
 }
@@ -28,13 +62,13 @@ pub struct User {
     pub full_name: Option<String>,
     /// What the user may do.
     pub role: UserRole,
-    /// A disabled user is refused everywhere.
+    /// Requests of a disabled user are rejected.
     pub is_active: bool,
     /// Whether the password must be changed before anything else.
     pub must_change_password: bool,
     /// The application's own data, an object.
     pub metadata: Json,
-    /// When the user was made.
+    /// When the user was created.
     pub created_at: Timestamp,
     /// When the user was last changed.
     pub updated_at: Timestamp,
@@ -49,10 +83,10 @@ pub struct UserFilter {
     pub is_active: Option<bool>,
 }
 
-/// A user to be made: at least one of name and e-mail address.
+/// A user to be created: at least one of name and e-mail address.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewUser {
-    /// The id, for imports that bring one; a new one is made when left out.
+    /// The id, for imports that bring one; a new one is drawn when left out.
     pub id: Option<UserId>,
     /// The name.
     pub username: Option<UserName>,
@@ -72,7 +106,7 @@ pub struct NewUser {
     pub metadata: Json,
     /// The time, for imports that bring one; the store's clock when left out.
     pub created_at: Option<Timestamp>,
-    /// When the user was last changed; when made, when left out.
+    /// When the user was last changed; the time of creation when left out.
     pub updated_at: Option<Timestamp>,
 }
 
@@ -113,10 +147,10 @@ impl Validate for NewUser {
     fn check(&self, validator: &mut Validator) {
         if self.username.is_none() && self.email.is_none() {
             let message = "a username or an email is needed";
-            validator.wrong(fields::USERNAME.name, FieldCode::Required, message);
+            validator.wrong(USERNAME.name, FieldCode::Required, message);
         }
-        fields::FULL_NAME.check(validator, self.full_name.as_deref());
-        fields::METADATA.check(validator, Some(&self.metadata));
+        FULL_NAME.check(validator, self.full_name.as_deref());
+        METADATA.check(validator, Some(&self.metadata));
     }
 }
 
@@ -141,7 +175,7 @@ pub struct UserPatch {
 
 impl Validate for UserPatch {
     fn check(&self, validator: &mut Validator) {
-        fields::FULL_NAME.check(validator, self.full_name.as_deref());
-        fields::METADATA.check(validator, self.metadata.as_ref());
+        FULL_NAME.check(validator, self.full_name.as_deref());
+        METADATA.check(validator, self.metadata.as_ref());
     }
 }

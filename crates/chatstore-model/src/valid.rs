@@ -4,27 +4,8 @@ use std::ops::Deref;
 
 use crate::{
     ConversationId, Invalid, MessageId, NewConversation, NewMessage, NewReply, NewUser, PasswordHash,
-    UserRole, Validator,
+    UserRole, Validate, Validator,
 };
-
-/// A request with limits.
-pub trait Validate {
-    /// Notes every field that breaks a limit.
-    fn check(&self, validator: &mut Validator);
-}
-
-impl<T: Validate> Validate for &T {
-    fn check(&self, validator: &mut Validator) {
-        T::check(self, validator);
-    }
-}
-
-/// A request and what comes with it, which is judged elsewhere.
-impl<T: Validate, Rest> Validate for (T, Rest) {
-    fn check(&self, validator: &mut Validator) {
-        self.0.check(validator);
-    }
-}
 
 /// A request that breaks no limit; only [`IntoValid`] creates one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

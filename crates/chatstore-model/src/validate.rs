@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Deserializer};
 
+use crate::Json;
 use crate::json::has_nul;
 use crate::keyword::keywords;
-use crate::{Json, Validate};
 
 /// The limits of the contract. Texts are counted in Unicode scalar values.
 pub mod limits {
@@ -98,6 +98,25 @@ fn summary(errors: &[FieldError]) -> String {
     let parts: Vec<String> =
         errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
     parts.join("; ")
+}
+
+/// A request with limits.
+pub trait Validate {
+    /// Notes every field that breaks a limit.
+    fn check(&self, validator: &mut Validator);
+}
+
+impl<T: Validate> Validate for &T {
+    fn check(&self, validator: &mut Validator) {
+        T::check(self, validator);
+    }
+}
+
+/// A request and what comes with it, which is judged elsewhere.
+impl<T: Validate, Rest> Validate for (T, Rest) {
+    fn check(&self, validator: &mut Validator) {
+        self.0.check(validator);
+    }
 }
 
 /// Collects what is wrong with a request.

@@ -154,7 +154,7 @@ impl axum::extract::FromRequestParts<AppState> for OpenRegistration {
 
 /// The name of a user who logs in.
 const LOGIN_NAME: TextField =
-    TextField::new("username").about("A name; also an e-mail address, when nobody has it for a name.");
+    TextField::new("username").about("A name; also an e-mail address, when it is not the name of a user.");
 
 /// The e-mail address of a user who logs in.
 const LOGIN_EMAIL: TextField = TextField::new("email");
@@ -309,13 +309,13 @@ pub(crate) async fn logout_all(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Another password.
+/// A new password, and the current one.
 #[derive(Debug)]
 pub(crate) struct ChangePassword;
 
 impl RequestObject for ChangePassword {
     const NAME: &'static str = "ChangePassword";
-    const ABOUT: &'static str = "Another password.";
+    const ABOUT: &'static str = "A new password, and the current one.";
 
     type Draft = (Password, Password);
 
@@ -326,7 +326,7 @@ impl RequestObject for ChangePassword {
     fn read(fields: &mut impl ReadFields) -> (Password, Password) {
         let current = secret(fields, &LOGIN_PASSWORD.named("current_password"));
         let new = PASSWORD.named("new_password");
-        let new = new.about("At most 1,024 bytes; not a common one, and not the present one.");
+        let new = new.about("A maximum of 1,024 bytes; not a common one, and not the present one.");
         (Password::new(current), Password::new(secret(fields, &new)))
     }
 }

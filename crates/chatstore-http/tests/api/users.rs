@@ -92,7 +92,14 @@ async fn names_and_addresses_are_trimmed(case: TestDatabase) {
         server.send(&root, "PATCH", &ada_path, r#"{"username": " Ada B "}"#),
     ])
     .await;
-    allow_duplicates! { assert_snapshot!(text, @"") }
+    allow_duplicates! { assert_snapshot!(text, @r#"
+    POST /api/v1/users {"username": "ada l\u3000"} → 409 already-exists (username: not_allowed)
+    POST /api/v1/users {"username": "other", "email": "\nada@example.ORG"} → 409 already-exists (email: not_allowed)
+    POST /api/v1/users {"username": " a\t", "email": "\t"} → 422 validation (username: too_short) (email: invalid_format)
+    POST /api/v1/users {"username": "A\tda", "email": "a b@c.org"} → 422 validation (username: invalid_format) (email: invalid_format)
+    PUT /api/v1/users/by-email/%20ada@example.org%09 {} → 200
+    PATCH /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43 {"username": " Ada B "} → 200
+    "#) }
     assert_eq!(server.get(&root, &ada_path).await["username"], "Ada B");
 }
 

@@ -42,13 +42,13 @@ pub(crate) async fn list(
     page_of(&state, query, user.id, admin.holder()).await
 }
 
-/// What an API key is made with.
+/// What an API key is created with.
 #[derive(Debug)]
 pub(crate) struct CreateUserKey;
 
 impl RequestObject for CreateUserKey {
     const NAME: &'static str = "CreateUserKey";
-    const ABOUT: &'static str = "What an API key is made with.";
+    const ABOUT: &'static str = "What an API key is created with.";
 
     type Draft = (KeyInput, ApiKeyScope);
 

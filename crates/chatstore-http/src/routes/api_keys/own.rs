@@ -51,7 +51,7 @@ pub(crate) async fn list(
     page_of(&state, query, caller.user(), caller.user()).await
 }
 
-/// A key to be made.
+/// A key to be created.
 #[derive(Debug)]
 pub(crate) struct KeyInput {
     name: Option<String>,
@@ -64,13 +64,13 @@ impl Validate for KeyInput {
     }
 }
 
-/// What an API key is made with.
+/// What an API key is created with.
 #[derive(Debug)]
 pub(crate) struct CreateKey;
 
 impl RequestObject for CreateKey {
     const NAME: &'static str = "CreateKey";
-    const ABOUT: &'static str = "What an API key is made with.";
+    const ABOUT: &'static str = "What an API key is created with.";
 
     type Draft = KeyInput;
 

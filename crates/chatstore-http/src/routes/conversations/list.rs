@@ -37,8 +37,8 @@ pub(crate) struct ListQuery {
 
 impl FromParameters for ListQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
-        let page = PageQuery::from_parameters(parameters);
         let offset = parameters.number("offset", 0, i64::from(i32::MAX));
+        let page = PageQuery::from_parameters(parameters);
         if page.cursor.is_some() && offset.is_some() {
             parameters.wrong("offset", FieldCode::NotAllowed, "must not be given together with cursor");
         }

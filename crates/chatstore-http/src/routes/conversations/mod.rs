@@ -56,13 +56,13 @@ pub(crate) fn conversation_patch(fields: &mut impl ReadFields) -> ConversationPa
     }
 }
 
-/// A conversation to be made.
+/// A conversation to be created.
 #[derive(Debug)]
 pub(crate) struct CreateConversation;
 
 impl RequestObject for CreateConversation {
     const NAME: &'static str = "CreateConversation";
-    const ABOUT: &'static str = "A conversation to be made.";
+    const ABOUT: &'static str = "A conversation to be created.";
 
     type Draft = NewConversation;
 

@@ -46,13 +46,13 @@ pub(crate) async fn get(
     respond(chat, &query, &unless, conversation, ConversationRole::Owner).await
 }
 
-/// What a conversation is made with, when there is none.
+/// What a conversation is created with, when there is none.
 #[derive(Debug)]
 pub(crate) struct PutThread;
 
 impl RequestObject for PutThread {
     const NAME: &'static str = "PutThread";
-    const ABOUT: &'static str = "What a conversation is made with, when there is none.";
+    const ABOUT: &'static str = "What a conversation is created with, when there is none.";
 
     type Draft = NewConversation;
 

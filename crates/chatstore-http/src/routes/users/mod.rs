@@ -25,13 +25,13 @@ use crate::routes::responses::{UserResponse, created};
 use crate::schema::request_schemas;
 use crate::state::AppState;
 
-/// A user to be made: at least one of name and e-mail address.
+/// A user to be created: at least one of name and e-mail address.
 #[derive(Debug)]
 pub(crate) struct CreateUser;
 
 impl RequestObject for CreateUser {
     const NAME: &'static str = "CreateUser";
-    const ABOUT: &'static str = "A user to be made: at least one of name and e-mail address.";
+    const ABOUT: &'static str = "A user to be created: at least one of name and e-mail address.";
 
     type Draft = (NewUser, Option<Password>);
 
@@ -42,7 +42,7 @@ impl RequestObject for CreateUser {
     fn read(fields: &mut impl ReadFields) -> (NewUser, Option<Password>) {
         let (username, email) = (fields.optional(&USERNAME), fields.optional(&EMAIL));
         let password = PASSWORD.about(
-            "At most 1,024 bytes; not a common one. Without one the user cannot log in with a password.",
+            "A maximum of 1,024 bytes; not a common one. Without one the user cannot log in with a password.",
         );
         let password = fields.given(&password).map(Password::new);
         let new = NewUser {
@@ -213,13 +213,13 @@ pub(crate) async fn erase(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What a user is made with, when there is none.
+/// What a user is created with, when there is none.
 #[derive(Debug)]
 pub(crate) struct PutUser;
 
 impl RequestObject for PutUser {
     const NAME: &'static str = "PutUser";
-    const ABOUT: &'static str = "What a user is made with, when there is none.";
+    const ABOUT: &'static str = "What a user is created with, when there is none.";
 
     type Draft = NewUser;
 

@@ -99,7 +99,7 @@ impl Auth<'_> {
     /// # Errors
     /// `NotFound`, also when it has ended already.
     pub async fn withdraw(self, user: UserId, session: SessionId) -> Result<()> {
-        self.end(user, session, EndReason::Withdrawn).await?;
+        self.end(user, session, EndReason::Revoked).await?;
         SecurityEvent::SessionWithdrawn.note_in(user, session);
         Ok(())
     }
