@@ -1,41 +1,41 @@
-//! How many requests work at a time, how many wait, and how long each may take.
+//! How many requests run at the same time, how many wait, and how long each may take.
 //!
-//! A request takes its turn after its body has arrived, so that a slow client holds nobody up. One that
-//! would wait longer than [`QUEUE_TIME`] is refused at once, while it still costs little: a queue that
-//! never ends only makes everybody late.
+//! A request acquires its permit after its body has arrived, so that a slow client holds up no other. One that
+//! would wait longer than [`QUEUE_TIME`] is rejected immediately, while it still costs little: an endless queue
+//! only makes every answer late.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::{Method, Uri};
+use axum::http::Method;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::Problem;
 
-/// Requests that work at a time. SQLite commits the writes of all of them at once; PostgreSQL has 16
+/// Requests that run at the same time. SQLite commits the writes of all of them together; PostgreSQL has 16
 /// connections, and a queue in front of them that this bounds.
-const WORKING: usize = 64;
+const MAX_CONCURRENT: usize = 64;
 
-/// Requests that wait for their turn: they hold their body, and nothing else.
-const WAITING: usize = 4_096;
+/// Requests that wait for a permit: they hold their body, and nothing else.
+const MAX_QUEUED: usize = 4_096;
 
-/// Bodies of more than 16 KiB, and at most 1 MiB, at a time. Small ones need no place, so a client that sends
-/// large ones slowly keeps out nobody but others like it.
-const LARGE_BODIES: usize = 256;
+/// Bodies of more than 16 KiB, up to 1 MiB, at the same time. Small ones need no permit, so a client that sends
+/// large ones slowly blocks only others like it.
+const MAX_LARGE_BODIES: usize = 256;
 
-/// How long one waits for its turn.
+/// How long a request waits for a permit.
 const QUEUE_TIME: Duration = Duration::from_millis(40);
 
-/// Between two of a crowd that are told to come again, and how long one of them waits for that at most. Answering
-/// costs more than reading, so a crowd is answered beside everybody else and not before them.
-const REFUSAL_INTERVAL: Duration = Duration::from_micros(125);
-const REFUSAL_TIME: Duration = Duration::from_millis(80);
+/// The time between two rejections in a burst, and the maximum delay of one. Answering costs more than reading,
+/// so a burst is answered beside all other requests and not before them.
+const REJECTION_INTERVAL: Duration = Duration::from_micros(125);
+const MAX_REJECTION_DELAY: Duration = Duration::from_millis(80);
 
-/// How long a request may take, so that a database which does not answer is noticed.
+/// How long a request may take, so that an unresponsive database is noticed.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
 
-/// How long a deletion may take: it grows with what is deleted.
+/// How long a deletion may take: it grows with the number of deleted rows.
 const DELETE_TIME: Duration = Duration::from_secs(60);
 
 /// How long a request of this method may take.
@@ -43,72 +43,65 @@ pub(crate) fn request_time(method: &Method) -> Duration {
     if method == Method::DELETE { DELETE_TIME } else { REQUEST_TIME }
 }
 
-/// Whether a request for this works on a password. It then takes no turn, for which others would wait as long as it
-/// does: the store itself has places for so many.
-pub(crate) fn is_for_password(uri: &Uri) -> bool {
-    matches!(uri.path(), "/api/v1/auth/login" | "/api/v1/auth/register" | "/api/v1/auth/password")
-}
-
-/// Who may work now.
+/// Which requests may run now.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    working: Semaphore,
-    /// Places for those that work or wait.
+    running: Semaphore,
+    /// Permits for requests that run or wait.
     present: Semaphore,
-    /// Places for large bodies.
     large_bodies: Arc<Semaphore>,
-    /// When the next of a crowd may be refused.
-    next_refusal: Mutex<Instant>,
+    /// When the next request of a burst may be rejected.
+    next_rejection: Mutex<Instant>,
 }
 
 impl Default for Admission {
     fn default() -> Self {
         Self {
-            working: Semaphore::new(WORKING),
-            present: Semaphore::new(WORKING + WAITING),
-            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
-            next_refusal: Mutex::new(Instant::now()),
+            running: Semaphore::new(MAX_CONCURRENT),
+            present: Semaphore::new(MAX_CONCURRENT + MAX_QUEUED),
+            large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
+            next_rejection: Mutex::new(Instant::now()),
         }
     }
 }
 
-/// The right to work, until it is dropped.
+/// The right to run, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
-    _working: SemaphorePermit<'a>,
+pub(crate) struct Permit<'a> {
+    _running: SemaphorePermit<'a>,
     _present: SemaphorePermit<'a>,
 }
 
 impl Admission {
-    /// A place for a large body, if there is one.
-    pub(crate) fn place_for_large_body(&self) -> Result<OwnedSemaphorePermit, Problem> {
+    /// A permit for a large body, if one is free.
+    pub(crate) fn acquire_large_body(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.large_bodies).try_acquire_owned().map_err(|_| Problem::overloaded())
     }
 
-    /// Waits for a turn, for a short time.
-    pub(crate) async fn turn(&self) -> Result<Turn<'_>, Problem> {
+    /// Waits for a permit, for a short time.
+    pub(crate) async fn acquire(&self) -> Result<Permit<'_>, Problem> {
         let present = self.present.try_acquire().map_err(|_| Problem::overloaded())?;
-        let working = timeout(QUEUE_TIME, self.working.acquire()).await;
-        let working = working.ok().and_then(Result::ok).ok_or_else(Problem::overloaded)?;
-        Ok(Turn { _working: working, _present: present })
+        let running = timeout(QUEUE_TIME, self.running.acquire()).await;
+        let running = running.ok().and_then(Result::ok).ok_or_else(Problem::overloaded)?;
+        Ok(Permit { _running: running, _present: present })
     }
 
-    /// What one of a crowd is told, a short time after the one before.
-    pub(crate) async fn refusal(&self) -> Problem {
-        if let Some(at) = self.when_refused(Instant::now()) {
+    /// The rejection of a request in a burst, a short time after the one before.
+    pub(crate) async fn paced_rejection(&self) -> Problem {
+        if let Some(at) = self.rejection_time(Instant::now()) {
             sleep_until(at).await;
         }
         Problem::overloaded()
     }
 
-    /// When somebody who came now is refused; `None`, at once, also when too many wait already.
-    fn when_refused(&self, now: Instant) -> Option<Instant> {
-        let mut next = self.next_refusal.lock().unwrap_or_else(PoisonError::into_inner);
+    /// When a request that came now is rejected; `None`, immediately, also when too many wait already.
+    fn rejection_time(&self, now: Instant) -> Option<Instant> {
+        let mut next = self.next_rejection.lock().unwrap_or_else(PoisonError::into_inner);
         let at = (*next).max(now);
-        if at > now + REFUSAL_TIME {
+        if at > now + MAX_REJECTION_DELAY {
             return None;
         }
-        *next = at + REFUSAL_INTERVAL;
+        *next = at + REJECTION_INTERVAL;
         (at > now).then_some(at)
     }
 }
@@ -118,40 +111,28 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_request_beyond_those_that_work_is_refused_after_a_short_time() {
+    async fn a_request_beyond_the_concurrent_ones_is_rejected_after_a_short_time() {
         let admission = Admission::default();
-        let mut turns = Vec::new();
-        for _ in 0..WORKING {
-            turns.push(admission.turn().await.unwrap());
+        let mut permits = Vec::new();
+        for _ in 0..MAX_CONCURRENT {
+            permits.push(admission.acquire().await.unwrap());
         }
-        assert!(admission.turn().await.is_err());
-        turns.pop();
-        assert!(admission.turn().await.is_ok());
+        assert!(admission.acquire().await.is_err());
+        permits.pop();
+        assert!(admission.acquire().await.is_ok());
     }
 
     #[test]
-    fn whoever_has_a_password_checked_takes_no_turn() {
-        for (path, takes_none) in [
-            ("/api/v1/auth/login?x=y", true),
-            ("/api/v1/auth/register", true),
-            ("/api/v1/auth/password", true),
-            ("/api/v1/auth/refresh", false),
-            ("/api/v1/conversations", false),
-        ] {
-            assert_eq!(is_for_password(&Uri::from_static(path)), takes_none, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_crowd_is_refused_one_after_the_other_and_nobody_waits_long() {
+    fn a_burst_is_rejected_one_by_one_and_none_waits_long() {
         let admission = Admission::default();
         let now = Instant::now();
         let waits: Vec<_> =
-            (0..1_000).map(|_| admission.when_refused(now).map_or(Duration::ZERO, |at| at - now)).collect();
-        let waiting = usize::try_from(REFUSAL_TIME.as_micros() / REFUSAL_INTERVAL.as_micros()).unwrap();
-        assert!(waits[..=waiting].windows(2).all(|pair| pair[1] - pair[0] == REFUSAL_INTERVAL));
-        assert_eq!((waits[0], waits[waiting]), (Duration::ZERO, REFUSAL_TIME));
+            (0..1_000).map(|_| admission.rejection_time(now).map_or(Duration::ZERO, |at| at - now)).collect();
+        let waiting =
+            usize::try_from(MAX_REJECTION_DELAY.as_micros() / REJECTION_INTERVAL.as_micros()).unwrap();
+        assert!(waits[..=waiting].windows(2).all(|pair| pair[1] - pair[0] == REJECTION_INTERVAL));
+        assert_eq!((waits[0], waits[waiting]), (Duration::ZERO, MAX_REJECTION_DELAY));
         assert!(waits[waiting + 1..].iter().all(Duration::is_zero));
-        assert_eq!(admission.when_refused(now + 2 * REFUSAL_TIME), None);
+        assert_eq!(admission.rejection_time(now + 2 * MAX_REJECTION_DELAY), None);
     }
 }

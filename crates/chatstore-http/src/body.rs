@@ -21,13 +21,13 @@ use crate::fields::{Fields, RequestBody};
 use crate::request::RequestObject;
 use crate::state::AppState;
 
-/// Bytes of a body at most.
+/// Maximum size of a body, in bytes.
 const BODY_BYTES: usize = 1024 * 1024;
 
 /// Bytes of a larger body that are read and thrown away.
 const DRAINED_BYTES: usize = 8 * BODY_BYTES;
 
-/// Bytes of a body that needs no place of its own.
+/// Maximum size of a body that needs no permit of its own, in bytes.
 const SMALL_BYTES: usize = 16 * 1024;
 
 /// How long a body may take to arrive.
@@ -49,7 +49,7 @@ impl<T: RequestObject> FromRequest<AppState> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
-        let bytes = arrived(&request)?;
+        let bytes = buffered_body(&request)?;
         read(request.headers(), &bytes, |fields| Ok(T::read(fields))).map(Self)
     }
 }
@@ -62,24 +62,24 @@ impl<T: RequestBody> FromRequest<AppState> for ValidBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
-        let bytes = arrived(&request)?;
+        let bytes = buffered_body(&request)?;
         read(request.headers(), &bytes, T::accept).map(Self)
     }
 }
 
 /// The last argument of a handler whose effect happens once for each `Idempotency-Key`.
 #[derive(Debug)]
-pub(crate) struct OnceBody<T: RequestBody> {
+pub(crate) struct IdempotentBody<T: RequestBody> {
     pub(crate) input: T::Input,
     /// The request's name, when it has a key.
     pub(crate) once: Option<OnceKey>,
 }
 
-impl<T: RequestBody> FromRequest<AppState> for OnceBody<T> {
+impl<T: RequestBody> FromRequest<AppState> for IdempotentBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
-        let bytes = arrived(&request)?;
+        let bytes = buffered_body(&request)?;
         let input = read(request.headers(), &bytes, T::accept)?;
         let key = IdempotencyKey::read(request.headers())?;
         let operation = format!("{} {}", request.method(), request.uri().path());
@@ -87,38 +87,38 @@ impl<T: RequestBody> FromRequest<AppState> for OnceBody<T> {
     }
 }
 
-/// The body of a request, or why it could not be taken. It is read before the request gets its turn, and
-/// refused only where the handler asks for it: who may not ask at all is told that first.
+/// The body of a request, or why it could not be read. `middleware::admission` buffers it before the request
+/// gets its permit; it is refused only where the handler extracts it, after a caller who may not send it.
 #[derive(Debug, Clone)]
-struct Arrived {
+struct BufferedBody {
     read: Result<Bytes, Problem>,
-    /// The place that a large body takes, for as long as the request lasts.
-    _place: Option<Arc<OwnedSemaphorePermit>>,
+    /// The permit of a large body, for as long as the request lasts.
+    _permit: Option<Arc<OwnedSemaphorePermit>>,
 }
 
-/// Reads the body of a request.
+/// Reads the whole body of a request.
 ///
 /// # Errors
-/// When it does not arrive in time, or there are too many large ones; the connection is of no more use then.
-pub(crate) async fn arrive(admission: &Admission, request: Request) -> Result<Request, Problem> {
+/// When it does not arrive in time, or there are too many large ones; the connection has to be closed then.
+pub(crate) async fn buffer_body(admission: &Admission, request: Request) -> Result<Request, Problem> {
     let (mut head, body) = request.into_parts();
     if !matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
         return Ok(Request::from_parts(head, body));
     }
-    let mut incoming = Incoming { admission, place: None };
+    let mut incoming = Incoming { admission, permit: None };
     let Ok(read) = timeout(BODY_TIME, incoming.read(&head.headers, body)).await else {
         return Err(Problem::malformed("the body did not arrive within 30 seconds"));
     };
     if read.as_ref().is_err_and(Problem::is_overload) {
         return Err(Problem::overloaded());
     }
-    head.extensions.insert(Arrived { read, _place: incoming.place.map(Arc::new) });
+    head.extensions.insert(BufferedBody { read, _permit: incoming.permit.map(Arc::new) });
     Ok(Request::from_parts(head, Body::empty()))
 }
 
-fn arrived(request: &Request) -> Result<Bytes, Problem> {
-    match request.extensions().get::<Arrived>() {
-        Some(arrived) => arrived.read.clone(),
+fn buffered_body(request: &Request) -> Result<Bytes, Problem> {
+    match request.extensions().get::<BufferedBody>() {
+        Some(buffered) => buffered.read.clone(),
         None => Ok(Bytes::new()),
     }
 }
@@ -162,7 +162,7 @@ fn too_large() -> Problem {
 /// A body that is being read.
 struct Incoming<'a> {
     admission: &'a Admission,
-    place: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Incoming<'_> {
@@ -171,9 +171,9 @@ impl Incoming<'_> {
         let announced: usize = announced.and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut stream = body.into_data_stream();
         if announced > BODY_BYTES {
-            return Err(drained(stream).await);
+            return Err(drain(stream).await);
         }
-        self.take_place(announced)?;
+        self.take_permit(announced)?;
         let Some(first) = stream.next().await else { return Ok(Bytes::new()) };
         let first = first.map_err(|_| cut_off())?;
         let Some(second) = stream.next().await else {
@@ -184,26 +184,26 @@ impl Incoming<'_> {
         while let Some(chunk) = next {
             let chunk = chunk.map_err(|_| cut_off())?;
             if bytes.len() + chunk.len() > BODY_BYTES {
-                return Err(drained(stream).await);
+                return Err(drain(stream).await);
             }
-            self.take_place(bytes.len() + chunk.len())?;
+            self.take_permit(bytes.len() + chunk.len())?;
             bytes.extend_from_slice(&chunk);
             next = stream.next().await;
         }
         Ok(bytes.freeze())
     }
 
-    /// A body that is not small needs a place, so that the memory of all together is bounded.
-    fn take_place(&mut self, bytes: usize) -> Result<(), Problem> {
-        if bytes > SMALL_BYTES && self.place.is_none() {
-            self.place = Some(self.admission.place_for_large_body()?);
+    /// A body that is not small needs a permit, so that the memory of all together is bounded.
+    fn take_permit(&mut self, bytes: usize) -> Result<(), Problem> {
+        if bytes > SMALL_BYTES && self.permit.is_none() {
+            self.permit = Some(self.admission.acquire_large_body()?);
         }
         Ok(())
     }
 }
 
 /// Reads on for a while: a client that is still sending when the connection is closed may never see why.
-async fn drained(mut stream: BodyDataStream) -> Problem {
+async fn drain(mut stream: BodyDataStream) -> Problem {
     let mut rest = 0;
     while let Some(Ok(chunk)) = stream.next().await {
         rest += chunk.len();
@@ -215,7 +215,7 @@ async fn drained(mut stream: BodyDataStream) -> Problem {
 }
 
 fn cut_off() -> Problem {
-    Problem::malformed("the body ended before its end")
+    Problem::malformed("the body was cut off")
 }
 
 /// Reads JSON text.

@@ -1,23 +1,23 @@
-//! Who asks. The first argument of every handler under `/api`, so that nothing is said to anybody who is not
-//! known.
-
-use std::sync::{Arc, OnceLock};
+//! Who sends a request. The first argument of every handler under `/api`, so that a client that is not
+//! authenticated learns nothing else.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, header};
 use chatstore::{
-    Acting, ApiKeyId, AsUser, Credential, FieldCode, Principal, SessionId, UserId, UserReference, UserRole,
+    Acting, AsUser, Credential, FieldCode, Principal, SessionId, UserId, UserReference, UserRole,
 };
+use tracing::Span;
+use tracing::field::display;
 
+use crate::client::ClientAddress;
 use crate::error::{Problem, ProblemKind};
-use crate::origin::ClientAddress;
 use crate::state::AppState;
 
-/// The header in which a service key says for whom it acts.
-pub(crate) const ACTING_FOR: HeaderName = HeaderName::from_static("chatstore-user");
+/// The header in which a service key names the user it acts for.
+pub(crate) const ACTING_USER: HeaderName = HeaderName::from_static("chatstore-user");
 
-const ACTING_FOR_NAME: &str = "Chatstore-User";
+const ACTING_USER_NAME: &str = "Chatstore-User";
 
 /// The user whose rights a request has.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +41,8 @@ impl Caller {
         self.role == UserRole::Admin
     }
 
-    /// Whether the request came without credentials, which is possible only where that is switched on.
-    pub(crate) const fn is_unknown(self) -> bool {
+    /// Whether the request came without credentials, which is possible only where that is enabled.
+    pub(crate) const fn is_anonymous(self) -> bool {
         self.credential.is_none()
     }
 
@@ -50,13 +50,6 @@ impl Caller {
     pub(crate) const fn session(self) -> Option<SessionId> {
         match self.credential {
             Some(Credential::Session(id)) => Some(id),
-            _ => None,
-        }
-    }
-
-    const fn key(self) -> Option<ApiKeyId> {
-        match self.credential {
-            Some(Credential::Key { id, .. }) => Some(id),
             _ => None,
         }
     }
@@ -69,24 +62,16 @@ impl Caller {
         Self { user: principal.user_id, role: principal.role, credential: Some(principal.credential) }
     }
 
-    /// Notes for the log who it is.
-    fn noted(self, parts: &Parts) -> Self {
-        if let Some(noted) = parts.extensions.get::<NotedCaller>() {
-            noted.0.get_or_init(|| self);
-        }
+    /// Records in the request's span who it is.
+    fn recorded(self) -> Self {
+        let span = Span::current();
+        span.record("user.id", display(self.user));
+        match self.credential {
+            Some(Credential::Key { id, .. }) => span.record("key.id", display(id)),
+            Some(Credential::Session(id)) => span.record("session.id", display(id)),
+            None => &span,
+        };
         self
-    }
-}
-
-/// Where the middleware reads for its log who called.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct NotedCaller(Arc<OnceLock<Caller>>);
-
-impl NotedCaller {
-    /// The user whose rights the request had, and the key or the session it came with.
-    pub(crate) fn ids(&self) -> (Option<UserId>, Option<ApiKeyId>, Option<SessionId>) {
-        let caller = self.0.get().copied();
-        (caller.map(Caller::user), caller.and_then(Caller::key), caller.and_then(Caller::session))
     }
 }
 
@@ -94,66 +79,66 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let principal = known(parts, state).await?;
+        let principal = require_principal(parts, state).await?;
         refuse_before_change(&principal)?;
-        Ok(act(parts, state, &principal).await?.noted(parts))
+        Ok(act(parts, state, &principal).await?.recorded())
     }
 }
 
-/// A caller who may be about to change his password, before which he may do little else.
+/// A user who may have to change their password first, before which they may do little else.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct OneSelf(pub(crate) Caller);
+pub(crate) struct CurrentUserBeforePasswordChange(pub(crate) Caller);
 
-impl FromRequestParts<AppState> for OneSelf {
+impl FromRequestParts<AppState> for CurrentUserBeforePasswordChange {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let principal = known(parts, state).await?;
-        Ok(Self(act(parts, state, &principal).await?.noted(parts)))
+        let principal = require_principal(parts, state).await?;
+        Ok(Self(act(parts, state, &principal).await?.recorded()))
     }
 }
 
-/// A caller, or somebody without credentials where that is switched on.
+/// A caller, or a client without credentials where that is enabled.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Visitor(pub(crate) Caller);
+pub(crate) struct OptionalUser(pub(crate) Caller);
 
-impl FromRequestParts<AppState> for Visitor {
+impl FromRequestParts<AppState> for OptionalUser {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         match authenticate(parts, state).await? {
             Some(principal) => {
                 refuse_before_change(&principal)?;
-                Ok(Self(act(parts, state, &principal).await?.noted(parts)))
+                Ok(Self(act(parts, state, &principal).await?.recorded()))
             }
             None if !state.takes_anonymous() => Err(Problem::unauthenticated()),
-            None if parts.headers.contains_key(ACTING_FOR) => Err(not_a_service()),
-            None => Ok(Self(Caller::anonymous().noted(parts))),
+            None if parts.headers.contains_key(ACTING_USER) => Err(not_a_service()),
+            None => Ok(Self(Caller::anonymous().recorded())),
         }
     }
 }
 
-/// A user with credentials of his own, for what concerns these.
+/// A user with credentials of their own, who manages these.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct AccountHolder(pub(crate) Caller);
+pub(crate) struct SelfManagedUser(pub(crate) Caller);
 
-impl FromRequestParts<AppState> for AccountHolder {
+impl FromRequestParts<AppState> for SelfManagedUser {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let principal = known(parts, state).await?;
+        let principal = require_principal(parts, state).await?;
         if principal.is_service() {
             return Err(service_has_no_account());
         }
-        Ok(Self(act(parts, state, &principal).await?.noted(parts)))
+        Ok(Self(act(parts, state, &principal).await?.recorded()))
     }
 }
 
-/// Somebody who is about to say who he is. What else he shows does not matter, and may have expired.
+/// A client that is about to authenticate. Credentials it sends beside do not matter, and may have expired.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Newcomer;
+pub(crate) struct UnauthenticatedClient;
 
-impl FromRequestParts<AppState> for Newcomer {
+impl FromRequestParts<AppState> for UnauthenticatedClient {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
@@ -165,14 +150,14 @@ impl FromRequestParts<AppState> for Newcomer {
         if principal.is_some_and(|principal| principal.is_service()) {
             return Err(service_has_no_account());
         }
-        match parts.headers.contains_key(ACTING_FOR) {
+        match parts.headers.contains_key(ACTING_USER) {
             true => Err(not_a_service()),
             false => Ok(Self),
         }
     }
 }
 
-/// An administrator, or a service key that acts for nobody.
+/// An administrator, or a service key that acts for no user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Admin {
     holder: UserId,
@@ -185,10 +170,10 @@ impl Admin {
         self.holder
     }
 
-    /// Fails for a service key, which may neither make nor change administrators.
+    /// Fails for a service key, which may neither create nor change administrators.
     pub(crate) fn over_admins(self) -> Result<(), Problem> {
         match self.is_service {
-            true => Err(Problem::forbidden("a service key may neither make nor change administrators")),
+            true => Err(Problem::forbidden("a service key may neither create nor change administrators")),
             false => Ok(()),
         }
     }
@@ -198,14 +183,14 @@ impl FromRequestParts<AppState> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let principal = known(parts, state).await?;
+        let principal = require_principal(parts, state).await?;
         refuse_before_change(&principal)?;
         let is_service = principal.is_service();
-        if is_service && !parts.headers.contains_key(ACTING_FOR) {
-            Caller::of(&principal).noted(parts);
+        if is_service && !parts.headers.contains_key(ACTING_USER) {
+            Caller::of(&principal).recorded();
             return Ok(Self { holder: principal.user_id, is_service });
         }
-        let caller = act(parts, state, &principal).await?.noted(parts);
+        let caller = act(parts, state, &principal).await?.recorded();
         if !caller.is_admin() {
             return Err(Problem::forbidden("this is for administrators"));
         }
@@ -213,7 +198,7 @@ impl FromRequestParts<AppState> for Admin {
     }
 }
 
-/// Who shows what the request comes with; `None` when it has no credentials at all.
+/// The holder of the request's credentials; `None` when it has none at all.
 async fn authenticate(parts: &Parts, state: &AppState) -> Result<Option<Principal>, Problem> {
     let address = ClientAddress::of(parts);
     if !parts.headers.contains_key(header::AUTHORIZATION) {
@@ -224,17 +209,17 @@ async fn authenticate(parts: &Parts, state: &AppState) -> Result<Option<Principa
         Some(credential) => state.store().authenticate(credential).await?,
         None => None,
     };
-    // A service's request counts for the user it acts for, once it is known who that is.
+    // A service's request counts for the user it acts for, once that user is known.
     let is_acting =
-        principal.is_some_and(|principal| principal.is_service()) && parts.headers.contains_key(ACTING_FOR);
+        principal.is_some_and(|principal| principal.is_service()) && parts.headers.contains_key(ACTING_USER);
     if !is_acting {
         state.count(principal.map(|principal| principal.user_id), address).await?;
     }
     principal.map(Some).ok_or_else(Problem::unauthenticated)
 }
 
-/// Like [`authenticate`], and nobody without credentials gets any further.
-async fn known(parts: &Parts, state: &AppState) -> Result<Principal, Problem> {
+/// Like [`authenticate`], but credentials are required.
+async fn require_principal(parts: &Parts, state: &AppState) -> Result<Principal, Problem> {
     authenticate(parts, state).await?.ok_or_else(Problem::unauthenticated)
 }
 
@@ -248,23 +233,25 @@ fn refuse_before_change(principal: &Principal) -> Result<(), Problem> {
 
 /// The user whose rights the request has: the key's own, or the one that a service key names.
 async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<Caller, Problem> {
-    let mut named = parts.headers.get_all(ACTING_FOR).iter();
+    let mut named = parts.headers.get_all(ACTING_USER).iter();
     let first = named.next();
     match (principal.is_service(), first) {
         (false, None) => Ok(Caller::of(principal)),
         (false, Some(_)) => Err(not_a_service()),
-        (true, None) => {
-            Err(Problem::wrong(ACTING_FOR_NAME, FieldCode::Required, "must say for whom the service acts"))
-        }
+        (true, None) => Err(Problem::wrong(
+            ACTING_USER_NAME,
+            FieldCode::Required,
+            "must name the user that the service acts for",
+        )),
         (true, Some(value)) => {
             if named.next().is_some() {
                 let message = "must not be given more than once";
-                return Err(Problem::wrong(ACTING_FOR_NAME, FieldCode::NotAllowed, message));
+                return Err(Problem::wrong(ACTING_USER_NAME, FieldCode::NotAllowed, message));
             }
             let reference = std::str::from_utf8(value.as_bytes()).unwrap_or_default().parse();
             let reference: UserReference = reference.map_err(|error| {
                 let error: chatstore::InvalidUserReference = error;
-                Problem::wrong(ACTING_FOR_NAME, FieldCode::InvalidFormat, error.to_string())
+                Problem::wrong(ACTING_USER_NAME, FieldCode::InvalidFormat, error.to_string())
             })?;
             let acting = state.store().users().acting(&reference).await?;
             let counted = acting.map_or(principal.user_id, |acting| acting.user_id);
@@ -283,7 +270,7 @@ fn service_has_no_account() -> Problem {
 }
 
 fn not_a_service() -> Problem {
-    Problem::forbidden("only a service key may say for whom it acts")
+    Problem::forbidden("only a service key may act for another user")
 }
 
 /// The token of the one `Authorization: Bearer` header.

@@ -1,4 +1,4 @@
-//! The headers by which a request is made conditional, or is made once.
+//! The headers that make a request conditional or idempotent.
 
 use std::convert::Infallible;
 
@@ -28,8 +28,8 @@ const NO_REVISION: i64 = 0;
 #[derive(Debug, Clone, Copy, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct IfMatch {
-    /// The revision of the conversation as its `ETag` says it, like `"7"`; the change is made only while the
-    /// conversation is at it, else 412. `*` is any revision.
+    /// The revision of the conversation as its `ETag` says it, like `"7"`; the change is applied only while
+    /// the conversation is at it, else 412. `*` is any revision.
     #[param(rename = "If-Match", value_type = Option<String>, example = "\"7\"")]
     revision: Option<i64>,
 }
@@ -58,7 +58,7 @@ impl FromRequestParts<AppState> for IfMatch {
     }
 }
 
-/// Spares an answer that the client has already.
+/// Spares an answer that the client already has.
 #[derive(Debug, Clone, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct IfNoneMatch {
@@ -151,7 +151,7 @@ pub(crate) fn has_idempotency_key(headers: &HeaderMap) -> bool {
     headers.contains_key(IDEMPOTENCY_KEY)
 }
 
-/// Marks an answer that an earlier request was given.
+/// Marks an answer that repeats the one to an earlier request.
 pub(crate) fn mark_replayed(is_replayed: bool, mut answer: Response) -> Response {
     if is_replayed {
         answer.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));

@@ -1,51 +1,14 @@
 //! What the description of the API says everywhere, so that no handler has to: requests take no unknown
-//! fields and may be empty where nothing is required, a service key names its user, and answers lead on to
-//! other requests.
+//! fields and may be empty where nothing is required, and a service key names its user.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{AdditionalProperties, ArrayItems};
 use utoipa::openapi::{Components, ObjectBuilder, OpenApi, PathItem, RefOr, Required, Schema, Type};
 
-/// An answer to a request that made something, whose parts are parameters of another request.
-struct Lead {
-    operation: &'static str,
-    to: &'static str,
-    parameters: &'static [(&'static str, &'static str)],
-}
-
-const fn lead(
-    operation: &'static str,
-    to: &'static str,
-    parameters: &'static [(&'static str, &'static str)],
-) -> Lead {
-    Lead { operation, to, parameters }
-}
-
-const LEADS: [Lead; 9] = [
-    lead("create_conversation", "get_conversation", &[("id", "$response.body#/id")]),
-    lead("create_conversation", "append_messages", &[("id", "$response.body#/id")]),
-    lead("create_conversation", "create_reply", &[("id", "$response.body#/short_id")]),
-    lead(
-        "append_messages",
-        "get_message",
-        &[("id", "$response.body#/conversation_id"), ("message_id", "$response.body#/seq")],
-    ),
-    lead(
-        "create_reply",
-        "get_response",
-        &[("id", "$response.body#/conversation_id"), ("message_id", "$response.body#/id")],
-    ),
-    lead("put_thread", "get_thread", &[("thread_id", "$response.body#/thread_id")]),
-    lead("create_user", "get_user", &[("id", "$response.body#/id")]),
-    lead("login", "withdraw_session", &[("id", "$response.body#/session_id")]),
-    lead("create_own_key", "revoke_own_key", &[("id", "$response.body#/id")]),
-];
-
-/// Completes the description that the handlers give.
+/// Completes the description that the handlers provide.
 pub(crate) fn complete(mut openapi: OpenApi) -> OpenApi {
     let mut requests = BTreeSet::new();
     for item in openapi.paths.paths.values() {
@@ -54,33 +17,32 @@ pub(crate) fn complete(mut openapi: OpenApi) -> OpenApi {
         }
     }
     if let Some(components) = &mut openapi.components {
-        let optional = close(components, requests);
-        for (path, item) in &mut openapi.paths.paths {
+        let optional = deny_unknown_fields(components, requests);
+        for item in openapi.paths.paths.values_mut() {
             for operation in operations_mut(item) {
                 relax_body(operation, &optional);
-                link(operation);
-                if is_owned(path) {
-                    operation.parameters.get_or_insert_default().push(RefOr::T(acting_for()));
-                }
             }
         }
     }
     openapi
 }
 
-/// Routes on which a service key acts for a user.
-fn is_owned(path: &str) -> bool {
-    let is_admins = path.starts_with("/api/v1/users") && !path.starts_with("/api/v1/users/me");
-    path.starts_with("/api/v1/") && !path.starts_with("/api/v1/auth/") && !is_admins
+/// Says of all operations that a service key acts for a user by them.
+pub(crate) fn add_acting_user(openapi: &mut OpenApi) {
+    for item in openapi.paths.paths.values_mut() {
+        for operation in operations_mut(item) {
+            operation.parameters.get_or_insert_default().push(RefOr::T(acting_user()));
+        }
+    }
 }
 
-fn acting_for() -> Parameter {
+fn acting_user() -> Parameter {
     ParameterBuilder::new()
         .name("Chatstore-User")
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(
-            "For service keys only: the user for whom the request is made, as `<id>`, `<short id>`, `name:NAME`, \
+            "For service keys only: the user that the request acts for, as `<id>`, `<short id>`, `name:NAME`, \
              `email:ADDRESS` or `anonymous`.",
         ))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
@@ -112,8 +74,9 @@ fn name_of(schema: &RefOr<Schema>) -> Option<String> {
     }
 }
 
-/// Closes the schemas of requests and of the objects in them; the names of those that require nothing.
-fn close(components: &mut Components, requests: BTreeSet<String>) -> BTreeSet<String> {
+/// Denies unknown fields in the schemas of requests and of the objects in them; the names of those that require
+/// nothing.
+fn deny_unknown_fields(components: &mut Components, requests: BTreeSet<String>) -> BTreeSet<String> {
     let mut optional = BTreeSet::new();
     let mut waiting: Vec<String> = requests.into_iter().collect();
     let mut seen = BTreeSet::new();
@@ -153,19 +116,5 @@ fn relax_body(operation: &mut Operation, optional: &BTreeSet<String>) {
     let is_optional = body_of(operation).is_some_and(|name| optional.contains(&name));
     if let (true, Some(RefOr::T(body))) = (is_optional, &mut operation.request_body) {
         body.required = Some(Required::False);
-    }
-}
-
-fn link(operation: &mut Operation) {
-    for Lead { operation: from, to, parameters } in LEADS {
-        if operation.operation_id.as_deref() != Some(from) {
-            continue;
-        }
-        let Some(RefOr::T(response)) = operation.responses.responses.get_mut("201") else { continue };
-        let mut link = LinkBuilder::new().operation_id(to);
-        for (name, expression) in parameters {
-            link = link.parameter(*name, *expression);
-        }
-        response.links.insert(to.to_owned(), RefOr::T(link.build()));
     }
 }

@@ -1,4 +1,4 @@
-//! Problem documents (RFC 9457): the only form in which anything is refused.
+//! Problem documents (RFC 9457): the only form of an error.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use chatstore::{Error, ErrorKind, FieldCode, FieldError, Invalid};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Seconds after which a refused request may be tried again.
+/// Seconds after which a rejected request may be retried.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// What is said when the database is away.
+/// The detail when the database cannot be reached.
 pub(crate) const UNAVAILABLE: &str = "the database is not available now; nothing was changed; try again";
 
 /// What kind of problem it is; each has one status and one stable name.
@@ -107,13 +107,13 @@ impl ProblemKind {
     }
 }
 
-/// Why a request was not done. It becomes a document in the middleware, which knows the request's id.
+/// Why a request failed. It becomes a document in the middleware, which knows the request's id.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     kind: ProblemKind,
     detail: String,
     errors: Vec<FieldError>,
-    /// Seconds after which it may be tried again, where that is known.
+    /// Seconds after which it may be retried, where that is known.
     retry_after: Option<u64>,
     /// For the log; never shown.
     cause: Option<String>,
@@ -135,13 +135,13 @@ impl Problem {
         Self::new(ProblemKind::MalformedRequest, detail)
     }
 
-    /// The same for what is absent, what is somebody else's, and what is no id at all.
+    /// The same for absent objects, objects of others, and ids that are invalid.
     pub(crate) fn not_found() -> Self {
         Self::new(ProblemKind::NotFound, "there is nothing here, or nothing that you may see")
     }
 
     pub(crate) fn method_not_allowed() -> Self {
-        Self::new(ProblemKind::MethodNotAllowed, "this resource does not take this method")
+        Self::new(ProblemKind::MethodNotAllowed, "this resource does not support this method")
     }
 
     /// Every field that breaks a rule.
@@ -155,34 +155,33 @@ impl Problem {
         Self::validation(vec![FieldError { field: field.to_owned(), code, message: message.into() }])
     }
 
-    /// A defect of ours, of which the caller is told nothing.
+    /// A defect of the server, whose cause the answer does not show.
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
         let detail = "the request failed; the server's log says why";
         Self { cause: Some(cause.into()), ..Self::new(ProblemKind::Internal, detail) }
     }
 
-    /// A change of which nobody knows whether it was made. Without Retry-After: a blind repetition might do
-    /// it twice.
+    /// A change that may or may not have been applied. Without Retry-After: a blind retry might apply it twice.
     pub(crate) fn outcome_unknown(cause: impl Into<String>) -> Self {
-        let detail = "the database did not answer; it is unknown whether the change was made: look before you \
-                      try again, or send an Idempotency-Key";
+        let detail = "the database did not answer; it is unknown whether the change was applied: check before \
+                      you try again, or send an Idempotency-Key";
         Self { cause: Some(cause.into()), ..Self::new(ProblemKind::OutcomeUnknown, detail) }
     }
 
-    /// The database is away.
+    /// The database cannot be reached.
     pub(crate) fn unavailable(cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..Self::new(ProblemKind::Unavailable, UNAVAILABLE) }
     }
 
-    /// More requests at the same time than the server takes.
+    /// More concurrent requests than the server accepts.
     pub(crate) fn overloaded() -> Self {
-        let detail = "the server has too much to do; nothing was changed; try again";
+        let detail = "the server is overloaded; nothing was changed; try again";
         Self::new(ProblemKind::Overloaded, detail)
     }
 
-    /// Too many requests lately.
+    /// Too many recent requests.
     pub(crate) fn rate_limited(retry_after: Duration) -> Self {
-        let detail = "there were too many such requests lately; try again later";
+        let detail = "there were too many such requests recently; try again later";
         let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
         Self { retry_after: Some(seconds.max(1)), ..Self::new(ProblemKind::RateLimited, detail) }
     }
@@ -217,12 +216,12 @@ impl Problem {
         retry_after.or_else(|| self.kind.header())
     }
 
-    /// Whether the server has too much to do.
+    /// Whether the server is overloaded.
     pub(crate) fn is_overload(&self) -> bool {
         self.kind == ProblemKind::Overloaded
     }
 
-    /// What the log is told, when there is something to tell.
+    /// The cause for the log, if there is one.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
@@ -272,10 +271,10 @@ impl From<Error> for Problem {
             ErrorKind::Unavailable | ErrorKind::Timeout => Self::unavailable(error.to_string()),
             ErrorKind::OutcomeUnknown => Self::outcome_unknown(error.to_string()),
             ErrorKind::StorageFull | ErrorKind::ReadOnly => {
-                let detail = "the database takes no writes now; nothing was changed";
+                let detail = "the database accepts no writes now; nothing was changed";
                 Self::of_storage(ProblemKind::StorageFull, detail, &error)
             }
-            // `ErrorKind` is open: a kind that is not known here is a failure of ours.
+            // `ErrorKind` is open: a kind that is unknown here is a defect of the server.
             _ => Self::internal(error.to_string()),
         }
     }
@@ -345,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_no_failure_and_says_why() {
+    fn a_refusal_is_not_a_failure_and_says_why() {
         let (status, document, cause) = answered(StoreError::Refused("the owner stays"));
         assert_eq!((status, document.detail.as_str(), cause), (409, "the owner stays", None));
         assert_eq!(document.kind, "urn:chatstore:problem:conflict");

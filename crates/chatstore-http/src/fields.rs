@@ -30,7 +30,7 @@ where
     }
 }
 
-/// The body of a request that says all with its path.
+/// The body of a request that is complete without one.
 #[derive(Debug)]
 pub(crate) struct NoFields;
 

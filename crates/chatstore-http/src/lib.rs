@@ -15,23 +15,24 @@
 //! [`chatstore::ErrorKind`]. It reads neither the environment nor the machine's clock.
 //!
 //! # How a request passes
-//! `middleware` gives it an id, and turns whatever went wrong into a problem document, logged there and nowhere
-//! else. The extractors in `caller`, `path`, `query`, `condition` and `body` refuse what may not come in, in the
-//! order of the handler's arguments: the caller first (401, 403), then path and query, then the body (400, 413,
-//! 415, 422). Only then a
-//! handler looks for anything (404) and asks what the caller may do with it (403, 412, 409). `admission` lets so
-//! many requests work at a time and refuses the rest at once (503).
+//! `middleware` gives it an id, and turns every failure into a problem document, logged there and nowhere else.
+//! The layer that `router` declares for the route buffers the body and bounds the number of concurrent requests;
+//! `admission` rejects the rest (503). The extractors in `caller`, `path`, `query`, `condition` and `body` reject
+//! invalid requests in the order of the handler's arguments: the caller first (401, 403), then path and query, then
+//! the body (400, 413, 415, 422). Only then a handler looks for objects (404) and checks what the caller may do with
+//! them (403, 412, 409).
 //!
 //! # To add a route
 //! 1. In `routes/<resource>.rs` write what is read from a request as a `request::RequestObject` (or
 //!    `query::FromParameters`), the answer's struct with `Serialize`, and the handler with `#[utoipa::path]`; choose the group of problems it can answer from `openapi`.
-//! 2. Name the handler in `router.rs`.
+//! 2. Name the handler in `router.rs`, in the group of its callers and its admission.
 //! 3. Write its transcripts in `tests/` and refresh `openapi.json`:
 //!    `cargo run -p chatstore-http --example openapi > crates/chatstore-http/openapi.json`.
 
 mod admission;
 mod body;
 mod caller;
+mod client;
 mod condition;
 mod description;
 mod error;
@@ -39,7 +40,6 @@ mod fields;
 mod metrics;
 mod middleware;
 mod openapi;
-mod origin;
 mod path;
 mod query;
 mod request;
@@ -49,6 +49,6 @@ mod schema;
 mod serve;
 mod state;
 
-pub use origin::{InvalidProxies, TrustedProxies};
+pub use client::{InvalidProxies, TrustedProxies};
 pub use router::{Api, openapi, router};
 pub use serve::serve;

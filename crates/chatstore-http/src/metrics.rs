@@ -1,4 +1,4 @@
-//! What is counted, in the text format of Prometheus.
+//! Metrics, in the text format of Prometheus.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-/// Seconds: appends take one to ten milliseconds, and a request is given up after five seconds.
+/// Seconds: appends take one to ten milliseconds, and a request times out after five seconds.
 const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
 /// Labels of a request.
@@ -28,7 +28,7 @@ struct DurationLabels {
     route: String,
 }
 
-/// What is counted. Cheap to clone.
+/// The metrics. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
@@ -44,10 +44,10 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A request that begins.
-    pub(crate) fn begin(&self) -> Present {
+    /// Counts a request in.
+    pub(crate) fn begin(&self) -> InProgress {
         self.present.inc();
-        Present(self.present.clone())
+        InProgress(self.present.clone())
     }
 
     /// To be called when a request is answered; `route` is the pattern it matched.
@@ -67,7 +67,7 @@ impl Metrics {
             "Seconds from a request's head to the head of its answer",
             self.durations.clone(),
         );
-        registry.register("http_requests_present", "Requests under way", self.present.clone());
+        registry.register("http_requests_present", "Requests in progress", self.present.clone());
         let counter: Counter = Counter::default();
         counter.inc_by(statements);
         registry.register("database_statements", "Statements sent to the database", counter);
@@ -77,11 +77,11 @@ impl Metrics {
     }
 }
 
-/// A request under way, until it is dropped: also when its client goes away.
+/// A request in progress, until it is dropped: also when its client disconnects.
 #[derive(Debug)]
-pub(crate) struct Present(Gauge);
+pub(crate) struct InProgress(Gauge);
 
-impl Drop for Present {
+impl Drop for InProgress {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -12,15 +12,15 @@ use utoipa::{IntoResponses, Modify};
 
 use crate::error::{Problem, ProblemDocument, ProblemKind};
 
-/// What is not said by a handler.
+/// The parts of the description that belong to no handler.
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "chatstore",
         description = "Conversations, messages, model responses and their usage.\n\n\
-            Every answer carries `X-Request-Id`. Everything refused is a problem document (RFC 9457). \
-            Times are RFC 3339 in UTC with six decimals. Unknown fields and parameters are refused. \
-            What is absent and what is somebody else's are answered alike.",
+            Every answer carries `X-Request-Id`. Every error is a problem document (RFC 9457). \
+            Times are RFC 3339 in UTC with six decimals. Unknown fields and parameters are rejected. \
+            Objects that do not exist and objects of other users are answered alike.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(ProblemDocument)),
@@ -28,27 +28,27 @@ use crate::error::{Problem, ProblemDocument, ProblemKind};
     security(("access_token" = []), ("api_key" = [])),
     tags(
         (name = "conversations", description = "Conversations, owned and shared"),
-        (name = "threads", description = "One's own conversations by the application's own ids"),
-        (name = "members", description = "Who is in a conversation, and as what"),
+        (name = "threads", description = "The caller's own conversations by the application's ids"),
+        (name = "members", description = "Members of conversations and their roles"),
         (name = "messages", description = "Messages, numbered 1, 2, 3 … within their conversation"),
-        (name = "replies", description = "What a model answered, and what it cost"),
-        (name = "usage", description = "What models were asked for, and what it cost"),
-        (name = "users", description = "Users; for administrators and service keys, and oneself"),
+        (name = "replies", description = "Replies of models, with their responses and usage"),
+        (name = "usage", description = "Usage of models and its cost"),
+        (name = "users", description = "Users, for administrators and service keys, and the current user"),
         (name = "auth", description = "Registration, login and sessions"),
         (name = "keys", description = "API keys"),
-        (name = "server", description = "The server itself"),
+        (name = "server", description = "Health and description of the server"),
     )
 )]
 pub(crate) struct Description;
 
-/// The ways callers say who they are.
+/// The ways in which callers authenticate.
 struct Credentials;
 
 impl Modify for Credentials {
     fn modify(&self, openapi: &mut OpenApi) {
         let components = openapi.components.get_or_insert_default();
         for (name, format, description) in [
-            ("access_token", "JWT", "an access token, which a login gives"),
+            ("access_token", "JWT", "an access token, which a login returns"),
             ("api_key", "cs_…", "an API key"),
         ] {
             let scheme = HttpBuilder::new()
@@ -61,22 +61,25 @@ impl Modify for Credentials {
     }
 }
 
-/// What any request can be answered with.
+/// The problems of any request.
 pub(crate) struct ReadProblems;
 
-/// What a request to delete something can be answered with.
+/// The problems of a deletion.
 pub(crate) struct DeleteProblems;
 
-/// What a request with a body can be answered with.
+/// The problems of a request with a body.
 pub(crate) struct BodyProblems;
 
-/// What a request with a password or a refresh token can be answered with.
+/// The problems of an append to a conversation.
+pub(crate) struct AppendProblems;
+
+/// The problems of a request with a password or a refresh token.
 pub(crate) struct CredentialProblems;
 
-/// A value that must be unique is taken.
+/// A unique value is taken.
 pub(crate) struct TakenProblem;
 
-/// It contradicts what is there.
+/// The request contradicts the current state.
 pub(crate) struct ConflictProblem;
 
 /// The conversation is at another revision.
@@ -95,7 +98,7 @@ impl IntoResponses for ReadProblems {
                 Problem::forbidden("a viewer may read this conversation but not change it"),
             ),
             (
-                "it, or the user that is acted for, does not exist, or is somebody else's",
+                "the object, or the user that the request acts for, does not exist or belongs to another user",
                 Problem::not_found(),
             ),
             (
@@ -103,7 +106,7 @@ impl IntoResponses for ReadProblems {
                 Problem::new(ProblemKind::UriTooLong, "path and query must have at most 8192 bytes"),
             ),
             ("a field, a parameter or a header breaks a rule", invalid),
-            ("there were too many requests lately", Problem::rate_limited(Duration::from_secs(7))),
+            ("there were too many recent requests", Problem::rate_limited(Duration::from_secs(7))),
             (
                 "the headers are too large",
                 Problem::new(
@@ -136,11 +139,17 @@ impl IntoResponses for BodyProblems {
     }
 }
 
+impl IntoResponses for AppendProblems {
+    fn responses() -> Responses {
+        merged([BodyProblems::responses(), ConflictProblem::responses(), ConditionProblem::responses()])
+    }
+}
+
 impl IntoResponses for CredentialProblems {
     fn responses() -> Responses {
         let detail = "name and password, or the token, are not those of a user";
         let of_credentials = describe([(
-            "the caller is not known, or password or token are wrong",
+            "the caller is not authenticated, or password or token are wrong",
             Problem::new(ProblemKind::InvalidCredentials, detail),
         )]);
         merged([BodyProblems::responses(), of_credentials])
@@ -151,7 +160,7 @@ impl IntoResponses for TakenProblem {
     fn responses() -> Responses {
         let detail = "a conversation with this thread_id exists already";
         describe([(
-            "thread_id is taken, or what the first request with this idempotency key made is gone",
+            "thread_id is taken, or what the first request with this idempotency key created is gone",
             Problem::new(ProblemKind::AlreadyExists, detail),
         )])
     }
@@ -159,9 +168,9 @@ impl IntoResponses for TakenProblem {
 
 impl IntoResponses for ConflictProblem {
     fn responses() -> Responses {
-        let detail = "what the first request with this idempotency key made does not exist any more";
+        let detail = "what the first request with this idempotency key created no longer exists";
         describe([(
-            "a unique value is taken, it contradicts what is there, or a twin of the request is still running",
+            "a unique value is taken, the request contradicts the current state, or a concurrent duplicate is still running",
             Problem::new(ProblemKind::Conflict, detail),
         )])
     }
@@ -178,7 +187,7 @@ impl IntoResponses for ConditionProblem {
 }
 
 fn storage_full() -> Responses {
-    let detail = "the database takes no writes now; nothing was changed";
+    let detail = "the database accepts no writes now; nothing was changed";
     describe([("the database's disk is full", Problem::new(ProblemKind::StorageFull, detail))])
 }
 

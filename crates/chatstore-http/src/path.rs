@@ -15,11 +15,14 @@ use crate::error::Problem;
 use crate::schema::text_parameter;
 use crate::state::AppState;
 
-/// Where this router is mounted in another application; empty when it is not.
-#[derive(Debug, Clone)]
-pub(crate) struct Mount(Arc<str>);
+/// Where the API begins below the router.
+pub(crate) const API: &str = "/api/v1";
 
-impl Mount {
+/// Where this router is mounted in another application; empty when it is not mounted.
+#[derive(Debug, Clone)]
+pub(crate) struct BasePath(Arc<str>);
+
+impl BasePath {
     pub(crate) fn new(path: &str) -> Self {
         Self(path.into())
     }
@@ -31,11 +34,11 @@ impl Mount {
 
     /// A path of this API as clients see it.
     pub(crate) fn path(&self, below_api: &str) -> String {
-        format!("{}/api/v1{below_api}", self.0)
+        format!("{}{API}{below_api}", self.0)
     }
 }
 
-impl FromRequestParts<AppState> for Mount {
+impl FromRequestParts<AppState> for BasePath {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Infallible> {
@@ -43,7 +46,7 @@ impl FromRequestParts<AppState> for Mount {
     }
 }
 
-/// The path of one conversation. Reading the id is the handler's: a body that is wrong goes first.
+/// The path of one conversation. The handler parses the id, because a wrong body is reported first.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct ConversationPath {
@@ -300,7 +303,7 @@ impl<T: FromPath> FromRequestParts<AppState> for Path<T> {
     }
 }
 
-/// The decoded texts of a path that nobody took yet.
+/// The decoded texts of a path that were not taken yet.
 #[derive(Debug)]
 pub(crate) struct PathTexts(Vec<(String, String)>);
 
@@ -311,7 +314,7 @@ impl PathTexts {
     }
 }
 
-/// An id in a path; what is none names nothing.
+/// An id in a path; a text that is not an id names nothing.
 fn id<T: FromStr>(text: &str) -> Result<T, Problem> {
     text.parse().map_err(|_| Problem::not_found())
 }

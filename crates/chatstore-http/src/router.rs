@@ -1,6 +1,7 @@
-//! Which path leads to which handler.
+//! The routes of the API: which path leads to which handler, and how its requests are admitted.
 
 use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get};
 use chatstore::Store;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -9,12 +10,13 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::description::complete;
+use crate::client::TrustedProxies;
+use crate::description::{add_acting_user, complete};
 use crate::error::Problem;
 use crate::metrics::Metrics;
-use crate::middleware::{boundary, panicked};
+use crate::middleware::{panicked, request_context, run_with_password_capacity, run_with_permit};
 use crate::openapi::Description;
-use crate::origin::TrustedProxies;
+use crate::path::API;
 use crate::routes::conversations::{self, members, thread};
 use crate::routes::messages::{self, replies};
 use crate::routes::users::{self, me};
@@ -29,7 +31,7 @@ pub fn router(store: Store) -> Router {
     Api::new(store).router()
 }
 
-/// The API over a store, with what can be chosen about it.
+/// The API over a store, with its options.
 #[derive(Debug, Clone)]
 pub struct Api {
     store: Store,
@@ -38,28 +40,28 @@ pub struct Api {
 }
 
 impl Api {
-    /// The API as [`router`] gives it.
+    /// The API as [`router`] returns it.
     #[must_use]
     pub fn new(store: Store) -> Self {
         Self { store, policy: Policy::default(), metrics: Metrics::default() }
     }
 
-    /// Whether requests without credentials may make conversations, which belong to the built-in user, and
-    /// read those by their ids; off when nothing is said.
+    /// Whether requests without credentials may create conversations, which belong to the built-in user, and
+    /// read those by their ids; off by default.
     #[must_use]
     pub fn anonymous(mut self, is_on: bool) -> Self {
         self.policy.takes_anonymous = is_on;
         self
     }
 
-    /// Whether anybody may register; off when nothing is said.
+    /// Whether clients may register; off by default.
     #[must_use]
     pub fn registration(mut self, is_on: bool) -> Self {
         self.policy.takes_registrations = is_on;
         self
     }
 
-    /// The proxies whose word about the client's address is believed; none when nothing is said.
+    /// The proxies that are trusted to name the client's address; none by default.
     ///
     /// The address of the connection itself is known where [`serve`](crate::serve) serves, and elsewhere from
     /// axum's `into_make_service_with_connect_info`.
@@ -69,7 +71,7 @@ impl Api {
         self
     }
 
-    /// How many requests each user may send from each address in a minute; any number when nothing is said.
+    /// How many requests each user may send from each address in a minute; unlimited by default.
     #[must_use]
     pub fn requests_a_minute(mut self, count: Option<u32>) -> Self {
         self.policy.requests_a_minute = count;
@@ -85,8 +87,8 @@ impl Api {
         finish(routes, self.state(openapi))
     }
 
-    /// `/metrics`, in the text format of Prometheus: what all routers of this API counted. For a listener
-    /// that only the operator reaches.
+    /// `/metrics`, in the text format of Prometheus, of all routers of this API. For a listener that only the
+    /// operator reaches.
     pub fn metrics_router(&self) -> Router {
         Router::new().route("/metrics", get(metrics::get)).with_state(self.state(String::new()))
     }
@@ -104,7 +106,38 @@ pub fn openapi() -> OpenApi {
 
 /// The routes and their description.
 fn routes() -> OpenApiRouter<AppState> {
-    let v1 = OpenApiRouter::new()
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(docs::document))
+        .route("/docs", get(docs::index))
+        .route("/docs/", get(docs::page))
+        .route("/docs/{*name}", get(docs::part))
+        .nest(API, api())
+}
+
+/// The routes of the API, each with its admission. Health, description and documentation have none: they are
+/// answered however busy the server is.
+fn api() -> OpenApiRouter<AppState> {
+    let with_permit = OpenApiRouter::new()
+        .merge(acting(data()))
+        .merge(account())
+        .merge(administration())
+        .route("/", any(unknown))
+        .route("/{*unknown}", any(unknown))
+        .layer(from_fn(run_with_permit));
+    with_permit.merge(passwords().layer(from_fn(run_with_password_capacity)))
+}
+
+/// Routes on which a service key acts for the user that a header names.
+fn acting(mut routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+    add_acting_user(routes.get_openapi_mut());
+    routes
+}
+
+/// Routes for the data of users.
+fn data() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .routes(routes!(conversations::list::list, conversations::create))
         .routes(routes!(conversations::list::count))
         .routes(routes!(conversations::get, conversations::change, conversations::delete))
@@ -116,40 +149,45 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(replies::create))
         .routes(routes!(replies::get_response))
         .routes(routes!(usage::list))
-        .routes(routes!(users::list::list, users::create))
         .routes(routes!(me::get, me::change, me::erase))
         .routes(routes!(export::export))
+}
+
+/// Routes for the sessions and keys of users, who need credentials of their own.
+fn account() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::logout_all))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::revoke))
+        .routes(routes!(api_keys::own::list, api_keys::own::create))
+        .routes(routes!(api_keys::own::revoke))
+}
+
+/// Routes that verify or hash a password.
+fn passwords() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(auth::register))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::change_password))
+}
+
+/// Routes for administrators, and for service keys that act for no user.
+fn administration() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(users::list::list, users::create))
         .routes(routes!(users::get, users::change, users::erase))
         .routes(routes!(users::put_by_email))
         .routes(routes!(api_keys::any::list, api_keys::any::create))
         .routes(routes!(api_keys::any::revoke))
-        .routes(routes!(auth::register))
-        .routes(routes!(auth::login))
-        .routes(routes!(auth::refresh))
-        .routes(routes!(auth::logout))
-        .routes(routes!(auth::logout_all))
-        .routes(routes!(auth::change_password))
-        .routes(routes!(sessions::list))
-        .routes(routes!(sessions::withdraw))
-        .routes(routes!(api_keys::own::list, api_keys::own::create))
-        .routes(routes!(api_keys::own::revoke))
-        .route("/", any(unknown))
-        .route("/{*unknown}", any(unknown));
-    OpenApiRouter::with_openapi(Description::openapi())
-        .routes(routes!(health::healthz))
-        .routes(routes!(health::readyz))
-        .routes(routes!(docs::document))
-        .route("/docs", get(docs::index))
-        .route("/docs/", get(docs::page))
-        .route("/docs/{*name}", get(docs::part))
-        .nest("/api/v1", v1)
 }
 
-/// Puts around the routes what every request passes.
+/// Adds the layers that every request passes.
 fn finish(routes: Router<AppState>, state: AppState) -> Router {
     routes
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(axum::middleware::from_fn_with_state(state.clone(), boundary))
+        .layer(from_fn_with_state(state.clone(), request_context))
         .with_state(state)
 }
 
@@ -169,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    /// What was logged.
+    /// The lines of the log.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -212,7 +250,7 @@ mod tests {
         finish(routes, AppState::new(store, String::new(), Policy::default(), Metrics::default()))
     }
 
-    // One test for both: another one beside it that logs without a subscriber could switch the event off.
+    // One test for both: a concurrent test that logs without a subscriber could disable the event.
     #[tokio::test]
     async fn a_panic_fails_one_request_and_is_logged_once_with_its_cause() {
         let router = panicking().await;
@@ -229,5 +267,37 @@ mod tests {
         for part in ["ERROR", "request.id=\"r-1\"", "response.status=500", "a secret of the server"] {
             assert!(lines[0].contains(part), "{part}: {lines:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_route_keeps_its_admission_wherever_it_is() {
+        let store = Store::memory().await.unwrap();
+        let state = AppState::new(store, String::new(), Policy::default(), Metrics::default());
+        let (routes, openapi) = OpenApiRouter::new().nest("/elsewhere/v2", api()).split_for_parts();
+        let router = finish(routes, state.clone());
+        let mut permits = Vec::new();
+        while let Ok(permit) = state.admission().acquire().await {
+            permits.push(permit);
+        }
+        let status = async |path: &str, method: &str| {
+            let request = Request::builder().method(method).uri(path.replace(['{', '}'], ""));
+            router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status().as_u16()
+        };
+        let mut admitted = Vec::new();
+        for (path, item) in &openapi.paths.paths {
+            for (method, operation) in [
+                ("GET", &item.get),
+                ("PUT", &item.put),
+                ("POST", &item.post),
+                ("PATCH", &item.patch),
+                ("DELETE", &item.delete),
+            ] {
+                if operation.is_some() && status(path, method).await != 503 {
+                    admitted.push(path.strip_prefix("/elsewhere/v2").unwrap());
+                }
+            }
+        }
+        assert_eq!(admitted, ["/auth/login", "/auth/password", "/auth/register"]);
+        assert_eq!(status("/elsewhere/v2/nothing", "GET").await, 503);
     }
 }

@@ -24,10 +24,10 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a client may leave an answer unread.
 const WRITE_TIME: Duration = Duration::from_secs(30);
 
-/// How long requests under way may take after the stop.
+/// How long requests in progress may take after the shutdown.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
 
-/// Connections at a time; further ones wait in the system's queue.
+/// Concurrent connections; further ones wait in the system's queue.
 const CONNECTIONS: usize = 8_192;
 
 /// Bytes and fields of a head that are read at all; the limits that are answered with a document are lower.
@@ -37,8 +37,8 @@ const HEAD_FIELDS: usize = 256;
 /// How long to wait when the system has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Answers requests until `shutdown` is done; then takes no new ones and ends when those under way are
-/// answered, after 30 seconds at most.
+/// Answers requests until `shutdown` is done; then accepts no new ones and ends when those in progress are
+/// answered, or after 30 seconds.
 ///
 /// A client has 10 seconds for the head of a request, 30 for its body, and 30 without reading anything of an
 /// answer; then its connection is closed.
@@ -54,18 +54,18 @@ pub async fn serve(
     let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let place = Arc::clone(&connections).acquire_owned();
+        let permit = Arc::clone(&connections).acquire_owned();
         let accepted = tokio::select! {
             () = &mut shutdown => break,
             accepted = async {
-                let place = place.await;
-                (listener.accept().await, place)
+                let permit = permit.await;
+                (listener.accept().await, permit)
             } => accepted,
         };
-        let (stream, place) = match accepted {
-            (Ok((stream, _)), place) => (stream, place),
+        let (stream, permit) = match accepted {
+            (Ok((stream, _)), permit) => (stream, permit),
             (Err(error), _) => {
-                // A client that is gone already, or no descriptor left: neither is the listener's end.
+                // A client that is already gone, or no descriptor left: the listener goes on.
                 tracing::warn!(error.cause = %error, "a connection could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
                 continue;
@@ -74,12 +74,12 @@ pub async fn serve(
         let (watcher, router) = (graceful.watcher(), router.clone());
         tokio::spawn(async move {
             answer(stream, router, watcher).await;
-            drop(place);
+            drop(permit);
         });
     }
     drop(listener);
     if timeout(DRAIN_TIME, graceful.shutdown()).await.is_err() {
-        tracing::warn!("requests under way did not end within 30 s and are given up");
+        tracing::warn!("requests in progress did not end within 30 s and are abandoned");
     }
     Ok(())
 }

@@ -7,20 +7,20 @@ use std::time::Duration;
 use chatstore::{LimitKey, Permission, Quota, Store, UserId};
 
 use crate::admission::Admission;
+use crate::client::TrustedProxies;
 use crate::error::Problem;
 use crate::metrics::Metrics;
-use crate::origin::TrustedProxies;
 
-/// What can be chosen about an API.
+/// The options of an API.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Policy {
-    /// Whether requests without credentials may make and read anonymous conversations.
+    /// Whether requests without credentials may create and read anonymous conversations.
     pub(crate) takes_anonymous: bool,
-    /// Whether anybody may register.
+    /// Whether clients may register.
     pub(crate) takes_registrations: bool,
-    /// Whose word about the client's address is believed.
+    /// The proxies that are trusted to name the client's address.
     pub(crate) proxies: TrustedProxies,
-    /// Requests of a user from an address in a minute; any number when there is none.
+    /// Requests of a user from an address in a minute; unlimited when there is none.
     pub(crate) requests_a_minute: Option<u32>,
 }
 
@@ -44,7 +44,7 @@ impl AppState {
         Self(Arc::new(Shared { store, openapi, policy, admission, metrics }))
     }
 
-    /// The store, for what belongs to nobody: health, keys, users, ids of requests.
+    /// The store, for what belongs to no user: health, keys, users, ids of requests.
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
     }
@@ -54,22 +54,22 @@ impl AppState {
         &self.0.openapi
     }
 
-    /// Whether requests without credentials may make and read anonymous conversations.
+    /// Whether requests without credentials may create and read anonymous conversations.
     pub(crate) fn takes_anonymous(&self) -> bool {
         self.0.policy.takes_anonymous
     }
 
-    /// Whether anybody may register.
+    /// Whether clients may register.
     pub(crate) fn takes_registrations(&self) -> bool {
         self.0.policy.takes_registrations
     }
 
-    /// Whose word about the client's address is believed.
+    /// The proxies that are trusted to name the client's address.
     pub(crate) fn proxies(&self) -> &TrustedProxies {
         &self.0.policy.proxies
     }
 
-    /// Counts a request of a user, or of nobody, from an address.
+    /// Counts a request from an address, of a user if one is known.
     pub(crate) async fn count(&self, user: Option<UserId>, address: Option<IpAddr>) -> Result<(), Problem> {
         let Some(count) = self.0.policy.requests_a_minute else { return Ok(()) };
         let quota = Quota { count, period: Duration::from_secs(60) };
@@ -80,12 +80,12 @@ impl AppState {
         }
     }
 
-    /// Who may work now.
+    /// Which requests may run now.
     pub(crate) fn admission(&self) -> &Admission {
         &self.0.admission
     }
 
-    /// What is counted.
+    /// The metrics.
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }

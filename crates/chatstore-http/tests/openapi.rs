@@ -120,6 +120,27 @@ fn every_operation_has_its_own_id() {
 }
 
 #[test]
+fn every_link_leads_to_an_operation_with_these_parameters() {
+    let description = description();
+    let operations = operations(&description);
+    let mut count = 0;
+    for (name, operation) in &operations {
+        let answers = operation["responses"].as_object().unwrap().values();
+        let links = answers.filter_map(|answer| answer["links"].as_object()).flat_map(|links| links.values());
+        for link in links {
+            let target = operations.iter().find(|(_, target)| target["operationId"] == link["operationId"]);
+            let (_, target) = target.unwrap_or_else(|| panic!("{name}: {link} leads nowhere"));
+            let parameters = target["parameters"].as_array().unwrap();
+            for parameter in link["parameters"].as_object().unwrap().keys() {
+                assert!(parameters.iter().any(|known| known["name"] == *parameter), "{name}: {parameter}");
+            }
+            count += 1;
+        }
+    }
+    assert_eq!(count, 9);
+}
+
+#[test]
 fn serving_can_move_between_threads() {
     fn assert_send<T: Future + Send>(_: &T) {}
     async fn serve(store: chatstore::Store, listener: tokio::net::TcpListener) {

@@ -1,4 +1,4 @@
-//! Becoming somebody: registration, login, refresh, logout, another password.
+//! Registration, login, refresh, logout and the change of a password.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,19 +11,19 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::body::{JsonBody, ValidBody};
-use crate::caller::{AccountHolder, Newcomer};
+use crate::caller::{SelfManagedUser, UnauthenticatedClient};
+use crate::client::Client;
 use crate::error::{Problem, ProblemKind};
 use crate::fields::NoFields;
 use crate::openapi::{BodyProblems, ConflictProblem, CredentialProblems};
-use crate::origin::ComingFrom;
-use crate::path::Mount;
+use crate::path::BasePath;
 use crate::query::{NoParameters, Query};
 use crate::request::{ReadFields, RequestObject};
 use crate::routes::responses::{UserResponse, created};
 use crate::schema::request_schemas;
 use crate::state::AppState;
 
-/// What a login or a refresh gives.
+/// What a login or a refresh returns.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Tokens, example = json!({
     "access_token": "eyJhbGciOiJIUzI1NiIsImtpZCI6Ijk3ZWI5Zjc2OWY3N2IyYTgiLCJ0eXAiOiJhdCtqd3QifQ.e30.c2ln",
@@ -42,11 +42,11 @@ pub(crate) struct TokensResponse {
     access_token: String,
     #[schema(example = "Bearer")]
     token_type: &'static str,
-    /// Seconds until the access token is of no more use.
+    /// Seconds until the access token expires.
     expires_in: i64,
-    /// Gives the next tokens, once.
+    /// Returns the next tokens, once.
     refresh_token: String,
-    /// Seconds until the refresh token is of no more use.
+    /// Seconds until the refresh token expires.
     refresh_expires_in: i64,
     #[schema(value_type = String, format = "uuid")]
     session_id: SessionId,
@@ -105,7 +105,7 @@ impl RequestObject for Register {
 
 /// Register
 ///
-/// Where the server lets anybody do so.
+/// Where the server allows it.
 #[utoipa::path(
     post,
     path = "/auth/register",
@@ -121,19 +121,19 @@ impl RequestObject for Register {
 )]
 pub(crate) async fn register(
     State(state): State<AppState>,
-    _newcomer: Newcomer,
+    _client: UnauthenticatedClient,
     _open: OpenRegistration,
-    ComingFrom(origin): ComingFrom,
-    mount: Mount,
+    Client(client): Client,
+    base_path: BasePath,
     _query: Query<NoParameters>,
     ValidBody(new): ValidBody<Register>,
 ) -> Result<Response, Problem> {
     let (new, password) = new.split();
-    let user = state.store().auth().from(origin).register(new, password).await?;
-    Ok(created(mount.path("/users/me"), Json(UserResponse::from(user))))
+    let user = state.store().auth().from(client).register(new, password).await?;
+    Ok(created(base_path.path("/users/me"), Json(UserResponse::from(user))))
 }
 
-/// Lets a request pass where registration is open.
+/// Admits a request where registration is open.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenRegistration;
 
@@ -147,7 +147,7 @@ impl axum::extract::FromRequestParts<AppState> for OpenRegistration {
         if state.takes_registrations() {
             return Ok(Self);
         }
-        let detail = "nobody can register here; an administrator makes users";
+        let detail = "registration is closed; an administrator creates users";
         Err(Problem::new(ProblemKind::RegistrationClosed, detail))
     }
 }
@@ -195,7 +195,7 @@ impl RequestObject for Login {
 
 /// Log in
 ///
-/// Begins a session. Whether the name is unknown, the password wrong or the user disabled is not told.
+/// Starts a session. An unknown name, a wrong password and a disabled user are answered alike.
 #[utoipa::path(
     post,
     path = "/auth/login",
@@ -204,18 +204,28 @@ impl RequestObject for Login {
     security(()),
     request_body = Login,
     responses(
-        (status = 200, description = "The tokens of a new session", body = TokensResponse),
+        (
+            status = 200,
+            description = "The tokens of a new session",
+            body = TokensResponse,
+            links(
+                ("revoke_session" = (
+                    operation_id = "revoke_session",
+                    parameters(("id" = "$response.body#/session_id"))
+                )),
+            ),
+        ),
         CredentialProblems,
     )
 )]
 pub(crate) async fn login(
     State(state): State<AppState>,
-    _newcomer: Newcomer,
-    ComingFrom(origin): ComingFrom,
+    _client: UnauthenticatedClient,
+    Client(client): Client,
     _query: Query<NoParameters>,
     JsonBody((name, password)): JsonBody<Login>,
 ) -> Result<Json<TokensResponse>, Problem> {
-    let tokens = state.store().auth().from(origin).login(name, password).await?;
+    let tokens = state.store().auth().from(client).login(name, password).await?;
     Ok(Json(TokensResponse::new(tokens, state.store().now())))
 }
 
@@ -240,11 +250,11 @@ impl RequestObject for Refresh {
     }
 }
 
-/// Carry a session on
+/// Refresh a session
 ///
-/// Gives the next refresh token and an access token. The same token may be sent again for 10 seconds, when the
-/// answer was lost or by another tab, and gives the same next token; once that was used, or later, sending
-/// the former one again ends the session.
+/// Returns the next refresh token and an access token. The same token may be sent again for 10 seconds, by
+/// another tab or because the answer was lost, and returns the same next token; once that one was used, or
+/// later, sending the old token again ends the session.
 #[utoipa::path(
     post,
     path = "/auth/refresh",
@@ -256,18 +266,18 @@ impl RequestObject for Refresh {
 )]
 pub(crate) async fn refresh(
     State(state): State<AppState>,
-    _newcomer: Newcomer,
-    ComingFrom(origin): ComingFrom,
+    _client: UnauthenticatedClient,
+    Client(client): Client,
     _query: Query<NoParameters>,
     JsonBody(token): JsonBody<Refresh>,
 ) -> Result<Json<TokensResponse>, Problem> {
-    let tokens = state.store().auth().from(origin).refresh(&token).await?;
+    let tokens = state.store().auth().from(client).refresh(&token).await?;
     Ok(Json(TokensResponse::new(tokens, state.store().now())))
 }
 
 /// Log out
 ///
-/// Ends the session of the access token: at once in this process, within 5 seconds in others.
+/// Ends the session of the access token: immediately in this process, within 5 seconds in others.
 #[utoipa::path(
     post,
     path = "/auth/logout",
@@ -277,12 +287,12 @@ pub(crate) async fn refresh(
 )]
 pub(crate) async fn logout(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     _query: Query<NoParameters>,
     JsonBody(()): JsonBody<NoFields>,
 ) -> Result<StatusCode, Problem> {
     let Some(session) = caller.session() else {
-        let detail = "an API key has no session; withdraw the key to be rid of it";
+        let detail = "an API key has no session; revoke the key instead";
         return Err(Problem::new(ProblemKind::Conflict, detail));
     };
     state.store().auth().logout(caller.user(), session).await?;
@@ -291,7 +301,7 @@ pub(crate) async fn logout(
 
 /// Log out everywhere
 ///
-/// Ends all sessions of the caller. API keys stay.
+/// Ends all sessions of the current user. API keys stay valid.
 #[utoipa::path(
     post,
     path = "/auth/logout-all",
@@ -301,7 +311,7 @@ pub(crate) async fn logout(
 )]
 pub(crate) async fn logout_all(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     _query: Query<NoParameters>,
     JsonBody(()): JsonBody<NoFields>,
 ) -> Result<StatusCode, Problem> {
@@ -326,31 +336,31 @@ impl RequestObject for ChangePassword {
     fn read(fields: &mut impl ReadFields) -> (Password, Password) {
         let current = secret(fields, &LOGIN_PASSWORD.named("current_password"));
         let new = PASSWORD.named("new_password");
-        let new = new.about("A maximum of 1,024 bytes; not a common one, and not the present one.");
+        let new = new.about("A maximum of 1,024 bytes; not a common one, and not the current one.");
         (Password::new(current), Password::new(secret(fields, &new)))
     }
 }
 
 request_schemas!(Register, Login, Refresh, ChangePassword);
 
-/// Change one's password
+/// Change the current user's password
 ///
-/// Ends all sessions, this one too. API keys stay.
+/// Ends all sessions, this one included. API keys stay valid.
 #[utoipa::path(
     post,
     path = "/auth/password",
     operation_id = "change_password",
     tag = "auth",
     request_body = ChangePassword,
-    responses((status = 204, description = "The password is another one"), CredentialProblems)
+    responses((status = 204, description = "The password is changed"), CredentialProblems)
 )]
 pub(crate) async fn change_password(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
-    ComingFrom(origin): ComingFrom,
+    SelfManagedUser(caller): SelfManagedUser,
+    Client(client): Client,
     _query: Query<NoParameters>,
     JsonBody((current, new)): JsonBody<ChangePassword>,
 ) -> Result<StatusCode, Problem> {
-    state.store().auth().from(origin).change_password(caller.user(), current, new).await?;
+    state.store().auth().from(client).change_password(caller.user(), current, new).await?;
     Ok(StatusCode::NO_CONTENT)
 }

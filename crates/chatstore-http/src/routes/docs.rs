@@ -8,21 +8,19 @@ use axum::response::{IntoResponse, Response};
 use utoipa_swagger_ui::Config;
 
 use crate::error::Problem;
-use crate::path::Mount;
+use crate::path::BasePath;
 use crate::state::AppState;
 
-/// The page runs its own scripts and asks this server, nobody else. Its style sheet is partly inline.
+/// The page runs its own scripts and sends requests to this server only. Its style sheet is partly inline.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
 
 const CONTENT_SECURITY_POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
 
-/// The API's description
-///
-/// This document.
+/// Get the description of the API
 #[utoipa::path(
     get,
     path = "/openapi.json",
-    operation_id = "serve",
+    operation_id = "get_openapi",
     tag = "server",
     security(()),
     responses((status = 200, description = "The OpenAPI document", body = Object))
@@ -32,8 +30,8 @@ pub(crate) async fn document(State(state): State<AppState>) -> impl IntoResponse
 }
 
 /// Where the page is: below a slash, because it asks for its parts relative to itself.
-pub(crate) async fn index(mount: Mount) -> Response {
-    (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, mount.root("/docs/"))]).into_response()
+pub(crate) async fn index(base_path: BasePath) -> Response {
+    (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, base_path.root("/docs/"))]).into_response()
 }
 
 /// The page.

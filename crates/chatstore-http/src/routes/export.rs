@@ -1,4 +1,4 @@
-//! Everything that the caller has, as lines of JSON.
+//! Everything that the current user has, as lines of JSON.
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -74,7 +74,7 @@ impl From<Session> for SessionLine {
     }
 }
 
-/// A refresh token, of which not even the hash is told.
+/// A refresh token, without even its hash.
 #[derive(Serialize)]
 struct RefreshTokenLine {
     id: RefreshTokenId,
@@ -146,7 +146,7 @@ impl From<Exported> for Line {
     }
 }
 
-/// Export everything of oneself
+/// Export the current user's data
 ///
 /// One JSON object a line, each with a `type`: `user`, `api_key`, `session`, `refresh_token`,
 /// `idempotency_key`, `usage`, `conversation`, `member`, `message`, `response`, `membership`. Parents come before children; last come the messages sent into others'

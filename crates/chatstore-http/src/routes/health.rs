@@ -1,4 +1,4 @@
-//! Whether the server lives, and whether it can work.
+//! Whether the server is alive, and whether it is ready.
 
 use std::time::Duration;
 
@@ -12,28 +12,28 @@ use utoipa::ToSchema;
 use crate::state::AppState;
 
 /// How long the database may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// That the server lives.
+/// That the server is alive.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
     #[schema(value_type = String, example = "ok")]
     status: &'static str,
 }
 
-/// The server lives
+/// Check that the server is alive
 #[utoipa::path(
     get,
     path = "/healthz",
     tag = "server",
     security(()),
-    responses((status = 200, description = "It does", body = Health))
+    responses((status = 200, description = "The server is alive", body = Health))
 )]
 pub(crate) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Whether the server can work, and what it needs for that.
+/// Whether the server is ready, and the dependencies it needs for that.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
     status: ReadinessStatus,
@@ -55,7 +55,7 @@ pub(crate) struct DatabaseReadiness {
     kind: &'static str,
 }
 
-/// Whether something can work.
+/// Whether a dependency is ready.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ReadinessStatus {
@@ -63,19 +63,19 @@ pub(crate) enum ReadinessStatus {
     Unavailable,
 }
 
-/// The server can work
+/// Check that the server is ready
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "server",
     security(()),
     responses(
-        (status = 200, description = "It can", body = Readiness),
-        (status = 503, description = "It cannot now", body = Readiness, headers(("Retry-After" = String))),
+        (status = 200, description = "The server is ready", body = Readiness),
+        (status = 503, description = "The server is not ready", body = Readiness, headers(("Retry-After" = String))),
     )
 )]
 pub(crate) async fn readyz(State(state): State<AppState>) -> Response {
-    let is_ready = match tokio::time::timeout(PATIENCE, state.store().ping()).await {
+    let is_ready = match tokio::time::timeout(DATABASE_TIMEOUT, state.store().ping()).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
             tracing::warn!(error.cause = %error, "the database is not ready");

@@ -7,7 +7,7 @@ use chatstore::{Session, SessionId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::caller::AccountHolder;
+use crate::caller::SelfManagedUser;
 use crate::error::Problem;
 use crate::openapi::{DeleteProblems, ReadProblems};
 use crate::path::{Path, SessionPath};
@@ -15,7 +15,7 @@ use crate::query::{NoParameters, PageQuery, Query};
 use crate::routes::responses::ListResponse;
 use crate::state::AppState;
 
-/// A session that goes on.
+/// An active session.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session, example = json!({
     "id": "0195f1d4-7c00-7d21-b6f0-3e5a9c8d7f10", "created_at": "2026-03-01T12:00:00.000000Z",
@@ -30,10 +30,10 @@ pub(crate) struct SessionResponse {
     /// To the minute.
     #[schema(value_type = String, format = "date-time")]
     last_activity: Timestamp,
-    /// When it ends unless it is carried on.
+    /// When it ends unless it is refreshed.
     #[schema(value_type = String, format = "date-time")]
     expires_at: Timestamp,
-    /// The address it was begun from.
+    /// The address it was started from.
     #[schema(required)]
     ip: Option<String>,
     /// What the client called itself.
@@ -57,9 +57,9 @@ impl SessionResponse {
     }
 }
 
-/// List one's own sessions
+/// List the current user's sessions
 ///
-/// Those that go on, the last used first.
+/// The active ones, the last used first.
 #[utoipa::path(
     get,
     path = "/auth/sessions",
@@ -70,7 +70,7 @@ impl SessionResponse {
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ListResponse<SessionResponse>>, Problem> {
     let scope = format!("sessions of {}", caller.user());
@@ -79,20 +79,20 @@ pub(crate) async fn list(
     Ok(Json(ListResponse::new(page, &scope, |session| SessionResponse::new(session, caller.session()))))
 }
 
-/// End one of one's own sessions
+/// Revoke one of the current user's sessions
 ///
-/// At once in this process, within 5 seconds in others.
+/// Takes effect immediately in this process, within 5 seconds in others.
 #[utoipa::path(
     delete,
     path = "/auth/sessions/{id}",
-    operation_id = "withdraw_session",
+    operation_id = "revoke_session",
     tag = "auth",
     params(SessionPath),
-    responses((status = 204, description = "It has ended"), DeleteProblems)
+    responses((status = 204, description = "The session is revoked"), DeleteProblems)
 )]
-pub(crate) async fn withdraw(
+pub(crate) async fn revoke(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     Path(path): Path<SessionPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {

@@ -1,4 +1,4 @@
-//! What models were asked for, and what it cost.
+//! The usage of models and its cost.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use crate::query::{FromParameters, Parameters, Query};
 use crate::schema::Word;
 use crate::state::AppState;
 
-/// Days that are shown when nothing is said.
+/// Days that are covered by default.
 const DAYS: i64 = 30;
 
 /// What usage to add up, and how.
@@ -32,7 +32,7 @@ pub(crate) struct ListQuery {
     /// For administrators: of this user only. UUID or short id.
     #[param(value_type = Option<String>)]
     user_id: Option<UserId>,
-    /// For administrators: of everybody.
+    /// For administrators: of all users.
     #[param(value_type = Option<ScopeWord>, inline)]
     scope: Option<Scope>,
 }
@@ -104,14 +104,14 @@ fn grouping(parameters: &mut Parameters) -> UsageGrouping {
             break;
         };
         if std::mem::replace(grouping.by(dimension), true) {
-            parameters.wrong("group_by", FieldCode::NotAllowed, "must name each at most once");
+            parameters.wrong("group_by", FieldCode::NotAllowed, "must not name one twice");
             break;
         }
     }
     grouping
 }
 
-/// Usage added up; only what it is grouped by is there.
+/// Sums of usage, with only the fields they are grouped by.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageRow)]
 pub(crate) struct UsageRowResponse {
@@ -180,16 +180,16 @@ impl From<UsageRow> for UsageRowResponse {
     }
 }
 
-/// Usage, and all of it together.
+/// Usage in groups, and in total.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Usage {
     data: Vec<UsageRowResponse>,
     total: UsageSums,
 }
 
-/// Add up usage
+/// Sum usage
 ///
-/// Of the caller's own conversations; an administrator may ask for another user's or for everybody's.
+/// Of the caller's own conversations; an administrator may ask for another user's or for all users'.
 #[utoipa::path(
     get,
     path = "/usage",

@@ -5,18 +5,20 @@ use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
 use serde_json::Value;
 
+use crate::operations::operations;
 use crate::support::{CONVERSATIONS, Person, Server, answer, outlines};
 
 conformance!(
     a_service_names_the_user_in_five_ways,
-    whom_a_service_cannot_act_for_is_refused,
+    acting_for_an_unsuitable_user_is_refused,
     only_a_service_may_act_for_others,
-    what_a_service_makes_is_the_users,
+    a_service_acts_by_exactly_the_operations_that_say_so,
+    what_a_service_creates_belongs_to_the_user,
     a_service_has_exactly_the_rights_of_the_user,
-    an_anonymous_conversation_is_made_and_read_by_a_service,
-    a_disabled_user_is_acted_for_no_more_at_once,
+    a_service_creates_and_reads_an_anonymous_conversation,
+    a_service_stops_acting_for_a_disabled_user_at_once,
     a_service_key_ends_with_its_administrator,
-    a_service_key_ends_with_the_office_of_its_administrator,
+    a_service_key_ends_with_the_role_of_its_administrator,
 );
 
 async fn root_and_service(server: &Server) -> (Person, Person) {
@@ -27,9 +29,9 @@ async fn root_and_service(server: &Server) -> (Person, Person) {
 
 async fn post(server: &Server, service: &Person, whom: &str, target: &str, body: &str) -> Value {
     let request = server.send(service, "POST", target, body).header("Chatstore-User", whom);
-    let made = answer(request).await;
-    assert_eq!(made.status, 201, "POST {target} for {whom}");
-    made.body
+    let created = answer(request).await;
+    assert_eq!(created.status, 201, "POST {target} for {whom}");
+    created.body
 }
 
 async fn a_service_names_the_user_in_five_ways(case: TestDatabase) {
@@ -40,18 +42,18 @@ async fn a_service_names_the_user_in_five_ways(case: TestDatabase) {
     let ada = server.store.users().create(new).await.unwrap();
     let (id, short_id) = (ada.id.to_string(), ada.id.short());
     for whom in [&id, &short_id, "name:äDA b: c", "email:ADA@example.org"] {
-        let made = post(&server, &service, whom, CONVERSATIONS, "{}").await;
-        assert_eq!(made["owner_id"], id.as_str(), "{whom}");
+        let created = post(&server, &service, whom, CONVERSATIONS, "{}").await;
+        assert_eq!(created["owner_id"], id.as_str(), "{whom}");
         let me = answer(server.act(&service, whom, "GET", "/api/v1/users/me")).await;
         assert_eq!(me.body["id"], id.as_str(), "{whom}");
     }
     for whom in ["anonymous", "anonymous"] {
-        let made = post(&server, &service, whom, CONVERSATIONS, "{}").await;
-        assert_eq!(made["owner_id"], UserId::ANONYMOUS.to_string(), "{whom}");
+        let created = post(&server, &service, whom, CONVERSATIONS, "{}").await;
+        assert_eq!(created["owner_id"], UserId::ANONYMOUS.to_string(), "{whom}");
     }
 }
 
-async fn whom_a_service_cannot_act_for_is_refused(case: TestDatabase) {
+async fn acting_for_an_unsuitable_user_is_refused(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, service) = root_and_service(&server).await;
     let (_ada, off, gone) =
@@ -139,26 +141,39 @@ async fn only_a_service_may_act_for_others(case: TestDatabase) {
     ") }
 }
 
-async fn what_a_service_makes_is_the_users(case: TestDatabase) {
+async fn a_service_acts_by_exactly_the_operations_that_say_so(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let (_root, service) = root_and_service(&server).await;
+    server.person("ada").await;
+    for operation in operations() {
+        // The caller is looked at before the parameter, which keeps the request from doing anything.
+        let target = format!("{}?unknown=1", operation.target(&[]));
+        let refused = answer(server.act(&service, "name:ada", &operation.method, &target)).await;
+        let says_so = operation.parameters.iter().any(|name| name == "Chatstore-User");
+        assert_eq!(refused.status, if says_so { 422 } else { 403 }, "{}", operation.name());
+    }
+}
+
+async fn what_a_service_creates_belongs_to_the_user(case: TestDatabase) {
     let server = Server::start(case).await;
     let (_root, service) = root_and_service(&server).await;
     let (ada, eve) = (server.person("ada").await, server.person("eve").await);
-    let made = post(&server, &service, "name:ada", CONVERSATIONS, r#"{"thread_id": "t1"}"#).await;
-    let path = format!("{CONVERSATIONS}/{}", made["id"].as_str().unwrap());
-    assert_eq!((&made["owner_id"], &made["role"]), (&ada.id.to_string().into(), &"owner".into()));
+    let created = post(&server, &service, "name:ada", CONVERSATIONS, r#"{"thread_id": "t1"}"#).await;
+    let path = format!("{CONVERSATIONS}/{}", created["id"].as_str().unwrap());
+    assert_eq!((&created["owner_id"], &created["role"]), (&ada.id.to_string().into(), &"owner".into()));
     let message =
         post(&server, &service, "name:ada", &format!("{path}/messages"), r#"{"content": "a"}"#).await;
     assert_eq!(message["sender_id"], ada.id.to_string());
     let body = r#"{"content": "b", "response": {"tokens_prompt": 1, "tokens_completion": 2}}"#;
     let reply = post(&server, &service, "name:ada", &format!("{path}/replies"), body).await;
     assert_eq!(reply["sender_id"], Value::Null);
-    assert_eq!(server.get(&ada, "/api/v1/threads/t1").await["message_count"], 2, "it is hers");
+    assert_eq!(server.get(&ada, "/api/v1/threads/t1").await["message_count"], 2, "it belongs to ada");
     let mut usage = Vec::new();
     for whom in ["name:ada", "name:eve"] {
         let used = answer(server.act(&service, whom, "GET", "/api/v1/usage")).await;
         usage.push(used.body["total"]["tokens_total"].clone());
     }
-    assert_eq!(usage, [3, 0], "and on her account");
+    assert_eq!(usage, [3, 0], "and is charged to ada");
     let for_eve = |method: &str, target: &str| server.act(&service, "name:eve", method, target);
     for request in [
         for_eve("GET", &path),
@@ -205,22 +220,22 @@ async fn a_service_has_exactly_the_rights_of_the_user(case: TestDatabase) {
     "#) }
 }
 
-async fn an_anonymous_conversation_is_made_and_read_by_a_service(case: TestDatabase) {
+async fn a_service_creates_and_reads_an_anonymous_conversation(case: TestDatabase) {
     let server = Server::start(case).await;
     let (_root, service) = root_and_service(&server).await;
-    let made = post(&server, &service, "anonymous", CONVERSATIONS, r#"{"title": "a"}"#).await;
-    let path = format!("{CONVERSATIONS}/{}", made["id"].as_str().unwrap());
+    let created = post(&server, &service, "anonymous", CONVERSATIONS, r#"{"title": "a"}"#).await;
+    let path = format!("{CONVERSATIONS}/{}", created["id"].as_str().unwrap());
     let message =
         post(&server, &service, "anonymous", &format!("{path}/messages"), r#"{"content": "a"}"#).await;
     assert_eq!(message["sender_id"], UserId::ANONYMOUS.to_string());
     let read = answer(server.act(&service, "anonymous", "GET", &path)).await;
     assert_eq!((read.status, &read.body["message_count"]), (200, &1.into()));
     let listed = answer(server.act(&service, "anonymous", "GET", CONVERSATIONS)).await;
-    assert_eq!(listed.body["data"][0]["id"], made["id"]);
-    assert_eq!(answer(server.anonymous("GET", &path)).await.status, 401, "where that is not switched on");
+    assert_eq!(listed.body["data"][0]["id"], created["id"]);
+    assert_eq!(answer(server.anonymous("GET", &path)).await.status, 401, "unless it is enabled");
 }
 
-async fn a_disabled_user_is_acted_for_no_more_at_once(case: TestDatabase) {
+async fn a_service_stops_acting_for_a_disabled_user_at_once(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, service) = root_and_service(&server).await;
     let ada = server.person("ada").await;
@@ -276,7 +291,7 @@ async fn a_service_key_ends_with_its_administrator(case: TestDatabase) {
     "#) }
 }
 
-async fn a_service_key_ends_with_the_office_of_its_administrator(case: TestDatabase) {
+async fn a_service_key_ends_with_the_role_of_its_administrator(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, service) = root_and_service(&server).await;
     let second = server.admin("second").await;
@@ -290,6 +305,6 @@ async fn a_service_key_ends_with_the_office_of_its_administrator(case: TestDatab
     assert_eq!(
         answer(server.request(&root, "GET", "/api/v1/users/me")).await.status,
         200,
-        "his own key is his"
+        "the user's own key stays valid"
     );
 }

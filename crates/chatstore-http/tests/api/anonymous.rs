@@ -1,4 +1,4 @@
-//! Requests without credentials, where that is switched on.
+//! Requests without credentials, where that is enabled.
 
 use axum::Router;
 use chatstore::{Store, UserId};
@@ -10,30 +10,30 @@ use crate::operations::operations;
 use crate::support::{CONVERSATIONS, Server, answer, exchange, outlines};
 
 conformance!(
-    a_conversation_is_made_and_read_without_credentials,
+    a_conversation_is_created_and_read_without_credentials,
     only_five_routes_answer_without_credentials,
     a_wrong_key_is_not_anonymous,
-    without_credentials_one_reads_only_what_is_anonymous,
-    an_anonymous_request_cannot_be_made_once,
-    without_the_switch_nothing_is_anonymous,
+    only_anonymous_conversations_are_readable_without_credentials,
+    an_anonymous_request_cannot_be_idempotent,
+    nothing_is_anonymous_unless_enabled,
 );
 
 fn open_to_all(store: Store) -> Router {
     Api::new(store).anonymous(true).router()
 }
 
-/// A conversation's path, made without credentials.
+/// The path of a conversation created without credentials.
 async fn conversation(server: &Server) -> String {
-    let made = answer(server.anonymous("POST", CONVERSATIONS)).await;
-    assert_eq!(made.status, 201);
-    made.header("location").to_owned()
+    let created = answer(server.anonymous("POST", CONVERSATIONS)).await;
+    assert_eq!(created.status, 201);
+    created.header("location").to_owned()
 }
 
-async fn a_conversation_is_made_and_read_without_credentials(case: TestDatabase) {
+async fn a_conversation_is_created_and_read_without_credentials(case: TestDatabase) {
     let server = Server::start_with(case, open_to_all).await;
     let request = server.anonymous("POST", CONVERSATIONS).header("Content-Type", "application/json");
-    let made = exchange(request.body(r#"{"title": "Question"}"#)).await;
-    allow_duplicates! { assert_snapshot!(made, @r#"
+    let created = exchange(request.body(r#"{"title": "Question"}"#)).await;
+    allow_duplicates! { assert_snapshot!(created, @r#"
     POST /api/v1/conversations
     {"title": "Question"}
 
@@ -129,7 +129,7 @@ async fn a_wrong_key_is_not_anonymous(case: TestDatabase) {
     ") }
 }
 
-async fn without_credentials_one_reads_only_what_is_anonymous(case: TestDatabase) {
+async fn only_anonymous_conversations_are_readable_without_credentials(case: TestDatabase) {
     let server = Server::start_with(case, open_to_all).await;
     let ada = server.person("ada").await;
     let of_ada = server.conversation(&ada).await;
@@ -141,13 +141,13 @@ async fn without_credentials_one_reads_only_what_is_anonymous(case: TestDatabase
         let absent = answer(server.anonymous("GET", &format!("{absent}{below}"))).await;
         assert_eq!((refused.status, &refused.body), (404, &absent.body), "{below}");
         let others = answer(server.request(&ada, "GET", &format!("{anonymous}{below}"))).await;
-        assert_eq!((others.status, &others.body), (404, &absent.body), "nor is it hers {below}");
+        assert_eq!((others.status, &others.body), (404, &absent.body), "nor does it belong to her {below}");
     }
-    let made = server.post(&ada, CONVERSATIONS, "{}").await;
-    assert_eq!(made["owner_id"], ada.id.to_string(), "who has a key is not anonymous");
+    let created = server.post(&ada, CONVERSATIONS, "{}").await;
+    assert_eq!(created["owner_id"], ada.id.to_string(), "a caller with a key is not anonymous");
 }
 
-async fn an_anonymous_request_cannot_be_made_once(case: TestDatabase) {
+async fn an_anonymous_request_cannot_be_idempotent(case: TestDatabase) {
     let server = Server::start_with(case, open_to_all).await;
     let refused = exchange(server.anonymous("POST", CONVERSATIONS).header("Idempotency-Key", "k1")).await;
     allow_duplicates! { assert_snapshot!(refused, @r#"
@@ -162,7 +162,7 @@ async fn an_anonymous_request_cannot_be_made_once(case: TestDatabase) {
         {
           "code": "not_allowed",
           "field": "Idempotency-Key",
-          "message": "needs credentials: the keys of one caller are not to meet another's"
+          "message": "needs credentials: the keys of clients without any could collide"
         }
       ],
       "request_id": "r-1",
@@ -174,11 +174,11 @@ async fn an_anonymous_request_cannot_be_made_once(case: TestDatabase) {
     assert_eq!(server.store.counts().await.unwrap().conversations, 0);
 }
 
-async fn without_the_switch_nothing_is_anonymous(case: TestDatabase) {
+async fn nothing_is_anonymous_unless_enabled(case: TestDatabase) {
     let server = Server::start(case).await;
-    let made = server.store.as_user(UserId::ANONYMOUS).conversations();
-    let made = made.create(chatstore::NewConversation::default()).await.unwrap();
-    let path = format!("{CONVERSATIONS}/{}", made.id);
+    let created = server.store.as_user(UserId::ANONYMOUS).conversations();
+    let created = created.create(chatstore::NewConversation::default()).await.unwrap();
+    let path = format!("{CONVERSATIONS}/{}", created.id);
     for (method, target) in [
         ("POST", CONVERSATIONS.to_owned()),
         ("GET", path.clone()),

@@ -1,4 +1,4 @@
-//! Who may do what: every operation that the description names, for everybody there is.
+//! Who may do what: every operation that the description names, for every kind of caller.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,12 +14,12 @@ use crate::login::{PASSWORD, logged_in};
 use crate::operations::{Operation, operations};
 use crate::support::{Person, Server};
 
-conformance!(every_operation_is_for_those_it_is_for_and_nobody_else);
+conformance!(every_operation_admits_exactly_the_callers_it_is_for);
 
-/// Who asks for what is the owner's, or for what is administration.
+/// The callers of operations on the owner's data, and of administration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
-    Nobody,
+    Unauthenticated,
     Owner,
     OwnerInSession,
     Editor,
@@ -29,17 +29,17 @@ enum Who {
     ServiceForOwner,
     Service,
     EndedSession,
-    WithdrawnKey,
+    RevokedKey,
     Disabled,
 }
 
 use Who::{
-    Admin, Disabled, Editor, EndedSession, Nobody, Owner, OwnerInSession, Service, ServiceForOwner, Stranger,
-    Viewer, WithdrawnKey,
+    Admin, Disabled, Editor, EndedSession, Owner, OwnerInSession, RevokedKey, Service, ServiceForOwner,
+    Stranger, Unauthenticated, Viewer,
 };
 
-const EVERYBODY: [Who; 12] = [
-    Nobody,
+const CALLERS: [Who; 12] = [
+    Unauthenticated,
     Owner,
     OwnerInSession,
     Editor,
@@ -49,11 +49,11 @@ const EVERYBODY: [Who; 12] = [
     ServiceForOwner,
     Service,
     EndedSession,
-    WithdrawnKey,
+    RevokedKey,
     Disabled,
 ];
 
-/// What one request is about. Each has its own, so that none sees what another one did.
+/// The objects of one request. Each has its own, so that none sees the effects of another one.
 struct Scene<'s> {
     server: &'s Server,
     root: &'s Person,
@@ -105,8 +105,8 @@ impl<'s> Scene<'s> {
     /// A key of a user: its text and its id.
     async fn key(&self, user: UserId) -> (Person, String) {
         let keys = self.server.store.keys();
-        let made = keys.create(user, chatstore::ApiKeyScope::User, None, None).await.unwrap();
-        (Person { id: user, key: made.text }, made.key.id.to_string())
+        let created = keys.create(user, chatstore::ApiKeyScope::User, None, None).await.unwrap();
+        (Person { id: user, key: created.text }, created.key.id.to_string())
     }
 
     /// A session of a user: its access token and its id.
@@ -120,15 +120,15 @@ impl<'s> Scene<'s> {
         (person, tokens["session_id"].as_str().unwrap().to_owned())
     }
 
-    /// Somebody else, as a member of the conversation when there is a role.
-    async fn somebody(&self, role: Option<MemberRole>) -> Person {
-        let somebody = user(self.server, &format!("somebody{}", self.number), UserRole::User).await;
+    /// Another user, as a member of the conversation when there is a role.
+    async fn other(&self, role: Option<MemberRole>) -> Person {
+        let other = user(self.server, &format!("somebody{}", self.number), UserRole::User).await;
         if let Some(role) = role {
             let chat = self.server.store.as_user(self.owner);
             let page = chat.conversations().page(chatstore::ConversationList::default()).await.unwrap();
-            chat.members().put(page.items[0].0.id, somebody, role).await.unwrap();
+            chat.members().put(page.items[0].0.id, other, role).await.unwrap();
         }
-        self.key(somebody).await.0
+        self.key(other).await.0
     }
 
     async fn status(&self, who: Who, operation: &Operation) -> u16 {
@@ -139,38 +139,38 @@ impl<'s> Scene<'s> {
             _ => operation.body().to_owned(),
         };
         let (store, method) = (&self.server.store, operation.method.as_str());
-        let as_somebody = |person: &Person| self.server.request(person, method, &target);
+        let as_person = |person: &Person| self.server.request(person, method, &target);
         let request = match who {
-            Nobody => self.server.anonymous(method, &target),
-            Owner => as_somebody(&self.key(self.owner).await.0),
-            OwnerInSession => as_somebody(&self.session(self.owner, &self.owner_name).await.0),
-            Editor => as_somebody(&self.somebody(Some(MemberRole::Editor)).await),
-            Viewer => as_somebody(&self.somebody(Some(MemberRole::Viewer)).await),
-            Stranger => as_somebody(&self.somebody(None).await),
+            Unauthenticated => self.server.anonymous(method, &target),
+            Owner => as_person(&self.key(self.owner).await.0),
+            OwnerInSession => as_person(&self.session(self.owner, &self.owner_name).await.0),
+            Editor => as_person(&self.other(Some(MemberRole::Editor)).await),
+            Viewer => as_person(&self.other(Some(MemberRole::Viewer)).await),
+            Stranger => as_person(&self.other(None).await),
             Admin => {
                 let admin = user(self.server, &format!("admin{}", self.number), UserRole::Admin).await;
-                as_somebody(&self.key(admin).await.0)
+                as_person(&self.key(admin).await.0)
             }
             ServiceForOwner => {
                 let service = self.server.service(self.root).await;
                 self.server.act(&service, &self.owner.to_string(), method, &target)
             }
-            Service => as_somebody(&self.server.service(self.root).await),
+            Service => as_person(&self.server.service(self.root).await),
             EndedSession => {
                 let (person, id) = self.session(self.owner, &self.owner_name).await;
                 store.auth().logout(self.owner, id.parse().unwrap()).await.unwrap();
-                as_somebody(&person)
+                as_person(&person)
             }
-            WithdrawnKey => {
+            RevokedKey => {
                 let (person, id) = self.key(self.owner).await;
                 store.keys().revoke(self.owner, id.parse().unwrap()).await.unwrap();
-                as_somebody(&person)
+                as_person(&person)
             }
             Disabled => {
                 let (person, _) = self.key(self.owner).await;
                 let patch = UserPatch { is_active: Some(false), ..UserPatch::default() };
                 store.users().update(self.owner, patch).await.unwrap();
-                as_somebody(&person)
+                as_person(&person)
             }
         };
         let answer = request.header("Content-Type", "application/json").body(body).send().await.unwrap();
@@ -183,14 +183,14 @@ async fn user(server: &Server, name: &str, role: UserRole) -> UserId {
     server.store.users().create(new).await.unwrap().id
 }
 
-async fn every_operation_is_for_those_it_is_for_and_nobody_else(case: TestDatabase) {
+async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let mut table = String::new();
     let mut number = 0;
     for operation in operations() {
         let mut statuses = BTreeMap::new();
-        for who in EVERYBODY {
+        for who in CALLERS {
             number += 1;
             let scene = Scene::set(&server, &root, number, &operation).await;
             let status = scene.status(who, &operation).await;
@@ -203,7 +203,7 @@ async fn every_operation_is_for_those_it_is_for_and_nobody_else(case: TestDataba
         let path = operation.path.trim_start_matches("/api/v1/");
         writeln!(table, "{} {} {path}", row.join(" "), operation.method).unwrap();
     }
-    // In the order of `EVERYBODY`. 422 is the answer to who may do it, but sent nothing to do it with.
+    // In the order of `CALLERS`. 422 is the answer to an allowed caller whose request lacks what it needs.
     allow_duplicates! { assert_snapshot!(table, @"
     401 200 200 200 200 200 200 403 403 401 401 401 GET auth/api-keys
     401 201 201 201 201 201 201 403 403 401 401 401 POST auth/api-keys
@@ -264,7 +264,7 @@ fn hold_to_the_rules(operation: &Operation, statuses: &BTreeMap<Who, u16>) {
         }
         return;
     }
-    for who in [Nobody, EndedSession, WithdrawnKey, Disabled] {
+    for who in [Unauthenticated, EndedSession, RevokedKey, Disabled] {
         assert_eq!(statuses[&who], 401, "{name}: {who:?}");
     }
     if operation.is_for_admins() {
@@ -274,7 +274,7 @@ fn hold_to_the_rules(operation: &Operation, statuses: &BTreeMap<Who, u16>) {
         assert!(is_done(Admin) && is_done(Service), "{name}: {statuses:?}");
         return;
     }
-    assert!(!is_done(Service), "{name}: a service has to say for whom it acts");
+    assert!(!is_done(Service), "{name}: a service has to name the user it acts for");
     let is_conversation = operation.path.starts_with("/api/v1/conversations/{id}");
     if !is_conversation {
         return;

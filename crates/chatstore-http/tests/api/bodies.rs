@@ -7,22 +7,22 @@ use serde_json::json;
 use crate::support::{Server, answer, exchange, refusal};
 
 conformance!(
-    a_body_that_is_no_json_is_malformed,
+    a_body_that_is_not_json_is_malformed,
     a_body_that_is_json_but_wrong_is_invalid,
     a_body_of_another_type_is_refused,
     a_body_may_have_one_mebibyte,
-    what_belongs_to_the_application_may_be_odd,
+    data_of_the_application_may_be_unusual,
     a_limit_is_described_as_it_is_checked,
 );
 
 const CONVERSATIONS: &str = "/api/v1/conversations";
 
-/// Metadata in which so many lists and objects lie inside each other, the body's own object included.
+/// Metadata with this nesting of lists and objects, the body's own object included.
 fn nested(depth: usize) -> String {
     format!(r#"{{"metadata":{{"a":{}{}}}}}"#, "[".repeat(depth - 2), "]".repeat(depth - 2))
 }
 
-async fn a_body_that_is_no_json_is_malformed(case: TestDatabase) {
+async fn a_body_that_is_not_json_is_malformed(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let deep = nested(129);
@@ -177,7 +177,7 @@ async fn a_body_of_another_type_is_refused(case: TestDatabase) {
         assert_eq!(request.body("{}").send().await.unwrap().status(), status, "{media_type}");
     }
     let empty = server.request(&ada, "POST", CONVERSATIONS).send().await.unwrap();
-    assert_eq!(empty.status(), 201, "no type is needed for no body");
+    assert_eq!(empty.status(), 201, "a request without a body needs no media type");
 }
 
 async fn a_body_may_have_one_mebibyte(case: TestDatabase) {
@@ -203,15 +203,15 @@ async fn a_body_may_have_one_mebibyte(case: TestDatabase) {
     "#) }
 }
 
-async fn what_belongs_to_the_application_may_be_odd(case: TestDatabase) {
+async fn data_of_the_application_may_be_unusual(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let odd = r#"{"metadata": {"a": 1, "a": 2, "messages": {"b": 1, "b": 2}, "n": 18446744073709551615, "f": 1e22}}"#;
-    let made = server.post(&ada, CONVERSATIONS, odd).await;
+    let created = server.post(&ada, CONVERSATIONS, odd).await;
     let expected = r#"{"a": 2, "messages": {"b": 2}, "n": 18446744073709551615, "f": 1e22}"#;
-    assert_eq!(made["metadata"], serde_json::from_str::<serde_json::Value>(expected).unwrap());
-    let path = format!("{CONVERSATIONS}/{}", made["id"].as_str().unwrap());
-    assert_eq!(server.get(&ada, &path).await["metadata"], made["metadata"]);
+    assert_eq!(created["metadata"], serde_json::from_str::<serde_json::Value>(expected).unwrap());
+    let path = format!("{CONVERSATIONS}/{}", created["id"].as_str().unwrap());
+    assert_eq!(server.get(&ada, &path).await["metadata"], created["metadata"]);
     let deepest = server.send(&ada, "POST", CONVERSATIONS, &nested(128)).send().await.unwrap();
     assert_eq!(deepest.status(), 201);
     let listed = server.request(&ada, "GET", CONVERSATIONS).send().await.unwrap();

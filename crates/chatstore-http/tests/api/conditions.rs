@@ -12,10 +12,10 @@ conformance!(
     every_change_of_a_conversation_can_be_conditional,
     a_stale_condition_changes_nothing,
     only_one_strong_tag_is_a_condition,
-    the_condition_is_looked_at_after_what_else_refuses,
-    every_answer_that_is_a_conversation_has_its_tag,
-    what_the_client_has_already_is_not_sent_again,
-    of_sixteen_conditional_changes_at_once_one_is_made,
+    the_condition_is_checked_after_every_other_rule,
+    every_answer_with_a_conversation_has_its_entity_tag,
+    an_unmodified_conversation_is_not_sent_again,
+    one_of_sixteen_concurrent_conditional_changes_is_applied,
 );
 
 /// The operations that take a condition, with this header.
@@ -32,8 +32,8 @@ struct Fresh {
 impl Fresh {
     async fn make(server: &Server, owner: &Person, number: usize) -> Self {
         let thread = format!("t{number}");
-        let made = server.post(owner, CONVERSATIONS, &format!(r#"{{"thread_id": "{thread}"}}"#)).await;
-        let id = made["id"].as_str().unwrap().to_owned();
+        let created = server.post(owner, CONVERSATIONS, &format!(r#"{{"thread_id": "{thread}"}}"#)).await;
+        let id = created["id"].as_str().unwrap().to_owned();
         let fresh = Self { id, thread };
         server.post(owner, &format!("{}/messages", fresh.path()), r#"{"content": "first"}"#).await;
         fresh
@@ -139,7 +139,7 @@ async fn only_one_strong_tag_is_a_condition(case: TestDatabase) {
     assert_eq!(server.get(&ada, &fresh.path()).await["revision"], 2);
 }
 
-async fn the_condition_is_looked_at_after_what_else_refuses(case: TestDatabase) {
+async fn the_condition_is_checked_after_every_other_rule(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, eve, vic, zoe) = (
         server.person("ada").await,
@@ -193,7 +193,7 @@ async fn the_condition_is_looked_at_after_what_else_refuses(case: TestDatabase) 
     "#) }
 }
 
-async fn every_answer_that_is_a_conversation_has_its_tag(case: TestDatabase) {
+async fn every_answer_with_a_conversation_has_its_entity_tag(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let fresh = Fresh::make(&server, &ada, 0).await;
@@ -213,7 +213,7 @@ async fn every_answer_that_is_a_conversation_has_its_tag(case: TestDatabase) {
     }
 }
 
-async fn what_the_client_has_already_is_not_sent_again(case: TestDatabase) {
+async fn an_unmodified_conversation_is_not_sent_again(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let fresh = Fresh::make(&server, &ada, 0).await;
@@ -248,15 +248,15 @@ async fn what_the_client_has_already_is_not_sent_again(case: TestDatabase) {
     "#) }
 }
 
-async fn of_sixteen_conditional_changes_at_once_one_is_made(case: TestDatabase) {
+async fn one_of_sixteen_concurrent_conditional_changes_is_applied(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     for (number, operation) in conditional("If-Match").iter().enumerate() {
         let fresh = Fresh::make(&server, &ada, number).await;
         let request = |_| fresh.request(&server, &ada, operation).header("If-Match", "\"2\"");
         let answers = crate::support::at_once((0..16).map(request)).await;
-        let made = answers.iter().filter(|answer| answer.status < 300).count();
-        assert_eq!(made, 1, "{}", operation.name());
+        let created = answers.iter().filter(|answer| answer.status < 300).count();
+        assert_eq!(created, 1, "{}", operation.name());
         let is_delete = operation.method == "DELETE";
         let refused = |status: u16| status == 412 || is_delete && status == 404;
         let others = answers.iter().filter(|answer| refused(answer.status)).count();

@@ -1,4 +1,4 @@
-//! One conversation: made, read, changed, deleted.
+//! One conversation: created, read, changed, deleted.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use reqwest::StatusCode;
 use crate::support::{Server, exchange, exchanges, refusal};
 
 conformance!(
-    a_conversation_is_made_with_everything_given,
+    a_conversation_is_created_with_every_field,
     a_taken_thread_id_is_a_conflict,
     a_conversation_is_read_by_uuid_and_by_short_id,
-    a_change_leaves_what_is_absent_and_clears_what_is_null,
-    an_empty_change_makes_no_new_revision,
+    a_change_keeps_absent_fields_and_clears_null_ones,
+    an_empty_change_creates_no_revision,
     a_deleted_conversation_is_absent,
-    null_is_refused_where_nothing_can_be_null,
+    null_is_refused_for_fields_that_cannot_be_cleared,
 );
 
 const CONVERSATIONS: &str = "/api/v1/conversations";
 
-async fn a_conversation_is_made_with_everything_given(case: TestDatabase) {
+async fn a_conversation_is_created_with_every_field(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let body = r#"{"thread_id": "t/1", "title": "Trip 🚲", "default_model": "large-1", "last_message": "…", "metadata": {"b": [1.0, null], "a": "ü"}}"#;
-    let made = exchange(server.send(&ada, "POST", CONVERSATIONS, body)).await;
-    allow_duplicates! { assert_snapshot!(made, @r#"
+    let created = exchange(server.send(&ada, "POST", CONVERSATIONS, body)).await;
+    allow_duplicates! { assert_snapshot!(created, @r#"
     POST /api/v1/conversations
     {"thread_id": "t/1", "title": "Trip 🚲", "default_model": "large-1", "last_message": "…", "metadata": {"b": [1.0, null], "a": "ü"}}
 
@@ -119,10 +119,10 @@ async fn a_taken_thread_id_is_a_conflict(case: TestDatabase) {
 async fn a_conversation_is_read_by_uuid_and_by_short_id(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
-    let made = server.post(&ada, CONVERSATIONS, r#"{"title": "Trip"}"#).await;
-    let by_uuid = format!("{CONVERSATIONS}/{}", made["id"].as_str().unwrap());
-    let by_short_id = format!("{CONVERSATIONS}/{}", made["short_id"].as_str().unwrap());
-    assert_eq!(server.get(&ada, &by_uuid).await, made);
+    let created = server.post(&ada, CONVERSATIONS, r#"{"title": "Trip"}"#).await;
+    let by_uuid = format!("{CONVERSATIONS}/{}", created["id"].as_str().unwrap());
+    let by_short_id = format!("{CONVERSATIONS}/{}", created["short_id"].as_str().unwrap());
+    assert_eq!(server.get(&ada, &by_uuid).await, created);
     let read = exchange(server.request(&ada, "GET", &by_short_id)).await;
     allow_duplicates! { assert_snapshot!(read, @r#"
     GET /api/v1/conversations/1CYcKgdReYjG4CFCN2qReJ
@@ -151,12 +151,12 @@ async fn a_conversation_is_read_by_uuid_and_by_short_id(case: TestDatabase) {
     "#) }
 }
 
-async fn a_change_leaves_what_is_absent_and_clears_what_is_null(case: TestDatabase) {
+async fn a_change_keeps_absent_fields_and_clears_null_ones(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let body = r#"{"thread_id": "t1", "title": "Trip", "default_model": "large-1", "metadata": {"a": 1}}"#;
-    let made = server.post(&ada, CONVERSATIONS, body).await;
-    let path = format!("{CONVERSATIONS}/{}", made["id"].as_str().unwrap());
+    let created = server.post(&ada, CONVERSATIONS, body).await;
+    let path = format!("{CONVERSATIONS}/{}", created["id"].as_str().unwrap());
     server.case.clock.advance(Duration::from_secs(60));
     let body = r#"{"title": null, "thread_id": null, "last_message": "set", "metadata": {"b": 2}}"#;
     let changed = exchange(server.send(&ada, "PATCH", &path, body)).await;
@@ -190,7 +190,7 @@ async fn a_change_leaves_what_is_absent_and_clears_what_is_null(case: TestDataba
     "#) }
 }
 
-async fn an_empty_change_makes_no_new_revision(case: TestDatabase) {
+async fn an_empty_change_creates_no_revision(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let path = server.conversation(&ada).await;
@@ -247,7 +247,7 @@ async fn a_deleted_conversation_is_absent(case: TestDatabase) {
     "#) }
 }
 
-async fn null_is_refused_where_nothing_can_be_null(case: TestDatabase) {
+async fn null_is_refused_for_fields_that_cannot_be_cleared(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let path = server.conversation(&ada).await;

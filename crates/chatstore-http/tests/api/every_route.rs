@@ -10,18 +10,18 @@ use crate::operations::operations;
 use crate::support::{Server, answer, open_to_registration};
 
 conformance!(
-    no_route_but_those_to_become_somebody_answers_without_credentials,
+    only_registration_login_and_refresh_answer_without_credentials,
     administration_is_refused_before_anything_is_read,
     every_route_refuses_an_unknown_parameter,
-    every_body_has_to_be_json_of_its_type,
-    every_body_has_a_size_at_most,
+    every_body_must_be_json_with_its_media_type,
+    every_body_has_a_maximum_size,
     every_body_refuses_an_unknown_field,
     every_route_has_limits_for_its_head,
-    every_path_says_which_methods_it_takes,
-    every_route_is_limited_where_that_is_switched_on,
+    every_path_names_the_methods_it_supports,
+    every_route_is_rate_limited_when_enabled,
 );
 
-async fn no_route_but_those_to_become_somebody_answers_without_credentials(case: TestDatabase) {
+async fn only_registration_login_and_refresh_answer_without_credentials(case: TestDatabase) {
     let server = Server::start(case).await;
     let open: Vec<String> = operations()
         .into_iter()
@@ -67,10 +67,10 @@ async fn every_route_refuses_an_unknown_parameter(case: TestDatabase) {
         );
         assert!(operation.statuses.contains(&422), "{}", operation.name());
     }
-    assert_eq!(server.get(&root, "/api/v1/users/me").await["username"], "root", "nothing was done");
+    assert_eq!(server.get(&root, "/api/v1/users/me").await["username"], "root", "nothing was changed");
 }
 
-async fn every_body_has_to_be_json_of_its_type(case: TestDatabase) {
+async fn every_body_must_be_json_with_its_media_type(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let mut count = 0;
@@ -97,7 +97,7 @@ async fn every_body_has_to_be_json_of_its_type(case: TestDatabase) {
 }
 
 /// Without a socket: a client that is still sending may find it closed before it reads the refusal.
-async fn every_body_has_a_size_at_most(case: TestDatabase) {
+async fn every_body_has_a_maximum_size(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let router = open_to_registration(server.store.clone());
@@ -150,7 +150,7 @@ async fn every_route_has_limits_for_its_head(case: TestDatabase) {
     }
 }
 
-async fn every_path_says_which_methods_it_takes(case: TestDatabase) {
+async fn every_path_names_the_methods_it_supports(case: TestDatabase) {
     let server = Server::start(case).await;
     let operations = operations();
     for operation in &operations {
@@ -169,7 +169,7 @@ async fn every_path_says_which_methods_it_takes(case: TestDatabase) {
     }
 }
 
-async fn every_route_is_limited_where_that_is_switched_on(case: TestDatabase) {
+async fn every_route_is_rate_limited_when_enabled(case: TestDatabase) {
     let one_a_minute = |store| Api::new(store).registration(true).requests_a_minute(Some(1)).router();
     let server = Server::start_with(case, one_a_minute).await;
     let root = server.admin("root").await;

@@ -1,4 +1,4 @@
-//! Failures of the database: what a caller is told, and what not.
+//! Failures of the database: what the answer says, and what it hides.
 
 use chatstore::Sql;
 use chatstore_testkit::{TestDatabase, conformance};
@@ -7,12 +7,12 @@ use insta::{allow_duplicates, assert_snapshot};
 use crate::support::{Person, Server, exchange, open, refusal};
 
 conformance!(
-    a_database_that_is_away_makes_every_route_unavailable,
+    an_unreachable_database_makes_every_route_unavailable,
     a_damaged_database_is_an_internal_error,
-    a_database_that_takes_no_writes_is_full,
+    a_database_that_accepts_no_writes_is_full,
 );
 
-/// Every route under `/api`, and a body that it takes.
+/// Every route under `/api`, and a body that it accepts.
 fn routes(conversation: &str) -> Vec<(&'static str, String, &'static str)> {
     let content = r#"{"content": "a"}"#;
     vec![
@@ -40,7 +40,7 @@ async fn with_one_reply(server: &Server) -> (Person, String) {
     (ada, conversation)
 }
 
-async fn a_database_that_is_away_makes_every_route_unavailable(case: TestDatabase) {
+async fn an_unreachable_database_makes_every_route_unavailable(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, conversation) = with_one_reply(&server).await;
     server.store.close().await;
@@ -97,7 +97,7 @@ async fn a_damaged_database_is_an_internal_error(case: TestDatabase) {
     }
 }
 
-async fn a_database_that_takes_no_writes_is_full(case: TestDatabase) {
+async fn a_database_that_accepts_no_writes_is_full(case: TestDatabase) {
     const REFUSE_WRITES: Sql = Sql::pair(
         "refuse_writes",
         "pragma query_only = on",
@@ -121,7 +121,7 @@ async fn a_database_that_takes_no_writes_is_full(case: TestDatabase) {
     content-type: application/problem+json
 
     {
-      "detail": "the database takes no writes now; nothing was changed",
+      "detail": "the database accepts no writes now; nothing was changed",
       "request_id": "r-1",
       "status": 507,
       "title": "Storage full",

@@ -8,14 +8,14 @@ use crate::support::{Answer, CONVERSATIONS, Person, Server, answer, at_once, exc
 
 conformance!(
     every_route_that_takes_a_key_replays_its_first_answer,
-    a_replay_shows_what_was_made_as_it_is_now,
-    a_replay_of_what_is_gone_is_a_conflict,
+    a_replay_shows_the_created_object_as_it_is_now,
+    a_replay_of_a_deleted_object_is_a_conflict,
     a_key_is_bound_to_its_body_and_route,
-    of_sixteen_requests_at_once_one_has_an_effect,
-    of_requests_to_two_servers_one_has_an_effect,
+    one_of_sixteen_concurrent_requests_takes_effect,
+    one_of_the_concurrent_requests_to_two_servers_takes_effect,
 );
 
-/// The requests that can be made once, below a conversation: path and body.
+/// The idempotent requests below a conversation: path and body.
 fn requests(conversation: &str) -> Vec<(&'static str, String, &'static str)> {
     vec![
         ("conversation", CONVERSATIONS.to_owned(), r#"{"title": "a", "thread_id": "t1"}"#),
@@ -61,7 +61,7 @@ async fn every_route_that_takes_a_key_replays_its_first_answer(case: TestDatabas
     assert_eq!((&total["requests"], &total["tokens_prompt"]), (&1.into(), &1.into()), "booked once");
 }
 
-async fn a_replay_shows_what_was_made_as_it_is_now(case: TestDatabase) {
+async fn a_replay_shows_the_created_object_as_it_is_now(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let conversation = server.conversation(&ada).await;
@@ -75,8 +75,8 @@ async fn a_replay_shows_what_was_made_as_it_is_now(case: TestDatabase) {
     assert_eq!(again.body["data"][1]["content"], "edited");
     assert_eq!(again.body["data"][1], server.get(&ada, &format!("{messages}/2")).await);
 
-    let made = once(&server, &ada, "made", CONVERSATIONS, "{}").await;
-    let path = made.header("location").to_owned();
+    let created = once(&server, &ada, "made", CONVERSATIONS, "{}").await;
+    let path = created.header("location").to_owned();
     assert_eq!(answer(server.send(&ada, "PATCH", &path, r#"{"title": "later"}"#)).await.status, 200);
     let again =
         exchange(server.send(&ada, "POST", CONVERSATIONS, "{}").header("Idempotency-Key", "made")).await;
@@ -117,15 +117,15 @@ async fn a_replay_shows_what_was_made_as_it_is_now(case: TestDatabase) {
     assert_eq!(again.body["response"], reply.body["response"]);
 }
 
-async fn a_replay_of_what_is_gone_is_a_conflict(case: TestDatabase) {
+async fn a_replay_of_a_deleted_object_is_a_conflict(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let conversation = server.conversation(&ada).await;
     let mut text = String::new();
     for (name, target, body) in requests(&conversation) {
         let key = name.replace(' ', "-");
-        let made = once(&server, &ada, &key, &target, body).await;
-        let path = made.header("location");
+        let created = once(&server, &ada, &key, &target, body).await;
+        let path = created.header("location");
         assert_eq!(answer(server.request(&ada, "DELETE", path)).await.status, 204, "{name}");
         let counts = server.store.counts().await.unwrap();
         text += &outlines([server.send(&ada, "POST", &target, body).header("Idempotency-Key", key)]).await;
@@ -151,8 +151,8 @@ async fn a_key_is_bound_to_its_body_and_route(case: TestDatabase) {
     let conversation = server.conversation(&ada).await;
     let other = server.conversation(&ada).await;
     let message = r#"{"content": "a"}"#;
-    let made = once(&server, &ada, "k1", &format!("{conversation}/messages"), message).await;
-    assert_eq!(made.status, 201);
+    let created = once(&server, &ada, "k1", &format!("{conversation}/messages"), message).await;
+    assert_eq!(created.status, 201);
     let with_key =
         |target: &str, body: &str| server.send(&ada, "POST", target, body).header("Idempotency-Key", "k1");
     let text = outlines([
@@ -194,7 +194,7 @@ async fn a_key_is_bound_to_its_body_and_route(case: TestDatabase) {
     assert_eq!(server.get(&ada, &other).await["message_count"], 0);
 }
 
-async fn of_sixteen_requests_at_once_one_has_an_effect(case: TestDatabase) {
+async fn one_of_sixteen_concurrent_requests_takes_effect(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let conversation = server.conversation(&ada).await;
@@ -212,7 +212,7 @@ async fn of_sixteen_requests_at_once_one_has_an_effect(case: TestDatabase) {
     assert_eq!(server.get(&ada, "/api/v1/usage").await["total"]["requests"], 1);
 }
 
-async fn of_requests_to_two_servers_one_has_an_effect(case: TestDatabase) {
+async fn one_of_the_concurrent_requests_to_two_servers_takes_effect(case: TestDatabase) {
     let mut server = Server::start(case).await;
     let ada = server.person("ada").await;
     let conversation = server.conversation(&ada).await;

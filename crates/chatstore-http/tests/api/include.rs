@@ -1,4 +1,4 @@
-//! A conversation with its newest messages, and the model that counts for each message.
+//! A conversation with its newest messages, and the effective model for each message.
 
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
@@ -9,9 +9,9 @@ use crate::support::{CONVERSATIONS, Person, Server, answer, exchange, outlines};
 conformance!(
     a_conversation_comes_with_its_newest_fifty_messages_in_order,
     a_thread_comes_with_its_messages_too,
-    messages_come_only_when_they_are_asked_for,
-    the_model_that_counts_follows_its_rule,
-    the_model_that_counts_is_that_of_now,
+    messages_are_included_only_on_request,
+    the_effective_model_follows_its_rule,
+    the_effective_model_is_the_current_one,
 );
 
 fn seqs(messages: &Value) -> Vec<i64> {
@@ -37,14 +37,14 @@ async fn a_conversation_comes_with_its_newest_fifty_messages_in_order(case: Test
     let expected: Vec<i64> = (10..=60).filter(|seq| *seq != 30).collect();
     assert_eq!(seqs(&read["messages"]), expected);
     let page = server.get(&ada, &format!("{path}/messages?after=9&limit=50")).await;
-    assert_eq!(read["messages"], page["data"], "as the list has them");
+    assert_eq!(read["messages"], page["data"], "as in the list");
 }
 
 async fn a_thread_comes_with_its_messages_too(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
-    let made = server.post(&ada, CONVERSATIONS, r#"{"thread_id": "t1"}"#).await;
-    let path = format!("{CONVERSATIONS}/{}", made["id"].as_str().unwrap());
+    let created = server.post(&ada, CONVERSATIONS, r#"{"thread_id": "t1"}"#).await;
+    let path = format!("{CONVERSATIONS}/{}", created["id"].as_str().unwrap());
     server.post(&ada, &format!("{path}/messages"), r#"{"content": "hello"}"#).await;
     let text = exchange(server.request(&ada, "GET", "/api/v1/threads/t1?include=messages")).await;
     allow_duplicates! { assert_snapshot!(text, @r#"
@@ -95,7 +95,7 @@ async fn a_thread_comes_with_its_messages_too(case: TestDatabase) {
     assert_eq!(server.get(&ada, &format!("{path}?include=messages")).await, by_thread);
 }
 
-async fn messages_come_only_when_they_are_asked_for(case: TestDatabase) {
+async fn messages_are_included_only_on_request(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let path = server.conversation(&ada).await;
@@ -121,7 +121,7 @@ async fn messages_come_only_when_they_are_asked_for(case: TestDatabase) {
     "#) }
 }
 
-/// Role, own model and model that counts of every message, in order.
+/// Role, own model and effective model of every message, in order.
 async fn models(server: &Server, person: &Person, path: &str) -> Vec<String> {
     let page = server.get(person, &format!("{path}/messages")).await;
     let included = server.get(person, &format!("{path}?include=messages")).await;
@@ -145,7 +145,7 @@ async fn models(server: &Server, person: &Person, path: &str) -> Vec<String> {
     models
 }
 
-async fn the_model_that_counts_follows_its_rule(case: TestDatabase) {
+async fn the_effective_model_follows_its_rule(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let path = server.conversation(&ada).await;
@@ -190,7 +190,7 @@ async fn the_model_that_counts_follows_its_rule(case: TestDatabase) {
     assert_eq!(models(&server, &ada, &path).await, expected, "the conversation's goes before the server's");
 }
 
-async fn the_model_that_counts_is_that_of_now(case: TestDatabase) {
+async fn the_effective_model_is_the_current_one(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let path = server.conversation(&ada).await;

@@ -1,4 +1,4 @@
-//! API keys: one's own, and those that administrators make for others.
+//! API keys: users' own, and those that administrators create for others.
 
 use std::time::Duration;
 
@@ -10,31 +10,32 @@ use crate::support::{Person, Server, answer, exchange, outlines};
 
 conformance!(
     a_key_is_shown_once,
-    a_withdrawn_key_is_refused_at_once,
-    a_key_ends_when_it_was_said_to,
+    a_revoked_key_is_refused_at_once,
+    a_key_expires_at_its_time,
     keys_are_listed_oldest_first,
-    what_is_wrong_about_a_key_is_named,
+    every_wrong_field_of_a_key_is_named,
     a_service_has_no_keys_to_manage,
     an_administrator_manages_the_keys_of_others,
     only_an_administrator_can_have_a_service_key,
-    an_idempotency_key_is_ignored_where_a_secret_is_made,
+    an_idempotency_key_is_ignored_where_a_secret_is_created,
 );
 
 const KEYS: &str = "/api/v1/auth/api-keys";
 const ME: &str = "/api/v1/users/me";
 
-/// The holder of a key just made.
-fn holder(of: &Person, made: &Value) -> Person {
-    Person { id: of.id, key: made["key"].as_str().unwrap().to_owned() }
+/// The holder of a new key.
+fn holder(of: &Person, created: &Value) -> Person {
+    Person { id: of.id, key: created["key"].as_str().unwrap().to_owned() }
 }
 
 async fn a_key_is_shown_once(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let body = r#"{"name": "laptop", "expires_at": "2026-03-02T01:00:00+01:00"}"#;
-    let made = exchange(server.send(&ada, "POST", KEYS, body)).await;
-    let text = made.split("\"key\": \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
-    allow_duplicates! { assert_snapshot!(made.replace(&text, "<key>"), @r#"
+    let created = exchange(server.send(&ada, "POST", KEYS, body)).await;
+    let text =
+        created.split("\"key\": \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
+    allow_duplicates! { assert_snapshot!(created.replace(&text, "<key>"), @r#"
     POST /api/v1/auth/api-keys
     {"name": "laptop", "expires_at": "2026-03-02T01:00:00+01:00"}
 
@@ -67,11 +68,11 @@ async fn a_key_is_shown_once(case: TestDatabase) {
     );
 }
 
-async fn a_withdrawn_key_is_refused_at_once(case: TestDatabase) {
+async fn a_revoked_key_is_refused_at_once(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, eve) = (server.person("ada").await, server.person("eve").await);
-    let made = server.post(&ada, KEYS, "{}").await;
-    let (second, path) = (holder(&ada, &made), format!("{KEYS}/{}", made["id"].as_str().unwrap()));
+    let created = server.post(&ada, KEYS, "{}").await;
+    let (second, path) = (holder(&ada, &created), format!("{KEYS}/{}", created["id"].as_str().unwrap()));
     let text = outlines([
         server.request(&second, "GET", ME),
         server.request(&eve, "DELETE", &path),
@@ -97,11 +98,11 @@ async fn a_withdrawn_key_is_refused_at_once(case: TestDatabase) {
     assert_eq!(answer(server.request(&ada, "GET", ME)).await.status, 401, "the key of the request itself");
 }
 
-async fn a_key_ends_when_it_was_said_to(case: TestDatabase) {
+async fn a_key_expires_at_its_time(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
-    let made = server.post(&ada, KEYS, r#"{"expires_at": "2026-03-01T12:00:10Z"}"#).await;
-    let short = holder(&ada, &made);
+    let created = server.post(&ada, KEYS, r#"{"expires_at": "2026-03-01T12:00:10Z"}"#).await;
+    let short = holder(&ada, &created);
     assert_eq!(answer(server.request(&short, "GET", ME)).await.status, 200);
     server.case.clock.advance(Duration::from_secs(10));
     assert_eq!(answer(server.request(&short, "GET", ME)).await.status, 401);
@@ -127,7 +128,7 @@ async fn keys_are_listed_oldest_first(case: TestDatabase) {
     }
 }
 
-async fn what_is_wrong_about_a_key_is_named(case: TestDatabase) {
+async fn every_wrong_field_of_a_key_is_named(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, ada) = (server.admin("root").await, server.person("ada").await);
     let of_ada = format!("/api/v1/users/{}/api-keys", ada.id);
@@ -202,22 +203,25 @@ async fn an_administrator_manages_the_keys_of_others(case: TestDatabase) {
     let (root, ada, eve) =
         (server.admin("root").await, server.person("ada").await, server.person("eve").await);
     let of = |person: &Person| format!("/api/v1/users/{}/api-keys", person.id);
-    let made = answer(server.send(&root, "POST", &of(&ada), r#"{"name": "of ada"}"#)).await;
-    assert_eq!(made.status, 201);
-    let id = made.body["id"].as_str().unwrap();
-    assert_eq!(made.header("location"), format!("{}/{id}", of(&ada)));
-    assert_eq!((&made.body["user_id"], &made.body["scope"]), (&ada.id.to_string().into(), &"user".into()));
-    let second = holder(&ada, &made.body);
-    let nobody = "/api/v1/users/00000000-0000-7000-8000-000000000001/api-keys";
+    let created = answer(server.send(&root, "POST", &of(&ada), r#"{"name": "of ada"}"#)).await;
+    assert_eq!(created.status, 201);
+    let id = created.body["id"].as_str().unwrap();
+    assert_eq!(created.header("location"), format!("{}/{id}", of(&ada)));
+    assert_eq!(
+        (&created.body["user_id"], &created.body["scope"]),
+        (&ada.id.to_string().into(), &"user".into())
+    );
+    let second = holder(&ada, &created.body);
+    let absent = "/api/v1/users/00000000-0000-7000-8000-000000000001/api-keys";
     let text = outlines([
         server.request(&second, "GET", ME),
         server.request(&root, "DELETE", &format!("{}/{id}", of(&eve))),
         server.request(&second, "GET", ME),
         server.request(&root, "DELETE", &format!("{}/{id}", of(&ada))),
         server.request(&second, "GET", ME),
-        server.request(&root, "GET", nobody),
-        server.send(&root, "POST", nobody, "{}"),
-        server.request(&root, "DELETE", &format!("{nobody}/{id}")),
+        server.request(&root, "GET", absent),
+        server.send(&root, "POST", absent, "{}"),
+        server.request(&root, "DELETE", &format!("{absent}/{id}")),
         server.request(&eve, "GET", &of(&eve)),
     ])
     .await;
@@ -239,9 +243,9 @@ async fn only_an_administrator_can_have_a_service_key(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, ada) = (server.admin("root").await, server.person("ada").await);
     let of = |person: &Person| format!("/api/v1/users/{}/api-keys", person.id);
-    let made = server.post(&root, &of(&root), r#"{"scope": "service", "name": "backend"}"#).await;
-    assert_eq!((&made["scope"], &made["user_id"]), (&"service".into(), &root.id.to_string().into()));
-    let service = holder(&root, &made);
+    let created = server.post(&root, &of(&root), r#"{"scope": "service", "name": "backend"}"#).await;
+    assert_eq!((&created["scope"], &created["user_id"]), (&"service".into(), &root.id.to_string().into()));
+    let service = holder(&root, &created);
     assert_eq!(answer(server.act(&service, "name:ada", "GET", ME)).await.body["username"], "ada");
     let text = outlines([
         server.send(&root, "POST", &of(&ada), r#"{"scope": "service"}"#),
@@ -256,7 +260,7 @@ async fn only_an_administrator_can_have_a_service_key(case: TestDatabase) {
     "#) }
 }
 
-async fn an_idempotency_key_is_ignored_where_a_secret_is_made(case: TestDatabase) {
+async fn an_idempotency_key_is_ignored_where_a_secret_is_created(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, ada) = (server.admin("root").await, server.person("ada").await);
     let of_ada = format!("/api/v1/users/{}/api-keys", ada.id);

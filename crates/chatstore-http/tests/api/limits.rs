@@ -7,14 +7,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::support::{CONVERSATIONS, Server, answer, exchange};
 
 conformance!(
-    a_target_has_at_most_8_kibibytes,
-    a_head_has_at_most_100_fields_and_32_kibibytes,
+    a_target_has_a_maximum_of_8_kibibytes,
+    a_head_has_a_maximum_of_100_fields_and_32_kibibytes,
     the_limits_hold_on_every_path,
     a_request_id_is_kept_or_replaced_on_refusals_too,
-    large_bodies_that_do_not_end_keep_out_only_others_like_them,
+    unfinished_large_bodies_block_only_other_large_bodies,
 );
 
-async fn a_target_has_at_most_8_kibibytes(case: TestDatabase) {
+async fn a_target_has_a_maximum_of_8_kibibytes(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let of_length = |length: usize| {
@@ -40,7 +40,7 @@ async fn a_target_has_at_most_8_kibibytes(case: TestDatabase) {
     assert_eq!((longest.status, &longest.body["errors"][0]["code"]), (422, &"too_long".into()));
 }
 
-async fn a_head_has_at_most_100_fields_and_32_kibibytes(case: TestDatabase) {
+async fn a_head_has_a_maximum_of_100_fields_and_32_kibibytes(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let path = server.conversation(&ada).await;
@@ -109,7 +109,7 @@ async fn a_request_id_is_kept_or_replaced_on_refusals_too(case: TestDatabase) {
     }
 }
 
-async fn large_bodies_that_do_not_end_keep_out_only_others_like_them(case: TestDatabase) {
+async fn unfinished_large_bodies_block_only_other_large_bodies(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let large = format!(r#"{{"title": "a", "metadata": {{"a": "{}"}}}}"#, "a".repeat(20_000));

@@ -11,12 +11,12 @@ conformance!(
     a_list_of_conversations_is_newest_first,
     conversations_are_counted_by_membership,
     messages_are_listed_before_after_and_around,
-    a_page_around_a_message_goes_on_upward,
+    a_page_around_a_message_continues_upward,
     the_end_of_a_list_has_no_cursor,
     wrong_parameters_are_all_named,
     a_limit_outside_1_to_200_is_refused,
     a_cursor_of_another_list_is_refused,
-    an_offset_passes_rows_over,
+    an_offset_skips_rows,
 );
 
 const CONVERSATIONS: &str = "/api/v1/conversations";
@@ -124,7 +124,7 @@ async fn messages_are_listed_before_after_and_around(case: TestDatabase) {
     }
 }
 
-async fn a_page_around_a_message_goes_on_upward(case: TestDatabase) {
+async fn a_page_around_a_message_continues_upward(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let messages = nine_messages(&server, &ada).await;
@@ -322,7 +322,7 @@ async fn a_cursor_of_another_list_is_refused(case: TestDatabase) {
     assert_eq!(seqs(&next), [4, 5, 6]);
 }
 
-async fn an_offset_passes_rows_over(case: TestDatabase) {
+async fn an_offset_skips_rows(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     for title in ["a", "b", "c", "d"] {

@@ -1,4 +1,4 @@
-//! Becoming somebody: registration, login, other passwords.
+//! Registration, login and the change of a password.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use serde_json::{Value, json};
 use crate::support::{Answer, CONVERSATIONS, Person, Server, answer, exchange, outlines, refusal};
 
 conformance!(
-    a_login_gives_tokens_that_let_in,
-    a_name_or_an_address_logs_in_however_it_is_spelled,
-    whoever_fails_to_log_in_is_answered_alike,
-    registration_is_closed_unless_it_is_opened,
-    whoever_registers_is_an_ordinary_user_who_can_log_in,
+    a_login_returns_tokens_that_authenticate,
+    names_and_addresses_log_in_in_any_spelling,
+    every_failed_login_is_answered_alike,
+    registration_is_closed_by_default,
+    a_registered_user_is_an_ordinary_user_who_can_log_in,
     a_password_that_breaks_a_rule_is_refused_by_its_field,
-    an_administrator_makes_users_with_passwords_and_sees_no_hash,
-    another_password_ends_all_sessions,
-    whoever_must_change_the_password_may_do_nothing_else_before,
-    a_service_key_has_no_business_with_credentials,
-    an_idempotency_key_is_ignored_where_there_are_secrets,
+    an_administrator_creates_users_with_passwords_and_sees_no_hash,
+    a_changed_password_ends_all_sessions,
+    a_required_password_change_comes_before_anything_else,
+    a_service_key_cannot_manage_credentials,
+    an_idempotency_key_is_ignored_on_routes_with_secrets,
 );
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -34,7 +34,7 @@ pub(crate) fn post(server: &Server, target: &str, body: &Value) -> RequestBuilde
     server.anonymous("POST", target).header("Content-Type", "application/json").body(body.to_string())
 }
 
-/// Somebody with a password, and a key.
+/// A user with a password and a key.
 pub(crate) async fn member(server: &Server, name: &str) -> Person {
     let person = server.person(name).await;
     server.store.auth().set_password(person.id, Password::new(PASSWORD), false).await.unwrap();
@@ -58,7 +58,7 @@ pub(crate) async fn status(server: &Server, person: &Person, method: &str, targe
     answer(server.request(person, method, target)).await.status
 }
 
-async fn a_login_gives_tokens_that_let_in(case: TestDatabase) {
+async fn a_login_returns_tokens_that_authenticate(case: TestDatabase) {
     let server = Server::start(case).await;
     member(&server, "ada").await;
     let found = login(&server, "ada", PASSWORD).await;
@@ -91,7 +91,7 @@ async fn a_login_gives_tokens_that_let_in(case: TestDatabase) {
     assert_eq!(status(&server, &person, "GET", ME).await, 401, "ten minutes later");
 }
 
-async fn a_name_or_an_address_logs_in_however_it_is_spelled(case: TestDatabase) {
+async fn names_and_addresses_log_in_in_any_spelling(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = member(&server, "Straße").await;
     let patch = UserPatch {
@@ -127,7 +127,7 @@ async fn a_name_or_an_address_logs_in_however_it_is_spelled(case: TestDatabase) 
     }
 }
 
-async fn whoever_fails_to_log_in_is_answered_alike(case: TestDatabase) {
+async fn every_failed_login_is_answered_alike(case: TestDatabase) {
     let server = Server::start(case).await;
     member(&server, "ada").await;
     let disabled = member(&server, "bob").await;
@@ -170,7 +170,7 @@ async fn whoever_fails_to_log_in_is_answered_alike(case: TestDatabase) {
     }
 }
 
-async fn registration_is_closed_unless_it_is_opened(case: TestDatabase) {
+async fn registration_is_closed_by_default(case: TestDatabase) {
     let server = Server::start_with(case, chatstore_http::router).await;
     let body = json!({"username": "ada", "password": PASSWORD});
     let refused = answer(post(&server, "/api/v1/auth/register", &body)).await;
@@ -181,14 +181,14 @@ async fn registration_is_closed_unless_it_is_opened(case: TestDatabase) {
     assert_eq!(server.store.users().find_by_username("ada").await.unwrap(), None);
 }
 
-async fn whoever_registers_is_an_ordinary_user_who_can_log_in(case: TestDatabase) {
+async fn a_registered_user_is_an_ordinary_user_who_can_log_in(case: TestDatabase) {
     let server = Server::start(case).await;
     let body =
         json!({"username": "ada", "email": "ada@example.org", "password": PASSWORD, "full_name": "Ada L."});
-    let made = answer(post(&server, "/api/v1/auth/register", &body)).await;
-    assert_eq!((made.status, made.header("location")), (201, ME));
-    assert_eq!(made.body["role"], "user");
-    assert!(!made.body.to_string().contains("argon2"), "{}", made.body);
+    let created = answer(post(&server, "/api/v1/auth/register", &body)).await;
+    assert_eq!((created.status, created.header("location")), (201, ME));
+    assert_eq!(created.body["role"], "user");
+    assert!(!created.body.to_string().contains("argon2"), "{}", created.body);
     let (ada, _) = logged_in(&server, "ada").await;
     assert_eq!(server.get(&ada, ME).await["full_name"], "Ada L.");
 
@@ -230,14 +230,14 @@ async fn a_password_that_breaks_a_rule_is_refused_by_its_field(case: TestDatabas
     assert_eq!(login(&server, "ada.lovelace", PASSWORD).await.status, 200, "nothing was changed");
 }
 
-async fn an_administrator_makes_users_with_passwords_and_sees_no_hash(case: TestDatabase) {
+async fn an_administrator_creates_users_with_passwords_and_sees_no_hash(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let body = json!({"username": "ada", "password": PASSWORD, "must_change_password": true});
-    let made = answer(server.send(&root, "POST", "/api/v1/users", &body.to_string())).await;
-    assert_eq!((made.status, &made.body["must_change_password"]), (201, &json!(true)));
+    let created = answer(server.send(&root, "POST", "/api/v1/users", &body.to_string())).await;
+    assert_eq!((created.status, &created.body["must_change_password"]), (201, &json!(true)));
     let list = answer(server.request(&root, "GET", "/api/v1/users")).await;
-    for text in [made.body.to_string(), list.body.to_string()] {
+    for text in [created.body.to_string(), list.body.to_string()] {
         assert!(!text.contains("argon2") && !text.contains("hash"), "{text}");
     }
     assert_eq!(login(&server, "ada", PASSWORD).await.status, 200);
@@ -246,7 +246,7 @@ async fn an_administrator_makes_users_with_passwords_and_sees_no_hash(case: Test
     assert_eq!((status, errors), (422, vec![("password".to_owned(), "too_short".to_owned())]));
 }
 
-async fn another_password_ends_all_sessions(case: TestDatabase) {
+async fn a_changed_password_ends_all_sessions(case: TestDatabase) {
     let server = Server::start(case).await;
     let key = member(&server, "ada").await;
     let (one, tokens) = logged_in(&server, "ada").await;
@@ -258,7 +258,7 @@ async fn another_password_ends_all_sessions(case: TestDatabase) {
     let wrong = answer(change("another password", OTHER)).await;
     let kind = wrong.body["type"].as_str();
     assert_eq!((wrong.status, kind), (401, Some("urn:chatstore:problem:invalid-credentials")));
-    assert_eq!(status(&server, &one, "GET", ME).await, 200, "a wrong one ends nothing");
+    assert_eq!(status(&server, &one, "GET", ME).await, 200, "a wrong password ends no session");
 
     assert_eq!(answer(change(PASSWORD, OTHER)).await.status, 204);
     for session in [&one, &two] {
@@ -266,12 +266,12 @@ async fn another_password_ends_all_sessions(case: TestDatabase) {
     }
     let refreshed = post(&server, "/api/v1/auth/refresh", &json!({"refresh_token": tokens["refresh_token"]}));
     assert_eq!(answer(refreshed).await.status, 401);
-    assert_eq!(status(&server, &key, "GET", ME).await, 200, "API keys stay");
+    assert_eq!(status(&server, &key, "GET", ME).await, 200, "API keys stay valid");
     assert_eq!(login(&server, "ada", PASSWORD).await.status, 401);
     assert_eq!(login(&server, "ada", OTHER).await.status, 200);
 }
 
-async fn whoever_must_change_the_password_may_do_nothing_else_before(case: TestDatabase) {
+async fn a_required_password_change_comes_before_anything_else(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     server.store.auth().set_password(root.id, Password::new(PASSWORD), true).await.unwrap();
@@ -296,14 +296,14 @@ async fn whoever_must_change_the_password_may_do_nothing_else_before(case: TestD
     {
         assert_eq!(status(&server, &session, method, target).await, 200, "{target}");
     }
-    assert_eq!(status(&server, &root, "GET", CONVERSATIONS).await, 200, "API keys are not concerned");
+    assert_eq!(status(&server, &root, "GET", CONVERSATIONS).await, 200, "API keys are not affected");
     let body = json!({"current_password": PASSWORD, "new_password": OTHER}).to_string();
     assert_eq!(answer(server.send(&session, "POST", "/api/v1/auth/password", &body)).await.status, 204);
     let again = login(&server, "root", OTHER).await;
     assert_eq!(again.body["user"]["must_change_password"], false);
 }
 
-async fn a_service_key_has_no_business_with_credentials(case: TestDatabase) {
+async fn a_service_key_cannot_manage_credentials(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     member(&server, "ada").await;
@@ -340,7 +340,7 @@ async fn a_service_key_has_no_business_with_credentials(case: TestDatabase) {
     "#); }
 }
 
-async fn an_idempotency_key_is_ignored_where_there_are_secrets(case: TestDatabase) {
+async fn an_idempotency_key_is_ignored_on_routes_with_secrets(case: TestDatabase) {
     let server = Server::start(case).await;
     member(&server, "ada").await;
     let body = json!({"username": "ada", "password": PASSWORD});

@@ -1,4 +1,4 @@
-//! How often somebody may try, and what a crowd is told.
+//! How often a client may try to log in, and the answers during a burst of logins.
 
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::support::{CONVERSATIONS, Person, Server, answer, token_keys};
 conformance!(
     too_many_failures_of_an_account_are_refused_for_a_while,
     too_many_failures_of_an_address_are_refused_for_a_while,
-    requests_are_counted_by_user_and_address_where_it_is_switched_on,
+    requests_are_counted_by_user_and_address_when_enabled,
     only_a_trusted_proxy_says_where_a_login_comes_from,
-    who_comes_to_a_crowd_that_logs_in_is_told_to_come_again,
+    a_login_during_a_burst_is_told_to_retry,
 );
 
 async fn too_many_failures_of_an_account_are_refused_for_a_while(case: TestDatabase) {
@@ -26,21 +26,25 @@ async fn too_many_failures_of_an_account_are_refused_for_a_while(case: TestDatab
     member(&server, "ada").await;
     member(&server, "bob").await;
     for _ in 0..20 {
-        assert_eq!(login(&server, "ada", PASSWORD).await.status, 200, "what succeeds does not count");
+        assert_eq!(login(&server, "ada", PASSWORD).await.status, 200, "successes do not count");
     }
     for spelling in ["ada", "ADA", " ada "].iter().cycle().take(10) {
         assert_eq!(login(&server, spelling, "wrong password").await.status, 401);
     }
     for name in ["ada", "ADA"] {
         let refused = login(&server, name, PASSWORD).await;
-        assert_eq!((refused.status, refused.header("retry-after")), (429, "60"), "the right one too");
+        assert_eq!((refused.status, refused.header("retry-after")), (429, "60"), "the right password too");
         assert_eq!(refused.body["type"], "urn:chatstore:problem:rate-limited");
     }
-    assert_eq!(login(&server, "bob", PASSWORD).await.status, 200, "others are not concerned");
+    assert_eq!(login(&server, "bob", PASSWORD).await.status, 200, "other users are not affected");
     for _ in 0..11 {
         login(&server, "nobody", "wrong password").await;
     }
-    assert_eq!(login(&server, "nobody", PASSWORD).await.status, 429, "the same for who does not exist");
+    assert_eq!(
+        login(&server, "nobody", PASSWORD).await.status,
+        429,
+        "the same for a user that does not exist"
+    );
     server.case.clock.advance(Duration::from_secs(60));
     assert_eq!(login(&server, "ada", PASSWORD).await.status, 200);
 }
@@ -61,7 +65,7 @@ fn three_a_minute(store: Store) -> Router {
     Api::new(store).requests_a_minute(Some(3)).anonymous(true).router()
 }
 
-async fn requests_are_counted_by_user_and_address_where_it_is_switched_on(case: TestDatabase) {
+async fn requests_are_counted_by_user_and_address_when_enabled(case: TestDatabase) {
     let server = Server::start_with(case, three_a_minute).await;
     let (ada, bob) = (server.person("ada").await, server.person("bob").await);
     for person in [&ada, &bob] {
@@ -83,10 +87,14 @@ async fn requests_are_counted_by_user_and_address_where_it_is_switched_on(case: 
     for _ in 0..3 {
         assert_eq!(answer(server.anonymous("POST", CONVERSATIONS)).await.status, 201);
     }
-    assert_eq!(answer(server.anonymous("POST", CONVERSATIONS)).await.status, 429, "strangers share a count");
-    assert_eq!(login(&server, "ada", PASSWORD).await.status, 429, "also before they say who they are");
+    assert_eq!(
+        answer(server.anonymous("POST", CONVERSATIONS)).await.status,
+        429,
+        "anonymous clients share a count"
+    );
+    assert_eq!(login(&server, "ada", PASSWORD).await.status, 429, "also before they are authenticated");
     let wrong = Person { key: "wrong".to_owned(), ..ada.clone() };
-    assert_eq!(status(&server, &wrong, "GET", CONVERSATIONS).await, 429, "or say something wrong");
+    assert_eq!(status(&server, &wrong, "GET", CONVERSATIONS).await, 429, "or with invalid credentials");
     assert_eq!(answer(server.anonymous("GET", "/healthz")).await.status, 200);
     server.case.clock.advance(Duration::from_secs(60));
     assert_eq!(status(&server, &ada, "GET", CONVERSATIONS).await, 200);
@@ -119,13 +127,13 @@ async fn only_a_trusted_proxy_says_where_a_login_comes_from(case: TestDatabase) 
     assert_eq!(sessions["data"][0]["ip"], "127.0.0.1");
 }
 
-async fn who_comes_to_a_crowd_that_logs_in_is_told_to_come_again(case: TestDatabase) {
+async fn a_login_during_a_burst_is_told_to_retry(case: TestDatabase) {
     let mut server = Server::start(case).await;
     let ada = member(&server, "ada").await;
     let builder = Store::builder(server.case.url.clone()).token_keys(token_keys());
     server.serve(builder.login_failures(None).connect().await.unwrap()).await;
     let store = server.store.clone();
-    let crowd = tokio::spawn(async move {
+    let burst = tokio::spawn(async move {
         let threads = available_parallelism().unwrap().get().saturating_sub(1).max(1);
         let log_in = |_| store.auth().login(LoginName::Username("ada".to_owned()), Password::new(PASSWORD));
         join_all((0..17 * threads).map(log_in)).await
@@ -140,9 +148,9 @@ async fn who_comes_to_a_crowd_that_logs_in_is_told_to_come_again(case: TestDatab
     assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
     assert_eq!(refused.body["type"], "urn:chatstore:problem:overloaded");
     let unread = answer(post(&server, LOGIN, &json!({}))).await;
-    assert_eq!(unread.status, 503, "before it is read who it is");
+    assert_eq!(unread.status, 503, "before the body is read");
     server.post(&ada, CONVERSATIONS, "{}").await;
-    assert!(!crowd.is_finished(), "others did not wait for the crowd");
-    assert!(crowd.await.unwrap().iter().all(Result::is_ok), "who has a place gets in");
-    assert_eq!(login(&server, "ada", PASSWORD).await.status, 200, "then there is place again");
+    assert!(!burst.is_finished(), "others did not wait for the burst");
+    assert!(burst.await.unwrap().iter().all(Result::is_ok), "every login with a permit succeeds");
+    assert_eq!(login(&server, "ada", PASSWORD).await.status, 200, "then there is capacity again");
 }

@@ -1,4 +1,4 @@
-//! The caller himself.
+//! The current user.
 
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
@@ -6,15 +6,15 @@ use insta::{allow_duplicates, assert_snapshot};
 use crate::support::{Server, answer, exchanges, outlines};
 
 conformance!(
-    everybody_reads_and_changes_himself,
-    what_is_not_ones_own_to_change_is_refused,
-    who_erases_himself_is_gone_with_his_key,
-    a_service_reads_and_changes_whom_it_acts_for,
+    users_read_and_change_themselves,
+    fields_that_users_cannot_change_themselves_are_refused,
+    an_erased_user_is_gone_with_their_key,
+    a_service_reads_and_changes_the_user_it_acts_for,
 );
 
 const ME: &str = "/api/v1/users/me";
 
-async fn everybody_reads_and_changes_himself(case: TestDatabase) {
+async fn users_read_and_change_themselves(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let text = exchanges([
@@ -73,7 +73,7 @@ async fn everybody_reads_and_changes_himself(case: TestDatabase) {
     assert_eq!(answer(server.send(&ada, "PATCH", ME, "{}")).await.body, changed, "nothing to change");
 }
 
-async fn what_is_not_ones_own_to_change_is_refused(case: TestDatabase) {
+async fn fields_that_users_cannot_change_themselves_are_refused(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, _eve) = (server.person("ada").await, server.person("eve").await);
     let before = server.get(&ada, ME).await;
@@ -107,7 +107,7 @@ async fn what_is_not_ones_own_to_change_is_refused(case: TestDatabase) {
     assert_eq!((&after["role"], &after["username"]), (&before["role"], &"Ada".into()));
 }
 
-async fn who_erases_himself_is_gone_with_his_key(case: TestDatabase) {
+async fn an_erased_user_is_gone_with_their_key(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, ada, eve) =
         (server.admin("root").await, server.person("ada").await, server.person("eve").await);
@@ -137,7 +137,7 @@ async fn who_erases_himself_is_gone_with_his_key(case: TestDatabase) {
     assert_eq!(server.store.counts().await.unwrap().conversations, 1);
 }
 
-async fn a_service_reads_and_changes_whom_it_acts_for(case: TestDatabase) {
+async fn a_service_reads_and_changes_the_user_it_acts_for(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, ada) = (server.admin("root").await, server.person("ada").await);
     let service = server.service(&root).await;

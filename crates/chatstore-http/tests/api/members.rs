@@ -1,4 +1,4 @@
-//! Who is in a conversation: listed, let in, sent away.
+//! Members of a conversation: listed, added, removed.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::operations::operations;
 use crate::support::{Person, Server, answer, exchange, exchanges, outlines};
 
 conformance!(
-    a_member_is_let_in_and_then_given_another_role,
+    a_member_is_added_and_then_given_another_role,
     members_are_listed_with_the_owner_first,
     a_walk_over_members_meets_each_once,
-    who_cannot_be_let_in_is_refused,
-    a_membership_ends_by_the_owner_or_by_the_member,
+    adding_an_unsuitable_member_is_refused,
+    the_owner_or_the_member_ends_a_membership,
     memberships_leave_the_conversation_as_it_was,
     every_route_answers_a_viewer_and_an_editor_by_their_rights,
 );
@@ -23,7 +23,7 @@ fn member(conversation: &str, id: UserId) -> String {
     format!("{conversation}/members/{id}")
 }
 
-async fn a_member_is_let_in_and_then_given_another_role(case: TestDatabase) {
+async fn a_member_is_added_and_then_given_another_role(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, eve) = (server.person("ada").await, server.person("eve").await);
     let conversation = server.conversation(&ada).await;
@@ -62,7 +62,7 @@ async fn a_member_is_let_in_and_then_given_another_role(case: TestDatabase) {
     }
     "#) }
     let short = answer(server.send(&ada, "PUT", &member(&conversation, eve.id), "{}")).await;
-    assert_eq!((short.status, &short.body["role"]), (200, &"editor".into()), "the role that is usual");
+    assert_eq!((short.status, &short.body["role"]), (200, &"editor".into()), "the default role");
 }
 
 async fn members_are_listed_with_the_owner_first(case: TestDatabase) {
@@ -185,7 +185,7 @@ async fn a_walk_over_members_meets_each_once(case: TestDatabase) {
     }
 }
 
-async fn who_cannot_be_let_in_is_refused(case: TestDatabase) {
+async fn adding_an_unsuitable_member_is_refused(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, eve, vic, bob) = (
         server.person("ada").await,
@@ -230,10 +230,10 @@ async fn who_cannot_be_let_in_is_refused(case: TestDatabase) {
     PUT /api/v1/conversations/019ca945-0a00-75ac-a268-5a072c6d7061/members/%00 {} → 422 validation (user_id: nul_character)
     "#) }
     let members = server.get(&ada, &format!("{conversation}/members")).await;
-    assert_eq!(members["data"].as_array().unwrap().len(), 3, "nobody was let in");
+    assert_eq!(members["data"].as_array().unwrap().len(), 3, "no member was added");
 }
 
-async fn a_membership_ends_by_the_owner_or_by_the_member(case: TestDatabase) {
+async fn the_owner_or_the_member_ends_a_membership(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, eve, vic) =
         (server.person("ada").await, server.person("eve").await, server.person("vic").await);

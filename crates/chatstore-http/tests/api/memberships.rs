@@ -1,4 +1,4 @@
-//! What a member of somebody else's conversation may do.
+//! What a member of another user's conversation may do.
 
 use chatstore::MemberRole;
 use chatstore_testkit::{TestDatabase, conformance};

@@ -23,8 +23,8 @@ fn merged(store: Store) -> Router {
 async fn a_nested_router_answers_below_its_path(case: TestDatabase) {
     let server = Server::start_with(case, nested).await;
     let ada = server.person("ada").await;
-    let made = server.send(&ada, "POST", "/chat/api/v1/conversations", "{}").send().await.unwrap();
-    let location = made.headers()["location"].to_str().unwrap().to_owned();
+    let created = server.send(&ada, "POST", "/chat/api/v1/conversations", "{}").send().await.unwrap();
+    let location = created.headers()["location"].to_str().unwrap().to_owned();
     assert!(location.starts_with("/chat/api/v1/conversations/"), "{location}");
     let text = exchanges([
         server.send(&ada, "POST", &format!("{location}/messages"), r#"{"messages": [{"content": "hello"}]}"#),
@@ -122,7 +122,7 @@ async fn a_nested_router_answers_below_its_path(case: TestDatabase) {
     allow: GET,HEAD,POST
 
     {
-      "detail": "this resource does not take this method",
+      "detail": "this resource does not support this method",
       "request_id": "r-1",
       "status": 405,
       "title": "Method not allowed",

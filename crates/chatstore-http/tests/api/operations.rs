@@ -10,7 +10,7 @@ pub(crate) struct Operation {
     /// With the names of its parts in braces.
     pub(crate) path: String,
     pub(crate) takes_body: bool,
-    /// Whether it is asked for by people who are not known yet.
+    /// Whether it is for clients without credentials.
     pub(crate) is_open: bool,
     /// The names of its parameters, headers included.
     pub(crate) parameters: Vec<String>,
@@ -54,7 +54,7 @@ impl Operation {
         format!("{} {}", self.method, self.path)
     }
 
-    /// Whether only administrators may ask for it.
+    /// Whether it is only for administrators.
     pub(crate) fn is_for_admins(&self) -> bool {
         self.path.starts_with("/api/v1/users") && !self.path.starts_with("/api/v1/users/me")
     }
@@ -76,7 +76,7 @@ impl Operation {
         target
     }
 
-    /// A body that it takes, `{}` where that is enough.
+    /// A body that it accepts, `{}` where that is enough.
     pub(crate) fn body(&self) -> &'static str {
         let has_content = ["/messages", "/messages/{message_id}", "/replies"];
         match self.method.as_str() {

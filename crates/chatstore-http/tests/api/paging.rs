@@ -19,7 +19,7 @@ conformance!(
 const ROWS: usize = 1000;
 const ORDERS: [Order; 2] = [Order::Ascending, Order::Descending];
 
-/// Makes so many conversations, half of them others' that the person is a member of.
+/// Creates this number of conversations, half of them others' that the person is a member of.
 async fn make(server: &Server, person: &Person, other: &Person, count: usize) -> Vec<ConversationId> {
     let one = async |number: usize| {
         let owner = if number.is_multiple_of(2) { person } else { other };
@@ -79,8 +79,8 @@ async fn a_walk_over_messages_at_any_limit_meets_each_once(case: TestDatabase) {
     let id = server.conversation(&ada).await.rsplit('/').next().unwrap().parse().unwrap();
     let mut there = HashSet::new();
     for _ in 0..ROWS / 200 {
-        let made = messages.append_many(id, vec![NewMessage::user("x"); 200]).await.unwrap();
-        there.extend(made.into_iter().map(|message| message.seq));
+        let created = messages.append_many(id, vec![NewMessage::user("x"); 200]).await.unwrap();
+        there.extend(created.into_iter().map(|message| message.seq));
     }
     for rows in 1..=200 {
         for order in ORDERS {

@@ -1,4 +1,4 @@
-//! Who and what is refused, and in which order the reasons are looked for.
+//! Which requests are refused, and in which order the reasons are checked.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use reqwest::StatusCode;
 use crate::support::{Server, exchange, exchanges, refusal};
 
 conformance!(
-    every_route_wants_a_key,
+    every_route_requires_a_key,
     a_key_that_is_not_valid_is_refused,
-    what_is_foreign_and_what_is_absent_look_the_same,
+    objects_of_others_and_absent_ones_look_the_same,
     the_reasons_for_a_refusal_have_an_order,
     a_path_that_names_nothing_is_not_found,
     nul_in_a_path_is_invalid,
-    another_method_is_told_which_are_taken,
+    an_unsupported_method_is_answered_with_the_supported_ones,
 );
 
 const CONVERSATIONS: &str = "/api/v1/conversations";
@@ -41,7 +41,7 @@ fn routes(conversation: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-async fn every_route_wants_a_key(case: TestDatabase) {
+async fn every_route_requires_a_key(case: TestDatabase) {
     let server = Server::start(case).await;
     let text = exchange(server.anonymous("GET", CONVERSATIONS)).await;
     allow_duplicates! { assert_snapshot!(text, @r#"
@@ -101,7 +101,7 @@ async fn a_key_that_is_not_valid_is_refused(case: TestDatabase) {
     assert_eq!(status(&format!("Bearer {key}")).await, 401, "revoked");
 }
 
-async fn what_is_foreign_and_what_is_absent_look_the_same(case: TestDatabase) {
+async fn objects_of_others_and_absent_ones_look_the_same(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, eve) = (server.person("ada").await, server.person("eve").await);
     let foreign = server.conversation(&ada).await;
@@ -212,7 +212,7 @@ async fn nul_in_a_path_is_invalid(case: TestDatabase) {
     assert_eq!(refusal(server.request(&ada, "GET", &format!("{CONVERSATIONS}?%00=1"))).await, wrong("\0"));
 }
 
-async fn another_method_is_told_which_are_taken(case: TestDatabase) {
+async fn an_unsupported_method_is_answered_with_the_supported_ones(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let text =
@@ -226,7 +226,7 @@ async fn another_method_is_told_which_are_taken(case: TestDatabase) {
     allow: GET,HEAD,POST
 
     {
-      "detail": "this resource does not take this method",
+      "detail": "this resource does not support this method",
       "request_id": "r-1",
       "status": 405,
       "title": "Method not allowed",
@@ -240,7 +240,7 @@ async fn another_method_is_told_which_are_taken(case: TestDatabase) {
     allow: GET,HEAD
 
     {
-      "detail": "this resource does not take this method",
+      "detail": "this resource does not support this method",
       "request_id": "r-1",
       "status": 405,
       "title": "Method not allowed",

@@ -10,12 +10,12 @@ use crate::support::{CONVERSATIONS, Person, Server, answer, at_once, outlines};
 
 conformance!(
     a_request_that_failed_is_not_remembered,
-    the_keys_of_two_users_do_not_meet,
+    the_keys_of_two_users_do_not_collide,
     a_key_has_1_to_255_visible_ascii_characters,
     a_key_is_remembered_for_a_day,
     a_replay_passes_a_condition_that_held_the_first_time,
-    of_conditional_requests_at_once_one_has_an_effect,
-    who_may_write_no_more_gets_no_replay,
+    one_of_the_concurrent_conditional_requests_takes_effect,
+    a_user_who_may_no_longer_write_gets_no_replay,
 );
 
 const MESSAGE: &str = r#"{"content": "a"}"#;
@@ -63,7 +63,7 @@ async fn a_request_that_failed_is_not_remembered(case: TestDatabase) {
     assert_eq!(server.get(&ada, &conversation).await["message_count"], 3);
 }
 
-async fn the_keys_of_two_users_do_not_meet(case: TestDatabase) {
+async fn the_keys_of_two_users_do_not_collide(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, ada, eve) =
         (server.admin("root").await, server.person("ada").await, server.person("eve").await);
@@ -143,7 +143,7 @@ async fn a_replay_passes_a_condition_that_held_the_first_time(case: TestDatabase
     }
 }
 
-async fn of_conditional_requests_at_once_one_has_an_effect(case: TestDatabase) {
+async fn one_of_the_concurrent_conditional_requests_takes_effect(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     for end in ["messages", "replies"] {
@@ -160,7 +160,7 @@ async fn of_conditional_requests_at_once_one_has_an_effect(case: TestDatabase) {
     }
 }
 
-async fn who_may_write_no_more_gets_no_replay(case: TestDatabase) {
+async fn a_user_who_may_no_longer_write_gets_no_replay(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, eve) = (server.person("ada").await, server.person("eve").await);
     let conversation = server.conversation(&ada).await;

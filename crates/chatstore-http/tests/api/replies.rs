@@ -1,4 +1,4 @@
-//! What a model answered, and what is known about it.
+//! Replies of models, and what is known about them.
 
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
@@ -7,7 +7,7 @@ use crate::support::{Server, exchange, exchanges};
 
 conformance!(
     a_reply_is_stored_with_its_response,
-    what_a_response_leaves_out_is_filled_in,
+    omitted_fields_of_a_response_are_filled_in,
     every_wrong_field_of_a_reply_is_named,
     a_message_without_a_response_has_none,
 );
@@ -83,7 +83,7 @@ async fn a_reply_is_stored_with_its_response(case: TestDatabase) {
     "#) }
 }
 
-async fn what_a_response_leaves_out_is_filled_in(case: TestDatabase) {
+async fn omitted_fields_of_a_response_are_filled_in(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let conversation = server.conversation(&ada).await;

@@ -1,4 +1,4 @@
-//! The server itself: whether it lives, whether it can work, and what every answer carries.
+//! The server itself: whether it is alive, whether it is ready, and what every answer carries.
 
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
@@ -6,15 +6,15 @@ use insta::{allow_duplicates, assert_snapshot};
 use crate::support::{Server, exchange, json};
 
 conformance!(
-    a_server_lives_and_is_ready,
-    a_server_without_its_database_lives_but_is_not_ready,
+    a_server_is_alive_and_ready,
+    a_server_without_its_database_is_alive_but_not_ready,
     the_description_is_served,
     a_safe_request_id_is_kept_and_another_replaced,
     a_head_request_is_answered_without_a_body,
     a_finished_shutdown_lets_requests_end,
 );
 
-async fn a_server_lives_and_is_ready(case: TestDatabase) {
+async fn a_server_is_alive_and_ready(case: TestDatabase) {
     let server = Server::start(case).await;
     let health = exchange(server.anonymous("GET", "/healthz")).await;
     allow_duplicates! { assert_snapshot!(health, @r#"
@@ -47,7 +47,7 @@ async fn a_server_lives_and_is_ready(case: TestDatabase) {
     "#) }
 }
 
-async fn a_server_without_its_database_lives_but_is_not_ready(case: TestDatabase) {
+async fn a_server_without_its_database_is_alive_but_not_ready(case: TestDatabase) {
     let server = Server::start(case).await;
     server.store.close().await;
     assert_eq!(server.anonymous("GET", "/healthz").send().await.unwrap().status(), 200);
@@ -124,5 +124,5 @@ async fn a_finished_shutdown_lets_requests_end(case: TestDatabase) {
     assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
     drop(shutdown);
     serving.await.unwrap().unwrap();
-    assert!(client.get(&url).send().await.is_err(), "nobody listens any more");
+    assert!(client.get(&url).send().await.is_err(), "the server no longer listens");
 }

@@ -1,4 +1,4 @@
-//! Sessions over HTTP: carried on, listed, ended.
+//! Sessions over HTTP: refreshed, listed, ended.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::login::{PASSWORD, logged_in, login, member, post};
 use crate::support::{Answer, CONVERSATIONS, Person, Server, answer, at_once, open_with};
 
 conformance!(
-    a_refresh_carries_a_session_on,
+    a_refresh_extends_a_session,
     sixteen_tabs_get_the_same_successor,
-    a_refresh_token_that_is_used_again_ends_its_session,
-    what_is_no_refresh_token_is_refused,
+    a_reused_refresh_token_ends_its_session,
+    an_invalid_refresh_token_is_refused,
     logging_out_ends_the_session_at_once,
-    logging_out_everywhere_ends_all_sessions_and_spares_keys,
-    sessions_are_listed_and_ended_one_by_one,
-    a_disabled_user_is_out_at_once_and_stays_out,
-    an_erased_user_is_out_at_once,
-    another_role_counts_at_once,
-    a_session_of_another_server_is_known,
+    logging_out_everywhere_ends_all_sessions_but_keeps_keys,
+    sessions_are_listed_and_revoked_one_by_one,
+    a_disabled_user_is_logged_out_at_once_and_stays_so,
+    an_erased_user_is_logged_out_at_once,
+    a_changed_role_takes_effect_at_once,
+    a_session_of_another_server_is_recognized,
     an_access_token_of_another_key_is_refused,
 );
 
@@ -39,7 +39,7 @@ async fn status(server: &Server, person: &Person, method: &str, target: &str) ->
     answer(server.request(person, method, target)).await.status
 }
 
-async fn a_refresh_carries_a_session_on(case: TestDatabase) {
+async fn a_refresh_extends_a_session(case: TestDatabase) {
     let server = Server::start(case).await;
     member(&server, "ada").await;
     let (ada, first) = logged_in(&server, "ada").await;
@@ -68,15 +68,15 @@ async fn sixteen_tabs_get_the_same_successor(case: TestDatabase) {
     }
 }
 
-async fn a_refresh_token_that_is_used_again_ends_its_session(case: TestDatabase) {
+async fn a_reused_refresh_token_ends_its_session(case: TestDatabase) {
     let server = Server::start(case).await;
     member(&server, "ada").await;
     let (ada, first) = logged_in(&server, "ada").await;
     let second = refresh(&server, &first["refresh_token"]).await.body;
     let third = refresh(&server, &second["refresh_token"]).await.body;
-    let thief = refresh(&server, &first["refresh_token"]).await;
+    let attacker = refresh(&server, &first["refresh_token"]).await;
     assert_eq!(
-        (thief.status, thief.body["type"].as_str()),
+        (attacker.status, attacker.body["type"].as_str()),
         (401, Some("urn:chatstore:problem:invalid-credentials"))
     );
     assert_eq!(refresh(&server, &third["refresh_token"]).await.status, 401, "its holder is out too");
@@ -84,7 +84,7 @@ async fn a_refresh_token_that_is_used_again_ends_its_session(case: TestDatabase)
     assert_eq!(login(&server, "ada", PASSWORD).await.status, 200);
 }
 
-async fn what_is_no_refresh_token_is_refused(case: TestDatabase) {
+async fn an_invalid_refresh_token_is_refused(case: TestDatabase) {
     let server = Server::start(case).await;
     member(&server, "ada").await;
     let (_, tokens) = logged_in(&server, "ada").await;
@@ -116,7 +116,7 @@ async fn logging_out_ends_the_session_at_once(case: TestDatabase) {
     assert_eq!(status(&server, &two, "GET", ME).await, 200);
 }
 
-async fn logging_out_everywhere_ends_all_sessions_and_spares_keys(case: TestDatabase) {
+async fn logging_out_everywhere_ends_all_sessions_but_keeps_keys(case: TestDatabase) {
     let server = Server::start(case).await;
     let key = member(&server, "ada").await;
     member(&server, "bob").await;
@@ -132,14 +132,14 @@ async fn logging_out_everywhere_ends_all_sessions_and_spares_keys(case: TestData
     assert_eq!(status(&server, &other, "GET", ME).await, 200);
 }
 
-async fn sessions_are_listed_and_ended_one_by_one(case: TestDatabase) {
+async fn sessions_are_listed_and_revoked_one_by_one(case: TestDatabase) {
     let server = Server::start(case).await;
     let key = member(&server, "ada").await;
     member(&server, "bob").await;
     let (one, _) = logged_in(&server, "ada").await;
     server.case.clock.advance(Duration::from_secs(1));
     let (two, tokens) = logged_in(&server, "ada").await;
-    let (stranger, _) = logged_in(&server, "bob").await;
+    let (other, _) = logged_in(&server, "bob").await;
 
     let list = server.get(&two, SESSIONS).await;
     let shown: Vec<bool> =
@@ -157,14 +157,14 @@ async fn sessions_are_listed_and_ended_one_by_one(case: TestDatabase) {
     assert_eq!(rest["next_cursor"], Value::Null);
 
     let target = format!("{SESSIONS}/{}", tokens["session_id"].as_str().unwrap());
-    assert_eq!(status(&server, &stranger, "DELETE", &target).await, 404);
+    assert_eq!(status(&server, &other, "DELETE", &target).await, 404);
     assert_eq!(status(&server, &one, "DELETE", &target).await, 204);
     assert_eq!(status(&server, &two, "GET", ME).await, 401);
     assert_eq!(status(&server, &one, "DELETE", &target).await, 404);
     assert_eq!(server.get(&one, SESSIONS).await["data"].as_array().unwrap().len(), 1);
 }
 
-async fn a_disabled_user_is_out_at_once_and_stays_out(case: TestDatabase) {
+async fn a_disabled_user_is_logged_out_at_once_and_stays_so(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let key = member(&server, "ada").await;
@@ -184,7 +184,7 @@ async fn a_disabled_user_is_out_at_once_and_stays_out(case: TestDatabase) {
     assert_eq!(login(&server, "ada", PASSWORD).await.status, 200);
 }
 
-async fn an_erased_user_is_out_at_once(case: TestDatabase) {
+async fn an_erased_user_is_logged_out_at_once(case: TestDatabase) {
     let server = Server::start(case).await;
     member(&server, "ada").await;
     let (session, tokens) = logged_in(&server, "ada").await;
@@ -194,7 +194,7 @@ async fn an_erased_user_is_out_at_once(case: TestDatabase) {
     assert_eq!(login(&server, "ada", PASSWORD).await.status, 401);
 }
 
-async fn another_role_counts_at_once(case: TestDatabase) {
+async fn a_changed_role_takes_effect_at_once(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = member(&server, "ada").await;
     let (session, _) = logged_in(&server, "ada").await;
@@ -207,7 +207,7 @@ async fn another_role_counts_at_once(case: TestDatabase) {
     }
 }
 
-async fn a_session_of_another_server_is_known(case: TestDatabase) {
+async fn a_session_of_another_server_is_recognized(case: TestDatabase) {
     let mut server = Server::start(case).await;
     member(&server, "ada").await;
     let (session, tokens) = logged_in(&server, "ada").await;

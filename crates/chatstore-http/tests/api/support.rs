@@ -26,7 +26,7 @@ pub(crate) struct Server {
     _shutdown: oneshot::Sender<()>,
 }
 
-/// Someone with a key.
+/// A user with a key.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) id: UserId,
@@ -45,7 +45,7 @@ impl Server {
         Self { store, case, address, client: Client::new(), _shutdown: shutdown }
     }
 
-    /// Goes on with another store.
+    /// Continues with another store.
     pub(crate) async fn serve(&mut self, store: Store) {
         (self.address, self._shutdown) = listen(chatstore_http::router(store.clone())).await;
         self.store = store;
@@ -59,12 +59,12 @@ impl Server {
         std::mem::replace(&mut self._shutdown, shutdown)
     }
 
-    /// Makes a user with a key.
+    /// Creates a user with a key.
     pub(crate) async fn person(&self, name: &str) -> Person {
         self.holder(name, UserRole::User).await
     }
 
-    /// Makes an administrator with a key.
+    /// Creates an administrator with a key.
     pub(crate) async fn admin(&self, name: &str) -> Person {
         self.holder(name, UserRole::Admin).await
     }
@@ -82,12 +82,12 @@ impl Server {
         Person { id: admin.id, key: key.text }
     }
 
-    /// A request of a service for somebody.
+    /// A request of a service for a user.
     pub(crate) fn act(&self, service: &Person, whom: &str, method: &str, target: &str) -> RequestBuilder {
         self.request(service, method, target).header("Chatstore-User", whom)
     }
 
-    /// Lets someone else into a conversation.
+    /// Adds another user to a conversation.
     pub(crate) async fn share(&self, conversation: &str, owner: &Person, member: &Person, role: MemberRole) {
         let id = conversation.rsplit('/').next().unwrap().parse().unwrap();
         self.store.as_user(owner.id).members().put(id, member.id, role).await.unwrap();
@@ -115,28 +115,28 @@ impl Server {
         request.body(body.to_owned())
     }
 
-    /// Posts what must be taken, and returns the answer's body.
+    /// Posts a body that must be accepted, and returns the answer's body.
     pub(crate) async fn post(&self, person: &Person, target: &str, body: &str) -> Value {
         let answer = self.send(person, "POST", target, body).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::CREATED, "POST {target} {body}");
         json(answer).await
     }
 
-    /// Gets what must be there.
+    /// Gets an object that must exist.
     pub(crate) async fn get(&self, person: &Person, target: &str) -> Value {
         let answer = self.request(person, "GET", target).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "GET {target}");
         json(answer).await
     }
 
-    /// A conversation's path, made for this person.
+    /// The path of a new conversation of this person.
     pub(crate) async fn conversation(&self, person: &Person) -> String {
         let conversation = self.post(person, "/api/v1/conversations", "{}").await;
         format!("/api/v1/conversations/{}", conversation["id"].as_str().unwrap())
     }
 }
 
-/// The usual router, where anybody may register.
+/// The default router, with registration open.
 pub(crate) fn open_to_registration(store: Store) -> Router {
     Api::new(store).registration(true).router()
 }
@@ -270,7 +270,7 @@ pub(crate) async fn answer(request: RequestBuilder) -> Answer {
     Answer { status, headers, body }
 }
 
-/// The answers to requests that are sent at once.
+/// The answers to concurrent requests.
 pub(crate) async fn at_once(requests: impl IntoIterator<Item = RequestBuilder>) -> Vec<Answer> {
     join_all(requests.into_iter().map(answer)).await
 }

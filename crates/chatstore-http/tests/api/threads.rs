@@ -9,23 +9,23 @@ use insta::{allow_duplicates, assert_snapshot};
 use crate::support::{Server, answer, at_once, exchange, outlines};
 
 conformance!(
-    a_thread_is_made_by_the_first_put_and_unchanged_by_the_next,
-    of_sixteen_puts_at_once_one_makes_the_thread,
+    a_thread_is_created_by_the_first_put_and_unchanged_by_the_next,
+    one_of_sixteen_concurrent_puts_creates_the_thread,
     a_thread_is_changed_and_deleted,
-    what_is_wrong_about_a_thread_is_named,
+    every_wrong_field_of_a_thread_is_named,
     a_thread_is_found_by_its_owner_only,
     one_thread_id_may_be_in_use_by_two_users,
 );
 
 const THREAD: &str = "/api/v1/threads/support%2F17";
 
-async fn a_thread_is_made_by_the_first_put_and_unchanged_by_the_next(case: TestDatabase) {
+async fn a_thread_is_created_by_the_first_put_and_unchanged_by_the_next(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let body =
         r#"{"title": "Support", "default_model": "large-1", "last_message": "Hello", "metadata": {"a": 1}}"#;
-    let made = exchange(server.send(&ada, "PUT", THREAD, body)).await;
-    allow_duplicates! { assert_snapshot!(made, @r#"
+    let created = exchange(server.send(&ada, "PUT", THREAD, body)).await;
+    allow_duplicates! { assert_snapshot!(created, @r#"
     PUT /api/v1/threads/support%2F17
     {"title": "Support", "default_model": "large-1", "last_message": "Hello", "metadata": {"a": 1}}
 
@@ -72,7 +72,7 @@ async fn a_thread_is_made_by_the_first_put_and_unchanged_by_the_next(case: TestD
     assert_eq!(server.get(&ada, &path).await, before.body);
 }
 
-async fn of_sixteen_puts_at_once_one_makes_the_thread(case: TestDatabase) {
+async fn one_of_sixteen_concurrent_puts_creates_the_thread(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let body = |number: usize| format!(r#"{{"title": "{number}"}}"#);
@@ -80,7 +80,7 @@ async fn of_sixteen_puts_at_once_one_makes_the_thread(case: TestDatabase) {
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [[200; 15].as_slice(), &[201]].concat());
-    assert!(answers.iter().all(|answer| answer.body == answers[0].body), "all are told of the same one");
+    assert!(answers.iter().all(|answer| answer.body == answers[0].body), "all answers show the same one");
     assert_eq!(server.get(&ada, "/api/v1/conversations/count").await["count"], 1);
 }
 
@@ -136,7 +136,7 @@ async fn a_thread_is_changed_and_deleted(case: TestDatabase) {
     ") }
 }
 
-async fn what_is_wrong_about_a_thread_is_named(case: TestDatabase) {
+async fn every_wrong_field_of_a_thread_is_named(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let nul = "/api/v1/threads/a%00b";
@@ -183,15 +183,15 @@ async fn what_is_wrong_about_a_thread_is_named(case: TestDatabase) {
         (&refused.body["errors"][0]["field"], &refused.body["errors"][0]["code"]),
         (&"thread_id".into(), &"too_long".into())
     );
-    let made = of_length(&format!("/api/v1/threads/{longest}")).await;
-    assert_eq!((made.status, &made.body["thread_id"]), (201, &longest.into()));
+    let created = of_length(&format!("/api/v1/threads/{longest}")).await;
+    assert_eq!((created.status, &created.body["thread_id"]), (201, &longest.into()));
 }
 
 async fn a_thread_is_found_by_its_owner_only(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, eve) = (server.person("ada").await, server.person("eve").await);
-    let made = answer(server.request(&ada, "PUT", THREAD)).await;
-    let path = made.header("location").to_owned();
+    let created = answer(server.request(&ada, "PUT", THREAD)).await;
+    let path = created.header("location").to_owned();
     server.share(&path, &ada, &eve, MemberRole::Editor).await;
     assert_eq!(server.get(&eve, &path).await["role"], "editor");
     let text = outlines([
@@ -205,7 +205,7 @@ async fn a_thread_is_found_by_its_owner_only(case: TestDatabase) {
     PATCH /api/v1/threads/support%2F17 {"title": "a"} → 404 not-found
     DELETE /api/v1/threads/support%2F17 → 404 not-found
     "#) }
-    assert_eq!(server.get(&ada, THREAD).await, made.body);
+    assert_eq!(server.get(&ada, THREAD).await, created.body);
 }
 
 async fn one_thread_id_may_be_in_use_by_two_users(case: TestDatabase) {

@@ -1,4 +1,4 @@
-//! Usage added up.
+//! Sums of usage.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use serde_json::{Value, json};
 use crate::support::{Person, Server, answer, exchange, outlines};
 
 conformance!(
-    usage_is_added_up_by_day_and_model,
-    usage_is_grouped_as_one_says,
-    usage_is_of_the_last_thirty_days_unless_one_says,
-    a_reply_is_booked_on_the_owner,
-    only_an_administrator_sees_what_others_used,
-    what_is_wrong_about_a_question_for_usage_is_named,
-    usage_outlives_what_it_was_for,
+    usage_is_summed_by_day_and_model,
+    usage_is_grouped_as_requested,
+    usage_covers_the_last_thirty_days_by_default,
+    a_reply_is_charged_to_the_owner,
+    only_an_administrator_sees_the_usage_of_others,
+    every_wrong_parameter_of_a_usage_request_is_named,
+    usage_outlives_its_conversation,
 );
 
 const USAGE: &str = "/api/v1/usage";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Records a reply of this model with so many tokens of the prompt, and twice as many of the completion.
+/// Records a reply of this model with this number of prompt tokens, and twice as many completion tokens.
 async fn reply(server: &Server, person: &Person, conversation: &str, model: &str, tokens: u32) {
     let body = json!({"content": "a", "response": {
         "model_used": model, "tokens_prompt": tokens, "tokens_completion": 2 * tokens,
@@ -44,7 +44,7 @@ async fn two_days(server: &Server) -> (Person, Person) {
     (ada, eve)
 }
 
-async fn usage_is_added_up_by_day_and_model(case: TestDatabase) {
+async fn usage_is_summed_by_day_and_model(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, _eve) = two_days(&server).await;
     let text = exchange(server.request(&ada, "GET", USAGE)).await;
@@ -116,7 +116,7 @@ fn brief(usage: &Value) -> String {
     format!("{text}total {}", usage["total"]["tokens_prompt"])
 }
 
-async fn usage_is_grouped_as_one_says(case: TestDatabase) {
+async fn usage_is_grouped_as_requested(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let (ada, eve) = two_days(&server).await;
@@ -161,7 +161,7 @@ async fn usage_is_grouped_as_one_says(case: TestDatabase) {
     ") }
 }
 
-async fn usage_is_of_the_last_thirty_days_unless_one_says(case: TestDatabase) {
+async fn usage_covers_the_last_thirty_days_by_default(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let conversation = server.conversation(&ada).await;
@@ -198,7 +198,7 @@ async fn usage_is_of_the_last_thirty_days_unless_one_says(case: TestDatabase) {
     ") }
 }
 
-async fn a_reply_is_booked_on_the_owner(case: TestDatabase) {
+async fn a_reply_is_charged_to_the_owner(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, eve) = (server.person("ada").await, server.person("eve").await);
     let conversation = server.conversation(&ada).await;
@@ -207,10 +207,10 @@ async fn a_reply_is_booked_on_the_owner(case: TestDatabase) {
     assert_eq!(brief(&server.get(&ada, USAGE).await), "2026-03-01 a-1 10; total 10");
     assert_eq!(brief(&server.get(&eve, USAGE).await), "total 0");
     server.post(&ada, &format!("{conversation}/messages"), r#"{"role": "assistant", "content": "a"}"#).await;
-    assert_eq!(server.get(&ada, USAGE).await["total"]["requests"], 1, "a message is no reply");
+    assert_eq!(server.get(&ada, USAGE).await["total"]["requests"], 1, "a message is not a reply");
 }
 
-async fn only_an_administrator_sees_what_others_used(case: TestDatabase) {
+async fn only_an_administrator_sees_the_usage_of_others(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let (ada, service) = (server.person("ada").await, server.service(&root).await);
@@ -238,7 +238,7 @@ async fn only_an_administrator_sees_what_others_used(case: TestDatabase) {
     ") }
 }
 
-async fn what_is_wrong_about_a_question_for_usage_is_named(case: TestDatabase) {
+async fn every_wrong_parameter_of_a_usage_request_is_named(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let ask = |query: &str| server.request(&root, "GET", &format!("{USAGE}?{query}"));
@@ -277,7 +277,7 @@ async fn what_is_wrong_about_a_question_for_usage_is_named(case: TestDatabase) {
     ") }
 }
 
-async fn usage_outlives_what_it_was_for(case: TestDatabase) {
+async fn usage_outlives_its_conversation(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let conversation = server.conversation(&ada).await;

@@ -10,17 +10,17 @@ use serde_json::Value;
 use crate::support::{Person, Server, answer, at_once, exchange, outlines};
 
 conformance!(
-    a_user_is_made_with_everything_given,
+    a_user_is_created_with_every_field,
     a_taken_name_or_address_is_a_conflict,
     names_and_addresses_are_trimmed,
-    what_is_wrong_about_a_user_is_named,
+    every_wrong_field_of_a_user_is_named,
     users_are_listed_oldest_first_and_filtered,
     a_user_is_changed_and_erased,
-    the_last_active_administrator_stays_one,
-    the_built_in_user_stays_as_it_is,
-    a_user_is_found_or_made_by_address,
-    of_sixteen_puts_at_once_one_makes_the_user,
-    a_service_administers_everybody_but_administrators,
+    the_last_active_administrator_keeps_the_role,
+    the_built_in_user_cannot_be_changed,
+    a_user_is_found_or_created_by_address,
+    one_of_sixteen_concurrent_puts_creates_the_user,
+    a_service_administers_every_user_but_administrators,
 );
 
 const USERS: &str = "/api/v1/users";
@@ -29,12 +29,12 @@ fn path(person: &Person) -> String {
     format!("{USERS}/{}", person.id)
 }
 
-async fn a_user_is_made_with_everything_given(case: TestDatabase) {
+async fn a_user_is_created_with_every_field(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let body = r#"{"username": "Ada", "email": "Ada@Example.org", "full_name": "Ada L.", "role": "admin", "is_active": false, "must_change_password": true, "metadata": {"a": 1}}"#;
-    let made = exchange(server.send(&root, "POST", USERS, body)).await;
-    allow_duplicates! { assert_snapshot!(made, @r#"
+    let created = exchange(server.send(&root, "POST", USERS, body)).await;
+    allow_duplicates! { assert_snapshot!(created, @r#"
     POST /api/v1/users
     {"username": "Ada", "email": "Ada@Example.org", "full_name": "Ada L.", "role": "admin", "is_active": false, "must_change_password": true, "metadata": {"a": 1}}
 
@@ -132,7 +132,7 @@ async fn a_taken_name_or_address_is_a_conflict(case: TestDatabase) {
     assert_eq!(server.get(&root, &path(&eve)).await["username"], "eve");
 }
 
-async fn what_is_wrong_about_a_user_is_named(case: TestDatabase) {
+async fn every_wrong_field_of_a_user_is_named(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let wrong = r#"{"username": "ada", "email": "no", "full_name": 1, "role": "owner", "is_active": null, "must_change_password": 1, "metadata": [], "id": "x"}"#;
@@ -203,7 +203,7 @@ async fn users_are_listed_oldest_first_and_filtered(case: TestDatabase) {
     ] {
         let page = server.get(&root, &format!("{USERS}{query}")).await;
         let mut listed = names(&page);
-        // The last two were made at one instant.
+        // The last two were created at the same instant.
         listed.sort_by_key(|name| expected.iter().position(|one| one == name));
         assert_eq!(listed, expected, "{query}");
         assert!(page["next_cursor"].is_null(), "{query}");
@@ -284,7 +284,7 @@ async fn a_user_is_changed_and_erased(case: TestDatabase) {
     assert_eq!(server.store.counts().await.unwrap().conversations, 0);
 }
 
-async fn the_last_active_administrator_stays_one(case: TestDatabase) {
+async fn the_last_active_administrator_keeps_the_role(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, other) = (server.admin("root").await, server.admin("other").await);
     let text = outlines([
@@ -317,7 +317,7 @@ async fn the_last_active_administrator_stays_one(case: TestDatabase) {
     "#) }
 }
 
-async fn the_built_in_user_stays_as_it_is(case: TestDatabase) {
+async fn the_built_in_user_cannot_be_changed(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let nil = format!("{USERS}/{}", UserId::ANONYMOUS);
@@ -334,13 +334,13 @@ async fn the_built_in_user_stays_as_it_is(case: TestDatabase) {
     "#) }
 }
 
-async fn a_user_is_found_or_made_by_address(case: TestDatabase) {
+async fn a_user_is_found_or_created_by_address(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let by_email = |email: &str| format!("{USERS}/by-email/{email}");
     let body = r#"{"username": "ada", "full_name": "Ada L.", "metadata": {"a": 1}}"#;
-    let made = exchange(server.send(&root, "PUT", &by_email("Ada%2Bx%40Example.org"), body)).await;
-    allow_duplicates! { assert_snapshot!(made, @r#"
+    let created = exchange(server.send(&root, "PUT", &by_email("Ada%2Bx%40Example.org"), body)).await;
+    allow_duplicates! { assert_snapshot!(created, @r#"
     PUT /api/v1/users/by-email/Ada%2Bx%40Example.org
     {"username": "ada", "full_name": "Ada L.", "metadata": {"a": 1}}
 
@@ -367,12 +367,12 @@ async fn a_user_is_found_or_made_by_address(case: TestDatabase) {
     let other = r#"{"username": "other", "full_name": "Other"}"#;
     let found = answer(server.send(&root, "PUT", &by_email("ADA+X@example.ORG"), other)).await;
     assert_eq!((found.status, found.header("location")), (200, ""));
-    assert_eq!(found.body["email"], "Ada+x@Example.org", "as it was typed first");
+    assert_eq!(found.body["email"], "Ada+x@Example.org", "as it was first typed");
     assert_eq!(found.body["username"], "ada", "unchanged by the body");
     assert_eq!(answer(server.request(&root, "PUT", &by_email("ada%2Bx@example.org"))).await.body, found.body);
 }
 
-async fn of_sixteen_puts_at_once_one_makes_the_user(case: TestDatabase) {
+async fn one_of_sixteen_concurrent_puts_creates_the_user(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let target = format!("{USERS}/by-email/ada@example.org");
@@ -380,12 +380,12 @@ async fn of_sixteen_puts_at_once_one_makes_the_user(case: TestDatabase) {
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [[200; 15].as_slice(), &[201]].concat());
-    assert!(answers.iter().all(|answer| answer.body == answers[0].body), "all are told of the same one");
+    assert!(answers.iter().all(|answer| answer.body == answers[0].body), "all answers show the same one");
     assert_eq!(names(&server.get(&root, &format!("{USERS}?role=admin")).await), ["root"]);
     assert_eq!(server.get(&root, USERS).await["data"].as_array().unwrap().len(), 2);
 }
 
-async fn a_service_administers_everybody_but_administrators(case: TestDatabase) {
+async fn a_service_administers_every_user_but_administrators(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, ada) = (server.admin("root").await, server.person("ada").await);
     let service = server.service(&root).await;

@@ -12,7 +12,7 @@ use crate::body::ValidBody;
 use crate::caller::Admin;
 use crate::error::Problem;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
-use crate::path::{Mount, Path, UserKeyPath, UserPath};
+use crate::path::{BasePath, Path, UserKeyPath, UserPath};
 use crate::query::{NoParameters, PageQuery, Query};
 use crate::request::{ReadFields, RequestObject};
 use crate::routes::api_keys::own::{KeyInput, page_of};
@@ -63,9 +63,9 @@ impl RequestObject for CreateUserKey {
 
 request_schemas!(CreateUserKey);
 
-/// Make an API key for a user
+/// Create an API key for a user
 ///
-/// For administrators; a service key makes no service keys and none for administrators.
+/// For administrators; a service key creates neither service keys nor keys for administrators.
 #[utoipa::path(
     post,
     path = "/users/{id}/api-keys",
@@ -76,7 +76,7 @@ request_schemas!(CreateUserKey);
     responses(
         (
             status = 201,
-            description = "The new key, with its text, which is shown this once",
+            description = "The new key, with its secret text, which is shown only once",
             body = NewKeyResponse,
             headers(("Location" = String)),
         ),
@@ -87,7 +87,7 @@ request_schemas!(CreateUserKey);
 pub(crate) async fn create(
     State(state): State<AppState>,
     admin: Admin,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
     ValidBody(key): ValidBody<CreateUserKey>,
@@ -102,20 +102,20 @@ pub(crate) async fn create(
             return Err(Problem::wrong("scope", FieldCode::NotAllowed, message));
         }
     }
-    let key = new.make(&state, user.id, scope).await?;
-    Ok(created(mount.path(&format!("/users/{}/api-keys/{}", user.id, key.id())), Json(key)))
+    let key = new.create(&state, user.id, scope).await?;
+    Ok(created(base_path.path(&format!("/users/{}/api-keys/{}", user.id, key.id())), Json(key)))
 }
 
-/// Withdraw an API key of a user
+/// Revoke a user's API key
 ///
-/// At once in this process, within 5 seconds in others. For administrators and service keys.
+/// Takes effect immediately in this process, within 5 seconds in others. For administrators and service keys.
 #[utoipa::path(
     delete,
     path = "/users/{id}/api-keys/{key_id}",
     operation_id = "revoke_user_key",
     tag = "keys",
     params(UserKeyPath),
-    responses((status = 204, description = "It is of no more use"), DeleteProblems)
+    responses((status = 204, description = "The key is revoked"), DeleteProblems)
 )]
 pub(crate) async fn revoke(
     State(state): State<AppState>,

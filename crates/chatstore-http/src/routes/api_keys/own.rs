@@ -9,10 +9,10 @@ use chatstore::{ApiKeyScope, FieldCode, Timestamp, UserId, Validate, Validator};
 use serde_json::{Value, json};
 
 use crate::body::ValidBody;
-use crate::caller::AccountHolder;
+use crate::caller::SelfManagedUser;
 use crate::error::Problem;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
-use crate::path::{KeyPath, Mount, Path};
+use crate::path::{BasePath, KeyPath, Path};
 use crate::query::{NoParameters, PageQuery, Query};
 use crate::request::{ReadFields, RequestObject};
 use crate::routes::responses::{ApiKeyResponse, ListResponse, NewKeyResponse, created};
@@ -32,7 +32,7 @@ pub(crate) async fn page_of(
     Ok(Json(ListResponse::new(page, &scope, ApiKeyResponse::from)))
 }
 
-/// List one's own API keys
+/// List the current user's API keys
 ///
 /// The oldest first.
 #[utoipa::path(
@@ -45,7 +45,7 @@ pub(crate) async fn page_of(
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
     page_of(&state, query, caller.user(), caller.user()).await
@@ -91,7 +91,7 @@ impl KeyInput {
         Self { name: fields.optional(&KEY_NAME), expires_at: fields.optional(&EXPIRES_AT) }
     }
 
-    /// Fails when the key would have ended before it begins.
+    /// Fails when the key would have expired before it is created.
     pub(crate) fn check_end(&self, state: &AppState) -> Result<(), Problem> {
         if self.expires_at.is_some_and(|end| end <= state.store().now()) {
             return Err(Problem::wrong("expires_at", FieldCode::OutOfRange, "must be in the future"));
@@ -99,8 +99,8 @@ impl KeyInput {
         Ok(())
     }
 
-    /// Makes the key; the answer shows it this once.
-    pub(crate) async fn make(
+    /// Creates the key; only this answer shows it.
+    pub(crate) async fn create(
         self,
         state: &AppState,
         user: UserId,
@@ -110,7 +110,7 @@ impl KeyInput {
     }
 }
 
-/// Make an API key of one's own
+/// Create an API key for the current user
 #[utoipa::path(
     post,
     path = "/auth/api-keys",
@@ -120,39 +120,45 @@ impl KeyInput {
     responses(
         (
             status = 201,
-            description = "The new key, with its text, which is shown this once",
+            description = "The new key, with its secret text, which is shown only once",
             body = NewKeyResponse,
             headers(("Location" = String)),
+            links(
+                ("revoke_own_key" = (
+                    operation_id = "revoke_own_key",
+                    parameters(("id" = "$response.body#/id"))
+                )),
+            ),
         ),
         BodyProblems,
     )
 )]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
-    mount: Mount,
+    SelfManagedUser(caller): SelfManagedUser,
+    base_path: BasePath,
     _query: Query<NoParameters>,
     ValidBody(new): ValidBody<CreateKey>,
 ) -> Result<Response, Problem> {
     new.check_end(&state)?;
-    let key = new.into_inner().make(&state, caller.user(), ApiKeyScope::User).await?;
-    Ok(created(mount.path(&format!("/auth/api-keys/{}", key.id())), Json(key)))
+    let key = new.into_inner().create(&state, caller.user(), ApiKeyScope::User).await?;
+    Ok(created(base_path.path(&format!("/auth/api-keys/{}", key.id())), Json(key)))
 }
 
-/// Withdraw one of one's own API keys
+/// Revoke one of the current user's API keys
 ///
-/// At once in this process, within 5 seconds in others.
+/// Takes effect immediately in this process, within 5 seconds in others.
 #[utoipa::path(
     delete,
     path = "/auth/api-keys/{id}",
     operation_id = "revoke_own_key",
     tag = "keys",
     params(KeyPath),
-    responses((status = 204, description = "It is of no more use"), DeleteProblems)
+    responses((status = 204, description = "The key is revoked"), DeleteProblems)
 )]
 pub(crate) async fn revoke(
     State(state): State<AppState>,
-    AccountHolder(caller): AccountHolder,
+    SelfManagedUser(caller): SelfManagedUser,
     Path(path): Path<KeyPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {

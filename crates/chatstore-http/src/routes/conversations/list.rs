@@ -23,13 +23,13 @@ pub(crate) struct ListQuery {
     /// How many to pass over; not together with `cursor`.
     #[param(value_type = Option<u32>, maximum = 2147483647, default = 0)]
     offset: u32,
-    /// `desc` for the newest first, which is usual, or `asc`.
+    /// `desc`, the default, for the newest first, or `asc`.
     #[param(value_type = Option<OrderWord>, inline)]
     order: Order,
-    /// `owned` for one's own, `shared` for others' in which one is a member; both when left out.
+    /// `owned` for the caller's own, `shared` for those of others that they are a member of; both when left out.
     #[param(value_type = Option<MembershipWord>, inline)]
     membership: Membership,
-    /// `updated_at` when left out. A conversation written to while one pages through `updated_at` moves to the
+    /// `updated_at` when left out. A conversation written to while a client pages through `updated_at` moves to the
     /// front and may be missed.
     #[param(value_type = Option<ConversationSortWord>, inline)]
     sort: ConversationSort,
@@ -95,7 +95,7 @@ pub(crate) async fn list(
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct CountQuery {
-    /// `owned` for one's own, `shared` for others'; both when left out.
+    /// `owned` for the caller's own, `shared` for those of others; both when left out.
     #[param(value_type = Option<MembershipWord>, inline)]
     membership: Membership,
 }
@@ -106,7 +106,7 @@ impl FromParameters for CountQuery {
     }
 }
 
-/// How many there are.
+/// The number of conversations.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Count {
     count: i64,
@@ -119,7 +119,7 @@ pub(crate) struct Count {
     operation_id = "count_conversations",
     tag = "conversations",
     params(CountQuery),
-    responses((status = 200, description = "How many there are", body = Count), ReadProblems)
+    responses((status = 200, description = "The number of conversations", body = Count), ReadProblems)
 )]
 pub(crate) async fn count(
     State(state): State<AppState>,

@@ -1,4 +1,4 @@
-//! Who is in a conversation.
+//! The members of a conversation.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
-use crate::path::{ConversationPath, MemberPath, Mount, Path};
+use crate::path::{BasePath, ConversationPath, MemberPath, Path};
 use crate::query::{NoParameters, PageQuery, Query};
 use crate::request::{ReadFields, RequestObject};
 use crate::routes::responses::{ListResponse, MemberResponse, created};
@@ -68,9 +68,9 @@ impl RequestObject for PutMember {
 
 request_schemas!(PutMember);
 
-/// Make somebody a member, or change his role
+/// Add a member, or change their role
 ///
-/// The owner's to decide.
+/// Only for the owner.
 #[utoipa::path(
     put,
     path = "/conversations/{id}/members/{user_id}",
@@ -79,8 +79,8 @@ request_schemas!(PutMember);
     params(MemberPath),
     request_body = PutMember,
     responses(
-        (status = 200, description = "His role was changed", body = MemberResponse),
-        (status = 201, description = "He is a member now", body = MemberResponse, headers(("Location" = String))),
+        (status = 200, description = "The role was changed", body = MemberResponse),
+        (status = 201, description = "The member was added", body = MemberResponse, headers(("Location" = String))),
         BodyProblems,
         ConflictProblem,
     )
@@ -88,7 +88,7 @@ request_schemas!(PutMember);
 pub(crate) async fn put(
     State(state): State<AppState>,
     caller: Caller,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<MemberPath>,
     _query: Query<NoParameters>,
     JsonBody(role): JsonBody<PutMember>,
@@ -99,12 +99,12 @@ pub(crate) async fn put(
     if !is_new {
         return Ok(answer);
     }
-    Ok(created(mount.path(&format!("/conversations/{conversation}/members/{user}")), answer))
+    Ok(created(base_path.path(&format!("/conversations/{conversation}/members/{user}")), answer))
 }
 
-/// End a membership
+/// Remove a member
 ///
-/// The owner removes anyone; a member leaves.
+/// The owner removes any member; a member only themselves.
 #[utoipa::path(
     delete,
     path = "/conversations/{id}/members/{user_id}",
@@ -112,7 +112,7 @@ pub(crate) async fn put(
     tag = "members",
     params(MemberPath),
     responses(
-        (status = 204, description = "He is no member any more"),
+        (status = 204, description = "The user is no longer a member"),
         DeleteProblems,
         ConflictProblem,
     )

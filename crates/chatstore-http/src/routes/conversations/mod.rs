@@ -1,4 +1,4 @@
-//! One conversation: made, read, changed, deleted.
+//! One conversation: created, read, changed, deleted.
 
 pub(crate) mod list;
 pub(crate) mod members;
@@ -6,25 +6,25 @@ pub(crate) mod thread;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chatstore::fields::{DEFAULT_MODEL, LAST_MESSAGE, METADATA, THREAD_ID, TITLE};
 use chatstore::{
     AsUser, Conversation, ConversationPatch, ConversationRole, FieldCode, Json, Keyword, NewConversation,
-    PageRequest,
+    Outcome, PageRequest,
 };
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 
-use crate::body::{OnceBody, ValidBody};
-use crate::caller::{Caller, Visitor};
-use crate::condition::{IdempotencyKey, IfMatch, IfNoneMatch, mark_replayed};
+use crate::body::{IdempotentBody, ValidBody};
+use crate::caller::{Caller, OptionalUser};
+use crate::condition::{IdempotencyKey, IfMatch, IfNoneMatch};
 use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems, TakenProblem};
-use crate::path::{ConversationPath, Mount, Path};
+use crate::path::{BasePath, ConversationPath, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
 use crate::request::{ReadFields, RequestObject};
 use crate::routes::REPLACES_METADATA;
-use crate::routes::responses::{ConversationResponse, created};
+use crate::routes::responses::{ConversationResponse, created_once};
 use crate::schema::{Word, request_schemas};
 use crate::state::AppState;
 
@@ -76,7 +76,7 @@ impl RequestObject for CreateConversation {
     }
 }
 
-/// Make a conversation
+/// Create a conversation
 #[utoipa::path(
     post,
     path = "/conversations",
@@ -92,7 +92,21 @@ impl RequestObject for CreateConversation {
             headers(
                 ("Location" = String),
                 ("ETag" = String),
-                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
+            ),
+            links(
+                ("get_conversation" = (
+                    operation_id = "get_conversation",
+                    parameters(("id" = "$response.body#/id"))
+                )),
+                ("append_messages" = (
+                    operation_id = "append_messages",
+                    parameters(("id" = "$response.body#/id"))
+                )),
+                ("create_reply" = (
+                    operation_id = "create_reply",
+                    parameters(("id" = "$response.body#/short_id"))
+                )),
             ),
         ),
         BodyProblems,
@@ -101,30 +115,27 @@ impl RequestObject for CreateConversation {
 )]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
-    mount: Mount,
+    OptionalUser(caller): OptionalUser,
+    base_path: BasePath,
     _query: Query<NoParameters>,
-    OnceBody { input: new, once }: OnceBody<CreateConversation>,
+    IdempotentBody { input: new, once }: IdempotentBody<CreateConversation>,
 ) -> Result<Response, Problem> {
-    if once.is_some() && caller.is_unknown() {
-        // Somebody else without credentials could be answered with this conversation.
-        let message = "needs credentials: the keys of one caller are not to meet another's";
+    if once.is_some() && caller.is_anonymous() {
+        // Another client without credentials could be answered with this conversation.
+        let message = "needs credentials: the keys of clients without any could collide";
         return Err(Problem::wrong("Idempotency-Key", FieldCode::NotAllowed, message));
     }
     let chat = caller.store(&state);
-    let (conversation, is_replayed) = match once {
-        None => (chat.conversations().create(new).await?, false),
-        Some(key) => {
-            let outcome = chat.once(key).create_conversation(new).await?;
-            (outcome.value, outcome.is_replayed)
-        }
+    let Outcome { value, is_replayed } = match once {
+        None => Outcome { value: chat.conversations().create(new).await?, is_replayed: false },
+        Some(key) => chat.once(key).create_conversation(new).await?,
     };
-    let object = ConversationResponse::new(conversation, ConversationRole::Owner);
-    let location = mount.path(&format!("/conversations/{}", object.id()));
-    Ok(mark_replayed(is_replayed, created(location, object.answer())))
+    let location = base_path.path(&format!("/conversations/{}", value.id));
+    let conversation = ConversationResponse::new(value, ConversationRole::Owner);
+    Ok(created_once(location, conversation, is_replayed))
 }
 
-/// With what a conversation is answered.
+/// What comes with a conversation.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct GetQuery {
@@ -168,15 +179,15 @@ pub(crate) async fn respond(
     role: ConversationRole,
 ) -> Result<Response, Problem> {
     let id = conversation.id;
-    let mut object = ConversationResponse::new(conversation, role);
+    let mut conversation = ConversationResponse::new(conversation, role);
     if query.include.is_some() {
         let page = chat.messages().page(id, PageRequest::newest(INCLUDED)).await?;
-        object.include(page.items.into_iter().rev());
+        conversation.include(page.items.into_iter().rev());
     }
-    Ok(unless.apply(object.answer()))
+    Ok(unless.apply(conversation.into_response()))
 }
 
-/// Read a conversation
+/// Get a conversation
 #[utoipa::path(
     get,
     path = "/conversations/{id}",
@@ -185,13 +196,13 @@ pub(crate) async fn respond(
     params(ConversationPath, GetQuery, IfNoneMatch),
     responses(
         (status = 200, description = "The conversation", body = ConversationResponse, headers(("ETag" = String))),
-        (status = 304, description = "It is still what the client has", headers(("ETag" = String))),
+        (status = 304, description = "Not modified: the client has the current conversation", headers(("ETag" = String))),
         ReadProblems,
     )
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
+    OptionalUser(caller): OptionalUser,
     Path(path): Path<ConversationPath>,
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
@@ -249,7 +260,7 @@ pub(crate) async fn change(
     let id = path.conversation()?;
     let chat = condition.apply(caller.store(&state));
     let (conversation, role) = chat.conversations().update(id, patch).await?;
-    Ok(ConversationResponse::new(conversation, role).answer())
+    Ok(ConversationResponse::new(conversation, role).into_response())
 }
 
 /// Delete a conversation with its messages
@@ -260,7 +271,7 @@ pub(crate) async fn change(
     tag = "conversations",
     params(ConversationPath, IfMatch),
     responses(
-        (status = 204, description = "It is gone; what it used stays recorded"),
+        (status = 204, description = "The conversation is deleted; its usage stays recorded"),
         DeleteProblems,
         ConditionProblem,
     )

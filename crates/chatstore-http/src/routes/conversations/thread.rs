@@ -1,8 +1,8 @@
-//! The caller's own conversations, by the application's own ids.
+//! The caller's own conversations, by the application's ids.
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chatstore::{ConversationPatch, ConversationRole, NewConversation};
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::caller::Caller;
 use crate::condition::{IfMatch, IfNoneMatch};
 use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
-use crate::path::{Mount, Path, ThreadPath};
+use crate::path::{BasePath, Path, ThreadPath};
 use crate::query::{NoParameters, Query};
 use crate::request::{ReadFields, RequestObject};
 use crate::routes::conversations::{GetQuery, conversation_patch, new_conversation, respond};
@@ -19,9 +19,9 @@ use crate::routes::responses::{ConversationResponse, created};
 use crate::schema::request_schemas;
 use crate::state::AppState;
 
-/// Read a conversation by the application's own id
+/// Get a conversation by the application's id
 ///
-/// Only the caller's own conversations are found so.
+/// Only the caller's own conversations are found this way.
 #[utoipa::path(
     get,
     path = "/threads/{thread_id}",
@@ -30,7 +30,7 @@ use crate::state::AppState;
     params(ThreadPath, GetQuery, IfNoneMatch),
     responses(
         (status = 200, description = "The conversation", body = ConversationResponse, headers(("ETag" = String))),
-        (status = 304, description = "It is still what the client has", headers(("ETag" = String))),
+        (status = 304, description = "Not modified: the client has the current conversation", headers(("ETag" = String))),
         ReadProblems,
     )
 )]
@@ -65,9 +65,10 @@ impl RequestObject for PutThread {
     }
 }
 
-/// Get or make a conversation by the application's own id
+/// Get or create a conversation by the application's id
 ///
-/// An existing one is answered as it is, unchanged by the body. Of several requests at once one makes it.
+/// An existing conversation is returned unchanged, whatever the body says. Of several concurrent requests exactly
+/// one creates it.
 #[utoipa::path(
     put,
     path = "/threads/{thread_id}",
@@ -76,12 +77,18 @@ impl RequestObject for PutThread {
     params(ThreadPath),
     request_body = PutThread,
     responses(
-        (status = 200, description = "It was there", body = ConversationResponse, headers(("ETag" = String))),
+        (status = 200, description = "The conversation existed", body = ConversationResponse, headers(("ETag" = String))),
         (
             status = 201,
-            description = "It was made",
+            description = "The conversation was created",
             body = ConversationResponse,
             headers(("Location" = String), ("ETag" = String)),
+            links(
+                ("get_thread" = (
+                    operation_id = "get_thread",
+                    parameters(("thread_id" = "$response.body#/thread_id"))
+                )),
+            ),
         ),
         BodyProblems,
     )
@@ -89,19 +96,16 @@ impl RequestObject for PutThread {
 pub(crate) async fn put(
     State(state): State<AppState>,
     caller: Caller,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<ThreadPath>,
     _query: Query<NoParameters>,
     JsonBody(new): JsonBody<PutThread>,
 ) -> Result<Response, Problem> {
     let new = NewConversation { thread_id: Some(path.thread_id), ..new };
     let (conversation, is_new) = caller.store(&state).conversations().get_or_create_by_thread(new).await?;
-    let object = ConversationResponse::new(conversation, ConversationRole::Owner);
-    if !is_new {
-        return Ok(object.answer());
-    }
-    let location = mount.path(&format!("/conversations/{}", object.id()));
-    Ok(created(location, object.answer()))
+    let location = base_path.path(&format!("/conversations/{}", conversation.id));
+    let conversation = ConversationResponse::new(conversation, ConversationRole::Owner);
+    if is_new { Ok(created(location, conversation)) } else { Ok(conversation.into_response()) }
 }
 
 /// Changes of a conversation.
@@ -125,7 +129,7 @@ impl RequestObject for ChangeThread {
 
 request_schemas!(PutThread, ChangeThread);
 
-/// Change a conversation by the application's own id
+/// Change a conversation by the application's id
 #[utoipa::path(
     patch,
     path = "/threads/{thread_id}",
@@ -149,10 +153,10 @@ pub(crate) async fn change(
 ) -> Result<Response, Problem> {
     let chat = condition.apply(caller.store(&state));
     let conversation = chat.conversations().update_by_thread(&path.thread_id, patch).await?;
-    Ok(ConversationResponse::new(conversation, ConversationRole::Owner).answer())
+    Ok(ConversationResponse::new(conversation, ConversationRole::Owner).into_response())
 }
 
-/// Delete a conversation by the application's own id
+/// Delete a conversation by the application's id
 #[utoipa::path(
     delete,
     path = "/threads/{thread_id}",
@@ -160,7 +164,7 @@ pub(crate) async fn change(
     tag = "threads",
     params(ThreadPath, IfMatch),
     responses(
-        (status = 204, description = "It is gone with its messages; what it used stays recorded"),
+        (status = 204, description = "The conversation and its messages are deleted; its usage stays recorded"),
         DeleteProblems,
         ConditionProblem,
     )

@@ -5,7 +5,7 @@ use axum::extract::State;
 use chatstore::{FieldCode, Order, PageRequest};
 use utoipa::IntoParams;
 
-use crate::caller::{Caller, Visitor};
+use crate::caller::{Caller, OptionalUser};
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::path::{ConversationPath, Path};
@@ -29,7 +29,7 @@ pub(crate) struct ListQuery {
     /// Only larger numbers than this one.
     #[param(minimum = 0)]
     after: Option<i64>,
-    /// Half of the page from below this number, the rest from it on, ascending. Excludes `before`, `after`,
+    /// Half of the page from below this number, the rest from this number on, ascending. Excludes `before`, `after`,
     /// `cursor` and `order`; the page's `next_cursor` goes on upward, without other parameters.
     #[param(minimum = 0)]
     around: Option<i64>,
@@ -100,7 +100,7 @@ impl ListQuery {
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
+    OptionalUser(caller): OptionalUser,
     Path(path): Path<ConversationPath>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListResponse<MessageResponse>>, Problem> {

@@ -18,17 +18,17 @@ use serde_json::{Value, json};
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::body::{OnceBody, ValidBody};
-use crate::caller::{Caller, Visitor};
-use crate::condition::{IdempotencyKey, IfMatch, mark_replayed};
+use crate::body::{IdempotentBody, ValidBody};
+use crate::caller::{Caller, OptionalUser};
+use crate::condition::{IdempotencyKey, IfMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, RequestBody};
-use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, DeleteProblems, ReadProblems};
-use crate::path::{ConversationPath, MessageName, MessagePath, Mount, Path};
+use crate::openapi::{AppendProblems, BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
+use crate::path::{BasePath, ConversationPath, MessageName, MessagePath, Path};
 use crate::query::{NoParameters, Query};
 use crate::request::{NamedSchema, ReadFields, RequestObject};
 use crate::routes::REPLACES_METADATA;
-use crate::routes::responses::{MessageResponse, created};
+use crate::routes::responses::{MessageResponse, created_once};
 use crate::schema::request_schemas;
 use crate::state::AppState;
 
@@ -152,23 +152,27 @@ pub(crate) enum AppendAnswer {
             description = "The new message, or the new messages with consecutive numbers",
             body = AppendAnswer,
             headers(
-                ("Location" = String, description = "The first of them"),
-                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
+                ("Location" = String, description = "The first message"),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
+            ),
+            links(
+                ("get_message" = (
+                    operation_id = "get_message",
+                    parameters(("id" = "$response.body#/conversation_id"), ("message_id" = "$response.body#/seq"))
+                )),
             ),
         ),
-        BodyProblems,
-        ConflictProblem,
-        ConditionProblem,
+        AppendProblems,
     )
 )]
 pub(crate) async fn append(
     State(state): State<AppState>,
     caller: Caller,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
-    OnceBody { input: new, once }: OnceBody<AppendRequest>,
+    IdempotentBody { input: new, once }: IdempotentBody<AppendRequest>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
     let chat = condition.apply(caller.store(&state));
@@ -184,7 +188,7 @@ pub(crate) async fn append(
             (is_one, outcome.value, outcome.is_replayed)
         }
     };
-    let place = appended.first().map(|message| location(&mount, id, message.id)).unwrap_or_default();
+    let place = appended.first().map(|message| location(&base_path, id, message.id)).unwrap_or_default();
     let mut data: Vec<MessageResponse> = appended.into_iter().map(MessageResponse::from).collect();
     let answer = match data.pop() {
         Some(message) if is_one => AppendAnswer::One(Box::new(message)),
@@ -193,15 +197,15 @@ pub(crate) async fn append(
             AppendAnswer::Many(AppendedMessages { data })
         }
     };
-    Ok(mark_replayed(is_replayed, created(place, JsonAnswer(answer))))
+    Ok(created_once(place, JsonAnswer(answer), is_replayed))
 }
 
 /// Where a message is found.
-pub(crate) fn location(mount: &Mount, conversation: ConversationId, message: MessageId) -> String {
-    mount.path(&format!("/conversations/{conversation}/messages/{message}"))
+pub(crate) fn location(base_path: &BasePath, conversation: ConversationId, message: MessageId) -> String {
+    base_path.path(&format!("/conversations/{conversation}/messages/{message}"))
 }
 
-/// Read a message
+/// Get a message
 #[utoipa::path(
     get,
     path = "/conversations/{id}/messages/{message_id}",
@@ -212,7 +216,7 @@ pub(crate) fn location(mount: &Mount, conversation: ConversationId, message: Mes
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
+    OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
@@ -296,7 +300,7 @@ pub(crate) async fn change(
     tag = "messages",
     params(MessagePath, IfMatch),
     responses(
-        (status = 204, description = "It is gone with its response; its number is not used again"),
+        (status = 204, description = "The message and its response are deleted; its number is not reused"),
         DeleteProblems,
         ConditionProblem,
     )

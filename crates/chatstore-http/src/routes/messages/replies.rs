@@ -1,4 +1,4 @@
-//! What a model answered: the message, its response and its usage, stored as one.
+//! Replies of models: the message, its response and its usage, stored as one.
 
 use axum::Json as JsonAnswer;
 use axum::extract::State;
@@ -7,19 +7,19 @@ use chatstore::fields::{
     COMPLETION_TIME_MS, FINISH_REASON, FROM_CACHE, MODEL, MODEL_USED, TOKENS_CACHED, TOKENS_COMPLETION,
     TOKENS_PROMPT, TOKENS_TOTAL,
 };
-use chatstore::{MessageRole, NewReply, NewResponse};
+use chatstore::{MessageRole, NewReply, NewResponse, Outcome};
 use serde_json::{Value, json};
 
-use crate::body::OnceBody;
-use crate::caller::{Caller, Visitor};
-use crate::condition::{IdempotencyKey, IfMatch, mark_replayed};
+use crate::body::IdempotentBody;
+use crate::caller::{Caller, OptionalUser};
+use crate::condition::{IdempotencyKey, IfMatch};
 use crate::error::Problem;
-use crate::openapi::{BodyProblems, ConditionProblem, ConflictProblem, ReadProblems};
-use crate::path::{ConversationPath, MessagePath, Mount, Path};
+use crate::openapi::{AppendProblems, ReadProblems};
+use crate::path::{BasePath, ConversationPath, MessagePath, Path};
 use crate::query::{NoParameters, Query};
 use crate::request::{ReadFields, RequestObject};
 use crate::routes::messages::{location, message_id, new_message};
-use crate::routes::responses::{ModelResponseResponse, ReplyResponse, created};
+use crate::routes::responses::{ModelResponseResponse, ReplyResponse, created_once};
 use crate::schema::request_schemas;
 use crate::state::AppState;
 
@@ -79,7 +79,7 @@ request_schemas!(CreateReply, CreateResponse);
 
 /// Record a reply with its response
 ///
-/// The message, the response and the usage, which is booked on the conversation's owner, are stored together or
+/// The message, the response and the usage, which is charged to the conversation's owner, are stored together or
 /// not at all.
 #[utoipa::path(
     post,
@@ -95,37 +95,38 @@ request_schemas!(CreateReply, CreateResponse);
             body = ReplyResponse,
             headers(
                 ("Location" = String, description = "The message"),
-                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repetition"),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
+            ),
+            links(
+                ("get_response" = (
+                    operation_id = "get_response",
+                    parameters(("id" = "$response.body#/conversation_id"), ("message_id" = "$response.body#/id"))
+                )),
             ),
         ),
-        BodyProblems,
-        ConflictProblem,
-        ConditionProblem,
+        AppendProblems,
     )
 )]
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Caller,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
-    OnceBody { input: new, once }: OnceBody<CreateReply>,
+    IdempotentBody { input: new, once }: IdempotentBody<CreateReply>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
     let chat = condition.apply(caller.store(&state));
-    let (reply, is_replayed) = match once {
-        None => (chat.messages().reply(id, new).await?, false),
-        Some(key) => {
-            let outcome = chat.once(key).reply(id, new).await?;
-            (outcome.value, outcome.is_replayed)
-        }
+    let Outcome { value: reply, is_replayed } = match once {
+        None => Outcome { value: chat.messages().reply(id, new).await?, is_replayed: false },
+        Some(key) => chat.once(key).reply(id, new).await?,
     };
-    let location = location(&mount, id, reply.message.id);
-    Ok(mark_replayed(is_replayed, created(location, JsonAnswer(ReplyResponse::from(reply)))))
+    let location = location(&base_path, id, reply.message.id);
+    Ok(created_once(location, JsonAnswer(ReplyResponse::from(reply)), is_replayed))
 }
 
-/// Read the response behind a model's message
+/// Get the response behind a model's message
 #[utoipa::path(
     get,
     path = "/conversations/{id}/messages/{message_id}/response",
@@ -136,7 +137,7 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get_response(
     State(state): State<AppState>,
-    Visitor(caller): Visitor,
+    OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<JsonAnswer<ModelResponseResponse>, Problem> {

@@ -16,7 +16,7 @@ use crate::schema::ApiKeyScopeWord;
 pub(crate) struct ApiKeyResponse {
     #[schema(value_type = String, format = "uuid")]
     id: ApiKeyId,
-    /// Whose key it is; of a service key the administrator that made it.
+    /// The key's user; of a service key the administrator who created it.
     #[schema(value_type = String, format = "uuid")]
     user_id: UserId,
     #[schema(value_type = ApiKeyScopeWord)]
@@ -50,7 +50,7 @@ impl From<ApiKey> for ApiKeyResponse {
     }
 }
 
-/// An API key that was just made.
+/// An API key that was just created.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NewApiKey, example = json!({
     "id": "0195f1d4-7b00-7d21-b6f0-3e5a9c8d7f10", "user_id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "scope": "user",
@@ -61,14 +61,14 @@ impl From<ApiKey> for ApiKeyResponse {
 pub(crate) struct NewKeyResponse {
     #[serde(flatten)]
     api_key: ApiKeyResponse,
-    /// The key itself, shown this once.
+    /// The key itself, shown only once.
     #[schema(example = "cs_1Bwn1eJnfNFRdQmPqyq9p2_Zk3vQx…")]
     key: String,
 }
 
 impl From<NewKey> for NewKeyResponse {
-    fn from(made: NewKey) -> Self {
-        Self { api_key: made.key.into(), key: made.text }
+    fn from(new: NewKey) -> Self {
+        Self { api_key: new.key.into(), key: new.text }
     }
 }
 

@@ -89,13 +89,11 @@ impl ConversationResponse {
     pub(crate) fn include(&mut self, messages: impl Iterator<Item = Message>) {
         self.messages = Some(messages.map(MessageResponse::from).collect());
     }
+}
 
-    pub(crate) const fn id(&self) -> ConversationId {
-        self.id
-    }
-
-    /// The answer that is this conversation, with its revision as an entity tag.
-    pub(crate) fn answer(self) -> Response {
+impl IntoResponse for ConversationResponse {
+    /// The conversation, with its revision as an entity tag.
+    fn into_response(self) -> Response {
         let tag = HeaderValue::try_from(format!("\"{}\"", self.revision));
         let mut response = Json(self).into_response();
         if let Ok(tag) = tag {

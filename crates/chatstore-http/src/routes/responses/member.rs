@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::schema::ConversationRoleWord;
 
-/// Somebody in a conversation.
+/// A member of a conversation.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Member, example = json!({
     "user_id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "username": "ada", "role": "editor",

@@ -27,7 +27,7 @@ pub(crate) struct MessageResponse {
     seq: i64,
     #[schema(value_type = MessageRoleWord)]
     role: &'static str,
-    /// The person who said it; null for every role but `user`.
+    /// The user who sent it; null for every role but `user`.
     #[schema(required, value_type = Option<String>, format = "uuid")]
     sender_id: Option<UserId>,
     content: String,

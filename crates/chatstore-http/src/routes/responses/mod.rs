@@ -12,6 +12,8 @@ use chatstore::{Cursor, Page};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::condition::mark_replayed;
+
 pub(crate) use api_key::{ApiKeyResponse, NewKeyResponse};
 pub(crate) use conversation::ConversationResponse;
 pub(crate) use member::MemberResponse;
@@ -38,9 +40,14 @@ impl<T> ListResponse<T> {
     }
 }
 
-/// 201 with the place of what was made.
-pub(crate) fn created(location: String, object: impl IntoResponse) -> Response {
-    let mut response = object.into_response();
+/// 201 with the location of what was created, or was created by an earlier request with the same idempotency key.
+pub(crate) fn created_once(location: String, body: impl IntoResponse, is_replayed: bool) -> Response {
+    mark_replayed(is_replayed, created(location, body))
+}
+
+/// 201 with the location of what was created.
+pub(crate) fn created(location: String, body: impl IntoResponse) -> Response {
+    let mut response = body.into_response();
     *response.status_mut() = StatusCode::CREATED;
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(header::LOCATION, location);

@@ -1,4 +1,4 @@
-//! The caller himself.
+//! The current user.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,7 +7,7 @@ use chatstore::UserPatch;
 use serde_json::{Value, json};
 
 use crate::body::ValidBody;
-use crate::caller::{Caller, OneSelf};
+use crate::caller::{Caller, CurrentUserBeforePasswordChange};
 use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::query::{NoParameters, Query};
@@ -17,29 +17,29 @@ use crate::routes::users::{load_visible, user_patch};
 use crate::schema::request_schemas;
 use crate::state::AppState;
 
-/// Read oneself
+/// Get the current user
 #[utoipa::path(
     get,
     path = "/users/me",
     operation_id = "get_me",
     tag = "users",
-    responses((status = 200, description = "The caller", body = UserResponse), ReadProblems)
+    responses((status = 200, description = "The current user", body = UserResponse), ReadProblems)
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    OneSelf(caller): OneSelf,
+    CurrentUserBeforePasswordChange(caller): CurrentUserBeforePasswordChange,
     _query: Query<NoParameters>,
 ) -> Result<Json<UserResponse>, Problem> {
     Ok(Json(load_visible(&state, caller.user()).await?.into()))
 }
 
-/// Changes of oneself.
+/// Changes of the current user.
 #[derive(Debug)]
 pub(crate) struct ChangeMe;
 
 impl RequestObject for ChangeMe {
     const NAME: &'static str = "ChangeMe";
-    const ABOUT: &'static str = "Changes of oneself. What is left out stays, null clears; the last of name and address cannot be cleared.";
+    const ABOUT: &'static str = "Changes of the current user. What is left out stays, null clears; the last of name and address cannot be cleared.";
 
     type Draft = UserPatch;
 
@@ -54,14 +54,14 @@ impl RequestObject for ChangeMe {
 
 request_schemas!(ChangeMe);
 
-/// Change oneself
+/// Change the current user
 #[utoipa::path(
     patch,
     path = "/users/me",
     operation_id = "change_me",
     tag = "users",
     request_body = ChangeMe,
-    responses((status = 200, description = "The changed caller", body = UserResponse), BodyProblems, ConflictProblem)
+    responses((status = 200, description = "The changed user", body = UserResponse), BodyProblems, ConflictProblem)
 )]
 pub(crate) async fn change(
     State(state): State<AppState>,
@@ -72,15 +72,15 @@ pub(crate) async fn change(
     Ok(Json(state.store().users().update(caller.user(), patch).await?.into()))
 }
 
-/// Erase oneself
+/// Erase the current user
 ///
-/// With everything that is one's own; the credentials of this request are of no more use.
+/// Deletes the user with everything they own, the credentials of this request included.
 #[utoipa::path(
     delete,
     path = "/users/me",
     operation_id = "erase_me",
     tag = "users",
-    responses((status = 204, description = "Nothing of the caller is left"), DeleteProblems, ConflictProblem)
+    responses((status = 204, description = "The current user and everything they owned are deleted"), DeleteProblems, ConflictProblem)
 )]
 pub(crate) async fn erase(
     State(state): State<AppState>,

@@ -1,4 +1,4 @@
-//! One user, for administrators: made, found or made, read, changed, erased.
+//! One user, for administrators: created, found or created, read, changed, erased.
 
 pub(crate) mod list;
 pub(crate) mod me;
@@ -17,7 +17,7 @@ use crate::body::{JsonBody, ValidBody};
 use crate::caller::Admin;
 use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
-use crate::path::{EmailPath, Mount, Path, UserPath};
+use crate::path::{BasePath, EmailPath, Path, UserPath};
 use crate::query::{NoParameters, Query};
 use crate::request::{ReadFields, RequestObject};
 use crate::routes::REPLACES_METADATA;
@@ -59,7 +59,7 @@ impl RequestObject for CreateUser {
     }
 }
 
-/// Make a user
+/// Create a user
 ///
 /// For administrators and service keys.
 #[utoipa::path(
@@ -69,7 +69,13 @@ impl RequestObject for CreateUser {
     tag = "users",
     request_body = CreateUser,
     responses(
-        (status = 201, description = "The new user", body = UserResponse, headers(("Location" = String))),
+        (
+            status = 201,
+            description = "The new user",
+            body = UserResponse,
+            headers(("Location" = String)),
+            links(("get_user" = (operation_id = "get_user", parameters(("id" = "$response.body#/id"))))),
+        ),
         BodyProblems,
         ConflictProblem,
     )
@@ -77,7 +83,7 @@ impl RequestObject for CreateUser {
 pub(crate) async fn create(
     State(state): State<AppState>,
     admin: Admin,
-    mount: Mount,
+    base_path: BasePath,
     _query: Query<NoParameters>,
     ValidBody(new): ValidBody<CreateUser>,
 ) -> Result<Response, Problem> {
@@ -91,7 +97,7 @@ pub(crate) async fn create(
         None => users.create(new).await?,
     };
     let user = UserResponse::from(user);
-    Ok(created(mount.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
+    Ok(created(base_path.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
 }
 
 /// A user that an administrator may see.
@@ -108,7 +114,7 @@ pub(crate) async fn load_editable(state: &AppState, admin: Admin, id: UserId) ->
     Ok(user)
 }
 
-/// Read a user
+/// Get a user
 ///
 /// For administrators and service keys.
 #[utoipa::path(
@@ -166,7 +172,7 @@ impl RequestObject for ChangeUser {
 
 /// Change a user
 ///
-/// For administrators and service keys. The last active administrator stays one.
+/// For administrators and service keys. The last active administrator keeps the role.
 #[utoipa::path(
     patch,
     path = "/users/{id}",
@@ -192,15 +198,15 @@ pub(crate) async fn change(
 
 /// Erase a user
 ///
-/// With everything that is the user's; counts and previews of conversations shared with others are repaired.
-/// For administrators and service keys. The last active administrator stays.
+/// Deletes the user with everything they own; counts and previews of conversations shared with others are
+/// corrected. For administrators and service keys. The last active administrator cannot be erased.
 #[utoipa::path(
     delete,
     path = "/users/{id}",
     operation_id = "erase_user",
     tag = "users",
     params(UserPath),
-    responses((status = 204, description = "Nothing of the user is left"), DeleteProblems, ConflictProblem)
+    responses((status = 204, description = "The user and everything they owned are deleted"), DeleteProblems, ConflictProblem)
 )]
 pub(crate) async fn erase(
     State(state): State<AppState>,
@@ -239,10 +245,10 @@ impl RequestObject for PutUser {
 
 request_schemas!(CreateUser, ChangeUser, PutUser);
 
-/// Get or make a user by e-mail address
+/// Get or create a user by e-mail address
 ///
-/// An existing one is answered as he is, unchanged by the body. Of several requests at once one makes him.
-/// For administrators and service keys.
+/// An existing user is returned unchanged, whatever the body says. Of several concurrent requests exactly one
+/// creates the user. For administrators and service keys.
 #[utoipa::path(
     put,
     path = "/users/by-email/{email}",
@@ -251,8 +257,8 @@ request_schemas!(CreateUser, ChangeUser, PutUser);
     params(EmailPath),
     request_body = PutUser,
     responses(
-        (status = 200, description = "The user was there", body = UserResponse),
-        (status = 201, description = "The user was made", body = UserResponse, headers(("Location" = String))),
+        (status = 200, description = "The user existed", body = UserResponse),
+        (status = 201, description = "The user was created", body = UserResponse, headers(("Location" = String))),
         BodyProblems,
         ConflictProblem,
     )
@@ -260,7 +266,7 @@ request_schemas!(CreateUser, ChangeUser, PutUser);
 pub(crate) async fn put_by_email(
     State(state): State<AppState>,
     _admin: Admin,
-    mount: Mount,
+    base_path: BasePath,
     Path(path): Path<EmailPath>,
     _query: Query<NoParameters>,
     JsonBody(new): JsonBody<PutUser>,
@@ -273,5 +279,5 @@ pub(crate) async fn put_by_email(
     if !is_new {
         return Ok(JsonAnswer(user).into_response());
     }
-    Ok(created(mount.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
+    Ok(created(base_path.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
 }

@@ -1,4 +1,4 @@
-//! Where a request comes from.
+//! The client that a request comes from.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -12,11 +12,11 @@ use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The proxies whose `X-Forwarded-For` is believed. Anybody else could write there what he likes.
+/// The proxies whose `X-Forwarded-For` is trusted. Any other client could send an arbitrary address there.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
-/// A text that is no list of addresses and networks.
+/// A text that is not a list of addresses and networks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidProxies(String);
 
@@ -74,7 +74,7 @@ fn address(text: &str) -> Option<IpAddr> {
     text.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
 }
 
-/// The address of the client, as far as it is known; the middleware finds it out.
+/// The address of the client, if it is known; the middleware determines it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);
 
@@ -84,11 +84,11 @@ impl ClientAddress {
     }
 }
 
-/// Where a request comes from.
+/// The client that a request comes from.
 #[derive(Debug)]
-pub(crate) struct ComingFrom(pub(crate) Origin);
+pub(crate) struct Client(pub(crate) Origin);
 
-impl<S: Sync> FromRequestParts<S> for ComingFrom {
+impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_named() {
+    fn an_invalid_network_is_named() {
         let error = "10.0.0.0/8,example.org".parse::<TrustedProxies>().unwrap_err();
         assert_eq!(error.to_string(), "\"example.org\" is neither an address nor a network like 10.0.0.0/8");
     }

@@ -1,4 +1,4 @@
-//! What is somebody else's looks like what is not there, on every route with an id in its path.
+//! Objects of others look like absent ones, on every route with an id in its path.
 
 use chatstore_testkit::{TestDatabase, conformance};
 use reqwest::RequestBuilder;
@@ -8,7 +8,7 @@ use crate::operations::{Operation, operations};
 use crate::support::{Person, Server};
 
 conformance!(
-    what_is_foreign_and_what_is_absent_are_answered_alike_on_every_route,
+    objects_of_others_and_absent_ones_are_answered_alike_on_every_route,
     a_message_of_another_conversation_is_absent_in_this_one,
 );
 
@@ -22,10 +22,10 @@ async fn answered(request: RequestBuilder) -> Answered {
     (status, headers, answer.bytes().await.unwrap().to_vec())
 }
 
-/// Makes a conversation with a thread id, a reply as message 1 and a member; returns what paths can name.
+/// Creates a conversation with a thread id, a reply as message 1 and a member; returns what paths can name.
 async fn parts(server: &Server, owner: &Person, member: &Person) -> Vec<(&'static str, String)> {
-    let made = server.post(owner, "/api/v1/conversations", r#"{"thread_id": "t1"}"#).await;
-    let id = made["id"].as_str().unwrap().to_owned();
+    let created = server.post(owner, "/api/v1/conversations", r#"{"thread_id": "t1"}"#).await;
+    let id = created["id"].as_str().unwrap().to_owned();
     let path = format!("/api/v1/conversations/{id}");
     server.share(&path, owner, member, chatstore::MemberRole::Editor).await;
     let reply = server.post(owner, &format!("{path}/replies"), r#"{"content": "secret"}"#).await;
@@ -38,7 +38,7 @@ async fn parts(server: &Server, owner: &Person, member: &Person) -> Vec<(&'stati
     ]
 }
 
-/// The same with ids of the right form that nothing has, and with texts that are no ids.
+/// The same with well-formed ids of nothing, and with texts that are not ids.
 const ABSENT: [&[(&str, &str)]; 2] = [
     &[("thread_id", "t2"), ("email", "nobody@example.org")],
     &[
@@ -51,7 +51,7 @@ const ABSENT: [&[(&str, &str)]; 2] = [
     ],
 ];
 
-async fn what_is_foreign_and_what_is_absent_are_answered_alike_on_every_route(case: TestDatabase) {
+async fn objects_of_others_and_absent_ones_are_answered_alike_on_every_route(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, eve, root) =
         (server.person("ada").await, server.person("eve").await, server.admin("root").await);
@@ -61,7 +61,7 @@ async fn what_is_foreign_and_what_is_absent_are_answered_alike_on_every_route(ca
     let mut count = 0;
     for operation in operations().iter().filter(|operation| operation.path.contains('{')) {
         if operation.name() == "PUT /api/v1/threads/{thread_id}" {
-            continue; // It makes one's own.
+            continue; // It creates a thread of the caller's own.
         }
         let foreign = foreign_target(operation, &of_ada, &ada, &key);
         let expected = if operation.is_for_admins() { 403 } else { 404 };
@@ -91,7 +91,7 @@ async fn what_is_foreign_and_what_is_absent_are_answered_alike_on_every_route(ca
         count += 1;
     }
     assert!(count >= 24, "{count} routes with an id");
-    assert_eq!(server.get(&ada, "/api/v1/threads/t1").await["message_count"], 1, "nothing was done");
+    assert_eq!(server.get(&ada, "/api/v1/threads/t1").await["message_count"], 1, "nothing was changed");
 }
 
 fn foreign_target(operation: &Operation, of_ada: &[(&str, String)], ada: &Person, key: &str) -> String {
@@ -128,5 +128,5 @@ async fn a_message_of_another_conversation_is_absent_in_this_one(case: TestDatab
     }
     assert!(count >= 4, "{count} routes of a message");
     let kept = server.get(&ada, &format!("{foreign}/messages/{of_ada}")).await;
-    assert_eq!(kept["content"], "secret", "nothing was done");
+    assert_eq!(kept["content"], "secret", "nothing was changed");
 }

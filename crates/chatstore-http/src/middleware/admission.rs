@@ -1,0 +1,71 @@
+//! How the requests of a route are admitted. A route says which of these layers it has where it is registered.
+//!
+//! Each request waits for its body, then for its admission, then for its answer, each for a limited time.
+
+use axum::Extension;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
+
+use crate::admission::request_time;
+use crate::body::buffer_body;
+use crate::condition::has_idempotency_key;
+use crate::error::{Problem, ProblemKind};
+use crate::state::AppState;
+
+/// For routes that use the database: a limited number of requests holds a permit at the same time.
+pub(crate) async fn run_with_permit(
+    Extension(state): Extension<AppState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Response> {
+    let request = buffered(&state, request).await?;
+    let _permit = state.admission().acquire().await.map_err(IntoResponse::into_response)?;
+    Ok(run(request, next).await)
+}
+
+/// For routes that hash a password. They hold no permit, for which others would wait as long as the hash takes:
+/// the store itself limits how many run and wait, and when it has no capacity left the request is rejected unread.
+pub(crate) async fn run_with_password_capacity(
+    Extension(state): Extension<AppState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Response> {
+    let request = buffered(&state, request).await?;
+    if !state.store().auth().takes_passwords() {
+        return Err(state.admission().paced_rejection().await.into_response());
+    }
+    Ok(run(request, next).await)
+}
+
+/// The request with its whole body, or the last answer on this connection.
+async fn buffered(state: &AppState, request: Request) -> Result<Request, Response> {
+    let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
+    let buffered = buffer_body(state.admission(), request).await;
+    buffered.map_err(|problem| (close, problem.into_response()).into_response())
+}
+
+async fn run(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let has_key = has_idempotency_key(request.headers());
+    match timeout(request_time(&method), next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => timeout_problem(&method, has_key).into_response(),
+    }
+}
+
+/// The answer to a request that took too long.
+fn timeout_problem(method: &Method, has_key: bool) -> Problem {
+    let cause = "the database did not answer in time";
+    if method == Method::GET || method == Method::HEAD {
+        Problem::unavailable(cause)
+    } else if method == Method::POST && has_key {
+        let detail =
+            "this request, or an earlier one with its key, is still running; try again with the same key";
+        Problem::new(ProblemKind::RequestInProgress, detail)
+    } else {
+        Problem::outcome_unknown(cause)
+    }
+}

@@ -1,0 +1,168 @@
+//! What happens to every request: it gets an id, its head is checked, problems become documents, it is counted
+//! and logged, and the answer gets the headers that all have.
+
+mod admission;
+
+use std::any::Any;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, OriginalUri, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response as HttpResponse, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument as _;
+use tracing::field::Empty;
+
+pub(crate) use admission::{run_with_password_capacity, run_with_permit};
+
+use crate::client::ClientAddress;
+use crate::error::{Problem, ProblemKind};
+use crate::path::BasePath;
+use crate::state::AppState;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Maximum length of a caller's request id.
+const REQUEST_ID_LENGTH: usize = 128;
+
+/// Maximum size of a path with its query, in bytes.
+const URI_BYTES: usize = 8 * 1024;
+
+/// Maximum number of header fields, and of the bytes of their names and values.
+const HEADERS: usize = 100;
+const HEADER_BYTES: usize = 32 * 1024;
+
+/// The outermost layer of the router.
+pub(crate) async fn request_context(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let request_id = given_request_id(&request).unwrap_or_else(|| state.store().new_request_id());
+    let base_path = base_path(&request);
+    let address = state.proxies().client(request.extensions(), request.headers());
+    // At the level of errors, so that it is there whenever one of its events is.
+    let span = tracing::error_span!(
+        "request",
+        request.id = request_id,
+        client.address = address.map(tracing::field::display),
+        user.id = Empty,
+        key.id = Empty,
+        session.id = Empty,
+    );
+    let extensions = request.extensions_mut();
+    extensions.insert(ClientAddress(address));
+    extensions.insert(base_path);
+    // The layers of routes are declared before there is a state.
+    extensions.insert(state.clone());
+
+    let mut response = answer(&state, request, &request_id, next).instrument(span).await;
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::try_from(request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The answer, with a problem as its document; counted and logged.
+async fn answer(state: &AppState, request: Request, request_id: &str, next: Next) -> Response {
+    let started = Instant::now();
+    let _in_flight = state.metrics().begin();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = match check_head(&uri, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    let problem = problem_of(&mut response);
+    if let Some(problem) = &problem {
+        response = document(problem, response, request_id);
+    }
+
+    let (status, took) = (response.status(), started.elapsed());
+    state.metrics().end(&method, route.as_ref().map(MatchedPath::as_str), status, took);
+    let (path, status, milliseconds) = (uri.path(), status.as_u16(), took.as_secs_f64() * 1_000.0);
+    match problem.as_ref().and_then(Problem::cause) {
+        Some(cause) => tracing::error!(
+            request.method = %method,
+            request.path = path,
+            response.status = status,
+            duration.ms = milliseconds,
+            error.cause = cause,
+            "request failed"
+        ),
+        None => tracing::debug!(
+            request.method = %method,
+            request.path = path,
+            response.status = status,
+            duration.ms = milliseconds,
+            "request answered"
+        ),
+    }
+    response
+}
+
+/// The document of a problem, with the headers that the answer it replaces had for its client.
+fn document(problem: &Problem, mut replaced: Response, request_id: &str) -> Response {
+    let mut response = problem.answer(request_id);
+    for name in [header::ALLOW, header::CONNECTION] {
+        if let Some(value) = replaced.headers_mut().remove(&name) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+fn check_head(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    let uri_bytes = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if uri_bytes > URI_BYTES {
+        let detail = format!("path and query must have at most {URI_BYTES} bytes");
+        return Err(Problem::new(ProblemKind::UriTooLong, detail));
+    }
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers.len() > HEADERS || bytes > HEADER_BYTES {
+        let detail =
+            format!("there must be at most {HEADERS} header fields and {HEADER_BYTES} bytes of them");
+        return Err(Problem::new(ProblemKind::HeadersTooLarge, detail));
+    }
+    Ok(())
+}
+
+/// The answer to a request whose handler panicked.
+pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> HttpResponse<Body> {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&'static str>().copied())
+        .unwrap_or("without a message");
+    Problem::internal(format!("a handler panicked: {message}")).into_response()
+}
+
+/// The problem that a handler returned, or the one that an answer of axum's own stands for.
+fn problem_of(response: &mut Response) -> Option<Problem> {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        return Some(problem);
+    }
+    match response.status() {
+        StatusCode::NOT_FOUND => Some(Problem::not_found()),
+        StatusCode::METHOD_NOT_ALLOWED => Some(Problem::method_not_allowed()),
+        _ => None,
+    }
+}
+
+/// The caller's own id of the request, if it is safe to repeat in a header and a log.
+fn given_request_id(request: &Request) -> Option<String> {
+    let given = request.headers().get(REQUEST_ID)?.to_str().ok()?;
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let is_kept = (1..=REQUEST_ID_LENGTH).contains(&given.len()) && given.bytes().all(is_safe);
+    is_kept.then(|| given.to_owned())
+}
+
+/// Where another application mounted this router: the part of the path that it stripped.
+fn base_path(request: &Request) -> BasePath {
+    let original = request.extensions().get::<OriginalUri>().map_or("", |original| original.path());
+    BasePath::new(original.strip_suffix(request.uri().path()).unwrap_or_default())
+}
