@@ -1,6 +1,5 @@
 //! Bodies: from bytes to what a service is given, or to everything that is wrong with them.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +7,18 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method, header};
 use bytes::BytesMut;
-use chatstore::{Invalid, OnceKey};
+use chatstore::{Duplicates, Invalid, JsonReader, OnceKey, limits};
 use futures_util::StreamExt as _;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde::de::DeserializeSeed as _;
+use serde_json::{Map, Value};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::admission::Admission;
 use crate::condition::IdempotencyKey;
 use crate::error::{Problem, ProblemKind};
-use crate::fields::Fields;
+use crate::fields::{Fields, RequestBody};
+use crate::request::RequestObject;
 use crate::state::AppState;
 
 /// Maximum size of a body, in bytes.
@@ -33,56 +33,37 @@ const SMALL_BYTES: usize = 16 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
-/// Maximum nesting of objects and lists.
-const DEPTH: usize = 128;
+/// The maximum number of lists and objects inside each other.
+const DEPTH: usize = limits::JSON_DEPTH + 1;
 
-/// Fields whose values are objects of this API, so that a key named twice in them is an error; in what
-/// belongs to the application, like metadata, the last one counts.
-const OWN_OBJECTS: [&str; 2] = ["messages", "response"];
+/// A key that is named twice is an error in objects of this API, and so below these keys; in what belongs to
+/// the application, like metadata, the last one counts.
+const JSON: JsonReader =
+    JsonReader::new(Duplicates::RefusedBelow(&["messages", "response"])).with_depth(DEPTH);
 
-/// A request's body.
-pub(crate) trait RequestBody: Sized {
-    /// What the service is given.
-    type Input;
-
-    /// Takes the fields out, noting those of a wrong type.
-    fn read(fields: &mut Fields) -> Self;
-
-    /// What the service is given.
-    fn into_input(self) -> Self::Input;
-
-    /// Checks the limits.
-    fn check(input: &Self::Input) -> Result<(), Invalid>;
-}
-
-/// The body of a request that is complete without one.
+/// The last argument of a handler that takes a body as it was read, without limits of its own.
 #[derive(Debug)]
-pub(crate) struct NoFields;
+pub(crate) struct JsonBody<T: RequestObject>(pub(crate) T::Draft);
 
-impl RequestBody for NoFields {
-    type Input = ();
-
-    fn read(_fields: &mut Fields) -> Self {
-        Self
-    }
-
-    fn into_input(self) {}
-
-    fn check(_input: &()) -> Result<(), Invalid> {
-        Ok(())
-    }
-}
-
-/// The last argument of a handler that takes a body.
-#[derive(Debug)]
-pub(crate) struct JsonBody<T: RequestBody>(pub(crate) T::Input);
-
-impl<T: RequestBody> FromRequest<AppState> for JsonBody<T> {
+impl<T: RequestObject> FromRequest<AppState> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
         let bytes = buffered_body(&request)?;
-        read::<T>(request.headers(), &bytes).map(Self)
+        read(request.headers(), &bytes, |fields| Ok(T::read(fields))).map(Self)
+    }
+}
+
+/// The last argument of a handler that takes a valid body.
+#[derive(Debug)]
+pub(crate) struct ValidBody<T: RequestBody>(pub(crate) T::Input);
+
+impl<T: RequestBody> FromRequest<AppState> for ValidBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
+        let bytes = buffered_body(&request)?;
+        read(request.headers(), &bytes, T::accept).map(Self)
     }
 }
 
@@ -99,7 +80,7 @@ impl<T: RequestBody> FromRequest<AppState> for IdempotentBody<T> {
 
     async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
         let bytes = buffered_body(&request)?;
-        let input = read::<T>(request.headers(), &bytes)?;
+        let input = read(request.headers(), &bytes, T::accept)?;
         let key = IdempotencyKey::read(request.headers())?;
         let operation = format!("{} {}", request.method(), request.uri().path());
         Ok(Self { input, once: key.name(operation, &bytes) })
@@ -142,7 +123,12 @@ fn buffered_body(request: &Request) -> Result<Bytes, Problem> {
     }
 }
 
-fn read<T: RequestBody>(headers: &HeaderMap, bytes: &[u8]) -> Result<T::Input, Problem> {
+/// Reads a body and everything that is wrong with it.
+fn read<T>(
+    headers: &HeaderMap,
+    bytes: &[u8],
+    accept: impl FnOnce(&mut Fields) -> Result<T, Invalid>,
+) -> Result<T, Problem> {
     let value = match bytes {
         [] => Value::Object(Map::new()),
         _ if !is_json(headers) => return Err(unsupported()),
@@ -152,11 +138,10 @@ fn read<T: RequestBody>(headers: &HeaderMap, bytes: &[u8]) -> Result<T::Input, P
     if fields.are_broken() {
         return Err(Problem::validation(fields.finish()));
     }
-    let input = T::read(&mut fields).into_input();
-    fields.note(T::check(&input));
-    match fields.finish() {
-        errors if errors.is_empty() => Ok(input),
-        errors => Err(Problem::validation(errors)),
+    let accepted = accept(&mut fields).map_err(|invalid| fields.note(invalid));
+    match (accepted, fields.finish()) {
+        (Ok(input), errors) if errors.is_empty() => Ok(input),
+        (_, errors) => Err(Problem::validation(errors)),
     }
 }
 
@@ -233,94 +218,12 @@ fn cut_off() -> Problem {
     Problem::malformed("the body was cut off")
 }
 
-/// Reads JSON text, and refuses a key of ours that is named twice.
+/// Reads JSON text.
 fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    // The parser's own limit is one lower than ours; `Level` counts instead.
+    // The parser's own limit is one lower than ours; `JSON` counts instead.
     deserializer.disable_recursion_limit();
-    let value = Level { depth: 0, is_own: true }.deserialize(&mut deserializer);
+    let value = JSON.deserialize(&mut deserializer);
     let parsed = value.and_then(|value| deserializer.end().map(|()| value));
     parsed.map_err(|error| Problem::malformed(format!("the body is not JSON that can be read: {error}")))
-}
-
-/// A value at some depth of the body.
-#[derive(Clone, Copy)]
-struct Level {
-    depth: usize,
-    is_own: bool,
-}
-
-impl Level {
-    fn inner<E: serde::de::Error>(self, is_own: bool) -> Result<Self, E> {
-        if self.depth == DEPTH {
-            return Err(E::custom(format_args!("more than {DEPTH} lists and objects inside each other")));
-        }
-        Ok(Self { depth: self.depth + 1, is_own })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Level {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Level {
-    type Value = Value;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("any JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
-        let item = self.inner(self.is_own)?;
-        let mut items = Vec::new();
-        while let Some(value) = sequence.next_element_seed(item)? {
-            items.push(value);
-        }
-        Ok(Value::Array(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let field = self.inner(false)?;
-        let mut map = Map::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            let is_own = self.is_own && OWN_OBJECTS.contains(&key.as_str());
-            let value = entries.next_value_seed(Self { is_own, ..field })?;
-            if map.insert(key, value).is_some() && self.is_own {
-                return Err(A::Error::custom("a key is named twice"));
-            }
-        }
-        Ok(Value::Object(map))
-    }
 }

@@ -6,18 +6,20 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chatstore::{AsUser, FieldCode, OnceKey};
+use chatstore::{AsUser, FieldCode, OnceKey, TextField, TextForm};
 use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::error::Problem;
+use crate::schema::text_parameter;
 use crate::state::AppState;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// Maximum length of an idempotency key.
-const KEY_LENGTH: usize = 255;
+/// The header that names a request.
+const KEY: TextField = TextField::new("Idempotency-Key").at_least(1).at_most(255).formed(TextForm::Visible);
 
 /// No conversation is ever at this revision.
 const NO_REVISION: i64 = 0;
@@ -104,20 +106,18 @@ fn revision(tag: &str) -> Option<i64> {
 }
 
 /// Makes a request take effect once.
-#[derive(Debug, Clone, IntoParams)]
-#[into_params(parameter_in = Header)]
+#[derive(Debug, Clone)]
 pub(crate) struct IdempotencyKey {
-    /// 1 to 255 visible ASCII characters, unique for a day among the requests of one user. Repeated
-    /// with the same body, the request gets the first answer, with `Idempotency-Replayed: true`; with another
-    /// body 422.
-    #[param(
-        rename = "Idempotency-Key",
-        value_type = Option<String>,
-        min_length = 1,
-        max_length = 255,
-        pattern = "^[!-~]+$",
-    )]
     key: Option<String>,
+}
+
+impl IntoParams for IdempotencyKey {
+    fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let about = "1 to 255 visible ASCII characters, unique for a day among the requests of one user. A \
+                     repetition with\nthe same body gets the first answer, with `Idempotency-Replayed: true`; with \
+                     another body 422.";
+        vec![text_parameter(&KEY, ParameterIn::Header, about, None)]
+    }
 }
 
 impl IdempotencyKey {
@@ -130,12 +130,11 @@ impl IdempotencyKey {
             return Err(Problem::wrong("Idempotency-Key", FieldCode::NotAllowed, message));
         }
         let bytes = value.as_bytes();
-        let is_key = (1..=KEY_LENGTH).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
         match std::str::from_utf8(bytes) {
-            Ok(key) if is_key => Ok(Self { key: Some(key.to_owned()) }),
+            Ok(key) if KEY.takes(key) => Ok(Self { key: Some(key.to_owned()) }),
             _ => {
                 let message = "must have 1 to 255 visible ASCII characters";
-                Err(Problem::wrong("Idempotency-Key", FieldCode::InvalidFormat, message))
+                Err(Problem::wrong(KEY.name, FieldCode::InvalidFormat, message))
             }
         }
     }

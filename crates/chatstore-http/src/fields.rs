@@ -1,10 +1,130 @@
 //! Reading a JSON object field by field, so that one answer names everything that is wrong with it.
 
-use chatstore::{Change, FieldCode, FieldError, Invalid, Json};
+use std::fmt::Display;
+
+use chatstore::{
+    Change, CountField, FieldCode, FieldError, FlagField, FromText, IntoValid, Invalid, Json, JsonField,
+    Keyword, KeywordField, ListField, TextField, Valid, Validate, limits,
+};
 use serde_json::{Map, Value};
 
-/// The fields of a JSON object. Each reader takes a field out by its name and notes what is wrong with
-/// it; what nobody took is unknown.
+use crate::request::{Field, FieldWithDefault, ReadFields, RequestObject};
+
+/// The body of a request, of which a service is given what is valid.
+pub(crate) trait RequestBody {
+    /// What the service is given.
+    type Input;
+
+    /// Reads the fields and checks what was read.
+    fn accept(fields: &mut Fields) -> Result<Self::Input, Invalid>;
+}
+
+impl<T: RequestObject> RequestBody for T
+where
+    T::Draft: Validate,
+{
+    type Input = Valid<T::Draft>;
+
+    fn accept(fields: &mut Fields) -> Result<Self::Input, Invalid> {
+        T::read(fields).into_valid()
+    }
+}
+
+/// The body of a request that is complete without one.
+#[derive(Debug)]
+pub(crate) struct NoFields;
+
+impl RequestObject for NoFields {
+    const NAME: &'static str = "NoFields";
+    const ABOUT: &'static str = "";
+
+    type Draft = ();
+
+    fn read(_fields: &mut impl ReadFields) {}
+}
+
+impl<T: FromText> Field for TextField<T> {
+    type Value = T;
+
+    fn read(&self, value: Value, is_nullable: bool) -> Result<T, (FieldCode, String)> {
+        match value {
+            Value::String(text) => T::from_text(text),
+            _ => Err(wrong_type("must be a text", is_nullable)),
+        }
+    }
+}
+
+impl<K: Keyword> Field for KeywordField<K> {
+    type Value = K;
+
+    fn read(&self, value: Value, is_nullable: bool) -> Result<K, (FieldCode, String)> {
+        let Value::String(text) = value else { return Err(wrong_type("must be a text", is_nullable)) };
+        K::parse(&text).ok_or_else(|| (FieldCode::NotAllowed, format!("must be one of {}", K::words())))
+    }
+}
+
+impl<K: Keyword> FieldWithDefault for KeywordField<K> {
+    fn show(value: &K) -> Value {
+        value.as_str().into()
+    }
+}
+
+impl Field for FlagField {
+    type Value = bool;
+
+    fn read(&self, value: Value, is_nullable: bool) -> Result<bool, (FieldCode, String)> {
+        value.as_bool().ok_or_else(|| wrong_type("must be true or false", is_nullable))
+    }
+}
+
+impl FieldWithDefault for FlagField {
+    fn show(value: &bool) -> Value {
+        (*value).into()
+    }
+}
+
+impl Field for CountField {
+    type Value = i64;
+
+    fn read(&self, value: Value, is_nullable: bool) -> Result<i64, (FieldCode, String)> {
+        let rule = format!("must be a whole number from 0 to {},", limits::COUNT);
+        let rule = if is_nullable { rule } else { rule.trim_end_matches(',').to_owned() };
+        integer(value).map_err(|code| (code, wrong_type(rule, is_nullable).1))
+    }
+}
+
+impl Field for JsonField {
+    type Value = Json;
+
+    fn read(&self, value: Value, _is_nullable: bool) -> Result<Json, (FieldCode, String)> {
+        if value.is_null() {
+            return Err(wrong_type("must not be null", false));
+        }
+        let message = "must not contain the NUL character (U+0000)";
+        Json::new(value).map_err(|_| (FieldCode::NulCharacter, message.to_owned()))
+    }
+}
+
+fn wrong_type(rule: impl Display, is_nullable: bool) -> (FieldCode, String) {
+    let or_null = if is_nullable { " or null" } else { "" };
+    (FieldCode::WrongType, format!("{rule}{or_null}"))
+}
+
+/// A whole number however it is written: `3`, `3.0` and `3e0` are one value.
+fn integer(value: Value) -> Result<i64, FieldCode> {
+    let Value::Number(number) = value else { return Err(FieldCode::WrongType) };
+    if let Some(integer) = number.as_i64() {
+        return Ok(integer);
+    }
+    match number.as_f64() {
+        Some(float) if float.fract() != 0.0 => Err(FieldCode::WrongType),
+        Some(float) if float.abs() <= limits::COUNT as f64 => Ok(float as i64),
+        _ => Err(FieldCode::OutOfRange),
+    }
+}
+
+/// The fields of a JSON object. Each reader takes a field out and notes what is wrong with it; a field that
+/// is left over is unknown.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
     /// The path to the object, with its dot.
@@ -26,128 +146,16 @@ impl Fields {
         }
     }
 
-    /// Whether there is such a field.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.values.contains_key(name)
-    }
-
     /// Whether the object itself could not be read.
     pub(crate) fn are_broken(&self) -> bool {
         !self.errors.is_empty()
     }
 
-    /// Notes a wrong field.
-    pub(crate) fn wrong(&mut self, name: &str, code: FieldCode, message: impl Into<String>) {
-        self.errors.push(FieldError {
-            field: format!("{}{name}", self.prefix),
-            code,
-            message: message.into(),
-        });
-    }
-
-    /// Takes over what a check of the read values found.
-    pub(crate) fn note(&mut self, checked: Result<(), Invalid>) {
-        if let Err(Invalid(errors)) = checked {
-            for error in errors {
-                self.wrong(&error.field, error.code, error.message);
-            }
-        }
-    }
-
-    /// A text that must be there.
-    pub(crate) fn required_text(&mut self, name: &str) -> String {
-        if !self.has(name) {
-            self.wrong(name, FieldCode::Required, "must be given");
-        }
-        self.text(name).unwrap_or_default()
-    }
-
-    /// A text that may be left out but not be null.
-    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
-        self.take(name, "must be a text", as_text)
-    }
-
-    /// A text that may be null.
-    pub(crate) fn nullable_text(&mut self, name: &str) -> Change<String> {
-        self.take_nullable(name, "must be a text or null", as_text)
-    }
-
-    /// A text of a form of its own, or null.
-    pub(crate) fn nullable_parsed<T>(
-        &mut self,
-        name: &str,
-        read: impl FnOnce(String) -> Result<T, (FieldCode, String)>,
-    ) -> Change<T> {
-        match self.nullable_text(name) {
-            Change::Keep => Change::Keep,
-            Change::Clear => Change::Clear,
-            Change::Set(text) => match read(text) {
-                Ok(value) => Change::Set(value),
-                Err((code, message)) => {
-                    self.wrong(name, code, message);
-                    Change::Keep
-                }
-            },
-        }
-    }
-
-    /// A text that is one of a few words.
-    pub(crate) fn word<T>(&mut self, name: &str, words: &str, read: fn(&str) -> Option<T>) -> Option<T> {
-        let text = self.text(name)?;
-        let word = read(&text);
-        if word.is_none() {
-            self.wrong(name, FieldCode::NotAllowed, format!("must be one of {words}"));
-        }
-        word
-    }
-
-    /// True or false.
-    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
-        self.take(name, "must be true or false", |value| value.as_bool().ok_or(FieldCode::WrongType))
-    }
-
-    /// A whole number that may be null.
-    pub(crate) fn nullable_count(&mut self, name: &str) -> Change<i64> {
-        self.take_nullable(name, "must be a whole number from 0 to 9007199254740991, or null", as_integer)
-    }
-
-    /// Any JSON but null.
-    pub(crate) fn json(&mut self, name: &str) -> Option<Json> {
-        match self.nullable_json(name) {
-            Change::Set(json) => Some(json),
-            Change::Keep => None,
-            Change::Clear => {
-                self.wrong(name, FieldCode::WrongType, "must not be null");
-                None
-            }
-        }
-    }
-
-    /// Any JSON, null for none.
-    pub(crate) fn nullable_json(&mut self, name: &str) -> Change<Json> {
-        self.take_nullable(name, "must not contain the NUL character (U+0000)", |value| {
-            Json::new(value).map_err(|_| FieldCode::NulCharacter)
-        })
-    }
-
-    /// An object of our own.
-    pub(crate) fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        let value = self.values.remove(name)?;
-        self.inner(name, value, read)
-    }
-
-    /// A list of objects of our own; `None` when it is left out or no list.
-    pub(crate) fn objects<T: Default>(&mut self, name: &str, read: fn(&mut Self) -> T) -> Option<Vec<T>> {
-        let Value::Array(items) = self.values.remove(name)? else {
-            self.wrong(name, FieldCode::WrongType, "must be a list");
-            return None;
-        };
-        let mut objects = Vec::with_capacity(items.len());
-        for (index, item) in items.into_iter().enumerate() {
-            // What is no object keeps its place, so that later items keep their numbers.
-            objects.push(self.inner(&format!("{name}[{index}]"), item, read).unwrap_or_default());
-        }
-        Some(objects)
+    /// Takes over what a check of the read values found. A field that could not be read is not judged again.
+    pub(crate) fn note(&mut self, Invalid(errors): Invalid) {
+        let unread: Vec<String> = self.errors.iter().map(|error| error.field.clone()).collect();
+        let judged = errors.into_iter().filter(|error| !unread.contains(&error.field));
+        self.errors.extend(judged);
     }
 
     /// Everything that is wrong, unknown fields last. A field that was given and refused is not reported as
@@ -166,65 +174,86 @@ impl Fields {
         self.errors
     }
 
-    fn inner<T>(&mut self, name: &str, value: Value, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+    fn inner<T: RequestObject>(&mut self, name: &str, value: Value) -> Option<T::Draft> {
         let Value::Object(values) = value else {
             self.wrong(name, FieldCode::WrongType, "must be an object");
             return None;
         };
         let mut inner = Self { prefix: format!("{}{name}.", self.prefix), values, errors: Vec::new() };
-        let object = read(&mut inner);
+        let object = T::read(&mut inner);
         self.errors.extend(inner.finish());
         Some(object)
     }
 
-    fn take<T>(
-        &mut self,
-        name: &str,
-        rule: &str,
-        read: impl FnOnce(Value) -> Result<T, FieldCode>,
-    ) -> Option<T> {
-        let read = read(self.values.remove(name)?);
-        read.map_err(|code| self.wrong(name, code, rule)).ok()
+    fn take<F: Field>(&mut self, field: &F, is_nullable: bool) -> Option<F::Value> {
+        let read = field.read(self.values.remove(field.name())?, is_nullable);
+        read.map_err(|(code, message)| self.wrong(field.name(), code, &message)).ok()
+    }
+}
+
+impl ReadFields for Fields {
+    fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
     }
 
-    fn take_nullable<T>(
-        &mut self,
-        name: &str,
-        rule: &str,
-        read: impl FnOnce(Value) -> Result<T, FieldCode>,
-    ) -> Change<T> {
-        if self.values.get(name).is_some_and(Value::is_null) {
-            self.values.remove(name);
+    fn wrong(&mut self, name: &str, code: FieldCode, message: &str) {
+        let field = format!("{}{name}", self.prefix);
+        self.errors.push(FieldError { field, code, message: message.to_owned() });
+    }
+
+    fn required<F: Field>(&mut self, field: &F) -> F::Value
+    where
+        F::Value: Default,
+    {
+        if !self.has(field.name()) {
+            self.wrong(field.name(), FieldCode::Required, "must be given");
+        }
+        self.take(field, false).unwrap_or_default()
+    }
+
+    fn given<F: Field>(&mut self, field: &F) -> Option<F::Value> {
+        self.take(field, false)
+    }
+
+    fn given_or<F: FieldWithDefault>(&mut self, field: &F, default: F::Value) -> F::Value {
+        self.take(field, false).unwrap_or(default)
+    }
+
+    fn nullable<F: Field>(&mut self, field: &F) -> Change<F::Value> {
+        if self.values.get(field.name()).is_some_and(Value::is_null) {
+            self.values.remove(field.name());
             return Change::Clear;
         }
-        self.take(name, rule, read).map_or(Change::Keep, Change::Set)
+        self.take(field, true).map_or(Change::Keep, Change::Set)
+    }
+
+    fn object<T: RequestObject>(&mut self, name: &str) -> Option<T::Draft> {
+        let value = self.values.remove(name)?;
+        self.inner::<T>(name, value)
+    }
+
+    fn objects<T: RequestObject>(&mut self, list: &ListField) -> Vec<T::Draft> {
+        let items = match self.values.remove(list.name) {
+            Some(Value::Array(items)) => items,
+            Some(_) => {
+                self.wrong(list.name, FieldCode::WrongType, "must be a list");
+                return Vec::new();
+            }
+            None => {
+                self.wrong(list.name, FieldCode::Required, "must be given");
+                return Vec::new();
+            }
+        };
+        let numbered = items.into_iter().enumerate();
+        let read = numbered.map(|(index, item)| {
+            // What is no object keeps its place, so that later items keep their numbers.
+            self.inner::<T>(&format!("{}[{index}]", list.name), item).unwrap_or_else(empty::<T>)
+        });
+        read.collect()
     }
 }
 
-fn as_text(value: Value) -> Result<String, FieldCode> {
-    match value {
-        Value::String(text) => Ok(text),
-        _ => Err(FieldCode::WrongType),
-    }
-}
-
-/// A whole number however it is spelled: `3`, `3.0` and `3e0` are one value.
-fn as_integer(value: Value) -> Result<i64, FieldCode> {
-    let Value::Number(number) = value else { return Err(FieldCode::WrongType) };
-    if let Some(integer) = number.as_i64() {
-        return Ok(integer);
-    }
-    match number.as_f64() {
-        Some(float) if float.fract() != 0.0 => Err(FieldCode::WrongType),
-        Some(float) if float.abs() <= chatstore::limits::COUNT as f64 => Ok(float as i64),
-        _ => Err(FieldCode::OutOfRange),
-    }
-}
-
-/// The value of a field whose null means the same as leaving it out.
-pub(crate) fn value_of<T>(change: Change<T>) -> Option<T> {
-    match change {
-        Change::Set(value) => Some(value),
-        Change::Keep | Change::Clear => None,
-    }
+/// The draft of an object without fields.
+fn empty<T: RequestObject>() -> T::Draft {
+    T::read(&mut Fields::default())
 }

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
+use chatstore::fields::{EMAIL, THREAD_ID};
 use chatstore::{ApiKeyId, ConversationId, FieldCode, MessageId, SessionId, UserId};
 use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::error::Problem;
+use crate::schema::text_parameter;
 use crate::state::AppState;
 
 /// Where the API begins below the router.
@@ -108,17 +111,16 @@ impl FromPath for MessagePath {
 }
 
 /// The path of one of the caller's conversations, by the application's own id.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Path)]
+#[derive(Debug)]
 pub(crate) struct ThreadPath {
-    /// The application's own id, percent-encoded; a slash in it as `%2F`.
-    #[param(
-        min_length = 1,
-        max_length = 255,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]+$",
-        example = "support/1017"
-    )]
     pub(crate) thread_id: String,
+}
+
+impl IntoParams for ThreadPath {
+    fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let about = "The application's own id, percent-encoded; a slash in it as `%2F`.";
+        vec![text_parameter(&THREAD_ID, ParameterIn::Path, about, Some("support/1017".into()))]
+    }
 }
 
 impl FromPath for ThreadPath {
@@ -180,12 +182,16 @@ impl FromPath for UserPath {
 }
 
 /// The path of a user by e-mail address.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Path)]
+#[derive(Debug)]
 pub(crate) struct EmailPath {
-    /// The address, percent-encoded.
-    #[param(min_length = 3, max_length = 254, example = "ada@example.org")]
     pub(crate) email: String,
+}
+
+impl IntoParams for EmailPath {
+    fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let about = "The address, percent-encoded.";
+        vec![text_parameter(&EMAIL, ParameterIn::Path, about, Some("ada@example.org".into()))]
+    }
 }
 
 impl FromPath for EmailPath {

@@ -2,14 +2,18 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use chatstore::{Cursor, FieldCode, FieldError, Limit, Order};
-use utoipa::{IntoParams, ToSchema};
+use chatstore::{Cursor, FieldCode, FieldError, Invalid, Keyword, Limit, TextField, Validator};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::SchemaFormat;
+use utoipa::openapi::{KnownFormat, ObjectBuilder, Type};
 
 use crate::error::Problem;
+use crate::schema::{parameter, text_parameter};
 use crate::state::AppState;
 
-/// Characters of a cursor at most.
-const CURSOR_LENGTH: usize = 512;
+/// Where a page begins.
+const CURSOR: TextField = TextField::new("cursor").at_most(512);
 
 /// The parameters of a route.
 pub(crate) trait FromParameters: Sized {
@@ -100,26 +104,23 @@ impl Parameters {
     }
 
     /// One of a few words.
-    pub(crate) fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word<K: Keyword>(&mut self, name: &str) -> Option<K> {
         let text = self.text(name)?;
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        let found = K::parse(&text);
         if found.is_none() {
-            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.wrong(name, FieldCode::NotAllowed, format!("must be one of {}", words.join(", ")));
+            self.wrong(name, FieldCode::NotAllowed, format!("must be one of {}", K::words()));
         }
         found
     }
 
-    /// How many rows a page has at most.
-    pub(crate) fn limit(&mut self) -> Limit {
-        let most = i64::from(u16::try_from(Limit::MAX.rows()).unwrap_or(u16::MAX));
-        let rows = self.number("limit", 1, most).and_then(|rows| u16::try_from(rows).ok());
-        rows.and_then(Limit::new).unwrap_or_default()
-    }
-
-    /// In which direction a list goes.
-    pub(crate) fn order(&mut self) -> Option<Order> {
-        self.word("order", &[("asc", Order::Ascending), ("desc", Order::Descending)])
+    /// True or false.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        let text = self.text(name)?;
+        let found = text.parse().ok();
+        if found.is_none() {
+            self.wrong(name, FieldCode::NotAllowed, "must be one of true, false");
+        }
+        found
     }
 
     fn finish(mut self) -> Result<(), Problem> {
@@ -130,50 +131,49 @@ impl Parameters {
     }
 }
 
-/// Which page of a list that has no other parameters.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
+/// Which page of a list.
+#[derive(Debug)]
 pub(crate) struct PageQuery {
-    /// How many at most.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     pub(crate) limit: Limit,
-    /// Where the page begins: the `next_cursor` of the page before.
-    #[param(max_length = 512)]
     pub(crate) cursor: Option<String>,
 }
 
 impl FromParameters for PageQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
-        Self { limit: parameters.limit(), cursor: parameters.text("cursor") }
+        let rows = parameters.number("limit", 1, Limit::MAX.with_lookahead() - 1);
+        let limit = rows.and_then(|rows| u16::try_from(rows).ok()).and_then(Limit::new);
+        Self { limit: limit.unwrap_or_default(), cursor: parameters.text("cursor") }
     }
 }
 
-/// Opens a cursor of the list that `scope` describes.
-pub(crate) fn open_cursor<P: Cursor>(cursor: Option<&str>, scope: &str) -> Result<Option<P>, Problem> {
-    let Some(cursor) = cursor else { return Ok(None) };
-    if cursor.len() > CURSOR_LENGTH {
-        let message = format!("must have at most {CURSOR_LENGTH} characters");
-        return Err(Problem::wrong("cursor", FieldCode::TooLong, message));
-    }
-    match P::open(cursor, scope) {
-        Ok(position) => Ok(Some(position)),
-        Err(error) => Err(Problem::wrong("cursor", FieldCode::InvalidFormat, error.to_string())),
+impl IntoParams for PageQuery {
+    fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let limit = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
+            .minimum(Some(1))
+            .maximum(Some(Limit::MAX.rows()))
+            .default(Some(Limit::default().rows().into()));
+        let about = "The maximum number of items.";
+        let cursor =
+            "Where the page begins: the `next_cursor` of the page before, with the same other parameters.";
+        vec![
+            parameter("limit", ParameterIn::Query, about, limit).build(),
+            text_parameter(&CURSOR, ParameterIn::Query, cursor, None),
+        ]
     }
 }
 
-/// The direction of a list.
-#[derive(Debug, ToSchema)]
-#[schema(as = Order, rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes the words of the parameter")]
-pub(crate) enum OrderWord {
-    Asc,
-    Desc,
-}
-
-/// The word for an order, as in the query.
-pub(crate) const fn order_word(order: Order) -> &'static str {
-    match order {
-        Order::Ascending => "asc",
-        Order::Descending => "desc",
+impl PageQuery {
+    /// The position in the list that `scope` describes from which the page goes on.
+    pub(crate) fn position<P: Cursor>(&self, scope: &str) -> Result<Option<P>, Problem> {
+        let Some(cursor) = &self.cursor else { return Ok(None) };
+        let mut validator = Validator::default();
+        CURSOR.check(&mut validator, Some(cursor.as_str()));
+        validator.finish().map_err(|Invalid(errors)| Problem::validation(errors))?;
+        match P::open(cursor, scope) {
+            Ok(position) => Ok(Some(position)),
+            Err(error) => Err(Problem::wrong(CURSOR.name, FieldCode::InvalidFormat, error.to_string())),
+        }
     }
 }

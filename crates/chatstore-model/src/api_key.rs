@@ -1,30 +1,28 @@
 //! API keys, of which only a hash is stored.
 
-use crate::{ApiKeyId, Timestamp, UserId};
+use crate::keyword::keywords;
+use crate::{ApiKeyId, KeywordField, TextField, TextForm, Timestamp, UserId, Validate, Validator, limits};
 
-/// For whom a key speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ApiKeyScope {
-    /// For its own user.
-    User,
-    /// For every user of an application's backend.
-    Service,
-}
+/// The name of an API key.
+pub const KEY_NAME: TextField =
+    TextField::new("name").at_least(1).at_most(limits::KEY_NAME).about("What its owner calls it.");
 
-impl ApiKeyScope {
-    /// The scope as stored and shown.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Service => "service",
-        }
-    }
+/// When an API key expires.
+pub const EXPIRES_AT: TextField<Timestamp> =
+    TextField::new("expires_at").formed(TextForm::Time).about("When it ends; never when left out.");
 
-    /// Reads the stored form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::User, Self::Service].into_iter().find(|scope| scope.as_str() == text)
+/// For whom an API key speaks.
+pub const KEY_SCOPE: KeywordField<ApiKeyScope> = KeywordField::new("scope").about(
+    "`user` speaks for the user; `service` for every user that a request names, and belongs to an\nadministrator.",
+);
+
+keywords! {
+    /// For whom a key speaks.
+    pub enum ApiKeyScope {
+        /// For its own user.
+        User = "user",
+        /// For every user of an application's backend.
+        Service = "service",
     }
 }
 
@@ -41,25 +39,25 @@ pub struct ApiKey {
     pub name: Option<String>,
     /// The beginning of its text, by which people recognise it.
     pub prefix: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
-    /// When it was withdrawn.
+    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl ApiKey {
-    /// Whether it is neither withdrawn nor expired at this instant.
+    /// Whether it is neither revoked nor expired at this instant.
     #[must_use]
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
     }
 }
 
-/// An API key to be made.
+/// An API key to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewApiKey {
     /// For whom it speaks.
@@ -72,4 +70,11 @@ pub struct NewApiKey {
     pub key_hash: [u8; 32],
     /// When it ends.
     pub expires_at: Option<Timestamp>,
+}
+
+impl Validate for NewApiKey {
+    fn check(&self, validator: &mut Validator) {
+        KEY_NAME.check(validator, self.name.as_deref());
+        validator.no_nul("prefix", &self.prefix);
+    }
 }

@@ -1,6 +1,35 @@
 //! Conversations, who is in them and what each may do.
 
-use crate::{Change, ConversationId, FieldCode, Invalid, Json, Timestamp, UserId, Validator, limits};
+use crate::field::METADATA;
+use crate::keyword::keywords;
+use crate::{
+    Change, ConversationId, Json, KeywordField, TextField, TextForm, Timestamp, UserId, Validate, Validator,
+    limits,
+};
+
+/// The application's own id of a conversation.
+pub const THREAD_ID: TextField =
+    TextField::new("thread_id").at_least(1).at_most(limits::THREAD_ID).formed(TextForm::NoControls).about(
+        "The application's own id, unique among the caller's conversations; without control characters.",
+    );
+
+/// The title of a conversation.
+pub const TITLE: TextField = TextField::new("title").at_most(limits::TITLE);
+
+/// The default model of a conversation.
+pub const DEFAULT_MODEL: TextField = TextField::new("default_model")
+    .at_least(1)
+    .at_most(limits::MODEL)
+    .about("The model replies come from unless a message says otherwise.");
+
+/// The preview of a conversation.
+pub const LAST_MESSAGE: TextField = TextField::new("last_message")
+    .at_most(limits::LAST_MESSAGE)
+    .about("A preview, for applications that keep their messages elsewhere; the next message replaces it.");
+
+/// The role of a member who is not the owner.
+pub const MEMBER_ROLE: KeywordField<MemberRole> =
+    KeywordField::new("role").about("An `editor` writes, a `viewer` reads.");
 
 /// A conversation; its owner's id is part of its key.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,22 +50,22 @@ pub struct Conversation {
     pub message_count: i64,
     /// The beginning of the newest message, or what the application set.
     pub last_message: Option<String>,
-    /// When the newest message was made.
+    /// When the newest message was created.
     pub last_message_at: Option<Timestamp>,
     /// Rises with every change, appends included.
     pub revision: i64,
     /// The application's own data, an object.
     pub metadata: Json,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it or its messages last changed.
     pub updated_at: Timestamp,
 }
 
-/// A conversation to be made.
+/// A conversation to be created.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewConversation {
-    /// The id, for imports that bring one; a new one is made when left out.
+    /// The id, for imports that bring one; a new one is drawn when left out.
     pub id: Option<ConversationId>,
     /// The application's own id.
     pub thread_id: Option<String>,
@@ -50,7 +79,7 @@ pub struct NewConversation {
     pub metadata: Json,
     /// The time, for imports that bring one; the store's clock when left out.
     pub created_at: Option<Timestamp>,
-    /// When it last changed; when made, when left out.
+    /// When it last changed; the time of creation when left out.
     pub updated_at: Option<Timestamp>,
 }
 
@@ -81,19 +110,15 @@ impl NewConversation {
     pub fn thread(thread_id: impl Into<String>) -> Self {
         Self { thread_id: Some(thread_id.into()), ..Self::default() }
     }
+}
 
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
-        check(&mut validator, "thread_id", self.thread_id.as_ref());
-        check(&mut validator, "title", self.title.as_ref());
-        check(&mut validator, "default_model", self.default_model.as_ref());
-        check(&mut validator, "last_message", self.last_message.as_ref());
-        validator.metadata(&self.metadata);
-        validator.finish()
+impl Validate for NewConversation {
+    fn check(&self, validator: &mut Validator) {
+        THREAD_ID.check(validator, self.thread_id.as_deref());
+        TITLE.check(validator, self.title.as_deref());
+        DEFAULT_MODEL.check(validator, self.default_model.as_deref());
+        LAST_MESSAGE.check(validator, self.last_message.as_deref());
+        METADATA.check(validator, Some(&self.metadata));
     }
 }
 
@@ -124,57 +149,38 @@ impl ConversationPatch {
     pub fn is_for_editors(&self) -> bool {
         self.thread_id.is_keep() && self.last_message.is_keep()
     }
+}
 
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
-        check(&mut validator, "thread_id", self.thread_id.value());
-        check(&mut validator, "title", self.title.value());
-        check(&mut validator, "default_model", self.default_model.value());
-        check(&mut validator, "last_message", self.last_message.value());
-        if let Some(metadata) = &self.metadata {
-            validator.metadata(metadata);
-        }
-        validator.finish()
+impl Validate for ConversationPatch {
+    fn check(&self, validator: &mut Validator) {
+        THREAD_ID.check(validator, self.thread_id.as_deref());
+        TITLE.check(validator, self.title.as_deref());
+        DEFAULT_MODEL.check(validator, self.default_model.as_deref());
+        LAST_MESSAGE.check(validator, self.last_message.as_deref());
+        METADATA.check(validator, self.metadata.as_ref());
     }
 }
 
-fn check(validator: &mut Validator, field: &str, text: Option<&String>) {
-    let Some(text) = text else { return };
-    match field {
-        "thread_id" => {
-            validator.filled_text(field, text, limits::THREAD_ID);
-            if text.chars().any(|character| character.is_control() && character != '\0') {
-                validator.wrong(field, FieldCode::InvalidFormat, "must not contain control characters");
-            }
-        }
-        "default_model" => validator.filled_text(field, text, limits::MODEL),
-        "title" => validator.text(field, text, limits::TITLE),
-        _ => validator.text(field, text, limits::LAST_MESSAGE),
+keywords! {
+    /// What a member who is not the owner may do.
+    pub enum MemberRole {
+        /// Reads and writes.
+        Editor = "editor",
+        /// Reads.
+        Viewer = "viewer",
     }
 }
 
-/// The role of a member who is not the owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MemberRole {
-    /// Reads and writes.
-    Editor,
-    /// Reads.
-    Viewer,
-}
-
-/// The role of someone in a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ConversationRole {
-    /// May do everything.
-    Owner,
-    /// Reads and writes.
-    Editor,
-    /// Reads.
-    Viewer,
+keywords! {
+    /// The caller's role in a conversation.
+    pub enum ConversationRole {
+        /// May do everything.
+        Owner = "owner",
+        /// Reads and writes.
+        Editor = "editor",
+        /// Reads.
+        Viewer = "viewer",
+    }
 }
 
 impl From<MemberRole> for ConversationRole {
@@ -187,40 +193,10 @@ impl From<MemberRole> for ConversationRole {
 }
 
 impl ConversationRole {
-    /// The role as shown.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Owner => "owner",
-            Self::Editor => "editor",
-            Self::Viewer => "viewer",
-        }
-    }
-
-    /// Reads the shown form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Owner, Self::Editor, Self::Viewer].into_iter().find(|role| role.as_str() == text)
-    }
-
     /// Whether this role may append messages.
     #[must_use]
     pub const fn may_write(self) -> bool {
         matches!(self, Self::Owner | Self::Editor)
-    }
-}
-
-impl MemberRole {
-    /// The role as stored and shown.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        ConversationRole::from(self).as_str()
-    }
-
-    /// Reads the stored form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Editor, Self::Viewer].into_iter().find(|role| role.as_str() == text)
     }
 }
 
@@ -242,28 +218,32 @@ pub struct Member {
     pub username: Option<String>,
     /// As what.
     pub role: ConversationRole,
-    /// Since when; of the owner, when the conversation was made.
+    /// Since when; of the owner, when the conversation was created.
     pub joined_at: Timestamp,
 }
 
-/// Which conversations of a user a list holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Membership {
-    /// Owned and shared.
-    #[default]
-    All,
-    /// Only his own.
-    Owned,
-    /// Only others' in which he is a member.
-    Shared,
+keywords! {
+    /// Whose conversations.
+    #[derive(Default)]
+    pub enum Membership {
+        /// Owned and shared.
+        #[default]
+        All = "all",
+        /// Only the user's own.
+        Owned = "owned",
+        /// Only others' in which the user is a member.
+        Shared = "shared",
+    }
 }
 
-/// By what a list of conversations is sorted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum ConversationSort {
-    /// By the last change. A conversation written to while one pages moves to the front.
-    #[default]
-    Activity,
-    /// By creation: no row is skipped or repeated, whatever happens meanwhile.
-    Creation,
+keywords! {
+    /// By what a list is sorted.
+    #[derive(Default)]
+    pub enum ConversationSort {
+        /// By the last change. A conversation written to while one pages moves to the front.
+        #[default]
+        Activity = "updated_at",
+        /// By creation: no row is skipped or repeated, whatever happens meanwhile.
+        Creation = "created_at",
+    }
 }

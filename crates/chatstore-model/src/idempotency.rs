@@ -5,7 +5,7 @@ use crate::{Json, Timestamp, UserId};
 /// A finished request; it is committed together with its effect.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IdempotencyRecord {
-    /// Who owns what was made.
+    /// The owner of what was created.
     pub owner_id: UserId,
     /// Who asked.
     pub caller_id: UserId,
@@ -17,7 +17,7 @@ pub struct IdempotencyRecord {
     pub request_sha256: [u8; 32],
     /// The status that was answered.
     pub status: i64,
-    /// The ids that were made.
+    /// The ids that were created.
     pub result: Json,
     /// When it happened.
     pub created_at: Timestamp,
@@ -36,7 +36,7 @@ pub struct NewIdempotencyRecord {
     pub request_sha256: [u8; 32],
     /// The status that is answered.
     pub status: i64,
-    /// The ids that were made.
+    /// The ids that were created.
     pub result: Json,
     /// Until when the key is remembered.
     pub expires_at: Timestamp,

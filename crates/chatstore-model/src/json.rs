@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 /// A JSON value in canonical form: keys sorted, integral numbers written as integers, no NUL
 /// character and no duplicate key anywhere.
 ///
-/// PostgreSQL's `jsonb` would merge duplicate keys, refuse NUL and respell numbers; SQLite keeps
+/// PostgreSQL's `jsonb` would merge duplicate keys, refuse NUL and rewrite numbers; SQLite keeps
 /// text as it is. Canonical values read back equal from either.
 #[derive(Clone, PartialEq)]
 pub struct Json(Value);
@@ -56,9 +56,10 @@ impl Json {
             "[]" => return Ok(Self::list()),
             _ => {}
         }
-        let unique: Unique =
-            serde_json::from_str(text).map_err(|error| InvalidJson::Malformed(error.to_string()))?;
-        Self::new(unique.0)
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let value = JsonReader::new(Duplicates::Refused).deserialize(&mut deserializer);
+        let value = value.and_then(|value| deserializer.end().map(|()| value));
+        Self::new(value.map_err(|error| InvalidJson::Malformed(error.to_string()))?)
     }
 
     /// The value, for reading.
@@ -114,8 +115,9 @@ impl<'de> Deserialize<'de> for Json {
     /// Keeps NUL characters: they are a matter of validation (`nul_character`), not of syntax,
     /// and [`Validator::json`](crate::Validator::json) reports them with their field.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let unique = Unique::deserialize(deserializer)?;
-        Ok(Self(sorted_numbers(unique.0)))
+        JsonReader::new(Duplicates::Refused)
+            .deserialize(deserializer)
+            .map(|value| Self(sorted_numbers(value)))
     }
 }
 
@@ -173,18 +175,66 @@ fn canonical_number(number: Number) -> Number {
     }
 }
 
-/// A value read by a visitor that refuses an object with two equal keys.
-struct Unique(Value);
+/// How a JSON value is read.
+#[derive(Debug, Clone, Copy)]
+pub struct JsonReader {
+    duplicates: Duplicates,
+    max_depth: usize,
+    depth: usize,
+}
 
-impl<'de> Deserialize<'de> for Unique {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UniqueVisitor).map(Self)
+/// What becomes of an object that names a key twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duplicates {
+    /// It is refused.
+    Refused,
+    /// It is refused, and so are those below these of its keys; elsewhere the last of two values counts.
+    RefusedBelow(&'static [&'static str]),
+    /// The last of two values counts.
+    LastCounts,
+}
+
+impl JsonReader {
+    /// A reader for values of any depth.
+    #[must_use]
+    pub const fn new(duplicates: Duplicates) -> Self {
+        Self { duplicates, max_depth: usize::MAX, depth: 0 }
+    }
+
+    /// The reader with a maximum number of lists and objects inside each other.
+    #[must_use]
+    pub const fn with_depth(self, max_depth: usize) -> Self {
+        Self { max_depth, ..self }
+    }
+
+    fn below<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth == self.max_depth {
+            let max = self.max_depth;
+            return Err(E::custom(format_args!("more than {max} lists and objects inside each other")));
+        }
+        Ok(Self { depth: self.depth + 1, ..self })
     }
 }
 
-struct UniqueVisitor;
+impl Duplicates {
+    /// What becomes of the objects below a key.
+    fn below(self, key: &str) -> Self {
+        match self {
+            Self::RefusedBelow(keys) if !keys.contains(&key) => Self::LastCounts,
+            same => same,
+        }
+    }
+}
 
-impl<'de> Visitor<'de> for UniqueVisitor {
+impl<'de> DeserializeSeed<'de> for JsonReader {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for JsonReader {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,18 +270,20 @@ impl<'de> Visitor<'de> for UniqueVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        let item = self.below()?;
         let mut items = Vec::new();
-        while let Some(Unique(item)) = sequence.next_element()? {
-            items.push(item);
+        while let Some(value) = sequence.next_element_seed(item)? {
+            items.push(value);
         }
         Ok(Value::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let field = self.below()?;
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            let Unique(value) = entries.next_value()?;
-            if map.contains_key(&key) {
+            let value = entries.next_value_seed(Self { duplicates: self.duplicates.below(&key), ..field })?;
+            if self.duplicates != Duplicates::LastCounts && map.contains_key(&key) {
                 return Err(A::Error::custom(format_args!("duplicate key {key:?}")));
             }
             map.insert(key, value);
@@ -242,6 +294,8 @@ impl<'de> Visitor<'de> for UniqueVisitor {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -263,6 +317,30 @@ mod tests {
     fn a_duplicate_key_is_refused_at_any_depth() {
         let error = Json::parse(r#"[{"a": {"b": 1, "b": 2}}]"#).unwrap_err();
         assert!(matches!(error, InvalidJson::Malformed(text) if text.contains("duplicate key \"b\"")));
+    }
+
+    #[test]
+    fn duplicates_can_be_refused_below_some_keys_alone() {
+        let read = |text: &str| {
+            let reader = JsonReader::new(Duplicates::RefusedBelow(&["own"]));
+            reader.deserialize(&mut serde_json::Deserializer::from_str(text))
+        };
+        assert!(read(r#"{"a": 1, "a": 2}"#).is_err());
+        assert!(read(r#"{"own": [{"a": 1, "a": 2}]}"#).is_err());
+        assert_eq!(
+            read(r#"{"other": {"own": {"a": 1, "a": 2}}}"#).unwrap(),
+            json!({"other": {"own": {"a": 2}}})
+        );
+    }
+
+    #[test]
+    fn the_depth_of_a_value_can_be_bounded() {
+        let read = |text: &str| {
+            let reader = JsonReader::new(Duplicates::LastCounts).with_depth(2);
+            reader.deserialize(&mut serde_json::Deserializer::from_str(text))
+        };
+        assert!(read(r#"[{"a": 1}]"#).is_ok());
+        assert!(read(r#"[{"a": []}]"#).is_err());
     }
 
     #[test]

@@ -9,9 +9,11 @@
 
 mod api_key;
 mod conversation;
+mod field;
 mod id;
 mod idempotency;
 mod json;
+mod keyword;
 mod message;
 mod page;
 mod password_hash;
@@ -21,6 +23,7 @@ mod text;
 mod time;
 mod usage;
 mod user;
+mod valid;
 mod validate;
 
 pub use api_key::{ApiKey, ApiKeyScope, NewApiKey};
@@ -28,12 +31,16 @@ pub use conversation::{
     Access, Conversation, ConversationPatch, ConversationRole, ConversationSort, Member, MemberRole,
     Membership, NewConversation,
 };
+pub use field::{
+    CountField, FlagField, FromText, JsonField, JsonShape, KeywordField, ListField, TextField, TextForm,
+};
 pub use id::{
     ApiKeyId, ConversationId, Id, IdKind, IdSource, InvalidId, MessageId, RandomIds, RefreshTokenId,
     SessionId, UserId,
 };
 pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
-pub use json::{InvalidJson, Json};
+pub use json::{Duplicates, InvalidJson, Json, JsonReader};
+pub use keyword::Keyword;
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
 pub use page::{
     ApiKeyPosition, ConversationPosition, Limit, MemberPosition, MessageRange, Order, Page, SessionPosition,
@@ -44,6 +51,21 @@ pub use response::{NewReply, NewResponse, Reply, Response, effective_model};
 pub use session::{EndReason, NewRefreshToken, NewSession, RefreshToken, Session, SessionState};
 pub use text::{Email, InvalidName, PREVIEW_CHARACTERS, UserName, preview};
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
-pub use usage::{Day, UsageGroup, UsageGrouping, UsageRow};
+pub use usage::{Day, UsageDimension, UsageGroup, UsageGrouping, UsageRow};
 pub use user::{NewUser, User, UserFilter, UserPatch, UserRole};
-pub use validate::{Change, FieldCode, FieldError, Invalid, Validator, limits};
+pub use valid::{IntoValid, Valid};
+pub use validate::{Change, FieldCode, FieldError, Invalid, Validate, Validator, limits};
+
+/// The fields of requests, each described once: checks, messages and the API's description follow from it.
+pub mod fields {
+    pub use crate::api_key::{EXPIRES_AT, KEY_NAME, KEY_SCOPE};
+    pub use crate::conversation::{DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, THREAD_ID, TITLE};
+    pub use crate::field::METADATA;
+    pub use crate::message::{CONTENT, MESSAGE_ROLE, MESSAGES, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS};
+    pub use crate::response::{
+        COMPLETION_TIME_MS, FINISH_REASON, FROM_CACHE, MODEL_USED, TOKENS_CACHED, TOKENS_COMPLETION,
+        TOKENS_PROMPT, TOKENS_TOTAL,
+    };
+    pub use crate::session::{IP, USER_AGENT};
+    pub use crate::user::{EMAIL, FULL_NAME, IS_ACTIVE, MUST_CHANGE_PASSWORD, PASSWORD, USER_ROLE, USERNAME};
+}

@@ -1,51 +1,62 @@
 //! Messages: numbered 1, 2, 3 … within their conversation.
 
+use crate::field::METADATA;
+use crate::keyword::keywords;
 use crate::{
-    Change, ConversationId, FieldCode, Invalid, Json, MessageId, Timestamp, UserId, Validator, limits,
+    Change, ConversationId, CountField, Json, JsonField, JsonShape, Keyword, KeywordField, ListField,
+    MessageId, TextField, Timestamp, UserId, Validate, Validator, limits,
 };
 
-/// Who speaks in a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MessageRole {
-    /// Instructions of the platform.
-    System,
-    /// Instructions of the application.
-    Developer,
-    /// A person.
-    User,
-    /// A model.
-    Assistant,
-    /// What a tool answered.
-    Tool,
+/// The role of a message.
+pub const MESSAGE_ROLE: KeywordField<MessageRole> =
+    KeywordField::new("role").about("Who speaks. An editor may post `user` only.");
+
+/// The text of a message.
+pub const CONTENT: TextField = TextField::new("content").about("The text; may be empty.");
+
+/// The structured content of a message.
+pub const PARTS: JsonField =
+    JsonField { name: "parts", about: "Structured content, kept untouched.", shape: JsonShape::Objects };
+
+/// The model of a message.
+pub const MODEL: TextField = TextField::new("model")
+    .at_least(1)
+    .at_most(limits::MODEL)
+    .about("The model asked for, or the one that answered.");
+
+/// The tokens of a message.
+pub const TOKEN_COUNT: CountField = CountField { name: "token_count", about: "Tokens of the content." };
+
+/// The documents of a message.
+pub const USED_DOCUMENTS: JsonField = JsonField {
+    name: "used_documents",
+    about: "Documents the message drew on: texts or objects.",
+    shape: JsonShape::TextsAndObjects { max_items: limits::USED_DOCUMENTS },
+};
+
+/// Messages that are appended together.
+pub const MESSAGES: ListField = ListField { name: "messages", item: "message", min: 1, max: limits::BATCH };
+
+keywords! {
+    /// Who speaks in a message.
+    pub enum MessageRole {
+        /// Instructions of the platform.
+        System = "system",
+        /// Instructions of the application.
+        Developer = "developer",
+        /// A person.
+        User = "user",
+        /// A model.
+        Assistant = "assistant",
+        /// What a tool answered.
+        Tool = "tool",
+    }
 }
 
 /// Text that is none of the five roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be one of system, developer, user, assistant, tool")]
+#[error("must be one of {}", MessageRole::words())]
 pub struct UnknownMessageRole;
-
-impl MessageRole {
-    /// Every role.
-    pub const ALL: [Self; 5] = [Self::System, Self::Developer, Self::User, Self::Assistant, Self::Tool];
-
-    /// The role as stored and shown.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::Developer => "developer",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-            Self::Tool => "tool",
-        }
-    }
-
-    /// Reads the stored form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text)
-    }
-}
 
 impl std::str::FromStr for MessageRole {
     type Err = UnknownMessageRole;
@@ -84,7 +95,7 @@ pub struct Message {
     pub used_documents: Json,
     /// The application's own data, an object.
     pub metadata: Json,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last edited.
     pub edited_at: Option<Timestamp>,
@@ -93,7 +104,7 @@ pub struct Message {
 /// A message to be appended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewMessage {
-    /// The id, for imports that bring one; a new one is made when left out.
+    /// The id, for imports that bring one; a new one is drawn when left out.
     pub id: Option<MessageId>,
     /// Who speaks.
     pub role: MessageRole,
@@ -105,7 +116,7 @@ pub struct NewMessage {
     pub model: Option<String>,
     /// Tokens of the content.
     pub token_count: Option<i64>,
-    /// Documents the message drew on: at most 256 texts or objects.
+    /// Documents the message drew on: a maximum of 256 texts or objects.
     pub used_documents: Json,
     /// The application's own data, an object.
     pub metadata: Json,
@@ -141,25 +152,33 @@ impl NewMessage {
     pub fn assistant(content: impl Into<String>) -> Self {
         Self::new(MessageRole::Assistant, content)
     }
+}
 
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
-        self.check(&mut validator);
-        validator.finish()
+impl Validate for NewMessage {
+    fn check(&self, validator: &mut Validator) {
+        CONTENT.check(validator, Some(&self.content));
+        MODEL.check(validator, self.model.as_deref());
+        PARTS.check(validator, self.parts.as_ref());
+        TOKEN_COUNT.check(validator, self.token_count);
+        USED_DOCUMENTS.check(validator, Some(&self.used_documents));
+        METADATA.check(validator, Some(&self.metadata));
     }
+}
 
-    /// Notes every field that breaks a limit.
-    pub fn check(&self, validator: &mut Validator) {
-        validator.no_nul("content", &self.content);
-        check_model(validator, self.model.as_ref());
-        check_parts(validator, self.parts.as_ref());
-        validator.count("token_count", self.token_count);
-        check_used_documents(validator, &self.used_documents);
-        validator.metadata(&self.metadata);
+/// Messages that one request appends together.
+impl Validate for Vec<NewMessage> {
+    fn check(&self, validator: &mut Validator) {
+        MESSAGES.check(validator, self.len());
+        self.as_slice().check(validator);
+    }
+}
+
+/// Any number of messages, as imports append them.
+impl Validate for &[NewMessage] {
+    fn check(&self, validator: &mut Validator) {
+        for (index, message) in self.iter().enumerate() {
+            validator.check_below(&format!("{}[{index}]", MESSAGES.name), message);
+        }
     }
 }
 
@@ -186,62 +205,23 @@ impl MessagePatch {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
-
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
-        if let Some(content) = &self.content {
-            validator.no_nul("content", content);
-        }
-        check_model(&mut validator, self.model.value());
-        check_parts(&mut validator, self.parts.value());
-        validator.count("token_count", self.token_count.value().copied());
-        if let Some(used_documents) = &self.used_documents {
-            check_used_documents(&mut validator, used_documents);
-        }
-        if let Some(metadata) = &self.metadata {
-            validator.metadata(metadata);
-        }
-        validator.finish()
-    }
 }
 
-fn check_model(validator: &mut Validator, model: Option<&String>) {
-    if let Some(model) = model {
-        validator.filled_text("model", model, limits::MODEL);
-    }
-}
-
-fn check_parts(validator: &mut Validator, parts: Option<&Json>) {
-    let Some(parts) = parts else { return };
-    validator.json("parts", parts);
-    let is_list_of_objects =
-        parts.as_list().is_some_and(|items| items.iter().all(serde_json::Value::is_object));
-    if !is_list_of_objects {
-        validator.wrong("parts", FieldCode::WrongType, "must be a list of objects");
-    }
-}
-
-fn check_used_documents(validator: &mut Validator, used_documents: &Json) {
-    validator.json("used_documents", used_documents);
-    match used_documents.as_list() {
-        None => validator.wrong("used_documents", FieldCode::WrongType, "must be a list"),
-        Some(items) if items.len() > limits::USED_DOCUMENTS => {
-            validator.wrong("used_documents", FieldCode::TooLong, "must have at most 256 items");
-        }
-        Some(items) if items.iter().any(|item| !item.is_string() && !item.is_object()) => {
-            validator.wrong("used_documents", FieldCode::WrongType, "must hold only texts and objects");
-        }
-        Some(_) => {}
+impl Validate for MessagePatch {
+    fn check(&self, validator: &mut Validator) {
+        CONTENT.check(validator, self.content.as_deref());
+        MODEL.check(validator, self.model.as_deref());
+        PARTS.check(validator, self.parts.value());
+        TOKEN_COUNT.check(validator, self.token_count.value().copied());
+        USED_DOCUMENTS.check(validator, self.used_documents.as_ref());
+        METADATA.check(validator, self.metadata.as_ref());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{IntoValid as _, Invalid};
 
     #[test]
     fn every_wrong_field_of_a_message_is_reported() {
@@ -251,7 +231,7 @@ mod tests {
         message.parts = Some(Json::parse("[1]").unwrap());
         message.used_documents = Json::parse("[1]").unwrap();
         message.metadata = Json::list();
-        let Invalid(errors) = message.validate().unwrap_err();
+        let Invalid(errors) = message.into_valid().unwrap_err();
         let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["content", "model", "parts", "token_count", "used_documents", "metadata"]);
     }

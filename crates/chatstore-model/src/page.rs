@@ -3,8 +3,9 @@
 use uuid::Uuid;
 
 use crate::Timestamp;
+use crate::keyword::keywords;
 
-/// How many rows a page has at most: 1 to 200, 50 when nothing is said.
+/// The maximum number of rows of a page: 1 to 200, 50 by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u16);
 
@@ -37,13 +38,14 @@ impl Default for Limit {
     }
 }
 
-/// The direction of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Order {
-    /// Oldest or lowest first.
-    Ascending,
-    /// Newest or highest first.
-    Descending,
+keywords! {
+    /// The direction of a list.
+    pub enum Order {
+        /// Oldest or lowest first.
+        Ascending = "asc",
+        /// Newest or highest first.
+        Descending = "desc",
+    }
 }
 
 /// Some rows of a list, in order.

@@ -31,20 +31,20 @@ const HASH_FORMS: [&str; 25] = [
     "$scrypt-sha256$",
 ];
 
-/// Bytes of the longest hash that is taken.
-const LONGEST: usize = 512;
+/// The maximum number of bytes of a hash.
+const MAX_BYTES: usize = 512;
 
-/// The hash of a password, in the form its maker gave it. Shown to nobody.
+/// The hash of a password, in the form of the system that computed it. It is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
     /// Takes a hash of a known form: a PHC string, what bcrypt, passlib, werkzeug or Django write, or the
-    /// salt and SHA-256 digest of PBKDF2 as two texts or as one, of at most 512 bytes. `None` for anything
+    /// salt and SHA-256 digest of PBKDF2 as two texts or as one, with a maximum of 512 bytes. `None` for anything
     /// else, which may be a password itself.
     #[must_use]
     pub fn known(text: &str) -> Option<Self> {
-        let is_plain = text.len() <= LONGEST && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_plain = text.len() <= MAX_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic());
         let is_known = HASH_FORMS.iter().any(|form| text.starts_with(form))
             || is_hexadecimal_pair(text)
             || is_base64_pair(text)
@@ -52,7 +52,7 @@ impl PasswordHash {
         (is_plain && is_known).then(|| Self(text.to_owned()))
     }
 
-    /// Takes a hash that chatstore itself has just made.
+    /// Takes a hash that chatstore itself has just computed.
     #[must_use]
     pub fn made(text: String) -> Self {
         Self(text)
@@ -117,7 +117,7 @@ mod tests {
     const BASE64: &str = "yNEi7NuUd81IprF1DFmFwLiwUVjQQNIFF8zbSYZd5DY=";
 
     #[test]
-    fn a_hash_has_a_known_form_and_shows_itself_to_nobody() {
+    fn a_hash_has_a_known_form_and_is_never_shown() {
         for text in [
             "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
             "$argon2id-of-pbkdf2-sha256$i=100000$c2FsdA$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",

@@ -1,11 +1,44 @@
 //! Model responses: what answered, and what it cost.
 
 use crate::{
-    ConversationId, FieldCode, Invalid, Message, MessageId, MessageRole, NewMessage, Timestamp, Validator,
-    limits,
+    ConversationId, CountField, FieldCode, FlagField, Message, MessageId, MessageRole, NewMessage, TextField,
+    Timestamp, Validate, Validator, limits,
 };
 
-/// What is known about the answer behind an assistant message; at most one per message.
+/// The model of a response.
+pub const MODEL_USED: TextField = TextField::new("model_used").at_least(1).at_most(limits::MODEL).about(
+    "The model that answered. When left out: the reply's `model`, else that of the newest message of the role\n\
+     `user` before it, else the conversation's default, else the server's.",
+);
+
+/// The tokens that a model read.
+pub const TOKENS_PROMPT: CountField = CountField { name: "tokens_prompt", about: "" };
+
+/// The tokens that a model wrote.
+pub const TOKENS_COMPLETION: CountField = CountField { name: "tokens_completion", about: "" };
+
+/// The tokens that are billed.
+pub const TOKENS_TOTAL: CountField = CountField {
+    name: "tokens_total",
+    about: "When left out, prompt and completion together, if both are known; never smaller than that.",
+};
+
+/// The tokens among those read that came from a cache.
+pub const TOKENS_CACHED: CountField =
+    CountField { name: "tokens_cached", about: "Tokens read from the provider's cache." };
+
+/// How long a model took.
+pub const COMPLETION_TIME_MS: CountField = CountField { name: "completion_time_ms", about: "" };
+
+/// Why a model stopped.
+pub const FINISH_REASON: TextField =
+    TextField::new("finish_reason").at_least(1).at_most(limits::MODEL).about("Why the model stopped.");
+
+/// Whether a response came from a cache.
+pub const FROM_CACHE: FlagField =
+    FlagField { name: "from_cache", about: "Whether the answer came from a cache instead of a model." };
+
+/// What is known about the answer behind an assistant message; a message has a maximum of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The message.
@@ -76,41 +109,32 @@ impl NewReply {
     pub fn new(content: impl Into<String>) -> Self {
         Self { message: NewMessage::assistant(content), response: NewResponse::default() }
     }
+}
 
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
+impl Validate for NewReply {
+    fn check(&self, validator: &mut Validator) {
         if self.message.role != MessageRole::Assistant {
             validator.wrong("role", FieldCode::NotAllowed, "a reply has the role assistant");
         }
-        self.message.check(&mut validator);
-        let mut below = Validator::below("response.");
-        let response = &self.response;
-        if let Some(model_used) = &response.model_used {
-            below.filled_text("model_used", model_used, limits::MODEL);
+        self.message.check(validator);
+        validator.check_below("response", &self.response);
+    }
+}
+
+impl Validate for NewResponse {
+    fn check(&self, validator: &mut Validator) {
+        MODEL_USED.check(validator, self.model_used.as_deref());
+        FINISH_REASON.check(validator, self.finish_reason.as_deref());
+        TOKENS_PROMPT.check(validator, self.tokens_prompt);
+        TOKENS_COMPLETION.check(validator, self.tokens_completion);
+        TOKENS_TOTAL.check(validator, self.tokens_total);
+        TOKENS_CACHED.check(validator, self.tokens_cached);
+        COMPLETION_TIME_MS.check(validator, self.completion_time_ms);
+        let parts = self.tokens_prompt.unwrap_or(0).saturating_add(self.tokens_completion.unwrap_or(0));
+        if self.tokens_total.is_some_and(|total| total < parts) {
+            let message = "must not be below tokens_prompt + tokens_completion";
+            validator.wrong(TOKENS_TOTAL.name, FieldCode::OutOfRange, message);
         }
-        if let Some(finish_reason) = &response.finish_reason {
-            below.filled_text("finish_reason", finish_reason, limits::MODEL);
-        }
-        below.count("tokens_prompt", response.tokens_prompt);
-        below.count("tokens_completion", response.tokens_completion);
-        below.count("tokens_total", response.tokens_total);
-        below.count("tokens_cached", response.tokens_cached);
-        below.count("completion_time_ms", response.completion_time_ms);
-        let parts =
-            response.tokens_prompt.unwrap_or(0).saturating_add(response.tokens_completion.unwrap_or(0));
-        if response.tokens_total.is_some_and(|total| total < parts) {
-            below.wrong(
-                "tokens_total",
-                FieldCode::OutOfRange,
-                "must not be below tokens_prompt + tokens_completion",
-            );
-        }
-        validator.absorb(below);
-        validator.finish()
     }
 }
 
@@ -139,6 +163,7 @@ pub fn effective_model<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{IntoValid as _, Invalid};
 
     #[test]
     fn the_nearest_choice_of_a_model_wins() {
@@ -157,7 +182,7 @@ mod tests {
             tokens_total: Some(14),
             ..NewResponse::default()
         };
-        let Invalid(errors) = reply.validate().unwrap_err();
+        let Invalid(errors) = reply.clone().into_valid().unwrap_err();
         assert_eq!(errors[0].field, "response.tokens_total");
         reply.response.tokens_total = None;
         assert_eq!(reply.response.total(), Some(15));

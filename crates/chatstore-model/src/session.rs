@@ -2,46 +2,30 @@
 
 use uuid::Uuid;
 
-use crate::{RefreshTokenId, SessionId, Timestamp, UserId, UserRole};
+use crate::keyword::keywords;
+use crate::{RefreshTokenId, SessionId, TextField, Timestamp, UserId, UserRole, Validate, Validator, limits};
 
-/// Why a session was ended before its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EndReason {
-    /// The user logged out.
-    Logout,
-    /// The user ended all sessions.
-    LogoutAll,
-    /// The user ended this session from another one.
-    Withdrawn,
-    /// The password was changed.
-    PasswordChanged,
-    /// The user was disabled.
-    Disabled,
-    /// A refresh token was used a second time, which means that two hold it.
-    Reuse,
-}
+/// What the client of a session calls itself.
+pub const USER_AGENT: TextField = TextField::new("user_agent").at_most(limits::USER_AGENT);
 
-impl EndReason {
-    const ALL: [Self; 6] =
-        [Self::Logout, Self::LogoutAll, Self::Withdrawn, Self::PasswordChanged, Self::Disabled, Self::Reuse];
+/// The address that a session is begun from.
+pub const IP: TextField = TextField::new("ip").at_most(limits::USER_AGENT);
 
-    /// The reason as stored.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Logout => "logout",
-            Self::LogoutAll => "logout_all",
-            Self::Withdrawn => "withdrawn",
-            Self::PasswordChanged => "password_changed",
-            Self::Disabled => "disabled",
-            Self::Reuse => "reuse",
-        }
-    }
-
-    /// Reads the stored form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+keywords! {
+    /// Why a session was ended before its time.
+    pub enum EndReason {
+        /// The user logged out.
+        Logout = "logout",
+        /// The user ended all sessions.
+        LogoutAll = "logout_all",
+        /// The user revoked this session from another one.
+        Revoked = "revoked",
+        /// The password was changed.
+        PasswordChanged = "password_changed",
+        /// The user was disabled.
+        Disabled = "disabled",
+        /// A refresh token was used a second time, which means that two hold it.
+        Reuse = "reuse",
     }
 }
 
@@ -70,7 +54,7 @@ pub struct Session {
     pub revoke_reason: Option<EndReason>,
 }
 
-/// What decides whether somebody who shows an access token is let in.
+/// What decides whether an access token is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionState {
     /// When it ends unless it is carried on.
@@ -100,12 +84,19 @@ pub struct NewSession {
     pub id: SessionId,
     /// The `jti` of its first access token.
     pub access_jti: Uuid,
-    /// What the client calls itself, of at most 512 characters.
+    /// What the client calls itself; a maximum of 512 characters.
     pub user_agent: Option<String>,
     /// The address it is begun from.
     pub ip: Option<String>,
     /// When it ends unless it is carried on.
     pub expires_at: Timestamp,
+}
+
+impl Validate for NewSession {
+    fn check(&self, validator: &mut Validator) {
+        USER_AGENT.check(validator, self.user_agent.as_deref());
+        IP.check(validator, self.ip.as_deref());
+    }
 }
 
 /// A refresh token, without its text.
@@ -121,15 +112,15 @@ pub struct RefreshToken {
     pub parent_id: Option<RefreshTokenId>,
     /// Its place in the session: 0 for the first.
     pub counter: i64,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was exchanged for its successor.
     pub rotated_at: Option<Timestamp>,
     /// When its successor was first used, which shows that its holder has it.
     pub confirmed_at: Option<Timestamp>,
-    /// When it is of no more use, unless it was exchanged before.
+    /// When it expires, unless it was exchanged before.
     pub expires_at: Timestamp,
-    /// When it was withdrawn with its session.
+    /// When it was revoked with its session.
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -138,6 +129,6 @@ pub struct RefreshToken {
 pub struct NewRefreshToken {
     /// SHA-256 of its text.
     pub token_hash: [u8; 32],
-    /// When it is of no more use, unless it is exchanged before.
+    /// When it expires, unless it is exchanged before.
     pub expires_at: Timestamp,
 }

@@ -5,10 +5,10 @@ use std::fmt;
 use icu_casemap::CaseMapper;
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-use crate::FieldCode;
+use crate::{FieldCode, FromText, limits};
 
-/// A conversation's `last_message` is at most so many characters (Unicode scalar values) of its
-/// newest message.
+/// The maximum number of characters (Unicode scalar values) of its newest message that a conversation's
+/// `last_message` holds.
 pub const PREVIEW_CHARACTERS: usize = 200;
 
 /// The first [`PREVIEW_CHARACTERS`] characters of a message's content.
@@ -23,12 +23,15 @@ pub fn preview(content: &str) -> &str {
 /// A name or an address that breaks a rule; the text says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
-    /// Fewer than 3 characters after trimming.
-    #[error("must have at least 3 characters")]
+    /// Fewer characters than [`limits::USERNAME_MIN`].
+    #[error("must have at least {} characters", limits::USERNAME_MIN)]
     TooShort,
-    /// More than 64 characters, or 254 of an e-mail address.
-    #[error("is too long")]
-    TooLong,
+    /// More characters than [`limits::USERNAME`], or [`limits::EMAIL`] of an e-mail address.
+    #[error("must have at most {max} characters")]
+    TooLong {
+        /// The maximum.
+        max: usize,
+    },
     /// U+0000.
     #[error("must not contain the NUL character")]
     Nul,
@@ -46,43 +49,56 @@ impl InvalidName {
     pub const fn code(self) -> FieldCode {
         match self {
             Self::TooShort => FieldCode::TooShort,
-            Self::TooLong => FieldCode::TooLong,
+            Self::TooLong { .. } => FieldCode::TooLong,
             Self::Nul => FieldCode::NulCharacter,
             Self::ForbiddenCharacter | Self::NotAnAddress => FieldCode::InvalidFormat,
         }
     }
 }
 
-/// A user name as typed, with the key by which it is unique.
+/// A text as typed, without the white space around it, and the key by which it is unique.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserName {
+struct Folded {
     typed: String,
     key: String,
 }
 
-impl UserName {
-    /// Checks a new name: 3 to 64 characters, none of them control, bidirectional-control,
-    /// zero-width or private-use. The built-in user's, `anonymous`, is always taken.
-    ///
-    /// # Errors
-    /// The rule it breaks.
-    pub fn new(typed: impl Into<String>) -> Result<Self, InvalidName> {
-        let typed = typed.into();
-        let key = Self::key_of(&typed);
+impl Folded {
+    /// Trims the text, then checks the rules that names and addresses share: no NUL and a maximum of
+    /// `max` characters.
+    fn new(text: &str, max: usize) -> Result<Self, InvalidName> {
+        let typed = python_strip(text);
         if typed.contains('\0') {
             return Err(InvalidName::Nul);
         }
-        let length = python_strip(&typed).chars().count();
-        if length < 3 {
+        if typed.chars().count() > max {
+            return Err(InvalidName::TooLong { max });
+        }
+        Ok(Self { typed: typed.to_owned(), key: folded(typed) })
+    }
+
+    fn refuse_forbidden(self) -> Result<Self, InvalidName> {
+        if self.typed.chars().any(is_forbidden) { Err(InvalidName::ForbiddenCharacter) } else { Ok(self) }
+    }
+}
+
+/// A user name as typed, with the key by which it is unique.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserName(Folded);
+
+impl UserName {
+    /// Checks a new name after trimming it like Python's `str.strip`: 3 to 64 characters, none of them
+    /// control, bidirectional-control, zero-width or private-use. The built-in user's, `anonymous`, is
+    /// always taken.
+    ///
+    /// # Errors
+    /// The rule it breaks.
+    pub fn new(typed: impl AsRef<str>) -> Result<Self, InvalidName> {
+        let name = Folded::new(typed.as_ref(), limits::USERNAME)?;
+        if name.typed.chars().count() < limits::USERNAME_MIN {
             return Err(InvalidName::TooShort);
         }
-        if typed.chars().count() > 64 {
-            return Err(InvalidName::TooLong);
-        }
-        if typed.chars().any(is_forbidden) {
-            return Err(InvalidName::ForbiddenCharacter);
-        }
-        Ok(Self { typed, key })
+        name.refuse_forbidden().map(Self)
     }
 
     /// The key a name is looked up by, whether or not the name would be allowed.
@@ -91,50 +107,38 @@ impl UserName {
         folded(typed)
     }
 
-    /// As it was typed.
+    /// As it was typed, without white space around it.
     #[must_use]
     pub fn as_typed(&self) -> &str {
-        &self.typed
+        &self.0.typed
     }
 
     /// The key by which it is unique.
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.key
+        &self.0.key
     }
 }
 
 /// An e-mail address as typed, with the key by which it is unique.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Email {
-    typed: String,
-    key: String,
-}
+pub struct Email(Folded);
 
 impl Email {
-    /// Checks an address: at most 254 characters, one `@`, text on both sides, no blanks.
+    /// Checks an address after trimming it like Python's `str.strip`: a maximum of 254 characters, one
+    /// `@`, text on both sides, no blanks.
     ///
     /// # Errors
     /// The rule it breaks.
-    pub fn new(typed: impl Into<String>) -> Result<Self, InvalidName> {
-        let typed = typed.into();
-        if typed.contains('\0') {
-            return Err(InvalidName::Nul);
-        }
-        if typed.chars().count() > 254 {
-            return Err(InvalidName::TooLong);
-        }
-        let sides: Vec<&str> = typed.split('@').collect();
+    pub fn new(typed: impl AsRef<str>) -> Result<Self, InvalidName> {
+        let address = Folded::new(typed.as_ref(), limits::EMAIL)?;
+        let sides: Vec<&str> = address.typed.split('@').collect();
         let is_address =
             matches!(sides.as_slice(), [local, domain] if !local.is_empty() && !domain.is_empty());
-        if !is_address || typed.chars().any(char::is_whitespace) {
+        if !is_address || address.typed.chars().any(is_python_space) {
             return Err(InvalidName::NotAnAddress);
         }
-        if typed.chars().any(is_forbidden) {
-            return Err(InvalidName::ForbiddenCharacter);
-        }
-        let key = Self::key_of(&typed);
-        Ok(Self { typed, key })
+        address.refuse_forbidden().map(Self)
     }
 
     /// The key an address is looked up by, whether or not it would be allowed.
@@ -143,28 +147,40 @@ impl Email {
         folded(typed)
     }
 
-    /// As it was typed.
+    /// As it was typed, without white space around it.
     #[must_use]
     pub fn as_typed(&self) -> &str {
-        &self.typed
+        &self.0.typed
     }
 
     /// The key by which it is unique.
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.key
+        &self.0.key
     }
 }
 
 impl fmt::Display for UserName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.typed)
+        formatter.write_str(self.as_typed())
     }
 }
 
 impl fmt::Display for Email {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.typed)
+        formatter.write_str(self.as_typed())
+    }
+}
+
+impl FromText for UserName {
+    fn from_text(text: String) -> Result<Self, (FieldCode, String)> {
+        Self::new(text).map_err(|error| (error.code(), error.to_string()))
+    }
+}
+
+impl FromText for Email {
+    fn from_text(text: String) -> Result<Self, (FieldCode, String)> {
+        Self::new(text).map_err(|error| (error.code(), error.to_string()))
     }
 }
 
@@ -176,11 +192,14 @@ fn folded(typed: &str) -> String {
     normalizer.normalize(&folded).into_owned()
 }
 
-/// Python's `str.strip`: white space, and the separators U+001C to U+001F which Rust's `trim` keeps.
+/// Python's `str.strip`.
 fn python_strip(text: &str) -> &str {
-    text.trim_matches(|character: char| {
-        character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
-    })
+    text.trim_matches(is_python_space)
+}
+
+/// Python's `str.isspace`: white space, and the separators U+001C to U+001F, which are none to Rust.
+fn is_python_space(character: char) -> bool {
+    character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
 }
 
 fn is_forbidden(character: char) -> bool {
@@ -232,8 +251,41 @@ mod tests {
         ] {
             assert_eq!(UserName::new(name), Err(error), "{name:?}");
         }
-        assert_eq!(UserName::new("x".repeat(65)), Err(InvalidName::TooLong));
+        assert_eq!(UserName::new("x".repeat(65)), Err(InvalidName::TooLong { max: 64 }));
         assert!(UserName::new("x".repeat(64)).is_ok());
+    }
+
+    /// Every character for which Python's `str.isspace` is true.
+    const PYTHON_SPACES: [char; 29] = [
+        '\u{9}', '\u{a}', '\u{b}', '\u{c}', '\u{d}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{1f}', '\u{20}',
+        '\u{85}', '\u{a0}', '\u{1680}', '\u{2000}', '\u{2001}', '\u{2002}', '\u{2003}', '\u{2004}',
+        '\u{2005}', '\u{2006}', '\u{2007}', '\u{2008}', '\u{2009}', '\u{200a}', '\u{2028}', '\u{2029}',
+        '\u{202f}', '\u{205f}', '\u{3000}',
+    ];
+
+    #[test]
+    fn white_space_is_what_python_calls_so() {
+        let spaces: Vec<char> = ('\0'..=char::MAX).filter(|character| is_python_space(*character)).collect();
+        assert_eq!(spaces, PYTHON_SPACES);
+    }
+
+    #[test]
+    fn names_and_addresses_are_trimmed_before_they_are_judged() {
+        for space in PYTHON_SPACES {
+            let name = UserName::new(format!("{space}Ada L {space}")).unwrap();
+            assert_eq!((name.as_typed(), name.key()), ("Ada L", "ada l"), "{space:?}");
+            let address = Email::new(format!("{space}Ada@Example.org{space}{space}")).unwrap();
+            assert_eq!(
+                (address.as_typed(), address.key()),
+                ("Ada@Example.org", "ada@example.org"),
+                "{space:?}"
+            );
+        }
+        assert_eq!(UserName::new(format!(" {} ", "x".repeat(64))).unwrap().as_typed().len(), 64);
+        assert_eq!(UserName::new(" \t "), Err(InvalidName::TooShort));
+        assert_eq!(UserName::new("a\tda"), Err(InvalidName::ForbiddenCharacter));
+        assert_eq!(UserName::new("ada\u{200b}"), Err(InvalidName::ForbiddenCharacter));
+        assert_eq!(Email::new("ada@\u{1f}example.org"), Err(InvalidName::NotAnAddress));
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Timestamp {
     /// The latest instant, 9999-12-30T22:00:00Z: in every zone it is still the year 9999.
     pub const MAX: Self = Self(253_402_207_200_000_000);
 
-    /// The instant so many microseconds after 1970 in UTC.
+    /// The instant this many microseconds after 1970 in UTC.
     ///
     /// # Errors
     /// [`InvalidTimestamp`] outside the years 0 to 9999.
@@ -38,7 +38,7 @@ impl Timestamp {
         self.0
     }
 
-    /// This instant moved by so many microseconds, held within [`MIN`](Self::MIN) and [`MAX`](Self::MAX).
+    /// This instant moved by a number of microseconds, held within [`MIN`](Self::MIN) and [`MAX`](Self::MAX).
     #[must_use]
     pub fn plus_microseconds(self, microseconds: i64) -> Self {
         Self(self.0.saturating_add(microseconds).clamp(Self::MIN.0, Self::MAX.0))

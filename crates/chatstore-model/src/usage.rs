@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::keyword::keywords;
 use crate::{InvalidTimestamp, Timestamp, UserId};
 
 /// Microseconds of a day.
@@ -20,7 +21,7 @@ impl Day {
         Self(at.plus_microseconds(-microseconds.rem_euclid(DAY)))
     }
 
-    /// So many days later, or earlier.
+    /// The day this many days later, or earlier.
     #[must_use]
     pub fn plus_days(self, days: i64) -> Self {
         Self(self.0.plus_microseconds(days.saturating_mul(DAY)))
@@ -65,6 +66,29 @@ pub struct UsageGrouping {
     pub by_model: bool,
     /// A row for each user.
     pub by_user: bool,
+}
+
+impl UsageGrouping {
+    /// Whether usage is added up by this.
+    pub const fn by(&mut self, dimension: UsageDimension) -> &mut bool {
+        match dimension {
+            UsageDimension::Day => &mut self.by_day,
+            UsageDimension::Model => &mut self.by_model,
+            UsageDimension::User => &mut self.by_user,
+        }
+    }
+}
+
+keywords! {
+    /// What usage can be added up by.
+    pub enum UsageDimension {
+        /// The day.
+        Day = "day",
+        /// The model.
+        Model = "model",
+        /// The user who is billed.
+        User = "user",
+    }
 }
 
 /// Usage added up; what it is not grouped by is `None`.

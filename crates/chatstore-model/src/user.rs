@@ -1,30 +1,51 @@
 //! People, and the built-in user that owns anonymous conversations.
 
-use crate::{Change, Email, Invalid, Json, PasswordHash, Timestamp, UserId, UserName, Validator, limits};
+use crate::field::METADATA;
+use crate::keyword::keywords;
+use crate::{
+    Change, Email, FieldCode, FlagField, Json, KeywordField, PasswordHash, TextField, TextForm, Timestamp,
+    UserId, UserName, Validate, Validator, limits,
+};
 
-/// What a user may do beyond his own data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum UserRole {
-    /// An administrator.
-    Admin,
-    /// Everybody else.
-    User,
-}
+/// The name of a user.
+pub const USERNAME: TextField<UserName> = TextField::new("username")
+    .at_least(limits::USERNAME_MIN)
+    .at_most(limits::USERNAME)
+    .about("Without control, zero-width and private-use characters; unique regardless of case, width and composition.");
 
-impl UserRole {
-    /// The role as stored and shown.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::User => "user",
-        }
-    }
+/// The e-mail address of a user.
+pub const EMAIL: TextField<Email> = TextField::new("email")
+    .at_least(limits::EMAIL_MIN)
+    .at_most(limits::EMAIL)
+    .formed(TextForm::Address)
+    .about("Unique regardless of case, width and composition.");
 
-    /// Reads the stored form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Admin, Self::User].into_iter().find(|role| role.as_str() == text)
+/// A new password.
+pub const PASSWORD: TextField = TextField::new("password")
+    .at_least(limits::PASSWORD_MIN)
+    .at_most(limits::PASSWORD)
+    .formed(TextForm::Password)
+    .about("A maximum of 1,024 bytes; not a common one.");
+
+/// The full name of a person.
+pub const FULL_NAME: TextField = TextField::new("full_name").at_most(limits::FULL_NAME);
+
+/// The role of a user.
+pub const USER_ROLE: KeywordField<UserRole> = KeywordField::new("role");
+
+/// Whether a user may log in and act.
+pub const IS_ACTIVE: FlagField = FlagField { name: "is_active", about: "" };
+
+/// Whether a user must change the password before anything else.
+pub const MUST_CHANGE_PASSWORD: FlagField = FlagField { name: "must_change_password", about: "" };
+
+keywords! {
+    /// What a user may do beyond their own data.
+    pub enum UserRole {
+        /// An administrator.
+        Admin = "admin",
+        /// Any other user.
+        User = "user",
     }
 }
 
@@ -41,13 +62,13 @@ pub struct User {
     pub full_name: Option<String>,
     /// What the user may do.
     pub role: UserRole,
-    /// A disabled user is refused everywhere.
+    /// Requests of a disabled user are rejected.
     pub is_active: bool,
     /// Whether the password must be changed before anything else.
     pub must_change_password: bool,
     /// The application's own data, an object.
     pub metadata: Json,
-    /// When the user was made.
+    /// When the user was created.
     pub created_at: Timestamp,
     /// When the user was last changed.
     pub updated_at: Timestamp,
@@ -62,10 +83,10 @@ pub struct UserFilter {
     pub is_active: Option<bool>,
 }
 
-/// A user to be made: at least one of name and e-mail address.
+/// A user to be created: at least one of name and e-mail address.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewUser {
-    /// The id, for imports that bring one; a new one is made when left out.
+    /// The id, for imports that bring one; a new one is drawn when left out.
     pub id: Option<UserId>,
     /// The name.
     pub username: Option<UserName>,
@@ -85,7 +106,7 @@ pub struct NewUser {
     pub metadata: Json,
     /// The time, for imports that bring one; the store's clock when left out.
     pub created_at: Option<Timestamp>,
-    /// When the user was last changed; when made, when left out.
+    /// When the user was last changed; the time of creation when left out.
     pub updated_at: Option<Timestamp>,
 }
 
@@ -120,21 +141,16 @@ impl NewUser {
     pub fn with_email(email: Email) -> Self {
         Self { email: Some(email), ..Self::default() }
     }
+}
 
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
+impl Validate for NewUser {
+    fn check(&self, validator: &mut Validator) {
         if self.username.is_none() && self.email.is_none() {
-            validator.wrong("username", crate::FieldCode::Required, "a username or an email is needed");
+            let message = "a username or an email is needed";
+            validator.wrong(USERNAME.name, FieldCode::Required, message);
         }
-        if let Some(full_name) = &self.full_name {
-            validator.text("full_name", full_name, limits::FULL_NAME);
-        }
-        validator.metadata(&self.metadata);
-        validator.finish()
+        FULL_NAME.check(validator, self.full_name.as_deref());
+        METADATA.check(validator, Some(&self.metadata));
     }
 }
 
@@ -157,19 +173,9 @@ pub struct UserPatch {
     pub metadata: Option<Json>,
 }
 
-impl UserPatch {
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every field that breaks one.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
-        if let Some(full_name) = self.full_name.value() {
-            validator.text("full_name", full_name, limits::FULL_NAME);
-        }
-        if let Some(metadata) = &self.metadata {
-            validator.metadata(metadata);
-        }
-        validator.finish()
+impl Validate for UserPatch {
+    fn check(&self, validator: &mut Validator) {
+        FULL_NAME.check(validator, self.full_name.as_deref());
+        METADATA.check(validator, self.metadata.as_ref());
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::Json;
 use crate::json::has_nul;
+use crate::keyword::keywords;
 
 /// The limits of the contract. Texts are counted in Unicode scalar values.
 pub mod limits {
@@ -15,6 +16,18 @@ pub mod limits {
     pub const MODEL: usize = 255;
     /// Characters of a preview set by the application.
     pub const LAST_MESSAGE: usize = 4_000;
+    /// Characters of a user's name.
+    pub const USERNAME: usize = 64;
+    /// The minimum number of characters of a user's name.
+    pub const USERNAME_MIN: usize = 3;
+    /// Characters of an e-mail address.
+    pub const EMAIL: usize = 254;
+    /// The minimum number of characters of an e-mail address.
+    pub const EMAIL_MIN: usize = 3;
+    /// Characters of a password: 1,024 bytes, since a character of UTF-8 has a maximum of four.
+    pub const PASSWORD: usize = 256;
+    /// The minimum number of characters of a password.
+    pub const PASSWORD_MIN: usize = 12;
     /// Characters of a person's full name.
     pub const FULL_NAME: usize = 255;
     /// Characters of an API key's name.
@@ -33,44 +46,27 @@ pub mod limits {
     pub const COUNT: i64 = (1 << 53) - 1;
 }
 
-/// What is wrong with a field, for programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FieldCode {
-    /// It must be given.
-    Required,
-    /// It is not part of the request.
-    UnknownField,
-    /// It has another JSON type than it must have.
-    WrongType,
-    /// Too few characters or items.
-    TooShort,
-    /// Too many characters, items or bytes.
-    TooLong,
-    /// A number outside its range.
-    OutOfRange,
-    /// It does not have the form it must have.
-    InvalidFormat,
-    /// It holds U+0000.
-    NulCharacter,
-    /// This value may not be used here.
-    NotAllowed,
-}
-
-impl FieldCode {
-    /// The code as the API spells it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Required => "required",
-            Self::UnknownField => "unknown_field",
-            Self::WrongType => "wrong_type",
-            Self::TooShort => "too_short",
-            Self::TooLong => "too_long",
-            Self::OutOfRange => "out_of_range",
-            Self::InvalidFormat => "invalid_format",
-            Self::NulCharacter => "nul_character",
-            Self::NotAllowed => "not_allowed",
-        }
+keywords! {
+    /// What is wrong with a field, for programs.
+    pub enum FieldCode {
+        /// It must be given.
+        Required = "required",
+        /// It is not part of the request.
+        UnknownField = "unknown_field",
+        /// It has another JSON type than it must have.
+        WrongType = "wrong_type",
+        /// Too few characters or items.
+        TooShort = "too_short",
+        /// Too many characters, items or bytes.
+        TooLong = "too_long",
+        /// A number outside its range.
+        OutOfRange = "out_of_range",
+        /// It does not have the form it must have.
+        InvalidFormat = "invalid_format",
+        /// It holds U+0000.
+        NulCharacter = "nul_character",
+        /// This value may not be used here.
+        NotAllowed = "not_allowed",
     }
 }
 
@@ -104,6 +100,25 @@ fn summary(errors: &[FieldError]) -> String {
     parts.join("; ")
 }
 
+/// A request with limits.
+pub trait Validate {
+    /// Notes every field that breaks a limit.
+    fn check(&self, validator: &mut Validator);
+}
+
+impl<T: Validate> Validate for &T {
+    fn check(&self, validator: &mut Validator) {
+        T::check(self, validator);
+    }
+}
+
+/// A request and what comes with it, which is judged elsewhere.
+impl<T: Validate, Rest> Validate for (T, Rest) {
+    fn check(&self, validator: &mut Validator) {
+        self.0.check(validator);
+    }
+}
+
 /// Collects what is wrong with a request.
 #[derive(Debug, Default)]
 pub struct Validator {
@@ -112,12 +127,6 @@ pub struct Validator {
 }
 
 impl Validator {
-    /// A validator whose fields are named `prefix` + name, for items of a list.
-    #[must_use]
-    pub fn below(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), errors: Vec::new() }
-    }
-
     /// Notes a wrong field.
     pub fn wrong(&mut self, field: &str, code: FieldCode, message: impl Into<String>) {
         self.errors.push(FieldError {
@@ -127,22 +136,6 @@ impl Validator {
         });
     }
 
-    /// A text without NUL of at most `most` characters.
-    pub fn text(&mut self, field: &str, text: &str, most: usize) {
-        self.no_nul(field, text);
-        if text.len() > most && text.chars().count() > most {
-            self.wrong(field, FieldCode::TooLong, format!("must have at most {most} characters"));
-        }
-    }
-
-    /// A text without NUL of 1 to `most` characters.
-    pub fn filled_text(&mut self, field: &str, text: &str, most: usize) {
-        if text.is_empty() {
-            self.wrong(field, FieldCode::TooShort, "must not be empty");
-        }
-        self.text(field, text, most);
-    }
-
     /// A text without NUL, bounded only by the request's size.
     pub fn no_nul(&mut self, field: &str, text: &str) {
         if text.contains('\0') {
@@ -150,40 +143,23 @@ impl Validator {
         }
     }
 
-    /// A count from 0 to 2^53 - 1.
-    pub fn count(&mut self, field: &str, count: Option<i64>) {
-        if count.is_some_and(|count| !(0..=limits::COUNT).contains(&count)) {
-            self.wrong(field, FieldCode::OutOfRange, format!("must be from 0 to {}", limits::COUNT));
-        }
-    }
-
-    /// JSON without NUL characters, at most 127 levels deep.
+    /// JSON without NUL characters and not too deep.
     pub fn json(&mut self, field: &str, json: &Json) {
         if has_nul(json.value()) {
             self.wrong(field, FieldCode::NulCharacter, "must not contain the NUL character (U+0000)");
         }
         if json.depth() > limits::JSON_DEPTH {
-            self.wrong(
-                field,
-                FieldCode::TooLong,
-                "must have at most 127 lists and objects inside each other",
-            );
+            let message =
+                format!("must have at most {} lists and objects inside each other", limits::JSON_DEPTH);
+            self.wrong(field, FieldCode::TooLong, message);
         }
     }
 
-    /// An object without NUL characters, at most 64 KiB as JSON.
-    pub fn metadata(&mut self, metadata: &Json) {
-        self.json("metadata", metadata);
-        if !metadata.is_object() {
-            self.wrong("metadata", FieldCode::WrongType, "must be an object");
-        } else if metadata.to_string().len() > limits::METADATA_BYTES {
-            self.wrong("metadata", FieldCode::TooLong, "must have at most 65,536 bytes as JSON");
-        }
-    }
-
-    /// Takes over what another validator found.
-    pub fn absorb(&mut self, other: Self) {
-        self.errors.extend(other.errors);
+    /// Checks a part of the request, whose fields are named `name.field`.
+    pub fn check_below(&mut self, name: &str, part: &impl Validate) {
+        let mut below = Self { prefix: format!("{}{name}.", self.prefix), errors: Vec::new() };
+        part.check(&mut below);
+        self.errors.append(&mut below.errors);
     }
 
     /// The verdict.
@@ -215,6 +191,14 @@ impl<T> Change<T> {
             Self::Set(value) => Some(value),
             Self::Keep | Self::Clear => None,
         }
+    }
+
+    /// The new value as what it stands for, like the `str` of a `String`.
+    pub fn as_deref(&self) -> Option<&T::Target>
+    where
+        T: std::ops::Deref,
+    {
+        self.value().map(std::ops::Deref::deref)
     }
 
     /// Whether the field is left as it is.

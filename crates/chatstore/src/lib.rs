@@ -84,6 +84,10 @@ pub use chatstore_model::{
     SessionId, SessionPosition, SystemClock, Timestamp, UsageGroup, UsageGrouping, UsageRow, User,
     UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole, Validator, effective_model, limits,
 };
+pub use chatstore_model::{
+    CountField, Duplicates, FlagField, FromText, IntoValid, JsonField, JsonReader, JsonShape, Keyword,
+    KeywordField, ListField, TextField, TextForm, UsageDimension, Valid, Validate, fields,
+};
 pub use chatstore_sql::{
     By, Cause, ConnectError, ConversationList, DatabaseKind, ReadTx, StoreError, Tx, WriteTx,
 };

@@ -5,20 +5,23 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chatstore::auth::{LoginName, Password, Tokens};
-use chatstore::{Email, FieldCode, Invalid, NewUser, SessionId, Timestamp, UserName};
+use chatstore::fields::{EMAIL, FULL_NAME, PASSWORD, USERNAME};
+use chatstore::{FieldCode, NewUser, SessionId, TextField, TextForm, Timestamp};
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::body::{JsonBody, NoFields, RequestBody};
+use crate::body::{JsonBody, ValidBody};
 use crate::caller::{SelfManagedUser, UnauthenticatedClient};
 use crate::client::Client;
 use crate::error::{Problem, ProblemKind};
-use crate::fields::{Fields, value_of};
+use crate::fields::NoFields;
 use crate::openapi::{BodyProblems, ConflictProblem, CredentialProblems};
 use crate::path::BasePath;
 use crate::query::{NoParameters, Query};
+use crate::request::{ReadFields, RequestObject};
 use crate::routes::responses::{UserResponse, created};
-use crate::routes::users::{email, username};
+use crate::schema::request_schemas;
 use crate::state::AppState;
 
 /// What a login or a refresh returns.
@@ -71,56 +74,33 @@ fn seconds(from: Timestamp, to: Timestamp) -> i64 {
     microseconds.saturating_add(999_999) / 1_000_000
 }
 
-/// A secret that must be there.
-fn secret(fields: &mut Fields, name: &str) -> String {
-    let text = fields.required_text(name);
+/// A password or token that must be there.
+fn secret(fields: &mut impl ReadFields, field: &TextField) -> String {
+    let text = fields.required(field);
     if text.contains('\0') {
-        fields.wrong(name, FieldCode::NulCharacter, "must not contain the NUL character (U+0000)");
+        fields.wrong(field.name, FieldCode::NulCharacter, "must not contain the NUL character (U+0000)");
     }
     text
 }
 
-/// A user to be registered: at least one of name and e-mail address.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"username": "ada", "password": "correct horse battery"}))]
-pub(crate) struct Register {
-    /// Without control, zero-width and private-use characters; unique however it is spelled.
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 64)]
-    username: Option<UserName>,
-    /// Unique however it is spelled.
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 254, pattern = r"^[^@\s]+@[^@\s]+$")]
-    email: Option<Email>,
-    /// At most 1,024 bytes; not a common one.
-    #[schema(value_type = String, min_length = 12, max_length = 256, format = "password")]
-    password: Password,
-    #[schema(max_length = 255)]
-    full_name: Option<String>,
-}
+/// A client that wants to become a user: at least one of name and e-mail address.
+#[derive(Debug)]
+pub(crate) struct Register;
 
-impl RequestBody for Register {
-    type Input = (NewUser, Password);
+impl RequestObject for Register {
+    const NAME: &'static str = "Register";
+    const ABOUT: &'static str = "A new user: at least one of name and e-mail address.";
 
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            username: value_of(fields.nullable_parsed("username", username)),
-            email: value_of(fields.nullable_parsed("email", email)),
-            password: Password::new(secret(fields, "password")),
-            full_name: value_of(fields.nullable_text("full_name")),
-        }
+    type Draft = (NewUser, Password);
+
+    fn example() -> Option<Value> {
+        Some(json!({"username": "ada", "password": "correct horse battery"}))
     }
 
-    fn into_input(self) -> (NewUser, Password) {
-        let new = NewUser {
-            username: self.username,
-            email: self.email,
-            full_name: self.full_name,
-            ..NewUser::default()
-        };
-        (new, self.password)
-    }
-
-    fn check((new, _): &(NewUser, Password)) -> Result<(), Invalid> {
-        new.validate()
+    fn read(fields: &mut impl ReadFields) -> (NewUser, Password) {
+        let (username, email) = (fields.optional(&USERNAME), fields.optional(&EMAIL));
+        let password = Password::new(secret(fields, &PASSWORD));
+        (NewUser { username, email, full_name: fields.optional(&FULL_NAME), ..NewUser::default() }, password)
     }
 }
 
@@ -147,8 +127,9 @@ pub(crate) async fn register(
     Client(client): Client,
     base_path: BasePath,
     _query: Query<NoParameters>,
-    JsonBody((new, password)): JsonBody<Register>,
+    ValidBody(new): ValidBody<Register>,
 ) -> Result<Response, Problem> {
+    let (new, password) = new.split();
     let user = state.store().auth().from(client).register(new, password).await?;
     Ok(created(base_path.path("/users/me"), Json(UserResponse::from(user))))
 }
@@ -172,47 +153,44 @@ impl axum::extract::FromRequestParts<AppState> for OpenRegistration {
     }
 }
 
-/// Credentials: one of name and e-mail address, and the password.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"username": "ada", "password": "correct horse battery"}))]
-pub(crate) struct Login {
-    /// A name; also an e-mail address, unless a user has it as their name.
-    #[schema(nullable = false)]
-    username: Option<String>,
-    #[schema(nullable = false)]
-    email: Option<String>,
-    #[schema(value_type = String, format = "password")]
-    password: Password,
-}
+/// The name of a user who logs in.
+const LOGIN_NAME: TextField =
+    TextField::new("username").about("A name; also an e-mail address, when it is not the name of a user.");
 
-impl RequestBody for Login {
-    type Input = (LoginName, Password);
+/// The e-mail address of a user who logs in.
+const LOGIN_EMAIL: TextField = TextField::new("email");
 
-    fn read(fields: &mut Fields) -> Self {
-        match (fields.has("username"), fields.has("email")) {
+/// The password of a user who logs in.
+const LOGIN_PASSWORD: TextField = TextField::new("password").formed(TextForm::Password);
+
+/// A user's credentials: one of name and e-mail address, and the password.
+#[derive(Debug)]
+pub(crate) struct Login;
+
+impl RequestObject for Login {
+    const NAME: &'static str = "Login";
+    const ABOUT: &'static str = "A user's credentials: one of name and e-mail address, and the password.";
+
+    type Draft = (LoginName, Password);
+
+    fn example() -> Option<Value> {
+        Some(json!({"username": "ada", "password": "correct horse battery"}))
+    }
+
+    fn read(fields: &mut impl ReadFields) -> (LoginName, Password) {
+        match (fields.has(LOGIN_NAME.name), fields.has(LOGIN_EMAIL.name)) {
             (true, true) => fields.wrong("email", FieldCode::NotAllowed, "must not be given beside username"),
             (false, false) => {
-                fields.wrong("username", FieldCode::Required, "username or email must be given")
+                fields.wrong("username", FieldCode::Required, "username or email must be given");
             }
             _ => {}
         }
-        Self {
-            username: fields.text("username"),
-            email: fields.text("email"),
-            password: Password::new(secret(fields, "password")),
-        }
-    }
-
-    fn into_input(self) -> (LoginName, Password) {
-        let name = match self.email {
+        let (username, email) = (fields.given(&LOGIN_NAME), fields.given(&LOGIN_EMAIL));
+        let name = match email {
             Some(email) => LoginName::Email(email),
-            None => LoginName::Username(self.username.unwrap_or_default()),
+            None => LoginName::Username(username.unwrap_or_default()),
         };
-        (name, self.password)
-    }
-
-    fn check(_input: &(LoginName, Password)) -> Result<(), Invalid> {
-        Ok(())
+        (name, Password::new(secret(fields, &LOGIN_PASSWORD)))
     }
 }
 
@@ -253,27 +231,23 @@ pub(crate) async fn login(
 }
 
 /// A refresh token.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({
-    "refresh_token": "cr_1BwtYBRnzP4aQmVxK7sD8c_1BwtYBRpDkXPJhkEf5jY6d_0_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
-}))]
-pub(crate) struct Refresh {
-    refresh_token: String,
-}
+#[derive(Debug)]
+pub(crate) struct Refresh;
 
-impl RequestBody for Refresh {
-    type Input = String;
+impl RequestObject for Refresh {
+    const NAME: &'static str = "Refresh";
+    const ABOUT: &'static str = "A refresh token.";
 
-    fn read(fields: &mut Fields) -> Self {
-        Self { refresh_token: secret(fields, "refresh_token") }
+    type Draft = String;
+
+    fn example() -> Option<Value> {
+        Some(json!({
+            "refresh_token": "cr_1BwtYBRnzP4aQmVxK7sD8c_1BwtYBRpDkXPJhkEf5jY6d_0_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+        }))
     }
 
-    fn into_input(self) -> String {
-        self.refresh_token
-    }
-
-    fn check(_input: &String) -> Result<(), Invalid> {
-        Ok(())
+    fn read(fields: &mut impl ReadFields) -> String {
+        secret(fields, &TextField::new("refresh_token"))
     }
 }
 
@@ -346,35 +320,29 @@ pub(crate) async fn logout_all(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A change of the password.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"current_password": "correct horse battery", "new_password": "staple of many horses"}))]
-pub(crate) struct ChangePassword {
-    #[schema(value_type = String, format = "password")]
-    current_password: Password,
-    /// At most 1,024 bytes; not a common one, and not the current one.
-    #[schema(value_type = String, min_length = 12, max_length = 256, format = "password")]
-    new_password: Password,
-}
+/// A new password, and the current one.
+#[derive(Debug)]
+pub(crate) struct ChangePassword;
 
-impl RequestBody for ChangePassword {
-    type Input = (Password, Password);
+impl RequestObject for ChangePassword {
+    const NAME: &'static str = "ChangePassword";
+    const ABOUT: &'static str = "A new password, and the current one.";
 
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            current_password: Password::new(secret(fields, "current_password")),
-            new_password: Password::new(secret(fields, "new_password")),
-        }
+    type Draft = (Password, Password);
+
+    fn example() -> Option<Value> {
+        Some(json!({"current_password": "correct horse battery", "new_password": "staple of many horses"}))
     }
 
-    fn into_input(self) -> (Password, Password) {
-        (self.current_password, self.new_password)
-    }
-
-    fn check(_input: &(Password, Password)) -> Result<(), Invalid> {
-        Ok(())
+    fn read(fields: &mut impl ReadFields) -> (Password, Password) {
+        let current = secret(fields, &LOGIN_PASSWORD.named("current_password"));
+        let new = PASSWORD.named("new_password");
+        let new = new.about("A maximum of 1,024 bytes; not a common one, and not the current one.");
+        (Password::new(current), Password::new(secret(fields, &new)))
     }
 }
+
+request_schemas!(Register, Login, Refresh, ChangePassword);
 
 /// Change the current user's password
 ///

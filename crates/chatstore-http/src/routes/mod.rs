@@ -12,3 +12,6 @@ pub(crate) mod responses;
 pub(crate) mod sessions;
 pub(crate) mod usage;
 pub(crate) mod users;
+
+/// What the field `metadata` of a change is for.
+pub(crate) const REPLACES_METADATA: &str = "Replaces the metadata whole.";

@@ -11,7 +11,7 @@ use crate::caller::SelfManagedUser;
 use crate::error::Problem;
 use crate::openapi::{DeleteProblems, ReadProblems};
 use crate::path::{Path, SessionPath};
-use crate::query::{NoParameters, PageQuery, Query, open_cursor};
+use crate::query::{NoParameters, PageQuery, Query};
 use crate::routes::responses::ListResponse;
 use crate::state::AppState;
 
@@ -74,7 +74,7 @@ pub(crate) async fn list(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ListResponse<SessionResponse>>, Problem> {
     let scope = format!("sessions of {}", caller.user());
-    let from = open_cursor(query.cursor.as_deref(), &scope)?;
+    let from = query.position(&scope)?;
     let page = state.store().auth().page(caller.user(), from, query.limit).await?;
     Ok(Json(ListResponse::new(page, &scope, |session| SessionResponse::new(session, caller.session()))))
 }

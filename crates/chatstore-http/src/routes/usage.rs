@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use chatstore::{Day, FieldCode, UsageGroup, UsageGrouping, UsageRow, UserId};
+use chatstore::{Day, FieldCode, Keyword, UsageDimension, UsageGroup, UsageGrouping, UsageRow, UserId};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -10,6 +10,7 @@ use crate::caller::Caller;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::query::{FromParameters, Parameters, Query};
+use crate::schema::Word;
 use crate::state::AppState;
 
 /// Days that are covered by default.
@@ -37,18 +38,24 @@ pub(crate) struct ListQuery {
 }
 
 /// Whose usage.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
     All,
 }
 
-/// Whose usage.
-#[derive(Debug, ToSchema)]
-#[schema(as = UsageScope, rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes the words of the parameter")]
-pub(crate) enum ScopeWord {
-    All,
+impl Keyword for Scope {
+    const NAME: &'static str = "UsageScope";
+    const ABOUT: &'static str = "Whose usage.";
+    const ALL: &'static [Self] = &[Self::All];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+        }
+    }
 }
+
+type ScopeWord = Word<Scope>;
 
 impl FromParameters for ListQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
@@ -57,7 +64,7 @@ impl FromParameters for ListQuery {
             to: day(parameters, "to"),
             group_by: grouping(parameters),
             user_id: user_id(parameters),
-            scope: parameters.word("scope", &[("all", Scope::All)]),
+            scope: parameters.word("scope"),
         };
         if query.user_id.is_some() && query.scope.is_some() {
             parameters.wrong("scope", FieldCode::NotAllowed, "must not be given together with user_id");
@@ -91,17 +98,12 @@ fn grouping(parameters: &mut Parameters) -> UsageGrouping {
     let text = parameters.text("group_by").unwrap_or_else(|| "day,model".to_owned());
     let mut grouping = UsageGrouping::default();
     for word in text.split(',') {
-        let part = match word {
-            "day" => &mut grouping.by_day,
-            "model" => &mut grouping.by_model,
-            "user" => &mut grouping.by_user,
-            _ => {
-                let message = "must be some of day, model, user, separated by commas";
-                parameters.wrong("group_by", FieldCode::NotAllowed, message);
-                break;
-            }
+        let Some(dimension) = UsageDimension::parse(word) else {
+            let message = format!("must be some of {}, separated by commas", UsageDimension::words());
+            parameters.wrong("group_by", FieldCode::NotAllowed, message);
+            break;
         };
-        if std::mem::replace(part, true) {
+        if std::mem::replace(grouping.by(dimension), true) {
             parameters.wrong("group_by", FieldCode::NotAllowed, "must not name one twice");
             break;
         }

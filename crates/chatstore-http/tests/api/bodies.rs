@@ -2,8 +2,9 @@
 
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
+use serde_json::json;
 
-use crate::support::{Server, exchange, refusal};
+use crate::support::{Server, answer, exchange, refusal};
 
 conformance!(
     a_body_that_is_not_json_is_malformed,
@@ -11,6 +12,7 @@ conformance!(
     a_body_of_another_type_is_refused,
     a_body_may_have_one_mebibyte,
     data_of_the_application_may_be_unusual,
+    a_limit_is_described_as_it_is_checked,
 );
 
 const CONVERSATIONS: &str = "/api/v1/conversations";
@@ -214,4 +216,31 @@ async fn data_of_the_application_may_be_unusual(case: TestDatabase) {
     assert_eq!(deepest.status(), 201);
     let listed = server.request(&ada, "GET", CONVERSATIONS).send().await.unwrap();
     assert_eq!(listed.status(), 200);
+}
+
+async fn a_limit_is_described_as_it_is_checked(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let root = server.admin("root").await;
+    let description = serde_json::to_value(chatstore_http::openapi()).unwrap();
+    for (request, target, field, others) in [
+        ("CreateConversation", CONVERSATIONS, "thread_id", json!({})),
+        ("CreateConversation", CONVERSATIONS, "title", json!({})),
+        ("CreateConversation", CONVERSATIONS, "default_model", json!({})),
+        ("CreateConversation", CONVERSATIONS, "last_message", json!({})),
+        ("CreateUser", "/api/v1/users", "username", json!({})),
+        ("CreateUser", "/api/v1/users", "full_name", json!({"email": "ada@example.org"})),
+        ("CreateKey", "/api/v1/auth/api-keys", "name", json!({})),
+    ] {
+        let described = &description["components"]["schemas"][request]["properties"][field]["maxLength"];
+        let max = usize::try_from(described.as_u64().unwrap()).unwrap();
+        let mut body = others;
+        body[field] = "x".repeat(max + 1).into();
+        let refused = answer(server.send(&root, "POST", target, &body.to_string())).await;
+        let message = format!("must have at most {max} characters");
+        let expected = json!([{"field": field, "code": "too_long", "message": message}]);
+        assert_eq!((refused.status, &refused.body["errors"]), (422, &expected));
+        body[field] = "x".repeat(max).into();
+        let taken = answer(server.send(&root, "POST", target, &body.to_string())).await;
+        assert_eq!(taken.status, 201, "{request} {field}: {}", taken.body);
+    }
 }

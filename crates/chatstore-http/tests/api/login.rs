@@ -105,6 +105,8 @@ async fn names_and_addresses_log_in_in_any_spelling(case: TestDatabase) {
         json!({"username": " STRASSE ", "password": PASSWORD}),
         json!({"username": "ada@example.ORG", "password": PASSWORD}),
         json!({"email": "ada@example.ORG", "password": PASSWORD}),
+        json!({"username": "\tada@example.org\u{1f}", "password": PASSWORD}),
+        json!({"email": "\u{3000}ada@example.org ", "password": PASSWORD}),
     ] {
         assert_eq!(answer(post(&server, LOGIN, &body)).await.status, 200, "{body}");
     }

@@ -12,6 +12,7 @@ use crate::support::{Person, Server, answer, at_once, exchange, outlines};
 conformance!(
     a_user_is_created_with_every_field,
     a_taken_name_or_address_is_a_conflict,
+    names_and_addresses_are_trimmed,
     every_wrong_field_of_a_user_is_named,
     users_are_listed_oldest_first_and_filtered,
     a_user_is_changed_and_erased,
@@ -72,6 +73,34 @@ async fn a_user_is_created_with_every_field(case: TestDatabase) {
     ] {
         assert_eq!(bare.body[field], expected, "{field} when left out");
     }
+}
+
+async fn names_and_addresses_are_trimmed(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let root = server.admin("root").await;
+    let body = r#"{"username": "\u001f Ada L\t", "email": "\u00a0Ada@Example.org ", "full_name": " Ada "}"#;
+    let ada = server.post(&root, USERS, body).await;
+    assert_eq!((&ada["username"], &ada["email"]), (&"Ada L".into(), &"Ada@Example.org".into()));
+    assert_eq!(ada["full_name"], " Ada ", "only names and addresses that must be unique are trimmed");
+    let ada_path = format!("{USERS}/{}", ada["id"].as_str().unwrap());
+    let text = outlines([
+        server.send(&root, "POST", USERS, r#"{"username": "ada l\u3000"}"#),
+        server.send(&root, "POST", USERS, r#"{"username": "other", "email": "\nada@example.ORG"}"#),
+        server.send(&root, "POST", USERS, r#"{"username": " a\t", "email": "\t"}"#),
+        server.send(&root, "POST", USERS, r#"{"username": "A\tda", "email": "a b@c.org"}"#),
+        server.send(&root, "PUT", &format!("{USERS}/by-email/%20ada@example.org%09"), "{}"),
+        server.send(&root, "PATCH", &ada_path, r#"{"username": " Ada B "}"#),
+    ])
+    .await;
+    allow_duplicates! { assert_snapshot!(text, @r#"
+    POST /api/v1/users {"username": "ada l\u3000"} → 409 already-exists (username: not_allowed)
+    POST /api/v1/users {"username": "other", "email": "\nada@example.ORG"} → 409 already-exists (email: not_allowed)
+    POST /api/v1/users {"username": " a\t", "email": "\t"} → 422 validation (username: too_short) (email: invalid_format)
+    POST /api/v1/users {"username": "A\tda", "email": "a b@c.org"} → 422 validation (username: invalid_format) (email: invalid_format)
+    PUT /api/v1/users/by-email/%20ada@example.org%09 {} → 200
+    PATCH /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43 {"username": " Ada B "} → 200
+    "#) }
+    assert_eq!(server.get(&root, &ada_path).await["username"], "Ada B");
 }
 
 async fn a_taken_name_or_address_is_a_conflict(case: TestDatabase) {

@@ -11,7 +11,7 @@ use std::io::BufRead;
 
 use chatstore::Error;
 use chatstore_model::{
-    ConversationId, Json, Limit, MessageId, MessageRange, MessageRole, NewConversation, NewMessage, Order,
+    ConversationId, IntoValid, Json, Limit, MessageId, MessageRange, MessageRole, NewConversation, NewMessage, Order,
     Timestamp, UserId,
 };
 use chatstore_sql::{By, Tx};
@@ -202,7 +202,7 @@ impl Lines<'_> {
             created_at: Some(self.next_time()),
             ..NewConversation::thread(&line.id)
         };
-        conversation.validate().map_err(|error| error.to_string())?;
+        (&conversation).into_valid().map_err(|error| error.to_string())?;
         let mut messages = Vec::with_capacity(line.turns.len());
         for (index, turn) in line.turns.into_iter().enumerate() {
             let role: MessageRole =
@@ -216,7 +216,7 @@ impl Lines<'_> {
                 created_at: Some(self.next_time()),
                 ..NewMessage::new(role, turn.content)
             };
-            message.validate().map_err(|error| format!("turns[{index}]: {error}"))?;
+            (&message).into_valid().map_err(|error| format!("turns[{index}]: {error}"))?;
             messages.push(message);
         }
         Ok(PlannedLine { number, id, conversation, messages })

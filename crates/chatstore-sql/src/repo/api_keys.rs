@@ -1,8 +1,8 @@
 //! API keys: found by user and hash, never by their text.
 
 use chatstore_model::{
-    ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, Limit, NewApiKey, Order, Page, Timestamp, UserId,
-    UserRole, Validator, limits,
+    ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, IntoValid, Limit, NewApiKey, Order, Page, Timestamp,
+    UserId, UserRole,
 };
 use constcat::concat;
 
@@ -132,13 +132,12 @@ impl ApiKeys<'_, '_, ReadWrite> {
     /// # Errors
     /// [`StoreError::Invalid`]; [`StoreError::MissingParent`] when there is no such user;
     /// [`StoreError::AlreadyExists`] when the user has a key of this hash.
-    pub async fn create(&mut self, user: UserId, new: &NewApiKey) -> Result<ApiKey, StoreError> {
-        let mut validator = Validator::default();
-        if let Some(name) = &new.name {
-            validator.filled_text("name", name, limits::KEY_NAME);
-        }
-        validator.no_nul("prefix", &new.prefix);
-        validator.finish()?;
+    pub async fn create(
+        &mut self,
+        user: UserId,
+        new: impl IntoValid<&NewApiKey>,
+    ) -> Result<ApiKey, StoreError> {
+        let new = *new.into_valid()?;
         let now = self.0.now();
         let key = ApiKey {
             user_id: user,

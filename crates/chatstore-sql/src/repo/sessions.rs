@@ -1,8 +1,8 @@
 //! Sessions: begun by a login, carried on by refresh tokens, ended once.
 
 use chatstore_model::{
-    EndReason, Limit, NewRefreshToken, NewSession, Order, Page, RefreshTokenId, Session, SessionId,
-    SessionPosition, SessionState, Timestamp, UserId, Validator, limits,
+    EndReason, IntoValid, Limit, NewRefreshToken, NewSession, Order, Page, RefreshTokenId, Session,
+    SessionId, SessionPosition, SessionState, Timestamp, UserId,
 };
 use constcat::concat;
 use uuid::Uuid;
@@ -170,16 +170,10 @@ impl Sessions<'_, '_, ReadWrite> {
     pub async fn begin(
         &mut self,
         user: UserId,
-        new: &NewSession,
+        new: impl IntoValid<&NewSession>,
         token: &NewRefreshToken,
     ) -> Result<Session, StoreError> {
-        let mut validator = Validator::default();
-        for (field, text) in [("user_agent", &new.user_agent), ("ip", &new.ip)] {
-            if let Some(text) = text {
-                validator.text(field, text, limits::USER_AGENT);
-            }
-        }
-        validator.finish()?;
+        let new = *new.into_valid()?;
         let now = self.0.now();
         let session = Session {
             user_id: user,

@@ -263,7 +263,7 @@ async fn ending_a_session_takes_its_tokens_with_it_and_spares_the_others(case: T
     let (one, other) = (begin(&case, user).await, begin(&case, user).await);
     let now = later(&case);
     let end = async |id| {
-        write(&case, async move |tx| tx.sessions().end(user, id, EndReason::Withdrawn).await).await
+        write(&case, async move |tx| tx.sessions().end(user, id, EndReason::Revoked).await).await
     };
     end(one.id).await.unwrap();
     assert!(matches!(end(one.id).await, Err(StoreError::NotFound { entity: "session" })));
@@ -273,7 +273,7 @@ async fn ending_a_session_takes_its_tokens_with_it_and_spares_the_others(case: T
         tokens(&case, user).await.iter().map(|token| (token.session_id, token.revoked_at)).collect();
     assert_eq!(ended.len(), 2);
     assert!(ended.contains(&(one.id, Some(now))) && ended.contains(&(other.id, None)), "{ended:?}");
-    assert_eq!(why_ended(&case, &one).await, Some(EndReason::Withdrawn));
+    assert_eq!(why_ended(&case, &one).await, Some(EndReason::Revoked));
     assert_eq!(why_ended(&case, &other).await, None);
 }
 

@@ -11,6 +11,7 @@
 mod catalog;
 mod declared;
 mod dialect;
+mod keywords;
 mod owner_conditions;
 mod parity;
 mod postgres;

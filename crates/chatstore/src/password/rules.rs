@@ -1,12 +1,8 @@
 //! What a new password must be.
 
-use chatstore_model::{FieldCode, Invalid, UserName};
+use chatstore_model::{FieldCode, Invalid, UserName, limits};
 
 use super::Password;
-
-/// Characters of a password. 256 have a maximum of 1,024 bytes: a character of UTF-8 has four.
-const FEWEST: usize = 12;
-const MOST: usize = 256;
 
 /// A piece of up to this many characters, repeated, is no password.
 const PIECE: usize = 8;
@@ -23,15 +19,13 @@ impl Password {
     /// [`Invalid`] for the field, with the rule it breaks.
     pub fn check(&self, field: &str, names: &[&str]) -> Result<(), Invalid> {
         let text = self.expose();
-        if text.chars().count() > MOST {
-            return Err(Invalid::field(
-                field,
-                FieldCode::TooLong,
-                "must have at most 256 characters and 1,024 bytes",
-            ));
+        if text.chars().count() > limits::PASSWORD {
+            let message = format!("must have at most {} characters and 1,024 bytes", limits::PASSWORD);
+            return Err(Invalid::field(field, FieldCode::TooLong, message));
         }
-        if text.chars().count() < FEWEST {
-            return Err(Invalid::field(field, FieldCode::TooShort, "must have at least 12 characters"));
+        if text.chars().count() < limits::PASSWORD_MIN {
+            let message = format!("must have at least {} characters", limits::PASSWORD_MIN);
+            return Err(Invalid::field(field, FieldCode::TooShort, message));
         }
         if text.contains('\0') {
             return Err(Invalid::field(
@@ -149,7 +143,7 @@ mod tests {
         let common: Vec<&str> = COMMON.lines().filter(|line| !line.starts_with("# ")).collect();
         assert_eq!(common.len(), 10_000);
         for text in common {
-            assert!(text.len() >= FEWEST && UserName::key_of(text) == text, "{text}");
+            assert!(text.len() >= limits::PASSWORD_MIN && UserName::key_of(text) == text, "{text}");
         }
     }
 }

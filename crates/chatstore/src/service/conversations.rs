@@ -1,6 +1,6 @@
 use chatstore_model::{
-    Conversation, ConversationId, ConversationPatch, ConversationPosition, ConversationRole, Membership,
-    NewConversation, Page, UserId,
+    Conversation, ConversationId, ConversationPatch, ConversationPosition, ConversationRole, IntoValid,
+    Membership, NewConversation, Page, UserId,
 };
 use chatstore_sql::{ConversationList, ReadTx, WriteTx};
 
@@ -27,7 +27,8 @@ impl Conversations<'_> {
     ///
     /// # Errors
     /// `Invalid`; `AlreadyExists` with field `thread_id`; `NotFound` when the user is gone.
-    pub async fn create(self, new: NewConversation) -> Result<Conversation> {
+    pub async fn create(self, new: impl IntoValid<NewConversation>) -> Result<Conversation> {
+        let new = new.into_valid()?;
         let user = self.0.user;
         let create = async move |tx: &mut WriteTx<'_>| tx.conversations().create(user, &new).await;
         Ok(self.0.store.database.write_single("conversation_create", create).await?)
@@ -38,7 +39,11 @@ impl Conversations<'_> {
     ///
     /// # Errors
     /// `Invalid`; `Conflict` when `new` has no `thread_id`.
-    pub async fn get_or_create_by_thread(self, new: NewConversation) -> Result<(Conversation, bool)> {
+    pub async fn get_or_create_by_thread(
+        self,
+        new: impl IntoValid<NewConversation>,
+    ) -> Result<(Conversation, bool)> {
+        let new = new.into_valid()?;
         let user = self.0.user;
         let get_or_create =
             async move |tx: &mut WriteTx<'_>| tx.conversations().get_or_create_by_thread(user, &new).await;
@@ -107,9 +112,9 @@ impl Conversations<'_> {
     pub async fn update(
         self,
         id: ConversationId,
-        patch: ConversationPatch,
+        patch: impl IntoValid<ConversationPatch>,
     ) -> Result<(Conversation, ConversationRole)> {
-        patch.validate()?;
+        let patch = patch.into_valid()?;
         let (user, expected) = (self.0.user, self.0.expected);
         let update = async move |tx: &mut WriteTx<'_>| {
             let access = access(tx, user, id).await?;
@@ -142,8 +147,12 @@ impl Conversations<'_> {
     ///
     /// # Errors
     /// `NotFound`; `Invalid`; `AlreadyExists` with field `thread_id`.
-    pub async fn update_by_thread(self, thread_id: &str, patch: ConversationPatch) -> Result<Conversation> {
-        patch.validate()?;
+    pub async fn update_by_thread(
+        self,
+        thread_id: &str,
+        patch: impl IntoValid<ConversationPatch>,
+    ) -> Result<Conversation> {
+        let patch = patch.into_valid()?;
         let (user, expected, thread_id) = (self.0.user, self.0.expected, thread_id.to_owned());
         let update = async move |tx: &mut WriteTx<'_>| {
             let id = own_thread(tx, user, &thread_id).await?;

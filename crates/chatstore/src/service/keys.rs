@@ -2,8 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chatstore_model::{
-    ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, FieldCode, Invalid, Limit, NewApiKey, Page, Timestamp,
-    UserId, UserRole, limits,
+    ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, Limit, NewApiKey, Page, Timestamp, UserId, UserRole,
 };
 
 use crate::api_key::{KeyText, parse};
@@ -56,13 +55,6 @@ impl Keys<'_> {
         name: Option<String>,
         expires_at: Option<Timestamp>,
     ) -> Result<NewKey> {
-        if let Some(name) = &name {
-            let length = name.chars().count();
-            if !(1..=limits::KEY_NAME).contains(&length) || name.contains('\0') {
-                let message = "must have 1 to 100 characters, none of them NUL";
-                return Err(Invalid::field("name", FieldCode::InvalidFormat, message).into());
-            }
-        }
         if user == UserId::ANONYMOUS && scope == ApiKeyScope::User {
             return Err(Error::conflict("the built-in user cannot have an API key"));
         }

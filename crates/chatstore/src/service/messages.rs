@@ -2,8 +2,8 @@ use std::slice;
 use std::sync::Arc;
 
 use chatstore_model::{
-    ConversationId, ConversationRole, Invalid, Limit, Message, MessageId, MessagePatch, MessageRole,
-    NewMessage, NewReply, Page, Reply, Response, UserId, Validator, limits,
+    ConversationId, ConversationRole, IntoValid, Limit, Message, MessageId, MessagePatch, MessageRole,
+    NewMessage, NewReply, Page, Reply, Response, UserId, Valid,
 };
 use chatstore_sql::{By, ReadTx, StoreError, WriteTx};
 
@@ -33,7 +33,12 @@ impl Messages<'_> {
     /// # Errors
     /// `NotFound`; `Forbidden` for viewers, and for editors with another role than `user`;
     /// `Invalid`.
-    pub async fn append(self, conversation: ConversationId, new: NewMessage) -> Result<Message> {
+    pub async fn append(
+        self,
+        conversation: ConversationId,
+        new: impl IntoValid<NewMessage>,
+    ) -> Result<Message> {
+        let new = new.into_valid()?;
         if self.0.expected.is_some() {
             return self.append_at_revision(conversation, new).await;
         }
@@ -58,15 +63,18 @@ impl Messages<'_> {
         self,
         by: By,
         conversation: ConversationId,
-        new: &Arc<NewMessage>,
+        new: &Arc<Valid<NewMessage>>,
     ) -> std::result::Result<Message, StoreError> {
         let new = Arc::clone(new);
-        let append = async move |tx: &mut WriteTx<'_>| tx.messages().append(by, conversation, &new).await;
+        let append = async move |tx: &mut WriteTx<'_>| tx.messages().append(by, conversation, &*new).await;
         self.0.store.database.write_single("append", append).await
     }
 
-    async fn append_at_revision(self, conversation: ConversationId, new: NewMessage) -> Result<Message> {
-        new.validate()?;
+    async fn append_at_revision(
+        self,
+        conversation: ConversationId,
+        new: Valid<NewMessage>,
+    ) -> Result<Message> {
         let (user, expected) = (self.0.user, self.0.expected);
         let append = async move |tx: &mut WriteTx<'_>| {
             let access = access(tx, user, conversation).await?;
@@ -85,9 +93,9 @@ impl Messages<'_> {
     pub async fn append_many(
         self,
         conversation: ConversationId,
-        new: Vec<NewMessage>,
+        new: impl IntoValid<Vec<NewMessage>>,
     ) -> Result<Vec<Message>> {
-        check_batch(&new)?;
+        let new = new.into_valid()?;
         let (user, expected) = (self.0.user, self.0.expected);
         let append = async move |tx: &mut WriteTx<'_>| {
             let access = access(tx, user, conversation).await?;
@@ -103,8 +111,8 @@ impl Messages<'_> {
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` for viewers; `Invalid`.
-    pub async fn reply(self, conversation: ConversationId, new: NewReply) -> Result<Reply> {
-        new.validate()?;
+    pub async fn reply(self, conversation: ConversationId, new: impl IntoValid<NewReply>) -> Result<Reply> {
+        let new = new.into_valid()?;
         if self.0.expected.is_some() {
             return self.reply_at_revision(conversation, new).await;
         }
@@ -122,11 +130,11 @@ impl Messages<'_> {
         self,
         owner: UserId,
         conversation: ConversationId,
-        new: Arc<NewReply>,
+        new: Arc<Valid<NewReply>>,
     ) -> std::result::Result<Reply, StoreError> {
         let model_is_known = new.response.model_used.is_some() || new.message.model.is_some();
         let record =
-            async move |tx: &mut WriteTx<'_>| tx.messages().record_reply(owner, conversation, &new).await;
+            async move |tx: &mut WriteTx<'_>| tx.messages().record_reply(owner, conversation, &*new).await;
         let database = &self.0.store.database;
         if model_is_known {
             database.write_single("reply", record).await
@@ -226,9 +234,9 @@ impl Messages<'_> {
         self,
         conversation: ConversationId,
         id: MessageId,
-        patch: MessagePatch,
+        patch: impl IntoValid<MessagePatch>,
     ) -> Result<Message> {
-        patch.validate()?;
+        let patch = patch.into_valid()?;
         let (user, expected) = (self.0.user, self.0.expected);
         let edit = async move |tx: &mut WriteTx<'_>| {
             let owner = access_to_change(tx, user, conversation, id).await?;
@@ -281,7 +289,7 @@ pub(super) async fn append_as(
     owner: UserId,
     sender: UserId,
     conversation: ConversationId,
-    new: &[NewMessage],
+    new: &Valid<Vec<NewMessage>>,
 ) -> Result<Vec<Message>> {
     let senders = vec![Some(sender); new.len()];
     Ok(tx.messages().append_many(owner, conversation, &senders, new).await?)
@@ -306,22 +314,4 @@ async fn access_to_change(
         return Err(Error::forbidden(OWN_ONLY));
     }
     Ok(access.owner_id)
-}
-
-pub(super) fn check_batch(new: &[NewMessage]) -> std::result::Result<(), Invalid> {
-    let mut validator = Validator::default();
-    if new.is_empty() || new.len() > limits::BATCH {
-        let code = if new.is_empty() {
-            chatstore_model::FieldCode::TooShort
-        } else {
-            chatstore_model::FieldCode::TooLong
-        };
-        validator.wrong("messages", code, "must have 1 to 200 messages");
-    }
-    for (index, message) in new.iter().enumerate() {
-        let mut item = Validator::below(format!("messages[{index}]."));
-        message.check(&mut item);
-        validator.absorb(item);
-    }
-    validator.finish()
 }

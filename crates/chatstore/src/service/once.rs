@@ -1,5 +1,5 @@
 use chatstore_model::{
-    Conversation, ConversationId, Json, Message, MessageId, NewConversation, NewIdempotencyRecord,
+    Conversation, ConversationId, IntoValid, Json, Message, MessageId, NewConversation, NewIdempotencyRecord,
     NewMessage, NewReply, Reply, Timestamp, UserId,
 };
 use chatstore_sql::{By, StoreError, WriteTx};
@@ -73,10 +73,13 @@ impl Once<'_> {
     ///
     /// # Errors
     /// As that, and those of [`Once`].
-    pub async fn create_conversation(self, mut new: NewConversation) -> Result<Outcome<Conversation>> {
-        new.validate()?;
+    pub async fn create_conversation(
+        self,
+        new: impl IntoValid<NewConversation>,
+    ) -> Result<Outcome<Conversation>> {
+        let mut new = new.into_valid()?;
         let user = self.chat.user;
-        let id = *new.id.get_or_insert_with(|| ConversationId::from_uuid(self.new_uuid()));
+        let id = new.id_or(|| ConversationId::from_uuid(self.new_uuid()));
         let key = self.key.clone();
         self.write("conversation_create_once", async move |tx| {
             if let Some(created) = earlier(tx, user, &key).await? {
@@ -99,11 +102,12 @@ impl Once<'_> {
     pub async fn append(
         self,
         conversation: ConversationId,
-        mut new: Vec<NewMessage>,
+        new: impl IntoValid<Vec<NewMessage>>,
     ) -> Result<Outcome<Vec<Message>>> {
-        messages::check_batch(&new)?;
+        let mut new = new.into_valid()?;
         let (user, expected) = (self.chat.user, self.chat.expected);
-        let created: Vec<Uuid> = new.iter_mut().map(|new| self.identify(new)).collect();
+        let created = new.ids_or(|| MessageId::from_uuid(self.new_uuid()));
+        let created: Vec<Uuid> = created.into_iter().map(MessageId::uuid).collect();
         let key = self.key.clone();
         self.write("append_once", async move |tx| {
             let access = access(tx, user, conversation).await?;
@@ -127,10 +131,14 @@ impl Once<'_> {
     ///
     /// # Errors
     /// As that, and those of [`Once`].
-    pub async fn reply(self, conversation: ConversationId, mut new: NewReply) -> Result<Outcome<Reply>> {
-        new.validate()?;
+    pub async fn reply(
+        self,
+        conversation: ConversationId,
+        new: impl IntoValid<NewReply>,
+    ) -> Result<Outcome<Reply>> {
+        let mut new = new.into_valid()?;
         let (user, expected) = (self.chat.user, self.chat.expected);
-        let created = self.identify(&mut new.message);
+        let created = new.id_or(|| MessageId::from_uuid(self.new_uuid())).uuid();
         let key = self.key.clone();
         self.write("reply_once", async move |tx| {
             let access = access(tx, user, conversation).await?;
@@ -170,10 +178,6 @@ impl Once<'_> {
             }
             done => done,
         }
-    }
-
-    fn identify(&self, new: &mut NewMessage) -> Uuid {
-        new.id.get_or_insert_with(|| MessageId::from_uuid(self.new_uuid())).uuid()
     }
 
     fn new_uuid(&self) -> Uuid {

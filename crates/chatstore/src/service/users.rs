@@ -1,5 +1,6 @@
 use chatstore_model::{
-    Email, Invalid, Limit, NewUser, Order, Page, User, UserFilter, UserId, UserPatch, UserPosition, UserRole,
+    Email, IntoValid, Invalid, Limit, NewUser, Order, Page, User, UserFilter, UserId, UserPatch,
+    UserPosition, UserRole,
 };
 use chatstore_sql::WriteTx;
 
@@ -28,7 +29,8 @@ impl Users<'_> {
     ///
     /// # Errors
     /// `Invalid`; `AlreadyExists` with field `username` or `email`.
-    pub async fn create(self, new: NewUser) -> Result<User> {
+    pub async fn create(self, new: impl IntoValid<NewUser>) -> Result<User> {
+        let new = new.into_valid()?;
         Ok(self.0.write("user_create", async move |tx| tx.users().create(&new).await).await?)
     }
 
@@ -37,7 +39,12 @@ impl Users<'_> {
     /// # Errors
     /// `Invalid`, also for a password that is too short, too long or common; `AlreadyExists` with field
     /// `username` or `email`; `Overloaded`.
-    pub async fn create_with_password(self, new: NewUser, password: Password) -> Result<User> {
+    pub async fn create_with_password(
+        self,
+        new: impl IntoValid<NewUser>,
+        password: Password,
+    ) -> Result<User> {
+        let new = new.into_valid()?;
         let names: Vec<&str> = [
             new.username.as_ref().map(chatstore_model::UserName::as_typed),
             new.email.as_ref().map(Email::as_typed),
@@ -45,11 +52,10 @@ impl Users<'_> {
         .into_iter()
         .flatten()
         .collect();
-        new.validate()?;
         password.check("password", &names)?;
         let ids = self.0.database.ids();
-        let password_hash = Some(self.0.identity.passwords.permit()?.hash(password, &ids).await?);
-        self.create(NewUser { password_hash, ..new }).await
+        let hash = self.0.identity.passwords.permit()?.hash(password, &ids).await?;
+        self.create(new.with_password(hash)).await
     }
 
     /// The user with this e-mail address, created when there is none; true when it was created. Of any
@@ -68,7 +74,8 @@ impl Users<'_> {
     ///
     /// # Errors
     /// `Conflict` when `new` has no address; `AlreadyExists` with field `username`; `Invalid`.
-    pub async fn get_or_create(self, new: NewUser) -> Result<(User, bool)> {
+    pub async fn get_or_create(self, new: impl IntoValid<NewUser>) -> Result<(User, bool)> {
+        let new = new.into_valid()?;
         let get_or_create = async move |tx: &mut WriteTx<'_>| tx.users().get_or_create_by_email(&new).await;
         Ok(self.0.write("user_get_or_create", get_or_create).await?)
     }
@@ -156,7 +163,8 @@ impl Users<'_> {
     /// # Errors
     /// `NotFound`; `Invalid`; `AlreadyExists`; `Conflict` when neither name nor address would be
     /// left.
-    pub async fn update(self, id: UserId, patch: UserPatch) -> Result<User> {
+    pub async fn update(self, id: UserId, patch: impl IntoValid<UserPatch>) -> Result<User> {
+        let patch = patch.into_valid()?;
         let (role, is_active) = (patch.role, patch.is_active);
         let user = self.0.write("user_update", async move |tx| tx.users().update(id, &patch).await).await?;
         self.0.callers.forget_all().await;

@@ -4,19 +4,21 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chatstore::{ApiKeyScope, FieldCode, Invalid, Timestamp, UserRole};
-use utoipa::ToSchema;
+use chatstore::fields::KEY_SCOPE;
+use chatstore::{ApiKeyScope, FieldCode, UserRole};
+use serde_json::{Value, json};
 
-use crate::body::{JsonBody, RequestBody};
+use crate::body::ValidBody;
 use crate::caller::Admin;
 use crate::error::Problem;
-use crate::fields::Fields;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, Path, UserKeyPath, UserPath};
 use crate::query::{NoParameters, PageQuery, Query};
+use crate::request::{ReadFields, RequestObject};
 use crate::routes::api_keys::own::{KeyInput, page_of};
-use crate::routes::responses::{ApiKeyResponse, ApiKeyScopeWord, ListResponse, NewKeyResponse, created};
+use crate::routes::responses::{ApiKeyResponse, ListResponse, NewKeyResponse, created};
 use crate::routes::users::load_editable;
+use crate::schema::request_schemas;
 use crate::state::AppState;
 
 /// List a user's API keys
@@ -41,38 +43,25 @@ pub(crate) async fn list(
 }
 
 /// What an API key is created with.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"name": "backend", "scope": "service"}))]
-pub(crate) struct CreateUserKey {
-    /// What its owner calls it.
-    #[schema(min_length = 1, max_length = 100)]
-    name: Option<String>,
-    /// When it expires; never when left out.
-    #[schema(value_type = Option<String>, format = "date-time")]
-    expires_at: Option<Timestamp>,
-    /// `user` acts for the user; `service` for every user that a request names, and belongs to an
-    /// administrator.
-    #[schema(value_type = Option<ApiKeyScopeWord>, nullable = false, default = "user")]
-    scope: Option<ApiKeyScope>,
-}
+#[derive(Debug)]
+pub(crate) struct CreateUserKey;
 
-impl RequestBody for CreateUserKey {
-    type Input = (KeyInput, ApiKeyScope);
+impl RequestObject for CreateUserKey {
+    const NAME: &'static str = "CreateUserKey";
+    const ABOUT: &'static str = "What an API key is created with.";
 
-    fn read(fields: &mut Fields) -> Self {
-        let KeyInput { name, expires_at } = KeyInput::read(fields);
-        Self { name, expires_at, scope: fields.word("scope", "user, service", ApiKeyScope::parse) }
+    type Draft = (KeyInput, ApiKeyScope);
+
+    fn example() -> Option<Value> {
+        Some(json!({"name": "backend", "scope": "service"}))
     }
 
-    fn into_input(self) -> (KeyInput, ApiKeyScope) {
-        let key = KeyInput { name: self.name, expires_at: self.expires_at };
-        (key, self.scope.unwrap_or(ApiKeyScope::User))
-    }
-
-    fn check((key, _): &(KeyInput, ApiKeyScope)) -> Result<(), Invalid> {
-        key.check()
+    fn read(fields: &mut impl ReadFields) -> (KeyInput, ApiKeyScope) {
+        (KeyInput::read(fields), fields.given_or(&KEY_SCOPE, ApiKeyScope::User))
     }
 }
+
+request_schemas!(CreateUserKey);
 
 /// Create an API key for a user
 ///
@@ -101,8 +90,9 @@ pub(crate) async fn create(
     base_path: BasePath,
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
-    JsonBody((new, scope)): JsonBody<CreateUserKey>,
+    ValidBody(key): ValidBody<CreateUserKey>,
 ) -> Result<Response, Problem> {
+    let (new, scope) = key.into_inner();
     new.check_end(&state)?;
     let user = load_editable(&state, admin, path.user()?).await?;
     if scope == ApiKeyScope::Service {

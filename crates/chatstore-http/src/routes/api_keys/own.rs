@@ -4,17 +4,19 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chatstore::{ApiKeyScope, FieldCode, Invalid, Timestamp, UserId, Validator, limits};
-use utoipa::ToSchema;
+use chatstore::fields::{EXPIRES_AT, KEY_NAME};
+use chatstore::{ApiKeyScope, FieldCode, Timestamp, UserId, Validate, Validator};
+use serde_json::{Value, json};
 
-use crate::body::{JsonBody, RequestBody};
+use crate::body::ValidBody;
 use crate::caller::SelfManagedUser;
 use crate::error::Problem;
-use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, KeyPath, Path};
-use crate::query::{NoParameters, PageQuery, Query, open_cursor};
+use crate::query::{NoParameters, PageQuery, Query};
+use crate::request::{ReadFields, RequestObject};
 use crate::routes::responses::{ApiKeyResponse, ListResponse, NewKeyResponse, created};
+use crate::schema::request_schemas;
 use crate::state::AppState;
 
 /// A page of a user's keys, for this caller.
@@ -25,7 +27,7 @@ pub(crate) async fn page_of(
     caller: UserId,
 ) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
     let scope = format!("keys of {user} for {caller}");
-    let from = open_cursor(query.cursor.as_deref(), &scope)?;
+    let from = query.position(&scope)?;
     let page = state.store().keys().page(user, from, query.limit).await?;
     Ok(Json(ListResponse::new(page, &scope, ApiKeyResponse::from)))
 }
@@ -49,44 +51,44 @@ pub(crate) async fn list(
     page_of(&state, query, caller.user(), caller.user()).await
 }
 
-/// What an API key is created with.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"name": "laptop"}))]
-pub(crate) struct CreateKey {
-    /// What its owner calls it.
-    #[schema(min_length = 1, max_length = 100)]
-    name: Option<String>,
-    /// When it expires; never when left out.
-    #[schema(value_type = Option<String>, format = "date-time")]
-    expires_at: Option<Timestamp>,
-}
-
 /// A key to be created.
 #[derive(Debug)]
 pub(crate) struct KeyInput {
-    pub(crate) name: Option<String>,
-    pub(crate) expires_at: Option<Timestamp>,
+    name: Option<String>,
+    expires_at: Option<Timestamp>,
 }
 
-impl KeyInput {
-    pub(crate) fn read(fields: &mut Fields) -> Self {
-        let time = |text: String| {
-            text.parse().map_err(|_| {
-                (FieldCode::InvalidFormat, "must be a time like 2026-03-01T12:00:00Z (RFC 3339)".to_owned())
-            })
-        };
-        Self {
-            name: value_of(fields.nullable_text("name")),
-            expires_at: value_of(fields.nullable_parsed("expires_at", time)),
-        }
+impl Validate for KeyInput {
+    fn check(&self, validator: &mut Validator) {
+        KEY_NAME.check(validator, self.name.as_deref());
+    }
+}
+
+/// What an API key is created with.
+#[derive(Debug)]
+pub(crate) struct CreateKey;
+
+impl RequestObject for CreateKey {
+    const NAME: &'static str = "CreateKey";
+    const ABOUT: &'static str = "What an API key is created with.";
+
+    type Draft = KeyInput;
+
+    fn example() -> Option<Value> {
+        Some(json!({"name": "laptop"}))
     }
 
-    pub(crate) fn check(&self) -> Result<(), Invalid> {
-        let mut validator = Validator::default();
-        if let Some(name) = &self.name {
-            validator.filled_text("name", name, limits::KEY_NAME);
-        }
-        validator.finish()
+    fn read(fields: &mut impl ReadFields) -> KeyInput {
+        KeyInput::read(fields)
+    }
+}
+
+request_schemas!(CreateKey);
+
+impl KeyInput {
+    /// The fields that every new key is read with.
+    pub(crate) fn read(fields: &mut impl ReadFields) -> Self {
+        Self { name: fields.optional(&KEY_NAME), expires_at: fields.optional(&EXPIRES_AT) }
     }
 
     /// Fails when the key would have expired before it is created.
@@ -105,23 +107,6 @@ impl KeyInput {
         scope: ApiKeyScope,
     ) -> Result<NewKeyResponse, Problem> {
         Ok(state.store().keys().create(user, scope, self.name, self.expires_at).await?.into())
-    }
-}
-
-impl RequestBody for CreateKey {
-    type Input = KeyInput;
-
-    fn read(fields: &mut Fields) -> Self {
-        let KeyInput { name, expires_at } = KeyInput::read(fields);
-        Self { name, expires_at }
-    }
-
-    fn into_input(self) -> KeyInput {
-        KeyInput { name: self.name, expires_at: self.expires_at }
-    }
-
-    fn check(input: &KeyInput) -> Result<(), Invalid> {
-        input.check()
     }
 }
 
@@ -153,10 +138,10 @@ pub(crate) async fn create(
     SelfManagedUser(caller): SelfManagedUser,
     base_path: BasePath,
     _query: Query<NoParameters>,
-    JsonBody(new): JsonBody<CreateKey>,
+    ValidBody(new): ValidBody<CreateKey>,
 ) -> Result<Response, Problem> {
     new.check_end(&state)?;
-    let key = new.create(&state, caller.user(), ApiKeyScope::User).await?;
+    let key = new.into_inner().create(&state, caller.user(), ApiKeyScope::User).await?;
     Ok(created(base_path.path(&format!("/auth/api-keys/{}", key.id())), Json(key)))
 }
 

@@ -2,52 +2,24 @@
 
 use axum::Json;
 use axum::extract::State;
-use chatstore::{ConversationList, ConversationSort, FieldCode, Limit, Membership, Order};
+use chatstore::{ConversationList, ConversationSort, FieldCode, Membership, Order};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::Caller;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
-use crate::query::{FromParameters, OrderWord, Parameters, Query, open_cursor, order_word};
+use crate::query::{FromParameters, PageQuery, Parameters, Query};
 use crate::routes::responses::{ConversationResponse, ListResponse};
+use crate::schema::{ConversationSortWord, MembershipWord, OrderWord};
 use crate::state::AppState;
-
-const MEMBERSHIPS: [(&str, Membership); 3] =
-    [("all", Membership::All), ("owned", Membership::Owned), ("shared", Membership::Shared)];
-
-const SORTS: [(&str, ConversationSort); 2] =
-    [("updated_at", ConversationSort::Activity), ("created_at", ConversationSort::Creation)];
-
-/// Whose conversations.
-#[derive(Debug, ToSchema)]
-#[schema(as = Membership, rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes the words of the parameter")]
-pub(crate) enum MembershipWord {
-    All,
-    Owned,
-    Shared,
-}
-
-/// By what a list is sorted.
-#[derive(Debug, ToSchema)]
-#[schema(as = ConversationSort, rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes the words of the parameter")]
-pub(crate) enum SortWord {
-    UpdatedAt,
-    CreatedAt,
-}
 
 /// Which conversations, in which order.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
-    /// How many at most.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
-    limit: Limit,
-    /// Where the page begins: the `next_cursor` of the page before, with the same other parameters.
-    #[param(max_length = 512)]
-    cursor: Option<String>,
+    #[param(ignore)]
+    page: PageQuery,
     /// How many to pass over; not together with `cursor`.
     #[param(value_type = Option<u32>, maximum = 2147483647, default = 0)]
     offset: u32,
@@ -59,24 +31,23 @@ pub(crate) struct ListQuery {
     membership: Membership,
     /// `updated_at` when left out. A conversation written to while a client pages through `updated_at` moves to the
     /// front and may be missed.
-    #[param(value_type = Option<SortWord>, inline)]
+    #[param(value_type = Option<ConversationSortWord>, inline)]
     sort: ConversationSort,
 }
 
 impl FromParameters for ListQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
-        let cursor = parameters.text("cursor");
         let offset = parameters.number("offset", 0, i64::from(i32::MAX));
-        if cursor.is_some() && offset.is_some() {
+        let page = PageQuery::from_parameters(parameters);
+        if page.cursor.is_some() && offset.is_some() {
             parameters.wrong("offset", FieldCode::NotAllowed, "must not be given together with cursor");
         }
         Self {
-            limit: parameters.limit(),
-            cursor,
+            page,
             offset: offset.and_then(|offset| u32::try_from(offset).ok()).unwrap_or(0),
-            order: parameters.order().unwrap_or(Order::Descending),
-            membership: parameters.word("membership", &MEMBERSHIPS).unwrap_or_default(),
-            sort: parameters.word("sort", &SORTS).unwrap_or_default(),
+            order: parameters.word("order").unwrap_or(Order::Descending),
+            membership: parameters.word("membership").unwrap_or_default(),
+            sort: parameters.word("sort").unwrap_or_default(),
         }
     }
 }
@@ -84,7 +55,7 @@ impl FromParameters for ListQuery {
 impl ListQuery {
     /// What a cursor of this list is bound to.
     fn scope(&self, caller: Caller) -> String {
-        let (user, order) = (caller.user(), order_word(self.order));
+        let (user, order) = (caller.user(), self.order.as_str());
         format!("conversations of {user} {:?} {:?} {order}", self.membership, self.sort)
     }
 }
@@ -95,7 +66,7 @@ impl ListQuery {
     path = "/conversations",
     operation_id = "list_conversations",
     tag = "conversations",
-    params(ListQuery),
+    params(PageQuery, ListQuery),
     responses(
         (status = 200, description = "A page of conversations", body = ListResponse<ConversationResponse>),
         ReadProblems,
@@ -111,9 +82,9 @@ pub(crate) async fn list(
         membership: query.membership,
         sort: query.sort,
         order: query.order,
-        from: open_cursor(query.cursor.as_deref(), &scope)?,
+        from: query.page.position(&scope)?,
         offset: query.offset,
-        limit: query.limit,
+        limit: query.page.limit,
     };
     let page = caller.store(&state).conversations().page(list).await?;
     let object = |(conversation, role)| ConversationResponse::new(conversation, role);
@@ -131,7 +102,7 @@ pub(crate) struct CountQuery {
 
 impl FromParameters for CountQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
-        Self { membership: parameters.word("membership", &MEMBERSHIPS).unwrap_or_default() }
+        Self { membership: parameters.word("membership").unwrap_or_default() }
     }
 }
 

@@ -4,17 +4,19 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chatstore::{Invalid, MemberRole};
-use utoipa::ToSchema;
+use chatstore::MemberRole;
+use chatstore::fields::MEMBER_ROLE;
+use serde_json::{Value, json};
 
-use crate::body::{JsonBody, RequestBody};
+use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::error::Problem;
-use crate::fields::Fields;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, ConversationPath, MemberPath, Path};
-use crate::query::{NoParameters, PageQuery, Query, open_cursor};
+use crate::query::{NoParameters, PageQuery, Query};
+use crate::request::{ReadFields, RequestObject};
 use crate::routes::responses::{ListResponse, MemberResponse, created};
+use crate::schema::request_schemas;
 use crate::state::AppState;
 
 /// List members
@@ -40,44 +42,31 @@ pub(crate) async fn list(
     let conversation = path.conversation();
     let named = conversation.as_ref().map(ToString::to_string).unwrap_or_default();
     let scope = format!("members for {} in {named}", caller.user());
-    let from = open_cursor(query.cursor.as_deref(), &scope)?;
+    let from = query.position(&scope)?;
     let page = caller.store(&state).members().page(conversation?, from, query.limit).await?;
     Ok(Json(ListResponse::new(page, &scope, MemberResponse::from)))
 }
 
 /// What a member may do in a conversation.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"role": "viewer"}))]
-pub(crate) struct PutMember {
-    /// An `editor` writes, a `viewer` reads.
-    #[schema(value_type = Option<MemberRoleWord>, nullable = false, default = "editor")]
-    role: Option<MemberRole>,
-}
+#[derive(Debug)]
+pub(crate) struct PutMember;
 
-/// What a member who is not the owner may do.
-#[derive(Debug, ToSchema)]
-#[schema(as = MemberRole, rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes the words that the service has")]
-pub(crate) enum MemberRoleWord {
-    Editor,
-    Viewer,
-}
+impl RequestObject for PutMember {
+    const NAME: &'static str = "PutMember";
+    const ABOUT: &'static str = "What a member may do in a conversation.";
 
-impl RequestBody for PutMember {
-    type Input = MemberRole;
+    type Draft = MemberRole;
 
-    fn read(fields: &mut Fields) -> Self {
-        Self { role: fields.word("role", "editor, viewer", MemberRole::parse) }
+    fn example() -> Option<Value> {
+        Some(json!({"role": "viewer"}))
     }
 
-    fn into_input(self) -> MemberRole {
-        self.role.unwrap_or(MemberRole::Editor)
-    }
-
-    fn check(_input: &MemberRole) -> Result<(), Invalid> {
-        Ok(())
+    fn read(fields: &mut impl ReadFields) -> MemberRole {
+        fields.given_or(&MEMBER_ROLE, MemberRole::Editor)
     }
 }
+
+request_schemas!(PutMember);
 
 /// Add a member, or change their role
 ///

@@ -7,72 +7,72 @@ pub(crate) mod thread;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use chatstore::fields::{DEFAULT_MODEL, LAST_MESSAGE, METADATA, THREAD_ID, TITLE};
 use chatstore::{
-    AsUser, Change, Conversation, ConversationPatch, ConversationRole, FieldCode, Invalid, Json,
-    NewConversation, Outcome, PageRequest,
+    AsUser, Conversation, ConversationPatch, ConversationRole, FieldCode, Json, Keyword, NewConversation,
+    Outcome, PageRequest,
 };
-use utoipa::{IntoParams, ToSchema};
+use serde_json::{Value, json};
+use utoipa::IntoParams;
 
-use crate::body::{IdempotentBody, JsonBody, RequestBody};
+use crate::body::{IdempotentBody, ValidBody};
 use crate::caller::{Caller, OptionalUser};
 use crate::condition::{IdempotencyKey, IfMatch, IfNoneMatch};
 use crate::error::Problem;
-use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems, TakenProblem};
 use crate::path::{BasePath, ConversationPath, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
+use crate::request::{ReadFields, RequestObject};
+use crate::routes::REPLACES_METADATA;
 use crate::routes::responses::{ConversationResponse, created_once};
+use crate::schema::{Word, request_schemas};
 use crate::state::AppState;
+
+/// What a field is for that only the owner may change.
+const OWNERS: &str = "The owner's to change.";
 
 /// Messages that come with a conversation.
 const INCLUDED: u16 = 50;
 
-/// A conversation to be created.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"title": "Trip", "metadata": {"channel": "web"}}))]
-pub(crate) struct CreateConversation {
-    /// The application's own id, unique among the caller's conversations; without control characters.
-    #[schema(min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
-    thread_id: Option<String>,
-    #[schema(max_length = 512)]
-    title: Option<String>,
-    /// The model replies come from unless a message says otherwise.
-    #[schema(min_length = 1, max_length = 255)]
-    default_model: Option<String>,
-    /// A preview, for applications that keep their messages elsewhere; the next message replaces it.
-    #[schema(max_length = 4000)]
-    last_message: Option<String>,
-    /// The application's own data, at most 64 KiB as JSON.
-    #[schema(value_type = Object, required = false)]
-    metadata: Option<Json>,
+/// The fields that every new conversation is read with.
+pub(crate) fn new_conversation(fields: &mut impl ReadFields) -> NewConversation {
+    NewConversation {
+        title: fields.optional(&TITLE),
+        default_model: fields.optional(&DEFAULT_MODEL),
+        last_message: fields.optional(&LAST_MESSAGE),
+        metadata: fields.given(&METADATA).unwrap_or_else(Json::object),
+        ..NewConversation::default()
+    }
 }
 
-impl RequestBody for CreateConversation {
-    type Input = NewConversation;
+/// The fields that every change of a conversation is read with.
+pub(crate) fn conversation_patch(fields: &mut impl ReadFields) -> ConversationPatch {
+    ConversationPatch {
+        title: fields.nullable(&TITLE),
+        default_model: fields.nullable(&DEFAULT_MODEL),
+        last_message: fields.nullable(&LAST_MESSAGE.about(OWNERS)),
+        metadata: fields.given(&METADATA.about(REPLACES_METADATA)),
+        ..ConversationPatch::default()
+    }
+}
 
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            thread_id: value_of(fields.nullable_text("thread_id")),
-            title: value_of(fields.nullable_text("title")),
-            default_model: value_of(fields.nullable_text("default_model")),
-            last_message: value_of(fields.nullable_text("last_message")),
-            metadata: fields.json("metadata"),
-        }
+/// A conversation to be created.
+#[derive(Debug)]
+pub(crate) struct CreateConversation;
+
+impl RequestObject for CreateConversation {
+    const NAME: &'static str = "CreateConversation";
+    const ABOUT: &'static str = "A conversation to be created.";
+
+    type Draft = NewConversation;
+
+    fn example() -> Option<Value> {
+        Some(json!({"title": "Trip", "metadata": {"channel": "web"}}))
     }
 
-    fn into_input(self) -> NewConversation {
-        NewConversation {
-            thread_id: self.thread_id,
-            title: self.title,
-            default_model: self.default_model,
-            last_message: self.last_message,
-            metadata: self.metadata.unwrap_or_else(Json::object),
-            ..NewConversation::default()
-        }
-    }
-
-    fn check(input: &NewConversation) -> Result<(), Invalid> {
-        input.validate()
+    fn read(fields: &mut impl ReadFields) -> NewConversation {
+        let thread_id = fields.optional(&THREAD_ID);
+        NewConversation { thread_id, ..new_conversation(fields) }
     }
 }
 
@@ -145,22 +145,28 @@ pub(crate) struct GetQuery {
 }
 
 /// What a conversation can be answered with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Include {
     Messages,
 }
 
-/// What a conversation can be answered with.
-#[derive(Debug, ToSchema)]
-#[schema(as = Include, rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes the words of the parameter")]
-pub(crate) enum IncludeWord {
-    Messages,
+impl Keyword for Include {
+    const NAME: &'static str = "Include";
+    const ABOUT: &'static str = "What a conversation can be answered with.";
+    const ALL: &'static [Self] = &[Self::Messages];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+        }
+    }
 }
+
+type IncludeWord = Word<Include>;
 
 impl FromParameters for GetQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
-        Self { include: parameters.word("include", &[("messages", Include::Messages)]) }
+        Self { include: parameters.word("include") }
     }
 }
 
@@ -206,52 +212,27 @@ pub(crate) async fn get(
     respond(chat, &query, &unless, conversation, role).await
 }
 
-/// Changes of a conversation. What is left out stays, null clears.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"title": "Trip to Seville", "default_model": null}))]
-pub(crate) struct ChangeConversation {
-    #[schema(value_type = Option<String>, max_length = 512)]
-    title: Change<String>,
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
-    default_model: Change<String>,
-    /// The owner's to change.
-    #[schema(value_type = Option<String>, max_length = 4000)]
-    last_message: Change<String>,
-    /// Replaces the metadata whole.
-    #[schema(value_type = Object, required = false)]
-    metadata: Option<Json>,
-    /// The owner's to change.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
-    thread_id: Change<String>,
-}
+/// Changes of a conversation.
+#[derive(Debug)]
+pub(crate) struct ChangeConversation;
 
-impl RequestBody for ChangeConversation {
-    type Input = ConversationPatch;
+impl RequestObject for ChangeConversation {
+    const NAME: &'static str = "ChangeConversation";
+    const ABOUT: &'static str = "Changes of a conversation. What is left out stays, null clears.";
 
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            title: fields.nullable_text("title"),
-            default_model: fields.nullable_text("default_model"),
-            last_message: fields.nullable_text("last_message"),
-            metadata: fields.json("metadata"),
-            thread_id: fields.nullable_text("thread_id"),
-        }
+    type Draft = ConversationPatch;
+
+    fn example() -> Option<Value> {
+        Some(json!({"title": "Trip to Seville", "default_model": null}))
     }
 
-    fn into_input(self) -> ConversationPatch {
-        ConversationPatch {
-            thread_id: self.thread_id,
-            title: self.title,
-            default_model: self.default_model,
-            last_message: self.last_message,
-            metadata: self.metadata,
-        }
-    }
-
-    fn check(input: &ConversationPatch) -> Result<(), Invalid> {
-        input.validate()
+    fn read(fields: &mut impl ReadFields) -> ConversationPatch {
+        let patch = conversation_patch(fields);
+        ConversationPatch { thread_id: fields.nullable(&THREAD_ID.about(OWNERS)), ..patch }
     }
 }
+
+request_schemas!(CreateConversation, ChangeConversation);
 
 /// Change a conversation
 #[utoipa::path(
@@ -274,7 +255,7 @@ pub(crate) async fn change(
     Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
-    JsonBody(patch): JsonBody<ChangeConversation>,
+    ValidBody(patch): ValidBody<ChangeConversation>,
 ) -> Result<Response, Problem> {
     let id = path.conversation()?;
     let chat = condition.apply(caller.store(&state));

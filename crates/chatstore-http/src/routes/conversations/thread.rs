@@ -3,19 +3,20 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chatstore::{Change, ConversationPatch, ConversationRole, Invalid, Json, NewConversation};
-use utoipa::ToSchema;
+use chatstore::{ConversationPatch, ConversationRole, NewConversation};
+use serde_json::{Value, json};
 
-use crate::body::{JsonBody, RequestBody};
+use crate::body::{JsonBody, ValidBody};
 use crate::caller::Caller;
 use crate::condition::{IfMatch, IfNoneMatch};
 use crate::error::Problem;
-use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, Path, ThreadPath};
 use crate::query::{NoParameters, Query};
-use crate::routes::conversations::{GetQuery, respond};
+use crate::request::{ReadFields, RequestObject};
+use crate::routes::conversations::{GetQuery, conversation_patch, new_conversation, respond};
 use crate::routes::responses::{ConversationResponse, created};
+use crate::schema::request_schemas;
 use crate::state::AppState;
 
 /// Get a conversation by the application's id
@@ -46,46 +47,21 @@ pub(crate) async fn get(
 }
 
 /// What a conversation is created with, when there is none.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"title": "Support", "last_message": "Hello"}))]
-pub(crate) struct PutThread {
-    #[schema(max_length = 512)]
-    title: Option<String>,
-    /// The model replies come from unless a message says otherwise.
-    #[schema(min_length = 1, max_length = 255)]
-    default_model: Option<String>,
-    /// A preview, for applications that keep their messages elsewhere; the next message replaces it.
-    #[schema(max_length = 4000)]
-    last_message: Option<String>,
-    /// The application's own data, at most 64 KiB as JSON.
-    #[schema(value_type = Object, required = false)]
-    metadata: Option<Json>,
-}
+#[derive(Debug)]
+pub(crate) struct PutThread;
 
-impl RequestBody for PutThread {
-    type Input = NewConversation;
+impl RequestObject for PutThread {
+    const NAME: &'static str = "PutThread";
+    const ABOUT: &'static str = "What a conversation is created with, when there is none.";
 
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            title: value_of(fields.nullable_text("title")),
-            default_model: value_of(fields.nullable_text("default_model")),
-            last_message: value_of(fields.nullable_text("last_message")),
-            metadata: fields.json("metadata"),
-        }
+    type Draft = NewConversation;
+
+    fn example() -> Option<Value> {
+        Some(json!({"title": "Support", "last_message": "Hello"}))
     }
 
-    fn into_input(self) -> NewConversation {
-        NewConversation {
-            title: self.title,
-            default_model: self.default_model,
-            last_message: self.last_message,
-            metadata: self.metadata.unwrap_or_else(Json::object),
-            ..NewConversation::default()
-        }
-    }
-
-    fn check(input: &NewConversation) -> Result<(), Invalid> {
-        input.validate()
+    fn read(fields: &mut impl ReadFields) -> NewConversation {
+        new_conversation(fields)
     }
 }
 
@@ -132,47 +108,26 @@ pub(crate) async fn put(
     if is_new { Ok(created(location, conversation)) } else { Ok(conversation.into_response()) }
 }
 
-/// Changes of a conversation. What is left out stays, null clears.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"title": "Support, solved", "last_message": "Thank you"}))]
-pub(crate) struct ChangeThread {
-    #[schema(value_type = Option<String>, max_length = 512)]
-    title: Change<String>,
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
-    default_model: Change<String>,
-    #[schema(value_type = Option<String>, max_length = 4000)]
-    last_message: Change<String>,
-    /// Replaces the metadata whole.
-    #[schema(value_type = Object, required = false)]
-    metadata: Option<Json>,
-}
+/// Changes of a conversation.
+#[derive(Debug)]
+pub(crate) struct ChangeThread;
 
-impl RequestBody for ChangeThread {
-    type Input = ConversationPatch;
+impl RequestObject for ChangeThread {
+    const NAME: &'static str = "ChangeThread";
+    const ABOUT: &'static str = "Changes of a conversation. What is left out stays, null clears.";
 
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            title: fields.nullable_text("title"),
-            default_model: fields.nullable_text("default_model"),
-            last_message: fields.nullable_text("last_message"),
-            metadata: fields.json("metadata"),
-        }
+    type Draft = ConversationPatch;
+
+    fn example() -> Option<Value> {
+        Some(json!({"title": "Support, solved", "last_message": "Thank you"}))
     }
 
-    fn into_input(self) -> ConversationPatch {
-        ConversationPatch {
-            title: self.title,
-            default_model: self.default_model,
-            last_message: self.last_message,
-            metadata: self.metadata,
-            ..ConversationPatch::default()
-        }
-    }
-
-    fn check(input: &ConversationPatch) -> Result<(), Invalid> {
-        input.validate()
+    fn read(fields: &mut impl ReadFields) -> ConversationPatch {
+        conversation_patch(fields)
     }
 }
+
+request_schemas!(PutThread, ChangeThread);
 
 /// Change a conversation by the application's id
 #[utoipa::path(
@@ -194,7 +149,7 @@ pub(crate) async fn change(
     Path(path): Path<ThreadPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
-    JsonBody(patch): JsonBody<ChangeThread>,
+    ValidBody(patch): ValidBody<ChangeThread>,
 ) -> Result<Response, Problem> {
     let chat = condition.apply(caller.store(&state));
     let conversation = chat.conversations().update_by_thread(&path.thread_id, patch).await?;

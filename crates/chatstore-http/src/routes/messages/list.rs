@@ -2,28 +2,24 @@
 
 use axum::Json;
 use axum::extract::State;
-use chatstore::{FieldCode, Limit, Order, PageRequest};
+use chatstore::{FieldCode, Order, PageRequest};
 use utoipa::IntoParams;
 
 use crate::caller::{Caller, OptionalUser};
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::path::{ConversationPath, Path};
-use crate::query::{FromParameters, OrderWord, Parameters, Query, open_cursor, order_word};
+use crate::query::{FromParameters, PageQuery, Parameters, Query};
 use crate::routes::responses::{ListResponse, MessageResponse};
+use crate::schema::OrderWord;
 use crate::state::AppState;
 
 /// Which messages, in which order.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
-    /// How many at most.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
-    limit: Limit,
-    /// Where the page begins: the `next_cursor` of the page before, with the same other parameters. The one of
-    /// a page `around` a message goes on upward, without other parameters.
-    #[param(max_length = 512)]
-    cursor: Option<String>,
+    #[param(ignore)]
+    page: PageQuery,
     /// `asc` from the first, or `desc` from the newest; when left out, `desc` with only `before`, else `asc`.
     #[param(value_type = Option<OrderWord>, inline)]
     order: Order,
@@ -34,17 +30,16 @@ pub(crate) struct ListQuery {
     #[param(minimum = 0)]
     after: Option<i64>,
     /// Half of the page from below this number, the rest from this number on, ascending. Excludes `before`, `after`,
-    /// `cursor` and `order`.
+    /// `cursor` and `order`; the page's `next_cursor` goes on upward, without other parameters.
     #[param(minimum = 0)]
     around: Option<i64>,
 }
 
 impl FromParameters for ListQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
-        let order = parameters.order();
+        let order = parameters.word("order");
         let query = Self {
-            limit: parameters.limit(),
-            cursor: parameters.text("cursor"),
+            page: PageQuery::from_parameters(parameters),
             order: Order::Ascending,
             before: parameters.number("before", 0, i64::MAX),
             after: parameters.number("after", 0, i64::MAX),
@@ -52,7 +47,7 @@ impl FromParameters for ListQuery {
         };
         if query.around.is_some() {
             let others = [
-                ("cursor", query.cursor.is_some()),
+                ("cursor", query.page.cursor.is_some()),
                 ("order", order.is_some()),
                 ("before", query.before.is_some()),
                 ("after", query.after.is_some()),
@@ -70,7 +65,7 @@ impl FromParameters for ListQuery {
 impl ListQuery {
     /// What a cursor of this list is bound to. A page around a message goes on in the plain list.
     fn scope(&self, caller: Caller, path: &ConversationPath) -> String {
-        let (user, order) = (caller.user(), order_word(self.order));
+        let (user, order) = (caller.user(), self.order.as_str());
         let conversation = path.conversation().map(|id| id.to_string()).unwrap_or_default();
         let (before, after) = (self.before, self.after);
         format!("messages of {user} in {conversation} {order} before {before:?} after {after:?}")
@@ -78,7 +73,7 @@ impl ListQuery {
 
     /// What the service is asked for, `from` being the number that the cursor holds.
     fn request(&self, from: Option<i64>) -> PageRequest {
-        let limit = u16::try_from(self.limit.rows()).unwrap_or(u16::MAX);
+        let limit = u16::try_from(self.page.limit.rows()).unwrap_or(u16::MAX);
         if let Some(seq) = self.around {
             return PageRequest::around(seq, limit);
         }
@@ -97,7 +92,7 @@ impl ListQuery {
     path = "/conversations/{id}/messages",
     operation_id = "list_messages",
     tag = "messages",
-    params(ConversationPath, ListQuery),
+    params(ConversationPath, PageQuery, ListQuery),
     responses(
         (status = 200, description = "A page of messages", body = ListResponse<MessageResponse>),
         ReadProblems,
@@ -110,7 +105,7 @@ pub(crate) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListResponse<MessageResponse>>, Problem> {
     let scope = query.scope(caller, &path);
-    let from = open_cursor(query.cursor.as_deref(), &scope)?;
+    let from = query.page.position(&scope)?;
     let conversation = path.conversation()?;
     let page = caller.store(&state).messages().page(conversation, query.request(from)).await?;
     Ok(Json(ListResponse::new(page, &scope, MessageResponse::from)))

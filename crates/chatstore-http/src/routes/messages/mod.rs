@@ -7,169 +7,120 @@ use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use chatstore::fields::{
+    CONTENT, MESSAGE_ROLE, MESSAGES, METADATA, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS,
+};
 use chatstore::{
-    AsUser, Change, ConversationId, FieldCode, FieldError, Invalid, Json, MessageId, MessagePatch,
-    MessageRole, NewMessage, limits,
+    AsUser, ConversationId, Invalid, Json, MessageId, MessagePatch, MessageRole, NewMessage, TextField, Valid,
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::body::{IdempotentBody, JsonBody, RequestBody};
+use crate::body::{IdempotentBody, ValidBody};
 use crate::caller::{Caller, OptionalUser};
 use crate::condition::{IdempotencyKey, IfMatch};
 use crate::error::Problem;
-use crate::fields::{Fields, value_of};
+use crate::fields::{Fields, RequestBody};
 use crate::openapi::{AppendProblems, BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, ConversationPath, MessageName, MessagePath, Path};
 use crate::query::{NoParameters, Query};
-use crate::routes::responses::{
-    MESSAGE_ROLES, MessageResponse, MessageRoleWord, UsedDocument, created_once, message_role,
-};
+use crate::request::{NamedSchema, ReadFields, RequestObject};
+use crate::routes::REPLACES_METADATA;
+use crate::routes::responses::{MessageResponse, created_once};
+use crate::schema::request_schemas;
 use crate::state::AppState;
 
-/// A message to be appended.
-#[derive(Debug, Default, ToSchema)]
-#[schema(example = json!({"content": "Where is it warm in March?"}))]
-pub(crate) struct AppendMessage {
-    /// Who speaks. An editor may post `user` only.
-    #[schema(value_type = Option<MessageRoleWord>, nullable = false, default = "user")]
-    role: Option<MessageRole>,
-    /// The text; may be empty.
-    content: String,
-    /// Structured content, kept untouched.
-    #[schema(value_type = Option<Vec<Object>>)]
-    parts: Option<Json>,
-    /// The model asked for, or the one that answered.
-    #[schema(min_length = 1, max_length = 255)]
-    model: Option<String>,
-    /// Tokens of the content.
-    #[schema(minimum = 0, maximum = 9007199254740991i64)]
-    token_count: Option<i64>,
-    /// Documents the message drew on: texts or objects.
-    #[schema(value_type = Vec<UsedDocument>, required = false, max_items = 256)]
-    used_documents: Option<Json>,
-    /// The application's own data, at most 64 KiB as JSON.
-    #[schema(value_type = Object, required = false)]
-    metadata: Option<Json>,
+/// The fields that every new message is read with.
+pub(crate) fn new_message(fields: &mut impl ReadFields, role: MessageRole, model: &TextField) -> NewMessage {
+    NewMessage {
+        content: fields.required(&CONTENT),
+        parts: fields.optional(&PARTS),
+        model: fields.optional(model),
+        token_count: fields.optional(&TOKEN_COUNT),
+        used_documents: fields.given(&USED_DOCUMENTS).unwrap_or_else(Json::list),
+        metadata: fields.given(&METADATA).unwrap_or_else(Json::object),
+        ..NewMessage::new(role, "")
+    }
 }
 
-impl RequestBody for AppendMessage {
-    type Input = NewMessage;
+/// A message to be appended.
+#[derive(Debug)]
+pub(crate) struct AppendMessage;
 
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            role: fields.word("role", MESSAGE_ROLES, message_role),
-            content: fields.required_text("content"),
-            parts: value_of(fields.nullable_json("parts")),
-            model: value_of(fields.nullable_text("model")),
-            token_count: value_of(fields.nullable_count("token_count")),
-            used_documents: fields.json("used_documents"),
-            metadata: fields.json("metadata"),
-        }
+impl RequestObject for AppendMessage {
+    const NAME: &'static str = "AppendMessage";
+    const ABOUT: &'static str = "A message to be appended.";
+
+    type Draft = NewMessage;
+
+    fn example() -> Option<Value> {
+        Some(json!({"content": "Where is it warm in March?"}))
     }
 
-    fn into_input(self) -> NewMessage {
-        NewMessage {
-            parts: self.parts,
-            model: self.model,
-            token_count: self.token_count,
-            used_documents: self.used_documents.unwrap_or_else(Json::list),
-            metadata: self.metadata.unwrap_or_else(Json::object),
-            ..NewMessage::new(self.role.unwrap_or(MessageRole::User), self.content)
-        }
-    }
-
-    fn check(input: &NewMessage) -> Result<(), Invalid> {
-        input.validate()
+    fn read(fields: &mut impl ReadFields) -> NewMessage {
+        let role = fields.given_or(&MESSAGE_ROLE, MessageRole::User);
+        new_message(fields, role, &MODEL)
     }
 }
 
 /// Messages to be appended together, all or none.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"messages": [{"content": "Hello"}, {"role": "assistant", "content": "Good day"}]}))]
-pub(crate) struct AppendMessages {
-    #[schema(min_items = 1, max_items = 200)]
-    messages: Vec<AppendMessage>,
+#[derive(Debug)]
+pub(crate) struct AppendMessages;
+
+impl RequestObject for AppendMessages {
+    const NAME: &'static str = "AppendMessages";
+    const ABOUT: &'static str = "Messages to be appended together, all or none.";
+
+    type Draft = Vec<NewMessage>;
+
+    fn example() -> Option<Value> {
+        Some(json!({"messages": [{"content": "Hello"}, {"role": "assistant", "content": "Good day"}]}))
+    }
+
+    fn read(fields: &mut impl ReadFields) -> Vec<NewMessage> {
+        fields.objects::<AppendMessage>(&MESSAGES)
+    }
 }
+
+request_schemas!(AppendMessage, AppendMessages, ChangeMessage);
 
 /// One message, or several.
 #[derive(Debug)]
-pub(crate) enum AppendRequest {
-    One(AppendMessage),
-    Many(AppendMessages),
-}
+pub(crate) struct AppendRequest;
 
-// Written out because the derive would tag the two.
 impl PartialSchema for AppendRequest {
     fn schema() -> RefOr<Schema> {
-        let one = Ref::from_schema_name(AppendMessage::name());
-        let many = Ref::from_schema_name(AppendMessages::name());
+        let one = Ref::from_schema_name(AppendMessage::NAME);
+        let many = Ref::from_schema_name(AppendMessages::NAME);
         OneOfBuilder::new().item(one).item(many).description(Some("One message, or several.")).into()
     }
 }
 
 impl ToSchema for AppendRequest {
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        for (name, schema) in [
-            (AppendMessage::name(), AppendMessage::schema()),
-            (AppendMessages::name(), AppendMessages::schema()),
-        ] {
-            schemas.push((name.into_owned(), schema));
-        }
-        AppendMessage::schemas(schemas);
+    fn schemas(schemas: &mut Vec<NamedSchema>) {
+        schemas.push((AppendMessages::NAME.to_owned(), AppendMessages::schema()));
+        AppendMessages::schemas(schemas);
     }
 }
 
 /// What is to be appended.
 #[derive(Debug)]
 pub(crate) enum Appended {
-    One(NewMessage),
-    Many(Vec<NewMessage>),
+    One(Valid<NewMessage>),
+    Many(Valid<Vec<NewMessage>>),
 }
 
 impl RequestBody for AppendRequest {
     type Input = Appended;
 
-    fn read(fields: &mut Fields) -> Self {
-        if !fields.has("messages") {
-            return Self::One(AppendMessage::read(fields));
+    fn accept(fields: &mut Fields) -> Result<Appended, Invalid> {
+        if fields.has(MESSAGES.name) {
+            AppendMessages::accept(fields).map(Appended::Many)
+        } else {
+            AppendMessage::accept(fields).map(Appended::One)
         }
-        let messages = fields.objects("messages", AppendMessage::read);
-        if messages.as_ref().is_some_and(Vec::is_empty) {
-            fields.wrong("messages", FieldCode::TooShort, "must have at least one message");
-        }
-        let messages = messages.unwrap_or_default();
-        if messages.len() > limits::BATCH {
-            fields.wrong("messages", FieldCode::TooLong, "must have at most 200 messages");
-        }
-        Self::Many(AppendMessages { messages })
-    }
-
-    fn into_input(self) -> Appended {
-        match self {
-            Self::One(message) => Appended::One(message.into_input()),
-            Self::Many(batch) => {
-                Appended::Many(batch.messages.into_iter().map(AppendMessage::into_input).collect())
-            }
-        }
-    }
-
-    fn check(input: &Appended) -> Result<(), Invalid> {
-        let messages = match input {
-            Appended::One(message) => return message.validate(),
-            Appended::Many(messages) => messages,
-        };
-        let mut all = Vec::new();
-        for (index, message) in messages.iter().enumerate() {
-            let Err(Invalid(errors)) = message.validate() else { continue };
-            let in_batch = |error: FieldError| FieldError {
-                field: format!("messages[{index}].{}", error.field),
-                ..error
-            };
-            all.extend(errors.into_iter().map(in_batch));
-        }
-        if all.is_empty() { Ok(()) } else { Err(Invalid(all)) }
     }
 }
 
@@ -230,7 +181,7 @@ pub(crate) async fn append(
         (Appended::Many(new), None) => (false, chat.messages().append_many(id, new).await?, false),
         (new, Some(key)) => {
             let (is_one, new) = match new {
-                Appended::One(new) => (true, vec![new]),
+                Appended::One(new) => (true, new.alone()),
                 Appended::Many(new) => (false, new),
             };
             let outcome = chat.once(key).append(id, new).await?;
@@ -286,53 +237,29 @@ pub(crate) async fn message_id(chat: AsUser<'_>, path: &MessagePath) -> Result<M
     }
 }
 
-/// Changes of a message. What is left out stays, null clears.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"content": "Where is it warm in April?"}))]
-pub(crate) struct ChangeMessage {
-    #[schema(nullable = false)]
-    content: Option<String>,
-    #[schema(value_type = Option<Vec<Object>>)]
-    parts: Change<Json>,
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
-    model: Change<String>,
-    #[schema(value_type = Option<i64>, minimum = 0, maximum = 9007199254740991i64)]
-    token_count: Change<i64>,
-    /// Replaces the list whole.
-    #[schema(value_type = Vec<UsedDocument>, required = false, max_items = 256)]
-    used_documents: Option<Json>,
-    /// Replaces the metadata whole.
-    #[schema(value_type = Object, required = false)]
-    metadata: Option<Json>,
-}
+/// Changes of a message.
+#[derive(Debug)]
+pub(crate) struct ChangeMessage;
 
-impl RequestBody for ChangeMessage {
-    type Input = MessagePatch;
+impl RequestObject for ChangeMessage {
+    const NAME: &'static str = "ChangeMessage";
+    const ABOUT: &'static str = "Changes of a message. What is left out stays, null clears.";
 
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            content: fields.text("content"),
-            parts: fields.nullable_json("parts"),
-            model: fields.nullable_text("model"),
-            token_count: fields.nullable_count("token_count"),
-            used_documents: fields.json("used_documents"),
-            metadata: fields.json("metadata"),
-        }
+    type Draft = MessagePatch;
+
+    fn example() -> Option<Value> {
+        Some(json!({"content": "Where is it warm in April?"}))
     }
 
-    fn into_input(self) -> MessagePatch {
+    fn read(fields: &mut impl ReadFields) -> MessagePatch {
         MessagePatch {
-            content: self.content,
-            parts: self.parts,
-            model: self.model,
-            token_count: self.token_count,
-            used_documents: self.used_documents,
-            metadata: self.metadata,
+            content: fields.given(&CONTENT),
+            parts: fields.nullable(&PARTS),
+            model: fields.nullable(&MODEL),
+            token_count: fields.nullable(&TOKEN_COUNT),
+            used_documents: fields.given(&USED_DOCUMENTS.about("Replaces the list whole.")),
+            metadata: fields.given(&METADATA.about(REPLACES_METADATA)),
         }
-    }
-
-    fn check(input: &MessagePatch) -> Result<(), Invalid> {
-        input.validate()
     }
 }
 
@@ -356,7 +283,7 @@ pub(crate) async fn change(
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
-    JsonBody(patch): JsonBody<ChangeMessage>,
+    ValidBody(patch): ValidBody<ChangeMessage>,
 ) -> Result<Response, Problem> {
     let conversation = path.conversation()?;
     let chat = condition.apply(caller.store(&state));

@@ -3,136 +3,79 @@
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::Response;
-use chatstore::{Invalid, Json, NewMessage, NewReply, NewResponse, Outcome};
-use utoipa::ToSchema;
+use chatstore::fields::{
+    COMPLETION_TIME_MS, FINISH_REASON, FROM_CACHE, MODEL, MODEL_USED, TOKENS_CACHED, TOKENS_COMPLETION,
+    TOKENS_PROMPT, TOKENS_TOTAL,
+};
+use chatstore::{MessageRole, NewReply, NewResponse, Outcome};
+use serde_json::{Value, json};
 
-use crate::body::{IdempotentBody, RequestBody};
+use crate::body::IdempotentBody;
 use crate::caller::{Caller, OptionalUser};
 use crate::condition::{IdempotencyKey, IfMatch};
 use crate::error::Problem;
-use crate::fields::{Fields, value_of};
 use crate::openapi::{AppendProblems, ReadProblems};
 use crate::path::{BasePath, ConversationPath, MessagePath, Path};
 use crate::query::{NoParameters, Query};
-use crate::routes::messages::{location, message_id};
-use crate::routes::responses::{ModelResponseResponse, ReplyResponse, UsedDocument, created_once};
+use crate::request::{ReadFields, RequestObject};
+use crate::routes::messages::{location, message_id, new_message};
+use crate::routes::responses::{ModelResponseResponse, ReplyResponse, created_once};
+use crate::schema::request_schemas;
 use crate::state::AppState;
 
 /// A reply to be recorded.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({
-    "content": "In Seville: 21 °C on most days.",
-    "response": {"model_used": "large-1", "tokens_prompt": 12, "tokens_completion": 9, "finish_reason": "stop"}
-}))]
-pub(crate) struct CreateReply {
-    /// The text; may be empty.
-    content: String,
-    /// Structured content, kept untouched.
-    #[schema(value_type = Option<Vec<Object>>)]
-    parts: Option<Json>,
-    /// The model that answered.
-    #[schema(min_length = 1, max_length = 255)]
-    model: Option<String>,
-    /// Tokens of the content.
-    #[schema(minimum = 0, maximum = 9007199254740991i64)]
-    token_count: Option<i64>,
-    /// Documents the message drew on: texts or objects.
-    #[schema(value_type = Vec<UsedDocument>, required = false, max_items = 256)]
-    used_documents: Option<Json>,
-    /// The application's own data, at most 64 KiB as JSON.
-    #[schema(value_type = Object, required = false)]
-    metadata: Option<Json>,
-    /// What is known about the answer.
-    #[schema(nullable = false)]
-    response: Option<CreateResponse>,
+#[derive(Debug)]
+pub(crate) struct CreateReply;
+
+impl RequestObject for CreateReply {
+    const NAME: &'static str = "CreateReply";
+    const ABOUT: &'static str = "A reply to be recorded.";
+
+    type Draft = NewReply;
+
+    fn example() -> Option<Value> {
+        Some(json!({
+            "content": "In Seville: 21 °C on most days.",
+            "response": {
+                "model_used": "large-1", "tokens_prompt": 12, "tokens_completion": 9, "finish_reason": "stop"
+            }
+        }))
+    }
+
+    fn read(fields: &mut impl ReadFields) -> NewReply {
+        let model = MODEL.about("The model that answered.");
+        NewReply {
+            message: new_message(fields, MessageRole::Assistant, &model),
+            response: fields.object::<CreateResponse>("response").unwrap_or_default(),
+        }
+    }
 }
 
 /// What is known about an answer.
-#[derive(Debug, ToSchema)]
-pub(crate) struct CreateResponse {
-    /// The model that answered. When left out: the reply's `model`, else that of the newest message of the role
-    /// `user` before it, else the conversation's default, else the server's.
-    #[schema(nullable = false, min_length = 1, max_length = 255)]
-    model_used: Option<String>,
-    #[schema(minimum = 0, maximum = 9007199254740991i64)]
-    tokens_prompt: Option<i64>,
-    #[schema(minimum = 0, maximum = 9007199254740991i64)]
-    tokens_completion: Option<i64>,
-    /// When left out, prompt and completion together, if both are known; never smaller than that.
-    #[schema(minimum = 0, maximum = 9007199254740991i64)]
-    tokens_total: Option<i64>,
-    /// Tokens read from the provider's cache.
-    #[schema(minimum = 0, maximum = 9007199254740991i64)]
-    tokens_cached: Option<i64>,
-    #[schema(minimum = 0, maximum = 9007199254740991i64)]
-    completion_time_ms: Option<i64>,
-    /// Why the model stopped.
-    #[schema(min_length = 1, max_length = 255)]
-    finish_reason: Option<String>,
-    /// Whether the answer came from a cache instead of a model.
-    #[schema(nullable = false, default = false)]
-    from_cache: Option<bool>,
-}
+#[derive(Debug)]
+pub(crate) struct CreateResponse;
 
-impl CreateResponse {
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            model_used: fields.text("model_used"),
-            tokens_prompt: value_of(fields.nullable_count("tokens_prompt")),
-            tokens_completion: value_of(fields.nullable_count("tokens_completion")),
-            tokens_total: value_of(fields.nullable_count("tokens_total")),
-            tokens_cached: value_of(fields.nullable_count("tokens_cached")),
-            completion_time_ms: value_of(fields.nullable_count("completion_time_ms")),
-            finish_reason: value_of(fields.nullable_text("finish_reason")),
-            from_cache: fields.flag("from_cache"),
-        }
-    }
+impl RequestObject for CreateResponse {
+    const NAME: &'static str = "CreateResponse";
+    const ABOUT: &'static str = "What is known about an answer.";
 
-    fn into_new(self) -> NewResponse {
+    type Draft = NewResponse;
+
+    fn read(fields: &mut impl ReadFields) -> NewResponse {
         NewResponse {
-            model_used: self.model_used,
-            tokens_prompt: self.tokens_prompt,
-            tokens_completion: self.tokens_completion,
-            tokens_total: self.tokens_total,
-            tokens_cached: self.tokens_cached,
-            completion_time_ms: self.completion_time_ms,
-            finish_reason: self.finish_reason,
-            from_cache: self.from_cache.unwrap_or_default(),
+            model_used: fields.given(&MODEL_USED),
+            tokens_prompt: fields.optional(&TOKENS_PROMPT),
+            tokens_completion: fields.optional(&TOKENS_COMPLETION),
+            tokens_total: fields.optional(&TOKENS_TOTAL),
+            tokens_cached: fields.optional(&TOKENS_CACHED),
+            completion_time_ms: fields.optional(&COMPLETION_TIME_MS),
+            finish_reason: fields.optional(&FINISH_REASON),
+            from_cache: fields.given_or(&FROM_CACHE, false),
         }
     }
 }
 
-impl RequestBody for CreateReply {
-    type Input = NewReply;
-
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            content: fields.required_text("content"),
-            parts: value_of(fields.nullable_json("parts")),
-            model: value_of(fields.nullable_text("model")),
-            token_count: value_of(fields.nullable_count("token_count")),
-            used_documents: fields.json("used_documents"),
-            metadata: fields.json("metadata"),
-            response: fields.object("response", CreateResponse::read),
-        }
-    }
-
-    fn into_input(self) -> NewReply {
-        let message = NewMessage {
-            parts: self.parts,
-            model: self.model,
-            token_count: self.token_count,
-            used_documents: self.used_documents.unwrap_or_else(Json::list),
-            metadata: self.metadata.unwrap_or_else(Json::object),
-            ..NewMessage::assistant(self.content)
-        };
-        NewReply { message, response: self.response.map(CreateResponse::into_new).unwrap_or_default() }
-    }
-
-    fn check(input: &NewReply) -> Result<(), Invalid> {
-        input.validate()
-    }
-}
+request_schemas!(CreateReply, CreateResponse);
 
 /// Record a reply with its response
 ///

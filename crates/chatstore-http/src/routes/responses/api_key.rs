@@ -4,6 +4,8 @@ use chatstore::{ApiKey, ApiKeyId, NewKey, Timestamp, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::schema::ApiKeyScopeWord;
+
 /// An API key, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKey, example = json!({
@@ -74,13 +76,4 @@ impl NewKeyResponse {
     pub(crate) const fn id(&self) -> ApiKeyId {
         self.api_key.id
     }
-}
-
-/// For whom a key acts.
-#[derive(Debug, ToSchema)]
-#[schema(as = ApiKeyScope, rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes the words that the service has")]
-pub(crate) enum ApiKeyScopeWord {
-    User,
-    Service,
 }

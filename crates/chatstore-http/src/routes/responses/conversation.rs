@@ -7,6 +7,8 @@ use chatstore::{Conversation, ConversationId, ConversationRole, Message, Timesta
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::schema::ConversationRoleWord;
+
 use super::message::MessageResponse;
 
 /// A conversation.
@@ -99,14 +101,4 @@ impl IntoResponse for ConversationResponse {
         }
         response
     }
-}
-
-/// The caller's role in a conversation.
-#[derive(Debug, ToSchema)]
-#[schema(as = ConversationRole, rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes the words that the service has")]
-pub(crate) enum ConversationRoleWord {
-    Owner,
-    Editor,
-    Viewer,
 }

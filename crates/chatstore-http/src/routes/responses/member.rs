@@ -4,6 +4,8 @@ use chatstore::{Member, Timestamp, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::schema::ConversationRoleWord;
+
 /// A member of a conversation.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Member, example = json!({
@@ -15,7 +17,7 @@ pub(crate) struct MemberResponse {
     user_id: UserId,
     #[schema(required)]
     username: Option<String>,
-    #[schema(value_type = super::conversation::ConversationRoleWord)]
+    #[schema(value_type = ConversationRoleWord)]
     role: &'static str,
     #[schema(value_type = String, format = "date-time")]
     joined_at: Timestamp,

@@ -1,38 +1,10 @@
 //! Messages, replies and what is known about a model's answer, as answers hold them.
 
-use chatstore::{
-    ConversationId, Message, MessageId, MessageRole, Reply, Response as ModelResponse, Timestamp, UserId,
-};
+use chatstore::{ConversationId, Message, MessageId, Reply, Response as ModelResponse, Timestamp, UserId};
 use serde::Serialize;
-use utoipa::openapi::schema::SchemaType;
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
-/// Who speaks in a message.
-#[derive(Debug, ToSchema)]
-#[schema(as = MessageRole, rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes the words that the service has")]
-pub(crate) enum MessageRoleWord {
-    System,
-    Developer,
-    User,
-    Assistant,
-    Tool,
-}
-
-/// A document that a message drew on: a text or an object.
-#[derive(Debug)]
-pub(crate) struct UsedDocument;
-
-// Written out because the derive has no schema of two types.
-impl PartialSchema for UsedDocument {
-    fn schema() -> RefOr<Schema> {
-        let types = SchemaType::Array(vec![Type::String, Type::Object]);
-        ObjectBuilder::new().schema_type(types).description(Some("A text or an object.")).into()
-    }
-}
-
-impl ToSchema for UsedDocument {}
+use crate::schema::{MessageRoleWord, UsedDocument};
 
 /// A message.
 #[derive(Debug, Serialize, ToSchema)]
@@ -179,12 +151,4 @@ impl From<Reply> for ReplyResponse {
     fn from(reply: Reply) -> Self {
         Self { message: reply.message.into(), response: reply.response.into() }
     }
-}
-
-/// The words for the roles of a message, as refusals name them.
-pub(crate) const MESSAGE_ROLES: &str = "system, developer, user, assistant, tool";
-
-/// Reads the role of a message.
-pub(crate) fn message_role(text: &str) -> Option<MessageRole> {
-    MessageRole::parse(text)
 }

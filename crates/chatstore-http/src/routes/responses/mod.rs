@@ -14,14 +14,11 @@ use utoipa::ToSchema;
 
 use crate::condition::mark_replayed;
 
-pub(crate) use api_key::{ApiKeyResponse, ApiKeyScopeWord, NewKeyResponse};
+pub(crate) use api_key::{ApiKeyResponse, NewKeyResponse};
 pub(crate) use conversation::ConversationResponse;
 pub(crate) use member::MemberResponse;
-pub(crate) use message::{
-    MESSAGE_ROLES, MessageResponse, MessageRoleWord, ModelResponseResponse, ReplyResponse, UsedDocument,
-    message_role,
-};
-pub(crate) use user::{USER_ROLES, UserResponse, UserRoleWord};
+pub(crate) use message::{MessageResponse, ModelResponseResponse, ReplyResponse};
+pub(crate) use user::UserResponse;
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]

@@ -1,8 +1,10 @@
 //! Users, as answers hold them.
 
-use chatstore::{Timestamp, User, UserId, UserRole};
+use chatstore::{Timestamp, User, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::schema::UserRoleWord;
 
 /// A user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,15 +65,3 @@ impl UserResponse {
         self.id
     }
 }
-
-/// What a user may do beyond their own data.
-#[derive(Debug, ToSchema)]
-#[schema(as = UserRole, rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes the words that the service has")]
-pub(crate) enum UserRoleWord {
-    Admin,
-    User,
-}
-
-/// The words for the roles of users, as parameters have them.
-pub(crate) const USER_ROLES: [(&str, UserRole); 2] = [("admin", UserRole::Admin), ("user", UserRole::User)];

@@ -2,26 +2,23 @@
 
 use axum::Json;
 use axum::extract::State;
-use chatstore::{Limit, Order, Page, User, UserFilter, UserPosition, UserRole};
+use chatstore::{Order, Page, User, UserFilter, UserPosition, UserRole};
 use utoipa::IntoParams;
 
 use crate::caller::Admin;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
-use crate::query::{FromParameters, Parameters, Query, open_cursor};
-use crate::routes::responses::{ListResponse, USER_ROLES, UserResponse, UserRoleWord};
+use crate::query::{FromParameters, PageQuery, Parameters, Query};
+use crate::routes::responses::{ListResponse, UserResponse};
+use crate::schema::UserRoleWord;
 use crate::state::AppState;
 
 /// Which users.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
-    /// How many at most.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
-    limit: Limit,
-    /// Where the page begins: the `next_cursor` of the page before, with the same other parameters.
-    #[param(max_length = 512)]
-    cursor: Option<String>,
+    #[param(ignore)]
+    page: PageQuery,
     /// Only the one with this name, however it is spelled.
     username: Option<String>,
     /// Only the one with this e-mail address, however it is spelled.
@@ -36,12 +33,11 @@ pub(crate) struct ListQuery {
 impl FromParameters for ListQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
         Self {
-            limit: parameters.limit(),
-            cursor: parameters.text("cursor"),
+            page: PageQuery::from_parameters(parameters),
             username: parameters.text("username"),
             email: parameters.text("email"),
-            role: parameters.word("role", &USER_ROLES),
-            is_active: parameters.word("is_active", &[("true", true), ("false", false)]),
+            role: parameters.word("role"),
+            is_active: parameters.flag("is_active"),
         }
     }
 }
@@ -70,7 +66,7 @@ impl ListQuery {
     path = "/users",
     operation_id = "list_users",
     tag = "users",
-    params(ListQuery),
+    params(PageQuery, ListQuery),
     responses((status = 200, description = "A page of users", body = ListResponse<UserResponse>), ReadProblems)
 )]
 pub(crate) async fn list(
@@ -79,12 +75,12 @@ pub(crate) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListResponse<UserResponse>>, Problem> {
     let scope = query.scope(admin);
-    let from = open_cursor(query.cursor.as_deref(), &scope)?;
+    let from = query.page.position(&scope)?;
     let page = if query.username.is_some() || query.email.is_some() {
         Page { items: find(&state, &query).await?.into_iter().collect(), next: None }
     } else {
         let filter = UserFilter { role: query.role, is_active: query.is_active };
-        state.store().users().page(filter, Order::Ascending, from, query.limit).await?
+        state.store().users().page(filter, Order::Ascending, from, query.page.limit).await?
     };
     let page: Page<User, UserPosition> = page;
     Ok(Json(ListResponse::new(page, &scope, UserResponse::from)))

@@ -3,17 +3,18 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use chatstore::{Change, Email, Invalid, UserName, UserPatch};
-use utoipa::ToSchema;
+use chatstore::UserPatch;
+use serde_json::{Value, json};
 
-use crate::body::{JsonBody, RequestBody};
+use crate::body::ValidBody;
 use crate::caller::{Caller, CurrentUserBeforePasswordChange};
 use crate::error::Problem;
-use crate::fields::Fields;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::query::{NoParameters, Query};
+use crate::request::{ReadFields, RequestObject};
 use crate::routes::responses::UserResponse;
-use crate::routes::users::{email, load_visible, username};
+use crate::routes::users::{load_visible, user_patch};
+use crate::schema::request_schemas;
 use crate::state::AppState;
 
 /// Get the current user
@@ -32,42 +33,26 @@ pub(crate) async fn get(
     Ok(Json(load_visible(&state, caller.user()).await?.into()))
 }
 
-/// Changes of the current user. What is left out stays, null clears; the last of name and address cannot be cleared.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"full_name": "Ada Lovelace"}))]
-pub(crate) struct ChangeMe {
-    #[schema(value_type = Option<String>, max_length = 255)]
-    full_name: Change<String>,
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 64)]
-    username: Change<UserName>,
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 254, pattern = r"^[^@\s]+@[^@\s]+$")]
-    email: Change<Email>,
-}
+/// Changes of the current user.
+#[derive(Debug)]
+pub(crate) struct ChangeMe;
 
-impl RequestBody for ChangeMe {
-    type Input = UserPatch;
+impl RequestObject for ChangeMe {
+    const NAME: &'static str = "ChangeMe";
+    const ABOUT: &'static str = "Changes of the current user. What is left out stays, null clears; the last of name and address cannot be cleared.";
 
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            full_name: fields.nullable_text("full_name"),
-            username: fields.nullable_parsed("username", username),
-            email: fields.nullable_parsed("email", email),
-        }
+    type Draft = UserPatch;
+
+    fn example() -> Option<Value> {
+        Some(json!({"full_name": "Ada Lovelace"}))
     }
 
-    fn into_input(self) -> UserPatch {
-        UserPatch {
-            full_name: self.full_name,
-            username: self.username,
-            email: self.email,
-            ..UserPatch::default()
-        }
-    }
-
-    fn check(input: &UserPatch) -> Result<(), Invalid> {
-        input.validate()
+    fn read(fields: &mut impl ReadFields) -> UserPatch {
+        user_patch(fields)
     }
 }
+
+request_schemas!(ChangeMe);
 
 /// Change the current user
 #[utoipa::path(
@@ -82,7 +67,7 @@ pub(crate) async fn change(
     State(state): State<AppState>,
     caller: Caller,
     _query: Query<NoParameters>,
-    JsonBody(patch): JsonBody<ChangeMe>,
+    ValidBody(patch): ValidBody<ChangeMe>,
 ) -> Result<Json<UserResponse>, Problem> {
     Ok(Json(state.store().users().update(caller.user(), patch).await?.into()))
 }

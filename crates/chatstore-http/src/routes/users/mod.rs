@@ -8,96 +8,55 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::auth::Password;
-use chatstore::{
-    Change, Email, FieldCode, Invalid, InvalidName, Json, NewUser, User, UserId, UserName, UserPatch,
-    UserRole,
+use chatstore::fields::{
+    EMAIL, FULL_NAME, IS_ACTIVE, METADATA, MUST_CHANGE_PASSWORD, PASSWORD, USER_ROLE, USERNAME,
 };
-use utoipa::ToSchema;
+use chatstore::{Email, FromText, Json, NewUser, User, UserId, UserPatch, UserRole};
+use serde_json::{Value, json};
 
-use crate::body::{JsonBody, RequestBody};
+use crate::body::{JsonBody, ValidBody};
 use crate::caller::Admin;
 use crate::error::Problem;
-use crate::fields::{Fields, value_of};
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, EmailPath, Path, UserPath};
 use crate::query::{NoParameters, Query};
-use crate::routes::responses::{UserResponse, UserRoleWord, created};
+use crate::request::{ReadFields, RequestObject};
+use crate::routes::REPLACES_METADATA;
+use crate::routes::responses::{UserResponse, created};
+use crate::schema::request_schemas;
 use crate::state::AppState;
 
-pub(crate) fn username(text: String) -> Result<UserName, (FieldCode, String)> {
-    UserName::new(text).map_err(refused)
-}
-
-pub(crate) fn email(text: String) -> Result<Email, (FieldCode, String)> {
-    Email::new(text).map_err(refused)
-}
-
-fn refused(error: InvalidName) -> (FieldCode, String) {
-    (error.code(), error.to_string())
-}
-
-fn user_role(fields: &mut Fields) -> Option<UserRole> {
-    fields.word("role", "admin, user", UserRole::parse)
-}
-
 /// A user to be created: at least one of name and e-mail address.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"username": "ada", "email": "ada@example.org"}))]
-pub(crate) struct CreateUser {
-    /// Without control, zero-width and private-use characters; unique however it is spelled.
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 64)]
-    username: Option<UserName>,
-    /// Unique however it is spelled.
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 254, pattern = r"^[^@\s]+@[^@\s]+$")]
-    email: Option<Email>,
-    /// At most 1,024 bytes; not a common one. Without one the user cannot log in with a password.
-    #[schema(value_type = Option<String>, nullable = false, min_length = 12, max_length = 256, format = "password")]
-    password: Option<Password>,
-    #[schema(max_length = 255)]
-    full_name: Option<String>,
-    #[schema(value_type = Option<UserRoleWord>, nullable = false, default = "user")]
-    role: Option<UserRole>,
-    #[schema(nullable = false, default = true)]
-    is_active: Option<bool>,
-    #[schema(nullable = false, default = false)]
-    must_change_password: Option<bool>,
-    /// The application's own data, at most 64 KiB as JSON.
-    #[schema(value_type = Object, required = false)]
-    metadata: Option<Json>,
-}
+#[derive(Debug)]
+pub(crate) struct CreateUser;
 
-impl RequestBody for CreateUser {
-    type Input = (NewUser, Option<Password>);
+impl RequestObject for CreateUser {
+    const NAME: &'static str = "CreateUser";
+    const ABOUT: &'static str = "A user to be created: at least one of name and e-mail address.";
 
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            username: value_of(fields.nullable_parsed("username", username)),
-            email: value_of(fields.nullable_parsed("email", email)),
-            password: fields.text("password").map(Password::new),
-            full_name: value_of(fields.nullable_text("full_name")),
-            role: user_role(fields),
-            is_active: fields.flag("is_active"),
-            must_change_password: fields.flag("must_change_password"),
-            metadata: fields.json("metadata"),
-        }
+    type Draft = (NewUser, Option<Password>);
+
+    fn example() -> Option<Value> {
+        Some(json!({"username": "ada", "email": "ada@example.org"}))
     }
 
-    fn into_input(self) -> (NewUser, Option<Password>) {
+    fn read(fields: &mut impl ReadFields) -> (NewUser, Option<Password>) {
+        let (username, email) = (fields.optional(&USERNAME), fields.optional(&EMAIL));
+        let password = PASSWORD.about(
+            "A maximum of 1,024 bytes; not a common one. Without one the user cannot log in with a password.",
+        );
+        let password = fields.given(&password).map(Password::new);
         let new = NewUser {
-            username: self.username,
-            email: self.email,
-            full_name: self.full_name,
-            role: self.role.unwrap_or(UserRole::User),
-            is_active: self.is_active.unwrap_or(true),
-            must_change_password: self.must_change_password.unwrap_or(false),
-            metadata: self.metadata.unwrap_or_else(Json::object),
+            username,
+            email,
+            full_name: fields.optional(&FULL_NAME),
+            role: fields.given_or(&USER_ROLE, UserRole::User),
+            is_active: fields.given_or(&IS_ACTIVE, true),
+            must_change_password: fields.given_or(&MUST_CHANGE_PASSWORD, false),
+            metadata: fields.given(&METADATA).unwrap_or_else(Json::object),
             ..NewUser::default()
         };
-        (new, self.password)
-    }
-
-    fn check((new, _): &(NewUser, Option<Password>)) -> Result<(), Invalid> {
-        new.validate()
+        (new, password)
     }
 }
 
@@ -127,8 +86,9 @@ pub(crate) async fn create(
     admin: Admin,
     base_path: BasePath,
     _query: Query<NoParameters>,
-    JsonBody((new, password)): JsonBody<CreateUser>,
+    ValidBody(new): ValidBody<CreateUser>,
 ) -> Result<Response, Problem> {
+    let (new, password) = new.split();
     if new.role == UserRole::Admin {
         admin.over_admins()?;
     }
@@ -175,56 +135,39 @@ pub(crate) async fn get(
     Ok(JsonAnswer(load_visible(&state, path.user()?).await?.into()))
 }
 
-/// Changes of a user. What is left out stays, null clears; the last of name and address cannot be cleared.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"full_name": "Ada Lovelace", "is_active": false}))]
-pub(crate) struct ChangeUser {
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 64)]
-    username: Change<UserName>,
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 254, pattern = r"^[^@\s]+@[^@\s]+$")]
-    email: Change<Email>,
-    #[schema(value_type = Option<String>, max_length = 255)]
-    full_name: Change<String>,
-    #[schema(value_type = Option<UserRoleWord>, nullable = false)]
-    role: Option<UserRole>,
-    #[schema(nullable = false)]
-    is_active: Option<bool>,
-    #[schema(nullable = false)]
-    must_change_password: Option<bool>,
-    /// Replaces the metadata whole.
-    #[schema(value_type = Object, required = false)]
-    metadata: Option<Json>,
+/// The fields that every change of a user is read with.
+pub(crate) fn user_patch(fields: &mut impl ReadFields) -> UserPatch {
+    UserPatch {
+        username: fields.nullable(&USERNAME),
+        email: fields.nullable(&EMAIL),
+        full_name: fields.nullable(&FULL_NAME),
+        ..UserPatch::default()
+    }
 }
 
-impl RequestBody for ChangeUser {
-    type Input = UserPatch;
+/// Changes of a user.
+#[derive(Debug)]
+pub(crate) struct ChangeUser;
 
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            username: fields.nullable_parsed("username", username),
-            email: fields.nullable_parsed("email", email),
-            full_name: fields.nullable_text("full_name"),
-            role: user_role(fields),
-            is_active: fields.flag("is_active"),
-            must_change_password: fields.flag("must_change_password"),
-            metadata: fields.json("metadata"),
-        }
+impl RequestObject for ChangeUser {
+    const NAME: &'static str = "ChangeUser";
+    const ABOUT: &'static str = "Changes of a user. What is left out stays, null clears; the last of name and address cannot be cleared.";
+
+    type Draft = UserPatch;
+
+    fn example() -> Option<Value> {
+        Some(json!({"full_name": "Ada Lovelace", "is_active": false}))
     }
 
-    fn into_input(self) -> UserPatch {
+    fn read(fields: &mut impl ReadFields) -> UserPatch {
+        let patch = user_patch(fields);
         UserPatch {
-            username: self.username,
-            email: self.email,
-            full_name: self.full_name,
-            role: self.role,
-            is_active: self.is_active,
-            must_change_password: self.must_change_password,
-            metadata: self.metadata,
+            role: fields.given(&USER_ROLE),
+            is_active: fields.given(&IS_ACTIVE),
+            must_change_password: fields.given(&MUST_CHANGE_PASSWORD),
+            metadata: fields.given(&METADATA.about(REPLACES_METADATA)),
+            ..patch
         }
-    }
-
-    fn check(input: &UserPatch) -> Result<(), Invalid> {
-        input.validate()
     }
 }
 
@@ -245,7 +188,7 @@ pub(crate) async fn change(
     admin: Admin,
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
-    JsonBody(patch): JsonBody<ChangeUser>,
+    ValidBody(patch): ValidBody<ChangeUser>,
 ) -> Result<JsonAnswer<UserResponse>, Problem> {
     let user = load_editable(&state, admin, path.user()?).await?;
     if patch.role == Some(UserRole::Admin) {
@@ -278,42 +221,30 @@ pub(crate) async fn erase(
 }
 
 /// What a user is created with, when there is none.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"full_name": "Ada Lovelace"}))]
-pub(crate) struct PutUser {
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 64)]
-    username: Option<UserName>,
-    #[schema(max_length = 255)]
-    full_name: Option<String>,
-    /// The application's own data, at most 64 KiB as JSON.
-    #[schema(value_type = Object, required = false)]
-    metadata: Option<Json>,
-}
+#[derive(Debug)]
+pub(crate) struct PutUser;
 
-impl RequestBody for PutUser {
-    type Input = PutUser;
+impl RequestObject for PutUser {
+    const NAME: &'static str = "PutUser";
+    const ABOUT: &'static str = "What a user is created with, when there is none.";
 
-    fn read(fields: &mut Fields) -> Self {
-        Self {
-            username: value_of(fields.nullable_parsed("username", username)),
-            full_name: value_of(fields.nullable_text("full_name")),
-            metadata: fields.json("metadata"),
+    type Draft = NewUser;
+
+    fn example() -> Option<Value> {
+        Some(json!({"full_name": "Ada Lovelace"}))
+    }
+
+    fn read(fields: &mut impl ReadFields) -> NewUser {
+        NewUser {
+            username: fields.optional(&USERNAME),
+            full_name: fields.optional(&FULL_NAME),
+            metadata: fields.given(&METADATA).unwrap_or_else(Json::object),
+            ..NewUser::default()
         }
     }
-
-    fn into_input(self) -> PutUser {
-        self
-    }
-
-    fn check(input: &PutUser) -> Result<(), Invalid> {
-        let patch = UserPatch {
-            full_name: input.full_name.clone().map_or(Change::Keep, Change::Set),
-            metadata: input.metadata.clone(),
-            ..UserPatch::default()
-        };
-        patch.validate()
-    }
 }
+
+request_schemas!(CreateUser, ChangeUser, PutUser);
 
 /// Get or create a user by e-mail address
 ///
@@ -339,15 +270,11 @@ pub(crate) async fn put_by_email(
     base_path: BasePath,
     Path(path): Path<EmailPath>,
     _query: Query<NoParameters>,
-    JsonBody(put): JsonBody<PutUser>,
+    JsonBody(new): JsonBody<PutUser>,
 ) -> Result<Response, Problem> {
-    let email = email(path.email).map_err(|(code, message)| Problem::wrong("email", code, message))?;
-    let new = NewUser {
-        username: put.username,
-        full_name: put.full_name,
-        metadata: put.metadata.unwrap_or_else(Json::object),
-        ..NewUser::with_email(email)
-    };
+    let email =
+        Email::from_text(path.email).map_err(|(code, message)| Problem::wrong(EMAIL.name, code, message))?;
+    let new = NewUser { email: Some(email), ..new };
     let (user, is_new) = state.store().users().get_or_create(new).await?;
     let user = UserResponse::from(user);
     if !is_new {

@@ -1,7 +1,7 @@
 //! What becomes of users and conversations in every schema.
 
 use chatstore_model::{
-    ConversationId, Email, InvalidName, NewConversation, NewUser, PasswordHash, Timestamp, UserId, UserName,
+    ConversationId, Email, IntoValid, InvalidName, NewConversation, NewUser, PasswordHash, Timestamp, UserId, UserName,
     limits,
 };
 use chatstore_sql::ForeignValue;
@@ -129,8 +129,8 @@ pub(super) fn conversation_id(
 pub(super) fn thread_id(row: &mut Row<'_>, field: &'static str) -> Option<String> {
     let text = row.text(field)?;
     let new = NewConversation::thread(text);
-    match new.validate() {
-        Ok(()) => new.thread_id,
+    match new.into_valid() {
+        Ok(new) => new.into_inner().thread_id,
         Err(error) => {
             row.report(
                 Some(field),

@@ -4,8 +4,8 @@ mod bump;
 mod list;
 
 use chatstore_model::{
-    Access, Conversation, ConversationId, ConversationPatch, ConversationRole, MemberRole, NewConversation,
-    UserId,
+    Access, Conversation, ConversationId, ConversationPatch, ConversationRole, IntoValid, MemberRole,
+    NewConversation, UserId,
 };
 use constcat::concat;
 
@@ -195,8 +195,12 @@ impl Conversations<'_, '_, ReadWrite> {
     /// # Errors
     /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `thread_id` or `id`;
     /// [`StoreError::MissingParent`] when there is no such owner.
-    pub async fn create(&mut self, owner: UserId, new: &NewConversation) -> Result<Conversation, StoreError> {
-        new.validate()?;
+    pub async fn create(
+        &mut self,
+        owner: UserId,
+        new: impl IntoValid<&NewConversation>,
+    ) -> Result<Conversation, StoreError> {
+        let new = *new.into_valid()?;
         let conversation = self.to_row(owner, new);
         let values = insert_values(&conversation);
         let created: Option<ConversationId> =
@@ -219,9 +223,9 @@ impl Conversations<'_, '_, ReadWrite> {
     pub async fn get_or_create_by_thread(
         &mut self,
         owner: UserId,
-        new: &NewConversation,
+        new: impl IntoValid<&NewConversation>,
     ) -> Result<(Conversation, bool), StoreError> {
-        new.validate()?;
+        let new = *new.into_valid()?;
         let Some(thread_id) = new.thread_id.as_deref() else {
             return Err(StoreError::Refused(
                 "a conversation is found or created by its thread_id, which is missing",
@@ -252,9 +256,9 @@ impl Conversations<'_, '_, ReadWrite> {
         &mut self,
         owner: UserId,
         id: ConversationId,
-        patch: &ConversationPatch,
+        patch: impl IntoValid<&ConversationPatch>,
     ) -> Result<Conversation, StoreError> {
-        patch.validate()?;
+        let patch = *patch.into_valid()?;
         if patch.is_empty() {
             let found = self.get(By::Owner(owner), id).await?;
             return found.map(|(conversation, _)| conversation).ok_or(NOT_FOUND);

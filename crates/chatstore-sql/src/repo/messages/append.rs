@@ -1,8 +1,6 @@
 //! Appending messages.
 
-use chatstore_model::{
-    ConversationId, Message, MessageId, MessageRole, NewMessage, Timestamp, UserId, preview,
-};
+use chatstore_model::{IntoValid, ConversationId, Message, MessageId, MessageRole, NewMessage, Timestamp, UserId, preview,};
 use constcat::concat;
 
 use super::Messages;
@@ -55,9 +53,9 @@ impl Messages<'_, '_, ReadWrite> {
         &mut self,
         by: By,
         conversation: ConversationId,
-        new: &NewMessage,
+        new: impl IntoValid<&NewMessage>,
     ) -> Result<Message, StoreError> {
-        new.validate()?;
+        let new = *new.into_valid()?;
         let mut row = self.to_row(by, conversation, new);
         if self.0.executor.combines_changes() {
             let sql = by.statement(&OWN, &SHARED);
@@ -83,11 +81,9 @@ impl Messages<'_, '_, ReadWrite> {
         owner: UserId,
         conversation: ConversationId,
         senders: &[Option<UserId>],
-        new: &[NewMessage],
+        new: impl IntoValid<&[NewMessage]>,
     ) -> Result<Vec<Message>, StoreError> {
-        for message in new {
-            message.validate()?;
-        }
+        let new = *new.into_valid()?;
         if !senders.is_empty() && senders.len() != new.len() {
             return Err(StoreError::Refused("there must be one sender for each message, or none at all"));
         }

@@ -1,6 +1,6 @@
 //! Editing and deleting messages; the conversation is bumped in the same transaction.
 
-use chatstore_model::{ConversationId, Message, MessageId, MessagePatch, Timestamp, UserId};
+use chatstore_model::{ConversationId, IntoValid, Message, MessageId, MessagePatch, Timestamp, UserId};
 use constcat::concat;
 
 use super::row::{COLUMNS, MessageRow};
@@ -43,9 +43,9 @@ impl Messages<'_, '_, ReadWrite> {
         owner: UserId,
         conversation: ConversationId,
         id: MessageId,
-        patch: &MessagePatch,
+        patch: impl IntoValid<&MessagePatch>,
     ) -> Result<Message, StoreError> {
-        patch.validate()?;
+        let patch = *patch.into_valid()?;
         if patch.is_empty() {
             return self.get(By::Owner(owner), conversation, id).await?.ok_or(NOT_FOUND);
         }

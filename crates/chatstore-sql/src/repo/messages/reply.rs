@@ -1,8 +1,8 @@
 //! A model's reply: message, response and usage, stored as one.
 
 use chatstore_model::{
-    ConversationId, Day, Message, MessageId, NewReply, NewResponse, Reply, Response, Timestamp, UserId,
-    preview,
+    ConversationId, Day, IntoValid, Message, MessageId, NewReply, NewResponse, Reply, Response, Timestamp,
+    UserId, preview,
 };
 use constcat::concat;
 
@@ -107,9 +107,9 @@ impl Messages<'_, '_, ReadWrite> {
         &mut self,
         owner: UserId,
         conversation: ConversationId,
-        new: &NewReply,
+        new: impl IntoValid<&NewReply>,
     ) -> Result<Reply, StoreError> {
-        new.validate()?;
+        let new = *new.into_valid()?;
         let by = By::Owner(owner);
         let mut row = self.to_row(by, conversation, &new.message);
         let known_model = new.response.model_used.as_deref().or(new.message.model.as_deref());

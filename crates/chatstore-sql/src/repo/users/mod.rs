@@ -3,8 +3,8 @@
 mod erase;
 
 use chatstore_model::{
-    Email, EndReason, Json, Limit, NewUser, Order, Page, PasswordHash, Timestamp, User, UserFilter, UserId,
-    UserName, UserPatch, UserPosition, UserRole,
+    Email, EndReason, IntoValid, Json, Limit, NewUser, Order, Page, PasswordHash, Timestamp,
+    User, UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole,
 };
 use constcat::concat;
 use uuid::Uuid;
@@ -209,8 +209,8 @@ impl Users<'_, '_, ReadWrite> {
     ///
     /// # Errors
     /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `username`, `email` or `id`.
-    pub async fn create(&mut self, new: &NewUser) -> Result<User, StoreError> {
-        new.validate()?;
+    pub async fn create(&mut self, new: impl IntoValid<&NewUser>) -> Result<User, StoreError> {
+        let new = *new.into_valid()?;
         let user = self.to_row(new);
         let values = insert_values(&user, new);
         let created: Option<Uuid> = self.0.executor.query_changed(&CREATE, &values, |row| row.next()).await?;
@@ -253,8 +253,11 @@ impl Users<'_, '_, ReadWrite> {
     /// # Errors
     /// [`StoreError::Refused`] when `new` has no address; [`StoreError::AlreadyExists`] with field
     /// `username`; [`StoreError::Invalid`].
-    pub async fn get_or_create_by_email(&mut self, new: &NewUser) -> Result<(User, bool), StoreError> {
-        new.validate()?;
+    pub async fn get_or_create_by_email(
+        &mut self,
+        new: impl IntoValid<&NewUser>,
+    ) -> Result<(User, bool), StoreError> {
+        let new = *new.into_valid()?;
         let Some(email) = &new.email else {
             return Err(StoreError::Refused(
                 "a user is found or created by the e-mail address, which is missing",
@@ -282,8 +285,12 @@ impl Users<'_, '_, ReadWrite> {
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field
     /// `username` or `email`; [`StoreError::Refused`] for the built-in user, for the last active
     /// administrator who would be none any more, and when neither name nor address would be left.
-    pub async fn update(&mut self, id: UserId, patch: &UserPatch) -> Result<User, StoreError> {
-        patch.validate()?;
+    pub async fn update(
+        &mut self,
+        id: UserId,
+        patch: impl IntoValid<&UserPatch>,
+    ) -> Result<User, StoreError> {
+        let patch = *patch.into_valid()?;
         if id == UserId::ANONYMOUS {
             return Err(StoreError::Refused("the built-in user cannot be changed"));
         }

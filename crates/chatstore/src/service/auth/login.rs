@@ -1,7 +1,7 @@
 //! Registration and login.
 
 use chatstore_model::{
-    NewRefreshToken, NewSession, NewUser, PasswordHash, SessionId, Timestamp, User, UserId, UserRole,
+    IntoValid, NewRefreshToken, NewSession, NewUser, PasswordHash, SessionId, Timestamp, User, UserId,
 };
 use chatstore_sql::{StoreError, Tx, WriteTx};
 use uuid::Uuid;
@@ -51,19 +51,11 @@ impl Auth<'_> {
     /// # Errors
     /// `Invalid`, also for a password that is too short, too long or common; `AlreadyExists` with field
     /// `username` or `email`; `LimitReached`; `Overloaded`.
-    pub async fn register(self, new: NewUser, password: Password) -> Result<User> {
+    pub async fn register(self, new: impl IntoValid<NewUser>, password: Password) -> Result<User> {
         if let Some(quota) = self.identity().address_quota() {
             self.take(&LimitKey::login_address(self.origin.address), quota).await?;
         }
-        let new = NewUser {
-            role: UserRole::User,
-            is_active: true,
-            must_change_password: false,
-            id: None,
-            created_at: None,
-            updated_at: None,
-            ..new
-        };
+        let new = new.into_valid()?.as_registration();
         let user = self.store.users().create_with_password(new, password).await?;
         SecurityEvent::UserRegistered.note(Some(user.id));
         Ok(user)

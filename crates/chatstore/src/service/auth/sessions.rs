@@ -101,7 +101,7 @@ impl Auth<'_> {
     /// # Errors
     /// `NotFound`, also when it has ended already.
     pub async fn revoke(self, user: UserId, session: SessionId) -> Result<()> {
-        self.end(user, session, EndReason::Withdrawn).await?;
+        self.end(user, session, EndReason::Revoked).await?;
         SecurityEvent::SessionRevoked.note_in(user, session);
         Ok(())
     }

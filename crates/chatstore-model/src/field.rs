@@ -1,0 +1,386 @@
+//! Fields of requests as values: what a field is called, what it may hold and what it is for.
+
+use std::marker::PhantomData;
+
+use crate::{FieldCode, Json, Keyword, Timestamp, Validator, limits};
+
+/// The application's own data.
+pub const METADATA: JsonField = JsonField {
+    name: "metadata",
+    about: "The application's own data, a maximum of 64 KiB as JSON.",
+    shape: JsonShape::Object { max_bytes: limits::METADATA_BYTES },
+};
+
+/// A field that holds a text from which a `T` is read.
+#[derive(Debug)]
+pub struct TextField<T = String> {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+    /// The minimum number of characters.
+    pub min: usize,
+    /// The maximum number of characters; `None` when only the request's size bounds it.
+    pub max: Option<usize>,
+    /// What its text must look like.
+    pub form: TextForm,
+    value: PhantomData<fn() -> T>,
+}
+
+/// What the text of a field must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextForm {
+    /// Any text.
+    Any,
+    /// A text without control characters.
+    NoControls,
+    /// Visible ASCII characters alone.
+    Visible,
+    /// An e-mail address, with or without white space around it.
+    Address,
+    /// A password.
+    Password,
+    /// An instant in RFC 3339.
+    Time,
+}
+
+impl TextForm {
+    /// The form as a regular expression of JSON Schema, when it has one.
+    #[must_use]
+    pub const fn pattern(self) -> Option<&'static str> {
+        match self {
+            Self::NoControls => Some(r"^[^\x00-\x1f\x7f-\x9f]+$"),
+            Self::Visible => Some("^[!-~]+$"),
+            Self::Address => Some(r"^\s*[^@\s]+@[^@\s]+\s*$"),
+            Self::Any | Self::Password | Self::Time => None,
+        }
+    }
+
+    /// What is wrong with a text. NUL is reported as such, and what is read from the text of the other
+    /// forms knows their rules.
+    fn problem(self, text: &str) -> Option<&'static str> {
+        let is_control = |character: char| character.is_control() && character != '\0';
+        match self {
+            Self::NoControls if text.chars().any(is_control) => Some("must not contain control characters"),
+            Self::Visible if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Some("must contain visible ASCII characters only")
+            }
+            _ => None,
+        }
+    }
+
+    /// The form as a format of JSON Schema, when it has one.
+    #[must_use]
+    pub const fn format(self) -> Option<&'static str> {
+        match self {
+            Self::Password => Some("password"),
+            Self::Time => Some("date-time"),
+            Self::Any | Self::NoControls | Self::Visible | Self::Address => None,
+        }
+    }
+}
+
+impl<T> TextField<T> {
+    /// A field for any text, bounded only by the request's size.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, about: "", min: 0, max: None, form: TextForm::Any, value: PhantomData }
+    }
+
+    /// The field by another name.
+    #[must_use]
+    pub const fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// The field with a minimum number of characters.
+    #[must_use]
+    pub const fn at_least(mut self, min: usize) -> Self {
+        self.min = min;
+        self
+    }
+
+    /// The field with a maximum number of characters.
+    #[must_use]
+    pub const fn at_most(mut self, max: usize) -> Self {
+        self.max = Some(max);
+        self
+    }
+
+    /// The field for text of this form.
+    #[must_use]
+    pub const fn formed(mut self, form: TextForm) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// The field with what it is for.
+    #[must_use]
+    pub const fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+}
+
+impl TextField {
+    /// Notes every rule that `text` breaks.
+    pub fn check(&self, validator: &mut Validator, text: Option<&str>) {
+        let Some(text) = text else { return };
+        if text.chars().take(self.min).count() < self.min {
+            validator.wrong(self.name, FieldCode::TooShort, too_short(self.min));
+        }
+        validator.no_nul(self.name, text);
+        if let Some(max) = self.max
+            && text.len() > max
+            && text.chars().count() > max
+        {
+            validator.wrong(self.name, FieldCode::TooLong, format!("must have at most {max} characters"));
+        }
+        if let Some(message) = self.form.problem(text) {
+            validator.wrong(self.name, FieldCode::InvalidFormat, message);
+        }
+    }
+
+    /// Whether `text` breaks no rule.
+    #[must_use]
+    pub fn takes(&self, text: &str) -> bool {
+        let mut validator = Validator::default();
+        self.check(&mut validator, Some(text));
+        validator.finish().is_ok()
+    }
+}
+
+fn too_short(min: usize) -> String {
+    if min == 1 { "must not be empty".to_owned() } else { format!("must have at least {min} characters") }
+}
+
+/// What can be read from the text of a field.
+pub trait FromText: Sized {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong with the text, for programs and for people.
+    fn from_text(text: String) -> Result<Self, (FieldCode, String)>;
+}
+
+impl FromText for String {
+    fn from_text(text: String) -> Result<Self, (FieldCode, String)> {
+        Ok(text)
+    }
+}
+
+impl FromText for Timestamp {
+    fn from_text(text: String) -> Result<Self, (FieldCode, String)> {
+        let message = "must be a time like 2026-03-01T12:00:00Z (RFC 3339)";
+        text.parse().map_err(|_| (FieldCode::InvalidFormat, message.to_owned()))
+    }
+}
+
+/// A field that holds one of a few words.
+#[derive(Debug)]
+pub struct KeywordField<K> {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+    value: PhantomData<fn() -> K>,
+}
+
+impl<K: Keyword> KeywordField<K> {
+    /// A field for a word of the list `K`.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, about: "", value: PhantomData }
+    }
+
+    /// The field with what it is for.
+    #[must_use]
+    pub const fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+}
+
+/// A field that is true or false.
+#[derive(Debug, Clone, Copy)]
+pub struct FlagField {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+/// A field that holds a whole number from 0 to [`limits::COUNT`].
+#[derive(Debug, Clone, Copy)]
+pub struct CountField {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+impl CountField {
+    /// Notes a number outside the range.
+    pub fn check(&self, validator: &mut Validator, count: Option<i64>) {
+        if count.is_some_and(|count| !(0..=limits::COUNT).contains(&count)) {
+            let message = format!("must be from 0 to {}", limits::COUNT);
+            validator.wrong(self.name, FieldCode::OutOfRange, message);
+        }
+    }
+}
+
+/// A field that holds JSON of the application's own.
+#[derive(Debug, Clone, Copy)]
+pub struct JsonField {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+    /// What it must hold.
+    pub shape: JsonShape,
+}
+
+/// What the JSON of a field must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JsonShape {
+    /// An object of a maximum number of bytes as JSON.
+    Object {
+        /// The maximum.
+        max_bytes: usize,
+    },
+    /// A list of objects.
+    Objects,
+    /// A list of a maximum number of texts and objects.
+    TextsAndObjects {
+        /// The maximum.
+        max_items: usize,
+    },
+}
+
+impl JsonField {
+    /// The field with what it is for.
+    #[must_use]
+    pub const fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// Notes every rule that `json` breaks.
+    pub fn check(&self, validator: &mut Validator, json: Option<&Json>) {
+        let Some(json) = json else { return };
+        validator.json(self.name, json);
+        if let Some((code, message)) = self.shape.problem(json) {
+            validator.wrong(self.name, code, message);
+        }
+    }
+}
+
+impl JsonShape {
+    fn problem(self, json: &Json) -> Option<(FieldCode, String)> {
+        let wrong_type = |message: &str| Some((FieldCode::WrongType, message.to_owned()));
+        match (self, json.as_list()) {
+            (Self::Object { .. }, _) if !json.is_object() => wrong_type("must be an object"),
+            (Self::Object { max_bytes }, _) if json.to_string().len() > max_bytes => {
+                Some((FieldCode::TooLong, format!("must have at most {} bytes as JSON", grouped(max_bytes))))
+            }
+            (Self::Object { .. }, _) => None,
+            (Self::Objects, Some(items)) if items.iter().all(serde_json::Value::is_object) => None,
+            (Self::Objects, _) => wrong_type("must be a list of objects"),
+            (Self::TextsAndObjects { .. }, None) => wrong_type("must be a list"),
+            (Self::TextsAndObjects { max_items }, Some(items)) if items.len() > max_items => {
+                Some((FieldCode::TooLong, format!("must have at most {max_items} items")))
+            }
+            (Self::TextsAndObjects { .. }, Some(items)) => {
+                let is_allowed = items.iter().all(|item| item.is_string() || item.is_object());
+                if is_allowed { None } else { wrong_type("must hold only texts and objects") }
+            }
+        }
+    }
+}
+
+/// A number with its thousands separated, as messages show large ones.
+fn grouped(number: usize) -> String {
+    match number / 1_000 {
+        0 => number.to_string(),
+        thousands => format!("{},{:03}", grouped(thousands), number % 1_000),
+    }
+}
+
+/// A field that holds a list of objects of the API.
+#[derive(Debug, Clone, Copy)]
+pub struct ListField {
+    /// Its name.
+    pub name: &'static str,
+    /// What one item is.
+    pub item: &'static str,
+    /// The minimum number of items.
+    pub min: usize,
+    /// The maximum number of items.
+    pub max: usize,
+}
+
+impl ListField {
+    /// Notes too few or too many items.
+    pub fn check(&self, validator: &mut Validator, items: usize) {
+        let Self { name, item, min, max } = self;
+        let code = match items {
+            items if items < *min => FieldCode::TooShort,
+            items if items > *max => FieldCode::TooLong,
+            _ => return,
+        };
+        validator.wrong(name, code, format!("must have {min} to {max} {item}s"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Invalid;
+
+    fn codes(field: &TextField, text: &str) -> Vec<FieldCode> {
+        let mut validator = Validator::default();
+        field.check(&mut validator, Some(text));
+        match validator.finish() {
+            Ok(()) => Vec::new(),
+            Err(Invalid(errors)) => errors.into_iter().map(|error| error.code).collect(),
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_text_is_counted_in_characters() {
+        let field = TextField::new("title").at_least(2).at_most(3);
+        assert_eq!(codes(&field, "知"), [FieldCode::TooShort]);
+        assert_eq!(codes(&field, "知知"), []);
+        assert_eq!(codes(&field, "知知知"), []);
+        assert_eq!(codes(&field, "知知知知"), [FieldCode::TooLong]);
+        assert_eq!(codes(&field, "a"), [FieldCode::TooShort]);
+        assert_eq!(codes(&field, "abcd"), [FieldCode::TooLong]);
+    }
+
+    #[test]
+    fn a_text_breaks_several_rules_at_once() {
+        let field = TextField::new("thread_id").at_most(3).formed(TextForm::NoControls);
+        assert_eq!(
+            codes(&field, "a\0\tbc"),
+            [FieldCode::NulCharacter, FieldCode::TooLong, FieldCode::InvalidFormat]
+        );
+    }
+
+    #[test]
+    fn the_message_of_a_limit_follows_the_limit() {
+        let mut validator = Validator::default();
+        TextField::new("title").at_most(2).check(&mut validator, Some("abc"));
+        let shape = JsonShape::Object { max_bytes: 1_048_576 };
+        JsonField { name: "metadata", about: "", shape }.check(
+            &mut validator,
+            Some(&Json::parse(&format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20))).unwrap()),
+        );
+        ListField { name: "messages", item: "message", min: 1, max: 2 }.check(&mut validator, 3);
+        assert_eq!(
+            validator.finish().unwrap_err().to_string(),
+            "title: must have at most 2 characters; metadata: must have at most 1,048,576 bytes as JSON; \
+             messages: must have 1 to 2 messages"
+        );
+    }
+}
