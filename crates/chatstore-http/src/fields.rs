@@ -1,7 +1,5 @@
 //! Reading a JSON object field by field, so that one answer names everything that is wrong with it.
 
-use std::fmt::Display;
-
 use chatstore::{
     Change, CountField, FieldCode, FieldError, FlagField, FromText, IntoValid, Invalid, Json, JsonField,
     Keyword, KeywordField, ListField, TextField, Valid, Validate, limits,
@@ -87,9 +85,9 @@ impl Field for CountField {
     type Value = i64;
 
     fn read(&self, value: Value, is_nullable: bool) -> Result<i64, (FieldCode, String)> {
-        let rule = format!("must be a whole number from 0 to {},", limits::COUNT);
-        let rule = if is_nullable { rule } else { rule.trim_end_matches(',').to_owned() };
-        integer(value).map_err(|code| (code, wrong_type(rule, is_nullable).1))
+        let or_null = if is_nullable { ", or null" } else { "" };
+        let message = format!("must be a whole number from 0 to {}{or_null}", limits::COUNT);
+        integer(value).map_err(|code| (code, message))
     }
 }
 
@@ -105,7 +103,7 @@ impl Field for JsonField {
     }
 }
 
-fn wrong_type(rule: impl Display, is_nullable: bool) -> (FieldCode, String) {
+fn wrong_type(rule: &str, is_nullable: bool) -> (FieldCode, String) {
     let or_null = if is_nullable { " or null" } else { "" };
     (FieldCode::WrongType, format!("{rule}{or_null}"))
 }

@@ -46,7 +46,7 @@ impl<T: FromParameters> FromRequestParts<AppState> for Query<T> {
     }
 }
 
-/// The parameters of a query that nobody took yet.
+/// The parameters of a query that have not been read yet.
 #[derive(Debug)]
 pub(crate) struct Parameters {
     values: Vec<(String, String)>,

@@ -1,9 +1,11 @@
 //! What chatstore stores, without how: entities, typed ids, times, pages, names and their limits.
 //!
 //! Nothing here does input or output, reads the clock or draws a random number on its own; the
-//! store hands out both ([`Clock`], [`IdSource`]). Limits are those of the HTTP contract and are
-//! checked by the `validate` method of each request type, which reports every field at once.
+//! store hands out both ([`Clock`], [`IdSource`]). Limits are those of the HTTP contract. They are
+//! checked once, when a request becomes [`Valid`], and every field that breaks one is reported.
 //!
+//! To add a field to a request: describe it as a value beside its entity, name it in the entity's
+//! [`Validate`], and re-export it in [`fields`]. To add a list of words: define it with `keywords!`.
 //! To add an entity: write its file here, re-export it below, and go on with
 //! `docs/adding-an-entity.md`.
 

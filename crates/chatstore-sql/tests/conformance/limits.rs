@@ -170,7 +170,7 @@ async fn a_message_beyond_a_limit_is_refused(case: TestDatabase) {
         let many = [NewMessage::user("good"), new];
         let appended =
             write(&case, async move |tx| tx.messages().append_many(owner, conversation, &[], &many).await);
-        assert_eq!(invalid_fields(appended.await), every);
+        assert_eq!(invalid_fields(appended.await), every.map(|field| format!("messages[1].{field}")));
         let patch = MessagePatch {
             content: None,
             parts: Change::Set(Json::object()),

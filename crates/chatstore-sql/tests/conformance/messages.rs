@@ -221,7 +221,7 @@ async fn several_messages_are_appended_all_or_none(case: TestDatabase) {
     let answer = append_many(&case, owner, conversation, vec![good(), taken, good()]).await;
     assert_eq!(failure(answer), "already exists: message.id");
     let answer = append_many(&case, owner, conversation, vec![good(), too_long]).await;
-    assert!(failure(answer).starts_with("invalid: model"));
+    assert!(failure(answer).starts_with("invalid: messages[1].model"));
     let absent = absent_user(&case);
     let answer = write(&case, async move |tx| {
         tx.messages().append_many(owner, conversation, &[None, Some(absent)], &[good(), good()]).await

@@ -262,9 +262,8 @@ async fn ending_a_session_takes_its_tokens_with_it_and_spares_the_others(case: T
     let user = arbitrary_user(&case).await;
     let (one, other) = (begin(&case, user).await, begin(&case, user).await);
     let now = later(&case);
-    let end = async |id| {
-        write(&case, async move |tx| tx.sessions().end(user, id, EndReason::Revoked).await).await
-    };
+    let end =
+        async |id| write(&case, async move |tx| tx.sessions().end(user, id, EndReason::Revoked).await).await;
     end(one.id).await.unwrap();
     assert!(matches!(end(one.id).await, Err(StoreError::NotFound { entity: "session" })));
     assert!(matches!(end(SessionId::from_uuid(Uuid::nil())).await, Err(StoreError::NotFound { .. })));

@@ -1,4 +1,4 @@
-use chatstore::{By, NewConversation, NewMessage, NewReply, PageRequest, Store};
+use chatstore::{By, ErrorKind, IntoValid, NewConversation, NewMessage, NewReply, PageRequest, Store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_in_memory_keeps_what_it_is_given() {
@@ -10,6 +10,39 @@ async fn a_store_in_memory_keeps_what_it_is_given() {
     chat.messages().append(trip.id, NewMessage::user("hello")).await.unwrap();
     let page = chat.messages().page(trip.id, PageRequest::oldest(10)).await.unwrap();
     assert_eq!(page.items[0].content, "hello");
+}
+
+#[tokio::test]
+async fn white_space_around_an_address_is_not_part_of_it() {
+    let store = Store::memory().await.unwrap();
+    let (ada, _) = store.users().get_or_create_by_email("\u{a0}Ada@example.org\t").await.unwrap();
+    assert_eq!(ada.email.as_deref(), Some("Ada@example.org"));
+    let (found, created) = store.users().get_or_create_by_email(" ada@example.org ").await.unwrap();
+    assert_eq!((found.id, created), (ada.id, false));
+    assert_eq!(store.users().find_by_email("ada@example.org\u{1f}").await.unwrap(), Some(ada));
+}
+
+#[tokio::test]
+async fn a_request_is_checked_by_a_service_a_transaction_or_its_sender() {
+    let store = Store::memory().await.unwrap();
+    let (ada, _) = store.users().get_or_create_by_email("ada@example.org").await.unwrap();
+    let chat = store.as_user(ada.id);
+    let trip = chat.conversations().create(NewConversation::titled("Trip")).await.unwrap();
+    let message = NewMessage::user("hello").into_valid().unwrap();
+    chat.messages().append(trip.id, message).await.unwrap();
+
+    let wrong = NewMessage { token_count: Some(-1), ..NewMessage::user("a\0") };
+    let served = chat.messages().append(trip.id, wrong.clone()).await.unwrap_err();
+    let written = store
+        .write("append", async move |tx| tx.messages().append(By::Owner(ada.id), trip.id, &wrong).await)
+        .await
+        .unwrap_err();
+    for error in [served, written] {
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        let invalid = error.invalid().unwrap();
+        let fields: Vec<&str> = invalid.0.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["content", "token_count"]);
+    }
 }
 
 #[tokio::test]
