@@ -143,7 +143,7 @@ impl Messages<'_> {
         }
     }
 
-    async fn reply_at_revision(self, conversation: ConversationId, new: NewReply) -> Result<Reply> {
+    async fn reply_at_revision(self, conversation: ConversationId, new: Valid<NewReply>) -> Result<Reply> {
         let (user, expected) = (self.0.user, self.0.expected);
         let record = async move |tx: &mut WriteTx<'_>| {
             let access = access(tx, user, conversation).await?;
