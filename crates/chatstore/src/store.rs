@@ -7,8 +7,8 @@ use std::sync::Arc;
 use chatstore_model::{Clock, Day, IdSource, Timestamp, UsageGroup, UsageGrouping, UserId};
 use chatstore_sql::migrate::{DatabaseError, DatabaseErrorKind};
 use chatstore_sql::{
-    ConnectError, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError, Migrations, ReadTx,
-    MigrationSummary, StoreError, WriteTx,
+    ConnectError, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError, MigrationSummary,
+    Migrations, ReadTx, StoreError, WriteTx,
 };
 
 use crate::cache::Callers;

@@ -1,7 +1,7 @@
 //! Each kind of change of a table with rows: found, applied and undone by generated SQL.
 
-use chatstore_migrate_testkit::changes::{Change, Promise, all, try_change};
 use chatstore_bench::table::{self, Column};
+use chatstore_migrate_testkit::changes::{Change, Promise, all, try_change};
 use chatstore_sql::DatabaseKind;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! Random pairs of schemas with rows: there and back by generated SQL.
 
-use chatstore_migrate_testkit::pairs::try_pair;
 use chatstore_bench::error::Error;
+use chatstore_migrate_testkit::pairs::try_pair;
 use chatstore_sql::DatabaseKind;
 use serde_json::json;
 

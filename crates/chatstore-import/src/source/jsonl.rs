@@ -11,8 +11,8 @@ use std::io::BufRead;
 
 use chatstore::Error;
 use chatstore_model::{
-    ConversationId, IntoValid, Json, Limit, MessageId, MessageRange, MessageRole, NewConversation, NewMessage, Order,
-    Timestamp, UserId,
+    ConversationId, IntoValid, Json, Limit, MessageId, MessageRange, MessageRole, NewConversation,
+    NewMessage, Order, Timestamp, UserId,
 };
 use chatstore_sql::{By, Tx};
 use serde::Deserialize;

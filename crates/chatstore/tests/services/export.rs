@@ -2,8 +2,8 @@
 
 use chatstore::auth::{LoginName, Password};
 use chatstore::{
-    ApiKeyScope, ConversationPatch, Export, Exported, NewConversation, NewMessage, NewReply, NewResponse, OnceKey,
-    Store,
+    ApiKeyScope, ConversationPatch, Export, Exported, NewConversation, NewMessage, NewReply, NewResponse,
+    OnceKey, Store,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 

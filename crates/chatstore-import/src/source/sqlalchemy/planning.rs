@@ -1,8 +1,8 @@
 //! What becomes of users and conversations in every schema.
 
 use chatstore_model::{
-    ConversationId, Email, IntoValid, InvalidName, NewConversation, NewUser, PasswordHash, Timestamp, UserId, UserName,
-    limits,
+    ConversationId, Email, IntoValid, InvalidName, NewConversation, NewUser, PasswordHash, Timestamp, UserId,
+    UserName, limits,
 };
 use chatstore_sql::ForeignValue;
 use uuid::Uuid;

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpoints;
-use super::{SqliteExecutor, store_error};
+use super::executor::{SqliteExecutor, store_error};
 use crate::context::Context;
 use crate::error::{Cause, ConnectError, StoreError};
 use crate::tx::{Finished, Tx};

@@ -1,6 +1,8 @@
 //! Appending messages.
 
-use chatstore_model::{IntoValid, ConversationId, Message, MessageId, MessageRole, NewMessage, Timestamp, UserId, preview,};
+use chatstore_model::{
+    ConversationId, IntoValid, Message, MessageId, MessageRole, NewMessage, Timestamp, UserId, preview,
+};
 use constcat::concat;
 
 use super::Messages;

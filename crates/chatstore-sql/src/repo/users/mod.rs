@@ -3,8 +3,8 @@
 mod erase;
 
 use chatstore_model::{
-    Email, EndReason, IntoValid, Json, Limit, NewUser, Order, Page, PasswordHash, Timestamp,
-    User, UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole,
+    Email, EndReason, IntoValid, Json, Limit, NewUser, Order, Page, PasswordHash, Timestamp, User,
+    UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole,
 };
 use constcat::concat;
 use uuid::Uuid;

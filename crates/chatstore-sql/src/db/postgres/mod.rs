@@ -1,24 +1,25 @@
 //! PostgreSQL: a pool of connections with prepared statements.
 
+mod error;
+mod executor;
+
 use std::ops::{Deref, DerefMut};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
     Client, ClientWrapper, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{NoTls, RowStream, Statement};
+use tokio_postgres::NoTls;
 
 use crate::context::Context;
 use crate::db::tls::{TlsMode, TlsSettings};
-use crate::db::{Row, Sql, Value};
-use crate::error::{Cause, ConnectError, StoreError, refused, taken_constraint};
-use crate::schema::entity_of_table;
+use crate::error::{Cause, ConnectError, StoreError};
 use crate::tx::{Finished, ReadOnly, Tx, WriteTx};
+
+use error::{connect_error, store_error, write_error};
+use executor::Handle;
+pub(crate) use executor::PostgresExecutor;
 
 /// How long a caller waits for a connection, a connection for the server, and a dead peer is given.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,9 +30,6 @@ const SESSION_SETTINGS: &str = "-c statement_timeout=30000 -c idle_in_transactio
 
 /// How often a transaction is run again after a conflict.
 const ATTEMPTS: u32 = 8;
-
-/// Changes of one batch that are under way at once.
-const PIPELINE: usize = 64;
 
 /// One PostgreSQL database.
 pub(crate) struct PostgresDatabase {
@@ -236,211 +234,5 @@ impl Drop for Checkout {
         if let (false, Some(client)) = (self.is_idle, self.client.take()) {
             drop(Client::take(client));
         }
-    }
-}
-
-enum Handle<'c> {
-    Transaction(&'c deadpool_postgres::Transaction<'c>),
-    /// Outside a transaction; whether a statement that changes something was sent.
-    Single {
-        client: &'c Client,
-        changed: bool,
-    },
-}
-
-/// Runs statements on one connection.
-pub(crate) struct PostgresExecutor<'c> {
-    handle: Handle<'c>,
-    context: &'c Context,
-}
-
-impl<'c> PostgresExecutor<'c> {
-    const fn new(handle: Handle<'c>, context: &'c Context) -> Self {
-        Self { handle, context }
-    }
-
-    pub(crate) async fn execute(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        self.may_change()?;
-        let statement = self.prepare(sql).await?;
-        let rows = self.send(&statement, values).await.map_err(|error| self.changing_error(&error, sql))?;
-        let mut rows = pin!(rows);
-        while rows.try_next().await.map_err(|error| self.changing_error(&error, sql))?.is_some() {}
-        Ok(rows.rows_affected().unwrap_or(0))
-    }
-
-    /// Sends the changes of all rows without waiting in between, in order.
-    pub(crate) async fn execute_each(
-        &mut self,
-        sql: &Sql,
-        rows: Vec<Vec<Value<'_>>>,
-    ) -> Result<(), StoreError> {
-        let Handle::Transaction(transaction) = self.handle else {
-            return Err(StoreError::backend(format!("{}: several changes need a transaction", sql.name())));
-        };
-        let statement = self.prepare(sql).await?;
-        let mut changes = Vec::with_capacity(rows.len());
-        for values in rows {
-            changes.push(change(transaction, &statement, self.context, values));
-        }
-        let mut answers = stream::iter(changes).buffered(PIPELINE);
-        while let Some(answer) = answers.next().await {
-            answer.map_err(|error| store_error(&error, sql.name()))?;
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn query_changed<T>(
-        &mut self,
-        sql: &Sql,
-        values: &[Value<'_>],
-        mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
-    ) -> Result<Option<T>, StoreError> {
-        self.may_change()?;
-        let statement = self.prepare(sql).await?;
-        let rows = self.send(&statement, values).await.map_err(|error| self.changing_error(&error, sql))?;
-        let mut rows = pin!(rows);
-        let mut first = None;
-        while let Some(row) = rows.try_next().await.map_err(|error| self.changing_error(&error, sql))? {
-            if first.is_none() {
-                first = Some(read(&Row::postgres(sql.name(), &row))?);
-            }
-        }
-        Ok(first)
-    }
-
-    pub(crate) async fn query_each(
-        &mut self,
-        sql: &Sql,
-        values: &[Value<'_>],
-        mut read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let failed = |error: tokio_postgres::Error| store_error(&error, sql.name());
-        let statement = self.prepare(sql).await?;
-        let rows = self.send(&statement, values).await.map_err(failed)?;
-        let mut rows = pin!(rows);
-        while let Some(row) = rows.try_next().await.map_err(failed)? {
-            read(&Row::postgres(sql.name(), &row))?;
-        }
-        Ok(())
-    }
-
-    async fn prepare(&self, sql: &Sql) -> Result<Statement, StoreError> {
-        let prepared = match &self.handle {
-            Handle::Transaction(transaction) => transaction.prepare_cached(sql.postgres()).await,
-            Handle::Single { client, .. } => client.prepare_cached(sql.postgres()).await,
-        };
-        prepared.map_err(|error| store_error(&error, sql.name()))
-    }
-
-    async fn send(
-        &self,
-        statement: &Statement,
-        values: &[Value<'_>],
-    ) -> Result<RowStream, tokio_postgres::Error> {
-        self.context.count_statement();
-        let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
-        match &self.handle {
-            Handle::Transaction(transaction) => transaction.query_raw(statement, values).await,
-            Handle::Single { client, .. } => client.query_raw(statement, values).await,
-        }
-    }
-
-    /// Outside a transaction a second change could not be undone with the first.
-    fn may_change(&mut self) -> Result<(), StoreError> {
-        match &mut self.handle {
-            Handle::Transaction(_) => Ok(()),
-            Handle::Single { changed: changed @ false, .. } => {
-                *changed = true;
-                Ok(())
-            }
-            Handle::Single { .. } => Err(StoreError::backend("a single write changed something twice")),
-        }
-    }
-
-    /// Inside a transaction a lost connection undoes the change; outside, it is unknown.
-    fn changing_error(&self, error: &tokio_postgres::Error, sql: &Sql) -> StoreError {
-        match self.handle {
-            Handle::Transaction(_) => store_error(error, sql.name()),
-            Handle::Single { .. } => write_error(error, sql.name()),
-        }
-    }
-}
-
-/// One of several changes under way at once. No closure: a future that holds one could not move
-/// between threads.
-async fn change(
-    transaction: &deadpool_postgres::Transaction<'_>,
-    statement: &Statement,
-    context: &Context,
-    values: Vec<Value<'_>>,
-) -> Result<u64, tokio_postgres::Error> {
-    context.count_statement();
-    transaction.execute_raw(statement, values.iter().map(|value| value as &(dyn ToSql + Sync))).await
-}
-
-/// The meaning of an error of something that commits.
-fn write_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
-    match store_error(error, statement) {
-        StoreError::Unavailable(cause) => StoreError::OutcomeUnknown(cause),
-        known => known,
-    }
-}
-
-/// The one place where PostgreSQL's errors get their meaning.
-fn store_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
-    let Some(server) = error.as_db_error() else {
-        let cause = Cause::new(format!("{statement}: {}", chain(error)));
-        let lost = error.is_closed()
-            || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
-        return if lost { StoreError::Unavailable(cause) } else { StoreError::Backend(cause) };
-    };
-    let code = server.code();
-    if *code == SqlState::UNIQUE_VIOLATION
-        && let Some(error) = server.constraint().and_then(taken_constraint)
-    {
-        return error;
-    }
-    if *code == SqlState::CHECK_VIOLATION
-        && let Some(error) = server.constraint().and_then(refused)
-    {
-        return error;
-    }
-    if *code == SqlState::FOREIGN_KEY_VIOLATION {
-        return StoreError::MissingParent { entity: entity_of_table(server.table()) };
-    }
-    let cause = Cause::new(format!("{statement}: {}: {}", server.code().code(), server.message()));
-    match code.code() {
-        "40001" | "40P01" => StoreError::Conflict(cause),
-        "42P01" => StoreError::Corrupt(format!("{cause}; are the tables migrated?")),
-        "57014" | "55P03" => StoreError::Timeout(cause),
-        "53100" => StoreError::StorageFull(cause),
-        "25006" => StoreError::ReadOnly(cause),
-        "57P01" | "57P02" | "57P03" | "53300" => StoreError::Unavailable(cause),
-        other if other.starts_with("08") => StoreError::Unavailable(cause),
-        "XX001" | "XX002" => StoreError::Corrupt(cause.to_string()),
-        _ => StoreError::Backend(cause),
-    }
-}
-
-fn connect_error(place: String, error: PoolError) -> ConnectError {
-    let PoolError::Backend(error) = error else {
-        return ConnectError::Unreachable { place, cause: Cause::new(error) };
-    };
-    let Some(server) = error.as_db_error() else {
-        return ConnectError::Unreachable { place, cause: Cause::new(chain(&error)) };
-    };
-    let reason = server.message().to_owned();
-    match server.code().code() {
-        "28P01" | "28000" | "42501" => ConnectError::Denied { place, cause: Cause::new(reason) },
-        "3D000" => ConnectError::Unusable { place, reason: format!("{reason}; create it first") },
-        _ => ConnectError::Unreachable { place, cause: Cause::new(reason) },
-    }
-}
-
-/// The driver keeps the telling part in its source.
-fn chain(error: &tokio_postgres::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }

@@ -1,0 +1,74 @@
+//! What PostgreSQL's errors mean.
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::SqlState;
+
+use crate::error::{Cause, ConnectError, StoreError, refused, taken_constraint};
+use crate::schema::entity_of_table;
+
+/// The meaning of an error of something that commits.
+pub(super) fn write_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
+    match store_error(error, statement) {
+        StoreError::Unavailable(cause) => StoreError::OutcomeUnknown(cause),
+        known => known,
+    }
+}
+
+/// The one place where PostgreSQL's errors get their meaning.
+pub(super) fn store_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
+    let Some(server) = error.as_db_error() else {
+        let cause = Cause::new(format!("{statement}: {}", chain(error)));
+        let lost = error.is_closed()
+            || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
+        return if lost { StoreError::Unavailable(cause) } else { StoreError::Backend(cause) };
+    };
+    let code = server.code();
+    if *code == SqlState::UNIQUE_VIOLATION
+        && let Some(error) = server.constraint().and_then(taken_constraint)
+    {
+        return error;
+    }
+    if *code == SqlState::CHECK_VIOLATION
+        && let Some(error) = server.constraint().and_then(refused)
+    {
+        return error;
+    }
+    if *code == SqlState::FOREIGN_KEY_VIOLATION {
+        return StoreError::MissingParent { entity: entity_of_table(server.table()) };
+    }
+    let cause = Cause::new(format!("{statement}: {}: {}", server.code().code(), server.message()));
+    match code.code() {
+        "40001" | "40P01" => StoreError::Conflict(cause),
+        "42P01" => StoreError::Corrupt(format!("{cause}; are the tables migrated?")),
+        "57014" | "55P03" => StoreError::Timeout(cause),
+        "53100" => StoreError::StorageFull(cause),
+        "25006" => StoreError::ReadOnly(cause),
+        "57P01" | "57P02" | "57P03" | "53300" => StoreError::Unavailable(cause),
+        other if other.starts_with("08") => StoreError::Unavailable(cause),
+        "XX001" | "XX002" => StoreError::Corrupt(cause.to_string()),
+        _ => StoreError::Backend(cause),
+    }
+}
+
+pub(super) fn connect_error(place: String, error: PoolError) -> ConnectError {
+    let PoolError::Backend(error) = error else {
+        return ConnectError::Unreachable { place, cause: Cause::new(error) };
+    };
+    let Some(server) = error.as_db_error() else {
+        return ConnectError::Unreachable { place, cause: Cause::new(chain(&error)) };
+    };
+    let reason = server.message().to_owned();
+    match server.code().code() {
+        "28P01" | "28000" | "42501" => ConnectError::Denied { place, cause: Cause::new(reason) },
+        "3D000" => ConnectError::Unusable { place, reason: format!("{reason}; create it first") },
+        _ => ConnectError::Unreachable { place, cause: Cause::new(reason) },
+    }
+}
+
+/// The driver keeps the telling part in its source.
+fn chain(error: &tokio_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
