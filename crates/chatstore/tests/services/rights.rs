@@ -12,6 +12,7 @@ conformance!(
     each_role_may_do_what_it_may_and_nothing_else,
     a_foreign_conversation_is_answered_like_an_absent_one,
     an_editor_changes_only_messages_of_their_own,
+    an_append_at_a_revision_is_refused_at_another_and_to_those_who_may_not,
     a_removed_member_is_a_stranger,
     a_member_may_leave_but_not_remove_others,
     an_absent_message_is_absent_for_every_member,
@@ -154,6 +155,27 @@ async fn an_editor_changes_only_messages_of_their_own(case: TestDatabase) {
     let edited = chat.messages().edit(conversation.id, own.id, patch).await.unwrap();
     assert_eq!(edited.content, "still mine");
     chat.messages().delete(conversation.id, own.id).await.unwrap();
+}
+
+async fn an_append_at_a_revision_is_refused_at_another_and_to_those_who_may_not(case: TestDatabase) {
+    let store = store(&case).await;
+    let Group { conversation, owner, editor, viewer, stranger } = group(&store).await;
+    let (now, _) = store.as_user(owner).conversations().get(conversation.id).await.unwrap();
+    let append = async |user, revision, role, content: &str| {
+        let messages = store.as_user(user).expecting(revision).messages();
+        let appended = messages.append(conversation.id, NewMessage::new(role, content)).await;
+        appended.map(|message| message.sender_id).map_err(|error| error.kind())
+    };
+    let (user, assistant) = (MessageRole::User, MessageRole::Assistant);
+    let revision = now.revision;
+    assert_eq!(append(editor, revision + 1, user, "early").await, Err(ErrorKind::PreconditionFailed));
+    assert_eq!(append(editor, revision, assistant, "not mine").await, Err(ErrorKind::Forbidden));
+    assert_eq!(append(viewer, revision, user, "hello").await, Err(ErrorKind::Forbidden));
+    assert_eq!(append(stranger, revision, user, "hello").await, Err(ErrorKind::NotFound));
+    assert_eq!(append(stranger, revision, user, "a\0b").await, Err(ErrorKind::Invalid));
+    assert_eq!(append(editor, revision, user, "hello").await, Ok(Some(editor)));
+    assert_eq!(append(owner, revision, user, "late").await, Err(ErrorKind::PreconditionFailed));
+    assert_eq!(append(owner, revision + 1, assistant, "hello yourself").await, Ok(None));
 }
 
 async fn a_removed_member_is_a_stranger(case: TestDatabase) {
