@@ -11,6 +11,7 @@ use chatstore_sql::{By, ConversationList, StoreError};
 
 use crate::error::{Error, Result};
 use crate::store::Store;
+use crate::user_scope::AsUser;
 
 /// One row of what a user has.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +66,14 @@ enum Stage {
     Memberships(Option<ConversationPosition>),
     SentElsewhere(Option<Box<Message>>),
     Done,
+}
+
+impl AsUser<'_> {
+    /// Everything that the user has.
+    #[must_use]
+    pub fn export(&self) -> Export {
+        Export::new(self.store.clone(), self.user)
+    }
 }
 
 impl Export {

@@ -17,7 +17,6 @@ use crate::identity::Identity;
 use crate::limit::Limiter;
 use crate::principal::Principal;
 use crate::token::TokenKeys;
-use crate::user_scope::AsUser;
 
 /// A store. Cheap to clone; the clones share connections and caches.
 #[derive(Clone)]
@@ -105,12 +104,6 @@ impl Store {
     #[must_use]
     pub fn limiter(&self) -> &dyn Limiter {
         self.identity.limiter.as_ref()
-    }
-
-    /// The store as one user sees it: every call is checked for this user.
-    #[must_use]
-    pub const fn as_user(&self, user: UserId) -> AsUser<'_> {
-        AsUser { store: self, user, expected: None }
     }
 
     /// Reads with several statements; `name` is for logs and metrics. Nothing is checked for a

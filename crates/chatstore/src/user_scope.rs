@@ -2,7 +2,6 @@
 
 use chatstore_model::UserId;
 
-use crate::export::Export;
 use crate::store::Store;
 
 /// The store as one user sees it. What belongs to others is answered like what is absent.
@@ -11,6 +10,14 @@ pub struct AsUser<'s> {
     pub(crate) store: &'s Store,
     pub(crate) user: UserId,
     pub(crate) expected: Option<i64>,
+}
+
+impl Store {
+    /// The store as one user sees it: every call is checked for this user.
+    #[must_use]
+    pub const fn as_user(&self, user: UserId) -> AsUser<'_> {
+        AsUser { store: self, user, expected: None }
+    }
 }
 
 impl<'s> AsUser<'s> {
@@ -26,11 +33,5 @@ impl<'s> AsUser<'s> {
     pub const fn expecting(mut self, revision: i64) -> Self {
         self.expected = Some(revision);
         self
-    }
-
-    /// Everything that the user has.
-    #[must_use]
-    pub fn export(&self) -> Export {
-        Export::new(self.store.clone(), self.user)
     }
 }
