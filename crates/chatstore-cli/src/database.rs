@@ -5,13 +5,13 @@ use std::path::Path;
 use chatstore::{ConnectError, DatabaseKind, Store};
 
 use crate::config::{Config, Migrate};
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
 /// Opens the database as it is.
-pub(crate) async fn open(config: &Config) -> Result<Store, Failure> {
+pub(crate) async fn open(config: &Config) -> Result<Store, CliError> {
     connect(config, config.database_url()).await.map_err(|error| {
         let is_wrong_url = matches!(error, ConnectError::InvalidUrl { .. });
-        let failure = Failure::from(error);
+        let failure = CliError::from(error);
         if is_wrong_url {
             return failure.hint(format!("DATABASE_URL comes from: {}", config.database_source()));
         }
@@ -20,7 +20,7 @@ pub(crate) async fn open(config: &Config) -> Result<Store, Failure> {
 }
 
 /// Opens a SQLite file instead of the database in the settings.
-pub(crate) async fn open_file(config: &Config, file: &Path) -> Result<Store, Failure> {
+pub(crate) async fn open_file(config: &Config, file: &Path) -> Result<Store, CliError> {
     Ok(connect(config, &format!("sqlite://{}", file.display())).await?)
 }
 
@@ -34,7 +34,7 @@ async fn connect(config: &Config, url: &str) -> Result<Store, ConnectError> {
 }
 
 /// Opens an existing database with its tables up to date.
-pub(crate) async fn open_existing(config: &Config) -> Result<Store, Failure> {
+pub(crate) async fn open_existing(config: &Config) -> Result<Store, CliError> {
     refuse_absent_file(config)?;
     open_ready(config).await
 }
@@ -42,27 +42,27 @@ pub(crate) async fn open_existing(config: &Config) -> Result<Store, Failure> {
 /// Opens the database with its tables up to date. Unless the settings say otherwise, a SQLite file is
 /// upgraded on the way; a PostgreSQL database only by `chatstore migrate upgrade`, because other programs
 /// may be using it.
-pub(crate) async fn open_ready(config: &Config) -> Result<Store, Failure> {
+pub(crate) async fn open_ready(config: &Config) -> Result<Store, CliError> {
     let store = open(config).await?;
     make_ready(config, &store).await?;
     Ok(store)
 }
 
 /// Fails if the SQLite file does not exist. Opening it would create it, which is of no use to commands that read.
-pub(crate) fn refuse_absent_file(config: &Config) -> Result<(), Failure> {
+pub(crate) fn refuse_absent_file(config: &Config) -> Result<(), CliError> {
     let Some(file) = config.database_url().strip_prefix("sqlite://") else { return Ok(()) };
     let path = Path::new(file);
     // A path directly below the root is explained where the URL is parsed.
     if file == ":memory:" || path.exists() || path.parent() == Some(Path::new("/")) {
         return Ok(());
     }
-    Err(Failure::new(code::NO_INPUT, format!("there is no database {file}"))
+    Err(CliError::new(code::NO_INPUT, format!("there is no database {file}"))
         .hint("`chatstore migrate upgrade` creates one"))
 }
 
 /// Upgrades outdated tables or refuses them, as the settings say. Revisions of a newer version are accepted
 /// unless they are marked as breaking: during a rolling deploy, servers of the old version continue.
-pub(crate) async fn make_ready(config: &Config, store: &Store) -> Result<(), Failure> {
+pub(crate) async fn make_ready(config: &Config, store: &Store) -> Result<(), CliError> {
     let migrate = config.migrate.unwrap_or(match store.kind() {
         DatabaseKind::Sqlite => Migrate::Auto,
         DatabaseKind::Postgres => Migrate::Check,
@@ -85,5 +85,5 @@ pub(crate) async fn make_ready(config: &Config, store: &Store) -> Result<(), Fai
         return Ok(());
     }
     let message = format!("the database at {} lacks the revision {pending}", store.place());
-    Err(Failure::new(code::CONFIGURATION, message).hint("run `chatstore migrate upgrade` first"))
+    Err(CliError::new(code::CONFIGURATION, message).hint("run `chatstore migrate upgrade` first"))
 }

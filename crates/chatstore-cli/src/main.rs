@@ -7,7 +7,7 @@
 mod commands;
 mod config;
 mod database;
-mod failure;
+mod error;
 mod new_password;
 mod progress;
 mod server_lock;
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use config::{Config, Flags};
-use failure::Failure;
+use error::CliError;
 
 /// Stores the conversations of chat and AI-assistant applications, in SQLite or PostgreSQL.
 #[derive(Debug, Parser)]
@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(arguments)),
-        Err(error) => Err(Failure::new(1, format!("the runtime did not start: {error}"))),
+        Err(error) => Err(CliError::new(1, format!("the runtime did not start: {error}"))),
     };
     match outcome {
         Ok(code) => code,
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let flags = &arguments.flags;
     match arguments.command {
         Command::Demo(arguments) => commands::demo::run(&start(flags)?, arguments).await,
@@ -103,7 +103,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// Loads the settings and starts the log, for commands that use a database.
-fn start(flags: &Flags) -> Result<Config, Failure> {
+fn start(flags: &Flags) -> Result<Config, CliError> {
     let config = Config::load(flags)?;
     telemetry::start(&config);
     Ok(config)

@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Read};
 
 use chatstore::auth::Password;
 
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
 /// Longer than the longest password.
 const MAX_BYTES: u64 = 2_048;
@@ -18,7 +18,7 @@ pub(crate) enum NewPassword {
 
 impl NewPassword {
     /// Standard input if the flag is given, else the terminal.
-    pub(crate) fn from(is_standard_input: bool) -> Result<Self, Failure> {
+    pub(crate) fn from(is_standard_input: bool) -> Result<Self, CliError> {
         if is_standard_input {
             return Ok(Self::StandardInput);
         }
@@ -26,10 +26,10 @@ impl NewPassword {
             return Ok(Self::Terminal);
         }
         let message = "there is no terminal to ask for the password";
-        Err(Failure::new(code::USAGE, message).hint("--password-stdin reads it as a line of standard input"))
+        Err(CliError::new(code::USAGE, message).hint("--password-stdin reads it as a line of standard input"))
     }
 
-    pub(crate) fn read(self) -> Result<Password, Failure> {
+    pub(crate) fn read(self) -> Result<Password, CliError> {
         match self {
             Self::StandardInput => read_line(),
             Self::Terminal => ask(),
@@ -37,26 +37,26 @@ impl NewPassword {
     }
 }
 
-fn read_line() -> Result<Password, Failure> {
+fn read_line() -> Result<Password, CliError> {
     let mut line = String::new();
     let read = std::io::stdin().lock().take(MAX_BYTES).read_line(&mut line);
     read.map_err(|error| {
         let message = format!("cannot read the password from standard input: {error}");
-        Failure::new(code::BAD_DATA, message)
+        CliError::new(code::BAD_DATA, message)
     })?;
     let line = line.strip_suffix('\n').unwrap_or(&line);
     Ok(Password::new(line.strip_suffix('\r').unwrap_or(line)))
 }
 
-fn ask() -> Result<Password, Failure> {
+fn ask() -> Result<Password, CliError> {
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt).map_err(|error| {
-            Failure::new(code::DAMAGED, format!("cannot read the password from the terminal: {error}"))
+            CliError::new(code::DAMAGED, format!("cannot read the password from the terminal: {error}"))
         })
     };
     let password = ask("New password: ")?;
     if ask("Repeat the password: ")? != password {
-        return Err(Failure::new(code::BAD_DATA, "the two passwords differ"));
+        return Err(CliError::new(code::BAD_DATA, "the two passwords differ"));
     }
     Ok(Password::new(password))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use chatstore::Store;
 
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
 /// Held while the server runs; the system releases it however the process ends.
 #[derive(Debug)]
@@ -17,17 +17,17 @@ pub(crate) struct ServerLock {
 impl ServerLock {
     /// Takes the lock beside the store's file. The database file itself must not be opened for it:
     /// closing it again would drop SQLite's own locks (<https://www.sqlite.org/howtocorrupt.html>).
-    pub(crate) fn take(store: &Store) -> Result<Self, Failure> {
+    pub(crate) fn take(store: &Store) -> Result<Self, CliError> {
         let Some(database) = store.file() else { return Ok(Self { _file: None }) };
         let cannot = |error: std::io::Error| {
-            Failure::new(code::CANNOT_CREATE, format!("cannot lock {}: {error}", database.display()))
+            CliError::new(code::CANNOT_CREATE, format!("cannot lock {}: {error}", database.display()))
         };
         // A file has one lock, whatever path leads to it.
         let mut path = database.canonicalize().map_err(cannot)?.into_os_string();
         path.push("-server.lock");
         let path = PathBuf::from(path);
         let failed = |error: std::io::Error| {
-            Failure::new(code::CANNOT_CREATE, format!("cannot create the lock {}: {error}", path.display()))
+            CliError::new(code::CANNOT_CREATE, format!("cannot create the lock {}: {error}", path.display()))
         };
         let mut file = OpenOptions::new()
             .read(true)
@@ -47,12 +47,12 @@ impl ServerLock {
     }
 }
 
-fn held(path: &Path, file: &mut File) -> Failure {
+fn held(path: &Path, file: &mut File) -> CliError {
     let mut holder = String::new();
     let holder = match file.read_to_string(&mut holder) {
         Ok(_) if !holder.is_empty() => format!("process {holder}"),
         _ => "another process".to_owned(),
     };
-    Failure::new(code::TRY_AGAIN, format!("{holder} already serves this database (lock {})", path.display()))
+    CliError::new(code::TRY_AGAIN, format!("{holder} already serves this database (lock {})", path.display()))
         .hint("stop it first, or use PostgreSQL to run several servers")
 }

@@ -9,7 +9,7 @@ use chatstore::auth::TokenKeys;
 use chatstore::{DatabaseKind, Store};
 
 use crate::config::{Config, Environment, TokenKeySetting};
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 use crate::server_lock::ServerLock;
 
 /// A file with two keys and white space has about a hundred bytes.
@@ -26,7 +26,7 @@ pub(crate) fn install_token_keys(
     config: &Config,
     store: Store,
     _lock: &ServerLock,
-) -> Result<Store, Failure> {
+) -> Result<Store, CliError> {
     let keys = match find(config, &store)? {
         Some(keys) => keys,
         None => {
@@ -42,7 +42,7 @@ pub(crate) fn install_token_keys(
 }
 
 /// The existing keys; `None` before the first server on a SQLite file, and for a database in memory.
-pub(crate) fn find(config: &Config, store: &Store) -> Result<Option<TokenKeys>, Failure> {
+pub(crate) fn find(config: &Config, store: &Store) -> Result<Option<TokenKeys>, CliError> {
     let keys = match (&config.token_key, store.kind()) {
         (TokenKeySetting::Given(keys), _) => keys.clone(),
         (TokenKeySetting::File(file), _) => read_configured(file)?,
@@ -52,7 +52,7 @@ pub(crate) fn find(config: &Config, store: &Store) -> Result<Option<TokenKeys>, 
         }
         (TokenKeySetting::Unset, DatabaseKind::Postgres) => {
             let message = "a server on PostgreSQL needs a token key, and none is set";
-            return Err(Failure::new(code::CONFIGURATION, message).hint(
+            return Err(CliError::new(code::CONFIGURATION, message).hint(
                 "generate one with `openssl rand -base64 32` and put it into CHATSTORE_TOKEN_KEY, or into a file \
                  that CHATSTORE_TOKEN_KEY_FILE names; all servers on one database share it",
             ));
@@ -61,7 +61,7 @@ pub(crate) fn find(config: &Config, store: &Store) -> Result<Option<TokenKeys>, 
     if config.environment == Environment::Production && keys.is_weak() {
         let message = "CHATSTORE_ENV is production, and a token key is not random";
         return Err(
-            Failure::new(code::CONFIGURATION, message).hint("generate one with `openssl rand -base64 32`")
+            CliError::new(code::CONFIGURATION, message).hint("generate one with `openssl rand -base64 32`")
         );
     }
     Ok(Some(keys))
@@ -69,10 +69,10 @@ pub(crate) fn find(config: &Config, store: &Store) -> Result<Option<TokenKeys>, 
 
 /// The key file of a SQLite database; `None` for other databases. A database has one key, whatever path leads
 /// to it.
-fn own_file(store: &Store) -> Result<Option<PathBuf>, Failure> {
+fn own_file(store: &Store) -> Result<Option<PathBuf>, CliError> {
     let Some(database) = store.file() else { return Ok(None) };
     let database = database.canonicalize().map_err(|error| {
-        Failure::new(code::DAMAGED, format!("cannot find {}: {error}", database.display()))
+        CliError::new(code::DAMAGED, format!("cannot find {}: {error}", database.display()))
     })?;
     let mut path = database.into_os_string();
     path.push(".token-key");
@@ -80,12 +80,12 @@ fn own_file(store: &Store) -> Result<Option<PathBuf>, Failure> {
 }
 
 /// Other users may be allowed to read it: secrets are mounted into containers that way.
-fn read_configured(path: &Path) -> Result<TokenKeys, Failure> {
+fn read_configured(path: &Path) -> Result<TokenKeys, CliError> {
     let file = File::open(path).map_err(|error| cannot_read(path, &error))?;
     read(path, file).map_err(|failure| failure.hint("CHATSTORE_TOKEN_KEY_FILE names this file"))
 }
 
-fn read_own(path: &Path) -> Result<Option<TokenKeys>, Failure> {
+fn read_own(path: &Path) -> Result<Option<TokenKeys>, CliError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -96,31 +96,31 @@ fn read_own(path: &Path) -> Result<Option<TokenKeys>, Failure> {
         let shown = path.display();
         let message = format!("the token key file {shown} is accessible to others than its owner");
         let todo = format!("run `chmod 600 {shown}`; if another user may have read it, {DELETE_IT}");
-        return Err(Failure::new(code::NO_PERMISSION, message).hint(todo));
+        return Err(CliError::new(code::NO_PERMISSION, message).hint(todo));
     }
-    let damaged = |failure: Failure| failure.hint(format!("restore it from a backup, or {DELETE_IT}"));
+    let damaged = |failure: CliError| failure.hint(format!("restore it from a backup, or {DELETE_IT}"));
     read(path, file).map(Some).map_err(damaged)
 }
 
-fn read(path: &Path, file: File) -> Result<TokenKeys, Failure> {
+fn read(path: &Path, file: File) -> Result<TokenKeys, CliError> {
     let mut text = String::new();
     file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| cannot_read(path, &error))?;
     TokenKeys::parse(&text).map_err(|error| {
-        Failure::new(code::CONFIGURATION, format!("the token key file {}: {error}", path.display()))
+        CliError::new(code::CONFIGURATION, format!("the token key file {}: {error}", path.display()))
     })
 }
 
-fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
+fn cannot_read(path: &Path, error: &std::io::Error) -> CliError {
     let code = match error.kind() {
         ErrorKind::NotFound => code::NO_INPUT,
         ErrorKind::PermissionDenied => code::NO_PERMISSION,
         _ => code::DAMAGED,
     };
-    Failure::new(code, format!("cannot read the token key file {}: {error}", path.display()))
+    CliError::new(code, format!("cannot read the token key file {}: {error}", path.display()))
 }
 
 /// Writes the file so that it appears complete or not at all, and only its owner can ever read it.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+fn write(path: &Path, text: &str) -> Result<(), CliError> {
     let mut beside = path.to_owned().into_os_string();
     beside.push(".new");
     let beside = PathBuf::from(beside);
@@ -137,6 +137,6 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     };
     written().map_err(|error| {
         let message = format!("cannot create the token key file {}: {error}", path.display());
-        Failure::new(code::CANNOT_CREATE, message)
+        CliError::new(code::CANNOT_CREATE, message)
     })
 }

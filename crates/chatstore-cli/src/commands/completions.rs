@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use super::print;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -14,11 +14,11 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut crate::Arguments::command(), "chatstore", &mut script);
     let script = String::from_utf8(script)
-        .map_err(|_| Failure::new(code::FAILED, "the completions of this build are damaged"))?;
+        .map_err(|_| CliError::new(code::FAILED, "the completions of this build are damaged"))?;
     print(script.trim_end());
     Ok(ExitCode::SUCCESS)
 }

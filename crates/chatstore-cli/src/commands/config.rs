@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::table::print_table;
 use super::{print, print_json};
 use crate::config::{Config, DEFAULT_FILE, Flags, default_env_file};
-use crate::failure::Failure;
+use crate::error::CliError;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -33,7 +33,7 @@ struct Shown {
     source: String,
 }
 
-pub(crate) fn run(flags: &Flags, command: Command) -> Result<ExitCode, Failure> {
+pub(crate) fn run(flags: &Flags, command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Show { json } => show(&Config::load(flags)?, json)?,
         Command::Default { env: true } => print(default_env_file().trim_end()),
@@ -42,7 +42,7 @@ pub(crate) fn run(flags: &Flags, command: Command) -> Result<ExitCode, Failure> 
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(config: &Config, json: bool) -> Result<(), Failure> {
+fn show(config: &Config, json: bool) -> Result<(), CliError> {
     let settings = config.settings.iter();
     if json {
         let shown: BTreeMap<&str, Shown> = settings

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use chatstore::{ApiKeyScope, ConversationList, Limit, Membership, Store, User};
 use clap::Args;
 
-use super::{print, sample, say, serve};
+use super::{eprint_message, print, sample, serve};
 use crate::config::Config;
 use crate::database;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 use crate::server_lock::ServerLock;
 use crate::token_key;
 
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     no_serve: bool,
 }
 
-pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
     let store = if config.database_is_named() {
         database::open(config).await?
     } else {
@@ -42,7 +42,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     store.migrate().await?;
     let imported = sample::import(&store).await?;
     let counts = store.operations().counts().await?;
-    say(format_args!(
+    eprint_message(format_args!(
         "{}: {} conversations with {} messages of {} users ({imported} conversations new)",
         store.place(),
         counts.conversations,
@@ -63,7 +63,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
 }
 
 /// Prints a key and three calls that work exactly as printed.
-async fn print_calls(store: &Store, user: &User, address: SocketAddr) -> Result<(), Failure> {
+async fn print_calls(store: &Store, user: &User, address: SocketAddr) -> Result<(), CliError> {
     for key in store.keys().list(user.id).await? {
         if key.name.as_deref() == Some(KEY_NAME) && key.revoked_at.is_none() {
             store.keys().revoke(user.id, key.id).await?;
@@ -80,7 +80,7 @@ async fn print_calls(store: &Store, user: &User, address: SocketAddr) -> Result<
         .items
         .into_iter()
         .next()
-        .ok_or_else(|| Failure::new(code::FAILED, "the sample has no conversations"))?;
+        .ok_or_else(|| CliError::new(code::FAILED, "the sample has no conversations"))?;
     let base = format!("http://{address}/api/v1/conversations");
     let id = conversation.id.short();
     let bearer = format!("-H 'Authorization: Bearer {key}'");

@@ -11,7 +11,7 @@ use super::serve::{SEEDED_TODO, seeded_names};
 use super::{print, print_json};
 use crate::config::{Config, Environment};
 use crate::database;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 use crate::token_key;
 
 const VERSION: Sql =
@@ -81,13 +81,16 @@ impl Check {
         Self { check, status: Status::Failed, found: found.into(), todo: Some(todo.into()) }
     }
 
-    fn failure(check: &'static str, failure: Failure) -> Self {
+    fn failure(check: &'static str, failure: CliError) -> Self {
         let (found, todo) = failure.into_parts();
         Self { check, status: Status::Failed, found, todo }
     }
 }
 
-pub(crate) async fn run(config: Result<Config, Failure>, arguments: Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(
+    config: Result<Config, CliError>,
+    arguments: Arguments,
+) -> Result<ExitCode, CliError> {
     let checks = match config {
         Err(failure) => vec![Check::failure("configuration", failure)],
         Ok(config) => examine(&config).await,
@@ -139,7 +142,7 @@ async fn examine(config: &Config) -> Vec<Check> {
     checks
 }
 
-async fn open(config: &Config) -> Result<Store, Failure> {
+async fn open(config: &Config) -> Result<Store, CliError> {
     database::refuse_absent_file(config)?;
     database::open(config).await
 }

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::table::print_table;
 use super::user::all_users;
-use super::{find_user, print, print_json, say};
+use super::{eprint_message, find_user, print, print_json};
 use crate::config::Config;
 use crate::database;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
 /// The name of the built-in user, who owns service keys without an owner of their own.
 const BUILT_IN: &str = "anonymous";
@@ -103,7 +103,7 @@ impl From<NewKey> for Shown {
     }
 }
 
-pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, CliError> {
     let store = database::open_existing(config).await?;
     match command {
         Command::Create(arguments) => create(&store, arguments).await?,
@@ -114,7 +114,7 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
     Ok(ExitCode::SUCCESS)
 }
 
-async fn create(store: &Store, arguments: Create) -> Result<(), Failure> {
+async fn create(store: &Store, arguments: Create) -> Result<(), CliError> {
     let scope = if arguments.service { ApiKeyScope::Service } else { ApiKeyScope::User };
     let owner = match &arguments.user {
         None => UserId::ANONYMOUS,
@@ -130,16 +130,16 @@ async fn create(store: &Store, arguments: Create) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn administrator(store: &Store, named: &str) -> Result<UserId, Failure> {
+async fn administrator(store: &Store, named: &str) -> Result<UserId, CliError> {
     let user = find_user(store, named).await?;
     if user.role == UserRole::Admin {
         return Ok(user.id);
     }
     let message = format!("{named} is not an administrator, and only administrators can own a service key");
-    Err(Failure::new(code::FAILED, message).hint("omit --user: the key then belongs to the built-in user"))
+    Err(CliError::new(code::FAILED, message).hint("omit --user: the key then belongs to the built-in user"))
 }
 
-async fn list(store: &Store, arguments: &List) -> Result<(), Failure> {
+async fn list(store: &Store, arguments: &List) -> Result<(), CliError> {
     let owners = match &arguments.user {
         Some(named) => vec![owner(store, named).await?],
         None => all_owners(store).await?,
@@ -172,26 +172,26 @@ fn row(key: ApiKey, owner: String) -> [String; 8] {
     ]
 }
 
-async fn revoke(store: &Store, arguments: &Revoke) -> Result<(), Failure> {
+async fn revoke(store: &Store, arguments: &Revoke) -> Result<(), CliError> {
     let (owner, name) = owner(store, &arguments.user).await?;
     store.keys().revoke(owner, arguments.id).await.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Failure::new(code::FAILED, format!("{name} has no key {}", arguments.id))
+        ErrorKind::NotFound => CliError::new(code::FAILED, format!("{name} has no key {}", arguments.id))
             .hint("`chatstore key list` shows every key with its id and user"),
         _ => error.into(),
     })?;
-    say(format_args!("revoked: {} of {name}", arguments.id));
+    eprint_message(format_args!("revoked: {} of {name}", arguments.id));
     Ok(())
 }
 
 /// The owner of keys that an argument names, with a name to show.
-async fn owner(store: &Store, named: &str) -> Result<(UserId, String), Failure> {
+async fn owner(store: &Store, named: &str) -> Result<(UserId, String), CliError> {
     if named == BUILT_IN || named.parse() == Ok(UserId::ANONYMOUS) {
         return Ok((UserId::ANONYMOUS, BUILT_IN.to_owned()));
     }
     Ok(named_owner(find_user(store, named).await?))
 }
 
-async fn all_owners(store: &Store) -> Result<Vec<(UserId, String)>, Failure> {
+async fn all_owners(store: &Store) -> Result<Vec<(UserId, String)>, CliError> {
     let mut owners = vec![(UserId::ANONYMOUS, BUILT_IN.to_owned())];
     owners.extend(all_users(store).await?.into_iter().map(named_owner));
     Ok(owners)

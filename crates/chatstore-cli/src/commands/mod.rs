@@ -21,7 +21,7 @@ use std::io::Write as _;
 use chatstore::{Store, User, UserId};
 use serde::Serialize;
 
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
 /// Writes data to standard output. The command ends if that fails: quietly when the
 /// reader has closed the pipe, otherwise with an error.
@@ -30,26 +30,26 @@ pub(crate) fn print(data: impl std::fmt::Display) {
     if error.kind() == std::io::ErrorKind::BrokenPipe {
         std::process::exit(0);
     }
-    say(format_args!("error: cannot write to standard output: {error}"));
+    eprint_message(format_args!("error: cannot write to standard output: {error}"));
     std::process::exit(code::DAMAGED.into());
 }
 
 /// Writes data to standard output as one JSON document.
-pub(crate) fn print_json(data: &impl Serialize) -> Result<(), Failure> {
+pub(crate) fn print_json(data: &impl Serialize) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(data)
-        .map_err(|error| Failure::new(code::FAILED, format!("cannot write JSON: {error}")))?;
+        .map_err(|error| CliError::new(code::FAILED, format!("cannot write JSON: {error}")))?;
     print(text);
     Ok(())
 }
 
 /// Writes a message, which is not data, to standard error.
 #[allow(clippy::print_stderr, reason = "the one place where commands print messages")]
-pub(crate) fn say(message: impl std::fmt::Display) {
+pub(crate) fn eprint_message(message: impl std::fmt::Display) {
     eprintln!("{message}");
 }
 
 /// The user that an argument names: an id, a short id, an e-mail address or a name.
-pub(crate) async fn find_user(store: &Store, named: &str) -> Result<User, Failure> {
+pub(crate) async fn find_user(store: &Store, named: &str) -> Result<User, CliError> {
     if let Ok(id) = named.parse::<UserId>() {
         return Ok(store.users().get(id).await?);
     }
@@ -59,7 +59,7 @@ pub(crate) async fn find_user(store: &Store, named: &str) -> Result<User, Failur
         store.users().find_by_username(named).await?
     };
     found.ok_or_else(|| {
-        Failure::new(code::FAILED, format!("there is no user {named:?}"))
+        CliError::new(code::FAILED, format!("there is no user {named:?}"))
             .hint("name a user by id, user name or e-mail address; create one with `chatstore user create`")
     })
 }

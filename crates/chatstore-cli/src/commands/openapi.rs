@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use super::print;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
-pub(crate) fn run() -> Result<ExitCode, Failure> {
+pub(crate) fn run() -> Result<ExitCode, CliError> {
     let document = chatstore_http::openapi()
         .to_pretty_json()
-        .map_err(|error| Failure::new(code::FAILED, format!("cannot write JSON: {error}")))?;
+        .map_err(|error| CliError::new(code::FAILED, format!("cannot write JSON: {error}")))?;
     print(document);
     Ok(ExitCode::SUCCESS)
 }

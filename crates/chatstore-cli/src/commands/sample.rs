@@ -7,7 +7,7 @@ use chatstore::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
 const SAMPLE: &str = include_str!("../../sample/conversations.json");
 
@@ -92,7 +92,7 @@ enum Entry {
 }
 
 /// Stores the conversations that are not stored yet; returns their number.
-pub(crate) async fn import(store: &Store) -> Result<usize, Failure> {
+pub(crate) async fn import(store: &Store) -> Result<usize, CliError> {
     let sample = read()?;
     for user in &sample.users {
         make_user(store, user).await?;
@@ -107,22 +107,22 @@ pub(crate) async fn import(store: &Store) -> Result<usize, Failure> {
 }
 
 /// The user whose key the demo prints.
-pub(crate) async fn first_user(store: &Store) -> Result<User, Failure> {
+pub(crate) async fn first_user(store: &Store) -> Result<User, CliError> {
     let sample = read()?;
     let first = sample.users.first().ok_or_else(|| damaged("it has no users"))?;
     let user = store.users().find_by_username(&first.username).await?;
     user.ok_or_else(|| damaged("its first user was not stored"))
 }
 
-fn read() -> Result<Sample, Failure> {
+fn read() -> Result<Sample, CliError> {
     serde_json::from_str(SAMPLE).map_err(|error| damaged(&error.to_string()))
 }
 
-fn damaged(reason: &str) -> Failure {
-    Failure::new(code::FAILED, format!("the sample in this program is damaged: {reason}"))
+fn damaged(reason: &str) -> CliError {
+    CliError::new(code::FAILED, format!("the sample in this program is damaged: {reason}"))
 }
 
-async fn make_user(store: &Store, user: &SampleUser) -> Result<(), Failure> {
+async fn make_user(store: &Store, user: &SampleUser) -> Result<(), CliError> {
     if store.users().find_by_username(&user.username).await?.is_some() {
         return Ok(());
     }
@@ -136,12 +136,12 @@ async fn make_user(store: &Store, user: &SampleUser) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn user_id(store: &Store, username: &str) -> Result<UserId, Failure> {
+async fn user_id(store: &Store, username: &str) -> Result<UserId, CliError> {
     let user = store.users().find_by_username(username).await?;
     user.map(|user| user.id).ok_or_else(|| damaged(&format!("it names the unknown user {username}")))
 }
 
-async fn prepare(store: &Store, index: usize, sample: SampleConversation) -> Result<Prepared, Failure> {
+async fn prepare(store: &Store, index: usize, sample: SampleConversation) -> Result<Prepared, CliError> {
     let owner = user_id(store, &sample.owner).await?;
     let id = Uuid::new_v5(&NAMESPACE, format!("{}/{index}", sample.owner).as_bytes());
     let id = ConversationId::from_uuid(id);
@@ -173,7 +173,7 @@ async fn entry(
     owner: UserId,
     time: Timestamp,
     sample: SampleMessage,
-) -> Result<Entry, Failure> {
+) -> Result<Entry, CliError> {
     let role = MessageRole::parse(&sample.role).ok_or_else(|| damaged("a message has an unknown role"))?;
     let message = NewMessage {
         model: sample.model,

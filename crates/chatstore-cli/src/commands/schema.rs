@@ -7,7 +7,7 @@ use chatstore_sql::schema::{Column, ColumnType, TABLES, Table};
 use clap::Args;
 
 use super::print;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
 const INTRODUCTION: &str = "# Schema\n\n\
     Audience: contributors, and operators who query the database.\n\n\
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     mermaid: bool,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let diagram = diagram()?;
     if arguments.mermaid {
         print(diagram.trim_end());
@@ -32,11 +32,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn cannot_write(error: fmt::Error) -> Failure {
-    Failure::new(code::FAILED, format!("cannot write the schema: {error}"))
+fn cannot_write(error: fmt::Error) -> CliError {
+    CliError::new(code::FAILED, format!("cannot write the schema: {error}"))
 }
 
-fn diagram() -> Result<String, Failure> {
+fn diagram() -> Result<String, CliError> {
     let mut text = "erDiagram\n".to_owned();
     for table in TABLES {
         write_entity(&mut text, table).map_err(cannot_write)?;

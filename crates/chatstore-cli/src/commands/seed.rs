@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{print, print_json};
 use crate::config::{Config, SEED_PASSWORD};
 use crate::database;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -28,7 +28,7 @@ struct Shown {
     password: Option<String>,
 }
 
-pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
     let given = from_environment()?;
     let store = database::open_ready(config).await?;
     let seeded = store.operations().seed(&given).await?;
@@ -58,23 +58,23 @@ fn shown((username, outcome): (&'static str, Seeded)) -> Shown {
 }
 
 /// The passwords in the environment, by user.
-fn from_environment() -> Result<BTreeMap<&'static str, Password>, Failure> {
+fn from_environment() -> Result<BTreeMap<&'static str, Password>, CliError> {
     let mut given = BTreeMap::new();
     for (variable, value) in std::env::vars_os() {
         let Some(variable) = variable.to_str() else { continue };
         let Some(name) = variable.strip_prefix(SEED_PASSWORD) else { continue };
         let Some(name) = SEED_USERS.into_iter().find(|user| user.to_uppercase() == name) else {
             let message = format!("{variable} in the environment is for none of {}", SEED_USERS.join(", "));
-            return Err(Failure::new(code::CONFIGURATION, message));
+            return Err(CliError::new(code::CONFIGURATION, message));
         };
         if value.is_empty() {
             continue;
         }
         let password = value.into_string().map(Password::new).map_err(|_| {
-            Failure::new(code::BAD_DATA, format!("{variable} in the environment is not UTF-8"))
+            CliError::new(code::BAD_DATA, format!("{variable} in the environment is not UTF-8"))
         })?;
         let checked = password.check(variable, &[name]);
-        checked.map_err(|invalid| Failure::new(code::BAD_DATA, invalid.to_string()))?;
+        checked.map_err(|invalid| CliError::new(code::BAD_DATA, invalid.to_string()))?;
         given.insert(name, password);
     }
     Ok(given)

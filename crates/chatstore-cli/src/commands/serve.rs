@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Environment};
 use crate::database;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 use crate::server_lock::ServerLock;
 use crate::token_key;
 
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     bind: Option<SocketAddr>,
 }
 
-pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
     let store = database::open(config).await?;
     let lock = ServerLock::take(&store)?;
     let store = token_key::install_token_keys(config, store, &lock)?;
@@ -36,14 +36,14 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     serve(config, store, listener, lock).await
 }
 
-pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
     TcpListener::bind(address).await.map_err(|error| {
         let code = match error.kind() {
             std::io::ErrorKind::AddrInUse => code::TRY_AGAIN,
             std::io::ErrorKind::PermissionDenied => code::NO_PERMISSION,
             _ => code::CONFIGURATION,
         };
-        Failure::new(code, format!("cannot listen on {address}: {error}"))
+        CliError::new(code, format!("cannot listen on {address}: {error}"))
             .hint("choose another address with --bind ADDR:PORT")
     })
 }
@@ -54,11 +54,11 @@ pub(crate) async fn serve(
     store: Store,
     listener: TcpListener,
     lock: ServerLock,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     if config.environment == Environment::Production {
         refuse_seeded_passwords(&store).await?;
     }
-    let failed = |error: std::io::Error| Failure::new(code::FAILED, format!("serving failed: {error}"));
+    let failed = |error: std::io::Error| CliError::new(code::FAILED, format!("serving failed: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
@@ -89,7 +89,7 @@ pub(crate) async fn serve(
 }
 
 /// Passwords that `seed` printed or was given may be known to people other than the user.
-async fn refuse_seeded_passwords(store: &Store) -> Result<(), Failure> {
+async fn refuse_seeded_passwords(store: &Store) -> Result<(), CliError> {
     let names = seeded_names(store).await?;
     if names.is_empty() {
         return Ok(());
@@ -98,7 +98,7 @@ async fn refuse_seeded_passwords(store: &Store) -> Result<(), Failure> {
         "CHATSTORE_ENV is production, and these users still have the password of `chatstore seed`: {}",
         names.join(", ")
     );
-    Err(Failure::new(code::CONFIGURATION, message).hint(SEEDED_TODO))
+    Err(CliError::new(code::CONFIGURATION, message).hint(SEEDED_TODO))
 }
 
 /// What to do about users who still have the password of `seed`.
@@ -106,14 +106,14 @@ pub(crate) const SEEDED_TODO: &str =
     "give each another password with `chatstore user set-password NAME`, or log in and change it";
 
 /// The users who still have the password of `seed`.
-pub(crate) async fn seeded_names(store: &Store) -> Result<Vec<String>, Failure> {
+pub(crate) async fn seeded_names(store: &Store) -> Result<Vec<String>, CliError> {
     let users = store.operations().unchanged_seeds().await?;
     Ok(users.into_iter().map(|user| user.username.unwrap_or_else(|| user.id.to_string())).collect())
 }
 
 /// The listener for metrics. If the default address is taken, for example by another server, this one starts
 /// without metrics; if a configured address is taken, it does not start.
-async fn listen_for_metrics(config: &Config) -> Result<Option<TcpListener>, Failure> {
+async fn listen_for_metrics(config: &Config) -> Result<Option<TcpListener>, CliError> {
     let Some(address) = config.metrics_bind else { return Ok(None) };
     match TcpListener::bind(address).await {
         Ok(listener) => {
@@ -122,7 +122,7 @@ async fn listen_for_metrics(config: &Config) -> Result<Option<TcpListener>, Fail
         }
         Err(error) if config.metrics_bind_is_set() => {
             let failure =
-                Failure::new(code::CONFIGURATION, format!("cannot serve metrics on {address}: {error}"));
+                CliError::new(code::CONFIGURATION, format!("cannot serve metrics on {address}: {error}"));
             Err(failure.hint("choose another address with CHATSTORE_METRICS_BIND, or off"))
         }
         Err(error) => {

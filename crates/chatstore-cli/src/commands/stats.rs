@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{print, print_json};
 use crate::config::Config;
 use crate::database;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -48,7 +48,7 @@ struct ShownDigest {
     sha256: String,
 }
 
-pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
     let store = database::open_existing(config).await?;
     let Counts { users, conversations, messages, responses, members, sessions } =
         store.operations().counts().await?;

@@ -7,10 +7,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::table::print_table;
-use super::{find_user, print, print_json, say};
+use super::{eprint_message, find_user, print, print_json};
 use crate::config::Config;
 use crate::database;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 use crate::new_password::NewPassword;
 use crate::progress::Progress;
 
@@ -116,7 +116,7 @@ impl From<User> for Shown {
     }
 }
 
-pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Create(arguments) => create(config, &arguments).await,
         Command::List { json } => list(config, json).await,
@@ -125,7 +125,7 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
     }
 }
 
-async fn create(config: &Config, arguments: &Create) -> Result<ExitCode, Failure> {
+async fn create(config: &Config, arguments: &Create) -> Result<ExitCode, CliError> {
     let new = new_user(arguments)?;
     let password = match arguments.password_stdin {
         true => Some(NewPassword::StandardInput.read()?),
@@ -145,7 +145,7 @@ async fn create(config: &Config, arguments: &Create) -> Result<ExitCode, Failure
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(config: &Config, json: bool) -> Result<ExitCode, Failure> {
+async fn list(config: &Config, json: bool) -> Result<ExitCode, CliError> {
     let store = database::open_existing(config).await?;
     let users = all_users(&store).await?;
     store.close().await;
@@ -158,18 +158,21 @@ async fn list(config: &Config, json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn set_password(config: &Config, arguments: &SetPassword) -> Result<ExitCode, Failure> {
+async fn set_password(config: &Config, arguments: &SetPassword) -> Result<ExitCode, CliError> {
     let source = NewPassword::from(arguments.password_stdin)?;
     let store = database::open_existing(config).await?;
     let user = find_user(&store, &arguments.named).await?;
     let password = source.read()?;
     store.auth().set_password(user.id, password, arguments.must_change).await?;
     store.close().await;
-    say(format_args!("the password of {} is set, and all sessions of the user have ended", arguments.named));
+    eprint_message(format_args!(
+        "the password of {} is set, and all sessions of the user have ended",
+        arguments.named
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
-async fn wrap_legacy(config: &Config, json: bool) -> Result<ExitCode, Failure> {
+async fn wrap_legacy(config: &Config, json: bool) -> Result<ExitCode, CliError> {
     let store = database::open_existing(config).await?;
     let total = store.auth().count_legacy().await?;
     let mut progress = Progress::of_rows("wrapping", total);
@@ -196,7 +199,7 @@ fn row(user: User) -> [String; 6] {
 }
 
 /// Every user but the built-in one, oldest first.
-pub(super) async fn all_users(store: &Store) -> Result<Vec<User>, Failure> {
+pub(super) async fn all_users(store: &Store) -> Result<Vec<User>, CliError> {
     let mut users = Vec::new();
     let mut from = None;
     loop {
@@ -209,9 +212,10 @@ pub(super) async fn all_users(store: &Store) -> Result<Vec<User>, Failure> {
     }
 }
 
-fn new_user(arguments: &Create) -> Result<NewUser, Failure> {
-    let bad =
-        |what: &str, error: &dyn std::fmt::Display| Failure::new(code::BAD_DATA, format!("--{what} {error}"));
+fn new_user(arguments: &Create) -> Result<NewUser, CliError> {
+    let bad = |what: &str, error: &dyn std::fmt::Display| {
+        CliError::new(code::BAD_DATA, format!("--{what} {error}"))
+    };
     let username = arguments.username.as_deref().map(UserName::new).transpose();
     let email = arguments.email.as_deref().map(Email::new).transpose();
     Ok(NewUser {

@@ -15,7 +15,7 @@ use chatstore_http::TrustedProxies;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 use setting::Setting;
 use settings::SettingValue;
 pub(crate) use settings::{DEFAULT_FILE, SEED_PASSWORD, Settings, Source, default_env_file};
@@ -113,11 +113,11 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(crate) fn load(flags: &Flags) -> Result<Self, Failure> {
+    pub(crate) fn load(flags: &Flags) -> Result<Self, CliError> {
         let mut settings = Settings::gather(flags.settings())?;
         let overruled = settle_database(&mut settings)?;
         let database = settings.get(&setting::DATABASE_URL).cloned().ok_or_else(|| {
-            Failure::new(code::CONFIGURATION, "DATABASE_URL has no value")
+            CliError::new(code::CONFIGURATION, "DATABASE_URL has no value")
                 .hint(format!("it must be {}", setting::DATABASE_URL.allowed))
         })?;
         Ok(Self {
@@ -167,7 +167,7 @@ impl Config {
 }
 
 /// Keeps either the URL or the parts of a server; returns the overruled settings that were set explicitly.
-fn settle_database(settings: &mut Settings) -> Result<Vec<SettingValue>, Failure> {
+fn settle_database(settings: &mut Settings) -> Result<Vec<SettingValue>, CliError> {
     let is_set = |setting: &Setting, settings: &Settings| {
         settings.get(setting).filter(|found| found.source != Source::Default).cloned()
     };
@@ -182,7 +182,7 @@ fn settle_database(settings: &mut Settings) -> Result<Vec<SettingValue>, Failure
                 "{} is set ({}), but neither POSTGRES_USER nor DATABASE_URL is",
                 part.setting.variable, part.source
             );
-            return Err(Failure::new(code::CONFIGURATION, message)
+            return Err(CliError::new(code::CONFIGURATION, message)
                 .hint("set POSTGRES_USER to use PostgreSQL, or DATABASE_URL to name a database"));
         }
     }
@@ -190,7 +190,7 @@ fn settle_database(settings: &mut Settings) -> Result<Vec<SettingValue>, Failure
     Ok(taken.filter(|found| found.source != Source::Default).collect())
 }
 
-fn server_url(settings: &Settings) -> Result<String, Failure> {
+fn server_url(settings: &Settings) -> Result<String, CliError> {
     let text = |setting: &Setting| settings.get(setting).map(|found| found.value.as_str());
     let port = match settings.get(&setting::POSTGRES_PORT) {
         Some(_) => settings.parse(&setting::POSTGRES_PORT, |text| text.parse().ok().map(NonZeroU16::get))?,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::setting::{SETTINGS, Setting, nearest};
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
 pub(crate) const FILE: &str = "chatstore.toml";
 const ENV_FILE: &str = ".env";
@@ -78,9 +78,9 @@ pub(crate) struct Settings(Vec<SettingValue>);
 
 impl Settings {
     /// Reads every source; `flags` come first.
-    pub(crate) fn gather(flags: Vec<SettingValue>) -> Result<Self, Failure> {
+    pub(crate) fn gather(flags: Vec<SettingValue>) -> Result<Self, CliError> {
         let folder = std::env::current_dir().map_err(|error| {
-            Failure::new(code::CONFIGURATION, format!("cannot determine the working directory: {error}"))
+            CliError::new(code::CONFIGURATION, format!("cannot determine the working directory: {error}"))
         })?;
         let strongest_first =
             [flags, from_environment()?, from_env_file(&folder)?, from_file(&folder)?, defaults()?].concat();
@@ -123,9 +123,9 @@ impl Settings {
         &self,
         setting: &Setting,
         read: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CliError> {
         let found = self.get(setting).ok_or_else(|| {
-            Failure::new(code::CONFIGURATION, format!("{} has no value", setting.variable))
+            CliError::new(code::CONFIGURATION, format!("{} has no value", setting.variable))
                 .hint("this build's default file lacks it")
         })?;
         read(&found.value).ok_or_else(|| {
@@ -136,16 +136,16 @@ impl Settings {
                 found.source,
                 setting.allowed
             );
-            Failure::new(code::CONFIGURATION, message)
+            CliError::new(code::CONFIGURATION, message)
         })
     }
 }
 
-fn defaults() -> Result<Vec<SettingValue>, Failure> {
+fn defaults() -> Result<Vec<SettingValue>, CliError> {
     from_toml(FILE, DEFAULT_FILE, |_| Source::Default)
 }
 
-fn from_environment() -> Result<Vec<SettingValue>, Failure> {
+fn from_environment() -> Result<Vec<SettingValue>, CliError> {
     let mut settings = Vec::new();
     for (name, value) in std::env::vars_os() {
         let Some(name) = name.to_str() else { continue };
@@ -154,7 +154,7 @@ fn from_environment() -> Result<Vec<SettingValue>, Failure> {
         }
         let Some(setting) = known_variable(name, "the environment")? else { continue };
         let value = value.into_string().map_err(|_| {
-            Failure::new(
+            CliError::new(
                 code::CONFIGURATION,
                 format!("{name} in the environment is not UTF-8, but must be {}", setting.allowed),
             )
@@ -173,7 +173,7 @@ fn is_address_of_a_service(name: &str, value: &str) -> bool {
 }
 
 /// The setting behind a variable; `None` for the variables of other programs.
-fn known_variable(name: &str, place: &str) -> Result<Option<&'static Setting>, Failure> {
+fn known_variable(name: &str, place: &str) -> Result<Option<&'static Setting>, CliError> {
     let known = Setting::by_variable(name);
     let is_ours =
         name.starts_with(PREFIX) && !FOREIGN_VARIABLES.iter().any(|prefix| name.starts_with(prefix));
@@ -184,13 +184,13 @@ fn known_variable(name: &str, place: &str) -> Result<Option<&'static Setting>, F
     Err(unknown(name, place, nearest(name, names), "`chatstore config default --env`"))
 }
 
-fn unknown(name: &str, place: &str, nearest: &str, listing: &str) -> Failure {
-    Failure::new(code::CONFIGURATION, format!("{name} in {place} is not a setting of chatstore"))
+fn unknown(name: &str, place: &str, nearest: &str, listing: &str) -> CliError {
+    CliError::new(code::CONFIGURATION, format!("{name} in {place} is not a setting of chatstore"))
         .hint(format!("did you mean {nearest}? {listing} prints all of them"))
 }
 
 /// Reads `.env` in the working directory, or else in the nearest folder above it that has one.
-fn from_env_file(folder: &Path) -> Result<Vec<SettingValue>, Failure> {
+fn from_env_file(folder: &Path) -> Result<Vec<SettingValue>, CliError> {
     for ancestor in folder.ancestors() {
         let file = ancestor.join(ENV_FILE);
         let Some(text) = read(&file)? else { continue };
@@ -200,7 +200,7 @@ fn from_env_file(folder: &Path) -> Result<Vec<SettingValue>, Failure> {
     Ok(Vec::new())
 }
 
-fn parse_env_file(file: &str, text: &str) -> Result<Vec<SettingValue>, Failure> {
+fn parse_env_file(file: &str, text: &str) -> Result<Vec<SettingValue>, CliError> {
     let mut settings: Vec<SettingValue> = Vec::new();
     for pair in dotenvy::from_read_iter(text.as_bytes()) {
         let (name, value) = pair.map_err(|error| wrong_line(file, text, &error))?;
@@ -219,7 +219,7 @@ fn assigns(line: &str, name: &str) -> bool {
 }
 
 /// The parser's message would repeat the line, which may contain a password.
-fn wrong_line(file: &str, text: &str, error: &dotenvy::Error) -> Failure {
+fn wrong_line(file: &str, text: &str, error: &dotenvy::Error) -> CliError {
     let place = match error {
         dotenvy::Error::LineParse(wrong, _) => {
             let line = text.lines().position(|line| line.trim() == wrong.trim());
@@ -227,25 +227,29 @@ fn wrong_line(file: &str, text: &str, error: &dotenvy::Error) -> Failure {
         }
         _ => file.to_owned(),
     };
-    Failure::new(
+    CliError::new(
         code::CONFIGURATION,
         format!("cannot read {place}: the line does not have the form KEY=value"),
     )
     .hint("put values with spaces or special characters into single quotes")
 }
 
-fn from_file(folder: &Path) -> Result<Vec<SettingValue>, Failure> {
+fn from_file(folder: &Path) -> Result<Vec<SettingValue>, CliError> {
     let Some(text) = read(&folder.join(FILE))? else { return Ok(Vec::new()) };
     from_toml(FILE, &text, |line| Source::File { path: FILE.to_owned(), line })
 }
 
 /// Reads a file of settings; `source` says where a value on a line comes from.
-fn from_toml(file: &str, text: &str, source: impl Fn(usize) -> Source) -> Result<Vec<SettingValue>, Failure> {
+fn from_toml(
+    file: &str,
+    text: &str,
+    source: impl Fn(usize) -> Source,
+) -> Result<Vec<SettingValue>, CliError> {
     let line_of = |position: usize| text[..position].matches('\n').count() + 1;
     let table = DeTable::parse(text).map_err(|error| {
         // Without the line itself, which may contain a password.
         let line = error.span().map_or(1, |span| line_of(span.start));
-        Failure::new(code::CONFIGURATION, format!("cannot read {file}:{line}: {}", error.message()))
+        CliError::new(code::CONFIGURATION, format!("cannot read {file}:{line}: {}", error.message()))
     })?;
 
     let mut settings = Vec::new();
@@ -267,7 +271,7 @@ fn from_toml(file: &str, text: &str, source: impl Fn(usize) -> Source) -> Result
                     other.type_str(),
                     setting.allowed
                 );
-                return Err(Failure::new(code::CONFIGURATION, message));
+                return Err(CliError::new(code::CONFIGURATION, message));
             }
         };
         settings.push(SettingValue { setting, value, source: source(line) });
@@ -276,12 +280,12 @@ fn from_toml(file: &str, text: &str, source: impl Fn(usize) -> Source) -> Result
 }
 
 /// The content of a file; `None` if it does not exist.
-fn read(file: &PathBuf) -> Result<Option<String>, Failure> {
+fn read(file: &PathBuf) -> Result<Option<String>, CliError> {
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
-            Err(Failure::new(code::CONFIGURATION, format!("cannot read {}: {error}", file.display())))
+            Err(CliError::new(code::CONFIGURATION, format!("cannot read {}: {error}", file.display())))
         }
     }
 }

@@ -12,10 +12,10 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::{SHOWN, cannot_read, changed_at};
-use crate::commands::{find_user, print, print_json, say};
+use crate::commands::{eprint_message, find_user, print, print_json};
 use crate::config::Config;
 use crate::database;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 use crate::progress::Progress;
 
 #[derive(Debug, clap::Args)]
@@ -48,7 +48,7 @@ enum Policy {
     Skip,
 }
 
-pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
     let (file, size, changed_at) = open(&arguments.file)?;
     let store = database::open_ready(config).await?;
     let owner = match &arguments.user {
@@ -81,24 +81,24 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     Ok(if skipped.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(code::SKIPPED) })
 }
 
-fn open(path: &Path) -> Result<(File, u64, Timestamp), Failure> {
+fn open(path: &Path) -> Result<(File, u64, Timestamp), CliError> {
     let failed = |error| cannot_read(path, &error);
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.is_dir() {
-        return Err(Failure::new(code::NO_INPUT, format!("{} is a directory", path.display())));
+        return Err(CliError::new(code::NO_INPUT, format!("{} is a directory", path.display())));
     }
     let changed_at = changed_at(&metadata).map_err(failed)?;
     Ok((file, metadata.len(), changed_at))
 }
 
-fn failure(path: &Path, error: JsonlError) -> Failure {
+fn failure(path: &Path, error: JsonlError) -> CliError {
     let message = format!("{}: {error}", path.display());
     match error {
-        JsonlError::BadLine { .. } => Failure::new(code::BAD_DATA, message)
+        JsonlError::BadLine { .. } => CliError::new(code::BAD_DATA, message)
             .hint("lines before it are stored; mend it and import again, or use --on-error skip"),
-        JsonlError::Read { .. } => Failure::new(code::DAMAGED, message),
-        JsonlError::Store { source, .. } => Failure::from(source)
+        JsonlError::Read { .. } => CliError::new(code::DAMAGED, message),
+        JsonlError::Store { source, .. } => CliError::from(source)
             .context(&message)
             .hint("import again: what is stored will not be added twice"),
     }
@@ -157,12 +157,12 @@ fn tell(report: &ImportReport, skipped: &[Issue], dry_run: bool) {
         skipped.len()
     ));
     if conversations.added == 0 && skipped.is_empty() {
-        say("nothing was added: every conversation is there already");
+        eprint_message("nothing was added: every conversation is there already");
     }
     for issue in skipped.iter().take(SHOWN) {
-        say(format_args!("line {}: {}", line(issue), issue.problem));
+        eprint_message(format_args!("line {}: {}", line(issue), issue.problem));
     }
     if skipped.len() > SHOWN {
-        say(format_args!("… and {} more; --json lists them all", skipped.len() - SHOWN));
+        eprint_message(format_args!("… and {} more; --json lists them all", skipped.len() - SHOWN));
     }
 }

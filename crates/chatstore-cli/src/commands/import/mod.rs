@@ -11,7 +11,7 @@ use chatstore::Timestamp;
 use clap::Subcommand;
 
 use crate::config::Config;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
 /// Maximum number of issues that are printed; `--json` has all of them.
 const SHOWN: usize = 20;
@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Sqlalchemy(sqlalchemy::Arguments),
 }
 
-pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Jsonl(arguments) => jsonl::run(config, arguments).await,
         Command::Sqlalchemy(arguments) => sqlalchemy::run(config, arguments).await,
@@ -38,13 +38,13 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
 }
 
 /// The error of a file that cannot be read.
-fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
+fn cannot_read(path: &Path, error: &std::io::Error) -> CliError {
     let code = match error.kind() {
         std::io::ErrorKind::NotFound => code::NO_INPUT,
         std::io::ErrorKind::PermissionDenied => code::NO_PERMISSION,
         _ => code::DAMAGED,
     };
-    Failure::new(code, format!("cannot read {}: {error}", path.display()))
+    CliError::new(code, format!("cannot read {}: {error}", path.display()))
 }
 
 /// When a file was last changed.

@@ -11,10 +11,10 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::{SHOWN, cannot_read, changed_at};
-use crate::commands::{print, say};
+use crate::commands::{eprint_message, print};
 use crate::config::Config;
 use crate::database;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 use crate::progress::Progress;
 
 #[derive(Debug, clap::Args)]
@@ -50,7 +50,7 @@ enum Choice {
     Pakton,
 }
 
-pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
     let mapping = match &arguments.map {
         Some(path) => mapping(path)?,
         None => Mapping::default(),
@@ -87,26 +87,26 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     Ok(if left_out == 0 { ExitCode::SUCCESS } else { ExitCode::from(code::SKIPPED) })
 }
 
-fn mapping(path: &Path) -> Result<Mapping, Failure> {
+fn mapping(path: &Path) -> Result<Mapping, CliError> {
     let text = fs::read_to_string(path).map_err(|error| cannot_read(path, &error))?;
     Mapping::parse(&text)
-        .map_err(|error| Failure::new(code::BAD_DATA, format!("{}: {error}", path.display())))
+        .map_err(|error| CliError::new(code::BAD_DATA, format!("{}: {error}", path.display())))
 }
 
-fn failure(error: SqlalchemyError) -> Failure {
+fn failure(error: SqlalchemyError) -> CliError {
     let message = error.to_string();
     match error {
-        SqlalchemyError::Store(error) => Failure::from(error),
-        SqlalchemyError::Mapping(_) => Failure::new(code::BAD_DATA, message),
-        SqlalchemyError::Unrecognized { .. } => Failure::new(code::BAD_DATA, message)
+        SqlalchemyError::Store(error) => CliError::from(error),
+        SqlalchemyError::Mapping(_) => CliError::new(code::BAD_DATA, message),
+        SqlalchemyError::Unrecognized { .. } => CliError::new(code::BAD_DATA, message)
             .hint("if tables or columns were renamed, name them in a file for --map (docs/coming-from.md)"),
         SqlalchemyError::Foreign(error) => match error {
-            ForeignError::InvalidUrl { .. } => Failure::new(code::CONFIGURATION, message),
-            ForeignError::Absent { .. } => Failure::new(code::NO_INPUT, message)
+            ForeignError::InvalidUrl { .. } => CliError::new(code::CONFIGURATION, message),
+            ForeignError::Absent { .. } => CliError::new(code::NO_INPUT, message)
                 .hint("sqlite:///FILE is in this folder, sqlite:////FILE begins at the root"),
-            ForeignError::Unreachable { .. } => Failure::new(code::UNREACHABLE, message),
-            ForeignError::Denied { .. } => Failure::new(code::NO_PERMISSION, message),
-            ForeignError::Unreadable { .. } => Failure::new(code::DAMAGED, message),
+            ForeignError::Unreachable { .. } => CliError::new(code::UNREACHABLE, message),
+            ForeignError::Denied { .. } => CliError::new(code::NO_PERMISSION, message),
+            ForeignError::Unreadable { .. } => CliError::new(code::DAMAGED, message),
         },
     }
 }
@@ -157,7 +157,7 @@ impl Listener {
         }
     }
 
-    fn fail(&self, failure: &Failure) {
+    fn fail(&self, failure: &CliError) {
         self.end_progress();
         if self.json {
             print(format_args!("],\"error\":{}}}", json!(failure.message())));
@@ -179,7 +179,7 @@ impl Listener {
             ));
         }
         if report.added() == 0 {
-            say(format_args!(
+            eprint_message(format_args!(
                 "nothing was added: every row of this {} database was there already or is left out",
                 self.schema.as_str()
             ));
@@ -188,10 +188,13 @@ impl Listener {
             let key = issue.key.as_deref().map(|key| format!(" {key:?}")).unwrap_or_default();
             let column = issue.column.as_deref().map(|column| format!(", {column}")).unwrap_or_default();
             let Issue { table, problem, done, .. } = issue;
-            say(format_args!("{table}{key}{column}: {problem}; {done}"));
+            eprint_message(format_args!("{table}{key}{column}: {problem}; {done}"));
         }
         if self.reported > self.shown.len() {
-            say(format_args!("… and {} more; --json lists them all", self.reported - self.shown.len()));
+            eprint_message(format_args!(
+                "… and {} more; --json lists them all",
+                self.reported - self.shown.len()
+            ));
         }
     }
 }

@@ -7,13 +7,13 @@ use chatstore_migrate::{Difference, Renames, SNAPSHOT};
 use chatstore_sql::schema::declared;
 
 use super::graph;
-use crate::commands::say;
+use crate::commands::eprint_message;
 use crate::config::Config;
 use crate::database;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
 /// Checks that the declared schema is the newest revision's snapshot, and what all revisions create.
-pub(super) async fn check(config: &Config) -> Result<(), Failure> {
+pub(super) async fn check(config: &Config) -> Result<(), CliError> {
     check_snapshot(&declared())?;
     let store = if config.database_url().starts_with("sqlite:") {
         Store::connect("sqlite://:memory:").await?
@@ -26,11 +26,11 @@ pub(super) async fn check(config: &Config) -> Result<(), Failure> {
         return Err(failure("the revisions do not create the declared schema", &deviations)
             .hint("correct the SQL of the newest revision, or the declaration"));
     }
-    say("the revisions create the declared schema");
+    eprint_message("the revisions create the declared schema");
     Ok(())
 }
 
-fn check_snapshot(declared: &Schema) -> Result<(), Failure> {
+fn check_snapshot(declared: &Schema) -> Result<(), CliError> {
     const GENERATE: &str = "run `chatstore migrate revision --autogenerate -m TEXT`, read what it writes, and build the program again";
     let graph = graph()?;
     let heads = graph.heads();
@@ -39,10 +39,10 @@ fn check_snapshot(declared: &Schema) -> Result<(), Failure> {
     };
     let Some(text) = chatstore_sql::snapshot(&head.id) else {
         let message = format!("the newest revision {head} has no {SNAPSHOT}");
-        return Err(Failure::new(code::FAILED, message).hint(GENERATE));
+        return Err(CliError::new(code::FAILED, message).hint(GENERATE));
     };
     let snapshot = Schema::from_json(text).map_err(|error| {
-        Failure::new(
+        CliError::new(
             code::BAD_DATA,
             format!("the {SNAPSHOT} of the revision {head} is not a schema: {error}"),
         )
@@ -59,20 +59,20 @@ fn check_snapshot(declared: &Schema) -> Result<(), Failure> {
 }
 
 /// Checks that the database contains what its applied revisions create.
-pub(super) async fn drift(migrations: &Migrations<'_>) -> Result<(), Failure> {
+pub(super) async fn drift(migrations: &Migrations<'_>) -> Result<(), CliError> {
     let deviations = migrations.drift().await?;
     if !deviations.is_empty() {
         return Err(failure("the database differs from what its applied revisions create", &deviations)
             .hint("undo the manual change, or declare it and write a revision"));
     }
-    say("the database contains what its applied revisions create");
+    eprint_message("the database contains what its applied revisions create");
     Ok(())
 }
 
 /// A failure with each finding on a separate line.
-fn failure(what: &str, findings: &[impl std::fmt::Display]) -> Failure {
+fn failure(what: &str, findings: &[impl std::fmt::Display]) -> CliError {
     let lines: Vec<String> = findings.iter().map(|finding| format!("\n  {finding}")).collect();
-    Failure::new(code::FAILED, format!("{what}:{}", lines.concat()))
+    CliError::new(code::FAILED, format!("{what}:{}", lines.concat()))
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{counted, graph, write};
-use crate::commands::{print, print_json, say};
-use crate::failure::{Failure, code};
+use crate::commands::{eprint_message, print, print_json};
+use crate::error::{CliError, code};
 
 #[derive(Debug, Args)]
 pub(crate) struct Lint {
@@ -40,7 +40,7 @@ struct ShownFinding<'s> {
 }
 
 impl Lint {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self) -> Result<ExitCode, CliError> {
         let directory = self.dir.map(|directory| write::directory(Some(directory))).transpose()?;
         let graph = match &directory {
             Some(directory) => Graph::new(read_folders(directory)?)?,
@@ -63,7 +63,7 @@ impl Lint {
         } else {
             findings.iter().for_each(show);
             let revisions = counted(revisions.len(), "revision");
-            say(format_args!("{} in {revisions}", counted(count, "hazard")));
+            eprint_message(format_args!("{} in {revisions}", counted(count, "hazard")));
         }
         Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::from(code::FAILED) })
     }
@@ -73,7 +73,7 @@ fn hazards(
     graph: &Graph,
     revision: &Revision,
     directory: Option<&Path>,
-) -> Result<Vec<LintFinding>, Failure> {
+) -> Result<Vec<LintFinding>, CliError> {
     let mut parents = Vec::new();
     for revision in revision.revises.iter().filter_map(|id| graph.get(id)) {
         parents.push(Parent { revision, schema: snapshot(revision, directory)? });
@@ -81,7 +81,7 @@ fn hazards(
     Ok(lint(revision, &parents, snapshot(revision, directory)?.as_ref()))
 }
 
-fn snapshot(revision: &Revision, directory: Option<&Path>) -> Result<Option<Schema>, Failure> {
+fn snapshot(revision: &Revision, directory: Option<&Path>) -> Result<Option<Schema>, CliError> {
     let read = match directory {
         Some(directory) => {
             Schema::read_snapshot(&directory.join(format!("{}_{}", revision.id, revision.slug)))
@@ -90,7 +90,7 @@ fn snapshot(revision: &Revision, directory: Option<&Path>) -> Result<Option<Sche
     };
     read.map_err(|error| {
         let message = format!("cannot read the {SNAPSHOT} of the revision {revision}: {error}");
-        Failure::new(code::BAD_DATA, message)
+        CliError::new(code::BAD_DATA, message)
     })
 }
 

@@ -12,10 +12,10 @@ use chatstore::operations::{MigrationError, Migrations, Revision};
 use chatstore_migrate::{DatabaseErrorKind, MigrationEvent, Script, Target};
 use clap::Subcommand;
 
-use super::{print, say};
+use super::{eprint_message, print};
 use crate::config::Config;
 use crate::database;
-use crate::failure::{Failure, code};
+use crate::error::{CliError, code};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -81,7 +81,7 @@ pub(crate) enum Command {
     Merge(write::Merge),
 }
 
-pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Lint(lint) => return lint.run(),
         Command::Revision(new) => new.run()?,
@@ -144,16 +144,16 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, F
     Ok(ExitCode::SUCCESS)
 }
 
-async fn upgrade(migrations: &Migrations<'_>, to: &str) -> Result<(), Failure> {
+async fn upgrade(migrations: &Migrations<'_>, to: &str) -> Result<(), CliError> {
     let applied = migrations.upgrade(Target::from(to), report).await.map_err(stopped)?;
     if applied.is_empty() {
-        say("nothing to apply: the tables are up to date");
+        eprint_message("nothing to apply: the tables are up to date");
     }
     Ok(())
 }
 
 /// The failure of an upgrade that ended before its target.
-fn stopped(error: MigrationError) -> Failure {
+fn stopped(error: MigrationError) -> CliError {
     let hint = match &error {
         MigrationError::Database { cause, .. } if cause.kind == DatabaseErrorKind::Failed => {
             // Both databases use these words.
@@ -162,7 +162,7 @@ fn stopped(error: MigrationError) -> Failure {
         }
         _ => None,
     };
-    let failure = Failure::from(error);
+    let failure = CliError::from(error);
     match hint {
         Some(hint) => failure.hint(hint),
         None => failure,
@@ -172,58 +172,58 @@ fn stopped(error: MigrationError) -> Failure {
 const CORRECT: &str = "the revision was rolled back; correct what the database reports and upgrade again";
 const TAKE_OVER: &str = "the revision was rolled back; if the tables were created in another way, record them with `chatstore migrate stamp`";
 
-async fn downgrade(migrations: &Migrations<'_>, to: &str, allow_data_loss: bool) -> Result<(), Failure> {
+async fn downgrade(migrations: &Migrations<'_>, to: &str, allow_data_loss: bool) -> Result<(), CliError> {
     let undone = match migrations.downgrade(Target::from(to), allow_data_loss, report).await {
         Err(MigrationError::TooFar { left: 0, .. }) => Vec::new(),
         undone => undone?,
     };
     if undone.is_empty() {
-        say("nothing to undo: no revision after the target is applied");
+        eprint_message("nothing to undo: no revision after the target is applied");
     }
     Ok(())
 }
 
-async fn stamp(migrations: &Migrations<'_>, to: &str) -> Result<(), Failure> {
+async fn stamp(migrations: &Migrations<'_>, to: &str) -> Result<(), CliError> {
     let stamped = migrations.stamp(Target::from(to)).await?;
     for revision in &stamped {
-        say(format_args!("stamped {} {}", revision.id, revision.slug));
+        eprint_message(format_args!("stamped {} {}", revision.id, revision.slug));
     }
     if stamped.is_empty() {
-        say("nothing to stamp: the history is already like that");
+        eprint_message("nothing to stamp: the history is already like that");
     }
     Ok(())
 }
 
 fn report(event: &MigrationEvent<'_>) {
     let named = |what: &str, revision: &Revision| {
-        say(format_args!("{what} {} {}", revision.id, revision.slug));
+        eprint_message(format_args!("{what} {} {}", revision.id, revision.slug));
     };
     match event {
-        MigrationEvent::Waiting => say("waiting for another process that is migrating"),
+        MigrationEvent::Waiting => eprint_message("waiting for another process that is migrating"),
         MigrationEvent::Applied(revision) => named("applied", revision),
         MigrationEvent::Undone(revision) => named("undone", revision),
         MigrationEvent::Rows { revision, rows } => {
             let rows = counted(*rows, "row");
-            say(format_args!("working on {} {}: {rows} so far", revision.id, revision.slug));
+            eprint_message(format_args!("working on {} {}: {rows} so far", revision.id, revision.slug));
         }
         MigrationEvent::Applying(_) => {}
     }
 }
 
-async fn verify(store: &Store) -> Result<(), Failure> {
+async fn verify(store: &Store) -> Result<(), CliError> {
     let status = store.operations().migration_status().await?;
     status.verify()?;
     let applied = counted(status.applied().count(), "applied revision");
-    say(format_args!("{applied}, identical to those of this version"));
+    eprint_message(format_args!("{applied}, identical to those of this version"));
     Ok(())
 }
 
-async fn print_script(config: &Config, script: Script) -> Result<(), Failure> {
+async fn print_script(config: &Config, script: Script) -> Result<(), CliError> {
     let store = open_without_creating(config).await?;
     let text = store.migrations()?.script(script).await?;
     store.close().await;
     if text.is_empty() {
-        say("nothing to do: the database is already at the target");
+        eprint_message("nothing to do: the database is already at the target");
         return Ok(());
     }
     print(text.trim_end());
@@ -231,11 +231,11 @@ async fn print_script(config: &Config, script: Script) -> Result<(), Failure> {
 }
 
 /// Opens the database without creating one: a SQLite file that does not exist is treated as empty.
-async fn open_without_creating(config: &Config) -> Result<Store, Failure> {
+async fn open_without_creating(config: &Config) -> Result<Store, CliError> {
     if database::refuse_absent_file(config).is_ok() {
         return database::open(config).await;
     }
-    Store::connect("sqlite://:memory:").await.map_err(Failure::from)
+    Store::connect("sqlite://:memory:").await.map_err(CliError::from)
 }
 
 /// `1 row`, `2 rows`.
@@ -245,13 +245,13 @@ fn counted<N: std::fmt::Display + From<u8> + PartialEq>(count: N, what: &str) ->
 }
 
 /// The program's own revisions.
-fn graph() -> Result<chatstore_migrate::Graph, Failure> {
+fn graph() -> Result<chatstore_migrate::Graph, CliError> {
     Ok(chatstore_migrate::Graph::new(chatstore_sql::revisions()?)?)
 }
 
 /// A failure to write or read a folder of revisions.
-fn cannot_write(what: &str, error: &std::io::Error) -> Failure {
-    Failure::new(code::CANNOT_CREATE, format!("cannot write {what}: {error}"))
+fn cannot_write(what: &str, error: &std::io::Error) -> CliError {
+    CliError::new(code::CANNOT_CREATE, format!("cannot write {what}: {error}"))
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::graph;
 use crate::commands::table::print_table;
-use crate::commands::{print, print_json, say};
-use crate::failure::Failure;
+use crate::commands::{eprint_message, print, print_json};
+use crate::error::CliError;
 
 #[derive(Debug, Args)]
 pub(crate) struct Json {
@@ -94,17 +94,17 @@ impl From<LogEntry> for ShownEntry {
     }
 }
 
-pub(super) fn history(Json { json }: Json) -> Result<(), Failure> {
+pub(super) fn history(Json { json }: Json) -> Result<(), CliError> {
     let graph = graph()?;
     let newest_first: Vec<&Revision> = graph.revisions().iter().rev().collect();
     list(&newest_first, json)
 }
 
-pub(super) fn heads(Json { json }: Json) -> Result<(), Failure> {
+pub(super) fn heads(Json { json }: Json) -> Result<(), CliError> {
     list(&graph()?.heads(), json)
 }
 
-pub(super) fn branches() -> Result<(), Failure> {
+pub(super) fn branches() -> Result<(), CliError> {
     for (revision, children) in graph()?.branches() {
         let children: Vec<String> = children.iter().map(ToString::to_string).collect();
         print(format_args!("{} {} -> {}", revision.id, revision.slug, children.join(", ")));
@@ -112,7 +112,7 @@ pub(super) fn branches() -> Result<(), Failure> {
     Ok(())
 }
 
-fn list(revisions: &[&Revision], json: bool) -> Result<(), Failure> {
+fn list(revisions: &[&Revision], json: bool) -> Result<(), CliError> {
     if json {
         let revisions = revisions.iter().map(|revision| ShownRevision::from(*revision)).collect();
         return print_json(&Shown { revisions });
@@ -144,7 +144,7 @@ fn line(revision: &Revision) -> String {
     line
 }
 
-pub(super) fn one(name: &str) -> Result<(), Failure> {
+pub(super) fn one(name: &str) -> Result<(), CliError> {
     let graph = graph()?;
     let revision = graph.find(name)?;
     print(line(revision));
@@ -161,7 +161,7 @@ pub(super) fn one(name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn current(status: &MigrationStatus, Json { json }: Json) -> Result<(), Failure> {
+pub(super) fn current(status: &MigrationStatus, Json { json }: Json) -> Result<(), CliError> {
     let known = status.revisions.iter().map(|(revision, row)| {
         let state = match row {
             None => "pending",
@@ -195,13 +195,13 @@ pub(super) fn current(status: &MigrationStatus, Json { json }: Json) -> Result<(
     Ok(())
 }
 
-pub(super) async fn log(migrations: &Migrations<'_>, Json { json }: Json) -> Result<(), Failure> {
+pub(super) async fn log(migrations: &Migrations<'_>, Json { json }: Json) -> Result<(), CliError> {
     let entries: Vec<ShownEntry> = migrations.log().await?.into_iter().map(ShownEntry::from).collect();
     if json {
         return print_json(&entries);
     }
     if entries.is_empty() {
-        say("the database has no log: it was never migrated");
+        eprint_message("the database has no log: it was never migrated");
         return Ok(());
     }
     let graph = migrations.graph();
@@ -226,10 +226,10 @@ fn time(microseconds: i64) -> Option<String> {
 }
 
 impl Plan {
-    pub(super) async fn show(&self, migrations: &Migrations<'_>) -> Result<(), Failure> {
+    pub(super) async fn show(&self, migrations: &Migrations<'_>) -> Result<(), CliError> {
         let plan = migrations.plan(Target::from(self.to.as_str())).await?;
         if plan.is_empty() && !self.json {
-            say("nothing to apply: the tables are up to date");
+            eprint_message("nothing to apply: the tables are up to date");
         }
         list(&plan.iter().collect::<Vec<_>>(), self.json)
     }

@@ -11,8 +11,8 @@ use chatstore_sql::schema::declared;
 use clap::Args;
 
 use super::cannot_write;
-use crate::commands::{print, say};
-use crate::failure::{Failure, code};
+use crate::commands::{eprint_message, print};
+use crate::error::{CliError, code};
 
 /// The directory of this project's own revisions.
 const DEFAULT_DIRECTORY: &str = "crates/chatstore-sql/migrations";
@@ -56,7 +56,7 @@ pub(crate) struct Merge {
 }
 
 impl Revision {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), CliError> {
         let directory = directory(self.dir.clone())?;
         let graph = Graph::new(read_folders(&directory)?)?;
         let revises = match graph.heads()[..] {
@@ -65,7 +65,7 @@ impl Revision {
             [head] => vec![head.id.clone()],
             ref several => {
                 let heads = several.iter().map(|head| head.id.clone()).collect();
-                let failure = Failure::from(MigrationError::SeveralHeads(heads));
+                let failure = CliError::from(MigrationError::SeveralHeads(heads));
                 return Err(failure.hint("or name the revisions it comes after with --revises REV"));
             }
         };
@@ -75,7 +75,7 @@ impl Revision {
         let difference = if self.autogenerate {
             let difference = self.difference(&directory, &graph, &revises)?;
             if difference.is_empty() {
-                say("nothing to generate: the newest revision has the declared schema");
+                eprint_message("nothing to generate: the newest revision has the declared schema");
                 return Ok(());
             }
             Some(difference)
@@ -85,25 +85,30 @@ impl Revision {
         let new = NewRevision { id, message, revises, depends_on, is_merge: false };
         write(&directory, &new, difference.as_ref())?;
         if let Some(difference) = &difference {
-            difference.up.descriptions().iter().for_each(say);
+            difference.up.descriptions().iter().for_each(eprint_message);
         }
-        say(match difference {
+        eprint_message(match difference {
             Some(_) => "review its SQL; it becomes part of the program with the next build",
             None => "fill in its files; it becomes part of the program with the next build",
         });
         Ok(())
     }
 
-    fn difference(&self, directory: &Path, graph: &Graph, revises: &[String]) -> Result<Difference, Failure> {
+    fn difference(
+        &self,
+        directory: &Path,
+        graph: &Graph,
+        revises: &[String],
+    ) -> Result<Difference, CliError> {
         let before = match revises {
             [] => Schema::default(),
             [parent] => snapshot(directory, graph.find(parent)?)?,
             several => {
-                return Err(Failure::from(MigrationError::SeveralHeads(several.to_vec()))
+                return Err(CliError::from(MigrationError::SeveralHeads(several.to_vec()))
                     .hint("join them first: SQL is generated from a single schema"));
             }
         };
-        let cannot = |error: DiffError| Failure::new(code::USAGE, error.to_string());
+        let cannot = |error: DiffError| CliError::new(code::USAGE, error.to_string());
         let mut renames = Renames::parse(self.rename.iter().map(String::as_str)).map_err(cannot)?;
         if self.no_rename {
             renames = renames.and_no_others();
@@ -113,18 +118,18 @@ impl Revision {
 }
 
 impl Merge {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), CliError> {
         let directory = directory(self.dir)?;
         let graph = Graph::new(read_folders(&directory)?)?;
         let revises = ids(&graph, &self.heads)?;
         let heads: Vec<&str> = graph.heads().iter().map(|head| head.id.as_str()).collect();
         if let Some(other) = revises.iter().find(|id| !heads.contains(&id.as_str())) {
             let message = format!("the revision {other} is not a head: another revision comes after it");
-            return Err(Failure::new(code::USAGE, message)
+            return Err(CliError::new(code::USAGE, message)
                 .hint(format!("join heads; the heads are: {}", heads.join(", "))));
         }
         if (1..revises.len()).any(|position| revises[..position].contains(&revises[position])) {
-            return Err(Failure::new(
+            return Err(CliError::new(
                 code::USAGE,
                 format!("one head is named twice: {}", revises.join(", ")),
             ));
@@ -136,16 +141,16 @@ impl Merge {
     }
 }
 
-pub(super) fn directory(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
+pub(super) fn directory(given: Option<PathBuf>) -> Result<PathBuf, CliError> {
     let directory = given.unwrap_or_else(|| PathBuf::from(DEFAULT_DIRECTORY));
     if directory.is_dir() {
         return Ok(directory);
     }
-    Err(Failure::new(code::NO_INPUT, format!("there is no directory {}", directory.display()))
+    Err(CliError::new(code::NO_INPUT, format!("there is no directory {}", directory.display()))
         .hint("name the directory of the revisions' folders with --dir DIR"))
 }
 
-fn ids(graph: &Graph, names: &[String]) -> Result<Vec<String>, Failure> {
+fn ids(graph: &Graph, names: &[String]) -> Result<Vec<String>, CliError> {
     let mut ids = Vec::with_capacity(names.len());
     for name in names {
         ids.push(graph.find(name)?.id.clone());
@@ -154,21 +159,21 @@ fn ids(graph: &Graph, names: &[String]) -> Result<Vec<String>, Failure> {
 }
 
 /// The schema after a revision.
-fn snapshot(directory: &Path, revision: &chatstore::operations::Revision) -> Result<Schema, Failure> {
+fn snapshot(directory: &Path, revision: &chatstore::operations::Revision) -> Result<Schema, CliError> {
     let folder = directory.join(format!("{}_{}", revision.id, revision.slug));
     let read = Schema::read_snapshot(&folder).map_err(|error| {
-        Failure::new(code::BAD_DATA, format!("cannot read {}: {error}", folder.join(SNAPSHOT).display()))
+        CliError::new(code::BAD_DATA, format!("cannot read {}: {error}", folder.join(SNAPSHOT).display()))
     })?;
     read.ok_or_else(|| {
         let message = format!("the revision {revision} has no {SNAPSHOT} to compare with");
-        Failure::new(code::BAD_DATA, message).hint("write the revision without --autogenerate")
+        CliError::new(code::BAD_DATA, message).hint("write the revision without --autogenerate")
     })
 }
 
-fn write(directory: &Path, new: &NewRevision<'_>, difference: Option<&Difference>) -> Result<(), Failure> {
+fn write(directory: &Path, new: &NewRevision<'_>, difference: Option<&Difference>) -> Result<(), CliError> {
     if slug_of(new.message).is_empty() {
         let message = "the message has no letter or digit to name the revision by";
-        return Err(Failure::new(code::USAGE, message));
+        return Err(CliError::new(code::USAGE, message));
     }
     let failed = |error: std::io::Error| {
         cannot_write(&format!("the revision {} below {}", new.id, directory.display()), &error)

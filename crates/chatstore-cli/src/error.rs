@@ -23,13 +23,13 @@ pub(crate) mod code {
 
 /// Why a command failed.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct CliError {
     code: u8,
     message: String,
     hint: Option<String>,
 }
 
-impl Failure {
+impl CliError {
     pub(crate) fn new(code: u8, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), hint: None }
     }
@@ -67,7 +67,7 @@ impl Failure {
     }
 }
 
-impl From<ConnectError> for Failure {
+impl From<ConnectError> for CliError {
     fn from(error: ConnectError) -> Self {
         let message = error.to_string();
         match error {
@@ -83,7 +83,7 @@ impl From<ConnectError> for Failure {
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CliError {
     fn from(error: Error) -> Self {
         let code = match error.kind() {
             ErrorKind::Invalid => code::BAD_DATA,
@@ -97,13 +97,13 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         Error::from(error).into()
     }
 }
 
-impl From<MigrationError> for Failure {
+impl From<MigrationError> for CliError {
     fn from(error: MigrationError) -> Self {
         let code = match &error {
             MigrationError::Malformed { .. }
@@ -150,7 +150,7 @@ mod tests {
     use chatstore::operations::MigrationError;
     use chatstore_migrate::{DatabaseError, DatabaseErrorKind};
 
-    use super::{Failure, code};
+    use super::{CliError, code};
 
     /// Errors that no test of a command provokes.
     #[test]
@@ -175,7 +175,7 @@ mod tests {
             (database(DatabaseErrorKind::Corrupt), code::DAMAGED),
             (database(DatabaseErrorKind::Denied), code::NO_PERMISSION),
         ] {
-            let failure = Failure::from(error);
+            let failure = CliError::from(error);
             assert_eq!(failure.code, expected, "{}", failure.message);
         }
     }
