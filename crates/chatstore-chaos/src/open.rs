@@ -11,7 +11,7 @@ use chatstore_bench::arguments::Backends;
 use chatstore_bench::databases::url;
 use chatstore_bench::error::Error;
 use chatstore_model::{NewConversation, NewMessage, NewUser, UserName};
-use chatstore_sql::{By, Database, DatabaseKind, DatabaseOptions, Direction};
+use chatstore_sql::{Database, DatabaseKind, DatabaseOptions, Direction, Via};
 use serde_json::json;
 
 use crate::experiment::{Experiment, Recorder};
@@ -89,7 +89,7 @@ impl One {
             let conversation =
                 tx.conversations().create(owner, &NewConversation::titled("At once")).await?.id;
             let message = NewMessage::user("hello");
-            tx.messages().append(By::Owner(owner), conversation, &message).await
+            tx.messages().append(Via::Owner(owner), conversation, &message).await
         };
         database.write("open_one", write).await?;
         database.close().await;

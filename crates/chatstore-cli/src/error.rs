@@ -119,7 +119,7 @@ impl From<MigrationError> for CliError {
             | MigrationError::NotApplied(_) => code::USAGE,
             MigrationError::UnknownRevision(_)
             | MigrationError::Edited(_)
-            | MigrationError::ForeignDatabase(_) => code::CONFIGURATION,
+            | MigrationError::ExternalDatabase(_) => code::CONFIGURATION,
             MigrationError::MissingDown { .. }
             | MigrationError::Destructive(_)
             | MigrationError::UnknownDataStep { .. }

@@ -7,7 +7,7 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method, header};
 use bytes::BytesMut;
-use chatstore::{Duplicates, Invalid, JsonReader, OnceKey, limits};
+use chatstore::{Duplicates, IdempotencyKey, Invalid, JsonReader, limits};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeSeed as _;
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::admission::Admission;
-use crate::condition::IdempotencyKey;
+use crate::condition::IdempotencyKeyHeader;
 use crate::error::{Problem, ProblemKind};
 use crate::fields::{Fields, RequestBody};
 use crate::request::RequestObject;
@@ -72,7 +72,7 @@ impl<T: RequestBody> FromRequest<AppState> for ValidBody<T> {
 pub(crate) struct IdempotentBody<T: RequestBody> {
     pub(crate) input: T::Input,
     /// The request's name, when it has a key.
-    pub(crate) once: Option<OnceKey>,
+    pub(crate) once: Option<IdempotencyKey>,
 }
 
 impl<T: RequestBody> FromRequest<AppState> for IdempotentBody<T> {
@@ -81,7 +81,7 @@ impl<T: RequestBody> FromRequest<AppState> for IdempotentBody<T> {
     async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
         let bytes = buffered_body(&request)?;
         let input = read(request.headers(), &bytes, T::accept)?;
-        let key = IdempotencyKey::read(request.headers())?;
+        let key = IdempotencyKeyHeader::read(request.headers())?;
         let operation = format!("{} {}", request.method(), request.uri().path());
         Ok(Self { input, once: key.name(operation, &bytes) })
     }

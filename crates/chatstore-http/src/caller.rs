@@ -4,7 +4,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, header};
-use chatstore::auth::{Acting, Credential, Principal, UserReference};
+use chatstore::auth::{ActingUser, Credential, Principal, UserReference};
 use chatstore::{AsUser, FieldCode, SessionId, UserId, UserRole};
 use tracing::Span;
 use tracing::field::display;
@@ -255,7 +255,7 @@ async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<C
             let acting = state.store().users().acting(&reference).await?;
             let counted = acting.map_or(principal.user_id, |acting| acting.user_id);
             state.count(Some(counted), ClientAddress::of(parts)).await?;
-            let Acting { user_id, role } = acting.ok_or_else(Problem::not_found)?;
+            let ActingUser { user_id, role } = acting.ok_or_else(Problem::not_found)?;
             if role == UserRole::Admin {
                 return Err(Problem::forbidden("a service key does not act for administrators"));
             }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, header};
-use chatstore::auth::Origin;
+use chatstore::auth::ClientInfo;
 use chatstore::limits;
 use ipnet::IpNet;
 
@@ -87,7 +87,7 @@ impl ClientAddress {
 
 /// The client that a request comes from.
 #[derive(Debug)]
-pub(crate) struct Client(pub(crate) Origin);
+pub(crate) struct Client(pub(crate) ClientInfo);
 
 impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = Infallible;
@@ -97,7 +97,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
             let text = String::from_utf8_lossy(value.as_bytes());
             text.chars().take(limits::USER_AGENT).collect()
         });
-        Ok(Self(Origin { address: ClientAddress::of(parts), user_agent }))
+        Ok(Self(ClientInfo { address: ClientAddress::of(parts), user_agent }))
     }
 }
 

@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chatstore::{AsUser, FieldCode, OnceKey, TextField, TextForm};
+use chatstore::{AsUser, FieldCode, IdempotencyKey, TextField, TextForm};
 use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
@@ -37,7 +37,7 @@ pub(crate) struct IfMatch {
 impl IfMatch {
     /// The store as a caller sees it, for changes under this condition.
     pub(crate) fn apply<'s>(self, chat: AsUser<'s>) -> AsUser<'s> {
-        self.revision.map_or(chat, |revision| chat.expecting(revision))
+        self.revision.map_or(chat, |revision| chat.if_revision(revision))
     }
 }
 
@@ -107,11 +107,11 @@ fn revision(tag: &str) -> Option<i64> {
 
 /// Makes a request take effect once.
 #[derive(Debug, Clone)]
-pub(crate) struct IdempotencyKey {
+pub(crate) struct IdempotencyKeyHeader {
     key: Option<String>,
 }
 
-impl IntoParams for IdempotencyKey {
+impl IntoParams for IdempotencyKeyHeader {
     fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let about = "1 to 255 visible ASCII characters, unique for a day among the requests of one user. A \
                      repetition with\nthe same body gets the first answer, with `Idempotency-Replayed: true`; with \
@@ -120,7 +120,7 @@ impl IntoParams for IdempotencyKey {
     }
 }
 
-impl IdempotencyKey {
+impl IdempotencyKeyHeader {
     /// The key of a request with these headers.
     pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Problem> {
         let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
@@ -140,9 +140,9 @@ impl IdempotencyKey {
     }
 
     /// The name of the request, when it has a key.
-    pub(crate) fn name(self, operation: String, body: &[u8]) -> Option<OnceKey> {
+    pub(crate) fn name(self, operation: String, body: &[u8]) -> Option<IdempotencyKey> {
         let request_sha256 = Sha256::digest(body).into();
-        self.key.map(|key| OnceKey { key, operation, request_sha256 })
+        self.key.map(|key| IdempotencyKey { key, operation, request_sha256 })
     }
 }
 

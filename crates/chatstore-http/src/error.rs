@@ -345,14 +345,14 @@ mod tests {
 
     #[test]
     fn a_refusal_is_not_a_failure_and_says_why() {
-        let (status, document, cause) = answered(StoreError::Refused("the owner stays"));
+        let (status, document, cause) = answered(StoreError::InvalidState("the owner stays"));
         assert_eq!((status, document.detail.as_str(), cause), (409, "the owner stays", None));
         assert_eq!(document.kind, "urn:chatstore:problem:conflict");
     }
 
     #[test]
     fn a_row_without_its_parent_is_answered_like_an_absent_one() {
-        let (status, document, cause) = answered(StoreError::MissingParent { entity: "conversation" });
+        let (status, document, cause) = answered(StoreError::MissingReference { entity: "conversation" });
         let (_, absent, _) = answered(StoreError::NotFound { entity: "message" });
         assert_eq!((status, cause), (404, None));
         assert_eq!(document.detail, absent.detail);

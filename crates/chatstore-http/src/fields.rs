@@ -1,8 +1,8 @@
 //! Reading a JSON object field by field, so that one answer names everything that is wrong with it.
 
 use chatstore::{
-    Change, CountField, FieldCode, FieldError, FlagField, FromText, IntoValid, Invalid, Json, JsonField,
-    Keyword, KeywordField, ListField, TextField, Valid, Validate, limits,
+    CanonicalJson, Change, CountField, FieldCode, FieldError, FlagField, FromText, IntoValid, Invalid,
+    JsonField, Keyword, KeywordField, ListField, TextField, Valid, Validate, limits,
 };
 use serde_json::{Map, Value};
 
@@ -92,14 +92,14 @@ impl Field for CountField {
 }
 
 impl Field for JsonField {
-    type Value = Json;
+    type Value = CanonicalJson;
 
-    fn read(&self, value: Value, _is_nullable: bool) -> Result<Json, (FieldCode, String)> {
+    fn read(&self, value: Value, _is_nullable: bool) -> Result<CanonicalJson, (FieldCode, String)> {
         if value.is_null() {
             return Err(wrong_type("must not be null", false));
         }
         let message = "must not contain the NUL character (U+0000)";
-        Json::new(value).map_err(|_| (FieldCode::NulCharacter, message.to_owned()))
+        CanonicalJson::new(value).map_err(|_| (FieldCode::NulCharacter, message.to_owned()))
     }
 }
 

@@ -4,8 +4,8 @@
 //! it. The key that it has there is kept in `metadata.source.id`.
 
 use chatstore_model::{
-    Conversation, ConversationId, Json, MessageId, NewConversation, NewMessage, NewUser, Response, Timestamp,
-    UserId,
+    CanonicalJson, Conversation, ConversationId, MessageId, ModelResponse, NewConversation, NewMessage,
+    NewUser, Timestamp, UserId,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -78,26 +78,26 @@ pub struct PlannedResponse {
     /// What identifies the row in the source.
     pub key: String,
     /// What is stored; the ids of message and conversation are set then.
-    pub response: Response,
+    pub response: ModelResponse,
     /// What did not fit; reported when the response is added.
     pub issues: Vec<Issue>,
 }
 
 impl PlannedConversation {
     /// Whether a conversation with its id, which has this metadata, came from another row of the source.
-    pub(crate) fn is_another_row(&self, metadata: &Json) -> bool {
+    pub(crate) fn is_another_row(&self, metadata: &CanonicalJson) -> bool {
         self.id != self.fallback_id && names_another_key(metadata, &self.key)
     }
 }
 
 impl PlannedMessage {
     /// Whether a message with its id, which has this metadata, came from another row of the source.
-    pub(crate) fn is_another_row(&self, metadata: &Json) -> bool {
+    pub(crate) fn is_another_row(&self, metadata: &CanonicalJson) -> bool {
         self.id != self.fallback_id && names_another_key(metadata, &self.key)
     }
 }
 
-fn names_another_key(metadata: &Json, key: &str) -> bool {
+fn names_another_key(metadata: &CanonicalJson, key: &str) -> bool {
     let source = metadata.value().get("source").and_then(|source| source.get("id"));
     let named = match source {
         None | Some(Value::Null) => return false,

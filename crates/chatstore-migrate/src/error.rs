@@ -133,7 +133,7 @@ pub enum MigrationError {
     Edited(String),
     /// The history in the database is not one of chatstore.
     #[error("{0}; use a separate database for chatstore")]
-    ForeignDatabase(String),
+    ExternalDatabase(String),
     /// A revision cannot be undone on this database.
     #[error("the revision {revision} has no {file}, so it cannot be undone; write it, or restore a backup")]
     MissingDown {

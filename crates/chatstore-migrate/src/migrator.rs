@@ -65,7 +65,7 @@ impl Migrator {
     /// Compares the history of the database with the known revisions; changes nothing.
     ///
     /// # Errors
-    /// [`MigrationError::ForeignDatabase`], or a failure of the database.
+    /// [`MigrationError::ExternalDatabase`], or a failure of the database.
     pub async fn status(&self, connection: &mut dyn Connection) -> Result<MigrationStatus, MigrationError> {
         let history = History::read(connection).await?;
         Ok(self.compare(&history, connection.dialect()))

@@ -33,11 +33,11 @@ impl MigrationStatus {
     ///
     /// # Errors
     /// [`MigrationError::UnknownRevision`], [`MigrationError::Edited`], or
-    /// [`MigrationError::ForeignDatabase`] when none of its revisions is known.
+    /// [`MigrationError::ExternalDatabase`] when none of its revisions is known.
     pub fn verify(&self) -> Result<(), MigrationError> {
         if let Some(unknown) = self.unknown.first() {
             if self.revisions.iter().all(|(_, row)| row.is_none()) {
-                return Err(MigrationError::ForeignDatabase(format!(
+                return Err(MigrationError::ExternalDatabase(format!(
                     "the database's history begins with the revision {}, and none of its revisions is known here",
                     unknown.id
                 )));

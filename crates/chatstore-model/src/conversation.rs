@@ -3,8 +3,8 @@
 use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
-    Change, ConversationId, Json, KeywordField, TextField, TextForm, Timestamp, UserId, Validate, Validator,
-    limits,
+    CanonicalJson, Change, ConversationId, KeywordField, TextField, TextForm, Timestamp, UserId, Validate,
+    Validator, limits,
 };
 
 /// The application's own id of a conversation.
@@ -55,7 +55,7 @@ pub struct Conversation {
     /// Rises with every change, appends included.
     pub revision: i64,
     /// The application's own data, an object.
-    pub metadata: Json,
+    pub metadata: CanonicalJson,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it or its messages last changed.
@@ -76,7 +76,7 @@ pub struct NewConversation {
     /// A preview set by an application that stores no messages.
     pub last_message: Option<String>,
     /// The application's own data, an object.
-    pub metadata: Json,
+    pub metadata: CanonicalJson,
     /// The time, for imports that bring one; the store's clock when left out.
     pub created_at: Option<Timestamp>,
     /// When it last changed; the time of creation when left out.
@@ -91,7 +91,7 @@ impl Default for NewConversation {
             title: None,
             default_model: None,
             last_message: None,
-            metadata: Json::object(),
+            metadata: CanonicalJson::object(),
             created_at: None,
             updated_at: None,
         }
@@ -134,7 +134,7 @@ pub struct ConversationPatch {
     /// Another preview, until the next append replaces it.
     pub last_message: Change<String>,
     /// Replaces the metadata whole.
-    pub metadata: Option<Json>,
+    pub metadata: Option<CanonicalJson>,
 }
 
 impl ConversationPatch {

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::{FieldCode, Json, Keyword, Timestamp, Validator, limits};
+use crate::{CanonicalJson, FieldCode, Keyword, Timestamp, Validator, limits};
 
 /// The application's own data.
 pub const METADATA: JsonField = JsonField {
@@ -267,7 +267,7 @@ impl JsonField {
     }
 
     /// Notes every rule that `json` breaks.
-    pub fn check(&self, validator: &mut Validator, json: Option<&Json>) {
+    pub fn check(&self, validator: &mut Validator, json: Option<&CanonicalJson>) {
         let Some(json) = json else { return };
         validator.json(self.name, json);
         if let Some((code, message)) = self.shape.problem(json) {
@@ -277,7 +277,7 @@ impl JsonField {
 }
 
 impl JsonShape {
-    fn problem(self, json: &Json) -> Option<(FieldCode, String)> {
+    fn problem(self, json: &CanonicalJson) -> Option<(FieldCode, String)> {
         let wrong_type = |message: &str| Some((FieldCode::WrongType, message.to_owned()));
         match (self, json.as_list()) {
             (Self::Object { .. }, _) if !json.is_object() => wrong_type("must be an object"),
@@ -374,7 +374,7 @@ mod tests {
         let shape = JsonShape::Object { max_bytes: 1_048_576 };
         JsonField { name: "metadata", about: "", shape }.check(
             &mut validator,
-            Some(&Json::parse(&format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20))).unwrap()),
+            Some(&CanonicalJson::parse(&format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20))).unwrap()),
         );
         ListField { name: "messages", item: "message", min: 1, max: 2 }.check(&mut validator, 3);
         assert_eq!(

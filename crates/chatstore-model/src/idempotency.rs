@@ -1,6 +1,6 @@
 //! What a request with an idempotency key did, so that its repetition does nothing.
 
-use crate::{Json, Timestamp, UserId};
+use crate::{CanonicalJson, Timestamp, UserId};
 
 /// A finished request; it is committed together with its effect.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +18,7 @@ pub struct IdempotencyRecord {
     /// The status that was answered.
     pub status: i64,
     /// The ids that were created.
-    pub result: Json,
+    pub result: CanonicalJson,
     /// When it happened.
     pub created_at: Timestamp,
     /// Until when the key is remembered.
@@ -37,7 +37,7 @@ pub struct NewIdempotencyRecord {
     /// The status that is answered.
     pub status: i64,
     /// The ids that were created.
-    pub result: Json,
+    pub result: CanonicalJson,
     /// Until when the key is remembered.
     pub expires_at: Timestamp,
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value};
 /// PostgreSQL's `jsonb` would merge duplicate keys, refuse NUL and rewrite numbers; SQLite keeps
 /// text as it is. Canonical values read back equal from either.
 #[derive(Clone, PartialEq)]
-pub struct Json(Value);
+pub struct CanonicalJson(Value);
 
 /// JSON that cannot be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum InvalidJson {
     Malformed(String),
 }
 
-impl Json {
+impl CanonicalJson {
     /// `{}`.
     #[must_use]
     pub fn object() -> Self {
@@ -93,25 +93,25 @@ impl Json {
     }
 }
 
-impl fmt::Display for Json {
+impl fmt::Display for CanonicalJson {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
     }
 }
 
-impl fmt::Debug for Json {
+impl fmt::Debug for CanonicalJson {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
     }
 }
 
-impl Serialize for Json {
+impl Serialize for CanonicalJson {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Json {
+impl<'de> Deserialize<'de> for CanonicalJson {
     /// Keeps NUL characters: they are a matter of validation (`nul_character`), not of syntax,
     /// and [`Validator::json`](crate::Validator::json) reports them with their field.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn keys_are_sorted_and_integral_numbers_are_integers() {
-        let json = Json::parse(r#"{"b": 1.0, "a": [1e16, -0.0, 1.5, 1e100]}"#).unwrap();
+        let json = CanonicalJson::parse(r#"{"b": 1.0, "a": [1e16, -0.0, 1.5, 1e100]}"#).unwrap();
         assert_eq!(json.to_string(), r#"{"a":[10000000000000000,0,1.5,1e+100],"b":1}"#);
     }
 
@@ -309,13 +309,13 @@ mod tests {
         for (float, digits) in
             [("1e19", "10000000000000000000"), ("9.223372036854775808e18", "9223372036854775808")]
         {
-            assert_eq!(Json::parse(float).unwrap(), Json::parse(digits).unwrap());
+            assert_eq!(CanonicalJson::parse(float).unwrap(), CanonicalJson::parse(digits).unwrap());
         }
     }
 
     #[test]
     fn a_duplicate_key_is_refused_at_any_depth() {
-        let error = Json::parse(r#"[{"a": {"b": 1, "b": 2}}]"#).unwrap_err();
+        let error = CanonicalJson::parse(r#"[{"a": {"b": 1, "b": 2}}]"#).unwrap_err();
         assert!(matches!(error, InvalidJson::Malformed(text) if text.contains("duplicate key \"b\"")));
     }
 
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_nul_character_is_refused_in_keys_and_texts() {
-        assert_eq!(Json::parse(r#"{"a": ["\u0000"]}"#), Err(InvalidJson::Nul));
-        assert_eq!(Json::parse(r#"{"a\u0000": 1}"#), Err(InvalidJson::Nul));
+        assert_eq!(CanonicalJson::parse(r#"{"a": ["\u0000"]}"#), Err(InvalidJson::Nul));
+        assert_eq!(CanonicalJson::parse(r#"{"a\u0000": 1}"#), Err(InvalidJson::Nul));
     }
 }

@@ -41,7 +41,7 @@ pub use id::{
     SessionId, UserId,
 };
 pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
-pub use json::{Duplicates, InvalidJson, Json, JsonReader};
+pub use json::{CanonicalJson, Duplicates, InvalidJson, JsonReader};
 pub use keyword::Keyword;
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
 pub use page::{
@@ -49,7 +49,7 @@ pub use page::{
     UserPosition,
 };
 pub use password_hash::PasswordHash;
-pub use response::{NewReply, NewResponse, Reply, Response, effective_model};
+pub use response::{ModelResponse, NewModelResponse, NewReply, Reply, effective_model};
 pub use session::{EndReason, NewRefreshToken, NewSession, RefreshToken, Session, SessionState};
 pub use text::{Email, InvalidName, PREVIEW_CHARACTERS, UserName, preview};
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};

@@ -3,8 +3,8 @@
 use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
-    Change, ConversationId, CountField, Json, JsonField, JsonShape, Keyword, KeywordField, ListField,
-    MessageId, TextField, Timestamp, UserId, Validate, Validator, limits,
+    CanonicalJson, Change, ConversationId, CountField, JsonField, JsonShape, Keyword, KeywordField,
+    ListField, MessageId, TextField, Timestamp, UserId, Validate, Validator, limits,
 };
 
 /// The role of a message.
@@ -84,7 +84,7 @@ pub struct Message {
     /// The text.
     pub content: String,
     /// Structured content, kept untouched.
-    pub parts: Option<Json>,
+    pub parts: Option<CanonicalJson>,
     /// The model asked for (on a person's message) or that answered.
     pub model: Option<String>,
     /// The model that counts for it, by the rule of [`effective_model`](crate::effective_model).
@@ -92,9 +92,9 @@ pub struct Message {
     /// Tokens of the content, as the application counted them.
     pub token_count: Option<i64>,
     /// Documents the message drew on, a list.
-    pub used_documents: Json,
+    pub used_documents: CanonicalJson,
     /// The application's own data, an object.
-    pub metadata: Json,
+    pub metadata: CanonicalJson,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last edited.
@@ -111,15 +111,15 @@ pub struct NewMessage {
     /// The text; may be empty.
     pub content: String,
     /// Structured content, a list of objects.
-    pub parts: Option<Json>,
+    pub parts: Option<CanonicalJson>,
     /// The model asked for, or that answered.
     pub model: Option<String>,
     /// Tokens of the content.
     pub token_count: Option<i64>,
     /// Documents the message drew on: a maximum of 256 texts or objects.
-    pub used_documents: Json,
+    pub used_documents: CanonicalJson,
     /// The application's own data, an object.
-    pub metadata: Json,
+    pub metadata: CanonicalJson,
     /// The time, for imports that bring one; the store's clock when left out.
     pub created_at: Option<Timestamp>,
 }
@@ -135,8 +135,8 @@ impl NewMessage {
             parts: None,
             model: None,
             token_count: None,
-            used_documents: Json::list(),
-            metadata: Json::object(),
+            used_documents: CanonicalJson::list(),
+            metadata: CanonicalJson::object(),
             created_at: None,
         }
     }
@@ -188,15 +188,15 @@ pub struct MessagePatch {
     /// Another text.
     pub content: Option<String>,
     /// Other structured content.
-    pub parts: Change<Json>,
+    pub parts: Change<CanonicalJson>,
     /// Another model.
     pub model: Change<String>,
     /// Another count of tokens.
     pub token_count: Change<i64>,
     /// Another list of documents.
-    pub used_documents: Option<Json>,
+    pub used_documents: Option<CanonicalJson>,
     /// Replaces the metadata whole.
-    pub metadata: Option<Json>,
+    pub metadata: Option<CanonicalJson>,
 }
 
 impl MessagePatch {
@@ -228,9 +228,9 @@ mod tests {
         let mut message = NewMessage::user("a\0b");
         message.model = Some(String::new());
         message.token_count = Some(-1);
-        message.parts = Some(Json::parse("[1]").unwrap());
-        message.used_documents = Json::parse("[1]").unwrap();
-        message.metadata = Json::list();
+        message.parts = Some(CanonicalJson::parse("[1]").unwrap());
+        message.used_documents = CanonicalJson::parse("[1]").unwrap();
+        message.metadata = CanonicalJson::list();
         let Invalid(errors) = message.into_valid().unwrap_err();
         let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["content", "model", "parts", "token_count", "used_documents", "metadata"]);

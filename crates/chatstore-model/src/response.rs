@@ -40,7 +40,7 @@ pub const FROM_CACHE: FlagField =
 
 /// What is known about the answer behind an assistant message; a message has a maximum of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Response {
+pub struct ModelResponse {
     /// The message.
     pub message_id: MessageId,
     /// Its conversation.
@@ -67,7 +67,7 @@ pub struct Response {
 
 /// What a reply says about its response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NewResponse {
+pub struct NewModelResponse {
     /// The model that answered; found by the rule of [`effective_model`] when left out.
     pub model_used: Option<String>,
     /// Tokens read.
@@ -86,7 +86,7 @@ pub struct NewResponse {
     pub from_cache: bool,
 }
 
-impl NewResponse {
+impl NewModelResponse {
     /// The tokens billed: as given, else prompt + completion when both are known.
     #[must_use]
     pub fn total(&self) -> Option<i64> {
@@ -100,14 +100,14 @@ pub struct NewReply {
     /// The message; its role is `assistant`.
     pub message: NewMessage,
     /// The response.
-    pub response: NewResponse,
+    pub response: NewModelResponse,
 }
 
 impl NewReply {
     /// A reply with nothing but text.
     #[must_use]
     pub fn new(content: impl Into<String>) -> Self {
-        Self { message: NewMessage::assistant(content), response: NewResponse::default() }
+        Self { message: NewMessage::assistant(content), response: NewModelResponse::default() }
     }
 }
 
@@ -121,7 +121,7 @@ impl Validate for NewReply {
     }
 }
 
-impl Validate for NewResponse {
+impl Validate for NewModelResponse {
     fn check(&self, validator: &mut Validator) {
         MODEL_USED.check(validator, self.model_used.as_deref());
         FINISH_REASON.check(validator, self.finish_reason.as_deref());
@@ -144,7 +144,7 @@ pub struct Reply {
     /// The message.
     pub message: Message,
     /// The response.
-    pub response: Response,
+    pub response: ModelResponse,
 }
 
 /// Which model counts for a message: its own override, else the conversation's default, else the server's.
@@ -176,11 +176,11 @@ mod tests {
     #[test]
     fn a_total_below_its_parts_is_refused() {
         let mut reply = NewReply::new("hello");
-        reply.response = NewResponse {
+        reply.response = NewModelResponse {
             tokens_prompt: Some(10),
             tokens_completion: Some(5),
             tokens_total: Some(14),
-            ..NewResponse::default()
+            ..NewModelResponse::default()
         };
         let Invalid(errors) = reply.clone().into_valid().unwrap_err();
         assert_eq!(errors[0].field, "response.tokens_total");

@@ -3,8 +3,8 @@
 use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
-    Change, Email, FieldCode, FlagField, Json, KeywordField, PasswordHash, TextField, TextForm, Timestamp,
-    UserId, UserName, Validate, Validator, limits,
+    CanonicalJson, Change, Email, FieldCode, FlagField, KeywordField, PasswordHash, TextField, TextForm,
+    Timestamp, UserId, UserName, Validate, Validator, limits,
 };
 
 /// The name of a user.
@@ -67,7 +67,7 @@ pub struct User {
     /// Whether the password must be changed before anything else.
     pub must_change_password: bool,
     /// The application's own data, an object.
-    pub metadata: Json,
+    pub metadata: CanonicalJson,
     /// When the user was created.
     pub created_at: Timestamp,
     /// When the user was last changed.
@@ -103,7 +103,7 @@ pub struct NewUser {
     /// The password's hash; without one the user cannot log in with a password.
     pub password_hash: Option<PasswordHash>,
     /// The application's own data, an object.
-    pub metadata: Json,
+    pub metadata: CanonicalJson,
     /// The time, for imports that bring one; the store's clock when left out.
     pub created_at: Option<Timestamp>,
     /// When the user was last changed; the time of creation when left out.
@@ -122,7 +122,7 @@ impl Default for NewUser {
             is_active: true,
             must_change_password: false,
             password_hash: None,
-            metadata: Json::object(),
+            metadata: CanonicalJson::object(),
             created_at: None,
             updated_at: None,
         }
@@ -170,7 +170,7 @@ pub struct UserPatch {
     /// Demand another password, or no longer.
     pub must_change_password: Option<bool>,
     /// Replaces the metadata whole.
-    pub metadata: Option<Json>,
+    pub metadata: Option<CanonicalJson>,
 }
 
 impl Validate for UserPatch {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use crate::Json;
+use crate::CanonicalJson;
 use crate::json::has_nul;
 use crate::keyword::keywords;
 
@@ -144,7 +144,7 @@ impl Validator {
     }
 
     /// JSON without NUL characters and not too deep.
-    pub fn json(&mut self, field: &str, json: &Json) {
+    pub fn json(&mut self, field: &str, json: &CanonicalJson) {
         if has_nul(json.value()) {
             self.wrong(field, FieldCode::NulCharacter, "must not contain the NUL character (U+0000)");
         }

@@ -57,7 +57,7 @@ pub enum StoreError {
     },
     /// A row refers to another that does not exist (any more).
     #[error("{entity} refers to something that does not exist")]
-    MissingParent {
+    MissingReference {
         /// The kind of thing that refers.
         entity: &'static str,
     },
@@ -66,7 +66,7 @@ pub enum StoreError {
     Invalid(#[from] Invalid),
     /// The operation contradicts the present state; the text says how.
     #[error("{0}")]
-    Refused(&'static str),
+    InvalidState(&'static str),
     /// Another transaction got in the way, again and again.
     #[error("too many conflicting writes; try again: {0}")]
     Conflict(Cause),
@@ -154,7 +154,7 @@ pub enum ConnectError {
 /// What it means that a check was violated. Only the database can do some checks, because two changes
 /// at once may each leave what the other takes.
 pub(crate) fn refused(check: &str) -> Option<StoreError> {
-    schema::meaning_of_check(check).map(StoreError::Refused)
+    schema::meaning_of_check(check).map(StoreError::InvalidState)
 }
 
 /// What it means that a primary or unique key was violated, by the key's name.

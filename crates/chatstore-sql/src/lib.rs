@@ -42,14 +42,14 @@ pub use database::{Database, DatabaseKind, DatabaseOptions};
 pub use db::{Bytes, FromColumn, Row, Sql, Value};
 pub use error::{Cause, ConnectError, StoreError};
 pub use external::{
-    ForeignColumn, ForeignDatabase, ForeignError, ForeignRow, ForeignRows, ForeignTable, ForeignValue,
+    ExternalColumn, ExternalDatabase, ExternalError, ExternalRow, ExternalRows, ExternalTable, ExternalValue,
     Joined, Selection,
 };
 pub use migrations::{Direction, MigrationSummary, Migrations, new_revision_id, revisions, snapshot};
 pub use repo::{
-    ApiKeys, By, ConversationList, Conversations, Counts, IdempotencyKeys, Members, Messages, Passwords,
+    ApiKeys, ConversationList, Conversations, Counts, IdempotencyKeys, Members, Messages, Passwords,
     PresentMessage, Presented, RefreshTokens, Responses, Rotation, Sessions, Statistics, TableDigest, Usage,
-    Users,
+    Users, Via,
 };
 pub use tx::{ReadOnly, ReadTx, ReadWrite, Tx, WriteTx};
 

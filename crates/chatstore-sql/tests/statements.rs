@@ -12,7 +12,7 @@ use chatstore_model::{
     ConversationId, Limit, MemberRole, MessageId, MessageRange, NewApiKey, NewConversation, NewMessage,
     NewReply, NewUser, Order, UserId, UserName,
 };
-use chatstore_sql::{By, ConversationList, DatabaseKind, ReadTx, StoreError, WriteTx};
+use chatstore_sql::{ConversationList, DatabaseKind, ReadTx, StoreError, Via, WriteTx};
 use chatstore_testkit::{TestDatabase, conformance};
 
 conformance!(
@@ -73,7 +73,7 @@ impl Talk {
 
     /// Statements of an append as a service does it: as the owner, and as a member when that is
     /// not who it is.
-    async fn append(&self, tries: &'static [fn(UserId) -> By], user: UserId) -> u64 {
+    async fn append(&self, tries: &'static [fn(UserId) -> Via], user: UserId) -> u64 {
         let conversation = self.conversation;
         let before = self.case.database.statements();
         for (number, by) in tries.iter().enumerate() {
@@ -93,7 +93,7 @@ impl Talk {
 
 async fn a_page_read_by_the_owner_is_one_statement(case: TestDatabase) {
     let talk = Talk::new(case).await;
-    let (by, conversation) = (By::Owner(talk.owner), talk.conversation);
+    let (by, conversation) = (Via::Owner(talk.owner), talk.conversation);
     for order in [Order::Ascending, Order::Descending] {
         let taken = talk.read(async move |tx| {
             let page =
@@ -106,7 +106,7 @@ async fn a_page_read_by_the_owner_is_one_statement(case: TestDatabase) {
 
 async fn a_page_read_by_a_member_is_one_statement(case: TestDatabase) {
     let talk = Talk::new(case).await;
-    let (by, conversation) = (By::Member(talk.editor), talk.conversation);
+    let (by, conversation) = (Via::Member(talk.editor), talk.conversation);
     for order in [Order::Ascending, Order::Descending] {
         let taken = talk.read(async move |tx| {
             let page =
@@ -142,7 +142,7 @@ async fn every_look_up_is_one_statement(case: TestDatabase) {
         expires_at: None,
     };
     talk.write(async move |tx| tx.api_keys().create(owner, &key).await.map(|_| ())).await;
-    let owners = By::Owner(owner);
+    let owners = Via::Owner(owner);
     let first = talk
         .case
         .database
@@ -158,7 +158,7 @@ async fn every_look_up_is_one_statement(case: TestDatabase) {
         Ok(tx.members().page(owner, conversation, None, Limit::MAX).await?.items.len() == 2)
     });
     assert_eq!((user.await, name.await, thread.await, key.await, members.await), (1, 1, 1, 1, 1));
-    for by in [By::Owner(owner), By::Member(editor)] {
+    for by in [Via::Owner(owner), Via::Member(editor)] {
         let conversation_row =
             talk.read(async move |tx| Ok(tx.conversations().get(by, conversation).await?.is_some()));
         let access = talk
@@ -199,15 +199,15 @@ async fn every_list_of_conversations_is_one_statement(case: TestDatabase) {
 async fn an_append_by_the_owner_is_one_statement_on_postgres_and_two_on_sqlite(case: TestDatabase) {
     let talk = Talk::new(case).await;
     let expected = if talk.on_sqlite() { 2 } else { 1 };
-    assert_eq!(talk.append(&[By::Owner], talk.owner).await, expected);
+    assert_eq!(talk.append(&[Via::Owner], talk.owner).await, expected);
 }
 
 /// The attempt as the owner that a service makes first is one statement more: it finds no conversation.
 async fn an_append_by_a_member_is_one_statement_on_postgres_and_two_on_sqlite(case: TestDatabase) {
     let talk = Talk::new(case).await;
     let expected = if talk.on_sqlite() { 2 } else { 1 };
-    assert_eq!(talk.append(&[By::Member], talk.editor).await, expected);
-    assert_eq!(talk.append(&[By::Owner, By::Member], talk.editor).await, expected + 1);
+    assert_eq!(talk.append(&[Via::Member], talk.editor).await, expected);
+    assert_eq!(talk.append(&[Via::Owner, Via::Member], talk.editor).await, expected + 1);
 }
 
 async fn a_batch_is_one_statement_more_than_its_messages(case: TestDatabase) {

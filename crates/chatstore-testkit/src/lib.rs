@@ -18,7 +18,7 @@ mod python;
 pub mod server;
 
 #[cfg(feature = "cases")]
-pub use cases::{Backend, ForeignDatabase, POSTGRES_URL, SeededIds, TestClock, TestDatabase};
+pub use cases::{Backend, ExternalDatabase, POSTGRES_URL, SeededIds, TestClock, TestDatabase};
 pub use program::server_program;
 #[cfg(feature = "cases")]
 pub use python::python;

@@ -28,7 +28,7 @@ pub enum ErrorKind {
     /// One's role does not allow it.
     Forbidden,
     /// The conversation is not at the revision that was expected; see
-    /// [`AsUser::expecting`](crate::AsUser::expecting).
+    /// [`AsUser::if_revision`](crate::AsUser::if_revision).
     PreconditionFailed,
     /// The idempotency key belongs to another request.
     KeyReused,
@@ -181,9 +181,9 @@ impl From<StoreError> for Error {
             StoreError::AlreadyExists { entity, field } => {
                 (ErrorKind::AlreadyExists, Some(*entity), Some(*field))
             }
-            StoreError::MissingParent { entity } => (ErrorKind::NotFound, Some(*entity), None),
+            StoreError::MissingReference { entity } => (ErrorKind::NotFound, Some(*entity), None),
             StoreError::Invalid(_) => (ErrorKind::Invalid, None, None),
-            StoreError::Refused(_) => (ErrorKind::Conflict, None, None),
+            StoreError::InvalidState(_) => (ErrorKind::Conflict, None, None),
             StoreError::Conflict(_) | StoreError::Unavailable(_) => (ErrorKind::Unavailable, None, None),
             StoreError::Timeout(_) => (ErrorKind::Timeout, None, None),
             StoreError::OutcomeUnknown(_) => (ErrorKind::OutcomeUnknown, None, None),

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use chatstore_model::{
     ApiKey, Conversation, ConversationId, ConversationPosition, ConversationSort, Day, IdempotencyRecord,
-    Limit, Member, MemberPosition, Membership, Message, MessageRange, Order, RefreshToken, Response, Session,
-    Timestamp, UsageRow, User, UserId,
+    Limit, Member, MemberPosition, Membership, Message, MessageRange, ModelResponse, Order, RefreshToken,
+    Session, Timestamp, UsageRow, User, UserId,
 };
-use chatstore_sql::{By, ConversationList, StoreError};
+use chatstore_sql::{ConversationList, StoreError, Via};
 
 use crate::error::{Error, Result};
 use crate::store::Store;
@@ -35,7 +35,7 @@ pub enum Exported {
     /// A message of the conversation before it, or one that the user sent into another's.
     Message(Message),
     /// The response behind the message before it.
-    Response(Response),
+    Response(ModelResponse),
     /// Another's conversation in which the user is a member.
     Membership(ConversationId, Member),
 }
@@ -188,7 +188,7 @@ impl Export {
         let owner = self.user;
         let read = async move |tx: &mut chatstore_sql::ReadTx<'_>| {
             let range = MessageRange { after, before: i64::MAX };
-            let page = tx.messages().page(By::Owner(owner), of, range, Order::Ascending, Limit::MAX).await?;
+            let page = tx.messages().page(Via::Owner(owner), of, range, Order::Ascending, Limit::MAX).await?;
             let last = page.items.last().map_or(after, |message| message.seq);
             let responses = tx.responses().of_range(owner, of, after.saturating_add(1), last).await?;
             Ok::<_, StoreError>((page, responses))

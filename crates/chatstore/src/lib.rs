@@ -24,7 +24,7 @@
 //! // Several steps in one transaction: it commits on Ok and may run again after a conflict.
 //! let trip = store
 //!     .write("two_steps", async move |tx| {
-//!         let owner = chatstore::By::Owner(ada.id);
+//!         let owner = chatstore::Via::Owner(ada.id);
 //!         tx.messages().append(owner, trip.id, &NewMessage::user("And in April?")).await?;
 //!         tx.conversations().get(owner, trip.id).await
 //!     })
@@ -75,13 +75,13 @@ mod user_reference;
 mod user_scope;
 
 pub use chatstore_model::{
-    Access, ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, Change, Clock, Conversation, ConversationId,
-    ConversationPatch, ConversationPosition, ConversationRole, ConversationSort, Day, Email, EndReason,
-    FieldCode, FieldError, IdSource, IdempotencyRecord, Invalid, InvalidId, InvalidJson, InvalidName,
-    InvalidTimestamp, Json, Limit, Member, MemberPosition, MemberRole, Membership, Message, MessageId,
-    MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage,
-    NewReply, NewResponse, NewUser, Order, Page, RefreshToken, RefreshTokenId, Reply, Response, Session,
-    SessionId, SessionPosition, SystemClock, Timestamp, UsageGroup, UsageGrouping, UsageRow, User,
+    Access, ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, CanonicalJson, Change, Clock, Conversation,
+    ConversationId, ConversationPatch, ConversationPosition, ConversationRole, ConversationSort, Day, Email,
+    EndReason, FieldCode, FieldError, IdSource, IdempotencyRecord, Invalid, InvalidId, InvalidJson,
+    InvalidName, InvalidTimestamp, Limit, Member, MemberPosition, MemberRole, Membership, Message, MessageId,
+    MessagePatch, MessageRange, MessageRole, ModelResponse, NewApiKey, NewConversation, NewIdempotencyRecord,
+    NewMessage, NewModelResponse, NewReply, NewUser, Order, Page, RefreshToken, RefreshTokenId, Reply,
+    Session, SessionId, SessionPosition, SystemClock, Timestamp, UsageGroup, UsageGrouping, UsageRow, User,
     UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole, Validator, effective_model, limits,
 };
 pub use chatstore_model::{
@@ -89,13 +89,15 @@ pub use chatstore_model::{
     KeywordField, ListField, TextField, TextForm, UsageDimension, Valid, Validate, fields,
 };
 pub use chatstore_sql::{
-    By, Cause, ConnectError, ConversationList, DatabaseKind, ReadTx, StoreError, Tx, WriteTx,
+    Cause, ConnectError, ConversationList, DatabaseKind, ReadTx, StoreError, Tx, Via, WriteTx,
 };
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
 pub use page_request::PageRequest;
-pub use service::{Conversations, Keys, Members, Messages, NewKey, Once, OnceKey, Outcome, Usage, Users};
+pub use service::{
+    Conversations, IdempotencyKey, Idempotent, Keys, Members, Messages, NewKey, Outcome, Usage, Users,
+};
 pub use store::{Builder, Store};
 pub use user_scope::AsUser;
 /// The type behind every id.
@@ -107,8 +109,8 @@ pub mod auth {
 
     pub use crate::limit::{LimitKey, Limiter, LimiterFuture, LocalLimiter, Permission, Quota};
     pub use crate::password::Password;
-    pub use crate::principal::{Acting, Credential, Principal};
-    pub use crate::service::{Auth, LoginName, Origin, Tokens};
+    pub use crate::principal::{ActingUser, Credential, Principal};
+    pub use crate::service::{Auth, ClientInfo, LoginName, Tokens};
     pub use crate::token::{InvalidTokenKey, TokenKeys};
     pub use crate::user_reference::{InvalidUserReference, UserReference};
 }

@@ -40,7 +40,7 @@ impl Principal {
 
 /// A user that a service acts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Acting {
+pub struct ActingUser {
     /// Who.
     pub user_id: UserId,
     /// The user's role.

@@ -30,7 +30,7 @@ impl<'s> AsUser<'s> {
     /// The same, for writes that take place only while their conversation is at this revision; otherwise
     /// they fail with [`ErrorKind::PreconditionFailed`](crate::ErrorKind::PreconditionFailed).
     #[must_use]
-    pub const fn expecting(mut self, revision: i64) -> Self {
+    pub const fn if_revision(mut self, revision: i64) -> Self {
         self.expected = Some(revision);
         self
     }

@@ -8,7 +8,7 @@ use chatstore_bench::drive::{Caller, Kind};
 use chatstore_bench::error::Error;
 use chatstore_bench::random::Random;
 use chatstore_model::{ConversationId, Limit, MessageRange, Order, UserId};
-use chatstore_sql::{By, ConversationList, Database, ReadTx};
+use chatstore_sql::{ConversationList, Database, ReadTx, Via};
 
 use crate::bare::postgres::BarePostgres;
 use crate::bare::sqlite::ReaderPool;
@@ -96,7 +96,7 @@ async fn page(
 ) -> Result<usize, Error> {
     let read = async move |tx: &mut ReadTx<'_>| {
         let (range, order) = (MessageRange::ALL, Order::Descending);
-        tx.messages().page(By::Owner(owner), conversation, range, order, limit).await
+        tx.messages().page(Via::Owner(owner), conversation, range, order, limit).await
     };
     Ok(black_box(database.read("page", read).await?).items.len())
 }

@@ -6,8 +6,8 @@ use chatstore_bench::data::{Targets, content};
 use chatstore_bench::drive::{Caller, Kind};
 use chatstore_bench::error::Error;
 use chatstore_bench::random::Random;
-use chatstore_model::{NewMessage, NewReply, NewResponse};
-use chatstore_sql::{By, Database};
+use chatstore_model::{NewMessage, NewModelResponse, NewReply};
+use chatstore_sql::{Database, Via};
 
 use crate::kinds::WriteKind;
 
@@ -48,7 +48,7 @@ impl Caller for Writer {
             WriteKind::Append => {
                 let message = NewMessage::user(self.content.clone());
                 let append = async move |tx: &mut chatstore_sql::WriteTx<'_>| {
-                    tx.messages().append(By::Owner(owner), conversation, &message).await
+                    tx.messages().append(Via::Owner(owner), conversation, &message).await
                 };
                 self.database.write_single("append", append).await?;
             }
@@ -65,13 +65,13 @@ impl Caller for Writer {
 }
 
 fn reply(content: String) -> NewReply {
-    let response = NewResponse {
+    let response = NewModelResponse {
         model_used: Some(WriteKind::MODEL.to_owned()),
         tokens_prompt: Some(WriteKind::TOKENS_PROMPT),
         tokens_completion: Some(WriteKind::TOKENS_COMPLETION),
         completion_time_ms: Some(WriteKind::COMPLETION_TIME_MS),
         finish_reason: Some(WriteKind::FINISH_REASON.to_owned()),
-        ..NewResponse::default()
+        ..NewModelResponse::default()
     };
     NewReply { response, ..NewReply::new(content) }
 }

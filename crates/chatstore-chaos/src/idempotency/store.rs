@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chatstore_bench::error::Error;
 use chatstore_bench::server::USER;
 use chatstore_model::{ConversationId, Day, Limit, Message, MessageRange, Order, Timestamp, UserId};
-use chatstore_sql::{By, ConversationList, Database, DatabaseOptions, ReadTx};
+use chatstore_sql::{ConversationList, Database, DatabaseOptions, ReadTx, Via};
 
 /// What the user of the experiment has.
 #[derive(Debug, Default)]
@@ -72,13 +72,13 @@ async fn read_messages(
     id: ConversationId,
     stored: &mut Stored,
 ) -> Result<(), Error> {
-    let get = async move |tx: &mut ReadTx<'_>| tx.conversations().get(By::Owner(owner), id).await;
+    let get = async move |tx: &mut ReadTx<'_>| tx.conversations().get(Via::Owner(owner), id).await;
     let (conversation, _) = database.read("get", get).await?.ok_or("a conversation is gone")?;
     let mut last_seq = 0;
     loop {
         let range = MessageRange { after: last_seq, ..MessageRange::ALL };
         let page = async move |tx: &mut ReadTx<'_>| {
-            tx.messages().page(By::Owner(owner), id, range, Order::Ascending, Limit::MAX).await
+            tx.messages().page(Via::Owner(owner), id, range, Order::Ascending, Limit::MAX).await
         };
         let page = database.read("page", page).await?;
         for message in page.items {

@@ -1,8 +1,8 @@
 //! The bundled sample: conversations written for this project.
 
 use chatstore::{
-    By, ConversationId, Email, Json, MemberRole, MessageRole, NewConversation, NewMessage, NewReply,
-    NewResponse, NewUser, Store, StoreError, Timestamp, User, UserId, UserName, WriteTx,
+    CanonicalJson, ConversationId, Email, MemberRole, MessageRole, NewConversation, NewMessage,
+    NewModelResponse, NewReply, NewUser, Store, StoreError, Timestamp, User, UserId, UserName, Via, WriteTx,
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -38,7 +38,7 @@ struct SampleConversation {
     default_model: Option<String>,
     #[serde(default)]
     members: Vec<SampleMember>,
-    metadata: Option<Json>,
+    metadata: Option<CanonicalJson>,
     started_at: Timestamp,
     messages: Vec<SampleMessage>,
 }
@@ -59,8 +59,8 @@ struct SampleMessage {
     after_seconds: i64,
     model: Option<String>,
     token_count: Option<i64>,
-    used_documents: Option<Json>,
-    metadata: Option<Json>,
+    used_documents: Option<CanonicalJson>,
+    metadata: Option<CanonicalJson>,
     response: Option<SampleResponse>,
 }
 
@@ -87,7 +87,7 @@ struct Prepared {
 }
 
 enum Entry {
-    Message(By, NewMessage),
+    Message(Via, NewMessage),
     Reply(NewReply),
 }
 
@@ -161,7 +161,7 @@ async fn prepare(store: &Store, index: usize, sample: SampleConversation) -> Res
         thread_id: sample.thread_id,
         title: sample.title,
         default_model: sample.default_model,
-        metadata: sample.metadata.unwrap_or_else(Json::object),
+        metadata: sample.metadata.unwrap_or_else(CanonicalJson::object),
         created_at: Some(sample.started_at),
         ..NewConversation::default()
     };
@@ -178,13 +178,13 @@ async fn entry(
     let message = NewMessage {
         model: sample.model,
         token_count: sample.token_count,
-        used_documents: sample.used_documents.unwrap_or_else(Json::list),
-        metadata: sample.metadata.unwrap_or_else(Json::object),
+        used_documents: sample.used_documents.unwrap_or_else(CanonicalJson::list),
+        metadata: sample.metadata.unwrap_or_else(CanonicalJson::object),
         created_at: Some(time),
         ..NewMessage::new(role, sample.content)
     };
     if let Some(response) = sample.response {
-        let response = NewResponse {
+        let response = NewModelResponse {
             model_used: response.model_used,
             tokens_prompt: response.tokens_prompt,
             tokens_completion: response.tokens_completion,
@@ -197,8 +197,8 @@ async fn entry(
         return Ok(Entry::Reply(NewReply { message, response }));
     }
     let by = match &sample.sender {
-        Some(sender) => By::Member(user_id(store, sender).await?),
-        None => By::Owner(owner),
+        Some(sender) => Via::Member(user_id(store, sender).await?),
+        None => Via::Owner(owner),
     };
     Ok(Entry::Message(by, message))
 }
@@ -206,7 +206,7 @@ async fn entry(
 /// Stores one conversation with everything in it; false if it exists already.
 async fn put(tx: &mut WriteTx<'_>, prepared: &Prepared) -> Result<bool, StoreError> {
     let owner = prepared.owner;
-    if tx.conversations().get(By::Owner(owner), prepared.id).await?.is_some() {
+    if tx.conversations().get(Via::Owner(owner), prepared.id).await?.is_some() {
         return Ok(false);
     }
     let conversation = tx.conversations().create(owner, &prepared.conversation).await?;

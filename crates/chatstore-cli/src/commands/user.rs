@@ -93,7 +93,7 @@ struct Shown {
     role: &'static str,
     is_active: bool,
     must_change_password: bool,
-    metadata: chatstore::Json,
+    metadata: chatstore::CanonicalJson,
     created_at: String,
     updated_at: String,
 }

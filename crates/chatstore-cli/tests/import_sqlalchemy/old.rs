@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use chatstore_testkit::{Backend, ForeignDatabase, TestDatabase, python};
+use chatstore_testkit::{Backend, ExternalDatabase, TestDatabase, python};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -22,7 +22,7 @@ pub enum Maker {
 /// The database of an old application.
 pub struct OldDatabase {
     maker: Maker,
-    place: ForeignDatabase,
+    place: ExternalDatabase,
 }
 
 /// What is in an old database, by the script that filled it.
@@ -114,7 +114,7 @@ impl Maker {
     }
 
     async fn make_template(self, backend: Backend, variant: &str) -> Template {
-        let old = OldDatabase { maker: self, place: backend.foreign_database().await };
+        let old = OldDatabase { maker: self, place: backend.external_database().await };
         let manifest = old.fill(variant);
         Template { place: old.place, manifest }
     }
@@ -122,7 +122,7 @@ impl Maker {
 
 /// A database that others are copied from, because creating it takes a while.
 struct Template {
-    place: ForeignDatabase,
+    place: ExternalDatabase,
     manifest: Manifest,
 }
 

@@ -34,7 +34,7 @@ fn assert_empty(case: &TestDatabase) {
 async fn a_database_of_neither_application_is_refused(case: TestDatabase) {
     // chatstore's own has users and conversations, too.
     let own = backend_of(&case).database().await;
-    let empty = backend_of(&case).foreign_database().await;
+    let empty = backend_of(&case).external_database().await;
     if let Some(file) = empty.url.strip_prefix("sqlite://") {
         rusqlite::Connection::open(file).unwrap().execute_batch("create table users (name text)").unwrap();
     }

@@ -106,7 +106,7 @@ struct IdempotencyKeyLine {
     key: String,
     operation: String,
     status: i64,
-    result: chatstore::Json,
+    result: chatstore::CanonicalJson,
     created_at: Timestamp,
     expires_at: Timestamp,
 }

@@ -1,6 +1,6 @@
 //! What an import changes.
 
-use chatstore_model::{ConversationId, NewConversation, NewMessage, NewUser, Response, UserId};
+use chatstore_model::{ConversationId, ModelResponse, NewConversation, NewMessage, NewUser, UserId};
 
 /// A change that an import makes.
 pub(crate) enum Write<'w> {
@@ -8,5 +8,5 @@ pub(crate) enum Write<'w> {
     /// With the key of the row in the source.
     Conversation(UserId, &'w NewConversation, &'w str),
     Messages(UserId, ConversationId, &'w [NewMessage]),
-    Responses(UserId, &'w [Response]),
+    Responses(UserId, &'w [ModelResponse]),
 }

@@ -11,10 +11,10 @@ use std::io::BufRead;
 
 use chatstore::Error;
 use chatstore_model::{
-    ConversationId, IntoValid, Json, Limit, MessageId, MessageRange, MessageRole, NewConversation,
+    CanonicalJson, ConversationId, IntoValid, Limit, MessageId, MessageRange, MessageRole, NewConversation,
     NewMessage, Order, Timestamp, UserId,
 };
-use chatstore_sql::{By, Tx};
+use chatstore_sql::{Tx, Via};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -236,12 +236,12 @@ impl Lines<'_> {
 }
 
 /// What has no field of its own.
-fn source(rest: Map<String, Value>) -> Result<Json, String> {
+fn source(rest: Map<String, Value>) -> Result<CanonicalJson, String> {
     if rest.is_empty() {
-        return Ok(Json::object());
+        return Ok(CanonicalJson::object());
     }
     let metadata = Map::from_iter([("source".to_owned(), Value::Object(rest))]);
-    Json::new(Value::Object(metadata)).map_err(|error| error.to_string())
+    CanonicalJson::new(Value::Object(metadata)).map_err(|error| error.to_string())
 }
 
 /// Lines that are stored in one transaction.
@@ -296,7 +296,7 @@ async fn put<M: Mode>(
     owner: UserId,
     line: &PlannedLine,
 ) -> StoreResult<LineOutcome> {
-    let stored = tx.conversations().get(By::Owner(owner), line.id).await?;
+    let stored = tx.conversations().get(Via::Owner(owner), line.id).await?;
     let mut found = stored.map(|(conversation, _)| conversation.id);
     if let (None, Some(thread_id)) = (found, &line.conversation.thread_id) {
         found = tx.conversations().find_by_thread(owner, thread_id).await?.map(|found| found.id);
@@ -322,7 +322,7 @@ async fn compare<M>(
     while compared < messages.len() {
         let range = MessageRange { after, before: i64::MAX };
         let page =
-            tx.messages().page(By::Owner(owner), conversation, range, Order::Ascending, Limit::MAX).await?;
+            tx.messages().page(Via::Owner(owner), conversation, range, Order::Ascending, Limit::MAX).await?;
         for (stored, new) in page.items.iter().zip(&messages[compared..]) {
             compared += 1;
             if stored.role != new.role || stored.content != new.content {

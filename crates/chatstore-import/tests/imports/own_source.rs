@@ -1,8 +1,8 @@
 //! What the engine does with a source that a program brings along.
 
 use chatstore::{
-    ConversationId, Email, Error, Json, MessageId, NewConversation, NewMessage, NewUser, Store, Timestamp,
-    UserId, Uuid,
+    CanonicalJson, ConversationId, Email, Error, MessageId, NewConversation, NewMessage, NewUser, Store,
+    Timestamp, UserId, Uuid,
 };
 use chatstore_import::plan::{PlannedConversation, PlannedMessage, PlannedOwner, PlannedUser, derived_uuid};
 use chatstore_import::{
@@ -73,8 +73,8 @@ fn messages(of: &str, count: usize) -> Vec<PlannedMessage> {
 
 fn user_with_address(address: &str) -> PlannedUser {
     let id = UserId::from_uuid(id(&[b"user", address.as_bytes()]));
-    let email = Email::new(address.to_owned()).ok();
-    let metadata = Json::new(serde_json::json!({ "source": { "email": address } })).unwrap();
+    let email = Email::new(address).ok();
+    let metadata = CanonicalJson::new(serde_json::json!({ "source": { "email": address } })).unwrap();
     let new = NewUser { id: Some(id), email, metadata, ..NewUser::default() };
     PlannedUser { id, new, key: address.to_owned(), is_email_the_key: true, issues: Vec::new() }
 }

@@ -59,7 +59,7 @@ impl LogEntry {
     /// The whole log, newest first; empty where there is none. Changes nothing.
     ///
     /// # Errors
-    /// [`MigrationError::ForeignDatabase`], or a failure of the database.
+    /// [`MigrationError::ExternalDatabase`], or a failure of the database.
     pub async fn read_all(connection: &mut dyn Connection) -> Result<Vec<Self>, MigrationError> {
         let failed = |error| MigrationError::database("reading the log", error);
         if columns(connection, TABLE).await.map_err(failed)?.is_empty() {
@@ -74,7 +74,7 @@ impl LogEntry {
         let mut entries = Vec::with_capacity(rows.len());
         for row in rows {
             entries.push(Self::of(row).ok_or_else(|| {
-                MigrationError::ForeignDatabase(format!("the table {} has a row without values", TABLE))
+                MigrationError::ExternalDatabase(format!("the table {} has a row without values", TABLE))
             })?);
         }
         Ok(entries)

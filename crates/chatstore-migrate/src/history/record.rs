@@ -102,7 +102,7 @@ impl History {
             return Ok(Self { exists: false, entries: HashMap::new() });
         }
         if !has(&["revision", "slug", "sha256", "applied_at", "duration_ms", "breaking", "progress"]) {
-            return Err(MigrationError::ForeignDatabase(format!(
+            return Err(MigrationError::ExternalDatabase(format!(
                 "the table {} has other columns than the history of chatstore",
                 TABLE
             )));
@@ -111,7 +111,7 @@ impl History {
         let mut entries = HashMap::with_capacity(rows.len());
         for row in rows {
             let entry = read_entry(row).map_err(|reason| {
-                MigrationError::ForeignDatabase(format!("the table {} cannot be read: {reason}", TABLE))
+                MigrationError::ExternalDatabase(format!("the table {} cannot be read: {reason}", TABLE))
             })?;
             entries.insert(entry.id.clone(), entry);
         }

@@ -51,7 +51,7 @@ impl Executor<'_> {
     /// To be called before each statement: should its future be dropped, it is unknown what became of
     /// it, and the transaction has failed.
     fn start(&mut self) -> Option<StoreError> {
-        self.failed.replace(StoreError::Refused("a statement was abandoned before it was answered"))
+        self.failed.replace(StoreError::InvalidState("a statement was abandoned before it was answered"))
     }
 
     /// To be called after each statement with what [`start`](Self::start) returned.
@@ -174,7 +174,7 @@ impl Executor<'_> {
 
     /// Whether the single best statement per database differs in more than its text: PostgreSQL
     /// changes several tables in one statement, SQLite does not.
-    pub(crate) const fn combines_changes(&self) -> bool {
+    pub(crate) const fn supports_writable_ctes(&self) -> bool {
         match &self.driver {
             #[cfg(feature = "sqlite")]
             Driver::Sqlite(_) => false,

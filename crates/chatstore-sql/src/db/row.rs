@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 
-use chatstore_model::{Id, Json, Timestamp};
+use chatstore_model::{CanonicalJson, Id, Timestamp};
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -165,7 +165,7 @@ from_column!(f64; Real(number) => Ok(number), f64 => Ok);
 from_column!(bool; Integer(number @ 0..=1) => Ok(number == 1), bool => Ok);
 from_column!(Bytes<'r>; Blob(bytes) => Ok(Bytes(bytes)), &'r [u8] => |bytes| Ok(Bytes(bytes)));
 from_column!(Timestamp; Integer(number) => timestamp(number), Microseconds => |time: Microseconds| timestamp(time.0));
-from_column!(Json; Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()).and_then(json), JsonText<'r> => |text: JsonText<'r>| json(text.0));
+from_column!(CanonicalJson; Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()).and_then(json), JsonText<'r> => |text: JsonText<'r>| json(text.0));
 
 /// Checks the text where it lies, then copies it once.
 #[cfg(feature = "sqlite")]
@@ -177,8 +177,8 @@ fn timestamp(microseconds: i64) -> Result<Timestamp, String> {
     Timestamp::from_microseconds(microseconds).map_err(|error| error.to_string())
 }
 
-fn json(text: &str) -> Result<Json, String> {
-    Json::parse(text).map_err(|error| error.to_string())
+fn json(text: &str) -> Result<CanonicalJson, String> {
+    CanonicalJson::parse(text).map_err(|error| error.to_string())
 }
 
 #[cfg(feature = "postgres")]

@@ -1,6 +1,6 @@
 //! Parameters, in the eight types of the data model.
 
-use chatstore_model::{Id, Json, Timestamp};
+use chatstore_model::{CanonicalJson, Id, Timestamp};
 use uuid::Uuid;
 
 /// PostgreSQL counts microseconds from 2000-01-01.
@@ -25,7 +25,7 @@ pub enum Value<'a> {
     /// Bytes.
     Bytes(&'a [u8]),
     /// Canonical JSON, `jsonb` in PostgreSQL and text in SQLite.
-    Json(&'a Json),
+    Json(&'a CanonicalJson),
     /// An instant; microseconds since 1970 in SQLite.
     Time(Timestamp),
 }
@@ -81,8 +81,8 @@ impl<'a> From<&'a [u8]> for Value<'a> {
     }
 }
 
-impl<'a> From<&'a Json> for Value<'a> {
-    fn from(value: &'a Json) -> Self {
+impl<'a> From<&'a CanonicalJson> for Value<'a> {
+    fn from(value: &'a CanonicalJson) -> Self {
         Self::Json(value)
     }
 }

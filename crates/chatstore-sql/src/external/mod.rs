@@ -1,7 +1,7 @@
 //! Databases of other applications, read and never changed.
 //!
 //! Their tables have names and columns that are known only at run time, so values come as
-//! [`ForeignValue`]s and what is read is said by a [`Selection`], never by text. Everything is read
+//! [`ExternalValue`]s and what is read is said by a [`Selection`], never by text. Everything is read
 //! in one transaction: what the other application writes meanwhile is not seen.
 
 #[cfg(feature = "postgres")]
@@ -20,7 +20,7 @@ const PIECE_BYTES: usize = 1024 * 1024;
 
 /// A value of another application's table.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ForeignValue {
+pub enum ExternalValue {
     /// Null.
     Null,
     /// A truth value; SQLite gives 0 or 1 instead.
@@ -36,11 +36,11 @@ pub enum ForeignValue {
 }
 
 /// One row, its values in the order of the selection's columns.
-pub type ForeignRow = Vec<ForeignValue>;
+pub type ExternalRow = Vec<ExternalValue>;
 
 /// A column of another application's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForeignColumn {
+pub struct ExternalColumn {
     /// Its name.
     pub name: String,
     /// Its declared type, in lower case; empty when SQLite was told none.
@@ -49,24 +49,24 @@ pub struct ForeignColumn {
 
 /// A table of another application.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForeignTable {
+pub struct ExternalTable {
     /// Its name, with its schema before a dot when it has been asked for so.
     pub name: String,
     /// Its columns in order.
-    pub columns: Vec<ForeignColumn>,
+    pub columns: Vec<ExternalColumn>,
 }
 
-impl ForeignTable {
+impl ExternalTable {
     /// The column of this name.
     #[must_use]
-    pub fn column(&self, name: &str) -> Option<&ForeignColumn> {
+    pub fn column(&self, name: &str) -> Option<&ExternalColumn> {
         self.columns.iter().find(|column| column.name == name)
     }
 }
 
 /// Another application's database that cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ForeignError {
+pub enum ExternalError {
     /// The URL names no database we know, or not in a form we understand.
     #[error("cannot use the database URL {url}: {reason}")]
     InvalidUrl {
@@ -107,7 +107,7 @@ pub enum ForeignError {
     },
 }
 
-impl From<ConnectError> for ForeignError {
+impl From<ConnectError> for ExternalError {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::InvalidUrl { url, reason } => Self::InvalidUrl { url, reason },
@@ -122,7 +122,7 @@ impl From<ConnectError> for ForeignError {
 
 /// Another application's database.
 #[derive(Debug)]
-pub struct ForeignDatabase {
+pub struct ExternalDatabase {
     place: String,
     connection: Connection,
 }
@@ -135,19 +135,19 @@ enum Connection {
     Postgres(postgres::PostgresReader),
 }
 
-impl ForeignDatabase {
+impl ExternalDatabase {
     /// Opens a database and begins the transaction in which all of it is read. Takes the URLs of
     /// SQLAlchemy (`sqlite:///chat.db`, `postgresql+psycopg://…`), our own, and the path of a
     /// SQLite file.
     ///
     /// # Errors
-    /// [`ForeignError`], which says what is wrong with the URL, the file or the server.
-    pub async fn open(url: &str) -> Result<Self, ForeignError> {
+    /// [`ExternalError`], which says what is wrong with the URL, the file or the server.
+    pub async fn open(url: &str) -> Result<Self, ExternalError> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("sqlite", url));
         match scheme.split('+').next().unwrap_or(scheme) {
             "sqlite" => Self::open_sqlite(rest).await,
             "postgres" | "postgresql" => Self::open_postgres(rest).await,
-            other => Err(ForeignError::InvalidUrl {
+            other => Err(ExternalError::InvalidUrl {
                 url: crate::url::mask(url),
                 reason: format!(
                     "the scheme {other} is unknown; SQLite (sqlite:///FILE) and PostgreSQL \
@@ -158,27 +158,27 @@ impl ForeignDatabase {
     }
 
     #[cfg(feature = "sqlite")]
-    async fn open_sqlite(path: &str) -> Result<Self, ForeignError> {
+    async fn open_sqlite(path: &str) -> Result<Self, ExternalError> {
         let (reader, place) = sqlite::SqliteReader::open(path).await?;
         Ok(Self { place, connection: Connection::Sqlite(reader) })
     }
 
     #[cfg(not(feature = "sqlite"))]
-    async fn open_sqlite(_path: &str) -> Result<Self, ForeignError> {
+    async fn open_sqlite(_path: &str) -> Result<Self, ExternalError> {
         let reason = "this build has no SQLite (cargo feature sqlite)".to_owned();
-        Err(ForeignError::InvalidUrl { url: "sqlite://".to_owned(), reason })
+        Err(ExternalError::InvalidUrl { url: "sqlite://".to_owned(), reason })
     }
 
     #[cfg(feature = "postgres")]
-    async fn open_postgres(rest: &str) -> Result<Self, ForeignError> {
+    async fn open_postgres(rest: &str) -> Result<Self, ExternalError> {
         let (reader, place) = postgres::PostgresReader::open(rest).await?;
         Ok(Self { place, connection: Connection::Postgres(reader) })
     }
 
     #[cfg(not(feature = "postgres"))]
-    async fn open_postgres(_rest: &str) -> Result<Self, ForeignError> {
+    async fn open_postgres(_rest: &str) -> Result<Self, ExternalError> {
         let reason = "this build has no PostgreSQL (cargo feature postgres)".to_owned();
-        Err(ForeignError::InvalidUrl { url: "postgresql://".to_owned(), reason })
+        Err(ExternalError::InvalidUrl { url: "postgresql://".to_owned(), reason })
     }
 
     /// Where it lies: file, or host, port and name; never a password.
@@ -201,8 +201,8 @@ impl ForeignDatabase {
     /// The names of its tables and views.
     ///
     /// # Errors
-    /// [`ForeignError::Unreadable`], [`ForeignError::Denied`].
-    pub async fn table_names(&self) -> Result<Vec<String>, ForeignError> {
+    /// [`ExternalError::Unreadable`], [`ExternalError::Denied`].
+    pub async fn table_names(&self) -> Result<Vec<String>, ExternalError> {
         match &self.connection {
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(reader) => reader.table_names().await,
@@ -216,7 +216,7 @@ impl ForeignDatabase {
     ///
     /// # Errors
     /// As [`table_names`](Self::table_names).
-    pub async fn table(&self, name: &str) -> Result<Option<ForeignTable>, ForeignError> {
+    pub async fn table(&self, name: &str) -> Result<Option<ExternalTable>, ExternalError> {
         let columns = match &self.connection {
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(reader) => reader.columns(name).await,
@@ -224,14 +224,14 @@ impl ForeignDatabase {
             Connection::Postgres(reader) => reader.columns(name).await,
         };
         let columns = columns.map_err(|reason| self.unreadable(reason))?;
-        Ok((!columns.is_empty()).then(|| ForeignTable { name: name.to_owned(), columns }))
+        Ok((!columns.is_empty()).then(|| ExternalTable { name: name.to_owned(), columns }))
     }
 
     /// How many rows a table has.
     ///
     /// # Errors
     /// As [`table_names`](Self::table_names).
-    pub async fn count(&self, table: &ForeignTable) -> Result<u64, ForeignError> {
+    pub async fn count(&self, table: &ExternalTable) -> Result<u64, ExternalError> {
         let text = selection::count(table);
         let count = match &self.connection {
             #[cfg(feature = "sqlite")]
@@ -247,7 +247,7 @@ impl ForeignDatabase {
     ///
     /// # Errors
     /// As [`table_names`](Self::table_names).
-    pub async fn rows(&mut self, selection: &Selection<'_>) -> Result<ForeignRows<'_>, ForeignError> {
+    pub async fn rows(&mut self, selection: &Selection<'_>) -> Result<ExternalRows<'_>, ExternalError> {
         let pieces = match &self.connection {
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(reader) => reader.rows(selection.sqlite()).await.map(Pieces::Sqlite),
@@ -257,17 +257,17 @@ impl ForeignDatabase {
             }
         };
         let pieces = pieces.map_err(|reason| self.unreadable(reason))?;
-        Ok(ForeignRows { place: &self.place, pieces })
+        Ok(ExternalRows { place: &self.place, pieces })
     }
 
-    fn unreadable(&self, reason: String) -> ForeignError {
-        ForeignError::Unreadable { place: self.place.clone(), reason }
+    fn unreadable(&self, reason: String) -> ExternalError {
+        ExternalError::Unreadable { place: self.place.clone(), reason }
     }
 }
 
 /// Rows that are being read.
 #[derive(Debug)]
-pub struct ForeignRows<'d> {
+pub struct ExternalRows<'d> {
     place: &'d str,
     pieces: Pieces,
 }
@@ -280,28 +280,28 @@ enum Pieces {
     Postgres(postgres::PostgresRows),
 }
 
-impl ForeignRows<'_> {
+impl ExternalRows<'_> {
     /// The next rows; `None` after the last.
     ///
     /// # Errors
-    /// [`ForeignError::Unreadable`].
-    pub async fn next(&mut self) -> Result<Option<Vec<ForeignRow>>, ForeignError> {
+    /// [`ExternalError::Unreadable`].
+    pub async fn next(&mut self) -> Result<Option<Vec<ExternalRow>>, ExternalError> {
         let piece = match &mut self.pieces {
             #[cfg(feature = "sqlite")]
             Pieces::Sqlite(rows) => rows.next().await,
             #[cfg(feature = "postgres")]
             Pieces::Postgres(rows) => rows.next().await,
         };
-        piece.map_err(|reason| ForeignError::Unreadable { place: self.place.to_owned(), reason })
+        piece.map_err(|reason| ExternalError::Unreadable { place: self.place.to_owned(), reason })
     }
 }
 
 /// About how much memory a value takes.
-fn size(value: &ForeignValue) -> usize {
+fn size(value: &ExternalValue) -> usize {
     let held = match value {
-        ForeignValue::Text(text) => text.len(),
-        ForeignValue::Bytes(bytes) => bytes.len(),
+        ExternalValue::Text(text) => text.len(),
+        ExternalValue::Bytes(bytes) => bytes.len(),
         _ => 0,
     };
-    size_of::<ForeignValue>() + held
+    size_of::<ExternalValue>() + held
 }

@@ -12,7 +12,7 @@ use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row, RowStream, Socket};
 
 use super::selection::quoted_path;
-use super::{ForeignColumn, ForeignError, ForeignRow, ForeignValue, PIECE_BYTES, PIECE_ROWS, size};
+use super::{ExternalColumn, ExternalError, ExternalRow, ExternalValue, PIECE_BYTES, PIECE_ROWS, size};
 use crate::db::tls::TlsMode;
 use crate::error::Cause;
 use crate::url::postgres_place;
@@ -45,7 +45,7 @@ impl fmt::Debug for PostgresRows {
 }
 
 impl PostgresReader {
-    pub(super) async fn open(rest: &str) -> Result<(Self, String), ForeignError> {
+    pub(super) async fn open(rest: &str) -> Result<(Self, String), ExternalError> {
         let (mut config, tls, place) = postgres_place(rest)?;
         config.application_name("chatstore import").connect_timeout(CONNECT_TIMEOUT);
         let client = if tls.mode == TlsMode::Disable {
@@ -53,7 +53,7 @@ impl PostgresReader {
         } else {
             let connector = tls
                 .connector()
-                .map_err(|reason| ForeignError::Unreadable { place: place.clone(), reason })?;
+                .map_err(|reason| ExternalError::Unreadable { place: place.clone(), reason })?;
             connect(&config, connector).await
         };
         let client = client.map_err(|error| connect_error(&place, &error))?;
@@ -71,7 +71,7 @@ impl PostgresReader {
     }
 
     /// The columns of a table; none when there is no such table.
-    pub(super) async fn columns(&self, table: &str) -> Result<Vec<ForeignColumn>, String> {
+    pub(super) async fn columns(&self, table: &str) -> Result<Vec<ExternalColumn>, String> {
         let text = "select attname::text, typname::text from pg_catalog.pg_attribute \
                     join pg_catalog.pg_type on pg_type.oid = atttypid \
                     where attrelid = to_regclass($1) and attnum > 0 and not attisdropped order by attnum";
@@ -79,7 +79,7 @@ impl PostgresReader {
         rows.iter()
             .map(|row| {
                 let name = row.try_get(0).map_err(|error| chain(&error))?;
-                Ok(ForeignColumn { name, declared: row.try_get(1).map_err(|error| chain(&error))? })
+                Ok(ExternalColumn { name, declared: row.try_get(1).map_err(|error| chain(&error))? })
             })
             .collect()
     }
@@ -98,7 +98,7 @@ impl PostgresReader {
 }
 
 impl PostgresRows {
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<ForeignRow>>, String> {
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<ExternalRow>>, String> {
         let mut piece = Vec::new();
         let mut bytes = 0;
         while piece.len() < PIECE_ROWS && bytes <= PIECE_BYTES {
@@ -110,10 +110,10 @@ impl PostgresRows {
         Ok((!piece.is_empty()).then_some(piece))
     }
 
-    fn values(&self, row: &Row) -> Result<ForeignRow, tokio_postgres::Error> {
+    fn values(&self, row: &Row) -> Result<ExternalRow, tokio_postgres::Error> {
         let values = self.declared.iter().enumerate().map(|(index, declared)| {
             let raw: Option<Raw<'_>> = row.try_get(index)?;
-            Ok(raw.map_or(ForeignValue::Null, |raw| value(declared, raw)))
+            Ok(raw.map_or(ExternalValue::Null, |raw| value(declared, raw)))
         });
         values.collect()
     }
@@ -133,19 +133,19 @@ impl<'r> FromSql<'r> for Raw<'r> {
 }
 
 /// Everything but bytes comes as its text.
-fn value(declared: &str, Raw(bytes): Raw<'_>) -> ForeignValue {
+fn value(declared: &str, Raw(bytes): Raw<'_>) -> ExternalValue {
     if declared == "bytea" {
-        return ForeignValue::Bytes(bytes.to_vec());
+        return ExternalValue::Bytes(bytes.to_vec());
     }
     // A database without an encoding holds any bytes.
-    let Ok(text) = std::str::from_utf8(bytes) else { return ForeignValue::Bytes(bytes.to_vec()) };
+    let Ok(text) = std::str::from_utf8(bytes) else { return ExternalValue::Bytes(bytes.to_vec()) };
     let typed = match declared {
-        "bool" => text.parse().ok().map(ForeignValue::Bool),
-        "int2" | "int4" | "int8" => text.parse().ok().map(ForeignValue::Int),
-        "float4" | "float8" => text.parse().ok().map(ForeignValue::Real),
+        "bool" => text.parse().ok().map(ExternalValue::Bool),
+        "int2" | "int4" | "int8" => text.parse().ok().map(ExternalValue::Int),
+        "float4" | "float8" => text.parse().ok().map(ExternalValue::Real),
         _ => None,
     };
-    typed.unwrap_or_else(|| ForeignValue::Text(text.to_owned()))
+    typed.unwrap_or_else(|| ExternalValue::Text(text.to_owned()))
 }
 
 async fn connect<T>(config: &Config, tls: T) -> Result<Client, tokio_postgres::Error>
@@ -165,13 +165,13 @@ where
     Ok(client)
 }
 
-fn connect_error(place: &str, error: &tokio_postgres::Error) -> ForeignError {
+fn connect_error(place: &str, error: &tokio_postgres::Error) -> ExternalError {
     let place = place.to_owned();
     let cause = Cause::new(chain(error));
     match error.as_db_error().map(|server| server.code().code()) {
-        Some("28P01" | "28000" | "42501") => ForeignError::Denied { place, cause },
-        Some("3D000") => ForeignError::Absent { place },
-        _ => ForeignError::Unreachable { place, cause },
+        Some("28P01" | "28000" | "42501") => ExternalError::Denied { place, cause },
+        Some("3D000") => ExternalError::Absent { place },
+        _ => ExternalError::Unreachable { place, cause },
     }
 }
 

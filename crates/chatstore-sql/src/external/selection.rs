@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use super::{ForeignColumn, ForeignTable};
+use super::{ExternalColumn, ExternalTable};
 
 /// Rows of a table with what belongs to them in others, in an order.
 #[derive(Debug)]
 pub struct Selection<'t> {
     /// The table.
-    pub table: &'t ForeignTable,
+    pub table: &'t ExternalTable,
     /// The columns that are read of it.
     pub columns: Vec<&'t str>,
     /// What is joined to its rows: one row for each that fits, and one with nulls where none does.
@@ -27,7 +27,7 @@ pub struct Selection<'t> {
 #[derive(Debug)]
 pub struct Joined<'t> {
     /// The table.
-    pub table: &'t ForeignTable,
+    pub table: &'t ExternalTable,
     /// The columns that are read of it.
     pub columns: Vec<&'t str>,
     /// Its column that names the other row.
@@ -48,7 +48,7 @@ enum Dialect {
 }
 
 impl<'t> Selection<'t> {
-    fn tables(&self) -> impl Iterator<Item = (usize, &'t ForeignTable, &[&'t str])> {
+    fn tables(&self) -> impl Iterator<Item = (usize, &'t ExternalTable, &[&'t str])> {
         let joined = self.joined.iter().map(|joined| (joined.table, joined.columns.as_slice()));
         std::iter::once((self.table, self.columns.as_slice()))
             .chain(joined)
@@ -56,7 +56,7 @@ impl<'t> Selection<'t> {
             .map(|(place, (table, columns))| (place, table, columns))
     }
 
-    fn column(&self, place: usize, name: &str) -> Option<&'t ForeignColumn> {
+    fn column(&self, place: usize, name: &str) -> Option<&'t ExternalColumn> {
         self.tables().nth(place).and_then(|(_, table, _)| table.column(name))
     }
 
@@ -185,7 +185,7 @@ impl<'t> Selection<'t> {
 }
 
 /// How many rows a table has.
-pub(super) fn count(table: &ForeignTable) -> String {
+pub(super) fn count(table: &ExternalTable) -> String {
     format!("select count(*) from {}", quoted_path(&table.name))
 }
 
@@ -221,12 +221,12 @@ pub(super) fn quoted_path(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn table(name: &str, columns: &[(&str, &str)]) -> ForeignTable {
-        let columns = columns.iter().map(|(name, declared)| ForeignColumn {
+    fn table(name: &str, columns: &[(&str, &str)]) -> ExternalTable {
+        let columns = columns.iter().map(|(name, declared)| ExternalColumn {
             name: (*name).to_owned(),
             declared: (*declared).to_owned(),
         });
-        ForeignTable { name: name.to_owned(), columns: columns.collect() }
+        ExternalTable { name: name.to_owned(), columns: columns.collect() }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 use super::selection::quoted;
-use super::{ForeignColumn, ForeignError, ForeignRow, ForeignValue, PIECE_BYTES, PIECE_ROWS, size};
+use super::{ExternalColumn, ExternalError, ExternalRow, ExternalValue, PIECE_BYTES, PIECE_ROWS, size};
 use crate::error::Cause;
 
 /// How long it waits for the application that writes the file.
@@ -33,11 +33,11 @@ pub(super) struct SqliteReader {
 
 /// Rows that the thread reads ahead.
 #[derive(Debug)]
-pub(super) struct SqliteRows(mpsc::Receiver<Result<Vec<ForeignRow>, String>>);
+pub(super) struct SqliteRows(mpsc::Receiver<Result<Vec<ExternalRow>, String>>);
 
 impl SqliteReader {
     /// Opens a file for reading; also says which file that is.
-    pub(super) async fn open(path: &str) -> Result<(Self, String), ForeignError> {
+    pub(super) async fn open(path: &str) -> Result<(Self, String), ExternalError> {
         let path = existing(path)?;
         let place = path.display().to_string();
         let (jobs, work) = jobs::channel::<Job>();
@@ -54,7 +54,7 @@ impl SqliteReader {
                     let _ = opened.send(Err(error));
                 }
             });
-        let unreadable = |reason: String| ForeignError::Unreadable { place: place.clone(), reason };
+        let unreadable = |reason: String| ExternalError::Unreadable { place: place.clone(), reason };
         started.map_err(|error| unreadable(error.to_string()))?;
         match answer.await {
             Ok(Ok(())) => Ok((Self { jobs }, place)),
@@ -75,13 +75,13 @@ impl SqliteReader {
     }
 
     /// The columns of a table; none when there is no such table.
-    pub(super) async fn columns(&self, table: &str) -> Result<Vec<ForeignColumn>, String> {
+    pub(super) async fn columns(&self, table: &str) -> Result<Vec<ExternalColumn>, String> {
         let pragma = format!("pragma table_info({})", quoted(table));
         self.ask(move |connection| {
             let mut statement = connection.prepare(&pragma)?;
             let columns = statement.query_map((), |row| {
                 let declared: String = row.get(2)?;
-                Ok(ForeignColumn { name: row.get(1)?, declared: declared.to_lowercase() })
+                Ok(ExternalColumn { name: row.get(1)?, declared: declared.to_lowercase() })
             })?;
             columns.collect()
         })
@@ -121,7 +121,7 @@ impl SqliteReader {
 }
 
 impl SqliteRows {
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<ForeignRow>>, String> {
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<ExternalRow>>, String> {
         self.0.recv().await.transpose()
     }
 }
@@ -130,7 +130,7 @@ impl SqliteRows {
 fn read(
     connection: &Connection,
     text: &str,
-    pieces: &mpsc::Sender<Result<Vec<ForeignRow>, String>>,
+    pieces: &mpsc::Sender<Result<Vec<ExternalRow>, String>>,
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(text)?;
     let width = statement.column_count();
@@ -158,21 +158,21 @@ fn read(
     Ok(())
 }
 
-fn value(value: ValueRef<'_>) -> ForeignValue {
+fn value(value: ValueRef<'_>) -> ExternalValue {
     match value {
-        ValueRef::Null => ForeignValue::Null,
-        ValueRef::Integer(number) => ForeignValue::Int(number),
-        ValueRef::Real(number) => ForeignValue::Real(number),
-        ValueRef::Blob(bytes) => ForeignValue::Bytes(bytes.to_vec()),
+        ValueRef::Null => ExternalValue::Null,
+        ValueRef::Integer(number) => ExternalValue::Int(number),
+        ValueRef::Real(number) => ExternalValue::Real(number),
+        ValueRef::Blob(bytes) => ExternalValue::Bytes(bytes.to_vec()),
         ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => ForeignValue::Text(text.to_owned()),
-            Err(_) => ForeignValue::Bytes(bytes.to_vec()),
+            Ok(text) => ExternalValue::Text(text.to_owned()),
+            Err(_) => ExternalValue::Bytes(bytes.to_vec()),
         },
     }
 }
 
 /// The file that a path means: to SQLAlchemy the third slash belongs to the URL, to us to the path.
-fn existing(path: &str) -> Result<PathBuf, ForeignError> {
+fn existing(path: &str) -> Result<PathBuf, ExternalError> {
     let without_parameters = path.split('?').next().unwrap_or_default();
     let of_sqlalchemy = without_parameters.strip_prefix('/').unwrap_or(without_parameters);
     for candidate in [of_sqlalchemy, without_parameters] {
@@ -180,7 +180,7 @@ fn existing(path: &str) -> Result<PathBuf, ForeignError> {
             return Ok(PathBuf::from(candidate));
         }
     }
-    Err(ForeignError::Absent { place: of_sqlalchemy.to_owned() })
+    Err(ExternalError::Absent { place: of_sqlalchemy.to_owned() })
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -195,18 +195,18 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn connect_error(place: &str, error: rusqlite::Error) -> ForeignError {
+fn connect_error(place: &str, error: rusqlite::Error) -> ExternalError {
     let place = place.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => {
-            ForeignError::Unreadable { place, reason: "it is not a SQLite database".to_owned() }
+            ExternalError::Unreadable { place, reason: "it is not a SQLite database".to_owned() }
         }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            ForeignError::Denied { place, cause: Cause::new(error) }
+            ExternalError::Denied { place, cause: Cause::new(error) }
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            ForeignError::Unreachable { place, cause: Cause::new(error) }
+            ExternalError::Unreachable { place, cause: Cause::new(error) }
         }
-        _ => ForeignError::Unreadable { place, reason: error.to_string() },
+        _ => ExternalError::Unreadable { place, reason: error.to_string() },
     }
 }

@@ -130,7 +130,7 @@ impl ApiKeys<'_, '_, ReadWrite> {
     /// Stores a key.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`]; [`StoreError::MissingParent`] when there is no such user;
+    /// [`StoreError::Invalid`]; [`StoreError::MissingReference`] when there is no such user;
     /// [`StoreError::AlreadyExists`] when the user has a key of this hash.
     pub async fn create(
         &mut self,

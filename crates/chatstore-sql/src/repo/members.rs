@@ -104,8 +104,8 @@ impl Members<'_, '_, ReadWrite> {
     /// Adds a member or changes the role of one; true when it was added.
     ///
     /// # Errors
-    /// [`StoreError::MissingParent`] when there is no such user or conversation;
-    /// [`StoreError::Refused`] for the owner, who is a member already.
+    /// [`StoreError::MissingReference`] when there is no such user or conversation;
+    /// [`StoreError::InvalidState`] for the owner, who is a member already.
     pub async fn put(
         &mut self,
         owner: UserId,
@@ -114,7 +114,7 @@ impl Members<'_, '_, ReadWrite> {
         role: MemberRole,
     ) -> Result<(Timestamp, bool), StoreError> {
         if owner == user {
-            return Err(StoreError::Refused("the owner is a member by owning the conversation"));
+            return Err(StoreError::InvalidState("the owner is a member by owning the conversation"));
         }
         let values = [role.as_str().into(), owner.into(), conversation.into(), user.into()];
         let changed = self.0.executor.query_changed(&CHANGE, &values, |row| row.next()).await?;

@@ -41,14 +41,14 @@ pub use users::Users;
 /// As what a user has access to a conversation. The owner is tried first: rows are found by the
 /// owner's key, and for a member by way of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum Via {
     /// As its owner.
     Owner(UserId),
     /// As a member; for changes, as an editor.
     Member(UserId),
 }
 
-impl By {
+impl Via {
     /// The user.
     #[must_use]
     pub const fn user(self) -> UserId {

@@ -122,7 +122,7 @@ impl Passwords<'_, '_, ReadWrite> {
     /// Sets a user's password and ends all their sessions.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Refused`] for the built-in user.
+    /// [`StoreError::NotFound`]; [`StoreError::InvalidState`] for the built-in user.
     pub async fn set(
         &mut self,
         id: UserId,
@@ -130,7 +130,7 @@ impl Passwords<'_, '_, ReadWrite> {
         must_change: bool,
     ) -> Result<(), StoreError> {
         if id == UserId::ANONYMOUS {
-            return Err(StoreError::Refused("the built-in user cannot have a password"));
+            return Err(StoreError::InvalidState("the built-in user cannot have a password"));
         }
         let now: Timestamp = self.0.now();
         let values = [hash.expose().into(), must_change.into(), now.into(), id.into()];

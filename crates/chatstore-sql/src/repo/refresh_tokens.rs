@@ -238,7 +238,7 @@ impl RefreshTokens<'_, '_, ReadWrite> {
     ) -> Result<Timestamp, StoreError> {
         let (user, session_id) = (presented.user_id, presented.session_id);
         let Some(&token_hash) = presented.successors.first() else {
-            return Err(StoreError::Refused("a token is exchanged for a successor, which is missing"));
+            return Err(StoreError::InvalidState("a token is exchanged for a successor, which is missing"));
         };
         let expires_at = now.plus(presented.idle).min(session.created_at.plus(presented.absolute));
         let id = RefreshTokenId::from_uuid(self.0.new_uuid(now));

@@ -1,6 +1,6 @@
 //! Model responses; written together with their message by `Messages::record_reply`.
 
-use chatstore_model::{ConversationId, MessageId, Response, UserId};
+use chatstore_model::{ConversationId, MessageId, ModelResponse, UserId};
 use constcat::concat;
 
 use crate::db::{Row, Sql};
@@ -38,8 +38,8 @@ impl<'c, M> Tx<'c, M> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<Response, StoreError> {
-    Ok(Response {
+fn read(row: &Row<'_>) -> Result<ModelResponse, StoreError> {
+    Ok(ModelResponse {
         message_id: row.next()?,
         conversation_id: row.next()?,
         model_used: row.next()?,
@@ -59,7 +59,11 @@ impl<M> Responses<'_, '_, M> {
     ///
     /// # Errors
     /// What the database reports.
-    pub async fn get(&mut self, owner: UserId, message: MessageId) -> Result<Option<Response>, StoreError> {
+    pub async fn get(
+        &mut self,
+        owner: UserId,
+        message: MessageId,
+    ) -> Result<Option<ModelResponse>, StoreError> {
         self.0.executor.query_first(&GET, &[owner.into(), message.into()], read).await
     }
 
@@ -73,7 +77,7 @@ impl<M> Responses<'_, '_, M> {
         conversation: ConversationId,
         first_seq: i64,
         last_seq: i64,
-    ) -> Result<Vec<Response>, StoreError> {
+    ) -> Result<Vec<ModelResponse>, StoreError> {
         let values = [owner.into(), conversation.into(), first_seq.into(), last_seq.into()];
         self.0.executor.query(&OF_RANGE, &values, read).await
     }

@@ -165,7 +165,7 @@ impl Sessions<'_, '_, ReadWrite> {
     /// Begins a session with its first refresh token.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] for a text that is too long or has NUL; [`StoreError::MissingParent`] when
+    /// [`StoreError::Invalid`] for a text that is too long or has NUL; [`StoreError::MissingReference`] when
     /// there is no such user; [`StoreError::AlreadyExists`] when one of its ids or the token is taken.
     pub async fn begin(
         &mut self,

@@ -1,7 +1,7 @@
 //! Closing a database: what was begun is finished, what comes later is refused.
 
 use chatstore_model::{NewMessage, NewUser};
-use chatstore_sql::{By, Database, DatabaseOptions, Direction, StoreError, WriteTx};
+use chatstore_sql::{Database, DatabaseOptions, Direction, StoreError, Via, WriteTx};
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 use futures_util::future::join_all;
 
@@ -17,7 +17,7 @@ async fn closing_finishes_the_writes_under_way_and_refuses_further_ones(case: Te
     let other = Database::open(DatabaseOptions::new(case.url.clone())).await.unwrap();
     let new = NewMessage::user("under way");
     let under_way =
-        async move |tx: &mut WriteTx<'_>| tx.messages().append(By::Owner(owner), conversation, &new).await;
+        async move |tx: &mut WriteTx<'_>| tx.messages().append(Via::Owner(owner), conversation, &new).await;
 
     let (answer, ()) = tokio::join!(other.write("under way", under_way), other.close());
 
@@ -44,7 +44,7 @@ async fn a_write_that_races_with_closing_is_stored_or_refused(case: TestDatabase
                 }
                 let new = NewMessage::user("racing");
                 let append = async move |tx: &mut WriteTx<'_>| {
-                    tx.messages().append(By::Owner(owner), conversation, &new).await
+                    tx.messages().append(Via::Owner(owner), conversation, &new).await
                 };
                 other.write("append", append).await
             })

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chatstore_model::{
     ConversationId, Day, MemberRole, Message, MessagePatch, NewMessage, NewReply, UserId, preview,
 };
-use chatstore_sql::{By, Database, StoreError, WriteTx};
+use chatstore_sql::{Database, StoreError, Via, WriteTx};
 use chatstore_testkit::{TestDatabase, conformance};
 use futures_util::future::join_all;
 
@@ -40,7 +40,7 @@ async fn assert_consistent(case: &TestDatabase, owner: UserId, conversation: Con
 
 async fn append(
     database: &Database,
-    by: By,
+    by: Via,
     conversation: ConversationId,
     text: String,
 ) -> Result<Message, StoreError> {
@@ -71,7 +71,7 @@ async fn sixty_four_writers_on_eight_conversations_leave_no_gap(case: TestDataba
             let mut appended = Vec::new();
             for number in 0..20 {
                 let text = format!("{writer} {number}");
-                appended.push(append(&database, By::Owner(owner), conversation, text).await.unwrap());
+                appended.push(append(&database, Via::Owner(owner), conversation, text).await.unwrap());
             }
             appended
         })
@@ -94,11 +94,11 @@ async fn sixty_four_writers_on_eight_conversations_leave_no_gap(case: TestDataba
 
 async fn owner_and_editors_at_once_leave_no_gap(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let mut writers = vec![By::Owner(owner)];
+    let mut writers = vec![Via::Owner(owner)];
     for _ in 0..7 {
         let editor = arbitrary_user(&case).await;
         put(&case, owner, conversation, editor).await;
-        writers.push(By::Member(editor));
+        writers.push(Via::Member(editor));
     }
     let tasks = writers.into_iter().map(|by| {
         let database = case.database.clone();
@@ -158,7 +158,7 @@ async fn batches_and_single_messages_at_once_keep_batches_together(case: TestDat
         let database = case.database.clone();
         tokio::spawn(async move {
             if number.is_multiple_of(2) {
-                append(&database, By::Owner(owner), conversation, "alone".to_owned()).await.unwrap();
+                append(&database, Via::Owner(owner), conversation, "alone".to_owned()).await.unwrap();
                 return;
             }
             let new: Vec<NewMessage> =
@@ -190,7 +190,7 @@ async fn appends_edits_and_deletions_at_once_leave_the_head_right(case: TestData
         tokio::spawn(async move {
             let id = message.id;
             match message.seq % 3 {
-                0 => append(&database, By::Owner(owner), conversation, "new".to_owned()).await.map(|_| ()),
+                0 => append(&database, Via::Owner(owner), conversation, "new".to_owned()).await.map(|_| ()),
                 1 => {
                     let content = Some(format!("edited {}", message.seq));
                     let patch = MessagePatch { content, ..MessagePatch::default() };
@@ -277,7 +277,7 @@ async fn a_member_erased_while_writing_leaves_nothing(case: TestDatabase) {
                 match number {
                     16 => database.write("erase", async move |tx| tx.users().erase(member).await).await,
                     _ => {
-                        let by = if number % 3 == 0 { By::Owner(owner) } else { By::Member(member) };
+                        let by = if number % 3 == 0 { Via::Owner(owner) } else { Via::Member(member) };
                         append(&database, by, conversation, number.to_string()).await.map(|_| ())
                     }
                 }

@@ -1,10 +1,10 @@
 //! Conversations: created, found, changed and deleted.
 
 use chatstore_model::{
-    Access, Change, Conversation, ConversationId, ConversationPatch, ConversationRole, Json, Limit,
+    Access, CanonicalJson, Change, Conversation, ConversationId, ConversationPatch, ConversationRole, Limit,
     MemberRole, MessageRange, NewConversation, NewMessage, Order, UserId,
 };
-use chatstore_sql::{By, StoreError, WriteTx};
+use chatstore_sql::{StoreError, Via, WriteTx};
 use chatstore_testkit::{TestDatabase, conformance};
 use futures_util::future::join_all;
 
@@ -43,7 +43,7 @@ async fn put(case: &TestDatabase, owner: UserId, id: ConversationId, user: UserI
     write(case, async move |tx| tx.members().put(owner, id, user, role).await).await.unwrap();
 }
 
-async fn get(case: &TestDatabase, by: By, id: ConversationId) -> Option<(Conversation, ConversationRole)> {
+async fn get(case: &TestDatabase, by: Via, id: ConversationId) -> Option<(Conversation, ConversationRole)> {
     read(case, async move |tx| tx.conversations().get(by, id).await).await
 }
 
@@ -53,7 +53,7 @@ fn full() -> NewConversation {
         title: Some("Trip".to_owned()),
         default_model: Some("large".to_owned()),
         last_message: Some("x".repeat(4_000)),
-        metadata: Json::parse(r#"{"tags": ["a", "b"]}"#).unwrap(),
+        metadata: CanonicalJson::parse(r#"{"tags": ["a", "b"]}"#).unwrap(),
         ..NewConversation::default()
     }
 }
@@ -80,13 +80,13 @@ async fn a_conversation_created_is_found_by_id_and_thread(case: TestDatabase) {
         updated_at: now,
     };
     assert_eq!(created, expected);
-    assert_eq!(get(&case, By::Owner(owner), id).await, Some((expected.clone(), ConversationRole::Owner)));
+    assert_eq!(get(&case, Via::Owner(owner), id).await, Some((expected.clone(), ConversationRole::Owner)));
     let by_thread =
         read(&case, async move |tx| tx.conversations().find_by_thread(owner, "thread/1 ü").await).await;
     assert_eq!(by_thread, Some(expected));
     let other = read(&case, async move |tx| tx.conversations().find_by_thread(owner, "thread/1").await).await;
     assert_eq!(other, None);
-    assert_eq!(get(&case, By::Owner(owner), absent_conversation(&case)).await, None);
+    assert_eq!(get(&case, Via::Owner(owner), absent_conversation(&case)).await, None);
 }
 
 async fn a_conversation_keeps_the_id_and_the_time_it_brings(case: TestDatabase) {
@@ -179,8 +179,8 @@ async fn each_field_of_a_conversation_is_changed_alone(case: TestDatabase) {
             row.last_message = Some("set".to_owned());
         }),
         (ConversationPatch { last_message: Change::Clear, ..keep() }, |row| row.last_message = None),
-        (ConversationPatch { metadata: Some(Json::object()), ..keep() }, |row| {
-            row.metadata = Json::object();
+        (ConversationPatch { metadata: Some(CanonicalJson::object()), ..keep() }, |row| {
+            row.metadata = CanonicalJson::object();
         }),
     ];
     for (patch, effect) in changes {
@@ -238,15 +238,15 @@ async fn deleting_a_conversation_removes_what_is_in_it(case: TestDatabase) {
     for conversation in [id, other] {
         put(&case, owner, conversation, member, MemberRole::Editor).await;
         say(&case, owner, conversation, "hello").await;
-        append(&case, By::Member(member), conversation, NewMessage::user("hi")).await.unwrap();
+        append(&case, Via::Member(member), conversation, NewMessage::user("hi")).await.unwrap();
         reply(&case, owner, conversation, reply_of("m", 1, 1)).await.unwrap();
     }
     let kept = (conversation_row(&case, owner, other).await, messages(&case, owner, other).await);
 
     write(&case, async move |tx| tx.conversations().delete(owner, id).await).await.unwrap();
 
-    assert_eq!(get(&case, By::Owner(owner), id).await, None);
-    assert_eq!(get(&case, By::Member(member), id).await, None);
+    assert_eq!(get(&case, Via::Owner(owner), id).await, None);
+    assert_eq!(get(&case, Via::Member(member), id).await, None);
     let counts = read(&case, async |tx| tx.statistics().counts().await).await;
     let left = (counts.conversations, counts.messages, counts.responses, counts.members);
     assert_eq!(left, (1, 3, 1, 1));
@@ -270,9 +270,9 @@ async fn access_says_whose_conversation_it_is_and_as_what(case: TestDatabase) {
     }
     assert_eq!(access(stranger).await, None);
     let whole = conversation_row(&case, owner, id).await;
-    assert_eq!(get(&case, By::Member(editor), id).await, Some((whole.clone(), ConversationRole::Editor)));
-    assert_eq!(get(&case, By::Member(viewer), id).await, Some((whole, ConversationRole::Viewer)));
-    assert_eq!(get(&case, By::Member(owner), id).await, None, "the owner is no member by a row");
+    assert_eq!(get(&case, Via::Member(editor), id).await, Some((whole.clone(), ConversationRole::Editor)));
+    assert_eq!(get(&case, Via::Member(viewer), id).await, Some((whole, ConversationRole::Viewer)));
+    assert_eq!(get(&case, Via::Member(owner), id).await, None, "the owner is no member by a row");
 }
 
 /// An imported id may be in use by several owners.
@@ -298,8 +298,8 @@ async fn ones_own_conversation_comes_before_a_shared_one_of_the_same_id(case: Te
         assert_eq!(access, Some(Access { owner_id: user, role: ConversationRole::Owner }));
         let pages = read(&case, async move |tx| {
             let (range, order) = (MessageRange::ALL, Order::Ascending);
-            let own = tx.messages().page(By::Owner(user), id, range, order, Limit::MAX).await?;
-            let shared = tx.messages().page(By::Member(user), id, range, order, Limit::MAX).await?;
+            let own = tx.messages().page(Via::Owner(user), id, range, order, Limit::MAX).await?;
+            let shared = tx.messages().page(Via::Member(user), id, range, order, Limit::MAX).await?;
             Ok((own.items.len(), shared.items.len()))
         });
         let own = usize::from(user == first);
@@ -317,9 +317,9 @@ async fn of_two_shared_conversations_of_one_id_every_operation_takes_the_same(ca
     put(&case, second, id, member, MemberRole::Editor).await;
 
     let access = read(&case, async move |tx| tx.conversations().access(member, id).await).await.unwrap();
-    let found = get(&case, By::Member(member), id).await.unwrap();
+    let found = get(&case, Via::Member(member), id).await.unwrap();
     assert_eq!((found.0.owner_id, found.1), (access.owner_id, access.role));
-    let appended = append(&case, By::Member(member), id, NewMessage::user("hello")).await;
+    let appended = append(&case, Via::Member(member), id, NewMessage::user("hello")).await;
     match access.role {
         ConversationRole::Editor => assert_eq!(appended.unwrap().owner_id, access.owner_id),
         _ => assert_eq!(failure(appended), "not found: conversation"),

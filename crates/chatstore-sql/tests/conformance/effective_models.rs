@@ -3,7 +3,7 @@
 use chatstore_model::{
     Change, ConversationPatch, Limit, MessagePatch, MessageRange, MessageRole, NewMessage, NewReply, Order,
 };
-use chatstore_sql::By;
+use chatstore_sql::Via;
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{SERVER_MODEL, append, arbitrary_owner, messages, read, reply, write};
@@ -21,7 +21,7 @@ fn asked(model: Option<&str>) -> NewMessage {
 
 async fn the_nearest_choice_of_a_model_counts(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let by = By::Owner(owner);
+    let by = Via::Owner(owner);
     let question = append(&case, by, conversation, asked(None)).await.unwrap();
     assert_eq!(question.effective_model, SERVER_MODEL);
 
@@ -45,7 +45,7 @@ async fn every_way_to_read_a_message_says_the_same_model(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let mut written = Vec::new();
     for model in [None, Some("first"), None, Some("second")] {
-        written.push(append(&case, By::Owner(owner), conversation, asked(model)).await.unwrap());
+        written.push(append(&case, Via::Owner(owner), conversation, asked(model)).await.unwrap());
         for model_used in [None, Some("used".to_owned())] {
             let mut new = NewReply::new("answer");
             new.response.model_used = model_used;
@@ -61,7 +61,7 @@ async fn every_way_to_read_a_message_says_the_same_model(case: TestDatabase) {
     assert_eq!(messages(&case, owner, conversation).await, written);
     for message in &written {
         let (id, seq) = (message.id, message.seq);
-        let by = By::Owner(owner);
+        let by = Via::Owner(owner);
         let found = read(&case, async move |tx| tx.messages().get(by, conversation, id).await).await;
         assert_eq!(found.as_ref(), Some(message));
         let found = read(&case, async move |tx| tx.messages().find_by_seq(by, conversation, seq).await).await;
@@ -71,15 +71,15 @@ async fn every_way_to_read_a_message_says_the_same_model(case: TestDatabase) {
 
 async fn a_page_that_begins_with_an_answer_looks_for_the_question(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    append(&case, By::Owner(owner), conversation, asked(Some("asked"))).await.unwrap();
+    append(&case, Via::Owner(owner), conversation, asked(Some("asked"))).await.unwrap();
     for _ in 0..3 {
-        append(&case, By::Owner(owner), conversation, NewMessage::assistant("answer")).await.unwrap();
+        append(&case, Via::Owner(owner), conversation, NewMessage::assistant("answer")).await.unwrap();
     }
     let limit = Limit::new(2).unwrap();
     for order in [Order::Ascending, Order::Descending] {
         let range = MessageRange { after: 1, before: i64::MAX };
         let page = read(&case, async move |tx| {
-            tx.messages().page(By::Owner(owner), conversation, range, order, limit).await
+            tx.messages().page(Via::Owner(owner), conversation, range, order, limit).await
         })
         .await;
         let models: Vec<&str> = page.items.iter().map(|message| message.effective_model.as_str()).collect();
@@ -89,8 +89,8 @@ async fn a_page_that_begins_with_an_answer_looks_for_the_question(case: TestData
 
 async fn an_edited_message_counts_with_its_new_model(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let question = append(&case, By::Owner(owner), conversation, asked(Some("asked"))).await.unwrap();
-    let answer = append(&case, By::Owner(owner), conversation, NewMessage::assistant("a")).await.unwrap();
+    let question = append(&case, Via::Owner(owner), conversation, asked(Some("asked"))).await.unwrap();
+    let answer = append(&case, Via::Owner(owner), conversation, NewMessage::assistant("a")).await.unwrap();
     for (id, model, expected) in [
         (answer.id, Change::Set("own".to_owned()), "own"),
         (answer.id, Change::Clear, "asked"),

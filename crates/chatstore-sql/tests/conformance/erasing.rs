@@ -1,10 +1,10 @@
 //! Erasing a user: nothing of the user stays, and what others own is repaired.
 
 use chatstore_model::{
-    ApiKeyScope, Change, ConversationId, ConversationPatch, Day, Json, MemberRole, NewApiKey,
+    ApiKeyScope, CanonicalJson, Change, ConversationId, ConversationPatch, Day, MemberRole, NewApiKey,
     NewConversation, NewIdempotencyRecord, NewMessage, NewUser, UserId, preview,
 };
-use chatstore_sql::{By, StoreError};
+use chatstore_sql::{StoreError, Via};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
@@ -50,7 +50,7 @@ async fn erasing_a_user_removes_everything_the_user_owns(case: TestDatabase) {
     let others = arbitrary_conversation(&case, other).await;
     join(&case, other, others, owner).await;
     say(&case, owner, conversation, "mine").await;
-    append(&case, By::Member(other), conversation, NewMessage::user("a guest's")).await.unwrap();
+    append(&case, Via::Member(other), conversation, NewMessage::user("a guest's")).await.unwrap();
     reply(&case, owner, conversation, reply_of("m", 1, 1)).await.unwrap();
     let key = NewApiKey {
         scope: ApiKeyScope::User,
@@ -64,7 +64,7 @@ async fn erasing_a_user_removes_everything_the_user_owns(case: TestDatabase) {
         operation: "POST".to_owned(),
         request_sha256: [2; 32],
         status: 201,
-        result: Json::object(),
+        result: CanonicalJson::object(),
         expires_at: later(&case).plus_microseconds(1),
     };
     write(&case, async move |tx| {
@@ -93,10 +93,10 @@ async fn erasing_a_member_removes_their_messages_and_repairs_the_conversation(ca
     let member = editor(&case, owner, conversation).await;
     let long = "知".repeat(250);
     say(&case, owner, conversation, "first").await;
-    append(&case, By::Member(member), conversation, NewMessage::user("second")).await.unwrap();
+    append(&case, Via::Member(member), conversation, NewMessage::user("second")).await.unwrap();
     let third = say(&case, owner, conversation, &long).await;
     later(&case);
-    append(&case, By::Member(member), conversation, NewMessage::user("fourth")).await.unwrap();
+    append(&case, Via::Member(member), conversation, NewMessage::user("fourth")).await.unwrap();
     let before = conversation_row(&case, owner, conversation).await;
     assert_eq!((before.message_count, before.last_seq), (4, 4));
 
@@ -118,7 +118,7 @@ async fn erasing_a_member_who_wrote_every_message_empties_the_conversation(case:
     let (owner, conversation) = arbitrary_owner(&case).await;
     let member = editor(&case, owner, conversation).await;
     for text in ["one", "two"] {
-        append(&case, By::Member(member), conversation, NewMessage::user(text)).await.unwrap();
+        append(&case, Via::Member(member), conversation, NewMessage::user(text)).await.unwrap();
     }
 
     erase(&case, member).await.unwrap();
@@ -131,7 +131,7 @@ async fn erasing_a_member_who_wrote_every_message_empties_the_conversation(case:
 async fn erasing_a_member_leaves_a_preview_that_the_application_set(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let member = editor(&case, owner, conversation).await;
-    append(&case, By::Member(member), conversation, NewMessage::user("a guest's")).await.unwrap();
+    append(&case, Via::Member(member), conversation, NewMessage::user("a guest's")).await.unwrap();
     say(&case, owner, conversation, "newest").await;
     let patch =
         ConversationPatch { last_message: Change::Set("set".to_owned()), ..ConversationPatch::default() };
@@ -149,7 +149,7 @@ async fn erasing_a_member_never_moves_the_activity_back(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let member = editor(&case, owner, conversation).await;
     later(&case);
-    append(&case, By::Member(member), conversation, NewMessage::user("a guest's")).await.unwrap();
+    append(&case, Via::Member(member), conversation, NewMessage::user("a guest's")).await.unwrap();
     let before = conversation_row(&case, owner, conversation).await;
     case.clock.set(now);
 

@@ -4,7 +4,7 @@ use chatstore_model::{
     Change, ConversationId, ConversationPatch, NewConversation, NewMessage, NewRefreshToken, NewReply,
     NewSession, NewUser, SessionId, UserPatch,
 };
-use chatstore_sql::{By, Database, DatabaseOptions, Sql, StoreError};
+use chatstore_sql::{Database, DatabaseOptions, Sql, StoreError, Via};
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 use tokio_postgres::NoTls;
 
@@ -73,7 +73,7 @@ async fn a_taken_id_of_a_message_is_named_by_every_way_to_append(case: TestDatab
     let expected = "already exists: message.id";
 
     let again = NewMessage { id: taken, ..NewMessage::user("again") };
-    let answer = append(&case, By::Owner(owner), conversation, again.clone()).await;
+    let answer = append(&case, Via::Owner(owner), conversation, again.clone()).await;
     assert_eq!(failure(answer), expected);
     let answer = write(&case, async move |tx| {
         tx.messages().append_many(owner, conversation, &[], std::slice::from_ref(&again)).await
@@ -158,7 +158,7 @@ async fn a_database_that_takes_no_writes_says_so_on_postgres() {
 
     let new = NewMessage::user("hello");
     let answer = read_only
-        .write("append", async move |tx| tx.messages().append(By::Owner(owner), conversation, &new).await);
+        .write("append", async move |tx| tx.messages().append(Via::Owner(owner), conversation, &new).await);
     let answer = answer.await;
     assert!(matches!(answer, Err(StoreError::ReadOnly(_))), "{answer:?}");
     let count = read_only.read("count", async |tx| tx.users().count().await).await;
@@ -175,7 +175,7 @@ async fn a_write_that_waits_too_long_for_a_lock_is_a_timeout_on_postgres() {
     other.batch_execute("begin; select from conversations for update").await.unwrap();
 
     let append = async move |tx: &mut chatstore_sql::WriteTx<'_>| {
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("hello")).await
     };
     let answer = impatient.write("append", append).await;
     assert!(matches!(answer, Err(StoreError::Timeout(_))), "{answer:?}");
@@ -190,7 +190,7 @@ async fn a_write_that_waits_too_long_for_another_process_is_a_timeout_on_sqlite(
     let other = rusqlite::Connection::open(case.url.strip_prefix("sqlite://").unwrap()).unwrap();
     other.execute_batch("begin immediate").unwrap();
 
-    let answer = append(&case, By::Owner(owner), conversation, NewMessage::user("hello")).await;
+    let answer = append(&case, Via::Owner(owner), conversation, NewMessage::user("hello")).await;
     assert!(matches!(answer, Err(StoreError::Timeout(_))), "{answer:?}");
     assert_eq!(read(&case, async |tx| tx.users().count().await).await, 1, "reads go on");
     other.execute_batch("rollback").unwrap();

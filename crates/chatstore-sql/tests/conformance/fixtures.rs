@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use chatstore_model::{
-    Conversation, ConversationId, Email, Message, MessageId, NewConversation, NewMessage, NewReply,
-    NewResponse, NewUser, Reply, Timestamp, User, UserId, UserName,
+    Conversation, ConversationId, Email, Message, MessageId, NewConversation, NewMessage, NewModelResponse,
+    NewReply, NewUser, Reply, Timestamp, User, UserId, UserName,
 };
-use chatstore_sql::{By, ReadTx, StoreError, WriteTx};
+use chatstore_sql::{ReadTx, StoreError, Via, WriteTx};
 use chatstore_testkit::TestDatabase;
 use uuid::Uuid;
 
@@ -90,13 +90,13 @@ pub async fn arbitrary_owner(case: &TestDatabase) -> (UserId, ConversationId) {
 
 /// The row of a conversation that must be there.
 pub async fn conversation_row(case: &TestDatabase, owner: UserId, id: ConversationId) -> Conversation {
-    let found = read(case, async move |tx| tx.conversations().get(By::Owner(owner), id).await).await;
+    let found = read(case, async move |tx| tx.conversations().get(Via::Owner(owner), id).await).await;
     found.expect("the conversation is there").0
 }
 
 pub async fn append(
     case: &TestDatabase,
-    by: By,
+    by: Via,
     conversation: ConversationId,
     new: NewMessage,
 ) -> Result<Message, StoreError> {
@@ -106,7 +106,7 @@ pub async fn append(
 
 /// A message of the owner.
 pub async fn say(case: &TestDatabase, owner: UserId, conversation: ConversationId, text: &str) -> Message {
-    append(case, By::Owner(owner), conversation, NewMessage::user(text)).await.unwrap()
+    append(case, Via::Owner(owner), conversation, NewMessage::user(text)).await.unwrap()
 }
 
 /// Every message of a conversation, read the plain way.
@@ -117,7 +117,7 @@ pub async fn messages(case: &TestDatabase, owner: UserId, conversation: Conversa
         let after = all.last().map_or(0, |message| message.seq);
         let range = MessageRange { after, before: i64::MAX };
         let page = read(case, async move |tx| {
-            tx.messages().page(By::Owner(owner), conversation, range, Order::Ascending, Limit::MAX).await
+            tx.messages().page(Via::Owner(owner), conversation, range, Order::Ascending, Limit::MAX).await
         })
         .await;
         all.extend(page.items);
@@ -139,11 +139,11 @@ pub async fn reply(
 
 /// A reply of this model with these counts of tokens.
 pub fn reply_of(model: &str, prompt: i64, completion: i64) -> NewReply {
-    let response = NewResponse {
+    let response = NewModelResponse {
         model_used: Some(model.to_owned()),
         tokens_prompt: Some(prompt),
         tokens_completion: Some(completion),
-        ..NewResponse::default()
+        ..NewModelResponse::default()
     };
     NewReply { response, ..NewReply::new("certainly") }
 }
@@ -161,9 +161,9 @@ pub fn shape(error: &StoreError) -> String {
     match error {
         StoreError::NotFound { entity } => format!("not found: {entity}"),
         StoreError::AlreadyExists { entity, field } => format!("already exists: {entity}.{field}"),
-        StoreError::MissingParent { entity } => format!("missing parent: {entity}"),
+        StoreError::MissingReference { entity } => format!("missing parent: {entity}"),
         StoreError::Invalid(invalid) => format!("invalid: {invalid}"),
-        StoreError::Refused(reason) => format!("refused: {reason}"),
+        StoreError::InvalidState(reason) => format!("refused: {reason}"),
         other => format!("unexpected: {other}"),
     }
 }

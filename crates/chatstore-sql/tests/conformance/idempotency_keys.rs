@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use chatstore_model::{IdempotencyRecord, Json, MessageId, NewIdempotencyRecord, NewMessage, UserId};
-use chatstore_sql::{By, Database, StoreError, WriteTx};
+use chatstore_model::{
+    CanonicalJson, IdempotencyRecord, MessageId, NewIdempotencyRecord, NewMessage, UserId,
+};
+use chatstore_sql::{Database, StoreError, Via, WriteTx};
 use chatstore_testkit::{TestDatabase, conformance};
 use futures_util::future::join_all;
 
@@ -29,7 +31,7 @@ fn new_record(case: &TestDatabase, key: &str) -> NewIdempotencyRecord {
         operation: "POST /api/v1/conversations".to_owned(),
         request_sha256: [7; 32],
         status: 201,
-        result: Json::parse(r#"{"ids": ["a"]}"#).unwrap(),
+        result: CanonicalJson::parse(r#"{"ids": ["a"]}"#).unwrap(),
         expires_at: case.database.clock().now().plus(DAY),
     }
 }
@@ -147,7 +149,7 @@ async fn request(
     owner: UserId,
     conversation: chatstore_model::ConversationId,
     new: NewIdempotencyRecord,
-) -> (Json, bool) {
+) -> (CanonicalJson, bool) {
     for _ in 0..64 {
         let new = new.clone();
         let work = async move |tx: &mut WriteTx<'_>| {
@@ -155,8 +157,8 @@ async fn request(
                 return Ok((record.result, false));
             }
             let message = NewMessage::user("once");
-            let appended = tx.messages().append(By::Owner(owner), conversation, &message).await?;
-            let result = Json::parse(&format!("{:?}", appended.id.to_string())).unwrap();
+            let appended = tx.messages().append(Via::Owner(owner), conversation, &message).await?;
+            let result = CanonicalJson::parse(&format!("{:?}", appended.id.to_string())).unwrap();
             let new = NewIdempotencyRecord { result: result.clone(), ..new.clone() };
             tx.idempotency_keys().record(owner, owner, &new).await?;
             Ok((result, true))
@@ -175,7 +177,8 @@ async fn sixteen_requests_with_one_key_have_one_effect(case: TestDatabase) {
         let new = new_record(&case, "key");
         tokio::spawn(request(case.database.clone(), owner, conversation, new))
     });
-    let answers: Vec<(Json, bool)> = join_all(requests).await.into_iter().map(Result::unwrap).collect();
+    let answers: Vec<(CanonicalJson, bool)> =
+        join_all(requests).await.into_iter().map(Result::unwrap).collect();
 
     assert_eq!(answers.iter().filter(|(_, acted)| *acted).count(), 1);
     let appended = messages(&case, owner, conversation).await;

@@ -1,10 +1,10 @@
 //! What imports rely on: ids and times that rows bring, what is there already, responses that come later.
 
 use chatstore_model::{
-    Day, Json, MessageId, MessageRange, NewConversation, NewMessage, NewUser, PasswordHash, Response,
-    Timestamp, UserId,
+    CanonicalJson, Day, MessageId, MessageRange, ModelResponse, NewConversation, NewMessage, NewUser,
+    PasswordHash, Timestamp, UserId,
 };
-use chatstore_sql::{By, Value};
+use chatstore_sql::{Value, Via};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
@@ -73,18 +73,18 @@ async fn a_conversation_keeps_the_time_of_its_last_change_until_a_later_one(case
         [("2024-01-15T00:00:00Z", changed), ("2024-03-01T00:00:00Z", at("2024-03-01T00:00:00Z"))]
     {
         let message = NewMessage { created_at: Some(at(time)), ..NewMessage::user("hello") };
-        append(&case, By::Owner(owner), created.id, message).await.unwrap();
+        append(&case, Via::Owner(owner), created.id, message).await.unwrap();
         let id = created.id;
-        let found = read(&case, async move |tx| tx.conversations().get(By::Owner(owner), id).await).await;
+        let found = read(&case, async move |tx| tx.conversations().get(Via::Owner(owner), id).await).await;
         assert_eq!(found.unwrap().0.updated_at, updated_at, "{time}");
     }
 }
 
 async fn messages_that_are_there_are_found_with_their_numbers_and_responses(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let metadata = Json::parse(r#"{"source": {"id": 7}}"#).unwrap();
+    let metadata = CanonicalJson::parse(r#"{"source": {"id": 7}}"#).unwrap();
     let new = NewMessage { metadata: metadata.clone(), ..NewMessage::user("asked") };
-    let asked = append(&case, By::Owner(owner), conversation, new).await.unwrap();
+    let asked = append(&case, Via::Owner(owner), conversation, new).await.unwrap();
     let elsewhere = arbitrary_conversation(&case, owner).await;
     let answered = reply(&case, owner, elsewhere, reply_of("small", 1, 2)).await.unwrap().message;
     let (stranger, foreign) = arbitrary_owner(&case).await;
@@ -122,8 +122,8 @@ fn response(
     conversation: chatstore_model::ConversationId,
     time: &str,
     model: &str,
-) -> Response {
-    Response {
+) -> ModelResponse {
+    ModelResponse {
         message_id: message,
         conversation_id: conversation,
         model_used: model.to_owned(),
@@ -148,7 +148,7 @@ async fn responses_that_come_later_are_booked_on_their_own_days(case: TestDataba
         ("2024-01-02T10:00:00Z", "small"),
     ] {
         let message =
-            append(&case, By::Owner(owner), conversation, NewMessage::assistant("so")).await.unwrap();
+            append(&case, Via::Owner(owner), conversation, NewMessage::assistant("so")).await.unwrap();
         responses.push(response(message.id, conversation, time, model));
     }
     for part in responses.chunks(3) {
@@ -179,7 +179,7 @@ async fn responses_that_come_later_are_booked_on_their_own_days(case: TestDataba
 async fn a_second_response_of_a_message_is_refused_whole(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let answered = reply(&case, owner, conversation, reply_of("small", 1, 2)).await.unwrap().message;
-    let open = append(&case, By::Owner(owner), conversation, NewMessage::assistant("so")).await.unwrap();
+    let open = append(&case, Via::Owner(owner), conversation, NewMessage::assistant("so")).await.unwrap();
     let both = vec![
         response(open.id, conversation, "2024-01-01T10:00:00Z", "small"),
         response(answered.id, conversation, "2024-01-01T10:00:00Z", "small"),

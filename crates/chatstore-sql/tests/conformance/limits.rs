@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use chatstore_model::{
-    ApiKeyScope, Change, ConversationPatch, FieldCode, Json, MessagePatch, NewApiKey, NewConversation,
-    NewIdempotencyRecord, NewMessage, NewReply, NewResponse, NewUser, Timestamp, UserPatch, limits,
+    ApiKeyScope, CanonicalJson, Change, ConversationPatch, FieldCode, MessagePatch, NewApiKey,
+    NewConversation, NewIdempotencyRecord, NewMessage, NewModelResponse, NewReply, NewUser, Timestamp,
+    UserPatch, limits,
 };
-use chatstore_sql::{By, StoreError};
+use chatstore_sql::{StoreError, Via};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
@@ -30,14 +31,14 @@ conformance!(
 );
 
 /// Metadata of exactly so many bytes.
-fn metadata(bytes: usize) -> Json {
-    let json = Json::parse(&format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - 8))).unwrap();
+fn metadata(bytes: usize) -> CanonicalJson {
+    let json = CanonicalJson::parse(&format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - 8))).unwrap();
     assert_eq!(json.to_string().len(), bytes);
     json
 }
 
-fn documents(count: usize) -> Json {
-    Json::parse(&format!("[{}]", vec!["\"d\""; count].join(","))).unwrap()
+fn documents(count: usize) -> CanonicalJson {
+    CanonicalJson::parse(&format!("[{}]", vec!["\"d\""; count].join(","))).unwrap()
 }
 
 async fn a_user_beyond_a_limit_is_refused(case: TestDatabase) {
@@ -55,7 +56,7 @@ async fn a_user_beyond_a_limit_is_refused(case: TestDatabase) {
     let ada = create_user(&case, fits).await.unwrap();
     let patch = UserPatch {
         full_name: Change::Set("知".repeat(256)),
-        metadata: Some(Json::list()),
+        metadata: Some(CanonicalJson::list()),
         ..UserPatch::default()
     };
     let id = ada.id;
@@ -102,7 +103,7 @@ async fn a_conversation_beyond_a_limit_is_refused(case: TestDatabase) {
         title: Change::Set(over(512)),
         default_model: Change::Set(over(255)),
         last_message: Change::Set(over(4_000)),
-        metadata: Some(Json::list()),
+        metadata: Some(CanonicalJson::list()),
     };
     let changed = write(&case, async move |tx| tx.conversations().update(owner, id, &patch).await).await;
     assert_eq!(invalid_fields(changed), every);
@@ -119,7 +120,7 @@ async fn a_conversation_beyond_a_limit_is_refused(case: TestDatabase) {
 async fn a_message_at_every_limit_is_stored(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let new = NewMessage {
-        parts: Some(Json::parse(&format!("[{}]", vec!["{}"; 1_000].join(","))).unwrap()),
+        parts: Some(CanonicalJson::parse(&format!("[{}]", vec!["{}"; 1_000].join(","))).unwrap()),
         model: Some("😀".repeat(255)),
         token_count: Some(limits::COUNT),
         used_documents: documents(256),
@@ -127,7 +128,7 @@ async fn a_message_at_every_limit_is_stored(case: TestDatabase) {
         ..NewMessage::user("😀".repeat(250_000))
     };
 
-    let appended = append(&case, By::Owner(owner), conversation, new).await.unwrap();
+    let appended = append(&case, Via::Owner(owner), conversation, new).await.unwrap();
 
     assert_eq!(messages(&case, owner, conversation).await, [appended]);
 }
@@ -135,19 +136,19 @@ async fn a_message_at_every_limit_is_stored(case: TestDatabase) {
 async fn json_too_deep_to_be_read_back_is_refused(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let deep = |levels: usize| {
-        let mut value = Json::object().into_value();
+        let mut value = CanonicalJson::object().into_value();
         for _ in 1..levels {
-            let mut outer = Json::parse(r#"{"a": 0}"#).unwrap().into_value();
+            let mut outer = CanonicalJson::parse(r#"{"a": 0}"#).unwrap().into_value();
             outer["a"] = value;
             value = outer;
         }
-        Json::new(value).unwrap()
+        CanonicalJson::new(value).unwrap()
     };
     let with = |levels| NewMessage { metadata: deep(levels), ..NewMessage::user("deep") };
 
-    let refused = append(&case, By::Owner(owner), conversation, with(128)).await;
+    let refused = append(&case, Via::Owner(owner), conversation, with(128)).await;
     assert_eq!(invalid_fields(refused), ["metadata"]);
-    let appended = append(&case, By::Owner(owner), conversation, with(127)).await.unwrap();
+    let appended = append(&case, Via::Owner(owner), conversation, with(127)).await.unwrap();
     assert_eq!(messages(&case, owner, conversation).await, [appended]);
 }
 
@@ -158,14 +159,14 @@ async fn a_message_beyond_a_limit_is_refused(case: TestDatabase) {
     let every = ["model", "parts", "token_count", "used_documents", "metadata"];
     for token_count in [-1, limits::COUNT + 1] {
         let new = NewMessage {
-            parts: Some(Json::parse(r#"[{}, "text"]"#).unwrap()),
+            parts: Some(CanonicalJson::parse(r#"[{}, "text"]"#).unwrap()),
             model: Some("m".repeat(256)),
             token_count: Some(token_count),
             used_documents: documents(257),
             metadata: metadata(65_537),
             ..NewMessage::user("hello")
         };
-        let appended = append(&case, By::Owner(owner), conversation, new.clone()).await;
+        let appended = append(&case, Via::Owner(owner), conversation, new.clone()).await;
         assert_eq!(invalid_fields(appended), every);
         let many = [NewMessage::user("good"), new];
         let appended =
@@ -173,11 +174,11 @@ async fn a_message_beyond_a_limit_is_refused(case: TestDatabase) {
         assert_eq!(invalid_fields(appended.await), every.map(|field| format!("messages[1].{field}")));
         let patch = MessagePatch {
             content: None,
-            parts: Change::Set(Json::object()),
+            parts: Change::Set(CanonicalJson::object()),
             model: Change::Set(String::new()),
             token_count: Change::Set(token_count),
-            used_documents: Some(Json::object()),
-            metadata: Some(Json::list()),
+            used_documents: Some(CanonicalJson::object()),
+            metadata: Some(CanonicalJson::list()),
         };
         let edited =
             write(&case, async move |tx| tx.messages().edit(owner, conversation, said.id, &patch).await);
@@ -187,23 +188,23 @@ async fn a_message_beyond_a_limit_is_refused(case: TestDatabase) {
 }
 
 /// Once through the one statement for a known model, once through the steps for an unknown one.
-fn both_ways(response: &NewResponse) -> [NewReply; 2] {
+fn both_ways(response: &NewModelResponse) -> [NewReply; 2] {
     [Some("m".to_owned()), None].map(|model_used| NewReply {
-        response: NewResponse { model_used, ..response.clone() },
+        response: NewModelResponse { model_used, ..response.clone() },
         ..NewReply::new("certainly")
     })
 }
 
 async fn a_reply_at_every_limit_is_stored(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let response = NewResponse {
+    let response = NewModelResponse {
         tokens_prompt: Some(0),
         tokens_completion: Some(limits::COUNT),
         tokens_total: Some(limits::COUNT),
         tokens_cached: Some(limits::COUNT),
         completion_time_ms: Some(limits::COUNT),
         finish_reason: Some("😀".repeat(255)),
-        ..NewResponse::default()
+        ..NewModelResponse::default()
     };
     for new in both_ways(&response) {
         let stored = reply(&case, owner, conversation, new).await.unwrap();
@@ -216,12 +217,12 @@ async fn a_reply_at_every_limit_is_stored(case: TestDatabase) {
 async fn a_reply_beyond_a_limit_is_refused(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     for count in [-1, limits::COUNT + 1] {
-        let response = NewResponse {
+        let response = NewModelResponse {
             tokens_prompt: Some(count),
             tokens_cached: Some(count),
             completion_time_ms: Some(count),
             finish_reason: Some("f".repeat(256)),
-            ..NewResponse::default()
+            ..NewModelResponse::default()
         };
         let mut every = ["finish_reason", "tokens_prompt", "tokens_cached", "completion_time_ms"]
             .map(|field| format!("response.{field}"))
@@ -269,7 +270,7 @@ fn record(key: &str) -> NewIdempotencyRecord {
         operation: "POST".to_owned(),
         request_sha256: [0; 32],
         status: 201,
-        result: Json::object(),
+        result: CanonicalJson::object(),
         expires_at: Timestamp::MAX,
     }
 }
@@ -295,8 +296,8 @@ fn assert_nul<T: std::fmt::Debug>(result: Result<T, StoreError>, field: &str) {
 }
 
 /// JSON as a request may bring it, from its TOML form: only validation refuses NUL there.
-fn unchecked(value: &str) -> Json {
-    let mut table: BTreeMap<String, Json> = toml::from_str(&format!("json = {value}")).unwrap();
+fn unchecked(value: &str) -> CanonicalJson {
+    let mut table: BTreeMap<String, CanonicalJson> = toml::from_str(&format!("json = {value}")).unwrap();
     table.remove("json").unwrap()
 }
 
@@ -325,13 +326,13 @@ async fn the_nul_character_is_refused_in_every_text(case: TestDatabase) {
         (NewMessage { used_documents: unchecked(r#"["\u0000"]"#), ..hello() }, "used_documents"),
         (NewMessage { metadata: unchecked(r#"{"a" = "\u0000"}"#), ..hello() }, "metadata"),
     ] {
-        assert_nul(append(&case, By::Owner(owner), conversation, new).await, field);
+        assert_nul(append(&case, Via::Owner(owner), conversation, new).await, field);
     }
     let said = say(&case, owner, conversation, "hello").await;
     let patch = MessagePatch { content: Some(nul()), ..MessagePatch::default() };
     let edited = write(&case, async move |tx| tx.messages().edit(owner, conversation, said.id, &patch).await);
     assert_nul(edited.await, "content");
-    let response = NewResponse { model_used: Some(nul()), ..NewResponse::default() };
+    let response = NewModelResponse { model_used: Some(nul()), ..NewModelResponse::default() };
     let new = NewReply { response, ..NewReply::new("hi") };
     assert_nul(reply(&case, owner, conversation, new).await, "response.model_used");
     assert_nul(create_key(&case, NewApiKey { name: Some(nul()), ..api_key() }).await, "name");

@@ -4,7 +4,7 @@ use chatstore_model::{
     ConversationId, ConversationRole, Limit, Member, MemberPosition, MemberRole, NewMessage, Page, Timestamp,
     UserId,
 };
-use chatstore_sql::{By, Sql, StoreError};
+use chatstore_sql::{Sql, StoreError, Via};
 use chatstore_testkit::{TestDatabase, conformance};
 use uuid::Uuid;
 
@@ -170,7 +170,7 @@ async fn a_removed_member_has_no_access_any_more(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let user = arbitrary_user(&case).await;
     put(&case, owner, conversation, user, MemberRole::Editor).await.unwrap();
-    let by = By::Member(user);
+    let by = Via::Member(user);
     let said = append(&case, by, conversation, NewMessage::user("hello")).await.unwrap();
 
     remove(&case, owner, conversation, user).await.unwrap();
@@ -199,7 +199,7 @@ async fn a_viewer_reads_and_cannot_append(case: TestDatabase) {
     let viewer = arbitrary_user(&case).await;
     put(&case, owner, conversation, viewer, MemberRole::Viewer).await.unwrap();
     let said = say(&case, owner, conversation, "hello").await;
-    let by = By::Member(viewer);
+    let by = Via::Member(viewer);
 
     let found = read(&case, async move |tx| tx.messages().get(by, conversation, said.id).await).await;
     assert_eq!(found.as_ref(), Some(&said));
@@ -216,7 +216,7 @@ async fn an_editor_appends_and_is_shown_as_the_sender(case: TestDatabase) {
     put(&case, owner, conversation, editor, MemberRole::Editor).await.unwrap();
     let hello = say(&case, owner, conversation, "hello").await;
 
-    let hi = append(&case, By::Member(editor), conversation, NewMessage::user("hi")).await.unwrap();
+    let hi = append(&case, Via::Member(editor), conversation, NewMessage::user("hi")).await.unwrap();
 
     assert_eq!((hi.owner_id, hi.sender_id, hi.seq), (owner, Some(editor), 2));
     assert_eq!(hello.sender_id, Some(owner));
@@ -231,8 +231,8 @@ async fn the_sender_is_stored_only_when_it_is_not_the_owner(case: TestDatabase) 
     let editor = arbitrary_user(&case).await;
     put(&case, owner, conversation, editor, MemberRole::Editor).await.unwrap();
     say(&case, owner, conversation, "hello").await;
-    append(&case, By::Member(editor), conversation, NewMessage::user("hi")).await.unwrap();
-    append(&case, By::Owner(owner), conversation, NewMessage::assistant("well")).await.unwrap();
+    append(&case, Via::Member(editor), conversation, NewMessage::user("hi")).await.unwrap();
+    append(&case, Via::Owner(owner), conversation, NewMessage::assistant("well")).await.unwrap();
     let many = ["one", "two", "three"].map(NewMessage::user);
     write(&case, async move |tx| {
         let senders = [Some(owner), Some(editor), None];

@@ -1,10 +1,10 @@
 //! Messages edited and deleted, and what that does to the row of their conversation.
 
 use chatstore_model::{
-    Change, Conversation, ConversationId, ConversationPatch, Json, Message, MessageId, MessagePatch, UserId,
-    preview,
+    CanonicalJson, Change, Conversation, ConversationId, ConversationPatch, Message, MessageId, MessagePatch,
+    UserId, preview,
 };
-use chatstore_sql::{By, StoreError};
+use chatstore_sql::{StoreError, Via};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
@@ -78,12 +78,12 @@ async fn assert_row(case: &TestDatabase, expected: Conversation) {
 async fn each_field_of_a_message_is_changed_alone(case: TestDatabase) {
     let (owner, conversation, [mut expected, ..]) = three(&case).await;
     let keep = MessagePatch::default;
-    let json = |text| Json::parse(text).unwrap();
+    let json = |text| CanonicalJson::parse(text).unwrap();
     type Effect = fn(&mut Message);
     let changes: [(MessagePatch, Effect); 9] = [
         (content(""), |message| message.content = String::new()),
         (MessagePatch { parts: Change::Set(json(r#"[{"a": 1}]"#)), ..keep() }, |message| {
-            message.parts = Some(Json::parse(r#"[{"a": 1}]"#).unwrap());
+            message.parts = Some(CanonicalJson::parse(r#"[{"a": 1}]"#).unwrap());
         }),
         (MessagePatch { parts: Change::Clear, ..keep() }, |message| message.parts = None),
         (MessagePatch { model: Change::Set("m".to_owned()), ..keep() }, |message| {
@@ -97,10 +97,10 @@ async fn each_field_of_a_message_is_changed_alone(case: TestDatabase) {
         (MessagePatch { token_count: Change::Set(7), ..keep() }, |message| message.token_count = Some(7)),
         (MessagePatch { token_count: Change::Clear, ..keep() }, |message| message.token_count = None),
         (MessagePatch { used_documents: Some(json(r#"["a"]"#)), ..keep() }, |message| {
-            message.used_documents = Json::parse(r#"["a"]"#).unwrap();
+            message.used_documents = CanonicalJson::parse(r#"["a"]"#).unwrap();
         }),
         (MessagePatch { metadata: Some(json(r#"{"b": 2}"#)), ..keep() }, |message| {
-            message.metadata = Json::parse(r#"{"b": 2}"#).unwrap();
+            message.metadata = CanonicalJson::parse(r#"{"b": 2}"#).unwrap();
         }),
     ];
     for (patch, effect) in changes {
@@ -245,6 +245,6 @@ async fn changing_or_deleting_an_absent_message_is_not_found_and_changes_nothing
 
     assert_eq!(conversation_row(&case, owner, conversation).await, before);
     assert_eq!(messages(&case, owner, conversation).await, said);
-    let by = By::Owner(owner);
+    let by = Via::Owner(owner);
     assert_eq!(read(&case, async move |tx| tx.messages().get(by, conversation, absent).await).await, None);
 }

@@ -1,7 +1,7 @@
 //! Pages of messages: complete and in order, whatever their size, also while messages come in.
 
 use chatstore_model::{ConversationId, Limit, MemberRole, Message, MessageRange, NewMessage, Order, UserId};
-use chatstore_sql::By;
+use chatstore_sql::Via;
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{arbitrary_owner, arbitrary_user, messages, read, say, write};
@@ -35,7 +35,7 @@ fn seqs(messages: &[Message]) -> Vec<i64> {
 
 async fn page_all(
     case: &TestDatabase,
-    by: By,
+    by: Via,
     conversation: ConversationId,
     order: Order,
     limit: Limit,
@@ -61,7 +61,7 @@ async fn three_hundred_messages_are_paged_without_a_gap_in_both_directions(case:
     let mut expected = messages(&case, owner, conversation).await;
     assert_eq!(seqs(&expected), (1..=300).collect::<Vec<_>>());
     for order in [Order::Ascending, Order::Descending] {
-        for by in [By::Owner(owner), By::Member(member)] {
+        for by in [Via::Owner(owner), Via::Member(member)] {
             for limit in [1, 2, 7, 50, 99, 100, 150, 199, 200] {
                 let limit = Limit::new(limit).unwrap();
                 let found = page_all(&case, by, conversation, order, limit).await;
@@ -80,7 +80,7 @@ async fn messages_appended_meanwhile_disturb_no_page(case: TestDatabase) {
         let mut found = Vec::new();
         let mut range = MessageRange::ALL;
         loop {
-            let by = if found.len() % 2 == 0 { By::Owner(owner) } else { By::Member(member) };
+            let by = if found.len() % 2 == 0 { Via::Owner(owner) } else { Via::Member(member) };
             let page =
                 read(&case, async move |tx| tx.messages().page(by, conversation, range, order, limit).await)
                     .await;
@@ -105,7 +105,7 @@ async fn messages_appended_meanwhile_disturb_no_page(case: TestDatabase) {
 async fn a_range_excludes_both_of_its_ends(case: TestDatabase) {
     let (owner, conversation, member) = talk(&case, 10).await;
     let limit = Limit::default();
-    for by in [By::Owner(owner), By::Member(member)] {
+    for by in [Via::Owner(owner), Via::Member(member)] {
         for (after, before, expected) in [
             (0, i64::MAX, (1..=10).collect::<Vec<i64>>()),
             (3, 7, vec![4, 5, 6]),
@@ -132,7 +132,7 @@ async fn a_range_excludes_both_of_its_ends(case: TestDatabase) {
 
 async fn around_a_number_half_come_before_it_and_the_rest_from_it_on(case: TestDatabase) {
     let (owner, conversation, member) = talk(&case, 20).await;
-    for by in [By::Owner(owner), By::Member(member)] {
+    for by in [Via::Owner(owner), Via::Member(member)] {
         for (seq, limit, expected) in [
             (10, 1, 10..=10),
             (10, 2, 9..=10),
@@ -160,7 +160,7 @@ async fn around_a_number_half_come_before_it_and_the_rest_from_it_on(case: TestD
 
 async fn around_goes_on_where_it_ended(case: TestDatabase) {
     let (owner, conversation, _) = talk(&case, 20).await;
-    let by = By::Owner(owner);
+    let by = Via::Owner(owner);
     let limit = Limit::new(5).unwrap();
     let page = read(&case, async move |tx| tx.messages().around(by, conversation, 10, limit).await).await;
     let after = MessageRange { after: page.next.unwrap(), before: i64::MAX };
@@ -178,7 +178,7 @@ async fn around_goes_on_where_it_ended(case: TestDatabase) {
 
 async fn deleted_messages_leave_no_hole_in_a_page(case: TestDatabase) {
     let (owner, conversation, _) = talk(&case, 20).await;
-    let by = By::Owner(owner);
+    let by = Via::Owner(owner);
     for message in messages(&case, owner, conversation).await {
         if (8..=13).contains(&message.seq) {
             write(&case, async move |tx| tx.messages().delete(owner, conversation, message.id).await)

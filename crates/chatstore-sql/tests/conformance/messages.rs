@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chatstore_model::{
-    Change, Clock, ConversationId, ConversationPatch, Json, Message, MessageId, MessageRole, NewMessage,
-    Timestamp, UserId, preview,
+    CanonicalJson, Change, Clock, ConversationId, ConversationPatch, Message, MessageId, MessageRole,
+    NewMessage, Timestamp, UserId, preview,
 };
-use chatstore_sql::{By, Database, DatabaseOptions, StoreError, WriteTx};
+use chatstore_sql::{Database, DatabaseOptions, StoreError, Via, WriteTx};
 use chatstore_testkit::{TestDatabase, conformance};
 use uuid::Uuid;
 
@@ -44,11 +44,11 @@ async fn append_many(
 
 fn full() -> NewMessage {
     NewMessage {
-        parts: Some(Json::parse(r#"[{"type": "text", "text": "hello"}]"#).unwrap()),
+        parts: Some(CanonicalJson::parse(r#"[{"type": "text", "text": "hello"}]"#).unwrap()),
         model: Some("large".to_owned()),
         token_count: Some(3),
-        used_documents: Json::parse(r#"["a", {"id": 7}]"#).unwrap(),
-        metadata: Json::parse(r#"{"mood": "good"}"#).unwrap(),
+        used_documents: CanonicalJson::parse(r#"["a", {"id": 7}]"#).unwrap(),
+        metadata: CanonicalJson::parse(r#"{"mood": "good"}"#).unwrap(),
         ..NewMessage::user("hello")
     }
 }
@@ -57,7 +57,7 @@ async fn a_message_appended_is_found_by_id_and_by_number(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let now = later(&case);
 
-    let appended = append(&case, By::Owner(owner), conversation, full()).await.unwrap();
+    let appended = append(&case, Via::Owner(owner), conversation, full()).await.unwrap();
 
     let id = appended.id;
     let expected = Message {
@@ -78,7 +78,7 @@ async fn a_message_appended_is_found_by_id_and_by_number(case: TestDatabase) {
         edited_at: None,
     };
     assert_eq!(appended, expected);
-    let by = By::Owner(owner);
+    let by = Via::Owner(owner);
     let found = read(&case, async move |tx| tx.messages().get(by, conversation, id).await).await;
     assert_eq!(found, Some(expected.clone()));
     let found = read(&case, async move |tx| tx.messages().find_by_seq(by, conversation, 1).await).await;
@@ -95,7 +95,7 @@ async fn every_role_is_kept_and_only_people_are_senders(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let new = || MessageRole::ALL.map(|role| NewMessage::new(role, role.as_str()));
     for message in new() {
-        append(&case, By::Owner(owner), conversation, message).await.unwrap();
+        append(&case, Via::Owner(owner), conversation, message).await.unwrap();
     }
     append_many(&case, owner, conversation, new().to_vec()).await.unwrap();
 
@@ -184,11 +184,11 @@ async fn a_message_keeps_the_id_and_the_time_it_brings(case: TestDatabase) {
     let at: Timestamp = "1999-12-31T23:59:59.999999Z".parse().unwrap();
     let new = NewMessage { id: Some(id), created_at: Some(at), ..NewMessage::user("old") };
 
-    let appended = append(&case, By::Owner(owner), conversation, new.clone()).await.unwrap();
+    let appended = append(&case, Via::Owner(owner), conversation, new.clone()).await.unwrap();
 
     assert_eq!((appended.id, appended.created_at), (id, at));
     assert_eq!(messages(&case, owner, conversation).await, [appended]);
-    let again = append(&case, By::Owner(owner), conversation, new).await;
+    let again = append(&case, Via::Owner(owner), conversation, new).await;
     assert_eq!(failure(again), "already exists: message.id");
     let after = conversation_row(&case, owner, conversation).await;
     assert_eq!((after.last_seq, after.message_count), (1, 1), "a refused append takes no number");
@@ -277,8 +277,9 @@ async fn the_time_of_the_last_message_is_that_of_the_newest(case: TestDatabase) 
     let after = conversation_row(&case, owner, conversation).await;
     assert_eq!((after.last_message_at, Some(after.updated_at)), (newest, newest));
 
-    let append =
-        async move |tx: &mut WriteTx<'_>| tx.messages().append(By::Owner(owner), conversation, &full()).await;
+    let append = async move |tx: &mut WriteTx<'_>| {
+        tx.messages().append(Via::Owner(owner), conversation, &full()).await
+    };
     let appended = ticking.write("append", append).await.unwrap();
     let after = conversation_row(&case, owner, conversation).await;
     assert_eq!(after.last_message_at, Some(appended.created_at));

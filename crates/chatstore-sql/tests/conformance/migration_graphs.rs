@@ -327,7 +327,7 @@ async fn a_foreign_history_is_refused(case: TestDatabase) {
     upgrade(&database, &branches(), Target::Heads).await.unwrap();
     let own = [table("00000000000f", &[], "")];
     let error = upgrade(&database, &own, Target::Head).await.unwrap_err();
-    assert!(matches!(error, MigrationError::ForeignDatabase(_)), "{error}");
+    assert!(matches!(error, MigrationError::ExternalDatabase(_)), "{error}");
 
     let change = Sql::same("test.foreign", "alter table chatstore_migrations rename column sha256 to md5");
     database.write("foreign", async move |tx| tx.execute(&change, &[]).await).await.unwrap();

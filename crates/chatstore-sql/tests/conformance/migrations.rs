@@ -1,7 +1,7 @@
 //! Migrations of our schema: up, down, up again, concurrently, and refused by name.
 
 use chatstore_model::{NewMessage, NewUser, UserId};
-use chatstore_sql::{By, Database, Direction, MigrationError, Sql, revisions};
+use chatstore_sql::{Database, Direction, MigrationError, Sql, Via, revisions};
 use chatstore_testkit::{TestDatabase, conformance};
 use futures_util::future::join_all;
 
@@ -62,7 +62,7 @@ async fn down_and_up_again_with_data_gives_an_empty_store_that_works(case: TestD
     let (owner, conversation) = arbitrary_owner(&case).await;
     reply(&case, owner, conversation, reply_of("m", 1, 1)).await.unwrap();
     let append = async move |tx: &mut chatstore_sql::WriteTx<'_>| {
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("hello")).await
     };
     assert_eq!(write(&case, append).await.unwrap().seq, 2);
 }

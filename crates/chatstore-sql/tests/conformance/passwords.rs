@@ -88,7 +88,7 @@ async fn setting_a_password_ends_all_sessions_and_says_whether_to_change_it(case
 async fn the_built_in_user_cannot_have_a_password(case: TestDatabase) {
     let refused =
         write(&case, async |tx| tx.passwords().set(UserId::ANONYMOUS, &hash("x"), false).await).await;
-    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::InvalidState(_))), "{refused:?}");
     assert_eq!(stored(&case, UserId::ANONYMOUS).await, None);
 }
 

@@ -1,10 +1,10 @@
 //! Replies: message, response and usage stored as one, and which model is said to have answered.
 
 use chatstore_model::{
-    Change, ConversationId, ConversationPatch, Day, Json, Message, MessageRole, NewMessage, NewReply,
-    NewResponse, Reply, Response, UserId,
+    CanonicalJson, Change, ConversationId, ConversationPatch, Day, Message, MessageRole, ModelResponse,
+    NewMessage, NewModelResponse, NewReply, Reply, UserId,
 };
-use chatstore_sql::{By, StoreError};
+use chatstore_sql::{StoreError, Via};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
@@ -26,13 +26,13 @@ conformance!(
 /// A response with everything in it, whose model is known only when asked for.
 fn full(model_used: Option<&str>) -> NewReply {
     let message = NewMessage {
-        parts: Some(Json::parse(r#"[{"type": "text"}]"#).unwrap()),
+        parts: Some(CanonicalJson::parse(r#"[{"type": "text"}]"#).unwrap()),
         token_count: Some(20),
-        used_documents: Json::parse(r#"["a"]"#).unwrap(),
-        metadata: Json::parse(r#"{"mood": "good"}"#).unwrap(),
+        used_documents: CanonicalJson::parse(r#"["a"]"#).unwrap(),
+        metadata: CanonicalJson::parse(r#"{"mood": "good"}"#).unwrap(),
         ..NewMessage::assistant("certainly")
     };
-    let response = NewResponse {
+    let response = NewModelResponse {
         model_used: model_used.map(str::to_owned),
         tokens_prompt: Some(10),
         tokens_completion: Some(20),
@@ -72,7 +72,7 @@ async fn a_reply_is_stored_with_its_message_and_response(case: TestDatabase) {
             created_at: now,
             edited_at: None,
         };
-        let response = Response {
+        let response = ModelResponse {
             message_id: id,
             conversation_id: conversation,
             model_used: model_used.unwrap_or(SERVER_MODEL).to_owned(),
@@ -145,7 +145,7 @@ async fn the_nearest_choice_of_a_model_answers(case: TestDatabase) {
             with_model(NewMessage::assistant("newer"), Some("of a model")),
             with_model(NewMessage::new(MessageRole::Tool, "newer"), Some("of a tool")),
         ] {
-            append(&case, By::Owner(owner), conversation, message).await.unwrap();
+            append(&case, Via::Owner(owner), conversation, message).await.unwrap();
         }
         let mut new = full(choices.given);
         new.message.model = choices.of_the_reply.map(str::to_owned);
@@ -175,7 +175,7 @@ async fn a_model_of_another_conversation_does_not_count(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let other = arbitrary_conversation(&case, owner).await;
     let elsewhere = NewMessage { model: Some("elsewhere".to_owned()), ..NewMessage::user("there") };
-    append(&case, By::Owner(owner), other, elsewhere).await.unwrap();
+    append(&case, Via::Owner(owner), other, elsewhere).await.unwrap();
 
     let stored = reply(&case, owner, conversation, NewReply::new("here")).await.unwrap();
 
@@ -195,12 +195,12 @@ async fn the_total_is_the_sum_unless_it_is_given(case: TestDatabase) {
         (Some(0), Some(0), None, Some(0)),
     ] {
         for model_used in [Some("m".to_owned()), None] {
-            let response = NewResponse {
+            let response = NewModelResponse {
                 model_used,
                 tokens_prompt: prompt,
                 tokens_completion: completion,
                 tokens_total: total,
-                ..NewResponse::default()
+                ..NewModelResponse::default()
             };
             let new = NewReply { response, ..NewReply::new("certainly") };
             let stored = reply(&case, owner, conversation, new).await.unwrap();
@@ -212,7 +212,7 @@ async fn the_total_is_the_sum_unless_it_is_given(case: TestDatabase) {
     }
     for model_used in [Some("m".to_owned()), None] {
         let mut below = reply_of("m", 10, 5);
-        below.response = NewResponse { model_used, tokens_total: Some(14), ..below.response };
+        below.response = NewModelResponse { model_used, tokens_total: Some(14), ..below.response };
         let refused = reply(&case, owner, conversation, below).await;
         assert_eq!(invalid_fields(refused), ["response.tokens_total"]);
     }
@@ -265,7 +265,7 @@ async fn a_response_is_found_by_its_owner_only(case: TestDatabase) {
 
 async fn a_message_without_a_response_has_none(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let by = By::Owner(owner);
+    let by = Via::Owner(owner);
     let said = append(&case, by, conversation, NewMessage::assistant("hello")).await.unwrap().id;
     reply(&case, owner, conversation, reply_of("m", 1, 1)).await.unwrap();
     for id in [said, absent_message(&case)] {

@@ -371,7 +371,7 @@ async fn what_expired_is_pruned_and_the_rest_stays(case: TestDatabase) {
 async fn a_session_needs_a_user_and_texts_within_limits(case: TestDatabase) {
     let user = arbitrary_user(&case).await;
     let refused = try_begin(&case, absent_user(&case), new_session(&case)).await;
-    assert!(matches!(refused, Err(StoreError::MissingParent { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::MissingReference { .. })), "{refused:?}");
     let long = NewSession { user_agent: Some("x".repeat(513)), ..new_session(&case) };
     assert_eq!(invalid_fields(try_begin(&case, user, long).await), ["user_agent"]);
     let nul = NewSession { ip: Some("\0".to_owned()), ..new_session(&case) };

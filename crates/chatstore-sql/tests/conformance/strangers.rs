@@ -4,7 +4,7 @@ use chatstore_model::{
     Change, ConversationId, ConversationPatch, Limit, MemberRole, MessageId, MessagePatch, MessageRange,
     NewMessage, NewReply, Order, UserId,
 };
-use chatstore_sql::By;
+use chatstore_sql::Via;
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
@@ -40,7 +40,7 @@ async fn lookups(
 ) -> Vec<String> {
     read(case, async move |tx| {
         let mut answers = Vec::new();
-        for by in [By::Owner(user), By::Member(user)] {
+        for by in [Via::Owner(user), Via::Member(user)] {
             let limit = Limit::default();
             answers.push(format!("{:?}", tx.conversations().get(by, conversation).await?));
             for order in [Order::Ascending, Order::Descending] {
@@ -93,8 +93,8 @@ async fn changes(
                 .await
                 .unwrap_err(),
         ),
-        failed("append as owner", append(case, By::Owner(user), conversation, hello()).await.unwrap_err()),
-        failed("append as member", append(case, By::Member(user), conversation, hello()).await.unwrap_err()),
+        failed("append as owner", append(case, Via::Owner(user), conversation, hello()).await.unwrap_err()),
+        failed("append as member", append(case, Via::Member(user), conversation, hello()).await.unwrap_err()),
         failed(
             "append one",
             write(case, async move |tx| tx.messages().append_many(user, conversation, &[], &one).await)
@@ -181,7 +181,7 @@ async fn anothers_message_answers_like_an_absent_one(case: TestDatabase) {
 
     let told = async |message| {
         let content = MessagePatch { content: Some("mine".to_owned()), ..MessagePatch::default() };
-        let by = By::Owner(stranger);
+        let by = Via::Owner(stranger);
         let found = read(&case, async move |tx| tx.messages().get(by, own, message).await).await;
         let edit = async move |tx: &mut chatstore_sql::WriteTx<'_>| {
             tx.messages().edit(stranger, own, message, &content).await
@@ -202,7 +202,7 @@ async fn a_message_of_another_conversation_of_ones_own_is_not_found(case: TestDa
     let before = conversation_row(&case, owner, other).await;
     later(&case);
 
-    let by = By::Owner(owner);
+    let by = Via::Owner(owner);
     assert_eq!(read(&case, async move |tx| tx.messages().get(by, other, said.id).await).await, None);
     let patch = MessagePatch { content: Some("there".to_owned()), ..MessagePatch::default() };
     let edited = write(&case, async move |tx| tx.messages().edit(owner, other, said.id, &patch).await).await;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chatstore_model::{
     Change, ConversationId, ConversationPatch, Limit, MemberRole, NewConversation, NewMessage, UserId,
 };
-use chatstore_sql::{By, Database, DatabaseKind, DatabaseOptions, ReadTx, StoreError, WriteTx};
+use chatstore_sql::{Database, DatabaseKind, DatabaseOptions, ReadTx, StoreError, Via, WriteTx};
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 use futures_util::future::join_all;
 use tokio::sync::Barrier;
@@ -40,7 +40,7 @@ async fn a_failing_step_undoes_the_whole_write(case: TestDatabase) {
 
     let answer = write(&case, async move |tx| {
         tx.conversations().create(owner, &NewConversation::titled("Second")).await?;
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await?;
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("hello")).await?;
         tx.members().put(owner, conversation, absent, MemberRole::Viewer).await
     })
     .await;
@@ -50,8 +50,8 @@ async fn a_failing_step_undoes_the_whole_write(case: TestDatabase) {
     assert_eq!(messages(&case, owner, conversation).await, []);
     assert_eq!(read(&case, async |tx| tx.statistics().counts().await).await.conversations, 1);
     let refused: Result<(), StoreError> = write(&case, async move |tx| {
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await?;
-        Err(StoreError::Refused("by the caller"))
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("hello")).await?;
+        Err(StoreError::InvalidState("by the caller"))
     })
     .await;
     assert_eq!(failure(refused), "refused: by the caller");
@@ -77,8 +77,8 @@ async fn an_error_of_the_callers_own_undoes_the_write_and_comes_back(case: TestD
     let absent = absent_user(&case);
 
     let refused = case.database.write("refused", async move |tx| {
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await?;
-        let (found, _) = tx.conversations().get(By::Owner(owner), conversation).await?.unwrap();
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("hello")).await?;
+        let (found, _) = tx.conversations().get(Via::Owner(owner), conversation).await?.unwrap();
         if found.message_count > 0 { Err(PlanError::TooMany(found.message_count)) } else { Ok(()) }
     });
     assert_eq!(refused.await, Err(PlanError::TooMany(1)));
@@ -86,7 +86,7 @@ async fn an_error_of_the_callers_own_undoes_the_write_and_comes_back(case: TestD
     assert_eq!(messages(&case, owner, conversation).await, []);
 
     let failed = case.database.write("failed", async move |tx| {
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await?;
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("hello")).await?;
         if tx.members().put(owner, conversation, absent, MemberRole::Viewer).await.is_err() {
             return Err(PlanError::TooMany(0));
         }
@@ -94,7 +94,7 @@ async fn an_error_of_the_callers_own_undoes_the_write_and_comes_back(case: TestD
     });
     assert_eq!(failed.await, Err(PlanError::TooMany(0)), "the caller's word stands, whatever failed");
     let passed_over = case.database.write("passed over", async move |tx| {
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await?;
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("hello")).await?;
         drop(tx.members().put(owner, conversation, absent, MemberRole::Viewer).await);
         Ok::<_, PlanError>(())
     });
@@ -109,7 +109,7 @@ async fn an_error_of_the_callers_own_leaves_the_writes_beside_it_alone(case: Tes
         tokio::spawn(async move {
             let work = async move |tx: &mut WriteTx<'_>| {
                 let new = NewMessage::user(number.to_string());
-                let appended = tx.messages().append(By::Owner(owner), conversation, &new).await?;
+                let appended = tx.messages().append(Via::Owner(owner), conversation, &new).await?;
                 if number % 2 == 0 { Err(PlanError::TooMany(number)) } else { Ok(appended) }
             };
             database.write("may be refused", work).await
@@ -135,7 +135,7 @@ async fn a_conflict_that_is_passed_over_fails_the_write(case: TestDatabase) {
         operation: "POST /conversations".to_owned(),
         request_sha256: [7; 32],
         status: 201,
-        result: chatstore_model::Json::parse("{}").unwrap(),
+        result: chatstore_model::CanonicalJson::parse("{}").unwrap(),
         expires_at: case.database.clock().now().plus(Duration::from_secs(60)),
     };
     let runs = Arc::new(AtomicU32::new(0));
@@ -164,7 +164,7 @@ async fn an_error_that_is_passed_over_undoes_the_write_all_the_same(case: TestDa
     let absent = absent_user(&case);
 
     let answer = write(&case, async move |tx| {
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await?;
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("hello")).await?;
         let put = tx.members().put(owner, conversation, absent, MemberRole::Viewer).await;
         assert!(put.is_err());
         Ok(())
@@ -176,7 +176,7 @@ async fn an_error_that_is_passed_over_undoes_the_write_all_the_same(case: TestDa
     let nothing_found = write(&case, async move |tx| {
         let deleted = tx.conversations().delete(absent, conversation).await;
         assert!(matches!(deleted, Err(StoreError::NotFound { .. })), "no statement failed here");
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("hello")).await
     })
     .await;
     assert_eq!(messages(&case, owner, conversation).await, [nothing_found.unwrap()]);
@@ -189,7 +189,7 @@ async fn a_panic_hurts_only_its_own_write(case: TestDatabase) {
         tokio::spawn(async move {
             let work = async move |tx: &mut WriteTx<'_>| {
                 let new = NewMessage::user(number.to_string());
-                let appended = tx.messages().append(By::Owner(owner), conversation, &new).await?;
+                let appended = tx.messages().append(Via::Owner(owner), conversation, &new).await?;
                 assert!(number % 3 != 0, "planted in write {number}");
                 Ok::<_, StoreError>(appended)
             };
@@ -224,8 +224,8 @@ async fn writes_that_fail_leave_those_beside_them_alone(case: TestDatabase) {
         tokio::spawn(async move {
             let work = async move |tx: &mut WriteTx<'_>| {
                 let new = NewMessage::user(number.to_string());
-                let appended = tx.messages().append(By::Owner(owner), conversation, &new).await?;
-                if number % 2 == 0 { Err(StoreError::Refused("planted")) } else { Ok(appended) }
+                let appended = tx.messages().append(Via::Owner(owner), conversation, &new).await?;
+                if number % 2 == 0 { Err(StoreError::InvalidState("planted")) } else { Ok(appended) }
             };
             database.write("may fail", work).await
         })
@@ -255,10 +255,10 @@ fn count_in_file(file: &std::path::Path) -> i64 {
 async fn a_write_sees_its_own_changes_and_no_other_does_before_the_end(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let database = case.database.clone();
-    let find = async move |tx: &mut ReadTx<'_>| tx.conversations().get(By::Owner(owner), conversation).await;
+    let find = async move |tx: &mut ReadTx<'_>| tx.conversations().get(Via::Owner(owner), conversation).await;
     let counts = write(&case, async move |tx| {
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await?;
-        let own = tx.conversations().get(By::Owner(owner), conversation).await?.unwrap().0;
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("hello")).await?;
+        let own = tx.conversations().get(Via::Owner(owner), conversation).await?.unwrap().0;
         let seen_by_others = match database.file() {
             Some(file) => count_in_file(file),
             None => database.read("conversation", find).await?.unwrap().0.message_count,
@@ -271,10 +271,10 @@ async fn a_write_sees_its_own_changes_and_no_other_does_before_the_end(case: Tes
 
 async fn a_write_in_one_statement_is_stored_and_fails_alone(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let said = append(&case, By::Owner(owner), conversation, NewMessage::user("hello")).await.unwrap();
+    let said = append(&case, Via::Owner(owner), conversation, NewMessage::user("hello")).await.unwrap();
 
     let again = NewMessage { id: Some(said.id), ..NewMessage::user("again") };
-    let answer = append(&case, By::Owner(owner), conversation, again).await;
+    let answer = append(&case, Via::Owner(owner), conversation, again).await;
 
     assert_eq!(failure(answer), "already exists: message.id");
     assert_eq!(messages(&case, owner, conversation).await, [said]);
@@ -291,7 +291,7 @@ async fn transactions_and_their_futures_may_move_between_threads(case: TestDatab
     let both = is_send(async move {
         let new = NewMessage::user("hello");
         let append = async move |tx: &mut WriteTx<'_>| {
-            tx.messages().append(By::Owner(owner), conversation, &new).await
+            tx.messages().append(Via::Owner(owner), conversation, &new).await
         };
         let single = database.write_single("append", append).await?;
         let list = chatstore_sql::ConversationList::default();
@@ -312,7 +312,7 @@ async fn a_write_that_waits_for_something_else_is_refused_on_sqlite() {
     let (owner, conversation) = arbitrary_owner(&case).await;
 
     let answer = write(&case, async move |tx| {
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("hello")).await?;
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("hello")).await?;
         tokio::task::yield_now().await;
         Ok(())
     })
@@ -331,7 +331,7 @@ async fn a_queued_write_is_stored_on_sqlite_although_its_caller_is_gone() {
     {
         let new = NewMessage::user("first");
         let first = pin!(case.database.write("first", async move |tx| {
-            tx.messages().append(By::Owner(owner), conversation, &new).await
+            tx.messages().append(Via::Owner(owner), conversation, &new).await
         }));
         let _ = first.poll(&mut Context::from_waker(Waker::noop()));
     }
@@ -347,8 +347,8 @@ async fn a_write_in_one_statement_refuses_a_second_change_on_postgres() {
     let case = Backend::Postgres.database().await;
     let (owner, conversation) = arbitrary_owner(&case).await;
     let twice = async move |tx: &mut WriteTx<'_>| {
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("one")).await?;
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("two")).await
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("one")).await?;
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("two")).await
     };
 
     let message = case.database.write_single("twice", twice).await.unwrap_err().to_string();
@@ -378,14 +378,14 @@ async fn a_statement_that_is_abandoned_undoes_the_write_on_postgres() {
     let (owner, conversation) = arbitrary_owner(&case).await;
 
     let answer = write(&case, async move |tx| {
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("one")).await?;
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("one")).await?;
         {
             let new = NewMessage::user("two");
             let mut messages = tx.messages();
-            let abandoned = pin!(messages.append(By::Owner(owner), conversation, &new));
+            let abandoned = pin!(messages.append(Via::Owner(owner), conversation, &new));
             assert!(abandoned.poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
-        tx.messages().append(By::Owner(owner), conversation, &NewMessage::user("three")).await
+        tx.messages().append(Via::Owner(owner), conversation, &NewMessage::user("three")).await
     })
     .await;
 
@@ -407,7 +407,7 @@ async fn a_caller_who_stops_waiting_leaves_no_busy_connection_behind_on_postgres
 
     let new = NewMessage::user("given up");
     let append =
-        async move |tx: &mut WriteTx<'_>| tx.messages().append(By::Owner(owner), conversation, &new).await;
+        async move |tx: &mut WriteTx<'_>| tx.messages().append(Via::Owner(owner), conversation, &new).await;
     tokio::select! {
         biased;
         answer = narrow.write_single("append", append) => panic!("the conversation is locked: {answer:?}"),

@@ -1,6 +1,6 @@
 //! Usage: booked by day and model on the owner, and kept whatever becomes of the conversation.
 
-use chatstore_model::{Day, MessageId, NewReply, NewResponse, Timestamp, UsageRow, UserId, limits};
+use chatstore_model::{Day, MessageId, NewModelResponse, NewReply, Timestamp, UsageRow, UserId, limits};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
@@ -27,9 +27,9 @@ fn at(case: &TestDatabase, instant: &str) {
 
 /// Once through the one statement for a known model, once through the steps for an unknown one:
 /// `echo` is what the server answers with.
-fn both_ways(response: &NewResponse) -> [NewReply; 2] {
+fn both_ways(response: &NewModelResponse) -> [NewReply; 2] {
     [Some("echo".to_owned()), None].map(|model_used| NewReply {
-        response: NewResponse { model_used, ..response.clone() },
+        response: NewModelResponse { model_used, ..response.clone() },
         ..NewReply::new("certainly")
     })
 }
@@ -37,15 +37,15 @@ fn both_ways(response: &NewResponse) -> [NewReply; 2] {
 async fn usage_is_added_up_by_day_and_model(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     at(&case, "2026-03-01T23:59:59.999999Z");
-    let response = NewResponse {
+    let response = NewModelResponse {
         tokens_prompt: Some(10),
         tokens_completion: Some(20),
         tokens_total: Some(35),
         tokens_cached: Some(4),
         completion_time_ms: Some(1_000),
-        ..NewResponse::default()
+        ..NewModelResponse::default()
     };
-    let cached = NewResponse { from_cache: true, tokens_total: None, ..response.clone() };
+    let cached = NewModelResponse { from_cache: true, tokens_total: None, ..response.clone() };
     for response in [&response, &cached] {
         for new in both_ways(response) {
             reply(&case, owner, conversation, new).await.unwrap();
@@ -89,12 +89,12 @@ async fn usage_is_added_up_by_day_and_model(case: TestDatabase) {
 async fn sums_stay_at_the_largest_count_rather_than_fail(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     at(&case, "2026-03-01T12:00:00Z");
-    let response = NewResponse {
+    let response = NewModelResponse {
         tokens_prompt: Some(limits::COUNT),
         tokens_completion: Some(limits::COUNT - 1),
         tokens_total: None,
         completion_time_ms: Some(limits::COUNT),
-        ..NewResponse::default()
+        ..NewModelResponse::default()
     };
     for new in both_ways(&response).into_iter().chain(both_ways(&response)) {
         reply(&case, owner, conversation, new).await.unwrap();
@@ -109,7 +109,7 @@ async fn sums_stay_at_the_largest_count_rather_than_fail(case: TestDatabase) {
 async fn unknown_counts_are_booked_as_nothing(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     at(&case, "2026-03-01T12:00:00Z");
-    for new in both_ways(&NewResponse::default()) {
+    for new in both_ways(&NewModelResponse::default()) {
         reply(&case, owner, conversation, new).await.unwrap();
     }
 

@@ -1,7 +1,7 @@
 //! Users: created, found, changed and listed.
 
 use chatstore_model::{
-    Change, Json, Limit, NewUser, Order, User, UserFilter, UserId, UserPatch, UserPosition, UserRole,
+    CanonicalJson, Change, Limit, NewUser, Order, User, UserFilter, UserId, UserPatch, UserPosition, UserRole,
 };
 use chatstore_sql::StoreError;
 use chatstore_testkit::{TestDatabase, conformance};
@@ -41,7 +41,7 @@ fn ada() -> NewUser {
         full_name: Some("Ada Lovelace".to_owned()),
         role: UserRole::Admin,
         is_active: false,
-        metadata: Json::parse(r#"{"team": "blue"}"#).unwrap(),
+        metadata: CanonicalJson::parse(r#"{"team": "blue"}"#).unwrap(),
         ..NewUser::named(name("Ada"))
     }
 }
@@ -59,7 +59,7 @@ async fn a_user_created_is_found_by_id_name_and_address(case: TestDatabase) {
         role: UserRole::Admin,
         is_active: false,
         must_change_password: false,
-        metadata: Json::parse(r#"{"team": "blue"}"#).unwrap(),
+        metadata: CanonicalJson::parse(r#"{"team": "blue"}"#).unwrap(),
         created_at: now,
         updated_at: now,
     };
@@ -136,7 +136,7 @@ async fn each_field_of_a_user_is_changed_alone(case: TestDatabase) {
     let mut expected = create_user(&case, ada()).await.unwrap();
     let id = expected.id;
     let keep = UserPatch::default;
-    let countess = Json::parse(r#"{"title": "countess"}"#).unwrap();
+    let countess = CanonicalJson::parse(r#"{"title": "countess"}"#).unwrap();
     type Effect = fn(&mut User);
     let changes: [(UserPatch, Effect); 8] = [
         (UserPatch { username: Change::Set(name("Countess")), ..keep() }, |user| {
@@ -152,7 +152,7 @@ async fn each_field_of_a_user_is_changed_alone(case: TestDatabase) {
         (UserPatch { role: Some(UserRole::User), ..keep() }, |user| user.role = UserRole::User),
         (UserPatch { is_active: Some(true), ..keep() }, |user| user.is_active = true),
         (UserPatch { metadata: Some(countess), ..keep() }, |user| {
-            user.metadata = Json::parse(r#"{"title": "countess"}"#).unwrap();
+            user.metadata = CanonicalJson::parse(r#"{"title": "countess"}"#).unwrap();
         }),
         (UserPatch { email: Change::Clear, ..keep() }, |user| user.email = None),
     ];

@@ -1,10 +1,10 @@
 //! Values come back from the database as they went in.
 
 use chatstore_model::{
-    ConversationSort, Json, Limit, MessagePatch, NewConversation, NewMessage, NewUser, Order, Timestamp,
-    UserFilter,
+    CanonicalJson, ConversationSort, Limit, MessagePatch, NewConversation, NewMessage, NewUser, Order,
+    Timestamp, UserFilter,
 };
-use chatstore_sql::{By, ConversationList, Sql, Value};
+use chatstore_sql::{ConversationList, Sql, Value, Via};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
@@ -42,8 +42,8 @@ async fn json_comes_back_equal(case: TestDatabase) {
         (SHAPES.to_owned(), format!("[{SHAPES}, {{}}, {SHAPES}]")),
         ("{}".to_owned(), "[]".to_owned()),
     ] {
-        let metadata = Json::parse(&text).unwrap();
-        let parts = Json::parse(&parts).unwrap();
+        let metadata = CanonicalJson::parse(&text).unwrap();
+        let parts = CanonicalJson::parse(&parts).unwrap();
         let used_documents = parts.clone();
         let new = NewMessage {
             parts: Some(parts.clone()),
@@ -51,7 +51,7 @@ async fn json_comes_back_equal(case: TestDatabase) {
             metadata: metadata.clone(),
             ..NewMessage::user("json")
         };
-        let appended = append(&case, By::Owner(owner), conversation, new).await.unwrap();
+        let appended = append(&case, Via::Owner(owner), conversation, new).await.unwrap();
         let stored = messages(&case, owner, conversation).await.pop().unwrap();
         assert_eq!(stored, appended);
         assert_eq!(stored.metadata.to_string(), metadata.to_string(), "also as text");
@@ -75,16 +75,16 @@ async fn json_of_great_depth_comes_back_equal(case: TestDatabase) {
     let lists = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let objects = format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
     for value in [lists, objects] {
-        let metadata = Json::parse(&format!(r#"{{"v":{value}}}"#)).unwrap();
+        let metadata = CanonicalJson::parse(&format!(r#"{{"v":{value}}}"#)).unwrap();
         let new = NewMessage { metadata, ..NewMessage::user("deep") };
-        let appended = append(&case, By::Owner(owner), conversation, new).await.unwrap();
+        let appended = append(&case, Via::Owner(owner), conversation, new).await.unwrap();
         assert_eq!(messages(&case, owner, conversation).await.pop(), Some(appended));
     }
 }
 
 async fn texts_come_back_equal(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let texts = Json::parse(TEXTS).unwrap();
+    let texts = CanonicalJson::parse(TEXTS).unwrap();
     let mut appended = Vec::new();
     for text in texts.as_list().unwrap() {
         let text = text.as_str().unwrap();
@@ -118,7 +118,7 @@ async fn times_come_back_equal_from_one_end_of_the_range_to_the_other(case: Test
     let (owner, conversation) = arbitrary_owner(&case).await;
     for at in times() {
         let new = NewMessage { created_at: Some(at), ..NewMessage::user("then") };
-        let appended = append(&case, By::Owner(owner), conversation, new).await.unwrap();
+        let appended = append(&case, Via::Owner(owner), conversation, new).await.unwrap();
         assert_eq!(appended.created_at, at);
         assert_eq!(messages(&case, owner, conversation).await.pop(), Some(appended));
         assert_eq!(conversation_row(&case, owner, conversation).await.last_message_at, Some(at));
@@ -188,8 +188,8 @@ async fn every_type_of_value_comes_back_from_an_applications_own_query(case: Tes
     const INSERT: Sql = Sql::same("test.insert", "insert into own values ($1, $2, $3, $4, $5, $6, $7, $8)");
     const SELECT: Sql =
         Sql::same("test.select", "select id, name, flag, number, ratio, bytes, data, at from own");
-    type Own = (uuid::Uuid, String, bool, i64, f64, Vec<u8>, Json, Timestamp);
-    let json = Json::parse(r#"{"a": [1.5]}"#).unwrap();
+    type Own = (uuid::Uuid, String, bool, i64, f64, Vec<u8>, CanonicalJson, Timestamp);
+    let json = CanonicalJson::parse(r#"{"a": [1.5]}"#).unwrap();
     let id = uuid::Uuid::from_u128(7);
     let expected: Own =
         (id, "é".to_owned(), true, i64::MIN, -0.1, vec![0, 255], json.clone(), Timestamp::MIN);
@@ -225,7 +225,7 @@ async fn every_type_of_value_comes_back_from_an_applications_own_query(case: Tes
             let (name, flag, number, ratio): (Option<String>, Option<bool>, Option<i64>, Option<f64>) =
                 (row.next()?, row.next()?, row.next()?, row.next()?);
             let bytes: Option<chatstore_sql::Bytes<'_>> = row.next()?;
-            let (data, at): (Option<Json>, Option<Timestamp>) = (row.next()?, row.next()?);
+            let (data, at): (Option<CanonicalJson>, Option<Timestamp>) = (row.next()?, row.next()?);
             let nothing =
                 (id, name, flag, number, ratio, data, at) == (None, None, None, None, None, None, None);
             Ok(nothing && bytes.is_none())

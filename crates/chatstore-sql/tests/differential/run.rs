@@ -7,7 +7,7 @@ use chatstore_model::{
     ApiKeyId, ConversationId, Email, MemberPosition, MessageId, MessageRange, NewRefreshToken, NewUser,
     Order, SessionId, UserFilter, UserId,
 };
-use chatstore_sql::{By, ConversationList, Database, Presented, ReadTx, StoreError, WriteTx};
+use chatstore_sql::{ConversationList, Database, Presented, ReadTx, StoreError, Via, WriteTx};
 
 use crate::step::Step;
 
@@ -41,9 +41,9 @@ fn shape(error: &StoreError) -> String {
     match error {
         StoreError::NotFound { .. }
         | StoreError::AlreadyExists { .. }
-        | StoreError::MissingParent { .. }
+        | StoreError::MissingReference { .. }
         | StoreError::Invalid(_)
-        | StoreError::Refused(_) => format!("{error:?}"),
+        | StoreError::InvalidState(_) => format!("{error:?}"),
         other => panic!("no step may fail like this: {other}"),
     }
 }
@@ -174,7 +174,7 @@ async fn list_conversations(tx: &mut ReadTx<'_>, user: UserId, mut list: Convers
 
 async fn list_messages(
     tx: &mut ReadTx<'_>,
-    (by, id): (By, ConversationId),
+    (by, id): (Via, ConversationId),
     mut range: MessageRange,
     order: Order,
     limit: chatstore_model::Limit,

@@ -5,7 +5,7 @@ use chatstore_model::{
     MessagePatch, MessageRange, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewReply,
     NewSession, NewUser, Order, PasswordHash, SessionId, Timestamp, UserId, UserPatch,
 };
-use chatstore_sql::{By, ConversationList};
+use chatstore_sql::{ConversationList, Via};
 
 #[derive(Debug, Clone)]
 pub enum Step {
@@ -24,7 +24,7 @@ pub enum Step {
     GetOrCreateThread(UserId, NewConversation),
     UpdateConversation(UserId, ConversationId, ConversationPatch),
     DeleteConversation(UserId, ConversationId),
-    GetConversation(By, ConversationId),
+    GetConversation(Via, ConversationId),
     FindThread(UserId, String),
     Access(UserId, ConversationId),
     /// Page by page to the end.
@@ -36,16 +36,16 @@ pub enum Step {
     /// Page by page to the end.
     ListMembers(UserId, ConversationId, Limit),
 
-    Append(By, ConversationId, NewMessage),
+    Append(Via, ConversationId, NewMessage),
     AppendMany(UserId, ConversationId, Vec<Option<UserId>>, Vec<NewMessage>),
     Reply(UserId, ConversationId, NewReply),
     EditMessage(UserId, ConversationId, MessageId, MessagePatch),
     DeleteMessage(UserId, ConversationId, MessageId),
-    GetMessage(By, ConversationId, MessageId),
-    FindMessage(By, ConversationId, i64),
+    GetMessage(Via, ConversationId, MessageId),
+    FindMessage(Via, ConversationId, i64),
     /// Page by page to the end.
-    ListMessages(By, ConversationId, MessageRange, Order, Limit),
-    Around(By, ConversationId, i64, Limit),
+    ListMessages(Via, ConversationId, MessageRange, Order, Limit),
+    Around(Via, ConversationId, i64, Limit),
     GetResponse(UserId, MessageId),
     Usage(UserId, Day, Day),
 

@@ -1,9 +1,9 @@
 //! Arbitrary requests: most of them good, some beyond a limit, all of them nasty.
 
 use chatstore_model::{
-    ApiKeyScope, Change, ConversationId, ConversationPatch, ConversationSort, Json, Limit, Membership,
-    MessageId, MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation, NewIdempotencyRecord,
-    NewMessage, NewReply, NewResponse, NewSession, Order, SessionId, Timestamp,
+    ApiKeyScope, CanonicalJson, Change, ConversationId, ConversationPatch, ConversationSort, Limit,
+    Membership, MessageId, MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation,
+    NewIdempotencyRecord, NewMessage, NewModelResponse, NewReply, NewSession, Order, SessionId, Timestamp,
 };
 use chatstore_sql::ConversationList;
 use uuid::Uuid;
@@ -55,19 +55,19 @@ fn model(random: &mut Random) -> String {
     }
 }
 
-fn json(random: &mut Random) -> Json {
+fn json(random: &mut Random) -> CanonicalJson {
     match random.below(30) {
-        0 => Json::list(),
-        1 => Json::parse(&format!(r#"{{"a":"{}"}}"#, "x".repeat(70_000))).unwrap(),
-        _ => Json::parse(random.pick(JSONS)).unwrap(),
+        0 => CanonicalJson::list(),
+        1 => CanonicalJson::parse(&format!(r#"{{"a":"{}"}}"#, "x".repeat(70_000))).unwrap(),
+        _ => CanonicalJson::parse(random.pick(JSONS)).unwrap(),
     }
 }
 
-fn list(random: &mut Random) -> Json {
+fn list(random: &mut Random) -> CanonicalJson {
     match random.below(20) {
-        0 => Json::object(),
-        1 => Json::parse("[1]").unwrap(),
-        _ => Json::parse(&format!("[{}]", random.pick(JSONS))).unwrap(),
+        0 => CanonicalJson::object(),
+        1 => CanonicalJson::parse("[1]").unwrap(),
+        _ => CanonicalJson::parse(&format!("[{}]", random.pick(JSONS))).unwrap(),
     }
 }
 
@@ -152,7 +152,7 @@ pub fn message(random: &mut Random) -> NewMessage {
         parts: random.maybe(20, list),
         model: random.maybe(30, model),
         token_count: random.maybe(30, count),
-        used_documents: if random.percent(20) { list(random) } else { Json::list() },
+        used_documents: if random.percent(20) { list(random) } else { CanonicalJson::list() },
         metadata: json(random),
         created_at: random.maybe(15, time),
         ..NewMessage::new(role, text(random))
@@ -172,7 +172,7 @@ pub fn message_patch(random: &mut Random) -> MessagePatch {
 
 pub fn reply(random: &mut Random) -> NewReply {
     let role = if random.percent(95) { MessageRole::Assistant } else { MessageRole::User };
-    let response = NewResponse {
+    let response = NewModelResponse {
         model_used: random.maybe(40, model),
         tokens_prompt: random.maybe(70, count),
         tokens_completion: random.maybe(70, count),

@@ -4,7 +4,7 @@ use chatstore_model::{
     ApiKeyId, Change, ConversationId, Email, EndReason, MemberRole, Membership, MessageId, NewUser,
     PasswordHash, SessionId, Timestamp, UserId, UserName, UserPatch, UserRole,
 };
-use chatstore_sql::By;
+use chatstore_sql::Via;
 
 use crate::random::Random;
 use crate::run::{Created, Outcome};
@@ -121,9 +121,9 @@ impl World {
         if random.percent(85) { (owner, id) } else { (self.user(random), id) }
     }
 
-    fn accessed(&self, random: &mut Random) -> (By, ConversationId) {
+    fn accessed(&self, random: &mut Random) -> (Via, ConversationId) {
         let (owner, id) = self.place(random);
-        let by = if random.percent(60) { By::Owner(owner) } else { By::Member(self.user(random)) };
+        let by = if random.percent(60) { Via::Owner(owner) } else { Via::Member(self.user(random)) };
         (by, id)
     }
 

@@ -1,7 +1,7 @@
 //! Enough rows for a planner to choose between ways.
 
 use chatstore_model::{
-    ApiKeyScope, Json, MemberRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage,
+    ApiKeyScope, CanonicalJson, MemberRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage,
     NewRefreshToken, NewSession, NewUser, SessionId, Timestamp, UserId, UserName,
 };
 use chatstore_sql::{Database, StoreError, WriteTx};
@@ -82,7 +82,7 @@ async fn others(tx: &mut WriteTx<'_>, owner: UserId) -> Result<(), StoreError> {
             operation: "POST".to_owned(),
             request_sha256: [0; 32],
             status: 201,
-            result: Json::object(),
+            result: CanonicalJson::object(),
             expires_at: Timestamp::MAX,
         };
         tx.idempotency_keys().record(owner, owner, &record).await?;

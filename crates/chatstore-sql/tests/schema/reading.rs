@@ -1,8 +1,8 @@
 //! Every column is read into the field of its name.
 
-use chatstore_model::{ConversationId, Day, Json, MessageId, Timestamp, UserId};
+use chatstore_model::{CanonicalJson, ConversationId, Day, MessageId, Timestamp, UserId};
 use chatstore_sql::schema::{Column, ColumnType, TABLES, Table};
-use chatstore_sql::{By, Database, ReadTx, StoreError};
+use chatstore_sql::{Database, ReadTx, StoreError, Via};
 use chatstore_testkit::Backend;
 use rusqlite::types::Value;
 use uuid::Uuid;
@@ -53,7 +53,7 @@ fn distinct(table: &Table, index: usize) -> (Value, String) {
         }
         ColumnType::Json => {
             let text = format!("{{\"{}\":1}}", column.name);
-            let shown = format!("{:?}", Json::parse(&text).unwrap());
+            let shown = format!("{:?}", CanonicalJson::parse(&text).unwrap());
             (Value::Text(text), shown)
         }
         ColumnType::Bytes => (Value::Blob(vec![index as u8; 32]), format!("[{index}, {index}, {index}")),
@@ -85,11 +85,11 @@ async fn shown(tx: &mut ReadTx<'_>, table: &Table) -> Result<Option<String>, Sto
         "users" => format!("{:?}", tx.users().get(owner).await?),
         "conversations" => {
             let id = ConversationId::from_uuid(uuid(1));
-            format!("{:?}", tx.conversations().get(By::Owner(owner), id).await?)
+            format!("{:?}", tx.conversations().get(Via::Owner(owner), id).await?)
         }
         "messages" => {
             let (conversation, id) = (ConversationId::from_uuid(uuid(1)), MessageId::from_uuid(uuid(3)));
-            format!("{:?}", tx.messages().get(By::Owner(owner), conversation, id).await?)
+            format!("{:?}", tx.messages().get(Via::Owner(owner), conversation, id).await?)
         }
         "responses" => format!("{:?}", tx.responses().get(owner, MessageId::from_uuid(uuid(1))).await?),
         "usage_daily" => {

@@ -46,7 +46,7 @@ pub struct TestDatabase {
 /// An empty database that chatstore knows nothing of, for the tables of another application. Ends with the case; a
 /// file is not there yet.
 #[derive(Debug)]
-pub struct ForeignDatabase {
+pub struct ExternalDatabase {
     /// The URL by which other processes reach it.
     pub url: String,
     end: End,
@@ -79,10 +79,10 @@ impl Backend {
     ///
     /// # Panics
     /// As [`Backend::database`].
-    pub async fn foreign_database(self) -> ForeignDatabase {
+    pub async fn external_database(self) -> ExternalDatabase {
         match self {
-            Self::Sqlite => ForeignDatabase::in_file(),
-            Self::Postgres => ForeignDatabase::on_server(None).await,
+            Self::Sqlite => ExternalDatabase::in_file(),
+            Self::Postgres => ExternalDatabase::on_server(None).await,
         }
     }
 
@@ -109,7 +109,7 @@ impl Backend {
     }
 }
 
-impl ForeignDatabase {
+impl ExternalDatabase {
     /// Another with the same in it. No connection to this one may be open.
     ///
     /// # Panics

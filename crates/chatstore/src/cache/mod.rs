@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use chatstore_model::{SessionId, SessionState, UserId};
 
-use crate::principal::{Acting, Principal};
+use crate::principal::{ActingUser, Principal};
 use crate::user_reference::UserReference;
 
 pub(crate) use memory::MemoryCache;
@@ -88,7 +88,7 @@ impl Display for SessionKey {
 pub(crate) struct ActingKey(pub(crate) UserReference);
 
 impl CacheKey for ActingKey {
-    type Value = Acting;
+    type Value = ActingUser;
     const TTL: Duration = CALLER_TTL;
 }
 

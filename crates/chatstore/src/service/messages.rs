@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use chatstore_model::{
     ConversationId, ConversationRole, IntoValid, Limit, Message, MessageId, MessagePatch, MessageRole,
-    NewMessage, NewReply, Page, Reply, Response, UserId, Valid,
+    ModelResponse, NewMessage, NewReply, Page, Reply, UserId, Valid,
 };
-use chatstore_sql::{By, ReadTx, StoreError, WriteTx};
+use chatstore_sql::{ReadTx, StoreError, Via, WriteTx};
 
 use super::{access, as_owner_or_member, check_revision, check_writer};
 use crate::error::{Error, Result};
@@ -44,12 +44,12 @@ impl Messages<'_> {
         }
         let user = self.0.user;
         let new = Arc::new(new);
-        match self.append_by(By::Owner(user), conversation, &new).await {
+        match self.append_by(Via::Owner(user), conversation, &new).await {
             Err(StoreError::NotFound { entity: "conversation" }) => {}
             done => return Ok(done?),
         }
         if new.role == MessageRole::User {
-            match self.append_by(By::Member(user), conversation, &new).await {
+            match self.append_by(Via::Member(user), conversation, &new).await {
                 Err(StoreError::NotFound { entity: "conversation" }) => {}
                 done => return Ok(done?),
             }
@@ -61,7 +61,7 @@ impl Messages<'_> {
 
     async fn append_by(
         self,
-        by: By,
+        by: Via,
         conversation: ConversationId,
         new: &Arc<Valid<NewMessage>>,
     ) -> std::result::Result<Message, StoreError> {
@@ -80,7 +80,7 @@ impl Messages<'_> {
             let access = access(tx, user, conversation).await?;
             check_appender(access.role, slice::from_ref(&new))?;
             check_revision(tx, access.owner_id, conversation, expected).await?;
-            let by = if access.owner_id == user { By::Owner(user) } else { By::Member(user) };
+            let by = if access.owner_id == user { Via::Owner(user) } else { Via::Member(user) };
             Ok(tx.messages().append(by, conversation, &new).await?)
         };
         self.0.store.write("append", append).await
@@ -216,7 +216,7 @@ impl Messages<'_> {
     ///
     /// # Errors
     /// `NotFound`, also when the message has none.
-    pub async fn response(self, conversation: ConversationId, id: MessageId) -> Result<Response> {
+    pub async fn response(self, conversation: ConversationId, id: MessageId) -> Result<ModelResponse> {
         let message = self.get(conversation, id).await?;
         let found = self
             .0
@@ -263,7 +263,7 @@ impl Messages<'_> {
 
 async fn page_by(
     tx: &mut ReadTx<'_>,
-    by: By,
+    by: Via,
     conversation: ConversationId,
     request: &PageRequest,
     limit: Limit,
@@ -307,7 +307,7 @@ async fn access_to_change(
         return Ok(access.owner_id);
     }
     // What is absent is absent for all; only then is it a matter of roles.
-    let message = tx.messages().get(By::Owner(access.owner_id), conversation, id).await?;
+    let message = tx.messages().get(Via::Owner(access.owner_id), conversation, id).await?;
     let message = message.ok_or_else(|| Error::not_found("message"))?;
     check_writer(access.role)?;
     if message.sender_id != Some(user) {

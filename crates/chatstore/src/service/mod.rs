@@ -7,27 +7,27 @@
 
 mod auth;
 mod conversations;
+mod idempotent;
 mod keys;
 mod members;
 mod messages;
-mod once;
 mod operations;
 mod seed;
 mod usage;
 mod users;
 
 use chatstore_model::{Access, ConversationId, ConversationRole, UserId};
-use chatstore_sql::{By, Tx, WriteTx};
+use chatstore_sql::{Tx, Via, WriteTx};
 
 use crate::error::{Error, Result};
 use crate::user_scope::AsUser;
 
-pub use auth::{Auth, LoginName, Origin, Tokens};
+pub use auth::{Auth, ClientInfo, LoginName, Tokens};
 pub use conversations::Conversations;
+pub use idempotent::{IdempotencyKey, Idempotent, Outcome};
 pub use keys::{Keys, NewKey};
 pub use members::Members;
 pub use messages::Messages;
-pub use once::{Once, OnceKey, Outcome};
 pub use operations::Operations;
 pub use seed::{SEED_USERS, Seeded};
 pub use usage::Usage;
@@ -37,8 +37,8 @@ const VIEWER: &str = "a viewer may read this conversation but not change it";
 const OWNER_ONLY: &str = "only the conversation's owner may do this";
 
 /// The ways in which a user may reach what belongs to a conversation, in the order in which to try them.
-const fn as_owner_or_member(user: UserId) -> [By; 2] {
-    [By::Owner(user), By::Member(user)]
+const fn as_owner_or_member(user: UserId) -> [Via; 2] {
+    [Via::Owner(user), Via::Member(user)]
 }
 
 impl AsUser<'_> {

@@ -7,7 +7,7 @@ use chatstore_sql::WriteTx;
 use crate::cache::{ActingKey, Cache};
 use crate::error::{Error, Result};
 use crate::password::Password;
-use crate::principal::Acting;
+use crate::principal::ActingUser;
 use crate::security_event::SecurityEvent;
 use crate::store::Store;
 use crate::user_reference::UserReference;
@@ -128,14 +128,14 @@ impl Users<'_> {
     ///
     /// # Errors
     /// That the database is unavailable.
-    pub async fn acting(self, reference: &UserReference) -> Result<Option<Acting>> {
+    pub async fn acting(self, reference: &UserReference) -> Result<Option<ActingUser>> {
         if *reference == UserReference::Anonymous {
-            return Ok(Some(Acting { user_id: UserId::ANONYMOUS, role: UserRole::User }));
+            return Ok(Some(ActingUser { user_id: UserId::ANONYMOUS, role: UserRole::User }));
         }
         let load = async {
             let found = self.find(reference).await?;
             let found = found.filter(|user| user.is_active && user.id != UserId::ANONYMOUS);
-            Ok(found.map(|user| Acting { user_id: user.id, role: user.role }))
+            Ok(found.map(|user| ActingUser { user_id: user.id, role: user.role }))
         };
         self.0.callers.acting.get_or_load(&ActingKey(reference.clone()), load).await
     }

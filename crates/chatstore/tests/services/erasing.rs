@@ -1,10 +1,11 @@
 //! Erasing a user leaves nothing of theirs in the database.
 
-use chatstore::auth::{LoginName, Origin, Password};
+use chatstore::auth::{ClientInfo, LoginName, Password};
 use chatstore::sql::Sql;
 use chatstore::{
-    ApiKeyScope, By, Change, ConversationPatch, Email, Json, MemberRole, MessagePatch, NewConversation,
-    NewMessage, NewReply, NewResponse, NewUser, OnceKey, Store, UserId, UserName, UserPatch,
+    ApiKeyScope, CanonicalJson, Change, ConversationPatch, Email, IdempotencyKey, MemberRole, MessagePatch,
+    NewConversation, NewMessage, NewModelResponse, NewReply, NewUser, Store, UserId, UserName, UserPatch,
+    Via,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -17,8 +18,8 @@ fn planted(number: usize) -> String {
     format!("planted{number:02}strange")
 }
 
-fn json(number: usize) -> Json {
-    Json::parse(&format!(r#"{{"{}": "{}"}}"#, planted(number), planted(number))).unwrap()
+fn json(number: usize) -> CanonicalJson {
+    CanonicalJson::parse(&format!(r#"{{"{}": "{}"}}"#, planted(number), planted(number))).unwrap()
 }
 
 async fn person(store: &Store) -> UserId {
@@ -32,7 +33,7 @@ async fn person(store: &Store) -> UserId {
     let id = store.users().create_with_password(new, password.clone()).await.unwrap().id;
     let patch = UserPatch { full_name: Change::Set(planted(4)), ..UserPatch::default() };
     store.users().update(id, patch).await.unwrap();
-    let origin = Origin { address: Some([192, 0, 2, 7].into()), user_agent: Some(planted(5)) };
+    let origin = ClientInfo { address: Some([192, 0, 2, 7].into()), user_agent: Some(planted(5)) };
     store.auth().from(origin).login(LoginName::Username(planted(0)), password).await.unwrap();
     store.keys().create(id, ApiKeyScope::User, Some(planted(6)), None).await.unwrap();
     id
@@ -49,22 +50,22 @@ async fn plant(store: &Store) -> UserId {
     };
     let trip = chat.conversations().create(new).await.unwrap().id;
     let message = NewMessage {
-        parts: Some(Json::parse(&format!(r#"[{{"text": "{}"}}]"#, planted(11))).unwrap()),
+        parts: Some(CanonicalJson::parse(&format!(r#"[{{"text": "{}"}}]"#, planted(11))).unwrap()),
         metadata: json(12),
         ..NewMessage::user(format!("{} {}", planted(13), "知".repeat(6_000)))
     };
     let first = chat.messages().append(trip, message).await.unwrap();
     let edit = MessagePatch { content: Some(planted(14)), ..MessagePatch::default() };
     chat.messages().edit(trip, first.id, edit).await.unwrap();
-    let response = NewResponse {
+    let response = NewModelResponse {
         model_used: Some(planted(15)),
         finish_reason: Some(planted(16)),
         tokens_total: Some(7),
-        ..NewResponse::default()
+        ..NewModelResponse::default()
     };
     chat.messages().reply(trip, NewReply { response, ..NewReply::new(planted(17)) }).await.unwrap();
-    let key = OnceKey { key: planted(18), operation: "POST".to_owned(), request_sha256: [0; 32] };
-    chat.once(key).append(trip, vec![NewMessage::user("once")]).await.unwrap();
+    let key = IdempotencyKey { key: planted(18), operation: "POST".to_owned(), request_sha256: [0; 32] };
+    chat.idempotent(key).append(trip, vec![NewMessage::user("once")]).await.unwrap();
     let gone = chat.conversations().create(NewConversation::titled(planted(10))).await.unwrap().id;
     let patch = ConversationPatch { last_message: Change::Set(planted(19)), ..ConversationPatch::default() };
     chat.conversations().update(gone, patch).await.unwrap();
@@ -87,7 +88,7 @@ async fn erasing_leaves_no_trace_of_twenty_planted_strings(case: TestDatabase) {
 
     store.users().erase(id).await.unwrap();
 
-    let head = store.read("head", async move |tx| tx.conversations().get(By::Owner(owner), shared).await);
+    let head = store.read("head", async move |tx| tx.conversations().get(Via::Owner(owner), shared).await);
     let (head, _) = head.await.unwrap().unwrap();
     assert_eq!((head.message_count, head.last_message.as_deref()), (1, Some("stays")));
     store.close().await;

@@ -2,8 +2,8 @@
 
 use chatstore::auth::{LoginName, Password};
 use chatstore::{
-    ApiKeyScope, ConversationPatch, Export, Exported, NewConversation, NewMessage, NewReply, NewResponse,
-    OnceKey, Store,
+    ApiKeyScope, ConversationPatch, Export, Exported, IdempotencyKey, NewConversation, NewMessage,
+    NewModelResponse, NewReply, Store,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -44,7 +44,7 @@ fn outline(rows: &[Exported]) -> String {
 }
 
 async fn reply(store: &Store, user: chatstore::UserId, conversation: chatstore::ConversationId) {
-    let response = NewResponse { tokens_total: Some(3), ..NewResponse::default() };
+    let response = NewModelResponse { tokens_total: Some(3), ..NewModelResponse::default() };
     let reply = NewReply { response, ..NewReply::new("answer") };
     store.as_user(user).messages().reply(conversation, reply).await.unwrap();
 }
@@ -141,8 +141,9 @@ async fn an_export_covers_every_table_that_names_a_user(case: TestDatabase) {
     store.auth().set_password(owner, Password::new("correct horse battery"), false).await.unwrap();
     let name = LoginName::Username("owner".to_owned());
     store.auth().login(name, Password::new("correct horse battery")).await.unwrap();
-    let key = OnceKey { key: "once".to_owned(), operation: "POST".to_owned(), request_sha256: [0; 32] };
-    store.as_user(owner).once(key).append(id, vec![NewMessage::user("question")]).await.unwrap();
+    let key =
+        IdempotencyKey { key: "once".to_owned(), operation: "POST".to_owned(), request_sha256: [0; 32] };
+    store.as_user(owner).idempotent(key).append(id, vec![NewMessage::user("question")]).await.unwrap();
     reply(&store, owner, id).await;
 
     let found: Vec<String> = all(store.as_user(owner).export())

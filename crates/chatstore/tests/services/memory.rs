@@ -1,4 +1,6 @@
-use chatstore::{By, ErrorKind, IntoValid, NewConversation, NewMessage, NewReply, PageRequest, Store};
+use chatstore::{
+    ErrorKind, IntoValid, NewConversation, NewMessage, NewReply, PageRequest, Store, StoreError, Via,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_in_memory_keeps_what_it_is_given() {
@@ -33,11 +35,11 @@ async fn a_request_is_checked_by_a_service_a_transaction_or_its_sender() {
 
     let wrong = NewMessage { token_count: Some(-1), ..NewMessage::user("a\0") };
     let served = chat.messages().append(trip.id, wrong.clone()).await.unwrap_err();
-    let written = store
-        .write("append", async move |tx| tx.messages().append(By::Owner(ada.id), trip.id, &wrong).await)
+    let written: StoreError = store
+        .write("append", async move |tx| tx.messages().append(Via::Owner(ada.id), trip.id, &wrong).await)
         .await
         .unwrap_err();
-    for error in [served, written] {
+    for error in [served, written.into()] {
         assert_eq!(error.kind(), ErrorKind::Invalid);
         let invalid = error.invalid().unwrap();
         let fields: Vec<&str> = invalid.0.iter().map(|error| error.field.as_str()).collect();
@@ -71,12 +73,12 @@ async fn what_waits_for_the_store_can_move_between_threads() {
     let message = NewMessage::user("in a transaction");
     sendable(
         store.write("append", async move |tx| {
-            tx.messages().append(By::Owner(ada.id), trip.id, &message).await
+            tx.messages().append(Via::Owner(ada.id), trip.id, &message).await
         }),
     )
     .await
     .unwrap();
-    sendable(store.read("get", async move |tx| tx.conversations().get(By::Owner(ada.id), trip.id).await))
+    sendable(store.read("get", async move |tx| tx.conversations().get(Via::Owner(ada.id), trip.id).await))
         .await
         .unwrap();
     tokio::spawn(async move { store.operations().digests().await }).await.unwrap().unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chatstore::sql::Sql;
-use chatstore::{By, Error, ErrorKind, NewConversation, NewMessage, PageRequest, Store};
+use chatstore::{Error, ErrorKind, NewConversation, NewMessage, PageRequest, Store, Via};
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 use tokio::sync::Notify;
 
@@ -94,7 +94,7 @@ async fn a_caller_who_stops_waiting_does_not_hold_up_the_next() {
         tokio::spawn(async move {
             other
                 .write("lock", async move |tx| {
-                    tx.messages().append(By::Owner(ada), trip.id, &NewMessage::user("first")).await?;
+                    tx.messages().append(Via::Owner(ada), trip.id, &NewMessage::user("first")).await?;
                     locked.notify_one();
                     unlock.notified().await;
                     Ok::<_, Error>(())

@@ -162,7 +162,7 @@ async fn an_append_at_a_revision_is_refused_at_another_and_to_those_who_may_not(
     let Group { conversation, owner, editor, viewer, stranger } = group(&store).await;
     let (now, _) = store.as_user(owner).conversations().get(conversation.id).await.unwrap();
     let append = async |user, revision, role, content: &str| {
-        let messages = store.as_user(user).expecting(revision).messages();
+        let messages = store.as_user(user).if_revision(revision).messages();
         let appended = messages.append(conversation.id, NewMessage::new(role, content)).await;
         appended.map(|message| message.sender_id).map_err(|error| error.kind())
     };

@@ -1,6 +1,6 @@
 //! What an embedding application does in a transaction of its own.
 
-use chatstore::{By, NewConversation, NewMessage, StoreError};
+use chatstore::{NewConversation, NewMessage, StoreError, Via};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{store, user};
@@ -28,7 +28,7 @@ async fn an_application_undoes_a_transaction_with_an_error_of_its_own(case: Test
     let answer = store
         .write("order", async move |tx| {
             let order = tx.conversations().create(ada, &NewConversation::titled("Order")).await?;
-            tx.messages().append(By::Owner(ada), order.id, &NewMessage::user("two, please")).await?;
+            tx.messages().append(Via::Owner(ada), order.id, &NewMessage::user("two, please")).await?;
             if order.message_count == 0 { Err(ShopError::SoldOut { left: 1 }) } else { Ok(order) }
         })
         .await;

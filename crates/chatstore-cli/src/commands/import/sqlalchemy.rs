@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chatstore::Timestamp;
-use chatstore_import::sqlalchemy::{ForeignError, Mapping, Schema, SqlalchemyError, SqlalchemySource};
+use chatstore_import::sqlalchemy::{ExternalError, Mapping, Schema, SqlalchemyError, SqlalchemySource};
 use chatstore_import::{ImportEvent, ImportOptions, ImportReport, Issue, import};
 use clap::ValueEnum;
 use serde_json::json;
@@ -101,12 +101,12 @@ fn failure(error: SqlalchemyError) -> CliError {
         SqlalchemyError::Unrecognized { .. } => CliError::new(code::BAD_DATA, message)
             .hint("if tables or columns were renamed, name them in a file for --map (docs/coming-from.md)"),
         SqlalchemyError::Foreign(error) => match error {
-            ForeignError::InvalidUrl { .. } => CliError::new(code::CONFIGURATION, message),
-            ForeignError::Absent { .. } => CliError::new(code::NO_INPUT, message)
+            ExternalError::InvalidUrl { .. } => CliError::new(code::CONFIGURATION, message),
+            ExternalError::Absent { .. } => CliError::new(code::NO_INPUT, message)
                 .hint("sqlite:///FILE is in this folder, sqlite:////FILE begins at the root"),
-            ForeignError::Unreachable { .. } => CliError::new(code::UNREACHABLE, message),
-            ForeignError::Denied { .. } => CliError::new(code::NO_PERMISSION, message),
-            ForeignError::Unreadable { .. } => CliError::new(code::DAMAGED, message),
+            ExternalError::Unreachable { .. } => CliError::new(code::UNREACHABLE, message),
+            ExternalError::Denied { .. } => CliError::new(code::NO_PERMISSION, message),
+            ExternalError::Unreadable { .. } => CliError::new(code::DAMAGED, message),
         },
     }
 }

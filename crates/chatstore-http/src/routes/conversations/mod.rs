@@ -9,15 +9,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::fields::{DEFAULT_MODEL, LAST_MESSAGE, METADATA, THREAD_ID, TITLE};
 use chatstore::{
-    AsUser, Conversation, ConversationPatch, ConversationRole, FieldCode, Json, Keyword, NewConversation,
-    Outcome, PageRequest,
+    AsUser, CanonicalJson, Conversation, ConversationPatch, ConversationRole, FieldCode, Keyword,
+    NewConversation, Outcome, PageRequest,
 };
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use crate::body::{IdempotentBody, ValidBody};
 use crate::caller::{Caller, OptionalUser};
-use crate::condition::{IdempotencyKey, IfMatch, IfNoneMatch};
+use crate::condition::{IdempotencyKeyHeader, IfMatch, IfNoneMatch};
 use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems, TakenProblem};
 use crate::path::{BasePath, ConversationPath, Path};
@@ -40,7 +40,7 @@ pub(crate) fn new_conversation(fields: &mut impl ReadFields) -> NewConversation 
         title: fields.optional(&TITLE),
         default_model: fields.optional(&DEFAULT_MODEL),
         last_message: fields.optional(&LAST_MESSAGE),
-        metadata: fields.given(&METADATA).unwrap_or_else(Json::object),
+        metadata: fields.given(&METADATA).unwrap_or_else(CanonicalJson::object),
         ..NewConversation::default()
     }
 }
@@ -82,7 +82,7 @@ impl RequestObject for CreateConversation {
     path = "/conversations",
     operation_id = "create_conversation",
     tag = "conversations",
-    params(IdempotencyKey),
+    params(IdempotencyKeyHeader),
     request_body = CreateConversation,
     responses(
         (
@@ -128,7 +128,7 @@ pub(crate) async fn create(
     let chat = caller.store(&state);
     let Outcome { value, is_replayed } = match once {
         None => Outcome { value: chat.conversations().create(new).await?, is_replayed: false },
-        Some(key) => chat.once(key).create_conversation(new).await?,
+        Some(key) => chat.idempotent(key).create_conversation(new).await?,
     };
     let location = base_path.path(&format!("/conversations/{}", value.id));
     let conversation = ConversationResponse::new(value, ConversationRole::Owner);

@@ -3,7 +3,7 @@
 pub(crate) mod list;
 pub(crate) mod replies;
 
-use axum::Json as JsonAnswer;
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,8 @@ use chatstore::fields::{
     CONTENT, MESSAGE_ROLE, MESSAGES, METADATA, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS,
 };
 use chatstore::{
-    AsUser, ConversationId, Invalid, Json, MessageId, MessagePatch, MessageRole, NewMessage, TextField, Valid,
+    AsUser, CanonicalJson, ConversationId, Invalid, MessageId, MessagePatch, MessageRole, NewMessage,
+    TextField, Valid,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::body::{IdempotentBody, ValidBody};
 use crate::caller::{Caller, OptionalUser};
-use crate::condition::{IdempotencyKey, IfMatch};
+use crate::condition::{IdempotencyKeyHeader, IfMatch};
 use crate::error::Problem;
 use crate::fields::{Fields, RequestBody};
 use crate::openapi::{AppendProblems, BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
@@ -39,8 +40,8 @@ pub(crate) fn new_message(fields: &mut impl ReadFields, role: MessageRole, model
         parts: fields.optional(&PARTS),
         model: fields.optional(model),
         token_count: fields.optional(&TOKEN_COUNT),
-        used_documents: fields.given(&USED_DOCUMENTS).unwrap_or_else(Json::list),
-        metadata: fields.given(&METADATA).unwrap_or_else(Json::object),
+        used_documents: fields.given(&USED_DOCUMENTS).unwrap_or_else(CanonicalJson::list),
+        metadata: fields.given(&METADATA).unwrap_or_else(CanonicalJson::object),
         ..NewMessage::new(role, "")
     }
 }
@@ -144,7 +145,7 @@ pub(crate) enum AppendAnswer {
     path = "/conversations/{id}/messages",
     operation_id = "append_messages",
     tag = "messages",
-    params(ConversationPath, IfMatch, IdempotencyKey),
+    params(ConversationPath, IfMatch, IdempotencyKeyHeader),
     request_body = AppendRequest,
     responses(
         (
@@ -184,7 +185,7 @@ pub(crate) async fn append(
                 Appended::One(new) => (true, new.alone()),
                 Appended::Many(new) => (false, new),
             };
-            let outcome = chat.once(key).append(id, new).await?;
+            let outcome = chat.idempotent(key).append(id, new).await?;
             (is_one, outcome.value, outcome.is_replayed)
         }
     };
@@ -197,7 +198,7 @@ pub(crate) async fn append(
             AppendAnswer::Many(AppendedMessages { data })
         }
     };
-    Ok(created_once(place, JsonAnswer(answer), is_replayed))
+    Ok(created_once(place, Json(answer), is_replayed))
 }
 
 /// Where a message is found.
@@ -226,7 +227,7 @@ pub(crate) async fn get(
         MessageName::Id(id) => messages.get(conversation, id).await?,
         MessageName::Seq(seq) => messages.get_by_seq(conversation, seq).await?,
     };
-    Ok(JsonAnswer(MessageResponse::from(message)).into_response())
+    Ok(Json(MessageResponse::from(message)).into_response())
 }
 
 /// The id of the message in the path.
@@ -289,7 +290,7 @@ pub(crate) async fn change(
     let chat = condition.apply(caller.store(&state));
     let id = message_id(chat, &path).await?;
     let message = chat.messages().edit(conversation, id, patch).await?;
-    Ok(JsonAnswer(MessageResponse::from(message)).into_response())
+    Ok(Json(MessageResponse::from(message)).into_response())
 }
 
 /// Delete a message

@@ -1,18 +1,18 @@
 //! Replies of models: the message, its response and its usage, stored as one.
 
-use axum::Json as JsonAnswer;
+use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use chatstore::fields::{
     COMPLETION_TIME_MS, FINISH_REASON, FROM_CACHE, MODEL, MODEL_USED, TOKENS_CACHED, TOKENS_COMPLETION,
     TOKENS_PROMPT, TOKENS_TOTAL,
 };
-use chatstore::{MessageRole, NewReply, NewResponse, Outcome};
+use chatstore::{MessageRole, NewModelResponse, NewReply, Outcome};
 use serde_json::{Value, json};
 
 use crate::body::IdempotentBody;
 use crate::caller::{Caller, OptionalUser};
-use crate::condition::{IdempotencyKey, IfMatch};
+use crate::condition::{IdempotencyKeyHeader, IfMatch};
 use crate::error::Problem;
 use crate::openapi::{AppendProblems, ReadProblems};
 use crate::path::{BasePath, ConversationPath, MessagePath, Path};
@@ -59,10 +59,10 @@ impl RequestObject for CreateResponse {
     const NAME: &'static str = "CreateResponse";
     const ABOUT: &'static str = "What is known about an answer.";
 
-    type Draft = NewResponse;
+    type Draft = NewModelResponse;
 
-    fn read(fields: &mut impl ReadFields) -> NewResponse {
-        NewResponse {
+    fn read(fields: &mut impl ReadFields) -> NewModelResponse {
+        NewModelResponse {
             model_used: fields.given(&MODEL_USED),
             tokens_prompt: fields.optional(&TOKENS_PROMPT),
             tokens_completion: fields.optional(&TOKENS_COMPLETION),
@@ -86,7 +86,7 @@ request_schemas!(CreateReply, CreateResponse);
     path = "/conversations/{id}/replies",
     operation_id = "create_reply",
     tag = "replies",
-    params(ConversationPath, IfMatch, IdempotencyKey),
+    params(ConversationPath, IfMatch, IdempotencyKeyHeader),
     request_body = CreateReply,
     responses(
         (
@@ -120,10 +120,10 @@ pub(crate) async fn create(
     let chat = condition.apply(caller.store(&state));
     let Outcome { value: reply, is_replayed } = match once {
         None => Outcome { value: chat.messages().reply(id, new).await?, is_replayed: false },
-        Some(key) => chat.once(key).reply(id, new).await?,
+        Some(key) => chat.idempotent(key).reply(id, new).await?,
     };
     let location = location(&base_path, id, reply.message.id);
-    Ok(created_once(location, JsonAnswer(ReplyResponse::from(reply)), is_replayed))
+    Ok(created_once(location, Json(ReplyResponse::from(reply)), is_replayed))
 }
 
 /// Get the response behind a model's message
@@ -140,10 +140,10 @@ pub(crate) async fn get_response(
     OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
-) -> Result<JsonAnswer<ModelResponseResponse>, Problem> {
+) -> Result<Json<ModelResponseResponse>, Problem> {
     let conversation = path.conversation()?;
     let chat = caller.store(&state);
     let id = message_id(chat, &path).await?;
     let response = chat.messages().response(conversation, id).await?;
-    Ok(JsonAnswer(response.into()))
+    Ok(Json(response.into()))
 }

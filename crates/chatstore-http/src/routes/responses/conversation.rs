@@ -52,7 +52,7 @@ pub(crate) struct ConversationResponse {
     revision: i64,
     /// The application's own data.
     #[schema(value_type = Object)]
-    metadata: chatstore::Json,
+    metadata: chatstore::CanonicalJson,
     #[schema(value_type = String, format = "date-time")]
     created_at: Timestamp,
     #[schema(value_type = String, format = "date-time")]

@@ -1,6 +1,6 @@
 //! Messages, replies and what is known about a model's answer, as answers hold them.
 
-use chatstore::{ConversationId, Message, MessageId, Reply, Response as ModelResponse, Timestamp, UserId};
+use chatstore::{ConversationId, Message, MessageId, ModelResponse, Reply, Timestamp, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -33,7 +33,7 @@ pub(crate) struct MessageResponse {
     content: String,
     /// Structured content, kept untouched.
     #[schema(required, value_type = Option<Vec<Object>>)]
-    parts: Option<chatstore::Json>,
+    parts: Option<chatstore::CanonicalJson>,
     /// The model asked for, on a person's message, or the one that answered.
     #[schema(required)]
     model: Option<String>,
@@ -44,10 +44,10 @@ pub(crate) struct MessageResponse {
     token_count: Option<i64>,
     /// Documents the message drew on: texts or objects.
     #[schema(value_type = Vec<UsedDocument>)]
-    used_documents: chatstore::Json,
+    used_documents: chatstore::CanonicalJson,
     /// The application's own data.
     #[schema(value_type = Object)]
-    metadata: chatstore::Json,
+    metadata: chatstore::CanonicalJson,
     #[schema(value_type = String, format = "date-time")]
     created_at: Timestamp,
     #[schema(required, value_type = Option<String>, format = "date-time")]

@@ -35,7 +35,7 @@ pub(crate) struct UserResponse {
     must_change_password: bool,
     /// The application's own data.
     #[schema(value_type = Object)]
-    metadata: chatstore::Json,
+    metadata: chatstore::CanonicalJson,
     #[schema(value_type = String, format = "date-time")]
     created_at: Timestamp,
     #[schema(value_type = String, format = "date-time")]

@@ -3,7 +3,7 @@
 pub(crate) mod list;
 pub(crate) mod me;
 
-use axum::Json as JsonAnswer;
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,7 @@ use chatstore::auth::Password;
 use chatstore::fields::{
     EMAIL, FULL_NAME, IS_ACTIVE, METADATA, MUST_CHANGE_PASSWORD, PASSWORD, USER_ROLE, USERNAME,
 };
-use chatstore::{Email, FromText, Json, NewUser, User, UserId, UserPatch, UserRole};
+use chatstore::{CanonicalJson, Email, FromText, NewUser, User, UserId, UserPatch, UserRole};
 use serde_json::{Value, json};
 
 use crate::body::{JsonBody, ValidBody};
@@ -53,7 +53,7 @@ impl RequestObject for CreateUser {
             role: fields.given_or(&USER_ROLE, UserRole::User),
             is_active: fields.given_or(&IS_ACTIVE, true),
             must_change_password: fields.given_or(&MUST_CHANGE_PASSWORD, false),
-            metadata: fields.given(&METADATA).unwrap_or_else(Json::object),
+            metadata: fields.given(&METADATA).unwrap_or_else(CanonicalJson::object),
             ..NewUser::default()
         };
         (new, password)
@@ -98,7 +98,7 @@ pub(crate) async fn create(
         None => users.create(new).await?,
     };
     let user = UserResponse::from(user);
-    Ok(created(base_path.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
+    Ok(created(base_path.path(&format!("/users/{}", user.id())), Json(user)))
 }
 
 /// A user that an administrator may see.
@@ -131,8 +131,8 @@ pub(crate) async fn get(
     _admin: Admin,
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
-) -> Result<JsonAnswer<UserResponse>, Problem> {
-    Ok(JsonAnswer(load_visible(&state, path.user()?).await?.into()))
+) -> Result<Json<UserResponse>, Problem> {
+    Ok(Json(load_visible(&state, path.user()?).await?.into()))
 }
 
 /// The fields that every change of a user is read with.
@@ -189,12 +189,12 @@ pub(crate) async fn change(
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
     ValidBody(patch): ValidBody<ChangeUser>,
-) -> Result<JsonAnswer<UserResponse>, Problem> {
+) -> Result<Json<UserResponse>, Problem> {
     let user = load_editable(&state, admin, path.user()?).await?;
     if patch.role == Some(UserRole::Admin) {
         admin.over_admins()?;
     }
-    Ok(JsonAnswer(state.store().users().update(user.id, patch).await?.into()))
+    Ok(Json(state.store().users().update(user.id, patch).await?.into()))
 }
 
 /// Erase a user
@@ -238,7 +238,7 @@ impl RequestObject for PutUser {
         NewUser {
             username: fields.optional(&USERNAME),
             full_name: fields.optional(&FULL_NAME),
-            metadata: fields.given(&METADATA).unwrap_or_else(Json::object),
+            metadata: fields.given(&METADATA).unwrap_or_else(CanonicalJson::object),
             ..NewUser::default()
         }
     }
@@ -278,7 +278,7 @@ pub(crate) async fn put_by_email(
     let (user, is_new) = state.store().users().get_or_create(new).await?;
     let user = UserResponse::from(user);
     if !is_new {
-        return Ok(JsonAnswer(user).into_response());
+        return Ok(Json(user).into_response());
     }
-    Ok(created(base_path.path(&format!("/users/{}", user.id())), JsonAnswer(user)))
+    Ok(created(base_path.path(&format!("/users/{}", user.id())), Json(user)))
 }

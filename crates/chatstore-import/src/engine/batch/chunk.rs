@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chatstore_model::{Response, UserId};
-use chatstore_sql::{By, Tx};
+use chatstore_model::{ModelResponse, UserId};
+use chatstore_sql::{Tx, Via};
 
 use super::conversations::{ConversationDecision, StoredConversation, decide_conversation, find_owner};
 use super::decision::{ChunkDecision, ChunkEnd, ConversationChunk, Place};
@@ -25,7 +25,7 @@ impl Batch for ChunkBatch {
         state: &mut BatchState,
     ) -> StoreResult<Self::Outcome> {
         let (mut reports, mut end) = (Vec::with_capacity(self.0.len()), None);
-        let mut responses: BTreeMap<UserId, Vec<Response>> = BTreeMap::new();
+        let mut responses: BTreeMap<UserId, Vec<ModelResponse>> = BTreeMap::new();
         for chunk in &self.0 {
             let mut decision = decide_chunk(tx, state, chunk).await?;
             if let Some(place) = decision.end.place {
@@ -60,7 +60,7 @@ async fn decide_chunk<M>(
     };
     let stored = match decision.new_conversation {
         Some(_) => None,
-        None => tx.conversations().get(By::Owner(place.owner), place.id).await?,
+        None => tx.conversations().get(Via::Owner(place.owner), place.id).await?,
     };
     let present = if stored.is_none() && !state.may_repeat_uuids {
         HashMap::new()

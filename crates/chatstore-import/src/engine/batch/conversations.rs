@@ -1,7 +1,7 @@
 //! Who owns a conversation, and where it is or goes.
 
 use chatstore_model::{Conversation, ConversationId, NewConversation, NewUser, UserId};
-use chatstore_sql::{By, Tx};
+use chatstore_sql::{Tx, Via};
 
 use super::users::{StoredUser, UserDecision, decide_user};
 use super::{BatchState, StoreResult};
@@ -105,7 +105,7 @@ impl StoredConversation {
 }
 
 async fn find<M>(tx: &mut Tx<'_, M>, owner: UserId, id: ConversationId) -> StoreResult<Option<Conversation>> {
-    let found = tx.conversations().get(By::Owner(owner), id).await?;
+    let found = tx.conversations().get(Via::Owner(owner), id).await?;
     Ok(found.map(|(conversation, _)| conversation))
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use chatstore_model::{ConversationId, MessageId, NewConversation, NewMessage, NewUser, Response, UserId};
+use chatstore_model::{
+    ConversationId, MessageId, ModelResponse, NewConversation, NewMessage, NewUser, UserId,
+};
 use chatstore_sql::Tx;
 
 use super::{BatchState, Mode, StoreResult, Write};
@@ -49,7 +51,7 @@ pub(super) struct ChunkDecision {
     pub(super) new_user: Option<Box<NewUser>>,
     pub(super) new_conversation: Option<Box<NewConversation>>,
     pub(super) new_messages: Vec<NewMessage>,
-    pub(super) new_responses: Vec<Response>,
+    pub(super) new_responses: Vec<ModelResponse>,
 }
 
 impl ChunkDecision {
@@ -64,7 +66,7 @@ impl ChunkDecision {
         self.report.add("responses", 1);
         self.report.issues.extend(planned.issues.iter().cloned());
         let response = planned.response.clone();
-        self.new_responses.push(Response { message_id: id, conversation_id: conversation, ..response });
+        self.new_responses.push(ModelResponse { message_id: id, conversation_id: conversation, ..response });
     }
 
     pub(super) fn leave_out(&mut self, message: &PlannedMessage, problem: &str) {

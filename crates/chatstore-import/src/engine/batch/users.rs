@@ -1,6 +1,6 @@
 //! Users: who is stored already stays, who is not is added.
 
-use chatstore_model::{Json, NewUser, User, UserId, UserName};
+use chatstore_model::{CanonicalJson, NewUser, User, UserId, UserName};
 use chatstore_sql::{StoreError, Tx};
 
 use super::{Batch, BatchState, Mode, StoreResult, Write};
@@ -119,13 +119,13 @@ pub(super) fn decide_user(planned: &PlannedUser, stored: &StoredUser) -> StoreRe
 
 fn placeholder(id: UserId) -> StoreResult<UserName> {
     let name = format!("user-{}", &id.uuid().simple().to_string()[..12]);
-    UserName::new(name).map_err(|_| StoreError::Refused("a placeholder is not allowed as a name"))
+    UserName::new(name).map_err(|_| StoreError::InvalidState("a placeholder is not allowed as a name"))
 }
 
-fn with_source(metadata: Json, field: &str, value: &str) -> Json {
+fn with_source(metadata: CanonicalJson, field: &str, value: &str) -> CanonicalJson {
     let mut changed = metadata.clone().into_value();
     if let Some(source) = changed.get_mut("source").and_then(serde_json::Value::as_object_mut) {
         source.insert(field.to_owned(), value.into());
     }
-    Json::new(changed).unwrap_or(metadata)
+    CanonicalJson::new(changed).unwrap_or(metadata)
 }

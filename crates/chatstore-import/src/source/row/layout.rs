@@ -1,13 +1,13 @@
 //! Which column of a table means what.
 
-use chatstore_sql::{ForeignTable, ForeignValue};
+use chatstore_sql::{ExternalTable, ExternalValue};
 
 /// A table as it is, and which of its columns is which of those that its documents describe.
 #[derive(Debug)]
 pub(in crate::source) struct Layout {
     /// Its name in the documents.
     pub(in crate::source) name: &'static str,
-    pub(in crate::source) table: ForeignTable,
+    pub(in crate::source) table: ExternalTable,
     /// The described columns, and where each is.
     fields: Vec<(&'static str, Option<usize>)>,
 }
@@ -15,7 +15,7 @@ pub(in crate::source) struct Layout {
 impl Layout {
     pub(in crate::source) const fn new(
         name: &'static str,
-        table: ForeignTable,
+        table: ExternalTable,
         fields: Vec<(&'static str, Option<usize>)>,
     ) -> Self {
         Self { name, table, fields }
@@ -46,7 +46,7 @@ impl Layout {
             .filter(|index| !self.fields.iter().any(|(_, place)| *place == Some(*index)))
     }
 
-    pub(in crate::source) fn value<'r>(&self, row: &'r [ForeignValue], field: &str) -> &'r ForeignValue {
-        self.place(field).and_then(|place| row.get(place)).unwrap_or(&ForeignValue::Null)
+    pub(in crate::source) fn value<'r>(&self, row: &'r [ExternalValue], field: &str) -> &'r ExternalValue {
+        self.place(field).and_then(|place| row.get(place)).unwrap_or(&ExternalValue::Null)
     }
 }

@@ -6,8 +6,8 @@ mod zones;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chatstore_model::{Json, Timestamp, limits};
-use chatstore_sql::ForeignValue;
+use chatstore_model::{CanonicalJson, Timestamp, limits};
+use chatstore_sql::ExternalValue;
 use serde_json::{Map, Value};
 
 use crate::report::Issue;
@@ -25,7 +25,7 @@ const BEGINNING: usize = 1_000;
 /// A row, with what was noted about it and what has no field of its own.
 pub(super) struct Row<'r> {
     layout: &'r Layout,
-    values: &'r [ForeignValue],
+    values: &'r [ExternalValue],
     /// What identifies it in its table.
     pub(super) key: String,
     pub(super) source: Map<String, Value>,
@@ -36,13 +36,13 @@ pub(super) struct Row<'r> {
 
 impl<'r> Row<'r> {
     /// The row, with its unknown columns kept aside.
-    pub(super) fn new(layout: &'r Layout, values: &'r [ForeignValue], key_field: &str) -> Self {
+    pub(super) fn new(layout: &'r Layout, values: &'r [ExternalValue], key_field: &str) -> Self {
         let key = shown(layout.value(values, key_field));
         let mut row =
             Self { layout, values, key, source: Map::new(), issues: Vec::new(), without_zone: Vec::new() };
         for index in layout.unknown() {
             let column = &layout.table.columns[index];
-            if values[index] != ForeignValue::Null {
+            if values[index] != ExternalValue::Null {
                 let value = row.json(&column.name, &values[index], column.declared.starts_with("json"));
                 row.source.insert(column.name.clone(), value);
             }
@@ -50,12 +50,12 @@ impl<'r> Row<'r> {
         row
     }
 
-    pub(super) fn value(&self, field: &str) -> &'r ForeignValue {
+    pub(super) fn value(&self, field: &str) -> &'r ExternalValue {
         self.layout.value(self.values, field)
     }
 
     pub(super) fn is_null(&self, field: &str) -> bool {
-        *self.value(field) == ForeignValue::Null
+        *self.value(field) == ExternalValue::Null
     }
 
     pub(super) fn report(
@@ -77,7 +77,7 @@ impl<'r> Row<'r> {
     /// Keeps a field's value aside as it is.
     pub(super) fn keep(&mut self, field: &str) {
         let value = self.value(field);
-        if *value != ForeignValue::Null {
+        if *value != ExternalValue::Null {
             let value = self.json(field, value, false);
             self.source.insert(field.to_owned(), value);
         }
@@ -86,14 +86,14 @@ impl<'r> Row<'r> {
     /// A text of whatever length.
     pub(super) fn text(&mut self, field: &str) -> Option<String> {
         match self.value(field) {
-            ForeignValue::Null => None,
-            ForeignValue::Text(text) if !text.contains('\0') => Some(text.clone()),
-            ForeignValue::Text(text) => {
+            ExternalValue::Null => None,
+            ExternalValue::Text(text) if !text.contains('\0') => Some(text.clone()),
+            ExternalValue::Text(text) => {
                 self.keep_bytes(field, text.as_bytes());
                 self.report(Some(field), "it holds the NUL character", "replaced by U+FFFD");
                 Some(text.replace('\0', "\u{fffd}"))
             }
-            ForeignValue::Bytes(bytes) => {
+            ExternalValue::Bytes(bytes) => {
                 let text = String::from_utf8_lossy(bytes);
                 let done = match text {
                     std::borrow::Cow::Borrowed(_) => "read as UTF-8",
@@ -139,13 +139,13 @@ impl<'r> Row<'r> {
     /// A count, which is not negative.
     pub(super) fn count(&mut self, field: &str) -> Option<i64> {
         let number = match self.value(field) {
-            ForeignValue::Null => return None,
-            ForeignValue::Int(number) => Some(*number),
+            ExternalValue::Null => return None,
+            ExternalValue::Int(number) => Some(*number),
             #[allow(clippy::cast_possible_truncation, reason = "whole numbers below 2^53 only")]
-            ForeignValue::Real(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
+            ExternalValue::Real(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
                 Some(*number as i64)
             }
-            ForeignValue::Text(text) => text.trim().parse().ok(),
+            ExternalValue::Text(text) => text.trim().parse().ok(),
             _ => None,
         };
         if let Some(number) = number.filter(|number| (0..=limits::COUNT).contains(number)) {
@@ -160,11 +160,11 @@ impl<'r> Row<'r> {
     /// A truth value; `missing` where there is none, `otherwise` where it is unreadable.
     pub(super) fn flag(&mut self, field: &str, missing: bool, otherwise: bool) -> bool {
         let flag = match self.value(field) {
-            ForeignValue::Null => return missing,
-            ForeignValue::Bool(flag) => Some(*flag),
-            ForeignValue::Int(0) => Some(false),
-            ForeignValue::Int(1) => Some(true),
-            ForeignValue::Text(text) => match text.trim().to_lowercase().as_str() {
+            ExternalValue::Null => return missing,
+            ExternalValue::Bool(flag) => Some(*flag),
+            ExternalValue::Int(0) => Some(false),
+            ExternalValue::Int(1) => Some(true),
+            ExternalValue::Text(text) => match text.trim().to_lowercase().as_str() {
                 "0" | "f" | "false" | "n" | "no" => Some(false),
                 "1" | "t" | "true" | "y" | "yes" => Some(true),
                 _ => None,
@@ -216,7 +216,7 @@ impl<'r> Row<'r> {
 
     /// A time, else the one that is taken instead, which is reported when nothing was said yet.
     pub(super) fn time_or(&mut self, field: &'static str, instead: Timestamp) -> Timestamp {
-        let is_null = *self.value(field) == ForeignValue::Null;
+        let is_null = *self.value(field) == ExternalValue::Null;
         self.time(field).unwrap_or_else(|| {
             if is_null && self.layout.place(field).is_some() {
                 self.report(Some(field), "it is null", format!("taken from the rows around it: {instead}"));
@@ -226,12 +226,13 @@ impl<'r> Row<'r> {
     }
 
     /// `{"source": …}` within the limit of metadata.
-    pub(super) fn metadata(&mut self) -> Json {
+    pub(super) fn metadata(&mut self) -> CanonicalJson {
         loop {
             let source = Value::Object(std::mem::take(&mut self.source));
-            let Ok(json) = Json::new(Value::Object(Map::from_iter([("source".to_owned(), source)]))) else {
+            let Ok(json) = CanonicalJson::new(Value::Object(Map::from_iter([("source".to_owned(), source)])))
+            else {
                 self.report(None, "a column's name holds the NUL character", "unknown columns are left out");
-                return Json::object();
+                return CanonicalJson::object();
             };
             if json.depth() <= limits::JSON_DEPTH && json.to_string().len() <= limits::METADATA_BYTES {
                 return json;
@@ -270,17 +271,17 @@ impl<'r> Row<'r> {
     }
 
     /// A value as JSON; what JSON or the databases cannot hold is written otherwise.
-    fn json(&mut self, field: &str, value: &ForeignValue, is_json: bool) -> Value {
+    fn json(&mut self, field: &str, value: &ExternalValue, is_json: bool) -> Value {
         match value {
-            ForeignValue::Null => Value::Null,
-            ForeignValue::Bool(flag) => Value::Bool(*flag),
-            ForeignValue::Int(number) => (*number).into(),
-            ForeignValue::Real(number) => {
+            ExternalValue::Null => Value::Null,
+            ExternalValue::Bool(flag) => Value::Bool(*flag),
+            ExternalValue::Int(number) => (*number).into(),
+            ExternalValue::Real(number) => {
                 serde_json::Number::from_f64(*number).map_or_else(|| number.to_string().into(), Value::Number)
             }
-            ForeignValue::Bytes(bytes) => base64_of(bytes),
-            ForeignValue::Text(text) => {
-                if is_json && let Ok(json) = Json::parse(text) {
+            ExternalValue::Bytes(bytes) => base64_of(bytes),
+            ExternalValue::Text(text) => {
+                if is_json && let Ok(json) = CanonicalJson::parse(text) {
                     return json.into_value();
                 }
                 if text.contains('\0') {
@@ -297,19 +298,19 @@ fn base64_of(bytes: &[u8]) -> Value {
 }
 
 /// A value as text.
-pub(super) fn shown(value: &ForeignValue) -> String {
+pub(super) fn shown(value: &ExternalValue) -> String {
     match value {
-        ForeignValue::Null => "null".to_owned(),
-        ForeignValue::Bool(flag) => flag.to_string(),
-        ForeignValue::Int(number) => number.to_string(),
-        ForeignValue::Real(number) => number.to_string(),
-        ForeignValue::Text(text) => text.clone(),
-        ForeignValue::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        ExternalValue::Null => "null".to_owned(),
+        ExternalValue::Bool(flag) => flag.to_string(),
+        ExternalValue::Int(number) => number.to_string(),
+        ExternalValue::Real(number) => number.to_string(),
+        ExternalValue::Text(text) => text.clone(),
+        ExternalValue::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
     }
 }
 
 /// The beginning of a value, for a report.
-pub(super) fn quoted(value: &ForeignValue) -> String {
+pub(super) fn quoted(value: &ExternalValue) -> String {
     let text = shown(value);
     match text.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{:?}…", &text[..end]),

@@ -1,7 +1,7 @@
 //! Times as other applications wrote them.
 
 use chatstore_model::Timestamp;
-use chatstore_sql::ForeignValue;
+use chatstore_sql::ExternalValue;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
@@ -21,14 +21,14 @@ pub(in crate::source) enum Moment {
 }
 
 /// Reads a time; `has_zone` says that the column's type has one.
-pub(in crate::source) fn read(value: &ForeignValue, has_zone: bool) -> Moment {
+pub(in crate::source) fn read(value: &ExternalValue, has_zone: bool) -> Moment {
     match value {
-        ForeignValue::Null => Moment::Missing,
-        ForeignValue::Int(number) => epoch(i128::from(*number) * 1_000_000),
+        ExternalValue::Null => Moment::Missing,
+        ExternalValue::Int(number) => epoch(i128::from(*number) * 1_000_000),
         #[allow(clippy::cast_possible_truncation, reason = "a float that is no time is refused by its range")]
-        ForeignValue::Real(number) => epoch((number * 1_000_000.0) as i128),
-        ForeignValue::Text(text) => read_text(text.trim(), has_zone),
-        ForeignValue::Bool(_) | ForeignValue::Bytes(_) => Moment::Unusable,
+        ExternalValue::Real(number) => epoch((number * 1_000_000.0) as i128),
+        ExternalValue::Text(text) => read_text(text.trim(), has_zone),
+        ExternalValue::Bool(_) | ExternalValue::Bytes(_) => Moment::Unusable,
     }
 }
 
@@ -61,7 +61,7 @@ fn read_text(text: &str, has_zone: bool) -> Moment {
             .map_or(Moment::Unusable, |instant| Moment::OtherForm(instant, "the form of e-mails"));
     }
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => read(&ForeignValue::Real(number), false),
+        Ok(number) if number.is_finite() => read(&ExternalValue::Real(number), false),
         _ => Moment::Unusable,
     }
 }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn text(text: &str) -> Moment {
-        read(&ForeignValue::Text(text.to_owned()), false)
+        read(&ExternalValue::Text(text.to_owned()), false)
     }
 
     fn at(text: &str) -> Timestamp {
@@ -137,10 +137,10 @@ mod tests {
         }
         assert_eq!(text("2024-03-01"), Moment::OtherForm(at("2024-03-01T00:00:00Z"), "a date alone"));
         assert_eq!(
-            read(&ForeignValue::Int(1_709_287_200), false),
+            read(&ExternalValue::Int(1_709_287_200), false),
             Moment::OtherForm(ten, "seconds since 1970")
         );
-        let with_zone = ForeignValue::Text("2024-03-01 10:00:00+00".to_owned());
+        let with_zone = ExternalValue::Text("2024-03-01 10:00:00+00".to_owned());
         assert_eq!(read(&with_zone, true), Moment::Instant(ten));
     }
 

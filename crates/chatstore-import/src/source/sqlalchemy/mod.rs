@@ -20,7 +20,7 @@ mod tables;
 use std::path::Path;
 
 use chatstore::Error;
-use chatstore_sql::ForeignDatabase;
+use chatstore_sql::ExternalDatabase;
 
 use super::Source;
 use super::row::TimesWithoutZone;
@@ -29,7 +29,7 @@ use crate::report::{ImportReport, Issue};
 use reader::Reader;
 use tables::{TableDescription, Tables};
 
-pub use chatstore_sql::ForeignError;
+pub use chatstore_sql::ExternalError;
 pub use tables::Mapping;
 
 /// An application whose tables can be imported.
@@ -74,7 +74,7 @@ impl Schema {
 pub enum SqlalchemyError {
     /// The database cannot be read.
     #[error(transparent)]
-    Foreign(#[from] ForeignError),
+    Foreign(#[from] ExternalError),
     /// Its tables are not those of a schema that is known.
     #[error("{place} is not recognized: {reasons}; its tables are: {tables}")]
     Unrecognized {
@@ -97,7 +97,7 @@ pub enum SqlalchemyError {
 #[derive(Debug)]
 pub struct SqlalchemySource {
     schema: Schema,
-    database: ForeignDatabase,
+    database: ExternalDatabase,
     tables: Tables,
 }
 
@@ -108,7 +108,7 @@ impl SqlalchemySource {
     /// # Errors
     /// [`SqlalchemyError::Foreign`], [`SqlalchemyError::Unrecognized`], [`SqlalchemyError::Mapping`].
     pub async fn open(url: &str, schema: Option<Schema>, mapping: &Mapping) -> Result<Self, SqlalchemyError> {
-        let mut database = ForeignDatabase::open(url).await?;
+        let mut database = ExternalDatabase::open(url).await?;
         let (schema, tables) = tables::find(&mut database, schema, mapping).await?;
         Ok(Self { schema, database, tables })
     }

@@ -1,6 +1,6 @@
 //! PAKTON: users by e-mail address, conversations by thread id; the messages are elsewhere.
 
-use chatstore_model::{Email, Json, NewUser, Timestamp, UserId};
+use chatstore_model::{CanonicalJson, Email, NewUser, Timestamp, UserId};
 
 use super::planning::{Identity, Times, conversation_id, derived, plan_conversation, thread_id};
 use super::reader::{Reader, RepeatedKeys, order, select};
@@ -76,7 +76,7 @@ fn user_with_address(row: &mut Row<'_>, created_at: Timestamp) -> PlannedUser {
         id: Some(id),
         email: Email::new(address.clone()).ok(),
         created_at: Some(created_at),
-        metadata: Json::new(source).unwrap_or_else(|_| Json::object()),
+        metadata: CanonicalJson::new(source).unwrap_or_else(|_| CanonicalJson::object()),
         ..NewUser::default()
     };
     PlannedUser { id, new, key: address, is_email_the_key: true, issues: Vec::new() }

@@ -4,7 +4,7 @@ use chatstore_model::{
     ConversationId, Email, IntoValid, InvalidName, NewConversation, NewUser, PasswordHash, Timestamp, UserId,
     UserName, limits,
 };
-use chatstore_sql::ForeignValue;
+use chatstore_sql::ExternalValue;
 use uuid::Uuid;
 
 use super::Schema;
@@ -73,9 +73,9 @@ fn identity<T>(
 /// A hash of a known format. Anything else may be a password, so it is neither reported nor kept.
 fn password_hash(row: &mut Row<'_>) -> Option<PasswordHash> {
     let hash = match row.value("hashed_password") {
-        ForeignValue::Null => return None,
-        ForeignValue::Text(text) => PasswordHash::known(text),
-        ForeignValue::Bytes(bytes) => std::str::from_utf8(bytes).ok().and_then(PasswordHash::known),
+        ExternalValue::Null => return None,
+        ExternalValue::Text(text) => PasswordHash::known(text),
+        ExternalValue::Bytes(bytes) => std::str::from_utf8(bytes).ok().and_then(PasswordHash::known),
         _ => None,
     };
     if hash.is_none() {

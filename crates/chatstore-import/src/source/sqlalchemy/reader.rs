@@ -1,7 +1,7 @@
 //! Reads rows in the order of their keys.
 
 use chatstore_model::UserId;
-use chatstore_sql::{ForeignDatabase, ForeignValue, Selection};
+use chatstore_sql::{ExternalDatabase, ExternalValue, Selection};
 
 use super::SqlalchemyError;
 use super::planning::plan_user;
@@ -12,7 +12,7 @@ use crate::source::row::{Layout, Row, TimesWithoutZone, shown};
 
 /// A database that is being imported.
 pub(super) struct Reader<'i> {
-    pub(super) database: ForeignDatabase,
+    pub(super) database: ExternalDatabase,
     pub(super) import: Import<'i>,
     pub(super) zones: TimesWithoutZone,
 }
@@ -49,7 +49,7 @@ impl Reader<'_> {
 pub(super) struct RepeatedKeys<'l> {
     layout: &'l Layout,
     places: Vec<usize>,
-    before: Vec<ForeignValue>,
+    before: Vec<ExternalValue>,
 }
 
 impl<'l> RepeatedKeys<'l> {
@@ -59,8 +59,8 @@ impl<'l> RepeatedKeys<'l> {
     }
 
     /// The issue of a row that has the key of the row before.
-    pub(super) fn find(&mut self, row: &[ForeignValue]) -> Option<Issue> {
-        let key: Vec<ForeignValue> = self.places.iter().map(|place| row[*place].clone()).collect();
+    pub(super) fn find(&mut self, row: &[ExternalValue]) -> Option<Issue> {
+        let key: Vec<ExternalValue> = self.places.iter().map(|place| row[*place].clone()).collect();
         if key != self.before {
             self.before = key;
             return None;

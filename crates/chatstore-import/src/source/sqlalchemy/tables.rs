@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chatstore_sql::{ForeignDatabase, ForeignTable};
+use chatstore_sql::{ExternalDatabase, ExternalTable};
 use serde::Deserialize;
 
 use super::{Schema, SqlalchemyError};
@@ -70,7 +70,7 @@ impl Tables {
 
 /// Finds the tables; of a schema that was not named, of the one that fits.
 pub(super) async fn find(
-    database: &mut ForeignDatabase,
+    database: &mut ExternalDatabase,
     schema: Option<Schema>,
     mapping: &Mapping,
 ) -> Result<(Schema, Tables), SqlalchemyError> {
@@ -106,7 +106,7 @@ pub(super) async fn find(
 
 /// The tables of one schema, or why they are not there.
 async fn tables_of(
-    database: &mut ForeignDatabase,
+    database: &mut ExternalDatabase,
     schema: Schema,
     mapping: &Mapping,
 ) -> Result<Result<Tables, String>, SqlalchemyError> {
@@ -143,7 +143,7 @@ async fn tables_of(
 
 fn layout(
     description: &TableDescription,
-    table: ForeignTable,
+    table: ExternalTable,
     names: &BTreeMap<String, String>,
 ) -> Result<Layout, String> {
     let known = || description.required.iter().chain(description.optional).copied();

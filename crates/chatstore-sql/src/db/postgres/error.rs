@@ -34,7 +34,7 @@ pub(super) fn store_error(error: &tokio_postgres::Error, statement: &str) -> Sto
         return error;
     }
     if *code == SqlState::FOREIGN_KEY_VIOLATION {
-        return StoreError::MissingParent { entity: entity_of_table(server.table()) };
+        return StoreError::MissingReference { entity: entity_of_table(server.table()) };
     }
     let cause = Cause::new(format!("{statement}: {}: {}", server.code().code(), server.message()));
     match code.code() {

@@ -90,7 +90,7 @@ pub(super) fn store_error(error: rusqlite::Error, statement: &str) -> StoreError
         }
         ffi::SQLITE_CONSTRAINT_FOREIGNKEY => {
             // SQLite does not say which foreign key failed; the statement's name begins with its table's word.
-            return StoreError::MissingParent { entity: entity_of_statement(statement) };
+            return StoreError::MissingReference { entity: entity_of_statement(statement) };
         }
         _ => {}
     }

@@ -7,7 +7,7 @@ use constcat::concat;
 use super::{Conversations, NOT_FOUND};
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
-use crate::repo::By;
+use crate::repo::Via;
 use crate::tx::ReadWrite;
 
 /// The owner of the conversation `$4` of which the user `$3` is an editor; of several with this id the one
@@ -93,7 +93,7 @@ impl Conversations<'_, '_, ReadWrite> {
     /// [`StoreError::NotFound`], also when the user may not append.
     pub(in crate::repo) async fn bump(
         &mut self,
-        by: By,
+        by: Via,
         conversation: ConversationId,
         content: &str,
         at: Timestamp,

@@ -11,7 +11,7 @@ use constcat::concat;
 
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
-use crate::repo::{By, refuse_nul};
+use crate::repo::{Via, refuse_nul};
 use crate::schema::{CONVERSATIONS, Columns};
 use crate::tx::{ReadWrite, Tx};
 
@@ -134,7 +134,7 @@ impl<M> Conversations<'_, '_, M> {
     /// What the database reports.
     pub async fn get(
         &mut self,
-        by: By,
+        by: Via,
         id: ConversationId,
     ) -> Result<Option<(Conversation, ConversationRole)>, StoreError> {
         let values = [by.user().into(), id.into()];
@@ -143,8 +143,8 @@ impl<M> Conversations<'_, '_, M> {
             .query_first(by.statement(&GET, &GET_SHARED), &values, |row| {
                 let conversation = read(row)?;
                 let role = match by {
-                    By::Owner(_) => ConversationRole::Owner,
-                    By::Member(_) => row.next_word(MemberRole::parse)?.into(),
+                    Via::Owner(_) => ConversationRole::Owner,
+                    Via::Member(_) => row.next_word(MemberRole::parse)?.into(),
                 };
                 Ok((conversation, role))
             })
@@ -194,7 +194,7 @@ impl Conversations<'_, '_, ReadWrite> {
     ///
     /// # Errors
     /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `thread_id` or `id`;
-    /// [`StoreError::MissingParent`] when there is no such owner.
+    /// [`StoreError::MissingReference`] when there is no such owner.
     pub async fn create(
         &mut self,
         owner: UserId,
@@ -209,7 +209,7 @@ impl Conversations<'_, '_, ReadWrite> {
             return Ok(conversation);
         }
         // The databases do not agree on which of two violated keys they name.
-        let is_id_taken = self.get(By::Owner(owner), conversation.id).await?.is_some();
+        let is_id_taken = self.get(Via::Owner(owner), conversation.id).await?.is_some();
         let field = if is_id_taken || new.thread_id.is_none() { "id" } else { "thread_id" };
         Err(StoreError::AlreadyExists { entity: CONVERSATIONS.entity, field })
     }
@@ -218,8 +218,8 @@ impl Conversations<'_, '_, ReadWrite> {
     /// else untouched by it. True when it was created. Of any number of concurrent calls one creates it.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`]; [`StoreError::Refused`] when `new` has no `thread_id`;
-    /// [`StoreError::AlreadyExists`] when the id it brings is taken; [`StoreError::MissingParent`].
+    /// [`StoreError::Invalid`]; [`StoreError::InvalidState`] when `new` has no `thread_id`;
+    /// [`StoreError::AlreadyExists`] when the id it brings is taken; [`StoreError::MissingReference`].
     pub async fn get_or_create_by_thread(
         &mut self,
         owner: UserId,
@@ -227,7 +227,7 @@ impl Conversations<'_, '_, ReadWrite> {
     ) -> Result<(Conversation, bool), StoreError> {
         let new = *new.into_valid()?;
         let Some(thread_id) = new.thread_id.as_deref() else {
-            return Err(StoreError::Refused(
+            return Err(StoreError::InvalidState(
                 "a conversation is found or created by its thread_id, which is missing",
             ));
         };
@@ -260,7 +260,7 @@ impl Conversations<'_, '_, ReadWrite> {
     ) -> Result<Conversation, StoreError> {
         let patch = *patch.into_valid()?;
         if patch.is_empty() {
-            let found = self.get(By::Owner(owner), id).await?;
+            let found = self.get(Via::Owner(owner), id).await?;
             return found.map(|(conversation, _)| conversation).ok_or(NOT_FOUND);
         }
         let values = [

@@ -9,7 +9,7 @@ use super::Messages;
 use super::row::{INSERTED, MessageRow};
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
-use crate::repo::By;
+use crate::repo::Via;
 use crate::repo::conversations::{self, BUMP_OWN, BUMP_SHARED};
 use crate::tx::ReadWrite;
 
@@ -53,13 +53,13 @@ impl Messages<'_, '_, ReadWrite> {
     /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] when the id it brings is taken.
     pub async fn append(
         &mut self,
-        by: By,
+        by: Via,
         conversation: ConversationId,
         new: impl IntoValid<&NewMessage>,
     ) -> Result<Message, StoreError> {
         let new = *new.into_valid()?;
         let mut row = self.to_row(by, conversation, new);
-        if self.0.executor.combines_changes() {
+        if self.0.executor.supports_writable_ctes() {
             let sql = by.statement(&OWN, &SHARED);
             let read = |row: &Row<'_>| Ok((row.next()?, row.next()?, row.next()?, row.next()?));
             let appended = self.0.executor.query_changed(sql, &append_values(by, &row), read).await?;
@@ -87,12 +87,14 @@ impl Messages<'_, '_, ReadWrite> {
     ) -> Result<Vec<Message>, StoreError> {
         let new = *new.into_valid()?;
         if !senders.is_empty() && senders.len() != new.len() {
-            return Err(StoreError::Refused("there must be one sender for each message, or none at all"));
+            return Err(StoreError::InvalidState(
+                "there must be one sender for each message, or none at all",
+            ));
         }
         let Some(last) = new.last() else { return Ok(Vec::new()) };
-        let count = i64::try_from(new.len()).map_err(|_| StoreError::Refused("too many messages"))?;
+        let count = i64::try_from(new.len()).map_err(|_| StoreError::InvalidState("too many messages"))?;
         let mut rows: Vec<MessageRow> =
-            new.iter().map(|new| self.to_row(By::Owner(owner), conversation, new)).collect();
+            new.iter().map(|new| self.to_row(Via::Owner(owner), conversation, new)).collect();
         let newest = rows[rows.len() - 1].created_at;
         let bumped =
             self.0.conversations().bump_by_many(owner, conversation, count, &last.content, newest).await?;
@@ -109,7 +111,7 @@ impl Messages<'_, '_, ReadWrite> {
     }
 
     /// A row that has no number yet; that of a member has no owner either until the conversation is bumped.
-    pub(super) fn to_row(&self, by: By, conversation: ConversationId, new: &NewMessage) -> MessageRow {
+    pub(super) fn to_row(&self, by: Via, conversation: ConversationId, new: &NewMessage) -> MessageRow {
         let created_at: Timestamp = new.created_at.unwrap_or_else(|| self.0.now());
         MessageRow {
             owner_id: by.user(),
@@ -117,7 +119,7 @@ impl Messages<'_, '_, ReadWrite> {
             seq: 0,
             id: new.id.unwrap_or_else(|| MessageId::from_uuid(self.0.new_uuid(created_at))),
             sender_id: match by {
-                By::Member(user) if new.role == MessageRole::User => Some(user),
+                Via::Member(user) if new.role == MessageRole::User => Some(user),
                 _ => None,
             },
             role: new.role,
@@ -133,7 +135,7 @@ impl Messages<'_, '_, ReadWrite> {
     }
 }
 
-fn append_values(by: By, row: &MessageRow) -> [Value<'_>; INSERTED.count()] {
+fn append_values(by: Via, row: &MessageRow) -> [Value<'_>; INSERTED.count()] {
     [
         preview(&row.content).into(),
         row.created_at.into(),

@@ -7,7 +7,7 @@ use super::row::{COLUMNS, MessageRow};
 use super::{Messages, NOT_FOUND};
 use crate::db::Sql;
 use crate::error::StoreError;
-use crate::repo::{By, conversations};
+use crate::repo::{Via, conversations};
 use crate::tx::ReadWrite;
 
 const EDIT: Sql = Sql::same(
@@ -47,7 +47,7 @@ impl Messages<'_, '_, ReadWrite> {
     ) -> Result<Message, StoreError> {
         let patch = *patch.into_valid()?;
         if patch.is_empty() {
-            return self.get(By::Owner(owner), conversation, id).await?.ok_or(NOT_FOUND);
+            return self.get(Via::Owner(owner), conversation, id).await?.ok_or(NOT_FOUND);
         }
         let now = self.0.now();
         let default_model = self.bump(owner, conversation, 0, now).await?;
@@ -83,7 +83,7 @@ impl Messages<'_, '_, ReadWrite> {
         conversation: ConversationId,
         id: MessageId,
     ) -> Result<(), StoreError> {
-        if self.get(By::Owner(owner), conversation, id).await?.is_none() {
+        if self.get(Via::Owner(owner), conversation, id).await?.is_none() {
             return Err(NOT_FOUND);
         }
         let now = self.0.now();

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use chatstore_model::{ConversationId, Day, Json, MessageId, MessageRange, Response, UserId, limits};
+use chatstore_model::{
+    CanonicalJson, ConversationId, Day, MessageId, MessageRange, ModelResponse, UserId, limits,
+};
 use constcat::concat;
 
 use super::Messages;
@@ -39,7 +41,7 @@ pub struct PresentMessage {
     /// Its number.
     pub seq: i64,
     /// Its metadata.
-    pub metadata: Json,
+    pub metadata: CanonicalJson,
     /// Whether it has a response.
     pub has_response: bool,
 }
@@ -55,7 +57,7 @@ impl<M> Messages<'_, '_, M> {
         ids: &[MessageId],
     ) -> Result<Vec<PresentMessage>, StoreError> {
         let ids = ids.iter().map(|id| id.uuid().simple().to_string().into()).collect();
-        let ids = Json::new(serde_json::Value::Array(ids))
+        let ids = CanonicalJson::new(serde_json::Value::Array(ids))
             .map_err(|error| StoreError::backend(error.to_string()))?;
         let values = [owner.into(), (&ids).into()];
         let read = |row: &crate::db::Row<'_>| {
@@ -86,12 +88,12 @@ impl Messages<'_, '_, ReadWrite> {
     /// day of each.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`] when a message has one; [`StoreError::MissingParent`] when there
+    /// [`StoreError::AlreadyExists`] when a message has one; [`StoreError::MissingReference`] when there
     /// is no such message.
     pub async fn attach_responses(
         &mut self,
         owner: UserId,
-        responses: &[Response],
+        responses: &[ModelResponse],
     ) -> Result<(), StoreError> {
         let rows = responses.iter().map(|response| response_values(owner, response).to_vec()).collect();
         self.0.executor.execute_each(&INSERT_RESPONSE, rows).await?;
@@ -130,7 +132,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, response: &Response) {
+    fn add(&mut self, response: &ModelResponse) {
         self.requests += 1;
         self.cached_requests += i64::from(response.from_cache);
         for (sum, more) in [

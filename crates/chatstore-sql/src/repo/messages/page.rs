@@ -9,7 +9,7 @@ use super::model::with_known_model;
 use super::row::{COLUMNS, MessageRow};
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
-use crate::repo::By;
+use crate::repo::Via;
 use crate::schema::MESSAGES;
 
 /// The owner of the conversation `$2` of which the user `$1` is a member; none when the user has a
@@ -74,7 +74,7 @@ impl<M> Messages<'_, '_, M> {
     /// What the database reports.
     pub async fn page(
         &mut self,
-        by: By,
+        by: Via,
         conversation: ConversationId,
         range: MessageRange,
         order: Order,
@@ -120,7 +120,7 @@ impl<M> Messages<'_, '_, M> {
     /// What the database reports.
     pub async fn around(
         &mut self,
-        by: By,
+        by: Via,
         conversation: ConversationId,
         seq: i64,
         limit: Limit,
@@ -173,7 +173,7 @@ impl<M> Messages<'_, '_, M> {
     /// What the database reports.
     pub async fn get(
         &mut self,
-        by: By,
+        by: Via,
         conversation: ConversationId,
         id: MessageId,
     ) -> Result<Option<Message>, StoreError> {
@@ -187,7 +187,7 @@ impl<M> Messages<'_, '_, M> {
     /// What the database reports.
     pub async fn find_by_seq(
         &mut self,
-        by: By,
+        by: Via,
         conversation: ConversationId,
         seq: i64,
     ) -> Result<Option<Message>, StoreError> {

@@ -1,8 +1,8 @@
 //! A model's reply: message, response and usage, stored as one.
 
 use chatstore_model::{
-    ConversationId, Day, IntoValid, Message, MessageId, NewReply, NewResponse, Reply, Response, Timestamp,
-    UserId, preview,
+    ConversationId, Day, IntoValid, Message, MessageId, ModelResponse, NewModelResponse, NewReply, Reply,
+    Timestamp, UserId, preview,
 };
 use constcat::concat;
 
@@ -12,7 +12,7 @@ use super::row::MessageRow;
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::conversations::{self, BUMP_OWN};
-use crate::repo::{By, refuse_nul};
+use crate::repo::{Via, refuse_nul};
 use crate::schema::{Columns, MESSAGES, RESPONSES, USAGE_DAILY};
 use crate::tx::ReadWrite;
 
@@ -110,10 +110,10 @@ impl Messages<'_, '_, ReadWrite> {
         new: impl IntoValid<&NewReply>,
     ) -> Result<Reply, StoreError> {
         let new = *new.into_valid()?;
-        let by = By::Owner(owner);
+        let by = Via::Owner(owner);
         let mut row = self.to_row(by, conversation, &new.message);
         let known_model = new.response.model_used.as_deref().or(new.message.model.as_deref());
-        if let (true, Some(model)) = (self.0.executor.combines_changes(), known_model) {
+        if let (true, Some(model)) = (self.0.executor.supports_writable_ctes(), known_model) {
             let response = response_of(row.id, conversation, row.created_at, &new.response, model);
             let message = self.record_combined(row, &response).await?;
             return Ok(Reply { message, response });
@@ -134,7 +134,7 @@ impl Messages<'_, '_, ReadWrite> {
     async fn record_combined(
         &mut self,
         mut row: MessageRow,
-        response: &Response,
+        response: &ModelResponse,
     ) -> Result<Message, StoreError> {
         let values = [
             preview(&row.content).into(),
@@ -170,10 +170,10 @@ fn response_of(
     message: MessageId,
     conversation: ConversationId,
     created_at: Timestamp,
-    new: &NewResponse,
+    new: &NewModelResponse,
     model: &str,
-) -> Response {
-    Response {
+) -> ModelResponse {
+    ModelResponse {
         message_id: message,
         conversation_id: conversation,
         model_used: model.to_owned(),
@@ -188,7 +188,7 @@ fn response_of(
     }
 }
 
-pub(super) fn response_values(owner: UserId, response: &Response) -> [Value<'_>; RESPONSE.count()] {
+pub(super) fn response_values(owner: UserId, response: &ModelResponse) -> [Value<'_>; RESPONSE.count()] {
     [
         owner.into(),
         response.message_id.into(),
@@ -205,7 +205,7 @@ pub(super) fn response_values(owner: UserId, response: &Response) -> [Value<'_>;
     ]
 }
 
-fn usage_values(owner: UserId, response: &Response) -> [Value<'_>; USAGE.count() - 2] {
+fn usage_values(owner: UserId, response: &ModelResponse) -> [Value<'_>; USAGE.count() - 2] {
     [
         owner.into(),
         Day::of(response.created_at).start().into(),

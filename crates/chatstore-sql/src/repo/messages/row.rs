@@ -1,6 +1,6 @@
 //! A message as it is stored.
 
-use chatstore_model::{ConversationId, Json, Message, MessageId, MessageRole, Timestamp, UserId};
+use chatstore_model::{CanonicalJson, ConversationId, Message, MessageId, MessageRole, Timestamp, UserId};
 
 use crate::db::{Row, Value};
 use crate::error::StoreError;
@@ -22,11 +22,11 @@ pub(super) struct MessageRow {
     pub(super) sender_id: Option<UserId>,
     pub(super) role: MessageRole,
     pub(super) content: String,
-    pub(super) parts: Option<Json>,
+    pub(super) parts: Option<CanonicalJson>,
     pub(super) model: Option<String>,
     pub(super) token_count: Option<i64>,
-    pub(super) used_documents: Json,
-    pub(super) metadata: Json,
+    pub(super) used_documents: CanonicalJson,
+    pub(super) metadata: CanonicalJson,
     pub(super) created_at: Timestamp,
     pub(super) edited_at: Option<Timestamp>,
 }

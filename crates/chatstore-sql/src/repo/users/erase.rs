@@ -27,11 +27,11 @@ impl Users<'_, '_, ReadWrite> {
     /// and the messages sent into others' conversations, whose counts and previews are repaired.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Refused`] for the built-in user and for the last active
+    /// [`StoreError::NotFound`]; [`StoreError::InvalidState`] for the built-in user and for the last active
     /// administrator.
     pub async fn erase(&mut self, id: UserId) -> Result<(), StoreError> {
         if id == UserId::ANONYMOUS {
-            return Err(StoreError::Refused("the built-in user cannot be erased"));
+            return Err(StoreError::InvalidState("the built-in user cannot be erased"));
         }
         let user = self.get(id).await?.ok_or(NOT_FOUND)?;
         self.keep_an_admin(&user).await?;
@@ -56,7 +56,7 @@ impl Users<'_, '_, ReadWrite> {
             Ok(0) => Err(NOT_FOUND),
             Ok(_) => Ok(()),
             // A message sent meanwhile still refers to the user; the next attempt finds it.
-            Err(StoreError::MissingParent { .. }) => {
+            Err(StoreError::MissingReference { .. }) => {
                 Err(self.0.conflict("the user wrote a message meanwhile"))
             }
             Err(error) => Err(error),

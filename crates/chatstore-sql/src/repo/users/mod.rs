@@ -3,7 +3,7 @@
 mod erase;
 
 use chatstore_model::{
-    Email, EndReason, IntoValid, Json, Limit, NewUser, Order, Page, PasswordHash, Timestamp, User,
+    CanonicalJson, Email, EndReason, IntoValid, Limit, NewUser, Order, Page, PasswordHash, Timestamp, User,
     UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole,
 };
 use constcat::concat;
@@ -251,7 +251,7 @@ impl Users<'_, '_, ReadWrite> {
     /// True when it was created. Of any number of concurrent calls one creates it.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when `new` has no address; [`StoreError::AlreadyExists`] with field
+    /// [`StoreError::InvalidState`] when `new` has no address; [`StoreError::AlreadyExists`] with field
     /// `username`; [`StoreError::Invalid`].
     pub async fn get_or_create_by_email(
         &mut self,
@@ -259,7 +259,7 @@ impl Users<'_, '_, ReadWrite> {
     ) -> Result<(User, bool), StoreError> {
         let new = *new.into_valid()?;
         let Some(email) = &new.email else {
-            return Err(StoreError::Refused(
+            return Err(StoreError::InvalidState(
                 "a user is found or created by the e-mail address, which is missing",
             ));
         };
@@ -283,7 +283,7 @@ impl Users<'_, '_, ReadWrite> {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field
-    /// `username` or `email`; [`StoreError::Refused`] for the built-in user, for the last active
+    /// `username` or `email`; [`StoreError::InvalidState`] for the built-in user, for the last active
     /// administrator who would be none any more, and when neither name nor address would be left.
     pub async fn update(
         &mut self,
@@ -292,7 +292,7 @@ impl Users<'_, '_, ReadWrite> {
     ) -> Result<User, StoreError> {
         let patch = *patch.into_valid()?;
         if id == UserId::ANONYMOUS {
-            return Err(StoreError::Refused("the built-in user cannot be changed"));
+            return Err(StoreError::InvalidState("the built-in user cannot be changed"));
         }
         let user = self.get(id).await?.ok_or(NOT_FOUND)?;
         if *patch == UserPatch::default() {
@@ -336,7 +336,7 @@ impl Users<'_, '_, ReadWrite> {
         }
         let other: Option<UserId> =
             self.0.executor.query_first(&OTHER_ADMIN, &[user.id.into()], |row| row.next()).await?;
-        other.map(|_| ()).ok_or(StoreError::Refused("the last active administrator has to stay one"))
+        other.map(|_| ()).ok_or(StoreError::InvalidState("the last active administrator has to stay one"))
     }
 
     fn to_row(&self, new: &NewUser) -> User {
@@ -357,7 +357,7 @@ impl Users<'_, '_, ReadWrite> {
 }
 
 fn insert_values<'v>(user: &'v User, new: &'v NewUser) -> [Value<'v>; INSERTED.count()] {
-    let metadata: &Json = &user.metadata;
+    let metadata: &CanonicalJson = &user.metadata;
     [
         user.id.into(),
         user.username.as_ref().into(),

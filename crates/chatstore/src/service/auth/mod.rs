@@ -28,7 +28,7 @@ const ABSOLUTE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origin {
+pub struct ClientInfo {
     /// The address of the client.
     pub address: Option<IpAddr>,
     /// What the client calls itself, of at most 512 characters.
@@ -66,7 +66,7 @@ impl fmt::Debug for Tokens {
 #[derive(Debug, Clone)]
 pub struct Auth<'s> {
     store: &'s Store,
-    origin: Origin,
+    origin: ClientInfo,
 }
 
 impl Store {
@@ -74,14 +74,14 @@ impl Store {
     /// itself.
     #[must_use]
     pub fn auth(&self) -> Auth<'_> {
-        Auth { store: self, origin: Origin::default() }
+        Auth { store: self, origin: ClientInfo::default() }
     }
 }
 
 impl<'s> Auth<'s> {
     /// The same for a request from somewhere.
     #[must_use]
-    pub fn from(mut self, origin: Origin) -> Self {
+    pub fn from(mut self, origin: ClientInfo) -> Self {
         self.origin = origin;
         self
     }

@@ -1,7 +1,7 @@
 //! Conversations, each followed by its messages with their responses.
 
 use chatstore_model::{ConversationId, Timestamp, UserId};
-use chatstore_sql::{ForeignRow, ForeignValue, Joined, Selection};
+use chatstore_sql::{ExternalRow, ExternalValue, Joined, Selection};
 
 use super::messages::{Around, plan_message};
 use super::{user_id, uuid};
@@ -31,7 +31,7 @@ pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(),
                 open = Some(OpenConversation::new(&conversation, clock));
                 import.conversation(conversation).await?;
             }
-            if *joined.message_key(&row) == ForeignValue::Null {
+            if *joined.message_key(&row) == ExternalValue::Null {
                 continue;
             }
             if open.as_ref().is_some_and(|open| open.is_at_another_message(&joined, &row)) {
@@ -98,30 +98,30 @@ impl<'t> JoinedTables<'t> {
         selection
     }
 
-    fn split<'r>(&self, row: &'r ForeignRow) -> JoinedRow<'r> {
+    fn split<'r>(&self, row: &'r ExternalRow) -> JoinedRow<'r> {
         let (conversation, rest) = row.split_at(self.conversations.table.columns.len());
         let (owner, rest) = rest.split_at(self.owner_columns.len());
         let (message, response) = rest.split_at(self.messages.table.columns.len());
         JoinedRow { conversation, owner, message, response }
     }
 
-    fn message_key<'r>(&self, row: &'r ForeignRow) -> &'r ForeignValue {
+    fn message_key<'r>(&self, row: &'r ExternalRow) -> &'r ExternalValue {
         self.messages.value(self.split(row).message, "id")
     }
 }
 
 /// The values of a joined row, by table.
 struct JoinedRow<'r> {
-    conversation: &'r [ForeignValue],
+    conversation: &'r [ExternalValue],
     /// The number of the user who owns the conversation, and when they were created.
-    owner: &'r [ForeignValue],
-    message: &'r [ForeignValue],
-    response: &'r [ForeignValue],
+    owner: &'r [ExternalValue],
+    message: &'r [ExternalValue],
+    response: &'r [ExternalValue],
 }
 
 fn plan(
     joined: &JoinedTables<'_>,
-    row: &ForeignRow,
+    row: &ExternalRow,
     otherwise: Timestamp,
     zones: &mut TimesWithoutZone,
 ) -> PlannedConversation {
@@ -131,8 +131,8 @@ fn plan(
     row.keep("id");
     row.keep("user_id");
     let owner = match owner {
-        [] | [ForeignValue::Null, ..] => anonymous_owner(&mut row),
-        [number, rest @ ..] => user_id(number, rest.first().unwrap_or(&ForeignValue::Null)),
+        [] | [ExternalValue::Null, ..] => anonymous_owner(&mut row),
+        [number, rest @ ..] => user_id(number, rest.first().unwrap_or(&ExternalValue::Null)),
     };
     let fallback_id = conversation_id(Schema::ChatApp, owner, &row, "uuid");
     let (id, thread_id) = match uuid(&mut row) {
@@ -160,7 +160,7 @@ struct OpenConversation {
     /// Times of messages.
     clock: RowClock,
     /// The rows of one message, one for each response.
-    rows: Vec<ForeignRow>,
+    rows: Vec<ExternalRow>,
 }
 
 impl OpenConversation {
@@ -169,7 +169,7 @@ impl OpenConversation {
         Self { key: planned.key.clone(), id: planned.id, default_model, clock, rows: Vec::new() }
     }
 
-    fn is_at_another_message(&self, joined: &JoinedTables<'_>, row: &ForeignRow) -> bool {
+    fn is_at_another_message(&self, joined: &JoinedTables<'_>, row: &ExternalRow) -> bool {
         self.rows.first().is_some_and(|first| joined.message_key(first) != joined.message_key(row))
     }
 }
@@ -184,14 +184,14 @@ async fn hand_message_over(
     let Some(open) = open else { return Ok(()) };
     let rows = std::mem::take(&mut open.rows);
     let Some(first) = rows.first() else { return Ok(()) };
-    let id_of = |values: &[ForeignValue]| joined.responses.value(values, "id").clone();
-    let mut responses: Vec<&[ForeignValue]> = rows
+    let id_of = |values: &[ExternalValue]| joined.responses.value(values, "id").clone();
+    let mut responses: Vec<&[ExternalValue]> = rows
         .iter()
         .map(|row| joined.split(row).response)
-        .filter(|values| id_of(values) != ForeignValue::Null)
+        .filter(|values| id_of(values) != ExternalValue::Null)
         .collect();
     responses.sort_by_key(|values| match id_of(values) {
-        ForeignValue::Int(number) => number,
+        ExternalValue::Int(number) => number,
         _ => i64::MAX,
     });
     let around = Around {

@@ -1,7 +1,7 @@
 //! Messages with their responses.
 
-use chatstore_model::{ConversationId, MessageId, MessageRole, NewMessage, Response, Timestamp, limits};
-use chatstore_sql::ForeignValue;
+use chatstore_model::{ConversationId, MessageId, MessageRole, ModelResponse, NewMessage, Timestamp, limits};
+use chatstore_sql::ExternalValue;
 use serde_json::Value;
 
 use super::{derived, uuid};
@@ -21,8 +21,8 @@ pub(super) struct Around<'a> {
 /// A message, and the issues of responses that are left out; `responses` are the rows that belong to it.
 pub(super) fn plan_message(
     (layout, of_responses): (&Layout, &Layout),
-    values: &[ForeignValue],
-    responses: &[&[ForeignValue]],
+    values: &[ExternalValue],
+    responses: &[&[ExternalValue]],
     around: &Around<'_>,
     zones: &mut TimesWithoutZone,
 ) -> (PlannedMessage, Vec<Issue>) {
@@ -101,7 +101,7 @@ fn content(row: &mut Row<'_>) -> String {
 /// The role, also under other common names.
 fn role(row: &mut Row<'_>) -> MessageRole {
     let text = match row.value("role") {
-        ForeignValue::Text(text) => text.as_str(),
+        ExternalValue::Text(text) => text.as_str(),
         _ => "",
     };
     if let Some(role) = MessageRole::parse(text) {
@@ -129,7 +129,7 @@ fn plan_response(
     around: &Around<'_>,
     own_model: Option<&str>,
     otherwise: Timestamp,
-) -> Response {
+) -> ModelResponse {
     let (prompt, completion) = (row.count("tokens_prompt"), row.count("tokens_completion"));
     let mut total = row.count("tokens_total");
     let parts = prompt.unwrap_or(0).saturating_add(completion.unwrap_or(0)).min(limits::COUNT);
@@ -147,7 +147,7 @@ fn plan_response(
         row.report(Some("model_used"), "it names no model", format!("taken as {model}"));
         model
     });
-    Response {
+    ModelResponse {
         message_id,
         conversation_id: around.conversation,
         model_used,
@@ -163,13 +163,13 @@ fn plan_response(
 }
 
 /// Every column of a row that is kept in another row.
-fn whole(layout: &Layout, values: &[ForeignValue]) -> Value {
+fn whole(layout: &Layout, values: &[ExternalValue]) -> Value {
     let columns = layout.table.columns.iter().zip(values);
     let shown = columns.map(|(column, value)| {
         let value = match value {
-            ForeignValue::Null => Value::Null,
-            ForeignValue::Int(number) => (*number).into(),
-            ForeignValue::Bool(flag) => (*flag).into(),
+            ExternalValue::Null => Value::Null,
+            ExternalValue::Int(number) => (*number).into(),
+            ExternalValue::Bool(flag) => (*flag).into(),
             other => shown(other).replace('\0', "\u{fffd}").into(),
         };
         (column.name.clone(), value)

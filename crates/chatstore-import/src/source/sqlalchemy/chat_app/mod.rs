@@ -5,7 +5,7 @@ mod messages;
 mod orphans;
 
 use chatstore_model::UserId;
-use chatstore_sql::ForeignValue;
+use chatstore_sql::ExternalValue;
 use uuid::Uuid;
 
 use super::SqlalchemyError;
@@ -68,7 +68,7 @@ pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(),
 
 /// The id of a user whose key is a number: numbers repeat from database to database, so the time
 /// at which the user was created belongs to it. It is the same whatever database holds the row.
-fn user_id(key: &ForeignValue, created_at: &ForeignValue) -> UserId {
+fn user_id(key: &ExternalValue, created_at: &ExternalValue) -> UserId {
     let created = match moment::read(created_at, true) {
         Moment::Instant(at) | Moment::WithoutZone(at) | Moment::OtherForm(at, _) => at.to_string(),
         Moment::Missing | Moment::Unusable => shown(created_at),
@@ -80,8 +80,8 @@ fn user_id(key: &ForeignValue, created_at: &ForeignValue) -> UserId {
 fn uuid(row: &mut Row<'_>) -> Option<Uuid> {
     row.keep("uuid");
     let found = match row.value("uuid") {
-        ForeignValue::Text(text) => Uuid::try_parse(text.trim()).ok(),
-        ForeignValue::Bytes(bytes) => Uuid::from_slice(bytes).ok(),
+        ExternalValue::Text(text) => Uuid::try_parse(text.trim()).ok(),
+        ExternalValue::Bytes(bytes) => Uuid::from_slice(bytes).ok(),
         _ => None,
     };
     let usable = found.filter(|uuid| !uuid.is_nil());

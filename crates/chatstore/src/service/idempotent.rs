@@ -1,8 +1,8 @@
 use chatstore_model::{
-    Conversation, ConversationId, IntoValid, Json, Message, MessageId, NewConversation, NewIdempotencyRecord,
-    NewMessage, NewReply, Reply, Timestamp, UserId,
+    CanonicalJson, Conversation, ConversationId, IntoValid, Message, MessageId, NewConversation,
+    NewIdempotencyRecord, NewMessage, NewReply, Reply, Timestamp, UserId,
 };
-use chatstore_sql::{By, StoreError, WriteTx};
+use chatstore_sql::{StoreError, Via, WriteTx};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ const CREATED: i64 = 201;
 
 /// The name under which a request has its effect once, however often it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OnceKey {
+pub struct IdempotencyKey {
     /// The caller's own text: 1 to 255 visible ASCII characters, unique for a day among the requests of
     /// one user.
     pub key: String,
@@ -55,24 +55,24 @@ impl<T> Outcome<T> {
 ///
 /// Every method can fail with `KeyReused`, and with `Conflict` when what the first request created is gone.
 #[derive(Debug, Clone)]
-pub struct Once<'s> {
+pub struct Idempotent<'s> {
     pub(crate) chat: AsUser<'s>,
-    pub(crate) key: OnceKey,
+    pub(crate) key: IdempotencyKey,
 }
 
 impl<'s> AsUser<'s> {
     /// Writes that take effect once, however often they are sent with this key.
     #[must_use]
-    pub const fn once(self, key: OnceKey) -> Once<'s> {
-        Once { chat: self, key }
+    pub const fn idempotent(self, key: IdempotencyKey) -> Idempotent<'s> {
+        Idempotent { chat: self, key }
     }
 }
 
-impl Once<'_> {
+impl Idempotent<'_> {
     /// As [`Conversations::create`](super::Conversations::create).
     ///
     /// # Errors
-    /// As that, and those of [`Once`].
+    /// As that, and those of [`Idempotent`].
     pub async fn create_conversation(
         self,
         new: impl IntoValid<NewConversation>,
@@ -84,7 +84,7 @@ impl Once<'_> {
         self.write("conversation_create_once", async move |tx| {
             if let Some(created) = earlier(tx, user, &key).await? {
                 let [id] = ids(&created)?;
-                let found = tx.conversations().get(By::Owner(user), ConversationId::from_uuid(id)).await?;
+                let found = tx.conversations().get(Via::Owner(user), ConversationId::from_uuid(id)).await?;
                 let (created, _) = found.ok_or_else(gone)?;
                 return Ok(Outcome::replayed(created));
             }
@@ -98,7 +98,7 @@ impl Once<'_> {
     /// As [`Messages::append_many`](super::Messages::append_many).
     ///
     /// # Errors
-    /// As that, and those of [`Once`].
+    /// As that, and those of [`Idempotent`].
     pub async fn append(
         self,
         conversation: ConversationId,
@@ -130,7 +130,7 @@ impl Once<'_> {
     /// As [`Messages::reply`](super::Messages::reply).
     ///
     /// # Errors
-    /// As that, and those of [`Once`].
+    /// As that, and those of [`Idempotent`].
     pub async fn reply(
         self,
         conversation: ConversationId,
@@ -146,7 +146,7 @@ impl Once<'_> {
             if let Some(created) = earlier(tx, user, &key).await? {
                 let [id] = ids(&created)?;
                 let (owner, id) = (access.owner_id, MessageId::from_uuid(id));
-                let message = tx.messages().get(By::Owner(owner), conversation, id).await?;
+                let message = tx.messages().get(Via::Owner(owner), conversation, id).await?;
                 let response = tx.responses().get(owner, id).await?;
                 let (message, response) = message.zip(response).ok_or_else(gone)?;
                 return Ok(Outcome::replayed(Reply { message, response }));
@@ -186,21 +186,22 @@ impl Once<'_> {
     }
 }
 
-impl OnceKey {
+impl IdempotencyKey {
     fn record(&self, now: Timestamp, created: &[Uuid]) -> Result<NewIdempotencyRecord> {
         Ok(NewIdempotencyRecord {
             key: self.key.clone(),
             operation: self.operation.clone(),
             request_sha256: self.request_sha256,
             status: CREATED,
-            result: Json::new(json!({ "ids": created })).map_err(|error| damaged(&error.to_string()))?,
+            result: CanonicalJson::new(json!({ "ids": created }))
+                .map_err(|error| damaged(&error.to_string()))?,
             expires_at: now.plus_microseconds(REMEMBERED),
         })
     }
 }
 
 /// The ids that the first request with this key created; none when this is the first.
-async fn earlier(tx: &mut WriteTx<'_>, user: UserId, key: &OnceKey) -> Result<Option<Vec<Uuid>>> {
+async fn earlier(tx: &mut WriteTx<'_>, user: UserId, key: &IdempotencyKey) -> Result<Option<Vec<Uuid>>> {
     let Some(record) = tx.idempotency_keys().find(user, &key.key).await? else { return Ok(None) };
     if record.operation != key.operation || record.request_sha256 != key.request_sha256 {
         return Err(Error::key_reused());
@@ -230,7 +231,7 @@ async fn replay(
 ) -> Result<Outcome<Vec<Message>>> {
     let mut messages = Vec::with_capacity(created.len());
     for id in created {
-        let message = tx.messages().get(By::Owner(owner), conversation, MessageId::from_uuid(*id)).await?;
+        let message = tx.messages().get(Via::Owner(owner), conversation, MessageId::from_uuid(*id)).await?;
         messages.push(message.ok_or_else(gone)?);
     }
     Ok(Outcome::replayed(messages))
