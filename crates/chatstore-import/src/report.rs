@@ -109,7 +109,7 @@ pub struct TableReport {
 }
 
 /// What became of some rows.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct RowsReport {
     /// Of rows that are not left out.
     counts: BTreeMap<&'static str, TableReport>,
