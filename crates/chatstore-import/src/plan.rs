@@ -98,11 +98,13 @@ impl PlannedMessage {
 }
 
 fn names_another_key(metadata: &CanonicalJson, key: &str) -> bool {
-    match metadata.value().get("source").and_then(|source| source.get("id")) {
-        None | Some(Value::Null) => false,
-        Some(Value::String(text)) => text != key,
-        Some(other) => other.to_string() != key,
-    }
+    let source = metadata.value().get("source").and_then(|source| source.get("id"));
+    let named = match source {
+        None | Some(Value::Null) => return false,
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    named != key
 }
 
 /// Whether a stored conversation still says what the row says.

@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) {
-    let entities: Vec<String> = TABLES.iter().map(|table| entity(table)).collect();
+    let entities: Vec<String> = TABLES.iter().map(entity).collect();
     let diagram = format!("erDiagram\n{}", entities.concat());
     let text = if arguments.mermaid { diagram } else { document(&diagram) };
     print(text.trim_end());
