@@ -67,6 +67,16 @@ impl CliError {
     }
 }
 
+/// The error of a file that cannot be read.
+pub(crate) fn cannot_read(file: impl std::fmt::Display, error: &std::io::Error) -> CliError {
+    let code = match error.kind() {
+        std::io::ErrorKind::NotFound => code::NO_INPUT,
+        std::io::ErrorKind::PermissionDenied => code::NO_PERMISSION,
+        _ => code::DAMAGED,
+    };
+    CliError::new(code, format!("cannot read {file}: {error}"))
+}
+
 impl From<ConnectError> for CliError {
     fn from(error: ConnectError) -> Self {
         let message = error.to_string();

@@ -85,21 +85,22 @@ fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let flags = &arguments.flags;
     match arguments.command {
-        Command::Demo(arguments) => commands::demo::run(&start(flags)?, arguments).await,
-        Command::Serve(arguments) => commands::serve::run(&start(flags)?, arguments).await,
-        Command::Migrate(command) => commands::migrate::run(&start(flags)?, command).await,
-        Command::Seed(arguments) => commands::seed::run(&start(flags)?, arguments).await,
-        Command::User(command) => commands::user::run(&start(flags)?, command).await,
-        Command::Key(command) => commands::key::run(&start(flags)?, command).await,
-        Command::Import(command) => commands::import::run(&start(flags)?, command).await,
-        Command::Stats(arguments) => commands::stats::run(&start(flags)?, arguments).await,
+        Command::Demo(arguments) => commands::demo::run(&start(flags)?, arguments).await?,
+        Command::Serve(arguments) => commands::serve::run(&start(flags)?, arguments).await?,
+        Command::Migrate(command) => return commands::migrate::run(&start(flags)?, command).await,
+        Command::Seed(arguments) => commands::seed::run(&start(flags)?, arguments).await?,
+        Command::User(command) => commands::user::run(&start(flags)?, command).await?,
+        Command::Key(command) => commands::key::run(&start(flags)?, command).await?,
+        Command::Import(command) => return commands::import::run(&start(flags)?, command).await,
+        Command::Stats(arguments) => commands::stats::run(&start(flags)?, arguments).await?,
         // These also work with invalid settings.
-        Command::Doctor(arguments) => commands::doctor::run(Config::load(flags), arguments).await,
-        Command::Config(command) => commands::config::run(flags, command),
+        Command::Doctor(arguments) => return commands::doctor::run(Config::load(flags), arguments).await,
+        Command::Config(command) => commands::config::run(flags, command)?,
         Command::Schema(arguments) => commands::schema::run(arguments),
-        Command::Openapi => commands::openapi::run(),
-        Command::Completions(arguments) => commands::completions::run(arguments),
+        Command::Openapi => commands::openapi::run()?,
+        Command::Completions(arguments) => commands::completions::run(arguments)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Loads the settings and starts the log, for commands that use a database.

@@ -9,32 +9,18 @@ use crate::error::{CliError, code};
 /// Longer than the longest password.
 const MAX_BYTES: u64 = 2_048;
 
-/// Where a new password comes from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum NewPassword {
-    StandardInput,
-    Terminal,
+/// Fails if there is no terminal to ask at and standard input is not to be read either.
+pub(crate) fn check_source(is_standard_input: bool) -> Result<(), CliError> {
+    if is_standard_input || std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    let message = "there is no terminal to ask for the password";
+    Err(CliError::new(code::USAGE, message).hint("--password-stdin reads it as a line of standard input"))
 }
 
-impl NewPassword {
-    /// Standard input if the flag is given, else the terminal.
-    pub(crate) fn from(is_standard_input: bool) -> Result<Self, CliError> {
-        if is_standard_input {
-            return Ok(Self::StandardInput);
-        }
-        if std::io::stdin().is_terminal() {
-            return Ok(Self::Terminal);
-        }
-        let message = "there is no terminal to ask for the password";
-        Err(CliError::new(code::USAGE, message).hint("--password-stdin reads it as a line of standard input"))
-    }
-
-    pub(crate) fn read(self) -> Result<Password, CliError> {
-        match self {
-            Self::StandardInput => read_line(),
-            Self::Terminal => ask(),
-        }
-    }
+/// The new password, from standard input or else from the terminal.
+pub(crate) fn read(is_standard_input: bool) -> Result<Password, CliError> {
+    if is_standard_input { read_line() } else { ask() }
 }
 
 fn read_line() -> Result<Password, CliError> {

@@ -17,17 +17,8 @@ pub(crate) enum Unit {
 }
 
 impl Progress {
-    /// Progress through `total` bytes.
-    pub(crate) fn of_bytes(what: &'static str, total: u64) -> Self {
-        Self::new(what, Unit::Bytes, total)
-    }
-
-    /// Progress through `total` rows.
-    pub(crate) fn of_rows(what: &'static str, total: u64) -> Self {
-        Self::new(what, Unit::Rows, total)
-    }
-
-    fn new(what: &'static str, unit: Unit, total: u64) -> Self {
+    /// Progress through `total` units.
+    pub(crate) fn new(what: &'static str, unit: Unit, total: u64) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self::Lines { what, unit, total, tenth: 0, begun: Instant::now() };
         }

@@ -9,7 +9,7 @@ use chatstore::auth::TokenKeys;
 use chatstore::{DatabaseKind, Store};
 
 use crate::config::{Config, Environment, TokenKeySetting};
-use crate::error::{CliError, code};
+use crate::error::{self, CliError, code};
 use crate::server_lock::ServerLock;
 
 /// A file with two keys and white space has about a hundred bytes.
@@ -111,12 +111,7 @@ fn read(path: &Path, file: File) -> Result<TokenKeys, CliError> {
 }
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> CliError {
-    let code = match error.kind() {
-        ErrorKind::NotFound => code::NO_INPUT,
-        ErrorKind::PermissionDenied => code::NO_PERMISSION,
-        _ => code::DAMAGED,
-    };
-    CliError::new(code, format!("cannot read the token key file {}: {error}", path.display()))
+    error::cannot_read(format_args!("the token key file {}", path.display()), error)
 }
 
 /// Writes the file so that it appears complete or not at all, and only its owner can ever read it.

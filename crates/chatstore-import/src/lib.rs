@@ -22,7 +22,7 @@
 //! # How it is built
 //! A [`Source`] reads and plans: it turns each of its rows into a [`plan`], without a look at the store. The
 //! engine ([`Import`]) takes the plans and collects them into batches. A batch is one transaction: what is
-//! stored is looked up, a pure function decides, and the decision is applied; a dry run applies nothing and
+//! stored is looked up, what is missing is decided, and the decision is applied; a dry run applies nothing and
 //! remembers it instead. The report counts every row of the source as added, unchanged or left out, and has
 //! an [`Issue`] for whatever did not fit.
 //!

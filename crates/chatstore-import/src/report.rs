@@ -109,7 +109,7 @@ pub struct TableReport {
 }
 
 /// What became of some rows.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct RowsReport {
     /// Of rows that are not left out.
     counts: BTreeMap<&'static str, TableReport>,
@@ -129,7 +129,7 @@ impl RowsReport {
 /// The report of an import while it grows.
 pub struct ReportBuilder<'w> {
     report: ImportReport,
-    done: u64,
+    /// Rows that are expected; 0 when their number is unknown.
     total: u64,
     watch: &'w mut dyn FnMut(ImportEvent),
 }
@@ -137,7 +137,7 @@ pub struct ReportBuilder<'w> {
 impl<'w> ReportBuilder<'w> {
     pub(crate) fn new(tables: Vec<&'static str>, watch: &'w mut dyn FnMut(ImportEvent)) -> Self {
         let tables = tables.into_iter().map(|name| (name, TableReport::default())).collect();
-        Self { report: ImportReport { tables }, done: 0, total: 0, watch }
+        Self { report: ImportReport { tables }, total: 0, watch }
     }
 
     /// Says how many rows are going to come, so that progress can be shown.
@@ -148,7 +148,8 @@ impl<'w> ReportBuilder<'w> {
     /// Says how many of the expected rows are done.
     pub fn progress(&mut self) {
         if self.total > 0 {
-            self.progress_at(self.done, self.total);
+            let done = self.report.tables.values().map(|table| table.read).sum();
+            self.progress_at(done, self.total);
         }
     }
 
@@ -182,12 +183,10 @@ impl<'w> ReportBuilder<'w> {
     }
 
     fn count(&mut self, table: &'static str, rows: TableReport) {
-        let read = rows.added + rows.unchanged + rows.left_out;
         let counted = self.report.tables.entry(table).or_default();
-        counted.read += read;
+        counted.read += rows.added + rows.unchanged + rows.left_out;
         counted.added += rows.added;
         counted.unchanged += rows.unchanged;
         counted.left_out += rows.left_out;
-        self.done += read;
     }
 }

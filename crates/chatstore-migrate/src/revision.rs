@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::dialect::Dialect;
@@ -30,8 +30,8 @@ pub struct RevisionFiles {
     pub down_postgres: Option<Cow<'static, str>>,
 }
 
-/// A step of the schema.
-#[derive(Debug, Clone)]
+/// A step of the schema. Serialized without its SQL.
+#[derive(Debug, Clone, Serialize)]
 pub struct Revision {
     /// Twelve hexadecimal digits.
     pub id: String,
@@ -48,14 +48,19 @@ pub struct Revision {
     /// Whether programs that do not know it can no longer work with the database.
     pub breaking: bool,
     /// Whether undoing it deletes data.
+    #[serde(skip)]
     pub destructive: bool,
     /// Whether it runs in a transaction.
+    #[serde(rename = "transaction")]
     pub in_transaction: bool,
     /// The function that is run after its SQL.
     pub data_step: Option<String>,
     /// Hazards of applying it that `lint` does not report.
+    #[serde(skip)]
     pub allow: Vec<Hazard>,
+    #[serde(skip)]
     up: [Cow<'static, str>; 2],
+    #[serde(skip)]
     down: [Option<Cow<'static, str>>; 2],
 }
 

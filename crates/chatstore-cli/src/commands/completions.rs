@@ -1,7 +1,5 @@
 //! `completions`: shell completions.
 
-use std::process::ExitCode;
-
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
@@ -14,11 +12,11 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+pub(crate) fn run(arguments: Arguments) -> Result<(), CliError> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut crate::Arguments::command(), "chatstore", &mut script);
     let script = String::from_utf8(script)
         .map_err(|_| CliError::new(code::FAILED, "the completions of this build are damaged"))?;
     print(script.trim_end());
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -1,7 +1,6 @@
 //! `config`: the settings in force.
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -33,13 +32,13 @@ struct Shown {
     source: String,
 }
 
-pub(crate) fn run(flags: &Flags, command: Command) -> Result<ExitCode, CliError> {
+pub(crate) fn run(flags: &Flags, command: Command) -> Result<(), CliError> {
     match command {
-        Command::Show { json } => show(&Config::load(flags)?, json)?,
+        Command::Show { json } => return show(&Config::load(flags)?, json),
         Command::Default { env: true } => print(default_env_file().trim_end()),
         Command::Default { env: false } => print(DEFAULT_FILE.trim_end()),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn show(config: &Config, json: bool) -> Result<(), CliError> {

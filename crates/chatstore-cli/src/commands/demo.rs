@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use chatstore::{ApiKeyScope, ConversationList, Limit, Membership, Store, User};
 use clap::Args;
@@ -30,7 +29,7 @@ pub(crate) struct Arguments {
     no_serve: bool,
 }
 
-pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
     let store = if config.database_is_named() {
         database::open(config).await?
     } else {
@@ -57,7 +56,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         Some(listener) => serve::serve(config, store, listener, lock).await,
         None => {
             store.close().await;
-            Ok(ExitCode::SUCCESS)
+            Ok(())
         }
     }
 }

@@ -59,31 +59,44 @@ impl Status {
     }
 }
 
-/// The outcome of one check.
+/// A check and its outcome.
 #[derive(Debug, Serialize)]
 struct Check {
     check: &'static str,
+    #[serde(flatten)]
+    finding: Finding,
+}
+
+impl Check {
+    /// A check that may have failed to be made.
+    fn new(check: &'static str, finding: Result<Finding, CliError>) -> Self {
+        let finding = finding.unwrap_or_else(|failure| {
+            let (found, todo) = failure.into_parts();
+            Finding { status: Status::Failed, found, todo }
+        });
+        Self { check, finding }
+    }
+}
+
+/// The outcome of one check.
+#[derive(Debug, Serialize)]
+struct Finding {
     status: Status,
     found: String,
     todo: Option<String>,
 }
 
-impl Check {
-    fn ok(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, status: Status::Ok, found: found.into(), todo: None }
+impl Finding {
+    fn ok(found: impl Into<String>) -> Self {
+        Self { status: Status::Ok, found: found.into(), todo: None }
     }
 
-    fn warning(check: &'static str, found: impl Into<String>, todo: impl Into<String>) -> Self {
-        Self { check, status: Status::Warning, found: found.into(), todo: Some(todo.into()) }
+    fn warning(found: impl Into<String>, todo: impl Into<String>) -> Self {
+        Self { status: Status::Warning, found: found.into(), todo: Some(todo.into()) }
     }
 
-    fn failed(check: &'static str, found: impl Into<String>, todo: impl Into<String>) -> Self {
-        Self { check, status: Status::Failed, found: found.into(), todo: Some(todo.into()) }
-    }
-
-    fn failure(check: &'static str, failure: CliError) -> Self {
-        let (found, todo) = failure.into_parts();
-        Self { check, status: Status::Failed, found, todo }
+    fn failed(found: impl Into<String>, todo: impl Into<String>) -> Self {
+        Self { status: Status::Failed, found: found.into(), todo: Some(todo.into()) }
     }
 }
 
@@ -92,7 +105,7 @@ pub(crate) async fn run(
     arguments: Arguments,
 ) -> Result<ExitCode, CliError> {
     let checks = match config {
-        Err(failure) => vec![Check::failure("configuration", failure)],
+        Err(failure) => vec![Check::new("configuration", Err(failure))],
         Ok(config) => examine(&config).await,
     };
     if arguments.json {
@@ -100,43 +113,47 @@ pub(crate) async fn run(
     } else {
         checks.iter().for_each(print_check);
     }
-    let has_failed = checks.iter().any(|check| check.status == Status::Failed);
+    let has_failed = checks.iter().any(|check| check.finding.status == Status::Failed);
     Ok(if has_failed { ExitCode::from(code::FAILED) } else { ExitCode::SUCCESS })
 }
 
-fn print_check(check: &Check) {
-    print(format_args!("{:<8} {:<14} {}", check.status.as_str(), check.check, check.found));
-    if let Some(todo) = &check.todo {
+fn print_check(Check { check, finding }: &Check) {
+    print(format_args!("{:<8} {check:<14} {}", finding.status.as_str(), finding.found));
+    if let Some(todo) = &finding.todo {
         print(format_args!("{:<23} {todo}", ""));
     }
 }
 
 /// Later checks depend on the success of earlier ones.
 async fn examine(config: &Config) -> Vec<Check> {
-    let mut checks = vec![configuration(config)];
+    let mut checks = vec![Check::new("configuration", Ok(configuration(config)))];
     let store = match open(config).await {
         Ok(store) => store,
         Err(failure) => {
-            checks.push(Check::failure("database", failure));
+            checks.push(Check::new("database", Err(failure)));
             return checks;
         }
     };
-    match version(&store).await {
-        Ok(check) => {
-            checks.push(check);
-            let schema = schema(&store).await;
-            let has_tables = schema.status == Status::Ok;
-            checks.push(schema);
-            checks.extend(match store.kind() {
-                DatabaseKind::Sqlite => vec![integrity(&store).await, foreign_keys(&store).await],
-                DatabaseKind::Postgres => server(&store).await,
-            });
-            checks.push(token_key(config, &store));
-            if has_tables {
-                checks.push(seeded_passwords(config, &store).await);
+    let database = Check::new("database", version(&store).await);
+    let is_readable = database.finding.status == Status::Ok;
+    checks.push(database);
+    if is_readable {
+        let schema = Check::new("schema", schema(&store).await);
+        let has_tables = schema.finding.status == Status::Ok;
+        checks.push(schema);
+        checks.extend(match store.kind() {
+            DatabaseKind::Sqlite => vec![
+                Check::new("integrity", integrity(&store).await),
+                Check::new("foreign keys", foreign_keys(&store).await),
+            ],
+            DatabaseKind::Postgres => {
+                server(&store).await.unwrap_or_else(|failure| vec![Check::new("server", Err(failure))])
             }
+        });
+        checks.push(Check::new("token key", token_key(config, &store)));
+        if has_tables {
+            checks.push(Check::new("seeded passwords", seeded_passwords(config, &store).await));
         }
-        Err(error) => checks.push(Check::failure("database", error.into())),
     }
     store.close().await;
     checks
@@ -147,19 +164,18 @@ async fn open(config: &Config) -> Result<Store, CliError> {
     database::open(config).await
 }
 
-fn configuration(config: &Config) -> Check {
+fn configuration(config: &Config) -> Finding {
     let overruled: Vec<&str> = config.overruled.iter().map(|found| found.setting.variable).collect();
     if overruled.is_empty() {
-        return Check::ok("configuration", format!("the database comes from: {}", config.database_source()));
+        return Finding::ok(format!("the database comes from: {}", config.database_source()));
     }
-    Check::warning(
-        "configuration",
+    Finding::warning(
         format!("DATABASE_URL ({}) overrules {}", config.database_source(), overruled.join(", ")),
         "set either DATABASE_URL or the parts",
     )
 }
 
-async fn version(store: &Store) -> chatstore::Result<Check> {
+async fn version(store: &Store) -> Result<Finding, CliError> {
     let versions = store
         .read("doctor_version", async |tx| tx.query(&VERSION, &[], |row| row.next::<String>()).await)
         .await?;
@@ -167,56 +183,46 @@ async fn version(store: &Store) -> chatstore::Result<Check> {
         DatabaseKind::Sqlite => "SQLite",
         DatabaseKind::Postgres => "PostgreSQL",
     };
-    Ok(Check::ok("database", format!("{product} {} at {}", versions.concat(), store.place())))
+    Ok(Finding::ok(format!("{product} {} at {}", versions.concat(), store.place())))
 }
 
-async fn schema(store: &Store) -> Check {
-    const NAME: &str = "schema";
-    let status = match store.operations().migration_status().await {
-        Ok(status) => status,
-        Err(error) => return Check::failure(NAME, error.into()),
-    };
+async fn schema(store: &Store) -> Result<Finding, CliError> {
+    let status = store.operations().migration_status().await?;
     if let Err(error) = status.verify_for_service() {
-        return Check::failed(NAME, error.to_string(), "use the version of chatstore that applied it");
+        return Ok(Finding::failed(error.to_string(), "use the version of chatstore that applied it"));
     }
     if let Some(unknown) = status.unknown.last() {
         let found =
             format!("revision {} ({}) of a newer version, which is compatible", unknown.id, unknown.slug);
-        return Check::warning(NAME, found, "use the version of chatstore that applied it");
+        return Ok(Finding::warning(found, "use the version of chatstore that applied it"));
     }
     let pending: Vec<String> = status.pending().map(ToString::to_string).collect();
     if pending.is_empty() {
         let newest = status.applied().last().map_or("none", |(revision, _)| revision.id.as_str());
-        return Check::ok(NAME, format!("up to date, at revision {newest}"));
+        return Ok(Finding::ok(format!("up to date, at revision {newest}")));
     }
     let found = format!("pending: {}", pending.join(", "));
     let todo = "run `chatstore migrate upgrade`";
-    match store.kind() {
+    Ok(match store.kind() {
         // Unless the settings forbid it, the next command that needs the tables upgrades them.
-        DatabaseKind::Sqlite => Check::warning(NAME, found, todo),
-        DatabaseKind::Postgres => Check::failed(NAME, found, todo),
-    }
+        DatabaseKind::Sqlite => Finding::warning(found, todo),
+        DatabaseKind::Postgres => Finding::failed(found, todo),
+    })
 }
 
-async fn integrity(store: &Store) -> Check {
-    const NAME: &str = "integrity";
-    let found = store
+async fn integrity(store: &Store) -> Result<Finding, CliError> {
+    let lines = store
         .read("doctor_integrity", async |tx| tx.query(&INTEGRITY, &[], |row| row.next::<String>()).await)
-        .await;
-    match found {
-        Err(error) => Check::failure(NAME, error.into()),
-        Ok(lines) if lines == ["ok"] => Check::ok(NAME, "the file is sound"),
-        Ok(lines) => Check::failed(
-            NAME,
-            lines.join("; "),
-            "stop the server, keep a copy of the file with its -wal and -shm, and restore a backup",
-        ),
+        .await?;
+    if lines == ["ok"] {
+        return Ok(Finding::ok("the file is sound"));
     }
+    let todo = "stop the server, keep a copy of the file with its -wal and -shm, and restore a backup";
+    Ok(Finding::failed(lines.join("; "), todo))
 }
 
-async fn foreign_keys(store: &Store) -> Check {
-    const NAME: &str = "foreign keys";
-    let found = store
+async fn foreign_keys(store: &Store) -> Result<Finding, CliError> {
+    let violated = store
         .read("doctor_foreign_keys", async |tx| {
             tx.query(&FOREIGN_KEYS, &[], |row| {
                 let (table, parent, rows): (String, String, i64) = (row.next()?, row.next()?, row.next()?);
@@ -224,19 +230,16 @@ async fn foreign_keys(store: &Store) -> Check {
             })
             .await
         })
-        .await;
-    match found {
-        Err(error) => Check::failure(NAME, error.into()),
-        Ok(violated) if violated.is_empty() => Check::ok(NAME, "every reference is valid"),
-        Ok(violated) => {
-            let todo = "another program has written to the file with foreign keys off: restore a backup, \
-                or delete these rows";
-            Check::failed(NAME, violated.join("; "), todo)
-        }
+        .await?;
+    if violated.is_empty() {
+        return Ok(Finding::ok("every reference is valid"));
     }
+    let todo = "another program has written to the file with foreign keys off: restore a backup, \
+        or delete these rows";
+    Ok(Finding::failed(violated.join("; "), todo))
 }
 
-async fn server(store: &Store) -> Vec<Check> {
+async fn server(store: &Store) -> Result<Vec<Check>, CliError> {
     let found = store
         .read("doctor_server", async |tx| {
             tx.query(&SERVER, &[], |row| {
@@ -245,74 +248,64 @@ async fn server(store: &Store) -> Vec<Check> {
             })
             .await
         })
-        .await;
-    let found = match found {
-        Ok(found) => found,
-        Err(error) => return vec![Check::failure("server", error.into())],
-    };
-    found
-        .iter()
-        .flat_map(|([synchronous_commit, fsync, encoding], is_standby)| {
-            [durability(synchronous_commit, fsync), encoded(encoding), takes_writes(*is_standby)]
-        })
-        .collect()
+        .await?;
+    let checks = found.iter().flat_map(|([synchronous_commit, fsync, encoding], is_standby)| {
+        [
+            Check::new("durability", Ok(durability(synchronous_commit, fsync))),
+            Check::new("encoding", Ok(encoded(encoding))),
+            Check::new("writes", Ok(takes_writes(*is_standby))),
+        ]
+    });
+    Ok(checks.collect())
 }
 
-fn token_key(config: &Config, store: &Store) -> Check {
-    const NAME: &str = "token key";
-    match token_key::find(config, store) {
-        Err(failure) => Check::failure(NAME, failure),
-        Ok(None) => Check::ok(NAME, "the first server creates it"),
-        Ok(Some(keys)) if keys.is_weak() => {
-            Check::warning(NAME, "not random", "generate one with `openssl rand -base64 32`")
+fn token_key(config: &Config, store: &Store) -> Result<Finding, CliError> {
+    Ok(match token_key::find(config, store)? {
+        None => Finding::ok("the first server creates it"),
+        Some(keys) if keys.is_weak() => {
+            Finding::warning("not random", "generate one with `openssl rand -base64 32`")
         }
-        Ok(Some(_)) => Check::ok(NAME, "set"),
-    }
+        Some(_) => Finding::ok("set"),
+    })
 }
 
-async fn seeded_passwords(config: &Config, store: &Store) -> Check {
-    const NAME: &str = "seeded passwords";
-    match seeded_names(store).await {
-        Err(failure) => Check::failure(NAME, failure),
-        Ok(names) if names.is_empty() => Check::ok(NAME, "none unchanged"),
-        Ok(names) => {
-            let found = format!("unchanged: {}", names.join(", "));
-            match config.environment {
-                Environment::Development => Check::warning(NAME, found, SEEDED_TODO),
-                Environment::Production => Check::failed(NAME, found, SEEDED_TODO),
-            }
-        }
+async fn seeded_passwords(config: &Config, store: &Store) -> Result<Finding, CliError> {
+    let names = seeded_names(store).await?;
+    if names.is_empty() {
+        return Ok(Finding::ok("none unchanged"));
     }
+    let found = format!("unchanged: {}", names.join(", "));
+    Ok(match config.environment {
+        Environment::Development => Finding::warning(found, SEEDED_TODO),
+        Environment::Production => Finding::failed(found, SEEDED_TODO),
+    })
 }
 
-fn durability(synchronous_commit: &str, fsync: &str) -> Check {
-    const NAME: &str = "durability";
+fn durability(synchronous_commit: &str, fsync: &str) -> Finding {
     let found = format!("synchronous_commit = {synchronous_commit}, fsync = {fsync}");
     if fsync != "on" {
-        return Check::failed(NAME, found, "set fsync = on: a crash can damage the whole database");
+        return Finding::failed(found, "set fsync = on: a crash can damage the whole database");
     }
     if synchronous_commit == "off" {
         let todo = "set synchronous_commit = on: a crash loses what was acknowledged just before";
-        return Check::failed(NAME, found, todo);
+        return Finding::failed(found, todo);
     }
-    Check::ok(NAME, found)
+    Finding::ok(found)
 }
 
-fn encoded(encoding: &str) -> Check {
-    const NAME: &str = "encoding";
+fn encoded(encoding: &str) -> Finding {
     if encoding == "UTF8" {
-        return Check::ok(NAME, encoding);
+        return Finding::ok(encoding);
     }
     let todo = "move to a database created with `create database … encoding 'UTF8' template template0`";
-    Check::failed(NAME, format!("{encoding} cannot hold every text"), todo)
+    Finding::failed(format!("{encoding} cannot hold every text"), todo)
 }
 
-fn takes_writes(is_standby: bool) -> Check {
-    const NAME: &str = "writes";
+fn takes_writes(is_standby: bool) -> Finding {
     if is_standby {
-        return Check::failed(NAME, "the server is a standby", "name the primary in DATABASE_URL");
+        return Finding::failed("the server is a standby", "name the primary in DATABASE_URL");
     }
-    Check::ok(NAME, "accepted")
+    Finding::ok("accepted")
 }
 
 #[cfg(test)]

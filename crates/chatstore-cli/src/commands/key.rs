@@ -1,9 +1,8 @@
 //! `key`: API keys.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
-use chatstore::{ApiKey, ApiKeyId, ApiKeyScope, ErrorKind, NewKey, Store, User, UserId, UserRole};
+use chatstore::{ApiKey, ApiKeyId, ApiKeyScope, ErrorKind, Store, User, UserId, UserRole};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -97,13 +96,7 @@ impl From<ApiKey> for Shown {
     }
 }
 
-impl From<NewKey> for Shown {
-    fn from(new: NewKey) -> Self {
-        Self { key: Some(new.text), ..Self::from(new.key) }
-    }
-}
-
-pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(config: &Config, command: Command) -> Result<(), CliError> {
     let store = database::open_existing(config).await?;
     match command {
         Command::Create(arguments) => create(&store, arguments).await?,
@@ -111,7 +104,7 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, C
         Command::Revoke(arguments) => revoke(&store, &arguments).await?,
     }
     store.close().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 async fn create(store: &Store, arguments: Create) -> Result<(), CliError> {
@@ -122,11 +115,11 @@ async fn create(store: &Store, arguments: Create) -> Result<(), CliError> {
         Some(named) => find_user(store, named).await?.id,
     };
     let expires_at = arguments.expires_in.map(|duration| store.now().plus(duration));
-    let key = store.keys().create(owner, scope, arguments.name, expires_at).await?;
+    let new = store.keys().create(owner, scope, arguments.name, expires_at).await?;
     if arguments.json {
-        return print_json(&Shown::from(key));
+        return print_json(&Shown { key: Some(new.text), ..Shown::from(new.key) });
     }
-    print(key.text);
+    print(new.text);
     Ok(())
 }
 

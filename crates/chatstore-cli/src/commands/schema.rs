@@ -1,13 +1,9 @@
 //! `schema`: the declared schema as a document.
 
-use std::fmt::{self, Write as _};
-use std::process::ExitCode;
-
 use chatstore_sql::schema::{Column, ColumnType, TABLES, Table};
 use clap::Args;
 
 use super::print;
-use crate::error::{CliError, code};
 
 const INTRODUCTION: &str = "# Schema\n\n\
     Audience: contributors, and operators who query the database.\n\n\
@@ -21,31 +17,16 @@ pub(crate) struct Arguments {
     mermaid: bool,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let diagram = diagram()?;
-    if arguments.mermaid {
-        print(diagram.trim_end());
-        return Ok(ExitCode::SUCCESS);
-    }
-    let document = document(&diagram).map_err(cannot_write)?;
-    print(document.trim_end());
-    Ok(ExitCode::SUCCESS)
+pub(crate) fn run(arguments: Arguments) {
+    let entities: Vec<String> = TABLES.iter().map(entity).collect();
+    let diagram = format!("erDiagram\n{}", entities.concat());
+    let text = if arguments.mermaid { diagram } else { document(&diagram) };
+    print(text.trim_end());
 }
 
-fn cannot_write(error: fmt::Error) -> CliError {
-    CliError::new(code::FAILED, format!("cannot write the schema: {error}"))
-}
-
-fn diagram() -> Result<String, CliError> {
-    let mut text = "erDiagram\n".to_owned();
-    for table in TABLES {
-        write_entity(&mut text, table).map_err(cannot_write)?;
-    }
-    Ok(text)
-}
-
-fn write_entity(text: &mut String, table: &Table) -> fmt::Result {
-    writeln!(text, "    {} {{", table.name)?;
+/// A table with its relations in the diagram.
+fn entity(table: &Table) -> String {
+    let mut text = format!("    {} {{\n", table.name);
     for column in table.columns {
         let is_foreign = table.foreign_keys.iter().any(|relation| relation.columns.contains(&column.name));
         let keys = match (is_primary(table, column), is_foreign) {
@@ -55,39 +36,32 @@ fn write_entity(text: &mut String, table: &Table) -> fmt::Result {
             (false, false) => "",
         };
         let null = if column.nullable { " \"null\"" } else { "" };
-        writeln!(text, "        {} {}{keys}{null}", type_name(column.kind), column.name)?;
+        text += &format!("        {} {}{keys}{null}\n", type_name(column.kind), column.name);
     }
-    writeln!(text, "    }}")?;
+    text += "    }\n";
     for relation in table.foreign_keys {
         let optional = relation.columns.iter().any(|name| is_nullable(table, name));
         let is_whole_key = table.primary_key.len() == relation.columns.len()
             && relation.columns.iter().all(|name| table.primary_key.contains(name));
         let parent_end = if optional { "|o" } else { "||" };
         let child_end = if is_whole_key { "o|" } else { "o{" };
-        writeln!(
-            text,
-            "    {} {parent_end}--{child_end} {} : \"{}\"",
-            relation.parent,
-            table.name,
-            relation.columns.join(", ")
-        )?;
+        let (parent, child, columns) = (relation.parent, table.name, relation.columns.join(", "));
+        text += &format!("    {parent} {parent_end}--{child_end} {child} : \"{columns}\"\n");
     }
-    Ok(())
+    text
 }
 
-fn document(diagram: &str) -> Result<String, fmt::Error> {
-    let mut text = INTRODUCTION.to_owned();
-    write!(text, "\n```mermaid\n{diagram}```\n")?;
+fn document(diagram: &str) -> String {
+    let mut text = format!("{INTRODUCTION}\n```mermaid\n{diagram}```\n");
     for table in TABLES {
-        writeln!(text, "\n## {}\n", table.name)?;
-        writeln!(text, "Primary key: `{}`.\n", table.primary_key.join(", "))?;
-        text.push_str("| column | type | null |\n|---|---|---|\n");
+        text += &format!("\n## {}\n\nPrimary key: `{}`.\n\n", table.name, table.primary_key.join(", "));
+        text += "| column | type | null |\n|---|---|---|\n";
         for column in table.columns {
             let null = if column.nullable { "yes" } else { "" };
-            writeln!(text, "| `{}` | {} | {null} |", column.name, type_name(column.kind))?;
+            text += &format!("| `{}` | {} | {null} |\n", column.name, type_name(column.kind));
         }
     }
-    Ok(text)
+    text
 }
 
 fn is_primary(table: &Table, column: &Column) -> bool {

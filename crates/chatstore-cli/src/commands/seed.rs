@@ -1,7 +1,6 @@
 //! `seed`: the first users.
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 
 use chatstore::auth::Password;
 use chatstore::operations::{SEED_USERS, Seeded};
@@ -28,14 +27,13 @@ struct Shown {
     password: Option<String>,
 }
 
-pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
     let given = from_environment()?;
     let store = database::open_ready(config).await?;
     let seeded = store.operations().seed(&given).await?;
     store.close().await;
     if arguments.json {
-        print_json(&seeded.into_iter().map(shown).collect::<Vec<Shown>>())?;
-        return Ok(ExitCode::SUCCESS);
+        return print_json(&seeded.into_iter().map(shown).collect::<Vec<Shown>>());
     }
     for (name, outcome) in seeded {
         let told = match &outcome {
@@ -45,7 +43,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         };
         print(format_args!("{name} {told}"));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn shown((username, outcome): (&'static str, Seeded)) -> Shown {

@@ -1,7 +1,6 @@
 //! `serve`: the HTTP API.
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use chatstore::Store;
@@ -27,7 +26,7 @@ pub(crate) struct Arguments {
     bind: Option<SocketAddr>,
 }
 
-pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
     let store = database::open(config).await?;
     let lock = ServerLock::take(&store)?;
     let store = token_key::install_token_keys(config, store, &lock)?;
@@ -54,7 +53,7 @@ pub(crate) async fn serve(
     store: Store,
     listener: TcpListener,
     lock: ServerLock,
-) -> Result<ExitCode, CliError> {
+) -> Result<(), CliError> {
     if config.environment == Environment::Production {
         refuse_seeded_passwords(&store).await?;
     }
@@ -85,7 +84,7 @@ pub(crate) async fn serve(
     store.close().await;
     drop(lock);
     tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Passwords that `seed` printed or was given may be known to people other than the user.

@@ -1,18 +1,17 @@
 //! `user`: users and their passwords.
 
-use std::process::ExitCode;
-
 use chatstore::{Email, Limit, NewUser, Order, Store, User, UserFilter, UserName, UserRole};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
+use serde_json::json;
 
 use super::table::print_table;
 use super::{eprint_message, find_user, print, print_json};
 use crate::config::Config;
 use crate::database;
 use crate::error::{CliError, code};
-use crate::new_password::NewPassword;
-use crate::progress::Progress;
+use crate::new_password;
+use crate::progress::{Progress, Unit};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -79,11 +78,6 @@ enum Role {
 }
 
 #[derive(Serialize)]
-struct Wrapped {
-    wrapped: u64,
-}
-
-#[derive(Serialize)]
 struct Shown {
     id: String,
     short_id: String,
@@ -116,7 +110,7 @@ impl From<User> for Shown {
     }
 }
 
-pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(config: &Config, command: Command) -> Result<(), CliError> {
     match command {
         Command::Create(arguments) => create(config, &arguments).await,
         Command::List { json } => list(config, json).await,
@@ -125,10 +119,10 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, C
     }
 }
 
-async fn create(config: &Config, arguments: &Create) -> Result<ExitCode, CliError> {
+async fn create(config: &Config, arguments: &Create) -> Result<(), CliError> {
     let new = new_user(arguments)?;
     let password = match arguments.password_stdin {
-        true => Some(NewPassword::StandardInput.read()?),
+        true => Some(new_password::read(true)?),
         false => None,
     };
     let store = database::open_ready(config).await?;
@@ -138,53 +132,50 @@ async fn create(config: &Config, arguments: &Create) -> Result<ExitCode, CliErro
     };
     store.close().await;
     if arguments.json {
-        print_json(&Shown::from(user))?;
-    } else {
-        print(user.id);
+        return print_json(&Shown::from(user));
     }
-    Ok(ExitCode::SUCCESS)
+    print(user.id);
+    Ok(())
 }
 
-async fn list(config: &Config, json: bool) -> Result<ExitCode, CliError> {
+async fn list(config: &Config, json: bool) -> Result<(), CliError> {
     let store = database::open_existing(config).await?;
     let users = all_users(&store).await?;
     store.close().await;
     if json {
-        print_json(&users.into_iter().map(Shown::from).collect::<Vec<Shown>>())?;
-    } else {
-        let rows: Vec<[String; 6]> = users.into_iter().map(row).collect();
-        print_table(["ID", "NAME", "E-MAIL", "ROLE", "ACTIVE", "CREATED"], &rows);
+        return print_json(&users.into_iter().map(Shown::from).collect::<Vec<Shown>>());
     }
-    Ok(ExitCode::SUCCESS)
+    let rows: Vec<[String; 6]> = users.into_iter().map(row).collect();
+    print_table(["ID", "NAME", "E-MAIL", "ROLE", "ACTIVE", "CREATED"], &rows);
+    Ok(())
 }
 
-async fn set_password(config: &Config, arguments: &SetPassword) -> Result<ExitCode, CliError> {
-    let source = NewPassword::from(arguments.password_stdin)?;
+async fn set_password(config: &Config, arguments: &SetPassword) -> Result<(), CliError> {
+    new_password::check_source(arguments.password_stdin)?;
     let store = database::open_existing(config).await?;
     let user = find_user(&store, &arguments.named).await?;
-    let password = source.read()?;
+    let password = new_password::read(arguments.password_stdin)?;
     store.auth().set_password(user.id, password, arguments.must_change).await?;
     store.close().await;
     eprint_message(format_args!(
         "the password of {} is set, and all sessions of the user have ended",
         arguments.named
     ));
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-async fn wrap_legacy(config: &Config, json: bool) -> Result<ExitCode, CliError> {
+async fn wrap_legacy(config: &Config, json: bool) -> Result<(), CliError> {
     let store = database::open_existing(config).await?;
     let total = store.auth().count_legacy().await?;
-    let mut progress = Progress::of_rows("wrapping", total);
+    let mut progress = Progress::new("wrapping", Unit::Rows, total);
     let wrapped = store.auth().wrap_legacy(|done| progress.set(done)).await?;
     progress.finish();
     store.close().await;
     if json {
-        print_json(&Wrapped { wrapped })?;
-    } else {
-        print(format_args!("{wrapped} PBKDF2 hashes are now Argon2id hashes of them"));
+        return print_json(&json!({ "wrapped": wrapped }));
     }
-    Ok(ExitCode::SUCCESS)
+    print(format_args!("{wrapped} PBKDF2 hashes are now Argon2id hashes of them"));
+    Ok(())
 }
 
 fn row(user: User) -> [String; 6] {

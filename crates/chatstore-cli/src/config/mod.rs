@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
 use chatstore_http::TrustedProxies;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::error::{CliError, code};
@@ -63,14 +63,14 @@ impl Flags {
 }
 
 /// How logs are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     Text,
     Json,
 }
 
 /// What commands that need the tables do about pending revisions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Migrate {
     Auto,
     Check,
@@ -78,7 +78,7 @@ pub(crate) enum Migrate {
 }
 
 /// Whether the deployment is in production.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Environment {
     Development,
     Production,
@@ -122,25 +122,21 @@ impl Config {
         })?;
         Ok(Self {
             pool: settings.parse(&setting::POOL, |text| text.parse().ok())?,
-            migrate: match settings.get(&setting::MIGRATE) {
-                Some(_) => Some(settings.parse(&setting::MIGRATE, migrate)?),
-                None => None,
-            },
+            migrate: settings.parse_optional(&setting::MIGRATE, choice)?,
             bind: settings.parse(&setting::BIND, |text| text.parse().ok())?,
             anonymous: settings.parse(&setting::ANONYMOUS, on_or_off)?,
             token_key: TokenKeySetting::of(&settings)?,
             open_registration: settings.parse(&setting::OPEN_REGISTRATION, on_or_off)?,
             login_rate_limit: settings.parse(&setting::LOGIN_RATE_LIMIT, limit)?,
             rate_limit: settings.parse(&setting::RATE_LIMIT, limit)?,
-            trusted_proxies: match settings.get(&setting::TRUSTED_PROXIES) {
-                Some(_) => settings.parse(&setting::TRUSTED_PROXIES, |text| text.parse().ok())?,
-                None => TrustedProxies::default(),
-            },
-            environment: settings.parse(&setting::ENV, environment)?,
+            trusted_proxies: settings
+                .parse_optional(&setting::TRUSTED_PROXIES, |text| text.parse().ok())?
+                .unwrap_or_default(),
+            environment: settings.parse(&setting::ENV, choice)?,
             metrics_bind: settings.parse(&setting::METRICS_BIND, address_or_off)?,
             default_model: settings.parse(&setting::DEFAULT_MODEL, model)?,
             log: settings.parse(&setting::LOG, log_filter)?,
-            log_format: settings.parse(&setting::LOG_FORMAT, log_format)?,
+            log_format: settings.parse(&setting::LOG_FORMAT, choice)?,
             database,
             overruled,
             settings,
@@ -162,22 +158,19 @@ impl Config {
 
     /// Whether a source other than the default file sets the address of metrics.
     pub(crate) fn metrics_bind_is_set(&self) -> bool {
-        self.settings.get(&setting::METRICS_BIND).is_some_and(|found| found.source != Source::Default)
+        self.settings.get_given(&setting::METRICS_BIND).is_some()
     }
 }
 
 /// Keeps either the URL or the parts of a server; returns the overruled settings that were set explicitly.
 fn settle_database(settings: &mut Settings) -> Result<Vec<SettingValue>, CliError> {
-    let is_set = |setting: &Setting, settings: &Settings| {
-        settings.get(setting).filter(|found| found.source != Source::Default).cloned()
-    };
-    if is_set(&setting::DATABASE_URL, settings).is_none() {
+    if settings.get_given(&setting::DATABASE_URL).is_none() {
         if settings.get(&setting::POSTGRES_USER).is_some() {
             let value = server_url(settings)?;
             settings.replace(SettingValue { setting: &setting::DATABASE_URL, value, source: Source::Parts });
             return Ok(Vec::new());
         }
-        if let Some(part) = setting::POSTGRES.into_iter().find_map(|setting| is_set(setting, settings)) {
+        if let Some(part) = setting::POSTGRES.into_iter().find_map(|setting| settings.get_given(setting)) {
             let message = format!(
                 "{} is set ({}), but neither POSTGRES_USER nor DATABASE_URL is",
                 part.setting.variable, part.source
@@ -192,16 +185,14 @@ fn settle_database(settings: &mut Settings) -> Result<Vec<SettingValue>, CliErro
 
 fn server_url(settings: &Settings) -> Result<String, CliError> {
     let text = |setting: &Setting| settings.get(setting).map(|found| found.value.as_str());
-    let port = match settings.get(&setting::POSTGRES_PORT) {
-        Some(_) => settings.parse(&setting::POSTGRES_PORT, |text| text.parse().ok().map(NonZeroU16::get))?,
-        None => DEFAULT_PORT,
-    };
+    let port =
+        settings.parse_optional(&setting::POSTGRES_PORT, |text| text.parse().ok().map(NonZeroU16::get))?;
     let server = url::Server {
         user: text(&setting::POSTGRES_USER).unwrap_or_default(),
         password: text(&setting::POSTGRES_PASSWORD),
         database: text(&setting::POSTGRES_DB),
         host: text(&setting::POSTGRES_HOST).unwrap_or(DEFAULT_HOST),
-        port,
+        port: port.unwrap_or(DEFAULT_PORT),
     };
     Ok(server.url())
 }
@@ -220,38 +211,18 @@ fn limit(text: &str) -> Option<Option<u32>> {
     Some((count > 0).then_some(count))
 }
 
-fn environment(text: &str) -> Option<Environment> {
-    match text {
-        "development" => Some(Environment::Development),
-        "production" => Some(Environment::Production),
-        _ => None,
-    }
+/// One of the names that a setting has for its values.
+fn choice<T: ValueEnum>(text: &str) -> Option<T> {
+    T::from_str(text, false).ok()
 }
 
 fn address_or_off(text: &str) -> Option<Option<SocketAddr>> {
     if text == "off" { Some(None) } else { text.parse().ok().map(Some) }
 }
 
-fn migrate(text: &str) -> Option<Migrate> {
-    match text {
-        "auto" => Some(Migrate::Auto),
-        "check" => Some(Migrate::Check),
-        "off" => Some(Migrate::Off),
-        _ => None,
-    }
-}
-
 fn model(text: &str) -> Option<String> {
     let length = text.chars().count();
     ((1..=255).contains(&length) && !text.contains('\0')).then(|| text.to_owned())
-}
-
-fn log_format(text: &str) -> Option<LogFormat> {
-    match text {
-        "text" => Some(LogFormat::Text),
-        "json" => Some(LogFormat::Json),
-        _ => None,
-    }
 }
 
 /// Also refuses a single word that is not a level: the filter would read it as a module of which everything is

@@ -98,6 +98,11 @@ impl Settings {
         self.0.iter().find(|found| found.setting.variable == setting.variable)
     }
 
+    /// The value of a setting, unless it is the default.
+    pub(crate) fn get_given(&self, setting: &Setting) -> Option<&SettingValue> {
+        self.get(setting).filter(|found| found.source != Source::Default)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &SettingValue> {
         self.0.iter()
     }
@@ -124,11 +129,20 @@ impl Settings {
         setting: &Setting,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, CliError> {
-        let found = self.get(setting).ok_or_else(|| {
+        self.parse_optional(setting, read)?.ok_or_else(|| {
             CliError::new(code::CONFIGURATION, format!("{} has no value", setting.variable))
                 .hint("this build's default file lacks it")
-        })?;
-        read(&found.value).ok_or_else(|| {
+        })
+    }
+
+    /// The same of a setting that may have no value.
+    pub(crate) fn parse_optional<T>(
+        &self,
+        setting: &Setting,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, CliError> {
+        let Some(found) = self.get(setting) else { return Ok(None) };
+        read(&found.value).map(Some).ok_or_else(|| {
             let message = format!(
                 "{} is {:?} ({}), but must be {}",
                 setting.variable,

@@ -18,36 +18,17 @@ pub(super) struct Assembler {
     /// Conversations and messages of the batch, and bytes of its texts.
     rows: usize,
     bytes: usize,
-    open: Option<Open>,
-}
-
-#[derive(Debug)]
-struct Open {
-    conversation: Arc<PlannedConversation>,
-    messages: Vec<PlannedMessage>,
-    /// Bytes of their texts.
-    bytes: usize,
-    /// How the chunks ended that were cut off before.
-    earlier: Option<ChunkEnd>,
-}
-
-impl Open {
-    fn take_chunk(&mut self) -> ConversationChunk {
-        self.bytes = 0;
-        ConversationChunk {
-            conversation: Arc::clone(&self.conversation),
-            earlier: self.earlier,
-            messages: std::mem::take(&mut self.messages),
-        }
-    }
+    open: Option<ConversationChunk>,
+    /// Bytes of the texts of the open chunk.
+    open_bytes: usize,
 }
 
 impl Assembler {
-    /// Begins a conversation.
+    /// Begins a conversation, after the one before was closed.
     pub(super) fn open(&mut self, conversation: PlannedConversation) {
-        self.close();
         let conversation = Arc::new(conversation);
-        self.open = Some(Open { conversation, messages: Vec::new(), bytes: 0, earlier: None });
+        self.open = Some(ConversationChunk { conversation, messages: Vec::new(), earlier: None });
+        self.open_bytes = 0;
     }
 
     /// Adds a message to the open conversation.
@@ -56,16 +37,16 @@ impl Assembler {
         let Some(open) = &mut self.open else { return };
         self.rows += 1;
         self.bytes += message.new.content.len();
-        open.bytes += message.new.content.len();
+        self.open_bytes += message.new.content.len();
         open.messages.push(message);
     }
 
     /// Ends the open conversation.
     pub(super) fn close(&mut self) {
-        let Some(mut open) = self.open.take() else { return };
+        let Some(open) = self.open.take() else { return };
         self.rows += 1;
         if !open.messages.is_empty() || open.earlier.is_none() {
-            self.chunks.push(open.take_chunk());
+            self.chunks.push(open);
         }
     }
 
@@ -77,10 +58,12 @@ impl Assembler {
     /// Chunks are cut off at the same messages in every run, so each was written whole or not at all.
     pub(super) fn cut(&mut self) -> bool {
         let Some(open) = &mut self.open else { return false };
-        if open.messages.len() < BATCH_ROWS && open.bytes < BATCH_BYTES {
+        if open.messages.len() < BATCH_ROWS && self.open_bytes < BATCH_BYTES {
             return false;
         }
-        self.chunks.push(open.take_chunk());
+        let messages = std::mem::take(&mut open.messages);
+        self.chunks.push(ConversationChunk { messages, ..open.clone() });
+        self.open_bytes = 0;
         true
     }
 

@@ -3,7 +3,6 @@
 mod assembler;
 mod batch;
 mod dry_run;
-mod write;
 
 use std::sync::Arc;
 
@@ -12,14 +11,13 @@ use chatstore_model::Timestamp;
 use chatstore_sql::{ReadTx, WriteTx};
 
 use crate::plan::{PlannedConversation, PlannedMessage, PlannedUser};
-use crate::report::{ImportReport, ReportBuilder};
+use crate::report::{ImportReport, ReportBuilder, RowsReport};
 use assembler::Assembler;
 use batch::{ChunkBatch, ChunkEnd, UserBatch};
 use dry_run::DryRunState;
 
-pub(crate) use batch::{Batch, Mode, StoreResult};
+pub(crate) use batch::{Batch, Mode, StoreResult, Write};
 pub(crate) use dry_run::BatchState;
-pub(crate) use write::Write;
 
 /// Users decided together, each with several statements.
 const BATCH_USERS: usize = 200;
@@ -134,9 +132,7 @@ impl<'i> Import<'i> {
     async fn flush_users(&mut self) -> Result<()> {
         if !self.users.is_empty() {
             let users = std::mem::take(&mut self.users);
-            let rows = self.commit(UserBatch(users)).await?;
-            self.report.rows(rows);
-            self.report.progress();
+            self.commit(UserBatch(users)).await?;
         }
         Ok(())
     }
@@ -144,16 +140,11 @@ impl<'i> Import<'i> {
     /// Stores the chunks that wait; how the last of them ended.
     async fn flush_conversations(&mut self) -> Result<Option<ChunkEnd>> {
         let chunks = self.assembler.take();
-        if chunks.is_empty() {
-            return Ok(None);
-        }
-        let (rows, end) = self.commit(ChunkBatch(chunks)).await?;
-        rows.into_iter().for_each(|rows| self.report.rows(rows));
-        self.report.progress();
-        Ok(end)
+        if chunks.is_empty() { Ok(None) } else { self.commit(ChunkBatch(chunks)).await }
     }
 
-    /// Decides about a batch in one transaction, and writes what is missing unless this is a dry run.
+    /// Decides about a batch in one transaction, writes what is missing unless this is a dry run, and reports
+    /// what became of the rows.
     pub(crate) async fn commit<B: Batch>(&mut self, batch: B) -> Result<B::Outcome> {
         let batch = Arc::new(batch);
         let mut attempt = 1;
@@ -161,7 +152,8 @@ impl<'i> Import<'i> {
             let batch = Arc::clone(&batch);
             // A repeated UUID is looked for when the database has found that there is one.
             let may_repeat_uuids = self.options.dry_run || attempt > 1;
-            let state = BatchState::new(Arc::clone(&self.dry_run), may_repeat_uuids);
+            let (earlier, now) = (Arc::clone(&self.dry_run), DryRunState::default());
+            let state = BatchState { earlier, now, may_repeat_uuids, report: RowsReport::default() };
             let done = if self.options.dry_run {
                 let work = async move |tx: &mut ReadTx<'_>| batch.run(tx, state.clone()).await;
                 self.store.read(B::NAME, work).await
@@ -175,7 +167,11 @@ impl<'i> Import<'i> {
                 done => break done?,
             }
         };
+        // Its other holder, for whom it would be copied.
+        drop(state.earlier);
         Arc::make_mut(&mut self.dry_run).absorb(state.now);
+        self.report.rows(state.report);
+        self.report.progress();
         Ok(outcome)
     }
 }

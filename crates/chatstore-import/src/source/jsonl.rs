@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::Source;
 use crate::engine::{Batch, BatchState, Import, Mode, StoreResult, Write};
 use crate::plan::{RowClock, derived_uuid};
-use crate::report::{ImportReport, Issue, RowsReport};
+use crate::report::{ImportReport, Issue};
 
 /// The name space of imported ids. It was generated once and must never change.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6d2c_5d0e_97b4_4c0f_8a31_0f6b_5c9e_21d7);
@@ -182,9 +182,7 @@ impl Lines<'_> {
         let line = first.number;
         let lines = std::mem::take(&mut self.waiting);
         let batch = LineBatch { owner: self.owner, on_error: self.on_error, lines };
-        let (rows, stop) =
-            self.import.commit(batch).await.map_err(|source| JsonlError::Store { line, source })?;
-        self.import.report.rows(rows);
+        let stop = self.import.commit(batch).await.map_err(|source| JsonlError::Store { line, source })?;
         stop.map_or(Ok(()), |(line, reason)| Err(JsonlError::BadLine { line, reason }))
     }
 
@@ -251,37 +249,24 @@ struct LineBatch {
     lines: Vec<PlannedLine>,
 }
 
-enum LineOutcome {
-    Added,
-    Unchanged,
-    Differs(String),
-}
-
 impl Batch for LineBatch {
     const NAME: &'static str = "import_jsonl";
-    /// Also the number of the line that stops the import, and why.
-    type Outcome = (RowsReport, Option<(u64, String)>);
+    /// The number of the line that stops the import, and why.
+    type Outcome = Option<(u64, String)>;
 
     async fn decide<M: Mode>(
         &self,
         tx: &mut Tx<'_, M>,
         state: &mut BatchState,
     ) -> StoreResult<Self::Outcome> {
-        let mut report = RowsReport::default();
         for line in &self.lines {
             match put(tx, state, self.owner, line).await? {
-                LineOutcome::Added => {
-                    report.add("conversations", 1);
-                    report.add("messages", line.messages.len() as u64);
-                }
-                LineOutcome::Unchanged => report.keep("conversations"),
-                LineOutcome::Differs(reason) if self.on_error == OnError::Stop => {
-                    return Ok((report, Some((line.number, reason))));
-                }
-                LineOutcome::Differs(reason) => report.issues.push(skipped(line.number, reason)),
+                None => {}
+                Some(reason) if self.on_error == OnError::Stop => return Ok(Some((line.number, reason))),
+                Some(reason) => state.report.issues.push(skipped(line.number, reason)),
             }
         }
-        Ok((report, None))
+        Ok(None)
     }
 }
 
@@ -289,34 +274,41 @@ fn skipped(line: u64, reason: String) -> Issue {
     Issue::of_row("conversations", &line.to_string(), reason, "left out").leaving_out()
 }
 
-/// Stores a line, or compares it with the conversation that is stored.
+/// Stores a line, or compares it with the conversation that is stored; how that differs.
 async fn put<M: Mode>(
     tx: &mut Tx<'_, M>,
     state: &mut BatchState,
     owner: UserId,
     line: &PlannedLine,
-) -> StoreResult<LineOutcome> {
+) -> StoreResult<Option<String>> {
     let stored = tx.conversations().get(Via::Owner(owner), line.id).await?;
     let mut found = stored.map(|(conversation, _)| conversation.id);
     if let (None, Some(thread_id)) = (found, &line.conversation.thread_id) {
         found = tx.conversations().find_by_thread(owner, thread_id).await?.map(|found| found.id);
     }
     if let Some(conversation) = found {
-        return compare(tx, owner, conversation, &line.messages).await;
+        let difference = compare(tx, owner, conversation, &line.messages).await?;
+        if difference.is_none() {
+            state.report.keep("conversations");
+        }
+        return Ok(difference);
     }
     let key = line.number.to_string();
     M::apply(tx, state, Write::Conversation(owner, &line.conversation, &key)).await?;
     M::apply(tx, state, Write::Messages(owner, line.id, &line.messages)).await?;
-    Ok(LineOutcome::Added)
+    state.report.add("conversations", 1);
+    state.report.add("messages", line.messages.len() as u64);
+    Ok(None)
 }
 
-/// Whether the conversation begins with exactly these messages; what came after them does not matter.
+/// How the conversation differs from one that begins with exactly these messages; what came after them does not
+/// matter.
 async fn compare<M>(
     tx: &mut Tx<'_, M>,
     owner: UserId,
     conversation: ConversationId,
     messages: &[NewMessage],
-) -> StoreResult<LineOutcome> {
+) -> StoreResult<Option<String>> {
     let mut compared = 0;
     let mut after = 0;
     while compared < messages.len() {
@@ -326,7 +318,7 @@ async fn compare<M>(
         for (stored, new) in page.items.iter().zip(&messages[compared..]) {
             compared += 1;
             if stored.role != new.role || stored.content != new.content {
-                return Ok(LineOutcome::Differs(format!(
+                return Ok(Some(format!(
                     "a conversation with this id already exists and differs at turn {compared}; it was not changed"
                 )));
             }
@@ -334,7 +326,7 @@ async fn compare<M>(
         match page.next {
             Some(seq) => after = seq,
             None if compared < messages.len() => {
-                return Ok(LineOutcome::Differs(format!(
+                return Ok(Some(format!(
                     "a conversation with this id already exists and has only {compared} of the {} turns; \
                      it was not changed",
                     messages.len()
@@ -343,5 +335,5 @@ async fn compare<M>(
             None => {}
         }
     }
-    Ok(LineOutcome::Unchanged)
+    Ok(None)
 }

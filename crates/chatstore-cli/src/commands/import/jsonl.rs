@@ -11,12 +11,12 @@ use chatstore_import::{ImportEvent, ImportOptions, ImportReport, Issue, import};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{SHOWN, cannot_read, changed_at};
+use super::{SHOWN, changed_at, eprint_rest};
 use crate::commands::{eprint_message, find_user, print, print_json};
 use crate::config::Config;
 use crate::database;
-use crate::error::{CliError, code};
-use crate::progress::Progress;
+use crate::error::{CliError, cannot_read, code};
+use crate::progress::{Progress, Unit};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -62,7 +62,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     let source = Jsonl { input: BufReader::new(file), size, owner, on_error };
     let base_time = arguments.base_time.unwrap_or(changed_at);
     let options = ImportOptions { base_time, dry_run: arguments.dry_run };
-    let mut progress = Progress::of_bytes("importing", size);
+    let mut progress = Progress::new("importing", Unit::Bytes, size);
     let mut skipped = Vec::new();
     let imported = import(source, &store, options, |event| match event {
         ImportEvent::Issue(issue) => skipped.push(issue),
@@ -82,7 +82,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
 }
 
 fn open(path: &Path) -> Result<(File, u64, Timestamp), CliError> {
-    let failed = |error| cannot_read(path, &error);
+    let failed = |error| cannot_read(path.display(), &error);
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.is_dir() {
@@ -162,7 +162,5 @@ fn tell(report: &ImportReport, skipped: &[Issue], dry_run: bool) {
     for issue in skipped.iter().take(SHOWN) {
         eprint_message(format_args!("line {}: {}", line(issue), issue.problem));
     }
-    if skipped.len() > SHOWN {
-        eprint_message(format_args!("… and {} more; --json lists them all", skipped.len() - SHOWN));
-    }
+    eprint_rest(skipped.len());
 }

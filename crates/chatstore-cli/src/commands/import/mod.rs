@@ -3,15 +3,15 @@
 mod jsonl;
 mod sqlalchemy;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use chatstore::Timestamp;
 use clap::Subcommand;
 
+use super::eprint_message;
 use crate::config::Config;
-use crate::error::{CliError, code};
+use crate::error::CliError;
 
 /// Maximum number of issues that are printed; `--json` has all of them.
 const SHOWN: usize = 20;
@@ -37,14 +37,11 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, C
     }
 }
 
-/// The error of a file that cannot be read.
-fn cannot_read(path: &Path, error: &std::io::Error) -> CliError {
-    let code = match error.kind() {
-        std::io::ErrorKind::NotFound => code::NO_INPUT,
-        std::io::ErrorKind::PermissionDenied => code::NO_PERMISSION,
-        _ => code::DAMAGED,
-    };
-    CliError::new(code, format!("cannot read {}: {error}", path.display()))
+/// Says how many issues were not printed.
+fn eprint_rest(issues: usize) {
+    if issues > SHOWN {
+        eprint_message(format_args!("… and {} more; --json lists them all", issues - SHOWN));
+    }
 }
 
 /// When a file was last changed.

@@ -10,12 +10,12 @@ use chatstore_import::{ImportEvent, ImportOptions, ImportReport, Issue, import};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{SHOWN, cannot_read, changed_at};
+use super::{SHOWN, changed_at, eprint_rest};
 use crate::commands::{eprint_message, print};
 use crate::config::Config;
 use crate::database;
-use crate::error::{CliError, code};
-use crate::progress::Progress;
+use crate::error::{CliError, cannot_read, code};
+use crate::progress::{Progress, Unit};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -65,7 +65,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         (Some(time), _) => time,
         (None, Some(file)) => {
             let changed = fs::metadata(file).and_then(|metadata| changed_at(&metadata));
-            changed.map_err(|error| cannot_read(file, &error))?
+            changed.map_err(|error| cannot_read(file.display(), &error))?
         }
         (None, None) => Timestamp::from_microseconds(0).unwrap_or(Timestamp::MIN),
     };
@@ -88,7 +88,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
 }
 
 fn mapping(path: &Path) -> Result<Mapping, CliError> {
-    let text = fs::read_to_string(path).map_err(|error| cannot_read(path, &error))?;
+    let text = fs::read_to_string(path).map_err(|error| cannot_read(path.display(), &error))?;
     Mapping::parse(&text)
         .map_err(|error| CliError::new(code::BAD_DATA, format!("{}: {error}", path.display())))
 }
@@ -135,7 +135,7 @@ impl Listener {
         match event {
             ImportEvent::Issue(issue) => self.report(issue),
             ImportEvent::Progress { done, total } => {
-                self.progress.get_or_insert_with(|| Progress::of_rows("importing", total)).set(done);
+                self.progress.get_or_insert_with(|| Progress::new("importing", Unit::Rows, total)).set(done);
             }
             _ => {}
         }
@@ -190,11 +190,6 @@ impl Listener {
             let Issue { table, problem, done, .. } = issue;
             eprint_message(format_args!("{table}{key}{column}: {problem}; {done}"));
         }
-        if self.reported > self.shown.len() {
-            eprint_message(format_args!(
-                "… and {} more; --json lists them all",
-                self.reported - self.shown.len()
-            ));
-        }
+        eprint_rest(self.reported);
     }
 }

@@ -1,5 +1,6 @@
 //! `migrate lint`: what in revisions endangers rows, or blocks clients.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,11 +25,6 @@ pub(crate) struct Lint {
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Serialize)]
-struct Shown<'s> {
-    findings: Vec<ShownFinding<'s>>,
 }
 
 #[derive(Serialize)]
@@ -59,7 +55,7 @@ impl Lint {
         }
         let (count, is_clean) = (findings.len(), findings.is_empty());
         if self.json {
-            print_json(&Shown { findings })?;
+            print_json(&BTreeMap::from([("findings", findings)]))?;
         } else {
             findings.iter().for_each(show);
             let revisions = counted(revisions.len(), "revision");

@@ -91,14 +91,12 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, C
         Command::Branches => show::branches()?,
         Command::Show { revision } => show::one(&revision)?,
         Command::Upgrade { to, sql: true } => {
-            print_script(config, Script::Upgrade(Target::from(to.as_str()))).await?;
+            print_script(config, Script::Upgrade(to.as_str().into())).await?
         }
         Command::Downgrade { to, sql: true, .. } => {
-            print_script(config, Script::Downgrade(Target::from(to.as_str()))).await?;
+            print_script(config, Script::Downgrade(to.as_str().into())).await?;
         }
-        Command::Stamp { to, sql: true } => {
-            print_script(config, Script::Stamp(Target::from(to.as_str()))).await?;
-        }
+        Command::Stamp { to, sql: true } => print_script(config, Script::Stamp(to.as_str().into())).await?,
         Command::Current(json) => {
             let store = open_without_creating(config).await?;
             show::current(&store.operations().migration_status().await?, json)?;

@@ -1,5 +1,7 @@
 //! What `migrate` shows.
 
+use std::collections::BTreeMap;
+
 use chatstore::Timestamp;
 use chatstore::operations::{Migrations, Revision};
 use chatstore_migrate::{Dialect, LogEntry, MigrationStatus, Target};
@@ -26,41 +28,6 @@ pub(crate) struct Plan {
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Serialize)]
-struct Shown<T> {
-    revisions: Vec<T>,
-}
-
-/// A revision of this version.
-#[derive(Serialize)]
-struct ShownRevision<'s> {
-    id: &'s str,
-    slug: &'s str,
-    message: &'s str,
-    revises: &'s [String],
-    depends_on: &'s [String],
-    labels: &'s [String],
-    breaking: bool,
-    transaction: bool,
-    data_step: Option<&'s str>,
-}
-
-impl<'s> From<&'s Revision> for ShownRevision<'s> {
-    fn from(revision: &'s Revision) -> Self {
-        Self {
-            id: &revision.id,
-            slug: &revision.slug,
-            message: &revision.message,
-            revises: &revision.revises,
-            depends_on: &revision.depends_on,
-            labels: &revision.labels,
-            breaking: revision.breaking,
-            transaction: revision.in_transaction,
-            data_step: revision.data_step.as_deref(),
-        }
-    }
 }
 
 /// A revision in the history of the database.
@@ -114,8 +81,7 @@ pub(super) fn branches() -> Result<(), CliError> {
 
 fn list(revisions: &[&Revision], json: bool) -> Result<(), CliError> {
     if json {
-        let revisions = revisions.iter().map(|revision| ShownRevision::from(*revision)).collect();
-        return print_json(&Shown { revisions });
+        return print_json(&BTreeMap::from([("revisions", revisions)]));
     }
     for revision in revisions {
         print(line(revision));
@@ -186,7 +152,7 @@ pub(super) fn current(status: &MigrationStatus, Json { json }: Json) -> Result<(
         })
         .collect();
     if json {
-        return print_json(&Shown { revisions });
+        return print_json(&BTreeMap::from([("revisions", revisions)]));
     }
     for ShownState { id, slug, state, applied_at, .. } in revisions {
         let at = applied_at.map(|at| format!(" {at}")).unwrap_or_default();

@@ -2,16 +2,81 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chatstore_model::{ConversationId, MessageId, MessageRange, NewMessage, UserId};
-use chatstore_sql::{PresentMessage, Tx};
+use chatstore_model::{ConversationId, MessageId, MessageRange, ModelResponse, NewMessage, UserId};
+use chatstore_sql::{PresentMessage, Tx, Via};
 
-use super::decision::{ChunkDecision, ConversationChunk, Place};
-use super::{BatchState, StoreResult};
+use super::conversations::Place;
+use super::{BatchState, Mode, StoreResult, Write};
 use crate::plan::PlannedMessage;
-use crate::report::Issue;
+use crate::report::{Issue, RowsReport};
+
+/// Writes the messages of a chunk that are missing, and adds the responses that are. The number of its last message.
+pub(super) async fn put_messages<M: Mode>(
+    tx: &mut Tx<'_, M>,
+    state: &mut BatchState,
+    place: Place,
+    is_new: bool,
+    seq_before: i64,
+    messages: &[PlannedMessage],
+    responses: &mut Vec<ModelResponse>,
+) -> StoreResult<i64> {
+    let stored =
+        if is_new { None } else { tx.conversations().get(Via::Owner(place.owner), place.id).await? };
+    let present = if stored.is_none() && !state.may_repeat_uuids {
+        HashMap::new()
+    } else {
+        find_present(tx, place.owner, messages).await?
+    };
+    let stored_seq = stored.map_or(0, |(conversation, _)| conversation.last_seq);
+    let (gaps, mut last_seq) = compare_messages(state, place, seq_before, messages, &present, responses);
+    let mut new = Vec::new();
+    for gap in gaps {
+        let deleted = count_deleted(tx, place, &gap, stored_seq).await?;
+        for (index, (id, message)) in gap.messages.into_iter().enumerate() {
+            if index < deleted {
+                let problem = "it was deleted in the store after an earlier import";
+                leave_out(&mut state.report, message, problem);
+                continue;
+            }
+            if id != message.id {
+                state.report.issues.push(uuid_is_taken(message));
+            }
+            state.report.add("messages", 1);
+            state.report.issues.extend(message.issues.iter().cloned());
+            new.push(NewMessage { id: Some(id), ..message.new.clone() });
+            add_response(&mut state.report, responses, message, id, place.id);
+        }
+    }
+    if !new.is_empty() {
+        M::apply(tx, state, Write::Messages(place.owner, place.id, &new)).await?;
+        last_seq = stored_seq + i64::try_from(new.len()).unwrap_or(0);
+    }
+    Ok(last_seq.max(seq_before))
+}
+
+/// Reports a message that is left out, with its response.
+pub(super) fn leave_out(report: &mut RowsReport, message: &PlannedMessage, problem: &str) {
+    let issue = |table, key: &str| Issue::of_row(table, key, problem, "left out").leaving_out();
+    report.issues.push(issue("messages", &message.key));
+    report.issues.extend(message.response.iter().map(|response| issue("responses", &response.key)));
+}
+
+/// Adds the response of a message that is stored, or is going to be.
+fn add_response(
+    report: &mut RowsReport,
+    responses: &mut Vec<ModelResponse>,
+    message: &PlannedMessage,
+    message_id: MessageId,
+    conversation_id: ConversationId,
+) {
+    let Some(planned) = &message.response else { return };
+    report.add("responses", 1);
+    report.issues.extend(planned.issues.iter().cloned());
+    responses.push(ModelResponse { message_id, conversation_id, ..planned.response.clone() });
+}
 
 /// What the owner has of these messages, under either of their ids.
-pub(super) async fn find_present<M>(
+async fn find_present<M>(
     tx: &mut Tx<'_, M>,
     owner: UserId,
     messages: &[PlannedMessage],
@@ -37,7 +102,7 @@ pub(super) async fn find_present<M>(
 }
 
 /// Messages that are missing between two that are stored.
-pub(super) struct Gap<'c> {
+struct Gap<'c> {
     /// The number of the message before, or 0.
     after: i64,
     /// The number of the message after, when there is one.
@@ -46,52 +111,53 @@ pub(super) struct Gap<'c> {
     messages: Vec<(MessageId, &'c PlannedMessage)>,
 }
 
-impl<'c> Gap<'c> {
+impl Gap<'_> {
     const fn after(seq: i64) -> Self {
         Self { after: seq, before: None, messages: Vec::new() }
     }
 }
 
 /// Compares messages with what is stored: counts those that are, adds responses that they lack, and finds the
-/// gaps.
-pub(super) fn compare_messages<'c>(
-    decision: &mut ChunkDecision,
-    chunk: &'c ConversationChunk,
-    state: &BatchState,
+/// gaps. Also the number of the last message that is stored.
+fn compare_messages<'c>(
+    state: &mut BatchState,
     place: Place,
+    seq_before: i64,
+    messages: &'c [PlannedMessage],
     present: &HashMap<MessageId, PresentMessage>,
-) -> Vec<Gap<'c>> {
+    responses: &mut Vec<ModelResponse>,
+) -> (Vec<Gap<'c>>, i64) {
     let mut used: HashSet<MessageId> = HashSet::new();
     let mut gaps = Vec::new();
-    let mut gap = Gap::after(chunk.last_seq_before());
-    for message in &chunk.messages {
+    let mut gap = Gap::after(seq_before);
+    for message in messages {
         let is_uuid_taken = present.get(&message.id).is_some_and(|it| message.is_another_row(&it.metadata))
             || used.contains(&message.id)
-            || state.has_message(place.owner, message.id);
+            || state.has(|added| added.messages.contains(&(place.owner, message.id)));
         let id = if is_uuid_taken { message.fallback_id } else { message.id };
         used.insert(id);
         let Some(found) = present.get(&id) else {
             gap.messages.push((id, message));
             continue;
         };
-        decision.report.keep("messages");
+        state.report.keep("messages");
         match &message.response {
-            Some(_) if found.has_response => decision.report.keep("responses"),
-            _ => decision.add_response(message, id, found.conversation_id),
+            Some(_) if found.has_response => state.report.keep("responses"),
+            _ => add_response(&mut state.report, responses, message, id, found.conversation_id),
         }
         if found.conversation_id == place.id {
             gap.before = Some(found.seq);
             gaps.push(std::mem::replace(&mut gap, Gap::after(found.seq)));
         }
     }
-    decision.end.last_seq = gap.after;
+    let last_seq = gap.after;
     gaps.push(gap);
     gaps.retain(|gap| !gap.messages.is_empty());
-    gaps
+    (gaps, last_seq)
 }
 
 /// How many messages were deleted in a gap: numbers are never used again, so each that no message has is one.
-pub(super) async fn count_deleted<M>(
+async fn count_deleted<M>(
     tx: &mut Tx<'_, M>,
     place: Place,
     gap: &Gap<'_>,
@@ -104,25 +170,6 @@ pub(super) async fn count_deleted<M>(
     }
     let held = tx.messages().count_between(place.owner, place.id, range).await?;
     Ok(usize::try_from(numbers - held).unwrap_or(0))
-}
-
-impl Gap<'_> {
-    /// Adds what is missing; what was deleted here is not brought back.
-    pub(super) fn fill(self, decision: &mut ChunkDecision, deleted: usize, conversation: ConversationId) {
-        for (index, (id, message)) in self.messages.into_iter().enumerate() {
-            if index < deleted {
-                decision.leave_out(message, "it was deleted in the store after an earlier import");
-                continue;
-            }
-            if id != message.id {
-                decision.report.issues.push(uuid_is_taken(message));
-            }
-            decision.report.add("messages", 1);
-            decision.report.issues.extend(message.issues.iter().cloned());
-            decision.new_messages.push(NewMessage { id: Some(id), ..message.new.clone() });
-            decision.add_response(message, id, conversation);
-        }
-    }
 }
 
 fn uuid_is_taken(message: &PlannedMessage) -> Issue {

@@ -1,21 +1,19 @@
 //! Batches: rows that are decided about, and written, in one transaction.
 //!
-//! What is stored is looked up, then a function without a transaction decides, then the decision is applied.
-//! In a dry run applying remembers it instead.
+//! What is stored is looked up, what is missing is decided, and the decision is applied. In a dry run applying
+//! remembers it instead.
 
 mod chunk;
 mod conversations;
-mod decision;
 mod messages;
 mod users;
 
+use chatstore_model::{ConversationId, ModelResponse, NewConversation, NewMessage, NewUser, UserId};
 use chatstore_sql::{ReadOnly, ReadWrite, StoreError, Tx};
 
 use super::dry_run::BatchState;
-use super::write::Write;
 
-pub(super) use chunk::ChunkBatch;
-pub(super) use decision::{ChunkEnd, ConversationChunk};
+pub(super) use chunk::{ChunkBatch, ChunkEnd, ConversationChunk};
 pub(super) use users::UserBatch;
 
 /// What comes of work in a transaction.
@@ -25,10 +23,10 @@ pub(crate) type StoreResult<T> = Result<T, StoreError>;
 pub(crate) trait Batch: Send + Sync + 'static {
     /// The transaction's name in logs and metrics.
     const NAME: &'static str;
-    /// What became of the rows.
+    /// What is known after it, beside the report of the rows.
     type Outcome: Send + 'static;
 
-    /// Decides about the rows and applies it. It may run again after a conflict.
+    /// Decides about the rows, applies it and counts them. It may run again after a conflict.
     async fn decide<M: Mode>(&self, tx: &mut Tx<'_, M>, state: &mut BatchState)
     -> StoreResult<Self::Outcome>;
 
@@ -43,6 +41,15 @@ pub(crate) trait Batch: Send + Sync + 'static {
     }
 }
 
+/// A change that an import makes.
+pub(crate) enum Write<'w> {
+    User(&'w NewUser),
+    /// With the key of the row in the source.
+    Conversation(UserId, &'w NewConversation, &'w str),
+    Messages(UserId, ConversationId, &'w [NewMessage]),
+    Responses(UserId, &'w [ModelResponse]),
+}
+
 /// Whether changes are written.
 pub(crate) trait Mode: Sized + 'static {
     async fn apply(tx: &mut Tx<'_, Self>, state: &mut BatchState, write: Write<'_>) -> StoreResult<()>;
@@ -51,7 +58,21 @@ pub(crate) trait Mode: Sized + 'static {
 /// A dry run.
 impl Mode for ReadOnly {
     async fn apply(_tx: &mut Tx<'_, Self>, state: &mut BatchState, write: Write<'_>) -> StoreResult<()> {
-        state.now.record(write);
+        let added = &mut state.now;
+        match write {
+            Write::User(new) => {
+                added.users.extend(new.id);
+                added.usernames.extend(new.username.as_ref().map(|name| name.key().to_owned()));
+                added.emails.extend(new.email.as_ref().map(|email| email.key().to_owned()));
+            }
+            Write::Conversation(owner, new, key) => {
+                added.conversations.extend(new.id.map(|id| ((owner, id), key.to_owned())));
+            }
+            Write::Messages(owner, _, new) => {
+                added.messages.extend(new.iter().filter_map(|message| Some((owner, message.id?))));
+            }
+            Write::Responses(..) => {}
+        }
         Ok(())
     }
 }

@@ -1,112 +1,86 @@
 //! Users: who is stored already stays, who is not is added.
 
-use chatstore_model::{CanonicalJson, NewUser, User, UserId, UserName};
+use chatstore_model::{CanonicalJson, NewUser, UserId, UserName};
 use chatstore_sql::{StoreError, Tx};
 
 use super::{Batch, BatchState, Mode, StoreResult, Write};
 use crate::plan::PlannedUser;
-use crate::report::{Issue, RowsReport};
+use crate::report::Issue;
 
 pub(in crate::engine) struct UserBatch(pub(in crate::engine) Vec<PlannedUser>);
 
 impl Batch for UserBatch {
     const NAME: &'static str = "import_users";
-    type Outcome = RowsReport;
+    type Outcome = ();
 
-    async fn decide<M: Mode>(&self, tx: &mut Tx<'_, M>, state: &mut BatchState) -> StoreResult<RowsReport> {
-        let mut report = RowsReport::default();
+    async fn decide<M: Mode>(&self, tx: &mut Tx<'_, M>, state: &mut BatchState) -> StoreResult<()> {
         for planned in &self.0 {
-            let stored = StoredUser::find(tx, state, planned).await?;
-            match decide_user(planned, &stored)? {
-                UserDecision::Present => report.keep("users"),
-                UserDecision::Match(_, issue) => {
-                    report.keep("users");
-                    report.issues.push(issue);
+            match decide_user(tx, state, planned).await? {
+                UserDecision::Present(_, issue) => {
+                    state.report.keep("users");
+                    state.report.issues.extend(issue);
                 }
                 UserDecision::Add(new, issues) => {
                     M::apply(tx, state, Write::User(&new)).await?;
-                    report.add("users", 1);
-                    report.issues.extend(planned.issues.iter().cloned().chain(issues));
+                    state.report.add("users", 1);
+                    state.report.issues.extend(planned.issues.iter().cloned().chain(issues));
                 }
             }
         }
-        Ok(report)
-    }
-}
-
-/// What is stored of a planned user.
-#[derive(Default)]
-pub(super) struct StoredUser {
-    is_present: bool,
-    /// The user who has the address.
-    email_holder: Option<User>,
-    is_email_taken: bool,
-    is_username_taken: bool,
-}
-
-impl StoredUser {
-    pub(super) async fn find<M>(
-        tx: &mut Tx<'_, M>,
-        state: &BatchState,
-        planned: &PlannedUser,
-    ) -> StoreResult<Self> {
-        if state.has_user(planned.id) || tx.users().get(planned.id).await?.is_some() {
-            return Ok(Self { is_present: true, ..Self::default() });
-        }
-        let mut stored = Self::default();
-        if let Some(email) = &planned.new.email {
-            stored.email_holder = tx.users().find_by_email(email.as_typed()).await?;
-            stored.is_email_taken = stored.email_holder.is_some() || state.has_email(email.key());
-        }
-        if let Some(name) = &planned.new.username {
-            let holder = tx.users().find_by_username(name.as_typed()).await?;
-            stored.is_username_taken = holder.is_some() || state.has_username(name.key());
-        }
-        Ok(stored)
+        Ok(())
     }
 }
 
 /// What is to become of a user.
 pub(super) enum UserDecision {
-    Present,
-    /// The user who had the address before any import is this one.
-    Match(UserId, Issue),
+    /// This user is stored already; reported when they had the address before any import.
+    Present(UserId, Option<Issue>),
     Add(Box<NewUser>, Vec<Issue>),
 }
 
 /// Decides about a user, and finds a name for one to whom neither name nor address remains.
-pub(super) fn decide_user(planned: &PlannedUser, stored: &StoredUser) -> StoreResult<UserDecision> {
-    if stored.is_present {
-        return Ok(UserDecision::Present);
+pub(super) async fn decide_user<M>(
+    tx: &mut Tx<'_, M>,
+    state: &BatchState,
+    planned: &PlannedUser,
+) -> StoreResult<UserDecision> {
+    if state.has(|added| added.users.contains(&planned.id)) || tx.users().get(planned.id).await?.is_some() {
+        return Ok(UserDecision::Present(planned.id, None));
     }
     let issue = |column: &str, problem: String, done: String| {
         Issue::of_row("users", &planned.key, problem, done).in_column(column)
     };
-    if let Some(holder) = &stored.email_holder
-        && planned.is_email_the_key
-        && holder.metadata.value().get("source").is_none()
-    {
-        let problem = "a user with this address existed before the import".to_owned();
-        return Ok(UserDecision::Match(
-            holder.id,
-            issue("email", problem, format!("imported as user {}", holder.id)),
-        ));
-    }
+    let taken = |column: &str, typed: &str| {
+        let problem = format!("{typed:?} is taken, apart from case, width and blanks around it");
+        let without = "imported as an account of its own without it; the value is in metadata.source";
+        issue(column, problem, without.to_owned())
+    };
     let mut new = planned.new.clone();
     let mut issues = Vec::new();
-    let taken = |typed: &str| format!("{typed:?} is taken, apart from case, width and blanks around it");
-    let without = "imported as an account of its own without it; the value is in metadata.source";
-    if stored.is_email_taken
-        && let Some(email) = new.email.take()
-    {
-        new.metadata = with_source(new.metadata, "email", email.as_typed());
-        issues.push(issue("email", taken(email.as_typed()), without.to_owned()));
+    if let Some(email) = &planned.new.email {
+        let holder = tx.users().find_by_email(email.as_typed()).await?;
+        let is_taken = holder.is_some() || state.has(|added| added.emails.contains(email.key()));
+        if let Some(holder) = holder
+            && planned.is_email_the_key
+            && holder.metadata.value().get("source").is_none()
+        {
+            let problem = "a user with this address existed before the import".to_owned();
+            let issue = issue("email", problem, format!("imported as user {}", holder.id));
+            return Ok(UserDecision::Present(holder.id, Some(issue)));
+        }
+        if is_taken {
+            new.email = None;
+            new.metadata = with_source(new.metadata, "email", email.as_typed());
+            issues.push(taken("email", email.as_typed()));
+        }
     }
-    if stored.is_username_taken
-        && let Some(name) = new.username.take()
+    if let Some(name) = &planned.new.username
+        && (tx.users().find_by_username(name.as_typed()).await?.is_some()
+            || state.has(|added| added.usernames.contains(name.key())))
     {
+        new.username = None;
         new.metadata = with_source(new.metadata, "username", name.as_typed());
-        issues.push(issue("username", taken(name.as_typed()), without.to_owned()));
+        issues.push(taken("username", name.as_typed()));
     }
     if new.username.is_none() && new.email.is_none() {
         let name = placeholder(planned.id)?;

@@ -9,18 +9,10 @@ pub(in crate::source) struct Layout {
     pub(in crate::source) name: &'static str,
     pub(in crate::source) table: ExternalTable,
     /// The described columns, and where each is.
-    fields: Vec<(&'static str, Option<usize>)>,
+    pub(in crate::source) fields: Vec<(&'static str, Option<usize>)>,
 }
 
 impl Layout {
-    pub(in crate::source) const fn new(
-        name: &'static str,
-        table: ExternalTable,
-        fields: Vec<(&'static str, Option<usize>)>,
-    ) -> Self {
-        Self { name, table, fields }
-    }
-
     pub(in crate::source) fn columns(&self) -> Vec<&str> {
         self.table.columns.iter().map(|column| column.name.as_str()).collect()
     }

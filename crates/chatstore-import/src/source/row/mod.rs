@@ -74,6 +74,12 @@ impl<'r> Row<'r> {
         self.issues.push(Issue { column, ..issue });
     }
 
+    /// Reports a field whose value is of no use, and keeps it aside.
+    fn misfit(&mut self, field: &str, problem: &str, done: impl Into<String>) {
+        self.report(Some(field), format!("{} {problem}", quoted(self.value(field))), done);
+        self.keep(field);
+    }
+
     /// Keeps a field's value aside as it is.
     pub(super) fn keep(&mut self, field: &str) {
         let value = self.value(field);
@@ -95,13 +101,13 @@ impl<'r> Row<'r> {
             }
             ExternalValue::Bytes(bytes) => {
                 let text = String::from_utf8_lossy(bytes);
-                let done = match text {
-                    std::borrow::Cow::Borrowed(_) => "read as UTF-8",
-                    std::borrow::Cow::Owned(_) => {
-                        "read as UTF-8, with U+FFFD for the rest; the bytes are in metadata.source"
-                    }
+                let is_whole = std::str::from_utf8(bytes).is_ok();
+                let done = if is_whole {
+                    "read as UTF-8"
+                } else {
+                    "read as UTF-8, with U+FFFD for the rest; the bytes are in metadata.source"
                 };
-                if matches!(text, std::borrow::Cow::Owned(_)) || text.contains('\0') {
+                if !is_whole || text.contains('\0') {
                     self.keep_bytes(field, bytes);
                 }
                 self.report(Some(field), "it holds bytes instead of text", done);
@@ -151,9 +157,8 @@ impl<'r> Row<'r> {
         if let Some(number) = number.filter(|number| (0..=limits::COUNT).contains(number)) {
             return Some(number);
         }
-        let problem = format!("{} is not a count from 0 to {}", quoted(self.value(field)), limits::COUNT);
-        self.report(Some(field), problem, "left empty; the value is in metadata.source");
-        self.keep(field);
+        let problem = format!("is not a count from 0 to {}", limits::COUNT);
+        self.misfit(field, &problem, "left empty; the value is in metadata.source");
         None
     }
 
@@ -172,9 +177,8 @@ impl<'r> Row<'r> {
             _ => None,
         };
         flag.unwrap_or_else(|| {
-            let problem = format!("{} is neither true nor false", quoted(self.value(field)));
-            self.report(Some(field), problem, format!("taken as {otherwise}; it is in metadata.source"));
-            self.keep(field);
+            let done = format!("taken as {otherwise}; it is in metadata.source");
+            self.misfit(field, "is neither true nor false", done);
             otherwise
         })
     }
@@ -192,23 +196,13 @@ impl<'r> Row<'r> {
                 Some(instant)
             }
             Moment::OtherForm(instant, form) => {
-                let problem = format!("{} is {form}", quoted(self.value(field)));
-                self.report(
-                    Some(field),
-                    problem,
-                    format!("read as {instant}; the original is in metadata.source"),
-                );
-                self.keep(field);
+                let done = format!("read as {instant}; the original is in metadata.source");
+                self.misfit(field, &format!("is {form}"), done);
                 Some(instant)
             }
             Moment::Unusable => {
-                let problem = format!("{} is not a time", quoted(self.value(field)));
-                self.report(
-                    Some(field),
-                    problem,
-                    "taken from the rows around it; the original is in metadata.source",
-                );
-                self.keep(field);
+                let done = "taken from the rows around it; the original is in metadata.source";
+                self.misfit(field, "is not a time", done);
                 None
             }
         }
@@ -216,7 +210,7 @@ impl<'r> Row<'r> {
 
     /// A time, else the one that is taken instead, which is reported when nothing was said yet.
     pub(super) fn time_or(&mut self, field: &'static str, instead: Timestamp) -> Timestamp {
-        let is_null = *self.value(field) == ExternalValue::Null;
+        let is_null = self.is_null(field);
         self.time(field).unwrap_or_else(|| {
             if is_null && self.layout.place(field).is_some() {
                 self.report(Some(field), "it is null", format!("taken from the rows around it: {instead}"));

@@ -136,17 +136,17 @@ impl Source for SqlalchemySource {
     type Error = SqlalchemyError;
 
     fn tables(&self) -> Vec<&'static str> {
-        self.tables.iter().map(|layout| layout.name).collect()
+        self.tables.0.iter().map(|layout| layout.name).collect()
     }
 
     async fn read(self, mut import: Import<'_>) -> Result<ImportReport, SqlalchemyError> {
         let Self { schema, database, tables } = self;
         let mut total = 0;
-        for layout in tables.iter() {
+        for layout in &tables.0 {
             total += database.count(&layout.table).await?;
         }
         import.report.expect_rows(total);
-        for layout in tables.iter() {
+        for layout in &tables.0 {
             for column in layout.missing() {
                 let (problem, done) = ("the table has no such column", "left empty in every row");
                 import.report.issue(Issue::of_table(layout.name, problem, done).in_column(column));

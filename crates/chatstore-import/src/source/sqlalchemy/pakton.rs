@@ -2,7 +2,7 @@
 
 use chatstore_model::{CanonicalJson, Email, NewUser, Timestamp, UserId};
 
-use super::planning::{Identity, Times, conversation_id, derived, plan_conversation, thread_id};
+use super::planning::{Times, conversation_id, derived, plan_conversation, thread_id};
 use super::reader::{Reader, RepeatedKeys, order, select};
 use super::tables::{TableDescription, Tables};
 use super::{Schema, SqlalchemyError};
@@ -62,8 +62,8 @@ fn plan(mut row: Row<'_>, otherwise: Timestamp, zones: &mut TimesWithoutZone) ->
     };
     let id = conversation_id(Schema::Pakton, owner_id, &row, "thread_id");
     let thread_id = thread_id(&mut row, "thread_id");
-    let identity = Identity { id, fallback_id: id, thread_id, is_thread: true };
-    plan_conversation(row, times, owner, identity, zones)
+    let planned = plan_conversation(row, times, owner, (id, id), thread_id, zones);
+    PlannedConversation { is_thread: true, ..planned }
 }
 
 /// The user with the address of a conversation, as they are created when there is none.

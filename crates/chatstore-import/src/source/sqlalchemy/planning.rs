@@ -103,15 +103,6 @@ impl Times {
     }
 }
 
-/// What identifies a conversation.
-pub(super) struct Identity {
-    pub(super) id: ConversationId,
-    pub(super) fallback_id: ConversationId,
-    pub(super) thread_id: Option<String>,
-    /// Whether the thread id is what identifies it.
-    pub(super) is_thread: bool,
-}
-
 /// The id of a conversation that follows from its owner, its key, and the id that its application shows.
 pub(super) fn conversation_id(
     schema: Schema,
@@ -147,10 +138,10 @@ pub(super) fn plan_conversation(
     mut row: Row<'_>,
     times: Times,
     owner: PlannedOwner,
-    identity: Identity,
+    (id, fallback_id): (ConversationId, ConversationId),
+    thread_id: Option<String>,
     zones: &mut TimesWithoutZone,
 ) -> PlannedConversation {
-    let Identity { id, fallback_id, thread_id, is_thread } = identity;
     let new = NewConversation {
         id: Some(id),
         thread_id,
@@ -162,5 +153,5 @@ pub(super) fn plan_conversation(
         metadata: row.metadata(),
     };
     zones.count(&row);
-    PlannedConversation { owner, new, id, fallback_id, key: row.key, is_thread, issues: row.issues }
+    PlannedConversation { owner, new, id, fallback_id, key: row.key, is_thread: false, issues: row.issues }
 }

@@ -56,15 +56,11 @@ impl Mapping {
 
 /// The tables of a database.
 #[derive(Debug)]
-pub(super) struct Tables(Vec<Layout>);
+pub(super) struct Tables(pub(super) Vec<Layout>);
 
 impl Tables {
     pub(super) fn get(&self, name: &str) -> &Layout {
         self.0.iter().find(|layout| layout.name == name).unwrap_or(&self.0[0])
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Layout> {
-        self.0.iter()
     }
 }
 
@@ -170,5 +166,5 @@ fn layout(
         }
         fields.push((field, place));
     }
-    Ok(Layout::new(description.name, table, fields))
+    Ok(Layout { name: description.name, table, fields })
 }

@@ -8,7 +8,7 @@ use super::{user_id, uuid};
 use crate::engine::Import;
 use crate::plan::{PlannedConversation, PlannedOwner, RowClock};
 use crate::source::row::{Layout, Row, TimesWithoutZone, quoted, shown};
-use crate::source::sqlalchemy::planning::{Identity, Times, conversation_id, plan_conversation, thread_id};
+use crate::source::sqlalchemy::planning::{Times, conversation_id, plan_conversation, thread_id};
 use crate::source::sqlalchemy::reader::{Reader, known, order, select};
 use crate::source::sqlalchemy::tables::Tables;
 use crate::source::sqlalchemy::{Schema, SqlalchemyError};
@@ -28,7 +28,9 @@ pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(),
                 hand_message_over(&joined, open.as_mut(), import, zones).await?;
                 let conversation = plan(&joined, &row, clock.time(), zones);
                 clock.follow(conversation.new.created_at);
-                open = Some(OpenConversation::new(&conversation, clock));
+                let model = conversation.new.default_model.as_deref().unwrap_or(import.default_model());
+                let (id, default_model) = (conversation.id, model.to_owned());
+                open = Some(OpenConversation { key, id, default_model, clock, rows: Vec::new() });
                 import.conversation(conversation).await?;
             }
             if *joined.message_key(&row) == ExternalValue::Null {
@@ -139,8 +141,7 @@ fn plan(
         Some(id) => (ConversationId::from_uuid(id), None),
         None => (fallback_id, thread_id(&mut row, "uuid")),
     };
-    let identity = Identity { id, fallback_id, thread_id, is_thread: false };
-    plan_conversation(row, times, PlannedOwner::Known(owner), identity, zones)
+    plan_conversation(row, times, PlannedOwner::Known(owner), (id, fallback_id), thread_id, zones)
 }
 
 /// The owner of what belongs to no user, or to one who is gone.
@@ -156,7 +157,8 @@ fn anonymous_owner(row: &mut Row<'_>) -> UserId {
 struct OpenConversation {
     key: String,
     id: ConversationId,
-    default_model: Option<String>,
+    /// The model of a response that names none, nor does its message.
+    default_model: String,
     /// Times of messages.
     clock: RowClock,
     /// The rows of one message, one for each response.
@@ -164,11 +166,6 @@ struct OpenConversation {
 }
 
 impl OpenConversation {
-    fn new(planned: &PlannedConversation, clock: RowClock) -> Self {
-        let default_model = planned.new.default_model.clone();
-        Self { key: planned.key.clone(), id: planned.id, default_model, clock, rows: Vec::new() }
-    }
-
     fn is_at_another_message(&self, joined: &JoinedTables<'_>, row: &ExternalRow) -> bool {
         self.rows.first().is_some_and(|first| joined.message_key(first) != joined.message_key(row))
     }
@@ -194,12 +191,8 @@ async fn hand_message_over(
         ExternalValue::Int(number) => number,
         _ => i64::MAX,
     });
-    let around = Around {
-        conversation: open.id,
-        default_model: open.default_model.as_deref(),
-        server_model: import.default_model(),
-        otherwise: open.clock.time(),
-    };
+    let around =
+        Around { conversation: open.id, default_model: &open.default_model, otherwise: open.clock.time() };
     let layouts = (joined.messages, joined.responses);
     let (message, left_out) = plan_message(layouts, joined.split(first).message, &responses, &around, zones);
     open.clock.follow(message.new.created_at);

@@ -12,8 +12,7 @@ use crate::source::row::{Layout, Row, TimesWithoutZone, quoted, shown};
 /// What a message needs to know of the conversation around it.
 pub(super) struct Around<'a> {
     pub(super) conversation: ConversationId,
-    pub(super) default_model: Option<&'a str>,
-    pub(super) server_model: &'a str,
+    pub(super) default_model: &'a str,
     /// Its time, when the row has none.
     pub(super) otherwise: Timestamp,
 }
@@ -143,7 +142,7 @@ fn plan_response(
         total = Some(parts);
     }
     let model_used = row.filled_text("model_used", limits::MODEL).unwrap_or_else(|| {
-        let model = own_model.or(around.default_model).unwrap_or(around.server_model).to_owned();
+        let model = own_model.unwrap_or(around.default_model).to_owned();
         row.report(Some("model_used"), "it names no model", format!("taken as {model}"));
         model
     });

@@ -5,7 +5,7 @@ use chatstore_sql::{Joined, Selection};
 use crate::report::Issue;
 use crate::source::row::shown;
 use crate::source::sqlalchemy::SqlalchemyError;
-use crate::source::sqlalchemy::reader::{Reader, known, order};
+use crate::source::sqlalchemy::reader::{Reader, known, order, select};
 use crate::source::sqlalchemy::tables::Tables;
 
 /// Reports messages without a conversation, and responses without a message. They were deleted together with
@@ -26,21 +26,17 @@ pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(),
         of: (0, known(responses, "message_id")),
     };
     let without_conversation = Selection {
-        table: &messages.table,
         columns: vec![known(messages, "id"), known(messages, "conversation_id")],
         joined: vec![conversation_of(0)],
         without: Some(1),
-        order: order(messages, 0, &["id"]),
-        identified: Vec::new(),
+        ..select(messages, order(messages, 0, &["id"]))
     };
     leave_out(reader, "messages", "conversation", &without_conversation).await?;
     let without_message = Selection {
-        table: &responses.table,
         columns: vec![known(responses, "id"), known(responses, "message_id")],
         joined: vec![message_of_response, conversation_of(1)],
         without: Some(2),
-        order: order(responses, 0, &["id"]),
-        identified: Vec::new(),
+        ..select(responses, order(responses, 0, &["id"]))
     };
     leave_out(reader, "responses", "message", &without_message).await
 }
