@@ -15,31 +15,47 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::request::{Field, FieldSchema, FieldWithDefault, NamedSchema, ReadFields, RequestObject};
 
-/// Implements the traits of schemas for objects of requests, which Rust does not let a blanket
-/// implementation do.
-macro_rules! request_schemas {
-    ($($object:ty),+ $(,)?) => {
-        $(
-            impl utoipa::PartialSchema for $object {
-                fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-                    $crate::schema::schema_of::<Self>()
-                }
-            }
+/// Defines an object of requests: its name, what is read from it, the function that reads it, and an example. The
+/// first line of its documentation describes it in the HTTP API as well.
+macro_rules! request_object {
+    (
+        #[doc = $about:literal]
+        $name:ident: $draft:ty = $read:path $(, $example:tt)?
+    ) => {
+        #[doc = $about]
+        #[derive(Debug)]
+        pub(crate) struct $name;
 
-            impl utoipa::ToSchema for $object {
-                fn name() -> std::borrow::Cow<'static, str> {
-                    <Self as $crate::request::RequestObject>::NAME.into()
-                }
+        impl $crate::request::RequestObject for $name {
+            const NAME: &'static str = stringify!($name);
+            const ABOUT: &'static str = $about.trim_ascii_start();
 
-                fn schemas(schemas: &mut Vec<$crate::request::NamedSchema>) {
-                    schemas.extend($crate::schema::schemas_in::<Self>());
-                }
+            type Draft = $draft;
+
+            $(fn example() -> Option<serde_json::Value> {
+                Some(serde_json::json!($example))
+            })?
+
+            fn read(fields: &mut impl $crate::request::ReadFields) -> $draft {
+                $read(fields)
             }
-        )+
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                $crate::schema::schema_of::<Self>()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {
+            fn schemas(schemas: &mut Vec<$crate::request::NamedSchema>) {
+                schemas.extend($crate::schema::schemas_in::<Self>());
+            }
+        }
     };
 }
 
-pub(crate) use request_schemas;
+pub(crate) use request_object;
 
 /// The schema of an object: the fields that it is read with.
 #[expect(deprecated, reason = "the derives of answers write `example` too")]

@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chatstore::fields::KEY_SCOPE;
 use chatstore::{ApiKeyScope, FieldCode, UserRole};
-use serde_json::{Value, json};
 
 use crate::body::ValidBody;
 use crate::caller::Admin;
@@ -14,11 +13,11 @@ use crate::error::Problem;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, Path, UserKeyPath, UserPath};
 use crate::query::{NoParameters, PageQuery, Query};
-use crate::request::{ReadFields, RequestObject};
+use crate::request::ReadFields;
 use crate::routes::api_keys::own::{KeyInput, page_of};
 use crate::routes::responses::{ApiKeyResponse, ListResponse, NewKeyResponse, created};
 use crate::routes::users::load_editable;
-use crate::schema::request_schemas;
+use crate::schema::request_object;
 use crate::state::AppState;
 
 /// List a user's API keys
@@ -42,26 +41,14 @@ pub(crate) async fn list(
     page_of(&state, query, user.id, admin.holder()).await
 }
 
-/// What an API key is created with.
-#[derive(Debug)]
-pub(crate) struct CreateUserKey;
-
-impl RequestObject for CreateUserKey {
-    const NAME: &'static str = "CreateUserKey";
-    const ABOUT: &'static str = "What an API key is created with.";
-
-    type Draft = (KeyInput, ApiKeyScope);
-
-    fn example() -> Option<Value> {
-        Some(json!({"name": "backend", "scope": "service"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> (KeyInput, ApiKeyScope) {
-        (KeyInput::read(fields), fields.given_or(&KEY_SCOPE, ApiKeyScope::User))
-    }
+request_object! {
+    /// What an API key is created with.
+    CreateUserKey: (KeyInput, ApiKeyScope) = read_create_user_key, {"name": "backend", "scope": "service"}
 }
 
-request_schemas!(CreateUserKey);
+fn read_create_user_key(fields: &mut impl ReadFields) -> (KeyInput, ApiKeyScope) {
+    (KeyInput::read(fields), fields.given_or(&KEY_SCOPE, ApiKeyScope::User))
+}
 
 /// Create an API key for a user
 ///

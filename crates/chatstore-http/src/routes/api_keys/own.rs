@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chatstore::fields::{EXPIRES_AT, KEY_NAME};
 use chatstore::{ApiKeyScope, FieldCode, Timestamp, UserId, Validate, Validator};
-use serde_json::{Value, json};
 
 use crate::body::ValidBody;
 use crate::caller::SelfManagedUser;
@@ -14,9 +13,9 @@ use crate::error::Problem;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, KeyPath, Path};
 use crate::query::{NoParameters, PageQuery, Query};
-use crate::request::{ReadFields, RequestObject};
+use crate::request::ReadFields;
 use crate::routes::responses::{ApiKeyResponse, ListResponse, NewKeyResponse, created};
-use crate::schema::request_schemas;
+use crate::schema::request_object;
 use crate::state::AppState;
 
 /// A page of a user's keys, for this caller.
@@ -64,26 +63,10 @@ impl Validate for KeyInput {
     }
 }
 
-/// What an API key is created with.
-#[derive(Debug)]
-pub(crate) struct CreateKey;
-
-impl RequestObject for CreateKey {
-    const NAME: &'static str = "CreateKey";
-    const ABOUT: &'static str = "What an API key is created with.";
-
-    type Draft = KeyInput;
-
-    fn example() -> Option<Value> {
-        Some(json!({"name": "laptop"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> KeyInput {
-        KeyInput::read(fields)
-    }
+request_object! {
+    /// What an API key is created with.
+    CreateKey: KeyInput = KeyInput::read, {"name": "laptop"}
 }
-
-request_schemas!(CreateKey);
 
 impl KeyInput {
     /// The fields that every new key is read with.

@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::MemberRole;
 use chatstore::fields::MEMBER_ROLE;
-use serde_json::{Value, json};
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
@@ -14,9 +13,9 @@ use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, ConversationPath, MemberPath, Path};
 use crate::query::{NoParameters, PageQuery, Query};
-use crate::request::{ReadFields, RequestObject};
+use crate::request::ReadFields;
 use crate::routes::responses::{ListResponse, MemberResponse, created};
-use crate::schema::request_schemas;
+use crate::schema::request_object;
 use crate::state::AppState;
 
 /// List members
@@ -47,26 +46,14 @@ pub(crate) async fn list(
     Ok(Json(ListResponse::new(page, &scope, MemberResponse::from)))
 }
 
-/// What a member may do in a conversation.
-#[derive(Debug)]
-pub(crate) struct PutMember;
-
-impl RequestObject for PutMember {
-    const NAME: &'static str = "PutMember";
-    const ABOUT: &'static str = "What a member may do in a conversation.";
-
-    type Draft = MemberRole;
-
-    fn example() -> Option<Value> {
-        Some(json!({"role": "viewer"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> MemberRole {
-        fields.given_or(&MEMBER_ROLE, MemberRole::Editor)
-    }
+request_object! {
+    /// What a member may do in a conversation.
+    PutMember: MemberRole = read_put_member, {"role": "viewer"}
 }
 
-request_schemas!(PutMember);
+fn read_put_member(fields: &mut impl ReadFields) -> MemberRole {
+    fields.given_or(&MEMBER_ROLE, MemberRole::Editor)
+}
 
 /// Add a member, or change their role
 ///

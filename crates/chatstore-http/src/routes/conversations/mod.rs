@@ -12,7 +12,6 @@ use chatstore::{
     AsUser, CanonicalJson, Conversation, ConversationPatch, ConversationRole, FieldCode, Keyword,
     NewConversation, Outcome, PageRequest,
 };
-use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use crate::body::{IdempotentBody, ValidBody};
@@ -22,10 +21,10 @@ use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems, TakenProblem};
 use crate::path::{BasePath, ConversationPath, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
-use crate::request::{ReadFields, RequestObject};
+use crate::request::ReadFields;
 use crate::routes::REPLACES_METADATA;
 use crate::routes::responses::{ConversationResponse, created_once};
-use crate::schema::{Word, request_schemas};
+use crate::schema::{Word, request_object};
 use crate::state::AppState;
 
 /// What a field is for that only the owner may change.
@@ -56,24 +55,16 @@ pub(crate) fn conversation_patch(fields: &mut impl ReadFields) -> ConversationPa
     }
 }
 
-/// A conversation to be created.
-#[derive(Debug)]
-pub(crate) struct CreateConversation;
-
-impl RequestObject for CreateConversation {
-    const NAME: &'static str = "CreateConversation";
-    const ABOUT: &'static str = "A conversation to be created.";
-
-    type Draft = NewConversation;
-
-    fn example() -> Option<Value> {
-        Some(json!({"title": "Trip", "metadata": {"channel": "web"}}))
+request_object! {
+    /// A conversation to be created.
+    CreateConversation: NewConversation = read_create_conversation, {
+        "title": "Trip", "metadata": {"channel": "web"}
     }
+}
 
-    fn read(fields: &mut impl ReadFields) -> NewConversation {
-        let thread_id = fields.optional(&THREAD_ID);
-        NewConversation { thread_id, ..new_conversation(fields) }
-    }
+fn read_create_conversation(fields: &mut impl ReadFields) -> NewConversation {
+    let thread_id = fields.optional(&THREAD_ID);
+    NewConversation { thread_id, ..new_conversation(fields) }
 }
 
 /// Create a conversation
@@ -212,27 +203,17 @@ pub(crate) async fn get(
     respond(chat, &query, &unless, conversation, role).await
 }
 
-/// Changes of a conversation.
-#[derive(Debug)]
-pub(crate) struct ChangeConversation;
-
-impl RequestObject for ChangeConversation {
-    const NAME: &'static str = "ChangeConversation";
-    const ABOUT: &'static str = "Changes of a conversation. What is left out stays, null clears.";
-
-    type Draft = ConversationPatch;
-
-    fn example() -> Option<Value> {
-        Some(json!({"title": "Trip to Seville", "default_model": null}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> ConversationPatch {
-        let patch = conversation_patch(fields);
-        ConversationPatch { thread_id: fields.nullable(&THREAD_ID.about(OWNERS)), ..patch }
+request_object! {
+    /// Changes of a conversation. What is left out stays, null clears.
+    ChangeConversation: ConversationPatch = read_change_conversation, {
+        "title": "Trip to Seville", "default_model": null
     }
 }
 
-request_schemas!(CreateConversation, ChangeConversation);
+fn read_change_conversation(fields: &mut impl ReadFields) -> ConversationPatch {
+    let patch = conversation_patch(fields);
+    ConversationPatch { thread_id: fields.nullable(&THREAD_ID.about(OWNERS)), ..patch }
+}
 
 /// Change a conversation
 #[utoipa::path(

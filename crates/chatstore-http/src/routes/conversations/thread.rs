@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::{ConversationPatch, ConversationRole, NewConversation};
-use serde_json::{Value, json};
 
 use crate::body::{JsonBody, ValidBody};
 use crate::caller::Caller;
@@ -13,10 +12,9 @@ use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, Path, ThreadPath};
 use crate::query::{NoParameters, Query};
-use crate::request::{ReadFields, RequestObject};
 use crate::routes::conversations::{GetQuery, conversation_patch, new_conversation, respond};
 use crate::routes::responses::{ConversationResponse, created};
-use crate::schema::request_schemas;
+use crate::schema::request_object;
 use crate::state::AppState;
 
 /// Get a conversation by the application's id
@@ -46,23 +44,9 @@ pub(crate) async fn get(
     respond(chat, &query, &unless, conversation, ConversationRole::Owner).await
 }
 
-/// What a conversation is created with, when there is none.
-#[derive(Debug)]
-pub(crate) struct PutThread;
-
-impl RequestObject for PutThread {
-    const NAME: &'static str = "PutThread";
-    const ABOUT: &'static str = "What a conversation is created with, when there is none.";
-
-    type Draft = NewConversation;
-
-    fn example() -> Option<Value> {
-        Some(json!({"title": "Support", "last_message": "Hello"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> NewConversation {
-        new_conversation(fields)
-    }
+request_object! {
+    /// What a conversation is created with, when there is none.
+    PutThread: NewConversation = new_conversation, {"title": "Support", "last_message": "Hello"}
 }
 
 /// Get or create a conversation by the application's id
@@ -108,26 +92,12 @@ pub(crate) async fn put(
     if is_new { Ok(created(location, conversation)) } else { Ok(conversation.into_response()) }
 }
 
-/// Changes of a conversation.
-#[derive(Debug)]
-pub(crate) struct ChangeThread;
-
-impl RequestObject for ChangeThread {
-    const NAME: &'static str = "ChangeThread";
-    const ABOUT: &'static str = "Changes of a conversation. What is left out stays, null clears.";
-
-    type Draft = ConversationPatch;
-
-    fn example() -> Option<Value> {
-        Some(json!({"title": "Support, solved", "last_message": "Thank you"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> ConversationPatch {
-        conversation_patch(fields)
+request_object! {
+    /// Changes of a conversation. What is left out stays, null clears.
+    ChangeThread: ConversationPatch = conversation_patch, {
+        "title": "Support, solved", "last_message": "Thank you"
     }
 }
-
-request_schemas!(PutThread, ChangeThread);
 
 /// Change a conversation by the application's id
 #[utoipa::path(

@@ -15,7 +15,6 @@ use chatstore::{
     TextField, Valid,
 };
 use serde::Serialize;
-use serde_json::{Value, json};
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -30,7 +29,7 @@ use crate::query::{NoParameters, Query};
 use crate::request::{NamedSchema, ReadFields, RequestObject};
 use crate::routes::REPLACES_METADATA;
 use crate::routes::responses::{MessageResponse, created_once};
-use crate::schema::request_schemas;
+use crate::schema::request_object;
 use crate::state::AppState;
 
 /// The fields that every new message is read with.
@@ -46,46 +45,26 @@ pub(crate) fn new_message(fields: &mut impl ReadFields, role: MessageRole, model
     }
 }
 
-/// A message to be appended.
-#[derive(Debug)]
-pub(crate) struct AppendMessage;
+request_object! {
+    /// A message to be appended.
+    AppendMessage: NewMessage = read_append_message, {"content": "Where is it warm in March?"}
+}
 
-impl RequestObject for AppendMessage {
-    const NAME: &'static str = "AppendMessage";
-    const ABOUT: &'static str = "A message to be appended.";
+fn read_append_message(fields: &mut impl ReadFields) -> NewMessage {
+    let role = fields.given_or(&MESSAGE_ROLE, MessageRole::User);
+    new_message(fields, role, &MODEL)
+}
 
-    type Draft = NewMessage;
-
-    fn example() -> Option<Value> {
-        Some(json!({"content": "Where is it warm in March?"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> NewMessage {
-        let role = fields.given_or(&MESSAGE_ROLE, MessageRole::User);
-        new_message(fields, role, &MODEL)
+request_object! {
+    /// Messages to be appended together, all or none.
+    AppendMessages: Vec<NewMessage> = read_append_messages, {
+        "messages": [{"content": "Hello"}, {"role": "assistant", "content": "Good day"}]
     }
 }
 
-/// Messages to be appended together, all or none.
-#[derive(Debug)]
-pub(crate) struct AppendMessages;
-
-impl RequestObject for AppendMessages {
-    const NAME: &'static str = "AppendMessages";
-    const ABOUT: &'static str = "Messages to be appended together, all or none.";
-
-    type Draft = Vec<NewMessage>;
-
-    fn example() -> Option<Value> {
-        Some(json!({"messages": [{"content": "Hello"}, {"role": "assistant", "content": "Good day"}]}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> Vec<NewMessage> {
-        fields.objects::<AppendMessage>(&MESSAGES)
-    }
+fn read_append_messages(fields: &mut impl ReadFields) -> Vec<NewMessage> {
+    fields.objects::<AppendMessage>(&MESSAGES)
 }
-
-request_schemas!(AppendMessage, AppendMessages, ChangeMessage);
 
 /// One message, or several.
 #[derive(Debug)]
@@ -238,29 +217,19 @@ pub(crate) async fn message_id(chat: AsUser<'_>, path: &MessagePath) -> Result<M
     }
 }
 
-/// Changes of a message.
-#[derive(Debug)]
-pub(crate) struct ChangeMessage;
+request_object! {
+    /// Changes of a message. What is left out stays, null clears.
+    ChangeMessage: MessagePatch = read_change_message, {"content": "Where is it warm in April?"}
+}
 
-impl RequestObject for ChangeMessage {
-    const NAME: &'static str = "ChangeMessage";
-    const ABOUT: &'static str = "Changes of a message. What is left out stays, null clears.";
-
-    type Draft = MessagePatch;
-
-    fn example() -> Option<Value> {
-        Some(json!({"content": "Where is it warm in April?"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> MessagePatch {
-        MessagePatch {
-            content: fields.given(&CONTENT),
-            parts: fields.nullable(&PARTS),
-            model: fields.nullable(&MODEL),
-            token_count: fields.nullable(&TOKEN_COUNT),
-            used_documents: fields.given(&USED_DOCUMENTS.about("Replaces the list whole.")),
-            metadata: fields.given(&METADATA.about(REPLACES_METADATA)),
-        }
+fn read_change_message(fields: &mut impl ReadFields) -> MessagePatch {
+    MessagePatch {
+        content: fields.given(&CONTENT),
+        parts: fields.nullable(&PARTS),
+        model: fields.nullable(&MODEL),
+        token_count: fields.nullable(&TOKEN_COUNT),
+        used_documents: fields.given(&USED_DOCUMENTS.about("Replaces the list whole.")),
+        metadata: fields.given(&METADATA.about(REPLACES_METADATA)),
     }
 }
 

@@ -8,7 +8,6 @@ use chatstore::fields::{
     TOKENS_PROMPT, TOKENS_TOTAL,
 };
 use chatstore::{MessageRole, NewModelResponse, NewReply, Outcome};
-use serde_json::{Value, json};
 
 use crate::body::IdempotentBody;
 use crate::caller::{Caller, OptionalUser};
@@ -17,65 +16,47 @@ use crate::error::Problem;
 use crate::openapi::{AppendProblems, ReadProblems};
 use crate::path::{BasePath, ConversationPath, MessagePath, Path};
 use crate::query::{NoParameters, Query};
-use crate::request::{ReadFields, RequestObject};
+use crate::request::ReadFields;
 use crate::routes::messages::{location, message_id, new_message};
 use crate::routes::responses::{ModelResponseResponse, ReplyResponse, created_once};
-use crate::schema::request_schemas;
+use crate::schema::request_object;
 use crate::state::AppState;
 
-/// A reply to be recorded.
-#[derive(Debug)]
-pub(crate) struct CreateReply;
-
-impl RequestObject for CreateReply {
-    const NAME: &'static str = "CreateReply";
-    const ABOUT: &'static str = "A reply to be recorded.";
-
-    type Draft = NewReply;
-
-    fn example() -> Option<Value> {
-        Some(json!({
-            "content": "In Seville: 21 °C on most days.",
-            "response": {
-                "model_used": "large-1", "tokens_prompt": 12, "tokens_completion": 9, "finish_reason": "stop"
-            }
-        }))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> NewReply {
-        let model = MODEL.about("The model that answered.");
-        NewReply {
-            message: new_message(fields, MessageRole::Assistant, &model),
-            response: fields.object::<CreateResponse>("response").unwrap_or_default(),
+request_object! {
+    /// A reply to be recorded.
+    CreateReply: NewReply = read_create_reply, {
+        "content": "In Seville: 21 °C on most days.",
+        "response": {
+            "model_used": "large-1", "tokens_prompt": 12, "tokens_completion": 9, "finish_reason": "stop"
         }
     }
 }
 
-/// What is known about an answer.
-#[derive(Debug)]
-pub(crate) struct CreateResponse;
-
-impl RequestObject for CreateResponse {
-    const NAME: &'static str = "CreateResponse";
-    const ABOUT: &'static str = "What is known about an answer.";
-
-    type Draft = NewModelResponse;
-
-    fn read(fields: &mut impl ReadFields) -> NewModelResponse {
-        NewModelResponse {
-            model_used: fields.given(&MODEL_USED),
-            tokens_prompt: fields.optional(&TOKENS_PROMPT),
-            tokens_completion: fields.optional(&TOKENS_COMPLETION),
-            tokens_total: fields.optional(&TOKENS_TOTAL),
-            tokens_cached: fields.optional(&TOKENS_CACHED),
-            completion_time_ms: fields.optional(&COMPLETION_TIME_MS),
-            finish_reason: fields.optional(&FINISH_REASON),
-            from_cache: fields.given_or(&FROM_CACHE, false),
-        }
+fn read_create_reply(fields: &mut impl ReadFields) -> NewReply {
+    let model = MODEL.about("The model that answered.");
+    NewReply {
+        message: new_message(fields, MessageRole::Assistant, &model),
+        response: fields.object::<CreateResponse>("response").unwrap_or_default(),
     }
 }
 
-request_schemas!(CreateReply, CreateResponse);
+request_object! {
+    /// What is known about an answer.
+    CreateResponse: NewModelResponse = read_create_response
+}
+
+fn read_create_response(fields: &mut impl ReadFields) -> NewModelResponse {
+    NewModelResponse {
+        model_used: fields.given(&MODEL_USED),
+        tokens_prompt: fields.optional(&TOKENS_PROMPT),
+        tokens_completion: fields.optional(&TOKENS_COMPLETION),
+        tokens_total: fields.optional(&TOKENS_TOTAL),
+        tokens_cached: fields.optional(&TOKENS_CACHED),
+        completion_time_ms: fields.optional(&COMPLETION_TIME_MS),
+        finish_reason: fields.optional(&FINISH_REASON),
+        from_cache: fields.given_or(&FROM_CACHE, false),
+    }
+}
 
 /// Record a reply with its response
 ///
