@@ -37,7 +37,7 @@ pub(crate) async fn list(
     Path(path): Path<UserPath>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
-    let user = load_editable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user.id()?).await?;
     page_of(&state, query, user.id, admin.holder()).await
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let (new, scope) = key.into_inner();
     new.check_end(&state)?;
-    let user = load_editable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user.id()?).await?;
     if scope == ApiKeyScope::Service {
         admin.over_admins()?;
         if user.role != UserRole::Admin {
@@ -110,7 +110,7 @@ pub(crate) async fn revoke(
     Path(path): Path<UserKeyPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    let user = load_editable(&state, admin, path.user()?).await?;
-    state.store().keys().revoke(user.id, path.key()?).await?;
+    let user = load_editable(&state, admin, path.user.id()?).await?;
+    state.store().keys().revoke(user.id, path.key.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

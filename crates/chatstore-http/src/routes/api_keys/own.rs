@@ -145,6 +145,6 @@ pub(crate) async fn revoke(
     Path(path): Path<KeyPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    state.store().keys().revoke(caller.user(), path.key()?).await?;
+    state.store().keys().revoke(caller.user(), path.key.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

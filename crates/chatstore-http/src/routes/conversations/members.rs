@@ -38,7 +38,7 @@ pub(crate) async fn list(
     Path(path): Path<ConversationPath>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ListResponse<MemberResponse>>, Problem> {
-    let conversation = path.conversation();
+    let conversation = path.conversation.id();
     let named = conversation.as_ref().map(ToString::to_string).unwrap_or_default();
     let scope = format!("members for {} in {named}", caller.user());
     let from = query.position(&scope)?;
@@ -80,7 +80,7 @@ pub(crate) async fn put(
     _query: Query<NoParameters>,
     JsonBody(role): JsonBody<PutMember>,
 ) -> Result<Response, Problem> {
-    let (conversation, user) = (path.conversation()?, path.user()?);
+    let (conversation, user) = (path.conversation.id()?, path.user.id()?);
     let (member, is_new) = caller.store(&state).members().put(conversation, user, role).await?;
     let answer = Json(MemberResponse::from(member)).into_response();
     if !is_new {
@@ -110,6 +110,6 @@ pub(crate) async fn remove(
     Path(path): Path<MemberPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    caller.store(&state).members().remove(path.conversation()?, path.user()?).await?;
+    caller.store(&state).members().remove(path.conversation.id()?, path.user.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

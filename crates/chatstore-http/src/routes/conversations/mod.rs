@@ -199,7 +199,7 @@ pub(crate) async fn get(
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let chat = caller.store(&state);
-    let (conversation, role) = chat.conversations().get(path.conversation()?).await?;
+    let (conversation, role) = chat.conversations().get(path.conversation.id()?).await?;
     respond(chat, &query, &unless, conversation, role).await
 }
 
@@ -238,7 +238,7 @@ pub(crate) async fn change(
     condition: IfMatch,
     ValidBody(patch): ValidBody<ChangeConversation>,
 ) -> Result<Response, Problem> {
-    let id = path.conversation()?;
+    let id = path.conversation.id()?;
     let chat = condition.apply(caller.store(&state));
     let (conversation, role) = chat.conversations().update(id, patch).await?;
     Ok(ConversationResponse::new(conversation, role).into_response())
@@ -264,6 +264,6 @@ pub(crate) async fn delete(
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    condition.apply(caller.store(&state)).conversations().delete(path.conversation()?).await?;
+    condition.apply(caller.store(&state)).conversations().delete(path.conversation.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -66,7 +66,7 @@ impl ListQuery {
     /// What a cursor of this list is bound to. A page around a message goes on in the plain list.
     fn scope(&self, caller: Caller, path: &ConversationPath) -> String {
         let (user, order) = (caller.user(), self.order.as_str());
-        let conversation = path.conversation().map(|id| id.to_string()).unwrap_or_default();
+        let conversation = path.conversation.id().map(|id| id.to_string()).unwrap_or_default();
         let (before, after) = (self.before, self.after);
         format!("messages of {user} in {conversation} {order} before {before:?} after {after:?}")
     }
@@ -106,7 +106,7 @@ pub(crate) async fn list(
 ) -> Result<Json<ListResponse<MessageResponse>>, Problem> {
     let scope = query.scope(caller, &path);
     let from = query.page.position(&scope)?;
-    let conversation = path.conversation()?;
+    let conversation = path.conversation.id()?;
     let page = caller.store(&state).messages().page(conversation, query.request(from)).await?;
     Ok(Json(ListResponse::new(page, &scope, MessageResponse::from)))
 }

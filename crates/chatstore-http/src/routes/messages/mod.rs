@@ -154,7 +154,7 @@ pub(crate) async fn append(
     condition: IfMatch,
     IdempotentBody { input: new, once }: IdempotentBody<AppendRequest>,
 ) -> Result<Response, Problem> {
-    let id = path.conversation()?;
+    let id = path.conversation.id()?;
     let chat = condition.apply(caller.store(&state));
     let (is_one, appended, is_replayed) = match (new, once) {
         (Appended::One(new), None) => (true, vec![chat.messages().append(id, new).await?], false),
@@ -200,9 +200,9 @@ pub(crate) async fn get(
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
-    let conversation = path.conversation()?;
+    let conversation = path.conversation.id()?;
     let messages = caller.store(&state).messages();
-    let message = match path.message()? {
+    let message = match path.message.id()? {
         MessageName::Id(id) => messages.get(conversation, id).await?,
         MessageName::Seq(seq) => messages.get_by_seq(conversation, seq).await?,
     };
@@ -211,9 +211,9 @@ pub(crate) async fn get(
 
 /// The id of the message in the path.
 pub(crate) async fn message_id(chat: AsUser<'_>, path: &MessagePath) -> Result<MessageId, Problem> {
-    match path.message()? {
+    match path.message.id()? {
         MessageName::Id(id) => Ok(id),
-        MessageName::Seq(seq) => Ok(chat.messages().get_by_seq(path.conversation()?, seq).await?.id),
+        MessageName::Seq(seq) => Ok(chat.messages().get_by_seq(path.conversation.id()?, seq).await?.id),
     }
 }
 
@@ -255,7 +255,7 @@ pub(crate) async fn change(
     condition: IfMatch,
     ValidBody(patch): ValidBody<ChangeMessage>,
 ) -> Result<Response, Problem> {
-    let conversation = path.conversation()?;
+    let conversation = path.conversation.id()?;
     let chat = condition.apply(caller.store(&state));
     let id = message_id(chat, &path).await?;
     let message = chat.messages().edit(conversation, id, patch).await?;
@@ -282,7 +282,7 @@ pub(crate) async fn delete(
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let conversation = path.conversation()?;
+    let conversation = path.conversation.id()?;
     let chat = condition.apply(caller.store(&state));
     let id = message_id(chat, &path).await?;
     chat.messages().delete(conversation, id).await?;

@@ -97,7 +97,7 @@ pub(crate) async fn create(
     condition: IfMatch,
     IdempotentBody { input: new, once }: IdempotentBody<CreateReply>,
 ) -> Result<Response, Problem> {
-    let id = path.conversation()?;
+    let id = path.conversation.id()?;
     let chat = condition.apply(caller.store(&state));
     let Outcome { value: reply, is_replayed } = match once {
         None => Outcome { value: chat.messages().reply(id, new).await?, is_replayed: false },
@@ -122,7 +122,7 @@ pub(crate) async fn get_response(
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<Json<ModelResponseResponse>, Problem> {
-    let conversation = path.conversation()?;
+    let conversation = path.conversation.id()?;
     let chat = caller.store(&state);
     let id = message_id(chat, &path).await?;
     let response = chat.messages().response(conversation, id).await?;

@@ -123,7 +123,7 @@ pub(crate) async fn get(
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
 ) -> Result<Json<UserResponse>, Problem> {
-    Ok(Json(load_visible(&state, path.user()?).await?.into()))
+    Ok(Json(load_visible(&state, path.user.id()?).await?.into()))
 }
 
 /// The fields that every change of a user is read with.
@@ -171,7 +171,7 @@ pub(crate) async fn change(
     _query: Query<NoParameters>,
     ValidBody(patch): ValidBody<ChangeUser>,
 ) -> Result<Json<UserResponse>, Problem> {
-    let user = load_editable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user.id()?).await?;
     if patch.role == Some(UserRole::Admin) {
         admin.over_admins()?;
     }
@@ -196,7 +196,7 @@ pub(crate) async fn erase(
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    let user = load_editable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user.id()?).await?;
     state.store().users().erase(user.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
