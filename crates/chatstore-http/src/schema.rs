@@ -9,7 +9,7 @@ use chatstore::{
 };
 use serde_json::Value;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ArrayBuilder, RefBuilder, SchemaFormat, SchemaType};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, RefBuilder, SchemaFormat, SchemaType};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Required, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -57,12 +57,13 @@ macro_rules! request_object {
 
 pub(crate) use request_object;
 
-/// The schema of an object: the fields that it is read with.
+/// The schema of an object: the fields that it is read with, and no others.
 #[expect(deprecated, reason = "the derives of answers write `example` too")]
 pub(crate) fn schema_of<T: RequestObject>() -> RefOr<Schema> {
     let mut describer = Describer::default();
     T::read(&mut describer);
-    describer.object.description(Some(T::ABOUT)).example(T::example()).into()
+    let object = describer.object.description(Some(T::ABOUT)).example(T::example());
+    object.additional_properties(Some(AdditionalProperties::FreeForm(false))).into()
 }
 
 /// The schemas that the schema of an object refers to.
