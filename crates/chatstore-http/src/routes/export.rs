@@ -1,7 +1,6 @@
 //! Everything that the current user has, as lines of JSON.
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chatstore::{
@@ -20,7 +19,6 @@ use crate::routes::responses::{
     UserResponse,
 };
 use crate::routes::usage::UsageRowResponse;
-use crate::state::AppState;
 
 /// One line.
 #[derive(Serialize)]
@@ -161,12 +159,8 @@ impl From<Exported> for Line {
         ReadProblems,
     )
 )]
-pub(crate) async fn export(
-    State(state): State<AppState>,
-    caller: Caller,
-    _query: Query<NoParameters>,
-) -> Result<Response, Problem> {
-    let mut export = caller.store(&state).export();
+pub(crate) async fn export(caller: Caller, _query: Query<NoParameters>) -> Result<Response, Problem> {
+    let mut export = caller.store().export();
     // What can be refused is refused before the answer begins.
     let first = export.next().await?.unwrap_or_default();
     let first = lines(first).map_err(|error| Problem::internal(error.to_string()))?;

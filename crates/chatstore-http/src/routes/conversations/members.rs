@@ -1,7 +1,6 @@
 //! The members of a conversation.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::MemberRole;
@@ -16,7 +15,6 @@ use crate::query::{NoParameters, PageQuery, Query};
 use crate::request::ReadFields;
 use crate::routes::responses::{ListResponse, MemberResponse, created};
 use crate::schema::request_object;
-use crate::state::AppState;
 
 /// List members
 ///
@@ -33,7 +31,6 @@ use crate::state::AppState;
     )
 )]
 pub(crate) async fn list(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<ConversationPath>,
     Query(query): Query<PageQuery>,
@@ -42,7 +39,7 @@ pub(crate) async fn list(
     let named = conversation.as_ref().map(ToString::to_string).unwrap_or_default();
     let scope = format!("members for {} in {named}", caller.user());
     let from = query.position(&scope)?;
-    let page = caller.store(&state).members().page(conversation?, from, query.limit).await?;
+    let page = caller.store().members().page(conversation?, from, query.limit).await?;
     Ok(Json(ListResponse::new(page, &scope, MemberResponse::from)))
 }
 
@@ -73,7 +70,6 @@ fn read_put_member(fields: &mut impl ReadFields) -> MemberRole {
     )
 )]
 pub(crate) async fn put(
-    State(state): State<AppState>,
     caller: Caller,
     base_path: BasePath,
     Path(path): Path<MemberPath>,
@@ -81,7 +77,7 @@ pub(crate) async fn put(
     JsonBody(role): JsonBody<PutMember>,
 ) -> Result<Response, Problem> {
     let (conversation, user) = (path.conversation.id()?, path.user.id()?);
-    let (member, is_new) = caller.store(&state).members().put(conversation, user, role).await?;
+    let (member, is_new) = caller.store().members().put(conversation, user, role).await?;
     let answer = Json(MemberResponse::from(member)).into_response();
     if !is_new {
         return Ok(answer);
@@ -105,11 +101,10 @@ pub(crate) async fn put(
     )
 )]
 pub(crate) async fn remove(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<MemberPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    caller.store(&state).members().remove(path.conversation.id()?, path.user.id()?).await?;
+    caller.store().members().remove(path.conversation.id()?, path.user.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

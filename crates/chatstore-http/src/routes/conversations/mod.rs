@@ -4,7 +4,6 @@ pub(crate) mod list;
 pub(crate) mod members;
 pub(crate) mod thread;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::fields::{DEFAULT_MODEL, LAST_MESSAGE, METADATA, THREAD_ID, TITLE};
@@ -25,7 +24,6 @@ use crate::request::ReadFields;
 use crate::routes::REPLACES_METADATA;
 use crate::routes::responses::{ConversationResponse, created_once};
 use crate::schema::{Word, request_object};
-use crate::state::AppState;
 
 /// What a field is for that only the owner may change.
 const OWNERS: &str = "The owner's to change.";
@@ -105,7 +103,6 @@ fn read_create_conversation(fields: &mut impl ReadFields) -> NewConversation {
     )
 )]
 pub(crate) async fn create(
-    State(state): State<AppState>,
     OptionalUser(caller): OptionalUser,
     base_path: BasePath,
     _query: Query<NoParameters>,
@@ -116,7 +113,7 @@ pub(crate) async fn create(
         let message = "needs credentials: the keys of clients without any could collide";
         return Err(Problem::wrong("Idempotency-Key", FieldCode::NotAllowed, message));
     }
-    let chat = caller.store(&state);
+    let chat = caller.store();
     let Outcome { value, is_replayed } = match once {
         None => Outcome { value: chat.conversations().create(new).await?, is_replayed: false },
         Some(key) => chat.idempotent(key).create_conversation(new).await?,
@@ -192,13 +189,12 @@ pub(crate) async fn respond(
     )
 )]
 pub(crate) async fn get(
-    State(state): State<AppState>,
     OptionalUser(caller): OptionalUser,
     Path(path): Path<ConversationPath>,
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let chat = caller.store(&state);
+    let chat = caller.store();
     let (conversation, role) = chat.conversations().get(path.conversation.id()?).await?;
     respond(chat, &query, &unless, conversation, role).await
 }
@@ -231,7 +227,6 @@ fn read_change_conversation(fields: &mut impl ReadFields) -> ConversationPatch {
     )
 )]
 pub(crate) async fn change(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
@@ -239,7 +234,7 @@ pub(crate) async fn change(
     ValidBody(patch): ValidBody<ChangeConversation>,
 ) -> Result<Response, Problem> {
     let id = path.conversation.id()?;
-    let chat = condition.apply(caller.store(&state));
+    let chat = condition.apply(caller.store());
     let (conversation, role) = chat.conversations().update(id, patch).await?;
     Ok(ConversationResponse::new(conversation, role).into_response())
 }
@@ -258,12 +253,11 @@ pub(crate) async fn change(
     )
 )]
 pub(crate) async fn delete(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    condition.apply(caller.store(&state)).conversations().delete(path.conversation.id()?).await?;
+    condition.apply(caller.store()).conversations().delete(path.conversation.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

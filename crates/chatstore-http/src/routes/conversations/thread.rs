@@ -1,6 +1,5 @@
 //! The caller's own conversations, by the application's ids.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::{ConversationPatch, ConversationRole, NewConversation};
@@ -15,7 +14,6 @@ use crate::query::{NoParameters, Query};
 use crate::routes::conversations::{GetQuery, conversation_patch, new_conversation, respond};
 use crate::routes::responses::{ConversationResponse, created};
 use crate::schema::request_object;
-use crate::state::AppState;
 
 /// Get a conversation by the application's id
 ///
@@ -33,13 +31,12 @@ use crate::state::AppState;
     )
 )]
 pub(crate) async fn get(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<ThreadPath>,
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let chat = caller.store(&state);
+    let chat = caller.store();
     let conversation = chat.conversations().get_by_thread(&path.thread_id).await?;
     respond(chat, &query, &unless, conversation, ConversationRole::Owner).await
 }
@@ -78,7 +75,6 @@ request_object! {
     )
 )]
 pub(crate) async fn put(
-    State(state): State<AppState>,
     caller: Caller,
     base_path: BasePath,
     Path(path): Path<ThreadPath>,
@@ -86,7 +82,7 @@ pub(crate) async fn put(
     JsonBody(new): JsonBody<PutThread>,
 ) -> Result<Response, Problem> {
     let new = NewConversation { thread_id: Some(path.thread_id), ..new };
-    let (conversation, is_new) = caller.store(&state).conversations().get_or_create_by_thread(new).await?;
+    let (conversation, is_new) = caller.store().conversations().get_or_create_by_thread(new).await?;
     let location = base_path.path(&format!("/conversations/{}", conversation.id));
     let conversation = ConversationResponse::new(conversation, ConversationRole::Owner);
     if is_new { Ok(created(location, conversation)) } else { Ok(conversation.into_response()) }
@@ -114,14 +110,13 @@ request_object! {
     )
 )]
 pub(crate) async fn change(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<ThreadPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
     ValidBody(patch): ValidBody<ChangeThread>,
 ) -> Result<Response, Problem> {
-    let chat = condition.apply(caller.store(&state));
+    let chat = condition.apply(caller.store());
     let conversation = chat.conversations().update_by_thread(&path.thread_id, patch).await?;
     Ok(ConversationResponse::new(conversation, ConversationRole::Owner).into_response())
 }
@@ -140,13 +135,12 @@ pub(crate) async fn change(
     )
 )]
 pub(crate) async fn delete(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<ThreadPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let chat = condition.apply(caller.store(&state));
+    let chat = condition.apply(caller.store());
     chat.conversations().delete_by_thread(&path.thread_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,7 +4,6 @@ pub(crate) mod list;
 pub(crate) mod replies;
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::fields::{
@@ -30,7 +29,6 @@ use crate::request::{NamedSchema, ReadFields, RequestObject};
 use crate::routes::REPLACES_METADATA;
 use crate::routes::responses::{MessageResponse, created_once};
 use crate::schema::request_object;
-use crate::state::AppState;
 
 /// The fields that every new message is read with.
 pub(crate) fn new_message(fields: &mut impl ReadFields, role: MessageRole, model: &TextField) -> NewMessage {
@@ -146,7 +144,6 @@ pub(crate) enum AppendAnswer {
     )
 )]
 pub(crate) async fn append(
-    State(state): State<AppState>,
     caller: Caller,
     base_path: BasePath,
     Path(path): Path<ConversationPath>,
@@ -155,7 +152,7 @@ pub(crate) async fn append(
     IdempotentBody { input: new, once }: IdempotentBody<AppendRequest>,
 ) -> Result<Response, Problem> {
     let id = path.conversation.id()?;
-    let chat = condition.apply(caller.store(&state));
+    let chat = condition.apply(caller.store());
     let (is_one, appended, is_replayed) = match (new, once) {
         (Appended::One(new), None) => (true, vec![chat.messages().append(id, new).await?], false),
         (Appended::Many(new), None) => (false, chat.messages().append_many(id, new).await?, false),
@@ -195,13 +192,12 @@ pub(crate) fn location(base_path: &BasePath, conversation: ConversationId, messa
     responses((status = 200, description = "The message", body = MessageResponse), ReadProblems)
 )]
 pub(crate) async fn get(
-    State(state): State<AppState>,
     OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
     let conversation = path.conversation.id()?;
-    let messages = caller.store(&state).messages();
+    let messages = caller.store().messages();
     let message = match path.message.id()? {
         MessageName::Id(id) => messages.get(conversation, id).await?,
         MessageName::Seq(seq) => messages.get_by_seq(conversation, seq).await?,
@@ -248,7 +244,6 @@ fn read_change_message(fields: &mut impl ReadFields) -> MessagePatch {
     )
 )]
 pub(crate) async fn change(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
@@ -256,7 +251,7 @@ pub(crate) async fn change(
     ValidBody(patch): ValidBody<ChangeMessage>,
 ) -> Result<Response, Problem> {
     let conversation = path.conversation.id()?;
-    let chat = condition.apply(caller.store(&state));
+    let chat = condition.apply(caller.store());
     let id = message_id(chat, &path).await?;
     let message = chat.messages().edit(conversation, id, patch).await?;
     Ok(Json(MessageResponse::from(message)).into_response())
@@ -276,14 +271,13 @@ pub(crate) async fn change(
     )
 )]
 pub(crate) async fn delete(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
     let conversation = path.conversation.id()?;
-    let chat = condition.apply(caller.store(&state));
+    let chat = condition.apply(caller.store());
     let id = message_id(chat, &path).await?;
     chat.messages().delete(conversation, id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,7 +1,6 @@
 //! Replies of models: the message, its response and its usage, stored as one.
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::Response;
 use chatstore::fields::{
     COMPLETION_TIME_MS, FINISH_REASON, FROM_CACHE, MODEL, MODEL_USED, TOKENS_CACHED, TOKENS_COMPLETION,
@@ -20,7 +19,6 @@ use crate::request::ReadFields;
 use crate::routes::messages::{location, message_id, new_message};
 use crate::routes::responses::{ModelResponseResponse, ReplyResponse, created_once};
 use crate::schema::request_object;
-use crate::state::AppState;
 
 request_object! {
     /// A reply to be recorded.
@@ -89,7 +87,6 @@ fn read_create_response(fields: &mut impl ReadFields) -> NewModelResponse {
     )
 )]
 pub(crate) async fn create(
-    State(state): State<AppState>,
     caller: Caller,
     base_path: BasePath,
     Path(path): Path<ConversationPath>,
@@ -98,7 +95,7 @@ pub(crate) async fn create(
     IdempotentBody { input: new, once }: IdempotentBody<CreateReply>,
 ) -> Result<Response, Problem> {
     let id = path.conversation.id()?;
-    let chat = condition.apply(caller.store(&state));
+    let chat = condition.apply(caller.store());
     let Outcome { value: reply, is_replayed } = match once {
         None => Outcome { value: chat.messages().reply(id, new).await?, is_replayed: false },
         Some(key) => chat.idempotent(key).reply(id, new).await?,
@@ -117,13 +114,12 @@ pub(crate) async fn create(
     responses((status = 200, description = "The response", body = ModelResponseResponse), ReadProblems)
 )]
 pub(crate) async fn get_response(
-    State(state): State<AppState>,
     OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<Json<ModelResponseResponse>, Problem> {
     let conversation = path.conversation.id()?;
-    let chat = caller.store(&state);
+    let chat = caller.store();
     let id = message_id(chat, &path).await?;
     let response = chat.messages().response(conversation, id).await?;
     Ok(Json(response.into()))
