@@ -1,5 +1,7 @@
 //! Query parameters: read one by one, so that one answer names everything that is wrong with them.
 
+use std::str::FromStr;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use chatstore::{Cursor, FieldCode, FieldError, Invalid, Keyword, Limit, TextField, Validator};
@@ -105,20 +107,29 @@ impl Parameters {
 
     /// One of a few words.
     pub(crate) fn word<K: Keyword>(&mut self, name: &str) -> Option<K> {
-        let text = self.text(name)?;
-        let found = K::parse(&text);
-        if found.is_none() {
-            self.wrong(name, FieldCode::NotAllowed, format!("must be one of {}", K::words()));
-        }
-        found
+        self.parsed(name, K::parse, FieldCode::NotAllowed, &format!("must be one of {}", K::words()))
     }
 
     /// True or false.
     pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
-        let text = self.text(name)?;
-        let found = text.parse().ok();
+        self.value(name, FieldCode::NotAllowed, "must be one of true, false")
+    }
+
+    /// What a text stands for; `rule` says what it must be.
+    pub(crate) fn value<T: FromStr>(&mut self, name: &str, code: FieldCode, rule: &str) -> Option<T> {
+        self.parsed(name, |text| text.parse().ok(), code, rule)
+    }
+
+    fn parsed<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        code: FieldCode,
+        rule: &str,
+    ) -> Option<T> {
+        let found = parse(&self.text(name)?);
         if found.is_none() {
-            self.wrong(name, FieldCode::NotAllowed, "must be one of true, false");
+            self.wrong(name, code, rule);
         }
         found
     }
