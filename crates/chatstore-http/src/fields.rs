@@ -4,9 +4,10 @@ use chatstore::{
     CanonicalJson, Change, CountField, FieldCode, FieldError, FlagField, FromText, IntoValid, Invalid,
     JsonField, Keyword, KeywordField, ListField, TextField, Valid, Validate, limits,
 };
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::request::{Field, FieldWithDefault, ReadFields, RequestObject};
+use crate::request::{Field, ReadFields, RequestObject};
 
 /// The body of a request, of which a service is given what is valid.
 pub(crate) trait RequestBody {
@@ -61,23 +62,11 @@ impl<K: Keyword> Field for KeywordField<K> {
     }
 }
 
-impl<K: Keyword> FieldWithDefault for KeywordField<K> {
-    fn show(value: &K) -> Value {
-        value.as_str().into()
-    }
-}
-
 impl Field for FlagField {
     type Value = bool;
 
     fn read(&self, value: Value, is_nullable: bool) -> Result<bool, (FieldCode, String)> {
         value.as_bool().ok_or_else(|| wrong_type("must be true or false", is_nullable))
-    }
-}
-
-impl FieldWithDefault for FlagField {
-    fn show(value: &bool) -> Value {
-        (*value).into()
     }
 }
 
@@ -213,7 +202,10 @@ impl ReadFields for Fields {
         self.take(field, false)
     }
 
-    fn given_or<F: FieldWithDefault>(&mut self, field: &F, default: F::Value) -> F::Value {
+    fn given_or<F: Field>(&mut self, field: &F, default: F::Value) -> F::Value
+    where
+        F::Value: Serialize,
+    {
         self.take(field, false).unwrap_or(default)
     }
 

@@ -7,13 +7,14 @@ use chatstore::{
     ApiKeyScope, Change, ConversationRole, ConversationSort, CountField, FlagField, JsonField, JsonShape,
     Keyword, KeywordField, ListField, Membership, MessageRole, Order, TextField, UserRole, limits,
 };
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, RefBuilder, SchemaFormat, SchemaType};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Required, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::request::{Field, FieldSchema, FieldWithDefault, NamedSchema, ReadFields, RequestObject};
+use crate::request::{Field, FieldSchema, NamedSchema, ReadFields, RequestObject};
 
 /// Defines an object of requests: its name, what is read from it, the function that reads it, and an example. The
 /// first line of its documentation describes it in the HTTP API as well.
@@ -122,8 +123,11 @@ impl ReadFields for Describer {
         None
     }
 
-    fn given_or<F: FieldWithDefault>(&mut self, field: &F, default: F::Value) -> F::Value {
-        self.field(field, false, Some(F::show(&default)));
+    fn given_or<F: Field>(&mut self, field: &F, default: F::Value) -> F::Value
+    where
+        F::Value: Serialize,
+    {
+        self.field(field, false, serde_json::to_value(&default).ok());
         default
     }
 

@@ -26,9 +26,9 @@ use crate::routes::usage::UsageRowResponse;
 enum Line {
     User(UserResponse),
     ApiKey(ApiKeyResponse),
-    Session(SessionLine),
-    RefreshToken(RefreshTokenLine),
-    IdempotencyKey(IdempotencyKeyLine),
+    Session(#[serde(with = "SessionLine")] Session),
+    RefreshToken(#[serde(with = "RefreshTokenLine")] RefreshToken),
+    IdempotencyKey(#[serde(with = "IdempotencyKeyLine")] IdempotencyRecord),
     Usage(UsageRowResponse),
     Conversation(Box<ConversationResponse>),
     Member(MemberLine),
@@ -46,6 +46,7 @@ struct MemberLine {
 
 /// A session, also one that has ended.
 #[derive(Serialize)]
+#[serde(remote = "Session")]
 struct SessionLine {
     id: SessionId,
     created_at: Timestamp,
@@ -54,26 +55,12 @@ struct SessionLine {
     ip: Option<String>,
     user_agent: Option<String>,
     revoked_at: Option<Timestamp>,
-    revoke_reason: Option<&'static str>,
-}
-
-impl From<Session> for SessionLine {
-    fn from(session: Session) -> Self {
-        Self {
-            id: session.id,
-            created_at: session.created_at,
-            last_activity: session.last_activity,
-            expires_at: session.expires_at,
-            ip: session.ip,
-            user_agent: session.user_agent,
-            revoked_at: session.revoked_at,
-            revoke_reason: session.revoke_reason.map(EndReason::as_str),
-        }
-    }
+    revoke_reason: Option<EndReason>,
 }
 
 /// A refresh token, without even its hash.
 #[derive(Serialize)]
+#[serde(remote = "RefreshToken")]
 struct RefreshTokenLine {
     id: RefreshTokenId,
     session_id: SessionId,
@@ -84,22 +71,9 @@ struct RefreshTokenLine {
     revoked_at: Option<Timestamp>,
 }
 
-impl From<RefreshToken> for RefreshTokenLine {
-    fn from(token: RefreshToken) -> Self {
-        Self {
-            id: token.id,
-            session_id: token.session_id,
-            counter: token.counter,
-            created_at: token.created_at,
-            rotated_at: token.rotated_at,
-            expires_at: token.expires_at,
-            revoked_at: token.revoked_at,
-        }
-    }
-}
-
 /// What a request with an idempotency key did.
 #[derive(Serialize)]
+#[serde(remote = "IdempotencyRecord")]
 struct IdempotencyKeyLine {
     key: String,
     operation: String,
@@ -109,19 +83,6 @@ struct IdempotencyKeyLine {
     expires_at: Timestamp,
 }
 
-impl From<IdempotencyRecord> for IdempotencyKeyLine {
-    fn from(record: IdempotencyRecord) -> Self {
-        Self {
-            key: record.key,
-            operation: record.operation,
-            status: record.status,
-            result: record.result,
-            created_at: record.created_at,
-            expires_at: record.expires_at,
-        }
-    }
-}
-
 impl From<Exported> for Line {
     fn from(row: Exported) -> Self {
         let member =
@@ -129,9 +90,9 @@ impl From<Exported> for Line {
         match row {
             Exported::User(user) => Self::User(user.into()),
             Exported::ApiKey(key) => Self::ApiKey(key.into()),
-            Exported::Session(session) => Self::Session(session.into()),
-            Exported::RefreshToken(token) => Self::RefreshToken(token.into()),
-            Exported::IdempotencyKey(record) => Self::IdempotencyKey(record.into()),
+            Exported::Session(session) => Self::Session(session),
+            Exported::RefreshToken(token) => Self::RefreshToken(token),
+            Exported::IdempotencyKey(record) => Self::IdempotencyKey(record),
             Exported::Usage(row) => Self::Usage(row.into()),
             Exported::Conversation(head) => {
                 Self::Conversation(Box::new(ConversationResponse::new(head, ConversationRole::Owner)))
