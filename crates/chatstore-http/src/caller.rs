@@ -116,7 +116,7 @@ impl FromRequestParts<AppState> for OptionalUser {
                 refuse_before_change(&principal)?;
                 Ok(Self(act(parts, state, &principal).await?.recorded()))
             }
-            None if !state.takes_anonymous() => Err(Problem::unauthenticated()),
+            None if !state.policy().takes_anonymous => Err(Problem::unauthenticated()),
             None if parts.headers.contains_key(ACTING_USER) => Err(not_a_service()),
             None => Ok(Self(Caller::anonymous(state).recorded())),
         }

@@ -134,7 +134,7 @@ impl axum::extract::FromRequestParts<AppState> for OpenRegistration {
         _parts: &mut axum::http::request::Parts,
         state: &AppState,
     ) -> Result<Self, Problem> {
-        if state.takes_registrations() {
+        if state.policy().takes_registrations {
             return Ok(Self);
         }
         let detail = "registration is closed; an administrator creates users";
