@@ -122,20 +122,8 @@ pub(crate) struct Fields {
 
 impl Fields {
     /// The fields of a request's body.
-    pub(crate) fn of_body(body: Value) -> Self {
-        match body {
-            Value::Object(values) => Self { values, ..Self::default() },
-            _ => {
-                let mut fields = Self::default();
-                fields.wrong("body", FieldCode::WrongType, "must be an object");
-                fields
-            }
-        }
-    }
-
-    /// Whether the object itself could not be read.
-    pub(crate) fn are_broken(&self) -> bool {
-        !self.errors.is_empty()
+    pub(crate) fn of_body(values: Map<String, Value>) -> Self {
+        Self { values, ..Self::default() }
     }
 
     /// Takes over what a check of the read values found. A field that could not be read is not judged again.
@@ -223,27 +211,20 @@ impl ReadFields for Fields {
     }
 
     fn objects<T: RequestObject>(&mut self, list: &ListField) -> Vec<T::Draft> {
-        let items = match self.values.remove(list.name) {
-            Some(Value::Array(items)) => items,
-            Some(_) => {
-                self.wrong(list.name, FieldCode::WrongType, "must be a list");
-                return Vec::new();
-            }
-            None => {
-                self.wrong(list.name, FieldCode::Required, "must be given");
-                return Vec::new();
-            }
+        let Some(value) = self.values.remove(list.name) else {
+            self.wrong(list.name, FieldCode::Required, "must be given");
+            return Vec::new();
+        };
+        let Value::Array(items) = value else {
+            self.wrong(list.name, FieldCode::WrongType, "must be a list");
+            return Vec::new();
         };
         let numbered = items.into_iter().enumerate();
         let read = numbered.map(|(index, item)| {
             // What is no object keeps its place, so that later items keep their numbers.
-            self.inner::<T>(&format!("{}[{index}]", list.name), item).unwrap_or_else(empty::<T>)
+            self.inner::<T>(&format!("{}[{index}]", list.name), item)
+                .unwrap_or_else(|| T::read(&mut Self::default()))
         });
         read.collect()
     }
-}
-
-/// The draft of an object without fields.
-fn empty<T: RequestObject>() -> T::Draft {
-    T::read(&mut Fields::default())
 }

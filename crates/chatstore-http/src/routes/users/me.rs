@@ -11,7 +11,7 @@ use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::query::{NoParameters, Query};
 use crate::routes::responses::UserResponse;
-use crate::routes::users::{load_visible, user_patch};
+use crate::routes::users::user_patch;
 use crate::schema::request_object;
 use crate::state::AppState;
 
@@ -28,7 +28,7 @@ pub(crate) async fn get(
     CurrentUserBeforePasswordChange(caller): CurrentUserBeforePasswordChange,
     _query: Query<NoParameters>,
 ) -> Result<Json<UserResponse>, Problem> {
-    Ok(Json(load_visible(&state, caller.user()).await?.into()))
+    Ok(Json(state.store().users().get(caller.user()).await?.into()))
 }
 
 request_object! {

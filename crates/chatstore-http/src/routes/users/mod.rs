@@ -88,18 +88,17 @@ pub(crate) async fn create(
         Some(password) => users.create_with_password(new, password).await?,
         None => users.create(new).await?,
     };
-    let user = UserResponse::from(user);
-    Ok(created(base_path.path(&format!("/users/{}", user.id())), Json(user)))
+    Ok(created_user(&base_path, user))
 }
 
-/// A user that an administrator may see.
-pub(crate) async fn load_visible(state: &AppState, id: UserId) -> Result<User, Problem> {
-    Ok(state.store().users().get(id).await?)
+/// 201 with the location of the user.
+fn created_user(base_path: &BasePath, user: User) -> Response {
+    created(base_path.path(&format!("/users/{}", user.id)), Json(UserResponse::from(user)))
 }
 
 /// A user that this administrator may change.
 pub(crate) async fn load_editable(state: &AppState, admin: Admin, id: UserId) -> Result<User, Problem> {
-    let user = load_visible(state, id).await?;
+    let user = state.store().users().get(id).await?;
     if user.role == UserRole::Admin {
         admin.over_admins()?;
     }
@@ -123,7 +122,7 @@ pub(crate) async fn get(
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
 ) -> Result<Json<UserResponse>, Problem> {
-    Ok(Json(load_visible(&state, path.user.id()?).await?.into()))
+    Ok(Json(state.store().users().get(path.user.id()?).await?.into()))
 }
 
 /// The fields that every change of a user is read with.
@@ -245,9 +244,9 @@ pub(crate) async fn put_by_email(
         Email::from_text(path.email).map_err(|(code, message)| Problem::wrong(EMAIL.name, code, message))?;
     let new = NewUser { email: Some(email), ..new };
     let (user, is_new) = state.store().users().get_or_create(new).await?;
-    let user = UserResponse::from(user);
-    if !is_new {
-        return Ok(Json(user).into_response());
+    if is_new {
+        Ok(created_user(&base_path, user))
+    } else {
+        Ok(Json(UserResponse::from(user)).into_response())
     }
-    Ok(created(base_path.path(&format!("/users/{}", user.id())), Json(user)))
 }
