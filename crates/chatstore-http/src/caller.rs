@@ -54,17 +54,12 @@ impl Caller {
         }
     }
 
-    fn anonymous(state: &AppState) -> Self {
-        Self { state: state.clone(), user: UserId::ANONYMOUS, role: UserRole::User, credential: None }
+    fn new(state: &AppState, user: UserId, role: UserRole, credential: Option<Credential>) -> Self {
+        Self { state: state.clone(), user, role, credential }
     }
 
     fn of(state: &AppState, principal: &Principal) -> Self {
-        Self {
-            state: state.clone(),
-            user: principal.user_id,
-            role: principal.role,
-            credential: Some(principal.credential),
-        }
+        Self::new(state, principal.user_id, principal.role, Some(principal.credential))
     }
 
     /// Records in the request's span who it is.
@@ -118,7 +113,7 @@ impl FromRequestParts<AppState> for OptionalUser {
             }
             None if !state.policy().takes_anonymous => Err(Problem::unauthenticated()),
             None if parts.headers.contains_key(ACTING_USER) => Err(not_a_service()),
-            None => Ok(Self(Caller::anonymous(state).recorded())),
+            None => Ok(Self(Caller::new(state, UserId::ANONYMOUS, UserRole::User, None).recorded())),
         }
     }
 }
@@ -253,9 +248,8 @@ async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<C
                 let message = "must not be given more than once";
                 return Err(Problem::wrong(ACTING_USER_NAME, FieldCode::NotAllowed, message));
             }
-            let reference = std::str::from_utf8(value.as_bytes()).unwrap_or_default().parse();
-            let reference: UserReference = reference.map_err(|error| {
-                let error: chatstore::auth::InvalidUserReference = error;
+            let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default();
+            let reference = text.parse::<UserReference>().map_err(|error| {
                 Problem::wrong(ACTING_USER_NAME, FieldCode::InvalidFormat, error.to_string())
             })?;
             let acting = state.store().users().acting(&reference).await?;
@@ -265,7 +259,7 @@ async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<C
             if role == UserRole::Admin {
                 return Err(Problem::forbidden("a service key does not act for administrators"));
             }
-            Ok(Caller { state: state.clone(), user: user_id, role, credential: Some(principal.credential) })
+            Ok(Caller::new(state, user_id, role, Some(principal.credential)))
         }
     }
 }

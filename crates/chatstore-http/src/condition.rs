@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chatstore::{AsUser, FieldCode, TextField, TextForm};
 use utoipa::IntoParams;
@@ -15,7 +15,8 @@ use crate::schema::text_parameter;
 use crate::state::AppState;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// The header that marks an answer which repeats the one to an earlier request.
+pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The header that names a request.
 const KEY: TextField = TextField::new("Idempotency-Key").at_least(1).at_most(255).formed(TextForm::Visible);
@@ -139,14 +140,6 @@ impl IdempotencyKeyHeader {
 /// Whether a request has an idempotency key, right or wrong.
 pub(crate) fn has_idempotency_key(headers: &HeaderMap) -> bool {
     headers.contains_key(IDEMPOTENCY_KEY)
-}
-
-/// Marks an answer that repeats the one to an earlier request.
-pub(crate) fn mark_replayed(is_replayed: bool, mut answer: Response) -> Response {
-    if is_replayed {
-        answer.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
-    }
-    answer
 }
 
 #[cfg(test)]

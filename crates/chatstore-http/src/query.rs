@@ -49,7 +49,7 @@ impl<T: FromParameters> FromRequestParts<AppState> for Query<T> {
 }
 
 /// The parameters of a query that have not been read yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Parameters {
     values: Vec<(String, String)>,
     errors: Vec<FieldError>,
@@ -57,20 +57,16 @@ pub(crate) struct Parameters {
 
 impl Parameters {
     fn parse(query: &str) -> Self {
-        let values = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let mut parameters = Self { values, errors: Vec::new() };
-        parameters.refuse_nul();
-        parameters
-    }
-
-    fn refuse_nul(&mut self) {
-        let has_nul = |(name, value): &(String, String)| name.contains('\0') || value.contains('\0');
-        let (with_nul, values) = std::mem::take(&mut self.values).into_iter().partition(has_nul);
-        self.values = values;
-        let with_nul: Vec<(String, String)> = with_nul;
-        for (name, _) in with_nul {
-            self.wrong(&name, FieldCode::NulCharacter, "must not contain the NUL character (U+0000)");
+        let mut parameters = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
+            if name.contains('\0') || value.contains('\0') {
+                let message = "must not contain the NUL character (U+0000)";
+                parameters.wrong(&name, FieldCode::NulCharacter, message);
+            } else {
+                parameters.values.push((name, value));
+            }
         }
+        parameters
     }
 
     /// Notes a wrong parameter.

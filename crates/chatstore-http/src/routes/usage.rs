@@ -49,9 +49,7 @@ impl Keyword for Scope {
     const ALL: &'static [Self] = &[Self::All];
 
     fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-        }
+        "all"
     }
 }
 

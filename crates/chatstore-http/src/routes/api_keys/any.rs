@@ -90,7 +90,8 @@ pub(crate) async fn create(
         }
     }
     let key = new.create(&state, user.id, scope).await?;
-    Ok(created(base_path.path(&format!("/users/{}/api-keys/{}", user.id, key.id())), Json(key)))
+    let location = base_path.path(&format!("/users/{}/api-keys/{}", user.id, key.key.id));
+    Ok(created(location, Json(NewKeyResponse::from(key))))
 }
 
 /// Revoke a user's API key

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chatstore::fields::{EXPIRES_AT, KEY_NAME};
-use chatstore::{ApiKeyScope, FieldCode, Timestamp, UserId, Validate, Validator};
+use chatstore::{ApiKeyScope, FieldCode, NewKey, Timestamp, UserId, Validate, Validator};
 
 use crate::body::ValidBody;
 use crate::caller::SelfManagedUser;
@@ -88,8 +88,8 @@ impl KeyInput {
         state: &AppState,
         user: UserId,
         scope: ApiKeyScope,
-    ) -> Result<NewKeyResponse, Problem> {
-        Ok(state.store().keys().create(user, scope, self.name, self.expires_at).await?.into())
+    ) -> Result<NewKey, Problem> {
+        Ok(state.store().keys().create(user, scope, self.name, self.expires_at).await?)
     }
 }
 
@@ -125,7 +125,8 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     new.check_end(&state)?;
     let key = new.into_inner().create(&state, caller.user(), ApiKeyScope::User).await?;
-    Ok(created(base_path.path(&format!("/auth/api-keys/{}", key.id())), Json(key)))
+    let location = base_path.path(&format!("/auth/api-keys/{}", key.key.id));
+    Ok(created(location, Json(NewKeyResponse::from(key))))
 }
 
 /// Revoke one of the current user's API keys

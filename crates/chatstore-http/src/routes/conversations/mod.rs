@@ -144,9 +144,7 @@ impl Keyword for Include {
     const ALL: &'static [Self] = &[Self::Messages];
 
     fn as_str(self) -> &'static str {
-        match self {
-            Self::Messages => "messages",
-        }
+        "messages"
     }
 }
 
