@@ -166,9 +166,8 @@ impl<T> FieldSchema for TextField<T> {
     }
 
     fn schema(&self, is_nullable: bool, default: Option<Value>) -> RefOr<Schema> {
-        let mut object = text_schema(self).schema_type(type_of(Type::String, is_nullable)).default(default);
-        object = object.description(about(self.about));
-        object.into()
+        let object = text_schema(self).schema_type(type_of(Type::String, is_nullable));
+        object.description(about(self.about)).default(default).into()
     }
 }
 
