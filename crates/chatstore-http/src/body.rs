@@ -7,10 +7,11 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method, header};
 use bytes::BytesMut;
-use chatstore::{Duplicates, IdempotencyKey, Invalid, JsonReader, limits};
+use chatstore::{Duplicates, FieldCode, IdempotencyKey, Invalid, JsonReader, limits};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeSeed as _;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
@@ -81,9 +82,11 @@ impl<T: RequestBody> FromRequest<AppState> for IdempotentBody<T> {
     async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
         let bytes = buffered_body(&request)?;
         let input = read(request.headers(), &bytes, T::accept)?;
-        let key = IdempotencyKeyHeader::read(request.headers())?;
-        let operation = format!("{} {}", request.method(), request.uri().path());
-        Ok(Self { input, once: key.name(operation, &bytes) })
+        let once = IdempotencyKeyHeader::read(request.headers())?.map(|key| {
+            let operation = format!("{} {}", request.method(), request.uri().path());
+            IdempotencyKey { key, operation, request_sha256: Sha256::digest(&bytes).into() }
+        });
+        Ok(Self { input, once })
     }
 }
 
@@ -134,10 +137,10 @@ fn read<T>(
         _ if !is_json(headers) => return Err(unsupported()),
         bytes => parse(bytes)?,
     };
-    let mut fields = Fields::of_body(value);
-    if fields.are_broken() {
-        return Err(Problem::validation(fields.finish()));
-    }
+    let Value::Object(values) = value else {
+        return Err(Problem::wrong("body", FieldCode::WrongType, "must be an object"));
+    };
+    let mut fields = Fields::of_body(values);
     let accepted = accept(&mut fields).map_err(|invalid| fields.note(invalid));
     match (accepted, fields.finish()) {
         (Ok(input), errors) if errors.is_empty() => Ok(input),

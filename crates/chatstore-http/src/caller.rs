@@ -18,47 +18,48 @@ pub(crate) const ACTING_USER: HeaderName = HeaderName::from_static("chatstore-us
 
 const ACTING_USER_NAME: &str = "Chatstore-User";
 
-/// The user whose rights a request has.
-#[derive(Debug, Clone, Copy)]
+/// The user whose rights a request has, and the store as they see it.
+#[derive(Debug)]
 pub(crate) struct Caller {
+    state: AppState,
     user: UserId,
     role: UserRole,
     credential: Option<Credential>,
 }
 
 impl Caller {
-    pub(crate) const fn user(self) -> UserId {
+    pub(crate) const fn user(&self) -> UserId {
         self.user
     }
 
     /// The store as the caller sees it.
-    pub(crate) fn store(self, state: &AppState) -> AsUser<'_> {
-        state.store().as_user(self.user)
+    pub(crate) fn store(&self) -> AsUser<'_> {
+        self.state.store().as_user(self.user)
     }
 
-    pub(crate) fn is_admin(self) -> bool {
+    pub(crate) fn is_admin(&self) -> bool {
         self.role == UserRole::Admin
     }
 
     /// Whether the request came without credentials, which is possible only where that is enabled.
-    pub(crate) const fn is_anonymous(self) -> bool {
+    pub(crate) const fn is_anonymous(&self) -> bool {
         self.credential.is_none()
     }
 
     /// The session whose access token the request came with.
-    pub(crate) const fn session(self) -> Option<SessionId> {
+    pub(crate) const fn session(&self) -> Option<SessionId> {
         match self.credential {
             Some(Credential::Session(id)) => Some(id),
             _ => None,
         }
     }
 
-    const fn anonymous() -> Self {
-        Self { user: UserId::ANONYMOUS, role: UserRole::User, credential: None }
+    fn new(state: &AppState, user: UserId, role: UserRole, credential: Option<Credential>) -> Self {
+        Self { state: state.clone(), user, role, credential }
     }
 
-    const fn of(principal: &Principal) -> Self {
-        Self { user: principal.user_id, role: principal.role, credential: Some(principal.credential) }
+    fn of(state: &AppState, principal: &Principal) -> Self {
+        Self::new(state, principal.user_id, principal.role, Some(principal.credential))
     }
 
     /// Records in the request's span who it is.
@@ -85,7 +86,7 @@ impl FromRequestParts<AppState> for Caller {
 }
 
 /// A user who may have to change their password first, before which they may do little else.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct CurrentUserBeforePasswordChange(pub(crate) Caller);
 
 impl FromRequestParts<AppState> for CurrentUserBeforePasswordChange {
@@ -98,7 +99,7 @@ impl FromRequestParts<AppState> for CurrentUserBeforePasswordChange {
 }
 
 /// A caller, or a client without credentials where that is enabled.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct OptionalUser(pub(crate) Caller);
 
 impl FromRequestParts<AppState> for OptionalUser {
@@ -110,15 +111,15 @@ impl FromRequestParts<AppState> for OptionalUser {
                 refuse_before_change(&principal)?;
                 Ok(Self(act(parts, state, &principal).await?.recorded()))
             }
-            None if !state.takes_anonymous() => Err(Problem::unauthenticated()),
+            None if !state.policy().takes_anonymous => Err(Problem::unauthenticated()),
             None if parts.headers.contains_key(ACTING_USER) => Err(not_a_service()),
-            None => Ok(Self(Caller::anonymous().recorded())),
+            None => Ok(Self(Caller::new(state, UserId::ANONYMOUS, UserRole::User, None).recorded())),
         }
     }
 }
 
 /// A user with credentials of their own, who manages these.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct SelfManagedUser(pub(crate) Caller);
 
 impl FromRequestParts<AppState> for SelfManagedUser {
@@ -186,7 +187,7 @@ impl FromRequestParts<AppState> for Admin {
         refuse_before_change(&principal)?;
         let is_service = principal.is_service();
         if is_service && !parts.headers.contains_key(ACTING_USER) {
-            Caller::of(&principal).recorded();
+            Caller::of(state, &principal).recorded();
             return Ok(Self { holder: principal.user_id, is_service });
         }
         let caller = act(parts, state, &principal).await?.recorded();
@@ -235,7 +236,7 @@ async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<C
     let mut named = parts.headers.get_all(ACTING_USER).iter();
     let first = named.next();
     match (principal.is_service(), first) {
-        (false, None) => Ok(Caller::of(principal)),
+        (false, None) => Ok(Caller::of(state, principal)),
         (false, Some(_)) => Err(not_a_service()),
         (true, None) => Err(Problem::wrong(
             ACTING_USER_NAME,
@@ -247,9 +248,8 @@ async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<C
                 let message = "must not be given more than once";
                 return Err(Problem::wrong(ACTING_USER_NAME, FieldCode::NotAllowed, message));
             }
-            let reference = std::str::from_utf8(value.as_bytes()).unwrap_or_default().parse();
-            let reference: UserReference = reference.map_err(|error| {
-                let error: chatstore::auth::InvalidUserReference = error;
+            let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default();
+            let reference = text.parse::<UserReference>().map_err(|error| {
                 Problem::wrong(ACTING_USER_NAME, FieldCode::InvalidFormat, error.to_string())
             })?;
             let acting = state.store().users().acting(&reference).await?;
@@ -259,7 +259,7 @@ async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<C
             if role == UserRole::Admin {
                 return Err(Problem::forbidden("a service key does not act for administrators"));
             }
-            Ok(Caller { user: user_id, role, credential: Some(principal.credential) })
+            Ok(Caller::new(state, user_id, role, Some(principal.credential)))
         }
     }
 }

@@ -4,10 +4,9 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chatstore::{AsUser, FieldCode, IdempotencyKey, TextField, TextForm};
-use sha2::{Digest, Sha256};
+use chatstore::{AsUser, FieldCode, TextField, TextForm};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
@@ -16,7 +15,8 @@ use crate::schema::text_parameter;
 use crate::state::AppState;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// The header that marks an answer which repeats the one to an earlier request.
+pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The header that names a request.
 const KEY: TextField = TextField::new("Idempotency-Key").at_least(1).at_most(255).formed(TextForm::Visible);
@@ -106,10 +106,8 @@ fn revision(tag: &str) -> Option<i64> {
 }
 
 /// Makes a request take effect once.
-#[derive(Debug, Clone)]
-pub(crate) struct IdempotencyKeyHeader {
-    key: Option<String>,
-}
+#[derive(Debug)]
+pub(crate) struct IdempotencyKeyHeader;
 
 impl IntoParams for IdempotencyKeyHeader {
     fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
@@ -122,41 +120,26 @@ impl IntoParams for IdempotencyKeyHeader {
 
 impl IdempotencyKeyHeader {
     /// The key of a request with these headers.
-    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Problem> {
+    pub(crate) fn read(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-        let Some(value) = values.next() else { return Ok(Self { key: None }) };
+        let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
             let message = "must not be given more than once";
             return Err(Problem::wrong("Idempotency-Key", FieldCode::NotAllowed, message));
         }
-        let bytes = value.as_bytes();
-        match std::str::from_utf8(bytes) {
-            Ok(key) if KEY.takes(key) => Ok(Self { key: Some(key.to_owned()) }),
+        match std::str::from_utf8(value.as_bytes()) {
+            Ok(key) if KEY.takes(key) => Ok(Some(key.to_owned())),
             _ => {
                 let message = "must have 1 to 255 visible ASCII characters";
                 Err(Problem::wrong(KEY.name, FieldCode::InvalidFormat, message))
             }
         }
     }
-
-    /// The name of the request, when it has a key.
-    pub(crate) fn name(self, operation: String, body: &[u8]) -> Option<IdempotencyKey> {
-        let request_sha256 = Sha256::digest(body).into();
-        self.key.map(|key| IdempotencyKey { key, operation, request_sha256 })
-    }
 }
 
 /// Whether a request has an idempotency key, right or wrong.
 pub(crate) fn has_idempotency_key(headers: &HeaderMap) -> bool {
     headers.contains_key(IDEMPOTENCY_KEY)
-}
-
-/// Marks an answer that repeats the one to an earlier request.
-pub(crate) fn mark_replayed(is_replayed: bool, mut answer: Response) -> Response {
-    if is_replayed {
-        answer.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
-    }
-    answer
 }
 
 #[cfg(test)]

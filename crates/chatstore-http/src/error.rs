@@ -152,7 +152,8 @@ impl Problem {
 
     /// One field that breaks a rule.
     pub(crate) fn wrong(field: &str, code: FieldCode, message: impl Into<String>) -> Self {
-        Self::validation(vec![FieldError { field: field.to_owned(), code, message: message.into() }])
+        let Invalid(errors) = Invalid::field(field, code, message);
+        Self::validation(errors)
     }
 
     /// A defect of the server, whose cause the answer does not show.
@@ -194,16 +195,8 @@ impl Problem {
         let field = error.field().unwrap_or("id");
         let entity = error.entity().unwrap_or("resource");
         let detail = format!("a {entity} with this {field} exists already");
-        let taken = FieldError {
-            field: field.to_owned(),
-            code: FieldCode::NotAllowed,
-            message: "is taken".to_owned(),
-        };
-        Self { errors: vec![taken], ..Self::new(ProblemKind::AlreadyExists, detail) }
-    }
-
-    fn of_storage(kind: ProblemKind, detail: &str, error: &Error) -> Self {
-        Self { cause: Some(error.to_string()), ..Self::new(kind, detail) }
+        let Invalid(errors) = Invalid::field(field, FieldCode::NotAllowed, "is taken");
+        Self { errors, ..Self::new(ProblemKind::AlreadyExists, detail) }
     }
 
     pub(crate) const fn status(&self) -> StatusCode {
@@ -272,7 +265,7 @@ impl From<Error> for Problem {
             ErrorKind::OutcomeUnknown => Self::outcome_unknown(error.to_string()),
             ErrorKind::StorageFull | ErrorKind::ReadOnly => {
                 let detail = "the database accepts no writes now; nothing was changed";
-                Self::of_storage(ProblemKind::StorageFull, detail, &error)
+                Self { cause: Some(error.to_string()), ..Self::new(ProblemKind::StorageFull, detail) }
             }
             // `ErrorKind` is open: a kind that is unknown here is a defect of the server.
             _ => Self::internal(error.to_string()),

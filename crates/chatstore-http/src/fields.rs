@@ -4,9 +4,10 @@ use chatstore::{
     CanonicalJson, Change, CountField, FieldCode, FieldError, FlagField, FromText, IntoValid, Invalid,
     JsonField, Keyword, KeywordField, ListField, TextField, Valid, Validate, limits,
 };
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::request::{Field, FieldWithDefault, ReadFields, RequestObject};
+use crate::request::{Field, ReadFields, RequestObject};
 
 /// The body of a request, of which a service is given what is valid.
 pub(crate) trait RequestBody {
@@ -61,23 +62,11 @@ impl<K: Keyword> Field for KeywordField<K> {
     }
 }
 
-impl<K: Keyword> FieldWithDefault for KeywordField<K> {
-    fn show(value: &K) -> Value {
-        value.as_str().into()
-    }
-}
-
 impl Field for FlagField {
     type Value = bool;
 
     fn read(&self, value: Value, is_nullable: bool) -> Result<bool, (FieldCode, String)> {
         value.as_bool().ok_or_else(|| wrong_type("must be true or false", is_nullable))
-    }
-}
-
-impl FieldWithDefault for FlagField {
-    fn show(value: &bool) -> Value {
-        (*value).into()
     }
 }
 
@@ -133,20 +122,8 @@ pub(crate) struct Fields {
 
 impl Fields {
     /// The fields of a request's body.
-    pub(crate) fn of_body(body: Value) -> Self {
-        match body {
-            Value::Object(values) => Self { values, ..Self::default() },
-            _ => {
-                let mut fields = Self::default();
-                fields.wrong("body", FieldCode::WrongType, "must be an object");
-                fields
-            }
-        }
-    }
-
-    /// Whether the object itself could not be read.
-    pub(crate) fn are_broken(&self) -> bool {
-        !self.errors.is_empty()
+    pub(crate) fn of_body(values: Map<String, Value>) -> Self {
+        Self { values, ..Self::default() }
     }
 
     /// Takes over what a check of the read values found. A field that could not be read is not judged again.
@@ -213,7 +190,10 @@ impl ReadFields for Fields {
         self.take(field, false)
     }
 
-    fn given_or<F: FieldWithDefault>(&mut self, field: &F, default: F::Value) -> F::Value {
+    fn given_or<F: Field>(&mut self, field: &F, default: F::Value) -> F::Value
+    where
+        F::Value: Serialize,
+    {
         self.take(field, false).unwrap_or(default)
     }
 
@@ -231,27 +211,20 @@ impl ReadFields for Fields {
     }
 
     fn objects<T: RequestObject>(&mut self, list: &ListField) -> Vec<T::Draft> {
-        let items = match self.values.remove(list.name) {
-            Some(Value::Array(items)) => items,
-            Some(_) => {
-                self.wrong(list.name, FieldCode::WrongType, "must be a list");
-                return Vec::new();
-            }
-            None => {
-                self.wrong(list.name, FieldCode::Required, "must be given");
-                return Vec::new();
-            }
+        let Some(value) = self.values.remove(list.name) else {
+            self.wrong(list.name, FieldCode::Required, "must be given");
+            return Vec::new();
+        };
+        let Value::Array(items) = value else {
+            self.wrong(list.name, FieldCode::WrongType, "must be a list");
+            return Vec::new();
         };
         let numbered = items.into_iter().enumerate();
         let read = numbered.map(|(index, item)| {
             // What is no object keeps its place, so that later items keep their numbers.
-            self.inner::<T>(&format!("{}[{index}]", list.name), item).unwrap_or_else(empty::<T>)
+            self.inner::<T>(&format!("{}[{index}]", list.name), item)
+                .unwrap_or_else(|| T::read(&mut Self::default()))
         });
         read.collect()
     }
-}
-
-/// The draft of an object without fields.
-fn empty<T: RequestObject>() -> T::Draft {
-    T::read(&mut Fields::default())
 }

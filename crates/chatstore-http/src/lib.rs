@@ -23,8 +23,9 @@
 //! them (403, 412, 409).
 //!
 //! # To add a route
-//! 1. In `routes/<resource>.rs` write what is read from a request as a `request::RequestObject` (or
-//!    `query::FromParameters`), the answer's struct with `Serialize`, and the handler with `#[utoipa::path]`; choose the group of problems it can answer from `openapi`.
+//! 1. In `routes/<resource>.rs` write what is read from a request with `request_object!` (or as a `query::FromParameters`),
+//!    the answer's struct with `Serialize`, and the handler with `#[utoipa::path]`; choose the group of problems it
+//!    can answer from `openapi`.
 //! 2. Name the handler in `router.rs`, in the group of its callers and its admission.
 //! 3. Write its transcripts in `tests/` and refresh `openapi.json`:
 //!    `cargo run -p chatstore-http --example openapi > crates/chatstore-http/openapi.json`.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use chatstore::fields::{EMAIL, THREAD_ID};
-use chatstore::{ApiKeyId, ConversationId, FieldCode, MessageId, SessionId, UserId};
+use chatstore::{ApiKeyId, ConversationId, FieldCode, InvalidId, MessageId, SessionId, UserId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
@@ -46,38 +48,52 @@ impl FromRequestParts<AppState> for BasePath {
     }
 }
 
-/// The path of one conversation. The handler parses the id, because a wrong body is reported first.
-#[derive(Debug, IntoParams)]
+/// What a path names by its id, unless the text is not an id and names nothing. The handler asks, because a wrong
+/// body is reported first.
+#[derive(Debug)]
+pub(crate) struct Named<T>(Option<T>);
+
+impl<T: Copy> Named<T> {
+    /// The id.
+    pub(crate) fn id(&self) -> Result<T, Problem> {
+        self.0.ok_or_else(Problem::not_found)
+    }
+}
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: FromStr> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(String::deserialize(deserializer)?.parse().ok()))
+    }
+}
+
+/// The path of one conversation.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct ConversationPath {
     /// The conversation: its UUID or its short id.
-    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p1")]
-    id: String,
-}
-
-impl ConversationPath {
-    /// The id in the path.
-    pub(crate) fn conversation(&self) -> Result<ConversationId, Problem> {
-        id(&self.id)
-    }
-}
-
-impl FromPath for ConversationPath {
-    fn from_path(texts: &mut PathTexts) -> Self {
-        Self { id: texts.take("id") }
-    }
+    #[serde(rename = "id")]
+    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p1")]
+    pub(crate) conversation: Named<ConversationId>,
 }
 
 /// The path of one message.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct MessagePath {
     /// The conversation: its UUID or its short id.
-    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p1")]
-    id: String,
+    #[serde(rename = "id")]
+    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p1")]
+    pub(crate) conversation: Named<ConversationId>,
     /// The message: its UUID, its short id, or its number in the conversation.
-    #[param(example = "1")]
-    message_id: String,
+    #[serde(rename = "message_id")]
+    #[param(value_type = String, example = "1")]
+    pub(crate) message: Named<MessageName>,
 }
 
 /// How a path names a message.
@@ -87,31 +103,22 @@ pub(crate) enum MessageName {
     Seq(i64),
 }
 
-impl MessagePath {
-    /// The conversation's id in the path.
-    pub(crate) fn conversation(&self) -> Result<ConversationId, Problem> {
-        id(&self.id)
-    }
+impl FromStr for MessageName {
+    type Err = InvalidId;
 
-    /// The message in the path: digits are its number.
-    pub(crate) fn message(&self) -> Result<MessageName, Problem> {
-        if self.message_id.bytes().all(|byte| byte.is_ascii_digit())
-            && let Ok(seq) = self.message_id.parse()
+    /// Reads an id; digits are the number of the message.
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if text.bytes().all(|byte| byte.is_ascii_digit())
+            && let Ok(seq) = text.parse()
         {
-            return Ok(MessageName::Seq(seq));
+            return Ok(Self::Seq(seq));
         }
-        id(&self.message_id).map(MessageName::Id)
-    }
-}
-
-impl FromPath for MessagePath {
-    fn from_path(texts: &mut PathTexts) -> Self {
-        Self { id: texts.take("id"), message_id: texts.take("message_id") }
+        text.parse().map(Self::Id)
     }
 }
 
 /// The path of one of the caller's conversations, by the application's own id.
-#[derive(Debug)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct ThreadPath {
     pub(crate) thread_id: String,
 }
@@ -123,66 +130,32 @@ impl IntoParams for ThreadPath {
     }
 }
 
-impl FromPath for ThreadPath {
-    fn from_path(texts: &mut PathTexts) -> Self {
-        Self { thread_id: texts.take("thread_id") }
-    }
-}
-
 /// The path of one member.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct MemberPath {
     /// The conversation: its UUID or its short id.
-    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p1")]
-    id: String,
+    #[serde(rename = "id")]
+    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p1")]
+    pub(crate) conversation: Named<ConversationId>,
     /// The member: the user's UUID or short id.
-    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p2")]
-    user_id: String,
-}
-
-impl MemberPath {
-    /// The conversation's id in the path.
-    pub(crate) fn conversation(&self) -> Result<ConversationId, Problem> {
-        id(&self.id)
-    }
-
-    /// The user's id in the path.
-    pub(crate) fn user(&self) -> Result<UserId, Problem> {
-        id(&self.user_id)
-    }
-}
-
-impl FromPath for MemberPath {
-    fn from_path(texts: &mut PathTexts) -> Self {
-        Self { id: texts.take("id"), user_id: texts.take("user_id") }
-    }
+    #[serde(rename = "user_id")]
+    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p2")]
+    pub(crate) user: Named<UserId>,
 }
 
 /// The path of one user.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct UserPath {
     /// The user: UUID or short id.
-    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p2")]
-    id: String,
-}
-
-impl UserPath {
-    /// The id in the path.
-    pub(crate) fn user(&self) -> Result<UserId, Problem> {
-        id(&self.id)
-    }
-}
-
-impl FromPath for UserPath {
-    fn from_path(texts: &mut PathTexts) -> Self {
-        Self { id: texts.take("id") }
-    }
+    #[serde(rename = "id")]
+    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p2")]
+    pub(crate) user: Named<UserId>,
 }
 
 /// The path of a user by e-mail address.
-#[derive(Debug)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct EmailPath {
     pub(crate) email: String,
 }
@@ -194,127 +167,60 @@ impl IntoParams for EmailPath {
     }
 }
 
-impl FromPath for EmailPath {
-    fn from_path(texts: &mut PathTexts) -> Self {
-        Self { email: texts.take("email") }
-    }
-}
-
 /// The path of one of the caller's API keys.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct KeyPath {
     /// The key: UUID or short id.
-    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p3")]
-    id: String,
-}
-
-impl KeyPath {
-    /// The id in the path.
-    pub(crate) fn key(&self) -> Result<ApiKeyId, Problem> {
-        id(&self.id)
-    }
-}
-
-impl FromPath for KeyPath {
-    fn from_path(texts: &mut PathTexts) -> Self {
-        Self { id: texts.take("id") }
-    }
+    #[serde(rename = "id")]
+    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p3")]
+    pub(crate) key: Named<ApiKeyId>,
 }
 
 /// The path of one of the caller's sessions.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct SessionPath {
     /// The session: UUID or short id.
-    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p4")]
-    id: String,
-}
-
-impl SessionPath {
-    /// The id in the path.
-    pub(crate) fn session(&self) -> Result<SessionId, Problem> {
-        id(&self.id)
-    }
-}
-
-impl FromPath for SessionPath {
-    fn from_path(texts: &mut PathTexts) -> Self {
-        Self { id: texts.take("id") }
-    }
+    #[serde(rename = "id")]
+    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p4")]
+    pub(crate) session: Named<SessionId>,
 }
 
 /// The path of one API key of a user.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct UserKeyPath {
     /// The user: UUID or short id.
-    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p2")]
-    id: String,
+    #[serde(rename = "id")]
+    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p2")]
+    pub(crate) user: Named<UserId>,
     /// The key: UUID or short id.
-    #[param(example = "1Bwn1eJnfNFRdQmPqyq9p3")]
-    key_id: String,
-}
-
-impl UserKeyPath {
-    /// The user's id in the path.
-    pub(crate) fn user(&self) -> Result<UserId, Problem> {
-        id(&self.id)
-    }
-
-    /// The key's id in the path.
-    pub(crate) fn key(&self) -> Result<ApiKeyId, Problem> {
-        id(&self.key_id)
-    }
-}
-
-impl FromPath for UserKeyPath {
-    fn from_path(texts: &mut PathTexts) -> Self {
-        Self { id: texts.take("id"), key_id: texts.take("key_id") }
-    }
-}
-
-/// What the path of a route names.
-pub(crate) trait FromPath: Sized {
-    /// Takes the texts out.
-    fn from_path(texts: &mut PathTexts) -> Self;
+    #[serde(rename = "key_id")]
+    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p3")]
+    pub(crate) key: Named<ApiKeyId>,
 }
 
 /// The path of a request.
 #[derive(Debug)]
 pub(crate) struct Path<T>(pub(crate) T);
 
-impl<T: FromPath> FromRequestParts<AppState> for Path<T> {
+impl<T: DeserializeOwned + Default + Send> FromRequestParts<AppState> for Path<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let mut texts = PathTexts(Vec::new());
-        // A path that is not UTF-8 names nothing, so its texts stay empty.
-        if let Ok(given) = RawPathParams::from_request_parts(parts, state).await {
-            for (name, text) in &given {
-                if text.contains('\0') {
-                    let message = "must not contain the NUL character (U+0000)";
-                    return Err(Problem::wrong(name, FieldCode::NulCharacter, message));
-                }
-                texts.0.push((name.to_owned(), text.to_owned()));
+        // A path that is not UTF-8 names nothing.
+        let Ok(texts) = RawPathParams::from_request_parts(parts, state).await else {
+            return Ok(Self(T::default()));
+        };
+        for (name, text) in &texts {
+            if text.contains('\0') {
+                let message = "must not contain the NUL character (U+0000)";
+                return Err(Problem::wrong(name, FieldCode::NulCharacter, message));
             }
         }
-        Ok(Self(T::from_path(&mut texts)))
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        let axum::extract::Path(path) = path.map_err(|error| Problem::internal(error.to_string()))?;
+        Ok(Self(path))
     }
-}
-
-/// The decoded texts of a path that were not taken yet.
-#[derive(Debug)]
-pub(crate) struct PathTexts(Vec<(String, String)>);
-
-impl PathTexts {
-    fn take(&mut self, name: &str) -> String {
-        let index = self.0.iter().position(|(given, _)| given == name);
-        index.map(|index| self.0.swap_remove(index).1).unwrap_or_default()
-    }
-}
-
-/// An id in a path; a text that is not an id names nothing.
-fn id<T: FromStr>(text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|_| Problem::not_found())
 }

@@ -1,5 +1,7 @@
 //! Query parameters: read one by one, so that one answer names everything that is wrong with them.
 
+use std::str::FromStr;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use chatstore::{Cursor, FieldCode, FieldError, Invalid, Keyword, Limit, TextField, Validator};
@@ -47,7 +49,7 @@ impl<T: FromParameters> FromRequestParts<AppState> for Query<T> {
 }
 
 /// The parameters of a query that have not been read yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Parameters {
     values: Vec<(String, String)>,
     errors: Vec<FieldError>,
@@ -55,20 +57,16 @@ pub(crate) struct Parameters {
 
 impl Parameters {
     fn parse(query: &str) -> Self {
-        let values = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let mut parameters = Self { values, errors: Vec::new() };
-        parameters.refuse_nul();
-        parameters
-    }
-
-    fn refuse_nul(&mut self) {
-        let has_nul = |(name, value): &(String, String)| name.contains('\0') || value.contains('\0');
-        let (with_nul, values) = std::mem::take(&mut self.values).into_iter().partition(has_nul);
-        self.values = values;
-        let with_nul: Vec<(String, String)> = with_nul;
-        for (name, _) in with_nul {
-            self.wrong(&name, FieldCode::NulCharacter, "must not contain the NUL character (U+0000)");
+        let mut parameters = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
+            if name.contains('\0') || value.contains('\0') {
+                let message = "must not contain the NUL character (U+0000)";
+                parameters.wrong(&name, FieldCode::NulCharacter, message);
+            } else {
+                parameters.values.push((name, value));
+            }
         }
+        parameters
     }
 
     /// Notes a wrong parameter.
@@ -105,20 +103,29 @@ impl Parameters {
 
     /// One of a few words.
     pub(crate) fn word<K: Keyword>(&mut self, name: &str) -> Option<K> {
-        let text = self.text(name)?;
-        let found = K::parse(&text);
-        if found.is_none() {
-            self.wrong(name, FieldCode::NotAllowed, format!("must be one of {}", K::words()));
-        }
-        found
+        self.parsed(name, K::parse, FieldCode::NotAllowed, &format!("must be one of {}", K::words()))
     }
 
     /// True or false.
     pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
-        let text = self.text(name)?;
-        let found = text.parse().ok();
+        self.value(name, FieldCode::NotAllowed, "must be one of true, false")
+    }
+
+    /// What a text stands for; `rule` says what it must be.
+    pub(crate) fn value<T: FromStr>(&mut self, name: &str, code: FieldCode, rule: &str) -> Option<T> {
+        self.parsed(name, |text| text.parse().ok(), code, rule)
+    }
+
+    fn parsed<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        code: FieldCode,
+        rule: &str,
+    ) -> Option<T> {
+        let found = parse(&self.text(name)?);
         if found.is_none() {
-            self.wrong(name, FieldCode::NotAllowed, "must be one of true, false");
+            self.wrong(name, code, rule);
         }
         found
     }

@@ -2,6 +2,7 @@
 //! description of the API (`schema`).
 
 use chatstore::{Change, FieldCode, ListField};
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::{RefOr, Schema};
 
@@ -45,7 +46,9 @@ pub(crate) trait ReadFields {
     fn given<F: Field>(&mut self, field: &F) -> Option<F::Value>;
 
     /// A field that may be left out but not be null, and what it is then.
-    fn given_or<F: FieldWithDefault>(&mut self, field: &F, default: F::Value) -> F::Value;
+    fn given_or<F: Field>(&mut self, field: &F, default: F::Value) -> F::Value
+    where
+        F::Value: Serialize;
 
     /// A field that may be left out or null.
     fn nullable<F: Field>(&mut self, field: &F) -> Change<F::Value>;
@@ -72,12 +75,6 @@ pub(crate) trait Field: FieldSchema {
 
     /// Reads it; messages say so where null would be allowed.
     fn read(&self, value: Value, is_nullable: bool) -> Result<Self::Value, (FieldCode, String)>;
-}
-
-/// A field that may have a default.
-pub(crate) trait FieldWithDefault: Field {
-    /// The default, as JSON.
-    fn show(value: &Self::Value) -> Value;
 }
 
 /// The schema of a field.

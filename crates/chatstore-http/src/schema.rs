@@ -7,46 +7,64 @@ use chatstore::{
     ApiKeyScope, Change, ConversationRole, ConversationSort, CountField, FlagField, JsonField, JsonShape,
     Keyword, KeywordField, ListField, Membership, MessageRole, Order, TextField, UserRole, limits,
 };
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ArrayBuilder, RefBuilder, SchemaFormat, SchemaType};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, RefBuilder, SchemaFormat, SchemaType};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Required, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::request::{Field, FieldSchema, FieldWithDefault, NamedSchema, ReadFields, RequestObject};
+use crate::request::{Field, FieldSchema, NamedSchema, ReadFields, RequestObject};
 
-/// Implements the traits of schemas for objects of requests, which Rust does not let a blanket
-/// implementation do.
-macro_rules! request_schemas {
-    ($($object:ty),+ $(,)?) => {
-        $(
-            impl utoipa::PartialSchema for $object {
-                fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-                    $crate::schema::schema_of::<Self>()
-                }
+/// Defines an object of requests: its name, what is read from it, the function that reads it, and an example. The
+/// first line of its documentation describes it in the HTTP API as well.
+macro_rules! request_object {
+    (
+        #[doc = $about:literal]
+        $name:ident: $draft:ty = $read:path $(, $example:tt)?
+    ) => {
+        #[doc = $about]
+        #[derive(Debug)]
+        pub(crate) struct $name;
+
+        impl $crate::request::RequestObject for $name {
+            const NAME: &'static str = stringify!($name);
+            const ABOUT: &'static str = $about.trim_ascii_start();
+
+            type Draft = $draft;
+
+            $(fn example() -> Option<serde_json::Value> {
+                Some(serde_json::json!($example))
+            })?
+
+            fn read(fields: &mut impl $crate::request::ReadFields) -> $draft {
+                $read(fields)
             }
+        }
 
-            impl utoipa::ToSchema for $object {
-                fn name() -> std::borrow::Cow<'static, str> {
-                    <Self as $crate::request::RequestObject>::NAME.into()
-                }
-
-                fn schemas(schemas: &mut Vec<$crate::request::NamedSchema>) {
-                    schemas.extend($crate::schema::schemas_in::<Self>());
-                }
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                $crate::schema::schema_of::<Self>()
             }
-        )+
+        }
+
+        impl utoipa::ToSchema for $name {
+            fn schemas(schemas: &mut Vec<$crate::request::NamedSchema>) {
+                schemas.extend($crate::schema::schemas_in::<Self>());
+            }
+        }
     };
 }
 
-pub(crate) use request_schemas;
+pub(crate) use request_object;
 
-/// The schema of an object: the fields that it is read with.
+/// The schema of an object: the fields that it is read with, and no others.
 #[expect(deprecated, reason = "the derives of answers write `example` too")]
 pub(crate) fn schema_of<T: RequestObject>() -> RefOr<Schema> {
     let mut describer = Describer::default();
     T::read(&mut describer);
-    describer.object.description(Some(T::ABOUT)).example(T::example()).into()
+    let object = describer.object.description(Some(T::ABOUT)).example(T::example());
+    object.additional_properties(Some(AdditionalProperties::FreeForm(false))).into()
 }
 
 /// The schemas that the schema of an object refers to.
@@ -105,8 +123,11 @@ impl ReadFields for Describer {
         None
     }
 
-    fn given_or<F: FieldWithDefault>(&mut self, field: &F, default: F::Value) -> F::Value {
-        self.field(field, false, Some(F::show(&default)));
+    fn given_or<F: Field>(&mut self, field: &F, default: F::Value) -> F::Value
+    where
+        F::Value: Serialize,
+    {
+        self.field(field, false, serde_json::to_value(&default).ok());
         default
     }
 
@@ -145,9 +166,8 @@ impl<T> FieldSchema for TextField<T> {
     }
 
     fn schema(&self, is_nullable: bool, default: Option<Value>) -> RefOr<Schema> {
-        let mut object = text_schema(self).schema_type(type_of(Type::String, is_nullable)).default(default);
-        object = object.description(about(self.about));
-        object.into()
+        let object = text_schema(self).schema_type(type_of(Type::String, is_nullable));
+        object.description(about(self.about)).default(default).into()
     }
 }
 

@@ -55,19 +55,9 @@ impl AppState {
         &self.0.openapi
     }
 
-    /// Whether requests without credentials may create and read anonymous conversations.
-    pub(crate) fn takes_anonymous(&self) -> bool {
-        self.0.policy.takes_anonymous
-    }
-
-    /// Whether clients may register.
-    pub(crate) fn takes_registrations(&self) -> bool {
-        self.0.policy.takes_registrations
-    }
-
-    /// The proxies that are trusted to name the client's address.
-    pub(crate) fn proxies(&self) -> &TrustedProxies {
-        &self.0.policy.proxies
+    /// The options of the API.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.0.policy
     }
 
     /// Counts a request from an address, of a user if one is known.

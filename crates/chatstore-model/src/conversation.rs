@@ -63,7 +63,7 @@ pub struct Conversation {
 }
 
 /// A conversation to be created.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct NewConversation {
     /// The id, for imports that bring one; a new one is drawn when left out.
     pub id: Option<ConversationId>,
@@ -81,21 +81,6 @@ pub struct NewConversation {
     pub created_at: Option<Timestamp>,
     /// When it last changed; the time of creation when left out.
     pub updated_at: Option<Timestamp>,
-}
-
-impl Default for NewConversation {
-    fn default() -> Self {
-        Self {
-            id: None,
-            thread_id: None,
-            title: None,
-            default_model: None,
-            last_message: None,
-            metadata: CanonicalJson::object(),
-            created_at: None,
-            updated_at: None,
-        }
-    }
 }
 
 impl NewConversation {

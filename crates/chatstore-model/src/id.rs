@@ -1,8 +1,6 @@
 //! Typed ids: UUIDs that cannot be mixed up, with a short form for URLs.
 
-use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::str::FromStr;
 
@@ -56,6 +54,7 @@ pub trait IdKind {
 }
 
 /// The id of one kind of thing: a UUID that is no other kind's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id<K> {
     uuid: Uuid,
     kind: PhantomData<fn() -> K>,
@@ -65,6 +64,8 @@ pub struct Id<K> {
 macro_rules! kinds {
     ($($(#[$doc:meta])* $id:ident of $kind:ident;)*) => {$(
         #[doc = concat!("Marks [`", stringify!($id), "`].")]
+        // What is derived for an id asks the same of its kind.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $kind {}
 
         impl IdKind for $kind {
@@ -113,41 +114,6 @@ impl<K> Id<K> {
     #[must_use]
     pub fn short(self) -> String {
         to_short(self.uuid)
-    }
-}
-
-// Derived implementations would ask the same of the kind, which has no values.
-impl<K> Clone for Id<K> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<K> Copy for Id<K> {}
-
-impl<K> PartialEq for Id<K> {
-    fn eq(&self, other: &Self) -> bool {
-        self.uuid == other.uuid
-    }
-}
-
-impl<K> Eq for Id<K> {}
-
-impl<K> PartialOrd for Id<K> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<K> Ord for Id<K> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.uuid.cmp(&other.uuid)
-    }
-}
-
-impl<K> Hash for Id<K> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.uuid.hash(state);
     }
 }
 

@@ -93,6 +93,13 @@ impl CanonicalJson {
     }
 }
 
+impl Default for CanonicalJson {
+    /// `{}`, what metadata is when it is left out.
+    fn default() -> Self {
+        Self::object()
+    }
+}
+
 impl fmt::Display for CanonicalJson {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)

@@ -64,6 +64,12 @@ macro_rules! keywords {
             }
         }
 
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
         impl $crate::Keyword for $name {
             const NAME: &'static str = stringify!($name);
             const ABOUT: &'static str = $about.trim_ascii_start();

@@ -1,7 +1,5 @@
 //! Limits of requests, reported field by field.
 
-use serde::{Deserialize, Deserializer};
-
 use crate::CanonicalJson;
 use crate::json::has_nul;
 use crate::keyword::keywords;
@@ -171,7 +169,7 @@ impl Validator {
     }
 }
 
-/// What a change does to a field that may be empty: absent in JSON keeps it, `null` clears it.
+/// What a change does to a field that may be empty: leave it out, clear it or set it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Change<T> {
     /// Leave it.
@@ -205,11 +203,5 @@ impl<T> Change<T> {
     #[must_use]
     pub const fn is_keep(&self) -> bool {
         matches!(self, Self::Keep)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Option::<T>::deserialize(deserializer)?.map_or(Self::Clear, Self::Set))
     }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn request_context(
 ) -> Response {
     let request_id = given_request_id(&request).unwrap_or_else(|| state.store().new_request_id());
     let base_path = base_path(&request);
-    let address = state.proxies().client(request.extensions(), request.headers());
+    let address = state.policy().proxies.client(request.extensions(), request.headers());
     // At the level of errors, so that it is there whenever one of its events is.
     let span = tracing::error_span!(
         "request",

@@ -8,7 +8,6 @@ use chatstore::auth::{LoginName, Password, Tokens};
 use chatstore::fields::{EMAIL, FULL_NAME, PASSWORD, USERNAME};
 use chatstore::{FieldCode, NewUser, SessionId, TextField, TextForm, Timestamp};
 use serde::Serialize;
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::body::{JsonBody, ValidBody};
@@ -19,9 +18,9 @@ use crate::fields::NoFields;
 use crate::openapi::{BodyProblems, ConflictProblem, CredentialProblems};
 use crate::path::BasePath;
 use crate::query::{NoParameters, Query};
-use crate::request::{ReadFields, RequestObject};
+use crate::request::ReadFields;
 use crate::routes::responses::{UserResponse, created};
-use crate::schema::request_schemas;
+use crate::schema::request_object;
 use crate::state::AppState;
 
 /// What a login or a refresh returns.
@@ -83,25 +82,15 @@ fn secret(fields: &mut impl ReadFields, field: &TextField) -> String {
     text
 }
 
-/// A client that wants to become a user: at least one of name and e-mail address.
-#[derive(Debug)]
-pub(crate) struct Register;
+request_object! {
+    /// A new user: at least one of name and e-mail address.
+    Register: (NewUser, Password) = read_register, {"username": "ada", "password": "correct horse battery"}
+}
 
-impl RequestObject for Register {
-    const NAME: &'static str = "Register";
-    const ABOUT: &'static str = "A new user: at least one of name and e-mail address.";
-
-    type Draft = (NewUser, Password);
-
-    fn example() -> Option<Value> {
-        Some(json!({"username": "ada", "password": "correct horse battery"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> (NewUser, Password) {
-        let (username, email) = (fields.optional(&USERNAME), fields.optional(&EMAIL));
-        let password = Password::new(secret(fields, &PASSWORD));
-        (NewUser { username, email, full_name: fields.optional(&FULL_NAME), ..NewUser::default() }, password)
-    }
+fn read_register(fields: &mut impl ReadFields) -> (NewUser, Password) {
+    let (username, email) = (fields.optional(&USERNAME), fields.optional(&EMAIL));
+    let password = Password::new(secret(fields, &PASSWORD));
+    (NewUser { username, email, full_name: fields.optional(&FULL_NAME), ..NewUser::default() }, password)
 }
 
 /// Register
@@ -145,7 +134,7 @@ impl axum::extract::FromRequestParts<AppState> for OpenRegistration {
         _parts: &mut axum::http::request::Parts,
         state: &AppState,
     ) -> Result<Self, Problem> {
-        if state.takes_registrations() {
+        if state.policy().takes_registrations {
             return Ok(Self);
         }
         let detail = "registration is closed; an administrator creates users";
@@ -163,35 +152,25 @@ const LOGIN_EMAIL: TextField = TextField::new("email");
 /// The password of a user who logs in.
 const LOGIN_PASSWORD: TextField = TextField::new("password").formed(TextForm::Password);
 
-/// A user's credentials: one of name and e-mail address, and the password.
-#[derive(Debug)]
-pub(crate) struct Login;
+request_object! {
+    /// A user's credentials: one of name and e-mail address, and the password.
+    Login: (LoginName, Password) = read_login, {"username": "ada", "password": "correct horse battery"}
+}
 
-impl RequestObject for Login {
-    const NAME: &'static str = "Login";
-    const ABOUT: &'static str = "A user's credentials: one of name and e-mail address, and the password.";
-
-    type Draft = (LoginName, Password);
-
-    fn example() -> Option<Value> {
-        Some(json!({"username": "ada", "password": "correct horse battery"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> (LoginName, Password) {
-        match (fields.has(LOGIN_NAME.name), fields.has(LOGIN_EMAIL.name)) {
-            (true, true) => fields.wrong("email", FieldCode::NotAllowed, "must not be given beside username"),
-            (false, false) => {
-                fields.wrong("username", FieldCode::Required, "username or email must be given");
-            }
-            _ => {}
+fn read_login(fields: &mut impl ReadFields) -> (LoginName, Password) {
+    match (fields.has(LOGIN_NAME.name), fields.has(LOGIN_EMAIL.name)) {
+        (true, true) => fields.wrong("email", FieldCode::NotAllowed, "must not be given beside username"),
+        (false, false) => {
+            fields.wrong("username", FieldCode::Required, "username or email must be given");
         }
-        let (username, email) = (fields.given(&LOGIN_NAME), fields.given(&LOGIN_EMAIL));
-        let name = match email {
-            Some(email) => LoginName::Email(email),
-            None => LoginName::Username(username.unwrap_or_default()),
-        };
-        (name, Password::new(secret(fields, &LOGIN_PASSWORD)))
+        _ => {}
     }
+    let (username, email) = (fields.given(&LOGIN_NAME), fields.given(&LOGIN_EMAIL));
+    let name = match email {
+        Some(email) => LoginName::Email(email),
+        None => LoginName::Username(username.unwrap_or_default()),
+    };
+    (name, Password::new(secret(fields, &LOGIN_PASSWORD)))
 }
 
 /// Log in
@@ -230,25 +209,15 @@ pub(crate) async fn login(
     Ok(Json(TokensResponse::new(tokens, state.store().now())))
 }
 
-/// A refresh token.
-#[derive(Debug)]
-pub(crate) struct Refresh;
-
-impl RequestObject for Refresh {
-    const NAME: &'static str = "Refresh";
-    const ABOUT: &'static str = "A refresh token.";
-
-    type Draft = String;
-
-    fn example() -> Option<Value> {
-        Some(json!({
-            "refresh_token": "cr_1BwtYBRnzP4aQmVxK7sD8c_1BwtYBRpDkXPJhkEf5jY6d_0_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
-        }))
+request_object! {
+    /// A refresh token.
+    Refresh: String = read_refresh, {
+        "refresh_token": "cr_1BwtYBRnzP4aQmVxK7sD8c_1BwtYBRpDkXPJhkEf5jY6d_0_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
     }
+}
 
-    fn read(fields: &mut impl ReadFields) -> String {
-        secret(fields, &TextField::new("refresh_token"))
-    }
+fn read_refresh(fields: &mut impl ReadFields) -> String {
+    secret(fields, &TextField::new("refresh_token"))
 }
 
 /// Refresh a session
@@ -320,29 +289,19 @@ pub(crate) async fn logout_all(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A new password, and the current one.
-#[derive(Debug)]
-pub(crate) struct ChangePassword;
-
-impl RequestObject for ChangePassword {
-    const NAME: &'static str = "ChangePassword";
-    const ABOUT: &'static str = "A new password, and the current one.";
-
-    type Draft = (Password, Password);
-
-    fn example() -> Option<Value> {
-        Some(json!({"current_password": "correct horse battery", "new_password": "staple of many horses"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> (Password, Password) {
-        let current = secret(fields, &LOGIN_PASSWORD.named("current_password"));
-        let new = PASSWORD.named("new_password");
-        let new = new.about("A maximum of 1,024 bytes; not a common one, and not the current one.");
-        (Password::new(current), Password::new(secret(fields, &new)))
+request_object! {
+    /// A new password, and the current one.
+    ChangePassword: (Password, Password) = read_change_password, {
+        "current_password": "correct horse battery", "new_password": "staple of many horses"
     }
 }
 
-request_schemas!(Register, Login, Refresh, ChangePassword);
+fn read_change_password(fields: &mut impl ReadFields) -> (Password, Password) {
+    let current = secret(fields, &LOGIN_PASSWORD.named("current_password"));
+    let new = PASSWORD.named("new_password");
+    let new = new.about("A maximum of 1,024 bytes; not a common one, and not the current one.");
+    (Password::new(current), Password::new(secret(fields, &new)))
+}
 
 /// Change the current user's password
 ///

@@ -1,7 +1,6 @@
 //! Everything that the current user has, as lines of JSON.
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chatstore::{
@@ -20,7 +19,6 @@ use crate::routes::responses::{
     UserResponse,
 };
 use crate::routes::usage::UsageRowResponse;
-use crate::state::AppState;
 
 /// One line.
 #[derive(Serialize)]
@@ -28,9 +26,9 @@ use crate::state::AppState;
 enum Line {
     User(UserResponse),
     ApiKey(ApiKeyResponse),
-    Session(SessionLine),
-    RefreshToken(RefreshTokenLine),
-    IdempotencyKey(IdempotencyKeyLine),
+    Session(#[serde(with = "SessionLine")] Session),
+    RefreshToken(#[serde(with = "RefreshTokenLine")] RefreshToken),
+    IdempotencyKey(#[serde(with = "IdempotencyKeyLine")] IdempotencyRecord),
     Usage(UsageRowResponse),
     Conversation(Box<ConversationResponse>),
     Member(MemberLine),
@@ -48,6 +46,7 @@ struct MemberLine {
 
 /// A session, also one that has ended.
 #[derive(Serialize)]
+#[serde(remote = "Session")]
 struct SessionLine {
     id: SessionId,
     created_at: Timestamp,
@@ -56,26 +55,12 @@ struct SessionLine {
     ip: Option<String>,
     user_agent: Option<String>,
     revoked_at: Option<Timestamp>,
-    revoke_reason: Option<&'static str>,
-}
-
-impl From<Session> for SessionLine {
-    fn from(session: Session) -> Self {
-        Self {
-            id: session.id,
-            created_at: session.created_at,
-            last_activity: session.last_activity,
-            expires_at: session.expires_at,
-            ip: session.ip,
-            user_agent: session.user_agent,
-            revoked_at: session.revoked_at,
-            revoke_reason: session.revoke_reason.map(EndReason::as_str),
-        }
-    }
+    revoke_reason: Option<EndReason>,
 }
 
 /// A refresh token, without even its hash.
 #[derive(Serialize)]
+#[serde(remote = "RefreshToken")]
 struct RefreshTokenLine {
     id: RefreshTokenId,
     session_id: SessionId,
@@ -86,22 +71,9 @@ struct RefreshTokenLine {
     revoked_at: Option<Timestamp>,
 }
 
-impl From<RefreshToken> for RefreshTokenLine {
-    fn from(token: RefreshToken) -> Self {
-        Self {
-            id: token.id,
-            session_id: token.session_id,
-            counter: token.counter,
-            created_at: token.created_at,
-            rotated_at: token.rotated_at,
-            expires_at: token.expires_at,
-            revoked_at: token.revoked_at,
-        }
-    }
-}
-
 /// What a request with an idempotency key did.
 #[derive(Serialize)]
+#[serde(remote = "IdempotencyRecord")]
 struct IdempotencyKeyLine {
     key: String,
     operation: String,
@@ -111,19 +83,6 @@ struct IdempotencyKeyLine {
     expires_at: Timestamp,
 }
 
-impl From<IdempotencyRecord> for IdempotencyKeyLine {
-    fn from(record: IdempotencyRecord) -> Self {
-        Self {
-            key: record.key,
-            operation: record.operation,
-            status: record.status,
-            result: record.result,
-            created_at: record.created_at,
-            expires_at: record.expires_at,
-        }
-    }
-}
-
 impl From<Exported> for Line {
     fn from(row: Exported) -> Self {
         let member =
@@ -131,9 +90,9 @@ impl From<Exported> for Line {
         match row {
             Exported::User(user) => Self::User(user.into()),
             Exported::ApiKey(key) => Self::ApiKey(key.into()),
-            Exported::Session(session) => Self::Session(session.into()),
-            Exported::RefreshToken(token) => Self::RefreshToken(token.into()),
-            Exported::IdempotencyKey(record) => Self::IdempotencyKey(record.into()),
+            Exported::Session(session) => Self::Session(session),
+            Exported::RefreshToken(token) => Self::RefreshToken(token),
+            Exported::IdempotencyKey(record) => Self::IdempotencyKey(record),
             Exported::Usage(row) => Self::Usage(row.into()),
             Exported::Conversation(head) => {
                 Self::Conversation(Box::new(ConversationResponse::new(head, ConversationRole::Owner)))
@@ -161,12 +120,8 @@ impl From<Exported> for Line {
         ReadProblems,
     )
 )]
-pub(crate) async fn export(
-    State(state): State<AppState>,
-    caller: Caller,
-    _query: Query<NoParameters>,
-) -> Result<Response, Problem> {
-    let mut export = caller.store(&state).export();
+pub(crate) async fn export(caller: Caller, _query: Query<NoParameters>) -> Result<Response, Problem> {
+    let mut export = caller.store().export();
     // What can be refused is refused before the answer begins.
     let first = export.next().await?.unwrap_or_default();
     let first = lines(first).map_err(|error| Problem::internal(error.to_string()))?;

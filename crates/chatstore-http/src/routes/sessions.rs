@@ -96,6 +96,6 @@ pub(crate) async fn revoke(
     Path(path): Path<SessionPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    state.store().auth().revoke(caller.user(), path.session()?).await?;
+    state.store().auth().revoke(caller.user(), path.session.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -49,9 +49,7 @@ impl Keyword for Scope {
     const ALL: &'static [Self] = &[Self::All];
 
     fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-        }
+        "all"
     }
 }
 
@@ -63,7 +61,7 @@ impl FromParameters for ListQuery {
             from: day(parameters, "from"),
             to: day(parameters, "to"),
             group_by: grouping(parameters),
-            user_id: user_id(parameters),
+            user_id: parameters.value("user_id", FieldCode::InvalidFormat, "must be a UUID or a short id"),
             scope: parameters.word("scope"),
         };
         if query.user_id.is_some() && query.scope.is_some() {
@@ -77,21 +75,7 @@ impl FromParameters for ListQuery {
 }
 
 fn day(parameters: &mut Parameters, name: &str) -> Option<Day> {
-    let text = parameters.text(name)?;
-    let day = text.parse().ok();
-    if day.is_none() {
-        parameters.wrong(name, FieldCode::InvalidFormat, "must be a day like 2026-03-01");
-    }
-    day
-}
-
-fn user_id(parameters: &mut Parameters) -> Option<UserId> {
-    let text = parameters.text("user_id")?;
-    let id = text.parse().ok();
-    if id.is_none() {
-        parameters.wrong("user_id", FieldCode::InvalidFormat, "must be a UUID or a short id");
-    }
-    id
+    parameters.value(name, FieldCode::InvalidFormat, "must be a day like 2026-03-01")
 }
 
 fn grouping(parameters: &mut Parameters) -> UsageGrouping {

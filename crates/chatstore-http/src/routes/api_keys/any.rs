@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chatstore::fields::KEY_SCOPE;
 use chatstore::{ApiKeyScope, FieldCode, UserRole};
-use serde_json::{Value, json};
 
 use crate::body::ValidBody;
 use crate::caller::Admin;
@@ -14,11 +13,11 @@ use crate::error::Problem;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, Path, UserKeyPath, UserPath};
 use crate::query::{NoParameters, PageQuery, Query};
-use crate::request::{ReadFields, RequestObject};
+use crate::request::ReadFields;
 use crate::routes::api_keys::own::{KeyInput, page_of};
 use crate::routes::responses::{ApiKeyResponse, ListResponse, NewKeyResponse, created};
 use crate::routes::users::load_editable;
-use crate::schema::request_schemas;
+use crate::schema::request_object;
 use crate::state::AppState;
 
 /// List a user's API keys
@@ -38,30 +37,18 @@ pub(crate) async fn list(
     Path(path): Path<UserPath>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
-    let user = load_editable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user.id()?).await?;
     page_of(&state, query, user.id, admin.holder()).await
 }
 
-/// What an API key is created with.
-#[derive(Debug)]
-pub(crate) struct CreateUserKey;
-
-impl RequestObject for CreateUserKey {
-    const NAME: &'static str = "CreateUserKey";
-    const ABOUT: &'static str = "What an API key is created with.";
-
-    type Draft = (KeyInput, ApiKeyScope);
-
-    fn example() -> Option<Value> {
-        Some(json!({"name": "backend", "scope": "service"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> (KeyInput, ApiKeyScope) {
-        (KeyInput::read(fields), fields.given_or(&KEY_SCOPE, ApiKeyScope::User))
-    }
+request_object! {
+    /// What an API key is created with.
+    CreateUserKey: (KeyInput, ApiKeyScope) = read_create_user_key, {"name": "backend", "scope": "service"}
 }
 
-request_schemas!(CreateUserKey);
+fn read_create_user_key(fields: &mut impl ReadFields) -> (KeyInput, ApiKeyScope) {
+    (KeyInput::read(fields), fields.given_or(&KEY_SCOPE, ApiKeyScope::User))
+}
 
 /// Create an API key for a user
 ///
@@ -94,7 +81,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let (new, scope) = key.into_inner();
     new.check_end(&state)?;
-    let user = load_editable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user.id()?).await?;
     if scope == ApiKeyScope::Service {
         admin.over_admins()?;
         if user.role != UserRole::Admin {
@@ -103,7 +90,8 @@ pub(crate) async fn create(
         }
     }
     let key = new.create(&state, user.id, scope).await?;
-    Ok(created(base_path.path(&format!("/users/{}/api-keys/{}", user.id, key.id())), Json(key)))
+    let location = base_path.path(&format!("/users/{}/api-keys/{}", user.id, key.key.id));
+    Ok(created(location, Json(NewKeyResponse::from(key))))
 }
 
 /// Revoke a user's API key
@@ -123,7 +111,7 @@ pub(crate) async fn revoke(
     Path(path): Path<UserKeyPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    let user = load_editable(&state, admin, path.user()?).await?;
-    state.store().keys().revoke(user.id, path.key()?).await?;
+    let user = load_editable(&state, admin, path.user.id()?).await?;
+    state.store().keys().revoke(user.id, path.key.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,8 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chatstore::fields::{EXPIRES_AT, KEY_NAME};
-use chatstore::{ApiKeyScope, FieldCode, Timestamp, UserId, Validate, Validator};
-use serde_json::{Value, json};
+use chatstore::{ApiKeyScope, FieldCode, NewKey, Timestamp, UserId, Validate, Validator};
 
 use crate::body::ValidBody;
 use crate::caller::SelfManagedUser;
@@ -14,9 +13,9 @@ use crate::error::Problem;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, KeyPath, Path};
 use crate::query::{NoParameters, PageQuery, Query};
-use crate::request::{ReadFields, RequestObject};
+use crate::request::ReadFields;
 use crate::routes::responses::{ApiKeyResponse, ListResponse, NewKeyResponse, created};
-use crate::schema::request_schemas;
+use crate::schema::request_object;
 use crate::state::AppState;
 
 /// A page of a user's keys, for this caller.
@@ -64,26 +63,10 @@ impl Validate for KeyInput {
     }
 }
 
-/// What an API key is created with.
-#[derive(Debug)]
-pub(crate) struct CreateKey;
-
-impl RequestObject for CreateKey {
-    const NAME: &'static str = "CreateKey";
-    const ABOUT: &'static str = "What an API key is created with.";
-
-    type Draft = KeyInput;
-
-    fn example() -> Option<Value> {
-        Some(json!({"name": "laptop"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> KeyInput {
-        KeyInput::read(fields)
-    }
+request_object! {
+    /// What an API key is created with.
+    CreateKey: KeyInput = KeyInput::read, {"name": "laptop"}
 }
-
-request_schemas!(CreateKey);
 
 impl KeyInput {
     /// The fields that every new key is read with.
@@ -105,8 +88,8 @@ impl KeyInput {
         state: &AppState,
         user: UserId,
         scope: ApiKeyScope,
-    ) -> Result<NewKeyResponse, Problem> {
-        Ok(state.store().keys().create(user, scope, self.name, self.expires_at).await?.into())
+    ) -> Result<NewKey, Problem> {
+        Ok(state.store().keys().create(user, scope, self.name, self.expires_at).await?)
     }
 }
 
@@ -142,7 +125,8 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     new.check_end(&state)?;
     let key = new.into_inner().create(&state, caller.user(), ApiKeyScope::User).await?;
-    Ok(created(base_path.path(&format!("/auth/api-keys/{}", key.id())), Json(key)))
+    let location = base_path.path(&format!("/auth/api-keys/{}", key.key.id));
+    Ok(created(location, Json(NewKeyResponse::from(key))))
 }
 
 /// Revoke one of the current user's API keys
@@ -162,6 +146,6 @@ pub(crate) async fn revoke(
     Path(path): Path<KeyPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    state.store().keys().revoke(caller.user(), path.key()?).await?;
+    state.store().keys().revoke(caller.user(), path.key.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

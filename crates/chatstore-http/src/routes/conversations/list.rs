@@ -1,7 +1,6 @@
 //! Conversations: listed and counted.
 
 use axum::Json;
-use axum::extract::State;
 use chatstore::{ConversationList, ConversationSort, FieldCode, Membership, Order};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -12,7 +11,6 @@ use crate::openapi::ReadProblems;
 use crate::query::{FromParameters, PageQuery, Parameters, Query};
 use crate::routes::responses::{ConversationResponse, ListResponse};
 use crate::schema::{ConversationSortWord, MembershipWord, OrderWord};
-use crate::state::AppState;
 
 /// Which conversations, in which order.
 #[derive(Debug, IntoParams)]
@@ -54,7 +52,7 @@ impl FromParameters for ListQuery {
 
 impl ListQuery {
     /// What a cursor of this list is bound to.
-    fn scope(&self, caller: Caller) -> String {
+    fn scope(&self, caller: &Caller) -> String {
         let (user, order) = (caller.user(), self.order.as_str());
         format!("conversations of {user} {:?} {:?} {order}", self.membership, self.sort)
     }
@@ -73,11 +71,10 @@ impl ListQuery {
     )
 )]
 pub(crate) async fn list(
-    State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListResponse<ConversationResponse>>, Problem> {
-    let scope = query.scope(caller);
+    let scope = query.scope(&caller);
     let list = ConversationList {
         membership: query.membership,
         sort: query.sort,
@@ -86,7 +83,7 @@ pub(crate) async fn list(
         offset: query.offset,
         limit: query.page.limit,
     };
-    let page = caller.store(&state).conversations().page(list).await?;
+    let page = caller.store().conversations().page(list).await?;
     let object = |(conversation, role)| ConversationResponse::new(conversation, role);
     Ok(Json(ListResponse::new(page, &scope, object)))
 }
@@ -121,11 +118,7 @@ pub(crate) struct Count {
     params(CountQuery),
     responses((status = 200, description = "The number of conversations", body = Count), ReadProblems)
 )]
-pub(crate) async fn count(
-    State(state): State<AppState>,
-    caller: Caller,
-    Query(query): Query<CountQuery>,
-) -> Result<Json<Count>, Problem> {
-    let count = caller.store(&state).conversations().count(query.membership).await?;
+pub(crate) async fn count(caller: Caller, Query(query): Query<CountQuery>) -> Result<Json<Count>, Problem> {
+    let count = caller.store().conversations().count(query.membership).await?;
     Ok(Json(Count { count }))
 }

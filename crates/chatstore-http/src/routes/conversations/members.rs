@@ -1,12 +1,10 @@
 //! The members of a conversation.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::MemberRole;
 use chatstore::fields::MEMBER_ROLE;
-use serde_json::{Value, json};
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
@@ -14,10 +12,9 @@ use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, ConversationPath, MemberPath, Path};
 use crate::query::{NoParameters, PageQuery, Query};
-use crate::request::{ReadFields, RequestObject};
+use crate::request::ReadFields;
 use crate::routes::responses::{ListResponse, MemberResponse, created};
-use crate::schema::request_schemas;
-use crate::state::AppState;
+use crate::schema::request_object;
 
 /// List members
 ///
@@ -34,39 +31,26 @@ use crate::state::AppState;
     )
 )]
 pub(crate) async fn list(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<ConversationPath>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ListResponse<MemberResponse>>, Problem> {
-    let conversation = path.conversation();
+    let conversation = path.conversation.id();
     let named = conversation.as_ref().map(ToString::to_string).unwrap_or_default();
     let scope = format!("members for {} in {named}", caller.user());
     let from = query.position(&scope)?;
-    let page = caller.store(&state).members().page(conversation?, from, query.limit).await?;
+    let page = caller.store().members().page(conversation?, from, query.limit).await?;
     Ok(Json(ListResponse::new(page, &scope, MemberResponse::from)))
 }
 
-/// What a member may do in a conversation.
-#[derive(Debug)]
-pub(crate) struct PutMember;
-
-impl RequestObject for PutMember {
-    const NAME: &'static str = "PutMember";
-    const ABOUT: &'static str = "What a member may do in a conversation.";
-
-    type Draft = MemberRole;
-
-    fn example() -> Option<Value> {
-        Some(json!({"role": "viewer"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> MemberRole {
-        fields.given_or(&MEMBER_ROLE, MemberRole::Editor)
-    }
+request_object! {
+    /// What a member may do in a conversation.
+    PutMember: MemberRole = read_put_member, {"role": "viewer"}
 }
 
-request_schemas!(PutMember);
+fn read_put_member(fields: &mut impl ReadFields) -> MemberRole {
+    fields.given_or(&MEMBER_ROLE, MemberRole::Editor)
+}
 
 /// Add a member, or change their role
 ///
@@ -86,15 +70,14 @@ request_schemas!(PutMember);
     )
 )]
 pub(crate) async fn put(
-    State(state): State<AppState>,
     caller: Caller,
     base_path: BasePath,
     Path(path): Path<MemberPath>,
     _query: Query<NoParameters>,
     JsonBody(role): JsonBody<PutMember>,
 ) -> Result<Response, Problem> {
-    let (conversation, user) = (path.conversation()?, path.user()?);
-    let (member, is_new) = caller.store(&state).members().put(conversation, user, role).await?;
+    let (conversation, user) = (path.conversation.id()?, path.user.id()?);
+    let (member, is_new) = caller.store().members().put(conversation, user, role).await?;
     let answer = Json(MemberResponse::from(member)).into_response();
     if !is_new {
         return Ok(answer);
@@ -118,11 +101,10 @@ pub(crate) async fn put(
     )
 )]
 pub(crate) async fn remove(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<MemberPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    caller.store(&state).members().remove(path.conversation()?, path.user()?).await?;
+    caller.store().members().remove(path.conversation.id()?, path.user.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

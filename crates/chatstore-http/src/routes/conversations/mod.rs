@@ -4,7 +4,6 @@ pub(crate) mod list;
 pub(crate) mod members;
 pub(crate) mod thread;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::fields::{DEFAULT_MODEL, LAST_MESSAGE, METADATA, THREAD_ID, TITLE};
@@ -12,7 +11,6 @@ use chatstore::{
     AsUser, CanonicalJson, Conversation, ConversationPatch, ConversationRole, FieldCode, Keyword,
     NewConversation, Outcome, PageRequest,
 };
-use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use crate::body::{IdempotentBody, ValidBody};
@@ -22,11 +20,10 @@ use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems, TakenProblem};
 use crate::path::{BasePath, ConversationPath, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
-use crate::request::{ReadFields, RequestObject};
+use crate::request::ReadFields;
 use crate::routes::REPLACES_METADATA;
 use crate::routes::responses::{ConversationResponse, created_once};
-use crate::schema::{Word, request_schemas};
-use crate::state::AppState;
+use crate::schema::{Word, request_object};
 
 /// What a field is for that only the owner may change.
 const OWNERS: &str = "The owner's to change.";
@@ -56,24 +53,16 @@ pub(crate) fn conversation_patch(fields: &mut impl ReadFields) -> ConversationPa
     }
 }
 
-/// A conversation to be created.
-#[derive(Debug)]
-pub(crate) struct CreateConversation;
-
-impl RequestObject for CreateConversation {
-    const NAME: &'static str = "CreateConversation";
-    const ABOUT: &'static str = "A conversation to be created.";
-
-    type Draft = NewConversation;
-
-    fn example() -> Option<Value> {
-        Some(json!({"title": "Trip", "metadata": {"channel": "web"}}))
+request_object! {
+    /// A conversation to be created.
+    CreateConversation: NewConversation = read_create_conversation, {
+        "title": "Trip", "metadata": {"channel": "web"}
     }
+}
 
-    fn read(fields: &mut impl ReadFields) -> NewConversation {
-        let thread_id = fields.optional(&THREAD_ID);
-        NewConversation { thread_id, ..new_conversation(fields) }
-    }
+fn read_create_conversation(fields: &mut impl ReadFields) -> NewConversation {
+    let thread_id = fields.optional(&THREAD_ID);
+    NewConversation { thread_id, ..new_conversation(fields) }
 }
 
 /// Create a conversation
@@ -114,7 +103,6 @@ impl RequestObject for CreateConversation {
     )
 )]
 pub(crate) async fn create(
-    State(state): State<AppState>,
     OptionalUser(caller): OptionalUser,
     base_path: BasePath,
     _query: Query<NoParameters>,
@@ -125,7 +113,7 @@ pub(crate) async fn create(
         let message = "needs credentials: the keys of clients without any could collide";
         return Err(Problem::wrong("Idempotency-Key", FieldCode::NotAllowed, message));
     }
-    let chat = caller.store(&state);
+    let chat = caller.store();
     let Outcome { value, is_replayed } = match once {
         None => Outcome { value: chat.conversations().create(new).await?, is_replayed: false },
         Some(key) => chat.idempotent(key).create_conversation(new).await?,
@@ -156,9 +144,7 @@ impl Keyword for Include {
     const ALL: &'static [Self] = &[Self::Messages];
 
     fn as_str(self) -> &'static str {
-        match self {
-            Self::Messages => "messages",
-        }
+        "messages"
     }
 }
 
@@ -201,38 +187,27 @@ pub(crate) async fn respond(
     )
 )]
 pub(crate) async fn get(
-    State(state): State<AppState>,
     OptionalUser(caller): OptionalUser,
     Path(path): Path<ConversationPath>,
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let chat = caller.store(&state);
-    let (conversation, role) = chat.conversations().get(path.conversation()?).await?;
+    let chat = caller.store();
+    let (conversation, role) = chat.conversations().get(path.conversation.id()?).await?;
     respond(chat, &query, &unless, conversation, role).await
 }
 
-/// Changes of a conversation.
-#[derive(Debug)]
-pub(crate) struct ChangeConversation;
-
-impl RequestObject for ChangeConversation {
-    const NAME: &'static str = "ChangeConversation";
-    const ABOUT: &'static str = "Changes of a conversation. What is left out stays, null clears.";
-
-    type Draft = ConversationPatch;
-
-    fn example() -> Option<Value> {
-        Some(json!({"title": "Trip to Seville", "default_model": null}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> ConversationPatch {
-        let patch = conversation_patch(fields);
-        ConversationPatch { thread_id: fields.nullable(&THREAD_ID.about(OWNERS)), ..patch }
+request_object! {
+    /// Changes of a conversation. What is left out stays, null clears.
+    ChangeConversation: ConversationPatch = read_change_conversation, {
+        "title": "Trip to Seville", "default_model": null
     }
 }
 
-request_schemas!(CreateConversation, ChangeConversation);
+fn read_change_conversation(fields: &mut impl ReadFields) -> ConversationPatch {
+    let patch = conversation_patch(fields);
+    ConversationPatch { thread_id: fields.nullable(&THREAD_ID.about(OWNERS)), ..patch }
+}
 
 /// Change a conversation
 #[utoipa::path(
@@ -250,15 +225,14 @@ request_schemas!(CreateConversation, ChangeConversation);
     )
 )]
 pub(crate) async fn change(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
     ValidBody(patch): ValidBody<ChangeConversation>,
 ) -> Result<Response, Problem> {
-    let id = path.conversation()?;
-    let chat = condition.apply(caller.store(&state));
+    let id = path.conversation.id()?;
+    let chat = condition.apply(caller.store());
     let (conversation, role) = chat.conversations().update(id, patch).await?;
     Ok(ConversationResponse::new(conversation, role).into_response())
 }
@@ -277,12 +251,11 @@ pub(crate) async fn change(
     )
 )]
 pub(crate) async fn delete(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<ConversationPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    condition.apply(caller.store(&state)).conversations().delete(path.conversation()?).await?;
+    condition.apply(caller.store()).conversations().delete(path.conversation.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

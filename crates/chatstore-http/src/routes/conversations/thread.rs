@@ -1,10 +1,8 @@
 //! The caller's own conversations, by the application's ids.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::{ConversationPatch, ConversationRole, NewConversation};
-use serde_json::{Value, json};
 
 use crate::body::{JsonBody, ValidBody};
 use crate::caller::Caller;
@@ -13,11 +11,9 @@ use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, Path, ThreadPath};
 use crate::query::{NoParameters, Query};
-use crate::request::{ReadFields, RequestObject};
 use crate::routes::conversations::{GetQuery, conversation_patch, new_conversation, respond};
 use crate::routes::responses::{ConversationResponse, created};
-use crate::schema::request_schemas;
-use crate::state::AppState;
+use crate::schema::request_object;
 
 /// Get a conversation by the application's id
 ///
@@ -35,34 +31,19 @@ use crate::state::AppState;
     )
 )]
 pub(crate) async fn get(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<ThreadPath>,
     Query(query): Query<GetQuery>,
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let chat = caller.store(&state);
+    let chat = caller.store();
     let conversation = chat.conversations().get_by_thread(&path.thread_id).await?;
     respond(chat, &query, &unless, conversation, ConversationRole::Owner).await
 }
 
-/// What a conversation is created with, when there is none.
-#[derive(Debug)]
-pub(crate) struct PutThread;
-
-impl RequestObject for PutThread {
-    const NAME: &'static str = "PutThread";
-    const ABOUT: &'static str = "What a conversation is created with, when there is none.";
-
-    type Draft = NewConversation;
-
-    fn example() -> Option<Value> {
-        Some(json!({"title": "Support", "last_message": "Hello"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> NewConversation {
-        new_conversation(fields)
-    }
+request_object! {
+    /// What a conversation is created with, when there is none.
+    PutThread: NewConversation = new_conversation, {"title": "Support", "last_message": "Hello"}
 }
 
 /// Get or create a conversation by the application's id
@@ -94,7 +75,6 @@ impl RequestObject for PutThread {
     )
 )]
 pub(crate) async fn put(
-    State(state): State<AppState>,
     caller: Caller,
     base_path: BasePath,
     Path(path): Path<ThreadPath>,
@@ -102,32 +82,18 @@ pub(crate) async fn put(
     JsonBody(new): JsonBody<PutThread>,
 ) -> Result<Response, Problem> {
     let new = NewConversation { thread_id: Some(path.thread_id), ..new };
-    let (conversation, is_new) = caller.store(&state).conversations().get_or_create_by_thread(new).await?;
+    let (conversation, is_new) = caller.store().conversations().get_or_create_by_thread(new).await?;
     let location = base_path.path(&format!("/conversations/{}", conversation.id));
     let conversation = ConversationResponse::new(conversation, ConversationRole::Owner);
     if is_new { Ok(created(location, conversation)) } else { Ok(conversation.into_response()) }
 }
 
-/// Changes of a conversation.
-#[derive(Debug)]
-pub(crate) struct ChangeThread;
-
-impl RequestObject for ChangeThread {
-    const NAME: &'static str = "ChangeThread";
-    const ABOUT: &'static str = "Changes of a conversation. What is left out stays, null clears.";
-
-    type Draft = ConversationPatch;
-
-    fn example() -> Option<Value> {
-        Some(json!({"title": "Support, solved", "last_message": "Thank you"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> ConversationPatch {
-        conversation_patch(fields)
+request_object! {
+    /// Changes of a conversation. What is left out stays, null clears.
+    ChangeThread: ConversationPatch = conversation_patch, {
+        "title": "Support, solved", "last_message": "Thank you"
     }
 }
-
-request_schemas!(PutThread, ChangeThread);
 
 /// Change a conversation by the application's id
 #[utoipa::path(
@@ -144,14 +110,13 @@ request_schemas!(PutThread, ChangeThread);
     )
 )]
 pub(crate) async fn change(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<ThreadPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
     ValidBody(patch): ValidBody<ChangeThread>,
 ) -> Result<Response, Problem> {
-    let chat = condition.apply(caller.store(&state));
+    let chat = condition.apply(caller.store());
     let conversation = chat.conversations().update_by_thread(&path.thread_id, patch).await?;
     Ok(ConversationResponse::new(conversation, ConversationRole::Owner).into_response())
 }
@@ -170,13 +135,12 @@ pub(crate) async fn change(
     )
 )]
 pub(crate) async fn delete(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<ThreadPath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let chat = condition.apply(caller.store(&state));
+    let chat = condition.apply(caller.store());
     chat.conversations().delete_by_thread(&path.thread_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

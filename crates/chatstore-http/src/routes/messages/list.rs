@@ -1,7 +1,6 @@
 //! The messages of a conversation, page by page.
 
 use axum::Json;
-use axum::extract::State;
 use chatstore::{FieldCode, Order, PageRequest};
 use utoipa::IntoParams;
 
@@ -12,7 +11,6 @@ use crate::path::{ConversationPath, Path};
 use crate::query::{FromParameters, PageQuery, Parameters, Query};
 use crate::routes::responses::{ListResponse, MessageResponse};
 use crate::schema::OrderWord;
-use crate::state::AppState;
 
 /// Which messages, in which order.
 #[derive(Debug, IntoParams)]
@@ -64,9 +62,9 @@ impl FromParameters for ListQuery {
 
 impl ListQuery {
     /// What a cursor of this list is bound to. A page around a message goes on in the plain list.
-    fn scope(&self, caller: Caller, path: &ConversationPath) -> String {
+    fn scope(&self, caller: &Caller, path: &ConversationPath) -> String {
         let (user, order) = (caller.user(), self.order.as_str());
-        let conversation = path.conversation().map(|id| id.to_string()).unwrap_or_default();
+        let conversation = path.conversation.id().map(|id| id.to_string()).unwrap_or_default();
         let (before, after) = (self.before, self.after);
         format!("messages of {user} in {conversation} {order} before {before:?} after {after:?}")
     }
@@ -99,14 +97,13 @@ impl ListQuery {
     )
 )]
 pub(crate) async fn list(
-    State(state): State<AppState>,
     OptionalUser(caller): OptionalUser,
     Path(path): Path<ConversationPath>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListResponse<MessageResponse>>, Problem> {
-    let scope = query.scope(caller, &path);
+    let scope = query.scope(&caller, &path);
     let from = query.page.position(&scope)?;
-    let conversation = path.conversation()?;
-    let page = caller.store(&state).messages().page(conversation, query.request(from)).await?;
+    let conversation = path.conversation.id()?;
+    let page = caller.store().messages().page(conversation, query.request(from)).await?;
     Ok(Json(ListResponse::new(page, &scope, MessageResponse::from)))
 }

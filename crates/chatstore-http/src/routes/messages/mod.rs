@@ -4,7 +4,6 @@ pub(crate) mod list;
 pub(crate) mod replies;
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::fields::{
@@ -15,7 +14,6 @@ use chatstore::{
     TextField, Valid,
 };
 use serde::Serialize;
-use serde_json::{Value, json};
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -30,8 +28,7 @@ use crate::query::{NoParameters, Query};
 use crate::request::{NamedSchema, ReadFields, RequestObject};
 use crate::routes::REPLACES_METADATA;
 use crate::routes::responses::{MessageResponse, created_once};
-use crate::schema::request_schemas;
-use crate::state::AppState;
+use crate::schema::request_object;
 
 /// The fields that every new message is read with.
 pub(crate) fn new_message(fields: &mut impl ReadFields, role: MessageRole, model: &TextField) -> NewMessage {
@@ -46,46 +43,26 @@ pub(crate) fn new_message(fields: &mut impl ReadFields, role: MessageRole, model
     }
 }
 
-/// A message to be appended.
-#[derive(Debug)]
-pub(crate) struct AppendMessage;
+request_object! {
+    /// A message to be appended.
+    AppendMessage: NewMessage = read_append_message, {"content": "Where is it warm in March?"}
+}
 
-impl RequestObject for AppendMessage {
-    const NAME: &'static str = "AppendMessage";
-    const ABOUT: &'static str = "A message to be appended.";
+fn read_append_message(fields: &mut impl ReadFields) -> NewMessage {
+    let role = fields.given_or(&MESSAGE_ROLE, MessageRole::User);
+    new_message(fields, role, &MODEL)
+}
 
-    type Draft = NewMessage;
-
-    fn example() -> Option<Value> {
-        Some(json!({"content": "Where is it warm in March?"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> NewMessage {
-        let role = fields.given_or(&MESSAGE_ROLE, MessageRole::User);
-        new_message(fields, role, &MODEL)
+request_object! {
+    /// Messages to be appended together, all or none.
+    AppendMessages: Vec<NewMessage> = read_append_messages, {
+        "messages": [{"content": "Hello"}, {"role": "assistant", "content": "Good day"}]
     }
 }
 
-/// Messages to be appended together, all or none.
-#[derive(Debug)]
-pub(crate) struct AppendMessages;
-
-impl RequestObject for AppendMessages {
-    const NAME: &'static str = "AppendMessages";
-    const ABOUT: &'static str = "Messages to be appended together, all or none.";
-
-    type Draft = Vec<NewMessage>;
-
-    fn example() -> Option<Value> {
-        Some(json!({"messages": [{"content": "Hello"}, {"role": "assistant", "content": "Good day"}]}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> Vec<NewMessage> {
-        fields.objects::<AppendMessage>(&MESSAGES)
-    }
+fn read_append_messages(fields: &mut impl ReadFields) -> Vec<NewMessage> {
+    fields.objects::<AppendMessage>(&MESSAGES)
 }
-
-request_schemas!(AppendMessage, AppendMessages, ChangeMessage);
 
 /// One message, or several.
 #[derive(Debug)]
@@ -167,7 +144,6 @@ pub(crate) enum AppendAnswer {
     )
 )]
 pub(crate) async fn append(
-    State(state): State<AppState>,
     caller: Caller,
     base_path: BasePath,
     Path(path): Path<ConversationPath>,
@@ -175,8 +151,8 @@ pub(crate) async fn append(
     condition: IfMatch,
     IdempotentBody { input: new, once }: IdempotentBody<AppendRequest>,
 ) -> Result<Response, Problem> {
-    let id = path.conversation()?;
-    let chat = condition.apply(caller.store(&state));
+    let id = path.conversation.id()?;
+    let chat = condition.apply(caller.store());
     let (is_one, appended, is_replayed) = match (new, once) {
         (Appended::One(new), None) => (true, vec![chat.messages().append(id, new).await?], false),
         (Appended::Many(new), None) => (false, chat.messages().append_many(id, new).await?, false),
@@ -216,14 +192,13 @@ pub(crate) fn location(base_path: &BasePath, conversation: ConversationId, messa
     responses((status = 200, description = "The message", body = MessageResponse), ReadProblems)
 )]
 pub(crate) async fn get(
-    State(state): State<AppState>,
     OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
-    let conversation = path.conversation()?;
-    let messages = caller.store(&state).messages();
-    let message = match path.message()? {
+    let conversation = path.conversation.id()?;
+    let messages = caller.store().messages();
+    let message = match path.message.id()? {
         MessageName::Id(id) => messages.get(conversation, id).await?,
         MessageName::Seq(seq) => messages.get_by_seq(conversation, seq).await?,
     };
@@ -232,35 +207,25 @@ pub(crate) async fn get(
 
 /// The id of the message in the path.
 pub(crate) async fn message_id(chat: AsUser<'_>, path: &MessagePath) -> Result<MessageId, Problem> {
-    match path.message()? {
+    match path.message.id()? {
         MessageName::Id(id) => Ok(id),
-        MessageName::Seq(seq) => Ok(chat.messages().get_by_seq(path.conversation()?, seq).await?.id),
+        MessageName::Seq(seq) => Ok(chat.messages().get_by_seq(path.conversation.id()?, seq).await?.id),
     }
 }
 
-/// Changes of a message.
-#[derive(Debug)]
-pub(crate) struct ChangeMessage;
+request_object! {
+    /// Changes of a message. What is left out stays, null clears.
+    ChangeMessage: MessagePatch = read_change_message, {"content": "Where is it warm in April?"}
+}
 
-impl RequestObject for ChangeMessage {
-    const NAME: &'static str = "ChangeMessage";
-    const ABOUT: &'static str = "Changes of a message. What is left out stays, null clears.";
-
-    type Draft = MessagePatch;
-
-    fn example() -> Option<Value> {
-        Some(json!({"content": "Where is it warm in April?"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> MessagePatch {
-        MessagePatch {
-            content: fields.given(&CONTENT),
-            parts: fields.nullable(&PARTS),
-            model: fields.nullable(&MODEL),
-            token_count: fields.nullable(&TOKEN_COUNT),
-            used_documents: fields.given(&USED_DOCUMENTS.about("Replaces the list whole.")),
-            metadata: fields.given(&METADATA.about(REPLACES_METADATA)),
-        }
+fn read_change_message(fields: &mut impl ReadFields) -> MessagePatch {
+    MessagePatch {
+        content: fields.given(&CONTENT),
+        parts: fields.nullable(&PARTS),
+        model: fields.nullable(&MODEL),
+        token_count: fields.nullable(&TOKEN_COUNT),
+        used_documents: fields.given(&USED_DOCUMENTS.about("Replaces the list whole.")),
+        metadata: fields.given(&METADATA.about(REPLACES_METADATA)),
     }
 }
 
@@ -279,15 +244,14 @@ impl RequestObject for ChangeMessage {
     )
 )]
 pub(crate) async fn change(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
     ValidBody(patch): ValidBody<ChangeMessage>,
 ) -> Result<Response, Problem> {
-    let conversation = path.conversation()?;
-    let chat = condition.apply(caller.store(&state));
+    let conversation = path.conversation.id()?;
+    let chat = condition.apply(caller.store());
     let id = message_id(chat, &path).await?;
     let message = chat.messages().edit(conversation, id, patch).await?;
     Ok(Json(MessageResponse::from(message)).into_response())
@@ -307,14 +271,13 @@ pub(crate) async fn change(
     )
 )]
 pub(crate) async fn delete(
-    State(state): State<AppState>,
     caller: Caller,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let conversation = path.conversation()?;
-    let chat = condition.apply(caller.store(&state));
+    let conversation = path.conversation.id()?;
+    let chat = condition.apply(caller.store());
     let id = message_id(chat, &path).await?;
     chat.messages().delete(conversation, id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,14 +1,12 @@
 //! Replies of models: the message, its response and its usage, stored as one.
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::Response;
 use chatstore::fields::{
     COMPLETION_TIME_MS, FINISH_REASON, FROM_CACHE, MODEL, MODEL_USED, TOKENS_CACHED, TOKENS_COMPLETION,
     TOKENS_PROMPT, TOKENS_TOTAL,
 };
 use chatstore::{MessageRole, NewModelResponse, NewReply, Outcome};
-use serde_json::{Value, json};
 
 use crate::body::IdempotentBody;
 use crate::caller::{Caller, OptionalUser};
@@ -17,65 +15,46 @@ use crate::error::Problem;
 use crate::openapi::{AppendProblems, ReadProblems};
 use crate::path::{BasePath, ConversationPath, MessagePath, Path};
 use crate::query::{NoParameters, Query};
-use crate::request::{ReadFields, RequestObject};
+use crate::request::ReadFields;
 use crate::routes::messages::{location, message_id, new_message};
 use crate::routes::responses::{ModelResponseResponse, ReplyResponse, created_once};
-use crate::schema::request_schemas;
-use crate::state::AppState;
+use crate::schema::request_object;
 
-/// A reply to be recorded.
-#[derive(Debug)]
-pub(crate) struct CreateReply;
-
-impl RequestObject for CreateReply {
-    const NAME: &'static str = "CreateReply";
-    const ABOUT: &'static str = "A reply to be recorded.";
-
-    type Draft = NewReply;
-
-    fn example() -> Option<Value> {
-        Some(json!({
-            "content": "In Seville: 21 °C on most days.",
-            "response": {
-                "model_used": "large-1", "tokens_prompt": 12, "tokens_completion": 9, "finish_reason": "stop"
-            }
-        }))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> NewReply {
-        let model = MODEL.about("The model that answered.");
-        NewReply {
-            message: new_message(fields, MessageRole::Assistant, &model),
-            response: fields.object::<CreateResponse>("response").unwrap_or_default(),
+request_object! {
+    /// A reply to be recorded.
+    CreateReply: NewReply = read_create_reply, {
+        "content": "In Seville: 21 °C on most days.",
+        "response": {
+            "model_used": "large-1", "tokens_prompt": 12, "tokens_completion": 9, "finish_reason": "stop"
         }
     }
 }
 
-/// What is known about an answer.
-#[derive(Debug)]
-pub(crate) struct CreateResponse;
-
-impl RequestObject for CreateResponse {
-    const NAME: &'static str = "CreateResponse";
-    const ABOUT: &'static str = "What is known about an answer.";
-
-    type Draft = NewModelResponse;
-
-    fn read(fields: &mut impl ReadFields) -> NewModelResponse {
-        NewModelResponse {
-            model_used: fields.given(&MODEL_USED),
-            tokens_prompt: fields.optional(&TOKENS_PROMPT),
-            tokens_completion: fields.optional(&TOKENS_COMPLETION),
-            tokens_total: fields.optional(&TOKENS_TOTAL),
-            tokens_cached: fields.optional(&TOKENS_CACHED),
-            completion_time_ms: fields.optional(&COMPLETION_TIME_MS),
-            finish_reason: fields.optional(&FINISH_REASON),
-            from_cache: fields.given_or(&FROM_CACHE, false),
-        }
+fn read_create_reply(fields: &mut impl ReadFields) -> NewReply {
+    let model = MODEL.about("The model that answered.");
+    NewReply {
+        message: new_message(fields, MessageRole::Assistant, &model),
+        response: fields.object::<CreateResponse>("response").unwrap_or_default(),
     }
 }
 
-request_schemas!(CreateReply, CreateResponse);
+request_object! {
+    /// What is known about an answer.
+    CreateResponse: NewModelResponse = read_create_response
+}
+
+fn read_create_response(fields: &mut impl ReadFields) -> NewModelResponse {
+    NewModelResponse {
+        model_used: fields.given(&MODEL_USED),
+        tokens_prompt: fields.optional(&TOKENS_PROMPT),
+        tokens_completion: fields.optional(&TOKENS_COMPLETION),
+        tokens_total: fields.optional(&TOKENS_TOTAL),
+        tokens_cached: fields.optional(&TOKENS_CACHED),
+        completion_time_ms: fields.optional(&COMPLETION_TIME_MS),
+        finish_reason: fields.optional(&FINISH_REASON),
+        from_cache: fields.given_or(&FROM_CACHE, false),
+    }
+}
 
 /// Record a reply with its response
 ///
@@ -108,7 +87,6 @@ request_schemas!(CreateReply, CreateResponse);
     )
 )]
 pub(crate) async fn create(
-    State(state): State<AppState>,
     caller: Caller,
     base_path: BasePath,
     Path(path): Path<ConversationPath>,
@@ -116,8 +94,8 @@ pub(crate) async fn create(
     condition: IfMatch,
     IdempotentBody { input: new, once }: IdempotentBody<CreateReply>,
 ) -> Result<Response, Problem> {
-    let id = path.conversation()?;
-    let chat = condition.apply(caller.store(&state));
+    let id = path.conversation.id()?;
+    let chat = condition.apply(caller.store());
     let Outcome { value: reply, is_replayed } = match once {
         None => Outcome { value: chat.messages().reply(id, new).await?, is_replayed: false },
         Some(key) => chat.idempotent(key).reply(id, new).await?,
@@ -136,13 +114,12 @@ pub(crate) async fn create(
     responses((status = 200, description = "The response", body = ModelResponseResponse), ReadProblems)
 )]
 pub(crate) async fn get_response(
-    State(state): State<AppState>,
     OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<Json<ModelResponseResponse>, Problem> {
-    let conversation = path.conversation()?;
-    let chat = caller.store(&state);
+    let conversation = path.conversation.id()?;
+    let chat = caller.store();
     let id = message_id(chat, &path).await?;
     let response = chat.messages().response(conversation, id).await?;
     Ok(Json(response.into()))

@@ -71,9 +71,3 @@ impl From<NewKey> for NewKeyResponse {
         Self { api_key: new.key.into(), key: new.text }
     }
 }
-
-impl NewKeyResponse {
-    pub(crate) const fn id(&self) -> ApiKeyId {
-        self.api_key.id
-    }
-}

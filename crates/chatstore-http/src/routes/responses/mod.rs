@@ -12,7 +12,7 @@ use chatstore::{Cursor, Page};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::condition::mark_replayed;
+use crate::condition::IDEMPOTENCY_REPLAYED;
 
 pub(crate) use api_key::{ApiKeyResponse, NewKeyResponse};
 pub(crate) use conversation::ConversationResponse;
@@ -42,7 +42,11 @@ impl<T> ListResponse<T> {
 
 /// 201 with the location of what was created, or was created by an earlier request with the same idempotency key.
 pub(crate) fn created_once(location: String, body: impl IntoResponse, is_replayed: bool) -> Response {
-    mark_replayed(is_replayed, created(location, body))
+    let mut response = created(location, body);
+    if is_replayed {
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
 }
 
 /// 201 with the location of what was created.

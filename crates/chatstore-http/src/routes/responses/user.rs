@@ -59,9 +59,3 @@ impl From<User> for UserResponse {
         }
     }
 }
-
-impl UserResponse {
-    pub(crate) const fn id(&self) -> UserId {
-        self.id
-    }
-}

@@ -4,17 +4,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chatstore::UserPatch;
-use serde_json::{Value, json};
 
 use crate::body::ValidBody;
 use crate::caller::{Caller, CurrentUserBeforePasswordChange};
 use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::query::{NoParameters, Query};
-use crate::request::{ReadFields, RequestObject};
 use crate::routes::responses::UserResponse;
-use crate::routes::users::{load_visible, user_patch};
-use crate::schema::request_schemas;
+use crate::routes::users::user_patch;
+use crate::schema::request_object;
 use crate::state::AppState;
 
 /// Get the current user
@@ -30,29 +28,13 @@ pub(crate) async fn get(
     CurrentUserBeforePasswordChange(caller): CurrentUserBeforePasswordChange,
     _query: Query<NoParameters>,
 ) -> Result<Json<UserResponse>, Problem> {
-    Ok(Json(load_visible(&state, caller.user()).await?.into()))
+    Ok(Json(state.store().users().get(caller.user()).await?.into()))
 }
 
-/// Changes of the current user.
-#[derive(Debug)]
-pub(crate) struct ChangeMe;
-
-impl RequestObject for ChangeMe {
-    const NAME: &'static str = "ChangeMe";
-    const ABOUT: &'static str = "Changes of the current user. What is left out stays, null clears; the last of name and address cannot be cleared.";
-
-    type Draft = UserPatch;
-
-    fn example() -> Option<Value> {
-        Some(json!({"full_name": "Ada Lovelace"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> UserPatch {
-        user_patch(fields)
-    }
+request_object! {
+    /// Changes of the current user. What is left out stays, null clears; the last of name and address cannot be cleared.
+    ChangeMe: UserPatch = user_patch, {"full_name": "Ada Lovelace"}
 }
-
-request_schemas!(ChangeMe);
 
 /// Change the current user
 #[utoipa::path(

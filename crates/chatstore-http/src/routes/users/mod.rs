@@ -12,7 +12,6 @@ use chatstore::fields::{
     EMAIL, FULL_NAME, IS_ACTIVE, METADATA, MUST_CHANGE_PASSWORD, PASSWORD, USER_ROLE, USERNAME,
 };
 use chatstore::{CanonicalJson, Email, FromText, NewUser, User, UserId, UserPatch, UserRole};
-use serde_json::{Value, json};
 
 use crate::body::{JsonBody, ValidBody};
 use crate::caller::Admin;
@@ -20,44 +19,36 @@ use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, EmailPath, Path, UserPath};
 use crate::query::{NoParameters, Query};
-use crate::request::{ReadFields, RequestObject};
+use crate::request::ReadFields;
 use crate::routes::REPLACES_METADATA;
 use crate::routes::responses::{UserResponse, created};
-use crate::schema::request_schemas;
+use crate::schema::request_object;
 use crate::state::AppState;
 
-/// A user to be created: at least one of name and e-mail address.
-#[derive(Debug)]
-pub(crate) struct CreateUser;
-
-impl RequestObject for CreateUser {
-    const NAME: &'static str = "CreateUser";
-    const ABOUT: &'static str = "A user to be created: at least one of name and e-mail address.";
-
-    type Draft = (NewUser, Option<Password>);
-
-    fn example() -> Option<Value> {
-        Some(json!({"username": "ada", "email": "ada@example.org"}))
+request_object! {
+    /// A user to be created: at least one of name and e-mail address.
+    CreateUser: (NewUser, Option<Password>) = read_create_user, {
+        "username": "ada", "email": "ada@example.org"
     }
+}
 
-    fn read(fields: &mut impl ReadFields) -> (NewUser, Option<Password>) {
-        let (username, email) = (fields.optional(&USERNAME), fields.optional(&EMAIL));
-        let password = PASSWORD.about(
-            "A maximum of 1,024 bytes; not a common one. Without one the user cannot log in with a password.",
-        );
-        let password = fields.given(&password).map(Password::new);
-        let new = NewUser {
-            username,
-            email,
-            full_name: fields.optional(&FULL_NAME),
-            role: fields.given_or(&USER_ROLE, UserRole::User),
-            is_active: fields.given_or(&IS_ACTIVE, true),
-            must_change_password: fields.given_or(&MUST_CHANGE_PASSWORD, false),
-            metadata: fields.given(&METADATA).unwrap_or_else(CanonicalJson::object),
-            ..NewUser::default()
-        };
-        (new, password)
-    }
+fn read_create_user(fields: &mut impl ReadFields) -> (NewUser, Option<Password>) {
+    let (username, email) = (fields.optional(&USERNAME), fields.optional(&EMAIL));
+    let password = PASSWORD.about(
+        "A maximum of 1,024 bytes; not a common one. Without one the user cannot log in with a password.",
+    );
+    let password = fields.given(&password).map(Password::new);
+    let new = NewUser {
+        username,
+        email,
+        full_name: fields.optional(&FULL_NAME),
+        role: fields.given_or(&USER_ROLE, UserRole::User),
+        is_active: fields.given_or(&IS_ACTIVE, true),
+        must_change_password: fields.given_or(&MUST_CHANGE_PASSWORD, false),
+        metadata: fields.given(&METADATA).unwrap_or_else(CanonicalJson::object),
+        ..NewUser::default()
+    };
+    (new, password)
 }
 
 /// Create a user
@@ -97,18 +88,17 @@ pub(crate) async fn create(
         Some(password) => users.create_with_password(new, password).await?,
         None => users.create(new).await?,
     };
-    let user = UserResponse::from(user);
-    Ok(created(base_path.path(&format!("/users/{}", user.id())), Json(user)))
+    Ok(created_user(&base_path, user))
 }
 
-/// A user that an administrator may see.
-pub(crate) async fn load_visible(state: &AppState, id: UserId) -> Result<User, Problem> {
-    Ok(state.store().users().get(id).await?)
+/// 201 with the location of the user.
+fn created_user(base_path: &BasePath, user: User) -> Response {
+    created(base_path.path(&format!("/users/{}", user.id)), Json(UserResponse::from(user)))
 }
 
 /// A user that this administrator may change.
 pub(crate) async fn load_editable(state: &AppState, admin: Admin, id: UserId) -> Result<User, Problem> {
-    let user = load_visible(state, id).await?;
+    let user = state.store().users().get(id).await?;
     if user.role == UserRole::Admin {
         admin.over_admins()?;
     }
@@ -132,7 +122,7 @@ pub(crate) async fn get(
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
 ) -> Result<Json<UserResponse>, Problem> {
-    Ok(Json(load_visible(&state, path.user()?).await?.into()))
+    Ok(Json(state.store().users().get(path.user.id()?).await?.into()))
 }
 
 /// The fields that every change of a user is read with.
@@ -145,29 +135,19 @@ pub(crate) fn user_patch(fields: &mut impl ReadFields) -> UserPatch {
     }
 }
 
-/// Changes of a user.
-#[derive(Debug)]
-pub(crate) struct ChangeUser;
+request_object! {
+    /// Changes of a user. What is left out stays, null clears; the last of name and address cannot be cleared.
+    ChangeUser: UserPatch = read_change_user, {"full_name": "Ada Lovelace", "is_active": false}
+}
 
-impl RequestObject for ChangeUser {
-    const NAME: &'static str = "ChangeUser";
-    const ABOUT: &'static str = "Changes of a user. What is left out stays, null clears; the last of name and address cannot be cleared.";
-
-    type Draft = UserPatch;
-
-    fn example() -> Option<Value> {
-        Some(json!({"full_name": "Ada Lovelace", "is_active": false}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> UserPatch {
-        let patch = user_patch(fields);
-        UserPatch {
-            role: fields.given(&USER_ROLE),
-            is_active: fields.given(&IS_ACTIVE),
-            must_change_password: fields.given(&MUST_CHANGE_PASSWORD),
-            metadata: fields.given(&METADATA.about(REPLACES_METADATA)),
-            ..patch
-        }
+fn read_change_user(fields: &mut impl ReadFields) -> UserPatch {
+    let patch = user_patch(fields);
+    UserPatch {
+        role: fields.given(&USER_ROLE),
+        is_active: fields.given(&IS_ACTIVE),
+        must_change_password: fields.given(&MUST_CHANGE_PASSWORD),
+        metadata: fields.given(&METADATA.about(REPLACES_METADATA)),
+        ..patch
     }
 }
 
@@ -190,7 +170,7 @@ pub(crate) async fn change(
     _query: Query<NoParameters>,
     ValidBody(patch): ValidBody<ChangeUser>,
 ) -> Result<Json<UserResponse>, Problem> {
-    let user = load_editable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user.id()?).await?;
     if patch.role == Some(UserRole::Admin) {
         admin.over_admins()?;
     }
@@ -215,36 +195,24 @@ pub(crate) async fn erase(
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    let user = load_editable(&state, admin, path.user()?).await?;
+    let user = load_editable(&state, admin, path.user.id()?).await?;
     state.store().users().erase(user.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What a user is created with, when there is none.
-#[derive(Debug)]
-pub(crate) struct PutUser;
-
-impl RequestObject for PutUser {
-    const NAME: &'static str = "PutUser";
-    const ABOUT: &'static str = "What a user is created with, when there is none.";
-
-    type Draft = NewUser;
-
-    fn example() -> Option<Value> {
-        Some(json!({"full_name": "Ada Lovelace"}))
-    }
-
-    fn read(fields: &mut impl ReadFields) -> NewUser {
-        NewUser {
-            username: fields.optional(&USERNAME),
-            full_name: fields.optional(&FULL_NAME),
-            metadata: fields.given(&METADATA).unwrap_or_else(CanonicalJson::object),
-            ..NewUser::default()
-        }
-    }
+request_object! {
+    /// What a user is created with, when there is none.
+    PutUser: NewUser = read_put_user, {"full_name": "Ada Lovelace"}
 }
 
-request_schemas!(CreateUser, ChangeUser, PutUser);
+fn read_put_user(fields: &mut impl ReadFields) -> NewUser {
+    NewUser {
+        username: fields.optional(&USERNAME),
+        full_name: fields.optional(&FULL_NAME),
+        metadata: fields.given(&METADATA).unwrap_or_else(CanonicalJson::object),
+        ..NewUser::default()
+    }
+}
 
 /// Get or create a user by e-mail address
 ///
@@ -276,9 +244,9 @@ pub(crate) async fn put_by_email(
         Email::from_text(path.email).map_err(|(code, message)| Problem::wrong(EMAIL.name, code, message))?;
     let new = NewUser { email: Some(email), ..new };
     let (user, is_new) = state.store().users().get_or_create(new).await?;
-    let user = UserResponse::from(user);
-    if !is_new {
-        return Ok(Json(user).into_response());
+    if is_new {
+        Ok(created_user(&base_path, user))
+    } else {
+        Ok(Json(UserResponse::from(user)).into_response())
     }
-    Ok(created(base_path.path(&format!("/users/{}", user.id())), Json(user)))
 }
