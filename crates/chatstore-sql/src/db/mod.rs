@@ -1,6 +1,7 @@
 //! The thin executor over both drivers.
 
 mod executor;
+mod meaning;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod row;

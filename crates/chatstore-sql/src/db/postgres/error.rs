@@ -3,8 +3,8 @@
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 
-use crate::error::{Cause, ConnectError, StoreError, refused, taken_constraint};
-use crate::schema::entity_of_table;
+use crate::db::meaning::{missing_of_table, refused, taken_constraint};
+use crate::error::{Cause, ConnectError, StoreError};
 
 /// The meaning of an error of something that commits.
 pub(super) fn write_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
@@ -34,7 +34,7 @@ pub(super) fn store_error(error: &tokio_postgres::Error, statement: &str) -> Sto
         return error;
     }
     if *code == SqlState::FOREIGN_KEY_VIOLATION {
-        return StoreError::MissingReference { entity: entity_of_table(server.table()) };
+        return missing_of_table(server.table());
     }
     let cause = Cause::new(format!("{statement}: {}: {}", server.code().code(), server.message()));
     match code.code() {

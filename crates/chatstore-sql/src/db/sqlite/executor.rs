@@ -3,9 +3,9 @@
 use rusqlite::{Connection, params_from_iter};
 
 use crate::context::Context;
+use crate::db::meaning::{missing_of_statement, refused, taken_columns};
 use crate::db::{Row, Sql, Value};
-use crate::error::{Cause, StoreError, refused, taken_columns};
-use crate::schema::entity_of_statement;
+use crate::error::{Cause, StoreError};
 
 /// Runs statements on one connection.
 pub(crate) struct SqliteExecutor<'c> {
@@ -64,7 +64,7 @@ pub(super) fn store_error(error: rusqlite::Error, statement: &str) -> StoreError
         }
         ffi::SQLITE_CONSTRAINT_FOREIGNKEY => {
             // SQLite does not say which foreign key failed; the statement's name begins with its table's word.
-            return StoreError::MissingReference { entity: entity_of_statement(statement) };
+            return missing_of_statement(statement);
         }
         _ => {}
     }
