@@ -13,6 +13,7 @@ pub(crate) mod tls;
 mod value;
 
 pub(crate) use executor::Executor;
+pub(crate) use row::reader;
 pub use row::{Bytes, FromColumn, Row};
 pub use sql::Sql;
 pub use value::Value;

@@ -13,6 +13,7 @@ use tokio_postgres::{Client, Config, NoTls, Row, RowStream, Socket};
 
 use super::selection::quoted_path;
 use super::{ExternalColumn, ExternalError, ExternalRow, ExternalValue, PIECE_BYTES, PIECE_ROWS, size};
+use crate::db::postgres::with_source;
 use crate::db::tls::TlsMode;
 use crate::error::Cause;
 use crate::url::postgres_place;
@@ -85,8 +86,8 @@ impl PostgresReader {
     }
 
     /// The number that a statement gives.
-    pub(super) async fn number(&self, text: &str) -> Result<i64, String> {
-        let row = self.0.query_one(text, &[]).await.map_err(|error| chain(&error))?;
+    pub(super) async fn number(&self, text: String) -> Result<i64, String> {
+        let row = self.0.query_one(&text, &[]).await.map_err(|error| chain(&error))?;
         row.try_get(0).map_err(|error| chain(&error))
     }
 
@@ -177,9 +178,5 @@ fn connect_error(place: &str, error: &tokio_postgres::Error) -> ExternalError {
 
 /// What the driver says, with the reason that it keeps as source.
 fn chain(error: &tokio_postgres::Error) -> String {
-    match (error.as_db_error(), error.source()) {
-        (Some(server), _) => server.message().to_owned(),
-        (None, Some(source)) => format!("{error}: {source}"),
-        (None, None) => error.to_string(),
-    }
+    error.as_db_error().map_or_else(|| with_source(error), |server| server.message().to_owned())
 }

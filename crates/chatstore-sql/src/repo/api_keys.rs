@@ -1,12 +1,11 @@
 //! API keys: found by user and hash, never by their text.
 
 use chatstore_model::{
-    ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, IntoValid, Limit, NewApiKey, Order, Page, Timestamp,
-    UserId, UserRole,
+    ApiKey, ApiKeyId, ApiKeyPosition, IntoValid, Limit, NewApiKey, Order, Page, Timestamp, UserId, UserRole,
 };
 use constcat::concat;
 
-use crate::db::{Row, Sql};
+use crate::db::{Row, Sql, reader};
 use crate::error::StoreError;
 use crate::repo::users;
 use crate::schema::{API_KEYS, Columns};
@@ -68,18 +67,10 @@ impl<'c, M> Tx<'c, M> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<ApiKey, StoreError> {
-    Ok(ApiKey {
-        user_id: row.next()?,
-        id: row.next()?,
-        scope: row.next_word(ApiKeyScope::parse)?,
-        name: row.next()?,
-        prefix: row.next()?,
-        created_at: row.next()?,
-        last_used_at: row.next()?,
-        expires_at: row.next()?,
-        revoked_at: row.next()?,
-    })
+reader! {
+    fn read -> ApiKey {
+        user_id, id, scope, name, prefix, created_at, last_used_at, expires_at, revoked_at,
+    }
 }
 
 impl<M> ApiKeys<'_, '_, M> {

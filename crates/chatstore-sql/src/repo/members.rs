@@ -1,8 +1,6 @@
 //! Members of conversations; the owner is one without a row.
 
-use chatstore_model::{
-    ConversationId, ConversationRole, Limit, Member, MemberPosition, MemberRole, Page, Timestamp, UserId,
-};
+use chatstore_model::{ConversationId, Limit, Member, MemberPosition, MemberRole, Page, Timestamp, UserId};
 use constcat::concat;
 
 use crate::db::{Row, Sql};
@@ -59,12 +57,8 @@ impl<'c, M> Tx<'c, M> {
 }
 
 fn read(row: &Row<'_>) -> Result<(Member, i64), StoreError> {
-    let member = Member {
-        user_id: row.next()?,
-        username: row.next()?,
-        role: row.next_word(ConversationRole::parse)?,
-        joined_at: row.next()?,
-    };
+    let member =
+        Member { user_id: row.next()?, username: row.next()?, role: row.next()?, joined_at: row.next()? };
     Ok((member, row.next()?))
 }
 

@@ -9,7 +9,7 @@ use chatstore_model::{
 use constcat::concat;
 use uuid::Uuid;
 
-use crate::db::{Bytes, Row, Sql};
+use crate::db::{Bytes, Row, Sql, reader};
 use crate::error::StoreError;
 use crate::schema::{Columns, REFRESH_TOKENS};
 use crate::tx::{ReadWrite, Tx};
@@ -139,19 +139,11 @@ impl<'c, M> Tx<'c, M> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<RefreshToken, StoreError> {
-    Ok(RefreshToken {
-        user_id: row.next()?,
-        id: row.next()?,
-        session_id: row.next()?,
-        parent_id: row.next()?,
-        counter: row.next()?,
-        created_at: row.next()?,
-        rotated_at: row.next()?,
-        confirmed_at: row.next()?,
-        expires_at: row.next()?,
-        revoked_at: row.next()?,
-    })
+reader! {
+    fn read -> RefreshToken {
+        user_id, id, session_id, parent_id, counter, created_at, rotated_at, confirmed_at, expires_at,
+        revoked_at,
+    }
 }
 
 /// A session as a rotation looks at it.

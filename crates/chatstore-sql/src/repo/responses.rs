@@ -3,7 +3,7 @@
 use chatstore_model::{ConversationId, MessageId, ModelResponse, UserId};
 use constcat::concat;
 
-use crate::db::{Row, Sql};
+use crate::db::{Sql, reader};
 use crate::error::StoreError;
 use crate::schema::RESPONSES;
 use crate::tx::Tx;
@@ -38,20 +38,11 @@ impl<'c, M> Tx<'c, M> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<ModelResponse, StoreError> {
-    Ok(ModelResponse {
-        message_id: row.next()?,
-        conversation_id: row.next()?,
-        model_used: row.next()?,
-        tokens_prompt: row.next()?,
-        tokens_completion: row.next()?,
-        tokens_total: row.next()?,
-        tokens_cached: row.next()?,
-        completion_time_ms: row.next()?,
-        finish_reason: row.next()?,
-        from_cache: row.next()?,
-        created_at: row.next()?,
-    })
+reader! {
+    fn read -> ModelResponse {
+        message_id, conversation_id, model_used, tokens_prompt, tokens_completion, tokens_total,
+        tokens_cached, completion_time_ms, finish_reason, from_cache, created_at,
+    }
 }
 
 impl<M> Responses<'_, '_, M> {

@@ -7,7 +7,7 @@ use chatstore_model::{
 use constcat::concat;
 use uuid::Uuid;
 
-use crate::db::{Row, Sql};
+use crate::db::{Row, Sql, reader};
 use crate::error::StoreError;
 use crate::repo::users;
 use crate::schema::{Columns, SESSIONS};
@@ -86,19 +86,11 @@ impl<'c, M> Tx<'c, M> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<Session, StoreError> {
-    Ok(Session {
-        user_id: row.next()?,
-        id: row.next()?,
-        access_jti: row.next()?,
-        user_agent: row.next()?,
-        ip: row.next()?,
-        created_at: row.next()?,
-        last_activity: row.next()?,
-        expires_at: row.next()?,
-        revoked_at: row.next()?,
-        revoke_reason: row.next_optional_word(EndReason::parse)?,
-    })
+reader! {
+    fn read -> Session {
+        user_id, id, access_jti, user_agent, ip, created_at, last_activity, expires_at, revoked_at,
+        revoke_reason,
+    }
 }
 
 fn read_state(row: &Row<'_>) -> Result<SessionState, StoreError> {

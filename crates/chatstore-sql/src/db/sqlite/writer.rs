@@ -29,7 +29,7 @@ const QUEUE: usize = 1_024;
 const GROUP: usize = 256;
 
 /// The handle by which callers reach the thread.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     queue: mpsc::Sender<Message>,
 }
 
@@ -65,7 +65,7 @@ impl Writer {
     }
 
     /// Runs `work` on the thread; answered when its effect is on disk.
-    pub(super) async fn run<T, E, M, F>(&self, work: F) -> Result<T, E>
+    pub(crate) async fn run<T, E, M, F>(&self, work: F) -> Result<T, E>
     where
         F: AsyncFnMut(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -80,7 +80,7 @@ impl Writer {
 
     /// Runs `work` on the thread between two groups, with no transaction open; none when the thread
     /// has ended or `work` panicked. A transaction that `work` leaves open is rolled back.
-    pub(super) async fn run_alone<T: Send + 'static>(
+    pub(crate) async fn run_alone<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> T + Send + 'static,
     ) -> Option<T> {
@@ -237,6 +237,9 @@ impl WriterThread {
             if let Some(work) = alone.take() {
                 self.run_alone(work);
             }
+            if let Some(checkpoints) = &mut self.checkpoints {
+                checkpoints.after_commit(&self.connection);
+            }
         }
         let Self { connection, checkpoints, mut waiting, .. } = self;
         if let Some(checkpoints) = checkpoints {
@@ -270,9 +273,6 @@ impl WriterThread {
                 tracing::error!(panic = panic_text(panic.as_ref()), "answering a write panicked");
             }
         }
-        if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.after_commit(&self.connection);
-        }
     }
 
     fn run_alone(&mut self, work: Box<dyn FnOnce(&mut Connection) + Send>) {
@@ -281,9 +281,6 @@ impl WriterThread {
         }
         if !self.connection.is_autocommit() {
             self.roll_back();
-        }
-        if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.after_commit(&self.connection);
         }
     }
 

@@ -24,7 +24,7 @@ impl MessageRow {
             seq: row.next()?,
             id: row.next()?,
             sender_id: row.next()?,
-            role: row.next_word(MessageRole::parse)?,
+            role: row.next()?,
             content: row.next()?,
             parts: row.next()?,
             model: row.next()?,

@@ -9,7 +9,7 @@ use chatstore_model::{
 use constcat::concat;
 use uuid::Uuid;
 
-use crate::db::{Row, Sql, Value};
+use crate::db::{Row, Sql, Value, reader};
 use crate::error::StoreError;
 use crate::repo::refuse_nul;
 use crate::schema::{Columns, USERS};
@@ -116,24 +116,16 @@ impl<'c, M> Tx<'c, M> {
     }
 }
 
-pub(super) fn read(row: &Row<'_>) -> Result<User, StoreError> {
-    Ok(User {
-        id: row.next()?,
-        username: row.next()?,
-        email: row.next()?,
-        full_name: row.next()?,
-        role: row.next_word(UserRole::parse)?,
-        is_active: row.next()?,
-        must_change_password: row.next()?,
-        metadata: row.next()?,
-        created_at: row.next()?,
-        updated_at: row.next()?,
-    })
+reader! {
+    pub(super) fn read -> User {
+        id, username, email, full_name, role, is_active, must_change_password, metadata, created_at,
+        updated_at,
+    }
 }
 
 /// The role of a user who is active.
 pub(super) fn read_active_role(row: &Row<'_>) -> Result<Option<UserRole>, StoreError> {
-    let role = row.next_word(UserRole::parse)?;
+    let role = row.next()?;
     let is_active: bool = row.next()?;
     Ok(is_active.then_some(role))
 }
