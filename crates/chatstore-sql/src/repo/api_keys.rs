@@ -9,7 +9,7 @@ use crate::db::{Row, Sql, reader};
 use crate::error::StoreError;
 use crate::repo::users;
 use crate::schema::{API_KEYS, Columns};
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 const COLUMNS: &str = API_KEYS.columns_without(&["key_hash"]).with_prefix("k.").as_str();
 
@@ -56,15 +56,9 @@ const TOUCH: Sql = Sql::same(
 
 pub(super) const STATEMENTS: &[Sql] = &[BY_HASH, LIST, PAGE, CREATE, REVOKE, TOUCH];
 
-/// API keys.
-#[derive(Debug)]
-pub struct ApiKeys<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// API keys.
-    pub const fn api_keys(&mut self) -> ApiKeys<'_, 'c, M> {
-        ApiKeys(self)
-    }
+    ApiKeys, api_keys
 }
 
 reader! {

@@ -11,7 +11,7 @@ use crate::db::{Bytes, Row, Sql};
 use crate::error::StoreError;
 use crate::repo::refuse_nul;
 use crate::schema::{Columns, IDEMPOTENCY_KEYS};
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 const ALL: Columns = IDEMPOTENCY_KEYS.all_columns();
 const COLUMNS: &str = ALL.names().as_str();
@@ -42,15 +42,9 @@ const PRUNE: Sql = Sql::same("idempotency_keys.prune", "delete from idempotency_
 
 pub(super) const STATEMENTS: &[Sql] = &[FIND, LIST, FORGET_EXPIRED, RECORD, PRUNE];
 
-/// What requests with an idempotency key did.
-#[derive(Debug)]
-pub struct IdempotencyKeys<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// What requests with an idempotency key did.
-    pub const fn idempotency_keys(&mut self) -> IdempotencyKeys<'_, 'c, M> {
-        IdempotencyKeys(self)
-    }
+    IdempotencyKeys, idempotency_keys
 }
 
 fn read(row: &Row<'_>) -> Result<IdempotencyRecord, StoreError> {

@@ -6,7 +6,7 @@ use constcat::concat;
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
 use crate::schema::{CONVERSATION_MEMBERS, Columns};
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 const PAGE: Sql = Sql::same(
     "members.page",
@@ -45,15 +45,9 @@ const REMOVE: Sql = Sql::same(
 
 pub(super) const STATEMENTS: &[Sql] = &[PAGE, CHANGE, ADD, REMOVE];
 
-/// Members of conversations.
-#[derive(Debug)]
-pub struct Members<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Members of conversations.
-    pub const fn members(&mut self) -> Members<'_, 'c, M> {
-        Members(self)
-    }
+    Members, members
 }
 
 fn read(row: &Row<'_>) -> Result<(Member, i64), StoreError> {

@@ -7,7 +7,7 @@ use super::users::{self, COLUMNS, NOT_FOUND};
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
 use crate::repo::refuse_nul;
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 const SELECT: &str = concat!("select ", COLUMNS, ", password_hash from users where ");
 
@@ -36,15 +36,9 @@ const PAGE: Sql = Sql::same(
 
 pub(super) const STATEMENTS: &[Sql] = &[BY_ID, BY_USERNAME, BY_EMAIL, LOCK, SET, REPLACE, PAGE];
 
-/// The hashes of passwords.
-#[derive(Debug)]
-pub struct Passwords<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// The hashes of passwords.
-    pub const fn passwords(&mut self) -> Passwords<'_, 'c, M> {
-        Passwords(self)
-    }
+    Passwords, passwords
 }
 
 fn read(row: &Row<'_>) -> Result<(User, Option<PasswordHash>), StoreError> {

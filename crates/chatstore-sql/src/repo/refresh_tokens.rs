@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::db::{Bytes, Row, Sql, reader};
 use crate::error::StoreError;
 use crate::schema::{Columns, REFRESH_TOKENS};
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 /// How long a token that was exchanged may be shown again: its answer was lost, or two tabs were about
 /// to exchange it at once.
@@ -128,15 +128,9 @@ pub enum Rotation {
     Refused,
 }
 
-/// Refresh tokens.
-#[derive(Debug)]
-pub struct RefreshTokens<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Refresh tokens.
-    pub const fn refresh_tokens(&mut self) -> RefreshTokens<'_, 'c, M> {
-        RefreshTokens(self)
-    }
+    RefreshTokens, refresh_tokens
 }
 
 reader! {

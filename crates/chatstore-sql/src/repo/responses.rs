@@ -6,7 +6,6 @@ use constcat::concat;
 use crate::db::{Sql, reader};
 use crate::error::StoreError;
 use crate::schema::RESPONSES;
-use crate::tx::Tx;
 
 const COLUMNS: &str = RESPONSES.columns_without(&["owner_id"]).with_prefix("r.").as_str();
 
@@ -27,15 +26,9 @@ const OF_RANGE: Sql = Sql::same(
 
 pub(super) const STATEMENTS: &[Sql] = &[GET, OF_RANGE];
 
-/// Model responses.
-#[derive(Debug)]
-pub struct Responses<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Model responses.
-    pub const fn responses(&mut self) -> Responses<'_, 'c, M> {
-        Responses(self)
-    }
+    Responses, responses
 }
 
 reader! {

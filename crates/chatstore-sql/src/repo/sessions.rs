@@ -11,7 +11,7 @@ use crate::db::{Row, Sql, reader};
 use crate::error::StoreError;
 use crate::repo::users;
 use crate::schema::{Columns, SESSIONS};
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 const COLUMNS: &str = SESSIONS.all_columns().names().as_str();
 
@@ -75,15 +75,9 @@ pub(super) const STATEMENTS: &[Sql] = &[STATE, BY_ACCESS_JTI, LIST, PAGE, BEGIN,
 /// Maximum sessions that one statement deletes, so that other writes do not wait for long.
 const PRUNED_AT_ONCE: i64 = 500;
 
-/// Sessions.
-#[derive(Debug)]
-pub struct Sessions<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Sessions.
-    pub const fn sessions(&mut self) -> Sessions<'_, 'c, M> {
-        Sessions(self)
-    }
+    Sessions, sessions
 }
 
 reader! {

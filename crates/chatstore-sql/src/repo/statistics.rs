@@ -7,7 +7,6 @@ use uuid::Uuid;
 use crate::db::{Bytes, Row, Sql};
 use crate::error::StoreError;
 use crate::schema::{Column, ColumnType, TABLES, Table, Text};
-use crate::tx::Tx;
 
 const COUNTS: Sql = Sql::same(
     "statistics.counts",
@@ -87,15 +86,9 @@ pub struct TableDigest {
     pub sha256: String,
 }
 
-/// Counts and digests of whole tables.
-#[derive(Debug)]
-pub struct Statistics<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Counts and digests of whole tables.
-    pub const fn statistics(&mut self) -> Statistics<'_, 'c, M> {
-        Statistics(self)
-    }
+    Statistics, statistics
 }
 
 impl<M> Statistics<'_, '_, M> {

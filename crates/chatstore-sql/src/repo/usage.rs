@@ -6,7 +6,6 @@ use constcat::concat;
 use crate::db::{Sql, reader};
 use crate::error::StoreError;
 use crate::schema::USAGE_DAILY;
-use crate::tx::Tx;
 
 const BETWEEN: Sql = Sql::same(
     "usage.between",
@@ -38,15 +37,9 @@ reader! {
     }
 }
 
-/// Usage by day and model.
-#[derive(Debug)]
-pub struct Usage<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Usage by day and model.
-    pub const fn usage(&mut self) -> Usage<'_, 'c, M> {
-        Usage(self)
-    }
+    Usage, usage
 }
 
 reader! {

@@ -13,7 +13,7 @@ use crate::db::{Row, Sql, Value, reader};
 use crate::error::StoreError;
 use crate::repo::refuse_nul;
 use crate::schema::{Columns, USERS};
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 pub(super) const COLUMNS: &str =
     USERS.columns_without(&["username_key", "email_key", "password_hash"]).names().as_str();
@@ -105,15 +105,9 @@ const OWN_STATEMENTS: &[Sql] = &[
 
 pub(super) const NOT_FOUND: StoreError = StoreError::NotFound { entity: USERS.entity };
 
-/// Users.
-#[derive(Debug)]
-pub struct Users<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Users.
-    pub const fn users(&mut self) -> Users<'_, 'c, M> {
-        Users(self)
-    }
+    Users, users
 }
 
 reader! {
