@@ -96,6 +96,11 @@ impl StoreError {
         Self::Backend(Cause::new(message.into()))
     }
 
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn closed() -> Self {
+        Self::Unavailable(Cause::new("the store is closed"))
+    }
+
     /// Whether the same operation may succeed when it is simply tried again. Never after
     /// [`OutcomeUnknown`](Self::OutcomeUnknown): a blind repetition might do it twice.
     #[must_use]

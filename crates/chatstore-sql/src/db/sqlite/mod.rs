@@ -52,7 +52,7 @@ impl SqliteDatabase {
         // nothing else have its turn.
         tokio::task::yield_now().await;
         let mut reader = readers.acquire().await?;
-        let executor = SqliteExecutor::new(&mut reader, &self.context);
+        let executor = SqliteExecutor::new(reader.connection(), &self.context);
         work(&mut Tx::new(executor.into(), &self.context)).await
     }
 

@@ -74,7 +74,7 @@ impl Writer {
     {
         let (answer, answered) = oneshot::channel();
         let job = WriteJob { work, ended: None, answer, mode: PhantomData::<fn() -> M> };
-        self.queue.send(Message::Run(Box::new(job))).await.map_err(|_| closed())?;
+        self.queue.send(Message::Run(Box::new(job))).await.map_err(|_| StoreError::closed())?;
         answered.await.map_err(|_| StoreError::OutcomeUnknown(Cause::new("the writing thread ended")))?
     }
 
@@ -101,10 +101,6 @@ impl Writer {
             let _ = stop.await;
         }
     }
-}
-
-fn closed() -> StoreError {
-    StoreError::Unavailable(Cause::new("the store is closed"))
 }
 
 /// A write whose types are erased.
@@ -249,7 +245,7 @@ impl WriterThread {
         waiting.close();
         while let Some(message) = waiting.blocking_recv() {
             match message {
-                Message::Run(late) => late.answer(Err(closed())),
+                Message::Run(late) => late.answer(Err(StoreError::closed())),
                 // Its caller learns that there will be no answer.
                 Message::Alone(late) => drop(late),
                 Message::Stop(stopped) => drop(stopped.send(())),
