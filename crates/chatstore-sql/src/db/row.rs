@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::fmt;
 
 use chatstore_model::{
-    ApiKeyScope, CanonicalJson, ConversationRole, Day, EndReason, Id, Keyword, MessageRole, Timestamp,
-    UserRole,
+    ApiKeyScope, CanonicalJson, ConversationRole, Day, EndReason, Id, Keyword, MessageRole, PasswordHash,
+    Timestamp, UserRole,
 };
 use uuid::Uuid;
 
@@ -167,6 +167,8 @@ from_column!(i64; Integer(number) => Ok(number), i64 => Ok);
 from_column!(f64; Real(number) => Ok(number), f64 => Ok);
 from_column!(bool; Integer(number @ 0..=1) => Ok(number == 1), bool => Ok);
 from_column!(Bytes<'r>; Blob(bytes) => Ok(Bytes(bytes)), &'r [u8] => |bytes| Ok(Bytes(bytes)));
+from_column!([u8; 32]; Blob(bytes) => digest(bytes), &'r [u8] => digest);
+from_column!(PasswordHash; Text(bytes) => text(bytes).and_then(password_hash), &'r str => password_hash);
 from_column!(Timestamp; Integer(number) => timestamp(number), Microseconds => |time: Microseconds| timestamp(time.0));
 from_column!(Day; Integer(number) => timestamp(number).map(Day::of), Microseconds => |time: Microseconds| timestamp(time.0).map(Day::of));
 from_column!(CanonicalJson; Text(bytes) => text(bytes).and_then(json), JsonText<'r> => |text: JsonText<'r>| json(text.0));
@@ -178,6 +180,14 @@ fn text(bytes: &[u8]) -> Result<&str, String> {
 
 fn word<K: Keyword>(text: &str) -> Result<K, String> {
     K::parse(text).ok_or_else(|| format!("unknown word {text:?}"))
+}
+
+fn digest(bytes: &[u8]) -> Result<[u8; 32], String> {
+    bytes.try_into().map_err(|_| "a digest has 32 bytes".to_owned())
+}
+
+fn password_hash(text: &str) -> Result<PasswordHash, String> {
+    PasswordHash::known(text).ok_or_else(|| "of an unknown form".to_owned())
 }
 
 fn timestamp(microseconds: i64) -> Result<Timestamp, String> {

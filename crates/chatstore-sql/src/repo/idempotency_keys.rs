@@ -7,7 +7,7 @@
 use chatstore_model::{FieldCode, IdempotencyRecord, NewIdempotencyRecord, Timestamp, UserId, Validator};
 use constcat::concat;
 
-use crate::db::{Bytes, Row, Sql};
+use crate::db::{Sql, reader};
 use crate::error::StoreError;
 use crate::repo::refuse_nul;
 use crate::schema::{Columns, IDEMPOTENCY_KEYS};
@@ -47,23 +47,10 @@ repository! {
     IdempotencyKeys, idempotency_keys
 }
 
-fn read(row: &Row<'_>) -> Result<IdempotencyRecord, StoreError> {
-    Ok(IdempotencyRecord {
-        owner_id: row.next()?,
-        caller_id: row.next()?,
-        key: row.next()?,
-        operation: row.next()?,
-        request_sha256: sha256(row.next()?)?,
-        status: row.next()?,
-        result: row.next()?,
-        created_at: row.next()?,
-        expires_at: row.next()?,
-    })
-}
-
-fn sha256(Bytes(bytes): Bytes<'_>) -> Result<[u8; 32], StoreError> {
-    let corrupt = |_| StoreError::Corrupt("idempotency_keys: request_sha256 has not 32 bytes".to_owned());
-    bytes.try_into().map_err(corrupt)
+reader! {
+    fn read -> IdempotencyRecord {
+        owner_id, caller_id, key, operation, request_sha256, status, result, created_at, expires_at,
+    }
 }
 
 /// Maximum characters of a key.

@@ -42,14 +42,7 @@ repository! {
 }
 
 fn read(row: &Row<'_>) -> Result<(User, Option<PasswordHash>), StoreError> {
-    let user = users::read(row)?;
-    let hash: Option<&str> = row.next()?;
-    Ok((user, hash.map(known).transpose()?))
-}
-
-fn known(text: &str) -> Result<PasswordHash, StoreError> {
-    PasswordHash::known(text)
-        .ok_or_else(|| StoreError::Corrupt("users: column password_hash: of an unknown form".to_owned()))
+    Ok((users::read(row)?, row.next()?))
 }
 
 impl<M> Passwords<'_, '_, M> {
@@ -100,7 +93,7 @@ impl<M> Passwords<'_, '_, M> {
         limit: i64,
     ) -> Result<Vec<(UserId, PasswordHash)>, StoreError> {
         let values = [after.into(), limit.into()];
-        self.0.executor.query(&PAGE, &values, |row| Ok((row.next()?, known(row.next()?)?))).await
+        self.0.executor.query(&PAGE, &values, |row| Ok((row.next()?, row.next()?))).await
     }
 }
 

@@ -4,7 +4,7 @@ use chatstore_model::{CanonicalJson, Timestamp, UserId};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::db::{Bytes, Row, Sql};
+use crate::db::{Bytes, Row, Sql, reader};
 use crate::error::StoreError;
 use crate::schema::{Column, ColumnType, TABLES, Table, Text};
 
@@ -91,25 +91,19 @@ repository! {
     Statistics, statistics
 }
 
+reader! {
+    fn read_counts -> Counts {
+        users, conversations, messages, responses, members, sessions,
+    }
+}
+
 impl<M> Statistics<'_, '_, M> {
     /// Counts every table; takes time in proportion to what there is.
     ///
     /// # Errors
     /// What the database reports.
     pub async fn counts(&mut self) -> Result<Counts, StoreError> {
-        self.0
-            .executor
-            .query_one(&COUNTS, &[UserId::ANONYMOUS.into()], |row| {
-                Ok(Counts {
-                    users: row.next()?,
-                    conversations: row.next()?,
-                    messages: row.next()?,
-                    responses: row.next()?,
-                    members: row.next()?,
-                    sessions: row.next()?,
-                })
-            })
-            .await
+        self.0.executor.query_one(&COUNTS, &[UserId::ANONYMOUS.into()], read_counts).await
     }
 
     /// Reads every row of every table.
