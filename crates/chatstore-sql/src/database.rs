@@ -150,12 +150,7 @@ impl Database {
         E: From<StoreError> + Send + 'static,
     {
         tracing::trace!(name, "read");
-        match &self.0.backend {
-            #[cfg(feature = "sqlite")]
-            Backend::Sqlite(database) => database.read(work).await,
-            #[cfg(feature = "postgres")]
-            Backend::Postgres(database) => database.read(work).await,
-        }
+        on_either!(Backend: &self.0.backend, database => database.read(work).await)
     }
 
     /// Runs `work` in a transaction: all of its changes are on disk when this returns `Ok`, none
@@ -179,9 +174,9 @@ impl Database {
         tracing::trace!(name, "write");
         match &self.0.backend {
             #[cfg(feature = "sqlite")]
-            Backend::Sqlite(database) => database.write(work).await,
+            Backend::Sqlite(database) => database.writer.run(work).await,
             #[cfg(feature = "postgres")]
-            Backend::Postgres(database) => database.write(work).await,
+            Backend::Postgres(database) => database.write(false, work).await,
         }
     }
 
@@ -199,9 +194,9 @@ impl Database {
         tracing::trace!(name, "write_single");
         match &self.0.backend {
             #[cfg(feature = "sqlite")]
-            Backend::Sqlite(database) => database.write(work).await,
+            Backend::Sqlite(database) => database.writer.run(work).await,
             #[cfg(feature = "postgres")]
-            Backend::Postgres(database) => database.write_single(work).await,
+            Backend::Postgres(database) => database.write(true, work).await,
         }
     }
 
@@ -279,11 +274,6 @@ impl Database {
 
     /// Finishes the writes that are queued, then closes every connection.
     pub async fn close(&self) {
-        match &self.0.backend {
-            #[cfg(feature = "sqlite")]
-            Backend::Sqlite(database) => database.close().await,
-            #[cfg(feature = "postgres")]
-            Backend::Postgres(database) => database.close().await,
-        }
+        on_either!(Backend: &self.0.backend, database => database.close().await);
     }
 }

@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use chatstore_model::Invalid;
 
-use crate::schema;
-
 /// The driver's error behind ours; shared, because one failed commit fails every write in it.
 #[derive(Clone)]
 pub struct Cause(Arc<dyn Error + Send + Sync>);
@@ -98,6 +96,11 @@ impl StoreError {
         Self::Backend(Cause::new(message.into()))
     }
 
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn closed() -> Self {
+        Self::Unavailable(Cause::new("the store is closed"))
+    }
+
     /// Whether the same operation may succeed when it is simply tried again. Never after
     /// [`OutcomeUnknown`](Self::OutcomeUnknown): a blind repetition might do it twice.
     #[must_use]
@@ -149,26 +152,4 @@ pub enum ConnectError {
         /// Why.
         reason: String,
     },
-}
-
-/// What it means that a check was violated. Only the database can do some checks, because two changes
-/// at once may each leave what the other takes.
-pub(crate) fn refused(check: &str) -> Option<StoreError> {
-    schema::meaning_of_check(check).map(StoreError::InvalidState)
-}
-
-/// What it means that a primary or unique key was violated, by the key's name.
-#[cfg(feature = "postgres")]
-pub(crate) fn taken_constraint(name: &str) -> Option<StoreError> {
-    schema::taken_constraint(name).map(already_exists)
-}
-
-/// The same by the key's columns.
-#[cfg(feature = "sqlite")]
-pub(crate) fn taken_columns(columns: &str) -> Option<StoreError> {
-    schema::taken_columns(columns).map(already_exists)
-}
-
-const fn already_exists((entity, field): (&'static str, &'static str)) -> StoreError {
-    StoreError::AlreadyExists { entity, field }
 }

@@ -25,6 +25,18 @@
 //! with its accessor in `repo/` and a revision under `migrations/`; a statement whose text differs
 //! between the databases goes into `docs/sql-dialect.md`.
 
+/// Does the same with whichever of the two systems a value is of.
+macro_rules! on_either {
+    ($of:ident: $value:expr, $one:ident => $work:expr) => {
+        match $value {
+            #[cfg(feature = "sqlite")]
+            $of::Sqlite($one) => $work,
+            #[cfg(feature = "postgres")]
+            $of::Postgres($one) => $work,
+        }
+    };
+}
+
 mod context;
 mod database;
 mod db;

@@ -9,6 +9,11 @@ use percent_encoding::percent_decode_str;
 use crate::db::tls::{TlsMode, TlsSettings};
 use crate::error::ConnectError;
 
+#[cfg(not(feature = "sqlite"))]
+pub(crate) const NO_SQLITE: &str = "this build has no SQLite (cargo feature sqlite)";
+#[cfg(not(feature = "postgres"))]
+pub(crate) const NO_POSTGRES: &str = "this build has no PostgreSQL (cargo feature postgres)";
+
 /// What a URL names.
 pub(crate) enum Target {
     #[cfg(feature = "sqlite")]
@@ -28,8 +33,14 @@ impl Target {
         };
         // SQLAlchemy names its driver behind a plus sign; ours needs none.
         match scheme.split('+').next().unwrap_or(scheme) {
+            #[cfg(feature = "sqlite")]
             "sqlite" => sqlite_target(rest).map_err(invalid),
+            #[cfg(not(feature = "sqlite"))]
+            "sqlite" => Err(invalid(NO_SQLITE.to_owned())),
+            #[cfg(feature = "postgres")]
             "postgres" | "postgresql" => postgres_target(rest).map_err(invalid),
+            #[cfg(not(feature = "postgres"))]
+            "postgres" | "postgresql" => Err(invalid(NO_POSTGRES.to_owned())),
             other => Err(invalid(format!("the scheme {other} is unknown; write sqlite:// or postgresql://"))),
         }
     }
@@ -57,11 +68,6 @@ fn sqlite_target(path: &str) -> Result<Target, String> {
         ));
     }
     Ok(Target::Sqlite(Some(path.to_path_buf())))
-}
-
-#[cfg(not(feature = "sqlite"))]
-fn sqlite_target(_path: &str) -> Result<Target, String> {
-    Err("this build has no SQLite (cargo feature sqlite)".to_owned())
 }
 
 #[cfg(feature = "postgres")]
@@ -128,11 +134,6 @@ fn take_tls_settings(rest: &str) -> Result<(String, TlsSettings), String> {
 #[cfg(feature = "postgres")]
 fn error_text(error: &tokio_postgres::Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-#[cfg(not(feature = "postgres"))]
-fn postgres_target(_rest: &str) -> Result<Target, String> {
-    Err("this build has no PostgreSQL (cargo feature postgres)".to_owned())
 }
 
 /// The URL with its password replaced and without its parameters, which may hold one as well.

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 use chatstore_model::{
-    ApiKey, Conversation, ConversationId, ConversationPosition, ConversationSort, Day, IdempotencyRecord,
-    Limit, Member, MemberPosition, Membership, Message, MessageRange, ModelResponse, Order, RefreshToken,
-    Session, Timestamp, UsageRow, User, UserId,
+    ApiKey, Conversation, ConversationId, ConversationPosition, ConversationRole, ConversationSort, Day,
+    IdempotencyRecord, Limit, Member, MemberPosition, Membership, Message, MessageRange, ModelResponse,
+    Order, Page, RefreshToken, Session, Timestamp, UsageRow, User, UserId,
 };
-use chatstore_sql::{ConversationList, StoreError, Via};
+use chatstore_sql::{ConversationList, ReadTx, StoreError, Via};
 
 use crate::error::{Error, Result};
 use crate::store::Store;
@@ -49,20 +49,19 @@ pub struct Export {
     stage: Stage,
 }
 
+/// Conversations that are read already, and where those after them begin.
+#[derive(Debug)]
+struct Rest {
+    left: VecDeque<Conversation>,
+    next: Option<ConversationPosition>,
+}
+
 #[derive(Debug)]
 enum Stage {
     User,
     Conversations(Option<ConversationPosition>),
-    Each {
-        left: VecDeque<Conversation>,
-        next: Option<ConversationPosition>,
-    },
-    Messages {
-        of: ConversationId,
-        after: i64,
-        left: VecDeque<Conversation>,
-        next: Option<ConversationPosition>,
-    },
+    Each(Rest),
+    Messages { of: ConversationId, after: i64, rest: Rest },
     Memberships(Option<ConversationPosition>),
     SentElsewhere(Option<Box<Message>>),
     Done,
@@ -72,15 +71,11 @@ impl AsUser<'_> {
     /// Everything that the user has.
     #[must_use]
     pub fn export(&self) -> Export {
-        Export::new(self.store.clone(), self.user)
+        Export { store: self.store.clone(), user: self.user, stage: Stage::User }
     }
 }
 
 impl Export {
-    pub(crate) const fn new(store: Store, user: UserId) -> Self {
-        Self { store, user, stage: Stage::User }
-    }
-
     /// The next chunk, which may be empty; `None` at the end.
     ///
     /// # Errors
@@ -89,8 +84,8 @@ impl Export {
         let chunk = match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::User => self.user().await?,
             Stage::Conversations(from) => self.conversations(from).await?,
-            Stage::Each { left, next } => self.conversation(left, next).await?,
-            Stage::Messages { of, after, left, next } => self.messages(of, after, left, next).await?,
+            Stage::Each(rest) => self.conversation(rest).await?,
+            Stage::Messages { of, after, rest } => self.messages(of, after, rest).await?,
             Stage::Memberships(from) => self.memberships(from).await?,
             Stage::SentElsewhere(from) => self.sent_elsewhere(from).await?,
             Stage::Done => return Ok(None),
@@ -101,7 +96,7 @@ impl Export {
     async fn user(&mut self) -> Result<Vec<Exported>> {
         let id = self.user;
         let (first, last) = (Day::of(Timestamp::MIN), Day::of(Timestamp::MAX));
-        let read = async move |tx: &mut chatstore_sql::ReadTx<'_>| {
+        let read = async move |tx: &mut ReadTx<'_>| {
             let Some(user) = tx.users().get(id).await? else { return Ok(None) };
             let mut chunk = vec![Exported::User(user)];
             chunk.extend(tx.api_keys().list(id).await?.into_iter().map(Exported::ApiKey));
@@ -123,7 +118,7 @@ impl Export {
             page.items.into_iter().map(|(conversation, _)| conversation).collect();
         self.stage = match left.is_empty() {
             true => Stage::Memberships(None),
-            false => Stage::Each { left, next: page.next },
+            false => Stage::Each(Rest { left, next: page.next }),
         };
         Ok(Vec::new())
     }
@@ -132,8 +127,7 @@ impl Export {
         &self,
         membership: Membership,
         from: Option<ConversationPosition>,
-    ) -> Result<chatstore_model::Page<(Conversation, chatstore_model::ConversationRole), ConversationPosition>>
-    {
+    ) -> Result<Page<(Conversation, ConversationRole), ConversationPosition>> {
         let list = ConversationList {
             membership,
             sort: ConversationSort::Creation,
@@ -146,14 +140,10 @@ impl Export {
     }
 
     /// One conversation with its members.
-    async fn conversation(
-        &mut self,
-        mut left: VecDeque<Conversation>,
-        next: Option<ConversationPosition>,
-    ) -> Result<Vec<Exported>> {
-        let Some(conversation) = left.pop_front() else {
-            self.stage = match next {
-                Some(_) => Stage::Conversations(next),
+    async fn conversation(&mut self, mut rest: Rest) -> Result<Vec<Exported>> {
+        let Some(conversation) = rest.left.pop_front() else {
+            self.stage = match rest.next {
+                Some(_) => Stage::Conversations(rest.next),
                 None => Stage::Memberships(None),
             };
             return Ok(Vec::new());
@@ -174,19 +164,13 @@ impl Export {
                 break;
             }
         }
-        self.stage = Stage::Messages { of: id, after: 0, left, next };
+        self.stage = Stage::Messages { of: id, after: 0, rest };
         Ok(chunk)
     }
 
-    async fn messages(
-        &mut self,
-        of: ConversationId,
-        after: i64,
-        left: VecDeque<Conversation>,
-        next: Option<ConversationPosition>,
-    ) -> Result<Vec<Exported>> {
+    async fn messages(&mut self, of: ConversationId, after: i64, rest: Rest) -> Result<Vec<Exported>> {
         let owner = self.user;
-        let read = async move |tx: &mut chatstore_sql::ReadTx<'_>| {
+        let read = async move |tx: &mut ReadTx<'_>| {
             let range = MessageRange { after, before: i64::MAX };
             let page = tx.messages().page(Via::Owner(owner), of, range, Order::Ascending, Limit::MAX).await?;
             let last = page.items.last().map_or(after, |message| message.seq);
@@ -204,8 +188,8 @@ impl Export {
             }
         }
         self.stage = match page.next {
-            Some(after) => Stage::Messages { of, after, left, next },
-            None => Stage::Each { left, next },
+            Some(after) => Stage::Messages { of, after, rest },
+            None => Stage::Each(rest),
         };
         Ok(chunk)
     }
@@ -236,7 +220,7 @@ impl Export {
 
     async fn sent_elsewhere(&mut self, from: Option<Box<Message>>) -> Result<Vec<Exported>> {
         let user = self.user;
-        let read = async move |tx: &mut chatstore_sql::ReadTx<'_>| {
+        let read = async move |tx: &mut ReadTx<'_>| {
             tx.messages().sent_elsewhere(user, from.as_deref(), Limit::MAX).await
         };
         let page = self.store.read("export_sent", read).await?;

@@ -7,48 +7,26 @@ use chatstore_model::{SessionId, UserId};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SecurityEvent {
-    UserRegistered,
-    LoginSucceeded,
-    LoginFailed,
-    LoginLimited,
-    PasswordUpgraded,
-    PasswordChanged,
-    PasswordChangeFailed,
-    PasswordSet,
-    RefreshTokenReused,
-    LoggedOut,
-    LoggedOutEverywhere,
-    SessionRevoked,
-    UserDisabled,
-    UserErased,
-    RoleChanged,
-    KeyCreated,
-    KeyRevoked,
-}
+pub(crate) struct SecurityEvent(&'static str);
 
 impl SecurityEvent {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::UserRegistered => "user_registered",
-            Self::LoginSucceeded => "login_succeeded",
-            Self::LoginFailed => "login_failed",
-            Self::LoginLimited => "login_limited",
-            Self::PasswordUpgraded => "password_upgraded",
-            Self::PasswordChanged => "password_changed",
-            Self::PasswordChangeFailed => "password_change_failed",
-            Self::PasswordSet => "password_set",
-            Self::RefreshTokenReused => "refresh_token_reused",
-            Self::LoggedOut => "logged_out",
-            Self::LoggedOutEverywhere => "logged_out_everywhere",
-            Self::SessionRevoked => "session_revoked",
-            Self::UserDisabled => "user_disabled",
-            Self::UserErased => "user_erased",
-            Self::RoleChanged => "role_changed",
-            Self::KeyCreated => "key_created",
-            Self::KeyRevoked => "key_revoked",
-        }
-    }
+    pub(crate) const USER_REGISTERED: Self = Self("user_registered");
+    pub(crate) const LOGIN_SUCCEEDED: Self = Self("login_succeeded");
+    pub(crate) const LOGIN_FAILED: Self = Self("login_failed");
+    pub(crate) const LOGIN_LIMITED: Self = Self("login_limited");
+    pub(crate) const PASSWORD_UPGRADED: Self = Self("password_upgraded");
+    pub(crate) const PASSWORD_CHANGED: Self = Self("password_changed");
+    pub(crate) const PASSWORD_CHANGE_FAILED: Self = Self("password_change_failed");
+    pub(crate) const PASSWORD_SET: Self = Self("password_set");
+    pub(crate) const REFRESH_TOKEN_REUSED: Self = Self("refresh_token_reused");
+    pub(crate) const LOGGED_OUT: Self = Self("logged_out");
+    pub(crate) const LOGGED_OUT_EVERYWHERE: Self = Self("logged_out_everywhere");
+    pub(crate) const SESSION_REVOKED: Self = Self("session_revoked");
+    pub(crate) const USER_DISABLED: Self = Self("user_disabled");
+    pub(crate) const USER_ERASED: Self = Self("user_erased");
+    pub(crate) const ROLE_CHANGED: Self = Self("role_changed");
+    pub(crate) const KEY_CREATED: Self = Self("key_created");
+    pub(crate) const KEY_REVOKED: Self = Self("key_revoked");
 
     /// Notes that it happened to a user; to no known user when there is none.
     pub(crate) fn note(self, user: Option<UserId>) {
@@ -62,9 +40,9 @@ impl SecurityEvent {
 
     fn note_with(self, user: Option<UserId>, session: Option<SessionId>) {
         let (user, session) = (user.map(tracing::field::display), session.map(tracing::field::display));
-        let event = self.name();
+        let Self(event) = self;
         // A token that two hold was stolen, as far as one can tell.
-        if self == Self::RefreshTokenReused {
+        if self == Self::REFRESH_TOKEN_REUSED {
             tracing::warn!(target: "chatstore::security", event, user.id = user, session.id = session, "security");
         } else {
             tracing::info!(target: "chatstore::security", event, user.id = user, session.id = session, "security");

@@ -1,5 +1,6 @@
 //! Runs statements on whichever database a transaction is on.
 
+use crate::db::sql::Effect;
 use crate::db::{Row, Sql, Value};
 use crate::error::{Cause, StoreError};
 
@@ -64,16 +65,28 @@ impl Executor<'_> {
         result
     }
 
-    /// Changes rows; the number of rows changed.
-    pub(crate) async fn execute(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, StoreError> {
+    /// Runs a statement and hands its rows to `read`, one at a time; the number of rows changed.
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "SQLite does both alike"))]
+    async fn run(
+        &mut self,
+        effect: Effect,
+        sql: &Sql,
+        values: &[Value<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<u64, StoreError> {
         let failed_before = self.start();
         let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
-            Driver::Sqlite(executor) => executor.execute(sql, values),
+            Driver::Sqlite(executor) => executor.run(sql, values, read),
             #[cfg(feature = "postgres")]
-            Driver::Postgres(executor) => executor.execute(sql, values).await,
+            Driver::Postgres(executor) => executor.run(effect, sql, values, read).await,
         };
         self.note(failed_before, result)
+    }
+
+    /// Changes rows; the number of rows changed.
+    pub(crate) async fn execute(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        self.run(Effect::Changes, sql, values, |_| Ok(())).await
     }
 
     /// Changes rows once for every list of values; on PostgreSQL without waiting for one answer
@@ -100,14 +113,7 @@ impl Executor<'_> {
         values: &[Value<'_>],
         read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        let failed_before = self.start();
-        let result = match &mut self.driver {
-            #[cfg(feature = "sqlite")]
-            Driver::Sqlite(executor) => executor.query_changed(sql, values, read),
-            #[cfg(feature = "postgres")]
-            Driver::Postgres(executor) => executor.query_changed(sql, values, read).await,
-        };
-        self.note(failed_before, result)
+        self.first(Effect::Changes, sql, values, read).await
     }
 
     /// Hands every row to `read`, one at a time.
@@ -117,14 +123,7 @@ impl Executor<'_> {
         values: &[Value<'_>],
         read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let failed_before = self.start();
-        let result = match &mut self.driver {
-            #[cfg(feature = "sqlite")]
-            Driver::Sqlite(executor) => executor.query_each(sql, values, read),
-            #[cfg(feature = "postgres")]
-            Driver::Postgres(executor) => executor.query_each(sql, values, read).await,
-        };
-        self.note(failed_before, result)
+        self.run(Effect::Reads, sql, values, read).await.map(drop)
     }
 
     /// Every row.
@@ -148,16 +147,26 @@ impl Executor<'_> {
         &mut self,
         sql: &Sql,
         values: &[Value<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.first(Effect::Reads, sql, values, read).await
+    }
+
+    async fn first<T>(
+        &mut self,
+        effect: Effect,
+        sql: &Sql,
+        values: &[Value<'_>],
         mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         let mut first = None;
-        self.query_each(sql, values, |row| {
+        let read_first = |row: &Row<'_>| {
             if first.is_none() {
                 first = Some(read(row)?);
             }
             Ok(())
-        })
-        .await?;
+        };
+        self.run(effect, sql, values, read_first).await?;
         Ok(first)
     }
 

@@ -1,6 +1,7 @@
 //! The thin executor over both drivers.
 
 mod executor;
+mod meaning;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod row;
@@ -12,6 +13,7 @@ pub(crate) mod tls;
 mod value;
 
 pub(crate) use executor::Executor;
+pub(crate) use row::reader;
 pub use row::{Bytes, FromColumn, Row};
 pub use sql::Sql;
 pub use value::Value;

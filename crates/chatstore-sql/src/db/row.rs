@@ -3,7 +3,10 @@
 use std::cell::Cell;
 use std::fmt;
 
-use chatstore_model::{CanonicalJson, Id, Timestamp};
+use chatstore_model::{
+    ApiKeyScope, CanonicalJson, ConversationRole, Day, EndReason, Id, Keyword, MessageRole, PasswordHash,
+    Timestamp, UserRole,
+};
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -64,23 +67,7 @@ impl<'r> Row<'r> {
     /// # Errors
     /// [`StoreError::Corrupt`] when it is another word.
     pub fn next_word<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
-        let text = self.next()?;
-        self.word(text, parse)
-    }
-
-    /// The next column as one of the words that `parse` knows, or null.
-    ///
-    /// # Errors
-    /// As [`next_word`](Self::next_word).
-    pub fn next_optional_word<T>(
-        &self,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<Option<T>, StoreError> {
-        let text: Option<&str> = self.next()?;
-        text.map(|text| self.word(text, parse)).transpose()
-    }
-
-    fn word<T>(&self, text: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
+        let text: &str = self.next()?;
         let index = self.position.get() - 1;
         parse(text).ok_or_else(|| self.corrupt(index, &format!("unknown word {text:?}")))
     }
@@ -95,6 +82,17 @@ impl<'r> Row<'r> {
         StoreError::Corrupt(format!("{}: column {column}: {reason}", self.statement))
     }
 }
+
+/// Defines a function that reads a struct, whose fields are the next columns in the order given here.
+macro_rules! reader {
+    ($visibility:vis fn $name:ident -> $type:ident { $($field:ident),+ $(,)? }) => {
+        $visibility fn $name(row: &$crate::db::Row<'_>) -> Result<$type, $crate::error::StoreError> {
+            Ok($type { $($field: row.next()?),+ })
+        }
+    };
+}
+
+pub(crate) use reader;
 
 /// A type that a column can be read as; the set is closed.
 pub trait FromColumn<'r>: Sized {
@@ -156,21 +154,40 @@ macro_rules! from_column {
 #[derive(Debug, Clone, Copy)]
 pub struct Bytes<'r>(pub &'r [u8]);
 
-from_column!(&'r str; Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()), &'r str => Ok);
-from_column!(String; Text(bytes) => owned_text(bytes), String => Ok);
+from_column!(&'r str; Text(bytes) => text(bytes), &'r str => Ok);
+from_column!(String; Text(bytes) => text(bytes).map(str::to_owned), String => Ok);
+from_column!(ApiKeyScope; Text(bytes) => text(bytes).and_then(word), &'r str => word);
+from_column!(ConversationRole; Text(bytes) => text(bytes).and_then(word), &'r str => word);
+from_column!(EndReason; Text(bytes) => text(bytes).and_then(word), &'r str => word);
+from_column!(MessageRole; Text(bytes) => text(bytes).and_then(word), &'r str => word);
+from_column!(UserRole; Text(bytes) => text(bytes).and_then(word), &'r str => word);
 from_column!(Uuid; Blob(bytes) => Uuid::from_slice(bytes).map_err(|_| "a UUID has 16 bytes".to_owned()), Uuid => Ok);
 from_column!(Id<K>, of K; Blob(bytes) => Uuid::from_slice(bytes).map(Id::from_uuid).map_err(|_| "a UUID has 16 bytes".to_owned()), Uuid => |uuid| Ok(Id::from_uuid(uuid)));
 from_column!(i64; Integer(number) => Ok(number), i64 => Ok);
 from_column!(f64; Real(number) => Ok(number), f64 => Ok);
 from_column!(bool; Integer(number @ 0..=1) => Ok(number == 1), bool => Ok);
 from_column!(Bytes<'r>; Blob(bytes) => Ok(Bytes(bytes)), &'r [u8] => |bytes| Ok(Bytes(bytes)));
+from_column!([u8; 32]; Blob(bytes) => digest(bytes), &'r [u8] => digest);
+from_column!(PasswordHash; Text(bytes) => text(bytes).and_then(password_hash), &'r str => password_hash);
 from_column!(Timestamp; Integer(number) => timestamp(number), Microseconds => |time: Microseconds| timestamp(time.0));
-from_column!(CanonicalJson; Text(bytes) => std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned()).and_then(json), JsonText<'r> => |text: JsonText<'r>| json(text.0));
+from_column!(Day; Integer(number) => timestamp(number).map(Day::of), Microseconds => |time: Microseconds| timestamp(time.0).map(Day::of));
+from_column!(CanonicalJson; Text(bytes) => text(bytes).and_then(json), JsonText<'r> => |text: JsonText<'r>| json(text.0));
 
-/// Checks the text where it lies, then copies it once.
 #[cfg(feature = "sqlite")]
-fn owned_text(bytes: &[u8]) -> Result<String, String> {
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| "text is not UTF-8".to_owned())
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned())
+}
+
+fn word<K: Keyword>(text: &str) -> Result<K, String> {
+    K::parse(text).ok_or_else(|| format!("unknown word {text:?}"))
+}
+
+fn digest(bytes: &[u8]) -> Result<[u8; 32], String> {
+    bytes.try_into().map_err(|_| "a digest has 32 bytes".to_owned())
+}
+
+fn password_hash(text: &str) -> Result<PasswordHash, String> {
+    PasswordHash::known(text).ok_or_else(|| "of an unknown form".to_owned())
 }
 
 fn timestamp(microseconds: i64) -> Result<Timestamp, String> {

@@ -16,6 +16,13 @@ pub struct Sql {
     postgres: &'static str,
 }
 
+/// Whether a statement changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Reads,
+    Changes,
+}
+
 impl Sql {
     /// One text for both databases.
     #[must_use]

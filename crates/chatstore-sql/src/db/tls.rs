@@ -80,13 +80,17 @@ impl TlsSettings {
         // As in libpq, naming an authority asks for it to be checked.
         let verifies_authority =
             verifies_name || self.mode == TlsMode::VerifyAuthority || self.root_certificates.is_some();
-        if !verifies_authority {
-            return Ok(Arc::new(Anybody(Arc::clone(provider))));
+        let authority = if verifies_authority {
+            let roots = Arc::new(self.roots()?);
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider)).build();
+            Some(verifier.map_err(|error| error.to_string())?)
+        } else {
+            None
+        };
+        match authority {
+            Some(full) if verifies_name => Ok(full),
+            authority => Ok(Arc::new(Lenient { provider: Arc::clone(provider), authority })),
         }
-        let full = WebPkiServerVerifier::builder_with_provider(Arc::new(self.roots()?), Arc::clone(provider))
-            .build()
-            .map_err(|error| error.to_string())?;
-        if verifies_name { Ok(full) } else { Ok(Arc::new(AnyName(full))) }
     }
 
     fn roots(&self) -> Result<RootCertStore, String> {
@@ -114,50 +118,16 @@ impl TlsSettings {
     }
 }
 
-/// Takes any certificate: the connection is encrypted, but the server may be anybody.
+/// Asks less of a certificate than that it is one of this very host.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+struct Lenient {
+    provider: Arc<CryptoProvider>,
+    /// Which authorities are trusted, for whatever host; `None` takes any certificate: the
+    /// connection is encrypted, but the server may be anybody.
+    authority: Option<Arc<WebPkiServerVerifier>>,
 }
 
-/// Takes a certificate of a trusted authority for whatever host.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -166,7 +136,8 @@ impl ServerCertVerifier for AnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self.0.verify_server_cert(certificate, intermediates, name, ocsp, now) {
+        let Some(authority) = &self.authority else { return Ok(ServerCertVerified::assertion()) };
+        match authority.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
@@ -180,7 +151,8 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -189,10 +161,11 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -39,58 +39,27 @@ where
     }
 }
 
-impl From<Uuid> for Value<'_> {
-    fn from(value: Uuid) -> Self {
-        Self::Uuid(value)
-    }
+/// Implements `From` for a type that is the content of a variant.
+macro_rules! value_from {
+    ($($type:ty => $variant:ident),* $(,)?) => {
+        $(impl<'a> From<$type> for Value<'a> {
+            fn from(value: $type) -> Self {
+                Self::$variant(value)
+            }
+        })*
+    };
 }
 
-impl<'a> From<&'a str> for Value<'a> {
-    fn from(value: &'a str) -> Self {
-        Self::Text(value)
-    }
-}
-
-impl<'a> From<&'a String> for Value<'a> {
-    fn from(value: &'a String) -> Self {
-        Self::Text(value)
-    }
-}
-
-impl From<bool> for Value<'_> {
-    fn from(value: bool) -> Self {
-        Self::Bool(value)
-    }
-}
-
-impl From<i64> for Value<'_> {
-    fn from(value: i64) -> Self {
-        Self::Int(value)
-    }
-}
-
-impl From<f64> for Value<'_> {
-    fn from(value: f64) -> Self {
-        Self::Float(value)
-    }
-}
-
-impl<'a> From<&'a [u8]> for Value<'a> {
-    fn from(value: &'a [u8]) -> Self {
-        Self::Bytes(value)
-    }
-}
-
-impl<'a> From<&'a CanonicalJson> for Value<'a> {
-    fn from(value: &'a CanonicalJson) -> Self {
-        Self::Json(value)
-    }
-}
-
-impl From<Timestamp> for Value<'_> {
-    fn from(value: Timestamp) -> Self {
-        Self::Time(value)
-    }
+value_from! {
+    Uuid => Uuid,
+    &'a str => Text,
+    &'a String => Text,
+    bool => Bool,
+    i64 => Int,
+    f64 => Float,
+    &'a [u8] => Bytes,
+    &'a CanonicalJson => Json,
+    Timestamp => Time,
 }
 
 impl<K> From<Id<K>> for Value<'_> {

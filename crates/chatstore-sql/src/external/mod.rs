@@ -144,41 +144,27 @@ impl ExternalDatabase {
     /// [`ExternalError`], which says what is wrong with the URL, the file or the server.
     pub async fn open(url: &str) -> Result<Self, ExternalError> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("sqlite", url));
-        match scheme.split('+').next().unwrap_or(scheme) {
-            "sqlite" => Self::open_sqlite(rest).await,
-            "postgres" | "postgresql" => Self::open_postgres(rest).await,
-            other => Err(ExternalError::InvalidUrl {
-                url: crate::url::mask(url),
-                reason: format!(
-                    "the scheme {other} is unknown; SQLite (sqlite:///FILE) and PostgreSQL \
-                     (postgresql://USER:PASSWORD@HOST/DATABASE) can be read"
-                ),
-            }),
-        }
-    }
-
-    #[cfg(feature = "sqlite")]
-    async fn open_sqlite(path: &str) -> Result<Self, ExternalError> {
-        let (reader, place) = sqlite::SqliteReader::open(path).await?;
-        Ok(Self { place, connection: Connection::Sqlite(reader) })
-    }
-
-    #[cfg(not(feature = "sqlite"))]
-    async fn open_sqlite(_path: &str) -> Result<Self, ExternalError> {
-        let reason = "this build has no SQLite (cargo feature sqlite)".to_owned();
-        Err(ExternalError::InvalidUrl { url: "sqlite://".to_owned(), reason })
-    }
-
-    #[cfg(feature = "postgres")]
-    async fn open_postgres(rest: &str) -> Result<Self, ExternalError> {
-        let (reader, place) = postgres::PostgresReader::open(rest).await?;
-        Ok(Self { place, connection: Connection::Postgres(reader) })
-    }
-
-    #[cfg(not(feature = "postgres"))]
-    async fn open_postgres(_rest: &str) -> Result<Self, ExternalError> {
-        let reason = "this build has no PostgreSQL (cargo feature postgres)".to_owned();
-        Err(ExternalError::InvalidUrl { url: "postgresql://".to_owned(), reason })
+        let reason = match scheme.split('+').next().unwrap_or(scheme) {
+            #[cfg(feature = "sqlite")]
+            "sqlite" => {
+                let (reader, place) = sqlite::SqliteReader::open(rest).await?;
+                return Ok(Self { place, connection: Connection::Sqlite(reader) });
+            }
+            #[cfg(not(feature = "sqlite"))]
+            "sqlite" => crate::url::NO_SQLITE.to_owned(),
+            #[cfg(feature = "postgres")]
+            "postgres" | "postgresql" => {
+                let (reader, place) = postgres::PostgresReader::open(rest).await?;
+                return Ok(Self { place, connection: Connection::Postgres(reader) });
+            }
+            #[cfg(not(feature = "postgres"))]
+            "postgres" | "postgresql" => crate::url::NO_POSTGRES.to_owned(),
+            other => format!(
+                "the scheme {other} is unknown; SQLite (sqlite:///FILE) and PostgreSQL \
+                 (postgresql://USER:PASSWORD@HOST/DATABASE) can be read"
+            ),
+        };
+        Err(ExternalError::InvalidUrl { url: crate::url::mask(url), reason })
     }
 
     /// Where it lies: file, or host, port and name; never a password.
@@ -203,13 +189,8 @@ impl ExternalDatabase {
     /// # Errors
     /// [`ExternalError::Unreadable`], [`ExternalError::Denied`].
     pub async fn table_names(&self) -> Result<Vec<String>, ExternalError> {
-        match &self.connection {
-            #[cfg(feature = "sqlite")]
-            Connection::Sqlite(reader) => reader.table_names().await,
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(reader) => reader.table_names().await,
-        }
-        .map_err(|reason| self.unreadable(reason))
+        let names = on_either!(Connection: &self.connection, reader => reader.table_names().await);
+        names.map_err(|reason| self.unreadable(reason))
     }
 
     /// The table or view of this name, when there is one.
@@ -217,12 +198,7 @@ impl ExternalDatabase {
     /// # Errors
     /// As [`table_names`](Self::table_names).
     pub async fn table(&self, name: &str) -> Result<Option<ExternalTable>, ExternalError> {
-        let columns = match &self.connection {
-            #[cfg(feature = "sqlite")]
-            Connection::Sqlite(reader) => reader.columns(name).await,
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(reader) => reader.columns(name).await,
-        };
+        let columns = on_either!(Connection: &self.connection, reader => reader.columns(name).await);
         let columns = columns.map_err(|reason| self.unreadable(reason))?;
         Ok((!columns.is_empty()).then(|| ExternalTable { name: name.to_owned(), columns }))
     }
@@ -233,12 +209,7 @@ impl ExternalDatabase {
     /// As [`table_names`](Self::table_names).
     pub async fn count(&self, table: &ExternalTable) -> Result<u64, ExternalError> {
         let text = selection::count(table);
-        let count = match &self.connection {
-            #[cfg(feature = "sqlite")]
-            Connection::Sqlite(reader) => reader.number(text).await,
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(reader) => reader.number(&text).await,
-        };
+        let count = on_either!(Connection: &self.connection, reader => reader.number(text).await);
         let count = count.map_err(|reason| self.unreadable(reason))?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
@@ -286,12 +257,7 @@ impl ExternalRows<'_> {
     /// # Errors
     /// [`ExternalError::Unreadable`].
     pub async fn next(&mut self) -> Result<Option<Vec<ExternalRow>>, ExternalError> {
-        let piece = match &mut self.pieces {
-            #[cfg(feature = "sqlite")]
-            Pieces::Sqlite(rows) => rows.next().await,
-            #[cfg(feature = "postgres")]
-            Pieces::Postgres(rows) => rows.next().await,
-        };
+        let piece = on_either!(Pieces: &mut self.pieces, rows => rows.next().await);
         piece.map_err(|reason| ExternalError::Unreadable { place: self.place.to_owned(), reason })
     }
 }

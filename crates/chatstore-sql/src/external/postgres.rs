@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use futures_util::stream::Fuse;
 use futures_util::{StreamExt, TryStreamExt};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row, RowStream, Socket};
 
 use super::selection::quoted_path;
 use super::{ExternalColumn, ExternalError, ExternalRow, ExternalValue, PIECE_BYTES, PIECE_ROWS, size};
+use crate::db::postgres::with_source;
 use crate::db::tls::TlsMode;
 use crate::error::Cause;
 use crate::url::postgres_place;
@@ -56,8 +58,8 @@ impl PostgresReader {
                 .map_err(|reason| ExternalError::Unreadable { place: place.clone(), reason })?;
             connect(&config, connector).await
         };
-        let client = client.map_err(|error| connect_error(&place, &error))?;
-        client.batch_execute(BEGIN).await.map_err(|error| connect_error(&place, &error))?;
+        let client = client.map_err(|error| connect_error(&place, error))?;
+        client.batch_execute(BEGIN).await.map_err(|error| connect_error(&place, error))?;
         Ok((Self(client), place))
     }
 
@@ -66,8 +68,8 @@ impl PostgresReader {
                     and pg_catalog.pg_table_is_visible(oid) \
                     and relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) \
                     order by 1";
-        let rows = self.0.query(text, &[]).await.map_err(|error| chain(&error))?;
-        rows.iter().map(|row| row.try_get(0).map_err(|error| chain(&error))).collect()
+        let rows = self.0.query(text, &[]).await.map_err(chain)?;
+        rows.iter().map(|row| row.try_get(0).map_err(chain)).collect()
     }
 
     /// The columns of a table; none when there is no such table.
@@ -75,24 +77,20 @@ impl PostgresReader {
         let text = "select attname::text, typname::text from pg_catalog.pg_attribute \
                     join pg_catalog.pg_type on pg_type.oid = atttypid \
                     where attrelid = to_regclass($1) and attnum > 0 and not attisdropped order by attnum";
-        let rows = self.0.query(text, &[&quoted_path(table)]).await.map_err(|error| chain(&error))?;
-        rows.iter()
-            .map(|row| {
-                let name = row.try_get(0).map_err(|error| chain(&error))?;
-                Ok(ExternalColumn { name, declared: row.try_get(1).map_err(|error| chain(&error))? })
-            })
-            .collect()
+        let rows = self.0.query(text, &[&quoted_path(table)]).await.map_err(chain)?;
+        let column = |row: &Row| Ok(ExternalColumn { name: row.try_get(0)?, declared: row.try_get(1)? });
+        rows.iter().map(column).collect::<Result<_, _>>().map_err(chain)
     }
 
     /// The number that a statement gives.
-    pub(super) async fn number(&self, text: &str) -> Result<i64, String> {
-        let row = self.0.query_one(text, &[]).await.map_err(|error| chain(&error))?;
-        row.try_get(0).map_err(|error| chain(&error))
+    pub(super) async fn number(&self, text: String) -> Result<i64, String> {
+        let row = self.0.query_one(&text, &[]).await.map_err(chain)?;
+        row.try_get(0).map_err(chain)
     }
 
     pub(super) async fn rows(&self, text: &str, declared: Vec<String>) -> Result<PostgresRows, String> {
         let parameters: [&str; 0] = [];
-        let rows = self.0.query_raw(text, parameters).await.map_err(|error| chain(&error))?;
+        let rows = self.0.query_raw(text, parameters).await.map_err(chain)?;
         Ok(PostgresRows { rows: Box::pin(rows.fuse()), declared })
     }
 }
@@ -102,8 +100,8 @@ impl PostgresRows {
         let mut piece = Vec::new();
         let mut bytes = 0;
         while piece.len() < PIECE_ROWS && bytes <= PIECE_BYTES {
-            let Some(row) = self.rows.try_next().await.map_err(|error| chain(&error))? else { break };
-            let values = self.values(&row).map_err(|error| chain(&error))?;
+            let Some(row) = self.rows.try_next().await.map_err(chain)? else { break };
+            let values = self.values(&row).map_err(chain)?;
             bytes += values.iter().map(size).sum::<usize>();
             piece.push(values);
         }
@@ -165,10 +163,11 @@ where
     Ok(client)
 }
 
-fn connect_error(place: &str, error: &tokio_postgres::Error) -> ExternalError {
+fn connect_error(place: &str, error: tokio_postgres::Error) -> ExternalError {
     let place = place.to_owned();
+    let code = error.code().cloned();
     let cause = Cause::new(chain(error));
-    match error.as_db_error().map(|server| server.code().code()) {
+    match code.as_ref().map(SqlState::code) {
         Some("28P01" | "28000" | "42501") => ExternalError::Denied { place, cause },
         Some("3D000") => ExternalError::Absent { place },
         _ => ExternalError::Unreachable { place, cause },
@@ -176,10 +175,6 @@ fn connect_error(place: &str, error: &tokio_postgres::Error) -> ExternalError {
 }
 
 /// What the driver says, with the reason that it keeps as source.
-fn chain(error: &tokio_postgres::Error) -> String {
-    match (error.as_db_error(), error.source()) {
-        (Some(server), _) => server.message().to_owned(),
-        (None, Some(source)) => format!("{error}: {source}"),
-        (None, None) => error.to_string(),
-    }
+fn chain(error: tokio_postgres::Error) -> String {
+    error.as_db_error().map_or_else(|| with_source(&error), |server| server.message().to_owned())
 }

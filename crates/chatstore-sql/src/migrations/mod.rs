@@ -17,7 +17,7 @@ use chatstore_migrate::{
 };
 use chatstore_model::Timestamp;
 
-use crate::database::{Database, DatabaseKind, DatabaseOptions};
+use crate::database::{Backend, Database, DatabaseKind, DatabaseOptions};
 
 /// The functions that our revisions may name as data steps.
 const DATA_STEPS: DataSteps = &[];
@@ -126,13 +126,9 @@ impl Database {
     {
         match self.backend() {
             #[cfg(feature = "sqlite")]
-            crate::database::Backend::Sqlite(database) => {
-                sqlite::migrating(database, self.clock(), work).await
-            }
+            Backend::Sqlite(database) => sqlite::migrating(database, self.clock(), work).await,
             #[cfg(feature = "postgres")]
-            crate::database::Backend::Postgres(database) => {
-                postgres::migrating(database, self.clock(), work).await
-            }
+            Backend::Postgres(database) => postgres::migrating(database, self.clock(), work).await,
         }
     }
 }

@@ -10,7 +10,7 @@ use chatstore_model::Clock;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::Work;
-use crate::db::postgres::PostgresDatabase;
+use crate::db::postgres::{PostgresDatabase, is_lost, with_source};
 use crate::error::StoreError;
 
 /// A migration may take longer than any statement of the store.
@@ -86,11 +86,8 @@ impl Connection for OnPostgres<'_> {
 
 fn database_error(error: &tokio_postgres::Error) -> DatabaseError {
     let Some(server) = error.as_db_error() else {
-        let source = std::error::Error::source(error);
-        let is_lost = error.is_closed() || source.is_some_and(|source| source.is::<std::io::Error>());
-        let kind = if is_lost { DatabaseErrorKind::Unavailable } else { DatabaseErrorKind::Failed };
-        let text = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-        return DatabaseError::new(kind, text);
+        let kind = if is_lost(error) { DatabaseErrorKind::Unavailable } else { DatabaseErrorKind::Failed };
+        return DatabaseError::new(kind, with_source(error));
     };
     let kind = match server.code().code() {
         // 3F000: there is no schema that this user may create tables in.

@@ -30,7 +30,7 @@ where
     F: for<'c> FnOnce(&'c mut dyn Connection) -> Work<'c, T> + Send + 'static,
     T: Send + 'static,
 {
-    let done = database.run_alone(move |connection| {
+    let done = database.writer.run_alone(move |connection| {
         let mut connection = OnSqlite { connection, clock };
         let work = pin!(work(&mut connection));
         work.poll(&mut Context::from_waker(Waker::noop()))

@@ -1,16 +1,15 @@
 //! API keys: found by user and hash, never by their text.
 
 use chatstore_model::{
-    ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, IntoValid, Limit, NewApiKey, Order, Page, Timestamp,
-    UserId, UserRole,
+    ApiKey, ApiKeyId, ApiKeyPosition, IntoValid, Limit, NewApiKey, Order, Page, Timestamp, UserId, UserRole,
 };
 use constcat::concat;
 
-use crate::db::{Row, Sql};
+use crate::db::{Row, Sql, reader};
 use crate::error::StoreError;
 use crate::repo::users;
 use crate::schema::{API_KEYS, Columns};
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 const COLUMNS: &str = API_KEYS.columns_without(&["key_hash"]).with_prefix("k.").as_str();
 
@@ -57,29 +56,15 @@ const TOUCH: Sql = Sql::same(
 
 pub(super) const STATEMENTS: &[Sql] = &[BY_HASH, LIST, PAGE, CREATE, REVOKE, TOUCH];
 
-/// API keys.
-#[derive(Debug)]
-pub struct ApiKeys<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// API keys.
-    pub const fn api_keys(&mut self) -> ApiKeys<'_, 'c, M> {
-        ApiKeys(self)
-    }
+    ApiKeys, api_keys
 }
 
-fn read(row: &Row<'_>) -> Result<ApiKey, StoreError> {
-    Ok(ApiKey {
-        user_id: row.next()?,
-        id: row.next()?,
-        scope: row.next_word(ApiKeyScope::parse)?,
-        name: row.next()?,
-        prefix: row.next()?,
-        created_at: row.next()?,
-        last_used_at: row.next()?,
-        expires_at: row.next()?,
-        revoked_at: row.next()?,
-    })
+reader! {
+    fn read -> ApiKey {
+        user_id, id, scope, name, prefix, created_at, last_used_at, expires_at, revoked_at,
+    }
 }
 
 impl<M> ApiKeys<'_, '_, M> {

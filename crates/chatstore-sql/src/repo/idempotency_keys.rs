@@ -7,11 +7,11 @@
 use chatstore_model::{FieldCode, IdempotencyRecord, NewIdempotencyRecord, Timestamp, UserId, Validator};
 use constcat::concat;
 
-use crate::db::{Bytes, Row, Sql};
+use crate::db::{Sql, reader};
 use crate::error::StoreError;
 use crate::repo::refuse_nul;
 use crate::schema::{Columns, IDEMPOTENCY_KEYS};
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 const ALL: Columns = IDEMPOTENCY_KEYS.all_columns();
 const COLUMNS: &str = ALL.names().as_str();
@@ -42,34 +42,15 @@ const PRUNE: Sql = Sql::same("idempotency_keys.prune", "delete from idempotency_
 
 pub(super) const STATEMENTS: &[Sql] = &[FIND, LIST, FORGET_EXPIRED, RECORD, PRUNE];
 
-/// What requests with an idempotency key did.
-#[derive(Debug)]
-pub struct IdempotencyKeys<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// What requests with an idempotency key did.
-    pub const fn idempotency_keys(&mut self) -> IdempotencyKeys<'_, 'c, M> {
-        IdempotencyKeys(self)
+    IdempotencyKeys, idempotency_keys
+}
+
+reader! {
+    fn read -> IdempotencyRecord {
+        owner_id, caller_id, key, operation, request_sha256, status, result, created_at, expires_at,
     }
-}
-
-fn read(row: &Row<'_>) -> Result<IdempotencyRecord, StoreError> {
-    Ok(IdempotencyRecord {
-        owner_id: row.next()?,
-        caller_id: row.next()?,
-        key: row.next()?,
-        operation: row.next()?,
-        request_sha256: sha256(row.next()?)?,
-        status: row.next()?,
-        result: row.next()?,
-        created_at: row.next()?,
-        expires_at: row.next()?,
-    })
-}
-
-fn sha256(Bytes(bytes): Bytes<'_>) -> Result<[u8; 32], StoreError> {
-    let corrupt = |_| StoreError::Corrupt("idempotency_keys: request_sha256 has not 32 bytes".to_owned());
-    bytes.try_into().map_err(corrupt)
 }
 
 /// Maximum characters of a key.

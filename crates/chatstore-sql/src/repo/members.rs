@@ -1,14 +1,12 @@
 //! Members of conversations; the owner is one without a row.
 
-use chatstore_model::{
-    ConversationId, ConversationRole, Limit, Member, MemberPosition, MemberRole, Page, Timestamp, UserId,
-};
+use chatstore_model::{ConversationId, Limit, Member, MemberPosition, MemberRole, Page, Timestamp, UserId};
 use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
 use crate::schema::{CONVERSATION_MEMBERS, Columns};
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 const PAGE: Sql = Sql::same(
     "members.page",
@@ -47,24 +45,14 @@ const REMOVE: Sql = Sql::same(
 
 pub(super) const STATEMENTS: &[Sql] = &[PAGE, CHANGE, ADD, REMOVE];
 
-/// Members of conversations.
-#[derive(Debug)]
-pub struct Members<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Members of conversations.
-    pub const fn members(&mut self) -> Members<'_, 'c, M> {
-        Members(self)
-    }
+    Members, members
 }
 
 fn read(row: &Row<'_>) -> Result<(Member, i64), StoreError> {
-    let member = Member {
-        user_id: row.next()?,
-        username: row.next()?,
-        role: row.next_word(ConversationRole::parse)?,
-        joined_at: row.next()?,
-    };
+    let member =
+        Member { user_id: row.next()?, username: row.next()?, role: row.next()?, joined_at: row.next()? };
     Ok((member, row.next()?))
 }
 

@@ -7,6 +7,22 @@ macro_rules! forward {
     };
 }
 
+/// Defines a repository and how a transaction lends it.
+macro_rules! repository {
+    ($(#[$about:meta])+ $name:ident, $accessor:ident) => {
+        $(#[$about])+
+        #[derive(Debug)]
+        pub struct $name<'t, 'c, M>(&'t mut $crate::tx::Tx<'c, M>);
+
+        impl<'c, M> $crate::tx::Tx<'c, M> {
+            $(#[$about])+
+            pub const fn $accessor(&mut self) -> $name<'_, 'c, M> {
+                $name(self)
+            }
+        }
+    };
+}
+
 mod api_keys;
 mod conversations;
 mod idempotency_keys;

@@ -7,7 +7,7 @@ use super::users::{self, COLUMNS, NOT_FOUND};
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
 use crate::repo::refuse_nul;
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 const SELECT: &str = concat!("select ", COLUMNS, ", password_hash from users where ");
 
@@ -36,26 +36,13 @@ const PAGE: Sql = Sql::same(
 
 pub(super) const STATEMENTS: &[Sql] = &[BY_ID, BY_USERNAME, BY_EMAIL, LOCK, SET, REPLACE, PAGE];
 
-/// The hashes of passwords.
-#[derive(Debug)]
-pub struct Passwords<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// The hashes of passwords.
-    pub const fn passwords(&mut self) -> Passwords<'_, 'c, M> {
-        Passwords(self)
-    }
+    Passwords, passwords
 }
 
 fn read(row: &Row<'_>) -> Result<(User, Option<PasswordHash>), StoreError> {
-    let user = users::read(row)?;
-    let hash: Option<&str> = row.next()?;
-    Ok((user, hash.map(known).transpose()?))
-}
-
-fn known(text: &str) -> Result<PasswordHash, StoreError> {
-    PasswordHash::known(text)
-        .ok_or_else(|| StoreError::Corrupt("users: column password_hash: of an unknown form".to_owned()))
+    Ok((users::read(row)?, row.next()?))
 }
 
 impl<M> Passwords<'_, '_, M> {
@@ -106,7 +93,7 @@ impl<M> Passwords<'_, '_, M> {
         limit: i64,
     ) -> Result<Vec<(UserId, PasswordHash)>, StoreError> {
         let values = [after.into(), limit.into()];
-        self.0.executor.query(&PAGE, &values, |row| Ok((row.next()?, known(row.next()?)?))).await
+        self.0.executor.query(&PAGE, &values, |row| Ok((row.next()?, row.next()?))).await
     }
 }
 

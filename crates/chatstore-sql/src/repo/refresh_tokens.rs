@@ -9,10 +9,10 @@ use chatstore_model::{
 use constcat::concat;
 use uuid::Uuid;
 
-use crate::db::{Bytes, Row, Sql};
+use crate::db::{Bytes, Row, Sql, reader};
 use crate::error::StoreError;
 use crate::schema::{Columns, REFRESH_TOKENS};
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 /// How long a token that was exchanged may be shown again: its answer was lost, or two tabs were about
 /// to exchange it at once.
@@ -128,30 +128,16 @@ pub enum Rotation {
     Refused,
 }
 
-/// Refresh tokens.
-#[derive(Debug)]
-pub struct RefreshTokens<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Refresh tokens.
-    pub const fn refresh_tokens(&mut self) -> RefreshTokens<'_, 'c, M> {
-        RefreshTokens(self)
-    }
+    RefreshTokens, refresh_tokens
 }
 
-fn read(row: &Row<'_>) -> Result<RefreshToken, StoreError> {
-    Ok(RefreshToken {
-        user_id: row.next()?,
-        id: row.next()?,
-        session_id: row.next()?,
-        parent_id: row.next()?,
-        counter: row.next()?,
-        created_at: row.next()?,
-        rotated_at: row.next()?,
-        confirmed_at: row.next()?,
-        expires_at: row.next()?,
-        revoked_at: row.next()?,
-    })
+reader! {
+    fn read -> RefreshToken {
+        user_id, id, session_id, parent_id, counter, created_at, rotated_at, confirmed_at, expires_at,
+        revoked_at,
+    }
 }
 
 /// A session as a rotation looks at it.

@@ -3,10 +3,9 @@
 use chatstore_model::{ConversationId, MessageId, ModelResponse, UserId};
 use constcat::concat;
 
-use crate::db::{Row, Sql};
+use crate::db::{Sql, reader};
 use crate::error::StoreError;
 use crate::schema::RESPONSES;
-use crate::tx::Tx;
 
 const COLUMNS: &str = RESPONSES.columns_without(&["owner_id"]).with_prefix("r.").as_str();
 
@@ -27,31 +26,16 @@ const OF_RANGE: Sql = Sql::same(
 
 pub(super) const STATEMENTS: &[Sql] = &[GET, OF_RANGE];
 
-/// Model responses.
-#[derive(Debug)]
-pub struct Responses<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Model responses.
-    pub const fn responses(&mut self) -> Responses<'_, 'c, M> {
-        Responses(self)
-    }
+    Responses, responses
 }
 
-fn read(row: &Row<'_>) -> Result<ModelResponse, StoreError> {
-    Ok(ModelResponse {
-        message_id: row.next()?,
-        conversation_id: row.next()?,
-        model_used: row.next()?,
-        tokens_prompt: row.next()?,
-        tokens_completion: row.next()?,
-        tokens_total: row.next()?,
-        tokens_cached: row.next()?,
-        completion_time_ms: row.next()?,
-        finish_reason: row.next()?,
-        from_cache: row.next()?,
-        created_at: row.next()?,
-    })
+reader! {
+    fn read -> ModelResponse {
+        message_id, conversation_id, model_used, tokens_prompt, tokens_completion, tokens_total,
+        tokens_cached, completion_time_ms, finish_reason, from_cache, created_at,
+    }
 }
 
 impl<M> Responses<'_, '_, M> {

@@ -7,11 +7,11 @@ use chatstore_model::{
 use constcat::concat;
 use uuid::Uuid;
 
-use crate::db::{Row, Sql};
+use crate::db::{Row, Sql, reader};
 use crate::error::StoreError;
 use crate::repo::users;
 use crate::schema::{Columns, SESSIONS};
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 const COLUMNS: &str = SESSIONS.all_columns().names().as_str();
 
@@ -75,30 +75,16 @@ pub(super) const STATEMENTS: &[Sql] = &[STATE, BY_ACCESS_JTI, LIST, PAGE, BEGIN,
 /// Maximum sessions that one statement deletes, so that other writes do not wait for long.
 const PRUNED_AT_ONCE: i64 = 500;
 
-/// Sessions.
-#[derive(Debug)]
-pub struct Sessions<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Sessions.
-    pub const fn sessions(&mut self) -> Sessions<'_, 'c, M> {
-        Sessions(self)
-    }
+    Sessions, sessions
 }
 
-fn read(row: &Row<'_>) -> Result<Session, StoreError> {
-    Ok(Session {
-        user_id: row.next()?,
-        id: row.next()?,
-        access_jti: row.next()?,
-        user_agent: row.next()?,
-        ip: row.next()?,
-        created_at: row.next()?,
-        last_activity: row.next()?,
-        expires_at: row.next()?,
-        revoked_at: row.next()?,
-        revoke_reason: row.next_optional_word(EndReason::parse)?,
-    })
+reader! {
+    fn read -> Session {
+        user_id, id, access_jti, user_agent, ip, created_at, last_activity, expires_at, revoked_at,
+        revoke_reason,
+    }
 }
 
 fn read_state(row: &Row<'_>) -> Result<SessionState, StoreError> {

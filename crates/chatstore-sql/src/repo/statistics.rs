@@ -4,10 +4,9 @@ use chatstore_model::{CanonicalJson, Timestamp, UserId};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::db::{Bytes, Row, Sql};
+use crate::db::{Bytes, Row, Sql, reader};
 use crate::error::StoreError;
 use crate::schema::{Column, ColumnType, TABLES, Table, Text};
-use crate::tx::Tx;
 
 const COUNTS: Sql = Sql::same(
     "statistics.counts",
@@ -25,42 +24,32 @@ pub(super) static ROWS: [Sql; TABLES.len()] = {
     let mut statements = [COUNTS; TABLES.len()];
     let mut index = 0;
     while index < TABLES.len() {
-        statements[index] = Sql::same(ROW_NAMES[index].as_str(), ROW_TEXTS[index].as_str());
+        statements[index] = Sql::same(ROW_TEXTS[index].0.as_str(), ROW_TEXTS[index].1.as_str());
         index += 1;
     }
     statements
 };
 
-static ROW_NAMES: [Text; TABLES.len()] = {
-    let mut names = [Text::new(); TABLES.len()];
+/// The name and the text of each.
+static ROW_TEXTS: [(Text, Text); TABLES.len()] = {
+    let mut texts = [(Text::new(), Text::new()); TABLES.len()];
     let mut index = 0;
     while index < TABLES.len() {
-        names[index] = Text::new().push(TABLES[index].repository).push(".rows");
-        index += 1;
-    }
-    names
-};
-
-static ROW_TEXTS: [Text; TABLES.len()] = {
-    let mut texts = [Text::new(); TABLES.len()];
-    let mut index = 0;
-    while index < TABLES.len() {
-        texts[index] = rows_of(&TABLES[index]);
+        let name = Text::new().push(TABLES[index].repository).push(".rows");
+        texts[index] = (name, rows_of(&TABLES[index]));
         index += 1;
     }
     texts
 };
 
 const fn rows_of(table: &Table) -> Text {
-    let columns = table.all_columns().names();
-    let mut text = Text::new().push("select ").push(columns.as_str()).push(" from ").push(table.name);
-    text = text.push(" order by ");
-    let mut index = 0;
+    let (mut key, mut index) = (Text::new(), 0);
     while index < table.primary_key.len() {
-        text = text.separate(index == 0).push(table.primary_key[index]);
+        key = key.separate().push(table.primary_key[index]);
         index += 1;
     }
-    text
+    let text = Text::new().push("select ").push(table.all_columns().names().as_str());
+    text.push(" from ").push(table.name).push(" order by ").push(key.as_str())
 }
 
 pub(super) const STATEMENTS: &[Sql] = &[
@@ -97,14 +86,14 @@ pub struct TableDigest {
     pub sha256: String,
 }
 
-/// Counts and digests of whole tables.
-#[derive(Debug)]
-pub struct Statistics<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Counts and digests of whole tables.
-    pub const fn statistics(&mut self) -> Statistics<'_, 'c, M> {
-        Statistics(self)
+    Statistics, statistics
+}
+
+reader! {
+    fn read_counts -> Counts {
+        users, conversations, messages, responses, members, sessions,
     }
 }
 
@@ -114,19 +103,7 @@ impl<M> Statistics<'_, '_, M> {
     /// # Errors
     /// What the database reports.
     pub async fn counts(&mut self) -> Result<Counts, StoreError> {
-        self.0
-            .executor
-            .query_one(&COUNTS, &[UserId::ANONYMOUS.into()], |row| {
-                Ok(Counts {
-                    users: row.next()?,
-                    conversations: row.next()?,
-                    messages: row.next()?,
-                    responses: row.next()?,
-                    members: row.next()?,
-                    sessions: row.next()?,
-                })
-            })
-            .await
+        self.0.executor.query_one(&COUNTS, &[UserId::ANONYMOUS.into()], read_counts).await
     }
 
     /// Reads every row of every table.

@@ -1,12 +1,11 @@
 //! Usage by day and model; booked by `Messages::record_reply`.
 
-use chatstore_model::{Day, Timestamp, UsageGroup, UsageGrouping, UsageRow, UserId};
+use chatstore_model::{Day, UsageGroup, UsageGrouping, UsageRow, UserId};
 use constcat::concat;
 
-use crate::db::{Row, Sql};
+use crate::db::{Sql, reader};
 use crate::error::StoreError;
 use crate::schema::USAGE_DAILY;
-use crate::tx::Tx;
 
 const BETWEEN: Sql = Sql::same(
     "usage.between",
@@ -31,46 +30,23 @@ const GROUPED_OF_ALL: Sql = Sql::same("usage.grouped_of_all", concat!(GROUPS, GR
 
 pub(super) const STATEMENTS: &[Sql] = &[BETWEEN, GROUPED_OF_OWNER, GROUPED_OF_ALL];
 
-fn read_group(row: &Row<'_>) -> Result<UsageGroup, StoreError> {
-    let day: Option<Timestamp> = row.next()?;
-    Ok(UsageGroup {
-        day: day.map(Day::of),
-        model: row.next()?,
-        user_id: row.next()?,
-        requests: row.next()?,
-        cached_requests: row.next()?,
-        tokens_prompt: row.next()?,
-        tokens_completion: row.next()?,
-        tokens_total: row.next()?,
-        completion_time_ms_sum: row.next()?,
-        cost_micros: row.next()?,
-    })
-}
-
-/// Usage by day and model.
-#[derive(Debug)]
-pub struct Usage<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
-    /// Usage by day and model.
-    pub const fn usage(&mut self) -> Usage<'_, 'c, M> {
-        Usage(self)
+reader! {
+    fn read_group -> UsageGroup {
+        day, model, user_id, requests, cached_requests, tokens_prompt, tokens_completion, tokens_total,
+        completion_time_ms_sum, cost_micros,
     }
 }
 
-fn read(row: &Row<'_>) -> Result<UsageRow, StoreError> {
-    let day: Timestamp = row.next()?;
-    Ok(UsageRow {
-        day: Day::of(day),
-        model: row.next()?,
-        requests: row.next()?,
-        cached_requests: row.next()?,
-        tokens_prompt: row.next()?,
-        tokens_completion: row.next()?,
-        tokens_total: row.next()?,
-        completion_time_ms_sum: row.next()?,
-        cost_micros: row.next()?,
-    })
+repository! {
+    /// Usage by day and model.
+    Usage, usage
+}
+
+reader! {
+    fn read -> UsageRow {
+        day, model, requests, cached_requests, tokens_prompt, tokens_completion, tokens_total,
+        completion_time_ms_sum, cost_micros,
+    }
 }
 
 impl<M> Usage<'_, '_, M> {

@@ -16,18 +16,18 @@ pub(crate) struct Columns {
 impl Table {
     /// Every column.
     pub(crate) const fn all_columns(&self) -> Columns {
-        Columns { table: self.name, declared: self.columns, left_out: &[] }
+        self.columns_without(&[])
     }
 
     /// Every column but these.
     pub(crate) const fn columns_without(&self, names: &'static [&'static str]) -> Columns {
-        let all = self.all_columns();
-        let mut index = 0;
-        while index < names.len() {
-            assert!(all.has(names[index]), "a column that is left out is not declared");
+        let (mut index, mut found) = (0, 0);
+        while index < self.columns.len() {
+            found += contains(names, self.columns[index].name) as usize;
             index += 1;
         }
-        Columns { left_out: names, ..all }
+        assert!(found == names.len(), "a column that is left out is not declared");
+        Columns { table: self.name, declared: self.columns, left_out: names }
     }
 }
 
@@ -45,12 +45,11 @@ impl Columns {
     /// Their names with a prefix: `c.owner_id, c.id`.
     pub(crate) const fn with_prefix(&self, prefix: &str) -> Text {
         let mut text = Text::new();
-        let (mut index, mut is_first) = (0, true);
+        let mut index = 0;
         while index < self.declared.len() {
             let name = self.declared[index].name;
             if !contains(self.left_out, name) {
-                text = text.separate(is_first).push(prefix).push(name);
-                is_first = false;
+                text = text.separate().push(prefix).push(name);
             }
             index += 1;
         }
@@ -59,29 +58,27 @@ impl Columns {
 
     /// A value for each: the given expression, or else the next parameter, counted from `first`.
     pub(crate) const fn values(&self, first: usize, given: &[(&str, &str)]) -> Text {
-        let mut index = 0;
-        while index < given.len() {
-            assert!(self.has(given[index].0), "a value is given for a column that is not in the list");
-            index += 1;
-        }
         let mut text = Text::new();
-        let (mut index, mut parameter, mut is_first) = (0, first, true);
+        let (mut index, mut parameter, mut used) = (0, first, 0);
         while index < self.declared.len() {
             let name = self.declared[index].name;
             index += 1;
             if contains(self.left_out, name) {
                 continue;
             }
-            text = text.separate(is_first);
-            is_first = false;
+            text = text.separate();
             match find(given, name) {
-                Some(expression) => text = text.push(expression),
+                Some(expression) => {
+                    text = text.push(expression);
+                    used += 1;
+                }
                 None => {
                     text = text.push_parameter(parameter);
                     parameter += 1;
                 }
             }
         }
+        assert!(used == given.len(), "a value is given for a column that is not in the list");
         text
     }
 
@@ -95,17 +92,6 @@ impl Columns {
     pub(crate) const fn insert(&self, given: &[(&str, &str)]) -> Text {
         let values = self.values(1, given);
         self.insert_into().push(" values (").push(values.as_str()).push(")")
-    }
-
-    const fn has(&self, name: &str) -> bool {
-        let mut index = 0;
-        while index < self.declared.len() {
-            if is_same(self.declared[index].name, name) {
-                return !contains(self.left_out, name);
-            }
-            index += 1;
-        }
-        false
     }
 }
 

@@ -9,7 +9,6 @@ mod columns;
 mod conversation_members;
 mod conversations;
 mod idempotency_keys;
-mod meaning;
 mod messages;
 mod parts;
 mod refresh_tokens;
@@ -27,11 +26,6 @@ pub(crate) use columns::Columns;
 pub(crate) use conversation_members::CONVERSATION_MEMBERS;
 pub(crate) use conversations::CONVERSATIONS;
 pub(crate) use idempotency_keys::IDEMPOTENCY_KEYS;
-pub(crate) use meaning::meaning_of_check;
-#[cfg(feature = "sqlite")]
-pub(crate) use meaning::{entity_of_statement, taken_columns};
-#[cfg(feature = "postgres")]
-pub(crate) use meaning::{entity_of_table, taken_constraint};
 pub(crate) use messages::MESSAGES;
 pub use parts::{Check, Column, ForeignKey, Index, Table, Unique};
 pub(crate) use refresh_tokens::REFRESH_TOKENS;

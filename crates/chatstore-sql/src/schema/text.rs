@@ -26,9 +26,9 @@ impl Text {
         self
     }
 
-    /// Adds what separates one item of a list from the next, unless this is the first.
-    pub(crate) const fn separate(self, is_first: bool) -> Self {
-        if is_first { self } else { self.push(", ") }
+    /// Adds what separates one item of a list from the next, unless there is none yet.
+    pub(crate) const fn separate(self) -> Self {
+        if self.length == 0 { self } else { self.push(", ") }
     }
 
     /// Adds `$` and a number.

@@ -39,12 +39,6 @@ impl Memory {
     }
 }
 
-impl fmt::Debug for Memory {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Memory(***)")
-    }
-}
-
 /// An Argon2 hash of any sane parameters.
 #[derive(Debug)]
 pub(super) struct Argon2Hash {

@@ -44,14 +44,13 @@ impl Messages<'_> {
         }
         let user = self.0.user;
         let new = Arc::new(new);
-        match self.append_by(Via::Owner(user), conversation, &new).await {
-            Err(StoreError::NotFound { entity: "conversation" }) => {}
-            done => return Ok(done?),
-        }
-        if new.role == MessageRole::User {
-            match self.append_by(Via::Member(user), conversation, &new).await {
-                Err(StoreError::NotFound { entity: "conversation" }) => {}
-                done => return Ok(done?),
+        let may_be_members = new.role == MessageRole::User;
+        for by in as_owner_or_member(user) {
+            if by == Via::Owner(user) || may_be_members {
+                match self.append_by(by, conversation, &new).await {
+                    Err(StoreError::NotFound { entity: "conversation" }) => {}
+                    done => return Ok(done?),
+                }
             }
         }
         let access = self.0.access(conversation).await?;

@@ -169,10 +169,10 @@ impl Users<'_> {
         let user = self.0.write("user_update", async move |tx| tx.users().update(id, &patch).await).await?;
         self.0.callers.forget_all().await;
         if role.is_some() {
-            SecurityEvent::RoleChanged.note(Some(id));
+            SecurityEvent::ROLE_CHANGED.note(Some(id));
         }
         if is_active == Some(false) {
-            SecurityEvent::UserDisabled.note(Some(id));
+            SecurityEvent::USER_DISABLED.note(Some(id));
         }
         Ok(user)
     }
@@ -185,7 +185,7 @@ impl Users<'_> {
     pub async fn erase(self, id: UserId) -> Result<()> {
         self.0.write("user_erase", async move |tx| tx.users().erase(id).await).await?;
         self.0.callers.forget_all().await;
-        SecurityEvent::UserErased.note(Some(id));
+        SecurityEvent::USER_ERASED.note(Some(id));
         Ok(())
     }
 }

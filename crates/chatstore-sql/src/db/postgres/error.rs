@@ -1,10 +1,12 @@
 //! What PostgreSQL's errors mean.
 
+use std::error::Error as _;
+
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 
-use crate::error::{Cause, ConnectError, StoreError, refused, taken_constraint};
-use crate::schema::entity_of_table;
+use crate::db::meaning::{missing_of_table, refused, taken_constraint};
+use crate::error::{Cause, ConnectError, StoreError};
 
 /// The meaning of an error of something that commits.
 pub(super) fn write_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
@@ -17,10 +19,8 @@ pub(super) fn write_error(error: &tokio_postgres::Error, statement: &str) -> Sto
 /// The one place where PostgreSQL's errors get their meaning.
 pub(super) fn store_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
     let Some(server) = error.as_db_error() else {
-        let cause = Cause::new(format!("{statement}: {}", chain(error)));
-        let lost = error.is_closed()
-            || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
-        return if lost { StoreError::Unavailable(cause) } else { StoreError::Backend(cause) };
+        let cause = Cause::new(format!("{statement}: {}", with_source(error)));
+        return if is_lost(error) { StoreError::Unavailable(cause) } else { StoreError::Backend(cause) };
     };
     let code = server.code();
     if *code == SqlState::UNIQUE_VIOLATION
@@ -34,7 +34,7 @@ pub(super) fn store_error(error: &tokio_postgres::Error, statement: &str) -> Sto
         return error;
     }
     if *code == SqlState::FOREIGN_KEY_VIOLATION {
-        return StoreError::MissingReference { entity: entity_of_table(server.table()) };
+        return missing_of_table(server.table());
     }
     let cause = Cause::new(format!("{statement}: {}: {}", server.code().code(), server.message()));
     match code.code() {
@@ -55,7 +55,7 @@ pub(super) fn connect_error(place: String, error: PoolError) -> ConnectError {
         return ConnectError::Unreachable { place, cause: Cause::new(error) };
     };
     let Some(server) = error.as_db_error() else {
-        return ConnectError::Unreachable { place, cause: Cause::new(chain(&error)) };
+        return ConnectError::Unreachable { place, cause: Cause::new(with_source(&error)) };
     };
     let reason = server.message().to_owned();
     match server.code().code() {
@@ -65,9 +65,14 @@ pub(super) fn connect_error(place: String, error: PoolError) -> ConnectError {
     }
 }
 
-/// The driver keeps the telling part in its source.
-fn chain(error: &tokio_postgres::Error) -> String {
-    match std::error::Error::source(error) {
+/// Whether the connection was lost.
+pub(crate) fn is_lost(error: &tokio_postgres::Error) -> bool {
+    error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>())
+}
+
+/// What the driver says, with the telling part, which it keeps in its source.
+pub(crate) fn with_source(error: &tokio_postgres::Error) -> String {
+    match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     }

@@ -9,6 +9,7 @@ use tokio_postgres::{RowStream, Statement};
 
 use super::error::{store_error, write_error};
 use crate::context::Context;
+use crate::db::sql::Effect;
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 
@@ -36,12 +37,28 @@ impl<'c> PostgresExecutor<'c> {
         Self { handle, context }
     }
 
-    pub(crate) async fn execute(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        self.may_change()?;
+    /// Runs a statement and hands its rows to `read`; the number of rows changed.
+    pub(crate) async fn run(
+        &mut self,
+        effect: Effect,
+        sql: &Sql,
+        values: &[Value<'_>],
+        mut read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<u64, StoreError> {
+        if effect == Effect::Changes {
+            self.may_change()?;
+        }
         let statement = self.prepare(sql).await?;
-        let rows = self.send(&statement, values).await.map_err(|error| self.changing_error(&error, sql))?;
-        let mut rows = pin!(rows);
-        while rows.try_next().await.map_err(|error| self.changing_error(&error, sql))?.is_some() {}
+        // Inside a transaction a lost connection undoes the change; outside, it is unknown.
+        let failed = match (effect, &self.handle) {
+            (Effect::Changes, Handle::Single { .. }) => write_error,
+            _ => store_error,
+        };
+        let failed = |error| failed(&error, sql.name());
+        let mut rows = pin!(self.send(&statement, values).await.map_err(failed)?);
+        while let Some(row) = rows.try_next().await.map_err(failed)? {
+            read(&Row::postgres(sql.name(), &row))?;
+        }
         Ok(rows.rows_affected().unwrap_or(0))
     }
 
@@ -62,41 +79,6 @@ impl<'c> PostgresExecutor<'c> {
         let mut answers = stream::iter(changes).buffered(PIPELINE);
         while let Some(answer) = answers.next().await {
             answer.map_err(|error| store_error(&error, sql.name()))?;
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn query_changed<T>(
-        &mut self,
-        sql: &Sql,
-        values: &[Value<'_>],
-        mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
-    ) -> Result<Option<T>, StoreError> {
-        self.may_change()?;
-        let statement = self.prepare(sql).await?;
-        let rows = self.send(&statement, values).await.map_err(|error| self.changing_error(&error, sql))?;
-        let mut rows = pin!(rows);
-        let mut first = None;
-        while let Some(row) = rows.try_next().await.map_err(|error| self.changing_error(&error, sql))? {
-            if first.is_none() {
-                first = Some(read(&Row::postgres(sql.name(), &row))?);
-            }
-        }
-        Ok(first)
-    }
-
-    pub(crate) async fn query_each(
-        &mut self,
-        sql: &Sql,
-        values: &[Value<'_>],
-        mut read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let failed = |error: tokio_postgres::Error| store_error(&error, sql.name());
-        let statement = self.prepare(sql).await?;
-        let rows = self.send(&statement, values).await.map_err(failed)?;
-        let mut rows = pin!(rows);
-        while let Some(row) = rows.try_next().await.map_err(failed)? {
-            read(&Row::postgres(sql.name(), &row))?;
         }
         Ok(())
     }
@@ -131,14 +113,6 @@ impl<'c> PostgresExecutor<'c> {
                 Ok(())
             }
             Handle::Single { .. } => Err(StoreError::backend("a single write changed something twice")),
-        }
-    }
-
-    /// Inside a transaction a lost connection undoes the change; outside, it is unknown.
-    fn changing_error(&self, error: &tokio_postgres::Error, sql: &Sql) -> StoreError {
-        match self.handle {
-            Handle::Transaction(_) => store_error(error, sql.name()),
-            Handle::Single { .. } => write_error(error, sql.name()),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::error::{Cause, ConnectError, StoreError};
 use crate::tx::{Finished, ReadOnly, Tx, WriteTx};
 
 use error::{connect_error, store_error, write_error};
+pub(crate) use error::{is_lost, with_source};
 use executor::Handle;
 pub(crate) use executor::PostgresExecutor;
 
@@ -96,8 +97,8 @@ impl PostgresDatabase {
         }
     }
 
-    /// Runs `work` in a transaction, again after a conflict.
-    pub(crate) async fn write<T, E, F>(&self, mut work: F) -> Result<T, E>
+    /// Runs `work`, again after a conflict: in a transaction, or as the one statement that changes something.
+    pub(crate) async fn write<T, E, F>(&self, is_single: bool, mut work: F) -> Result<T, E>
     where
         F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -106,7 +107,11 @@ impl PostgresDatabase {
         let mut attempt = 1;
         loop {
             let mut client = self.client().await?;
-            let Finished { result, failure } = self.transaction(&mut client, &mut work).await;
+            let Finished { result, failure } = if is_single {
+                self.single(&client, &mut work).await
+            } else {
+                self.transaction(&mut client, &mut work).await
+            };
             client.is_idle = true;
             if !is_to_be_repeated(failure.as_ref(), attempt) {
                 return result;
@@ -143,26 +148,14 @@ impl PostgresDatabase {
     }
 
     /// Runs `work`, which changes something in at most one statement, without a transaction around it.
-    pub(crate) async fn write_single<T, E, F>(&self, mut work: F) -> Result<T, E>
+    async fn single<T, E, F>(&self, client: &Client, work: &mut F) -> Finished<T, E>
     where
-        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E>,
+        E: From<StoreError>,
     {
-        let mut client = self.client().await?;
-        let mut attempt = 1;
-        loop {
-            client.is_idle = false;
-            let mut tx = self.autocommit(&client);
-            let result = work(&mut tx).await;
-            let Finished { result, failure } = tx.finish(result);
-            client.is_idle = true;
-            if !is_to_be_repeated(failure.as_ref(), attempt) {
-                return result;
-            }
-            tokio::time::sleep(self.pause(attempt)).await;
-            attempt += 1;
-        }
+        let mut tx = self.autocommit(client);
+        let result = work(&mut tx).await;
+        tx.finish(result)
     }
 
     fn autocommit<'c, M>(&'c self, client: &'c Client) -> Tx<'c, M> {

@@ -3,9 +3,9 @@
 use rusqlite::{Connection, params_from_iter};
 
 use crate::context::Context;
+use crate::db::meaning::{missing_of_statement, refused, taken_columns};
 use crate::db::{Row, Sql, Value};
-use crate::error::{Cause, StoreError, refused, taken_columns};
-use crate::schema::entity_of_statement;
+use crate::error::{Cause, StoreError};
 
 /// Runs statements on one connection.
 pub(crate) struct SqliteExecutor<'c> {
@@ -18,43 +18,13 @@ impl<'c> SqliteExecutor<'c> {
         Self { connection, context }
     }
 
-    pub(crate) fn execute(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        self.context.count_statement();
-        let changed = self
-            .connection
-            .prepare_cached(sql.sqlite())
-            .and_then(|mut statement| statement.execute(params_from_iter(values)))
-            .map_err(|error| store_error(error, sql.name()))?;
-        Ok(changed as u64)
-    }
-
-    pub(crate) fn execute_each(&mut self, sql: &Sql, rows: &[Vec<Value<'_>>]) -> Result<(), StoreError> {
-        for values in rows {
-            self.execute(sql, values)?;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn query_changed<T>(
-        &mut self,
-        sql: &Sql,
-        values: &[Value<'_>],
-        mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
-    ) -> Result<Option<T>, StoreError> {
-        let mut first = None;
-        self.query_each(sql, values, |row| {
-            first = Some(read(row)?);
-            Ok(())
-        })?;
-        Ok(first)
-    }
-
-    pub(crate) fn query_each(
+    /// Runs a statement and hands its rows to `read`; the number of rows changed.
+    pub(crate) fn run(
         &mut self,
         sql: &Sql,
         values: &[Value<'_>],
         mut read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
         self.context.count_statement();
         let failed = |error| store_error(error, sql.name());
         let mut statement = self.connection.prepare_cached(sql.sqlite()).map_err(failed)?;
@@ -62,7 +32,11 @@ impl<'c> SqliteExecutor<'c> {
         while let Some(row) = rows.next().map_err(failed)? {
             read(&Row::sqlite(sql.name(), row))?;
         }
-        Ok(())
+        Ok(self.connection.changes())
+    }
+
+    pub(crate) fn execute_each(&mut self, sql: &Sql, rows: &[Vec<Value<'_>>]) -> Result<(), StoreError> {
+        rows.iter().try_for_each(|values| self.run(sql, values, |_| Ok(())).map(drop))
     }
 }
 
@@ -90,7 +64,7 @@ pub(super) fn store_error(error: rusqlite::Error, statement: &str) -> StoreError
         }
         ffi::SQLITE_CONSTRAINT_FOREIGNKEY => {
             // SQLite does not say which foreign key failed; the statement's name begins with its table's word.
-            return StoreError::MissingReference { entity: entity_of_statement(statement) };
+            return missing_of_statement(statement);
         }
         _ => {}
     }

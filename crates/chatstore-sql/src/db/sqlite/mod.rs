@@ -9,8 +9,6 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rusqlite::Connection;
-
 use crate::context::Context;
 use crate::error::{Cause, ConnectError, StoreError};
 use crate::tx::{ReadOnly, Tx};
@@ -25,7 +23,7 @@ use writer::Writer;
 pub(crate) struct SqliteDatabase {
     context: Arc<Context>,
     path: Option<PathBuf>,
-    writer: Writer,
+    pub(crate) writer: Writer,
     /// None for a database in memory, which only its one connection can see.
     readers: Option<Readers>,
 }
@@ -54,25 +52,8 @@ impl SqliteDatabase {
         // nothing else have its turn.
         tokio::task::yield_now().await;
         let mut reader = readers.acquire().await?;
-        let executor = SqliteExecutor::new(&mut reader, &self.context);
+        let executor = SqliteExecutor::new(reader.connection(), &self.context);
         work(&mut Tx::new(executor.into(), &self.context)).await
-    }
-
-    pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
-    where
-        F: AsyncFnMut(&mut crate::WriteTx<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        self.writer.run(work).await
-    }
-
-    /// Runs `work` on the writing connection, outside any transaction; none when the file is closed.
-    pub(crate) async fn run_alone<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> T + Send + 'static,
-    ) -> Option<T> {
-        self.writer.run_alone(work).await
     }
 
     pub(crate) fn path(&self) -> Option<&std::path::Path> {

@@ -68,21 +68,14 @@ pub(super) fn connect(location: &Location) -> Result<Connection, ConnectError> {
                 thread::sleep(Duration::from_millis(5));
             }
             Err(Failure::Sqlite(error)) => return Err(connect_error(location, error)),
-            Err(Failure::Unusable(reason)) => {
-                return Err(ConnectError::Unusable { place: location.place(), reason });
-            }
-            Err(Failure::ReadOnly) => {
-                let cause = Cause::new("the file or its directory cannot be written");
-                return Err(ConnectError::Denied { place: location.place(), cause });
-            }
+            Err(Failure::Final(error)) => return Err(error),
         }
     }
 }
 
 enum Failure {
     Sqlite(rusqlite::Error),
-    Unusable(String),
-    ReadOnly,
+    Final(ConnectError),
 }
 
 impl From<rusqlite::Error> for Failure {
@@ -100,13 +93,14 @@ fn try_connect(location: &Location) -> Result<Connection, Failure> {
     };
     connection.busy_timeout(BUSY_TIMEOUT)?;
     if connection.is_readonly("main")? {
-        return Err(Failure::ReadOnly);
+        let cause = Cause::new("the file or its directory cannot be written");
+        return Err(Failure::Final(ConnectError::Denied { place: location.place(), cause }));
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     // The statement cache clears bindings; without this SQLite then prepares again on every use.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    claim(&connection)?;
+    claim(&connection, location)?;
     if matches!(location, Location::File(_)) {
         let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
         if mode != "wal" {
@@ -125,7 +119,7 @@ fn try_connect(location: &Location) -> Result<Connection, Failure> {
 }
 
 /// Makes an empty file ours and refuses another application's.
-fn claim(connection: &Connection) -> Result<(), Failure> {
+fn claim(connection: &Connection, location: &Location) -> Result<(), Failure> {
     let state = || -> rusqlite::Result<(i64, i64)> {
         // One statement, so that another process cannot create tables between the two answers.
         connection.query_row(
@@ -139,7 +133,8 @@ fn claim(connection: &Connection) -> Result<(), Failure> {
         (0, 0) => {}
         _ => {
             let reason = "it is another application's SQLite database; name a file of its own for chatstore";
-            return Err(Failure::Unusable(reason.to_owned()));
+            let (place, reason) = (location.place(), reason.to_owned());
+            return Err(Failure::Final(ConnectError::Unusable { place, reason }));
         }
     }
     connection.execute_batch("begin immediate")?;

@@ -3,7 +3,6 @@
 //! Reads run in place because a hop to another thread costs more than most of them; the
 //! measurement is in `docs/adr/0002-reads-in-place.md`.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,10 +45,10 @@ impl Readers {
             Err(_) => tokio::time::timeout(ACQUIRE_TIMEOUT, self.permits.acquire())
                 .await
                 .map_err(|_| StoreError::Unavailable(Cause::new("no reading connection became free in 5 s")))?
-                .map_err(|_| closed())?,
+                .map_err(|_| StoreError::closed())?,
         };
         let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = connection.ok_or_else(closed)?;
+        let connection = connection.ok_or_else(StoreError::closed)?;
         Ok(Reader { readers: self, connection: Some(connection), _permit: permit })
     }
 
@@ -60,10 +59,6 @@ impl Readers {
     }
 }
 
-fn closed() -> StoreError {
-    StoreError::Unavailable(Cause::new("the store is closed"))
-}
-
 /// A connection that goes back to the others when it is dropped.
 pub(super) struct Reader<'r> {
     readers: &'r Readers,
@@ -71,17 +66,8 @@ pub(super) struct Reader<'r> {
     _permit: SemaphorePermit<'r>,
 }
 
-impl Deref for Reader<'_> {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        #[allow(clippy::expect_used, reason = "the connection is only taken by drop")]
-        self.connection.as_ref().expect("a reader in use has its connection")
-    }
-}
-
-impl DerefMut for Reader<'_> {
-    fn deref_mut(&mut self) -> &mut Connection {
+impl Reader<'_> {
+    pub(super) fn connection(&mut self) -> &mut Connection {
         #[allow(clippy::expect_used, reason = "the connection is only taken by drop")]
         self.connection.as_mut().expect("a reader in use has its connection")
     }

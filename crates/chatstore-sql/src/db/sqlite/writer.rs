@@ -29,7 +29,7 @@ const QUEUE: usize = 1_024;
 const GROUP: usize = 256;
 
 /// The handle by which callers reach the thread.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     queue: mpsc::Sender<Message>,
 }
 
@@ -65,7 +65,7 @@ impl Writer {
     }
 
     /// Runs `work` on the thread; answered when its effect is on disk.
-    pub(super) async fn run<T, E, M, F>(&self, work: F) -> Result<T, E>
+    pub(crate) async fn run<T, E, M, F>(&self, work: F) -> Result<T, E>
     where
         F: AsyncFnMut(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -74,13 +74,13 @@ impl Writer {
     {
         let (answer, answered) = oneshot::channel();
         let job = WriteJob { work, ended: None, answer, mode: PhantomData::<fn() -> M> };
-        self.queue.send(Message::Run(Box::new(job))).await.map_err(|_| closed())?;
+        self.queue.send(Message::Run(Box::new(job))).await.map_err(|_| StoreError::closed())?;
         answered.await.map_err(|_| StoreError::OutcomeUnknown(Cause::new("the writing thread ended")))?
     }
 
     /// Runs `work` on the thread between two groups, with no transaction open; none when the thread
     /// has ended or `work` panicked. A transaction that `work` leaves open is rolled back.
-    pub(super) async fn run_alone<T: Send + 'static>(
+    pub(crate) async fn run_alone<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> T + Send + 'static,
     ) -> Option<T> {
@@ -101,10 +101,6 @@ impl Writer {
             let _ = stop.await;
         }
     }
-}
-
-fn closed() -> StoreError {
-    StoreError::Unavailable(Cause::new("the store is closed"))
 }
 
 /// A write whose types are erased.
@@ -237,6 +233,9 @@ impl WriterThread {
             if let Some(work) = alone.take() {
                 self.run_alone(work);
             }
+            if let Some(checkpoints) = &mut self.checkpoints {
+                checkpoints.after_commit(&self.connection);
+            }
         }
         let Self { connection, checkpoints, mut waiting, .. } = self;
         if let Some(checkpoints) = checkpoints {
@@ -246,7 +245,7 @@ impl WriterThread {
         waiting.close();
         while let Some(message) = waiting.blocking_recv() {
             match message {
-                Message::Run(late) => late.answer(Err(closed())),
+                Message::Run(late) => late.answer(Err(StoreError::closed())),
                 // Its caller learns that there will be no answer.
                 Message::Alone(late) => drop(late),
                 Message::Stop(stopped) => drop(stopped.send(())),
@@ -270,9 +269,6 @@ impl WriterThread {
                 tracing::error!(panic = panic_text(panic.as_ref()), "answering a write panicked");
             }
         }
-        if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.after_commit(&self.connection);
-        }
     }
 
     fn run_alone(&mut self, work: Box<dyn FnOnce(&mut Connection) + Send>) {
@@ -281,9 +277,6 @@ impl WriterThread {
         }
         if !self.connection.is_autocommit() {
             self.roll_back();
-        }
-        if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.after_commit(&self.connection);
         }
     }
 

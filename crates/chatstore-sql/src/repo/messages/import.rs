@@ -9,7 +9,7 @@ use constcat::concat;
 
 use super::Messages;
 use super::reply::{BOOKED, INSERT_RESPONSE, NO_COST, USAGE, response_values};
-use crate::db::Sql;
+use crate::db::{Sql, reader};
 use crate::error::StoreError;
 use crate::tx::ReadWrite;
 
@@ -46,6 +46,12 @@ pub struct PresentMessage {
     pub has_response: bool,
 }
 
+reader! {
+    fn read -> PresentMessage {
+        id, conversation_id, seq, metadata, has_response,
+    }
+}
+
 impl<M> Messages<'_, '_, M> {
     /// Which of these messages the owner has, wherever they are.
     ///
@@ -60,11 +66,6 @@ impl<M> Messages<'_, '_, M> {
         let ids = CanonicalJson::new(serde_json::Value::Array(ids))
             .map_err(|error| StoreError::backend(error.to_string()))?;
         let values = [owner.into(), (&ids).into()];
-        let read = |row: &crate::db::Row<'_>| {
-            let (id, conversation_id, seq) = (row.next()?, row.next()?, row.next()?);
-            let (metadata, has_response) = (row.next()?, row.next()?);
-            Ok(PresentMessage { id, conversation_id, seq, metadata, has_response })
-        };
         self.0.executor.query(&FIND_PRESENT, &values, read).await
     }
 

@@ -11,7 +11,6 @@ mod row;
 use crate::db::Sql;
 use crate::error::StoreError;
 use crate::schema::MESSAGES;
-use crate::tx::Tx;
 
 pub use import::PresentMessage;
 
@@ -26,13 +25,7 @@ pub(super) const STATEMENTS: &[&[Sql]] = &[
 
 const NOT_FOUND: StoreError = StoreError::NotFound { entity: MESSAGES.entity };
 
-/// Messages.
-#[derive(Debug)]
-pub struct Messages<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Messages.
-    pub const fn messages(&mut self) -> Messages<'_, 'c, M> {
-        Messages(self)
-    }
+    Messages, messages
 }

@@ -102,7 +102,7 @@ impl<M> Messages<'_, '_, M> {
             Ok(message)
         };
         let rows = self.0.executor.query(sql, &values, read).await?;
-        let mut rows = Page::cut(rows, limit, |row| row.seq);
+        let mut rows = Page::cut(rows, limit, |row| row.0.seq);
         if order == Order::Descending {
             rows.items.reverse();
         }

@@ -9,11 +9,11 @@ use chatstore_model::{
 use constcat::concat;
 use uuid::Uuid;
 
-use crate::db::{Row, Sql, Value};
+use crate::db::{Row, Sql, Value, reader};
 use crate::error::StoreError;
 use crate::repo::refuse_nul;
 use crate::schema::{Columns, USERS};
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 pub(super) const COLUMNS: &str =
     USERS.columns_without(&["username_key", "email_key", "password_hash"]).names().as_str();
@@ -105,35 +105,21 @@ const OWN_STATEMENTS: &[Sql] = &[
 
 pub(super) const NOT_FOUND: StoreError = StoreError::NotFound { entity: USERS.entity };
 
-/// Users.
-#[derive(Debug)]
-pub struct Users<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Users.
-    pub const fn users(&mut self) -> Users<'_, 'c, M> {
-        Users(self)
-    }
+    Users, users
 }
 
-pub(super) fn read(row: &Row<'_>) -> Result<User, StoreError> {
-    Ok(User {
-        id: row.next()?,
-        username: row.next()?,
-        email: row.next()?,
-        full_name: row.next()?,
-        role: row.next_word(UserRole::parse)?,
-        is_active: row.next()?,
-        must_change_password: row.next()?,
-        metadata: row.next()?,
-        created_at: row.next()?,
-        updated_at: row.next()?,
-    })
+reader! {
+    pub(super) fn read -> User {
+        id, username, email, full_name, role, is_active, must_change_password, metadata, created_at,
+        updated_at,
+    }
 }
 
 /// The role of a user who is active.
 pub(super) fn read_active_role(row: &Row<'_>) -> Result<Option<UserRole>, StoreError> {
-    let role = row.next_word(UserRole::parse)?;
+    let role = row.next()?;
     let is_active: bool = row.next()?;
     Ok(is_active.then_some(role))
 }

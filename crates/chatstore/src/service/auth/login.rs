@@ -57,7 +57,7 @@ impl Auth<'_> {
         }
         let new = new.into_valid()?.as_registration();
         let user = self.store.users().create_with_password(new, password).await?;
-        SecurityEvent::UserRegistered.note(Some(user.id));
+        SecurityEvent::USER_REGISTERED.note(Some(user.id));
         Ok(user)
     }
 
@@ -78,11 +78,11 @@ impl Auth<'_> {
         // Another login of the user may have replaced an older hash of the same password since it was read.
         for _ in 0..2 {
             if let Some(tokens) = self.start_session_once(&name, &password).await? {
-                SecurityEvent::LoginSucceeded.note_in(tokens.user.id, tokens.session_id);
+                SecurityEvent::LOGIN_SUCCEEDED.note_in(tokens.user.id, tokens.session_id);
                 return Ok(tokens);
             }
         }
-        SecurityEvent::LoginFailed.note(None);
+        SecurityEvent::LOGIN_FAILED.note(None);
         Err(Error::invalid_credentials())
     }
 
@@ -100,7 +100,7 @@ impl Auth<'_> {
         let (Some(user), Some(hash), Verification::Right | Verification::NeedsRehash) =
             (user, hash, verification)
         else {
-            SecurityEvent::LoginFailed.note(user);
+            SecurityEvent::LOGIN_FAILED.note(user);
             return Err(Error::invalid_credentials());
         };
         let replacement = match verification {
@@ -112,7 +112,7 @@ impl Auth<'_> {
         let is_upgrade = replacement.is_some();
         let tokens = self.start_session(keys, user, hash, replacement).await?;
         if is_upgrade && tokens.is_some() {
-            SecurityEvent::PasswordUpgraded.note(Some(user));
+            SecurityEvent::PASSWORD_UPGRADED.note(Some(user));
         }
         Ok(tokens)
     }

@@ -125,7 +125,7 @@ impl<'s> Auth<'s> {
         match self.identity().limiter.take(key, quota, self.store.now()).await {
             Permission::Granted => Ok(()),
             Permission::Refused { retry_after } => {
-                SecurityEvent::LoginLimited.note(None);
+                SecurityEvent::LOGIN_LIMITED.note(None);
                 Err(Error::limit_reached(retry_after))
             }
         }

@@ -39,7 +39,7 @@ impl Auth<'_> {
         }
         let verification = permit.verify(current, hash.clone()).await?;
         let (Some(verified), Verification::Right | Verification::NeedsRehash) = (hash, verification) else {
-            SecurityEvent::PasswordChangeFailed.note(Some(user));
+            SecurityEvent::PASSWORD_CHANGE_FAILED.note(Some(user));
             return Err(Error::invalid_credentials());
         };
         let hash = permit.hash(new, &self.store.database.ids()).await?;
@@ -52,12 +52,12 @@ impl Auth<'_> {
         };
         if let Err(error) = self.store.write("password_change", change).await {
             if error.kind() == ErrorKind::InvalidCredentials {
-                SecurityEvent::PasswordChangeFailed.note(Some(user));
+                SecurityEvent::PASSWORD_CHANGE_FAILED.note(Some(user));
             }
             return Err(error);
         }
         self.store.callers.forget_all().await;
-        SecurityEvent::PasswordChanged.note(Some(user));
+        SecurityEvent::PASSWORD_CHANGED.note(Some(user));
         Ok(())
     }
 
@@ -75,7 +75,7 @@ impl Auth<'_> {
             .write("password_set", async move |tx| tx.passwords().set(user, &hash, must_change).await)
             .await?;
         self.store.callers.forget_all().await;
-        SecurityEvent::PasswordSet.note(Some(user));
+        SecurityEvent::PASSWORD_SET.note(Some(user));
         Ok(())
     }
 

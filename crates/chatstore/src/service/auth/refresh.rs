@@ -45,7 +45,7 @@ impl Auth<'_> {
             }
             Rotation::Reused => {
                 self.store.callers.sessions.forget(&key).await;
-                SecurityEvent::RefreshTokenReused.note_in(token.user, token.session);
+                SecurityEvent::REFRESH_TOKEN_REUSED.note_in(token.user, token.session);
                 Err(Error::invalid_credentials())
             }
             Rotation::Refused | Rotation::Successor { .. } => Err(Error::invalid_credentials()),

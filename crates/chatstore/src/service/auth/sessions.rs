@@ -92,7 +92,7 @@ impl Auth<'_> {
     /// `NotFound` when it has ended already.
     pub async fn logout(self, user: UserId, session: SessionId) -> Result<()> {
         self.end(user, session, EndReason::Logout).await?;
-        SecurityEvent::LoggedOut.note_in(user, session);
+        SecurityEvent::LOGGED_OUT.note_in(user, session);
         Ok(())
     }
 
@@ -102,7 +102,7 @@ impl Auth<'_> {
     /// `NotFound`, also when it has ended already.
     pub async fn revoke(self, user: UserId, session: SessionId) -> Result<()> {
         self.end(user, session, EndReason::Revoked).await?;
-        SecurityEvent::SessionRevoked.note_in(user, session);
+        SecurityEvent::SESSION_REVOKED.note_in(user, session);
         Ok(())
     }
 
@@ -122,7 +122,7 @@ impl Auth<'_> {
         let end = async move |tx: &mut WriteTx<'_>| tx.sessions().end_all(user, EndReason::LogoutAll).await;
         self.store.write("session_end_all", end).await?;
         self.store.callers.forget_all().await;
-        SecurityEvent::LoggedOutEverywhere.note(Some(user));
+        SecurityEvent::LOGGED_OUT_EVERYWHERE.note(Some(user));
         Ok(())
     }
 }
