@@ -64,11 +64,11 @@ impl Messages<'_, '_, ReadWrite> {
             let read = |row: &Row<'_>| Ok((row.next()?, row.next()?, row.next()?, row.next()?));
             let appended = self.0.executor.query_changed(sql, &append_values(by, &row), read).await?;
             let (default_model, asked): (Option<String>, Option<String>);
-            (row.0.owner_id, row.0.seq, default_model, asked) = appended.ok_or(conversations::NOT_FOUND)?;
+            (row.owner_id, row.seq, default_model, asked) = appended.ok_or(conversations::NOT_FOUND)?;
             return Ok(self.with_known_model(row, asked.as_deref(), default_model.as_deref()));
         }
-        let bumped = self.0.conversations().bump(by, conversation, &row.0.content, row.0.created_at).await?;
-        (row.0.owner_id, row.0.seq) = (bumped.owner_id, bumped.last_seq);
+        let bumped = self.0.conversations().bump(by, conversation, &row.content, row.created_at).await?;
+        (row.owner_id, row.seq) = (bumped.owner_id, bumped.last_seq);
         self.0.executor.execute(&INSERT, &row.insert_values()).await?;
         self.with_model(row, bumped.default_model.as_deref()).await
     }
@@ -95,15 +95,15 @@ impl Messages<'_, '_, ReadWrite> {
         let count = i64::try_from(new.len()).map_err(|_| StoreError::InvalidState("too many messages"))?;
         let mut rows: Vec<MessageRow> =
             new.iter().map(|new| self.to_row(Via::Owner(owner), conversation, new)).collect();
-        let newest = rows[rows.len() - 1].0.created_at;
+        let newest = rows[rows.len() - 1].created_at;
         let bumped =
             self.0.conversations().bump_by_many(owner, conversation, count, &last.content, newest).await?;
         let first_seq = bumped.last_seq - count + 1;
         for (seq, row) in (first_seq..).zip(&mut rows) {
-            row.0.seq = seq;
+            row.seq = seq;
         }
         for (row, sender) in rows.iter_mut().zip(senders) {
-            row.0.sender_id = sender.filter(|sender| *sender != owner && row.0.role == MessageRole::User);
+            row.sender_id = sender.filter(|sender| *sender != owner && row.role == MessageRole::User);
         }
         let values = rows.iter().map(|row| row.insert_values().to_vec()).collect();
         self.0.executor.execute_each(&INSERT, values).await?;
@@ -113,7 +113,7 @@ impl Messages<'_, '_, ReadWrite> {
     /// A row that has no number yet; that of a member has no owner either until the conversation is bumped.
     pub(super) fn to_row(&self, by: Via, conversation: ConversationId, new: &NewMessage) -> MessageRow {
         let created_at: Timestamp = new.created_at.unwrap_or_else(|| self.0.now());
-        MessageRow(Message {
+        MessageRow {
             owner_id: by.user(),
             conversation_id: conversation,
             seq: 0,
@@ -126,30 +126,29 @@ impl Messages<'_, '_, ReadWrite> {
             content: new.content.clone(),
             parts: new.parts.clone(),
             model: new.model.clone(),
-            effective_model: String::new(),
             token_count: new.token_count,
             used_documents: new.used_documents.clone(),
             metadata: new.metadata.clone(),
             created_at,
             edited_at: None,
-        })
+        }
     }
 }
 
-fn append_values(by: Via, MessageRow(message): &MessageRow) -> [Value<'_>; INSERTED.count()] {
+fn append_values(by: Via, row: &MessageRow) -> [Value<'_>; INSERTED.count()] {
     [
-        preview(&message.content).into(),
-        message.created_at.into(),
+        preview(&row.content).into(),
+        row.created_at.into(),
         by.user().into(),
-        message.conversation_id.into(),
-        message.id.into(),
-        message.sender_id.into(),
-        message.role.as_str().into(),
-        (&message.content).into(),
-        message.parts.as_ref().into(),
-        message.model.as_ref().into(),
-        message.token_count.into(),
-        (&message.used_documents).into(),
-        (&message.metadata).into(),
+        row.conversation_id.into(),
+        row.id.into(),
+        row.sender_id.into(),
+        row.role.as_str().into(),
+        (&row.content).into(),
+        row.parts.as_ref().into(),
+        row.model.as_ref().into(),
+        row.token_count.into(),
+        (&row.used_documents).into(),
+        (&row.metadata).into(),
     ]
 }

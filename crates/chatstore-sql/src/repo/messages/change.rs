@@ -3,7 +3,7 @@
 use chatstore_model::{ConversationId, IntoValid, Message, MessageId, MessagePatch, Timestamp, UserId};
 use constcat::concat;
 
-use super::row::{COLUMNS, MessageRow};
+use super::row::{COLUMNS, read};
 use super::{Messages, NOT_FOUND};
 use crate::db::Sql;
 use crate::error::StoreError;
@@ -66,7 +66,7 @@ impl Messages<'_, '_, ReadWrite> {
             conversation.into(),
             id.into(),
         ];
-        let edited = self.0.executor.query_changed(&EDIT, &values, MessageRow::read).await?;
+        let edited = self.0.executor.query_changed(&EDIT, &values, read).await?;
         let edited = self.with_model(edited.ok_or(NOT_FOUND)?, default_model.as_deref()).await?;
         self.0.conversations().repair_preview(owner, conversation, edited.seq).await?;
         Ok(edited)

@@ -27,8 +27,8 @@ impl<M> Messages<'_, '_, M> {
         let mut messages = Vec::with_capacity(rows.len());
         for row in rows {
             let mut asked = None;
-            if row.0.role == MessageRole::User {
-                newest_user_model = Some(row.0.model.clone());
+            if row.role == MessageRole::User {
+                newest_user_model = Some(row.model.clone());
             } else if row.is_answer_of_unknown_model() {
                 if newest_user_model.is_none() {
                     newest_user_model = Some(self.newest_user_model(&row).await?);
@@ -64,14 +64,11 @@ impl<M> Messages<'_, '_, M> {
     }
 
     /// The model of the newest question before this answer.
-    async fn newest_user_model(
-        &mut self,
-        MessageRow(message): &MessageRow,
-    ) -> Result<Option<String>, StoreError> {
-        if message.seq == 1 {
+    async fn newest_user_model(&mut self, row: &MessageRow) -> Result<Option<String>, StoreError> {
+        if row.seq == 1 {
             return Ok(None);
         }
-        let values = [message.owner_id.into(), message.conversation_id.into(), message.seq.into()];
+        let values = [row.owner_id.into(), row.conversation_id.into(), row.seq.into()];
         let found: Option<Option<String>> =
             self.0.executor.query_first(&NEWEST_USER_MODEL, &values, |row| row.next()).await?;
         Ok(found.flatten())
@@ -85,7 +82,6 @@ pub(super) fn with_known_model(
     conversation_default: Option<&str>,
     store_default: &str,
 ) -> Message {
-    let model =
-        effective_model(row.0.model.as_deref(), asked, conversation_default, store_default).to_owned();
+    let model = effective_model(row.model.as_deref(), asked, conversation_default, store_default).to_owned();
     row.into_message(model)
 }

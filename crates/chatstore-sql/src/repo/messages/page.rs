@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Messages;
 use super::model::with_known_model;
-use super::row::{COLUMNS, MessageRow};
+use super::row::{COLUMNS, read};
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::Via;
@@ -94,7 +94,7 @@ impl<M> Messages<'_, '_, M> {
         let mut default_model: Option<String> = None;
         let mut is_first = true;
         let read = |row: &Row<'_>| {
-            let message = MessageRow::read(row)?;
+            let message = read(row)?;
             if is_first {
                 default_model = row.next()?;
                 is_first = false;
@@ -102,7 +102,7 @@ impl<M> Messages<'_, '_, M> {
             Ok(message)
         };
         let rows = self.0.executor.query(sql, &values, read).await?;
-        let mut rows = Page::cut(rows, limit, |row| row.0.seq);
+        let mut rows = Page::cut(rows, limit, |row| row.seq);
         if order == Order::Descending {
             rows.items.reverse();
         }
@@ -159,7 +159,7 @@ impl<M> Messages<'_, '_, M> {
         let store_default = self.0.default_model();
         // Members send questions alone, which no other message lends a model.
         let read = |row: &Row<'_>| {
-            let message = MessageRow::read(row)?;
+            let message = read(row)?;
             let conversation_default: Option<&str> = row.next()?;
             Ok(with_known_model(message, None, conversation_default, store_default))
         };
@@ -200,9 +200,8 @@ impl<M> Messages<'_, '_, M> {
         sql: &'static Sql,
         values: &[Value<'_>],
     ) -> Result<Option<Message>, StoreError> {
-        let read = |row: &Row<'_>| Ok((MessageRow::read(row)?, row.next()?));
-        let found: Option<(MessageRow, Option<String>)> =
-            self.0.executor.query_first(sql, values, read).await?;
+        let read_row = |row: &Row<'_>| Ok((read(row)?, row.next()?));
+        let found: Option<(_, Option<String>)> = self.0.executor.query_first(sql, values, read_row).await?;
         let Some((row, default_model)) = found else { return Ok(None) };
         Ok(Some(self.with_model(row, default_model.as_deref()).await?))
     }

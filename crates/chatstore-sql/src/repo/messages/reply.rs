@@ -114,13 +114,13 @@ impl Messages<'_, '_, ReadWrite> {
         let mut row = self.to_row(by, conversation, &new.message);
         let known_model = new.response.model_used.as_deref().or(new.message.model.as_deref());
         if let (true, Some(model)) = (self.0.executor.supports_writable_ctes(), known_model) {
-            let response = response_of(row.0.id, conversation, row.0.created_at, &new.response, model);
+            let response = response_of(row.id, conversation, row.created_at, &new.response, model);
             let message = self.record_combined(row, &response).await?;
             return Ok(Reply { message, response });
         }
         refuse_nul("default_model", self.0.default_model())?;
-        let bumped = self.0.conversations().bump(by, conversation, &row.0.content, row.0.created_at).await?;
-        row.0.seq = bumped.last_seq;
+        let bumped = self.0.conversations().bump(by, conversation, &row.content, row.created_at).await?;
+        row.seq = bumped.last_seq;
         self.0.executor.execute(&INSERT, &row.insert_values()).await?;
         let message = self.with_model(row, bumped.default_model.as_deref()).await?;
         let model = known_model.unwrap_or(&message.effective_model);
@@ -136,19 +136,18 @@ impl Messages<'_, '_, ReadWrite> {
         mut row: MessageRow,
         response: &ModelResponse,
     ) -> Result<Message, StoreError> {
-        let message = &row.0;
         let values = [
-            preview(&message.content).into(),
-            message.created_at.into(),
-            message.owner_id.into(),
-            message.conversation_id.into(),
-            message.id.into(),
-            (&message.content).into(),
-            message.parts.as_ref().into(),
-            message.model.as_ref().into(),
-            message.token_count.into(),
-            (&message.used_documents).into(),
-            (&message.metadata).into(),
+            preview(&row.content).into(),
+            row.created_at.into(),
+            row.owner_id.into(),
+            row.conversation_id.into(),
+            row.id.into(),
+            (&row.content).into(),
+            row.parts.as_ref().into(),
+            row.model.as_ref().into(),
+            row.token_count.into(),
+            (&row.used_documents).into(),
+            (&row.metadata).into(),
             (&response.model_used).into(),
             response.tokens_prompt.into(),
             response.tokens_completion.into(),
@@ -162,7 +161,7 @@ impl Messages<'_, '_, ReadWrite> {
         let read = |row: &Row<'_>| Ok((row.next()?, row.next()?, row.next()?));
         let recorded = self.0.executor.query_changed(&RECORD, &values, read).await?;
         let (default_model, asked): (Option<String>, Option<String>);
-        (row.0.seq, default_model, asked) = recorded.ok_or(conversations::NOT_FOUND)?;
+        (row.seq, default_model, asked) = recorded.ok_or(conversations::NOT_FOUND)?;
         Ok(self.with_known_model(row, asked.as_deref(), default_model.as_deref()))
     }
 }

@@ -1,9 +1,8 @@
 //! A message as it is stored.
 
-use chatstore_model::{Message, MessageRole};
+use chatstore_model::{CanonicalJson, ConversationId, Message, MessageId, MessageRole, Timestamp, UserId};
 
-use crate::db::{Row, Value};
-use crate::error::StoreError;
+use crate::db::{Value, reader};
 use crate::schema::{Columns, MESSAGES};
 
 pub(super) const COLUMNS: &str = MESSAGES.all_columns().names().as_str();
@@ -11,63 +10,78 @@ pub(super) const COLUMNS: &str = MESSAGES.all_columns().names().as_str();
 /// A message is not edited when it is inserted.
 pub(super) const INSERTED: Columns = MESSAGES.columns_without(&["edited_at"]);
 
-/// A message without its effective model, which other rows decide and which is empty here, and with a
-/// sender only where one is stored: for members alone, so that ordinary appends do not pay for its index.
+/// A message without its effective model, which other rows decide.
 #[derive(Debug)]
-pub(super) struct MessageRow(pub(super) Message);
+pub(super) struct MessageRow {
+    pub(super) owner_id: UserId,
+    pub(super) conversation_id: ConversationId,
+    pub(super) seq: i64,
+    pub(super) id: MessageId,
+    /// Stored for members alone, so that ordinary appends do not pay for its index.
+    pub(super) sender_id: Option<UserId>,
+    pub(super) role: MessageRole,
+    pub(super) content: String,
+    pub(super) parts: Option<CanonicalJson>,
+    pub(super) model: Option<String>,
+    pub(super) token_count: Option<i64>,
+    pub(super) used_documents: CanonicalJson,
+    pub(super) metadata: CanonicalJson,
+    pub(super) created_at: Timestamp,
+    pub(super) edited_at: Option<Timestamp>,
+}
+
+reader! {
+    pub(super) fn read -> MessageRow {
+        owner_id, conversation_id, seq, id, sender_id, role, content, parts, model, token_count, used_documents,
+        metadata, created_at, edited_at,
+    }
+}
 
 impl MessageRow {
-    pub(super) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
-        Ok(Self(Message {
-            owner_id: row.next()?,
-            conversation_id: row.next()?,
-            seq: row.next()?,
-            id: row.next()?,
-            sender_id: row.next()?,
-            role: row.next()?,
-            content: row.next()?,
-            parts: row.next()?,
-            model: row.next()?,
-            effective_model: String::new(),
-            token_count: row.next()?,
-            used_documents: row.next()?,
-            metadata: row.next()?,
-            created_at: row.next()?,
-            edited_at: row.next()?,
-        }))
-    }
-
     pub(super) fn insert_values(&self) -> [Value<'_>; INSERTED.count()] {
-        let message = &self.0;
         [
-            message.owner_id.into(),
-            message.conversation_id.into(),
-            message.seq.into(),
-            message.id.into(),
-            message.sender_id.into(),
-            message.role.as_str().into(),
-            (&message.content).into(),
-            message.parts.as_ref().into(),
-            message.model.as_ref().into(),
-            message.token_count.into(),
-            (&message.used_documents).into(),
-            (&message.metadata).into(),
-            message.created_at.into(),
+            self.owner_id.into(),
+            self.conversation_id.into(),
+            self.seq.into(),
+            self.id.into(),
+            self.sender_id.into(),
+            self.role.as_str().into(),
+            (&self.content).into(),
+            self.parts.as_ref().into(),
+            self.model.as_ref().into(),
+            self.token_count.into(),
+            (&self.used_documents).into(),
+            (&self.metadata).into(),
+            self.created_at.into(),
         ]
     }
 
     /// Whether the model of the question counts for it.
     pub(super) fn is_answer_of_unknown_model(&self) -> bool {
-        self.0.role == MessageRole::Assistant && self.0.model.is_none()
+        self.role == MessageRole::Assistant && self.model.is_none()
     }
 
     pub(super) fn into_message(self, effective_model: String) -> Message {
-        let mut message = self.0;
-        message.effective_model = effective_model;
-        message.sender_id = match message.role {
-            MessageRole::User => Some(message.sender_id.unwrap_or(message.owner_id)),
+        let sender_id = match self.role {
+            MessageRole::User => Some(self.sender_id.unwrap_or(self.owner_id)),
             _ => None,
         };
-        message
+        Message {
+            owner_id: self.owner_id,
+            conversation_id: self.conversation_id,
+            seq: self.seq,
+            id: self.id,
+            sender_id,
+            role: self.role,
+            content: self.content,
+            parts: self.parts,
+            model: self.model,
+            effective_model,
+            token_count: self.token_count,
+            used_documents: self.used_documents,
+            metadata: self.metadata,
+            created_at: self.created_at,
+            edited_at: self.edited_at,
+        }
     }
 }
