@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use chatstore::{NewUser, UserName, UserPatch};
 use chatstore_bench::error::Error;
 use chatstore_bench::random::Random;
-use chatstore_bench::samples::Latencies;
+use chatstore_bench::samples::{Latencies, rounded};
 use chatstore_bench::wire::BlockingConnection;
 use serde_json::{Map, Value, json};
 
 use super::client::login_request;
 use super::place::{PASSWORD, Place, member};
 use super::server::Servers;
-use super::{Arguments, Finding, rounded};
+use super::{Arguments, Finding};
 
 /// The medians may lie so far apart, in milliseconds.
 const MOST_APART: f64 = 2.0;
