@@ -93,11 +93,6 @@ impl Installation {
         Ok(installation)
     }
 
-    /// Where files of an experiment may be put.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// The SQLite file of an installation with a database of its own.
     pub fn file(&self) -> Option<&Path> {
         let database = self.database.as_ref()?;
