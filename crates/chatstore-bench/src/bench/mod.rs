@@ -174,7 +174,8 @@ impl Arguments {
                     Some(Work::Write(kind)) => bench.write(kind).await?,
                     Some(Work::Read(kind)) => reads::on_postgres(kind, pace, database, &targets).await?,
                     Some(Work::Http) => {
-                        let over_http = http::OverHttp::on_postgres(self, pace, database, &bench.pgbench)?;
+                        let (kind, url) = (DatabaseKind::Postgres, database.url());
+                        let over_http = http::OverHttp::new(self, kind, pace, url, Some(&bench.pgbench))?;
                         over_http.measure().await?
                     }
                     None => Vec::new(),
@@ -188,7 +189,8 @@ impl Arguments {
                     Some(Work::Read(kind)) => reads::on_sqlite(kind, pace, original, &targets).await?,
                     Some(Work::Http) => {
                         let copy = original.copy()?;
-                        http::OverHttp::on_sqlite(self, pace, &copy)?.measure().await?
+                        let (kind, url) = (DatabaseKind::Sqlite, copy.url());
+                        http::OverHttp::new(self, kind, pace, &url, None)?.measure().await?
                     }
                     None => Vec::new(),
                 });

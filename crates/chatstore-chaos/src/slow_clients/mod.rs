@@ -169,9 +169,8 @@ impl Arguments {
     async fn p99(&self, server: &Server, requests: &Arc<Vec<Prepared>>) -> Result<f64, Error> {
         let callers = WireCaller::many(self.clients, server.port(), self.common.seed, requests).await?;
         let length = Duration::from_secs_f64(self.head_seconds / 2.0);
-        let mut outcome = drive(Span::after_warming_up(length), callers).await?;
-        outcome.reads.append(outcome.writes);
-        Ok(outcome.reads.percentile(99))
+        let outcome = drive(Span::after_warming_up(length), callers).await?;
+        Ok(outcome.latencies().percentile(99))
     }
 
     fn judge(&self, mut findings: Findings, recorder: &mut Recorder) {
