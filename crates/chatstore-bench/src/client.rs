@@ -90,13 +90,6 @@ impl Client {
         }
     }
 
-    /// How many messages there are on the newest page of 50.
-    pub async fn newest(&self, conversation: &str) -> Result<usize, Error> {
-        let url = format!("{}?limit=50&order=desc", self.messages_url(conversation));
-        let page = object(self.http.get(url).bearer_auth(&self.key).send().await?, StatusCode::OK).await?;
-        Ok(page["data"].as_array().ok_or("a list without data")?.len())
-    }
-
     /// All messages of a conversation, from the first on.
     pub async fn read_back(&self, conversation: &str) -> Result<Vec<Stored>, Error> {
         let mut all: Vec<Stored> = Vec::new();

@@ -80,7 +80,8 @@ impl Arguments {
             let round = self.write_until_killed(server, number, &mut random).await?;
             server = installation.start().await?;
             ready_after = ready_after.max(server.ready_after());
-            let tally = check_round(server.client(), &round).await?;
+            rounds.push(round);
+            let tally = check(server.client(), &rounds[number - 1..]).await?;
             progress::print(format_args!(
                 "{} round {number}: {} acknowledged, {} unknown, {} violations, ready after {} ms",
                 recorder.kind.as_str(),
@@ -90,12 +91,8 @@ impl Arguments {
                 server.ready_after().as_millis()
             ));
             violations.extend(tally.violations);
-            rounds.push(round);
         }
-        let mut total = Tally::default();
-        for round in &rounds {
-            total.add(check_round(server.client(), round).await?);
-        }
+        let mut total = check(server.client(), &rounds).await?;
         violations.append(&mut total.violations);
         server.kill()?;
         if let Some(file) = installation.file() {
@@ -149,17 +146,20 @@ impl Arguments {
     }
 }
 
-/// Reads everything of a round back and holds it against the ledgers.
-async fn check_round(client: &Client, round: &Round) -> Result<Tally, Error> {
-    let mut conversations = Vec::with_capacity(round.conversations.len());
-    for id in &round.conversations {
-        conversations.push(Conversation {
-            id: id.clone(),
-            messages: client.read_back(id).await?,
-            message_count: client.message_count(id).await?,
-        });
+/// Reads everything of some rounds back and holds it against the ledgers.
+async fn check(client: &Client, rounds: &[Round]) -> Result<Tally, Error> {
+    let (mut operations, mut conversations) = (Vec::new(), Vec::new());
+    for round in rounds {
+        operations.extend_from_slice(&round.operations);
+        for id in &round.conversations {
+            conversations.push(Conversation {
+                id: id.clone(),
+                messages: client.read_back(id).await?,
+                message_count: client.message_count(id).await?,
+            });
+        }
     }
-    Ok(check::check(&round.operations, &conversations))
+    Ok(check::check(&operations, &conversations))
 }
 
 /// What SQLite itself finds wrong with its file.
