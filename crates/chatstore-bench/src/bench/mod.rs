@@ -143,15 +143,18 @@ impl Arguments {
     ) -> Result<Filled, Error> {
         progress::print(format_args!("loading the data ({purpose}, {})", self.scale.as_str()));
         let mut filled = Filled { sqlite: None, postgres: None };
-        if self.databases.backend.sqlite() {
-            let statements = statements(DatabaseKind::Sqlite);
-            let folder = self.databases.temporary_folder()?;
-            filled.sqlite = Some(SqliteOriginal::fill(folder, statements).await?);
-        }
-        if self.databases.backend.postgres() {
-            let statements = statements(DatabaseKind::Postgres);
-            let server = self.databases.postgres.url()?;
-            filled.postgres = Some(PostgresDatabase::fill(server, purpose, &statements).await?);
+        for kind in self.databases.backend.kinds() {
+            let statements = statements(kind);
+            match kind {
+                DatabaseKind::Sqlite => {
+                    let folder = self.databases.temporary_folder()?;
+                    filled.sqlite = Some(SqliteOriginal::fill(folder, statements).await?);
+                }
+                DatabaseKind::Postgres => {
+                    let server = self.databases.postgres.url()?;
+                    filled.postgres = Some(PostgresDatabase::fill(server, purpose, &statements).await?);
+                }
+            }
         }
         Ok(filled)
     }

@@ -12,6 +12,7 @@ mod revisions;
 use std::time::{Duration, Instant};
 
 use chatstore_bench::arguments::Backends;
+use chatstore_bench::databases::TemporaryDatabase;
 use chatstore_bench::error::Error;
 use chatstore_bench::random::Random;
 use chatstore_sql::migrate::{Graph, Migrator, Target};
@@ -71,9 +72,10 @@ impl Experiment for Arguments {
     }
 
     async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
-        let place = Place::create(recorder.kind, &self.common.databases).await?;
+        let databases = &self.common.databases;
+        let place = Place(TemporaryDatabase::create(recorder.kind, databases, "migrations").await?);
         let done = self.run(&place, recorder).await;
-        place.remove().await?;
+        place.0.remove().await?;
         done
     }
 }
