@@ -11,10 +11,7 @@ use serde_json::Value;
 const SHOWN: usize = 20;
 
 /// An experiment with its arguments.
-pub(crate) trait Experiment: clap::Args {
-    /// The databases that were asked for.
-    fn backends(&self) -> Backends;
-
+pub(crate) trait Experiment {
     /// Runs on the recorder's database and records each promise that it tried.
     async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error>;
 }
@@ -63,10 +60,10 @@ impl Recorder {
     }
 }
 
-/// Runs an experiment on all its databases; true when every promise was kept.
-pub(crate) async fn run<E: Experiment>(experiment: E) -> Result<bool, Error> {
+/// Runs an experiment on these databases; true when every promise was kept.
+pub(crate) async fn run(backends: Backends, experiment: impl Experiment) -> Result<bool, Error> {
     let mut violations = 0;
-    for kind in experiment.backends().kinds() {
+    for kind in backends.kinds() {
         let mut recorder = Recorder { kind, violations: 0 };
         experiment.run_on(&mut recorder).await?;
         violations += recorder.violations;

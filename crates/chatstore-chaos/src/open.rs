@@ -7,7 +7,6 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use chatstore_bench::arguments::Backends;
 use chatstore_bench::databases::url;
 use chatstore_bench::error::Error;
 use chatstore_model::{NewConversation, NewMessage, NewUser, UserName};
@@ -38,10 +37,6 @@ pub(crate) struct One {
 }
 
 impl Experiment for Arguments {
-    fn backends(&self) -> Backends {
-        Backends::Sqlite
-    }
-
     async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         let mut violations = Vec::new();
         let mut longest = Duration::ZERO;

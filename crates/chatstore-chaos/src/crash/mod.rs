@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use chatstore_bench::arguments::{Backends, ServerBinary};
+use chatstore_bench::arguments::ServerBinary;
 use chatstore_bench::client::Client;
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 32)]
     writers: usize,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
 /// What one round wrote.
@@ -58,10 +58,6 @@ struct Round {
 }
 
 impl Experiment for Arguments {
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
     async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         let kind = recorder.kind;
         let run = async |installation: &Installation| self.run(installation, recorder).await;

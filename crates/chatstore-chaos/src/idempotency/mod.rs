@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use chatstore_bench::arguments::{Backends, ServerBinary};
+use chatstore_bench::arguments::ServerBinary;
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
 use chatstore_bench::random::Random;
@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     server: ServerBinary,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
 /// The keys of a round, handed out one after the other.
@@ -71,10 +71,6 @@ struct Round {
 }
 
 impl Experiment for Arguments {
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
     async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         let kind = recorder.kind;
         let server_counts: &[usize] = match kind {

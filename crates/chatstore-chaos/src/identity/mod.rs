@@ -18,7 +18,6 @@ mod revocation;
 mod scene;
 mod server;
 
-use chatstore_bench::arguments::Backends;
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
 use clap::ValueEnum;
@@ -66,7 +65,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     bounds: Bounds,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
 /// What is tried.
@@ -100,10 +99,6 @@ struct Finding {
 }
 
 impl Experiment for Arguments {
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
     async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         for scenario in Scenario::value_variants() {
             if self.only.is_empty() || self.only.contains(scenario) {

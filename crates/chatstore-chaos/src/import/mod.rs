@@ -5,7 +5,7 @@ mod bare;
 mod program;
 mod source;
 
-use chatstore_bench::arguments::{Backends, ServerBinary};
+use chatstore_bench::arguments::ServerBinary;
 use chatstore_bench::data::load;
 use chatstore_bench::databases::TemporaryDatabase;
 use chatstore_bench::error::Error;
@@ -41,14 +41,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 20_000)]
     kill_messages: u64,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
 impl Experiment for Arguments {
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
     async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         let mut figures = json!({ "rounds": self.kills });
         let violations = self.kill(recorder.kind).await?;

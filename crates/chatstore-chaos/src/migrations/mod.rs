@@ -11,7 +11,6 @@ mod revisions;
 
 use std::time::{Duration, Instant};
 
-use chatstore_bench::arguments::Backends;
 use chatstore_bench::databases::TemporaryDatabase;
 use chatstore_bench::error::Error;
 use chatstore_bench::random::Random;
@@ -40,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 200)]
     kills: u32,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
 /// Be one of the processes
@@ -67,10 +66,6 @@ fn migrator() -> Result<Migrator, Error> {
 }
 
 impl Experiment for Arguments {
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
     async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         let databases = &self.common.databases;
         let place = Place(TemporaryDatabase::create(recorder.kind, databases, "migrations").await?);

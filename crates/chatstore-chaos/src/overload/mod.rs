@@ -15,7 +15,7 @@ mod load;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chatstore_bench::arguments::{Backends, ServerBinary};
+use chatstore_bench::arguments::ServerBinary;
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
 use chatstore_bench::samples::{Latencies, median, rounded};
@@ -73,7 +73,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     server: ServerBinary,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
 /// All rounds together.
@@ -92,10 +92,6 @@ struct Findings {
 }
 
 impl Experiment for Arguments {
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
     async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         let kind = recorder.kind;
         let run = async |installation: &Installation| self.run(installation, recorder).await;

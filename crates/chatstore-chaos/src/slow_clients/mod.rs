@@ -10,7 +10,7 @@ mod hold;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chatstore_bench::arguments::{Backends, ServerBinary};
+use chatstore_bench::arguments::ServerBinary;
 use chatstore_bench::drive::{Span, drive};
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
@@ -68,7 +68,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     server: ServerBinary,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
 /// All rounds together.
@@ -91,10 +91,6 @@ struct Closed {
 }
 
 impl Experiment for Arguments {
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
     async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         let slow = self.half_open + self.slow_bodies;
         // The server inherits it.
