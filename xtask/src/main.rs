@@ -77,7 +77,8 @@ enum Task {
     ///
     /// Uses the PostgreSQL server at CHATSTORE_BENCH_POSTGRES_URL, else starts a private one.
     MigrationsReport {
-        /// Arguments for the experiments, such as `--kills 20` or `--backend sqlite`; 0 leaves an experiment out
+        /// Arguments for the experiments, such as `--kills 20` or `--backend sqlite`, and for the pairs of schemas,
+        /// `--pairs 1000` on SQLite and `--postgres-pairs 200`; 0 leaves an experiment out
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },

@@ -43,16 +43,6 @@ pub enum Backends {
 }
 
 impl Backends {
-    /// Whether SQLite is one of them.
-    pub const fn sqlite(self) -> bool {
-        matches!(self, Self::Sqlite | Self::Both)
-    }
-
-    /// Whether PostgreSQL is one of them.
-    pub const fn postgres(self) -> bool {
-        matches!(self, Self::Postgres | Self::Both)
-    }
-
     /// Each of them.
     pub fn kinds(self) -> Vec<DatabaseKind> {
         match self {

@@ -90,21 +90,13 @@ impl Client {
         }
     }
 
-    /// How many messages there are on the newest page of 50.
-    pub async fn newest(&self, conversation: &str) -> Result<usize, Error> {
-        let url = format!("{}?limit=50&order=desc", self.messages_url(conversation));
-        let page = object(self.http.get(url).bearer_auth(&self.key).send().await?, StatusCode::OK).await?;
-        Ok(page["data"].as_array().ok_or("a list without data")?.len())
-    }
-
     /// All messages of a conversation, from the first on.
     pub async fn read_back(&self, conversation: &str) -> Result<Vec<Stored>, Error> {
         let mut all: Vec<Stored> = Vec::new();
         loop {
             let after = all.last().map_or(0, |message| message.seq);
             let url = format!("{}?after={after}&limit={PAGE}&order=asc", self.messages_url(conversation));
-            let page =
-                object(self.http.get(url).bearer_auth(&self.key).send().await?, StatusCode::OK).await?;
+            let page = self.get(url).await?;
             let items = page["data"].as_array().ok_or("a list without data")?;
             for item in items {
                 let seq = item["seq"].as_i64().ok_or("a message without a seq")?;
@@ -120,8 +112,12 @@ impl Client {
     /// The count that the conversation itself keeps.
     pub async fn message_count(&self, conversation: &str) -> Result<i64, Error> {
         let url = format!("{}/api/v1/conversations/{conversation}", self.address);
-        let found = object(self.http.get(url).bearer_auth(&self.key).send().await?, StatusCode::OK).await?;
+        let found = self.get(url).await?;
         Ok(found["message_count"].as_i64().ok_or("a conversation without a message_count")?)
+    }
+
+    async fn get(&self, url: String) -> Result<Value, Error> {
+        object(self.http.get(url).bearer_auth(&self.key).send().await?, StatusCode::OK).await
     }
 
     fn messages_url(&self, conversation: &str) -> String {

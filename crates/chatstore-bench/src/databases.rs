@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chatstore_sql::DatabaseKind;
+use chatstore_testkit::server::database_url;
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
@@ -149,7 +150,7 @@ impl PostgresDatabase {
         let name = format!("chatstore_bench_{purpose}_{}", std::process::id());
         let create = format!("create database {name}");
         administer(server, &[&format!("drop database if exists {name}"), &create]).await?;
-        let url = with_database(server, &name);
+        let url = database_url(server, &name);
         Ok(Self { server: server.to_owned(), name, url })
     }
 
@@ -186,24 +187,4 @@ async fn administer(server: &str, statements: &[&str]) -> Result<(), Error> {
     }
     drop(client);
     Ok(connection.await??)
-}
-
-/// The server's URL with another database's name.
-fn with_database(server: &str, name: &str) -> String {
-    let (rest, parameters) = server.split_once('?').unwrap_or((server, ""));
-    let host = rest.rsplit_once('/').map_or(rest, |(host, _)| host);
-    let parameters = if parameters.is_empty() { String::new() } else { format!("?{parameters}") };
-    format!("{host}/{name}{parameters}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_database;
-
-    #[test]
-    fn a_url_keeps_everything_but_the_database() {
-        let server = "postgresql://ada:secret@localhost:5432/postgres?connect_timeout=3";
-        let url = with_database(server, "bench");
-        assert_eq!(url, "postgresql://ada:secret@localhost:5432/bench?connect_timeout=3");
-    }
 }

@@ -55,6 +55,12 @@ impl Outcome {
         rate(self.writes.count(), self.length)
     }
 
+    /// How long each operation of either kind took.
+    pub fn latencies(mut self) -> Latencies {
+        self.reads.append(self.writes);
+        self.reads
+    }
+
     fn note(&mut self, kind: Kind, latency: Duration) {
         match kind {
             Kind::Read => self.reads.push(latency),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chatstore_bench::drive::Outcome;
 use chatstore_bench::error::Error;
 use chatstore_bench::machine;
 use chatstore_bench::samples::median;
@@ -27,6 +28,23 @@ impl Figures {
     fn ratio_to(&self, reference: &Self) -> f64 {
         let ratios: Vec<f64> = self.0.iter().zip(&reference.0).map(|(ours, other)| ours / other).collect();
         median(&ratios)
+    }
+}
+
+/// Rate and latencies of the same operation in each round.
+#[derive(Debug, Default)]
+pub(crate) struct Series {
+    pub(crate) rates: Figures,
+    p50: Figures,
+    pub(crate) p99: Figures,
+}
+
+impl Series {
+    pub(crate) fn push(&mut self, outcome: Outcome) {
+        self.rates.push(outcome.per_second());
+        let mut latencies = outcome.latencies();
+        self.p50.push(latencies.percentile(50));
+        self.p99.push(latencies.percentile(99));
     }
 }
 
@@ -103,8 +121,8 @@ impl Finding {
     }
 
     /// With the median over the rounds of the 50th and 99th percentile.
-    pub(crate) fn latencies(mut self, p50: &Figures, p99: &Figures) -> Self {
-        self.latencies = Some([p50.median(), p99.median()]);
+    pub(crate) fn latencies(mut self, series: &Series) -> Self {
+        self.latencies = Some([series.p50.median(), series.p99.median()]);
         self
     }
 

@@ -14,6 +14,11 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
+/// A figure with two decimals.
+pub fn rounded(figure: f64) -> f64 {
+    (figure * 100.0).round() / 100.0
+}
+
 /// How long each of many operations took.
 #[derive(Debug, Default)]
 pub struct Latencies(Vec<Duration>);
@@ -40,6 +45,11 @@ impl Latencies {
         let rank = (self.0.len() * hundredths).div_ceil(100);
         let found = self.0.get(rank.saturating_sub(1));
         found.map_or(0.0, |latency| latency.as_secs_f64() * 1_000.0)
+    }
+
+    /// Median, 99th percentile and maximum, as they are printed.
+    pub fn summary(&mut self) -> [f64; 3] {
+        [50, 99, 100].map(|hundredths| rounded(self.percentile(hundredths)))
     }
 }
 

@@ -1,12 +1,12 @@
 //! The real server as a process: installed on a fresh database, started, stopped, killed.
 
-use std::fs::{self, File};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use chatstore_sql::DatabaseKind;
+use chatstore_testkit::{Program, free_port};
 use tempfile::TempDir;
 
 use crate::arguments::{Databases, ServerBinary};
@@ -23,9 +23,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Lines of the server's log that are shown when it fails.
 const LOG_TAIL: usize = 20;
-
-/// The key that signs tokens, which a server on PostgreSQL does not create by itself.
-const TOKEN_KEY: &str = "bdb+t4ym4+/NJrOjT4PNQ4F0IbwK0X5Mks/IttktZng=";
 
 /// The user of every installation.
 pub const USER: &str = "experiment";
@@ -57,8 +54,7 @@ pub async fn with_installation<T>(
 /// The program with a migrated database, and a user with an API key.
 #[derive(Debug)]
 pub struct Installation {
-    binary: PathBuf,
-    database_url: String,
+    program: Program,
     key: String,
     /// Where the program runs: a folder of its own, so that no configuration file lies there.
     folder: TempDir,
@@ -69,15 +65,11 @@ pub struct Installation {
 impl Installation {
     async fn prepare(binary: &Path, kind: DatabaseKind, databases: &Databases) -> Result<Self, Error> {
         let database = TemporaryDatabase::create(kind, databases, "server").await?;
-        let mut installation = Self {
-            binary: found(binary)?,
-            database_url: database.url().to_owned(),
-            key: String::new(),
-            folder: databases.temporary_folder()?,
-            database: Some(database),
-        };
-        installation.run(&["migrate", "upgrade"])?;
-        installation.run(&["user", "create", "--username", USER])?;
+        let folder = databases.temporary_folder()?;
+        let program = program(binary, database.url(), &folder)?;
+        program.run(&["migrate", "upgrade"])?;
+        program.run(&["user", "create", "--username", USER])?;
+        let mut installation = Self { program, key: String::new(), folder, database: Some(database) };
         installation.key = installation.create_key(USER)?;
         Ok(installation)
     }
@@ -87,15 +79,10 @@ impl Installation {
     /// # Errors
     /// When the program is missing or cannot create the key.
     pub fn over(binary: &Path, database_url: &str, username: &str, folder: TempDir) -> Result<Self, Error> {
-        let (binary, database_url) = (found(binary)?, database_url.to_owned());
-        let mut installation = Self { binary, database_url, key: String::new(), folder, database: None };
+        let program = program(binary, database_url, &folder)?;
+        let mut installation = Self { program, key: String::new(), folder, database: None };
         installation.key = installation.create_key(username)?;
         Ok(installation)
-    }
-
-    /// Where files of an experiment may be put.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// The SQLite file of an installation with a database of its own.
@@ -106,7 +93,7 @@ impl Installation {
 
     /// The database, to be read beside the server.
     pub fn database_url(&self) -> &str {
-        &self.database_url
+        &self.program.database_url
     }
 
     /// The API key of the user.
@@ -119,7 +106,7 @@ impl Installation {
     /// # Errors
     /// When the program fails.
     pub fn create_key(&self, username: &str) -> Result<String, Error> {
-        self.run(&["key", "create", "--user", username])
+        Ok(self.program.run(&["key", "create", "--user", username])?)
     }
 
     /// Deletes the database.
@@ -138,11 +125,8 @@ impl Installation {
         let port = free_port()?;
         let client = Client::new(port, &self.key)?;
         let log = self.folder.path().join(format!("server-{port}.log"));
-        let output = File::create(&log)?;
-        let mut command = self.command(&["serve", "--bind", &format!("127.0.0.1:{port}")]);
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let begun = Instant::now();
-        let child = command.spawn()?;
+        let child = self.program.serve(port, &log)?;
         let mut server = Server { child, port, client, ready_after: Duration::ZERO };
         loop {
             if server.client.is_healthy().await {
@@ -155,23 +139,6 @@ impl Installation {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-    }
-
-    /// Runs a command of the program to its end and returns what it prints.
-    fn run(&self, arguments: &[&str]) -> Result<String, Error> {
-        let output = self.command(arguments).stdin(Stdio::null()).output()?;
-        if !output.status.success() {
-            let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(format!("{arguments:?} failed: {message}").into());
-        }
-        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
-        command.args(arguments).current_dir(self.folder.path());
-        command.env("DATABASE_URL", &self.database_url).env("CHATSTORE_TOKEN_KEY", TOKEN_KEY);
-        command
     }
 }
 
@@ -246,13 +213,10 @@ impl Drop for Server {
 }
 
 /// The program by a path that holds in every folder.
-fn found(binary: &Path) -> Result<PathBuf, Error> {
-    fs::canonicalize(binary)
-        .map_err(|error| format!("there is no server at {}: {error}", binary.display()).into())
-}
-
-fn free_port() -> Result<u16, Error> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+fn program(binary: &Path, database_url: &str, folder: &TempDir) -> Result<Program, Error> {
+    let path = fs::canonicalize(binary)
+        .map_err(|error| format!("there is no server at {}: {error}", binary.display()))?;
+    Ok(Program { path, folder: folder.path().to_owned(), database_url: database_url.to_owned() })
 }
 
 fn tail(log: &Path) -> String {

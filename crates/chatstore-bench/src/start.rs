@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chatstore_bench::arguments::{Databases, ServerBinary};
-use chatstore_bench::client::{Answer, Client};
-use chatstore_bench::drive::{Caller, Kind, Span, drive};
+use chatstore_bench::drive::{Span, drive};
 use chatstore_bench::error::Error;
-use chatstore_bench::random::Random;
 use chatstore_bench::samples::median;
 use chatstore_bench::server::{Installation, Server, memory_limit_kib, with_installation};
+use chatstore_bench::wire_caller::{Prepared, WireCaller};
 use chatstore_sql::DatabaseKind;
 use serde_json::json;
 
@@ -57,7 +56,7 @@ impl Arguments {
         let slowest = ready.iter().copied().fold(0.0, f64::max);
         let server = installation.start().await?;
         let idle = server.resident_kib();
-        let (requests_per_second, resident) = self.load(&server).await?;
+        let (requests_per_second, resident) = self.load(&server, installation.key()).await?;
         let most = resident.iter().copied().max();
         server.stop().await?;
         println!(
@@ -80,21 +79,18 @@ impl Arguments {
         Ok(())
     }
 
-    /// Requests a second, and the server's memory after each quarter of the time.
-    async fn load(&self, server: &Server) -> Result<(f64, Vec<u64>), Error> {
-        let mut conversations = Vec::with_capacity(CONVERSATIONS);
+    /// Requests a second, and the server's memory after each quarter of the time. Clients append a message or read the
+    /// newest 50.
+    async fn load(&self, server: &Server, key: &str) -> Result<(f64, Vec<u64>), Error> {
+        let body = json!({ "content": chatstore_bench::data::content() }).to_string();
+        let mut requests = Vec::with_capacity(2 * CONVERSATIONS);
         for _ in 0..CONVERSATIONS {
-            conversations.push(server.client().create_conversation().await?);
+            let conversation = server.client().create_conversation().await?;
+            requests.push(Prepared::append(&conversation, key, &body));
+            requests.push(Prepared::newest(&conversation, key));
         }
-        let conversations = Arc::new(conversations);
-        let caller = |number: u64| HttpCaller {
-            client: server.client().clone(),
-            conversations: Arc::clone(&conversations),
-            random: Random::new(number),
-            content: chatstore_bench::data::content(),
-        };
         let length = Duration::from_secs_f64(self.seconds);
-        let callers: Vec<HttpCaller> = (0..CLIENTS as u64).map(caller).collect();
+        let callers = WireCaller::many(CLIENTS, server.port(), 0, &Arc::new(requests)).await?;
         let loading = tokio::spawn(drive(Span::from_cold(length), callers));
         let mut resident = Vec::new();
         for _ in 0..4 {
@@ -107,26 +103,4 @@ impl Arguments {
 
 fn rounded(milliseconds: f64) -> f64 {
     (milliseconds * 10.0).round() / 10.0
-}
-
-/// Appends a message, reads the newest 50, appends …
-struct HttpCaller {
-    client: Client,
-    conversations: Arc<Vec<String>>,
-    random: Random,
-    content: String,
-}
-
-impl Caller for HttpCaller {
-    async fn run(&mut self) -> Result<Kind, Error> {
-        let conversation = &self.conversations[self.random.below(self.conversations.len())];
-        if self.random.below(2) == 0 {
-            self.client.newest(conversation).await?;
-            return Ok(Kind::Read);
-        }
-        match self.client.append(conversation, &self.content).await {
-            Answer::Stored(_) => Ok(Kind::Write),
-            Answer::Refused(reason) | Answer::Unknown(reason) => Err(reason.into()),
-        }
-    }
 }

@@ -3,15 +3,10 @@
 //! A load generator on the machine it measures takes time from the server; this one takes a system call or two a
 //! request. It understands only what the server sends: answers with a `Content-Length` or without a body.
 
-use std::io::{Read, Write};
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::error::Error;
-
-const ENDED: &str = "the connection ended before the answer";
 
 /// The bytes of a request without a body, by a user.
 pub fn get(path: &str, key: &str) -> Vec<u8> {
@@ -67,48 +62,8 @@ impl Connection {
                 return Ok(Answer { shape, bytes: &self.buffer });
             }
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return Err(ENDED.into());
+                return Err("the connection ended before the answer".into());
             }
-        }
-    }
-}
-
-/// The same for a thread that does nothing else.
-#[derive(Debug)]
-pub struct BlockingConnection {
-    stream: std::net::TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl BlockingConnection {
-    /// Connects to the server on this port of the loopback interface; `timeout` is for each read.
-    ///
-    /// # Errors
-    /// When nothing listens there.
-    pub fn open(port: u16, timeout: Duration) -> Result<Self, Error> {
-        let stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(timeout))?;
-        Ok(Self { stream, buffer: Vec::new() })
-    }
-
-    /// As [`Connection::exchange`]; also fails when a read takes too long.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, Error> {
-        self.buffer.clear();
-        self.stream.write_all(request)?;
-        let mut chunk = [0; 16 << 10];
-        loop {
-            if let Some(shape) = complete(&self.buffer)? {
-                return Ok(Answer { shape, bytes: &self.buffer });
-            }
-            let count = self.stream.read(&mut chunk)?;
-            if count == 0 {
-                return Err(ENDED.into());
-            }
-            self.buffer.extend_from_slice(&chunk[..count]);
         }
     }
 }

@@ -11,18 +11,9 @@ use serde_json::Value;
 const SHOWN: usize = 20;
 
 /// An experiment with its arguments.
-pub(crate) trait Experiment: clap::Args {
-    /// What one run returns beside what it records.
-    type Found;
-
-    /// The databases that were asked for.
-    fn backends(&self) -> Backends;
-
-    /// Runs on one database and records each promise that it tried.
-    async fn run_on(&self, kind: DatabaseKind, recorder: &mut Recorder) -> Result<Self::Found, Error>;
-
-    /// Prints what the runs on all databases returned.
-    fn summarize(&self, _found: &[Self::Found]) {}
+pub(crate) trait Experiment {
+    /// Runs on the recorder's database and records each promise that it tried.
+    async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error>;
 }
 
 /// Options that experiments have in common.
@@ -51,7 +42,7 @@ impl Bounds {
 
 /// Prints what an experiment finds on one database.
 pub(crate) struct Recorder {
-    kind: DatabaseKind,
+    pub(crate) kind: DatabaseKind,
     violations: usize,
 }
 
@@ -69,15 +60,13 @@ impl Recorder {
     }
 }
 
-/// Runs an experiment on all its databases; true when every promise was kept.
-pub(crate) async fn run<E: Experiment>(experiment: E) -> Result<bool, Error> {
+/// Runs an experiment on these databases; true when every promise was kept.
+pub(crate) async fn run(backends: Backends, experiment: impl Experiment) -> Result<bool, Error> {
     let mut violations = 0;
-    let mut found = Vec::new();
-    for kind in experiment.backends().kinds() {
+    for kind in backends.kinds() {
         let mut recorder = Recorder { kind, violations: 0 };
-        found.push(experiment.run_on(kind, &mut recorder).await?);
+        experiment.run_on(&mut recorder).await?;
         violations += recorder.violations;
     }
-    experiment.summarize(&found);
     Ok(violations == 0)
 }

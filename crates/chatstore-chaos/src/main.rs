@@ -20,8 +20,11 @@ mod slow_clients;
 
 use std::process::ExitCode;
 
+use chatstore_bench::arguments::Backends;
 use chatstore_bench::progress;
 use clap::{Parser, Subcommand};
+
+use experiment::run;
 
 #[derive(Parser)]
 #[command(name = "chatstore-chaos", about = "Experiments that hold chatstore to its promises")]
@@ -51,14 +54,14 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let kept = match Arguments::parse().command {
-        Command::Crash(arguments) => experiment::run(arguments).await,
-        Command::Idempotency(arguments) => experiment::run(arguments).await,
-        Command::Identity(arguments) => experiment::run(arguments).await,
-        Command::Import(arguments) => experiment::run(arguments).await,
-        Command::Migrations(arguments) => experiment::run(arguments).await,
-        Command::Open(arguments) => experiment::run(arguments).await,
-        Command::Overload(arguments) => experiment::run(arguments).await,
-        Command::SlowClients(arguments) => experiment::run(arguments).await,
+        Command::Crash(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::Idempotency(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::Identity(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::Import(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::Migrations(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::Open(arguments) => run(Backends::Sqlite, arguments).await,
+        Command::Overload(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::SlowClients(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::IdentityServer(arguments) => arguments.run().await.map(|()| true),
         Command::OpenOne(arguments) => arguments.run().await.map(|()| true),
         Command::MigrateOne(arguments) => arguments.run().await.map(|()| true),

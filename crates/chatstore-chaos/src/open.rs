@@ -7,11 +7,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use chatstore_bench::arguments::Backends;
 use chatstore_bench::databases::url;
 use chatstore_bench::error::Error;
 use chatstore_model::{NewConversation, NewMessage, NewUser, UserName};
-use chatstore_sql::{Database, DatabaseKind, DatabaseOptions, Direction, Via};
+use chatstore_sql::{Database, DatabaseOptions, Direction, Via};
 use serde_json::json;
 
 use crate::experiment::{Experiment, Recorder};
@@ -38,13 +37,7 @@ pub(crate) struct One {
 }
 
 impl Experiment for Arguments {
-    type Found = ();
-
-    fn backends(&self) -> Backends {
-        Backends::Sqlite
-    }
-
-    async fn run_on(&self, _kind: DatabaseKind, recorder: &mut Recorder) -> Result<(), Error> {
+    async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         let mut violations = Vec::new();
         let mut longest = Duration::ZERO;
         for round in 1..=self.rounds {

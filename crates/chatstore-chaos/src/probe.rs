@@ -9,7 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use chatstore_bench::error::Error;
-use chatstore_bench::wire::BlockingConnection;
+use chatstore_bench::wire::Connection;
+use tokio::time::timeout;
 
 /// How long it waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,7 +29,7 @@ pub(crate) struct Sample {
 #[derive(Debug)]
 pub(crate) struct Probe {
     ended: Arc<AtomicBool>,
-    thread: JoinHandle<Vec<Sample>>,
+    thread: JoinHandle<std::io::Result<Vec<Sample>>>,
 }
 
 impl Probe {
@@ -36,7 +37,10 @@ impl Probe {
     pub(crate) fn start(port: u16, request: Vec<u8>, interval: Duration) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&ended);
-        let thread = thread::spawn(move || ask(port, &request, interval, &until));
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            Ok(runtime.block_on(ask(port, &request, interval, &until)))
+        });
         Self { ended, thread }
     }
 
@@ -44,16 +48,16 @@ impl Probe {
     pub(crate) async fn finish(self) -> Result<Vec<Sample>, Error> {
         self.ended.store(true, Ordering::Relaxed);
         let samples = tokio::task::spawn_blocking(move || self.thread.join()).await?;
-        samples.map_err(|_| "a probe failed".into())
+        Ok(samples.map_err(|_| "a probe failed")??)
     }
 }
 
-fn ask(port: u16, request: &[u8], interval: Duration, ended: &AtomicBool) -> Vec<Sample> {
+async fn ask(port: u16, request: &[u8], interval: Duration, ended: &AtomicBool) -> Vec<Sample> {
     let mut samples = Vec::new();
-    let mut connection: Option<BlockingConnection> = None;
+    let mut connection: Option<Connection> = None;
     while !ended.load(Ordering::Relaxed) {
         let begun = Instant::now();
-        let answered = ask_once(port, request, &mut connection);
+        let answered = ask_once(port, request, &mut connection).await;
         let latency = begun.elapsed();
         if answered.is_err() {
             connection = None;
@@ -61,20 +65,20 @@ fn ask(port: u16, request: &[u8], interval: Duration, ended: &AtomicBool) -> Vec
         let (status, has_retry_after) =
             answered.map_or((None, false), |(status, retry_after)| (Some(status), retry_after));
         samples.push(Sample { status, begun, latency, has_retry_after });
-        thread::sleep(interval);
+        tokio::time::sleep(interval).await;
     }
     samples
 }
 
-fn ask_once(
+async fn ask_once(
     port: u16,
     request: &[u8],
-    connection: &mut Option<BlockingConnection>,
+    connection: &mut Option<Connection>,
 ) -> Result<(u16, bool), Error> {
     let connection = match connection {
         Some(open) => open,
-        None => connection.insert(BlockingConnection::open(port, TIMEOUT)?),
+        None => connection.insert(Connection::open(port).await?),
     };
-    let answer = connection.exchange(request)?;
+    let answer = timeout(TIMEOUT, connection.exchange(request)).await??;
     Ok((answer.status(), answer.header("retry-after").is_some()))
 }

@@ -37,12 +37,7 @@ impl Process {
 
     /// Lets it begin.
     pub(crate) fn go(&mut self) -> Result<(), Error> {
-        self.tell("")
-    }
-
-    /// Sends it a line.
-    pub(crate) fn tell(&mut self, line: &str) -> Result<(), Error> {
-        Ok(writeln!(self.input, "{line}")?)
+        Ok(writeln!(self.input)?)
     }
 
     /// Waits for its next line.

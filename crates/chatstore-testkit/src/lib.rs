@@ -1,6 +1,6 @@
 //! What the tests and benchmarks of chatstore share.
 //!
-//! [`server`] starts private PostgreSQL servers, and [`server_program`] finds the program `chatstore`. They use nothing
+//! [`server`] starts private PostgreSQL servers, and [`Program`] runs the program `chatstore`. They use nothing
 //! but the standard library and need no feature, so that `cargo xtask` can use them without building the store.
 //! [`Backend`] (feature `cases`) gives each test case a database of its own, copied from a migrated template, and
 //! [`python`] runs a script.
@@ -19,6 +19,6 @@ pub mod server;
 
 #[cfg(feature = "cases")]
 pub use cases::{Backend, ExternalDatabase, POSTGRES_URL, SeededIds, TestClock, TestDatabase};
-pub use program::server_program;
+pub use program::{Program, TOKEN_KEY, free_port, server_program};
 #[cfg(feature = "cases")]
 pub use python::python;

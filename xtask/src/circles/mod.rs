@@ -68,33 +68,20 @@ pub(crate) fn check(repository: &Path) -> Result<bool, Error> {
     let mut allowed = allow_list(&repository.join(ALLOWED))?;
     let mut refused = 0;
     for circle in find(repository)? {
-        let listed =
-            allowed.iter().position(|entry| entry.package == circle.package && entry.files == circle.files);
-        match listed {
-            Some(index) => {
-                let reason = allowed.swap_remove(index).reason;
-                print(&circle, &format!("allowed: {reason}"));
-            }
-            None => {
-                refused += 1;
-                print(&circle, "not allowed");
-            }
+        let is_meant = |entry: &Allowed| entry.package == circle.package && entry.files == circle.files;
+        if let Some(index) = allowed.iter().position(is_meant) {
+            print(&circle, &format!("allowed: {}", allowed.swap_remove(index).reason));
+        } else {
+            refused += 1;
+            print(&circle, "not allowed");
         }
     }
     for entry in &allowed {
         let files: Vec<_> = entry.files.iter().map(|file| file.display().to_string()).collect();
         println!("{}: {} is no circle: remove it from {ALLOWED}", entry.package, files.join(", "));
     }
-    println!("{}", summary(refused));
+    println!("circles of imports that {ALLOWED} does not allow: {refused}");
     Ok(refused == 0 && allowed.is_empty())
-}
-
-fn summary(refused: usize) -> String {
-    match refused {
-        0 => "no circle of imports but those that are allowed".to_owned(),
-        1 => format!("1 circle of imports that {ALLOWED} does not allow"),
-        many => format!("{many} circles of imports that {ALLOWED} does not allow"),
-    }
 }
 
 fn allow_list(path: &Path) -> Result<Vec<Allowed>, Error> {
@@ -133,22 +120,21 @@ fn in_crate(package: &str, source_folder: &Path, root: &Path) -> Result<Vec<Circ
     let without_downward = graph::circles(arrows().filter(|(from, to)| !tree::is_below(to, from)));
     let without_upward = graph::circles(arrows().filter(|(from, to)| !tree::is_below(from, to)));
     let groups = graph::largest([without_downward, without_upward].concat());
-    Ok(groups.into_iter().map(|files| Circle::new(package, &files, &uses)).collect())
-}
-
-impl Circle {
-    fn new(package: &str, files: &BTreeSet<&PathBuf>, uses: &Uses) -> Self {
-        let mut inside = uses.clone();
-        inside.retain(|(from, to), _| files.contains(from) && files.contains(to));
-        let files = files.iter().map(|file| (*file).clone()).collect();
-        Self { package: package.to_owned(), files, uses: inside }
-    }
+    let circle = |files: BTreeSet<&PathBuf>| {
+        let is_inside = |(from, to): &(PathBuf, PathBuf)| files.contains(from) && files.contains(to);
+        Circle {
+            package: package.to_owned(),
+            uses: uses.clone().into_iter().filter(|(arrow, _)| is_inside(arrow)).collect(),
+            files: files.into_iter().cloned().collect(),
+        }
+    };
+    Ok(groups.into_iter().map(circle).collect())
 }
 
 fn print(circle: &Circle, judgement: &str) {
     println!("{}: {} files, {judgement}", circle.package, circle.files.len());
     for ((from, to), names) in &circle.uses {
-        let names: Vec<_> = names.iter().map(|(name, line)| format!("{name} (line {line})")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
         println!("  {} -> {}: {}", from.display(), to.display(), names.join(", "));
     }
     println!();

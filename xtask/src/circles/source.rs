@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use proc_macro2::{Delimiter, Ident, LexError, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, LexError, TokenStream, TokenTree};
 
 /// The words that introduce the name of an item.
 const ITEMS: [&str; 8] = ["fn", "struct", "enum", "union", "trait", "type", "const", "static"];
@@ -18,7 +18,8 @@ pub(super) struct Module {
     pub(super) files: Vec<String>,
     pub(super) inline: Vec<(String, Module)>,
     pub(super) imports: Vec<Import>,
-    pub(super) mentions: Vec<Mention>,
+    /// Paths of two segments or more in the code.
+    pub(super) mentions: Vec<Vec<String>>,
     pub(super) items: BTreeSet<String>,
     /// Every name that the code outside imports uses, apart from methods and fields.
     pub(super) words: BTreeSet<String>,
@@ -32,193 +33,172 @@ pub(super) struct Import {
     /// The name it has here; none for a glob and for `as _`.
     pub(super) name: Option<String>,
     pub(super) is_public: bool,
-    pub(super) line: usize,
-}
-
-/// A path of two segments or more in the code.
-#[derive(Debug, PartialEq)]
-pub(super) struct Mention {
-    pub(super) path: Vec<String>,
-    pub(super) line: usize,
 }
 
 /// Reads a source file.
 pub(super) fn read(source: &str) -> Result<Module, LexError> {
+    let mut tokens = Vec::new();
+    flatten(TokenStream::from_str(source)?, &mut tokens);
+    let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
     let mut module = Module::default();
-    module.read(TokenStream::from_str(source)?);
+    module.read(&tokens);
     Ok(module)
 }
 
-impl Module {
-    fn read(&mut self, tokens: TokenStream) {
-        let mut tokens = Tokens(tokens.into_iter().collect::<Vec<_>>());
-        // The last token is the first to be read.
-        tokens.0.reverse();
-        let mut is_public = false;
-        while let Some(token) = tokens.next() {
-            let was_public = std::mem::take(&mut is_public);
-            match token {
-                TokenTree::Punct(punct) if punct.as_char() == '#' && tokens.next_is_for_tests() => {
-                    tokens.skip_item();
-                }
-                TokenTree::Punct(punct) if punct.as_char() == '.' => tokens.skip_member(),
-                TokenTree::Ident(ident) if ident == "pub" => {
-                    tokens.skip_group(Delimiter::Parenthesis);
-                    is_public = true;
-                }
-                TokenTree::Ident(ident) if ident == "use" => {
-                    let line = ident.span().start().line;
-                    self.read_use(&mut tokens, &[], was_public, line);
-                }
-                TokenTree::Ident(ident) if ident == "mod" => self.read_module(&mut tokens),
-                TokenTree::Ident(ident) => self.read_name(ident, &mut tokens),
-                TokenTree::Group(group) => self.read(group.stream()),
-                TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+/// Names, signs, and the braces around groups. `::` is one token; of a literal only its place is kept.
+fn flatten(stream: TokenStream, tokens: &mut Vec<String>) {
+    for token in stream {
+        match token {
+            TokenTree::Group(group) => {
+                let [open, close] = match group.delimiter() {
+                    Delimiter::Parenthesis => ["(", ")"],
+                    Delimiter::Brace => ["{", "}"],
+                    Delimiter::Bracket => ["[", "]"],
+                    Delimiter::None => ["", ""],
+                };
+                tokens.push(open.to_owned());
+                flatten(group.stream(), tokens);
+                tokens.push(close.to_owned());
             }
-        }
-    }
-
-    fn read_module(&mut self, tokens: &mut Tokens) {
-        let Some(name) = tokens.name() else { return };
-        match tokens.next() {
-            Some(TokenTree::Group(group)) => {
-                let mut inline = Self::default();
-                inline.read(group.stream());
-                self.inline.push((name, inline));
-            }
-            _ => self.files.push(name),
-        }
-    }
-
-    /// The names of a `use`, whose path begins with `start`.
-    fn read_use(&mut self, tokens: &mut Tokens, start: &[String], is_public: bool, line: usize) {
-        let mut path = start.to_vec();
-        let mut name = None;
-        let mut is_glob = false;
-        while let Some(token) = tokens.next() {
-            match token {
-                TokenTree::Punct(punct) if punct.as_char() == ';' || punct.as_char() == ',' => break,
-                TokenTree::Punct(punct) => is_glob |= punct.as_char() == '*',
-                TokenTree::Ident(ident) if ident == "as" => name = tokens.name(),
-                TokenTree::Ident(ident) => path.push(plain(&ident)),
-                TokenTree::Group(group) => {
-                    let mut inner = Tokens(group.stream().into_iter().collect());
-                    inner.0.reverse();
-                    while inner.peek().is_some() {
-                        self.read_use(&mut inner, &path, is_public, line);
-                    }
-                    // What follows the braces belongs to the list around them.
-                    if matches!(tokens.peek(), Some(TokenTree::Punct(_))) {
-                        tokens.next();
-                    }
-                    return;
-                }
-                TokenTree::Literal(_) => {}
-            }
-        }
-        if path.last().is_some_and(|last| last == "self") && path.len() > 1 {
-            path.pop();
-        }
-        let name = match name {
-            Some(name) => Some(name).filter(|name| name != "_"),
-            None if is_glob => None,
-            None => path.last().cloned(),
-        };
-        self.imports.push(Import { path, name, is_public, line });
-    }
-
-    /// A name in the code: of an item, or the first segment of a path.
-    fn read_name(&mut self, ident: Ident, tokens: &mut Tokens) {
-        let line = ident.span().start().line;
-        let first = plain(&ident);
-        if ITEMS.contains(&first.as_str()) {
-            if let Some(TokenTree::Ident(name)) = tokens.peek() {
-                self.items.insert(plain(name));
-            }
-            return;
-        }
-        let mut path = vec![first.clone()];
-        while tokens.is_separator() {
-            tokens.next();
-            tokens.next();
-            match tokens.name() {
-                Some(segment) => path.push(segment),
-                None => break,
-            }
-        }
-        self.words.insert(first);
-        if path.len() > 1 {
-            self.mentions.push(Mention { path, line });
+            TokenTree::Ident(ident) => tokens.push(ident.to_string().trim_start_matches("r#").to_owned()),
+            TokenTree::Punct(punct) => match tokens.last_mut() {
+                Some(colon) if punct.as_char() == ':' && colon == ":" => colon.push(':'),
+                _ => tokens.push(punct.to_string()),
+            },
+            TokenTree::Literal(_) => tokens.push("0".to_owned()),
         }
     }
 }
 
-/// What is still to be read, the next one last.
-struct Tokens(Vec<TokenTree>);
-
-impl Tokens {
-    fn next(&mut self) -> Option<TokenTree> {
-        self.0.pop()
-    }
-
-    fn peek(&self) -> Option<&TokenTree> {
-        self.0.last()
-    }
-
-    /// The next token, where it is a name.
-    fn name(&mut self) -> Option<String> {
-        let Some(TokenTree::Ident(ident)) = self.peek() else { return None };
-        let name = plain(ident);
-        self.next();
-        Some(name)
-    }
-
-    fn is_separator(&self) -> bool {
-        let is_colon = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':');
-        matches!(self.0.as_slice(), [.., second, first] if is_colon(first) && is_colon(second))
-    }
-
-    fn skip_group(&mut self, delimiter: Delimiter) {
-        if matches!(self.peek(), Some(TokenTree::Group(group)) if group.delimiter() == delimiter) {
-            self.next();
+impl Module {
+    fn read<'t>(&mut self, mut tokens: &'t [&'t str]) {
+        let mut is_public = false;
+        while let Some((first, rest)) = tokens.split_first() {
+            let was_public = std::mem::take(&mut is_public);
+            tokens = match (*first, rest) {
+                ("#", ["[", "cfg", "(", "test" | "doctest", ")", "]", item @ ..]) => after_item(item),
+                // The end of a range, a method or a field.
+                (".", [".", rest @ ..]) => rest,
+                (".", [name, rest @ ..]) if is_name(name) => rest,
+                ("pub", _) => {
+                    is_public = true;
+                    if rest.first() == Some(&"(") { group(rest).1 } else { rest }
+                }
+                ("use", _) => self.read_use(rest, &[], was_public),
+                ("mod", [name, "{", ..]) if is_name(name) => {
+                    let (inside, rest) = group(&rest[1..]);
+                    let mut inline = Self::default();
+                    inline.read(inside);
+                    self.inline.push(((*name).to_owned(), inline));
+                    rest
+                }
+                ("mod", [name, rest @ ..]) if is_name(name) => {
+                    self.files.push((*name).to_owned());
+                    rest
+                }
+                (word, [name, ..]) if ITEMS.contains(&word) => {
+                    if is_name(name) {
+                        self.items.insert((*name).to_owned());
+                    }
+                    rest
+                }
+                (name, _) if is_name(name) => self.read_path(name, rest),
+                _ => rest,
+            };
         }
     }
 
-    /// Passes over the name of a method or a field after its dot, but not over the end of a range.
-    fn skip_member(&mut self) {
-        match self.peek() {
-            Some(TokenTree::Punct(punct)) if punct.as_char() == '.' => {
-                self.next();
+    /// The names of a `use`, whose path begins with `start`; what follows it.
+    fn read_use<'t>(
+        &mut self,
+        mut tokens: &'t [&'t str],
+        start: &[String],
+        is_public: bool,
+    ) -> &'t [&'t str] {
+        let mut path = start.to_vec();
+        let mut alias = None;
+        let mut is_glob = false;
+        while let Some((first, rest)) = tokens.split_first() {
+            if *first == "{" {
+                let (mut inside, rest) = group(tokens);
+                while !inside.is_empty() {
+                    inside = self.read_use(inside, &path, is_public);
+                }
+                // What follows the braces belongs to the list around them.
+                return rest.get(1..).unwrap_or_default();
             }
-            Some(TokenTree::Ident(_)) => {
-                self.next();
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether the attribute that follows keeps an item for tests.
-    fn next_is_for_tests(&self) -> bool {
-        let Some(TokenTree::Group(group)) = self.peek() else { return false };
-        let text = group.stream().to_string().replace(' ', "");
-        text == "cfg(test)" || text == "cfg(doctest)"
-    }
-
-    /// Passes over the rest of an item: up to its semicolon or its braces.
-    fn skip_item(&mut self) {
-        while let Some(token) = self.next() {
-            match token {
-                TokenTree::Punct(punct) if punct.as_char() == ';' => return,
-                TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => return,
+            tokens = rest;
+            match (*first, rest) {
+                (";" | ",", _) => break,
+                ("as", [name, rest @ ..]) => {
+                    alias = Some(*name);
+                    tokens = rest;
+                }
+                ("*", _) => is_glob = true,
+                (name, _) if is_name(name) => path.push(name.to_owned()),
                 _ => {}
             }
         }
+        if path.len() > 1 && path.last().is_some_and(|last| last == "self") {
+            path.pop();
+        }
+        let name = match alias {
+            Some(alias) => Some(alias.to_owned()).filter(|alias| alias != "_"),
+            None if is_glob => None,
+            None => path.last().cloned(),
+        };
+        self.imports.push(Import { path, name, is_public });
+        tokens
+    }
+
+    /// A name in the code, which may be the first segment of a path; what follows it.
+    fn read_path<'t>(&mut self, first: &str, mut rest: &'t [&'t str]) -> &'t [&'t str] {
+        let mut path = vec![first.to_owned()];
+        while let ["::", after @ ..] = rest {
+            rest = after;
+            let Some((name, after)) = rest.split_first().filter(|(name, _)| is_name(name)) else { break };
+            path.push((*name).to_owned());
+            rest = after;
+        }
+        self.words.insert(first.to_owned());
+        if path.len() > 1 {
+            self.mentions.push(path);
+        }
+        rest
     }
 }
 
-fn plain(ident: &Ident) -> String {
-    let text = ident.to_string();
-    text.strip_prefix("r#").map_or_else(|| text.clone(), str::to_owned)
+fn is_name(token: &str) -> bool {
+    token.starts_with(|first: char| first.is_alphabetic() || first == '_')
+}
+
+/// What stands in the braces that the tokens begin with, and what follows them.
+fn group<'t>(tokens: &'t [&'t str]) -> (&'t [&'t str], &'t [&'t str]) {
+    let mut depth = 0;
+    for (place, token) in tokens.iter().enumerate() {
+        match *token {
+            "(" | "{" | "[" => depth += 1,
+            ")" | "}" | "]" => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return (&tokens[1..place], &tokens[place + 1..]);
+        }
+    }
+    (tokens, &[])
+}
+
+/// What follows an item, which ends with its semicolon or its braces.
+fn after_item<'t>(mut tokens: &'t [&'t str]) -> &'t [&'t str] {
+    while let Some((first, rest)) = tokens.split_first() {
+        tokens = match *first {
+            ";" => return rest,
+            "{" => return group(tokens).1,
+            "(" | "[" => group(tokens).1,
+            _ => rest,
+        };
+    }
+    tokens
 }
 
 #[cfg(test)]
@@ -228,8 +208,7 @@ mod tests {
     fn paths(source: &str) -> Vec<String> {
         let module = read(source).unwrap();
         let imports = module.imports.iter().map(|import| &import.path);
-        let mentions = module.mentions.iter().map(|mention| &mention.path);
-        imports.chain(mentions).map(|path| path.join("::")).collect()
+        imports.chain(&module.mentions).map(|path| path.join("::")).collect()
     }
 
     #[test]

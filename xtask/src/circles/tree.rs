@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use super::source::{self, Import};
 use crate::command::Error;
 
-/// From a file that uses another to the file that is used: the names it uses, each with the line of the first use.
-pub(super) type Uses = BTreeMap<(PathBuf, PathBuf), BTreeMap<String, usize>>;
+/// From a file that uses another to the file that is used: the names it uses.
+pub(super) type Uses = BTreeMap<(PathBuf, PathBuf), BTreeSet<String>>;
 
-/// The files of a crate, from its root on.
-pub(super) struct Tree {
+/// The files of a crate, from its root on, all named relative to one folder.
+pub(super) struct Tree<'f> {
+    folder: &'f Path,
     modules: Vec<Module>,
 }
 
@@ -30,51 +31,44 @@ enum Place {
     Item(usize),
 }
 
-impl Tree {
-    /// Reads the crate whose root is this file; all other files are named relative to `source_folder`.
-    pub(super) fn read(source_folder: &Path, root: &Path) -> Result<Self, Error> {
-        let mut tree = Self { modules: Vec::new() };
-        tree.read_file(source_folder, root, root.parent().unwrap_or(Path::new("")), None)?;
+impl<'f> Tree<'f> {
+    /// Reads the crate whose root is this file in `folder`.
+    pub(super) fn read(folder: &'f Path, root: &Path) -> Result<Self, Error> {
+        let mut tree = Self { folder, modules: Vec::new() };
+        let source = tree.source(root)?;
+        tree.add(root, root.parent().unwrap_or(Path::new("")), None, source)?;
         Ok(tree)
     }
 
-    /// Reads a file whose modules lie in `folder`.
-    fn read_file(
-        &mut self,
-        source_folder: &Path,
-        file: &Path,
-        folder: &Path,
-        parent: Option<usize>,
-    ) -> Result<usize, Error> {
-        let path = source_folder.join(file);
+    fn source(&self, file: &Path) -> Result<source::Module, Error> {
+        let path = self.folder.join(file);
         let text =
             fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        let source =
-            source::read(&text).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        self.add(source_folder, file, folder, parent, source)
+        Ok(source::read(&text).map_err(|error| format!("cannot read {}: {error}", path.display()))?)
     }
 
+    /// Adds a module and those in it, whose files lie in `folder`.
     fn add(
         &mut self,
-        source_folder: &Path,
         file: &Path,
         folder: &Path,
         parent: Option<usize>,
         mut source: source::Module,
     ) -> Result<usize, Error> {
-        let files = std::mem::take(&mut source.files);
-        let inline = std::mem::take(&mut source.inline);
+        let mut inside = Vec::new();
+        for name in std::mem::take(&mut source.files) {
+            let (flat, nested) = (folder.join(format!("{name}.rs")), folder.join(&name).join("mod.rs"));
+            let file = if self.folder.join(&flat).is_file() { flat } else { nested };
+            let source = self.source(&file)?;
+            inside.push((name, file, source));
+        }
+        for (name, source) in std::mem::take(&mut source.inline) {
+            inside.push((name, file.to_path_buf(), source));
+        }
         let module = self.modules.len();
         self.modules.push(Module { file: file.to_path_buf(), parent, children: BTreeMap::new(), source });
-        for name in files {
-            let flat = folder.join(format!("{name}.rs"));
-            let nested = folder.join(&name).join("mod.rs");
-            let child_file = if source_folder.join(&flat).is_file() { flat } else { nested };
-            let child = self.read_file(source_folder, &child_file, &folder.join(&name), Some(module))?;
-            self.modules[module].children.insert(name, child);
-        }
-        for (name, source) in inline {
-            let child = self.add(source_folder, file, &folder.join(&name), Some(module), source)?;
+        for (name, file, source) in inside {
+            let child = self.add(&file, &folder.join(&name), Some(module), source)?;
             self.modules[module].children.insert(name, child);
         }
         Ok(module)
@@ -94,27 +88,23 @@ impl Tree {
                 let is_glob = import.name.is_none();
                 match self.resolve(index, &import.path, &mut Vec::new()) {
                     Some(Place::Module(_)) if !is_glob => {}
-                    place => self.note(&mut uses, index, place, &import.path, import.line),
+                    place => self.note(&mut uses, index, place, &import.path),
                 }
             }
             for mention in &module.source.mentions {
-                let place = self.resolve(index, &mention.path, &mut Vec::new());
-                self.note(&mut uses, index, place, &mention.path, mention.line);
+                let place = self.resolve(index, mention, &mut Vec::new());
+                self.note(&mut uses, index, place, mention);
             }
         }
         uses
     }
 
-    fn note(&self, uses: &mut Uses, from: usize, to: Option<Place>, path: &[String], line: usize) {
+    fn note(&self, uses: &mut Uses, from: usize, to: Option<Place>, path: &[String]) {
         let Some(Place::Module(to) | Place::Item(to)) = to else { return };
         let (from, to) = (&self.modules[from].file, &self.modules[to].file);
-        if from == to {
-            return;
+        if from != to {
+            uses.entry((from.clone(), to.clone())).or_default().extend(path.last().cloned());
         }
-        let names = uses.entry((from.clone(), to.clone())).or_default();
-        let name = path.last().cloned().unwrap_or_default();
-        let first = names.entry(name).or_insert(line);
-        *first = line.min(*first);
     }
 
     /// What a path that stands in a module leads to; none where that is outside the crate. `seen` are the imports on
@@ -180,14 +170,13 @@ fn module_path(file: &Path) -> PathBuf {
 }
 
 /// The roots of the crates in a package's `src`: its library and its programs.
-pub(super) fn roots(source_folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut roots: Vec<PathBuf> = ["lib.rs", "main.rs"].map(PathBuf::from).into();
+pub(super) fn roots(source_folder: &Path) -> Result<BTreeSet<PathBuf>, Error> {
+    let mut roots = BTreeSet::from(["lib.rs", "main.rs"].map(PathBuf::from));
     if let Ok(programs) = fs::read_dir(source_folder.join("bin")) {
         for program in programs {
-            roots.push(Path::new("bin").join(program?.file_name()));
+            roots.insert(Path::new("bin").join(program?.file_name()));
         }
     }
     roots.retain(|root| source_folder.join(root).is_file());
-    let unique: BTreeSet<_> = roots.into_iter().collect();
-    Ok(unique.into_iter().collect())
+    Ok(roots)
 }

@@ -1,18 +1,18 @@
 //! The server under test, with a user's key and a service key.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use chatstore_testkit::{Program, free_port};
 
 use crate::command::{self, Error};
 
 const USER: &str = "schemathesis";
-/// What tokens are signed with, which a server on PostgreSQL has to be told.
-const TOKEN_KEY: &str = "bdb+t4ym4+/NJrOjT4PNQ4F0IbwK0X5Mks/IttktZng=";
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,17 +29,15 @@ impl Service {
     /// Migrates the empty database, creates a user with a key and a service key, and starts the server in
     /// `folder`, where its log is.
     pub(super) fn start(folder: &Path, database_url: &str) -> Result<Self, Error> {
-        let program = Program { folder, database_url };
+        let path = command::binary("debug", "chatstore");
+        let program = Program { path, folder: folder.to_owned(), database_url: database_url.to_owned() };
         program.run(&["migrate", "upgrade"])?;
         program.run(&["user", "create", "--username", USER])?;
         let key = program.run(&["key", "create", "--user", USER])?;
         let service_key = program.run(&["key", "create", "--service"])?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = free_port()?;
         let log = folder.join("server.log");
-        let output = File::create(&log)?;
-        let mut command = program.command(&["serve", "--bind", &format!("127.0.0.1:{port}")]);
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let child = command.spawn().map_err(|error| command::cannot_run(&command, &error))?;
+        let child = program.serve(port, &log)?;
         let mut service = Self { child, port, key, service_key };
         let begun = Instant::now();
         while !service.answers("/healthz", &service.key) {
@@ -91,33 +89,5 @@ impl Drop for Service {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// The program `chatstore` of the debug build on one database.
-struct Program<'p> {
-    folder: &'p Path,
-    database_url: &'p str,
-}
-
-impl Program<'_> {
-    /// Runs a command to its end and returns what it prints.
-    fn run(&self, arguments: &[&str]) -> Result<String, Error> {
-        let mut command = self.command(arguments);
-        let output = command.stdin(Stdio::null()).output();
-        let output = output.map_err(|error| command::cannot_run(&command, &error))?;
-        if !output.status.success() {
-            let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(format!("{arguments:?} failed: {message}").into());
-        }
-        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-    }
-
-    /// In a folder without configuration files.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(command::binary("debug", "chatstore"));
-        command.args(arguments).current_dir(self.folder);
-        command.env("DATABASE_URL", self.database_url).env("CHATSTORE_TOKEN_KEY", TOKEN_KEY);
-        command
     }
 }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use chatstore_bench::data::{Scale, content, conversation_id};
-use chatstore_bench::databases::{PostgresDatabase, SqliteCopy};
 use chatstore_bench::drive::{Outcome, drive};
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
@@ -18,7 +17,7 @@ use super::{Arguments, Findings, Pace};
 use crate::bare::pgbench::Pgbench;
 use crate::bare::script::Script;
 use crate::kinds::WriteKind;
-use crate::report::{Figures, Finding};
+use crate::report::{Figures, Finding, Series};
 
 /// How many clients at a time.
 const CLIENTS: [usize; 3] = [1, 16, 64];
@@ -44,35 +43,15 @@ struct Requests {
 
 /// The figures of one number of clients.
 #[derive(Default)]
-struct Series {
-    append: Ours,
-    page: Ours,
+struct Measured {
+    append: Series,
+    page: Series,
     health: Figures,
     pgbench: Figures,
 }
 
-#[derive(Default)]
-struct Ours {
-    rates: Figures,
-    p50: Figures,
-    p99: Figures,
-}
-
 impl<'b> OverHttp<'b> {
-    pub(super) fn on_sqlite(arguments: &Arguments, pace: Pace, copy: &SqliteCopy) -> Result<Self, Error> {
-        Self::on(arguments, DatabaseKind::Sqlite, pace, &copy.url(), None)
-    }
-
-    pub(super) fn on_postgres(
-        arguments: &Arguments,
-        pace: Pace,
-        database: &PostgresDatabase,
-        pgbench: &'b Pgbench,
-    ) -> Result<Self, Error> {
-        Self::on(arguments, DatabaseKind::Postgres, pace, database.url(), Some(pgbench))
-    }
-
-    fn on(
+    pub(super) fn new(
         arguments: &Arguments,
         kind: DatabaseKind,
         pace: Pace,
@@ -89,27 +68,21 @@ impl<'b> OverHttp<'b> {
         let script = Script::of(WriteKind::Append, self.scale)?;
         let server = self.installation.start().await?;
         check_page(&server, &requests).await?;
-        let mut series: [Series; 3] = Default::default();
+        let mut measured: [Measured; 3] = Default::default();
         for round in 1..=self.pace.rounds {
             progress::print(format_args!("http {} round {round}", self.kind.as_str()));
-            for (clients, series) in CLIENTS.into_iter().zip(&mut series) {
-                let health = self.load(&server, clients, &requests.health).await?;
-                series.health.push(health.per_second());
-                let mut append = self.load(&server, clients, &requests.append).await?;
-                series.append.rates.push(append.per_second());
-                series.append.p50.push(append.writes.percentile(50));
-                series.append.p99.push(append.writes.percentile(99));
-                let mut page = self.load(&server, clients, &requests.page).await?;
-                series.page.rates.push(page.per_second());
-                series.page.p50.push(page.reads.percentile(50));
-                series.page.p99.push(page.reads.percentile(99));
+            for (clients, measured) in CLIENTS.into_iter().zip(&mut measured) {
+                let load = |requests| self.load(&server, clients, requests);
+                measured.health.push(load(&requests.health).await?.per_second());
+                measured.append.push(load(&requests.append).await?);
+                measured.page.push(load(&requests.page).await?);
                 if let Some(pgbench) = self.pgbench {
-                    series.pgbench.push(pgbench.run(&script, clients, self.pace.length).await?);
+                    measured.pgbench.push(pgbench.run(&script, clients, self.pace.length).await?);
                 }
             }
         }
         server.stop().await?;
-        Ok(self.findings(&series))
+        Ok(self.findings(&measured))
     }
 
     async fn load(
@@ -141,18 +114,19 @@ impl<'b> OverHttp<'b> {
         Ok(Requests { append: Arc::new(append), page: Arc::new(page), health: Arc::new(health) })
     }
 
-    fn findings(&self, series: &[Series; 3]) -> Vec<Finding> {
+    fn findings(&self, measured: &[Measured; 3]) -> Vec<Finding> {
         const HEALTH: &str = "GET /healthz";
         let mut findings = Vec::new();
-        for (clients, series) in CLIENTS.into_iter().zip(series) {
-            let finding = |what: &str, ours: &Ours| {
-                Finding::rate("http", self.kind, what, clients, &ours.rates).latencies(&ours.p50, &ours.p99)
+        for (clients, measured) in CLIENTS.into_iter().zip(measured) {
+            let finding = |what: &str, series: &Series| {
+                Finding::rate("http", self.kind, what, clients, &series.rates).latencies(series)
             };
-            findings.push(finding("append a message", &series.append).beside(HEALTH, &series.health));
+            findings.push(finding("append a message", &measured.append).beside(HEALTH, &measured.health));
             if self.pgbench.is_some() {
-                findings.push(finding("append a message", &series.append).beside("pgbench", &series.pgbench));
+                findings
+                    .push(finding("append a message", &measured.append).beside("pgbench", &measured.pgbench));
             }
-            findings.push(finding("newest 50 messages", &series.page).beside(HEALTH, &series.health));
+            findings.push(finding("newest 50 messages", &measured.page).beside(HEALTH, &measured.health));
         }
         findings
     }

@@ -143,15 +143,18 @@ impl Arguments {
     ) -> Result<Filled, Error> {
         progress::print(format_args!("loading the data ({purpose}, {})", self.scale.as_str()));
         let mut filled = Filled { sqlite: None, postgres: None };
-        if self.databases.backend.sqlite() {
-            let statements = statements(DatabaseKind::Sqlite);
-            let folder = self.databases.temporary_folder()?;
-            filled.sqlite = Some(SqliteOriginal::fill(folder, statements).await?);
-        }
-        if self.databases.backend.postgres() {
-            let statements = statements(DatabaseKind::Postgres);
-            let server = self.databases.postgres.url()?;
-            filled.postgres = Some(PostgresDatabase::fill(server, purpose, &statements).await?);
+        for kind in self.databases.backend.kinds() {
+            let statements = statements(kind);
+            match kind {
+                DatabaseKind::Sqlite => {
+                    let folder = self.databases.temporary_folder()?;
+                    filled.sqlite = Some(SqliteOriginal::fill(folder, statements).await?);
+                }
+                DatabaseKind::Postgres => {
+                    let server = self.databases.postgres.url()?;
+                    filled.postgres = Some(PostgresDatabase::fill(server, purpose, &statements).await?);
+                }
+            }
         }
         Ok(filled)
     }
@@ -174,7 +177,8 @@ impl Arguments {
                     Some(Work::Write(kind)) => bench.write(kind).await?,
                     Some(Work::Read(kind)) => reads::on_postgres(kind, pace, database, &targets).await?,
                     Some(Work::Http) => {
-                        let over_http = http::OverHttp::on_postgres(self, pace, database, &bench.pgbench)?;
+                        let (kind, url) = (DatabaseKind::Postgres, database.url());
+                        let over_http = http::OverHttp::new(self, kind, pace, url, Some(&bench.pgbench))?;
                         over_http.measure().await?
                     }
                     None => Vec::new(),
@@ -188,7 +192,8 @@ impl Arguments {
                     Some(Work::Read(kind)) => reads::on_sqlite(kind, pace, original, &targets).await?,
                     Some(Work::Http) => {
                         let copy = original.copy()?;
-                        http::OverHttp::on_sqlite(self, pace, &copy)?.measure().await?
+                        let (kind, url) = (DatabaseKind::Sqlite, copy.url());
+                        http::OverHttp::new(self, kind, pace, &url, None)?.measure().await?
                     }
                     None => Vec::new(),
                 });

@@ -15,34 +15,30 @@ use super::{Findings, Pace};
 use crate::bare::postgres::BarePostgres;
 use crate::bare::sqlite::{self, ReaderPool};
 use crate::kinds::ReadKind;
-use crate::report::{Figures, Finding, Target};
+use crate::report::{Figures, Finding, Series, Target};
 
 /// How many callers at a time.
 const CALLERS: [usize; 2] = [1, 16];
 
 /// The store and a bare driver in turn.
 #[derive(Default)]
-struct Series {
-    ours: [Figures; 2],
-    p50: [Figures; 2],
-    p99: [Figures; 2],
+struct Beside {
+    ours: [Series; 2],
     bare: [Figures; 2],
 }
 
-impl Series {
-    fn note(&mut self, index: usize, mut ours: Outcome, bare: &Outcome) {
-        self.ours[index].push(ours.per_second());
-        self.p50[index].push(ours.reads.percentile(50));
-        self.p99[index].push(ours.reads.percentile(99));
+impl Beside {
+    fn push(&mut self, index: usize, ours: Outcome, bare: &Outcome) {
+        self.ours[index].push(ours);
         self.bare[index].push(bare.per_second());
     }
 
     fn findings(&self, kind: ReadKind, backend: DatabaseKind, names: [&'static str; 2]) -> Vec<Finding> {
         let finding = |index: usize| {
-            Finding::rate(kind.experiment(), backend, kind.what(), CALLERS[index], &self.ours[index])
+            Finding::rate(kind.experiment(), backend, kind.what(), CALLERS[index], &self.ours[index].rates)
                 .beside(names[index], &self.bare[index])
                 .target(Some(Target::RatioAtLeast(0.85)))
-                .latencies(&self.p50[index], &self.p99[index])
+                .latencies(&self.ours[index])
         };
         (0..CALLERS.len()).map(finding).collect()
     }
@@ -57,16 +53,16 @@ pub(super) async fn on_postgres(
     let database = Database::open(DatabaseOptions::new(postgres.url())).await?;
     let (store, bare) =
         (Way::Store(database.clone()), Way::BarePostgres(BarePostgres::connect(postgres.url())?));
-    let mut series = Series::default();
+    let mut beside = Beside::default();
     for round in 1..=pace.rounds {
         progress::print(format_args!("{} postgres round {round}", kind.experiment()));
         for (index, callers) in CALLERS.into_iter().enumerate() {
             let read = |way| drive(pace.span(), Reader::many(callers, way, kind, kind.limit(), targets));
-            series.note(index, read(&store).await?, &read(&bare).await?);
+            beside.push(index, read(&store).await?, &read(&bare).await?);
         }
     }
     database.close().await;
-    Ok(series.findings(kind, DatabaseKind::Postgres, ["tokio-postgres", "tokio-postgres"]))
+    Ok(beside.findings(kind, DatabaseKind::Postgres, ["tokio-postgres", "tokio-postgres"]))
 }
 
 pub(super) async fn on_sqlite(
@@ -78,7 +74,7 @@ pub(super) async fn on_sqlite(
     let database = Database::open(DatabaseOptions::new(url(&original.path()))).await?;
     let store = Way::Store(database.clone());
     let pool = Way::BareSqlite(Arc::new(ReaderPool::open(&original.path())?));
-    let mut series = Series::default();
+    let mut beside = Beside::default();
     for round in 1..=pace.rounds {
         progress::print(format_args!("{} sqlite round {round}", kind.experiment()));
         for (index, callers) in CALLERS.into_iter().enumerate() {
@@ -89,11 +85,11 @@ pub(super) async fn on_sqlite(
             } else {
                 read(&pool).await?
             };
-            series.note(index, ours, &bare);
+            beside.push(index, ours, &bare);
         }
     }
     database.close().await;
-    Ok(series.findings(kind, DatabaseKind::Sqlite, ["rusqlite", "rusqlite, 4 connections"]))
+    Ok(beside.findings(kind, DatabaseKind::Sqlite, ["rusqlite", "rusqlite, 4 connections"]))
 }
 
 /// The simplest program there could be: one thread with one connection.

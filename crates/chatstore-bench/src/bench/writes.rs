@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chatstore_bench::data::{Scale, Targets};
 use chatstore_bench::databases::{PostgresDatabase, SqliteOriginal};
-use chatstore_bench::drive::{Kind, Outcome, drive, drive_blocking};
+use chatstore_bench::drive::{Kind, drive, drive_blocking};
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
 use chatstore_sql::{Database, DatabaseKind, DatabaseOptions};
@@ -15,26 +15,10 @@ use crate::bare::pgbench::Pgbench;
 use crate::bare::script::Script;
 use crate::bare::sqlite_writes;
 use crate::kinds::WriteKind;
-use crate::report::{Figures, Finding, Target};
+use crate::report::{Figures, Finding, Series, Target};
 
 /// How many callers at a time.
 const CALLERS: [usize; 3] = [1, 16, 64];
-
-/// The measurements of one number of callers.
-#[derive(Default)]
-struct Ours {
-    rates: Figures,
-    p50: Figures,
-    p99: Figures,
-}
-
-impl Ours {
-    fn note(&mut self, mut outcome: Outcome) {
-        self.rates.push(outcome.per_second());
-        self.p50.push(outcome.writes.percentile(50));
-        self.p99.push(outcome.writes.percentile(99));
-    }
-}
 
 /// The store beside `pgbench`, on one database.
 pub(super) struct OnPostgres<'b> {
@@ -49,13 +33,13 @@ impl OnPostgres<'_> {
     pub(super) async fn write(&self, kind: WriteKind) -> Findings {
         let script = Script::of(kind, self.scale)?;
         let database = Database::open(DatabaseOptions::new(self.database.url())).await?;
-        let mut ours: [Ours; 3] = Default::default();
+        let mut ours: [Series; 3] = Default::default();
         let mut reference: [Figures; 3] = Default::default();
         for round in 1..=self.pace.rounds {
             progress::print(format_args!("{} postgres round {round}", kind.experiment()));
             for (index, callers) in CALLERS.into_iter().enumerate() {
                 let writers = Writer::many(callers, &database, kind, self.targets);
-                ours[index].note(drive(self.pace.span(), writers).await?);
+                ours[index].push(drive(self.pace.span(), writers).await?);
                 reference[index].push(self.pgbench.run(&script, callers, self.pace.length).await?);
             }
         }
@@ -64,7 +48,7 @@ impl OnPostgres<'_> {
     }
 }
 
-fn postgres_findings(kind: WriteKind, ours: &[Ours; 3], reference: &[Figures; 3]) -> Vec<Finding> {
+fn postgres_findings(kind: WriteKind, ours: &[Series; 3], reference: &[Figures; 3]) -> Vec<Finding> {
     let finding = |callers: usize, rates: &Figures| {
         Finding::rate(kind.experiment(), DatabaseKind::Postgres, kind.what(), callers, rates)
     };
@@ -76,7 +60,7 @@ fn postgres_findings(kind: WriteKind, ours: &[Ours; 3], reference: &[Figures; 3]
             _ => None,
         };
         let finding = finding(callers, &ours.rates).beside("pgbench", reference).target(target);
-        findings.push(finding.latencies(&ours.p50, &ours.p99));
+        findings.push(finding.latencies(ours));
     }
     // `pgbench` gets worse beyond some number of clients, which is no merit of ours.
     let best = reference.iter().max_by(|one, other| one.median().total_cmp(&other.median()));
@@ -93,7 +77,7 @@ pub(super) async fn on_sqlite(
     original: &SqliteOriginal,
     targets: &Arc<Targets>,
 ) -> Findings {
-    let mut ours: [Ours; 3] = Default::default();
+    let mut ours: [Series; 3] = Default::default();
     let (mut single, mut ceiling) = (Figures::default(), Figures::default());
     for round in 1..=pace.rounds {
         progress::print(format_args!("{} sqlite round {round}", kind.experiment()));
@@ -101,7 +85,7 @@ pub(super) async fn on_sqlite(
             let copy = original.copy()?;
             let database = Database::open(DatabaseOptions::new(copy.url())).await?;
             let writers = Writer::many(callers, &database, kind, targets);
-            ours[index].note(drive(pace.span(), writers).await?);
+            ours[index].push(drive(pace.span(), writers).await?);
             database.close().await;
         }
         single.push(one_commit_each(kind, pace, original, targets).await?);
@@ -126,7 +110,7 @@ async fn one_commit_each(
     Ok(outcome.per_second())
 }
 
-fn sqlite_findings(kind: WriteKind, ours: &[Ours; 3], single: &Figures, ceiling: &Figures) -> Vec<Finding> {
+fn sqlite_findings(kind: WriteKind, ours: &[Series; 3], single: &Figures, ceiling: &Figures) -> Vec<Finding> {
     let finding = |callers: usize, rates: &Figures| {
         Finding::rate(kind.experiment(), DatabaseKind::Sqlite, kind.what(), callers, rates)
     };
@@ -135,7 +119,7 @@ fn sqlite_findings(kind: WriteKind, ours: &[Ours; 3], single: &Figures, ceiling:
     for (callers, ours) in CALLERS.into_iter().zip(ours) {
         let target = if callers == 64 { only_append(Target::RatioAtLeast(2.4)) } else { None };
         let finding = finding(callers, &ours.rates).beside("rusqlite, a commit each", single).target(target);
-        findings.push(finding.latencies(&ours.p50, &ours.p99));
+        findings.push(finding.latencies(ours));
     }
     let most = &ours[2];
     findings.push(

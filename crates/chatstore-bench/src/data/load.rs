@@ -76,7 +76,7 @@ pub fn statements(kind: DatabaseKind, scale: Scale) -> [String; 3] {
 }
 
 /// Inserts users with the numbers from `first` on.
-pub(super) fn users(kind: DatabaseKind, count: u64, first: u64) -> String {
+pub fn users(kind: DatabaseKind, count: u64, first: u64) -> String {
     format!(
         "insert into users (id, username, username_key, role, is_active, must_change_password, metadata, \
          created_at, updated_at) \
@@ -91,13 +91,7 @@ pub(super) fn users(kind: DatabaseKind, count: u64, first: u64) -> String {
 }
 
 /// Inserts conversations from expressions over the number `n`.
-pub(super) fn conversations(
-    kind: DatabaseKind,
-    count: u64,
-    owner: &str,
-    id: &str,
-    message_count: &str,
-) -> String {
+pub fn conversations(kind: DatabaseKind, count: u64, owner: &str, id: &str, message_count: &str) -> String {
     format!(
         "insert into conversations (owner_id, id, title, last_seq, message_count, last_message, last_message_at, \
          revision, metadata, created_at, updated_at) \

@@ -12,40 +12,36 @@ use tokio::sync::oneshot;
 use crate::bare::sqlite::{Reader, ReaderPool};
 
 /// Who runs a read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arrangement {
-    /// The thread of the task that asks, with one of four connections.
-    InPlace,
-    /// The same, after everything else that is ready had its turn.
-    InPlaceYielding,
-    /// Threads that do nothing else.
-    Threads(usize),
-    /// A thread of the runtime's pool for blocking work, with one of four connections.
-    Blocking,
-}
-
-impl Arrangement {
-    pub(super) const ALL: [Self; 5] =
-        [Self::InPlace, Self::InPlaceYielding, Self::Threads(2), Self::Threads(4), Self::Blocking];
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::InPlace => "in place, 4 connections",
-            Self::InPlaceYielding => "in place, yielding first",
-            Self::Threads(2) => "on 2 threads",
-            Self::Threads(_) => "on 4 threads",
-            Self::Blocking => "spawn_blocking",
-        }
-    }
-}
-
-/// An arrangement at work.
 #[derive(Debug, Clone)]
 pub(super) enum Reading {
+    /// The thread of the task that asks, with one of four connections.
     InPlace(Arc<ReaderPool>),
+    /// The same, after everything else that is ready had its turn.
     InPlaceYielding(Arc<ReaderPool>),
+    /// Threads that do nothing else.
     Threads(mpsc::Sender<Request>),
+    /// A thread of the runtime's pool for blocking work, with one of four connections.
     Blocking(Arc<ReaderPool>),
+}
+
+/// An arrangement, for the table.
+#[derive(Clone, Copy)]
+pub(super) struct Arrangement {
+    pub(super) name: &'static str,
+    /// Prepares it for reads of a file.
+    pub(super) open: fn(&Path) -> Result<Reading, Error>,
+}
+
+pub(super) const ARRANGEMENTS: [Arrangement; 5] = [
+    Arrangement { name: "in place, 4 connections", open: |path| Ok(Reading::InPlace(pool(path)?)) },
+    Arrangement { name: "in place, yielding first", open: |path| Ok(Reading::InPlaceYielding(pool(path)?)) },
+    Arrangement { name: "on 2 threads", open: |path| Ok(Reading::Threads(start_threads(2, path)?)) },
+    Arrangement { name: "on 4 threads", open: |path| Ok(Reading::Threads(start_threads(4, path)?)) },
+    Arrangement { name: "spawn_blocking", open: |path| Ok(Reading::Blocking(pool(path)?)) },
+];
+
+fn pool(path: &Path) -> Result<Arc<ReaderPool>, Error> {
+    Ok(Arc::new(ReaderPool::open(path)?))
 }
 
 /// A page that a caller waits for.
@@ -58,15 +54,6 @@ pub(super) struct Request {
 }
 
 impl Reading {
-    pub(super) fn open(arrangement: Arrangement, path: &Path) -> Result<Self, Error> {
-        Ok(match arrangement {
-            Arrangement::InPlace => Self::InPlace(Arc::new(ReaderPool::open(path)?)),
-            Arrangement::InPlaceYielding => Self::InPlaceYielding(Arc::new(ReaderPool::open(path)?)),
-            Arrangement::Threads(count) => Self::Threads(start_threads(count, path)?),
-            Arrangement::Blocking => Self::Blocking(Arc::new(ReaderPool::open(path)?)),
-        })
-    }
-
     /// Reads the newest messages of a conversation; how many there were.
     pub(super) async fn page(
         &self,

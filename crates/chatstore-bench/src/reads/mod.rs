@@ -29,7 +29,7 @@ use crate::bench::Writer;
 use crate::kinds::WriteKind;
 use crate::report;
 
-use arrangement::{Arrangement, Reading};
+use arrangement::{ARRANGEMENTS, Arrangement, Reading};
 
 /// How many callers at a time.
 const CALLERS: [usize; 3] = [1, 16, 64];
@@ -97,7 +97,7 @@ impl Arguments {
             for series in &mut all {
                 let copy = original.copy()?;
                 let database = Database::open(DatabaseOptions::new(copy.url())).await?;
-                let reading = Reading::open(series.arrangement, copy.path())?;
+                let reading = (series.arrangement.open)(copy.path())?;
                 if series.memory == Memory::Cold {
                     coldness = Some(cold::forget(copy.path())?);
                 }
@@ -137,7 +137,7 @@ fn combinations() -> Vec<Series> {
     let mut all = Vec::new();
     for memory in [Memory::Cold, Memory::Warm] {
         for callers in CALLERS {
-            for arrangement in Arrangement::ALL {
+            for arrangement in ARRANGEMENTS {
                 all.push(Series { memory, callers, arrangement, rounds: Vec::new() });
             }
         }
@@ -230,7 +230,7 @@ impl Series {
         vec![
             self.memory().to_owned(),
             self.callers.to_string(),
-            self.arrangement.as_str().to_owned(),
+            self.arrangement.name.to_owned(),
             format!("{:.0}", self.median(|measured| measured.reads)),
             format!("{:.0}", self.median(|measured| measured.writes)),
             pair(|measured| measured.read),
@@ -243,7 +243,7 @@ impl Series {
         json!({
             "memory": self.memory(),
             "callers": self.callers,
-            "arrangement": self.arrangement.as_str(),
+            "arrangement": self.arrangement.name,
             "reads_per_second": self.median(|measured| measured.reads),
             "writes_per_second": self.median(|measured| measured.writes),
             "read_p50_ms": self.median(|measured| measured.read[0]),

@@ -1,10 +1,19 @@
 //! The judge: what is stored against what the ledgers say.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use chatstore_bench::client::{Answer, Stored};
 
-use super::ledger::Operation;
+/// What a writer sent and how it was answered, in times since the round began.
+#[derive(Debug, Clone)]
+pub(super) struct Operation {
+    pub(super) conversation: String,
+    pub(super) content: String,
+    pub(super) sent_at: Duration,
+    pub(super) answer: Answer,
+    pub(super) answered_at: Duration,
+}
 
 /// A conversation as it was read back.
 #[derive(Debug)]
@@ -26,16 +35,6 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, mut other: Self) {
-        self.acknowledged += other.acknowledged;
-        self.refused += other.refused;
-        self.unknown += other.unknown;
-        for (reason, count) in other.reasons {
-            *self.reasons.entry(reason).or_default() += count;
-        }
-        self.violations.append(&mut other.violations);
-    }
-
     fn note(&mut self, reason: &str) {
         *self.reasons.entry(reason.to_owned()).or_default() += 1;
     }
@@ -125,7 +124,7 @@ impl Tally {
     fn judge_order(&mut self, conversation: &Conversation, operations: &[&Operation]) {
         let by_content: HashMap<&str, &Operation> =
             operations.iter().map(|operation| (operation.content.as_str(), *operation)).collect();
-        let mut earliest_answer = u64::MAX;
+        let mut earliest_answer = Duration::MAX;
         for message in conversation.messages.iter().rev() {
             let Some(operation) = by_content.get(message.content.as_str()) else { continue };
             if operation.sent_at > earliest_answer {
@@ -144,7 +143,7 @@ mod tests {
     use super::*;
 
     fn operation(content: &str, times: [u64; 2], answer: Answer) -> Operation {
-        let [sent_at, answered_at] = times;
+        let [sent_at, answered_at] = times.map(Duration::from_micros);
         Operation { conversation: "c".to_owned(), content: content.to_owned(), sent_at, answer, answered_at }
     }
 

@@ -5,29 +5,26 @@
 //! After the last round all rounds are checked once more.
 
 mod check;
-mod ledger;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use chatstore_bench::arguments::{Backends, ServerBinary};
+use chatstore_bench::arguments::ServerBinary;
 use chatstore_bench::client::Client;
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
 use chatstore_bench::random::Random;
 use chatstore_bench::server::{Installation, Server, with_installation};
-use chatstore_sql::DatabaseKind;
 use rusqlite::Connection;
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::experiment::{Common, Experiment, Recorder};
 
-use check::{Conversation, Tally};
-use ledger::Ledger;
+use check::{Conversation, Operation, Tally};
 use writer::Writer;
 
 /// Writers that share a conversation, so that they also compete for its numbers.
@@ -51,60 +48,47 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 32)]
     writers: usize,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
-/// What one round wrote, and where it is written down.
+/// What one round wrote.
 struct Round {
     conversations: Vec<String>,
-    ledgers: Vec<PathBuf>,
+    operations: Vec<Operation>,
 }
 
 impl Experiment for Arguments {
-    type Found = ();
-
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
-    async fn run_on(&self, kind: DatabaseKind, recorder: &mut Recorder) -> Result<(), Error> {
-        let run = async |installation: &Installation| self.run(installation, kind, recorder).await;
+    async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
+        let kind = recorder.kind;
+        let run = async |installation: &Installation| self.run(installation, recorder).await;
         with_installation(&self.server, kind, &self.common.databases, run).await
     }
 }
 
 impl Arguments {
-    async fn run(
-        &self,
-        installation: &Installation,
-        kind: DatabaseKind,
-        recorder: &mut Recorder,
-    ) -> Result<(), Error> {
+    async fn run(&self, installation: &Installation, recorder: &mut Recorder) -> Result<(), Error> {
         let mut random = Random::new(self.common.seed);
         let mut rounds = Vec::with_capacity(self.rounds);
         let mut ready_after = Duration::ZERO;
         let mut violations = Vec::new();
         let mut server = installation.start().await?;
         for number in 1..=self.rounds {
-            let round = self.write_until_killed(server, installation.folder(), number, &mut random).await?;
+            let round = self.write_until_killed(server, number, &mut random).await?;
             server = installation.start().await?;
             ready_after = ready_after.max(server.ready_after());
-            let tally = check_round(server.client(), &round).await?;
+            rounds.push(round);
+            let tally = check(server.client(), &rounds[number - 1..]).await?;
             progress::print(format_args!(
                 "{} round {number}: {} acknowledged, {} unknown, {} violations, ready after {} ms",
-                kind.as_str(),
+                recorder.kind.as_str(),
                 tally.acknowledged,
                 tally.unknown,
                 tally.violations.len(),
                 server.ready_after().as_millis()
             ));
             violations.extend(tally.violations);
-            rounds.push(round);
         }
-        let mut total = Tally::default();
-        for round in &rounds {
-            total.add(check_round(server.client(), round).await?);
-        }
+        let mut total = check(server.client(), &rounds).await?;
         violations.append(&mut total.violations);
         server.kill()?;
         if let Some(file) = installation.file() {
@@ -127,7 +111,6 @@ impl Arguments {
     async fn write_until_killed(
         &self,
         server: Server,
-        folder: &Path,
         round: usize,
         random: &mut Random,
     ) -> Result<Round, Error> {
@@ -138,45 +121,39 @@ impl Arguments {
         let shared = Arc::new(conversations.clone());
         let killed = Arc::new(AtomicBool::new(false));
         let begun = Instant::now();
-        let (mut ledgers, mut writers) = (Vec::new(), JoinSet::new());
+        let mut writers = JoinSet::new();
         for number in 0..self.writers {
-            let path = folder.join(format!("ledger-{round}-{number}.jsonl"));
             let writer = Writer {
                 client: server.client().clone(),
                 conversations: Arc::clone(&shared),
-                ledger: Ledger::create(&path)?,
                 name: format!("round {round}, writer {number}"),
                 random: Random::new(random.next_u64()),
                 begun,
                 killed: Arc::clone(&killed),
             };
-            ledgers.push(path);
             writers.spawn(writer.run());
         }
         let delay = EARLIEST_KILL_MS + random.below(KILL_SPREAD_MS + 1);
         tokio::time::sleep(Duration::from_millis(delay as u64)).await;
         server.kill()?;
         killed.store(true, Ordering::Relaxed);
-        while let Some(finished) = writers.join_next().await {
-            finished??;
-        }
-        Ok(Round { conversations, ledgers })
+        let operations = writers.join_all().await.concat();
+        Ok(Round { conversations, operations })
     }
 }
 
-/// Reads everything of a round back and holds it against the ledgers.
-async fn check_round(client: &Client, round: &Round) -> Result<Tally, Error> {
-    let mut conversations = Vec::with_capacity(round.conversations.len());
-    for id in &round.conversations {
-        conversations.push(Conversation {
-            id: id.clone(),
-            messages: client.read_back(id).await?,
-            message_count: client.message_count(id).await?,
-        });
-    }
-    let mut operations = Vec::new();
-    for path in &round.ledgers {
-        operations.extend(ledger::read(path)?);
+/// Reads everything of some rounds back and holds it against the ledgers.
+async fn check(client: &Client, rounds: &[Round]) -> Result<Tally, Error> {
+    let (mut operations, mut conversations) = (Vec::new(), Vec::new());
+    for round in rounds {
+        operations.extend_from_slice(&round.operations);
+        for id in &round.conversations {
+            conversations.push(Conversation {
+                id: id.clone(),
+                messages: client.read_back(id).await?,
+                message_count: client.message_count(id).await?,
+            });
+        }
     }
     Ok(check::check(&operations, &conversations))
 }

@@ -5,16 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chatstore_bench::client::{Answer, Client};
-use chatstore_bench::error::Error;
 use chatstore_bench::random::Random;
 
-use super::ledger::Ledger;
+use super::check::Operation;
 
 /// Appends one message after the other until the server is dead.
 pub(super) struct Writer {
     pub(super) client: Client,
     pub(super) conversations: Arc<Vec<String>>,
-    pub(super) ledger: Ledger,
     pub(super) name: String,
     pub(super) random: Random,
     pub(super) begun: Instant,
@@ -22,18 +20,22 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) async fn run(mut self) -> Result<(), Error> {
+    /// Its ledger: every operation with its answer.
+    pub(super) async fn run(mut self) -> Vec<Operation> {
+        let mut ledger = Vec::new();
         loop {
-            let conversation = &self.conversations[self.random.below(self.conversations.len())];
-            let content = format!("{}, message {}", self.name, self.ledger.operations() + 1);
-            self.ledger.sending(conversation, &content, self.begun.elapsed())?;
-            let answer = self.client.append(conversation, &content).await;
-            self.ledger.answered(&answer, self.begun.elapsed())?;
-            if matches!(answer, Answer::Stored(_)) {
+            let conversation = self.conversations[self.random.below(self.conversations.len())].clone();
+            let content = format!("{}, message {}", self.name, ledger.len() + 1);
+            let sent_at = self.begun.elapsed();
+            let answer = self.client.append(&conversation, &content).await;
+            let is_stored = matches!(answer, Answer::Stored(_));
+            let answered_at = self.begun.elapsed();
+            ledger.push(Operation { conversation, content, sent_at, answer, answered_at });
+            if is_stored {
                 continue;
             }
             if self.killed.load(Ordering::Relaxed) {
-                return self.ledger.close();
+                return ledger;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

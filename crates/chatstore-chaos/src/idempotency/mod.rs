@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use chatstore_bench::arguments::{Backends, ServerBinary};
+use chatstore_bench::arguments::ServerBinary;
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
 use chatstore_bench::random::Random;
@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     server: ServerBinary,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
 /// The keys of a round, handed out one after the other.
@@ -71,20 +71,14 @@ struct Round {
 }
 
 impl Experiment for Arguments {
-    type Found = ();
-
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
-    async fn run_on(&self, kind: DatabaseKind, recorder: &mut Recorder) -> Result<(), Error> {
+    async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
+        let kind = recorder.kind;
         let server_counts: &[usize] = match kind {
             DatabaseKind::Sqlite => &[1],
             DatabaseKind::Postgres => &[1, 2],
         };
         for servers in server_counts {
-            let run =
-                async |installation: &Installation| self.run(installation, kind, *servers, recorder).await;
+            let run = async |installation: &Installation| self.run(installation, *servers, recorder).await;
             with_installation(&self.server, kind, &self.common.databases, run).await?;
         }
         Ok(())
@@ -95,7 +89,6 @@ impl Arguments {
     async fn run(
         &self,
         installation: &Installation,
-        kind: DatabaseKind,
         servers: usize,
         recorder: &mut Recorder,
     ) -> Result<(), Error> {
@@ -116,7 +109,7 @@ impl Arguments {
             fleet.resume().await?;
             progress::print(format_args!(
                 "{} with {servers}, round {number}: {} sent, {} sent again, {} violations",
-                kind.as_str(),
+                recorder.kind.as_str(),
                 tally.sent,
                 tally.sent_again,
                 tally.violations.len()

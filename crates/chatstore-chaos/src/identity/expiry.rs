@@ -1,15 +1,13 @@
 //! `expiry`: a session ends 14 days after it was carried on last, and 90 days after it began.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use chatstore::auth::{LoginName, Password, Tokens};
-use chatstore::{ErrorKind, Store};
+use chatstore::auth::Tokens;
 use chatstore_bench::error::Error;
-use chatstore_testkit::TestClock;
 use serde_json::json;
 
-use super::place::{PASSWORD, Place, member};
+use super::place::Place;
+use super::scene::Scene;
 use super::{Arguments, Finding};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -20,19 +18,8 @@ const ABSOLUTE: Duration = Duration::from_secs(90 * DAY.as_secs());
 
 const MOMENT: Duration = Duration::from_micros(1);
 
-const USER: &str = "sleeper";
-
-struct Scene {
-    clock: Arc<TestClock>,
-    store: Store,
-    violations: Vec<String>,
-}
-
 pub(super) async fn run(place: &Place, _arguments: &Arguments) -> Result<Finding, Error> {
-    let clock = Arc::new(TestClock::default());
-    let store = place.open_at(&clock).await?;
-    member(&store, USER).await?;
-    let mut scene = Scene { clock, store, violations: Vec::new() };
+    let mut scene = Scene::open(place).await?;
     scene.idle().await?;
     let carried_on = scene.absolute().await?;
     scene.store.close().await;
@@ -45,25 +32,12 @@ pub(super) async fn run(place: &Place, _arguments: &Arguments) -> Result<Finding
 }
 
 impl Scene {
-    async fn login(&self) -> Result<Tokens, Error> {
-        let name = LoginName::Username(USER.to_owned());
-        Ok(self.store.auth().login(name, Password::new(PASSWORD)).await?)
-    }
-
-    async fn exchange(&self, tokens: &Tokens) -> Result<Tokens, Error> {
-        Ok(self.store.auth().refresh(&tokens.refresh_token).await?)
-    }
-
     /// Holds that a session has ended, for its access token as well.
     async fn expired(&mut self, what: &str, tokens: &Tokens) -> Result<(), Error> {
         if self.store.authenticate(&tokens.access_token).await?.is_some() {
             self.violations.push(format!("{what}: the access token still lets in"));
         }
-        match self.store.auth().refresh(&tokens.refresh_token).await {
-            Err(error) if error.kind() == ErrorKind::InvalidCredentials => {}
-            Ok(_) => self.violations.push(format!("{what}: the refresh token was exchanged")),
-            Err(error) => self.violations.push(format!("{what}: {error}")),
-        }
+        self.refused(&format!("{what}: the refresh token"), tokens).await;
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use chatstore::{ApiKeyScope, NewConversation, Store};
 use chatstore_bench::error::Error;
-use chatstore_bench::samples::Latencies;
+use chatstore_bench::samples::{Latencies, rounded};
 use chatstore_bench::wire::Connection;
 use chatstore_bench::wire_caller::Prepared;
 use serde_json::json;
@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use super::client::login_request;
 use super::place::{PASSWORD, Place, member};
 use super::server::Servers;
-use super::{Arguments, Finding, rounded};
+use super::{Arguments, Finding};
 use crate::probe::{Probe, Sample};
 
 /// Users who log in.
@@ -278,13 +278,13 @@ fn judge(arguments: &Arguments, rounds: Rounds, appends: &[Sample], (baseline, m
         "logins_at_once": arguments.logins,
         "let_in": storm.logins.succeeded.count(),
         "refused": storm.logins.refused.count(),
-        "let_in_ms": three(&mut storm.logins.succeeded),
-        "refused_ms": three(&mut storm.logins.refused),
+        "let_in_ms": storm.logins.succeeded.summary(),
+        "refused_ms": storm.logins.refused.summary(),
         "appends": counts,
-        "append_ms_idle": three(&mut undisturbed),
-        "append_ms_while_hashing": three(&mut while_hashing),
-        "append_ms_in_storm": three(&mut in_storm),
-        "append_ms_in_other_burst": three(&mut in_burst),
+        "append_ms_idle": undisturbed.summary(),
+        "append_ms_while_hashing": while_hashing.summary(),
+        "append_ms_in_storm": in_storm.summary(),
+        "append_ms_in_other_burst": in_burst.summary(),
         "append_p99_ratio_while_hashing": rounded(while_hashing.percentile(99) / before),
         "append_p99_ratio_in_other_burst": rounded(in_burst.percentile(99) / before),
         "append_p99_ratio": rounded(ratio),
@@ -298,9 +298,4 @@ fn judge(arguments: &Arguments, rounds: Rounds, appends: &[Sample], (baseline, m
 #[expect(clippy::cast_precision_loss, reason = "a number of logins")]
 fn per_second(count: usize, seconds: f64) -> f64 {
     count as f64 / seconds
-}
-
-/// Median, 99th percentile and maximum.
-fn three(latencies: &mut Latencies) -> [f64; 3] {
-    [50, 99, 100].map(|hundredths| rounded(latencies.percentile(hundredths)))
 }

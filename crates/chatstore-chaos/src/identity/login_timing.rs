@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 use chatstore::{NewUser, UserName, UserPatch};
 use chatstore_bench::error::Error;
 use chatstore_bench::random::Random;
-use chatstore_bench::samples::Latencies;
-use chatstore_bench::wire::BlockingConnection;
+use chatstore_bench::samples::{Latencies, rounded};
+use chatstore_bench::wire::Connection;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use super::client::login_request;
 use super::place::{PASSWORD, Place, member};
 use super::server::Servers;
-use super::{Arguments, Finding, rounded};
+use super::{Arguments, Finding};
 
 /// The medians may lie so far apart, in milliseconds.
 const MOST_APART: f64 = 2.0;
@@ -34,7 +35,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding,
     prepare(place).await?;
     let servers = Servers::start(place, 1)?;
     let (port, requests, seed) = (servers.ports()[0], arguments.login_requests, arguments.common.seed);
-    let measured = tokio::task::spawn_blocking(move || measure(port, requests, seed)).await?;
+    let measured = measure(port, requests, seed).await;
     servers.stop()?;
     let (mut kinds, mut violations) = measured?;
     let (mut medians, mut nineties) = (Map::new(), Map::new());
@@ -88,8 +89,8 @@ fn kinds() -> Vec<Kind> {
 }
 
 /// Sends them in turn, each time in another order.
-fn measure(port: u16, requests: usize, seed: u64) -> Result<(Vec<Kind>, Vec<String>), Error> {
-    let mut connection = BlockingConnection::open(port, TIMEOUT)?;
+async fn measure(port: u16, requests: usize, seed: u64) -> Result<(Vec<Kind>, Vec<String>), Error> {
+    let mut connection = Connection::open(port).await?;
     let (mut kinds, mut violations, mut random) = (kinds(), Vec::new(), Random::new(seed));
     let mut first: Option<Value> = None;
     for round in 0..requests + WARM_UP {
@@ -98,7 +99,7 @@ fn measure(port: u16, requests: usize, seed: u64) -> Result<(Vec<Kind>, Vec<Stri
         }
         for kind in &mut kinds {
             let begun = Instant::now();
-            let answer = connection.exchange(&kind.request)?;
+            let answer = timeout(TIMEOUT, connection.exchange(&kind.request)).await??;
             let latency = begun.elapsed();
             if round >= WARM_UP {
                 kind.latencies.push(latency);

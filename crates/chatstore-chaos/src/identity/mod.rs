@@ -15,12 +15,11 @@ mod refresh_lost;
 mod refresh_misuse;
 mod refresh_tabs;
 mod revocation;
+mod scene;
 mod server;
 
-use chatstore_bench::arguments::Backends;
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
-use chatstore_sql::DatabaseKind;
 use clap::ValueEnum;
 use serde_json::Value;
 
@@ -66,7 +65,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     bounds: Bounds,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
 /// What is tried.
@@ -100,16 +99,10 @@ struct Finding {
 }
 
 impl Experiment for Arguments {
-    type Found = ();
-
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
-    async fn run_on(&self, kind: DatabaseKind, recorder: &mut Recorder) -> Result<(), Error> {
+    async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         for scenario in Scenario::value_variants() {
             if self.only.is_empty() || self.only.contains(scenario) {
-                self.run(*scenario, kind, recorder).await?;
+                self.run(*scenario, recorder).await?;
             }
         }
         Ok(())
@@ -117,15 +110,10 @@ impl Experiment for Arguments {
 }
 
 impl Arguments {
-    async fn run(
-        &self,
-        scenario: Scenario,
-        kind: DatabaseKind,
-        recorder: &mut Recorder,
-    ) -> Result<(), Error> {
+    async fn run(&self, scenario: Scenario, recorder: &mut Recorder) -> Result<(), Error> {
         let name = scenario.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        progress::print(format_args!("identity {} {name}", kind.as_str()));
-        let place = Place::create(kind, &self.common).await?;
+        progress::print(format_args!("identity {} {name}", recorder.kind.as_str()));
+        let place = Place::create(recorder.kind, &self.common).await?;
         let found = match scenario {
             Scenario::LoginTiming => login_timing::run(&place, self).await,
             Scenario::LoginStorm => login_storm::run(&place, self).await,
@@ -143,8 +131,4 @@ impl Arguments {
         recorder.record(&name, figures, &violations);
         Ok(())
     }
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }

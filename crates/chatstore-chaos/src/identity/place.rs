@@ -1,4 +1,4 @@
-//! The database of an experiment, and the key that its tokens are signed with.
+//! The database of an experiment.
 
 use std::sync::Arc;
 
@@ -6,10 +6,8 @@ use chatstore::auth::{Password, TokenKeys};
 use chatstore::{Builder, NewUser, RefreshToken, Session, Store, User, UserId, UserName};
 use chatstore_bench::databases::TemporaryDatabase;
 use chatstore_bench::error::Error;
-use chatstore_bench::random::Ids;
-use chatstore_model::IdSource as _;
 use chatstore_sql::{DatabaseKind, ReadTx};
-use chatstore_testkit::TestClock;
+use chatstore_testkit::{TOKEN_KEY, TestClock};
 
 use crate::experiment::Common;
 
@@ -19,14 +17,12 @@ pub(super) const PASSWORD: &str = "correct horse battery";
 /// A migrated database.
 pub(super) struct Place {
     database: TemporaryDatabase,
-    token_key: String,
 }
 
 impl Place {
     pub(super) async fn create(kind: DatabaseKind, common: &Common) -> Result<Self, Error> {
         let database = TemporaryDatabase::create(kind, &common.databases, "identity").await?;
-        let (_, token_key) = TokenKeys::generate(|bytes| Ids::new(common.seed).random(bytes));
-        let place = Self { database, token_key };
+        let place = Self { database };
         let store = place.open().await?;
         store.migrate().await?;
         store.close().await;
@@ -45,25 +41,21 @@ impl Place {
         self.database.url()
     }
 
-    pub(super) fn token_key(&self) -> &str {
-        &self.token_key
-    }
-
     /// One more store over the database.
     pub(super) async fn open(&self) -> Result<Store, Error> {
-        Ok(builder(self.url(), &self.token_key)?.connect().await?)
+        Ok(builder(self.url())?.connect().await?)
     }
 
     /// One with a clock that stands still until it is moved.
     pub(super) async fn open_at(&self, clock: &Arc<TestClock>) -> Result<Store, Error> {
         let clock: Arc<TestClock> = Arc::clone(clock);
-        Ok(builder(self.url(), &self.token_key)?.clock(clock).connect().await?)
+        Ok(builder(self.url())?.clock(clock).connect().await?)
     }
 }
 
 /// A store as every experiment wants it: failed logins are not counted.
-pub(super) fn builder(url: &str, token_key: &str) -> Result<Builder, Error> {
-    Ok(Store::builder(url).token_keys(TokenKeys::parse(token_key)?).login_failures(None))
+pub(super) fn builder(url: &str) -> Result<Builder, Error> {
+    Ok(Store::builder(url).token_keys(TokenKeys::parse(TOKEN_KEY)?).login_failures(None))
 }
 
 /// Creates a user with [`PASSWORD`].

@@ -1,16 +1,15 @@
 //! `refresh_lost`: whose answer was lost shows the same token again and goes on with the same successor.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chatstore::Store;
-use chatstore::auth::{LoginName, Password, Tokens};
+use chatstore::auth::Tokens;
 use chatstore_bench::error::Error;
 use chatstore_bench::random::Random;
-use chatstore_testkit::TestClock;
 use serde_json::json;
 
-use super::place::{PASSWORD, Place, breaks, member, sessions};
+use super::place::{Place, breaks, sessions};
+use super::scene::Scene;
 use super::{Arguments, Finding};
 
 /// Lost answers in one session, which lasts no more than 90 days.
@@ -22,13 +21,9 @@ const GRACE: usize = 10_000_000;
 /// How long a client may go on with an access token, in microseconds.
 const PAUSE: usize = 600_000_000;
 
-const USER: &str = "forgetful";
-
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding, Error> {
-    let clock = Arc::new(TestClock::default());
-    let store = place.open_at(&clock).await?;
-    let user = member(&store, USER).await?;
-    let (mut random, mut violations) = (Random::new(arguments.common.seed), Vec::new());
+    let mut scene = Scene::open(place).await?;
+    let mut random = Random::new(arguments.common.seed);
     let (mut exchanges, mut repetitions) = (Vec::new(), 0);
     let mut session: Option<Tokens> = None;
     for number in 0..arguments.lost {
@@ -36,13 +31,13 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding,
             Some(tokens) if number % IN_A_SESSION != 0 => tokens,
             _ => {
                 exchanges.push(0);
-                store.auth().login(LoginName::Username(USER.to_owned()), Password::new(PASSWORD)).await?
+                scene.login().await?
             }
         };
-        let lost = match store.auth().refresh(&tokens.refresh_token).await {
+        let lost = match scene.exchange(&tokens).await {
             Ok(lost) => lost,
             Err(error) => {
-                violations.push(format!("exchange {number}: {error}"));
+                scene.violations.push(format!("exchange {number}: {error}"));
                 continue;
             }
         };
@@ -52,23 +47,25 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding,
         let moments = moments(&mut random);
         repetitions += moments.len();
         for (pause, after) in moments {
-            clock.advance(pause);
-            let again = repeat(&store, &tokens, &lost).await;
-            violations.extend(again.err().map(|what| format!("exchange {number} after {after} µs: {what}")));
+            scene.clock.advance(pause);
+            let again = repeat(&scene.store, &tokens, &lost).await;
+            scene
+                .violations
+                .extend(again.err().map(|what| format!("exchange {number} after {after} µs: {what}")));
         }
-        clock.advance(microseconds(random.below(PAUSE)));
+        scene.clock.advance(microseconds(random.below(PAUSE)));
         session = Some(lost);
     }
-    let found = sessions(&store, user.id).await?;
+    let found = sessions(&scene.store, scene.user.id).await?;
     if found.len() != exchanges.len() {
-        violations.push(format!("{} sessions instead of {}", found.len(), exchanges.len()));
+        scene.violations.push(format!("{} sessions instead of {}", found.len(), exchanges.len()));
     }
     for ((session, tokens), count) in found.iter().zip(&exchanges) {
-        violations.extend(breaks(session, tokens, *count));
+        scene.violations.extend(breaks(session, tokens, *count));
     }
-    store.close().await;
+    scene.store.close().await;
     let figures = json!({ "lost": arguments.lost, "shown_again": repetitions, "sessions": exchanges.len() });
-    Ok(Finding { figures, violations })
+    Ok(Finding { figures, violations: scene.violations })
 }
 
 /// One to three moments within the grace time, often its very end: how long to wait, and the time since the exchange.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use chatstore_bench::error::Error;
 use chatstore_bench::random::Random;
+use chatstore_bench::samples::rounded;
 use chatstore_bench::wire::Connection;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -11,7 +12,7 @@ use tokio::task::JoinSet;
 use super::client::{login, logout_request, me_request};
 use super::place::{Place, member};
 use super::server::Servers;
-use super::{Arguments, Finding, rounded};
+use super::{Arguments, Finding};
 
 /// How long another server may still accept requests.
 const MOST: Duration = Duration::from_secs(5);

@@ -1,9 +1,9 @@
 //! Servers as processes of their own: this program again, with a hidden command.
 //!
-//! It learns the token key from its input and serves until that ends. On PostgreSQL every server is a process; a
+//! It serves until its input ends. On PostgreSQL every server is a process; a
 //! SQLite file belongs to one process, in which several stores stand for several servers.
 
-use std::io::{BufRead as _, Read as _};
+use std::io::Read as _;
 
 use chatstore_bench::error::Error;
 use chatstore_bench::machine;
@@ -27,12 +27,10 @@ pub(crate) struct IdentityServer {
 impl IdentityServer {
     /// Says where it listens, then serves.
     pub(crate) async fn run(self) -> Result<(), Error> {
-        let mut token_key = String::new();
-        std::io::stdin().lock().read_line(&mut token_key)?;
         let (ending, ended) = watch::channel(());
         let (mut ports, mut serving) = (Vec::new(), JoinSet::new());
         for _ in 0..self.stores {
-            let store = builder(&self.url, &token_key)?.connect().await?;
+            let store = builder(&self.url)?.connect().await?;
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             ports.push(listener.local_addr()?.port().to_string());
             let mut ended = ended.clone();
@@ -69,7 +67,6 @@ impl Servers {
         let mut servers = Self { processes: Vec::new(), ports: Vec::new() };
         for _ in 0..processes {
             let mut process = Process::start(&["identity-server", place.url(), &stores.to_string()])?;
-            process.tell(place.token_key())?;
             let said = process.hear()?;
             let ports: Result<Vec<u16>, _> = said.split_whitespace().map(str::parse).collect();
             match ports {

@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use chatstore_bench::data::dialect::{
-    CONVERSATION_PREFIX, FIRST_NUMBER, USER_PREFIX, id, numbers, time, truth,
-};
-use chatstore_bench::data::{content, load};
+use chatstore_bench::data::dialect::{CONVERSATION_PREFIX, USER_PREFIX, id};
+use chatstore_bench::data::{content, conversation_id, load, user_id};
 use chatstore_bench::drivers::{connect, statement};
 use chatstore_bench::error::Error;
 use chatstore_bench::random::Random;
@@ -43,26 +41,12 @@ pub(super) async fn messages_per_second(
 }
 
 /// Users and conversations.
-fn heads(kind: DatabaseKind, messages: u64) -> Vec<String> {
+fn heads(kind: DatabaseKind, messages: u64) -> [String; 2] {
     let conversations = source::conversations(messages);
     let users = source::users(conversations);
-    let (yes, no, early) = (truth(kind, true), truth(kind, false), time(kind, "0"));
-    vec![
-        format!(
-            "insert into users (id, username, username_key, role, is_active, must_change_password, metadata, \
-             created_at, updated_at) select {}, 'user ' || n, 'user ' || n, 'user', {yes}, {no}, '{{}}', \
-             {early}, {early} from {}",
-            id(kind, USER_PREFIX, "n"),
-            numbers(kind, users)
-        ),
-        format!(
-            "insert into conversations (owner_id, id, last_seq, message_count, revision, metadata, created_at, \
-             updated_at) select {}, {}, 0, 0, 1, '{{}}', {early}, {early} from {}",
-            id(kind, USER_PREFIX, &format!("n % {users}")),
-            id(kind, CONVERSATION_PREFIX, "n"),
-            numbers(kind, conversations)
-        ),
-    ]
+    let owner = id(kind, USER_PREFIX, &format!("n % {users}"));
+    let conversation = id(kind, CONVERSATION_PREFIX, "n");
+    [load::users(kind, users, 0), load::conversations(kind, conversations, &owner, &conversation, "0")]
 }
 
 /// The row with this number.
@@ -78,10 +62,9 @@ impl Row {
         let conversations = source::conversations(messages);
         let conversation = number / (messages / conversations).max(1) % conversations;
         let owner = conversation % source::users(conversations);
-        let uuid = |prefix: &str, number: u64| Uuid::try_parse(&format!("{prefix}{}", FIRST_NUMBER + number));
         Ok(Self {
-            owner: uuid(USER_PREFIX, owner)?,
-            conversation: uuid(CONVERSATION_PREFIX, conversation)?,
+            owner: user_id(owner)?.uuid(),
+            conversation: conversation_id(conversation)?.uuid(),
             seq: i64::try_from(number)? + 1,
             id: Uuid::from_u64_pair(random.next_u64(), random.next_u64()),
         })

@@ -5,14 +5,13 @@ mod bare;
 mod program;
 mod source;
 
-use std::time::Duration;
-
-use chatstore_bench::arguments::{Backends, ServerBinary};
+use chatstore_bench::arguments::ServerBinary;
 use chatstore_bench::data::load;
 use chatstore_bench::databases::TemporaryDatabase;
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
 use chatstore_bench::random::Random;
+use chatstore_bench::samples::rounded;
 use chatstore_sql::{Database, DatabaseKind, DatabaseOptions, TableDigest};
 use serde_json::{Value, json};
 
@@ -42,21 +41,15 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 20_000)]
     kill_messages: u64,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
 impl Experiment for Arguments {
-    type Found = ();
-
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
-    async fn run_on(&self, kind: DatabaseKind, recorder: &mut Recorder) -> Result<(), Error> {
+    async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         let mut figures = json!({ "rounds": self.kills });
-        let violations = self.kill(kind).await?;
+        let violations = self.kill(recorder.kind).await?;
         if self.messages > 0 {
-            self.measure(kind, &mut figures).await?;
+            self.measure(recorder.kind, &mut figures).await?;
         }
         recorder.record("import", figures, &violations);
         Ok(())
@@ -119,15 +112,15 @@ impl Arguments {
         let rate = self.messages as f64 / first.elapsed.as_secs_f64();
         let quarters = first.resident_by_quarter();
         figures["messages"] = self.messages.into();
-        figures["seconds"] = rounded(first.elapsed).into();
+        figures["seconds"] = rounded(first.elapsed.as_secs_f64()).into();
         figures["messages_per_second"] = rate.round().into();
         figures["bare_per_second"] = bare.round().into();
-        figures["ratio"] = ((rate / bare * 100.0).round() / 100.0).into();
+        figures["ratio"] = rounded(rate / bare).into();
         figures["ratio_met"] = (rate / bare >= RATIO).into();
         figures["resident_kib_by_quarter"] = json!(quarters);
         figures["resident_flat"] =
             json!(quarters.len() == 4 && quarters[3] as f64 <= quarters[1] as f64 * FLAT);
-        figures["again_seconds"] = rounded(again.elapsed).into();
+        figures["again_seconds"] = rounded(again.elapsed.as_secs_f64()).into();
         target.remove().await?;
         source.remove().await
     }
@@ -149,8 +142,4 @@ async fn digests(url: &str) -> Result<Vec<TableDigest>, Error> {
     let digests = database.read("digests", async |tx| tx.statistics().digests().await).await;
     database.close().await;
     Ok(digests?)
-}
-
-fn rounded(time: Duration) -> f64 {
-    (time.as_secs_f64() * 100.0).round() / 100.0
 }

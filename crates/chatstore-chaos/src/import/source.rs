@@ -1,7 +1,8 @@
 //! A database as chat_app leaves it, its tables as SQLAlchemy creates them.
 
 use chatstore_bench::arguments::Databases;
-use chatstore_bench::data::{content, dialect::numbers, load};
+use chatstore_bench::data::dialect::{numbers, truth};
+use chatstore_bench::data::{content, load};
 use chatstore_bench::databases::TemporaryDatabase;
 use chatstore_bench::error::Error;
 use chatstore_sql::DatabaseKind;
@@ -76,24 +77,24 @@ const fn responses(messages: u64) -> u64 {
 fn statements(kind: DatabaseKind, messages: u64) -> Vec<String> {
     let conversations = conversations(messages);
     let users = users(conversations);
-    let (moment, number) = match kind {
-        DatabaseKind::Sqlite => ("datetime", "integer"),
-        DatabaseKind::Postgres => ("timestamp without time zone", "integer"),
+    let moment = match kind {
+        DatabaseKind::Sqlite => "datetime",
+        DatabaseKind::Postgres => "timestamp without time zone",
     };
     let tables = format!(
-        "create table users (id {number} not null primary key, username varchar(50) not null unique, \
+        "create table users (id integer not null primary key, username varchar(50) not null unique, \
          email varchar(100) not null unique, hashed_password varchar(255) not null, full_name varchar(100), \
          is_active boolean not null, created_at {moment} not null, updated_at {moment} not null); \
-         create table conversations (id {number} not null primary key, uuid varchar(36) not null unique, \
-         title varchar(255), default_model varchar(100) not null, user_id {number} references users (id), \
+         create table conversations (id integer not null primary key, uuid varchar(36) not null unique, \
+         title varchar(255), default_model varchar(100) not null, user_id integer references users (id), \
          created_at {moment} not null, updated_at {moment} not null); \
-         create table messages (id {number} not null primary key, uuid varchar(36) not null unique, \
-         conversation_id {number} not null references conversations (id), role varchar(20) not null, \
+         create table messages (id integer not null primary key, uuid varchar(36) not null unique, \
+         conversation_id integer not null references conversations (id), role varchar(20) not null, \
          content text not null, model varchar(100), created_at {moment} not null); \
-         create table responses (id {number} not null primary key, \
-         message_id {number} not null unique references messages (id), model_used varchar(100) not null, \
-         tokens_prompt {number}, tokens_completion {number}, tokens_total {number}, \
-         completion_time_ms {number}, created_at {moment} not null)"
+         create table responses (id integer not null primary key, \
+         message_id integer not null unique references messages (id), model_used varchar(100) not null, \
+         tokens_prompt integer, tokens_completion integer, tokens_total integer, \
+         completion_time_ms integer, created_at {moment} not null)"
     );
     let at = |seconds: &str| match kind {
         DatabaseKind::Sqlite => {
@@ -109,16 +110,12 @@ fn statements(kind: DatabaseKind, messages: u64) -> Vec<String> {
         }
         DatabaseKind::Postgres => "gen_random_uuid()::text",
     };
-    let truth = match kind {
-        DatabaseKind::Sqlite => "1",
-        DatabaseKind::Postgres => "true",
-    };
-    let (early, now) = (at("0"), at("n"));
+    let (yes, early, now) = (truth(kind, true), at("0"), at("n"));
     vec![
         tables,
         format!(
             "insert into users select n + 1, 'user ' || n, 'user' || n || '@example.org', '$2b$12$x', null, \
-             {truth}, {early}, {early} from {}",
+             {yes}, {early}, {early} from {}",
             numbers(kind, users)
         ),
         format!(

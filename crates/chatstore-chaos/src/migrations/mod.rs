@@ -1,21 +1,17 @@
-//! `migrations`: tables are changed by generated SQL, many processes upgrade at once, and upgrades are killed.
+//! `migrations`: many processes upgrade at once, and upgrades are killed.
 //!
-//! Five experiments, each with one line of JSON; `--kills 0` and the like leave one out. `migrate_changes` applies
-//! and undoes each kind of change by generated SQL, and has a table at the end. `migrate_pairs` draws pairs of schemas with
-//! rows and goes from one to the other and back. The others have revisions of their own, among them indexes that
-//! PostgreSQL builds outside a transaction: `migrate_up_and_down` goes back and up again with rows in the tables,
-//! `migrate_at_once` lets processes upgrade an empty database at the same moment, and `migrate_killed` kills an upgrade
-//! at a random moment and upgrades again. Afterwards the database must be like one that a single process upgraded
-//! without a disturbance.
+//! Three experiments, each with one line of JSON; `--kills 0` and the like leave one out. Their revisions have, among
+//! other things, indexes that PostgreSQL builds outside a transaction. `migrate_up_and_down` goes back and up again with
+//! rows in the tables, `migrate_at_once` lets processes upgrade an empty database at the same moment, and
+//! `migrate_killed` kills an upgrade at a random moment and upgrades again. Afterwards the database must be like one that
+//! a single process upgraded without a disturbance.
 
-mod changes;
-mod pairs;
 mod place;
 mod revisions;
 
 use std::time::{Duration, Instant};
 
-use chatstore_bench::arguments::Backends;
+use chatstore_bench::databases::TemporaryDatabase;
 use chatstore_bench::error::Error;
 use chatstore_bench::random::Random;
 use chatstore_sql::migrate::{Graph, Migrator, Target};
@@ -27,8 +23,7 @@ use crate::processes::{self, Process};
 
 use place::Place;
 
-/// Change tables with rows, upgrade from many processes at once, and kill upgrades; look for what is lost, undone or
-/// done twice
+/// Upgrade from many processes at once, and kill upgrades; look for what is lost, undone or done twice
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many processes upgrade at once
@@ -43,14 +38,8 @@ pub(crate) struct Arguments {
     /// How many upgrades are killed
     #[arg(long, default_value_t = 200)]
     kills: u32,
-    /// How many pairs of schemas SQLite migrates between
-    #[arg(long, default_value_t = 1000)]
-    pairs: u32,
-    /// How many pairs PostgreSQL migrates between
-    #[arg(long, default_value_t = 200)]
-    postgres_pairs: u32,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
 /// Be one of the processes
@@ -77,34 +66,21 @@ fn migrator() -> Result<Migrator, Error> {
 }
 
 impl Experiment for Arguments {
-    type Found = changes::Tried;
-
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
-    async fn run_on(&self, kind: DatabaseKind, recorder: &mut Recorder) -> Result<changes::Tried, Error> {
-        let place = Place::create(kind, &self.common.databases).await?;
+    async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
+        let databases = &self.common.databases;
+        let place = Place(TemporaryDatabase::create(recorder.kind, databases, "migrations").await?);
         let done = self.run(&place, recorder).await;
-        place.remove().await?;
+        place.0.remove().await?;
         done
-    }
-
-    fn summarize(&self, found: &[changes::Tried]) {
-        changes::print(found);
     }
 }
 
 impl Arguments {
-    async fn run(&self, place: &Place, recorder: &mut Recorder) -> Result<changes::Tried, Error> {
-        let (rounds, pairs) = match place.kind() {
-            DatabaseKind::Sqlite => (self.rounds, self.pairs),
-            DatabaseKind::Postgres => (self.postgres_rounds, self.postgres_pairs),
+    async fn run(&self, place: &Place, recorder: &mut Recorder) -> Result<(), Error> {
+        let rounds = match place.kind() {
+            DatabaseKind::Sqlite => self.rounds,
+            DatabaseKind::Postgres => self.postgres_rounds,
         };
-        let tried = changes::run(place, recorder).await;
-        if pairs > 0 {
-            pairs::run(place, self.common.seed, pairs, recorder).await?;
-        }
         // PostgreSQL's server meets a database of this kind for the first time here.
         upgrade_alone(place).await?;
         let (expected, first) = upgrade_alone(place).await?;
@@ -116,7 +92,7 @@ impl Arguments {
         if self.kills > 0 {
             self.killed(place, &expected, alone, recorder).await?;
         }
-        Ok(tried)
+        Ok(())
     }
 
     async fn at_once(

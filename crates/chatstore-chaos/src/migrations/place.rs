@@ -1,6 +1,5 @@
 //! The database that is upgraded, emptied and compared again and again.
 
-use chatstore_bench::arguments::Databases;
 use chatstore_bench::databases::TemporaryDatabase;
 use chatstore_bench::error::Error;
 use chatstore_sql::{Database, DatabaseKind, DatabaseOptions, ReadTx, Sql};
@@ -31,17 +30,9 @@ const CONTENTS: [Sql; 3] = [
     ),
 ];
 
-pub(super) struct Place(TemporaryDatabase);
+pub(super) struct Place(pub(super) TemporaryDatabase);
 
 impl Place {
-    pub(super) async fn create(kind: DatabaseKind, databases: &Databases) -> Result<Self, Error> {
-        Ok(Self(TemporaryDatabase::create(kind, databases, "migrations").await?))
-    }
-
-    pub(super) async fn remove(self) -> Result<(), Error> {
-        self.0.remove().await
-    }
-
     pub(super) const fn kind(&self) -> DatabaseKind {
         self.0.kind()
     }

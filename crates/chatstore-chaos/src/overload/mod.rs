@@ -15,13 +15,12 @@ mod load;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chatstore_bench::arguments::{Backends, ServerBinary};
+use chatstore_bench::arguments::ServerBinary;
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
-use chatstore_bench::samples::{Latencies, median};
+use chatstore_bench::samples::{Latencies, median, rounded};
 use chatstore_bench::server::{Installation, Server, memory_limit_kib, with_installation};
 use chatstore_bench::wire_caller::Prepared;
-use chatstore_sql::DatabaseKind;
 use serde_json::json;
 
 use crate::experiment::{Bounds, Common, Experiment, Recorder};
@@ -74,7 +73,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     server: ServerBinary,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
 /// All rounds together.
@@ -93,25 +92,15 @@ struct Findings {
 }
 
 impl Experiment for Arguments {
-    type Found = ();
-
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
-    async fn run_on(&self, kind: DatabaseKind, recorder: &mut Recorder) -> Result<(), Error> {
-        let run = async |installation: &Installation| self.run(installation, kind, recorder).await;
+    async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
+        let kind = recorder.kind;
+        let run = async |installation: &Installation| self.run(installation, recorder).await;
         with_installation(&self.server, kind, &self.common.databases, run).await
     }
 }
 
 impl Arguments {
-    async fn run(
-        &self,
-        installation: &Installation,
-        kind: DatabaseKind,
-        recorder: &mut Recorder,
-    ) -> Result<(), Error> {
+    async fn run(&self, installation: &Installation, recorder: &mut Recorder) -> Result<(), Error> {
         let server = installation.start().await?;
         let mut conversations = Vec::with_capacity(CONVERSATIONS);
         for _ in 0..CONVERSATIONS {
@@ -123,7 +112,7 @@ impl Arguments {
         let requests: Arc<Vec<Prepared>> = Arc::new(conversations.iter().map(append).collect());
         let mut findings = Findings::default();
         for round in 1..=self.rounds.max(1) {
-            progress::print(format_args!("overload {} round {round}", kind.as_str()));
+            progress::print(format_args!("overload {} round {round}", recorder.kind.as_str()));
             self.run_round(&server, &requests, &mut findings).await?;
         }
         let mut stored = 0;
@@ -132,7 +121,7 @@ impl Arguments {
         }
         let stored = stored / u64::from(self.batch.max(1));
         server.stop().await?;
-        self.judge(kind, findings, stored, recorder);
+        self.judge(findings, stored, recorder);
         Ok(())
     }
 
@@ -191,11 +180,11 @@ impl Arguments {
         Ok(peak)
     }
 
-    fn judge(&self, kind: DatabaseKind, mut findings: Findings, stored: u64, recorder: &mut Recorder) {
+    fn judge(&self, mut findings: Findings, stored: u64, recorder: &mut Recorder) {
         let of = |samples: &[Sample], status: Option<u16>| latencies(samples, status);
         let mut refusals = of(&findings.appends, Some(503));
         let mut health = of(&findings.health, None);
-        let most_kib = memory_limit_kib(kind) + KIB_EACH * self.connections as u64;
+        let most_kib = memory_limit_kib(recorder.kind) + KIB_EACH * self.connections as u64;
         let goodput = median(&findings.goodput_ratios);
         let mut violations = findings.broken_promises(stored);
         if self.bounds.apply() {
@@ -218,9 +207,9 @@ impl Arguments {
             "offered_ratio": rounded(median(&findings.offered_ratios)),
             "goodput_ratio": rounded(goodput),
             "share_refused": rounded(share(answers.refused, answers.count())),
-            "refused_ms": three(&mut refusals),
-            "refused_ms_for_the_load": three(&mut answers.refusals),
-            "health_ms": three(&mut health),
+            "refused_ms": refusals.summary(),
+            "refused_ms_for_the_load": answers.refusals.summary(),
+            "health_ms": health.summary(),
             "load_lag_ms_p99": rounded(findings.lag.percentile(99)),
             "resident_kib_max": findings.resident_kib,
             "resident_kib_bound": most_kib,
@@ -280,11 +269,6 @@ async fn measure_lag(length: Duration) -> Latencies {
     lag
 }
 
-/// Median, 99th percentile and maximum.
-fn three(latencies: &mut Latencies) -> [f64; 3] {
-    [50, 99, 100].map(|hundredths| rounded(latencies.percentile(hundredths)))
-}
-
 #[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
 fn rate(count: u64, seconds: f64) -> f64 {
     count as f64 / seconds
@@ -292,8 +276,4 @@ fn rate(count: u64, seconds: f64) -> f64 {
 
 fn share(part: u64, whole: u64) -> f64 {
     rate(part, 1.0) / rate(whole.max(1), 1.0)
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }

@@ -10,7 +10,7 @@ mod hold;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chatstore_bench::arguments::{Backends, ServerBinary};
+use chatstore_bench::arguments::ServerBinary;
 use chatstore_bench::drive::{Span, drive};
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
@@ -18,7 +18,6 @@ use chatstore_bench::samples::median;
 use chatstore_bench::server::{Installation, Server, with_installation};
 use chatstore_bench::wire::Connection;
 use chatstore_bench::wire_caller::{NEWEST, Prepared, WireCaller};
-use chatstore_sql::DatabaseKind;
 use serde_json::json;
 
 use crate::experiment::{Bounds, Common, Experiment, Recorder};
@@ -69,7 +68,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     server: ServerBinary,
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
 }
 
 /// All rounds together.
@@ -92,28 +91,18 @@ struct Closed {
 }
 
 impl Experiment for Arguments {
-    type Found = ();
-
-    fn backends(&self) -> Backends {
-        self.common.databases.backend
-    }
-
-    async fn run_on(&self, kind: DatabaseKind, recorder: &mut Recorder) -> Result<(), Error> {
+    async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         let slow = self.half_open + self.slow_bodies;
         // The server inherits it.
         files::allow(slow as u64 + self.clients as u64 + SPARE_FILES)?;
-        let run = async |installation: &Installation| self.run(installation, kind, recorder).await;
+        let kind = recorder.kind;
+        let run = async |installation: &Installation| self.run(installation, recorder).await;
         with_installation(&self.server, kind, &self.common.databases, run).await
     }
 }
 
 impl Arguments {
-    async fn run(
-        &self,
-        installation: &Installation,
-        kind: DatabaseKind,
-        recorder: &mut Recorder,
-    ) -> Result<(), Error> {
+    async fn run(&self, installation: &Installation, recorder: &mut Recorder) -> Result<(), Error> {
         let server = installation.start().await?;
         let mut requests = Vec::new();
         let message = json!({ "content": chatstore_bench::data::content() });
@@ -131,7 +120,7 @@ impl Arguments {
         let requests = Arc::new(requests);
         let mut findings = Findings::default();
         for round in 1..=self.rounds.max(1) {
-            progress::print(format_args!("slow-clients {} round {round}", kind.as_str()));
+            progress::print(format_args!("slow-clients {} round {round}", recorder.kind.as_str()));
             self.run_round(&server, installation.key(), &requests, &mut findings).await?;
         }
         server.stop().await?;
@@ -176,9 +165,8 @@ impl Arguments {
     async fn p99(&self, server: &Server, requests: &Arc<Vec<Prepared>>) -> Result<f64, Error> {
         let callers = WireCaller::many(self.clients, server.port(), self.common.seed, requests).await?;
         let length = Duration::from_secs_f64(self.head_seconds / 2.0);
-        let mut outcome = drive(Span::after_warming_up(length), callers).await?;
-        outcome.reads.append(outcome.writes);
-        Ok(outcome.reads.percentile(99))
+        let outcome = drive(Span::after_warming_up(length), callers).await?;
+        Ok(outcome.latencies().percentile(99))
     }
 
     fn judge(&self, mut findings: Findings, recorder: &mut Recorder) {

@@ -10,6 +10,8 @@ use chatstore_sql::{Database, DatabaseOptions, Direction};
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 
+use crate::server::database_url;
+
 pub use sources::{SeededIds, TestClock};
 
 /// Where the PostgreSQL server of the tests is; `cargo xtask test` starts one and sets it.
@@ -173,14 +175,6 @@ fn server_url() -> String {
     std::env::var(POSTGRES_URL).unwrap_or_else(|_| {
         panic!("no PostgreSQL to test against: run `cargo xtask test`, or set {POSTGRES_URL}")
     })
-}
-
-/// The server's URL with another database's name.
-fn database_url(server: &str, name: &str) -> String {
-    let (rest, parameters) = server.split_once('?').unwrap_or((server, ""));
-    let host = rest.rsplit_once('/').map_or(rest, |(host, _)| host);
-    let parameters = if parameters.is_empty() { String::new() } else { format!("?{parameters}") };
-    format!("{host}/{name}{parameters}")
 }
 
 async fn sqlite_template() -> tempfile::TempDir {

@@ -103,6 +103,15 @@ impl PostgresServer {
     }
 }
 
+/// The server's URL with another database's name.
+#[must_use]
+pub fn database_url(server: &str, name: &str) -> String {
+    let (rest, parameters) = server.split_once('?').unwrap_or((server, ""));
+    let host = rest.rsplit_once('/').map_or(rest, |(host, _)| host);
+    let parameters = if parameters.is_empty() { String::new() } else { format!("?{parameters}") };
+    format!("{host}/{name}{parameters}")
+}
+
 fn create_cluster(
     directory: &ServerDirectory,
     password: &str,
@@ -227,5 +236,12 @@ mod tests {
 
         let message = failure.to_string();
         assert!(message.contains("could not bind IPv4 address \"127.0.0.1\""), "{message}");
+    }
+
+    #[test]
+    fn a_url_keeps_everything_but_the_database() {
+        let server = "postgresql://ada:secret@localhost:5432/postgres?connect_timeout=3";
+        let url = database_url(server, "bench");
+        assert_eq!(url, "postgresql://ada:secret@localhost:5432/bench?connect_timeout=3");
     }
 }

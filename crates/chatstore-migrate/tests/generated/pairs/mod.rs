@@ -11,9 +11,9 @@ mod random;
 mod renames;
 mod rows;
 
+use chatstore_migrate::model::Schema;
+use chatstore_migrate::{Dialect, Difference, Graph, Migrator, Renames, Revision, Target};
 use chatstore_sql::Database;
-use chatstore_sql::migrate::model::Schema;
-use chatstore_sql::migrate::{Dialect, Difference, Graph, Migrator, Renames, Revision, Target};
 
 use crate::harness::{self, FIRST, Values, column_values, same_schema, same_values};
 

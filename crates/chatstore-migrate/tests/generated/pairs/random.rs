@@ -1,10 +1,10 @@
 //! Random choices that are the same for the same seed.
 
-pub(super) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// Choices that follow from `seed`; those of consecutive seeds are unrelated.
-    pub(super) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         let mut random = Self(seed);
         Self(random.next())
     }
@@ -18,17 +18,17 @@ impl Random {
     }
 
     /// A number below `bound`, which must not be 0.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % (bound as u64)).unwrap_or(0)
     }
 
     /// True in this percentage of cases.
-    pub(super) fn percent(&mut self, percent: usize) -> bool {
+    pub fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
     /// One of them; `None` if there are none.
-    pub(super) fn one_of<'t, T>(&mut self, all: &'t [T]) -> Option<&'t T> {
+    pub fn one_of<'t, T>(&mut self, all: &'t [T]) -> Option<&'t T> {
         (!all.is_empty()).then(|| self.below(all.len())).and_then(|place| all.get(place))
     }
 }

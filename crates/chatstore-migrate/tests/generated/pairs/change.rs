@@ -1,12 +1,12 @@
 //! The second schema: random changes of the first one, reduced to those that its rows allow in both directions.
 
-use chatstore_sql::migrate::model::{Column, ColumnType, Schema, Table};
+use chatstore_migrate::model::{Column, ColumnType, Schema, Table};
 
 use super::fit;
 use super::parts::{Parts, id_of, stays};
 
 /// Draws the second schema, still with the names of the first.
-pub(super) fn change(parts: &mut Parts<'_>, before: &Schema) -> Schema {
+pub fn change(parts: &mut Parts<'_>, before: &Schema) -> Schema {
     let mut after = before.clone();
     if parts.random.percent(25) {
         drop_table(parts, &mut after);

@@ -1,7 +1,7 @@
 //! A change of the tables, and what the comparison must say about it.
 
-use chatstore_sql::migrate::model::{Schema, Table};
-use chatstore_sql::migrate::{Difference, Renames};
+use chatstore_migrate::model::{Schema, Table};
+use chatstore_migrate::{Difference, Renames};
 
 use super::tables::schema;
 
@@ -11,15 +11,15 @@ pub struct Change {
     /// What is changed.
     pub name: &'static str,
     /// Changes the parent and the child.
-    pub(super) make: fn(&mut Table, &mut Table),
+    pub make: fn(&mut Table, &mut Table),
     /// The renames to declare.
-    pub(super) renames: &'static [&'static str],
+    pub renames: &'static [&'static str],
     /// Everything that the comparison must say.
-    pub(super) found: &'static [&'static str],
+    pub found: &'static [&'static str],
 }
 
 impl Change {
-    pub(super) fn difference(&self) -> Result<(Schema, Difference), String> {
+    pub fn difference(&self) -> Result<(Schema, Difference), String> {
         let mut after = schema();
         let [parent, child] = &mut after.tables[..] else { return Err("not two tables".to_owned()) };
         (self.make)(parent, child);
@@ -28,7 +28,7 @@ impl Change {
         Ok((after, difference.map_err(|error| error.to_string())?))
     }
 
-    pub(super) fn is_found(&self, difference: &Difference) -> Result<(), String> {
+    pub fn is_found(&self, difference: &Difference) -> Result<(), String> {
         let found = difference.up.descriptions();
         let is_all = found.len() == self.found.len()
             && self.found.iter().all(|line| found.iter().any(|it| it == line));
@@ -36,7 +36,7 @@ impl Change {
     }
 
     /// The name of a column after the change, with the name of its table; `None` when it is dropped.
-    pub(super) fn renamed(&self, column: &str) -> Option<String> {
+    pub fn renamed(&self, column: &str) -> Option<String> {
         if self.found.contains(&format!("drop the column {column}").as_str()) {
             return None;
         }

@@ -1,14 +1,14 @@
 //! Removes from a schema what is impossible in it or with its rows.
 
-use chatstore_sql::migrate::Dialect;
-use chatstore_sql::migrate::model::{
+use chatstore_migrate::Dialect;
+use chatstore_migrate::model::{
     Column, ColumnType, ForeignKey, Index, IndexPart, Indexed, Schema, SqlText, Table,
 };
 
 use super::parts::{give_default, id_of, stays};
 
 /// Keeps what the rows of the other schema allow.
-pub(super) fn fit(schema: &mut Schema, other: &Schema) {
+pub fn fit(schema: &mut Schema, other: &Schema) {
     for table in &mut schema.tables {
         fit_table(table, other.table(&table.name), other);
     }
@@ -108,12 +108,12 @@ fn holds(key: &ForeignKey, schema: &Schema, table: &str, other: &Schema) -> bool
 }
 
 /// Removes what was written for a column of another type.
-pub(super) fn forget_texts(table: &mut Table, name: &str) {
+pub fn forget_texts(table: &mut Table, name: &str) {
     table.checks.retain(|check| !mentions(&check.condition, name));
     table.indexes.retain(|index| !index_mentions(index, name));
 }
 
-pub(super) fn index_mentions(index: &Index, name: &str) -> bool {
+pub fn index_mentions(index: &Index, name: &str) -> bool {
     index.predicate.iter().any(|predicate| mentions(predicate, name))
         || index.parts.iter().any(|part| match &part.of {
             Indexed::Column(column) => column == name,

@@ -1,6 +1,6 @@
 //! The changes themselves.
 
-use chatstore_sql::migrate::model::{Action, ColumnType, SqlText, Table};
+use chatstore_migrate::model::{Action, ColumnType, SqlText, Table};
 
 use super::change::Change;
 use super::tables::{check, column, foreign_key, in_data, index, key, of_column, of_expression};

@@ -7,8 +7,8 @@ mod change;
 mod list;
 mod tables;
 
-use chatstore_sql::migrate::model::Schema;
-use chatstore_sql::migrate::{Difference, Graph, Migrator, Revision, Target};
+use chatstore_migrate::model::Schema;
+use chatstore_migrate::{Difference, Graph, Migrator, Target};
 use chatstore_sql::{Database, Migrations, Sql};
 
 use crate::harness::{self, FIRST, Values, column_values, same_schema, same_values};
@@ -53,21 +53,14 @@ pub async fn try_change(url: Option<&str>, change: &Change) -> Outcome {
     [detected, right_schema, rows_kept, undone]
 }
 
-/// The revision after [`first`], generated from a difference.
-///
-/// # Errors
-/// When it is not well-formed.
-pub fn second(difference: &Difference) -> Result<Revision, String> {
-    harness::second(difference)
-}
-
 async fn apply(
     url: Option<&str>,
     change: &Change,
     after: &Schema,
     difference: &Difference,
 ) -> Result<[Result<(), String>; 3], String> {
-    let graph = Graph::new(vec![first("")?, second(difference)?]).map_err(|error| error.to_string())?;
+    let graph =
+        Graph::new(vec![first("")?, harness::second(difference)?]).map_err(|error| error.to_string())?;
     let database = harness::open_empty(url).await?;
     let migrations = database.migrations_by(Migrator::new(graph, "changes"));
     let held = apply_to(&database, &migrations, change, after).await;

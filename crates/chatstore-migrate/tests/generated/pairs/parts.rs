@@ -1,6 +1,6 @@
 //! Random tables, columns and what belongs to them.
 
-use chatstore_sql::migrate::model::{
+use chatstore_migrate::model::{
     Action, Check, Column, ColumnType, ForeignKey, Index, IndexPart, Indexed, Key, Method, Schema, SqlText,
     Storage, Table,
 };
@@ -21,23 +21,23 @@ const KINDS: [ColumnType; 10] = [
 ];
 
 /// Draws parts, each with a unique name.
-pub(super) struct Parts<'r> {
-    pub(super) random: &'r mut Random,
+pub struct Parts<'r> {
+    pub random: &'r mut Random,
     names: usize,
 }
 
 impl<'r> Parts<'r> {
-    pub(super) const fn new(random: &'r mut Random) -> Self {
+    pub const fn new(random: &'r mut Random) -> Self {
         Self { random, names: 0 }
     }
 
-    pub(super) fn name(&mut self, prefix: &str) -> String {
+    pub fn name(&mut self, prefix: &str) -> String {
         self.names += 1;
         format!("{prefix}{}", self.names)
     }
 
     /// Tables that refer to each other, mostly children to parents.
-    pub(super) fn schema(&mut self) -> Schema {
+    pub fn schema(&mut self) -> Schema {
         let mut schema = Schema::default();
         for _ in 0..2 + self.random.below(3) {
             let table = self.table();
@@ -49,7 +49,7 @@ impl<'r> Parts<'r> {
         schema
     }
 
-    pub(super) fn table(&mut self) -> Table {
+    pub fn table(&mut self) -> Table {
         let name = self.name("t");
         let id = Column { name: id_of(&name), kind: ColumnType::Int, nullable: false, default: None };
         let mut table = Table {
@@ -77,7 +77,7 @@ impl<'r> Parts<'r> {
         table
     }
 
-    pub(super) fn column(&mut self) -> Column {
+    pub fn column(&mut self) -> Column {
         let kind = if self.random.percent(10) {
             ColumnType::Uuid
         } else {
@@ -91,7 +91,7 @@ impl<'r> Parts<'r> {
         column
     }
 
-    pub(super) fn default(&mut self, kind: ColumnType) -> Option<SqlText> {
+    pub fn default(&mut self, kind: ColumnType) -> Option<SqlText> {
         let different = |sqlite: &str, postgres: &str| SqlText::Different {
             sqlite: sqlite.to_owned(),
             postgres: postgres.to_owned(),
@@ -114,7 +114,7 @@ impl<'r> Parts<'r> {
     }
 
     /// By the id alone, the id and another column, or another column, beside which the id stays unique.
-    pub(super) fn change_primary_key(&mut self, table: &mut Table) {
+    pub fn change_primary_key(&mut self, table: &mut Table) {
         let id = id_of(&table.name);
         let is_fit =
             |column: &&Column| !column.nullable && column.kind == ColumnType::Int && column.name != id;
@@ -138,7 +138,7 @@ impl<'r> Parts<'r> {
         }
     }
 
-    pub(super) fn add_unique(&mut self, table: &mut Table) {
+    pub fn add_unique(&mut self, table: &mut Table) {
         let mut columns = Vec::new();
         for _ in 0..=self.random.below(2) {
             columns.extend(self.random.one_of(&table.columns).map(|column| column.name.clone()));
@@ -148,14 +148,14 @@ impl<'r> Parts<'r> {
         table.uniques.push(Key { name, columns });
     }
 
-    pub(super) fn add_check(&mut self, table: &mut Table) {
+    pub fn add_check(&mut self, table: &mut Table) {
         let Some(column) = self.random.one_of(&table.columns).cloned() else { return };
         let name = self.name("ck_");
         table.checks.extend(self.condition(&column).map(|condition| Check { name, condition }));
     }
 
     /// A condition that every value of a column meets, also one that replaces a lost value.
-    pub(super) fn condition(&mut self, column: &Column) -> Option<SqlText> {
+    pub fn condition(&mut self, column: &Column) -> Option<SqlText> {
         let name = &column.name;
         let number = 50 + self.random.below(9);
         Some(match column.kind {
@@ -177,7 +177,7 @@ impl<'r> Parts<'r> {
         })
     }
 
-    pub(super) fn add_index(&mut self, table: &mut Table) {
+    pub fn add_index(&mut self, table: &mut Table) {
         let Some(column) = self.random.one_of(&table.columns).cloned() else { return };
         let other = self.random.one_of(&table.columns).cloned().unwrap_or_else(|| column.clone());
         let part = |of| IndexPart { of, descending: false, operator_class: None };
@@ -216,7 +216,7 @@ impl<'r> Parts<'r> {
     }
 
     /// From a column of one table to a column of another that is a key.
-    pub(super) fn add_foreign_key(&mut self, schema: &mut Schema) {
+    pub fn add_foreign_key(&mut self, schema: &mut Schema) {
         let place = self.random.below(schema.tables.len());
         // Forward, to itself or backward; mostly backward.
         let parent = if self.random.percent(25) { self.random.below(schema.tables.len()) } else { place / 2 };
@@ -241,7 +241,7 @@ impl<'r> Parts<'r> {
         table.foreign_keys.push(key);
     }
 
-    pub(super) fn action(&mut self) -> Action {
+    pub fn action(&mut self) -> Action {
         let actions = [
             Action::NoAction,
             Action::Restrict,
@@ -255,17 +255,17 @@ impl<'r> Parts<'r> {
 }
 
 /// The column that identifies the rows of a table; it is never dropped.
-pub(super) fn id_of(table: &str) -> String {
+pub fn id_of(table: &str) -> String {
     format!("id_{table}")
 }
 
 /// The column in a schema, if it exists there.
-pub(super) fn stays<'s>(schema: &'s Schema, table: &str, column: &str) -> Option<&'s Column> {
+pub fn stays<'s>(schema: &'s Schema, table: &str, column: &str) -> Option<&'s Column> {
     schema.table(table)?.column(column)
 }
 
 /// Gives a new column of a table with rows a value.
-pub(super) fn give_default(column: &mut Column) {
+pub fn give_default(column: &mut Column) {
     let default = match column.kind {
         ColumnType::Int | ColumnType::Float => "1",
         ColumnType::Text => "'new'",

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use chatstore_sql::migrate::model::Schema;
-use chatstore_sql::migrate::{Dialect, Difference, Revision, RevisionFiles, SchemaChange};
+use chatstore_migrate::model::Schema;
+use chatstore_migrate::{Dialect, Difference, Revision, RevisionFiles, SchemaChange};
 use chatstore_sql::{Database, DatabaseKind, DatabaseOptions, MigrationError, Migrations, Sql};
 use tokio_postgres::NoTls;
 
 /// The id of the revision that creates the first schema.
-pub(crate) const FIRST: &str = "000000000001";
+pub const FIRST: &str = "000000000001";
 /// The id of the revision that changes it.
 const SECOND: &str = "000000000002";
 
 /// The PostgreSQL database at `url`, emptied, or one in memory when there is no URL.
-pub(crate) async fn open_empty(url: Option<&str>) -> Result<Database, String> {
+pub async fn open_empty(url: Option<&str>) -> Result<Database, String> {
     if let Some(url) = url {
         empty(url).await.map_err(|error| format!("emptying the database: {error}"))?;
     }
@@ -28,12 +28,12 @@ async fn empty(url: &str) -> Result<(), tokio_postgres::Error> {
 }
 
 /// A revision with these texts, for SQLite and PostgreSQL, which cannot be undone.
-pub(crate) fn first(up: [String; 2]) -> Result<Revision, String> {
+pub fn first(up: [String; 2]) -> Result<Revision, String> {
     revision(FIRST, "[]", up, [String::new(), String::new()])
 }
 
 /// The revision after [`first`], generated from a difference.
-pub(crate) fn second(difference: &Difference) -> Result<Revision, String> {
+pub fn second(difference: &Difference) -> Result<Revision, String> {
     let both =
         |change: &SchemaChange| [Dialect::Sqlite, Dialect::Postgres].map(|dialect| change.sql(dialect));
     revision(SECOND, &format!("[{FIRST:?}]"), both(&difference.up), both(&difference.down))
@@ -56,11 +56,7 @@ fn revision(id: &str, revises: &str, up: [String; 2], down: [String; 2]) -> Resu
 }
 
 /// Compares with a database that has the schema and never had another.
-pub(crate) async fn same_schema(
-    migrations: &Migrations<'_>,
-    schema: &Schema,
-    place: &str,
-) -> Result<(), String> {
+pub async fn same_schema(migrations: &Migrations<'_>, schema: &Schema, place: &str) -> Result<(), String> {
     let described = |error: MigrationError| format!("reading the schema {place}: {error}");
     let fresh = migrations.catalog_of(schema.clone()).await.map_err(described)?;
     let found = fresh.deviations(&migrations.catalog().await.map_err(described)?);
@@ -71,9 +67,9 @@ pub(crate) async fn same_schema(
 }
 
 /// The values of columns by name, each with the id of its row.
-pub(crate) type Values = BTreeMap<String, Vec<String>>;
+pub type Values = BTreeMap<String, Vec<String>>;
 
-pub(crate) fn same_values(expected: &Values, found: &Values, place: &str) -> Result<(), String> {
+pub fn same_values(expected: &Values, found: &Values, place: &str) -> Result<(), String> {
     for (column, values) in expected {
         let found = found.get(column).map_or(&[][..], Vec::as_slice);
         if found != values {
@@ -84,7 +80,7 @@ pub(crate) fn same_values(expected: &Values, found: &Values, place: &str) -> Res
 }
 
 /// The values of one column.
-pub(crate) async fn column_values(
+pub async fn column_values(
     database: &Database,
     table: &str,
     column: &str,

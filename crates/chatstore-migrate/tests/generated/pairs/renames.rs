@@ -1,12 +1,12 @@
 //! New names for what is in both schemas.
 
-use chatstore_sql::migrate::model::{Column, Schema, Table};
+use chatstore_migrate::model::{Column, Schema, Table};
 
 use super::parts::Parts;
 
 /// The renames from the first schema to the second.
 #[derive(Default)]
-pub(super) struct Names {
+pub struct Names {
     tables: Vec<(String, String)>,
     /// The new name of the table, the old name of the column and the new one.
     columns: Vec<(String, String, String)>,
@@ -14,7 +14,7 @@ pub(super) struct Names {
 
 impl Names {
     /// New names for some of the tables and columns in both schemas; some swap their names.
-    pub(super) fn draw(parts: &mut Parts<'_>, before: &Schema, after: &Schema) -> Self {
+    pub fn draw(parts: &mut Parts<'_>, before: &Schema, after: &Schema) -> Self {
         let mut names = Self::default();
         let both: Vec<_> = after.tables.iter().filter(|table| before.table(&table.name).is_some()).collect();
         if let ([first, .., last], true) = (&both[..], parts.random.percent(15)) {
@@ -56,21 +56,21 @@ impl Names {
     }
 
     /// As they are written on the command line.
-    pub(super) fn texts(&self) -> Vec<String> {
+    pub fn texts(&self) -> Vec<String> {
         let tables = self.tables.iter().map(|(old, new)| format!("{old}:{new}"));
         tables.chain(self.columns.iter().map(|(table, old, new)| format!("{table}.{old}:{new}"))).collect()
     }
 
-    pub(super) fn table<'n>(&'n self, old: &'n str) -> &'n str {
+    pub fn table<'n>(&'n self, old: &'n str) -> &'n str {
         self.tables.iter().find(|(from, _)| from == old).map_or(old, |(_, new)| new)
     }
 
-    pub(super) fn column<'n>(&'n self, old: &'n str) -> &'n str {
+    pub fn column<'n>(&'n self, old: &'n str) -> &'n str {
         self.columns.iter().find(|(_, from, _)| from == old).map_or(old, |(_, _, new)| new)
     }
 
     /// A schema with the new names. Every name is one word and means one thing.
-    pub(super) fn apply(&self, schema: &Schema) -> Result<Schema, String> {
+    pub fn apply(&self, schema: &Schema) -> Result<Schema, String> {
         let text = schema.to_json().map_err(|error| error.to_string())?;
         let mut renamed = String::with_capacity(text.len());
         let mut rest = text.as_str();

@@ -1,10 +1,10 @@
 //! The tables that are changed, and their rows.
 
-use chatstore_sql::migrate::model::{
+use chatstore_migrate::model::{
     Action, Check, Column, ColumnType, ForeignKey, Index, IndexPart, Indexed, Key, Method, Schema, SqlText,
     Storage, Table,
 };
-use chatstore_sql::migrate::{Dialect, Revision};
+use chatstore_migrate::{Dialect, Revision};
 
 use crate::harness;
 
@@ -75,7 +75,7 @@ pub fn first(more: &str) -> Result<Revision, String> {
     harness::first([of(Dialect::Sqlite, "1"), of(Dialect::Postgres, "true")])
 }
 
-pub(super) fn column(name: &str, kind: ColumnType, nullable: bool, default: Option<&str>) -> Column {
+pub fn column(name: &str, kind: ColumnType, nullable: bool, default: Option<&str>) -> Column {
     Column { name: name.to_owned(), kind, nullable, default: default.map(SqlText::from) }
 }
 
@@ -83,11 +83,11 @@ fn names(columns: &[&str]) -> Vec<String> {
     columns.iter().map(|name| (*name).to_owned()).collect()
 }
 
-pub(super) fn key(name: &str, columns: &[&str]) -> Key {
+pub fn key(name: &str, columns: &[&str]) -> Key {
     Key { name: name.to_owned(), columns: names(columns) }
 }
 
-pub(super) fn check(name: &str, condition: &str) -> Check {
+pub fn check(name: &str, condition: &str) -> Check {
     Check { name: name.to_owned(), condition: SqlText::from(condition) }
 }
 
@@ -104,7 +104,7 @@ pub fn foreign_key(name: &str, column: &str) -> ForeignKey {
     }
 }
 
-pub(super) fn index(name: &str, of: &[Indexed], predicate: Option<&str>) -> Index {
+pub fn index(name: &str, of: &[Indexed], predicate: Option<&str>) -> Index {
     let part = |of: &Indexed| IndexPart { of: of.clone(), descending: false, operator_class: None };
     Index {
         name: name.to_owned(),
@@ -115,15 +115,15 @@ pub(super) fn index(name: &str, of: &[Indexed], predicate: Option<&str>) -> Inde
     }
 }
 
-pub(super) fn of_column(name: &str) -> Indexed {
+pub fn of_column(name: &str) -> Indexed {
     Indexed::Column(name.to_owned())
 }
 
-pub(super) fn of_expression(text: &str) -> Indexed {
+pub fn of_expression(text: &str) -> Indexed {
     Indexed::Expression(SqlText::from(text))
 }
 
-pub(super) fn in_data(class: &str) -> Index {
+pub fn in_data(class: &str) -> Index {
     let mut index = index("ix_child_data", &[of_column("data")], None);
     index.method = Method::Gin;
     index.parts[0].operator_class = Some(class.to_owned());

@@ -1,16 +1,16 @@
 //! Rows that meet the constraints of both schemas.
 
-use chatstore_sql::migrate::Dialect;
-use chatstore_sql::migrate::model::{Column, ColumnType, Schema, Table};
+use chatstore_migrate::Dialect;
+use chatstore_migrate::model::{Column, ColumnType, Schema, Table};
 
 use super::parts::stays;
 
 /// Rows in each table. The numbers of a column are a permutation of 1 to this, so that each is unique and refers to a
 /// row of every table.
-pub(super) const ROWS: usize = 5;
+pub const ROWS: usize = 5;
 
 /// Statements that fill the tables of the first schema.
-pub(super) fn insert(before: &Schema, after: &Schema, dialect: Dialect) -> String {
+pub fn insert(before: &Schema, after: &Schema, dialect: Dialect) -> String {
     let mut text = String::new();
     for table in &before.tables {
         let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
@@ -29,7 +29,7 @@ pub(super) fn insert(before: &Schema, after: &Schema, dialect: Dialect) -> Strin
 }
 
 /// A column has nulls when both schemas let it.
-pub(super) fn has_nulls(table: &Table, column: &Column, after: &Schema) -> bool {
+pub fn has_nulls(table: &Table, column: &Column, after: &Schema) -> bool {
     column.nullable && stays(after, &table.name, &column.name).is_none_or(|column| column.nullable)
 }
 
