@@ -64,7 +64,7 @@ impl Misuse {
                 .push(format!("{what}: the session was ended for {:?}", session.revoke_reason));
         }
         if family.iter().any(|token| token.revoked_at.is_none()) {
-            self.scene.violations.push(format!("{what}: a token of the family was not withdrawn"));
+            self.scene.violations.push(format!("{what}: a token of the family was not revoked"));
         }
         Ok(())
     }

@@ -138,7 +138,7 @@ def response(model, prompt, completion, milliseconds, time):
 
 
 def fill_plain(engine):
-    """Five users, six conversations of which one is empty and one nobody's, 15 messages and six responses."""
+    """Five users, six conversations of which one is empty and one without an owner, 15 messages and six responses."""
     ada = user("ada", "Ada Lovelace", "bcrypt", 0)
     ben = user("ben", None, "passlib", 1)
     chen = user("chen", "陈伟", "werkzeug", 2)
@@ -248,7 +248,7 @@ def fill_regenerated(engine):
 
 
 def fill_claimed(engine):
-    """The application goes on: who was nobody has signed up, and takes the conversation along."""
+    """The application goes on: the user without an account has signed up and keeps the conversation."""
     with Session(engine) as session:
         emil = session.query(User).filter_by(username="emil").one()
         session.query(Conversation).filter_by(user_id=None).one().user = emil

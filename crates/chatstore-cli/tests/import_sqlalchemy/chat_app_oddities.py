@@ -109,7 +109,7 @@ class ChatApp(Rows):
 def names(app):
     for username, email, what, must in NAMES:
         key = app.user(username=username, email=email)
-        # Everybody has a conversation, which has to find its way to him.
+        # Each user has a conversation, which has to arrive with them.
         app.message(app.conversation(user_id=key))
         if what:
             app.odd("users", key, what, must)

@@ -77,7 +77,7 @@ class Pakton(Rows):
 def emails(app):
     for position, (email, what, must) in enumerate(EMAILS):
         app.user(email)
-        # Everybody has a conversation, which has to find its way to him.
+        # Each user has a conversation, which has to arrive with them.
         app.conversation(f"of-{position}", email)
         if what:
             app.odd("users", email, what, must)

@@ -62,16 +62,6 @@ impl<'r> Row<'r> {
         found.map_err(|reason| self.corrupt(index, &reason))
     }
 
-    /// The next column as one of the words that `parse` knows.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] when it is another word.
-    pub fn next_word<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
-        let text: &str = self.next()?;
-        let index = self.position.get() - 1;
-        parse(text).ok_or_else(|| self.corrupt(index, &format!("unknown word {text:?}")))
-    }
-
     fn corrupt(&self, index: usize, reason: &str) -> StoreError {
         let column = match self.source {
             #[cfg(feature = "sqlite")]

@@ -17,10 +17,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 pub(crate) enum TlsMode {
     /// None.
     Disable,
-    /// When the server offers it, whoever the server is.
+    /// When the server offers it, whichever server answers.
     #[default]
     Prefer,
-    /// Always, whoever the server is.
+    /// Always, whichever server answers.
     Require,
     /// Always, with a certificate of an authority that is trusted.
     VerifyAuthority,

@@ -449,7 +449,7 @@ async fn a_closure_runs_again_after_a_deadlock_on_postgres() {
 
     one.unwrap();
     other.unwrap();
-    assert_eq!(runs.load(Ordering::SeqCst), 3, "one of them ran twice");
+    assert!(runs.load(Ordering::SeqCst) >= 3, "one of them ran again, and may have met the other again");
     let (first, second) =
         (conversation_row(&case, owner, both[0]).await, conversation_row(&case, owner, both[1]).await);
     assert_eq!((first.revision, second.revision), (3, 3));

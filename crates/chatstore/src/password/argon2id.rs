@@ -18,7 +18,7 @@ const LANES: u32 = 1;
 pub(super) const SALT: usize = 16;
 const DIGEST: usize = 32;
 
-/// The dearest hash that is checked; a dearer one would be a way to stop the server.
+/// The most expensive hash that is checked; a more expensive one would be a way to stop the server.
 const MOST_MEMORY: u32 = 64 * 1_024;
 const MOST_PASSES: u32 = 10;
 const MOST_LANES: u32 = 16;

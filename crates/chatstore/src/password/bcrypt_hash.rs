@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq as _;
 /// Some makers leave bits in the last character of a part that mean nothing.
 const BASE64: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
 
-/// The cheapest and the dearest that is checked; 14 takes about a second.
+/// The cheapest and the most expensive that is checked; 14 takes about a second.
 const COSTS: std::ops::RangeInclusive<u32> = 4..=14;
 
 /// bcrypt looks at no more bytes of a password, its final NUL among them.

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_random_password_is_shown_to_nobody_by_accident() {
+    fn a_random_password_is_not_shown_by_accident() {
         assert_eq!(format!("{:?}", Seeded::Random("secret".to_owned())), "Random(***)");
     }
 }

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_key_reads_back_from_its_text_and_shows_itself_to_nobody() {
+    fn a_generated_key_reads_back_from_its_text_and_is_not_shown() {
         let (keys, text) =
             TokenKeys::generate(|bytes| bytes.iter_mut().zip(0..).for_each(|(byte, index)| *byte = index));
         assert_eq!(text, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");

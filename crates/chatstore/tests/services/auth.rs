@@ -15,11 +15,11 @@ conformance!(
     pbkdf2_hashes_of_the_five_forms_log_in_once_and_are_argon2id_afterwards,
     of_logins_at_once_with_an_older_hash_all_succeed,
     wrapped_hashes_log_in_and_are_argon2id_afterwards,
-    a_hash_that_is_not_understood_lets_nobody_in_and_stays,
+    a_hash_that_is_not_understood_logs_in_no_user_and_stays,
     no_session_of_the_former_password_survives_a_change_at_the_same_moment,
     a_successor_is_the_same_after_the_keys_were_changed,
     tokens_of_a_key_that_is_gone_are_refused_and_end_nothing,
-    without_token_keys_nobody_logs_in,
+    without_token_keys_no_login_succeeds,
     another_limiter_can_take_the_place_and_learns_no_name,
     expired_sessions_are_pruned,
 );
@@ -117,7 +117,7 @@ async fn wrapped_hashes_log_in_and_are_argon2id_afterwards(case: TestDatabase) {
     }
 }
 
-async fn a_hash_that_is_not_understood_lets_nobody_in_and_stays(case: TestDatabase) {
+async fn a_hash_that_is_not_understood_logs_in_no_user_and_stays(case: TestDatabase) {
     let store = store(&case).await;
     let hash = "$5$rounds=5000$salt$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc8";
     let id = with_hash(&store, "ada", hash).await;
@@ -184,7 +184,7 @@ async fn tokens_of_a_key_that_is_gone_are_refused_and_end_nothing(case: TestData
     );
 }
 
-async fn without_token_keys_nobody_logs_in(case: TestDatabase) {
+async fn without_token_keys_no_login_succeeds(case: TestDatabase) {
     let store = Store::builder(case.url.as_str()).clock(case.clock.clone()).connect().await.unwrap();
     let ada = user(&store, "ada").await;
     store.auth().set_password(ada, Password::new(PASSWORD), false).await.unwrap();

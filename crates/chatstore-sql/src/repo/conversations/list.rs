@@ -170,11 +170,7 @@ impl<M> Conversations<'_, '_, M> {
         let mut all = vec![user.into(), from.at.into(), from.id.into()];
         all.append(&mut values);
         all.extend([rows.into(), offset.into()]);
-        let found = self
-            .0
-            .executor
-            .query(sql, &all, |row| Ok((read(row)?, row.next_word(ConversationRole::parse)?)))
-            .await?;
+        let found = self.0.executor.query(sql, &all, |row| Ok((read(row)?, row.next()?))).await?;
         Ok(Page::cut(found, list.limit, |(conversation, _)| ConversationPosition {
             at: match list.sort {
                 ConversationSort::Activity => conversation.updated_at,

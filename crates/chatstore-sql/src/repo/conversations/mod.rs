@@ -4,16 +4,16 @@ mod bump;
 mod list;
 
 use chatstore_model::{
-    Access, Conversation, ConversationId, ConversationPatch, ConversationRole, IntoValid, MemberRole,
-    NewConversation, UserId,
+    Access, Conversation, ConversationId, ConversationPatch, ConversationRole, IntoValid, NewConversation,
+    UserId,
 };
 use constcat::concat;
 
-use crate::db::{Row, Sql, Value};
+use crate::db::{Sql, Value, reader};
 use crate::error::StoreError;
 use crate::repo::{Via, refuse_nul};
 use crate::schema::{CONVERSATIONS, Columns};
-use crate::tx::{ReadWrite, Tx};
+use crate::tx::ReadWrite;
 
 pub(super) use bump::{BUMP_OWN, BUMP_SHARED};
 pub use list::ConversationList;
@@ -98,33 +98,16 @@ const OWN_STATEMENTS: &[Sql] =
 
 pub(super) const NOT_FOUND: StoreError = StoreError::NotFound { entity: CONVERSATIONS.entity };
 
-/// Conversations.
-#[derive(Debug)]
-pub struct Conversations<'t, 'c, M>(&'t mut Tx<'c, M>);
-
-impl<'c, M> Tx<'c, M> {
+repository! {
     /// Conversations.
-    pub const fn conversations(&mut self) -> Conversations<'_, 'c, M> {
-        Conversations(self)
-    }
+    Conversations, conversations
 }
 
-fn read(row: &Row<'_>) -> Result<Conversation, StoreError> {
-    Ok(Conversation {
-        owner_id: row.next()?,
-        id: row.next()?,
-        thread_id: row.next()?,
-        title: row.next()?,
-        default_model: row.next()?,
-        last_seq: row.next()?,
-        message_count: row.next()?,
-        last_message: row.next()?,
-        last_message_at: row.next()?,
-        revision: row.next()?,
-        metadata: row.next()?,
-        created_at: row.next()?,
-        updated_at: row.next()?,
-    })
+reader! {
+    fn read -> Conversation {
+        owner_id, id, thread_id, title, default_model, last_seq, message_count, last_message, last_message_at,
+        revision, metadata, created_at, updated_at,
+    }
 }
 
 impl<M> Conversations<'_, '_, M> {
@@ -144,7 +127,7 @@ impl<M> Conversations<'_, '_, M> {
                 let conversation = read(row)?;
                 let role = match by {
                     Via::Owner(_) => ConversationRole::Owner,
-                    Via::Member(_) => row.next_word(MemberRole::parse)?.into(),
+                    Via::Member(_) => row.next()?,
                 };
                 Ok((conversation, role))
             })
@@ -173,7 +156,7 @@ impl<M> Conversations<'_, '_, M> {
         self.0
             .executor
             .query_first(&ACCESS, &[user.into(), id.into()], |row| {
-                Ok(Access { owner_id: row.next()?, role: row.next_word(ConversationRole::parse)? })
+                Ok(Access { owner_id: row.next()?, role: row.next()? })
             })
             .await
     }
