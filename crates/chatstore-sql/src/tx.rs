@@ -40,6 +40,7 @@ pub(crate) struct Finished<T, E> {
 }
 
 impl<T, E: From<StoreError>> Finished<T, E> {
+    #[cfg(feature = "postgres")]
     pub(crate) fn failed(error: StoreError) -> Self {
         Self { result: Err(error.clone().into()), failure: Some(error) }
     }

@@ -1,6 +1,8 @@
 //! The URLs that name a database.
 
-use std::path::{Path, PathBuf};
+#[cfg(feature = "sqlite")]
+use std::path::Path;
+use std::path::PathBuf;
 
 #[cfg(feature = "postgres")]
 use percent_encoding::percent_decode_str;

@@ -1,7 +1,7 @@
 //! Appending messages.
 
 use chatstore_model::{
-    ConversationId, IntoValid, Message, MessageId, MessageRole, NewMessage, Timestamp, UserId, preview,
+    ConversationId, IntoValid, Message, MessageId, MessageRole, NewMessage, Order, Timestamp, UserId, preview,
 };
 use constcat::concat;
 
@@ -107,7 +107,7 @@ impl Messages<'_, '_, ReadWrite> {
         }
         let values = rows.iter().map(|row| row.insert_values().to_vec()).collect();
         self.0.executor.execute_each(&INSERT, values).await?;
-        self.with_models(rows, bumped.default_model.as_deref()).await
+        self.with_models(rows, Order::Ascending, bumped.default_model.as_deref()).await
     }
 
     /// A row that has no number yet; that of a member has no owner either until the conversation is bumped.

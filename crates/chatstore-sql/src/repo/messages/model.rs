@@ -1,6 +1,6 @@
 //! Which model counts for a message.
 
-use chatstore_model::{Message, MessageRole, effective_model};
+use chatstore_model::{Message, MessageRole, Order, effective_model};
 
 use super::Messages;
 use super::row::MessageRow;
@@ -16,28 +16,36 @@ const NEWEST_USER_MODEL: Sql = Sql::same(
 pub(super) const STATEMENTS: &[Sql] = &[NEWEST_USER_MODEL];
 
 impl<M> Messages<'_, '_, M> {
-    /// The messages of rows that follow each other in one conversation, in ascending order. A statement is
+    /// The messages of rows that follow each other in one conversation, in the order of the rows. A statement is
     /// needed only when an answer of unknown model comes before the first question.
     pub(super) async fn with_models(
         &mut self,
         rows: Vec<MessageRow>,
+        order: Order,
         conversation_default: Option<&str>,
     ) -> Result<Vec<Message>, StoreError> {
         let mut newest_user_model: Option<Option<String>> = None;
-        let mut messages = Vec::with_capacity(rows.len());
-        for row in rows {
+        let mut models = vec![String::new(); rows.len()];
+        for place in 0..rows.len() {
+            let index = match order {
+                Order::Ascending => place,
+                Order::Descending => rows.len() - 1 - place,
+            };
+            let row = &rows[index];
             let mut asked = None;
             if row.role == MessageRole::User {
                 newest_user_model = Some(row.model.clone());
             } else if row.is_answer_of_unknown_model() {
                 if newest_user_model.is_none() {
-                    newest_user_model = Some(self.newest_user_model(&row).await?);
+                    newest_user_model = Some(self.newest_user_model(row).await?);
                 }
                 asked = newest_user_model.as_ref().and_then(Option::as_deref);
             }
-            messages.push(self.with_known_model(row, asked, conversation_default));
+            let default = self.0.default_model();
+            models[index] =
+                effective_model(row.model.as_deref(), asked, conversation_default, default).to_owned();
         }
-        Ok(messages)
+        Ok(rows.into_iter().zip(models).map(|(row, model)| row.into_message(model)).collect())
     }
 
     /// The message of one row.

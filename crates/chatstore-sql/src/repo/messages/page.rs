@@ -102,14 +102,8 @@ impl<M> Messages<'_, '_, M> {
             Ok(message)
         };
         let rows = self.0.executor.query(sql, &values, read).await?;
-        let mut rows = Page::cut(rows, limit, |row| row.seq);
-        if order == Order::Descending {
-            rows.items.reverse();
-        }
-        let mut items = self.with_models(rows.items, default_model.as_deref()).await?;
-        if order == Order::Descending {
-            items.reverse();
-        }
+        let rows = Page::cut(rows, limit, |row| row.seq);
+        let items = self.with_models(rows.items, order, default_model.as_deref()).await?;
         Ok(Page { items, next: rows.next })
     }
 
