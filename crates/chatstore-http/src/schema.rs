@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use chatstore::{
-    ApiKeyScope, Change, ConversationRole, ConversationSort, CountField, FlagField, JsonField, JsonShape,
-    Keyword, KeywordField, ListField, Membership, MessageRole, Order, TextField, UserRole, limits,
+    ApiKeyScope, ArchivedFilter, Change, ConversationRole, ConversationSort, CountField, FlagField,
+    JsonField, JsonShape, Keyword, KeywordField, ListField, Membership, MessageRole, Order, TextField,
+    UserRole, limits,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -317,6 +318,9 @@ pub(crate) type ConversationSortWord = Word<ConversationSort>;
 
 /// A word for whose conversations a list holds.
 pub(crate) type MembershipWord = Word<Membership>;
+
+/// A word for whether archived conversations are meant.
+pub(crate) type ArchivedFilterWord = Word<ArchivedFilter>;
 
 /// A word for the role of a message.
 pub(crate) type MessageRoleWord = Word<MessageRole>;

@@ -3,8 +3,8 @@
 use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
-    CanonicalJson, Change, ConversationId, KeywordField, TextField, TextForm, Timestamp, UserId, Validate,
-    Validator, limits,
+    CanonicalJson, Change, ConversationId, FlagField, KeywordField, TextField, TextForm, Timestamp, UserId,
+    Validate, Validator, limits,
 };
 
 /// The application's own id of a conversation.
@@ -26,6 +26,12 @@ pub const DEFAULT_MODEL: TextField = TextField::new("default_model")
 pub const LAST_MESSAGE: TextField = TextField::new("last_message")
     .at_most(limits::LAST_MESSAGE)
     .about("A preview, for applications that keep their messages elsewhere; the next message replaces it.");
+
+/// Whether a conversation is archived.
+pub const ARCHIVED: FlagField = FlagField {
+    name: "archived",
+    about: "The owner's to change. Archived conversations are left out of lists unless they are asked for.",
+};
 
 /// The role of a member who is not the owner.
 pub const MEMBER_ROLE: KeywordField<MemberRole> =
@@ -60,6 +66,8 @@ pub struct Conversation {
     pub created_at: Timestamp,
     /// When it or its messages last changed.
     pub updated_at: Timestamp,
+    /// When the owner archived it, if it is archived.
+    pub archived_at: Option<Timestamp>,
 }
 
 /// A conversation to be created.
@@ -120,6 +128,8 @@ pub struct ConversationPatch {
     pub last_message: Change<String>,
     /// Replaces the metadata whole.
     pub metadata: Option<CanonicalJson>,
+    /// Whether it is archived. Archiving an archived conversation keeps its time.
+    pub archived: Option<bool>,
 }
 
 impl ConversationPatch {
@@ -132,7 +142,8 @@ impl ConversationPatch {
     /// Whether an editor may apply it: title, default model and metadata only.
     #[must_use]
     pub fn is_for_editors(&self) -> bool {
-        self.thread_id.is_keep() && self.last_message.is_keep()
+        let Self { thread_id, title: _, default_model: _, last_message, metadata: _, archived } = self;
+        thread_id.is_keep() && last_message.is_keep() && archived.is_none()
     }
 }
 
@@ -218,6 +229,20 @@ keywords! {
         Owned = "owned",
         /// Only others' in which the user is a member.
         Shared = "shared",
+    }
+}
+
+keywords! {
+    /// Whether archived conversations are meant.
+    #[derive(Default)]
+    pub enum ArchivedFilter {
+        /// Only conversations that are not archived.
+        #[default]
+        Unarchived = "false",
+        /// Only archived conversations.
+        Archived = "true",
+        /// Both.
+        All = "all",
     }
 }
 

@@ -30,8 +30,8 @@ mod validate;
 
 pub use api_key::{ApiKey, ApiKeyScope, NewApiKey};
 pub use conversation::{
-    Access, Conversation, ConversationPatch, ConversationRole, ConversationSort, Member, MemberRole,
-    Membership, NewConversation,
+    Access, ArchivedFilter, Conversation, ConversationPatch, ConversationRole, ConversationSort, Member,
+    MemberRole, Membership, NewConversation,
 };
 pub use field::{
     CountField, FlagField, FromText, JsonField, JsonShape, KeywordField, ListField, TextField, TextForm,
@@ -61,7 +61,7 @@ pub use validate::{Change, FieldCode, FieldError, Invalid, Validate, Validator, 
 /// The fields of requests, each described once: checks, messages and the API's description follow from it.
 pub mod fields {
     pub use crate::api_key::{EXPIRES_AT, KEY_NAME, KEY_SCOPE};
-    pub use crate::conversation::{DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, THREAD_ID, TITLE};
+    pub use crate::conversation::{ARCHIVED, DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, THREAD_ID, TITLE};
     pub use crate::field::METADATA;
     pub use crate::message::{CONTENT, MESSAGE_ROLE, MESSAGES, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS};
     pub use crate::response::{

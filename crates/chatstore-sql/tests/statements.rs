@@ -176,7 +176,7 @@ async fn every_look_up_is_one_statement(case: TestDatabase) {
 }
 
 async fn every_list_of_conversations_is_one_statement(case: TestDatabase) {
-    use chatstore_model::{ConversationSort, Membership};
+    use chatstore_model::{ArchivedFilter, ConversationSort, Membership};
     let talk = Talk::new(case).await;
     for (user, membership) in [
         (talk.owner, Membership::Owned),
@@ -185,11 +185,15 @@ async fn every_list_of_conversations_is_one_statement(case: TestDatabase) {
         (talk.editor, Membership::All),
     ] {
         for sort in [ConversationSort::Activity, ConversationSort::Creation] {
-            let list = ConversationList { membership, sort, ..ConversationList::default() };
-            let page =
-                talk.read(async move |tx| Ok(tx.conversations().page(user, &list).await?.items.len() == 1));
-            let count = talk.read(async move |tx| Ok(tx.conversations().count(user, membership).await? == 1));
-            assert_eq!((page.await, count.await), (1, 1), "{membership:?} {sort:?}");
+            for archived in [ArchivedFilter::Unarchived, ArchivedFilter::All] {
+                let list = ConversationList { membership, archived, sort, ..ConversationList::default() };
+                let page = talk
+                    .read(async move |tx| Ok(tx.conversations().page(user, &list).await?.items.len() == 1));
+                let count = talk.read(async move |tx| {
+                    Ok(tx.conversations().count(user, membership, archived).await? == 1)
+                });
+                assert_eq!((page.await, count.await), (1, 1), "{membership:?} {archived:?} {sort:?}");
+            }
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use chatstore_model::{
-    ApiKey, Conversation, ConversationId, ConversationPosition, ConversationRole, ConversationSort, Day,
-    IdempotencyRecord, Limit, Member, MemberPosition, Membership, Message, MessageRange, ModelResponse,
-    Order, Page, RefreshToken, Session, Timestamp, UsageRow, User, UserId,
+    ApiKey, ArchivedFilter, Conversation, ConversationId, ConversationPosition, ConversationRole,
+    ConversationSort, Day, IdempotencyRecord, Limit, Member, MemberPosition, Membership, Message,
+    MessageRange, ModelResponse, Order, Page, RefreshToken, Session, Timestamp, UsageRow, User, UserId,
 };
 use chatstore_sql::{ConversationList, ReadTx, StoreError, Via};
 
@@ -130,6 +130,7 @@ impl Export {
     ) -> Result<Page<(Conversation, ConversationRole), ConversationPosition>> {
         let list = ConversationList {
             membership,
+            archived: ArchivedFilter::All,
             sort: ConversationSort::Creation,
             order: Order::Ascending,
             from,

@@ -41,6 +41,7 @@ pub(crate) struct BareConversation {
     metadata: String,
     created_at: i64,
     updated_at: i64,
+    archived_at: Option<i64>,
     role: String,
 }
 
@@ -100,7 +101,8 @@ impl BareConversation {
             metadata: row.get(10)?,
             created_at: row.get(11)?,
             updated_at: row.get(12)?,
-            role: row.get(13)?,
+            archived_at: row.get(13)?,
+            role: row.get(14)?,
         })
     }
 
@@ -119,7 +121,8 @@ impl BareConversation {
             metadata: row.try_get::<_, JsonText>(10)?.0,
             created_at: row.try_get::<_, Microseconds>(11)?.0,
             updated_at: row.try_get::<_, Microseconds>(12)?.0,
-            role: row.try_get(13)?,
+            archived_at: row.try_get::<_, Option<Microseconds>>(13)?.map(|time| time.0),
+            role: row.try_get(14)?,
         })
     }
 }

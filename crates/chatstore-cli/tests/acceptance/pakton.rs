@@ -160,6 +160,17 @@ async fn p3_a_users_conversations_are_listed_with_limit_and_offset_and_counted(c
     assert_eq!(application.get(&dora, "/conversations/count").await.data(200), json!({"count": 7}));
     assert_eq!(application.get(&emil, "/conversations/count").await.data(200), json!({"count": 1}));
 
+    application.patch(&dora, "/threads/t7", json!({"archived": true})).await.data(200);
+    let count =
+        async |query: &str| application.get(&dora, &format!("/conversations/count{query}")).await.data(200);
+    assert_eq!(count("").await, json!({"count": 6}), "what is archived is left out");
+    assert_eq!(count("?archived=all").await, json!({"count": 7}));
+    assert_eq!(
+        (page("?limit=1").await, page("?archived=true").await),
+        (vec![json!("t6")], vec![json!("t7")])
+    );
+    application.patch(&dora, "/threads/t7", json!({"archived": false})).await.data(200);
+
     application.patch(&dora, "/threads/t2", json!({"last_message": "news"})).await.data(200);
     assert_eq!(page("?limit=2").await, ["t2", "t7"], "what was changed comes first");
     let wrong = application.get(&dora, "/conversations?limit=0&offset=-1").await;
@@ -186,7 +197,7 @@ async fn p5_a_conversation_is_one_flat_object(case: TestDatabase) {
     let Backend { application, dora, .. } = Backend::on(case).await;
     let created = application.put(&dora, "/threads/t", json!({})).await.data(201);
     let names = "id short_id owner_id thread_id title default_model role message_count last_seq last_message \
-                 last_message_at revision metadata created_at updated_at";
+                 last_message_at revision metadata created_at updated_at archived_at";
     assert_eq!(fields(&created), names.split_whitespace().collect());
     let listed = application.get(&dora, "/conversations").await.data(200);
     assert_eq!(listed["data"], json!([created]), "the same object in a list");

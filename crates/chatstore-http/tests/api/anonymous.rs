@@ -43,6 +43,7 @@ async fn a_conversation_is_created_and_read_without_credentials(case: TestDataba
     etag: "1"
 
     {
+      "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
       "default_model": null,
       "id": "019ca945-0a00-710a-adec-89025cc1beeb",

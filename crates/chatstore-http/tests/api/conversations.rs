@@ -35,6 +35,7 @@ async fn a_conversation_is_created_with_every_field(case: TestDatabase) {
     etag: "1"
 
     {
+      "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
       "default_model": "large-1",
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",
@@ -132,6 +133,7 @@ async fn a_conversation_is_read_by_uuid_and_by_short_id(case: TestDatabase) {
     etag: "1"
 
     {
+      "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
       "default_model": null,
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",
@@ -169,6 +171,7 @@ async fn a_change_keeps_absent_fields_and_clears_null_ones(case: TestDatabase) {
     etag: "2"
 
     {
+      "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
       "default_model": "large-1",
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",

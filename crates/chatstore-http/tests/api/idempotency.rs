@@ -91,6 +91,7 @@ async fn a_replay_shows_the_created_object_as_it_is_now(case: TestDatabase) {
     idempotency-replayed: true
 
     {
+      "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
       "default_model": null,
       "id": "019ca945-0a00-7e84-b796-30af89eee263",

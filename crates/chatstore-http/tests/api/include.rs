@@ -55,6 +55,7 @@ async fn a_thread_comes_with_its_messages_too(case: TestDatabase) {
     etag: "2"
 
     {
+      "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
       "default_model": null,
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",

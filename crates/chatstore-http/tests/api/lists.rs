@@ -10,6 +10,7 @@ use crate::support::{Person, Server, exchange, exchanges, refusal};
 conformance!(
     a_list_of_conversations_is_newest_first,
     conversations_are_counted_by_membership,
+    archived_conversations_are_listed_and_counted_when_asked_for,
     messages_are_listed_before_after_and_around,
     a_page_around_a_message_continues_upward,
     the_end_of_a_list_has_no_cursor,
@@ -37,6 +38,7 @@ async fn a_list_of_conversations_is_newest_first(case: TestDatabase) {
     {
       "data": [
         {
+          "archived_at": null,
           "created_at": "2026-03-01T12:00:01.000000Z",
           "default_model": null,
           "id": "019ca945-0de8-7775-9c77-01564f619afc",
@@ -54,7 +56,7 @@ async fn a_list_of_conversations_is_newest_first(case: TestDatabase) {
           "updated_at": "2026-03-01T12:00:01.000000Z"
         }
       ],
-      "next_cursor": "AAZL9TW-UkABnKlFDeh3dZx3AVZPYZr8UxRbd5R0Ig0"
+      "next_cursor": "AAZL9TW-UkABnKlFDeh3dZx3AVZPYZr8vpEv5sIATyo"
     }
     "#) }
 }
@@ -83,6 +85,31 @@ async fn conversations_are_counted_by_membership(case: TestDatabase) {
         let listed = server.get(&ada, &format!("{CONVERSATIONS}?membership={membership}")).await;
         assert_eq!(listed["data"].as_array().unwrap().len(), count, "{membership}");
     }
+}
+
+async fn archived_conversations_are_listed_and_counted_when_asked_for(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let path = server.conversation(&ada).await;
+    server.conversation(&ada).await;
+    let archived = server.send(&ada, "PATCH", &path, r#"{"archived": true}"#).send().await.unwrap();
+    let archived: Value = archived.json().await.unwrap();
+    assert_eq!(archived["archived_at"], "2026-03-01T12:00:00.000000Z");
+    for (query, count) in [("", 1), ("?archived=false", 1), ("?archived=true", 1), ("?archived=all", 2)] {
+        let listed = server.get(&ada, &format!("{CONVERSATIONS}{query}")).await;
+        let listed: Vec<&Value> = listed["data"].as_array().unwrap().iter().collect();
+        assert_eq!(listed.len(), count, "{query}");
+        let holds_it = listed.iter().any(|conversation| conversation["id"] == archived["id"]);
+        assert_eq!(holds_it, query.contains("true") || query.contains("all"), "{query}");
+        assert_eq!(
+            server.get(&ada, &format!("{CONVERSATIONS}/count{query}")).await["count"],
+            count,
+            "{query}"
+        );
+    }
+    assert_eq!(server.get(&ada, &path).await["archived_at"], archived["archived_at"]);
+    server.send(&ada, "PATCH", &path, r#"{"archived": false}"#).send().await.unwrap();
+    assert_eq!(server.get(&ada, &path).await["archived_at"], Value::Null);
 }
 
 /// A conversation with messages 1 to 9.
@@ -302,6 +329,7 @@ async fn a_cursor_of_another_list_is_refused(case: TestDatabase) {
         (&ada, CONVERSATIONS.to_owned(), format!("cursor={list}&order=asc")),
         (&ada, CONVERSATIONS.to_owned(), format!("cursor={list}&sort=created_at")),
         (&ada, CONVERSATIONS.to_owned(), format!("cursor={list}&membership=owned")),
+        (&ada, CONVERSATIONS.to_owned(), format!("cursor={list}&archived=all")),
         (&ada, messages.clone(), format!("cursor={list}")),
         (&ada, CONVERSATIONS.to_owned(), format!("cursor={page}")),
         (&eve, messages.clone(), format!("cursor={page}&after=1")),

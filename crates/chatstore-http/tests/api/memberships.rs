@@ -26,6 +26,7 @@ async fn members_change_only_what_their_role_allows(case: TestDatabase) {
     assert_eq!(edited.status(), StatusCode::OK);
     let text = exchanges([
         server.send(&eve, "PATCH", &path, r#"{"thread_id": "mine"}"#),
+        server.send(&eve, "PATCH", &path, r#"{"archived": true}"#),
         server.send(&vic, "PATCH", &path, r#"{"title": "Mine"}"#),
         server.request(&eve, "DELETE", &path),
     ])
@@ -33,6 +34,20 @@ async fn members_change_only_what_their_role_allows(case: TestDatabase) {
     allow_duplicates! { assert_snapshot!(text, @r#"
     PATCH /api/v1/conversations/019ca945-0a00-7973-85c5-d1aab99f0c43
     {"thread_id": "mine"}
+
+    403 Forbidden
+    content-type: application/problem+json
+
+    {
+      "detail": "an editor may change title, default_model and metadata only",
+      "request_id": "r-1",
+      "status": 403,
+      "title": "Forbidden",
+      "type": "urn:chatstore:problem:forbidden"
+    }
+    ────
+    PATCH /api/v1/conversations/019ca945-0a00-7973-85c5-d1aab99f0c43
+    {"archived": true}
 
     403 Forbidden
     content-type: application/problem+json

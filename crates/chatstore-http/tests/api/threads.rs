@@ -35,6 +35,7 @@ async fn a_thread_is_created_by_the_first_put_and_unchanged_by_the_next(case: Te
     etag: "1"
 
     {
+      "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
       "default_model": "large-1",
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",
@@ -100,6 +101,7 @@ async fn a_thread_is_changed_and_deleted(case: TestDatabase) {
     etag: "2"
 
     {
+      "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
       "default_model": "large-1",
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",

@@ -5,6 +5,11 @@ use chatstore_migrate::model::ColumnType::{Int, Json, Text, Time, Uuid};
 
 use super::parts::{Table, check, foreign_key, index, optional, required, unique};
 
+/// Each row is in one index of an order: of what is archived or of what is not. A change writes no more than one, and
+/// both lists cost the same however long the other is.
+const BY_UPDATE: [&str; 3] = ["owner_id", "updated_at desc", "id desc"];
+const BY_CREATION: [&str; 3] = ["owner_id", "created_at desc", "id desc"];
+
 pub(crate) const CONVERSATIONS: Table = Table {
     name: "conversations",
     entity: "conversation",
@@ -23,6 +28,7 @@ pub(crate) const CONVERSATIONS: Table = Table {
         required("metadata", Json),
         required("created_at", Time),
         required("updated_at", Time),
+        optional("archived_at", Time),
     ],
     primary_key: &["owner_id", "id"],
     key_field: Some("id"),
@@ -30,7 +36,9 @@ pub(crate) const CONVERSATIONS: Table = Table {
     foreign_keys: &[foreign_key("fk_conversations_owner_id", &["owner_id"], "users", &["id"], Cascade)],
     checks: &[check("ck_conversations_counts", "message_count >= 0 and last_seq >= message_count")],
     indexes: &[
-        index("ix_conversations_updated_at", &["owner_id", "updated_at desc", "id desc"], None),
-        index("ix_conversations_created_at", &["owner_id", "created_at desc", "id desc"], None),
+        index("ix_conversations_updated_at", &BY_UPDATE, Some("archived_at is null")),
+        index("ix_conversations_created_at", &BY_CREATION, Some("archived_at is null")),
+        index("ix_conversations_archived_updated_at", &BY_UPDATE, Some("archived_at is not null")),
+        index("ix_conversations_archived_created_at", &BY_CREATION, Some("archived_at is not null")),
     ],
 };

@@ -36,6 +36,10 @@ def cascade(columns, parents, name):
     return ForeignKeyConstraint(columns, parents, name=name, ondelete="CASCADE")
 
 
+def partial(name, condition, *columns):
+    return Index(name, *columns, postgresql_where=text(condition), sqlite_where=text(condition))
+
+
 Table(
     "users",
     metadata,
@@ -76,12 +80,19 @@ Table(
     required("metadata", Document),
     required("created_at", Time),
     required("updated_at", Time),
+    Column("archived_at", Time),
     PrimaryKeyConstraint("owner_id", "id", name="pk_conversations"),
     UniqueConstraint("owner_id", "thread_id", name="uq_conversations_thread_id"),
     cascade(["owner_id"], ["users.id"], "fk_conversations_owner_id"),
     CheckConstraint("message_count >= 0 and last_seq >= message_count", name="ck_conversations_counts"),
-    Index("ix_conversations_updated_at", "owner_id", desc("updated_at"), desc("id")),
-    Index("ix_conversations_created_at", "owner_id", desc("created_at"), desc("id")),
+    partial("ix_conversations_updated_at", "archived_at is null", "owner_id", desc("updated_at"), desc("id")),
+    partial("ix_conversations_created_at", "archived_at is null", "owner_id", desc("created_at"), desc("id")),
+    partial(
+        "ix_conversations_archived_updated_at", "archived_at is not null", "owner_id", desc("updated_at"), desc("id")
+    ),
+    partial(
+        "ix_conversations_archived_created_at", "archived_at is not null", "owner_id", desc("created_at"), desc("id")
+    ),
 )
 
 Table(
@@ -132,12 +143,7 @@ Table(
     CheckConstraint("role in ('system', 'developer', 'user', 'assistant', 'tool')", name="ck_messages_role"),
     CheckConstraint("seq > 0", name="ck_messages_seq"),
     CheckConstraint("token_count >= 0", name="ck_messages_token_count"),
-    Index(
-        "ix_messages_sender_id",
-        "sender_id",
-        postgresql_where=text("sender_id is not null"),
-        sqlite_where=text("sender_id is not null"),
-    ),
+    partial("ix_messages_sender_id", "sender_id is not null", "sender_id"),
 )
 
 Table(

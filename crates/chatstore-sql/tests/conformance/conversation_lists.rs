@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use chatstore_model::{
-    Change, Conversation, ConversationId, ConversationPatch, ConversationPosition, ConversationRole,
-    ConversationSort, Limit, MemberRole, Membership, NewConversation, Order, Page, Timestamp, UserId,
+    ArchivedFilter, Change, Conversation, ConversationId, ConversationPatch, ConversationPosition,
+    ConversationRole, ConversationSort, Limit, MemberRole, Membership, NewConversation, Order, Page,
+    Timestamp, UserId,
 };
 use chatstore_sql::{ConversationList, WriteTx};
 use chatstore_testkit::{TestDatabase, conformance};
@@ -22,6 +23,8 @@ conformance!(
     an_offset_passes_over_the_first_rows,
     a_list_says_as_what_the_user_is_in_each_conversation,
     conversations_are_counted_by_membership,
+    archived_conversations_are_listed_and_counted_when_asked_for,
+    a_list_of_both_kinds_is_paged_in_order_with_an_offset,
     a_list_holds_nothing_of_strangers,
 );
 
@@ -239,8 +242,100 @@ async fn conversations_are_counted_by_membership(case: TestDatabase) {
     let user = many(&case, 4, 4).await;
     arbitrary_conversation(&case, user).await;
     for (membership, count) in [(Membership::Owned, 5), (Membership::Shared, 4), (Membership::All, 9)] {
-        let counted = read(&case, async move |tx| tx.conversations().count(user, membership).await).await;
+        let counted = read(&case, async move |tx| {
+            tx.conversations().count(user, membership, ArchivedFilter::Unarchived).await
+        })
+        .await;
         assert_eq!(counted, count, "{membership:?}");
+    }
+}
+
+/// Archives every third of a user's conversations, owned and shared; how many.
+async fn archive_some(case: &TestDatabase, user: UserId) -> usize {
+    let whole = ConversationList { sort: ConversationSort::Creation, ..ConversationList::default() };
+    let mut all = Vec::new();
+    let mut list = ConversationList { limit: Limit::MAX, ..whole };
+    loop {
+        let page = page(case, user, list).await;
+        all.extend(page.items.into_iter().map(|(conversation, _)| conversation));
+        list.from = page.next;
+        if list.from.is_none() {
+            break;
+        }
+    }
+    let chosen: Vec<Conversation> = all.into_iter().step_by(3).collect();
+    let count = chosen.len();
+    later(case);
+    write(case, async move |tx| {
+        let patch = ConversationPatch { archived: Some(true), ..ConversationPatch::default() };
+        for conversation in &chosen {
+            tx.conversations().update(conversation.owner_id, conversation.id, &patch).await?;
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    count
+}
+
+async fn archived_conversations_are_listed_and_counted_when_asked_for(case: TestDatabase) {
+    let user = many(&case, 30, 30).await;
+    let archived = archive_some(&case, user).await;
+    for membership in [Membership::Owned, Membership::Shared, Membership::All] {
+        let mut counts = Vec::new();
+        for filter in [ArchivedFilter::Unarchived, ArchivedFilter::Archived, ArchivedFilter::All] {
+            let list =
+                ConversationList { membership, archived: filter, limit: Limit::MAX, ..Default::default() };
+            let items = page(&case, user, list).await.items;
+            let matches = |conversation: &Conversation| match filter {
+                ArchivedFilter::Unarchived => conversation.archived_at.is_none(),
+                ArchivedFilter::Archived => conversation.archived_at.is_some(),
+                ArchivedFilter::All => true,
+            };
+            assert!(items.iter().all(|(conversation, _)| matches(conversation)), "{membership:?} {filter:?}");
+            let counted =
+                read(&case, async move |tx| tx.conversations().count(user, membership, filter).await).await;
+            assert_eq!(counted, i64::try_from(items.len()).unwrap(), "{membership:?} {filter:?}");
+            counts.push(items.len());
+        }
+        assert_eq!(counts[0] + counts[1], counts[2], "{membership:?}");
+        assert!(counts[0] > 0 && counts[1] > 0);
+        if membership == Membership::All {
+            assert_eq!((counts[1], counts[2]), (archived, 60));
+        }
+    }
+}
+
+async fn a_list_of_both_kinds_is_paged_in_order_with_an_offset(case: TestDatabase) {
+    let user = many(&case, 40, 40).await;
+    archive_some(&case, user).await;
+    for membership in [Membership::Owned, Membership::All] {
+        for filter in [ArchivedFilter::Archived, ArchivedFilter::All] {
+            for sort in [ConversationSort::Activity, ConversationSort::Creation] {
+                let whole = ConversationList {
+                    membership,
+                    archived: filter,
+                    sort,
+                    order: Order::Ascending,
+                    limit: Limit::MAX,
+                    ..ConversationList::default()
+                };
+                let expected = page_all(&case, user, whole).await;
+                let mut sorted = expected.clone();
+                sorted.sort_unstable();
+                assert_eq!(expected, sorted, "{membership:?} {filter:?} {sort:?}");
+                let paged = ConversationList { limit: Limit::new(7).unwrap(), ..whole };
+                assert_eq!(
+                    page_all(&case, user, paged).await,
+                    expected,
+                    "{membership:?} {filter:?} {sort:?}"
+                );
+                let offset = ConversationList { offset: 5, ..whole };
+                let found = page(&case, user, offset).await.items;
+                let rows: Vec<Row> = found.iter().map(|(conversation, _)| row(conversation, sort)).collect();
+                assert_eq!(rows, expected[5..], "{membership:?} {filter:?} {sort:?}");
+            }
+        }
     }
 }
 
@@ -254,7 +349,10 @@ async fn a_list_holds_nothing_of_strangers(case: TestDatabase) {
                 assert_eq!(page(&case, stranger, list).await, Page { items: vec![], next: None });
             }
         }
-        let count = read(&case, async move |tx| tx.conversations().count(stranger, membership).await).await;
+        let count = read(&case, async move |tx| {
+            tx.conversations().count(stranger, membership, ArchivedFilter::All).await
+        })
+        .await;
         assert_eq!(count, 0);
     }
 }

@@ -21,6 +21,7 @@ conformance!(
     get_or_create_by_thread_leaves_the_existing_one_untouched,
     get_or_create_by_thread_needs_a_thread_id,
     each_field_of_a_conversation_is_changed_alone,
+    archiving_again_keeps_the_time_and_unarchiving_clears_it,
     an_empty_change_of_a_conversation_changes_nothing,
     a_change_never_moves_the_activity_back,
     changing_or_deleting_an_absent_conversation_is_not_found,
@@ -78,6 +79,7 @@ async fn a_conversation_created_is_found_by_id_and_thread(case: TestDatabase) {
         metadata: full().metadata,
         created_at: now,
         updated_at: now,
+        archived_at: None,
     };
     assert_eq!(created, expected);
     assert_eq!(get(&case, Via::Owner(owner), id).await, Some((expected.clone(), ConversationRole::Owner)));
@@ -166,7 +168,7 @@ async fn each_field_of_a_conversation_is_changed_alone(case: TestDatabase) {
     let keep = ConversationPatch::default;
     let set = |text: &str| Change::Set(text.to_owned());
     type Effect = fn(&mut Conversation);
-    let changes: [(ConversationPatch, Effect); 9] = [
+    let changes: [(ConversationPatch, Effect); 11] = [
         (ConversationPatch { thread_id: set("2"), ..keep() }, |row| row.thread_id = Some("2".to_owned())),
         (ConversationPatch { thread_id: Change::Clear, ..keep() }, |row| row.thread_id = None),
         (ConversationPatch { title: set(""), ..keep() }, |row| row.title = Some(String::new())),
@@ -182,15 +184,31 @@ async fn each_field_of_a_conversation_is_changed_alone(case: TestDatabase) {
         (ConversationPatch { metadata: Some(CanonicalJson::object()), ..keep() }, |row| {
             row.metadata = CanonicalJson::object();
         }),
+        (ConversationPatch { archived: Some(true), ..keep() }, |row| row.archived_at = Some(row.updated_at)),
+        (ConversationPatch { archived: Some(false), ..keep() }, |row| row.archived_at = None),
     ];
     for (patch, effect) in changes {
-        effect(&mut expected);
         expected.revision += 1;
         expected.updated_at = later(&case);
+        effect(&mut expected);
         let description = format!("{patch:?}");
         assert_eq!(update(&case, owner, id, patch).await.unwrap(), expected, "{description}");
         assert_eq!(conversation_row(&case, owner, id).await, expected, "{description}");
     }
+}
+
+async fn archiving_again_keeps_the_time_and_unarchiving_clears_it(case: TestDatabase) {
+    let (owner, id) = arbitrary_owner(&case).await;
+    let archived = |archived| ConversationPatch { archived: Some(archived), ..ConversationPatch::default() };
+    let at = later(&case);
+    assert_eq!(update(&case, owner, id, archived(true)).await.unwrap().archived_at, Some(at));
+    later(&case);
+    assert_eq!(update(&case, owner, id, archived(true)).await.unwrap().archived_at, Some(at));
+    say(&case, owner, id, "still archived").await;
+    assert_eq!(conversation_row(&case, owner, id).await.archived_at, Some(at));
+    assert_eq!(update(&case, owner, id, archived(false)).await.unwrap().archived_at, None);
+    let again = later(&case);
+    assert_eq!(update(&case, owner, id, archived(true)).await.unwrap().archived_at, Some(again));
 }
 
 async fn an_empty_change_of_a_conversation_changes_nothing(case: TestDatabase) {

@@ -66,11 +66,13 @@ pub fn ids(revisions: &[Revision]) -> Vec<&str> {
 }
 
 /// Everything in the schema but the history's rows, one line each.
+/// A renamed table is quoted on SQLite, and dropped columns are counted on PostgreSQL: neither is a difference.
 pub async fn schema(database: &Database) -> Vec<String> {
     const SCHEMA: Sql = Sql::pair(
         "test.schema",
-        "select coalesce(sql, name) from sqlite_schema order by 1",
-        "select concat_ws(' ', 'column', table_name, ordinal_position, column_name, data_type, collation_name, \
+        "select replace(coalesce(sql, name), '\"', '') from sqlite_schema order by 1",
+        "select concat_ws(' ', 'column', table_name, \
+         row_number() over (partition by table_name order by ordinal_position), column_name, data_type, collation_name, \
          is_nullable) as line from information_schema.columns where table_schema = 'public' \
          union all select concat_ws(' ', 'index', indexdef, indisvalid) from pg_indexes \
          join pg_index on indexrelid = indexname::regclass where schemaname = 'public' \

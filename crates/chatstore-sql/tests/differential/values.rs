@@ -1,8 +1,8 @@
 //! Arbitrary requests: most of them good, some beyond a limit, all of them nasty.
 
 use chatstore_model::{
-    ApiKeyScope, CanonicalJson, Change, ConversationId, ConversationPatch, ConversationSort, Limit,
-    Membership, MessageId, MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation,
+    ApiKeyScope, ArchivedFilter, CanonicalJson, Change, ConversationId, ConversationPatch, ConversationSort,
+    Limit, Membership, MessageId, MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation,
     NewIdempotencyRecord, NewMessage, NewModelResponse, NewReply, NewSession, Order, SessionId, Timestamp,
 };
 use chatstore_sql::ConversationList;
@@ -142,6 +142,7 @@ pub fn conversation_patch(random: &mut Random) -> ConversationPatch {
         default_model: change(random, model),
         last_message: change(random, text),
         metadata: random.maybe(25, json),
+        archived: random.maybe(30, |random| random.percent(60)),
     }
 }
 
@@ -194,7 +195,8 @@ pub fn range(random: &mut Random) -> MessageRange {
 
 pub fn conversation_list(random: &mut Random) -> ConversationList {
     ConversationList {
-        membership: random.pick(&[Membership::All, Membership::Owned, Membership::Shared]),
+        membership: random.pick(&Membership::ALL),
+        archived: random.pick(&ArchivedFilter::ALL),
         sort: random.pick(&[ConversationSort::Activity, ConversationSort::Creation]),
         order: order(random),
         from: None,

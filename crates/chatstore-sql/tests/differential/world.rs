@@ -1,8 +1,8 @@
 //! What a sequence knows of what it created, and what it does next.
 
 use chatstore_model::{
-    ApiKeyId, Change, ConversationId, Email, EndReason, MemberRole, Membership, MessageId, NewUser,
-    PasswordHash, SessionId, Timestamp, UserId, UserName, UserPatch, UserRole,
+    ApiKeyId, ArchivedFilter, Change, ConversationId, Email, EndReason, MemberRole, Membership, MessageId,
+    NewUser, PasswordHash, SessionId, Timestamp, UserId, UserName, UserPatch, UserRole,
 };
 use chatstore_sql::Via;
 
@@ -186,8 +186,8 @@ impl World {
             8 => Step::Access(user, id),
             9 | 10 => Step::ListConversations(self.user(random), values::conversation_list(random)),
             _ => {
-                let kinds = [Membership::All, Membership::Owned, Membership::Shared];
-                Step::CountConversations(self.user(random), random.pick(&kinds))
+                let archived = random.pick(&ArchivedFilter::ALL);
+                Step::CountConversations(self.user(random), random.pick(&Membership::ALL), archived)
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Enough rows for a planner to choose between ways.
 
 use chatstore_model::{
-    ApiKeyScope, CanonicalJson, MemberRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage,
-    NewRefreshToken, NewSession, NewUser, SessionId, Timestamp, UserId, UserName,
+    ApiKeyScope, CanonicalJson, ConversationPatch, MemberRole, NewApiKey, NewConversation,
+    NewIdempotencyRecord, NewMessage, NewRefreshToken, NewSession, NewUser, SessionId, Timestamp, UserId,
+    UserName,
 };
 use chatstore_sql::{Database, StoreError, WriteTx};
 
@@ -16,7 +17,7 @@ const TALKATIVE: usize = 3;
 const MESSAGES: usize = 100;
 const OTHERS: u8 = 100;
 
-/// 1,000 users, 20 of whom have 150 conversations each; 3,000 memberships, 8,000 messages, 2,000
+/// 1,000 users, 20 of whom have 150 conversations each, a third of them archived; 3,000 memberships, 8,000 messages, 2,000
 /// responses, API keys and idempotency keys.
 pub async fn load(database: &Database) {
     let users = database.write("users", async |tx| {
@@ -48,6 +49,10 @@ async fn conversations(tx: &mut WriteTx<'_>, owner: UserId, member: UserId) -> R
                 (0..MESSAGES).map(|number| NewMessage::user(number.to_string())).collect();
             let senders = [Some(owner), Some(member)].repeat(MESSAGES / 2);
             tx.messages().append_many(owner, conversation, &senders, &new).await?;
+        }
+        if place % 3 == 2 {
+            let patch = ConversationPatch { archived: Some(true), ..ConversationPatch::default() };
+            tx.conversations().update(owner, conversation, &patch).await?;
         }
         if place == 0 {
             for _ in 0..OTHERS {

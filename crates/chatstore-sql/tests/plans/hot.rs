@@ -56,6 +56,8 @@ pub const HOT: &[Hot] = &[
     hot("conversations.owned_by_activity_ascending", &["ix_conversations_updated_at"]),
     hot("conversations.owned_by_creation_descending", &["ix_conversations_created_at"]),
     hot("conversations.owned_by_creation_ascending", &["ix_conversations_created_at"]),
+    hot("conversations.archived_owned_by_activity_descending", &["ix_conversations_archived_updated_at"]),
+    hot("conversations.archived_owned_by_creation_descending", &["ix_conversations_archived_created_at"]),
     hot("replies.record", &["pk_conversations", "pk_messages"]),
     hot("messages.newest_user_model", &["pk_messages"]),
     hot("responses.get", &["pk_responses"]),
@@ -99,6 +101,8 @@ impl Hot {
 
     /// Whether every row that is read must be one that is asked for.
     pub fn is_list(&self) -> bool {
-        ["messages.page_", "conversations.owned_"].iter().any(|prefix| self.name.starts_with(prefix))
+        ["messages.page_", "conversations.owned_", "conversations.archived_owned_"]
+            .iter()
+            .any(|prefix| self.name.starts_with(prefix))
     }
 }

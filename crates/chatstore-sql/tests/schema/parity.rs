@@ -20,8 +20,12 @@ const EXPECTED: &[&str] = &[
     "conversation_members: index ix_conversation_members_user_id (user_id, conversation_id)",
     "conversation_members: primary key pk_conversation_members (owner_id, conversation_id, user_id)",
     "conversations: foreign key fk_conversations_owner_id (owner_id) to users (id) delete cascade update no action",
-    "conversations: index ix_conversations_created_at (owner_id, created_at desc, id desc)",
-    "conversations: index ix_conversations_updated_at (owner_id, updated_at desc, id desc)",
+    "conversations: index ix_conversations_archived_created_at (owner_id, created_at desc, id desc) \
+     where archived_at is not null",
+    "conversations: index ix_conversations_archived_updated_at (owner_id, updated_at desc, id desc) \
+     where archived_at is not null",
+    "conversations: index ix_conversations_created_at (owner_id, created_at desc, id desc) where archived_at is null",
+    "conversations: index ix_conversations_updated_at (owner_id, updated_at desc, id desc) where archived_at is null",
     "conversations: primary key pk_conversations (owner_id, id)",
     "conversations: unique uq_conversations_thread_id (owner_id, thread_id)",
     "idempotency_keys: foreign key fk_idempotency_keys_caller_id (caller_id) to users (id) delete cascade \

@@ -66,6 +66,8 @@ async fn an_export_has_every_row_of_the_user_and_parents_before_children(case: T
     let batch = vec![NewMessage::user("one of many"); 200];
     chat.messages().append_many(long.id, batch).await.unwrap();
     reply(&store, owner, long.id).await;
+    let archived = ConversationPatch { archived: Some(true), ..ConversationPatch::default() };
+    chat.conversations().update(long.id, archived).await.unwrap();
     store.as_user(people.stranger).conversations().create(NewConversation::titled("Other")).await.unwrap();
 
     let rows = all(chat.export()).await;

@@ -1,7 +1,7 @@
 //! Conversations: listed and counted.
 
 use axum::Json;
-use chatstore::{ConversationList, ConversationSort, FieldCode, Membership, Order};
+use chatstore::{ArchivedFilter, ConversationList, ConversationSort, FieldCode, Membership, Order};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -10,7 +10,7 @@ use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::query::{FromParameters, PageQuery, Parameters, Query};
 use crate::routes::responses::{ConversationResponse, ListResponse};
-use crate::schema::{ConversationSortWord, MembershipWord, OrderWord};
+use crate::schema::{ArchivedFilterWord, ConversationSortWord, MembershipWord, OrderWord};
 
 /// Which conversations, in which order.
 #[derive(Debug, IntoParams)]
@@ -27,6 +27,9 @@ pub(crate) struct ListQuery {
     /// `owned` for the caller's own, `shared` for those of others that they are a member of; both when left out.
     #[param(value_type = Option<MembershipWord>, inline)]
     membership: Membership,
+    /// `false`, the default, leaves archived conversations out, `true` lists only them, `all` both.
+    #[param(value_type = Option<ArchivedFilterWord>, inline)]
+    archived: ArchivedFilter,
     /// `updated_at` when left out. A conversation written to while a client pages through `updated_at` moves to the
     /// front and may be missed.
     #[param(value_type = Option<ConversationSortWord>, inline)]
@@ -45,6 +48,7 @@ impl FromParameters for ListQuery {
             offset: offset.and_then(|offset| u32::try_from(offset).ok()).unwrap_or(0),
             order: parameters.word("order").unwrap_or(Order::Descending),
             membership: parameters.word("membership").unwrap_or_default(),
+            archived: parameters.word("archived").unwrap_or_default(),
             sort: parameters.word("sort").unwrap_or_default(),
         }
     }
@@ -53,8 +57,9 @@ impl FromParameters for ListQuery {
 impl ListQuery {
     /// What a cursor of this list is bound to.
     fn scope(&self, caller: &Caller) -> String {
-        let (user, order) = (caller.user(), self.order.as_str());
-        format!("conversations of {user} {:?} {:?} {order}", self.membership, self.sort)
+        let Self { page: _, offset: _, order, membership, archived, sort } = self;
+        let (user, order) = (caller.user(), order.as_str());
+        format!("conversations of {user} {membership:?} {archived:?} {sort:?} {order}")
     }
 }
 
@@ -77,6 +82,7 @@ pub(crate) async fn list(
     let scope = query.scope(&caller);
     let list = ConversationList {
         membership: query.membership,
+        archived: query.archived,
         sort: query.sort,
         order: query.order,
         from: query.page.position(&scope)?,
@@ -95,11 +101,17 @@ pub(crate) struct CountQuery {
     /// `owned` for the caller's own, `shared` for those of others; both when left out.
     #[param(value_type = Option<MembershipWord>, inline)]
     membership: Membership,
+    /// `false`, the default, leaves archived conversations out, `true` counts only them, `all` both.
+    #[param(value_type = Option<ArchivedFilterWord>, inline)]
+    archived: ArchivedFilter,
 }
 
 impl FromParameters for CountQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
-        Self { membership: parameters.word("membership").unwrap_or_default() }
+        Self {
+            membership: parameters.word("membership").unwrap_or_default(),
+            archived: parameters.word("archived").unwrap_or_default(),
+        }
     }
 }
 
@@ -119,6 +131,6 @@ pub(crate) struct Count {
     responses((status = 200, description = "The number of conversations", body = Count), ReadProblems)
 )]
 pub(crate) async fn count(caller: Caller, Query(query): Query<CountQuery>) -> Result<Json<Count>, Problem> {
-    let count = caller.store().conversations().count(query.membership).await?;
+    let count = caller.store().conversations().count(query.membership, query.archived).await?;
     Ok(Json(Count { count }))
 }

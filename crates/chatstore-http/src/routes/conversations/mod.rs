@@ -6,9 +6,9 @@ pub(crate) mod thread;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chatstore::fields::{DEFAULT_MODEL, LAST_MESSAGE, METADATA, THREAD_ID, TITLE};
+use chatstore::fields::{ARCHIVED, DEFAULT_MODEL, LAST_MESSAGE, METADATA, THREAD_ID, TITLE};
 use chatstore::{
-    AsUser, CanonicalJson, Conversation, ConversationPatch, ConversationRole, FieldCode, Keyword,
+    AsUser, CanonicalJson, Change, Conversation, ConversationPatch, ConversationRole, FieldCode, Keyword,
     NewConversation, Outcome, PageRequest,
 };
 use utoipa::IntoParams;
@@ -49,7 +49,8 @@ pub(crate) fn conversation_patch(fields: &mut impl ReadFields) -> ConversationPa
         default_model: fields.nullable(&DEFAULT_MODEL),
         last_message: fields.nullable(&LAST_MESSAGE.about(OWNERS)),
         metadata: fields.given(&METADATA.about(REPLACES_METADATA)),
-        ..ConversationPatch::default()
+        archived: fields.given(&ARCHIVED),
+        thread_id: Change::Keep,
     }
 }
 

@@ -19,7 +19,7 @@ use super::message::MessageResponse;
     "default_model": "large-1", "role": "owner", "message_count": 2, "last_seq": 2,
     "last_message": "In Seville: 21 °C on most days.", "last_message_at": "2026-03-01T12:00:02.000000Z",
     "revision": 3, "metadata": {"channel": "web"}, "created_at": "2026-03-01T12:00:00.000000Z",
-    "updated_at": "2026-03-01T12:00:02.000000Z"
+    "updated_at": "2026-03-01T12:00:02.000000Z", "archived_at": null
 }))]
 pub(crate) struct ConversationResponse {
     #[schema(value_type = String, format = "uuid")]
@@ -57,6 +57,9 @@ pub(crate) struct ConversationResponse {
     created_at: Timestamp,
     #[schema(value_type = String, format = "date-time")]
     updated_at: Timestamp,
+    /// When the owner archived it, if it is archived.
+    #[schema(required, value_type = Option<String>, format = "date-time")]
+    archived_at: Option<Timestamp>,
     /// The newest 50 messages in order, when they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -65,22 +68,39 @@ pub(crate) struct ConversationResponse {
 
 impl ConversationResponse {
     pub(crate) fn new(conversation: Conversation, role: ConversationRole) -> Self {
+        let Conversation {
+            owner_id,
+            id,
+            thread_id,
+            title,
+            default_model,
+            last_seq,
+            message_count,
+            last_message,
+            last_message_at,
+            revision,
+            metadata,
+            created_at,
+            updated_at,
+            archived_at,
+        } = conversation;
         Self {
-            id: conversation.id,
-            short_id: conversation.id.short(),
-            owner_id: conversation.owner_id,
-            thread_id: conversation.thread_id,
-            title: conversation.title,
-            default_model: conversation.default_model,
+            id,
+            short_id: id.short(),
+            owner_id,
+            thread_id,
+            title,
+            default_model,
             role: role.as_str(),
-            message_count: conversation.message_count,
-            last_seq: conversation.last_seq,
-            last_message: conversation.last_message,
-            last_message_at: conversation.last_message_at,
-            revision: conversation.revision,
-            metadata: conversation.metadata,
-            created_at: conversation.created_at,
-            updated_at: conversation.updated_at,
+            message_count,
+            last_seq,
+            last_message,
+            last_message_at,
+            revision,
+            metadata,
+            created_at,
+            updated_at,
+            archived_at,
             messages: None,
         }
     }

@@ -1,121 +1,190 @@
 //! Lists of a user's conversations: owned, shared or both, by activity or by creation.
 
 use chatstore_model::{
-    Conversation, ConversationPosition, ConversationRole, ConversationSort, Limit, Membership, Order, Page,
-    UserId,
+    ArchivedFilter, Conversation, ConversationPosition, ConversationRole, ConversationSort, Limit,
+    Membership, Order, Page, UserId,
 };
-use constcat::concat;
+use constcat::{concat, concat_slices};
 
 use super::{COLUMNS, Conversations, PLAIN_COLUMNS, read};
 use crate::db::Sql;
 use crate::error::StoreError;
 
-/// The three lists of one sorting; the four sortings differ only in column and direction.
+/// The lists of one order, each for every [`ArchivedFilter`] in the order of its words.
 struct Lists {
-    owned: Sql,
-    shared: Sql,
-    all: Sql,
+    owned: [List; 3],
+    shared: [List; 3],
+    all: [List; 3],
+}
+
+#[derive(Clone, Copy)]
+struct List {
+    sql: Sql,
+    /// Whether rows of several indexes are merged: each alone might fill the page.
+    is_merged: bool,
 }
 
 const OWNED: &str =
-    concat!("select ", COLUMNS, ", 'owner' as role from conversations c where c.owner_id = $1 and ");
+    concat!("select ", COLUMNS, ", 'owner' as role from conversations c where c.owner_id = $1");
 const SHARED: &str = concat!(
     "select ",
     COLUMNS,
     ", m.role from conversation_members m \
-     join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id where m.user_id = $1 and "
+     join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id where m.user_id = $1"
 );
-/// Every column of either half.
-const EITHER: &str = concat!("select ", PLAIN_COLUMNS, ", role from (");
+const UNARCHIVED: &str = " and c.archived_at is null";
+const ARCHIVED: &str = " and c.archived_at is not null";
+/// Every column of one of the merged parts.
+const PART: &str = concat!("select ", PLAIN_COLUMNS, ", role from (");
+const END_OF_PART: &str = " limit $4) as part";
 
-/// The lists of one sorting, from where its rows begin and how they are ordered; `$merged` is the order once
-/// more for the rows of both halves.
-macro_rules! lists {
-    ($name:literal, $rows:literal, $merged:literal) => {
-        Lists {
-            owned: Sql::same(
-                concat!("conversations.owned_by_", $name),
-                concat!(OWNED, $rows, " limit $4 offset $5"),
-            ),
-            shared: Sql::same(
-                concat!("conversations.shared_by_", $name),
-                concat!(SHARED, $rows, " limit $4 offset $5"),
-            ),
-            all: Sql::same(
-                concat!("conversations.all_by_", $name),
+/// The rows that one index has in order.
+macro_rules! single {
+    ($name:expr, $rows:expr, $($part:expr),+) => {
+        List { sql: Sql::same($name, concat!($($part,)+ $rows, " limit $4 offset $5")), is_merged: false }
+    };
+}
+
+/// The rows of several indexes, in the order `$merged`.
+macro_rules! merged {
+    ($name:expr, $rows:expr, $merged:expr, [$($first:expr),+], $([$($next:expr),+]),+) => {
+        List {
+            sql: Sql::same(
+                $name,
                 concat!(
-                    EITHER,
-                    OWNED,
-                    $rows,
-                    " limit $4) as owned union all ",
-                    EITHER,
-                    SHARED,
-                    $rows,
-                    " limit $4) as shared ",
-                    $merged,
-                    " limit $5 offset $6"
+                    PART, $($first,)+ $rows, END_OF_PART,
+                    $(" union all ", PART, $($next,)+ $rows, END_OF_PART,)+
+                    " ", $merged, " limit $5 offset $6"
                 ),
             ),
+            is_merged: true,
+        }
+    };
+}
+
+/// The lists of one order: `$rows` says where its rows begin and how they follow, `$merged` how the rows of several
+/// parts do.
+macro_rules! lists {
+    ($order:literal, $rows:literal, $merged:literal) => {
+        Lists {
+            owned: [
+                single!(concat!("conversations.owned_by_", $order), $rows, OWNED, UNARCHIVED),
+                single!(concat!("conversations.archived_owned_by_", $order), $rows, OWNED, ARCHIVED),
+                merged!(
+                    concat!("conversations.every_owned_by_", $order),
+                    $rows,
+                    $merged,
+                    [OWNED, UNARCHIVED],
+                    [OWNED, ARCHIVED]
+                ),
+            ],
+            shared: [
+                single!(concat!("conversations.shared_by_", $order), $rows, SHARED, UNARCHIVED),
+                single!(concat!("conversations.archived_shared_by_", $order), $rows, SHARED, ARCHIVED),
+                single!(concat!("conversations.every_shared_by_", $order), $rows, SHARED),
+            ],
+            all: [
+                merged!(
+                    concat!("conversations.all_by_", $order),
+                    $rows,
+                    $merged,
+                    [OWNED, UNARCHIVED],
+                    [SHARED, UNARCHIVED]
+                ),
+                merged!(
+                    concat!("conversations.archived_all_by_", $order),
+                    $rows,
+                    $merged,
+                    [OWNED, ARCHIVED],
+                    [SHARED, ARCHIVED]
+                ),
+                merged!(
+                    concat!("conversations.every_all_by_", $order),
+                    $rows,
+                    $merged,
+                    [OWNED, UNARCHIVED],
+                    [OWNED, ARCHIVED],
+                    [SHARED]
+                ),
+            ],
         }
     };
 }
 
 const ACTIVITY_DESCENDING: Lists = lists!(
     "activity_descending",
-    "(c.updated_at, c.id) < ($2, $3) order by c.updated_at desc, c.id desc",
+    " and (c.updated_at, c.id) < ($2, $3) order by c.updated_at desc, c.id desc",
     "order by updated_at desc, id desc"
 );
 const ACTIVITY_ASCENDING: Lists = lists!(
     "activity_ascending",
-    "(c.updated_at, c.id) > ($2, $3) order by c.updated_at, c.id",
+    " and (c.updated_at, c.id) > ($2, $3) order by c.updated_at, c.id",
     "order by updated_at, id"
 );
 const CREATION_DESCENDING: Lists = lists!(
     "creation_descending",
-    "(c.created_at, c.id) < ($2, $3) order by c.created_at desc, c.id desc",
+    " and (c.created_at, c.id) < ($2, $3) order by c.created_at desc, c.id desc",
     "order by created_at desc, id desc"
 );
 const CREATION_ASCENDING: Lists = lists!(
     "creation_ascending",
-    "(c.created_at, c.id) > ($2, $3) order by c.created_at, c.id",
+    " and (c.created_at, c.id) > ($2, $3) order by c.created_at, c.id",
     "order by created_at, id"
 );
 
-const COUNT_OWNED: Sql =
-    Sql::same("conversations.count_owned", "select count(*) from conversations where owner_id = $1");
+const COUNTED: &str = "select count(*) from conversations c where c.owner_id = $1";
+const COUNTED_SHARED: &str = "select count(*) from conversation_members m \
+    join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id where m.user_id = $1";
+const COUNTED_MEMBERSHIPS: &str = "select count(*) from conversation_members where user_id = $1";
 
-const COUNT_SHARED: Sql =
-    Sql::same("conversations.count_shared", "select count(*) from conversation_members where user_id = $1");
-
-const COUNT_ALL: Sql = Sql::same(
-    "conversations.count_all",
-    "select (select count(*) from conversations where owner_id = $1) \
-     + (select count(*) from conversation_members where user_id = $1)",
-);
-
-pub(super) const STATEMENTS: &[Sql] = &[
-    ACTIVITY_DESCENDING.owned,
-    ACTIVITY_DESCENDING.shared,
-    ACTIVITY_DESCENDING.all,
-    ACTIVITY_ASCENDING.owned,
-    ACTIVITY_ASCENDING.shared,
-    ACTIVITY_ASCENDING.all,
-    CREATION_DESCENDING.owned,
-    CREATION_DESCENDING.shared,
-    CREATION_DESCENDING.all,
-    CREATION_ASCENDING.owned,
-    CREATION_ASCENDING.shared,
-    CREATION_ASCENDING.all,
-    COUNT_OWNED,
-    COUNT_SHARED,
-    COUNT_ALL,
+/// As [`Lists`].
+const COUNT_OWNED: [Sql; 3] = [
+    Sql::same("conversations.count_owned", concat!(COUNTED, UNARCHIVED)),
+    Sql::same("conversations.count_archived_owned", concat!(COUNTED, ARCHIVED)),
+    Sql::same("conversations.count_every_owned", COUNTED),
 ];
+const COUNT_SHARED: [Sql; 3] = [
+    Sql::same("conversations.count_shared", concat!(COUNTED_SHARED, UNARCHIVED)),
+    Sql::same("conversations.count_archived_shared", concat!(COUNTED_SHARED, ARCHIVED)),
+    Sql::same("conversations.count_every_shared", COUNTED_MEMBERSHIPS),
+];
+const COUNT_ALL: [Sql; 3] = [
+    Sql::same(
+        "conversations.count_all",
+        concat!("select (", COUNTED, UNARCHIVED, ") + (", COUNTED_SHARED, UNARCHIVED, ")"),
+    ),
+    Sql::same(
+        "conversations.count_archived_all",
+        concat!("select (", COUNTED, ARCHIVED, ") + (", COUNTED_SHARED, ARCHIVED, ")"),
+    ),
+    Sql::same(
+        "conversations.count_every_all",
+        concat!("select (", COUNTED, ") + (", COUNTED_MEMBERSHIPS, ")"),
+    ),
+];
+
+const fn statements(lists: &Lists) -> [Sql; 9] {
+    let Lists { owned: [o0, o1, o2], shared: [s0, s1, s2], all: [a0, a1, a2] } = lists;
+    [o0.sql, o1.sql, o2.sql, s0.sql, s1.sql, s2.sql, a0.sql, a1.sql, a2.sql]
+}
+
+pub(super) const STATEMENTS: &[Sql] = concat_slices!([Sql]:
+    &statements(&ACTIVITY_DESCENDING),
+    &statements(&ACTIVITY_ASCENDING),
+    &statements(&CREATION_DESCENDING),
+    &statements(&CREATION_ASCENDING),
+    &COUNT_OWNED,
+    &COUNT_SHARED,
+    &COUNT_ALL,
+);
 
 /// Which conversations a list holds, in which order and from where.
 #[derive(Debug, Clone, Copy)]
 pub struct ConversationList {
     /// Owned, shared or both.
     pub membership: Membership,
+    /// Whether archived ones are in it.
+    pub archived: ArchivedFilter,
     /// By what.
     pub sort: ConversationSort,
     /// In which direction.
@@ -129,10 +198,11 @@ pub struct ConversationList {
 }
 
 impl Default for ConversationList {
-    /// The newest 50 by activity, owned and shared.
+    /// The newest 50 by activity, owned and shared, without archived ones.
     fn default() -> Self {
         Self {
             membership: Membership::default(),
+            archived: ArchivedFilter::default(),
             sort: ConversationSort::default(),
             order: Order::Descending,
             from: None,
@@ -161,16 +231,17 @@ impl<M> Conversations<'_, '_, M> {
         let from = list.from.unwrap_or(ConversationPosition::start(list.order));
         let rows = list.limit.with_lookahead();
         let offset = i64::from(list.offset);
-        let (sql, mut values) = match list.membership {
-            Membership::Owned => (&lists.owned, vec![]),
-            Membership::Shared => (&lists.shared, vec![]),
-            // Either half alone might fill the page.
-            Membership::All => (&lists.all, vec![(rows + offset).into()]),
+        let List { sql, is_merged } = match list.membership {
+            Membership::Owned => lists.owned[list.archived as usize],
+            Membership::Shared => lists.shared[list.archived as usize],
+            Membership::All => lists.all[list.archived as usize],
         };
-        let mut all = vec![user.into(), from.at.into(), from.id.into()];
-        all.append(&mut values);
-        all.extend([rows.into(), offset.into()]);
-        let found = self.0.executor.query(sql, &all, |row| Ok((read(row)?, row.next()?))).await?;
+        let mut values = vec![user.into(), from.at.into(), from.id.into()];
+        if is_merged {
+            values.push((rows + offset).into());
+        }
+        values.extend([rows.into(), offset.into()]);
+        let found = self.0.executor.query(&sql, &values, |row| Ok((read(row)?, row.next()?))).await?;
         Ok(Page::cut(found, list.limit, |(conversation, _)| ConversationPosition {
             at: match list.sort {
                 ConversationSort::Activity => conversation.updated_at,
@@ -184,12 +255,17 @@ impl<M> Conversations<'_, '_, M> {
     ///
     /// # Errors
     /// What the database reports.
-    pub async fn count(&mut self, user: UserId, membership: Membership) -> Result<i64, StoreError> {
-        let sql = match membership {
+    pub async fn count(
+        &mut self,
+        user: UserId,
+        membership: Membership,
+        archived: ArchivedFilter,
+    ) -> Result<i64, StoreError> {
+        let statements = match membership {
             Membership::Owned => &COUNT_OWNED,
             Membership::Shared => &COUNT_SHARED,
             Membership::All => &COUNT_ALL,
         };
-        self.0.executor.query_one(sql, &[user.into()], |row| row.next()).await
+        self.0.executor.query_one(&statements[archived as usize], &[user.into()], |row| row.next()).await
     }
 }

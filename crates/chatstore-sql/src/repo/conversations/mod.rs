@@ -61,7 +61,7 @@ const LOCK: Sql = Sql::pair(
 
 /// A new conversation has no message yet.
 const COUNTS: &[(&str, &str)] = &[("last_seq", "0"), ("message_count", "0"), ("revision", "1")];
-const INSERTED: Columns = CONVERSATIONS.columns_without(&["last_message_at"]);
+const INSERTED: Columns = CONVERSATIONS.columns_without(&["last_message_at", "archived_at"]);
 const INSERT: &str = INSERTED.insert(COUNTS).as_str();
 
 const CREATE: Sql =
@@ -81,9 +81,10 @@ const UPDATE: Sql = Sql::same(
          default_model = case when $5 then $6 else default_model end, \
          last_message = case when $7 then $8 else last_message end, \
          metadata = coalesce($9, metadata), \
+         archived_at = case when $10 then coalesce(archived_at, $11) when not $10 then null else archived_at end, \
          revision = revision + 1, ",
-        forward!("updated_at", "$10"),
-        " where owner_id = $11 and id = $12 returning ",
+        forward!("updated_at", "$11"),
+        " where owner_id = $12 and id = $13 returning ",
         PLAIN_COLUMNS
     ),
 );
@@ -106,7 +107,7 @@ repository! {
 reader! {
     fn read -> Conversation {
         owner_id, id, thread_id, title, default_model, last_seq, message_count, last_message, last_message_at,
-        revision, metadata, created_at, updated_at,
+        revision, metadata, created_at, updated_at, archived_at,
     }
 }
 
@@ -246,16 +247,18 @@ impl Conversations<'_, '_, ReadWrite> {
             let found = self.get(Via::Owner(owner), id).await?;
             return found.map(|(conversation, _)| conversation).ok_or(NOT_FOUND);
         }
+        let ConversationPatch { thread_id, title, default_model, last_message, metadata, archived } = patch;
         let values = [
-            (!patch.thread_id.is_keep()).into(),
-            patch.thread_id.value().into(),
-            (!patch.title.is_keep()).into(),
-            patch.title.value().into(),
-            (!patch.default_model.is_keep()).into(),
-            patch.default_model.value().into(),
-            (!patch.last_message.is_keep()).into(),
-            patch.last_message.value().into(),
-            patch.metadata.as_ref().into(),
+            (!thread_id.is_keep()).into(),
+            thread_id.value().into(),
+            (!title.is_keep()).into(),
+            title.value().into(),
+            (!default_model.is_keep()).into(),
+            default_model.value().into(),
+            (!last_message.is_keep()).into(),
+            last_message.value().into(),
+            metadata.as_ref().into(),
+            (*archived).into(),
             self.0.now().into(),
             owner.into(),
             id.into(),
@@ -290,6 +293,7 @@ impl Conversations<'_, '_, ReadWrite> {
             metadata: new.metadata.clone(),
             created_at,
             updated_at: new.updated_at.unwrap_or(created_at),
+            archived_at: None,
         }
     }
 }
