@@ -6,11 +6,13 @@ use chatstore_model::{
     EndReason, Limit, NewRefreshToken, NewSession, RefreshToken, Session, SessionId, SessionState, UserId,
     UserPatch, UserRole,
 };
-use chatstore_sql::{Presented, Rotation, StoreError};
+use chatstore_sql::migrate::Target;
+use chatstore_sql::{Presented, Rotation, Sql, StoreError};
 use chatstore_testkit::{TestDatabase, conformance};
 use uuid::Uuid;
 
 use crate::fixtures::{absent_user, arbitrary_user, arbitrary_uuid, invalid_fields, later, read, write};
+use crate::migration_fixtures::lines;
 
 conformance!(
     a_session_begins_with_one_token_and_says_whether_its_user_is_let_in,
@@ -27,6 +29,7 @@ conformance!(
     ending_a_session_takes_its_tokens_with_it_and_spares_the_others,
     ending_all_sessions_spares_those_of_others,
     disabling_a_user_ends_all_sessions,
+    a_session_stored_with_the_former_word_for_revoked_is_listed_after_an_upgrade,
     sessions_that_go_on_are_listed_by_last_activity,
     the_last_activity_never_moves_back,
     what_expired_is_pruned_and_the_rest_stays,
@@ -298,6 +301,29 @@ async fn disabling_a_user_ends_all_sessions(case: TestDatabase) {
     }
     assert_eq!(why_ended(&case, &begun).await, Some(EndReason::Disabled));
     assert_eq!(rotate(&case, shown(&begun, 0)).await, Rotation::Refused, "also when enabled again");
+}
+
+async fn a_session_stored_with_the_former_word_for_revoked_is_listed_after_an_upgrade(case: TestDatabase) {
+    const REASONS: Sql = Sql::same("test.reasons", "select revoke_reason from sessions order by 1");
+    const FORMER: Sql = Sql::same(
+        "test.former",
+        "update sessions set revoke_reason = 'withdrawn' where revoke_reason = 'revoked'",
+    );
+    let user = arbitrary_user(&case).await;
+    let (revoked, logged_out) = (begin(&case, user).await, begin(&case, user).await);
+    for (id, reason) in [(revoked.id, EndReason::Revoked), (logged_out.id, EndReason::Logout)] {
+        write(&case, async move |tx| tx.sessions().end(user, id, reason).await).await.unwrap();
+    }
+    let migrations = case.database.migrations().unwrap();
+    let before = Target::Revision("d0cbfdbade11".to_owned());
+
+    migrations.downgrade(before, true, |_| {}).await.unwrap();
+    write(&case, async |tx| tx.execute(&FORMER, &[]).await).await.unwrap();
+    assert_eq!(lines(&case.database, REASONS).await, ["logout", "withdrawn"]);
+    migrations.upgrade(Target::Heads, |_| {}).await.unwrap();
+
+    assert_eq!(why_ended(&case, &revoked).await, Some(EndReason::Revoked));
+    assert_eq!(why_ended(&case, &logged_out).await, Some(EndReason::Logout));
 }
 
 async fn sessions_that_go_on_are_listed_by_last_activity(case: TestDatabase) {

@@ -1,0 +1,1 @@
+update sessions set revoke_reason = 'withdrawn' where revoke_reason = 'revoked';

@@ -1,0 +1,1 @@
+update sessions set revoke_reason = 'revoked' where revoke_reason = 'withdrawn';
