@@ -15,6 +15,7 @@ mod telemetry;
 mod token_key;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -70,10 +71,17 @@ enum Command {
     Completions(commands::completions::Arguments),
 }
 
+/// How long work on other threads, which nothing waits for any more, may delay the end of the process.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(arguments)),
+        Ok(runtime) => {
+            let outcome = runtime.block_on(run(arguments));
+            runtime.shutdown_timeout(SHUTDOWN_TIME);
+            outcome
+        }
         Err(error) => Err(CliError::new(1, format!("the runtime did not start: {error}"))),
     };
     match outcome {

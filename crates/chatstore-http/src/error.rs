@@ -214,6 +214,14 @@ impl Problem {
         self.kind == ProblemKind::Overloaded
     }
 
+    /// Which failures are alike, if it is one: a defect has as many kinds as causes, a database that does not answer
+    /// has one.
+    pub(crate) fn failure_kind(&self) -> Option<String> {
+        let cause = self.cause.as_deref()?;
+        let (_, slug, _) = self.kind.description();
+        Some(if self.kind == ProblemKind::Internal { format!("{slug}: {cause}") } else { slug.to_owned() })
+    }
+
     /// The cause for the log, if there is one.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()

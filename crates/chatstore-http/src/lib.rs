@@ -43,6 +43,7 @@ mod middleware;
 mod openapi;
 mod path;
 mod query;
+mod repetitions;
 mod request;
 mod router;
 mod routes;
@@ -52,4 +53,4 @@ mod state;
 
 pub use client::{InvalidProxies, TrustedProxies};
 pub use router::{Api, openapi, router};
-pub use serve::serve;
+pub use serve::{ServeOptions, serve, serve_with};

@@ -252,7 +252,7 @@ mod tests {
 
     // One test for both: a concurrent test that logs without a subscriber could disable the event.
     #[tokio::test]
-    async fn a_panic_fails_one_request_and_is_logged_once_with_its_cause() {
+    async fn a_panic_fails_one_request_and_is_logged_once_with_its_cause_however_often_it_comes() {
         let router = panicking().await;
         let log = Log::default();
         let _collecting = log.collect();
@@ -264,6 +264,10 @@ mod tests {
         assert_eq!(answer(&router, "/nothing").await.0, 404);
         let lines = log.lines();
         assert_eq!(lines.len(), 1, "{lines:?}");
+        for _ in 0..100 {
+            assert_eq!(answer(&router, "/panic").await.0, 500);
+        }
+        assert_eq!(log.lines().len(), 1, "a failure that repeats itself is counted");
         for part in ["ERROR", "request.id=\"r-1\"", "response.status=500", "a secret of the server"] {
             assert!(lines[0].contains(part), "{part}: {lines:?}");
         }

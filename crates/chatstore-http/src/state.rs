@@ -11,6 +11,7 @@ use crate::admission::Admission;
 use crate::client::TrustedProxies;
 use crate::error::Problem;
 use crate::metrics::Metrics;
+use crate::repetitions::{Repetition, Repetitions};
 
 /// The options of an API.
 #[derive(Debug, Clone, Default)]
@@ -36,13 +37,15 @@ struct Shared {
     policy: Policy,
     admission: Admission,
     metrics: Metrics,
+    failures: Repetitions,
 }
 
 impl AppState {
     /// The state of a router over this store.
     pub(crate) fn new(store: Store, openapi: String, policy: Policy, metrics: Metrics) -> Self {
         let admission = Admission::default();
-        Self(Arc::new(Shared { store, openapi, policy, admission, metrics }))
+        let failures = Repetitions::new(log_failures);
+        Self(Arc::new(Shared { store, openapi, policy, admission, metrics, failures }))
     }
 
     /// The store, for what belongs to no user: health, keys, users, ids of requests.
@@ -76,8 +79,27 @@ impl AppState {
         &self.0.admission
     }
 
+    /// Failures of requests and of the database, which come in floods.
+    pub(crate) fn failures(&self) -> &Repetitions {
+        &self.0.failures
+    }
+
     /// The metrics.
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+}
+
+fn log_failures(kind: &str, repetition: Repetition) {
+    match repetition {
+        Repetition::Again { count, total } => tracing::error!(
+            failure.kind = kind,
+            failure.count = count,
+            failure.total = total,
+            "failed again in the last 10 s"
+        ),
+        Repetition::Over { total } => {
+            tracing::info!(failure.kind = kind, failure.total = total, "has not failed for 10 s")
+        }
     }
 }

@@ -10,6 +10,7 @@ mod url;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use chatstore_http::TrustedProxies;
 use clap::{Args, ValueEnum};
@@ -95,6 +96,8 @@ pub(crate) struct Config {
     /// `None` where it depends on the kind of database.
     pub(crate) migrate: Option<Migrate>,
     pub(crate) bind: SocketAddr,
+    /// Between two requests of a connection.
+    pub(crate) idle_time: Duration,
     pub(crate) anonymous: bool,
     pub(crate) token_key: TokenKeySetting,
     pub(crate) open_registration: bool,
@@ -124,6 +127,7 @@ impl Config {
             pool: settings.parse(&setting::POOL, |text| text.parse().ok())?,
             migrate: settings.parse_optional(&setting::MIGRATE, choice)?,
             bind: settings.parse(&setting::BIND, |text| text.parse().ok())?,
+            idle_time: settings.parse(&setting::IDLE_SECONDS, idle_time)?,
             anonymous: settings.parse(&setting::ANONYMOUS, on_or_off)?,
             token_key: TokenKeySetting::of(&settings)?,
             open_registration: settings.parse(&setting::OPEN_REGISTRATION, on_or_off)?,
@@ -209,6 +213,11 @@ fn on_or_off(text: &str) -> Option<bool> {
 fn limit(text: &str) -> Option<Option<u32>> {
     let count: u32 = text.parse().ok()?;
     Some((count > 0).then_some(count))
+}
+
+fn idle_time(text: &str) -> Option<Duration> {
+    let seconds: u64 = text.parse().ok()?;
+    (1..=86_400).contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
 /// One of the names that a setting has for its values.

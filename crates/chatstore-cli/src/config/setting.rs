@@ -24,7 +24,7 @@ pub(crate) enum Secrecy {
 }
 
 /// In the order of `config show`.
-pub(crate) const SETTINGS: [&Setting; 21] = [
+pub(crate) const SETTINGS: [&Setting; 22] = [
     &DATABASE_URL,
     &POSTGRES_USER,
     &POSTGRES_PASSWORD,
@@ -34,6 +34,7 @@ pub(crate) const SETTINGS: [&Setting; 21] = [
     &POOL,
     &MIGRATE,
     &BIND,
+    &IDLE_SECONDS,
     &ANONYMOUS,
     &TOKEN_KEY,
     &TOKEN_KEY_FILE,
@@ -67,6 +68,8 @@ pub(crate) const POSTGRES_PORT: Setting =
 pub(crate) const POOL: Setting = public("CHATSTORE_POOL", "pool", "a whole number from 1 to 65535");
 pub(crate) const MIGRATE: Setting = public("CHATSTORE_MIGRATE", "migrate", "auto, check or off");
 pub(crate) const BIND: Setting = public("CHATSTORE_BIND", "bind", "an address and port, like 127.0.0.1:8080");
+pub(crate) const IDLE_SECONDS: Setting =
+    public("CHATSTORE_IDLE_SECONDS", "idle_seconds", "a whole number from 1 to 86400");
 pub(crate) const ANONYMOUS: Setting = public("CHATSTORE_ANONYMOUS", "anonymous", "on or off");
 pub(crate) const TOKEN_KEY: Setting = Setting {
     variable: "CHATSTORE_TOKEN_KEY",

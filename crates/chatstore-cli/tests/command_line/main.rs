@@ -23,5 +23,6 @@ mod program;
 mod seed;
 mod service;
 mod settings;
+mod stopping;
 mod token_key;
 mod users_and_keys;

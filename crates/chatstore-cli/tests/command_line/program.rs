@@ -162,10 +162,21 @@ impl Server {
         self.stop_and_tell().0
     }
 
+    /// Sends a signal, by its name without SIG.
+    pub fn signal(&self, name: &str) {
+        let signal = format!("-{name}");
+        let sent = Command::new("kill").args([signal, self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
     /// Asks it to stop and waits; its exit code and all that it logged.
-    pub fn stop_and_tell(mut self) -> (Option<i32>, String) {
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
-        assert!(asked.expect("kill runs").success());
+    pub fn stop_and_tell(self) -> (Option<i32>, String) {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits until it ends; its exit code and all that it logged.
+    pub fn ended(mut self) -> (Option<i32>, String) {
         self.said.extend(self.messages.iter());
         let code = self.child.wait().expect("the server ends").code();
         (code, self.said.join("\n"))

@@ -28,6 +28,7 @@ fn without_any_setting_the_defaults_are_in_force() {
     DATABASE_URL                 sqlite://chatstore.db  default
     CHATSTORE_POOL               16                     default
     CHATSTORE_BIND               127.0.0.1:8080         default
+    CHATSTORE_IDLE_SECONDS       75                     default
     CHATSTORE_ANONYMOUS          off                    default
     CHATSTORE_OPEN_REGISTRATION  off                    default
     CHATSTORE_LOGIN_RATE_LIMIT   10                     default
@@ -63,6 +64,7 @@ fn flags_win_over_environment_over_env_file_over_file_over_defaults() {
     DATABASE_URL                 sqlite://chatstore.db  default
     CHATSTORE_POOL               4                      .env:3
     CHATSTORE_BIND               127.0.0.1:8080         default
+    CHATSTORE_IDLE_SECONDS       75                     default
     CHATSTORE_ANONYMOUS          on                     chatstore.toml:4
     CHATSTORE_OPEN_REGISTRATION  off                    default
     CHATSTORE_LOGIN_RATE_LIMIT   10                     default

@@ -85,8 +85,10 @@ async fn answer(state: &AppState, request: Request, request_id: &str, next: Next
     let (status, took) = (response.status(), started.elapsed());
     state.metrics().end(&method, route.as_ref().map(MatchedPath::as_str), status, took);
     let (path, status, milliseconds) = (uri.path(), status.as_u16(), took.as_secs_f64() * 1_000.0);
-    match problem.as_ref().and_then(Problem::cause) {
-        Some(cause) => tracing::error!(
+    // A database that is down fails every request in the same way: only the first is logged.
+    match problem.as_ref().and_then(|problem| Some((problem.failure_kind()?, problem.cause()?))) {
+        Some((kind, cause)) if state.failures().is_first(&kind) => tracing::error!(
+            failure.kind = kind,
             request.method = %method,
             request.path = path,
             response.status = status,
@@ -94,7 +96,7 @@ async fn answer(state: &AppState, request: Request, request_id: &str, next: Next
             error.cause = cause,
             "request failed"
         ),
-        None => tracing::debug!(
+        _ => tracing::debug!(
             request.method = %method,
             request.path = path,
             response.status = status,

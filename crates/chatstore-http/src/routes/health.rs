@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::serve::Draining;
 use crate::state::AppState;
 
 /// How long the database may take to answer.
@@ -55,12 +56,14 @@ pub(crate) struct DatabaseReadiness {
     kind: &'static str,
 }
 
-/// Whether a dependency is ready.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+/// Whether the server or a dependency is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ReadinessStatus {
     Ready,
     Unavailable,
+    /// The server answers the requests that have arrived and then ends.
+    Stopping,
 }
 
 /// Check that the server is ready
@@ -74,22 +77,26 @@ pub(crate) enum ReadinessStatus {
         (status = 503, description = "The server is not ready", body = Readiness, headers(("Retry-After" = String))),
     )
 )]
-pub(crate) async fn readyz(State(state): State<AppState>) -> Response {
-    let is_ready = match tokio::time::timeout(DATABASE_TIMEOUT, state.store().ping()).await {
-        Ok(Ok(())) => true,
+pub(crate) async fn readyz(State(state): State<AppState>, draining: Option<Extension<Draining>>) -> Response {
+    let database = match tokio::time::timeout(DATABASE_TIMEOUT, state.store().ping()).await {
+        Ok(Ok(())) => ReadinessStatus::Ready,
         Ok(Err(error)) => {
-            tracing::warn!(error.cause = %error, "the database is not ready");
-            false
+            if state.failures().is_first("the database is not ready") {
+                tracing::warn!(error.cause = %error, "the database is not ready");
+            }
+            ReadinessStatus::Unavailable
         }
         Err(_) => {
-            tracing::warn!("the database did not answer within 2 s");
-            false
+            if state.failures().is_first("the database did not answer within 2 s") {
+                tracing::warn!("the database did not answer within 2 s");
+            }
+            ReadinessStatus::Unavailable
         }
     };
-    let status = if is_ready { ReadinessStatus::Ready } else { ReadinessStatus::Unavailable };
-    let database = DatabaseReadiness { status, kind: state.store().kind().as_str() };
+    let status = if draining.is_some() { ReadinessStatus::Stopping } else { database };
+    let database = DatabaseReadiness { status: database, kind: state.store().kind().as_str() };
     let readiness = Json(Readiness { status, dependencies: Dependencies { database } });
-    if is_ready {
+    if status == ReadinessStatus::Ready {
         readiness.into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], readiness).into_response()

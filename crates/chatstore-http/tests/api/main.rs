@@ -7,6 +7,7 @@ mod anonymous;
 mod authorization;
 mod bodies;
 mod conditions;
+mod connections;
 mod conversations;
 mod every_route;
 mod failures;

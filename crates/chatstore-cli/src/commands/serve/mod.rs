@@ -1,23 +1,32 @@
 //! `serve`: the HTTP API.
 
+mod background;
+mod signals;
+
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use chatstore::Store;
-use chatstore_http::Api;
+use chatstore_http::{Api, ServeOptions};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 use crate::config::{Config, Environment};
 use crate::database;
 use crate::error::{CliError, code};
 use crate::server_lock::ServerLock;
 use crate::token_key;
+use background::{Background, Stopping, sweep};
+use signals::StopSignals;
 
-/// How often expired rows are deleted.
-const SWEEP_EVERY: Duration = Duration::from_secs(15 * 60);
+/// Descriptors for everything but the connections of clients and of the database: files, logs, metrics.
+const OTHER_DESCRIPTORS: usize = 128;
+
+/// How long closing the database may take when the server is to end at once.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -47,7 +56,7 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, CliError>
     })
 }
 
-/// Serves until the process is asked to stop, then finishes the requests in progress.
+/// Serves until the process is asked to stop, then finishes the requests in progress. Asked again, it ends at once.
 pub(crate) async fn serve(
     config: &Config,
     store: Store,
@@ -58,33 +67,61 @@ pub(crate) async fn serve(
         refuse_seeded_passwords(&store).await?;
     }
     let failed = |error: std::io::Error| CliError::new(code::FAILED, format!("serving failed: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut signals = StopSignals::install().map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    tracing::info!(%address, database = store.kind().as_str(), place = store.place(), "serving");
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping: finishing the requests in progress");
-    };
-    raise_descriptor_limit();
+    let options = serve_options(config);
+    tracing::info!(
+        %address,
+        database = store.kind().as_str(),
+        place = store.place(),
+        connections = options.max_connections,
+        "serving"
+    );
     let api = Api::new(store.clone())
         .anonymous(config.anonymous)
         .registration(config.open_registration)
         .trusted_proxies(config.trusted_proxies.clone())
         .requests_a_minute(config.rate_limit);
-    let metrics = tokio::spawn(serve_metrics(listen_for_metrics(config).await?, api.clone()));
-    let sweeper = tokio::spawn(sweep(store.clone()));
-    let served = chatstore_http::serve(listener, api.router(), stop).await;
-    metrics.abort();
-    sweeper.abort();
-    served.map_err(failed)?;
-    store.close().await;
+    let mut background = Background::new();
+    if let Some(listener) = listen_for_metrics(config).await? {
+        let api = api.clone();
+        background.start("metrics", |stopping| serve_metrics(listener, api, stopping));
+    }
+    background.start("sweeper", |stopping| sweep(store.clone(), stopping));
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async {
+        // An error says that the sender is gone, which stops as well.
+        let _ = stopped.await;
+    };
+    let mut serving = pin!(chatstore_http::serve_with(listener, api.router(), options, shutdown));
+    let signal = tokio::select! {
+        served = &mut serving => return served.map_err(failed),
+        signal = signals.next() => signal,
+    };
+    tracing::info!(signal, "stopping: finishing the requests in progress; a second signal ends them");
+    drop(stop);
+    let signal = tokio::select! {
+        served = &mut serving => {
+            served.map_err(failed)?;
+            background.stop().await;
+            store.close().await;
+            drop(lock);
+            tracing::info!("stopped");
+            return Ok(());
+        }
+        signal = signals.next() => signal,
+    };
+    background.abandon();
+    if timeout(CLOSE_TIME, store.close()).await.is_err() {
+        tracing::warn!("the database could not be closed within 1 s; what was acknowledged is stored");
+    }
     drop(lock);
-    tracing::info!("stopped");
-    Ok(())
+    Err(CliError::new(
+        code::FAILED,
+        format!("stopped at once by {signal}: requests in progress were not answered"),
+    )
+    .hint("what was acknowledged is stored"))
 }
 
 /// Passwords that `seed` printed or was given may be known to people other than the user.
@@ -131,36 +168,33 @@ async fn listen_for_metrics(config: &Config) -> Result<Option<TcpListener>, CliE
     }
 }
 
-async fn serve_metrics(listener: Option<TcpListener>, api: Api) {
-    let Some(listener) = listener else { return };
-    if let Err(error) = chatstore_http::serve(listener, api.metrics_router(), std::future::pending()).await {
+async fn serve_metrics(listener: TcpListener, api: Api, mut stopping: Stopping) {
+    let stop = async move { stopping.requested().await };
+    if let Err(error) = chatstore_http::serve(listener, api.metrics_router(), stop).await {
         tracing::error!(error.cause = %error, "serving metrics failed");
     }
 }
 
-/// Deletes expired rows periodically.
-async fn sweep(store: Store) {
-    let mut ticks = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        ticks.tick().await;
-        match store.operations().prune_idempotency_keys().await {
-            Ok(0) => {}
-            Ok(count) => tracing::debug!(count, "idempotency keys older than a day were deleted"),
-            Err(error) => tracing::warn!(error.cause = %error, "old idempotency keys were not deleted"),
-        }
-        match store.operations().prune_sessions().await {
-            Ok(0) => {}
-            Ok(count) => tracing::debug!(count, "sessions and refresh tokens that expired were deleted"),
-            Err(error) => tracing::warn!(error.cause = %error, "expired sessions were not deleted"),
-        }
-    }
-}
-
-/// Every connection needs a descriptor, and the usual limit of a shell is 1,024.
-fn raise_descriptor_limit() {
+/// As many connections as there are descriptors for, after raising the limit: the usual one of a shell is 1,024.
+fn serve_options(config: &Config) -> ServeOptions {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(error.cause = %error, "the limit of open files could not be raised");
     }
+    let wanted = ServeOptions { idle_time: config.idle_time, ..ServeOptions::default() };
+    let Some(descriptors) = getrlimit(Resource::Nofile).current else { return wanted };
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let others = OTHER_DESCRIPTORS + usize::from(config.pool.get());
+    let lacking = (wanted.sockets() + others).saturating_sub(descriptors);
+    if lacking == 0 {
+        return wanted;
+    }
+    let max_connections = wanted.max_connections.saturating_sub(lacking).max(1);
+    tracing::warn!(
+        open_files = descriptors,
+        connections = max_connections,
+        "the limit of open files allows fewer connections; raise it with ulimit -n or LimitNOFILE"
+    );
+    ServeOptions { max_connections, ..wanted }
 }

@@ -1,0 +1,99 @@
+//! What a server does beside answering requests.
+
+use std::future::Future;
+use std::time::Duration;
+
+use chatstore::Store;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// How often expired rows are deleted.
+const SWEEP_EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// How long a task may take to stop.
+const STOP_TIME: Duration = Duration::from_secs(5);
+
+/// Tasks that run until the server stops.
+pub(super) struct Background {
+    stop: watch::Sender<bool>,
+    tasks: Vec<(&'static str, JoinHandle<()>)>,
+}
+
+impl Background {
+    pub(super) fn new() -> Self {
+        Self { stop: watch::Sender::new(false), tasks: Vec::new() }
+    }
+
+    /// Starts a task, given a future that is done when the task has to stop.
+    pub(super) fn start<F>(&mut self, name: &'static str, task: impl FnOnce(Stopping) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stopping = Stopping(self.stop.subscribe());
+        self.tasks.push((name, tokio::spawn(task(stopping))));
+    }
+
+    /// Stops all tasks, each after what it is doing.
+    pub(super) async fn stop(self) {
+        self.stop.send_replace(true);
+        for (name, task) in self.tasks {
+            let abort = task.abort_handle();
+            match timeout(STOP_TIME, task).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(task = name, error.cause = %error, "a task failed"),
+                Err(_) => {
+                    abort.abort();
+                    tracing::warn!(task = name, "a task did not stop within 5 s and is abandoned");
+                }
+            }
+        }
+    }
+
+    /// Ends all tasks, whatever they are doing.
+    pub(super) fn abandon(self) {
+        for (_, task) in self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Tells a task when it has to stop.
+pub(super) struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Waits until the task has to stop.
+    pub(super) async fn requested(&mut self) {
+        // Without a sender there is no server any more, either.
+        let _ = self.0.wait_for(|stops| *stops).await;
+    }
+}
+
+/// Deletes expired rows periodically.
+pub(super) async fn sweep(store: Store, mut stopping: Stopping) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tokio::select! {
+            biased;
+            () = stopping.requested() => return,
+            _ = ticks.tick() => {}
+        }
+        // In a task of its own, so that a panic is not the end of all later ones.
+        if let Err(error) = tokio::spawn(delete_expired(store.clone())).await {
+            tracing::error!(error.cause = %error, "expired rows were not deleted");
+        }
+    }
+}
+
+async fn delete_expired(store: Store) {
+    match store.operations().prune_idempotency_keys().await {
+        Ok(0) => {}
+        Ok(count) => tracing::debug!(count, "idempotency keys older than a day were deleted"),
+        Err(error) => tracing::warn!(error.cause = %error, "old idempotency keys were not deleted"),
+    }
+    match store.operations().prune_sessions().await {
+        Ok(0) => {}
+        Ok(count) => tracing::debug!(count, "sessions and refresh tokens that expired were deleted"),
+        Err(error) => tracing::warn!(error.cause = %error, "expired sessions were not deleted"),
+    }
+}

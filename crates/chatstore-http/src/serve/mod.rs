@@ -1,0 +1,192 @@
+//! Serving a router on a socket, to clients that may be slow, idle or many.
+//!
+//! `connections` counts the connections and decides which are closed for new ones; a `slot` is what is known of
+//! one; `connection` answers its requests, over a `stream` that ends it without losing one.
+
+mod connection;
+mod connections;
+mod slot;
+mod stream;
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep, timeout_at};
+
+pub(crate) use connection::Draining;
+use connections::Connections;
+use slot::Order;
+
+use crate::repetitions::{Repetition, Repetitions};
+
+/// How long requests in progress may take after the shutdown.
+const DRAIN_TIME: Duration = Duration::from_secs(30);
+
+/// How long connections are still accepted after the shutdown, and idle ones kept open: clients that send requests
+/// learn from an answer that their connection ends, and proxies from `readyz` that this server does.
+const GRACE_TIME: Duration = Duration::from_millis(250);
+
+/// How long to wait when the system has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How many connections there may be, and how long they stay.
+#[derive(Debug, Clone, Copy)]
+pub struct ServeOptions {
+    /// Connections at the same time; 8,192 by default. When there are more, the longest without a request are
+    /// closed; when all have one in progress, 256 more are each answered once.
+    pub max_connections: usize,
+    /// How long a connection stays open between two requests; 75 seconds by default, longer than most proxies keep
+    /// theirs, so that none sends a request into a connection that is being closed.
+    pub idle_time: Duration,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self { max_connections: 8_192, idle_time: Duration::from_secs(75) }
+    }
+}
+
+impl ServeOptions {
+    /// The maximum number of sockets that serving with these options has open at the same time.
+    #[must_use]
+    pub const fn sockets(&self) -> usize {
+        Connections::sockets(self.max_connections) + 1
+    }
+}
+
+/// Answers requests until `shutdown` is done, with the default options; see [`serve_with`].
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    serve_with(listener, router, ServeOptions::default(), shutdown).await
+}
+
+/// Answers requests until `shutdown` is done; then answers those that have arrived, each as the last of its
+/// connection, and ends when they are answered, or after 30 seconds.
+///
+/// For a quarter of a second after the shutdown new connections are still accepted, and `readyz` is 503. Then the
+/// listener is closed, after the system's queue of connections was emptied, and connections are closed that have
+/// no request in progress and no byte of one in the socket. No request is lost that was sent before the shutdown.
+///
+/// A client has 10 seconds for the head of a request once it has begun, 30 for its body, and 30 without reading
+/// anything of an answer; then its connection is closed.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_with(
+    listener: TcpListener,
+    router: Router,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let connections = Connections::new(options.max_connections, options.idle_time);
+    let server = Server { router, connections, refusals: Repetitions::new(log_refusal) };
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            stream = server.accept(&listener) => server.start(stream),
+        }
+    }
+    server.drain(listener).await
+}
+
+fn log_refusal(event: &str, repetition: Repetition) {
+    match repetition {
+        Repetition::Again { count, total } => {
+            tracing::warn!(event.count = count, event.total = total, "{event}, in the last 10 s again");
+        }
+        Repetition::Over { total } => tracing::info!(event.total = total, "over: {event}"),
+    }
+}
+
+struct Server {
+    router: Router,
+    connections: Connections,
+    refusals: Repetitions,
+}
+
+impl Server {
+    /// The next connection. Dropping the future loses none.
+    async fn accept(&self, listener: &TcpListener) -> TcpStream {
+        loop {
+            self.connections.room().await;
+            match listener.accept().await {
+                Ok((stream, _)) => return stream,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    // No descriptor or memory left: the listener goes on.
+                    if self.refusals.is_first("connections could not be accepted") {
+                        tracing::warn!(error.cause = %error, "connections could not be accepted");
+                    }
+                    self.connections.release_some();
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Answers the requests of a connection, in a task of its own.
+    fn start(&self, stream: TcpStream) {
+        let (ticket, router) = (self.connections.admit(), self.router.clone());
+        if ticket.is_beyond_limit && self.refusals.is_first("too many connections") {
+            tracing::warn!("too many connections: the longest without a request are closed for new ones");
+        }
+        tokio::spawn(async move { connection::answer(stream, router, ticket.slot.clone()).await });
+    }
+
+    async fn drain(self, listener: TcpListener) -> io::Result<()> {
+        let end = Instant::now() + DRAIN_TIME;
+        self.connections.announce(Order::CloseAfterAnswer);
+        let mut grace = std::pin::pin!(sleep(GRACE_TIME));
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut grace => break,
+                stream = self.accept(&listener) => self.start(stream),
+                () = self.connections.none_left() => break,
+            }
+        }
+        if self.empty_queue(listener)? > 0 {
+            sleep(GRACE_TIME).await;
+        }
+        self.connections.announce(Order::CloseWhenIdle);
+        if timeout_at(end, self.connections.none_left()).await.is_err() {
+            tracing::warn!("requests in progress did not end within 30 s and are abandoned");
+            self.connections.announce(Order::Abandon);
+        }
+        Ok(())
+    }
+
+    /// Accepts what waits in the system's queue, and closes the listener: closing one with connections in its queue
+    /// resets them. The system is asked, because the runtime may not have noticed all of them.
+    fn empty_queue(&self, listener: TcpListener) -> io::Result<usize> {
+        let listener = listener.into_std()?;
+        let mut accepted = 0;
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(true)?;
+                    self.start(TcpStream::from_std(stream)?);
+                    accepted += 1;
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(accepted),
+                Err(error) => {
+                    tracing::warn!(error.cause = %error, "connections in the queue were not accepted");
+                    return Ok(accepted);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What is known of one connection: what it is doing, since when, and what it was told to do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use tokio::time::Instant;
+
+/// How long the head of a request may take, from its first byte.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// How long a connection of the reserve may stay without a request, and the head of its request may take.
+const RESERVE_TIME: Duration = Duration::from_secs(1);
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Waiting for the first byte of a request.
+    Idle,
+    /// A part of a head has arrived.
+    Head,
+    /// From the whole head to the last byte of the answer's body.
+    Request,
+    /// The answer is complete, but not yet sent.
+    Flushing,
+    /// Nothing more is going to be sent.
+    Closing,
+}
+
+impl Phase {
+    const BITS: u32 = 3;
+
+    const fn of_bits(bits: u64) -> Self {
+        match bits & ((1 << Self::BITS) - 1) {
+            0 => Self::Idle,
+            1 => Self::Head,
+            2 => Self::Request,
+            3 => Self::Flushing,
+            _ => Self::Closing,
+        }
+    }
+}
+
+/// What a connection is to do, each more urgent than the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Order {
+    /// Answer requests.
+    Serve,
+    /// Answer one more request, and say so in the answer.
+    CloseAfterAnswer,
+    /// Close as soon as no request is in progress and no byte of one has arrived.
+    CloseWhenIdle,
+    /// The same, also when the head of a request is not complete.
+    Evict,
+    /// Close now.
+    Abandon,
+}
+
+impl Order {
+    const fn of_bits(bits: u8) -> Self {
+        match bits {
+            0 => Self::Serve,
+            1 => Self::CloseAfterAnswer,
+            2 => Self::CloseWhenIdle,
+            3 => Self::Evict,
+            _ => Self::Abandon,
+        }
+    }
+}
+
+/// An order to all connections, present and future.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Announcement(Arc<AtomicU8>);
+
+impl Announcement {
+    pub(super) fn set(&self, order: Order) {
+        self.0.fetch_max(order as u8, Ordering::SeqCst);
+    }
+
+    fn order(&self) -> Order {
+        Order::of_bits(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// One connection. Only its own task changes the phase; other tasks read it and give orders.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Milliseconds after `opened` at which the phase began, and the phase.
+    state: AtomicU64,
+    opened: Instant,
+    order: AtomicU8,
+    announcement: Announcement,
+    /// Whether it is served beyond the limit, for one request.
+    is_reserve: bool,
+    idle_time: Duration,
+    task: AtomicWaker,
+}
+
+impl Slot {
+    pub(super) fn new(announcement: Announcement, is_reserve: bool, idle_time: Duration) -> Self {
+        Self {
+            state: AtomicU64::new(Phase::Idle as u64),
+            opened: Instant::now(),
+            order: AtomicU8::new(Order::Serve as u8),
+            announcement,
+            is_reserve,
+            idle_time: if is_reserve { RESERVE_TIME } else { idle_time },
+            task: AtomicWaker::new(),
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        Phase::of_bits(self.state.load(Ordering::SeqCst))
+    }
+
+    /// Since when no request has been in progress; `None` when one is.
+    pub(super) fn unused_since(&self) -> Option<Instant> {
+        let state = self.state.load(Ordering::SeqCst);
+        matches!(Phase::of_bits(state), Phase::Idle | Phase::Head).then(|| self.began(state))
+    }
+
+    /// When the connection has had its time; `None` when other limits apply, or it is closing.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let state = self.state.load(Ordering::SeqCst);
+        let time = match Phase::of_bits(state) {
+            Phase::Idle if self.order() < Order::CloseWhenIdle => self.idle_time,
+            Phase::Head if self.is_reserve => RESERVE_TIME,
+            Phase::Head => HEAD_TIME,
+            Phase::Idle | Phase::Request | Phase::Flushing | Phase::Closing => return None,
+        };
+        Some(self.began(state) + time)
+    }
+
+    fn began(&self, state: u64) -> Instant {
+        self.opened + Duration::from_millis(state >> Phase::BITS)
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        let milliseconds = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.state.store(milliseconds << Phase::BITS | phase as u64, Ordering::SeqCst);
+    }
+
+    /// Enters `next` if it is in `present`.
+    pub(super) fn advance(&self, present: Phase, next: Phase) {
+        if self.phase() == present {
+            self.enter(next);
+        }
+    }
+
+    pub(super) fn order(&self) -> Order {
+        let own = Order::of_bits(self.order.load(Ordering::SeqCst));
+        own.max(self.announcement.order())
+    }
+
+    /// Whether the answer of its request is the last.
+    pub(super) fn is_last_request(&self) -> bool {
+        self.is_reserve || self.order() > Order::Serve
+    }
+
+    /// Whether the whole server is stopping.
+    pub(super) fn is_draining(&self) -> bool {
+        self.announcement.order() > Order::Serve
+    }
+
+    /// Gives an order.
+    pub(super) fn tell(&self, order: Order) {
+        self.order.fetch_max(order as u8, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Lets its task look at its orders.
+    pub(super) fn wake(&self) {
+        self.task.wake();
+    }
+
+    /// Remembers the task that serves the connection.
+    pub(super) fn register(&self, task: &Waker) {
+        self.task.register(task);
+    }
+}
