@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use chatstore::operations::MigrationError;
+use chatstore::operations::{BackupError, MigrationError};
 use chatstore::{ConnectError, Error, ErrorKind, StoreError};
 use chatstore_migrate::DatabaseErrorKind;
 
@@ -110,6 +110,41 @@ impl From<Error> for CliError {
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         Error::from(error).into()
+    }
+}
+
+impl From<BackupError> for CliError {
+    fn from(error: BackupError) -> Self {
+        let message = error.to_string();
+        match error {
+            BackupError::Server { .. } => Self::new(code::USAGE, message).hint(
+                "use pg_dump and pg_restore, or archive PostgreSQL's log: docs/operations.md, section Backups",
+            ),
+            BackupError::InMemory => Self::new(code::USAGE, message)
+                .hint("such a database ends with its process; name a file in DATABASE_URL"),
+            BackupError::Exists(_) => {
+                Self::new(code::CANNOT_CREATE, message).hint("nothing is overwritten: choose another name")
+            }
+            BackupError::Missing(_) => Self::new(code::NO_INPUT, message)
+                .hint("a backup is two files with one name: FILE and FILE.sha256"),
+            BackupError::Busy(_) => Self::new(code::TRY_AGAIN, message),
+            BackupError::InvalidName(_) => Self::new(code::USAGE, message),
+            BackupError::File { doing, cause, .. } => {
+                let code = match (doing, cause.kind()) {
+                    (_, std::io::ErrorKind::PermissionDenied) => code::NO_PERMISSION,
+                    ("create", _) => code::CANNOT_CREATE,
+                    _ => code::DAMAGED,
+                };
+                Self::new(code, message)
+            }
+            BackupError::Damaged { .. } => {
+                Self::new(code::DAMAGED, message).hint("use another backup, and keep this one for analysis")
+            }
+            BackupError::Schema(error) => Self::from(error).context(&message),
+            BackupError::Connect(error) => error.into(),
+            BackupError::Store(error) => error.into(),
+            _ => Self::new(code::FAILED, message),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod database;
 mod error;
+mod interrupt;
 mod new_password;
 mod progress;
 mod server_lock;
@@ -56,6 +57,10 @@ enum Command {
     /// Import conversations
     #[command(subcommand)]
     Import(commands::import::Command),
+    /// Back up a SQLite database, beside a running server or without one
+    Backup(commands::backup::Arguments),
+    /// Restore a backup as the SQLite database in the settings, which must not exist
+    Restore(commands::restore::Arguments),
     /// Show how much is stored
     Stats(commands::stats::Arguments),
     /// Check the settings and the database for problems
@@ -100,6 +105,8 @@ async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Command::User(command) => commands::user::run(&start(flags)?, command).await?,
         Command::Key(command) => commands::key::run(&start(flags)?, command).await?,
         Command::Import(command) => return commands::import::run(&start(flags)?, command).await,
+        Command::Backup(arguments) => commands::backup::run(|| start(flags), arguments).await?,
+        Command::Restore(arguments) => commands::restore::run(&start(flags)?, arguments).await?,
         Command::Stats(arguments) => commands::stats::run(&start(flags)?, arguments).await?,
         // These also work with invalid settings.
         Command::Doctor(arguments) => return commands::doctor::run(Config::load(flags), arguments).await,
@@ -124,13 +131,16 @@ mod tests {
 
     use super::Arguments;
 
-    /// Every command without subcommands, with its full name.
+    /// Every command that does something by itself, with its full name.
     fn commands(command: &clap::Command, name: &str) -> Vec<(String, clap::Command)> {
-        if !command.has_subcommands() {
-            return vec![(name.to_owned(), command.clone())];
+        let mut found = Vec::new();
+        if !command.has_subcommands() || command.is_args_conflicts_with_subcommands_set() {
+            found.push((name.to_owned(), command.clone()));
         }
-        let below = command.get_subcommands();
-        below.flat_map(|command| commands(command, &format!("{name} {}", command.get_name()))).collect()
+        for below in command.get_subcommands() {
+            found.extend(commands(below, &format!("{name} {}", below.get_name())));
+        }
+        found
     }
 
     #[test]

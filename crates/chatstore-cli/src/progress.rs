@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
+use chatstore::operations::BackupProgress;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 pub(crate) enum Progress {
@@ -14,6 +15,20 @@ pub(crate) enum Progress {
 pub(crate) enum Unit {
     Bytes,
     Rows,
+}
+
+/// Shows how far a backup is, until it is dropped.
+pub(crate) fn observe_backup(what: &'static str) -> impl FnMut(BackupProgress) + Send + 'static {
+    let mut shown: Option<Progress> = None;
+    move |BackupProgress { done_bytes, total_bytes }| {
+        shown.get_or_insert_with(|| Progress::new(what, Unit::Bytes, total_bytes)).set(done_bytes);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
 }
 
 impl Progress {

@@ -67,6 +67,70 @@ pub(crate) fn find(config: &Config, store: &Store) -> Result<Option<TokenKeys>, 
     Ok(Some(keys))
 }
 
+/// A token key that was copied together with its database.
+pub(crate) struct Copied {
+    /// Unless the same key was there before.
+    created: Option<PathBuf>,
+}
+
+impl Copied {
+    /// Takes it back, when the database was not copied after all.
+    pub(crate) fn remove(&self) {
+        let Some(file) = &self.created else { return };
+        if let Err(error) = std::fs::remove_file(file) {
+            tracing::warn!(file = %file.display(), error.cause = %error, "the copied token key was not removed");
+        }
+    }
+}
+
+/// Copies the key file of a database to `BACKUP.token-key`.
+pub(crate) fn copy_to_backup(config: &Config, store: &Store, backup: &Path) -> Result<Copied, CliError> {
+    refuse_configured(config)?;
+    let Some(file) = own_file(store)? else { return Ok(Copied { created: None }) };
+    copy(&file, &key_beside(backup))
+}
+
+/// Copies `BACKUP.token-key` to the key file of a database that is being restored.
+pub(crate) fn copy_from_backup(config: &Config, backup: &Path, database: &Path) -> Result<Copied, CliError> {
+    refuse_configured(config)?;
+    copy(&key_beside(backup), &key_beside(database))
+}
+
+fn refuse_configured(config: &Config) -> Result<(), CliError> {
+    let variable = match config.token_key {
+        TokenKeySetting::Unset => return Ok(()),
+        TokenKeySetting::Given(_) => "CHATSTORE_TOKEN_KEY",
+        TokenKeySetting::File(_) => "CHATSTORE_TOKEN_KEY_FILE",
+    };
+    let message = format!("the token key is not beside the database: {variable} is set");
+    let todo = "leave out --with-token-key, and keep the key where the settings are kept";
+    Err(CliError::new(code::CONFIGURATION, message).hint(todo))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<Copied, CliError> {
+    let Some((_, text)) = read_private(from)? else {
+        let message = format!("there is no token key file {}", from.display());
+        return Err(CliError::new(code::NO_INPUT, message).hint("leave out --with-token-key"));
+    };
+    match read_private(to)? {
+        None => {}
+        Some((_, present)) if present == text => return Ok(Copied { created: None }),
+        Some(_) => {
+            let message = format!("{} exists and holds another token key", to.display());
+            return Err(CliError::new(code::CANNOT_CREATE, message)
+                .hint("move it away, or leave out --with-token-key"));
+        }
+    }
+    write(to, text.trim_end())?;
+    Ok(Copied { created: Some(to.to_path_buf()) })
+}
+
+fn key_beside(file: &Path) -> PathBuf {
+    let mut path = file.to_path_buf().into_os_string();
+    path.push(".token-key");
+    PathBuf::from(path)
+}
+
 /// The key file of a SQLite database; `None` for other databases. A database has one key, whatever path leads
 /// to it.
 fn own_file(store: &Store) -> Result<Option<PathBuf>, CliError> {
@@ -74,18 +138,22 @@ fn own_file(store: &Store) -> Result<Option<PathBuf>, CliError> {
     let database = database.canonicalize().map_err(|error| {
         CliError::new(code::DAMAGED, format!("cannot find {}: {error}", database.display()))
     })?;
-    let mut path = database.into_os_string();
-    path.push(".token-key");
-    Ok(Some(PathBuf::from(path)))
+    Ok(Some(key_beside(&database)))
 }
 
 /// Other users may be allowed to read it: secrets are mounted into containers that way.
 fn read_configured(path: &Path) -> Result<TokenKeys, CliError> {
     let file = File::open(path).map_err(|error| cannot_read(path, &error))?;
-    read(path, file).map_err(|failure| failure.hint("CHATSTORE_TOKEN_KEY_FILE names this file"))
+    let read = read(path, file).map_err(|failure| failure.hint("CHATSTORE_TOKEN_KEY_FILE names this file"));
+    Ok(read?.0)
 }
 
 fn read_own(path: &Path) -> Result<Option<TokenKeys>, CliError> {
+    Ok(read_private(path)?.map(|(keys, _text)| keys))
+}
+
+/// The keys in a file that only its owner can access, and its text.
+fn read_private(path: &Path) -> Result<Option<(TokenKeys, String)>, CliError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -102,12 +170,13 @@ fn read_own(path: &Path) -> Result<Option<TokenKeys>, CliError> {
     read(path, file).map(Some).map_err(damaged)
 }
 
-fn read(path: &Path, file: File) -> Result<TokenKeys, CliError> {
+fn read(path: &Path, file: File) -> Result<(TokenKeys, String), CliError> {
     let mut text = String::new();
     file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| cannot_read(path, &error))?;
-    TokenKeys::parse(&text).map_err(|error| {
+    let keys = TokenKeys::parse(&text).map_err(|error| {
         CliError::new(code::CONFIGURATION, format!("the token key file {}: {error}", path.display()))
-    })
+    })?;
+    Ok((keys, text))
 }
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> CliError {

@@ -37,6 +37,8 @@ macro_rules! on_either {
     };
 }
 
+#[cfg(all(feature = "sqlite", unix))]
+mod backup;
 mod context;
 mod database;
 mod db;
@@ -48,6 +50,8 @@ pub mod schema;
 mod tx;
 mod url;
 
+#[cfg(all(feature = "sqlite", unix))]
+pub use backup::{Backup, BackupError, BackupProgress, restore_backup, verify_backup};
 pub use chatstore_migrate as migrate;
 pub use chatstore_migrate::{MigrationError, Revision};
 pub use database::{Database, DatabaseKind, DatabaseOptions};
@@ -64,6 +68,7 @@ pub use repo::{
     Users, Via,
 };
 pub use tx::{ReadOnly, ReadTx, ReadWrite, Tx, WriteTx};
+pub use url::DatabasePlace;
 
 /// Every statement, for the tests that hold them to rules.
 #[must_use]

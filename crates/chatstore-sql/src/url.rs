@@ -16,6 +16,34 @@ pub(crate) const NO_SQLITE: &str = "this build has no SQLite (cargo feature sqli
 #[cfg(not(feature = "postgres"))]
 pub(crate) const NO_POSTGRES: &str = "this build has no PostgreSQL (cargo feature postgres)";
 
+/// Where the database of a URL lies, without going there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabasePlace {
+    /// In a SQLite file.
+    File(PathBuf),
+    /// In memory.
+    Memory,
+    /// On a PostgreSQL server: host, port and name.
+    Server(String),
+}
+
+impl DatabasePlace {
+    /// The place that a URL names.
+    ///
+    /// # Errors
+    /// [`ConnectError::InvalidUrl`].
+    pub fn of(url: &str) -> Result<Self, ConnectError> {
+        Ok(match Target::parse(url)? {
+            #[cfg(feature = "sqlite")]
+            Target::Sqlite(Some(path)) => Self::File(path),
+            #[cfg(feature = "sqlite")]
+            Target::Sqlite(None) => Self::Memory,
+            #[cfg(feature = "postgres")]
+            Target::Postgres { place, .. } => Self::Server(place),
+        })
+    }
+}
+
 /// What a URL names.
 pub(crate) enum Target {
     #[cfg(feature = "sqlite")]

@@ -119,6 +119,8 @@ pub mod auth {
 /// For those who operate a store: [`Store::operations`](crate::Store::operations) and
 /// [`Store::migrations`](crate::Store::migrations), and what they return.
 pub mod operations {
+    #[cfg(all(feature = "sqlite", unix))]
+    pub use chatstore_sql::{Backup, BackupError, BackupProgress, restore_backup, verify_backup};
     pub use chatstore_sql::{Counts, MigrationError, MigrationSummary, Migrations, Revision, TableDigest};
 
     pub use crate::service::{Operations, SEED_USERS, Seeded};

@@ -10,11 +10,15 @@ mod scratch;
 mod sqlite;
 
 use std::pin::Pin;
+#[cfg(all(feature = "sqlite", unix))]
+use std::sync::Arc;
 
 use chatstore_migrate::{
     Connection, DataSteps, Graph, LogEntry, MigrationError, MigrationEvent, MigrationStatus, Migrator,
     Revision, RevisionFiles, Script, Target,
 };
+#[cfg(all(feature = "sqlite", unix))]
+use chatstore_model::SystemClock;
 use chatstore_model::Timestamp;
 
 use crate::database::{Backend, Database, DatabaseKind, DatabaseOptions};
@@ -72,6 +76,16 @@ pub fn new_revision_id() -> String {
     let mut bytes = [0; 6];
     DatabaseOptions::new("").ids.random(&mut bytes);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The history of a SQLite file that is not open as a [`Database`], compared with the revisions of this program;
+/// changes nothing.
+#[cfg(all(feature = "sqlite", unix))]
+pub(crate) fn file_status(connection: &mut rusqlite::Connection) -> Result<MigrationStatus, MigrationError> {
+    let migrator = Migrator::new(embedded_graph()?, env!("CARGO_PKG_VERSION"));
+    sqlite::on_connection(connection, Arc::new(SystemClock), |it| {
+        Box::pin(async move { migrator.status(it).await })
+    })
 }
 
 impl Database {

@@ -30,20 +30,30 @@ where
     F: for<'c> FnOnce(&'c mut dyn Connection) -> Work<'c, T> + Send + 'static,
     T: Send + 'static,
 {
-    let done = database.writer.run_alone(move |connection| {
-        let mut connection = OnSqlite { connection, clock };
-        let work = pin!(work(&mut connection));
-        work.poll(&mut Context::from_waker(Waker::noop()))
-    });
-    let unavailable = |cause: &str| {
-        let cause = DatabaseError::new(DatabaseErrorKind::Unavailable, cause);
-        MigrationError::Database { doing: "reaching the database".to_owned(), cause }
-    };
-    match done.await {
-        Some(Poll::Ready(outcome)) => outcome,
-        Some(Poll::Pending) => Err(unavailable("a data step waited for something other than the database")),
-        None => Err(unavailable("the store is closed, or a data step panicked")),
+    let done = database.writer.run_alone(move |connection| on_connection(connection, clock, work));
+    done.await.unwrap_or_else(|| Err(unavailable("the store is closed, or a data step panicked")))
+}
+
+/// Runs `work`, which must wait for nothing else, on a connection that nothing else uses.
+pub(super) fn on_connection<T, F>(
+    connection: &mut rusqlite::Connection,
+    clock: Arc<dyn Clock>,
+    work: F,
+) -> Result<T, MigrationError>
+where
+    F: for<'c> FnOnce(&'c mut dyn Connection) -> Work<'c, T>,
+{
+    let mut connection = OnSqlite { connection, clock };
+    let work = pin!(work(&mut connection));
+    match work.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => Err(unavailable("a data step waited for something other than the database")),
     }
+}
+
+fn unavailable(cause: &str) -> MigrationError {
+    let cause = DatabaseError::new(DatabaseErrorKind::Unavailable, cause);
+    MigrationError::Database { doing: "reaching the database".to_owned(), cause }
 }
 
 struct OnSqlite<'c> {

@@ -10,6 +10,7 @@
 
 mod administration;
 mod api_keys;
+mod backups;
 mod closing;
 mod concurrency;
 mod conversation_lists;

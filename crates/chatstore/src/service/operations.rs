@@ -1,4 +1,9 @@
+#[cfg(all(feature = "sqlite", unix))]
+use std::path::Path;
+
 use chatstore_sql::migrate::MigrationStatus;
+#[cfg(all(feature = "sqlite", unix))]
+use chatstore_sql::{Backup, BackupError, BackupProgress};
 use chatstore_sql::{Counts, MigrationError, TableDigest};
 
 use crate::error::Result;
@@ -75,6 +80,38 @@ impl Operations<'_> {
     /// When file or server cannot be asked.
     pub async fn size_bytes(self) -> Result<u64> {
         Ok(self.0.database.size_bytes().await?)
+    }
+
+    /// Writes a backup of a SQLite file to `file`, which must not exist, and its record to `FILE.sha256`.
+    ///
+    /// The backup is the state of one moment: it has every write that was answered before the call, and each
+    /// transaction wholly or not at all. Reads and writes go on. Until the pages are copied, the write-ahead log
+    /// is not emptied: it grows by what is written meanwhile. `observe` is called about every MiB, on another
+    /// thread. A caller that stops waiting ends the work, which then removes its temporary files.
+    ///
+    /// ```no_run
+    /// # use std::path::Path;
+    /// # async fn example(store: chatstore::Store) -> Result<(), chatstore::operations::BackupError> {
+    /// use chatstore::operations::{restore_backup, verify_backup};
+    ///
+    /// let backup = store.operations().backup(Path::new("monday.db"), |_progress| {}).await?;
+    /// assert_eq!(verify_backup(Path::new("monday.db"), |_progress| {}).await?, backup);
+    /// restore_backup(Path::new("monday.db"), Path::new("fresh.db"), |_progress| {}).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`BackupError::Server`] and [`InMemory`](BackupError::InMemory) for a database that is no file,
+    /// [`Exists`](BackupError::Exists) if a file is in the way, [`Busy`](BackupError::Busy) while another process
+    /// writes a backup to the same name, and the errors of files and databases.
+    #[cfg(all(feature = "sqlite", unix))]
+    pub async fn backup(
+        self,
+        file: &Path,
+        observe: impl FnMut(BackupProgress) + Send + 'static,
+    ) -> std::result::Result<Backup, BackupError> {
+        self.0.database.backup(file, observe).await
     }
 
     /// Statements sent to the database so far.

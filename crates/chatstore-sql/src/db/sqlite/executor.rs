@@ -41,7 +41,7 @@ impl<'c> SqliteExecutor<'c> {
 }
 
 /// The one place where SQLite's errors get their meaning.
-pub(super) fn store_error(error: rusqlite::Error, statement: &str) -> StoreError {
+pub(crate) fn store_error(error: rusqlite::Error, statement: &str) -> StoreError {
     use rusqlite::ErrorCode;
     use rusqlite::ffi;
 

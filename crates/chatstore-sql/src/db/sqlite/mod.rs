@@ -6,18 +6,25 @@ mod open;
 mod readers;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rusqlite::Connection;
 
 use crate::context::Context;
 use crate::error::{Cause, ConnectError, StoreError};
 use crate::tx::{ReadOnly, Tx};
 
-pub(crate) use executor::SqliteExecutor;
+pub(crate) use executor::{SqliteExecutor, store_error};
 pub(crate) use open::APPLICATION_ID;
 use open::{Location, connect};
 use readers::Readers;
 use writer::Writer;
+
+/// One more connection to a file that is open.
+pub(crate) fn open_beside(path: &Path) -> Result<Connection, ConnectError> {
+    connect(&Location::new(Some(path))?)
+}
 
 /// One SQLite file, or one database in memory.
 pub(crate) struct SqliteDatabase {
