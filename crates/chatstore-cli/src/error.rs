@@ -122,9 +122,10 @@ impl From<BackupError> for CliError {
             ),
             BackupError::InMemory => Self::new(code::USAGE, message)
                 .hint("such a database ends with its process; name a file in DATABASE_URL"),
-            BackupError::Exists(_) => {
-                Self::new(code::CANNOT_CREATE, message).hint("nothing is overwritten: choose another name")
-            }
+            BackupError::Exists(_) => Self::new(code::CANNOT_CREATE, message).hint(
+                "nothing is overwritten: stop the server that may have it open, and move it away, or choose \
+                 another name",
+            ),
             BackupError::Missing(_) => Self::new(code::NO_INPUT, message)
                 .hint("a backup is two files with one name: FILE and FILE.sha256"),
             BackupError::Busy(_) => Self::new(code::TRY_AGAIN, message),

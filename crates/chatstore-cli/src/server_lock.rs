@@ -19,22 +19,11 @@ impl ServerLock {
     /// closing it again would drop SQLite's own locks (<https://www.sqlite.org/howtocorrupt.html>).
     pub(crate) fn take(store: &Store) -> Result<Self, CliError> {
         let Some(database) = store.file() else { return Ok(Self { _file: None }) };
-        // A file has one lock, whatever path leads to it.
-        Self::lock_beside(&database.canonicalize().map_err(cannot_lock(database))?)
-    }
-
-    /// Takes the lock of a file that does not exist, so that no server begins with it or still has it open.
-    pub(crate) fn take_at(database: &Path) -> Result<Self, CliError> {
-        let folder = match database.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
+        let cannot = |error: std::io::Error| {
+            CliError::new(code::CANNOT_CREATE, format!("cannot lock {}: {error}", database.display()))
         };
-        let folder = folder.canonicalize().map_err(cannot_lock(database))?;
-        Self::lock_beside(&folder.join(database.file_name().unwrap_or_default()))
-    }
-
-    fn lock_beside(database: &Path) -> Result<Self, CliError> {
-        let mut path = database.to_path_buf().into_os_string();
+        // A file has one lock, whatever path leads to it.
+        let mut path = database.canonicalize().map_err(cannot)?.into_os_string();
         path.push("-server.lock");
         let path = PathBuf::from(path);
         let failed = |error: std::io::Error| {
@@ -56,11 +45,6 @@ impl ServerLock {
         write!(file, "{}", std::process::id()).map_err(failed)?;
         Ok(Self { _file: Some(file) })
     }
-}
-
-fn cannot_lock(database: &Path) -> impl FnOnce(std::io::Error) -> CliError {
-    let message = format!("cannot lock {}", database.display());
-    move |error| CliError::new(code::CANNOT_CREATE, format!("{message}: {error}"))
 }
 
 fn held(path: &Path, file: &mut File) -> CliError {

@@ -10,7 +10,6 @@ use crate::config::Config;
 use crate::error::CliError;
 use crate::interrupt::until_interrupted;
 use crate::progress::observe_backup;
-use crate::server_lock::ServerLock;
 use crate::token_key;
 
 #[derive(Debug, Args)]
@@ -28,8 +27,6 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
     let Arguments { file, with_token_key, json } = arguments;
     let database = file_in_settings(config)?;
-    // A server may still have a file open that was removed.
-    let _lock = ServerLock::take_at(&database)?;
     let key =
         if with_token_key { Some(token_key::copy_from_backup(config, &file, &database)?) } else { None };
     let restoring = restore_backup(&file, &database, observe_backup("restoring"));

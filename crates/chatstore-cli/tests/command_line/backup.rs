@@ -129,13 +129,16 @@ fn a_backup_of_a_newer_version_is_refused() {
 }
 
 #[test]
-fn a_server_whose_file_was_removed_prevents_a_restore() {
+fn a_running_server_prevents_a_restore_even_when_its_file_was_removed() {
     let folder = folder();
     let folder = folder.path();
     run(folder, &["backup", "monday.db"]).data();
     let server = Server::start(folder, &SERVE);
+    run(folder, &["restore", "monday.db"]).assert_failed(73, "chatstore.db exists");
     fs::remove_file(folder.join("chatstore.db")).unwrap();
-    run(folder, &["restore", "monday.db"]).assert_failed(75, "already serves this database");
+    let refused = run(folder, &["restore", "monday.db"]);
+    refused.assert_failed(73, "chatstore.db-wal exists");
+    assert!(refused.stderr.contains("stop the server"), "{refused:?}");
     drop(server);
     for name in names(folder).iter().filter(|name| name.starts_with("chatstore.db-")) {
         fs::remove_file(folder.join(name)).unwrap();

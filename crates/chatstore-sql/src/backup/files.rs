@@ -98,7 +98,7 @@ impl Partial {
         Ok((partial, created))
     }
 
-    /// Gives it its name, which must not exist. Its content must be on disk.
+    /// Gives it its name, which must not exist. Its content must be on disk; [`sync_folder`] puts the name there.
     pub(super) fn publish(self, file: &Path) -> Result<(), BackupError> {
         match fs::hard_link(&self.path, file) {
             Ok(()) => {}
@@ -111,8 +111,7 @@ impl Partial {
                 fs::rename(&self.path, file).map_err(BackupError::file("create", file))?;
             }
         }
-        drop(self);
-        sync_folder(file)
+        Ok(())
     }
 
     fn remove(&self) {
@@ -143,7 +142,7 @@ fn create_private(path: &Path) -> io::Result<File> {
 }
 
 /// Puts the names in the folder of a file on disk.
-fn sync_folder(file: &Path) -> Result<(), BackupError> {
+pub(super) fn sync_folder(file: &Path) -> Result<(), BackupError> {
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -116,6 +116,7 @@ fn take(source: &Path, file: &Path, clock: &dyn Clock, steps: &mut Steps) -> Res
     record::write(&backup, &written)?;
     partial_record.publish(&record_file)?;
     partial.publish(file).inspect_err(|_| files::remove(&record_file))?;
+    files::sync_folder(file)?;
     Ok(backup)
 }
 
@@ -137,6 +138,7 @@ fn restore(file: &Path, to: &Path, steps: &mut Steps) -> Result<Backup, BackupEr
     compare(&record, found)?;
     content::check(&partial.path, &record)?;
     partial.publish(to)?;
+    files::sync_folder(to)?;
     Ok(record)
 }
 
