@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use chatstore::{
-    ApiKeyScope, ArchivedFilter, Change, ConversationRole, ConversationSort, CountField, FlagField,
-    JsonField, JsonShape, Keyword, KeywordField, ListField, Membership, MessageRole, Order, TextField,
-    UserRole, limits,
+    ApiKeyScope, Change, ConversationRole, ConversationSort, CountField, FlagField, JsonField, JsonShape,
+    Keyword, KeywordField, ListField, MessageRole, Order, TextField, UserRole, limits,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -315,12 +314,6 @@ pub(crate) type ConversationRoleWord = Word<ConversationRole>;
 
 /// A word for what a list of conversations is sorted by.
 pub(crate) type ConversationSortWord = Word<ConversationSort>;
-
-/// A word for whose conversations a list holds.
-pub(crate) type MembershipWord = Word<Membership>;
-
-/// A word for whether archived conversations are meant.
-pub(crate) type ArchivedFilterWord = Word<ArchivedFilter>;
 
 /// A word for the role of a message.
 pub(crate) type MessageRoleWord = Word<MessageRole>;

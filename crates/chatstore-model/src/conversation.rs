@@ -246,6 +246,26 @@ keywords! {
     }
 }
 
+/// Which of the conversations that a user can reach. The default leaves archived ones out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConversationFilter {
+    /// Owned, shared or both.
+    pub membership: Membership,
+    /// Whether archived ones are in it.
+    pub archived: ArchivedFilter,
+}
+
+impl ConversationFilter {
+    /// Every conversation that the user can reach.
+    pub const EVERYTHING: Self = Self { membership: Membership::All, archived: ArchivedFilter::All };
+}
+
+impl From<Membership> for ConversationFilter {
+    fn from(membership: Membership) -> Self {
+        Self { membership, ..Self::default() }
+    }
+}
+
 keywords! {
     /// By what a list is sorted.
     #[derive(Default)]

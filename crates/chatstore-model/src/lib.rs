@@ -30,8 +30,8 @@ mod validate;
 
 pub use api_key::{ApiKey, ApiKeyScope, NewApiKey};
 pub use conversation::{
-    Access, ArchivedFilter, Conversation, ConversationPatch, ConversationRole, ConversationSort, Member,
-    MemberRole, Membership, NewConversation,
+    Access, ArchivedFilter, Conversation, ConversationFilter, ConversationPatch, ConversationRole,
+    ConversationSort, Member, MemberRole, Membership, NewConversation,
 };
 pub use field::{
     CountField, FlagField, FromText, JsonField, JsonShape, KeywordField, ListField, TextField, TextForm,

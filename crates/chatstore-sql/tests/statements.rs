@@ -176,7 +176,7 @@ async fn every_look_up_is_one_statement(case: TestDatabase) {
 }
 
 async fn every_list_of_conversations_is_one_statement(case: TestDatabase) {
-    use chatstore_model::{ArchivedFilter, ConversationSort, Membership};
+    use chatstore_model::{ConversationFilter, ConversationSort, Membership};
     let talk = Talk::new(case).await;
     for (user, membership) in [
         (talk.owner, Membership::Owned),
@@ -185,14 +185,13 @@ async fn every_list_of_conversations_is_one_statement(case: TestDatabase) {
         (talk.editor, Membership::All),
     ] {
         for sort in [ConversationSort::Activity, ConversationSort::Creation] {
-            for archived in [ArchivedFilter::Unarchived, ArchivedFilter::All] {
-                let list = ConversationList { membership, archived, sort, ..ConversationList::default() };
+            let every = ConversationFilter { membership, ..ConversationFilter::EVERYTHING };
+            for filter in [membership.into(), every] {
+                let list = ConversationList { filter, sort, ..ConversationList::default() };
                 let page = talk
                     .read(async move |tx| Ok(tx.conversations().page(user, &list).await?.items.len() == 1));
-                let count = talk.read(async move |tx| {
-                    Ok(tx.conversations().count(user, membership, archived).await? == 1)
-                });
-                assert_eq!((page.await, count.await), (1, 1), "{membership:?} {archived:?} {sort:?}");
+                let count = talk.read(async move |tx| Ok(tx.conversations().count(user, filter).await? == 1));
+                assert_eq!((page.await, count.await), (1, 1), "{filter:?} {sort:?}");
             }
         }
     }

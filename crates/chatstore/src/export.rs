@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use chatstore_model::{
-    ApiKey, ArchivedFilter, Conversation, ConversationId, ConversationPosition, ConversationRole,
+    ApiKey, Conversation, ConversationFilter, ConversationId, ConversationPosition, ConversationRole,
     ConversationSort, Day, IdempotencyRecord, Limit, Member, MemberPosition, Membership, Message,
     MessageRange, ModelResponse, Order, Page, RefreshToken, Session, Timestamp, UsageRow, User, UserId,
 };
@@ -129,8 +129,7 @@ impl Export {
         from: Option<ConversationPosition>,
     ) -> Result<Page<(Conversation, ConversationRole), ConversationPosition>> {
         let list = ConversationList {
-            membership,
-            archived: ArchivedFilter::All,
+            filter: ConversationFilter { membership, ..ConversationFilter::EVERYTHING },
             sort: ConversationSort::Creation,
             order: Order::Ascending,
             from,

@@ -74,21 +74,7 @@ mod token;
 mod user_reference;
 mod user_scope;
 
-pub use chatstore_model::{
-    Access, ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, ArchivedFilter, CanonicalJson, Change, Clock,
-    Conversation, ConversationId, ConversationPatch, ConversationPosition, ConversationRole,
-    ConversationSort, Day, Email, EndReason, FieldCode, FieldError, IdSource, IdempotencyRecord, Invalid,
-    InvalidId, InvalidJson, InvalidName, InvalidTimestamp, Limit, Member, MemberPosition, MemberRole,
-    Membership, Message, MessageId, MessagePatch, MessageRange, MessageRole, ModelResponse, NewApiKey,
-    NewConversation, NewIdempotencyRecord, NewMessage, NewModelResponse, NewReply, NewUser, Order, Page,
-    RefreshToken, RefreshTokenId, Reply, Session, SessionId, SessionPosition, SystemClock, Timestamp,
-    UsageGroup, UsageGrouping, UsageRow, User, UserFilter, UserId, UserName, UserPatch, UserPosition,
-    UserRole, Validator, effective_model, limits,
-};
-pub use chatstore_model::{
-    CountField, Duplicates, FlagField, FromText, IntoValid, JsonField, JsonReader, JsonShape, Keyword,
-    KeywordField, ListField, TextField, TextForm, UsageDimension, Valid, Validate, fields,
-};
+pub use chatstore_model::*;
 pub use chatstore_sql::{
     Cause, ConnectError, ConversationList, DatabaseKind, ReadTx, StoreError, Tx, Via, WriteTx,
 };

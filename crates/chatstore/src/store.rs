@@ -128,7 +128,7 @@ impl Store {
     /// itself, or one of the application's own, with which it undoes what was done so far:
     ///
     /// ```
-    /// use chatstore::{ArchivedFilter, Membership, NewConversation, Store, StoreError};
+    /// use chatstore::{ConversationFilter, NewConversation, Store, StoreError};
     ///
     /// #[derive(Debug)]
     /// enum PlanError {
@@ -150,7 +150,7 @@ impl Store {
     /// let created = store
     ///     .write("create_within_plan", async move |tx| {
     ///         tx.conversations().create(ada.id, &NewConversation::titled("Trip")).await?;
-    ///         match tx.conversations().count(ada.id, Membership::Owned, ArchivedFilter::All).await? {
+    ///         match tx.conversations().count(ada.id, ConversationFilter::EVERYTHING).await? {
     ///             count if count > allowed => Err(PlanError::TooMany { allowed }),
     ///             count => Ok(count),
     ///         }

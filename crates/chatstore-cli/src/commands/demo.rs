@@ -70,7 +70,7 @@ async fn print_calls(store: &Store, user: &User, address: SocketAddr) -> Result<
     }
     let key = store.keys().create(user.id, ApiKeyScope::User, Some(KEY_NAME.to_owned()), None).await?.text;
     let newest = ConversationList {
-        membership: Membership::Owned,
+        filter: Membership::Owned.into(),
         limit: Limit::new(1).unwrap_or_default(),
         ..ConversationList::default()
     };

@@ -43,12 +43,8 @@ async fn a_conversation_is_created_and_read_without_credentials(case: TestDataba
     etag: "1"
 
     {
-      "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
-      "default_model": null,
       "id": "019ca945-0a00-710a-adec-89025cc1beeb",
-      "last_message": null,
-      "last_message_at": null,
       "last_seq": 0,
       "message_count": 0,
       "metadata": {},
@@ -56,7 +52,6 @@ async fn a_conversation_is_created_and_read_without_credentials(case: TestDataba
       "revision": 1,
       "role": "owner",
       "short_id": "1CYcKgdRe6VkxLyee5rhEJ",
-      "thread_id": null,
       "title": "Question",
       "updated_at": "2026-03-01T12:00:00.000000Z"
     }

@@ -91,12 +91,8 @@ async fn a_replay_shows_the_created_object_as_it_is_now(case: TestDatabase) {
     idempotency-replayed: true
 
     {
-      "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
-      "default_model": null,
       "id": "019ca945-0a00-7e84-b796-30af89eee263",
-      "last_message": null,
-      "last_message_at": null,
       "last_seq": 0,
       "message_count": 0,
       "metadata": {},
@@ -104,7 +100,6 @@ async fn a_replay_shows_the_created_object_as_it_is_now(case: TestDatabase) {
       "revision": 2,
       "role": "owner",
       "short_id": "1CYcKgdRerQoERiWwCVsbQ",
-      "thread_id": null,
       "title": "later",
       "updated_at": "2026-03-01T12:00:00.000000Z"
     }

@@ -55,9 +55,7 @@ async fn a_thread_comes_with_its_messages_too(case: TestDatabase) {
     etag: "2"
 
     {
-      "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
-      "default_model": null,
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "last_message": "hello",
       "last_message_at": "2026-03-01T12:00:00.000000Z",
@@ -68,17 +66,13 @@ async fn a_thread_comes_with_its_messages_too(case: TestDatabase) {
           "content": "hello",
           "conversation_id": "019ca945-0a00-7917-98de-357e3da8cb43",
           "created_at": "2026-03-01T12:00:00.000000Z",
-          "edited_at": null,
           "effective_model": "echo",
           "id": "019ca945-0a00-7775-9c77-01564f619afc",
           "metadata": {},
-          "model": null,
-          "parts": null,
           "role": "user",
           "sender_id": "019ca945-0a00-710a-adec-89025cc1beeb",
           "seq": 1,
           "short_id": "1CYcKgdReTQgBSmVQApABm",
-          "token_count": null,
           "used_documents": []
         }
       ],
@@ -88,7 +82,6 @@ async fn a_thread_comes_with_its_messages_too(case: TestDatabase) {
       "role": "owner",
       "short_id": "1CYcKgdReYjG4CFCN2qReJ",
       "thread_id": "t1",
-      "title": null,
       "updated_at": "2026-03-01T12:00:00.000000Z"
     }
     "#) }

@@ -38,12 +38,8 @@ async fn a_list_of_conversations_is_newest_first(case: TestDatabase) {
     {
       "data": [
         {
-          "archived_at": null,
           "created_at": "2026-03-01T12:00:01.000000Z",
-          "default_model": null,
           "id": "019ca945-0de8-7775-9c77-01564f619afc",
-          "last_message": null,
-          "last_message_at": null,
           "last_seq": 0,
           "message_count": 0,
           "metadata": {},
@@ -51,12 +47,11 @@ async fn a_list_of_conversations_is_newest_first(case: TestDatabase) {
           "revision": 1,
           "role": "owner",
           "short_id": "1CYcKghhd11Xk6KPRHrkpb",
-          "thread_id": null,
           "title": "second",
           "updated_at": "2026-03-01T12:00:01.000000Z"
         }
       ],
-      "next_cursor": "AAZL9TW-UkABnKlFDeh3dZx3AVZPYZr8vpEv5sIATyo"
+      "next_cursor": "AAZL9TW-UkABnKlFDeh3dZx3AVZPYZr8aOsbUdopGCI"
     }
     "#) }
 }

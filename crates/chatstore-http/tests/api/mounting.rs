@@ -48,17 +48,13 @@ async fn a_nested_router_answers_below_its_path(case: TestDatabase) {
           "content": "hello",
           "conversation_id": "019ca945-0a00-7917-98de-357e3da8cb43",
           "created_at": "2026-03-01T12:00:00.000000Z",
-          "edited_at": null,
           "effective_model": "echo",
           "id": "019ca945-0a00-7775-9c77-01564f619afc",
           "metadata": {},
-          "model": null,
-          "parts": null,
           "role": "user",
           "sender_id": "019ca945-0a00-710a-adec-89025cc1beeb",
           "seq": 1,
           "short_id": "1CYcKgdReTQgBSmVQApABm",
-          "token_count": null,
           "used_documents": []
         }
       ]
@@ -75,12 +71,9 @@ async fn a_nested_router_answers_below_its_path(case: TestDatabase) {
       "content": "good day",
       "conversation_id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "created_at": "2026-03-01T12:00:00.000000Z",
-      "edited_at": null,
       "effective_model": "echo",
       "id": "019ca945-0a00-7476-8f8a-4baa5dc087b3",
       "metadata": {},
-      "model": null,
-      "parts": null,
       "response": {
         "completion_time_ms": null,
         "conversation_id": "019ca945-0a00-7917-98de-357e3da8cb43",
@@ -95,10 +88,8 @@ async fn a_nested_router_answers_below_its_path(case: TestDatabase) {
         "tokens_total": null
       },
       "role": "assistant",
-      "sender_id": null,
       "seq": 2,
       "short_id": "1CYcKgdReHePbhWheteW9x",
-      "token_count": null,
       "used_documents": []
     }
     ────

@@ -58,7 +58,14 @@ async fn walk_conversations(
     let (mut met, mut from) = (Vec::new(), None);
     loop {
         let (membership, sort) = (Membership::All, ConversationSort::Creation);
-        let list = ConversationList { membership, sort, order, from, limit, ..ConversationList::default() };
+        let list = ConversationList {
+            filter: membership.into(),
+            sort,
+            order,
+            from,
+            limit,
+            ..ConversationList::default()
+        };
         let page = server.store.as_user(user).conversations().page(list).await.unwrap();
         if met.is_empty() {
             meanwhile().await;

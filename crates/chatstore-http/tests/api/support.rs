@@ -167,8 +167,32 @@ pub(crate) async fn open_with(case: &TestDatabase, ids: SeededIds) -> Store {
     builder.ids(Arc::new(ids)).token_keys(token_keys()).connect().await.unwrap()
 }
 
-/// Sends a request; the exchange as text, after a check of the headers that every answer has.
+/// Sends a request; the exchange as text, after a check of the headers that every answer has. Fields of
+/// conversations and messages that are null are left out, so that the text shows what it is about.
 pub(crate) async fn exchange(request: RequestBuilder) -> String {
+    transcript(request, without_null_fields).await
+}
+
+/// The same with every field.
+pub(crate) async fn whole_exchange(request: RequestBuilder) -> String {
+    transcript(request, |value| value).await
+}
+
+fn without_null_fields(mut value: Value) -> Value {
+    match &mut value {
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = without_null_fields(item.take())),
+        Value::Object(fields) => {
+            if fields.contains_key("last_seq") || fields.contains_key("seq") {
+                fields.retain(|_, field| !field.is_null());
+            }
+            fields.values_mut().for_each(|field| *field = without_null_fields(field.take()));
+        }
+        _ => {}
+    }
+    value
+}
+
+async fn transcript(request: RequestBuilder, shown: fn(Value) -> Value) -> String {
     let (client, request) = request.build_split();
     let request = request.unwrap();
     let mut text = format!("{} {}\n", request.method(), target(&request));
@@ -177,7 +201,7 @@ pub(crate) async fn exchange(request: RequestBuilder) -> String {
     }
     let answer = client.execute(request).await.unwrap();
     text.push('\n');
-    text.push_str(&answer_text(answer).await);
+    text.push_str(&answer_text(answer, shown).await);
     text
 }
 
@@ -187,7 +211,7 @@ fn target(request: &Request) -> String {
 }
 
 /// Status, headers that differ from answer to answer, and body.
-pub(crate) async fn answer_text(answer: Response) -> String {
+pub(crate) async fn answer_text(answer: Response, shown: fn(Value) -> Value) -> String {
     let headers = answer.headers().clone();
     assert_eq!(headers["x-content-type-options"], "nosniff");
     assert_eq!(headers["cache-control"], "no-store");
@@ -208,7 +232,7 @@ pub(crate) async fn answer_text(answer: Response) -> String {
     }
     let body = answer.text().await.unwrap();
     if !body.is_empty() {
-        let value: Value = serde_json::from_str(&body).unwrap();
+        let value = shown(serde_json::from_str(&body).unwrap());
         write!(text, "\n{}\n", serde_json::to_string_pretty(&value).unwrap()).unwrap();
     }
     text

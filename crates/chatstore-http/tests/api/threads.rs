@@ -35,12 +35,10 @@ async fn a_thread_is_created_by_the_first_put_and_unchanged_by_the_next(case: Te
     etag: "1"
 
     {
-      "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
       "default_model": "large-1",
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "last_message": "Hello",
-      "last_message_at": null,
       "last_seq": 0,
       "message_count": 0,
       "metadata": {
@@ -101,12 +99,10 @@ async fn a_thread_is_changed_and_deleted(case: TestDatabase) {
     etag: "2"
 
     {
-      "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
       "default_model": "large-1",
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "last_message": "Thank you",
-      "last_message_at": null,
       "last_seq": 0,
       "message_count": 0,
       "metadata": {},
@@ -115,7 +111,6 @@ async fn a_thread_is_changed_and_deleted(case: TestDatabase) {
       "role": "owner",
       "short_id": "1CYcKgdReYjG4CFCN2qReJ",
       "thread_id": "support/17",
-      "title": null,
       "updated_at": "2026-03-01T12:01:00.000000Z"
     }
     "#) }

@@ -40,7 +40,7 @@ const PAGE: Sql = Sql::same(
     ),
 );
 
-const INSERTED: Columns = API_KEYS.columns_without(&["last_used_at", "revoked_at"]);
+const INSERTED: Columns = API_KEYS.inserted_columns();
 const CREATE: Sql = Sql::same("api_keys.create", INSERTED.insert(&[]).as_str());
 
 const REVOKE: Sql = Sql::same(

@@ -43,7 +43,7 @@ const AT: Sql = Sql::same(
      where user_id = $1 and session_id = $2 and counter = $3",
 );
 
-const INSERTED: Columns = REFRESH_TOKENS.columns_without(&["rotated_at", "confirmed_at", "revoked_at"]);
+const INSERTED: Columns = REFRESH_TOKENS.inserted_columns();
 const INSERT: Sql = Sql::same("refresh_tokens.insert", INSERTED.insert(&[]).as_str());
 
 const MARK_ROTATED: Sql = Sql::same(

@@ -45,7 +45,7 @@ const PAGE: Sql = Sql::same(
     ),
 );
 
-const INSERTED: Columns = SESSIONS.columns_without(&["revoked_at", "revoke_reason"]);
+const INSERTED: Columns = SESSIONS.inserted_columns();
 const BEGIN: Sql = Sql::same("sessions.begin", INSERTED.insert(&[]).as_str());
 
 const TOUCH: Sql = Sql::same(

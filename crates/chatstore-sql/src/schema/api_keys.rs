@@ -3,7 +3,7 @@
 use chatstore_migrate::model::Action::Cascade;
 use chatstore_migrate::model::ColumnType::{Bytes, Text, Time, Uuid};
 
-use super::parts::{Table, check, foreign_key, optional, required, unique};
+use super::parts::{Table, check, foreign_key, later, optional, required, unique};
 
 pub(crate) const API_KEYS: Table = Table {
     name: "api_keys",
@@ -17,9 +17,9 @@ pub(crate) const API_KEYS: Table = Table {
         required("prefix", Text),
         required("key_hash", Bytes),
         required("created_at", Time),
-        optional("last_used_at", Time),
+        later("last_used_at", Time),
         optional("expires_at", Time),
-        optional("revoked_at", Time),
+        later("revoked_at", Time),
     ],
     primary_key: &["user_id", "id"],
     key_field: Some("id"),

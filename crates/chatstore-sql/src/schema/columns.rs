@@ -11,6 +11,7 @@ pub(crate) struct Columns {
     table: &'static str,
     declared: &'static [Column],
     left_out: &'static [&'static str],
+    is_of_new_row: bool,
 }
 
 impl Table {
@@ -27,14 +28,33 @@ impl Table {
             index += 1;
         }
         assert!(found == names.len(), "a column that is left out is not declared");
-        Columns { table: self.name, declared: self.columns, left_out: names }
+        Columns { table: self.name, declared: self.columns, left_out: names, is_of_new_row: false }
+    }
+
+    /// Those that a new row has; the others are set later.
+    pub(crate) const fn inserted_columns(&self) -> Columns {
+        self.inserted_columns_without(&[])
+    }
+
+    /// Those that a new row has, but these.
+    pub(crate) const fn inserted_columns_without(&self, names: &'static [&'static str]) -> Columns {
+        Columns { is_of_new_row: true, ..self.columns_without(names) }
     }
 }
 
 impl Columns {
+    const fn has(&self, column: &Column) -> bool {
+        !(contains(self.left_out, column.name) || self.is_of_new_row && column.later)
+    }
+
     /// How many they are.
     pub(crate) const fn count(&self) -> usize {
-        self.declared.len() - self.left_out.len()
+        let (mut index, mut count) = (0, 0);
+        while index < self.declared.len() {
+            count += self.has(&self.declared[index]) as usize;
+            index += 1;
+        }
+        count
     }
 
     /// Their names: `owner_id, id`.
@@ -47,9 +67,9 @@ impl Columns {
         let mut text = Text::new();
         let mut index = 0;
         while index < self.declared.len() {
-            let name = self.declared[index].name;
-            if !contains(self.left_out, name) {
-                text = text.separate().push(prefix).push(name);
+            let column = &self.declared[index];
+            if self.has(column) {
+                text = text.separate().push(prefix).push(column.name);
             }
             index += 1;
         }
@@ -61,13 +81,13 @@ impl Columns {
         let mut text = Text::new();
         let (mut index, mut parameter, mut used) = (0, first, 0);
         while index < self.declared.len() {
-            let name = self.declared[index].name;
+            let column = &self.declared[index];
             index += 1;
-            if contains(self.left_out, name) {
+            if !self.has(column) {
                 continue;
             }
             text = text.separate();
-            match find(given, name) {
+            match find(given, column.name) {
                 Some(expression) => {
                     text = text.push(expression);
                     used += 1;
@@ -119,7 +139,7 @@ const fn find<'g>(given: &[(&str, &'g str)], name: &str) -> Option<&'g str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::schema::{CONVERSATION_MEMBERS, USERS};
+    use crate::schema::{API_KEYS, CONVERSATION_MEMBERS, USERS};
 
     #[test]
     fn a_list_names_its_columns_in_the_declared_order() {
@@ -136,6 +156,15 @@ mod tests {
         assert_eq!(
             CONVERSATION_MEMBERS.columns_without(&["role"]).insert(&[("joined_at", "0")]).as_str(),
             "insert into conversation_members (owner_id, conversation_id, user_id, joined_at) values ($1, $2, $3, 0)"
+        );
+    }
+
+    #[test]
+    fn a_new_row_has_no_column_that_is_set_later() {
+        assert_eq!(API_KEYS.all_columns().count() - API_KEYS.inserted_columns().count(), 2);
+        assert_eq!(
+            API_KEYS.inserted_columns_without(&["expires_at"]).names().as_str(),
+            "user_id, id, scope, name, prefix, key_hash, created_at"
         );
     }
 

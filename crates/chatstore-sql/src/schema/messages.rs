@@ -3,7 +3,7 @@
 use chatstore_migrate::model::Action::{Cascade, NoAction};
 use chatstore_migrate::model::ColumnType::{Int, Json, Text, Time, Uuid};
 
-use super::parts::{Table, check, foreign_key, index, optional, required, unique};
+use super::parts::{Table, check, foreign_key, index, later, optional, required, unique};
 
 pub(crate) const MESSAGES: Table = Table {
     name: "messages",
@@ -23,7 +23,7 @@ pub(crate) const MESSAGES: Table = Table {
         required("used_documents", Json),
         required("metadata", Json),
         required("created_at", Time),
-        optional("edited_at", Time),
+        later("edited_at", Time),
     ],
     primary_key: &["owner_id", "conversation_id", "seq"],
     key_field: None,

@@ -7,7 +7,7 @@
 mod api_keys;
 mod columns;
 mod conversation_members;
-mod conversations;
+pub(crate) mod conversations;
 mod idempotency_keys;
 mod messages;
 mod parts;

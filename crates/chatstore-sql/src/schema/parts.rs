@@ -11,6 +11,8 @@ pub struct Column {
     pub kind: ColumnType,
     /// Whether it may be null.
     pub nullable: bool,
+    /// Whether it is null in a new row, until another statement sets it.
+    pub later: bool,
 }
 
 /// A unique constraint.
@@ -88,11 +90,15 @@ pub struct Table {
 }
 
 pub(super) const fn required(name: &'static str, kind: ColumnType) -> Column {
-    Column { name, kind, nullable: false }
+    Column { name, kind, nullable: false, later: false }
 }
 
 pub(super) const fn optional(name: &'static str, kind: ColumnType) -> Column {
-    Column { name, kind, nullable: true }
+    Column { name, kind, nullable: true, later: false }
+}
+
+pub(super) const fn later(name: &'static str, kind: ColumnType) -> Column {
+    Column { name, kind, nullable: true, later: true }
 }
 
 pub(super) const fn unique(
@@ -143,7 +149,7 @@ impl Table {
 
 impl Column {
     fn model(&self) -> model::Column {
-        let Self { name, kind, nullable } = *self;
+        let Self { name, kind, nullable, later: _ } = *self;
         model::Column { name: name.to_owned(), kind, nullable, default: None }
     }
 }

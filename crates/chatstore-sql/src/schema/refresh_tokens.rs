@@ -3,7 +3,7 @@
 use chatstore_migrate::model::Action::Cascade;
 use chatstore_migrate::model::ColumnType::{Bytes, Int, Time, Uuid};
 
-use super::parts::{Table, check, foreign_key, index, optional, required, unique};
+use super::parts::{Table, check, foreign_key, index, later, optional, required, unique};
 
 pub(crate) const REFRESH_TOKENS: Table = Table {
     name: "refresh_tokens",
@@ -17,10 +17,10 @@ pub(crate) const REFRESH_TOKENS: Table = Table {
         required("counter", Int),
         required("token_hash", Bytes),
         required("created_at", Time),
-        optional("rotated_at", Time),
-        optional("confirmed_at", Time),
+        later("rotated_at", Time),
+        later("confirmed_at", Time),
         required("expires_at", Time),
-        optional("revoked_at", Time),
+        later("revoked_at", Time),
     ],
     primary_key: &["user_id", "id"],
     key_field: Some("id"),

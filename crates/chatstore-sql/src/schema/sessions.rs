@@ -3,7 +3,7 @@
 use chatstore_migrate::model::Action::Cascade;
 use chatstore_migrate::model::ColumnType::{Text, Time, Uuid};
 
-use super::parts::{Table, check, foreign_key, index, optional, required, unique};
+use super::parts::{Table, check, foreign_key, index, later, optional, required, unique};
 
 pub(crate) const SESSIONS: Table = Table {
     name: "sessions",
@@ -18,8 +18,8 @@ pub(crate) const SESSIONS: Table = Table {
         required("created_at", Time),
         required("last_activity", Time),
         required("expires_at", Time),
-        optional("revoked_at", Time),
-        optional("revoke_reason", Text),
+        later("revoked_at", Time),
+        later("revoke_reason", Text),
     ],
     primary_key: &["user_id", "id"],
     key_field: Some("id"),

@@ -9,8 +9,8 @@ const DOCUMENT: &str = include_str!("../../../../docs/migrations.md");
 
 /// The differences on this database, as `compare.py` spells them.
 ///
-/// A row of the document is one difference, or with `<table>` and the type of a column in it one for each column of
-/// that type.
+/// A row of the document is one difference, or with `<table>` in it one for each column of the type or each index of the
+/// kind that it names.
 pub fn explained(kind: DatabaseKind) -> BTreeSet<String> {
     let (_, section) = DOCUMENT.split_once("\n## Compared by Alembic\n").expect("the section is there");
     let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
@@ -26,22 +26,24 @@ pub fn explained(kind: DatabaseKind) -> BTreeSet<String> {
             _ => panic!("neither SQLite nor both: {row}"),
         };
         if concerned {
-            differences.extend(for_each_column(difference.trim_end_matches('`')));
+            differences.extend(for_each(difference.trim_end_matches('`')));
         }
     }
     differences
 }
 
-fn for_each_column(difference: &str) -> Vec<String> {
+fn for_each(difference: &str) -> Vec<String> {
     if !difference.contains("<table>") {
         return vec![difference.to_owned()];
     }
     let mut differences = Vec::new();
     for table in declared().tables {
-        for column in &table.columns {
-            let place = placeholder(column.kind);
+        let columns = table.columns.iter().map(|column| (placeholder(column.kind), &column.name));
+        let descending = table.indexes.iter().filter(|index| index.parts.iter().any(|part| part.descending));
+        let indexes = descending.map(|index| ("<descending>".to_owned(), &index.name));
+        for (place, name) in columns.chain(indexes) {
             if difference.contains(&place) {
-                differences.push(difference.replace("<table>", &table.name).replace(&place, &column.name));
+                differences.push(difference.replace("<table>", &table.name).replace(&place, name));
             }
         }
     }

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use chatstore_model::{
-    ArchivedFilter, Change, Conversation, ConversationId, ConversationPatch, ConversationPosition,
-    ConversationRole, ConversationSort, Limit, MemberRole, Membership, NewConversation, Order, Page,
-    Timestamp, UserId,
+    ArchivedFilter, Change, Conversation, ConversationFilter, ConversationId, ConversationPatch,
+    ConversationPosition, ConversationRole, ConversationSort, Limit, MemberRole, Membership, NewConversation,
+    Order, Page, Timestamp, UserId,
 };
 use chatstore_sql::{ConversationList, WriteTx};
 use chatstore_testkit::{TestDatabase, conformance};
@@ -97,7 +97,12 @@ async fn page_all(case: &TestDatabase, user: UserId, mut list: ConversationList)
 
 async fn assert_pages(case: &TestDatabase, user: UserId, membership: Membership) {
     for sort in [ConversationSort::Activity, ConversationSort::Creation] {
-        let whole = ConversationList { membership, sort, limit: Limit::MAX, ..ConversationList::default() };
+        let whole = ConversationList {
+            filter: membership.into(),
+            sort,
+            limit: Limit::MAX,
+            ..ConversationList::default()
+        };
         let mut expected = page_all(case, user, whole).await;
         assert_eq!(expected.iter().map(|(_, id)| id).collect::<HashSet<_>>().len(), 300);
         let times: HashSet<Timestamp> = expected.iter().map(|(at, _)| *at).collect();
@@ -142,7 +147,8 @@ async fn conversations_added_meanwhile_disturb_no_list_by_creation(case: TestDat
         for order in [Order::Ascending, Order::Descending] {
             let limit = Limit::new(40).unwrap();
             let sort = ConversationSort::Creation;
-            let mut list = ConversationList { membership, sort, order, limit, ..Default::default() };
+            let mut list =
+                ConversationList { filter: membership.into(), sort, order, limit, ..Default::default() };
             let before = page_all(&case, user, ConversationList { limit: Limit::MAX, ..list }).await;
             assert!(before.len() >= 150);
             let mut found = Vec::new();
@@ -189,7 +195,12 @@ async fn an_offset_passes_over_the_first_rows(case: TestDatabase) {
     for membership in [Membership::Owned, Membership::Shared, Membership::All] {
         for sort in [ConversationSort::Activity, ConversationSort::Creation] {
             for order in [Order::Ascending, Order::Descending] {
-                let whole = ConversationList { membership, sort, order, ..ConversationList::default() };
+                let whole = ConversationList {
+                    filter: membership.into(),
+                    sort,
+                    order,
+                    ..ConversationList::default()
+                };
                 let all = page_all(&case, user, whole).await;
                 for offset in [0, 1, 149, 150, 200, 299, 300, 2_147_483_647] {
                     let list = ConversationList { offset, limit: Limit::new(20).unwrap(), ..whole };
@@ -218,8 +229,8 @@ async fn a_list_says_as_what_the_user_is_in_each_conversation(case: TestDatabase
     .await
     .unwrap();
 
-    let roles = async |membership| {
-        let list = ConversationList { membership, ..ConversationList::default() };
+    let roles = async |membership: Membership| {
+        let list = ConversationList { filter: membership.into(), ..ConversationList::default() };
         let items = page(&case, user, list).await.items;
         let mut roles: Vec<(ConversationId, ConversationRole)> =
             items.into_iter().map(|(conversation, role)| (conversation.id, role)).collect();
@@ -242,10 +253,8 @@ async fn conversations_are_counted_by_membership(case: TestDatabase) {
     let user = many(&case, 4, 4).await;
     arbitrary_conversation(&case, user).await;
     for (membership, count) in [(Membership::Owned, 5), (Membership::Shared, 4), (Membership::All, 9)] {
-        let counted = read(&case, async move |tx| {
-            tx.conversations().count(user, membership, ArchivedFilter::Unarchived).await
-        })
-        .await;
+        let counted =
+            read(&case, async move |tx| tx.conversations().count(user, membership.into()).await).await;
         assert_eq!(counted, count, "{membership:?}");
     }
 }
@@ -280,28 +289,27 @@ async fn archive_some(case: &TestDatabase, user: UserId) -> usize {
 
 async fn archived_conversations_are_listed_and_counted_when_asked_for(case: TestDatabase) {
     let user = many(&case, 30, 30).await;
-    let archived = archive_some(&case, user).await;
+    let total = archive_some(&case, user).await;
     for membership in [Membership::Owned, Membership::Shared, Membership::All] {
         let mut counts = Vec::new();
-        for filter in [ArchivedFilter::Unarchived, ArchivedFilter::Archived, ArchivedFilter::All] {
-            let list =
-                ConversationList { membership, archived: filter, limit: Limit::MAX, ..Default::default() };
+        for archived in ArchivedFilter::ALL {
+            let filter = ConversationFilter { membership, archived };
+            let list = ConversationList { filter, limit: Limit::MAX, ..Default::default() };
             let items = page(&case, user, list).await.items;
-            let matches = |conversation: &Conversation| match filter {
+            let matches = |conversation: &Conversation| match archived {
                 ArchivedFilter::Unarchived => conversation.archived_at.is_none(),
                 ArchivedFilter::Archived => conversation.archived_at.is_some(),
                 ArchivedFilter::All => true,
             };
-            assert!(items.iter().all(|(conversation, _)| matches(conversation)), "{membership:?} {filter:?}");
-            let counted =
-                read(&case, async move |tx| tx.conversations().count(user, membership, filter).await).await;
-            assert_eq!(counted, i64::try_from(items.len()).unwrap(), "{membership:?} {filter:?}");
+            assert!(items.iter().all(|(conversation, _)| matches(conversation)), "{filter:?}");
+            let counted = read(&case, async move |tx| tx.conversations().count(user, filter).await).await;
+            assert_eq!(counted, i64::try_from(items.len()).unwrap(), "{filter:?}");
             counts.push(items.len());
         }
         assert_eq!(counts[0] + counts[1], counts[2], "{membership:?}");
         assert!(counts[0] > 0 && counts[1] > 0);
         if membership == Membership::All {
-            assert_eq!((counts[1], counts[2]), (archived, 60));
+            assert_eq!((counts[1], counts[2]), (total, 60));
         }
     }
 }
@@ -310,11 +318,11 @@ async fn a_list_of_both_kinds_is_paged_in_order_with_an_offset(case: TestDatabas
     let user = many(&case, 40, 40).await;
     archive_some(&case, user).await;
     for membership in [Membership::Owned, Membership::All] {
-        for filter in [ArchivedFilter::Archived, ArchivedFilter::All] {
+        for archived in [ArchivedFilter::Archived, ArchivedFilter::All] {
+            let filter = ConversationFilter { membership, archived };
             for sort in [ConversationSort::Activity, ConversationSort::Creation] {
                 let whole = ConversationList {
-                    membership,
-                    archived: filter,
+                    filter,
                     sort,
                     order: Order::Ascending,
                     limit: Limit::MAX,
@@ -323,17 +331,13 @@ async fn a_list_of_both_kinds_is_paged_in_order_with_an_offset(case: TestDatabas
                 let expected = page_all(&case, user, whole).await;
                 let mut sorted = expected.clone();
                 sorted.sort_unstable();
-                assert_eq!(expected, sorted, "{membership:?} {filter:?} {sort:?}");
+                assert_eq!(expected, sorted, "{filter:?} {sort:?}");
                 let paged = ConversationList { limit: Limit::new(7).unwrap(), ..whole };
-                assert_eq!(
-                    page_all(&case, user, paged).await,
-                    expected,
-                    "{membership:?} {filter:?} {sort:?}"
-                );
+                assert_eq!(page_all(&case, user, paged).await, expected, "{filter:?} {sort:?}");
                 let offset = ConversationList { offset: 5, ..whole };
                 let found = page(&case, user, offset).await.items;
                 let rows: Vec<Row> = found.iter().map(|(conversation, _)| row(conversation, sort)).collect();
-                assert_eq!(rows, expected[5..], "{membership:?} {filter:?} {sort:?}");
+                assert_eq!(rows, expected[5..], "{filter:?} {sort:?}");
             }
         }
     }
@@ -345,14 +349,17 @@ async fn a_list_holds_nothing_of_strangers(case: TestDatabase) {
     for membership in [Membership::Owned, Membership::Shared, Membership::All] {
         for sort in [ConversationSort::Activity, ConversationSort::Creation] {
             for order in [Order::Ascending, Order::Descending] {
-                let list = ConversationList { membership, sort, order, ..ConversationList::default() };
+                let list = ConversationList {
+                    filter: membership.into(),
+                    sort,
+                    order,
+                    ..ConversationList::default()
+                };
                 assert_eq!(page(&case, stranger, list).await, Page { items: vec![], next: None });
             }
         }
-        let count = read(&case, async move |tx| {
-            tx.conversations().count(stranger, membership, ArchivedFilter::All).await
-        })
-        .await;
+        let every = ConversationFilter { membership, ..ConversationFilter::EVERYTHING };
+        let count = read(&case, async move |tx| tx.conversations().count(stranger, every).await).await;
         assert_eq!(count, 0);
     }
 }

@@ -104,7 +104,7 @@ async fn a_conversation_beyond_a_limit_is_refused(case: TestDatabase) {
         default_model: Change::Set(over(255)),
         last_message: Change::Set(over(4_000)),
         metadata: Some(CanonicalJson::list()),
-        archived: None,
+        ..ConversationPatch::default()
     };
     let changed = write(&case, async move |tx| tx.conversations().update(owner, id, &patch).await).await;
     assert_eq!(invalid_fields(changed), every);

@@ -110,8 +110,8 @@ async fn look(tx: &mut ReadTx<'_>, step: &Step) -> Told {
         Step::FindThread(user, ref id) => told(&tx.conversations().find_by_thread(user, id).await?, nothing),
         Step::Access(user, id) => told(&tx.conversations().access(user, id).await?, nothing),
         Step::ListConversations(user, list) => list_conversations(tx, user, list).await,
-        Step::CountConversations(user, membership, archived) => {
-            told(&tx.conversations().count(user, membership, archived).await?, nothing)
+        Step::CountConversations(user, filter) => {
+            told(&tx.conversations().count(user, filter).await?, nothing)
         }
         Step::ListMembers(owner, id, limit) => {
             let mut pages = Vec::new();

@@ -1,9 +1,9 @@
 //! What can be asked of a database, or done to it.
 
 use chatstore_model::{
-    ApiKeyId, ArchivedFilter, ConversationId, ConversationPatch, Day, EndReason, Limit, MemberRole,
-    Membership, MessageId, MessagePatch, MessageRange, NewApiKey, NewConversation, NewIdempotencyRecord,
-    NewMessage, NewReply, NewSession, NewUser, Order, PasswordHash, SessionId, Timestamp, UserId, UserPatch,
+    ApiKeyId, ConversationFilter, ConversationId, ConversationPatch, Day, EndReason, Limit, MemberRole,
+    MessageId, MessagePatch, MessageRange, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage,
+    NewReply, NewSession, NewUser, Order, PasswordHash, SessionId, Timestamp, UserId, UserPatch,
 };
 use chatstore_sql::{ConversationList, Via};
 
@@ -29,7 +29,7 @@ pub enum Step {
     Access(UserId, ConversationId),
     /// Page by page to the end.
     ListConversations(UserId, ConversationList),
-    CountConversations(UserId, Membership, ArchivedFilter),
+    CountConversations(UserId, ConversationFilter),
 
     PutMember(UserId, ConversationId, UserId, MemberRole),
     RemoveMember(UserId, ConversationId, UserId),

@@ -1,9 +1,10 @@
 //! Arbitrary requests: most of them good, some beyond a limit, all of them nasty.
 
 use chatstore_model::{
-    ApiKeyScope, ArchivedFilter, CanonicalJson, Change, ConversationId, ConversationPatch, ConversationSort,
-    Limit, Membership, MessageId, MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation,
-    NewIdempotencyRecord, NewMessage, NewModelResponse, NewReply, NewSession, Order, SessionId, Timestamp,
+    ApiKeyScope, ArchivedFilter, CanonicalJson, Change, ConversationFilter, ConversationId,
+    ConversationPatch, ConversationSort, Limit, Membership, MessageId, MessagePatch, MessageRange,
+    MessageRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewModelResponse, NewReply,
+    NewSession, Order, SessionId, Timestamp,
 };
 use chatstore_sql::ConversationList;
 use uuid::Uuid;
@@ -193,10 +194,16 @@ pub fn range(random: &mut Random) -> MessageRange {
     }
 }
 
-pub fn conversation_list(random: &mut Random) -> ConversationList {
-    ConversationList {
+pub fn conversation_filter(random: &mut Random) -> ConversationFilter {
+    ConversationFilter {
         membership: random.pick(&Membership::ALL),
         archived: random.pick(&ArchivedFilter::ALL),
+    }
+}
+
+pub fn conversation_list(random: &mut Random) -> ConversationList {
+    ConversationList {
+        filter: conversation_filter(random),
         sort: random.pick(&[ConversationSort::Activity, ConversationSort::Creation]),
         order: order(random),
         from: None,

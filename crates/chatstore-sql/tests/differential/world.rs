@@ -1,8 +1,8 @@
 //! What a sequence knows of what it created, and what it does next.
 
 use chatstore_model::{
-    ApiKeyId, ArchivedFilter, Change, ConversationId, Email, EndReason, MemberRole, Membership, MessageId,
-    NewUser, PasswordHash, SessionId, Timestamp, UserId, UserName, UserPatch, UserRole,
+    ApiKeyId, Change, ConversationId, Email, EndReason, MemberRole, MessageId, NewUser, PasswordHash,
+    SessionId, Timestamp, UserId, UserName, UserPatch, UserRole,
 };
 use chatstore_sql::Via;
 
@@ -185,10 +185,7 @@ impl World {
             7 => Step::FindThread(user, format!("thread {}", random.below(4))),
             8 => Step::Access(user, id),
             9 | 10 => Step::ListConversations(self.user(random), values::conversation_list(random)),
-            _ => {
-                let archived = random.pick(&ArchivedFilter::ALL);
-                Step::CountConversations(self.user(random), random.pick(&Membership::ALL), archived)
-            }
+            _ => Step::CountConversations(self.user(random), values::conversation_filter(random)),
         }
     }
 

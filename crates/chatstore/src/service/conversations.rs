@@ -1,6 +1,6 @@
 use chatstore_model::{
-    ArchivedFilter, Conversation, ConversationId, ConversationPatch, ConversationPosition, ConversationRole,
-    IntoValid, Membership, NewConversation, Page, UserId,
+    Conversation, ConversationFilter, ConversationId, ConversationPatch, ConversationPosition,
+    ConversationRole, IntoValid, NewConversation, Page, UserId,
 };
 use chatstore_sql::{ConversationList, ReadTx, WriteTx};
 
@@ -98,10 +98,9 @@ impl Conversations<'_> {
     ///
     /// # Errors
     /// That the database is unavailable.
-    pub async fn count(self, membership: Membership, archived: ArchivedFilter) -> Result<i64> {
+    pub async fn count(self, filter: ConversationFilter) -> Result<i64> {
         let user = self.0.user;
-        let count =
-            async move |tx: &mut ReadTx<'_>| tx.conversations().count(user, membership, archived).await;
+        let count = async move |tx: &mut ReadTx<'_>| tx.conversations().count(user, filter).await;
         Ok(self.0.store.read("conversation_count", count).await?)
     }
 

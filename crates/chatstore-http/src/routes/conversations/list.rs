@@ -1,7 +1,9 @@
 //! Conversations: listed and counted.
 
 use axum::Json;
-use chatstore::{ArchivedFilter, ConversationList, ConversationSort, FieldCode, Membership, Order};
+use chatstore::{
+    ArchivedFilter, ConversationFilter, ConversationList, ConversationSort, FieldCode, Membership, Order,
+};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -10,26 +12,52 @@ use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::query::{FromParameters, PageQuery, Parameters, Query};
 use crate::routes::responses::{ConversationResponse, ListResponse};
-use crate::schema::{ArchivedFilterWord, ConversationSortWord, MembershipWord, OrderWord};
+use crate::schema::{ConversationSortWord, OrderWord, Word};
 
-/// Which conversations, in which order.
+/// Which conversations.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FilterQuery {
+    /// `owned` for the caller's own, `shared` for those of others that they are a member of; both when left out.
+    #[param(value_type = Option<MembershipWord>, inline)]
+    membership: Membership,
+    /// `false`, the default, leaves archived conversations out, `true` leaves the others out, `all` takes both.
+    #[param(value_type = Option<ArchivedWord>, inline)]
+    archived: ArchivedFilter,
+}
+
+type MembershipWord = Word<Membership>;
+type ArchivedWord = Word<ArchivedFilter>;
+
+impl FromParameters for FilterQuery {
+    fn from_parameters(parameters: &mut Parameters) -> Self {
+        Self {
+            membership: parameters.word("membership").unwrap_or_default(),
+            archived: parameters.word("archived").unwrap_or_default(),
+        }
+    }
+}
+
+impl From<FilterQuery> for ConversationFilter {
+    fn from(FilterQuery { membership, archived }: FilterQuery) -> Self {
+        Self { membership, archived }
+    }
+}
+
+/// In which order, and from where.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
     #[param(ignore)]
     page: PageQuery,
+    #[param(ignore)]
+    filter: ConversationFilter,
     /// How many to pass over; not together with `cursor`.
     #[param(value_type = Option<u32>, maximum = 2147483647, default = 0)]
     offset: u32,
     /// `desc`, the default, for the newest first, or `asc`.
     #[param(value_type = Option<OrderWord>, inline)]
     order: Order,
-    /// `owned` for the caller's own, `shared` for those of others that they are a member of; both when left out.
-    #[param(value_type = Option<MembershipWord>, inline)]
-    membership: Membership,
-    /// `false`, the default, leaves archived conversations out, `true` lists only them, `all` both.
-    #[param(value_type = Option<ArchivedFilterWord>, inline)]
-    archived: ArchivedFilter,
     /// `updated_at` when left out. A conversation written to while a client pages through `updated_at` moves to the
     /// front and may be missed.
     #[param(value_type = Option<ConversationSortWord>, inline)]
@@ -47,8 +75,7 @@ impl FromParameters for ListQuery {
             page,
             offset: offset.and_then(|offset| u32::try_from(offset).ok()).unwrap_or(0),
             order: parameters.word("order").unwrap_or(Order::Descending),
-            membership: parameters.word("membership").unwrap_or_default(),
-            archived: parameters.word("archived").unwrap_or_default(),
+            filter: FilterQuery::from_parameters(parameters).into(),
             sort: parameters.word("sort").unwrap_or_default(),
         }
     }
@@ -57,9 +84,9 @@ impl FromParameters for ListQuery {
 impl ListQuery {
     /// What a cursor of this list is bound to.
     fn scope(&self, caller: &Caller) -> String {
-        let Self { page: _, offset: _, order, membership, archived, sort } = self;
+        let Self { page: _, filter, offset: _, order, sort } = self;
         let (user, order) = (caller.user(), order.as_str());
-        format!("conversations of {user} {membership:?} {archived:?} {sort:?} {order}")
+        format!("conversations of {user} {filter:?} {sort:?} {order}")
     }
 }
 
@@ -69,7 +96,7 @@ impl ListQuery {
     path = "/conversations",
     operation_id = "list_conversations",
     tag = "conversations",
-    params(PageQuery, ListQuery),
+    params(PageQuery, FilterQuery, ListQuery),
     responses(
         (status = 200, description = "A page of conversations", body = ListResponse<ConversationResponse>),
         ReadProblems,
@@ -81,8 +108,7 @@ pub(crate) async fn list(
 ) -> Result<Json<ListResponse<ConversationResponse>>, Problem> {
     let scope = query.scope(&caller);
     let list = ConversationList {
-        membership: query.membership,
-        archived: query.archived,
+        filter: query.filter,
         sort: query.sort,
         order: query.order,
         from: query.page.position(&scope)?,
@@ -92,27 +118,6 @@ pub(crate) async fn list(
     let page = caller.store().conversations().page(list).await?;
     let object = |(conversation, role)| ConversationResponse::new(conversation, role);
     Ok(Json(ListResponse::new(page, &scope, object)))
-}
-
-/// Which conversations to count.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct CountQuery {
-    /// `owned` for the caller's own, `shared` for those of others; both when left out.
-    #[param(value_type = Option<MembershipWord>, inline)]
-    membership: Membership,
-    /// `false`, the default, leaves archived conversations out, `true` counts only them, `all` both.
-    #[param(value_type = Option<ArchivedFilterWord>, inline)]
-    archived: ArchivedFilter,
-}
-
-impl FromParameters for CountQuery {
-    fn from_parameters(parameters: &mut Parameters) -> Self {
-        Self {
-            membership: parameters.word("membership").unwrap_or_default(),
-            archived: parameters.word("archived").unwrap_or_default(),
-        }
-    }
 }
 
 /// The number of conversations.
@@ -127,10 +132,10 @@ pub(crate) struct Count {
     path = "/conversations/count",
     operation_id = "count_conversations",
     tag = "conversations",
-    params(CountQuery),
+    params(FilterQuery),
     responses((status = 200, description = "The number of conversations", body = Count), ReadProblems)
 )]
-pub(crate) async fn count(caller: Caller, Query(query): Query<CountQuery>) -> Result<Json<Count>, Problem> {
-    let count = caller.store().conversations().count(query.membership, query.archived).await?;
+pub(crate) async fn count(caller: Caller, Query(filter): Query<FilterQuery>) -> Result<Json<Count>, Problem> {
+    let count = caller.store().conversations().count(filter.into()).await?;
     Ok(Json(Count { count }))
 }

@@ -1,7 +1,7 @@
 //! Lists of a user's conversations: owned, shared or both, by activity or by creation.
 
 use chatstore_model::{
-    ArchivedFilter, Conversation, ConversationPosition, ConversationRole, ConversationSort, Limit,
+    Conversation, ConversationFilter, ConversationPosition, ConversationRole, ConversationSort, Limit,
     Membership, Order, Page, UserId,
 };
 use constcat::{concat, concat_slices};
@@ -9,8 +9,9 @@ use constcat::{concat, concat_slices};
 use super::{COLUMNS, Conversations, PLAIN_COLUMNS, read};
 use crate::db::Sql;
 use crate::error::StoreError;
+use crate::schema::conversations;
 
-/// The lists of one order, each for every [`ArchivedFilter`] in the order of its words.
+/// The lists of one order, each for every word of `archived` in its order.
 struct Lists {
     owned: [List; 3],
     shared: [List; 3],
@@ -32,8 +33,8 @@ const SHARED: &str = concat!(
     ", m.role from conversation_members m \
      join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id where m.user_id = $1"
 );
-const UNARCHIVED: &str = " and c.archived_at is null";
-const ARCHIVED: &str = " and c.archived_at is not null";
+const UNARCHIVED: &str = concat!(" and ", conversations::UNARCHIVED);
+const ARCHIVED: &str = concat!(" and ", conversations::ARCHIVED);
 /// Every column of one of the merged parts.
 const PART: &str = concat!("select ", PLAIN_COLUMNS, ", role from (");
 const END_OF_PART: &str = " limit $4) as part";
@@ -181,10 +182,8 @@ pub(super) const STATEMENTS: &[Sql] = concat_slices!([Sql]:
 /// Which conversations a list holds, in which order and from where.
 #[derive(Debug, Clone, Copy)]
 pub struct ConversationList {
-    /// Owned, shared or both.
-    pub membership: Membership,
-    /// Whether archived ones are in it.
-    pub archived: ArchivedFilter,
+    /// Which of those that the user can reach.
+    pub filter: ConversationFilter,
     /// By what.
     pub sort: ConversationSort,
     /// In which direction.
@@ -201,8 +200,7 @@ impl Default for ConversationList {
     /// The newest 50 by activity, owned and shared, without archived ones.
     fn default() -> Self {
         Self {
-            membership: Membership::default(),
-            archived: ArchivedFilter::default(),
+            filter: ConversationFilter::default(),
             sort: ConversationSort::default(),
             order: Order::Descending,
             from: None,
@@ -231,10 +229,11 @@ impl<M> Conversations<'_, '_, M> {
         let from = list.from.unwrap_or(ConversationPosition::start(list.order));
         let rows = list.limit.with_lookahead();
         let offset = i64::from(list.offset);
-        let List { sql, is_merged } = match list.membership {
-            Membership::Owned => lists.owned[list.archived as usize],
-            Membership::Shared => lists.shared[list.archived as usize],
-            Membership::All => lists.all[list.archived as usize],
+        let ConversationFilter { membership, archived } = list.filter;
+        let List { sql, is_merged } = match membership {
+            Membership::Owned => lists.owned[archived as usize],
+            Membership::Shared => lists.shared[archived as usize],
+            Membership::All => lists.all[archived as usize],
         };
         let mut values = vec![user.into(), from.at.into(), from.id.into()];
         if is_merged {
@@ -255,12 +254,8 @@ impl<M> Conversations<'_, '_, M> {
     ///
     /// # Errors
     /// What the database reports.
-    pub async fn count(
-        &mut self,
-        user: UserId,
-        membership: Membership,
-        archived: ArchivedFilter,
-    ) -> Result<i64, StoreError> {
+    pub async fn count(&mut self, user: UserId, filter: ConversationFilter) -> Result<i64, StoreError> {
+        let ConversationFilter { membership, archived } = filter;
         let statements = match membership {
             Membership::Owned => &COUNT_OWNED,
             Membership::Shared => &COUNT_SHARED,

@@ -61,15 +61,15 @@ const LOCK: Sql = Sql::pair(
 
 /// A new conversation has no message yet.
 const COUNTS: &[(&str, &str)] = &[("last_seq", "0"), ("message_count", "0"), ("revision", "1")];
-const INSERTED: Columns = CONVERSATIONS.columns_without(&["last_message_at", "archived_at"]);
+const INSERTED: Columns = CONVERSATIONS.inserted_columns();
 const INSERT: &str = INSERTED.insert(COUNTS).as_str();
 
 const CREATE: Sql =
-    Sql::same("conversations.create", concat!(INSERT, " on conflict do nothing returning id"));
+    Sql::same("conversations.create", concat!(INSERT, " on conflict do nothing returning ", PLAIN_COLUMNS));
 
 const CREATE_UNLESS_THREAD_TAKEN: Sql = Sql::same(
     "conversations.create_unless_thread_taken",
-    concat!(INSERT, " on conflict (owner_id, thread_id) do nothing returning id"),
+    concat!(INSERT, " on conflict (owner_id, thread_id) do nothing returning ", PLAIN_COLUMNS),
 );
 
 const UPDATE: Sql = Sql::same(
@@ -185,15 +185,14 @@ impl Conversations<'_, '_, ReadWrite> {
         new: impl IntoValid<&NewConversation>,
     ) -> Result<Conversation, StoreError> {
         let new = *new.into_valid()?;
-        let conversation = self.to_row(owner, new);
-        let values = insert_values(&conversation);
-        let created: Option<ConversationId> =
-            self.0.executor.query_changed(&CREATE, &values, |row| row.next()).await?;
-        if created.is_some() {
-            return Ok(conversation);
+        if let Some(created) = self.insert(&CREATE, owner, new).await? {
+            return Ok(created);
         }
         // The databases do not agree on which of two violated keys they name.
-        let is_id_taken = self.get(Via::Owner(owner), conversation.id).await?.is_some();
+        let is_id_taken = match new.id {
+            Some(id) => self.get(Via::Owner(owner), id).await?.is_some(),
+            None => false,
+        };
         let field = if is_id_taken || new.thread_id.is_none() { "id" } else { "thread_id" };
         Err(StoreError::AlreadyExists { entity: CONVERSATIONS.entity, field })
     }
@@ -218,12 +217,8 @@ impl Conversations<'_, '_, ReadWrite> {
         if let Some(conversation) = self.find_by_thread(owner, thread_id).await? {
             return Ok((conversation, false));
         }
-        let conversation = self.to_row(owner, new);
-        let values = insert_values(&conversation);
-        let created: Option<ConversationId> =
-            self.0.executor.query_changed(&CREATE_UNLESS_THREAD_TAKEN, &values, |row| row.next()).await?;
-        if created.is_some() {
-            return Ok((conversation, true));
+        if let Some(created) = self.insert(&CREATE_UNLESS_THREAD_TAKEN, owner, new).await? {
+            return Ok((created, true));
         }
         match self.find_by_thread(owner, thread_id).await? {
             Some(conversation) => Ok((conversation, false)),
@@ -277,37 +272,26 @@ impl Conversations<'_, '_, ReadWrite> {
         }
     }
 
-    fn to_row(&self, owner: UserId, new: &NewConversation) -> Conversation {
+    /// `None` when a key is taken.
+    async fn insert(
+        &mut self,
+        sql: &Sql,
+        owner: UserId,
+        new: &NewConversation,
+    ) -> Result<Option<Conversation>, StoreError> {
         let created_at = new.created_at.unwrap_or_else(|| self.0.now());
-        Conversation {
-            owner_id: owner,
-            id: new.id.unwrap_or_else(|| ConversationId::from_uuid(self.0.new_uuid(created_at))),
-            thread_id: new.thread_id.clone(),
-            title: new.title.clone(),
-            default_model: new.default_model.clone(),
-            last_seq: 0,
-            message_count: 0,
-            last_message: new.last_message.clone(),
-            last_message_at: None,
-            revision: 1,
-            metadata: new.metadata.clone(),
-            created_at,
-            updated_at: new.updated_at.unwrap_or(created_at),
-            archived_at: None,
-        }
+        let id = new.id.unwrap_or_else(|| ConversationId::from_uuid(self.0.new_uuid(created_at)));
+        let values: [Value<'_>; INSERTED.count() - COUNTS.len()] = [
+            owner.into(),
+            id.into(),
+            new.thread_id.as_ref().into(),
+            new.title.as_ref().into(),
+            new.default_model.as_ref().into(),
+            new.last_message.as_ref().into(),
+            (&new.metadata).into(),
+            created_at.into(),
+            new.updated_at.unwrap_or(created_at).into(),
+        ];
+        self.0.executor.query_changed(sql, &values, read).await
     }
-}
-
-fn insert_values(conversation: &Conversation) -> [Value<'_>; INSERTED.count() - COUNTS.len()] {
-    [
-        conversation.owner_id.into(),
-        conversation.id.into(),
-        conversation.thread_id.as_ref().into(),
-        conversation.title.as_ref().into(),
-        conversation.default_model.as_ref().into(),
-        conversation.last_message.as_ref().into(),
-        (&conversation.metadata).into(),
-        conversation.created_at.into(),
-        conversation.updated_at.into(),
-    ]
 }

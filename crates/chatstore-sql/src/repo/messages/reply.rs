@@ -39,8 +39,8 @@ pub(super) const USAGE: Columns = USAGE_DAILY.all_columns();
 const BOOK_USAGE: Sql =
     Sql::same("usage.book", concat!(USAGE.insert(&[("requests", "1"), NO_COST]).as_str(), BOOKED));
 
-/// An answer has no sender, and is not edited when it is inserted.
-const ANSWER: Columns = MESSAGES.columns_without(&["sender_id", "edited_at"]);
+/// An answer has no sender.
+const ANSWER: Columns = MESSAGES.inserted_columns_without(&["sender_id"]);
 
 /// A whole reply of the owner, its model known, as one statement.
 const RECORD: Sql = Sql::only_postgres(

@@ -8,7 +8,7 @@ use crate::schema::{Columns, MESSAGES};
 pub(super) const COLUMNS: &str = MESSAGES.all_columns().names().as_str();
 
 /// A message is not edited when it is inserted.
-pub(super) const INSERTED: Columns = MESSAGES.columns_without(&["edited_at"]);
+pub(super) const INSERTED: Columns = MESSAGES.inserted_columns();
 
 /// A message without its effective model, which other rows decide.
 #[derive(Debug)]
