@@ -98,8 +98,7 @@ impl PlannedMessage {
 }
 
 fn names_another_key(metadata: &CanonicalJson, key: &str) -> bool {
-    let source = metadata.value().get("source").and_then(|source| source.get("id"));
-    let named = match source {
+    let named = match metadata.to_value().pointer("/source/id") {
         None | Some(Value::Null) => return false,
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),

@@ -279,24 +279,35 @@ impl JsonField {
 impl JsonShape {
     fn problem(self, json: &CanonicalJson) -> Option<(FieldCode, String)> {
         let wrong_type = |message: &str| Some((FieldCode::WrongType, message.to_owned()));
-        match (self, json.as_list()) {
-            (Self::Object { .. }, _) if !json.is_object() => wrong_type("must be an object"),
-            (Self::Object { max_bytes }, _) if json.to_string().len() > max_bytes => {
+        match self {
+            Self::Object { .. } if !json.is_object() => wrong_type("must be an object"),
+            Self::Object { max_bytes } if json.as_str().len() > max_bytes => {
                 Some((FieldCode::TooLong, format!("must have at most {} bytes as JSON", grouped(max_bytes))))
             }
-            (Self::Object { .. }, _) => None,
-            (Self::Objects, Some(items)) if items.iter().all(serde_json::Value::is_object) => None,
-            (Self::Objects, _) => wrong_type("must be a list of objects"),
-            (Self::TextsAndObjects { .. }, None) => wrong_type("must be a list"),
-            (Self::TextsAndObjects { max_items }, Some(items)) if items.len() > max_items => {
-                Some((FieldCode::TooLong, format!("must have at most {max_items} items")))
+            Self::Object { .. } => None,
+            Self::Objects => {
+                let are_objects = json.list_items().is_some_and(|mut items| items.all(is_object));
+                if are_objects { None } else { wrong_type("must be a list of objects") }
             }
-            (Self::TextsAndObjects { .. }, Some(items)) => {
-                let is_allowed = items.iter().all(|item| item.is_string() || item.is_object());
+            Self::TextsAndObjects { max_items } => {
+                let Some(items) = json.list_items() else { return wrong_type("must be a list") };
+                let (mut count, mut is_allowed) = (0, true);
+                for first in items {
+                    count += 1;
+                    is_allowed &= first == b'"' || is_object(first);
+                }
+                if count > max_items {
+                    return Some((FieldCode::TooLong, format!("must have at most {max_items} items")));
+                }
                 if is_allowed { None } else { wrong_type("must hold only texts and objects") }
             }
         }
     }
+}
+
+/// Whether the value that begins with this byte is an object.
+const fn is_object(first: u8) -> bool {
+    first == b'{'
 }
 
 /// A number with its thousands separated, as messages show large ones.

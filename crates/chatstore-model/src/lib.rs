@@ -45,8 +45,8 @@ pub use json::{CanonicalJson, Duplicates, InvalidJson, JsonReader};
 pub use keyword::Keyword;
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
 pub use page::{
-    ApiKeyPosition, ConversationPosition, Limit, MemberPosition, MessageRange, Order, Page, SessionPosition,
-    UserPosition,
+    ApiKeyPosition, ConversationPosition, Limit, MemberPosition, MessageRange, Order, PAGE_BYTES, Page,
+    SessionPosition, UserPosition,
 };
 pub use password_hash::PasswordHash;
 pub use response::{ModelResponse, NewModelResponse, NewReply, Reply, effective_model};

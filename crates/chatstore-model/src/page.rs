@@ -5,6 +5,10 @@ use uuid::Uuid;
 use crate::Timestamp;
 use crate::keyword::keywords;
 
+/// A page ends with the row that reaches this number of bytes, however many rows it may have. So it has one row
+/// at least, and is larger than this by less than its last row.
+pub const PAGE_BYTES: usize = 2 * 1024 * 1024;
+
 /// The maximum number of rows of a page: 1 to 200, 50 by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u16);
@@ -55,17 +59,6 @@ pub struct Page<T, P> {
     pub items: Vec<T>,
     /// Where to go on: the position of the last row, `None` exactly when nothing follows.
     pub next: Option<P>,
-}
-
-impl<T, P> Page<T, P> {
-    /// Makes a page of rows that were read with [`Limit::with_lookahead`].
-    #[must_use]
-    pub fn cut(mut rows: Vec<T>, limit: Limit, position: impl FnOnce(&T) -> P) -> Self {
-        let more_follow = rows.len() > limit.rows();
-        rows.truncate(limit.rows());
-        let next = if more_follow { rows.last().map(position) } else { None };
-        Self { items: rows, next }
-    }
 }
 
 /// A place in a list of conversations: the sort time, then the id as tie-break.
@@ -145,12 +138,5 @@ mod tests {
         assert_eq!(Limit::new(0), None);
         assert_eq!(Limit::new(201), None);
         assert_eq!(Limit::new(200), Some(Limit::MAX));
-    }
-
-    #[test]
-    fn a_page_names_its_last_row_only_when_more_follow() {
-        let limit = Limit::new(2).unwrap();
-        assert_eq!(Page::cut(vec![1, 2, 3], limit, |row| *row), Page { items: vec![1, 2], next: Some(2) });
-        assert_eq!(Page::cut(vec![1, 2], limit, |row| *row), Page { items: vec![1, 2], next: None });
     }
 }

@@ -1,7 +1,6 @@
 //! Limits of requests, reported field by field.
 
 use crate::CanonicalJson;
-use crate::json::has_nul;
 use crate::keyword::keywords;
 
 /// The limits of the contract. Texts are counted in Unicode scalar values.
@@ -143,7 +142,7 @@ impl Validator {
 
     /// JSON without NUL characters and not too deep.
     pub fn json(&mut self, field: &str, json: &CanonicalJson) {
-        if has_nul(json.value()) {
+        if json.has_nul() {
             self.wrong(field, FieldCode::NulCharacter, "must not contain the NUL character (U+0000)");
         }
         if json.depth() > limits::JSON_DEPTH {

@@ -1,7 +1,7 @@
 //! Runs statements on whichever database a transaction is on.
 
 use crate::db::sql::Effect;
-use crate::db::{Row, Sql, Value};
+use crate::db::{PageBounds, PageRows, Row, Sql, Value};
 use crate::error::{Cause, StoreError};
 
 /// One connection, for as long as a read or a transaction lasts.
@@ -142,6 +142,33 @@ impl Executor<'_> {
         Ok(rows)
     }
 
+    /// The rows of a page, of a statement that asks for [`with_lookahead`](chatstore_model::Limit::with_lookahead) of them. The page ends with the
+    /// row that reaches [`PAGE_BYTES`](chatstore_model::PAGE_BYTES); SQLite reads none behind it.
+    pub(crate) async fn query_page<T>(
+        &mut self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        bounds: impl Into<PageBounds>,
+        mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<PageRows<T>, StoreError> {
+        let mut page = PageRows::new(bounds.into());
+        let failed_before = self.start();
+        let result = match &mut self.driver {
+            #[cfg(feature = "sqlite")]
+            Driver::Sqlite(executor) => {
+                executor.run_until(sql, values, |row| page.push(row, &mut read)).map(drop)
+            }
+            #[cfg(feature = "postgres")]
+            Driver::Postgres(executor) => {
+                // What is left out was sent already; passing over it leaves the connection ready for the next.
+                let read = |row: &Row<'_>| page.push(row, &mut read).map(drop);
+                executor.run(Effect::Reads, sql, values, read).await.map(drop)
+            }
+        };
+        self.note(failed_before, result)?;
+        Ok(page)
+    }
+
     /// The first row, when there is one.
     pub(crate) async fn query_first<T>(
         &mut self,
@@ -179,6 +206,17 @@ impl Executor<'_> {
     ) -> Result<T, StoreError> {
         let row = self.query_first(sql, values, read).await?;
         row.ok_or_else(|| StoreError::Corrupt(format!("{}: no row", sql.name())))
+    }
+
+    /// Whether the database sends all rows of an answer, also those behind the end of a page: PostgreSQL does,
+    /// SQLite is asked for each.
+    pub(crate) const fn sends_every_row(&self) -> bool {
+        match &self.driver {
+            #[cfg(feature = "sqlite")]
+            Driver::Sqlite(_) => false,
+            #[cfg(feature = "postgres")]
+            Driver::Postgres(_) => true,
+        }
     }
 
     /// Whether the single best statement per database differs in more than its text: PostgreSQL

@@ -2,6 +2,7 @@
 
 mod executor;
 mod meaning;
+mod page;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod row;
@@ -13,6 +14,7 @@ pub(crate) mod tls;
 mod value;
 
 pub(crate) use executor::Executor;
+pub(crate) use page::{PageBounds, PageRows};
 pub(crate) use row::reader;
 pub use row::{Bytes, FromColumn, Row};
 pub use sql::Sql;

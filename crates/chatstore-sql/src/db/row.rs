@@ -7,6 +7,8 @@ use chatstore_model::{
     ApiKeyScope, CanonicalJson, ConversationRole, Day, EndReason, Id, Keyword, MessageRole, PasswordHash,
     Timestamp, UserRole,
 };
+#[cfg(feature = "sqlite")]
+use rusqlite::types::ValueRef;
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -17,6 +19,9 @@ pub struct Row<'r> {
     source: Source<'r>,
     /// The column that is read next.
     position: Cell<usize>,
+    /// Bytes of the texts and blobs that were read from SQLite.
+    #[cfg(feature = "sqlite")]
+    read_bytes: Cell<usize>,
 }
 
 enum Source<'r> {
@@ -35,12 +40,18 @@ impl fmt::Debug for Row<'_> {
 impl<'r> Row<'r> {
     #[cfg(feature = "sqlite")]
     pub(crate) const fn sqlite(statement: &'static str, row: &'r rusqlite::Row<'r>) -> Self {
-        Self { statement, source: Source::Sqlite(row), position: Cell::new(0) }
+        Self { statement, source: Source::Sqlite(row), position: Cell::new(0), read_bytes: Cell::new(0) }
     }
 
     #[cfg(feature = "postgres")]
     pub(crate) const fn postgres(statement: &'static str, row: &'r tokio_postgres::Row) -> Self {
-        Self { statement, source: Source::Postgres(row), position: Cell::new(0) }
+        Self {
+            statement,
+            source: Source::Postgres(row),
+            position: Cell::new(0),
+            #[cfg(feature = "sqlite")]
+            read_bytes: Cell::new(0),
+        }
     }
 
     /// The next column, beginning with the first. Expressions of a struct literal are evaluated in the
@@ -53,13 +64,36 @@ impl<'r> Row<'r> {
         let index = self.position.replace(self.position.get() + 1);
         let found = match self.source {
             #[cfg(feature = "sqlite")]
-            Source::Sqlite(row) => {
-                row.get_ref(index).map_err(|error| error.to_string()).and_then(T::from_sqlite)
-            }
+            Source::Sqlite(row) => row.get_ref(index).map_err(|error| error.to_string()).and_then(|value| {
+                if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = value {
+                    self.read_bytes.set(self.read_bytes.get() + bytes.len());
+                }
+                T::from_sqlite(value)
+            }),
             #[cfg(feature = "postgres")]
             Source::Postgres(row) => T::from_postgres(row, index),
         };
         found.map_err(|reason| self.corrupt(index, &reason))
+    }
+
+    /// Whether the column at this place is null; it is not read by that.
+    pub(crate) fn is_null(&self, index: usize) -> bool {
+        match self.source {
+            #[cfg(feature = "sqlite")]
+            Source::Sqlite(row) => matches!(row.get_ref(index), Ok(ValueRef::Null)),
+            #[cfg(feature = "postgres")]
+            Source::Postgres(row) => matches!(row.try_get::<_, Option<Anything>>(index), Ok(None)),
+        }
+    }
+
+    /// Bytes of the row: of all of it where the database sent it, else of what was read of it.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self.source {
+            #[cfg(feature = "sqlite")]
+            Source::Sqlite(_) => self.read_bytes.get(),
+            #[cfg(feature = "postgres")]
+            Source::Postgres(row) => row.raw_size_bytes(),
+        }
     }
 
     fn corrupt(&self, index: usize, reason: &str) -> StoreError {
@@ -189,7 +223,7 @@ fn json(text: &str) -> Result<CanonicalJson, String> {
 }
 
 #[cfg(feature = "postgres")]
-use postgres::{JsonText, Microseconds, describe};
+use postgres::{Anything, JsonText, Microseconds, describe};
 
 #[cfg(feature = "postgres")]
 mod postgres {
@@ -215,6 +249,19 @@ mod postgres {
 
         fn accepts(ty: &Type) -> bool {
             *ty == Type::TIMESTAMPTZ
+        }
+    }
+
+    /// A value of any type, which is not read.
+    pub(super) struct Anything;
+
+    impl FromSql<'_> for Anything {
+        fn from_sql(_ty: &Type, _raw: &[u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+            Ok(Self)
+        }
+
+        fn accepts(_ty: &Type) -> bool {
+            true
         }
     }
 

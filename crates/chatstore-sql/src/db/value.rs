@@ -71,7 +71,7 @@ impl<K> From<Id<K>> for Value<'_> {
 #[cfg(feature = "sqlite")]
 impl rusqlite::ToSql for Value<'_> {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
-        use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
+        use rusqlite::types::{ToSqlOutput, ValueRef};
         Ok(match self {
             Self::Null => ToSqlOutput::Borrowed(ValueRef::Null),
             Self::Uuid(uuid) => ToSqlOutput::Borrowed(ValueRef::Blob(uuid.as_bytes())),
@@ -80,7 +80,7 @@ impl rusqlite::ToSql for Value<'_> {
             Self::Int(number) => ToSqlOutput::Borrowed(ValueRef::Integer(*number)),
             Self::Float(number) => ToSqlOutput::Borrowed(ValueRef::Real(*number)),
             Self::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
-            Self::Json(json) => ToSqlOutput::Owned(Owned::Text(json.to_string())),
+            Self::Json(json) => ToSqlOutput::Borrowed(ValueRef::Text(json.as_str().as_bytes())),
             Self::Time(time) => ToSqlOutput::Borrowed(ValueRef::Integer(time.as_microseconds())),
         })
     }
@@ -109,7 +109,7 @@ mod postgres {
                 Self::Bytes(bytes) => out.extend_from_slice(bytes),
                 Self::Json(json) => {
                     out.extend_from_slice(&[JSONB_VERSION]);
-                    out.extend_from_slice(json.to_string().as_bytes());
+                    out.extend_from_slice(json.as_str().as_bytes());
                 }
                 Self::Time(time) => {
                     let since_2000 = time.as_microseconds() - MICROSECONDS_1970_TO_2000;

@@ -98,8 +98,8 @@ impl<M> ApiKeys<'_, '_, M> {
     ) -> Result<Page<ApiKey, ApiKeyPosition>, StoreError> {
         let from = from.unwrap_or(ApiKeyPosition::start(Order::Ascending));
         let values = [user.into(), from.at.into(), from.id.into(), limit.with_lookahead().into()];
-        let rows = self.0.executor.query(&PAGE, &values, read).await?;
-        Ok(Page::cut(rows, limit, |key| ApiKeyPosition { at: key.created_at, id: key.id.uuid() }))
+        let rows = self.0.executor.query_page(&PAGE, &values, limit, read).await?;
+        Ok(rows.into_page(|key| ApiKeyPosition { at: key.created_at, id: key.id.uuid() }))
     }
 
     /// Every key of a user, revoked ones too, oldest first.

@@ -78,8 +78,8 @@ impl<M> Members<'_, '_, M> {
             from.user_id.into(),
             limit.with_lookahead().into(),
         ];
-        let rows = self.0.executor.query(&PAGE, &values, read).await?;
-        let page = Page::cut(rows, limit, |(member, rank)| MemberPosition {
+        let rows = self.0.executor.query_page(&PAGE, &values, limit, read).await?;
+        let page = rows.into_page(|(member, rank)| MemberPosition {
             rank: *rank,
             joined_at: member.joined_at,
             user_id: member.user_id.uuid(),

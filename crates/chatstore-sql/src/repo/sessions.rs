@@ -139,11 +139,8 @@ impl<M> Sessions<'_, '_, M> {
         let from = from.unwrap_or(SessionPosition::start(Order::Descending));
         let now = self.0.now();
         let values = [user.into(), now.into(), from.at.into(), from.id.into(), limit.with_lookahead().into()];
-        let rows = self.0.executor.query(&PAGE, &values, read).await?;
-        Ok(Page::cut(rows, limit, |session| SessionPosition {
-            at: session.last_activity,
-            id: session.id.uuid(),
-        }))
+        let rows = self.0.executor.query_page(&PAGE, &values, limit, read).await?;
+        Ok(rows.into_page(|session| SessionPosition { at: session.last_activity, id: session.id.uuid() }))
     }
 }
 

@@ -148,7 +148,7 @@ fn hash_column(hasher: &mut Sha256, row: &Row<'_>, column: &Column) -> Result<()
         ColumnType::Int => row.next::<Option<i64>>()?.map(|value| value.to_be_bytes().to_vec()),
         ColumnType::Float => row.next::<Option<f64>>()?.map(|value| value.to_be_bytes().to_vec()),
         ColumnType::Bytes => row.next::<Option<Bytes<'_>>>()?.map(|value| value.0.to_vec()),
-        ColumnType::Json => row.next::<Option<CanonicalJson>>()?.map(|value| value.to_string().into_bytes()),
+        ColumnType::Json => row.next::<Option<CanonicalJson>>()?.map(|value| value.as_str().into()),
         ColumnType::Time => {
             row.next::<Option<Timestamp>>()?.map(|value| value.as_microseconds().to_be_bytes().to_vec())
         }

@@ -76,6 +76,41 @@ impl Columns {
         text
     }
 
+    /// Their names, with an expression instead of those that are given here.
+    pub(crate) const fn names_or(&self, given: &[(&str, &str)]) -> Text {
+        let mut text = Text::new();
+        let (mut index, mut used) = (0, 0);
+        while index < self.declared.len() {
+            let name = self.declared[index].name;
+            index += 1;
+            if contains(self.left_out, name) {
+                continue;
+            }
+            text = match find(given, name) {
+                Some(expression) => {
+                    used += 1;
+                    text.separate().push(expression)
+                }
+                None => text.separate().push(name),
+            };
+        }
+        assert!(used == given.len(), "an expression is given for a column that is not in the list");
+        text
+    }
+
+    /// The place of a column among them, counted from 0.
+    pub(crate) const fn position(&self, name: &str) -> usize {
+        let (mut index, mut position) = (0, 0);
+        while index < self.declared.len() {
+            if is_same(self.declared[index].name, name) {
+                return position;
+            }
+            position += !contains(self.left_out, self.declared[index].name) as usize;
+            index += 1;
+        }
+        panic!("a column that is looked for is not declared")
+    }
+
     /// A value for each: the given expression, or else the next parameter, counted from `first`.
     pub(crate) const fn values(&self, first: usize, given: &[(&str, &str)]) -> Text {
         let mut text = Text::new();
@@ -166,6 +201,13 @@ mod tests {
             API_KEYS.inserted_columns_without(&["expires_at"]).names().as_str(),
             "user_id, id, scope, name, prefix, key_hash, created_at"
         );
+    }
+
+    #[test]
+    fn an_expression_takes_the_place_of_a_column() {
+        let members = CONVERSATION_MEMBERS.columns_without(&["conversation_id", "role"]);
+        assert_eq!(members.names_or(&[("user_id", "null")]).as_str(), "owner_id, null, joined_at");
+        assert_eq!((members.position("owner_id"), members.position("joined_at")), (0, 2));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Texts that are put together when the program is compiled.
 
 /// Bytes that a text may have.
-const CAPACITY: usize = 512;
+const CAPACITY: usize = 1_024;
 
 /// A text that grows in a constant. One that does not fit does not compile.
 #[derive(Clone, Copy)]

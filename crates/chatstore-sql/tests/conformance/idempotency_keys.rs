@@ -184,6 +184,6 @@ async fn sixteen_requests_with_one_key_have_one_effect(case: TestDatabase) {
     let appended = messages(&case, owner, conversation).await;
     assert_eq!(appended.len(), 1);
     let id: MessageId = appended[0].id;
-    assert!(answers.iter().all(|(result, _)| result.value() == &id.to_string()), "{answers:?}");
+    assert!(answers.iter().all(|(result, _)| result.to_value() == id.to_string()), "{answers:?}");
     assert_eq!(conversation_row(&case, owner, conversation).await.last_seq, 1);
 }

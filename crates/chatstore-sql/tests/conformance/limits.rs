@@ -137,9 +137,9 @@ async fn a_message_at_every_limit_is_stored(case: TestDatabase) {
 async fn json_too_deep_to_be_read_back_is_refused(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let deep = |levels: usize| {
-        let mut value = CanonicalJson::object().into_value();
+        let mut value = CanonicalJson::object().to_value();
         for _ in 1..levels {
-            let mut outer = CanonicalJson::parse(r#"{"a": 0}"#).unwrap().into_value();
+            let mut outer = CanonicalJson::parse(r#"{"a": 0}"#).unwrap().to_value();
             outer["a"] = value;
             value = outer;
         }

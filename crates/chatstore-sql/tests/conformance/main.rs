@@ -33,6 +33,7 @@ mod migration_indexes;
 mod migration_steps;
 mod migrations;
 mod opening;
+mod page_bytes;
 mod passwords;
 mod replies;
 mod sessions;

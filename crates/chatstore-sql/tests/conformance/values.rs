@@ -86,7 +86,7 @@ async fn texts_come_back_equal(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let texts = CanonicalJson::parse(TEXTS).unwrap();
     let mut appended = Vec::new();
-    for text in texts.as_list().unwrap() {
+    for text in texts.to_value().as_array().unwrap() {
         let text = text.as_str().unwrap();
         appended.push(say(&case, owner, conversation, text).await);
         assert_eq!(conversation_row(&case, owner, conversation).await.last_message.as_deref(), Some(text));

@@ -206,7 +206,7 @@ async fn earlier(tx: &mut WriteTx<'_>, user: UserId, key: &IdempotencyKey) -> Re
     if record.operation != key.operation || record.request_sha256 != key.request_sha256 {
         return Err(Error::key_reused());
     }
-    let ids = record.result.value().get("ids").cloned().unwrap_or_default();
+    let ids = record.result.to_value().get("ids").cloned().unwrap_or_default();
     serde_json::from_value(ids).map(Some).map_err(|error| damaged(&error.to_string()))
 }
 

@@ -62,7 +62,7 @@ pub(super) async fn decide_user<M>(
         let is_taken = holder.is_some() || state.has(|added| added.emails.contains(email.key()));
         if let Some(holder) = holder
             && planned.is_email_the_key
-            && holder.metadata.value().get("source").is_none()
+            && holder.metadata.to_value().get("source").is_none()
         {
             let problem = "a user with this address existed before the import".to_owned();
             let issue = issue("email", problem, format!("imported as user {}", holder.id));
@@ -97,7 +97,7 @@ fn placeholder(id: UserId) -> StoreResult<UserName> {
 }
 
 fn with_source(metadata: CanonicalJson, field: &str, value: &str) -> CanonicalJson {
-    let mut changed = metadata.clone().into_value();
+    let mut changed = metadata.to_value();
     if let Some(source) = changed.get_mut("source").and_then(serde_json::Value::as_object_mut) {
         source.insert(field.to_owned(), value.into());
     }

@@ -228,10 +228,10 @@ impl<'r> Row<'r> {
                 self.report(None, "a column's name holds the NUL character", "unknown columns are left out");
                 return CanonicalJson::object();
             };
-            if json.depth() <= limits::JSON_DEPTH && json.to_string().len() <= limits::METADATA_BYTES {
+            if json.depth() <= limits::JSON_DEPTH && json.as_str().len() <= limits::METADATA_BYTES {
                 return json;
             }
-            if let Value::Object(mut metadata) = json.into_value()
+            if let Value::Object(mut metadata) = json.to_value()
                 && let Some(Value::Object(source)) = metadata.remove("source")
             {
                 self.source = source;
@@ -276,7 +276,7 @@ impl<'r> Row<'r> {
             ExternalValue::Bytes(bytes) => base64_of(bytes),
             ExternalValue::Text(text) => {
                 if is_json && let Ok(json) = CanonicalJson::parse(text) {
-                    return json.into_value();
+                    return json.to_value();
                 }
                 if text.contains('\0') {
                     self.report(Some(field), "it holds the NUL character", "replaced by U+FFFD");

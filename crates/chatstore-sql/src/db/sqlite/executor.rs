@@ -1,5 +1,7 @@
 //! Statements on one connection, and what SQLite's errors mean.
 
+use std::ops::ControlFlow;
+
 use rusqlite::{Connection, params_from_iter};
 
 use crate::context::Context;
@@ -25,12 +27,24 @@ impl<'c> SqliteExecutor<'c> {
         values: &[Value<'_>],
         mut read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
     ) -> Result<u64, StoreError> {
+        self.run_until(sql, values, |row| read(row).map(ControlFlow::Continue))
+    }
+
+    /// Runs a statement and hands its rows to `read` until that has enough; the number of rows changed.
+    pub(crate) fn run_until(
+        &mut self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        mut read: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<u64, StoreError> {
         self.context.count_statement();
         let failed = |error| store_error(error, sql.name());
         let mut statement = self.connection.prepare_cached(sql.sqlite()).map_err(failed)?;
         let mut rows = statement.query(params_from_iter(values)).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            read(&Row::sqlite(sql.name(), row))?;
+            if read(&Row::sqlite(sql.name(), row))?.is_break() {
+                break;
+            }
         }
         Ok(self.connection.changes())
     }

@@ -7,7 +7,7 @@ use chatstore_model::{
 use constcat::{concat, concat_slices};
 
 use super::{COLUMNS, Conversations, PLAIN_COLUMNS, read};
-use crate::db::Sql;
+use crate::db::{Row, Sql};
 use crate::error::StoreError;
 use crate::schema::conversations;
 
@@ -240,8 +240,9 @@ impl<M> Conversations<'_, '_, M> {
             values.push((rows + offset).into());
         }
         values.extend([rows.into(), offset.into()]);
-        let found = self.0.executor.query(&sql, &values, |row| Ok((read(row)?, row.next()?))).await?;
-        Ok(Page::cut(found, list.limit, |(conversation, _)| ConversationPosition {
+        let read = |row: &Row<'_>| Ok((read(row)?, row.next()?));
+        let found = self.0.executor.query_page(&sql, &values, list.limit, read).await?;
+        Ok(found.into_page(|(conversation, _)| ConversationPosition {
             at: match list.sort {
                 ConversationSort::Activity => conversation.updated_at,
                 ConversationSort::Creation => conversation.created_at,

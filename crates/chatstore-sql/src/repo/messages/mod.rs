@@ -1,6 +1,7 @@
 //! Messages: appended with the next number of their conversation, read by number.
 
 mod append;
+mod bounds;
 mod change;
 mod import;
 mod model;

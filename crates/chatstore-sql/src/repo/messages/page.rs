@@ -1,13 +1,16 @@
 //! Messages by number, and what a user sent into others' conversations.
 
-use chatstore_model::{ConversationId, Limit, Message, MessageId, MessageRange, Order, Page, UserId};
+use chatstore_model::{
+    ConversationId, Limit, Message, MessageId, MessageRange, Order, PAGE_BYTES, Page, UserId,
+};
 use constcat::concat;
 use uuid::Uuid;
 
 use super::Messages;
+use super::bounds::{SMALL_COLUMNS, bounded_rows, is_left_out};
 use super::model::with_known_model;
 use super::row::{COLUMNS, read};
-use crate::db::{Row, Sql, Value};
+use crate::db::{PageBounds, Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::Via;
 use crate::schema::MESSAGES;
@@ -25,31 +28,66 @@ const DESCENDING: &str = " and conversation_id = $2 and seq > $3 and seq < $4 \
     order by owner_id desc, conversation_id desc, seq desc limit $5";
 
 /// The default model of the conversation comes with every row: both databases look it up once a statement.
-const SELECT: &str =
-    concat!("select ", COLUMNS, ", (select default_model from conversations where owner_id = ");
-const OWN: &str = concat!(SELECT, "$1 and id = $2) from messages where owner_id = $1");
-const SHARED: &str =
-    concat!(SELECT, OWNER_FOR_MEMBER, " and id = $2) from messages where owner_id = ", OWNER_FOR_MEMBER);
+const DEFAULT_MODEL: &str = ", (select default_model from conversations where owner_id = ";
+const OF_OWN: &str =
+    concat!(DEFAULT_MODEL, "$1 and id = $2) as default_model from messages where owner_id = $1");
+const OF_SHARED: &str = concat!(
+    DEFAULT_MODEL,
+    OWNER_FOR_MEMBER,
+    " and id = $2) as default_model from messages where owner_id = ",
+    OWNER_FOR_MEMBER
+);
+const SELECT: &str = concat!("select ", COLUMNS);
+const OWN: &str = concat!(SELECT, OF_OWN);
+const SHARED: &str = concat!(SELECT, OF_SHARED);
 const BY_ID: &str = " and conversation_id = $2 and id = $3";
 const BY_NUMBER: &str = " and conversation_id = $2 and seq = $3";
 
 /// What a user sent into others' conversations, wherever they are.
-const SENT_ELSEWHERE: Sql = Sql::same(
-    "messages.sent_elsewhere",
-    concat!(
-        "select ",
-        MESSAGES.all_columns().with_prefix("m.").as_str(),
-        ", c.default_model from messages m \
-         join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id \
-         where m.sender_id = $1 and (m.owner_id, m.conversation_id, m.seq) > ($2, $3, $4) \
-         order by m.owner_id, m.conversation_id, m.seq limit $5"
-    ),
+const SENT: &str = concat!(
+    "select ",
+    MESSAGES.all_columns().with_prefix("m.").as_str(),
+    ", c.default_model from messages m \
+     join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id \
+     where m.sender_id = $1 and (m.owner_id, m.conversation_id, m.seq) > ($2, $3, $4) \
+     order by m.owner_id, m.conversation_id, m.seq limit $5"
 );
+const SENT_ELSEWHERE: Sql =
+    Sql::pair("messages.sent_elsewhere", SENT, bounded_rows!(SENT, "owner_id, conversation_id, seq"));
 
-const PAGE_ASCENDING: Sql = Sql::same("messages.page_ascending", concat!(OWN, ASCENDING));
-const PAGE_DESCENDING: Sql = Sql::same("messages.page_descending", concat!(OWN, DESCENDING));
-const PAGE_ASCENDING_SHARED: Sql = Sql::same("messages.page_ascending_shared", concat!(SHARED, ASCENDING));
-const PAGE_DESCENDING_SHARED: Sql = Sql::same("messages.page_descending_shared", concat!(SHARED, DESCENDING));
+/// `$6` of the statements that add up the sizes of rows.
+fn bytes_bound(bounds: PageBounds) -> Value<'static> {
+    Value::Int(i64::try_from(bounds.bytes).unwrap_or(i64::MAX))
+}
+
+/// The statements of one kind of page. SQLite reads row by row, and none behind the end of a page. PostgreSQL sends
+/// every row, so it sends only small ones; when that leaves out a row, `bounded` adds up their sizes.
+struct PageStatements {
+    page: Sql,
+    bounded: Sql,
+}
+
+macro_rules! page_statements {
+    ($name:literal, $of:expr, $range:expr, $seq_order:literal) => {
+        PageStatements {
+            page: Sql::pair(
+                concat!("messages.page_", $name),
+                concat!(SELECT, $of, $range),
+                concat!("select ", SMALL_COLUMNS, $of, $range),
+            ),
+            bounded: Sql::only_postgres(
+                concat!("messages.bounded_", $name),
+                bounded_rows!(concat!(SELECT, $of, $range), $seq_order),
+            ),
+        }
+    };
+}
+
+const ASCENDING_OWN: PageStatements = page_statements!("ascending", OF_OWN, ASCENDING, "seq");
+const DESCENDING_OWN: PageStatements = page_statements!("descending", OF_OWN, DESCENDING, "seq desc");
+const ASCENDING_SHARED: PageStatements = page_statements!("ascending_shared", OF_SHARED, ASCENDING, "seq");
+const DESCENDING_SHARED: PageStatements =
+    page_statements!("descending_shared", OF_SHARED, DESCENDING, "seq desc");
 const GET: Sql = Sql::same("messages.get", concat!(OWN, BY_ID));
 const GET_SHARED: Sql = Sql::same("messages.get_shared", concat!(SHARED, BY_ID));
 const BY_SEQ: Sql = Sql::same("messages.by_seq", concat!(OWN, BY_NUMBER));
@@ -57,10 +95,14 @@ const BY_SEQ_SHARED: Sql = Sql::same("messages.by_seq_shared", concat!(SHARED, B
 
 pub(super) const STATEMENTS: &[Sql] = &[
     SENT_ELSEWHERE,
-    PAGE_ASCENDING,
-    PAGE_DESCENDING,
-    PAGE_ASCENDING_SHARED,
-    PAGE_DESCENDING_SHARED,
+    ASCENDING_OWN.page,
+    ASCENDING_OWN.bounded,
+    DESCENDING_OWN.page,
+    DESCENDING_OWN.bounded,
+    ASCENDING_SHARED.page,
+    ASCENDING_SHARED.bounded,
+    DESCENDING_SHARED.page,
+    DESCENDING_SHARED.bounded,
     GET,
     GET_SHARED,
     BY_SEQ,
@@ -80,35 +122,68 @@ impl<M> Messages<'_, '_, M> {
         order: Order,
         limit: Limit,
     ) -> Result<Page<Message, i64>, StoreError> {
-        let sql = match order {
-            Order::Ascending => by.statement(&PAGE_ASCENDING, &PAGE_ASCENDING_SHARED),
-            Order::Descending => by.statement(&PAGE_DESCENDING, &PAGE_DESCENDING_SHARED),
+        self.page_within(by, conversation, range, order, limit.into()).await
+    }
+
+    async fn page_within(
+        &mut self,
+        by: Via,
+        conversation: ConversationId,
+        range: MessageRange,
+        order: Order,
+        bounds: PageBounds,
+    ) -> Result<Page<Message, i64>, StoreError> {
+        let statements = match (by, order) {
+            (Via::Owner(_), Order::Ascending) => &ASCENDING_OWN,
+            (Via::Owner(_), Order::Descending) => &DESCENDING_OWN,
+            (Via::Member(_), Order::Ascending) => &ASCENDING_SHARED,
+            (Via::Member(_), Order::Descending) => &DESCENDING_SHARED,
         };
         let values = [
             by.user().into(),
             conversation.into(),
             range.after.into(),
             range.before.into(),
-            limit.with_lookahead().into(),
+            bounds.limit.with_lookahead().into(),
         ];
         let mut default_model: Option<String> = None;
         let mut is_first = true;
-        let read = |row: &Row<'_>| {
+        let mut is_complete = true;
+        let read_small = |row: &Row<'_>| {
+            is_complete &= !is_left_out(row);
+            if !is_complete {
+                return Ok(None);
+            }
             let message = read(row)?;
             if is_first {
                 default_model = row.next()?;
                 is_first = false;
             }
-            Ok(message)
+            Ok(Some(message))
         };
-        let rows = self.0.executor.query(sql, &values, read).await?;
-        let rows = Page::cut(rows, limit, |row| row.seq);
+        let rows = self.0.executor.query_page(&statements.page, &values, bounds, read_small).await?;
+        let rows = if is_complete {
+            rows.flatten()
+        } else {
+            let mut found: i64 = 0;
+            let read = |row: &Row<'_>| {
+                let message = read(row)?;
+                default_model = row.next()?;
+                found = row.next()?;
+                Ok(message)
+            };
+            let values = [&values[..], &[bytes_bound(bounds)]].concat();
+            let mut rows = self.0.executor.query_page(&statements.bounded, &values, bounds, read).await?;
+            rows.note_found(found);
+            rows
+        };
+        let rows = rows.into_page(|row| row.seq);
         let items = self.with_models(rows.items, order, default_model.as_deref()).await?;
         Ok(Page { items, next: rows.next })
     }
 
     /// Up to `limit` messages around a number, ascending: half of them below it, the rest from it
-    /// on; places that one side cannot fill go to the other.
+    /// on; places that one side cannot fill go to the other. Each side ends with half of a page's bytes too.
     ///
     /// # Errors
     /// What the database reports.
@@ -121,8 +196,9 @@ impl<M> Messages<'_, '_, M> {
     ) -> Result<Page<Message, i64>, StoreError> {
         let below = MessageRange { after: 0, before: seq };
         let from = MessageRange { after: seq.saturating_sub(1), before: i64::MAX };
-        let earlier = self.page(by, conversation, below, Order::Descending, limit).await?.items;
-        let later = self.page(by, conversation, from, Order::Ascending, limit).await?;
+        let bounds = PageBounds { limit, bytes: PAGE_BYTES / 2 };
+        let earlier = self.page_within(by, conversation, below, Order::Descending, bounds).await?.items;
+        let later = self.page_within(by, conversation, from, Order::Ascending, bounds).await?;
         let half = limit.rows() / 2;
         let take_earlier = earlier.len().min(half.max(limit.rows().saturating_sub(later.items.len())));
         let take_later = later.items.len().min(limit.rows() - take_earlier);
@@ -148,17 +224,26 @@ impl<M> Messages<'_, '_, M> {
             Some(from) => (from.owner_id, from.conversation_id, from.seq),
             None => (UserId::ANONYMOUS, ConversationId::from_uuid(Uuid::nil()), 0),
         };
-        let values =
-            [sender.into(), owner.into(), conversation.into(), seq.into(), limit.with_lookahead().into()];
+        let mut values =
+            vec![sender.into(), owner.into(), conversation.into(), seq.into(), limit.with_lookahead().into()];
+        let is_bounded = self.0.executor.sends_every_row();
+        if is_bounded {
+            values.push(bytes_bound(limit.into()));
+        }
         let store_default = self.0.default_model();
+        let mut found: i64 = 0;
         // Members send questions alone, which no other message lends a model.
         let read = |row: &Row<'_>| {
             let message = read(row)?;
             let conversation_default: Option<&str> = row.next()?;
+            if is_bounded {
+                found = row.next()?;
+            }
             Ok(with_known_model(message, None, conversation_default, store_default))
         };
-        let rows = self.0.executor.query(&SENT_ELSEWHERE, &values, read).await?;
-        Ok(Page::cut(rows, limit, Message::clone))
+        let mut rows = self.0.executor.query_page(&SENT_ELSEWHERE, &values, limit, read).await?;
+        rows.note_found(found);
+        Ok(rows.into_page(Message::clone))
     }
 
     /// The message with this id.

@@ -177,8 +177,8 @@ impl<M> Users<'_, '_, M> {
             values.extend([filter.role.map(UserRole::as_str).into(), filter.is_active.into()]);
         }
         values.push(limit.with_lookahead().into());
-        let rows = self.0.executor.query(sql, &values, read).await?;
-        Ok(Page::cut(rows, limit, |user| UserPosition { at: user.created_at, id: user.id.uuid() }))
+        let rows = self.0.executor.query_page(sql, &values, limit, read).await?;
+        Ok(rows.into_page(|user| UserPosition { at: user.created_at, id: user.id.uuid() }))
     }
 
     /// How many users there are, without the built-in one.
