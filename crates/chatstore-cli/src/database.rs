@@ -2,14 +2,23 @@
 
 use std::path::Path;
 
-use chatstore::{ConnectError, DatabaseKind, Store};
+use chatstore::{ConnectError, DatabaseKind, FileLock, Store};
 
 use crate::config::{Config, Migrate};
 use crate::error::{CliError, code};
 
-/// Opens the database as it is.
+/// Opens the database as it is, beside a server.
 pub(crate) async fn open(config: &Config) -> Result<Store, CliError> {
-    connect(config, config.database_url()).await.map_err(|error| {
+    open_with(config, FileLock::Share).await
+}
+
+/// Opens the database as it is, for a server: the only one of a SQLite file.
+pub(crate) async fn open_for_server(config: &Config) -> Result<Store, CliError> {
+    open_with(config, FileLock::Own).await
+}
+
+async fn open_with(config: &Config, lock: FileLock) -> Result<Store, CliError> {
+    connect(config, config.database_url(), lock).await.map_err(|error| {
         let is_wrong_url = matches!(error, ConnectError::InvalidUrl { .. });
         let failure = CliError::from(error);
         if is_wrong_url {
@@ -19,13 +28,14 @@ pub(crate) async fn open(config: &Config) -> Result<Store, CliError> {
     })
 }
 
-/// Opens a SQLite file instead of the database in the settings.
-pub(crate) async fn open_file(config: &Config, file: &Path) -> Result<Store, CliError> {
-    Ok(connect(config, &format!("sqlite://{}", file.display())).await?)
+/// Opens a SQLite file instead of the database in the settings, for a server.
+pub(crate) async fn open_file_for_server(config: &Config, file: &Path) -> Result<Store, CliError> {
+    Ok(connect(config, &format!("sqlite://{}", file.display()), FileLock::Own).await?)
 }
 
-async fn connect(config: &Config, url: &str) -> Result<Store, ConnectError> {
+async fn connect(config: &Config, url: &str, lock: FileLock) -> Result<Store, ConnectError> {
     Store::builder(url)
+        .file_lock(lock)
         .pool(config.pool.get().into())
         .default_model(config.default_model.as_str())
         .login_failures(config.login_rate_limit)

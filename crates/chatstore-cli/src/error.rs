@@ -87,6 +87,18 @@ impl From<ConnectError> for CliError {
             ConnectError::Denied { .. } => Self::new(code::NO_PERMISSION, message).hint(
                 "check user and password in DATABASE_URL, or the permissions of the file and its directory",
             ),
+            ConnectError::InUse { .. } => Self::new(code::TRY_AGAIN, message)
+                .hint("stop it first, or use PostgreSQL to run several servers"),
+            ConnectError::NotWritable { .. } => Self::new(code::NO_PERMISSION, message).hint(
+                "SQLite needs a file and a directory that this user can write, on a writable file system",
+            ),
+            ConnectError::StorageFull { .. } => Self::new(code::DAMAGED, message).hint(
+                "free some space; SQLite keeps the files -wal and -shm beside the database while it is open",
+            ),
+            ConnectError::NoLocks { .. } => Self::new(code::DAMAGED, message)
+                .hint("put the database on a local file system: SQLite relies on the locks of its files"),
+            ConnectError::FileFailed { .. } => Self::new(code::DAMAGED, message)
+                .hint("look for errors of the disk in the log of the system, then run `chatstore doctor`"),
             ConnectError::CannotCreate { .. } => Self::new(code::CANNOT_CREATE, message),
             ConnectError::Unusable { .. } => Self::new(code::DAMAGED, message),
         }

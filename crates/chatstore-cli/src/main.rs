@@ -11,7 +11,6 @@ mod error;
 mod interrupt;
 mod new_password;
 mod progress;
-mod server_lock;
 mod telemetry;
 mod token_key;
 

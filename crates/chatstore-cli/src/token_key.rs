@@ -10,7 +10,6 @@ use chatstore::{DatabaseKind, Store};
 
 use crate::config::{Config, Environment, TokenKeySetting};
 use crate::error::{self, CliError, code};
-use crate::server_lock::ServerLock;
 
 /// A file with two keys and white space has about a hundred bytes.
 const MAX_BYTES: u64 = 4_096;
@@ -20,13 +19,9 @@ const DELETE_IT: &str = "delete it: the next start creates another, and clients 
 /// The permissions of all users but the owner.
 const OTHERS: u32 = 0o077;
 
-/// Gives the store its keys. Beside a SQLite database a missing file is created; the lock lets one process do
-/// so at a time.
-pub(crate) fn install_token_keys(
-    config: &Config,
-    store: Store,
-    _lock: &ServerLock,
-) -> Result<Store, CliError> {
+/// Gives the store its keys. Beside a SQLite database a missing file is created; one process does so at a time,
+/// because it owns the database.
+pub(crate) fn install_token_keys(config: &Config, store: Store) -> Result<Store, CliError> {
     let keys = match find(config, &store)? {
         Some(keys) => keys,
         None => {

@@ -8,6 +8,7 @@ use chatstore_model::{Clock, IdSource, RandomIds, SystemClock};
 
 use crate::context::Context;
 use crate::error::{ConnectError, StoreError};
+use crate::file_lock::FileLock;
 use crate::tx::{ReadTx, WriteTx};
 use crate::url::Target;
 
@@ -44,6 +45,8 @@ pub struct DatabaseOptions {
     pub url: String,
     /// Maximum connections to PostgreSQL; SQLite does not look at it.
     pub pool: usize,
+    /// Whether other processes may own a SQLite file meanwhile; PostgreSQL does not look at it.
+    pub file_lock: FileLock,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where new ids come from.
@@ -53,12 +56,13 @@ pub struct DatabaseOptions {
 }
 
 impl DatabaseOptions {
-    /// The machine's clock and randomness, 16 connections, the model `echo`.
+    /// The machine's clock and randomness, 16 connections, a shared file, the model `echo`.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
             pool: POOL,
+            file_lock: FileLock::Share,
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds(machine_random)),
             default_model: DEFAULT_MODEL.into(),
@@ -120,7 +124,8 @@ impl Database {
             Target::Sqlite(path) => {
                 let place =
                     path.as_ref().map_or_else(|| "memory".to_owned(), |path| path.display().to_string());
-                let opened = crate::db::sqlite::SqliteDatabase::open(path, Arc::clone(&context))?;
+                let opened =
+                    crate::db::sqlite::SqliteDatabase::open(path, options.file_lock, Arc::clone(&context))?;
                 (Backend::Sqlite(opened), place)
             }
             #[cfg(feature = "postgres")]
@@ -269,6 +274,21 @@ impl Database {
                 let size = database.read(async |tx| tx.statistics().postgres_size().await).await?;
                 Ok(u64::try_from(size).unwrap_or(0))
             }
+        }
+    }
+
+    /// Leaves nothing of deleted rows in SQLite's write-ahead log: moves it into the file, where deleted content is
+    /// overwritten, and empties it. To be called after an erasure has committed. PostgreSQL does so by itself.
+    ///
+    /// # Errors
+    /// [`StoreError::Timeout`], if reads kept it from being emptied for 5 seconds; it is then done as soon as they
+    /// end. That the file is not available.
+    pub async fn empty_log(&self) -> Result<(), StoreError> {
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(database) => database.empty_log().await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(_) => Ok(()),
         }
     }
 

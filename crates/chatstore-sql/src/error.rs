@@ -144,6 +144,46 @@ pub enum ConnectError {
         /// Why.
         reason: String,
     },
+    /// Another process owns the SQLite file ([`FileLock::Own`](crate::FileLock::Own)).
+    #[error("{holder} already serves this database: {place}")]
+    InUse {
+        /// The file.
+        place: String,
+        /// `process` and its id, where the system tells it.
+        holder: String,
+    },
+    /// The SQLite file, or the folder in which SQLite keeps files beside it, takes no writes.
+    #[error("no permission to use the database at {place}: {reason}")]
+    NotWritable {
+        /// The file.
+        place: String,
+        /// What cannot be written, or why.
+        reason: String,
+    },
+    /// There is no room on the disk for what SQLite needs beside its file.
+    #[error("the disk of the database {place} is full: {cause}")]
+    StorageFull {
+        /// The file.
+        place: String,
+        /// The driver's words.
+        cause: Cause,
+    },
+    /// The file system knows no locks, or has none left.
+    #[error("cannot lock the database {place}: {cause}")]
+    NoLocks {
+        /// The file.
+        place: String,
+        /// The system's words.
+        cause: Cause,
+    },
+    /// Any other failure of the SQLite file.
+    #[error("cannot open the database {place}: {cause}")]
+    FileFailed {
+        /// The file.
+        place: String,
+        /// The driver's words.
+        cause: Cause,
+    },
     /// The file is damaged, or something else than a chatstore database.
     #[error("{place} cannot be used as a chatstore database: {reason}")]
     Unusable {

@@ -44,6 +44,7 @@ mod database;
 mod db;
 mod error;
 mod external;
+mod file_lock;
 mod migrations;
 mod repo;
 pub mod schema;
@@ -61,6 +62,7 @@ pub use external::{
     ExternalColumn, ExternalDatabase, ExternalError, ExternalRow, ExternalRows, ExternalTable, ExternalValue,
     Joined, Selection,
 };
+pub use file_lock::FileLock;
 pub use migrations::{Direction, MigrationSummary, Migrations, new_revision_id, revisions, snapshot};
 pub use repo::{
     ApiKeys, ConversationList, Conversations, Counts, IdempotencyKeys, Members, Messages, Passwords,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use chatstore_model::{Clock, Day, IdSource, Timestamp, UsageGroup, UsageGrouping, UserId};
 use chatstore_sql::migrate::{DatabaseError, DatabaseErrorKind};
 use chatstore_sql::{
-    ConnectError, Database, DatabaseKind, DatabaseOptions, Direction, MigrationError, MigrationSummary,
-    Migrations, ReadTx, StoreError, WriteTx,
+    ConnectError, Database, DatabaseKind, DatabaseOptions, Direction, FileLock, MigrationError,
+    MigrationSummary, Migrations, ReadTx, StoreError, WriteTx,
 };
 
 use crate::cache::Callers;
@@ -35,7 +35,8 @@ impl fmt::Debug for Store {
 impl Store {
     /// Opens the database behind a URL: `sqlite://chat.db`, or
     /// `postgresql://user:password@host:port/database`. A SQLite file is created when it does not
-    /// exist; its tables are created by [`migrate`](Self::migrate).
+    /// exist; its tables are created by [`migrate`](Self::migrate). One process owns it at a time
+    /// ([`Builder::file_lock`]).
     ///
     /// # Errors
     /// [`ConnectError`], which says what is wrong with the URL, the file or the server.
@@ -60,7 +61,8 @@ impl Store {
     /// Opens a database with other settings than the usual ones.
     #[must_use]
     pub fn builder(url: impl Into<String>) -> Builder {
-        Builder { options: DatabaseOptions::new(url), identity: Identity::default() }
+        let options = DatabaseOptions { file_lock: FileLock::Own, ..DatabaseOptions::new(url) };
+        Builder { options, identity: Identity::default() }
     }
 
     /// The same store with keys that are known only now that it is open, as
@@ -251,6 +253,15 @@ impl Builder {
     #[must_use]
     pub fn pool(mut self, connections: usize) -> Self {
         self.options.pool = connections;
+        self
+    }
+
+    /// Whether this process owns a SQLite file: another one that wants to is refused then, with
+    /// [`ConnectError::InUse`]. It does when nothing is said, because caches, limits and background work expect it.
+    /// [`FileLock::Share`] is for programs that do something beside the owner.
+    #[must_use]
+    pub fn file_lock(mut self, lock: FileLock) -> Self {
+        self.options.file_lock = lock;
         self
     }
 

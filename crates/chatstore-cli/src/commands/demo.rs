@@ -10,7 +10,6 @@ use super::{eprint_message, print, sample, serve};
 use crate::config::Config;
 use crate::database;
 use crate::error::{CliError, code};
-use crate::server_lock::ServerLock;
 use crate::token_key;
 
 /// The name of the demo's key; a second demo replaces the key.
@@ -31,13 +30,12 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
     let store = if config.database_is_named() {
-        database::open(config).await?
+        database::open_for_server(config).await?
     } else {
-        database::open_file(config, &arguments.file).await?
+        database::open_file_for_server(config, &arguments.file).await?
     };
     let bind = arguments.bind.unwrap_or(config.bind);
-    let lock = ServerLock::take(&store)?;
-    let store = token_key::install_token_keys(config, store, &lock)?;
+    let store = token_key::install_token_keys(config, store)?;
     store.migrate().await?;
     let imported = sample::import(&store).await?;
     let counts = store.operations().counts().await?;
@@ -53,7 +51,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), Cli
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(bind);
     print_calls(&store, &user, address).await?;
     match listener {
-        Some(listener) => serve::serve(config, store, listener, lock).await,
+        Some(listener) => serve::serve(config, store, listener).await,
         None => {
             store.close().await;
             Ok(())

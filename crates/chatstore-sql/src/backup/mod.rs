@@ -16,8 +16,8 @@ use std::path::Path;
 
 use chatstore_model::Clock;
 
-use crate::database::{Database, DatabaseKind};
-use crate::db::sqlite::open_beside;
+use crate::database::{Backend, Database};
+use crate::db::sqlite::OpenFile;
 
 pub use error::BackupError;
 pub use record::Backup;
@@ -47,12 +47,10 @@ impl Database {
         file: &Path,
         observe: impl FnMut(BackupProgress) + Send + 'static,
     ) -> Result<Backup, BackupError> {
-        let source = match (self.kind(), self.file()) {
-            (DatabaseKind::Postgres, _) => {
-                return Err(BackupError::Server { place: self.place().to_owned() });
-            }
-            (DatabaseKind::Sqlite, None) => return Err(BackupError::InMemory),
-            (DatabaseKind::Sqlite, Some(source)) => source.to_path_buf(),
+        let source = match self.backend() {
+            Backend::Sqlite(database) => database.file().ok_or(BackupError::InMemory)?,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(_) => return Err(BackupError::Server { place: self.place().to_owned() }),
         };
         let (file, clock) = (file.to_path_buf(), self.clock());
         steps::run(observe, move |steps| take(&source, &file, clock.as_ref(), steps)).await
@@ -88,13 +86,13 @@ pub async fn restore_backup(
     steps::run(observe, move |steps| restore(&file, &to, steps)).await
 }
 
-fn take(source: &Path, file: &Path, clock: &dyn Clock, steps: &mut Steps) -> Result<Backup, BackupError> {
+fn take(source: &OpenFile, file: &Path, clock: &dyn Clock, steps: &mut Steps) -> Result<Backup, BackupError> {
     name_of(file)?;
     let record_file = record_of(file);
     let _claim = Claim::take(file)?;
     refuse_existing_database(file)?;
     refuse_existing(&record_file)?;
-    let connection = open_beside(source)?;
+    let connection = source.open_anew()?;
     let (partial, copied) = Partial::create(file)?;
     let taken_at = clock.now();
     copy::copy_pages(&connection, &partial.path, steps)?;

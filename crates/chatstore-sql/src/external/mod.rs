@@ -113,8 +113,16 @@ impl From<ConnectError> for ExternalError {
             ConnectError::InvalidUrl { url, reason } => Self::InvalidUrl { url, reason },
             ConnectError::Unreachable { place, cause } => Self::Unreachable { place, cause },
             ConnectError::Denied { place, cause } => Self::Denied { place, cause },
-            ConnectError::CannotCreate { place, reason } | ConnectError::Unusable { place, reason } => {
-                Self::Unreadable { place, reason }
+            ConnectError::CannotCreate { place, reason }
+            | ConnectError::NotWritable { place, reason }
+            | ConnectError::Unusable { place, reason } => Self::Unreadable { place, reason },
+            ConnectError::StorageFull { place, cause }
+            | ConnectError::NoLocks { place, cause }
+            | ConnectError::FileFailed { place, cause } => {
+                Self::Unreadable { place, reason: cause.to_string() }
+            }
+            ConnectError::InUse { place, holder } => {
+                Self::Unreadable { place, reason: format!("{holder} uses it") }
             }
         }
     }

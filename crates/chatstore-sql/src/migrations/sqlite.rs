@@ -31,7 +31,10 @@ where
     T: Send + 'static,
 {
     let done = database.writer.run_alone(move |connection| on_connection(connection, clock, work));
-    done.await.unwrap_or_else(|| Err(unavailable("the store is closed, or a data step panicked")))
+    done.await.unwrap_or_else(|| {
+        database.refuse_faulty().map_err(|fault| unavailable(&fault.to_string()))?;
+        Err(unavailable("the store is closed, or a data step panicked"))
+    })
 }
 
 /// Runs `work`, which must wait for nothing else, on a connection that nothing else uses.

@@ -18,6 +18,7 @@ mod conversations;
 mod effective_models;
 mod erasing;
 mod errors;
+mod exchanged_files;
 mod fixtures;
 mod idempotency_keys;
 mod imports;

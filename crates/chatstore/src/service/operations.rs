@@ -74,6 +74,16 @@ impl Operations<'_> {
         Ok(self.0.read("digests", async |tx| tx.statistics().digests().await).await?)
     }
 
+    /// Leaves nothing of deleted rows in SQLite's write-ahead log; see
+    /// [`Database::empty_log`](chatstore_sql::Database::empty_log). PostgreSQL does so by itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) when reads kept the log from being emptied for 5 seconds; it
+    /// is done as soon as they end. That the database is unavailable.
+    pub async fn empty_log(self) -> Result<()> {
+        Ok(self.0.database.empty_log().await?)
+    }
+
     /// Bytes on disk.
     ///
     /// # Errors

@@ -17,7 +17,6 @@ use tokio::time::timeout;
 use crate::config::{Config, Environment};
 use crate::database;
 use crate::error::{CliError, code};
-use crate::server_lock::ServerLock;
 use crate::token_key;
 use background::{Background, Stopping, sweep};
 use signals::StopSignals;
@@ -36,12 +35,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
-    let store = database::open(config).await?;
-    let lock = ServerLock::take(&store)?;
-    let store = token_key::install_token_keys(config, store, &lock)?;
+    let store = database::open_for_server(config).await?;
+    let store = token_key::install_token_keys(config, store)?;
     database::make_ready(config, &store).await?;
     let listener = listen(arguments.bind.unwrap_or(config.bind)).await?;
-    serve(config, store, listener, lock).await
+    serve(config, store, listener).await
 }
 
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
@@ -57,12 +55,7 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, CliError>
 }
 
 /// Serves until the process is asked to stop, then finishes the requests in progress. Asked again, it ends at once.
-pub(crate) async fn serve(
-    config: &Config,
-    store: Store,
-    listener: TcpListener,
-    lock: ServerLock,
-) -> Result<(), CliError> {
+pub(crate) async fn serve(config: &Config, store: Store, listener: TcpListener) -> Result<(), CliError> {
     if config.environment == Environment::Production {
         refuse_seeded_passwords(&store).await?;
     }
@@ -106,7 +99,6 @@ pub(crate) async fn serve(
             served.map_err(failed)?;
             background.stop().await;
             store.close().await;
-            drop(lock);
             tracing::info!("stopped");
             return Ok(());
         }
@@ -116,7 +108,6 @@ pub(crate) async fn serve(
     if timeout(CLOSE_TIME, store.close()).await.is_err() {
         tracing::warn!("the database could not be closed within 1 s; what was acknowledged is stored");
     }
-    drop(lock);
     Err(CliError::new(
         code::FAILED,
         format!("stopped at once by {signal}: requests in progress were not answered"),

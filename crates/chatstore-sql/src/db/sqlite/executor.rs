@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, params_from_iter};
 
+use super::fault::Fault;
+use super::guard::FileGuard;
 use crate::context::Context;
 use crate::db::meaning::{missing_of_statement, refused, taken_columns};
 use crate::db::{Row, Sql, Value};
@@ -13,11 +15,17 @@ use crate::error::{Cause, StoreError};
 pub(crate) struct SqliteExecutor<'c> {
     connection: &'c mut Connection,
     context: &'c Context,
+    /// None in memory.
+    guard: Option<&'c FileGuard>,
 }
 
 impl<'c> SqliteExecutor<'c> {
-    pub(crate) const fn new(connection: &'c mut Connection, context: &'c Context) -> Self {
-        Self { connection, context }
+    pub(super) const fn new(
+        connection: &'c mut Connection,
+        context: &'c Context,
+        guard: Option<&'c FileGuard>,
+    ) -> Self {
+        Self { connection, context, guard }
     }
 
     /// Runs a statement and hands its rows to `read`; the number of rows changed.
@@ -38,7 +46,11 @@ impl<'c> SqliteExecutor<'c> {
         mut read: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<u64, StoreError> {
         self.context.count_statement();
-        let failed = |error| store_error(error, sql.name());
+        let guard = self.guard;
+        let failed = |error| {
+            report_damage(guard, &error);
+            store_error(error, sql.name())
+        };
         let mut statement = self.connection.prepare_cached(sql.sqlite()).map_err(failed)?;
         let mut rows = statement.query(params_from_iter(values)).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
@@ -51,6 +63,18 @@ impl<'c> SqliteExecutor<'c> {
 
     pub(crate) fn execute_each(&mut self, sql: &Sql, rows: &[Vec<Value<'_>>]) -> Result<(), StoreError> {
         rows.iter().try_for_each(|values| self.run(sql, values, |_| Ok(())).map(drop))
+    }
+}
+
+/// Damage that SQLite meets is damage wherever else it may be.
+fn report_damage(guard: Option<&FileGuard>, error: &rusqlite::Error) {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    let (Some(guard), Some(DatabaseCorrupt | NotADatabase)) = (guard, error.sqlite_error_code()) else {
+        return;
+    };
+    // A file that was exchanged looks damaged too, and is reported as what it is.
+    if guard.verify().is_ok() {
+        guard.report(Fault::Damaged);
     }
 }
 
@@ -88,10 +112,14 @@ pub(crate) fn store_error(error: rusqlite::Error, statement: &str) -> StoreError
     }
     match failure.code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Timeout(cause),
+        // The index of the log did not fit on the disk either.
+        ErrorCode::SystemIoFailure if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => {
+            StoreError::StorageFull(cause)
+        }
         ErrorCode::ReadOnly => StoreError::ReadOnly(cause),
         ErrorCode::DiskFull => StoreError::StorageFull(cause),
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Corrupt(cause.to_string()),
-        ErrorCode::CannotOpen => StoreError::Unavailable(cause),
+        ErrorCode::CannotOpen | ErrorCode::SystemIoFailure => StoreError::Unavailable(cause),
         _ => StoreError::Backend(cause),
     }
 }

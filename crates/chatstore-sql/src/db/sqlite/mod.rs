@@ -1,30 +1,36 @@
 //! SQLite: one thread that writes, readers beside it, checkpoints on a thread of their own.
 
 mod checkpoint;
+mod descriptors;
 mod executor;
+mod fault;
+mod file;
+mod guard;
+mod keeper;
+mod location;
+mod log;
+mod log_index;
 mod open;
 mod readers;
+mod trouble;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-
-use rusqlite::Connection;
 
 use crate::context::Context;
 use crate::error::{Cause, ConnectError, StoreError};
+use crate::file_lock::FileLock;
 use crate::tx::{ReadOnly, Tx};
 
+use checkpoint::{Checkpoints, KeeperHandle};
 pub(crate) use executor::{SqliteExecutor, store_error};
+pub(crate) use file::OpenFile;
+use location::Location;
 pub(crate) use open::APPLICATION_ID;
-use open::{Location, connect};
+use open::connect;
 use readers::Readers;
 use writer::Writer;
-
-/// One more connection to a file that is open.
-pub(crate) fn open_beside(path: &Path) -> Result<Connection, ConnectError> {
-    connect(&Location::new(Some(path))?)
-}
 
 /// One SQLite file, or one database in memory.
 pub(crate) struct SqliteDatabase {
@@ -32,18 +38,38 @@ pub(crate) struct SqliteDatabase {
     path: Option<PathBuf>,
     pub(crate) writer: Writer,
     /// None for a database in memory, which only its one connection can see.
-    readers: Option<Readers>,
+    on_file: Option<OnFile>,
+}
+
+/// What a database in a file has beside its writer.
+struct OnFile {
+    readers: Readers,
+    keeper: KeeperHandle,
+    /// After the readers, because it must be closed after every connection.
+    file: Arc<OpenFile>,
 }
 
 impl SqliteDatabase {
     /// Opens `path`, or a fresh database in memory; creates the file when it does not exist.
-    pub(crate) fn open(path: Option<PathBuf>, context: Arc<Context>) -> Result<Self, ConnectError> {
+    pub(crate) fn open(
+        path: Option<PathBuf>,
+        lock: FileLock,
+        context: Arc<Context>,
+    ) -> Result<Self, ConnectError> {
         let location = Location::new(path.as_deref())?;
-        let connection = connect(&location)?;
-        let readers = path.is_some().then(|| Readers::open(&location)).transpose()?;
-        let checkpoints = path.is_some().then(|| connect(&location)).transpose()?;
-        let writer = Writer::start(connection, checkpoints, Arc::clone(&context))?;
-        Ok(Self { context, path, writer, readers })
+        let Location::File(file) = &location else {
+            let writer = Writer::start(connect(&location)?, None, Arc::clone(&context))?;
+            return Ok(Self { context, path, writer, on_file: None });
+        };
+        let (file, connection) = OpenFile::open(file, lock)?;
+        let readers = Readers::open(&location)?;
+        let checkpoints =
+            Checkpoints::start(connect(&location)?, Arc::clone(&file.guard)).map_err(|error| {
+                ConnectError::FileFailed { place: location.place(), cause: Cause::new(error) }
+            })?;
+        let (file, keeper) = (Arc::new(file), checkpoints.keeper());
+        let writer = Writer::start(connection, Some((Arc::clone(&file), checkpoints)), Arc::clone(&context))?;
+        Ok(Self { context, path, writer, on_file: Some(OnFile { readers, keeper, file }) })
     }
 
     pub(crate) async fn read<T, E, F>(&self, mut work: F) -> Result<T, E>
@@ -52,19 +78,38 @@ impl SqliteDatabase {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let Some(readers) = &self.readers else {
+        let Some(on_file) = &self.on_file else {
             return self.writer.run::<_, _, ReadOnly, _>(work).await;
         };
+        on_file.file.guard.verify_name()?;
         // A read holds up its thread and never waits, so a task that reads without end would let
         // nothing else have its turn.
         tokio::task::yield_now().await;
-        let mut reader = readers.acquire().await?;
-        let executor = SqliteExecutor::new(reader.connection(), &self.context);
+        let mut reader = on_file.readers.acquire().await?;
+        let executor = SqliteExecutor::new(reader.connection(), &self.context, Some(&on_file.file.guard));
         work(&mut Tx::new(executor.into(), &self.context)).await
     }
 
     pub(crate) fn path(&self) -> Option<&std::path::Path> {
         self.path.as_deref()
+    }
+
+    /// The file, for one more connection to it.
+    pub(crate) fn file(&self) -> Option<Arc<OpenFile>> {
+        self.on_file.as_ref().map(|on_file| Arc::clone(&on_file.file))
+    }
+
+    /// Fails if the file was found damaged or exchanged.
+    pub(crate) fn refuse_faulty(&self) -> Result<(), StoreError> {
+        self.on_file.as_ref().map_or(Ok(()), |on_file| on_file.file.guard.refuse_faulty())
+    }
+
+    /// Moves the whole write-ahead log into the file and empties it.
+    pub(crate) async fn empty_log(&self) -> Result<(), StoreError> {
+        match &self.on_file {
+            Some(on_file) => on_file.keeper.empty_log().await,
+            None => Ok(()),
+        }
     }
 
     /// Bytes of the file and its write-ahead log.
@@ -82,8 +127,8 @@ impl SqliteDatabase {
 
     /// Finishes what is queued and closes the file; later writes fail.
     pub(crate) async fn close(&self) {
-        if let Some(readers) = &self.readers {
-            readers.close();
+        if let Some(on_file) = &self.on_file {
+            on_file.readers.close();
         }
         self.writer.close().await;
     }

@@ -1,13 +1,14 @@
 //! Opening a file so that every connection to it behaves alike.
 
-use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::error::{Cause, ConnectError};
+use super::location::Location;
+use super::trouble;
+use crate::error::ConnectError;
 
 /// Marks a file as ours ("chst"); <https://www.sqlite.org/pragma.html#pragma_application_id>.
 pub(crate) const APPLICATION_ID: i64 = 0x6368_7374;
@@ -18,41 +19,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long opening waits for other processes that open the same fresh file.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bytes to which a log that grew is cut when it begins anew.
+const LOG_BYTES: i64 = 32 << 20;
+
 /// Enough for every statement of the repositories.
 const CACHED_STATEMENTS: usize = 256;
 
 /// Page cache of one connection in KiB; a handful of connections stay below 100 MB together.
 const CACHE_KIB: i64 = 8_192;
-
-/// Where a database lies.
-pub(super) enum Location {
-    Memory,
-    File(PathBuf),
-}
-
-impl Location {
-    /// Explains what cannot become a database file before SQLite creates anything of it.
-    pub(super) fn new(path: Option<&Path>) -> Result<Self, ConnectError> {
-        let Some(path) = path else { return Ok(Self::Memory) };
-        let place = path.display().to_string();
-        if path.is_dir() {
-            return Err(ConnectError::CannotCreate { place, reason: "it is a directory".to_owned() });
-        }
-        let parent = path.parent().unwrap_or(Path::new(""));
-        if !parent.as_os_str().is_empty() && !parent.is_dir() {
-            let reason = format!("the directory {} does not exist; create it first", parent.display());
-            return Err(ConnectError::CannotCreate { place, reason });
-        }
-        Ok(Self::File(path.to_path_buf()))
-    }
-
-    fn place(&self) -> String {
-        match self {
-            Self::Memory => "memory".to_owned(),
-            Self::File(path) => path.display().to_string(),
-        }
-    }
-}
 
 /// Opens one connection with all settings applied.
 ///
@@ -67,7 +41,7 @@ pub(super) fn connect(location: &Location) -> Result<Connection, ConnectError> {
             Err(Failure::Sqlite(error)) if is_busy(&error) && Instant::now() < deadline => {
                 thread::sleep(Duration::from_millis(5));
             }
-            Err(Failure::Sqlite(error)) => return Err(connect_error(location, error)),
+            Err(Failure::Sqlite(error)) => return Err(trouble::connect_error(location, error)),
             Err(Failure::Final(error)) => return Err(error),
         }
     }
@@ -89,17 +63,19 @@ fn try_connect(location: &Location) -> Result<Connection, Failure> {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = match location {
         Location::Memory => Connection::open_in_memory_with_flags(flags)?,
-        Location::File(path) => Connection::open_with_flags(path, flags)?,
+        Location::File(file) => Connection::open_with_flags(&file.paths.file, flags)?,
     };
     connection.busy_timeout(BUSY_TIMEOUT)?;
     if connection.is_readonly("main")? {
-        let cause = Cause::new("the file or its directory cannot be written");
-        return Err(Failure::Final(ConnectError::Denied { place: location.place(), cause }));
+        return Err(Failure::Final(trouble::read_only(location)));
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     // The statement cache clears bindings; without this SQLite then prepares again on every use.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // Whoever closes last moves the log into the file and deletes it, by their names. Only the writer does, after
+    // it has looked where they lead.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     claim(&connection, location)?;
     if matches!(location, Location::File(_)) {
         let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
@@ -114,6 +90,7 @@ fn try_connect(location: &Location) -> Result<Connection, Failure> {
     // What is deleted is overwritten, so that nothing of an erased user is left in free pages.
     connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
 }
@@ -145,18 +122,4 @@ fn claim(connection: &Connection, location: &Location) -> Result<(), Failure> {
 
 fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
-}
-
-fn connect_error(location: &Location, error: rusqlite::Error) -> ConnectError {
-    let place = location.place();
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => {
-            ConnectError::Unusable { place, reason: "it is not a SQLite database".to_owned() }
-        }
-        Some(ErrorCode::DatabaseCorrupt) => ConnectError::Unusable { place, reason: error.to_string() },
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            ConnectError::Denied { place, cause: Cause::new(error) }
-        }
-        _ => ConnectError::Unreachable { place, cause: Cause::new(error) },
-    }
 }

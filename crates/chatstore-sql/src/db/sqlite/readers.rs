@@ -9,7 +9,8 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::open::{Location, connect};
+use super::location::Location;
+use super::open::connect;
 use crate::error::{Cause, ConnectError, StoreError};
 
 /// Readers at a time. A read holds one only while it runs, so few serve many callers.

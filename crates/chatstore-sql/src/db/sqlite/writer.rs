@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpoints;
 use super::executor::{SqliteExecutor, store_error};
+use super::file::OpenFile;
 use crate::context::Context;
 use crate::error::{Cause, ConnectError, StoreError};
 use crate::tx::{Finished, Tx};
@@ -43,17 +44,17 @@ enum Message {
 impl Writer {
     pub(super) fn start(
         mut connection: Connection,
-        checkpoints: Option<Connection>,
+        file: Option<(Arc<OpenFile>, Checkpoints)>,
         context: Arc<Context>,
     ) -> Result<Self, ConnectError> {
         let failed = |cause| ConnectError::Unreachable { place: "the writing thread".to_owned(), cause };
-        let checkpoints = checkpoints
-            .map(|own| Checkpoints::start(&mut connection, own))
-            .transpose()
-            .map_err(|error| failed(Cause::new(error)))?;
+        let (file, checkpoints) = file.unzip();
+        if let Some(checkpoints) = &checkpoints {
+            checkpoints.watch(&mut connection).map_err(|error| failed(Cause::new(error)))?;
+        }
         let (queue, waiting) = mpsc::channel(QUEUE);
         let runtime = Handle::try_current().map_err(|error| failed(Cause::new(error)))?;
-        let thread = WriterThread { connection, checkpoints, context, waiting };
+        let thread = WriterThread { connection, is_failing: false, file, checkpoints, context, waiting };
         thread::Builder::new()
             .name("chatstore-writer".to_owned())
             .spawn(move || {
@@ -106,7 +107,7 @@ impl Writer {
 /// A write whose types are erased.
 trait Job: Send {
     /// Does the work.
-    fn run(&mut self, connection: &mut Connection, context: &Context) -> Ran;
+    fn run(&mut self, executor: SqliteExecutor<'_>, context: &Context) -> Ran;
 
     /// Tells the caller, once it is known whether the commit succeeded.
     fn answer(self: Box<Self>, commit: Result<(), StoreError>);
@@ -141,9 +142,9 @@ where
     E: From<StoreError> + Send,
     M: Send,
 {
-    fn run(&mut self, connection: &mut Connection, context: &Context) -> Ran {
+    fn run(&mut self, executor: SqliteExecutor<'_>, context: &Context) -> Ran {
         let finished = catch_unwind(AssertUnwindSafe(|| {
-            let mut tx = Tx::new(SqliteExecutor::new(connection, context).into(), context);
+            let mut tx = Tx::new(executor.into(), context);
             let result = poll_once(pin!((self.work)(&mut tx)));
             tx.finish(result)
         }));
@@ -176,12 +177,27 @@ where
     }
 }
 
-/// A commit whose sync failed may be found in the log by the next process that opens the file.
+/// A commit whose sync failed may be found in the log by the next process that opens the file. Of one that did not
+/// fit on the disk the end is missing, and without that it is none.
 fn unknown(error: StoreError) -> StoreError {
     match error {
-        StoreError::Backend(cause) => StoreError::OutcomeUnknown(cause),
+        StoreError::Backend(cause) | StoreError::Unavailable(cause) => StoreError::OutcomeUnknown(cause),
         known => known,
     }
+}
+
+/// Whether a connection may not be used further after this error of a transaction: what its caches hold may not be
+/// what the disk holds.
+const fn is_failing_after(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Backend(_)
+            | StoreError::Corrupt(_)
+            | StoreError::OutcomeUnknown(_)
+            | StoreError::ReadOnly(_)
+            | StoreError::StorageFull(_)
+            | StoreError::Unavailable(_)
+    )
 }
 
 fn poll_once<T, E: From<StoreError>>(future: Pin<&mut impl Future<Output = Result<T, E>>>) -> Result<T, E> {
@@ -203,6 +219,10 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 struct WriterThread {
     connection: Connection,
+    /// The connection is replaced before the next transaction.
+    is_failing: bool,
+    /// None in memory.
+    file: Option<Arc<OpenFile>>,
     checkpoints: Option<Checkpoints>,
     context: Arc<Context>,
     waiting: mpsc::Receiver<Message>,
@@ -233,15 +253,18 @@ impl WriterThread {
             if let Some(work) = alone.take() {
                 self.run_alone(work);
             }
-            if let Some(checkpoints) = &mut self.checkpoints {
+            if let Some(checkpoints) = self.checkpoints.as_mut().filter(|_| !self.is_failing) {
                 checkpoints.after_commit(&self.connection);
             }
         }
-        let Self { connection, checkpoints, mut waiting, .. } = self;
+        let Self { connection, file, checkpoints, mut waiting, .. } = self;
         if let Some(checkpoints) = checkpoints {
             checkpoints.stop();
         }
-        drop(connection);
+        match file {
+            Some(file) => file.close(connection),
+            None => drop(connection),
+        }
         waiting.close();
         while let Some(message) = waiting.blocking_recv() {
             match message {
@@ -259,10 +282,11 @@ impl WriterThread {
 
     /// Runs a group in one transaction and answers all in it.
     fn commit(&mut self, group: &mut Vec<Box<dyn Job>>) {
-        let outcome = self.run_group(group);
+        let outcome = self.open_anew_if_failing().and_then(|()| self.run_group(group));
         if outcome.is_err() && !self.connection.is_autocommit() {
             self.roll_back();
         }
+        self.is_failing = self.file.is_some() && outcome.as_ref().is_err_and(is_failing_after);
         for job in group.drain(..) {
             let answered = catch_unwind(AssertUnwindSafe(|| job.answer(outcome.clone())));
             if let Err(panic) = answered {
@@ -272,6 +296,10 @@ impl WriterThread {
     }
 
     fn run_alone(&mut self, work: Box<dyn FnOnce(&mut Connection) + Send>) {
+        if let Err(error) = self.open_anew_if_failing().and_then(|()| self.verify()) {
+            tracing::warn!(%error, "work on the writing thread was not begun");
+            return;
+        }
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(&mut self.connection))) {
             tracing::error!(panic = panic_text(panic.as_ref()), "work on the writing thread panicked");
         }
@@ -283,24 +311,50 @@ impl WriterThread {
     fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         self.statement("begin immediate")?;
         if let [job] = group {
-            let ran = job.run(&mut self.connection, &self.context);
+            let ran = self.run_job(job.as_mut());
             self.still_in_transaction(&ran)?;
-            return if ran.is_kept {
-                self.statement("commit").map_err(unknown)
-            } else {
-                self.statement("rollback")
-            };
+            return if ran.is_kept { self.commit_transaction() } else { self.statement("rollback") };
         }
         for job in group {
             self.statement("savepoint job")?;
-            let ran = job.run(&mut self.connection, &self.context);
+            let ran = self.run_job(job.as_mut());
             self.still_in_transaction(&ran)?;
             if !ran.is_kept {
                 self.statement("rollback to job")?;
             }
             self.statement("release job")?;
         }
-        self.statement("commit").map_err(unknown)
+        self.commit_transaction()
+    }
+
+    /// Commits if the file is in its place, and succeeds if it still was afterwards: what went into another file, or
+    /// into one without a name, is not acknowledged.
+    fn commit_transaction(&self) -> Result<(), StoreError> {
+        self.verify()?;
+        self.statement("commit").map_err(unknown)?;
+        self.verify().map_err(unknown)
+    }
+
+    fn verify(&self) -> Result<(), StoreError> {
+        self.file.as_ref().map_or(Ok(()), |file| file.guard.verify())
+    }
+
+    /// Replaces a connection that failed; the names are looked at first, because SQLite opens them again.
+    fn open_anew_if_failing(&mut self) -> Result<(), StoreError> {
+        let (true, Some(file)) = (self.is_failing, &self.file) else { return Ok(()) };
+        let mut connection = file.open_anew()?;
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.watch(&mut connection).map_err(|error| store_error(error, "watching the log"))?;
+        }
+        self.connection = connection;
+        self.is_failing = false;
+        tracing::info!("the writing connection was opened anew");
+        Ok(())
+    }
+
+    fn run_job(&mut self, job: &mut dyn Job) -> Ran {
+        let guard = self.file.as_ref().map(|file| &*file.guard);
+        job.run(SqliteExecutor::new(&mut self.connection, &self.context, guard), &self.context)
     }
 
     /// SQLite gives up the whole transaction when the disk is full or fails; then no write in it

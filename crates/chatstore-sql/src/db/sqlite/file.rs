@@ -1,0 +1,76 @@
+//! A database file for as long as it is open: what is common to all of its connections.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use super::descriptors::Descriptor;
+use super::executor::store_error;
+use super::guard::FileGuard;
+use super::location::{FileLocation, Location};
+use super::open::connect;
+use super::trouble;
+use crate::error::{Cause, ConnectError, StoreError};
+use crate::file_lock::FileLock;
+
+pub(crate) struct OpenFile {
+    location: Location,
+    pub(super) guard: Arc<FileGuard>,
+}
+
+impl OpenFile {
+    /// Opens the file, takes its lock if that is wanted, and opens the first connection.
+    pub(super) fn open(file: &FileLocation, lock: FileLock) -> Result<(Self, Connection), ConnectError> {
+        let descriptor =
+            Descriptor::open(&file.paths.file, true).map_err(|error| trouble::file_error(file, error))?;
+        let lock = match lock {
+            FileLock::Share => None,
+            FileLock::Own => {
+                let owned = descriptor.own();
+                Some(owned.map_err(|error| trouble::lock_error(file, descriptor.id(), error))?)
+            }
+        };
+        let guard = FileGuard::new(file.given.clone(), file.paths.clone(), descriptor, lock);
+        let location = Location::File(file.clone());
+        let connection = connect(&location)?;
+        read_anything(&connection).map_err(|error| trouble::connect_error(&location, error))?;
+        guard.attach().map_err(|error| trouble::file_error(file, error))?;
+        guard.verify().map_err(|error| {
+            let cause = Cause::new(error.to_string());
+            ConnectError::FileFailed { place: file.place.clone(), cause }
+        })?;
+        Ok((Self { location, guard: Arc::new(guard) }, connection))
+    }
+
+    /// Another connection, if the file is still in its place.
+    pub(crate) fn open_anew(&self) -> Result<Connection, StoreError> {
+        self.guard.verify()?;
+        let connection = connect(&self.location).map_err(|error| match error {
+            ConnectError::StorageFull { cause, .. } => StoreError::StorageFull(cause),
+            ConnectError::NotWritable { reason, .. } => StoreError::ReadOnly(Cause::new(reason)),
+            other => StoreError::Unavailable(Cause::new(other)),
+        })?;
+        read_anything(&connection).map_err(|error| store_error(error, "opening"))?;
+        // What the connection opened was there before and after.
+        self.guard.verify()?;
+        Ok(connection)
+    }
+
+    /// Closes the writer's connection. If no other is open, and the names still lead to our files, the log is moved into
+    /// the file and deleted.
+    pub(super) fn close(&self, connection: Connection) {
+        if self.guard.verify().is_ok()
+            && let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
+        {
+            tracing::warn!(%error, "the write-ahead log stays beside the file");
+        }
+        drop(connection);
+        self.guard.unlock();
+    }
+}
+
+/// After its first read a connection has log and index open.
+fn read_anything(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("select count(*) from sqlite_schema", (), |_| Ok(()))
+}
