@@ -103,7 +103,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Command::Seed(arguments) => commands::seed::run(&start(flags)?, arguments).await?,
         Command::User(command) => commands::user::run(&start(flags)?, command).await?,
         Command::Key(command) => commands::key::run(&start(flags)?, command).await?,
-        Command::Import(command) => return commands::import::run(&start(flags)?, command).await,
+        Command::Import(command) => return commands::import::run(start(flags)?, command).await,
         Command::Backup(arguments) => commands::backup::run(|| start(flags), arguments).await?,
         Command::Restore(arguments) => commands::restore::run(&start(flags)?, arguments).await?,
         Command::Stats(arguments) => commands::stats::run(&start(flags)?, arguments).await?,

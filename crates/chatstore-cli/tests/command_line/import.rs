@@ -1,10 +1,13 @@
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 use serde_json::json;
 
-use crate::program::run;
+use crate::program::{chatstore, finish_with_input, finished, run};
 
 conformance!(
     an_import_adds_everything_once,
@@ -14,6 +17,9 @@ conformance!(
     a_dry_run_writes_nothing,
     what_has_no_field_of_ours_is_kept_as_source,
     an_import_belongs_to_the_user_it_names,
+    standard_input_is_imported_like_a_file,
+    a_line_with_a_turn_that_is_too_long_is_bad_data,
+    an_interrupted_import_says_what_to_do,
 );
 
 const TWO: &str = concat!(
@@ -134,6 +140,59 @@ async fn an_import_belongs_to_the_user_it_names(case: TestDatabase) {
     let first = store.as_user(ada).messages().get_by_seq(conversation.id, 1).await.unwrap();
     assert_eq!(first.sender_id, Some(ada));
     import(folder.path(), url, &["--user", "nobody"]).assert_failed(1, "there is no user \"nobody\"");
+}
+
+async fn standard_input_is_imported_like_a_file(case: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = chatstore(folder.path());
+    command.args(["import", "jsonl", "-", "--json", "--database-url", &case.url]);
+    let imported = finish_with_input(&mut command, TWO).json();
+    assert_eq!(imported["imported"], json!({"conversations": 2, "messages": 3}));
+    assert_eq!(finish_with_input(&mut command, TWO).json()["unchanged"], 2);
+}
+
+async fn a_line_with_a_turn_that_is_too_long_is_bad_data(case: TestDatabase) {
+    let long = "a".repeat(17 * 1024 * 1024);
+    let line = format!(r#"{{"id": "long", "turns": [{{"role": "user", "content": "{long}"}}]}}"#);
+    let (folder, _) = folder_with(&format!("{TWO}{line}\n"));
+    let stopped = import(folder.path(), &case.url, &[]);
+    stopped.assert_failed(65, "dialogs.jsonl: line 3: turns[0] is longer than 16 MiB");
+    assert!(stopped.stderr.contains("hint: lines before it are stored"), "{}", stopped.stderr);
+    assert_eq!(counts(folder.path(), &case.url), (2, 3));
+}
+
+async fn an_interrupted_import_says_what_to_do(case: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    for signal in ["TERM", "INT"] {
+        let mut command = chatstore(folder.path());
+        command.args(["import", "jsonl", "-", "--database-url", &case.url]);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        // More than one batch, and no end: the import waits for the next line.
+        for number in 0..500 {
+            writeln!(input, r#"{{"id": "{signal}{number}", "turns": [{{"role": "user", "content": ""}}]}}"#)
+                .unwrap();
+        }
+        let first = format!("{signal}0");
+        let store = chatstore::Store::connect(case.url.as_str()).await;
+        while let Ok(store) = &store
+            && store
+                .as_user(chatstore::UserId::ANONYMOUS)
+                .conversations()
+                .get_by_thread(&first)
+                .await
+                .is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let kill = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        let ended = finished(child.wait_with_output().unwrap());
+        drop(input);
+        ended.assert_failed(75, &format!("the import was interrupted by SIG{signal}"));
+        assert!(ended.stderr.contains("hint: import again"), "{}", ended.stderr);
+    }
 }
 
 /// The promise behind moving between databases: the same file gives the same rows.

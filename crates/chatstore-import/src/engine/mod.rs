@@ -5,10 +5,12 @@ mod batch;
 mod dry_run;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chatstore::{Result, Store, StoreError};
 use chatstore_model::Timestamp;
 use chatstore_sql::{ReadTx, WriteTx};
+use tokio::time::Instant;
 
 use crate::plan::{PlannedConversation, PlannedMessage, PlannedUser};
 use crate::report::{ImportReport, ReportBuilder, RowsReport};
@@ -22,8 +24,9 @@ pub(crate) use dry_run::BatchState;
 /// Users decided together, each with several statements.
 const BATCH_USERS: usize = 200;
 
-/// How often a batch is tried when another import of the same rows gets in between.
-const ATTEMPTS: usize = 5;
+/// How long a batch is tried again when other writers get in between or the database is away, and the pause before.
+const RETRY_TIME: Duration = Duration::from_secs(10);
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// How to import.
 #[derive(Debug, Clone, Copy)]
@@ -147,6 +150,7 @@ impl<'i> Import<'i> {
     /// what became of the rows.
     pub(crate) async fn commit<B: Batch>(&mut self, batch: B) -> Result<B::Outcome> {
         let batch = Arc::new(batch);
+        let begun = Instant::now();
         let mut attempt = 1;
         let (outcome, state) = loop {
             let batch = Arc::clone(&batch);
@@ -162,8 +166,10 @@ impl<'i> Import<'i> {
                 self.store.write(B::NAME, work).await
             };
             match done {
-                // Another import of the same rows may have been faster.
-                Err(StoreError::AlreadyExists { .. }) if attempt < ATTEMPTS => attempt += 1,
+                Err(error) if may_succeed_later(&error) && begun.elapsed() < RETRY_TIME => {
+                    tokio::time::sleep(RETRY_PAUSE * attempt.min(10)).await;
+                    attempt += 1;
+                }
                 done => break done?,
             }
         };
@@ -174,4 +180,17 @@ impl<'i> Import<'i> {
         self.report.progress();
         Ok(outcome)
     }
+}
+
+/// Whether a batch may be decided differently when it runs again: another import of the same rows was faster, other
+/// writers were in the way, or the database was away. A batch that was stored after all is found to be there.
+const fn may_succeed_later(error: &StoreError) -> bool {
+    error.is_retryable()
+        || matches!(
+            error,
+            StoreError::AlreadyExists { .. }
+                | StoreError::MissingReference { .. }
+                | StoreError::NotFound { .. }
+                | StoreError::OutcomeUnknown(_)
+        )
 }

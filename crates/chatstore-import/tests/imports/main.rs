@@ -5,3 +5,4 @@
 mod interruption;
 mod lines;
 mod own_source;
+mod pieces;

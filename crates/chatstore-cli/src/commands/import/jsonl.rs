@@ -1,7 +1,7 @@
 //! `import jsonl`: conversations from JSON lines.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,7 +20,7 @@ use crate::progress::{Progress, Unit};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The file
+    /// The file, or - for standard input
     file: PathBuf,
     /// The owner of the conversations: an id, a user name or an e-mail address [default: anonymous]
     #[arg(long)]
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     dry_run: bool,
     /// The time of the first row; each further row is a microsecond later
-    /// [default: when the file was last changed]
+    /// [default: when the file was last changed; 1970 for standard input]
     #[arg(long, value_name = "TIME")]
     base_time: Option<Timestamp>,
     /// Print the report as JSON
@@ -49,7 +49,7 @@ enum Policy {
 }
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
-    let (file, size, changed_at) = open(&arguments.file)?;
+    let (input, size, changed_at) = open(&arguments.file)?;
     let store = database::open_ready(config).await?;
     let owner = match &arguments.user {
         Some(named) => find_user(&store, named).await?.id,
@@ -59,7 +59,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         Policy::Stop => OnError::Stop,
         Policy::Skip => OnError::Skip,
     };
-    let source = Jsonl { input: BufReader::new(file), size, owner, on_error };
+    let source = Jsonl { input, size, owner, on_error };
     let base_time = arguments.base_time.unwrap_or(changed_at);
     let options = ImportOptions { base_time, dry_run: arguments.dry_run };
     let mut progress = Progress::new("importing", Unit::Bytes, size);
@@ -81,7 +81,15 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     Ok(if skipped.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(code::SKIPPED) })
 }
 
-fn open(path: &Path) -> Result<(File, u64, Timestamp), CliError> {
+/// The lines, their size where it is known, and when they were changed.
+fn open(path: &Path) -> Result<(Box<dyn BufRead>, u64, Timestamp), CliError> {
+    if path == Path::new("-") {
+        return Ok((
+            Box::new(BufReader::new(std::io::stdin())),
+            0,
+            Timestamp::from_microseconds(0).unwrap_or(Timestamp::MIN),
+        ));
+    }
     let failed = |error| cannot_read(path.display(), &error);
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
@@ -89,7 +97,7 @@ fn open(path: &Path) -> Result<(File, u64, Timestamp), CliError> {
         return Err(CliError::new(code::NO_INPUT, format!("{} is a directory", path.display())));
     }
     let changed_at = changed_at(&metadata).map_err(failed)?;
-    Ok((file, metadata.len(), changed_at))
+    Ok((Box::new(BufReader::new(file)), metadata.len(), changed_at))
 }
 
 fn failure(path: &Path, error: JsonlError) -> CliError {

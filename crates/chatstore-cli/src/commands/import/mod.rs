@@ -3,15 +3,19 @@
 mod jsonl;
 mod sqlalchemy;
 
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use chatstore::Timestamp;
 use clap::Subcommand;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::spawn_blocking;
 
 use super::eprint_message;
 use crate::config::Config;
-use crate::error::CliError;
+use crate::error::{CliError, code};
 
 /// Maximum number of issues that are printed; `--json` has all of them.
 const SHOWN: usize = 20;
@@ -30,11 +34,37 @@ pub(crate) enum Command {
     Sqlalchemy(sqlalchemy::Arguments),
 }
 
-pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, CliError> {
-    match command {
-        Command::Jsonl(arguments) => jsonl::run(config, arguments).await,
-        Command::Sqlalchemy(arguments) => sqlalchemy::run(config, arguments).await,
+/// Imports on a thread of its own, which may wait for its input while this one waits for signals.
+pub(crate) async fn run(config: Config, command: Command) -> Result<ExitCode, CliError> {
+    let runtime = Handle::current();
+    let import = spawn_blocking(move || {
+        runtime.block_on(async {
+            match command {
+                Command::Jsonl(arguments) => jsonl::run(&config, arguments).await,
+                Command::Sqlalchemy(arguments) => sqlalchemy::run(&config, arguments).await,
+            }
+        })
+    });
+    tokio::select! {
+        ended = import => ended.unwrap_or_else(|error| resume_unwind(error.into_panic())),
+        signal = interruption() => Err(interrupted(signal?)),
     }
+}
+
+/// Waits until the process is asked to end; how.
+async fn interruption() -> Result<&'static str, CliError> {
+    let failed = |error| CliError::new(code::FAILED, format!("signals cannot be received: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}
+
+fn interrupted(signal: &str) -> CliError {
+    CliError::new(code::TRY_AGAIN, format!("the import was interrupted by {signal}"))
+        .hint("import again: what is stored will not be added twice, and the rest will be added")
 }
 
 /// Says how many issues were not printed.

@@ -47,16 +47,30 @@ pub(crate) enum Write<'w> {
     /// With the key of the row in the source.
     Conversation(UserId, &'w NewConversation, &'w str),
     Messages(UserId, ConversationId, &'w [NewMessage]),
+    /// Messages of a conversation that is imported in pieces.
+    Piece {
+        owner: UserId,
+        conversation: ConversationId,
+        /// The number of the message before.
+        after: i64,
+        messages: &'w [NewMessage],
+        is_last: bool,
+    },
     Responses(UserId, &'w [ModelResponse]),
 }
 
 /// Whether changes are written.
 pub(crate) trait Mode: Sized + 'static {
+    /// Whether changes are only remembered.
+    const IS_DRY: bool;
+
     async fn apply(tx: &mut Tx<'_, Self>, state: &mut BatchState, write: Write<'_>) -> StoreResult<()>;
 }
 
 /// A dry run.
 impl Mode for ReadOnly {
+    const IS_DRY: bool = true;
+
     async fn apply(_tx: &mut Tx<'_, Self>, state: &mut BatchState, write: Write<'_>) -> StoreResult<()> {
         let added = &mut state.now;
         match write {
@@ -71,18 +85,23 @@ impl Mode for ReadOnly {
             Write::Messages(owner, _, new) => {
                 added.messages.extend(new.iter().filter_map(|message| Some((owner, message.id?))));
             }
-            Write::Responses(..) => {}
+            Write::Piece { .. } | Write::Responses(..) => {}
         }
         Ok(())
     }
 }
 
 impl Mode for ReadWrite {
+    const IS_DRY: bool = false;
+
     async fn apply(tx: &mut Tx<'_, Self>, _state: &mut BatchState, write: Write<'_>) -> StoreResult<()> {
         match write {
             Write::User(new) => tx.users().create(new).await.map(drop),
             Write::Conversation(owner, new, _) => tx.conversations().create(owner, new).await.map(drop),
             Write::Messages(owner, id, new) => tx.messages().append_many(owner, id, &[], new).await.map(drop),
+            Write::Piece { owner, conversation, after, messages, is_last } => {
+                tx.messages().append_imported(owner, conversation, after, messages, is_last).await
+            }
             Write::Responses(owner, new) => tx.messages().attach_responses(owner, new).await,
         }
     }

@@ -43,6 +43,18 @@ const BY_MANY: Sql = Sql::same(
     ),
 );
 
+/// Takes `$4` numbers at once after the number `$7`, for an import in pieces: the revision becomes 2 with the last.
+const BY_PIECE: Sql = Sql::same(
+    "conversations.bump_by_piece",
+    concat!(
+        "update conversations set last_message = $1, last_message_at = $2, revision = case when $3 then 2 else 1 end, ",
+        forward!("updated_at", "$2"),
+        ", last_seq = last_seq + $4, message_count = message_count + $4 \
+         where owner_id = $5 and id = $6 and last_seq = $7 and message_count = $7 and revision = 1",
+        RETURNING
+    ),
+);
+
 /// Locks the row, so that changes of one conversation follow each other. The count does not go
 /// below zero, so that of two who delete the last message the second finds it gone.
 const FOR_CHANGE: Sql = Sql::same(
@@ -72,7 +84,7 @@ const WRITE_PREVIEW: Sql = Sql::same(
      where owner_id = $1 and id = $2",
 );
 
-pub(super) const STATEMENTS: &[Sql] = &[OWN, SHARED, BY_MANY, FOR_CHANGE, IS_NEWEST, WRITE_PREVIEW];
+pub(super) const STATEMENTS: &[Sql] = &[OWN, SHARED, BY_MANY, BY_PIECE, FOR_CHANGE, IS_NEWEST, WRITE_PREVIEW];
 
 /// What a message needs to know of its conversation.
 pub(in crate::repo) struct Bumped {
@@ -117,6 +129,33 @@ impl Conversations<'_, '_, ReadWrite> {
         let values =
             [preview(last_content).into(), at.into(), count.into(), owner.into(), conversation.into()];
         self.run(&BY_MANY, &values).await?.ok_or(NOT_FOUND)
+    }
+
+    /// Takes the next numbers for a piece of an import, of which the last message is shown; `None` when the
+    /// conversation is not one of which exactly the messages up to `after` were imported.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub(in crate::repo) async fn bump_by_piece(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        after: i64,
+        count: i64,
+        last: (&str, Timestamp),
+        completes: bool,
+    ) -> Result<Option<Bumped>, StoreError> {
+        let (content, at) = last;
+        let values = [
+            preview(content).into(),
+            at.into(),
+            completes.into(),
+            count.into(),
+            owner.into(),
+            conversation.into(),
+            after.into(),
+        ];
+        self.run(&BY_PIECE, &values).await
     }
 
     /// Notes that messages are changed, of which some are removed; `None` when there is no such

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use chatstore_model::{
-    CanonicalJson, ConversationId, Day, MessageId, MessageRange, ModelResponse, UserId, limits,
+    CanonicalJson, ConversationId, Day, IntoValid, MessageId, MessageRange, ModelResponse, NewMessage,
+    UserId, limits,
 };
 use constcat::concat;
 
 use super::Messages;
+use super::append::INSERT;
 use super::reply::{BOOKED, INSERT_RESPONSE, NO_COST, USAGE, response_values};
+use super::row::MessageRow;
 use crate::db::{Sql, reader};
 use crate::error::StoreError;
+use crate::repo::Via;
 use crate::tx::ReadWrite;
 
 const PRESENT: &str = "select m.id, m.conversation_id, m.seq, m.metadata, r.message_id is not null from messages m \
@@ -85,6 +89,38 @@ impl<M> Messages<'_, '_, M> {
 }
 
 impl Messages<'_, '_, ReadWrite> {
+    /// Appends messages to a conversation that is imported in pieces, after the message with this number. Its revision
+    /// is 1 until the last piece and 2 then, as if it had been imported at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the conversation has other messages than those up to `after`, or was changed;
+    /// otherwise as [`append_many`](Self::append_many).
+    pub async fn append_imported(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        after: i64,
+        new: impl IntoValid<&[NewMessage]>,
+        completes: bool,
+    ) -> Result<(), StoreError> {
+        let new = *new.into_valid()?;
+        let mut rows: Vec<MessageRow> =
+            new.iter().map(|new| self.to_row(Via::Owner(owner), conversation, new)).collect();
+        let Some(last) = rows.last() else { return Ok(()) };
+        let count = i64::try_from(rows.len()).map_err(|_| StoreError::InvalidState("too many messages"))?;
+        let last = (last.content.as_str(), last.created_at);
+        let bumped =
+            self.0.conversations().bump_by_piece(owner, conversation, after, count, last, completes).await?;
+        if bumped.is_none() {
+            return Err(self.0.conflict("the conversation was changed while it was imported"));
+        }
+        for (seq, row) in (after + 1..).zip(&mut rows) {
+            row.seq = seq;
+        }
+        let values = rows.iter().map(|row| row.insert_values().to_vec()).collect();
+        self.0.executor.execute_each(&INSERT, values).await
+    }
+
     /// Stores the responses of messages that are there, and books their usage on the owner by the
     /// day of each.
     ///

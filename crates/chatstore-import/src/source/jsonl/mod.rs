@@ -1,0 +1,224 @@
+//! Conversations as JSON lines: `{"id": …, "turns": [{"role": …, "content": …}, …]}`.
+//!
+//! A line becomes a conversation whose `thread_id` is the line's `id`. Ids are UUIDv5 of the owner and
+//! what the line says, and times are the base time plus the row's position in microseconds, so that the same
+//! file gives the same rows in every database, and nothing when it is imported again. What a line
+//! or a turn says beyond these fields is kept in `metadata.source`.
+//!
+//! A line is imported whole or not at all: one that cannot be is found before anything of it is stored, and a
+//! conversation that is stored already is compared and left as it is. A long line is read twice and stored in pieces;
+//! memory depends on its longest turn and not on its length. If the import is interrupted between two pieces, the
+//! conversation has its first messages; the next import adds the others.
+
+mod piece;
+mod planner;
+mod text;
+mod visit;
+
+use std::io::BufRead;
+
+use chatstore::Error;
+use chatstore_model::{NewMessage, UserId};
+
+use super::Source;
+use crate::engine::Import;
+use crate::report::{ImportReport, Issue};
+use piece::{Piece, PieceBatch, PieceOutcome};
+use planner::{PlannedHead, Planner, Unplanned};
+use text::{Line, ReadLine, read_line};
+
+/// Maximum messages written together, and bytes of their texts; on SQLite this holds the writer for a few
+/// milliseconds.
+const BATCH_MESSAGES: usize = 400;
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+
+/// JSON lines. In the report, the key of a conversation is the number of its line.
+#[derive(Debug)]
+pub struct Jsonl<R> {
+    /// The lines.
+    pub input: R,
+    /// The bytes of all lines, so that progress can be shown.
+    pub size: u64,
+    /// Who owns the conversations.
+    pub owner: UserId,
+    /// What to do about a line that cannot be imported.
+    pub on_error: OnError,
+}
+
+/// What to do about a line that cannot be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// Stop at it; what came before it is kept.
+    Stop,
+    /// Report it and go on.
+    Skip,
+}
+
+/// An import that stopped. Lines before the named one are stored, those after it are not. Of the named one nothing
+/// is, unless the store failed and it is a long one: then its first messages may be.
+#[derive(Debug, thiserror::Error)]
+pub enum JsonlError {
+    /// A line cannot be imported.
+    #[error("line {line}: {reason}")]
+    BadLine {
+        /// The line.
+        line: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The file could not be read.
+    #[error("reading failed at line {line}: {source}")]
+    Read {
+        /// The line.
+        line: u64,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store failed.
+    #[error("the store failed at line {line}: {source}")]
+    Store {
+        /// The first line that is not stored.
+        line: u64,
+        /// Why.
+        source: Error,
+    },
+}
+
+impl<R: BufRead> Source for Jsonl<R> {
+    type Error = JsonlError;
+
+    fn tables(&self) -> Vec<&'static str> {
+        vec!["conversations", "messages"]
+    }
+
+    async fn read(mut self, import: Import<'_>) -> Result<ImportReport, JsonlError> {
+        let (owner, on_error) = (self.owner, self.on_error);
+        let planner = Planner::new(owner, import.base_time());
+        let mut lines =
+            Lines { import, owner, on_error, planner, waiting: Vec::new(), messages: 0, bytes: 0 };
+        let (mut line, mut bytes) = (0, 0);
+        loop {
+            line += 1;
+            let (read, size) =
+                read_line(&mut self.input).map_err(|source| JsonlError::Read { line, source })?;
+            bytes += size;
+            match read {
+                ReadLine::End => break,
+                ReadLine::Blank => continue,
+                ReadLine::Line(text) => lines.take(line, *text).await?,
+                ReadLine::Bad(reason) => lines.refuse(line, reason).await?,
+            }
+            lines.import.report.progress_at(bytes, self.size);
+        }
+        lines.flush().await?;
+        lines.import.finish().await.map_err(|source| JsonlError::Store { line, source })
+    }
+}
+
+/// The lines that are being imported.
+struct Lines<'i> {
+    import: Import<'i>,
+    owner: UserId,
+    on_error: OnError,
+    planner: Planner,
+    waiting: Vec<Piece>,
+    /// Of what waits.
+    messages: usize,
+    bytes: usize,
+}
+
+impl Lines<'_> {
+    /// Takes a line, of which nothing is stored unless all of it can be.
+    async fn take(&mut self, number: u64, line: Line) -> Result<(), JsonlError> {
+        let Line { head, turns } = line;
+        let (head, mut planner) = match self.planner.plan(number, head, &turns) {
+            Ok(planned) => planned,
+            Err(Unplanned::Bad(reason)) => return self.refuse(number, reason).await,
+            Err(Unplanned::Unread(source)) => return Err(JsonlError::Read { line: number, source }),
+        };
+        let unread = |source| JsonlError::Read { line: number, source };
+        let (mut start, mut messages, mut bytes) = (0, Vec::new(), 0);
+        for (index, turn) in turns.read().map_err(unread)?.enumerate() {
+            let turn = turn.map_err(unread)?;
+            // The turn was checked, so that its plan cannot fail.
+            let message = planner.plan(&turn).map_err(|reason| unread(std::io::Error::other(reason)))?;
+            bytes += message.content.len();
+            messages.push(message);
+            let is_full = messages.len() == BATCH_MESSAGES || bytes >= BATCH_BYTES;
+            if is_full && index + 1 < head.turns {
+                let piece = Piece { head: head.clone(), start, messages: std::mem::take(&mut messages) };
+                (start, bytes) = (index + 1, 0);
+                if !self.store_piece(piece).await? {
+                    return Ok(());
+                }
+            }
+        }
+        if start > 0 {
+            self.store_piece(Piece { head, start, messages }).await?;
+            return Ok(());
+        }
+        self.wait(head, messages, bytes).await
+    }
+
+    /// Stores a whole conversation together with others.
+    async fn wait(
+        &mut self,
+        head: PlannedHead,
+        messages: Vec<NewMessage>,
+        bytes: usize,
+    ) -> Result<(), JsonlError> {
+        self.messages += messages.len();
+        self.bytes += bytes;
+        self.waiting.push(Piece { head, start: 0, messages });
+        if self.messages >= BATCH_MESSAGES || self.bytes >= BATCH_BYTES {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Stores a piece of a long conversation, after what waits; whether the next may follow.
+    async fn store_piece(&mut self, piece: Piece) -> Result<bool, JsonlError> {
+        self.flush().await?;
+        let number = piece.head.number;
+        self.waiting.push(piece);
+        let skipped = self.flush().await?;
+        Ok(!skipped.contains(&number))
+    }
+
+    /// Reports a line that cannot be imported, or stops at it, after what waits is stored.
+    async fn refuse(&mut self, number: u64, reason: String) -> Result<(), JsonlError> {
+        self.flush().await?;
+        if self.on_error == OnError::Stop {
+            return Err(JsonlError::BadLine { line: number, reason });
+        }
+        self.import.report.issue(skipped(number, reason));
+        Ok(())
+    }
+
+    /// Stores what waits in one transaction; the lines of it that were skipped.
+    async fn flush(&mut self) -> Result<Vec<u64>, JsonlError> {
+        let Some(first) = self.waiting.first() else { return Ok(Vec::new()) };
+        let line = first.head.number;
+        let pieces = std::mem::take(&mut self.waiting);
+        (self.messages, self.bytes) = (0, 0);
+        let numbers: Vec<u64> = pieces.iter().map(|piece| piece.head.number).collect();
+        let stops = self.on_error == OnError::Stop;
+        let batch = PieceBatch { owner: self.owner, stops, pieces };
+        let outcomes =
+            self.import.commit(batch).await.map_err(|source| JsonlError::Store { line, source })?;
+        let mut skipped_lines = Vec::new();
+        for (number, outcome) in numbers.into_iter().zip(outcomes) {
+            let PieceOutcome::Differs(reason) = outcome else { continue };
+            if stops {
+                return Err(JsonlError::BadLine { line: number, reason });
+            }
+            self.import.report.issue(skipped(number, reason));
+            skipped_lines.push(number);
+        }
+        Ok(skipped_lines)
+    }
+}
+
+fn skipped(line: u64, reason: String) -> Issue {
+    Issue::of_row("conversations", &line.to_string(), reason, "left out").leaving_out()
+}

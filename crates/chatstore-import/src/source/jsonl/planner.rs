@@ -1,0 +1,129 @@
+//! Turns lines into conversations and messages with the ids and times that they always have.
+
+use chatstore_model::{
+    CanonicalJson, ConversationId, IntoValid, MessageId, MessageRole, NewConversation, NewMessage, Timestamp,
+    UserId,
+};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::text::{Turn, Turns};
+use super::visit::Head;
+use crate::plan::{RowClock, derived_uuid};
+
+/// The name space of imported ids. It was generated once and must never change.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6d2c_5d0e_97b4_4c0f_8a31_0f6b_5c9e_21d7);
+
+/// A conversation without its messages.
+#[derive(Debug, Clone)]
+pub(super) struct PlannedHead {
+    /// The number of its line.
+    pub(super) number: u64,
+    pub(super) id: ConversationId,
+    pub(super) new: NewConversation,
+    /// The number of its messages.
+    pub(super) turns: usize,
+}
+
+/// Why a line cannot be planned.
+pub(super) enum Unplanned {
+    Bad(String),
+    Unread(std::io::Error),
+}
+
+/// Plans the lines of a file in order.
+pub(super) struct Planner {
+    owner: UserId,
+    clock: RowClock,
+}
+
+/// Plans the messages of one conversation in order.
+pub(super) struct MessagePlanner {
+    owner: UserId,
+    conversation: String,
+    clock: RowClock,
+    index: usize,
+}
+
+impl Planner {
+    pub(super) const fn new(owner: UserId, base_time: Timestamp) -> Self {
+        Self { owner, clock: RowClock::starting_at(base_time) }
+    }
+
+    /// Checks a whole line and plans its conversation; also what plans its messages.
+    pub(super) fn plan(
+        &mut self,
+        number: u64,
+        head: Head,
+        turns: &Turns,
+    ) -> Result<(PlannedHead, MessagePlanner), Unplanned> {
+        let count = turns.len();
+        if count == 0 {
+            return Err(Unplanned::Bad("the conversation has no turns".to_owned()));
+        }
+        let id = ConversationId::from_uuid(uuid(self.owner, &[b"conversation", head.id.as_bytes()]));
+        let metadata = source(head.rest).map_err(Unplanned::Bad)?;
+        let created_at = Some(self.clock.time());
+        self.clock.follow(None);
+        let new = NewConversation { id: Some(id), metadata, created_at, ..NewConversation::thread(&head.id) };
+        (&new).into_valid().map_err(|error| Unplanned::Bad(error.to_string()))?;
+        let planner =
+            MessagePlanner { owner: self.owner, conversation: head.id, clock: self.clock, index: 0 };
+        self.check(turns)?;
+        Ok((PlannedHead { number, id, new, turns: count }, planner))
+    }
+
+    /// Checks every turn, and passes over the times of those before the first that is wrong.
+    fn check(&mut self, turns: &Turns) -> Result<(), Unplanned> {
+        let mut wrong = None;
+        let looked = turns.inspect(|index, turn| {
+            if wrong.is_some() {
+                return;
+            }
+            let checked = message(turn, None).and_then(|new| {
+                self.clock.follow(None);
+                (&new).into_valid().map(drop).map_err(|error| format!(": {error}"))
+            });
+            wrong = checked.err().map(|reason| format!("turns[{index}]{reason}"));
+        });
+        looked.map_err(Unplanned::Unread)?;
+        wrong.map_or(Ok(()), |reason| Err(Unplanned::Bad(reason)))
+    }
+}
+
+impl MessagePlanner {
+    /// The message of the next turn.
+    pub(super) fn plan(&mut self, turn: &Turn) -> Result<NewMessage, String> {
+        let digest = Sha256::digest(format!("{}\0{}", turn.role, turn.content));
+        let place = self.index.to_string();
+        let parts = [b"message", self.conversation.as_bytes(), place.as_bytes(), &digest];
+        let id = MessageId::from_uuid(uuid(self.owner, &parts));
+        let time = self.clock.time();
+        self.clock.follow(None);
+        self.index += 1;
+        message(turn, Some((id, time)))
+    }
+}
+
+fn message(turn: &Turn, place: Option<(MessageId, Timestamp)>) -> Result<NewMessage, String> {
+    let role: MessageRole = turn.role.parse().map_err(|error| format!(".role {:?} {error}", turn.role))?;
+    let metadata = source(turn.rest.clone()).map_err(|error| format!(": {error}"))?;
+    let (id, created_at) = place.unzip();
+    Ok(NewMessage { id, metadata, created_at, ..NewMessage::new(role, turn.content.clone()) })
+}
+
+/// An id that follows from the owner and the parts.
+fn uuid(owner: UserId, parts: &[&[u8]]) -> Uuid {
+    let prefix = [b"jsonl".as_slice(), owner.uuid().as_bytes()].concat();
+    derived_uuid(NAMESPACE, &prefix, parts)
+}
+
+/// What has no field of its own.
+fn source(rest: Map<String, Value>) -> Result<CanonicalJson, String> {
+    if rest.is_empty() {
+        return Ok(CanonicalJson::object());
+    }
+    let metadata = Map::from_iter([("source".to_owned(), Value::Object(rest))]);
+    CanonicalJson::new(Value::Object(metadata)).map_err(|error| error.to_string())
+}

@@ -1,0 +1,104 @@
+//! Reads a long line for the first time: checks that it is one, and finds its turns without keeping them.
+
+use std::fmt;
+use std::io::Read;
+
+use serde::Deserialize as _;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::text::{Measure, Turn};
+
+/// What a line says beside its turns.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) id: String,
+    pub(super) rest: Map<String, Value>,
+}
+
+/// The head of a line, the place of its first turn and the number of its turns.
+pub(super) fn parse(input: impl Read, measure: &Measure) -> serde_json::Result<(Head, u64, usize)> {
+    let mut parser = serde_json::Deserializer::from_reader(input);
+    let found = LineSeed(measure).deserialize(&mut parser)?;
+    parser.end()?;
+    Ok(found)
+}
+
+struct LineSeed<'m>(&'m Measure);
+
+impl<'de> DeserializeSeed<'de> for LineSeed<'_> {
+    type Value = (Head, u64, usize);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for LineSeed<'_> {
+    type Value = (Head, u64, usize);
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object with id and turns")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut id, mut turns, mut rest) = (None, None, Map::new());
+        self.0.begin_field("the first field");
+        while let Some(key) = map.next_key::<String>()? {
+            self.0.begin_field(&format!("{key:.100}"));
+            match key.as_str() {
+                "id" if id.is_some() => return Err(A::Error::duplicate_field("id")),
+                "turns" if turns.is_some() => return Err(A::Error::duplicate_field("turns")),
+                "id" => id = Some(map.next_value()?),
+                "turns" => turns = Some(map.next_value_seed(TurnsSeed(self.0))?),
+                _ => {
+                    rest.insert(key, map.next_value()?);
+                }
+            }
+            self.0.begin_field("the next field");
+        }
+        let id = id.ok_or_else(|| A::Error::missing_field("id"))?;
+        let (start, count) = turns.ok_or_else(|| A::Error::missing_field("turns"))?;
+        Ok((Head { id, rest }, start, count))
+    }
+}
+
+struct TurnsSeed<'m>(&'m Measure);
+
+impl<'de> DeserializeSeed<'de> for TurnsSeed<'_> {
+    type Value = (u64, usize);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TurnsSeed<'_> {
+    type Value = (u64, usize);
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of turns")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut turns: A) -> Result<Self::Value, A::Error> {
+        // The bracket before the first turn is the last byte that was read.
+        let start = self.0.read.get();
+        let mut count = 0;
+        self.0.begin_turn(0);
+        while turns.next_element_seed(TurnSeed)?.is_some() {
+            count += 1;
+            self.0.begin_turn(count);
+        }
+        Ok((start, count))
+    }
+}
+
+struct TurnSeed;
+
+impl<'de> DeserializeSeed<'de> for TurnSeed {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        Turn::deserialize(deserializer).map(drop)
+    }
+}
