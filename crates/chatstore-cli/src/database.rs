@@ -71,8 +71,10 @@ pub(crate) fn refuse_absent_file(config: &Config) -> Result<(), CliError> {
 }
 
 /// Upgrades outdated tables or refuses them, as the settings say. Revisions of a newer version are accepted
-/// unless they are marked as breaking: during a rolling deploy, servers of the old version continue.
+/// unless they are marked as breaking: during a rolling deploy, servers of the old version continue. A database
+/// whose encoding cannot hold every text is refused.
 pub(crate) async fn make_ready(config: &Config, store: &Store) -> Result<(), CliError> {
+    store.check_encoding()?;
     let migrate = config.migrate.unwrap_or(match store.kind() {
         DatabaseKind::Sqlite => Migrate::Auto,
         DatabaseKind::Postgres => Migrate::Check,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use chatstore::operations::{BackupError, MigrationError};
-use chatstore::{ConnectError, Error, ErrorKind, StoreError};
+use chatstore::{ConnectError, Error, ErrorKind, StoreError, UnsupportedEncoding};
 use chatstore_migrate::DatabaseErrorKind;
 
 /// Exit codes as in `sysexits.h`, where it has one.
@@ -161,6 +161,12 @@ impl From<BackupError> for CliError {
     }
 }
 
+impl From<UnsupportedEncoding> for CliError {
+    fn from(error: UnsupportedEncoding) -> Self {
+        Self::new(code::CONFIGURATION, error.to_string()).hint(UnsupportedEncoding::TODO)
+    }
+}
+
 impl From<MigrationError> for CliError {
     fn from(error: MigrationError) -> Self {
         let code = match &error {
@@ -190,10 +196,16 @@ impl From<MigrationError> for CliError {
                 DatabaseErrorKind::Denied => code::NO_PERMISSION,
                 DatabaseErrorKind::Unavailable => code::UNREACHABLE,
                 DatabaseErrorKind::StorageFull | DatabaseErrorKind::Corrupt => code::DAMAGED,
+                DatabaseErrorKind::Unsuitable => code::CONFIGURATION,
                 DatabaseErrorKind::Failed => code::FAILED,
             },
         };
         let failure = Self::new(code, error.to_string());
+        if let MigrationError::Database { cause, .. } = &error
+            && cause.kind == DatabaseErrorKind::Unsuitable
+        {
+            return failure.hint(UnsupportedEncoding::TODO);
+        }
         if matches!(error, MigrationError::Destructive(_)) {
             return failure.hint("add --allow-data-loss when that is wanted");
         }

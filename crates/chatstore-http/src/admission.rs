@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::Method;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::Problem;
@@ -46,9 +46,9 @@ pub(crate) fn request_time(method: &Method) -> Duration {
 /// Which requests may run now.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    running: Semaphore,
+    running: Arc<Semaphore>,
     /// Permits for requests that run or wait.
-    present: Semaphore,
+    present: Arc<Semaphore>,
     large_bodies: Arc<Semaphore>,
     /// When the next request of a burst may be rejected.
     next_rejection: Mutex<Instant>,
@@ -57,19 +57,19 @@ pub(crate) struct Admission {
 impl Default for Admission {
     fn default() -> Self {
         Self {
-            running: Semaphore::new(MAX_CONCURRENT),
-            present: Semaphore::new(MAX_CONCURRENT + MAX_QUEUED),
+            running: Arc::new(Semaphore::new(MAX_CONCURRENT)),
+            present: Arc::new(Semaphore::new(MAX_CONCURRENT + MAX_QUEUED)),
             large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
             next_rejection: Mutex::new(Instant::now()),
         }
     }
 }
 
-/// The right to run, until it is dropped.
+/// The right to run, until it is dropped: when the work is over, whether its client still waits or not.
 #[derive(Debug)]
-pub(crate) struct Permit<'a> {
-    _running: SemaphorePermit<'a>,
-    _present: SemaphorePermit<'a>,
+pub(crate) struct Permit {
+    _running: OwnedSemaphorePermit,
+    _present: OwnedSemaphorePermit,
 }
 
 impl Admission {
@@ -79,9 +79,9 @@ impl Admission {
     }
 
     /// Waits for a permit, for a short time.
-    pub(crate) async fn acquire(&self) -> Result<Permit<'_>, Problem> {
-        let present = self.present.try_acquire().map_err(|_| Problem::overloaded())?;
-        let running = timeout(QUEUE_TIME, self.running.acquire()).await;
+    pub(crate) async fn acquire(&self) -> Result<Permit, Problem> {
+        let present = Arc::clone(&self.present).try_acquire_owned().map_err(|_| Problem::overloaded())?;
+        let running = timeout(QUEUE_TIME, Arc::clone(&self.running).acquire_owned()).await;
         let running = running.ok().and_then(Result::ok).ok_or_else(Problem::overloaded)?;
         Ok(Permit { _running: running, _present: present })
     }

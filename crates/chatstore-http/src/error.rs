@@ -41,6 +41,7 @@ pub(crate) enum ProblemKind {
     Unavailable,
     Overloaded,
     OutcomeUnknown,
+    ReadOnly,
     StorageFull,
 }
 
@@ -85,6 +86,7 @@ impl ProblemKind {
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable"),
             Self::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Outcome unknown"),
+            Self::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, "read-only", "Read-only"),
             Self::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage-full", "Storage full"),
         }
     }
@@ -99,7 +101,7 @@ impl ProblemKind {
             Self::Unauthenticated | Self::InvalidCredentials => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
             }
-            Self::Unavailable | Self::Overloaded | Self::RequestInProgress => {
+            Self::Unavailable | Self::Overloaded | Self::ReadOnly | Self::RequestInProgress => {
                 Some((header::RETRY_AFTER, RETRY_AFTER))
             }
             _ => None,
@@ -172,6 +174,18 @@ impl Problem {
     /// The database cannot be reached.
     pub(crate) fn unavailable(cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..Self::new(ProblemKind::Unavailable, UNAVAILABLE) }
+    }
+
+    /// The database answers, but takes no writes.
+    pub(crate) fn read_only(cause: impl Into<String>) -> Self {
+        let detail = "the database takes no writes now, as a standby does; nothing was changed; try again";
+        Self { cause: Some(cause.into()), ..Self::new(ProblemKind::ReadOnly, detail) }
+    }
+
+    /// Too many requests that change the same thing.
+    pub(crate) fn busy() -> Self {
+        let detail = "too many requests change the same thing now; nothing was changed; try again";
+        Self::new(ProblemKind::Overloaded, detail)
     }
 
     /// More concurrent requests than the server accepts.
@@ -271,7 +285,8 @@ impl From<Error> for Problem {
             ErrorKind::Conflict => Self::new(ProblemKind::Conflict, error.to_string()),
             ErrorKind::Unavailable | ErrorKind::Timeout => Self::unavailable(error.to_string()),
             ErrorKind::OutcomeUnknown => Self::outcome_unknown(error.to_string()),
-            ErrorKind::StorageFull | ErrorKind::ReadOnly => {
+            ErrorKind::ReadOnly => Self::read_only(error.to_string()),
+            ErrorKind::StorageFull => {
                 let detail = "the database accepts no writes now; nothing was changed";
                 Self { cause: Some(error.to_string()), ..Self::new(ProblemKind::StorageFull, detail) }
             }

@@ -49,6 +49,7 @@ mod router;
 mod routes;
 mod schema;
 mod serve;
+mod shares;
 mod state;
 
 pub use client::{InvalidProxies, TrustedProxies};

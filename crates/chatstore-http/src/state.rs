@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chatstore::auth::{LimitKey, Permission, Quota};
-use chatstore::{Store, UserId};
+use chatstore::{DatabaseKind, Store, UserId};
 
 use crate::admission::Admission;
 use crate::client::TrustedProxies;
 use crate::error::Problem;
 use crate::metrics::Metrics;
 use crate::repetitions::{Repetition, Repetitions};
+use crate::shares::Shares;
 
 /// The options of an API.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +37,7 @@ struct Shared {
     openapi: String,
     policy: Policy,
     admission: Admission,
+    shares: Shares,
     metrics: Metrics,
     failures: Repetitions,
 }
@@ -44,8 +46,9 @@ impl AppState {
     /// The state of a router over this store.
     pub(crate) fn new(store: Store, openapi: String, policy: Policy, metrics: Metrics) -> Self {
         let admission = Admission::default();
+        let shares = Shares::new(store.kind() == DatabaseKind::Postgres);
         let failures = Repetitions::new(log_failures);
-        Self(Arc::new(Shared { store, openapi, policy, admission, metrics, failures }))
+        Self(Arc::new(Shared { store, openapi, policy, admission, shares, metrics, failures }))
     }
 
     /// The store, for what belongs to no user: health, keys, users, ids of requests.
@@ -77,6 +80,11 @@ impl AppState {
     /// Which requests may run now.
     pub(crate) fn admission(&self) -> &Admission {
         &self.0.admission
+    }
+
+    /// Which requests may change the same thing now.
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.0.shares
     }
 
     /// Failures of requests and of the database, which come in floods.

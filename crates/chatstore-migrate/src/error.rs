@@ -17,6 +17,8 @@ pub enum DatabaseErrorKind {
     Unavailable,
     /// Its disk is full.
     StorageFull,
+    /// It cannot hold what would be stored there, and will not without being created anew.
+    Unsuitable,
     /// It is damaged.
     Corrupt,
     /// The statement is wrong, or anything else.

@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use chatstore_model::{Clock, IdSource, RandomIds, SystemClock};
+use chatstore_model::{Clock, IdSource, RandomIds, SystemClock, UserId};
 
 use crate::context::Context;
-use crate::error::{ConnectError, StoreError};
+use crate::error::{Cause, ConnectError, StoreError, UnsupportedEncoding};
 use crate::file_lock::FileLock;
 use crate::tx::{ReadTx, WriteTx};
 use crate::url::Target;
@@ -76,6 +76,10 @@ impl fmt::Debug for DatabaseOptions {
     }
 }
 
+async fn find_anonymous(tx: &mut ReadTx<'_>) -> Result<(), StoreError> {
+    tx.users().get(UserId::ANONYMOUS).await.map(drop)
+}
+
 #[allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -136,6 +140,7 @@ impl Database {
                     place.clone(),
                     options.pool.max(1),
                     Arc::clone(&context),
+                    machine_random,
                 );
                 (Backend::Postgres(connected.await?), place)
             }
@@ -259,6 +264,40 @@ impl Database {
     #[must_use]
     pub fn default_model(&self) -> &str {
         &self.0.context.default_model
+    }
+
+    /// Fails when the encoding of the database cannot hold every text: nothing may be written there. Only a
+    /// PostgreSQL database may have such an encoding.
+    ///
+    /// # Errors
+    /// [`UnsupportedEncoding`].
+    pub fn check_encoding(&self) -> Result<(), UnsupportedEncoding> {
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(_) => Ok(()),
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(database) => UnsupportedEncoding::check(database.encoding()),
+        }
+    }
+
+    /// Whether the database answers, and takes writes where that can be asked.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] when PostgreSQL takes no writes; else why it does not answer.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(database) => database.read(find_anonymous).await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(database) => {
+                database.read(find_anonymous).await?;
+                if database.read(async |tx| tx.statistics().takes_writes().await).await? {
+                    return Ok(());
+                }
+                database.renew();
+                Err(StoreError::ReadOnly(Cause::new("ping: its transactions are read-only")))
+            }
+        }
     }
 
     /// Bytes on disk.

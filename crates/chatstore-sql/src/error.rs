@@ -109,6 +109,28 @@ impl StoreError {
     }
 }
 
+/// A PostgreSQL database whose encoding cannot hold every text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the database has the encoding {0}, which cannot hold every text")]
+pub struct UnsupportedEncoding(String);
+
+impl UnsupportedEncoding {
+    /// The encoding that every database must have.
+    pub const REQUIRED: &'static str = "UTF8";
+
+    /// What to do about it.
+    pub const TODO: &'static str =
+        "move to a database created with `create database … encoding 'UTF8' template template0`";
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn check(encoding: Option<&str>) -> Result<(), Self> {
+        match encoding {
+            Some(other) if other != Self::REQUIRED => Err(Self(other.to_owned())),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A database that could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {

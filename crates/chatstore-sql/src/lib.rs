@@ -57,7 +57,7 @@ pub use chatstore_migrate as migrate;
 pub use chatstore_migrate::{MigrationError, Revision};
 pub use database::{Database, DatabaseKind, DatabaseOptions};
 pub use db::{Bytes, FromColumn, Row, Sql, Value};
-pub use error::{Cause, ConnectError, StoreError};
+pub use error::{Cause, ConnectError, StoreError, UnsupportedEncoding};
 pub use external::{
     ExternalColumn, ExternalDatabase, ExternalError, ExternalRow, ExternalRows, ExternalTable, ExternalValue,
     Joined, Selection,

@@ -12,6 +12,7 @@
 #[allow(clippy::expect_used, clippy::print_stderr, reason = "a test case that cannot run fails at once")]
 mod cases;
 mod program;
+mod proxy;
 #[cfg(feature = "cases")]
 #[allow(clippy::expect_used, reason = "a test case that cannot run fails at once")]
 mod python;
@@ -20,5 +21,6 @@ pub mod server;
 #[cfg(feature = "cases")]
 pub use cases::{Backend, ExternalDatabase, POSTGRES_URL, SeededIds, TestClock, TestDatabase};
 pub use program::{Program, TOKEN_KEY, free_port, server_program};
+pub use proxy::Proxy;
 #[cfg(feature = "cases")]
 pub use python::python;

@@ -76,7 +76,8 @@ mod user_scope;
 
 pub use chatstore_model::*;
 pub use chatstore_sql::{
-    Cause, ConnectError, ConversationList, DatabaseKind, FileLock, ReadTx, StoreError, Tx, Via, WriteTx,
+    Cause, ConnectError, ConversationList, DatabaseKind, FileLock, ReadTx, StoreError, Tx,
+    UnsupportedEncoding, Via, WriteTx,
 };
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};

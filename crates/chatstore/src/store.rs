@@ -8,7 +8,7 @@ use chatstore_model::{Clock, Day, IdSource, Timestamp, UsageGroup, UsageGrouping
 use chatstore_sql::migrate::{DatabaseError, DatabaseErrorKind};
 use chatstore_sql::{
     ConnectError, Database, DatabaseKind, DatabaseOptions, Direction, FileLock, MigrationError,
-    MigrationSummary, Migrations, ReadTx, StoreError, WriteTx,
+    MigrationSummary, Migrations, ReadTx, StoreError, UnsupportedEncoding, WriteTx,
 };
 
 use crate::cache::Callers;
@@ -190,13 +190,21 @@ impl Store {
         Ok(self.read("usage", async move |tx| tx.usage().grouped(user, from, to, grouping).await).await?)
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and takes writes where that can be asked.
     ///
     /// # Errors
-    /// Why it does not.
+    /// `ReadOnly`; else why it does not answer.
     pub async fn ping(&self) -> Result<()> {
-        self.read("ping", async |tx| tx.users().get(UserId::ANONYMOUS).await).await?;
-        Ok(())
+        Ok(self.database.ping().await?)
+    }
+
+    /// Fails when the encoding of the database cannot hold every text. [`migrate`](Self::migrate) refuses such a
+    /// database as well.
+    ///
+    /// # Errors
+    /// [`UnsupportedEncoding`].
+    pub fn check_encoding(&self) -> std::result::Result<(), UnsupportedEncoding> {
+        self.database.check_encoding()
     }
 
     /// Which database system it is.

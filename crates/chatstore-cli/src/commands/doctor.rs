@@ -252,7 +252,7 @@ async fn server(store: &Store) -> Result<Vec<Check>, CliError> {
     let checks = found.iter().flat_map(|([synchronous_commit, fsync, encoding], is_standby)| {
         [
             Check::new("durability", Ok(durability(synchronous_commit, fsync))),
-            Check::new("encoding", Ok(encoded(encoding))),
+            Check::new("encoding", encoded(store, encoding)),
             Check::new("writes", Ok(takes_writes(*is_standby))),
         ]
     });
@@ -293,12 +293,9 @@ fn durability(synchronous_commit: &str, fsync: &str) -> Finding {
     Finding::ok(found)
 }
 
-fn encoded(encoding: &str) -> Finding {
-    if encoding == "UTF8" {
-        return Finding::ok(encoding);
-    }
-    let todo = "move to a database created with `create database … encoding 'UTF8' template template0`";
-    Finding::failed(format!("{encoding} cannot hold every text"), todo)
+fn encoded(store: &Store, encoding: &str) -> Result<Finding, CliError> {
+    store.check_encoding()?;
+    Ok(Finding::ok(encoding))
 }
 
 fn takes_writes(is_standby: bool) -> Finding {
@@ -317,8 +314,6 @@ mod tests {
         assert_eq!(durability("on", "on").status, Status::Ok);
         assert_eq!(durability("off", "on").status, Status::Failed);
         assert_eq!(durability("on", "off").status, Status::Failed);
-        assert_eq!(encoded("UTF8").status, Status::Ok);
-        assert_eq!(encoded("SQL_ASCII").status, Status::Failed);
         assert_eq!(takes_writes(true).status, Status::Failed);
     }
 }

@@ -2,18 +2,25 @@
 //!
 //! Each request waits for its body, then for its admission, then for its answer, each for a limited time.
 
+use std::panic::resume_unwind;
+
 use axum::Extension;
 use axum::extract::Request;
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use crate::admission::request_time;
 use crate::body::buffer_body;
+use crate::caller::ACTING_USER;
 use crate::condition::has_idempotency_key;
 use crate::error::{Problem, ProblemKind};
 use crate::state::AppState;
+
+/// The headers that tell callers apart.
+static CALLER: [HeaderName; 2] = [header::AUTHORIZATION, ACTING_USER];
 
 /// For routes that use the database: a limited number of requests holds a permit at the same time.
 pub(crate) async fn run_with_permit(
@@ -22,8 +29,9 @@ pub(crate) async fn run_with_permit(
     next: Next,
 ) -> Result<Response, Response> {
     let request = buffered(&state, request).await?;
-    let _permit = state.admission().acquire().await.map_err(IntoResponse::into_response)?;
-    Ok(run(request, next).await)
+    let share = state.shares().acquire(&request, &CALLER).await.map_err(IntoResponse::into_response)?;
+    let permit = state.admission().acquire().await.map_err(IntoResponse::into_response)?;
+    Ok(run_to_the_end((share, permit), request, next).await)
 }
 
 /// For routes that hash a password. They hold no permit, for which others would wait as long as the hash takes:
@@ -37,7 +45,7 @@ pub(crate) async fn run_with_password_capacity(
     if !state.store().auth().takes_passwords() {
         return Err(state.admission().paced_rejection().await.into_response());
     }
-    Ok(run(request, next).await)
+    Ok(run_to_the_end((), request, next).await)
 }
 
 /// The request with its whole body, or the last answer on this connection.
@@ -45,6 +53,23 @@ async fn buffered(state: &AppState, request: Request) -> Result<Request, Respons
     let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
     let buffered = buffer_body(state.admission(), request).await;
     buffered.map_err(|problem| (close, problem.into_response()).into_response())
+}
+
+/// Runs a request as a task of its own, which goes on when the client hangs up: what it does with the database is
+/// not broken off in the middle, and costs no connection. It holds its permits to the end.
+async fn run_to_the_end(permits: impl Send + 'static, request: Request, next: Next) -> Response {
+    let work = async move {
+        let response = run(request, next).await;
+        drop(permits);
+        response
+    };
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(response) => response,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => Problem::unavailable("the server stops").into_response(),
+        },
+    }
 }
 
 async fn run(request: Request, next: Next) -> Response {

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use chatstore::ErrorKind;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -61,6 +62,8 @@ pub(crate) struct DatabaseReadiness {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ReadinessStatus {
     Ready,
+    /// It answers, but takes no writes.
+    ReadOnly,
     Unavailable,
     /// The server answers the requests that have arrived and then ends.
     Stopping,
@@ -84,7 +87,10 @@ pub(crate) async fn readyz(State(state): State<AppState>, draining: Option<Exten
             if state.failures().is_first("the database is not ready") {
                 tracing::warn!(error.cause = %error, "the database is not ready");
             }
-            ReadinessStatus::Unavailable
+            match error.kind() {
+                ErrorKind::ReadOnly => ReadinessStatus::ReadOnly,
+                _ => ReadinessStatus::Unavailable,
+            }
         }
         Err(_) => {
             if state.failures().is_first("the database did not answer within 2 s") {

@@ -9,7 +9,7 @@ use crate::support::{Person, Server, exchange, open, refusal};
 conformance!(
     an_unreachable_database_makes_every_route_unavailable,
     a_damaged_database_is_an_internal_error,
-    a_database_that_accepts_no_writes_is_full,
+    a_database_that_takes_no_writes_says_so,
 );
 
 /// Every route under `/api`, and a body that it accepts.
@@ -97,7 +97,7 @@ async fn a_damaged_database_is_an_internal_error(case: TestDatabase) {
     }
 }
 
-async fn a_database_that_accepts_no_writes_is_full(case: TestDatabase) {
+async fn a_database_that_takes_no_writes_says_so(case: TestDatabase) {
     const REFUSE_WRITES: Sql = Sql::pair(
         "refuse_writes",
         "pragma query_only = on",
@@ -117,19 +117,20 @@ async fn a_database_that_accepts_no_writes_is_full(case: TestDatabase) {
     POST /api/v1/conversations
     {}
 
-    507 Insufficient Storage
+    503 Service Unavailable
     content-type: application/problem+json
+    retry-after: 1
 
     {
-      "detail": "the database accepts no writes now; nothing was changed",
+      "detail": "the database takes no writes now, as a standby does; nothing was changed; try again",
       "request_id": "r-1",
-      "status": 507,
-      "title": "Storage full",
-      "type": "urn:chatstore:problem:storage-full"
+      "status": 503,
+      "title": "Read-only",
+      "type": "urn:chatstore:problem:read-only"
     }
     "#) }
     for (method, path, body) in routes(&conversation) {
-        let expected = if method == "GET" { 200 } else { 507 };
+        let expected = if method == "GET" { 200 } else { 503 };
         let answer = server.send(&ada, method, &path, body).send().await.unwrap();
         assert_eq!(answer.status(), expected, "{method} {path}");
     }

@@ -131,6 +131,22 @@ mod postgres {
     }
 
     impl Value<'_> {
+        /// The type as which the server takes this value when nothing else says which; it finds out that of a
+        /// null by itself.
+        pub(crate) const fn postgres_type(&self) -> Type {
+            match self {
+                Self::Null => Type::UNKNOWN,
+                Self::Uuid(_) => Type::UUID,
+                Self::Text(_) => Type::TEXT,
+                Self::Bool(_) => Type::BOOL,
+                Self::Int(_) => Type::INT8,
+                Self::Float(_) => Type::FLOAT8,
+                Self::Bytes(_) => Type::BYTEA,
+                Self::Json(_) => Type::JSONB,
+                Self::Time(_) => Type::TIMESTAMPTZ,
+            }
+        }
+
         fn fits(&self, ty: &Type) -> bool {
             match self {
                 Self::Null => true,

@@ -14,8 +14,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use chatstore_migrate::{
-    Connection, DataSteps, Graph, LogEntry, MigrationError, MigrationEvent, MigrationStatus, Migrator,
-    Revision, RevisionFiles, Script, Target,
+    Connection, DataSteps, DatabaseError, DatabaseErrorKind, Graph, LogEntry, MigrationError, MigrationEvent,
+    MigrationStatus, Migrator, Revision, RevisionFiles, Script, Target,
 };
 #[cfg(all(feature = "sqlite", unix))]
 use chatstore_model::SystemClock;
@@ -207,12 +207,19 @@ impl Migrations<'_> {
     /// step as it happens.
     ///
     /// # Errors
-    /// As [`Migrator::upgrade`].
+    /// As [`Migrator::upgrade`]; [`MigrationError::Database`] with an [`UnsupportedEncoding`] before anything is
+    /// written.
+    ///
+    /// [`UnsupportedEncoding`]: crate::UnsupportedEncoding
     pub async fn upgrade(
         &self,
         target: Target,
         mut observe: impl FnMut(&MigrationEvent<'_>) + Send + 'static,
     ) -> Result<Vec<Revision>, MigrationError> {
+        self.database.check_encoding().map_err(|error| MigrationError::Database {
+            doing: "examining the database".to_owned(),
+            cause: DatabaseError::new(DatabaseErrorKind::Unsuitable, error),
+        })?;
         self.run(|migrator, it| Box::pin(async move { migrator.upgrade(it, &target, &mut observe).await }))
             .await
     }

@@ -7,14 +7,16 @@ use chatstore_migrate::{
     Answer, Connection, DatabaseError, DatabaseErrorKind, Dialect, MigrationError, TextRow,
 };
 use chatstore_model::Clock;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::Work;
-use crate::db::postgres::{PostgresDatabase, is_lost, with_source};
+use crate::db::postgres::{Meaning, PostgresDatabase, is_lost, meaning, with_source};
 use crate::error::StoreError;
 
 /// A migration may take longer than any statement of the store.
-const NO_TIME_LIMITS: &str = "set statement_timeout = 0; set idle_in_transaction_session_timeout = 0";
+const NO_TIME_LIMITS: &str =
+    "set statement_timeout = 0; set lock_timeout = 0; set idle_in_transaction_session_timeout = 0";
 
 /// With this the server notices in the middle of a statement that this process was killed, and gives the
 /// lock to the next one. Servers on some systems do not support it.
@@ -89,14 +91,13 @@ fn database_error(error: &tokio_postgres::Error) -> DatabaseError {
         let kind = if is_lost(error) { DatabaseErrorKind::Unavailable } else { DatabaseErrorKind::Failed };
         return DatabaseError::new(kind, with_source(error));
     };
-    let kind = match server.code().code() {
-        // 3F000: there is no schema that this user may create tables in.
-        "42501" | "25006" | "3F000" => DatabaseErrorKind::Denied,
-        "53100" => DatabaseErrorKind::StorageFull,
-        "55P03" | "40P01" | "40001" => DatabaseErrorKind::Busy,
-        "57P01" | "57P02" | "57P03" | "53300" => DatabaseErrorKind::Unavailable,
-        "XX001" | "XX002" => DatabaseErrorKind::Corrupt,
-        code if code.starts_with("08") => DatabaseErrorKind::Unavailable,
+    let kind = match meaning(server) {
+        Meaning::Denied | Meaning::ReadOnly => DatabaseErrorKind::Denied,
+        Meaning::StorageFull => DatabaseErrorKind::StorageFull,
+        Meaning::Conflict => DatabaseErrorKind::Busy,
+        Meaning::Timeout if *server.code() == SqlState::LOCK_NOT_AVAILABLE => DatabaseErrorKind::Busy,
+        Meaning::Unavailable | Meaning::TooManyConnections => DatabaseErrorKind::Unavailable,
+        Meaning::Corrupt => DatabaseErrorKind::Corrupt,
         _ => DatabaseErrorKind::Failed,
     };
     let detail = server.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();

@@ -19,6 +19,10 @@ const COUNTS: Sql = Sql::same(
 const POSTGRES_SIZE: Sql =
     Sql::only_postgres("statistics.postgres_size", "select pg_database_size(current_database())");
 
+#[cfg(feature = "postgres")]
+const TAKES_WRITES: Sql =
+    Sql::only_postgres("statistics.takes_writes", "select current_setting('transaction_read_only') = 'off'");
+
 /// Every column of every row of each table, by primary key, in the order of [`TABLES`].
 pub(super) static ROWS: [Sql; TABLES.len()] = {
     let mut statements = [COUNTS; TABLES.len()];
@@ -56,6 +60,8 @@ pub(super) const STATEMENTS: &[Sql] = &[
     COUNTS,
     #[cfg(feature = "postgres")]
     POSTGRES_SIZE,
+    #[cfg(feature = "postgres")]
+    TAKES_WRITES,
 ];
 
 /// How much there is.
@@ -136,6 +142,12 @@ impl<M> Statistics<'_, '_, M> {
     #[cfg(feature = "postgres")]
     pub(crate) async fn postgres_size(&mut self) -> Result<i64, StoreError> {
         self.0.executor.query_one(&POSTGRES_SIZE, &[], |row| row.next()).await
+    }
+
+    /// Whether a PostgreSQL server takes writes: a standby and a database that is set to read-only do not.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn takes_writes(&mut self) -> Result<bool, StoreError> {
+        self.0.executor.query_one(&TAKES_WRITES, &[], |row| row.next()).await
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) struct ServerDirectory {
 impl ServerDirectory {
     pub(super) fn create(parent: &Path, bin_dir: PathBuf) -> Result<Self, ServerError> {
         let account = Account::for_server()?;
-        let path = create_private(parent, account)?;
+        let path = create_private(parent, PREFIX, account)?;
         let owner = lock_owner_file(&path, account)?;
         let mut waiting = clean_up(&path, &bin_dir, account);
         let guard = waiting.stdin(Stdio::piped()).spawn().map_err(ServerError::run(&waiting))?;
@@ -124,10 +124,10 @@ fn clean_up(path: &Path, bin_dir: &Path, account: Account) -> Command {
     command
 }
 
-fn create_private(parent: &Path, account: Account) -> Result<PathBuf, ServerError> {
+pub(super) fn create_private(parent: &Path, prefix: &str, account: Account) -> Result<PathBuf, ServerError> {
     let mut number = 0;
     loop {
-        let name = format!("{PREFIX}{}-{number}", std::process::id());
+        let name = format!("{prefix}{}-{number}", std::process::id());
         let path = parent.join(name);
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => {
@@ -149,7 +149,7 @@ fn lock_owner_file(directory: &Path, account: Account) -> Result<File, ServerErr
     Ok(file)
 }
 
-fn write_owned(path: &Path, content: &str, account: Account) -> Result<File, ServerError> {
+pub(super) fn write_owned(path: &Path, content: &str, account: Account) -> Result<File, ServerError> {
     let mut file = File::create_new(path).map_err(ServerError::files("create", path))?;
     give_to(path, account)?;
     file.write_all(content.as_bytes()).map_err(ServerError::files("write", path))?;
@@ -172,7 +172,7 @@ mod tests {
         let place = ServerDirectory::create(&std::env::temp_dir(), bin_dir.clone()).unwrap();
         let owned = ServerDirectory::create(&place.path, bin_dir.clone()).unwrap();
         let account = Account::for_server().unwrap();
-        let abandoned = create_private(&place.path, account).unwrap();
+        let abandoned = create_private(&place.path, PREFIX, account).unwrap();
         write_owned(&abandoned.join(OWNER_FILE), "1", account).unwrap();
 
         sweep(&place.path, &bin_dir);

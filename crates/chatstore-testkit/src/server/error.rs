@@ -15,6 +15,8 @@ const INSTALL_HINT: &str = "install it with `sudo apt-get install postgresql` (D
 pub enum ServerError {
     /// The programs of PostgreSQL are not on this machine.
     NotInstalled,
+    /// PgBouncer is not on this machine.
+    NoPooler,
     /// This process is root's, and there is no user `postgres` or `nobody` to run the server as.
     NoAccount,
     /// A file, directory or address of the server is not usable.
@@ -66,6 +68,10 @@ impl std::fmt::Display for ServerError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotInstalled => write!(formatter, "PostgreSQL is not installed; {INSTALL_HINT}"),
+            Self::NoPooler => formatter.write_str(
+                "PgBouncer is not installed; install it with `sudo apt-get install pgbouncer` (Debian, Ubuntu), \
+                 `sudo dnf install pgbouncer` (Fedora), or `brew install pgbouncer` (macOS)",
+            ),
             Self::NoAccount => formatter.write_str(
                 "PostgreSQL does not run as root and there is neither a user `postgres` nor `nobody`; \
                  create one of them or start this as another user",
@@ -97,7 +103,7 @@ impl std::error::Error for ServerError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Files { source, .. } | Self::Run { source, .. } => Some(source),
-            Self::NotInstalled | Self::NoAccount | Self::Failed { .. } => None,
+            Self::NotInstalled | Self::NoPooler | Self::NoAccount | Self::Failed { .. } => None,
         }
     }
 }

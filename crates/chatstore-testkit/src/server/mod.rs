@@ -14,6 +14,7 @@ pub mod apt;
 mod directory;
 mod error;
 mod install;
+mod pooler;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -24,6 +25,7 @@ use std::process::Output;
 use directory::ServerDirectory;
 pub use error::ServerError;
 pub use install::{ensure_postgres_installed, find_postgres};
+pub use pooler::{Pooler, StartupOptions, ensure_pooler_installed};
 
 const USER: &str = "chatstore";
 const LOG_TAIL_LINES: usize = 20;

@@ -5,6 +5,7 @@ use std::error::Error as _;
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 
+use super::sqlstate::{Meaning, meaning};
 use crate::db::meaning::{missing_of_table, refused, taken_constraint};
 use crate::error::{Cause, ConnectError, StoreError};
 
@@ -36,18 +37,33 @@ pub(super) fn store_error(error: &tokio_postgres::Error, statement: &str) -> Sto
     if *code == SqlState::FOREIGN_KEY_VIOLATION {
         return missing_of_table(server.table());
     }
-    let cause = Cause::new(format!("{statement}: {}: {}", server.code().code(), server.message()));
-    match code.code() {
-        "40001" | "40P01" => StoreError::Conflict(cause),
-        "42P01" => StoreError::Corrupt(format!("{cause}; are the tables migrated?")),
-        "57014" | "55P03" => StoreError::Timeout(cause),
-        "53100" => StoreError::StorageFull(cause),
-        "25006" => StoreError::ReadOnly(cause),
-        "57P01" | "57P02" | "57P03" | "53300" => StoreError::Unavailable(cause),
-        other if other.starts_with("08") => StoreError::Unavailable(cause),
-        "XX001" | "XX002" => StoreError::Corrupt(cause.to_string()),
-        _ => StoreError::Backend(cause),
+    let cause = Cause::new(format!("{statement}: {}: {}", code.code(), server.message()));
+    match meaning(server) {
+        Meaning::Conflict | Meaning::NotPrepared => StoreError::Conflict(cause),
+        Meaning::Timeout => StoreError::Timeout(cause),
+        Meaning::Unavailable | Meaning::TooManyConnections => StoreError::Unavailable(cause),
+        Meaning::StorageFull => StoreError::StorageFull(cause),
+        Meaning::ReadOnly => StoreError::ReadOnly(cause),
+        Meaning::NoTable => StoreError::Corrupt(format!("{cause}; are the tables migrated?")),
+        Meaning::Corrupt => StoreError::Corrupt(cause.to_string()),
+        Meaning::Denied | Meaning::NoDatabase | Meaning::Other => StoreError::Backend(cause),
     }
+}
+
+/// The meaning of an error of a connection that is opened: nothing was changed by it.
+pub(super) fn acquire_error(error: PoolError) -> StoreError {
+    match error {
+        PoolError::Backend(error) => match store_error(&error, "connect") {
+            StoreError::Backend(cause) => StoreError::Unavailable(cause),
+            known => known,
+        },
+        error => StoreError::Unavailable(Cause::new(error)),
+    }
+}
+
+/// Whether the server, or the role, has no connection left.
+pub(super) fn is_too_many_connections(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|server| meaning(server) == Meaning::TooManyConnections)
 }
 
 pub(super) fn connect_error(place: String, error: PoolError) -> ConnectError {
@@ -58,9 +74,9 @@ pub(super) fn connect_error(place: String, error: PoolError) -> ConnectError {
         return ConnectError::Unreachable { place, cause: Cause::new(with_source(&error)) };
     };
     let reason = server.message().to_owned();
-    match server.code().code() {
-        "28P01" | "28000" | "42501" => ConnectError::Denied { place, cause: Cause::new(reason) },
-        "3D000" => ConnectError::Unusable { place, reason: format!("{reason}; create it first") },
+    match meaning(server) {
+        Meaning::Denied => ConnectError::Denied { place, cause: Cause::new(reason) },
+        Meaning::NoDatabase => ConnectError::Unusable { place, reason: format!("{reason}; create it first") },
         _ => ConnectError::Unreachable { place, cause: Cause::new(reason) },
     }
 }

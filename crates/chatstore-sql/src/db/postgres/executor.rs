@@ -4,14 +4,17 @@ use std::pin::pin;
 
 use deadpool_postgres::Client;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{RowStream, Statement};
 
+use super::connections::Connections;
+use super::deadlines;
 use super::error::{store_error, write_error};
+use super::sqlstate::{Meaning, meaning};
 use crate::context::Context;
 use crate::db::sql::Effect;
 use crate::db::{Row, Sql, Value};
-use crate::error::StoreError;
+use crate::error::{Cause, StoreError};
 
 /// Changes of one batch that are under way at once.
 const PIPELINE: usize = 64;
@@ -27,14 +30,18 @@ pub(super) enum Handle<'c> {
 }
 
 /// Runs statements on one connection.
+///
+/// A statement is prepared once on a connection. Where a pooler changes the session behind the connection, it is
+/// parsed anew each time, in one message with its values. Names are those of this process alone in both cases.
 pub(crate) struct PostgresExecutor<'c> {
     handle: Handle<'c>,
+    connections: &'c Connections,
     context: &'c Context,
 }
 
 impl<'c> PostgresExecutor<'c> {
-    pub(super) const fn new(handle: Handle<'c>, context: &'c Context) -> Self {
-        Self { handle, context }
+    pub(super) const fn new(handle: Handle<'c>, connections: &'c Connections, context: &'c Context) -> Self {
+        Self { handle, connections, context }
     }
 
     /// Runs a statement and hands its rows to `read`; the number of rows changed.
@@ -48,15 +55,19 @@ impl<'c> PostgresExecutor<'c> {
         if effect == Effect::Changes {
             self.may_change()?;
         }
-        let statement = self.prepare(sql).await?;
         // Inside a transaction a lost connection undoes the change; outside, it is unknown.
-        let failed = match (effect, &self.handle) {
-            (Effect::Changes, Handle::Single { .. }) => write_error,
-            _ => store_error,
+        let is_final = effect == Effect::Changes && matches!(self.handle, Handle::Single { .. });
+        let failed = |error: tokio_postgres::Error| match is_final {
+            true => write_error(&error, sql.name()),
+            false => store_error(&error, sql.name()),
         };
-        let failed = |error| failed(&error, sql.name());
-        let mut rows = pin!(self.send(&statement, values).await.map_err(failed)?);
-        while let Some(row) = rows.try_next().await.map_err(failed)? {
+        let rows = match self.send(sql, values).await? {
+            // Such a statement was refused before it did anything; a transaction, however, has failed with it.
+            Err(error) if self.is_to_be_prepared_again(&error) => self.send(sql, values).await?,
+            sent => sent,
+        };
+        let mut rows = pin!(rows.map_err(failed)?);
+        while let Some(row) = self.answered(sql, rows.try_next()).await?.map_err(failed)? {
             read(&Row::postgres(sql.name(), &row))?;
         }
         Ok(rows.rows_affected().unwrap_or(0))
@@ -71,37 +82,93 @@ impl<'c> PostgresExecutor<'c> {
         let Handle::Transaction(transaction) = self.handle else {
             return Err(StoreError::backend(format!("{}: several changes need a transaction", sql.name())));
         };
-        let statement = self.prepare(sql).await?;
+        let failed = |error: &tokio_postgres::Error| {
+            self.note(error);
+            store_error(error, sql.name())
+        };
+        let statement = if self.connections.keeps_statements() {
+            Some(transaction.prepare_cached(sql.postgres()).await.map_err(|error| failed(&error))?)
+        } else {
+            None
+        };
         let mut changes = Vec::with_capacity(rows.len());
         for values in rows {
-            changes.push(change(transaction, &statement, self.context, values));
+            changes.push(change(transaction, statement.as_ref(), sql, self.context, values));
         }
         let mut answers = stream::iter(changes).buffered(PIPELINE);
-        while let Some(answer) = answers.next().await {
-            answer.map_err(|error| store_error(&error, sql.name()))?;
+        while let Some(answer) = self.answered(sql, answers.next()).await? {
+            answer.map_err(|error| failed(&error))?;
         }
         Ok(())
     }
 
-    async fn prepare(&self, sql: &Sql) -> Result<Statement, StoreError> {
-        let prepared = match &self.handle {
-            Handle::Transaction(transaction) => transaction.prepare_cached(sql.postgres()).await,
-            Handle::Single { client, .. } => client.prepare_cached(sql.postgres()).await,
-        };
-        prepared.map_err(|error| store_error(&error, sql.name()))
-    }
-
+    /// Sends a statement. The outer error is that there was no answer.
     async fn send(
         &self,
-        statement: &Statement,
+        sql: &Sql,
         values: &[Value<'_>],
-    ) -> Result<RowStream, tokio_postgres::Error> {
+    ) -> Result<Result<RowStream, tokio_postgres::Error>, StoreError> {
         self.context.count_statement();
+        if !self.connections.keeps_statements() {
+            let values = typed(values);
+            let sent = match &self.handle {
+                Handle::Transaction(transaction) => {
+                    self.answered(sql, transaction.query_typed_raw(sql.postgres(), values)).await?
+                }
+                Handle::Single { client, .. } => {
+                    self.answered(sql, client.query_typed_raw(sql.postgres(), values)).await?
+                }
+            };
+            return Ok(sent);
+        }
+        let prepared = match &self.handle {
+            Handle::Transaction(transaction) => {
+                self.answered(sql, transaction.prepare_cached(sql.postgres())).await?
+            }
+            Handle::Single { client, .. } => {
+                self.answered(sql, client.prepare_cached(sql.postgres())).await?
+            }
+        };
+        let statement = match prepared {
+            Ok(statement) => statement,
+            Err(error) => return Ok(Err(error)),
+        };
         let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
         match &self.handle {
-            Handle::Transaction(transaction) => transaction.query_raw(statement, values).await,
-            Handle::Single { client, .. } => client.query_raw(statement, values).await,
+            Handle::Transaction(transaction) => {
+                self.answered(sql, transaction.query_raw(&statement, values)).await
+            }
+            Handle::Single { client, .. } => self.answered(sql, client.query_raw(&statement, values)).await,
         }
+    }
+
+    /// Waits for an answer. Its absence may mean that a change happened, unless a transaction undoes it.
+    async fn answered<T>(&self, sql: &Sql, answer: impl Future<Output = T>) -> Result<T, StoreError> {
+        match self.connections.answered(answer).await {
+            Some(answer) => Ok(answer),
+            None => {
+                let cause = Cause::new(format!("{}: no answer within {:?}", sql.name(), deadlines::ANSWER));
+                match self.handle {
+                    Handle::Single { changed: true, .. } => Err(StoreError::OutcomeUnknown(cause)),
+                    _ => Err(StoreError::Timeout(cause)),
+                }
+            }
+        }
+    }
+
+    /// Whether the statement can be sent again because only its preparation was outdated.
+    fn is_to_be_prepared_again(&self, error: &tokio_postgres::Error) -> bool {
+        self.note(error) && matches!(self.handle, Handle::Single { .. })
+    }
+
+    /// Draws the consequences of a prepared statement that the server refused; whether this was one.
+    fn note(&self, error: &tokio_postgres::Error) -> bool {
+        let is_not_prepared =
+            error.as_db_error().is_some_and(|server| meaning(server) == Meaning::NotPrepared);
+        if is_not_prepared {
+            self.connections.prepare_again(error);
+        }
+        is_not_prepared
     }
 
     /// Outside a transaction a second change could not be undone with the first.
@@ -117,14 +184,29 @@ impl<'c> PostgresExecutor<'c> {
     }
 }
 
+/// Values with the types as which the server takes them; it finds out that of a null itself.
+fn typed<'v>(values: &'v [Value<'_>]) -> impl ExactSizeIterator<Item = (&'v (dyn ToSql + Sync), Type)> {
+    values.iter().map(|value| (value as &(dyn ToSql + Sync), value.postgres_type()))
+}
+
 /// One of several changes under way at once. No closure: a future that holds one could not move
 /// between threads.
 async fn change(
     transaction: &deadpool_postgres::Transaction<'_>,
-    statement: &Statement,
+    statement: Option<&Statement>,
+    sql: &Sql,
     context: &Context,
     values: Vec<Value<'_>>,
 ) -> Result<u64, tokio_postgres::Error> {
     context.count_statement();
-    transaction.execute_raw(statement, values.iter().map(|value| value as &(dyn ToSql + Sync))).await
+    match statement {
+        Some(statement) => {
+            let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
+            transaction.execute_raw(statement, values).await
+        }
+        None => {
+            let values: Vec<_> = typed(&values).collect();
+            transaction.execute_typed(sql.postgres(), &values).await
+        }
+    }
 }

@@ -1,76 +1,54 @@
 //! PostgreSQL: a pool of connections with prepared statements.
 
+mod checkout;
+mod connections;
+mod deadlines;
 mod error;
 mod executor;
+mod sqlstate;
+mod wire;
 
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{
-    Client, ClientWrapper, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
-};
-use tokio_postgres::NoTls;
+use deadpool_postgres::{Client, ClientWrapper};
 
 use crate::context::Context;
-use crate::db::tls::{TlsMode, TlsSettings};
+use crate::db::tls::TlsSettings;
 use crate::error::{Cause, ConnectError, StoreError};
 use crate::tx::{Finished, ReadOnly, Tx, WriteTx};
 
-use error::{connect_error, store_error, write_error};
+use checkout::Checkout;
+use connections::Connections;
 pub(crate) use error::{is_lost, with_source};
+use error::{store_error, write_error};
 use executor::Handle;
 pub(crate) use executor::PostgresExecutor;
-
-/// How long a caller waits for a connection, a connection for the server, and a dead peer is given.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Statements and idle transactions longer than this are ended by the server; milliseconds.
-const SESSION_SETTINGS: &str = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC \
-     -c default_transaction_isolation=read\\ committed";
+pub(crate) use sqlstate::{Meaning, meaning};
 
 /// How often a transaction is run again after a conflict.
 const ATTEMPTS: u32 = 8;
 
+const NO_ANSWER: &str = "the database does not answer";
+
 /// One PostgreSQL database.
 pub(crate) struct PostgresDatabase {
     context: Arc<Context>,
-    pool: Pool,
+    connections: Arc<Connections>,
 }
 
 impl PostgresDatabase {
     /// Creates the pool and its first connection, so that a wrong address or password is noticed now.
     pub(crate) async fn connect(
-        mut config: tokio_postgres::Config,
+        config: tokio_postgres::Config,
         tls: &TlsSettings,
         place: String,
         pool_size: usize,
         context: Arc<Context>,
+        random: fn(&mut [u8]),
     ) -> Result<Self, ConnectError> {
-        config.application_name("chatstore");
-        let options = config.get_options().map(|options| format!("{options} {SESSION_SETTINGS}"));
-        config.options(options.as_deref().unwrap_or(SESSION_SETTINGS));
-        config.connect_timeout(ACQUIRE_TIMEOUT);
-        config.tcp_user_timeout(ACQUIRE_TIMEOUT);
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = if tls.mode == TlsMode::Disable {
-            Manager::from_config(config, NoTls, recycling)
-        } else {
-            let connector =
-                tls.connector().map_err(|reason| ConnectError::Unusable { place: place.clone(), reason })?;
-            Manager::from_config(config, connector, recycling)
-        };
-        let timeouts = Timeouts {
-            wait: Some(ACQUIRE_TIMEOUT),
-            create: Some(ACQUIRE_TIMEOUT),
-            recycle: Some(ACQUIRE_TIMEOUT),
-        };
-        let pool =
-            Pool::builder(manager).max_size(pool_size).timeouts(timeouts).runtime(Runtime::Tokio1).build();
-        let pool = pool
-            .map_err(|error| ConnectError::Unreachable { place: place.clone(), cause: Cause::new(error) })?;
-        drop(pool.get().await.map_err(|error| connect_error(place, error))?);
-        Ok(Self { context, pool })
+        let connections = Connections::open(config, tls, place, pool_size, random).await?;
+        Ok(Self { context, connections })
     }
 
     pub(crate) async fn read<T, E, F>(&self, mut work: F) -> Result<T, E>
@@ -79,21 +57,31 @@ impl PostgresDatabase {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let mut idle_connections = self.pool.status().size;
+        let mut is_repeated = false;
         loop {
-            let mut client = self.client().await?;
+            let mut client = Checkout::acquire(&self.connections).await?;
             let mut tx = self.autocommit(&client);
             let result = work(&mut tx).await;
-            let is_lost = matches!(tx.executor.into_failed(), Some(StoreError::Unavailable(_)));
-            client.is_idle = true;
-            if idle_connections == 0 || result.is_ok() || !is_lost {
+            let failure = tx.executor.into_failed();
+            if result.is_ok() {
+                client.set_idle();
                 return result;
             }
-            // The server was restarted since this connection was last used, and since every other
-            // idle one was; a read can be repeated.
-            client.is_idle = false;
-            drop(client);
-            idle_connections -= 1;
+            match failure {
+                Some(StoreError::Unavailable(_)) if !is_repeated => {
+                    // The server was restarted since this connection was last used, and since every other
+                    // idle one was; a read can be repeated.
+                    client.discard();
+                    self.connections.found_silent();
+                    is_repeated = true;
+                }
+                // The answer may still come, and is waited for in the background.
+                Some(StoreError::Timeout(_) | StoreError::OutcomeUnknown(_)) => return result,
+                _ => {
+                    client.set_idle();
+                    return result;
+                }
+            }
         }
     }
 
@@ -105,45 +93,73 @@ impl PostgresDatabase {
         E: From<StoreError> + Send + 'static,
     {
         let mut attempt = 1;
+        let mut is_renewed = false;
         loop {
-            let mut client = self.client().await?;
-            let Finished { result, failure } = if is_single {
-                self.single(&client, &mut work).await
+            let mut client = Checkout::acquire(&self.connections).await?;
+            let done = if is_single {
+                Ok(self.single(&client, &mut work).await)
             } else {
                 self.transaction(&mut client, &mut work).await
             };
-            client.is_idle = true;
-            if !is_to_be_repeated(failure.as_ref(), attempt) {
-                return result;
+            let Finished { result, failure } = match done {
+                Ok(finished) => finished,
+                // The server was restarted since; nothing was sent but the beginning.
+                Err(StoreError::Unavailable(_)) if !is_renewed => {
+                    is_renewed = true;
+                    client.discard();
+                    self.connections.found_silent();
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match failure {
+                // The answer may still come, and is waited for in the background.
+                Some(StoreError::Timeout(_) | StoreError::OutcomeUnknown(_)) => return result,
+                Some(StoreError::ReadOnly(_)) if self.connections.renew() => {
+                    client.discard();
+                    return result;
+                }
+                Some(StoreError::Conflict(_)) if attempt < ATTEMPTS => {}
+                _ => {
+                    client.set_idle();
+                    return result;
+                }
             }
+            client.set_idle();
             drop(client);
             tokio::time::sleep(self.pause(attempt)).await;
             attempt += 1;
         }
     }
 
-    async fn transaction<T, E, F>(&self, client: &mut Client, work: &mut F) -> Finished<T, E>
+    /// Runs `work` in a transaction. The outer error is that it could not be begun.
+    async fn transaction<T, E, F>(
+        &self,
+        client: &mut Client,
+        work: &mut F,
+    ) -> Result<Finished<T, E>, StoreError>
     where
         F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E>,
         E: From<StoreError>,
     {
-        let transaction = match client.transaction().await {
-            Ok(transaction) => transaction,
-            Err(error) => return Finished::failed(store_error(&error, "begin")),
-        };
-        let executor = PostgresExecutor::new(Handle::Transaction(&transaction), &self.context);
+        let begun = self.connections.answered(client.transaction()).await;
+        let begun = begun.ok_or_else(|| StoreError::Timeout(Cause::new(NO_ANSWER)))?;
+        let transaction = begun.map_err(|error| store_error(&error, "begin"))?;
+        let executor =
+            PostgresExecutor::new(Handle::Transaction(&transaction), &self.connections, &self.context);
         let mut tx = Tx::new(executor.into(), &self.context);
         let result = work(&mut tx).await;
         let finished = tx.finish(result);
         if finished.result.is_err() {
-            if let Err(rollback) = transaction.rollback().await {
-                tracing::debug!(error = %rollback, "rolling back failed; the connection is given up");
+            if let Some(Err(error)) = self.connections.answered(transaction.rollback()).await {
+                tracing::debug!(error.cause = %error, "rolling back failed; the connection is given up");
             }
-            return finished;
+            return Ok(finished);
         }
-        match transaction.commit().await {
-            Ok(()) => finished,
-            Err(error) => Finished::failed(write_error(&error, "commit")),
+        match self.connections.answered(transaction.commit()).await {
+            Some(Ok(())) => Ok(finished),
+            Some(Err(error)) => Ok(Finished::failed(write_error(&error, "commit"))),
+            None => Ok(Finished::failed(StoreError::OutcomeUnknown(Cause::new(NO_ANSWER)))),
         }
     }
 
@@ -159,28 +175,23 @@ impl PostgresDatabase {
     }
 
     fn autocommit<'c, M>(&'c self, client: &'c Client) -> Tx<'c, M> {
-        let executor = PostgresExecutor::new(Handle::Single { client, changed: false }, &self.context);
-        Tx::new(executor.into(), &self.context)
-    }
-
-    async fn client(&self) -> Result<Checkout, StoreError> {
-        match self.pool.get().await {
-            Ok(client) => Ok(Checkout { client: Some(client), is_idle: false }),
-            Err(PoolError::Backend(error)) => match store_error(&error, "connect") {
-                StoreError::Backend(cause) => Err(StoreError::Unavailable(cause)),
-                known => Err(known),
-            },
-            Err(error) => Err(StoreError::Unavailable(Cause::new(error))),
-        }
+        let handle = Handle::Single { client, changed: false };
+        Tx::new(PostgresExecutor::new(handle, &self.connections, &self.context).into(), &self.context)
     }
 
     /// A connection that is never given back to the pool.
     pub(crate) async fn own_client(&self) -> Result<ClientWrapper, StoreError> {
-        let mut checkout = self.client().await?;
-        match checkout.client.take() {
-            Some(client) => Ok(Client::take(client)),
-            None => Err(StoreError::backend("a connection in use is there")),
-        }
+        Checkout::acquire(&self.connections).await?.into_own()
+    }
+
+    /// Closes idle connections, but not often: a new one may reach a server that takes writes.
+    pub(crate) fn renew(&self) {
+        self.connections.renew();
+    }
+
+    /// The encoding of the database.
+    pub(crate) fn encoding(&self) -> Option<&str> {
+        self.connections.encoding()
     }
 
     /// 1, 2, 4 … milliseconds, and up to as much again by chance, so that two do not meet for ever.
@@ -191,41 +202,6 @@ impl PostgresDatabase {
     }
 
     pub(crate) async fn close(&self) {
-        self.pool.close();
-    }
-}
-
-const fn is_to_be_repeated(failure: Option<&StoreError>, attempt: u32) -> bool {
-    matches!(failure, Some(StoreError::Conflict(_))) && attempt < ATTEMPTS
-}
-
-/// A connection in use. It goes back to the pool only when its last statement was answered: a caller
-/// who stopped waiting leaves it in the middle of one, and the next caller would have to wait for that.
-struct Checkout {
-    client: Option<Client>,
-    is_idle: bool,
-}
-
-impl Deref for Checkout {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        #[allow(clippy::expect_used, reason = "the connection is only taken by drop")]
-        self.client.as_ref().expect("a connection in use is there")
-    }
-}
-
-impl DerefMut for Checkout {
-    fn deref_mut(&mut self) -> &mut Client {
-        #[allow(clippy::expect_used, reason = "the connection is only taken by drop")]
-        self.client.as_mut().expect("a connection in use is there")
-    }
-}
-
-impl Drop for Checkout {
-    fn drop(&mut self) {
-        if let (false, Some(client)) = (self.is_idle, self.client.take()) {
-            drop(Client::take(client));
-        }
+        self.connections.close();
     }
 }
