@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use chatstore_sql::DatabaseKind;
@@ -192,11 +192,28 @@ impl Server {
     /// # Errors
     /// When it is still running after 10 seconds.
     pub async fn stop(mut self) -> Result<(), Error> {
+        self.ask_to_stop()?;
+        self.ended(STOP_TIMEOUT).await.map(drop)
+    }
+
+    /// Sends it SIGTERM.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn ask_to_stop(&self) -> Result<(), Error> {
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        if asked.success() { Ok(()) } else { Err("the server could not be asked to stop".into()) }
+    }
+
+    /// Waits for its end, and says how it ended.
+    ///
+    /// # Errors
+    /// When it is still running after this time.
+    pub async fn ended(&mut self, within: Duration) -> Result<ExitStatus, Error> {
         let begun = Instant::now();
-        while asked.success() && begun.elapsed() < STOP_TIMEOUT {
-            if self.child.try_wait()?.is_some() {
-                return Ok(());
+        while begun.elapsed() < within {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

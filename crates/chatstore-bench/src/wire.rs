@@ -55,8 +55,24 @@ impl Connection {
     /// # Errors
     /// When the connection ends before the answer does; it is of no use afterwards.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, Error> {
+        self.send(request).await?;
+        self.answer().await
+    }
+
+    /// Hands a request to the system.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub async fn send(&mut self, request: &[u8]) -> Result<(), Error> {
+        Ok(self.stream.write_all(request).await?)
+    }
+
+    /// Waits for the whole answer to the request that was sent last.
+    ///
+    /// # Errors
+    /// When the connection ends before the answer does; it is of no use afterwards.
+    pub async fn answer(&mut self) -> Result<Answer<'_>, Error> {
         self.buffer.clear();
-        self.stream.write_all(request).await?;
         loop {
             if let Some(shape) = complete(&self.buffer)? {
                 return Ok(Answer { shape, bytes: &self.buffer });

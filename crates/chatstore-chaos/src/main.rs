@@ -7,10 +7,13 @@
 #![allow(clippy::print_stdout, reason = "figures go to standard output")]
 
 mod crash;
+mod drain;
 mod experiment;
 mod idempotency;
 mod identity;
+mod idle_connections;
 mod import;
+mod long_import;
 mod migrations;
 mod open;
 mod overload;
@@ -36,9 +39,12 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Crash(crash::Arguments),
+    Drain(drain::Arguments),
     Idempotency(idempotency::Arguments),
     Identity(identity::Arguments),
+    IdleConnections(idle_connections::Arguments),
     Import(import::Arguments),
+    LongImport(long_import::Arguments),
     Migrations(migrations::Arguments),
     Open(open::Arguments),
     Overload(overload::Arguments),
@@ -55,8 +61,11 @@ enum Command {
 async fn main() -> ExitCode {
     let kept = match Arguments::parse().command {
         Command::Crash(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::Drain(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Idempotency(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Identity(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::IdleConnections(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::LongImport(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Import(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Migrations(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Open(arguments) => run(Backends::Sqlite, arguments).await,

@@ -117,6 +117,35 @@ fn a_killed_import_ends_in_the_same_rows_when_it_is_run_again() {
 }
 
 #[test]
+fn every_request_sent_before_the_stop_is_answered() {
+    let lines = run_experiment(&["drain", "--rounds", "3", "--clients", "8"]);
+
+    assert!(lines.iter().all(|line| line["violations"] == 0 && line["acknowledged"].as_u64() > Some(0)));
+}
+
+#[test]
+fn idle_connections_keep_nobody_out() {
+    let binary = server_binary();
+    // What idles has not reached a database.
+    let arguments = ["--backend", "sqlite", "--connections", "300", "--requests", "20", "--no-bounds"];
+
+    let output =
+        run(&[&["idle-connections", "--server-binary", binary.to_str().unwrap()], &arguments[..]].concat());
+
+    let line = read_json(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!((&line["violations"], &line["health_requests"]), (&0.into(), &20.into()));
+}
+
+#[test]
+fn a_long_conversation_is_imported_beside_writers_and_by_two_at_once() {
+    let few = ["--turns", "4000", "--kills", "2", "--writers", "2", "--no-bounds"];
+
+    let lines = run_experiment(&[&["long-import"], &few[..]].concat());
+
+    assert!(lines.iter().all(|line| line["violations"] == 0));
+}
+
+#[test]
 fn sessions_last_until_logout_and_no_longer() {
     let few = [
         ["--login-requests", "2"],

@@ -7,31 +7,31 @@ use chatstore_bench::client::{Answer, Stored};
 
 /// What a writer sent and how it was answered, in times since the round began.
 #[derive(Debug, Clone)]
-pub(super) struct Operation {
-    pub(super) conversation: String,
-    pub(super) content: String,
-    pub(super) sent_at: Duration,
-    pub(super) answer: Answer,
-    pub(super) answered_at: Duration,
+pub(crate) struct Operation {
+    pub(crate) conversation: String,
+    pub(crate) content: String,
+    pub(crate) sent_at: Duration,
+    pub(crate) answer: Answer,
+    pub(crate) answered_at: Duration,
 }
 
 /// A conversation as it was read back.
 #[derive(Debug)]
-pub(super) struct Conversation {
-    pub(super) id: String,
-    pub(super) messages: Vec<Stored>,
-    pub(super) message_count: i64,
+pub(crate) struct Conversation {
+    pub(crate) id: String,
+    pub(crate) messages: Vec<Stored>,
+    pub(crate) message_count: i64,
 }
 
 /// How many operations ended how, and which promises were broken.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) acknowledged: usize,
-    pub(super) refused: usize,
-    pub(super) unknown: usize,
+pub(crate) struct Tally {
+    pub(crate) acknowledged: usize,
+    pub(crate) refused: usize,
+    pub(crate) unknown: usize,
     /// How often what was not acknowledged was not for which reason.
-    pub(super) reasons: BTreeMap<String, usize>,
-    pub(super) violations: Vec<String>,
+    pub(crate) reasons: BTreeMap<String, usize>,
+    pub(crate) violations: Vec<String>,
 }
 
 impl Tally {
@@ -41,7 +41,7 @@ impl Tally {
 }
 
 /// Holds what is stored against the operations, whose contents are all different.
-pub(super) fn check(operations: &[Operation], conversations: &[Conversation]) -> Tally {
+pub(crate) fn check(operations: &[Operation], conversations: &[Conversation]) -> Tally {
     let mut tally = Tally::default();
     let mut found: HashMap<(&str, &str), Vec<i64>> = HashMap::new();
     for conversation in conversations {

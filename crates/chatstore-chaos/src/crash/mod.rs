@@ -4,7 +4,7 @@
 //! the server is killed; after its restart everything is read back and held against the ledgers.
 //! After the last round all rounds are checked once more.
 
-mod check;
+pub(crate) mod check;
 mod writer;
 
 use std::path::Path;

@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 ///
 /// # Errors
 /// When the system does not allow that many.
-pub(super) fn allow(files: u64) -> Result<(), Error> {
+pub(crate) fn allow(files: u64) -> Result<(), Error> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= files) {
         return Ok(());

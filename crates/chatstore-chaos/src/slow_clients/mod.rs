@@ -4,7 +4,7 @@
 //! byte. Meanwhile a few ordinary clients go on as before. The server has to close all slow ones by its limits, and
 //! to give back what it held for them.
 
-mod files;
+pub(crate) mod files;
 mod hold;
 
 use std::sync::Arc;
