@@ -46,6 +46,11 @@ impl CliError {
         self
     }
 
+    /// Whether the database is damaged or full.
+    pub(crate) const fn is_damage(&self) -> bool {
+        self.code == code::DAMAGED
+    }
+
     /// The message.
     pub(crate) fn message(&self) -> &str {
         &self.message

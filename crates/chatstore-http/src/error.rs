@@ -43,6 +43,7 @@ pub(crate) enum ProblemKind {
     OutcomeUnknown,
     ReadOnly,
     StorageFull,
+    Corrupt,
 }
 
 impl ProblemKind {
@@ -88,6 +89,7 @@ impl ProblemKind {
             Self::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Outcome unknown"),
             Self::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, "read-only", "Read-only"),
             Self::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage-full", "Storage full"),
+            Self::Corrupt => (StatusCode::SERVICE_UNAVAILABLE, "corrupt", "Database damaged"),
         }
     }
 
@@ -290,6 +292,10 @@ impl From<Error> for Problem {
                 let detail = "the database accepts no writes now; nothing was changed";
                 Self { cause: Some(error.to_string()), ..Self::new(ProblemKind::StorageFull, detail) }
             }
+            ErrorKind::Corrupt => {
+                let detail = "what the database holds is damaged; its operator has to repair it";
+                Self { cause: Some(error.to_string()), ..Self::new(ProblemKind::Corrupt, detail) }
+            }
             // `ErrorKind` is open: a kind that is unknown here is a defect of the server.
             _ => Self::internal(error.to_string()),
         }
@@ -377,7 +383,7 @@ mod tests {
     #[test]
     fn the_cause_of_a_failure_is_not_shown() {
         let (status, document, cause) = answered(StoreError::Corrupt("messages: column role".to_owned()));
-        assert_eq!(status, 500);
+        assert_eq!((status, document.kind.as_str()), (503, "urn:chatstore:problem:corrupt"));
         assert!(cause.unwrap().contains("column role"));
         assert!(!serde_json::to_string(&document).unwrap().contains("column role"));
     }

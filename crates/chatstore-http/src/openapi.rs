@@ -115,7 +115,10 @@ impl IntoResponses for ReadProblems {
                 ),
             ),
             ("a defect or a damaged database", Problem::internal("")),
-            ("the database is not available, or the server is overloaded", Problem::unavailable("")),
+            (
+                "the database is not available or damaged, or the server is overloaded",
+                Problem::unavailable(""),
+            ),
         ])
     }
 }

@@ -316,6 +316,22 @@ impl Database {
         }
     }
 
+    /// Reads all of a SQLite file and looks for damage: with the indexes up to 64 MiB, otherwise without. It has a
+    /// thread of its own at the lowest priority, which after a second works half of the time. A caller that stops
+    /// waiting ends it. PostgreSQL does nothing here.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if there is damage: it is logged once, and everything is refused with the same error
+    /// from then on. That the file is not available.
+    pub async fn check_file(&self) -> Result<(), StoreError> {
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(database) => database.check_file().await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Leaves nothing of deleted rows in SQLite's write-ahead log: moves it into the file, where deleted content is
     /// overwritten, and empties it. To be called after an erasure has committed. PostgreSQL does so by itself.
     ///

@@ -51,7 +51,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), Cli
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(bind);
     print_calls(&store, &user, address).await?;
     match listener {
-        Some(listener) => serve::serve(config, store, listener).await,
+        Some(listener) => serve::serve(config, store, listener, serve::Background::new()).await,
         None => {
             store.close().await;
             Ok(())

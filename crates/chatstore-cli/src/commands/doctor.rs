@@ -1,5 +1,6 @@
 //! `doctor`: checks settings and database, and says what to do about problems. Changes nothing.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 
 use chatstore::sql::Sql;
@@ -11,7 +12,7 @@ use super::serve::{SEEDED_TODO, seeded_names};
 use super::{print, print_json};
 use crate::config::{Config, Environment};
 use crate::database;
-use crate::error::{CliError, code};
+use crate::error::{CliError, cannot_read, code};
 use crate::token_key;
 
 const VERSION: Sql =
@@ -145,6 +146,7 @@ async fn examine(config: &Config) -> Vec<Check> {
             DatabaseKind::Sqlite => vec![
                 Check::new("integrity", integrity(&store).await),
                 Check::new("foreign keys", foreign_keys(&store).await),
+                Check::new("permissions", permissions(&store)),
             ],
             DatabaseKind::Postgres => {
                 server(&store).await.unwrap_or_else(|failure| vec![Check::new("server", Err(failure))])
@@ -217,7 +219,8 @@ async fn integrity(store: &Store) -> Result<Finding, CliError> {
     if lines == ["ok"] {
         return Ok(Finding::ok("the file is sound"));
     }
-    let todo = "stop the server, keep a copy of the file with its -wal and -shm, and restore a backup";
+    let todo = "stop the server, keep a copy of the file with its -wal and -shm, and restore a backup with \
+        `chatstore restore`";
     Ok(Finding::failed(lines.join("; "), todo))
 }
 
@@ -237,6 +240,18 @@ async fn foreign_keys(store: &Store) -> Result<Finding, CliError> {
     let todo = "another program has written to the file with foreign keys off: restore a backup, \
         or delete these rows";
     Ok(Finding::failed(violated.join("; "), todo))
+}
+
+/// The files hold what every user wrote. SQLite gives those beside the database its permissions.
+fn permissions(store: &Store) -> Result<Finding, CliError> {
+    let Some(file) = store.file() else { return Ok(Finding::ok("in memory")) };
+    let metadata = file.metadata().map_err(|error| cannot_read(file.display(), &error))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(Finding::ok("the file is accessible to its owner only"));
+    }
+    let found = format!("the file is accessible to others than its owner (mode {mode:04o})");
+    Ok(Finding::warning(found, format!("run `chmod 600 {}*`", file.display())))
 }
 
 async fn server(store: &Store) -> Result<Vec<Check>, CliError> {

@@ -151,6 +151,11 @@ impl Server {
         panic!("the server did not say {text:?}: {:?}", self.said);
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The arguments of the process as every user of the machine sees them.
     pub fn arguments(&self) -> String {
         let path = format!("/proc/{}/cmdline", self.child.id());

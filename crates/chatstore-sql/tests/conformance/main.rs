@@ -15,6 +15,7 @@ mod closing;
 mod concurrency;
 mod conversation_lists;
 mod conversations;
+mod damaged_files;
 mod effective_models;
 mod erasing;
 mod errors;

@@ -74,6 +74,16 @@ impl Operations<'_> {
         Ok(self.0.read("digests", async |tx| tx.statistics().digests().await).await?)
     }
 
+    /// Looks for damage of a SQLite file; see [`Database::check_file`](chatstore_sql::Database::check_file). A server
+    /// calls it when it starts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt), and for everything else from then on, if there is damage.
+    /// That the database is unavailable.
+    pub async fn check_file(self) -> Result<()> {
+        Ok(self.0.database.check_file().await?)
+    }
+
     /// Leaves nothing of deleted rows in SQLite's write-ahead log; see
     /// [`Database::empty_log`](chatstore_sql::Database::empty_log). PostgreSQL does so by itself.
     ///

@@ -15,13 +15,13 @@ const SWEEP_EVERY: Duration = Duration::from_secs(15 * 60);
 const STOP_TIME: Duration = Duration::from_secs(5);
 
 /// Tasks that run until the server stops.
-pub(super) struct Background {
+pub(crate) struct Background {
     stop: watch::Sender<bool>,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
 }
 
 impl Background {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { stop: watch::Sender::new(false), tasks: Vec::new() }
     }
 

@@ -18,11 +18,15 @@ use crate::config::{Config, Environment};
 use crate::database;
 use crate::error::{CliError, code};
 use crate::token_key;
-use background::{Background, Stopping, sweep};
+pub(crate) use background::Background;
+use background::{Stopping, sweep};
 use signals::StopSignals;
 
 /// Descriptors for everything but the connections of clients and of the database: files, logs, metrics.
 const OTHER_DESCRIPTORS: usize = 128;
+
+/// How long the server waits for the check of a SQLite file before it serves.
+const CHECK_TIME: Duration = Duration::from_secs(1);
 
 /// How long closing the database may take when the server is to end at once.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
@@ -37,9 +41,31 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
     let store = database::open_for_server(config).await?;
     let store = token_key::install_token_keys(config, store)?;
-    database::make_ready(config, &store).await?;
+    let mut background = Background::new();
+    // A damaged file is not touched, and answered for: `/readyz` and every request say 503.
+    if check_file(&store, &mut background).await {
+        database::make_ready(config, &store).await?;
+    }
     let listener = listen(arguments.bind.unwrap_or(config.bind)).await?;
-    serve(config, store, listener).await
+    serve(config, store, listener, background).await
+}
+
+/// Looks for damage of a SQLite file, for a second before the server serves and then beside it; whether the file is sound
+/// as far as is known. What is wrong is logged by the store.
+async fn check_file(store: &Store, background: &mut Background) -> bool {
+    let (finished, is_sound) = tokio::sync::oneshot::channel();
+    let checked = store.clone();
+    background.start("check of the file", |mut stopping| async move {
+        tokio::select! {
+            result = checked.operations().check_file() => {
+                // The server may serve already.
+                let _ = finished.send(result.is_ok());
+            }
+            () = stopping.requested() => {}
+        }
+    });
+    // Later it is known by what every operation answers.
+    !timeout(CHECK_TIME, is_sound).await.is_ok_and(|sound| sound == Ok(false))
 }
 
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
@@ -55,7 +81,12 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, CliError>
 }
 
 /// Serves until the process is asked to stop, then finishes the requests in progress. Asked again, it ends at once.
-pub(crate) async fn serve(config: &Config, store: Store, listener: TcpListener) -> Result<(), CliError> {
+pub(crate) async fn serve(
+    config: &Config,
+    store: Store,
+    listener: TcpListener,
+    mut background: Background,
+) -> Result<(), CliError> {
     if config.environment == Environment::Production {
         refuse_seeded_passwords(&store).await?;
     }
@@ -75,7 +106,6 @@ pub(crate) async fn serve(config: &Config, store: Store, listener: TcpListener) 
         .registration(config.open_registration)
         .trusted_proxies(config.trusted_proxies.clone())
         .requests_a_minute(config.rate_limit);
-    let mut background = Background::new();
     if let Some(listener) = listen_for_metrics(config).await? {
         let api = api.clone();
         background.start("metrics", |stopping| serve_metrics(listener, api, stopping));
@@ -117,7 +147,11 @@ pub(crate) async fn serve(config: &Config, store: Store, listener: TcpListener) 
 
 /// Passwords that `seed` printed or was given may be known to people other than the user.
 async fn refuse_seeded_passwords(store: &Store) -> Result<(), CliError> {
-    let names = seeded_names(store).await?;
+    let names = match seeded_names(store).await {
+        // Nobody can log in then.
+        Err(failure) if failure.is_damage() => return Ok(()),
+        names => names?,
+    };
     if names.is_empty() {
         return Ok(());
     }

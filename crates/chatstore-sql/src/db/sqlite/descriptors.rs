@@ -13,7 +13,10 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, XattrFlags, fgetxattr, fsetxattr};
+
+/// Bytes of an attribute that is read.
+const ATTRIBUTE_BYTES: usize = 256;
 
 /// Which file it is, whatever leads to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,6 +110,17 @@ impl Descriptor {
     /// Fills `bytes` from this position on.
     pub(super) fn read_at(&self, bytes: &mut [u8], position: u64) -> io::Result<()> {
         self.file()?.read_exact_at(bytes, position)
+    }
+
+    /// An extended attribute of the file.
+    pub(super) fn attribute(&self, name: &str) -> io::Result<String> {
+        let mut value = [0; ATTRIBUTE_BYTES];
+        let length = fgetxattr(self.file()?, name, &mut value[..])?;
+        String::from_utf8(value[..length].to_vec()).map_err(io::Error::other)
+    }
+
+    pub(super) fn set_attribute(&self, name: &str, value: &[u8]) -> io::Result<()> {
+        Ok(fsetxattr(self.file()?, name, value, XattrFlags::empty())?)
     }
 
     fn file(&self) -> io::Result<&File> {

@@ -32,6 +32,14 @@ impl OpenFile {
             }
         };
         let guard = FileGuard::new(file.given.clone(), file.paths.clone(), descriptor, lock);
+        if guard.is_beside_log_of_another().map_err(|error| trouble::file_error(file, error))? {
+            let (place, log) = (file.place.clone(), file.paths.log.display());
+            let reason = format!(
+                "{log} belongs to another file that was here, and would damage this one; put that file back, or move \
+                 the log away, with which the writes that only it holds are given up"
+            );
+            return Err(ConnectError::Unusable { place, reason });
+        }
         let location = Location::File(file.clone());
         let connection = connect(&location)?;
         read_anything(&connection).map_err(|error| trouble::connect_error(&location, error))?;

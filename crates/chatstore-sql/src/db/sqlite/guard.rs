@@ -12,6 +12,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use super::descriptors::{Descriptor, FileId, OwnedLock};
 use super::fault::Fault;
 use super::log_index::{LogIndex, SALTS_IN_FRAME, SALTS_IN_LOG, Salts, page_of_frame};
+use super::pairing::{Pairing, is_log_of_another};
 use crate::error::{Cause, StoreError};
 
 /// Frames of the log that are compared with the file after a checkpoint.
@@ -25,6 +26,8 @@ pub(super) struct FileGuard {
     paths: Paths,
     beside: OnceLock<Beside>,
     seen: Mutex<Option<Seen>>,
+    /// What was written down at the log last.
+    pairing: Mutex<Option<Pairing>>,
     fault: OnceLock<Fault>,
     lock: Mutex<Option<OwnedLock>>,
     /// Last, because it must be closed last.
@@ -94,6 +97,7 @@ impl FileGuard {
             paths,
             beside: OnceLock::new(),
             seen: Mutex::new(None),
+            pairing: Mutex::new(None),
             fault: OnceLock::new(),
             lock: Mutex::new(lock),
             file,
@@ -108,7 +112,33 @@ impl FileGuard {
         };
         // A second call changes nothing.
         let _ = self.beside.set(beside);
+        self.pair();
         Ok(())
+    }
+
+    /// Whether a log that was left at the path is another file's.
+    pub(super) fn is_beside_log_of_another(&self) -> io::Result<bool> {
+        match Descriptor::open(&self.paths.log, false) {
+            Ok(log) => is_log_of_another(&self.file, &log),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes down at the log that it is this file's, whenever it began anew. Nothing depends on success.
+    pub(super) fn pair(&self) {
+        let Some(beside) = self.beside.get() else { return };
+        let Ok(Some(index)) = LogIndex::read(&beside.index) else { return };
+        let mut pairing = self.pairing.lock().unwrap_or_else(PoisonError::into_inner);
+        if pairing.is_some_and(|known| known.salts() == index.salts()) {
+            return;
+        }
+        let paired = Pairing::new(&self.file, &beside.log, index.salts());
+        let stored = paired.and_then(|paired| paired.store(&beside.log).map(|()| paired));
+        match stored {
+            Ok(paired) => *pairing = Some(paired),
+            Err(error) => tracing::debug!(%error, "the write-ahead log does not say whose it is"),
+        }
     }
 
     pub(super) const fn paths(&self) -> &Paths {

@@ -76,6 +76,8 @@ impl Keeper {
         if let Err(error) = self.connection.busy_timeout(BUSY_TIMEOUT) {
             tracing::warn!(%error, "the checkpointing connection waits longer than it should");
         }
+        // A log that was left by a killed process; only after it does the index say what is in the file.
+        let mut is_first = true;
         loop {
             let tick = if self.waiting.is_empty() { TICK } else { SHORT_TICK };
             let must_move = match tasks.recv_timeout(tick) {
@@ -84,7 +86,7 @@ impl Keeper {
                     self.waiting.push((answer, Instant::now() + EMPTY_TIMEOUT));
                     true
                 }
-                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Timeout) => std::mem::take(&mut is_first),
                 Ok(Task::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             };
             match self.guard.verify() {
@@ -102,6 +104,7 @@ impl Keeper {
             // Its failure is logged, and it is tried again.
             let _ = checkpoint(&self.connection, Mode::Passive);
         }
+        self.guard.pair();
         let now = Instant::now();
         let commits = self.counters.commits.load(Ordering::Relaxed);
         if commits != self.commits {

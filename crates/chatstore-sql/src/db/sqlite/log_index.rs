@@ -12,8 +12,8 @@ const HEADER: usize = 48;
 const BYTES: usize = 136;
 
 /// Bytes before the frames of the log, and before the page of each frame.
-const LOG_HEADER: u64 = 32;
-const FRAME_HEADER: u64 = 24;
+pub(super) const LOG_HEADER: u64 = 32;
+pub(super) const FRAME_HEADER: u64 = 24;
 
 /// Where the salts stand in the header of the log.
 pub(super) const SALTS_IN_LOG: u64 = 16;

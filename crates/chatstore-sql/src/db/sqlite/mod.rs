@@ -1,5 +1,6 @@
 //! SQLite: one thread that writes, readers beside it, checkpoints on a thread of their own.
 
+mod check;
 mod checkpoint;
 mod descriptors;
 mod executor;
@@ -11,6 +12,7 @@ mod location;
 mod log;
 mod log_index;
 mod open;
+mod pairing;
 mod readers;
 mod trouble;
 mod writer;
@@ -102,6 +104,14 @@ impl SqliteDatabase {
     /// Fails if the file was found damaged or exchanged.
     pub(crate) fn refuse_faulty(&self) -> Result<(), StoreError> {
         self.on_file.as_ref().map_or(Ok(()), |on_file| on_file.file.guard.refuse_faulty())
+    }
+
+    /// Reads all of the file and looks for damage, which makes it unusable.
+    pub(crate) async fn check_file(&self) -> Result<(), StoreError> {
+        match self.file() {
+            Some(file) => check::check(file).await,
+            None => Ok(()),
+        }
     }
 
     /// Moves the whole write-ahead log into the file and empties it.

@@ -309,6 +309,9 @@ impl WriterThread {
     }
 
     fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        if let Some(file) = &self.file {
+            file.guard.refuse_faulty()?;
+        }
         self.statement("begin immediate")?;
         if let [job] = group {
             let ran = self.run_job(job.as_mut());
