@@ -22,6 +22,14 @@ pub struct Databases {
 }
 
 impl Databases {
+    /// The same on another PostgreSQL server.
+    #[must_use]
+    pub fn on_postgres(&self, url: String) -> Self {
+        let mut other = self.clone();
+        other.postgres.url = Some(url);
+        other
+    }
+
     /// A new folder, removed when it is dropped.
     ///
     /// # Errors

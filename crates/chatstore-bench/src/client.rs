@@ -90,6 +90,19 @@ impl Client {
         }
     }
 
+    /// Deletes a conversation.
+    ///
+    /// # Errors
+    /// When it is not there, or there is no answer.
+    pub async fn delete_conversation(&self, conversation: &str) -> Result<(), Error> {
+        let url = format!("{}/api/v1/conversations/{conversation}", self.address);
+        let answer = self.http.delete(url).bearer_auth(&self.key).send().await?;
+        match answer.status() {
+            StatusCode::NO_CONTENT => Ok(()),
+            other => Err(format!("a deletion was answered with {other}").into()),
+        }
+    }
+
     /// All messages of a conversation, from the first on.
     pub async fn read_back(&self, conversation: &str) -> Result<Vec<Stored>, Error> {
         let mut all: Vec<Stored> = Vec::new();

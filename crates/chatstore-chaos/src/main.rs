@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, reason = "figures go to standard output")]
 
 mod crash;
+mod database_faults;
 mod drain;
 mod experiment;
 mod idempotency;
@@ -39,6 +40,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Crash(crash::Arguments),
+    DatabaseFaults(database_faults::Arguments),
     Drain(drain::Arguments),
     Idempotency(idempotency::Arguments),
     Identity(identity::Arguments),
@@ -61,6 +63,7 @@ enum Command {
 async fn main() -> ExitCode {
     let kept = match Arguments::parse().command {
         Command::Crash(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::DatabaseFaults(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Drain(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Idempotency(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Identity(arguments) => run(arguments.common.databases.backend, arguments).await,

@@ -78,6 +78,15 @@ fn what_was_acknowledged_survives_the_death_of_the_server() {
 }
 
 #[test]
+fn what_was_acknowledged_survives_faults_of_the_database_and_of_clients() {
+    let short = ["--seconds", "0.5", "--after", "6", "--frozen-clients", "8", "--locked-clients", "8"];
+
+    let lines = run_experiment(&[&["database-faults", "--no-bounds", "--starts", "2"], &short[..]].concat());
+
+    assert!(lines.iter().all(|line| line["violations"] == 0 && line["stored"].as_u64() > Some(0)));
+}
+
+#[test]
 fn what_is_refused_under_load_says_when_to_retry() {
     let arguments = ["--rounds", "1", "--seconds", "0.3", "--connections", "100", "--no-bounds"];
 

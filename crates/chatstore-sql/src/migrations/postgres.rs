@@ -40,9 +40,12 @@ where
         failed(DatabaseError::new(kind, error))
     })?;
     let client: &Client = &client;
-    client.batch_execute(NO_TIME_LIMITS).await.map_err(|error| failed(database_error(&error)))?;
-    if let Err(error) = client.batch_execute(DETECT_LOST_CLIENT).await {
-        tracing::debug!(error.cause = %error, "the server cannot detect a lost client");
+    // Behind a pooler the settings would stay in a session that is given to others.
+    if database.keeps_sessions() {
+        client.batch_execute(NO_TIME_LIMITS).await.map_err(|error| failed(database_error(&error)))?;
+        if let Err(error) = client.batch_execute(DETECT_LOST_CLIENT).await {
+            tracing::debug!(error.cause = %error, "the server cannot detect a lost client");
+        }
     }
     work(&mut OnPostgres { client, clock }).await
 }

@@ -184,6 +184,11 @@ impl PostgresDatabase {
         Checkout::acquire(&self.connections).await?.into_own()
     }
 
+    /// Whether a connection is a session of its own, as far as is known.
+    pub(crate) fn keeps_sessions(&self) -> bool {
+        self.connections.keeps_statements()
+    }
+
     /// Closes idle connections, but not often: a new one may reach a server that takes writes.
     pub(crate) fn renew(&self) {
         self.connections.renew();
