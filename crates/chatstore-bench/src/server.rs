@@ -101,6 +101,15 @@ impl Installation {
         &self.key
     }
 
+    /// Creates another user with an API key, and returns the key.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub fn create_user(&self, username: &str) -> Result<String, Error> {
+        self.program.run(&["user", "create", "--username", username])?;
+        self.create_key(username)
+    }
+
     /// Creates an API key for a user of the database, and returns it.
     ///
     /// # Errors

@@ -14,9 +14,12 @@ mod idempotency;
 mod identity;
 mod idle_connections;
 mod import;
+mod large_answers;
 mod long_import;
+mod long_reads;
 mod migrations;
 mod open;
+mod others;
 mod overload;
 mod probe;
 mod processes;
@@ -46,7 +49,9 @@ enum Command {
     Identity(identity::Arguments),
     IdleConnections(idle_connections::Arguments),
     Import(import::Arguments),
+    LargeAnswers(large_answers::Arguments),
     LongImport(long_import::Arguments),
+    LongReads(long_reads::Arguments),
     Migrations(migrations::Arguments),
     Open(open::Arguments),
     Overload(overload::Arguments),
@@ -70,6 +75,8 @@ async fn main() -> ExitCode {
         Command::IdleConnections(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::LongImport(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Import(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::LargeAnswers(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::LongReads(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Migrations(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Open(arguments) => run(Backends::Sqlite, arguments).await,
         Command::Overload(arguments) => run(arguments.common.databases.backend, arguments).await,

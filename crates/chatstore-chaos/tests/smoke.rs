@@ -116,6 +116,24 @@ fn slow_clients_are_disconnected() {
 }
 
 #[test]
+fn large_answers_are_read_beside_some_that_are_not() {
+    let few = ["--messages", "4", "--readers", "2", "--stalled", "2", "--seconds", "0.5", "--rest", "0.1"];
+
+    let lines = run_experiment(&[&["large-answers", "--no-bounds"], &few[..]].concat());
+
+    assert!(lines.iter().all(|line| line["pages"].as_u64() > Some(0)));
+}
+
+#[test]
+fn long_reads_are_answered_beside_writers() {
+    let few = ["--conversations", "3000", "--writers", "2", "--seconds", "0.5"];
+
+    let lines = run_experiment(&[&["long-reads", "--no-bounds"], &few[..]].concat());
+
+    assert!(lines.iter().all(|line| line["reads"].as_u64() > Some(0)));
+}
+
+#[test]
 fn a_killed_import_ends_in_the_same_rows_when_it_is_run_again() {
     let arguments = ["import", "--kills", "3", "--kill-messages", "3000", "--messages", "2000"];
 

@@ -1,5 +1,6 @@
 //! Bodies: from bytes to what a service is given, or to everything that is wrong with them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,9 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method, header};
 use bytes::BytesMut;
-use chatstore::{Duplicates, FieldCode, IdempotencyKey, Invalid, JsonReader, limits};
+use chatstore::{Duplicates, FieldCode, IdempotencyKey, Invalid, JsonRules, limits};
 use futures_util::StreamExt as _;
-use serde::de::DeserializeSeed as _;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::admission::Admission;
 use crate::condition::IdempotencyKeyHeader;
 use crate::error::{Problem, ProblemKind};
-use crate::fields::{Fields, RequestBody};
+use crate::fields::{Fields, RequestBody, object};
 use crate::request::RequestObject;
 use crate::state::AppState;
 
@@ -39,8 +39,7 @@ const DEPTH: usize = limits::JSON_DEPTH + 1;
 
 /// A key that is named twice is an error in objects of this API, and so below these keys; in what belongs to
 /// the application, like metadata, the last one counts.
-const JSON: JsonReader =
-    JsonReader::new(Duplicates::RefusedBelow(&["messages", "response"])).with_depth(DEPTH);
+const JSON: JsonRules = JsonRules::new(Duplicates::RefusedBelow(&["messages", "response"])).with_depth(DEPTH);
 
 /// The last argument of a handler that takes a body as it was read, without limits of its own.
 #[derive(Debug)]
@@ -130,15 +129,12 @@ fn buffered_body(request: &Request) -> Result<Bytes, Problem> {
 fn read<T>(
     headers: &HeaderMap,
     bytes: &[u8],
-    accept: impl FnOnce(&mut Fields) -> Result<T, Invalid>,
+    accept: impl FnOnce(&mut Fields<'_>) -> Result<T, Invalid>,
 ) -> Result<T, Problem> {
-    let value = match bytes {
-        [] => Value::Object(Map::new()),
+    let values = match bytes {
+        [] => BTreeMap::new(),
         _ if !is_json(headers) => return Err(unsupported()),
         bytes => parse(bytes)?,
-    };
-    let Value::Object(values) = value else {
-        return Err(Problem::wrong("body", FieldCode::WrongType, "must be an object"));
     };
     let mut fields = Fields::of_body(values);
     let accepted = accept(&mut fields).map_err(|invalid| fields.note(invalid));
@@ -221,12 +217,10 @@ fn cut_off() -> Problem {
     Problem::malformed("the body was cut off")
 }
 
-/// Reads JSON text.
-fn parse(bytes: &[u8]) -> Result<Value, Problem> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    // The parser's own limit is one lower than ours; `JSON` counts instead.
-    deserializer.disable_recursion_limit();
-    let value = JSON.deserialize(&mut deserializer);
-    let parsed = value.and_then(|value| deserializer.end().map(|()| value));
-    parsed.map_err(|error| Problem::malformed(format!("the body is not JSON that can be read: {error}")))
+/// Takes an object apart into its fields, each as the text it is.
+fn parse(bytes: &[u8]) -> Result<BTreeMap<String, &RawValue>, Problem> {
+    let malformed = |error| Problem::malformed(format!("the body is not JSON that can be read: {error}"));
+    JSON.check(bytes).map_err(malformed)?;
+    let text: &RawValue = serde_json::from_slice(bytes).map_err(malformed)?;
+    object(text).ok_or_else(|| Problem::wrong("body", FieldCode::WrongType, "must be an object"))
 }

@@ -9,6 +9,9 @@ use chatstore::{Error, ErrorKind, FieldCode, FieldError, Invalid};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// The maximum number of wrong fields that a document names.
+pub(crate) const MAX_ERRORS: usize = 100;
+
 /// Seconds after which a rejected request may be retried.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
@@ -149,7 +152,8 @@ impl Problem {
     }
 
     /// Every field that breaks a rule.
-    pub(crate) fn validation(errors: Vec<FieldError>) -> Self {
+    pub(crate) fn validation(mut errors: Vec<FieldError>) -> Self {
+        errors.truncate(MAX_ERRORS);
         let detail = "the request has fields or parameters that break a rule";
         Self { errors, ..Self::new(ProblemKind::Validation, detail) }
     }
@@ -327,7 +331,7 @@ pub(crate) struct ProblemDocument {
     detail: String,
     /// The id under which the server's log knows the request.
     request_id: String,
-    /// Every field that breaks a rule, of problems of the kinds `validation` and `already-exists`.
+    /// The fields that break a rule, a maximum of 100, of problems of the kinds `validation` and `already-exists`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     errors: Option<Vec<FieldProblem>>,

@@ -1,12 +1,17 @@
 //! Reading a JSON object field by field, so that one answer names everything that is wrong with it.
 
+use std::collections::BTreeMap;
+
 use chatstore::{
-    CanonicalJson, Change, CountField, FieldCode, FieldError, FlagField, FromText, IntoValid, Invalid,
-    JsonField, Keyword, KeywordField, ListField, TextField, Valid, Validate, limits,
+    CanonicalJson, Change, CountField, Duplicates, FieldCode, FieldError, FlagField, FromText, IntoValid,
+    Invalid, InvalidJson, JsonField, Keyword, KeywordField, ListField, TextField, Valid, Validate, limits,
 };
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::de::IgnoredAny;
+use serde_json::Number;
+use serde_json::value::RawValue;
 
+use crate::error::MAX_ERRORS;
 use crate::request::{Field, ReadFields, RequestObject};
 
 /// The body of a request, of which a service is given what is valid.
@@ -15,7 +20,7 @@ pub(crate) trait RequestBody {
     type Input;
 
     /// Reads the fields and checks what was read.
-    fn accept(fields: &mut Fields) -> Result<Self::Input, Invalid>;
+    fn accept(fields: &mut Fields<'_>) -> Result<Self::Input, Invalid>;
 }
 
 impl<T: RequestObject> RequestBody for T
@@ -24,7 +29,7 @@ where
 {
     type Input = Valid<T::Draft>;
 
-    fn accept(fields: &mut Fields) -> Result<Self::Input, Invalid> {
+    fn accept(fields: &mut Fields<'_>) -> Result<Self::Input, Invalid> {
         T::read(fields).into_valid()
     }
 }
@@ -45,10 +50,10 @@ impl RequestObject for NoFields {
 impl<T: FromText> Field for TextField<T> {
     type Value = T;
 
-    fn read(&self, value: Value, is_nullable: bool) -> Result<T, (FieldCode, String)> {
-        match value {
-            Value::String(text) => T::from_text(text),
-            _ => Err(wrong_type("must be a text", is_nullable)),
+    fn read(&self, value: &RawValue, is_nullable: bool) -> Result<T, (FieldCode, String)> {
+        match text(value) {
+            Some(text) => T::from_text(text),
+            None => Err(wrong_type("must be a text", is_nullable)),
         }
     }
 }
@@ -56,8 +61,8 @@ impl<T: FromText> Field for TextField<T> {
 impl<K: Keyword> Field for KeywordField<K> {
     type Value = K;
 
-    fn read(&self, value: Value, is_nullable: bool) -> Result<K, (FieldCode, String)> {
-        let Value::String(text) = value else { return Err(wrong_type("must be a text", is_nullable)) };
+    fn read(&self, value: &RawValue, is_nullable: bool) -> Result<K, (FieldCode, String)> {
+        let Some(text) = text(value) else { return Err(wrong_type("must be a text", is_nullable)) };
         K::parse(&text).ok_or_else(|| (FieldCode::NotAllowed, format!("must be one of {}", K::words())))
     }
 }
@@ -65,15 +70,15 @@ impl<K: Keyword> Field for KeywordField<K> {
 impl Field for FlagField {
     type Value = bool;
 
-    fn read(&self, value: Value, is_nullable: bool) -> Result<bool, (FieldCode, String)> {
-        value.as_bool().ok_or_else(|| wrong_type("must be true or false", is_nullable))
+    fn read(&self, value: &RawValue, is_nullable: bool) -> Result<bool, (FieldCode, String)> {
+        serde_json::from_str(value.get()).map_err(|_| wrong_type("must be true or false", is_nullable))
     }
 }
 
 impl Field for CountField {
     type Value = i64;
 
-    fn read(&self, value: Value, is_nullable: bool) -> Result<i64, (FieldCode, String)> {
+    fn read(&self, value: &RawValue, is_nullable: bool) -> Result<i64, (FieldCode, String)> {
         let or_null = if is_nullable { ", or null" } else { "" };
         let message = format!("must be a whole number from 0 to {}{or_null}", limits::COUNT);
         integer(value).map_err(|code| (code, message))
@@ -83,13 +88,32 @@ impl Field for CountField {
 impl Field for JsonField {
     type Value = CanonicalJson;
 
-    fn read(&self, value: Value, _is_nullable: bool) -> Result<CanonicalJson, (FieldCode, String)> {
-        if value.is_null() {
+    fn read(&self, value: &RawValue, _is_nullable: bool) -> Result<CanonicalJson, (FieldCode, String)> {
+        if is_null(value) {
             return Err(wrong_type("must not be null", false));
         }
-        let message = "must not contain the NUL character (U+0000)";
-        CanonicalJson::new(value).map_err(|_| (FieldCode::NulCharacter, message.to_owned()))
+        CanonicalJson::parse_with(value.get(), Duplicates::LastCounts).map_err(|error| match error {
+            InvalidJson::Nul => {
+                let message = "must not contain the NUL character (U+0000)";
+                (FieldCode::NulCharacter, message.to_owned())
+            }
+            InvalidJson::Malformed(reason) => (FieldCode::InvalidFormat, reason),
+        })
     }
+}
+
+/// The fields of a value that is an object.
+pub(crate) fn object(value: &RawValue) -> Option<BTreeMap<String, &RawValue>> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// A value that is a text.
+fn text(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
+}
+
+fn is_null(value: &RawValue) -> bool {
+    value.get() == "null"
 }
 
 fn wrong_type(rule: &str, is_nullable: bool) -> (FieldCode, String) {
@@ -98,8 +122,8 @@ fn wrong_type(rule: &str, is_nullable: bool) -> (FieldCode, String) {
 }
 
 /// A whole number however it is written: `3`, `3.0` and `3e0` are one value.
-fn integer(value: Value) -> Result<i64, FieldCode> {
-    let Value::Number(number) = value else { return Err(FieldCode::WrongType) };
+fn integer(value: &RawValue) -> Result<i64, FieldCode> {
+    let number: Number = serde_json::from_str(value.get()).map_err(|_| FieldCode::WrongType)?;
     if let Some(integer) = number.as_i64() {
         return Ok(integer);
     }
@@ -113,16 +137,17 @@ fn integer(value: Value) -> Result<i64, FieldCode> {
 /// The fields of a JSON object. Each reader takes a field out and notes what is wrong with it; a field that
 /// is left over is unknown.
 #[derive(Debug, Default)]
-pub(crate) struct Fields {
+pub(crate) struct Fields<'b> {
     /// The path to the object, with its dot.
     prefix: String,
-    values: Map<String, Value>,
+    /// Each as the text it is: as a tree it would take up to a hundred times as much memory.
+    values: BTreeMap<String, &'b RawValue>,
     errors: Vec<FieldError>,
 }
 
-impl Fields {
+impl<'b> Fields<'b> {
     /// The fields of a request's body.
-    pub(crate) fn of_body(values: Map<String, Value>) -> Self {
+    pub(crate) fn of_body(values: BTreeMap<String, &'b RawValue>) -> Self {
         Self { values, ..Self::default() }
     }
 
@@ -143,18 +168,18 @@ impl Fields {
             .map(|error| error.field.clone())
             .collect();
         self.errors.retain(|error| error.code != FieldCode::Required || !refused.contains(&error.field));
-        for name in std::mem::take(&mut self.values).keys() {
+        for name in std::mem::take(&mut self.values).keys().take(MAX_ERRORS) {
             self.wrong(name, FieldCode::UnknownField, "is not a field of this request");
         }
         self.errors
     }
 
-    fn inner<T: RequestObject>(&mut self, name: &str, value: Value) -> Option<T::Draft> {
-        let Value::Object(values) = value else {
+    fn inner<T: RequestObject>(&mut self, name: &str, value: &RawValue) -> Option<T::Draft> {
+        let Some(values) = object(value) else {
             self.wrong(name, FieldCode::WrongType, "must be an object");
             return None;
         };
-        let mut inner = Self { prefix: format!("{}{name}.", self.prefix), values, errors: Vec::new() };
+        let mut inner = Fields { prefix: format!("{}{name}.", self.prefix), values, errors: Vec::new() };
         let object = T::read(&mut inner);
         self.errors.extend(inner.finish());
         Some(object)
@@ -166,7 +191,7 @@ impl Fields {
     }
 }
 
-impl ReadFields for Fields {
+impl ReadFields for Fields<'_> {
     fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
     }
@@ -198,7 +223,7 @@ impl ReadFields for Fields {
     }
 
     fn nullable<F: Field>(&mut self, field: &F) -> Change<F::Value> {
-        if self.values.get(field.name()).is_some_and(Value::is_null) {
+        if self.values.get(field.name()).is_some_and(|value| is_null(value)) {
             self.values.remove(field.name());
             return Change::Clear;
         }
@@ -215,10 +240,15 @@ impl ReadFields for Fields {
             self.wrong(list.name, FieldCode::Required, "must be given");
             return Vec::new();
         };
-        let Value::Array(items) = value else {
+        let Ok(count) = serde_json::from_str::<Vec<IgnoredAny>>(value.get()) else {
             self.wrong(list.name, FieldCode::WrongType, "must be a list");
             return Vec::new();
         };
+        if let Some((code, message)) = list.problem(count.len()) {
+            self.wrong(list.name, code, &message);
+            return Vec::new();
+        }
+        let items: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
         let numbered = items.into_iter().enumerate();
         let read = numbered.map(|(index, item)| {
             // What is no object keeps its place, so that later items keep their numbers.

@@ -31,6 +31,7 @@
 //!    `cargo run -p chatstore-http --example openapi > crates/chatstore-http/openapi.json`.
 
 mod admission;
+mod answer;
 mod body;
 mod caller;
 mod client;

@@ -4,6 +4,7 @@
 use chatstore::{Change, FieldCode, ListField};
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::openapi::{RefOr, Schema};
 
 /// A schema with the name by which others refer to it.
@@ -74,7 +75,7 @@ pub(crate) trait Field: FieldSchema {
     type Value;
 
     /// Reads it; messages say so where null would be allowed.
-    fn read(&self, value: Value, is_nullable: bool) -> Result<Self::Value, (FieldCode, String)>;
+    fn read(&self, value: &RawValue, is_nullable: bool) -> Result<Self::Value, (FieldCode, String)>;
 }
 
 /// The schema of a field.

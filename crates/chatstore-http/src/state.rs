@@ -8,6 +8,7 @@ use chatstore::auth::{LimitKey, Permission, Quota};
 use chatstore::{DatabaseKind, Store, UserId};
 
 use crate::admission::Admission;
+use crate::answer::AnswerMemory;
 use crate::client::TrustedProxies;
 use crate::error::Problem;
 use crate::metrics::Metrics;
@@ -38,6 +39,7 @@ struct Shared {
     policy: Policy,
     admission: Admission,
     shares: Shares,
+    answers: AnswerMemory,
     metrics: Metrics,
     failures: Repetitions,
 }
@@ -47,8 +49,9 @@ impl AppState {
     pub(crate) fn new(store: Store, openapi: String, policy: Policy, metrics: Metrics) -> Self {
         let admission = Admission::default();
         let shares = Shares::new(store.kind() == DatabaseKind::Postgres);
+        let answers = AnswerMemory::default();
         let failures = Repetitions::new(log_failures);
-        Self(Arc::new(Shared { store, openapi, policy, admission, shares, metrics, failures }))
+        Self(Arc::new(Shared { store, openapi, policy, admission, shares, answers, metrics, failures }))
     }
 
     /// The store, for what belongs to no user: health, keys, users, ids of requests.
@@ -90,6 +93,11 @@ impl AppState {
     /// Failures of requests and of the database, which come in floods.
     pub(crate) fn failures(&self) -> &Repetitions {
         &self.0.failures
+    }
+
+    /// What answers may hold until they are read.
+    pub(crate) fn answers(&self) -> &AnswerMemory {
+        &self.0.answers
     }
 
     /// The metrics.

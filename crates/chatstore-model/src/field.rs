@@ -334,13 +334,21 @@ pub struct ListField {
 impl ListField {
     /// Notes too few or too many items.
     pub fn check(&self, validator: &mut Validator, items: usize) {
-        let Self { name, item, min, max } = self;
+        if let Some((code, message)) = self.problem(items) {
+            validator.wrong(self.name, code, message);
+        }
+    }
+
+    /// What is wrong with this number of items.
+    #[must_use]
+    pub fn problem(&self, items: usize) -> Option<(FieldCode, String)> {
+        let Self { name: _, item, min, max } = self;
         let code = match items {
             items if items < *min => FieldCode::TooShort,
             items if items > *max => FieldCode::TooLong,
-            _ => return,
+            _ => return None,
         };
-        validator.wrong(name, code, format!("must have {min} to {max} {item}s"));
+        Some((code, format!("must have {min} to {max} {item}s")))
     }
 }
 

@@ -41,7 +41,7 @@ pub use id::{
     SessionId, UserId,
 };
 pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
-pub use json::{CanonicalJson, Duplicates, InvalidJson, JsonReader};
+pub use json::{CanonicalJson, Duplicates, InvalidJson, JsonRules};
 pub use keyword::Keyword;
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
 pub use page::{

@@ -9,6 +9,7 @@ use chatstore_model::{Clock, IdSource, RandomIds, SystemClock, UserId};
 use crate::context::Context;
 use crate::error::{Cause, ConnectError, StoreError, UnsupportedEncoding};
 use crate::file_lock::FileLock;
+use crate::long_reads::LongReads;
 use crate::tx::{ReadTx, WriteTx};
 use crate::url::Target;
 
@@ -100,6 +101,7 @@ struct Inner {
     backend: Backend,
     context: Arc<Context>,
     place: String,
+    long_reads: LongReads,
 }
 
 pub(crate) enum Backend {
@@ -145,11 +147,13 @@ impl Database {
                 (Backend::Postgres(connected.await?), place)
             }
         };
-        Ok(Self(Arc::new(Inner { backend, context, place })))
+        let long_reads = LongReads::new(options.pool);
+        Ok(Self(Arc::new(Inner { backend, context, place, long_reads })))
     }
 
     /// Runs `work` with a transaction that only reads. Each statement in it sees the data of its
-    /// own moment; it may run again when the connection turns out to be dead.
+    /// own moment. It may run again: when the connection turns out to be dead, and on SQLite when it takes longer
+    /// than 2 ms, on a thread of its own. It is interrupted there when the caller stops waiting.
     ///
     /// # Errors
     /// What `work` returns, or [`StoreError::Unavailable`] when no connection could be had.
@@ -161,6 +165,27 @@ impl Database {
     {
         tracing::trace!(name, "read");
         on_either!(Backend: &self.0.backend, database => database.read(work).await)
+    }
+
+    /// Like [`read`](Self::read), for work whose time grows with what is stored. On PostgreSQL such reads have a
+    /// quarter of the connections. SQLite notices them by itself, whichever way they come: what takes longer than
+    /// 2 ms is interrupted and runs again on one of two threads.
+    ///
+    /// # Errors
+    /// As `read`; [`StoreError::Overloaded`] when 16 others wait already.
+    pub async fn read_long<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
+    where
+        F: AsyncFnMut(&mut ReadTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match self.kind() {
+            DatabaseKind::Sqlite => self.read(name, work).await,
+            DatabaseKind::Postgres => {
+                let _permit = self.0.long_reads.acquire().await?;
+                self.read(name, work).await
+            }
+        }
     }
 
     /// Runs `work` in a transaction: all of its changes are on disk when this returns `Ok`, none

@@ -71,6 +71,9 @@ pub enum StoreError {
     /// The database cannot be reached, or no connection became free in time.
     #[error("the database is unavailable: {0}")]
     Unavailable(Cause),
+    /// More is waiting for the database than it accepts; the text says what.
+    #[error("the database has too much to do: {0}")]
+    Overloaded(&'static str),
     /// The database took too long.
     #[error("the database did not answer in time: {0}")]
     Timeout(Cause),
@@ -105,7 +108,7 @@ impl StoreError {
     /// [`OutcomeUnknown`](Self::OutcomeUnknown): a blind repetition might do it twice.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Conflict(_) | Self::Unavailable(_) | Self::Timeout(_))
+        matches!(self, Self::Conflict(_) | Self::Unavailable(_) | Self::Overloaded(_) | Self::Timeout(_))
     }
 }
 

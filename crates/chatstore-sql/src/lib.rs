@@ -45,6 +45,7 @@ mod db;
 mod error;
 mod external;
 mod file_lock;
+mod long_reads;
 mod migrations;
 mod repo;
 pub mod schema;

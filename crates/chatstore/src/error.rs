@@ -23,7 +23,7 @@ pub enum ErrorKind {
     InvalidCredentials,
     /// It was tried too often lately; see [`Error::retry_after`].
     LimitReached,
-    /// Too many passwords are being checked; try again.
+    /// Too many passwords are being checked, or too many long reads wait; try again.
     Overloaded,
     /// One's role does not allow it.
     Forbidden,
@@ -185,6 +185,7 @@ impl From<StoreError> for Error {
             StoreError::Invalid(_) => (ErrorKind::Invalid, None, None),
             StoreError::InvalidState(_) => (ErrorKind::Conflict, None, None),
             StoreError::Conflict(_) | StoreError::Unavailable(_) => (ErrorKind::Unavailable, None, None),
+            StoreError::Overloaded(_) => (ErrorKind::Overloaded, None, None),
             StoreError::Timeout(_) => (ErrorKind::Timeout, None, None),
             StoreError::OutcomeUnknown(_) => (ErrorKind::OutcomeUnknown, None, None),
             StoreError::StorageFull(_) => (ErrorKind::StorageFull, None, None),

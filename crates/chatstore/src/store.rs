@@ -187,7 +187,10 @@ impl Store {
         to: Day,
         grouping: UsageGrouping,
     ) -> Result<Vec<UsageGroup>> {
-        Ok(self.read("usage", async move |tx| tx.usage().grouped(user, from, to, grouping).await).await?)
+        Ok(self
+            .database
+            .read_long("usage", async move |tx| tx.usage().grouped(user, from, to, grouping).await)
+            .await?)
     }
 
     /// Whether the database answers, and takes writes where that can be asked.

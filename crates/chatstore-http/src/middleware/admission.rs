@@ -31,7 +31,7 @@ pub(crate) async fn run_with_permit(
     let request = buffered(&state, request).await?;
     let share = state.shares().acquire(&request, &CALLER).await.map_err(IntoResponse::into_response)?;
     let permit = state.admission().acquire().await.map_err(IntoResponse::into_response)?;
-    Ok(run_to_the_end((share, permit), request, next).await)
+    Ok(run_to_the_end(state, (share, permit), request, next).await)
 }
 
 /// For routes that hash a password. They hold no permit, for which others would wait as long as the hash takes:
@@ -45,7 +45,7 @@ pub(crate) async fn run_with_password_capacity(
     if !state.store().auth().takes_passwords() {
         return Err(state.admission().paced_rejection().await.into_response());
     }
-    Ok(run_to_the_end((), request, next).await)
+    Ok(run_to_the_end(state, (), request, next).await)
 }
 
 /// The request with its whole body, or the last answer on this connection.
@@ -57,9 +57,14 @@ async fn buffered(state: &AppState, request: Request) -> Result<Request, Respons
 
 /// Runs a request as a task of its own, which goes on when the client hangs up: what it does with the database is
 /// not broken off in the middle, and costs no connection. It holds its permits to the end.
-async fn run_to_the_end(permits: impl Send + 'static, request: Request, next: Next) -> Response {
+async fn run_to_the_end(
+    state: AppState,
+    permits: impl Send + 'static,
+    request: Request,
+    next: Next,
+) -> Response {
     let work = async move {
-        let response = run(request, next).await;
+        let response = run(&state, request, next).await;
         drop(permits);
         response
     };
@@ -72,11 +77,11 @@ async fn run_to_the_end(permits: impl Send + 'static, request: Request, next: Ne
     }
 }
 
-async fn run(request: Request, next: Next) -> Response {
+async fn run(state: &AppState, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let has_key = has_idempotency_key(request.headers());
     match timeout(request_time(&method), next.run(request)).await {
-        Ok(response) => response,
+        Ok(response) => state.answers().hold(&method, response),
         Err(_) => timeout_problem(&method, has_key).into_response(),
     }
 }

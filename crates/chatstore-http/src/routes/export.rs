@@ -1,15 +1,19 @@
 //! Everything that the current user has, as lines of JSON.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chatstore::{
-    ConversationId, ConversationRole, EndReason, Export, Exported, IdempotencyRecord, RefreshToken,
-    RefreshTokenId, Session, SessionId, Timestamp,
+    ConversationId, ConversationRole, EndReason, Export, Exported, IdempotencyRecord, PAGE_BYTES,
+    RefreshToken, RefreshTokenId, Session, SessionId, Timestamp,
 };
 use futures_util::stream;
 use serde::Serialize;
+use tokio::time::timeout;
 
+use crate::answer::HeldBytes;
 use crate::caller::Caller;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
@@ -19,6 +23,12 @@ use crate::routes::responses::{
     UserResponse,
 };
 use crate::routes::usage::UsageRowResponse;
+
+/// What an export holds at a time: a page of messages, and its lines.
+const CHUNK_BYTES: usize = 2 * PAGE_BYTES;
+
+/// How long reading a page may take.
+const CHUNK_TIME: Duration = Duration::from_secs(10);
 
 /// One line.
 #[derive(Serialize)]
@@ -127,16 +137,23 @@ pub(crate) async fn export(caller: Caller, _query: Query<NoParameters>) -> Resul
     let first = lines(first).map_err(|error| Problem::internal(error.to_string()))?;
     let rest = stream::try_unfold(export, next_lines);
     let all = futures_util::StreamExt::chain(stream::iter([Ok(first)]), rest);
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(all)).into_response())
+    let mut response =
+        ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(all)).into_response();
+    response.extensions_mut().insert(HeldBytes(CHUNK_BYTES));
+    Ok(response)
 }
 
 async fn next_lines(mut export: Export) -> Result<Option<(Bytes, Export)>, axum::BoxError> {
-    match export.next().await {
+    let next = match timeout(CHUNK_TIME, export.next()).await {
+        Ok(next) => next.map_err(axum::BoxError::from),
+        Err(_) => Err("the database did not answer in time".into()),
+    };
+    match next {
         Ok(Some(piece)) => Ok(Some((lines(piece)?, export))),
         Ok(None) => Ok(None),
         Err(error) => {
             tracing::error!(error.cause = %error, "an export was cut off");
-            Err(error.into())
+            Err(error)
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The caller's own sessions.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chatstore::{Session, SessionId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::answer::ListItem;
 use crate::caller::SelfManagedUser;
 use crate::error::Problem;
 use crate::openapi::{DeleteProblems, ReadProblems};
@@ -43,6 +43,8 @@ pub(crate) struct SessionResponse {
     current: bool,
 }
 
+impl ListItem for SessionResponse {}
+
 impl SessionResponse {
     fn new(session: Session, current: Option<SessionId>) -> Self {
         Self {
@@ -72,11 +74,11 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     SelfManagedUser(caller): SelfManagedUser,
     Query(query): Query<PageQuery>,
-) -> Result<Json<ListResponse<SessionResponse>>, Problem> {
+) -> Result<ListResponse<SessionResponse>, Problem> {
     let scope = format!("sessions of {}", caller.user());
     let from = query.position(&scope)?;
     let page = state.store().auth().page(caller.user(), from, query.limit).await?;
-    Ok(Json(ListResponse::new(page, &scope, |session| SessionResponse::new(session, caller.session()))))
+    Ok(ListResponse::new(page, &scope, |session| SessionResponse::new(session, caller.session())))
 }
 
 /// Revoke one of the current user's sessions

@@ -14,6 +14,7 @@ mod failures;
 mod idempotency;
 mod include;
 mod keys;
+mod large_answers;
 mod limits;
 mod lists;
 mod login;

@@ -8,6 +8,9 @@ use super::{access, access_as_owner, as_owner_or_member, check_revision, check_w
 use crate::error::{Error, Result};
 use crate::user_scope::AsUser;
 
+/// A page behind this many rows counts as a long read.
+const LONG_OFFSET: u32 = 1_000;
+
 const EDITOR: &str = "an editor may change title, default_model and metadata only";
 
 /// The conversations of one user, owned and shared.
@@ -91,7 +94,11 @@ impl Conversations<'_> {
     ) -> Result<Page<(Conversation, ConversationRole), ConversationPosition>> {
         let user = self.0.user;
         let page = async move |tx: &mut ReadTx<'_>| tx.conversations().page(user, &list).await;
-        Ok(self.0.store.read("conversation_page", page).await?)
+        let database = &self.0.store.database;
+        Ok(match list.offset {
+            0..LONG_OFFSET => database.read("conversation_page", page).await?,
+            _ => database.read_long("conversation_page", page).await?,
+        })
     }
 
     /// How many conversations the user has.
@@ -101,7 +108,7 @@ impl Conversations<'_> {
     pub async fn count(self, filter: ConversationFilter) -> Result<i64> {
         let user = self.0.user;
         let count = async move |tx: &mut ReadTx<'_>| tx.conversations().count(user, filter).await;
-        Ok(self.0.store.read("conversation_count", count).await?)
+        Ok(self.0.store.database.read_long("conversation_count", count).await?)
     }
 
     /// Changes a conversation; an empty patch changes nothing.

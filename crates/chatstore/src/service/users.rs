@@ -2,7 +2,7 @@ use chatstore_model::{
     Email, IntoValid, Invalid, Limit, NewUser, Order, Page, User, UserFilter, UserId, UserPatch,
     UserPosition, UserRole,
 };
-use chatstore_sql::WriteTx;
+use chatstore_sql::{ReadTx, WriteTx};
 
 use crate::cache::{ActingKey, Cache};
 use crate::error::{Error, Result};
@@ -151,10 +151,13 @@ impl Users<'_> {
         from: Option<UserPosition>,
         limit: Limit,
     ) -> Result<Page<User, UserPosition>> {
-        Ok(self
-            .0
-            .read("user_page", async move |tx| tx.users().page(filter, order, from, limit).await)
-            .await?)
+        let database = &self.0.database;
+        let is_filtered = filter != UserFilter::default();
+        let page = async move |tx: &mut ReadTx<'_>| tx.users().page(filter, order, from, limit).await;
+        Ok(match is_filtered {
+            true => database.read_long("user_page", page).await?,
+            false => database.read("user_page", page).await?,
+        })
     }
 
     /// Changes a user; takes effect on their API keys and sessions at once in this process. Disabling ends

@@ -36,7 +36,7 @@ pub(crate) async fn list(
     admin: Admin,
     Path(path): Path<UserPath>,
     Query(query): Query<PageQuery>,
-) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
+) -> Result<ListResponse<ApiKeyResponse>, Problem> {
     let user = load_editable(&state, admin, path.user.id()?).await?;
     page_of(&state, query, user.id, admin.holder()).await
 }

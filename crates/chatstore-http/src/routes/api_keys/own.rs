@@ -24,11 +24,11 @@ pub(crate) async fn page_of(
     query: PageQuery,
     user: UserId,
     caller: UserId,
-) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
+) -> Result<ListResponse<ApiKeyResponse>, Problem> {
     let scope = format!("keys of {user} for {caller}");
     let from = query.position(&scope)?;
     let page = state.store().keys().page(user, from, query.limit).await?;
-    Ok(Json(ListResponse::new(page, &scope, ApiKeyResponse::from)))
+    Ok(ListResponse::new(page, &scope, ApiKeyResponse::from))
 }
 
 /// List the current user's API keys
@@ -46,7 +46,7 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     SelfManagedUser(caller): SelfManagedUser,
     Query(query): Query<PageQuery>,
-) -> Result<Json<ListResponse<ApiKeyResponse>>, Problem> {
+) -> Result<ListResponse<ApiKeyResponse>, Problem> {
     page_of(&state, query, caller.user(), caller.user()).await
 }
 

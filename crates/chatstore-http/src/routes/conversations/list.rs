@@ -105,7 +105,7 @@ impl ListQuery {
 pub(crate) async fn list(
     caller: Caller,
     Query(query): Query<ListQuery>,
-) -> Result<Json<ListResponse<ConversationResponse>>, Problem> {
+) -> Result<ListResponse<ConversationResponse>, Problem> {
     let scope = query.scope(&caller);
     let list = ConversationList {
         filter: query.filter,
@@ -117,7 +117,7 @@ pub(crate) async fn list(
     };
     let page = caller.store().conversations().page(list).await?;
     let object = |(conversation, role)| ConversationResponse::new(conversation, role);
-    Ok(Json(ListResponse::new(page, &scope, object)))
+    Ok(ListResponse::new(page, &scope, object))
 }
 
 /// The number of conversations.

@@ -34,13 +34,13 @@ pub(crate) async fn list(
     caller: Caller,
     Path(path): Path<ConversationPath>,
     Query(query): Query<PageQuery>,
-) -> Result<Json<ListResponse<MemberResponse>>, Problem> {
+) -> Result<ListResponse<MemberResponse>, Problem> {
     let conversation = path.conversation.id();
     let named = conversation.as_ref().map(ToString::to_string).unwrap_or_default();
     let scope = format!("members for {} in {named}", caller.user());
     let from = query.position(&scope)?;
     let page = caller.store().members().page(conversation?, from, query.limit).await?;
-    Ok(Json(ListResponse::new(page, &scope, MemberResponse::from)))
+    Ok(ListResponse::new(page, &scope, MemberResponse::from))
 }
 
 request_object! {

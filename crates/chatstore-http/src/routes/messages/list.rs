@@ -1,6 +1,5 @@
 //! The messages of a conversation, page by page.
 
-use axum::Json;
 use chatstore::{FieldCode, Order, PageRequest};
 use utoipa::IntoParams;
 
@@ -100,10 +99,10 @@ pub(crate) async fn list(
     OptionalUser(caller): OptionalUser,
     Path(path): Path<ConversationPath>,
     Query(query): Query<ListQuery>,
-) -> Result<Json<ListResponse<MessageResponse>>, Problem> {
+) -> Result<ListResponse<MessageResponse>, Problem> {
     let scope = query.scope(&caller, &path);
     let from = query.page.position(&scope)?;
     let conversation = path.conversation.id()?;
     let page = caller.store().messages().page(conversation, query.request(from)).await?;
-    Ok(Json(ListResponse::new(page, &scope, MessageResponse::from)))
+    Ok(ListResponse::new(page, &scope, MessageResponse::from))
 }

@@ -93,7 +93,7 @@ pub(crate) enum Appended {
 impl RequestBody for AppendRequest {
     type Input = Appended;
 
-    fn accept(fields: &mut Fields) -> Result<Appended, Invalid> {
+    fn accept(fields: &mut Fields<'_>) -> Result<Appended, Invalid> {
         if fields.has(MESSAGES.name) {
             AppendMessages::accept(fields).map(Appended::Many)
         } else {

@@ -4,6 +4,7 @@ use chatstore::{ApiKey, ApiKeyId, NewKey, Timestamp, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::answer::ListItem;
 use crate::schema::ApiKeyScopeWord;
 
 /// An API key, without its secret.
@@ -34,6 +35,8 @@ pub(crate) struct ApiKeyResponse {
     #[schema(required, value_type = Option<String>, format = "date-time")]
     expires_at: Option<Timestamp>,
 }
+
+impl ListItem for ApiKeyResponse {}
 
 impl From<ApiKey> for ApiKeyResponse {
     fn from(key: ApiKey) -> Self {

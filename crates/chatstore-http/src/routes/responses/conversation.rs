@@ -7,6 +7,7 @@ use chatstore::{Conversation, ConversationId, ConversationRole, Message, Timesta
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::answer::ListItem;
 use crate::schema::ConversationRoleWord;
 
 use super::message::MessageResponse;
@@ -64,6 +65,12 @@ pub(crate) struct ConversationResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     messages: Option<Vec<MessageResponse>>,
+}
+
+impl ListItem for ConversationResponse {
+    fn large_bytes(&self) -> usize {
+        self.metadata.as_str().len() + self.last_message.as_ref().map_or(0, String::len)
+    }
 }
 
 impl ConversationResponse {

@@ -4,6 +4,7 @@ use chatstore::{Member, Timestamp, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::answer::ListItem;
 use crate::schema::ConversationRoleWord;
 
 /// A member of a conversation.
@@ -22,6 +23,8 @@ pub(crate) struct MemberResponse {
     #[schema(value_type = String, format = "date-time")]
     joined_at: Timestamp,
 }
+
+impl ListItem for MemberResponse {}
 
 impl From<Member> for MemberResponse {
     fn from(member: Member) -> Self {

@@ -4,6 +4,7 @@ use chatstore::{ConversationId, Message, MessageId, ModelResponse, Reply, Timest
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::answer::ListItem;
 use crate::schema::{MessageRoleWord, UsedDocument};
 
 /// A message.
@@ -52,6 +53,13 @@ pub(crate) struct MessageResponse {
     created_at: Timestamp,
     #[schema(required, value_type = Option<String>, format = "date-time")]
     edited_at: Option<Timestamp>,
+}
+
+impl ListItem for MessageResponse {
+    fn large_bytes(&self) -> usize {
+        let parts = self.parts.as_ref().map_or(0, |parts| parts.as_str().len());
+        self.content.len() + parts + self.used_documents.as_str().len() + self.metadata.as_str().len()
+    }
 }
 
 impl From<Message> for MessageResponse {

@@ -12,6 +12,7 @@ use chatstore::{Cursor, Page};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::answer::{self, ListItem};
 use crate::condition::IDEMPOTENCY_REPLAYED;
 
 pub(crate) use api_key::{ApiKeyResponse, NewKeyResponse};
@@ -37,6 +38,12 @@ impl<T> ListResponse<T> {
             data: page.items.into_iter().map(object).collect(),
             next_cursor: page.next.map(|position| position.seal(scope)),
         }
+    }
+}
+
+impl<T: ListItem> IntoResponse for ListResponse<T> {
+    fn into_response(self) -> Response {
+        answer::list(self.data, self.next_cursor)
     }
 }
 

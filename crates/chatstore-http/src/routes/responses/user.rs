@@ -4,6 +4,7 @@ use chatstore::{Timestamp, User, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::answer::ListItem;
 use crate::schema::UserRoleWord;
 
 /// A user.
@@ -40,6 +41,12 @@ pub(crate) struct UserResponse {
     created_at: Timestamp,
     #[schema(value_type = String, format = "date-time")]
     updated_at: Timestamp,
+}
+
+impl ListItem for UserResponse {
+    fn large_bytes(&self) -> usize {
+        self.metadata.as_str().len()
+    }
 }
 
 impl From<User> for UserResponse {

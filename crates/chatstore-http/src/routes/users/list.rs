@@ -1,6 +1,5 @@
 //! Users, page by page.
 
-use axum::Json;
 use axum::extract::State;
 use chatstore::{Order, Page, User, UserFilter, UserPosition, UserRole};
 use utoipa::IntoParams;
@@ -73,7 +72,7 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     admin: Admin,
     Query(query): Query<ListQuery>,
-) -> Result<Json<ListResponse<UserResponse>>, Problem> {
+) -> Result<ListResponse<UserResponse>, Problem> {
     let scope = query.scope(admin);
     let from = query.page.position(&scope)?;
     let page = if query.username.is_some() || query.email.is_some() {
@@ -83,7 +82,7 @@ pub(crate) async fn list(
         state.store().users().page(filter, Order::Ascending, from, query.page.limit).await?
     };
     let page: Page<User, UserPosition> = page;
-    Ok(Json(ListResponse::new(page, &scope, UserResponse::from)))
+    Ok(ListResponse::new(page, &scope, UserResponse::from))
 }
 
 /// The one user that has the name and the address asked for.

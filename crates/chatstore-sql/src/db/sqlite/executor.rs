@@ -111,7 +111,9 @@ pub(crate) fn store_error(error: rusqlite::Error, statement: &str) -> StoreError
         return StoreError::Corrupt(format!("{cause}; are the tables migrated?"));
     }
     match failure.code {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Timeout(cause),
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationInterrupted => {
+            StoreError::Timeout(cause)
+        }
         // The index of the log did not fit on the disk either.
         ErrorCode::SystemIoFailure if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => {
             StoreError::StorageFull(cause)

@@ -74,7 +74,7 @@ impl SqliteDatabase {
         Ok(Self { context, path, writer, on_file: Some(OnFile { readers, keeper, file }) })
     }
 
-    pub(crate) async fn read<T, E, F>(&self, mut work: F) -> Result<T, E>
+    pub(crate) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: AsyncFnMut(&mut Tx<'_, ReadOnly>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -84,12 +84,7 @@ impl SqliteDatabase {
             return self.writer.run::<_, _, ReadOnly, _>(work).await;
         };
         on_file.file.guard.verify_name()?;
-        // A read holds up its thread and never waits, so a task that reads without end would let
-        // nothing else have its turn.
-        tokio::task::yield_now().await;
-        let mut reader = on_file.readers.acquire().await?;
-        let executor = SqliteExecutor::new(reader.connection(), &self.context, Some(&on_file.file.guard));
-        work(&mut Tx::new(executor.into(), &self.context)).await
+        on_file.readers.read(&self.context, &on_file.file.guard, work).await
     }
 
     pub(crate) fn path(&self) -> Option<&std::path::Path> {
@@ -138,7 +133,7 @@ impl SqliteDatabase {
     /// Finishes what is queued and closes the file; later writes fail.
     pub(crate) async fn close(&self) {
         if let Some(on_file) = &self.on_file {
-            on_file.readers.close();
+            on_file.readers.close().await;
         }
         self.writer.close().await;
     }

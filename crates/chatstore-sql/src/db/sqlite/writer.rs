@@ -209,7 +209,7 @@ fn poll_once<T, E: From<StoreError>>(future: Pin<&mut impl Future<Output = Resul
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::db::sqlite::open::{Location, connect};
+use crate::db::sqlite::location::Location;
+use crate::db::sqlite::open::connect;
 use crate::error::{Cause, ConnectError};
 
 /// Steps of SQLite's virtual machine between two looks at the clock: an ordinary page takes fewer, and is not

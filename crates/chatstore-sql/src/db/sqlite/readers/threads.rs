@@ -1,11 +1,11 @@
-//! Reads that take long, on a few threads of their own, which give way to all others.
+//! Reads that take long, on a few threads of their own, which give way to all others. A read lasts as long as its
+//! caller waits for it, and keeps the write-ahead log from being emptied meanwhile.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::budget::{Budget, ReadingConnection};
 use crate::context::Context;
 use crate::db::sqlite::executor::SqliteExecutor;
-use crate::db::sqlite::open::Location;
+use crate::db::sqlite::guard::FileGuard;
+use crate::db::sqlite::location::Location;
 use crate::db::sqlite::writer::panic_text;
 use crate::error::{Cause, ConnectError, StoreError};
 use crate::tx::{ReadOnly, Tx};
@@ -25,21 +26,9 @@ const THREADS: usize = 2;
 /// Long reads that wait; further ones are refused.
 const QUEUE: usize = 16;
 
-/// How long a read may take. It keeps the write-ahead log from being shortened meanwhile.
-const LONG_READ_TIME: Duration = Duration::from_secs(10);
-
 /// The niceness of the threads: what is short goes first where processors are few.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
-
-/// Whether a long read has an end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReadTime {
-    /// The server's: 10 seconds.
-    Limited,
-    /// For commands that look at everything.
-    Unlimited,
-}
 
 pub(super) struct ReaderThreads {
     /// None once it is closed.
@@ -57,8 +46,6 @@ struct Shared {
 }
 
 struct Job {
-    /// None for a read that looks at everything.
-    time: Option<Duration>,
     progress: Arc<Progress>,
     run: Box<dyn FnOnce(&mut ReadingConnection) + Send>,
 }
@@ -101,11 +88,12 @@ impl ReaderThreads {
             let reading = ReadingConnection::open(location)?;
             locked(&shared.budgets).push(Arc::clone(&reading.budget));
             let (shared, alive) = (Arc::clone(&shared), alive.clone());
-            let started = thread::Builder::new().name(format!("chatstore-reader-{number}")).spawn(move || {
-                give_way();
-                shared.run(reading);
-                drop(alive);
-            });
+            let started =
+                thread::Builder::new().name(format!("chatstore-reader-{number}")).spawn(move || {
+                    give_way();
+                    shared.run(reading);
+                    drop(alive);
+                });
             started.map_err(|error| ConnectError::Unreachable {
                 place: "a reading thread".to_owned(),
                 cause: Cause::new(error),
@@ -117,11 +105,11 @@ impl ReaderThreads {
     /// Runs `work` on one of the threads. It is interrupted when its caller stops waiting.
     ///
     /// # Errors
-    /// What `work` returns; `Overloaded` when too many wait already; `Timeout` when it takes too long.
+    /// What `work` returns; `Overloaded` when too many wait already.
     pub(super) async fn run<T, E, F>(
         &self,
         context: &Arc<Context>,
-        time: ReadTime,
+        guard: &Arc<FileGuard>,
         mut work: F,
     ) -> Result<T, E>
     where
@@ -132,25 +120,21 @@ impl ReaderThreads {
         let runtime = Handle::try_current().map_err(|error| StoreError::Backend(Cause::new(error)))?;
         let (answer, answered) = oneshot::channel();
         let caller = Caller(Arc::default());
-        let context = Arc::clone(context);
+        let (context, guard) = (Arc::clone(context), Arc::clone(guard));
         let run = move |reading: &mut ReadingConnection| {
             let result = catch_unwind(AssertUnwindSafe(|| {
-                let executor = SqliteExecutor::new(&mut reading.connection, &context);
+                let executor = SqliteExecutor::new(&mut reading.connection, &context, Some(&guard));
                 runtime.block_on(work(&mut Tx::new(executor.into(), &context)))
             }));
             let result = match result {
-                _ if reading.budget.is_spent() => Err(too_long().into()),
+                _ if reading.budget.is_spent() => Err(interrupted().into()),
                 Ok(result) => result,
                 Err(panic) => Err(panicked(panic.as_ref()).into()),
             };
             // The caller may have gone.
             let _ = answer.send(result);
         };
-        let job = Job {
-            time: (time == ReadTime::Limited).then_some(LONG_READ_TIME),
-            progress: Arc::clone(&caller.0),
-            run: Box::new(run),
-        };
+        let job = Job { progress: Arc::clone(&caller.0), run: Box::new(run) };
         let queue = locked(&self.queue).clone().ok_or_else(StoreError::closed)?;
         queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Overloaded("too many long reads wait already"),
@@ -177,8 +161,8 @@ impl Shared {
     fn run(&self, mut reading: ReadingConnection) {
         loop {
             let next = locked(&self.waiting).blocking_recv();
-            let Some(Job { time, progress, run }) = next else { return };
-            reading.budget.begin(time);
+            let Some(Job { progress, run }) = next else { return };
+            reading.budget.begin(None);
             progress.set_running(Some(&reading.budget));
             let is_wanted =
                 !progress.is_given_up.load(Ordering::SeqCst) && !self.is_closing.load(Ordering::SeqCst);
@@ -194,8 +178,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn too_long() -> StoreError {
-    StoreError::Timeout(Cause::new("a read was interrupted: it took more than 10 s, or the store is closing"))
+/// The answer for a caller who waits no more, or while the store is being closed.
+fn interrupted() -> StoreError {
+    StoreError::Unavailable(Cause::new("the read was interrupted"))
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> StoreError {

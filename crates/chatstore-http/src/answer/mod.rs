@@ -1,0 +1,7 @@
+//! Answers that may be large: written piece by piece, and bounded in memory all together.
+
+mod memory;
+mod pieces;
+
+pub(crate) use memory::{AnswerMemory, HeldBytes};
+pub(crate) use pieces::{ListItem, list};

@@ -1,0 +1,128 @@
+//! A list as JSON, written item by item while the client reads.
+
+use std::vec::IntoIter;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::Serialize;
+
+use super::memory::HeldBytes;
+use crate::error::Problem;
+
+/// About the size of a piece, in bytes. A list that fits into one is sent whole.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// What an item takes beside its large fields, about, in bytes.
+const ITEM_BYTES: usize = 512;
+
+/// An item of a list.
+pub(crate) trait ListItem: Serialize + Send + 'static {
+    /// Bytes of its large fields.
+    fn large_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// The answer `{"data": [items], "next_cursor": …}`.
+pub(crate) fn list<T: ListItem>(items: Vec<T>, next_cursor: Option<String>) -> Response {
+    let held: usize = items.iter().map(|item| ITEM_BYTES + item.large_bytes()).sum();
+    let mut pieces = Pieces { items: Some(items.into_iter()), next_cursor, is_first: true };
+    let first = match pieces.next() {
+        Ok(first) => first.unwrap_or_default(),
+        Err(error) => return Problem::internal(error.to_string()).into_response(),
+    };
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    if pieces.items.is_none() {
+        return (json, first).into_response();
+    }
+    let rest = stream::unfold(pieces, |mut pieces| async move {
+        // Others have their turn between two pieces.
+        tokio::task::yield_now().await;
+        match pieces.next() {
+            Ok(piece) => piece.map(|piece| (Ok(piece), pieces)),
+            Err(error) => {
+                tracing::error!(error.cause = %error, "an answer was cut off");
+                pieces.items = None;
+                Some((Err(error), pieces))
+            }
+        }
+    });
+    let first = stream::iter([Ok::<_, serde_json::Error>(first)]);
+    let body = Body::from_stream(futures_util::StreamExt::chain(first, rest));
+    let mut response = (json, body).into_response();
+    response.extensions_mut().insert(HeldBytes(held + PIECE_BYTES));
+    response
+}
+
+struct Pieces<T> {
+    /// None when all is written.
+    items: Option<IntoIter<T>>,
+    next_cursor: Option<String>,
+    is_first: bool,
+}
+
+impl<T: ListItem> Pieces<T> {
+    /// The next piece; none at the end.
+    fn next(&mut self) -> serde_json::Result<Option<Bytes>> {
+        let Some(items) = &mut self.items else { return Ok(None) };
+        let mut piece = Vec::new();
+        if self.is_first {
+            piece.extend_from_slice(b"{\"data\":[");
+        }
+        while piece.len() < PIECE_BYTES {
+            let Some(item) = items.next() else {
+                piece.extend_from_slice(b"],\"next_cursor\":");
+                serde_json::to_writer(&mut piece, &self.next_cursor)?;
+                piece.push(b'}');
+                self.items = None;
+                break;
+            };
+            if !self.is_first {
+                piece.push(b',');
+            }
+            self.is_first = false;
+            serde_json::to_writer(&mut piece, &item)?;
+        }
+        Ok(Some(piece.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{HttpBody as _, to_bytes};
+
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Item {
+        text: String,
+    }
+
+    impl ListItem for Item {}
+
+    async fn written(count: usize, bytes: usize, next: Option<&str>) -> (bool, String) {
+        let items = (0..count).map(|_| Item { text: "x".repeat(bytes) }).collect();
+        let response = list(items, next.map(str::to_owned));
+        let is_whole = response.body().size_hint().exact().is_some();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (is_whole, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_list_is_the_same_json_whole_and_in_pieces() {
+        assert_eq!(written(0, 0, None).await, (true, r#"{"data":[],"next_cursor":null}"#.to_owned()));
+        assert_eq!(
+            written(2, 1, Some("c")).await,
+            (true, r#"{"data":[{"text":"x"},{"text":"x"}],"next_cursor":"c"}"#.to_owned())
+        );
+        for (count, bytes) in [(3, 100_000), (200, 1_000), (1, 70_000), (2, 65_527)] {
+            let (is_whole, text) = written(count, bytes, None).await;
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(value["data"].as_array().unwrap().len(), count);
+            assert!(value["next_cursor"].is_null());
+            assert_eq!(is_whole, false, "{count} items of {bytes} bytes");
+        }
+    }
+}
