@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use chatstore::operations::{BackupError, MigrationError};
-use chatstore::{ConnectError, Error, ErrorKind, StoreError, UnsupportedEncoding};
+use chatstore::{ConnectError, Error, ErrorKind, ServerFailure, StoreError, UnsupportedEncoding};
 use chatstore_migrate::DatabaseErrorKind;
 
 /// Exit codes as in `sysexits.h`, where it has one.
@@ -38,6 +38,56 @@ impl CliError {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// A PostgreSQL server that could not be connected to.
+    pub(crate) fn of_server(failure: ServerFailure, message: String) -> Self {
+        let (code, hint) = match failure {
+            ServerFailure::Refused => (
+                code::UNREACHABLE,
+                "is the server running, and are host and port right? Nothing listens there",
+            ),
+            ServerFailure::UnknownHost => {
+                (code::UNREACHABLE, "check the name of the host: it has no address")
+            }
+            ServerFailure::NoAnswer => (
+                code::UNREACHABLE,
+                "check host and port, and whether a firewall lets this machine through: nothing answered in time",
+            ),
+            ServerFailure::NotPostgres => {
+                (code::UNREACHABLE, "check the port: what listens there does not answer like PostgreSQL")
+            }
+            ServerFailure::UnknownAuthority => (
+                code::UNREACHABLE,
+                "name the file with the certificate of the server's authority: sslrootcert=FILE in the URL",
+            ),
+            ServerFailure::WrongCertificate => (
+                code::UNREACHABLE,
+                "use the host's name that is in the server's certificate, and check that it has not expired",
+            ),
+            ServerFailure::NoTls => (
+                code::UNREACHABLE,
+                "switch TLS on at the server (ssl = on), or use sslmode=prefer or disable on a trusted network",
+            ),
+            ServerFailure::MissingPassword => (
+                code::NO_PERMISSION,
+                "the server asks for a password: add it to the URL, or set POSTGRES_PASSWORD",
+            ),
+            ServerFailure::WrongPassword => {
+                (code::NO_PERMISSION, "check user and password: one is wrong, or there is no such role")
+            }
+            ServerFailure::NotAllowed => (
+                code::NO_PERMISSION,
+                "check that the role exists, may log in and connect, and that pg_hba.conf lets it in from here",
+            ),
+            ServerFailure::TooManyConnections => (
+                code::TRY_AGAIN,
+                "close other connections, use fewer (CHATSTORE_POOL), or raise max_connections or the role's limit",
+            ),
+            ServerFailure::Starting => (code::TRY_AGAIN, "wait until the server has started"),
+            _ => (code::UNREACHABLE, "the server's log may say more"),
+        };
+        Self::new(code, message).hint(hint)
     }
 
     /// Replaces the message by one that also says where it happened.
@@ -85,6 +135,9 @@ pub(crate) fn cannot_read(file: impl std::fmt::Display, error: &std::io::Error) 
 impl From<ConnectError> for CliError {
     fn from(error: ConnectError) -> Self {
         let message = error.to_string();
+        if let Some(failure) = error.server_failure() {
+            return Self::of_server(failure, message);
+        }
         match error {
             ConnectError::InvalidUrl { .. } => Self::new(code::CONFIGURATION, message),
             ConnectError::Unreachable { .. } => Self::new(code::UNREACHABLE, message)

@@ -49,6 +49,7 @@ mod long_reads;
 mod migrations;
 mod repo;
 pub mod schema;
+mod server_failure;
 mod tx;
 mod url;
 
@@ -70,6 +71,7 @@ pub use repo::{
     PresentMessage, Presented, RefreshTokens, Responses, Rotation, Sessions, Statistics, TableDigest, Usage,
     Users, Via,
 };
+pub use server_failure::ServerFailure;
 pub use tx::{ReadOnly, ReadTx, ReadWrite, Tx, WriteTx};
 pub use url::DatabasePlace;
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
-use chatstore_sql::{ConnectError, Database, DatabaseOptions, Sql};
+use chatstore_sql::{ConnectError, Database, DatabaseOptions, ServerFailure, Sql};
 use chatstore_testkit::server::{PostgresServer, Settings, ensure_postgres_installed};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
@@ -63,7 +63,8 @@ async fn each_mode_verifies_what_it_says_and_never_less() {
     assert!(!is_encrypted(&url(UNNAMED, "sslmode=prefer")).await.unwrap());
     for mode in ["require", "verify-ca", "verify-full"] {
         let refused = is_encrypted(&url(UNNAMED, &format!("sslmode={mode}"))).await;
-        assert!(refused.is_err(), "{mode} went on without TLS");
+        let refused = refused.expect_err("it went on without TLS");
+        assert_eq!(refused.server_failure(), Some(ServerFailure::NoTls), "{mode}: {refused}");
     }
 
     let folder = tempfile::tempdir().unwrap();
@@ -80,6 +81,14 @@ async fn each_mode_verifies_what_it_says_and_never_less() {
     let wrong_host =
         is_encrypted(&url(UNNAMED, &format!("sslmode=verify-full&{trusted}"))).await.unwrap_err();
     assert!(wrong_host.to_string().contains("not valid for name"), "{wrong_host}");
+    assert_eq!(wrong_host.server_failure(), Some(ServerFailure::WrongCertificate), "{wrong_host}");
+    let stranger = KeyPair::generate().unwrap();
+    let stranger = CertificateParams::new(Vec::new()).unwrap().self_signed(&stranger).unwrap();
+    let other = folder.path().join("other.pem");
+    fs::write(&other, stranger.pem()).unwrap();
+    let parameters = format!("sslmode=verify-full&sslrootcert={}", other.display());
+    let unknown = is_encrypted(&url(NAMED, &parameters)).await.unwrap_err();
+    assert_eq!(unknown.server_failure(), Some(ServerFailure::UnknownAuthority), "{unknown}");
     for mode in ["verify-ca", "verify-full"] {
         let unknown_authority = is_encrypted(&url(NAMED, &format!("sslmode={mode}"))).await.unwrap_err();
         assert!(unknown_authority.to_string().contains("certificate"), "{unknown_authority}");

@@ -76,7 +76,7 @@ mod user_scope;
 
 pub use chatstore_model::*;
 pub use chatstore_sql::{
-    Cause, ConnectError, ConversationList, DatabaseKind, FileLock, ReadTx, StoreError, Tx,
+    Cause, ConnectError, ConversationList, DatabaseKind, FileLock, ReadTx, ServerFailure, StoreError, Tx,
     UnsupportedEncoding, Via, WriteTx,
 };
 pub use cursor::{Cursor, InvalidCursor};

@@ -10,6 +10,7 @@
 mod backup;
 mod bad_input;
 mod commands;
+mod connecting;
 mod database_files;
 mod demo;
 mod doctor;

@@ -104,8 +104,14 @@ fn failure(error: SqlalchemyError) -> CliError {
             ExternalError::InvalidUrl { .. } => CliError::new(code::CONFIGURATION, message),
             ExternalError::Absent { .. } => CliError::new(code::NO_INPUT, message)
                 .hint("sqlite:///FILE is in this folder, sqlite:////FILE begins at the root"),
-            ExternalError::Unreachable { .. } => CliError::new(code::UNREACHABLE, message),
-            ExternalError::Denied { .. } => CliError::new(code::NO_PERMISSION, message),
+            ExternalError::Unreachable { cause, .. } => match cause.server_failure() {
+                Some(failure) => CliError::of_server(failure, message),
+                None => CliError::new(code::UNREACHABLE, message),
+            },
+            ExternalError::Denied { cause, .. } => match cause.server_failure() {
+                Some(failure) => CliError::of_server(failure, message),
+                None => CliError::new(code::NO_PERMISSION, message),
+            },
             ExternalError::Unreadable { .. } => CliError::new(code::DAMAGED, message),
         },
     }

@@ -18,6 +18,7 @@ use super::error::{acquire_error, connect_error, is_too_many_connections};
 use super::wire::Wire;
 use crate::db::tls::TlsSettings;
 use crate::error::{Cause, ConnectError, StoreError};
+use crate::server_failure::{ServerError, ServerFailure};
 
 /// The connections of a database.
 pub(super) struct Connections {
@@ -80,7 +81,8 @@ impl Connections {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return Err(connect_error(place, error)),
             Err(_) => {
-                let cause = Cause::new(format!("no answer within {:?}", deadlines::FIRST));
+                let text = format!("no answer within {:?}", deadlines::FIRST);
+                let cause = Cause::new(ServerError { failure: Some(ServerFailure::NoAnswer), text });
                 return Err(ConnectError::Unreachable { place, cause });
             }
         }

@@ -5,9 +5,11 @@ use std::error::Error as _;
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 
+use super::failure::server_failure;
 use super::sqlstate::{Meaning, meaning};
 use crate::db::meaning::{missing_of_table, refused, taken_constraint};
 use crate::error::{Cause, ConnectError, StoreError};
+use crate::server_failure::{ServerError, ServerFailure};
 
 /// The meaning of an error of something that commits.
 pub(super) fn write_error(error: &tokio_postgres::Error, statement: &str) -> StoreError {
@@ -70,14 +72,20 @@ pub(super) fn connect_error(place: String, error: PoolError) -> ConnectError {
     let PoolError::Backend(error) = error else {
         return ConnectError::Unreachable { place, cause: Cause::new(error) };
     };
+    let failure = server_failure(&error);
+    let cause = |text| Cause::new(ServerError { failure, text });
     let Some(server) = error.as_db_error() else {
-        return ConnectError::Unreachable { place, cause: Cause::new(with_source(&error)) };
+        let cause = cause(with_source(&error));
+        return match failure {
+            Some(ServerFailure::MissingPassword) => ConnectError::Denied { place, cause },
+            _ => ConnectError::Unreachable { place, cause },
+        };
     };
     let reason = server.message().to_owned();
     match meaning(server) {
-        Meaning::Denied => ConnectError::Denied { place, cause: Cause::new(reason) },
+        Meaning::Denied => ConnectError::Denied { place, cause: cause(reason) },
         Meaning::NoDatabase => ConnectError::Unusable { place, reason: format!("{reason}; create it first") },
-        _ => ConnectError::Unreachable { place, cause: Cause::new(reason) },
+        _ => ConnectError::Unreachable { place, cause: cause(reason) },
     }
 }
 

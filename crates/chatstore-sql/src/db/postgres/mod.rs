@@ -5,6 +5,7 @@ mod connections;
 mod deadlines;
 mod error;
 mod executor;
+mod failure;
 mod sqlstate;
 mod wire;
 
