@@ -10,9 +10,11 @@
 //! memory depends on its longest turn and not on its length. If the import is interrupted between two pieces, the
 //! conversation has its first messages; the next import adds the others.
 
+mod measure;
 mod piece;
 mod planner;
 mod text;
+mod turn;
 mod visit;
 
 use std::io::BufRead;

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::text::{Turn, Turns};
+use super::text::Turns;
+use super::turn::Turn;
 use super::visit::Head;
 use crate::plan::{RowClock, derived_uuid};
 

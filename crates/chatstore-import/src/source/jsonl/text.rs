@@ -1,7 +1,6 @@
 //! Lines as they are read. A short one is in memory; of a long one the turns are kept in a temporary file and
 //! read one by one, so that memory does not grow with a conversation.
 
-use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::rc::Rc;
@@ -9,22 +8,12 @@ use std::rc::Rc;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::measure::{ITEM_MEBIBYTES, Measure, Measured};
+use super::turn::Turn;
 use super::visit::{self, Head};
 
 /// A longer line is read piece by piece.
 const IN_MEMORY_BYTES: usize = 1024 * 1024;
-
-/// Maximum size of a turn, and of each other field of a line.
-const ITEM_MEBIBYTES: u64 = 16;
-
-/// One message of a conversation.
-#[derive(Debug, Deserialize)]
-pub(super) struct Turn {
-    pub(super) role: String,
-    pub(super) content: String,
-    #[serde(flatten)]
-    pub(super) rest: Map<String, Value>,
-}
 
 #[derive(Deserialize)]
 struct ShortLine {
@@ -158,55 +147,6 @@ impl<R: Read> Read for Copied<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.input.read(buffer)?;
         self.file.write_all(&buffer[..count]).map_err(|error| in_temporary_folder(&error))?;
-        Ok(count)
-    }
-}
-
-/// How much was read, and how much of the present item.
-#[derive(Debug, Default)]
-pub(super) struct Measure {
-    pub(super) read: Cell<u64>,
-    item_start: Cell<u64>,
-    field: RefCell<String>,
-    turn: Cell<Option<usize>>,
-    is_exceeded: Cell<bool>,
-}
-
-impl Measure {
-    /// Begins a field.
-    pub(super) fn begin_field(&self, name: &str) {
-        self.item_start.set(self.read.get());
-        self.turn.set(None);
-        name.clone_into(&mut self.field.borrow_mut());
-    }
-
-    /// Begins a turn, the first has the index 0.
-    pub(super) fn begin_turn(&self, index: usize) {
-        self.item_start.set(self.read.get());
-        self.turn.set(Some(index));
-    }
-
-    /// What began last.
-    fn item(&self) -> String {
-        self.turn.get().map_or_else(|| self.field.borrow().clone(), |index| format!("turns[{index}]"))
-    }
-}
-
-/// Ends with an error in an item that is too long.
-struct Measured<R> {
-    input: R,
-    measure: Rc<Measure>,
-}
-
-impl<R: Read> Read for Measured<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Measure { read, item_start, is_exceeded, .. } = &*self.measure;
-        if read.get() - item_start.get() > ITEM_MEBIBYTES * 1024 * 1024 {
-            is_exceeded.set(true);
-            return Err(io::Error::other("an item is too long"));
-        }
-        let count = self.input.read(buffer)?;
-        read.set(read.get() + count as u64);
         Ok(count)
     }
 }

@@ -7,7 +7,8 @@ use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::text::{Measure, Turn};
+use super::measure::Measure;
+use super::turn::Turn;
 
 /// What a line says beside its turns.
 #[derive(Debug)]
