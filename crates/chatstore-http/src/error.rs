@@ -30,6 +30,7 @@ pub(crate) enum ProblemKind {
     NotFound,
     MethodNotAllowed,
     AlreadyExists,
+    BeingDeleted,
     Conflict,
     RequestInProgress,
     PreconditionFailed,
@@ -69,6 +70,7 @@ impl ProblemKind {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
             }
             Self::AlreadyExists => (StatusCode::CONFLICT, "already-exists", "Already exists"),
+            Self::BeingDeleted => (StatusCode::CONFLICT, "being-deleted", "Being deleted"),
             Self::Conflict => (StatusCode::CONFLICT, "conflict", "Conflict"),
             Self::RequestInProgress => (StatusCode::CONFLICT, "request-in-progress", "Request in progress"),
             Self::PreconditionFailed => {
@@ -211,6 +213,13 @@ impl Problem {
         Self::new(ProblemKind::Forbidden, detail)
     }
 
+    fn being_deleted(error: &Error) -> Self {
+        let entity = error.entity().unwrap_or("resource");
+        let detail = format!("a {entity} with this id is being deleted; try again when that is done");
+        let seconds = error.retry_after().unwrap_or_default().as_secs().max(1);
+        Self { retry_after: Some(seconds), ..Self::new(ProblemKind::BeingDeleted, detail) }
+    }
+
     fn taken(error: &Error) -> Self {
         let field = error.field().unwrap_or("id");
         let entity = error.entity().unwrap_or("resource");
@@ -288,6 +297,7 @@ impl From<Error> for Problem {
             ErrorKind::LimitReached => Self::rate_limited(error.retry_after().unwrap_or_default()),
             ErrorKind::Overloaded => Self::overloaded(),
             ErrorKind::Forbidden => Self::new(ProblemKind::Forbidden, error.to_string()),
+            ErrorKind::BeingDeleted => Self::being_deleted(&error),
             ErrorKind::Conflict => Self::new(ProblemKind::Conflict, error.to_string()),
             ErrorKind::Unavailable | ErrorKind::Timeout => Self::unavailable(error.to_string()),
             ErrorKind::OutcomeUnknown => Self::outcome_unknown(error.to_string()),

@@ -10,12 +10,18 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) default_model: Arc<str>,
+    pub(crate) rows_at_once: i64,
     statements: AtomicU64,
 }
 
 impl Context {
-    pub(crate) const fn new(clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>, default_model: Arc<str>) -> Self {
-        Self { clock, ids, default_model, statements: AtomicU64::new(0) }
+    pub(crate) const fn new(
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        default_model: Arc<str>,
+        rows_at_once: i64,
+    ) -> Self {
+        Self { clock, ids, default_model, rows_at_once, statements: AtomicU64::new(0) }
     }
 
     pub(crate) fn count_statement(&self) {

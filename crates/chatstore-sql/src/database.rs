@@ -19,6 +19,9 @@ const POOL: usize = 16;
 /// The model that answers when nothing else says which.
 const DEFAULT_MODEL: &str = "echo";
 
+/// Maximum messages of a conversation, and rows of a user, that are deleted at once.
+const ROWS_AT_ONCE: u32 = 1_000;
+
 /// Which database system it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DatabaseKind {
@@ -54,6 +57,9 @@ pub struct DatabaseOptions {
     pub ids: Arc<dyn IdSource>,
     /// The model that answers when neither message nor conversation says which.
     pub default_model: Arc<str>,
+    /// Above how many messages a conversation, and above how many rows a user is deleted in pieces: 1,000. For tests,
+    /// where a few are many.
+    pub rows_at_once: u32,
 }
 
 impl DatabaseOptions {
@@ -67,6 +73,7 @@ impl DatabaseOptions {
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds(machine_random)),
             default_model: DEFAULT_MODEL.into(),
+            rows_at_once: ROWS_AT_ONCE,
         }
     }
 }
@@ -124,7 +131,12 @@ impl Database {
     /// # Errors
     /// [`ConnectError`], which says what was wrong and what would be right.
     pub async fn open(options: DatabaseOptions) -> Result<Self, ConnectError> {
-        let context = Arc::new(Context::new(options.clock, options.ids, options.default_model));
+        let context = Arc::new(Context::new(
+            options.clock,
+            options.ids,
+            options.default_model,
+            options.rows_at_once.into(),
+        ));
         let (backend, place) = match Target::parse(&options.url)? {
             #[cfg(feature = "sqlite")]
             Target::Sqlite(path) => {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use chatstore_model::Invalid;
 
+use crate::repo::Marked;
+
 /// The driver's error behind ours; shared, because one failed commit fails every write in it.
 #[derive(Clone)]
 pub struct Cause(Arc<dyn Error + Send + Sync>);
@@ -57,6 +59,9 @@ pub enum StoreError {
         /// The field whose value is taken.
         field: &'static str,
     },
+    /// Something with this id is being deleted, piece by piece. It may be created again when that is done.
+    #[error("a {} with this id is being deleted", .0.entity())]
+    BeingDeleted(Marked),
     /// A row refers to another that does not exist (any more).
     #[error("{entity} refers to something that does not exist")]
     MissingReference {

@@ -50,6 +50,7 @@ mod migrations;
 mod repo;
 pub mod schema;
 mod server_failure;
+mod sweep;
 mod tx;
 mod url;
 
@@ -67,11 +68,12 @@ pub use external::{
 pub use file_lock::FileLock;
 pub use migrations::{Direction, MigrationSummary, Migrations, new_revision_id, revisions, snapshot};
 pub use repo::{
-    ApiKeys, ConversationList, Conversations, Counts, IdempotencyKeys, Members, Messages, Passwords,
-    PresentMessage, Presented, RefreshTokens, Responses, Rotation, Sessions, Statistics, TableDigest, Usage,
-    Users, Via,
+    ApiKeys, ConversationList, Conversations, Counts, Deletion, Deletions, IdempotencyKeys, Marked,
+    MarkedCounts, Members, Messages, Passwords, Piece, PiecePosition, PresentMessage, Presented,
+    RefreshTokens, Responses, Rotation, Sessions, Statistics, TableDigest, Usage, Users, Via,
 };
 pub use server_failure::ServerFailure;
+pub use sweep::{Sweep, Swept};
 pub use tx::{ReadOnly, ReadTx, ReadWrite, Tx, WriteTx};
 pub use url::DatabasePlace;
 

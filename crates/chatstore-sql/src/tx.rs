@@ -83,6 +83,10 @@ impl<'c, M> Tx<'c, M> {
         &self.context.default_model
     }
 
+    pub(crate) const fn rows_at_once(&self) -> i64 {
+        self.context.rows_at_once
+    }
+
     pub(crate) fn new_uuid(&self, at: Timestamp) -> Uuid {
         self.context.ids.uuid(at)
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chatstore_model::Invalid;
-use chatstore_sql::StoreError;
+use chatstore_sql::{Marked, StoreError};
 
 /// A result with the crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -32,6 +32,9 @@ pub enum ErrorKind {
     PreconditionFailed,
     /// The idempotency key belongs to another request.
     KeyReused,
+    /// Something with this id is being deleted and can be created again when that is done; see
+    /// [`Error::retry_after`].
+    BeingDeleted,
     /// It contradicts the present state.
     Conflict,
     /// The database cannot be reached now, or too many writes conflict; try again.
@@ -60,6 +63,9 @@ pub struct Error {
     retry_after: Option<Duration>,
     source: Box<StoreErrorOrRule>,
 }
+
+/// After what time to try again to create what is being deleted.
+const DELETION_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Where an error came from.
 #[derive(Debug)]
@@ -107,8 +113,20 @@ impl Error {
     pub const fn is_retryable(&self) -> bool {
         matches!(
             self.kind,
-            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Overloaded | ErrorKind::LimitReached
+            ErrorKind::Unavailable
+                | ErrorKind::Timeout
+                | ErrorKind::Overloaded
+                | ErrorKind::LimitReached
+                | ErrorKind::BeingDeleted
         )
+    }
+
+    /// What is being deleted and in the way.
+    pub(crate) fn being_deleted(&self) -> Option<Marked> {
+        match self.source.as_ref() {
+            StoreErrorOrRule::Store(StoreError::BeingDeleted(marked)) => Some(*marked),
+            _ => None,
+        }
     }
 
     fn rule(kind: ErrorKind, reason: &'static str) -> Self {
@@ -181,6 +199,7 @@ impl From<StoreError> for Error {
             StoreError::AlreadyExists { entity, field } => {
                 (ErrorKind::AlreadyExists, Some(*entity), Some(*field))
             }
+            StoreError::BeingDeleted(marked) => (ErrorKind::BeingDeleted, Some(marked.entity()), None),
             StoreError::MissingReference { entity } => (ErrorKind::NotFound, Some(*entity), None),
             StoreError::Invalid(_) => (ErrorKind::Invalid, None, None),
             StoreError::InvalidState(_) => (ErrorKind::Conflict, None, None),
@@ -193,7 +212,8 @@ impl From<StoreError> for Error {
             StoreError::Corrupt(_) => (ErrorKind::Corrupt, None, None),
             StoreError::Backend(_) => (ErrorKind::Internal, None, None),
         };
-        Self { kind, entity, field, retry_after: None, source: Box::new(StoreErrorOrRule::Store(error)) }
+        let retry_after = (kind == ErrorKind::BeingDeleted).then_some(DELETION_RETRY_AFTER);
+        Self { kind, entity, field, retry_after, source: Box::new(StoreErrorOrRule::Store(error)) }
     }
 }
 

@@ -108,7 +108,10 @@ pub mod auth {
 pub mod operations {
     #[cfg(all(feature = "sqlite", unix))]
     pub use chatstore_sql::{Backup, BackupError, BackupProgress, restore_backup, verify_backup};
-    pub use chatstore_sql::{Counts, MigrationError, MigrationSummary, Migrations, Revision, TableDigest};
+    pub use chatstore_sql::{
+        Counts, Deletion, Marked, MarkedCounts, MigrationError, MigrationSummary, Migrations, Revision,
+        TableDigest,
+    };
 
     pub use crate::service::{Operations, SEED_USERS, Seeded};
 }

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::identity::Identity;
 use crate::limit::Limiter;
 use crate::principal::Principal;
+use crate::service::Sweeper;
 use crate::token::TokenKeys;
 
 /// A store. Cheap to clone; the clones share connections and caches.
@@ -24,6 +25,7 @@ pub struct Store {
     pub(crate) database: Database,
     pub(crate) callers: Callers,
     pub(crate) identity: Identity,
+    pub(crate) sweeper: Sweeper,
 }
 
 impl fmt::Debug for Store {
@@ -246,7 +248,7 @@ impl Store {
         self.database.default_model()
     }
 
-    /// Finishes the writes that are queued, then closes the database.
+    /// Finishes the writes that are queued, then closes the database. A deletion in pieces goes on with the next sweep.
     pub async fn close(&self) {
         self.database.close().await;
     }
@@ -325,6 +327,11 @@ impl Builder {
     /// [`ConnectError`].
     pub async fn connect(self) -> std::result::Result<Store, ConnectError> {
         let database = Database::open(self.options).await?;
-        Ok(Store { database, callers: Callers::default(), identity: self.identity })
+        Ok(Store {
+            database,
+            callers: Callers::default(),
+            identity: self.identity,
+            sweeper: Sweeper::default(),
+        })
     }
 }

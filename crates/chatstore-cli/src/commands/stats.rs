@@ -1,6 +1,6 @@
 //! `stats`: how much is stored.
 
-use chatstore::operations::{Counts, TableDigest};
+use chatstore::operations::{Counts, MarkedCounts, TableDigest};
 use clap::Args;
 use serde::Serialize;
 
@@ -27,9 +27,17 @@ struct Shown {
     responses: i64,
     members: i64,
     sessions: i64,
+    being_deleted: ShownMarked,
     database: ShownDatabase,
     #[serde(skip_serializing_if = "Option::is_none")]
     digests: Option<Vec<ShownDigest>>,
+}
+
+/// What is deleted for everybody, and whose rows are not gone yet.
+#[derive(Serialize)]
+struct ShownMarked {
+    conversations: i64,
+    users: i64,
 }
 
 #[derive(Serialize)]
@@ -50,6 +58,8 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), Cli
     let store = database::open_existing(config).await?;
     let Counts { users, conversations, messages, responses, members, sessions } =
         store.operations().counts().await?;
+    let MarkedCounts { users: marked_users, conversations: marked_conversations } =
+        store.operations().being_deleted().await?;
     let status = store.operations().migration_status().await?;
     let digests = if arguments.digest { Some(store.operations().digests().await?) } else { None };
     let shown = Shown {
@@ -59,6 +69,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), Cli
         responses,
         members,
         sessions,
+        being_deleted: ShownMarked { conversations: marked_conversations, users: marked_users },
         database: ShownDatabase {
             kind: store.kind().as_str(),
             size_bytes: store.operations().size_bytes().await?,
@@ -89,6 +100,10 @@ fn print_table(shown: &Shown) {
     ];
     for (name, count) in counts {
         print(format_args!("{name:<21}{count:>12}"));
+    }
+    let ShownMarked { conversations, users } = shown.being_deleted;
+    if conversations + users > 0 {
+        print(format_args!("being deleted: {conversations} conversations, {users} users"));
     }
     print(format_args!("{:<21}{:>12}", "bytes", shown.database.size_bytes));
     print(format_args!("{:<21}{:>12}", "database", shown.database.kind));

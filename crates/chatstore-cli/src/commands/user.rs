@@ -1,5 +1,6 @@
 //! `user`: users and their passwords.
 
+use chatstore::operations::Deletion;
 use chatstore::{Email, Limit, NewUser, Order, Store, User, UserFilter, UserName, UserRole};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -25,6 +26,12 @@ pub(crate) enum Command {
     },
     /// Set a user's password, asked for at the terminal, and end the user's sessions
     SetPassword(SetPassword),
+    /// Delete a user with everything that is the user's, and wait until the last row is gone
+    Erase {
+        /// An id, a user name or an e-mail address
+        #[arg(value_name = "USER")]
+        named: String,
+    },
     /// Strengthen the PBKDF2 hashes of imported passwords; the passwords stay the same
     WrapLegacy {
         /// As JSON
@@ -115,6 +122,7 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<(), CliErro
         Command::Create(arguments) => create(config, &arguments).await,
         Command::List { json } => list(config, json).await,
         Command::SetPassword(arguments) => set_password(config, &arguments).await,
+        Command::Erase { named } => erase(config, &named).await,
         Command::WrapLegacy { json } => wrap_legacy(config, json).await,
     }
 }
@@ -161,6 +169,21 @@ async fn set_password(config: &Config, arguments: &SetPassword) -> Result<(), Cl
         "the password of {} is set, and all sessions of the user have ended",
         arguments.named
     ));
+    Ok(())
+}
+
+async fn erase(config: &Config, named: &str) -> Result<(), CliError> {
+    let store = database::open_existing(config).await?;
+    let user = find_user(&store, named).await?;
+    if let Deletion::Marked(marked) = store.users().begin_to_erase(user.id).await? {
+        eprint_message(format_args!("{named} exists for nobody any more; deleting the rows"));
+        let total = store.operations().messages_left(marked).await?;
+        let mut progress = Progress::new("erasing", Unit::Rows, total);
+        store.operations().finish_deletion(marked, |rows| progress.set(rows.min(total))).await?;
+        progress.finish();
+    }
+    store.close().await;
+    eprint_message(format_args!("{named} is erased: the last row is gone"));
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod dry_run;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chatstore::operations::MarkedCounts;
 use chatstore::{Result, Store, StoreError};
 use chatstore_model::Timestamp;
 use chatstore_sql::{ReadTx, WriteTx};
@@ -146,6 +147,16 @@ impl<'i> Import<'i> {
         if chunks.is_empty() { Ok(None) } else { self.commit(ChunkBatch(chunks)).await }
     }
 
+    /// Finishes deletions that may still have the id of a message; whether there were any.
+    async fn has_deleted(&self) -> Result<bool> {
+        let operations = self.store.operations();
+        if operations.being_deleted().await? == MarkedCounts::default() {
+            return Ok(false);
+        }
+        operations.finish_deletions().await?;
+        Ok(true)
+    }
+
     /// Decides about a batch in one transaction, writes what is missing unless this is a dry run, and reports
     /// what became of the rows.
     pub(crate) async fn commit<B: Batch>(&mut self, batch: B) -> Result<B::Outcome> {
@@ -166,6 +177,13 @@ impl<'i> Import<'i> {
                 self.store.write(B::NAME, work).await
             };
             match done {
+                // What is being deleted is in the way: its rows go first. In boxes, or the types of an import are nested
+                // too deeply for the compiler.
+                Err(StoreError::BeingDeleted(marked)) => {
+                    Box::pin(self.store.operations().finish_deletion(marked, |_| {})).await?;
+                }
+                Err(StoreError::AlreadyExists { entity: "message", .. })
+                    if Box::pin(self.has_deleted()).await? => {}
                 Err(error) if may_succeed_later(&error) && begun.elapsed() < RETRY_TIME => {
                     tokio::time::sleep(RETRY_PAUSE * attempt.min(10)).await;
                     attempt += 1;

@@ -7,6 +7,7 @@ use constcat::concat;
 
 use crate::db::{Row, Sql, reader};
 use crate::error::StoreError;
+use crate::repo::live::live_user;
 use crate::repo::users;
 use crate::schema::{API_KEYS, Columns};
 use crate::tx::ReadWrite;
@@ -21,13 +22,19 @@ const BY_HASH: Sql = Sql::same(
         ", ",
         users::ACTIVE_ROLE,
         " from api_keys k join users u on u.id = k.user_id \
-         where k.user_id = $1 and k.key_hash = $2"
+         where k.user_id = $1 and k.key_hash = $2 and u.deleted_at is null"
     ),
 );
 
 const LIST: Sql = Sql::same(
     "api_keys.list",
-    concat!("select ", COLUMNS, " from api_keys k where k.user_id = $1 order by k.created_at, k.id"),
+    concat!(
+        "select ",
+        COLUMNS,
+        " from api_keys k where k.user_id = $1 and ",
+        live_user!("$1"),
+        " order by k.created_at, k.id"
+    ),
 );
 
 const PAGE: Sql = Sql::same(
@@ -35,8 +42,9 @@ const PAGE: Sql = Sql::same(
     concat!(
         "select ",
         COLUMNS,
-        " from api_keys k where k.user_id = $1 and k.revoked_at is null and (k.created_at, k.id) > ($2, $3) \
-         order by k.created_at, k.id limit $4"
+        " from api_keys k where k.user_id = $1 and k.revoked_at is null and (k.created_at, k.id) > ($2, $3) and ",
+        live_user!("$1"),
+        " order by k.created_at, k.id limit $4"
     ),
 );
 
@@ -45,13 +53,19 @@ const CREATE: Sql = Sql::same("api_keys.create", INSERTED.insert(&[]).as_str());
 
 const REVOKE: Sql = Sql::same(
     "api_keys.revoke",
-    "update api_keys set revoked_at = coalesce(revoked_at, $1) where user_id = $2 and id = $3",
+    concat!(
+        "update api_keys set revoked_at = coalesce(revoked_at, $1) where user_id = $2 and id = $3 and ",
+        live_user!("$2")
+    ),
 );
 
 const TOUCH: Sql = Sql::same(
     "api_keys.touch",
-    "update api_keys set last_used_at = $1 where user_id = $2 and id = $3 \
-     and (last_used_at is null or last_used_at < $1)",
+    concat!(
+        "update api_keys set last_used_at = $1 where user_id = $2 and id = $3 \
+         and (last_used_at is null or last_used_at < $1) and ",
+        live_user!("$2")
+    ),
 );
 
 pub(super) const STATEMENTS: &[Sql] = &[BY_HASH, LIST, PAGE, CREATE, REVOKE, TOUCH];

@@ -9,6 +9,7 @@ use constcat::concat;
 
 use crate::db::{Sql, reader};
 use crate::error::StoreError;
+use crate::repo::live::live_user;
 use crate::repo::refuse_nul;
 use crate::schema::{Columns, IDEMPOTENCY_KEYS};
 use crate::tx::ReadWrite;
@@ -21,14 +22,25 @@ const FIND: Sql = Sql::same(
     concat!(
         "select ",
         COLUMNS,
-        " from idempotency_keys where caller_id = $1 and key = $2 and expires_at > $3 \
-         order by created_at limit 1"
+        " from idempotency_keys where caller_id = $1 and key = $2 and expires_at > $3 and ",
+        live_user!("owner_id"),
+        " and ",
+        live_user!("$1"),
+        " order by created_at limit 1"
     ),
 );
 
 const LIST: Sql = Sql::same(
     "idempotency_keys.list",
-    concat!("select ", COLUMNS, " from idempotency_keys where caller_id = $1 order by key, owner_id"),
+    concat!(
+        "select ",
+        COLUMNS,
+        " from idempotency_keys where caller_id = $1 and ",
+        live_user!("owner_id"),
+        " and ",
+        live_user!("$1"),
+        " order by key, owner_id"
+    ),
 );
 
 const FORGET_EXPIRED: Sql = Sql::same(

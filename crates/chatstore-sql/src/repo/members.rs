@@ -5,42 +5,64 @@ use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::repo::Via;
+use crate::repo::live::{live_conversation, live_user};
 use crate::schema::{CONVERSATION_MEMBERS, Columns};
 use crate::tx::ReadWrite;
 
 const PAGE: Sql = Sql::same(
     "members.page",
-    "select user_id, username, member_role, joined_at, rank from ( \
-       select c.owner_id as user_id, u.username, 'owner' as member_role, c.created_at as joined_at, cast(0 as bigint) as rank \
-       from conversations c join users u on u.id = c.owner_id \
-       where c.owner_id = $1 and c.id = $2 \
-       union all \
-       select m.user_id, u.username, m.role, m.joined_at, cast(1 as bigint) \
-       from conversation_members m join users u on u.id = m.user_id \
-       where m.owner_id = $1 and m.conversation_id = $2 \
-     ) as everyone \
-     where (rank, joined_at, user_id) > ($3, $4, $5) \
-     order by rank, joined_at, user_id limit $6",
+    concat!(
+        "select user_id, username, member_role, joined_at, rank from ( \
+           select c.owner_id as user_id, u.username, 'owner' as member_role, c.created_at as joined_at, \
+           cast(0 as bigint) as rank \
+           from conversations c join users u on u.id = c.owner_id \
+           where c.owner_id = $1 and c.id = $2 and c.deleted_at is null and u.deleted_at is null \
+           union all \
+           select m.user_id, u.username, m.role, m.joined_at, cast(1 as bigint) \
+           from conversation_members m join users u on u.id = m.user_id \
+           where m.owner_id = $1 and m.conversation_id = $2 and u.deleted_at is null and ",
+        live_conversation!("$1", "$2"),
+        " ) as everyone \
+         where (rank, joined_at, user_id) > ($3, $4, $5) \
+         order by rank, joined_at, user_id limit $6"
+    ),
 );
 
 const CHANGE: Sql = Sql::same(
     "members.change",
-    "update conversation_members set role = $1 \
-     where owner_id = $2 and conversation_id = $3 and user_id = $4 returning joined_at",
+    concat!(
+        "update conversation_members set role = $1 \
+         where owner_id = $2 and conversation_id = $3 and user_id = $4 and ",
+        live_conversation!("$2", "$3"),
+        " and ",
+        live_user!("$4"),
+        " returning joined_at"
+    ),
 );
 
 const INSERTED: Columns = CONVERSATION_MEMBERS.all_columns();
 const ADD: Sql = Sql::same(
     "members.add",
     concat!(
-        INSERTED.insert(&[]).as_str(),
-        " on conflict (owner_id, conversation_id, user_id) do nothing returning joined_at"
+        INSERTED.insert_into().as_str(),
+        " select ",
+        INSERTED.values(1, &[]).as_str(),
+        " from conversations c where c.owner_id = $1 and c.id = $2 and c.deleted_at is null and ",
+        live_user!("$1"),
+        " and exists (select 1 from users u where u.id = $3 and u.deleted_at is null) \
+         on conflict (owner_id, conversation_id, user_id) do nothing returning joined_at"
     ),
 );
 
 const REMOVE: Sql = Sql::same(
     "members.remove",
-    "delete from conversation_members where owner_id = $1 and conversation_id = $2 and user_id = $3",
+    concat!(
+        "delete from conversation_members where owner_id = $1 and conversation_id = $2 and user_id = $3 and ",
+        live_conversation!("$1", "$2"),
+        " and ",
+        live_user!("$3")
+    ),
 );
 
 pub(super) const STATEMENTS: &[Sql] = &[PAGE, CHANGE, ADD, REMOVE];
@@ -115,8 +137,22 @@ impl Members<'_, '_, ReadWrite> {
         let added = self.0.executor.query_changed(&ADD, &values, |row| row.next()).await?;
         match added {
             Some(joined_at) => Ok((joined_at, true)),
-            None => Err(self.0.conflict("the member was added meanwhile")),
+            None => self.refuse_missing(owner, conversation, user).await,
         }
+    }
+
+    /// Why a member could not be added.
+    async fn refuse_missing<T>(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Result<T, StoreError> {
+        let has_conversation = self.0.conversations().get(Via::Owner(owner), conversation).await?.is_some();
+        if !has_conversation || self.0.users().get(user).await?.is_none() {
+            return Err(StoreError::MissingReference { entity: CONVERSATION_MEMBERS.entity });
+        }
+        Err(self.0.conflict("the member was added meanwhile"))
     }
 
     /// Ends a membership, from requests that start after it.

@@ -25,7 +25,9 @@ macro_rules! repository {
 
 mod api_keys;
 mod conversations;
+mod deletions;
 mod idempotency_keys;
+mod live;
 mod members;
 mod messages;
 mod passwords;
@@ -43,6 +45,7 @@ use crate::error::StoreError;
 
 pub use api_keys::ApiKeys;
 pub use conversations::{ConversationList, Conversations};
+pub use deletions::{Deletion, Deletions, Marked, MarkedCounts, Piece, PiecePosition};
 pub use idempotency_keys::IdempotencyKeys;
 pub use members::Members;
 pub use messages::{Messages, PresentMessage};
@@ -102,5 +105,7 @@ pub(crate) fn statements() -> Vec<Sql> {
         &statistics::ROWS,
         usage::STATEMENTS,
     ];
-    [&of_one_file, conversations::STATEMENTS, messages::STATEMENTS, users::STATEMENTS].concat().concat()
+    [&of_one_file, conversations::STATEMENTS, deletions::STATEMENTS, messages::STATEMENTS, users::STATEMENTS]
+        .concat()
+        .concat()
 }

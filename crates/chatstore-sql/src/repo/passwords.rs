@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::repo::refuse_nul;
 use crate::tx::ReadWrite;
 
-const SELECT: &str = concat!("select ", COLUMNS, ", password_hash from users where ");
+const SELECT: &str = concat!("select ", COLUMNS, ", password_hash from users where deleted_at is null and ");
 
 const BY_ID: Sql = Sql::same("passwords.by_id", concat!(SELECT, "id = $1"));
 const BY_USERNAME: Sql = Sql::same("passwords.by_username", concat!(SELECT, "username_key = $1"));
@@ -21,17 +21,19 @@ const LOCK: Sql =
 
 const SET: Sql = Sql::same(
     "passwords.set",
-    "update users set password_hash = $1, must_change_password = $2, updated_at = $3 where id = $4",
+    "update users set password_hash = $1, must_change_password = $2, updated_at = $3 \
+     where id = $4 and deleted_at is null",
 );
 
 const REPLACE: Sql = Sql::same(
     "passwords.replace",
-    "update users set password_hash = $1 where id = $2 and password_hash = $3",
+    "update users set password_hash = $1 where id = $2 and password_hash = $3 and deleted_at is null",
 );
 
 const PAGE: Sql = Sql::same(
     "passwords.page",
-    "select id, password_hash from users where id > $1 and password_hash is not null order by id limit $2",
+    "select id, password_hash from users \
+     where id > $1 and password_hash is not null and deleted_at is null order by id limit $2",
 );
 
 pub(super) const STATEMENTS: &[Sql] = &[BY_ID, BY_USERNAME, BY_EMAIL, LOCK, SET, REPLACE, PAGE];

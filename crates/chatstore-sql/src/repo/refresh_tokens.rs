@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::db::{Bytes, Row, Sql, reader};
 use crate::error::StoreError;
+use crate::repo::live::live_user;
 use crate::schema::{Columns, REFRESH_TOKENS};
 use crate::tx::ReadWrite;
 
@@ -21,26 +22,40 @@ const GRACE: Duration = Duration::from_secs(10);
 const COLUMNS: &str = REFRESH_TOKENS.columns_without(&["token_hash"]).names().as_str();
 
 /// With the lock, rotations of one session wait for each other. SQLite has one writer.
-const LOCK_SESSION: Sql = Sql::pair(
-    "refresh_tokens.lock_session",
-    "select created_at, expires_at, revoked_at from sessions where user_id = $1 and id = $2",
-    "select created_at, expires_at, revoked_at from sessions where user_id = $1 and id = $2 for update",
+const LOCK_SESSION: Sql = Sql::pair("refresh_tokens.lock_session", SESSION, concat!(SESSION, " for update"));
+const SESSION: &str = concat!(
+    "select created_at, expires_at, revoked_at from sessions where user_id = $1 and id = $2 and ",
+    live_user!("$1")
 );
 
 const FIND: Sql = Sql::same(
     "refresh_tokens.find",
-    concat!("select ", COLUMNS, " from refresh_tokens where user_id = $1 and token_hash = $2"),
+    concat!(
+        "select ",
+        COLUMNS,
+        " from refresh_tokens where user_id = $1 and token_hash = $2 and ",
+        live_user!("$1")
+    ),
 );
 
 const LIST: Sql = Sql::same(
     "refresh_tokens.list",
-    concat!("select ", COLUMNS, " from refresh_tokens where user_id = $1 order by session_id, counter"),
+    concat!(
+        "select ",
+        COLUMNS,
+        " from refresh_tokens where user_id = $1 and ",
+        live_user!("$1"),
+        " order by session_id, counter"
+    ),
 );
 
 const AT: Sql = Sql::same(
     "refresh_tokens.at",
-    "select token_hash, expires_at from refresh_tokens \
-     where user_id = $1 and session_id = $2 and counter = $3",
+    concat!(
+        "select token_hash, expires_at from refresh_tokens \
+         where user_id = $1 and session_id = $2 and counter = $3 and ",
+        live_user!("$1")
+    ),
 );
 
 const INSERTED: Columns = REFRESH_TOKENS.inserted_columns();

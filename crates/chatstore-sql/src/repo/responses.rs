@@ -5,13 +5,19 @@ use constcat::concat;
 
 use crate::db::{Sql, reader};
 use crate::error::StoreError;
+use crate::repo::live::{live_conversation, live_sender};
 use crate::schema::RESPONSES;
 
 const COLUMNS: &str = RESPONSES.columns_without(&["owner_id"]).with_prefix("r.").as_str();
 
 const GET: Sql = Sql::same(
     "responses.get",
-    concat!("select ", COLUMNS, " from responses r where r.owner_id = $1 and r.message_id = $2"),
+    concat!(
+        "select ",
+        COLUMNS,
+        " from responses r where r.owner_id = $1 and r.message_id = $2 and ",
+        live_conversation!("$1", "r.conversation_id")
+    ),
 );
 
 const OF_RANGE: Sql = Sql::same(
@@ -20,7 +26,11 @@ const OF_RANGE: Sql = Sql::same(
         "select ",
         COLUMNS,
         " from messages m join responses r on r.owner_id = m.owner_id and r.message_id = m.id \
-         where m.owner_id = $1 and m.conversation_id = $2 and m.seq >= $3 and m.seq <= $4 order by m.seq"
+         where m.owner_id = $1 and m.conversation_id = $2 and m.seq >= $3 and m.seq <= $4 and ",
+        live_conversation!("$1", "$2"),
+        " and ",
+        live_sender!("m.sender_id"),
+        " order by m.seq"
     ),
 );
 

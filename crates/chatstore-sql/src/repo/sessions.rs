@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::db::{Row, Sql, reader};
 use crate::error::StoreError;
+use crate::repo::live::live_user;
 use crate::repo::users;
 use crate::schema::{Columns, SESSIONS};
 use crate::tx::ReadWrite;
@@ -21,18 +22,30 @@ const STATE: Sql = Sql::same(
         "select s.expires_at, s.last_activity, s.revoked_at, ",
         users::ACTIVE_ROLE,
         ", u.must_change_password \
-         from sessions s join users u on u.id = s.user_id where s.user_id = $1 and s.id = $2"
+         from sessions s join users u on u.id = s.user_id \
+         where s.user_id = $1 and s.id = $2 and u.deleted_at is null"
     ),
 );
 
 const BY_ACCESS_JTI: Sql = Sql::same(
     "sessions.by_access_jti",
-    concat!("select ", COLUMNS, " from sessions where user_id = $1 and access_jti = $2"),
+    concat!(
+        "select ",
+        COLUMNS,
+        " from sessions where user_id = $1 and access_jti = $2 and ",
+        live_user!("$1")
+    ),
 );
 
 const LIST: Sql = Sql::same(
     "sessions.list",
-    concat!("select ", COLUMNS, " from sessions where user_id = $1 order by created_at, id"),
+    concat!(
+        "select ",
+        COLUMNS,
+        " from sessions where user_id = $1 and ",
+        live_user!("$1"),
+        " order by created_at, id"
+    ),
 );
 
 const PAGE: Sql = Sql::same(
@@ -41,7 +54,9 @@ const PAGE: Sql = Sql::same(
         "select ",
         COLUMNS,
         " from sessions where user_id = $1 and revoked_at is null and expires_at > $2 \
-         and (last_activity, id) < ($3, $4) order by last_activity desc, id desc limit $5"
+         and (last_activity, id) < ($3, $4) and ",
+        live_user!("$1"),
+        " order by last_activity desc, id desc limit $5"
     ),
 );
 
@@ -50,18 +65,28 @@ const BEGIN: Sql = Sql::same("sessions.begin", INSERTED.insert(&[]).as_str());
 
 const TOUCH: Sql = Sql::same(
     "sessions.touch",
-    "update sessions set last_activity = $1 where user_id = $2 and id = $3 and last_activity < $1",
+    concat!(
+        "update sessions set last_activity = $1 where user_id = $2 and id = $3 and last_activity < $1 and ",
+        live_user!("$2")
+    ),
 );
 
 const END: Sql = Sql::same(
     "sessions.end",
-    "update sessions set revoked_at = $1, revoke_reason = $2 \
-     where user_id = $3 and id = $4 and revoked_at is null and expires_at > $1",
+    concat!(
+        "update sessions set revoked_at = $1, revoke_reason = $2 \
+         where user_id = $3 and id = $4 and revoked_at is null and expires_at > $1 and ",
+        live_user!("$3")
+    ),
 );
 
 const END_ALL: Sql = Sql::same(
     "sessions.end_all",
-    "update sessions set revoked_at = $1, revoke_reason = $2 where user_id = $3 and revoked_at is null",
+    concat!(
+        "update sessions set revoked_at = $1, revoke_reason = $2 \
+         where user_id = $3 and revoked_at is null and ",
+        live_user!("$3")
+    ),
 );
 
 const PRUNE: Sql = Sql::same(

@@ -1,18 +1,73 @@
 //! Counts and digests of whole tables, for operators and for comparing two databases.
 
 use chatstore_model::{CanonicalJson, Timestamp, UserId};
+use constcat::concat;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::db::{Bytes, Row, Sql, reader};
 use crate::error::StoreError;
+use crate::repo::live::{live_conversation, live_sender, live_user};
 use crate::schema::{Column, ColumnType, TABLES, Table, Text};
 
+/// Rows of a table by a user who is being deleted.
+macro_rules! of_marked_users {
+    ($joined:literal) => {
+        concat!("(select count(*) from users u join ", $joined, " where u.deleted_at is not null")
+    };
+}
+
+/// Rows of a table by a conversation that is being deleted, and whose owner is not.
+macro_rules! of_marked_conversations {
+    ($joined:literal) => {
+        concat!(
+            "(select count(*) from conversations c join ",
+            $joined,
+            " where c.deleted_at is not null and ",
+            live_user!("c.owner_id")
+        )
+    };
+}
+
+/// Of each table, all rows but those that are being deleted, which are few, or soon gone: those of a user, those of a
+/// conversation of another, and those that a user has in the conversations of others.
 const COUNTS: Sql = Sql::same(
     "statistics.counts",
-    "select (select count(*) from users where id <> $1), (select count(*) from conversations), \
-     (select count(*) from messages), (select count(*) from responses), \
-     (select count(*) from conversation_members), (select count(*) from sessions)",
+    concat!(
+        "select (select count(*) from users where id <> $1 and deleted_at is null), ",
+        "(select count(*) from conversations) \
+         - (select count(*) from conversations where deleted_at is not null) \
+         - (select count(*) from users u join conversations c on c.owner_id = u.id \
+         where u.deleted_at is not null and c.deleted_at is null), ",
+        "(select count(*) from messages) - ",
+        of_marked_users!("messages m on m.owner_id = u.id"),
+        ") - ",
+        of_marked_conversations!("messages m on m.owner_id = c.owner_id and m.conversation_id = c.id"),
+        ") - ",
+        of_marked_users!("messages m on m.sender_id = u.id"),
+        " and ",
+        live_conversation!("m.owner_id", "m.conversation_id"),
+        "), (select count(*) from responses) - ",
+        of_marked_users!("responses r on r.owner_id = u.id"),
+        ") - ",
+        of_marked_conversations!(
+            "messages m on m.owner_id = c.owner_id and m.conversation_id = c.id \
+             join responses r on r.owner_id = m.owner_id and r.message_id = m.id"
+        ),
+        "), (select count(*) from conversation_members) - ",
+        of_marked_users!("conversation_members m on m.owner_id = u.id"),
+        ") - ",
+        of_marked_conversations!(
+            "conversation_members m on m.owner_id = c.owner_id and m.conversation_id = c.id"
+        ),
+        ") - ",
+        of_marked_users!("conversation_members m on m.user_id = u.id"),
+        " and ",
+        live_conversation!("m.owner_id", "m.conversation_id"),
+        "), (select count(*) from sessions) - ",
+        of_marked_users!("sessions s on s.user_id = u.id"),
+        ")"
+    ),
 );
 
 #[cfg(feature = "postgres")]
@@ -53,7 +108,35 @@ const fn rows_of(table: &Table) -> Text {
         index += 1;
     }
     let text = Text::new().push("select ").push(table.all_columns().names().as_str());
-    text.push(" from ").push(table.name).push(" order by ").push(key.as_str())
+    let text = text.push(" from ").push(table.name).push(" t where ").push(live_rows(table).as_str());
+    text.push(" order by ").push(key.as_str())
+}
+
+/// Which rows of the table `t` are not being deleted, by whom and what its columns name.
+const fn live_rows(table: &Table) -> Text {
+    let mut text = Text::new();
+    if table.has_column("deleted_at") {
+        text = and(text, "t.deleted_at is null");
+    }
+    if table.has_column("conversation_id") {
+        text = and(text, live_conversation!("t.owner_id", "t.conversation_id"));
+    } else if table.has_column("owner_id") {
+        text = and(text, live_user!("t.owner_id"));
+    }
+    if table.has_column("user_id") {
+        text = and(text, live_user!("t.user_id"));
+    }
+    if table.has_column("caller_id") {
+        text = and(text, live_user!("t.caller_id"));
+    }
+    if table.has_column("sender_id") {
+        text = and(text, live_sender!("t.sender_id"));
+    }
+    text
+}
+
+const fn and(text: Text, condition: &str) -> Text {
+    text.push(if text.is_empty() { "" } else { " and " }).push(condition)
 }
 
 pub(super) const STATEMENTS: &[Sql] = &[

@@ -5,6 +5,7 @@ use constcat::concat;
 
 use crate::db::{Sql, reader};
 use crate::error::StoreError;
+use crate::repo::live::live_user;
 use crate::schema::USAGE_DAILY;
 
 const BETWEEN: Sql = Sql::same(
@@ -12,16 +13,21 @@ const BETWEEN: Sql = Sql::same(
     concat!(
         "select ",
         USAGE_DAILY.columns_without(&["owner_id"]).names().as_str(),
-        " from usage_daily where owner_id = $1 and day >= $2 and day <= $3 order by day, model"
+        " from usage_daily where owner_id = $1 and day >= $2 and day <= $3 and ",
+        live_user!("$1"),
+        " order by day, model"
     ),
 );
 
-const GROUPS: &str = "select case when $1 then day end as group_day, case when $2 then model end as group_model, \
+const GROUPS: &str = concat!(
+    "select case when $1 then day end as group_day, case when $2 then model end as group_model, \
     case when $3 then owner_id end as group_owner, \
     cast(sum(requests) as bigint), cast(sum(cached_requests) as bigint), cast(sum(tokens_prompt) as bigint), \
     cast(sum(tokens_completion) as bigint), cast(sum(tokens_total) as bigint), \
     cast(sum(completion_time_ms_sum) as bigint), cast(sum(cost_micros) as bigint) \
-    from usage_daily where day >= $4 and day <= $5";
+    from usage_daily where day >= $4 and day <= $5 and ",
+    live_user!("owner_id")
+);
 const GROUPED: &str = " group by 1, 2, 3 order by 1, 2, 3";
 
 const GROUPED_OF_OWNER: Sql =

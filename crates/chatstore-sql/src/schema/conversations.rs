@@ -33,6 +33,7 @@ pub(crate) const CONVERSATIONS: Table = Table {
         required("created_at", Time),
         required("updated_at", Time),
         later("archived_at", Time),
+        later("deleted_at", Time),
     ],
     primary_key: &["owner_id", "id"],
     key_field: Some("id"),
@@ -44,5 +45,6 @@ pub(crate) const CONVERSATIONS: Table = Table {
         index("ix_conversations_created_at", &BY_CREATION, Some(UNARCHIVED)),
         index("ix_conversations_archived_updated_at", &BY_UPDATE, Some(ARCHIVED)),
         index("ix_conversations_archived_created_at", &BY_CREATION, Some(ARCHIVED)),
+        index("ix_conversations_deleted", &["owner_id", "id"], Some("deleted_at is not null")),
     ],
 };

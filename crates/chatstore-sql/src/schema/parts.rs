@@ -2,6 +2,8 @@
 
 use chatstore_migrate::model::{self, Action, ColumnType, IndexPart, Indexed, Key, Method, SqlText, Storage};
 
+use super::text::is_same;
+
 /// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
@@ -132,6 +134,18 @@ pub(super) const fn index(
 }
 
 impl Table {
+    /// Whether it has a column of this name.
+    pub(crate) const fn has_column(&self, name: &str) -> bool {
+        let mut index = 0;
+        while index < self.columns.len() {
+            if is_same(self.columns[index].name, name) {
+                return true;
+            }
+            index += 1;
+        }
+        false
+    }
+
     /// The same for the migration engine.
     pub(super) fn model(&self) -> model::Table {
         model::Table {

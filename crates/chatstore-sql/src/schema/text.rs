@@ -26,9 +26,13 @@ impl Text {
         self
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     /// Adds what separates one item of a list from the next, unless there is none yet.
     pub(crate) const fn separate(self) -> Self {
-        if self.length == 0 { self } else { self.push(", ") }
+        if self.is_empty() { self } else { self.push(", ") }
     }
 
     /// Adds `$` and a number.

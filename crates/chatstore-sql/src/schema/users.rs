@@ -2,7 +2,7 @@
 
 use chatstore_migrate::model::ColumnType::{Bool, Json, Text, Time, Uuid};
 
-use super::parts::{Table, check, index, optional, required, unique};
+use super::parts::{Table, check, index, later, optional, required, unique};
 
 pub(crate) const USERS: Table = Table {
     name: "users",
@@ -22,6 +22,7 @@ pub(crate) const USERS: Table = Table {
         required("metadata", Json),
         required("created_at", Time),
         required("updated_at", Time),
+        later("deleted_at", Time),
     ],
     primary_key: &["id"],
     key_field: Some("id"),
@@ -32,8 +33,14 @@ pub(crate) const USERS: Table = Table {
     foreign_keys: &[],
     checks: &[
         check("ck_users_role", "role in ('user', 'admin')"),
-        check("ck_users_identity", "username_key is not null or email_key is not null")
-            .means("a user must keep a username or an email"),
+        check(
+            "ck_users_identity",
+            "username_key is not null or email_key is not null or deleted_at is not null",
+        )
+        .means("a user must keep a username or an email"),
     ],
-    indexes: &[index("ix_users_created_at", &["created_at", "id"], None)],
+    indexes: &[
+        index("ix_users_created_at", &["created_at", "id"], None),
+        index("ix_users_deleted", &["id"], Some("deleted_at is not null")),
+    ],
 };

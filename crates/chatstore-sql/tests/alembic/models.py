@@ -56,12 +56,16 @@ Table(
     required("metadata", Document),
     required("created_at", Time),
     required("updated_at", Time),
+    Column("deleted_at", Time),
     PrimaryKeyConstraint("id", name="pk_users"),
     UniqueConstraint("username_key", name="uq_users_username_key"),
     UniqueConstraint("email_key", name="uq_users_email_key"),
     CheckConstraint("role in ('user', 'admin')", name="ck_users_role"),
-    CheckConstraint("username_key is not null or email_key is not null", name="ck_users_identity"),
+    CheckConstraint(
+        "username_key is not null or email_key is not null or deleted_at is not null", name="ck_users_identity"
+    ),
     Index("ix_users_created_at", "created_at", "id"),
+    partial("ix_users_deleted", "deleted_at is not null", "id"),
 )
 
 Table(
@@ -81,6 +85,7 @@ Table(
     required("created_at", Time),
     required("updated_at", Time),
     Column("archived_at", Time),
+    Column("deleted_at", Time),
     PrimaryKeyConstraint("owner_id", "id", name="pk_conversations"),
     UniqueConstraint("owner_id", "thread_id", name="uq_conversations_thread_id"),
     cascade(["owner_id"], ["users.id"], "fk_conversations_owner_id"),
@@ -93,6 +98,7 @@ Table(
     partial(
         "ix_conversations_archived_created_at", "archived_at is not null", "owner_id", desc("created_at"), desc("id")
     ),
+    partial("ix_conversations_deleted", "deleted_at is not null", "owner_id", "id"),
 )
 
 Table(

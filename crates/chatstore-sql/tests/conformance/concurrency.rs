@@ -235,7 +235,7 @@ async fn a_conversation_deleted_under_its_writers_leaves_nothing(case: TestDatab
         let database = case.database.clone();
         tokio::spawn(async move {
             let work = async move |tx: &mut WriteTx<'_>| match number {
-                12 => tx.conversations().delete(owner, conversation).await,
+                12 => tx.conversations().delete(owner, conversation).await.map(drop),
                 _ => {
                     let new = reply_of("m", 1, 1);
                     tx.messages().record_reply(owner, conversation, &new).await.map(|_| ())
@@ -275,7 +275,11 @@ async fn a_member_erased_while_writing_leaves_nothing(case: TestDatabase) {
             let (database, conversation) = (case.database.clone(), conversations[number % 4]);
             tokio::spawn(async move {
                 match number {
-                    16 => database.write("erase", async move |tx| tx.users().erase(member).await).await,
+                    16 => {
+                        database
+                            .write("erase", async move |tx| tx.users().erase(member).await.map(drop))
+                            .await
+                    }
                     _ => {
                         let by = if number % 3 == 0 { Via::Owner(owner) } else { Via::Member(member) };
                         append(&database, by, conversation, number.to_string()).await.map(|_| ())

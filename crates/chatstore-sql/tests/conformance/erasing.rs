@@ -23,7 +23,7 @@ conformance!(
 );
 
 async fn erase(case: &TestDatabase, user: UserId) -> Result<(), StoreError> {
-    write(case, async move |tx| tx.users().erase(user).await).await
+    write(case, async move |tx| tx.users().erase(user).await.map(drop)).await
 }
 
 async fn editor(case: &TestDatabase, owner: UserId, conversation: ConversationId) -> UserId {

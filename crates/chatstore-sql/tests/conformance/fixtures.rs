@@ -162,6 +162,7 @@ pub fn shape(error: &StoreError) -> String {
         StoreError::NotFound { entity } => format!("not found: {entity}"),
         StoreError::AlreadyExists { entity, field } => format!("already exists: {entity}.{field}"),
         StoreError::MissingReference { entity } => format!("missing parent: {entity}"),
+        StoreError::BeingDeleted(marked) => format!("being deleted: {}", marked.entity()),
         StoreError::Invalid(invalid) => format!("invalid: {invalid}"),
         StoreError::InvalidState(reason) => format!("refused: {reason}"),
         other => format!("unexpected: {other}"),

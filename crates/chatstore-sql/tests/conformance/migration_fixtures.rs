@@ -70,7 +70,7 @@ pub fn ids(revisions: &[Revision]) -> Vec<&str> {
 pub async fn schema(database: &Database) -> Vec<String> {
     const SCHEMA: Sql = Sql::pair(
         "test.schema",
-        "select replace(coalesce(sql, name), '\"', '') from sqlite_schema order by 1",
+        "select replace(replace(coalesce(sql, name), '\"', ''), char(10) || '  ', ' ') from sqlite_schema order by 1",
         "select concat_ws(' ', 'column', table_name, \
          row_number() over (partition by table_name order by ordinal_position), column_name, data_type, collation_name, \
          is_nullable) as line from information_schema.columns where table_schema = 'public' \

@@ -249,12 +249,33 @@ async fn every_revision_goes_up_down_and_up_again_without_a_difference(case: Tes
         assert_eq!(schema(database).await, before);
         migrations.upgrade(Target::Forward(1), silent).await.unwrap();
         assert_eq!(&schema(database).await, schemas.last().unwrap());
-        crate::fixtures::arbitrary_owner(&case).await;
+        insert_old_rows(&case).await;
         migrations.downgrade(Target::Back(1), true, silent).await.unwrap();
         assert_eq!(schema(database).await, before);
         migrations.upgrade(Target::Forward(1), silent).await.unwrap();
         assert_eq!(&schema(database).await, schemas.last().unwrap());
     }
+}
+
+/// A user with a conversation, as every revision has them.
+async fn insert_old_rows(case: &TestDatabase) {
+    const USER: Sql = Sql::same(
+        "old.user",
+        "insert into users (id, username, username_key, role, is_active, must_change_password, metadata, created_at, \
+         updated_at) values ($1, $2, $2, 'user', true, false, '{}', $3, $3)",
+    );
+    const CONVERSATION: Sql = Sql::same(
+        "old.conversation",
+        "insert into conversations (owner_id, id, last_seq, message_count, revision, metadata, created_at, \
+         updated_at) values ($1, $2, 0, 0, 1, '{}', $3, $3)",
+    );
+    let id = crate::fixtures::arbitrary_uuid(case);
+    let insert = async move |tx: &mut chatstore_sql::WriteTx<'_>| {
+        let (name, now) = (id.to_string(), tx.now());
+        tx.execute(&USER, &[id.into(), (&name).into(), now.into()]).await?;
+        tx.execute(&CONVERSATION, &[id.into(), id.into(), now.into()]).await
+    };
+    case.database.write("old_rows", insert).await.unwrap();
 }
 
 /// On SQLite, a file that cannot be written is refused when it is opened.

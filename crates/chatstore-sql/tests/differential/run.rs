@@ -41,6 +41,7 @@ fn shape(error: &StoreError) -> String {
     match error {
         StoreError::NotFound { .. }
         | StoreError::AlreadyExists { .. }
+        | StoreError::BeingDeleted(_)
         | StoreError::MissingReference { .. }
         | StoreError::Invalid(_)
         | StoreError::InvalidState(_) => format!("{error:?}"),

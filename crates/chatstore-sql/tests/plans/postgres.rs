@@ -7,7 +7,7 @@ use chatstore_testkit::Backend;
 use tokio_postgres::{Client, NoTls};
 
 use crate::data::load;
-use crate::hot::{HOT, Hot};
+use crate::hot::{HOT, Hot, MARK};
 
 async fn plan(client: &Client, statement: &Sql) -> Vec<String> {
     let text = statement.postgres();
@@ -21,6 +21,9 @@ async fn plan(client: &Client, statement: &Sql) -> Vec<String> {
 
 /// The index that a step reads, if it does.
 fn index_of(step: &str) -> Option<&str> {
+    if step.contains(" on users gone") {
+        return Some(MARK);
+    }
     let named = step.split_once(" using ").or_else(|| step.split_once("Bitmap Index Scan on "));
     named.and_then(|(_, rest)| rest.split(' ').next())
 }
@@ -33,8 +36,14 @@ fn assert_plan(hot: &Hot, steps: &[String]) {
     let sorts: Vec<&str> =
         steps.iter().filter_map(|step| step.trim_start().strip_prefix("Sort Key: ")).collect();
     assert_eq!(sorts, hot.sorts, "{shown}");
-    let filters = steps.iter().any(|step| step.trim_start().starts_with("Filter: "));
+    let filters = steps.iter().any(|step| step.trim_start().starts_with("Filter: ") && !is_of_deletion(step));
     assert!(!hot.is_list() || !filters, "{shown}");
+}
+
+/// Whether a filter leaves out only what is being deleted, which is little and soon gone.
+fn is_of_deletion(step: &str) -> bool {
+    let filter = step.trim_start();
+    filter == "Filter: (deleted_at IS NULL)" || filter.starts_with("Filter: ((sender_id IS NULL) OR ")
 }
 
 #[tokio::test]

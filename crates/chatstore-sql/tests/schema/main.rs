@@ -12,6 +12,7 @@ mod catalog;
 mod declared;
 mod dialect;
 mod keywords;
+mod live_conditions;
 mod owner_conditions;
 mod parity;
 mod postgres;

@@ -7,14 +7,19 @@ use chatstore_testkit::Backend;
 use rusqlite::types::Value;
 use uuid::Uuid;
 
-/// Columns that no entity has: secrets, keys by which rows are found, and owners known to the caller.
+/// Columns that no entity has: secrets, keys by which rows are found, owners known to the caller, and the marks of what
+/// is being deleted, which is not read.
 const UNREAD: &[(&str, &[&str])] = &[
-    ("users", &["username_key", "email_key", "password_hash"]),
+    ("users", &["username_key", "email_key", "password_hash", MARK]),
+    ("conversations", &[MARK]),
     ("responses", &["owner_id"]),
     ("usage_daily", &["owner_id"]),
     ("api_keys", &["key_hash"]),
     ("refresh_tokens", &["token_hash"]),
 ];
+
+/// The mark of what is being deleted.
+const MARK: &str = "deleted_at";
 
 /// Columns whose texts are words of a closed list.
 const WORDS: &[(&str, &str, &str)] = &[
@@ -36,6 +41,9 @@ fn word(table: &Table, column: &Column) -> Option<&'static str> {
 /// A value that no other column of the table has, and how the field that holds it is shown.
 fn distinct(table: &Table, index: usize) -> (Value, String) {
     let column = &table.columns[index];
+    if column.name == MARK {
+        return (Value::Null, String::new());
+    }
     match column.kind {
         ColumnType::Uuid => (Value::Blob(uuid(index).as_bytes().to_vec()), uuid(index).to_string()),
         ColumnType::Text => match word(table, column) {
@@ -77,6 +85,20 @@ fn insert_rows(path: &str) {
         let text = format!("insert into {} values ({})", table.name, places.join(", "));
         connection.execute(&text, rusqlite::params_from_iter(values)).unwrap();
     }
+    insert_conversation_of_response(&connection);
+}
+
+/// A response is read by way of its conversation.
+fn insert_conversation_of_response(connection: &rusqlite::Connection) {
+    let table = TABLES.iter().find(|table| table.name == "conversations").unwrap();
+    let values = table.columns.iter().map(|column| match column.name {
+        "id" => "(select conversation_id from responses)",
+        "thread_id" => "null",
+        name => name,
+    });
+    let values: Vec<&str> = values.collect();
+    let text = format!("insert into conversations select {} from conversations", values.join(", "));
+    connection.execute(&text, ()).unwrap();
 }
 
 async fn shown(tx: &mut ReadTx<'_>, table: &Table) -> Result<Option<String>, StoreError> {

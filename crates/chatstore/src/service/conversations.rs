@@ -1,8 +1,11 @@
+use std::sync::Arc;
+use std::time::Instant;
+
 use chatstore_model::{
     Conversation, ConversationFilter, ConversationId, ConversationPatch, ConversationPosition,
     ConversationRole, IntoValid, NewConversation, Page, UserId,
 };
-use chatstore_sql::{ConversationList, ReadTx, WriteTx};
+use chatstore_sql::{ConversationList, ReadTx, StoreError, WriteTx};
 
 use super::{access, access_as_owner, as_owner_or_member, check_revision, check_writer};
 use crate::error::{Error, Result};
@@ -29,28 +32,42 @@ impl Conversations<'_> {
     /// Creates a conversation that the user owns.
     ///
     /// # Errors
-    /// `Invalid`; `AlreadyExists` with field `thread_id`; `NotFound` when the user is gone.
+    /// `Invalid`; `AlreadyExists` with field `thread_id`; `BeingDeleted` when the deletion of a conversation with
+    /// the id of `new` takes more than 2 seconds; `NotFound` when the user is gone.
     pub async fn create(self, new: impl IntoValid<NewConversation>) -> Result<Conversation> {
-        let new = new.into_valid()?;
-        let user = self.0.user;
-        let create = async move |tx: &mut WriteTx<'_>| tx.conversations().create(user, &new).await;
-        Ok(self.0.store.database.write_single("conversation_create", create).await?)
+        let new = Arc::new(new.into_valid()?);
+        let (user, store, begun) = (self.0.user, self.0.store, Instant::now());
+        loop {
+            let new = Arc::clone(&new);
+            let create = async move |tx: &mut WriteTx<'_>| tx.conversations().create(user, &*new).await;
+            match store.database.write_single("conversation_create", create).await {
+                Err(StoreError::BeingDeleted(marked)) if store.finish_in_the_way(marked, begun).await? => {}
+                done => return Ok(done?),
+            }
+        }
     }
 
     /// The user's own conversation with the application's id; created from `new` when there is none,
     /// else untouched by it. True when it was created.
     ///
     /// # Errors
-    /// `Invalid`; `Conflict` when `new` has no `thread_id`.
+    /// `Invalid`; `Conflict` when `new` has no `thread_id`; `BeingDeleted` as [`create`](Self::create).
     pub async fn get_or_create_by_thread(
         self,
         new: impl IntoValid<NewConversation>,
     ) -> Result<(Conversation, bool)> {
-        let new = new.into_valid()?;
-        let user = self.0.user;
-        let get_or_create =
-            async move |tx: &mut WriteTx<'_>| tx.conversations().get_or_create_by_thread(user, &new).await;
-        Ok(self.0.store.write("thread_get_or_create", get_or_create).await?)
+        let new = Arc::new(new.into_valid()?);
+        let (user, store, begun) = (self.0.user, self.0.store, Instant::now());
+        loop {
+            let new = Arc::clone(&new);
+            let get_or_create = async move |tx: &mut WriteTx<'_>| {
+                tx.conversations().get_or_create_by_thread(user, &*new).await
+            };
+            match store.write("thread_get_or_create", get_or_create).await {
+                Err(StoreError::BeingDeleted(marked)) if store.finish_in_the_way(marked, begun).await? => {}
+                done => return Ok(done?),
+            }
+        }
     }
 
     /// A conversation with the user's role in it.
@@ -136,7 +153,8 @@ impl Conversations<'_> {
         self.0.store.write("conversation_update", update).await
     }
 
-    /// Deletes a conversation with its members, messages and responses; usage stays.
+    /// Deletes a conversation with its members, messages and responses; usage stays. It exists for nobody any more
+    /// when this returns; the rows of a long one are deleted afterwards, in a task of their own.
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` for all but the owner.
@@ -145,9 +163,11 @@ impl Conversations<'_> {
         let delete = async move |tx: &mut WriteTx<'_>| {
             access_as_owner(tx, user, id).await?;
             check_revision(tx, user, id, expected).await?;
-            Ok(tx.conversations().delete(user, id).await?)
+            Ok::<_, Error>(tx.conversations().delete(user, id).await?)
         };
-        self.0.store.write("conversation_delete", delete).await
+        let deletion = self.0.store.write("conversation_delete", delete).await?;
+        self.0.store.go_on(deletion);
+        Ok(())
     }
 
     /// As [`update`](Self::update), of the user's own conversation with the application's id.
@@ -178,9 +198,11 @@ impl Conversations<'_> {
         let delete = async move |tx: &mut WriteTx<'_>| {
             let id = own_thread(tx, user, &thread_id).await?;
             check_revision(tx, user, id, expected).await?;
-            Ok(tx.conversations().delete(user, id).await?)
+            Ok::<_, Error>(tx.conversations().delete(user, id).await?)
         };
-        self.0.store.write("thread_delete", delete).await
+        let deletion = self.0.store.write("thread_delete", delete).await?;
+        self.0.store.go_on(deletion);
+        Ok(())
     }
 }
 

@@ -1,3 +1,6 @@
+use std::sync::Arc;
+use std::time::Instant;
+
 use chatstore_model::{
     CanonicalJson, Conversation, ConversationId, IntoValid, Message, MessageId, NewConversation,
     NewIdempotencyRecord, NewMessage, NewReply, Reply, Timestamp, UserId,
@@ -80,8 +83,8 @@ impl Idempotent<'_> {
         let mut new = new.into_valid()?;
         let user = self.chat.user;
         let id = new.id_or(|| ConversationId::from_uuid(self.new_uuid()));
-        let key = self.key.clone();
-        self.write("conversation_create_once", async move |tx| {
+        let (key, new, begun) = (self.key.clone(), Arc::new(new), Instant::now());
+        let create = async move |tx: &mut WriteTx<'_>| {
             if let Some(created) = earlier(tx, user, &key).await? {
                 let [id] = ids(&created)?;
                 let found = tx.conversations().get(Via::Owner(user), ConversationId::from_uuid(id)).await?;
@@ -90,9 +93,17 @@ impl Idempotent<'_> {
             }
             let record = key.record(tx.now(), &[id.uuid()])?;
             tx.idempotency_keys().record(user, user, &record).await?;
-            Ok(Outcome::first(tx.conversations().create(user, &new).await?))
-        })
-        .await
+            Ok(Outcome::first(tx.conversations().create(user, &*new).await?))
+        };
+        loop {
+            match self.write("conversation_create_once", create.clone()).await {
+                Err(error) => match error.being_deleted() {
+                    Some(marked) if self.chat.store.finish_in_the_way(marked, begun).await? => {}
+                    _ => return Err(error),
+                },
+                done => return done,
+            }
+        }
     }
 
     /// As [`Messages::append_many`](super::Messages::append_many).

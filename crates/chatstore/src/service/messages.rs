@@ -1,5 +1,6 @@
 use std::slice;
 use std::sync::Arc;
+use std::time::Instant;
 
 use chatstore_model::{
     ConversationId, ConversationRole, IntoValid, Limit, Message, MessageId, MessagePatch, MessageRole,
@@ -8,7 +9,7 @@ use chatstore_model::{
 use chatstore_sql::{ReadTx, StoreError, Via, WriteTx};
 
 use super::{access, as_owner_or_member, check_revision, check_writer};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::page_request::PageRequest;
 use crate::user_scope::AsUser;
 
@@ -64,9 +65,18 @@ impl Messages<'_> {
         conversation: ConversationId,
         new: &Arc<Valid<NewMessage>>,
     ) -> std::result::Result<Message, StoreError> {
-        let new = Arc::clone(new);
-        let append = async move |tx: &mut WriteTx<'_>| tx.messages().append(by, conversation, &*new).await;
-        self.0.store.database.write_single("append", append).await
+        let (store, begun) = (self.0.store, Instant::now());
+        loop {
+            let new = Arc::clone(new);
+            let ids: Vec<MessageId> = new.id.into_iter().collect();
+            let append =
+                async move |tx: &mut WriteTx<'_>| tx.messages().append(by, conversation, &*new).await;
+            match store.database.write_single("append", append).await {
+                Err(StoreError::AlreadyExists { entity: "message", .. })
+                    if by == Via::Owner(self.0.user) && store.free_ids(self.0.user, ids, begun).await? => {}
+                done => return done,
+            }
+        }
     }
 
     async fn append_at_revision(
@@ -94,15 +104,25 @@ impl Messages<'_> {
         conversation: ConversationId,
         new: impl IntoValid<Vec<NewMessage>>,
     ) -> Result<Vec<Message>> {
-        let new = new.into_valid()?;
+        let new = Arc::new(new.into_valid()?);
         let (user, expected) = (self.0.user, self.0.expected);
-        let append = async move |tx: &mut WriteTx<'_>| {
-            let access = access(tx, user, conversation).await?;
-            check_appender(access.role, &new)?;
-            check_revision(tx, access.owner_id, conversation, expected).await?;
-            append_as(tx, access.owner_id, user, conversation, &new).await
-        };
-        self.0.store.write("append_many", append).await
+        let (store, begun) = (self.0.store, Instant::now());
+        loop {
+            let new = Arc::clone(&new);
+            let ids: Vec<MessageId> = new.iter().filter_map(|new| new.id).collect();
+            let append = async move |tx: &mut WriteTx<'_>| {
+                let access = access(tx, user, conversation).await?;
+                check_appender(access.role, &new)?;
+                check_revision(tx, access.owner_id, conversation, expected).await?;
+                append_as(tx, access.owner_id, user, conversation, &new).await
+            };
+            match store.write("append_many", append).await {
+                Err(error)
+                    if error.kind() == ErrorKind::AlreadyExists
+                        && store.free_ids(user, ids, begun).await? => {}
+                done => return done,
+            }
+        }
     }
 
     /// Appends a model's message with its response and books the usage on the conversation's owner,

@@ -7,6 +7,7 @@
 
 mod auth;
 mod conversations;
+mod deletions;
 mod idempotent;
 mod keys;
 mod members;
@@ -24,6 +25,7 @@ use crate::user_scope::AsUser;
 
 pub use auth::{Auth, ClientInfo, LoginName, Tokens};
 pub use conversations::Conversations;
+pub(crate) use deletions::Sweeper;
 pub use idempotent::{IdempotencyKey, Idempotent, Outcome};
 pub use keys::{Keys, NewKey};
 pub use members::Members;

@@ -1,8 +1,11 @@
+use std::sync::Arc;
+use std::time::Instant;
+
 use chatstore_model::{
     Email, IntoValid, Invalid, Limit, NewUser, Order, Page, User, UserFilter, UserId, UserPatch,
     UserPosition, UserRole,
 };
-use chatstore_sql::{ReadTx, WriteTx};
+use chatstore_sql::{Deletion, ReadTx, StoreError, WriteTx};
 
 use crate::cache::{ActingKey, Cache};
 use crate::error::{Error, Result};
@@ -28,10 +31,18 @@ impl Users<'_> {
     /// Creates a user.
     ///
     /// # Errors
-    /// `Invalid`; `AlreadyExists` with field `username` or `email`.
+    /// `Invalid`; `AlreadyExists` with field `username` or `email`; `BeingDeleted` when the deletion of a user with the
+    /// id of `new` takes more than 2 seconds.
     pub async fn create(self, new: impl IntoValid<NewUser>) -> Result<User> {
-        let new = new.into_valid()?;
-        Ok(self.0.write("user_create", async move |tx| tx.users().create(&new).await).await?)
+        let new = Arc::new(new.into_valid()?);
+        let begun = Instant::now();
+        loop {
+            let new = Arc::clone(&new);
+            match self.0.write("user_create", async move |tx| tx.users().create(&*new).await).await {
+                Err(StoreError::BeingDeleted(marked)) if self.0.finish_in_the_way(marked, begun).await? => {}
+                done => return Ok(done?),
+            }
+        }
     }
 
     /// Creates a user who can log in with this password.
@@ -75,9 +86,17 @@ impl Users<'_> {
     /// # Errors
     /// `Conflict` when `new` has no address; `AlreadyExists` with field `username`; `Invalid`.
     pub async fn get_or_create(self, new: impl IntoValid<NewUser>) -> Result<(User, bool)> {
-        let new = new.into_valid()?;
-        let get_or_create = async move |tx: &mut WriteTx<'_>| tx.users().get_or_create_by_email(&new).await;
-        Ok(self.0.write("user_get_or_create", get_or_create).await?)
+        let new = Arc::new(new.into_valid()?);
+        let begun = Instant::now();
+        loop {
+            let new = Arc::clone(&new);
+            let get_or_create =
+                async move |tx: &mut WriteTx<'_>| tx.users().get_or_create_by_email(&*new).await;
+            match self.0.write("user_get_or_create", get_or_create).await {
+                Err(StoreError::BeingDeleted(marked)) if self.0.finish_in_the_way(marked, begun).await? => {}
+                done => return Ok(done?),
+            }
+        }
     }
 
     /// The user with this id.
@@ -181,14 +200,26 @@ impl Users<'_> {
     }
 
     /// Deletes a user with everything that is the user's, and repairs the shared conversations
-    /// that the user wrote in.
+    /// that the user wrote in. None of it exists for anybody any more when this returns; the rows of a user who has
+    /// much are deleted afterwards, in a task of their own.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` for the built-in user.
     pub async fn erase(self, id: UserId) -> Result<()> {
-        self.0.write("user_erase", async move |tx| tx.users().erase(id).await).await?;
+        let deletion = self.begin_to_erase(id).await?;
+        self.0.go_on(deletion);
+        Ok(())
+    }
+
+    /// As [`erase`](Self::erase), but leaves the rows of a user who has much to the caller, for
+    /// [`finish_deletion`](crate::operations::Operations::finish_deletion).
+    ///
+    /// # Errors
+    /// As that.
+    pub async fn begin_to_erase(self, id: UserId) -> Result<Deletion> {
+        let deletion = self.0.write("user_erase", async move |tx| tx.users().erase(id).await).await?;
         self.0.callers.forget_all().await;
         SecurityEvent::USER_ERASED.note(Some(id));
-        Ok(())
+        Ok(deletion)
     }
 }

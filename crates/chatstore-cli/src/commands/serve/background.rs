@@ -85,6 +85,28 @@ pub(super) async fn sweep(store: Store, mut stopping: Stopping) {
     }
 }
 
+/// Finishes the deletions that were interrupted, at the start and periodically: another server may have died.
+pub(super) async fn finish_deletions(store: Store, mut stopping: Stopping) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tokio::select! {
+            biased;
+            () = stopping.requested() => return,
+            _ = ticks.tick() => {}
+        }
+        let finished = tokio::select! {
+            biased;
+            () = stopping.requested() => return,
+            finished = store.operations().finish_deletions() => finished,
+        };
+        match finished {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "what was left of interrupted deletions is deleted"),
+            Err(error) => tracing::warn!(error.cause = %error, "interrupted deletions were not finished"),
+        }
+    }
+}
+
 async fn delete_expired(store: Store) {
     match store.operations().prune_idempotency_keys().await {
         Ok(0) => {}

@@ -19,7 +19,7 @@ use crate::database;
 use crate::error::{CliError, code};
 use crate::token_key;
 pub(crate) use background::Background;
-use background::{Stopping, sweep};
+use background::{Stopping, finish_deletions, sweep};
 use signals::StopSignals;
 
 /// Descriptors for everything but the connections of clients and of the database: files, logs, metrics.
@@ -111,6 +111,7 @@ pub(crate) async fn serve(
         background.start("metrics", |stopping| serve_metrics(listener, api, stopping));
     }
     background.start("sweeper", |stopping| sweep(store.clone(), stopping));
+    background.start("deletions", |stopping| finish_deletions(store.clone(), stopping));
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let shutdown = async {

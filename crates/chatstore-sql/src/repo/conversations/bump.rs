@@ -8,12 +8,19 @@ use super::{Conversations, NOT_FOUND};
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::Via;
+use crate::repo::live::{live_conversation, live_sender, live_user};
 use crate::tx::ReadWrite;
 
 /// The owner of the conversation `$4` of which the user `$3` is an editor; of several with this id the one
 /// that is also read.
-const OWNER_FOR_EDITOR: &str = "(select owner_id from (select m.owner_id, m.role from conversation_members m \
-    where m.user_id = $3 and m.conversation_id = $4 order by m.owner_id limit 1) as first where role = 'editor')";
+const OWNER_FOR_EDITOR: &str = concat!(
+    "(select owner_id from (select m.owner_id, m.role from conversation_members m \
+    where m.user_id = $3 and m.conversation_id = $4 and ",
+    live_conversation!("m.owner_id", "$4"),
+    " and ",
+    live_user!("$3"),
+    " order by m.owner_id limit 1) as first where role = 'editor')"
+);
 
 /// Shows a message as the last one.
 const SHOW: &str = concat!(
@@ -26,9 +33,11 @@ const BY_ONE: &str =
 const RETURNING: &str = " returning owner_id, last_seq, default_model";
 
 /// Takes the next number for a message of the owner.
-pub(in crate::repo) const BUMP_OWN: &str = concat!(BY_ONE, "$3 and id = $4", RETURNING);
+pub(in crate::repo) const BUMP_OWN: &str =
+    concat!(BY_ONE, "$3 and id = $4 and deleted_at is null and ", live_user!("$3"), RETURNING);
 /// Takes the next number for a message of an editor.
-pub(in crate::repo) const BUMP_SHARED: &str = concat!(BY_ONE, OWNER_FOR_EDITOR, " and id = $4", RETURNING);
+pub(in crate::repo) const BUMP_SHARED: &str =
+    concat!(BY_ONE, OWNER_FOR_EDITOR, " and id = $4 and deleted_at is null", RETURNING);
 
 const OWN: Sql = Sql::same("conversations.bump_own", BUMP_OWN);
 const SHARED: Sql = Sql::same("conversations.bump_shared", BUMP_SHARED);
@@ -38,7 +47,8 @@ const BY_MANY: Sql = Sql::same(
     "conversations.bump_by_many",
     concat!(
         SHOW,
-        "last_seq = last_seq + $3, message_count = message_count + $3 where owner_id = $4 and id = $5",
+        "last_seq = last_seq + $3, message_count = message_count + $3 where owner_id = $4 and id = $5 and deleted_at is null and ",
+        live_user!("$4"),
         RETURNING
     ),
 );
@@ -50,7 +60,9 @@ const BY_PIECE: Sql = Sql::same(
         "update conversations set last_message = $1, last_message_at = $2, revision = case when $3 then 2 else 1 end, ",
         forward!("updated_at", "$2"),
         ", last_seq = last_seq + $4, message_count = message_count + $4 \
-         where owner_id = $5 and id = $6 and last_seq = $7 and message_count = $7 and revision = 1",
+         where owner_id = $5 and id = $6 and last_seq = $7 and message_count = $7 and revision = 1 \
+         and deleted_at is null and ",
+        live_user!("$5"),
         RETURNING
     ),
 );
@@ -64,7 +76,8 @@ const FOR_CHANGE: Sql = Sql::same(
          message_count = case when message_count < $1 then 0 else message_count - $1 end, \
          revision = revision + 1, ",
         forward!("updated_at", "$2"),
-        " where owner_id = $3 and id = $4",
+        " where owner_id = $3 and id = $4 and deleted_at is null and ",
+        live_user!("$3"),
         RETURNING
     ),
 );
@@ -75,13 +88,18 @@ const IS_NEWEST: Sql = Sql::same(
        select 1 from messages where owner_id = $1 and conversation_id = $2 and seq > $3)",
 );
 
-/// 200 is `chatstore_model::PREVIEW_CHARACTERS`; both databases count characters, not bytes.
+/// 200 is `chatstore_model::PREVIEW_CHARACTERS`; both databases count characters, not bytes. Nothing is shown of a sender
+/// who is being deleted, until the deletion removes the message and shows the one before.
 const WRITE_PREVIEW: Sql = Sql::same(
     "conversations.write_preview",
-    "update conversations set (last_message, last_message_at) = ( \
-       select substr(content, 1, 200), created_at from messages \
-       where owner_id = $1 and conversation_id = $2 order by seq desc limit 1) \
-     where owner_id = $1 and id = $2",
+    concat!(
+        "update conversations set (last_message, last_message_at) = ( \
+         select substr(content, 1, 200), created_at from (select content, created_at, sender_id from messages \
+         where owner_id = $1 and conversation_id = $2 order by seq desc limit 1) as newest where ",
+        live_sender!("sender_id"),
+        ") where owner_id = $1 and id = $2 and deleted_at is null and ",
+        live_user!("$1")
+    ),
 );
 
 pub(super) const STATEMENTS: &[Sql] = &[OWN, SHARED, BY_MANY, BY_PIECE, FOR_CHANGE, IS_NEWEST, WRITE_PREVIEW];

@@ -9,6 +9,7 @@ use constcat::{concat, concat_slices};
 use super::{COLUMNS, Conversations, PLAIN_COLUMNS, read};
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::repo::live::{live_conversation, live_user};
 use crate::schema::conversations;
 
 /// The lists of one order, each for every word of `archived` in its order.
@@ -26,13 +27,18 @@ struct List {
 }
 
 const OWNED: &str =
-    concat!("select ", COLUMNS, ", 'owner' as role from conversations c where c.owner_id = $1");
+    concat!("select ", COLUMNS, ", 'owner' as role from conversations c where c.owner_id = $1", LIVE_OWN);
 const SHARED: &str = concat!(
     "select ",
     COLUMNS,
     ", m.role from conversation_members m \
-     join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id where m.user_id = $1"
+     join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id where m.user_id = $1",
+    LIVE_SHARED
 );
+/// None that is being deleted, nor any of a user who is.
+const LIVE_OWN: &str = concat!(" and c.deleted_at is null and ", live_user!("$1"));
+const LIVE_SHARED: &str =
+    concat!(" and c.deleted_at is null and ", live_user!("m.owner_id"), " and ", live_user!("$1"));
 const UNARCHIVED: &str = concat!(" and ", conversations::UNARCHIVED);
 const ARCHIVED: &str = concat!(" and ", conversations::ARCHIVED);
 /// Every column of one of the merged parts.
@@ -133,10 +139,18 @@ const CREATION_ASCENDING: Lists = lists!(
     "order by created_at, id"
 );
 
-const COUNTED: &str = "select count(*) from conversations c where c.owner_id = $1";
-const COUNTED_SHARED: &str = "select count(*) from conversation_members m \
-    join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id where m.user_id = $1";
-const COUNTED_MEMBERSHIPS: &str = "select count(*) from conversation_members where user_id = $1";
+const COUNTED: &str = concat!("select count(*) from conversations c where c.owner_id = $1", LIVE_OWN);
+const COUNTED_SHARED: &str = concat!(
+    "select count(*) from conversation_members m \
+    join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id where m.user_id = $1",
+    LIVE_SHARED
+);
+const COUNTED_MEMBERSHIPS: &str = concat!(
+    "select count(*) from conversation_members m where m.user_id = $1 and ",
+    live_conversation!("m.owner_id", "m.conversation_id"),
+    " and ",
+    live_user!("$1")
+);
 
 /// As [`Lists`].
 const COUNT_OWNED: [Sql; 3] = [

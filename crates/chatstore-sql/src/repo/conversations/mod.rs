@@ -11,6 +11,8 @@ use constcat::concat;
 
 use crate::db::{Sql, Value, reader};
 use crate::error::StoreError;
+use crate::repo::deletions::{Deletion, Marked};
+use crate::repo::live::{live_conversation, live_user};
 use crate::repo::{Via, refuse_nul};
 use crate::schema::{CONVERSATIONS, Columns};
 use crate::tx::ReadWrite;
@@ -19,13 +21,19 @@ pub(super) use bump::{BUMP_OWN, BUMP_SHARED};
 pub use list::ConversationList;
 
 /// With a prefix, because two tables of a join have some of these names.
-const COLUMNS: &str = CONVERSATIONS.all_columns().with_prefix("c.").as_str();
+const COLUMNS: &str = READ.with_prefix("c.").as_str();
 
-const PLAIN_COLUMNS: &str = CONVERSATIONS.all_columns().names().as_str();
+const PLAIN_COLUMNS: &str = READ.names().as_str();
+
+/// No conversation that is read is being deleted.
+const READ: Columns = CONVERSATIONS.columns_without(&["deleted_at"]);
+
+/// That the conversation `c` of the owner `$1` is not being deleted.
+const LIVE_OF_FIRST: &str = concat!(" and c.deleted_at is null and ", live_user!("$1"));
 
 const GET: Sql = Sql::same(
     "conversations.get",
-    concat!("select ", COLUMNS, " from conversations c where c.owner_id = $1 and c.id = $2"),
+    concat!("select ", COLUMNS, " from conversations c where c.owner_id = $1 and c.id = $2", LIVE_OF_FIRST),
 );
 
 const GET_SHARED: Sql = Sql::same(
@@ -35,42 +43,59 @@ const GET_SHARED: Sql = Sql::same(
         COLUMNS,
         ", m.role from conversation_members m \
          join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id \
-         where m.user_id = $1 and m.conversation_id = $2 order by m.owner_id limit 1"
+         where m.user_id = $1 and m.conversation_id = $2 and c.deleted_at is null and ",
+        live_user!("m.owner_id"),
+        " and ",
+        live_user!("$1"),
+        " order by m.owner_id limit 1"
     ),
 );
 
 const BY_THREAD: Sql = Sql::same(
     "conversations.by_thread",
-    concat!("select ", COLUMNS, " from conversations c where c.owner_id = $1 and c.thread_id = $2"),
+    concat!(
+        "select ",
+        COLUMNS,
+        " from conversations c where c.owner_id = $1 and c.thread_id = $2",
+        LIVE_OF_FIRST
+    ),
 );
 
 const ACCESS: Sql = Sql::same(
     "conversations.access",
-    "select owner_id, 'owner' as role, 0 as rank from conversations where owner_id = $1 and id = $2 \
-     union all \
-     select owner_id, role, 1 from conversation_members where user_id = $1 and conversation_id = $2 \
-     order by rank, owner_id limit 1",
+    concat!(
+        "select c.owner_id, 'owner' as role, 0 as rank from conversations c where c.owner_id = $1 and c.id = $2",
+        LIVE_OF_FIRST,
+        " union all select m.owner_id, m.role, 1 from conversation_members m \
+         where m.user_id = $1 and m.conversation_id = $2 and ",
+        live_conversation!("m.owner_id", "$2"),
+        " and ",
+        live_user!("$1"),
+        " order by rank, owner_id limit 1"
+    ),
 );
 
 /// SQLite has one writer, so nothing moves there while a transaction runs.
-const LOCK: Sql = Sql::pair(
-    "conversations.lock",
-    "select revision from conversations where owner_id = $1 and id = $2",
-    "select revision from conversations where owner_id = $1 and id = $2 for no key update",
+const LOCK: Sql = Sql::pair("conversations.lock", LOCKED, concat!(LOCKED, " for no key update"));
+const LOCKED: &str = concat!(
+    "select revision from conversations where owner_id = $1 and id = $2 and deleted_at is null and ",
+    live_user!("$1")
 );
 
 /// A new conversation has no message yet.
 const COUNTS: &[(&str, &str)] = &[("last_seq", "0"), ("message_count", "0"), ("revision", "1")];
 const INSERTED: Columns = CONVERSATIONS.inserted_columns();
-const INSERT: &str = INSERTED.insert(COUNTS).as_str();
+
+/// Nothing, when there is no such owner.
+const INSERT: &str = concat!(
+    INSERTED.insert_into().as_str(),
+    " select ",
+    INSERTED.values(1, COUNTS).as_str(),
+    " from users u where u.id = $1 and u.deleted_at is null"
+);
 
 const CREATE: Sql =
     Sql::same("conversations.create", concat!(INSERT, " on conflict do nothing returning ", PLAIN_COLUMNS));
-
-const CREATE_UNLESS_THREAD_TAKEN: Sql = Sql::same(
-    "conversations.create_unless_thread_taken",
-    concat!(INSERT, " on conflict (owner_id, thread_id) do nothing returning ", PLAIN_COLUMNS),
-);
 
 const UPDATE: Sql = Sql::same(
     "conversations.update",
@@ -84,18 +109,24 @@ const UPDATE: Sql = Sql::same(
          archived_at = case when $10 then coalesce(archived_at, $11) when not $10 then null else archived_at end, \
          revision = revision + 1, ",
         forward!("updated_at", "$11"),
-        " where owner_id = $12 and id = $13 returning ",
+        " where owner_id = $12 and id = $13 and deleted_at is null and ",
+        live_user!("$12"),
+        " returning ",
         PLAIN_COLUMNS
     ),
 );
 
-const DELETE: Sql =
-    Sql::same("conversations.delete", "delete from conversations where owner_id = $1 and id = $2");
+const DELETE: Sql = Sql::same(
+    "conversations.delete",
+    concat!(
+        "delete from conversations where owner_id = $1 and id = $2 and deleted_at is null and ",
+        live_user!("$1")
+    ),
+);
 
 pub(super) const STATEMENTS: &[&[Sql]] = &[OWN_STATEMENTS, bump::STATEMENTS, list::STATEMENTS];
 
-const OWN_STATEMENTS: &[Sql] =
-    &[GET, GET_SHARED, BY_THREAD, ACCESS, LOCK, CREATE, CREATE_UNLESS_THREAD_TAKEN, UPDATE, DELETE];
+const OWN_STATEMENTS: &[Sql] = &[GET, GET_SHARED, BY_THREAD, ACCESS, LOCK, CREATE, UPDATE, DELETE];
 
 pub(super) const NOT_FOUND: StoreError = StoreError::NotFound { entity: CONVERSATIONS.entity };
 
@@ -178,23 +209,24 @@ impl Conversations<'_, '_, ReadWrite> {
     ///
     /// # Errors
     /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `thread_id` or `id`;
-    /// [`StoreError::MissingReference`] when there is no such owner.
+    /// [`StoreError::BeingDeleted`]; [`StoreError::MissingReference`] when there is no such owner.
     pub async fn create(
         &mut self,
         owner: UserId,
         new: impl IntoValid<&NewConversation>,
     ) -> Result<Conversation, StoreError> {
         let new = *new.into_valid()?;
-        if let Some(created) = self.insert(&CREATE, owner, new).await? {
+        if let Some(created) = self.insert(owner, new).await? {
             return Ok(created);
         }
         // The databases do not agree on which of two violated keys they name.
-        let is_id_taken = match new.id {
-            Some(id) => self.get(Via::Owner(owner), id).await?.is_some(),
-            None => false,
-        };
-        let field = if is_id_taken || new.thread_id.is_none() { "id" } else { "thread_id" };
-        Err(StoreError::AlreadyExists { entity: CONVERSATIONS.entity, field })
+        self.refuse_taken_id(owner, new.id).await?;
+        if let Some(thread_id) = new.thread_id.as_deref()
+            && self.find_by_thread(owner, thread_id).await?.is_some()
+        {
+            return Err(StoreError::AlreadyExists { entity: CONVERSATIONS.entity, field: "thread_id" });
+        }
+        Err(self.why_not_created(owner).await?)
     }
 
     /// The owner's conversation with the application's own id; created from `new` when there is none,
@@ -202,7 +234,8 @@ impl Conversations<'_, '_, ReadWrite> {
     ///
     /// # Errors
     /// [`StoreError::Invalid`]; [`StoreError::InvalidState`] when `new` has no `thread_id`;
-    /// [`StoreError::AlreadyExists`] when the id it brings is taken; [`StoreError::MissingReference`].
+    /// [`StoreError::AlreadyExists`] when the id it brings is taken; [`StoreError::BeingDeleted`];
+    /// [`StoreError::MissingReference`].
     pub async fn get_or_create_by_thread(
         &mut self,
         owner: UserId,
@@ -217,12 +250,30 @@ impl Conversations<'_, '_, ReadWrite> {
         if let Some(conversation) = self.find_by_thread(owner, thread_id).await? {
             return Ok((conversation, false));
         }
-        if let Some(created) = self.insert(&CREATE_UNLESS_THREAD_TAKEN, owner, new).await? {
+        if let Some(created) = self.insert(owner, new).await? {
             return Ok((created, true));
         }
-        match self.find_by_thread(owner, thread_id).await? {
-            Some(conversation) => Ok((conversation, false)),
-            None => Err(self.0.conflict("the conversation was created and deleted meanwhile")),
+        if let Some(conversation) = self.find_by_thread(owner, thread_id).await? {
+            return Ok((conversation, false));
+        }
+        self.refuse_taken_id(owner, new.id).await?;
+        Err(self.why_not_created(owner).await?)
+    }
+
+    /// Fails when the owner has a conversation with this id, or when one is being deleted.
+    async fn refuse_taken_id(&mut self, owner: UserId, id: Option<ConversationId>) -> Result<(), StoreError> {
+        let Some(id) = id else { return Ok(()) };
+        if self.get(Via::Owner(owner), id).await?.is_some() {
+            return Err(StoreError::AlreadyExists { entity: CONVERSATIONS.entity, field: "id" });
+        }
+        self.0.deletions().refuse(Marked::Conversation { owner, id }).await
+    }
+
+    /// Why a conversation was not stored although its id and its thread id are free.
+    async fn why_not_created(&mut self, owner: UserId) -> Result<StoreError, StoreError> {
+        match self.0.users().get(owner).await? {
+            None => Ok(StoreError::MissingReference { entity: CONVERSATIONS.entity }),
+            Some(_) => Ok(self.0.conflict("the conversation was created and deleted meanwhile")),
         }
     }
 
@@ -261,21 +312,25 @@ impl Conversations<'_, '_, ReadWrite> {
         self.0.executor.query_changed(&UPDATE, &values, read).await?.ok_or(NOT_FOUND)
     }
 
-    /// Deletes a conversation with its members, messages and responses; usage stays.
+    /// Deletes a conversation with its members, messages and responses; usage stays. A long one is marked: then it
+    /// exists for nobody any more, and its rows are left to be deleted in pieces.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
-    pub async fn delete(&mut self, owner: UserId, id: ConversationId) -> Result<(), StoreError> {
+    pub async fn delete(&mut self, owner: UserId, id: ConversationId) -> Result<Deletion, StoreError> {
+        let marked = self.0.deletions().mark_conversation(owner, id).await?;
+        if marked != Deletion::Done {
+            return Ok(marked);
+        }
         match self.0.executor.execute(&DELETE, &[owner.into(), id.into()]).await? {
             0 => Err(NOT_FOUND),
-            _ => Ok(()),
+            _ => Ok(Deletion::Done),
         }
     }
 
-    /// `None` when a key is taken.
+    /// `None` when a key is taken, or when there is no such owner.
     async fn insert(
         &mut self,
-        sql: &Sql,
         owner: UserId,
         new: &NewConversation,
     ) -> Result<Option<Conversation>, StoreError> {
@@ -292,6 +347,6 @@ impl Conversations<'_, '_, ReadWrite> {
             created_at.into(),
             new.updated_at.unwrap_or(created_at).into(),
         ];
-        self.0.executor.query_changed(sql, &values, read).await
+        self.0.executor.query_changed(&CREATE, &values, read).await
     }
 }

@@ -11,6 +11,7 @@ use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::Via;
 use crate::repo::conversations::{self, BUMP_OWN, BUMP_SHARED};
+use crate::repo::live::live_sender;
 use crate::tx::ReadWrite;
 
 const COMBINED: &str =
@@ -30,9 +31,11 @@ const COMBINED: &str =
             )
             .as_str(),
         " from bumped returning owner_id, seq, (select default_model from bumped), \
-    case when $7 = 'assistant' and $9 is null then (select asked.model from messages asked \
-    where asked.owner_id = (select owner_id from bumped) and asked.conversation_id = $4 and asked.role = 'user' \
-    order by asked.seq desc limit 1) end"
+    case when $7 = 'assistant' and $9 is null then (select newest.model from (select asked.model, asked.sender_id \
+    from messages asked where asked.owner_id = (select owner_id from bumped) and asked.conversation_id = $4 \
+    and asked.role = 'user' order by asked.seq desc limit 1) as newest where ",
+        live_sender!("newest.sender_id"),
+        ") end"
     );
 
 /// The conversation is bumped and the message inserted by one statement, which PostgreSQL commits alone.

@@ -7,6 +7,7 @@ use super::row::{COLUMNS, read};
 use super::{Messages, NOT_FOUND};
 use crate::db::Sql;
 use crate::error::StoreError;
+use crate::repo::live::{live_conversation, live_sender};
 use crate::repo::{Via, conversations};
 use crate::tx::ReadWrite;
 
@@ -20,14 +21,24 @@ const EDIT: Sql = Sql::same(
          used_documents = coalesce($8, used_documents), \
          metadata = coalesce($9, metadata), \
          edited_at = $10 \
-         where owner_id = $11 and conversation_id = $12 and id = $13 returning ",
+         where owner_id = $11 and conversation_id = $12 and id = $13 and ",
+        live_conversation!("$11", "$12"),
+        " and ",
+        live_sender!("sender_id"),
+        " returning ",
         COLUMNS
     ),
 );
 
 const DELETE: Sql = Sql::same(
     "messages.delete",
-    "delete from messages where owner_id = $1 and conversation_id = $2 and id = $3 returning seq",
+    concat!(
+        "delete from messages where owner_id = $1 and conversation_id = $2 and id = $3 and ",
+        live_conversation!("$1", "$2"),
+        " and ",
+        live_sender!("sender_id"),
+        " returning seq"
+    ),
 );
 
 pub(super) const STATEMENTS: &[Sql] = &[EDIT, DELETE];

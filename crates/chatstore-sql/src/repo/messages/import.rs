@@ -15,10 +15,17 @@ use super::row::MessageRow;
 use crate::db::{Sql, reader};
 use crate::error::StoreError;
 use crate::repo::Via;
+use crate::repo::live::{live_conversation, live_sender};
 use crate::tx::ReadWrite;
 
-const PRESENT: &str = "select m.id, m.conversation_id, m.seq, m.metadata, r.message_id is not null from messages m \
-    left join responses r on r.owner_id = m.owner_id and r.message_id = m.id where m.owner_id = $1 and m.id in ";
+const PRESENT: &str = concat!(
+    "select m.id, m.conversation_id, m.seq, m.metadata, r.message_id is not null from messages m \
+    left join responses r on r.owner_id = m.owner_id and r.message_id = m.id where m.owner_id = $1 and ",
+    live_conversation!("m.owner_id", "m.conversation_id"),
+    " and ",
+    live_sender!("m.sender_id"),
+    " and m.id in "
+);
 
 const FIND_PRESENT: Sql = Sql::pair(
     "messages.find_present",
@@ -28,7 +35,12 @@ const FIND_PRESENT: Sql = Sql::pair(
 
 const COUNT_BETWEEN: Sql = Sql::same(
     "messages.count_between",
-    "select count(*) from messages where owner_id = $1 and conversation_id = $2 and seq > $3 and seq < $4",
+    concat!(
+        "select count(*) from messages where owner_id = $1 and conversation_id = $2 and seq > $3 and seq < $4 and ",
+        live_conversation!("$1", "$2"),
+        " and ",
+        live_sender!("sender_id")
+    ),
 );
 
 const BOOK_SUMS: Sql = Sql::same("usage.book_sums", concat!(USAGE.insert(&[NO_COST]).as_str(), BOOKED));

@@ -1,16 +1,22 @@
 //! Which model counts for a message.
 
 use chatstore_model::{Message, MessageRole, Order, effective_model};
+use constcat::concat;
 
 use super::Messages;
 use super::row::MessageRow;
 use crate::db::Sql;
 use crate::error::StoreError;
+use crate::repo::live::live_sender;
 
 const NEWEST_USER_MODEL: Sql = Sql::same(
     "messages.newest_user_model",
-    "select model from messages \
-     where owner_id = $1 and conversation_id = $2 and seq < $3 and role = 'user' order by seq desc limit 1",
+    concat!(
+        "select model from (select model, sender_id from messages \
+         where owner_id = $1 and conversation_id = $2 and seq < $3 and role = 'user' order by seq desc limit 1) \
+         as newest where ",
+        live_sender!("sender_id")
+    ),
 );
 
 pub(super) const STATEMENTS: &[Sql] = &[NEWEST_USER_MODEL];

@@ -13,14 +13,19 @@ use super::row::{COLUMNS, read};
 use crate::db::{PageBounds, Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::Via;
+use crate::repo::live::{live_conversation, live_sender, live_user};
 use crate::schema::MESSAGES;
 
 /// The owner of the conversation `$2` of which the user `$1` is a member; none when the user has a
 /// conversation with this id, which goes first however empty it is.
-const OWNER_FOR_MEMBER: &str = "(select m.owner_id from conversation_members m \
-    where m.user_id = $1 and m.conversation_id = $2 \
-    and not exists (select 1 from conversations own where own.owner_id = $1 and own.id = $2) \
-    order by m.owner_id limit 1)";
+const OWNER_FOR_MEMBER: &str = concat!(
+    "(select m.owner_id from conversation_members m where m.user_id = $1 and m.conversation_id = $2 and ",
+    live_conversation!("m.owner_id", "$2"),
+    " and ",
+    live_user!("$1"),
+    " and not exists (select 1 from conversations own \
+    where own.owner_id = $1 and own.id = $2 and own.deleted_at is null) order by m.owner_id limit 1)"
+);
 
 const ASCENDING: &str =
     " and conversation_id = $2 and seq > $3 and seq < $4 order by owner_id, conversation_id, seq limit $5";
@@ -29,14 +34,20 @@ const DESCENDING: &str = " and conversation_id = $2 and seq > $3 and seq < $4 \
 
 /// The default model of the conversation comes with every row: both databases look it up once a statement.
 const DEFAULT_MODEL: &str = ", (select default_model from conversations where owner_id = ";
-const OF_OWN: &str =
-    concat!(DEFAULT_MODEL, "$1 and id = $2) as default_model from messages where owner_id = $1");
+const OF_OWN: &str = concat!(
+    DEFAULT_MODEL,
+    "$1 and id = $2) as default_model from messages where owner_id = $1 and ",
+    live_conversation!("$1", "$2"),
+    LIVE
+);
 const OF_SHARED: &str = concat!(
     DEFAULT_MODEL,
     OWNER_FOR_MEMBER,
     " and id = $2) as default_model from messages where owner_id = ",
-    OWNER_FOR_MEMBER
+    OWNER_FOR_MEMBER,
+    LIVE
 );
+const LIVE: &str = concat!(" and ", live_sender!("sender_id"));
 const SELECT: &str = concat!("select ", COLUMNS);
 const OWN: &str = concat!(SELECT, OF_OWN);
 const SHARED: &str = concat!(SELECT, OF_SHARED);
@@ -50,7 +61,11 @@ const SENT: &str = concat!(
     ", c.default_model from messages m \
      join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id \
      where m.sender_id = $1 and (m.owner_id, m.conversation_id, m.seq) > ($2, $3, $4) \
-     order by m.owner_id, m.conversation_id, m.seq limit $5"
+     and c.deleted_at is null and ",
+    live_user!("m.owner_id"),
+    " and ",
+    live_user!("$1"),
+    " order by m.owner_id, m.conversation_id, m.seq limit $5"
 );
 const SENT_ELSEWHERE: Sql =
     Sql::pair("messages.sent_elsewhere", SENT, bounded_rows!(SENT, "owner_id, conversation_id, seq"));

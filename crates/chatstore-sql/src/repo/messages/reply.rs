@@ -12,6 +12,7 @@ use super::row::MessageRow;
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::conversations::{self, BUMP_OWN};
+use crate::repo::live::live_sender;
 use crate::repo::{Via, refuse_nul};
 use crate::schema::{Columns, MESSAGES, RESPONSES, USAGE_DAILY};
 use crate::tx::ReadWrite;
@@ -64,9 +65,11 @@ const RECORD: Sql = Sql::only_postgres(
         BOOKED,
         ") \
          select seq, (select default_model from bumped), \
-         case when $8 is null then (select asked.model from messages asked \
-         where asked.owner_id = $3 and asked.conversation_id = $4 and asked.role = 'user' \
-         order by asked.seq desc limit 1) end from message"
+         case when $8 is null then (select newest.model from (select asked.model, asked.sender_id \
+         from messages asked where asked.owner_id = $3 and asked.conversation_id = $4 and asked.role = 'user' \
+         order by asked.seq desc limit 1) as newest where ",
+        live_sender!("newest.sender_id"),
+        ") end from message"
     ),
 );
 

@@ -5,6 +5,7 @@ use chatstore_model::{ConversationId, UserId};
 use super::{NOT_FOUND, Users};
 use crate::db::Sql;
 use crate::error::StoreError;
+use crate::repo::deletions::Deletion;
 use crate::tx::ReadWrite;
 
 const SENT_ELSEWHERE: Sql = Sql::same(
@@ -18,23 +19,45 @@ const DELETE_SENT: Sql = Sql::same(
     "delete from messages where sender_id = $1 and owner_id = $2 and conversation_id = $3",
 );
 
-const DELETE: Sql = Sql::same("users.delete", "delete from users where id = $1");
+const DELETE: Sql = Sql::same("users.delete", "delete from users where id = $1 and deleted_at is null");
 
 pub(super) const STATEMENTS: &[Sql] = &[SENT_ELSEWHERE, DELETE_SENT, DELETE];
 
 impl Users<'_, '_, ReadWrite> {
     /// Deletes a user with everything that is the user's: conversations, memberships, keys, usage,
-    /// and the messages sent into others' conversations, whose counts and previews are repaired.
+    /// and the messages sent into others' conversations, whose counts and previews are repaired. One who has much is
+    /// marked: then the user exists for nobody any more, nor does anything that is the user's, and the rows are left
+    /// to be deleted in pieces. So are counts and previews where the user sent many messages.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::InvalidState`] for the built-in user and for the last active
     /// administrator.
-    pub async fn erase(&mut self, id: UserId) -> Result<(), StoreError> {
+    pub async fn erase(&mut self, id: UserId) -> Result<Deletion, StoreError> {
         if id == UserId::ANONYMOUS {
             return Err(StoreError::InvalidState("the built-in user cannot be erased"));
         }
         let user = self.get(id).await?.ok_or(NOT_FOUND)?;
         self.keep_an_admin(&user).await?;
+        let sent_few = self.0.deletions().sent_few_elsewhere(id).await?;
+        if sent_few {
+            self.delete_sent(id).await?;
+        }
+        if !sent_few || !self.0.deletions().is_small_user(id).await? {
+            return self.0.deletions().mark_user(id).await;
+        }
+        match self.0.executor.execute(&DELETE, &[id.into()]).await {
+            Ok(0) => Err(NOT_FOUND),
+            Ok(_) => Ok(Deletion::Done),
+            // A message sent meanwhile still refers to the user; the next attempt finds it.
+            Err(StoreError::MissingReference { .. }) => {
+                Err(self.0.conflict("the user wrote a message meanwhile"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes what a user sent into others' conversations.
+    async fn delete_sent(&mut self, id: UserId) -> Result<(), StoreError> {
         let now = self.0.now();
         let places: Vec<(UserId, ConversationId, i64, i64)> = self
             .0
@@ -52,14 +75,6 @@ impl Users<'_, '_, ReadWrite> {
             }
             self.0.conversations().repair_preview(owner, conversation, newest).await?;
         }
-        match self.0.executor.execute(&DELETE, &[id.into()]).await {
-            Ok(0) => Err(NOT_FOUND),
-            Ok(_) => Ok(()),
-            // A message sent meanwhile still refers to the user; the next attempt finds it.
-            Err(StoreError::MissingReference { .. }) => {
-                Err(self.0.conflict("the user wrote a message meanwhile"))
-            }
-            Err(error) => Err(error),
-        }
+        Ok(())
     }
 }

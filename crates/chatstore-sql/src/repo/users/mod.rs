@@ -11,27 +11,33 @@ use uuid::Uuid;
 
 use crate::db::{Row, Sql, Value, reader};
 use crate::error::StoreError;
+use crate::repo::deletions::Marked;
 use crate::repo::refuse_nul;
 use crate::schema::{Columns, USERS};
 use crate::tx::ReadWrite;
 
 pub(super) const COLUMNS: &str =
-    USERS.columns_without(&["username_key", "email_key", "password_hash"]).names().as_str();
+    USERS.columns_without(&["username_key", "email_key", "password_hash", "deleted_at"]).names().as_str();
 
 /// For statements that join users as `u`; read by [`read_active_role`].
 pub(super) const ACTIVE_ROLE: &str = "u.role, u.is_active";
 
-const GET: Sql = Sql::same("users.get", concat!("select ", COLUMNS, " from users where id = $1"));
+const GET: Sql =
+    Sql::same("users.get", concat!("select ", COLUMNS, " from users where id = $1 and deleted_at is null"));
 
-const BY_USERNAME: Sql =
-    Sql::same("users.by_username", concat!("select ", COLUMNS, " from users where username_key = $1"));
+const BY_USERNAME: Sql = Sql::same(
+    "users.by_username",
+    concat!("select ", COLUMNS, " from users where username_key = $1 and deleted_at is null"),
+);
 
-const BY_EMAIL: Sql =
-    Sql::same("users.by_email", concat!("select ", COLUMNS, " from users where email_key = $1"));
+const BY_EMAIL: Sql = Sql::same(
+    "users.by_email",
+    concat!("select ", COLUMNS, " from users where email_key = $1 and deleted_at is null"),
+);
 
 /// The built-in user has the least id and is in no list.
-const ASCENDING: &str = " from users where (created_at, id) > ($1, $2) and id <> $3";
-const DESCENDING: &str = " from users where (created_at, id) < ($1, $2) and id <> $3";
+const ASCENDING: &str = " from users where (created_at, id) > ($1, $2) and id <> $3 and deleted_at is null";
+const DESCENDING: &str = " from users where (created_at, id) < ($1, $2) and id <> $3 and deleted_at is null";
 const OLDEST_FIRST: &str = " order by created_at, id limit ";
 const NEWEST_FIRST: &str = " order by created_at desc, id desc limit ";
 const FILTER: &str = " and (cast($4 as text) is null or role = $4) \
@@ -48,17 +54,13 @@ const FILTERED_DESCENDING: Sql = Sql::same(
     concat!("select ", COLUMNS, DESCENDING, FILTER, NEWEST_FIRST, "$6"),
 );
 
-const COUNT: Sql = Sql::same("users.count", "select count(*) from users where id <> $1");
+const COUNT: Sql =
+    Sql::same("users.count", "select count(*) from users where id <> $1 and deleted_at is null");
 
-const INSERTED: Columns = USERS.all_columns();
+const INSERTED: Columns = USERS.inserted_columns();
 const INSERT: &str = INSERTED.insert(&[]).as_str();
 
 const CREATE: Sql = Sql::same("users.create", concat!(INSERT, " on conflict do nothing returning id"));
-
-const CREATE_UNLESS_EMAIL_TAKEN: Sql = Sql::same(
-    "users.create_unless_email_taken",
-    concat!(INSERT, " on conflict (email_key) do nothing returning id"),
-);
 
 const UPDATE: Sql = Sql::same(
     "users.update",
@@ -74,17 +76,15 @@ const UPDATE: Sql = Sql::same(
          must_change_password = coalesce($11, must_change_password), \
          metadata = coalesce($12, metadata), \
          updated_at = $13 \
-         where id = $14 returning ",
+         where id = $14 and deleted_at is null returning ",
         COLUMNS
     ),
 );
 
 /// The lock keeps two administrators from leaving at once, each relying on the other. SQLite has one writer.
-const OTHER_ADMIN: Sql = Sql::pair(
-    "users.other_admin",
-    "select id from users where role = 'admin' and is_active and id <> $1 order by id limit 1",
-    "select id from users where role = 'admin' and is_active and id <> $1 order by id limit 1 for update",
-);
+const OTHER_ADMIN: Sql = Sql::pair("users.other_admin", ANOTHER_ADMIN, concat!(ANOTHER_ADMIN, " for update"));
+const ANOTHER_ADMIN: &str = "select id from users \
+    where role = 'admin' and is_active and id <> $1 and deleted_at is null order by id limit 1";
 
 pub(super) const STATEMENTS: &[&[Sql]] = &[OWN_STATEMENTS, erase::STATEMENTS];
 
@@ -98,7 +98,6 @@ const OWN_STATEMENTS: &[Sql] = &[
     FILTERED_DESCENDING,
     COUNT,
     CREATE,
-    CREATE_UNLESS_EMAIL_TAKEN,
     UPDATE,
     OTHER_ADMIN,
 ];
@@ -194,20 +193,32 @@ impl Users<'_, '_, ReadWrite> {
     /// Creates a user.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `username`, `email` or `id`.
+    /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field `username`, `email` or `id`;
+    /// [`StoreError::BeingDeleted`].
     pub async fn create(&mut self, new: impl IntoValid<&NewUser>) -> Result<User, StoreError> {
         let new = *new.into_valid()?;
         let user = self.to_row(new);
-        let values = insert_values(&user, new);
-        let created: Option<Uuid> = self.0.executor.query_changed(&CREATE, &values, |row| row.next()).await?;
-        if created.is_some() {
+        if self.insert(&user, new).await? {
             return Ok(user);
         }
+        Err(self.why_not_created(&user, new).await?)
+    }
+
+    /// Whether the user is stored; not, when the id, the name or the address is taken.
+    async fn insert(&mut self, user: &User, new: &NewUser) -> Result<bool, StoreError> {
+        let values = insert_values(user, new);
+        let created: Option<Uuid> = self.0.executor.query_changed(&CREATE, &values, |row| row.next()).await?;
+        Ok(created.is_some())
+    }
+
+    /// Why a user was not stored.
+    async fn why_not_created(&mut self, user: &User, new: &NewUser) -> Result<StoreError, StoreError> {
         self.refuse_taken(None, new.username.as_ref(), new.email.as_ref()).await?;
         if self.get(user.id).await?.is_some() {
-            return Err(StoreError::AlreadyExists { entity: USERS.entity, field: "id" });
+            return Ok(StoreError::AlreadyExists { entity: USERS.entity, field: "id" });
         }
-        Err(self.0.conflict("the user was created and erased meanwhile"))
+        self.0.deletions().refuse(Marked::User(user.id)).await?;
+        Ok(self.0.conflict("the user was created and erased meanwhile"))
     }
 
     /// Fails when another user has this name or else this address. The databases do not agree on
@@ -253,15 +264,12 @@ impl Users<'_, '_, ReadWrite> {
             return Ok((user, false));
         }
         let user = self.to_row(new);
-        let values = insert_values(&user, new);
-        let created: Option<Uuid> =
-            self.0.executor.query_changed(&CREATE_UNLESS_EMAIL_TAKEN, &values, |row| row.next()).await?;
-        if created.is_some() {
+        if self.insert(&user, new).await? {
             return Ok((user, true));
         }
         match self.find_by_email(email.as_typed()).await? {
             Some(user) => Ok((user, false)),
-            None => Err(self.0.conflict("the user was created and erased meanwhile")),
+            None => Err(self.why_not_created(&user, new).await?),
         }
     }
 

@@ -1,0 +1,199 @@
+//! Deletion: at once what is small, in pieces what is large.
+//!
+//! What is large is marked in the request's transaction ([`mark`]), which removes it for every statement with the
+//! conditions of [`live`](super::live). [`piece`] deletes its rows, and `crate::sweep` decides how many at a time.
+
+mod mark;
+mod piece;
+
+use chatstore_model::{ConversationId, MessageId, UserId};
+use constcat::concat;
+
+use crate::db::{Row, Sql};
+use crate::error::StoreError;
+use crate::repo::live::live_user;
+use crate::schema::{CONVERSATIONS, USERS};
+
+pub use piece::{Piece, PiecePosition};
+
+const MARKED_USERS: Sql = Sql::same(
+    "deletions.marked_users",
+    "select id from users where deleted_at is not null order by id limit $1",
+);
+
+/// Those of a user who is marked go with the user.
+const MARKED_CONVERSATIONS: Sql = Sql::same(
+    "deletions.marked_conversations",
+    concat!(
+        "select owner_id, id from conversations where deleted_at is not null and ",
+        live_user!("owner_id"),
+        " order by owner_id, id limit $1"
+    ),
+);
+
+const IS_CONVERSATION_MARKED: Sql = Sql::same(
+    "deletions.is_conversation_marked",
+    "select exists (select 1 from conversations where owner_id = $1 and id = $2 and deleted_at is not null)",
+);
+
+const IS_USER_MARKED: Sql = Sql::same(
+    "deletions.is_user_marked",
+    "select exists (select 1 from users where id = $1 and deleted_at is not null)",
+);
+
+const COUNT: Sql = Sql::same(
+    "deletions.count",
+    "select (select count(*) from users where deleted_at is not null), \
+     (select count(*) from conversations where deleted_at is not null)",
+);
+
+const MESSAGES_OF_CONVERSATION: Sql = Sql::same(
+    "deletions.left_of_conversation",
+    "select count(*) from messages where owner_id = $1 and conversation_id = $2",
+);
+
+const MESSAGES_OF_USER: Sql = Sql::same(
+    "deletions.left_of_user",
+    "select (select count(*) from messages where owner_id = $1) + (select count(*) from messages where sender_id = $1)",
+);
+
+const HOLDER: Sql = Sql::same(
+    "deletions.holder",
+    "select c.id from messages m join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id \
+     where m.owner_id = $1 and m.id = $2 and c.deleted_at is not null",
+);
+
+pub(super) const STATEMENTS: &[&[Sql]] = &[OWN_STATEMENTS, mark::STATEMENTS, piece::STATEMENTS];
+
+const OWN_STATEMENTS: &[Sql] = &[
+    MARKED_USERS,
+    MARKED_CONVERSATIONS,
+    IS_CONVERSATION_MARKED,
+    IS_USER_MARKED,
+    COUNT,
+    MESSAGES_OF_CONVERSATION,
+    MESSAGES_OF_USER,
+    HOLDER,
+];
+
+/// Something that is being deleted in pieces. It does not exist for any statement but those that delete it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Marked {
+    /// A conversation.
+    Conversation {
+        /// Its owner.
+        owner: UserId,
+        /// Its id.
+        id: ConversationId,
+    },
+    /// A user, with everything that is the user's.
+    User(UserId),
+}
+
+impl Marked {
+    /// The kind of thing.
+    #[must_use]
+    pub const fn entity(self) -> &'static str {
+        match self {
+            Self::Conversation { .. } => CONVERSATIONS.entity,
+            Self::User(_) => USERS.entity,
+        }
+    }
+}
+
+/// How much is being deleted in pieces.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MarkedCounts {
+    /// Users, with everything that is theirs.
+    pub users: i64,
+    /// Conversations that were deleted themselves.
+    pub conversations: i64,
+}
+
+/// How far a deletion got in its transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// Every row is gone.
+    Done,
+    /// It exists for nobody any more; its rows are left to be deleted piece by piece.
+    Marked(Marked),
+}
+
+repository! {
+    /// What is being deleted in pieces.
+    Deletions, deletions
+}
+
+impl<M> Deletions<'_, '_, M> {
+    /// What is marked, users before conversations, of each up to `limit`. Conversations of such users are not among
+    /// them.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn list(&mut self, limit: i64) -> Result<Vec<Marked>, StoreError> {
+        let read_user = |row: &Row<'_>| Ok(Marked::User(row.next()?));
+        let mut marked = self.0.executor.query(&MARKED_USERS, &[limit.into()], read_user).await?;
+        let read = |row: &Row<'_>| Ok(Marked::Conversation { owner: row.next()?, id: row.next()? });
+        marked.extend(self.0.executor.query(&MARKED_CONVERSATIONS, &[limit.into()], read).await?);
+        Ok(marked)
+    }
+
+    /// How much is being deleted.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn count(&mut self) -> Result<MarkedCounts, StoreError> {
+        let read = |row: &Row<'_>| Ok(MarkedCounts { users: row.next()?, conversations: row.next()? });
+        self.0.executor.query_one(&COUNT, &[], read).await
+    }
+
+    /// Whether some of it is left.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn is_left(&mut self, marked: Marked) -> Result<bool, StoreError> {
+        let read = |row: &Row<'_>| row.next();
+        match marked {
+            Marked::Conversation { owner, id } => {
+                let values = [owner.into(), id.into()];
+                self.0.executor.query_one(&IS_CONVERSATION_MARKED, &values, read).await
+            }
+            Marked::User(id) => self.0.executor.query_one(&IS_USER_MARKED, &[id.into()], read).await,
+        }
+    }
+
+    /// Messages that are left of what is marked.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn messages_left(&mut self, marked: Marked) -> Result<i64, StoreError> {
+        let read = |row: &Row<'_>| row.next();
+        match marked {
+            Marked::Conversation { owner, id } => {
+                let values = [owner.into(), id.into()];
+                self.0.executor.query_one(&MESSAGES_OF_CONVERSATION, &values, read).await
+            }
+            Marked::User(id) => self.0.executor.query_one(&MESSAGES_OF_USER, &[id.into()], read).await,
+        }
+    }
+
+    /// The conversation that is being deleted and still has the message of this id.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn holder(&mut self, owner: UserId, message: MessageId) -> Result<Option<Marked>, StoreError> {
+        let read = |row: &Row<'_>| Ok(Marked::Conversation { owner, id: row.next()? });
+        self.0.executor.query_first(&HOLDER, &[owner.into(), message.into()], read).await
+    }
+
+    /// Fails when something with this id is being deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::BeingDeleted`].
+    pub(super) async fn refuse(&mut self, marked: Marked) -> Result<(), StoreError> {
+        match self.is_left(marked).await? {
+            true => Err(StoreError::BeingDeleted(marked)),
+            false => Ok(()),
+        }
+    }
+}

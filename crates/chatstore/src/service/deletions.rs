@@ -1,0 +1,157 @@
+//! What is marked is deleted piece by piece: in a task of the process that marked it, and wherever it is in the way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use chatstore_model::{MessageId, UserId};
+use chatstore_sql::{Deletion, Marked, MarkedCounts, ReadTx, StoreError, Swept};
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+
+use super::Operations;
+use crate::error::Result;
+use crate::store::Store;
+
+/// How long a request works on a deletion that is in its way.
+const IN_THE_WAY: Duration = Duration::from_secs(2);
+
+/// Marked objects that are looked for at once.
+const LISTED: i64 = 100;
+
+/// The sweep of this process: one runs, and one more may wait for it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sweeper(Arc<Turns>);
+
+#[derive(Debug, Default)]
+struct Turns {
+    running: Mutex<()>,
+    is_waiting: AtomicBool,
+}
+
+impl Store {
+    /// Goes on with a deletion in a task of its own, if something is left of it.
+    pub(crate) fn go_on(&self, deletion: Deletion) {
+        // Outside of a runtime nothing can wait for the database: what is marked waits for the next sweep.
+        let Ok(runtime) = Handle::try_current() else { return };
+        if deletion == Deletion::Done || self.sweeper.0.is_waiting.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let store = self.clone();
+        runtime.spawn(async move {
+            match store.operations().finish_deletions().await {
+                Ok(rows) => tracing::debug!(rows, "what was deleted is gone"),
+                // The store may be closed: the next server on this database goes on.
+                Err(error) => tracing::info!(error.cause = %error, "a deletion was interrupted"),
+            }
+        });
+    }
+
+    /// Deletes what is in the way of a request that began at `begun`; whether it is gone by now.
+    pub(crate) async fn finish_in_the_way(
+        &self,
+        marked: Marked,
+        begun: Instant,
+    ) -> std::result::Result<bool, StoreError> {
+        let mut sweep = self.database.sweep(marked);
+        while begun.elapsed() < IN_THE_WAY {
+            if sweep.next().await? == Swept::Gone {
+                return Ok(true);
+            }
+        }
+        self.go_on(Deletion::Marked(marked));
+        Ok(false)
+    }
+
+    /// Deletes the conversation that is being deleted and still has a message with one of these ids; whether there was
+    /// one.
+    pub(crate) async fn free_ids(
+        &self,
+        owner: UserId,
+        ids: Vec<MessageId>,
+        begun: Instant,
+    ) -> std::result::Result<bool, StoreError> {
+        let find = async move |tx: &mut ReadTx<'_>| {
+            for id in &ids {
+                if let Some(marked) = tx.deletions().holder(owner, *id).await? {
+                    return Ok(Some(marked));
+                }
+            }
+            Ok::<_, StoreError>(None)
+        };
+        let Some(marked) = self.database.read("holder", find).await? else { return Ok(false) };
+        match self.finish_in_the_way(marked, begun).await? {
+            true => Ok(true),
+            false => Err(StoreError::BeingDeleted(marked)),
+        }
+    }
+}
+
+impl Operations<'_> {
+    /// How much is being deleted in pieces.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn being_deleted(self) -> Result<MarkedCounts> {
+        Ok(self.0.read("being_deleted", async |tx| tx.deletions().count().await).await?)
+    }
+
+    /// Deletes the rows of everything that is being deleted in pieces; how many there were. What a crash interrupted is
+    /// finished by this: call it at the start of a program, and now and then. Passes over what another server is at.
+    ///
+    /// # Errors
+    /// That the database is unavailable; what was deleted until then stays deleted.
+    pub async fn finish_deletions(self) -> Result<u64> {
+        let sweeper = &self.0.sweeper.0;
+        let _turn = sweeper.running.lock().await;
+        sweeper.is_waiting.store(false, Ordering::Release);
+        let mut rows = 0;
+        loop {
+            let marked = self.0.read("marked", async |tx| tx.deletions().list(LISTED).await).await?;
+            let mut has_finished = false;
+            for marked in marked {
+                let mut sweep = self.0.database.sweep(marked);
+                loop {
+                    match sweep.next().await? {
+                        Swept::Rows(deleted) => rows += deleted.unsigned_abs(),
+                        Swept::Busy => break,
+                        Swept::Gone => {
+                            has_finished = true;
+                            break;
+                        }
+                    }
+                }
+            }
+            if !has_finished {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Deletes the rows of one marked object, until none is left; `progress` is told after each piece how many were
+    /// deleted so far.
+    ///
+    /// # Errors
+    /// That the database is unavailable; what was deleted until then stays deleted.
+    pub async fn finish_deletion(self, marked: Marked, mut progress: impl FnMut(u64)) -> Result<()> {
+        let mut sweep = self.0.database.sweep(marked);
+        let mut rows = 0;
+        loop {
+            match sweep.next().await? {
+                Swept::Rows(deleted) => rows += deleted.unsigned_abs(),
+                Swept::Busy => {}
+                Swept::Gone => return Ok(()),
+            }
+            progress(rows);
+        }
+    }
+
+    /// Messages that are left of a marked object.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn messages_left(self, marked: Marked) -> Result<u64> {
+        let count = async move |tx: &mut ReadTx<'_>| tx.deletions().messages_left(marked).await;
+        Ok(self.0.read("messages_left", count).await?.unsigned_abs())
+    }
+}
