@@ -20,6 +20,7 @@ mod import;
 mod lint;
 mod migrate;
 mod migrate_refusals;
+mod outage;
 mod passwords;
 mod production;
 mod program;
