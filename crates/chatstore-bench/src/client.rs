@@ -116,7 +116,8 @@ impl Client {
                 let content = item["content"].as_str().ok_or("a message without content")?;
                 all.push(Stored { seq, content: content.to_owned() });
             }
-            if items.len() < PAGE {
+            // Also a page that ends early, because it is large, has another after it.
+            if page["next_cursor"].is_null() {
                 return Ok(all);
             }
         }

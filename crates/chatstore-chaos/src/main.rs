@@ -10,6 +10,7 @@ mod crash;
 mod database_faults;
 mod drain;
 mod experiment;
+mod file;
 mod idempotency;
 mod identity;
 mod idle_connections;
@@ -45,6 +46,7 @@ enum Command {
     Crash(crash::Arguments),
     DatabaseFaults(database_faults::Arguments),
     Drain(drain::Arguments),
+    File(file::Arguments),
     Idempotency(idempotency::Arguments),
     Identity(identity::Arguments),
     IdleConnections(idle_connections::Arguments),
@@ -70,6 +72,7 @@ async fn main() -> ExitCode {
         Command::Crash(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::DatabaseFaults(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Drain(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::File(arguments) => run(Backends::Sqlite, arguments).await,
         Command::Idempotency(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Identity(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::IdleConnections(arguments) => run(arguments.common.databases.backend, arguments).await,

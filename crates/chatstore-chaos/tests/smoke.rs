@@ -87,6 +87,20 @@ fn what_was_acknowledged_survives_faults_of_the_database_and_of_clients() {
 }
 
 #[test]
+fn nothing_is_acknowledged_after_the_file_of_a_server_was_exchanged() {
+    let binary = server_binary();
+
+    let output =
+        run(&["file", "--server-binary", binary.to_str().unwrap(), "--rounds", "1", "--writers", "4"]);
+
+    let output = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<Value> = output.lines().map(read_json).collect();
+    assert_eq!(lines.len(), 9, "every fault");
+    assert!(lines.iter().all(|line| line["acknowledged"].as_u64() > Some(0)));
+    assert!(lines.iter().all(|line| line["refused_afterwards"].as_u64() > Some(0)));
+}
+
+#[test]
 fn what_is_refused_under_load_says_when_to_retry() {
     let arguments = ["--rounds", "1", "--seconds", "0.3", "--connections", "100", "--no-bounds"];
 
