@@ -1,14 +1,23 @@
 //! Failures of the database: what the answer says, and what it hides.
 
+use std::time::Duration;
+
 use chatstore::sql::Sql;
-use chatstore_testkit::{TestDatabase, conformance};
+use chatstore::{NewMessage, ReadTx, StoreError, Via, WriteTx};
+use chatstore_testkit::{Backend, TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::support::{Person, Server, exchange, open, refusal};
 
+/// Longer than anything here takes.
+const GENEROUS: Duration = Duration::from_secs(60);
+
 conformance!(
     an_unreachable_database_makes_every_route_unavailable,
-    a_damaged_database_is_an_internal_error,
+    a_database_without_its_tables_is_reported_as_damaged,
     a_database_that_takes_no_writes_says_so,
 );
 
@@ -67,7 +76,7 @@ async fn an_unreachable_database_makes_every_route_unavailable(case: TestDatabas
     }
 }
 
-async fn a_damaged_database_is_an_internal_error(case: TestDatabase) {
+async fn a_database_without_its_tables_is_reported_as_damaged(case: TestDatabase) {
     const BREAK: [Sql; 2] = [
         Sql::same("break_conversations", "alter table conversations rename to broken_conversations"),
         Sql::same("break_messages", "alter table messages rename to broken_messages"),
@@ -81,19 +90,19 @@ async fn a_damaged_database_is_an_internal_error(case: TestDatabase) {
     allow_duplicates! { assert_snapshot!(text, @r#"
     GET /api/v1/conversations
 
-    500 Internal Server Error
+    503 Service Unavailable
     content-type: application/problem+json
 
     {
-      "detail": "the request failed; the server's log says why",
+      "detail": "what the database holds is damaged; its operator has to repair it",
       "request_id": "r-1",
-      "status": 500,
-      "title": "Internal error",
-      "type": "urn:chatstore:problem:internal"
+      "status": 503,
+      "title": "Database damaged",
+      "type": "urn:chatstore:problem:corrupt"
     }
     "#) }
     for (method, path, body) in routes(&conversation) {
-        assert_eq!(refusal(server.send(&ada, method, &path, body)).await, (500, vec![]), "{method} {path}");
+        assert_eq!(refusal(server.send(&ada, method, &path, body)).await, (503, vec![]), "{method} {path}");
     }
 }
 
@@ -129,9 +138,68 @@ async fn a_database_that_takes_no_writes_says_so(case: TestDatabase) {
       "type": "urn:chatstore:problem:read-only"
     }
     "#) }
-    for (method, path, body) in routes(&conversation) {
-        let expected = if method == "GET" { 200 } else { 503 };
-        let answer = server.send(&ada, method, &path, body).send().await.unwrap();
-        assert_eq!(answer.status(), expected, "{method} {path}");
+    // On SQLite the writer opens the file again after this, which takes the pragma back.
+    if server.store.kind() == chatstore::DatabaseKind::Postgres {
+        for (method, path, body) in routes(&conversation) {
+            let expected = if method == "GET" { 200 } else { 503 };
+            let answer = server.send(&ada, method, &path, body).send().await.unwrap();
+            assert_eq!(answer.status(), expected, "{method} {path}");
+        }
+        let answer = server.anonymous("GET", "/readyz").send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers().contains_key("retry-after")), (503, true));
+        assert!(answer.text().await.unwrap().contains("read_only"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_begun_for_a_client_that_hangs_up_is_done() {
+    const WAITING: Sql = Sql::only_postgres(
+        "test.waiting",
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    );
+    let server = Server::start(Backend::Postgres.database().await).await;
+    let ada = server.person("ada").await;
+    let conversation = server.conversation(&ada).await;
+    let id = conversation.rsplit('/').next().unwrap().parse().unwrap();
+    let (owner, store) = (ada.id, server.store.clone());
+    let (locked, is_locked) = oneshot::channel();
+    let (release, released) = oneshot::channel();
+    let mut signals = Some((locked, released));
+    let holding = tokio::spawn(async move {
+        let hold = async move |tx: &mut WriteTx<'_>| {
+            tx.messages().append(Via::Owner(owner), id, &NewMessage::user("first")).await?;
+            if let Some((locked, released)) = signals.take() {
+                locked.send(()).unwrap();
+                released.await.unwrap();
+            }
+            Ok::<_, StoreError>(())
+        };
+        store.write("hold", hold).await
+    });
+    is_locked.await.unwrap();
+
+    // A transaction of several statements, which would be rolled back if it were broken off.
+    let body = r#"{"messages": [{"content": "second"}, {"content": "third"}]}"#;
+    let request = format!(
+        "POST {conversation}/messages HTTP/1.1\r\nHost: chat\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        ada.key,
+        body.len(),
+    );
+    let mut client = server.connect().await;
+    client.write_all(request.as_bytes()).await.unwrap();
+    let waiting = async || {
+        let read = async |tx: &mut ReadTx<'_>| tx.query(&WAITING, &[], |row| row.next::<i64>()).await;
+        server.store.read("waiting", read).await.unwrap()[0]
+    };
+    timeout(GENEROUS, async { while waiting().await == 0 {} }).await.unwrap();
+    drop(client);
+    // The server has noticed when it has answered others.
+    for _ in 0..10 {
+        server.get(&ada, &conversation).await;
+    }
+    release.send(()).unwrap();
+    holding.await.unwrap().unwrap();
+    let is_done = async { while server.get(&ada, &conversation).await["message_count"] != 3 {} };
+    timeout(GENEROUS, is_done).await.unwrap();
 }
