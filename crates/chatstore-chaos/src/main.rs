@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, reason = "figures go to standard output")]
 
+mod backup;
 mod crash;
 mod database_faults;
 mod drain;
@@ -43,6 +44,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Backup(backup::Arguments),
     Crash(crash::Arguments),
     DatabaseFaults(database_faults::Arguments),
     Drain(drain::Arguments),
@@ -69,6 +71,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let kept = match Arguments::parse().command {
+        Command::Backup(arguments) => run(Backends::Sqlite, arguments).await,
         Command::Crash(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::DatabaseFaults(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Drain(arguments) => run(arguments.common.databases.backend, arguments).await,

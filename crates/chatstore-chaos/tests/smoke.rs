@@ -101,6 +101,18 @@ fn nothing_is_acknowledged_after_the_file_of_a_server_was_exchanged() {
 }
 
 #[test]
+fn a_backup_beside_writers_is_a_state_that_was_and_a_killed_one_leaves_nothing() {
+    let binary = server_binary();
+    let few = ["--rounds", "1", "--kills", "2", "--writers", "8", "--messages", "2000"];
+
+    let output = run(&[&["backup", "--server-binary", binary.to_str().unwrap()], &few[..]].concat());
+
+    let line = read_json(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!(line["violations"], 0);
+    assert!(line["acknowledged_batches"].as_u64() > Some(0));
+}
+
+#[test]
 fn what_is_refused_under_load_says_when_to_retry() {
     let arguments = ["--rounds", "1", "--seconds", "0.3", "--connections", "100", "--no-bounds"];
 

@@ -22,6 +22,7 @@ mod migrate;
 mod migrate_refusals;
 mod outage;
 mod passwords;
+mod postgres_backups;
 mod production;
 mod program;
 mod seed;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::account::Account;
+use super::apt;
 use super::error::ServerError;
 
 const PREFIX: &str = "chatstore-postgres-";
@@ -60,7 +61,22 @@ impl ServerDirectory {
 
     /// A program of PostgreSQL, to be run as the server's user, which may not be able to enter the current directory.
     pub(super) fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.bin_dir.join(program));
+        self.run_as_server(Command::new(self.bin_dir.join(program)))
+    }
+
+    /// A script for `sh`, which ends at the first failure and finds the programs of PostgreSQL first.
+    pub(super) fn script(&self, text: &str) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-eu", "-c", text]);
+        let mut directories = vec![self.bin_dir.clone()];
+        directories.extend(std::env::split_paths(&apt::path_variable()));
+        if let Ok(path) = std::env::join_paths(directories) {
+            shell.env("PATH", path);
+        }
+        self.run_as_server(shell)
+    }
+
+    fn run_as_server(&self, mut command: Command) -> Command {
         command.uid(self.account.user).gid(self.account.group).current_dir(&self.path);
         command.env("LC_ALL", "C").stdin(Stdio::null());
         command

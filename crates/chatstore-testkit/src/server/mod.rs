@@ -20,7 +20,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use directory::ServerDirectory;
 pub use error::ServerError;
@@ -88,6 +88,12 @@ impl PostgresServer {
     #[must_use]
     pub fn bin_dir(&self) -> &Path {
         self.directory.bin_dir()
+    }
+
+    /// A shell script, to be run as the user of the server, in the directory that is deleted with it.
+    #[must_use]
+    pub fn script(&self, text: &str) -> Command {
+        self.directory.script(text)
     }
 
     /// The data directory; the server's log is `server.log` beside it.
