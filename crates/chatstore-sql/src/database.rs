@@ -279,6 +279,19 @@ impl Database {
         }
     }
 
+    /// Whether a SQLite file looked like a copy of one in use, without the write-ahead log (`-wal`) that has its newest
+    /// rows, when it was opened. A file copied by a tool that knows SQLite looks so too, and is complete. The next clean
+    /// close by an owner ends it.
+    #[must_use]
+    pub fn may_lack_rows(&self) -> bool {
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(database) => database.may_lack_rows(),
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(_) => false,
+        }
+    }
+
     /// Statements sent so far.
     #[must_use]
     pub fn statements(&self) -> u64 {

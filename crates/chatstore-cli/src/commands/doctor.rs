@@ -144,6 +144,7 @@ async fn examine(config: &Config) -> Vec<Check> {
         checks.push(schema);
         checks.extend(match store.kind() {
             DatabaseKind::Sqlite => vec![
+                Check::new("completeness", Ok(completeness(&store))),
                 Check::new("integrity", integrity(&store).await),
                 Check::new("foreign keys", foreign_keys(&store).await),
                 Check::new("permissions", permissions(&store)),
@@ -210,6 +211,18 @@ async fn schema(store: &Store) -> Result<Finding, CliError> {
         DatabaseKind::Sqlite => Finding::warning(found, todo),
         DatabaseKind::Postgres => Finding::failed(found, todo),
     })
+}
+
+fn completeness(store: &Store) -> Finding {
+    if !store.operations().may_lack_rows() {
+        return Finding::ok("no sign of missing rows");
+    }
+    let found = "the file is a copy of one that was in use, without the -wal beside it: the newest rows may be missing";
+    Finding::warning(
+        found,
+        "use `chatstore backup` on the original; if this file is all there is, the next clean stop of a server \
+         accepts it",
+    )
 }
 
 async fn integrity(store: &Store) -> Result<Finding, CliError> {

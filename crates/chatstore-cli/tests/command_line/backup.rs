@@ -209,3 +209,43 @@ async fn on_postgresql_its_own_tools_are_named() {
     }
     assert_eq!(names(commands.folder.path()), [""; 0]);
 }
+
+#[test]
+fn a_copy_of_a_file_in_use_without_its_log_is_named() {
+    let folder = folder();
+    let folder = folder.path();
+    let completeness = |database: &str| {
+        let url = format!("sqlite://{database}");
+        let checks = run(folder, &["doctor", "--json", "--database-url", &url]).json();
+        let found = checks.as_array().unwrap().iter().find(|check| check["check"] == "completeness").cloned();
+        found.expect("the check was made")["status"].as_str().unwrap().to_owned()
+    };
+    let serve = |database: &str| {
+        let url = format!("sqlite://{database}");
+        Server::start(folder, &[&SERVE[..], &["--database-url", &url]].concat())
+    };
+    let warning = "a copy of one that was in use, without the -wal";
+    assert_eq!(completeness("chatstore.db"), "ok");
+    fs::copy(folder.join("chatstore.db"), folder.join("stopped.db")).unwrap();
+    let server = serve("chatstore.db");
+    fs::copy(folder.join("chatstore.db"), folder.join("copy.db")).unwrap();
+    for name in ["whole.db", "whole.db-wal"] {
+        fs::copy(folder.join(name.replace("whole", "chatstore")), folder.join(name)).unwrap();
+    }
+    run(folder, &["backup", "monday.db"]).data();
+    run(folder, &restore_to("sqlite://restored.db", &[])).data();
+    assert_eq!(completeness("chatstore.db"), "ok", "beside the server");
+    drop(server);
+    assert_eq!(completeness("chatstore.db"), "ok", "the server was killed");
+    for complete in ["stopped.db", "whole.db", "restored.db"] {
+        assert_eq!(completeness(complete), "ok", "{complete}");
+    }
+    assert_eq!(completeness("copy.db"), "warning");
+    assert_eq!(completeness("copy.db"), "warning", "it stays so");
+    let (code, said) = serve("copy.db").stop_and_tell();
+    assert_eq!(code, Some(0));
+    assert!(said.contains(warning), "{said}");
+    assert_eq!(completeness("copy.db"), "ok", "a server stopped cleanly");
+    let (_, said) = serve("copy.db").stop_and_tell();
+    assert!(!said.contains(warning), "{said}");
+}

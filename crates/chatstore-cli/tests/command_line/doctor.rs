@@ -36,7 +36,7 @@ async fn a_sound_database_passes_every_check(case: TestDatabase) {
         names.push(check["check"].as_str().unwrap());
     }
     let of_the_kind: &[&str] = if case.url.starts_with("sqlite") {
-        &["integrity", "foreign keys", "permissions"]
+        &["completeness", "integrity", "foreign keys", "permissions"]
     } else {
         &["durability", "encoding", "writes"]
     };

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::BackupError;
 use super::record::Backup;
-use crate::db::sqlite::{APPLICATION_ID, store_error};
+use crate::db::sqlite::{mark, store_error};
 use crate::migrations::file_status;
 
 /// Each line names one defect; a few are enough.
@@ -74,7 +74,7 @@ pub(super) fn check(file: &Path, record: &Backup) -> Result<(), BackupError> {
 /// The first defect that is found.
 fn defects(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    if id != APPLICATION_ID {
+    if !mark::is_ours(id) {
         return Ok(Some("it is another application's SQLite database".to_owned()));
     }
     let mut statement = connection.prepare(INTEGRITY)?;

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::content::Content;
 use super::error::BackupError;
 use super::steps::Steps;
-use crate::db::sqlite::store_error;
+use crate::db::sqlite::{mark, store_error};
 use crate::error::{Cause, StoreError};
 
 /// Pages copied between two reports: 1 MiB of the usual ones.
@@ -71,6 +71,7 @@ pub(super) fn settle(copy: &Path) -> Result<Content, BackupError> {
     let mut connection = open(copy).map_err(failed)?;
     connection.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(())).map_err(failed)?;
     connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(())).map_err(failed)?;
+    mark::clear(&connection).map_err(failed)?;
     let content = Content::read(&mut connection)?;
     connection.close().map_err(|(_, error)| failed(error))?;
     Ok(content)

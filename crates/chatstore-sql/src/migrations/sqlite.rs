@@ -14,7 +14,8 @@ use rusqlite::ErrorCode;
 use rusqlite::types::ValueRef;
 
 use super::Work;
-use crate::db::sqlite::{APPLICATION_ID, SqliteDatabase};
+use crate::db::sqlite::SqliteDatabase;
+use crate::db::sqlite::mark::APPLICATION_ID;
 
 /// The beginning of a script for another client, which sets up what our connections rely on.
 pub(super) fn preamble() -> String {

@@ -134,6 +134,13 @@ impl Operations<'_> {
         self.0.database.backup(file, observe).await
     }
 
+    /// Whether a SQLite file looked like a copy of one in use, without the write-ahead log that has its newest rows, when
+    /// it was opened.
+    #[must_use]
+    pub fn may_lack_rows(self) -> bool {
+        self.0.database.may_lack_rows()
+    }
+
     /// Statements sent to the database so far.
     #[must_use]
     pub fn statements(self) -> u64 {

@@ -157,6 +157,13 @@ impl Drop for Descriptor {
     }
 }
 
+impl OwnedLock {
+    /// Whether nothing else in this process has the lock.
+    pub(super) fn is_last(&self) -> bool {
+        register().get(&self.id).is_some_and(|entry| entry.owners == 1)
+    }
+}
+
 impl Drop for OwnedLock {
     fn drop(&mut self) {
         let mut open = register();

@@ -154,6 +154,16 @@ impl FileGuard {
         self.fault.get().copied()
     }
 
+    pub(super) fn is_owner(&self) -> bool {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Whether it has the lock and no other database of this process has it too.
+    pub(super) fn is_last_owner(&self) -> bool {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        lock.as_ref().is_some_and(OwnedLock::is_last)
+    }
+
     /// Gives the lock back, if it was taken.
     pub(super) fn unlock(&self) {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -11,6 +11,7 @@ mod keeper;
 mod location;
 mod log;
 mod log_index;
+pub(crate) mod mark;
 mod open;
 mod pairing;
 mod readers;
@@ -29,7 +30,6 @@ use checkpoint::{Checkpoints, KeeperHandle};
 pub(crate) use executor::{SqliteExecutor, store_error};
 pub(crate) use file::OpenFile;
 use location::Location;
-pub(crate) use open::APPLICATION_ID;
 use open::connect;
 use readers::Readers;
 use writer::Writer;
@@ -94,6 +94,11 @@ impl SqliteDatabase {
     /// The file, for one more connection to it.
     pub(crate) fn file(&self) -> Option<Arc<OpenFile>> {
         self.on_file.as_ref().map(|on_file| Arc::clone(&on_file.file))
+    }
+
+    /// Whether the file looked like a copy of one in use, without its log, when it was opened.
+    pub(crate) fn may_lack_rows(&self) -> bool {
+        self.on_file.as_ref().is_some_and(|on_file| on_file.file.may_lack_rows)
     }
 
     /// Fails if the file was found damaged or exchanged.

@@ -7,11 +7,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::location::Location;
+use super::mark;
 use super::trouble;
 use crate::error::ConnectError;
-
-/// Marks a file as ours ("chst"); <https://www.sqlite.org/pragma.html#pragma_application_id>.
-pub(crate) const APPLICATION_ID: i64 = 0x6368_7374;
 
 /// How long a connection waits for another process before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -106,7 +104,7 @@ fn claim(connection: &Connection, location: &Location) -> Result<(), Failure> {
         )
     };
     match state()? {
-        (APPLICATION_ID, _) => return Ok(()),
+        (id, _) if mark::is_ours(id) => return Ok(()),
         (0, 0) => {}
         _ => {
             let reason = "it is another application's SQLite database; name a file of its own for chatstore";
@@ -115,7 +113,7 @@ fn claim(connection: &Connection, location: &Location) -> Result<(), Failure> {
         }
     }
     connection.execute_batch("begin immediate")?;
-    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    mark::clear(connection)?;
     connection.execute_batch("commit")?;
     Ok(())
 }
