@@ -294,3 +294,25 @@ async fn an_emptied_log_and_the_file_hold_nothing_of_what_was_erased() {
         assert!(!file.windows(erased.len()).any(|window| window == erased.as_bytes()), "{erased}");
     }
 }
+
+/// While a reader needs an older state, a checkpoint leaves out every page that was changed after that state.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_a_long_read_holds_up_is_no_fault() {
+    let mut place = Place::new().await;
+    let reader = rusqlite::Connection::open(place.file()).unwrap();
+    reader.execute_batch("begin").unwrap();
+    let count = "select count(*) from messages";
+    let _: i64 = reader.query_row(count, (), |row| row.get(0)).unwrap();
+    place.say_some().await;
+    let other = rusqlite::Connection::open(place.file()).unwrap();
+    let (log, moved): (i64, i64) =
+        other.query_row("pragma wal_checkpoint(passive)", (), |row| Ok((row.get(1)?, row.get(2)?))).unwrap();
+    assert!(0 < moved && moved < log, "{moved} of {log} pages");
+    place.say_some().await;
+    let opened = Database::open(DatabaseOptions::new(place.case.url.clone())).await.unwrap();
+    opened.close().await;
+    drop(reader);
+    place.say_some().await;
+    drop(other);
+    assert_eq!(place.case.database.read("count", async |tx| tx.users().count().await).await.unwrap(), 1);
+}

@@ -3,6 +3,7 @@
 //! Names can be given to other files at any time, and what a process then commits is gone with the file it has open.
 //! So the writer looks before each commit and again before it answers; everybody else does so every second.
 
+use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -17,6 +18,9 @@ use crate::error::{Cause, StoreError};
 
 /// Frames of the log that are compared with the file after a checkpoint.
 const COMPARED_FRAMES: usize = 16;
+
+/// Frames after those that are looked at for it. With more of them nothing is compared.
+const UNMOVED_FRAMES: usize = 2_000;
 
 /// The files of one open database.
 #[derive(Debug)]
@@ -285,16 +289,28 @@ impl FileGuard {
         Ok(None)
     }
 
-    /// Some of the pages that were moved into the file last, from the log.
+    /// Some of the pages that were moved into the file last, from the log. Not those that also have a later frame: while
+    /// a reader needs the state before that one, a checkpoint moves no frame of such a page.
     fn moved_pages(&self, beside: &Beside, index: &LogIndex) -> io::Result<Vec<(u32, Vec<u8>)>> {
         let mut pages: Vec<(u32, Vec<u8>)> = Vec::new();
+        let unmoved = index.moved.saturating_add(1)..=index.frames();
+        if unmoved.clone().count() > UNMOVED_FRAMES {
+            return Ok(pages);
+        }
+        let mut changed_since = BTreeSet::new();
+        for frame in unmoved {
+            let mut number = [0; 4];
+            beside.log.read_at(&mut number, index.frame_position(frame))?;
+            changed_since.insert(u32::from_be_bytes(number));
+        }
         for frame in (1..=index.moved).rev().take(COMPARED_FRAMES) {
             let mut bytes = vec![0; index.frame_bytes()];
             beside.log.read_at(&mut bytes, index.frame_position(frame))?;
             let is_current = bytes.get(SALTS_IN_FRAME..SALTS_IN_FRAME + 8) == Some(&index.salts()[..]);
             let Some((number, page)) = page_of_frame(&bytes).filter(|_| is_current) else { break };
             // An older version of a page is not in the file, and a page that the file has lost since need not be.
-            if number <= index.pages() && pages.iter().all(|(known, _)| *known != number) {
+            let is_known = changed_since.contains(&number) || pages.iter().any(|(known, _)| *known == number);
+            if number <= index.pages() && !is_known {
                 pages.push((number, page.to_vec()));
             }
         }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::descriptors::lock_holder;
 use super::fault::{Fault, Rescue};
 use super::guard::FileGuard;
 use super::log::{Counters, Mode, checkpoint};
@@ -207,7 +208,10 @@ impl Keeper {
     }
 
     fn set_log_aside(&self) -> Result<bool, String> {
-        if !self.guard.has_own_log() {
+        let is_of_another = lock_holder(self.guard.file().id())
+            .is_some_and(|holder| holder != std::process::id().to_string());
+        // Another process that owns the file looks after its log.
+        if is_of_another || !self.guard.has_own_log() {
             return Ok(true);
         }
         let log = &self.guard.paths().log;
