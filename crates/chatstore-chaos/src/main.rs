@@ -9,6 +9,7 @@
 mod backup;
 mod crash;
 mod database_faults;
+mod deletion;
 mod drain;
 mod experiment;
 mod file;
@@ -47,6 +48,7 @@ enum Command {
     Backup(backup::Arguments),
     Crash(crash::Arguments),
     DatabaseFaults(database_faults::Arguments),
+    Deletion(deletion::Arguments),
     Drain(drain::Arguments),
     File(file::Arguments),
     Idempotency(idempotency::Arguments),
@@ -74,6 +76,7 @@ async fn main() -> ExitCode {
         Command::Backup(arguments) => run(Backends::Sqlite, arguments).await,
         Command::Crash(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::DatabaseFaults(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::Deletion(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Drain(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::File(arguments) => run(Backends::Sqlite, arguments).await,
         Command::Idempotency(arguments) => run(arguments.common.databases.backend, arguments).await,

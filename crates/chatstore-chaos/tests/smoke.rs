@@ -129,6 +129,15 @@ fn what_is_sent_several_times_under_one_key_happens_once() {
 }
 
 #[test]
+fn a_long_conversation_is_gone_at_once_and_its_rows_in_the_end_though_the_server_is_killed() {
+    let arguments = ["deletion", "--messages", "20000", "--seconds", "0.2", "--writers", "2", "--no-bounds"];
+
+    let lines = run_experiment(&arguments);
+
+    assert!(lines.iter().all(|line| line["violations"] == 0));
+}
+
+#[test]
 fn slow_clients_are_disconnected() {
     let binary = server_binary();
     // What is closed here has not reached a database.

@@ -3,7 +3,7 @@
 
 mod program;
 mod rows;
-mod writers;
+pub(crate) mod writers;
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};

@@ -13,14 +13,14 @@ use crate::crash::check::Operation;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Writers at work.
-pub(super) struct Writers {
+pub(crate) struct Writers {
     end: Arc<AtomicBool>,
     tasks: JoinSet<Vec<Operation>>,
 }
 
 impl Writers {
     /// Lets several append to one conversation.
-    pub(super) fn start(count: usize, client: &Client, conversation: &str) -> Self {
+    pub(crate) fn start(count: usize, client: &Client, conversation: &str) -> Self {
         let (end, begun) = (Arc::new(AtomicBool::new(false)), Instant::now());
         let mut tasks = JoinSet::new();
         for number in 0..count {
@@ -42,7 +42,7 @@ impl Writers {
     }
 
     /// Ends them; what they wrote.
-    pub(super) async fn finish(self) -> Vec<Operation> {
+    pub(crate) async fn finish(self) -> Vec<Operation> {
         self.end.store(true, Ordering::Relaxed);
         self.tasks.join_all().await.into_iter().flatten().collect()
     }

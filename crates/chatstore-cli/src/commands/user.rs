@@ -182,6 +182,9 @@ async fn erase(config: &Config, named: &str) -> Result<(), CliError> {
         store.operations().finish_deletion(marked, |rows| progress.set(rows.min(total))).await?;
         progress.finish();
     }
+    if let Err(error) = store.operations().empty_log().await {
+        eprint_message(format_args!("the log still holds what was erased, until reads end: {error}"));
+    }
     store.close().await;
     eprint_message(format_args!("{named} is erased: the last row is gone"));
     Ok(())

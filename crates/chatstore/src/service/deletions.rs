@@ -40,11 +40,27 @@ impl Store {
         let store = self.clone();
         runtime.spawn(async move {
             match store.operations().finish_deletions().await {
-                Ok(rows) => tracing::debug!(rows, "what was deleted is gone"),
+                Ok(rows) => {
+                    tracing::debug!(rows, "what was deleted is gone");
+                    store.empty_log().await;
+                }
                 // The store may be closed: the next server on this database goes on.
                 Err(error) => tracing::info!(error.cause = %error, "a deletion was interrupted"),
             }
         });
+    }
+
+    /// Moves an erasure into SQLite's file, where it overwrites what was erased, in a task of its own.
+    pub(crate) fn empty_log_beside(&self) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let store = self.clone();
+        runtime.spawn(async move { store.empty_log().await });
+    }
+
+    async fn empty_log(&self) {
+        if let Err(error) = self.database.empty_log().await {
+            tracing::info!(error.cause = %error, "what was erased is in the file until the log is next emptied");
+        }
     }
 
     /// Deletes what is in the way of a request that began at `begun`; whether it is gone by now.

@@ -206,8 +206,10 @@ impl Users<'_> {
     /// # Errors
     /// `NotFound`; `Conflict` for the built-in user.
     pub async fn erase(self, id: UserId) -> Result<()> {
-        let deletion = self.begin_to_erase(id).await?;
-        self.0.go_on(deletion);
+        match self.begin_to_erase(id).await? {
+            Deletion::Done => self.0.empty_log_beside(),
+            marked @ Deletion::Marked(_) => self.0.go_on(marked),
+        }
         Ok(())
     }
 
