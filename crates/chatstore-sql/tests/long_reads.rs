@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chatstore_model::UserId;
-use chatstore_sql::{Database, DatabaseOptions, ReadTx, Sql, StoreError};
+use chatstore_model::{NewUser, UserId, UserName};
+use chatstore_sql::{Database, DatabaseOptions, Direction, ReadTx, Sql, StoreError, WriteTx};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tempfile::TempDir;
@@ -88,6 +88,41 @@ async fn closing_interrupts_long_reads_and_refuses_those_that_wait() {
         assert!(matches!(ended, Err(StoreError::Unavailable(_))), "{ended:?}");
     }
     assert!(!folder.path().join("chat.db-wal").exists(), "every connection is closed");
+}
+
+/// Counts to `$1` with a table open, so that no checkpoint goes beyond what it sees.
+const COUNT_BESIDE_USERS: Sql = Sql::same(
+    "case.count_beside_users",
+    "select count(*) from users u, \
+     (with recursive n(i) as (select 1 union all select i + 1 from n where i < $1) select i from n) as numbers",
+);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_and_checkpoints_beside_a_long_read_are_no_fault() {
+    let (_folder, database) = database().await;
+    database.migrate(Direction::Upgrade).await.unwrap();
+    let reading = tokio::spawn({
+        let database = database.clone();
+        async move {
+            let read = async move |tx: &mut ReadTx<'_>| {
+                tx.query(&COUNT_BESIDE_USERS, &[ENDLESS.into()], |row| row.next::<i64>()).await
+            };
+            database.read("count", read).await
+        }
+    });
+    for round in 0..100 {
+        let create = async move |tx: &mut WriteTx<'_>| {
+            for number in 0..40 {
+                let name = UserName::new(format!("user {round} {number}")).unwrap();
+                tx.users().create(&NewUser::named(name)).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        database.write("create", create).await.unwrap();
+    }
+    assert!(!reading.is_finished());
+    reading.abort();
+    database.close().await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, params_from_iter};
 
+use super::budget::Budget;
 use super::fault::Fault;
 use super::guard::FileGuard;
 use crate::context::Context;
@@ -11,12 +12,17 @@ use crate::db::meaning::{missing_of_statement, refused, taken_columns};
 use crate::db::{Row, Sql, Value};
 use crate::error::{Cause, StoreError};
 
+/// Bytes of rows between two looks at the clock: copying them takes time that SQLite does not see.
+const WATCHED_BYTES: usize = 64 * 1024;
+
 /// Runs statements on one connection.
 pub(crate) struct SqliteExecutor<'c> {
     connection: &'c mut Connection,
     context: &'c Context,
     /// None in memory.
     guard: Option<&'c FileGuard>,
+    /// None where a statement may take as long as it does.
+    budget: Option<&'c Budget>,
 }
 
 impl<'c> SqliteExecutor<'c> {
@@ -25,7 +31,12 @@ impl<'c> SqliteExecutor<'c> {
         context: &'c Context,
         guard: Option<&'c FileGuard>,
     ) -> Self {
-        Self { connection, context, guard }
+        Self { connection, context, guard, budget: None }
+    }
+
+    /// The executor with an end of its time.
+    pub(super) const fn within(self, budget: &'c Budget) -> Self {
+        Self { budget: Some(budget), ..self }
     }
 
     /// Runs a statement and hands its rows to `read`; the number of rows changed.
@@ -53,9 +64,18 @@ impl<'c> SqliteExecutor<'c> {
         };
         let mut statement = self.connection.prepare_cached(sql.sqlite()).map_err(failed)?;
         let mut rows = statement.query(params_from_iter(values)).map_err(failed)?;
+        let mut unwatched_bytes = 0;
         while let Some(row) = rows.next().map_err(failed)? {
-            if read(&Row::sqlite(sql.name(), row))?.is_break() {
+            let row = Row::sqlite(sql.name(), row);
+            if read(&row)?.is_break() {
                 break;
+            }
+            unwatched_bytes += row.size_bytes();
+            if unwatched_bytes > WATCHED_BYTES {
+                unwatched_bytes = 0;
+                if self.budget.is_some_and(Budget::check) {
+                    return Err(StoreError::Timeout(Cause::new(format!("{}: interrupted", sql.name()))));
+                }
             }
         }
         Ok(self.connection.changes())

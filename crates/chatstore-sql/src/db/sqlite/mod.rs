@@ -1,5 +1,6 @@
 //! SQLite: one thread that writes, readers beside it, checkpoints on a thread of their own.
 
+mod budget;
 mod check;
 mod checkpoint;
 mod descriptors;

@@ -4,7 +4,7 @@
 //! takes longer than [`IN_PLACE`] is interrupted there and runs again on a thread for long reads; the measurements
 //! are in `docs/adr/0002-reads-in-place.md`.
 
-mod budget;
+mod connection;
 mod threads;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::error::{Cause, ConnectError, StoreError};
 use crate::tx::{ReadOnly, Tx};
 
-use budget::ReadingConnection;
+use connection::ReadingConnection;
 use threads::ReaderThreads;
 
 /// Readers at a time. A read holds one only while it runs, so few serve many callers.
@@ -65,7 +65,8 @@ impl Readers {
         let mut reader = self.acquire().await?;
         let reading = reader.reading();
         reading.budget.begin(Some(IN_PLACE));
-        let executor = SqliteExecutor::new(&mut reading.connection, context, Some(guard));
+        let executor =
+            SqliteExecutor::new(&mut reading.connection, context, Some(guard)).within(&reading.budget);
         let result = work(&mut Tx::new(executor.into(), context)).await;
         if !reading.budget.is_spent() {
             return result;

@@ -11,8 +11,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::budget::{Budget, ReadingConnection};
+use super::connection::ReadingConnection;
 use crate::context::Context;
+use crate::db::sqlite::budget::Budget;
 use crate::db::sqlite::executor::SqliteExecutor;
 use crate::db::sqlite::guard::FileGuard;
 use crate::db::sqlite::location::Location;
@@ -123,7 +124,8 @@ impl ReaderThreads {
         let (context, guard) = (Arc::clone(context), Arc::clone(guard));
         let run = move |reading: &mut ReadingConnection| {
             let result = catch_unwind(AssertUnwindSafe(|| {
-                let executor = SqliteExecutor::new(&mut reading.connection, &context, Some(&guard));
+                let executor = SqliteExecutor::new(&mut reading.connection, &context, Some(&guard))
+                    .within(&reading.budget);
                 runtime.block_on(work(&mut Tx::new(executor.into(), &context)))
             }));
             let result = match result {

@@ -6,10 +6,6 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::db::sqlite::location::Location;
-use crate::db::sqlite::open::connect;
-use crate::error::{Cause, ConnectError};
-
 /// Steps of SQLite's virtual machine between two looks at the clock: an ordinary page takes fewer, and is not
 /// measured at all.
 const STEPS: i32 = 1_000;
@@ -22,32 +18,22 @@ pub(super) struct Budget {
     is_spent: AtomicBool,
 }
 
-/// A connection that changes nothing, and the time that a read may take on it.
-pub(super) struct ReadingConnection {
-    pub(super) connection: Connection,
-    pub(super) budget: Arc<Budget>,
-}
-
-impl ReadingConnection {
-    pub(super) fn open(location: &Location) -> Result<Self, ConnectError> {
-        let failed = |error| ConnectError::Unreachable {
-            place: "a reading connection".to_owned(),
-            cause: Cause::new(error),
-        };
-        let mut connection = connect(location)?;
-        connection.pragma_update(None, "query_only", true).map_err(failed)?;
-        let budget = Arc::new(Budget {
+impl Budget {
+    /// The budget of a connection, without an end until a read begins.
+    ///
+    /// # Errors
+    /// When SQLite takes no progress handler.
+    pub(super) fn of(connection: &mut Connection) -> rusqlite::Result<Arc<Self>> {
+        let budget = Arc::new(Self {
             opened: Instant::now(),
             deadline: AtomicU64::new(u64::MAX),
             is_spent: AtomicBool::new(false),
         });
         let watched = Arc::clone(&budget);
-        connection.progress_handler(STEPS, Some(move || watched.check())).map_err(failed)?;
-        Ok(Self { connection, budget })
+        connection.progress_handler(STEPS, Some(move || watched.check()))?;
+        Ok(budget)
     }
-}
 
-impl Budget {
     /// Begins a read, which may take so long.
     pub(super) fn begin(&self, time: Option<Duration>) {
         let deadline = time.map_or(u64::MAX, |time| micros(self.opened.elapsed() + time));
@@ -65,7 +51,8 @@ impl Budget {
         self.is_spent.load(Ordering::Relaxed)
     }
 
-    fn check(&self) -> bool {
+    /// Whether the time of the read is over, which is noted then.
+    pub(super) fn check(&self) -> bool {
         let is_over = micros(self.opened.elapsed()) > self.deadline.load(Ordering::Relaxed);
         if is_over {
             self.is_spent.store(true, Ordering::Relaxed);
