@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chatstore_model::{Clock, IdSource, RandomIds, SystemClock, UserId};
 
 use crate::context::Context;
-use crate::error::{Cause, ConnectError, StoreError, UnsupportedEncoding};
+use crate::error::{ConnectError, StoreError, UnsupportedEncoding};
 use crate::file_lock::FileLock;
 use crate::long_reads::LongReads;
 use crate::tx::{ReadTx, WriteTx};
@@ -345,7 +345,7 @@ impl Database {
                     return Ok(());
                 }
                 database.renew();
-                Err(StoreError::ReadOnly(Cause::new("ping: its transactions are read-only")))
+                Err(StoreError::ReadOnly(crate::error::Cause::new("ping: its transactions are read-only")))
             }
         }
     }

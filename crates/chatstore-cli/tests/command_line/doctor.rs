@@ -141,3 +141,28 @@ async fn a_dangling_reference_is_reported() {
     assert_eq!(foreign_keys["status"], "failed");
     assert_eq!(foreign_keys["found"], "rows of api_keys that refer to no row of users: 1");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_doctor_says_of_an_encoding_is_what_serve_and_upgrade_refuse_it_with() {
+    const WORDS: &str = "the database has the encoding SQL_ASCII, which cannot hold every text";
+    let case = Backend::Postgres.external_database().await;
+    let (server, name) = case.url.rsplit_once('/').unwrap();
+    let url = format!("{server}/{name}_ascii");
+    let (client, connection) = tokio_postgres::connect(&case.url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let create = format!("create database {name}_ascii encoding 'SQL_ASCII' template template0");
+    client.batch_execute(&create).await.unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let encoding = check(&doctor(folder.path(), &url), "encoding");
+    assert_eq!((&encoding["status"], &encoding["found"]), (&Value::from("failed"), &Value::from(WORDS)));
+    for command in [&["migrate", "upgrade"][..], &["serve"], &["user", "list"]] {
+        let mut refused = chatstore(folder.path());
+        refused.env("CHATSTORE_TOKEN_KEY", TOKEN_KEY).args(command).args(["--database-url", &url]);
+        let refused = finish(&mut refused);
+        assert_eq!(refused.code, 78, "{command:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains(WORDS), "{command:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains(encoding["todo"].as_str().unwrap()), "{}", refused.stderr);
+    }
+    client.batch_execute(&format!("drop database {name}_ascii with (force)")).await.unwrap();
+}
