@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chatstore_model::Invalid;
 
-use crate::repo::Marked;
+use crate::marked::Marked;
 
 /// The driver's error behind ours; shared, because one failed commit fails every write in it.
 #[derive(Clone)]

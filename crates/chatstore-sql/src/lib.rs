@@ -46,6 +46,7 @@ mod error;
 mod external;
 mod file_lock;
 mod long_reads;
+mod marked;
 mod migrations;
 mod repo;
 pub mod schema;
@@ -66,11 +67,12 @@ pub use external::{
     Joined, Selection,
 };
 pub use file_lock::FileLock;
+pub use marked::{Deletion, Marked};
 pub use migrations::{Direction, MigrationSummary, Migrations, new_revision_id, revisions, snapshot};
 pub use repo::{
-    ApiKeys, ConversationList, Conversations, Counts, Deletion, Deletions, IdempotencyKeys, Marked,
-    MarkedCounts, Members, Messages, Passwords, Piece, PiecePosition, PresentMessage, Presented,
-    RefreshTokens, Responses, Rotation, Sessions, Statistics, TableDigest, Usage, Users, Via,
+    ApiKeys, ConversationList, Conversations, Counts, Deletions, IdempotencyKeys, MarkedCounts, Members,
+    Messages, Passwords, Piece, PiecePosition, PresentMessage, Presented, RefreshTokens, Responses, Rotation,
+    Sessions, Statistics, TableDigest, Usage, Users, Via,
 };
 pub use server_failure::ServerFailure;
 pub use sweep::{Sweep, Swept};

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::database::{Database, DatabaseKind};
 use crate::error::StoreError;
-use crate::repo::{Marked, Piece, PiecePosition};
+use crate::marked::Marked;
+use crate::repo::{Piece, PiecePosition};
 use crate::tx::WriteTx;
 
 /// Rows of the first piece.

@@ -70,6 +70,7 @@ mod principal;
 mod security_event;
 mod service;
 mod store;
+mod sweeper;
 mod token;
 mod user_reference;
 mod user_scope;

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::identity::Identity;
 use crate::limit::Limiter;
 use crate::principal::Principal;
-use crate::service::Sweeper;
+use crate::sweeper::Sweeper;
 use crate::token::TokenKeys;
 
 /// A store. Cheap to clone; the clones share connections and caches.
@@ -25,7 +25,7 @@ pub struct Store {
     pub(crate) database: Database,
     pub(crate) callers: Callers,
     pub(crate) identity: Identity,
-    pub(crate) sweeper: Sweeper,
+    pub(crate) sweeper: Arc<Sweeper>,
 }
 
 impl fmt::Debug for Store {
@@ -327,11 +327,6 @@ impl Builder {
     /// [`ConnectError`].
     pub async fn connect(self) -> std::result::Result<Store, ConnectError> {
         let database = Database::open(self.options).await?;
-        Ok(Store {
-            database,
-            callers: Callers::default(),
-            identity: self.identity,
-            sweeper: Sweeper::default(),
-        })
+        Ok(Store { database, callers: Callers::default(), identity: self.identity, sweeper: Arc::default() })
     }
 }

@@ -33,7 +33,8 @@ struct Mount(PathBuf);
 
 impl Mount {
     fn new(folder: &Path) -> Result<Self, Error> {
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(folder).status()?;
+        let status =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(folder).status()?;
         if !status.success() {
             return Err("a disk of 64 MiB cannot be mounted: the full disk needs root".into());
         }

@@ -36,7 +36,8 @@ pub(super) fn holds_everything(file: &Path, sent: &[Sent]) -> Result<Vec<String>
             Answer::Refused(_) | Answer::Unknown(_) => found > 1,
         };
         if is_wrong && violations.len() < SHOWN {
-            violations.push(format!("{:.40}, answered {:?}, is there {found} times", sent.content, sent.answer));
+            violations
+                .push(format!("{:.40}, answered {:?}, is there {found} times", sent.content, sent.answer));
         }
     }
     Ok(violations)

@@ -45,7 +45,7 @@ use crate::error::StoreError;
 
 pub use api_keys::ApiKeys;
 pub use conversations::{ConversationList, Conversations};
-pub use deletions::{Deletion, Deletions, Marked, MarkedCounts, Piece, PiecePosition};
+pub use deletions::{Deletions, MarkedCounts, Piece, PiecePosition};
 pub use idempotency_keys::IdempotencyKeys;
 pub use members::Members;
 pub use messages::{Messages, PresentMessage};

@@ -1,13 +1,11 @@
 //! What is marked is deleted piece by piece: in a task of the process that marked it, and wherever it is in the way.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use chatstore_model::{MessageId, UserId};
 use chatstore_sql::{Deletion, Marked, MarkedCounts, ReadTx, StoreError, Swept};
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
 
 use super::Operations;
 use crate::error::Result;
@@ -19,22 +17,12 @@ const IN_THE_WAY: Duration = Duration::from_secs(2);
 /// Marked objects that are looked for at once.
 const LISTED: i64 = 100;
 
-/// The sweep of this process: one runs, and one more may wait for it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Sweeper(Arc<Turns>);
-
-#[derive(Debug, Default)]
-struct Turns {
-    running: Mutex<()>,
-    is_waiting: AtomicBool,
-}
-
 impl Store {
     /// Goes on with a deletion in a task of its own, if something is left of it.
     pub(crate) fn go_on(&self, deletion: Deletion) {
         // Outside of a runtime nothing can wait for the database: what is marked waits for the next sweep.
         let Ok(runtime) = Handle::try_current() else { return };
-        if deletion == Deletion::Done || self.sweeper.0.is_waiting.swap(true, Ordering::AcqRel) {
+        if deletion == Deletion::Done || self.sweeper.is_waiting.swap(true, Ordering::AcqRel) {
             return;
         }
         let store = self.clone();
@@ -118,7 +106,7 @@ impl Operations<'_> {
     /// # Errors
     /// That the database is unavailable; what was deleted until then stays deleted.
     pub async fn finish_deletions(self) -> Result<u64> {
-        let sweeper = &self.0.sweeper.0;
+        let sweeper = &self.0.sweeper;
         let _turn = sweeper.running.lock().await;
         sweeper.is_waiting.store(false, Ordering::Release);
         let mut rows = 0;

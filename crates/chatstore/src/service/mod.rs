@@ -25,7 +25,6 @@ use crate::user_scope::AsUser;
 
 pub use auth::{Auth, ClientInfo, LoginName, Tokens};
 pub use conversations::Conversations;
-pub(crate) use deletions::Sweeper;
 pub use idempotent::{IdempotencyKey, Idempotent, Outcome};
 pub use keys::{Keys, NewKey};
 pub use members::Members;

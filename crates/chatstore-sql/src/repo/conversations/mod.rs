@@ -11,7 +11,7 @@ use constcat::concat;
 
 use crate::db::{Sql, Value, reader};
 use crate::error::StoreError;
-use crate::repo::deletions::{Deletion, Marked};
+use crate::marked::{Deletion, Marked};
 use crate::repo::live::{live_conversation, live_user};
 use crate::repo::{Via, refuse_nul};
 use crate::schema::{CONVERSATIONS, Columns};

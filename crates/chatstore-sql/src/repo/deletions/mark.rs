@@ -3,9 +3,10 @@
 use chatstore_model::{ConversationId, UserId};
 use constcat::concat;
 
-use super::{Deletion, Deletions, Marked};
+use super::Deletions;
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
+use crate::marked::{Deletion, Marked};
 use crate::repo::live::live_user;
 use crate::repo::{conversations, users};
 use crate::tx::ReadWrite;

@@ -6,13 +6,13 @@
 mod mark;
 mod piece;
 
-use chatstore_model::{ConversationId, MessageId, UserId};
+use chatstore_model::{MessageId, UserId};
 use constcat::concat;
 
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::marked::Marked;
 use crate::repo::live::live_user;
-use crate::schema::{CONVERSATIONS, USERS};
 
 pub use piece::{Piece, PiecePosition};
 
@@ -76,31 +76,6 @@ const OWN_STATEMENTS: &[Sql] = &[
     HOLDER,
 ];
 
-/// Something that is being deleted in pieces. It does not exist for any statement but those that delete it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Marked {
-    /// A conversation.
-    Conversation {
-        /// Its owner.
-        owner: UserId,
-        /// Its id.
-        id: ConversationId,
-    },
-    /// A user, with everything that is the user's.
-    User(UserId),
-}
-
-impl Marked {
-    /// The kind of thing.
-    #[must_use]
-    pub const fn entity(self) -> &'static str {
-        match self {
-            Self::Conversation { .. } => CONVERSATIONS.entity,
-            Self::User(_) => USERS.entity,
-        }
-    }
-}
-
 /// How much is being deleted in pieces.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MarkedCounts {
@@ -108,15 +83,6 @@ pub struct MarkedCounts {
     pub users: i64,
     /// Conversations that were deleted themselves.
     pub conversations: i64,
-}
-
-/// How far a deletion got in its transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deletion {
-    /// Every row is gone.
-    Done,
-    /// It exists for nobody any more; its rows are left to be deleted piece by piece.
-    Marked(Marked),
 }
 
 repository! {

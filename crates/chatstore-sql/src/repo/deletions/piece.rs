@@ -7,9 +7,10 @@ use chatstore_model::{CanonicalJson, ConversationId, UserId};
 use constcat::concat;
 use uuid::Uuid;
 
-use super::{Deletions, Marked};
+use super::Deletions;
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
+use crate::marked::Marked;
 use crate::tx::ReadWrite;
 
 /// Of two that delete the same, one passes over it. SQLite has one writer.

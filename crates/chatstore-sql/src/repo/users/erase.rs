@@ -5,7 +5,7 @@ use chatstore_model::{ConversationId, UserId};
 use super::{NOT_FOUND, Users};
 use crate::db::Sql;
 use crate::error::StoreError;
-use crate::repo::deletions::Deletion;
+use crate::marked::Deletion;
 use crate::tx::ReadWrite;
 
 const SENT_ELSEWHERE: Sql = Sql::same(

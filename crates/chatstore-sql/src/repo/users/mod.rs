@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::db::{Row, Sql, Value, reader};
 use crate::error::StoreError;
-use crate::repo::deletions::Marked;
+use crate::marked::Marked;
 use crate::repo::refuse_nul;
 use crate::schema::{Columns, USERS};
 use crate::tx::ReadWrite;
