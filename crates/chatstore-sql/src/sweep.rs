@@ -8,8 +8,12 @@ use crate::marked::Marked;
 use crate::repo::{Piece, PiecePosition};
 use crate::tx::WriteTx;
 
-/// Rows of the first piece.
+/// Rows of the first piece on SQLite.
 const FIRST_ROWS: i64 = 50;
+
+/// Minimum rows of a piece on PostgreSQL, where a piece is in nobody's way, and much of its time on a busy machine is that
+/// of its round trips, however few rows it has.
+const MIN_ROWS_ON_POSTGRES: i64 = 500;
 
 /// Maximum rows of a piece.
 const MAX_ROWS: i64 = 2_000;
@@ -40,8 +44,13 @@ pub enum Swept {
 impl Database {
     /// The deletion of something that is marked.
     #[must_use]
-    pub const fn sweep(&self, marked: Marked) -> Sweep<'_> {
-        Sweep { database: self, marked, position: PiecePosition::START, rows: FIRST_ROWS }
+    pub fn sweep(&self, marked: Marked) -> Sweep<'_> {
+        Sweep {
+            database: self,
+            marked,
+            position: PiecePosition::START,
+            rows: FIRST_ROWS.max(min_rows(self.kind())),
+        }
     }
 }
 
@@ -63,7 +72,8 @@ impl Sweep<'_> {
             return Ok(Swept::Gone);
         }
         self.position = piece.position;
-        self.rows = rows_of_next(self.rows, piece, aim(self.database.kind()));
+        let kind = self.database.kind();
+        self.rows = rows_of_next(self.rows, piece, aim(kind)).max(min_rows(kind));
         tokio::time::sleep(begun.elapsed()).await;
         Ok(Swept::Rows(piece.rows))
     }
@@ -85,6 +95,13 @@ const fn aim(kind: DatabaseKind) -> Duration {
     match kind {
         DatabaseKind::Sqlite => Duration::from_millis(5),
         DatabaseKind::Postgres => Duration::from_millis(20),
+    }
+}
+
+const fn min_rows(kind: DatabaseKind) -> i64 {
+    match kind {
+        DatabaseKind::Sqlite => 1,
+        DatabaseKind::Postgres => MIN_ROWS_ON_POSTGRES,
     }
 }
 
