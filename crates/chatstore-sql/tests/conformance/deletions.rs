@@ -251,7 +251,7 @@ async fn a_sweep_deletes_every_row_and_leaves_others_alone(case: TestDatabase) {
         say_often(&case, owner, conversation, 3).await;
     }
     let before = rows(&case).await;
-    say_often(&case, owner, id, 1_200).await;
+    say_often(&case, owner, id, 3_000).await;
     for _ in 0..8 {
         let member = arbitrary_user(&case).await;
         write(&case, async move |tx| tx.members().put(owner, id, member, MemberRole::Viewer).await)
@@ -285,7 +285,7 @@ async fn a_sweep_deletes_every_row_and_leaves_others_alone(case: TestDatabase) {
 
 async fn two_sweeps_of_one_conversation_end_well(case: TestDatabase) {
     let (owner, id) = arbitrary_owner(&case).await;
-    say_often(&case, owner, id, 1_200).await;
+    say_often(&case, owner, id, 3_000).await;
     let (one, other) = (impatient(&case).await, impatient(&case).await);
     let Deletion::Marked(conversation) = one.delete(owner, id).await.unwrap() else { panic!("it is small") };
 
