@@ -22,6 +22,9 @@ use clap::{Parser, Subcommand};
 use config::{Config, Flags};
 use error::CliError;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Stores the conversations of chat and AI-assistant applications, in SQLite or PostgreSQL.
 #[derive(Debug, Parser)]
 #[command(name = "chatstore", version, max_term_width = 100, after_help = EXIT_CODES)]

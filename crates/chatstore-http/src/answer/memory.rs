@@ -46,11 +46,10 @@ impl AnswerMemory {
         let told = response.extensions_mut().remove::<HeldBytes>().map(|HeldBytes(bytes)| bytes);
         let exact = response.body().size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
         let bytes = told.or(exact).unwrap_or(0);
-        let share = match bytes {
-            0..=SMALL => return response,
-            ..=MEDIUM => &self.medium,
-            _ => &self.large,
-        };
+        if bytes <= SMALL {
+            return response;
+        }
+        let share = if bytes <= MEDIUM { &self.medium } else { &self.large };
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
         match Arc::clone(share).try_acquire_many_owned(kib) {
             Ok(permit) => response.map(|body| Body::new(HeldBody { body, _permit: permit })),

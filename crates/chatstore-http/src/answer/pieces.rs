@@ -122,7 +122,7 @@ mod tests {
             let value: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert_eq!(value["data"].as_array().unwrap().len(), count);
             assert!(value["next_cursor"].is_null());
-            assert_eq!(is_whole, false, "{count} items of {bytes} bytes");
+            assert!(!is_whole, "{count} items of {bytes} bytes");
         }
     }
 }
