@@ -267,7 +267,8 @@ impl FileGuard {
         let stamp = Stamp::of(&self.file.metadata()?);
         let pages = match seen.as_ref().filter(|_| is_known) {
             Some(seen) => seen.pages.clone(),
-            None => self.moved_pages(beside, &index)?,
+            // The log was cut meanwhile. If it was SQLite that emptied it, the index says so below; else it is too short.
+            None => short_as_default(Self::moved_pages(beside, &index))?,
         };
         let has_pages = pages.iter().all(|(number, page)| self.has_page(*number, page, &index));
         let is_same_size = seen.as_ref().is_none_or(|seen| !is_known || seen.stamp.bytes == stamp.bytes);
@@ -291,7 +292,7 @@ impl FileGuard {
 
     /// Some of the pages that were moved into the file last, from the log. Not those that also have a later frame: while
     /// a reader needs the state before that one, a checkpoint moves no frame of such a page.
-    fn moved_pages(&self, beside: &Beside, index: &LogIndex) -> io::Result<Vec<(u32, Vec<u8>)>> {
+    fn moved_pages(beside: &Beside, index: &LogIndex) -> io::Result<Vec<(u32, Vec<u8>)>> {
         let mut pages: Vec<(u32, Vec<u8>)> = Vec::new();
         let unmoved = index.moved.saturating_add(1)..=index.frames();
         if unmoved.clone().count() > UNMOVED_FRAMES {
@@ -339,6 +340,13 @@ impl FileGuard {
 
 fn named(path: &Path) -> io::Result<Option<Metadata>> {
     absent_as_none(std::fs::symlink_metadata(path))
+}
+
+fn short_as_default<T: Default>(read: io::Result<T>) -> io::Result<T> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(T::default()),
+        read => read,
+    }
 }
 
 fn absent_as_none(found: io::Result<Metadata>) -> io::Result<Option<Metadata>> {
