@@ -17,6 +17,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ),
     ("deletions.members", CHOSEN_BY_OWNER),
     ("deletions.memberships", CHOSEN_BY_OWNER),
+    ("deletions.messages", CHOSEN_BY_OWNER),
     ("deletions.own_conversations", CHOSEN_BY_OWNER),
     ("deletions.own_members", CHOSEN_BY_OWNER),
     ("deletions.records", CHOSEN_BY_OWNER),
