@@ -171,10 +171,10 @@ impl<'i> Import<'i> {
             let state = BatchState { earlier, now, may_repeat_uuids, report: RowsReport::default() };
             let done = if self.options.dry_run {
                 let work = async move |tx: &mut ReadTx<'_>| batch.run(tx, state.clone()).await;
-                self.store.read(B::NAME, work).await
+                Box::pin(self.store.read(B::NAME, work)).await
             } else {
                 let work = async move |tx: &mut WriteTx<'_>| batch.run(tx, state.clone()).await;
-                self.store.write(B::NAME, work).await
+                Box::pin(self.store.write(B::NAME, work)).await
             };
             match done {
                 // What is being deleted is in the way: its rows go first. In boxes, or the types of an import are nested

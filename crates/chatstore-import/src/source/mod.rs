@@ -33,5 +33,5 @@ pub async fn import<S: Source>(
     mut watch: impl FnMut(ImportEvent),
 ) -> Result<ImportReport, S::Error> {
     let report = ReportBuilder::new(source.tables(), &mut watch);
-    source.read(Import::new(store, options, report)).await
+    Box::pin(source.read(Import::new(store, options, report))).await
 }

@@ -1,8 +1,5 @@
 //! What imports promise to programs that embed them.
 
-#![recursion_limit = "256"]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
 mod interruption;
 mod lines;
 mod own_source;
