@@ -129,6 +129,12 @@ impl Error {
         }
     }
 
+    /// Whether it says that there is a message with this id.
+    pub(crate) fn is_taken_message(&self) -> bool {
+        let StoreErrorOrRule::Store(error) = self.source.as_ref() else { return false };
+        matches!(error, StoreError::AlreadyExists { entity: "message", .. })
+    }
+
     fn rule(kind: ErrorKind, reason: &'static str) -> Self {
         let source = Box::new(StoreErrorOrRule::Rule(reason));
         Self { kind, entity: None, field: None, retry_after: None, source }

@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use chatstore::operations::TableDigest;
-use chatstore::{Conversation, ErrorKind, NewMessage, Store, Timestamp, UserId};
+use chatstore::operations::{Deletion, TableDigest};
+use chatstore::{Conversation, ErrorKind, NewMessage, Store, Timestamp, UserId, WriteTx};
 use chatstore_import::jsonl::{Jsonl, JsonlError, OnError};
 use chatstore_import::{ImportEvent, ImportOptions, ImportReport, import};
 use chatstore_testkit::{TestDatabase, conformance};
@@ -14,6 +14,7 @@ conformance!(
     an_interrupted_conversation_that_was_changed_is_left_as_it_is,
     a_wrong_turn_at_the_end_of_a_long_line_leaves_nothing_of_it,
     two_imports_of_one_file_at_once_store_each_row_once,
+    an_import_of_what_is_being_deleted_stores_it_again,
 );
 
 const PADDING: &str = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\
@@ -179,4 +180,20 @@ async fn a_turn_above_16_mebibytes_is_refused_and_the_next_line_is_imported() {
     assert_eq!((conversations.added, conversations.left_out), (1, 1));
     let expected = "turns[1] is longer than 16 MiB; shorten it, or leave it out";
     assert_eq!(problems, [("1".to_owned(), expected.to_owned())]);
+}
+
+async fn an_import_of_what_is_being_deleted_stores_it_again(case: TestDatabase) {
+    let store = Store::connect(case.url.as_str()).await.unwrap();
+    let text = [line("long", 1_500), line("short", 3)].concat();
+    import_lines(&store, text.as_bytes()).await.unwrap();
+    let expected = digests(&store).await;
+    let id = conversation(&store, "long").await.id;
+    // Marked by the repository, so that nothing but the import deletes its rows.
+    let mark = async move |tx: &mut WriteTx<'_>| tx.conversations().delete(UserId::ANONYMOUS, id).await;
+    assert!(matches!(store.write("mark", mark).await.unwrap(), Deletion::Marked(_)));
+
+    let report = import_lines(&store, text.as_bytes()).await.unwrap();
+
+    assert_eq!((report.table("conversations").added, report.table("messages").added), (1, 1_500));
+    assert_eq!(digests(&store).await, expected);
 }

@@ -1,12 +1,12 @@
 use std::sync::Arc;
-use std::time::Instant;
 
 use chatstore_model::{
     Conversation, ConversationFilter, ConversationId, ConversationPatch, ConversationPosition,
     ConversationRole, IntoValid, NewConversation, Page, UserId,
 };
-use chatstore_sql::{ConversationList, ReadTx, StoreError, WriteTx};
+use chatstore_sql::{ConversationList, ReadTx, WriteTx};
 
+use super::deletions::NewMessageIds;
 use super::{access, access_as_owner, as_owner_or_member, check_revision, check_writer};
 use crate::error::{Error, Result};
 use crate::user_scope::AsUser;
@@ -36,15 +36,13 @@ impl Conversations<'_> {
     /// the id of `new` takes more than 2 seconds; `NotFound` when the user is gone.
     pub async fn create(self, new: impl IntoValid<NewConversation>) -> Result<Conversation> {
         let new = Arc::new(new.into_valid()?);
-        let (user, store, begun) = (self.0.user, self.0.store, Instant::now());
-        loop {
+        let (user, store) = (self.0.user, self.0.store);
+        let attempt = || {
             let new = Arc::clone(&new);
-            let create = async move |tx: &mut WriteTx<'_>| tx.conversations().create(user, &*new).await;
-            match store.database.write_single("conversation_create", create).await {
-                Err(StoreError::BeingDeleted(marked)) if store.finish_in_the_way(marked, begun).await? => {}
-                done => return Ok(done?),
-            }
-        }
+            let create = async move |tx: &mut WriteTx<'_>| Ok(tx.conversations().create(user, &*new).await?);
+            store.database.write_single("conversation_create", create)
+        };
+        store.past_deletions(NewMessageIds::NONE, attempt).await
     }
 
     /// The user's own conversation with the application's id; created from `new` when there is none,
@@ -57,17 +55,15 @@ impl Conversations<'_> {
         new: impl IntoValid<NewConversation>,
     ) -> Result<(Conversation, bool)> {
         let new = Arc::new(new.into_valid()?);
-        let (user, store, begun) = (self.0.user, self.0.store, Instant::now());
-        loop {
+        let (user, store) = (self.0.user, self.0.store);
+        let attempt = || {
             let new = Arc::clone(&new);
             let get_or_create = async move |tx: &mut WriteTx<'_>| {
-                tx.conversations().get_or_create_by_thread(user, &*new).await
+                Ok(tx.conversations().get_or_create_by_thread(user, &*new).await?)
             };
-            match store.write("thread_get_or_create", get_or_create).await {
-                Err(StoreError::BeingDeleted(marked)) if store.finish_in_the_way(marked, begun).await? => {}
-                done => return Ok(done?),
-            }
-        }
+            store.write("thread_get_or_create", get_or_create)
+        };
+        store.past_deletions(NewMessageIds::NONE, attempt).await
     }
 
     /// A conversation with the user's role in it.
@@ -153,7 +149,7 @@ impl Conversations<'_> {
         self.0.store.write("conversation_update", update).await
     }
 
-    /// Deletes a conversation with its members, messages and responses; usage stays. It exists for nobody any more
+    /// Deletes a conversation with its members, messages and responses; usage stays. It no longer exists for any reader
     /// when this returns; the rows of a long one are deleted afterwards, in a task of their own.
     ///
     /// # Errors

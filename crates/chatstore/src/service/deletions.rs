@@ -3,12 +3,12 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use chatstore_model::{MessageId, UserId};
+use chatstore_model::{ConversationId, MessageId, UserId};
 use chatstore_sql::{Deletion, Marked, MarkedCounts, ReadTx, StoreError, Swept};
 use tokio::runtime::Handle;
 
 use super::Operations;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::Store;
 
 /// How long a request works on a deletion that is in its way.
@@ -51,43 +51,78 @@ impl Store {
         }
     }
 
-    /// Deletes what is in the way of a request that began at `begun`; whether it is gone by now.
-    pub(crate) async fn finish_in_the_way(
+    /// Attempts a write, again after deleting what is being deleted and holds an id that the write takes: the object with
+    /// that id, or the conversation that still has one of the `messages`. Fails with `BeingDeleted` when that takes more
+    /// than 2 seconds.
+    pub(crate) async fn past_deletions<T, F>(
         &self,
-        marked: Marked,
-        begun: Instant,
-    ) -> std::result::Result<bool, StoreError> {
+        messages: NewMessageIds,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let begun = Instant::now();
+        loop {
+            match attempt().await {
+                // In a box, because this is rare, and the futures of requests are deep enough without it.
+                Err(error) => Box::pin(self.make_way(error, &messages, begun)).await?,
+                done => return done,
+            }
+        }
+    }
+
+    /// Deletes what made a write that began at `begun` fail, else fails like it.
+    async fn make_way(&self, error: Error, messages: &NewMessageIds, begun: Instant) -> Result<()> {
+        let marked = match error.being_deleted() {
+            None if error.is_taken_message() => self.holder(messages).await?,
+            marked => marked,
+        };
+        let Some(marked) = marked else { return Err(error) };
         let mut sweep = self.database.sweep(marked);
         while begun.elapsed() < IN_THE_WAY {
             if sweep.next().await? == Swept::Gone {
-                return Ok(true);
+                return Ok(());
             }
         }
         self.go_on(Deletion::Marked(marked));
-        Ok(false)
+        Err(StoreError::BeingDeleted(marked).into())
     }
 
-    /// Deletes the conversation that is being deleted and still has a message with one of these ids; whether there was
-    /// one.
-    pub(crate) async fn free_ids(
-        &self,
-        owner: UserId,
-        ids: Vec<MessageId>,
-        begun: Instant,
-    ) -> std::result::Result<bool, StoreError> {
+    /// The conversation that is being deleted and still has a message with one of these ids.
+    async fn holder(&self, messages: &NewMessageIds) -> Result<Option<Marked>> {
+        let Some(NewMessages { user, conversation, ids }) = messages.0.clone() else { return Ok(None) };
         let find = async move |tx: &mut ReadTx<'_>| {
+            let Some(access) = tx.conversations().access(user, conversation).await? else { return Ok(None) };
             for id in &ids {
-                if let Some(marked) = tx.deletions().holder(owner, *id).await? {
+                if let Some(marked) = tx.deletions().holder(access.owner_id, *id).await? {
                     return Ok(Some(marked));
                 }
             }
             Ok::<_, StoreError>(None)
         };
-        let Some(marked) = self.database.read("holder", find).await? else { return Ok(false) };
-        match self.finish_in_the_way(marked, begun).await? {
-            true => Ok(true),
-            false => Err(StoreError::BeingDeleted(marked)),
-        }
+        Ok(self.database.read("holder", find).await?)
+    }
+}
+
+/// The ids that a write gives to messages of a conversation.
+#[derive(Debug)]
+pub(crate) struct NewMessageIds(Option<NewMessages>);
+
+#[derive(Debug, Clone)]
+struct NewMessages {
+    user: UserId,
+    conversation: ConversationId,
+    ids: Vec<MessageId>,
+}
+
+impl NewMessageIds {
+    /// Of a write that creates no messages.
+    pub(crate) const NONE: Self = Self(None);
+
+    /// The ids that `user` gives to messages of this conversation.
+    pub(crate) fn new(user: UserId, conversation: ConversationId, ids: Vec<MessageId>) -> Self {
+        Self(Some(NewMessages { user, conversation, ids }))
     }
 }
 

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Instant;
 
 use chatstore_model::{
     CanonicalJson, Conversation, ConversationId, IntoValid, Message, MessageId, NewConversation,
@@ -9,6 +8,7 @@ use chatstore_sql::{StoreError, Via, WriteTx};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::deletions::NewMessageIds;
 use super::{access, check_writer, is_at_revision, messages};
 use crate::error::{Error, ErrorKind, Result};
 use crate::user_scope::AsUser;
@@ -83,7 +83,7 @@ impl Idempotent<'_> {
         let mut new = new.into_valid()?;
         let user = self.chat.user;
         let id = new.id_or(|| ConversationId::from_uuid(self.new_uuid()));
-        let (key, new, begun) = (self.key.clone(), Arc::new(new), Instant::now());
+        let (key, new) = (self.key.clone(), Arc::new(new));
         let create = async move |tx: &mut WriteTx<'_>| {
             if let Some(created) = earlier(tx, user, &key).await? {
                 let [id] = ids(&created)?;
@@ -95,15 +95,7 @@ impl Idempotent<'_> {
             tx.idempotency_keys().record(user, user, &record).await?;
             Ok(Outcome::first(tx.conversations().create(user, &*new).await?))
         };
-        loop {
-            match self.write("conversation_create_once", create.clone()).await {
-                Err(error) => match error.being_deleted() {
-                    Some(marked) if self.chat.store.finish_in_the_way(marked, begun).await? => {}
-                    _ => return Err(error),
-                },
-                done => return done,
-            }
-        }
+        self.write("conversation_create_once", NewMessageIds::NONE, create).await
     }
 
     /// As [`Messages::append_many`](super::Messages::append_many).
@@ -118,9 +110,10 @@ impl Idempotent<'_> {
         let mut new = new.into_valid()?;
         let (user, expected) = (self.chat.user, self.chat.expected);
         let created = new.ids_or(|| MessageId::from_uuid(self.new_uuid()));
+        let taken = NewMessageIds::new(user, conversation, created.clone());
         let created: Vec<Uuid> = created.into_iter().map(MessageId::uuid).collect();
-        let key = self.key.clone();
-        self.write("append_once", async move |tx| {
+        let (key, new) = (self.key.clone(), Arc::new(new));
+        self.write("append_once", taken, async move |tx| {
             let access = access(tx, user, conversation).await?;
             let is_unchanged = is_at_revision(tx, access.owner_id, conversation, expected).await?;
             if let Some(created) = earlier(tx, user, &key).await? {
@@ -149,9 +142,10 @@ impl Idempotent<'_> {
     ) -> Result<Outcome<Reply>> {
         let mut new = new.into_valid()?;
         let (user, expected) = (self.chat.user, self.chat.expected);
-        let created = new.id_or(|| MessageId::from_uuid(self.new_uuid())).uuid();
-        let key = self.key.clone();
-        self.write("reply_once", async move |tx| {
+        let created = new.id_or(|| MessageId::from_uuid(self.new_uuid()));
+        let taken = NewMessageIds::new(user, conversation, vec![created]);
+        let (key, created, new) = (self.key.clone(), created.uuid(), Arc::new(new));
+        self.write("reply_once", taken, async move |tx| {
             let access = access(tx, user, conversation).await?;
             let is_unchanged = is_at_revision(tx, access.owner_id, conversation, expected).await?;
             if let Some(created) = earlier(tx, user, &key).await? {
@@ -168,7 +162,7 @@ impl Idempotent<'_> {
             }
             let record = key.record(tx.now(), &[created])?;
             tx.idempotency_keys().record(access.owner_id, user, &record).await?;
-            let reply = tx.messages().record_reply(access.owner_id, conversation, &new).await?;
+            let reply = tx.messages().record_reply(access.owner_id, conversation, &*new).await?;
             Ok(Outcome::first(reply))
         })
         .await
@@ -176,7 +170,15 @@ impl Idempotent<'_> {
 
     /// A write that may be run again even when it is unknown whether the first attempt was committed: the
     /// key tells.
-    async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    async fn write<T, F>(&self, name: &'static str, ids: NewMessageIds, work: F) -> Result<T>
+    where
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T> + Clone + Send + 'static,
+        T: Send + 'static,
+    {
+        self.chat.store.past_deletions(ids, || self.write_once(name, work.clone())).await
+    }
+
+    async fn write_once<T, F>(&self, name: &'static str, work: F) -> Result<T>
     where
         F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T> + Clone + Send + 'static,
         T: Send + 'static,

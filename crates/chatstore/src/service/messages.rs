@@ -1,6 +1,5 @@
 use std::slice;
 use std::sync::Arc;
-use std::time::Instant;
 
 use chatstore_model::{
     ConversationId, ConversationRole, IntoValid, Limit, Message, MessageId, MessagePatch, MessageRole,
@@ -8,8 +7,9 @@ use chatstore_model::{
 };
 use chatstore_sql::{ReadTx, StoreError, Via, WriteTx};
 
+use super::deletions::NewMessageIds;
 use super::{access, as_owner_or_member, check_revision, check_writer};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::page_request::PageRequest;
 use crate::user_scope::AsUser;
 
@@ -39,16 +39,24 @@ impl Messages<'_> {
         conversation: ConversationId,
         new: impl IntoValid<NewMessage>,
     ) -> Result<Message> {
-        let new = new.into_valid()?;
+        let new = Arc::new(new.into_valid()?);
+        let ids = NewMessageIds::new(self.0.user, conversation, new.id.into_iter().collect());
+        let attempt = || self.append_once(conversation, Arc::clone(&new));
+        self.0.store.past_deletions(ids, attempt).await
+    }
+
+    async fn append_once(self, conversation: ConversationId, new: Arc<Valid<NewMessage>>) -> Result<Message> {
         if self.0.expected.is_some() {
             return self.append_at_revision(conversation, new).await;
         }
         let user = self.0.user;
-        let new = Arc::new(new);
         let may_be_members = new.role == MessageRole::User;
         for by in as_owner_or_member(user) {
             if by == Via::Owner(user) || may_be_members {
-                match self.append_by(by, conversation, &new).await {
+                let new = Arc::clone(&new);
+                let append =
+                    async move |tx: &mut WriteTx<'_>| tx.messages().append(by, conversation, &*new).await;
+                match self.0.store.database.write_single("append", append).await {
                     Err(StoreError::NotFound { entity: "conversation" }) => {}
                     done => return Ok(done?),
                 }
@@ -59,38 +67,18 @@ impl Messages<'_> {
         Err(Error::not_found("conversation"))
     }
 
-    async fn append_by(
-        self,
-        by: Via,
-        conversation: ConversationId,
-        new: &Arc<Valid<NewMessage>>,
-    ) -> std::result::Result<Message, StoreError> {
-        let (store, begun) = (self.0.store, Instant::now());
-        loop {
-            let new = Arc::clone(new);
-            let ids: Vec<MessageId> = new.id.into_iter().collect();
-            let append =
-                async move |tx: &mut WriteTx<'_>| tx.messages().append(by, conversation, &*new).await;
-            match store.database.write_single("append", append).await {
-                Err(StoreError::AlreadyExists { entity: "message", .. })
-                    if by == Via::Owner(self.0.user) && store.free_ids(self.0.user, ids, begun).await? => {}
-                done => return done,
-            }
-        }
-    }
-
     async fn append_at_revision(
         self,
         conversation: ConversationId,
-        new: Valid<NewMessage>,
+        new: Arc<Valid<NewMessage>>,
     ) -> Result<Message> {
         let (user, expected) = (self.0.user, self.0.expected);
         let append = async move |tx: &mut WriteTx<'_>| {
             let access = access(tx, user, conversation).await?;
-            check_appender(access.role, slice::from_ref(&new))?;
+            check_appender(access.role, slice::from_ref(&*new))?;
             check_revision(tx, access.owner_id, conversation, expected).await?;
             let by = if access.owner_id == user { Via::Owner(user) } else { Via::Member(user) };
-            Ok(tx.messages().append(by, conversation, &new).await?)
+            Ok(tx.messages().append(by, conversation, &*new).await?)
         };
         self.0.store.write("append", append).await
     }
@@ -106,23 +94,18 @@ impl Messages<'_> {
     ) -> Result<Vec<Message>> {
         let new = Arc::new(new.into_valid()?);
         let (user, expected) = (self.0.user, self.0.expected);
-        let (store, begun) = (self.0.store, Instant::now());
-        loop {
+        let ids = new.iter().filter_map(|new| new.id).collect();
+        let attempt = || {
             let new = Arc::clone(&new);
-            let ids: Vec<MessageId> = new.iter().filter_map(|new| new.id).collect();
             let append = async move |tx: &mut WriteTx<'_>| {
                 let access = access(tx, user, conversation).await?;
                 check_appender(access.role, &new)?;
                 check_revision(tx, access.owner_id, conversation, expected).await?;
                 append_as(tx, access.owner_id, user, conversation, &new).await
             };
-            match store.write("append_many", append).await {
-                Err(error)
-                    if error.kind() == ErrorKind::AlreadyExists
-                        && store.free_ids(user, ids, begun).await? => {}
-                done => return done,
-            }
-        }
+            self.0.store.write("append_many", append)
+        };
+        self.0.store.past_deletions(NewMessageIds::new(user, conversation, ids), attempt).await
     }
 
     /// Appends a model's message with its response and books the usage on the conversation's owner,
@@ -131,11 +114,16 @@ impl Messages<'_> {
     /// # Errors
     /// `NotFound`; `Forbidden` for viewers; `Invalid`.
     pub async fn reply(self, conversation: ConversationId, new: impl IntoValid<NewReply>) -> Result<Reply> {
-        let new = new.into_valid()?;
+        let new = Arc::new(new.into_valid()?);
+        let ids = NewMessageIds::new(self.0.user, conversation, new.message.id.into_iter().collect());
+        let attempt = || self.reply_once(conversation, Arc::clone(&new));
+        self.0.store.past_deletions(ids, attempt).await
+    }
+
+    async fn reply_once(self, conversation: ConversationId, new: Arc<Valid<NewReply>>) -> Result<Reply> {
         if self.0.expected.is_some() {
             return self.reply_at_revision(conversation, new).await;
         }
-        let new = Arc::new(new);
         match self.reply_of(self.0.user, conversation, Arc::clone(&new)).await {
             Err(StoreError::NotFound { entity: "conversation" }) => {}
             done => return Ok(done?),
@@ -162,13 +150,17 @@ impl Messages<'_> {
         }
     }
 
-    async fn reply_at_revision(self, conversation: ConversationId, new: Valid<NewReply>) -> Result<Reply> {
+    async fn reply_at_revision(
+        self,
+        conversation: ConversationId,
+        new: Arc<Valid<NewReply>>,
+    ) -> Result<Reply> {
         let (user, expected) = (self.0.user, self.0.expected);
         let record = async move |tx: &mut WriteTx<'_>| {
             let access = access(tx, user, conversation).await?;
             check_writer(access.role)?;
             check_revision(tx, access.owner_id, conversation, expected).await?;
-            Ok(tx.messages().record_reply(access.owner_id, conversation, &new).await?)
+            Ok(tx.messages().record_reply(access.owner_id, conversation, &*new).await?)
         };
         self.0.store.write("reply", record).await
     }

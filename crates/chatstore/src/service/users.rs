@@ -1,12 +1,12 @@
 use std::sync::Arc;
-use std::time::Instant;
 
 use chatstore_model::{
     Email, IntoValid, Invalid, Limit, NewUser, Order, Page, User, UserFilter, UserId, UserPatch,
     UserPosition, UserRole,
 };
-use chatstore_sql::{Deletion, ReadTx, StoreError, WriteTx};
+use chatstore_sql::{Deletion, ReadTx, WriteTx};
 
+use super::deletions::NewMessageIds;
 use crate::cache::{ActingKey, Cache};
 use crate::error::{Error, Result};
 use crate::password::Password;
@@ -35,14 +35,12 @@ impl Users<'_> {
     /// id of `new` takes more than 2 seconds.
     pub async fn create(self, new: impl IntoValid<NewUser>) -> Result<User> {
         let new = Arc::new(new.into_valid()?);
-        let begun = Instant::now();
-        loop {
+        let attempt = || {
             let new = Arc::clone(&new);
-            match self.0.write("user_create", async move |tx| tx.users().create(&*new).await).await {
-                Err(StoreError::BeingDeleted(marked)) if self.0.finish_in_the_way(marked, begun).await? => {}
-                done => return Ok(done?),
-            }
-        }
+            let create = async move |tx: &mut WriteTx<'_>| Ok(tx.users().create(&*new).await?);
+            self.0.write("user_create", create)
+        };
+        self.0.past_deletions(NewMessageIds::NONE, attempt).await
     }
 
     /// Creates a user who can log in with this password.
@@ -87,16 +85,13 @@ impl Users<'_> {
     /// `Conflict` when `new` has no address; `AlreadyExists` with field `username`; `Invalid`.
     pub async fn get_or_create(self, new: impl IntoValid<NewUser>) -> Result<(User, bool)> {
         let new = Arc::new(new.into_valid()?);
-        let begun = Instant::now();
-        loop {
+        let attempt = || {
             let new = Arc::clone(&new);
             let get_or_create =
-                async move |tx: &mut WriteTx<'_>| tx.users().get_or_create_by_email(&*new).await;
-            match self.0.write("user_get_or_create", get_or_create).await {
-                Err(StoreError::BeingDeleted(marked)) if self.0.finish_in_the_way(marked, begun).await? => {}
-                done => return Ok(done?),
-            }
-        }
+                async move |tx: &mut WriteTx<'_>| Ok(tx.users().get_or_create_by_email(&*new).await?);
+            self.0.write("user_get_or_create", get_or_create)
+        };
+        self.0.past_deletions(NewMessageIds::NONE, attempt).await
     }
 
     /// The user with this id.
@@ -213,7 +208,7 @@ impl Users<'_> {
         Ok(())
     }
 
-    /// As [`erase`](Self::erase), but leaves the rows of a user who has much to the caller, for
+    /// As [`erase`](Self::erase), but leaves the rows of a user with much to the caller, for
     /// [`finish_deletion`](crate::operations::Operations::finish_deletion).
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 
 use chatstore::operations::MarkedCounts;
 use chatstore::{
-    ConversationId, ErrorKind, MessageId, NewConversation, NewMessage, NewUser, Store, UserId, UserName, Uuid,
+    ConversationId, ErrorKind, IdempotencyKey, MemberRole, MessageId, NewConversation, NewMessage, NewReply,
+    NewUser, Store, UserId, UserName, Uuid,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -12,6 +13,7 @@ conformance!(
     a_long_conversation_is_gone_when_its_deletion_returns,
     what_is_created_with_the_id_of_a_long_conversation_finishes_its_deletion,
     a_message_may_have_the_id_of_one_that_is_being_deleted,
+    a_message_of_any_write_may_have_the_id_of_one_that_is_being_deleted,
     a_user_with_much_is_gone_when_the_erasure_returns,
 );
 
@@ -76,6 +78,40 @@ async fn a_message_may_have_the_id_of_one_that_is_being_deleted(case: TestDataba
     assert_eq!(chat.messages().append(other, message(MANY)).await.unwrap().seq, 1);
     let batch = vec![message(MANY - 1), message(MANY - 2)];
     assert_eq!(chat.messages().append_many(other, batch).await.unwrap().len(), 2);
+}
+
+async fn a_message_of_any_write_may_have_the_id_of_one_that_is_being_deleted(case: TestDatabase) {
+    let store = store(&case).await;
+    let owner = user(&store, "owner").await;
+    let editor = user(&store, "editor").await;
+    let chat = store.as_user(owner);
+    for number in 1..=4 {
+        let id = long_conversation(&store, owner).await;
+        let other = chat.conversations().create(NewConversation::titled("other")).await.unwrap().id;
+        chat.members().put(other, editor, MemberRole::Editor).await.unwrap();
+        // Marked by the repository, so that nothing but the write itself deletes its rows.
+        store.write("mark", async move |tx| tx.conversations().delete(owner, id).await).await.unwrap();
+        let key = IdempotencyKey {
+            key: number.to_string(),
+            operation: "append".to_owned(),
+            request_sha256: [0; 32],
+        };
+        let taken = message(MANY);
+        let seq = match number {
+            1 => {
+                let reply = NewReply {
+                    message: NewMessage { id: taken.id, ..NewMessage::assistant("hi") },
+                    ..NewReply::new("")
+                };
+                chat.messages().reply(other, reply).await.unwrap().message.seq
+            }
+            2 => chat.idempotent(key).append(other, vec![taken]).await.unwrap().value[0].seq,
+            3 => chat.if_revision(1).messages().append(other, taken).await.unwrap().seq,
+            _ => store.as_user(editor).messages().append(other, taken).await.unwrap().seq,
+        };
+        assert_eq!(seq, 1, "{number}");
+        chat.conversations().delete(other).await.unwrap();
+    }
 }
 
 async fn a_user_with_much_is_gone_when_the_erasure_returns(case: TestDatabase) {
