@@ -1,15 +1,13 @@
 //! The memory of answers that clients have not read yet.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody};
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
-use hyper::body::{Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
+use super::holding::HoldingBody;
 use crate::error::Problem;
 
 /// Answers up to this size are not counted, in bytes.
@@ -52,36 +50,10 @@ impl AnswerMemory {
         let share = if bytes <= MEDIUM { &self.medium } else { &self.large };
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
         match Arc::clone(share).try_acquire_many_owned(kib) {
-            Ok(permit) => response.map(|body| Body::new(HeldBody { body, _permit: permit })),
+            Ok(permit) => response.map(|body| Body::new(HoldingBody::new(body, permit))),
             Err(_) if method.is_safe() => Problem::overloaded().into_response(),
             Err(_) => response,
         }
-    }
-}
-
-/// A body with its part of the memory.
-struct HeldBody {
-    body: Body,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl HttpBody for HeldBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

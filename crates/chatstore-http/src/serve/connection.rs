@@ -2,16 +2,16 @@
 
 use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -21,6 +21,7 @@ use tower::ServiceExt as _;
 
 use super::slot::{Order, Phase, Slot};
 use super::stream::ClientStream;
+use crate::answer::HoldingBody;
 
 /// Bytes and fields of a head that are read at all; the limits that are answered with a document are lower.
 const HEAD_BYTES: usize = 256 * 1024;
@@ -105,41 +106,18 @@ fn begin_request(slot: &Slot, peer: Option<SocketAddr>, request: Request<Incomin
     request
 }
 
-fn begin_answer(slot: &Arc<Slot>, mut response: Response) -> Response<AnswerBody> {
+fn begin_answer(slot: &Arc<Slot>, mut response: Response) -> Response<HoldingBody<EndOfRequest>> {
     if slot.is_last_request() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| AnswerBody { body, slot: Arc::clone(slot) })
+    response.map(|body| HoldingBody::new(body, EndOfRequest(Arc::clone(slot))))
 }
 
-/// The body of an answer, whose end is the end of the request.
-struct AnswerBody {
-    body: Body,
-    slot: Arc<Slot>,
-}
+/// Ends the request with the body of its answer.
+struct EndOfRequest(Arc<Slot>);
 
-impl HttpBody for AnswerBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for AnswerBody {
+impl Drop for EndOfRequest {
     fn drop(&mut self) {
-        self.slot.advance(Phase::Request, Phase::Flushing);
+        self.0.advance(Phase::Request, Phase::Flushing);
     }
 }
