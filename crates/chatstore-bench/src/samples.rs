@@ -23,6 +23,12 @@ pub fn rounded(figure: f64) -> f64 {
 #[derive(Debug, Default)]
 pub struct Latencies(Vec<Duration>);
 
+impl FromIterator<Duration> for Latencies {
+    fn from_iter<I: IntoIterator<Item = Duration>>(latencies: I) -> Self {
+        Self(latencies.into_iter().collect())
+    }
+}
+
 impl Latencies {
     /// Notes one operation.
     pub fn push(&mut self, latency: Duration) {

@@ -1,4 +1,4 @@
-//! What others see while somebody loads the server: its health, and the appends of another user.
+//! What other clients see while the server is under load: its health, and the appends of another user.
 
 use std::time::{Duration, Instant};
 

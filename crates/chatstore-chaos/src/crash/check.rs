@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use chatstore_bench::client::{Answer, Stored};
+use chatstore_bench::samples::Latencies;
 
 /// What a writer sent and how it was answered, in times since the round began.
 #[derive(Debug, Clone)]
@@ -13,6 +14,11 @@ pub(crate) struct Operation {
     pub(crate) sent_at: Duration,
     pub(crate) answer: Answer,
     pub(crate) answered_at: Duration,
+}
+
+/// How long each of the operations took to be answered.
+pub(crate) fn waits<'l>(ledger: impl IntoIterator<Item = &'l Operation>) -> Latencies {
+    ledger.into_iter().map(|operation| operation.answered_at - operation.sent_at).collect()
 }
 
 /// A conversation as it was read back.

@@ -10,7 +10,7 @@ use chatstore_sql::DatabaseKind;
 use super::ledger::{Writers, check, rate, slowest};
 use super::{Arguments, Findings, REQUEST, SHARE, connect, conversations, figures};
 
-/// Clients with conversations that nobody locks.
+/// Clients with conversations that are not locked.
 const OTHERS: usize = 8;
 
 pub(super) async fn run(arguments: &Arguments) -> Result<Findings, Error> {

@@ -14,7 +14,7 @@ use chatstore_bench::server::{Installation, Server, with_installation};
 use chatstore_model::ConversationId;
 use serde_json::json;
 
-use crate::crash::check::{Conversation, Operation, check};
+use crate::crash::check::{Conversation, Operation, check, waits};
 use crate::experiment::{Bounds, Common, Experiment, Recorder};
 use crate::long_import::writers::Writers;
 
@@ -124,6 +124,7 @@ impl Arguments {
         }
         rows.close().await;
         server.stop().await?;
+        let p99 = |phase: &Phase| waits(&phase.ledger).percentile(99);
         let (idle_p99, during_p99) = (p99(&idle), p99(&deleted.before_kill).max(p99(&deleted.after_kill)));
         if self.bounds.apply() && during_p99 > 2.0 * idle_p99 {
             violations.push(format!(
@@ -194,14 +195,6 @@ impl Arguments {
         let after_kill = writers.finish().await;
         Ok((server, Deleted { left, answered_ms, seconds, log_bytes, before_kill, after_kill }))
     }
-}
-
-/// In milliseconds.
-fn p99(phase: &Phase) -> f64 {
-    let waits = phase.ledger.iter().map(|write| (write.answered_at - write.sent_at).as_secs_f64() * 1_000.0);
-    let mut waits: Vec<f64> = waits.collect();
-    waits.sort_by(f64::total_cmp);
-    waits.get(waits.len() * 99 / 100).copied().unwrap_or(0.0)
 }
 
 /// Bytes of SQLite's log.

@@ -67,7 +67,7 @@ impl Rows {
         Ok(self.database.write("create_successor", create).await?.id)
     }
 
-    /// Messages of the conversation that are stored, seen by nobody.
+    /// Messages of the conversation that are stored, visible to no reader.
     pub(super) async fn left(&self, id: ConversationId) -> Result<i64, Error> {
         let marked = Marked::Conversation { owner: self.owner, id };
         let count = async move |tx: &mut ReadTx<'_>| tx.deletions().messages_left(marked).await;
@@ -80,7 +80,7 @@ impl Rows {
         Ok(self.database.read("marked", count).await? == MarkedCounts::default())
     }
 
-    /// Conversations and messages that everybody sees.
+    /// Conversations and messages that every reader sees.
     pub(super) async fn seen(&self) -> Result<(i64, i64), Error> {
         let count = async |tx: &mut ReadTx<'_>| tx.statistics().counts().await;
         let counts = self.database.read("counts", count).await?;

@@ -1,4 +1,4 @@
-//! `idle-connections`: thousands of connections that do nothing keep nobody out.
+//! `idle-connections`: thousands of connections that do nothing keep no client out.
 //!
 //! Connections are opened, answered once and left idle, more than the server keeps. Meanwhile ordinary clients go on over
 //! theirs, which are never the longest unused, and a new connection is opened for each of many requests for health.
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use chatstore_bench::arguments::ServerBinary;
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
-use chatstore_bench::samples::rounded;
+use chatstore_bench::samples::Latencies;
 use chatstore_bench::server::{Installation, Server, with_installation};
 use chatstore_bench::wire::{self, Connection};
 use serde_json::{Value, json};
@@ -69,24 +69,22 @@ impl Experiment for Arguments {
 impl Arguments {
     async fn run(&self, installation: &Installation, recorder: &mut Recorder) -> Result<(), Error> {
         let server = installation.start().await?;
-        let (mut health, mut violations, mut open) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut health, mut violations, mut open) = (Latencies::default(), Vec::new(), Vec::new());
         for round in 1..=self.rounds.max(1) {
             progress::print(format_args!("idle-connections {} round {round}", recorder.kind.as_str()));
             self.run_round(&server, installation.key(), &mut health, &mut violations).await?;
             open.push(server.descriptors());
         }
         server.stop().await?;
-        health.sort_by(f64::total_cmp);
-        let percentile = |part: usize| health.get((health.len() * part / 100).min(health.len() - 1)).copied();
-        if self.bounds.apply() && percentile(99).is_none_or(|p99| p99 > HEALTH_MS) {
-            violations.push(format!("the 99th percentile of health is {:?} ms", percentile(99)));
+        let health_ms @ [_, p99, _] = health.summary();
+        if self.bounds.apply() && (health.count() == 0 || p99 > HEALTH_MS) {
+            violations.push(format!("the 99th percentile of health is {p99} ms"));
         }
-        let health_ms = [percentile(50), percentile(99), percentile(100)].map(|ms| ms.map(rounded));
         let figures: Value = json!({
             "rounds": self.rounds,
             "connections": self.connections,
             "clients": self.clients,
-            "health_requests": health.len(),
+            "health_requests": health.count(),
             "health_ms": health_ms,
             "descriptors": open,
             "bounds": self.bounds.apply(),
@@ -99,7 +97,7 @@ impl Arguments {
         &self,
         server: &Server,
         key: &str,
-        health: &mut Vec<f64>,
+        health: &mut Latencies,
         violations: &mut Vec<String>,
     ) -> Result<(), Error> {
         let port = server.port();
@@ -123,7 +121,7 @@ impl Arguments {
         for _ in 0..self.requests {
             let begun = Instant::now();
             match timeout(TIMEOUT, used_once(port)).await {
-                Ok(Ok(_)) => health.push(begun.elapsed().as_secs_f64() * 1_000.0),
+                Ok(Ok(_)) => health.push(begun.elapsed()),
                 Ok(Err(error)) => violations.push(format!("health was not answered: {error}")),
                 Err(_) => violations.push("health was not answered within 10 s".to_owned()),
             }

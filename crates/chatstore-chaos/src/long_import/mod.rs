@@ -21,7 +21,7 @@ use chatstore_bench::server::{Installation, with_installation};
 use chatstore_sql::DatabaseKind;
 use serde_json::json;
 
-use crate::crash::check::{Conversation, check};
+use crate::crash::check::{Conversation, check, waits};
 use crate::experiment::{Bounds, Common, Experiment, Recorder};
 
 use program::Program;
@@ -91,20 +91,13 @@ impl Arguments {
         if tally.refused + tally.unknown > 0 {
             violations.push(format!("writes that were not answered with 201: {:?}", tally.reasons));
         }
-        let waits = ledger.iter().map(|write| (write.answered_at - write.sent_at).as_secs_f64() * 1_000.0);
-        let mut waits: Vec<f64> = waits.collect();
-        waits.sort_by(f64::total_cmp);
-        let [median, p99, longest] = [50, 99, 100].map(|part| {
-            let place = (waits.len() * part / 100).min(waits.len().saturating_sub(1));
-            waits.get(place).copied().unwrap_or(0.0)
-        });
+        let write_ms @ [_, _, longest] = waits(&ledger).summary();
         if self.bounds.apply() && longest > WAIT_MS {
             violations.push(format!("a writer waited {longest:.0} ms"));
         }
         if self.bounds.apply() && memory_kib > MEMORY_KIB {
             violations.push(format!("an importer held {memory_kib} KiB"));
         }
-        let write_ms = [median, p99, longest].map(rounded);
         let figures = json!({
             "rounds": self.kills,
             "seed": self.common.seed,

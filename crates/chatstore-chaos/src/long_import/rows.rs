@@ -19,7 +19,7 @@ const MESSAGES: Sql = Sql::same(
     "select id, seq, content, created_at from messages where owner_id = $1 order by conversation_id, seq",
 );
 
-/// A digest of the conversations that belong to nobody else, and one of their messages. Imported rows belong to the
+/// A digest of the conversations that belong to no other user, and one of their messages. Imported rows belong to the
 /// built-in user, those of the writers do not.
 pub(super) async fn imported_rows(url: &str) -> Result<(u64, u64), Error> {
     let database = Database::open(DatabaseOptions::new(url)).await?;
