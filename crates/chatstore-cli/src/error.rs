@@ -221,7 +221,7 @@ impl From<BackupError> for CliError {
 
 impl From<UnsupportedEncoding> for CliError {
     fn from(error: UnsupportedEncoding) -> Self {
-        Self::new(code::CONFIGURATION, error.to_string()).hint(UnsupportedEncoding::TODO)
+        Self::new(code::CONFIGURATION, error.to_string()).hint(UnsupportedEncoding::REMEDY)
     }
 }
 
@@ -262,7 +262,7 @@ impl From<MigrationError> for CliError {
         if let MigrationError::Database { cause, .. } = &error
             && cause.kind == DatabaseErrorKind::Unsuitable
         {
-            return failure.hint(UnsupportedEncoding::TODO);
+            return failure.hint(UnsupportedEncoding::REMEDY);
         }
         if matches!(error, MigrationError::Destructive(_)) {
             return failure.hint("add --allow-data-loss when that is wanted");

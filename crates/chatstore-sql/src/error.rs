@@ -131,7 +131,7 @@ impl UnsupportedEncoding {
     pub const REQUIRED: &'static str = "UTF8";
 
     /// What to do about it.
-    pub const TODO: &'static str =
+    pub const REMEDY: &'static str =
         "move to a database created with `create database … encoding 'UTF8' template template0`";
 
     #[cfg(feature = "postgres")]

@@ -34,6 +34,6 @@ impl Marked {
 pub enum Deletion {
     /// Every row is gone.
     Done,
-    /// It exists for nobody any more; its rows are left to be deleted piece by piece.
+    /// It no longer exists for any reader; its rows are left to be deleted piece by piece.
     Marked(Marked),
 }

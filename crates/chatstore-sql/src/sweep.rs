@@ -11,8 +11,8 @@ use crate::tx::WriteTx;
 /// Rows of the first piece on SQLite.
 const FIRST_ROWS: i64 = 50;
 
-/// Minimum rows of a piece on PostgreSQL, where a piece is in nobody's way, and much of its time on a busy machine is that
-/// of its round trips, however few rows it has.
+/// Minimum rows of a piece on PostgreSQL, where no write waits for a piece, and much of its time on a busy machine is
+/// that of its round trips, however few rows it has.
 const MIN_ROWS_ON_POSTGRES: i64 = 500;
 
 /// Maximum rows of a piece.

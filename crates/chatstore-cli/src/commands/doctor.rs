@@ -8,7 +8,7 @@ use chatstore::{DatabaseKind, Store};
 use clap::Args;
 use serde::Serialize;
 
-use super::serve::{SEEDED_TODO, seeded_names};
+use super::serve::{SEEDED_REMEDY, seeded_names};
 use super::{print, print_json};
 use crate::config::{Config, Environment};
 use crate::database;
@@ -304,8 +304,8 @@ async fn seeded_passwords(config: &Config, store: &Store) -> Result<Finding, Cli
     }
     let found = format!("unchanged: {}", names.join(", "));
     Ok(match config.environment {
-        Environment::Development => Finding::warning(found, SEEDED_TODO),
-        Environment::Production => Finding::failed(found, SEEDED_TODO),
+        Environment::Development => Finding::warning(found, SEEDED_REMEDY),
+        Environment::Production => Finding::failed(found, SEEDED_REMEDY),
     })
 }
 

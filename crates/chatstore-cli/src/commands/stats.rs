@@ -33,7 +33,7 @@ struct Shown {
     digests: Option<Vec<ShownDigest>>,
 }
 
-/// What is deleted for everybody, and whose rows are not gone yet.
+/// What is deleted for every reader, and whose rows are not gone yet.
 #[derive(Serialize)]
 struct ShownMarked {
     conversations: i64,

@@ -176,7 +176,7 @@ async fn erase(config: &Config, named: &str) -> Result<(), CliError> {
     let store = database::open_existing(config).await?;
     let user = find_user(&store, named).await?;
     if let Deletion::Marked(marked) = store.users().begin_to_erase(user.id).await? {
-        eprint_message(format_args!("{named} exists for nobody any more; deleting the rows"));
+        eprint_message(format_args!("{named} no longer exists; deleting the rows"));
         let total = store.operations().messages_left(marked).await?;
         let mut progress = Progress::new("erasing", Unit::Rows, total);
         store.operations().finish_deletion(marked, |rows| progress.set(rows.min(total))).await?;

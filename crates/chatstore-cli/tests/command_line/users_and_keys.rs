@@ -1,3 +1,4 @@
+use chatstore::{NewConversation, NewMessage};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use insta::{allow_duplicates, assert_snapshot};
@@ -13,6 +14,7 @@ conformance!(
     keys_are_listed_and_revoked,
     only_administrators_own_service_keys,
     a_service_key_without_a_user_belongs_to_the_built_in_one,
+    the_erasure_of_a_user_with_much_ends_when_the_last_row_is_gone,
 );
 
 async fn a_user_is_created_once_and_gets_a_key(case: TestDatabase) {
@@ -139,4 +141,29 @@ async fn a_service_key_without_a_user_belongs_to_the_built_in_one(case: TestData
     let id = key["id"].as_str().unwrap();
     commands.run(&["key", "revoke", id, "--user", "anonymous"]).data();
     assert_eq!(commands.run(&["key", "list", "--json"]).data(), "[]");
+}
+
+async fn the_erasure_of_a_user_with_much_ends_when_the_last_row_is_gone(case: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let on_it =
+        |arguments: &[&str]| run(folder.path(), &[arguments, &["--database-url", &case.url]].concat());
+    on_it(&["user", "create", "--username", "ada"]).data();
+    let store = chatstore::Store::connect(case.url.as_str()).await.unwrap();
+    let ada = store.users().find_by_username("ada").await.unwrap().unwrap().id;
+    let chat = store.as_user(ada);
+    let id = chat.conversations().create(NewConversation::titled("long")).await.unwrap().id;
+    for _ in 0..6 {
+        chat.messages().append_many(id, vec![NewMessage::user("hello"); 200]).await.unwrap();
+    }
+    store.write("mark", async move |tx| tx.conversations().delete(ada, id).await).await.unwrap();
+    let marked = on_it(&["stats"]).data().to_owned();
+    assert!(marked.contains("being deleted: 1 conversations, 0 users"), "{marked}");
+    assert_eq!(on_it(&["stats", "--json"]).json()["messages"], 0);
+
+    let erased = on_it(&["user", "erase", "ada"]);
+
+    assert_eq!(erased.code, 0, "{}", erased.stderr);
+    assert!(erased.stderr.contains("ada is erased: the last row is gone"), "{}", erased.stderr);
+    assert!(!on_it(&["stats"]).data().contains("being deleted"));
+    on_it(&["user", "erase", "ada"]).assert_failed(1, "there is no user");
 }

@@ -1,4 +1,4 @@
-//! Long work on a thread of its own, which reports how far it is and stops when nobody waits for it any more.
+//! Long work on a thread of its own, which reports how far it is and stops when its caller no longer waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

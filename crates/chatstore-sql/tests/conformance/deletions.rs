@@ -1,4 +1,4 @@
-//! What is large is deleted in pieces: gone for everybody at once, row by row afterwards.
+//! What is large is deleted in pieces: gone at once for every reader, row by row afterwards.
 
 use chatstore_model::{
     ArchivedFilter, Change, ConversationFilter, ConversationId, ConversationPatch, Day, Limit, MemberRole,
@@ -78,7 +78,7 @@ async fn marked(case: &TestDatabase) -> MarkedCounts {
     read(case, async |tx| tx.deletions().count().await).await
 }
 
-/// Messages that are stored, seen by nobody or not.
+/// Messages that are stored, visible or not.
 async fn left(case: &TestDatabase, marked: Marked) -> i64 {
     read(case, async move |tx| tx.deletions().messages_left(marked).await).await
 }

@@ -1,4 +1,4 @@
-//! Erasing a user who has much: gone for everybody at once, row by row afterwards.
+//! Erasing a user with much: gone at once for every reader, row by row afterwards.
 
 use chatstore_model::{
     ApiKeyScope, CanonicalJson, ConversationFilter, ConversationId, Day, EndReason, Limit, MemberRole,

@@ -149,7 +149,7 @@ pub(crate) async fn serve(
 /// Passwords that `seed` printed or was given may be known to people other than the user.
 async fn refuse_seeded_passwords(store: &Store) -> Result<(), CliError> {
     let names = match seeded_names(store).await {
-        // Nobody can log in then.
+        // No user can log in then.
         Err(failure) if failure.is_damage() => return Ok(()),
         names => names?,
     };
@@ -160,11 +160,11 @@ async fn refuse_seeded_passwords(store: &Store) -> Result<(), CliError> {
         "CHATSTORE_ENV is production, and these users still have the password of `chatstore seed`: {}",
         names.join(", ")
     );
-    Err(CliError::new(code::CONFIGURATION, message).hint(SEEDED_TODO))
+    Err(CliError::new(code::CONFIGURATION, message).hint(SEEDED_REMEDY))
 }
 
 /// What to do about users who still have the password of `seed`.
-pub(crate) const SEEDED_TODO: &str =
+pub(crate) const SEEDED_REMEDY: &str =
     "give each another password with `chatstore user set-password NAME`, or log in and change it";
 
 /// The users who still have the password of `seed`.

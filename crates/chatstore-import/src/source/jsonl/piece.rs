@@ -1,8 +1,8 @@
 //! Conversations, whole or in pieces, compared with what is stored and written where that is missing.
 //!
 //! A long conversation is written in pieces, each a transaction. Its revision stays 1 until the last of them, as no
-//! other conversation with messages has it: so an import that was interrupted is known, and goes on; and whoever
-//! read a part of it sees that it changed when it is complete.
+//! other conversation with messages has it: so an import that was interrupted is known, and goes on; and a client
+//! that read a part of it sees that it changed when it is complete.
 
 use chatstore_model::{Conversation, Limit, MessageRange, NewMessage, Order, UserId};
 use chatstore_sql::{Tx, Via};
@@ -120,7 +120,7 @@ async fn find<M>(tx: &mut Tx<'_, M>, owner: UserId, head: &PlannedHead) -> Store
     }
 }
 
-/// Whether an import of this conversation began, did not end, and nobody else changed it.
+/// Whether an import of this conversation began, did not end, and no other write changed it.
 fn is_incomplete(stored: &Conversation, head: &PlannedHead) -> bool {
     stored.id == head.id && stored.revision == 1 && stored.message_count == stored.last_seq
 }

@@ -1,4 +1,4 @@
-//! Looking for damage, off everybody's way.
+//! Looking for damage, out of the way of requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

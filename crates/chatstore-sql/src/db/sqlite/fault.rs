@@ -49,7 +49,7 @@ impl Fault {
     }
 
     /// What the operator is to do.
-    pub(super) const fn todo(self) -> &'static str {
+    pub(super) const fn remedy(self) -> &'static str {
         match self {
             Self::Removed => {
                 "nothing is read or written until a restart; put the file back, or restore a backup, then restart"

@@ -1,7 +1,7 @@
-//! Watches that the files at the path are those that are open, and that nobody else writes into them.
+//! Watches that the files at the path are those that are open, and that no other program writes into them.
 //!
 //! Names can be given to other files at any time, and what a process then commits is gone with the file it has open.
-//! So the writer looks before each commit and again before it answers; everybody else does so every second.
+//! So the writer looks before each commit and again before it answers; all others do so every second.
 
 use std::collections::BTreeSet;
 use std::fs::Metadata;
@@ -205,7 +205,7 @@ impl FileGuard {
     pub(super) fn report(&self, fault: Fault) -> StoreError {
         if self.fault.set(fault).is_ok() {
             let path = self.paths.file.display();
-            tracing::error!(database.path = %path, "{fault}; {}", fault.todo());
+            tracing::error!(database.path = %path, "{fault}; {}", fault.remedy());
         }
         self.fault().unwrap_or(fault).error()
     }
@@ -260,7 +260,9 @@ impl FileGuard {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known =
             seen.as_ref().is_some_and(|seen| seen.salts == index.salts() && seen.moved == index.moved);
-        if is_known && is_log_whole && seen.as_ref().is_some_and(|seen| seen.stamp == stamp) {
+        let is_as_seen = is_known && seen.as_ref().is_some_and(|seen| seen.stamp == stamp);
+        // While a checkpoint is under way nothing is said of the pages.
+        if is_log_whole && (is_as_seen || !index.is_settled()) {
             return Ok(None);
         }
         // The stamp was taken before the index was read: a checkpoint may have ended in between.

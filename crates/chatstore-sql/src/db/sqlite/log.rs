@@ -15,7 +15,7 @@ pub(super) struct Counters {
 /// How far a checkpoint goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// As far as readers let it, in nobody's way.
+    /// As far as readers let it, without making writers wait.
     Passive,
     /// Everything, and the log is empty afterwards; writers wait meanwhile.
     Truncate,

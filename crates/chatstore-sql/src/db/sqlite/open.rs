@@ -71,8 +71,8 @@ fn try_connect(location: &Location) -> Result<Connection, Failure> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     // The statement cache clears bindings; without this SQLite then prepares again on every use.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // Whoever closes last moves the log into the file and deletes it, by their names. Only the writer does, after
-    // it has looked where they lead.
+    // The last connection to close moves the log into the file and deletes it, by their names. Only the writer does,
+    // after it has looked where they lead.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     claim(&connection, location)?;
     if matches!(location, Location::File(_)) {

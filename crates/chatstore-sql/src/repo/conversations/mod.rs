@@ -313,7 +313,7 @@ impl Conversations<'_, '_, ReadWrite> {
     }
 
     /// Deletes a conversation with its members, messages and responses; usage stays. A long one is marked: then it
-    /// exists for nobody any more, and its rows are left to be deleted in pieces.
+    /// no longer exists for any reader, and its rows are left to be deleted in pieces.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].

@@ -25,8 +25,8 @@ pub(super) const STATEMENTS: &[Sql] = &[SENT_ELSEWHERE, DELETE_SENT, DELETE];
 
 impl Users<'_, '_, ReadWrite> {
     /// Deletes a user with everything that is the user's: conversations, memberships, keys, usage,
-    /// and the messages sent into others' conversations, whose counts and previews are repaired. One who has much is
-    /// marked: then the user exists for nobody any more, nor does anything that is the user's, and the rows are left
+    /// and the messages sent into others' conversations, whose counts and previews are repaired. One with much is
+    /// marked: then the user no longer exists for any reader, nor does anything that is the user's, and the rows are left
     /// to be deleted in pieces. So are counts and previews where the user sent many messages.
     ///
     /// # Errors
