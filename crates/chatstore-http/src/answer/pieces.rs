@@ -11,7 +11,8 @@ use serde::Serialize;
 use super::memory::HeldBytes;
 use crate::error::Problem;
 
-/// About the size of a piece, in bytes. A list that fits into one is sent whole.
+/// The size of a piece at most, in bytes: others wait for their turn while one is sent. A list that fits into one is sent
+/// whole.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// What an item takes beside its large fields, about, in bytes.
@@ -28,13 +29,14 @@ pub(crate) trait ListItem: Serialize + Send + 'static {
 /// The answer `{"data": [items], "next_cursor": …}`.
 pub(crate) fn list<T: ListItem>(items: Vec<T>, next_cursor: Option<String>) -> Response {
     let held: usize = items.iter().map(|item| ITEM_BYTES + item.large_bytes()).sum();
-    let mut pieces = Pieces { items: Some(items.into_iter()), next_cursor, is_first: true };
+    let mut pieces =
+        Pieces { items: Some(items.into_iter()), next_cursor, is_first: true, written: Bytes::new() };
     let first = match pieces.next() {
         Ok(first) => first.unwrap_or_default(),
         Err(error) => return Problem::internal(error.to_string()).into_response(),
     };
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    if pieces.items.is_none() {
+    if pieces.items.is_none() && pieces.written.is_empty() {
         return (json, first).into_response();
     }
     let rest = stream::unfold(pieces, |mut pieces| async move {
@@ -45,6 +47,7 @@ pub(crate) fn list<T: ListItem>(items: Vec<T>, next_cursor: Option<String>) -> R
             Err(error) => {
                 tracing::error!(error.cause = %error, "an answer was cut off");
                 pieces.items = None;
+                pieces.written = Bytes::new();
                 Some((Err(error), pieces))
             }
         }
@@ -61,12 +64,23 @@ struct Pieces<T> {
     items: Option<IntoIter<T>>,
     next_cursor: Option<String>,
     is_first: bool,
+    /// What the last items were written into, without what was sent of it.
+    written: Bytes,
 }
 
 impl<T: ListItem> Pieces<T> {
     /// The next piece; none at the end.
     fn next(&mut self) -> serde_json::Result<Option<Bytes>> {
-        let Some(items) = &mut self.items else { return Ok(None) };
+        if self.written.is_empty() {
+            self.written = self.write()?;
+        }
+        let length = self.written.len().min(PIECE_BYTES);
+        Ok(Some(self.written.split_to(length)).filter(|piece| !piece.is_empty()))
+    }
+
+    /// The next items, as many as fill a piece; nothing behind the last one.
+    fn write(&mut self) -> serde_json::Result<Bytes> {
+        let Some(items) = &mut self.items else { return Ok(Bytes::new()) };
         let mut piece = Vec::new();
         if self.is_first {
             piece.extend_from_slice(b"{\"data\":[");
@@ -83,9 +97,10 @@ impl<T: ListItem> Pieces<T> {
                 piece.push(b',');
             }
             self.is_first = false;
+            piece.reserve(ITEM_BYTES + item.large_bytes());
             serde_json::to_writer(&mut piece, &item)?;
         }
-        Ok(Some(piece.into()))
+        Ok(piece.into())
     }
 }
 
