@@ -9,7 +9,6 @@ use chatstore_model::{Clock, IdSource, RandomIds, SystemClock, UserId};
 use crate::context::Context;
 use crate::error::{ConnectError, StoreError, UnsupportedEncoding};
 use crate::file_lock::FileLock;
-use crate::long_reads::LongReads;
 use crate::tx::{ReadTx, WriteTx};
 use crate::url::Target;
 
@@ -108,7 +107,6 @@ struct Inner {
     backend: Backend,
     context: Arc<Context>,
     place: String,
-    long_reads: LongReads,
 }
 
 pub(crate) enum Backend {
@@ -159,16 +157,17 @@ impl Database {
                 (Backend::Postgres(connected.await?), place)
             }
         };
-        let long_reads = LongReads::new(options.pool);
-        Ok(Self(Arc::new(Inner { backend, context, place, long_reads })))
+        Ok(Self(Arc::new(Inner { backend, context, place })))
     }
 
     /// Runs `work` with a transaction that only reads. Each statement in it sees the data of its
-    /// own moment. It may run again: when the connection turns out to be dead, and on SQLite when it takes longer
-    /// than 2 ms, on a thread of its own. It is interrupted there when the caller stops waiting.
+    /// own moment. It may run again: when the connection turns out to be dead; on SQLite when it takes longer
+    /// than 2 ms or reads more than 256 KiB, on one of two threads, where it is interrupted when the caller stops waiting;
+    /// on PostgreSQL when it reads long messages, of which half as many are read at a time as there are processors.
     ///
     /// # Errors
-    /// What `work` returns, or [`StoreError::Unavailable`] when no connection could be had.
+    /// What `work` returns; [`StoreError::Unavailable`] when no connection could be had; [`StoreError::Overloaded`]
+    /// when 64 others wait to run again.
     pub async fn read<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
     where
         F: AsyncFnMut(&mut ReadTx<'_>) -> Result<T, E> + Send + 'static,
@@ -179,24 +178,24 @@ impl Database {
         on_either!(Backend: &self.0.backend, database => database.read(work).await)
     }
 
-    /// Like [`read`](Self::read), for work whose time grows with what is stored. On PostgreSQL such reads have a
-    /// quarter of the connections. SQLite notices them by itself, whichever way they come: what takes longer than
-    /// 2 ms is interrupted and runs again on one of two threads.
+    /// Like [`read`](Self::read), for work whose time grows with what is stored. On PostgreSQL half as many of them as
+    /// there are processors run at a time, two at least, and a quarter of the connections at most. SQLite notices them by
+    /// itself, whichever way they come.
     ///
     /// # Errors
-    /// As `read`; [`StoreError::Overloaded`] when 16 others wait already.
+    /// As `read`; [`StoreError::Overloaded`] when 64 others wait already.
     pub async fn read_long<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
     where
         F: AsyncFnMut(&mut ReadTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        match self.kind() {
-            DatabaseKind::Sqlite => self.read(name, work).await,
-            DatabaseKind::Postgres => {
-                let _permit = self.0.long_reads.acquire().await?;
-                self.read(name, work).await
-            }
+        tracing::trace!(name, "read_long");
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(database) => database.read(work).await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(database) => database.read_long(work).await,
         }
     }
 

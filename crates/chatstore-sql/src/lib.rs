@@ -45,7 +45,6 @@ mod db;
 mod error;
 mod external;
 mod file_lock;
-mod long_reads;
 mod marked;
 mod migrations;
 mod repo;

@@ -55,8 +55,9 @@ impl Database {
 }
 
 impl Sweep<'_> {
-    /// Deletes one piece in a transaction of its own, then pauses for as long as that took, which belongs to others. A
-    /// piece aims at 5 ms of SQLite's writer or 20 ms of a connection to PostgreSQL.
+    /// Deletes one piece in a transaction of its own, then pauses: most of the time belongs to others. A piece aims at
+    /// 2 ms of SQLite's writer, and the pause is ten times as long as it took; on PostgreSQL it is 20 ms of a connection,
+    /// and three times.
     ///
     /// # Errors
     /// What the database reports; what earlier pieces deleted stays deleted.
@@ -74,7 +75,7 @@ impl Sweep<'_> {
         self.position = piece.position;
         let kind = self.database.kind();
         self.rows = rows_of_next(self.rows, piece, aim(kind)).max(min_rows(kind));
-        tokio::time::sleep(begun.elapsed()).await;
+        tokio::time::sleep(pause_after(kind, begun.elapsed())).await;
         Ok(Swept::Rows(piece.rows))
     }
 
@@ -93,8 +94,17 @@ impl Sweep<'_> {
 /// How long a piece should take inside of its transaction.
 const fn aim(kind: DatabaseKind) -> Duration {
     match kind {
-        DatabaseKind::Sqlite => Duration::from_millis(5),
+        DatabaseKind::Sqlite => Duration::from_millis(2),
         DatabaseKind::Postgres => Duration::from_millis(20),
+    }
+}
+
+/// How long others have after a piece. On SQLite it waits for its disk as they do, and what it changed has to be written
+/// into the file afterwards.
+fn pause_after(kind: DatabaseKind, piece: Duration) -> Duration {
+    match kind {
+        DatabaseKind::Sqlite => 10 * piece,
+        DatabaseKind::Postgres => 3 * piece,
     }
 }
 

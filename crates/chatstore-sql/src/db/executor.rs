@@ -208,6 +208,30 @@ impl Executor<'_> {
         row.ok_or_else(|| StoreError::Corrupt(format!("{}: no row", sql.name())))
     }
 
+    /// To be called before a statement that reads much. On PostgreSQL few of them run at a time.
+    ///
+    /// # Errors
+    /// When this is not one of them: the work is then run again, as one.
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_self, reason = "SQLite notices by itself"))]
+    pub(crate) fn begin_large(&mut self) -> Result<(), StoreError> {
+        match &mut self.driver {
+            #[cfg(feature = "sqlite")]
+            Driver::Sqlite(_) => Ok(()),
+            #[cfg(feature = "postgres")]
+            Driver::Postgres(executor) => executor.begin_large(),
+        }
+    }
+
+    /// Whether the work has to run again where it may read much.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn is_to_read_much(&self) -> bool {
+        match &self.driver {
+            #[cfg(feature = "sqlite")]
+            Driver::Sqlite(_) => false,
+            Driver::Postgres(executor) => executor.is_to_read_much(),
+        }
+    }
+
     /// Whether the database sends all rows of an answer, also those behind the end of a page: PostgreSQL does,
     /// SQLite is asked for each.
     pub(crate) const fn sends_every_row(&self) -> bool {

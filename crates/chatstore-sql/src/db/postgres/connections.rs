@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use deadpool_postgres::{
-    Client, ClientWrapper, Hook, HookError, Manager, ManagerConfig, Metrics, Pool, PoolError,
+    Client, ClientWrapper, Hook, HookError, Manager, ManagerConfig, Metrics, Pool, PoolError, QueueMode,
     RecyclingMethod, Runtime,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -73,8 +73,13 @@ impl Connections {
             let used = metrics.recycled.unwrap_or(metrics.created);
             Box::pin(async move { doubts.examine(client, used).await })
         });
-        let pool =
-            Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1).pre_recycle(examine).build();
+        // The connection used last is used first: few of them grow by what large answers need.
+        let pool = Pool::builder(manager)
+            .max_size(size)
+            .queue_mode(QueueMode::Lifo)
+            .runtime(Runtime::Tokio1)
+            .pre_recycle(examine)
+            .build();
         let pool = pool
             .map_err(|error| ConnectError::Unreachable { place: place.clone(), cause: Cause::new(error) })?;
         match timeout(deadlines::FIRST, pool.get()).await {

@@ -29,6 +29,16 @@ pub(super) enum Handle<'c> {
     },
 }
 
+/// How much the statements on a connection may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// The rows of ordinary pages.
+    Little,
+    /// More was wanted: everything has to run again where it may.
+    Interrupted,
+    Much,
+}
+
 /// Runs statements on one connection.
 ///
 /// A statement is prepared once on a connection. Where a pooler changes the session behind the connection, it is
@@ -37,11 +47,34 @@ pub(crate) struct PostgresExecutor<'c> {
     handle: Handle<'c>,
     connections: &'c Connections,
     context: &'c Context,
+    reading: Reading,
 }
 
 impl<'c> PostgresExecutor<'c> {
     pub(super) const fn new(handle: Handle<'c>, connections: &'c Connections, context: &'c Context) -> Self {
-        Self { handle, connections, context }
+        Self { handle, connections, context, reading: Reading::Much }
+    }
+
+    /// The executor with a bound of what it reads.
+    pub(super) const fn reading(self, reading: Reading) -> Self {
+        Self { reading, ..self }
+    }
+
+    /// To be called before a statement that reads much.
+    ///
+    /// # Errors
+    /// When the connection is not one for much; that it has to be is noted.
+    pub(crate) fn begin_large(&mut self) -> Result<(), StoreError> {
+        if self.reading == Reading::Much {
+            return Ok(());
+        }
+        self.reading = Reading::Interrupted;
+        Err(StoreError::Overloaded("this connection is for small reads"))
+    }
+
+    /// Whether everything has to run again where it may read much.
+    pub(crate) fn is_to_read_much(&self) -> bool {
+        self.reading == Reading::Interrupted
     }
 
     /// Runs a statement and hands its rows to `read`; the number of rows changed.

@@ -6,6 +6,7 @@ mod deadlines;
 mod error;
 mod executor;
 mod failure;
+mod long_reads;
 mod sqlstate;
 mod wire;
 
@@ -23,8 +24,9 @@ use checkout::Checkout;
 use connections::Connections;
 pub(crate) use error::{is_lost, with_source};
 use error::{store_error, write_error};
-use executor::Handle;
 pub(crate) use executor::PostgresExecutor;
+use executor::{Handle, Reading};
+use long_reads::{LongRead, LongReads};
 pub(crate) use sqlstate::{Meaning, meaning};
 
 /// How often a transaction is run again after a conflict.
@@ -36,6 +38,8 @@ const NO_ANSWER: &str = "the database does not answer";
 pub(crate) struct PostgresDatabase {
     context: Arc<Context>,
     connections: Arc<Connections>,
+    of_much_time: LongReads,
+    of_many_bytes: LongReads,
 }
 
 impl PostgresDatabase {
@@ -49,10 +53,32 @@ impl PostgresDatabase {
         random: fn(&mut [u8]),
     ) -> Result<Self, ConnectError> {
         let connections = Connections::open(config, tls, place, pool_size, random).await?;
-        Ok(Self { context, connections })
+        let (of_much_time, of_many_bytes) =
+            (LongReads::of_much_time(pool_size), LongReads::of_many_bytes(pool_size));
+        Ok(Self { context, connections, of_much_time, of_many_bytes })
     }
 
-    pub(crate) async fn read<T, E, F>(&self, mut work: F) -> Result<T, E>
+    /// Runs `work`, and again among those that read much when it turns out to be one.
+    pub(crate) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: AsyncFnMut(&mut Tx<'_, ReadOnly>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.read_with(None, work).await
+    }
+
+    /// Runs `work` among those whose time grows with what is stored.
+    pub(crate) async fn read_long<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: AsyncFnMut(&mut Tx<'_, ReadOnly>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.read_with(Some(self.of_much_time.acquire().await?), work).await
+    }
+
+    async fn read_with<T, E, F>(&self, mut permit: Option<LongRead<'_>>, mut work: F) -> Result<T, E>
     where
         F: AsyncFnMut(&mut Tx<'_, ReadOnly>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -61,8 +87,16 @@ impl PostgresDatabase {
         let mut is_repeated = false;
         loop {
             let mut client = Checkout::acquire(&self.connections).await?;
-            let mut tx = self.autocommit(&client);
+            let reading = if permit.is_some() { Reading::Much } else { Reading::Little };
+            let mut tx = self.autocommit(&client, reading);
             let result = work(&mut tx).await;
+            if tx.executor.is_to_read_much() {
+                drop(result);
+                client.set_idle();
+                drop(client);
+                permit = Some(self.of_many_bytes.acquire().await?);
+                continue;
+            }
             let failure = tx.executor.into_failed();
             if result.is_ok() {
                 client.set_idle();
@@ -170,14 +204,15 @@ impl PostgresDatabase {
         F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E>,
         E: From<StoreError>,
     {
-        let mut tx = self.autocommit(client);
+        let mut tx = self.autocommit(client, Reading::Much);
         let result = work(&mut tx).await;
         tx.finish(result)
     }
 
-    fn autocommit<'c, M>(&'c self, client: &'c Client) -> Tx<'c, M> {
+    fn autocommit<'c, M>(&'c self, client: &'c Client, reading: Reading) -> Tx<'c, M> {
         let handle = Handle::Single { client, changed: false };
-        Tx::new(PostgresExecutor::new(handle, &self.connections, &self.context).into(), &self.context)
+        let executor = PostgresExecutor::new(handle, &self.connections, &self.context).reading(reading);
+        Tx::new(executor.into(), &self.context)
     }
 
     /// A connection that is never given back to the pool.

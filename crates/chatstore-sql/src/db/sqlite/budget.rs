@@ -1,7 +1,7 @@
 //! How long a read may keep the thread that it runs on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -15,6 +15,8 @@ pub(super) struct Budget {
     opened: Instant,
     /// Microseconds after `opened`; the greatest number when there is no end.
     deadline: AtomicU64,
+    /// How many more may be read.
+    bytes: AtomicUsize,
     is_spent: AtomicBool,
 }
 
@@ -27,6 +29,7 @@ impl Budget {
         let budget = Arc::new(Self {
             opened: Instant::now(),
             deadline: AtomicU64::new(u64::MAX),
+            bytes: AtomicUsize::new(usize::MAX),
             is_spent: AtomicBool::new(false),
         });
         let watched = Arc::clone(&budget);
@@ -34,9 +37,18 @@ impl Budget {
         Ok(budget)
     }
 
-    /// Begins a read, which may take so long.
-    pub(super) fn begin(&self, time: Option<Duration>) {
-        let deadline = time.map_or(u64::MAX, |time| micros(self.opened.elapsed() + time));
+    /// Begins a read, which may take so long and read so many bytes.
+    pub(super) fn begin(&self, time: Duration, bytes: usize) {
+        self.set(micros(self.opened.elapsed() + time), bytes);
+    }
+
+    /// Begins a read without an end.
+    pub(super) fn begin_unbounded(&self) {
+        self.set(u64::MAX, usize::MAX);
+    }
+
+    fn set(&self, deadline: u64, bytes: usize) {
+        self.bytes.store(bytes, Ordering::Relaxed);
         self.is_spent.store(false, Ordering::Relaxed);
         self.deadline.store(deadline, Ordering::Relaxed);
     }
@@ -49,6 +61,16 @@ impl Budget {
     /// Whether a statement of the read was interrupted.
     pub(super) fn is_spent(&self) -> bool {
         self.is_spent.load(Ordering::Relaxed)
+    }
+
+    /// Counts bytes that were read; whether they are too many or the time is over, which is noted then.
+    pub(super) fn check_bytes(&self, bytes: usize) -> bool {
+        let left = self.bytes.load(Ordering::Relaxed).saturating_sub(bytes);
+        self.bytes.store(left, Ordering::Relaxed);
+        if left == 0 {
+            self.cancel();
+        }
+        self.check()
     }
 
     /// Whether the time of the read is over, which is noted then.
@@ -78,7 +100,7 @@ mod tests {
         connection.execute_batch(rows).unwrap();
         let budget = Budget::of(&mut connection).unwrap();
         let read = |statement: &str| {
-            budget.begin(Some(Duration::ZERO));
+            budget.begin(Duration::ZERO, usize::MAX);
             let mut statement = connection.prepare(statement).unwrap();
             let mut rows = statement.query(()).unwrap();
             while let Ok(Some(_)) = rows.next() {}
@@ -86,5 +108,16 @@ mod tests {
         };
         assert!(!read("select * from rows where n > 1000 order by n limit 201"));
         assert!(read("select count(a) from rows"));
+    }
+
+    #[test]
+    fn a_read_ends_when_it_has_read_its_bytes() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let budget = Budget::of(&mut connection).unwrap();
+        budget.begin(Duration::from_secs(60), 100);
+        assert!(!budget.check_bytes(99) && !budget.is_spent());
+        assert!(budget.check_bytes(1) && budget.is_spent());
+        budget.begin_unbounded();
+        assert!(!budget.check_bytes(1_000_000) && !budget.is_spent());
     }
 }

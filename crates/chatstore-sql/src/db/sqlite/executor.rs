@@ -72,10 +72,10 @@ impl<'c> SqliteExecutor<'c> {
             }
             unwatched_bytes += row.size_bytes();
             if unwatched_bytes > WATCHED_BYTES {
-                unwatched_bytes = 0;
-                if self.budget.is_some_and(Budget::check) {
+                if self.budget.is_some_and(|budget| budget.check_bytes(unwatched_bytes)) {
                     return Err(StoreError::Timeout(Cause::new(format!("{}: interrupted", sql.name()))));
                 }
+                unwatched_bytes = 0;
             }
         }
         Ok(self.connection.changes())

@@ -180,6 +180,7 @@ impl<M> Messages<'_, '_, M> {
         let rows = if is_complete {
             rows.flatten()
         } else {
+            self.0.executor.begin_large()?;
             let mut found: i64 = 0;
             let read = |row: &Row<'_>| {
                 let message = read(row)?;

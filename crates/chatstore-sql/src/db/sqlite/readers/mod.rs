@@ -1,7 +1,7 @@
 //! Connections that read, each used by one caller at a time.
 //!
 //! A read runs on the caller's own thread, because a hop to another thread costs more than most of them. One that
-//! takes longer than [`IN_PLACE`] is interrupted there and runs again on a thread for long reads; the measurements
+//! takes longer than [`IN_PLACE`] or reads more than [`BYTES_IN_PLACE`] is interrupted there and runs again on a thread for long reads; the measurements
 //! are in `docs/adr/0002-reads-in-place.md`.
 
 mod connection;
@@ -30,6 +30,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a read may keep the caller's thread.
 const IN_PLACE: Duration = Duration::from_millis(2);
+
+/// How much it may read there: copying takes time too, and more of it on a busy machine.
+const BYTES_IN_PLACE: usize = 256 * 1024;
 
 pub(super) struct Readers {
     permits: Semaphore,
@@ -64,7 +67,7 @@ impl Readers {
         tokio::task::yield_now().await;
         let mut reader = self.acquire().await?;
         let reading = reader.reading();
-        reading.budget.begin(Some(IN_PLACE));
+        reading.budget.begin(IN_PLACE, BYTES_IN_PLACE);
         let executor =
             SqliteExecutor::new(&mut reading.connection, context, Some(guard)).within(&reading.budget);
         let result = work(&mut Tx::new(executor.into(), context)).await;

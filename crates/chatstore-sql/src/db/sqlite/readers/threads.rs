@@ -25,7 +25,7 @@ use crate::tx::{ReadOnly, Tx};
 const THREADS: usize = 2;
 
 /// Long reads that wait; further ones are refused.
-const QUEUE: usize = 16;
+const QUEUE: usize = 64;
 
 /// The niceness of the threads: what is short goes first where processors are few.
 #[cfg(target_os = "linux")]
@@ -164,7 +164,7 @@ impl Shared {
         loop {
             let next = locked(&self.waiting).blocking_recv();
             let Some(Job { progress, run }) = next else { return };
-            reading.budget.begin(None);
+            reading.budget.begin_unbounded();
             progress.set_running(Some(&reading.budget));
             let is_wanted =
                 !progress.is_given_up.load(Ordering::SeqCst) && !self.is_closing.load(Ordering::SeqCst);
