@@ -14,6 +14,7 @@ mod conversation;
 mod field;
 mod id;
 mod idempotency;
+mod identity;
 mod json;
 mod keyword;
 mod message;
@@ -41,6 +42,7 @@ pub use id::{
     SessionId, UserId,
 };
 pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
+pub use identity::{Identity, IdentityName, IdentityState};
 pub use json::{CanonicalJson, Duplicates, InvalidJson, JsonRules};
 pub use keyword::Keyword;
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
@@ -63,6 +65,7 @@ pub mod fields {
     pub use crate::api_key::{EXPIRES_AT, KEY_NAME, KEY_SCOPE};
     pub use crate::conversation::{ARCHIVED, DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, THREAD_ID, TITLE};
     pub use crate::field::METADATA;
+    pub use crate::identity::{ISSUER, SUBJECT};
     pub use crate::message::{CONTENT, MESSAGE_ROLE, MESSAGES, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS};
     pub use crate::response::{
         COMPLETION_TIME_MS, FINISH_REASON, FROM_CACHE, MODEL_USED, TOKENS_CACHED, TOKENS_COMPLETION,

@@ -29,6 +29,10 @@ pub mod limits {
     pub const FULL_NAME: usize = 255;
     /// Characters of an API key's name.
     pub const KEY_NAME: usize = 100;
+    /// Characters of an identity provider's URL.
+    pub const ISSUER: usize = 255;
+    /// Characters of the name that an identity provider has for a person (OpenID Connect Core 1.0, section 2).
+    pub const SUBJECT: usize = 255;
     /// Characters of what a client calls itself.
     pub const USER_AGENT: usize = 512;
     /// Bytes of metadata as canonical JSON.

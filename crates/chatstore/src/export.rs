@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use chatstore_model::{
     ApiKey, Conversation, ConversationFilter, ConversationId, ConversationPosition, ConversationRole,
-    ConversationSort, Day, IdempotencyRecord, Limit, Member, MemberPosition, Membership, Message,
+    ConversationSort, Day, IdempotencyRecord, Identity, Limit, Member, MemberPosition, Membership, Message,
     MessageRange, ModelResponse, Order, Page, RefreshToken, Session, Timestamp, UsageRow, User, UserId,
 };
 use chatstore_sql::{ConversationList, ReadTx, StoreError, Via};
@@ -18,6 +18,8 @@ use crate::user_scope::AsUser;
 pub enum Exported {
     /// The user.
     User(User),
+    /// Who the user is for an identity provider.
+    Identity(Identity),
     /// An API key, revoked ones too.
     ApiKey(ApiKey),
     /// A session, ended ones too.
@@ -99,6 +101,7 @@ impl Export {
         let read = async move |tx: &mut ReadTx<'_>| {
             let Some(user) = tx.users().get(id).await? else { return Ok(None) };
             let mut chunk = vec![Exported::User(user)];
+            chunk.extend(tx.identities().list(id).await?.into_iter().map(Exported::Identity));
             chunk.extend(tx.api_keys().list(id).await?.into_iter().map(Exported::ApiKey));
             chunk.extend(tx.sessions().list(id).await?.into_iter().map(Exported::Session));
             chunk.extend(tx.refresh_tokens().list(id).await?.into_iter().map(Exported::RefreshToken));

@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chatstore::{
-    ConversationId, ConversationRole, EndReason, Export, Exported, IdempotencyRecord, PAGE_BYTES,
+    ConversationId, ConversationRole, EndReason, Export, Exported, IdempotencyRecord, Identity, PAGE_BYTES,
     RefreshToken, RefreshTokenId, Session, SessionId, Timestamp,
 };
 use futures_util::stream;
@@ -35,6 +35,7 @@ const CHUNK_TIME: Duration = Duration::from_secs(10);
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line {
     User(UserResponse),
+    Identity(#[serde(with = "IdentityLine")] Identity),
     ApiKey(ApiKeyResponse),
     Session(#[serde(with = "SessionLine")] Session),
     RefreshToken(#[serde(with = "RefreshTokenLine")] RefreshToken),
@@ -52,6 +53,17 @@ struct MemberLine {
     conversation_id: ConversationId,
     #[serde(flatten)]
     member: MemberResponse,
+}
+
+/// Who the user is for an identity provider.
+#[derive(Serialize)]
+#[serde(remote = "Identity")]
+struct IdentityLine {
+    issuer: String,
+    subject: String,
+    created_at: Timestamp,
+    token_issued_at: Option<Timestamp>,
+    revoked_before: Option<Timestamp>,
 }
 
 /// A session, also one that has ended.
@@ -99,6 +111,7 @@ impl From<Exported> for Line {
             |conversation_id, member| MemberLine { conversation_id, member: MemberResponse::from(member) };
         match row {
             Exported::User(user) => Self::User(user.into()),
+            Exported::Identity(identity) => Self::Identity(identity),
             Exported::ApiKey(key) => Self::ApiKey(key.into()),
             Exported::Session(session) => Self::Session(session),
             Exported::RefreshToken(token) => Self::RefreshToken(token),
@@ -117,7 +130,7 @@ impl From<Exported> for Line {
 
 /// Export the current user's data
 ///
-/// One JSON object a line, each with a `type`: `user`, `api_key`, `session`, `refresh_token`,
+/// One JSON object a line, each with a `type`: `user`, `identity`, `api_key`, `session`, `refresh_token`,
 /// `idempotency_key`, `usage`, `conversation`, `member`, `message`, `response`, `membership`. Parents come before children; last come the messages sent into others'
 /// conversations. An answer that is cut off is not complete.
 #[utoipa::path(

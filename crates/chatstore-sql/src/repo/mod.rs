@@ -27,6 +27,7 @@ mod api_keys;
 mod conversations;
 mod deletions;
 mod idempotency_keys;
+mod identities;
 mod live;
 mod members;
 mod messages;
@@ -47,6 +48,7 @@ pub use api_keys::ApiKeys;
 pub use conversations::{ConversationList, Conversations};
 pub use deletions::{Deletions, MarkedCounts, Piece, PiecePosition};
 pub use idempotency_keys::IdempotencyKeys;
+pub use identities::Identities;
 pub use members::Members;
 pub use messages::{Messages, PresentMessage};
 pub use passwords::Passwords;
@@ -96,6 +98,7 @@ pub(crate) fn statements() -> Vec<Sql> {
     let of_one_file = [
         api_keys::STATEMENTS,
         idempotency_keys::STATEMENTS,
+        identities::STATEMENTS,
         members::STATEMENTS,
         passwords::STATEMENTS,
         refresh_tokens::STATEMENTS,

@@ -233,7 +233,8 @@ impl Sessions<'_, '_, ReadWrite> {
         }
     }
 
-    /// Ends all sessions of a user and revokes their refresh tokens; how many sessions there were.
+    /// Ends all sessions of a user, revokes their refresh tokens and refuses the tokens that identity providers issued up
+    /// to now; how many sessions there were.
     ///
     /// # Errors
     /// What the database reports.
@@ -242,6 +243,7 @@ impl Sessions<'_, '_, ReadWrite> {
         let values = [now.into(), reason.as_str().into(), user.into()];
         let ended = self.0.executor.execute(&END_ALL, &values).await?;
         self.0.refresh_tokens().revoke(user, None).await?;
+        self.0.identities().revoke(user).await?;
         Ok(ended)
     }
 

@@ -9,6 +9,7 @@ mod columns;
 mod conversation_members;
 pub(crate) mod conversations;
 mod idempotency_keys;
+mod identities;
 mod messages;
 mod parts;
 mod refresh_tokens;
@@ -26,6 +27,7 @@ pub(crate) use columns::Columns;
 pub(crate) use conversation_members::CONVERSATION_MEMBERS;
 pub(crate) use conversations::CONVERSATIONS;
 pub(crate) use idempotency_keys::IDEMPOTENCY_KEYS;
+pub(crate) use identities::IDENTITIES;
 pub(crate) use messages::MESSAGES;
 pub use parts::{Check, Column, ForeignKey, Index, Table, Unique};
 pub(crate) use refresh_tokens::REFRESH_TOKENS;
@@ -53,4 +55,5 @@ pub const TABLES: &[Table] = &[
     SESSIONS,
     REFRESH_TOKENS,
     IDEMPOTENCY_KEYS,
+    IDENTITIES,
 ];

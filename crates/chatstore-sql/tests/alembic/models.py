@@ -268,3 +268,17 @@ Table(
     Index("ix_idempotency_keys_caller_id", "caller_id", "key"),
     Index("ix_idempotency_keys_expires_at", "expires_at"),
 )
+
+Table(
+    "identities",
+    metadata,
+    required("user_id", Uuid),
+    required("issuer", Text),
+    required("subject", Text),
+    required("created_at", Time),
+    Column("token_issued_at", Time),
+    Column("revoked_before", Time),
+    PrimaryKeyConstraint("user_id", "issuer", "subject", name="pk_identities"),
+    UniqueConstraint("issuer", "subject", name="uq_identities_subject"),
+    cascade(["user_id"], ["users.id"], "fk_identities_user_id"),
+)

@@ -1,9 +1,9 @@
 //! Erasing a user with much: gone at once for every reader, row by row afterwards.
 
 use chatstore_model::{
-    ApiKeyScope, CanonicalJson, ConversationFilter, ConversationId, Day, EndReason, Limit, MemberRole,
-    Membership, MessageRange, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewRefreshToken,
-    NewSession, NewUser, Order, SessionId, UsageGrouping, UserFilter, UserId, UserRole,
+    ApiKeyScope, CanonicalJson, ConversationFilter, ConversationId, Day, EndReason, IdentityName, Limit,
+    MemberRole, Membership, MessageRange, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage,
+    NewRefreshToken, NewSession, NewUser, Order, SessionId, UsageGrouping, UserFilter, UserId, UserRole,
 };
 use chatstore_sql::{
     ConversationList, Database, DatabaseOptions, Deletion, Marked, MarkedCounts, StoreError, Swept, Via,
@@ -21,6 +21,7 @@ conformance!(
     a_user_with_much_is_gone_for_everybody_at_once,
     keys_and_sessions_of_a_user_in_deletion_are_of_no_use,
     names_and_addresses_of_a_user_in_deletion_are_free,
+    identities_of_a_user_in_deletion_are_free,
     the_id_of_a_user_in_deletion_is_free_when_the_rows_are_gone,
     few_messages_sent_elsewhere_are_deleted_with_the_mark,
     many_messages_sent_elsewhere_are_read_by_nobody_and_follow_in_pieces,
@@ -211,6 +212,24 @@ async fn names_and_addresses_of_a_user_in_deletion_are_free(case: TestDatabase) 
 
     finish(&other, former).await;
     assert_eq!(read(&case, async |tx| tx.users().find_by_username("ada").await).await, Some(present));
+}
+
+async fn identities_of_a_user_in_deletion_are_free(case: TestDatabase) {
+    let (former, _) = user_with_much(&case).await;
+    let other = arbitrary_user(&case).await;
+    let identity = || IdentityName { issuer: "https://id.example.org".to_owned(), subject: "7".to_owned() };
+    let link = async |user: UserId| {
+        let name = identity();
+        write(&case, async move |tx| tx.identities().link(user, &name).await).await
+    };
+    link(former).await.unwrap();
+    mark(&impatient(&case).await, former).await;
+
+    let found = read(&case, async move |tx| tx.identities().state(&identity()).await);
+    assert_eq!(found.await, None);
+    assert_eq!(read(&case, async move |tx| tx.identities().list(former).await).await, []);
+    assert_eq!(failure(link(former).await), "missing parent: identity");
+    link(other).await.unwrap();
 }
 
 async fn the_id_of_a_user_in_deletion_is_free_when_the_rows_are_gone(case: TestDatabase) {

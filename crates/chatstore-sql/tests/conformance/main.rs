@@ -24,6 +24,7 @@ mod errors;
 mod exchanged_files;
 mod fixtures;
 mod idempotency_keys;
+mod identities;
 mod imports;
 mod limits;
 mod members;

@@ -1,7 +1,7 @@
 //! Enough rows for a planner to choose between ways.
 
 use chatstore_model::{
-    ApiKeyScope, CanonicalJson, ConversationPatch, MemberRole, NewApiKey, NewConversation,
+    ApiKeyScope, CanonicalJson, ConversationPatch, IdentityName, MemberRole, NewApiKey, NewConversation,
     NewIdempotencyRecord, NewMessage, NewRefreshToken, NewSession, NewUser, SessionId, Timestamp, UserId,
     UserName,
 };
@@ -24,7 +24,10 @@ pub async fn load(database: &Database) {
         let mut users = Vec::new();
         for number in 0..USERS {
             let new = NewUser::named(UserName::new(format!("user {number}")).unwrap());
-            users.push(tx.users().create(&new).await?.id);
+            let user = tx.users().create(&new).await?.id;
+            let (issuer, subject) = ("https://id.example.org".to_owned(), number.to_string());
+            tx.identities().link(user, &IdentityName { issuer, subject }).await?;
+            users.push(user);
         }
         Ok::<_, StoreError>(users)
     });

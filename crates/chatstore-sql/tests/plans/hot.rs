@@ -81,6 +81,8 @@ pub const HOT: &[Hot] = &[
     hot("refresh_tokens.mark_rotated", &["pk_refresh_tokens"]),
     hot("refresh_tokens.carry_on", &["pk_sessions"]),
     hot("refresh_tokens.revoke", &["uq_refresh_tokens_counter"]),
+    hot("identities.state", &["pk_users", "uq_identities_subject"]),
+    hot("identities.note_token", &[MARK, "uq_identities_subject"]),
     hot("passwords.by_username", &["uq_users_username_key"]),
     hot("passwords.by_email", &["uq_users_email_key"]),
     hot("passwords.lock", &["pk_users"]),

@@ -29,6 +29,7 @@ fn index_of(step: &str) -> String {
     let full_name = match table {
         "c" | "own" | "live" => "conversations",
         "k" => "api_keys",
+        "i" => "identities",
         "r" => "responses",
         "s" => "sessions",
         "u" => "users",
@@ -36,6 +37,7 @@ fn index_of(step: &str) -> String {
     };
     match used {
         "PRIMARY KEY" => format!("pk_{full_name}"),
+        "sqlite_autoindex_identities_2" => "uq_identities_subject".to_owned(),
         "sqlite_autoindex_messages_2" => "uq_messages_id".to_owned(),
         "sqlite_autoindex_conversations_2" => "uq_conversations_thread_id".to_owned(),
         "sqlite_autoindex_api_keys_2" => "uq_api_keys_key_hash".to_owned(),

@@ -121,6 +121,7 @@ async fn shown(tx: &mut ReadTx<'_>, table: &Table) -> Result<Option<String>, Sto
         "api_keys" => format!("{:?}", tx.api_keys().list(owner).await?),
         "sessions" => format!("{:?}", tx.sessions().list(owner).await?),
         "refresh_tokens" => format!("{:?}", tx.refresh_tokens().list(owner).await?),
+        "identities" => format!("{:?}", tx.identities().list(owner).await?),
         "idempotency_keys" => {
             format!("{:?}", tx.idempotency_keys().list(UserId::from_uuid(uuid(1))).await?)
         }

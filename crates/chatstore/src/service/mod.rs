@@ -9,6 +9,7 @@ mod auth;
 mod conversations;
 mod deletions;
 mod idempotent;
+mod identities;
 mod keys;
 mod members;
 mod messages;

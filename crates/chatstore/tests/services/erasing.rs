@@ -3,9 +3,9 @@
 use chatstore::auth::{ClientInfo, LoginName, Password};
 use chatstore::sql::Sql;
 use chatstore::{
-    ApiKeyScope, CanonicalJson, Change, ConversationPatch, Email, IdempotencyKey, MemberRole, MessagePatch,
-    NewConversation, NewMessage, NewModelResponse, NewReply, NewUser, Store, UserId, UserName, UserPatch,
-    Via,
+    ApiKeyScope, CanonicalJson, Change, ConversationPatch, Email, IdempotencyKey, IdentityName, MemberRole,
+    MessagePatch, NewConversation, NewMessage, NewModelResponse, NewReply, NewUser, Store, UserId, UserName,
+    UserPatch, Via,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -36,6 +36,8 @@ async fn person(store: &Store) -> UserId {
     let origin = ClientInfo { address: Some([192, 0, 2, 7].into()), user_agent: Some(planted(5)) };
     store.auth().from(origin).login(LoginName::Username(planted(0)), password).await.unwrap();
     store.keys().create(id, ApiKeyScope::User, Some(planted(6)), None).await.unwrap();
+    let identity = IdentityName { issuer: "https://id.example.org".to_owned(), subject: planted(2) };
+    store.users().link(id, identity).await.unwrap();
     id
 }
 
@@ -127,5 +129,6 @@ const ROWS: Sql = Sql::same(
      union all select t::text from conversation_members t union all select t::text from messages t \
      union all select t::text from responses t union all select t::text from usage_daily t \
      union all select t::text from api_keys t union all select t::text from sessions t \
-     union all select t::text from refresh_tokens t union all select t::text from idempotency_keys t",
+     union all select t::text from refresh_tokens t union all select t::text from idempotency_keys t \
+     union all select t::text from identities t",
 );

@@ -2,8 +2,8 @@
 
 use chatstore::auth::{LoginName, Password};
 use chatstore::{
-    ApiKeyScope, ConversationPatch, Export, Exported, IdempotencyKey, NewConversation, NewMessage,
-    NewModelResponse, NewReply, Store,
+    ApiKeyScope, ConversationPatch, Export, Exported, IdempotencyKey, IdentityName, NewConversation,
+    NewMessage, NewModelResponse, NewReply, Store,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -29,6 +29,7 @@ async fn all(mut export: Export) -> Vec<Exported> {
 fn outline(rows: &[Exported]) -> String {
     let word = |row: &Exported| match row {
         Exported::User(_) => "user".to_owned(),
+        Exported::Identity(_) => "identity".to_owned(),
         Exported::ApiKey(_) => "key".to_owned(),
         Exported::Session(_) => "session".to_owned(),
         Exported::RefreshToken(token) => format!("token:{}", token.counter),
@@ -147,6 +148,8 @@ async fn an_export_covers_every_table_that_names_a_user(case: TestDatabase) {
         IdempotencyKey { key: "once".to_owned(), operation: "POST".to_owned(), request_sha256: [0; 32] };
     store.as_user(owner).idempotent(key).append(id, vec![NewMessage::user("question")]).await.unwrap();
     reply(&store, owner, id).await;
+    let identity = IdentityName { issuer: "https://id.example.org".to_owned(), subject: "owner".to_owned() };
+    store.users().link(owner, identity).await.unwrap();
 
     let found: Vec<String> = all(store.as_user(owner).export())
         .await
@@ -164,6 +167,7 @@ async fn an_export_covers_every_table_that_names_a_user(case: TestDatabase) {
         "responses" => "Response",
         "usage_daily" => "Usage",
         "api_keys" => "ApiKey",
+        "identities" => "Identity",
         "sessions" => "Session",
         "refresh_tokens" => "RefreshToken",
         "idempotency_keys" => "IdempotencyKey",

@@ -90,6 +90,9 @@ const MARK_CONVERSATION: Sql = Sql::same(
     ),
 );
 
+/// Frees the identities, which are few. They are deleted with the user unless the user is marked.
+const IDENTITIES: Sql = Sql::same("deletions.identities", "delete from identities where user_id = $1");
+
 /// Frees name and address, and keeps nothing that tells who it was.
 const MARK_USER: Sql = Sql::same(
     "deletions.mark_user",
@@ -105,6 +108,7 @@ pub(super) const STATEMENTS: &[Sql] = constcat::concat_slices!([Sql]:
         MEMBERS_OF_CONVERSATION,
         SENT_ELSEWHERE,
         MARK_CONVERSATION,
+        IDENTITIES,
         MARK_USER,
     ],
     &ROWS_OF_USER,
@@ -153,6 +157,7 @@ impl Deletions<'_, '_, ReadWrite> {
 
     /// Marks a user.
     pub(in crate::repo) async fn mark_user(&mut self, id: UserId) -> Result<Deletion, StoreError> {
+        self.0.executor.execute(&IDENTITIES, &[id.into()]).await?;
         let values = [self.0.now().into(), id.into()];
         match self.0.executor.execute(&MARK_USER, &values).await? {
             0 => Err(users::NOT_FOUND),

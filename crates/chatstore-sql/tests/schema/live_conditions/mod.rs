@@ -45,7 +45,7 @@ const DELETIONS: &str = "deletions.";
 fn user_columns(table: &str) -> &'static [&'static str] {
     match table {
         "usage_daily" => &["owner_id"],
-        "api_keys" | "sessions" | "refresh_tokens" | "conversation_members" => &["user_id"],
+        "api_keys" | "sessions" | "refresh_tokens" | "identities" | "conversation_members" => &["user_id"],
         "idempotency_keys" => &["owner_id", "caller_id"],
         _ => &[],
     }
