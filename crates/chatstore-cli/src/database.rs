@@ -39,6 +39,7 @@ async fn connect(config: &Config, url: &str, lock: FileLock) -> Result<Store, Co
         .pool(config.pool.get().into())
         .default_model(config.default_model.as_str())
         .login_failures(config.login_rate_limit)
+        .document_limit(config.document_limit)
         .connect()
         .await
 }

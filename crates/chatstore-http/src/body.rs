@@ -22,8 +22,8 @@ use crate::fields::{Fields, RequestBody, object};
 use crate::request::RequestObject;
 use crate::state::AppState;
 
-/// Maximum size of a body, in bytes.
-const BODY_BYTES: usize = 1024 * 1024;
+/// Maximum size of a body, in bytes, unless its route has another one.
+pub(crate) const BODY_BYTES: usize = 1024 * 1024;
 
 /// Bytes of a larger body that are read and thrown away.
 const DRAINED_BYTES: usize = 8 * BODY_BYTES;
@@ -39,7 +39,8 @@ const DEPTH: usize = limits::JSON_DEPTH + 1;
 
 /// A key that is named twice is an error in objects of this API, and so below these keys; in what belongs to
 /// the application, like metadata, the last one counts.
-const JSON: JsonRules = JsonRules::new(Duplicates::RefusedBelow(&["messages", "response"])).with_depth(DEPTH);
+const JSON: JsonRules =
+    JsonRules::new(Duplicates::RefusedBelow(&["documents", "messages", "response"])).with_depth(DEPTH);
 
 /// The last argument of a handler that takes a body as it was read, without limits of its own.
 #[derive(Debug)]
@@ -98,16 +99,20 @@ struct BufferedBody {
     _permit: Option<Arc<OwnedSemaphorePermit>>,
 }
 
-/// Reads the whole body of a request.
+/// Reads the whole body of a request, of a maximum number of bytes.
 ///
 /// # Errors
 /// When it does not arrive in time, or there are too many large ones; the connection has to be closed then.
-pub(crate) async fn buffer_body(admission: &Admission, request: Request) -> Result<Request, Problem> {
+pub(crate) async fn buffer_body(
+    admission: &Admission,
+    limit: usize,
+    request: Request,
+) -> Result<Request, Problem> {
     let (mut head, body) = request.into_parts();
     if !matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
         return Ok(Request::from_parts(head, body));
     }
-    let mut incoming = Incoming { admission, permit: None };
+    let mut incoming = Incoming { admission, limit, permit: None };
     let Ok(read) = timeout(BODY_TIME, incoming.read(&head.headers, body)).await else {
         return Err(Problem::malformed("the body did not arrive within 30 seconds"));
     };
@@ -154,13 +159,14 @@ fn unsupported() -> Problem {
     Problem::new(ProblemKind::UnsupportedMediaType, "the body must be of the type application/json")
 }
 
-fn too_large() -> Problem {
-    Problem::new(ProblemKind::TooLarge, "the body must have at most 1048576 bytes")
+fn too_large(limit: usize) -> Problem {
+    Problem::new(ProblemKind::TooLarge, format!("the body must have at most {limit} bytes"))
 }
 
 /// A body that is being read.
 struct Incoming<'a> {
     admission: &'a Admission,
+    limit: usize,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -169,21 +175,21 @@ impl Incoming<'_> {
         let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let announced: usize = announced.and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut stream = body.into_data_stream();
-        if announced > BODY_BYTES {
-            return Err(drain(stream).await);
+        if announced > self.limit {
+            return Err(drain(stream, self.limit).await);
         }
         self.take_permit(announced)?;
         let Some(first) = stream.next().await else { return Ok(Bytes::new()) };
         let first = first.map_err(|_| cut_off())?;
         let Some(second) = stream.next().await else {
-            return if first.len() > BODY_BYTES { Err(too_large()) } else { Ok(first) };
+            return if first.len() > self.limit { Err(too_large(self.limit)) } else { Ok(first) };
         };
         let mut bytes = BytesMut::from(first);
         let mut next = Some(second);
         while let Some(chunk) = next {
             let chunk = chunk.map_err(|_| cut_off())?;
-            if bytes.len() + chunk.len() > BODY_BYTES {
-                return Err(drain(stream).await);
+            if bytes.len() + chunk.len() > self.limit {
+                return Err(drain(stream, self.limit).await);
             }
             self.take_permit(bytes.len() + chunk.len())?;
             bytes.extend_from_slice(&chunk);
@@ -194,15 +200,23 @@ impl Incoming<'_> {
 
     /// A body that is not small needs a permit, so that the memory of all together is bounded.
     fn take_permit(&mut self, bytes: usize) -> Result<(), Problem> {
-        if bytes > SMALL_BYTES && self.permit.is_none() {
-            self.permit = Some(self.admission.acquire_large_body()?);
+        if bytes <= SMALL_BYTES {
+            return Ok(());
+        }
+        let needed = bytes.div_ceil(BODY_BYTES);
+        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let Ok(missing @ 1..) = u32::try_from(needed.saturating_sub(held)) else { return Ok(()) };
+        let more = self.admission.acquire_large_body(missing)?;
+        match &mut self.permit {
+            Some(permit) => permit.merge(more),
+            none => *none = Some(more),
         }
         Ok(())
     }
 }
 
 /// Reads on for a while: a client that is still sending when the connection is closed may never see why.
-async fn drain(mut stream: BodyDataStream) -> Problem {
+async fn drain(mut stream: BodyDataStream, limit: usize) -> Problem {
     let mut rest = 0;
     while let Some(Ok(chunk)) = stream.next().await {
         rest += chunk.len();
@@ -210,7 +224,7 @@ async fn drain(mut stream: BodyDataStream) -> Problem {
             break;
         }
     }
-    too_large()
+    too_large(limit)
 }
 
 fn cut_off() -> Problem {

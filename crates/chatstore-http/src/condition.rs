@@ -21,15 +21,15 @@ pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("ide
 /// The header that names a request.
 const KEY: TextField = TextField::new("Idempotency-Key").at_least(1).at_most(255).formed(TextForm::Visible);
 
-/// No conversation is ever at this revision.
+/// Nothing is ever at this revision.
 const NO_REVISION: i64 = 0;
 
 /// Makes a change conditional.
 #[derive(Debug, Clone, Copy, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct IfMatch {
-    /// The revision of the conversation as its `ETag` says it, like `"7"`; the change is applied only while
-    /// the conversation is at it, else 412. `*` is any revision.
+    /// The revision of the conversation or document as its `ETag` says it, like `"7"`; the change is applied only
+    /// while it is at this revision, else 412. `*` is any revision.
     #[param(rename = "If-Match", value_type = Option<String>, example = "\"7\"")]
     revision: Option<i64>,
 }
@@ -62,7 +62,7 @@ impl FromRequestParts<AppState> for IfMatch {
 #[derive(Debug, Clone, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct IfNoneMatch {
-    /// Entity tags of answers that the client has; when the conversation is still at one of them the answer is
+    /// Entity tags of answers that the client has; when the object is still at one of them the answer is
     /// 304 without a body.
     #[param(rename = "If-None-Match", value_type = Option<String>, example = "\"7\"")]
     tags: Option<String>,

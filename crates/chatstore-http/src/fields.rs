@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use chatstore::{
     CanonicalJson, Change, CountField, Duplicates, FieldCode, FieldError, FlagField, FromText, IntoValid,
-    Invalid, InvalidJson, JsonField, Keyword, KeywordField, ListField, TextField, Valid, Validate, limits,
+    Invalid, InvalidJson, JsonField, JsonShape, Keyword, KeywordField, ListField, TextField, Valid, Validate,
+    limits,
 };
 use serde::Serialize;
 use serde::de::IgnoredAny;
@@ -89,7 +90,7 @@ impl Field for JsonField {
     type Value = CanonicalJson;
 
     fn read(&self, value: &RawValue, _is_nullable: bool) -> Result<CanonicalJson, (FieldCode, String)> {
-        if is_null(value) {
+        if is_null(value) && self.shape != JsonShape::Any {
             return Err(wrong_type("must not be null", false));
         }
         CanonicalJson::parse_with(value.get(), Duplicates::LastCounts).map_err(|error| match error {

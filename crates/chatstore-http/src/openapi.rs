@@ -17,7 +17,7 @@ use crate::error::{Problem, ProblemDocument, ProblemKind};
 #[openapi(
     info(
         title = "chatstore",
-        description = "Conversations, messages, model responses and their usage.\n\n\
+        description = "Conversations, messages, model responses and their usage, documents.\n\n\
             Every answer carries `X-Request-Id`. Every error is a problem document (RFC 9457). \
             Times are RFC 3339 in UTC with six decimals. Unknown fields and parameters are rejected. \
             Objects that do not exist and objects of other users are answered alike.",
@@ -32,6 +32,7 @@ use crate::error::{Problem, ProblemDocument, ProblemKind};
         (name = "members", description = "Members of conversations and their roles"),
         (name = "messages", description = "Messages, numbered 1, 2, 3 … within their conversation"),
         (name = "replies", description = "Replies of models, with their responses and usage"),
+        (name = "documents", description = "The caller's documents: JSON that is kept beside messages"),
         (name = "usage", description = "Usage of models and its cost"),
         (name = "users", description = "Users, for administrators and service keys, and the current user"),
         (name = "auth", description = "Registration, login and sessions"),
@@ -82,7 +83,7 @@ pub(crate) struct TakenProblem;
 /// The request contradicts the current state.
 pub(crate) struct ConflictProblem;
 
-/// The conversation is at another revision.
+/// The conversation or document is at another revision.
 pub(crate) struct ConditionProblem;
 
 type Responses = BTreeMap<String, RefOr<Response>>;
@@ -181,9 +182,9 @@ impl IntoResponses for ConflictProblem {
 
 impl IntoResponses for ConditionProblem {
     fn responses() -> Responses {
-        let detail = "the conversation was changed since the revision that the request names";
+        let detail = "it was changed since the revision that the request names";
         describe([(
-            "the conversation is not at the revision of `If-Match`",
+            "the conversation or document is not at the revision of `If-Match`",
             Problem::new(ProblemKind::PreconditionFailed, detail),
         )])
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use chatstore::fields::{EMAIL, THREAD_ID};
-use chatstore::{ApiKeyId, ConversationId, FieldCode, InvalidId, MessageId, SessionId, UserId};
+use chatstore::{ApiKeyId, ConversationId, DocumentId, FieldCode, InvalidId, MessageId, SessionId, UserId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
@@ -142,6 +142,16 @@ pub(crate) struct MemberPath {
     #[serde(rename = "user_id")]
     #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p2")]
     pub(crate) user: Named<UserId>,
+}
+
+/// The path of one of the caller's documents.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct DocumentPath {
+    /// The document: its UUID or its short id.
+    #[serde(rename = "id")]
+    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p5")]
+    pub(crate) document: Named<DocumentId>,
 }
 
 /// The path of one user.

@@ -74,6 +74,11 @@ impl Parameters {
         self.errors.push(FieldError { field: name.to_owned(), code, message: message.into() });
     }
 
+    /// Takes over what a check of a parameter found.
+    pub(crate) fn note(&mut self, Invalid(errors): Invalid) {
+        self.errors.extend(errors);
+    }
+
     /// A parameter that may be given once.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let index = self.values.iter().position(|(given, _)| given == name)?;

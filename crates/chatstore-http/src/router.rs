@@ -20,7 +20,7 @@ use crate::path::API;
 use crate::routes::conversations::{self, members, thread};
 use crate::routes::messages::{self, replies};
 use crate::routes::users::{self, me};
-use crate::routes::{api_keys, auth, docs, export, health, metrics, sessions, usage};
+use crate::routes::{api_keys, auth, docs, documents, export, health, metrics, sessions, usage};
 use crate::state::{AppState, Policy};
 
 /// The API over this store: everything under `/api/v1`, and `/healthz`, `/readyz`, `/openapi.json` and `/docs`.
@@ -148,6 +148,9 @@ fn data() -> OpenApiRouter<AppState> {
         .routes(routes!(messages::get, messages::change, messages::delete))
         .routes(routes!(replies::create))
         .routes(routes!(replies::get_response))
+        .routes(routes!(documents::list::list, documents::create))
+        .routes(routes!(documents::list::count))
+        .routes(routes!(documents::get, documents::change, documents::delete))
         .routes(routes!(usage::list))
         .routes(routes!(me::get, me::change, me::erase))
         .routes(routes!(export::export))

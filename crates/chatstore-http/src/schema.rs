@@ -234,6 +234,10 @@ impl FieldSchema for JsonField {
             list.description(about(self.about))
         };
         match self.shape {
+            JsonShape::Any => {
+                let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+                any.description(about(self.about)).into()
+            }
             JsonShape::Object { .. } => {
                 let object = ObjectBuilder::new().schema_type(type_of(Type::Object, is_nullable));
                 object.description(about(self.about)).into()

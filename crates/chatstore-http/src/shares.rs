@@ -1,4 +1,4 @@
-//! How many requests change the same conversation, thread or user at the same time.
+//! How many requests change the same conversation, thread, document or user at the same time.
 //!
 //! On PostgreSQL such requests wait for each other's locks, each with a connection. If another program holds the
 //! lock, all connections would soon wait for it, and nothing else would be answered. So only a few of them run;
@@ -81,7 +81,8 @@ impl Shares {
             return None;
         }
         let mut segments = request.uri().path().split('/');
-        let kind = segments.find(|segment| matches!(*segment, "conversations" | "threads" | "users"))?;
+        let kind = segments
+            .find(|segment| matches!(*segment, "conversations" | "documents" | "threads" | "users"))?;
         let id = segments.next().filter(|id| !id.is_empty())?;
         let mut hasher = self.hashing.build_hasher();
         hasher.write(id.as_bytes());

@@ -72,6 +72,12 @@ fn the_description_has_the_routes_of_this_version_and_no_others() {
             "delete /api/v1/conversations/{id}/messages/{message_id}",
             "get /api/v1/conversations/{id}/messages/{message_id}/response",
             "post /api/v1/conversations/{id}/replies",
+            "get /api/v1/documents",
+            "post /api/v1/documents",
+            "get /api/v1/documents/count",
+            "get /api/v1/documents/{id}",
+            "patch /api/v1/documents/{id}",
+            "delete /api/v1/documents/{id}",
             "get /api/v1/threads/{thread_id}",
             "put /api/v1/threads/{thread_id}",
             "patch /api/v1/threads/{thread_id}",
@@ -137,7 +143,7 @@ fn every_link_leads_to_an_operation_with_these_parameters() {
             count += 1;
         }
     }
-    assert_eq!(count, 9);
+    assert_eq!(count, 10);
 }
 
 #[test]

@@ -244,6 +244,8 @@ pub struct JsonField {
 /// What the JSON of a field must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonShape {
+    /// Any value.
+    Any,
     /// An object of a maximum number of bytes as JSON.
     Object {
         /// The maximum.
@@ -280,6 +282,7 @@ impl JsonShape {
     fn problem(self, json: &CanonicalJson) -> Option<(FieldCode, String)> {
         let wrong_type = |message: &str| Some((FieldCode::WrongType, message.to_owned()));
         match self {
+            Self::Any => None,
             Self::Object { .. } if !json.is_object() => wrong_type("must be an object"),
             Self::Object { max_bytes } if json.as_str().len() > max_bytes => {
                 Some((FieldCode::TooLong, format!("must have at most {} bytes as JSON", grouped(max_bytes))))

@@ -84,6 +84,8 @@ kinds! {
     ConversationId of ConversationKind;
     /// A message; unique together with its owner.
     MessageId of MessageKind;
+    /// A document; unique together with its owner.
+    DocumentId of DocumentKind;
     /// An API key.
     ApiKeyId of ApiKeyKind;
     /// A session; unique together with its user. Its refresh tokens are one family.

@@ -11,6 +11,7 @@
 
 mod api_key;
 mod conversation;
+mod document;
 mod field;
 mod id;
 mod idempotency;
@@ -34,21 +35,22 @@ pub use conversation::{
     Access, ArchivedFilter, Conversation, ConversationFilter, ConversationPatch, ConversationRole,
     ConversationSort, Member, MemberRole, Membership, NewConversation,
 };
+pub use document::{Document, DocumentFilter, DocumentPatch, DocumentReference, NewDocument};
 pub use field::{
     CountField, FlagField, FromText, JsonField, JsonShape, KeywordField, ListField, TextField, TextForm,
 };
 pub use id::{
-    ApiKeyId, ConversationId, Id, IdKind, IdSource, InvalidId, MessageId, RandomIds, RefreshTokenId,
-    SessionId, UserId,
+    ApiKeyId, ConversationId, DocumentId, Id, IdKind, IdSource, InvalidId, MessageId, RandomIds,
+    RefreshTokenId, SessionId, UserId,
 };
 pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
 pub use identity::{Identity, IdentityName, IdentityState};
-pub use json::{CanonicalJson, Duplicates, InvalidJson, JsonRules};
+pub use json::{CanonicalJson, Duplicates, InvalidFilter, InvalidJson, JsonFilter, JsonMatcher, JsonRules};
 pub use keyword::Keyword;
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
 pub use page::{
-    ApiKeyPosition, ConversationPosition, Limit, MemberPosition, MessageRange, Order, PAGE_BYTES, Page,
-    SessionPosition, UserPosition,
+    ApiKeyPosition, ConversationPosition, DocumentPosition, Limit, MemberPosition, MessageRange, Order,
+    PAGE_BYTES, Page, SessionPosition, UserPosition,
 };
 pub use password_hash::PasswordHash;
 pub use response::{ModelResponse, NewModelResponse, NewReply, Reply, effective_model};
@@ -64,6 +66,7 @@ pub use validate::{Change, FieldCode, FieldError, Invalid, Validate, Validator, 
 pub mod fields {
     pub use crate::api_key::{EXPIRES_AT, KEY_NAME, KEY_SCOPE};
     pub use crate::conversation::{ARCHIVED, DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, THREAD_ID, TITLE};
+    pub use crate::document::{DOCUMENT_CONTENT, DOCUMENT_TITLE, DOCUMENTS};
     pub use crate::field::METADATA;
     pub use crate::identity::{ISSUER, SUBJECT};
     pub use crate::message::{CONTENT, MESSAGE_ROLE, MESSAGES, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS};

@@ -87,6 +87,9 @@ pub type UserPosition = ConversationPosition;
 /// A place in the list of a user's API keys: creation, then id.
 pub type ApiKeyPosition = ConversationPosition;
 
+/// A place in a list of documents: creation, then id.
+pub type DocumentPosition = ConversationPosition;
+
 /// A place in the list of a user's sessions: last activity, then id.
 pub type SessionPosition = ConversationPosition;
 

@@ -3,8 +3,8 @@
 use std::ops::Deref;
 
 use crate::{
-    ConversationId, Invalid, MessageId, NewConversation, NewMessage, NewReply, NewUser, PasswordHash,
-    UserRole, Validate, Validator,
+    ConversationId, DocumentId, Invalid, MessageId, NewConversation, NewDocument, NewMessage, NewReply,
+    NewUser, PasswordHash, UserRole, Validate, Validator,
 };
 
 /// A request that breaks no limit; only [`IntoValid`] creates one.
@@ -95,6 +95,21 @@ impl Valid<NewConversation> {
     /// The id, which is set to `new` when there is none.
     pub fn id_or(&mut self, new: impl FnOnce() -> ConversationId) -> ConversationId {
         *self.0.id.get_or_insert_with(new)
+    }
+}
+
+impl Valid<NewDocument> {
+    /// The document as a batch of one.
+    #[must_use]
+    pub fn alone(self) -> Valid<Vec<NewDocument>> {
+        Valid(vec![self.0])
+    }
+}
+
+impl Valid<Vec<NewDocument>> {
+    /// The ids, each set to `new` where there is none.
+    pub fn ids_or(&mut self, mut new: impl FnMut() -> DocumentId) -> Vec<DocumentId> {
+        self.0.iter_mut().map(|document| *document.id.get_or_insert_with(&mut new)).collect()
     }
 }
 

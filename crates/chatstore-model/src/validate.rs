@@ -39,9 +39,11 @@ pub mod limits {
     pub const METADATA_BYTES: usize = 64 * 1024;
     /// Lists and objects inside each other: what is deeper could not be read back.
     pub const JSON_DEPTH: usize = 127;
+    /// Values of a filter by JSON, those inside of others included.
+    pub const FILTER_VALUES: usize = 256;
     /// Documents named by one message.
     pub const USED_DOCUMENTS: usize = 256;
-    /// Messages appended by one request.
+    /// Messages appended, or documents created, by one request.
     pub const BATCH: usize = 200;
     /// The largest count: every JSON reader can hold it exactly.
     pub const COUNT: i64 = (1 << 53) - 1;

@@ -69,9 +69,10 @@ pub use file_lock::FileLock;
 pub use marked::{Deletion, Marked};
 pub use migrations::{Direction, MigrationSummary, Migrations, new_revision_id, revisions, snapshot};
 pub use repo::{
-    ApiKeys, ConversationList, Conversations, Counts, Deletions, IdempotencyKeys, Identities, MarkedCounts,
-    Members, Messages, Passwords, Piece, PiecePosition, PresentMessage, Presented, RefreshTokens, Responses,
-    Rotation, Sessions, Statistics, TableDigest, Usage, Users, Via,
+    ApiKeys, ConversationList, Conversations, Counts, Deletions, DocumentList, Documents, FoundDocuments,
+    IdempotencyKeys, Identities, MarkedCounts, Members, Messages, Passwords, Piece, PiecePosition,
+    PresentMessage, Presented, RefreshTokens, Responses, Rotation, Sessions, Statistics, TableDigest, Usage,
+    Users, Via,
 };
 pub use server_failure::ServerFailure;
 pub use sweep::{Sweep, Swept};

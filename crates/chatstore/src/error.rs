@@ -149,7 +149,7 @@ impl Error {
     }
 
     pub(crate) fn precondition_failed() -> Self {
-        let reason = "the conversation was changed since the revision that the request names";
+        let reason = "it was changed since the revision that the request names";
         Self::rule(ErrorKind::PreconditionFailed, reason)
     }
 

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use chatstore_model::{
     ApiKey, Conversation, ConversationFilter, ConversationId, ConversationPosition, ConversationRole,
-    ConversationSort, Day, IdempotencyRecord, Identity, Limit, Member, MemberPosition, Membership, Message,
-    MessageRange, ModelResponse, Order, Page, RefreshToken, Session, Timestamp, UsageRow, User, UserId,
+    ConversationSort, Day, Document, DocumentPosition, IdempotencyRecord, Identity, Limit, Member,
+    MemberPosition, Membership, Message, MessageRange, ModelResponse, Order, Page, RefreshToken, Session,
+    Timestamp, UsageRow, User, UserId,
 };
-use chatstore_sql::{ConversationList, ReadTx, StoreError, Via};
+use chatstore_sql::{ConversationList, DocumentList, ReadTx, StoreError, Via};
 
 use crate::error::{Error, Result};
 use crate::store::Store;
@@ -30,6 +31,8 @@ pub enum Exported {
     IdempotencyKey(IdempotencyRecord),
     /// Usage of the user's conversations on one day with one model.
     Usage(UsageRow),
+    /// A document.
+    Document(Document),
     /// A conversation that the user owns.
     Conversation(Conversation),
     /// A member of the conversation before it.
@@ -61,6 +64,7 @@ struct Rest {
 #[derive(Debug)]
 enum Stage {
     User,
+    Documents(Option<DocumentPosition>),
     Conversations(Option<ConversationPosition>),
     Each(Rest),
     Messages { of: ConversationId, after: i64, rest: Rest },
@@ -85,6 +89,7 @@ impl Export {
     pub async fn next(&mut self) -> Result<Option<Vec<Exported>>> {
         let chunk = match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::User => self.user().await?,
+            Stage::Documents(from) => self.documents(from).await?,
             Stage::Conversations(from) => self.conversations(from).await?,
             Stage::Each(rest) => self.conversation(rest).await?,
             Stage::Messages { of, after, rest } => self.messages(of, after, rest).await?,
@@ -111,8 +116,19 @@ impl Export {
             Ok::<_, StoreError>(Some(chunk))
         };
         let found = self.store.read("export_user", read).await?;
-        self.stage = Stage::Conversations(None);
+        self.stage = Stage::Documents(None);
         found.ok_or_else(|| Error::not_found("user"))
+    }
+
+    async fn documents(&mut self, from: Option<DocumentPosition>) -> Result<Vec<Exported>> {
+        let list =
+            DocumentList { order: Order::Ascending, from, limit: Limit::MAX, ..DocumentList::default() };
+        let page = self.store.as_user(self.user).documents().page(list).await?;
+        self.stage = match page.next {
+            Some(_) => Stage::Documents(page.next),
+            None => Stage::Conversations(None),
+        };
+        Ok(page.items.into_iter().map(Exported::Document).collect())
     }
 
     async fn conversations(&mut self, from: Option<ConversationPosition>) -> Result<Vec<Exported>> {

@@ -1,5 +1,5 @@
 //! The persistence backend of chat and AI-assistant applications: users, conversations, messages,
-//! model responses and their usage, in one SQLite file or in PostgreSQL.
+//! model responses and their usage, documents, in one SQLite file or in PostgreSQL.
 //!
 //! ```
 //! use chatstore::{NewConversation, NewMessage, NewReply, PageRequest, Store};
@@ -77,15 +77,16 @@ mod user_scope;
 
 pub use chatstore_model::*;
 pub use chatstore_sql::{
-    Cause, ConnectError, ConversationList, DatabaseKind, FileLock, ReadTx, ServerFailure, StoreError, Tx,
-    UnsupportedEncoding, Via, WriteTx,
+    Cause, ConnectError, ConversationList, DatabaseKind, DocumentList, FileLock, FoundDocuments, ReadTx,
+    ServerFailure, StoreError, Tx, UnsupportedEncoding, Via, WriteTx,
 };
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
 pub use page_request::PageRequest;
 pub use service::{
-    Conversations, IdempotencyKey, Idempotent, Keys, Members, Messages, NewKey, Outcome, Usage, Users,
+    Conversations, Documents, IdempotencyKey, Idempotent, Keys, Members, Messages, NewKey, Outcome, Usage,
+    Users,
 };
 pub use store::{Builder, Store};
 pub use user_scope::AsUser;

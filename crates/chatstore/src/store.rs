@@ -19,6 +19,10 @@ use crate::principal::Principal;
 use crate::sweeper::Sweeper;
 use crate::token::TokenKeys;
 
+/// Maximum bytes of a document's content when nothing is said, and the largest such maximum.
+const DOCUMENT_LIMIT: usize = 1024 * 1024;
+const MAX_DOCUMENT_LIMIT: usize = 64 * DOCUMENT_LIMIT;
+
 /// A store. Cheap to clone; the clones share connections and caches.
 #[derive(Clone)]
 pub struct Store {
@@ -26,6 +30,7 @@ pub struct Store {
     pub(crate) callers: Callers,
     pub(crate) identity: Identity,
     pub(crate) sweeper: Arc<Sweeper>,
+    document_limit: usize,
 }
 
 impl fmt::Debug for Store {
@@ -64,7 +69,7 @@ impl Store {
     #[must_use]
     pub fn builder(url: impl Into<String>) -> Builder {
         let options = DatabaseOptions { file_lock: FileLock::Own, ..DatabaseOptions::new(url) };
-        Builder { options, identity: Identity::default() }
+        Builder { options, identity: Identity::default(), document_limit: DOCUMENT_LIMIT }
     }
 
     /// The same store with keys that are known only now that it is open, as
@@ -248,6 +253,12 @@ impl Store {
         self.database.default_model()
     }
 
+    /// Maximum bytes of a document's content as JSON.
+    #[must_use]
+    pub const fn document_limit(&self) -> usize {
+        self.document_limit
+    }
+
     /// Finishes the writes that are queued, then closes the database. A deletion in pieces goes on with the next sweep.
     pub async fn close(&self) {
         self.database.close().await;
@@ -259,6 +270,7 @@ impl Store {
 pub struct Builder {
     options: DatabaseOptions,
     identity: Identity,
+    document_limit: usize,
 }
 
 impl Builder {
@@ -314,6 +326,13 @@ impl Builder {
         self
     }
 
+    /// Maximum bytes of a document's content as JSON; 1 MiB when nothing is said, and never more than 64 MiB.
+    #[must_use]
+    pub fn document_limit(mut self, bytes: usize) -> Self {
+        self.document_limit = bytes.min(MAX_DOCUMENT_LIMIT);
+        self
+    }
+
     /// Another place where failures and requests are counted than this process.
     #[must_use]
     pub fn limiter(mut self, limiter: Arc<dyn Limiter>) -> Self {
@@ -327,6 +346,12 @@ impl Builder {
     /// [`ConnectError`].
     pub async fn connect(self) -> std::result::Result<Store, ConnectError> {
         let database = Database::open(self.options).await?;
-        Ok(Store { database, callers: Callers::default(), identity: self.identity, sweeper: Arc::default() })
+        Ok(Store {
+            database,
+            callers: Callers::default(),
+            identity: self.identity,
+            sweeper: Arc::default(),
+            document_limit: self.document_limit,
+        })
     }
 }

@@ -27,8 +27,8 @@ impl<'s> AsUser<'s> {
         self.user
     }
 
-    /// The same, for writes that take place only while their conversation is at this revision; otherwise
-    /// they fail with [`ErrorKind::PreconditionFailed`](crate::ErrorKind::PreconditionFailed).
+    /// The same, for writes that take place only while their conversation or document is at this revision;
+    /// otherwise they fail with [`ErrorKind::PreconditionFailed`](crate::ErrorKind::PreconditionFailed).
     #[must_use]
     pub const fn if_revision(mut self, revision: i64) -> Self {
         self.expected = Some(revision);

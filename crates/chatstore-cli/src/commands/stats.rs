@@ -26,6 +26,7 @@ struct Shown {
     messages: i64,
     responses: i64,
     members: i64,
+    documents: i64,
     sessions: i64,
     being_deleted: ShownMarked,
     database: ShownDatabase,
@@ -56,7 +57,7 @@ struct ShownDigest {
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
     let store = database::open_existing(config).await?;
-    let Counts { users, conversations, messages, responses, members, sessions } =
+    let Counts { users, conversations, messages, responses, members, documents, sessions } =
         store.operations().counts().await?;
     let MarkedCounts { users: marked_users, conversations: marked_conversations } =
         store.operations().being_deleted().await?;
@@ -68,6 +69,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), Cli
         messages,
         responses,
         members,
+        documents,
         sessions,
         being_deleted: ShownMarked { conversations: marked_conversations, users: marked_users },
         database: ShownDatabase {
@@ -96,6 +98,7 @@ fn print_table(shown: &Shown) {
         ("messages", shown.messages),
         ("responses", shown.responses),
         ("members", shown.members),
+        ("documents", shown.documents),
         ("sessions", shown.sessions),
     ];
     for (name, count) in counts {

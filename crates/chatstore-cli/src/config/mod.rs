@@ -110,6 +110,8 @@ pub(crate) struct Config {
     /// `None` when it is off.
     pub(crate) metrics_bind: Option<SocketAddr>,
     pub(crate) default_model: String,
+    /// Bytes.
+    pub(crate) document_limit: usize,
     pub(crate) log: EnvFilter,
     pub(crate) log_format: LogFormat,
     database: SettingValue,
@@ -139,6 +141,7 @@ impl Config {
             environment: settings.parse(&setting::ENV, choice)?,
             metrics_bind: settings.parse(&setting::METRICS_BIND, address_or_off)?,
             default_model: settings.parse(&setting::DEFAULT_MODEL, model)?,
+            document_limit: settings.parse(&setting::DOCUMENT_LIMIT, document_limit)?,
             log: settings.parse(&setting::LOG, log_filter)?,
             log_format: settings.parse(&setting::LOG_FORMAT, choice)?,
             database,
@@ -218,6 +221,10 @@ fn limit(text: &str) -> Option<Option<u32>> {
 fn idle_time(text: &str) -> Option<Duration> {
     let seconds: u64 = text.parse().ok()?;
     (1..=86_400).contains(&seconds).then(|| Duration::from_secs(seconds))
+}
+
+fn document_limit(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|bytes| (1024..=64 * 1024 * 1024).contains(bytes))
 }
 
 /// One of the names that a setting has for its values.

@@ -24,7 +24,7 @@ pub(crate) enum Secrecy {
 }
 
 /// In the order of `config show`.
-pub(crate) const SETTINGS: [&Setting; 22] = [
+pub(crate) const SETTINGS: [&Setting; 23] = [
     &DATABASE_URL,
     &POSTGRES_USER,
     &POSTGRES_PASSWORD,
@@ -45,6 +45,7 @@ pub(crate) const SETTINGS: [&Setting; 22] = [
     &ENV,
     &METRICS_BIND,
     &DEFAULT_MODEL,
+    &DOCUMENT_LIMIT,
     &LOG,
     &LOG_FORMAT,
 ];
@@ -95,6 +96,8 @@ pub(crate) const METRICS_BIND: Setting =
     public("CHATSTORE_METRICS_BIND", "metrics_bind", "an address and port, like 127.0.0.1:9464, or off");
 pub(crate) const DEFAULT_MODEL: Setting =
     public("CHATSTORE_DEFAULT_MODEL", "default_model", "a name with a maximum of 255 characters");
+pub(crate) const DOCUMENT_LIMIT: Setting =
+    public("CHATSTORE_DOCUMENT_LIMIT", "document_limit", "a whole number of bytes from 1024 to 67108864");
 pub(crate) const LOG: Setting = public(
     "CHATSTORE_LOG",
     "log",

@@ -3,7 +3,7 @@
 use chatstore_testkit::{TestDatabase, conformance};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Application, Caller, assert_uuid, column, text};
+use crate::support::{Answer, Application, Caller, assert_uuid, column, text, with_query};
 
 conformance!(
     k1_names_are_unique_after_case_folding_and_trimming,
@@ -11,6 +11,8 @@ conformance!(
     k2_the_message_count_is_maintained,
     k3_a_message_keeps_its_documents_and_its_token_count,
     k3_messages_have_a_stable_order,
+    k5_documents_are_json_and_found_by_what_they_contain,
+    k5_a_document_is_its_owners_alone,
     k6_deleting_a_user_deletes_all_of_their_data_and_nothing_else,
     k6_users_who_delete_themselves_are_gone_with_their_keys,
     k6_names_addresses_and_thread_ids_are_unique,
@@ -133,6 +135,69 @@ async fn k3_messages_have_a_stable_order(case: TestDatabase) {
     assert_eq!(column(&newest, "seq"), [27, 26]);
     let before = application.get(&ada, &format!("{messages}?before=4&limit=2")).await.data(200);
     assert_eq!(column(&before, "seq"), [3, 2]);
+}
+
+/// The contents of the documents that a filter finds.
+async fn found(application: &Application, caller: &Caller, parameters: &[(&str, &str)]) -> Vec<Value> {
+    let list = application.get(caller, &with_query("/documents", parameters)).await.data(200);
+    let count = application.get(caller, &with_query("/documents/count", parameters)).await.data(200);
+    let contents = column(&list, "content");
+    assert_eq!(count["count"], contents.len(), "{parameters:?}");
+    contents
+}
+
+async fn k5_documents_are_json_and_found_by_what_they_contain(case: TestDatabase) {
+    let application = Application::start(case);
+    let ada = application.person("ada");
+    let manual =
+        json!({"kind": "manual", "pages": [{"number": 12, "tags": ["button", "知"]}], "price": 1.50});
+    let note = json!({"kind": "note", "pages": [], "price": 15});
+    let batch = json!({"documents": [
+        {"title": "Manual", "content": manual, "metadata": {"source": "upload"}},
+        {"title": "Note", "content": note, "metadata": {"source": "mail"}},
+        {"content": ["x", ["y"]]},
+    ]});
+    let created = application.post(&ada, "/documents", batch).await.data(201);
+    assert_eq!(column(&created, "content"), [manual.clone(), note.clone(), json!(["x", ["y"]])]);
+    for (filter, expected) in [
+        (r#"{"kind": "note"}"#, vec![&note]),
+        (r#"{"pages": [{"tags": ["知"]}]}"#, vec![&manual]),
+        (r#"{"price": 1.5}"#, vec![&manual]),
+        (r#"{"price": 15e0}"#, vec![&note]),
+        (r#"{"kind": "manual", "pages": []}"#, vec![&manual]),
+        (r#"{"pages": {"number": 12}}"#, vec![]),
+    ] {
+        let found = found(&application, &ada, &[("contains", filter)]).await;
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{filter}");
+    }
+    assert_eq!(found(&application, &ada, &[("contains", r#""x""#)]).await, [json!(["x", ["y"]])]);
+    assert_eq!(
+        found(&application, &ada, &[("metadata_contains", r#"{"source": "upload"}"#)]).await,
+        [manual]
+    );
+    assert_eq!(found(&application, &ada, &[("title", "Note"), ("contains", "{}")]).await, [note]);
+    assert_eq!(found(&application, &ada, &[]).await.len(), 3);
+    let refused = application.get(&ada, &with_query("/documents", &[("contains", "{kind: note}")])).await;
+    refused.invalid(&[("contains", "invalid_format")]);
+    let stats = application.run(&["stats", "--json"]).json();
+    assert_eq!(stats["documents"], 3, "{stats}");
+}
+
+async fn k5_a_document_is_its_owners_alone(case: TestDatabase) {
+    let application = Application::start(case);
+    let [ada, ben] = ["ada", "ben"].map(|name| application.person(name));
+    let document = application.post(&ada, "/documents", json!({"content": {"secret": 1}})).await.data(201);
+    let path = format!("/documents/{}", text(&document["short_id"]));
+    assert_eq!(application.get(&ada, &path).await.data(200), document);
+    application.get(&ben, &path).await.refused(404, "not-found");
+    application.patch(&ben, &path, json!({"content": 1})).await.refused(404, "not-found");
+    application.delete(&ben, &path).await.refused(404, "not-found");
+    assert_eq!(found(&application, &ben, &[("contains", r#"{"secret": 1}"#)]).await, [] as [Value; 0]);
+    let service = application.service();
+    assert_eq!(found(&application, &service.acting_for("name:ada"), &[]).await.len(), 1);
+    application.delete(&ada, "/users/me").await.done();
+    let stats = application.run(&["stats", "--json"]).json();
+    assert_eq!(stats["documents"], 0, "{stats}");
 }
 
 /// All kinds of rows of a user, and another user's conversation in which they wrote.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::program::{chatstore, finish, run};
 use crate::server::Server;
-use crate::support::{Answer, Application, Caller, TOKEN_KEY, assert_uuid, fields, text};
+use crate::support::{Answer, Application, Caller, TOKEN_KEY, assert_uuid, fields, text, with_query};
 
 conformance!(
     b1_users_chats_and_messages_have_a_uuid_and_times,
@@ -19,10 +19,11 @@ conformance!(
     b5_the_tables_go_down_and_up_and_a_server_refuses_a_database_without_them,
     b5_concurrent_upgrades_all_succeed,
     b6_metadata_is_any_json_object,
+    b6_a_document_is_any_json_and_is_found_by_what_it_contains,
     b7_the_url_is_a_setting_of_the_environment,
 );
 
-/// The three kinds of objects: the path of their list, the body that creates one, a change of it.
+/// The kinds of objects: the path of their list, the body that creates one, a change of it.
 async fn objects(application: &Application) -> (Caller, Vec<(String, Value, Value)>) {
     let admin = application.person_with("coach", &["--role", "admin"]);
     let chat = application.conversation(&admin, json!({})).await;
@@ -30,6 +31,11 @@ async fn objects(application: &Application) -> (Caller, Vec<(String, Value, Valu
         ("/users".to_owned(), json!({"email": "ada@example.org"}), json!({"full_name": "Ada"})),
         ("/conversations".to_owned(), json!({"title": "Plan"}), json!({"title": "New plan"})),
         (format!("{chat}/messages"), json!({"content": "Run!"}), json!({"content": "Walk!"})),
+        (
+            "/documents".to_owned(),
+            json!({"content": {"km": 5}}),
+            json!({"title": "Log", "content": [5, 7.5]}),
+        ),
     ];
     (admin, objects)
 }
@@ -255,6 +261,40 @@ async fn b6_metadata_is_any_json_object(case: TestDatabase) {
         assert_eq!(application.get(&admin, &place).await.data(200)["metadata"], metadata);
         let replaced = application.patch(&admin, &place, json!({"metadata": {"goal": null}})).await.data(200);
         assert_eq!(replaced["metadata"], json!({"goal": null}), "it is replaced whole");
+    }
+}
+
+async fn b6_a_document_is_any_json_and_is_found_by_what_it_contains(case: TestDatabase) {
+    let application = Application::start(case);
+    let ada = application.person("ada");
+    let contents = [
+        json!({"goal": {"sport": "läuft 🏃", "weeks": [1, 2.5, -3e-7, 9_007_199_254_740_993_i64, u64::MAX]}}),
+        json!({"goal": {"weeks": [9_007_199_254_740_992_i64]}, "": null}),
+        json!([[[{"deep": true}]]]),
+        json!("\"'\\\u{7f}\n"),
+        json!(null),
+    ];
+    for content in &contents {
+        let created = application.post(&ada, "/documents", json!({ "content": content })).await.data(201);
+        assert_eq!(created["content"], *content);
+        let place = format!("/documents/{}", text(&created["id"]));
+        assert_eq!(application.get(&ada, &place).await.data(200), created);
+    }
+    for (filter, found) in [
+        (json!({"goal": {"weeks": [9_007_199_254_740_993_i64, 1.0]}}), vec![&contents[0]]),
+        (json!({"goal": {"weeks": [u64::MAX]}}), vec![&contents[0]]),
+        (json!({"": null}), vec![&contents[1]]),
+        (json!([[[{"deep": true}], []]]), vec![&contents[2]]),
+        (contents[3].clone(), vec![&contents[3]]),
+        (json!(null), vec![&contents[4]]),
+        (json!({"goal": {"sport": "LÄUFT 🏃"}}), vec![]),
+    ] {
+        let list = with_query("/documents", &[("contains", &filter.to_string())]);
+        let list = application.get(&ada, &list).await.data(200);
+        assert_eq!(
+            list["data"].as_array().unwrap().iter().map(|one| &one["content"]).collect::<Vec<_>>(),
+            found
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chatstore_testkit::TestDatabase;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
@@ -233,6 +234,13 @@ impl Answer {
 #[track_caller]
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+}
+
+/// A path with parameters.
+pub fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let parameters = parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
+    format!("{path}?{}", parameters.collect::<Vec<_>>().join("&"))
 }
 
 /// One field of each row of a list.

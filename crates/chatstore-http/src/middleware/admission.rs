@@ -5,7 +5,7 @@
 use std::panic::resume_unwind;
 
 use axum::Extension;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use crate::admission::request_time;
-use crate::body::buffer_body;
+use crate::body::{BODY_BYTES, buffer_body};
 use crate::caller::ACTING_USER;
 use crate::condition::has_idempotency_key;
 use crate::error::{Problem, ProblemKind};
@@ -51,8 +51,15 @@ pub(crate) async fn run_with_password_capacity(
 /// The request with its whole body, or the last answer on this connection.
 async fn buffered(state: &AppState, request: Request) -> Result<Request, Response> {
     let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
-    let buffered = buffer_body(state.admission(), request).await;
+    let limit = if is_of_documents(&request) { state.store().document_limit() } else { BODY_BYTES };
+    let buffered = buffer_body(state.admission(), limit, request).await;
     buffered.map_err(|problem| (close, problem.into_response()).into_response())
+}
+
+/// Whether the route is one of documents, whose bodies have a limit of their own.
+fn is_of_documents(request: &Request) -> bool {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    route.ends_with("/documents") || route.ends_with("/documents/{id}")
 }
 
 /// Runs a request as a task of its own, which goes on when the client hangs up: what it does with the database is

@@ -4,6 +4,7 @@ pub(crate) mod api_keys;
 pub(crate) mod auth;
 pub(crate) mod conversations;
 pub(crate) mod docs;
+pub(crate) mod documents;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod messages;

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use chatstore::auth::Password;
 use chatstore::{
-    MemberRole, NewConversation, NewMessage, NewReply, NewUser, UserId, UserName, UserPatch, UserRole,
+    MemberRole, NewConversation, NewDocument, NewMessage, NewReply, NewUser, UserId, UserName, UserPatch,
+    UserRole,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
@@ -91,6 +92,9 @@ impl<'s> Scene<'s> {
             let subject = user(server, &format!("subject{number}"), UserRole::User).await;
             scene.ids.push(("key_id", scene.key(subject).await.1));
             subject.to_string()
+        } else if path.starts_with("documents/") {
+            let document = chat.documents().create(NewDocument::default()).await.unwrap();
+            document.id.to_string()
         } else if path.starts_with("auth/api-keys/") {
             scene.key(owner).await.1
         } else if path.starts_with("auth/sessions/") {
@@ -232,6 +236,12 @@ async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase
     401 204 204 403 403 404 404 204 422 401 401 401 DELETE conversations/{id}/messages/{message_id}
     401 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/messages/{message_id}/response
     401 201 201 201 403 404 404 201 422 401 401 401 POST conversations/{id}/replies
+    401 200 200 200 200 200 200 200 422 401 401 401 GET documents
+    401 201 201 201 201 201 201 201 422 401 401 401 POST documents
+    401 200 200 200 200 200 200 200 422 401 401 401 GET documents/count
+    401 200 200 404 404 404 404 200 422 401 401 401 GET documents/{id}
+    401 200 200 404 404 404 404 200 422 401 401 401 PATCH documents/{id}
+    401 204 204 404 404 404 404 204 422 401 401 401 DELETE documents/{id}
     401 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}
     401 200 200 201 201 201 201 200 422 401 401 401 PUT threads/{thread_id}
     401 200 200 404 404 404 404 200 422 401 401 401 PATCH threads/{thread_id}

@@ -15,7 +15,7 @@ conformance!(
     one_of_the_concurrent_requests_to_two_servers_takes_effect,
 );
 
-/// The idempotent requests below a conversation: path and body.
+/// The idempotent requests, those below a conversation among them: path and body.
 fn requests(conversation: &str) -> Vec<(&'static str, String, &'static str)> {
     vec![
         ("conversation", CONVERSATIONS.to_owned(), r#"{"title": "a", "thread_id": "t1"}"#),
@@ -26,6 +26,8 @@ fn requests(conversation: &str) -> Vec<(&'static str, String, &'static str)> {
             r#"{"messages": [{"content": "a"}, {"content": "b"}]}"#,
         ),
         ("batch of one", format!("{conversation}/messages"), r#"{"messages": [{"content": "a"}]}"#),
+        ("document", "/api/v1/documents".to_owned(), r#"{"content": 1}"#),
+        ("documents", "/api/v1/documents".to_owned(), r#"{"documents": [{"content": 1}, {"content": 2}]}"#),
         ("reply", format!("{conversation}/replies"), r#"{"content": "a", "response": {"tokens_prompt": 1}}"#),
     ]
 }
@@ -42,7 +44,8 @@ async fn every_route_that_takes_a_key_replays_its_first_answer(case: TestDatabas
         described.iter().filter(|one| one.parameters.iter().any(|name| name == "Idempotency-Key"));
     let described: Vec<&str> = described.map(|one| one.path.as_str()).collect();
     let below = "/api/v1/conversations/{id}";
-    assert_eq!(described, [CONVERSATIONS, &format!("{below}/messages"), &format!("{below}/replies")]);
+    let (messages, replies) = (format!("{below}/messages"), format!("{below}/replies"));
+    assert_eq!(described, [CONVERSATIONS, &messages, &replies, "/api/v1/documents"]);
     let conversation = server.conversation(&ada).await;
     for (name, target, body) in requests(&conversation) {
         let first = once(&server, &ada, name.replace(' ', "-").as_str(), &target, body).await;

@@ -9,6 +9,7 @@ mod bodies;
 mod conditions;
 mod connections;
 mod conversations;
+mod documents;
 mod every_route;
 mod failures;
 mod idempotency;

@@ -78,7 +78,7 @@ impl Operation {
 
     /// A body that it accepts, `{}` where that is enough.
     pub(crate) fn body(&self) -> &'static str {
-        let has_content = ["/messages", "/messages/{message_id}", "/replies"];
+        let has_content = ["/documents", "/messages", "/messages/{message_id}", "/replies"];
         match self.method.as_str() {
             "GET" | "DELETE" => "",
             _ if has_content.iter().any(|end| self.path.ends_with(end)) => r#"{"content": "a"}"#,

@@ -57,13 +57,15 @@ async fn objects_of_others_and_absent_ones_are_answered_alike_on_every_route(cas
         (server.person("ada").await, server.person("eve").await, server.admin("root").await);
     let service = server.service(&root).await;
     let of_ada = parts(&server, &ada, &root).await;
+    let document = server.post(&ada, "/api/v1/documents", r#"{"content": "secret"}"#).await;
+    let document = document["id"].as_str().unwrap();
     let key = server.store.keys().list(ada.id).await.unwrap()[0].id.to_string();
     let mut count = 0;
     for operation in operations().iter().filter(|operation| operation.path.contains('{')) {
         if operation.name() == "PUT /api/v1/threads/{thread_id}" {
             continue; // It creates a thread of the caller's own.
         }
-        let foreign = foreign_target(operation, &of_ada, &ada, &key);
+        let foreign = foreign_target(operation, &of_ada, &ada, &key, document);
         let expected = if operation.is_for_admins() { 403 } else { 404 };
         for (name, value) in [("Accept", "*/*"), ("If-Match", "\"99\""), ("Idempotency-Key", "k1")] {
             let as_eve = |target: &str| {
@@ -90,15 +92,25 @@ async fn objects_of_others_and_absent_ones_are_answered_alike_on_every_route(cas
         }
         count += 1;
     }
-    assert!(count >= 24, "{count} routes with an id");
+    assert!(count >= 27, "{count} routes with an id");
+    let kept = server.get(&ada, &format!("/api/v1/documents/{document}")).await;
+    assert_eq!(kept["content"], "secret", "nothing was changed");
     assert_eq!(server.get(&ada, "/api/v1/threads/t1").await["message_count"], 1, "nothing was changed");
 }
 
-fn foreign_target(operation: &Operation, of_ada: &[(&str, String)], ada: &Person, key: &str) -> String {
+fn foreign_target(
+    operation: &Operation,
+    of_ada: &[(&str, String)],
+    ada: &Person,
+    key: &str,
+    document: &str,
+) -> String {
     let user = ada.id.to_string();
     let mut parts: Vec<(&str, &str)> = vec![("key_id", key)];
     if operation.path.contains("/auth/api-keys/") {
         parts.push(("id", key));
+    } else if operation.path.contains("/documents/") {
+        parts.push(("id", document));
     } else if operation.path.starts_with("/api/v1/users/") {
         parts.push(("id", &user));
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use chatstore_model::{ConversationId, MessageId, UserId};
+use chatstore_model::{ConversationId, DocumentId, MessageId, UserId};
 
 use crate::report::RowsReport;
 
@@ -16,6 +16,7 @@ pub(crate) struct DryRunState {
     /// With their keys in the source.
     pub(super) conversations: HashMap<(UserId, ConversationId), String>,
     pub(super) messages: HashSet<(UserId, MessageId)>,
+    pub(super) documents: HashSet<(UserId, DocumentId)>,
 }
 
 impl DryRunState {
@@ -25,6 +26,7 @@ impl DryRunState {
         self.emails.extend(other.emails);
         self.conversations.extend(other.conversations);
         self.messages.extend(other.messages);
+        self.documents.extend(other.documents);
     }
 }
 
@@ -46,6 +48,11 @@ impl BatchState {
     pub(super) fn conversation_key(&self, owner: UserId, id: ConversationId) -> Option<&str> {
         let found = self.now.conversations.get(&(owner, id));
         found.or_else(|| self.earlier.conversations.get(&(owner, id))).map(String::as_str)
+    }
+
+    /// Whether a document would have been added.
+    pub(crate) fn has_document(&self, owner: UserId, id: DocumentId) -> bool {
+        self.has(|added| added.documents.contains(&(owner, id)))
     }
 
     /// Whether this batch or an earlier one would have added it.

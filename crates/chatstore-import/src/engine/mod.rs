@@ -68,6 +68,11 @@ impl<'i> Import<'i> {
         self.options.base_time
     }
 
+    /// Maximum bytes of a document's content.
+    pub(crate) fn document_limit(&self) -> usize {
+        self.store.document_limit()
+    }
+
     /// The model that answers when nothing else says which.
     #[must_use]
     pub fn default_model(&self) -> &str {

@@ -1,6 +1,7 @@
 //! JSON as both databases can hold it alike.
 
 mod canonical;
+mod filter;
 mod rules;
 mod scan;
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use canonical::CanonicalWriter;
+pub use filter::{InvalidFilter, JsonFilter, JsonMatcher};
 pub use rules::{Duplicates, JsonRules};
 
 /// `{}` and `[]`, which most rows hold and which take no memory of their own.

@@ -1,5 +1,7 @@
 //! Runs statements on whichever database a transaction is on.
 
+use std::ops::ControlFlow;
+
 use crate::db::sql::Effect;
 use crate::db::{PageBounds, PageRows, Row, Sql, Value};
 use crate::error::{Cause, StoreError};
@@ -124,6 +126,33 @@ impl Executor<'_> {
         read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         self.run(Effect::Reads, sql, values, read).await.map(drop)
+    }
+
+    /// Hands rows to `read`, one at a time, until that has enough.
+    pub(crate) async fn query_until(
+        &mut self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        mut read: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let failed_before = self.start();
+        let result = match &mut self.driver {
+            #[cfg(feature = "sqlite")]
+            Driver::Sqlite(executor) => executor.run_until(sql, values, read).map(drop),
+            #[cfg(feature = "postgres")]
+            Driver::Postgres(executor) => {
+                // What is left was sent already; passing over it leaves the connection ready for the next.
+                let mut is_enough = false;
+                let read_more = |row: &Row<'_>| {
+                    if !is_enough {
+                        is_enough = read(row)?.is_break();
+                    }
+                    Ok(())
+                };
+                executor.run(Effect::Reads, sql, values, read_more).await.map(drop)
+            }
+        };
+        self.note(failed_before, result)
     }
 
     /// Every row.

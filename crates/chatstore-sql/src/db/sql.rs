@@ -14,6 +14,7 @@ pub struct Sql {
     name: &'static str,
     sqlite: &'static str,
     postgres: &'static str,
+    is_planned_anew: bool,
 }
 
 /// Whether a statement changes something.
@@ -41,13 +42,26 @@ impl Sql {
             parameters_ascend(postgres),
             "parameters of the PostgreSQL text must first appear in ascending order"
         );
-        Self { name, sqlite, postgres }
+        Self { name, sqlite, postgres, is_planned_anew: false }
     }
 
     /// A text that only PostgreSQL is given, for what SQLite does in several statements.
     #[must_use]
     pub const fn only_postgres(name: &'static str, postgres: &'static str) -> Self {
         Self::pair(name, "", postgres)
+    }
+
+    /// The statement, of which PostgreSQL makes a new plan for the values of each call: one for any values could only
+    /// guess how many rows they find.
+    #[must_use]
+    pub const fn planned_anew(self) -> Self {
+        Self { is_planned_anew: true, ..self }
+    }
+
+    /// Whether PostgreSQL makes a new plan for each call.
+    #[cfg(feature = "postgres")]
+    pub(crate) const fn is_planned_anew(&self) -> bool {
+        self.is_planned_anew
     }
 
     /// What errors and metrics call the statement, like `messages.append`.

@@ -26,6 +26,7 @@ macro_rules! repository {
 mod api_keys;
 mod conversations;
 mod deletions;
+mod documents;
 mod idempotency_keys;
 mod identities;
 mod live;
@@ -47,6 +48,7 @@ use crate::error::StoreError;
 pub use api_keys::ApiKeys;
 pub use conversations::{ConversationList, Conversations};
 pub use deletions::{Deletions, MarkedCounts, Piece, PiecePosition};
+pub use documents::{DocumentList, Documents, FoundDocuments};
 pub use idempotency_keys::IdempotencyKeys;
 pub use identities::Identities;
 pub use members::Members;
@@ -108,7 +110,13 @@ pub(crate) fn statements() -> Vec<Sql> {
         &statistics::ROWS,
         usage::STATEMENTS,
     ];
-    [&of_one_file, conversations::STATEMENTS, deletions::STATEMENTS, messages::STATEMENTS, users::STATEMENTS]
-        .concat()
-        .concat()
+    let folders = [
+        &of_one_file,
+        conversations::STATEMENTS,
+        deletions::STATEMENTS,
+        documents::STATEMENTS,
+        messages::STATEMENTS,
+        users::STATEMENTS,
+    ];
+    folders.concat().concat()
 }

@@ -64,6 +64,8 @@ const COUNTS: Sql = Sql::same(
         of_marked_users!("conversation_members m on m.user_id = u.id"),
         " and ",
         live_conversation!("m.owner_id", "m.conversation_id"),
+        "), (select count(*) from documents) - ",
+        of_marked_users!("documents d on d.owner_id = u.id"),
         "), (select count(*) from sessions) - ",
         of_marked_users!("sessions s on s.user_id = u.id"),
         ")"
@@ -160,6 +162,8 @@ pub struct Counts {
     pub responses: i64,
     /// Members who are not owners.
     pub members: i64,
+    /// Documents.
+    pub documents: i64,
     /// Sessions that are not deleted yet, ended ones among them.
     pub sessions: i64,
 }
@@ -182,7 +186,7 @@ repository! {
 
 reader! {
     fn read_counts -> Counts {
-        users, conversations, messages, responses, members, sessions,
+        users, conversations, messages, responses, members, documents, sessions,
     }
 }
 

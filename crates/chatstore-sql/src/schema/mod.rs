@@ -8,6 +8,7 @@ mod api_keys;
 mod columns;
 mod conversation_members;
 pub(crate) mod conversations;
+mod documents;
 mod idempotency_keys;
 mod identities;
 mod messages;
@@ -26,10 +27,11 @@ pub(crate) use api_keys::API_KEYS;
 pub(crate) use columns::Columns;
 pub(crate) use conversation_members::CONVERSATION_MEMBERS;
 pub(crate) use conversations::CONVERSATIONS;
+pub(crate) use documents::DOCUMENTS;
 pub(crate) use idempotency_keys::IDEMPOTENCY_KEYS;
 pub(crate) use identities::IDENTITIES;
 pub(crate) use messages::MESSAGES;
-pub use parts::{Check, Column, ForeignKey, Index, Table, Unique};
+pub use parts::{Check, Column, ForeignKey, Index, IndexPurpose, Table, Unique};
 pub(crate) use refresh_tokens::REFRESH_TOKENS;
 pub(crate) use responses::RESPONSES;
 pub(crate) use sessions::SESSIONS;
@@ -51,6 +53,7 @@ pub const TABLES: &[Table] = &[
     MESSAGES,
     RESPONSES,
     USAGE_DAILY,
+    DOCUMENTS,
     API_KEYS,
     SESSIONS,
     REFRESH_TOKENS,

@@ -63,6 +63,17 @@ pub struct Index {
     pub columns: &'static [&'static str],
     /// Which rows it has; all of them unless there is one.
     pub predicate: Option<&'static str>,
+    /// What it is for.
+    pub purpose: IndexPurpose,
+}
+
+/// What an index is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexPurpose {
+    /// Order and ranges, on both databases.
+    Order,
+    /// Values that JSON contains; only on PostgreSQL.
+    Containment,
 }
 
 /// A table.
@@ -130,7 +141,11 @@ pub(super) const fn index(
     columns: &'static [&'static str],
     predicate: Option<&'static str>,
 ) -> Index {
-    Index { name, columns, predicate }
+    Index { name, columns, predicate, purpose: IndexPurpose::Order }
+}
+
+pub(super) const fn containment_index(name: &'static str, columns: &'static [&'static str]) -> Index {
+    Index { name, columns, predicate: None, purpose: IndexPurpose::Containment }
 }
 
 impl Table {
@@ -199,17 +214,22 @@ impl Check {
 
 impl Index {
     fn model(&self) -> model::Index {
+        let (method, operator_class) = match self.purpose {
+            IndexPurpose::Order => (Method::Btree, None),
+            IndexPurpose::Containment => (Method::Gin, Some("jsonb_path_ops".to_owned())),
+        };
         let part = |text: &&str| {
             let (column, descending) =
                 text.strip_suffix(" desc").map_or((*text, false), |column| (column, true));
-            IndexPart { of: Indexed::Column(column.to_owned()), descending, operator_class: None }
+            let operator_class = operator_class.clone();
+            IndexPart { of: Indexed::Column(column.to_owned()), descending, operator_class }
         };
         model::Index {
             name: self.name.to_owned(),
             parts: self.columns.iter().map(part).collect(),
             unique: false,
             predicate: self.predicate.map(SqlText::from),
-            method: Method::Btree,
+            method,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chatstore_sql::DatabaseKind;
+use chatstore_sql::migrate::model::Method;
 use chatstore_sql::schema::{ColumnType, declared};
 
 const DOCUMENT: &str = include_str!("../../../../docs/migrations.md");
@@ -41,7 +42,9 @@ fn for_each(difference: &str) -> Vec<String> {
         let columns = table.columns.iter().map(|column| (placeholder(column.kind), &column.name));
         let descending = table.indexes.iter().filter(|index| index.parts.iter().any(|part| part.descending));
         let indexes = descending.map(|index| ("<descending>".to_owned(), &index.name));
-        for (place, name) in columns.chain(indexes) {
+        let of_postgres = table.indexes.iter().filter(|index| index.method != Method::Btree);
+        let of_postgres = of_postgres.map(|index| ("<containment>".to_owned(), &index.name));
+        for (place, name) in columns.chain(indexes).chain(of_postgres) {
             if difference.contains(&place) {
                 differences.push(difference.replace("<table>", &table.name).replace(&place, name));
             }

@@ -36,6 +36,10 @@ def cascade(columns, parents, name):
     return ForeignKeyConstraint(columns, parents, name=name, ondelete="CASCADE")
 
 
+def containment(name, column):
+    return Index(name, column, postgresql_using="gin", postgresql_ops={column: "jsonb_path_ops"})
+
+
 def partial(name, condition, *columns):
     return Index(name, *columns, postgresql_where=text(condition), sqlite_where=text(condition))
 
@@ -186,6 +190,25 @@ Table(
     required("cost_micros", BigInteger),
     PrimaryKeyConstraint("owner_id", "day", "model", name="pk_usage_daily"),
     cascade(["owner_id"], ["users.id"], "fk_usage_daily_owner_id"),
+)
+
+Table(
+    "documents",
+    metadata,
+    required("owner_id", Uuid),
+    required("id", Uuid),
+    Column("title", Text),
+    required("metadata", Document),
+    required("revision", BigInteger),
+    required("created_at", Time),
+    required("updated_at", Time),
+    required("content", Document),
+    PrimaryKeyConstraint("owner_id", "id", name="pk_documents"),
+    cascade(["owner_id"], ["users.id"], "fk_documents_owner_id"),
+    Index("ix_documents_created_at", "owner_id", desc("created_at"), desc("id")),
+    Index("ix_documents_title", "owner_id", "title", desc("created_at"), desc("id")),
+    containment("ix_documents_content", "content"),
+    containment("ix_documents_metadata", "metadata"),
 )
 
 Table(

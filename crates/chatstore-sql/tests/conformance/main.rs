@@ -17,6 +17,7 @@ mod conversation_lists;
 mod conversations;
 mod damaged_files;
 mod deletions;
+mod documents;
 mod effective_models;
 mod erasing;
 mod erasing_in_pieces;

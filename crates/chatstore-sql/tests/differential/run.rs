@@ -4,10 +4,10 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use chatstore_model::{
-    ApiKeyId, ConversationId, Email, MemberPosition, MessageId, MessageRange, NewRefreshToken, NewUser,
-    Order, SessionId, UserFilter, UserId,
+    ApiKeyId, ConversationId, DocumentId, Email, MemberPosition, MessageId, MessageRange, NewRefreshToken,
+    NewUser, Order, SessionId, UserFilter, UserId,
 };
-use chatstore_sql::{ConversationList, Database, Presented, ReadTx, StoreError, Via, WriteTx};
+use chatstore_sql::{ConversationList, Database, DocumentList, Presented, ReadTx, StoreError, Via, WriteTx};
 
 use crate::step::Step;
 
@@ -19,6 +19,7 @@ pub enum Created {
     User(UserId),
     Conversation(UserId, ConversationId),
     Message(UserId, ConversationId, MessageId),
+    Document(UserId, DocumentId),
     Key(UserId, ApiKeyId),
     Session(UserId, SessionId),
 }
@@ -53,7 +54,7 @@ pub async fn run(database: &Database, step: Step) -> Outcome {
     let answer = match step {
         Step::Wait(_) => told(&(), vec![]),
         // The way of the hot path: without a transaction on PostgreSQL.
-        Step::Append(..) | Step::CreateUser(_) | Step::CreateConversation(..) => {
+        Step::Append(..) | Step::CreateUser(_) | Step::CreateConversation(..) | Step::CreateDocument(..) => {
             database.write_single("step", async move |tx| change(tx, &step).await).await
         }
         Step::GetUser(_)
@@ -71,6 +72,9 @@ pub async fn run(database: &Database, step: Step) -> Outcome {
         | Step::Around(..)
         | Step::GetResponse(..)
         | Step::Usage(..)
+        | Step::GetDocument(..)
+        | Step::ListDocuments(..)
+        | Step::FindDocuments(..)
         | Step::FindKey(..)
         | Step::ListKeys(_)
         | Step::LookAtSession(..)
@@ -135,6 +139,14 @@ async fn look(tx: &mut ReadTx<'_>, step: &Step) -> Told {
         Step::Around(by, id, seq, limit) => told(&tx.messages().around(by, id, seq, limit).await?, nothing),
         Step::GetResponse(user, message) => told(&tx.responses().get(user, message).await?, nothing),
         Step::Usage(user, from, to) => told(&tx.usage().between(user, from, to).await?, nothing),
+        Step::GetDocument(user, id) => told(&tx.documents().get(user, id).await?, nothing),
+        Step::ListDocuments(user, ref list) => list_documents(tx, user, list.clone()).await,
+        Step::FindDocuments(user, ref ids) => {
+            let mut present = tx.documents().find_present(user, ids).await?;
+            present.sort_unstable();
+            let found = tx.documents().find(user, ids).await?;
+            told(&(present, found), nothing)
+        }
         Step::FindKey(user, hash) => told(&tx.api_keys().find(user, &hash).await?, nothing),
         Step::ListKeys(user) => told(&tx.api_keys().list(user).await?, nothing),
         Step::LookAtSession(user, id) => {
@@ -171,6 +183,20 @@ async fn list_conversations(tx: &mut ReadTx<'_>, user: UserId, mut list: Convers
         }
     }
     told(&pages, vec![])
+}
+
+async fn list_documents(tx: &mut ReadTx<'_>, user: UserId, mut list: DocumentList) -> Told {
+    let count = tx.documents().count(user, &list.filter).await?;
+    let mut pages = Vec::new();
+    while pages.len() < PAGES {
+        let page = tx.documents().page(user, &list).await?;
+        list.from = page.next;
+        pages.push(page);
+        if list.from.is_none() {
+            break;
+        }
+    }
+    told(&(count, pages), vec![])
 }
 
 async fn list_messages(
@@ -249,6 +275,19 @@ async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
         Step::DeleteMessage(owner, id, message) => {
             told(&tx.messages().delete(owner, id, message).await?, vec![])
         }
+        Step::CreateDocument(owner, ref new) => {
+            let document = tx.documents().create(owner, new).await?;
+            told(&document, vec![Created::Document(owner, document.id)])
+        }
+        Step::CreateDocuments(owner, ref new) => {
+            let documents = tx.documents().create_many(owner, new.as_slice()).await?;
+            let created = documents.iter().map(|document| Created::Document(owner, document.id)).collect();
+            told(&documents, created)
+        }
+        Step::UpdateDocument(owner, id, ref patch) => {
+            told(&tx.documents().update(owner, id, patch).await?, vec![])
+        }
+        Step::DeleteDocument(owner, id) => told(&tx.documents().delete(owner, id).await?, vec![]),
         Step::CreateKey(user, ref new) => {
             let key = tx.api_keys().create(user, new).await?;
             told(&key, vec![Created::Key(user, key.id)])

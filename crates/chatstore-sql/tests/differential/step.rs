@@ -1,11 +1,12 @@
 //! What can be asked of a database, or done to it.
 
 use chatstore_model::{
-    ApiKeyId, ConversationFilter, ConversationId, ConversationPatch, Day, EndReason, Limit, MemberRole,
-    MessageId, MessagePatch, MessageRange, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage,
-    NewReply, NewSession, NewUser, Order, PasswordHash, SessionId, Timestamp, UserId, UserPatch,
+    ApiKeyId, ConversationFilter, ConversationId, ConversationPatch, Day, DocumentId, DocumentPatch,
+    EndReason, Limit, MemberRole, MessageId, MessagePatch, MessageRange, NewApiKey, NewConversation,
+    NewDocument, NewIdempotencyRecord, NewMessage, NewReply, NewSession, NewUser, Order, PasswordHash,
+    SessionId, Timestamp, UserId, UserPatch,
 };
-use chatstore_sql::{ConversationList, Via};
+use chatstore_sql::{ConversationList, DocumentList, Via};
 
 #[derive(Debug, Clone)]
 pub enum Step {
@@ -48,6 +49,15 @@ pub enum Step {
     Around(Via, ConversationId, i64, Limit),
     GetResponse(UserId, MessageId),
     Usage(UserId, Day, Day),
+
+    CreateDocument(UserId, NewDocument),
+    CreateDocuments(UserId, Vec<NewDocument>),
+    UpdateDocument(UserId, DocumentId, DocumentPatch),
+    DeleteDocument(UserId, DocumentId),
+    GetDocument(UserId, DocumentId),
+    /// Page by page to the end, and counted.
+    ListDocuments(UserId, DocumentList),
+    FindDocuments(UserId, Vec<DocumentId>),
 
     CreateKey(UserId, NewApiKey),
     FindKey(UserId, [u8; 32]),

@@ -2,11 +2,11 @@
 
 use chatstore_model::{
     ApiKeyScope, ArchivedFilter, CanonicalJson, Change, ConversationFilter, ConversationId,
-    ConversationPatch, ConversationSort, Limit, Membership, MessageId, MessagePatch, MessageRange,
-    MessageRole, NewApiKey, NewConversation, NewIdempotencyRecord, NewMessage, NewModelResponse, NewReply,
-    NewSession, Order, SessionId, Timestamp,
+    ConversationPatch, ConversationSort, DocumentFilter, DocumentId, DocumentPatch, JsonFilter, Limit,
+    Membership, MessageId, MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation, NewDocument,
+    NewIdempotencyRecord, NewMessage, NewModelResponse, NewReply, NewSession, Order, SessionId, Timestamp,
 };
-use chatstore_sql::ConversationList;
+use chatstore_sql::{ConversationList, DocumentList};
 use uuid::Uuid;
 
 use crate::random::Random;
@@ -208,6 +208,49 @@ pub fn conversation_list(random: &mut Random) -> ConversationList {
         order: order(random),
         from: None,
         offset: u32::try_from(random.pick(&[0, 0, 0, 1, 5])).unwrap(),
+        limit: limit(random),
+    }
+}
+
+fn any_json(random: &mut Random) -> CanonicalJson {
+    let text =
+        random.pick(&["null", "1", "\"a\"", "[]", r#"[{"a": 1}, 1.5, "é"]"#, r#"{"a": 1, "b": [1, 2]}"#]);
+    if random.percent(60) { CanonicalJson::parse(text).unwrap() } else { json(random) }
+}
+
+pub fn document(random: &mut Random) -> NewDocument {
+    NewDocument {
+        id: random.maybe(10, |random| DocumentId::from_uuid(Uuid::from_u128(random.below(3) as u128))),
+        title: random.maybe(50, text),
+        content: any_json(random),
+        metadata: json(random),
+        created_at: random.maybe(15, time),
+        updated_at: None,
+    }
+}
+
+pub fn document_patch(random: &mut Random) -> DocumentPatch {
+    DocumentPatch {
+        title: random.pick(&[Change::Keep, Change::Clear, Change::Set("t".to_owned())]),
+        content: random.maybe(40, any_json),
+        metadata: random.maybe(30, json),
+    }
+}
+
+pub fn document_list(random: &mut Random) -> DocumentList {
+    let filter = |random: &mut Random| {
+        let text =
+            random.pick(&["{}", "[]", "1", r#"{"a": 1.0}"#, r#"[{"a": 1}]"#, r#"{"b": [2]}"#, "\"é\""]);
+        JsonFilter::parse(text).unwrap()
+    };
+    DocumentList {
+        filter: DocumentFilter {
+            title: random.maybe(20, text),
+            contains: random.maybe(50, filter),
+            metadata_contains: random.maybe(20, filter),
+        },
+        order: order(random),
+        from: None,
         limit: limit(random),
     }
 }

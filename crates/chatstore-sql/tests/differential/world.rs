@@ -1,8 +1,8 @@
 //! What a sequence knows of what it created, and what it does next.
 
 use chatstore_model::{
-    ApiKeyId, Change, ConversationId, Email, EndReason, MemberRole, MessageId, NewUser, PasswordHash,
-    SessionId, Timestamp, UserId, UserName, UserPatch, UserRole,
+    ApiKeyId, Change, ConversationId, DocumentId, Email, EndReason, MemberRole, MessageId, NewUser,
+    PasswordHash, SessionId, Timestamp, UserId, UserName, UserPatch, UserRole,
 };
 use chatstore_sql::Via;
 
@@ -18,6 +18,7 @@ pub struct World {
     users: Vec<UserId>,
     conversations: Vec<(UserId, ConversationId)>,
     messages: Vec<(UserId, ConversationId, MessageId)>,
+    documents: Vec<(UserId, DocumentId)>,
     keys: Vec<(UserId, ApiKeyId)>,
     sessions: Vec<(UserId, SessionId)>,
 }
@@ -29,6 +30,7 @@ impl World {
             users: Vec::new(),
             conversations: Vec::new(),
             messages: Vec::new(),
+            documents: Vec::new(),
             keys: Vec::new(),
             sessions: Vec::new(),
         }
@@ -41,6 +43,7 @@ impl World {
                 Created::User(id) => self.users.push(id),
                 Created::Conversation(owner, id) => self.conversations.push((owner, id)),
                 Created::Message(owner, conversation, id) => self.messages.push((owner, conversation, id)),
+                Created::Document(owner, id) => self.documents.push((owner, id)),
                 Created::Key(user, id) => self.keys.push((user, id)),
                 Created::Session(user, id) => self.sessions.push((user, id)),
             }
@@ -60,7 +63,8 @@ impl World {
             8..18 => self.on_users(random),
             18..38 => self.on_conversations(random),
             38..48 => self.on_members(random),
-            48..78 => self.on_messages(random),
+            48..72 => self.on_messages(random),
+            72..78 => self.on_documents(random),
             78..86 => self.on_sessions(random),
             86..92 => self.on_keys(random),
             92..96 => self.on_records(random),
@@ -225,6 +229,29 @@ impl World {
                 let days = ["1969-12-31", "2026-03-01", "2026-03-05", "9999-12-30"];
                 let (from, to) = (random.pick(&days), random.pick(&days));
                 Step::Usage(by.user(), from.parse().unwrap(), to.parse().unwrap())
+            }
+        }
+    }
+
+    fn on_documents(&self, random: &mut Random) -> Step {
+        let absent = (self.user(random), DocumentId::from_uuid(uuid::Uuid::from_u128(5)));
+        let (owner, id) = match self.documents.is_empty() || random.percent(10) {
+            true => absent,
+            false => random.pick(&self.documents),
+        };
+        match random.below(10) {
+            0 | 1 => Step::CreateDocument(self.user(random), values::document(random)),
+            2 => {
+                let count = random.pick(&[0, 1, 7]);
+                Step::CreateDocuments(owner, (0..count).map(|_| values::document(random)).collect())
+            }
+            3 | 4 => Step::UpdateDocument(owner, id, values::document_patch(random)),
+            5 => Step::DeleteDocument(owner, id),
+            6 => Step::GetDocument(owner, id),
+            7 | 8 => Step::ListDocuments(owner, values::document_list(random)),
+            _ => {
+                let known = self.documents.iter().map(|(_, id)| *id).take(random.below(4));
+                Step::FindDocuments(owner, known.chain([id]).collect())
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use chatstore_model::{
     ApiKeyScope, CanonicalJson, ConversationPatch, IdentityName, MemberRole, NewApiKey, NewConversation,
-    NewIdempotencyRecord, NewMessage, NewRefreshToken, NewSession, NewUser, SessionId, Timestamp, UserId,
-    UserName,
+    NewDocument, NewIdempotencyRecord, NewMessage, NewRefreshToken, NewSession, NewUser, SessionId,
+    Timestamp, UserId, UserName,
 };
 use chatstore_sql::{Database, StoreError, WriteTx};
 
@@ -16,9 +16,10 @@ const CONVERSATIONS: usize = 150;
 const TALKATIVE: usize = 3;
 const MESSAGES: usize = 100;
 const OTHERS: u8 = 100;
+const DOCUMENTS: usize = 150;
 
 /// 1,000 users, 20 of whom have 150 conversations each, a third of them archived; 3,000 memberships, 8,000 messages, 2,000
-/// responses, API keys and idempotency keys.
+/// responses, 3,000 documents, API keys and idempotency keys.
 pub async fn load(database: &Database) {
     let users = database.write("users", async |tx| {
         let mut users = Vec::new();
@@ -36,6 +37,7 @@ pub async fn load(database: &Database) {
         let (owner, member) = (users[number], users[number + 1]);
         let load = async move |tx: &mut WriteTx<'_>| {
             conversations(tx, owner, member).await?;
+            documents(tx, owner).await?;
             others(tx, owner).await
         };
         database.write("load", load).await.unwrap();
@@ -64,6 +66,12 @@ async fn conversations(tx: &mut WriteTx<'_>, owner: UserId, member: UserId) -> R
         }
     }
     Ok(())
+}
+
+async fn documents(tx: &mut WriteTx<'_>, owner: UserId) -> Result<(), StoreError> {
+    let content = |number: usize| CanonicalJson::new(serde_json::json!({ "number": number })).unwrap();
+    let new: Vec<NewDocument> = (0..DOCUMENTS).map(|number| NewDocument::new(content(number))).collect();
+    tx.documents().create_many(owner, new.as_slice()).await.map(drop)
 }
 
 async fn others(tx: &mut WriteTx<'_>, owner: UserId) -> Result<(), StoreError> {

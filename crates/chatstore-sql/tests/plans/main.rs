@@ -9,6 +9,7 @@
 )]
 
 mod data;
+mod documents;
 mod hot;
 mod postgres;
 mod sqlite;

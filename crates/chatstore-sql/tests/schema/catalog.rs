@@ -37,6 +37,8 @@ pub struct Index {
     /// With ` desc` behind those that descend.
     pub columns: Vec<String>,
     pub predicate: Option<String>,
+    /// How it is built, unless by order.
+    pub method: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +64,9 @@ pub fn lines(catalog: &Catalog) -> Vec<String> {
         }
         for index in &table.indexes {
             let predicate = index.predicate.as_ref().map(|text| format!(" where {text}")).unwrap_or_default();
-            lines.push(format!("{name}: index {} ({}){predicate}", index.name, index.columns.join(", ")));
+            let method = index.method.as_ref().map(|text| format!(" using {text}")).unwrap_or_default();
+            let columns = index.columns.join(", ");
+            lines.push(format!("{name}: index {}{method} ({columns}){predicate}", index.name));
         }
         for key in &table.foreign_keys {
             lines.push(format!(

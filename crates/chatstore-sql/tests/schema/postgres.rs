@@ -80,9 +80,12 @@ fn action(letter: &str) -> String {
 async fn indexes(client: &Client, table: &str) -> Vec<Index> {
     let sql = "select c.relname::text, pg_get_expr(i.indpred, i.indrelid), \
         array(select pg_get_indexdef(i.indexrelid, place, true) \
+              || case when o.opcdefault then '' else ' ' || o.opcname end \
               || case when i.indoption[place - 1] & 1 = 1 then ' desc' else '' end \
-              from generate_series(1, i.indnkeyatts) as place order by place) \
-        from pg_index i join pg_class c on c.oid = i.indexrelid \
+              from generate_series(1, i.indnkeyatts) as place \
+              join pg_opclass o on o.oid = i.indclass[place - 1] order by place), \
+        nullif(m.amname::text, 'btree') \
+        from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = c.relam \
         where i.indrelid = $1::text::regclass \
         and not exists (select from pg_constraint where conindid = i.indexrelid and conrelid = i.indrelid) \
         order by 1";
@@ -94,6 +97,7 @@ async fn indexes(client: &Client, table: &str) -> Vec<Index> {
             columns: row.get(2),
             predicate: predicate
                 .map(|text| text.trim_start_matches('(').trim_end_matches(')').to_lowercase()),
+            method: row.get(3),
         }
     };
     rows.iter().map(read).collect()

@@ -1,6 +1,6 @@
 //! Every column is read into the field of its name.
 
-use chatstore_model::{CanonicalJson, ConversationId, Day, MessageId, Timestamp, UserId};
+use chatstore_model::{CanonicalJson, ConversationId, Day, DocumentId, MessageId, Timestamp, UserId};
 use chatstore_sql::schema::{Column, ColumnType, TABLES, Table};
 use chatstore_sql::{Database, ReadTx, StoreError, Via};
 use chatstore_testkit::Backend;
@@ -117,6 +117,9 @@ async fn shown(tx: &mut ReadTx<'_>, table: &Table) -> Result<Option<String>, Sto
         "usage_daily" => {
             let (first, last) = (Day::of(Timestamp::MIN), Day::of(Timestamp::MAX));
             format!("{:?}", tx.usage().between(owner, first, last).await?)
+        }
+        "documents" => {
+            format!("{:?}", tx.documents().get(owner, DocumentId::from_uuid(uuid(1))).await?)
         }
         "api_keys" => format!("{:?}", tx.api_keys().list(owner).await?),
         "sessions" => format!("{:?}", tx.sessions().list(owner).await?),

@@ -68,6 +68,7 @@ fn table(connection: &Connection, name: &str, text: &str) -> Table {
             "c" => table.indexes.push(Index {
                 columns: index_columns(connection, &index),
                 predicate: predicate(connection, &index),
+                method: None,
                 name: index,
             }),
             _ => {}

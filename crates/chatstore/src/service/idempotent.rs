@@ -1,15 +1,15 @@
 use std::sync::Arc;
 
 use chatstore_model::{
-    CanonicalJson, Conversation, ConversationId, IntoValid, Message, MessageId, NewConversation,
-    NewIdempotencyRecord, NewMessage, NewReply, Reply, Timestamp, UserId,
+    CanonicalJson, Conversation, ConversationId, Document, DocumentId, IntoValid, Message, MessageId,
+    NewConversation, NewDocument, NewIdempotencyRecord, NewMessage, NewReply, Reply, Timestamp, UserId,
 };
 use chatstore_sql::{StoreError, Via, WriteTx};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::deletions::NewMessageIds;
-use super::{access, check_writer, is_at_revision, messages};
+use super::{access, check_writer, documents, is_at_revision, messages};
 use crate::error::{Error, ErrorKind, Result};
 use crate::user_scope::AsUser;
 
@@ -164,6 +164,36 @@ impl Idempotent<'_> {
             tx.idempotency_keys().record(access.owner_id, user, &record).await?;
             let reply = tx.messages().record_reply(access.owner_id, conversation, &*new).await?;
             Ok(Outcome::first(reply))
+        })
+        .await
+    }
+
+    /// As [`Documents::create_many`](super::Documents::create_many).
+    ///
+    /// # Errors
+    /// As that, and those of [`Idempotent`].
+    pub async fn create_documents(
+        self,
+        new: impl IntoValid<Vec<NewDocument>>,
+    ) -> Result<Outcome<Vec<Document>>> {
+        let mut new = new.into_valid()?;
+        documents::check_batch(self.chat.store, &new)?;
+        let user = self.chat.user;
+        let created = new.ids_or(|| DocumentId::from_uuid(self.new_uuid()));
+        let created: Vec<Uuid> = created.into_iter().map(DocumentId::uuid).collect();
+        let (key, new) = (self.key.clone(), Arc::new(new));
+        self.write("document_create_once", NewMessageIds::NONE, async move |tx| {
+            if let Some(created) = earlier(tx, user, &key).await? {
+                let mut found = Vec::with_capacity(created.len());
+                for id in created {
+                    let document = tx.documents().get(user, DocumentId::from_uuid(id)).await?;
+                    found.push(document.ok_or_else(gone)?);
+                }
+                return Ok(Outcome::replayed(found));
+            }
+            let record = key.record(tx.now(), &created)?;
+            tx.idempotency_keys().record(user, user, &record).await?;
+            Ok(Outcome::first(tx.documents().create_many(user, &*new).await?))
         })
         .await
     }

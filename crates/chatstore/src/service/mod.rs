@@ -8,6 +8,7 @@
 mod auth;
 mod conversations;
 mod deletions;
+mod documents;
 mod idempotent;
 mod identities;
 mod keys;
@@ -26,6 +27,7 @@ use crate::user_scope::AsUser;
 
 pub use auth::{Auth, ClientInfo, LoginName, Tokens};
 pub use conversations::Conversations;
+pub use documents::Documents;
 pub use idempotent::{IdempotencyKey, Idempotent, Outcome};
 pub use keys::{Keys, NewKey};
 pub use members::Members;

@@ -4,14 +4,17 @@ use chatstore::auth::{ClientInfo, LoginName, Password};
 use chatstore::sql::Sql;
 use chatstore::{
     ApiKeyScope, CanonicalJson, Change, ConversationPatch, Email, IdempotencyKey, IdentityName, MemberRole,
-    MessagePatch, NewConversation, NewMessage, NewModelResponse, NewReply, NewUser, Store, UserId, UserName,
-    UserPatch, Via,
+    MessagePatch, NewConversation, NewDocument, NewMessage, NewModelResponse, NewReply, NewUser, Store,
+    UserId, UserName, UserPatch, Via,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{store, user};
 
-conformance!(erasing_leaves_no_trace_of_twenty_planted_strings);
+conformance!(erasing_leaves_no_trace_of_planted_strings);
+
+/// Strings that are planted.
+const PLANTED: usize = 23;
 
 /// A text that is nowhere else.
 fn planted(number: usize) -> String {
@@ -66,6 +69,13 @@ async fn plant(store: &Store) -> UserId {
         ..NewModelResponse::default()
     };
     chat.messages().reply(trip, NewReply { response, ..NewReply::new(planted(17)) }).await.unwrap();
+    let manual = NewDocument {
+        title: Some(planted(20)),
+        content: json(21),
+        metadata: json(22),
+        ..NewDocument::default()
+    };
+    chat.documents().create(manual).await.unwrap();
     let key = IdempotencyKey { key: planted(18), operation: "POST".to_owned(), request_sha256: [0; 32] };
     chat.idempotent(key).append(trip, vec![NewMessage::user("once")]).await.unwrap();
     let gone = chat.conversations().create(NewConversation::titled(planted(10))).await.unwrap().id;
@@ -75,7 +85,7 @@ async fn plant(store: &Store) -> UserId {
     id
 }
 
-async fn erasing_leaves_no_trace_of_twenty_planted_strings(case: TestDatabase) {
+async fn erasing_leaves_no_trace_of_planted_strings(case: TestDatabase) {
     let store = store(&case).await;
     let id = plant(&store).await;
     let owner = user(&store, "owner").await;
@@ -86,7 +96,7 @@ async fn erasing_leaves_no_trace_of_twenty_planted_strings(case: TestDatabase) {
     store.as_user(id).messages().append(shared, NewMessage::user(planted(13))).await.unwrap();
     let before = found(&case, &store).await;
     // Two were replaced or deleted before: of them, too, nothing may be left.
-    assert!((0..20).all(|number| [2, 19].contains(&number) || before[number]), "{before:?}");
+    assert!((0..PLANTED).all(|number| [2, 19].contains(&number) || before[number]), "{before:?}");
 
     store.users().erase(id).await.unwrap();
 
@@ -95,12 +105,12 @@ async fn erasing_leaves_no_trace_of_twenty_planted_strings(case: TestDatabase) {
     assert_eq!((head.message_count, head.last_message.as_deref()), (1, Some("stays")));
     store.close().await;
     let reopened = crate::fixtures::store(&case).await;
-    assert_eq!(found(&case, &reopened).await, [false; 20]);
+    assert_eq!(found(&case, &reopened).await, [false; PLANTED]);
 }
 
 /// Which of the strings are there: in the bytes of SQLite's files, in the rows of PostgreSQL's tables.
-async fn found(case: &TestDatabase, store: &Store) -> [bool; 20] {
-    let mut found = [false; 20];
+async fn found(case: &TestDatabase, store: &Store) -> [bool; PLANTED] {
+    let mut found = [false; PLANTED];
     match case.url.strip_prefix("sqlite://") {
         Some(file) => {
             case.database.close().await;
@@ -128,7 +138,7 @@ const ROWS: Sql = Sql::same(
     "select t::text from users t union all select t::text from conversations t \
      union all select t::text from conversation_members t union all select t::text from messages t \
      union all select t::text from responses t union all select t::text from usage_daily t \
-     union all select t::text from api_keys t union all select t::text from sessions t \
-     union all select t::text from refresh_tokens t union all select t::text from idempotency_keys t \
-     union all select t::text from identities t",
+     union all select t::text from documents t union all select t::text from api_keys t \
+     union all select t::text from sessions t union all select t::text from refresh_tokens t \
+     union all select t::text from idempotency_keys t union all select t::text from identities t",
 );

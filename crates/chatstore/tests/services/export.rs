@@ -2,8 +2,8 @@
 
 use chatstore::auth::{LoginName, Password};
 use chatstore::{
-    ApiKeyScope, ConversationPatch, Export, Exported, IdempotencyKey, IdentityName, NewConversation,
-    NewMessage, NewModelResponse, NewReply, Store,
+    ApiKeyScope, CanonicalJson, ConversationPatch, Export, Exported, IdempotencyKey, IdentityName,
+    NewConversation, NewDocument, NewMessage, NewModelResponse, NewReply, Store,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -35,6 +35,7 @@ fn outline(rows: &[Exported]) -> String {
         Exported::RefreshToken(token) => format!("token:{}", token.counter),
         Exported::IdempotencyKey(_) => "idempotency".to_owned(),
         Exported::Usage(row) => format!("usage:{}", row.requests),
+        Exported::Document(document) => format!("document:{}", document.content),
         Exported::Conversation(head) => format!("conversation:{}", head.message_count),
         Exported::Member(_, member) => format!("member:{}", member.role.as_str()),
         Exported::Message(message) => format!("message:{}", message.seq),
@@ -63,6 +64,11 @@ async fn an_export_has_every_row_of_the_user_and_parents_before_children(case: T
     chat.messages().append(id, NewMessage::user("question")).await.unwrap();
     reply(&store, owner, id).await;
     case.clock.advance(std::time::Duration::from_secs(1));
+    for number in 0..201 {
+        let content = CanonicalJson::parse(&number.to_string()).unwrap();
+        chat.documents().create(NewDocument::new(content)).await.unwrap();
+        case.clock.advance(std::time::Duration::from_secs(1));
+    }
     let long = chat.conversations().create(NewConversation::titled("Long")).await.unwrap();
     let batch = vec![NewMessage::user("one of many"); 200];
     chat.messages().append_many(long.id, batch).await.unwrap();
@@ -74,9 +80,11 @@ async fn an_export_has_every_row_of_the_user_and_parents_before_children(case: T
     let rows = all(chat.export()).await;
 
     let many: Vec<String> = (1..=200).map(|seq| format!("message:{seq}")).collect();
+    let documents: Vec<String> = (0..201).map(|number| format!("document:{number}")).collect();
     let expected = format!(
-        "user key session token:0 token:1 usage:2 conversation:2 member:editor member:viewer message:1 message:2 response \
+        "user key session token:0 token:1 usage:2 {} conversation:2 member:editor member:viewer message:1 message:2 response \
          conversation:201 {} message:201 response",
+        documents.join(" "),
         many.join(" ")
     );
     // The two joined at the same instant, so the order of their ids decides.
@@ -146,6 +154,7 @@ async fn an_export_covers_every_table_that_names_a_user(case: TestDatabase) {
     store.auth().login(name, Password::new("correct horse battery")).await.unwrap();
     let key =
         IdempotencyKey { key: "once".to_owned(), operation: "POST".to_owned(), request_sha256: [0; 32] };
+    store.as_user(owner).documents().create(NewDocument::default()).await.unwrap();
     store.as_user(owner).idempotent(key).append(id, vec![NewMessage::user("question")]).await.unwrap();
     reply(&store, owner, id).await;
     let identity = IdentityName { issuer: "https://id.example.org".to_owned(), subject: "owner".to_owned() };
@@ -166,6 +175,7 @@ async fn an_export_covers_every_table_that_names_a_user(case: TestDatabase) {
         "messages" => "Message",
         "responses" => "Response",
         "usage_daily" => "Usage",
+        "documents" => "Document",
         "api_keys" => "ApiKey",
         "identities" => "Identity",
         "sessions" => "Session",

@@ -4,6 +4,7 @@
 
 mod auth;
 mod deletions;
+mod documents;
 mod erasing;
 mod export;
 mod fixtures;

@@ -1,4 +1,4 @@
-//! `import jsonl`: conversations from JSON lines.
+//! `import jsonl`: conversations and documents from JSON lines.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -22,7 +22,7 @@ use crate::progress::{Progress, Unit};
 pub(crate) struct Arguments {
     /// The file, or - for standard input
     file: PathBuf,
-    /// The owner of the conversations: an id, a user name or an e-mail address [default: anonymous]
+    /// The owner of the conversations and documents: an id, a user name or an e-mail address [default: anonymous]
     #[arg(long)]
     user: Option<String>,
     /// What to do about a line that cannot be imported
@@ -125,6 +125,9 @@ struct JsonReport {
 struct Imported {
     conversations: u64,
     messages: u64,
+    /// When there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    documents: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -136,13 +139,18 @@ struct Skipped {
 impl JsonReport {
     fn new(report: &ImportReport, skipped: &[Issue]) -> Self {
         let (conversations, messages) = (report.table("conversations"), report.table("messages"));
+        let documents = report.table("documents");
         let skipped = skipped
             .iter()
             .map(|issue| Skipped { line: line(issue).parse().ok(), reason: issue.problem.clone() });
         Self {
-            read: conversations.read,
-            imported: Imported { conversations: conversations.added, messages: messages.added },
-            unchanged: conversations.unchanged,
+            read: conversations.read + documents.read,
+            imported: Imported {
+                conversations: conversations.added,
+                messages: messages.added,
+                documents: (documents.read > 0).then_some(documents.added),
+            },
+            unchanged: conversations.unchanged + documents.unchanged,
             skipped: skipped.collect(),
         }
     }
@@ -156,16 +164,19 @@ fn line(issue: &Issue) -> &str {
 fn tell(report: &ImportReport, skipped: &[Issue], dry_run: bool) {
     let (conversations, messages) = (report.table("conversations"), report.table("messages"));
     let verb = if dry_run { "would import" } else { "imported" };
+    let documents = report.table("documents");
+    let and_documents =
+        if documents.read == 0 { String::new() } else { format!(" and {} documents", documents.added) };
     print(format_args!(
-        "read {} lines: {verb} {} conversations with {} messages, {} were there already, {} skipped",
-        conversations.read,
+        "read {} lines: {verb} {} conversations with {} messages{and_documents}, {} were there already, {} skipped",
+        conversations.read + documents.read,
         conversations.added,
         messages.added,
-        conversations.unchanged,
+        conversations.unchanged + documents.unchanged,
         skipped.len()
     ));
-    if conversations.added == 0 && skipped.is_empty() {
-        eprint_message("nothing was added: every conversation is there already");
+    if conversations.added + documents.added == 0 && skipped.is_empty() {
+        eprint_message("nothing was added: everything is there already");
     }
     for issue in skipped.iter().take(SHOWN) {
         eprint_message(format_args!("line {}: {}", line(issue), issue.problem));

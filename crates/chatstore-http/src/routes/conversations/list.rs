@@ -4,14 +4,13 @@ use axum::Json;
 use chatstore::{
     ArchivedFilter, ConversationFilter, ConversationList, ConversationSort, FieldCode, Membership, Order,
 };
-use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use crate::caller::Caller;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::query::{FromParameters, PageQuery, Parameters, Query};
-use crate::routes::responses::{ConversationResponse, ListResponse};
+use crate::routes::responses::{ConversationResponse, Count, ListResponse};
 use crate::schema::{ConversationSortWord, OrderWord, Word};
 
 /// Which conversations.
@@ -120,12 +119,6 @@ pub(crate) async fn list(
     Ok(ListResponse::new(page, &scope, object))
 }
 
-/// The number of conversations.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Count {
-    count: i64,
-}
-
 /// Count conversations
 #[utoipa::path(
     get,
@@ -137,5 +130,5 @@ pub(crate) struct Count {
 )]
 pub(crate) async fn count(caller: Caller, Query(filter): Query<FilterQuery>) -> Result<Json<Count>, Problem> {
     let count = caller.store().conversations().count(filter.into()).await?;
-    Ok(Json(Count { count }))
+    Ok(Json(Count::new(count)))
 }

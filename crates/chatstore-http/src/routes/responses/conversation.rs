@@ -1,7 +1,6 @@
 //! Conversations, as answers hold them.
 
 use axum::Json;
-use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use chatstore::{Conversation, ConversationId, ConversationRole, Message, Timestamp, UserId};
 use serde::Serialize;
@@ -11,6 +10,7 @@ use crate::answer::ListItem;
 use crate::schema::ConversationRoleWord;
 
 use super::message::MessageResponse;
+use super::with_revision;
 
 /// A conversation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -121,11 +121,7 @@ impl ConversationResponse {
 impl IntoResponse for ConversationResponse {
     /// The conversation, with its revision as an entity tag.
     fn into_response(self) -> Response {
-        let tag = HeaderValue::try_from(format!("\"{}\"", self.revision));
-        let mut response = Json(self).into_response();
-        if let Ok(tag) = tag {
-            response.headers_mut().insert(header::ETAG, tag);
-        }
-        response
+        let revision = self.revision;
+        with_revision(Json(self).into_response(), revision)
     }
 }

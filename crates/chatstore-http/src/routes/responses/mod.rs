@@ -2,6 +2,7 @@
 
 mod api_key;
 mod conversation;
+mod document;
 mod member;
 mod message;
 mod user;
@@ -17,6 +18,7 @@ use crate::condition::IDEMPOTENCY_REPLAYED;
 
 pub(crate) use api_key::{ApiKeyResponse, NewKeyResponse};
 pub(crate) use conversation::ConversationResponse;
+pub(crate) use document::DocumentResponse;
 pub(crate) use member::MemberResponse;
 pub(crate) use message::{MessageResponse, ModelResponseResponse, ReplyResponse};
 pub(crate) use user::UserResponse;
@@ -45,6 +47,26 @@ impl<T: ListItem> IntoResponse for ListResponse<T> {
     fn into_response(self) -> Response {
         answer::list(self.data, self.next_cursor)
     }
+}
+
+/// The number of the objects of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Count {
+    count: i64,
+}
+
+impl Count {
+    pub(crate) const fn new(count: i64) -> Self {
+        Self { count }
+    }
+}
+
+/// An object's answer, with its revision as an entity tag.
+pub(crate) fn with_revision(mut response: Response, revision: i64) -> Response {
+    if let Ok(tag) = HeaderValue::try_from(format!("\"{revision}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }
 
 /// 201 with the location of what was created, or was created by an earlier request with the same idempotency key.

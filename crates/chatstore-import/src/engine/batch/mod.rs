@@ -8,7 +8,9 @@ mod conversations;
 mod messages;
 mod users;
 
-use chatstore_model::{ConversationId, ModelResponse, NewConversation, NewMessage, NewUser, UserId};
+use chatstore_model::{
+    ConversationId, ModelResponse, NewConversation, NewDocument, NewMessage, NewUser, UserId,
+};
 use chatstore_sql::{ReadOnly, ReadWrite, StoreError, Tx};
 
 use super::dry_run::BatchState;
@@ -57,6 +59,7 @@ pub(crate) enum Write<'w> {
         is_last: bool,
     },
     Responses(UserId, &'w [ModelResponse]),
+    Document(UserId, &'w NewDocument),
 }
 
 /// Whether changes are written.
@@ -85,6 +88,9 @@ impl Mode for ReadOnly {
             Write::Messages(owner, _, new) => {
                 added.messages.extend(new.iter().filter_map(|message| Some((owner, message.id?))));
             }
+            Write::Document(owner, new) => {
+                added.documents.extend(new.id.map(|id| (owner, id)));
+            }
             Write::Piece { .. } | Write::Responses(..) => {}
         }
         Ok(())
@@ -103,6 +109,7 @@ impl Mode for ReadWrite {
                 tx.messages().append_imported(owner, conversation, after, messages, is_last).await
             }
             Write::Responses(owner, new) => tx.messages().attach_responses(owner, new).await,
+            Write::Document(owner, new) => tx.documents().create(owner, new).await.map(drop),
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Conversations as JSON lines: `{"id": …, "turns": [{"role": …, "content": …}, …]}`.
+//! Conversations as JSON lines: `{"id": …, "turns": [{"role": …, "content": …}, …]}`, and documents:
+//! `{"type": "document", "id": …, "content": …}` with `title`, `metadata`, `created_at` and `updated_at`, as an export has
+//! them.
 //!
 //! A line becomes a conversation whose `thread_id` is the line's `id`. Ids are UUIDv5 of the owner and
 //! what the line says, and times are the base time plus the row's position in microseconds, so that the same
@@ -10,6 +12,7 @@
 //! memory depends on its longest turn and not on its length. If the import is interrupted between two pieces, the
 //! conversation has its first messages; the next import adds the others.
 
+mod document;
 mod measure;
 mod piece;
 mod planner;
@@ -20,14 +23,16 @@ mod visit;
 use std::io::BufRead;
 
 use chatstore::Error;
-use chatstore_model::{NewMessage, UserId};
+use chatstore_model::{NewDocument, NewMessage, UserId};
 
 use super::Source;
 use crate::engine::Import;
 use crate::report::{ImportReport, Issue};
+use document::DocumentBatch;
 use piece::{Piece, PieceBatch, PieceOutcome};
 use planner::{PlannedHead, Planner, Unplanned};
 use text::{Line, ReadLine, read_line};
+use visit::Head;
 
 /// Maximum messages written together, and bytes of their texts; on SQLite this holds the writer for a few
 /// milliseconds.
@@ -90,14 +95,22 @@ impl<R: BufRead> Source for Jsonl<R> {
     type Error = JsonlError;
 
     fn tables(&self) -> Vec<&'static str> {
-        vec!["conversations", "messages"]
+        vec!["conversations", "messages", "documents"]
     }
 
     async fn read(mut self, import: Import<'_>) -> Result<ImportReport, JsonlError> {
         let (owner, on_error) = (self.owner, self.on_error);
         let planner = Planner::new(owner, import.base_time());
-        let mut lines =
-            Lines { import, owner, on_error, planner, waiting: Vec::new(), messages: 0, bytes: 0 };
+        let mut lines = Lines {
+            import,
+            owner,
+            on_error,
+            planner,
+            waiting: Vec::new(),
+            documents: Vec::new(),
+            messages: 0,
+            bytes: 0,
+        };
         let (mut line, mut bytes) = (0, 0);
         loop {
             line += 1;
@@ -108,11 +121,12 @@ impl<R: BufRead> Source for Jsonl<R> {
                 ReadLine::End => break,
                 ReadLine::Blank => continue,
                 ReadLine::Line(text) => lines.take(line, *text).await?,
-                ReadLine::Bad(reason) => lines.refuse(line, reason).await?,
+                ReadLine::Document(fields) => lines.take_document(line, fields).await?,
+                ReadLine::Bad(reason) => lines.refuse("conversations", line, reason).await?,
             }
             lines.import.report.progress_at(bytes, self.size);
         }
-        lines.flush().await?;
+        lines.flush_all().await?;
         lines.import.finish().await.map_err(|source| JsonlError::Store { line, source })
     }
 }
@@ -124,6 +138,8 @@ struct Lines<'i> {
     on_error: OnError,
     planner: Planner,
     waiting: Vec<Piece>,
+    /// With the numbers of their lines. Never together with pieces: lines are stored in their order.
+    documents: Vec<(u64, NewDocument)>,
     /// Of what waits.
     messages: usize,
     bytes: usize,
@@ -132,10 +148,11 @@ struct Lines<'i> {
 impl Lines<'_> {
     /// Takes a line, of which nothing is stored unless all of it can be.
     async fn take(&mut self, number: u64, line: Line) -> Result<(), JsonlError> {
+        self.flush_documents().await?;
         let Line { head, turns } = line;
         let (head, mut planner) = match self.planner.plan(number, head, &turns) {
             Ok(planned) => planned,
-            Err(Unplanned::Bad(reason)) => return self.refuse(number, reason).await,
+            Err(Unplanned::Bad(reason)) => return self.refuse("conversations", number, reason).await,
             Err(Unplanned::Unread(source)) => return Err(JsonlError::Read { line: number, source }),
         };
         let unread = |source| JsonlError::Read { line: number, source };
@@ -160,6 +177,22 @@ impl Lines<'_> {
             return Ok(());
         }
         self.wait(head, messages, bytes).await
+    }
+
+    /// Takes a document.
+    async fn take_document(&mut self, number: u64, fields: Head) -> Result<(), JsonlError> {
+        self.flush().await?;
+        match self.planner.document(fields, self.import.document_limit()) {
+            Ok(new) => {
+                self.bytes += new.content.as_str().len();
+                self.documents.push((number, new));
+            }
+            Err(reason) => return self.refuse("documents", number, reason).await,
+        }
+        if self.documents.len() >= BATCH_MESSAGES || self.bytes >= BATCH_BYTES {
+            self.flush_documents().await?;
+        }
+        Ok(())
     }
 
     /// Stores a whole conversation together with others.
@@ -188,12 +221,37 @@ impl Lines<'_> {
     }
 
     /// Reports a line that cannot be imported, or stops at it, after what waits is stored.
-    async fn refuse(&mut self, number: u64, reason: String) -> Result<(), JsonlError> {
-        self.flush().await?;
+    async fn refuse(&mut self, table: &'static str, number: u64, reason: String) -> Result<(), JsonlError> {
+        self.flush_all().await?;
         if self.on_error == OnError::Stop {
             return Err(JsonlError::BadLine { line: number, reason });
         }
-        self.import.report.issue(skipped(number, reason));
+        self.import.report.issue(skipped(table, number, reason));
+        Ok(())
+    }
+
+    async fn flush_all(&mut self) -> Result<(), JsonlError> {
+        self.flush().await?;
+        self.flush_documents().await
+    }
+
+    /// Stores the documents that wait in one transaction.
+    async fn flush_documents(&mut self) -> Result<(), JsonlError> {
+        let Some((line, _)) = self.documents.first() else { return Ok(()) };
+        let line = *line;
+        let (numbers, documents): (Vec<u64>, _) = std::mem::take(&mut self.documents).into_iter().unzip();
+        self.bytes = 0;
+        let stops = self.on_error == OnError::Stop;
+        let batch = DocumentBatch { owner: self.owner, stops, documents };
+        let outcomes =
+            self.import.commit(batch).await.map_err(|source| JsonlError::Store { line, source })?;
+        for (number, outcome) in numbers.into_iter().zip(outcomes) {
+            let PieceOutcome::Differs(reason) = outcome else { continue };
+            if stops {
+                return Err(JsonlError::BadLine { line: number, reason });
+            }
+            self.import.report.issue(skipped("documents", number, reason));
+        }
         Ok(())
     }
 
@@ -214,13 +272,13 @@ impl Lines<'_> {
             if stops {
                 return Err(JsonlError::BadLine { line: number, reason });
             }
-            self.import.report.issue(skipped(number, reason));
+            self.import.report.issue(skipped("conversations", number, reason));
             skipped_lines.push(number);
         }
         Ok(skipped_lines)
     }
 }
 
-fn skipped(line: u64, reason: String) -> Issue {
-    Issue::of_row("conversations", &line.to_string(), reason, "left out").leaving_out()
+fn skipped(table: &'static str, line: u64, reason: String) -> Issue {
+    Issue::of_row(table, &line.to_string(), reason, "left out").leaving_out()
 }

@@ -1,8 +1,8 @@
 //! Turns lines into conversations and messages with the ids and times that they always have.
 
 use chatstore_model::{
-    CanonicalJson, ConversationId, IntoValid, MessageId, MessageRole, NewConversation, NewMessage, Timestamp,
-    UserId,
+    CanonicalJson, ConversationId, DocumentId, IntoValid, MessageId, MessageRole, NewConversation,
+    NewDocument, NewMessage, Timestamp, UserId,
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -75,6 +75,39 @@ impl Planner {
         Ok((PlannedHead { number, id, new, turns: count }, planner))
     }
 
+    /// Plans a document of a maximum number of bytes. An id that is a UUID, or a short id, is its own.
+    pub(super) fn document(&mut self, head: Head, limit: usize) -> Result<NewDocument, String> {
+        let Head { id, rest: mut fields } = head;
+        let derived = || DocumentId::from_uuid(uuid(self.owner, &[b"document", id.as_bytes()]));
+        let id = id.parse().unwrap_or_else(|_| derived());
+        let content = fields.remove("content").ok_or("the document has no content")?;
+        let title = match fields.remove("title") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(title)) => Some(title),
+            Some(_) => return Err("title: must be a text or null".to_owned()),
+        };
+        let created_at = time(&mut fields, "created_at")?;
+        let updated_at = time(&mut fields, "updated_at")?;
+        let metadata = fields.remove("metadata");
+        for told_elsewhere in ["type", "short_id", "revision"] {
+            fields.remove(told_elsewhere);
+        }
+        let new = NewDocument {
+            id: Some(id),
+            title,
+            content: CanonicalJson::new(content).map_err(|error| format!("content: {error}"))?,
+            metadata: with_source(metadata, fields)?,
+            created_at: Some(created_at.unwrap_or(self.clock.time())),
+            updated_at,
+        };
+        if new.content.as_str().len() > limit {
+            return Err(format!("content: must have at most {limit} bytes as JSON"));
+        }
+        (&new).into_valid().map_err(|error| error.to_string())?;
+        self.clock.follow(None);
+        Ok(new)
+    }
+
     /// Checks every turn, and passes over the times of those before the first that is wrong.
     fn check(&mut self, turns: &Turns) -> Result<(), Unplanned> {
         let mut wrong = None;
@@ -112,6 +145,27 @@ fn message(turn: &Turn, place: Option<(MessageId, Timestamp)>) -> Result<NewMess
     let metadata = source(turn.rest.clone()).map_err(|error| format!(": {error}"))?;
     let (id, created_at) = place.unzip();
     Ok(NewMessage { id, metadata, created_at, ..NewMessage::new(role, turn.content.clone()) })
+}
+
+fn time(fields: &mut Map<String, Value>, name: &str) -> Result<Option<Timestamp>, String> {
+    match fields.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => text.parse().map(Some).map_err(|error| format!("{name}: {error}")),
+        Some(_) => Err(format!("{name}: must be a time")),
+    }
+}
+
+/// Metadata with what has no field of its own.
+fn with_source(metadata: Option<Value>, rest: Map<String, Value>) -> Result<CanonicalJson, String> {
+    let mut metadata = match metadata {
+        None => Map::new(),
+        Some(Value::Object(metadata)) => metadata,
+        Some(_) => return Err("metadata: must be an object".to_owned()),
+    };
+    if !rest.is_empty() && metadata.insert("source".to_owned(), Value::Object(rest)).is_some() {
+        return Err("metadata.source: must be left out of a document with further fields".to_owned());
+    }
+    CanonicalJson::new(Value::Object(metadata)).map_err(|error| format!("metadata: {error}"))
 }
 
 /// An id that follows from the owner and the parts.

@@ -18,7 +18,7 @@ const IN_MEMORY_BYTES: usize = 1024 * 1024;
 #[derive(Deserialize)]
 struct ShortLine {
     id: String,
-    turns: Vec<Turn>,
+    turns: Option<Vec<Turn>>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -46,7 +46,9 @@ pub(super) enum ReadLine {
     End,
     Blank,
     Line(Box<Line>),
-    /// Why it is no conversation.
+    /// A document, with its fields.
+    Document(Head),
+    /// Why it is neither.
     Bad(String),
 }
 
@@ -64,12 +66,18 @@ pub(super) fn read_line(input: &mut impl BufRead) -> io::Result<(ReadLine, u64)>
         return Ok((ReadLine::Blank, read as u64));
     }
     let line = match serde_json::from_slice::<ShortLine>(&text) {
-        Ok(ShortLine { id, turns, rest }) => {
-            ReadLine::Line(Box::new(Line { head: Head { id, rest }, turns: Turns::Memory(turns) }))
-        }
+        Ok(ShortLine { id, turns, rest }) => line_of(Head { id, rest }, turns.map(Turns::Memory)),
         Err(error) => ReadLine::Bad(not_a_conversation(&error)),
     };
     Ok((line, read as u64))
+}
+
+fn line_of(head: Head, turns: Option<Turns>) -> ReadLine {
+    match turns {
+        Some(turns) => ReadLine::Line(Box::new(Line { head, turns })),
+        None if head.is_document() => ReadLine::Document(head),
+        None => ReadLine::Bad("not a conversation: missing field `turns`".to_owned()),
+    }
 }
 
 fn not_a_conversation(error: &serde_json::Error) -> String {
@@ -84,9 +92,7 @@ fn read_long_line(input: &mut impl BufRead, beginning: Vec<u8>) -> io::Result<(R
     let measure = Rc::new(Measure::default());
     let measured = Measured { input: BufReader::new(copied), measure: Rc::clone(&measure) };
     let line = match visit::parse(measured, &measure) {
-        Ok((head, start, count)) => {
-            ReadLine::Line(Box::new(Line { head, turns: Turns::Spooled { file, start, count } }))
-        }
+        Ok((head, turns)) => line_of(head, turns.map(|(start, count)| Turns::Spooled { file, start, count })),
         Err(_) if measure.is_exceeded.get() => ReadLine::Bad(format!(
             "{} is longer than {ITEM_MEBIBYTES} MiB; shorten it, or leave it out",
             measure.item()

@@ -17,8 +17,18 @@ pub(super) struct Head {
     pub(super) rest: Map<String, Value>,
 }
 
-/// The head of a line, the place of its first turn and the number of its turns.
-pub(super) fn parse(input: impl Read, measure: &Measure) -> serde_json::Result<(Head, u64, usize)> {
+impl Head {
+    /// Whether the line says that it is a document.
+    pub(super) fn is_document(&self) -> bool {
+        self.rest.get("type").and_then(Value::as_str) == Some("document")
+    }
+}
+
+/// The turns of a line: the place of the first and their number.
+pub(super) type FoundTurns = (u64, usize);
+
+/// The head of a line, and its turns unless it has none because it is a document.
+pub(super) fn parse(input: impl Read, measure: &Measure) -> serde_json::Result<(Head, Option<FoundTurns>)> {
     let mut parser = serde_json::Deserializer::from_reader(input);
     let found = LineSeed(measure).deserialize(&mut parser)?;
     parser.end()?;
@@ -28,7 +38,7 @@ pub(super) fn parse(input: impl Read, measure: &Measure) -> serde_json::Result<(
 struct LineSeed<'m>(&'m Measure);
 
 impl<'de> DeserializeSeed<'de> for LineSeed<'_> {
-    type Value = (Head, u64, usize);
+    type Value = (Head, Option<FoundTurns>);
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -36,7 +46,7 @@ impl<'de> DeserializeSeed<'de> for LineSeed<'_> {
 }
 
 impl<'de> Visitor<'de> for LineSeed<'_> {
-    type Value = (Head, u64, usize);
+    type Value = (Head, Option<FoundTurns>);
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object with id and turns")
@@ -59,15 +69,18 @@ impl<'de> Visitor<'de> for LineSeed<'_> {
             self.0.begin_field("the next field");
         }
         let id = id.ok_or_else(|| A::Error::missing_field("id"))?;
-        let (start, count) = turns.ok_or_else(|| A::Error::missing_field("turns"))?;
-        Ok((Head { id, rest }, start, count))
+        let head = Head { id, rest };
+        if turns.is_none() && !head.is_document() {
+            return Err(A::Error::missing_field("turns"));
+        }
+        Ok((head, turns))
     }
 }
 
 struct TurnsSeed<'m>(&'m Measure);
 
 impl<'de> DeserializeSeed<'de> for TurnsSeed<'_> {
-    type Value = (u64, usize);
+    type Value = FoundTurns;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
@@ -75,7 +88,7 @@ impl<'de> DeserializeSeed<'de> for TurnsSeed<'_> {
 }
 
 impl<'de> Visitor<'de> for TurnsSeed<'_> {
-    type Value = (u64, usize);
+    type Value = FoundTurns;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a list of turns")

@@ -41,8 +41,8 @@ pub(super) enum Reading {
 
 /// Runs statements on one connection.
 ///
-/// A statement is prepared once on a connection. Where a pooler changes the session behind the connection, it is
-/// parsed anew each time, in one message with its values. Names are those of this process alone in both cases.
+/// A statement is prepared once on a connection. One that is planned anew, and every one where a pooler changes the session
+/// behind the connection, is parsed anew each time, in one message with its values. Names are those of this process alone in both cases.
 pub(crate) struct PostgresExecutor<'c> {
     handle: Handle<'c>,
     connections: &'c Connections,
@@ -142,7 +142,7 @@ impl<'c> PostgresExecutor<'c> {
         values: &[Value<'_>],
     ) -> Result<Result<RowStream, tokio_postgres::Error>, StoreError> {
         self.context.count_statement();
-        if !self.connections.keeps_statements() {
+        if sql.is_planned_anew() || !self.connections.keeps_statements() {
             let values = typed(values);
             let sent = match &self.handle {
                 Handle::Transaction(transaction) => {

@@ -11,7 +11,7 @@ use crate::repo::live::live_user;
 use crate::repo::{conversations, users};
 use crate::tx::ReadWrite;
 
-/// Maximum bytes of messages that are deleted at once.
+/// Maximum bytes of messages, and of documents, that are deleted at once.
 const BYTES_AT_ONCE: i64 = 8 * 1024 * 1024;
 
 const BYTES_ON_SQLITE: &str = "octet_length(content) + coalesce(octet_length(parts), 0) \
@@ -19,31 +19,42 @@ const BYTES_ON_SQLITE: &str = "octet_length(content) + coalesce(octet_length(par
 const BYTES_ON_POSTGRES: &str = "octet_length(content) + coalesce(pg_column_size(parts), 0) \
     + pg_column_size(used_documents) + pg_column_size(metadata)";
 
-/// How many messages, up to a bound, and their bytes.
-macro_rules! messages {
-    ($bytes:expr, $condition:literal, $limit:literal) => {
+const DOCUMENT_ON_SQLITE: &str = "octet_length(content) + octet_length(metadata)";
+const DOCUMENT_ON_POSTGRES: &str = "pg_column_size(content) + pg_column_size(metadata)";
+
+/// How many rows of a table, up to a bound, and their bytes.
+macro_rules! rows_and_bytes {
+    ($table:literal, $bytes:expr, $condition:literal, $limit:literal) => {
         concat!(
             "select count(*), coalesce(sum(bytes), 0) from (select ",
             $bytes,
-            " as bytes from messages where ",
+            " as bytes from ",
+            $table,
+            " where ",
             $condition,
             " limit ",
             $limit,
-            ") as own_messages"
+            ") as own_rows"
         )
     };
 }
 
 const MESSAGES_OF_CONVERSATION: Sql = Sql::pair(
     "deletions.messages_of_conversation",
-    messages!(BYTES_ON_SQLITE, "owner_id = $1 and conversation_id = $2", "$3"),
-    messages!(BYTES_ON_POSTGRES, "owner_id = $1 and conversation_id = $2", "$3"),
+    rows_and_bytes!("messages", BYTES_ON_SQLITE, "owner_id = $1 and conversation_id = $2", "$3"),
+    rows_and_bytes!("messages", BYTES_ON_POSTGRES, "owner_id = $1 and conversation_id = $2", "$3"),
 );
 
 const MESSAGES_OF_USER: Sql = Sql::pair(
     "deletions.messages_of_user",
-    messages!(BYTES_ON_SQLITE, "owner_id = $1", "$2"),
-    messages!(BYTES_ON_POSTGRES, "owner_id = $1", "$2"),
+    rows_and_bytes!("messages", BYTES_ON_SQLITE, "owner_id = $1", "$2"),
+    rows_and_bytes!("messages", BYTES_ON_POSTGRES, "owner_id = $1", "$2"),
+);
+
+const DOCUMENTS_OF_USER: Sql = Sql::pair(
+    "deletions.documents_of_user",
+    rows_and_bytes!("documents", DOCUMENT_ON_SQLITE, "owner_id = $1", "$2"),
+    rows_and_bytes!("documents", DOCUMENT_ON_POSTGRES, "owner_id = $1", "$2"),
 );
 
 const MEMBERS_OF_CONVERSATION: Sql = Sql::same(
@@ -67,7 +78,7 @@ macro_rules! rows {
 
 const SENT_ELSEWHERE: Sql = Sql::same("deletions.sent_elsewhere", rows!("messages", "sender_id"));
 
-/// What a user has beside messages.
+/// What a user has beside messages and documents.
 const ROWS_OF_USER: [Sql; 9] = [
     Sql::same("deletions.conversations_of_user", rows!("conversations", "owner_id")),
     Sql::same("deletions.members_of_user", rows!("conversation_members", "owner_id")),
@@ -105,6 +116,7 @@ pub(super) const STATEMENTS: &[Sql] = constcat::concat_slices!([Sql]:
     &[
         MESSAGES_OF_CONVERSATION,
         MESSAGES_OF_USER,
+        DOCUMENTS_OF_USER,
         MEMBERS_OF_CONVERSATION,
         SENT_ELSEWHERE,
         MARK_CONVERSATION,
@@ -122,7 +134,7 @@ impl Deletions<'_, '_, ReadWrite> {
         id: ConversationId,
     ) -> Result<Deletion, StoreError> {
         let values = [owner.into(), id.into(), self.bound()];
-        if self.has_few_messages(&MESSAGES_OF_CONVERSATION, &values).await?
+        if self.has_few_and_small(&MESSAGES_OF_CONVERSATION, &values).await?
             && self.has_few(&MEMBERS_OF_CONVERSATION, &values).await?
         {
             return Ok(Deletion::Done);
@@ -138,8 +150,10 @@ impl Deletions<'_, '_, ReadWrite> {
     /// conversations.
     pub(in crate::repo) async fn is_small_user(&mut self, id: UserId) -> Result<bool, StoreError> {
         let values = [id.into(), self.bound()];
-        if !self.has_few_messages(&MESSAGES_OF_USER, &values).await? {
-            return Ok(false);
+        for large in [&MESSAGES_OF_USER, &DOCUMENTS_OF_USER] {
+            if !self.has_few_and_small(large, &values).await? {
+                return Ok(false);
+            }
         }
         for rows in &ROWS_OF_USER {
             if !self.has_few(rows, &values).await? {
@@ -175,7 +189,7 @@ impl Deletions<'_, '_, ReadWrite> {
         Ok(rows <= self.0.rows_at_once())
     }
 
-    async fn has_few_messages(&mut self, counted: &Sql, values: &[Value<'_>]) -> Result<bool, StoreError> {
+    async fn has_few_and_small(&mut self, counted: &Sql, values: &[Value<'_>]) -> Result<bool, StoreError> {
         let read = |row: &Row<'_>| Ok((row.next()?, row.next()?));
         let (rows, bytes): (i64, i64) = self.0.executor.query_one(counted, values, read).await?;
         Ok(rows <= self.0.rows_at_once() && bytes <= BYTES_AT_ONCE)

@@ -65,6 +65,41 @@ const DELETE_SENT: Sql = Sql::pair(
     concat!(SENT_ROWS, "(select value::bigint from jsonb_array_elements_text($4))"),
 );
 
+/// The last of some documents, before which there are fewer bytes than a bound.
+macro_rules! end_of_documents {
+    ($bytes:literal) => {
+        concat!(
+            "select id from (select id, sum(bytes) over (order by id rows between unbounded preceding and 1 preceding) \
+             as bytes_before from (select id, ",
+            $bytes,
+            " as bytes from documents where owner_id = $1 and id > $2 order by id limit $3) as some_documents) as piece \
+             where coalesce(bytes_before, 0) < $4 order by id desc limit 1"
+        )
+    };
+}
+
+const END_OF_DOCUMENTS: Sql = Sql::pair(
+    "deletions.end_of_documents",
+    end_of_documents!("octet_length(content)"),
+    end_of_documents!("pg_column_size(content)"),
+);
+
+/// A range of an owner's documents.
+const DOCUMENT_RANGE: &str = "owner_id = $1 and id > $2 and id <= $3";
+
+const DOCUMENTS: Sql = Sql::pair(
+    "deletions.documents",
+    concat!("delete from documents where ", DOCUMENT_RANGE),
+    concat!(
+        "delete from documents where ctid = any (array(select ctid from documents where ",
+        DOCUMENT_RANGE,
+        " order by id limit 2000))"
+    ),
+);
+
+/// Maximum bytes of documents that a piece deletes, beside those of the last one.
+const DOCUMENT_BYTES: i64 = 4 * 1024 * 1024;
+
 /// Deletes some rows of a table that have a value in one column. PostgreSQL finds them by their place, because it may
 /// plan to read the whole table for a list of keys whose length it does not know.
 macro_rules! some_rows {
@@ -109,7 +144,7 @@ const MEMBERS: Sql = some_rows!(
     "$3"
 );
 
-/// What a user has beside messages, in the order in which it is deleted.
+/// What a user has beside messages and documents, in the order in which it is deleted.
 const ROWS_OF_USER: [Sql; 9] = [
     some_rows!(
         "deletions.own_members",
@@ -146,23 +181,31 @@ pub(super) const STATEMENTS: &[Sql] = constcat::concat_slices!([Sql]:
         CONVERSATION_ROW,
         SENT,
         DELETE_SENT,
+        END_OF_DOCUMENTS,
+        DOCUMENTS,
         MEMBERS,
         USER_ROW,
     ],
     &ROWS_OF_USER,
 );
 
-/// The last of the messages that a sweep deleted: the way over them is not gone twice, which takes time on PostgreSQL.
+/// The last of the messages and documents that a sweep deleted: the way over them is not gone twice, which takes time on
+/// PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PiecePosition {
     conversation: Uuid,
     seq: i64,
+    document: Uuid,
 }
 
 impl PiecePosition {
-    /// Before every message.
-    pub const START: Self = Self { conversation: Uuid::nil(), seq: 0 };
-    const END: Self = Self { conversation: Uuid::max(), seq: i64::MAX };
+    /// Before everything.
+    pub const START: Self = Self::at_message(Uuid::nil(), 0);
+    const END: Self = Self::at_message(Uuid::max(), i64::MAX);
+
+    const fn at_message(conversation: Uuid, seq: i64) -> Self {
+        Self { conversation, seq, document: Uuid::nil() }
+    }
 }
 
 /// What a piece did.
@@ -219,8 +262,8 @@ impl Deletions<'_, '_, ReadWrite> {
         id: ConversationId,
         budget: &mut Budget,
     ) -> Result<bool, StoreError> {
-        let first = PiecePosition { conversation: id.uuid(), seq: 0 };
-        let last = PiecePosition { conversation: id.uuid(), seq: i64::MAX };
+        let first = PiecePosition::at_message(id.uuid(), 0);
+        let last = PiecePosition::at_message(id.uuid(), i64::MAX);
         budget.position = budget.position.max(first);
         self.messages(owner, last, budget).await?;
         if budget.is_left() {
@@ -239,6 +282,9 @@ impl Deletions<'_, '_, ReadWrite> {
         self.sent(id, budget).await?;
         if budget.is_left() {
             self.messages(id, PiecePosition::END, budget).await?;
+        }
+        if budget.is_left() && !self.documents(id, budget).await? {
+            return Ok(false);
         }
         for rows in &ROWS_OF_USER {
             if budget.is_left() {
@@ -275,13 +321,28 @@ impl Deletions<'_, '_, ReadWrite> {
         };
         let mut values = range(last).to_vec();
         values.push(budget.left().into());
-        let read = |row: &Row<'_>| Ok(PiecePosition { conversation: row.next()?, seq: row.next()? });
+        let document = from.document;
+        let read =
+            |row: &Row<'_>| Ok(PiecePosition { conversation: row.next()?, seq: row.next()?, document });
         let Some(to) = self.0.executor.query_first(&END_OF_MESSAGES, &values, read).await? else {
             return Ok(());
         };
         budget.spend(self.0.executor.execute(&MESSAGES, &range(to)).await?);
         budget.position = to;
         Ok(())
+    }
+
+    /// Documents of an owner; whether none is left.
+    async fn documents(&mut self, owner: UserId, budget: &mut Budget) -> Result<bool, StoreError> {
+        let from = budget.position.document;
+        let values = [owner.into(), from.into(), budget.left().into(), DOCUMENT_BYTES.into()];
+        let end: Option<Uuid> =
+            self.0.executor.query_first(&END_OF_DOCUMENTS, &values, |row| row.next()).await?;
+        let Some(end) = end else { return Ok(true) };
+        let values = [owner.into(), from.into(), end.into()];
+        budget.spend(self.0.executor.execute(&DOCUMENTS, &values).await?);
+        budget.position.document = end;
+        Ok(false)
     }
 
     /// Messages that the user sent into others' conversations; their counts and previews are repaired.

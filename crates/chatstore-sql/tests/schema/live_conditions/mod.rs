@@ -44,7 +44,7 @@ const DELETIONS: &str = "deletions.";
 /// Columns that hold the id of a user whose mark counts for the row.
 fn user_columns(table: &str) -> &'static [&'static str] {
     match table {
-        "usage_daily" => &["owner_id"],
+        "documents" | "usage_daily" => &["owner_id"],
         "api_keys" | "sessions" | "refresh_tokens" | "identities" | "conversation_members" => &["user_id"],
         "idempotency_keys" => &["owner_id", "caller_id"],
         _ => &[],
