@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
-use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, Method, header};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, Method, Uri, header};
 use bytes::BytesMut;
 use chatstore::{Duplicates, FieldCode, IdempotencyKey, Invalid, JsonRules, limits};
 use futures_util::StreamExt as _;
@@ -40,7 +42,8 @@ const DEPTH: usize = limits::JSON_DEPTH + 1;
 /// A key that is named twice is an error in objects of this API, and so below these keys; in what belongs to
 /// the application, like metadata, the last one counts.
 const JSON: JsonRules =
-    JsonRules::new(Duplicates::RefusedBelow(&["documents", "messages", "response"])).with_depth(DEPTH);
+    JsonRules::new(Duplicates::RefusedBelow(&["conversation", "documents", "messages", "response"]))
+        .with_depth(DEPTH);
 
 /// The last argument of a handler that takes a body as it was read, without limits of its own.
 #[derive(Debug)]
@@ -82,12 +85,34 @@ impl<T: RequestBody> FromRequest<AppState> for IdempotentBody<T> {
     async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
         let bytes = buffered_body(&request)?;
         let input = read(request.headers(), &bytes, T::accept)?;
-        let once = IdempotencyKeyHeader::read(request.headers())?.map(|key| {
-            let operation = format!("{} {}", request.method(), request.uri().path());
-            IdempotencyKey { key, operation, request_sha256: Sha256::digest(&bytes).into() }
-        });
+        let once = idempotency_key(request.method(), request.uri(), request.headers(), &bytes)?;
         Ok(Self { input, once })
     }
+}
+
+/// The name of a request without a body whose effect happens once for each `Idempotency-Key`.
+#[derive(Debug)]
+pub(crate) struct Once(pub(crate) Option<IdempotencyKey>);
+
+impl FromRequestParts<AppState> for Once {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Problem> {
+        idempotency_key(&parts.method, &parts.uri, &parts.headers, &[]).map(Self)
+    }
+}
+
+/// The name of a request, when it has a key: a repetition has the same method, path, query and body.
+fn idempotency_key(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(key) = IdempotencyKeyHeader::read(headers)? else { return Ok(None) };
+    let target = uri.path_and_query().map_or_else(|| uri.path(), PathAndQuery::as_str);
+    let operation = format!("{method} {target}");
+    Ok(Some(IdempotencyKey { key, operation, request_sha256: Sha256::digest(body).into() }))
 }
 
 /// The body of a request, or why it could not be read. `middleware::admission` buffers it before the request

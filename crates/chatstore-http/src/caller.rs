@@ -98,6 +98,11 @@ impl FromRequestParts<AppState> for CurrentUserBeforePasswordChange {
     }
 }
 
+/// In the extensions of a request to a route that no client without credentials may use, whatever is enabled: what its
+/// path names can be guessed, and all such clients share one owner.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CredentialsRequired;
+
 /// A caller, or a client without credentials where that is enabled.
 #[derive(Debug)]
 pub(crate) struct OptionalUser(pub(crate) Caller);
@@ -112,6 +117,9 @@ impl FromRequestParts<AppState> for OptionalUser {
                 Ok(Self(act(parts, state, &principal).await?.recorded()))
             }
             None if !state.policy().takes_anonymous => Err(Problem::unauthenticated()),
+            None if parts.extensions.get::<CredentialsRequired>().is_some() => {
+                Err(Problem::unauthenticated())
+            }
             None if parts.headers.contains_key(ACTING_USER) => Err(not_a_service()),
             None => Ok(Self(Caller::new(state, UserId::ANONYMOUS, UserRole::User, None).recorded())),
         }

@@ -32,6 +32,9 @@ pub(crate) struct IfMatch {
     /// while it is at this revision, else 412. `*` is any revision.
     #[param(rename = "If-Match", value_type = Option<String>, example = "\"7\"")]
     revision: Option<i64>,
+    /// Whether the conversation must exist.
+    #[param(ignore)]
+    pub(crate) is_given: bool,
 }
 
 impl IfMatch {
@@ -46,15 +49,17 @@ impl FromRequestParts<AppState> for IfMatch {
 
     async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Infallible> {
         let mut values = parts.headers.get_all(header::IF_MATCH).iter();
-        let Some(value) = values.next() else { return Ok(Self { revision: None }) };
+        let Some(value) = values.next() else {
+            return Ok(Self { revision: None, is_given: false });
+        };
         if values.next().is_some() {
-            return Ok(Self { revision: Some(NO_REVISION) });
+            return Ok(Self { revision: Some(NO_REVISION), is_given: true });
         }
         let text = value.to_str().unwrap_or_default().trim();
         if text == "*" {
-            return Ok(Self { revision: None });
+            return Ok(Self { revision: None, is_given: true });
         }
-        Ok(Self { revision: Some(revision(text).unwrap_or(NO_REVISION)) })
+        Ok(Self { revision: Some(revision(text).unwrap_or(NO_REVISION)), is_given: true })
     }
 }
 

@@ -1,10 +1,12 @@
 //! What the description of the API says everywhere, so that no handler has to: a body may be left out where it may be
-//! empty, and a service key names its user.
+//! empty, a service key names its user, and what is below a conversation is below a thread too.
 
-use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
+use utoipa::IntoParams as _;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, Paths};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::{Components, ObjectBuilder, OpenApi, PathItem, RefOr, Required, Schema, Type};
 
+use crate::path::ThreadPath;
 use crate::schema::parameter;
 
 /// Completes the description that the handlers provide: no body at all is an empty object, which is taken where
@@ -46,6 +48,30 @@ fn acting_user() -> Parameter {
     parameter("Chatstore-User", ParameterIn::Header, about, text)
         .example(Some("email:ada@example.org".into()))
         .build()
+}
+
+/// The routes below a conversation, as routes below the thread that the caller calls it.
+pub(crate) fn below_thread(mut paths: Paths) -> Paths {
+    let described = std::mem::take(&mut paths.paths);
+    for (path, mut item) in described {
+        operations_mut(&mut item).for_each(describe_below_thread);
+        paths.paths.insert(path.replacen("/conversations/{id}", "/threads/{thread_id}", 1), item);
+    }
+    paths
+}
+
+fn describe_below_thread(operation: &mut Operation) {
+    if let Some(id) = &mut operation.operation_id {
+        id.push_str("_of_thread");
+    }
+    if let Some(summary) = &mut operation.summary {
+        summary.push_str(", by the application's id of the conversation");
+    }
+    let parameters = operation.parameters.get_or_insert_default();
+    let is_id = |one: &RefOr<Parameter>| matches!(one, RefOr::T(one) if one.name == "id");
+    parameters.retain(|one| !is_id(one));
+    let thread = ThreadPath::into_params(|| None).into_iter().map(RefOr::T);
+    parameters.splice(0..0, thread);
 }
 
 fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use chatstore::fields::{EMAIL, THREAD_ID};
-use chatstore::{ApiKeyId, ConversationId, DocumentId, FieldCode, InvalidId, MessageId, SessionId, UserId};
+use chatstore::{
+    ApiKeyId, AsUser, ConversationId, DocumentId, FieldCode, InvalidId, MessageId, SessionId, UserId,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
@@ -72,14 +74,44 @@ impl<'de, T: FromStr> Deserialize<'de> for Named<T> {
     }
 }
 
-/// The path of one conversation.
+/// What names the conversation in the path of a route below it: an id, or the application's own id of one of the
+/// caller's conversations.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ConversationName<'p> {
+    Id(&'p Named<ConversationId>),
+    Thread(&'p str),
+}
+
+impl<'p> ConversationName<'p> {
+    fn new(id: &'p Named<ConversationId>, thread_id: Option<&'p str>) -> Self {
+        thread_id.map_or(Self::Id(id), Self::Thread)
+    }
+
+    /// The id of the conversation. That of a thread is looked up; the one that is named by its id may be absent.
+    pub(crate) async fn id(self, chat: AsUser<'_>) -> Result<ConversationId, Problem> {
+        match self {
+            Self::Id(id) => id.id(),
+            Self::Thread(thread_id) => Ok(chat.conversations().get_by_thread(thread_id).await?.id),
+        }
+    }
+}
+
+/// The path of one conversation, by its id or as a thread.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct ConversationPath {
     /// The conversation: its UUID or its short id.
-    #[serde(rename = "id")]
-    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p1")]
-    pub(crate) conversation: Named<ConversationId>,
+    #[serde(default, rename = "id")]
+    #[param(required = true, value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p1")]
+    conversation: Named<ConversationId>,
+    #[param(ignore)]
+    thread_id: Option<String>,
+}
+
+impl ConversationPath {
+    pub(crate) fn conversation(&self) -> ConversationName<'_> {
+        ConversationName::new(&self.conversation, self.thread_id.as_deref())
+    }
 }
 
 /// The path of one message.
@@ -87,13 +119,21 @@ pub(crate) struct ConversationPath {
 #[into_params(parameter_in = Path)]
 pub(crate) struct MessagePath {
     /// The conversation: its UUID or its short id.
-    #[serde(rename = "id")]
-    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p1")]
-    pub(crate) conversation: Named<ConversationId>,
+    #[serde(default, rename = "id")]
+    #[param(required = true, value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p1")]
+    conversation: Named<ConversationId>,
+    #[param(ignore)]
+    thread_id: Option<String>,
     /// The message: its UUID, its short id, or its number in the conversation.
     #[serde(rename = "message_id")]
     #[param(value_type = String, example = "1")]
     pub(crate) message: Named<MessageName>,
+}
+
+impl MessagePath {
+    pub(crate) fn conversation(&self) -> ConversationName<'_> {
+        ConversationName::new(&self.conversation, self.thread_id.as_deref())
+    }
 }
 
 /// How a path names a message.
@@ -135,13 +175,21 @@ impl IntoParams for ThreadPath {
 #[into_params(parameter_in = Path)]
 pub(crate) struct MemberPath {
     /// The conversation: its UUID or its short id.
-    #[serde(rename = "id")]
-    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p1")]
-    pub(crate) conversation: Named<ConversationId>,
+    #[serde(default, rename = "id")]
+    #[param(required = true, value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p1")]
+    conversation: Named<ConversationId>,
+    #[param(ignore)]
+    thread_id: Option<String>,
     /// The member: the user's UUID or short id.
     #[serde(rename = "user_id")]
     #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p2")]
     pub(crate) user: Named<UserId>,
+}
+
+impl MemberPath {
+    pub(crate) fn conversation(&self) -> ConversationName<'_> {
+        ConversationName::new(&self.conversation, self.thread_id.as_deref())
+    }
 }
 
 /// The path of one of the caller's documents.

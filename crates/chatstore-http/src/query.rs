@@ -79,6 +79,11 @@ impl Parameters {
         self.errors.extend(errors);
     }
 
+    /// Whether a parameter is given that was not read yet.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.values.iter().any(|(given, _)| given == name)
+    }
+
     /// A parameter that may be given once.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let index = self.values.iter().position(|(given, _)| given == name)?;
@@ -104,6 +109,11 @@ impl Parameters {
             self.wrong(name, FieldCode::OutOfRange, format!("must be from {least} to {most}"));
         }
         number
+    }
+
+    /// How many of something, from 0 to 2^31 - 1.
+    pub(crate) fn count(&mut self, name: &str) -> Option<u32> {
+        self.number(name, 0, i64::from(i32::MAX)).and_then(|number| u32::try_from(number).ok())
     }
 
     /// One of a few words.

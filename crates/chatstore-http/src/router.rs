@@ -1,17 +1,18 @@
 //! The routes of the API: which path leads to which handler, and how its requests are admitted.
 
-use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get};
+use axum::{Extension, Router};
 use chatstore::Store;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
+use crate::caller::CredentialsRequired;
 use crate::client::TrustedProxies;
-use crate::description::{add_acting_user, complete};
+use crate::description::{add_acting_user, below_thread, complete};
 use crate::error::Problem;
 use crate::metrics::Metrics;
 use crate::middleware::{panicked, request_context, run_with_password_capacity, run_with_permit};
@@ -142,18 +143,34 @@ fn data() -> OpenApiRouter<AppState> {
         .routes(routes!(conversations::list::count))
         .routes(routes!(conversations::get, conversations::change, conversations::delete))
         .routes(routes!(thread::get, thread::put, thread::change, thread::delete))
-        .routes(routes!(members::list))
-        .routes(routes!(members::put, members::remove))
-        .routes(routes!(messages::list::list, messages::append))
-        .routes(routes!(messages::get, messages::change, messages::delete))
-        .routes(routes!(replies::create))
-        .routes(routes!(replies::get_response))
+        .merge(below_conversations())
         .routes(routes!(documents::list::list, documents::create))
         .routes(routes!(documents::list::count))
         .routes(routes!(documents::get, documents::change, documents::delete))
         .routes(routes!(usage::list))
         .routes(routes!(me::get, me::change, me::erase))
         .routes(routes!(export::export))
+}
+
+/// Routes below a conversation, each of them twice: by the id of the conversation, and by the application's own id of
+/// one of the caller's conversations.
+fn below_conversations() -> OpenApiRouter<AppState> {
+    let below_conversation: [UtoipaMethodRouter<AppState>; 7] = [
+        routes!(members::list),
+        routes!(members::put, members::remove),
+        routes!(messages::list::list, messages::append::append, messages::remove::clear),
+        routes!(messages::remove::pop),
+        routes!(messages::get, messages::change, messages::delete),
+        routes!(replies::create),
+        routes!(replies::get_response),
+    ];
+    let mut routes = OpenApiRouter::new();
+    for (schemas, paths, handlers) in below_conversation {
+        let of_thread = handlers.clone().layer(Extension(CredentialsRequired));
+        routes = routes.routes((schemas.clone(), below_thread(paths.clone()), of_thread));
+        routes = routes.routes((schemas, paths, handlers));
+    }
+    routes
 }
 
 /// Routes for the sessions and keys of users, who need credentials of their own.

@@ -67,6 +67,8 @@ fn the_description_has_the_routes_of_this_version_and_no_others() {
             "delete /api/v1/conversations/{id}/members/{user_id}",
             "get /api/v1/conversations/{id}/messages",
             "post /api/v1/conversations/{id}/messages",
+            "delete /api/v1/conversations/{id}/messages",
+            "delete /api/v1/conversations/{id}/messages/last",
             "get /api/v1/conversations/{id}/messages/{message_id}",
             "patch /api/v1/conversations/{id}/messages/{message_id}",
             "delete /api/v1/conversations/{id}/messages/{message_id}",
@@ -82,6 +84,18 @@ fn the_description_has_the_routes_of_this_version_and_no_others() {
             "put /api/v1/threads/{thread_id}",
             "patch /api/v1/threads/{thread_id}",
             "delete /api/v1/threads/{thread_id}",
+            "get /api/v1/threads/{thread_id}/members",
+            "put /api/v1/threads/{thread_id}/members/{user_id}",
+            "delete /api/v1/threads/{thread_id}/members/{user_id}",
+            "get /api/v1/threads/{thread_id}/messages",
+            "post /api/v1/threads/{thread_id}/messages",
+            "delete /api/v1/threads/{thread_id}/messages",
+            "delete /api/v1/threads/{thread_id}/messages/last",
+            "get /api/v1/threads/{thread_id}/messages/{message_id}",
+            "patch /api/v1/threads/{thread_id}/messages/{message_id}",
+            "delete /api/v1/threads/{thread_id}/messages/{message_id}",
+            "get /api/v1/threads/{thread_id}/messages/{message_id}/response",
+            "post /api/v1/threads/{thread_id}/replies",
             "get /api/v1/usage",
             "get /api/v1/users",
             "post /api/v1/users",
@@ -143,7 +157,31 @@ fn every_link_leads_to_an_operation_with_these_parameters() {
             count += 1;
         }
     }
-    assert_eq!(count, 10);
+    assert_eq!(count, 12);
+}
+
+#[test]
+fn every_route_below_a_conversation_is_below_a_thread_with_the_same_requests_and_answers() {
+    let description = description();
+    let operations = operations(&description);
+    let below = |prefix: &str| -> Vec<(String, &Value)> {
+        let names = operations.iter().filter(|(name, _)| name.contains(prefix));
+        names.map(|(name, operation)| (name.replace(prefix, ""), *operation)).collect()
+    };
+    let of_conversations = below("/api/v1/conversations/{id}/");
+    let of_threads = below("/api/v1/threads/{thread_id}/");
+    assert!(of_conversations.len() >= 12, "{of_conversations:?}");
+    assert_eq!(of_conversations.len(), of_threads.len());
+    for ((name, of_conversation), (of_same, of_thread)) in of_conversations.iter().zip(&of_threads) {
+        assert_eq!(name, of_same);
+        assert_eq!(of_conversation["requestBody"], of_thread["requestBody"], "{name}");
+        assert_eq!(of_conversation["responses"], of_thread["responses"], "{name}");
+        let others = |operation: &Value, name: &str| -> Vec<Value> {
+            let parameters = operation["parameters"].as_array().unwrap().iter();
+            parameters.filter(|one| one["name"] != name).cloned().collect()
+        };
+        assert_eq!(others(of_conversation, "id"), others(of_thread, "thread_id"), "{name}");
+    }
 }
 
 #[test]

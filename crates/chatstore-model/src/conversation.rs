@@ -3,8 +3,8 @@
 use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
-    CanonicalJson, Change, ConversationId, FlagField, KeywordField, TextField, TextForm, Timestamp, UserId,
-    Validate, Validator, limits,
+    CanonicalJson, Change, ConversationId, FieldCode, FlagField, Invalid, JsonField, JsonShape, KeywordField,
+    TextField, TextForm, Timestamp, UserId, Validate, Validator, limits,
 };
 
 /// The application's own id of a conversation.
@@ -26,6 +26,14 @@ pub const DEFAULT_MODEL: TextField = TextField::new("default_model")
 pub const LAST_MESSAGE: TextField = TextField::new("last_message")
     .at_most(limits::LAST_MESSAGE)
     .about("A preview, for applications that keep their messages elsewhere; the next message replaces it.");
+
+/// Changes of the metadata of a conversation.
+pub const METADATA_PATCH: JsonField = JsonField {
+    name: "metadata_patch",
+    about: "A JSON merge patch of the metadata (RFC 7396): keys are set, null removes one, what it does not name \
+            stays. Not together with `metadata`; the result has the limit of `metadata`.",
+    shape: JsonShape::Object { max_bytes: limits::METADATA_BYTES },
+};
 
 /// Whether a conversation is archived.
 pub const ARCHIVED: FlagField = FlagField {
@@ -128,6 +136,8 @@ pub struct ConversationPatch {
     pub last_message: Change<String>,
     /// Replaces the metadata whole.
     pub metadata: Option<CanonicalJson>,
+    /// Changes the metadata: a JSON merge patch (RFC 7396), an object. Not together with `metadata`.
+    pub metadata_patch: Option<CanonicalJson>,
     /// Whether it is archived. Archiving an archived conversation keeps its time.
     pub archived: Option<bool>,
 }
@@ -139,10 +149,32 @@ impl ConversationPatch {
         *self == Self::default()
     }
 
+    /// The metadata of a conversation that has this metadata.
+    ///
+    /// # Errors
+    /// [`Invalid`] when a merge patch makes it too large.
+    pub fn metadata_after(&self, before: &CanonicalJson) -> Result<CanonicalJson, Invalid> {
+        let Some(patch) = &self.metadata_patch else {
+            return Ok(self.metadata.clone().unwrap_or_else(|| before.clone()));
+        };
+        let merged = before.merged(patch);
+        let mut validator = Validator::default();
+        METADATA_PATCH.check(&mut validator, Some(&merged));
+        validator.finish().map(|()| merged)
+    }
+
     /// Whether an editor may apply it: title, default model and metadata only.
     #[must_use]
     pub fn is_for_editors(&self) -> bool {
-        let Self { thread_id, title: _, default_model: _, last_message, metadata: _, archived } = self;
+        let Self {
+            thread_id,
+            title: _,
+            default_model: _,
+            last_message,
+            metadata: _,
+            metadata_patch: _,
+            archived,
+        } = self;
         thread_id.is_keep() && last_message.is_keep() && archived.is_none()
     }
 }
@@ -154,6 +186,11 @@ impl Validate for ConversationPatch {
         DEFAULT_MODEL.check(validator, self.default_model.as_deref());
         LAST_MESSAGE.check(validator, self.last_message.as_deref());
         METADATA.check(validator, self.metadata.as_ref());
+        METADATA_PATCH.check(validator, self.metadata_patch.as_ref());
+        if self.metadata.is_some() && self.metadata_patch.is_some() {
+            let message = "must not be given together with metadata";
+            validator.wrong(METADATA_PATCH.name, FieldCode::NotAllowed, message);
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! `docs/adding-an-entity.md`.
 
 mod api_key;
+mod batch;
 mod conversation;
 mod document;
 mod field;
@@ -31,6 +32,7 @@ mod valid;
 mod validate;
 
 pub use api_key::{ApiKey, ApiKeyScope, NewApiKey};
+pub use batch::MessageBatch;
 pub use conversation::{
     Access, ArchivedFilter, Conversation, ConversationFilter, ConversationPatch, ConversationRole,
     ConversationSort, Member, MemberRole, Membership, NewConversation,
@@ -49,8 +51,8 @@ pub use json::{CanonicalJson, Duplicates, InvalidFilter, InvalidJson, JsonFilter
 pub use keyword::Keyword;
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
 pub use page::{
-    ApiKeyPosition, ConversationPosition, DocumentPosition, Limit, MemberPosition, MessageRange, Order,
-    PAGE_BYTES, Page, SessionPosition, UserPosition,
+    ApiKeyPosition, ConversationPosition, DocumentPosition, Limit, MemberPosition, MessageRange,
+    MessageSelection, Order, PAGE_BYTES, Page, SessionPosition, UserPosition,
 };
 pub use password_hash::PasswordHash;
 pub use response::{ModelResponse, NewModelResponse, NewReply, Reply, effective_model};
@@ -65,7 +67,9 @@ pub use validate::{Change, FieldCode, FieldError, Invalid, Validate, Validator, 
 /// The fields of requests, each described once: checks, messages and the API's description follow from it.
 pub mod fields {
     pub use crate::api_key::{EXPIRES_AT, KEY_NAME, KEY_SCOPE};
-    pub use crate::conversation::{ARCHIVED, DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, THREAD_ID, TITLE};
+    pub use crate::conversation::{
+        ARCHIVED, DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, METADATA_PATCH, THREAD_ID, TITLE,
+    };
     pub use crate::document::{DOCUMENT_CONTENT, DOCUMENT_TITLE, DOCUMENTS};
     pub use crate::field::METADATA;
     pub use crate::identity::{ISSUER, SUBJECT};

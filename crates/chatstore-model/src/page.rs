@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use crate::Timestamp;
 use crate::keyword::keywords;
+use crate::{MessageId, Timestamp};
 
 /// A page ends with the row that reaches this number of bytes, however many rows it may have. So it has one row
 /// at least, and is larger than this by less than its last row.
@@ -14,6 +14,9 @@ pub const PAGE_BYTES: usize = 2 * 1024 * 1024;
 pub struct Limit(u16);
 
 impl Limit {
+    /// A page of one row.
+    pub const ONE: Self = Self(1);
+
     /// The largest page.
     pub const MAX: Self = Self(200);
 
@@ -130,6 +133,17 @@ impl MessageRange {
             Order::Descending => Self { after: self.after, before: seq },
         }
     }
+}
+
+/// Which messages of a conversation are removed together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageSelection {
+    /// Those with these numbers.
+    Range(MessageRange),
+    /// All but so many of the newest.
+    AllButNewest(u32),
+    /// Those with these ids that are there.
+    Ids(Vec<MessageId>),
 }
 
 #[cfg(test)]

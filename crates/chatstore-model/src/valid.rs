@@ -3,8 +3,8 @@
 use std::ops::Deref;
 
 use crate::{
-    ConversationId, DocumentId, Invalid, MessageId, NewConversation, NewDocument, NewMessage, NewReply,
-    NewUser, PasswordHash, UserRole, Validate, Validator,
+    ConversationId, ConversationPatch, DocumentId, Invalid, MessageBatch, MessageId, NewConversation,
+    NewDocument, NewMessage, NewReply, NewUser, PasswordHash, UserRole, Validate, Validator,
 };
 
 /// A request that breaks no limit; only [`IntoValid`] creates one.
@@ -113,18 +113,43 @@ impl Valid<Vec<NewDocument>> {
     }
 }
 
-impl Valid<NewMessage> {
-    /// The message as a batch of one.
-    #[must_use]
-    pub fn alone(self) -> Valid<Vec<NewMessage>> {
-        Valid(vec![self.0])
+impl From<Valid<Vec<NewMessage>>> for Valid<MessageBatch> {
+    fn from(Valid(messages): Valid<Vec<NewMessage>>) -> Self {
+        Self(MessageBatch::from(messages))
     }
 }
 
-impl Valid<Vec<NewMessage>> {
-    /// The ids, each set to `new` where there is none.
+impl Valid<MessageBatch> {
+    /// The messages.
+    #[must_use]
+    pub fn messages(&self) -> Valid<&[NewMessage]> {
+        Valid(&self.0.messages)
+    }
+
+    /// The changes of their conversation.
+    #[must_use]
+    pub const fn conversation(&self) -> Valid<&ConversationPatch> {
+        Valid(&self.0.conversation)
+    }
+
+    /// The only message, unless there are others or the conversation is changed.
+    ///
+    /// # Errors
+    /// The batch itself.
+    pub fn into_single(self) -> Result<Valid<NewMessage>, Self> {
+        let Self(MessageBatch { mut messages, conversation }) = self;
+        match messages.pop() {
+            Some(message) if messages.is_empty() && conversation.is_empty() => Ok(Valid(message)),
+            last => {
+                messages.extend(last);
+                Err(Self(MessageBatch { messages, conversation }))
+            }
+        }
+    }
+
+    /// The ids of the messages, each set to `new` where there is none.
     pub fn ids_or(&mut self, mut new: impl FnMut() -> MessageId) -> Vec<MessageId> {
-        self.0.iter_mut().map(|message| *message.id.get_or_insert_with(&mut new)).collect()
+        self.0.messages.iter_mut().map(|message| *message.id.get_or_insert_with(&mut new)).collect()
     }
 }
 

@@ -47,6 +47,7 @@ mod external;
 mod file_lock;
 mod marked;
 mod migrations;
+mod piece_rows;
 mod repo;
 pub mod schema;
 mod server_failure;
@@ -68,11 +69,12 @@ pub use external::{
 pub use file_lock::FileLock;
 pub use marked::{Deletion, Marked};
 pub use migrations::{Direction, MigrationSummary, Migrations, new_revision_id, revisions, snapshot};
+pub use piece_rows::PieceRows;
 pub use repo::{
     ApiKeys, ConversationList, Conversations, Counts, Deletions, DocumentList, Documents, FoundDocuments,
     IdempotencyKeys, Identities, MarkedCounts, Members, Messages, Passwords, Piece, PiecePosition,
-    PresentMessage, Presented, RefreshTokens, Responses, Rotation, Sessions, Statistics, TableDigest, Usage,
-    Users, Via,
+    PresentMessage, Presented, RefreshTokens, RemovedPiece, Responses, Rotation, Sessions, Statistics,
+    TableDigest, Usage, Users, Via,
 };
 pub use server_failure::ServerFailure;
 pub use sweep::{Sweep, Swept};

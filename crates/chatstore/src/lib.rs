@@ -85,8 +85,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
 pub use page_request::PageRequest;
 pub use service::{
-    Conversations, Documents, IdempotencyKey, Idempotent, Keys, Members, Messages, NewKey, Outcome, Usage,
-    Users,
+    AppendedBatch, Conversations, Destination, Documents, IdempotencyKey, Idempotent, Keys, Members,
+    Messages, NewKey, Outcome, Usage, Users,
 };
 pub use store::{Builder, Store};
 pub use user_scope::AsUser;

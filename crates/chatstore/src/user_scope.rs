@@ -12,6 +12,13 @@ pub struct AsUser<'s> {
     pub(crate) expected: Option<i64>,
 }
 
+/// A user and the revision that their write expects: what a transaction needs of [`AsUser`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Writer {
+    pub(crate) user: UserId,
+    pub(crate) expected: Option<i64>,
+}
+
 impl Store {
     /// The store as one user sees it: every call is checked for this user.
     #[must_use]
@@ -25,6 +32,10 @@ impl<'s> AsUser<'s> {
     #[must_use]
     pub const fn user(&self) -> UserId {
         self.user
+    }
+
+    pub(crate) const fn writer(&self) -> Writer {
+        Writer { user: self.user, expected: self.expected }
     }
 
     /// The same, for writes that take place only while their conversation or document is at this revision;

@@ -26,11 +26,14 @@ pub(crate) trait ListItem: Serialize + Send + 'static {
     }
 }
 
-/// The answer `{"data": [items], "next_cursor": …}`.
-pub(crate) fn list<T: ListItem>(items: Vec<T>, next_cursor: Option<String>) -> Response {
+/// The answer `{"data": [items], …}`, which goes on with the fields of `end`, an object with some.
+pub(crate) fn list<T: ListItem>(items: Vec<T>, end: impl Serialize) -> Response {
+    let end = match serde_json::to_string(&end) {
+        Ok(end) => end,
+        Err(error) => return Problem::internal(error.to_string()).into_response(),
+    };
     let held: usize = items.iter().map(|item| ITEM_BYTES + item.large_bytes()).sum();
-    let mut pieces =
-        Pieces { items: Some(items.into_iter()), next_cursor, is_first: true, written: Bytes::new() };
+    let mut pieces = Pieces { items: Some(items.into_iter()), end, is_first: true, written: Bytes::new() };
     let first = match pieces.next() {
         Ok(first) => first.unwrap_or_default(),
         Err(error) => return Problem::internal(error.to_string()).into_response(),
@@ -62,7 +65,8 @@ pub(crate) fn list<T: ListItem>(items: Vec<T>, next_cursor: Option<String>) -> R
 struct Pieces<T> {
     /// None when all is written.
     items: Option<IntoIter<T>>,
-    next_cursor: Option<String>,
+    /// The fields after the items, as an object.
+    end: String,
     is_first: bool,
     /// What the last items were written into, without what was sent of it.
     written: Bytes,
@@ -87,9 +91,8 @@ impl<T: ListItem> Pieces<T> {
         }
         while piece.len() < PIECE_BYTES {
             let Some(item) = items.next() else {
-                piece.extend_from_slice(b"],\"next_cursor\":");
-                serde_json::to_writer(&mut piece, &self.next_cursor)?;
-                piece.push(b'}');
+                piece.extend_from_slice(b"],");
+                piece.extend_from_slice(self.end.trim_start_matches('{').as_bytes());
                 self.items = None;
                 break;
             };
@@ -119,7 +122,7 @@ mod tests {
 
     async fn written(count: usize, bytes: usize, next: Option<&str>) -> (bool, String) {
         let items = (0..count).map(|_| Item { text: "x".repeat(bytes) }).collect();
-        let response = list(items, next.map(str::to_owned));
+        let response = list(items, serde_json::json!({ "next_cursor": next }));
         let is_whole = response.body().size_hint().exact().is_some();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (is_whole, String::from_utf8(body.to_vec()).unwrap())

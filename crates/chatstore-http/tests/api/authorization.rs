@@ -231,6 +231,8 @@ async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase
     401 204 204 403 403 404 404 204 422 401 401 401 DELETE conversations/{id}/members/{user_id}
     401 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/messages
     401 201 201 201 403 404 404 201 422 401 401 401 POST conversations/{id}/messages
+    401 200 200 403 403 404 404 200 422 401 401 401 DELETE conversations/{id}/messages
+    401 200 200 403 403 404 404 200 422 401 401 401 DELETE conversations/{id}/messages/last
     401 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/messages/{message_id}
     401 200 200 403 403 404 404 200 422 401 401 401 PATCH conversations/{id}/messages/{message_id}
     401 204 204 403 403 404 404 204 422 401 401 401 DELETE conversations/{id}/messages/{message_id}
@@ -246,6 +248,18 @@ async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase
     401 200 200 201 201 201 201 200 422 401 401 401 PUT threads/{thread_id}
     401 200 200 404 404 404 404 200 422 401 401 401 PATCH threads/{thread_id}
     401 204 204 404 404 404 404 204 422 401 401 401 DELETE threads/{thread_id}
+    401 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/members
+    401 200 200 404 404 404 404 200 422 401 401 401 PUT threads/{thread_id}/members/{user_id}
+    401 204 204 404 404 404 404 204 422 401 401 401 DELETE threads/{thread_id}/members/{user_id}
+    401 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/messages
+    401 201 201 201 201 201 201 201 422 401 401 401 POST threads/{thread_id}/messages
+    401 200 200 404 404 404 404 200 422 401 401 401 DELETE threads/{thread_id}/messages
+    401 200 200 404 404 404 404 200 422 401 401 401 DELETE threads/{thread_id}/messages/last
+    401 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/messages/{message_id}
+    401 200 200 404 404 404 404 200 422 401 401 401 PATCH threads/{thread_id}/messages/{message_id}
+    401 204 204 404 404 404 404 204 422 401 401 401 DELETE threads/{thread_id}/messages/{message_id}
+    401 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/messages/{message_id}/response
+    401 201 201 404 404 404 404 201 422 401 401 401 POST threads/{thread_id}/replies
     401 200 200 200 200 200 200 200 422 401 401 401 GET usage
     401 403 403 403 403 403 200 403 200 401 401 401 GET users
     401 403 403 403 403 403 201 403 201 401 401 401 POST users

@@ -3,7 +3,7 @@
 use chatstore_testkit::{SeededIds, TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
 
-use crate::operations::operations;
+use crate::operations::{Operation, operations};
 use crate::support::{Answer, CONVERSATIONS, Person, Server, answer, at_once, exchange, open_with, outlines};
 
 conformance!(
@@ -42,10 +42,14 @@ async fn every_route_that_takes_a_key_replays_its_first_answer(case: TestDatabas
     let described = operations();
     let described =
         described.iter().filter(|one| one.parameters.iter().any(|name| name == "Idempotency-Key"));
-    let described: Vec<&str> = described.map(|one| one.path.as_str()).collect();
-    let below = "/api/v1/conversations/{id}";
-    let (messages, replies) = (format!("{below}/messages"), format!("{below}/replies"));
-    assert_eq!(described, [CONVERSATIONS, &messages, &replies, "/api/v1/documents"]);
+    let described: Vec<String> = described.map(Operation::name).collect();
+    let mut expected = vec![format!("POST {CONVERSATIONS}"), "POST /api/v1/documents".to_owned()];
+    for (place, below) in [(1, "/api/v1/conversations/{id}"), (6, "/api/v1/threads/{thread_id}")] {
+        let ends = ["POST messages", "DELETE messages", "DELETE messages/last", "POST replies"];
+        let below = ends.map(|end| end.replacen(' ', &format!(" {below}/"), 1));
+        expected.splice(place..place, below);
+    }
+    assert_eq!(described, expected);
     let conversation = server.conversation(&ada).await;
     for (name, target, body) in requests(&conversation) {
         let first = once(&server, &ada, name.replace(' ', "-").as_str(), &target, body).await;

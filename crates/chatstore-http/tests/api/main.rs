@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod acting;
+mod adapters;
 mod anonymous;
 mod authorization;
 mod bodies;
@@ -25,15 +26,18 @@ mod members;
 mod memberships;
 mod messages;
 mod mounting;
+mod newest;
 mod operations;
 mod ownership;
 mod paging;
 mod refusals;
+mod removals;
 mod repetitions;
 mod replies;
 mod server;
 mod sessions;
 mod support;
+mod thread_messages;
 mod threads;
 mod usage;
 mod users;

@@ -330,6 +330,8 @@ async fn every_route_answers_a_viewer_and_an_editor_by_their_rights(case: TestDa
     DELETE /api/v1/conversations/{id}/members/{user_id}: viewer 403 editor 403 owner 404
     GET /api/v1/conversations/{id}/messages: viewer 200 editor 200 owner 200
     POST /api/v1/conversations/{id}/messages: viewer 403 editor 201 owner 201
+    DELETE /api/v1/conversations/{id}/messages: viewer 403 editor 403 owner 200
+    DELETE /api/v1/conversations/{id}/messages/last: viewer 403 editor 403 owner 200
     GET /api/v1/conversations/{id}/messages/{message_id}: viewer 200 editor 200 owner 200
     PATCH /api/v1/conversations/{id}/messages/{message_id}: viewer 403 editor 403 owner 200
     DELETE /api/v1/conversations/{id}/messages/{message_id}: viewer 403 editor 403 owner 204
@@ -348,9 +350,9 @@ async fn every_route_answers_a_viewer_and_an_editor_by_their_rights(case: TestDa
     ])
     .await;
     allow_duplicates! { assert_snapshot!(text, @r#"
-    PATCH /api/v1/conversations/019ca945-0a00-7a3d-a53f-bde4ae5b7bc4/messages/1 {"content": "still of eve"} → 200
-    PATCH /api/v1/conversations/019ca945-0a00-7a3d-a53f-bde4ae5b7bc4 {"title": "a", "default_model": "b", "metadata": {}} → 200
-    PATCH /api/v1/conversations/019ca945-0a00-7a3d-a53f-bde4ae5b7bc4 {"last_message": "a"} → 403 forbidden
-    DELETE /api/v1/conversations/019ca945-0a00-7a3d-a53f-bde4ae5b7bc4/messages/1 → 204
+    PATCH /api/v1/conversations/019ca945-0a00-72db-979c-a8487c5a2633/messages/1 {"content": "still of eve"} → 200
+    PATCH /api/v1/conversations/019ca945-0a00-72db-979c-a8487c5a2633 {"title": "a", "default_model": "b", "metadata": {}} → 200
+    PATCH /api/v1/conversations/019ca945-0a00-72db-979c-a8487c5a2633 {"last_message": "a"} → 403 forbidden
+    DELETE /api/v1/conversations/019ca945-0a00-72db-979c-a8487c5a2633/messages/1 → 204
     "#) }
 }

@@ -2,6 +2,7 @@
 
 mod canonical;
 mod filter;
+mod merge;
 mod rules;
 mod scan;
 

@@ -10,7 +10,8 @@ use crate::error::StoreError;
 /// How much a page may hold.
 #[derive(Clone, Copy)]
 pub(crate) struct PageBounds {
-    pub(crate) limit: Limit,
+    /// The maximum number of rows.
+    pub(crate) rows: usize,
     /// The page ends with the row that reaches this number.
     pub(crate) bytes: usize,
 }
@@ -18,7 +19,14 @@ pub(crate) struct PageBounds {
 impl From<Limit> for PageBounds {
     /// A whole page.
     fn from(limit: Limit) -> Self {
-        Self { limit, bytes: PAGE_BYTES }
+        Self { rows: limit.rows(), bytes: PAGE_BYTES }
+    }
+}
+
+impl PageBounds {
+    /// One row more than the page, by which a reader learns whether anything follows.
+    pub(crate) fn with_lookahead(self) -> i64 {
+        i64::try_from(self.rows).unwrap_or(i64::MAX).saturating_add(1)
     }
 }
 
@@ -41,13 +49,18 @@ impl<T> PageRows<T> {
         row: &Row<'_>,
         read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<ControlFlow<()>, StoreError> {
-        if self.rows.len() == self.bounds.limit.rows() || self.bytes >= self.bounds.bytes {
+        if self.rows.len() == self.bounds.rows || self.bytes >= self.bounds.bytes {
             self.more_follow = true;
             return Ok(ControlFlow::Break(()));
         }
         self.rows.push(read(row)?);
         self.bytes += row.size_bytes();
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Whether rows were found that the page does not hold.
+    pub(crate) const fn more_follow(&self) -> bool {
+        self.more_follow
     }
 
     /// Notes how many rows a statement found that did not send all of them.

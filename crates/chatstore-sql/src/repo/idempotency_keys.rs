@@ -4,7 +4,9 @@
 //! the ids that will be created, and create them. Of two at once the second waits for the first when it
 //! records, and fails with [`StoreError::Conflict`], so that it is run again and finds the first one's record.
 
-use chatstore_model::{FieldCode, IdempotencyRecord, NewIdempotencyRecord, Timestamp, UserId, Validator};
+use chatstore_model::{
+    CanonicalJson, FieldCode, IdempotencyRecord, NewIdempotencyRecord, Timestamp, UserId, Validator,
+};
 use constcat::concat;
 
 use crate::db::{Sql, reader};
@@ -50,9 +52,19 @@ const FORGET_EXPIRED: Sql = Sql::same(
 
 const RECORD: Sql = Sql::same("idempotency_keys.record", ALL.insert(&[]).as_str());
 
+const CHANGE_RESULT: Sql = Sql::same(
+    "idempotency_keys.change_result",
+    concat!(
+        "update idempotency_keys set result = $1 where owner_id = $2 and caller_id = $3 and key = $4 and ",
+        live_user!("$2"),
+        " and ",
+        live_user!("$3")
+    ),
+);
+
 const PRUNE: Sql = Sql::same("idempotency_keys.prune", "delete from idempotency_keys where expires_at <= $1");
 
-pub(super) const STATEMENTS: &[Sql] = &[FIND, LIST, FORGET_EXPIRED, RECORD, PRUNE];
+pub(super) const STATEMENTS: &[Sql] = &[FIND, LIST, FORGET_EXPIRED, RECORD, CHANGE_RESULT, PRUNE];
 
 repository! {
     /// What requests with an idempotency key did.
@@ -132,6 +144,28 @@ impl IdempotencyKeys<'_, '_, ReadWrite> {
                 Err(self.0.conflict("the same request was done meanwhile"))
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Changes what a recorded request came to, in the transaction that does more of it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is forgotten by now; [`StoreError::Invalid`].
+    pub async fn change_result(
+        &mut self,
+        owner: UserId,
+        caller: UserId,
+        key: &str,
+        result: &CanonicalJson,
+    ) -> Result<(), StoreError> {
+        refuse_nul("key", key)?;
+        let mut validator = Validator::default();
+        validator.json("result", result);
+        validator.finish()?;
+        let values = [result.into(), owner.into(), caller.into(), key.into()];
+        match self.0.executor.execute(&CHANGE_RESULT, &values).await? {
+            0 => Err(StoreError::NotFound { entity: IDEMPOTENCY_KEYS.entity }),
+            _ => Ok(()),
         }
     }
 

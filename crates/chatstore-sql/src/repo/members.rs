@@ -41,6 +41,21 @@ const CHANGE: Sql = Sql::same(
     ),
 );
 
+/// Whether a user has another conversation with this id than the one of this owner: it could not be told from it.
+const HAS_ANOTHER: Sql = Sql::same(
+    "members.has_another",
+    concat!(
+        "select exists (select 1 from conversations c where c.owner_id = $1 and c.id = $2 and c.deleted_at is null and ",
+        live_user!("$1"),
+        ") or exists (select 1 from conversation_members m where m.user_id = $1 and m.conversation_id = $2 \
+         and m.owner_id <> $3 and ",
+        live_conversation!("m.owner_id", "$2"),
+        " and ",
+        live_user!("$1"),
+        ")"
+    ),
+);
+
 const INSERTED: Columns = CONVERSATION_MEMBERS.all_columns();
 const ADD: Sql = Sql::same(
     "members.add",
@@ -65,7 +80,7 @@ const REMOVE: Sql = Sql::same(
     ),
 );
 
-pub(super) const STATEMENTS: &[Sql] = &[PAGE, CHANGE, ADD, REMOVE];
+pub(super) const STATEMENTS: &[Sql] = &[PAGE, CHANGE, HAS_ANOTHER, ADD, REMOVE];
 
 repository! {
     /// Members of conversations.
@@ -115,7 +130,8 @@ impl Members<'_, '_, ReadWrite> {
     ///
     /// # Errors
     /// [`StoreError::MissingReference`] when there is no such user or conversation;
-    /// [`StoreError::InvalidState`] for the owner, who is a member already.
+    /// [`StoreError::InvalidState`] for the owner, who is a member already, and for a user who owns another conversation with
+    /// this id, or is a member of one.
     pub async fn put(
         &mut self,
         owner: UserId,
@@ -130,6 +146,10 @@ impl Members<'_, '_, ReadWrite> {
         let changed = self.0.executor.query_changed(&CHANGE, &values, |row| row.next()).await?;
         if let Some(joined_at) = changed {
             return Ok((joined_at, false));
+        }
+        let values = [user.into(), conversation.into(), owner.into()];
+        if self.0.executor.query_one(&HAS_ANOTHER, &values, |row| row.next()).await? {
+            return Err(StoreError::InvalidState("the user has another conversation with this id"));
         }
         let now = self.0.now();
         let values: [_; INSERTED.count()] =

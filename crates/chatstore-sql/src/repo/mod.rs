@@ -52,7 +52,7 @@ pub use documents::{DocumentList, Documents, FoundDocuments};
 pub use idempotency_keys::IdempotencyKeys;
 pub use identities::Identities;
 pub use members::Members;
-pub use messages::{Messages, PresentMessage};
+pub use messages::{Messages, PresentMessage, RemovedPiece};
 pub use passwords::Passwords;
 pub use refresh_tokens::{Presented, RefreshTokens, Rotation};
 pub use responses::Responses;

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 
 use crate::fixtures::{
     absent_conversation, append, arbitrary_conversation, arbitrary_owner, arbitrary_user, arbitrary_uuid,
-    conversation_row, create_conversation, failure, later, messages, read, reply, reply_of, say, write,
+    conversation_row, create_conversation, failure, join, later, messages, read, reply, reply_of, say, write,
 };
 
 conformance!(
@@ -168,7 +168,8 @@ async fn each_field_of_a_conversation_is_changed_alone(case: TestDatabase) {
     let keep = ConversationPatch::default;
     let set = |text: &str| Change::Set(text.to_owned());
     type Effect = fn(&mut Conversation);
-    let changes: [(ConversationPatch, Effect); 11] = [
+    let json = |text: &str| Some(CanonicalJson::parse(text).unwrap());
+    let changes: [(ConversationPatch, Effect); 13] = [
         (ConversationPatch { thread_id: set("2"), ..keep() }, |row| row.thread_id = Some("2".to_owned())),
         (ConversationPatch { thread_id: Change::Clear, ..keep() }, |row| row.thread_id = None),
         (ConversationPatch { title: set(""), ..keep() }, |row| row.title = Some(String::new())),
@@ -183,6 +184,12 @@ async fn each_field_of_a_conversation_is_changed_alone(case: TestDatabase) {
         (ConversationPatch { last_message: Change::Clear, ..keep() }, |row| row.last_message = None),
         (ConversationPatch { metadata: Some(CanonicalJson::object()), ..keep() }, |row| {
             row.metadata = CanonicalJson::object();
+        }),
+        (ConversationPatch { metadata_patch: json(r#"{"a": {"b": 1, "c": null}}"#), ..keep() }, |row| {
+            row.metadata = CanonicalJson::parse(r#"{"a": {"b": 1}}"#).unwrap();
+        }),
+        (ConversationPatch { metadata_patch: json(r#"{"a": {"b": null}, "d": 2}"#), ..keep() }, |row| {
+            row.metadata = CanonicalJson::parse(r#"{"a": {}, "d": 2}"#).unwrap();
         }),
         (ConversationPatch { archived: Some(true), ..keep() }, |row| row.archived_at = Some(row.updated_at)),
         (ConversationPatch { archived: Some(false), ..keep() }, |row| row.archived_at = None),
@@ -306,8 +313,8 @@ async fn shared_id(case: &TestDatabase, owners: &[UserId]) -> ConversationId {
 async fn ones_own_conversation_comes_before_a_shared_one_of_the_same_id(case: TestDatabase) {
     let (first, second) = (arbitrary_user(&case).await, arbitrary_user(&case).await);
     let id = shared_id(&case, &[first, second]).await;
-    put(&case, first, id, second, MemberRole::Editor).await;
-    put(&case, second, id, first, MemberRole::Viewer).await;
+    join(&case, first, id, second, MemberRole::Editor).await;
+    join(&case, second, id, first, MemberRole::Viewer).await;
 
     say(&case, first, id, "of the first").await;
 
@@ -331,8 +338,8 @@ async fn of_two_shared_conversations_of_one_id_every_operation_takes_the_same(ca
     let [first, second] = owners;
     let id = shared_id(&case, &owners).await;
     let member = arbitrary_user(&case).await;
-    put(&case, first, id, member, MemberRole::Viewer).await;
-    put(&case, second, id, member, MemberRole::Editor).await;
+    join(&case, first, id, member, MemberRole::Viewer).await;
+    join(&case, second, id, member, MemberRole::Editor).await;
 
     let access = read(&case, async move |tx| tx.conversations().access(member, id).await).await.unwrap();
     let found = get(&case, Via::Member(member), id).await.unwrap();

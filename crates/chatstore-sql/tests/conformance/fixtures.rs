@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use chatstore_model::{
-    Conversation, ConversationId, Email, Message, MessageId, NewConversation, NewMessage, NewModelResponse,
-    NewReply, NewUser, Reply, Timestamp, User, UserId, UserName,
+    Conversation, ConversationId, Email, MemberRole, Message, MessageId, NewConversation, NewMessage,
+    NewModelResponse, NewReply, NewUser, Reply, Timestamp, User, UserId, UserName,
 };
-use chatstore_sql::{ReadTx, StoreError, Via, WriteTx};
+use chatstore_sql::{ReadTx, Sql, StoreError, Via, WriteTx};
 use chatstore_testkit::TestDatabase;
 use uuid::Uuid;
 
@@ -107,6 +107,28 @@ pub async fn append(
 /// A message of the owner.
 pub async fn say(case: &TestDatabase, owner: UserId, conversation: ConversationId, text: &str) -> Message {
     append(case, Via::Owner(owner), conversation, NewMessage::user(text)).await.unwrap()
+}
+
+const JOIN: Sql = Sql::same(
+    "case.join",
+    "insert into conversation_members (owner_id, conversation_id, user_id, role, joined_at) \
+     values ($1, $2, $3, $4, $5)",
+);
+
+/// A membership of a user who has another conversation with this id, as concurrent requests may leave it.
+pub async fn join(
+    case: &TestDatabase,
+    owner: UserId,
+    conversation: ConversationId,
+    user: UserId,
+    role: MemberRole,
+) {
+    let joined_at = later(case);
+    let work = async move |tx: &mut WriteTx<'_>| {
+        let values = [owner.into(), conversation.into(), user.into(), role.as_str().into(), joined_at.into()];
+        tx.execute(&JOIN, &values).await
+    };
+    write(case, work).await.unwrap();
 }
 
 /// Every message of a conversation, read the plain way.

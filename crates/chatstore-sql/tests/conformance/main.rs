@@ -41,6 +41,7 @@ mod migrations;
 mod opening;
 mod page_bytes;
 mod passwords;
+mod removals;
 mod replies;
 mod sessions;
 mod strangers;

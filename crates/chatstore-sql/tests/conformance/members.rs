@@ -1,16 +1,16 @@
 //! Members: added, changed, removed and listed, and what each may do.
 
 use chatstore_model::{
-    ConversationId, ConversationRole, Limit, Member, MemberPosition, MemberRole, NewMessage, Page, Timestamp,
-    UserId,
+    ConversationId, ConversationRole, Limit, Member, MemberPosition, MemberRole, NewConversation, NewMessage,
+    Page, Timestamp, UserId,
 };
 use chatstore_sql::{Sql, StoreError, Via};
 use chatstore_testkit::{TestDatabase, conformance};
 use uuid::Uuid;
 
 use crate::fixtures::{
-    absent_user, append, arbitrary_owner, arbitrary_user, conversation_row, failure, later, messages, read,
-    say, write,
+    absent_user, append, arbitrary_owner, arbitrary_user, conversation_row, create_conversation, failure,
+    later, messages, read, say, write,
 };
 
 conformance!(
@@ -26,6 +26,8 @@ conformance!(
     an_editor_appends_and_is_shown_as_the_sender,
     the_sender_is_stored_only_when_it_is_not_the_owner,
     members_put_at_once_are_added_once,
+    a_user_with_another_conversation_of_this_id_cannot_become_a_member,
+    of_two_conversations_with_one_id_the_one_joined_first_counts,
 );
 
 async fn put(
@@ -261,4 +263,49 @@ async fn members_put_at_once_are_added_once(case: TestDatabase) {
     let added = answers.into_iter().filter(|answer| answer.as_ref().unwrap().1).count();
     assert_eq!(added, 1);
     assert_eq!(page_all(&case, owner, conversation, 50).await.len(), 2);
+}
+
+async fn with_id(case: &TestDatabase, owner: UserId, id: ConversationId) {
+    let new = NewConversation { id: Some(id), ..NewConversation::titled("Same") };
+    create_conversation(case, owner, new).await.unwrap();
+}
+
+async fn a_user_with_another_conversation_of_this_id_cannot_become_a_member(case: TestDatabase) {
+    let (owner, conversation) = arbitrary_owner(&case).await;
+    let (other, user) = (arbitrary_user(&case).await, arbitrary_user(&case).await);
+    with_id(&case, other, conversation).await;
+    put(&case, owner, conversation, user, MemberRole::Editor).await.unwrap();
+
+    let refused = "refused: the user has another conversation with this id";
+    assert_eq!(failure(put(&case, other, conversation, user, MemberRole::Editor).await), refused);
+    assert_eq!(failure(put(&case, owner, conversation, other, MemberRole::Viewer).await), refused);
+
+    assert!(!put(&case, owner, conversation, user, MemberRole::Viewer).await.unwrap().1);
+    remove(&case, owner, conversation, user).await.unwrap();
+    assert!(put(&case, other, conversation, user, MemberRole::Editor).await.unwrap().1);
+}
+
+async fn of_two_conversations_with_one_id_the_one_joined_first_counts(case: TestDatabase) {
+    let (one, conversation) = arbitrary_owner(&case).await;
+    let (two, user) = (arbitrary_user(&case).await, arbitrary_user(&case).await);
+    with_id(&case, two, conversation).await;
+    let (first, second) = if one.uuid() > two.uuid() { (one, two) } else { (two, one) };
+    for owner in [first, second] {
+        join(&case, owner, conversation, user, MemberRole::Editor).await;
+    }
+
+    append(&case, Via::Member(user), conversation, NewMessage::user("hello")).await.unwrap();
+
+    assert_eq!(messages(&case, first, conversation).await.len(), 1);
+    let access = read(&case, async move |tx| tx.conversations().access(user, conversation).await).await;
+    assert_eq!(access.unwrap().owner_id, first);
+    let by = Via::Member(user);
+    let (found, _) =
+        read(&case, async move |tx| tx.conversations().get(by, conversation).await).await.unwrap();
+    assert_eq!(found.owner_id, first);
+    let range = chatstore_model::MessageRange::ALL;
+    let order = chatstore_model::Order::Ascending;
+    let seen =
+        read(&case, async move |tx| tx.messages().page(by, conversation, range, order, Limit::MAX).await);
+    assert_eq!(seen.await.items.len(), 1);
 }

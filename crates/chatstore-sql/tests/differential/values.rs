@@ -143,6 +143,7 @@ pub fn conversation_patch(random: &mut Random) -> ConversationPatch {
         default_model: change(random, model),
         last_message: change(random, text),
         metadata: random.maybe(25, json),
+        metadata_patch: random.maybe(15, json),
         archived: random.maybe(30, |random| random.percent(60)),
     }
 }

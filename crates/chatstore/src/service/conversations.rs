@@ -14,7 +14,7 @@ use crate::user_scope::AsUser;
 /// A page behind this many rows counts as a long read.
 const LONG_OFFSET: u32 = 1_000;
 
-const EDITOR: &str = "an editor may change title, default_model and metadata only";
+pub(super) const EDITOR: &str = "an editor may change title, default_model and metadata only";
 
 /// The conversations of one user, owned and shared.
 #[derive(Debug, Clone, Copy)]

@@ -93,9 +93,16 @@ impl Store {
     async fn holder(&self, messages: &NewMessageIds) -> Result<Option<Marked>> {
         let Some(NewMessages { user, conversation, ids }) = messages.0.clone() else { return Ok(None) };
         let find = async move |tx: &mut ReadTx<'_>| {
-            let Some(access) = tx.conversations().access(user, conversation).await? else { return Ok(None) };
+            let owner = match conversation {
+                Some(conversation) => {
+                    let access = tx.conversations().access(user, conversation).await?;
+                    access.map(|access| access.owner_id)
+                }
+                None => Some(user),
+            };
+            let Some(owner) = owner else { return Ok(None) };
             for id in &ids {
-                if let Some(marked) = tx.deletions().holder(access.owner_id, *id).await? {
+                if let Some(marked) = tx.deletions().holder(owner, *id).await? {
                     return Ok(Some(marked));
                 }
             }
@@ -112,7 +119,8 @@ pub(crate) struct NewMessageIds(Option<NewMessages>);
 #[derive(Debug, Clone)]
 struct NewMessages {
     user: UserId,
-    conversation: ConversationId,
+    /// One of the user's own when it is not known.
+    conversation: Option<ConversationId>,
     ids: Vec<MessageId>,
 }
 
@@ -120,8 +128,8 @@ impl NewMessageIds {
     /// Of a write that creates no messages.
     pub(crate) const NONE: Self = Self(None);
 
-    /// The ids that `user` gives to messages of this conversation.
-    pub(crate) fn new(user: UserId, conversation: ConversationId, ids: Vec<MessageId>) -> Self {
+    /// The ids that `user` gives to messages of this conversation, or of one of their own.
+    pub(crate) fn new(user: UserId, conversation: Option<ConversationId>, ids: Vec<MessageId>) -> Self {
         Self(Some(NewMessages { user, conversation, ids }))
     }
 }

@@ -1,54 +1,17 @@
 use std::sync::Arc;
 
 use chatstore_model::{
-    CanonicalJson, Conversation, ConversationId, Document, DocumentId, IntoValid, Message, MessageId,
-    NewConversation, NewDocument, NewIdempotencyRecord, NewMessage, NewReply, Reply, Timestamp, UserId,
+    Conversation, ConversationId, Document, DocumentId, IntoValid, MessageId, NewConversation, NewDocument,
+    NewReply, Reply,
 };
-use chatstore_sql::{StoreError, Via, WriteTx};
-use serde_json::json;
+use chatstore_sql::{Via, WriteTx};
 use uuid::Uuid;
 
 use super::deletions::NewMessageIds;
-use super::{access, check_writer, documents, is_at_revision, messages};
+use super::idempotency_key::{IdempotencyKey, Outcome, earlier, gone, ids};
+use super::{access, check_writer, documents, is_at_revision};
 use crate::error::{Error, ErrorKind, Result};
 use crate::user_scope::AsUser;
-
-/// How long a request is remembered: a day.
-const REMEMBERED: i64 = 24 * 60 * 60 * 1_000_000;
-
-/// The status of a request that created something.
-const CREATED: i64 = 201;
-
-/// The name under which a request has its effect once, however often it is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyKey {
-    /// The caller's own text: 1 to 255 visible ASCII characters, unique for a day among the requests of
-    /// one user.
-    pub key: String,
-    /// What is asked for, like `POST /conversations`; the same key with another one is refused.
-    pub operation: String,
-    /// SHA-256 of what is sent; the same key with another one is refused.
-    pub request_sha256: [u8; 32],
-}
-
-/// What a request came to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome<T> {
-    /// What was created, as it is now.
-    pub value: T,
-    /// Whether an earlier request created it.
-    pub is_replayed: bool,
-}
-
-impl<T> Outcome<T> {
-    fn first(value: T) -> Self {
-        Self { value, is_replayed: false }
-    }
-
-    fn replayed(value: T) -> Self {
-        Self { value, is_replayed: true }
-    }
-}
 
 /// Writes of one user that take effect once: the key is stored in the transaction of the effect, so neither
 /// a lost answer nor a crash doubles it. Of several at once one does it and the others wait for it.
@@ -91,44 +54,11 @@ impl Idempotent<'_> {
                 let (created, _) = found.ok_or_else(gone)?;
                 return Ok(Outcome::replayed(created));
             }
-            let record = key.record(tx.now(), &[id.uuid()])?;
+            let record = key.created(tx.now(), &[id.uuid()])?;
             tx.idempotency_keys().record(user, user, &record).await?;
             Ok(Outcome::first(tx.conversations().create(user, &*new).await?))
         };
         self.write("conversation_create_once", NewMessageIds::NONE, create).await
-    }
-
-    /// As [`Messages::append_many`](super::Messages::append_many).
-    ///
-    /// # Errors
-    /// As that, and those of [`Idempotent`].
-    pub async fn append(
-        self,
-        conversation: ConversationId,
-        new: impl IntoValid<Vec<NewMessage>>,
-    ) -> Result<Outcome<Vec<Message>>> {
-        let mut new = new.into_valid()?;
-        let (user, expected) = (self.chat.user, self.chat.expected);
-        let created = new.ids_or(|| MessageId::from_uuid(self.new_uuid()));
-        let taken = NewMessageIds::new(user, conversation, created.clone());
-        let created: Vec<Uuid> = created.into_iter().map(MessageId::uuid).collect();
-        let (key, new) = (self.key.clone(), Arc::new(new));
-        self.write("append_once", taken, async move |tx| {
-            let access = access(tx, user, conversation).await?;
-            let is_unchanged = is_at_revision(tx, access.owner_id, conversation, expected).await?;
-            if let Some(created) = earlier(tx, user, &key).await? {
-                return replay(tx, access.owner_id, conversation, &created).await;
-            }
-            messages::check_appender(access.role, &new)?;
-            if !is_unchanged {
-                return Err(Error::precondition_failed());
-            }
-            let record = key.record(tx.now(), &created)?;
-            tx.idempotency_keys().record(access.owner_id, user, &record).await?;
-            let appended = messages::append_as(tx, access.owner_id, user, conversation, &new).await?;
-            Ok(Outcome::first(appended))
-        })
-        .await
     }
 
     /// As [`Messages::reply`](super::Messages::reply).
@@ -143,7 +73,7 @@ impl Idempotent<'_> {
         let mut new = new.into_valid()?;
         let (user, expected) = (self.chat.user, self.chat.expected);
         let created = new.id_or(|| MessageId::from_uuid(self.new_uuid()));
-        let taken = NewMessageIds::new(user, conversation, vec![created]);
+        let taken = NewMessageIds::new(user, Some(conversation), vec![created]);
         let (key, created, new) = (self.key.clone(), created.uuid(), Arc::new(new));
         self.write("reply_once", taken, async move |tx| {
             let access = access(tx, user, conversation).await?;
@@ -160,7 +90,7 @@ impl Idempotent<'_> {
             if !is_unchanged {
                 return Err(Error::precondition_failed());
             }
-            let record = key.record(tx.now(), &[created])?;
+            let record = key.created(tx.now(), &[created])?;
             tx.idempotency_keys().record(access.owner_id, user, &record).await?;
             let reply = tx.messages().record_reply(access.owner_id, conversation, &*new).await?;
             Ok(Outcome::first(reply))
@@ -191,7 +121,7 @@ impl Idempotent<'_> {
                 }
                 return Ok(Outcome::replayed(found));
             }
-            let record = key.record(tx.now(), &created)?;
+            let record = key.created(tx.now(), &created)?;
             tx.idempotency_keys().record(user, user, &record).await?;
             Ok(Outcome::first(tx.documents().create_many(user, &*new).await?))
         })
@@ -200,7 +130,7 @@ impl Idempotent<'_> {
 
     /// A write that may be run again even when it is unknown whether the first attempt was committed: the
     /// key tells.
-    async fn write<T, F>(&self, name: &'static str, ids: NewMessageIds, work: F) -> Result<T>
+    pub(super) async fn write<T, F>(&self, name: &'static str, ids: NewMessageIds, work: F) -> Result<T>
     where
         F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T> + Clone + Send + 'static,
         T: Send + 'static,
@@ -223,59 +153,8 @@ impl Idempotent<'_> {
         }
     }
 
-    fn new_uuid(&self) -> Uuid {
+    pub(super) fn new_uuid(&self) -> Uuid {
         let database = &self.chat.store.database;
         database.ids().uuid(database.clock().now())
     }
-}
-
-impl IdempotencyKey {
-    fn record(&self, now: Timestamp, created: &[Uuid]) -> Result<NewIdempotencyRecord> {
-        Ok(NewIdempotencyRecord {
-            key: self.key.clone(),
-            operation: self.operation.clone(),
-            request_sha256: self.request_sha256,
-            status: CREATED,
-            result: CanonicalJson::new(json!({ "ids": created }))
-                .map_err(|error| damaged(&error.to_string()))?,
-            expires_at: now.plus_microseconds(REMEMBERED),
-        })
-    }
-}
-
-/// The ids that the first request with this key created; none when this is the first.
-async fn earlier(tx: &mut WriteTx<'_>, user: UserId, key: &IdempotencyKey) -> Result<Option<Vec<Uuid>>> {
-    let Some(record) = tx.idempotency_keys().find(user, &key.key).await? else { return Ok(None) };
-    if record.operation != key.operation || record.request_sha256 != key.request_sha256 {
-        return Err(Error::key_reused());
-    }
-    let ids = record.result.to_value().get("ids").cloned().unwrap_or_default();
-    serde_json::from_value(ids).map(Some).map_err(|error| damaged(&error.to_string()))
-}
-
-fn ids<const COUNT: usize>(created: &[Uuid]) -> Result<[Uuid; COUNT]> {
-    created.try_into().map_err(|_| damaged("it names another number of ids"))
-}
-
-fn damaged(reason: &str) -> Error {
-    StoreError::Corrupt(format!("idempotency_keys.result: {reason}")).into()
-}
-
-fn gone() -> Error {
-    Error::conflict("what the first request with this idempotency key made does not exist any more")
-}
-
-/// The messages that an earlier request appended, as they are now.
-async fn replay(
-    tx: &mut WriteTx<'_>,
-    owner: UserId,
-    conversation: ConversationId,
-    created: &[Uuid],
-) -> Result<Outcome<Vec<Message>>> {
-    let mut messages = Vec::with_capacity(created.len());
-    for id in created {
-        let message = tx.messages().get(Via::Owner(owner), conversation, MessageId::from_uuid(*id)).await?;
-        messages.push(message.ok_or_else(gone)?);
-    }
-    Ok(Outcome::replayed(messages))
 }

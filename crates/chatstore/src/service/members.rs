@@ -43,7 +43,7 @@ impl Members<'_> {
     ///
     /// # Errors
     /// `NotFound` for conversation or user; `Forbidden` for all but the owner; `Conflict`
-    /// for the owner as the member.
+    /// for the owner as the member, and for a user who has another conversation with this id.
     pub async fn put(
         self,
         conversation: ConversationId,

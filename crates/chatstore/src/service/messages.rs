@@ -2,8 +2,8 @@ use std::slice;
 use std::sync::Arc;
 
 use chatstore_model::{
-    ConversationId, ConversationRole, IntoValid, Limit, Message, MessageId, MessagePatch, MessageRole,
-    ModelResponse, NewMessage, NewReply, Page, Reply, UserId, Valid,
+    ConversationId, ConversationRole, IntoValid, Limit, Message, MessageBatch, MessageId, MessagePatch,
+    MessageRange, MessageRole, ModelResponse, NewMessage, NewReply, Page, Reply, UserId, Valid,
 };
 use chatstore_sql::{ReadTx, StoreError, Via, WriteTx};
 
@@ -14,7 +14,7 @@ use crate::page_request::PageRequest;
 use crate::user_scope::AsUser;
 
 const USER_ONLY: &str = "an editor may post messages of the role user only";
-const OWN_ONLY: &str = "an editor may change only messages of their own";
+pub(super) const OWN_ONLY: &str = "an editor may change only messages of their own";
 
 /// The messages of one user's conversations.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ impl Messages<'_> {
         new: impl IntoValid<NewMessage>,
     ) -> Result<Message> {
         let new = Arc::new(new.into_valid()?);
-        let ids = NewMessageIds::new(self.0.user, conversation, new.id.into_iter().collect());
+        let ids = NewMessageIds::new(self.0.user, Some(conversation), new.id.into_iter().collect());
         let attempt = || self.append_once(conversation, Arc::clone(&new));
         self.0.store.past_deletions(ids, attempt).await
     }
@@ -92,20 +92,8 @@ impl Messages<'_> {
         conversation: ConversationId,
         new: impl IntoValid<Vec<NewMessage>>,
     ) -> Result<Vec<Message>> {
-        let new = Arc::new(new.into_valid()?);
-        let (user, expected) = (self.0.user, self.0.expected);
-        let ids = new.iter().filter_map(|new| new.id).collect();
-        let attempt = || {
-            let new = Arc::clone(&new);
-            let append = async move |tx: &mut WriteTx<'_>| {
-                let access = access(tx, user, conversation).await?;
-                check_appender(access.role, &new)?;
-                check_revision(tx, access.owner_id, conversation, expected).await?;
-                append_as(tx, access.owner_id, user, conversation, &new).await
-            };
-            self.0.store.write("append_many", append)
-        };
-        self.0.store.past_deletions(NewMessageIds::new(user, conversation, ids), attempt).await
+        let batch: Valid<MessageBatch> = new.into_valid()?.into();
+        Ok(self.append_batch(conversation, batch).await?.messages)
     }
 
     /// Appends a model's message with its response and books the usage on the conversation's owner,
@@ -115,7 +103,7 @@ impl Messages<'_> {
     /// `NotFound`; `Forbidden` for viewers; `Invalid`.
     pub async fn reply(self, conversation: ConversationId, new: impl IntoValid<NewReply>) -> Result<Reply> {
         let new = Arc::new(new.into_valid()?);
-        let ids = NewMessageIds::new(self.0.user, conversation, new.message.id.into_iter().collect());
+        let ids = NewMessageIds::new(self.0.user, Some(conversation), new.message.id.into_iter().collect());
         let attempt = || self.reply_once(conversation, Arc::clone(&new));
         self.0.store.past_deletions(ids, attempt).await
     }
@@ -187,6 +175,33 @@ impl Messages<'_> {
             Ok(Page { items: Vec::new(), next: None })
         };
         self.0.store.read("message_page", read).await
+    }
+
+    /// The newest messages of a range, `count` of them, in ascending order. When they are larger than a page, or more than
+    /// 10,000, the oldest are left out, and [`Page::next`] is the number below which they are; else it is `None`.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn newest(
+        self,
+        conversation: ConversationId,
+        range: MessageRange,
+        count: u32,
+    ) -> Result<Page<Message, i64>> {
+        let user = self.0.user;
+        let read = async move |tx: &mut ReadTx<'_>| {
+            for by in as_owner_or_member(user) {
+                let mut page = tx.messages().newest(by, conversation, range, count).await?;
+                if !page.items.is_empty() {
+                    let is_complete = u32::try_from(page.items.len()).is_ok_and(|found| found == count);
+                    page.next = page.next.filter(|_| !is_complete);
+                    return Ok(page);
+                }
+            }
+            access(tx, user, conversation).await?;
+            Ok(Page { items: Vec::new(), next: None })
+        };
+        self.0.store.read("message_newest", read).await
     }
 
     /// The message with this id.
@@ -292,18 +307,6 @@ pub(super) fn check_appender(role: ConversationRole, new: &[NewMessage]) -> Resu
         return Err(Error::forbidden(USER_ONLY));
     }
     Ok(())
-}
-
-/// Appends what one user says.
-pub(super) async fn append_as(
-    tx: &mut WriteTx<'_>,
-    owner: UserId,
-    sender: UserId,
-    conversation: ConversationId,
-    new: &Valid<Vec<NewMessage>>,
-) -> Result<Vec<Message>> {
-    let senders = vec![Some(sender); new.len()];
-    Ok(tx.messages().append_many(owner, conversation, &senders, new).await?)
 }
 
 /// The owner of the conversation, if the user may change this message.

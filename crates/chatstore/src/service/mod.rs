@@ -6,15 +6,19 @@
 //! A refusal is an error of the transaction that finds it, and undoes what the transaction did before.
 
 mod auth;
+mod batches;
 mod conversations;
 mod deletions;
 mod documents;
+mod idempotency_key;
 mod idempotent;
 mod identities;
 mod keys;
 mod members;
 mod messages;
 mod operations;
+mod removals;
+mod removed_messages;
 mod seed;
 mod usage;
 mod users;
@@ -26,9 +30,11 @@ use crate::error::{Error, Result};
 use crate::user_scope::AsUser;
 
 pub use auth::{Auth, ClientInfo, LoginName, Tokens};
+pub use batches::{AppendedBatch, Destination};
 pub use conversations::Conversations;
 pub use documents::Documents;
-pub use idempotent::{IdempotencyKey, Idempotent, Outcome};
+pub use idempotency_key::{IdempotencyKey, Outcome};
+pub use idempotent::Idempotent;
 pub use keys::{Keys, NewKey};
 pub use members::Members;
 pub use messages::Messages;

@@ -35,11 +35,12 @@ pub(crate) async fn list(
     Path(path): Path<ConversationPath>,
     Query(query): Query<PageQuery>,
 ) -> Result<ListResponse<MemberResponse>, Problem> {
-    let conversation = path.conversation.id();
+    let chat = caller.store();
+    let conversation = path.conversation().id(chat).await;
     let named = conversation.as_ref().map(ToString::to_string).unwrap_or_default();
     let scope = format!("members for {} in {named}", caller.user());
     let from = query.position(&scope)?;
-    let page = caller.store().members().page(conversation?, from, query.limit).await?;
+    let page = chat.members().page(conversation?, from, query.limit).await?;
     Ok(ListResponse::new(page, &scope, MemberResponse::from))
 }
 
@@ -76,8 +77,9 @@ pub(crate) async fn put(
     _query: Query<NoParameters>,
     JsonBody(role): JsonBody<PutMember>,
 ) -> Result<Response, Problem> {
-    let (conversation, user) = (path.conversation.id()?, path.user.id()?);
-    let (member, is_new) = caller.store().members().put(conversation, user, role).await?;
+    let chat = caller.store();
+    let (conversation, user) = (path.conversation().id(chat).await?, path.user.id()?);
+    let (member, is_new) = chat.members().put(conversation, user, role).await?;
     let answer = Json(MemberResponse::from(member)).into_response();
     if !is_new {
         return Ok(answer);
@@ -105,6 +107,7 @@ pub(crate) async fn remove(
     Path(path): Path<MemberPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    caller.store().members().remove(path.conversation.id()?, path.user.id()?).await?;
+    let chat = caller.store();
+    chat.members().remove(path.conversation().id(chat).await?, path.user.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,10 +6,10 @@ pub(crate) mod thread;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chatstore::fields::{ARCHIVED, DEFAULT_MODEL, LAST_MESSAGE, METADATA, THREAD_ID, TITLE};
+use chatstore::fields::{ARCHIVED, DEFAULT_MODEL, LAST_MESSAGE, METADATA, METADATA_PATCH, THREAD_ID, TITLE};
 use chatstore::{
     AsUser, CanonicalJson, Change, Conversation, ConversationPatch, ConversationRole, FieldCode, Keyword,
-    NewConversation, Outcome, PageRequest,
+    MessageRange, NewConversation, Outcome,
 };
 use utoipa::IntoParams;
 
@@ -28,8 +28,8 @@ use crate::schema::{Word, request_object};
 /// What a field is for that only the owner may change.
 const OWNERS: &str = "The owner's to change.";
 
-/// Messages that come with a conversation.
-const INCLUDED: u16 = 50;
+/// Messages that come with a conversation when nothing else is asked for.
+const INCLUDED: u32 = 50;
 
 /// The fields that every new conversation is read with.
 pub(crate) fn new_conversation(fields: &mut impl ReadFields) -> NewConversation {
@@ -49,6 +49,7 @@ pub(crate) fn conversation_patch(fields: &mut impl ReadFields) -> ConversationPa
         default_model: fields.nullable(&DEFAULT_MODEL),
         last_message: fields.nullable(&LAST_MESSAGE.about(OWNERS)),
         metadata: fields.given(&METADATA.about(REPLACES_METADATA)),
+        metadata_patch: fields.given(&METADATA_PATCH),
         archived: fields.given(&ARCHIVED),
         thread_id: Change::Keep,
     }
@@ -128,9 +129,13 @@ pub(crate) async fn create(
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct GetQuery {
-    /// `messages` for the newest 50 messages in order.
+    /// `messages` for the newest messages in order.
     #[param(value_type = Option<IncludeWord>, inline)]
     include: Option<Include>,
+    /// With `include=messages`: how many messages, 50 when left out. When they are too large together, the answer has
+    /// `truncated` and `before` as a list of messages has them.
+    #[param(value_type = Option<u32>, maximum = 2147483647)]
+    last: Option<u32>,
 }
 
 /// What a conversation can be answered with.
@@ -153,7 +158,12 @@ type IncludeWord = Word<Include>;
 
 impl FromParameters for GetQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
-        Self { include: parameters.word("include") }
+        let include = parameters.word("include");
+        let last = parameters.count("last");
+        if last.is_some() && include.is_none() {
+            parameters.wrong("last", FieldCode::NotAllowed, "must be given together with include=messages");
+        }
+        Self { include, last }
     }
 }
 
@@ -168,8 +178,8 @@ pub(crate) async fn respond(
     let id = conversation.id;
     let mut conversation = ConversationResponse::new(conversation, role);
     if query.include.is_some() {
-        let page = chat.messages().page(id, PageRequest::newest(INCLUDED)).await?;
-        conversation.include(page.items.into_iter().rev());
+        let newest = chat.messages().newest(id, MessageRange::ALL, query.last.unwrap_or(INCLUDED)).await?;
+        conversation.include(newest.items, newest.next.filter(|_| query.last.is_some()));
     }
     Ok(unless.apply(conversation.into_response()))
 }
@@ -194,7 +204,7 @@ pub(crate) async fn get(
     unless: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let chat = caller.store();
-    let (conversation, role) = chat.conversations().get(path.conversation.id()?).await?;
+    let (conversation, role) = chat.conversations().get(path.conversation().id(chat).await?).await?;
     respond(chat, &query, &unless, conversation, role).await
 }
 
@@ -232,8 +242,8 @@ pub(crate) async fn change(
     condition: IfMatch,
     ValidBody(patch): ValidBody<ChangeConversation>,
 ) -> Result<Response, Problem> {
-    let id = path.conversation.id()?;
     let chat = condition.apply(caller.store());
+    let id = path.conversation().id(chat).await?;
     let (conversation, role) = chat.conversations().update(id, patch).await?;
     Ok(ConversationResponse::new(conversation, role).into_response())
 }
@@ -257,6 +267,7 @@ pub(crate) async fn delete(
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    condition.apply(caller.store()).conversations().delete(path.conversation.id()?).await?;
+    let chat = condition.apply(caller.store());
+    chat.conversations().delete(path.conversation().id(chat).await?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,6 +1,6 @@
 //! The messages of a conversation, page by page.
 
-use chatstore::{FieldCode, Order, PageRequest};
+use chatstore::{ConversationId, FieldCode, MessageRange, Order, PageRequest};
 use utoipa::IntoParams;
 
 use crate::caller::{Caller, OptionalUser};
@@ -8,7 +8,7 @@ use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::path::{ConversationPath, Path};
 use crate::query::{FromParameters, PageQuery, Parameters, Query};
-use crate::routes::responses::{ListResponse, MessageResponse};
+use crate::routes::responses::MessageListResponse;
 use crate::schema::OrderWord;
 
 /// Which messages, in which order.
@@ -26,6 +26,11 @@ pub(crate) struct ListQuery {
     /// Only larger numbers than this one.
     #[param(minimum = 0)]
     after: Option<i64>,
+    /// The newest messages instead of a page, this number of them, ascending; `before` and `after` bound them. Excludes
+    /// `limit`, `cursor`, `order` and `around`. When they would be larger than 2 MiB, or are more than 10,000, the oldest
+    /// are left out: the answer has `truncated` and `before`.
+    #[param(value_type = Option<u32>, maximum = 2147483647)]
+    last: Option<u32>,
     /// Half of the page from below this number, the rest from this number on, ascending. Excludes `before`, `after`,
     /// `cursor` and `order`; the page's `next_cursor` goes on upward, without other parameters.
     #[param(minimum = 0)]
@@ -35,23 +40,31 @@ pub(crate) struct ListQuery {
 impl FromParameters for ListQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
         let order = parameters.word("order");
+        let has_limit = parameters.has("limit");
         let query = Self {
+            last: parameters.count("last"),
             page: PageQuery::from_parameters(parameters),
             order: Order::Ascending,
             before: parameters.number("before", 0, i64::MAX),
             after: parameters.number("after", 0, i64::MAX),
             around: parameters.number("around", 0, i64::MAX),
         };
-        if query.around.is_some() {
-            let others = [
-                ("cursor", query.page.cursor.is_some()),
-                ("order", order.is_some()),
-                ("before", query.before.is_some()),
-                ("after", query.after.is_some()),
-            ];
-            for (name, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
-                parameters.wrong(name, FieldCode::NotAllowed, "must not be given together with around");
-            }
+        let of_pages = [
+            ("limit", has_limit),
+            ("cursor", query.page.cursor.is_some()),
+            ("order", order.is_some()),
+            ("around", query.around.is_some()),
+        ];
+        let of_ranges = [
+            ("cursor", query.page.cursor.is_some()),
+            ("order", order.is_some()),
+            ("before", query.before.is_some()),
+            ("after", query.after.is_some()),
+        ];
+        if query.last.is_some() {
+            refuse_beside("last", of_pages, parameters);
+        } else if query.around.is_some() {
+            refuse_beside("around", of_ranges, parameters);
         }
         let is_backward = query.before.is_some() && query.after.is_none();
         let usual = if is_backward { Order::Descending } else { Order::Ascending };
@@ -59,11 +72,24 @@ impl FromParameters for ListQuery {
     }
 }
 
+/// Notes those of the parameters that are given although another one excludes them.
+fn refuse_beside(name: &str, others: [(&str, bool); 4], parameters: &mut Parameters) {
+    for (other, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
+        parameters.wrong(other, FieldCode::NotAllowed, format!("must not be given together with {name}"));
+    }
+}
+
 impl ListQuery {
+    /// Which messages may be among the newest ones.
+    fn range(&self) -> MessageRange {
+        let MessageRange { after, before } = MessageRange::ALL;
+        MessageRange { after: self.after.unwrap_or(after), before: self.before.unwrap_or(before) }
+    }
+
     /// What a cursor of this list is bound to. A page around a message goes on in the plain list.
-    fn scope(&self, caller: &Caller, path: &ConversationPath) -> String {
+    fn scope(&self, caller: &Caller, conversation: Option<ConversationId>) -> String {
         let (user, order) = (caller.user(), self.order.as_str());
-        let conversation = path.conversation.id().map(|id| id.to_string()).unwrap_or_default();
+        let conversation = conversation.map(|id| id.to_string()).unwrap_or_default();
         let (before, after) = (self.before, self.after);
         format!("messages of {user} in {conversation} {order} before {before:?} after {after:?}")
     }
@@ -91,7 +117,7 @@ impl ListQuery {
     tag = "messages",
     params(ConversationPath, PageQuery, ListQuery),
     responses(
-        (status = 200, description = "A page of messages", body = ListResponse<MessageResponse>),
+        (status = 200, description = "A page of messages", body = MessageListResponse),
         ReadProblems,
     )
 )]
@@ -99,10 +125,16 @@ pub(crate) async fn list(
     OptionalUser(caller): OptionalUser,
     Path(path): Path<ConversationPath>,
     Query(query): Query<ListQuery>,
-) -> Result<ListResponse<MessageResponse>, Problem> {
-    let scope = query.scope(&caller, &path);
+) -> Result<MessageListResponse, Problem> {
+    let chat = caller.store();
+    // A wrong cursor is reported before an absent conversation.
+    let conversation = path.conversation().id(chat).await;
+    let scope = query.scope(&caller, conversation.as_ref().ok().copied());
     let from = query.page.position(&scope)?;
-    let conversation = path.conversation.id()?;
-    let page = caller.store().messages().page(conversation, query.request(from)).await?;
-    Ok(ListResponse::new(page, &scope, MessageResponse::from))
+    if let Some(count) = query.last {
+        let newest = chat.messages().newest(conversation?, query.range(), count).await?;
+        return Ok(MessageListResponse::newest(newest));
+    }
+    let page = chat.messages().page(conversation?, query.request(from)).await?;
+    Ok(MessageListResponse::page(page, &scope))
 }

@@ -1,33 +1,28 @@
-//! One message, or a batch of new ones.
+//! One message of a conversation.
 
+pub(crate) mod append;
 pub(crate) mod list;
+pub(crate) mod remove;
 pub(crate) mod replies;
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chatstore::fields::{
-    CONTENT, MESSAGE_ROLE, MESSAGES, METADATA, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS,
-};
+use chatstore::fields::{CONTENT, METADATA, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS};
 use chatstore::{
-    AsUser, CanonicalJson, ConversationId, Invalid, MessageId, MessagePatch, MessageRole, NewMessage,
-    TextField, Valid,
+    AsUser, CanonicalJson, ConversationId, MessageId, MessagePatch, MessageRole, NewMessage, TextField,
 };
-use serde::Serialize;
-use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
 
-use crate::body::{IdempotentBody, ValidBody};
+use crate::body::ValidBody;
 use crate::caller::{Caller, OptionalUser};
-use crate::condition::{IdempotencyKeyHeader, IfMatch};
+use crate::condition::IfMatch;
 use crate::error::Problem;
-use crate::fields::{Fields, RequestBody};
-use crate::openapi::{AppendProblems, BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
-use crate::path::{BasePath, ConversationPath, MessageName, MessagePath, Path};
+use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
+use crate::path::{BasePath, MessageName, MessagePath, Path};
 use crate::query::{NoParameters, Query};
-use crate::request::{NamedSchema, ReadFields, RequestObject};
+use crate::request::ReadFields;
 use crate::routes::REPLACES_METADATA;
-use crate::routes::responses::{MessageResponse, created_once};
+use crate::routes::responses::MessageResponse;
 use crate::schema::request_object;
 
 /// The fields that every new message is read with.
@@ -41,140 +36,6 @@ pub(crate) fn new_message(fields: &mut impl ReadFields, role: MessageRole, model
         metadata: fields.given(&METADATA).unwrap_or_else(CanonicalJson::object),
         ..NewMessage::new(role, "")
     }
-}
-
-request_object! {
-    /// A message to be appended.
-    AppendMessage: NewMessage = read_append_message, {"content": "Where is it warm in March?"}
-}
-
-fn read_append_message(fields: &mut impl ReadFields) -> NewMessage {
-    let role = fields.given_or(&MESSAGE_ROLE, MessageRole::User);
-    new_message(fields, role, &MODEL)
-}
-
-request_object! {
-    /// Messages to be appended together, all or none.
-    AppendMessages: Vec<NewMessage> = read_append_messages, {
-        "messages": [{"content": "Hello"}, {"role": "assistant", "content": "Good day"}]
-    }
-}
-
-fn read_append_messages(fields: &mut impl ReadFields) -> Vec<NewMessage> {
-    fields.objects::<AppendMessage>(&MESSAGES)
-}
-
-/// One message, or several.
-#[derive(Debug)]
-pub(crate) struct AppendRequest;
-
-impl PartialSchema for AppendRequest {
-    fn schema() -> RefOr<Schema> {
-        let one = Ref::from_schema_name(AppendMessage::NAME);
-        let many = Ref::from_schema_name(AppendMessages::NAME);
-        OneOfBuilder::new().item(one).item(many).description(Some("One message, or several.")).into()
-    }
-}
-
-impl ToSchema for AppendRequest {
-    fn schemas(schemas: &mut Vec<NamedSchema>) {
-        schemas.push((AppendMessages::NAME.to_owned(), AppendMessages::schema()));
-        AppendMessages::schemas(schemas);
-    }
-}
-
-/// What is to be appended.
-#[derive(Debug)]
-pub(crate) enum Appended {
-    One(Valid<NewMessage>),
-    Many(Valid<Vec<NewMessage>>),
-}
-
-impl RequestBody for AppendRequest {
-    type Input = Appended;
-
-    fn accept(fields: &mut Fields<'_>) -> Result<Appended, Invalid> {
-        if fields.has(MESSAGES.name) {
-            AppendMessages::accept(fields).map(Appended::Many)
-        } else {
-            AppendMessage::accept(fields).map(Appended::One)
-        }
-    }
-}
-
-/// The messages that were appended together.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AppendedMessages {
-    data: Vec<MessageResponse>,
-}
-
-/// What was appended.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub(crate) enum AppendAnswer {
-    One(Box<MessageResponse>),
-    Many(AppendedMessages),
-}
-
-/// Append one message, or several, all or none
-#[utoipa::path(
-    post,
-    path = "/conversations/{id}/messages",
-    operation_id = "append_messages",
-    tag = "messages",
-    params(ConversationPath, IfMatch, IdempotencyKeyHeader),
-    request_body = AppendRequest,
-    responses(
-        (
-            status = 201,
-            description = "The new message, or the new messages with consecutive numbers",
-            body = AppendAnswer,
-            headers(
-                ("Location" = String, description = "The first message"),
-                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
-            ),
-            links(
-                ("get_message" = (
-                    operation_id = "get_message",
-                    parameters(("id" = "$response.body#/conversation_id"), ("message_id" = "$response.body#/seq"))
-                )),
-            ),
-        ),
-        AppendProblems,
-    )
-)]
-pub(crate) async fn append(
-    caller: Caller,
-    base_path: BasePath,
-    Path(path): Path<ConversationPath>,
-    _query: Query<NoParameters>,
-    condition: IfMatch,
-    IdempotentBody { input: new, once }: IdempotentBody<AppendRequest>,
-) -> Result<Response, Problem> {
-    let id = path.conversation.id()?;
-    let chat = condition.apply(caller.store());
-    let (is_one, appended, is_replayed) = match (new, once) {
-        (Appended::One(new), None) => (true, vec![chat.messages().append(id, new).await?], false),
-        (Appended::Many(new), None) => (false, chat.messages().append_many(id, new).await?, false),
-        (new, Some(key)) => {
-            let (is_one, new) = match new {
-                Appended::One(new) => (true, new.alone()),
-                Appended::Many(new) => (false, new),
-            };
-            let outcome = chat.idempotent(key).append(id, new).await?;
-            (is_one, outcome.value, outcome.is_replayed)
-        }
-    };
-    let place = appended.first().map(|message| location(&base_path, id, message.id)).unwrap_or_default();
-    let mut data: Vec<MessageResponse> = appended.into_iter().map(MessageResponse::from).collect();
-    let answer = match data.pop() {
-        Some(message) if is_one => AppendAnswer::One(Box::new(message)),
-        last => {
-            data.extend(last);
-            AppendAnswer::Many(AppendedMessages { data })
-        }
-    };
-    Ok(created_once(place, Json(answer), is_replayed))
 }
 
 /// Where a message is found.
@@ -196,8 +57,8 @@ pub(crate) async fn get(
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
-    let conversation = path.conversation.id()?;
-    let messages = caller.store().messages();
+    let chat = caller.store();
+    let (conversation, messages) = (path.conversation().id(chat).await?, chat.messages());
     let message = match path.message.id()? {
         MessageName::Id(id) => messages.get(conversation, id).await?,
         MessageName::Seq(seq) => messages.get_by_seq(conversation, seq).await?,
@@ -206,10 +67,14 @@ pub(crate) async fn get(
 }
 
 /// The id of the message in the path.
-pub(crate) async fn message_id(chat: AsUser<'_>, path: &MessagePath) -> Result<MessageId, Problem> {
+pub(crate) async fn message_id(
+    chat: AsUser<'_>,
+    conversation: ConversationId,
+    path: &MessagePath,
+) -> Result<MessageId, Problem> {
     match path.message.id()? {
         MessageName::Id(id) => Ok(id),
-        MessageName::Seq(seq) => Ok(chat.messages().get_by_seq(path.conversation.id()?, seq).await?.id),
+        MessageName::Seq(seq) => Ok(chat.messages().get_by_seq(conversation, seq).await?.id),
     }
 }
 
@@ -250,9 +115,9 @@ pub(crate) async fn change(
     condition: IfMatch,
     ValidBody(patch): ValidBody<ChangeMessage>,
 ) -> Result<Response, Problem> {
-    let conversation = path.conversation.id()?;
     let chat = condition.apply(caller.store());
-    let id = message_id(chat, &path).await?;
+    let conversation = path.conversation().id(chat).await?;
+    let id = message_id(chat, conversation, &path).await?;
     let message = chat.messages().edit(conversation, id, patch).await?;
     Ok(Json(MessageResponse::from(message)).into_response())
 }
@@ -276,9 +141,9 @@ pub(crate) async fn delete(
     _query: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let conversation = path.conversation.id()?;
     let chat = condition.apply(caller.store());
-    let id = message_id(chat, &path).await?;
+    let conversation = path.conversation().id(chat).await?;
+    let id = message_id(chat, conversation, &path).await?;
     chat.messages().delete(conversation, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

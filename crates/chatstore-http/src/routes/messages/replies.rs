@@ -94,8 +94,8 @@ pub(crate) async fn create(
     condition: IfMatch,
     IdempotentBody { input: new, once }: IdempotentBody<CreateReply>,
 ) -> Result<Response, Problem> {
-    let id = path.conversation.id()?;
     let chat = condition.apply(caller.store());
+    let id = path.conversation().id(chat).await?;
     let Outcome { value: reply, is_replayed } = match once {
         None => Outcome { value: chat.messages().reply(id, new).await?, is_replayed: false },
         Some(key) => chat.idempotent(key).reply(id, new).await?,
@@ -118,9 +118,9 @@ pub(crate) async fn get_response(
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<Json<ModelResponseResponse>, Problem> {
-    let conversation = path.conversation.id()?;
     let chat = caller.store();
-    let id = message_id(chat, &path).await?;
+    let conversation = path.conversation().id(chat).await?;
+    let id = message_id(chat, conversation, &path).await?;
     let response = chat.messages().response(conversation, id).await?;
     Ok(Json(response.into()))
 }

@@ -61,10 +61,18 @@ pub(crate) struct ConversationResponse {
     /// When the owner archived it, if it is archived.
     #[schema(required, value_type = Option<String>, format = "date-time")]
     archived_at: Option<Timestamp>,
-    /// The newest 50 messages in order, when they were asked for.
+    /// The newest messages in order, when they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     messages: Option<Vec<MessageResponse>>,
+    /// `true` when `messages` has fewer than `last` asked for, because they would be too large together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    truncated: Option<bool>,
+    /// The number below which messages were left out then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    before: Option<i64>,
 }
 
 impl ListItem for ConversationResponse {
@@ -109,12 +117,15 @@ impl ConversationResponse {
             updated_at,
             archived_at,
             messages: None,
+            truncated: None,
+            before: None,
         }
     }
 
-    /// Adds the conversation's messages.
-    pub(crate) fn include(&mut self, messages: impl Iterator<Item = Message>) {
-        self.messages = Some(messages.map(MessageResponse::from).collect());
+    /// Adds the conversation's newest messages, of which those below the number `before` were left out.
+    pub(crate) fn include(&mut self, messages: Vec<Message>, before: Option<i64>) {
+        self.messages = Some(messages.into_iter().map(MessageResponse::from).collect());
+        (self.truncated, self.before) = (before.map(|_| true), before);
     }
 }
 

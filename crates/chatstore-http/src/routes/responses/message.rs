@@ -1,10 +1,13 @@
 //! Messages, replies and what is known about a model's answer, as answers hold them.
 
-use chatstore::{ConversationId, Message, MessageId, ModelResponse, Reply, Timestamp, UserId};
+use axum::response::{IntoResponse, Response};
+use chatstore::{
+    ConversationId, Cursor as _, Message, MessageId, ModelResponse, Page, Reply, Timestamp, UserId,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::ListItem;
+use crate::answer::{self, ListItem};
 use crate::schema::{MessageRoleWord, UsedDocument};
 
 /// A message.
@@ -82,6 +85,60 @@ impl From<Message> for MessageResponse {
             edited_at: message.edited_at,
         }
     }
+}
+
+/// A page of messages.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MessagePage)]
+pub(crate) struct MessageListResponse {
+    data: Vec<MessageResponse>,
+    /// Where the next page begins; null exactly when nothing follows, and with `last`.
+    #[schema(required)]
+    next_cursor: Option<String>,
+    /// `true` when the oldest of the messages that `last` asked for were left out, because they would be too large
+    /// together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    truncated: Option<bool>,
+    /// The number below which messages were left out then, for `before` of the next request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    before: Option<i64>,
+}
+
+impl MessageListResponse {
+    /// A page, whose cursor belongs to the list that `scope` describes.
+    pub(crate) fn page(page: Page<Message, i64>, scope: &str) -> Self {
+        let next_cursor = page.next.map(|position| position.seal(scope));
+        Self { next_cursor, ..Self::of(page.items) }
+    }
+
+    /// The newest messages, of which those below the number `next` were left out.
+    pub(crate) fn newest(Page { items, next }: Page<Message, i64>) -> Self {
+        Self { truncated: next.map(|_| true), before: next, ..Self::of(items) }
+    }
+
+    fn of(messages: Vec<Message>) -> Self {
+        let data = messages.into_iter().map(MessageResponse::from).collect();
+        Self { data, next_cursor: None, truncated: None, before: None }
+    }
+}
+
+impl IntoResponse for MessageListResponse {
+    fn into_response(self) -> Response {
+        let Self { data, next_cursor, truncated, before } = self;
+        answer::list(data, MessageListEnd { next_cursor, truncated, before })
+    }
+}
+
+/// What follows the items of a page of messages.
+#[derive(Debug, Serialize)]
+struct MessageListEnd {
+    next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncated: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<i64>,
 }
 
 /// What is known about the answer behind a model's message.

@@ -20,7 +20,7 @@ pub(crate) use api_key::{ApiKeyResponse, NewKeyResponse};
 pub(crate) use conversation::ConversationResponse;
 pub(crate) use document::DocumentResponse;
 pub(crate) use member::MemberResponse;
-pub(crate) use message::{MessageResponse, ModelResponseResponse, ReplyResponse};
+pub(crate) use message::{MessageListResponse, MessageResponse, ModelResponseResponse, ReplyResponse};
 pub(crate) use user::UserResponse;
 
 /// A page of a list.
@@ -30,6 +30,12 @@ pub(crate) struct ListResponse<T> {
     data: Vec<T>,
     /// Where the next page begins; null exactly when nothing follows.
     #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// What follows the items of a page.
+#[derive(Debug, Serialize)]
+struct ListEnd {
     next_cursor: Option<String>,
 }
 
@@ -45,7 +51,7 @@ impl<T> ListResponse<T> {
 
 impl<T: ListItem> IntoResponse for ListResponse<T> {
     fn into_response(self) -> Response {
-        answer::list(self.data, self.next_cursor)
+        answer::list(self.data, ListEnd { next_cursor: self.next_cursor })
     }
 }
 

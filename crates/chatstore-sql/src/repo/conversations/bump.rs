@@ -12,14 +12,14 @@ use crate::repo::live::{live_conversation, live_sender, live_user};
 use crate::tx::ReadWrite;
 
 /// The owner of the conversation `$4` of which the user `$3` is an editor; of several with this id the one
-/// that is also read.
+/// that is also read, which the user joined first.
 const OWNER_FOR_EDITOR: &str = concat!(
     "(select owner_id from (select m.owner_id, m.role from conversation_members m \
     where m.user_id = $3 and m.conversation_id = $4 and ",
     live_conversation!("m.owner_id", "$4"),
     " and ",
     live_user!("$3"),
-    " order by m.owner_id limit 1) as first where role = 'editor')"
+    " order by m.joined_at, m.owner_id limit 1) as first where role = 'editor')"
 );
 
 /// Shows a message as the last one.

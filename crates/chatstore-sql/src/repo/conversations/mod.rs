@@ -4,8 +4,8 @@ mod bump;
 mod list;
 
 use chatstore_model::{
-    Access, Conversation, ConversationId, ConversationPatch, ConversationRole, IntoValid, NewConversation,
-    UserId,
+    Access, CanonicalJson, Conversation, ConversationId, ConversationPatch, ConversationRole, IntoValid,
+    NewConversation, UserId,
 };
 use constcat::concat;
 
@@ -47,7 +47,7 @@ const GET_SHARED: Sql = Sql::same(
         live_user!("m.owner_id"),
         " and ",
         live_user!("$1"),
-        " order by m.owner_id limit 1"
+        " order by m.joined_at, m.owner_id limit 1"
     ),
 );
 
@@ -64,14 +64,15 @@ const BY_THREAD: Sql = Sql::same(
 const ACCESS: Sql = Sql::same(
     "conversations.access",
     concat!(
-        "select c.owner_id, 'owner' as role, 0 as rank from conversations c where c.owner_id = $1 and c.id = $2",
+        "select c.owner_id, 'owner' as role, 0 as rank, c.created_at as joined_at from conversations c \
+         where c.owner_id = $1 and c.id = $2",
         LIVE_OF_FIRST,
-        " union all select m.owner_id, m.role, 1 from conversation_members m \
+        " union all select m.owner_id, m.role, 1, m.joined_at from conversation_members m \
          where m.user_id = $1 and m.conversation_id = $2 and ",
         live_conversation!("m.owner_id", "$2"),
         " and ",
         live_user!("$1"),
-        " order by rank, owner_id limit 1"
+        " order by rank, joined_at, owner_id limit 1"
     ),
 );
 
@@ -180,7 +181,7 @@ impl<M> Conversations<'_, '_, M> {
     }
 
     /// The owner of a conversation and the role in it of a user who owns it or is a member; one that the
-    /// user owns comes first.
+    /// user owns comes first, then the one that the user joined first.
     ///
     /// # Errors
     /// What the database reports.
@@ -293,7 +294,19 @@ impl Conversations<'_, '_, ReadWrite> {
             let found = self.get(Via::Owner(owner), id).await?;
             return found.map(|(conversation, _)| conversation).ok_or(NOT_FOUND);
         }
-        let ConversationPatch { thread_id, title, default_model, last_message, metadata, archived } = patch;
+        let metadata = match patch.metadata_patch {
+            Some(_) => Some(self.merged_metadata(owner, id, patch).await?),
+            None => patch.metadata.clone(),
+        };
+        let ConversationPatch {
+            thread_id,
+            title,
+            default_model,
+            last_message,
+            metadata: _,
+            metadata_patch: _,
+            archived,
+        } = patch;
         let values = [
             (!thread_id.is_keep()).into(),
             thread_id.value().into(),
@@ -310,6 +323,19 @@ impl Conversations<'_, '_, ReadWrite> {
             id.into(),
         ];
         self.0.executor.query_changed(&UPDATE, &values, read).await?.ok_or(NOT_FOUND)
+    }
+
+    /// The metadata that a merge patch makes, of a conversation that no other transaction changes before this one ends.
+    async fn merged_metadata(
+        &mut self,
+        owner: UserId,
+        id: ConversationId,
+        patch: &ConversationPatch,
+    ) -> Result<CanonicalJson, StoreError> {
+        self.lock(owner, id).await?;
+        let found = self.get(Via::Owner(owner), id).await?;
+        let (conversation, _) = found.ok_or(NOT_FOUND)?;
+        Ok(patch.metadata_after(&conversation.metadata)?)
     }
 
     /// Deletes a conversation with its members, messages and responses; usage stays. A long one is marked: then it

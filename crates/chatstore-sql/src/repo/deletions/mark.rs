@@ -12,11 +12,11 @@ use crate::repo::{conversations, users};
 use crate::tx::ReadWrite;
 
 /// Maximum bytes of messages, and of documents, that are deleted at once.
-const BYTES_AT_ONCE: i64 = 8 * 1024 * 1024;
+pub(in crate::repo) const BYTES_AT_ONCE: i64 = 8 * 1024 * 1024;
 
-const BYTES_ON_SQLITE: &str = "octet_length(content) + coalesce(octet_length(parts), 0) \
+pub(in crate::repo) const BYTES_ON_SQLITE: &str = "octet_length(content) + coalesce(octet_length(parts), 0) \
     + octet_length(used_documents) + octet_length(metadata)";
-const BYTES_ON_POSTGRES: &str = "octet_length(content) + coalesce(pg_column_size(parts), 0) \
+pub(in crate::repo) const BYTES_ON_POSTGRES: &str = "octet_length(content) + coalesce(pg_column_size(parts), 0) \
     + pg_column_size(used_documents) + pg_column_size(metadata)";
 
 const DOCUMENT_ON_SQLITE: &str = "octet_length(content) + octet_length(metadata)";

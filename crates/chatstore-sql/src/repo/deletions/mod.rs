@@ -14,6 +14,7 @@ use crate::error::StoreError;
 use crate::marked::Marked;
 use crate::repo::live::live_user;
 
+pub(super) use mark::{BYTES_AT_ONCE, BYTES_ON_POSTGRES, BYTES_ON_SQLITE};
 pub use piece::{Piece, PiecePosition};
 
 const MARKED_USERS: Sql = Sql::same(

@@ -106,7 +106,7 @@ impl Messages<'_, '_, ReadWrite> {
     }
 
     /// The conversation's default model.
-    async fn bump(
+    pub(super) async fn bump(
         &mut self,
         owner: UserId,
         conversation: ConversationId,

@@ -6,6 +6,7 @@ mod change;
 mod import;
 mod model;
 mod page;
+mod remove;
 mod reply;
 mod row;
 
@@ -14,6 +15,7 @@ use crate::error::StoreError;
 use crate::schema::MESSAGES;
 
 pub use import::PresentMessage;
+pub use remove::RemovedPiece;
 
 pub(super) const STATEMENTS: &[&[Sql]] = &[
     append::STATEMENTS,
@@ -21,6 +23,7 @@ pub(super) const STATEMENTS: &[&[Sql]] = &[
     import::STATEMENTS,
     model::STATEMENTS,
     page::STATEMENTS,
+    remove::STATEMENTS,
     reply::STATEMENTS,
 ];
 

@@ -16,6 +16,9 @@ use crate::repo::Via;
 use crate::repo::live::{live_conversation, live_sender, live_user};
 use crate::schema::MESSAGES;
 
+/// Maximum messages that are read together as the newest ones.
+const MAX_NEWEST: usize = 10_000;
+
 /// The owner of the conversation `$2` of which the user `$1` is a member; none when the user has a
 /// conversation with this id, which goes first however empty it is.
 const OWNER_FOR_MEMBER: &str = concat!(
@@ -24,7 +27,7 @@ const OWNER_FOR_MEMBER: &str = concat!(
     " and ",
     live_user!("$1"),
     " and not exists (select 1 from conversations own \
-    where own.owner_id = $1 and own.id = $2 and own.deleted_at is null) order by m.owner_id limit 1)"
+    where own.owner_id = $1 and own.id = $2 and own.deleted_at is null) order by m.joined_at, m.owner_id limit 1)"
 );
 
 const ASCENDING: &str =
@@ -154,12 +157,17 @@ impl<M> Messages<'_, '_, M> {
             (Via::Member(_), Order::Ascending) => &ASCENDING_SHARED,
             (Via::Member(_), Order::Descending) => &DESCENDING_SHARED,
         };
-        let values = [
+        // Small rows of more than a page would be much together, where every row is sent.
+        let first = match self.0.executor.sends_every_row() {
+            true => PageBounds { rows: bounds.rows.min(Limit::MAX.rows()), ..bounds },
+            false => bounds,
+        };
+        let mut values = [
             by.user().into(),
             conversation.into(),
             range.after.into(),
             range.before.into(),
-            bounds.limit.with_lookahead().into(),
+            first.with_lookahead().into(),
         ];
         let mut default_model: Option<String> = None;
         let mut is_first = true;
@@ -176,9 +184,9 @@ impl<M> Messages<'_, '_, M> {
             }
             Ok(Some(message))
         };
-        let rows = self.0.executor.query_page(&statements.page, &values, bounds, read_small).await?;
-        let rows = if is_complete {
-            rows.flatten()
+        let small = self.0.executor.query_page(&statements.page, &values, first, read_small).await?;
+        let rows = if is_complete && (first.rows == bounds.rows || !small.more_follow()) {
+            small.flatten()
         } else {
             self.0.executor.begin_large()?;
             let mut found: i64 = 0;
@@ -188,6 +196,7 @@ impl<M> Messages<'_, '_, M> {
                 found = row.next()?;
                 Ok(message)
             };
+            values[4] = bounds.with_lookahead().into();
             let values = [&values[..], &[bytes_bound(bounds)]].concat();
             let mut rows = self.0.executor.query_page(&statements.bounded, &values, bounds, read).await?;
             rows.note_found(found);
@@ -196,6 +205,26 @@ impl<M> Messages<'_, '_, M> {
         let rows = rows.into_page(|row| row.seq);
         let items = self.with_models(rows.items, order, default_model.as_deref()).await?;
         Ok(Page { items, next: rows.next })
+    }
+
+    /// The newest messages of a range, ascending; a maximum of 10,000, and of the bytes of a page. Empty also when the
+    /// user has no access to the conversation. [`Page::next`] is the number of the first of them when the range has others
+    /// below it.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn newest(
+        &mut self,
+        by: Via,
+        conversation: ConversationId,
+        range: MessageRange,
+        count: u32,
+    ) -> Result<Page<Message, i64>, StoreError> {
+        let rows = usize::try_from(count).unwrap_or(usize::MAX).min(MAX_NEWEST);
+        let bounds = PageBounds { rows, bytes: PAGE_BYTES };
+        let mut page = self.page_within(by, conversation, range, Order::Descending, bounds).await?;
+        page.items.reverse();
+        Ok(page)
     }
 
     /// Up to `limit` messages around a number, ascending: half of them below it, the rest from it
@@ -212,7 +241,7 @@ impl<M> Messages<'_, '_, M> {
     ) -> Result<Page<Message, i64>, StoreError> {
         let below = MessageRange { after: 0, before: seq };
         let from = MessageRange { after: seq.saturating_sub(1), before: i64::MAX };
-        let bounds = PageBounds { limit, bytes: PAGE_BYTES / 2 };
+        let bounds = PageBounds { rows: limit.rows(), bytes: PAGE_BYTES / 2 };
         let earlier = self.page_within(by, conversation, below, Order::Descending, bounds).await?.items;
         let later = self.page_within(by, conversation, from, Order::Ascending, bounds).await?;
         let half = limit.rows() / 2;

@@ -1,0 +1,150 @@
+//! The stores of frameworks over plain HTTP: each of their calls is one request.
+
+use std::cell::Cell;
+
+use chatstore_testkit::{TestDatabase, conformance};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Person, Server, answer, at_once};
+
+conformance!(
+    a_session_of_the_openai_agents_sdk_is_one_request_a_call,
+    a_history_of_langchain_is_one_request_a_call,
+    an_event_of_the_adk_is_appended_with_its_state,
+    sixty_four_sessions_of_one_thread_pop_no_item_twice,
+);
+
+/// An adapter of one thread, which counts its requests.
+struct Adapter<'s> {
+    server: &'s Server,
+    person: Person,
+    thread: String,
+    requests: Cell<usize>,
+}
+
+impl<'s> Adapter<'s> {
+    fn new(server: &'s Server, person: &Person, session: &str) -> Self {
+        let thread = format!("/api/v1/threads/{session}");
+        Self { server, person: person.clone(), thread, requests: Cell::new(0) }
+    }
+
+    async fn send(&self, method: &str, below: &str, body: &Value) -> Answer {
+        self.requests.set(self.requests.get() + 1);
+        let target = format!("{}{below}", self.thread);
+        let request = match body {
+            Value::Null => self.server.request(&self.person, method, &target),
+            body => self.server.send(&self.person, method, &target, &body.to_string()),
+        };
+        answer(request).await
+    }
+
+    /// The parts of messages, or none when there is no thread.
+    async fn load(&self, query: &str) -> Vec<Value> {
+        let loaded = self.send("GET", &format!("/messages?{query}"), &Value::Null).await;
+        assert!([200, 404].contains(&loaded.status), "{}", loaded.status);
+        parts(&loaded.body["data"])
+    }
+}
+
+/// The first part of each message.
+fn parts(messages: &Value) -> Vec<Value> {
+    messages.as_array().into_iter().flatten().map(|message| message["parts"][0].clone()).collect()
+}
+
+/// An item as the adapters store it: one part, kept as it is.
+fn stored(item: &Value) -> Value {
+    let role = item["role"].as_str().unwrap_or("assistant");
+    json!({"role": role, "content": item["content"].as_str().unwrap_or_default(), "parts": [item]})
+}
+
+async fn a_session_of_the_openai_agents_sdk_is_one_request_a_call(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let session = Adapter::new(&server, &ada, "session-1");
+    let items: Vec<Value> = (0..5)
+        .map(|number| json!({"role": "user", "content": format!("item {number}"), "n": number}))
+        .chain([json!({"type": "function_call", "call_id": "c1", "arguments": "{}"})])
+        .collect();
+
+    assert_eq!(session.load("last=2147483647").await, Vec::<Value>::new(), "get_items of a new session");
+    let messages: Vec<Value> = items.iter().map(stored).collect();
+    assert_eq!(
+        session.send("POST", "/messages", &json!({"messages": messages})).await.status,
+        201,
+        "add_items"
+    );
+    assert_eq!(session.load("last=2147483647").await, items, "get_items()");
+    assert_eq!(session.load("last=2").await, items[4..], "get_items(limit=2)");
+    let popped = session.send("DELETE", "/messages/last", &Value::Null).await;
+    assert_eq!(parts(&popped.body["data"]), items[5..], "pop_item");
+    let cleared = session.send("DELETE", "/messages", &Value::Null).await;
+    assert_eq!((cleared.status, &cleared.body), (200, &json!({"deleted": 5})), "clear_session");
+    let popped = session.send("DELETE", "/messages/last", &Value::Null).await;
+    assert_eq!(popped.body["data"], json!([]), "pop_item of an empty session");
+    assert_eq!(session.requests.get(), 7);
+}
+
+async fn a_history_of_langchain_is_one_request_a_call(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let history = Adapter::new(&server, &ada, "history-1");
+    let messages: Vec<Value> = ["user", "assistant", "tool"]
+        .iter()
+        .map(|role| json!({"role": role, "type": "message", "data": {"additional_kwargs": {}, "id": null}}))
+        .collect();
+    let body = json!({"messages": messages.iter().map(stored).collect::<Vec<_>>()});
+    assert_eq!(history.send("POST", "/messages", &body).await.status, 201, "add_messages");
+    assert_eq!(history.load("last=2147483647").await, messages, "messages");
+    assert_eq!(history.send("DELETE", "/messages", &Value::Null).await.status, 200, "clear");
+    assert_eq!(history.load("last=2147483647").await, Vec::<Value>::new());
+    assert_eq!(history.requests.get(), 4);
+}
+
+async fn an_event_of_the_adk_is_appended_with_its_state(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let service = Adapter::new(&server, &ada, "app%2Fsession-1");
+    let created = service.send("PUT", "", &json!({"metadata": {"topic": "travel"}})).await;
+    assert_eq!(created.status, 201, "create_session");
+    for number in 0..3 {
+        let event = json!({"role": "user", "author": "agent", "invocation_id": format!("e-{number}")});
+        let mut body = stored(&event);
+        body["conversation"] = json!({"metadata_patch": {"turn": number, "draft": null}});
+        assert_eq!(service.send("POST", "/messages", &body).await.status, 201, "append_event");
+    }
+    let session = service.send("GET", "?include=messages&last=2", &Value::Null).await;
+    assert_eq!(session.body["metadata"], json!({"topic": "travel", "turn": 2}), "get_session: its state");
+    let events = parts(&session.body["messages"]);
+    let ids: Vec<&str> = events.iter().map(|event| event["invocation_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["e-1", "e-2"], "get_session(num_recent_events=2)");
+    assert_eq!(service.send("DELETE", "", &Value::Null).await.status, 204, "delete_session");
+    assert_eq!(service.requests.get(), 6);
+}
+
+async fn sixty_four_sessions_of_one_thread_pop_no_item_twice(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let path = "/api/v1/threads/shared/messages";
+    let add = (0..64).map(|number| {
+        let items = [0, 1].map(|place| stored(&json!({"role": "user", "n": number * 2 + place})));
+        server.send(&ada, "POST", path, &json!({"messages": items}).to_string())
+    });
+    let added = at_once(add).await.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(server.get(&ada, "/api/v1/conversations/count").await["count"], 1);
+    let pop = (0..64).map(|_| server.request(&ada, "DELETE", &format!("{path}/last?count=2")));
+    let mut popped: Vec<i64> = Vec::new();
+    for answer in at_once(pop).await.iter().filter(|answer| answer.status == 200) {
+        let numbers: Vec<i64> =
+            parts(&answer.body["data"]).iter().map(|part| part["n"].as_i64().unwrap()).collect();
+        if let [first, second] = numbers[..] {
+            assert_eq!((first % 2, second), (0, first + 1), "each batch is whole");
+        }
+        popped.extend(numbers);
+    }
+    let left = server.get(&ada, &format!("{path}?last=1000")).await;
+    popped.extend(parts(&left["data"]).iter().map(|part| part["n"].as_i64().unwrap()));
+    let found = popped.len();
+    popped.sort_unstable();
+    popped.dedup();
+    assert_eq!((found, popped.len()), (added * 2, added * 2), "none twice and none lost");
+}

@@ -1,0 +1,91 @@
+//! How many rows a piece of a long deletion has.
+
+use std::time::Duration;
+
+use crate::database::DatabaseKind;
+
+/// Rows of the first piece on SQLite.
+const FIRST_ROWS: i64 = 50;
+
+/// Minimum rows of a piece on PostgreSQL, where no write waits for a piece, and much of its time on a busy machine is
+/// that of its round trips, however few rows it has.
+const MIN_ROWS_ON_POSTGRES: i64 = 500;
+
+/// Maximum rows of a piece.
+const MAX_ROWS: i64 = 2_000;
+
+/// The rows of the next piece of a deletion. Their number follows the time that pieces take in their transactions: it
+/// aims at 2 ms of SQLite's writer, or 20 ms of a connection to PostgreSQL.
+#[derive(Debug, Clone, Copy)]
+pub struct PieceRows {
+    kind: DatabaseKind,
+    rows: i64,
+}
+
+impl PieceRows {
+    /// Those of the first piece.
+    #[must_use]
+    pub fn first(kind: DatabaseKind) -> Self {
+        Self { kind, rows: FIRST_ROWS.max(min_rows(kind)) }
+    }
+
+    /// How many.
+    #[must_use]
+    pub const fn count(self) -> i64 {
+        self.rows
+    }
+
+    /// How long others have after a piece. On SQLite it waits for its disk as they do, and what it changed has to be
+    /// written into the file afterwards.
+    #[must_use]
+    pub fn pause_after(self, piece: Duration) -> Duration {
+        match self.kind {
+            DatabaseKind::Sqlite => 10 * piece,
+            DatabaseKind::Postgres => 3 * piece,
+        }
+    }
+
+    /// Those of the piece after one that took this long.
+    #[must_use]
+    pub fn after(self, took: Duration) -> Self {
+        let rows = rows_after(self.rows, took, aim(self.kind)).max(min_rows(self.kind));
+        Self { rows, ..self }
+    }
+}
+
+/// How long a piece should take inside of its transaction.
+const fn aim(kind: DatabaseKind) -> Duration {
+    match kind {
+        DatabaseKind::Sqlite => Duration::from_millis(2),
+        DatabaseKind::Postgres => Duration::from_millis(20),
+    }
+}
+
+const fn min_rows(kind: DatabaseKind) -> i64 {
+    match kind {
+        DatabaseKind::Sqlite => 1,
+        DatabaseKind::Postgres => MIN_ROWS_ON_POSTGRES,
+    }
+}
+
+fn rows_after(rows: i64, took: Duration, aim: Duration) -> i64 {
+    if took > aim {
+        return (rows / 2).max(1);
+    }
+    if took < aim / 2 { (rows * 2).min(MAX_ROWS) } else { rows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_follow_the_time_that_they_take() {
+        let next = |rows, micros| rows_after(rows, Duration::from_micros(micros), Duration::from_millis(5));
+        assert_eq!(next(50, 1_000), 100);
+        assert_eq!(next(1_500, 1_000), MAX_ROWS);
+        assert_eq!(next(50, 3_000), 50);
+        assert_eq!(next(50, 6_000), 25);
+        assert_eq!(next(1, 6_000_000), 1);
+    }
+}
