@@ -5,7 +5,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, header};
 use chatstore::auth::{ActingUser, Credential, Principal, UserReference};
-use chatstore::{AsUser, FieldCode, SessionId, UserId, UserRole};
+use chatstore::{ApiKeyScope, AsUser, FieldCode, SessionId, UserId, UserRole};
 use tracing::Span;
 use tracing::field::display;
 
@@ -34,11 +34,17 @@ impl Caller {
 
     /// The store as the caller sees it.
     pub(crate) fn store(&self) -> AsUser<'_> {
-        self.state.store().as_user(self.user)
+        let chat = self.state.store().as_user(self.user);
+        if self.is_service() { chat.for_service() } else { chat }
     }
 
     pub(crate) fn is_admin(&self) -> bool {
         self.role == UserRole::Admin
+    }
+
+    /// Whether an application acts for the user.
+    pub(crate) const fn is_service(&self) -> bool {
+        matches!(self.credential, Some(Credential::Key { scope: ApiKeyScope::Service, .. }))
     }
 
     /// Whether the request came without credentials, which is possible only where that is enabled.

@@ -13,6 +13,10 @@ pub const THREAD_ID: TextField =
         "The application's own id, unique among the caller's conversations; without control characters.",
     );
 
+/// The id that a conversation brings.
+pub const CONVERSATION_ID: TextField<ConversationId> = TextField::new("id")
+    .about("An id of the application's own: a UUID of any version, or a short id. For service keys.");
+
 /// The title of a conversation.
 pub const TITLE: TextField = TextField::new("title").at_most(limits::TITLE);
 

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::{CanonicalJson, FieldCode, Keyword, Timestamp, Validator, limits};
+use crate::{CanonicalJson, FieldCode, Id, Keyword, Timestamp, Validator, limits};
 
 /// The application's own data.
 pub const METADATA: JsonField = JsonField {
@@ -167,6 +167,12 @@ pub trait FromText: Sized {
 impl FromText for String {
     fn from_text(text: String) -> Result<Self, (FieldCode, String)> {
         Ok(text)
+    }
+}
+
+impl<K> FromText for Id<K> {
+    fn from_text(text: String) -> Result<Self, (FieldCode, String)> {
+        text.parse().map_err(|_| (FieldCode::InvalidFormat, "must be a UUID or a short id".to_owned()))
     }
 }
 

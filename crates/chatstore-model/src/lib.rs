@@ -68,12 +68,14 @@ pub use validate::{Change, FieldCode, FieldError, Invalid, Validate, Validator, 
 pub mod fields {
     pub use crate::api_key::{EXPIRES_AT, KEY_NAME, KEY_SCOPE};
     pub use crate::conversation::{
-        ARCHIVED, DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, METADATA_PATCH, THREAD_ID, TITLE,
+        ARCHIVED, CONVERSATION_ID, DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, METADATA_PATCH, THREAD_ID, TITLE,
     };
     pub use crate::document::{DOCUMENT_CONTENT, DOCUMENT_TITLE, DOCUMENTS};
     pub use crate::field::METADATA;
     pub use crate::identity::{ISSUER, SUBJECT};
-    pub use crate::message::{CONTENT, MESSAGE_ROLE, MESSAGES, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS};
+    pub use crate::message::{
+        CONTENT, CREATED_AT, MESSAGE_ROLE, MESSAGES, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS,
+    };
     pub use crate::response::{
         COMPLETION_TIME_MS, FINISH_REASON, FROM_CACHE, MODEL_USED, TOKENS_CACHED, TOKENS_COMPLETION,
         TOKENS_PROMPT, TOKENS_TOTAL,

@@ -4,7 +4,7 @@ use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
     CanonicalJson, Change, ConversationId, CountField, JsonField, JsonShape, Keyword, KeywordField,
-    ListField, MessageId, TextField, Timestamp, UserId, Validate, Validator, limits,
+    ListField, MessageId, TextField, TextForm, Timestamp, UserId, Validate, Validator, limits,
 };
 
 /// The role of a message.
@@ -17,6 +17,11 @@ pub const CONTENT: TextField = TextField::new("content").about("The text; may be
 /// The structured content of a message.
 pub const PARTS: JsonField =
     JsonField { name: "parts", about: "Structured content, kept untouched.", shape: JsonShape::Objects };
+
+/// The time that a message brings.
+pub const CREATED_AT: TextField<Timestamp> = TextField::new("created_at").formed(TextForm::Time).about(
+    "When it was created, a maximum of one day ahead; now when it is left out. For the owner and for service keys.",
+);
 
 /// The model of a message.
 pub const MODEL: TextField = TextField::new("model")

@@ -113,6 +113,14 @@ impl Valid<Vec<NewDocument>> {
     }
 }
 
+impl Valid<NewMessage> {
+    /// The message as a batch of one.
+    #[must_use]
+    pub fn alone(self) -> Valid<MessageBatch> {
+        Valid(MessageBatch::from(vec![self.0]))
+    }
+}
+
 impl From<Valid<Vec<NewMessage>>> for Valid<MessageBatch> {
     fn from(Valid(messages): Valid<Vec<NewMessage>>) -> Self {
         Self(MessageBatch::from(messages))
@@ -132,14 +140,18 @@ impl Valid<MessageBatch> {
         Valid(&self.0.conversation)
     }
 
-    /// The only message, unless there are others or the conversation is changed.
+    /// The only message, unless there are others, it brings a time, or more than appending it is asked for.
     ///
     /// # Errors
     /// The batch itself.
     pub fn into_single(self) -> Result<Valid<NewMessage>, Self> {
         let Self(MessageBatch { mut messages, conversation }) = self;
         match messages.pop() {
-            Some(message) if messages.is_empty() && conversation.is_empty() => Ok(Valid(message)),
+            Some(message)
+                if messages.is_empty() && conversation.is_empty() && message.created_at.is_none() =>
+            {
+                Ok(Valid(message))
+            }
             last => {
                 messages.extend(last);
                 Err(Self(MessageBatch { messages, conversation }))

@@ -10,6 +10,7 @@ pub struct AsUser<'s> {
     pub(crate) store: &'s Store,
     pub(crate) user: UserId,
     pub(crate) expected: Option<i64>,
+    pub(crate) is_service: bool,
 }
 
 /// A user and the revision that their write expects: what a transaction needs of [`AsUser`].
@@ -17,13 +18,14 @@ pub struct AsUser<'s> {
 pub(crate) struct Writer {
     pub(crate) user: UserId,
     pub(crate) expected: Option<i64>,
+    pub(crate) is_service: bool,
 }
 
 impl Store {
     /// The store as one user sees it: every call is checked for this user.
     #[must_use]
     pub const fn as_user(&self, user: UserId) -> AsUser<'_> {
-        AsUser { store: self, user, expected: None }
+        AsUser { store: self, user, expected: None, is_service: false }
     }
 }
 
@@ -34,8 +36,16 @@ impl<'s> AsUser<'s> {
         self.user
     }
 
+    /// The same, for an application that acts for the user: it may say when a message was created, as the owner of the
+    /// conversation may.
+    #[must_use]
+    pub const fn for_service(mut self) -> Self {
+        self.is_service = true;
+        self
+    }
+
     pub(crate) const fn writer(&self) -> Writer {
-        Writer { user: self.user, expected: self.expected }
+        Writer { user: self.user, expected: self.expected, is_service: self.is_service }
     }
 
     /// The same, for writes that take place only while their conversation or document is at this revision;

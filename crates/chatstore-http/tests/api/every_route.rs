@@ -125,7 +125,11 @@ async fn every_body_refuses_an_unknown_field(case: TestDatabase) {
     let root = server.admin("root").await;
     for operation in operations().into_iter().filter(|operation| operation.takes_body) {
         let target = operation.target(&[("email", "a@b.org")]);
+        let takes_id = operation.name() == "POST /api/v1/conversations";
         for field in ["owner_id", "id", "password_hash", "seq"] {
+            if field == "id" && takes_id {
+                continue;
+            }
             let body = format!(r#"{{"{field}": 1}}"#);
             let refused = answer(server.send(&root, &operation.method, &target, &body)).await;
             let errors = refused.body["errors"].as_array().cloned().unwrap_or_default();

@@ -13,6 +13,7 @@ mod conversations;
 mod documents;
 mod every_route;
 mod failures;
+mod given;
 mod idempotency;
 mod include;
 mod keys;

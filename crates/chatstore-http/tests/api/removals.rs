@@ -83,14 +83,13 @@ async fn concurrent_pops_get_different_messages(case: TestDatabase) {
         server.request(&ada, "DELETE", &format!("{path}/messages/last?count={}", number % 2 + 1))
     });
     let answers = at_once(pops).await;
-    let mut popped = Vec::new();
-    for answer in &answers {
+    let mut popped = left(&server, &ada, &path).await;
+    for answer in answers.iter().filter(|answer| answer.status != 503) {
         assert_eq!(answer.status, 200);
         popped.extend(seqs(&answer.body["data"]));
     }
     let different: BTreeSet<i64> = popped.iter().copied().collect();
-    assert_eq!((popped.len(), different.len()), (40, 40), "none is popped twice");
-    assert_eq!(server.get(&ada, &path).await["message_count"], 0);
+    assert_eq!((popped.len(), different.len()), (40, 40), "none is popped twice or lost");
 }
 
 async fn an_editor_pops_only_their_own_messages(case: TestDatabase) {

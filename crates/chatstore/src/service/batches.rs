@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use chatstore_model::fields::CREATED_AT;
 use chatstore_model::{
-    CanonicalJson, ConversationId, ConversationPatch, ConversationRole, FieldError, IntoValid, Invalid,
-    Message, MessageBatch, MessageId, NewConversation, NewMessage, UserId, Valid,
+    CanonicalJson, ConversationId, ConversationPatch, ConversationRole, FieldCode, FieldError, IntoValid,
+    Invalid, Message, MessageBatch, MessageId, NewConversation, NewMessage, Timestamp, UserId, Valid,
+    Validator,
 };
 use chatstore_sql::{Via, WriteTx};
 use uuid::Uuid;
@@ -144,7 +146,7 @@ struct Place {
 
 impl BatchWrite {
     async fn run(&self, tx: &mut WriteTx<'_>) -> Result<Outcome<AppendedBatch>> {
-        let Self { writer: Writer { user, expected }, to, batch, once } = self;
+        let Self { writer: Writer { user, expected, is_service }, to, batch, once } = self;
         let user = *user;
         let place = find(tx, user, to).await?;
         let is_unchanged = match &place {
@@ -157,7 +159,8 @@ impl BatchWrite {
             return replay(tx, &place.ok_or_else(gone)?, &created).await;
         }
         let role = place.as_ref().map_or(ConversationRole::Owner, |place| place.role);
-        check_appender(role, &batch.messages())?;
+        check_appender(role, *is_service, &batch.messages())?;
+        check_times(tx.now(), &batch.messages())?;
         let change = batch.conversation();
         if role != ConversationRole::Owner && !change.is_for_editors() {
             return Err(Error::forbidden(EDITOR));
@@ -180,9 +183,25 @@ impl BatchWrite {
             updated.map_err(|error| of_conversation(error.into()))?;
         }
         let senders = vec![Some(user); batch.messages().len()];
-        let messages = tx.messages().append_many(owner, conversation, &senders, batch.messages()).await?;
+        let messages = tx.messages().append_now(owner, conversation, &senders, batch.messages()).await?;
         Ok(Outcome::first(AppendedBatch { conversation, messages }))
     }
+}
+
+/// Microseconds of a day.
+const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// Fails when a message is said to be created more than a day ahead.
+fn check_times(now: Timestamp, new: &[NewMessage]) -> Result<()> {
+    let latest = now.plus_microseconds(DAY);
+    let mut validator = Validator::default();
+    for (index, message) in new.iter().enumerate() {
+        if message.created_at.is_some_and(|at| at > latest) {
+            let reason = "must be at most one day ahead";
+            validator.wrong(&format!("messages[{index}].{}", CREATED_AT.name), FieldCode::OutOfRange, reason);
+        }
+    }
+    Ok(validator.finish()?)
 }
 
 /// The destination; none when it is a thread that does not exist but may be created.

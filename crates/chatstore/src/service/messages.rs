@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::page_request::PageRequest;
 use crate::user_scope::AsUser;
 
+const OWNERS_TIMES: &str = "only the owner and service keys may say when a message was created";
 const USER_ONLY: &str = "an editor may post messages of the role user only";
 pub(super) const OWN_ONLY: &str = "an editor may change only messages of their own";
 
@@ -39,7 +40,13 @@ impl Messages<'_> {
         conversation: ConversationId,
         new: impl IntoValid<NewMessage>,
     ) -> Result<Message> {
-        let new = Arc::new(new.into_valid()?);
+        let new = new.into_valid()?;
+        if new.created_at.is_some() {
+            // In a box, because a batch of one message is appended by this.
+            let mut batch = Box::pin(self.append_batch(conversation, new.alone())).await?;
+            return batch.messages.pop().ok_or_else(|| Error::not_found("message"));
+        }
+        let new = Arc::new(new);
         let ids = NewMessageIds::new(self.0.user, Some(conversation), new.id.into_iter().collect());
         let attempt = || self.append_once(conversation, Arc::clone(&new));
         self.0.store.past_deletions(ids, attempt).await
@@ -63,7 +70,7 @@ impl Messages<'_> {
             }
         }
         let access = self.0.access(conversation).await?;
-        check_appender(access.role, slice::from_ref(&*new))?;
+        check_appender(access.role, false, slice::from_ref(&*new))?;
         Err(Error::not_found("conversation"))
     }
 
@@ -75,7 +82,7 @@ impl Messages<'_> {
         let (user, expected) = (self.0.user, self.0.expected);
         let append = async move |tx: &mut WriteTx<'_>| {
             let access = access(tx, user, conversation).await?;
-            check_appender(access.role, slice::from_ref(&*new))?;
+            check_appender(access.role, false, slice::from_ref(&*new))?;
             check_revision(tx, access.owner_id, conversation, expected).await?;
             let by = if access.owner_id == user { Via::Owner(user) } else { Via::Member(user) };
             Ok(tx.messages().append(by, conversation, &*new).await?)
@@ -300,9 +307,13 @@ async fn page_by(
     }
 }
 
-/// Fails unless a user in this role may append these messages.
-pub(super) fn check_appender(role: ConversationRole, new: &[NewMessage]) -> Result<()> {
+/// Fails unless a user in this role may append these messages, or an application that acts for such a user.
+pub(super) fn check_appender(role: ConversationRole, is_service: bool, new: &[NewMessage]) -> Result<()> {
     check_writer(role)?;
+    let may_say_times = role == ConversationRole::Owner || is_service;
+    if !may_say_times && new.iter().any(|message| message.created_at.is_some()) {
+        return Err(Error::forbidden(OWNERS_TIMES));
+    }
     if role == ConversationRole::Editor && new.iter().any(|message| message.role != MessageRole::User) {
         return Err(Error::forbidden(USER_ONLY));
     }

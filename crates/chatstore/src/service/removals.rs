@@ -91,7 +91,7 @@ impl Idempotent<'_> {
 /// The owner of the conversation, and the messages that were removed.
 async fn pop(
     tx: &mut WriteTx<'_>,
-    Writer { user, expected }: Writer,
+    Writer { user, expected, .. }: Writer,
     conversation: ConversationId,
     limit: Limit,
 ) -> Result<(UserId, Vec<Message>)> {
@@ -164,7 +164,7 @@ async fn remove(
 /// The first piece, with everything that is checked.
 async fn begin(
     tx: &mut WriteTx<'_>,
-    Writer { user, expected }: Writer,
+    Writer { user, expected, .. }: Writer,
     conversation: ConversationId,
     selection: &MessageSelection,
     key: Option<&IdempotencyKey>,

@@ -6,7 +6,9 @@ pub(crate) mod thread;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chatstore::fields::{ARCHIVED, DEFAULT_MODEL, LAST_MESSAGE, METADATA, METADATA_PATCH, THREAD_ID, TITLE};
+use chatstore::fields::{
+    ARCHIVED, CONVERSATION_ID, DEFAULT_MODEL, LAST_MESSAGE, METADATA, METADATA_PATCH, THREAD_ID, TITLE,
+};
 use chatstore::{
     AsUser, CanonicalJson, Change, Conversation, ConversationPatch, ConversationRole, FieldCode, Keyword,
     MessageRange, NewConversation, Outcome,
@@ -63,8 +65,8 @@ request_object! {
 }
 
 fn read_create_conversation(fields: &mut impl ReadFields) -> NewConversation {
-    let thread_id = fields.optional(&THREAD_ID);
-    NewConversation { thread_id, ..new_conversation(fields) }
+    let (id, thread_id) = (fields.optional(&CONVERSATION_ID), fields.optional(&THREAD_ID));
+    NewConversation { id, thread_id, ..new_conversation(fields) }
 }
 
 /// Create a conversation
@@ -114,6 +116,9 @@ pub(crate) async fn create(
         // Another client without credentials could be answered with this conversation.
         let message = "needs credentials: the keys of clients without any could collide";
         return Err(Problem::wrong("Idempotency-Key", FieldCode::NotAllowed, message));
+    }
+    if new.id.is_some() && !caller.is_service() {
+        return Err(Problem::forbidden("only a service key may say the id of a conversation"));
     }
     let chat = caller.store();
     let Outcome { value, is_replayed } = match once {

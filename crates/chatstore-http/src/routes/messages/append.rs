@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::response::Response;
-use chatstore::fields::{DEFAULT_MODEL, MESSAGE_ROLE, MESSAGES, METADATA, METADATA_PATCH, MODEL, TITLE};
+use chatstore::fields::{
+    CREATED_AT, DEFAULT_MODEL, MESSAGE_ROLE, MESSAGES, METADATA, METADATA_PATCH, MODEL, TITLE,
+};
 use chatstore::{
     AppendedBatch, ConversationPatch, Destination, Error, ErrorKind, FieldCode, FieldError, Invalid,
     MessageBatch, MessageRole, NewMessage, Outcome, Valid,
@@ -44,7 +46,8 @@ request_object! {
 
 fn read_batch_message(fields: &mut impl ReadFields) -> NewMessage {
     let role = fields.given_or(&MESSAGE_ROLE, MessageRole::User);
-    new_message(fields, role, &MODEL)
+    let created_at = fields.optional(&CREATED_AT);
+    NewMessage { created_at, ..new_message(fields, role, &MODEL) }
 }
 
 request_object! {

@@ -42,13 +42,14 @@ pub(in crate::repo) const BUMP_SHARED: &str =
 const OWN: Sql = Sql::same("conversations.bump_own", BUMP_OWN);
 const SHARED: Sql = Sql::same("conversations.bump_shared", BUMP_SHARED);
 
-/// Takes `$3` numbers at once.
+/// Takes `$4` numbers at once. The time of the last message is not that of the activity.
 const BY_MANY: Sql = Sql::same(
     "conversations.bump_by_many",
     concat!(
-        SHOW,
-        "last_seq = last_seq + $3, message_count = message_count + $3 where owner_id = $4 and id = $5 and deleted_at is null and ",
-        live_user!("$4"),
+        "update conversations set last_message = $1, last_message_at = $2, revision = revision + 1, ",
+        forward!("updated_at", "$3"),
+        ", last_seq = last_seq + $4, message_count = message_count + $4 where owner_id = $5 and id = $6 and deleted_at is null and ",
+        live_user!("$5"),
         RETURNING
     ),
 );
@@ -132,7 +133,7 @@ impl Conversations<'_, '_, ReadWrite> {
         self.run(by.statement(&OWN, &SHARED), &values).await?.ok_or(NOT_FOUND)
     }
 
-    /// Takes the next numbers for messages of the owner, of which the last is shown.
+    /// Takes the next numbers for messages of the owner, of which the last is shown; `at` is when something was last done.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -141,11 +142,18 @@ impl Conversations<'_, '_, ReadWrite> {
         owner: UserId,
         conversation: ConversationId,
         count: i64,
-        last_content: &str,
+        last: (&str, Timestamp),
         at: Timestamp,
     ) -> Result<Bumped, StoreError> {
-        let values =
-            [preview(last_content).into(), at.into(), count.into(), owner.into(), conversation.into()];
+        let (content, created_at) = last;
+        let values = [
+            preview(content).into(),
+            created_at.into(),
+            at.into(),
+            count.into(),
+            owner.into(),
+            conversation.into(),
+        ];
         self.run(&BY_MANY, &values).await?.ok_or(NOT_FOUND)
     }
 

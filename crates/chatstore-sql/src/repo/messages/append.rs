@@ -88,7 +88,34 @@ impl Messages<'_, '_, ReadWrite> {
         senders: &[Option<UserId>],
         new: impl IntoValid<&[NewMessage]>,
     ) -> Result<Vec<Message>, StoreError> {
-        let new = *new.into_valid()?;
+        self.append_active_at(owner, conversation, senders, *new.into_valid()?, None).await
+    }
+
+    /// As [`append_many`](Self::append_many), but what the conversation was last used for is this, whatever the times
+    /// are that the messages bring.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub async fn append_now(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        senders: &[Option<UserId>],
+        new: impl IntoValid<&[NewMessage]>,
+    ) -> Result<Vec<Message>, StoreError> {
+        let now = self.0.now();
+        self.append_active_at(owner, conversation, senders, *new.into_valid()?, Some(now)).await
+    }
+
+    /// Appends messages; the conversation was last used at `at`, or when the last of them was created.
+    async fn append_active_at(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        senders: &[Option<UserId>],
+        new: &[NewMessage],
+        at: Option<Timestamp>,
+    ) -> Result<Vec<Message>, StoreError> {
         if !senders.is_empty() && senders.len() != new.len() {
             return Err(StoreError::InvalidState(
                 "there must be one sender for each message, or none at all",
@@ -99,8 +126,8 @@ impl Messages<'_, '_, ReadWrite> {
         let mut rows: Vec<MessageRow> =
             new.iter().map(|new| self.to_row(Via::Owner(owner), conversation, new)).collect();
         let newest = rows[rows.len() - 1].created_at;
-        let bumped =
-            self.0.conversations().bump_by_many(owner, conversation, count, &last.content, newest).await?;
+        let (last, at) = ((last.content.as_str(), newest), at.unwrap_or(newest));
+        let bumped = self.0.conversations().bump_by_many(owner, conversation, count, last, at).await?;
         let first_seq = bumped.last_seq - count + 1;
         for (seq, row) in (first_seq..).zip(&mut rows) {
             row.seq = seq;
