@@ -255,6 +255,7 @@ impl From<MigrationError> for CliError {
                 DatabaseErrorKind::Unavailable => code::UNREACHABLE,
                 DatabaseErrorKind::StorageFull | DatabaseErrorKind::Corrupt => code::DAMAGED,
                 DatabaseErrorKind::Unsuitable => code::CONFIGURATION,
+                DatabaseErrorKind::UnsuitableRows => code::BAD_DATA,
                 DatabaseErrorKind::Failed => code::FAILED,
             },
         };
@@ -302,6 +303,7 @@ mod tests {
             (database(DatabaseErrorKind::StorageFull), code::DAMAGED),
             (database(DatabaseErrorKind::Corrupt), code::DAMAGED),
             (database(DatabaseErrorKind::Denied), code::NO_PERMISSION),
+            (database(DatabaseErrorKind::UnsuitableRows), code::BAD_DATA),
         ] {
             let failure = CliError::from(error);
             assert_eq!(failure.code, expected, "{}", failure.message);

@@ -34,6 +34,8 @@ pub struct Issue {
     pub done: String,
     /// Whether the row was not imported. Each row that was not has exactly one such issue.
     pub left_out: bool,
+    /// Whether a person should look at it: who is who, or how somebody logs in, is another thing than in the source.
+    pub needs_review: bool,
 }
 
 impl Issue {
@@ -52,13 +54,19 @@ impl Issue {
     #[must_use]
     pub fn of_table(table: &'static str, problem: impl Into<String>, done: impl Into<String>) -> Self {
         let (problem, done) = (problem.into(), done.into());
-        Self { table, key: None, column: None, problem, done, left_out: false }
+        Self { table, key: None, column: None, problem, done, left_out: false, needs_review: false }
     }
 
     /// The same about one column.
     #[must_use]
     pub fn in_column(self, column: &str) -> Self {
         Self { column: Some(column.to_owned()), ..self }
+    }
+
+    /// The same of something that a person should look at.
+    #[must_use]
+    pub fn needing_review(self) -> Self {
+        Self { needs_review: true, ..self }
     }
 
     /// The same of a row that was not imported.
@@ -73,6 +81,8 @@ impl Issue {
 pub struct ImportReport {
     /// The tables of the source, by their names in its documents.
     pub tables: BTreeMap<&'static str, TableReport>,
+    /// Issues that [need a person](Issue::needs_review).
+    pub need_review: u64,
 }
 
 impl ImportReport {
@@ -137,7 +147,7 @@ pub struct ReportBuilder<'w> {
 impl<'w> ReportBuilder<'w> {
     pub(crate) fn new(tables: Vec<&'static str>, watch: &'w mut dyn FnMut(ImportEvent)) -> Self {
         let tables = tables.into_iter().map(|name| (name, TableReport::default())).collect();
-        Self { report: ImportReport { tables }, total: 0, watch }
+        Self { report: ImportReport { tables, need_review: 0 }, total: 0, watch }
     }
 
     /// Says how many rows are going to come, so that progress can be shown.
@@ -163,6 +173,7 @@ impl<'w> ReportBuilder<'w> {
         if issue.left_out {
             self.count(issue.table, TableReport { left_out: 1, ..TableReport::default() });
         }
+        self.report.need_review += u64::from(issue.needs_review);
         (self.watch)(ImportEvent::Issue(issue));
     }
 

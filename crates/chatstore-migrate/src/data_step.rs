@@ -53,6 +53,11 @@ impl StepConnection<'_> {
         self.connection.query(sql).await
     }
 
+    /// Reports a sentence to those who migrate.
+    pub fn note(&mut self, text: &str) {
+        (self.observe)(&MigrationEvent::Note { revision: self.revision, text });
+    }
+
     /// Repeats a statement that changes some rows and returns one row for each, until it changes none.
     /// Reports the number of rows so far after each time, and returns the total.
     ///

@@ -19,6 +19,8 @@ pub enum DatabaseErrorKind {
     StorageFull,
     /// It cannot hold what would be stored there, and will not without being created anew.
     Unsuitable,
+    /// Rows that a data step cannot convert, until a person has changed them.
+    UnsuitableRows,
     /// It is damaged.
     Corrupt,
     /// The statement is wrong, or anything else.

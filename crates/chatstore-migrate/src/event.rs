@@ -20,6 +20,13 @@ pub enum MigrationEvent<'e> {
         /// Rows so far.
         rows: u64,
     },
+    /// What a data step found that those who migrate should know.
+    Note {
+        /// The revision whose step it is.
+        revision: &'e Revision,
+        /// A sentence.
+        text: &'e str,
+    },
 }
 
 /// What receives the events.

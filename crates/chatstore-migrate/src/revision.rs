@@ -55,6 +55,9 @@ pub struct Revision {
     pub in_transaction: bool,
     /// The function that is run after its SQL.
     pub data_step: Option<String>,
+    /// Whether its data step has nothing to do in a new database, so that a script for one leaves it out.
+    #[serde(skip)]
+    pub skips_new_databases: bool,
     /// Hazards of applying it that `lint` does not report.
     #[serde(skip)]
     pub allow: Vec<Hazard>,
@@ -82,6 +85,8 @@ struct Description {
     #[serde(default = "yes")]
     transaction: bool,
     data_step: Option<String>,
+    #[serde(default)]
+    skips_new_databases: bool,
     #[serde(default)]
     allow: Vec<Hazard>,
 }
@@ -135,6 +140,7 @@ impl Revision {
             destructive: description.destructive,
             in_transaction: description.transaction,
             data_step: description.data_step,
+            skips_new_databases: description.skips_new_databases,
             allow: description.allow,
             up: [
                 files.up_sqlite.ok_or("it has no up.sqlite.sql")?,
@@ -149,6 +155,9 @@ impl Revision {
     fn check_statements(&self) -> Result<(), String> {
         if !self.in_transaction && self.data_step.is_some() {
             return Err("a data step needs the transaction that transaction = false takes away".to_owned());
+        }
+        if self.skips_new_databases && self.data_step.is_none() {
+            return Err("skips_new_databases is about a data step, and there is none".to_owned());
         }
         for dialect in [Dialect::Sqlite, Dialect::Postgres] {
             let suffix = dialect.suffix();

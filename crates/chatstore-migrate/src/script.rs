@@ -24,7 +24,8 @@ pub enum Script {
 
 impl Migrator {
     /// The SQL that does the same to the database in its present state, including its history; changes
-    /// nothing. The script uses the time of the database and takes no lock.
+    /// nothing. The script uses the time of the database and takes no lock. For a database without a history it leaves
+    /// out the data steps that have nothing to do in a new one.
     ///
     /// # Errors
     /// Those of the operation itself; [`MigrationError::DataStepInScript`] and
@@ -43,9 +44,11 @@ impl Migrator {
         let mut steps = Vec::new();
         match script {
             Script::Upgrade(target) => {
+                let is_new = history.entries.is_empty();
                 for revision in self.graph.upgrade_path(|id| history.is_applied(id), target)? {
                     refuse_interrupted(&history, revision)?;
-                    steps.push((format!("apply {revision}"), self.applying(dialect, revision)?));
+                    refuse_data_step(revision, is_new)?;
+                    steps.push((format!("apply {revision}"), self.applying(dialect, revision)));
                 }
             }
             Script::Downgrade(target) => {
@@ -82,20 +85,16 @@ impl Migrator {
         Ok(text)
     }
 
-    fn applying(&self, dialect: Dialect, revision: &Revision) -> Result<Step, MigrationError> {
-        if let Some(step) = &revision.data_step {
-            let (revision, step) = (revision.to_string(), step.clone());
-            return Err(MigrationError::DataStepInScript { revision, step });
-        }
+    fn applying(&self, dialect: Dialect, revision: &Revision) -> Step {
         let at = Moment::OfTheDatabase;
         let insert = |progress| history::insert(dialect, revision, at, None, &self.application, progress);
         let log = self.log(dialect, "upgrade", revision, at, None, None);
         let up = ended(revision.up(dialect));
         if !revision.runs_outside_transaction(dialect) {
-            return Ok(Step { before: up + &insert(Progress::Applied) + &log, ..Step::default() });
+            return Step { before: up + &insert(Progress::Applied) + &log, ..Step::default() };
         }
         let applied = history::mark(dialect, revision, at, None, Progress::Applied);
-        Ok(Step { before: insert(Progress::Running), alone: Some(up), after: applied + &log })
+        Step { before: insert(Progress::Running), alone: Some(up), after: applied + &log }
     }
 
     fn undoing(&self, dialect: Dialect, revision: &Revision) -> Result<Step, MigrationError> {
@@ -117,6 +116,15 @@ struct Step {
     before: String,
     alone: Option<String>,
     after: String,
+}
+
+fn refuse_data_step(revision: &Revision, is_new: bool) -> Result<(), MigrationError> {
+    match &revision.data_step {
+        Some(step) if !(is_new && revision.skips_new_databases) => {
+            Err(MigrationError::DataStepInScript { revision: revision.to_string(), step: step.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn refuse_interrupted(history: &History, revision: &Revision) -> Result<(), MigrationError> {

@@ -20,6 +20,7 @@ mod identity;
 mod json;
 mod keyword;
 mod message;
+mod name;
 mod page;
 mod password_hash;
 mod response;
@@ -50,6 +51,7 @@ pub use identity::{Identity, IdentityName, IdentityState};
 pub use json::{CanonicalJson, Duplicates, InvalidFilter, InvalidJson, JsonFilter, JsonMatcher, JsonRules};
 pub use keyword::Keyword;
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
+pub use name::{Email, InvalidName, UserName};
 pub use page::{
     ApiKeyPosition, ConversationPosition, DocumentPosition, Limit, MemberPosition, MessageRange,
     MessageSelection, Order, PAGE_BYTES, Page, SessionPosition, UserPosition,
@@ -57,10 +59,10 @@ pub use page::{
 pub use password_hash::PasswordHash;
 pub use response::{ModelResponse, NewModelResponse, NewReply, Reply, effective_model};
 pub use session::{EndReason, NewRefreshToken, NewSession, RefreshToken, Session, SessionState};
-pub use text::{Email, InvalidName, PREVIEW_CHARACTERS, UserName, preview};
+pub use text::{PREVIEW_CHARACTERS, preview};
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
 pub use usage::{Day, UsageDimension, UsageGroup, UsageGrouping, UsageRow};
-pub use user::{NewUser, User, UserFilter, UserPatch, UserRole};
+pub use user::{ANOTHER_ADDRESS, NewUser, User, UserFilter, UserPatch, UserRole, is_own_name};
 pub use valid::{IntoValid, Valid};
 pub use validate::{Change, FieldCode, FieldError, Invalid, Validate, Validator, limits};
 
@@ -81,5 +83,7 @@ pub mod fields {
         TOKENS_PROMPT, TOKENS_TOTAL,
     };
     pub use crate::session::{IP, USER_AGENT};
-    pub use crate::user::{EMAIL, FULL_NAME, IS_ACTIVE, MUST_CHANGE_PASSWORD, PASSWORD, USER_ROLE, USERNAME};
+    pub use crate::user::{
+        EMAIL, EMAIL_VERIFIED, FULL_NAME, IS_ACTIVE, MUST_CHANGE_PASSWORD, PASSWORD, USER_ROLE, USERNAME,
+    };
 }

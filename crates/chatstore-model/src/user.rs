@@ -11,14 +11,24 @@ use crate::{
 pub const USERNAME: TextField<UserName> = TextField::new("username")
     .at_least(limits::USERNAME_MIN)
     .at_most(limits::USERNAME)
-    .about("Without control, zero-width and private-use characters; unique regardless of case, width and composition.");
+    .about(
+        "Without control, zero-width and private-use characters; unique regardless of case, width and composition. \
+         With `@` only if it is the user's own e-mail address.",
+    );
 
 /// The e-mail address of a user.
 pub const EMAIL: TextField<Email> = TextField::new("email")
     .at_least(limits::EMAIL_MIN)
     .at_most(limits::EMAIL)
     .formed(TextForm::Address)
-    .about("Unique regardless of case, width and composition.");
+    .about("Unique regardless of case and composition, with its domain in any spelling of IDNA.");
+
+/// Whether a user is known to have the e-mail address, which administrators and services say with it.
+pub const EMAIL_VERIFIED: FlagField = FlagField {
+    name: "email_verified",
+    about: "Whether it is known that the user has the address in `email`, without which it cannot be given; true when \
+            left out. A user is found and acted for by an address only if it is verified.",
+};
 
 /// A new password.
 pub const PASSWORD: TextField = TextField::new("password")
@@ -58,6 +68,8 @@ pub struct User {
     pub username: Option<String>,
     /// The e-mail address as typed.
     pub email: Option<String>,
+    /// Since when the user is known to have the address; `None` when they only claim it, or have none.
+    pub email_verified_at: Option<Timestamp>,
     /// The person's name.
     pub full_name: Option<String>,
     /// What the user may do.
@@ -92,6 +104,9 @@ pub struct NewUser {
     pub username: Option<UserName>,
     /// The e-mail address.
     pub email: Option<Email>,
+    /// Whether it is known that the user has the address: from whoever administers users, or from a message sent to
+    /// it. Never because the user says so.
+    pub is_email_verified: bool,
     /// The person's name.
     pub full_name: Option<String>,
     /// What the user may do.
@@ -117,6 +132,7 @@ impl Default for NewUser {
             id: None,
             username: None,
             email: None,
+            is_email_verified: false,
             full_name: None,
             role: UserRole::User,
             is_active: true,
@@ -136,10 +152,16 @@ impl NewUser {
         Self { username: Some(username), ..Self::default() }
     }
 
-    /// An active user with this e-mail address.
+    /// An active user who claims this e-mail address.
     #[must_use]
     pub fn with_email(email: Email) -> Self {
         Self { email: Some(email), ..Self::default() }
+    }
+
+    /// An active user who is known to have this e-mail address.
+    #[must_use]
+    pub fn with_verified_email(email: Email) -> Self {
+        Self { is_email_verified: true, ..Self::with_email(email) }
     }
 }
 
@@ -149,9 +171,28 @@ impl Validate for NewUser {
             let message = "a username or an email is needed";
             validator.wrong(USERNAME.name, FieldCode::Required, message);
         }
+        if let Some(username) = &self.username
+            && !is_own_name(username, self.email.as_ref())
+        {
+            validator.wrong(USERNAME.name, FieldCode::NotAllowed, ANOTHER_ADDRESS);
+        }
+        if self.is_email_verified && self.email.is_none() {
+            validator.wrong(EMAIL_VERIFIED.name, FieldCode::NotAllowed, ONLY_WITH_EMAIL);
+        }
         FULL_NAME.check(validator, self.full_name.as_deref());
         METADATA.check(validator, Some(&self.metadata));
     }
+}
+
+/// What is said of a name that may be the address of another user.
+pub const ANOTHER_ADDRESS: &str = "may have an @ only if it is the user's own e-mail address";
+
+const ONLY_WITH_EMAIL: &str = "must be given together with the address that it is about, as email";
+
+/// Whether a user with this address may have this name: one that could be taken for an address has to be their own.
+#[must_use]
+pub fn is_own_name(username: &UserName, email: Option<&Email>) -> bool {
+    !username.may_be_an_address() || email.is_some_and(|email| email.is_named_by(username))
 }
 
 /// Changes of a user; what is left out stays.
@@ -161,6 +202,9 @@ pub struct UserPatch {
     pub username: Change<UserName>,
     /// Another e-mail address.
     pub email: Change<Email>,
+    /// Whether it is known that the user has the address in `email`, without which it cannot be given. When left out,
+    /// another address is one that the user claims, and another spelling of the present one changes nothing.
+    pub is_email_verified: Option<bool>,
     /// Another person's name.
     pub full_name: Change<String>,
     /// Another role.
@@ -175,6 +219,9 @@ pub struct UserPatch {
 
 impl Validate for UserPatch {
     fn check(&self, validator: &mut Validator) {
+        if self.is_email_verified.is_some() && self.email.value().is_none() {
+            validator.wrong(EMAIL_VERIFIED.name, FieldCode::NotAllowed, ONLY_WITH_EMAIL);
+        }
         FULL_NAME.check(validator, self.full_name.as_deref());
         METADATA.check(validator, self.metadata.as_ref());
     }

@@ -179,11 +179,13 @@ impl Valid<NewUser> {
         Self(NewUser { password_hash: Some(hash), ..self.0 })
     }
 
-    /// The user as anyone may register: no administrator, active, and created now.
+    /// The user as anyone may register: no administrator, active, created now, and with an address that is only
+    /// claimed.
     #[must_use]
     pub fn as_registration(self) -> Self {
         Self(NewUser {
             role: UserRole::User,
+            is_email_verified: false,
             is_active: true,
             must_change_password: false,
             id: None,

@@ -68,7 +68,9 @@ pub use external::{
 };
 pub use file_lock::FileLock;
 pub use marked::{Deletion, Marked};
-pub use migrations::{Direction, MigrationSummary, Migrations, new_revision_id, revisions, snapshot};
+pub use migrations::{
+    DATA_STEPS, Direction, MigrationSummary, Migrations, new_revision_id, revisions, snapshot,
+};
 pub use piece_rows::PieceRows;
 pub use repo::{
     ApiKeys, ConversationList, Conversations, Counts, Deletions, DocumentList, Documents, FoundDocuments,

@@ -1,8 +1,13 @@
 //! `login_timing`: how long a failed login takes does not tell why it failed.
+//!
+//! What the client chooses may change the time: an address may mean two users, and a decomposed password is tried twice.
+//! So logins are compared within groups of the same choice.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use chatstore::{NewUser, UserName, UserPatch};
+use chatstore::auth::Password;
+use chatstore::{Email, NewUser, UserName, UserPatch};
 use chatstore_bench::error::Error;
 use chatstore_bench::random::Random;
 use chatstore_bench::samples::{Latencies, rounded};
@@ -24,8 +29,12 @@ const WARM_UP: usize = 3;
 /// Longer than any answer takes.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A password that is typed with a mark of its own.
+const DECOMPOSED: &str = "wrong ho\u{308}rse battery";
+
 /// One way to fail.
 struct Kind {
+    group: &'static str,
     name: &'static str,
     request: Vec<u8>,
     latencies: Latencies,
@@ -39,26 +48,31 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding,
     servers.stop()?;
     let (mut kinds, mut violations) = measured?;
     let (mut medians, mut nineties) = (Map::new(), Map::new());
-    let (mut least, mut most) = (f64::MAX, 0.0_f64);
+    let mut groups: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     for kind in &mut kinds {
         let median = kind.latencies.percentile(50);
-        (least, most) = (least.min(median), most.max(median));
+        let (least, most) = groups.entry(kind.group).or_insert((f64::MAX, 0.0));
+        (*least, *most) = (least.min(median), most.max(median));
         medians.insert(kind.name.to_owned(), rounded(median).into());
         nineties.insert(kind.name.to_owned(), rounded(kind.latencies.percentile(90)).into());
     }
-    if arguments.bounds.apply() && most - least > MOST_APART {
-        violations.push(format!("the medians lie {:.2} ms apart", most - least));
+    let mut largest_difference = 0.0_f64;
+    for (group, (least, most)) in groups {
+        largest_difference = largest_difference.max(most - least);
+        if arguments.bounds.apply() && most - least > MOST_APART {
+            violations.push(format!("the medians of {group} lie {:.2} ms apart", most - least));
+        }
     }
     let figures = json!({
         "requests_of_each": requests,
         "median_ms": medians,
         "p90_ms": nineties,
-        "largest_difference_ms": rounded(most - least),
+        "largest_difference_ms": rounded(largest_difference),
     });
     Ok(Finding { figures, violations })
 }
 
-/// Creates users who cannot log in.
+/// Creates users who cannot log in, and users who have or claim addresses.
 async fn prepare(place: &Place) -> Result<(), Error> {
     let store = place.open().await?;
     member(&store, "wrong-password").await?;
@@ -68,23 +82,49 @@ async fn prepare(place: &Place) -> Result<(), Error> {
     store.users().create(NewUser::named(UserName::new("without-password")?)).await?;
     let erased = member(&store, "erased").await?;
     store.users().erase(erased.id).await?;
+    for (address, has, claims) in [
+        ("verified@example.org", true, false),
+        ("claimed@example.org", false, true),
+        ("both@example.org", true, true),
+    ] {
+        for is_email_verified in [true, false] {
+            if !(if is_email_verified { has } else { claims }) {
+                continue;
+            }
+            let new = NewUser { is_email_verified, ..NewUser::with_email(Email::new(address)?) };
+            store.users().create_with_password(new, Password::new(PASSWORD)).await?;
+        }
+    }
+    store.users().create(NewUser::with_verified_email(Email::new("service@example.org")?)).await?;
     store.close().await;
     Ok(())
 }
 
 fn kinds() -> Vec<Kind> {
-    let kind = |name, field, who, password| Kind {
+    let kind = |group, name, field, who, password| Kind {
+        group,
         name,
         request: login_request(field, who, password),
         latencies: Latencies::default(),
     };
+    let by_name = |name, who, password| kind("names", name, "username", who, password);
+    let by_email = |name, who, password| kind("addresses", name, "email", who, password);
+    let decomposed = |name, who| kind("decomposed passwords", name, "username", who, DECOMPOSED);
     vec![
-        kind("unknown_name", "username", "unknown-name", PASSWORD),
-        kind("unknown_email", "email", "unknown@example.org", PASSWORD),
-        kind("wrong_password", "username", "wrong-password", "wrong horse battery"),
-        kind("disabled", "username", "disabled", PASSWORD),
-        kind("without_password", "username", "without-password", PASSWORD),
-        kind("erased", "username", "erased", PASSWORD),
+        by_name("unknown_name", "unknown-name", PASSWORD),
+        by_name("wrong_password", "wrong-password", "wrong horse battery"),
+        by_name("disabled", "disabled", PASSWORD),
+        by_name("without_password", "without-password", PASSWORD),
+        by_name("erased", "erased", PASSWORD),
+        by_email("unknown_email", "unknown@example.org", PASSWORD),
+        by_email("verified_email", "verified@example.org", "wrong horse battery"),
+        by_email("claimed_email", "claimed@example.org", "wrong horse battery"),
+        by_email("verified_and_claimed_email", "both@example.org", "wrong horse battery"),
+        by_email("email_without_password", "service@example.org", PASSWORD),
+        kind("addresses", "email_as_name", "username", "both@example.org", "wrong horse battery"),
+        decomposed("decomposed_for_unknown_name", "unknown-name"),
+        decomposed("decomposed_for_wrong_password", "wrong-password"),
+        decomposed("decomposed_for_disabled", "disabled"),
     ]
 }
 

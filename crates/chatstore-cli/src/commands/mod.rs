@@ -60,6 +60,12 @@ pub(crate) async fn find_user(store: &Store, named: &str) -> Result<User, CliErr
     } else {
         store.users().find_by_username(named).await?
     };
+    if found.is_none()
+        && let Some(claiming) = store.users().find_by_claimed_email(named).await?
+    {
+        let message = format!("the address {named:?} is claimed by user {}, but not verified", claiming.id);
+        return Err(CliError::new(code::FAILED, message).hint("if you mean that user, name the user by id"));
+    }
     found.ok_or_else(|| {
         CliError::new(code::FAILED, format!("there is no user {named:?}"))
             .hint("name a user by id, user name or e-mail address; create one with `chatstore user create`")

@@ -128,6 +128,7 @@ async fn make_user(store: &Store, user: &SampleUser) -> Result<(), CliError> {
     }
     let new = NewUser {
         username: Some(UserName::new(&user.username).map_err(|error| damaged(&error.to_string()))?),
+        is_email_verified: true,
         email: Some(Email::new(&user.email).map_err(|error| damaged(&error.to_string()))?),
         full_name: Some(user.full_name.clone()),
         ..NewUser::default()

@@ -1,7 +1,9 @@
 //! `user`: users and their passwords.
 
 use chatstore::operations::Deletion;
-use chatstore::{Email, Limit, NewUser, Order, Store, User, UserFilter, UserName, UserRole};
+use chatstore::{
+    Change, Email, Limit, NewUser, Order, Store, User, UserFilter, UserName, UserPatch, UserRole,
+};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
@@ -26,6 +28,8 @@ pub(crate) enum Command {
     },
     /// Set a user's password, asked for at the terminal, and end the user's sessions
     SetPassword(SetPassword),
+    /// Set a user's e-mail address, which you know to be theirs: others may then act for the user by it
+    VerifyEmail(VerifyEmail),
     /// Delete a user with everything that is the user's, and wait until the last row is gone
     Erase {
         /// An id, a user name or an e-mail address
@@ -54,11 +58,21 @@ pub(crate) struct SetPassword {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct VerifyEmail {
+    /// An id, a user name or an e-mail address
+    #[arg(value_name = "USER")]
+    named: String,
+    /// The address, also if it is the one that the user claims
+    #[arg(value_name = "ADDRESS")]
+    email: String,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Create {
     /// The user name: 3 to 64 characters, unique regardless of case; optional with --email
     #[arg(long, required_unless_present = "email")]
     username: Option<String>,
-    /// The e-mail address, unique regardless of case
+    /// The e-mail address, which you know to be the user's; unique regardless of case
     #[arg(long)]
     email: Option<String>,
     /// The full name
@@ -90,6 +104,7 @@ struct Shown {
     short_id: String,
     username: Option<String>,
     email: Option<String>,
+    email_verified_at: Option<String>,
     full_name: Option<String>,
     role: &'static str,
     is_active: bool,
@@ -106,6 +121,7 @@ impl From<User> for Shown {
             short_id: user.id.short(),
             username: user.username,
             email: user.email,
+            email_verified_at: user.email_verified_at.map(|at| at.to_string()),
             full_name: user.full_name,
             role: user.role.as_str(),
             is_active: user.is_active,
@@ -122,6 +138,7 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<(), CliErro
         Command::Create(arguments) => create(config, &arguments).await,
         Command::List { json } => list(config, json).await,
         Command::SetPassword(arguments) => set_password(config, &arguments).await,
+        Command::VerifyEmail(arguments) => verify_email(config, &arguments).await,
         Command::Erase { named } => erase(config, &named).await,
         Command::WrapLegacy { json } => wrap_legacy(config, json).await,
     }
@@ -169,6 +186,20 @@ async fn set_password(config: &Config, arguments: &SetPassword) -> Result<(), Cl
         "the password of {} is set, and all sessions of the user have ended",
         arguments.named
     ));
+    Ok(())
+}
+
+async fn verify_email(config: &Config, arguments: &VerifyEmail) -> Result<(), CliError> {
+    let email = Email::new(&arguments.email).map_err(|error| {
+        CliError::new(code::BAD_DATA, format!("the address {:?} {error}", arguments.email))
+    })?;
+    let store = database::open_existing(config).await?;
+    let user = find_user(&store, &arguments.named).await?;
+    let patch =
+        UserPatch { email: Change::Set(email), is_email_verified: Some(true), ..UserPatch::default() };
+    store.users().update(user.id, patch).await?;
+    store.close().await;
+    eprint_message(format_args!("{} is the verified address of {}", arguments.email, user.id));
     Ok(())
 }
 
@@ -236,6 +267,7 @@ fn new_user(arguments: &Create) -> Result<NewUser, CliError> {
     let username = arguments.username.as_deref().map(UserName::new).transpose();
     let email = arguments.email.as_deref().map(Email::new).transpose();
     Ok(NewUser {
+        is_email_verified: arguments.email.is_some(),
         username: username.map_err(|error| bad("username", &error))?,
         email: email.map_err(|error| bad("email", &error))?,
         full_name: arguments.full_name.clone(),

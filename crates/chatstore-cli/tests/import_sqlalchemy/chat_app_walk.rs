@@ -62,6 +62,12 @@ async fn a1_an_imported_user_has_name_address_full_name_and_an_active_flag(case:
         assert_eq!(me[field], value, "{field}");
     }
     assert!(!me.to_string().contains("$2b$"), "the hash is not shown");
+    application
+        .get(&service.acting_for("email:ada@example.org"), "/users/me")
+        .await
+        .refused(404, "not-found");
+    application.run(&["user", "verify-email", "ada", "ada@example.org"]);
+    let me = application.get(&ada, "/users/me").await.data(200);
     for reference in ["email:ADA@example.org", "name:Ada", text(&me["id"]), text(&me["short_id"])] {
         assert_eq!(
             application.get(&service.acting_for(reference), "/users/me").await.data(200),

@@ -60,6 +60,7 @@ pub struct Report {
     pub dry_run: bool,
     pub reported: Vec<Reported>,
     pub tables: BTreeMap<String, Counted>,
+    pub need_review: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -72,6 +73,7 @@ pub struct Reported {
     pub problem: String,
     pub done: String,
     pub left_out: bool,
+    pub needs_review: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -184,8 +186,11 @@ impl Finished {
         assert!(self.code == 0 || self.code == 3, "{self:?}");
         let report: Report = serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error} in the report of an import: {self:?}"));
-        let left_out = report.tables.values().any(|counted| counted.left_out > 0);
-        assert_eq!(self.code, if left_out { 3 } else { 0 }, "{self:?}");
+        let needs_a_look =
+            report.need_review > 0 || report.tables.values().any(|counted| counted.left_out > 0);
+        assert_eq!(self.code, if needs_a_look { 3 } else { 0 }, "{self:?}");
+        let marked = report.reported.iter().filter(|reported| reported.needs_review).count();
+        assert_eq!(u64::try_from(marked), Ok(report.need_review));
         report
     }
 }

@@ -11,13 +11,13 @@ BROKEN = b"caf\xe9 \xff\xfe"
 WHOLE = "café ☕".encode()
 
 EMAILS = [
-    # (e-mail, what is odd, whether it has to be reported); the first by its bytes has the address
-    ("ADA@EXAMPLE.ORG", "an address that is taken after case folding and without blanks", True),
-    ("Ada@example.org", "an address that is taken after case folding", True),
+    # (e-mail, what is odd, whether it has to be reported); spellings of one address are one user
+    ("ADA@EXAMPLE.ORG", "another row's address in other letters and without blanks", True),
+    ("Ada@example.org", "another row's address in other letters", True),
     (" ada@example.org ", "an address with blanks around it, which are removed", False),
-    ("ａｄａ@example.org", "an address that is taken in full width letters", True),
+    ("ａｄａ@example.org", None, False),
     ("STRASSE@example.org", None, False),
-    ("straße@example.org", "an address that is taken after case folding", True),
+    ("straße@example.org", None, False),
     ("", "an empty address", True),
     ("   ", "a blank address", True),
     ("nowhere", "an address that is none", True),
@@ -91,7 +91,7 @@ def lost_parents(app):
     ):
         key = app.conversation(thread_id, email)
         app.odd("conversations", key, "an address without a user", must=thread_id == "lost-1")
-    # Both users are made, and one of them has to do without the address.
+    # One user is made.
     for email in ("gone@example.org", "GONE@example.org"):
         app.odd("users", email, "an address that only conversations have", must=False)
     app.odd("conversations", app.conversation("lost-4", None), "no address")

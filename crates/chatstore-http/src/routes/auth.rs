@@ -32,7 +32,7 @@ use crate::state::AppState;
     "refresh_expires_in": 1_209_600, "session_id": "0195f1d4-7c00-7d21-b6f0-3e5a9c8d7f10",
     "user": {
         "id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "short_id": "1BwtYBRnzP4aQmVxK7sD8c", "username": "ada",
-        "email": "ada@example.org", "full_name": "Ada Lovelace", "role": "user", "is_active": true,
+        "email": "ada@example.org", "email_verified_at": null, "full_name": "Ada Lovelace", "role": "user", "is_active": true,
         "must_change_password": false, "metadata": {}, "created_at": "2026-03-01T12:00:00.000000Z",
         "updated_at": "2026-03-01T12:00:00.000000Z"
     }
@@ -95,7 +95,8 @@ fn read_register(fields: &mut impl ReadFields) -> (NewUser, Password) {
 
 /// Register
 ///
-/// Where the server allows it.
+/// Where the server allows it. The e-mail address is claimed until an administrator or a service verifies it: 409 if another
+/// user claims it, but not if another user has it verified.
 #[utoipa::path(
     post,
     path = "/auth/register",
@@ -143,8 +144,7 @@ impl axum::extract::FromRequestParts<AppState> for OpenRegistration {
 }
 
 /// The name of a user who logs in.
-const LOGIN_NAME: TextField =
-    TextField::new("username").about("A name; also an e-mail address, when it is not the name of a user.");
+const LOGIN_NAME: TextField = TextField::new("username").about("A name; also an e-mail address.");
 
 /// The e-mail address of a user who logs in.
 const LOGIN_EMAIL: TextField = TextField::new("email");

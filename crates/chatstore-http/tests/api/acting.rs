@@ -38,7 +38,8 @@ async fn a_service_names_the_user_in_five_ways(case: TestDatabase) {
     let server = Server::start(case).await;
     let (_root, service) = root_and_service(&server).await;
     let email = chatstore::Email::new("ada@example.org").unwrap();
-    let new = NewUser { email: Some(email), ..NewUser::named(UserName::new("Äda B: C").unwrap()) };
+    let username = Some(UserName::new("Äda B: C").unwrap());
+    let new = NewUser { username, ..NewUser::with_verified_email(email) };
     let ada = server.store.users().create(new).await.unwrap();
     let (id, short_id) = (ada.id.to_string(), ada.id.short());
     for whom in [&id, &short_id, "name:äDA b: c", "email:ADA@example.org"] {

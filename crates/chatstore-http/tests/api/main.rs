@@ -4,6 +4,7 @@
 
 mod acting;
 mod adapters;
+mod addresses;
 mod anonymous;
 mod authorization;
 mod bodies;

@@ -36,6 +36,7 @@ async fn users_read_and_change_themselves(case: TestDatabase) {
     {
       "created_at": "2026-03-01T12:00:00.000000Z",
       "email": null,
+      "email_verified_at": null,
       "full_name": null,
       "id": "019ca945-0a00-710a-adec-89025cc1beeb",
       "is_active": true,
@@ -56,6 +57,7 @@ async fn users_read_and_change_themselves(case: TestDatabase) {
     {
       "created_at": "2026-03-01T12:00:00.000000Z",
       "email": "Ada@Example.org",
+      "email_verified_at": null,
       "full_name": "Ada L.",
       "id": "019ca945-0a00-710a-adec-89025cc1beeb",
       "is_active": true,

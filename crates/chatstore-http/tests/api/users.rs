@@ -45,6 +45,7 @@ async fn a_user_is_created_with_every_field(case: TestDatabase) {
     {
       "created_at": "2026-03-01T12:00:00.000000Z",
       "email": "Ada@Example.org",
+      "email_verified_at": "2026-03-01T12:00:00.000000Z",
       "full_name": "Ada L.",
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "is_active": false,
@@ -237,6 +238,7 @@ async fn a_user_is_changed_and_erased(case: TestDatabase) {
     {
       "created_at": "2026-03-01T12:00:00.000000Z",
       "email": "ada@example.org",
+      "email_verified_at": "2026-03-01T12:01:00.000000Z",
       "full_name": "Ada L.",
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "is_active": true,
@@ -351,6 +353,7 @@ async fn a_user_is_found_or_created_by_address(case: TestDatabase) {
     {
       "created_at": "2026-03-01T12:00:00.000000Z",
       "email": "Ada+x@Example.org",
+      "email_verified_at": "2026-03-01T12:00:00.000000Z",
       "full_name": "Ada L.",
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "is_active": true,

@@ -12,7 +12,8 @@ use crate::report::RowsReport;
 pub(crate) struct DryRunState {
     pub(super) users: HashSet<UserId>,
     pub(super) usernames: HashSet<String>,
-    pub(super) emails: HashSet<String>,
+    /// Keys of addresses with whether they are verified.
+    pub(super) emails: HashMap<(String, bool), UserId>,
     /// With their keys in the source.
     pub(super) conversations: HashMap<(UserId, ConversationId), String>,
     pub(super) messages: HashSet<(UserId, MessageId)>,
@@ -53,6 +54,12 @@ impl BatchState {
     /// Whether a document would have been added.
     pub(crate) fn has_document(&self, owner: UserId, id: DocumentId) -> bool {
         self.has(|added| added.documents.contains(&(owner, id)))
+    }
+
+    /// The user with the key of this address, verified or claimed, who would have been added.
+    pub(super) fn addressed(&self, key: &str, is_verified: bool) -> Option<UserId> {
+        let key = (key.to_owned(), is_verified);
+        self.now.emails.get(&key).or_else(|| self.earlier.emails.get(&key)).copied()
     }
 
     /// Whether this batch or an earlier one would have added it.

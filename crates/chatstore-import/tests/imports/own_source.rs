@@ -75,7 +75,8 @@ fn user_with_address(address: &str) -> PlannedUser {
     let id = UserId::from_uuid(id(&[b"user", address.as_bytes()]));
     let email = Email::new(address).ok();
     let metadata = CanonicalJson::new(serde_json::json!({ "source": { "email": address } })).unwrap();
-    let new = NewUser { id: Some(id), email, metadata, ..NewUser::default() };
+    let is_email_verified = email.is_some();
+    let new = NewUser { id: Some(id), email, is_email_verified, metadata, ..NewUser::default() };
     PlannedUser { id, new, key: address.to_owned(), is_email_the_key: true, issues: Vec::new() }
 }
 

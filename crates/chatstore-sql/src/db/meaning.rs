@@ -24,8 +24,12 @@ fn taken(is_violated: impl Fn(&Table, &str, &[&'static str]) -> bool) -> Option<
         let field = if is_violated(table, &format!("pk_{}", table.name), table.primary_key) {
             table.key_field
         } else {
-            let unique = table.uniques.iter().find(|key| is_violated(table, key.name, key.columns));
-            unique.map(|key| key.field)
+            let uniques = table.uniques.iter().map(|key| (key.name, key.columns, Some(key.field)));
+            let indexes = table.indexes.iter().map(|index| (index.name, index.columns, index.unique_field));
+            let violated = uniques
+                .chain(indexes.filter(|(_, _, field)| field.is_some()))
+                .find(|(name, columns, _)| is_violated(table, name, columns));
+            violated.and_then(|(_, _, field)| field)
         };
         Some(StoreError::AlreadyExists { entity: table.entity, field: field? })
     })

@@ -3,6 +3,7 @@
 //! A revision is a folder under `migrations/`, embedded in the binary. A revision that names a
 //! data step finds it in [`DATA_STEPS`].
 
+mod addresses;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod scratch;
@@ -24,7 +25,7 @@ use chatstore_model::Timestamp;
 use crate::database::{Backend, Database, DatabaseKind, DatabaseOptions};
 
 /// The functions that our revisions may name as data steps.
-const DATA_STEPS: DataSteps = &[];
+pub const DATA_STEPS: DataSteps = &[("address_keys", addresses::address_keys)];
 
 /// Where to migrate to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +108,7 @@ impl Database {
     pub async fn migrate(&self, direction: Direction) -> Result<MigrationSummary, MigrationError> {
         let migrations = self.migrations()?;
         let changed = match direction {
-            Direction::Upgrade => migrations.upgrade(Target::Heads, |_| {}).await?,
+            Direction::Upgrade => migrations.upgrade(Target::Heads, log_notes).await?,
             Direction::Base => migrations.downgrade(Target::Base, true, |_| {}).await?,
             Direction::OneDown => match migrations.downgrade(Target::Back(1), true, |_| {}).await {
                 Err(MigrationError::TooFar { left: 0, .. }) => Vec::new(),
@@ -144,6 +145,13 @@ impl Database {
             #[cfg(feature = "postgres")]
             Backend::Postgres(database) => postgres::migrating(database, self.clock(), work).await,
         }
+    }
+}
+
+/// For migrations that nobody watches.
+fn log_notes(event: &MigrationEvent<'_>) {
+    if let MigrationEvent::Note { revision, text } = event {
+        tracing::info!(revision = revision.id, slug = revision.slug, "{text}");
     }
 }
 

@@ -13,7 +13,25 @@ const SELECT: &str = concat!("select ", COLUMNS, ", password_hash from users whe
 
 const BY_ID: Sql = Sql::same("passwords.by_id", concat!(SELECT, "id = $1"));
 const BY_USERNAME: Sql = Sql::same("passwords.by_username", concat!(SELECT, "username_key = $1"));
-const BY_EMAIL: Sql = Sql::same("passwords.by_email", concat!(SELECT, "email_key = $1"));
+
+/// Each half has an index of its own.
+const BY_EMAIL: Sql = Sql::same(
+    "passwords.by_email",
+    concat!(
+        SELECT,
+        "email_key = $1 and email_verified_at is not null union all ",
+        SELECT,
+        "email_key = $1 and email_verified_at is null"
+    ),
+);
+
+const HAVE_BOTH: Sql = Sql::same(
+    "passwords.have_both",
+    "select exists (select 1 from users where email_verified_at is not null and password_hash is not null \
+     and deleted_at is null) \
+     and exists (select 1 from users where email_verified_at is null and email_key is not null \
+     and password_hash is not null and deleted_at is null)",
+);
 
 /// The lock keeps a login and a change of the password apart. SQLite has one writer.
 const LOCK: Sql =
@@ -36,7 +54,7 @@ const PAGE: Sql = Sql::same(
      where id > $1 and password_hash is not null and deleted_at is null order by id limit $2",
 );
 
-pub(super) const STATEMENTS: &[Sql] = &[BY_ID, BY_USERNAME, BY_EMAIL, LOCK, SET, REPLACE, PAGE];
+pub(super) const STATEMENTS: &[Sql] = &[BY_ID, BY_USERNAME, BY_EMAIL, HAVE_BOTH, LOCK, SET, REPLACE, PAGE];
 
 repository! {
     /// The hashes of passwords.
@@ -70,19 +88,30 @@ impl<M> Passwords<'_, '_, M> {
         self.0.executor.query_first(&BY_USERNAME, &[(&key).into()], read).await
     }
 
-    /// The user with this e-mail address, however it is spelled, and the hash of their password if they
-    /// have one.
+    /// The users with this e-mail address, however it is spelled, and the hashes of their passwords if they have one:
+    /// the one who is known to have it before the one who claims it.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] for an address with NUL; [`StoreError::Corrupt`] when the hash is of no
+    /// [`StoreError::Invalid`] for an address with NUL; [`StoreError::Corrupt`] when a hash is of no
     /// known form.
     pub async fn find_by_email(
         &mut self,
         email: &str,
-    ) -> Result<Option<(User, Option<PasswordHash>)>, StoreError> {
+    ) -> Result<Vec<(User, Option<PasswordHash>)>, StoreError> {
         refuse_nul("email", email)?;
         let key = Email::key_of(email);
-        self.0.executor.query_first(&BY_EMAIL, &[(&key).into()], read).await
+        let mut found = self.0.executor.query(&BY_EMAIL, &[(&key).into()], read).await?;
+        found.sort_by_key(|(user, _)| user.email_verified_at.is_none());
+        Ok(found)
+    }
+
+    /// Whether there are passwords both of users with a verified address and of users who claim theirs, anywhere in the
+    /// store: only then may one address have two.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn have_both_kinds_of_addresses(&mut self) -> Result<bool, StoreError> {
+        self.0.executor.query_one(&HAVE_BOTH, &[], |row| row.next()).await
     }
 
     /// The hashes of users with a greater id, by id.

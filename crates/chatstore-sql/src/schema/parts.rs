@@ -63,6 +63,8 @@ pub struct Index {
     pub columns: &'static [&'static str],
     /// Which rows it has; all of them unless there is one.
     pub predicate: Option<&'static str>,
+    /// The field whose value is taken when two of its rows would be equal; `None` when they may be.
+    pub unique_field: Option<&'static str>,
     /// What it is for.
     pub purpose: IndexPurpose,
 }
@@ -141,11 +143,11 @@ pub(super) const fn index(
     columns: &'static [&'static str],
     predicate: Option<&'static str>,
 ) -> Index {
-    Index { name, columns, predicate, purpose: IndexPurpose::Order }
+    Index { name, columns, predicate, unique_field: None, purpose: IndexPurpose::Order }
 }
 
 pub(super) const fn containment_index(name: &'static str, columns: &'static [&'static str]) -> Index {
-    Index { name, columns, predicate: None, purpose: IndexPurpose::Containment }
+    Index { name, columns, predicate: None, unique_field: None, purpose: IndexPurpose::Containment }
 }
 
 impl Table {
@@ -213,6 +215,11 @@ impl Check {
 }
 
 impl Index {
+    /// No two of its rows are equal.
+    pub(super) const fn unique_in(self, field: &'static str) -> Self {
+        Self { unique_field: Some(field), ..self }
+    }
+
     fn model(&self) -> model::Index {
         let (method, operator_class) = match self.purpose {
             IndexPurpose::Order => (Method::Btree, None),
@@ -227,7 +234,7 @@ impl Index {
         model::Index {
             name: self.name.to_owned(),
             parts: self.columns.iter().map(part).collect(),
-            unique: false,
+            unique: self.unique_field.is_some(),
             predicate: self.predicate.map(SqlText::from),
             method,
         }

@@ -23,13 +23,11 @@ pub(crate) const USERS: Table = Table {
         required("created_at", Time),
         required("updated_at", Time),
         later("deleted_at", Time),
+        optional("email_verified_at", Time),
     ],
     primary_key: &["id"],
     key_field: Some("id"),
-    uniques: &[
-        unique("uq_users_username_key", &["username_key"], "username"),
-        unique("uq_users_email_key", &["email_key"], "email"),
-    ],
+    uniques: &[unique("uq_users_username_key", &["username_key"], "username")],
     foreign_keys: &[],
     checks: &[
         check("ck_users_role", "role in ('user', 'admin')"),
@@ -42,5 +40,18 @@ pub(crate) const USERS: Table = Table {
     indexes: &[
         index("ix_users_created_at", &["created_at", "id"], None),
         index("ix_users_deleted", &["id"], Some("deleted_at is not null")),
+        index("ix_users_verified_email", &["email_key"], Some("email_verified_at is not null"))
+            .unique_in("email"),
+        index("ix_users_claimed_email", &["email_key"], Some("email_verified_at is null")).unique_in("email"),
+        index(
+            "ix_users_verified_password",
+            &["id"],
+            Some("email_verified_at is not null and password_hash is not null"),
+        ),
+        index(
+            "ix_users_claimed_password",
+            &["id"],
+            Some("email_verified_at is null and email_key is not null and password_hash is not null"),
+        ),
     ],
 };

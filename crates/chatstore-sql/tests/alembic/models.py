@@ -40,8 +40,9 @@ def containment(name, column):
     return Index(name, column, postgresql_using="gin", postgresql_ops={column: "jsonb_path_ops"})
 
 
-def partial(name, condition, *columns):
-    return Index(name, *columns, postgresql_where=text(condition), sqlite_where=text(condition))
+def partial(name, condition, *columns, unique=False):
+    where = text(condition)
+    return Index(name, *columns, unique=unique, postgresql_where=where, sqlite_where=where)
 
 
 Table(
@@ -61,15 +62,23 @@ Table(
     required("created_at", Time),
     required("updated_at", Time),
     Column("deleted_at", Time),
+    Column("email_verified_at", Time),
     PrimaryKeyConstraint("id", name="pk_users"),
     UniqueConstraint("username_key", name="uq_users_username_key"),
-    UniqueConstraint("email_key", name="uq_users_email_key"),
     CheckConstraint("role in ('user', 'admin')", name="ck_users_role"),
     CheckConstraint(
         "username_key is not null or email_key is not null or deleted_at is not null", name="ck_users_identity"
     ),
     Index("ix_users_created_at", "created_at", "id"),
     partial("ix_users_deleted", "deleted_at is not null", "id"),
+    partial("ix_users_verified_email", "email_verified_at is not null", "email_key", unique=True),
+    partial("ix_users_claimed_email", "email_verified_at is null", "email_key", unique=True),
+    partial("ix_users_verified_password", "email_verified_at is not null and password_hash is not null", "id"),
+    partial(
+        "ix_users_claimed_password",
+        "email_verified_at is null and email_key is not null and password_hash is not null",
+        "id",
+    ),
 )
 
 Table(

@@ -199,7 +199,8 @@ async fn keys_and_sessions_of_a_user_in_deletion_are_of_no_use(case: TestDatabas
 }
 
 async fn names_and_addresses_of_a_user_in_deletion_are_free(case: TestDatabase) {
-    let new = NewUser { email: Some(email("ada@example.org")), ..NewUser::named(name("ada")) };
+    let new =
+        NewUser { username: Some(name("ada")), ..NewUser::with_verified_email(email("ada@example.org")) };
     let former = create_user(&case, new.clone()).await.unwrap().id;
     let conversation = arbitrary_conversation(&case, former).await;
     say_often(&case, Via::Owner(former), conversation, 10).await;

@@ -8,6 +8,7 @@
     reason = "a case that meets the unexpected fails at once"
 )]
 
+mod addresses;
 mod administration;
 mod api_keys;
 mod backups;
@@ -32,6 +33,7 @@ mod members;
 mod message_changes;
 mod message_pages;
 mod messages;
+mod migration_addresses;
 mod migration_drift;
 mod migration_fixtures;
 mod migration_graphs;

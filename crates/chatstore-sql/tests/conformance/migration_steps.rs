@@ -8,7 +8,7 @@ use std::time::Duration;
 use chatstore_sql::migrate::{
     DataSteps, MigrationEvent, Revision, Script, StepAnswer, StepConnection, Target,
 };
-use chatstore_sql::{Database, DatabaseKind, MigrationError, Sql, revisions};
+use chatstore_sql::{DATA_STEPS, Database, DatabaseKind, MigrationError, Sql, revisions};
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 
 use crate::migration_fixtures::{
@@ -166,7 +166,7 @@ async fn a_script_run_by_another_client_gives_the_same_schema_and_history(case: 
         ),
         statements("000000000004", &[NEXT, "000000000003"], "", "", ""),
     ];
-    let migrator = migrator([revisions().unwrap(), more.to_vec()].concat());
+    let migrator = migrator([revisions().unwrap(), more.to_vec()].concat()).data_steps(DATA_STEPS);
     let database = open_fresh(&case).await;
     let migrations = database.migrations_by(migrator.clone());
     let script = migrations.script(Script::Upgrade(Target::Head)).await.unwrap();

@@ -37,9 +37,9 @@ async fn a_hash_is_found_however_the_name_is_spelled(case: TestDatabase) {
     let found = read(&case, async |tx| {
         Ok([
             tx.passwords().find_by_username(" ADA ").await?,
-            tx.passwords().find_by_email("Ada@Example.Org").await?,
+            tx.passwords().find_by_email("Ada@Example.Org").await?.pop(),
             tx.passwords().find_by_username("ada@example.org").await?,
-            tx.passwords().find_by_email("nobody@example.org").await?,
+            tx.passwords().find_by_email("nobody@example.org").await?.pop(),
         ])
     })
     .await;

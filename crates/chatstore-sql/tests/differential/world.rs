@@ -145,12 +145,16 @@ impl World {
     fn on_users(&self, random: &mut Random) -> Step {
         let number = random.below(8);
         match random.below(10) {
-            0 => Step::CreateUser(NewUser {
-                email: random.maybe(50, |random| self.email(random.below(8))),
-                full_name: random.maybe(50, values::text),
-                is_active: random.percent(80),
-                ..NewUser::named(self.name(number))
-            }),
+            0 => {
+                let email = random.maybe(50, |random| self.email(random.below(8)));
+                Step::CreateUser(NewUser {
+                    is_email_verified: email.is_some() && random.percent(50),
+                    email,
+                    full_name: random.maybe(50, values::text),
+                    is_active: random.percent(80),
+                    ..NewUser::named(self.name(number))
+                })
+            }
             1 | 2 => Step::GetOrCreateUser(self.email(number).as_typed().to_owned()),
             3 | 4 => Step::UpdateUser(self.user(random), self.user_patch(random)),
             5 => Step::GetUser(self.user(random)),
@@ -164,9 +168,12 @@ impl World {
     fn user_patch(&self, random: &mut Random) -> UserPatch {
         let number = random.below(8);
         let (name, email) = (self.name(number), self.email(number));
+        let email = random.pick(&[Change::Keep, Change::Keep, Change::Clear, Change::Set(email)]);
+        let is_set = email.value().is_some();
         UserPatch {
             username: random.pick(&[Change::Keep, Change::Keep, Change::Clear, Change::Set(name)]),
-            email: random.pick(&[Change::Keep, Change::Keep, Change::Clear, Change::Set(email)]),
+            email,
+            is_email_verified: random.maybe(50, |random| random.percent(50)).filter(|_| is_set),
             full_name: random.pick(&[Change::Keep, Change::Clear, Change::Set("é".to_owned())]),
             role: random.maybe(20, |_| UserRole::Admin),
             is_active: random.maybe(30, |random| random.percent(50)),

@@ -45,7 +45,6 @@ fn index_of(step: &str) -> String {
         "sqlite_autoindex_refresh_tokens_3" => "uq_refresh_tokens_counter".to_owned(),
         "sqlite_autoindex_sessions_2" => "uq_sessions_access_jti".to_owned(),
         "sqlite_autoindex_users_2" => "uq_users_username_key".to_owned(),
-        "sqlite_autoindex_users_3" => "uq_users_email_key".to_owned(),
         named => named.to_owned(),
     }
 }

@@ -39,6 +39,7 @@ pub struct Index {
     pub predicate: Option<String>,
     /// How it is built, unless by order.
     pub method: Option<String>,
+    pub is_unique: bool,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +67,8 @@ pub fn lines(catalog: &Catalog) -> Vec<String> {
             let predicate = index.predicate.as_ref().map(|text| format!(" where {text}")).unwrap_or_default();
             let method = index.method.as_ref().map(|text| format!(" using {text}")).unwrap_or_default();
             let columns = index.columns.join(", ");
-            lines.push(format!("{name}: index {}{method} ({columns}){predicate}", index.name));
+            let unique = if index.is_unique { "unique " } else { "" };
+            lines.push(format!("{name}: {unique}index {}{method} ({columns}){predicate}", index.name));
         }
         for key in &table.foreign_keys {
             lines.push(format!(

@@ -24,9 +24,10 @@ fn declared_lines(backend: Backend) -> Vec<String> {
         for index in table.indexes {
             let predicate = index.predicate.map(|text| format!(" where {text}")).unwrap_or_default();
             let columns = index.columns.join(", ");
+            let unique = if index.unique_field.is_some() { "unique " } else { "" };
             match (index.purpose, backend) {
                 (IndexPurpose::Order, _) => {
-                    lines.push(format!("{name}: index {} ({columns}){predicate}", index.name));
+                    lines.push(format!("{name}: {unique}index {} ({columns}){predicate}", index.name));
                 }
                 (IndexPurpose::Containment, Backend::Postgres) => {
                     lines.push(format!("{name}: index {} using gin ({columns} jsonb_path_ops)", index.name));
@@ -123,10 +124,12 @@ async fn keys_indexes_and_foreign_keys_are_the_declared_ones_on_both_databases()
 async fn every_key_outside_users_contains_the_owner() {
     let both = both().await;
     for (name, table) in both.sqlite.iter().chain(&both.postgres).filter(|(name, _)| *name != "users") {
-        for key in table.uniques.iter().chain([&table.primary_key]) {
-            let has_owner = key.columns.iter().any(|column| column == "owner_id" || column == "user_id");
+        let unique_indexes = table.indexes.iter().filter(|index| index.is_unique);
+        let keys = table.uniques.iter().chain([&table.primary_key]).map(|key| (&key.name, &key.columns));
+        for (key, columns) in keys.chain(unique_indexes.map(|index| (&index.name, &index.columns))) {
+            let has_owner = columns.iter().any(|column| column == "owner_id" || column == "user_id");
             // A user is found by an identity as by a name, which is unique among all users.
-            assert!(has_owner || key.name == "uq_identities_subject", "{name}: {key:?}");
+            assert!(has_owner || key == "uq_identities_subject", "{name}: {key}");
         }
     }
 }

@@ -84,7 +84,7 @@ async fn indexes(client: &Client, table: &str) -> Vec<Index> {
               || case when i.indoption[place - 1] & 1 = 1 then ' desc' else '' end \
               from generate_series(1, i.indnkeyatts) as place \
               join pg_opclass o on o.oid = i.indclass[place - 1] order by place), \
-        nullif(m.amname::text, 'btree') \
+        nullif(m.amname::text, 'btree'), i.indisunique \
         from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = c.relam \
         where i.indrelid = $1::text::regclass \
         and not exists (select from pg_constraint where conindid = i.indexrelid and conrelid = i.indrelid) \
@@ -95,9 +95,9 @@ async fn indexes(client: &Client, table: &str) -> Vec<Index> {
         Index {
             name: row.get(0),
             columns: row.get(2),
-            predicate: predicate
-                .map(|text| text.trim_start_matches('(').trim_end_matches(')').to_lowercase()),
+            predicate: predicate.map(|text| text.replace(['(', ')'], "").to_lowercase()),
             method: row.get(3),
+            is_unique: row.get(4),
         }
     };
     rows.iter().map(read).collect()

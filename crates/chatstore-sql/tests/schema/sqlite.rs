@@ -56,10 +56,11 @@ fn table(connection: &Connection, name: &str, text: &str) -> Table {
     key.sort_unstable();
     let columns: Vec<String> = key.into_iter().map(|(_, column)| column).collect();
     table.primary_key = Key { name: named("primary key", &columns), columns };
-    let indexes = rows(connection, "select name, origin from pragma_index_list(?1)", name, |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    let sql = "select name, origin, \"unique\" from pragma_index_list(?1)";
+    let indexes = rows(connection, sql, name, |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?))
     });
-    for (index, origin) in indexes {
+    for (index, origin, is_unique) in indexes {
         match origin.as_str() {
             "u" => {
                 let columns = index_columns(connection, &index);
@@ -70,6 +71,7 @@ fn table(connection: &Connection, name: &str, text: &str) -> Table {
                 predicate: predicate(connection, &index),
                 method: None,
                 name: index,
+                is_unique,
             }),
             _ => {}
         }

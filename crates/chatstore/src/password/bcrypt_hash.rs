@@ -47,6 +47,11 @@ impl BcryptHash {
         })
     }
 
+    /// Whether a hash would be another one if anything of this password, or its end, were different.
+    pub(super) const fn depends_on_all_of(password: &[u8]) -> bool {
+        password.len() < MOST_BYTES
+    }
+
     /// Whether it is the hash of this password.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         let mut terminated = password.to_vec();

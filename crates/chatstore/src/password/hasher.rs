@@ -1,5 +1,6 @@
 //! Hashing, a few passwords at a time.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,7 +79,7 @@ impl Permit {
     ) -> Result<PasswordHash, Busy> {
         let salt = salt(ids);
         self.run(move |memory| {
-            let hash = Argon2Hash::make(password.expose().as_bytes(), salt, memory)?;
+            let hash = Argon2Hash::make(password.to_hash().as_bytes(), salt, memory)?;
             Ok(PasswordHash::made(hash.to_string()))
         })
         .await
@@ -92,16 +93,28 @@ impl Permit {
         password: Password,
         hash: Option<PasswordHash>,
     ) -> Result<Verification, Busy> {
+        let right = self.find_right(password, vec![hash]).await?;
+        Ok(right.map_or(Verification::Wrong, |(_, verification)| verification))
+    }
+
+    /// The first of these hashes whose password it is, by its place, with [`Verification::Right`] or
+    /// [`Verification::NeedsRehash`]. Each is checked as by [`verify`](Self::verify), so that the work of a wrong password
+    /// depends on their number alone.
+    pub(crate) async fn find_right(
+        &self,
+        password: Password,
+        hashes: Vec<Option<PasswordHash>>,
+    ) -> Result<Option<(usize, Verification)>, Busy> {
         self.run(move |memory| {
-            let text = password.expose();
-            let is_possible = text.len() <= MOST_BYTES && !text.contains('\0');
-            let secret = if is_possible { text.as_bytes() } else { b"" };
-            let Some(stored) = hash.and_then(|hash| Stored::parse(hash.expose())) else {
-                Argon2Hash::make(secret, [0; SALT], memory)?;
-                return Ok(Verification::Wrong);
-            };
-            let verification = stored.verify(secret, memory)?;
-            Ok(if is_possible { verification } else { Verification::Wrong })
+            let spellings = spellings(&password);
+            for (place, hash) in hashes.into_iter().enumerate() {
+                let stored = hash.and_then(|hash| Stored::parse(hash.expose()));
+                let verification = try_spellings(stored.as_ref(), &spellings, memory)?;
+                if verification != Verification::Wrong {
+                    return Ok(Some((place, verification)));
+                }
+            }
+            Ok(None)
         })
         .await
     }
@@ -136,6 +149,51 @@ impl Permit {
         }))?;
         answered.await.map_err(|_| Busy)?
     }
+}
+
+/// What a hash of the password may be of: the text as it was typed, which hashes from elsewhere are of, and, where it is
+/// another, the form that is hashed here. `None` stands for a text that is no user's password, whose work is done all the
+/// same.
+fn spellings(password: &Password) -> Vec<Option<Cow<'_, str>>> {
+    let typed = password.expose();
+    if typed.len() > MOST_BYTES {
+        return vec![None];
+    }
+    let hashed = password.to_hash();
+    if hashed == typed {
+        return vec![if_possible(hashed)];
+    }
+    vec![if_possible(Cow::Borrowed(typed)), if_possible(hashed)]
+}
+
+fn if_possible(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    (text.len() <= MOST_BYTES && !text.contains('\0')).then_some(text)
+}
+
+/// Checks each spelling against a hash, or does the work of it. One that was hashed in another spelling than new ones are
+/// is to be replaced.
+fn try_spellings(
+    stored: Option<&Stored>,
+    spellings: &[Option<Cow<'_, str>>],
+    memory: &mut Memory,
+) -> Result<Verification, Busy> {
+    for (place, spelling) in spellings.iter().enumerate() {
+        let secret = spelling.as_deref().unwrap_or_default().as_bytes();
+        let Some(stored) = stored else {
+            Argon2Hash::make(secret, [0; SALT], memory)?;
+            continue;
+        };
+        let verification = stored.verify(secret, memory)?;
+        if spelling.is_none() || verification == Verification::Wrong {
+            continue;
+        }
+        let is_hashed_form = place + 1 == spellings.len();
+        return Ok(match verification {
+            Verification::Right if !is_hashed_form => Verification::NeedsRehash,
+            found => found,
+        });
+    }
+    Ok(Verification::Wrong)
 }
 
 impl Gate {
@@ -247,6 +305,50 @@ mod tests {
             }
         }
         assert!(fastest[1] > fastest[0] / 2 && fastest[2] > fastest[0] / 2, "{fastest:?}");
+    }
+
+    #[tokio::test]
+    async fn every_candidate_costs_as_much_as_a_wrong_password() {
+        let passwords = Passwords::new();
+        let hash = passwords.permit().unwrap().hash(Password::new("correct horse battery"), &ids()).await;
+        let hash = Some(hash.unwrap());
+        for password in ["wrong horse battery", "wrong ho\u{308}rse battery"] {
+            let mut fastest = [Duration::MAX; 3];
+            for _ in 0..4 {
+                let kinds = [vec![hash.clone(), hash.clone()], vec![None, hash.clone()], vec![None, None]];
+                for (index, hashes) in kinds.into_iter().enumerate() {
+                    let started = Instant::now();
+                    let permit = passwords.permit().unwrap();
+                    assert_eq!(permit.find_right(Password::new(password), hashes).await, Ok(None));
+                    fastest[index] = fastest[index].min(started.elapsed());
+                }
+            }
+            let [both, one, none] = fastest;
+            assert!(one > both / 2 && none > both / 2, "{password:?}: {fastest:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_older_hash_is_tried_as_typed_and_then_in_the_form_that_is_hashed() {
+        let passwords = Passwords::new();
+        let (composed, decomposed) = ("corr\u{e9}ct horse", "corre\u{301}ct horse");
+        let of = |text: &str| {
+            let hash = Argon2Hash::make(text.as_bytes(), [7; SALT], &mut Memory::default()).unwrap();
+            Some(PasswordHash::made(hash.to_string()))
+        };
+        for (stored, typed, expected) in [
+            (composed, composed, Verification::Right),
+            (composed, decomposed, Verification::Right),
+            (decomposed, decomposed, Verification::NeedsRehash),
+            (decomposed, composed, Verification::Wrong),
+        ] {
+            let permit = passwords.permit().unwrap();
+            let verification = permit.verify(Password::new(typed), of(stored)).await;
+            assert_eq!(verification, Ok(expected), "{typed:?} for {stored:?}");
+        }
+        let hashes = vec![None, of("another one"), of(composed), of(composed)];
+        let right = passwords.permit().unwrap().find_right(Password::new(composed), hashes).await;
+        assert_eq!(right, Ok(Some((2, Verification::Right))));
     }
 
     #[tokio::test(flavor = "multi_thread")]

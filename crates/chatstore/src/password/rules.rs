@@ -2,7 +2,7 @@
 
 use chatstore_model::{FieldCode, Invalid, UserName, limits};
 
-use super::Password;
+use super::{MOST_BYTES, Password};
 
 /// A piece of up to this many characters, repeated, is no password.
 const PIECE: usize = 8;
@@ -12,16 +12,23 @@ const PIECE: usize = 8;
 const COMMON: &str = include_str!("common.txt");
 
 impl Password {
-    /// Checks a new password: 12 to 256 characters and at most 1,024 bytes; not a common one, a repeated
-    /// piece or a plain sequence; not one of `names`, the user's own name and address, whatever the case.
+    /// Checks a new password in the form that is hashed: 12 to 256 characters and at most 1,024 bytes, none of them a
+    /// control character; not a common one, a repeated piece or a plain sequence; not one of `names`, the user's own name
+    /// and address, whatever the case.
     ///
     /// # Errors
     /// [`Invalid`] for the field, with the rule it breaks.
     pub fn check(&self, field: &str, names: &[&str]) -> Result<(), Invalid> {
-        let text = self.expose();
-        if text.chars().count() > limits::PASSWORD {
+        let too_long = || {
             let message = format!("must have at most {} characters and 1,024 bytes", limits::PASSWORD);
-            return Err(Invalid::field(field, FieldCode::TooLong, message));
+            Err(Invalid::field(field, FieldCode::TooLong, message))
+        };
+        if self.expose().chars().count() > limits::PASSWORD {
+            return too_long();
+        }
+        let text = &*self.to_hash();
+        if text.chars().count() > limits::PASSWORD || text.len() > MOST_BYTES {
+            return too_long();
         }
         if text.chars().count() < limits::PASSWORD_MIN {
             let message = format!("must have at least {} characters", limits::PASSWORD_MIN);
@@ -32,6 +39,13 @@ impl Password {
                 field,
                 FieldCode::NulCharacter,
                 "must not contain the NUL character (U+0000)",
+            ));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(Invalid::field(
+                field,
+                FieldCode::InvalidFormat,
+                "must not contain control characters",
             ));
         }
         match guess(&UserName::key_of(text), names) {
@@ -105,6 +119,13 @@ mod tests {
     #[test]
     fn a_password_holds_no_nul_character() {
         assert_eq!(code("tr0ub4dor&3\0!", &[]), Some(FieldCode::NulCharacter));
+    }
+
+    #[test]
+    fn a_password_is_counted_in_the_form_that_is_hashed() {
+        assert_eq!(code("e\u{301}a\u{301}o\u{301}u\u{301}i\u{301}y\u{301}", &[]), Some(FieldCode::TooShort));
+        assert_eq!(code(&"\u{1d160}x\u{1d15e}y".repeat(60), &[]), Some(FieldCode::TooLong));
+        assert_eq!(code("correct\thorse battery", &[]), Some(FieldCode::InvalidFormat));
     }
 
     #[test]

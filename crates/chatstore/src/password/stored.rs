@@ -15,6 +15,9 @@ pub(crate) enum Verification {
     Right,
     /// The password is right, but its hash is of an older kind or of weaker parameters: to be replaced.
     NeedsRehash,
+    /// The password is right as far as its hash can tell, which does not depend on all of it: to be kept. In its place
+    /// would come the hash of what was typed, right or wrong.
+    RightInPart,
 }
 
 #[derive(Debug)]
@@ -35,17 +38,19 @@ impl Stored {
     }
 
     pub(super) fn verify(&self, password: &[u8], memory: &mut Memory) -> Result<Verification, Busy> {
-        let (is_right, is_current) = match self {
-            Self::Argon2(hash) => (hash.matches(password, memory)?, hash.is_current()),
-            Self::Wrapped(hash) => (hash.matches(password, memory)?, false),
-            Self::Pbkdf2(hash) => (hash.matches(password), false),
-            Self::Bcrypt(hash) => (hash.matches(password), false),
+        let (is_right, when_right) = match self {
+            Self::Argon2(hash) if hash.is_current() => (hash.matches(password, memory)?, Verification::Right),
+            Self::Argon2(hash) => (hash.matches(password, memory)?, Verification::NeedsRehash),
+            // HMAC pads short keys with U+0000, which no password has, and hashes keys of more than 64 bytes, so that the
+            // digest of a long password is right too: 32 bytes that are hardly ever text.
+            Self::Wrapped(hash) => (hash.matches(password, memory)?, Verification::NeedsRehash),
+            Self::Pbkdf2(hash) => (hash.matches(password), Verification::NeedsRehash),
+            Self::Bcrypt(hash) if BcryptHash::depends_on_all_of(password) => {
+                (hash.matches(password), Verification::NeedsRehash)
+            }
+            Self::Bcrypt(hash) => (hash.matches(password), Verification::RightInPart),
         };
-        Ok(match (is_right, is_current) {
-            (false, _) => Verification::Wrong,
-            (true, true) => Verification::Right,
-            (true, false) => Verification::NeedsRehash,
-        })
+        Ok(if is_right { when_right } else { Verification::Wrong })
     }
 }
 
@@ -143,7 +148,8 @@ mod tests {
     #[test]
     fn bcrypt_looks_at_72_bytes_as_its_maker_did() {
         let text = "$2b$04$q5xhWqXa5nAQG9GZdoTHguyS1RZF/Kp4j/ZWGUY.YWeSCFcIAF6OW";
-        assert_eq!(verify(text, &"x".repeat(100)), Verification::NeedsRehash);
+        assert_eq!(verify(text, &"x".repeat(100)), Verification::RightInPart);
+        assert_eq!(verify(text, &"x".repeat(72)), Verification::RightInPart);
         assert_eq!(verify(text, &"x".repeat(71)), Verification::Wrong);
     }
 

@@ -67,19 +67,21 @@ impl Users<'_> {
         self.create(new.with_password(hash)).await
     }
 
-    /// The user with this e-mail address, created when there is none; true when it was created. Of any
-    /// number of concurrent calls one creates it.
+    /// The user who is known to have this e-mail address, created when there is none; true when it was created. Of any
+    /// number of concurrent calls one creates it. A user who only claims the address is not returned.
+    ///
+    /// Call it with an address that the application itself has verified, never with one that a user typed.
     ///
     /// # Errors
     /// `Invalid` when it is no address.
     pub async fn get_or_create_by_email(self, email: &str) -> Result<(User, bool)> {
         let email =
             Email::new(email).map_err(|error| Invalid::field("email", error.code(), error.to_string()))?;
-        self.get_or_create(NewUser::with_email(email)).await
+        self.get_or_create(NewUser::with_verified_email(email)).await
     }
 
-    /// The user with the e-mail address of `new`; created from it when there is none, else untouched by it.
-    /// True when it was created.
+    /// The user who is known to have the e-mail address of `new`; created from it when there is none, with an address
+    /// that is verified, else untouched by it. True when it was created.
     ///
     /// # Errors
     /// `Conflict` when `new` has no address; `AlreadyExists` with field `username`; `Invalid`.
@@ -112,13 +114,24 @@ impl Users<'_> {
         Ok(self.0.read("user_find", async move |tx| tx.users().find_by_username(&username).await).await?)
     }
 
-    /// The user with this e-mail address, however it is spelled.
+    /// The user who is known to have this e-mail address, however it is spelled. One who only claims it is not found.
     ///
     /// # Errors
     /// That the database is unavailable.
     pub async fn find_by_email(self, email: &str) -> Result<Option<User>> {
         let email = email.to_owned();
         Ok(self.0.read("user_find", async move |tx| tx.users().find_by_email(&email).await).await?)
+    }
+
+    /// The user who claims this e-mail address, however it is spelled. It may belong to someone else, so never act for
+    /// its owner because of it.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn find_by_claimed_email(self, email: &str) -> Result<Option<User>> {
+        let email = email.to_owned();
+        let find = async move |tx: &mut ReadTx<'_>| tx.users().find_by_claimed_email(&email).await;
+        Ok(self.0.read("user_find", find).await?)
     }
 
     /// The user that a reference names.
@@ -175,7 +188,7 @@ impl Users<'_> {
     }
 
     /// Changes a user; takes effect on their API keys and sessions at once in this process. Disabling ends
-    /// the sessions.
+    /// the sessions. Another address is one that the user claims, unless the patch says that it is verified.
     ///
     /// # Errors
     /// `NotFound`; `Invalid`; `AlreadyExists`; `Conflict` when neither name nor address would be

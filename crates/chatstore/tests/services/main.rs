@@ -10,6 +10,7 @@ mod export;
 mod fixtures;
 mod keys;
 mod memory;
+mod passwords;
 mod races;
 mod rights;
 mod statements;

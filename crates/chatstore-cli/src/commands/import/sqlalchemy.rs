@@ -82,9 +82,9 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
             return Err(failure.hint("everything written so far is complete; import again to add the rest"));
         }
     };
-    let left_out = report.left_out();
+    let is_settled = report.left_out() == 0 && report.need_review == 0;
     listener.finish(&report);
-    Ok(if left_out == 0 { ExitCode::SUCCESS } else { ExitCode::from(code::SKIPPED) })
+    Ok(if is_settled { ExitCode::SUCCESS } else { ExitCode::from(code::SKIPPED) })
 }
 
 fn mapping(path: &Path) -> Result<Mapping, CliError> {
@@ -173,7 +173,8 @@ impl Listener {
     fn finish(self, report: &ImportReport) {
         self.end_progress();
         if self.json {
-            print(format_args!("],\"tables\":{}}}", json!(report.tables)));
+            let (tables, need_review) = (json!(report.tables), report.need_review);
+            print(format_args!("],\"tables\":{tables},\"need_review\":{need_review}}}"));
             return;
         }
         let added = if self.dry_run { "would be added" } else { "added" };
@@ -197,5 +198,11 @@ impl Listener {
             eprint_message(format_args!("{table}{key}{column}: {problem}; {done}"));
         }
         eprint_rest(self.reported);
+        if report.need_review > 0 {
+            let count = report.need_review;
+            eprint_message(format_args!(
+                "accounts that a person should look at: {count}; --json marks them with \"needs_review\""
+            ));
+        }
     }
 }

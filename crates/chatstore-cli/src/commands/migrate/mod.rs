@@ -204,6 +204,9 @@ fn report(event: &MigrationEvent<'_>) {
             let rows = counted(*rows, "row");
             eprint_message(format_args!("working on {} {}: {rows} so far", revision.id, revision.slug));
         }
+        MigrationEvent::Note { revision, text } => {
+            eprint_message(format_args!("{} {}: {text}", revision.id, revision.slug));
+        }
         MigrationEvent::Applying(_) => {}
     }
 }

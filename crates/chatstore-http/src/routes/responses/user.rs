@@ -11,7 +11,7 @@ use crate::schema::UserRoleWord;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User, example = json!({
     "id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "short_id": "1BwtYBRnzP4aQmVxK7sD8c", "username": "ada",
-    "email": "ada@example.org", "full_name": "Ada Lovelace", "role": "user", "is_active": true,
+    "email": "ada@example.org", "email_verified_at": "2026-03-01T12:00:00.000000Z", "full_name": "Ada Lovelace", "role": "user", "is_active": true,
     "must_change_password": false, "metadata": {}, "created_at": "2026-03-01T12:00:00.000000Z",
     "updated_at": "2026-03-01T12:00:00.000000Z"
 }))]
@@ -24,9 +24,12 @@ pub(crate) struct UserResponse {
     /// As typed; unique however it is spelled.
     #[schema(required)]
     username: Option<String>,
-    /// As typed; unique however it is spelled.
+    /// As typed; at most one user has it verified and one claims it, however it is spelled.
     #[schema(required)]
     email: Option<String>,
+    /// Since when it is known that the user has the address; null while the user only claims it.
+    #[schema(value_type = Option<String>, format = "date-time", required)]
+    email_verified_at: Option<Timestamp>,
     #[schema(required)]
     full_name: Option<String>,
     #[schema(value_type = UserRoleWord)]
@@ -56,6 +59,7 @@ impl From<User> for UserResponse {
             short_id: user.id.short(),
             username: user.username,
             email: user.email,
+            email_verified_at: user.email_verified_at,
             full_name: user.full_name,
             role: user.role.as_str(),
             is_active: user.is_active,

@@ -20,8 +20,10 @@ pub(crate) struct ListQuery {
     page: PageQuery,
     /// Only the one with this name, however it is spelled.
     username: Option<String>,
-    /// Only the one with this e-mail address, however it is spelled.
+    /// Only the one whose verified e-mail address this is, however it is spelled.
     email: Option<String>,
+    /// Only the one who claims this e-mail address, however it is spelled. It may belong to someone else.
+    claimed_email: Option<String>,
     /// Only those with this role.
     #[param(value_type = Option<UserRoleWord>, inline)]
     role: Option<UserRole>,
@@ -35,6 +37,7 @@ impl FromParameters for ListQuery {
             page: PageQuery::from_parameters(parameters),
             username: parameters.text("username"),
             email: parameters.text("email"),
+            claimed_email: parameters.text("claimed_email"),
             role: parameters.word("role"),
             is_active: parameters.flag("is_active"),
         }
@@ -46,9 +49,14 @@ impl ListQuery {
     fn scope(&self, admin: Admin) -> String {
         let holder = admin.holder();
         format!(
-            "users for {holder} {:?} {:?} {:?} {:?}",
-            self.username, self.email, self.role, self.is_active
+            "users for {holder} {:?} {:?} {:?} {:?} {:?}",
+            self.username, self.email, self.claimed_email, self.role, self.is_active
         )
+    }
+
+    /// Whether at most one user has what is asked for.
+    fn names_one(&self) -> bool {
+        self.username.is_some() || self.email.is_some() || self.claimed_email.is_some()
     }
 
     fn takes(&self, user: &User) -> bool {
@@ -75,7 +83,7 @@ pub(crate) async fn list(
 ) -> Result<ListResponse<UserResponse>, Problem> {
     let scope = query.scope(admin);
     let from = query.page.position(&scope)?;
-    let page = if query.username.is_some() || query.email.is_some() {
+    let page = if query.names_one() {
         Page { items: find(&state, &query).await?.into_iter().collect(), next: None }
     } else {
         let filter = UserFilter { role: query.role, is_active: query.is_active };
@@ -85,21 +93,20 @@ pub(crate) async fn list(
     Ok(ListResponse::new(page, &scope, UserResponse::from))
 }
 
-/// The one user that has the name and the address asked for.
+/// The one user that has the name and the addresses asked for.
 async fn find(state: &AppState, query: &ListQuery) -> Result<Option<User>, Problem> {
     let users = state.store().users();
-    let by_name = match &query.username {
-        Some(username) => Some(users.find_by_username(username).await?),
-        None => None,
-    };
-    let by_email = match &query.email {
-        Some(email) => Some(users.find_by_email(email).await?),
-        None => None,
-    };
-    let found = match (by_name, by_email) {
-        (Some(Some(named)), Some(Some(addressed))) => (named.id == addressed.id).then_some(named),
-        (Some(found), None) | (None, Some(found)) => found,
-        _ => None,
-    };
+    let mut each = Vec::with_capacity(1);
+    if let Some(username) = &query.username {
+        each.push(users.find_by_username(username).await?);
+    }
+    if let Some(email) = &query.email {
+        each.push(users.find_by_email(email).await?);
+    }
+    if let Some(email) = &query.claimed_email {
+        each.push(users.find_by_claimed_email(email).await?);
+    }
+    let found = each.pop().flatten().filter(|last| each.iter().flatten().all(|user| user.id == last.id));
+    let found = found.filter(|_| each.iter().all(Option::is_some));
     Ok(found.filter(|user| user.id != chatstore::UserId::ANONYMOUS && query.takes(user)))
 }

@@ -37,6 +37,8 @@ request_object! {
 }
 
 /// Change the current user
+///
+/// Another e-mail address is claimed until an administrator or a service verifies it.
 #[utoipa::path(
     patch,
     path = "/users/me",

@@ -9,7 +9,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::auth::Password;
 use chatstore::fields::{
-    EMAIL, FULL_NAME, IS_ACTIVE, METADATA, MUST_CHANGE_PASSWORD, PASSWORD, USER_ROLE, USERNAME,
+    EMAIL, EMAIL_VERIFIED, FULL_NAME, IS_ACTIVE, METADATA, MUST_CHANGE_PASSWORD, PASSWORD, USER_ROLE,
+    USERNAME,
 };
 use chatstore::{CanonicalJson, Email, FromText, NewUser, User, UserId, UserPatch, UserRole};
 
@@ -40,6 +41,7 @@ fn read_create_user(fields: &mut impl ReadFields) -> (NewUser, Option<Password>)
     let password = fields.given(&password).map(Password::new);
     let new = NewUser {
         username,
+        is_email_verified: fields.given(&EMAIL_VERIFIED).unwrap_or(email.is_some()),
         email,
         full_name: fields.optional(&FULL_NAME),
         role: fields.given_or(&USER_ROLE, UserRole::User),
@@ -142,7 +144,9 @@ request_object! {
 
 fn read_change_user(fields: &mut impl ReadFields) -> UserPatch {
     let patch = user_patch(fields);
+    let is_email_verified = fields.given(&EMAIL_VERIFIED).or(patch.email.value().map(|_| true));
     UserPatch {
+        is_email_verified,
         role: fields.given(&USER_ROLE),
         is_active: fields.given(&IS_ACTIVE),
         must_change_password: fields.given(&MUST_CHANGE_PASSWORD),
@@ -153,7 +157,8 @@ fn read_change_user(fields: &mut impl ReadFields) -> UserPatch {
 
 /// Change a user
 ///
-/// For administrators and service keys. The last active administrator keeps the role.
+/// For administrators and service keys. An address that they set is verified. The last active administrator keeps the
+/// role.
 #[utoipa::path(
     patch,
     path = "/users/{id}",
@@ -216,8 +221,9 @@ fn read_put_user(fields: &mut impl ReadFields) -> NewUser {
 
 /// Get or create a user by e-mail address
 ///
-/// An existing user is returned unchanged, whatever the body says. Of several concurrent requests exactly one
-/// creates the user. For administrators and service keys.
+/// Returns the user whose verified address it is, unchanged, whatever the body says; else creates one with this address,
+/// verified. A user who only claims the address is not returned: send addresses that you have verified. Of several
+/// concurrent requests exactly one creates the user. For administrators and service keys.
 #[utoipa::path(
     put,
     path = "/users/by-email/{email}",

@@ -1,7 +1,8 @@
 //! Who owns a conversation, and where it is or goes.
 
-use chatstore_model::{Conversation, ConversationId, NewConversation, NewUser, UserId};
+use chatstore_model::{CanonicalJson, Conversation, ConversationId, NewConversation, NewUser, UserId};
 use chatstore_sql::{Tx, Via};
+use serde_json::Value;
 
 use super::users::{UserDecision, decide_user};
 use super::{BatchState, Mode, StoreResult, Write};
@@ -69,7 +70,7 @@ async fn find_owner<M>(
     };
     let missing = |done: &str| issue(planned, "user_email", format!("there is no user {:?}", user.key), done);
     Ok(match decide_user(tx, state, user).await? {
-        UserDecision::Present(id, _) => (id, None, Vec::new()),
+        UserDecision::Present(id) | UserDecision::Same { id, .. } => (id, None, Vec::new()),
         // An address that is none has no user of its own.
         UserDecision::Add(..) if user.new.email.is_none() => {
             (UserId::ANONYMOUS, None, vec![missing("it belongs to anonymous")])
@@ -120,19 +121,34 @@ async fn decide_conversation<M>(
     if let Some(thread_id) = &planned.new.thread_id
         && let Some(other) = tx.conversations().find_by_thread(owner, thread_id).await?
     {
-        if planned.is_thread && is_unchanged(&other, &new) {
+        let is_of_another_row = has_another_address(&other, &new);
+        if planned.is_thread && !is_of_another_row && is_unchanged(&other, &new) {
             return Ok(ConversationDecision::Present(Place { owner, id: other.id }, None));
         }
         let problem = format!("a conversation with the thread_id {thread_id:?} already exists");
-        if planned.is_thread {
+        if planned.is_thread && !is_of_another_row {
             let left_out = issue(planned, "thread_id", problem, "it was not changed");
             return Ok(ConversationDecision::LeaveOut(left_out.leaving_out()));
         }
         new.thread_id = None;
         let done = "imported without a thread_id; the text is in metadata.source";
-        issues.push(issue(planned, "uuid", problem, done));
+        let column = if planned.is_thread { "thread_id" } else { "uuid" };
+        let issue = issue(planned, column, problem, done);
+        issues.push(if is_of_another_row { issue.needing_review() } else { issue });
     }
     Ok(ConversationDecision::Add(new, issues))
+}
+
+/// Whether two threads with one id belonged to two spellings of an address, whose users are one here.
+fn has_another_address(stored: &Conversation, new: &NewConversation) -> bool {
+    let address = |metadata: &CanonicalJson| {
+        let value = metadata.to_value();
+        value.pointer("/source/user_email").and_then(Value::as_str).map(str::to_owned)
+    };
+    match (address(&stored.metadata), address(&new.metadata)) {
+        (Some(stored), Some(new)) => stored != new,
+        _ => false,
+    }
 }
 
 async fn find<M>(tx: &mut Tx<'_, M>, owner: UserId, id: ConversationId) -> StoreResult<Option<Conversation>> {

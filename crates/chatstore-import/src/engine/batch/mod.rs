@@ -9,7 +9,8 @@ mod messages;
 mod users;
 
 use chatstore_model::{
-    ConversationId, ModelResponse, NewConversation, NewDocument, NewMessage, NewUser, UserId,
+    CanonicalJson, ConversationId, ModelResponse, NewConversation, NewDocument, NewMessage, NewUser, UserId,
+    UserPatch,
 };
 use chatstore_sql::{ReadOnly, ReadWrite, StoreError, Tx};
 
@@ -46,6 +47,8 @@ pub(crate) trait Batch: Send + Sync + 'static {
 /// A change that an import makes.
 pub(crate) enum Write<'w> {
     User(&'w NewUser),
+    /// The metadata of a stored user.
+    UserMetadata(UserId, CanonicalJson),
     /// With the key of the row in the source.
     Conversation(UserId, &'w NewConversation, &'w str),
     Messages(UserId, ConversationId, &'w [NewMessage]),
@@ -80,7 +83,9 @@ impl Mode for ReadOnly {
             Write::User(new) => {
                 added.users.extend(new.id);
                 added.usernames.extend(new.username.as_ref().map(|name| name.key().to_owned()));
-                added.emails.extend(new.email.as_ref().map(|email| email.key().to_owned()));
+                added.emails.extend(new.id.and_then(|id| {
+                    Some(((new.email.as_ref()?.key().to_owned(), new.is_email_verified), id))
+                }));
             }
             Write::Conversation(owner, new, key) => {
                 added.conversations.extend(new.id.map(|id| ((owner, id), key.to_owned())));
@@ -91,7 +96,7 @@ impl Mode for ReadOnly {
             Write::Document(owner, new) => {
                 added.documents.extend(new.id.map(|id| (owner, id)));
             }
-            Write::Piece { .. } | Write::Responses(..) => {}
+            Write::UserMetadata(..) | Write::Piece { .. } | Write::Responses(..) => {}
         }
         Ok(())
     }
@@ -103,6 +108,10 @@ impl Mode for ReadWrite {
     async fn apply(tx: &mut Tx<'_, Self>, _state: &mut BatchState, write: Write<'_>) -> StoreResult<()> {
         match write {
             Write::User(new) => tx.users().create(new).await.map(drop),
+            Write::UserMetadata(id, metadata) => {
+                let patch = UserPatch { metadata: Some(metadata), ..UserPatch::default() };
+                tx.users().update(id, &patch).await.map(drop)
+            }
             Write::Conversation(owner, new, _) => tx.conversations().create(owner, new).await.map(drop),
             Write::Messages(owner, id, new) => tx.messages().append_many(owner, id, &[], new).await.map(drop),
             Write::Piece { owner, conversation, after, messages, is_last } => {

@@ -72,9 +72,11 @@ fn user_with_address(row: &mut Row<'_>, created_at: Timestamp) -> PlannedUser {
     let address = shown(row.value("user_email"));
     let id = user_id(&address);
     let source = serde_json::json!({ "source": { "email": address.replace('\0', "\u{fffd}") } });
+    let email = Email::new(address.clone()).ok();
     let new = NewUser {
         id: Some(id),
-        email: Email::new(address.clone()).ok(),
+        is_email_verified: email.is_some(),
+        email,
         created_at: Some(created_at),
         metadata: CanonicalJson::new(source).unwrap_or_else(|_| CanonicalJson::object()),
         ..NewUser::default()

@@ -30,10 +30,18 @@ pub(super) fn plan_user(
     let id = id_of(&row);
     let created_at = row.time_or("created_at", otherwise);
     let updated_at = row.time("updated_at");
+    let is_email_the_key = key == "email";
+    let username = identity(&mut row, "username", UserName::imported);
+    // A name with an @ is its user's address: without one they claim it.
+    let email = identity(&mut row, "email", Email::new).or_else(|| {
+        let name = username.as_ref().filter(|name| name.may_be_an_address())?;
+        Email::new(name.as_typed()).ok()
+    });
     let new = NewUser {
         id: Some(id),
-        username: identity(&mut row, "username", UserName::new),
-        email: identity(&mut row, "email", Email::new),
+        username,
+        is_email_verified: is_email_the_key && email.is_some(),
+        email,
         full_name: row.text_within("full_name", limits::FULL_NAME),
         is_active: row.flag("is_active", true, false),
         password_hash: password_hash(&mut row),
@@ -43,7 +51,7 @@ pub(super) fn plan_user(
         ..NewUser::default()
     };
     zones.count(&row);
-    PlannedUser { id, new, key: row.key, is_email_the_key: key == "email", issues: row.issues }
+    PlannedUser { id, new, key: row.key, is_email_the_key, issues: row.issues }
 }
 
 /// A valid name or address; an invalid one is kept aside.

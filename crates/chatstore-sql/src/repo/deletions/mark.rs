@@ -108,7 +108,7 @@ const IDENTITIES: Sql = Sql::same("deletions.identities", "delete from identitie
 const MARK_USER: Sql = Sql::same(
     "deletions.mark_user",
     "update users set deleted_at = $1, username = null, username_key = null, email = null, email_key = null, \
-     full_name = null, password_hash = null, is_active = false, metadata = '{}' \
+     email_verified_at = null, full_name = null, password_hash = null, is_active = false, metadata = '{}' \
      where id = $2 and deleted_at is null",
 );
 

@@ -1,6 +1,7 @@
 //! Users.
 
 mod erase;
+mod identity;
 
 use chatstore_model::{
     CanonicalJson, Email, EndReason, IntoValid, Limit, NewUser, Order, Page, PasswordHash, Timestamp, User,
@@ -32,7 +33,27 @@ const BY_USERNAME: Sql = Sql::same(
 
 const BY_EMAIL: Sql = Sql::same(
     "users.by_email",
-    concat!("select ", COLUMNS, " from users where email_key = $1 and deleted_at is null"),
+    concat!(
+        "select ",
+        COLUMNS,
+        " from users where email_key = $1 and email_verified_at is not null and deleted_at is null"
+    ),
+);
+
+const BY_CLAIMED_EMAIL: Sql = Sql::same(
+    "users.by_claimed_email",
+    concat!(
+        "select ",
+        COLUMNS,
+        " from users where email_key = $1 and email_verified_at is null and deleted_at is null"
+    ),
+);
+
+/// The lock keeps changes of a name and of an address apart, which must go together. SQLite has one writer.
+const LOCK: Sql = Sql::pair(
+    "users.lock",
+    concat!("select ", COLUMNS, " from users where id = $1 and deleted_at is null"),
+    concat!("select ", COLUMNS, " from users where id = $1 and deleted_at is null for no key update"),
 );
 
 /// The built-in user has the least id and is in no list.
@@ -70,13 +91,14 @@ const UPDATE: Sql = Sql::same(
          username_key = case when $1 then $3 else username_key end, \
          email = case when $4 then $5 else email end, \
          email_key = case when $4 then $6 else email_key end, \
-         full_name = case when $7 then $8 else full_name end, \
-         role = coalesce($9, role), \
-         is_active = coalesce($10, is_active), \
-         must_change_password = coalesce($11, must_change_password), \
-         metadata = coalesce($12, metadata), \
-         updated_at = $13 \
-         where id = $14 and deleted_at is null returning ",
+         email_verified_at = case when $4 then $7 else email_verified_at end, \
+         full_name = case when $8 then $9 else full_name end, \
+         role = coalesce($10, role), \
+         is_active = coalesce($11, is_active), \
+         must_change_password = coalesce($12, must_change_password), \
+         metadata = coalesce($13, metadata), \
+         updated_at = $14 \
+         where id = $15 and deleted_at is null returning ",
         COLUMNS
     ),
 );
@@ -92,6 +114,8 @@ const OWN_STATEMENTS: &[Sql] = &[
     GET,
     BY_USERNAME,
     BY_EMAIL,
+    BY_CLAIMED_EMAIL,
+    LOCK,
     PAGE_ASCENDING,
     PAGE_DESCENDING,
     FILTERED_ASCENDING,
@@ -112,7 +136,7 @@ repository! {
 reader! {
     pub(super) fn read -> User {
         id, username, email, full_name, role, is_active, must_change_password, metadata, created_at,
-        updated_at,
+        updated_at, email_verified_at,
     }
 }
 
@@ -142,7 +166,8 @@ impl<M> Users<'_, '_, M> {
         self.0.executor.query_first(&BY_USERNAME, &[(&key).into()], read).await
     }
 
-    /// The user with this e-mail address, however it is spelled ([`Email::key_of`]).
+    /// The user who is known to have this e-mail address, however it is spelled ([`Email::key_of`]). One who only
+    /// claims it is not found.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] for an address with NUL.
@@ -150,6 +175,17 @@ impl<M> Users<'_, '_, M> {
         refuse_nul("email", email)?;
         let key = Email::key_of(email);
         self.0.executor.query_first(&BY_EMAIL, &[(&key).into()], read).await
+    }
+
+    /// The user who claims this e-mail address, however it is spelled. It may belong to someone else: this is for
+    /// those who want to know who claims it, never to act for its owner.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for an address with NUL.
+    pub async fn find_by_claimed_email(&mut self, email: &str) -> Result<Option<User>, StoreError> {
+        refuse_nul("email", email)?;
+        let key = Email::key_of(email);
+        self.0.executor.query_first(&BY_CLAIMED_EMAIL, &[(&key).into()], read).await
     }
 
     /// Users by creation, without the built-in one. What a filter passes over costs time.
@@ -198,6 +234,8 @@ impl Users<'_, '_, ReadWrite> {
     pub async fn create(&mut self, new: impl IntoValid<&NewUser>) -> Result<User, StoreError> {
         let new = *new.into_valid()?;
         let user = self.to_row(new);
+        self.refuse_others_name(Some(user.id), new.email.as_ref(), new.is_email_verified).await?;
+        self.refuse_others_address(Some(user.id), new.username.as_ref(), new.is_email_verified).await?;
         if self.insert(&user, new).await? {
             return Ok(user);
         }
@@ -213,7 +251,8 @@ impl Users<'_, '_, ReadWrite> {
 
     /// Why a user was not stored.
     async fn why_not_created(&mut self, user: &User, new: &NewUser) -> Result<StoreError, StoreError> {
-        self.refuse_taken(None, new.username.as_ref(), new.email.as_ref()).await?;
+        let email = new.email.as_ref().map(|email| (email, new.is_email_verified));
+        self.refuse_taken(None, new.username.as_ref(), email).await?;
         if self.get(user.id).await?.is_some() {
             return Ok(StoreError::AlreadyExists { entity: USERS.entity, field: "id" });
         }
@@ -221,31 +260,9 @@ impl Users<'_, '_, ReadWrite> {
         Ok(self.0.conflict("the user was created and erased meanwhile"))
     }
 
-    /// Fails when another user has this name or else this address. The databases do not agree on
-    /// which of two violated keys they name.
-    async fn refuse_taken(
-        &mut self,
-        own: Option<UserId>,
-        username: Option<&UserName>,
-        email: Option<&Email>,
-    ) -> Result<(), StoreError> {
-        if let Some(username) = username {
-            let holder = self.find_by_username(username.as_typed()).await?;
-            if holder.is_some_and(|user| Some(user.id) != own) {
-                return Err(StoreError::AlreadyExists { entity: USERS.entity, field: "username" });
-            }
-        }
-        if let Some(email) = email {
-            let holder = self.find_by_email(email.as_typed()).await?;
-            if holder.is_some_and(|user| Some(user.id) != own) {
-                return Err(StoreError::AlreadyExists { entity: USERS.entity, field: "email" });
-            }
-        }
-        Ok(())
-    }
-
-    /// The user with this e-mail address; created from `new` when there is none, else untouched by it.
-    /// True when it was created. Of any number of concurrent calls one creates it.
+    /// The user who is known to have this e-mail address; created from `new` when there is none, else untouched by it.
+    /// True when it was created, with an address that is verified. Of any number of concurrent calls one creates it. A
+    /// user who only claims the address keeps the claim and is not returned.
     ///
     /// # Errors
     /// [`StoreError::InvalidState`] when `new` has no address; [`StoreError::AlreadyExists`] with field
@@ -254,7 +271,7 @@ impl Users<'_, '_, ReadWrite> {
         &mut self,
         new: impl IntoValid<&NewUser>,
     ) -> Result<(User, bool), StoreError> {
-        let new = *new.into_valid()?;
+        let new = NewUser { is_email_verified: true, ..(*new.into_valid()?).clone() };
         let Some(email) = &new.email else {
             return Err(StoreError::InvalidState(
                 "a user is found or created by the e-mail address, which is missing",
@@ -263,17 +280,19 @@ impl Users<'_, '_, ReadWrite> {
         if let Some(user) = self.find_by_email(email.as_typed()).await? {
             return Ok((user, false));
         }
-        let user = self.to_row(new);
-        if self.insert(&user, new).await? {
+        let user = self.to_row(&new);
+        self.refuse_others_name(Some(user.id), Some(email), true).await?;
+        if self.insert(&user, &new).await? {
             return Ok((user, true));
         }
         match self.find_by_email(email.as_typed()).await? {
             Some(user) => Ok((user, false)),
-            None => Err(self.why_not_created(&user, new).await?),
+            None => Err(self.why_not_created(&user, &new).await?),
         }
     }
 
-    /// Changes a user; an empty patch changes nothing. Disabling ends all sessions.
+    /// Changes a user; an empty patch changes nothing. Disabling ends all sessions. Another address is one that the user
+    /// claims, unless the patch says that it is verified.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field
@@ -288,17 +307,25 @@ impl Users<'_, '_, ReadWrite> {
         if id == UserId::ANONYMOUS {
             return Err(StoreError::InvalidState("the built-in user cannot be changed"));
         }
-        let user = self.get(id).await?.ok_or(NOT_FOUND)?;
+        let changes_identity = !patch.username.is_keep() || !patch.email.is_keep();
+        let user = match changes_identity {
+            true => self.0.executor.query_first(&LOCK, &[id.into()], read).await?,
+            false => self.get(id).await?,
+        };
+        let user = user.ok_or(NOT_FOUND)?;
         if *patch == UserPatch::default() {
             return Ok(user);
         }
-        self.refuse_taken(Some(id), patch.username.value(), patch.email.value()).await?;
+        let now = self.0.now();
+        let email_verified_at = identity::verified_at(&user, patch, now);
+        if changes_identity {
+            self.refuse_identity(&user, patch, email_verified_at.is_some()).await?;
+        }
         let stops_administering =
             patch.role.is_some_and(|role| role != UserRole::Admin) || patch.is_active == Some(false);
         if stops_administering {
             self.keep_an_admin(&user).await?;
         }
-        let now = self.0.now();
         let values = [
             (!patch.username.is_keep()).into(),
             patch.username.value().map(UserName::as_typed).into(),
@@ -306,6 +333,7 @@ impl Users<'_, '_, ReadWrite> {
             (!patch.email.is_keep()).into(),
             patch.email.value().map(Email::as_typed).into(),
             patch.email.value().map(Email::key).into(),
+            email_verified_at.into(),
             (!patch.full_name.is_keep()).into(),
             patch.full_name.value().into(),
             patch.role.map(UserRole::as_str).into(),
@@ -346,6 +374,7 @@ impl Users<'_, '_, ReadWrite> {
             metadata: new.metadata.clone(),
             created_at,
             updated_at: new.updated_at.unwrap_or(created_at),
+            email_verified_at: (new.is_email_verified && new.email.is_some()).then(|| self.0.now()),
         }
     }
 }
@@ -366,5 +395,6 @@ fn insert_values<'v>(user: &'v User, new: &'v NewUser) -> [Value<'v>; INSERTED.c
         metadata.into(),
         user.created_at.into(),
         user.updated_at.into(),
+        user.email_verified_at.into(),
     ]
 }

@@ -1,7 +1,8 @@
 //! Registration and login.
 
 use chatstore_model::{
-    IntoValid, NewRefreshToken, NewSession, NewUser, PasswordHash, SessionId, Timestamp, User, UserId,
+    Email, IntoValid, NewRefreshToken, NewSession, NewUser, PasswordHash, SessionId, Timestamp, User, UserId,
+    UserName,
 };
 use chatstore_sql::{StoreError, Tx, WriteTx};
 use uuid::Uuid;
@@ -13,10 +14,11 @@ use crate::password::{Password, Verification};
 use crate::security_event::SecurityEvent;
 use crate::token::{AccessClaims, RefreshText, TokenKeys};
 
-/// The name a user logs in with.
+/// The name a user logs in with. Where it may mean several users, the password is tried for each: the one who is known to
+/// have the address comes before one who claims it, and both before one who has it as a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginName {
-    /// A user name; also an e-mail address, when no user has it as a name and it has an `@`.
+    /// A user name; also an e-mail address, when it has an `@`.
     Username(String),
     /// An e-mail address.
     Email(String),
@@ -30,18 +32,66 @@ impl LoginName {
     }
 }
 
-type Found = Option<(User, Option<PasswordHash>)>;
+type Found = (User, Option<PasswordHash>);
 
-/// The user of this name. Whether there is one changes nothing about what is done to find out.
-async fn find<M>(tx: &mut Tx<'_, M>, name: &LoginName) -> std::result::Result<Found, StoreError> {
-    match name {
-        LoginName::Email(email) => tx.passwords().find_by_email(email).await,
-        LoginName::Username(name) => {
-            let by_username = tx.passwords().find_by_username(name).await?;
-            let by_email = if name.contains('@') { tx.passwords().find_by_email(name).await? } else { None };
-            Ok(by_username.or(by_email))
+/// Those whom a name may mean.
+struct Candidates {
+    /// The one who is known to have the address.
+    verified: Option<Found>,
+    /// The one who claims the address, or has it as a name.
+    others: Vec<Found>,
+    /// How many passwords are tried at least: as many as one address may have in this store. So their number tells
+    /// nothing about the name.
+    tries: usize,
+}
+
+impl Candidates {
+    /// Finds them. Whether there are any changes nothing about what is done to find out.
+    async fn find<M>(tx: &mut Tx<'_, M>, name: &LoginName) -> std::result::Result<Self, StoreError> {
+        let (named, may_be_an_address) = match name {
+            LoginName::Email(_) => (None, true),
+            LoginName::Username(name) => {
+                (tx.passwords().find_by_username(name).await?, UserName::key_of(name).contains('@'))
+            }
+        };
+        if !may_be_an_address {
+            return Ok(Self { verified: None, others: named.into_iter().collect(), tries: 1 });
         }
+        let mut found = tx.passwords().find_by_email(name.text()).await?;
+        found.extend(named.filter(|(named, _)| found.iter().all(|(user, _)| user.id != named.id)));
+        let is_verified = |(user, _): &Found| {
+            let key = user.email.as_deref().map(Email::key_of);
+            user.email_verified_at.is_some() && key == Some(Email::key_of(name.text()))
+        };
+        let verified = found.iter().position(is_verified).map(|place| found.remove(place));
+        let tries = if tx.passwords().have_both_kinds_of_addresses().await? { 2 } else { 1 };
+        Ok(Self { verified, others: found, tries })
     }
+
+    /// The user whom the log names when no password is right.
+    fn first(&self) -> Option<UserId> {
+        self.verified.iter().chain(&self.others).map(|(user, _)| user.id).next()
+    }
+
+    /// The passwords to try, in order, `None` where there is none: the verified one has a place of its own, so that the
+    /// time of another's login does not tell whether there is one.
+    fn into_tries(self) -> Vec<Option<(UserId, PasswordHash)>> {
+        let verified = self.verified.and_then(password_to_try);
+        let others: Vec<_> = self.others.into_iter().filter_map(password_to_try).collect();
+        let mut tries = Vec::with_capacity(others.len() + 1);
+        if verified.is_some() || others.len() < self.tries {
+            tries.push(verified);
+        }
+        tries.extend(others.into_iter().map(Some));
+        tries.resize(tries.len().max(self.tries), None);
+        tries
+    }
+}
+
+/// The hash of a user who may log in with a password.
+fn password_to_try((user, hash): Found) -> Option<(UserId, PasswordHash)> {
+    let may_log_in = user.is_active && user.id != UserId::ANONYMOUS;
+    hash.filter(|_| may_log_in).map(|hash| (user.id, hash))
 }
 
 impl Auth<'_> {
@@ -91,16 +141,15 @@ impl Auth<'_> {
         let keys = self.identity().keys()?;
         let permit = self.identity().passwords.permit()?;
         let name = name.clone();
-        let found = self.store.read("login_find", async move |tx| find(tx, &name).await).await?;
-        let user = found.as_ref().map(|(user, _)| user.id);
-        let hash = found
-            .filter(|(user, _)| user.is_active && user.id != UserId::ANONYMOUS)
-            .and_then(|(_, hash)| hash);
-        let verification = permit.verify(password.clone(), hash.clone()).await?;
-        let (Some(user), Some(hash), Verification::Right | Verification::NeedsRehash) =
-            (user, hash, verification)
-        else {
-            SecurityEvent::LOGIN_FAILED.note(user);
+        let candidates =
+            self.store.read("login_find", async move |tx| Candidates::find(tx, &name).await).await?;
+        let named = candidates.first();
+        let mut tries = candidates.into_tries();
+        let hashes = tries.iter().map(|user| user.as_ref().map(|(_, hash)| hash.clone())).collect();
+        let right = permit.find_right(password.clone(), hashes).await?;
+        let right = right.and_then(|(place, verification)| Some((tries.swap_remove(place)?, verification)));
+        let Some(((user, hash), verification)) = right else {
+            SecurityEvent::LOGIN_FAILED.note(named);
             return Err(Error::invalid_credentials());
         };
         let replacement = match verification {
@@ -171,5 +220,60 @@ pub(super) fn tokens(
         refresh_expires_at,
         session_id: refresh.session,
         user,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chatstore_model::{CanonicalJson, UserRole};
+
+    use super::*;
+
+    fn found(number: u128, has_password: bool) -> Found {
+        let user = User {
+            id: UserId::from_uuid(Uuid::from_u128(number)),
+            username: None,
+            email: None,
+            email_verified_at: None,
+            full_name: None,
+            role: UserRole::User,
+            is_active: true,
+            must_change_password: false,
+            metadata: CanonicalJson::object(),
+            created_at: Timestamp::MIN,
+            updated_at: Timestamp::MIN,
+        };
+        (user, has_password.then(|| PasswordHash::made("hash".to_owned())))
+    }
+
+    /// Who is tried, in order, by number; 0 where nobody is.
+    fn tried(verified: Option<Found>, others: Vec<Found>, tries: usize) -> Vec<u128> {
+        let tried = Candidates { verified, others, tries }.into_tries();
+        tried.iter().map(|user| user.as_ref().map_or(0, |(id, _)| id.uuid().as_u128())).collect()
+    }
+
+    #[test]
+    fn as_many_passwords_are_tried_whoever_has_or_claims_an_address() {
+        for has_verified in [false, true] {
+            for has_claiming in [false, true] {
+                let verified = || Some(found(1, has_verified));
+                let others = || vec![found(2, has_claiming)];
+                assert_eq!(tried(verified(), others(), 2).len(), 2);
+                assert_eq!(tried(None, others(), 2).len(), 2);
+                assert_eq!(tried(verified(), Vec::new(), 2).len(), 2);
+            }
+        }
+        assert_eq!(tried(None, Vec::new(), 2), [0, 0]);
+        assert_eq!(tried(None, Vec::new(), 1), [0]);
+        assert_eq!(tried(Some(found(1, false)), vec![found(2, true)], 1), [2]);
+        assert_eq!(tried(Some(found(1, true)), vec![found(2, false)], 1), [1]);
+    }
+
+    #[test]
+    fn the_one_who_claims_an_address_is_tried_second_whether_or_not_it_is_verified() {
+        assert_eq!(tried(Some(found(1, true)), vec![found(2, true)], 2), [1, 2]);
+        assert_eq!(tried(Some(found(1, false)), vec![found(2, true)], 2), [0, 2]);
+        assert_eq!(tried(None, vec![found(2, true)], 2), [0, 2]);
+        assert_eq!(tried(Some(found(1, true)), vec![found(2, true), found(3, true)], 2), [1, 2, 3]);
     }
 }

@@ -33,12 +33,12 @@ impl Auth<'_> {
         let found = self.store.read("password_find", async move |tx| tx.passwords().get(user).await).await?;
         let (found, hash) = found.ok_or_else(|| Error::not_found("user"))?;
         new.check("new_password", &names(&found))?;
-        if new.expose() == current.expose() {
+        if new.is_same(&current) {
             let message = "must be another than the present one";
             return Err(Invalid::field("new_password", FieldCode::NotAllowed, message).into());
         }
         let verification = permit.verify(current, hash.clone()).await?;
-        let (Some(verified), Verification::Right | Verification::NeedsRehash) = (hash, verification) else {
+        let Some(verified) = hash.filter(|_| verification != Verification::Wrong) else {
             SecurityEvent::PASSWORD_CHANGE_FAILED.note(Some(user));
             return Err(Error::invalid_credentials());
         };

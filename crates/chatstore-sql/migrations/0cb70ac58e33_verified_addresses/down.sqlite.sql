@@ -1,0 +1,43 @@
+pragma foreign_keys = off;
+create temp table proof (
+  no_row_is_lost integer,
+  references_hold integer,
+  constraint no_row_is_lost check (no_row_is_lost),
+  constraint references_hold check (references_hold)
+) strict;
+create table rebuilt_users (
+  id blob not null,
+  username text,
+  username_key text,
+  email text,
+  email_key text,
+  full_name text,
+  password_hash text,
+  role text not null,
+  is_active integer not null,
+  must_change_password integer not null,
+  metadata text not null,
+  created_at integer not null,
+  updated_at integer not null,
+  deleted_at integer,
+  constraint pk_users primary key (id),
+  constraint uq_users_username_key unique (username_key),
+  constraint uq_users_email_key unique (email_key),
+  constraint ck_users_role check (role in ('user', 'admin')),
+  constraint ck_users_identity check (username_key is not null or email_key is not null or deleted_at is not null),
+  constraint ck_users_is_active check (is_active in (0, 1)),
+  constraint ck_users_must_change_password check (must_change_password in (0, 1)),
+  constraint ck_users_metadata check (json_valid(metadata))
+) strict, without rowid;
+insert into rebuilt_users (id, username, username_key, email, email_key, full_name, password_hash, role, is_active, must_change_password, metadata, created_at, updated_at, deleted_at)
+  select id, username, username_key, email, email_key, full_name, password_hash, role, is_active, must_change_password, metadata, created_at, updated_at, deleted_at
+  from users;
+insert into proof (no_row_is_lost)
+  select (select count(*) from rebuilt_users) = (select count(*) from users);
+drop table users;
+alter table rebuilt_users rename to users;
+create index ix_users_created_at on users (created_at, id);
+create index ix_users_deleted on users (id) where deleted_at is not null;
+insert into proof (references_hold)
+  select not exists (select 1 from pragma_foreign_key_check);
+drop table temp.proof;
