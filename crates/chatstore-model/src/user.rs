@@ -171,11 +171,6 @@ impl Validate for NewUser {
             let message = "a username or an email is needed";
             validator.wrong(USERNAME.name, FieldCode::Required, message);
         }
-        if let Some(username) = &self.username
-            && !is_own_name(username, self.email.as_ref())
-        {
-            validator.wrong(USERNAME.name, FieldCode::NotAllowed, ANOTHER_ADDRESS);
-        }
         if self.is_email_verified && self.email.is_none() {
             validator.wrong(EMAIL_VERIFIED.name, FieldCode::NotAllowed, ONLY_WITH_EMAIL);
         }

@@ -187,9 +187,11 @@ async fn a_name_that_is_the_address_of_another_user_is_a_conflict(case: TestData
     let eve = server.person("eve").await;
     let (not_own, taken) = ((422, "username"), (409, "username"));
     for (request, (status, field)) in [
-        (server.send(&root, "POST", USERS, r#"{"username": "bob@example.org"}"#), not_own),
-        (server.send(&root, "POST", USERS, r#"{"username": "bob＠example.org"}"#), not_own),
-        (server.send(&eve, "PATCH", ME, r#"{"username": "BOB@example.org"}"#), not_own),
+        (server.send(&root, "POST", USERS, r#"{"username": "bob@example.org"}"#), taken),
+        (server.send(&root, "POST", USERS, r#"{"username": "bob＠example.org"}"#), taken),
+        (server.send(&eve, "PATCH", ME, r#"{"username": "BOB@example.org"}"#), taken),
+        (server.send(&root, "POST", USERS, r#"{"username": "nobody@example.org"}"#), not_own),
+        (server.send(&eve, "PATCH", ME, r#"{"username": "nobody＠example.org"}"#), not_own),
         (
             server.send(&eve, "PATCH", ME, r#"{"username": "bob@example.org", "email": "bob@example.org"}"#),
             taken,

@@ -66,6 +66,24 @@ impl<M> Users<'_, '_, M> {
         Ok(())
     }
 
+    /// Fails when this name could be taken for an address that is not the user's own: as taken when another user has or
+    /// claims that address.
+    pub(super) async fn refuse_address_as_name(
+        &mut self,
+        own: Option<UserId>,
+        username: Option<&UserName>,
+        email: Option<&Email>,
+    ) -> Result<(), StoreError> {
+        let Some(name) = username.filter(|name| !is_own_name(name, email)) else { return Ok(()) };
+        for address in [name.as_typed(), name.key()] {
+            let holders = [self.find_by_email(address).await?, self.find_by_claimed_email(address).await?];
+            if holders.iter().flatten().any(|holder| Some(holder.id) != own) {
+                return Err(USERNAME_TAKEN);
+            }
+        }
+        Err(Invalid::field("username", FieldCode::NotAllowed, ANOTHER_ADDRESS).into())
+    }
+
     /// Fails when another user's name is this address. The claim of another user to a verified address does not count:
     /// their name goes with their claim.
     pub(super) async fn refuse_others_name(
@@ -119,7 +137,7 @@ impl Users<'_, '_, ReadWrite> {
         let name_after = after(&patch.username, had_name.as_ref());
         if let Some(name) = name_after.filter(|name| !is_own_name(name, email_after)) {
             if !patch.username.is_keep() {
-                return Err(Invalid::field("username", FieldCode::NotAllowed, ANOTHER_ADDRESS).into());
+                return self.refuse_address_as_name(Some(user.id), Some(name), email_after).await;
             }
             if is_own_name(name, had_email.as_ref()) {
                 return Err(StoreError::InvalidState(

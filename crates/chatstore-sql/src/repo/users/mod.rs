@@ -234,8 +234,10 @@ impl Users<'_, '_, ReadWrite> {
     pub async fn create(&mut self, new: impl IntoValid<&NewUser>) -> Result<User, StoreError> {
         let new = *new.into_valid()?;
         let user = self.to_row(new);
-        self.refuse_others_name(Some(user.id), new.email.as_ref(), new.is_email_verified).await?;
-        self.refuse_others_address(Some(user.id), new.username.as_ref(), new.is_email_verified).await?;
+        let own = Some(user.id);
+        self.refuse_address_as_name(own, new.username.as_ref(), new.email.as_ref()).await?;
+        self.refuse_others_name(own, new.email.as_ref(), new.is_email_verified).await?;
+        self.refuse_others_address(own, new.username.as_ref(), new.is_email_verified).await?;
         if self.insert(&user, new).await? {
             return Ok(user);
         }
@@ -281,7 +283,9 @@ impl Users<'_, '_, ReadWrite> {
             return Ok((user, false));
         }
         let user = self.to_row(&new);
-        self.refuse_others_name(Some(user.id), Some(email), true).await?;
+        let own = Some(user.id);
+        self.refuse_address_as_name(own, new.username.as_ref(), Some(email)).await?;
+        self.refuse_others_name(own, Some(email), true).await?;
         if self.insert(&user, &new).await? {
             return Ok((user, true));
         }
