@@ -16,6 +16,8 @@ conformance!(
     a_second_import_of_odd_rows_adds_nothing_and_reports_what_it_leaves_out,
     what_is_no_text_of_ours_is_kept_whole,
     every_account_keeps_its_conversations,
+    spellings_of_one_address_are_one_user_with_the_threads_of_all,
+    short_names_names_with_joiners_and_names_that_are_addresses_stay,
     an_imported_database_is_sound,
 );
 
@@ -185,6 +187,37 @@ async fn every_account_keeps_its_conversations(case: TestDatabase) {
             None => assert_eq!(owner, "00000000-0000-0000-0000-000000000000", "conversation {conversation}"),
         }
     }
+}
+
+async fn spellings_of_one_address_are_one_user_with_the_threads_of_all(case: TestDatabase) {
+    let (old, _) = Maker::Pakton.make(&case, "oddities").await;
+    let report = old.import_into(&case.url, &[]);
+
+    let threads = "select count(distinct owner_id), count(*) from conversations \
+                   where thread_id in ('of-0', 'of-1', 'of-2')";
+    assert_eq!(look(&case.url, threads), [[1, 3]]);
+    let user =
+        "select count(*) from users where email_key = 'ada@example.org' and email_verified_at is not null";
+    assert_eq!(look(&case.url, user), [[1]]);
+    let same: Vec<&Reported> =
+        report.reported.iter().filter(|it| it.table == "users" && it.needs_review).collect();
+    assert!(same.len() >= 2 && same.iter().any(|it| it.problem.contains("in another spelling")), "{same:?}");
+    assert_eq!(old.import_into(&case.url, &[]).need_review, 0, "reported once");
+}
+
+async fn short_names_names_with_joiners_and_names_that_are_addresses_stay(case: TestDatabase) {
+    let (old, _) = Maker::ChatApp.make(&case, "oddities").await;
+    old.import_into(&case.url, &[]);
+
+    for name in ["ab", "李娜", "نامه\u{200c}ای", "login@example.org"] {
+        let named = format!("select count(*) from users where username = '{name}'");
+        assert_eq!(look(&case.url, &named), [[1]], "{name}");
+    }
+    let login =
+        "select email_key from users where username = 'login@example.org' and email_verified_at is null";
+    assert_eq!(look(&case.url, login), [["login@example.org"]]);
+    let other = "select count(*) from users where username_key = 'other@example.org'";
+    assert_eq!(look(&case.url, other), [[0]]);
 }
 
 async fn an_imported_database_is_sound(case: TestDatabase) {

@@ -31,7 +31,11 @@ NAMES = [
     ("twice", "ADA@EXAMPLE.ORG", "an address that is taken after case folding", True),
     (None, "noname@example.org", "no name", False),
     (None, None, "neither name nor address", True),
-    ("ab", "ab@example.org", "a name of two letters", False),
+    ("ab", "ab@example.org", None, False),
+    ("李娜", "li@example.org", None, False),
+    ("نامه\u200cای", "zwnj@example.org", None, False),
+    ("login@example.org", None, None, False),
+    ("other@example.org", "not-other@example.org", "a name with an @ that is no address of its user", True),
     ("emoji 🎉 名", "emoji@example.org", None, False),
     ("anonymous", "anonymous@example.org", "the name of the built-in user", False),
 ]

@@ -12,6 +12,8 @@ use chatstore_testkit::{TestDatabase, conformance};
 
 conformance!(
     conversations_of_an_invalid_address_are_anonymous,
+    a_thread_of_each_spelling_of_an_address_is_kept,
+    an_address_that_a_user_claims_is_imported_beside_the_claim,
     messages_of_a_conversation_that_is_left_out_are_reported,
     a_conversation_longer_than_a_batch_is_imported_once,
 );
@@ -104,6 +106,46 @@ async fn conversations_of_an_invalid_address_are_anonymous(case: TestDatabase) {
     assert!(chat.conversations().get(ConversationId::from_uuid(id(&[b"two"]))).await.is_ok());
     let (report, issues) = run(&store, &source, false).await;
     assert_eq!((report.table("conversations"), issues), (unchanged(2), Vec::new()));
+}
+
+async fn a_thread_of_each_spelling_of_an_address_is_kept(case: TestDatabase) {
+    let store = Store::connect(case.url.as_str()).await.unwrap();
+    let thread = |address: &str, key: &str| {
+        let mut planned = conversation(key, PlannedOwner::ByEmail(Box::new(user_with_address(address))));
+        planned.new.thread_id = Some("t1".to_owned());
+        let source = serde_json::json!({ "source": { "user_email": address } });
+        planned.new.metadata = CanonicalJson::new(source).unwrap();
+        planned.is_thread = true;
+        (planned, Vec::new())
+    };
+    let source = Planned(vec![thread("Ada@example.org", "one"), thread("ada@example.org", "two")]);
+    let (report, issues) = run(&store, &source, false).await;
+
+    assert_eq!((report.table("conversations"), report.need_review), (added(2), 1), "{issues:?}");
+    let counts = store.operations().counts().await.unwrap();
+    assert_eq!((counts.users, counts.conversations), (1, 2));
+    let ada = store.users().find_by_email("ADA@example.org").await.unwrap().unwrap();
+    let conversations = store.as_user(ada.id);
+    let thread_of = async |key: &str| {
+        let id = ConversationId::from_uuid(id(&[key.as_bytes()]));
+        conversations.conversations().get(id).await.unwrap().0.thread_id
+    };
+    assert_eq!((thread_of("one").await.as_deref(), thread_of("two").await), (Some("t1"), None));
+    let (report, issues) = run(&store, &source, false).await;
+    assert_eq!((report.table("conversations"), issues), (unchanged(2), Vec::new()));
+}
+
+async fn an_address_that_a_user_claims_is_imported_beside_the_claim(case: TestDatabase) {
+    let store = Store::connect(case.url.as_str()).await.unwrap();
+    let claim = NewUser::with_email(Email::new("ada@example.org").unwrap());
+    let eve = store.users().create(claim).await.unwrap();
+    let owner = PlannedOwner::ByEmail(Box::new(user_with_address("ada@example.org")));
+    let source = Planned(vec![(conversation("one", owner), Vec::new())]);
+    let (report, issues) = run(&store, &source, false).await;
+
+    assert_eq!((report.table("conversations"), report.need_review), (added(1), 1), "{issues:?}");
+    let ada = store.users().find_by_email("ada@example.org").await.unwrap().unwrap();
+    assert_ne!(ada.id, eve.id);
 }
 
 async fn messages_of_a_conversation_that_is_left_out_are_reported(case: TestDatabase) {
