@@ -93,7 +93,7 @@ async fn a1_an_imported_name_or_address_is_taken(case: TestDatabase) {
     let ChatApp { application, service, .. } = ChatApp::on(case).await;
     for (new, field) in [
         (json!({"username": " ADA "}), "username"),
-        (json!({"username": "ada2", "email": "Ada@Example.org"}), "email"),
+        (json!({"username": "ada2", "email": "Ada@Example.org", "email_verified": false}), "email"),
     ] {
         let taken = application.post(&service, "/users", new).await.refused(409, "already-exists");
         assert_eq!(taken["errors"][0]["field"], field);

@@ -47,7 +47,7 @@ async fn an_import_beside_a_busy_server_loses_no_message(case: TestDatabase) {
     assert_eq!(found, said);
     let held = counts(&application.case.url);
     assert_eq!(held["messages"], manifest.rows["messages"] + said.len() as u64);
-    let user00 = application.service().acting_for("email:USER00@example.org");
+    let user00 = application.service().acting_for("name:USER00");
     let seen = Answer::to(application.request(&user00, "GET", "/conversations/count")).await.data(200);
     assert!(seen["count"].as_u64().unwrap() > 0, "the server sees what came in beside it");
 }

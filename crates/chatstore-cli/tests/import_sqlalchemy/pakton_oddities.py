@@ -90,7 +90,7 @@ def lost_parents(app):
         ("lost-3", "GONE@example.org"),
     ):
         key = app.conversation(thread_id, email)
-        app.odd("conversations", key, "an address without a user", must=thread_id == "lost-1")
+        app.odd("conversations", key, "an address without a user", must=False)
     # One user is made.
     for email in ("gone@example.org", "GONE@example.org"):
         app.odd("users", email, "an address that only conversations have", must=False)

@@ -378,7 +378,7 @@ impl Users<'_, '_, ReadWrite> {
             metadata: new.metadata.clone(),
             created_at,
             updated_at: new.updated_at.unwrap_or(created_at),
-            email_verified_at: (new.is_email_verified && new.email.is_some()).then(|| self.0.now()),
+            email_verified_at: (new.is_email_verified && new.email.is_some()).then_some(created_at),
         }
     }
 }
