@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::fixtures::{
     absent_user, append, arbitrary_owner, arbitrary_user, conversation_row, create_conversation, failure,
-    later, messages, read, say, write,
+    join, later, messages, read, say, write,
 };
 
 conformance!(
