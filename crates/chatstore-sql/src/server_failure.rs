@@ -36,7 +36,6 @@ pub enum ServerFailure {
 
 /// What the server or the driver said, and what that is.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has no server"))]
 pub(crate) struct ServerError {
     pub(crate) failure: Option<ServerFailure>,
     pub(crate) text: String,
