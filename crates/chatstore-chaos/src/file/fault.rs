@@ -12,7 +12,7 @@ use super::writer::Sent;
 /// Bytes of what is no database.
 const GARBAGE_BYTES: usize = 300_000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Fault {
     Removed,
     Moved,
@@ -35,18 +35,6 @@ pub(super) struct Prepared {
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 9] = [
-        Self::Removed,
-        Self::Moved,
-        Self::BackupMovedOver,
-        Self::BackupCopiedOver,
-        Self::GarbageMovedOver,
-        Self::GarbageCopiedOver,
-        Self::LogRemoved,
-        Self::LogReplaced,
-        Self::IndexRemoved,
-    ];
-
     /// Backups are taken now, before anything is written.
     pub(super) fn prepare(self, file: &Path) -> Result<Prepared, Error> {
         let put = beside(file, ".put");

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use chatstore_bench::client::Answer;
 use chatstore_bench::error::Error;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::writer::Sent;
 
@@ -23,6 +23,9 @@ pub(super) fn late(sent: &[Sent], visible_at: Instant) -> Vec<String> {
 pub(super) fn holds_everything(file: &Path, sent: &[Sent]) -> Result<Vec<String>, Error> {
     let connection = Connection::open(file)?;
     let mut violations = soundness(&connection)?;
+    if !violations.is_empty() {
+        return Ok(violations);
+    }
     let mut counts: HashMap<String, usize> = HashMap::new();
     let mut statement = connection.prepare("select content from messages")?;
     for content in statement.query_map((), |row| row.get::<_, String>(0))? {
@@ -45,13 +48,15 @@ pub(super) fn holds_everything(file: &Path, sent: &[Sent]) -> Result<Vec<String>
 
 /// The file is what was put there, and still is when it is opened with whatever lies beside it.
 pub(super) fn is_untouched(file: &Path, put: &[u8], is_database: bool) -> Result<Vec<String>, Error> {
-    let mut violations = Vec::new();
     if std::fs::read(file)? != put {
-        violations.push(format!("{} is not what was put there", file.display()));
+        return Ok(vec![format!("{} is not what was put there", file.display())]);
     }
-    if is_database {
-        let connection = Connection::open(file)?;
-        violations.extend(soundness(&connection)?);
+    if !is_database {
+        return Ok(Vec::new());
+    }
+    let connection = Connection::open(file)?;
+    let mut violations = soundness(&connection)?;
+    if violations.is_empty() {
         let count: i64 = connection.query_row("select count(*) from messages", (), |row| row.get(0))?;
         if count != 0 {
             violations.push(format!("{count} messages came into a backup that had none"));
@@ -61,6 +66,13 @@ pub(super) fn is_untouched(file: &Path, put: &[u8], is_database: bool) -> Result
 }
 
 fn soundness(connection: &Connection) -> Result<Vec<String>, Error> {
-    let verdict: String = connection.query_row("pragma integrity_check(1)", (), |row| row.get(0))?;
-    Ok(if verdict == "ok" { Vec::new() } else { vec![format!("integrity check: {verdict}")] })
+    let verdict = connection.query_row("pragma integrity_check(1)", (), |row| row.get::<_, String>(0));
+    match verdict {
+        Ok(verdict) if verdict == "ok" => Ok(Vec::new()),
+        Ok(verdict) => Ok(vec![format!("integrity check: {verdict}")]),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+            Ok(vec![format!("integrity check: {error}")])
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -20,6 +20,7 @@ use chatstore_bench::progress;
 use chatstore_bench::random::Random;
 use chatstore_bench::server::{Installation, Server, with_installation};
 use chatstore_sql::DatabaseKind;
+use clap::ValueEnum as _;
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -45,6 +46,9 @@ const AFTERWARDS: Duration = Duration::from_millis(300);
 pub(crate) struct Arguments {
     #[command(flatten)]
     server: ServerBinary,
+    /// Only this fault
+    #[arg(long, value_enum)]
+    only: Option<Fault>,
     /// How often each fault happens
     #[arg(long, default_value_t = 10)]
     rounds: usize,
@@ -61,7 +65,8 @@ pub(crate) struct Arguments {
 impl Experiment for Arguments {
     async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         let mut random = Random::new(self.common.seed);
-        for fault in Fault::ALL {
+        let faults = Fault::value_variants().iter().copied();
+        for fault in faults.filter(|fault| self.only.is_none_or(|only| only == *fault)) {
             let (mut violations, mut acknowledged, mut late) = (Vec::new(), 0, 0);
             for number in 1..=self.rounds {
                 let round = self.round(fault, &mut random).await?;

@@ -3,7 +3,6 @@
 //! Names can be given to other files at any time, and what a process then commits is gone with the file it has open.
 //! So the writer looks before each commit and again before it answers; all others do so every second.
 
-use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -12,15 +11,16 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::descriptors::{Descriptor, FileId, OwnedLock};
 use super::fault::Fault;
-use super::log_index::{LogIndex, SALTS_IN_FRAME, SALTS_IN_LOG, Salts, page_of_frame};
+use super::log_index::{LogIndex, SALTS_IN_FRAME, SALTS_IN_LOG, Salts, page_numbers, page_of_frame};
 use super::pairing::{Pairing, is_log_of_another};
 use crate::error::{Cause, StoreError};
 
 /// Frames of the log that are compared with the file after a checkpoint.
 const COMPARED_FRAMES: usize = 16;
 
-/// Frames after those that are looked at for it. With more of them nothing is compared.
-const UNMOVED_FRAMES: usize = 2_000;
+/// Pages that are known from earlier checkpoints at most, and how many of them are compared while one is under way.
+const REMEMBERED_PAGES: usize = 64;
+const SAMPLED_PAGES: usize = 8;
 
 /// The files of one open database.
 #[derive(Debug)]
@@ -71,8 +71,27 @@ struct Seen {
     /// The log then, and how much of it was in the file.
     salts: Salts,
     moved: u32,
-    /// Pages that the file holds as long as no checkpoint changes it: the first, and some that were moved last.
-    pages: Vec<(u32, Vec<u8>)>,
+    /// Frames that the log had since.
+    frames: u32,
+    /// Pages that the file holds as long as no checkpoint changes them: some that were moved last, the first, and some
+    /// that were moved before.
+    pages: Vec<NumberedPage>,
+}
+
+type NumberedPage = (u32, Vec<u8>);
+
+impl Seen {
+    /// Its pages that no checkpoint can have changed since; nothing when that cannot be told.
+    fn unchanged_pages(&self, beside: &Beside, index: &LogIndex) -> io::Result<Vec<&NumberedPage>> {
+        let first = match self.salts == index.salts() {
+            true => self.moved.saturating_add(1),
+            false if self.frames == self.moved && index.follows(self.salts) => 1,
+            false => return Ok(Vec::new()),
+        };
+        let changed = page_numbers(&beside.index, first..=index.attempted)?;
+        let is_unchanged = |number: &u32| *number <= index.pages() && !changed.contains(number);
+        Ok(self.pages.iter().filter(|(number, _)| is_unchanged(number)).collect())
+    }
 }
 
 /// What changes when a file is written.
@@ -261,18 +280,34 @@ impl FileGuard {
         let is_known =
             seen.as_ref().is_some_and(|seen| seen.salts == index.salts() && seen.moved == index.moved);
         let is_as_seen = is_known && seen.as_ref().is_some_and(|seen| seen.stamp == stamp);
-        // While a checkpoint is under way nothing is said of the pages.
-        if is_log_whole && (is_as_seen || !index.is_settled()) {
+        if let Some(seen) = seen.as_mut().filter(|seen| seen.salts == index.salts()) {
+            seen.frames = seen.frames.max(index.frames());
+        }
+        if is_log_whole && is_as_seen {
             return Ok(None);
+        }
+        let unchanged = match &*seen {
+            Some(seen) if !is_known => short_as_default(seen.unchanged_pages(beside, &index))?,
+            _ => Vec::new(),
+        };
+        if is_log_whole && !index.is_settled() {
+            let has_pages = unchanged.iter().take(SAMPLED_PAGES).all(|page| self.has_page(page, &index));
+            let is_overwritten = !has_pages && LogIndex::read(&beside.index)? == Some(index);
+            return Ok(is_overwritten.then_some(Fault::Overwritten));
         }
         // The stamp was taken before the index was read: a checkpoint may have ended in between.
         let stamp = Stamp::of(&self.file.metadata()?);
         let pages = match seen.as_ref().filter(|_| is_known) {
             Some(seen) => seen.pages.clone(),
             // The log was cut meanwhile. If it was SQLite that emptied it, the index says so below; else it is too short.
-            None => short_as_default(Self::moved_pages(beside, &index))?,
+            None => {
+                let mut pages = short_as_default(Self::moved_pages(beside, &index))?;
+                pages.extend(unchanged.into_iter().cloned());
+                pages.truncate(REMEMBERED_PAGES);
+                pages
+            }
         };
-        let has_pages = pages.iter().all(|(number, page)| self.has_page(*number, page, &index));
+        let has_pages = pages.iter().all(|page| self.has_page(page, &index));
         let is_same_size = seen.as_ref().is_none_or(|seen| !is_known || seen.stamp.bytes == stamp.bytes);
         let log_bytes = beside.log.metadata()?.len();
         if LogIndex::read(&beside.index)? != Some(index) {
@@ -288,24 +323,16 @@ impl FileGuard {
             return Ok(Some(Fault::Overwritten));
         }
         let pages = if is_known { pages } else { self.with_first_page(pages, &index)? };
-        *seen = Some(Seen { stamp, salts: index.salts(), moved: index.moved, pages });
+        let (salts, moved, frames) = (index.salts(), index.moved, index.frames());
+        *seen = Some(Seen { stamp, salts, moved, frames, pages });
         Ok(None)
     }
 
     /// Some of the pages that were moved into the file last, from the log. Not those that also have a later frame: while
     /// a reader needs the state before that one, a checkpoint moves no frame of such a page.
-    fn moved_pages(beside: &Beside, index: &LogIndex) -> io::Result<Vec<(u32, Vec<u8>)>> {
-        let mut pages: Vec<(u32, Vec<u8>)> = Vec::new();
-        let unmoved = index.moved.saturating_add(1)..=index.frames();
-        if unmoved.clone().count() > UNMOVED_FRAMES {
-            return Ok(pages);
-        }
-        let mut changed_since = BTreeSet::new();
-        for frame in unmoved {
-            let mut number = [0; 4];
-            beside.log.read_at(&mut number, index.frame_position(frame))?;
-            changed_since.insert(u32::from_be_bytes(number));
-        }
+    fn moved_pages(beside: &Beside, index: &LogIndex) -> io::Result<Vec<NumberedPage>> {
+        let mut pages: Vec<NumberedPage> = Vec::new();
+        let changed_since = page_numbers(&beside.index, index.moved.saturating_add(1)..=index.frames())?;
         for frame in (1..=index.moved).rev().take(COMPARED_FRAMES) {
             let mut bytes = vec![0; index.frame_bytes()];
             beside.log.read_at(&mut bytes, index.frame_position(frame))?;
@@ -322,9 +349,9 @@ impl FileGuard {
 
     fn with_first_page(
         &self,
-        mut pages: Vec<(u32, Vec<u8>)>,
+        mut pages: Vec<NumberedPage>,
         index: &LogIndex,
-    ) -> io::Result<Vec<(u32, Vec<u8>)>> {
+    ) -> io::Result<Vec<NumberedPage>> {
         let mut first = vec![0; usize::try_from(index.page_bytes()).unwrap_or_default()];
         self.file.read_at(&mut first, 0)?;
         if pages.iter().all(|(number, _)| *number != 1) {
@@ -333,10 +360,10 @@ impl FileGuard {
         Ok(pages)
     }
 
-    fn has_page(&self, number: u32, page: &[u8], index: &LogIndex) -> bool {
+    fn has_page(&self, (number, page): &NumberedPage, index: &LogIndex) -> bool {
         let position = u64::from(number.saturating_sub(1)) * index.page_bytes();
         let mut found = vec![0; page.len()];
-        self.file.read_at(&mut found, position).is_ok() && found == page
+        self.file.read_at(&mut found, position).is_ok() && found == *page
     }
 }
 
