@@ -2,23 +2,29 @@
 
 use std::path::Path;
 
-use chatstore::{ConnectError, DatabaseKind, FileLock, Store};
+use chatstore::{Builder, ConnectError, DatabaseKind, FileLock, Store};
+use chatstore_oidc::Providers;
 
 use crate::config::{Config, Migrate};
 use crate::error::{CliError, code};
+use crate::identity_provider;
 
 /// Opens the database as it is, beside a server.
 pub(crate) async fn open(config: &Config) -> Result<Store, CliError> {
-    open_with(config, FileLock::Share).await
+    connect(config, builder(config, config.database_url(), FileLock::Share)).await
 }
 
-/// Opens the database as it is, for a server: the only one of a SQLite file.
-pub(crate) async fn open_for_server(config: &Config) -> Result<Store, CliError> {
-    open_with(config, FileLock::Own).await
+/// Opens the database as it is, for a server: the only one of a SQLite file. Tokens of these providers are accepted.
+pub(crate) async fn open_for_server(
+    config: &Config,
+    providers: Option<&Providers>,
+) -> Result<Store, CliError> {
+    let builder = builder(config, config.database_url(), FileLock::Own);
+    connect(config, identity_provider::accept_tokens(builder, config, providers)).await
 }
 
-async fn open_with(config: &Config, lock: FileLock) -> Result<Store, CliError> {
-    connect(config, config.database_url(), lock).await.map_err(|error| {
+async fn connect(config: &Config, builder: Builder) -> Result<Store, CliError> {
+    builder.connect().await.map_err(|error| {
         let is_wrong_url = matches!(error, ConnectError::InvalidUrl { .. });
         let failure = CliError::from(error);
         if is_wrong_url {
@@ -30,18 +36,16 @@ async fn open_with(config: &Config, lock: FileLock) -> Result<Store, CliError> {
 
 /// Opens a SQLite file instead of the database in the settings, for a server.
 pub(crate) async fn open_file_for_server(config: &Config, file: &Path) -> Result<Store, CliError> {
-    Ok(connect(config, &format!("sqlite://{}", file.display()), FileLock::Own).await?)
+    Ok(builder(config, &format!("sqlite://{}", file.display()), FileLock::Own).connect().await?)
 }
 
-async fn connect(config: &Config, url: &str, lock: FileLock) -> Result<Store, ConnectError> {
+fn builder(config: &Config, url: &str, lock: FileLock) -> Builder {
     Store::builder(url)
         .file_lock(lock)
         .pool(config.pool.get().into())
         .default_model(config.default_model.as_str())
         .login_failures(config.login_rate_limit)
         .document_limit(config.document_limit)
-        .connect()
-        .await
 }
 
 /// Opens an existing database with its tables up to date.

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod database;
 mod error;
+mod identity_provider;
 mod interrupt;
 mod new_password;
 mod progress;

@@ -5,7 +5,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, header};
 use chatstore::auth::{ActingUser, Credential, Principal, UserReference};
-use chatstore::{ApiKeyScope, AsUser, FieldCode, SessionId, UserId, UserRole};
+use chatstore::{ApiKeyScope, AsUser, Error, ErrorKind, FieldCode, SessionId, UserId, UserRole};
 use tracing::Span;
 use tracing::field::display;
 
@@ -52,6 +52,11 @@ impl Caller {
         self.credential.is_none()
     }
 
+    /// Whether the request came with a token of an identity provider.
+    pub(crate) const fn is_provided(&self) -> bool {
+        matches!(self.credential, Some(Credential::Provider))
+    }
+
     /// The session whose access token the request came with.
     pub(crate) const fn session(&self) -> Option<SessionId> {
         match self.credential {
@@ -75,7 +80,7 @@ impl Caller {
         match self.credential {
             Some(Credential::Key { id, .. }) => span.record("key.id", display(id)),
             Some(Credential::Session(id)) => span.record("session.id", display(id)),
-            None => &span,
+            Some(Credential::Provider) | None => &span,
         };
         self
     }
@@ -157,7 +162,10 @@ impl FromRequestParts<AppState> for UnauthenticatedClient {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let principal = match bearer(parts) {
-            Some(credential) => state.store().authenticate(credential).await?,
+            Some(credential) => match state.store().authenticate(credential).await {
+                Err(error) if is_of_provider(&error) => None,
+                found => found?,
+            },
             None => None,
         };
         state.count(principal.map(|principal| principal.user_id), ClientAddress::of(parts)).await?;
@@ -220,7 +228,13 @@ async fn authenticate(parts: &Parts, state: &AppState) -> Result<Option<Principa
         return Ok(None);
     }
     let principal = match bearer(parts) {
-        Some(credential) => state.store().authenticate(credential).await?,
+        Some(credential) => match state.store().authenticate(credential).await {
+            Err(error) if is_of_provider(&error) => {
+                state.count(None, address).await?;
+                return Err(error.into());
+            }
+            found => found?,
+        },
         None => None,
     };
     // A service's request counts for the user it acts for, once that user is known.
@@ -276,6 +290,11 @@ async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<C
             Ok(Caller::new(state, user_id, role, Some(principal.credential)))
         }
     }
+}
+
+/// Whether a token of an identity provider is refused otherwise than one that is not valid.
+fn is_of_provider(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::IdentityProviderUnavailable)
 }
 
 fn service_has_no_account() -> Problem {

@@ -26,6 +26,7 @@ pub(crate) enum ProblemKind {
     InvalidCredentials,
     Forbidden,
     RegistrationClosed,
+    PasswordsOff,
     PasswordChangeRequired,
     NotFound,
     MethodNotAllowed,
@@ -61,6 +62,7 @@ impl ProblemKind {
             }
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Forbidden"),
             Self::RegistrationClosed => (StatusCode::FORBIDDEN, "registration-closed", "Registration closed"),
+            Self::PasswordsOff => (StatusCode::FORBIDDEN, "passwords-off", "Passwords are switched off"),
             Self::PasswordChangeRequired => {
                 (StatusCode::FORBIDDEN, "password-change-required", "Password change required")
             }
@@ -299,6 +301,7 @@ impl From<Error> for Problem {
             ErrorKind::Forbidden => Self::new(ProblemKind::Forbidden, error.to_string()),
             ErrorKind::BeingDeleted => Self::being_deleted(&error),
             ErrorKind::Conflict => Self::new(ProblemKind::Conflict, error.to_string()),
+            ErrorKind::IdentityProviderUnavailable => Self::new(ProblemKind::Unavailable, error.to_string()),
             ErrorKind::Unavailable | ErrorKind::Timeout => Self::unavailable(error.to_string()),
             ErrorKind::OutcomeUnknown => Self::outcome_unknown(error.to_string()),
             ErrorKind::ReadOnly => Self::read_only(error.to_string()),

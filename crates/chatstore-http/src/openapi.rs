@@ -49,7 +49,11 @@ impl Modify for Credentials {
     fn modify(&self, openapi: &mut OpenApi) {
         let components = openapi.components.get_or_insert_default();
         for (name, format, description) in [
-            ("access_token", "JWT", "an access token, which a login returns"),
+            (
+                "access_token",
+                "JWT",
+                "an access token: that of a login, or that of an identity provider the server trusts",
+            ),
             ("api_key", "cs_…", "an API key"),
         ] {
             let scheme = HttpBuilder::new()

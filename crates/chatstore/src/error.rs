@@ -6,6 +6,8 @@ use std::time::Duration;
 use chatstore_model::Invalid;
 use chatstore_sql::{Marked, StoreError};
 
+use crate::identity_provider::ProviderUnavailable;
+
 /// A result with the crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -37,6 +39,8 @@ pub enum ErrorKind {
     BeingDeleted,
     /// It contradicts the present state.
     Conflict,
+    /// The keys of the identity provider that a token names cannot be fetched now; try again.
+    IdentityProviderUnavailable,
     /// The database cannot be reached now, or too many writes conflict; try again.
     Unavailable,
     /// The database took too long; try again.
@@ -114,6 +118,7 @@ impl Error {
         matches!(
             self.kind,
             ErrorKind::Unavailable
+                | ErrorKind::IdentityProviderUnavailable
                 | ErrorKind::Timeout
                 | ErrorKind::Overloaded
                 | ErrorKind::LimitReached
@@ -220,6 +225,13 @@ impl From<StoreError> for Error {
         };
         let retry_after = (kind == ErrorKind::BeingDeleted).then_some(DELETION_RETRY_AFTER);
         Self { kind, entity, field, retry_after, source: Box::new(StoreErrorOrRule::Store(error)) }
+    }
+}
+
+impl From<ProviderUnavailable> for Error {
+    fn from(_: ProviderUnavailable) -> Self {
+        let reason = "the keys of the identity provider cannot be fetched now; try again";
+        Self::rule(ErrorKind::IdentityProviderUnavailable, reason)
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::identity_provider::IdentityProvider;
 use crate::limit::{Limiter, LocalLimiter, Quota};
 use crate::password::Passwords;
 use crate::token::TokenKeys;
@@ -19,6 +20,10 @@ pub(crate) struct Identity {
     pub(crate) limiter: Arc<dyn Limiter>,
     /// Failed logins of one account in a minute; one address may fail ten times as often.
     pub(crate) failures: Option<u32>,
+    pub(crate) has_local_passwords: bool,
+    pub(crate) provider: Option<Arc<dyn IdentityProvider>>,
+    /// Whether the first token of a person whom no user is creates one.
+    pub(crate) creates_users: bool,
 }
 
 impl Default for Identity {
@@ -28,6 +33,9 @@ impl Default for Identity {
             keys: None,
             limiter: Arc::new(LocalLimiter::default()),
             failures: Some(10),
+            has_local_passwords: true,
+            provider: None,
+            creates_users: false,
         }
     }
 }

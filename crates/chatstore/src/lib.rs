@@ -63,6 +63,7 @@ mod cursor;
 mod error;
 mod export;
 mod identity;
+mod identity_provider;
 mod limit;
 mod page_request;
 mod password;
@@ -97,6 +98,9 @@ pub use uuid::Uuid;
 pub mod auth {
     pub use chatstore_model::PasswordHash;
 
+    pub use crate::identity_provider::{
+        IdentityFuture, IdentityProvider, ProviderUnavailable, VerifiedToken,
+    };
     pub use crate::limit::{LimitKey, Limiter, LimiterFuture, LocalLimiter, Permission, Quota};
     pub use crate::password::Password;
     pub use crate::principal::{ActingUser, Credential, Principal};

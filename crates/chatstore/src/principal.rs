@@ -14,6 +14,8 @@ pub enum Credential {
     },
     /// An access token of a session.
     Session(SessionId),
+    /// A token of an identity provider.
+    Provider,
 }
 
 /// Who a request comes from.
@@ -25,7 +27,8 @@ pub struct Principal {
     pub role: UserRole,
     /// What the user showed.
     pub credential: Credential,
-    /// Whether the user must change the password before anything else; never with an API key.
+    /// Whether the user must change the password before anything else; never with an API key or a token of an identity
+    /// provider.
     pub must_change_password: bool,
     pub(crate) expires_at: Option<Timestamp>,
 }

@@ -25,6 +25,7 @@ impl SecurityEvent {
     pub(crate) const USER_DISABLED: Self = Self("user_disabled");
     pub(crate) const USER_ERASED: Self = Self("user_erased");
     pub(crate) const ROLE_CHANGED: Self = Self("role_changed");
+    pub(crate) const USER_PROVISIONED: Self = Self("user_provisioned");
     pub(crate) const IDENTITY_LINKED: Self = Self("identity_linked");
     pub(crate) const IDENTITY_UNLINKED: Self = Self("identity_unlinked");
     pub(crate) const KEY_CREATED: Self = Self("key_created");

@@ -14,6 +14,7 @@ use chatstore_sql::{
 use crate::cache::Callers;
 use crate::error::Result;
 use crate::identity::Identity;
+use crate::identity_provider::IdentityProvider;
 use crate::limit::Limiter;
 use crate::principal::Principal;
 use crate::sweeper::Sweeper;
@@ -97,15 +98,19 @@ impl Store {
         self.database.migrations()
     }
 
-    /// Who shows this API key or access token; `None` when it is neither, or of no use any more. Must be called
-    /// inside a Tokio runtime.
+    /// Who shows this API key, access token or token of an identity provider; `None` when it is none of these, or of no
+    /// use any more. Must be called inside a Tokio runtime.
     ///
     /// # Errors
+    /// Of a token of an identity provider: `Forbidden` when no user has the identity, `IdentityProviderUnavailable`.
     /// That the database is unavailable.
     pub async fn authenticate(&self, credential: &str) -> Result<Option<Principal>> {
-        match crate::api_key::is_key(credential) {
-            true => self.keys().verify(credential).await,
-            false => self.auth().verify(credential).await,
+        if crate::api_key::is_key(credential) {
+            return self.keys().verify(credential).await;
+        }
+        match self.auth().verify(credential).await? {
+            Some(principal) => Ok(Some(principal)),
+            None => self.auth().verify_provided(credential).await,
         }
     }
 
@@ -330,6 +335,28 @@ impl Builder {
     #[must_use]
     pub fn document_limit(mut self, bytes: usize) -> Self {
         self.document_limit = bytes.min(MAX_DOCUMENT_LIMIT);
+        self
+    }
+
+    /// Whose tokens are accepted beside those of logins; nobody's when nothing is said.
+    #[must_use]
+    pub fn identity_provider(mut self, provider: Arc<dyn IdentityProvider>) -> Self {
+        self.identity.provider = Some(provider);
+        self
+    }
+
+    /// Whether the first token of a person whom no user is creates one; not when nothing is said: anyone may be able to
+    /// sign up with the provider.
+    #[must_use]
+    pub fn create_users(mut self, is_on: bool) -> Self {
+        self.identity.creates_users = is_on;
+        self
+    }
+
+    /// Whether users register, log in and refresh their sessions with passwords; they do when nothing is said.
+    #[must_use]
+    pub fn local_passwords(mut self, is_on: bool) -> Self {
+        self.identity.has_local_passwords = is_on;
         self
     }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use chatstore::sql::Sql;
 use chatstore::{DatabaseKind, Store};
+use chatstore_oidc::Probe;
 use clap::Args;
 use serde::Serialize;
 
@@ -13,10 +14,13 @@ use super::{print, print_json};
 use crate::config::{Config, Environment};
 use crate::database;
 use crate::error::{CliError, cannot_read, code};
-use crate::token_key;
+use crate::{identity_provider, token_key};
 
 const VERSION: Sql =
     Sql::pair("doctor.version", "select sqlite_version()", "select current_setting('server_version')");
+
+/// The name of the checks of identity providers.
+const IDENTITY: &str = "identity";
 
 /// Each line names one defect; a few are enough.
 const INTEGRITY: Sql =
@@ -128,6 +132,7 @@ fn print_check(Check { check, finding }: &Check) {
 /// Later checks depend on the success of earlier ones.
 async fn examine(config: &Config) -> Vec<Check> {
     let mut checks = vec![Check::new("configuration", Ok(configuration(config)))];
+    checks.extend(identity_providers(config).await);
     let store = match open(config).await {
         Ok(store) => store,
         Err(failure) => {
@@ -160,6 +165,26 @@ async fn examine(config: &Config) -> Vec<Check> {
     }
     store.close().await;
     checks
+}
+
+/// Asks each identity provider for its keys, as a server does.
+async fn identity_providers(config: &Config) -> Vec<Check> {
+    let providers = match identity_provider::providers(config) {
+        Ok(None) => return Vec::new(),
+        Ok(Some(providers)) => providers,
+        Err(failure) => return vec![Check::new(IDENTITY, Err(failure))],
+    };
+    let probes = providers.probe().await;
+    probes.into_iter().map(|probe| Check::new(IDENTITY, Ok(keys_of_provider(probe)))).collect()
+}
+
+fn keys_of_provider(Probe { issuer, keys }: Probe) -> Finding {
+    match keys {
+        Ok(count) => Finding::ok(format!("{issuer} is reachable, keys: {count}")),
+        Err(error) => {
+            Finding::failed(error.to_string(), "correct CHATSTORE_OIDC_ISSUER, or let this machine reach it")
+        }
+    }
 }
 
 async fn open(config: &Config) -> Result<Store, CliError> {

@@ -3,6 +3,7 @@
 //! To add a setting: its [`Setting`] in `setting.rs`, its lines in `chatstore.toml`, its field in [`Config`].
 //! Tests compare `.env.example` and `docs/configuration.md` with these.
 
+mod identity_provider;
 mod setting;
 mod settings;
 mod token_key;
@@ -17,6 +18,7 @@ use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::error::{CliError, code};
+pub(crate) use identity_provider::IdentityProviderSettings;
 use setting::Setting;
 use settings::SettingValue;
 pub(crate) use settings::{DEFAULT_FILE, SEED_PASSWORD, Settings, Source, default_env_file};
@@ -101,6 +103,7 @@ pub(crate) struct Config {
     pub(crate) anonymous: bool,
     pub(crate) token_key: TokenKeySetting,
     pub(crate) open_registration: bool,
+    pub(crate) identity_providers: IdentityProviderSettings,
     /// `None` for no limit.
     pub(crate) login_rate_limit: Option<u32>,
     /// `None` for no limit.
@@ -132,6 +135,7 @@ impl Config {
             idle_time: settings.parse(&setting::IDLE_SECONDS, idle_time)?,
             anonymous: settings.parse(&setting::ANONYMOUS, on_or_off)?,
             token_key: TokenKeySetting::of(&settings)?,
+            identity_providers: IdentityProviderSettings::of(&settings)?,
             open_registration: settings.parse(&setting::OPEN_REGISTRATION, on_or_off)?,
             login_rate_limit: settings.parse(&setting::LOGIN_RATE_LIMIT, limit)?,
             rate_limit: settings.parse(&setting::RATE_LIMIT, limit)?,

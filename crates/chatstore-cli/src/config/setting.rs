@@ -24,7 +24,7 @@ pub(crate) enum Secrecy {
 }
 
 /// In the order of `config show`.
-pub(crate) const SETTINGS: [&Setting; 23] = [
+pub(crate) const SETTINGS: [&Setting; 28] = [
     &DATABASE_URL,
     &POSTGRES_USER,
     &POSTGRES_PASSWORD,
@@ -39,6 +39,11 @@ pub(crate) const SETTINGS: [&Setting; 23] = [
     &TOKEN_KEY,
     &TOKEN_KEY_FILE,
     &OPEN_REGISTRATION,
+    &LOCAL_PASSWORDS,
+    &OIDC_ISSUER,
+    &OIDC_AUDIENCE,
+    &OIDC_CREATE_USERS,
+    &OIDC_ROLES,
     &LOGIN_RATE_LIMIT,
     &RATE_LIMIT,
     &TRUSTED_PROXIES,
@@ -82,6 +87,22 @@ pub(crate) const TOKEN_KEY_FILE: Setting =
     public("CHATSTORE_TOKEN_KEY_FILE", "token_key_file", "the path of a file");
 pub(crate) const OPEN_REGISTRATION: Setting =
     public("CHATSTORE_OPEN_REGISTRATION", "open_registration", "on or off");
+pub(crate) const LOCAL_PASSWORDS: Setting =
+    public("CHATSTORE_LOCAL_PASSWORDS", "local_passwords", "on or off");
+pub(crate) const OIDC_ISSUER: Setting = public(
+    "CHATSTORE_OIDC_ISSUER",
+    "oidc_issuer",
+    "URLs separated by commas, like https://id.example.org/realms/staff",
+);
+pub(crate) const OIDC_AUDIENCE: Setting =
+    public("CHATSTORE_OIDC_AUDIENCE", "oidc_audience", "names separated by commas");
+pub(crate) const OIDC_CREATE_USERS: Setting =
+    public("CHATSTORE_OIDC_CREATE_USERS", "oidc_create_users", "on or off");
+pub(crate) const OIDC_ROLES: Setting = public(
+    "CHATSTORE_OIDC_ROLES",
+    "oidc_roles",
+    "rules separated by semicolons, like admin:groups=chat-admins",
+);
 pub(crate) const LOGIN_RATE_LIMIT: Setting =
     public("CHATSTORE_LOGIN_RATE_LIMIT", "login_rate_limit", "a whole number, or 0 for no limit");
 pub(crate) const RATE_LIMIT: Setting =

@@ -16,6 +16,7 @@ mod demo;
 mod doctor;
 mod documents;
 mod generated;
+mod identity_providers;
 mod import;
 mod lint;
 mod migrate;

@@ -31,6 +31,8 @@ fn without_any_setting_the_defaults_are_in_force() {
     CHATSTORE_IDLE_SECONDS       75                     default
     CHATSTORE_ANONYMOUS          off                    default
     CHATSTORE_OPEN_REGISTRATION  off                    default
+    CHATSTORE_LOCAL_PASSWORDS    on                     default
+    CHATSTORE_OIDC_CREATE_USERS  off                    default
     CHATSTORE_LOGIN_RATE_LIMIT   10                     default
     CHATSTORE_RATE_LIMIT         0                      default
     CHATSTORE_ENV                development            default
@@ -68,6 +70,8 @@ fn flags_win_over_environment_over_env_file_over_file_over_defaults() {
     CHATSTORE_IDLE_SECONDS       75                     default
     CHATSTORE_ANONYMOUS          on                     chatstore.toml:4
     CHATSTORE_OPEN_REGISTRATION  off                    default
+    CHATSTORE_LOCAL_PASSWORDS    on                     default
+    CHATSTORE_OIDC_CREATE_USERS  off                    default
     CHATSTORE_LOGIN_RATE_LIMIT   10                     default
     CHATSTORE_RATE_LIMIT         0                      default
     CHATSTORE_ENV                development            default
@@ -233,4 +237,29 @@ fn logs_are_written_as_json_if_the_settings_say_so() {
     let event: serde_json::Value = serde_json::from_str(&line).expect("a log line is JSON");
     assert_eq!(event["message"], "serving");
     assert_eq!(event["level"], "INFO");
+}
+
+#[test]
+fn settings_of_an_identity_provider_are_checked_together() {
+    let issuer = ("CHATSTORE_OIDC_ISSUER", "https://id.example.org, http://127.0.0.1:9000");
+    let audience = ("CHATSTORE_OIDC_AUDIENCE", "chatstore");
+    let rules = ("CHATSTORE_OIDC_ROLES", "admin:groups=chat-admins");
+    let shown = show(folder().path(), &[issuer, audience, rules], &["--json"]).json();
+    for (variable, value) in [issuer, audience, rules] {
+        assert_eq!(shown[variable]["value"], value);
+    }
+    for (variables, message) in [
+        (&[issuer][..], "CHATSTORE_OIDC_ISSUER is set, but CHATSTORE_OIDC_AUDIENCE is not"),
+        (&[audience][..], "CHATSTORE_OIDC_AUDIENCE is set, but CHATSTORE_OIDC_ISSUER is not"),
+        (
+            &[("CHATSTORE_OIDC_ISSUER", "http://id.example.org"), audience][..],
+            "but must be URLs separated by commas",
+        ),
+        (
+            &[issuer, audience, ("CHATSTORE_OIDC_ROLES", "groups=x")][..],
+            "but must be rules separated by semicolons",
+        ),
+    ] {
+        show(folder().path(), variables, &[]).assert_failed(78, message);
+    }
 }

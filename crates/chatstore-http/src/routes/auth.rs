@@ -1,7 +1,7 @@
 //! Registration, login, refresh, logout and the change of a password.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chatstore::auth::{LoginName, Password, Tokens};
@@ -124,22 +124,42 @@ pub(crate) async fn register(
     Ok(created(base_path.path("/users/me"), Json(UserResponse::from(user))))
 }
 
-/// Admits a request where registration is open.
+/// Admits a request where registration is open and users have passwords.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenRegistration;
 
-impl axum::extract::FromRequestParts<AppState> for OpenRegistration {
+impl FromRequestParts<AppState> for OpenRegistration {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        state: &AppState,
+    ) -> Result<Self, Problem> {
+        LocalPasswords::from_request_parts(parts, state).await?;
+        if state.policy().takes_registrations {
+            return Ok(Self);
+        }
+        let detail = "registration is closed; an administrator creates users";
+        Err(Problem::new(ProblemKind::RegistrationClosed, detail))
+    }
+}
+
+/// Admits a request where users have passwords.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LocalPasswords;
+
+impl FromRequestParts<AppState> for LocalPasswords {
     type Rejection = Problem;
 
     async fn from_request_parts(
         _parts: &mut axum::http::request::Parts,
         state: &AppState,
     ) -> Result<Self, Problem> {
-        if state.policy().takes_registrations {
+        if state.store().auth().has_local_passwords() {
             return Ok(Self);
         }
-        let detail = "registration is closed; an administrator creates users";
-        Err(Problem::new(ProblemKind::RegistrationClosed, detail))
+        let detail = "passwords are switched off; sign in with the identity provider";
+        Err(Problem::new(ProblemKind::PasswordsOff, detail))
     }
 }
 
@@ -201,6 +221,7 @@ fn read_login(fields: &mut impl ReadFields) -> (LoginName, Password) {
 pub(crate) async fn login(
     State(state): State<AppState>,
     _client: UnauthenticatedClient,
+    _passwords: LocalPasswords,
     Client(client): Client,
     _query: Query<NoParameters>,
     JsonBody((name, password)): JsonBody<Login>,
@@ -237,6 +258,7 @@ fn read_refresh(fields: &mut impl ReadFields) -> String {
 pub(crate) async fn refresh(
     State(state): State<AppState>,
     _client: UnauthenticatedClient,
+    _passwords: LocalPasswords,
     Client(client): Client,
     _query: Query<NoParameters>,
     JsonBody(token): JsonBody<Refresh>,
@@ -262,7 +284,10 @@ pub(crate) async fn logout(
     JsonBody(()): JsonBody<NoFields>,
 ) -> Result<StatusCode, Problem> {
     let Some(session) = caller.session() else {
-        let detail = "an API key has no session; revoke the key instead";
+        let detail = match caller.is_provided() {
+            true => "a token of an identity provider has no session here; log out there, or everywhere",
+            false => "an API key has no session; revoke the key instead",
+        };
         return Err(Problem::new(ProblemKind::Conflict, detail));
     };
     state.store().auth().logout(caller.user(), session).await?;
@@ -271,7 +296,8 @@ pub(crate) async fn logout(
 
 /// Log out everywhere
 ///
-/// Ends all sessions of the current user. API keys stay valid.
+/// Ends all sessions of the current user, and refuses the tokens that an identity provider issued to them up to now. API
+/// keys stay valid.
 #[utoipa::path(
     post,
     path = "/auth/logout-all",
@@ -317,6 +343,7 @@ fn read_change_password(fields: &mut impl ReadFields) -> (Password, Password) {
 pub(crate) async fn change_password(
     State(state): State<AppState>,
     SelfManagedUser(caller): SelfManagedUser,
+    _passwords: LocalPasswords,
     Client(client): Client,
     _query: Query<NoParameters>,
     JsonBody((current, new)): JsonBody<ChangePassword>,

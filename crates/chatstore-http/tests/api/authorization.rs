@@ -13,6 +13,7 @@ use insta::{allow_duplicates, assert_snapshot};
 
 use crate::login::{PASSWORD, logged_in};
 use crate::operations::{Operation, operations};
+use crate::provider::Provided;
 use crate::support::{Person, Server};
 
 conformance!(every_operation_admits_exactly_the_callers_it_is_for);
@@ -23,6 +24,7 @@ enum Who {
     Unauthenticated,
     Owner,
     OwnerInSession,
+    OwnerByProvider,
     Editor,
     Viewer,
     Stranger,
@@ -35,14 +37,15 @@ enum Who {
 }
 
 use Who::{
-    Admin, Disabled, Editor, EndedSession, Owner, OwnerInSession, RevokedKey, Service, ServiceForOwner,
-    Stranger, Unauthenticated, Viewer,
+    Admin, Disabled, Editor, EndedSession, Owner, OwnerByProvider, OwnerInSession, RevokedKey, Service,
+    ServiceForOwner, Stranger, Unauthenticated, Viewer,
 };
 
-const CALLERS: [Who; 12] = [
+const CALLERS: [Who; 13] = [
     Unauthenticated,
     Owner,
     OwnerInSession,
+    OwnerByProvider,
     Editor,
     Viewer,
     Stranger,
@@ -56,6 +59,7 @@ const CALLERS: [Who; 12] = [
 
 /// The objects of one request. Each has its own, so that none sees the effects of another one.
 struct Scene<'s> {
+    provided: &'s Provided,
     server: &'s Server,
     root: &'s Person,
     number: usize,
@@ -65,7 +69,8 @@ struct Scene<'s> {
 }
 
 impl<'s> Scene<'s> {
-    async fn set(server: &'s Server, root: &'s Person, number: usize, operation: &Operation) -> Self {
+    async fn set(provided: &'s Provided, root: &'s Person, number: usize, operation: &Operation) -> Self {
+        let server = &provided.server;
         let owner_name = format!("owner{number}");
         let owner = user(server, &owner_name, UserRole::User).await;
         let chat = server.store.as_user(owner);
@@ -87,7 +92,7 @@ impl<'s> Scene<'s> {
             chat.members().put(conversation.id, other, MemberRole::Viewer).await.unwrap();
             ids.push(("user_id", other.to_string()));
         }
-        let mut scene = Self { server, root, number, owner, owner_name, ids };
+        let mut scene = Self { provided, server, root, number, owner, owner_name, ids };
         let id = if path.starts_with("users/") {
             let subject = user(server, &format!("subject{number}"), UserRole::User).await;
             scene.ids.push(("key_id", scene.key(subject).await.1));
@@ -148,6 +153,10 @@ impl<'s> Scene<'s> {
             Unauthenticated => self.server.anonymous(method, &target),
             Owner => as_person(&self.key(self.owner).await.0),
             OwnerInSession => as_person(&self.session(self.owner, &self.owner_name).await.0),
+            OwnerByProvider => {
+                self.provided.link(self.owner, &self.owner_name).await;
+                as_person(&self.provided.person(&self.owner_name))
+            }
             Editor => as_person(&self.other(Some(MemberRole::Editor)).await),
             Viewer => as_person(&self.other(Some(MemberRole::Viewer)).await),
             Stranger => as_person(&self.other(None).await),
@@ -188,15 +197,15 @@ async fn user(server: &Server, name: &str, role: UserRole) -> UserId {
 }
 
 async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase) {
-    let server = Server::start(case).await;
-    let root = server.admin("root").await;
+    let provided = Provided::new(case, |builder| builder).await;
+    let root = provided.server.admin("root").await;
     let mut table = String::new();
     let mut number = 0;
     for operation in operations() {
         let mut statuses = BTreeMap::new();
         for who in CALLERS {
             number += 1;
-            let scene = Scene::set(&server, &root, number, &operation).await;
+            let scene = Scene::set(&provided, &root, number, &operation).await;
             let status = scene.status(who, &operation).await;
             let is_described = operation.statuses.contains(&status);
             assert!(is_described, "{} by {who:?}: {status} is not described", operation.name());
@@ -209,71 +218,71 @@ async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase
     }
     // In the order of `CALLERS`. 422 is the answer to an allowed caller whose request lacks what it needs.
     allow_duplicates! { assert_snapshot!(table, @"
-    401 200 200 200 200 200 200 403 403 401 401 401 GET auth/api-keys
-    401 201 201 201 201 201 201 403 403 401 401 401 POST auth/api-keys
-    401 204 204 404 404 404 404 403 403 401 401 401 DELETE auth/api-keys/{id}
-    422 422 422 422 422 422 422 403 403 422 422 422 POST auth/login
-    401 409 204 409 409 409 409 403 403 401 401 401 POST auth/logout
-    401 204 204 204 204 204 204 403 403 401 401 401 POST auth/logout-all
-    401 422 422 422 422 422 422 403 403 401 401 401 POST auth/password
-    422 422 422 422 422 422 422 403 403 422 422 422 POST auth/refresh
-    422 422 422 422 422 422 422 403 403 422 422 422 POST auth/register
-    401 200 200 200 200 200 200 403 403 401 401 401 GET auth/sessions
-    401 204 204 404 404 404 404 403 403 401 401 401 DELETE auth/sessions/{id}
-    401 200 200 200 200 200 200 200 422 401 401 401 GET conversations
-    401 201 201 201 201 201 201 201 422 401 401 401 POST conversations
-    401 200 200 200 200 200 200 200 422 401 401 401 GET conversations/count
-    401 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}
-    401 200 200 200 403 404 404 200 422 401 401 401 PATCH conversations/{id}
-    401 204 204 403 403 404 404 204 422 401 401 401 DELETE conversations/{id}
-    401 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/members
-    401 200 200 403 403 404 404 200 422 401 401 401 PUT conversations/{id}/members/{user_id}
-    401 204 204 403 403 404 404 204 422 401 401 401 DELETE conversations/{id}/members/{user_id}
-    401 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/messages
-    401 201 201 201 403 404 404 201 422 401 401 401 POST conversations/{id}/messages
-    401 200 200 403 403 404 404 200 422 401 401 401 DELETE conversations/{id}/messages
-    401 200 200 403 403 404 404 200 422 401 401 401 DELETE conversations/{id}/messages/last
-    401 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/messages/{message_id}
-    401 200 200 403 403 404 404 200 422 401 401 401 PATCH conversations/{id}/messages/{message_id}
-    401 204 204 403 403 404 404 204 422 401 401 401 DELETE conversations/{id}/messages/{message_id}
-    401 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/messages/{message_id}/response
-    401 201 201 201 403 404 404 201 422 401 401 401 POST conversations/{id}/replies
-    401 200 200 200 200 200 200 200 422 401 401 401 GET documents
-    401 201 201 201 201 201 201 201 422 401 401 401 POST documents
-    401 200 200 200 200 200 200 200 422 401 401 401 GET documents/count
-    401 200 200 404 404 404 404 200 422 401 401 401 GET documents/{id}
-    401 200 200 404 404 404 404 200 422 401 401 401 PATCH documents/{id}
-    401 204 204 404 404 404 404 204 422 401 401 401 DELETE documents/{id}
-    401 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}
-    401 200 200 201 201 201 201 200 422 401 401 401 PUT threads/{thread_id}
-    401 200 200 404 404 404 404 200 422 401 401 401 PATCH threads/{thread_id}
-    401 204 204 404 404 404 404 204 422 401 401 401 DELETE threads/{thread_id}
-    401 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/members
-    401 200 200 404 404 404 404 200 422 401 401 401 PUT threads/{thread_id}/members/{user_id}
-    401 204 204 404 404 404 404 204 422 401 401 401 DELETE threads/{thread_id}/members/{user_id}
-    401 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/messages
-    401 201 201 201 201 201 201 201 422 401 401 401 POST threads/{thread_id}/messages
-    401 200 200 404 404 404 404 200 422 401 401 401 DELETE threads/{thread_id}/messages
-    401 200 200 404 404 404 404 200 422 401 401 401 DELETE threads/{thread_id}/messages/last
-    401 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/messages/{message_id}
-    401 200 200 404 404 404 404 200 422 401 401 401 PATCH threads/{thread_id}/messages/{message_id}
-    401 204 204 404 404 404 404 204 422 401 401 401 DELETE threads/{thread_id}/messages/{message_id}
-    401 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/messages/{message_id}/response
-    401 201 201 404 404 404 404 201 422 401 401 401 POST threads/{thread_id}/replies
-    401 200 200 200 200 200 200 200 422 401 401 401 GET usage
-    401 403 403 403 403 403 200 403 200 401 401 401 GET users
-    401 403 403 403 403 403 201 403 201 401 401 401 POST users
-    401 403 403 403 403 403 201 403 201 401 401 401 PUT users/by-email/{email}
-    401 200 200 200 200 200 200 200 422 401 401 401 GET users/me
-    401 200 200 200 200 200 200 200 422 401 401 401 PATCH users/me
-    401 204 204 204 204 204 204 204 422 401 401 401 DELETE users/me
-    401 200 200 200 200 200 200 200 422 401 401 401 GET users/me/export
-    401 403 403 403 403 403 200 403 200 401 401 401 GET users/{id}
-    401 403 403 403 403 403 200 403 200 401 401 401 PATCH users/{id}
-    401 403 403 403 403 403 204 403 204 401 401 401 DELETE users/{id}
-    401 403 403 403 403 403 200 403 200 401 401 401 GET users/{id}/api-keys
-    401 403 403 403 403 403 201 403 201 401 401 401 POST users/{id}/api-keys
-    401 403 403 403 403 403 204 403 204 401 401 401 DELETE users/{id}/api-keys/{key_id}
+    401 200 200 200 200 200 200 200 403 403 401 401 401 GET auth/api-keys
+    401 201 201 201 201 201 201 201 403 403 401 401 401 POST auth/api-keys
+    401 204 204 204 404 404 404 404 403 403 401 401 401 DELETE auth/api-keys/{id}
+    422 422 422 422 422 422 422 422 403 403 422 422 422 POST auth/login
+    401 409 204 409 409 409 409 409 403 403 401 401 401 POST auth/logout
+    401 204 204 204 204 204 204 204 403 403 401 401 401 POST auth/logout-all
+    401 422 422 422 422 422 422 422 403 403 401 401 401 POST auth/password
+    422 422 422 422 422 422 422 422 403 403 422 422 422 POST auth/refresh
+    422 422 422 422 422 422 422 422 403 403 422 422 422 POST auth/register
+    401 200 200 200 200 200 200 200 403 403 401 401 401 GET auth/sessions
+    401 204 204 204 404 404 404 404 403 403 401 401 401 DELETE auth/sessions/{id}
+    401 200 200 200 200 200 200 200 200 422 401 401 401 GET conversations
+    401 201 201 201 201 201 201 201 201 422 401 401 401 POST conversations
+    401 200 200 200 200 200 200 200 200 422 401 401 401 GET conversations/count
+    401 200 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}
+    401 200 200 200 200 403 404 404 200 422 401 401 401 PATCH conversations/{id}
+    401 204 204 204 403 403 404 404 204 422 401 401 401 DELETE conversations/{id}
+    401 200 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/members
+    401 200 200 200 403 403 404 404 200 422 401 401 401 PUT conversations/{id}/members/{user_id}
+    401 204 204 204 403 403 404 404 204 422 401 401 401 DELETE conversations/{id}/members/{user_id}
+    401 200 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/messages
+    401 201 201 201 201 403 404 404 201 422 401 401 401 POST conversations/{id}/messages
+    401 200 200 200 403 403 404 404 200 422 401 401 401 DELETE conversations/{id}/messages
+    401 200 200 200 403 403 404 404 200 422 401 401 401 DELETE conversations/{id}/messages/last
+    401 200 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/messages/{message_id}
+    401 200 200 200 403 403 404 404 200 422 401 401 401 PATCH conversations/{id}/messages/{message_id}
+    401 204 204 204 403 403 404 404 204 422 401 401 401 DELETE conversations/{id}/messages/{message_id}
+    401 200 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/messages/{message_id}/response
+    401 201 201 201 201 403 404 404 201 422 401 401 401 POST conversations/{id}/replies
+    401 200 200 200 200 200 200 200 200 422 401 401 401 GET documents
+    401 201 201 201 201 201 201 201 201 422 401 401 401 POST documents
+    401 200 200 200 200 200 200 200 200 422 401 401 401 GET documents/count
+    401 200 200 200 404 404 404 404 200 422 401 401 401 GET documents/{id}
+    401 200 200 200 404 404 404 404 200 422 401 401 401 PATCH documents/{id}
+    401 204 204 204 404 404 404 404 204 422 401 401 401 DELETE documents/{id}
+    401 200 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}
+    401 200 200 200 201 201 201 201 200 422 401 401 401 PUT threads/{thread_id}
+    401 200 200 200 404 404 404 404 200 422 401 401 401 PATCH threads/{thread_id}
+    401 204 204 204 404 404 404 404 204 422 401 401 401 DELETE threads/{thread_id}
+    401 200 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/members
+    401 200 200 200 404 404 404 404 200 422 401 401 401 PUT threads/{thread_id}/members/{user_id}
+    401 204 204 204 404 404 404 404 204 422 401 401 401 DELETE threads/{thread_id}/members/{user_id}
+    401 200 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/messages
+    401 201 201 201 201 201 201 201 201 422 401 401 401 POST threads/{thread_id}/messages
+    401 200 200 200 404 404 404 404 200 422 401 401 401 DELETE threads/{thread_id}/messages
+    401 200 200 200 404 404 404 404 200 422 401 401 401 DELETE threads/{thread_id}/messages/last
+    401 200 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/messages/{message_id}
+    401 200 200 200 404 404 404 404 200 422 401 401 401 PATCH threads/{thread_id}/messages/{message_id}
+    401 204 204 204 404 404 404 404 204 422 401 401 401 DELETE threads/{thread_id}/messages/{message_id}
+    401 200 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/messages/{message_id}/response
+    401 201 201 201 404 404 404 404 201 422 401 401 401 POST threads/{thread_id}/replies
+    401 200 200 200 200 200 200 200 200 422 401 401 401 GET usage
+    401 403 403 403 403 403 403 200 403 200 401 401 401 GET users
+    401 403 403 403 403 403 403 201 403 201 401 401 401 POST users
+    401 403 403 403 403 403 403 201 403 201 401 401 401 PUT users/by-email/{email}
+    401 200 200 200 200 200 200 200 200 422 401 401 401 GET users/me
+    401 200 200 200 200 200 200 200 200 422 401 401 401 PATCH users/me
+    401 204 204 204 204 204 204 204 204 422 401 401 401 DELETE users/me
+    401 200 200 200 200 200 200 200 200 422 401 401 401 GET users/me/export
+    401 403 403 403 403 403 403 200 403 200 401 401 401 GET users/{id}
+    401 403 403 403 403 403 403 200 403 200 401 401 401 PATCH users/{id}
+    401 403 403 403 403 403 403 204 403 204 401 401 401 DELETE users/{id}
+    401 403 403 403 403 403 403 200 403 200 401 401 401 GET users/{id}/api-keys
+    401 403 403 403 403 403 403 201 403 201 401 401 401 POST users/{id}/api-keys
+    401 403 403 403 403 403 403 204 403 204 401 401 401 DELETE users/{id}/api-keys/{key_id}
     "); }
 }
 
@@ -292,7 +301,7 @@ fn hold_to_the_rules(operation: &Operation, statuses: &BTreeMap<Who, u16>) {
         assert_eq!(statuses[&who], 401, "{name}: {who:?}");
     }
     if operation.is_for_admins() {
-        for who in [Owner, OwnerInSession, Editor, Viewer, Stranger, ServiceForOwner] {
+        for who in [Owner, OwnerInSession, OwnerByProvider, Editor, Viewer, Stranger, ServiceForOwner] {
             assert_eq!(statuses[&who], 403, "{name}: {who:?}");
         }
         assert!(is_done(Admin) && is_done(Service), "{name}: {statuses:?}");
@@ -307,7 +316,9 @@ fn hold_to_the_rules(operation: &Operation, statuses: &BTreeMap<Who, u16>) {
     for who in [Stranger, Admin] {
         assert_eq!(statuses[&who], 404, "{name}: {who:?}");
     }
-    assert!(is_done(Owner) && is_done(OwnerInSession) && is_done(ServiceForOwner), "{name}: {statuses:?}");
+    for who in [Owner, OwnerInSession, OwnerByProvider, ServiceForOwner] {
+        assert!(is_done(who), "{name}: {statuses:?}");
+    }
     match is_change {
         true => assert_eq!(statuses[&Viewer], 403, "{name}"),
         false => assert!(is_done(Viewer) && is_done(Editor), "{name}"),

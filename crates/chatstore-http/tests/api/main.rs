@@ -32,6 +32,7 @@ mod newest;
 mod operations;
 mod ownership;
 mod paging;
+mod provider;
 mod refusals;
 mod removals;
 mod repetitions;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use chatstore::auth::TokenKeys;
-use chatstore::{ApiKeyScope, MemberRole, NewUser, Store, UserId, UserName, UserRole};
+use chatstore::{ApiKeyScope, Builder, MemberRole, NewUser, Store, UserId, UserName, UserRole};
 use chatstore_http::Api;
 use chatstore_testkit::{SeededIds, TestDatabase};
 use futures_util::future::join_all;
@@ -48,7 +48,12 @@ impl Server {
 
     /// Continues with another store.
     pub(crate) async fn serve(&mut self, store: Store) {
-        (self.address, self._shutdown) = listen(chatstore_http::router(store.clone())).await;
+        self.serve_with(store, chatstore_http::router).await;
+    }
+
+    /// Continues with another store and other routes.
+    pub(crate) async fn serve_with(&mut self, store: Store, mount: fn(Store) -> Router) {
+        (self.address, self._shutdown) = listen(mount(store.clone())).await;
         self.store = store;
     }
 
@@ -163,8 +168,13 @@ pub(crate) fn token_keys() -> TokenKeys {
 
 /// The case's database as a store that draws other ids than another one over it.
 pub(crate) async fn open_with(case: &TestDatabase, ids: SeededIds) -> Store {
+    builder(case, ids).connect().await.unwrap()
+}
+
+/// The same, before it is opened.
+pub(crate) fn builder(case: &TestDatabase, ids: SeededIds) -> Builder {
     let builder = Store::builder(case.url.clone()).clock(case.clock.clone()).pool(4);
-    builder.ids(Arc::new(ids)).token_keys(token_keys()).connect().await.unwrap()
+    builder.ids(Arc::new(ids)).token_keys(token_keys())
 }
 
 /// Sends a request; the exchange as text, after a check of the headers that every answer has. Fields of

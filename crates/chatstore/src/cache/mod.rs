@@ -15,7 +15,7 @@ use std::fmt::Display;
 use std::hash::Hash;
 use std::time::Duration;
 
-use chatstore_model::{SessionId, SessionState, UserId};
+use chatstore_model::{IdentityName, IdentityState, SessionId, SessionState, UserId};
 
 use crate::principal::{ActingUser, Principal};
 use crate::user_reference::UserReference;
@@ -83,6 +83,22 @@ impl Display for SessionKey {
     }
 }
 
+/// A person whom an identity provider knows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct IdentityKey(pub(crate) IdentityName);
+
+impl CacheKey for IdentityKey {
+    type Value = IdentityState;
+    const TTL: Duration = CALLER_TTL;
+}
+
+impl Display for IdentityKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let IdentityName { issuer, subject } = &self.0;
+        write!(formatter, "identity:{}:{issuer}:{subject}", issuer.len())
+    }
+}
+
 /// A user that a service acts for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ActingKey(pub(crate) UserReference);
@@ -109,6 +125,7 @@ pub(crate) struct Callers {
     pub(crate) api_keys: MemoryCache<ApiKeyHash>,
     pub(crate) sessions: MemoryCache<SessionKey>,
     pub(crate) acting: MemoryCache<ActingKey>,
+    pub(crate) identities: MemoryCache<IdentityKey>,
 }
 
 impl Callers {
@@ -117,6 +134,7 @@ impl Callers {
         self.api_keys.forget_all().await;
         self.sessions.forget_all().await;
         self.acting.forget_all().await;
+        self.identities.forget_all().await;
     }
 }
 
@@ -136,6 +154,8 @@ mod tests {
             ActingKey(UserReference::Username("anonymous".to_owned())).to_string(),
             ActingKey(UserReference::Email("anonymous".to_owned())).to_string(),
             ActingKey(UserReference::Anonymous).to_string(),
+            IdentityKey(IdentityName { issuer: "a:b".to_owned(), subject: "c".to_owned() }).to_string(),
+            IdentityKey(IdentityName { issuer: "a".to_owned(), subject: "b:c".to_owned() }).to_string(),
         ];
         for (index, text) in texts.iter().enumerate() {
             assert!(!texts[..index].contains(text), "{text}");

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use crate::config::{Config, Environment};
 use crate::database;
 use crate::error::{CliError, code};
+use crate::identity_provider;
 use crate::token_key;
 pub(crate) use background::Background;
 use background::{Stopping, finish_deletions, sweep};
@@ -39,9 +40,14 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
-    let store = database::open_for_server(config).await?;
+    let providers = identity_provider::providers(config)?;
+    let store = database::open_for_server(config, providers.as_ref()).await?;
     let store = token_key::install_token_keys(config, store)?;
     let mut background = Background::new();
+    if let Some(providers) = providers {
+        let now = store.now();
+        background.start("keys of identity providers", |_| async move { providers.warm_up(now).await });
+    }
     // A damaged file is not touched, and answered for: `/readyz` and every request say 503.
     if check_file(&store, &mut background).await {
         database::make_ready(config, &store).await?;

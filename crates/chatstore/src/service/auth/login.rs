@@ -100,8 +100,9 @@ impl Auth<'_> {
     ///
     /// # Errors
     /// `Invalid`, also for a password that is too short, too long or common; `AlreadyExists` with field
-    /// `username` or `email`; `LimitReached`; `Overloaded`.
+    /// `username` or `email`; `LimitReached`; `Overloaded`; `Forbidden` where passwords are switched off.
     pub async fn register(self, new: impl IntoValid<NewUser>, password: Password) -> Result<User> {
+        self.require_local_passwords()?;
         if let Some(quota) = self.identity().address_quota() {
             self.take(&LimitKey::login_address(self.origin.address), quota).await?;
         }
@@ -118,8 +119,10 @@ impl Auth<'_> {
     ///
     /// # Errors
     /// `InvalidCredentials`; `LimitReached` after too many failures of the account or the address;
-    /// `Overloaded` when too many passwords are being checked; `Internal` without token keys.
+    /// `Overloaded` when too many passwords are being checked; `Internal` without token keys; `Forbidden` where passwords
+    /// are switched off.
     pub async fn login(self, name: LoginName, password: Password) -> Result<Tokens> {
+        self.require_local_passwords()?;
         let account = LimitKey::login_account(name.text());
         self.limited(account, self.authenticate(name, password)).await
     }

@@ -2,6 +2,7 @@
 
 mod login;
 mod passwords;
+mod provider;
 mod refresh;
 mod sessions;
 
@@ -91,6 +92,19 @@ impl<'s> Auth<'s> {
     #[must_use]
     pub fn takes_passwords(&self) -> bool {
         self.identity().passwords.has_capacity()
+    }
+
+    /// Whether users log in with passwords. Where they do not, what has to do with one is `Forbidden`.
+    #[must_use]
+    pub fn has_local_passwords(&self) -> bool {
+        self.identity().has_local_passwords
+    }
+
+    fn require_local_passwords(&self) -> Result<()> {
+        match self.has_local_passwords() {
+            true => Ok(()),
+            false => Err(Error::forbidden("passwords are switched off; sign in with the identity provider")),
+        }
     }
 
     fn identity(&self) -> &'s Identity {

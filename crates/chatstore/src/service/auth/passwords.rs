@@ -22,8 +22,10 @@ impl Auth<'_> {
     ///
     /// # Errors
     /// `InvalidCredentials` when the present one is another or there is none; `Invalid` for a new one that is
-    /// too short, too long, common or the present one; `LimitReached` after too many failures; `Overloaded`.
+    /// too short, too long, common or the present one; `LimitReached` after too many failures; `Overloaded`;
+    /// `Forbidden` where passwords are switched off.
     pub async fn change_password(self, user: UserId, current: Password, new: Password) -> Result<()> {
+        self.require_local_passwords()?;
         let account = LimitKey::login_account(&user.to_string());
         self.limited(account, self.change(user, current, new)).await
     }

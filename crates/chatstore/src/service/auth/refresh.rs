@@ -18,8 +18,10 @@ impl Auth<'_> {
     ///
     /// # Errors
     /// `InvalidCredentials` for a token that is unknown, expired, revoked or used before; `Internal`
-    /// without token keys.
+    /// without token keys; `Forbidden` where passwords are switched off: no session outlives them by more than the ten
+    /// minutes of an access token.
     pub async fn refresh(self, text: &str) -> Result<Tokens> {
+        self.require_local_passwords()?;
         let keys = self.identity().keys()?;
         let Some(token) = RefreshText::parse(text) else { return Err(Error::invalid_credentials()) };
         let mut successors = token.successors(keys);

@@ -1,4 +1,6 @@
-//! `user`: users and their passwords.
+//! `user`: users, their passwords and their identities.
+
+mod identities;
 
 use chatstore::operations::Deletion;
 use chatstore::{
@@ -26,6 +28,19 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show a user and who they are for identity providers
+    Show {
+        /// An id, a user name or an e-mail address
+        #[arg(value_name = "USER")]
+        named: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let the tokens of a person at an identity provider be those of a user
+    Link(identities::Link),
+    /// Take a person at an identity provider from a user; their tokens are refused
+    Unlink(identities::Link),
     /// Set a user's password, asked for at the terminal, and end the user's sessions
     SetPassword(SetPassword),
     /// Set a user's e-mail address, which you know to be theirs: others may then act for the user by it
@@ -137,6 +152,9 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<(), CliErro
     match command {
         Command::Create(arguments) => create(config, &arguments).await,
         Command::List { json } => list(config, json).await,
+        Command::Show { named, json } => identities::show(config, &named, json).await,
+        Command::Link(arguments) => identities::link(config, arguments).await,
+        Command::Unlink(arguments) => identities::unlink(config, arguments).await,
         Command::SetPassword(arguments) => set_password(config, &arguments).await,
         Command::VerifyEmail(arguments) => verify_email(config, &arguments).await,
         Command::Erase { named } => erase(config, &named).await,
