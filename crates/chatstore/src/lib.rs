@@ -87,7 +87,7 @@ pub use export::{Export, Exported};
 pub use page_request::PageRequest;
 pub use service::{
     AppendedBatch, Conversations, Destination, Documents, IdempotencyKey, Idempotent, Keys, Members,
-    Messages, NewKey, Outcome, Usage, Users,
+    Messages, NewKey, Outcome, ReferencedDocuments, Usage, Users,
 };
 pub use store::{Builder, Store};
 pub use user_scope::AsUser;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chatstore::{FileLock, Store};
 use chatstore_testkit::{TestDatabase, conformance};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
@@ -18,6 +19,9 @@ conformance!(
     a_change_of_a_document_may_be_conditional,
     a_document_is_created_once_for_each_idempotency_key,
     what_is_wrong_with_a_document_is_answered_field_by_field,
+    a_document_may_be_as_large_as_the_limit_says,
+    a_message_refers_to_documents_of_the_conversations_owner_alone,
+    messages_are_answered_with_the_documents_they_refer_to,
 );
 
 const DOCUMENTS: &str = "/api/v1/documents";
@@ -311,4 +315,117 @@ async fn what_is_wrong_with_a_document_is_answered_field_by_field(case: TestData
     assert_eq!(fields, [("title", "too_long"), ("metadata", "too_long"), ("owner_id", "unknown_field")]);
     let missing = refusal(server.send(&ada, "POST", DOCUMENTS, r#"{"title": "x"}"#)).await;
     assert_eq!(missing, (422, vec![("content".to_owned(), "required".to_owned())]));
+}
+
+async fn a_document_may_be_as_large_as_the_limit_says(case: TestDatabase) {
+    let mut server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let body = |bytes: usize| format!(r#"{{"content": "{}"}}"#, "x".repeat(bytes - 15));
+    let status = async |server: &Server, target: &str, bytes: usize| {
+        answer(server.send(&ada, "POST", target, &body(bytes))).await.status
+    };
+    assert_eq!(status(&server, DOCUMENTS, 1024 * 1024).await, 201);
+    assert_eq!(status(&server, DOCUMENTS, 1024 * 1024 + 1).await, 413);
+    let builder = Store::builder(server.case.url.clone()).file_lock(FileLock::Share).pool(4);
+    let limit = 3 * 1024 * 1024;
+    server.serve(builder.document_limit(limit).connect().await.unwrap()).await;
+    let created = server.post(&ada, DOCUMENTS, &body(limit)).await;
+    assert_eq!(server.get(&ada, &path(&created)).await["content"].as_str().unwrap().len(), limit - 15);
+    let refused = answer(server.send(&ada, "PATCH", &path(&created), &body(limit + 1))).await;
+    let detail = "the body must have at most 3145728 bytes";
+    assert_eq!((refused.status, refused.body["detail"].as_str()), (413, Some(detail)));
+    let messages = format!("{}/messages", server.conversation(&ada).await);
+    assert_eq!(status(&server, &messages, 1024 * 1024 + 1).await, 413);
+    assert_eq!(server.get(&ada, &target("/count", &[])).await, json!({"count": 2}));
+}
+
+async fn a_message_refers_to_documents_of_the_conversations_owner_alone(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let (ada, eve) = (server.person("ada").await, server.person("eve").await);
+    let own = server.post(&ada, DOCUMENTS, r#"{"content": 1}"#).await;
+    let foreign = server.post(&eve, DOCUMENTS, r#"{"content": 2}"#).await;
+    let conversation = server.conversation(&ada).await;
+    server.share(&conversation, &ada, &eve, chatstore::MemberRole::Editor).await;
+    let used =
+        |document: &Value| json!({"content": "a", "used_documents": [{"document_id": document}]}).to_string();
+    for name in ["id", "short_id"] {
+        for (person, route) in [(&ada, "messages"), (&ada, "replies"), (&eve, "messages")] {
+            let target = format!("{conversation}/{route}");
+            let message = server.post(person, &target, &used(&own[name])).await;
+            assert_eq!(message["used_documents"], json!([{"document_id": own[name]}]), "kept as it was sent");
+        }
+    }
+    let absent = json!("00000000-0000-7000-8000-000000000001");
+    for (document, code) in
+        [(&foreign["id"], "not_allowed"), (&absent, "not_allowed"), (&json!(7), "invalid_format")]
+    {
+        let expected = (422, vec![("used_documents[0].document_id".to_owned(), code.to_owned())]);
+        for (method, route) in [("POST", "messages"), ("POST", "replies"), ("PATCH", "messages/1")] {
+            let target = format!("{conversation}/{route}");
+            let request = || server.send(&ada, method, &target, &used(document));
+            assert_eq!(refusal(request()).await, expected, "{method} {route}");
+            assert_eq!(
+                refusal(request().header("Idempotency-Key", "k")).await,
+                expected,
+                "{method} {route} once"
+            );
+        }
+        assert_eq!(
+            refusal(server.send(&eve, "POST", &format!("{conversation}/messages"), &used(document))).await,
+            expected
+        );
+        let batch = format!(r#"{{"messages": [{{"content": "a"}}, {}]}}"#, used(document));
+        let field = "messages[1].used_documents[0].document_id".to_owned();
+        let refused = refusal(server.send(&ada, "POST", &format!("{conversation}/messages"), &batch)).await;
+        assert_eq!(refused, (422, vec![(field, code.to_owned())]));
+    }
+    let free = json!(["x", {"id": foreign["id"]}, {"document_id": foreign["id"], "score": 1}, {}]);
+    let body = json!({"content": "a", "used_documents": free}).to_string();
+    let message = server.post(&ada, &format!("{conversation}/messages"), &body).await;
+    assert_eq!(message["used_documents"], free, "texts and other objects are no references");
+    assert_eq!(server.get(&ada, &conversation).await["message_count"], 7, "nothing else was stored");
+    let elsewhere = server.send(
+        &eve,
+        "POST",
+        "/api/v1/conversations/00000000-0000-7000-8000-000000000001/messages",
+        &used(&json!(7)),
+    );
+    assert_eq!(answer(elsewhere).await.status, 404, "absent before anything about its owner");
+}
+
+async fn messages_are_answered_with_the_documents_they_refer_to(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let (ada, eve) = (server.person("ada").await, server.person("eve").await);
+    let mut documents = Vec::new();
+    for content in ["1", r#"{"b": "x"}"#] {
+        documents.push(server.post(&ada, DOCUMENTS, &format!(r#"{{"content": {content}}}"#)).await);
+    }
+    let conversation = server.conversation(&ada).await;
+    server.share(&conversation, &ada, &eve, chatstore::MemberRole::Viewer).await;
+    let [first, second] = [0, 1].map(|number| json!({"document_id": documents[number]["id"]}));
+    let used = json!(["x", first, second, {"document_id": documents[0]["short_id"]}]);
+    let body = json!({"content": "a", "used_documents": used}).to_string();
+    server.post(&ada, &format!("{conversation}/messages"), &body).await;
+    server.post(&ada, &format!("{conversation}/messages"), r#"{"content": "none"}"#).await;
+    answer(server.request(&ada, "DELETE", &path(&documents[1]))).await;
+    let expected = json!([
+        "x",
+        {"document_id": documents[0]["id"], "document": documents[0]},
+        {"document_id": documents[1]["id"], "document": null},
+        {"document_id": documents[0]["short_id"], "document": documents[0]},
+    ]);
+    for person in [&ada, &eve] {
+        let before = server.store.operations().statements();
+        let list = server.get(person, &format!("{conversation}/messages")).await;
+        let plain = server.store.operations().statements() - before;
+        assert_eq!(list["data"][0]["used_documents"], used);
+        let list = server.get(person, &format!("{conversation}/messages?include=documents")).await;
+        assert_eq!(server.store.operations().statements() - before - plain, plain + 1, "one statement more");
+        assert_eq!(list["data"][0]["used_documents"], expected);
+        assert_eq!(list["data"][1]["used_documents"], json!([]));
+        let one = server.get(person, &format!("{conversation}/messages/1?include=documents")).await;
+        assert_eq!(one["used_documents"], expected);
+    }
+    let wrong = refusal(server.request(&ada, "GET", &format!("{conversation}/messages?include=x"))).await;
+    assert_eq!(wrong, (422, vec![("include".to_owned(), "not_allowed".to_owned())]));
 }

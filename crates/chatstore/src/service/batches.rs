@@ -16,6 +16,7 @@ use super::deletions::NewMessageIds;
 use super::idempotency_key::{IdempotencyKey, Outcome, earlier, gone};
 use super::idempotent::Idempotent;
 use super::messages::{Messages, check_appender};
+use super::references::References;
 use super::{access, is_at_revision};
 use crate::error::{Error, Result};
 use crate::user_scope::Writer;
@@ -71,7 +72,9 @@ impl Messages<'_> {
         batch: impl IntoValid<MessageBatch>,
     ) -> Result<AppendedBatch> {
         let (to, mut batch) = (to.into(), batch.into_valid()?);
-        if let Destination::Conversation(conversation) = to {
+        if let Destination::Conversation(conversation) = to
+            && References::of_batch(&batch.messages()).is_empty()
+        {
             // One message alone takes a statement less.
             batch = match batch.into_single() {
                 Ok(new) => {
@@ -168,6 +171,8 @@ impl BatchWrite {
         if !is_unchanged {
             return Err(Error::precondition_failed());
         }
+        let owner = place.as_ref().map_or(user, |place| place.owner);
+        References::of_batch(&batch.messages()).check(tx, owner).await?;
         let (place, is_created) = match (place, to) {
             (Some(place), _) => (place, false),
             (None, Destination::Thread(thread_id)) => create(tx, user, thread_id, *change).await?,

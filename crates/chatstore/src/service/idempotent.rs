@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::deletions::NewMessageIds;
 use super::idempotency_key::{IdempotencyKey, Outcome, earlier, gone, ids};
+use super::references::References;
 use super::{access, check_writer, documents, is_at_revision};
 use crate::error::{Error, ErrorKind, Result};
 use crate::user_scope::AsUser;
@@ -90,6 +91,7 @@ impl Idempotent<'_> {
             if !is_unchanged {
                 return Err(Error::precondition_failed());
             }
+            References::of(Some(&new.message.used_documents)).check(tx, access.owner_id).await?;
             let record = key.created(tx.now(), &[created])?;
             tx.idempotency_keys().record(access.owner_id, user, &record).await?;
             let reply = tx.messages().record_reply(access.owner_id, conversation, &*new).await?;

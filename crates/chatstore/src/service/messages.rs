@@ -8,6 +8,7 @@ use chatstore_model::{
 use chatstore_sql::{ReadTx, StoreError, Via, WriteTx};
 
 use super::deletions::NewMessageIds;
+use super::references::References;
 use super::{access, as_owner_or_member, check_revision, check_writer};
 use crate::error::{Error, Result};
 use crate::page_request::PageRequest;
@@ -34,7 +35,7 @@ impl Messages<'_> {
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` for viewers, and for editors with another role than `user`;
-    /// `Invalid`.
+    /// `Invalid`, also for a reference to what is no document of the conversation's owner.
     pub async fn append(
         self,
         conversation: ConversationId,
@@ -53,7 +54,8 @@ impl Messages<'_> {
     }
 
     async fn append_once(self, conversation: ConversationId, new: Arc<Valid<NewMessage>>) -> Result<Message> {
-        if self.0.expected.is_some() {
+        let references = References::of(Some(&new.used_documents));
+        if self.0.expected.is_some() || !references.is_empty() {
             return self.append_at_revision(conversation, new).await;
         }
         let user = self.0.user;
@@ -84,6 +86,7 @@ impl Messages<'_> {
             let access = access(tx, user, conversation).await?;
             check_appender(access.role, false, slice::from_ref(&*new))?;
             check_revision(tx, access.owner_id, conversation, expected).await?;
+            References::of(Some(&new.used_documents)).check(tx, access.owner_id).await?;
             let by = if access.owner_id == user { Via::Owner(user) } else { Via::Member(user) };
             Ok(tx.messages().append(by, conversation, &*new).await?)
         };
@@ -116,7 +119,8 @@ impl Messages<'_> {
     }
 
     async fn reply_once(self, conversation: ConversationId, new: Arc<Valid<NewReply>>) -> Result<Reply> {
-        if self.0.expected.is_some() {
+        let references = References::of(Some(&new.message.used_documents));
+        if self.0.expected.is_some() || !references.is_empty() {
             return self.reply_at_revision(conversation, new).await;
         }
         match self.reply_of(self.0.user, conversation, Arc::clone(&new)).await {
@@ -155,6 +159,7 @@ impl Messages<'_> {
             let access = access(tx, user, conversation).await?;
             check_writer(access.role)?;
             check_revision(tx, access.owner_id, conversation, expected).await?;
+            References::of(Some(&new.message.used_documents)).check(tx, access.owner_id).await?;
             Ok(tx.messages().record_reply(access.owner_id, conversation, &*new).await?)
         };
         self.0.store.write("reply", record).await
@@ -274,6 +279,7 @@ impl Messages<'_> {
         let edit = async move |tx: &mut WriteTx<'_>| {
             let owner = access_to_change(tx, user, conversation, id).await?;
             check_revision(tx, owner, conversation, expected).await?;
+            References::of(patch.used_documents.as_ref()).check(tx, owner).await?;
             Ok(tx.messages().edit(owner, conversation, id, &patch).await?)
         };
         self.0.store.write("message_edit", edit).await

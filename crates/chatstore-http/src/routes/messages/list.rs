@@ -8,6 +8,7 @@ use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::path::{ConversationPath, Path};
 use crate::query::{FromParameters, PageQuery, Parameters, Query};
+use crate::routes::messages::IncludeQuery;
 use crate::routes::responses::MessageListResponse;
 use crate::schema::OrderWord;
 
@@ -17,6 +18,8 @@ use crate::schema::OrderWord;
 pub(crate) struct ListQuery {
     #[param(ignore)]
     page: PageQuery,
+    #[param(ignore)]
+    include: IncludeQuery,
     /// `asc` from the first, or `desc` from the newest; when left out, `desc` with only `before`, else `asc`.
     #[param(value_type = Option<OrderWord>, inline)]
     order: Order,
@@ -44,6 +47,7 @@ impl FromParameters for ListQuery {
         let query = Self {
             last: parameters.count("last"),
             page: PageQuery::from_parameters(parameters),
+            include: IncludeQuery::from_parameters(parameters),
             order: Order::Ascending,
             before: parameters.number("before", 0, i64::MAX),
             after: parameters.number("after", 0, i64::MAX),
@@ -115,7 +119,7 @@ impl ListQuery {
     path = "/conversations/{id}/messages",
     operation_id = "list_messages",
     tag = "messages",
-    params(ConversationPath, PageQuery, ListQuery),
+    params(ConversationPath, PageQuery, IncludeQuery, ListQuery),
     responses(
         (status = 200, description = "A page of messages", body = MessageListResponse),
         ReadProblems,
@@ -133,8 +137,10 @@ pub(crate) async fn list(
     let from = query.page.position(&scope)?;
     if let Some(count) = query.last {
         let newest = chat.messages().newest(conversation?, query.range(), count).await?;
-        return Ok(MessageListResponse::newest(newest));
+        let documents = query.include.documents(chat, &newest.items).await?;
+        return Ok(MessageListResponse::newest(newest).including(documents.as_ref()));
     }
     let page = chat.messages().page(conversation?, query.request(from)).await?;
-    Ok(MessageListResponse::page(page, &scope))
+    let documents = query.include.documents(chat, &page.items).await?;
+    Ok(MessageListResponse::page(page, &scope).including(documents.as_ref()))
 }

@@ -5,13 +5,18 @@ pub(crate) mod list;
 pub(crate) mod remove;
 pub(crate) mod replies;
 
+use std::slice;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chatstore::fields::{CONTENT, METADATA, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS};
 use chatstore::{
-    AsUser, CanonicalJson, ConversationId, MessageId, MessagePatch, MessageRole, NewMessage, TextField,
+    AsUser, CanonicalJson, ConversationId, Keyword, Message, MessageId, MessagePatch, MessageRole,
+    NewMessage, ReferencedDocuments, TextField,
 };
+
+use utoipa::IntoParams;
 
 use crate::body::ValidBody;
 use crate::caller::{Caller, OptionalUser};
@@ -19,11 +24,11 @@ use crate::condition::IfMatch;
 use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, MessageName, MessagePath, Path};
-use crate::query::{NoParameters, Query};
+use crate::query::{FromParameters, NoParameters, Parameters, Query};
 use crate::request::ReadFields;
 use crate::routes::REPLACES_METADATA;
-use crate::routes::responses::MessageResponse;
-use crate::schema::request_object;
+use crate::routes::responses::{MessageResponse, include_documents};
+use crate::schema::{Word, request_object};
 
 /// The fields that every new message is read with.
 pub(crate) fn new_message(fields: &mut impl ReadFields, role: MessageRole, model: &TextField) -> NewMessage {
@@ -43,19 +48,67 @@ pub(crate) fn location(base_path: &BasePath, conversation: ConversationId, messa
     base_path.path(&format!("/conversations/{conversation}/messages/{message}"))
 }
 
+/// What comes with messages.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct IncludeQuery {
+    /// `documents` for the documents that `used_documents` refers to: each entry `{"document_id": …}` has its document as
+    /// `document`, or null if it was deleted. A maximum of 200 documents, and of 2 MiB; entries beyond have no `document`.
+    #[param(value_type = Option<IncludeWord>, inline)]
+    include: Option<Include>,
+}
+
+/// What messages can be answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Include {
+    Documents,
+}
+
+impl Keyword for Include {
+    const NAME: &'static str = "IncludeWithMessages";
+    const ABOUT: &'static str = "What messages can be answered with.";
+    const ALL: &'static [Self] = &[Self::Documents];
+
+    fn as_str(self) -> &'static str {
+        "documents"
+    }
+}
+
+type IncludeWord = Word<Include>;
+
+impl FromParameters for IncludeQuery {
+    fn from_parameters(parameters: &mut Parameters) -> Self {
+        Self { include: parameters.word("include") }
+    }
+}
+
+impl IncludeQuery {
+    /// The documents that messages of one conversation refer to, if they were asked for.
+    pub(crate) async fn documents(
+        &self,
+        chat: AsUser<'_>,
+        messages: &[Message],
+    ) -> Result<Option<ReferencedDocuments>, Problem> {
+        match self.include {
+            Some(Include::Documents) => Ok(Some(chat.referenced_documents(messages).await?)),
+            None => Ok(None),
+        }
+    }
+}
+
 /// Get a message
 #[utoipa::path(
     get,
     path = "/conversations/{id}/messages/{message_id}",
     operation_id = "get_message",
     tag = "messages",
-    params(MessagePath),
+    params(MessagePath, IncludeQuery),
     responses((status = 200, description = "The message", body = MessageResponse), ReadProblems)
 )]
 pub(crate) async fn get(
     OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
-    _query: Query<NoParameters>,
+    Query(query): Query<IncludeQuery>,
 ) -> Result<Response, Problem> {
     let chat = caller.store();
     let (conversation, messages) = (path.conversation().id(chat).await?, chat.messages());
@@ -63,7 +116,10 @@ pub(crate) async fn get(
         MessageName::Id(id) => messages.get(conversation, id).await?,
         MessageName::Seq(seq) => messages.get_by_seq(conversation, seq).await?,
     };
-    Ok(Json(MessageResponse::from(message)).into_response())
+    let documents = query.documents(chat, slice::from_ref(&message)).await?;
+    let mut response = MessageResponse::from(message);
+    include_documents(slice::from_mut(&mut response), documents.as_ref());
+    Ok(Json(response).into_response())
 }
 
 /// The id of the message in the path.

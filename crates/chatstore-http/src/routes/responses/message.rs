@@ -2,13 +2,16 @@
 
 use axum::response::{IntoResponse, Response};
 use chatstore::{
-    ConversationId, Cursor as _, Message, MessageId, ModelResponse, Page, Reply, Timestamp, UserId,
+    ConversationId, Cursor as _, Message, MessageId, ModelResponse, Page, ReferencedDocuments, Reply,
+    Timestamp, UserId,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::{self, ListItem};
 use crate::schema::{MessageRoleWord, UsedDocument};
+
+use super::included::Including;
 
 /// A message.
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,6 +90,14 @@ impl From<Message> for MessageResponse {
     }
 }
 
+/// Adds the documents that messages refer to, if they were asked for.
+pub(crate) fn include_documents(messages: &mut [MessageResponse], referenced: Option<&ReferencedDocuments>) {
+    let Some(mut including) = referenced.map(Including::new) else { return };
+    for message in messages {
+        including.add_to(&mut message.used_documents);
+    }
+}
+
 /// A page of messages.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MessagePage)]
@@ -116,6 +127,12 @@ impl MessageListResponse {
     /// The newest messages, of which those below the number `next` were left out.
     pub(crate) fn newest(Page { items, next }: Page<Message, i64>) -> Self {
         Self { truncated: next.map(|_| true), before: next, ..Self::of(items) }
+    }
+
+    /// The same with the documents that its messages refer to, if they were asked for.
+    pub(crate) fn including(mut self, documents: Option<&ReferencedDocuments>) -> Self {
+        include_documents(&mut self.data, documents);
+        self
     }
 
     fn of(messages: Vec<Message>) -> Self {

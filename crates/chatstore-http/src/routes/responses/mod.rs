@@ -3,6 +3,7 @@
 mod api_key;
 mod conversation;
 mod document;
+mod included;
 mod member;
 mod message;
 mod user;
@@ -20,7 +21,9 @@ pub(crate) use api_key::{ApiKeyResponse, NewKeyResponse};
 pub(crate) use conversation::ConversationResponse;
 pub(crate) use document::DocumentResponse;
 pub(crate) use member::MemberResponse;
-pub(crate) use message::{MessageListResponse, MessageResponse, ModelResponseResponse, ReplyResponse};
+pub(crate) use message::{
+    MessageListResponse, MessageResponse, ModelResponseResponse, ReplyResponse, include_documents,
+};
 pub(crate) use user::UserResponse;
 
 /// A page of a list.
