@@ -3,6 +3,7 @@
 //! To add a benchmark: a variant of [`Benchmark`], a file that measures it on both databases in
 //! rounds (the store, its reference, the store, its reference …) and returns findings.
 
+mod documents;
 mod growth;
 mod http;
 mod read_callers;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chatstore_bench::arguments::{Databases, ServerBinary};
-use chatstore_bench::data::{Scale, Targets, growth as growth_data, load};
+use chatstore_bench::data::{Scale, Targets, documents as document_data, growth as growth_data, load};
 use chatstore_bench::databases::{PostgresDatabase, SqliteOriginal};
 use chatstore_bench::drive::Span;
 use chatstore_bench::error::Error;
@@ -69,6 +70,8 @@ enum Benchmark {
     R1,
     /// The 20 most recent conversations of a user
     R2,
+    /// Documents created, read and found by what they contain
+    Documents,
     /// W1 and R1 over the real server, by clients with an API key
     Http,
     /// R1, R2 and W1 where there is little and where there is much
@@ -102,7 +105,12 @@ impl Arguments {
         let chosen: Vec<Benchmark> =
             Benchmark::value_variants().iter().copied().filter(|benchmark| self.wants(*benchmark)).collect();
         if chosen.iter().any(|benchmark| *benchmark != Benchmark::Growth) {
-            let filled = self.fill("work", |kind| load::statements(kind, self.scale).to_vec()).await?;
+            let statements = |kind| {
+                let mut statements = load::statements(kind, self.scale).to_vec();
+                statements.push(document_data::statement(kind, self.scale));
+                statements
+            };
+            let filled = self.fill("work", statements).await?;
             let done = self.measure(&chosen, pace, &filled, &mut report).await;
             filled.remove().await?;
             done?;
@@ -176,6 +184,7 @@ impl Arguments {
                 report.add_all(match benchmark.work() {
                     Some(Work::Write(kind)) => bench.write(kind).await?,
                     Some(Work::Read(kind)) => reads::on_postgres(kind, pace, database, &targets).await?,
+                    Some(Work::Documents) => documents::on_postgres(self.scale, pace, database).await?,
                     Some(Work::Http) => {
                         let (kind, url) = (DatabaseKind::Postgres, database.url());
                         let over_http = http::OverHttp::new(self, kind, pace, url, Some(&bench.pgbench))?;
@@ -190,6 +199,7 @@ impl Arguments {
                 report.add_all(match benchmark.work() {
                     Some(Work::Write(kind)) => writes::on_sqlite(kind, pace, original, &targets).await?,
                     Some(Work::Read(kind)) => reads::on_sqlite(kind, pace, original, &targets).await?,
+                    Some(Work::Documents) => documents::on_sqlite(self.scale, pace, original).await?,
                     Some(Work::Http) => {
                         let copy = original.copy()?;
                         let (kind, url) = (DatabaseKind::Sqlite, copy.url());
@@ -207,6 +217,7 @@ impl Arguments {
 enum Work {
     Write(WriteKind),
     Read(ReadKind),
+    Documents,
     Http,
 }
 
@@ -218,6 +229,7 @@ impl Benchmark {
             Self::W2 => Some(Work::Write(WriteKind::Reply)),
             Self::R1 => Some(Work::Read(ReadKind::Page)),
             Self::R2 => Some(Work::Read(ReadKind::List)),
+            Self::Documents => Some(Work::Documents),
             Self::Http => Some(Work::Http),
             Self::Growth => None,
         }

@@ -11,6 +11,9 @@ pub const CONVERSATION_PREFIX: &str = "00000000000070009000";
 /// The beginning of messages' ids.
 pub const MESSAGE_PREFIX: &str = "0000000000007000a000";
 
+/// The beginning of documents' ids.
+pub const DOCUMENT_PREFIX: &str = "0000000000007000b000";
+
 /// Added to every number in an id, so that all have twelve digits without padding.
 pub const FIRST_NUMBER: u64 = 100_000_000_000;
 

@@ -2,6 +2,7 @@
 //! numbers, so that SQL, `pgbench` and this program pick the same rows without asking each other.
 
 pub mod dialect;
+pub mod documents;
 pub mod growth;
 pub mod load;
 
