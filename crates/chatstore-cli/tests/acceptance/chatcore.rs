@@ -10,6 +10,7 @@ conformance!(
     k2_a_short_id_is_accepted_in_every_path,
     k2_the_message_count_is_maintained,
     k3_a_message_keeps_its_documents_and_its_token_count,
+    k3_a_message_refers_to_documents_of_its_owner,
     k3_messages_have_a_stable_order,
     k5_documents_are_json_and_found_by_what_they_contain,
     k5_a_document_is_its_owners_alone,
@@ -19,6 +20,7 @@ conformance!(
     k7_in_every_path_a_foreign_object_looks_absent,
     k8_the_command_for_migrations_says_where_the_tables_are,
     k9_an_import_beside_the_running_server_adds_everything_once,
+    k9_documents_of_an_export_are_imported_once,
     k13_every_time_is_utc_with_its_zone,
 );
 
@@ -108,6 +110,31 @@ async fn k3_a_message_keeps_its_documents_and_its_token_count(case: TestDatabase
     let wrong = json!({"content": "", "used_documents": "manual.pdf", "token_count": -1});
     let wrong = application.post(&ada, &format!("{path}/messages"), wrong).await;
     wrong.invalid(&[("used_documents", "wrong_type"), ("token_count", "out_of_range")]);
+}
+
+async fn k3_a_message_refers_to_documents_of_its_owner(case: TestDatabase) {
+    let application = Application::start(case);
+    let [ada, ben] = ["ada", "ben"].map(|name| application.person(name));
+    let manual = application.post(&ada, "/documents", json!({"content": {"page": 12}})).await.data(201);
+    let foreign = application.post(&ben, "/documents", json!({"content": 1})).await.data(201);
+    let messages = format!("{}/messages", application.conversation(&ada, json!({})).await);
+    let used = json!(["manual.pdf", {"document_id": manual["id"]}]);
+    let message = json!({"content": "See page 12.", "role": "assistant", "used_documents": used});
+    let message = application.post(&ada, &messages, message).await.data(201);
+    assert_eq!(message["used_documents"], used);
+    let wrong = json!({"content": "", "used_documents": [{"document_id": foreign["id"]}]});
+    application
+        .post(&ada, &messages, wrong)
+        .await
+        .invalid(&[("used_documents[0].document_id", "not_allowed")]);
+    let resolved = async || {
+        let list = application.get(&ada, &format!("{messages}?include=documents")).await.data(200);
+        list["data"][0]["used_documents"][1]["document"].clone()
+    };
+    assert_eq!(resolved().await, manual);
+    application.delete(&ada, &format!("/documents/{}", text(&manual["id"]))).await.done();
+    assert_eq!(resolved().await, Value::Null);
+    assert_eq!(application.get(&ada, &format!("{messages}/1")).await.data(200)["used_documents"], used);
 }
 
 async fn k3_messages_have_a_stable_order(case: TestDatabase) {
@@ -360,6 +387,33 @@ async fn k9_an_import_beside_the_running_server_adds_everything_once(case: TestD
     assert_eq!(application.get(&ada, "/threads/old-1?include=messages").await.data(200), first);
     let said = application.say(&ada, &format!("/conversations/{}", text(&first["id"])), "And now?").await;
     assert_eq!(said["seq"], 3, "an imported conversation goes on");
+}
+
+async fn k9_documents_of_an_export_are_imported_once(case: TestDatabase) {
+    let application = Application::start(case);
+    let [ada, ben] = ["ada", "ben"].map(|name| application.person(name));
+    let batch = json!({"documents": [
+        {"title": "Manual", "content": {"page": 12.5}, "metadata": {"source": "upload"}}, {"content": null}
+    ]});
+    let created = application.post(&ada, "/documents", batch).await.data(201);
+    let export = application.get(&ada, "/users/me/export").await;
+    let lines = export.body.lines().filter(|line| line.contains(r#""type":"document""#));
+    let file = application.folder.path().join("documents.jsonl");
+    std::fs::write(&file, lines.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    let import =
+        || application.run(&["import", "jsonl", "documents.jsonl", "--user", "ben", "--json"]).json();
+    let imported = |documents: u64| json!({"conversations": 0, "messages": 0, "documents": documents});
+    assert_eq!(import(), json!({"read": 2, "imported": imported(2), "unchanged": 0, "skipped": []}));
+    for document in created["data"].as_array().unwrap() {
+        let path = format!("/documents/{}", text(&document["id"]));
+        assert_eq!(application.get(&ben, &path).await.data(200), *document);
+    }
+    assert_eq!(import(), json!({"read": 2, "imported": imported(0), "unchanged": 2, "skipped": []}));
+    let path = format!("/documents/{}", text(&created["data"][0]["id"]));
+    application.patch(&ben, &path, json!({"content": "other"})).await.data(200);
+    let command = ["import", "jsonl", "documents.jsonl", "--user", "ben"];
+    application.run(&command).assert_failed(65, "is stored with other content");
+    assert_eq!(application.get(&ben, &path).await.data(200)["content"], "other", "left as it is");
 }
 
 /// Checks every time in a value; how many there are.
