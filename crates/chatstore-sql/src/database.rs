@@ -278,6 +278,17 @@ impl Database {
         }
     }
 
+    /// Whether the connection to the server is encrypted, by the one that was opened last; `None` for SQLite.
+    #[must_use]
+    pub fn is_encrypted(&self) -> Option<bool> {
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(_) => None,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(database) => Some(database.is_encrypted()),
+        }
+    }
+
     /// Whether a SQLite file looked like a copy of one in use, without the write-ahead log (`-wal`) that has its newest
     /// rows, when it was opened. A file copied by a tool that knows SQLite looks so too, and is complete. The next clean
     /// close by an owner ends it.

@@ -60,6 +60,8 @@ pub use backup::{Backup, BackupError, BackupProgress, restore_backup, verify_bac
 pub use chatstore_migrate as migrate;
 pub use chatstore_migrate::{MigrationError, Revision};
 pub use database::{Database, DatabaseKind, DatabaseOptions};
+#[cfg(feature = "postgres")]
+pub use db::TlsMode;
 pub use db::{Bytes, FromColumn, Row, Sql, Value};
 pub use error::{Cause, ConnectError, StoreError, UnsupportedEncoding};
 pub use external::{
@@ -82,6 +84,8 @@ pub use server_failure::ServerFailure;
 pub use sweep::{Sweep, Swept};
 pub use tx::{ReadOnly, ReadTx, ReadWrite, Tx, WriteTx};
 pub use url::DatabasePlace;
+#[cfg(feature = "postgres")]
+pub use url::ServerEncryption;
 
 /// Every statement, for the tests that hold them to rules.
 #[must_use]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use percent_encoding::percent_decode_str;
 
 #[cfg(feature = "postgres")]
-use crate::db::tls::{TlsMode, TlsSettings};
+use crate::db::tls::{RootCertificates, TlsMode, TlsSettings};
 use crate::error::ConnectError;
 
 #[cfg(not(feature = "sqlite"))]
@@ -43,6 +43,56 @@ impl DatabasePlace {
         })
     }
 }
+
+/// What a URL says about the encryption of the connection to a PostgreSQL server.
+#[cfg(feature = "postgres")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerEncryption {
+    /// How much TLS there must be.
+    pub mode: TlsMode,
+    /// Whether the URL says so itself.
+    pub is_explicit: bool,
+    /// Whether the server may be on another machine.
+    pub is_distant: bool,
+}
+
+#[cfg(feature = "postgres")]
+impl ServerEncryption {
+    /// What a URL says; `None` for SQLite.
+    ///
+    /// # Errors
+    /// [`ConnectError::InvalidUrl`].
+    pub fn of(url: &str) -> Result<Option<Self>, ConnectError> {
+        Ok(match Target::parse(url)? {
+            Target::Postgres { config, tls, .. } => {
+                Some(Self { mode: tls.mode, is_explicit: tls.is_explicit, is_distant: is_distant(&config) })
+            }
+            #[cfg(feature = "sqlite")]
+            Target::Sqlite(_) => None,
+        })
+    }
+}
+
+/// Whether any of its hosts may be another machine.
+#[cfg(feature = "postgres")]
+fn is_distant(config: &tokio_postgres::Config) -> bool {
+    let addresses = config.get_hostaddrs();
+    if !addresses.is_empty() {
+        return addresses.iter().any(|address| !address.is_loopback());
+    }
+    config.get_hosts().iter().any(|host| match host {
+        tokio_postgres::config::Host::Tcp(name) => {
+            let address = name.parse::<std::net::IpAddr>();
+            name != "localhost" && !address.is_ok_and(|address| address.is_loopback())
+        }
+        #[cfg(unix)]
+        tokio_postgres::config::Host::Unix(_) => false,
+    })
+}
+
+/// The name of the system's certificates in `sslrootcert`, as for libpq.
+#[cfg(feature = "postgres")]
+const SYSTEM: &str = "system";
 
 /// What a URL names.
 pub(crate) enum Target {
@@ -144,6 +194,7 @@ fn take_tls_settings(rest: &str) -> Result<(String, TlsSettings), String> {
     for parameter in parameters.split('&') {
         match parameter.split_once('=') {
             Some(("sslmode", mode)) => {
+                tls.is_explicit = true;
                 tls.mode = TlsMode::parse(mode).ok_or_else(|| {
                     format!(
                         "sslmode={mode} is unknown; write disable, prefer, require, verify-ca or verify-full"
@@ -152,10 +203,21 @@ fn take_tls_settings(rest: &str) -> Result<(String, TlsSettings), String> {
             }
             Some(("sslrootcert", file)) => {
                 let file = percent_decode_str(file).decode_utf8().map_err(|_| "sslrootcert is not UTF-8")?;
-                tls.root_certificates = Some(PathBuf::from(file.as_ref()));
+                tls.root_certificates = Some(match file.as_ref() {
+                    SYSTEM => RootCertificates::System,
+                    path => RootCertificates::File(PathBuf::from(path)),
+                });
             }
             _ => kept.push(parameter),
         }
+    }
+    // As in libpq: anybody can get a certificate of an authority that the system trusts, for a host of their own.
+    if tls.root_certificates == Some(RootCertificates::System) {
+        if tls.is_explicit && tls.mode != TlsMode::VerifyFull {
+            let mode = tls.mode.as_str();
+            return Err(format!("sslrootcert=system needs sslmode=verify-full, and sslmode is {mode}"));
+        }
+        tls.mode = TlsMode::VerifyFull;
     }
     let separator = if kept.is_empty() { "" } else { "?" };
     Ok((format!("{place}{separator}{}", kept.join("&")), tls))
@@ -201,6 +263,28 @@ mod tests {
         assert!(reason("sqlite://").contains("names no file"));
         assert!(reason("postgresql://localhost:notaport/x").contains("port"));
         assert!(reason("postgresql://localhost/x?sslmode=maybe").contains("verify-full"));
+    }
+
+    #[test]
+    fn the_certificates_of_the_system_are_for_verified_hosts_only() {
+        let encryption = |url: &str| ServerEncryption::of(url).unwrap().unwrap();
+        let system = encryption("postgresql://db.example.org/x?sslrootcert=system");
+        assert_eq!(system.mode, TlsMode::VerifyFull);
+        assert_eq!(encryption("postgresql://db/x?sslmode=verify-full&sslrootcert=system").mode, system.mode);
+        assert!(reason("postgresql://db/x?sslrootcert=system&sslmode=require").contains("verify-full"));
+        assert_eq!(encryption("postgresql://db/x?sslrootcert=./system").mode, TlsMode::Prefer);
+    }
+
+    #[test]
+    fn a_server_is_distant_unless_it_can_only_be_this_machine() {
+        let is_distant = |url: &str| ServerEncryption::of(url).unwrap().unwrap().is_distant;
+        for url in ["localhost", "127.0.0.1", "127.1.2.3", "[::1]", "%2Frun%2Fpostgresql"] {
+            assert!(!is_distant(&format!("postgresql://ada@{url}/x")), "{url}");
+        }
+        for url in ["db", "10.0.0.1", "localhost.example.org", "localhost,db", "[fe80::1]"] {
+            assert!(is_distant(&format!("postgresql://ada@{url}/x")), "{url}");
+        }
+        assert_eq!(ServerEncryption::of("sqlite://chat.db").unwrap(), None);
     }
 
     #[test]

@@ -18,4 +18,6 @@ pub(crate) use page::{PageBounds, PageRows};
 pub(crate) use row::reader;
 pub use row::{Bytes, FromColumn, Row};
 pub use sql::Sql;
+#[cfg(feature = "postgres")]
+pub use tls::TlsMode;
 pub use value::Value;

@@ -12,9 +12,9 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How much TLS a connection must have.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum TlsMode {
+/// How much TLS a connection must have: the values of `sslmode`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TlsMode {
     /// None.
     Disable,
     /// When the server offers it, whichever server answers.
@@ -40,14 +40,37 @@ impl TlsMode {
             _ => return None,
         })
     }
+
+    /// The value of `sslmode`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyAuthority => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+}
+
+/// The certificates that are trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RootCertificates {
+    /// Those of the system.
+    System,
+    /// Those in a file.
+    File(PathBuf),
 }
 
 /// What a URL says about TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TlsSettings {
     pub(crate) mode: TlsMode,
-    /// A file of trusted certificates instead of the system's.
-    pub(crate) root_certificates: Option<PathBuf>,
+    /// Whether the URL says so itself.
+    pub(crate) is_explicit: bool,
+    /// The trusted certificates, if it names any; the system's are used otherwise.
+    pub(crate) root_certificates: Option<RootCertificates>,
 }
 
 impl TlsSettings {
@@ -96,7 +119,7 @@ impl TlsSettings {
     fn roots(&self) -> Result<RootCertStore, String> {
         let mut roots = RootCertStore::empty();
         match &self.root_certificates {
-            Some(file) => {
+            Some(RootCertificates::File(file)) => {
                 let unreadable = |error: &dyn std::fmt::Display| {
                     format!("cannot read the certificates in {}: {error}", file.display())
                 };
@@ -106,7 +129,7 @@ impl TlsSettings {
                     roots.add(certificate).map_err(|error| unreadable(&error))?;
                 }
             }
-            None => {
+            Some(RootCertificates::System) | None => {
                 let found = rustls_native_certs::load_native_certs();
                 roots.add_parsable_certificates(found.certs);
             }

@@ -50,7 +50,9 @@ const FORGET_EXPIRED: Sql = Sql::same(
     "delete from idempotency_keys where caller_id = $1 and key = $2 and expires_at <= $3",
 );
 
-const RECORD: Sql = Sql::same("idempotency_keys.record", ALL.insert(&[]).as_str());
+/// Nothing, when another request with the key was recorded meanwhile.
+const RECORD: Sql =
+    Sql::same("idempotency_keys.record", concat!(ALL.insert(&[]).as_str(), " on conflict do nothing"));
 
 const CHANGE_RESULT: Sql = Sql::same(
     "idempotency_keys.change_result",
@@ -138,12 +140,9 @@ impl IdempotencyKeys<'_, '_, ReadWrite> {
             now.into(),
             new.expires_at.into(),
         ];
-        match self.0.executor.execute(&RECORD, &values).await {
-            Ok(_) => Ok(()),
-            Err(StoreError::AlreadyExists { .. }) => {
-                Err(self.0.conflict("the same request was done meanwhile"))
-            }
-            Err(error) => Err(error),
+        match self.0.executor.execute(&RECORD, &values).await? {
+            0 => Err(self.0.conflict("the same request was done meanwhile")),
+            _ => Ok(()),
         }
     }
 

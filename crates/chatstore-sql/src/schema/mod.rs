@@ -37,7 +37,7 @@ pub(crate) use responses::RESPONSES;
 pub(crate) use sessions::SESSIONS;
 pub(crate) use text::Text;
 pub(crate) use usage_daily::USAGE_DAILY;
-pub(crate) use users::USERS;
+pub(crate) use users::{KEEPS_IDENTITY, USERS};
 
 /// The declared schema as the migration engine takes it.
 #[must_use]

@@ -4,6 +4,9 @@ use chatstore_migrate::model::ColumnType::{Bool, Json, Text, Time, Uuid};
 
 use super::parts::{Table, check, index, later, optional, required, unique};
 
+/// What the check of a user's name and address means.
+pub(crate) const KEEPS_IDENTITY: &str = "a user must keep a username or an email";
+
 pub(crate) const USERS: Table = Table {
     name: "users",
     entity: "user",
@@ -35,7 +38,7 @@ pub(crate) const USERS: Table = Table {
             "ck_users_identity",
             "username_key is not null or email_key is not null or deleted_at is not null",
         )
-        .means("a user must keep a username or an email"),
+        .means(KEEPS_IDENTITY),
     ],
     indexes: &[
         index("ix_users_created_at", &["created_at", "id"], None),

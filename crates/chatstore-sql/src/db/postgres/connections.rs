@@ -229,6 +229,11 @@ impl Connections {
         }
     }
 
+    /// Whether connections are encrypted, by the one that was opened last.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.wire.is_encrypted()
+    }
+
     /// The encoding of the database.
     pub(super) fn encoding(&self) -> Option<&str> {
         self.wire.encoding()

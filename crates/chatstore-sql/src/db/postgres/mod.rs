@@ -230,6 +230,11 @@ impl PostgresDatabase {
         self.connections.renew();
     }
 
+    /// Whether connections are encrypted, by the one that was opened last.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.connections.is_encrypted()
+    }
+
     /// The encoding of the database.
     pub(crate) fn encoding(&self) -> Option<&str> {
         self.connections.encoding()

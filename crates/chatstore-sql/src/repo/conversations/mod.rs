@@ -98,6 +98,15 @@ const INSERT: &str = concat!(
 const CREATE: Sql =
     Sql::same("conversations.create", concat!(INSERT, " on conflict do nothing returning ", PLAIN_COLUMNS));
 
+/// That no other conversation has the thread id. The key of the table says so as well, but a PostgreSQL server would log
+/// the id with its violation. Of two changes at the same moment one still ends there.
+const THREAD_IS_FREE: &str = concat!(
+    " and not exists (select 1 from conversations other where other.owner_id = $12 and other.thread_id = $2 \
+     and other.id <> $13 and other.deleted_at is null and ",
+    live_user!("$12"),
+    ")"
+);
+
 const UPDATE: Sql = Sql::same(
     "conversations.update",
     concat!(
@@ -112,6 +121,7 @@ const UPDATE: Sql = Sql::same(
         forward!("updated_at", "$11"),
         " where owner_id = $12 and id = $13 and deleted_at is null and ",
         live_user!("$12"),
+        THREAD_IS_FREE,
         " returning ",
         PLAIN_COLUMNS
     ),
@@ -322,7 +332,13 @@ impl Conversations<'_, '_, ReadWrite> {
             owner.into(),
             id.into(),
         ];
-        self.0.executor.query_changed(&UPDATE, &values, read).await?.ok_or(NOT_FOUND)
+        if let Some(updated) = self.0.executor.query_changed(&UPDATE, &values, read).await? {
+            return Ok(updated);
+        }
+        match self.get(Via::Owner(owner), id).await? {
+            Some(_) => Err(StoreError::AlreadyExists { entity: CONVERSATIONS.entity, field: "thread_id" }),
+            None => Err(NOT_FOUND),
+        }
     }
 
     /// The metadata that a merge patch makes, of a conversation that no other transaction changes before this one ends.

@@ -14,7 +14,7 @@ use crate::db::{Row, Sql, Value, reader};
 use crate::error::StoreError;
 use crate::marked::Marked;
 use crate::repo::refuse_nul;
-use crate::schema::{Columns, USERS};
+use crate::schema::{Columns, KEEPS_IDENTITY, USERS};
 use crate::tx::ReadWrite;
 
 pub(super) const COLUMNS: &str =
@@ -98,10 +98,17 @@ const UPDATE: Sql = Sql::same(
          must_change_password = coalesce($12, must_change_password), \
          metadata = coalesce($13, metadata), \
          updated_at = $14 \
-         where id = $15 and deleted_at is null returning ",
+         where id = $15 and deleted_at is null and ",
+        KEEPS_ONE,
+        " returning ",
         COLUMNS
     ),
 );
+
+/// That a name or an address is left. The check of the table says so as well, but a PostgreSQL server would log the whole
+/// row that violates it.
+const KEEPS_ONE: &str = "(case when $1 then $3 else username_key end is not null \
+    or case when $4 then $6 else email_key end is not null)";
 
 /// The lock keeps two administrators from leaving at once, each relying on the other. SQLite has one writer.
 const OTHER_ADMIN: Sql = Sql::pair("users.other_admin", ANOTHER_ADMIN, concat!(ANOTHER_ADMIN, " for update"));
@@ -347,8 +354,11 @@ impl Users<'_, '_, ReadWrite> {
             now.into(),
             id.into(),
         ];
-        let updated = self.0.executor.query_changed(&UPDATE, &values, read).await?;
-        let updated = updated.ok_or(NOT_FOUND)?;
+        let updated = match self.0.executor.query_changed(&UPDATE, &values, read).await? {
+            Some(updated) => updated,
+            None if self.get(id).await?.is_some() => return Err(StoreError::InvalidState(KEEPS_IDENTITY)),
+            None => return Err(NOT_FOUND),
+        };
         if patch.is_active == Some(false) {
             self.0.sessions().end_all(id, EndReason::Disabled).await?;
         }

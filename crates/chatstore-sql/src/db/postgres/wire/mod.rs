@@ -58,6 +58,8 @@ struct Learned {
     refuses_options: AtomicBool,
     ignores_options: AtomicBool,
     forgets_statements: AtomicBool,
+    /// Whether the connection that was opened last is encrypted.
+    is_encrypted: AtomicBool,
     encoding: OnceLock<String>,
 }
 
@@ -111,6 +113,11 @@ impl Wire {
         }
     }
 
+    /// Whether the connection that was opened last is encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.learned.is_encrypted.load(Ordering::Relaxed)
+    }
+
     /// The encoding of the database.
     pub(super) fn encoding(&self) -> Option<&str> {
         self.learned.encoding.get().map(String::as_str)
@@ -150,7 +157,8 @@ impl Wire {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        WireConnect { tls: None, is_tls_required: false, prefix: Arc::clone(&self.prefix) }
+        let (prefix, learned) = (Arc::clone(&self.prefix), Arc::clone(&self.learned));
+        WireConnect { tls: None, is_tls_required: false, prefix, learned }
     }
 
     /// Reads what the server reported, and runs the connection.
@@ -223,7 +231,8 @@ where
     fn make_tls_connect(&mut self, host: &str) -> Result<WireConnect<S>, Infallible> {
         let tls =
             self.tls.as_mut().map(|tls| MakeTlsConnect::<S>::make_tls_connect(tls, host)).transpose()?;
-        Ok(WireConnect { tls, is_tls_required: self.is_tls_required, prefix: Arc::clone(&self.prefix) })
+        let (prefix, learned) = (Arc::clone(&self.prefix), Arc::clone(&self.learned));
+        Ok(WireConnect { tls, is_tls_required: self.is_tls_required, prefix, learned })
     }
 }
 
@@ -235,6 +244,7 @@ where
     tls: Option<<MakeRustlsConnect as MakeTlsConnect<S>>::TlsConnect>,
     is_tls_required: bool,
     prefix: Arc<str>,
+    learned: Arc<Learned>,
 }
 
 impl<S> TlsConnect<S> for WireConnect<S>
@@ -254,6 +264,8 @@ where
                 Some(_) if self.is_tls_required => return Err("server does not support TLS".into()),
                 _ => Transport::Plain(stream),
             };
+            let is_encrypted = matches!(transport, Transport::Encrypted(_));
+            self.learned.is_encrypted.store(is_encrypted, Ordering::Relaxed);
             Ok(RenamingStream::new(transport, &self.prefix))
         })
     }
