@@ -11,6 +11,7 @@ use chatstore_model::{
 use chatstore_sql::{ConversationList, DocumentList, ReadTx, StoreError, Via};
 
 use crate::error::{Error, Result};
+use crate::security_event::SecurityEvent;
 use crate::store::Store;
 use crate::user_scope::AsUser;
 
@@ -116,8 +117,11 @@ impl Export {
             Ok::<_, StoreError>(Some(chunk))
         };
         let found = self.store.read("export_user", read).await?;
+        let found = found.ok_or_else(|| Error::not_found("user"))?;
+        // Whoever has the beginning may have it all.
+        SecurityEvent::USER_EXPORTED.note(Some(id));
         self.stage = Stage::Documents(None);
-        found.ok_or_else(|| Error::not_found("user"))
+        Ok(found)
     }
 
     async fn documents(&mut self, from: Option<DocumentPosition>) -> Result<Vec<Exported>> {

@@ -49,6 +49,11 @@
 //! - **A transaction of one's own** ends with the call of a repository, or else names its error
 //!   (`Ok::<_, Error>(value)`); [`Store::write`] shows how to undo one for a reason of one's own.
 //!
+//! # Security events
+//! Logins, keys, sessions, changes of users and members are logged as events of `tracing` with the target
+//! `chatstore::security`, once each: what happened, how it ended, to whom, and who caused it
+//! ([`auth::Actor`]), by ids alone.
+//!
 //! Beside the root there are three modules: [`auth`] says who a request comes from, [`operations`] is for
 //! those who operate a store, and [`sql`] for an application's own statements inside a transaction.
 
@@ -57,6 +62,7 @@
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 
+mod actor;
 mod api_key;
 mod cache;
 mod cursor;
@@ -98,6 +104,7 @@ pub use uuid::Uuid;
 pub mod auth {
     pub use chatstore_model::PasswordHash;
 
+    pub use crate::actor::Actor;
     pub use crate::identity_provider::{
         IdentityFuture, IdentityProvider, ProviderUnavailable, VerifiedToken,
     };

@@ -1,54 +1,145 @@
-//! Events that those who watch over a server want to know, for the log.
+//! Events that those who watch over a server want to know: who did what to whom, with what, and how it ended.
 //!
-//! They hold ids only: what a user typed cannot forge a line, and nothing has to be removed when a user is
-//! erased. The request they belong to, and where it came from, is said by the span around them.
+//! They hold ids and names of fields only: what a user typed cannot forge a line, and nothing has to be removed when a user
+//! is erased. The request they belong to, and where it came from, is said by the span around them.
 
-use chatstore_model::{SessionId, UserId};
+use chatstore_model::{ApiKeyId, ConversationId, SessionId, UserId};
 
-/// What happened.
+use crate::actor::Actor;
+use crate::principal::Credential;
+
+/// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SecurityEvent(&'static str);
+pub(crate) enum EventOutcome {
+    /// It was done.
+    Done,
+    /// It was tried, and refused.
+    Refused,
+}
+
+impl EventOutcome {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Something that happened to a user: to which of their sessions or keys, or in which conversation, and which fields were
+/// changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SecurityEvent {
+    /// What happened.
+    pub(crate) name: &'static str,
+    pub(crate) outcome: EventOutcome,
+    pub(crate) session_id: Option<SessionId>,
+    pub(crate) key_id: Option<ApiKeyId>,
+    pub(crate) conversation_id: Option<ConversationId>,
+    /// The names of the fields, never their values.
+    pub(crate) changed: Vec<&'static str>,
+}
 
 impl SecurityEvent {
-    pub(crate) const USER_REGISTERED: Self = Self("user_registered");
-    pub(crate) const LOGIN_SUCCEEDED: Self = Self("login_succeeded");
-    pub(crate) const LOGIN_FAILED: Self = Self("login_failed");
-    pub(crate) const LOGIN_LIMITED: Self = Self("login_limited");
-    pub(crate) const PASSWORD_UPGRADED: Self = Self("password_upgraded");
-    pub(crate) const PASSWORD_CHANGED: Self = Self("password_changed");
-    pub(crate) const PASSWORD_CHANGE_FAILED: Self = Self("password_change_failed");
-    pub(crate) const PASSWORD_SET: Self = Self("password_set");
-    pub(crate) const REFRESH_TOKEN_REUSED: Self = Self("refresh_token_reused");
-    pub(crate) const LOGGED_OUT: Self = Self("logged_out");
-    pub(crate) const LOGGED_OUT_EVERYWHERE: Self = Self("logged_out_everywhere");
-    pub(crate) const SESSION_REVOKED: Self = Self("session_revoked");
-    pub(crate) const USER_DISABLED: Self = Self("user_disabled");
-    pub(crate) const USER_ERASED: Self = Self("user_erased");
-    pub(crate) const ROLE_CHANGED: Self = Self("role_changed");
-    pub(crate) const USER_PROVISIONED: Self = Self("user_provisioned");
-    pub(crate) const IDENTITY_LINKED: Self = Self("identity_linked");
-    pub(crate) const IDENTITY_UNLINKED: Self = Self("identity_unlinked");
-    pub(crate) const KEY_CREATED: Self = Self("key_created");
-    pub(crate) const KEY_REVOKED: Self = Self("key_revoked");
+    pub(crate) const USER_CREATED: Self = Self::done("user_created");
+    pub(crate) const USER_REGISTERED: Self = Self::done("user_registered");
+    pub(crate) const LOGIN_SUCCEEDED: Self = Self::done("login_succeeded");
+    pub(crate) const LOGIN_FAILED: Self = Self::refused("login_failed");
+    pub(crate) const LOGIN_LIMITED: Self = Self::refused("login_limited");
+    pub(crate) const PASSWORD_UPGRADED: Self = Self::done("password_upgraded");
+    pub(crate) const PASSWORD_CHANGED: Self = Self::done("password_changed");
+    pub(crate) const PASSWORD_CHANGE_FAILED: Self = Self::refused("password_change_failed");
+    pub(crate) const PASSWORD_SET: Self = Self::done("password_set");
+    pub(crate) const REFRESH_TOKEN_REUSED: Self = Self::refused("refresh_token_reused");
+    pub(crate) const LOGGED_OUT: Self = Self::done("logged_out");
+    pub(crate) const LOGGED_OUT_EVERYWHERE: Self = Self::done("logged_out_everywhere");
+    pub(crate) const SESSION_REVOKED: Self = Self::done("session_revoked");
+    pub(crate) const USER_ENABLED: Self = Self::done("user_enabled");
+    pub(crate) const USER_DISABLED: Self = Self::done("user_disabled");
+    pub(crate) const USER_RENAMED: Self = Self::done("user_renamed");
+    pub(crate) const ADDRESS_CHANGED: Self = Self::done("address_changed");
+    pub(crate) const USER_CHANGED: Self = Self::done("user_changed");
+    pub(crate) const USER_EXPORTED: Self = Self::done("user_exported");
+    pub(crate) const USER_ERASED: Self = Self::done("user_erased");
+    pub(crate) const ROLE_CHANGED: Self = Self::done("role_changed");
+    pub(crate) const USER_PROVISIONED: Self = Self::done("user_provisioned");
+    pub(crate) const IDENTITY_LINKED: Self = Self::done("identity_linked");
+    pub(crate) const IDENTITY_UNLINKED: Self = Self::done("identity_unlinked");
+    pub(crate) const KEY_CREATED: Self = Self::done("key_created");
+    pub(crate) const KEY_REVOKED: Self = Self::done("key_revoked");
+    pub(crate) const MEMBER_ADDED: Self = Self::done("member_added");
+    pub(crate) const MEMBER_CHANGED: Self = Self::done("member_changed");
+    pub(crate) const MEMBER_REMOVED: Self = Self::done("member_removed");
 
-    /// Notes that it happened to a user; to no known user when there is none.
-    pub(crate) fn note(self, user: Option<UserId>) {
-        self.note_with(user, None);
+    const fn done(name: &'static str) -> Self {
+        Self::new(name, EventOutcome::Done)
+    }
+
+    const fn refused(name: &'static str) -> Self {
+        Self::new(name, EventOutcome::Refused)
+    }
+
+    const fn new(name: &'static str, outcome: EventOutcome) -> Self {
+        Self { name, outcome, session_id: None, key_id: None, conversation_id: None, changed: Vec::new() }
+    }
+
+    /// The same, of an API key of the user.
+    pub(crate) fn key(mut self, key: ApiKeyId) -> Self {
+        self.key_id = Some(key);
+        self
+    }
+
+    /// The same, in a conversation.
+    pub(crate) fn conversation(mut self, conversation: ConversationId) -> Self {
+        self.conversation_id = Some(conversation);
+        self
+    }
+
+    /// The same, by which these fields were changed.
+    pub(crate) fn changed(mut self, fields: &[&'static str]) -> Self {
+        self.changed = fields.to_vec();
+        self
     }
 
     /// Notes that it happened to a session of a user.
-    pub(crate) fn note_in(self, user: UserId, session: SessionId) {
-        self.note_with(Some(user), Some(session));
+    pub(crate) fn note_in(mut self, user: UserId, session: SessionId) {
+        self.session_id = Some(session);
+        self.note(Some(user));
     }
 
-    fn note_with(self, user: Option<UserId>, session: Option<SessionId>) {
-        let (user, session) = (user.map(tracing::field::display), session.map(tracing::field::display));
-        let Self(event) = self;
+    /// Notes that it happened to a user, to no known one when there is none, and that the present actor caused it.
+    pub(crate) fn note(self, user: Option<UserId>) {
+        let actor = Actor::present();
+        let (actor_key, actor_session) = match actor.credential {
+            Some(Credential::Key { id, .. }) => (Some(id), None),
+            Some(Credential::Session(id)) => (None, Some(id)),
+            None => (None, None),
+        };
+        let changed = (!self.changed.is_empty()).then(|| self.changed.join(","));
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "chatstore::security",
+                    event = self.name,
+                    outcome = self.outcome.as_str(),
+                    actor.user.id = actor.user_id.map(tracing::field::display),
+                    actor.key.id = actor_key.map(tracing::field::display),
+                    actor.session.id = actor_session.map(tracing::field::display),
+                    actor.acting_for = actor.acting_for.map(tracing::field::display),
+                    user.id = user.map(tracing::field::display),
+                    session.id = self.session_id.map(tracing::field::display),
+                    key.id = self.key_id.map(tracing::field::display),
+                    conversation.id = self.conversation_id.map(tracing::field::display),
+                    changed,
+                    "security"
+                )
+            };
+        }
         // A token that two hold was stolen, as far as one can tell.
-        if self == Self::REFRESH_TOKEN_REUSED {
-            tracing::warn!(target: "chatstore::security", event, user.id = user, session.id = session, "security");
+        if self.name == Self::REFRESH_TOKEN_REUSED.name {
+            log!(warn);
         } else {
-            tracing::info!(target: "chatstore::security", event, user.id = user, session.id = session, "security");
+            log!(info);
         }
     }
 }

@@ -240,6 +240,12 @@ impl Store {
         self.database.file()
     }
 
+    /// Whether the connection to a PostgreSQL server is encrypted, by the one that was opened last; `None` for SQLite.
+    #[must_use]
+    pub fn is_encrypted(&self) -> Option<bool> {
+        self.database.is_encrypted()
+    }
+
     /// The present instant by the store's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {

@@ -5,8 +5,10 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use chatstore::auth::{LoginName, Password, TokenKeys};
-use chatstore::{NewUser, Store, UserName, UserPatch, UserRole};
+use chatstore::auth::{Actor, Credential, LoginName, Password, TokenKeys};
+use chatstore::{
+    ApiKeyScope, Change, Email, MemberRole, NewConversation, NewUser, Store, UserName, UserPatch, UserRole,
+};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -98,6 +100,65 @@ async fn security_events_are_logged_once_each_without_secrets_and_without_texts_
     auth().change_password(user, Password::new(PASSWORD), Password::new(OTHER)).await.unwrap();
     auth().set_password(user, Password::new(PASSWORD), true).await.unwrap();
     assert_eq!(events(&log.take()), ["password_change_failed", "password_changed", "password_set"]);
+
+    let member = store.users().create(NewUser::named(UserName::new("planted other").unwrap())).await.unwrap();
+    let lines = log.take();
+    assert_eq!(events(&lines), ["user_created"]);
+    let chat = store.as_user(user);
+    let conversation =
+        chat.conversations().create(NewConversation::titled("planted title")).await.unwrap().id;
+    chat.members().put(conversation, member.id, MemberRole::Viewer).await.unwrap();
+    chat.members().put(conversation, member.id, MemberRole::Editor).await.unwrap();
+    chat.members().remove(conversation, member.id).await.unwrap();
+    let lines = log.take();
+    assert_eq!(events(&lines), ["member_added", "member_changed", "member_removed"]);
+    for part in [format!("user.id={}", member.id), format!("conversation.id={conversation}")] {
+        assert!(lines.iter().all(|line| line.contains(&part)), "{part}: {lines:?}");
+    }
+    let key =
+        store.keys().create(user, ApiKeyScope::User, Some("planted".to_owned()), None).await.unwrap().key.id;
+    store.keys().revoke(user, key).await.unwrap();
+    let lines = log.take();
+    assert_eq!(events(&lines), ["key_created", "key_revoked"]);
+    assert!(lines.iter().all(|line| line.contains(&format!("key.id={key}"))), "{lines:?}");
+    let mut export = chat.export();
+    while export.next().await.unwrap().is_some() {}
+    assert_eq!(events(&log.take()), ["user_exported"]);
+
+    let named = UserPatch {
+        username: Change::Set(UserName::new("planted again").unwrap()),
+        email: Change::Set(Email::new("planted@example.org").unwrap()),
+        is_active: Some(true),
+        full_name: Change::Set("planted person".to_owned()),
+        ..UserPatch::default()
+    };
+    let by_admin = Actor {
+        user_id: Some(member.id),
+        credential: Some(Credential::Key { id: key, scope: ApiKeyScope::Service }),
+        acting_for: Some(user),
+    };
+    by_admin.run(async { store.users().update(user, named).await.unwrap() }).await;
+    let lines = log.take();
+    assert_eq!(events(&lines), ["user_enabled", "user_renamed", "address_changed"]);
+    for part in [
+        "outcome=\"done\"".to_owned(),
+        format!("actor.user.id={}", member.id),
+        format!("actor.key.id={key}"),
+        format!("actor.acting_for={user}"),
+        format!(" user.id={user}"),
+    ] {
+        assert!(lines.iter().all(|line| line.contains(&part)), "{part}: {lines:?}");
+    }
+    let changed: Vec<bool> = ["is_active", "username", "email"]
+        .iter()
+        .zip(&lines)
+        .map(|(field, line)| line.contains(&format!("changed=\"{field}\"")))
+        .collect();
+    assert_eq!(changed, [true; 3], "{lines:?}");
+    let unnamed =
+        UserPatch { username: Change::Set(UserName::new("planted name").unwrap()), ..UserPatch::default() };
+    store.users().update(user, unnamed).await.unwrap();
+    log.take();
 
     let role = UserPatch { role: Some(UserRole::User), ..UserPatch::default() };
     store.users().update(user, role).await.unwrap();

@@ -7,14 +7,24 @@ use super::{MOST_BYTES, Password};
 /// A piece of up to this many characters, repeated, is no password.
 const PIECE: usize = 8;
 
+/// The name of the product, which a user of it would try first.
+const PRODUCT: &str = "chatstore";
+
+/// Words of the context with fewer characters are parts of many other words.
+const WORD: usize = 3;
+
+/// Characters, and letters among them, that must be there beside words of the context.
+const OTHERS: usize = 8;
+const OTHER_LETTERS: usize = 4;
+
 /// Common passwords of twelve characters and more, one a line, folded; lines that begin with `# ` say where
 /// they come from.
 const COMMON: &str = include_str!("common.txt");
 
 impl Password {
     /// Checks a new password in the form that is hashed: 12 to 256 characters and at most 1,024 bytes, none of them a
-    /// control character; not a common one, a repeated piece or a plain sequence; not one of `names`, the user's own name
-    /// and address, whatever the case.
+    /// control character; not a common one, a repeated piece or a plain sequence; not the name of the product or of
+    /// `names`, the user's own name and address, or a part of these, with little else, whatever the case.
     ///
     /// # Errors
     /// [`Invalid`] for the field, with the rule it breaks.
@@ -67,11 +77,35 @@ fn guess(folded: &str, names: &[&str]) -> Option<&'static str> {
     if COMMON.lines().any(|common| common == folded) {
         return Some("is one of the most common passwords");
     }
+    if is_of_context(folded, names) {
+        return Some(
+            "must not be the name of the product, or a part of one's own name or address, with little else",
+        );
+    }
     let characters: Vec<char> = folded.chars().collect();
     if is_repeated(&characters) || is_sequence(&characters) {
         return Some("must not be one short piece repeated, or a plain sequence");
     }
     None
+}
+
+/// Whether little is left of the password without the words of its context, like the digits of a year.
+fn is_of_context(folded: &str, names: &[&str]) -> bool {
+    let mut words: Vec<String> = vec![PRODUCT.to_owned()];
+    for name in names {
+        let name = UserName::key_of(name);
+        words.extend(name.split(|character: char| !character.is_alphanumeric()).map(str::to_owned));
+        words.push(name);
+    }
+    words.retain(|word| word.chars().count() >= WORD);
+    // A longer word may contain a shorter one.
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let mut rest = folded.to_owned();
+    for word in &words {
+        rest = rest.replace(word.as_str(), "");
+    }
+    let letters = rest.chars().filter(|character| character.is_alphabetic()).count();
+    rest.len() < folded.len() && (rest.chars().count() < OTHERS || letters < OTHER_LETTERS)
 }
 
 fn is_repeated(characters: &[char]) -> bool {
@@ -150,6 +184,30 @@ mod tests {
             assert_eq!(code(text, &names), Some(FieldCode::NotAllowed), "{text}");
         }
         assert_eq!(code("ada augusta king", &["somebody else"]), None);
+    }
+
+    #[test]
+    fn words_of_the_context_are_refused_with_little_else() {
+        let names = ["ada.king", "countess.of.lovelace@mail.example.org"];
+        for text in [
+            "chatstore1234",
+            "ChatStore-2026",
+            "chatstorechatstore!",
+            "my-chatstore-1",
+            "adaking123456",
+            "King!Ada!1815!",
+            "lovelace-18151815",
+            "example.org12345678",
+            "12345678lovelace",
+        ] {
+            assert_eq!(code(text, &names), Some(FieldCode::NotAllowed), "{text}");
+        }
+        for text in
+            ["correct horse chatstore", "lovelace plays chess", "kingfisher over water", "xq7!chatstore-uwz9"]
+        {
+            assert_eq!(code(text, &names), None, "{text}");
+        }
+        assert_eq!(code("lovelace-18151815", &[]), None, "another user's name");
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Keys<'_> {
         let secret = KeyText::new(user, &self.0.database.ids());
         let new = NewApiKey { scope, name, prefix: secret.prefix, key_hash: secret.hash, expires_at };
         let key = self.0.write("key_create", async move |tx| tx.api_keys().create(user, &new).await).await?;
-        SecurityEvent::KEY_CREATED.note(Some(user));
+        SecurityEvent::KEY_CREATED.key(key.id).note(Some(user));
         Ok(NewKey { key, text: secret.text })
     }
 
@@ -93,7 +93,7 @@ impl Keys<'_> {
     pub async fn revoke(self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.0.write("key_revoke", async move |tx| tx.api_keys().revoke(user, id).await).await?;
         self.0.callers.forget_all().await;
-        SecurityEvent::KEY_REVOKED.note(Some(user));
+        SecurityEvent::KEY_REVOKED.key(id).note(Some(user));
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use chatstore_sql::{ReadTx, WriteTx};
 
 use super::{OWNER_ONLY, access, access_as_owner};
 use crate::error::{Error, Result};
+use crate::security_event::SecurityEvent;
 use crate::user_scope::AsUser;
 
 /// Who is in the conversations of one user.
@@ -59,7 +60,11 @@ impl Members<'_> {
             let member = Member { user_id: member, username: found.username, role: role.into(), joined_at };
             Ok((member, added))
         };
-        self.0.store.write("member_put", put).await
+        let written: Result<(Member, bool)> = self.0.store.write("member_put", put).await;
+        let (put, added) = written?;
+        let event = if added { SecurityEvent::MEMBER_ADDED } else { SecurityEvent::MEMBER_CHANGED };
+        event.conversation(conversation).changed(&["role"]).note(Some(member));
+        Ok((put, added))
     }
 
     /// Ends a membership: the owner's decision, or the member's own.
@@ -78,6 +83,9 @@ impl Members<'_> {
             }
             Ok(tx.members().remove(access.owner_id, conversation, member).await?)
         };
-        self.0.store.write("member_remove", remove).await
+        let removed: Result<()> = self.0.store.write("member_remove", remove).await;
+        removed?;
+        SecurityEvent::MEMBER_REMOVED.conversation(conversation).note(Some(member));
+        Ok(())
     }
 }

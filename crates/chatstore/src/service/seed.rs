@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::operations::Operations;
 use crate::error::Result;
 use crate::password::Password;
+use crate::security_event::SecurityEvent;
 
 /// The names of the first users. The first of them is an administrator.
 pub const SEED_USERS: [&str; 3] = ["admin", "user2", "user3"];
@@ -83,7 +84,8 @@ impl Operations<'_> {
             };
             outcomes.push((name, outcome, Some(new)));
         }
-        self.0
+        let seeded: Result<Vec<(&'static str, Seeded)>> = self
+            .0
             .write("seed", async move |tx| {
                 let mut seeded = Vec::with_capacity(outcomes.len());
                 for (name, outcome, new) in &outcomes {
@@ -98,7 +100,14 @@ impl Operations<'_> {
                 }
                 Ok(seeded)
             })
-            .await
+            .await;
+        let seeded = seeded?;
+        for (name, outcome) in &seeded {
+            if *outcome != Seeded::Exists {
+                SecurityEvent::USER_CREATED.note(Some(id(name)));
+            }
+        }
+        Ok(seeded)
     }
 
     async fn has_seeded(self, name: &'static str) -> Result<bool> {

@@ -34,6 +34,12 @@ impl Users<'_> {
     /// `Invalid`; `AlreadyExists` with field `username` or `email`; `BeingDeleted` when the deletion of a user with the
     /// id of `new` takes more than 2 seconds.
     pub async fn create(self, new: impl IntoValid<NewUser>) -> Result<User> {
+        let user = self.insert(new).await?;
+        SecurityEvent::USER_CREATED.note(Some(user.id));
+        Ok(user)
+    }
+
+    async fn insert(self, new: impl IntoValid<NewUser>) -> Result<User> {
         let new = Arc::new(new.into_valid()?);
         let attempt = || {
             let new = Arc::clone(&new);
@@ -53,6 +59,17 @@ impl Users<'_> {
         new: impl IntoValid<NewUser>,
         password: Password,
     ) -> Result<User> {
+        let user = self.insert_with_password(new, password).await?;
+        SecurityEvent::USER_CREATED.note(Some(user.id));
+        Ok(user)
+    }
+
+    /// The same without an event.
+    pub(super) async fn insert_with_password(
+        self,
+        new: impl IntoValid<NewUser>,
+        password: Password,
+    ) -> Result<User> {
         let new = new.into_valid()?;
         let names: Vec<&str> = [
             new.username.as_ref().map(chatstore_model::UserName::as_typed),
@@ -64,7 +81,7 @@ impl Users<'_> {
         password.check("password", &names)?;
         let ids = self.0.database.ids();
         let hash = self.0.identity.passwords.permit()?.hash(password, &ids).await?;
-        self.create(new.with_password(hash)).await
+        self.insert(new.with_password(hash)).await
     }
 
     /// The user who is known to have this e-mail address, created when there is none; true when it was created. Of any
@@ -93,7 +110,11 @@ impl Users<'_> {
                 async move |tx: &mut WriteTx<'_>| Ok(tx.users().get_or_create_by_email(&*new).await?);
             self.0.write("user_get_or_create", get_or_create)
         };
-        self.0.past_deletions(NewMessageIds::NONE, attempt).await
+        let (user, is_new): (User, bool) = self.0.past_deletions(NewMessageIds::NONE, attempt).await?;
+        if is_new {
+            SecurityEvent::USER_CREATED.note(Some(user.id));
+        }
+        Ok((user, is_new))
     }
 
     /// The user with this id.
@@ -195,14 +216,11 @@ impl Users<'_> {
     /// left.
     pub async fn update(self, id: UserId, patch: impl IntoValid<UserPatch>) -> Result<User> {
         let patch = patch.into_valid()?;
-        let (role, is_active) = (patch.role, patch.is_active);
+        let events = events_of(&patch);
         let user = self.0.write("user_update", async move |tx| tx.users().update(id, &patch).await).await?;
         self.0.callers.forget_all().await;
-        if role.is_some() {
-            SecurityEvent::ROLE_CHANGED.note(Some(id));
-        }
-        if is_active == Some(false) {
-            SecurityEvent::USER_DISABLED.note(Some(id));
+        for event in events {
+            event.note(Some(id));
         }
         Ok(user)
     }
@@ -232,4 +250,21 @@ impl Users<'_> {
         SecurityEvent::USER_ERASED.note(Some(id));
         Ok(deletion)
     }
+}
+
+/// What a change of a user means to those who watch, each with the fields that it changes.
+fn events_of(patch: &UserPatch) -> Vec<SecurityEvent> {
+    let status = match patch.is_active {
+        Some(true) => SecurityEvent::USER_ENABLED,
+        _ => SecurityEvent::USER_DISABLED,
+    };
+    let told = [
+        (patch.role.is_some(), SecurityEvent::ROLE_CHANGED, "role"),
+        (patch.is_active.is_some(), status, "is_active"),
+        (!patch.username.is_keep(), SecurityEvent::USER_RENAMED, "username"),
+        (!patch.email.is_keep(), SecurityEvent::ADDRESS_CHANGED, "email"),
+        (patch.must_change_password.is_some(), SecurityEvent::USER_CHANGED, "must_change_password"),
+    ];
+    let told = told.into_iter().filter(|(is_told, ..)| *is_told);
+    told.map(|(_, event, field)| event.changed(&[field])).collect()
 }

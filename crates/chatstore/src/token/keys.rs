@@ -22,6 +22,13 @@ const BLOCK: usize = 64;
 /// Different bytes in a key. Of 32 random ones about 30 differ.
 const FEWEST_DIFFERENT: usize = 16;
 
+/// Pairs of neighboring bytes with the same difference. Of 31 in a random key hardly two have the same.
+const MOST_ALIKE: usize = 12;
+
+/// Keys in the tests of this program, which are good ones otherwise.
+const PUBLISHED: [&str; 2] =
+    ["bdb+t4ym4+/NJrOjT4PNQ4F0IbwK0X5Mks/IttktZng=", "0sVAPURGIRoce3E8XW9+IIwcMW3ZRaKNiDrsvmUFFZk="];
+
 /// Keeps a key's name from telling anything about other digests of the key.
 const NAME_LABEL: &[u8] = b"chatstore token key name\0";
 
@@ -65,6 +72,22 @@ pub(super) struct TokenKey {
     pub(super) header: String,
 }
 
+/// Whether bytes are not random: few different ones, a text, a piece repeated, or a sequence with a constant step.
+fn is_regular(secret: &[u8; KEY]) -> bool {
+    let different = secret.iter().collect::<HashSet<_>>().len();
+    let is_text = secret.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+    let mut alike = [0_usize; 256];
+    for pair in secret.windows(2) {
+        alike[usize::from(pair[1].wrapping_sub(pair[0]))] += 1;
+    }
+    let is_repeated = (1..=KEY / 2).any(|piece| secret[piece..] == secret[..KEY - piece]);
+    different < FEWEST_DIFFERENT || is_text || is_repeated || alike.iter().any(|count| *count > MOST_ALIKE)
+}
+
+fn is_published(secret: &[u8; KEY]) -> bool {
+    PUBLISHED.iter().any(|text| BASE64.decode(text).is_ok_and(|published| published == secret))
+}
+
 impl TokenKeys {
     /// One key, or two separated by a comma: the first signs, both are accepted. Each is 32 bytes in base
     /// 64, standard or URL-safe, padded or not; white space around it is ignored.
@@ -92,10 +115,11 @@ impl TokenKeys {
         (Self(Arc::new(keys)), BASE64_STANDARD.encode(secret))
     }
 
-    /// Whether a key is no random one, for example a word repeated.
+    /// Whether a key is no secret: not random, for example a word or a sequence, or one that was published with this
+    /// program.
     #[must_use]
     pub fn is_weak(&self) -> bool {
-        self.all().any(|key| key.secret.iter().collect::<HashSet<_>>().len() < FEWEST_DIFFERENT)
+        self.all().any(|key| is_regular(&key.secret) || is_published(&key.secret))
     }
 
     /// The keys that are accepted, the one that signs first.
@@ -199,10 +223,31 @@ mod tests {
     }
 
     #[test]
-    fn a_word_repeated_is_a_weak_key_also_beside_a_strong_one() {
-        let word = BASE64_STANDARD.encode(b"secretsecretsecretsecretsecretse");
-        assert!(TokenKeys::parse(&word).unwrap().is_weak());
-        assert!(TokenKeys::parse(&format!("{STANDARD_PADDED},{word}")).unwrap().is_weak());
-        assert!(!TokenKeys::parse(STANDARD_PADDED).unwrap().is_weak());
+    fn a_key_that_is_no_secret_is_weak_also_beside_a_strong_one() {
+        let random: [u8; KEY] = Sha256::digest(b"as good as random").into();
+        let strong = BASE64_STANDARD.encode(random);
+        let twice: Vec<u8> = random[..16].iter().chain(&random[..16]).copied().collect();
+        let steps: Vec<u8> = (0..32).map(|step: u8| step.wrapping_mul(37)).collect();
+        let mut nearly_steps = steps.clone();
+        nearly_steps[16] ^= 0x55;
+        for weak in [
+            b"secretsecretsecretsecretsecretse".to_vec(),
+            b"The quick brown fox jumps over t".to_vec(),
+            b"9f86d081884c7d659a2feaa0c55ad015".to_vec(),
+            (0..32).collect(),
+            (0..32).rev().collect(),
+            vec![0; 32],
+            twice,
+            steps,
+            nearly_steps,
+        ] {
+            let weak = BASE64_STANDARD.encode(weak);
+            assert!(TokenKeys::parse(&weak).unwrap().is_weak(), "{weak}");
+            assert!(TokenKeys::parse(&format!("{strong},{weak}")).unwrap().is_weak(), "{weak}");
+        }
+        for published in PUBLISHED {
+            assert!(TokenKeys::parse(published).unwrap().is_weak(), "{published}");
+        }
+        assert!(!TokenKeys::parse(&strong).unwrap().is_weak());
     }
 }

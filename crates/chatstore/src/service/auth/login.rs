@@ -107,7 +107,7 @@ impl Auth<'_> {
             self.take(&LimitKey::login_address(self.origin.address), quota).await?;
         }
         let new = new.into_valid()?.as_registration();
-        let user = self.store.users().create_with_password(new, password).await?;
+        let user = self.store.users().insert_with_password(new, password).await?;
         SecurityEvent::USER_REGISTERED.note(Some(user.id));
         Ok(user)
     }
