@@ -4,7 +4,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, header};
-use chatstore::auth::{ActingUser, Credential, Principal, UserReference};
+use chatstore::auth::{ActingUser, Actor, Credential, Principal, UserReference};
 use chatstore::{ApiKeyScope, AsUser, Error, ErrorKind, FieldCode, SessionId, UserId, UserRole};
 use tracing::Span;
 use tracing::field::display;
@@ -25,6 +25,7 @@ pub(crate) struct Caller {
     user: UserId,
     role: UserRole,
     credential: Option<Credential>,
+    actor: Actor,
 }
 
 impl Caller {
@@ -65,16 +66,24 @@ impl Caller {
         }
     }
 
-    fn new(state: &AppState, user: UserId, role: UserRole, credential: Option<Credential>) -> Self {
-        Self { state: state.clone(), user, role, credential }
+    fn new(
+        state: &AppState,
+        user: UserId,
+        role: UserRole,
+        credential: Option<Credential>,
+        actor: Actor,
+    ) -> Self {
+        Self { state: state.clone(), user, role, credential, actor }
     }
 
     fn of(state: &AppState, principal: &Principal) -> Self {
-        Self::new(state, principal.user_id, principal.role, Some(principal.credential))
+        let (user, credential) = (principal.user_id, Some(principal.credential));
+        Self::new(state, user, principal.role, credential, Actor::of(principal, user))
     }
 
-    /// Records in the request's span who it is.
+    /// Records in the request's span who it is, and that what happens from now on is caused by them.
     fn recorded(self) -> Self {
+        self.actor.enter();
         let span = Span::current();
         span.record("user.id", display(self.user));
         match self.credential {
@@ -132,7 +141,10 @@ impl FromRequestParts<AppState> for OptionalUser {
                 Err(Problem::unauthenticated())
             }
             None if parts.headers.contains_key(ACTING_USER) => Err(not_a_service()),
-            None => Ok(Self(Caller::new(state, UserId::ANONYMOUS, UserRole::User, None).recorded())),
+            None => {
+                let actor = Actor::default();
+                Ok(Self(Caller::new(state, UserId::ANONYMOUS, UserRole::User, None, actor).recorded()))
+            }
         }
     }
 }
@@ -287,7 +299,8 @@ async fn act(parts: &Parts, state: &AppState, principal: &Principal) -> Result<C
             if role == UserRole::Admin {
                 return Err(Problem::forbidden("a service key does not act for administrators"));
             }
-            Ok(Caller::new(state, user_id, role, Some(principal.credential)))
+            let actor = Actor::of(principal, user_id);
+            Ok(Caller::new(state, user_id, role, Some(principal.credential), actor))
         }
     }
 }

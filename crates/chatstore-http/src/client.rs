@@ -44,6 +44,12 @@ impl FromStr for TrustedProxies {
 }
 
 impl TrustedProxies {
+    /// Whether any client at all is taken for a proxy, so that each may send whatever address it likes.
+    #[must_use]
+    pub fn trust_everyone(&self) -> bool {
+        self.0.iter().any(|network| network.prefix_len() == 0)
+    }
+
     fn contain(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
@@ -133,6 +139,13 @@ mod tests {
             assert_eq!(client(proxies, peer, forwarded), expected, "{peer} {forwarded:?}");
         }
         assert_eq!(client("", "10.1.2.3", &["203.0.113.9"]), "10.1.2.3");
+    }
+
+    #[test]
+    fn a_network_of_all_addresses_trusts_everyone() {
+        let trusts_everyone = |text: &str| text.parse::<TrustedProxies>().unwrap().trust_everyone();
+        assert!(trusts_everyone("10.0.0.1,0.0.0.0/0") && trusts_everyone("::/0"));
+        assert!(!trusts_everyone("10.0.0.0/8,::1") && !trusts_everyone(""));
     }
 
     #[test]

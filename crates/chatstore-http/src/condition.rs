@@ -4,19 +4,16 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chatstore::{AsUser, FieldCode, TextField, TextForm};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::error::Problem;
+use crate::header_names::IDEMPOTENCY_KEY;
 use crate::schema::text_parameter;
 use crate::state::AppState;
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The header that marks an answer which repeats the one to an earlier request.
-pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The header that names a request.
 const KEY: TextField = TextField::new("Idempotency-Key").at_least(1).at_most(255).formed(TextForm::Visible);

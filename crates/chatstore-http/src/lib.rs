@@ -39,9 +39,11 @@ mod condition;
 mod description;
 mod error;
 mod fields;
+mod header_names;
 mod metrics;
 mod middleware;
 mod openapi;
+mod origins;
 mod path;
 mod query;
 mod repetitions;
@@ -54,5 +56,6 @@ mod shares;
 mod state;
 
 pub use client::{InvalidProxies, TrustedProxies};
+pub use origins::{AllowedOrigins, InvalidOrigins};
 pub use router::{Api, openapi, router};
 pub use serve::{ServeOptions, serve, serve_with};

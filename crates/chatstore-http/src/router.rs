@@ -1,6 +1,6 @@
 //! The routes of the API: which path leads to which handler, and how its requests are admitted.
 
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use chatstore::Store;
@@ -15,8 +15,11 @@ use crate::client::TrustedProxies;
 use crate::description::{add_acting_user, below_thread, complete};
 use crate::error::Problem;
 use crate::metrics::Metrics;
-use crate::middleware::{panicked, request_context, run_with_password_capacity, run_with_permit};
+use crate::middleware::{
+    panicked, request_context, run_with_password_capacity, run_with_permit, with_security_headers,
+};
 use crate::openapi::Description;
+use crate::origins::AllowedOrigins;
 use crate::path::API;
 use crate::routes::conversations::{self, members, thread};
 use crate::routes::messages::{self, replies};
@@ -79,9 +82,25 @@ impl Api {
         self
     }
 
+    /// The origins whose pages may use the API from a browser; none by default. For others browsers refuse what their
+    /// pages want to send or read.
+    #[must_use]
+    pub fn allowed_origins(mut self, origins: AllowedOrigins) -> Self {
+        self.policy.origins = origins;
+        self
+    }
+
+    /// Whether `/openapi.json` and `/docs` are served; they are by default.
+    #[must_use]
+    pub fn description(mut self, is_served: bool) -> Self {
+        self.policy.hides_description = !is_served;
+        self
+    }
+
     /// The routes; see [`router`].
     pub fn router(&self) -> Router {
-        let (routes, openapi) = routes().split_for_parts();
+        let routes = if self.policy.hides_description { service_routes() } else { routes() };
+        let (routes, openapi) = routes.split_for_parts();
         let openapi = complete(openapi);
         // A document of plain structs always becomes JSON.
         let openapi = openapi.to_json().unwrap_or_default();
@@ -91,7 +110,8 @@ impl Api {
     /// `/metrics`, in the text format of Prometheus, of all routers of this API. For a listener that only the
     /// operator reaches.
     pub fn metrics_router(&self) -> Router {
-        Router::new().route("/metrics", get(metrics::get)).with_state(self.state(String::new()))
+        let routes = Router::new().route("/metrics", get(metrics::get)).with_state(self.state(String::new()));
+        routes.layer(map_response(with_security_headers))
     }
 
     fn state(&self, openapi: String) -> AppState {
@@ -107,13 +127,18 @@ pub fn openapi() -> OpenApi {
 
 /// The routes and their description.
 fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(Description::openapi())
-        .routes(routes!(health::healthz))
-        .routes(routes!(health::readyz))
+    service_routes()
         .routes(routes!(docs::document))
         .route("/docs", get(docs::index))
         .route("/docs/", get(docs::page))
         .route("/docs/{*name}", get(docs::part))
+}
+
+/// The same without those that show the description.
+fn service_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
         .nest(API, api())
 }
 
@@ -205,10 +230,16 @@ fn administration() -> OpenApiRouter<AppState> {
 
 /// Adds the layers that every request passes.
 fn finish(routes: Router<AppState>, state: AppState) -> Router {
-    routes
+    let origins = state.policy().origins.layer();
+    let routes = routes
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), request_context))
-        .with_state(state)
+        .with_state(state);
+    match origins {
+        // The outermost, so that pages also read what is refused, and the question whether they may is not counted.
+        Some(origins) => routes.layer(origins),
+        None => routes,
+    }
 }
 
 async fn unknown() -> Problem {

@@ -12,6 +12,7 @@ use crate::answer::AnswerMemory;
 use crate::client::TrustedProxies;
 use crate::error::Problem;
 use crate::metrics::Metrics;
+use crate::origins::AllowedOrigins;
 use crate::repetitions::{Repetition, Repetitions};
 use crate::shares::Shares;
 
@@ -26,6 +27,10 @@ pub(crate) struct Policy {
     pub(crate) proxies: TrustedProxies,
     /// Requests of a user from an address in a minute; unlimited when there is none.
     pub(crate) requests_a_minute: Option<u32>,
+    /// The origins whose pages may use the API.
+    pub(crate) origins: AllowedOrigins,
+    /// Whether neither the description nor its page is served.
+    pub(crate) hides_description: bool,
 }
 
 /// What handlers share. Cheap to clone.

@@ -22,8 +22,10 @@ async fn is_encrypted(url: &str) -> Result<bool, ConnectError> {
     let answers = database
         .read("encrypted", async |tx| tx.query(&IS_ENCRYPTED, &[], |row| row.next::<bool>()).await)
         .await;
+    let answer = answers.unwrap()[0];
+    assert_eq!(database.is_encrypted(), Some(answer), "the database knows what its server says");
     database.close().await;
-    Ok(answers.unwrap()[0])
+    Ok(answer)
 }
 
 fn put(folder: &Path, name: &str, text: &str) {
@@ -93,6 +95,8 @@ async fn each_mode_verifies_what_it_says_and_never_less() {
         let unknown_authority = is_encrypted(&url(NAMED, &format!("sslmode={mode}"))).await.unwrap_err();
         assert!(unknown_authority.to_string().contains("certificate"), "{unknown_authority}");
     }
+    let system = is_encrypted(&url(NAMED, "sslrootcert=system")).await.unwrap_err();
+    assert_eq!(system.server_failure(), Some(ServerFailure::UnknownAuthority), "{system}");
     let absent = is_encrypted(&url(NAMED, "sslmode=verify-full&sslrootcert=/absent.pem")).await.unwrap_err();
     assert!(absent.to_string().contains("/absent.pem"), "{absent}");
 }

@@ -113,7 +113,7 @@ impl SecurityEvent {
         let (actor_key, actor_session) = match actor.credential {
             Some(Credential::Key { id, .. }) => (Some(id), None),
             Some(Credential::Session(id)) => (None, Some(id)),
-            None => (None, None),
+            Some(Credential::Provider) | None => (None, None),
         };
         let changed = (!self.changed.is_empty()).then(|| self.changed.join(","));
         macro_rules! log {

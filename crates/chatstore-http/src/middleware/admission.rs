@@ -6,12 +6,14 @@ use std::panic::resume_unwind;
 
 use axum::Extension;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use chatstore::auth::Actor;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use super::headers::CLOSE;
 use crate::admission::request_time;
 use crate::body::{BODY_BYTES, buffer_body};
 use crate::caller::ACTING_USER;
@@ -50,10 +52,9 @@ pub(crate) async fn run_with_password_capacity(
 
 /// The request with its whole body, or the last answer on this connection.
 async fn buffered(state: &AppState, request: Request) -> Result<Request, Response> {
-    let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
     let limit = if is_of_documents(&request) { state.store().document_limit() } else { BODY_BYTES };
     let buffered = buffer_body(state.admission(), limit, request).await;
-    buffered.map_err(|problem| (close, problem.into_response()).into_response())
+    buffered.map_err(|problem| (CLOSE, problem.into_response()).into_response())
 }
 
 /// Whether the route is one of documents, whose bodies have a limit of their own.
@@ -75,7 +76,8 @@ async fn run_to_the_end(
         drop(permits);
         response
     };
-    match tokio::spawn(work.in_current_span()).await {
+    // Who causes it is learned from its credentials.
+    match tokio::spawn(Actor::default().run(work).in_current_span()).await {
         Ok(response) => response,
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => resume_unwind(panic),

@@ -2,26 +2,29 @@
 //! and logged, and the answer gets the headers that all have.
 
 mod admission;
+mod headers;
 
 use std::any::Any;
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, OriginalUri, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response as HttpResponse, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Response as HttpResponse, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
 pub(crate) use admission::{run_with_password_capacity, run_with_permit};
+pub(crate) use headers::with_security_headers;
+use headers::{CLOSE, add_security_headers};
 
 use crate::client::ClientAddress;
 use crate::error::{Problem, ProblemKind};
+use crate::header_names::REQUEST_ID;
 use crate::path::BasePath;
+use crate::serve::MalformedHead;
 use crate::state::AppState;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Maximum length of a caller's request id.
 const REQUEST_ID_LENGTH: usize = 128;
@@ -62,8 +65,7 @@ pub(crate) async fn request_context(
     if let Ok(value) = HeaderValue::try_from(request_id) {
         headers.insert(REQUEST_ID, value);
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    add_security_headers(headers);
     response
 }
 
@@ -71,11 +73,12 @@ pub(crate) async fn request_context(
 async fn answer(state: &AppState, request: Request, request_id: &str, next: Next) -> Response {
     let started = Instant::now();
     let _in_flight = state.metrics().begin();
-    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = match check_head(&uri, request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    let mut response = match (MalformedHead::of(request.extensions()), check_head(&request)) {
+        (Some(MalformedHead(detail)), _) => (CLOSE, Problem::malformed(detail)).into_response(),
+        (None, Err(problem)) => problem.into_response(),
+        (None, Ok(())) => next.run(request).await,
     };
     let problem = problem_of(&mut response);
     if let Some(problem) = &problem {
@@ -83,14 +86,17 @@ async fn answer(state: &AppState, request: Request, request_id: &str, next: Next
     }
 
     let (status, took) = (response.status(), started.elapsed());
-    state.metrics().end(&method, route.as_ref().map(MatchedPath::as_str), status, took);
-    let (path, status, milliseconds) = (uri.path(), status.as_u16(), took.as_secs_f64() * 1_000.0);
+    let route = route.as_ref().map(MatchedPath::as_str);
+    state.metrics().end(&method, route, status, took);
+    // A path may hold an address, a name or an application's own id, and its client chose it: the log has none of it.
+    let (route, status, milliseconds) =
+        (route.unwrap_or("none"), status.as_u16(), took.as_secs_f64() * 1_000.0);
     // A database that is down fails every request in the same way: only the first is logged.
     match problem.as_ref().and_then(|problem| Some((problem.failure_kind()?, problem.cause()?))) {
         Some((kind, cause)) if state.failures().is_first(&kind) => tracing::error!(
             failure.kind = kind,
             request.method = %method,
-            request.path = path,
+            request.route = route,
             response.status = status,
             duration.ms = milliseconds,
             error.cause = cause,
@@ -98,7 +104,7 @@ async fn answer(state: &AppState, request: Request, request_id: &str, next: Next
         ),
         _ => tracing::debug!(
             request.method = %method,
-            request.path = path,
+            request.route = route,
             response.status = status,
             duration.ms = milliseconds,
             "request answered"
@@ -118,7 +124,8 @@ fn document(problem: &Problem, mut replaced: Response, request_id: &str) -> Resp
     response
 }
 
-fn check_head(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+fn check_head(request: &Request) -> Result<(), Problem> {
+    let (uri, headers) = (request.uri(), request.headers());
     let uri_bytes = uri.path_and_query().map_or(0, |target| target.as_str().len());
     if uri_bytes > URI_BYTES {
         let detail = format!("path and query must have at most {URI_BYTES} bytes");

@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -19,7 +19,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt as _;
 
-use super::slot::{Order, Phase, Slot};
+use super::head::MalformedHead;
+use super::slot::{BodyLength, Order, Phase, Slot};
 use super::stream::ClientStream;
 use crate::answer::HoldingBody;
 
@@ -94,9 +95,18 @@ fn is_cut_off(slot: &Slot) -> bool {
 }
 
 fn begin_request(slot: &Slot, peer: Option<SocketAddr>, request: Request<Incoming>) -> Request {
-    slot.enter(Phase::Request);
+    let body = request.body().size_hint().exact().map_or(BodyLength::Unknown, BodyLength::Known);
+    let has_bare_line_feed = slot.begin_request(body);
+    let malformed = if has_bare_line_feed {
+        Some(MalformedHead::BARE_LINE_FEED)
+    } else {
+        MalformedHead::of_hosts(&request)
+    };
     let mut request = request.map(Body::new);
     let extensions = request.extensions_mut();
+    if let Some(malformed) = malformed {
+        extensions.insert(malformed);
+    }
     if let Some(peer) = peer {
         extensions.insert(ConnectInfo(peer));
     }

@@ -1,10 +1,12 @@
 //! Serving a router on a socket, to clients that may be slow, idle or many.
 //!
 //! `connections` counts the connections and decides which are closed for new ones; a `slot` is what is known of
-//! one; `connection` answers its requests, over a `stream` that ends it without losing one.
+//! one; `connection` answers its requests, over a `stream` that ends it without losing one; `head` knows what a head
+//! must not be.
 
 mod connection;
 mod connections;
+mod head;
 mod slot;
 mod stream;
 
@@ -18,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 pub(crate) use connection::Draining;
 use connections::Connections;
+pub(crate) use head::MalformedHead;
 use slot::Order;
 
 use crate::repetitions::{Repetition, Repetitions};
@@ -75,6 +78,9 @@ pub async fn serve(
 /// For a quarter of a second after the shutdown new connections are still accepted, and `readyz` is 503. Then the
 /// listener is closed, after the system's queue of connections was emptied, and connections are closed that have
 /// no request in progress and no byte of one in the socket. No request is lost that was sent before the shutdown.
+///
+/// A request whose head RFC 9112 forbids, for example one of HTTP/1.1 without a `Host`, is answered 400 by the routes of
+/// [`router`](crate::router); others see it as it is.
 ///
 /// A client has 10 seconds for the head of a request once it has begun, 30 for its body, and 30 without reading
 /// anything of an answer; then its connection is closed.

@@ -1,7 +1,7 @@
 //! What is known of one connection: what it is doing, since when, and what it was told to do.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -95,7 +95,25 @@ pub(super) struct Slot {
     /// Whether it is served beyond the limit, for one request.
     is_reserve: bool,
     idle_time: Duration,
+    /// The body of the request that began last, until the stream has taken note of it.
+    body: AtomicU64,
+    has_bare_line_feed: AtomicBool,
+    /// Whether the stream has something to read that waits for the next request to begin.
+    waits_for_request: AtomicBool,
     task: AtomicWaker,
+}
+
+/// A body whose end only the protocol knows.
+const UNKNOWN_BODY: u64 = u64::MAX;
+
+/// No request has begun since the stream asked last.
+const NOT_BEGUN: u64 = u64::MAX - 1;
+
+/// The body of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyLength {
+    Known(u64),
+    Unknown,
 }
 
 impl Slot {
@@ -107,6 +125,9 @@ impl Slot {
             announcement,
             is_reserve,
             idle_time: if is_reserve { RESERVE_TIME } else { idle_time },
+            body: AtomicU64::new(NOT_BEGUN),
+            has_bare_line_feed: AtomicBool::new(false),
+            waits_for_request: AtomicBool::new(false),
             task: AtomicWaker::new(),
         }
     }
@@ -147,6 +168,40 @@ impl Slot {
         if self.phase() == present {
             self.enter(next);
         }
+    }
+
+    /// Notes that a request begins, with a body of this length; whether a line feed stood alone in its head.
+    pub(super) fn begin_request(&self, body: BodyLength) -> bool {
+        self.enter(Phase::Request);
+        let body = match body {
+            BodyLength::Known(bytes) => bytes.min(NOT_BEGUN - 1),
+            BodyLength::Unknown => UNKNOWN_BODY,
+        };
+        self.body.store(body, Ordering::SeqCst);
+        // The protocol reads a body before it calls the service.
+        if self.waits_for_request.swap(false, Ordering::SeqCst) {
+            self.wake();
+        }
+        self.has_bare_line_feed.swap(false, Ordering::SeqCst)
+    }
+
+    /// Lets the task look at the stream again when the next request begins.
+    pub(super) fn wait_for_request(&self) {
+        self.waits_for_request.store(true, Ordering::SeqCst);
+    }
+
+    /// The body of a request that began since this was asked last.
+    pub(super) fn take_body(&self) -> Option<BodyLength> {
+        match self.body.swap(NOT_BEGUN, Ordering::SeqCst) {
+            NOT_BEGUN => None,
+            UNKNOWN_BODY => Some(BodyLength::Unknown),
+            bytes => Some(BodyLength::Known(bytes)),
+        }
+    }
+
+    /// Notes that a line feed stands alone in the head that is being read.
+    pub(super) fn note_bare_line_feed(&self) {
+        self.has_bare_line_feed.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn order(&self) -> Order {

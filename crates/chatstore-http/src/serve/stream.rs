@@ -1,5 +1,6 @@
 //! The socket of a connection, which follows what happens on it and ends it without losing a request.
 
+use std::collections::VecDeque;
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
@@ -13,7 +14,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tokio_io_timeout::TimeoutStream;
 
-use super::slot::{Order, Phase, Slot};
+use super::head::HeadScanner;
+use super::slot::{BodyLength, Order, Phase, Slot};
 
 /// How long a client may leave an answer unread.
 const WRITE_TIME: Duration = Duration::from_secs(30);
@@ -25,10 +27,30 @@ const LINGER_TIME: Duration = Duration::from_millis(500);
 /// Bytes that are thrown away at once.
 const DISCARD_BYTES: usize = 4_096;
 
+/// Bytes that are read ahead of the protocol.
+const AHEAD_BYTES: usize = 4_096;
+
+/// Where in a request the next byte stands that the protocol is given.
+#[derive(Debug)]
+enum Position {
+    Head(HeadScanner),
+    /// Behind a head, of which the protocol has not yet said what follows.
+    AfterHead,
+    /// In a body of which this much is missing; at its end when that is nothing.
+    Body(u64),
+    /// In a body whose end only the protocol knows. From there on heads are not looked at.
+    Unknown,
+}
+
 /// A socket that looks at its end, to the protocol, when it was told to close and no request is in progress.
+///
+/// The protocol is given one request at a time, so that each head can be looked at.
 pub(super) struct ClientStream {
     stream: Pin<Box<TimeoutStream<TcpStream>>>,
     slot: Arc<Slot>,
+    position: Position,
+    /// What was read and belongs behind the present request.
+    ahead: VecDeque<u8>,
     /// Set when nothing more is sent.
     linger: Option<Pin<Box<Sleep>>>,
 }
@@ -37,7 +59,80 @@ impl ClientStream {
     pub(super) fn new(stream: TcpStream, slot: Arc<Slot>) -> Self {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE_TIME));
-        Self { stream: Box::pin(stream), slot, linger: None }
+        let position = Position::Head(HeadScanner::default());
+        Self { stream: Box::pin(stream), slot, position, ahead: VecDeque::new(), linger: None }
+    }
+
+    /// How many bytes the protocol may be given now.
+    fn allowance(&mut self) -> usize {
+        if matches!(self.position, Position::AfterHead)
+            && let Some(body) = self.slot.take_body()
+        {
+            self.position = match body {
+                BodyLength::Known(bytes) => Position::Body(bytes),
+                BodyLength::Unknown => Position::Unknown,
+            };
+        }
+        if matches!(self.position, Position::Body(0)) && self.slot.phase() == Phase::Idle {
+            self.position = Position::Head(HeadScanner::default());
+        }
+        match self.position {
+            Position::Head(_) | Position::Unknown => usize::MAX,
+            Position::AfterHead => 0,
+            Position::Body(missing) => usize::try_from(missing).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Notes that the protocol is about to be given these bytes; how many of them it is given.
+    fn advance(&mut self, bytes: &[u8]) -> usize {
+        match &mut self.position {
+            Position::Head(scanner) => {
+                let end = scanner.push(bytes);
+                if scanner.has_bare_line_feed {
+                    self.slot.note_bare_line_feed();
+                }
+                if end.is_some() {
+                    self.position = Position::AfterHead;
+                }
+                end.unwrap_or(bytes.len())
+            }
+            Position::Body(missing) => {
+                *missing = missing.saturating_sub(bytes.len() as u64);
+                bytes.len()
+            }
+            Position::AfterHead | Position::Unknown => bytes.len(),
+        }
+    }
+
+    /// Gives the protocol what was read ahead.
+    fn give_ahead(&mut self, allowed: usize, buffer: &mut ReadBuf<'_>) {
+        let (first, _) = self.ahead.as_slices();
+        let count = first.len().min(allowed).min(buffer.remaining());
+        let piece = first[..count].to_vec();
+        let given = self.advance(&piece);
+        buffer.put_slice(&piece[..given]);
+        self.ahead.drain(..given);
+        if self.ahead.is_empty() {
+            self.ahead = VecDeque::new();
+        }
+    }
+
+    /// Reads what follows the present request, and whether the client is still there, without giving it away.
+    fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.ahead.is_empty() {
+            let mut bytes = [0_u8; AHEAD_BYTES];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            ready!(self.stream.as_mut().poll_read(context, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.ahead.extend(buffer.filled());
+        }
+        // The task is woken when the request begins, or else when the present one has been answered.
+        if matches!(self.position, Position::AfterHead) {
+            self.slot.wait_for_request();
+        }
+        Poll::Pending
     }
 
     /// Whether the protocol is to see the end of the input. The system is asked whether something has arrived,
@@ -45,6 +140,7 @@ impl ClientStream {
     fn is_at_end(&self) -> bool {
         self.slot.order() >= Order::CloseWhenIdle
             && self.slot.phase() == Phase::Idle
+            && self.ahead.is_empty()
             && !has_input(self.stream.get_ref())
     }
 }
@@ -61,15 +157,29 @@ impl AsyncRead for ClientStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let allowed = this.allowance();
+        if allowed == 0 {
+            return this.poll_ahead(context);
+        }
+        if !this.ahead.is_empty() {
+            this.give_ahead(allowed, buffer);
+            this.slot.advance(Phase::Idle, Phase::Head);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
-        match self.stream.as_mut().poll_read(context, buffer) {
+        match this.stream.as_mut().poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
-                if buffer.filled().len() > before {
-                    self.slot.advance(Phase::Idle, Phase::Head);
+                let read = &buffer.filled()[before..];
+                if !read.is_empty() {
+                    let given = this.advance(&read[..read.len().min(allowed)]);
+                    this.ahead.extend(&read[given..]);
+                    buffer.set_filled(before + given);
+                    this.slot.advance(Phase::Idle, Phase::Head);
                 }
                 Poll::Ready(Ok(()))
             }
-            Poll::Pending if self.is_at_end() => Poll::Ready(Ok(())),
+            Poll::Pending if this.is_at_end() => Poll::Ready(Ok(())),
             other => other,
         }
     }
@@ -99,7 +209,12 @@ impl AsyncWrite for ClientStream {
     /// The protocol flushes whenever it has handed over everything that it has.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.stream.as_mut().poll_flush(context))?;
-        self.slot.advance(Phase::Flushing, Phase::Idle);
+        if self.slot.phase() == Phase::Flushing {
+            self.slot.enter(Phase::Idle);
+            if !self.ahead.is_empty() {
+                context.waker().wake_by_ref();
+            }
+        }
         Poll::Ready(Ok(()))
     }
 

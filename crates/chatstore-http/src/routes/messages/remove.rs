@@ -9,8 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::body::Once;
 use crate::caller::Caller;
-use crate::condition::{IDEMPOTENCY_REPLAYED, IdempotencyKeyHeader, IfMatch};
+use crate::condition::{IdempotencyKeyHeader, IfMatch};
 use crate::error::Problem;
+use crate::header_names::IDEMPOTENCY_REPLAYED;
 use crate::openapi::{ConditionProblem, ConflictProblem, DeleteProblems};
 use crate::path::{ConversationPath, Path};
 use crate::query::{FromParameters, Parameters, Query};

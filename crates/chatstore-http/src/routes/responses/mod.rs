@@ -15,7 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::{self, ListItem};
-use crate::condition::IDEMPOTENCY_REPLAYED;
+use crate::header_names::IDEMPOTENCY_REPLAYED;
 
 pub(crate) use api_key::{ApiKeyResponse, NewKeyResponse};
 pub(crate) use conversation::ConversationResponse;

@@ -1,0 +1,12 @@
+//! Headers of this API that HTTP itself does not know.
+
+use axum::http::HeaderName;
+
+/// Names a request, for the log and for problems.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Names a change, so that it takes effect once.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Marks an answer which repeats the one to an earlier request.
+pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
