@@ -1,7 +1,7 @@
 //! The real server as a process: installed on a fresh database, started, stopped, killed.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -136,7 +136,7 @@ impl Installation {
         let log = self.folder.path().join(format!("server-{port}.log"));
         let begun = Instant::now();
         let child = self.program.serve(port, &log)?;
-        let mut server = Server { child, port, client, ready_after: Duration::ZERO };
+        let mut server = Server { child, port, client, log: log.clone(), ready_after: Duration::ZERO };
         loop {
             if server.client.is_healthy().await {
                 server.ready_after = begun.elapsed();
@@ -157,6 +157,7 @@ pub struct Server {
     child: Child,
     port: u16,
     client: Client,
+    log: PathBuf,
     ready_after: Duration,
 }
 
@@ -169,6 +170,11 @@ impl Server {
     /// Where it listens, on the loopback interface.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// How many files and connections the process has open, where the system tells.

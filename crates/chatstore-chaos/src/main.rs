@@ -26,6 +26,7 @@ mod others;
 mod overload;
 mod probe;
 mod processes;
+mod raw_requests;
 mod slow_clients;
 
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ enum Command {
     Migrations(migrations::Arguments),
     Open(open::Arguments),
     Overload(overload::Arguments),
+    RawRequests(raw_requests::Arguments),
     SlowClients(slow_clients::Arguments),
     #[command(hide = true)]
     IdentityServer(identity::IdentityServer),
@@ -89,6 +91,7 @@ async fn main() -> ExitCode {
         Command::Migrations(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Open(arguments) => run(Backends::Sqlite, arguments).await,
         Command::Overload(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::RawRequests(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::SlowClients(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::IdentityServer(arguments) => arguments.run().await.map(|()| true),
         Command::OpenOne(arguments) => arguments.run().await.map(|()| true),

@@ -199,6 +199,13 @@ fn idle_connections_keep_nobody_out() {
 }
 
 #[test]
+fn whatever_is_sent_the_server_answers_refuses_or_closes() {
+    let lines = run_experiment(&["raw-requests", "--requests", "1500", "--clients", "8", "--no-bounds"]);
+
+    assert!(lines.iter().all(|line| line["violations"] == 0 && line["answers"]["200"].as_u64() > Some(0)));
+}
+
+#[test]
 fn a_long_conversation_is_imported_beside_writers_and_by_two_at_once() {
     let few = ["--turns", "4000", "--kills", "2", "--writers", "2", "--no-bounds"];
 
