@@ -6,6 +6,8 @@ use chatstore::operations::{BackupError, MigrationError};
 use chatstore::{ConnectError, Error, ErrorKind, ServerFailure, StoreError, UnsupportedEncoding};
 use chatstore_migrate::DatabaseErrorKind;
 
+use crate::escape;
+
 /// Exit codes as in `sysexits.h`, where it has one.
 pub(crate) mod code {
     pub(crate) const FAILED: u8 = 1;
@@ -114,9 +116,9 @@ impl CliError {
     /// Prints the error to standard error; its exit code.
     #[allow(clippy::print_stderr, reason = "the one place where commands report their failure")]
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("error: {}", self.message);
+        eprintln!("error: {}", escape::lines(&self.message));
         if let Some(hint) = &self.hint {
-            eprintln!("hint: {hint}");
+            eprintln!("hint: {}", escape::lines(hint));
         }
         ExitCode::from(self.code)
     }

@@ -8,9 +8,11 @@ mod commands;
 mod config;
 mod database;
 mod error;
+mod escape;
 mod identity_provider;
 mod interrupt;
 mod new_password;
+mod private_file;
 mod progress;
 mod telemetry;
 mod token_key;
@@ -125,6 +127,14 @@ async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 fn start(flags: &Flags) -> Result<Config, CliError> {
     let config = Config::load(flags)?;
     telemetry::start(&config);
+    for found in config.half_an_address() {
+        tracing::warn!(
+            setting = found.setting.variable,
+            source = %found.source,
+            database = config.database_url(),
+            "ignored: neither POSTGRES_USER nor DATABASE_URL is set, so that the database is a SQLite file"
+        );
+    }
     Ok(config)
 }
 

@@ -1,8 +1,8 @@
 //! The keys that sign access tokens: from the settings, or from a file beside a SQLite database.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use chatstore::auth::TokenKeys;
@@ -10,14 +10,29 @@ use chatstore::{DatabaseKind, Store};
 
 use crate::config::{Config, Environment, TokenKeySetting};
 use crate::error::{self, CliError, code};
+use crate::private_file::{Links, Others, Rules};
 
 /// A file with two keys and white space has about a hundred bytes.
 const MAX_BYTES: u64 = 4_096;
 
 const DELETE_IT: &str = "delete it: the next start creates another, and clients have to refresh their tokens";
 
-/// The permissions of all users but the owner.
-const OTHERS: u32 = 0o077;
+/// The file beside a database.
+const OWN: Rules = Rules {
+    what: "token key file",
+    others: Others::MayDoNothing,
+    links: Links::Refused,
+    max_bytes: MAX_BYTES,
+    remedy: DELETE_IT,
+};
+
+/// The file that the settings name: secrets are mounted into containers for everybody to read, and as links.
+const CONFIGURED: Rules = Rules {
+    others: Others::MayNotWrite,
+    links: Links::Own,
+    remedy: "replace the key: all clients have to log in again",
+    ..OWN
+};
 
 /// Gives the store its keys. Beside a SQLite database a missing file is created; one process does so at a time,
 /// because it owns the database.
@@ -42,8 +57,8 @@ pub(crate) fn find(config: &Config, store: &Store) -> Result<Option<TokenKeys>, 
         (TokenKeySetting::Given(keys), _) => keys.clone(),
         (TokenKeySetting::File(file), _) => read_configured(file)?,
         (TokenKeySetting::Unset, DatabaseKind::Sqlite) => {
-            let found = own_file(store)?.map(|file| read_own(&file)).transpose()?;
-            return Ok(found.flatten());
+            let Some(file) = own_file(store)? else { return Ok(None) };
+            return Ok(read_private(&file, store.file())?.map(|(keys, _text)| keys));
         }
         (TokenKeySetting::Unset, DatabaseKind::Postgres) => {
             let message = "a server on PostgreSQL needs a token key, and none is set";
@@ -54,7 +69,7 @@ pub(crate) fn find(config: &Config, store: &Store) -> Result<Option<TokenKeys>, 
         }
     };
     if config.environment == Environment::Production && keys.is_weak() {
-        let message = "CHATSTORE_ENV is production, and a token key is not random";
+        let message = "CHATSTORE_ENV is production, and a token key is not random, or was published";
         return Err(
             CliError::new(code::CONFIGURATION, message).hint("generate one with `openssl rand -base64 32`")
         );
@@ -82,13 +97,13 @@ impl Copied {
 pub(crate) fn copy_to_backup(config: &Config, store: &Store, backup: &Path) -> Result<Copied, CliError> {
     refuse_configured(config)?;
     let Some(file) = own_file(store)? else { return Ok(Copied { created: None }) };
-    copy(&file, &key_beside(backup))
+    copy(&file, store.file(), &key_beside(backup))
 }
 
 /// Copies `BACKUP.token-key` to the key file of a database that is being restored.
 pub(crate) fn copy_from_backup(config: &Config, backup: &Path, database: &Path) -> Result<Copied, CliError> {
     refuse_configured(config)?;
-    copy(&key_beside(backup), &key_beside(database))
+    copy(&key_beside(backup), Some(backup), &key_beside(database))
 }
 
 fn refuse_configured(config: &Config) -> Result<(), CliError> {
@@ -102,12 +117,13 @@ fn refuse_configured(config: &Config) -> Result<(), CliError> {
     Err(CliError::new(code::CONFIGURATION, message).hint(todo))
 }
 
-fn copy(from: &Path, to: &Path) -> Result<Copied, CliError> {
-    let Some((_, text)) = read_private(from)? else {
+/// Copies the key file of a database.
+fn copy(from: &Path, database: Option<&Path>, to: &Path) -> Result<Copied, CliError> {
+    let Some((_, text)) = read_private(from, database)? else {
         let message = format!("there is no token key file {}", from.display());
         return Err(CliError::new(code::NO_INPUT, message).hint("leave out --with-token-key"));
     };
-    match read_private(to)? {
+    match read_private(to, None)? {
         None => {}
         Some((_, present)) if present == text => return Ok(Copied { created: None }),
         Some(_) => {
@@ -136,46 +152,31 @@ fn own_file(store: &Store) -> Result<Option<PathBuf>, CliError> {
     Ok(Some(key_beside(&database)))
 }
 
-/// Other users may be allowed to read it: secrets are mounted into containers that way.
 fn read_configured(path: &Path) -> Result<TokenKeys, CliError> {
-    let file = File::open(path).map_err(|error| cannot_read(path, &error))?;
-    let read = read(path, file).map_err(|failure| failure.hint("CHATSTORE_TOKEN_KEY_FILE names this file"));
-    Ok(read?.0)
-}
-
-fn read_own(path: &Path) -> Result<Option<TokenKeys>, CliError> {
-    Ok(read_private(path)?.map(|(keys, _text)| keys))
-}
-
-/// The keys in a file that only its owner can access, and its text.
-fn read_private(path: &Path) -> Result<Option<(TokenKeys, String)>, CliError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(cannot_read(path, &error)),
+    let Some(bytes) = CONFIGURED.read(path, None)? else {
+        let shown = format_args!("the token key file {}", path.display());
+        return Err(error::cannot_read(shown, &ErrorKind::NotFound.into()));
     };
-    let mode = file.metadata().map_err(|error| cannot_read(path, &error))?.permissions().mode();
-    if mode & OTHERS != 0 {
-        let shown = path.display();
-        let message = format!("the token key file {shown} is accessible to others than its owner");
-        let todo = format!("run `chmod 600 {shown}`; if another user may have read it, {DELETE_IT}");
-        return Err(CliError::new(code::NO_PERMISSION, message).hint(todo));
-    }
-    let damaged = |failure: CliError| failure.hint(format!("restore it from a backup, or {DELETE_IT}"));
-    read(path, file).map(Some).map_err(damaged)
+    parse(path, &bytes)
+        .map(|(keys, _text)| keys)
+        .map_err(|failure| failure.hint("CHATSTORE_TOKEN_KEY_FILE names this file"))
 }
 
-fn read(path: &Path, file: File) -> Result<(TokenKeys, String), CliError> {
-    let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| cannot_read(path, &error))?;
+/// The keys in the file beside a database, which only its owner can access, and its text. The owner of the database, who
+/// could change every password, may own the key as well.
+fn read_private(path: &Path, database: Option<&Path>) -> Result<Option<(TokenKeys, String)>, CliError> {
+    let owner = database.and_then(|database| database.metadata().ok()).map(|metadata| metadata.uid());
+    let Some(bytes) = OWN.read(path, owner)? else { return Ok(None) };
+    let damaged = |failure: CliError| failure.hint(format!("restore it from a backup, or {DELETE_IT}"));
+    parse(path, &bytes).map(Some).map_err(damaged)
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<(TokenKeys, String), CliError> {
+    let text = String::from_utf8_lossy(bytes).into_owned();
     let keys = TokenKeys::parse(&text).map_err(|error| {
         CliError::new(code::CONFIGURATION, format!("the token key file {}: {error}", path.display()))
     })?;
     Ok((keys, text))
-}
-
-fn cannot_read(path: &Path, error: &std::io::Error) -> CliError {
-    error::cannot_read(format_args!("the token key file {}", path.display()), error)
 }
 
 /// Writes the file so that it appears complete or not at all, and only its owner can ever read it.

@@ -99,7 +99,8 @@ impl Api {
 
     /// The routes; see [`router`].
     pub fn router(&self) -> Router {
-        let routes = if self.policy.hides_description { service_routes() } else { routes() };
+        let hidden = || routes_beside(OpenApiRouter::new());
+        let routes = if self.policy.hides_description { hidden() } else { routes() };
         let (routes, openapi) = routes.split_for_parts();
         let openapi = complete(openapi);
         // A document of plain structs always becomes JSON.
@@ -127,18 +128,20 @@ pub fn openapi() -> OpenApi {
 
 /// The routes and their description.
 fn routes() -> OpenApiRouter<AppState> {
-    service_routes()
+    let description = OpenApiRouter::new()
         .routes(routes!(docs::document))
         .route("/docs", get(docs::index))
         .route("/docs/", get(docs::page))
-        .route("/docs/{*name}", get(docs::part))
+        .route("/docs/{*name}", get(docs::part));
+    routes_beside(description)
 }
 
-/// The same without those that show the description.
-fn service_routes() -> OpenApiRouter<AppState> {
+/// The same with other routes in place of those that show the description.
+fn routes_beside(description: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
+        .merge(description)
         .nest(API, api())
 }
 

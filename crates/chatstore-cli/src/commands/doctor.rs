@@ -1,19 +1,21 @@
 //! `doctor`: checks settings and database, and says what to do about problems. Changes nothing.
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 
 use chatstore::sql::Sql;
 use chatstore::{DatabaseKind, Store};
 use chatstore_oidc::Probe;
+use chatstore_sql::ServerEncryption;
 use clap::Args;
 use serde::Serialize;
 
-use super::serve::{SEEDED_REMEDY, seeded_names};
+use super::serve::connection;
+use super::serve::files::reachable;
+use super::serve::production::{SEEDED_REMEDY, UNVERIFIED_REMEDY, is_unverified, seeded_names};
 use super::{print, print_json};
 use crate::config::{Config, Environment};
 use crate::database;
-use crate::error::{CliError, cannot_read, code};
+use crate::error::{CliError, code};
 use crate::{identity_provider, token_key};
 
 const VERSION: Sql =
@@ -152,10 +154,13 @@ async fn examine(config: &Config) -> Vec<Check> {
                 Check::new("completeness", Ok(completeness(&store))),
                 Check::new("integrity", integrity(&store).await),
                 Check::new("foreign keys", foreign_keys(&store).await),
-                Check::new("permissions", permissions(&store)),
+                Check::new("permissions", Ok(permissions(&store))),
             ],
             DatabaseKind::Postgres => {
-                server(&store).await.unwrap_or_else(|failure| vec![Check::new("server", Err(failure))])
+                let server = server(&store).await;
+                let mut checks = server.unwrap_or_else(|failure| vec![Check::new("server", Err(failure))]);
+                checks.insert(0, Check::new("connection", encryption(config, &store)));
+                checks
             }
         });
         checks.push(Check::new("token key", token_key(config, &store)));
@@ -193,6 +198,17 @@ async fn open(config: &Config) -> Result<Store, CliError> {
 }
 
 fn configuration(config: &Config) -> Finding {
+    if !config.half_an_address().is_empty() {
+        let ignored: Vec<String> = config
+            .half_an_address()
+            .iter()
+            .map(|found| format!("{} ({})", found.setting.variable, found.source))
+            .collect();
+        return Finding::warning(
+            format!("the database is a SQLite file; ignored without POSTGRES_USER: {}", ignored.join(", ")),
+            "set POSTGRES_USER to use PostgreSQL, or DATABASE_URL to name a database",
+        );
+    }
     let overruled: Vec<&str> = config.overruled.iter().map(|found| found.setting.variable).collect();
     if overruled.is_empty() {
         return Finding::ok(format!("the database comes from: {}", config.database_source()));
@@ -281,15 +297,26 @@ async fn foreign_keys(store: &Store) -> Result<Finding, CliError> {
 }
 
 /// The files hold what every user wrote. SQLite gives those beside the database its permissions.
-fn permissions(store: &Store) -> Result<Finding, CliError> {
-    let Some(file) = store.file() else { return Ok(Finding::ok("in memory")) };
-    let metadata = file.metadata().map_err(|error| cannot_read(file.display(), &error))?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(Finding::ok("the file is accessible to its owner only"));
+fn permissions(store: &Store) -> Finding {
+    let Some(file) = store.file() else { return Finding::ok("in memory") };
+    let reachable = reachable(file);
+    if reachable.is_empty() {
+        return Finding::ok("the file is accessible to its owner only");
     }
-    let found = format!("the file is accessible to others than its owner (mode {mode:04o})");
-    Ok(Finding::warning(found, format!("run `chmod 600 {}*`", file.display())))
+    let found: Vec<&str> = reachable.iter().map(|one| one.found.as_str()).collect();
+    let todo: Vec<&str> = reachable.iter().map(|one| one.todo.as_str()).collect();
+    Finding::warning(found.join("; "), todo.join("; "))
+}
+
+/// Whether others on the way to the server can read or change what is sent.
+fn encryption(config: &Config, store: &Store) -> Result<Finding, CliError> {
+    let found = connection(config, store).unwrap_or_default();
+    let is_unverified = ServerEncryption::of(config.database_url())?.is_some_and(is_unverified);
+    Ok(match config.environment {
+        _ if !is_unverified => Finding::ok(found),
+        Environment::Development => Finding::warning(found, UNVERIFIED_REMEDY),
+        Environment::Production => Finding::failed(found, UNVERIFIED_REMEDY),
+    })
 }
 
 async fn server(store: &Store) -> Result<Vec<Check>, CliError> {
@@ -316,7 +343,7 @@ fn token_key(config: &Config, store: &Store) -> Result<Finding, CliError> {
     Ok(match token_key::find(config, store)? {
         None => Finding::ok("the first server creates it"),
         Some(keys) if keys.is_weak() => {
-            Finding::warning("not random", "generate one with `openssl rand -base64 32`")
+            Finding::warning("not random, or published", "generate one with `openssl rand -base64 32`")
         }
         Some(_) => Finding::ok("set"),
     })

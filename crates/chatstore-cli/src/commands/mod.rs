@@ -24,6 +24,7 @@ use chatstore::{Store, User, UserId};
 use serde::Serialize;
 
 use crate::error::{CliError, code};
+use crate::escape;
 
 /// Writes data to standard output. The command ends if that fails: quietly when the
 /// reader has closed the pipe, otherwise with an error.
@@ -40,14 +41,14 @@ pub(crate) fn print(data: impl std::fmt::Display) {
 pub(crate) fn print_json(data: &impl Serialize) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(data)
         .map_err(|error| CliError::new(code::FAILED, format!("cannot write JSON: {error}")))?;
-    print(text);
+    print(escape::json(&text));
     Ok(())
 }
 
 /// Writes a message, which is not data, to standard error.
 #[allow(clippy::print_stderr, reason = "the one place where commands print messages")]
 pub(crate) fn eprint_message(message: impl std::fmt::Display) {
-    eprintln!("{message}");
+    eprintln!("{}", escape::lines(&message.to_string()));
 }
 
 /// The user that an argument names: an id, a short id, an e-mail address or a name.

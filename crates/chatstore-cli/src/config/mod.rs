@@ -3,6 +3,7 @@
 //! To add a setting: its [`Setting`] in `setting.rs`, its lines in `chatstore.toml`, its field in [`Config`].
 //! Tests compare `.env.example` and `docs/configuration.md` with these.
 
+mod env_file;
 mod identity_provider;
 mod setting;
 mod settings;
@@ -13,7 +14,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use chatstore_http::TrustedProxies;
+use chatstore_http::{AllowedOrigins, TrustedProxies};
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
@@ -92,7 +93,8 @@ pub(crate) enum Environment {
 pub(crate) struct Config {
     /// In the order of the table, with where each came from.
     pub(crate) settings: Settings,
-    /// Settings of a PostgreSQL server that are ignored because a URL is set.
+    /// Settings of a PostgreSQL server that are ignored: because a URL is set, or because no user is, so that the database
+    /// is a SQLite file.
     pub(crate) overruled: Vec<SettingValue>,
     pub(crate) pool: NonZeroU16,
     /// `None` where it depends on the kind of database.
@@ -109,6 +111,9 @@ pub(crate) struct Config {
     /// `None` for no limit.
     pub(crate) rate_limit: Option<u32>,
     pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) allowed_origins: AllowedOrigins,
+    /// Whether the description of the API is served.
+    pub(crate) docs: bool,
     pub(crate) environment: Environment,
     /// `None` when it is off.
     pub(crate) metrics_bind: Option<SocketAddr>,
@@ -142,6 +147,10 @@ impl Config {
             trusted_proxies: settings
                 .parse_optional(&setting::TRUSTED_PROXIES, |text| text.parse().ok())?
                 .unwrap_or_default(),
+            allowed_origins: settings
+                .parse_optional(&setting::ALLOWED_ORIGINS, |text| text.parse().ok())?
+                .unwrap_or_default(),
+            docs: settings.parse(&setting::DOCS, on_or_off)?,
             environment: settings.parse(&setting::ENV, choice)?,
             metrics_bind: settings.parse(&setting::METRICS_BIND, address_or_off)?,
             default_model: settings.parse(&setting::DEFAULT_MODEL, model)?,
@@ -167,27 +176,25 @@ impl Config {
         self.database.source != Source::Default
     }
 
+    /// Settings of a PostgreSQL server that name none, so that the database is a SQLite file.
+    pub(crate) fn half_an_address(&self) -> &[SettingValue] {
+        if self.database_is_named() { &[] } else { &self.overruled }
+    }
+
     /// Whether a source other than the default file sets the address of metrics.
     pub(crate) fn metrics_bind_is_set(&self) -> bool {
         self.settings.get_given(&setting::METRICS_BIND).is_some()
     }
 }
 
-/// Keeps either the URL or the parts of a server; returns the overruled settings that were set explicitly.
+/// Keeps either the URL or the parts of a server; returns the overruled settings that were set explicitly. Parts without
+/// a user name no server: other programs have such variables too.
 fn settle_database(settings: &mut Settings) -> Result<Vec<SettingValue>, CliError> {
     if settings.get_given(&setting::DATABASE_URL).is_none() {
         if settings.get(&setting::POSTGRES_USER).is_some() {
             let value = server_url(settings)?;
             settings.replace(SettingValue { setting: &setting::DATABASE_URL, value, source: Source::Parts });
             return Ok(Vec::new());
-        }
-        if let Some(part) = setting::POSTGRES.into_iter().find_map(|setting| settings.get_given(setting)) {
-            let message = format!(
-                "{} is set ({}), but neither POSTGRES_USER nor DATABASE_URL is",
-                part.setting.variable, part.source
-            );
-            return Err(CliError::new(code::CONFIGURATION, message)
-                .hint("set POSTGRES_USER to use PostgreSQL, or DATABASE_URL to name a database"));
         }
     }
     let taken = setting::POSTGRES.into_iter().filter_map(|setting| settings.take(setting));
@@ -196,6 +203,7 @@ fn settle_database(settings: &mut Settings) -> Result<Vec<SettingValue>, CliErro
 
 fn server_url(settings: &Settings) -> Result<String, CliError> {
     let text = |setting: &Setting| settings.get(setting).map(|found| found.value.as_str());
+    let sslmode = settings.parse_optional(&setting::POSTGRES_SSLMODE, sslmode)?;
     let port =
         settings.parse_optional(&setting::POSTGRES_PORT, |text| text.parse().ok().map(NonZeroU16::get))?;
     let server = url::Server {
@@ -204,8 +212,16 @@ fn server_url(settings: &Settings) -> Result<String, CliError> {
         database: text(&setting::POSTGRES_DB),
         host: text(&setting::POSTGRES_HOST).unwrap_or(DEFAULT_HOST),
         port: port.unwrap_or(DEFAULT_PORT),
+        sslmode: sslmode.as_deref(),
+        sslrootcert: text(&setting::POSTGRES_SSLROOTCERT),
     };
     Ok(server.url())
+}
+
+/// The values that libpq knows.
+fn sslmode(text: &str) -> Option<String> {
+    const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+    MODES.contains(&text).then(|| text.to_owned())
 }
 
 fn on_or_off(text: &str) -> Option<bool> {

@@ -24,13 +24,15 @@ pub(crate) enum Secrecy {
 }
 
 /// In the order of `config show`.
-pub(crate) const SETTINGS: [&Setting; 28] = [
+pub(crate) const SETTINGS: &[&Setting] = &[
     &DATABASE_URL,
     &POSTGRES_USER,
     &POSTGRES_PASSWORD,
     &POSTGRES_DB,
     &POSTGRES_HOST,
     &POSTGRES_PORT,
+    &POSTGRES_SSLMODE,
+    &POSTGRES_SSLROOTCERT,
     &POOL,
     &MIGRATE,
     &BIND,
@@ -47,6 +49,8 @@ pub(crate) const SETTINGS: [&Setting; 28] = [
     &LOGIN_RATE_LIMIT,
     &RATE_LIMIT,
     &TRUSTED_PROXIES,
+    &ALLOWED_ORIGINS,
+    &DOCS,
     &ENV,
     &METRICS_BIND,
     &DEFAULT_MODEL,
@@ -56,8 +60,15 @@ pub(crate) const SETTINGS: [&Setting; 28] = [
 ];
 
 /// The parts of a server's URL, for use without one.
-pub(crate) const POSTGRES: [&Setting; 5] =
-    [&POSTGRES_USER, &POSTGRES_PASSWORD, &POSTGRES_DB, &POSTGRES_HOST, &POSTGRES_PORT];
+pub(crate) const POSTGRES: [&Setting; 7] = [
+    &POSTGRES_USER,
+    &POSTGRES_PASSWORD,
+    &POSTGRES_DB,
+    &POSTGRES_HOST,
+    &POSTGRES_PORT,
+    &POSTGRES_SSLMODE,
+    &POSTGRES_SSLROOTCERT,
+];
 
 pub(crate) const DATABASE_URL: Setting = Setting {
     variable: "DATABASE_URL",
@@ -71,6 +82,13 @@ pub(crate) const POSTGRES_DB: Setting = text("POSTGRES_DB", "postgres_db", Secre
 pub(crate) const POSTGRES_HOST: Setting = text("POSTGRES_HOST", "postgres_host", Secrecy::Public);
 pub(crate) const POSTGRES_PORT: Setting =
     public("POSTGRES_PORT", "postgres_port", "a whole number from 1 to 65535");
+pub(crate) const POSTGRES_SSLMODE: Setting = public(
+    "POSTGRES_SSLMODE",
+    "postgres_sslmode",
+    "disable, allow, prefer, require, verify-ca or verify-full",
+);
+pub(crate) const POSTGRES_SSLROOTCERT: Setting =
+    public("POSTGRES_SSLROOTCERT", "postgres_sslrootcert", "the path of a file, or system");
 pub(crate) const POOL: Setting = public("CHATSTORE_POOL", "pool", "a whole number from 1 to 65535");
 pub(crate) const MIGRATE: Setting = public("CHATSTORE_MIGRATE", "migrate", "auto, check or off");
 pub(crate) const BIND: Setting = public("CHATSTORE_BIND", "bind", "an address and port, like 127.0.0.1:8080");
@@ -112,6 +130,12 @@ pub(crate) const TRUSTED_PROXIES: Setting = public(
     "trusted_proxies",
     "addresses and networks separated by commas, like 10.0.0.0/8",
 );
+pub(crate) const ALLOWED_ORIGINS: Setting = public(
+    "CHATSTORE_ALLOWED_ORIGINS",
+    "allowed_origins",
+    "origins separated by commas, like https://chat.example.org",
+);
+pub(crate) const DOCS: Setting = public("CHATSTORE_DOCS", "docs", "on or off");
 pub(crate) const ENV: Setting = public("CHATSTORE_ENV", "env", "development or production");
 pub(crate) const METRICS_BIND: Setting =
     public("CHATSTORE_METRICS_BIND", "metrics_bind", "an address and port, like 127.0.0.1:9464, or off");
@@ -136,11 +160,11 @@ const fn public(variable: &'static str, in_file: &'static str, allowed: &'static
 
 impl Setting {
     pub(crate) fn by_variable(name: &str) -> Option<&'static Self> {
-        SETTINGS.into_iter().find(|setting| setting.variable == name)
+        SETTINGS.iter().copied().find(|setting| setting.variable == name)
     }
 
     pub(crate) fn by_name_in_file(name: &str) -> Option<&'static Self> {
-        SETTINGS.into_iter().find(|setting| setting.in_file == name)
+        SETTINGS.iter().copied().find(|setting| setting.in_file == name)
     }
 
     /// A value of this setting as it may be shown.

@@ -2,15 +2,31 @@
 //! value of the strongest source is taken for each setting.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
+use super::env_file::{self, BYTE_ORDER_MARK};
 use super::setting::{SETTINGS, Setting, nearest};
 use crate::error::{CliError, code};
+use crate::private_file::{Links, Others, Rules};
 
 pub(crate) const FILE: &str = "chatstore.toml";
-const ENV_FILE: &str = ".env";
+pub(crate) const ENV_FILE: &str = ".env";
+
+/// Larger than any file of settings.
+const MAX_BYTES: u64 = 1 << 20;
+
+const ENV_FILE_RULES: Rules = Rules {
+    what: "file",
+    others: Others::MayRead,
+    links: Links::Refused,
+    max_bytes: MAX_BYTES,
+    remedy: "look at what is in it first",
+};
+
+/// Orchestrators mount such a file as a link.
+const FILE_RULES: Rules = Rules { links: Links::Own, ..ENV_FILE_RULES };
 
 /// The default file: the meaning of every setting, and its default value.
 pub(crate) const DEFAULT_FILE: &str = include_str!("../../chatstore.toml");
@@ -86,7 +102,7 @@ impl Settings {
             [flags, from_environment()?, from_env_file(&folder)?, from_file(&folder)?, defaults()?].concat();
 
         let mut settings = Vec::with_capacity(SETTINGS.len());
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().copied() {
             settings.extend(
                 strongest_first.iter().find(|found| found.setting.variable == setting.variable).cloned(),
             );
@@ -189,13 +205,17 @@ fn is_address_of_a_service(name: &str, value: &str) -> bool {
 /// The setting behind a variable; `None` for the variables of other programs.
 fn known_variable(name: &str, place: &str) -> Result<Option<&'static Setting>, CliError> {
     let known = Setting::by_variable(name);
-    let is_ours =
-        name.starts_with(PREFIX) && !FOREIGN_VARIABLES.iter().any(|prefix| name.starts_with(prefix));
-    if known.is_some() || !is_ours {
+    if known.is_some() || !is_ours(name) {
         return Ok(known);
     }
-    let names = SETTINGS.into_iter().map(|setting| setting.variable);
+    let names = SETTINGS.iter().map(|setting| setting.variable);
     Err(unknown(name, place, nearest(name, names), "`chatstore config default --env`"))
+}
+
+/// Whether a variable is a setting, or would be one if it were spelled correctly.
+fn is_ours(name: &str) -> bool {
+    let is_of_others = FOREIGN_VARIABLES.iter().any(|prefix| name.starts_with(prefix));
+    Setting::by_variable(name).is_some() || (name.starts_with(PREFIX) && !is_of_others)
 }
 
 fn unknown(name: &str, place: &str, nearest: &str, listing: &str) -> CliError {
@@ -203,54 +223,40 @@ fn unknown(name: &str, place: &str, nearest: &str, listing: &str) -> CliError {
         .hint(format!("did you mean {nearest}? {listing} prints all of them"))
 }
 
-/// Reads `.env` in the working directory, or else in the nearest folder above it that has one.
+/// Reads `.env` in the working directory; one further up may be another program's, or another user's.
 fn from_env_file(folder: &Path) -> Result<Vec<SettingValue>, CliError> {
-    for ancestor in folder.ancestors() {
-        let file = ancestor.join(ENV_FILE);
-        let Some(text) = read(&file)? else { continue };
-        let name = if ancestor == folder { ENV_FILE.to_owned() } else { file.display().to_string() };
-        return parse_env_file(&name, &text);
+    let file = folder.join(ENV_FILE);
+    // A Python environment, for example.
+    if file.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Ok(Vec::new());
     }
-    Ok(Vec::new())
+    match ENV_FILE_RULES.read(&file, None)? {
+        Some(bytes) => parse_env_file(ENV_FILE, &bytes),
+        None => Ok(Vec::new()),
+    }
 }
 
-fn parse_env_file(file: &str, text: &str) -> Result<Vec<SettingValue>, CliError> {
+fn parse_env_file(file: &str, bytes: &[u8]) -> Result<Vec<SettingValue>, CliError> {
     let mut settings: Vec<SettingValue> = Vec::new();
-    for pair in dotenvy::from_read_iter(text.as_bytes()) {
-        let (name, value) = pair.map_err(|error| wrong_line(file, text, &error))?;
-        let line = text.lines().position(|line| assigns(line, &name)).map_or(1, |index| index + 1);
-        let Some(setting) = known_variable(&name, &format!("{file}:{line}"))? else { continue };
-        settings.push(SettingValue { setting, value, source: Source::File { path: file.to_owned(), line } });
+    for found in env_file::assignments(file, bytes, is_ours)? {
+        let place = format!("{file}:{}", found.line);
+        let Some(setting) = known_variable(&found.name, &place)? else { continue };
+        let source = Source::File { path: file.to_owned(), line: found.line };
+        settings.push(SettingValue { setting, value: found.value, source });
     }
     settings.retain(|found| !found.value.is_empty());
     Ok(settings)
 }
 
-fn assigns(line: &str, name: &str) -> bool {
-    let line = line.trim_start();
-    let line = line.strip_prefix("export ").map_or(line, str::trim_start);
-    line.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('='))
-}
-
-/// The parser's message would repeat the line, which may contain a password.
-fn wrong_line(file: &str, text: &str, error: &dotenvy::Error) -> CliError {
-    let place = match error {
-        dotenvy::Error::LineParse(wrong, _) => {
-            let line = text.lines().position(|line| line.trim() == wrong.trim());
-            line.map_or_else(|| file.to_owned(), |index| format!("{file}:{}", index + 1))
-        }
-        _ => file.to_owned(),
-    };
-    CliError::new(
-        code::CONFIGURATION,
-        format!("cannot read {place}: the line does not have the form KEY=value"),
-    )
-    .hint("put values with spaces or special characters into single quotes")
-}
-
 fn from_file(folder: &Path) -> Result<Vec<SettingValue>, CliError> {
-    let Some(text) = read(&folder.join(FILE))? else { return Ok(Vec::new()) };
-    from_toml(FILE, &text, |line| Source::File { path: FILE.to_owned(), line })
+    let Some(bytes) = FILE_RULES.read(&folder.join(FILE), None)? else { return Ok(Vec::new()) };
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        CliError::new(code::CONFIGURATION, format!("cannot read {FILE}:{line}: it is not UTF-8"))
+    })?;
+    let text = text.trim_start_matches(BYTE_ORDER_MARK);
+    from_toml(FILE, text, |line| Source::File { path: FILE.to_owned(), line })
 }
 
 /// Reads a file of settings; `source` says where a value on a line comes from.
@@ -271,7 +277,7 @@ fn from_toml(
         let line = line_of(name.span().start);
         let written = name.get_ref().as_ref();
         let Some(setting) = Setting::by_name_in_file(written) else {
-            let names = SETTINGS.into_iter().map(|setting| setting.in_file);
+            let names = SETTINGS.iter().map(|setting| setting.in_file);
             let place = format!("{file}:{line}");
             return Err(unknown(written, &place, nearest(written, names), "`chatstore config default`"));
         };
@@ -291,17 +297,6 @@ fn from_toml(
         settings.push(SettingValue { setting, value, source: source(line) });
     }
     Ok(settings)
-}
-
-/// The content of a file; `None` if it does not exist.
-fn read(file: &PathBuf) -> Result<Option<String>, CliError> {
-    match std::fs::read_to_string(file) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => {
-            Err(CliError::new(code::CONFIGURATION, format!("cannot read {}: {error}", file.display())))
-        }
-    }
 }
 
 /// The default file as one for `.env`.
@@ -326,7 +321,7 @@ mod tests {
 
     #[test]
     fn the_default_file_documents_every_setting() {
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().copied() {
             let documented = DEFAULT_FILE.lines().any(|line| {
                 let line = line.strip_prefix("# ").unwrap_or(line);
                 line.starts_with(&format!("{} = ", setting.in_file))
@@ -338,18 +333,24 @@ mod tests {
     #[test]
     fn every_setting_is_in_the_documentation() {
         let document = include_str!("../../../../docs/configuration.md");
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().copied() {
             let row = format!("| `{}` | `{}` | {} |", setting.variable, setting.in_file, setting.allowed);
             assert!(document.contains(&row), "docs/configuration.md lacks {row}");
         }
     }
 
     #[test]
-    fn a_value_in_an_env_file_knows_its_line() {
-        let text = "# first\nOTHER=1\nexport CHATSTORE_LOG='warn'\n";
-        let settings = parse_env_file(".env", text).unwrap();
-        assert_eq!(settings.len(), 1);
-        assert_eq!(settings[0].value, "warn");
-        assert_eq!(settings[0].source.to_string(), ".env:3");
+    fn the_compose_file_passes_every_setting_on() {
+        let compose = include_str!("../../../../docker-compose.yml");
+        // The image sets the address, and the parts of the server and the key are given another way.
+        let given_otherwise = ["CHATSTORE_BIND", "CHATSTORE_TOKEN_KEY_FILE"];
+        for setting in SETTINGS.iter().filter(|setting| setting.variable.starts_with(PREFIX)) {
+            let is_passed_on = compose.contains(&format!("      {}: ${{", setting.variable));
+            assert!(
+                is_passed_on || given_otherwise.contains(&setting.variable),
+                "docker-compose.yml lacks {}",
+                setting.variable
+            );
+        }
     }
 }

@@ -7,8 +7,25 @@ pub(crate) const MASK: &str = "***";
 /// The characters of a host name or an address; slashes of a socket's folder are encoded.
 const HOST: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
 
-/// The parameters of a connection whose values are secret.
-const SECRET_PARAMETERS: [&str; 2] = ["password", "sslpassword"];
+/// The parameters of a connection whose values may be shown: those of libpq that hold no secret. Others may.
+const SHOWN_PARAMETERS: [&str; 16] = [
+    "application_name",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "load_balance_hosts",
+    "port",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
 
 /// A server in parts.
 #[derive(Debug)]
@@ -18,6 +35,8 @@ pub(crate) struct Server<'s> {
     pub(crate) database: Option<&'s str>,
     pub(crate) host: &'s str,
     pub(crate) port: u16,
+    pub(crate) sslmode: Option<&'s str>,
+    pub(crate) sslrootcert: Option<&'s str>,
 }
 
 impl Server<'_> {
@@ -32,19 +51,38 @@ impl Server<'_> {
             utf8_percent_encode(self.host, HOST).to_string()
         };
         let database = encode(self.database.unwrap_or(self.user));
-        format!("postgresql://{}{password}@{host}:{}/{database}", encode(self.user), self.port)
+        let parameters = [("sslmode", self.sslmode), ("sslrootcert", self.sslrootcert)];
+        let parameters: Vec<String> = parameters
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name}={}", utf8_percent_encode(value?, HOST))))
+            .collect();
+        let separator = if parameters.is_empty() { "" } else { "?" };
+        let (user, port, parameters) = (encode(self.user), self.port, parameters.join("&"));
+        format!("postgresql://{user}{password}@{host}:{port}/{database}{separator}{parameters}")
     }
 }
 
-/// A URL with every password masked. A malformed URL may lose more, never less.
+/// A URL with every password masked; whole, unless its form is understood: a key=value list may have a password too.
 pub(crate) fn masked(url: &str) -> String {
-    if url.starts_with("sqlite") {
-        return url.to_owned();
-    }
-    let (scheme, rest) = match url.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), url),
+    let Some((scheme, rest)) = url.split_once("://") else { return MASK.to_owned() };
+    // SQLAlchemy names its driver behind a plus sign.
+    let masked = match scheme.split('+').next() {
+        Some("sqlite") => masked_file(rest),
+        Some("postgres" | "postgresql") => masked_server(rest),
+        _ => return MASK.to_owned(),
     };
+    format!("{scheme}://{masked}")
+}
+
+/// A path. It has no parameters; what stands there all the same may be the key of an encrypted file.
+fn masked_file(rest: &str) -> String {
+    match rest.split_once('?') {
+        Some((path, _)) => format!("{path}?{MASK}"),
+        None => rest.to_owned(),
+    }
+}
+
+fn masked_server(rest: &str) -> String {
     // A password may contain the delimiters of other parts, so it ends at the last @ of all.
     let (credentials, place) = match rest.rsplit_once('@') {
         Some((credentials, place)) => (Some(credentials), place),
@@ -54,7 +92,7 @@ pub(crate) fn masked(url: &str) -> String {
         Some((user, _)) => format!("{user}:{MASK}@"),
         None => format!("{credentials}@"),
     });
-    format!("{scheme}{}{}", credentials.unwrap_or_default(), masked_parameters(place))
+    format!("{}{}", credentials.unwrap_or_default(), masked_parameters(place))
 }
 
 fn masked_parameters(place: &str) -> String {
@@ -62,8 +100,9 @@ fn masked_parameters(place: &str) -> String {
     let parameters: Vec<String> = parameters
         .split('&')
         .map(|parameter| match parameter.split_once('=') {
-            Some((name, _)) if SECRET_PARAMETERS.contains(&name) => format!("{name}={MASK}"),
-            _ => parameter.to_owned(),
+            Some((name, _)) if SHOWN_PARAMETERS.contains(&name) => parameter.to_owned(),
+            Some((name, _)) => format!("{name}={MASK}"),
+            None => MASK.to_owned(),
         })
         .collect();
     format!("{place}?{}", parameters.join("&"))
@@ -74,7 +113,9 @@ mod tests {
     use super::*;
 
     fn server(user: &'static str, password: Option<&'static str>, host: &'static str) -> String {
-        Server { user, password, database: None, host, port: 5432 }.url()
+        let server =
+            Server { user, password, database: None, host, port: 5432, sslmode: None, sslrootcert: None };
+        server.url()
     }
 
     #[test]
@@ -85,6 +126,17 @@ mod tests {
         );
         assert_eq!(server("ada", None, "::1"), "postgresql://ada@[::1]:5432/ada");
         assert_eq!(server("ada", None, "/run/pg"), "postgresql://ada@%2Frun%2Fpg:5432/ada");
+        let encrypted = Server {
+            user: "ada",
+            password: None,
+            database: Some("chat"),
+            host: "db",
+            port: 5432,
+            sslmode: Some("verify-full"),
+            sslrootcert: Some("/etc/my ca.pem"),
+        };
+        let expected = "postgresql://ada@db:5432/chat?sslmode=verify-full&sslrootcert=%2Fetc%2Fmy%20ca.pem";
+        assert_eq!(encrypted.url(), expected);
     }
 
     #[test]
@@ -95,7 +147,18 @@ mod tests {
             ("postgresql://ada:sec/re?t@x@host/chat", "postgresql://ada:***@host/chat"),
             ("postgresql://ada@host/chat", "postgresql://ada@host/chat"),
             ("postgresql://host/chat?user=a&password=secret", "postgresql://host/chat?user=a&password=***"),
-            ("ada:secret@host/chat", "ada:***@host/chat"),
+            (
+                "postgresql://host/chat?sslmode=require&sslpassword=secret",
+                "postgresql://host/chat?sslmode=require&sslpassword=***",
+            ),
+            ("postgresql://host/chat?pass=secret&secret", "postgresql://host/chat?pass=***&***"),
+            ("postgresql+asyncpg://ada:secret@host/chat", "postgresql+asyncpg://ada:***@host/chat"),
+            ("ada:secret@host/chat", "***"),
+            ("host=db user=ada password=secret dbname=chat", "***"),
+            ("host=db password='se://cret'", "***"),
+            ("mysql://ada:secret@host/chat", "***"),
+            ("sqlite:chat.db?key=secret", "***"),
+            ("sqlite://chat.db?key=secret", "sqlite://chat.db?***"),
             ("postgresql://ada:secret@host/chat?name=a@b", "postgresql://ada:***@b"),
         ] {
             assert_eq!(masked(url), shown);

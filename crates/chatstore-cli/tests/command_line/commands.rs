@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 
+use chatstore::auth::TokenKeys;
 use chatstore_testkit::TestDatabase;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -12,6 +13,12 @@ use crate::program::{Finished, Server, chatstore, finish, finish_with_input, ref
 /// A key that tokens are signed with, and another.
 pub const TOKEN_KEY: &str = "bdb+t4ym4+/NJrOjT4PNQ4F0IbwK0X5Mks/IttktZng=";
 pub const OTHER_TOKEN_KEY: &str = "0sVAPURGIRoce3E8XW9+IIwcMW3ZRaKNiDrsvmUFFZk=";
+
+/// A key that is published nowhere.
+pub fn fresh_key() -> String {
+    let mut random = std::fs::File::open("/dev/urandom").unwrap();
+    TokenKeys::generate(|bytes| random.read_exact(bytes).unwrap()).1
+}
 
 /// Runs commands on the database of a case.
 pub struct Commands {

@@ -30,6 +30,12 @@ fn the_checked_in_example_of_an_env_file_has_the_defaults() {
 }
 
 #[test]
+fn the_checked_in_roles_are_those_that_the_program_prints() {
+    let checked_in = include_str!("../../../../packaging/postgres/10-roles.sql");
+    assert_fresh(checked_in, "packaging/postgres/10-roles.sql", &["migrate", "roles", "--sql"]);
+}
+
+#[test]
 fn the_default_file_changes_no_value() {
     let folder = tempfile::tempdir().unwrap();
     let show = || run(folder.path(), &["config", "show", "--json"]).json();

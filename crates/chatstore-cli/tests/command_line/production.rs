@@ -3,7 +3,7 @@
 use chatstore_testkit::{TestDatabase, conformance};
 use serde_json::{Value, json};
 
-use crate::commands::{Commands, TOKEN_KEY, call, login, refresh, tokens};
+use crate::commands::{Commands, OTHER_TOKEN_KEY, TOKEN_KEY, call, fresh_key, login, refresh, tokens};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -15,13 +15,15 @@ const PRODUCTION: (&str, &str) = ("CHATSTORE_ENV", "production");
 conformance!(
     production_refuses_seeded_passwords_until_each_is_changed,
     production_refuses_a_weak_token_key,
+    production_names_everything_that_is_switched_off_in_one_warning,
     doctor_reports_seeded_passwords_and_weak_keys,
     no_secret_is_in_logs_arguments_or_settings,
 );
 
 async fn production_refuses_seeded_passwords_until_each_is_changed(case: TestDatabase) {
     let commands = Commands::on(case);
-    let settings = [PRODUCTION, ("CHATSTORE_TOKEN_KEY", TOKEN_KEY)];
+    let key = fresh_key();
+    let settings = [PRODUCTION, ("CHATSTORE_TOKEN_KEY", key.as_str())];
     assert_eq!(commands.serve(&settings).stop(), Some(0), "nobody was seeded");
     let seeded = commands.run(&["seed"]);
     let refused = commands.refused(&settings);
@@ -46,9 +48,59 @@ async fn production_refuses_a_weak_token_key(case: TestDatabase) {
     let commands = Commands::on(case);
     let weak = ("CHATSTORE_TOKEN_KEY", WEAK);
     assert_eq!(commands.serve(&[weak]).stop(), Some(0));
-    let refused = commands.refused(&[PRODUCTION, weak]);
-    refused.assert_failed(78, "CHATSTORE_ENV is production, and a token key is not random");
-    assert!(!refused.stderr.contains("c2Vj"), "{refused:?}");
+    let ascending = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    // Each of them is in the sources of this program.
+    for key in [WEAK, ascending, TOKEN_KEY, OTHER_TOKEN_KEY, &format!("{},{TOKEN_KEY}", fresh_key())] {
+        let refused = commands.refused(&[PRODUCTION, ("CHATSTORE_TOKEN_KEY", key)]);
+        refused.assert_failed(78, "CHATSTORE_ENV is production, and a token key is not random");
+        assert!(!refused.stderr.contains(key), "{refused:?}");
+    }
+}
+
+async fn production_names_everything_that_is_switched_off_in_one_warning(case: TestDatabase) {
+    let commands = Commands::on(case);
+    let key = fresh_key();
+    let off = [
+        ("CHATSTORE_LOGIN_RATE_LIMIT", "0"),
+        ("CHATSTORE_RATE_LIMIT", "0"),
+        ("CHATSTORE_TRUSTED_PROXIES", "0.0.0.0/0"),
+        ("CHATSTORE_ANONYMOUS", "on"),
+        ("CHATSTORE_OPEN_REGISTRATION", "on"),
+        ("CHATSTORE_MIGRATE", "off"),
+    ];
+    let settings = [PRODUCTION, ("CHATSTORE_TOKEN_KEY", &key)];
+    let (code, said) = commands.serve(&[&settings[..], &off].concat()).stop_and_tell();
+    assert_eq!(code, Some(0));
+    let warnings: Vec<&str> = said.lines().filter(|line| line.contains("with less protection")).collect();
+    assert_eq!(warnings.len(), 1, "{said}");
+    for (name, _) in off {
+        assert!(warnings[0].contains(name), "{name}: {said}");
+    }
+    let limited = ("CHATSTORE_RATE_LIMIT", "1000");
+    let (_, said) = commands.serve(&[&settings[..], &[limited]].concat()).stop_and_tell();
+    assert!(!said.contains("with less protection"), "{said}");
+    assert!(commands.serve(&off).stop_and_tell().1.lines().all(|line| !line.contains("less protection")));
+}
+
+#[test]
+fn production_refuses_a_distant_database_that_is_not_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = fresh_key();
+    // An address of documentation, where nothing answers (RFC 5737).
+    let serve = |parameters: &str| {
+        let url = format!("postgresql://ada:secret@192.0.2.1:5432/chat?connect_timeout=1&{parameters}");
+        let mut command = crate::program::chatstore(folder.path());
+        command.envs([PRODUCTION, ("CHATSTORE_TOKEN_KEY", &key), ("DATABASE_URL", &url)]).arg("serve");
+        crate::program::finish(&mut command)
+    };
+    for parameters in ["", "sslmode=prefer", "sslmode=require", "sslmode=verify-ca"] {
+        let refused = serve(parameters);
+        refused.assert_failed(78, "which does not verify the server");
+        assert!(
+            refused.stderr.contains("sslmode=verify-full") && !refused.stderr.contains("secret"),
+            "{refused:?}"
+        );
+    }
 }
 
 async fn doctor_reports_seeded_passwords_and_weak_keys(case: TestDatabase) {

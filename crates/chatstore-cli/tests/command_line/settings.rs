@@ -35,6 +35,7 @@ fn without_any_setting_the_defaults_are_in_force() {
     CHATSTORE_OIDC_CREATE_USERS  off                    default
     CHATSTORE_LOGIN_RATE_LIMIT   10                     default
     CHATSTORE_RATE_LIMIT         0                      default
+    CHATSTORE_DOCS               on                     default
     CHATSTORE_ENV                development            default
     CHATSTORE_METRICS_BIND       127.0.0.1:9464         default
     CHATSTORE_DEFAULT_MODEL      echo                   default
@@ -74,6 +75,7 @@ fn flags_win_over_environment_over_env_file_over_file_over_defaults() {
     CHATSTORE_OIDC_CREATE_USERS  off                    default
     CHATSTORE_LOGIN_RATE_LIMIT   10                     default
     CHATSTORE_RATE_LIMIT         0                      default
+    CHATSTORE_DOCS               on                     default
     CHATSTORE_ENV                development            default
     CHATSTORE_METRICS_BIND       127.0.0.1:9464         default
     CHATSTORE_DEFAULT_MODEL      in-flag                flag --default-model
@@ -85,15 +87,33 @@ fn flags_win_over_environment_over_env_file_over_file_over_defaults() {
 }
 
 #[test]
-fn an_env_file_above_is_read_and_an_empty_variable_is_ignored() {
+fn an_env_file_above_is_not_read_and_an_empty_variable_is_ignored() {
     let folder = folder();
     write(folder.path(), ".env", "CHATSTORE_POOL=5\n");
     let below = folder.path().join("below");
     std::fs::create_dir(&below).unwrap();
-    let shown = show(&below, &[("CHATSTORE_POOL", "")], &["--json"]).json();
-    assert_eq!(shown["CHATSTORE_POOL"]["value"], "5");
-    let source = shown["CHATSTORE_POOL"]["source"].as_str().unwrap();
-    assert!(source.ends_with("/.env:1") && source.starts_with('/'), "{source}");
+    let value =
+        |folder: &Path| show(folder, &[("CHATSTORE_POOL", "")], &["--json"]).json()["CHATSTORE_POOL"].clone();
+    assert_eq!(value(&below), serde_json::json!({"value": "16", "source": "default"}));
+    assert_eq!(value(folder.path()), serde_json::json!({"value": "5", "source": ".env:1"}));
+}
+
+#[test]
+fn an_env_file_may_have_a_byte_order_mark_and_lines_of_other_programs() {
+    let folder = folder();
+    let others = "APP_NAME=My Chat App\nKEY=\"-----BEGIN KEY\nabc= def\n-----END KEY\"\nurl: x y\nQUOTE='\n";
+    write(folder.path(), ".env", &format!("\u{feff}CHATSTORE_POOL=5\r\n{others}CHATSTORE_LOG=warn\n"));
+    let settings = show(folder.path(), &[], &["--json"]).json();
+    assert_eq!(settings["CHATSTORE_POOL"]["source"], ".env:1");
+    assert_eq!(settings["CHATSTORE_LOG"]["source"], ".env:8");
+    write(folder.path(), ".env", &format!("{others}CHATSTORE_POOL = many words\n"));
+    show(folder.path(), &[], &[]).assert_failed(78, "cannot read .env:7: ");
+    std::fs::remove_file(folder.path().join(".env")).unwrap();
+    std::fs::create_dir(folder.path().join(".env")).unwrap();
+    show(folder.path(), &[], &[]).data();
+    write(folder.path(), "chatstore.toml", "\u{feff}pool = 6\n");
+    let settings = show(folder.path(), &[], &["--json"]).json();
+    assert_eq!(settings["CHATSTORE_POOL"]["source"], "chatstore.toml:1");
 }
 
 #[test]
@@ -121,15 +141,58 @@ fn a_url_overrules_the_parts_of_a_server_wherever_it_is_set() {
 }
 
 #[test]
-fn parts_of_a_server_without_a_user_are_an_error() {
-    let refused = show(folder().path(), &[("POSTGRES_HOST", "db")], &[]);
-    assert_snapshot!(refused.transcript(), @r"
-    exit code 78
-    --- stdout
-    --- stderr
-    error: POSTGRES_HOST is set (environment), but neither POSTGRES_USER nor DATABASE_URL is
-    hint: set POSTGRES_USER to use PostgreSQL, or DATABASE_URL to name a database
-    ");
+fn the_encryption_of_a_server_is_one_of_its_parts() {
+    let parts = [
+        ("POSTGRES_USER", "ada"),
+        ("POSTGRES_HOST", "db"),
+        ("POSTGRES_SSLMODE", "verify-full"),
+        ("POSTGRES_SSLROOTCERT", "/etc/ca.pem"),
+    ];
+    let settings = show(folder().path(), &parts, &["--json"]).json();
+    let url = "postgresql://ada@db:5432/ada?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem";
+    assert_eq!(settings["DATABASE_URL"]["value"], url);
+    let wrong = [parts[0], ("POSTGRES_SSLMODE", "on")];
+    show(folder().path(), &wrong, &[])
+        .assert_failed(78, "POSTGRES_SSLMODE is \"on\" (environment), but must be");
+}
+
+#[test]
+fn parts_of_a_server_without_a_user_are_ignored_with_a_warning() {
+    let folder = folder();
+    write(folder.path(), ".env", "POSTGRES_PASSWORD=secret\nPOSTGRES_HOST=db\n");
+    assert_eq!(show(folder.path(), &[], &["--json"]).json()["DATABASE_URL"]["source"], "default");
+    let upgraded = run(folder.path(), &["migrate", "upgrade"]);
+    assert_eq!(upgraded.code, 0, "{upgraded:?}");
+    for part in [
+        "POSTGRES_PASSWORD",
+        "POSTGRES_HOST",
+        ".env:2",
+        "ignored: neither POSTGRES_USER nor DATABASE_URL is set",
+    ] {
+        assert!(upgraded.stderr.contains(part), "{part}: {upgraded:?}");
+    }
+    assert!(!upgraded.stderr.contains("secret"), "{upgraded:?}");
+    let checks = run(folder.path(), &["doctor", "--json"]).json();
+    assert_eq!((&checks[0]["check"], &checks[0]["status"]), (&"configuration".into(), &"warning".into()));
+    assert_eq!(
+        checks[0]["found"],
+        "the database is a SQLite file; ignored without POSTGRES_USER: POSTGRES_PASSWORD (.env:1), POSTGRES_HOST (.env:2)"
+    );
+}
+
+#[test]
+fn a_database_in_a_form_that_is_not_understood_is_shown_masked_whole() {
+    for url in [
+        "host=db user=ada password=secret dbname=chat",
+        "mysql://ada:secret@db/chat",
+        "ada:secret@db/chat",
+        "sqlite:chat.db?key=secret",
+    ] {
+        let shown = show(folder().path(), &[("DATABASE_URL", url)], &["--json"]);
+        assert_eq!(shown.json()["DATABASE_URL"]["value"], "***", "{url}");
+        let refused = run(folder().path(), &["stats", "--database-url", url]);
+        assert!(refused.code != 0 && !refused.stderr.contains("secret"), "{url}: {refused:?}");
+    }
 }
 
 #[test]
@@ -184,6 +247,9 @@ fn an_invalid_value_is_refused_with_its_place_and_the_allowed_values() {
         ("CHATSTORE_LOGIN_RATE_LIMIT", "-1", "a whole number, or 0 for no limit"),
         ("CHATSTORE_RATE_LIMIT", "many", "a whole number, or 0 for no limit"),
         ("CHATSTORE_TRUSTED_PROXIES", "10.0.0.0/8,proxy", "addresses and networks separated by commas"),
+        ("CHATSTORE_ALLOWED_ORIGINS", "*", "origins separated by commas"),
+        ("CHATSTORE_ALLOWED_ORIGINS", "https://example.org/", "origins separated by commas"),
+        ("CHATSTORE_DOCS", "no", "on or off"),
         ("CHATSTORE_ENV", "staging", "development or production"),
         ("CHATSTORE_METRICS_BIND", "on", "an address and port, like 127.0.0.1:9464, or off"),
         ("CHATSTORE_LOG", "inof", "error, warn, info, debug, trace or off"),

@@ -2,6 +2,7 @@
 
 mod check;
 mod lint;
+mod roles;
 mod show;
 mod write;
 
@@ -69,6 +70,8 @@ pub(crate) enum Command {
         #[arg(long)]
         sql: bool,
     },
+    /// Print the SQL that creates roles with the rights they need; for PostgreSQL, needs no database
+    Roles(roles::Roles),
     /// Check that the revisions create the declared schema; needs no database on SQLite
     Check,
     /// Compare the tables of the database with what its applied revisions create
@@ -84,6 +87,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Lint(lint) => return lint.run(),
+        Command::Roles(roles) => roles.print(),
         Command::Revision(new) => new.run()?,
         Command::Merge(merge) => merge.run()?,
         Command::History(json) => show::history(json)?,

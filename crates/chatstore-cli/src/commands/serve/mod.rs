@@ -1,6 +1,8 @@
 //! `serve`: the HTTP API.
 
 mod background;
+pub(crate) mod files;
+pub(crate) mod production;
 mod signals;
 
 use std::net::SocketAddr;
@@ -9,12 +11,13 @@ use std::time::Duration;
 
 use chatstore::Store;
 use chatstore_http::{Api, ServeOptions};
+use chatstore_sql::ServerEncryption;
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::config::{Config, Environment};
+use crate::config::Config;
 use crate::database;
 use crate::error::{CliError, code};
 use crate::identity_provider;
@@ -40,6 +43,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
+    production::refuse_unverified_database(config)?;
     let providers = identity_provider::providers(config)?;
     let store = database::open_for_server(config, providers.as_ref()).await?;
     let store = token_key::install_token_keys(config, store)?;
@@ -93,9 +97,8 @@ pub(crate) async fn serve(
     listener: TcpListener,
     mut background: Background,
 ) -> Result<(), CliError> {
-    if config.environment == Environment::Production {
-        refuse_seeded_passwords(&store).await?;
-    }
+    production::check(config, &store).await?;
+    files::warn_of_access(&store);
     let failed = |error: std::io::Error| CliError::new(code::FAILED, format!("serving failed: {error}"));
     let mut signals = StopSignals::install().map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
@@ -104,6 +107,7 @@ pub(crate) async fn serve(
         %address,
         database = store.kind().as_str(),
         place = store.place(),
+        connection = connection(config, &store),
         connections = options.max_connections,
         "serving"
     );
@@ -111,6 +115,8 @@ pub(crate) async fn serve(
         .anonymous(config.anonymous)
         .registration(config.open_registration)
         .trusted_proxies(config.trusted_proxies.clone())
+        .allowed_origins(config.allowed_origins.clone())
+        .description(config.docs)
         .requests_a_minute(config.rate_limit);
     if let Some(listener) = listen_for_metrics(config).await? {
         let api = api.clone();
@@ -152,31 +158,12 @@ pub(crate) async fn serve(
     .hint("what was acknowledged is stored"))
 }
 
-/// Passwords that `seed` printed or was given may be known to people other than the user.
-async fn refuse_seeded_passwords(store: &Store) -> Result<(), CliError> {
-    let names = match seeded_names(store).await {
-        // No user can log in then.
-        Err(failure) if failure.is_damage() => return Ok(()),
-        names => names?,
-    };
-    if names.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "CHATSTORE_ENV is production, and these users still have the password of `chatstore seed`: {}",
-        names.join(", ")
-    );
-    Err(CliError::new(code::CONFIGURATION, message).hint(SEEDED_REMEDY))
-}
-
-/// What to do about users who still have the password of `seed`.
-pub(crate) const SEEDED_REMEDY: &str =
-    "give each another password with `chatstore user set-password NAME`, or log in and change it";
-
-/// The users who still have the password of `seed`.
-pub(crate) async fn seeded_names(store: &Store) -> Result<Vec<String>, CliError> {
-    let users = store.operations().unchanged_seeds().await?;
-    Ok(users.into_iter().map(|user| user.username.unwrap_or_else(|| user.id.to_string())).collect())
+/// How the connection to a PostgreSQL server is protected: `encrypted, verify-full`.
+pub(crate) fn connection(config: &Config, store: &Store) -> Option<String> {
+    let is_encrypted = store.is_encrypted()?;
+    let encryption = ServerEncryption::of(config.database_url()).ok()??;
+    let word = if is_encrypted { "encrypted" } else { "not encrypted" };
+    Some(format!("{word}, {}", encryption.mode.as_str()))
 }
 
 /// The listener for metrics. If the default address is taken, for example by another server, this one starts
