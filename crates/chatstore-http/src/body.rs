@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Method, Uri, header};
 use bytes::BytesMut;
+use chatstore::fields::{DOCUMENT_CONTENT, METADATA, METADATA_PATCH, PARTS, USED_DOCUMENTS};
 use chatstore::{Duplicates, FieldCode, IdempotencyKey, Invalid, JsonRules, limits};
 use futures_util::StreamExt as _;
 use serde_json::value::RawValue;
@@ -43,7 +44,20 @@ const DEPTH: usize = limits::JSON_DEPTH + 1;
 /// the application, like metadata, the last one counts.
 const JSON: JsonRules =
     JsonRules::new(Duplicates::RefusedBelow(&["conversation", "documents", "messages", "response"]))
-        .with_depth(DEPTH);
+        .with_depth(DEPTH)
+        .with_verbatim(&[PARTS.name]);
+
+/// The same, where numbers in what belongs to the application may be of any size: fields report them by name.
+const JSON_OF_ANY_NUMBERS: JsonRules = JSON.with_verbatim(&[
+    PARTS.name,
+    METADATA.name,
+    METADATA_PATCH.name,
+    USED_DOCUMENTS.name,
+    DOCUMENT_CONTENT.name,
+]);
+
+/// How the parser's error begins about a number that no float is near to.
+const OUT_OF_RANGE: &str = "number out of range";
 
 /// The last argument of a handler that takes a body as it was read, without limits of its own.
 #[derive(Debug)]
@@ -256,10 +270,18 @@ fn cut_off() -> Problem {
     Problem::malformed("the body was cut off")
 }
 
+/// Whether nothing is wrong with a body but numbers that the field they stand in reports.
+fn is_left_to_fields(bytes: &[u8]) -> impl FnOnce(serde_json::Error) -> Result<(), serde_json::Error> {
+    |error| {
+        let is_left = error.to_string().starts_with(OUT_OF_RANGE) && JSON_OF_ANY_NUMBERS.check(bytes).is_ok();
+        if is_left { Ok(()) } else { Err(error) }
+    }
+}
+
 /// Takes an object apart into its fields, each as the text it is.
 fn parse(bytes: &[u8]) -> Result<BTreeMap<String, &RawValue>, Problem> {
     let malformed = |error| Problem::malformed(format!("the body is not JSON that can be read: {error}"));
-    JSON.check(bytes).map_err(malformed)?;
+    JSON.check(bytes).or_else(is_left_to_fields(bytes)).map_err(malformed)?;
     let text: &RawValue = serde_json::from_slice(bytes).map_err(malformed)?;
     object(text).ok_or_else(|| Problem::wrong("body", FieldCode::WrongType, "must be an object"))
 }

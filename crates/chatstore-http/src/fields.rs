@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chatstore::{
     CanonicalJson, Change, CountField, Duplicates, FieldCode, FieldError, FlagField, FromText, IntoValid,
     Invalid, InvalidJson, JsonField, JsonShape, Keyword, KeywordField, ListField, TextField, Valid, Validate,
-    limits,
+    VerbatimField, VerbatimJson, limits,
 };
 use serde::Serialize;
 use serde::de::IgnoredAny;
@@ -98,8 +98,20 @@ impl Field for JsonField {
                 let message = "must not contain the NUL character (U+0000)";
                 (FieldCode::NulCharacter, message.to_owned())
             }
+            InvalidJson::Number(_) => (FieldCode::OutOfRange, error.to_string()),
             InvalidJson::Malformed(reason) => (FieldCode::InvalidFormat, reason),
         })
+    }
+}
+
+impl Field for VerbatimField {
+    type Value = VerbatimJson;
+
+    fn read(&self, value: &RawValue, _is_nullable: bool) -> Result<VerbatimJson, (FieldCode, String)> {
+        if is_null(value) {
+            return Err(wrong_type("must not be null", false));
+        }
+        Ok(VerbatimJson::from(value))
     }
 }
 

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use chatstore::{
     ApiKeyScope, Change, ConversationRole, ConversationSort, CountField, FlagField, JsonField, JsonShape,
-    Keyword, KeywordField, ListField, MessageRole, Order, TextField, UserRole, limits,
+    Keyword, KeywordField, ListField, MessageRole, Order, TextField, UserRole, VerbatimField, limits,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -229,10 +229,6 @@ impl FieldSchema for JsonField {
     }
 
     fn schema(&self, is_nullable: bool, _default: Option<Value>) -> RefOr<Schema> {
-        let list = || {
-            let list = ArrayBuilder::new().schema_type(type_of(Type::Array, is_nullable));
-            list.description(about(self.about))
-        };
         match self.shape {
             JsonShape::Any => {
                 let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
@@ -242,9 +238,9 @@ impl FieldSchema for JsonField {
                 let object = ObjectBuilder::new().schema_type(type_of(Type::Object, is_nullable));
                 object.description(about(self.about)).into()
             }
-            JsonShape::Objects => list().items(ObjectBuilder::new()).into(),
             JsonShape::TextsAndObjects { max_items } => {
-                list().items(Ref::from_schema_name(UsedDocument::name())).max_items(Some(max_items)).into()
+                let items = Ref::from_schema_name(UsedDocument::name());
+                list_schema(self.about, is_nullable).items(items).max_items(Some(max_items)).into()
             }
         }
     }
@@ -253,6 +249,20 @@ impl FieldSchema for JsonField {
         matches!(self.shape, JsonShape::TextsAndObjects { .. })
             .then(|| (UsedDocument::name().into_owned(), UsedDocument::schema()))
     }
+}
+
+impl FieldSchema for VerbatimField {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn schema(&self, is_nullable: bool, _default: Option<Value>) -> RefOr<Schema> {
+        list_schema(self.about, is_nullable).items(ObjectBuilder::new()).into()
+    }
+}
+
+fn list_schema(text: &'static str, is_nullable: bool) -> ArrayBuilder {
+    ArrayBuilder::new().schema_type(type_of(Type::Array, is_nullable)).description(about(text))
 }
 
 /// A word of the list `K`.

@@ -71,8 +71,13 @@ impl StepConnection<'_> {
                 return Ok(rows);
             }
             rows += changed;
-            (self.observe)(&MigrationEvent::Rows { revision: self.revision, rows });
+            self.report(rows);
         }
+    }
+
+    /// Reports how many rows were changed so far.
+    pub fn report(&mut self, rows: u64) {
+        (self.observe)(&MigrationEvent::Rows { revision: self.revision, rows });
     }
 }
 

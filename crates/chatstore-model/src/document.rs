@@ -15,7 +15,7 @@ pub const DOCUMENT_CONTENT: JsonField =
 
 /// Documents that are created together.
 pub const DOCUMENTS: ListField =
-    ListField { name: "documents", item: "document", min: 1, max: limits::BATCH };
+    ListField { name: "documents", item: "document", min: 1, max: limits::DOCUMENT_BATCH };
 
 /// A document; its owner's id is part of its key.
 #[derive(Debug, Clone, PartialEq)]

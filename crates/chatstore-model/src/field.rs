@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::{CanonicalJson, FieldCode, Id, Keyword, Timestamp, Validator, limits};
+use crate::{CanonicalJson, FieldCode, Id, Keyword, Timestamp, Validator, VerbatimJson, limits};
 
 /// The application's own data.
 pub const METADATA: JsonField = JsonField {
@@ -257,8 +257,6 @@ pub enum JsonShape {
         /// The maximum.
         max_bytes: usize,
     },
-    /// A list of objects.
-    Objects,
     /// A list of a maximum number of texts and objects.
     TextsAndObjects {
         /// The maximum.
@@ -294,10 +292,6 @@ impl JsonShape {
                 Some((FieldCode::TooLong, format!("must have at most {} bytes as JSON", grouped(max_bytes))))
             }
             Self::Object { .. } => None,
-            Self::Objects => {
-                let are_objects = json.list_items().is_some_and(|mut items| items.all(is_object));
-                if are_objects { None } else { wrong_type("must be a list of objects") }
-            }
             Self::TextsAndObjects { max_items } => {
                 let Some(items) = json.list_items() else { return wrong_type("must be a list") };
                 let (mut count, mut is_allowed) = (0, true);
@@ -310,6 +304,32 @@ impl JsonShape {
                 }
                 if is_allowed { None } else { wrong_type("must hold only texts and objects") }
             }
+        }
+    }
+}
+
+/// A field that holds a list of objects, whose text is kept as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct VerbatimField {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+    /// The maximum number of bytes.
+    pub max_bytes: usize,
+}
+
+impl VerbatimField {
+    /// Notes every rule that `json` breaks.
+    pub fn check(&self, validator: &mut Validator, json: Option<&VerbatimJson>) {
+        let Some(json) = json else { return };
+        if !json.list_items().is_some_and(|mut items| items.all(is_object)) {
+            validator.wrong(self.name, FieldCode::WrongType, "must be a list of objects");
+        }
+        validator.depth(self.name, json.depth());
+        if json.as_str().len() > self.max_bytes {
+            let message = format!("must have at most {} bytes as JSON", grouped(self.max_bytes));
+            validator.wrong(self.name, FieldCode::TooLong, message);
         }
     }
 }

@@ -22,6 +22,7 @@ mod keyword;
 mod message;
 mod name;
 mod page;
+mod parts;
 mod password_hash;
 mod response;
 mod session;
@@ -41,6 +42,7 @@ pub use conversation::{
 pub use document::{Document, DocumentFilter, DocumentPatch, DocumentReference, NewDocument};
 pub use field::{
     CountField, FlagField, FromText, JsonField, JsonShape, KeywordField, ListField, TextField, TextForm,
+    VerbatimField,
 };
 pub use id::{
     ApiKeyId, ConversationId, DocumentId, Id, IdKind, IdSource, InvalidId, MessageId, RandomIds,
@@ -48,7 +50,10 @@ pub use id::{
 };
 pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
 pub use identity::{Identity, IdentityName, IdentityState};
-pub use json::{CanonicalJson, Duplicates, InvalidFilter, InvalidJson, JsonFilter, JsonMatcher, JsonRules};
+pub use json::{
+    CanonicalJson, Duplicates, InvalidFilter, InvalidJson, JsonFilter, JsonMatcher, JsonRules, NotJson,
+    VerbatimJson,
+};
 pub use keyword::Keyword;
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
 pub use name::{Email, InvalidName, UserName};
@@ -76,7 +81,8 @@ pub mod fields {
     pub use crate::field::METADATA;
     pub use crate::identity::{ISSUER, SUBJECT};
     pub use crate::message::{
-        CONTENT, CREATED_AT, MESSAGE_ROLE, MESSAGES, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS,
+        CONTENT, CREATED_AT, EXTERNAL_ID, FORMAT, MESSAGE_ROLE, MESSAGES, MODEL, PARTS, TOKEN_COUNT,
+        USED_DOCUMENTS,
     };
     pub use crate::response::{
         COMPLETION_TIME_MS, FINISH_REASON, FROM_CACHE, MODEL_USED, TOKENS_CACHED, TOKENS_COMPLETION,

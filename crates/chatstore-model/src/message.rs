@@ -4,7 +4,8 @@ use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
     CanonicalJson, Change, ConversationId, CountField, JsonField, JsonShape, Keyword, KeywordField,
-    ListField, MessageId, TextField, TextForm, Timestamp, UserId, Validate, Validator, limits,
+    ListField, MessageId, TextField, TextForm, Timestamp, UserId, Validate, Validator, VerbatimField,
+    VerbatimJson, limits,
 };
 
 /// The role of a message.
@@ -12,11 +13,28 @@ pub const MESSAGE_ROLE: KeywordField<MessageRole> =
     KeywordField::new("role").about("Who speaks. An editor may post `user` only.");
 
 /// The text of a message.
-pub const CONTENT: TextField = TextField::new("content").about("The text; may be empty.");
+pub const CONTENT: TextField = TextField::new("content").about(
+    "The text; may be empty. Null or left out beside `parts`, it is the texts of the parts, one after the other.",
+);
 
 /// The structured content of a message.
-pub const PARTS: JsonField =
-    JsonField { name: "parts", about: "Structured content, kept untouched.", shape: JsonShape::Objects };
+pub const PARTS: VerbatimField = VerbatimField {
+    name: "parts",
+    about: "Structured content: a list of objects, kept and returned byte for byte.",
+    max_bytes: limits::PARTS_BYTES,
+};
+
+/// What the parts of a message are.
+pub const FORMAT: TextField = TextField::new("format")
+    .at_least(1)
+    .at_most(limits::FORMAT)
+    .about("What the parts are, like `openai-agents/1` or `ai-sdk/v6`.");
+
+/// The application's own id of a message.
+pub const EXTERNAL_ID: TextField = TextField::new("external_id")
+    .at_least(1)
+    .at_most(limits::EXTERNAL_ID)
+    .about("The application's own id, unique in the conversation.");
 
 /// The time that a message brings.
 pub const CREATED_AT: TextField<Timestamp> = TextField::new("created_at").formed(TextForm::Time).about(
@@ -88,8 +106,8 @@ pub struct Message {
     pub role: MessageRole,
     /// The text.
     pub content: String,
-    /// Structured content, kept untouched.
-    pub parts: Option<CanonicalJson>,
+    /// Structured content, as it was given.
+    pub parts: Option<VerbatimJson>,
     /// The model asked for (on a person's message) or that answered.
     pub model: Option<String>,
     /// The model that counts for it, by the rule of [`effective_model`](crate::effective_model).
@@ -104,6 +122,10 @@ pub struct Message {
     pub created_at: Timestamp,
     /// When it was last edited.
     pub edited_at: Option<Timestamp>,
+    /// What the parts are.
+    pub format: Option<String>,
+    /// The application's own id, unique in the conversation.
+    pub external_id: Option<String>,
 }
 
 /// A message to be appended.
@@ -115,8 +137,8 @@ pub struct NewMessage {
     pub role: MessageRole,
     /// The text; may be empty.
     pub content: String,
-    /// Structured content, a list of objects.
-    pub parts: Option<CanonicalJson>,
+    /// Structured content, a list of objects; kept as it is.
+    pub parts: Option<VerbatimJson>,
     /// The model asked for, or that answered.
     pub model: Option<String>,
     /// Tokens of the content.
@@ -127,6 +149,10 @@ pub struct NewMessage {
     pub metadata: CanonicalJson,
     /// The time, for imports that bring one; the store's clock when left out.
     pub created_at: Option<Timestamp>,
+    /// What the parts are, like `openai-agents/1`.
+    pub format: Option<String>,
+    /// The application's own id, unique in the conversation.
+    pub external_id: Option<String>,
 }
 
 impl NewMessage {
@@ -143,7 +169,15 @@ impl NewMessage {
             used_documents: CanonicalJson::list(),
             metadata: CanonicalJson::object(),
             created_at: None,
+            format: None,
+            external_id: None,
         }
+    }
+
+    /// A message of this role with these parts; its content is their text.
+    #[must_use]
+    pub fn of_parts(role: MessageRole, parts: VerbatimJson) -> Self {
+        Self { content: parts.text_of_parts(), parts: Some(parts), ..Self::new(role, "") }
     }
 
     /// A person's message.
@@ -167,6 +201,8 @@ impl Validate for NewMessage {
         TOKEN_COUNT.check(validator, self.token_count);
         USED_DOCUMENTS.check(validator, Some(&self.used_documents));
         METADATA.check(validator, Some(&self.metadata));
+        FORMAT.check(validator, self.format.as_deref());
+        EXTERNAL_ID.check(validator, self.external_id.as_deref());
     }
 }
 
@@ -190,10 +226,11 @@ impl Validate for &[NewMessage] {
 /// Changes of a message; what is left out stays.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MessagePatch {
-    /// Another text.
+    /// Another text. When left out beside other parts, a text that was that of the old parts becomes that of the new
+    /// ones.
     pub content: Option<String>,
     /// Other structured content.
-    pub parts: Change<CanonicalJson>,
+    pub parts: Change<VerbatimJson>,
     /// Another model.
     pub model: Change<String>,
     /// Another count of tokens.
@@ -202,6 +239,8 @@ pub struct MessagePatch {
     pub used_documents: Option<CanonicalJson>,
     /// Replaces the metadata whole.
     pub metadata: Option<CanonicalJson>,
+    /// Another format of the parts.
+    pub format: Change<String>,
 }
 
 impl MessagePatch {
@@ -220,24 +259,51 @@ impl Validate for MessagePatch {
         TOKEN_COUNT.check(validator, self.token_count.value().copied());
         USED_DOCUMENTS.check(validator, self.used_documents.as_ref());
         METADATA.check(validator, self.metadata.as_ref());
+        FORMAT.check(validator, self.format.as_deref());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{IntoValid as _, Invalid};
+    use crate::{FieldCode, IntoValid as _, Invalid};
 
     #[test]
     fn every_wrong_field_of_a_message_is_reported() {
         let mut message = NewMessage::user("a\0b");
         message.model = Some(String::new());
         message.token_count = Some(-1);
-        message.parts = Some(CanonicalJson::parse("[1]").unwrap());
+        message.parts = Some(VerbatimJson::parse("[1]").unwrap());
         message.used_documents = CanonicalJson::parse("[1]").unwrap();
         message.metadata = CanonicalJson::list();
+        message.format = Some("f".repeat(65));
+        message.external_id = Some(String::new());
         let Invalid(errors) = message.into_valid().unwrap_err();
         let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(fields, ["content", "model", "parts", "token_count", "used_documents", "metadata"]);
+        let expected = ["content", "model", "parts", "token_count", "used_documents", "metadata"];
+        assert_eq!(fields, [&expected[..], &["format", "external_id"]].concat());
+    }
+
+    #[test]
+    fn parts_are_a_list_of_objects_of_a_maximum_depth_and_size() {
+        let with = |parts: &str| {
+            let parts = Some(VerbatimJson::parse(parts).unwrap());
+            NewMessage { parts, ..NewMessage::user("") }.into_valid().map(drop).map_err(|Invalid(errors)| {
+                errors.into_iter().map(|error| (error.field, error.code)).collect::<Vec<_>>()
+            })
+        };
+        let refused = |code| Err(vec![("parts".to_owned(), code)]);
+        for parts in ["[]", "[ { } , {\"a\" : [1]}\n]", r#"[{"a":"\u0000","b":"\udc00","n":1e400}]"#] {
+            assert_eq!(with(parts), Ok(()), "{parts}");
+        }
+        for parts in ["{}", "null", "[{}, 1]", "[ [] ]", "\"[]\""] {
+            assert_eq!(with(parts), refused(FieldCode::WrongType), "{parts}");
+        }
+        let nested = |depth: usize| format!("[{{\"a\":{}{}}}]", "[".repeat(depth - 2), "]".repeat(depth - 2));
+        assert_eq!(with(&nested(limits::JSON_DEPTH)), Ok(()));
+        assert_eq!(with(&nested(limits::JSON_DEPTH + 1)), refused(FieldCode::TooLong));
+        let sized = |bytes: usize| format!("[{{\"a\":\"{}\"}}]", "x".repeat(bytes - 10));
+        assert_eq!(with(&sized(limits::PARTS_BYTES)), Ok(()));
+        assert_eq!(with(&sized(limits::PARTS_BYTES + 1)), refused(FieldCode::TooLong));
     }
 }

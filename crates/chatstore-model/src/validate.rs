@@ -43,8 +43,16 @@ pub mod limits {
     pub const FILTER_VALUES: usize = 256;
     /// Documents named by one message.
     pub const USED_DOCUMENTS: usize = 256;
-    /// Messages appended, or documents created, by one request.
-    pub const BATCH: usize = 200;
+    /// Messages appended by one request.
+    pub const BATCH: usize = 1_000;
+    /// Documents created by one request.
+    pub const DOCUMENT_BATCH: usize = 200;
+    /// Bytes of the parts of a message: those of the largest request.
+    pub const PARTS_BYTES: usize = 16 * 1024 * 1024;
+    /// Characters of the name of a format of parts.
+    pub const FORMAT: usize = 64;
+    /// Characters of an application's own id of a message.
+    pub const EXTERNAL_ID: usize = 255;
     /// The largest count: every JSON reader can hold it exactly.
     pub const COUNT: i64 = (1 << 53) - 1;
 }
@@ -151,7 +159,12 @@ impl Validator {
         if json.has_nul() {
             self.wrong(field, FieldCode::NulCharacter, "must not contain the NUL character (U+0000)");
         }
-        if json.depth() > limits::JSON_DEPTH {
+        self.depth(field, json.depth());
+    }
+
+    /// JSON in which this many lists and objects lie inside each other.
+    pub(crate) fn depth(&mut self, field: &str, depth: usize) {
+        if depth > limits::JSON_DEPTH {
             let message =
                 format!("must have at most {} lists and objects inside each other", limits::JSON_DEPTH);
             self.wrong(field, FieldCode::TooLong, message);

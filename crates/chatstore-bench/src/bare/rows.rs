@@ -22,6 +22,8 @@ pub(crate) struct BareMessage {
     metadata: String,
     created_at: i64,
     edited_at: Option<i64>,
+    format: Option<String>,
+    external_id: Option<String>,
 }
 
 /// A conversation.
@@ -62,6 +64,8 @@ impl BareMessage {
             metadata: row.get(11)?,
             created_at: row.get(12)?,
             edited_at: row.get(13)?,
+            format: row.get(14)?,
+            external_id: row.get(15)?,
         })
     }
 
@@ -74,13 +78,15 @@ impl BareMessage {
             sender_id: row.try_get(4)?,
             role: row.try_get(5)?,
             content: row.try_get(6)?,
-            parts: row.try_get::<_, Option<JsonText>>(7)?.map(|json| json.0),
+            parts: row.try_get(7)?,
             model: row.try_get(8)?,
             token_count: row.try_get(9)?,
             used_documents: row.try_get::<_, JsonText>(10)?.0,
             metadata: row.try_get::<_, JsonText>(11)?.0,
             created_at: row.try_get::<_, Microseconds>(12)?.0,
             edited_at: row.try_get::<_, Option<Microseconds>>(13)?.map(|time| time.0),
+            format: row.try_get(14)?,
+            external_id: row.try_get(15)?,
         })
     }
 }

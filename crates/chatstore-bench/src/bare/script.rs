@@ -23,7 +23,6 @@ const MESSAGE_ID: &str = "(:counter::text || (1000000000000000 + :client_id)::te
 const NOW: &str = "now()";
 const NULL_TEXT: &str = "null::text";
 const NULL_NUMBER: &str = "null::bigint";
-const NULL_JSON: &str = "null::jsonb";
 
 impl Script {
     /// The script for one kind of write on the data of `scale`.
@@ -79,11 +78,13 @@ fn append_values<'v>(owner: &'v str, conversation: &'v str) -> Vec<&'v str> {
         "null::uuid",
         ":role::text",
         ":content::text",
-        NULL_JSON,
+        NULL_TEXT,
         NULL_TEXT,
         NULL_NUMBER,
         ":used_documents::jsonb",
         ":metadata::jsonb",
+        NULL_TEXT,
+        NULL_TEXT,
     ]
 }
 
@@ -95,11 +96,13 @@ fn reply_values<'v>(owner: &'v str, conversation: &'v str) -> Vec<&'v str> {
         conversation,
         MESSAGE_ID,
         ":content::text",
-        NULL_JSON,
         NULL_TEXT,
+        ":model::text",
         NULL_NUMBER,
         ":used_documents::jsonb",
         ":metadata::jsonb",
+        NULL_TEXT,
+        NULL_TEXT,
         ":model::text",
         ":tokens_prompt::bigint",
         ":tokens_completion::bigint",

@@ -76,9 +76,9 @@ impl Writer {
             .query_row(params![preview(&self.content), at, owner, conversation], |row| {
                 Ok((row.get(1)?, row.get(2)?))
             })?;
-        let role = match self.kind {
-            WriteKind::Append => "user",
-            WriteKind::Reply => "assistant",
+        let (role, model) = match self.kind {
+            WriteKind::Append => ("user", None),
+            WriteKind::Reply => ("assistant", Some(WriteKind::MODEL)),
         };
         let nothing: Option<&str> = None;
         self.connection.prepare_cached(self.insert)?.execute(params![
@@ -90,11 +90,13 @@ impl Writer {
             role,
             self.content,
             nothing,
-            nothing,
+            model,
             nothing,
             "[]",
             "{}",
-            at
+            at,
+            nothing,
+            nothing
         ])?;
         if self.kind == WriteKind::Append {
             return Ok(());

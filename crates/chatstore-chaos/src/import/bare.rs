@@ -100,7 +100,9 @@ fn sqlite(file: PathBuf, heads: &[String], messages: u64) -> Result<f64, Error> 
                 nothing,
                 "[]",
                 "{}",
-                0
+                0,
+                nothing,
+                nothing
             ])?;
         }
         connection.execute_batch("commit")?;
@@ -113,10 +115,12 @@ async fn postgres(url: &str, messages: u64) -> Result<f64, Error> {
     let (mut client, connection) = tokio_postgres::connect(url, NoTls).await?;
     let connection = tokio::spawn(connection);
     // The driver has no JSON and no times without further features.
-    let insert = statement("messages.insert")?.postgres().replace("$11, $12, $13", "'[]', '{}', now()");
+    let insert = statement("messages.insert")?
+        .postgres()
+        .replace("$11, $12, $13, $14, $15", "'[]', '{}', now(), null, null");
     let insert = client.prepare(&insert).await?;
     let text = content();
-    let (no_sender, nothing, no_parts, no_count) = (None::<Uuid>, None::<&str>, None::<Null>, None::<i64>);
+    let (no_sender, nothing, no_count) = (None::<Uuid>, None::<&str>, None::<i64>);
     let mut random = Random::new(1);
     let begun = Instant::now();
     let mut number = 0;
@@ -132,7 +136,7 @@ async fn postgres(url: &str, messages: u64) -> Result<f64, Error> {
                 &no_sender,
                 &"user",
                 &text,
-                &no_parts,
+                &nothing,
                 &nothing,
                 &no_count,
             ];
@@ -145,24 +149,4 @@ async fn postgres(url: &str, messages: u64) -> Result<f64, Error> {
     drop(client);
     connection.await??;
     Ok(elapsed)
-}
-
-/// A null of whatever type.
-#[derive(Debug)]
-struct Null;
-
-impl ToSql for Null {
-    fn to_sql(
-        &self,
-        _ty: &tokio_postgres::types::Type,
-        _out: &mut tokio_postgres::types::private::BytesMut,
-    ) -> Result<tokio_postgres::types::IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(tokio_postgres::types::IsNull::Yes)
-    }
-
-    fn accepts(_ty: &tokio_postgres::types::Type) -> bool {
-        true
-    }
-
-    tokio_postgres::types::to_sql_checked!();
 }

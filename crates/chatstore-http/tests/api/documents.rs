@@ -116,7 +116,7 @@ async fn the_content_of_a_document_is_any_json_and_metadata_an_object(case: Test
             "422 validation (metadata: wrong_type)",
             "422 validation (metadata: wrong_type)",
             "422 validation (content: nul_character)",
-            "400 malformed-request",
+            "422 validation (content: out_of_range)",
             "400 malformed-request",
             "400 malformed-request",
         ]
@@ -234,7 +234,7 @@ async fn a_filter_that_is_no_json_is_refused(case: TestDatabase) {
             (vec![("contains", "{")], "invalid_format"),
             (vec![("contains", "")], "invalid_format"),
             (vec![("contains", "note")], "invalid_format"),
-            (vec![("contains", "1e400")], "invalid_format"),
+            (vec![("contains", "1e400")], "out_of_range"),
             (vec![("contains", r#""\u0000""#)], "nul_character"),
             (vec![("metadata_contains", "{'a': 1}")], "invalid_format"),
             (vec![("contains", large.as_str())], "too_long"),

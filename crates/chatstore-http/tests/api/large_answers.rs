@@ -94,7 +94,7 @@ async fn a_batch_is_refused_by_its_length_before_its_items(case: TestDatabase) {
     let problem: Value = answer.json().await.unwrap();
     assert_eq!(
         problem["errors"],
-        json!([{ "field": "messages", "code": "too_long", "message": "must have 1 to 200 messages" }])
+        json!([{ "field": "messages", "code": "too_long", "message": "must have 1 to 1000 messages" }])
     );
 }
 

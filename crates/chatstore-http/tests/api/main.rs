@@ -46,4 +46,5 @@ mod thread_messages;
 mod threads;
 mod usage;
 mod users;
+mod verbatim;
 mod walks;

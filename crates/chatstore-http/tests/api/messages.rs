@@ -11,7 +11,7 @@ conformance!(
     a_message_is_appended_and_read_back,
     a_batch_is_numbered_without_gaps,
     a_batch_with_a_wrong_item_writes_nothing,
-    a_batch_holds_1_to_200_messages,
+    a_batch_holds_1_to_1000_messages,
     a_message_is_found_by_uuid_short_id_and_number,
     a_changed_message_says_when,
     a_deleted_message_repairs_its_conversation,
@@ -37,6 +37,7 @@ async fn a_message_is_appended_and_read_back(case: TestDatabase) {
       "created_at": "2026-03-01T12:00:00.000000Z",
       "edited_at": null,
       "effective_model": "m",
+      "format": null,
       "id": "019ca945-0a00-7775-9c77-01564f619afc",
       "metadata": {
         "k": 0.1
@@ -44,7 +45,7 @@ async fn a_message_is_appended_and_read_back(case: TestDatabase) {
       "model": "m",
       "parts": [
         {
-          "n": 100,
+          "n": 100.0,
           "type": "text"
         }
       ],
@@ -82,7 +83,7 @@ async fn a_message_is_appended_and_read_back(case: TestDatabase) {
           "model": "m",
           "parts": [
             {
-              "n": 100,
+              "n": 100.0,
               "type": "text"
             }
           ],
@@ -175,7 +176,7 @@ async fn a_batch_with_a_wrong_item_writes_nothing(case: TestDatabase) {
         {
           "code": "wrong_type",
           "field": "messages[1].content",
-          "message": "must be a text"
+          "message": "must be a text or null"
         },
         {
           "code": "wrong_type",
@@ -217,7 +218,7 @@ async fn a_batch_with_a_wrong_item_writes_nothing(case: TestDatabase) {
     assert_eq!(server.get(&ada, &conversation).await["message_count"], 0);
 }
 
-async fn a_batch_holds_1_to_200_messages(case: TestDatabase) {
+async fn a_batch_holds_1_to_1000_messages(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let messages = format!("{}/messages", server.conversation(&ada).await);
@@ -225,11 +226,11 @@ async fn a_batch_holds_1_to_200_messages(case: TestDatabase) {
         |count: usize| format!(r#"{{"messages": [{}]}}"#, vec![r#"{"content": ""}"#; count].join(","));
     let wrong = |code: &str| (422, vec![("messages".to_owned(), code.to_owned())]);
     assert_eq!(refusal(server.send(&ada, "POST", &messages, &batch(0))).await, wrong("too_short"));
-    assert_eq!(refusal(server.send(&ada, "POST", &messages, &batch(201))).await, wrong("too_long"));
+    assert_eq!(refusal(server.send(&ada, "POST", &messages, &batch(1001))).await, wrong("too_long"));
     let not_a_list = r#"{"messages": {"content": "a"}}"#;
     assert_eq!(refusal(server.send(&ada, "POST", &messages, not_a_list)).await, wrong("wrong_type"));
-    let appended = server.post(&ada, &messages, &batch(200)).await;
-    assert_eq!(appended["data"][199]["seq"], 200);
+    let appended = server.post(&ada, &messages, &batch(1000)).await;
+    assert_eq!(appended["data"][999]["seq"], 1000);
 }
 
 async fn a_message_is_found_by_uuid_short_id_and_number(case: TestDatabase) {

@@ -3,8 +3,10 @@
 mod canonical;
 mod filter;
 mod merge;
+mod number;
 mod rules;
 mod scan;
+mod verbatim;
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
@@ -18,6 +20,10 @@ use serde_json::value::RawValue;
 use canonical::CanonicalWriter;
 pub use filter::{InvalidFilter, JsonFilter, JsonMatcher};
 pub use rules::{Duplicates, JsonRules};
+pub use verbatim::{NotJson, VerbatimJson};
+
+/// Characters of a number that an error shows.
+const SHOWN: usize = 40;
 
 /// `{}` and `[]`, which most rows hold and which take no memory of their own.
 const EMPTY_OBJECT: &str = "{}";
@@ -38,6 +44,9 @@ pub enum InvalidJson {
     /// U+0000 in a key or a text.
     #[error("a text in it holds the NUL character")]
     Nul,
+    /// A number that no 64-bit integer or float holds; the text is the beginning of its spelling.
+    #[error("64 bits do not hold the number {0} exactly; send it as a text")]
+    Number(String),
     /// Not JSON, or an object that names a key twice.
     #[error("{0}")]
     Malformed(String),
@@ -67,7 +76,7 @@ impl CanonicalJson {
     /// Reads JSON text.
     ///
     /// # Errors
-    /// Both variants of [`InvalidJson`].
+    /// Every variant of [`InvalidJson`].
     pub fn parse(text: &str) -> Result<Self, InvalidJson> {
         Self::parse_with(text, Duplicates::Refused)
     }
@@ -75,8 +84,20 @@ impl CanonicalJson {
     /// Reads JSON text with a rule for objects that name a key twice.
     ///
     /// # Errors
-    /// Both variants of [`InvalidJson`].
+    /// Every variant of [`InvalidJson`].
     pub fn parse_with(text: &str, duplicates: Duplicates) -> Result<Self, InvalidJson> {
+        if let Some(number) = scan::inexact_number(text) {
+            return Err(InvalidJson::Number(number.chars().take(SHOWN).collect()));
+        }
+        Self::parse_stored(text, duplicates)
+    }
+
+    /// Reads JSON text as a database spells it, digit by digit where the number is large. A number that other programs
+    /// wrote becomes the nearest one of 64 bits.
+    ///
+    /// # Errors
+    /// [`InvalidJson::Nul`] and [`InvalidJson::Malformed`].
+    pub fn parse_stored(text: &str, duplicates: Duplicates) -> Result<Self, InvalidJson> {
         match text {
             EMPTY_OBJECT => return Ok(Self::object()),
             EMPTY_LIST => return Ok(Self::list()),
@@ -118,6 +139,12 @@ impl CanonicalJson {
     /// The first byte of each element, which tells its type, when it is a list.
     pub fn list_items(&self) -> Option<impl Iterator<Item = u8> + '_> {
         scan::items(&self.0)
+    }
+
+    /// The first number in a JSON text that no 64-bit integer or float holds exactly, as it is spelled.
+    #[must_use]
+    pub fn inexact_number(text: &str) -> Option<&str> {
+        scan::inexact_number(text)
     }
 
     /// Whether a text or a key anywhere in it holds U+0000.
@@ -245,6 +272,22 @@ mod tests {
         {
             assert_eq!(CanonicalJson::parse(float).unwrap(), CanonicalJson::parse(digits).unwrap());
         }
+    }
+
+    #[test]
+    fn a_number_is_never_rounded() {
+        let number = "12345678901234567890123";
+        assert_eq!(
+            CanonicalJson::parse(&format!("[{{\"n\": {number}}}]")),
+            Err(InvalidJson::Number(number.to_owned()))
+        );
+        assert!(matches!(CanonicalJson::parse("[1e400]"), Err(InvalidJson::Number(_))));
+        assert_eq!(
+            CanonicalJson::parse_stored(&format!("[{number}]"), Duplicates::Refused).unwrap().as_str(),
+            "[1.2345678901234568e+22]"
+        );
+        let stored = CanonicalJson::parse("[1e20, 1.5e300, -0.0]").unwrap();
+        assert_eq!(CanonicalJson::parse(stored.as_str()).unwrap(), stored);
     }
 
     #[test]

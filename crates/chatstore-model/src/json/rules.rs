@@ -4,11 +4,19 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::scan;
+
+/// Names in one object that may not name a key twice: they are held until its end.
+const MAX_NAMES: usize = 16 * 1024;
 
 /// What JSON must be, beside being JSON.
 #[derive(Debug, Clone, Copy)]
 pub struct JsonRules {
     duplicates: Duplicates,
+    /// Keys of objects that may not name a key twice, below which only the grammar and the depth count.
+    verbatim: &'static [&'static str],
     max_depth: usize,
     depth: usize,
 }
@@ -28,7 +36,14 @@ impl JsonRules {
     /// Rules for values of any depth.
     #[must_use]
     pub const fn new(duplicates: Duplicates) -> Self {
-        Self { duplicates, max_depth: usize::MAX, depth: 0 }
+        Self { duplicates, verbatim: &[], max_depth: usize::MAX, depth: 0 }
+    }
+
+    /// The rules where below these keys only the grammar and the depth count: numbers may have any size, and escapes
+    /// may stand for lone surrogates. They are the keys of objects that may not name a key twice.
+    #[must_use]
+    pub const fn with_verbatim(self, verbatim: &'static [&'static str]) -> Self {
+        Self { verbatim, ..self }
     }
 
     /// The rules with a maximum number of lists and objects inside each other.
@@ -50,11 +65,17 @@ impl JsonRules {
     }
 
     fn below<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.depth == self.max_depth {
-            let max = self.max_depth;
+        self.check_depth(1)?;
+        Ok(Self { depth: self.depth + 1, ..self })
+    }
+
+    /// Refuses what is this much deeper than the maximum.
+    fn check_depth<E: serde::de::Error>(self, more: usize) -> Result<(), E> {
+        let max = self.max_depth;
+        if more > max - self.depth {
             return Err(E::custom(format_args!("more than {max} lists and objects inside each other")));
         }
-        Ok(Self { depth: self.depth + 1, ..self })
+        Ok(())
     }
 }
 
@@ -123,12 +144,59 @@ impl<'de> Visitor<'de> for JsonRules {
         }
         let mut keys = HashSet::new();
         while let Some(key) = entries.next_key::<String>()? {
-            entries.next_value_seed(Self { duplicates: self.duplicates.below(&key), ..field })?;
+            if self.verbatim.contains(&key.as_str()) {
+                let value: &RawValue = entries.next_value()?;
+                field.check_depth(scan::depth(value.get()))?;
+            } else {
+                entries.next_value_seed(Self { duplicates: self.duplicates.below(&key), ..field })?;
+            }
             if keys.contains(&key) {
                 return Err(A::Error::custom(format_args!("duplicate key {key:?}")));
+            }
+            if keys.len() == MAX_NAMES {
+                return Err(A::Error::custom(format_args!("more than {MAX_NAMES} names in one object")));
             }
             keys.insert(key);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_taken(rules: JsonRules, text: &str) -> bool {
+        rules.check(text.as_bytes()).is_ok()
+    }
+
+    #[test]
+    fn below_a_verbatim_key_only_grammar_and_depth_count() {
+        let strict = JsonRules::new(Duplicates::RefusedBelow(&["items"])).with_depth(4);
+        let rules = strict.with_verbatim(&["parts"]);
+        for parts in [r#"["\ud800"]"#, r#"[{"a":1,"a":2}]"#, "[1e400]", r#"["a\u0000"]"#] {
+            assert!(is_taken(rules, &format!(r#"{{"parts": {parts}}}"#)), "{parts}");
+            assert!(
+                is_taken(rules, &format!(r#"{{"items": [{{"parts": {parts}}}]}}"#)) || parts.contains('{')
+            );
+            assert!(
+                !is_taken(rules, &format!(r#"{{"other": {{"parts": {parts}}}}}"#))
+                    || !parts.contains("ud800")
+            );
+        }
+        assert!(!is_taken(strict, r#"{"parts": ["\ud800"]}"#));
+        assert!(!is_taken(rules, r#"{"parts": [1,]}"#));
+        assert!(is_taken(rules, r#"{"parts": [[[1]]]}"#) && !is_taken(rules, r#"{"parts": [[[[1]]]]}"#));
+        assert!(!is_taken(rules, r#"{"parts": [], "parts": []}"#));
+    }
+
+    #[test]
+    fn the_names_of_an_object_that_are_held_are_bounded() {
+        let object = |count: usize| {
+            let entries: Vec<String> = (0..count).map(|number| format!("\"{number}\":0")).collect();
+            format!("{{{}}}", entries.join(","))
+        };
+        let rules = JsonRules::new(Duplicates::Refused);
+        assert!(is_taken(rules, &object(MAX_NAMES)) && !is_taken(rules, &object(MAX_NAMES + 1)));
     }
 }

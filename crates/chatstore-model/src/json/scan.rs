@@ -1,4 +1,6 @@
-//! Looks at compact JSON text without reading it into a tree.
+//! Looks at JSON text without reading it into a tree.
+
+use super::number;
 
 /// How many lists and objects lie inside each other.
 pub(super) fn depth(text: &str) -> usize {
@@ -30,6 +32,25 @@ pub(super) fn has_nul(text: &str) -> bool {
     false
 }
 
+/// The first number that 64 bits do not hold exactly.
+pub(super) fn inexact_number(text: &str) -> Option<&str> {
+    let mut structure = Structure::of(text);
+    while let Some((start, byte)) = structure.next() {
+        if byte != b'-' && !byte.is_ascii_digit() {
+            continue;
+        }
+        let is_of_number = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+        let rest = text.get(start..).unwrap_or_default();
+        let length = rest.bytes().take_while(is_of_number).count();
+        structure.position = start + length;
+        let spelled = rest.get(..length).unwrap_or_default();
+        if !number::is_exact(spelled) {
+            return Some(spelled);
+        }
+    }
+    None
+}
+
 /// The first byte of each item of a list, which tells what it is; `None` when the text is no list.
 pub(super) fn items(text: &str) -> Option<impl Iterator<Item = u8> + '_> {
     if !text.starts_with('[') {
@@ -49,7 +70,9 @@ pub(super) fn items(text: &str) -> Option<impl Iterator<Item = u8> + '_> {
         }
         is_start
     });
-    let first = starts.filter_map(|(index, _)| text.as_bytes().get(index + 1).copied());
+    let first = starts.filter_map(|(index, _)| {
+        text.as_bytes().get(index + 1..)?.iter().copied().find(|byte| !byte.is_ascii_whitespace())
+    });
     Some(first.filter(|byte| *byte != b']'))
 }
 
@@ -105,6 +128,12 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_64_bits_do_not_hold_is_found_outside_of_texts() {
+        assert_eq!(inexact_number(r#"{"1e400":["1e400",-1,2.5,{"a":-1e400}],"b":1e500}"#), Some("-1e400"));
+        assert_eq!(inexact_number(r#"[0,-1.5e3,"12345678901234567890123"]"#), None);
+    }
+
+    #[test]
     fn only_an_escaped_nul_is_one() {
         assert!(has_nul(r#"{"a":["\u0000"]}"#));
         assert!(has_nul(r#""\\\u0000""#));
@@ -117,6 +146,8 @@ mod tests {
         assert_eq!(of(r#"["a,[",{"b":[1,2]},[3,4],5]"#).as_deref(), Some("\"{[5"));
         assert_eq!(of("[]").as_deref(), Some(""));
         assert_eq!(of("[[]]").as_deref(), Some("["));
+        assert_eq!(of("[ \n]").as_deref(), Some(""));
+        assert_eq!(of("[ {\"a\" : [ 1 , 2 ] } ,\t{ } , 3 ]").as_deref(), Some("{{3"));
         assert_eq!(of("{}"), None);
     }
 }

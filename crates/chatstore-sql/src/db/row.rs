@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::fmt;
 
 use chatstore_model::{
-    ApiKeyScope, CanonicalJson, ConversationRole, Day, EndReason, Id, Keyword, MessageRole, PasswordHash,
-    Timestamp, UserRole,
+    ApiKeyScope, CanonicalJson, ConversationRole, Day, Duplicates, EndReason, Id, Keyword, MessageRole,
+    PasswordHash, Timestamp, UserRole, VerbatimJson,
 };
 #[cfg(feature = "sqlite")]
 use rusqlite::types::ValueRef;
@@ -197,6 +197,8 @@ from_column!(Timestamp; Integer(number) => timestamp(number), Microseconds => |t
 from_column!(Day; Integer(number) => timestamp(number).map(Day::of), Microseconds => |time: Microseconds| timestamp(time.0).map(Day::of));
 from_column!(CanonicalJson; Text(bytes) => text(bytes).and_then(json), JsonText<'r> => |text: JsonText<'r>| json(text.0));
 
+from_column!(VerbatimJson; Text(bytes) => text(bytes).and_then(verbatim), &'r str => verbatim);
+
 #[cfg(feature = "sqlite")]
 fn text(bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(bytes).map_err(|_| "text is not UTF-8".to_owned())
@@ -219,7 +221,11 @@ fn timestamp(microseconds: i64) -> Result<Timestamp, String> {
 }
 
 fn json(text: &str) -> Result<CanonicalJson, String> {
-    CanonicalJson::parse(text).map_err(|error| error.to_string())
+    CanonicalJson::parse_stored(text, Duplicates::Refused).map_err(|error| error.to_string())
+}
+
+fn verbatim(text: &str) -> Result<VerbatimJson, String> {
+    VerbatimJson::parse(text).map_err(|error| error.to_string())
 }
 
 #[cfg(feature = "postgres")]

@@ -1,6 +1,6 @@
 //! Parameters, in the eight types of the data model.
 
-use chatstore_model::{CanonicalJson, Id, Timestamp};
+use chatstore_model::{CanonicalJson, Id, Timestamp, VerbatimJson};
 use uuid::Uuid;
 
 /// PostgreSQL counts microseconds from 2000-01-01.
@@ -60,6 +60,12 @@ value_from! {
     &'a [u8] => Bytes,
     &'a CanonicalJson => Json,
     Timestamp => Time,
+}
+
+impl<'a> From<&'a VerbatimJson> for Value<'a> {
+    fn from(value: &'a VerbatimJson) -> Self {
+        Self::Text(value.as_str())
+    }
 }
 
 impl<K> From<Id<K>> for Value<'_> {

@@ -4,6 +4,7 @@
 //! data step finds it in [`DATA_STEPS`].
 
 mod addresses;
+mod parts;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod scratch;
@@ -25,7 +26,8 @@ use chatstore_model::Timestamp;
 use crate::database::{Backend, Database, DatabaseKind, DatabaseOptions};
 
 /// The functions that our revisions may name as data steps.
-pub const DATA_STEPS: DataSteps = &[("address_keys", addresses::address_keys)];
+pub const DATA_STEPS: DataSteps =
+    &[("address_keys", addresses::address_keys), ("write_parts_canonically", parts::write_parts_canonically)];
 
 /// Where to migrate to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

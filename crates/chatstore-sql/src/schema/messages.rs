@@ -17,13 +17,15 @@ pub(crate) const MESSAGES: Table = Table {
         optional("sender_id", Uuid),
         required("role", Text),
         required("content", Text),
-        optional("parts", Json),
+        optional("parts", Text),
         optional("model", Text),
         optional("token_count", Int),
         required("used_documents", Json),
         required("metadata", Json),
         required("created_at", Time),
         later("edited_at", Time),
+        optional("format", Text),
+        optional("external_id", Text),
     ],
     primary_key: &["owner_id", "conversation_id", "seq"],
     key_field: None,
@@ -43,5 +45,19 @@ pub(crate) const MESSAGES: Table = Table {
         check("ck_messages_seq", "seq > 0"),
         check("ck_messages_token_count", "token_count >= 0"),
     ],
-    indexes: &[index("ix_messages_sender_id", &["sender_id"], Some("sender_id is not null"))],
+    indexes: &[
+        index("ix_messages_sender_id", &["sender_id"], Some("sender_id is not null")),
+        index(
+            "ix_messages_format",
+            &["owner_id", "conversation_id", "format", "seq"],
+            Some("format is not null"),
+        ),
+        // No unique constraint: that would have an entry for each of the many messages without such an id.
+        index(
+            "ix_messages_external_id",
+            &["owner_id", "conversation_id", "external_id"],
+            Some("external_id is not null"),
+        )
+        .unique_in("external_id"),
+    ],
 };

@@ -144,13 +144,15 @@ Table(
     Column("sender_id", Uuid),
     required("role", Text),
     required("content", Text),
-    Column("parts", Document),
+    Column("parts", Text),
     Column("model", Text),
     Column("token_count", BigInteger),
     required("used_documents", Document),
     required("metadata", Document),
     required("created_at", Time),
     Column("edited_at", Time),
+    Column("format", Text),
+    Column("external_id", Text),
     PrimaryKeyConstraint("owner_id", "conversation_id", "seq", name="pk_messages"),
     UniqueConstraint("owner_id", "id", name="uq_messages_id"),
     cascade(
@@ -163,6 +165,15 @@ Table(
     CheckConstraint("seq > 0", name="ck_messages_seq"),
     CheckConstraint("token_count >= 0", name="ck_messages_token_count"),
     partial("ix_messages_sender_id", "sender_id is not null", "sender_id"),
+    partial("ix_messages_format", "format is not null", "owner_id", "conversation_id", "format", "seq"),
+    partial(
+        "ix_messages_external_id",
+        "external_id is not null",
+        "owner_id",
+        "conversation_id",
+        "external_id",
+        unique=True,
+    ),
 )
 
 Table(

@@ -2,6 +2,7 @@
 
 use chatstore_model::{
     Change, ConversationPatch, Limit, MessagePatch, MessageRange, MessageRole, NewMessage, NewReply, Order,
+    VerbatimJson,
 };
 use chatstore_sql::Via;
 use chatstore_testkit::{TestDatabase, conformance};
@@ -37,6 +38,9 @@ async fn the_nearest_choice_of_a_model_counts(case: TestDatabase) {
     assert_eq!(tool.effective_model, "usual", "only an answer follows the question");
     let answer = append(&case, by, conversation, NewMessage::assistant("answer")).await.unwrap();
     assert_eq!(answer.effective_model, "asked");
+    let parts = Some(VerbatimJson::parse(r#"[{"type":"text","text":"answer"}]"#).unwrap());
+    let answer = NewMessage { parts, ..NewMessage::assistant("answer") };
+    assert_eq!(append(&case, by, conversation, answer).await.unwrap().effective_model, "asked");
     let own = NewMessage { model: Some("own".to_owned()), ..NewMessage::assistant("answer") };
     assert_eq!(append(&case, by, conversation, own).await.unwrap().effective_model, "own");
 }

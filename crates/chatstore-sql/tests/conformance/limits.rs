@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chatstore_model::{
     ApiKeyScope, CanonicalJson, Change, ConversationPatch, FieldCode, MessagePatch, NewApiKey,
     NewConversation, NewIdempotencyRecord, NewMessage, NewModelResponse, NewReply, NewUser, Timestamp,
-    UserPatch, limits,
+    UserPatch, VerbatimJson, limits,
 };
 use chatstore_sql::{StoreError, Via};
 use chatstore_testkit::{TestDatabase, conformance};
@@ -121,7 +121,9 @@ async fn a_conversation_beyond_a_limit_is_refused(case: TestDatabase) {
 async fn a_message_at_every_limit_is_stored(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let new = NewMessage {
-        parts: Some(CanonicalJson::parse(&format!("[{}]", vec!["{}"; 1_000].join(","))).unwrap()),
+        parts: Some(VerbatimJson::parse(format!("[{}]", vec!["{}"; 1_000].join(","))).unwrap()),
+        format: Some("😀".repeat(64)),
+        external_id: Some("😀".repeat(255)),
         model: Some("😀".repeat(255)),
         token_count: Some(limits::COUNT),
         used_documents: documents(256),
@@ -157,14 +159,15 @@ async fn a_message_beyond_a_limit_is_refused(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let said = say(&case, owner, conversation, "hello").await;
     let before = conversation_row(&case, owner, conversation).await;
-    let every = ["model", "parts", "token_count", "used_documents", "metadata"];
+    let every = ["model", "parts", "token_count", "used_documents", "metadata", "format"];
     for token_count in [-1, limits::COUNT + 1] {
         let new = NewMessage {
-            parts: Some(CanonicalJson::parse(r#"[{}, "text"]"#).unwrap()),
+            parts: Some(VerbatimJson::parse(r#"[{}, "text"]"#).unwrap()),
             model: Some("m".repeat(256)),
             token_count: Some(token_count),
             used_documents: documents(257),
             metadata: metadata(65_537),
+            format: Some("f".repeat(65)),
             ..NewMessage::user("hello")
         };
         let appended = append(&case, Via::Owner(owner), conversation, new.clone()).await;
@@ -175,11 +178,12 @@ async fn a_message_beyond_a_limit_is_refused(case: TestDatabase) {
         assert_eq!(invalid_fields(appended.await), every.map(|field| format!("messages[1].{field}")));
         let patch = MessagePatch {
             content: None,
-            parts: Change::Set(CanonicalJson::object()),
+            parts: Change::Set(VerbatimJson::parse("{}").unwrap()),
             model: Change::Set(String::new()),
             token_count: Change::Set(token_count),
             used_documents: Some(CanonicalJson::object()),
             metadata: Some(CanonicalJson::list()),
+            format: Change::Set(String::new()),
         };
         let edited =
             write(&case, async move |tx| tx.messages().edit(owner, conversation, said.id, &patch).await);
@@ -323,7 +327,8 @@ async fn the_nul_character_is_refused_in_every_text(case: TestDatabase) {
     for (new, field) in [
         (NewMessage::user(nul()), "content"),
         (NewMessage { model: Some(nul()), ..hello() }, "model"),
-        (NewMessage { parts: Some(unchecked(r#"[{"a" = "\u0000"}]"#)), ..hello() }, "parts"),
+        (NewMessage { format: Some(nul()), ..hello() }, "format"),
+        (NewMessage { external_id: Some(nul()), ..hello() }, "external_id"),
         (NewMessage { used_documents: unchecked(r#"["\u0000"]"#), ..hello() }, "used_documents"),
         (NewMessage { metadata: unchecked(r#"{"a" = "\u0000"}"#), ..hello() }, "metadata"),
     ] {

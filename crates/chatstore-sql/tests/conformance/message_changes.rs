@@ -2,18 +2,19 @@
 
 use chatstore_model::{
     CanonicalJson, Change, Conversation, ConversationId, ConversationPatch, Message, MessageId, MessagePatch,
-    UserId, preview,
+    NewMessage, UserId, VerbatimJson, preview,
 };
 use chatstore_sql::{StoreError, Via};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
-    SERVER_MODEL, absent_message, arbitrary_owner, conversation_row, failure, later, messages, read, reply,
-    reply_of, say, write,
+    SERVER_MODEL, absent_message, append, arbitrary_owner, conversation_row, failure, later, messages, read,
+    reply, reply_of, say, write,
 };
 
 conformance!(
     each_field_of_a_message_is_changed_alone,
+    content_that_was_the_text_of_the_parts_follows_them,
     an_empty_change_of_a_message_changes_nothing,
     editing_the_newest_message_changes_the_preview,
     editing_an_older_message_leaves_the_preview,
@@ -75,16 +76,46 @@ async fn assert_row(case: &TestDatabase, expected: Conversation) {
     assert_eq!(found, Conversation { revision: found.revision, ..expected });
 }
 
+fn verbatim(text: &str) -> VerbatimJson {
+    VerbatimJson::parse(text).unwrap()
+}
+
+async fn content_that_was_the_text_of_the_parts_follows_them(case: TestDatabase) {
+    let (owner, conversation) = arbitrary_owner(&case).await;
+    let old = || verbatim(r#"[{"type":"text","text":"old"}]"#);
+    let new = verbatim(r#"[{"type":"text","text":"new\u0000"}]"#);
+    let patch = MessagePatch { parts: Change::Set(new), ..MessagePatch::default() };
+    for (content, expected) in [("old", "new\u{fffd}"), ("a summary", "a summary")] {
+        let said = NewMessage { parts: Some(old()), ..NewMessage::user(content) };
+        let said = append(&case, Via::Owner(owner), conversation, said).await.unwrap();
+        let edited = edit(&case, owner, conversation, said.id, patch.clone()).await.unwrap();
+        assert_eq!(edited.content, expected);
+        let row = conversation_row(&case, owner, conversation).await;
+        assert_eq!(row.last_message.as_deref(), Some(expected));
+        let both = MessagePatch {
+            content: Some("given".to_owned()),
+            parts: Change::Set(old()),
+            ..MessagePatch::default()
+        };
+        let edited = edit(&case, owner, conversation, said.id, both).await.unwrap();
+        assert_eq!(edited.content, "given");
+    }
+}
+
 async fn each_field_of_a_message_is_changed_alone(case: TestDatabase) {
     let (owner, conversation, [mut expected, ..]) = three(&case).await;
     let keep = MessagePatch::default;
     let json = |text| CanonicalJson::parse(text).unwrap();
     type Effect = fn(&mut Message);
-    let changes: [(MessagePatch, Effect); 9] = [
+    let changes: [(MessagePatch, Effect); 11] = [
         (content(""), |message| message.content = String::new()),
-        (MessagePatch { parts: Change::Set(json(r#"[{"a": 1}]"#)), ..keep() }, |message| {
-            message.parts = Some(CanonicalJson::parse(r#"[{"a": 1}]"#).unwrap());
+        (MessagePatch { parts: Change::Set(verbatim(r#"[{"a": 1.0}]"#)), ..keep() }, |message| {
+            message.parts = Some(verbatim(r#"[{"a": 1.0}]"#));
         }),
+        (MessagePatch { format: Change::Set("adk/1".to_owned()), ..keep() }, |message| {
+            message.format = Some("adk/1".to_owned());
+        }),
+        (MessagePatch { format: Change::Clear, ..keep() }, |message| message.format = None),
         (MessagePatch { parts: Change::Clear, ..keep() }, |message| message.parts = None),
         (MessagePatch { model: Change::Set("m".to_owned()), ..keep() }, |message| {
             message.model = Some("m".to_owned());

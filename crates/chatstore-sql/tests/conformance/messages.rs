@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chatstore_model::{
     CanonicalJson, Change, Clock, ConversationId, ConversationPatch, Message, MessageId, MessageRole,
-    NewMessage, Timestamp, UserId, preview,
+    NewMessage, Timestamp, UserId, VerbatimJson, preview,
 };
 use chatstore_sql::{Database, DatabaseOptions, StoreError, Via, WriteTx};
 use chatstore_testkit::{TestDatabase, conformance};
@@ -44,7 +44,8 @@ async fn append_many(
 
 fn full() -> NewMessage {
     NewMessage {
-        parts: Some(CanonicalJson::parse(r#"[{"type": "text", "text": "hello"}]"#).unwrap()),
+        parts: Some(VerbatimJson::parse(r#"[{"type": "text", "text": "hello"}]"#).unwrap()),
+        format: Some("openai-agents/1".to_owned()),
         model: Some("large".to_owned()),
         token_count: Some(3),
         used_documents: CanonicalJson::parse(r#"["a", {"id": 7}]"#).unwrap(),
@@ -76,6 +77,8 @@ async fn a_message_appended_is_found_by_id_and_by_number(case: TestDatabase) {
         metadata: full().metadata,
         created_at: now,
         edited_at: None,
+        format: full().format,
+        external_id: None,
     };
     assert_eq!(appended, expected);
     let by = Via::Owner(owner);

@@ -96,7 +96,11 @@ fn changes_of_indexes() -> Vec<Manual> {
         (
             |it| table(it, "messages").indexes.clear(),
             &[],
-            &["the index messages.ix_messages_sender_id is missing"],
+            &[
+                "the index messages.ix_messages_external_id is missing",
+                "the index messages.ix_messages_format is missing",
+                "the index messages.ix_messages_sender_id is missing",
+            ],
         ),
         (
             |it| {

@@ -2,7 +2,7 @@
 
 use chatstore_model::{
     CanonicalJson, ConversationId, Limit, MemberRole, Message, MessageRange, NewConversation, NewMessage,
-    NewUser, Order, PAGE_BYTES, UserId,
+    NewUser, Order, PAGE_BYTES, UserId, VerbatimJson,
 };
 use chatstore_sql::{ConversationList, Via};
 use chatstore_testkit::{TestDatabase, conformance};
@@ -102,7 +102,7 @@ async fn json_counts_like_text(case: TestDatabase) {
                 })
                 .collect();
             let text = text.replace('\\', "/");
-            let parts = CanonicalJson::parse(&format!(r#"[{{"image":"{text}"}}]"#)).unwrap();
+            let parts = VerbatimJson::parse(format!(r#"[{{"image":"{text}"}}]"#)).unwrap();
             let new = NewMessage { parts: Some(parts), ..NewMessage::user("look") };
             tx.messages().append(Via::Owner(owner), conversation, &new).await?;
         }

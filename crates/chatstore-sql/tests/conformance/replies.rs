@@ -2,7 +2,7 @@
 
 use chatstore_model::{
     CanonicalJson, Change, ConversationId, ConversationPatch, Day, Message, MessageRole, ModelResponse,
-    NewMessage, NewModelResponse, NewReply, Reply, UserId,
+    NewMessage, NewModelResponse, NewReply, Reply, UserId, VerbatimJson,
 };
 use chatstore_sql::{StoreError, Via};
 use chatstore_testkit::{TestDatabase, conformance};
@@ -26,7 +26,8 @@ conformance!(
 /// A response with everything in it, whose model is known only when asked for.
 fn full(model_used: Option<&str>) -> NewReply {
     let message = NewMessage {
-        parts: Some(CanonicalJson::parse(r#"[{"type": "text"}]"#).unwrap()),
+        parts: Some(VerbatimJson::parse(r#"[{"type": "text"}]"#).unwrap()),
+        format: Some("ai-sdk/v6".to_owned()),
         token_count: Some(20),
         used_documents: CanonicalJson::parse(r#"["a"]"#).unwrap(),
         metadata: CanonicalJson::parse(r#"{"mood": "good"}"#).unwrap(),
@@ -64,13 +65,15 @@ async fn a_reply_is_stored_with_its_message_and_response(case: TestDatabase) {
             role: MessageRole::Assistant,
             content: "certainly".to_owned(),
             parts: full(None).message.parts,
-            model: None,
-            effective_model: SERVER_MODEL.to_owned(),
+            model: Some(model_used.unwrap_or(SERVER_MODEL).to_owned()),
+            effective_model: model_used.unwrap_or(SERVER_MODEL).to_owned(),
             token_count: Some(20),
             used_documents: full(None).message.used_documents,
             metadata: full(None).message.metadata,
             created_at: now,
             edited_at: None,
+            format: full(None).message.format,
+            external_id: None,
         };
         let response = ModelResponse {
             message_id: id,
@@ -153,7 +156,8 @@ async fn the_nearest_choice_of_a_model_answers(case: TestDatabase) {
         let stored = reply(&case, owner, conversation, new).await.unwrap();
 
         assert_eq!(stored.response.model_used, choices.expected(), "{choices:?}");
-        assert_eq!(stored.message.model.as_deref(), choices.of_the_reply);
+        assert_eq!(stored.message.model.as_deref(), choices.of_the_reply.or(Some(choices.expected())));
+        assert_eq!(Some(&stored.message.effective_model), stored.message.model.as_ref());
         let id = stored.message.id;
         let found = read(&case, async move |tx| tx.responses().get(owner, id).await).await;
         assert_eq!(found, Some(stored.response), "{choices:?}");

@@ -5,6 +5,7 @@ use chatstore_model::{
     ConversationPatch, ConversationSort, DocumentFilter, DocumentId, DocumentPatch, JsonFilter, Limit,
     Membership, MessageId, MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation, NewDocument,
     NewIdempotencyRecord, NewMessage, NewModelResponse, NewReply, NewSession, Order, SessionId, Timestamp,
+    VerbatimJson,
 };
 use chatstore_sql::{ConversationList, DocumentList};
 use uuid::Uuid;
@@ -70,6 +71,17 @@ fn list(random: &mut Random) -> CanonicalJson {
         1 => CanonicalJson::parse("[1]").unwrap(),
         _ => CanonicalJson::parse(&format!("[{}]", random.pick(JSONS))).unwrap(),
     }
+}
+
+/// Spelled as no database would spell them.
+fn parts(random: &mut Random) -> VerbatimJson {
+    let text = match random.below(20) {
+        0 => "{}".to_owned(),
+        1 => "[1]".to_owned(),
+        2 => r#"[{"text":"\u0000\ud800"}, {"n":1e400,"n":-0.0}]"#.to_owned(),
+        _ => format!("[ {{\"z\":{} , \"a\":1.0}}]", random.pick(JSONS)),
+    };
+    VerbatimJson::parse(text).unwrap()
 }
 
 fn count(random: &mut Random) -> i64 {
@@ -150,9 +162,14 @@ pub fn conversation_patch(random: &mut Random) -> ConversationPatch {
 
 pub fn message(random: &mut Random) -> NewMessage {
     let role = if random.percent(60) { MessageRole::User } else { random.pick(&MessageRole::ALL) };
+    let id = random.maybe(8, |random| MessageId::from_uuid(uuid(random)));
+    // When both are taken, the databases may name different ones.
+    let external_id = if id.is_none() { random.maybe(5, thread_id) } else { None };
     NewMessage {
-        id: random.maybe(8, |random| MessageId::from_uuid(uuid(random))),
-        parts: random.maybe(20, list),
+        id,
+        parts: random.maybe(20, parts),
+        format: random.maybe(10, model),
+        external_id,
         model: random.maybe(30, model),
         token_count: random.maybe(30, count),
         used_documents: if random.percent(20) { list(random) } else { CanonicalJson::list() },
@@ -165,7 +182,8 @@ pub fn message(random: &mut Random) -> NewMessage {
 pub fn message_patch(random: &mut Random) -> MessagePatch {
     MessagePatch {
         content: random.maybe(50, text),
-        parts: change(random, list),
+        parts: change(random, parts),
+        format: change(random, model),
         model: change(random, model),
         token_count: change(random, count),
         used_documents: random.maybe(20, list),

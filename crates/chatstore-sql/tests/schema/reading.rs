@@ -38,6 +38,9 @@ fn word(table: &Table, column: &Column) -> Option<&'static str> {
     entry.map(|(_, _, word)| *word)
 }
 
+/// Columns whose texts are JSON.
+const VERBATIM: &[(&str, &str)] = &[("messages", "parts")];
+
 /// A value that no other column of the table has, and how the field that holds it is shown.
 fn distinct(table: &Table, index: usize) -> (Value, String) {
     let column = &table.columns[index];
@@ -48,6 +51,9 @@ fn distinct(table: &Table, index: usize) -> (Value, String) {
         ColumnType::Uuid => (Value::Blob(uuid(index).as_bytes().to_vec()), uuid(index).to_string()),
         ColumnType::Text => match word(table, column) {
             Some(word) => (Value::Text(word.to_owned()), capitalised(word)),
+            None if VERBATIM.contains(&(table.name, column.name)) => {
+                (Value::Text(format!("{:?}", column.name)), format!("{:?}", column.name))
+            }
             None => (Value::Text(column.name.to_owned()), format!("{:?}", column.name)),
         },
         ColumnType::Bool => {

@@ -1,6 +1,8 @@
 //! Messages that were removed, as an idempotency key remembers them.
 
-use chatstore_model::{CanonicalJson, ConversationId, Message, MessageId, MessageRole, Timestamp, UserId};
+use chatstore_model::{
+    CanonicalJson, ConversationId, Message, MessageId, MessageRole, Timestamp, UserId, VerbatimJson,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -26,6 +28,8 @@ struct RemovedMessage {
     metadata: String,
     created_at: Timestamp,
     edited_at: Option<Timestamp>,
+    format: Option<String>,
+    external_id: Option<String>,
 }
 
 /// What is remembered of removed messages: the messages, unless they are too large.
@@ -72,6 +76,8 @@ fn remembered(message: &Message) -> RemovedMessage {
         metadata,
         created_at,
         edited_at,
+        format,
+        external_id,
     } = message.clone();
     RemovedMessage {
         seq,
@@ -87,11 +93,14 @@ fn remembered(message: &Message) -> RemovedMessage {
         metadata: metadata.to_string(),
         created_at,
         edited_at,
+        format,
+        external_id,
     }
 }
 
 fn message(removed: RemovedMessage, owner: UserId, conversation: ConversationId) -> Result<Message> {
     let json = |text: &str| CanonicalJson::parse(text).map_err(|error| damaged(&error.to_string()));
+    let parts = removed.parts.map(VerbatimJson::parse);
     Ok(Message {
         owner_id: owner,
         conversation_id: conversation,
@@ -100,7 +109,7 @@ fn message(removed: RemovedMessage, owner: UserId, conversation: ConversationId)
         sender_id: removed.sender_id,
         role: MessageRole::parse(&removed.role).ok_or_else(|| damaged("it names an unknown role"))?,
         content: removed.content,
-        parts: removed.parts.as_deref().map(json).transpose()?,
+        parts: parts.transpose().map_err(|error| damaged(&error.to_string()))?,
         model: removed.model,
         effective_model: removed.effective_model,
         token_count: removed.token_count,
@@ -108,5 +117,7 @@ fn message(removed: RemovedMessage, owner: UserId, conversation: ConversationId)
         metadata: json(&removed.metadata)?,
         created_at: removed.created_at,
         edited_at: removed.edited_at,
+        format: removed.format,
+        external_id: removed.external_id,
     })
 }

@@ -5,7 +5,7 @@ use chatstore::sql::Sql;
 use chatstore::{
     ApiKeyScope, CanonicalJson, Change, ConversationPatch, Email, IdempotencyKey, IdentityName, MemberRole,
     MessagePatch, NewConversation, NewDocument, NewMessage, NewModelResponse, NewReply, NewUser, Store,
-    UserId, UserName, UserPatch, Via,
+    UserId, UserName, UserPatch, VerbatimJson, Via,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -55,7 +55,7 @@ async fn plant(store: &Store) -> UserId {
     };
     let trip = chat.conversations().create(new).await.unwrap().id;
     let message = NewMessage {
-        parts: Some(CanonicalJson::parse(&format!(r#"[{{"text": "{}"}}]"#, planted(11))).unwrap()),
+        parts: Some(VerbatimJson::parse(format!(r#"[{{"text": "{}"}}]"#, planted(11))).unwrap()),
         metadata: json(12),
         ..NewMessage::user(format!("{} {}", planted(13), "知".repeat(6_000)))
     };

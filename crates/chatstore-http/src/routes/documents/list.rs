@@ -61,6 +61,7 @@ fn json_filter(parameters: &mut Parameters, name: &str) -> Option<JsonFilter> {
     };
     let code = match error {
         InvalidFilter::Json(InvalidJson::Nul) => FieldCode::NulCharacter,
+        InvalidFilter::Json(InvalidJson::Number(_)) => FieldCode::OutOfRange,
         InvalidFilter::Json(InvalidJson::Malformed(_)) => FieldCode::InvalidFormat,
         InvalidFilter::TooLarge => FieldCode::TooLong,
     };

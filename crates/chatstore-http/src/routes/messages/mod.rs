@@ -10,10 +10,10 @@ use std::slice;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chatstore::fields::{CONTENT, METADATA, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS};
+use chatstore::fields::{CONTENT, FORMAT, METADATA, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS};
 use chatstore::{
-    AsUser, CanonicalJson, ConversationId, Keyword, Message, MessageId, MessagePatch, MessageRole,
-    NewMessage, ReferencedDocuments, TextField,
+    AsUser, CanonicalJson, Change, ConversationId, FieldCode, Keyword, Message, MessageId, MessagePatch,
+    MessageRole, NewMessage, ReferencedDocuments, TextField, VerbatimJson,
 };
 
 use utoipa::IntoParams;
@@ -32,14 +32,36 @@ use crate::schema::{Word, request_object};
 
 /// The fields that every new message is read with.
 pub(crate) fn new_message(fields: &mut impl ReadFields, role: MessageRole, model: &TextField) -> NewMessage {
+    let content = fields.nullable(&CONTENT);
+    let parts = fields.optional(&PARTS);
+    if parts.is_none() && content.is_keep() {
+        fields.wrong(CONTENT.name, FieldCode::Required, "must be given");
+    }
     NewMessage {
-        content: fields.required(&CONTENT),
-        parts: fields.optional(&PARTS),
+        content: content_beside(fields, content, parts.as_ref()).unwrap_or_default(),
+        parts,
+        format: fields.optional(&FORMAT),
         model: fields.optional(model),
         token_count: fields.optional(&TOKEN_COUNT),
         used_documents: fields.given(&USED_DOCUMENTS).unwrap_or_else(CanonicalJson::list),
         metadata: fields.given(&METADATA).unwrap_or_else(CanonicalJson::object),
         ..NewMessage::new(role, "")
+    }
+}
+
+/// The text that is given, or that of the parts when null or nothing is.
+fn content_beside(
+    fields: &mut impl ReadFields,
+    content: Change<String>,
+    parts: Option<&VerbatimJson>,
+) -> Option<String> {
+    match content {
+        Change::Set(content) => Some(content),
+        Change::Clear if parts.is_none() => {
+            fields.wrong(CONTENT.name, FieldCode::WrongType, "must be a text, or null beside parts");
+            None
+        }
+        Change::Keep | Change::Clear => parts.map(VerbatimJson::text_of_parts),
     }
 }
 
@@ -140,9 +162,19 @@ request_object! {
 }
 
 fn read_change_message(fields: &mut impl ReadFields) -> MessagePatch {
+    let content = fields.nullable(&CONTENT.about(
+        "Another text. Null beside `parts`, it is the texts of the parts; so it is when it is left out beside other\n\
+         `parts` and was that of the old ones.",
+    ));
+    let parts = fields.nullable(&PARTS);
     MessagePatch {
-        content: fields.given(&CONTENT),
-        parts: fields.nullable(&PARTS),
+        // What is left out may have to follow the parts, which only the stored message tells.
+        content: match content {
+            Change::Keep => None,
+            given => content_beside(fields, given, parts.value()),
+        },
+        parts,
+        format: fields.nullable(&FORMAT),
         model: fields.nullable(&MODEL),
         token_count: fields.nullable(&TOKEN_COUNT),
         used_documents: fields.given(&USED_DOCUMENTS.about("Replaces the list whole.")),

@@ -2,6 +2,9 @@
 //! `{"type": "document", "id": …, "content": …}` with `title`, `metadata`, `created_at` and `updated_at`, as an export has
 //! them.
 //!
+//! A turn may have `parts`, a list of objects that is kept byte for byte, and their `format`; its content may then be left
+//! out or null, and is the text of the parts. A number that 64 bits do not hold exactly is taken in parts alone.
+//!
 //! A line becomes a conversation whose `thread_id` is the line's `id`. Ids are UUIDv5 of the owner and
 //! what the line says, and times are the base time plus the row's position in microseconds, so that the same
 //! file gives the same rows in every database, and nothing when it is imported again. What a line
@@ -161,7 +164,7 @@ impl Lines<'_> {
             let turn = turn.map_err(unread)?;
             // The turn was checked, so that its plan cannot fail.
             let message = planner.plan(&turn).map_err(|reason| unread(std::io::Error::other(reason)))?;
-            bytes += message.content.len();
+            bytes += message.content.len() + message.parts.as_ref().map_or(0, |parts| parts.as_str().len());
             messages.push(message);
             let is_full = messages.len() == BATCH_MESSAGES || bytes >= BATCH_BYTES;
             if is_full && index + 1 < head.turns {

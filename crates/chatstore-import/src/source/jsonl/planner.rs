@@ -144,7 +144,14 @@ fn message(turn: &Turn, place: Option<(MessageId, Timestamp)>) -> Result<NewMess
     let role: MessageRole = turn.role.parse().map_err(|error| format!(".role {:?} {error}", turn.role))?;
     let metadata = source(turn.rest.clone()).map_err(|error| format!(": {error}"))?;
     let (id, created_at) = place.unzip();
-    Ok(NewMessage { id, metadata, created_at, ..NewMessage::new(role, turn.content.clone()) })
+    Ok(NewMessage {
+        id,
+        parts: turn.parts.clone(),
+        format: turn.format.clone(),
+        metadata,
+        created_at,
+        ..NewMessage::new(role, turn.content.clone())
+    })
 }
 
 fn time(fields: &mut Map<String, Value>, name: &str) -> Result<Option<Timestamp>, String> {

@@ -5,8 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::rc::Rc;
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::Deserialize as _;
 
 use super::measure::{ITEM_MEBIBYTES, Measure, Measured};
 use super::turn::Turn;
@@ -14,14 +13,6 @@ use super::visit::{self, Head};
 
 /// A longer line is read piece by piece.
 const IN_MEMORY_BYTES: usize = 1024 * 1024;
-
-#[derive(Deserialize)]
-struct ShortLine {
-    id: String,
-    turns: Option<Vec<Turn>>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
-}
 
 /// What a line says.
 pub(super) struct Line {
@@ -65,8 +56,8 @@ pub(super) fn read_line(input: &mut impl BufRead) -> io::Result<(ReadLine, u64)>
     if text.trim_ascii().is_empty() {
         return Ok((ReadLine::Blank, read as u64));
     }
-    let line = match serde_json::from_slice::<ShortLine>(&text) {
-        Ok(ShortLine { id, turns, rest }) => line_of(Head { id, rest }, turns.map(Turns::Memory)),
+    let line = match visit::parse_short(&text) {
+        Ok((head, turns)) => line_of(head, turns.map(Turns::Memory)),
         Err(error) => ReadLine::Bad(not_a_conversation(&error)),
     };
     Ok((line, read as u64))

@@ -1,4 +1,5 @@
-//! Reads a long line for the first time: checks that it is one, and finds its turns without keeping them.
+//! Reads a line. Of a long one the turns are found without keeping them; it is read for the first time then, which checks
+//! that it is one.
 
 use std::fmt;
 use std::io::Read;
@@ -8,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Map, Value};
 
 use super::measure::Measure;
-use super::turn::Turn;
+use super::turn::{Turn, next_exact};
 
 /// What a line says beside its turns.
 #[derive(Debug)]
@@ -35,18 +36,60 @@ pub(super) fn parse(input: impl Read, measure: &Measure) -> serde_json::Result<(
     Ok(found)
 }
 
-struct LineSeed<'m>(&'m Measure);
+/// The same of a short line.
+pub(super) fn parse_short(text: &[u8]) -> serde_json::Result<(Head, Option<Vec<Turn>>)> {
+    let mut parser = serde_json::Deserializer::from_slice(text);
+    let found = LineSeed(Kept).deserialize(&mut parser)?;
+    parser.end()?;
+    Ok(found)
+}
 
-impl<'de> DeserializeSeed<'de> for LineSeed<'_> {
-    type Value = (Head, Option<FoundTurns>);
+/// What becomes of the turns of a line.
+trait ReadTurns: Copy {
+    type Turns;
+
+    fn read<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<Self::Turns, A::Error>;
+
+    /// Notes which field is read.
+    fn begin_field(self, _name: &str) {}
+}
+
+/// The turns are kept.
+#[derive(Clone, Copy)]
+struct Kept;
+
+impl ReadTurns for Kept {
+    type Turns = Vec<Turn>;
+
+    fn read<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<Vec<Turn>, A::Error> {
+        map.next_value()
+    }
+}
+
+impl ReadTurns for &Measure {
+    type Turns = FoundTurns;
+
+    fn read<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<FoundTurns, A::Error> {
+        map.next_value_seed(TurnsSeed(self))
+    }
+
+    fn begin_field(self, name: &str) {
+        Measure::begin_field(self, name);
+    }
+}
+
+struct LineSeed<R>(R);
+
+impl<'de, R: ReadTurns> DeserializeSeed<'de> for LineSeed<R> {
+    type Value = (Head, Option<R::Turns>);
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for LineSeed<'_> {
-    type Value = (Head, Option<FoundTurns>);
+impl<'de, R: ReadTurns> Visitor<'de> for LineSeed<R> {
+    type Value = (Head, Option<R::Turns>);
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object with id and turns")
@@ -61,9 +104,9 @@ impl<'de> Visitor<'de> for LineSeed<'_> {
                 "id" if id.is_some() => return Err(A::Error::duplicate_field("id")),
                 "turns" if turns.is_some() => return Err(A::Error::duplicate_field("turns")),
                 "id" => id = Some(map.next_value()?),
-                "turns" => turns = Some(map.next_value_seed(TurnsSeed(self.0))?),
+                "turns" => turns = Some(self.0.read(&mut map)?),
                 _ => {
-                    rest.insert(key, map.next_value()?);
+                    next_exact(&mut map, key, &mut rest)?;
                 }
             }
             self.0.begin_field("the next field");

@@ -31,7 +31,7 @@ const COMBINED: &str =
             )
             .as_str(),
         " from bumped returning owner_id, seq, (select default_model from bumped), \
-    case when $7 = 'assistant' and $9 is null then (select newest.model from (select asked.model, asked.sender_id \
+    case when $7 = 'assistant' and $10 is null then (select newest.model from (select asked.model, asked.sender_id \
     from messages asked where asked.owner_id = (select owner_id from bumped) and asked.conversation_id = $4 \
     and asked.role = 'user' order by asked.seq desc limit 1) as newest where ",
         live_sender!("newest.sender_id"),
@@ -161,6 +161,8 @@ impl Messages<'_, '_, ReadWrite> {
             metadata: new.metadata.clone(),
             created_at,
             edited_at: None,
+            format: new.format.clone(),
+            external_id: new.external_id.clone(),
         }
     }
 }
@@ -180,5 +182,7 @@ fn append_values(by: Via, row: &MessageRow) -> [Value<'_>; INSERTED.count()] {
         row.token_count.into(),
         (&row.used_documents).into(),
         (&row.metadata).into(),
+        row.format.as_ref().into(),
+        row.external_id.as_ref().into(),
     ]
 }

@@ -6,12 +6,12 @@ use crate::db::Row;
 use crate::schema::MESSAGES;
 
 /// A page of this many bytes in each of its rows is full. `jsonb` is measured as it is stored, compressed.
-const SMALL: &str = "octet_length(content) <= 10240 and coalesce(pg_column_size(parts), 0) <= 2048 \
+const SMALL: &str = "octet_length(content) + coalesce(octet_length(parts), 0) <= 10240 \
     and pg_column_size(used_documents) <= 2048 and pg_column_size(metadata) <= 2048";
 
 const LARGE_COLUMNS: &[(&str, &str)] = &[
     ("content", concat!("case when ", SMALL, " then content end as content")),
-    ("parts", "case when pg_column_size(parts) <= 2048 then parts end as parts"),
+    ("parts", concat!("case when ", SMALL, " then parts end as parts")),
     (
         "used_documents",
         "case when pg_column_size(used_documents) <= 2048 then used_documents end as used_documents",
@@ -29,8 +29,8 @@ pub(super) fn is_left_out(row: &Row<'_>) -> bool {
 }
 
 /// About the bytes of a row, told without reading its large values: text as it is, `jsonb` as twice of what is stored.
-pub(super) const SIZE: &str = "octet_length(content) + 2 * (coalesce(pg_column_size(parts), 0) \
-    + pg_column_size(used_documents) + pg_column_size(metadata))";
+pub(super) const SIZE: &str = "octet_length(content) + coalesce(octet_length(parts), 0) \
+    + 2 * (pg_column_size(used_documents) + pg_column_size(metadata))";
 
 /// The rows of a query with the columns of messages and `default_model`, in the given order, while those before them
 /// have fewer than `$6` bytes; with the number of rows that the query found.

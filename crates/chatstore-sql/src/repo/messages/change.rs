@@ -1,6 +1,8 @@
 //! Editing and deleting messages; the conversation is bumped in the same transaction.
 
-use chatstore_model::{ConversationId, IntoValid, Message, MessageId, MessagePatch, Timestamp, UserId};
+use chatstore_model::{
+    Change, ConversationId, IntoValid, Message, MessageId, MessagePatch, Timestamp, UserId,
+};
 use constcat::concat;
 
 use super::row::{COLUMNS, read};
@@ -20,9 +22,10 @@ const EDIT: Sql = Sql::same(
          token_count = case when $6 then $7 else token_count end, \
          used_documents = coalesce($8, used_documents), \
          metadata = coalesce($9, metadata), \
-         edited_at = $10 \
-         where owner_id = $11 and conversation_id = $12 and id = $13 and ",
-        live_conversation!("$11", "$12"),
+         format = case when $10 then $11 else format end, \
+         edited_at = $12 \
+         where owner_id = $13 and conversation_id = $14 and id = $15 and ",
+        live_conversation!("$13", "$14"),
         " and ",
         live_sender!("sender_id"),
         " returning ",
@@ -62,8 +65,9 @@ impl Messages<'_, '_, ReadWrite> {
         }
         let now = self.0.now();
         let default_model = self.bump(owner, conversation, 0, now).await?;
+        let followed = self.text_that_follows(owner, conversation, id, patch).await?;
         let values = [
-            patch.content.as_ref().into(),
+            patch.content.as_ref().or(followed.as_ref()).into(),
             (!patch.parts.is_keep()).into(),
             patch.parts.value().into(),
             (!patch.model.is_keep()).into(),
@@ -72,6 +76,8 @@ impl Messages<'_, '_, ReadWrite> {
             patch.token_count.value().copied().into(),
             patch.used_documents.as_ref().into(),
             patch.metadata.as_ref().into(),
+            (!patch.format.is_keep()).into(),
+            patch.format.value().into(),
             now.into(),
             owner.into(),
             conversation.into(),
@@ -81,6 +87,21 @@ impl Messages<'_, '_, ReadWrite> {
         let edited = self.with_model(edited.ok_or(NOT_FOUND)?, default_model.as_deref()).await?;
         self.0.conversations().repair_preview(owner, conversation, edited.seq).await?;
         Ok(edited)
+    }
+
+    /// The text of new parts, when the old text was that of the old parts and the patch names none. The conversation is
+    /// locked.
+    async fn text_that_follows(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        id: MessageId,
+        patch: &MessagePatch,
+    ) -> Result<Option<String>, StoreError> {
+        let (Change::Set(parts), None) = (&patch.parts, &patch.content) else { return Ok(None) };
+        let Some(old) = self.get(Via::Owner(owner), conversation, id).await? else { return Ok(None) };
+        let is_that_of_parts = old.parts.is_some_and(|parts| parts.text_of_parts() == old.content);
+        Ok(is_that_of_parts.then(|| parts.text_of_parts()))
     }
 
     /// Deletes a message with its response; count and preview are repaired, its number is not used

@@ -43,9 +43,26 @@ const COUNT_BETWEEN: Sql = Sql::same(
     ),
 );
 
+/// An answer that names no model is the one of its response.
+const NAME_MODELS: Sql = Sql::pair(
+    "messages.name_models",
+    concat!(NAME, "(select unhex(value) from json_each($2))"),
+    concat!(NAME, "(select value::uuid from jsonb_array_elements_text($2))"),
+);
+const NAME: &str = concat!(
+    "update messages set model = (select r.model_used from responses r \
+     where r.owner_id = $1 and r.message_id = messages.id and ",
+    live_conversation!("$1", "r.conversation_id"),
+    ") where owner_id = $1 and role = 'assistant' and model is null and ",
+    live_conversation!("$1", "conversation_id"),
+    " and ",
+    live_sender!("sender_id"),
+    " and id in "
+);
+
 const BOOK_SUMS: Sql = Sql::same("usage.book_sums", concat!(USAGE.insert(&[NO_COST]).as_str(), BOOKED));
 
-pub(super) const STATEMENTS: &[Sql] = &[FIND_PRESENT, COUNT_BETWEEN, BOOK_SUMS];
+pub(super) const STATEMENTS: &[Sql] = &[FIND_PRESENT, COUNT_BETWEEN, NAME_MODELS, BOOK_SUMS];
 
 /// A message that is there already.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,9 +95,7 @@ impl<M> Messages<'_, '_, M> {
         owner: UserId,
         ids: &[MessageId],
     ) -> Result<Vec<PresentMessage>, StoreError> {
-        let ids = ids.iter().map(|id| id.uuid().simple().to_string().into()).collect();
-        let ids = CanonicalJson::new(serde_json::Value::Array(ids))
-            .map_err(|error| StoreError::backend(error.to_string()))?;
+        let ids = list_of(ids.iter().copied())?;
         let values = [owner.into(), (&ids).into()];
         self.0.executor.query(&FIND_PRESENT, &values, read).await
     }
@@ -134,7 +149,7 @@ impl Messages<'_, '_, ReadWrite> {
     }
 
     /// Stores the responses of messages that are there, and books their usage on the owner by the
-    /// day of each.
+    /// day of each. An answer that names no model gets that of its response.
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`] when a message has one; [`StoreError::MissingReference`] when there
@@ -146,6 +161,8 @@ impl Messages<'_, '_, ReadWrite> {
     ) -> Result<(), StoreError> {
         let rows = responses.iter().map(|response| response_values(owner, response).to_vec()).collect();
         self.0.executor.execute_each(&INSERT_RESPONSE, rows).await?;
+        let ids = list_of(responses.iter().map(|response| response.message_id))?;
+        self.0.executor.execute(&NAME_MODELS, &[owner.into(), (&ids).into()]).await?;
         // In one order, so that two imports cannot wait for each other.
         let mut sums: BTreeMap<(Day, &str), Sums> = BTreeMap::new();
         for response in responses {
@@ -167,6 +184,12 @@ impl Messages<'_, '_, ReadWrite> {
         }
         self.0.executor.execute_each(&BOOK_SUMS, rows).await
     }
+}
+
+/// A list of ids as the statements take it.
+fn list_of(ids: impl Iterator<Item = MessageId>) -> Result<CanonicalJson, StoreError> {
+    let ids = ids.map(|id| id.uuid().simple().to_string().into()).collect();
+    CanonicalJson::new(serde_json::Value::Array(ids)).map_err(|error| StoreError::backend(error.to_string()))
 }
 
 /// What several responses of one day and model come to.

@@ -78,7 +78,7 @@ impl<M> Messages<'_, '_, M> {
     }
 
     /// The model of the newest question before this answer.
-    async fn newest_user_model(&mut self, row: &MessageRow) -> Result<Option<String>, StoreError> {
+    pub(super) async fn newest_user_model(&mut self, row: &MessageRow) -> Result<Option<String>, StoreError> {
         if row.seq == 1 {
             return Ok(None);
         }

@@ -2,17 +2,16 @@
 
 use chatstore_model::{
     ConversationId, Day, IntoValid, Message, MessageId, ModelResponse, NewModelResponse, NewReply, Reply,
-    Timestamp, UserId, preview,
+    Timestamp, UserId, effective_model, preview,
 };
 use constcat::concat;
 
 use super::Messages;
 use super::append::INSERT;
 use super::row::MessageRow;
-use crate::db::{Row, Sql, Value};
+use crate::db::{Sql, Value};
 use crate::error::StoreError;
 use crate::repo::conversations::{self, BUMP_OWN};
-use crate::repo::live::live_sender;
 use crate::repo::{Via, refuse_nul};
 use crate::schema::{Columns, MESSAGES, RESPONSES, USAGE_DAILY};
 use crate::tx::ReadWrite;
@@ -56,20 +55,14 @@ const RECORD: Sql = Sql::only_postgres(
         " from bumped returning seq), response as (",
         RESPONSE.insert_into().as_str(),
         " select ",
-        RESPONSE.values(12, RESPONSE_GIVEN).as_str(),
+        RESPONSE.values(14, RESPONSE_GIVEN).as_str(),
         " from message), booked as (",
         USAGE.insert_into().as_str(),
         " select ",
-        USAGE.values(21, USAGE_GIVEN).as_str(),
+        USAGE.values(23, USAGE_GIVEN).as_str(),
         " from message",
         BOOKED,
-        ") \
-         select seq, (select default_model from bumped), \
-         case when $8 is null then (select newest.model from (select asked.model, asked.sender_id \
-         from messages asked where asked.owner_id = $3 and asked.conversation_id = $4 and asked.role = 'user' \
-         order by asked.seq desc limit 1) as newest where ",
-        live_sender!("newest.sender_id"),
-        ") end from message"
+        ") select seq from message"
     ),
 );
 
@@ -86,14 +79,14 @@ const RESPONSE_GIVEN: &[(&str, &str)] =
 
 const USAGE_GIVEN: &[(&str, &str)] = &[
     ("owner_id", "$3"),
-    ("day", "$20"),
-    ("model", "$12"),
+    ("day", "$22"),
+    ("model", "$14"),
     ("requests", "1"),
-    ("cached_requests", "case when $19 then 1 else 0 end"),
-    ("tokens_prompt", "coalesce($13, 0)"),
-    ("tokens_completion", "coalesce($14, 0)"),
-    ("tokens_total", "coalesce($15, 0)"),
-    ("completion_time_ms_sum", "coalesce($17, 0)"),
+    ("cached_requests", "case when $21 then 1 else 0 end"),
+    ("tokens_prompt", "coalesce($15, 0)"),
+    ("tokens_completion", "coalesce($16, 0)"),
+    ("tokens_total", "coalesce($17, 0)"),
+    ("completion_time_ms_sum", "coalesce($19, 0)"),
     NO_COST,
 ];
 
@@ -101,8 +94,8 @@ pub(super) const STATEMENTS: &[Sql] = &[INSERT_RESPONSE, BOOK_USAGE, RECORD];
 
 impl Messages<'_, '_, ReadWrite> {
     /// Appends a model's message with its response and books its usage on the owner, all or
-    /// nothing. Whose model answered is decided by
-    /// [`effective_model`](chatstore_model::effective_model).
+    /// nothing. The model that answered is the one that the response names, else the message, else that of
+    /// [`effective_model`]; the message gets it too, unless it names one.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`].
@@ -117,20 +110,36 @@ impl Messages<'_, '_, ReadWrite> {
         let mut row = self.to_row(by, conversation, &new.message);
         let known_model = new.response.model_used.as_deref().or(new.message.model.as_deref());
         if let (true, Some(model)) = (self.0.executor.supports_writable_ctes(), known_model) {
+            row.model.get_or_insert_with(|| model.to_owned());
             let response = response_of(row.id, conversation, row.created_at, &new.response, model);
             let message = self.record_combined(row, &response).await?;
             return Ok(Reply { message, response });
         }
-        refuse_nul("default_model", self.0.default_model())?;
         let bumped = self.0.conversations().bump(by, conversation, &row.content, row.created_at).await?;
         row.seq = bumped.last_seq;
+        let model = match known_model {
+            Some(model) => model.to_owned(),
+            None => self.model_of_answer(&row, bumped.default_model.as_deref()).await?,
+        };
+        row.model.get_or_insert_with(|| model.clone());
         self.0.executor.execute(&INSERT, &row.insert_values()).await?;
-        let message = self.with_model(row, bumped.default_model.as_deref()).await?;
-        let model = known_model.unwrap_or(&message.effective_model);
-        let response = response_of(message.id, conversation, message.created_at, &new.response, model);
+        let message = self.with_known_model(row, None, None);
+        let response = response_of(message.id, conversation, message.created_at, &new.response, &model);
         self.0.executor.execute(&INSERT_RESPONSE, &response_values(owner, &response)).await?;
         self.0.executor.execute(&BOOK_USAGE, &usage_values(owner, &response)).await?;
         Ok(Reply { message, response })
+    }
+
+    /// The model that counts for an answer whose model nothing names.
+    async fn model_of_answer(
+        &mut self,
+        row: &MessageRow,
+        conversation_default: Option<&str>,
+    ) -> Result<String, StoreError> {
+        let store_default = self.0.default_model();
+        refuse_nul("default_model", store_default)?;
+        let asked = self.newest_user_model(row).await?;
+        Ok(effective_model(None, asked.as_deref(), conversation_default, store_default).to_owned())
     }
 
     /// Stores everything at once.
@@ -151,6 +160,8 @@ impl Messages<'_, '_, ReadWrite> {
             row.token_count.into(),
             (&row.used_documents).into(),
             (&row.metadata).into(),
+            row.format.as_ref().into(),
+            row.external_id.as_ref().into(),
             (&response.model_used).into(),
             response.tokens_prompt.into(),
             response.tokens_completion.into(),
@@ -161,11 +172,9 @@ impl Messages<'_, '_, ReadWrite> {
             response.from_cache.into(),
             Day::of(response.created_at).start().into(),
         ];
-        let read = |row: &Row<'_>| Ok((row.next()?, row.next()?, row.next()?));
-        let recorded = self.0.executor.query_changed(&RECORD, &values, read).await?;
-        let (default_model, asked): (Option<String>, Option<String>);
-        (row.seq, default_model, asked) = recorded.ok_or(conversations::NOT_FOUND)?;
-        Ok(self.with_known_model(row, asked.as_deref(), default_model.as_deref()))
+        let recorded = self.0.executor.query_changed(&RECORD, &values, |row| row.next()).await?;
+        row.seq = recorded.ok_or(conversations::NOT_FOUND)?;
+        Ok(self.with_known_model(row, None, None))
     }
 }
 

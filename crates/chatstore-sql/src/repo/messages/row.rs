@@ -1,6 +1,8 @@
 //! A message as it is stored.
 
-use chatstore_model::{CanonicalJson, ConversationId, Message, MessageId, MessageRole, Timestamp, UserId};
+use chatstore_model::{
+    CanonicalJson, ConversationId, Message, MessageId, MessageRole, Timestamp, UserId, VerbatimJson,
+};
 
 use crate::db::{Value, reader};
 use crate::schema::{Columns, MESSAGES};
@@ -21,19 +23,21 @@ pub(super) struct MessageRow {
     pub(super) sender_id: Option<UserId>,
     pub(super) role: MessageRole,
     pub(super) content: String,
-    pub(super) parts: Option<CanonicalJson>,
+    pub(super) parts: Option<VerbatimJson>,
     pub(super) model: Option<String>,
     pub(super) token_count: Option<i64>,
     pub(super) used_documents: CanonicalJson,
     pub(super) metadata: CanonicalJson,
     pub(super) created_at: Timestamp,
     pub(super) edited_at: Option<Timestamp>,
+    pub(super) format: Option<String>,
+    pub(super) external_id: Option<String>,
 }
 
 reader! {
     pub(super) fn read -> MessageRow {
         owner_id, conversation_id, seq, id, sender_id, role, content, parts, model, token_count, used_documents,
-        metadata, created_at, edited_at,
+        metadata, created_at, edited_at, format, external_id,
     }
 }
 
@@ -53,6 +57,8 @@ impl MessageRow {
             (&self.used_documents).into(),
             (&self.metadata).into(),
             self.created_at.into(),
+            self.format.as_ref().into(),
+            self.external_id.as_ref().into(),
         ]
     }
 
@@ -82,6 +88,8 @@ impl MessageRow {
             metadata: self.metadata,
             created_at: self.created_at,
             edited_at: self.edited_at,
+            format: self.format,
+            external_id: self.external_id,
         }
     }
 }

@@ -31,7 +31,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("refresh_tokens.prune", "deletes what expired, whose ever it is"),
     ("refresh_tokens.revoke", "tokens of a session that sessions.end found live"),
     ("refresh_tokens.revoke_all", "revokes what can no longer be used"),
-    ("replies.record", "as append_own"),
     ("sessions.prune", "deletes what expired, whose ever it is"),
     ("statistics.counts", "counts what is being deleted in order to subtract it"),
     ("users.delete_sent", "deletes what a user sent who is erased in this transaction"),

@@ -69,9 +69,10 @@ pub(super) fn plan_message(
     }
     let metadata = row.metadata();
     zones.count(&row);
+    let model_used = response.as_ref().map(|response| response.response.model_used.clone());
     let new = NewMessage {
         id: Some(id),
-        model,
+        model: model.or(model_used),
         metadata,
         created_at: Some(created_at),
         ..NewMessage::new(role, content)
