@@ -66,17 +66,18 @@ impl<'c> SqliteExecutor<'c> {
         let mut rows = statement.query(params_from_iter(values)).map_err(failed)?;
         let mut unwatched_bytes = 0;
         while let Some(row) = rows.next().map_err(failed)? {
-            let row = Row::sqlite(sql.name(), row);
-            if read(&row)?.is_break() {
-                break;
-            }
-            unwatched_bytes += row.size_bytes();
+            // What was read is not read again for the sake of its size: a single row ends its read.
             if unwatched_bytes > WATCHED_BYTES {
                 if self.budget.is_some_and(|budget| budget.check_bytes(unwatched_bytes)) {
                     return Err(StoreError::Timeout(Cause::new(format!("{}: interrupted", sql.name()))));
                 }
                 unwatched_bytes = 0;
             }
+            let row = Row::sqlite(sql.name(), row);
+            if read(&row)?.is_break() {
+                break;
+            }
+            unwatched_bytes += row.size_bytes();
         }
         Ok(self.connection.changes())
     }
