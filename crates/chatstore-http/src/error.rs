@@ -226,8 +226,20 @@ impl Problem {
         let field = error.field().unwrap_or("id");
         let entity = error.entity().unwrap_or("resource");
         let detail = format!("a {entity} with this {field} exists already");
-        let Invalid(errors) = Invalid::field(field, FieldCode::NotAllowed, "is taken");
+        let place = error.item().map(|item| format!("messages[{item}].{field}"));
+        let Invalid(errors) =
+            Invalid::field(place.as_deref().unwrap_or(field), FieldCode::NotAllowed, "is taken");
         Self { errors, ..Self::new(ProblemKind::AlreadyExists, detail) }
+    }
+
+    /// The problem of a request with one message alone, which is not called the first of several.
+    pub(crate) fn of_one_message(mut self) -> Self {
+        for error in &mut self.errors {
+            if let Some(field) = error.field.strip_prefix("messages[0].") {
+                error.field = field.to_owned();
+            }
+        }
+        self
     }
 
     pub(crate) const fn status(&self) -> StatusCode {

@@ -55,10 +55,10 @@ impl FromRequestParts<AppState> for BasePath {
 #[derive(Debug)]
 pub(crate) struct Named<T>(Option<T>);
 
-impl<T: Copy> Named<T> {
+impl<T: Clone> Named<T> {
     /// The id.
     pub(crate) fn id(&self) -> Result<T, Problem> {
-        self.0.ok_or_else(Problem::not_found)
+        self.0.clone().ok_or_else(Problem::not_found)
     }
 }
 
@@ -124,7 +124,8 @@ pub(crate) struct MessagePath {
     conversation: Named<ConversationId>,
     #[param(ignore)]
     thread_id: Option<String>,
-    /// The message: its UUID, its short id, or its number in the conversation.
+    /// The message: its UUID, its short id, its number in the conversation, or the application's own id after `ext:`,
+    /// percent-encoded.
     #[serde(rename = "message_id")]
     #[param(value_type = String, example = "1")]
     pub(crate) message: Named<MessageName>,
@@ -137,17 +138,24 @@ impl MessagePath {
 }
 
 /// How a path names a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MessageName {
     Id(MessageId),
     Seq(i64),
+    External(String),
 }
+
+/// What the application's own id of a message begins with in a path.
+const EXTERNAL: &str = "ext:";
 
 impl FromStr for MessageName {
     type Err = InvalidId;
 
-    /// Reads an id; digits are the number of the message.
+    /// Reads an id; digits are the number of the message, and what follows `ext:` is the application's own id.
     fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if let Some(external_id) = text.strip_prefix(EXTERNAL) {
+            return Ok(Self::External(external_id.to_owned()));
+        }
         if text.bytes().all(|byte| byte.is_ascii_digit())
             && let Ok(seq) = text.parse()
         {
@@ -155,6 +163,16 @@ impl FromStr for MessageName {
         }
         text.parse().map(Self::Id)
     }
+}
+
+/// The path of a message of one of the caller's own conversations.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct OwnMessagePath {
+    /// The message: its UUID or its short id.
+    #[serde(rename = "id")]
+    #[param(value_type = String, example = "1BwtYBjE4gWqLhTzV9eRk2")]
+    pub(crate) message: Named<MessageId>,
 }
 
 /// The path of one of the caller's conversations, by the application's own id.

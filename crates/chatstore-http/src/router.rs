@@ -172,6 +172,7 @@ fn data() -> OpenApiRouter<AppState> {
         .routes(routes!(conversations::get, conversations::change, conversations::delete))
         .routes(routes!(thread::get, thread::put, thread::change, thread::delete))
         .merge(below_conversations())
+        .routes(routes!(messages::own::get, messages::own::change, messages::own::delete))
         .routes(routes!(documents::list::list, documents::create))
         .routes(routes!(documents::list::count))
         .routes(routes!(documents::get, documents::change, documents::delete))
@@ -188,7 +189,7 @@ fn below_conversations() -> OpenApiRouter<AppState> {
         routes!(members::put, members::remove),
         routes!(messages::list::list, messages::append::append, messages::remove::clear),
         routes!(messages::remove::pop),
-        routes!(messages::get, messages::change, messages::delete),
+        routes!(messages::get, messages::append::put, messages::change, messages::delete),
         routes!(replies::create),
         routes!(replies::get_response),
     ];

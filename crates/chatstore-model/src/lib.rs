@@ -34,7 +34,7 @@ mod valid;
 mod validate;
 
 pub use api_key::{ApiKey, ApiKeyScope, NewApiKey};
-pub use batch::MessageBatch;
+pub use batch::{MessageBatch, OnConflict};
 pub use conversation::{
     Access, ArchivedFilter, Conversation, ConversationFilter, ConversationPatch, ConversationRole,
     ConversationSort, Member, MemberRole, Membership, NewConversation,
@@ -81,8 +81,8 @@ pub mod fields {
     pub use crate::field::METADATA;
     pub use crate::identity::{ISSUER, SUBJECT};
     pub use crate::message::{
-        CONTENT, CREATED_AT, EXTERNAL_ID, FORMAT, MESSAGE_ROLE, MESSAGES, MODEL, PARTS, TOKEN_COUNT,
-        USED_DOCUMENTS,
+        CONTENT, CREATED_AT, EXTERNAL_ID, FORMAT, MESSAGE_ID, MESSAGE_ROLE, MESSAGES, MODEL, PARTS,
+        TOKEN_COUNT, USED_DOCUMENTS,
     };
     pub use crate::response::{
         COMPLETION_TIME_MS, FINISH_REASON, FROM_CACHE, MODEL_USED, TOKENS_CACHED, TOKENS_COMPLETION,

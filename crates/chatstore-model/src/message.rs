@@ -36,6 +36,10 @@ pub const EXTERNAL_ID: TextField = TextField::new("external_id")
     .at_most(limits::EXTERNAL_ID)
     .about("The application's own id, unique in the conversation.");
 
+/// The id that a message brings.
+pub const MESSAGE_ID: TextField<MessageId> =
+    TextField::new("id").about("An id of the client's own: a UUID of any version, or a short id.");
+
 /// The time that a message brings.
 pub const CREATED_AT: TextField<Timestamp> = TextField::new("created_at").formed(TextForm::Time).about(
     "When it was created, a maximum of one day ahead; now when it is left out. For the owner and for service keys.",

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use crate::{
     ConversationId, ConversationPatch, DocumentId, Invalid, MessageBatch, MessageId, NewConversation,
-    NewDocument, NewMessage, NewReply, NewUser, PasswordHash, UserRole, Validate, Validator,
+    NewDocument, NewMessage, NewReply, NewUser, OnConflict, PasswordHash, UserRole, Validate, Validator,
 };
 
 /// A request that breaks no limit; only [`IntoValid`] creates one.
@@ -145,23 +145,29 @@ impl Valid<MessageBatch> {
     /// # Errors
     /// The batch itself.
     pub fn into_single(self) -> Result<Valid<NewMessage>, Self> {
-        let Self(MessageBatch { mut messages, conversation }) = self;
+        let Self(MessageBatch { mut messages, conversation, on_conflict }) = self;
+        let is_plain = conversation.is_empty() && on_conflict == OnConflict::Error;
         match messages.pop() {
-            Some(message)
-                if messages.is_empty() && conversation.is_empty() && message.created_at.is_none() =>
-            {
+            Some(message) if messages.is_empty() && is_plain && message.created_at.is_none() => {
                 Ok(Valid(message))
             }
             last => {
                 messages.extend(last);
-                Err(Self(MessageBatch { messages, conversation }))
+                Err(Self(MessageBatch { messages, conversation, on_conflict }))
             }
         }
     }
 
-    /// The ids of the messages, each set to `new` where there is none.
-    pub fn ids_or(&mut self, mut new: impl FnMut() -> MessageId) -> Vec<MessageId> {
-        self.0.messages.iter_mut().map(|message| *message.id.get_or_insert_with(&mut new)).collect()
+    /// The batch with a rule for ids that the conversation has already.
+    #[must_use]
+    pub fn on_conflict(self, on_conflict: OnConflict) -> Self {
+        Self(MessageBatch { on_conflict, ..self.0 })
+    }
+
+    /// Whether a message brings an id.
+    #[must_use]
+    pub fn has_ids(&self) -> bool {
+        self.0.messages.iter().any(|message| message.id.is_some() || message.external_id.is_some())
     }
 }
 

@@ -64,6 +64,7 @@ pub struct Error {
     kind: ErrorKind,
     entity: Option<&'static str>,
     field: Option<&'static str>,
+    item: Option<usize>,
     retry_after: Option<Duration>,
     source: Box<StoreErrorOrRule>,
 }
@@ -95,6 +96,12 @@ impl Error {
     #[must_use]
     pub const fn field(&self) -> Option<&'static str> {
         self.field
+    }
+
+    /// The place in a list of the item whose value is taken, from 0.
+    #[must_use]
+    pub const fn item(&self) -> Option<usize> {
+        self.item
     }
 
     /// After what time it may be tried again, where that is known.
@@ -142,7 +149,7 @@ impl Error {
 
     fn rule(kind: ErrorKind, reason: &'static str) -> Self {
         let source = Box::new(StoreErrorOrRule::Rule(reason));
-        Self { kind, entity: None, field: None, retry_after: None, source }
+        Self { kind, entity: None, field: None, item: None, retry_after: None, source }
     }
 
     pub(crate) fn forbidden(reason: &'static str) -> Self {
@@ -178,6 +185,11 @@ impl Error {
 
     pub(crate) fn no_token_keys() -> Self {
         Self::rule(ErrorKind::Internal, "the store was opened without token keys (Builder::token_keys)")
+    }
+
+    /// That the message at this place in a list brings an id that is taken.
+    pub(crate) fn taken_message(field: &'static str, item: usize) -> Self {
+        Self { item: Some(item), ..StoreError::AlreadyExists { entity: "message", field }.into() }
     }
 
     pub(crate) fn not_found(entity: &'static str) -> Self {
@@ -224,7 +236,8 @@ impl From<StoreError> for Error {
             StoreError::Backend(_) => (ErrorKind::Internal, None, None),
         };
         let retry_after = (kind == ErrorKind::BeingDeleted).then_some(DELETION_RETRY_AFTER);
-        Self { kind, entity, field, retry_after, source: Box::new(StoreErrorOrRule::Store(error)) }
+        let source = Box::new(StoreErrorOrRule::Store(error));
+        Self { kind, entity, field, item: None, retry_after, source }
     }
 }
 

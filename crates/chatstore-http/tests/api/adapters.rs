@@ -11,6 +11,8 @@ conformance!(
     a_session_of_the_openai_agents_sdk_is_one_request_a_call,
     a_history_of_langchain_is_one_request_a_call,
     an_event_of_the_adk_is_appended_with_its_state,
+    a_session_store_of_the_claude_agent_sdk_repeats_entries_without_effect,
+    a_chat_of_the_ai_sdk_is_saved_whole_by_one_request,
     sixty_four_sessions_of_one_thread_pop_no_item_twice,
 );
 
@@ -119,6 +121,51 @@ async fn an_event_of_the_adk_is_appended_with_its_state(case: TestDatabase) {
     assert_eq!(ids, ["e-1", "e-2"], "get_session(num_recent_events=2)");
     assert_eq!(service.send("DELETE", "", &Value::Null).await.status, 204, "delete_session");
     assert_eq!(service.requests.get(), 6);
+}
+
+/// Messages under the ids that the framework gave to them.
+fn named(items: &[Value], id: &str) -> Value {
+    let named = items.iter().map(|item| {
+        let mut message = stored(item);
+        message["external_id"] = item[id].clone();
+        message
+    });
+    json!({"messages": named.collect::<Vec<_>>()})
+}
+
+async fn a_session_store_of_the_claude_agent_sdk_repeats_entries_without_effect(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let store = Adapter::new(&server, &ada, "project%2Fsession-1");
+    let entries: Vec<Value> = (0..4)
+        .map(|number| json!({"type": "user", "role": "user", "uuid": format!("u-{number}"), "n": number}))
+        .collect();
+    assert_eq!(store.load("last=2147483647").await, Vec::<Value>::new(), "load of a new session");
+    for part in [&entries[..2], &entries[..2], &entries[1..]] {
+        let appended = store.send("POST", "/messages?on_conflict=ignore", &named(part, "uuid")).await;
+        assert_eq!(appended.status, 201, "append, and append again after a lost answer");
+    }
+    assert_eq!(store.load("last=2147483647").await, entries, "load");
+    assert_eq!(store.send("DELETE", "", &Value::Null).await.status, 204, "delete");
+    let late =
+        store.send("POST", "/messages?on_conflict=ignore&create=false", &named(&entries, "uuid")).await;
+    assert_eq!(late.status, 404, "a late append does not bring it back");
+    assert_eq!(store.requests.get(), 7);
+}
+
+async fn a_chat_of_the_ai_sdk_is_saved_whole_by_one_request(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let chat = Adapter::new(&server, &ada, "chat-1");
+    let message = |id: &str, role: &str, text: &str| json!({"id": id, "role": role, "parts": [{"type": "text", "text": text}]});
+    let mut messages = vec![message("m1", "user", "hello"), message("m2", "assistant", "")];
+    for save in 0..3 {
+        messages[1] = message("m2", "assistant", &"good day ".repeat(save));
+        let saved = chat.send("POST", "/messages?on_conflict=replace", &named(&messages, "id")).await;
+        assert_eq!(saved.status, 201, "saveChat");
+        assert_eq!(chat.load("last=2147483647").await, messages, "loadChat");
+    }
+    assert_eq!(chat.requests.get(), 6);
 }
 
 async fn sixty_four_sessions_of_one_thread_pop_no_item_twice(case: TestDatabase) {

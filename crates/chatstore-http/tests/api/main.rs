@@ -30,6 +30,7 @@ mod members;
 mod memberships;
 mod messages;
 mod mounting;
+mod names;
 mod newest;
 mod operations;
 mod ownership;

@@ -37,6 +37,7 @@ async fn a_message_is_appended_and_read_back(case: TestDatabase) {
       "created_at": "2026-03-01T12:00:00.000000Z",
       "edited_at": null,
       "effective_model": "m",
+      "external_id": null,
       "format": null,
       "id": "019ca945-0a00-7775-9c77-01564f619afc",
       "metadata": {

@@ -68,6 +68,8 @@ impl Operation {
             let part = match given {
                 None => part,
                 Some(None) => "00000000-0000-7000-8000-000000000001",
+                // A message is stored under an id of the application's alone.
+                Some(Some(_)) if self.method == "PUT" && name == Some("message_id") => "ext:m1",
                 Some(Some((_, value))) => value,
             };
             target.push('/');

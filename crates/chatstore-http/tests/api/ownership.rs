@@ -128,7 +128,8 @@ async fn a_message_of_another_conversation_is_absent_in_this_one(case: TestDatab
     let of_ada = of_ada["id"].as_str().unwrap();
     let own = server.post(&eve, "/api/v1/conversations", r#"{"thread_id": "t1"}"#).await;
     let id = own["id"].as_str().unwrap();
-    let of_messages = |operation: &Operation| operation.path.contains("{message_id}");
+    let of_messages =
+        |operation: &Operation| operation.path.contains("{message_id}") && operation.method != "PUT";
     let mut count = 0;
     for operation in operations().into_iter().filter(of_messages) {
         let target =

@@ -11,6 +11,7 @@ use chatstore_model::{
 use chatstore_sql::{Via, WriteTx};
 use uuid::Uuid;
 
+use super::conflicts::Plan;
 use super::conversations::EDITOR;
 use super::deletions::NewMessageIds;
 use super::idempotency_key::{IdempotencyKey, Outcome, earlier, gone};
@@ -55,15 +56,19 @@ pub struct AppendedBatch {
     pub conversation: ConversationId,
     /// The messages, in order.
     pub messages: Vec<Message>,
+    /// How many of them are new; the others were there already.
+    pub appended: usize,
 }
 
 impl Messages<'_> {
-    /// Appends 1 to 200 messages in order, with consecutive numbers, and changes their conversation; all or nothing. A
+    /// Appends 1 to 200 messages in order, with consecutive numbers, and changes their conversation; all or nothing. Those
+    /// whose ids the conversation has already become what [`OnConflict`](chatstore_model::OnConflict) says. A
     /// [`Thread`](Destination::Thread) that does not exist is created: of any number of concurrent calls one creates it,
     /// and each appends its messages.
     ///
     /// # Errors
-    /// As [`append`](Self::append) and [`Conversations::update`](super::Conversations::update); the fields of `Invalid`
+    /// `AlreadyExists` with [`item`](crate::Error::item) and field, of an id that is taken; `Forbidden` also for editors that
+    /// would replace others' messages; as [`append`](Self::append) and [`Conversations::update`](super::Conversations::update); the fields of `Invalid`
     /// are named `messages[3].content` and `conversation.title`. With
     /// [`if_revision`](crate::AsUser::if_revision) a thread is not created: that is `PreconditionFailed`.
     pub async fn append_batch(
@@ -79,7 +84,7 @@ impl Messages<'_> {
             batch = match batch.into_single() {
                 Ok(new) => {
                     let message = self.append(conversation, new).await?;
-                    return Ok(AppendedBatch { conversation, messages: vec![message] });
+                    return Ok(AppendedBatch { conversation, messages: vec![message], appended: 1 });
                 }
                 Err(batch) => batch,
             };
@@ -121,11 +126,11 @@ impl Idempotent<'_> {
         to: impl Into<Destination>,
         batch: impl IntoValid<MessageBatch>,
     ) -> Result<Outcome<AppendedBatch>> {
-        let (to, mut batch) = (to.into(), batch.into_valid()?);
-        let created = batch.ids_or(|| MessageId::from_uuid(self.new_uuid()));
-        let taken = NewMessageIds::new(self.chat.user, to.conversation(), created.clone());
-        let created = created.into_iter().map(MessageId::uuid).collect();
-        let once = Some((self.key.clone(), created));
+        let (to, batch) = (to.into(), batch.into_valid()?);
+        let brought: Vec<MessageId> = batch.messages().iter().filter_map(|new| new.id).collect();
+        let taken = NewMessageIds::new(self.chat.user, to.conversation(), brought);
+        let ids = batch.messages().iter().map(|_| MessageId::from_uuid(self.new_uuid())).collect();
+        let once = Some((self.key.clone(), ids));
         let write = Arc::new(BatchWrite { writer: self.chat.writer(), to, batch, once });
         self.write("append_batch_once", taken, async move |tx| write.run(tx).await).await
     }
@@ -136,8 +141,8 @@ struct BatchWrite {
     writer: Writer,
     to: Destination,
     batch: Valid<MessageBatch>,
-    /// The key under which it is appended once, and the ids that its messages get.
-    once: Option<(IdempotencyKey, Vec<Uuid>)>,
+    /// The key under which it is appended once, and the ids of messages that bring none.
+    once: Option<(IdempotencyKey, Vec<MessageId>)>,
 }
 
 /// What the destination of a batch is, for its user.
@@ -179,17 +184,30 @@ impl BatchWrite {
             (None, _) => return Err(Error::not_found("conversation")),
         };
         let Place { owner, conversation, .. } = place;
-        if let Some((key, ids)) = once {
-            let record = key.created(tx.now(), ids)?;
+        let mut plan = match batch.has_ids() || once.is_some() {
+            true => Some(Plan::new(tx, (owner, conversation), (role, user), batch).await?),
+            false => None,
+        };
+        if let (Some((key, ids)), Some(plan)) = (once, &mut plan) {
+            let ids: Vec<Uuid> = plan.complete_ids(ids).into_iter().map(MessageId::uuid).collect();
+            let record = key.created(tx.now(), &ids)?;
             tx.idempotency_keys().record(owner, user, &record).await?;
         }
         if !is_created && !change.is_empty() {
             let updated = tx.conversations().update(owner, conversation, change).await;
             updated.map_err(|error| of_conversation(error.into()))?;
         }
-        let senders = vec![Some(user); batch.messages().len()];
-        let messages = tx.messages().append_now(owner, conversation, &senders, batch.messages()).await?;
-        Ok(Outcome::first(AppendedBatch { conversation, messages }))
+        let (messages, appended) = match plan {
+            Some(plan) => plan.apply(tx, (owner, conversation), user).await?,
+            None => {
+                let senders = vec![Some(user); batch.messages().len()];
+                let new = batch.messages();
+                let messages = tx.messages().append_now(owner, conversation, &senders, new).await?;
+                let appended = messages.len();
+                (messages, appended)
+            }
+        };
+        Ok(Outcome::first(AppendedBatch { conversation, messages, appended }))
     }
 }
 
@@ -268,5 +286,6 @@ async fn replay(tx: &mut WriteTx<'_>, place: &Place, created: &[Uuid]) -> Result
         let message = tx.messages().get(Via::Owner(owner), conversation, id).await?;
         messages.push(message.ok_or_else(gone)?);
     }
-    Ok(Outcome::replayed(AppendedBatch { conversation, messages }))
+    let appended = messages.len();
+    Ok(Outcome::replayed(AppendedBatch { conversation, messages, appended }))
 }

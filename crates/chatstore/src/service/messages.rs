@@ -250,6 +250,40 @@ impl Messages<'_> {
         self.0.store.read("message_get", get).await
     }
 
+    /// The message with this id of the application.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn get_by_external_id(
+        self,
+        conversation: ConversationId,
+        external_id: &str,
+    ) -> Result<Message> {
+        let (user, external_id) = (self.0.user, external_id.to_owned());
+        let get = async move |tx: &mut ReadTx<'_>| {
+            for by in as_owner_or_member(user) {
+                if let Some(message) =
+                    tx.messages().find_by_external_id(by, conversation, &external_id).await?
+                {
+                    return Ok(message);
+                }
+            }
+            Err(Error::not_found("message"))
+        };
+        self.0.store.read("message_get", get).await
+    }
+
+    /// The message with this id in one of the user's own conversations.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn get_own(self, id: MessageId) -> Result<Message> {
+        let user = self.0.user;
+        let get = async move |tx: &mut ReadTx<'_>| tx.messages().find_own(user, id).await;
+        let found = self.0.store.read("message_get", get).await?;
+        found.ok_or_else(|| Error::not_found("message"))
+    }
+
     /// The response behind a model's message.
     ///
     /// # Errors

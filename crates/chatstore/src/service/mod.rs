@@ -7,6 +7,7 @@
 
 mod auth;
 mod batches;
+mod conflicts;
 mod conversations;
 mod deletions;
 mod documents;

@@ -1,30 +1,30 @@
 //! Appending one message, or several, to a conversation or a thread.
 
 use axum::Json;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use chatstore::fields::{
-    CREATED_AT, DEFAULT_MODEL, MESSAGE_ROLE, MESSAGES, METADATA, METADATA_PATCH, MODEL, TITLE,
+    CREATED_AT, DEFAULT_MODEL, EXTERNAL_ID, MESSAGE_ROLE, MESSAGES, METADATA, METADATA_PATCH, MODEL, TITLE,
 };
 use chatstore::{
     AppendedBatch, ConversationPatch, Destination, Error, ErrorKind, FieldCode, FieldError, Invalid,
-    MessageBatch, MessageRole, NewMessage, Outcome, Valid,
+    MessageBatch, MessageRole, NewMessage, OnConflict, Outcome, Valid,
 };
 use serde::Serialize;
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use crate::body::IdempotentBody;
+use crate::body::{IdempotentBody, JsonBody};
 use crate::caller::Caller;
 use crate::condition::{IdempotencyKeyHeader, IfMatch};
 use crate::error::{Problem, ProblemKind};
 use crate::fields::{Fields, RequestBody};
 use crate::openapi::AppendProblems;
-use crate::path::{BasePath, ConversationName, ConversationPath, Path};
-use crate::query::{FromParameters, Parameters, Query};
+use crate::path::{BasePath, ConversationName, ConversationPath, MessageName, MessagePath, Path};
+use crate::query::{FromParameters, NoParameters, Parameters, Query};
 use crate::request::{NamedSchema, ReadFields, RequestObject};
 use crate::routes::messages::{location, new_message};
-use crate::routes::responses::{MessageResponse, created_once};
-use crate::schema::request_object;
+use crate::routes::responses::{MessageResponse, created, created_once};
+use crate::schema::{Word, request_object};
 
 /// The name of what becomes of the conversation.
 const CONVERSATION: &str = "conversation";
@@ -36,7 +36,7 @@ request_object! {
 
 fn read_append_message(fields: &mut impl ReadFields) -> MessageBatch {
     let messages = vec![read_batch_message(fields)];
-    MessageBatch { messages, conversation: read_conversation(fields) }
+    MessageBatch { messages, conversation: read_conversation(fields), ..MessageBatch::default() }
 }
 
 request_object! {
@@ -59,7 +59,7 @@ request_object! {
 
 fn read_append_messages(fields: &mut impl ReadFields) -> MessageBatch {
     let messages = fields.objects::<BatchMessage>(&MESSAGES);
-    MessageBatch { messages, conversation: read_conversation(fields) }
+    MessageBatch { messages, conversation: read_conversation(fields), ..MessageBatch::default() }
 }
 
 request_object! {
@@ -143,11 +143,18 @@ pub(crate) struct AppendQuery {
     /// 404. `If-Match` creates none either; then it is 412.
     #[param(value_type = Option<bool>)]
     create: Option<bool>,
+    /// What becomes of a message whose `id` or `external_id` the conversation has already: `error`, the default, for 409,
+    /// with the place of the message; `ignore` answers the stored message; `replace` edits it, by the rights of an edit.
+    #[param(value_type = Option<OnConflictWord>, inline)]
+    on_conflict: OnConflict,
 }
+
+type OnConflictWord = Word<OnConflict>;
 
 impl FromParameters for AppendQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
-        Self { create: parameters.flag("create") }
+        let on_conflict = parameters.word("on_conflict").unwrap_or_default();
+        Self { create: parameters.flag("create"), on_conflict }
     }
 }
 
@@ -224,6 +231,7 @@ pub(crate) async fn append(
     let is_conditional_thread =
         matches!(to, Destination::ExistingThread(_)) && condition.is_given && query.create != Some(false);
     let Appended { batch, is_one } = new;
+    let batch = batch.on_conflict(query.on_conflict);
     let chat = condition.apply(caller.store());
     let appended = match once {
         Some(key) => chat.idempotent(key).append_batch(to, batch).await,
@@ -232,7 +240,7 @@ pub(crate) async fn append(
             appended.map(|value| Outcome { value, is_replayed: false })
         }
     };
-    let Outcome { value: AppendedBatch { conversation, messages }, is_replayed } =
+    let Outcome { value: AppendedBatch { conversation, messages, .. }, is_replayed } =
         appended.map_err(|error| refusal(error, is_one, is_conditional_thread))?;
     let place =
         messages.first().map(|message| location(&base_path, conversation, message.id)).unwrap_or_default();
@@ -253,8 +261,52 @@ fn refusal(error: Error, is_one: bool, is_conditional_thread: bool) -> Problem {
         let detail = "the conversation does not exist, and a request with If-Match creates none";
         return Problem::new(ProblemKind::PreconditionFailed, detail);
     }
-    match error.invalid() {
-        Some(Invalid(errors)) if is_one => Problem::validation(errors.iter().cloned().map(of_one).collect()),
-        _ => error.into(),
+    let problem = Problem::from(error);
+    if is_one { problem.of_one_message() } else { problem }
+}
+
+request_object! {
+    /// A message to be stored under the application's own id.
+    PutMessage: NewMessage = read_batch_message, {"role": "assistant", "content": "In Seville."}
+}
+
+/// Store a message under the application's own id
+///
+/// A message that has the id already is edited, by the rights of an edit, and keeps its number; otherwise the message is
+/// appended. Only for paths that end with `ext:` and the id.
+#[utoipa::path(
+    put,
+    path = "/conversations/{id}/messages/{message_id}",
+    operation_id = "put_message",
+    tag = "messages",
+    params(MessagePath, IfMatch),
+    request_body = PutMessage,
+    responses(
+        (status = 200, description = "The message that was there, as it is now", body = MessageResponse),
+        (status = 201, description = "The new message", body = MessageResponse, headers(("Location" = String))),
+        AppendProblems,
+    )
+)]
+pub(crate) async fn put(
+    caller: Caller,
+    base_path: BasePath,
+    Path(path): Path<MessagePath>,
+    _query: Query<NoParameters>,
+    condition: IfMatch,
+    JsonBody(new): JsonBody<PutMessage>,
+) -> Result<Response, Problem> {
+    let MessageName::External(name) = path.message.id()? else { return Err(Problem::not_found()) };
+    if new.external_id.as_ref().is_some_and(|given| *given != name) {
+        return Err(Problem::wrong(EXTERNAL_ID.name, FieldCode::NotAllowed, "must be that of the path"));
     }
+    let new = NewMessage { external_id: Some(name), ..new };
+    let batch = MessageBatch { on_conflict: OnConflict::Replace, ..MessageBatch::from(vec![new]) };
+    let chat = condition.apply(caller.store());
+    let id = path.conversation().id(chat).await?;
+    let stored = chat.messages().append_batch(id, batch).await;
+    let AppendedBatch { mut messages, appended, .. } = stored.map_err(|error| refusal(error, true, false))?;
+    let message = messages.pop().ok_or_else(Problem::not_found)?;
+    let location = location(&base_path, id, message.id);
+    let answer = Json(MessageResponse::from(message));
+    if appended > 0 { Ok(created(location, answer)) } else { Ok(answer.into_response()) }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod append;
 pub(crate) mod list;
+pub(crate) mod own;
 pub(crate) mod remove;
 pub(crate) mod replies;
 
@@ -10,7 +11,9 @@ use std::slice;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chatstore::fields::{CONTENT, FORMAT, METADATA, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS};
+use chatstore::fields::{
+    CONTENT, EXTERNAL_ID, FORMAT, MESSAGE_ID, METADATA, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS,
+};
 use chatstore::{
     AsUser, CanonicalJson, Change, ConversationId, FieldCode, Keyword, Message, MessageId, MessagePatch,
     MessageRole, NewMessage, ReferencedDocuments, TextField, VerbatimJson,
@@ -38,6 +41,8 @@ pub(crate) fn new_message(fields: &mut impl ReadFields, role: MessageRole, model
         fields.wrong(CONTENT.name, FieldCode::Required, "must be given");
     }
     NewMessage {
+        id: fields.optional(&MESSAGE_ID),
+        external_id: fields.optional(&EXTERNAL_ID),
         content: content_beside(fields, content, parts.as_ref()).unwrap_or_default(),
         parts,
         format: fields.optional(&FORMAT),
@@ -137,6 +142,7 @@ pub(crate) async fn get(
     let message = match path.message.id()? {
         MessageName::Id(id) => messages.get(conversation, id).await?,
         MessageName::Seq(seq) => messages.get_by_seq(conversation, seq).await?,
+        MessageName::External(name) => messages.get_by_external_id(conversation, &name).await?,
     };
     let documents = query.documents(chat, slice::from_ref(&message)).await?;
     let mut response = MessageResponse::from(message);
@@ -153,6 +159,7 @@ pub(crate) async fn message_id(
     match path.message.id()? {
         MessageName::Id(id) => Ok(id),
         MessageName::Seq(seq) => Ok(chat.messages().get_by_seq(conversation, seq).await?.id),
+        MessageName::External(name) => Ok(chat.messages().get_by_external_id(conversation, &name).await?.id),
     }
 }
 

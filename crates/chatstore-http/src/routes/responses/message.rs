@@ -19,7 +19,7 @@ use super::included::Including;
     "id": "0195f1d4-6a10-7e55-a2c4-90d3b1f7c6e8", "short_id": "1BwtYBjE4gWqLhTzV9eRk2",
     "conversation_id": "0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11", "seq": 1, "role": "user",
     "sender_id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "content": "Where is it warm in March?",
-    "parts": null, "format": null, "model": null, "effective_model": "large-1", "token_count": 6, "used_documents": [],
+    "parts": null, "format": null, "external_id": null, "model": null, "effective_model": "large-1", "token_count": 6, "used_documents": [],
     "metadata": {}, "created_at": "2026-03-01T12:00:01.000000Z", "edited_at": null
 }))]
 pub(crate) struct MessageResponse {
@@ -44,6 +44,9 @@ pub(crate) struct MessageResponse {
     /// What the parts are.
     #[schema(required)]
     format: Option<String>,
+    /// The application's own id, unique in the conversation.
+    #[schema(required)]
+    external_id: Option<String>,
     /// The model asked for, on a person's message, or the one that answered.
     #[schema(required)]
     model: Option<String>,
@@ -83,6 +86,7 @@ impl From<Message> for MessageResponse {
             content: message.content,
             parts: message.parts,
             format: message.format,
+            external_id: message.external_id,
             model: message.model,
             effective_model: message.effective_model,
             token_count: message.token_count,
@@ -219,7 +223,7 @@ impl From<ModelResponse> for ModelResponseResponse {
     "id": "0195f1d4-6a10-7e55-a2c4-90d3b1f7c6e8", "short_id": "1BwtYBjE4gWqLhTzV9eRk2",
     "conversation_id": "0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11", "seq": 2, "role": "assistant",
     "sender_id": null, "content": "In Seville: 21 °C on most days.",
-    "parts": null, "format": null, "model": "large-1", "effective_model": "large-1", "token_count": 9, "used_documents": [],
+    "parts": null, "format": null, "external_id": null, "model": "large-1", "effective_model": "large-1", "token_count": 9, "used_documents": [],
     "metadata": {}, "created_at": "2026-03-01T12:00:02.000000Z", "edited_at": null, "response": {
     "message_id": "0195f1d4-6a10-7e55-a2c4-90d3b1f7c6e8", "conversation_id": "0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11",
     "model_used": "large-1", "tokens_prompt": 12, "tokens_completion": 9, "tokens_total": 21, "tokens_cached": null,

@@ -5,6 +5,7 @@ mod bounds;
 mod change;
 mod import;
 mod model;
+mod names;
 mod page;
 mod remove;
 mod reply;
@@ -22,6 +23,7 @@ pub(super) const STATEMENTS: &[&[Sql]] = &[
     change::STATEMENTS,
     import::STATEMENTS,
     model::STATEMENTS,
+    names::STATEMENTS,
     page::STATEMENTS,
     remove::STATEMENTS,
     reply::STATEMENTS,

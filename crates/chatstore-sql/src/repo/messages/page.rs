@@ -12,8 +12,8 @@ use super::model::with_known_model;
 use super::row::{COLUMNS, read};
 use crate::db::{PageBounds, Row, Sql, Value};
 use crate::error::StoreError;
-use crate::repo::Via;
 use crate::repo::live::{live_conversation, live_sender, live_user};
+use crate::repo::{Via, refuse_nul};
 use crate::schema::MESSAGES;
 
 /// Maximum messages that are read together as the newest ones.
@@ -106,8 +106,11 @@ const DESCENDING_OWN: PageStatements = page_statements!("descending", OF_OWN, DE
 const ASCENDING_SHARED: PageStatements = page_statements!("ascending_shared", OF_SHARED, ASCENDING, "seq");
 const DESCENDING_SHARED: PageStatements =
     page_statements!("descending_shared", OF_SHARED, DESCENDING, "seq desc");
+const BY_EXTERNAL: &str = " and conversation_id = $2 and external_id is not null and external_id = $3";
 const GET: Sql = Sql::same("messages.get", concat!(OWN, BY_ID));
 const GET_SHARED: Sql = Sql::same("messages.get_shared", concat!(SHARED, BY_ID));
+const EXTERNAL: Sql = Sql::same("messages.by_external_id", concat!(OWN, BY_EXTERNAL));
+const EXTERNAL_SHARED: Sql = Sql::same("messages.by_external_id_shared", concat!(SHARED, BY_EXTERNAL));
 const BY_SEQ: Sql = Sql::same("messages.by_seq", concat!(OWN, BY_NUMBER));
 const BY_SEQ_SHARED: Sql = Sql::same("messages.by_seq_shared", concat!(SHARED, BY_NUMBER));
 
@@ -123,6 +126,8 @@ pub(super) const STATEMENTS: &[Sql] = &[
     DESCENDING_SHARED.bounded,
     GET,
     GET_SHARED,
+    EXTERNAL,
+    EXTERNAL_SHARED,
     BY_SEQ,
     BY_SEQ_SHARED,
 ];
@@ -319,7 +324,22 @@ impl<M> Messages<'_, '_, M> {
         self.find_one(by.statement(&BY_SEQ, &BY_SEQ_SHARED), &values).await
     }
 
-    async fn find_one(
+    /// The message with this id of the application.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for an id with NUL.
+    pub async fn find_by_external_id(
+        &mut self,
+        by: Via,
+        conversation: ConversationId,
+        external_id: &str,
+    ) -> Result<Option<Message>, StoreError> {
+        refuse_nul("external_id", external_id)?;
+        let values = [by.user().into(), conversation.into(), external_id.into()];
+        self.find_one(by.statement(&EXTERNAL, &EXTERNAL_SHARED), &values).await
+    }
+
+    pub(super) async fn find_one(
         &mut self,
         sql: &'static Sql,
         values: &[Value<'_>],
