@@ -3,8 +3,10 @@
 //! A load generator on the machine it measures takes time from the server; this one takes a system call or two a
 //! request. It understands only what the server sends: answers with a `Content-Length` or without a body.
 
+use std::net::Ipv4Addr;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::error::Error;
 
@@ -32,6 +34,9 @@ fn post_with(path: &str, authorization: &str, body: &str) -> Vec<u8> {
     (head + body).into_bytes()
 }
 
+/// The room for an answer that is usually enough.
+const BUFFER: usize = 32 << 10;
+
 /// A connection that is used again for one request after the other.
 #[derive(Debug)]
 pub struct Connection {
@@ -45,9 +50,27 @@ impl Connection {
     /// # Errors
     /// When nothing listens there.
     pub async fn open(port: u16) -> Result<Self, Error> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        Self::over(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?)
+    }
+
+    /// The same from another address of the loopback interface, like 127.0.0.2.
+    ///
+    /// # Errors
+    /// When nothing listens there, or the address is none of this machine's.
+    pub async fn open_from(address: Ipv4Addr, port: u16) -> Result<Self, Error> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((address, 0).into())?;
+        Self::over(socket.connect((Ipv4Addr::LOCALHOST, port).into()).await?)
+    }
+
+    fn over(stream: TcpStream) -> Result<Self, Error> {
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(32 << 10) })
+        Ok(Self { stream, buffer: Vec::new() })
+    }
+
+    /// The socket, to be used without the protocol.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     /// Sends a request and waits for the whole answer.
@@ -73,6 +96,7 @@ impl Connection {
     /// When the connection ends before the answer does; it is of no use afterwards.
     pub async fn answer(&mut self) -> Result<Answer<'_>, Error> {
         self.buffer.clear();
+        self.buffer.reserve(BUFFER);
         loop {
             if let Some(shape) = complete(&self.buffer)? {
                 return Ok(Answer { shape, bytes: &self.buffer });

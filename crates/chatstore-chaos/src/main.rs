@@ -27,6 +27,7 @@ mod overload;
 mod probe;
 mod processes;
 mod raw_requests;
+mod shares;
 mod slow_clients;
 
 use std::process::ExitCode;
@@ -63,6 +64,7 @@ enum Command {
     Open(open::Arguments),
     Overload(overload::Arguments),
     RawRequests(raw_requests::Arguments),
+    Shares(shares::Arguments),
     SlowClients(slow_clients::Arguments),
     #[command(hide = true)]
     IdentityServer(identity::IdentityServer),
@@ -92,6 +94,7 @@ async fn main() -> ExitCode {
         Command::Open(arguments) => run(Backends::Sqlite, arguments).await,
         Command::Overload(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::RawRequests(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::Shares(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::SlowClients(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::IdentityServer(arguments) => arguments.run().await.map(|()| true),
         Command::OpenOne(arguments) => arguments.run().await.map(|()| true),

@@ -206,6 +206,16 @@ fn whatever_is_sent_the_server_answers_refuses_or_closes() {
 }
 
 #[test]
+fn one_address_keeps_no_other_out() {
+    let few = ["--seconds", "1.5", "--silent", "16", "--idle", "64", "--loops", "8", "--no-bounds"];
+
+    let lines = run_experiment(&[&["shares"], &few[..]].concat());
+
+    assert!(lines.iter().all(|line| line["violations"] == 0));
+    assert!(lines.iter().all(|line| line["attackers_let_in"].as_u64() > Some(0)));
+}
+
+#[test]
 fn a_long_conversation_is_imported_beside_writers_and_by_two_at_once() {
     let few = ["--turns", "4000", "--kills", "2", "--writers", "2", "--no-bounds"];
 

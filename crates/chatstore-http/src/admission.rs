@@ -20,10 +20,6 @@ const MAX_CONCURRENT: usize = 64;
 /// Requests that wait for a permit: they hold their body, and nothing else.
 const MAX_QUEUED: usize = 4_096;
 
-/// Bodies of more than 16 KiB at the same time, each counted by its MiB. Small ones need no permit, so a client that
-/// sends large ones slowly blocks only others like it.
-const MAX_LARGE_BODY_MIB: usize = 256;
-
 /// How long a request waits for a permit.
 const QUEUE_TIME: Duration = Duration::from_millis(40);
 
@@ -49,7 +45,6 @@ pub(crate) struct Admission {
     running: Arc<Semaphore>,
     /// Permits for requests that run or wait.
     present: Arc<Semaphore>,
-    large_bodies: Arc<Semaphore>,
     /// When the next request of a burst may be rejected.
     next_rejection: Mutex<Instant>,
 }
@@ -59,7 +54,6 @@ impl Default for Admission {
         Self {
             running: Arc::new(Semaphore::new(MAX_CONCURRENT)),
             present: Arc::new(Semaphore::new(MAX_CONCURRENT + MAX_QUEUED)),
-            large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODY_MIB)),
             next_rejection: Mutex::new(Instant::now()),
         }
     }
@@ -73,11 +67,6 @@ pub(crate) struct Permit {
 }
 
 impl Admission {
-    /// A permit for so many MiB of large bodies, if they are free.
-    pub(crate) fn acquire_large_body(&self, mebibytes: u32) -> Result<OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.large_bodies).try_acquire_many_owned(mebibytes).map_err(|_| Problem::overloaded())
-    }
-
     /// Waits for a permit, for a short time.
     pub(crate) async fn acquire(&self) -> Result<Permit, Problem> {
         let present = Arc::clone(&self.present).try_acquire_owned().map_err(|_| Problem::overloaded())?;

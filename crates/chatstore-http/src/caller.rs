@@ -33,10 +33,10 @@ impl Caller {
         self.user
     }
 
-    /// The store as the caller sees it.
+    /// The store as the caller sees it. What a service says about its users' replies comes from the application.
     pub(crate) fn store(&self) -> AsUser<'_> {
         let chat = self.state.store().as_user(self.user);
-        if self.is_service() { chat.for_service() } else { chat }
+        if self.is_service() { chat.for_service() } else { chat.not_vouched_for() }
     }
 
     pub(crate) fn is_admin(&self) -> bool {
@@ -256,6 +256,18 @@ async fn authenticate(parts: &Parts, state: &AppState) -> Result<Option<Principa
         state.count(principal.map(|principal| principal.user_id), address).await?;
     }
     principal.map(Some).ok_or_else(Problem::unauthenticated)
+}
+
+/// Who sends a large body, asked before it has arrived; `None` for a client without credentials where that is enabled.
+/// Who may do what is decided later, and the request is counted then.
+pub(crate) async fn sender(parts: &Parts, state: &AppState) -> Result<Option<UserId>, Problem> {
+    if !parts.headers.contains_key(header::AUTHORIZATION) {
+        return if state.policy().takes_anonymous { Ok(None) } else { Err(Problem::unauthenticated()) };
+    }
+    let credential = bearer(parts).ok_or_else(Problem::unauthenticated)?;
+    let _permit = state.admission().acquire().await?;
+    let principal = state.store().authenticate(credential).await?.ok_or_else(Problem::unauthenticated)?;
+    Ok(Some(principal.user_id))
 }
 
 /// Like [`authenticate`], but credentials are required.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, header};
-use chatstore::auth::ClientInfo;
+use chatstore::auth::{ClientInfo, ClientNetwork};
 use chatstore::limits;
 use ipnet::IpNet;
 
@@ -50,7 +50,7 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.prefix_len() == 0)
     }
 
-    fn contain(&self, address: IpAddr) -> bool {
+    pub(crate) fn contain(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 
@@ -59,12 +59,9 @@ impl TrustedProxies {
     pub(crate) fn client(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
         let ConnectInfo(peer) = extensions.get::<ConnectInfo<SocketAddr>>()?;
         let mut client = peer.ip().to_canonical();
-        let named: Vec<&str> = headers
-            .get_all(FORWARDED_FOR)
-            .iter()
-            .flat_map(|value| value.to_str().unwrap_or_default().split(','))
-            .collect();
-        for name in named.into_iter().rev() {
+        let values = headers.get_all(FORWARDED_FOR).iter().rev();
+        let named = values.flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
+        for name in named {
             if !self.contain(client) {
                 break;
             }
@@ -87,7 +84,16 @@ pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);
 
 impl ClientAddress {
     pub(crate) fn of(parts: &Parts) -> Option<IpAddr> {
-        parts.extensions.get::<Self>().and_then(|address| address.0)
+        Self::within(&parts.extensions)
+    }
+
+    /// By what the client is told apart from others.
+    pub(crate) fn network(parts: &Parts) -> ClientNetwork {
+        ClientNetwork::of(Self::of(parts))
+    }
+
+    pub(crate) fn within(extensions: &Extensions) -> Option<IpAddr> {
+        extensions.get::<Self>().and_then(|address| address.0)
     }
 }
 

@@ -252,9 +252,9 @@ impl Problem {
         retry_after.or_else(|| self.kind.header())
     }
 
-    /// Whether the server is overloaded.
-    pub(crate) fn is_overload(&self) -> bool {
-        self.kind == ProblemKind::Overloaded
+    /// Whether there were too many requests.
+    pub(crate) fn is_rate_limit(&self) -> bool {
+        self.kind == ProblemKind::RateLimited
     }
 
     /// Which failures are alike, if it is one: a defect has as many kinds as causes, a database that does not answer
@@ -278,7 +278,7 @@ impl Problem {
             kind: format!("urn:chatstore:problem:{slug}"),
             title: title.to_owned(),
             status: status.as_u16(),
-            detail: self.detail.clone(),
+            detail: shortened(&self.detail),
             request_id: request_id.to_owned(),
             errors: (!errors.is_empty()).then_some(errors),
         }
@@ -379,7 +379,18 @@ pub(crate) struct FieldProblem {
 
 impl From<&FieldError> for FieldProblem {
     fn from(error: &FieldError) -> Self {
-        Self { field: error.field.clone(), code: error.code.as_str(), message: error.message.clone() }
+        let (field, message) = (shortened(&error.field), shortened(&error.message));
+        Self { field, code: error.code.as_str(), message }
+    }
+}
+
+/// The maximum length of a text in a document, which may quote the request, in characters.
+const TEXT_LENGTH: usize = 300;
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(TEXT_LENGTH) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -407,6 +418,16 @@ mod tests {
         let (_, absent, _) = answered(StoreError::NotFound { entity: "message" });
         assert_eq!((status, cause), (404, None));
         assert_eq!(document.detail, absent.detail);
+    }
+
+    #[test]
+    fn a_document_quotes_only_the_beginning_of_a_long_text() {
+        let problem = Problem::wrong(&"é".repeat(100_000), FieldCode::UnknownField, "ü".repeat(301));
+        let errors = problem.document("r-1").errors.unwrap();
+        assert_eq!(errors[0].field, "é".repeat(300) + "…");
+        assert_eq!(errors[0].message, "ü".repeat(300) + "…");
+        let malformed = Problem::malformed("ä".repeat(300));
+        assert_eq!(malformed.document("r-1").detail, "ä".repeat(300));
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Reading a JSON object field by field, so that one answer names everything that is wrong with it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chatstore::{
     CanonicalJson, Change, CountField, Duplicates, FieldCode, FieldError, FlagField, FromText, IntoValid,
     Invalid, InvalidJson, JsonField, JsonShape, Keyword, KeywordField, ListField, TextField, Valid, Validate,
     VerbatimField, VerbatimJson, limits,
 };
-use serde::Serialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use serde_json::value::RawValue;
 
@@ -81,7 +82,7 @@ impl Field for CountField {
 
     fn read(&self, value: &RawValue, is_nullable: bool) -> Result<i64, (FieldCode, String)> {
         let or_null = if is_nullable { ", or null" } else { "" };
-        let message = format!("must be a whole number from 0 to {}{or_null}", limits::COUNT);
+        let message = format!("must be a whole number from 0 to {}{or_null}", self.max);
         integer(value).map_err(|code| (code, message))
     }
 }
@@ -115,9 +116,43 @@ impl Field for VerbatimField {
     }
 }
 
-/// The fields of a value that is an object.
+/// Fields of an object in a request that are kept; those of this API have fewer, so that one with more is refused
+/// whatever the others are.
+const MAX_FIELDS: usize = 128;
+
+/// The fields of a value, if it is an object.
 pub(crate) fn object(value: &RawValue) -> Option<BTreeMap<String, &RawValue>> {
-    serde_json::from_str(value.get()).ok()
+    serde_json::from_str(value.get()).ok().map(|FewFields(fields)| fields)
+}
+
+/// The first fields of an object.
+struct FewFields<'b>(BTreeMap<String, &'b RawValue>);
+
+impl<'de> Deserialize<'de> for FewFields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = FewFields<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<FewFields<'de>, A::Error> {
+        let mut fields = BTreeMap::new();
+        while fields.len() < MAX_FIELDS
+            && let Some((name, value)) = entries.next_entry::<String, &RawValue>()?
+        {
+            fields.insert(name, value);
+        }
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(FewFields(fields))
+    }
 }
 
 /// A value that is a text.
@@ -167,8 +202,13 @@ impl<'b> Fields<'b> {
     /// Takes over what a check of the read values found. A field that could not be read is not judged again.
     pub(crate) fn note(&mut self, Invalid(errors): Invalid) {
         let unread: Vec<String> = self.errors.iter().map(|error| error.field.clone()).collect();
-        let judged = errors.into_iter().filter(|error| !unread.contains(&error.field));
-        self.errors.extend(judged);
+        self.add(errors.into_iter().filter(|error| !unread.contains(&error.field)));
+    }
+
+    /// Notes errors, up to as many as an answer names.
+    fn add(&mut self, errors: impl IntoIterator<Item = FieldError>) {
+        let rest = MAX_ERRORS.saturating_sub(self.errors.len());
+        self.errors.extend(errors.into_iter().take(rest));
     }
 
     /// Everything that is wrong, unknown fields last. A field that was given and refused is not reported as
@@ -194,7 +234,7 @@ impl<'b> Fields<'b> {
         };
         let mut inner = Fields { prefix: format!("{}{name}.", self.prefix), values, errors: Vec::new() };
         let object = T::read(&mut inner);
-        self.errors.extend(inner.finish());
+        self.add(inner.finish());
         Some(object)
     }
 
@@ -211,7 +251,7 @@ impl ReadFields for Fields<'_> {
 
     fn wrong(&mut self, name: &str, code: FieldCode, message: &str) {
         let field = format!("{}{name}", self.prefix);
-        self.errors.push(FieldError { field, code, message: message.to_owned() });
+        self.add([FieldError { field, code, message: message.to_owned() }]);
     }
 
     fn required<F: Field>(&mut self, field: &F) -> F::Value

@@ -33,6 +33,7 @@
 mod admission;
 mod answer;
 mod body;
+mod budget;
 mod caller;
 mod client;
 mod condition;
@@ -44,6 +45,7 @@ mod metrics;
 mod middleware;
 mod openapi;
 mod origins;
+mod pace;
 mod path;
 mod query;
 mod repetitions;

@@ -1,6 +1,6 @@
 //! The routes of the API: which path leads to which handler, and how its requests are admitted.
 
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use chatstore::Store;
@@ -10,13 +10,14 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
+use crate::body::BodyLimit;
 use crate::caller::CredentialsRequired;
 use crate::client::TrustedProxies;
 use crate::description::{add_acting_user, below_thread, complete};
 use crate::error::Problem;
 use crate::metrics::Metrics;
 use crate::middleware::{
-    panicked, request_context, run_with_password_capacity, run_with_permit, with_security_headers,
+    CountedFor, panicked, request_context, run_with_password_capacity, run_with_permit, with_security_headers,
 };
 use crate::openapi::Description;
 use crate::origins::AllowedOrigins;
@@ -108,10 +109,14 @@ impl Api {
         finish(routes, self.state(openapi))
     }
 
-    /// `/metrics`, in the text format of Prometheus, of all routers of this API. For a listener that only the
-    /// operator reaches.
+    /// `/metrics`, in the text format of Prometheus, of all routers of this API, and `/healthz` and `/readyz`, which no
+    /// client keeps from being answered there. For a listener that only the operator reaches.
     pub fn metrics_router(&self) -> Router {
-        let routes = Router::new().route("/metrics", get(metrics::get)).with_state(self.state(String::new()));
+        let routes = Router::new()
+            .route("/metrics", get(metrics::get))
+            .route("/healthz", get(health::healthz))
+            .route("/readyz", get(health::readyz))
+            .with_state(self.state(String::new()));
         routes.layer(map_response(with_security_headers))
     }
 
@@ -150,12 +155,14 @@ fn routes_beside(description: OpenApiRouter<AppState>) -> OpenApiRouter<AppState
 fn api() -> OpenApiRouter<AppState> {
     let with_permit = OpenApiRouter::new()
         .merge(acting(data()))
-        .merge(account())
         .merge(administration())
         .route("/", any(unknown))
         .route("/{*unknown}", any(unknown))
-        .layer(from_fn(run_with_permit));
-    with_permit.merge(passwords().layer(from_fn(run_with_password_capacity)))
+        .layer(from_fn_with_state(BodyLimit::DATA, run_with_permit));
+    let account = account().layer(from_fn_with_state(BodyLimit::CREDENTIALS, run_with_permit));
+    let logins = logins().layer(from_fn_with_state(CountedFor::Address, run_with_password_capacity));
+    let passwords = passwords().layer(from_fn_with_state(CountedFor::User, run_with_password_capacity));
+    with_permit.merge(account).merge(logins).merge(passwords)
 }
 
 /// Routes on which a service key acts for the user that a header names.
@@ -214,12 +221,14 @@ fn account() -> OpenApiRouter<AppState> {
         .routes(routes!(api_keys::own::revoke))
 }
 
-/// Routes that verify or hash a password.
+/// Routes that verify or hash a password of a user who is not known yet.
+fn logins() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(auth::register)).routes(routes!(auth::login))
+}
+
+/// Routes that verify or hash the password of the current user.
 fn passwords() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(auth::register))
-        .routes(routes!(auth::login))
-        .routes(routes!(auth::change_password))
+    OpenApiRouter::new().routes(routes!(auth::change_password))
 }
 
 /// Routes for administrators, and for service keys that act for no user.

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use chatstore::{
     ApiKeyScope, Change, ConversationRole, ConversationSort, CountField, FlagField, JsonField, JsonShape,
-    Keyword, KeywordField, ListField, MessageRole, Order, TextField, UserRole, VerbatimField, limits,
+    Keyword, KeywordField, ListField, MessageRole, Order, TextField, UserRole, VerbatimField,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -217,7 +217,7 @@ impl FieldSchema for CountField {
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
             .description(about(self.about))
             .minimum(Some(0))
-            .maximum(Some(limits::COUNT))
+            .maximum(Some(self.max))
             .default(default)
             .into()
     }

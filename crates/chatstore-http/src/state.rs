@@ -4,15 +4,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use chatstore::auth::{LimitKey, Permission, Quota};
 use chatstore::{DatabaseKind, Store, UserId};
 
 use crate::admission::Admission;
 use crate::answer::AnswerMemory;
+use crate::budget::ByteBudget;
 use crate::client::TrustedProxies;
 use crate::error::Problem;
 use crate::metrics::Metrics;
 use crate::origins::AllowedOrigins;
+use crate::pace::Pace;
 use crate::repetitions::{Repetition, Repetitions};
 use crate::shares::Shares;
 
@@ -40,11 +43,13 @@ pub(crate) struct AppState(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     store: Store,
-    openapi: String,
+    openapi: Bytes,
     policy: Policy,
     admission: Admission,
     shares: Shares,
+    bodies: ByteBudget,
     answers: AnswerMemory,
+    pace: Pace,
     metrics: Metrics,
     failures: Repetitions,
 }
@@ -54,9 +59,12 @@ impl AppState {
     pub(crate) fn new(store: Store, openapi: String, policy: Policy, metrics: Metrics) -> Self {
         let admission = Admission::default();
         let shares = Shares::new(store.kind() == DatabaseKind::Postgres);
-        let answers = AnswerMemory::default();
-        let failures = Repetitions::new(log_failures);
-        Self(Arc::new(Shared { store, openapi, policy, admission, shares, answers, metrics, failures }))
+        let (bodies, answers) = (ByteBudget::of_bodies(store.document_limit()), AnswerMemory::default());
+        let (pace, failures) = (Pace::default(), Repetitions::new(log_failures));
+        let openapi = openapi.into();
+        let shared =
+            Shared { store, openapi, policy, admission, shares, bodies, answers, pace, metrics, failures };
+        Self(Arc::new(shared))
     }
 
     /// The store, for what belongs to no user: health, keys, users, ids of requests.
@@ -64,9 +72,9 @@ impl AppState {
         &self.0.store
     }
 
-    /// The OpenAPI document as JSON.
-    pub(crate) fn openapi(&self) -> &str {
-        &self.0.openapi
+    /// The OpenAPI document as JSON, of which all answers share the one copy.
+    pub(crate) fn openapi(&self) -> Bytes {
+        self.0.openapi.clone()
     }
 
     /// The options of the API.
@@ -95,9 +103,19 @@ impl AppState {
         &self.0.shares
     }
 
+    /// At what pace clients are told that they ask too often.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.0.pace
+    }
+
     /// Failures of requests and of the database, which come in floods.
     pub(crate) fn failures(&self) -> &Repetitions {
         &self.0.failures
+    }
+
+    /// What the bodies of requests may hold until these are done.
+    pub(crate) fn bodies(&self) -> &ByteBudget {
+        &self.0.bodies
     }
 
     /// What answers may hold until they are read.

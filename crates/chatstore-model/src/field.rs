@@ -217,21 +217,42 @@ pub struct FlagField {
     pub about: &'static str,
 }
 
-/// A field that holds a whole number from 0 to [`limits::COUNT`].
+/// A field that holds a whole number, not below 0.
 #[derive(Debug, Clone, Copy)]
 pub struct CountField {
     /// Its name.
     pub name: &'static str,
     /// What it is for.
     pub about: &'static str,
+    /// The largest number.
+    pub max: i64,
 }
 
 impl CountField {
+    /// A field for numbers up to [`limits::COUNT`].
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, about: "", max: limits::COUNT }
+    }
+
+    /// The field with a largest number.
+    #[must_use]
+    pub const fn at_most(mut self, max: i64) -> Self {
+        self.max = max;
+        self
+    }
+
+    /// The field with what it is for.
+    #[must_use]
+    pub const fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
     /// Notes a number outside the range.
     pub fn check(&self, validator: &mut Validator, count: Option<i64>) {
-        if count.is_some_and(|count| !(0..=limits::COUNT).contains(&count)) {
-            let message = format!("must be from 0 to {}", limits::COUNT);
-            validator.wrong(self.name, FieldCode::OutOfRange, message);
+        if count.is_some_and(|count| !(0..=self.max).contains(&count)) {
+            validator.wrong(self.name, FieldCode::OutOfRange, format!("must be from 0 to {}", self.max));
         }
     }
 }

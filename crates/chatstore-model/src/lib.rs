@@ -66,7 +66,7 @@ pub use response::{ModelResponse, NewModelResponse, NewReply, Reply, effective_m
 pub use session::{EndReason, NewRefreshToken, NewSession, RefreshToken, Session, SessionState};
 pub use text::{PREVIEW_CHARACTERS, preview};
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
-pub use usage::{Day, UsageDimension, UsageGroup, UsageGrouping, UsageRow};
+pub use usage::{Day, OTHER_MODELS, UsageDimension, UsageGroup, UsageGrouping, UsageRow};
 pub use user::{ANOTHER_ADDRESS, NewUser, User, UserFilter, UserPatch, UserRole, is_own_name};
 pub use valid::{IntoValid, Valid};
 pub use validate::{Change, FieldCode, FieldError, Invalid, Validate, Validator, limits};

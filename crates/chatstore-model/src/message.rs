@@ -52,7 +52,7 @@ pub const MODEL: TextField = TextField::new("model")
     .about("The model asked for, or the one that answered.");
 
 /// The tokens of a message.
-pub const TOKEN_COUNT: CountField = CountField { name: "token_count", about: "Tokens of the content." };
+pub const TOKEN_COUNT: CountField = CountField::new("token_count").about("Tokens of the content.");
 
 /// The documents of a message.
 pub const USED_DOCUMENTS: JsonField = JsonField {

@@ -12,23 +12,22 @@ pub const MODEL_USED: TextField = TextField::new("model_used").at_least(1).at_mo
 );
 
 /// The tokens that a model read.
-pub const TOKENS_PROMPT: CountField = CountField { name: "tokens_prompt", about: "" };
+pub const TOKENS_PROMPT: CountField = CountField::new("tokens_prompt").at_most(limits::TOKENS);
 
 /// The tokens that a model wrote.
-pub const TOKENS_COMPLETION: CountField = CountField { name: "tokens_completion", about: "" };
+pub const TOKENS_COMPLETION: CountField = CountField::new("tokens_completion").at_most(limits::TOKENS);
 
 /// The tokens that are billed.
-pub const TOKENS_TOTAL: CountField = CountField {
-    name: "tokens_total",
-    about: "When left out, prompt and completion together, if both are known; never smaller than that.",
-};
+pub const TOKENS_TOTAL: CountField = CountField::new("tokens_total")
+    .at_most(limits::TOKENS)
+    .about("When left out, prompt and completion together, if both are known; never smaller than that.");
 
 /// The tokens among those read that came from a cache.
 pub const TOKENS_CACHED: CountField =
-    CountField { name: "tokens_cached", about: "Tokens read from the provider's cache." };
+    CountField::new("tokens_cached").at_most(limits::TOKENS).about("Tokens read from the provider's cache.");
 
 /// How long a model took.
-pub const COMPLETION_TIME_MS: CountField = CountField { name: "completion_time_ms", about: "" };
+pub const COMPLETION_TIME_MS: CountField = CountField::new("completion_time_ms");
 
 /// Why a model stopped.
 pub const FINISH_REASON: TextField =

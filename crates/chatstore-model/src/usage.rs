@@ -4,7 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::keyword::keywords;
-use crate::{InvalidTimestamp, Timestamp, UserId};
+use crate::{InvalidTimestamp, Timestamp, UserId, limits};
+
+/// The model under which usage is booked beyond [`limits::MODELS_A_DAY`] models of an owner on one day.
+pub const OTHER_MODELS: &str = "(others)";
 
 /// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
@@ -117,19 +120,22 @@ pub struct UsageGroup {
 }
 
 impl UsageGroup {
-    /// Everything in one row.
+    /// Everything in one row; no sum is above [`limits::COUNT`].
     #[must_use]
     pub fn sum(rows: &[Self]) -> Self {
         let mut total = Self::default();
         for row in rows {
-            total.requests = total.requests.saturating_add(row.requests);
-            total.cached_requests = total.cached_requests.saturating_add(row.cached_requests);
-            total.tokens_prompt = total.tokens_prompt.saturating_add(row.tokens_prompt);
-            total.tokens_completion = total.tokens_completion.saturating_add(row.tokens_completion);
-            total.tokens_total = total.tokens_total.saturating_add(row.tokens_total);
-            total.completion_time_ms_sum =
-                total.completion_time_ms_sum.saturating_add(row.completion_time_ms_sum);
-            total.cost_micros = total.cost_micros.saturating_add(row.cost_micros);
+            for (sum, more) in [
+                (&mut total.requests, row.requests),
+                (&mut total.cached_requests, row.cached_requests),
+                (&mut total.tokens_prompt, row.tokens_prompt),
+                (&mut total.tokens_completion, row.tokens_completion),
+                (&mut total.tokens_total, row.tokens_total),
+                (&mut total.completion_time_ms_sum, row.completion_time_ms_sum),
+                (&mut total.cost_micros, row.cost_micros),
+            ] {
+                *sum = sum.saturating_add(more).min(limits::COUNT);
+            }
         }
         total
     }

@@ -55,6 +55,11 @@ pub mod limits {
     pub const EXTERNAL_ID: usize = 255;
     /// The largest count: every JSON reader can hold it exactly.
     pub const COUNT: i64 = (1 << 53) - 1;
+    /// Tokens of each kind that one response may report: more than any model takes, and so few that a sum of a million
+    /// responses is still exact.
+    pub const TOKENS: i64 = 1 << 31;
+    /// Models that one owner's usage of a day is kept apart by.
+    pub const MODELS_A_DAY: usize = 200;
 }
 
 keywords! {

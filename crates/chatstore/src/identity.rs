@@ -12,13 +12,19 @@ use crate::token::TokenKeys;
 /// In how long failures are counted.
 const FAILURES_PERIOD: Duration = Duration::from_secs(60);
 
+/// So many times as often as one account from one address may one address fail, and one account from everywhere.
+const FAILURES_TIMES: u32 = 10;
+
+/// So many times as often may one address log in.
+const LOGINS_TIMES: u32 = 60;
+
 /// What logins and sessions need beside the database.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) passwords: Passwords,
     pub(crate) keys: Option<TokenKeys>,
     pub(crate) limiter: Arc<dyn Limiter>,
-    /// Failed logins of one account in a minute; one address may fail ten times as often.
+    /// Failed logins of one account from one address in a minute, of which the other figures are multiples.
     pub(crate) failures: Option<u32>,
     pub(crate) has_local_passwords: bool,
     pub(crate) provider: Option<Arc<dyn IdentityProvider>>,
@@ -45,13 +51,27 @@ impl Identity {
         self.keys.as_ref().ok_or_else(Error::no_token_keys)
     }
 
-    /// How often one account may fail.
+    /// How often one account may fail from one address.
     pub(crate) fn account_quota(&self) -> Option<Quota> {
-        self.failures.map(|count| Quota { count, period: FAILURES_PERIOD })
+        self.quota(1)
+    }
+
+    /// How often one account may fail from everywhere before its logins become slow.
+    pub(crate) fn everywhere_quota(&self) -> Option<Quota> {
+        self.quota(FAILURES_TIMES)
     }
 
     /// How often one address may fail.
     pub(crate) fn address_quota(&self) -> Option<Quota> {
-        self.failures.map(|count| Quota { count: count.saturating_mul(10), period: FAILURES_PERIOD })
+        self.quota(FAILURES_TIMES)
+    }
+
+    /// How often one address may log in, rightly or not.
+    pub(crate) fn logins_quota(&self) -> Option<Quota> {
+        self.quota(LOGINS_TIMES)
+    }
+
+    fn quota(&self, times: u32) -> Option<Quota> {
+        self.failures.map(|count| Quota { count: count.saturating_mul(times), period: FAILURES_PERIOD })
     }
 }

@@ -108,7 +108,10 @@ pub mod auth {
     pub use crate::identity_provider::{
         IdentityFuture, IdentityProvider, ProviderUnavailable, VerifiedToken,
     };
-    pub use crate::limit::{LimitKey, Limiter, LimiterFuture, LocalLimiter, Permission, Quota};
+    pub use crate::limit::{
+        ClientNetwork, LimitKey, LimitKind, Limiter, LimiterFuture, LocalLimiter, LoginAccount, Permission,
+        Quota,
+    };
     pub use crate::password::Password;
     pub use crate::principal::{ActingUser, Credential, Principal};
     pub use crate::service::{Auth, ClientInfo, LoginName, Tokens};

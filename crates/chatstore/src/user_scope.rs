@@ -11,6 +11,7 @@ pub struct AsUser<'s> {
     pub(crate) user: UserId,
     pub(crate) expected: Option<i64>,
     pub(crate) is_service: bool,
+    pub(crate) is_vouched_for: bool,
 }
 
 /// A user and the revision that their write expects: what a transaction needs of [`AsUser`].
@@ -25,7 +26,7 @@ impl Store {
     /// The store as one user sees it: every call is checked for this user.
     #[must_use]
     pub const fn as_user(&self, user: UserId) -> AsUser<'_> {
-        AsUser { store: self, user, expected: None, is_service: false }
+        AsUser { store: self, user, expected: None, is_service: false, is_vouched_for: true }
     }
 }
 
@@ -53,6 +54,14 @@ impl<'s> AsUser<'s> {
     #[must_use]
     pub const fn if_revision(mut self, revision: i64) -> Self {
         self.expected = Some(revision);
+        self
+    }
+
+    /// The same for what a user says without the application's vouching for it: what a reply in another user's
+    /// conversation says about its answer is stored, and is not booked as the owner's usage.
+    #[must_use]
+    pub const fn not_vouched_for(mut self) -> Self {
+        self.is_vouched_for = false;
         self
     }
 }

@@ -5,18 +5,20 @@
 use std::panic::resume_unwind;
 
 use axum::Extension;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use chatstore::auth::Actor;
+use chatstore::auth::{Actor, ClientInfo, ClientNetwork};
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::headers::CLOSE;
 use crate::admission::request_time;
-use crate::body::{BODY_BYTES, buffer_body};
+use crate::body::{BodyLimit, buffer_body};
+use crate::budget::{HeldMemory, Holder};
 use crate::caller::ACTING_USER;
+use crate::client::ClientAddress;
 use crate::condition::has_idempotency_key;
 use crate::error::{Problem, ProblemKind};
 use crate::state::AppState;
@@ -26,34 +28,64 @@ static CALLER: [HeaderName; 2] = [header::AUTHORIZATION, ACTING_USER];
 
 /// For routes that use the database: a limited number of requests holds a permit at the same time.
 pub(crate) async fn run_with_permit(
+    State(limit): State<BodyLimit>,
     Extension(state): Extension<AppState>,
     request: Request,
     next: Next,
 ) -> Result<Response, Response> {
-    let request = buffered(&state, request).await?;
+    let (request, memory) = buffered(&state, limit, request).await?;
     let share = state.shares().acquire(&request, &CALLER).await.map_err(IntoResponse::into_response)?;
     let permit = state.admission().acquire().await.map_err(IntoResponse::into_response)?;
-    Ok(run_to_the_end(state, (share, permit), request, next).await)
+    Ok(run_to_the_end(state, (share, permit, memory), request, next).await)
+}
+
+/// For whom the requests of a route that takes a password are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CountedFor {
+    /// For the address alone before the request is read: nobody is known yet.
+    Address,
+    /// For the user, who is.
+    User,
 }
 
 /// For routes that hash a password. They hold no permit, for which others would wait as long as the hash takes:
-/// the store itself limits how many run and wait, and when it has no capacity left the request is rejected unread.
+/// the store itself limits how many run and wait, and when it has no capacity left the request is rejected unread. So
+/// is one from an address that tries too often.
 pub(crate) async fn run_with_password_capacity(
+    State(counted_for): State<CountedFor>,
     Extension(state): Extension<AppState>,
     request: Request,
     next: Next,
 ) -> Result<Response, Response> {
-    let request = buffered(&state, request).await?;
-    if !state.store().auth().takes_passwords() {
+    let address = ClientAddress::within(request.extensions());
+    let network = ClientNetwork::of(address);
+    let client = ClientInfo { address, user_agent: None };
+    if counted_for == CountedFor::Address
+        && let Err(error) = state.store().auth().from(client.clone()).check_address().await
+    {
+        state.pace().keep(network).await;
+        return Err(Problem::from(error).into_response());
+    }
+    let (request, memory) = buffered(&state, BodyLimit::CREDENTIALS, request).await?;
+    if !state.store().auth().from(client).takes_passwords() {
         return Err(state.admission().paced_rejection().await.into_response());
     }
-    Ok(run_to_the_end(state, (), request, next).await)
+    let response = run_to_the_end(state.clone(), memory, request, next).await;
+    if response.extensions().get::<Problem>().is_some_and(Problem::is_rate_limit) {
+        state.pace().keep(network).await;
+    }
+    Ok(response)
 }
 
-/// The request with its whole body, or the last answer on this connection.
-async fn buffered(state: &AppState, request: Request) -> Result<Request, Response> {
-    let limit = if is_of_documents(&request) { state.store().document_limit() } else { BODY_BYTES };
-    let buffered = buffer_body(state.admission(), limit, request).await;
+/// The request with its whole body and the memory that takes, or the last answer on this connection.
+async fn buffered(
+    state: &AppState,
+    limit: BodyLimit,
+    request: Request,
+) -> Result<(Request, Option<HeldMemory>), Response> {
+    let limit =
+        if is_of_documents(&request) { BodyLimit::bytes(state.store().document_limit()) } else { limit };
+    let buffered = buffer_body(state, limit, request).await;
     buffered.map_err(|problem| (CLOSE, problem.into_response()).into_response())
 }
 
@@ -89,8 +121,9 @@ async fn run_to_the_end(
 async fn run(state: &AppState, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let has_key = has_idempotency_key(request.headers());
+    let network = ClientNetwork::of(ClientAddress::within(request.extensions()));
     match timeout(request_time(&method), next.run(request)).await {
-        Ok(response) => state.answers().hold(&method, response),
+        Ok(response) => state.answers().hold(Holder::Network(network), &method, response),
         Err(_) => timeout_problem(&method, has_key).into_response(),
     }
 }

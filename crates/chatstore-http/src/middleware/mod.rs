@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-pub(crate) use admission::{run_with_password_capacity, run_with_permit};
+pub(crate) use admission::{CountedFor, run_with_password_capacity, run_with_permit};
 pub(crate) use headers::with_security_headers;
 use headers::{CLOSE, add_security_headers};
 

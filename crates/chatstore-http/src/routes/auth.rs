@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chatstore::auth::{LoginName, Password, Tokens};
 use chatstore::fields::{EMAIL, FULL_NAME, PASSWORD, USERNAME};
-use chatstore::{FieldCode, NewUser, SessionId, TextField, TextForm, Timestamp};
+use chatstore::{FieldCode, Invalid, NewUser, SessionId, TextField, TextForm, Timestamp, Validator, limits};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -164,10 +164,11 @@ impl FromRequestParts<AppState> for LocalPasswords {
 }
 
 /// The name of a user who logs in.
-const LOGIN_NAME: TextField = TextField::new("username").about("A name; also an e-mail address.");
+const LOGIN_NAME: TextField =
+    TextField::new("username").at_most(limits::EMAIL).about("A name; also an e-mail address.");
 
 /// The e-mail address of a user who logs in.
-const LOGIN_EMAIL: TextField = TextField::new("email");
+const LOGIN_EMAIL: TextField = TextField::new("email").at_most(limits::EMAIL);
 
 /// The password of a user who logs in.
 const LOGIN_PASSWORD: TextField = TextField::new("password").formed(TextForm::Password);
@@ -185,12 +186,24 @@ fn read_login(fields: &mut impl ReadFields) -> (LoginName, Password) {
         }
         _ => {}
     }
-    let (username, email) = (fields.given(&LOGIN_NAME), fields.given(&LOGIN_EMAIL));
+    let (username, email) = (login_name(fields, &LOGIN_NAME), login_name(fields, &LOGIN_EMAIL));
     let name = match email {
         Some(email) => LoginName::Email(email),
         None => LoginName::Username(username.unwrap_or_default()),
     };
     (name, Password::new(secret(fields, &LOGIN_PASSWORD)))
+}
+
+/// A name, which is looked up only when it is no longer than any.
+fn login_name(fields: &mut impl ReadFields, field: &TextField) -> Option<String> {
+    let name = fields.given(field)?;
+    let mut validator = Validator::default();
+    field.check(&mut validator, Some(&name));
+    let Err(Invalid(errors)) = validator.finish() else { return Some(name) };
+    for error in errors {
+        fields.wrong(field.name, error.code, &error.message);
+    }
+    Some(String::new())
 }
 
 /// Log in

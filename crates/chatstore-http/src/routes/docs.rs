@@ -1,7 +1,9 @@
 //! The description of the API: the document, and a page whose assets are inside the program.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -27,7 +29,7 @@ const CONTENT_SECURITY_POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
     responses((status = 200, description = "The OpenAPI document", body = Object))
 )]
 pub(crate) async fn document(State(state): State<AppState>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], state.openapi().to_owned())
+    ([(header::CONTENT_TYPE, "application/json")], state.openapi())
 }
 
 /// Where the page is: below a slash, because it asks for its parts relative to itself.
@@ -51,7 +53,11 @@ fn file(name: &str) -> Result<Response, Problem> {
     let found = found.map_err(|error| Problem::internal(error.to_string()))?;
     let file = found.ok_or_else(Problem::not_found)?;
     let headers = [(header::CONTENT_TYPE, file.content_type.as_str()), (CONTENT_SECURITY_POLICY, POLICY)];
-    let mut answer = (headers, file.bytes.into_owned()).into_response();
+    let bytes = match file.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    };
+    let mut answer = (headers, bytes).into_response();
     if file.gzpipped {
         let gzip = axum::http::HeaderValue::from_static("gzip");
         answer.headers_mut().insert(header::CONTENT_ENCODING, gzip);

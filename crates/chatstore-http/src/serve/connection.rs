@@ -32,6 +32,27 @@ const HEAD_FIELDS: usize = 256;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Draining;
 
+/// In the extensions of a request: whether its connection waits for the body is said here.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival(Arc<Slot>);
+
+/// A connection waits for a body until this is dropped. Until then it may be closed for another one.
+#[derive(Debug)]
+pub(crate) struct AwaitedBody(Arc<Slot>);
+
+impl Arrival {
+    pub(crate) fn await_body(&self) -> AwaitedBody {
+        self.0.advance(Phase::Request, Phase::Body);
+        AwaitedBody(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for AwaitedBody {
+    fn drop(&mut self) {
+        self.0.advance(Phase::Body, Phase::Request);
+    }
+}
+
 /// Answers the requests of a connection until it ends, has had its time or is told to close.
 pub(super) async fn answer(stream: TcpStream, router: Router, slot: Arc<Slot>) {
     if let Err(error) = stream.set_nodelay(true) {
@@ -89,12 +110,12 @@ pub(super) async fn answer(stream: TcpStream, router: Router, slot: Arc<Slot>) {
 fn is_cut_off(slot: &Slot) -> bool {
     match slot.order() {
         Order::Abandon => true,
-        Order::Evict => slot.phase() == Phase::Head,
+        Order::Evict => matches!(slot.phase(), Phase::Head | Phase::Body),
         Order::Serve | Order::CloseAfterAnswer | Order::CloseWhenIdle => false,
     }
 }
 
-fn begin_request(slot: &Slot, peer: Option<SocketAddr>, request: Request<Incoming>) -> Request {
+fn begin_request(slot: &Arc<Slot>, peer: Option<SocketAddr>, request: Request<Incoming>) -> Request {
     let body = request.body().size_hint().exact().map_or(BodyLength::Unknown, BodyLength::Known);
     let has_bare_line_feed = slot.begin_request(body);
     let malformed = if has_bare_line_feed {
@@ -110,6 +131,7 @@ fn begin_request(slot: &Slot, peer: Option<SocketAddr>, request: Request<Incomin
     if let Some(peer) = peer {
         extensions.insert(ConnectInfo(peer));
     }
+    extensions.insert(Arrival(Arc::clone(slot)));
     if slot.is_draining() {
         extensions.insert(Draining);
     }

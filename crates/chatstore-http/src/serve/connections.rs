@@ -1,18 +1,17 @@
 //! All connections of a server: the one place that counts them, and decides which may be opened and which are
 //! closed for it.
 
-use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chatstore::auth::ClientNetwork;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
+use super::options::ServeOptions;
+use super::peers::Peers;
 use super::slot::{Announcement, Order, Slot};
-
-/// Connections beyond the limit, each for one request: a client that only asks for health is answered also when
-/// all others are busy.
-const RESERVE: usize = 256;
 
 /// Connections that are closed at once when there are too many: finding the longest unused costs a look at all.
 const EVICTED: usize = 64;
@@ -26,8 +25,7 @@ pub(super) struct Connections(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    limit: usize,
-    idle_time: Duration,
+    options: ServeOptions,
     announcement: Announcement,
     list: Mutex<List>,
     /// Told when a connection ends.
@@ -38,38 +36,40 @@ struct Shared {
 struct List {
     last: u64,
     /// Those that count.
-    open: HashMap<u64, Arc<Slot>>,
+    open: Peers,
     /// Those that were told to make room and have not ended.
     evicted: usize,
 }
 
 impl List {
     fn total(&self) -> usize {
-        self.open.len() + self.evicted
+        self.open.count() + self.evicted
     }
 
-    /// Closes the longest unused connections.
+    /// Closes unused connections, first those of the address that has the most.
     fn evict(&mut self) {
-        let mut unused: Vec<(Instant, u64)> =
-            self.open.iter().filter_map(|(id, slot)| Some((slot.unused_since()?, *id))).collect();
-        if unused.len() > EVICTED {
-            unused.select_nth_unstable(EVICTED);
-            unused.truncate(EVICTED);
-        }
-        for (_, id) in unused {
-            if let Some(slot) = self.open.remove(&id) {
-                self.evicted += 1;
-                slot.tell(Order::Evict);
-            }
+        let removed = self.open.remove_unused(EVICTED);
+        self.close(&removed);
+    }
+
+    /// Closes the longest unused connections of an address.
+    fn evict_of(&mut self, network: ClientNetwork) {
+        let removed = self.open.remove_unused_of(network, EVICTED);
+        self.close(&removed);
+    }
+
+    fn close(&mut self, removed: &[Arc<Slot>]) {
+        self.evicted += removed.len();
+        for slot in removed {
+            slot.tell(Order::Evict);
         }
     }
 }
 
 impl Connections {
-    pub(super) fn new(limit: usize, idle_time: Duration) -> Self {
+    pub(super) fn new(options: ServeOptions) -> Self {
         let shared = Shared {
-            limit,
-            idle_time,
+            options,
             announcement: Announcement::default(),
             list: Mutex::default(),
             ended: Notify::new(),
@@ -77,17 +77,12 @@ impl Connections {
         Self(Arc::new(shared))
     }
 
-    /// Sockets that a server with this limit may have.
-    pub(super) const fn sockets(limit: usize) -> usize {
-        limit + RESERVE
-    }
-
     /// Waits until one more connection may be opened.
     pub(super) async fn room(&self) {
         loop {
             {
                 let mut list = self.list();
-                if list.total() < Self::sockets(self.0.limit) {
+                if list.total() < self.0.options.with_reserve() {
                     return;
                 }
                 list.evict();
@@ -97,30 +92,40 @@ impl Connections {
         }
     }
 
-    /// Closes the longest unused connections, because the system has no descriptor left.
+    /// Closes unused connections, because the system has no descriptor left.
     pub(super) fn release_some(&self) {
         self.list().evict();
     }
 
-    /// Counts a connection until its ticket is dropped. If there are too many, the longest unused are closed.
-    pub(super) fn admit(&self) -> Ticket {
+    /// Counts a connection of an address until its ticket is dropped; `None` when the address has its share, all of it
+    /// in use. If there are too many, unused ones are closed: its own, or those of the address with the most.
+    pub(super) fn admit(&self, address: IpAddr) -> Option<Ticket> {
+        let options = &self.0.options;
+        let network = ClientNetwork::of(Some(address));
+        let is_proxy = options.trusted_proxies.contain(address.to_canonical());
         let mut list = self.list();
-        let is_full = list.open.len() >= self.0.limit;
+        if !is_proxy && list.open.count_of(network) >= options.max_connections_per_address {
+            list.evict_of(network);
+            if list.open.count_of(network) >= options.max_connections_per_address {
+                return None;
+            }
+        }
+        let is_full = list.open.count() >= options.max_connections;
         if is_full {
             list.evict();
         }
         list.last += 1;
-        let id = list.last;
-        let is_reserve = list.open.len() >= self.0.limit;
-        let slot = Arc::new(Slot::new(self.0.announcement.clone(), is_reserve, self.0.idle_time));
-        list.open.insert(id, Arc::clone(&slot));
-        Ticket { connections: self.clone(), id, slot, is_beyond_limit: is_full }
+        let number = list.last;
+        let is_reserve = list.open.count() >= options.max_connections;
+        let slot = Arc::new(Slot::new(self.0.announcement.clone(), is_reserve, options.idle_time));
+        list.open.insert(network, is_proxy, number, Arc::clone(&slot));
+        Some(Ticket { connections: self.clone(), network, number, slot, is_beyond_limit: is_full })
     }
 
     /// Gives an order to all connections, also to those that are still to be opened.
     pub(super) fn announce(&self, order: Order) {
         self.0.announcement.set(order);
-        for slot in self.list().open.values() {
+        for slot in self.list().open.slots() {
             slot.wake();
         }
     }
@@ -145,7 +150,8 @@ impl Connections {
 #[derive(Debug)]
 pub(super) struct Ticket {
     connections: Connections,
-    id: u64,
+    network: ClientNetwork,
+    number: u64,
     pub(super) slot: Arc<Slot>,
     /// Whether others had to make room for it, or it has one of the reserve.
     pub(super) is_beyond_limit: bool,
@@ -154,7 +160,7 @@ pub(super) struct Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut list = self.connections.list();
-        if list.open.remove(&self.id).is_none() {
+        if list.open.remove(self.network, self.number).is_none() {
             list.evicted = list.evicted.saturating_sub(1);
         }
         drop(list);

@@ -1,26 +1,30 @@
 //! Serving a router on a socket, to clients that may be slow, idle or many.
 //!
-//! `connections` counts the connections and decides which are closed for new ones; a `slot` is what is known of
-//! one; `connection` answers its requests, over a `stream` that ends it without losing one; `head` knows what a head
-//! must not be.
+//! `connections` counts the connections and decides which are closed for new ones, `peers` by whose they are; a `slot`
+//! is what is known of one; `connection` answers its requests, over a `stream` that ends it without losing one; `head`
+//! knows what a head must not be.
 
 mod connection;
 mod connections;
 mod head;
+mod options;
+mod peers;
 mod slot;
 mod stream;
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout_at};
 
-pub(crate) use connection::Draining;
+pub(crate) use connection::{Arrival, Draining};
 use connections::Connections;
 pub(crate) use head::MalformedHead;
+pub use options::ServeOptions;
 use slot::Order;
 
 use crate::repetitions::{Repetition, Repetitions};
@@ -34,31 +38,6 @@ const GRACE_TIME: Duration = Duration::from_millis(250);
 
 /// How long to wait when the system has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How many connections there may be, and how long they stay.
-#[derive(Debug, Clone, Copy)]
-pub struct ServeOptions {
-    /// Connections at the same time; 8,192 by default. When there are more, the longest without a request are
-    /// closed; when all have one in progress, 256 more are each answered once.
-    pub max_connections: usize,
-    /// How long a connection stays open between two requests; 75 seconds by default, longer than most proxies keep
-    /// theirs, so that none sends a request into a connection that is being closed.
-    pub idle_time: Duration,
-}
-
-impl Default for ServeOptions {
-    fn default() -> Self {
-        Self { max_connections: 8_192, idle_time: Duration::from_secs(75) }
-    }
-}
-
-impl ServeOptions {
-    /// The maximum number of sockets that serving with these options has open at the same time.
-    #[must_use]
-    pub const fn sockets(&self) -> usize {
-        Connections::sockets(self.max_connections) + 1
-    }
-}
 
 /// Answers requests until `shutdown` is done, with the default options; see [`serve_with`].
 ///
@@ -93,14 +72,14 @@ pub async fn serve_with(
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let connections = Connections::new(options.max_connections, options.idle_time);
+    let connections = Connections::new(options);
     let server = Server { router, connections, refusals: Repetitions::new(log_refusal) };
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         tokio::select! {
             biased;
             () = &mut shutdown => break,
-            stream = server.accept(&listener) => server.start(stream),
+            (stream, peer) = server.accept(&listener) => server.start(stream, peer),
         }
     }
     server.drain(listener).await
@@ -123,11 +102,11 @@ struct Server {
 
 impl Server {
     /// The next connection. Dropping the future loses none.
-    async fn accept(&self, listener: &TcpListener) -> TcpStream {
+    async fn accept(&self, listener: &TcpListener) -> (TcpStream, SocketAddr) {
         loop {
             self.connections.room().await;
             match listener.accept().await {
-                Ok((stream, _)) => return stream,
+                Ok(accepted) => return accepted,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     // No descriptor or memory left: the listener goes on.
@@ -141,9 +120,15 @@ impl Server {
         }
     }
 
-    /// Answers the requests of a connection, in a task of its own.
-    fn start(&self, stream: TcpStream) {
-        let (ticket, router) = (self.connections.admit(), self.router.clone());
+    /// Answers the requests of a connection, in a task of its own, or closes it.
+    fn start(&self, stream: TcpStream, peer: SocketAddr) {
+        let Some(ticket) = self.connections.admit(peer.ip()) else {
+            if self.refusals.is_first("too many connections of one address") {
+                tracing::warn!(client.address = %peer.ip(), "too many connections of one address: no more are taken");
+            }
+            return;
+        };
+        let router = self.router.clone();
         if ticket.is_beyond_limit && self.refusals.is_first("too many connections") {
             tracing::warn!("too many connections: the longest without a request are closed for new ones");
         }
@@ -158,7 +143,7 @@ impl Server {
             tokio::select! {
                 biased;
                 () = &mut grace => break,
-                stream = self.accept(&listener) => self.start(stream),
+                (stream, peer) = self.accept(&listener) => self.start(stream, peer),
                 () = self.connections.none_left() => break,
             }
         }
@@ -180,9 +165,9 @@ impl Server {
         let mut accepted = 0;
         loop {
             match listener.accept() {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     stream.set_nonblocking(true)?;
-                    self.start(TcpStream::from_std(stream)?);
+                    self.start(TcpStream::from_std(stream)?, peer);
                     accepted += 1;
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

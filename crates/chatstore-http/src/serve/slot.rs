@@ -21,12 +21,14 @@ pub(super) enum Phase {
     Idle,
     /// A part of a head has arrived.
     Head,
-    /// From the whole head to the last byte of the answer's body.
+    /// From the whole request to the last byte of the answer's body.
     Request,
     /// The answer is complete, but not yet sent.
     Flushing,
     /// Nothing more is going to be sent.
     Closing,
+    /// The head has arrived, and the body has not.
+    Body,
 }
 
 impl Phase {
@@ -38,8 +40,14 @@ impl Phase {
             1 => Self::Head,
             2 => Self::Request,
             3 => Self::Flushing,
-            _ => Self::Closing,
+            4 => Self::Closing,
+            _ => Self::Body,
         }
+    }
+
+    /// Whether the server does nothing for the client, who has not sent a whole request.
+    pub(super) const fn is_unused(self) -> bool {
+        matches!(self, Self::Idle | Self::Head | Self::Body)
     }
 }
 
@@ -52,7 +60,7 @@ pub(super) enum Order {
     CloseAfterAnswer,
     /// Close as soon as no request is in progress and no byte of one has arrived.
     CloseWhenIdle,
-    /// The same, also when the head of a request is not complete.
+    /// The same, also when a request is not complete.
     Evict,
     /// Close now.
     Abandon,
@@ -136,10 +144,10 @@ impl Slot {
         Phase::of_bits(self.state.load(Ordering::SeqCst))
     }
 
-    /// Since when no request has been in progress; `None` when one is.
+    /// Since when no whole request has been in progress; `None` when one is.
     pub(super) fn unused_since(&self) -> Option<Instant> {
         let state = self.state.load(Ordering::SeqCst);
-        matches!(Phase::of_bits(state), Phase::Idle | Phase::Head).then(|| self.began(state))
+        Phase::of_bits(state).is_unused().then(|| self.began(state))
     }
 
     /// When the connection has had its time; `None` when other limits apply, or it is closing.
@@ -149,7 +157,7 @@ impl Slot {
             Phase::Idle if self.order() < Order::CloseWhenIdle => self.idle_time,
             Phase::Head if self.is_reserve => RESERVE_TIME,
             Phase::Head => HEAD_TIME,
-            Phase::Idle | Phase::Request | Phase::Flushing | Phase::Closing => return None,
+            Phase::Idle | Phase::Body | Phase::Request | Phase::Flushing | Phase::Closing => return None,
         };
         Some(self.began(state) + time)
     }

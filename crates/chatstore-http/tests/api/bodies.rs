@@ -13,6 +13,7 @@ conformance!(
     a_body_may_have_one_mebibyte,
     data_of_the_application_may_be_unusual,
     a_limit_is_described_as_it_is_checked,
+    what_is_wrong_with_a_large_body_is_said_in_a_short_answer,
 );
 
 const CONVERSATIONS: &str = "/api/v1/conversations";
@@ -242,5 +243,46 @@ async fn a_limit_is_described_as_it_is_checked(case: TestDatabase) {
         body[field] = "x".repeat(max).into();
         let taken = answer(server.send(&root, "POST", target, &body.to_string())).await;
         assert_eq!(taken.status, 201, "{request} {field}: {}", taken.body);
+    }
+}
+
+async fn what_is_wrong_with_a_large_body_is_said_in_a_short_answer(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let messages = format!("{}/messages", server.conversation(&ada).await);
+    let fields = |count: usize| {
+        let fields: Vec<String> = (0..count).map(|number| format!("\"{number:x}\":0")).collect();
+        format!("{{{}}}", fields.join(","))
+    };
+    let many = format!(r#"{{"messages":[{}]}}"#, vec![fields(127); 200].join(","));
+    let zeros = format!(r#"{{"messages":[{}]}}"#, vec!["0"; 500_000].join(","));
+    let documents = format!(r#"{{"content":"a","used_documents":[{}]}}"#, vec!["0"; 500_000].join(","));
+    let long_name = format!(r#"{{"content":"a","{}":0}}"#, "\\u0001".repeat(150_000));
+    let twice = format!(r#"{{"{0}":0,"{0}":0}}"#, "\u{200b}".repeat(150_000));
+    for (body, status, first, count) in [
+        (fields(100_000), 422, Some(("content", "required")), 100),
+        (fields(128), 422, Some(("content", "required")), 100),
+        (many, 422, Some(("messages[0].content", "required")), 100),
+        (format!(r#"{{"messages":[{}]}}"#, fields(129)), 422, Some(("messages[0].content", "required")), 100),
+        (zeros, 422, Some(("messages", "too_long")), 1),
+        (documents, 422, Some(("used_documents", "too_long")), 1),
+        (long_name, 422, None, 1),
+        (twice, 400, None, 0),
+    ] {
+        assert!(body.len() <= 1024 * 1024);
+        let answer = server.send(&ada, "POST", &messages, &body).send().await.unwrap();
+        let (found, text) = (answer.status(), answer.text().await.unwrap());
+        let problem: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let errors = problem["errors"].as_array().cloned().unwrap_or_default();
+        assert_eq!((found.as_u16(), errors.len()), (status, count), "{:.80}", body);
+        assert!(text.len() < 16 * 1024, "{} bytes for {:.80}", text.len(), body);
+        if let Some((field, code)) = first {
+            assert_eq!(
+                (&errors[0]["field"], &errors[0]["code"]),
+                (&field.into(), &code.into()),
+                "{:.80}",
+                body
+            );
+        }
     }
 }

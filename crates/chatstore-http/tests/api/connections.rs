@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::get;
 use chatstore::Store;
-use chatstore_http::{ServeOptions, serve_with};
+use chatstore_http::{Api, ServeOptions, serve_with};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -36,6 +36,13 @@ impl Running {
 
     async fn connect(&self) -> Client {
         Client(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    /// A connection from another address of this machine.
+    async fn connect_from(&self, address: &str) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+        Client(socket.connect(self.address).await.unwrap())
     }
 
     async fn ended(serving: JoinHandle<std::io::Result<()>>) {
@@ -209,6 +216,129 @@ async fn a_client_is_answered_once_when_every_connection_is_busy() {
         release.notify_one();
         client.answer("held").await;
         assert!(client.is_open().await);
+    }
+}
+
+#[tokio::test]
+async fn an_address_closes_its_own_connections_for_new_ones_and_none_of_others() {
+    let options = ServeOptions { max_connections_per_address: 100, ..options(1_000) };
+    let server = Running::start(router().0, options).await;
+    let mut other = server.connect().await;
+    assert!(other.is_open().await);
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        let mut client = server.connect_from("127.0.0.2").await;
+        assert!(client.is_open().await, "the newest is answered");
+        idle.push(client);
+    }
+    for client in &mut idle[..100] {
+        assert_eq!(client.rest().await.unwrap(), "", "the oldest are closed");
+    }
+    assert!(other.is_open().await);
+}
+
+#[tokio::test]
+async fn an_address_whose_connections_are_all_in_use_gets_no_more_and_others_do() {
+    let (router, called, release) = router();
+    let options = ServeOptions { max_connections_per_address: 4, ..options(8) };
+    let server = Running::start(router, options).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let mut client = server.connect_from("127.0.0.2").await;
+        client.send(HELD).await;
+        called.notified().await;
+        held.push(client);
+    }
+    let mut refused = server.connect_from("127.0.0.2").await;
+    assert!(!refused.rest().await.is_ok_and(|text| !text.is_empty()), "closed without an answer");
+    let mut other = server.connect().await;
+    assert!(other.is_open().await);
+    release.notify_one();
+    held[0].answer("held").await;
+    assert!(server.connect_from("127.0.0.2").await.is_open().await, "one is unused now");
+}
+
+#[tokio::test]
+async fn a_proxy_has_more_connections_than_a_client_may() {
+    let trusted_proxies = "127.0.0.2".parse().unwrap();
+    let options = ServeOptions { max_connections_per_address: 4, trusted_proxies, ..options(100) };
+    let server = Running::start(router().0, options).await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let mut client = server.connect_from("127.0.0.2").await;
+        assert!(client.is_open().await);
+        clients.push(client);
+    }
+    for client in &mut clients {
+        assert!(client.is_open().await);
+    }
+}
+
+#[tokio::test]
+async fn the_address_with_the_most_connections_makes_room() {
+    let server = Running::start(router().0, options(100)).await;
+    let mut few = Vec::new();
+    for _ in 0..10 {
+        let mut client = server.connect().await;
+        assert!(client.is_open().await);
+        few.push(client);
+    }
+    let mut many = Vec::new();
+    for number in 0..90 {
+        if number == 64 {
+            // The time of each phase is known to the millisecond.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let mut client = server.connect_from("127.0.0.2").await;
+        assert!(client.is_open().await);
+        many.push(client);
+    }
+    let mut new = server.connect_from("127.0.0.3").await;
+    assert!(new.is_open().await);
+    for client in &mut many[..64] {
+        assert_eq!(
+            client.rest().await.unwrap(),
+            "",
+            "the longest unused of the one with the most are closed"
+        );
+    }
+    for client in few.iter_mut().chain(&mut many[64..]) {
+        assert!(client.is_open().await);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_waits_for_a_body_makes_room() {
+    let store = Store::memory().await.unwrap();
+    let server = Running::start(chatstore_http::router(store), options(4)).await;
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        let mut client = server.connect_from("127.0.0.2").await;
+        let head =
+            "POST /api/v1/conversations HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9";
+        client.send(&format!("{head}\r\n\r\n")).await;
+        client.answer("Continue\r\n\r\n").await;
+        silent.push(client);
+    }
+    let health = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut other = server.connect().await;
+    other.send(health).await;
+    assert!(!other.answer("\"ok\"}").await.contains("connection: close"));
+    for client in &mut silent {
+        assert_eq!(client.rest().await.unwrap(), "");
+    }
+    other.send(health).await;
+    other.answer("\"ok\"}").await;
+}
+
+#[tokio::test]
+async fn the_listener_for_the_operator_answers_for_health() {
+    let api = Api::new(Store::memory().await.unwrap());
+    let server = Running::start(api.metrics_router(), ServeOptions::default()).await;
+    for (path, end) in [("/healthz", "\"ok\"}"), ("/readyz", "}}}")] {
+        let mut client = server.connect().await;
+        client.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        assert!(client.answer(end).await.starts_with("HTTP/1.1 200"), "{path}");
     }
 }
 

@@ -103,7 +103,8 @@ async fn every_body_has_a_maximum_size(case: TestDatabase) {
     let router = open_to_registration(server.store.clone());
     let body = |bytes: usize| format!(r#"{{"unknown": "{}"}}"#, "a".repeat(bytes - 15));
     for operation in operations().into_iter().filter(|operation| operation.takes_body) {
-        for (bytes, status) in [(1024 * 1024, 422), (1024 * 1024 + 1, 413)] {
+        let max = if operation.path.starts_with("/api/v1/auth/") { 16 * 1024 } else { 1024 * 1024 };
+        for (bytes, status) in [(max, 422), (max + 1, 413)] {
             let request = Request::builder()
                 .method(operation.method.as_str())
                 .uri(operation.target(&[("email", "a@b.org")]))

@@ -7,13 +7,15 @@ use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
 use serde_json::{Value, json};
 
-use crate::support::{Person, Server, answer, exchange, outlines};
+use crate::support::{Person, Server, answer, exchange, outlines, refusal};
 
 conformance!(
     usage_is_summed_by_day_and_model,
     usage_is_grouped_as_requested,
     usage_covers_the_last_thirty_days_by_default,
     a_reply_is_charged_to_the_owner,
+    an_editor_books_on_the_owner_only_through_the_application,
+    a_reply_reports_a_bounded_number_of_tokens,
     only_an_administrator_sees_the_usage_of_others,
     every_wrong_parameter_of_a_usage_request_is_named,
     usage_outlives_its_conversation,
@@ -203,11 +205,56 @@ async fn a_reply_is_charged_to_the_owner(case: TestDatabase) {
     let (ada, eve) = (server.person("ada").await, server.person("eve").await);
     let conversation = server.conversation(&ada).await;
     server.share(&conversation, &ada, &eve, MemberRole::Editor).await;
-    reply(&server, &eve, &conversation, "a-1", 10).await;
+    reply(&server, &ada, &conversation, "a-1", 10).await;
     assert_eq!(brief(&server.get(&ada, USAGE).await), "2026-03-01 a-1 10; total 10");
     assert_eq!(brief(&server.get(&eve, USAGE).await), "total 0");
     server.post(&ada, &format!("{conversation}/messages"), r#"{"role": "assistant", "content": "a"}"#).await;
     assert_eq!(server.get(&ada, USAGE).await["total"]["requests"], 1, "a message is not a reply");
+}
+
+async fn an_editor_books_on_the_owner_only_through_the_application(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let (ada, eve) = (server.person("ada").await, server.person("eve").await);
+    let root = server.admin("root").await;
+    let service = server.service(&root).await;
+    let conversation = server.conversation(&ada).await;
+    server.share(&conversation, &ada, &eve, MemberRole::Editor).await;
+    let replies = format!("{conversation}/replies");
+    let claimed = |tokens: u32| {
+        json!({"content": "a", "response": {"model_used": "a-1", "tokens_prompt": tokens}}).to_string()
+    };
+    let by_eve = server.post(&eve, &replies, &claimed(7)).await;
+    assert_eq!(by_eve["response"]["tokens_prompt"], 7, "the response says what was sent");
+    let once = server.send(&eve, "POST", &replies, &claimed(7)).header("Idempotency-Key", "k");
+    assert_eq!(answer(once).await.status, 201);
+    let conditional = server.send(&eve, "POST", &replies, &claimed(7)).header("If-Match", "*");
+    assert_eq!(answer(conditional).await.status, 201);
+    let revision = answer(server.request(&eve, "GET", &conversation)).await.header("etag").to_owned();
+    let conditional = server.send(&eve, "POST", &replies, &claimed(7)).header("If-Match", revision);
+    assert_eq!(answer(conditional).await.status, 201);
+    for person in [&ada, &eve] {
+        assert_eq!(brief(&server.get(person, USAGE).await), "total 0");
+    }
+    let acted = server.act(&service, "name:eve", "POST", &replies).header("Content-Type", "application/json");
+    assert_eq!(answer(acted.body(claimed(5))).await.status, 201);
+    assert_eq!(brief(&server.get(&ada, USAGE).await), "2026-03-01 a-1 5; total 5");
+}
+
+async fn a_reply_reports_a_bounded_number_of_tokens(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let replies = format!("{}/replies", server.conversation(&ada).await);
+    let send = |field: &str, count: u64| {
+        let body = json!({"content": "a", "response": {"model_used": "a-1", field: count}});
+        server.send(&ada, "POST", &replies, &body.to_string())
+    };
+    for field in ["tokens_prompt", "tokens_completion", "tokens_total", "tokens_cached"] {
+        let expected = vec![(format!("response.{field}"), "out_of_range".to_owned())];
+        for count in [(1 << 31) + 1, (1 << 53) - 1] {
+            assert_eq!(refusal(send(field, count)).await, (422, expected.clone()), "{field} {count}");
+        }
+        assert_eq!(answer(send(field, 1 << 31)).await.status, 201, "{field}");
+    }
 }
 
 async fn only_an_administrator_sees_the_usage_of_others(case: TestDatabase) {

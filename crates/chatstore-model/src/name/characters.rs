@@ -30,6 +30,16 @@ pub(super) fn refuse_forbidden(text: &str) -> Result<(), InvalidName> {
     if text.char_indices().any(is_refused) { Err(InvalidName::ForbiddenCharacter) } else { Ok(()) }
 }
 
+/// Bytes of the longest text that is looked up: however it is composed, a longer one is nobody's name or address.
+const LOOKED_UP_BYTES: usize = 1_024;
+
+/// A text without the white space around it, if it may be a name or an address at all. Folding takes time in proportion to
+/// the length, so that it is looked at first.
+pub(super) fn to_look_up(typed: &str) -> Option<&str> {
+    let typed = python_strip(typed);
+    (typed.len() <= LOOKED_UP_BYTES).then_some(typed)
+}
+
 /// Python's `str.strip`.
 pub(super) fn python_strip(text: &str) -> &str {
     text.trim_matches(is_python_space)

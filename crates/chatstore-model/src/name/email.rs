@@ -6,7 +6,7 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 
-use super::characters::{is_python_space, python_strip, refuse_forbidden, trimmed};
+use super::characters::{is_python_space, refuse_forbidden, to_look_up, trimmed};
 use super::invalid::InvalidName;
 use super::user_name::UserName;
 use crate::{FieldCode, FromText, limits};
@@ -39,10 +39,11 @@ impl Email {
     /// The key an address is looked up by, whether or not it would be allowed: NFC and lower case, and the
     /// domain in the ASCII form of IDNA 2008 (UTS 46, not transitional), so that `ß` is not `ss`. Nothing
     /// else is folded: two letters that a mail server tells apart may belong to two people. A domain that is none
-    /// by these rules is treated like the text before it.
+    /// by these rules is treated like the text before it. A text too long for any address gets the empty key, which
+    /// no user has.
     #[must_use]
     pub fn key_of(typed: &str) -> String {
-        let trimmed = python_strip(typed);
+        let Some(trimmed) = to_look_up(typed) else { return String::new() };
         let Some((local, domain)) = trimmed.rsplit_once('@') else { return lowered(trimmed) };
         let ascii =
             Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::Allow, DnsLength::Ignore);
@@ -94,6 +95,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_for_a_name_is_nobodys() {
+        let decomposed = "\u{1112}\u{1161}\u{11ab}".repeat(64);
+        assert_eq!(UserName::key_of(&decomposed), UserName::new("\u{d55c}".repeat(64)).unwrap().key());
+        let blanks = " ".repeat(10_000);
+        assert_eq!(UserName::key_of(&format!("{blanks}ada{blanks}")), "ada");
+        for long in ["x".repeat(1_025), format!("ada{blanks}x"), "\u{fdfa}".repeat(342)] {
+            assert_eq!((UserName::key_of(&long), Email::key_of(&long)), (String::new(), String::new()));
+        }
+    }
 
     #[test]
     fn an_address_has_one_at_sign_between_two_texts() {

@@ -5,7 +5,7 @@ use std::fmt;
 use icu_casemap::CaseMapper;
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-use super::characters::{python_strip, refuse_forbidden, trimmed};
+use super::characters::{refuse_forbidden, to_look_up, trimmed};
 use super::invalid::InvalidName;
 use crate::{FieldCode, FromText, limits};
 
@@ -47,11 +47,13 @@ impl UserName {
     }
 
     /// The key a name is looked up by, whether or not the name would be allowed:
-    /// NFKC(casefold(NFKC(strip(name)))), as the systems whose users move here computed it.
+    /// NFKC(casefold(NFKC(strip(name)))), as the systems whose users move here computed it. A text too long
+    /// for any name gets the empty key, which no user has.
     #[must_use]
     pub fn key_of(typed: &str) -> String {
+        let Some(typed) = to_look_up(typed) else { return String::new() };
         let normalizer = ComposingNormalizerBorrowed::new_nfkc();
-        let composed = normalizer.normalize(python_strip(typed));
+        let composed = normalizer.normalize(typed);
         let folded = CaseMapper::new().fold_string(&composed);
         normalizer.normalize(&folded).into_owned()
     }

@@ -60,6 +60,15 @@ const PAGE: Sql = Sql::same(
     ),
 );
 
+const ADDRESSES: Sql = Sql::same(
+    "sessions.addresses",
+    concat!(
+        "select ip from sessions where user_id = $1 and ip is not null and ",
+        live_user!("$1"),
+        " order by id desc limit $2"
+    ),
+);
+
 const INSERTED: Columns = SESSIONS.inserted_columns();
 const BEGIN: Sql = Sql::same("sessions.begin", INSERTED.insert(&[]).as_str());
 
@@ -95,7 +104,11 @@ const PRUNE: Sql = Sql::same(
      (select user_id, id from sessions where expires_at <= $1 order by expires_at limit $2)",
 );
 
-pub(super) const STATEMENTS: &[Sql] = &[STATE, BY_ACCESS_JTI, LIST, PAGE, BEGIN, TOUCH, END, END_ALL, PRUNE];
+pub(super) const STATEMENTS: &[Sql] =
+    &[STATE, BY_ACCESS_JTI, LIST, PAGE, ADDRESSES, BEGIN, TOUCH, END, END_ALL, PRUNE];
+
+/// Sessions whose addresses are looked at.
+const ADDRESSES_READ: i64 = 200;
 
 /// Maximum sessions that one statement deletes, so that other writes do not wait for long.
 const PRUNED_AT_ONCE: i64 = 500;
@@ -166,6 +179,15 @@ impl<M> Sessions<'_, '_, M> {
         let values = [user.into(), now.into(), from.at.into(), from.id.into(), limit.with_lookahead().into()];
         let rows = self.0.executor.query_page(&PAGE, &values, limit, read).await?;
         Ok(rows.into_page(|session| SessionPosition { at: session.last_activity, id: session.id.uuid() }))
+    }
+
+    /// The addresses from which the newest 200 sessions of a user were begun, ended ones too.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn addresses(&mut self, user: UserId) -> Result<Vec<String>, StoreError> {
+        let values = [user.into(), ADDRESSES_READ.into()];
+        self.0.executor.query(&ADDRESSES, &values, |row| row.next()).await
     }
 }
 

@@ -1,12 +1,12 @@
 //! Usage by day and model; booked by `Messages::record_reply`.
 
-use chatstore_model::{Day, UsageGroup, UsageGrouping, UsageRow, UserId};
+use chatstore_model::{Day, UsageGroup, UsageGrouping, UsageRow, UserId, limits};
 use constcat::concat;
 
 use crate::db::{Sql, reader};
 use crate::error::StoreError;
 use crate::repo::live::live_user;
-use crate::schema::USAGE_DAILY;
+use crate::schema::{Text, USAGE_DAILY};
 
 const BETWEEN: Sql = Sql::same(
     "usage.between",
@@ -19,20 +19,46 @@ const BETWEEN: Sql = Sql::same(
     ),
 );
 
-const GROUPS: &str = concat!(
-    "select case when $1 then day end as group_day, case when $2 then model end as group_model, \
-    case when $3 then owner_id end as group_owner, \
-    cast(sum(requests) as bigint), cast(sum(cached_requests) as bigint), cast(sum(tokens_prompt) as bigint), \
-    cast(sum(tokens_completion) as bigint), cast(sum(tokens_total) as bigint), \
-    cast(sum(completion_time_ms_sum) as bigint), cast(sum(cost_micros) as bigint) \
-    from usage_daily where day >= $4 and day <= $5 and ",
-    live_user!("owner_id")
-);
-const GROUPED: &str = " group by 1, 2, 3 order by 1, 2, 3";
+/// [`limits::COUNT`] in a statement.
+pub(super) const LARGEST_COUNT: Text = Text::new().push_number(limits::COUNT as usize);
 
-const GROUPED_OF_OWNER: Sql =
-    Sql::same("usage.grouped_of_owner", concat!(GROUPS, " and owner_id = $6", GROUPED));
-const GROUPED_OF_ALL: Sql = Sql::same("usage.grouped_of_all", concat!(GROUPS, GROUPED));
+/// The sums of one database, each of which stays at [`limits::COUNT`]: a sum of large numbers is no whole number of
+/// 64 bits. Up to there the floating-point numbers in which SQLite adds up are exact.
+macro_rules! sums {
+    ($begin:literal, $middle:literal, $end:literal) => {
+        sums!($begin, $middle, $end, "requests", "cached_requests", "tokens_prompt", "tokens_completion",
+            "tokens_total", "completion_time_ms_sum", "cost_micros")
+    };
+    ($begin:literal, $middle:literal, $end:literal, $($column:literal),+) => {
+        concat!($(", ", $begin, $column, $middle, LARGEST_COUNT.as_str(), $end),+)
+    };
+}
+
+/// The groups of usage with the sums of one database, of which owner.
+macro_rules! groups {
+    ($sums:expr, $whose:literal) => {
+        concat!(
+            "select case when $1 then day end as group_day, case when $2 then model end as group_model, \
+            case when $3 then owner_id end as group_owner",
+            $sums,
+            " from usage_daily where day >= $4 and day <= $5 and ",
+            live_user!("owner_id"),
+            $whose,
+            " group by 1, 2, 3 order by 1, 2, 3"
+        )
+    };
+}
+
+const SQLITE_SUMS: &str = sums!("cast(min(total(", "), ", ") as integer)");
+const POSTGRES_SUMS: &str = sums!("cast(least(sum(", "), ", ") as bigint)");
+
+const GROUPED_OF_OWNER: Sql = Sql::pair(
+    "usage.grouped_of_owner",
+    groups!(SQLITE_SUMS, " and owner_id = $6"),
+    groups!(POSTGRES_SUMS, " and owner_id = $6"),
+);
+const GROUPED_OF_ALL: Sql =
+    Sql::pair("usage.grouped_of_all", groups!(SQLITE_SUMS, ""), groups!(POSTGRES_SUMS, ""));
 
 pub(super) const STATEMENTS: &[Sql] = &[BETWEEN, GROUPED_OF_OWNER, GROUPED_OF_ALL];
 
@@ -66,7 +92,7 @@ impl<M> Usage<'_, '_, M> {
     }
 
     /// Usage from one day to another, both included, added up in the database, of one owner or of
-    /// all users; by day, then model, then user.
+    /// all users; by day, then model, then user. No sum is above [`limits::COUNT`].
     ///
     /// # Errors
     /// What the database reports.

@@ -38,11 +38,14 @@ impl Text {
     /// Adds `$` and a number.
     pub(crate) const fn push_parameter(self, number: usize) -> Self {
         assert!(number < 100, "a statement has less than a hundred parameters");
+        self.push("$").push_number(number)
+    }
+
+    /// Adds a number in decimal digits.
+    pub(crate) const fn push_number(self, number: usize) -> Self {
         const DIGITS: &str = "0123456789";
-        let (_, tens) = DIGITS.split_at(number / 10);
+        let with_tens = if number < 10 { self } else { self.push_number(number / 10) };
         let (_, ones) = DIGITS.split_at(number % 10);
-        let dollar = self.push("$");
-        let with_tens = if number < 10 { dollar } else { dollar.push(tens.split_at(1).0) };
         with_tens.push(ones.split_at(1).0)
     }
 

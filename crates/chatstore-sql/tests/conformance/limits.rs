@@ -204,9 +204,9 @@ async fn a_reply_at_every_limit_is_stored(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let response = NewModelResponse {
         tokens_prompt: Some(0),
-        tokens_completion: Some(limits::COUNT),
-        tokens_total: Some(limits::COUNT),
-        tokens_cached: Some(limits::COUNT),
+        tokens_completion: Some(limits::TOKENS),
+        tokens_total: Some(limits::TOKENS),
+        tokens_cached: Some(limits::TOKENS),
         completion_time_ms: Some(limits::COUNT),
         finish_reason: Some("😀".repeat(255)),
         ..NewModelResponse::default()
@@ -221,11 +221,11 @@ async fn a_reply_at_every_limit_is_stored(case: TestDatabase) {
 
 async fn a_reply_beyond_a_limit_is_refused(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
-    for count in [-1, limits::COUNT + 1] {
+    for [tokens, milliseconds] in [[-1; 2], [limits::TOKENS + 1, limits::COUNT + 1]] {
         let response = NewModelResponse {
-            tokens_prompt: Some(count),
-            tokens_cached: Some(count),
-            completion_time_ms: Some(count),
+            tokens_prompt: Some(tokens),
+            tokens_cached: Some(tokens),
+            completion_time_ms: Some(milliseconds),
             finish_reason: Some("f".repeat(256)),
             ..NewModelResponse::default()
         };

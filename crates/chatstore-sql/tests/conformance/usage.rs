@@ -1,6 +1,12 @@
 //! Usage: booked by day and model on the owner, and kept whatever becomes of the conversation.
 
-use chatstore_model::{Day, MessageId, NewModelResponse, NewReply, Timestamp, UsageRow, UserId, limits};
+use std::ops::Range;
+
+use chatstore_model::{
+    Day, MessageId, NewModelResponse, NewReply, Timestamp, UsageGroup, UsageGrouping, UsageRow, UserId,
+    limits,
+};
+use chatstore_sql::{Sql, StoreError, WriteTx};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
@@ -10,6 +16,9 @@ use crate::fixtures::{
 conformance!(
     usage_is_added_up_by_day_and_model,
     sums_stay_at_the_largest_count_rather_than_fail,
+    what_many_models_used_is_added_up_to_the_largest_count,
+    beyond_200_models_of_a_day_usage_is_booked_under_one_name,
+    a_reply_that_is_not_booked_is_stored_whole,
     unknown_counts_are_booked_as_nothing,
     usage_is_listed_from_the_first_to_the_last_day_by_day_and_model,
     usage_is_booked_on_the_owner_alone,
@@ -86,24 +95,123 @@ async fn usage_is_added_up_by_day_and_model(case: TestDatabase) {
     assert_eq!(between(&case, owner, "2026-03-01", "2026-03-02").await, [first, next, large]);
 }
 
+const PUT: Sql = Sql::same(
+    "test.usage",
+    "insert into usage_daily (owner_id, day, model, requests, cached_requests, tokens_prompt, tokens_completion, \
+     tokens_total, completion_time_ms_sum, cost_micros) values ($1, $2, $3, $4, $4, $4, $4, $4, $4, $4)",
+);
+
+/// Usage of models with these numbers, all of whose counts are this one.
+async fn put(case: &TestDatabase, owner: UserId, day: &str, models: Range<usize>, count: i64) {
+    let day: Day = day.parse().unwrap();
+    let work = async move |tx: &mut WriteTx<'_>| {
+        for number in models.clone() {
+            let model = format!("model-{number}");
+            tx.execute(&PUT, &[owner.into(), day.start().into(), (&model).into(), count.into()]).await?;
+        }
+        Ok::<_, StoreError>(())
+    };
+    write(case, work).await.unwrap();
+}
+
 async fn sums_stay_at_the_largest_count_rather_than_fail(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     at(&case, "2026-03-01T12:00:00Z");
+    put(&case, owner, "2026-03-01", 0..1, limits::COUNT - 1).await;
     let response = NewModelResponse {
-        tokens_prompt: Some(limits::COUNT),
-        tokens_completion: Some(limits::COUNT - 1),
-        tokens_total: None,
+        model_used: Some("model-0".to_owned()),
+        tokens_prompt: Some(limits::TOKENS),
+        tokens_completion: Some(limits::TOKENS),
         completion_time_ms: Some(limits::COUNT),
+        from_cache: true,
         ..NewModelResponse::default()
     };
-    for new in both_ways(&response).into_iter().chain(both_ways(&response)) {
-        reply(&case, owner, conversation, new).await.unwrap();
+    for _ in 0..2 {
+        reply(&case, owner, conversation, NewReply { response: response.clone(), ..NewReply::new("a") })
+            .await
+            .unwrap();
     }
 
     let booked = between(&case, owner, "2026-03-01", "2026-03-01").await;
-    assert_eq!(booked[0].requests, 4);
-    assert_eq!((booked[0].tokens_prompt, booked[0].tokens_completion), (limits::COUNT, limits::COUNT));
-    assert_eq!(booked[0].completion_time_ms_sum, limits::COUNT);
+    let booked = &booked[0];
+    let sums = [
+        booked.requests,
+        booked.cached_requests,
+        booked.tokens_prompt,
+        booked.tokens_completion,
+        booked.tokens_total,
+        booked.completion_time_ms_sum,
+    ];
+    assert_eq!(sums, [limits::COUNT; 6]);
+}
+
+async fn what_many_models_used_is_added_up_to_the_largest_count(case: TestDatabase) {
+    let owner = arbitrary_user(&case).await;
+    put(&case, owner, "2026-03-01", 0..1_030, limits::COUNT).await;
+    put(&case, owner, "2026-03-02", 0..2, limits::COUNT / 2).await;
+    for whose in [Some(owner), None] {
+        for (grouping, expected) in [
+            (UsageGrouping::default(), vec![limits::COUNT]),
+            (
+                UsageGrouping { by_day: true, ..UsageGrouping::default() },
+                vec![limits::COUNT, limits::COUNT - 1],
+            ),
+        ] {
+            let (from, to) = ("2026-03-01".parse().unwrap(), "2026-03-02".parse().unwrap());
+            let groups =
+                read(&case, async move |tx| tx.usage().grouped(whose, from, to, grouping).await).await;
+            let sums = |group: &UsageGroup| {
+                [
+                    group.requests,
+                    group.cached_requests,
+                    group.tokens_prompt,
+                    group.tokens_completion,
+                    group.tokens_total,
+                    group.completion_time_ms_sum,
+                    group.cost_micros,
+                ]
+            };
+            let found: Vec<_> = groups.iter().map(sums).collect();
+            assert_eq!(found, expected.iter().map(|sum| [*sum; 7]).collect::<Vec<_>>(), "{grouping:?}");
+            assert_eq!(UsageGroup::sum(&groups).tokens_total, limits::COUNT);
+        }
+    }
+}
+
+async fn beyond_200_models_of_a_day_usage_is_booked_under_one_name(case: TestDatabase) {
+    let (owner, conversation) = arbitrary_owner(&case).await;
+    let other = arbitrary_user(&case).await;
+    at(&case, "2026-03-01T12:00:00Z");
+    put(&case, owner, "2026-03-01", 0..199, 1).await;
+    put(&case, owner, "2026-02-28", 0..200, 1).await;
+    put(&case, other, "2026-03-01", 0..200, 1).await;
+    for model in ["the last", "one more", "the last", "another", "model-7"] {
+        let reply = reply(&case, owner, conversation, reply_of(model, 10, 0)).await.unwrap();
+        assert_eq!(reply.response.model_used, model, "the response keeps its name");
+    }
+
+    let booked = between(&case, owner, "2026-03-01", "2026-03-01").await;
+    let of = |model: &str| {
+        booked.iter().find(|row| row.model == model).map(|row| (row.requests, row.tokens_prompt))
+    };
+    assert_eq!(booked.len(), 201);
+    assert_eq!(of("the last"), Some((2, 20)));
+    assert_eq!(of("(others)"), Some((2, 20)));
+    assert_eq!(of("model-7"), Some((2, 11)));
+}
+
+async fn a_reply_that_is_not_booked_is_stored_whole(case: TestDatabase) {
+    let (owner, conversation) = arbitrary_owner(&case).await;
+    at(&case, "2026-03-01T12:00:00Z");
+    let new = reply_of("large", 3, 4);
+    let reply =
+        write(&case, async move |tx| tx.messages().record_unbooked_reply(owner, conversation, &new).await);
+    let reply = reply.await.unwrap();
+    assert_eq!((reply.message.seq, reply.response.tokens_total), (1, Some(7)));
+    let id = reply.message.id;
+    let stored = read(&case, async move |tx| tx.responses().get(owner, id).await).await;
+    assert_eq!(stored, Some(reply.response));
+    assert_eq!(between(&case, owner, "2026-03-01", "2026-03-01").await, []);
 }
 
 async fn unknown_counts_are_booked_as_nothing(case: TestDatabase) {

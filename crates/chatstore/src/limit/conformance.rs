@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::{LimitKey, Limiter, LocalLimiter, Permission, Quota};
+use super::{ClientNetwork, LimitKey, Limiter, LocalLimiter, LoginAccount, Permission, Quota};
 
 /// Each case on each implementation, as a test of its own.
 macro_rules! conformance {
@@ -27,6 +27,7 @@ macro_rules! conformance {
 conformance!(
     a_place_is_free_again_when_its_period_is_over,
     what_is_given_back_can_be_taken_again,
+    a_look_says_what_taking_would_and_takes_nothing,
     a_quota_of_none_refuses_everything,
     a_clock_that_was_set_back_locks_no_caller_out,
     each_key_has_its_own_count,
@@ -44,12 +45,16 @@ fn microsecond(microseconds: i64) -> Timestamp {
     Timestamp::from_microseconds(microseconds).unwrap()
 }
 
+fn of_name(name: &str) -> LimitKey {
+    LimitKey::login(&LoginAccount::of(None, name))
+}
+
 fn refused(milliseconds: u64) -> Permission {
     Permission::Refused { retry_after: Duration::from_millis(milliseconds) }
 }
 
 async fn a_place_is_free_again_when_its_period_is_over(limiter: impl Limiter) {
-    let key = LimitKey::login_account("ada");
+    let key = of_name("ada");
     for (milliseconds, permission) in [
         (0, Permission::Granted),
         (10_000, Permission::Granted),
@@ -67,7 +72,7 @@ async fn a_place_is_free_again_when_its_period_is_over(limiter: impl Limiter) {
 }
 
 async fn what_is_given_back_can_be_taken_again(limiter: impl Limiter) {
-    let key = LimitKey::login_address(None);
+    let key = LimitKey::failures_of(ClientNetwork::default());
     limiter.give_back(&key, THREE_A_MINUTE).await;
     for _ in 0..3 {
         assert_eq!(limiter.take(&key, THREE_A_MINUTE, at(0)).await, Permission::Granted);
@@ -77,13 +82,28 @@ async fn what_is_given_back_can_be_taken_again(limiter: impl Limiter) {
     assert_eq!(limiter.take(&key, THREE_A_MINUTE, at(0)).await, refused(60_000));
 }
 
+async fn a_look_says_what_taking_would_and_takes_nothing(limiter: impl Limiter) {
+    let key = of_name("ada");
+    for place in 0..3 {
+        for _ in 0..2 {
+            assert_eq!(limiter.peek(&key, THREE_A_MINUTE, at(place)).await, Permission::Granted);
+        }
+        assert_eq!(limiter.take(&key, THREE_A_MINUTE, at(place)).await, Permission::Granted);
+    }
+    assert_eq!(limiter.peek(&key, THREE_A_MINUTE, at(2)).await, refused(59_998));
+    assert_eq!(limiter.peek(&key, THREE_A_MINUTE, at(60_000)).await, Permission::Granted);
+}
+
 async fn a_quota_of_none_refuses_everything(limiter: impl Limiter) {
     let none = Quota { count: 0, period: Duration::from_secs(60) };
-    assert_eq!(limiter.take(&LimitKey::login_address(None), none, at(0)).await, refused(60_000));
+    assert_eq!(
+        limiter.take(&LimitKey::failures_of(ClientNetwork::default()), none, at(0)).await,
+        refused(60_000)
+    );
 }
 
 async fn a_clock_that_was_set_back_locks_no_caller_out(limiter: impl Limiter) {
-    let key = LimitKey::login_account("ada");
+    let key = of_name("ada");
     for _ in 0..3 {
         assert_eq!(limiter.take(&key, THREE_A_MINUTE, at(3_600_000)).await, Permission::Granted);
     }
@@ -92,7 +112,7 @@ async fn a_clock_that_was_set_back_locks_no_caller_out(limiter: impl Limiter) {
 }
 
 async fn each_key_has_its_own_count(limiter: impl Limiter) {
-    let keys = ["ada", "grace"].map(LimitKey::login_account);
+    let keys = ["ada", "grace"].map(of_name);
     for key in &keys {
         for _ in 0..3 {
             assert_eq!(limiter.take(key, THREE_A_MINUTE, at(0)).await, Permission::Granted);
@@ -110,7 +130,7 @@ async fn of_eight_callers_who_want_the_last_place_one_gets_it(limiter: impl Limi
         .map(|_| {
             let limiter = Arc::clone(&limiter);
             tokio::spawn(async move {
-                let key = LimitKey::login_address(None);
+                let key = LimitKey::failures_of(ClientNetwork::default());
                 let mut granted = 0;
                 for moment in 0..1_000 {
                     let permission = limiter.take(&key, quota, microsecond(moment)).await;
@@ -134,7 +154,7 @@ async fn no_stretch_of_a_period_holds_more_than_the_count(limiter: impl Limiter)
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
     for number in 0..256 {
         let (count, gaps) = cases.new_tree(&mut runner).unwrap().current();
-        let key = LimitKey::login_account(&number.to_string());
+        let key = of_name(&number.to_string());
         check_stretches(&limiter, &key, count, &gaps).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chatstore_model::Timestamp;
@@ -10,17 +10,27 @@ use moka::Expiry;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use super::{LimitKey, Limiter, LimiterFuture, Permission, Quota};
+use super::{LimitKey, LimitKind, Limiter, LimiterFuture, Permission, Quota};
 
-/// Keys remembered at a time. Beyond it those are forgotten that were not asked for longest.
-const KEYS: u64 = 100_000;
+/// Keys of a kind remembered at a time. Beyond it those are forgotten that were not asked for longest.
+const fn capacity(kind: LimitKind) -> u64 {
+    match kind {
+        LimitKind::Request | LimitKind::FailuresOfAddress | LimitKind::LoginsOfAddress => 100_000,
+        LimitKind::FailuresOfAccount
+        | LimitKind::FailuresOfAccountFrom
+        | LimitKind::FailuresOfName
+        | LimitKind::FailuresOfNameFrom
+        | LimitKind::Confirmation => 25_000,
+    }
+}
 
 /// Entries remembered of a key.
 const ENTRIES: u32 = 32;
 
 /// The [`Limiter`] of one process.
 pub struct LocalLimiter {
-    counts: Cache<LimitKey, Arc<Count>>,
+    /// Of each kind, in the order of [`LimitKind::ALL`].
+    counts: [Cache<LimitKey, Arc<Count>>; LimitKind::ALL.len()],
 }
 
 impl Default for LocalLimiter {
@@ -39,28 +49,40 @@ impl LocalLimiter {
     /// A limiter that has seen nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        // The usual policy would not let a new key in while all others are asked for more often.
-        let counts = Cache::builder()
-            .max_capacity(KEYS)
-            .eviction_policy(EvictionPolicy::lru())
-            .expire_after(AfterItsPeriod)
-            .build();
+        let counts = LimitKind::ALL.map(|kind| {
+            // The usual policy would not let a new key in while all others are asked for more often.
+            Cache::builder()
+                .max_capacity(capacity(kind))
+                .eviction_policy(EvictionPolicy::lru())
+                .expire_after(AfterItsPeriod)
+                .build()
+        });
         Self { counts }
     }
 
+    fn of_kind(&self, key: &LimitKey) -> &Cache<LimitKey, Arc<Count>> {
+        &self.counts[key.kind() as usize]
+    }
+
     fn count(&self, key: &LimitKey, quota: Quota) -> Arc<Count> {
-        self.counts.get_with_by_ref(key, || Arc::new(Count { quota, taken: Mutex::default() }))
+        self.of_kind(key).get_with_by_ref(key, || Arc::new(Count { quota, taken: Mutex::default() }))
     }
 }
 
 impl Limiter for LocalLimiter {
+    fn peek<'a>(&'a self, key: &'a LimitKey, _: Quota, now: Timestamp) -> LimiterFuture<'a, Permission> {
+        let count = self.of_kind(key).get(key);
+        let permission = count.map_or(Permission::Granted, |count| count.peek(now.as_microseconds()));
+        Box::pin(std::future::ready(permission))
+    }
+
     fn take<'a>(&'a self, key: &'a LimitKey, quota: Quota, now: Timestamp) -> LimiterFuture<'a, Permission> {
         let permission = self.count(key, quota).take(now.as_microseconds());
         Box::pin(std::future::ready(permission))
     }
 
     fn give_back<'a>(&'a self, key: &'a LimitKey, _: Quota) -> LimiterFuture<'a, ()> {
-        if let Some(count) = self.counts.get(key) {
+        if let Some(count) = self.of_kind(key).get(key) {
             count.give_back();
         }
         Box::pin(std::future::ready(()))
@@ -81,33 +103,57 @@ struct Taken {
 }
 
 impl Count {
+    fn peek(&self, now: i64) -> Permission {
+        self.look(&mut self.taken(), now)
+    }
+
     fn take(&self, now: i64) -> Permission {
-        let period = i64::try_from(self.quota.period.as_micros()).unwrap_or(i64::MAX);
-        let step = if self.quota.count <= ENTRIES { 1 } else { (period / i64::from(ENTRIES)).max(1) };
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken();
+        let refused @ Permission::Refused { .. } = self.look(&mut taken, now) else {
+            self.push(&mut taken, now);
+            return Permission::Granted;
+        };
+        refused
+    }
+
+    /// Whether a place is free, after those were given back whose time is over.
+    fn look(&self, taken: &mut VecDeque<Taken>, now: i64) -> Permission {
+        let period = self.period();
         // What lies more than a period ahead was taken before the clock was set back.
         taken.retain(|entry| {
             let age = now.saturating_sub(entry.at);
             age < period && age >= -period
         });
         let places: u32 = taken.iter().map(|entry| entry.places).sum();
-        if places >= self.quota.count {
-            let oldest = taken.front().map_or(now, |entry| entry.at);
-            let wait = oldest.saturating_add(period).saturating_sub(now);
-            let retry_after = Duration::from_micros(u64::try_from(wait).unwrap_or(0));
-            return Permission::Refused { retry_after };
+        if places < self.quota.count {
+            return Permission::Granted;
         }
+        let oldest = taken.front().map_or(now, |entry| entry.at);
+        let wait = oldest.saturating_add(period).saturating_sub(now);
+        Permission::Refused { retry_after: Duration::from_micros(u64::try_from(wait).unwrap_or(0)) }
+    }
+
+    fn push(&self, taken: &mut VecDeque<Taken>, now: i64) {
+        let step = if self.quota.count <= ENTRIES { 1 } else { (self.period() / i64::from(ENTRIES)).max(1) };
         let newest = taken.back().map_or(i64::MIN, |entry| entry.at);
         let at = now.saturating_add((-now).rem_euclid(step)).max(newest);
         match taken.back_mut() {
             Some(entry) if entry.at == at => entry.places += 1,
             _ => taken.push_back(Taken { at, places: 1 }),
         }
-        Permission::Granted
+    }
+
+    /// In microseconds.
+    fn period(&self) -> i64 {
+        i64::try_from(self.quota.period.as_micros()).unwrap_or(i64::MAX)
+    }
+
+    fn taken(&self) -> MutexGuard<'_, VecDeque<Taken>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn give_back(&self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken();
         if let Some(newest) = taken.back_mut() {
             newest.places -= 1;
             if newest.places == 0 {
@@ -146,7 +192,58 @@ impl Expiry<LimitKey, Arc<Count>> for AfterItsPeriod {
 
 #[cfg(test)]
 mod tests {
+    use chatstore_model::UserId;
+
+    use super::super::{ClientNetwork, LoginAccount};
     use super::*;
+
+    #[test]
+    fn made_up_names_push_no_other_count_out() {
+        let limiter = LocalLimiter::new();
+        let now = Timestamp::from_microseconds(0).unwrap();
+        let quota = Quota { count: 1, period: Duration::from_secs(60) };
+        let network = ClientNetwork::default();
+        let user = LoginAccount::User(UserId::ANONYMOUS);
+        let kept = [
+            LimitKey::failures_of(network),
+            LimitKey::logins_of(network),
+            LimitKey::login(&user),
+            LimitKey::login_from(&user, network),
+            LimitKey::confirmation(UserId::ANONYMOUS, network),
+        ];
+        let take = |key: &LimitKey| limiter.count(key, quota).take(now.as_microseconds());
+        for key in &kept {
+            assert_eq!(take(key), Permission::Granted);
+        }
+        for number in 0..110_000 {
+            let name = LoginAccount::of(None, &number.to_string());
+            take(&LimitKey::login(&name));
+            take(&LimitKey::login_from(&name, network));
+        }
+        for cache in &limiter.counts {
+            cache.run_pending_tasks();
+        }
+        for key in &kept {
+            assert!(matches!(take(key), Permission::Refused { .. }), "{key:?}");
+        }
+        let names = &limiter.counts[LimitKind::FailuresOfName as usize];
+        assert_eq!(names.entry_count(), capacity(LimitKind::FailuresOfName));
+    }
+
+    #[test]
+    fn a_look_remembers_nothing() {
+        let limiter = LocalLimiter::new();
+        let (key, now) =
+            (LimitKey::failures_of(ClientNetwork::default()), Timestamp::from_microseconds(0).unwrap());
+        let quota = Quota { count: 1, period: Duration::from_secs(60) };
+        for _ in 0..3 {
+            drop(limiter.peek(&key, quota, now));
+        }
+        limiter.of_kind(&key).run_pending_tasks();
+        assert_eq!(limiter.of_kind(&key).entry_count(), 0);
+        assert_eq!(limiter.count(&key, quota).take(0), Permission::Granted);
+        assert!(matches!(limiter.count(&key, quota).peek(0), Permission::Refused { .. }));
+    }
 
     #[test]
     fn a_large_count_is_remembered_in_few_entries() {

@@ -7,13 +7,14 @@
 //! place, which then has to pass the cases of `conformance`.
 
 mod memory;
+mod network;
 
 #[cfg(test)]
 mod conformance;
 
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use chatstore_model::{Timestamp, UserId, UserName};
 use sha2::{Digest, Sha256};
 
 pub use memory::LocalLimiter;
+pub use network::ClientNetwork;
 
 /// How many in how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,47 +33,137 @@ pub struct Quota {
     pub period: Duration,
 }
 
-/// Whose count it is: a text of parts that cannot run into each other.
+/// What is counted. Counts of one kind never push those of another out of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LimitKind {
+    /// Requests of a user from an address.
+    Request,
+    /// Logins that failed, and registrations, from an address.
+    FailuresOfAddress,
+    /// Logins from an address, also those that succeeded.
+    LoginsOfAddress,
+    /// Logins to an account that failed, from anywhere.
+    FailuresOfAccount,
+    /// The same from one address.
+    FailuresOfAccountFrom,
+    /// Logins under a name that no account has, from anywhere.
+    FailuresOfName,
+    /// The same from one address.
+    FailuresOfNameFrom,
+    /// Wrong passwords of a user who is logged in, from one address.
+    Confirmation,
+}
+
+impl LimitKind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Request,
+        Self::FailuresOfAddress,
+        Self::LoginsOfAddress,
+        Self::FailuresOfAccount,
+        Self::FailuresOfAccountFrom,
+        Self::FailuresOfName,
+        Self::FailuresOfNameFrom,
+        Self::Confirmation,
+    ];
+}
+
+/// Whose count it is: a kind, and a text of parts that cannot run into each other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LimitKey(String);
+pub struct LimitKey {
+    kind: LimitKind,
+    text: String,
+}
 
 impl LimitKey {
     /// Requests of a user from an address: `rate:{user}:{address}`, with `-` for what is not known.
     #[must_use]
     pub fn request(user: Option<UserId>, address: Option<IpAddr>) -> Self {
         let user = user.map_or_else(|| "-".to_owned(), |user| user.to_string());
-        Self(format!("rate:{user}:{}", network(address)))
+        Self::new(LimitKind::Request, format!("rate:{user}:{}", ClientNetwork::of(address)))
     }
 
-    /// Logins under a name, whether or not there is such a user: `login:account:{digest}`. The same for all
-    /// spellings of a name, and no text of a user is in it.
+    /// Failed logins and registrations from a network: `login:address:{network}`.
     #[must_use]
-    pub fn login_account(name: &str) -> Self {
-        let digest = Sha256::digest(UserName::key_of(name));
-        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("login:account:{digits}"))
+    pub fn failures_of(network: ClientNetwork) -> Self {
+        Self::new(LimitKind::FailuresOfAddress, format!("login:address:{network}"))
     }
 
-    /// Logins from an address: `login:address:{address}`.
+    /// All logins from a network: `login:all:{network}`.
     #[must_use]
-    pub fn login_address(address: Option<IpAddr>) -> Self {
-        Self(format!("login:address:{}", network(address)))
+    pub fn logins_of(network: ClientNetwork) -> Self {
+        Self::new(LimitKind::LoginsOfAddress, format!("login:all:{network}"))
+    }
+
+    /// Failed logins to an account, from anywhere: `login:user:{id}`, or `login:name:{digest}` for a name that nobody
+    /// has.
+    #[must_use]
+    pub fn login(account: &LoginAccount) -> Self {
+        let kind = match account {
+            LoginAccount::User(_) => LimitKind::FailuresOfAccount,
+            LoginAccount::Unknown(_) => LimitKind::FailuresOfName,
+        };
+        Self::new(kind, format!("login:{account}"))
+    }
+
+    /// The same from one network: `login:user:{id}:{network}`.
+    #[must_use]
+    pub fn login_from(account: &LoginAccount, network: ClientNetwork) -> Self {
+        let kind = match account {
+            LoginAccount::User(_) => LimitKind::FailuresOfAccountFrom,
+            LoginAccount::Unknown(_) => LimitKind::FailuresOfNameFrom,
+        };
+        Self::new(kind, format!("login:{account}:{network}"))
+    }
+
+    /// Wrong passwords of a user who is logged in, from one network: `confirm:{user}:{network}`.
+    #[must_use]
+    pub fn confirmation(user: UserId, network: ClientNetwork) -> Self {
+        Self::new(LimitKind::Confirmation, format!("confirm:{user}:{network}"))
+    }
+
+    const fn new(kind: LimitKind, text: String) -> Self {
+        Self { kind, text }
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub const fn kind(&self) -> LimitKind {
+        self.kind
     }
 
     /// The key as a text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
-/// What one customer has: an IPv4 address, however it is written, or a /64 of IPv6.
-fn network(address: Option<IpAddr>) -> String {
-    match address.map(|address| address.to_canonical()) {
-        None => "-".to_owned(),
-        Some(IpAddr::V4(address)) => address.to_string(),
-        Some(IpAddr::V6(address)) => {
-            format!("{}/64", Ipv6Addr::from_bits(address.to_bits() >> 64 << 64))
+/// Whose password a login tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LoginAccount {
+    /// A user, by whatever name.
+    User(UserId),
+    /// A name that nobody has, by its digest: the same for all spellings of it, and no text of a user.
+    Unknown([u8; 32]),
+}
+
+impl LoginAccount {
+    /// The account that a name was found to name.
+    #[must_use]
+    pub fn of(user: Option<UserId>, name: &str) -> Self {
+        user.map_or_else(|| Self::Unknown(Sha256::digest(UserName::key_of(name)).into()), Self::User)
+    }
+}
+
+impl fmt::Display for LoginAccount {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(formatter, "user:{id}"),
+            Self::Unknown(digest) => {
+                formatter.write_str("name:")?;
+                digest.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+            }
         }
     }
 }
@@ -94,6 +186,9 @@ pub type LimiterFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Counts what was done lately. One in this process is built in; one that several processes share can take
 /// its place. A key is always asked for with the same quota.
 pub trait Limiter: Send + Sync + fmt::Debug + 'static {
+    /// Whether a place is free at this instant. Takes none and remembers nothing.
+    fn peek<'a>(&'a self, key: &'a LimitKey, quota: Quota, now: Timestamp) -> LimiterFuture<'a, Permission>;
+
     /// Takes a place, if one is free at this instant.
     fn take<'a>(&'a self, key: &'a LimitKey, quota: Quota, now: Timestamp) -> LimiterFuture<'a, Permission>;
 
@@ -114,20 +209,27 @@ mod tests {
     #[test]
     fn keys_of_different_things_differ_and_those_of_one_are_equal() {
         let ada = Some(UserId::from_uuid(Uuid::from_u128(1)));
+        let network = |text| ClientNetwork::of(address(text));
+        let unknown = |name| LoginAccount::of(None, name);
         let same = [
             (
                 LimitKey::request(ada, address("192.0.2.1")),
                 LimitKey::request(ada, address("::ffff:192.0.2.1")),
             ),
             (
-                LimitKey::login_address(address("2001:db8::1")),
-                LimitKey::login_address(address("2001:db8::ffff:0:0:2")),
+                LimitKey::failures_of(network("2001:db8::1")),
+                LimitKey::failures_of(network("2001:db8::ffff:0:0:2")),
             ),
-            (LimitKey::login_account("Straße"), LimitKey::login_account(" STRASSE")),
+            (LimitKey::login(&unknown("Straße")), LimitKey::login(&unknown(" STRASSE"))),
+            (
+                LimitKey::login(&LoginAccount::of(ada, "ada")),
+                LimitKey::login(&LoginAccount::of(ada, "ada@example.org")),
+            ),
         ];
         for (one, other) in same {
             assert_eq!(one, other);
         }
+        let user = LoginAccount::of(ada, "ada");
         let different = [
             LimitKey::request(None, None),
             LimitKey::request(ada, None),
@@ -136,21 +238,33 @@ mod tests {
             LimitKey::request(ada, address("192.0.2.11")),
             LimitKey::request(ada, address("2001:db8::1")),
             LimitKey::request(ada, address("2001:db8:0:1::1")),
-            LimitKey::login_address(None),
-            LimitKey::login_address(address("192.0.2.1")),
-            LimitKey::login_address(address("::192.0.2.1")),
-            LimitKey::login_address(address("2001:db8::1")),
-            LimitKey::login_account(""),
-            LimitKey::login_account("-"),
-            LimitKey::login_account("192.0.2.1"),
-            LimitKey::login_account("a:b"),
-            LimitKey::login_account("a"),
+            LimitKey::failures_of(ClientNetwork::of(None)),
+            LimitKey::failures_of(network("192.0.2.1")),
+            LimitKey::logins_of(network("192.0.2.1")),
+            LimitKey::login(&user),
+            LimitKey::login_from(&user, ClientNetwork::of(None)),
+            LimitKey::login_from(&user, network("192.0.2.1")),
+            LimitKey::confirmation(UserId::from_uuid(Uuid::from_u128(1)), network("192.0.2.1")),
+            LimitKey::login(&unknown("00000000-0000-0000-0000-000000000001")),
+            LimitKey::login(&unknown("")),
+            LimitKey::login(&unknown("-")),
+            LimitKey::login(&unknown("a:b")),
+            LimitKey::login(&unknown("a")),
+            LimitKey::login_from(&unknown("a"), network("192.0.2.1")),
         ];
         for (index, one) in different.iter().enumerate() {
-            assert!(!different[..index].contains(one), "{one:?}");
+            assert!(!different[..index].iter().any(|other| other.as_str() == one.as_str()), "{one:?}");
         }
         assert_eq!(different[3].as_str(), "rate:00000000-0000-0000-0000-000000000001:192.0.2.1");
         assert_eq!(different[5].as_str(), "rate:00000000-0000-0000-0000-000000000001:2001:db8::/64");
-        assert!(!LimitKey::login_account("ada lovelace").as_str().contains("ada"));
+        assert_eq!(different[12].as_str(), "login:user:00000000-0000-0000-0000-000000000001:192.0.2.1");
+        assert!(!LimitKey::login(&unknown("ada lovelace")).as_str().contains("ada"));
+    }
+
+    #[test]
+    fn every_kind_is_listed_at_its_place() {
+        for (index, kind) in LimitKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, index);
+        }
     }
 }

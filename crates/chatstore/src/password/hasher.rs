@@ -1,19 +1,22 @@
 //! Hashing, a few passwords at a time.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, available_parallelism};
 
 use chatstore_model::{IdSource, PasswordHash};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::argon2id::{Argon2Hash, Memory, SALT};
+use super::line::{Admitted, Line};
 use super::pbkdf2::Pbkdf2Hash;
 use super::stored::{Stored, Verification};
 use super::wrapped::Wrapped;
 use super::{Busy, MOST_BYTES, Password};
+use crate::limit::ClientNetwork;
 
 /// Callers that wait while one password is hashed. At about 30 ms each the last waits half a second.
 const WAITING_PER_THREAD: usize = 16;
@@ -29,17 +32,33 @@ type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 #[derive(Debug)]
 struct Gate {
     threads: usize,
-    /// Those that are hashed and those that wait.
-    admitted: Arc<Semaphore>,
-    /// To the threads that hash, once a password was there.
-    jobs: Mutex<Option<Sender<Job>>>,
+    has_threads: AtomicBool,
+    shared: Arc<Shared>,
 }
 
-/// The permit to have passwords hashed, now or soon.
+/// What the threads that hash share with those who wait.
+struct Shared {
+    line: Mutex<Line<Job>>,
+    /// Told of each job, and of the end.
+    changed: Condvar,
+    has_ended: AtomicBool,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// The permit to have passwords hashed, now or soon, unless its place is given up for a client of another network.
 #[derive(Clone, Debug)]
-pub(crate) struct Permit {
+pub(crate) struct Permit(Arc<Place>);
+
+/// A place in the line, until it is dropped.
+#[derive(Debug)]
+struct Place {
     gate: Arc<Gate>,
-    _admitted: Arc<OwnedSemaphorePermit>,
+    number: u64,
 }
 
 impl Passwords {
@@ -49,19 +68,30 @@ impl Passwords {
     }
 
     fn with_threads(threads: usize) -> Self {
-        let admitted = Arc::new(Semaphore::new(threads * (1 + WAITING_PER_THREAD)));
-        Self(Arc::new(Gate { threads, admitted, jobs: Mutex::default() }))
+        let shared = Shared {
+            line: Mutex::new(Line::new(threads * (1 + WAITING_PER_THREAD))),
+            changed: Condvar::new(),
+            has_ended: AtomicBool::new(false),
+        };
+        Self(Arc::new(Gate { threads, has_threads: AtomicBool::new(false), shared: Arc::new(shared) }))
+    }
+
+    /// A permit for the application itself; see [`permit_for`](Self::permit_for).
+    pub(crate) fn permit(&self) -> Result<Permit, Busy> {
+        self.permit_for(ClientNetwork::default())
     }
 
     /// A permit, to be taken before anything else is done for a password: a caller who gets none has cost little.
-    pub(crate) fn permit(&self) -> Result<Permit, Busy> {
-        let admitted = Arc::clone(&self.0.admitted).try_acquire_owned().map_err(|_| Busy)?;
-        Ok(Permit { gate: Arc::clone(&self.0), _admitted: Arc::new(admitted) })
+    pub(crate) fn permit_for(&self, network: ClientNetwork) -> Result<Permit, Busy> {
+        let Admitted { number, given_up } = self.0.shared.line().admit(network).ok_or(Busy)?;
+        // Behind the lock, which its end takes too.
+        drop(given_up);
+        Ok(Permit(Arc::new(Place { gate: Arc::clone(&self.0), number })))
     }
 
-    /// Whether [`Self::permit`] would give one now.
-    pub(crate) fn has_capacity(&self) -> bool {
-        self.0.admitted.available_permits() > 0
+    /// Whether [`Self::permit_for`] would give one now.
+    pub(crate) fn has_capacity(&self, network: ClientNetwork) -> bool {
+        self.0.shared.line().has_place(network)
     }
 
     /// Whether it is a hash that [`Permit::wrap`] makes stronger.
@@ -131,6 +161,10 @@ impl Permit {
             .await
     }
 
+    fn rest(&self) {
+        self.0.gate.shared.line().rest(self.0.number);
+    }
+
     /// The permit ends with the work and not with the caller, who may go away: it bounds what is hashed.
     async fn run<T: Send + 'static>(
         &self,
@@ -138,15 +172,17 @@ impl Permit {
     ) -> Result<T, Busy> {
         let (answer, answered) = oneshot::channel();
         let permit = self.clone();
-        self.gate.start(Box::new(move |memory| {
+        let job: Job = Box::new(move |memory| {
             if answer.is_closed() {
                 return;
             }
             let outcome = work(memory);
+            permit.rest();
             drop(permit);
             // The caller may have gone away.
             drop(answer.send(outcome));
-        }))?;
+        });
+        self.0.gate.start(self.0.number, job)?;
         answered.await.map_err(|_| Busy)?
     }
 }
@@ -197,42 +233,74 @@ fn try_spellings(
 }
 
 impl Gate {
-    /// Hands a job to the threads.
+    /// Lets a job wait for its turn.
     ///
     /// They are threads of their own that hash one password after the other, and not those of the runtime in turn:
     /// each of these may begin on another processor, and whatever ran there before waits until the system takes it
     /// away again, up to 4 ms. One that goes on where it was leaves the other processors alone.
-    fn start(&self, job: Job) -> Result<(), Busy> {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = match jobs.as_ref() {
-            Some(sender) => sender,
-            None => jobs.insert(start_threads(self.threads)?),
-        };
-        sender.send(job).map_err(|_| Busy)
+    fn start(&self, number: u64, job: Job) -> Result<(), Busy> {
+        if !self.has_threads.swap(true, Ordering::SeqCst) {
+            self.start_threads().inspect_err(|_| self.has_threads.store(false, Ordering::SeqCst))?;
+        }
+        let waits = self.shared.line().wait(number, job);
+        waits.map_err(|_| Busy)?;
+        self.shared.changed.notify_one();
+        Ok(())
+    }
+
+    /// Threads that end with the gate.
+    fn start_threads(&self) -> Result<(), Busy> {
+        for _ in 0..self.threads {
+            let shared = Arc::clone(&self.shared);
+            let thread = thread::Builder::new().name("chatstore-hash".to_owned());
+            thread.spawn(move || shared.work_through()).map_err(|_| Busy)?;
+        }
+        Ok(())
     }
 }
 
-/// Threads that end when the sender is dropped.
-fn start_threads(count: usize) -> Result<Sender<Job>, Busy> {
-    let (sender, receiver) = channel();
-    let receiver = Arc::new(Mutex::new(receiver));
-    for _ in 0..count {
-        let receiver = Arc::clone(&receiver);
-        let thread = thread::Builder::new().name("chatstore-hash".to_owned());
-        thread.spawn(move || work_through(&receiver)).map_err(|_| Busy)?;
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _line = self.shared.line();
+        self.shared.has_ended.store(true, Ordering::SeqCst);
+        self.shared.changed.notify_all();
     }
-    Ok(sender)
 }
 
-fn work_through(jobs: &Mutex<Receiver<Job>>) {
-    let mut memory = Memory::default();
-    loop {
-        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else { return };
-        // Its caller hears of a panic by the answer that never comes.
-        if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
-            tracing::error!("hashing a password panicked");
-            memory = Memory::default();
+impl Drop for Place {
+    fn drop(&mut self) {
+        // A job that waits holds its place, so that none is dropped here.
+        drop(self.gate.shared.line().release(self.number));
+    }
+}
+
+impl Shared {
+    fn line(&self) -> MutexGuard<'_, Line<Job>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work_through(&self) {
+        let mut memory = Memory::default();
+        while let Some(job) = self.next() {
+            // Its caller hears of a panic by the answer that never comes.
+            if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
+                tracing::error!("hashing a password panicked");
+                memory = Memory::default();
+            }
+        }
+    }
+
+    /// The next job; `None` when there will be none.
+    fn next(&self) -> Option<Job> {
+        let mut line = self.line();
+        loop {
+            if let Some((_, job)) = line.next() {
+                return Some(job);
+            }
+            if self.has_ended.load(Ordering::SeqCst) {
+                return None;
+            }
+            line = self.changed.wait(line).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -375,9 +443,34 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn a_place_is_given_up_for_another_network_and_its_caller_is_told() {
+        let passwords = Passwords::with_threads(1);
+        let [many, one] = [1, 2].map(|last| ClientNetwork::of(Some([192, 0, 2, last].into())));
+        let (release, released) = std::sync::mpsc::channel();
+        let first = passwords.permit_for(many).unwrap();
+        let first = tokio::spawn(async move { first.run(move |_| released.recv().map_err(|_| Busy)).await });
+        let waiting: Vec<_> = (0..WAITING_PER_THREAD)
+            .map(|_| {
+                let permit = passwords.permit_for(many).unwrap();
+                tokio::spawn(async move { permit.run(|_| Ok(())).await })
+            })
+            .collect();
+        assert_eq!(passwords.permit_for(many).err(), Some(Busy));
+        let other = passwords.permit_for(one).unwrap();
+        release.send(()).unwrap();
+        assert_eq!(other.run(|_| Ok(())).await, Ok(()));
+        assert_eq!(first.await.unwrap(), Ok(()));
+        let mut told = Vec::new();
+        for task in waiting {
+            told.push(task.await.unwrap());
+        }
+        assert_eq!(told.iter().filter(|told| **told == Err(Busy)).count(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_caller_who_goes_away_keeps_the_permit_until_the_work_ends_or_need_not_begin() {
         let passwords = Passwords::with_threads(1);
-        let permits = passwords.0.admitted.available_permits();
+        let taken = || passwords.0.shared.line().taken();
         let (begin, begun) = std::sync::mpsc::channel();
         let (release, released) = std::sync::mpsc::channel::<()>();
         let permit = passwords.permit().unwrap();
@@ -392,14 +485,14 @@ mod tests {
         let permit = passwords.permit().unwrap();
         let (reach, reached) = std::sync::mpsc::channel();
         let second = tokio::spawn(async move { permit.run(move |_| reach.send(()).map_err(|_| Busy)).await });
-        until(|| passwords.0.admitted.available_permits() == permits - 2).await;
+        until(|| taken() == 2).await;
         for caller in [first, second] {
             caller.abort();
             assert!(caller.await.unwrap_err().is_cancelled());
         }
-        assert_eq!(passwords.0.admitted.available_permits(), permits - 2);
+        assert_eq!(taken(), 2);
         release.send(()).unwrap();
-        until(|| passwords.0.admitted.available_permits() == permits).await;
+        until(|| taken() == 0).await;
         assert!(reached.recv().is_err());
     }
 

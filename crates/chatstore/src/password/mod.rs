@@ -11,6 +11,7 @@
 mod argon2id;
 mod bcrypt_hash;
 mod hasher;
+mod line;
 mod opaque;
 mod pbkdf2;
 mod rules;
@@ -20,7 +21,7 @@ mod wrapped;
 use std::borrow::Cow;
 use std::fmt;
 
-pub(crate) use hasher::Passwords;
+pub(crate) use hasher::{Passwords, Permit};
 pub(crate) use stored::Verification;
 
 /// Bytes of the longest password.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::deletions::NewMessageIds;
 use super::idempotency_key::{IdempotencyKey, Outcome, earlier, gone, ids};
 use super::references::References;
-use super::{access, check_writer, documents, is_at_revision};
+use super::{access, check_writer, documents, is_at_revision, messages};
 use crate::error::{Error, ErrorKind, Result};
 use crate::user_scope::AsUser;
 
@@ -72,7 +72,7 @@ impl Idempotent<'_> {
         new: impl IntoValid<NewReply>,
     ) -> Result<Outcome<Reply>> {
         let mut new = new.into_valid()?;
-        let (user, expected) = (self.chat.user, self.chat.expected);
+        let (user, expected, is_vouched_for) = (self.chat.user, self.chat.expected, self.chat.is_vouched_for);
         let created = new.id_or(|| MessageId::from_uuid(self.new_uuid()));
         let taken = NewMessageIds::new(user, Some(conversation), vec![created]);
         let (key, created, new) = (self.key.clone(), created.uuid(), Arc::new(new));
@@ -94,7 +94,8 @@ impl Idempotent<'_> {
             References::of(Some(&new.message.used_documents)).check(tx, access.owner_id).await?;
             let record = key.created(tx.now(), &[created])?;
             tx.idempotency_keys().record(access.owner_id, user, &record).await?;
-            let reply = tx.messages().record_reply(access.owner_id, conversation, &*new).await?;
+            let books = is_vouched_for || access.owner_id == user;
+            let reply = messages::record(tx, access.owner_id, conversation, &new, books).await?;
             Ok(Outcome::first(reply))
         })
         .await

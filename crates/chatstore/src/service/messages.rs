@@ -107,7 +107,7 @@ impl Messages<'_> {
     }
 
     /// Appends a model's message with its response and books the usage on the conversation's owner,
-    /// all or nothing.
+    /// all or nothing. What [is not vouched for](AsUser::not_vouched_for) is booked on the user's own alone.
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` for viewers; `Invalid`.
@@ -139,10 +139,10 @@ impl Messages<'_> {
         new: Arc<Valid<NewReply>>,
     ) -> std::result::Result<Reply, StoreError> {
         let model_is_known = new.response.model_used.is_some() || new.message.model.is_some();
-        let record =
-            async move |tx: &mut WriteTx<'_>| tx.messages().record_reply(owner, conversation, &*new).await;
+        let books = self.0.is_vouched_for || owner == self.0.user;
+        let record = async move |tx: &mut WriteTx<'_>| record(tx, owner, conversation, &new, books).await;
         let database = &self.0.store.database;
-        if model_is_known {
+        if model_is_known && books {
             database.write_single("reply", record).await
         } else {
             database.write("reply", record).await
@@ -154,13 +154,15 @@ impl Messages<'_> {
         conversation: ConversationId,
         new: Arc<Valid<NewReply>>,
     ) -> Result<Reply> {
-        let (user, expected) = (self.0.user, self.0.expected);
+        let scope = self.0;
+        let (user, expected, is_vouched_for) = (scope.user, scope.expected, scope.is_vouched_for);
         let record = async move |tx: &mut WriteTx<'_>| {
             let access = access(tx, user, conversation).await?;
             check_writer(access.role)?;
             check_revision(tx, access.owner_id, conversation, expected).await?;
             References::of(Some(&new.message.used_documents)).check(tx, access.owner_id).await?;
-            Ok(tx.messages().record_reply(access.owner_id, conversation, &*new).await?)
+            let books = is_vouched_for || access.owner_id == user;
+            Ok(record(tx, access.owner_id, conversation, &new, books).await?)
         };
         self.0.store.write("reply", record).await
     }
@@ -358,6 +360,20 @@ pub(super) fn check_appender(role: ConversationRole, is_service: bool, new: &[Ne
         return Err(Error::forbidden(USER_ONLY));
     }
     Ok(())
+}
+
+/// Records a reply, and its usage if that is to be booked.
+pub(super) async fn record(
+    tx: &mut WriteTx<'_>,
+    owner: UserId,
+    conversation: ConversationId,
+    new: &Valid<NewReply>,
+    books: bool,
+) -> std::result::Result<Reply, StoreError> {
+    match books {
+        true => tx.messages().record_reply(owner, conversation, new).await,
+        false => tx.messages().record_unbooked_reply(owner, conversation, new).await,
+    }
 }
 
 /// The owner of the conversation, if the user may change this message.

@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use chatstore_model::{
     Email, IntoValid, Invalid, Limit, NewUser, Order, Page, User, UserFilter, UserId, UserPatch,
-    UserPosition, UserRole,
+    UserPosition, UserRole, Valid,
 };
 use chatstore_sql::{Deletion, ReadTx, WriteTx};
 
 use super::deletions::NewMessageIds;
 use crate::cache::{ActingKey, Cache};
 use crate::error::{Error, Result};
-use crate::password::Password;
+use crate::password::{Password, Permit};
 use crate::principal::ActingUser;
 use crate::security_event::SecurityEvent;
 use crate::store::Store;
@@ -59,18 +59,19 @@ impl Users<'_> {
         new: impl IntoValid<NewUser>,
         password: Password,
     ) -> Result<User> {
-        let user = self.insert_with_password(new, password).await?;
+        let permit = self.0.identity.passwords.permit()?;
+        let user = self.insert_with_permit(new.into_valid()?, password, &permit).await?;
         SecurityEvent::USER_CREATED.note(Some(user.id));
         Ok(user)
     }
 
-    /// The same without an event.
-    pub(super) async fn insert_with_password(
+    /// The same with a permit that was taken before, and without an event.
+    pub(super) async fn insert_with_permit(
         self,
-        new: impl IntoValid<NewUser>,
+        new: Valid<NewUser>,
         password: Password,
+        permit: &Permit,
     ) -> Result<User> {
-        let new = new.into_valid()?;
         let names: Vec<&str> = [
             new.username.as_ref().map(chatstore_model::UserName::as_typed),
             new.email.as_ref().map(Email::as_typed),
@@ -80,7 +81,7 @@ impl Users<'_> {
         .collect();
         password.check("password", &names)?;
         let ids = self.0.database.ids();
-        let hash = self.0.identity.passwords.permit()?.hash(password, &ids).await?;
+        let hash = permit.hash(password, &ids).await?;
         self.insert(new.with_password(hash)).await
     }
 

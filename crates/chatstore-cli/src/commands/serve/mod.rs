@@ -201,7 +201,11 @@ fn serve_options(config: &Config) -> ServeOptions {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(error.cause = %error, "the limit of open files could not be raised");
     }
-    let wanted = ServeOptions { idle_time: config.idle_time, ..ServeOptions::default() };
+    let wanted = ServeOptions {
+        idle_time: config.idle_time,
+        trusted_proxies: config.trusted_proxies.clone(),
+        ..ServeOptions::default()
+    };
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return wanted };
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
     let others = OTHER_DESCRIPTORS + usize::from(config.pool.get());
@@ -215,5 +219,6 @@ fn serve_options(config: &Config) -> ServeOptions {
         connections = max_connections,
         "the limit of open files allows fewer connections; raise it with ulimit -n or LimitNOFILE"
     );
-    ServeOptions { max_connections, ..wanted }
+    let max_connections_per_address = max_connections.div_ceil(2);
+    ServeOptions { max_connections, max_connections_per_address, ..wanted }
 }

@@ -1,8 +1,8 @@
 //! A model's reply: message, response and usage, stored as one.
 
 use chatstore_model::{
-    ConversationId, Day, IntoValid, Message, MessageId, ModelResponse, NewModelResponse, NewReply, Reply,
-    Timestamp, UserId, effective_model, preview,
+    ConversationId, Day, IntoValid, Message, MessageId, ModelResponse, NewModelResponse, NewReply,
+    OTHER_MODELS, Reply, Timestamp, UserId, effective_model, limits, preview,
 };
 use constcat::concat;
 
@@ -12,32 +12,101 @@ use super::row::MessageRow;
 use crate::db::{Sql, Value};
 use crate::error::StoreError;
 use crate::repo::conversations::{self, BUMP_OWN};
+use crate::repo::usage::LARGEST_COUNT;
 use crate::repo::{Via, refuse_nul};
-use crate::schema::{Columns, MESSAGES, RESPONSES, USAGE_DAILY};
+use crate::schema::{Columns, MESSAGES, RESPONSES, Text, USAGE_DAILY};
 use crate::tx::ReadWrite;
 
 const RESPONSE: Columns = RESPONSES.all_columns();
 pub(super) const INSERT_RESPONSE: Sql = Sql::same("responses.insert", RESPONSE.insert(&[]).as_str());
 
-/// Sums stay at 2^53 - 1, so that no later reply fails.
-pub(super) const BOOKED: &str = " on conflict (owner_id, day, model) do update set \
-    requests = usage_daily.requests + excluded.requests, \
-    cached_requests = usage_daily.cached_requests + excluded.cached_requests, \
-    tokens_prompt = case when usage_daily.tokens_prompt > 9007199254740991 - excluded.tokens_prompt \
-    then 9007199254740991 else usage_daily.tokens_prompt + excluded.tokens_prompt end, \
-    tokens_completion = case when usage_daily.tokens_completion > 9007199254740991 - excluded.tokens_completion \
-    then 9007199254740991 else usage_daily.tokens_completion + excluded.tokens_completion end, \
-    tokens_total = case when usage_daily.tokens_total > 9007199254740991 - excluded.tokens_total \
-    then 9007199254740991 else usage_daily.tokens_total + excluded.tokens_total end, \
-    completion_time_ms_sum = case when usage_daily.completion_time_ms_sum > 9007199254740991 - excluded.completion_time_ms_sum \
-    then 9007199254740991 else usage_daily.completion_time_ms_sum + excluded.completion_time_ms_sum end";
+/// The maximum number of models of an owner on one day that usage is kept apart by.
+const MODELS: Text = Text::new().push_number(limits::MODELS_A_DAY);
+
+/// A sum to which a number is added; it stays at [`limits::COUNT`], so that no later reply fails.
+macro_rules! added {
+    ($column:literal) => {
+        concat!(
+            $column,
+            " = case when usage_daily.",
+            $column,
+            " > ",
+            LARGEST_COUNT.as_str(),
+            " - excluded.",
+            $column,
+            " then ",
+            LARGEST_COUNT.as_str(),
+            " else usage_daily.",
+            $column,
+            " + excluded.",
+            $column,
+            " end"
+        )
+    };
+}
+
+pub(super) const BOOKED: &str = concat!(
+    " on conflict (owner_id, day, model) do update set ",
+    added!("requests"),
+    ", ",
+    added!("cached_requests"),
+    ", ",
+    added!("tokens_prompt"),
+    ", ",
+    added!("tokens_completion"),
+    ", ",
+    added!("tokens_total"),
+    ", ",
+    added!("completion_time_ms_sum")
+);
+
+/// Under which model usage is booked: the one that was named, or that of all others when the owner has used too many
+/// on this day. Replies at the same moment may each find the last one free.
+macro_rules! booked_model {
+    ($owner:literal, $day:literal, $model:literal) => {
+        concat!(
+            "case when exists (select 1 from usage_daily u where u.owner_id = ",
+            $owner,
+            " and u.day = ",
+            $day,
+            " and u.model = ",
+            $model,
+            ") then ",
+            $model,
+            " when (select count(*) from (select 1 from usage_daily u where u.owner_id = ",
+            $owner,
+            " and u.day = ",
+            $day,
+            " limit ",
+            MODELS.as_str(),
+            ") as used) < ",
+            MODELS.as_str(),
+            " then ",
+            $model,
+            " else '",
+            OTHER_MODELS,
+            "' end"
+        )
+    };
+}
 
 /// Nothing has a price yet.
 pub(super) const NO_COST: (&str, &str) = ("cost_micros", "0");
 pub(super) const USAGE: Columns = USAGE_DAILY.all_columns();
 
-const BOOK_USAGE: Sql =
-    Sql::same("usage.book", concat!(USAGE.insert(&[("requests", "1"), NO_COST]).as_str(), BOOKED));
+const BOOK_USAGE_ROW: Text = USAGE.insert(&[
+    ("owner_id", "$1"),
+    ("day", "$2"),
+    ("model", booked_model!("$1", "$2", "$3")),
+    ("requests", "1"),
+    ("cached_requests", "$4"),
+    ("tokens_prompt", "$5"),
+    ("tokens_completion", "$6"),
+    ("tokens_total", "$7"),
+    ("completion_time_ms_sum", "$8"),
+    NO_COST,
+]);
+const BOOK_USAGE: Sql = Sql::same("usage.book", concat!(BOOK_USAGE_ROW.as_str(), BOOKED));
 
 /// An answer has no sender.
 const ANSWER: Columns = MESSAGES.inserted_columns_without(&["sender_id"]);
@@ -80,7 +149,7 @@ const RESPONSE_GIVEN: &[(&str, &str)] =
 const USAGE_GIVEN: &[(&str, &str)] = &[
     ("owner_id", "$3"),
     ("day", "$22"),
-    ("model", "$14"),
+    ("model", booked_model!("$3", "$22", "$14")),
     ("requests", "1"),
     ("cached_requests", "case when $21 then 1 else 0 end"),
     ("tokens_prompt", "coalesce($15, 0)"),
@@ -96,6 +165,7 @@ impl Messages<'_, '_, ReadWrite> {
     /// Appends a model's message with its response and books its usage on the owner, all or
     /// nothing. The model that answered is the one that the response names, else the message, else that of
     /// [`effective_model`]; the message gets it too, unless it names one.
+    /// Beyond [`limits::MODELS_A_DAY`] models of an owner on one day, usage is booked under [`OTHER_MODELS`].
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`].
@@ -106,15 +176,42 @@ impl Messages<'_, '_, ReadWrite> {
         new: impl IntoValid<&NewReply>,
     ) -> Result<Reply, StoreError> {
         let new = *new.into_valid()?;
-        let by = Via::Owner(owner);
-        let mut row = self.to_row(by, conversation, &new.message);
         let known_model = new.response.model_used.as_deref().or(new.message.model.as_deref());
         if let (true, Some(model)) = (self.0.executor.supports_writable_ctes(), known_model) {
+            let mut row = self.to_row(Via::Owner(owner), conversation, &new.message);
             row.model.get_or_insert_with(|| model.to_owned());
             let response = response_of(row.id, conversation, row.created_at, &new.response, model);
             let message = self.record_combined(row, &response).await?;
             return Ok(Reply { message, response });
         }
+        let reply = self.record_in_steps(owner, conversation, new).await?;
+        self.0.executor.execute(&BOOK_USAGE, &usage_values(owner, &reply.response)).await?;
+        Ok(reply)
+    }
+
+    /// Like [`record_reply`](Self::record_reply), but books nothing: for what is said about the answer by a user who
+    /// is not the owner.
+    ///
+    /// # Errors
+    /// As that.
+    pub async fn record_unbooked_reply(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        new: impl IntoValid<&NewReply>,
+    ) -> Result<Reply, StoreError> {
+        self.record_in_steps(owner, conversation, *new.into_valid()?).await
+    }
+
+    async fn record_in_steps(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        new: &NewReply,
+    ) -> Result<Reply, StoreError> {
+        let by = Via::Owner(owner);
+        let mut row = self.to_row(by, conversation, &new.message);
+        let known_model = new.response.model_used.as_deref().or(new.message.model.as_deref());
         let bumped = self.0.conversations().bump(by, conversation, &row.content, row.created_at).await?;
         row.seq = bumped.last_seq;
         let model = match known_model {
@@ -126,7 +223,6 @@ impl Messages<'_, '_, ReadWrite> {
         let message = self.with_known_model(row, None, None);
         let response = response_of(message.id, conversation, message.created_at, &new.response, &model);
         self.0.executor.execute(&INSERT_RESPONSE, &response_values(owner, &response)).await?;
-        self.0.executor.execute(&BOOK_USAGE, &usage_values(owner, &response)).await?;
         Ok(Reply { message, response })
     }
 

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{Auth, IDLE, Tokens};
 use crate::error::{Error, Result};
-use crate::limit::LimitKey;
-use crate::password::{Password, Verification};
+use crate::limit::LoginAccount;
+use crate::password::{Password, Permit, Verification};
 use crate::security_event::SecurityEvent;
 use crate::token::{AccessClaims, RefreshText, TokenKeys};
 
@@ -103,11 +103,10 @@ impl Auth<'_> {
     /// `username` or `email`; `LimitReached`; `Overloaded`; `Forbidden` where passwords are switched off.
     pub async fn register(self, new: impl IntoValid<NewUser>, password: Password) -> Result<User> {
         self.require_local_passwords()?;
-        if let Some(quota) = self.identity().address_quota() {
-            self.take(&LimitKey::login_address(self.origin.address), quota).await?;
-        }
+        self.count_address().await?;
         let new = new.into_valid()?.as_registration();
-        let user = self.store.users().insert_with_password(new, password).await?;
+        let permit = self.permit()?;
+        let user = self.store.users().insert_with_permit(new, password, &permit).await?;
         SecurityEvent::USER_REGISTERED.note(Some(user.id));
         Ok(user)
     }
@@ -118,34 +117,64 @@ impl Auth<'_> {
     /// be told from the answer, nor from the time it takes.
     ///
     /// # Errors
-    /// `InvalidCredentials`; `LimitReached` after too many failures of the account or the address;
-    /// `Overloaded` when too many passwords are being checked; `Internal` without token keys; `Forbidden` where passwords
-    /// are switched off.
+    /// `InvalidCredentials`; `LimitReached` after too many failures of the account from this address, or too many
+    /// logins of the address; `Overloaded` when too many passwords are being checked; `Internal` without token keys;
+    /// `Forbidden` where passwords are switched off.
     pub async fn login(self, name: LoginName, password: Password) -> Result<Tokens> {
         self.require_local_passwords()?;
-        let account = LimitKey::login_account(name.text());
-        self.limited(account, self.authenticate(name, password)).await
+        self.count_login(self.authenticate(name, password)).await
     }
 
     async fn authenticate(&self, name: LoginName, password: Password) -> Result<Tokens> {
+        let permit = self.permit()?;
+        let found = self.find(&name).await?;
+        let account = LoginAccount::of(found.first(), name.text());
+        self.count_for_account(&account, async {
+            if !self.has_to_wait(&account).await? {
+                return self.authenticate_as(name, password, permit, found).await;
+            }
+            // Others use its place meanwhile.
+            drop(permit);
+            self.wait_for_slow_login().await;
+            let permit = self.permit()?;
+            let found = self.find(&name).await?;
+            self.authenticate_as(name, password, permit, found).await
+        })
+        .await
+    }
+
+    async fn authenticate_as(
+        &self,
+        name: LoginName,
+        password: Password,
+        permit: Permit,
+        mut found: Candidates,
+    ) -> Result<Tokens> {
         // Another login of the user may have replaced an older hash of the same password since it was read.
         for _ in 0..2 {
-            if let Some(tokens) = self.start_session_once(&name, &password).await? {
+            if let Some(tokens) = self.start_session_once(&password, &permit, found).await? {
                 SecurityEvent::LOGIN_SUCCEEDED.note_in(tokens.user.id, tokens.session_id);
                 return Ok(tokens);
             }
+            found = self.find(&name).await?;
         }
         SecurityEvent::LOGIN_FAILED.note(None);
         Err(Error::invalid_credentials())
     }
 
-    /// Starts a session; `None` when the user was changed since the password was checked.
-    async fn start_session_once(&self, name: &LoginName, password: &Password) -> Result<Option<Tokens>> {
-        let keys = self.identity().keys()?;
-        let permit = self.identity().passwords.permit()?;
+    async fn find(&self, name: &LoginName) -> Result<Candidates> {
         let name = name.clone();
-        let candidates =
-            self.store.read("login_find", async move |tx| Candidates::find(tx, &name).await).await?;
+        Ok(self.store.read("login_find", async move |tx| Candidates::find(tx, &name).await).await?)
+    }
+
+    /// Starts a session; `None` when the user was changed since the password was checked.
+    async fn start_session_once(
+        &self,
+        password: &Password,
+        permit: &Permit,
+        candidates: Candidates,
+    ) -> Result<Option<Tokens>> {
+        let keys = self.identity().keys()?;
         let named = candidates.first();
         let mut tries = candidates.into_tries();
         let hashes = tries.iter().map(|user| user.as_ref().map(|(_, hash)| hash.clone())).collect();

@@ -1,5 +1,6 @@
 //! Who a user is: passwords, sessions and the tokens that speak for them.
 
+mod attempts;
 mod login;
 mod passwords;
 mod provider;
@@ -12,11 +13,9 @@ use std::time::Duration;
 
 use chatstore_model::{SessionId, Timestamp, User};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::identity::Identity;
-use crate::limit::{LimitKey, Permission, Quota};
-use crate::password::Busy;
-use crate::security_event::SecurityEvent;
+use crate::password::{Busy, Permit};
 use crate::store::Store;
 
 pub use login::LoginName;
@@ -91,7 +90,7 @@ impl<'s> Auth<'s> {
     /// spares the work of reading who it is.
     #[must_use]
     pub fn takes_passwords(&self) -> bool {
-        self.identity().passwords.has_capacity()
+        self.identity().passwords.has_capacity(self.network())
     }
 
     /// Whether users log in with passwords. Where they do not, what has to do with one is `Forbidden`.
@@ -111,38 +110,9 @@ impl<'s> Auth<'s> {
         &self.store.identity
     }
 
-    /// Does what fails for want of the right password, unless account or address failed too often lately. A
-    /// place is taken before, so that attempts at the same moment are counted too, and given back unless the
-    /// password was wrong.
-    async fn limited<T>(&self, account: LimitKey, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let address = LimitKey::login_address(self.origin.address);
-        let identity = self.identity();
-        let (Some(of_account), Some(of_address)) = (identity.account_quota(), identity.address_quota())
-        else {
-            return work.await;
-        };
-        self.take(&account, of_account).await?;
-        if let Err(error) = self.take(&address, of_address).await {
-            identity.limiter.give_back(&account, of_account).await;
-            return Err(error);
-        }
-        let outcome = work.await;
-        let is_wrong = outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidCredentials);
-        if !is_wrong {
-            identity.limiter.give_back(&account, of_account).await;
-            identity.limiter.give_back(&address, of_address).await;
-        }
-        outcome
-    }
-
-    async fn take(&self, key: &LimitKey, quota: Quota) -> Result<()> {
-        match self.identity().limiter.take(key, quota, self.store.now()).await {
-            Permission::Granted => Ok(()),
-            Permission::Refused { retry_after } => {
-                SecurityEvent::LOGIN_LIMITED.note(None);
-                Err(Error::limit_reached(retry_after))
-            }
-        }
+    /// A permit to have a password hashed, as a client of this network.
+    fn permit(&self) -> Result<Permit> {
+        Ok(self.identity().passwords.permit_for(self.network())?)
     }
 }
 

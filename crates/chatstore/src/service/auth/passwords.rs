@@ -5,7 +5,6 @@ use chatstore_sql::WriteTx;
 
 use super::Auth;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limit::LimitKey;
 use crate::password::{Password, Passwords, Verification};
 use crate::security_event::SecurityEvent;
 
@@ -26,12 +25,11 @@ impl Auth<'_> {
     /// `Forbidden` where passwords are switched off.
     pub async fn change_password(self, user: UserId, current: Password, new: Password) -> Result<()> {
         self.require_local_passwords()?;
-        let account = LimitKey::login_account(&user.to_string());
-        self.limited(account, self.change(user, current, new)).await
+        self.count_confirmation(user, self.change(user, current, new)).await
     }
 
     async fn change(&self, user: UserId, current: Password, new: Password) -> Result<()> {
-        let permit = self.identity().passwords.permit()?;
+        let permit = self.permit()?;
         let found = self.store.read("password_find", async move |tx| tx.passwords().get(user).await).await?;
         let (found, hash) = found.ok_or_else(|| Error::not_found("user"))?;
         new.check("new_password", &names(&found))?;
