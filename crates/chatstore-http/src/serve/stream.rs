@@ -83,6 +83,14 @@ impl ClientStream {
         }
     }
 
+    /// Notes that something of the next request has arrived. The rest of a body that was answered unread is no part of
+    /// it: the connection is idle while the protocol throws that away.
+    fn note_head(&self) {
+        if matches!(self.position, Position::Head(_) | Position::Unknown) {
+            self.slot.advance(Phase::Idle, Phase::Head);
+        }
+    }
+
     /// Notes that the protocol is about to be given these bytes; how many of them it is given.
     fn advance(&mut self, bytes: &[u8]) -> usize {
         match &mut self.position {
@@ -163,8 +171,8 @@ impl AsyncRead for ClientStream {
             return this.poll_ahead(context);
         }
         if !this.ahead.is_empty() {
+            this.note_head();
             this.give_ahead(allowed, buffer);
-            this.slot.advance(Phase::Idle, Phase::Head);
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
@@ -172,10 +180,10 @@ impl AsyncRead for ClientStream {
             Poll::Ready(Ok(())) => {
                 let read = &buffer.filled()[before..];
                 if !read.is_empty() {
+                    this.note_head();
                     let given = this.advance(&read[..read.len().min(allowed)]);
                     this.ahead.extend(&read[given..]);
                     buffer.set_filled(before + given);
-                    this.slot.advance(Phase::Idle, Phase::Head);
                 }
                 Poll::Ready(Ok(()))
             }

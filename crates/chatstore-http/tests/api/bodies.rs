@@ -27,7 +27,7 @@ async fn a_body_that_is_not_json_is_malformed(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let deep = nested(129);
-    let bodies: [&[u8]; 16] = [
+    let bodies: [&[u8]; 15] = [
         b"{",
         b"{}x",
         b"nul",
@@ -39,7 +39,6 @@ async fn a_body_that_is_not_json_is_malformed(case: TestDatabase) {
         b"{\"title\": \"\xff\"}",
         b"\xef\xbb\xbf{}",
         b"{\"title\": \"a\nb\"}",
-        b"{\"metadata\": {\"a\": 1e400}}",
         b"{\"title\": \"a\", \"title\": \"b\"}",
         b"{\"unknown\": 1, \"unknown\": 2}",
         deep.as_bytes(),
@@ -260,7 +259,7 @@ async fn what_is_wrong_with_a_large_body_is_said_in_a_short_answer(case: TestDat
     let long_name = format!(r#"{{"content":"a","{}":0}}"#, "\\u0001".repeat(150_000));
     let twice = format!(r#"{{"{0}":0,"{0}":0}}"#, "\u{200b}".repeat(150_000));
     for (body, status, first, count) in [
-        (fields(100_000), 422, Some(("content", "required")), 100),
+        (fields(100_000), 400, None, 0),
         (fields(128), 422, Some(("content", "required")), 100),
         (many, 422, Some(("messages[0].content", "required")), 100),
         (format!(r#"{{"messages":[{}]}}"#, fields(129)), 422, Some(("messages[0].content", "required")), 100),

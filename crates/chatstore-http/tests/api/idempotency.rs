@@ -139,6 +139,8 @@ async fn a_replay_of_a_deleted_object_is_a_conflict(case: TestDatabase) {
     POST /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/messages [idempotency-key: message] {"content": "a"} → 409 conflict
     POST /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/messages [idempotency-key: batch] {"messages": [{"content": "a"}, {"content": "b"}]} → 409 conflict
     POST /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/messages [idempotency-key: batch-of-one] {"messages": [{"content": "a"}]} → 409 conflict
+    POST /api/v1/documents [idempotency-key: document] {"content": 1} → 409 conflict
+    POST /api/v1/documents [idempotency-key: documents] {"documents": [{"content": 1}, {"content": 2}]} → 409 conflict
     POST /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/replies [idempotency-key: reply] {"content": "a", "response": {"tokens_prompt": 1}} → 409 conflict
     "#) }
     let inside = format!("{conversation}/messages");

@@ -101,7 +101,7 @@ async fn a_batch_is_refused_by_its_length_before_its_items(case: TestDatabase) {
 async fn a_problem_names_a_hundred_wrong_fields_at_most(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
-    let fields: Vec<String> = (0..70_000).map(|number| format!(r#""u{number}":0"#)).collect();
+    let fields: Vec<String> = (0..10_000).map(|number| format!(r#""u{number}":0"#)).collect();
     let body = format!("{{{}}}", fields.join(","));
     let answer = server.send(&ada, "POST", CONVERSATIONS, &body).send().await.unwrap();
     assert_eq!(answer.status(), 422);

@@ -74,6 +74,7 @@ async fn a_nested_router_answers_below_its_path(case: TestDatabase) {
       "effective_model": "echo",
       "id": "019ca945-0a00-7476-8f8a-4baa5dc087b3",
       "metadata": {},
+      "model": "echo",
       "response": {
         "completion_time_ms": null,
         "conversation_id": "019ca945-0a00-7917-98de-357e3da8cb43",

