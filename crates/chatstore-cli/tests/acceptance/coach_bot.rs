@@ -137,11 +137,27 @@ async fn b4_requests_and_responses_have_separate_shapes(case: TestDatabase) {
     let (admin, objects) = objects(&application).await;
     for (path, new, _) in objects {
         let created = application.post(&admin, &path, new.clone()).await.data(201);
-        for field in ["id", "short_id", "created_at"] {
-            assert!(created[field].is_string(), "{field} in {created}");
+        let is_message = path.ends_with("/messages");
+        let changed = if is_message { "edited_at" } else { "updated_at" };
+        for field in ["id", "short_id", "created_at", changed] {
+            assert!(created[field].is_string() || field == "edited_at", "{field} in {created}");
             let mut written = new.clone();
             written[field] = created[field].clone();
-            application.post(&admin, &path, written).await.invalid(&[(field, "unknown_field")]);
+            let answer = application.post(&admin, &path, written).await;
+            match field {
+                // Clients may name their messages and date them; a backend may name conversations.
+                "id" if is_message => drop(answer.refused(409, "already-exists")),
+                "created_at" if is_message => assert_eq!(answer.data(201)[field], created[field]),
+                "id" if path == "/conversations" => drop(answer.refused(403, "forbidden")),
+                _ => answer.invalid(&[(field, "unknown_field")]),
+            }
+        }
+        if is_message {
+            for field in ["conversation_id", "seq", "sender_id", "effective_model"] {
+                let mut written = new.clone();
+                written[field] = created[field].clone();
+                application.post(&admin, &path, written).await.invalid(&[(field, "unknown_field")]);
+            }
         }
         let place = format!("{path}/{}", text(&created["id"]));
         application
@@ -173,9 +189,14 @@ async fn b4_every_wrong_field_is_named_at_once(case: TestDatabase) {
     let chat = application.conversation(&admin, json!({})).await;
     let wrong = json!({"role": "coach", "parts": {}, "token_count": 1.5});
     application.post(&admin, &format!("{chat}/messages"), wrong).await.invalid(&[
-        ("content", "required"),
         ("role", "not_allowed"),
         ("parts", "wrong_type"),
+        ("token_count", "wrong_type"),
+    ]);
+    let wrong = json!({"role": "coach", "token_count": 1.5});
+    application.post(&admin, &format!("{chat}/messages"), wrong).await.invalid(&[
+        ("content", "required"),
+        ("role", "not_allowed"),
         ("token_count", "wrong_type"),
     ]);
     let count = application.get(&admin, "/conversations/count").await.data(200);
@@ -188,12 +209,22 @@ async fn b4_the_shapes_are_described(case: TestDatabase) {
     let description = Answer::to(served).await.data(200);
     assert!(text(&description["openapi"]).starts_with("3.1"));
     let schemas = &description["components"]["schemas"];
-    for (written, read) in
-        [("CreateUser", "User"), ("CreateConversation", "Conversation"), ("AppendMessage", "Message")]
-    {
+    // Clients may name conversations and messages, and date messages.
+    for (written, read, given, only_read) in [
+        ("CreateUser", "User", &[][..], &["id", "short_id", "created_at", "updated_at"][..]),
+        ("CreateConversation", "Conversation", &["id"], &["short_id", "created_at", "updated_at"]),
+        ("AppendMessage", "Message", &["id", "created_at"], &["short_id", "seq", "sender_id", "edited_at"]),
+        ("CreateDocument", "Document", &[], &["id", "short_id", "created_at", "updated_at"]),
+    ] {
         let properties = |name: &str| fields(&schemas[name]["properties"]);
-        assert!(properties(read).contains("id"), "{read}");
-        assert!(!properties(written).contains("id"), "{written}");
+        for &field in given {
+            assert!(properties(read).contains(field), "{field} in {read}");
+            assert!(properties(written).contains(field), "{field} in {written}");
+        }
+        for &field in only_read {
+            assert!(properties(read).contains(field), "{field} in {read}");
+            assert!(!properties(written).contains(field), "{field} in {written}");
+        }
     }
     let ada = application.person("ada");
     let created = application.post(&ada, "/conversations", json!({})).await.data(201);

@@ -139,7 +139,9 @@ async fn messages_arrive_in_order_with_their_models_times_and_uuids(case: TestDa
     assert_eq!(column(&messages, "seq"), [1, 2, 3, 4, 5, 6]);
     let roles = ["user", "assistant", "user", "assistant", "user", "assistant"];
     assert_eq!(column(&messages, "role"), roles);
-    let models = [Value::Null, Value::Null, json!("openai/gpt-4"), Value::Null, Value::Null, Value::Null];
+    // An answer that named no model has the one that answered; a question has only what it named.
+    let [small, large] = ["openai/gpt-3.5-turbo", "openai/gpt-4"].map(|model| json!(model));
+    let models = [Value::Null, small, large.clone(), large.clone(), Value::Null, large];
     assert_eq!(column(&messages, "model"), models);
     for (message, minute) in relativity["messages"].as_array().unwrap().iter().zip(10..) {
         assert_eq!(message["created_at"], time(minute, 0));
@@ -274,8 +276,8 @@ async fn every_row_of_many_conversations_arrives_word_for_word(case: TestDatabas
     report.assert_complete(&manifest);
     assert_eq!(report.of_rows(), Vec::<&Reported>::new());
     let before = old.look(
-        "select c.uuid, m.uuid, m.role, m.content, m.model, m.created_at, r.model_used, r.tokens_prompt, \
-         r.tokens_completion, r.tokens_total, r.completion_time_ms, r.created_at, u.username \
+        "select c.uuid, m.uuid, m.role, m.content, coalesce(m.model, r.model_used), m.created_at, r.model_used, \
+         r.tokens_prompt, r.tokens_completion, r.tokens_total, r.completion_time_ms, r.created_at, u.username \
          from messages m join conversations c on c.id = m.conversation_id \
          left join responses r on r.message_id = m.id left join users u on u.id = c.user_id \
          order by c.uuid, m.created_at, m.id",
