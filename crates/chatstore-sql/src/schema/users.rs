@@ -45,7 +45,12 @@ pub(crate) const USERS: Table = Table {
         index("ix_users_deleted", &["id"], Some("deleted_at is not null")),
         index("ix_users_verified_email", &["email_key"], Some("email_verified_at is not null"))
             .unique_in("email"),
-        index("ix_users_claimed_email", &["email_key"], Some("email_verified_at is null")).unique_in("email"),
+        index(
+            "ix_users_claimed_email",
+            &["email_key"],
+            Some("email_verified_at is null and email_key is not null"),
+        )
+        .unique_in("email"),
         index(
             "ix_users_verified_password",
             &["id"],

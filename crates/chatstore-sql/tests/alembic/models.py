@@ -72,7 +72,12 @@ Table(
     Index("ix_users_created_at", "created_at", "id"),
     partial("ix_users_deleted", "deleted_at is not null", "id"),
     partial("ix_users_verified_email", "email_verified_at is not null", "email_key", unique=True),
-    partial("ix_users_claimed_email", "email_verified_at is null", "email_key", unique=True),
+    partial(
+        "ix_users_claimed_email",
+        "email_verified_at is null and email_key is not null",
+        "email_key",
+        unique=True,
+    ),
     partial("ix_users_verified_password", "email_verified_at is not null and password_hash is not null", "id"),
     partial(
         "ix_users_claimed_password",

@@ -88,7 +88,9 @@ async fn a_thousand_random_sequences_are_answered_alike_and_leave_the_same_rows(
         }
     }
     let [tables, _] = pair.digests().await;
-    assert!(tables.iter().all(|table| table.rows > 100), "too little happened: {tables:?}");
+    // No step writes identities.
+    let mut written = tables.iter().filter(|table| table.table != "identities");
+    assert!(written.all(|table| table.rows > 100), "too little happened: {tables:?}");
     let steps = SEQUENCES as usize * STEPS;
     assert!(successes > steps / 2 && successes < steps, "{successes} of {steps} steps succeeded");
 }

@@ -24,12 +24,13 @@ pub const MARK: &str = "mark";
 
 /// A statement for a member, who may be one of several conversations with the same id.
 const fn shared(name: &'static str, indexes: &'static [&'static str]) -> Hot {
-    Hot { name, indexes, sorts: &["m.owner_id"], sorts_on_sqlite: false }
+    Hot { name, indexes, sorts: &["m.joined_at, m.owner_id"], sorts_on_sqlite: true }
 }
 
 /// A page for a member: once for its default model, once for its messages.
 const fn read_shared(name: &'static str, indexes: &'static [&'static str]) -> Hot {
-    Hot { name, indexes, sorts: &["m.owner_id", "m_1.owner_id"], sorts_on_sqlite: false }
+    let sorts = &["m.joined_at, m.owner_id", "m_1.joined_at, m_1.owner_id"];
+    Hot { name, indexes, sorts, sorts_on_sqlite: true }
 }
 
 pub const HOT: &[Hot] = &[
@@ -47,12 +48,17 @@ pub const HOT: &[Hot] = &[
     read_shared("messages.get_shared", &[MEMBER, MARK, "pk_conversations", "uq_messages_id"]),
     hot("messages.by_seq", &[MARK, "pk_conversations", "pk_messages"]),
     hot("conversations.get", &[MARK, "pk_conversations"]),
-    shared("conversations.get_shared", &[MEMBER, MARK, "pk_conversations"]),
+    Hot {
+        name: "conversations.get_shared",
+        indexes: &[MEMBER, MARK, "pk_conversations"],
+        sorts: &["m.joined_at, c.owner_id"],
+        sorts_on_sqlite: true,
+    },
     hot("conversations.by_thread", &[MARK, "uq_conversations_thread_id"]),
     Hot {
         name: "conversations.access",
         indexes: &[MEMBER, MARK, "pk_conversations"],
-        sorts: &["(0), c.owner_id"],
+        sorts: &["(0), c.created_at, c.owner_id"],
         sorts_on_sqlite: true,
     },
     hot("conversations.owned_by_activity_descending", &["ix_conversations_updated_at", MARK]),

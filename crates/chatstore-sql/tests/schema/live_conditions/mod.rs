@@ -33,6 +33,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("refresh_tokens.revoke_all", "revokes what can no longer be used"),
     ("sessions.prune", "deletes what expired, whose ever it is"),
     ("statistics.counts", "counts what is being deleted in order to subtract it"),
+    ("replies.record", "as usage.book"),
     ("usage.book", "usage of an owner whose conversation was found live"),
     ("users.delete_sent", "deletes what a user sent who is erased in this transaction"),
     ("users.sent_elsewhere", "as delete_sent"),
