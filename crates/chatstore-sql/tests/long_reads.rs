@@ -65,7 +65,7 @@ async fn a_long_read_ends_when_its_caller_stops_waiting() {
 #[tokio::test]
 async fn too_many_long_reads_are_refused_at_once() {
     let (_folder, database) = database().await;
-    let mut reads: FuturesUnordered<_> = (0..30).map(|_| count(&database, ENDLESS)).collect();
+    let mut reads: FuturesUnordered<_> = (0..100).map(|_| count(&database, ENDLESS)).collect();
     let refused = reads.next().await.unwrap();
     assert!(matches!(refused, Err(StoreError::Overloaded(_))), "{refused:?}");
     assert_eq!(count(&database, 10).await.unwrap(), 10, "short ones are not");

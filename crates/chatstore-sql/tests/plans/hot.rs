@@ -77,7 +77,7 @@ pub const HOT: &[Hot] = &[
     hot("documents.page_descending", &["ix_documents_created_at", MARK]),
     hot("documents.page_ascending", &["ix_documents_created_at", MARK]),
     hot("documents.update", &[MARK, "pk_documents"]),
-    hot("replies.record", &[MARK, "pk_conversations", "pk_messages", "pk_usage_daily"]),
+    hot("replies.record", &[MARK, "pk_conversations", "pk_usage_daily"]),
     hot("messages.newest_user_model", &[MARK, "pk_messages"]),
     hot("responses.get", &[MARK, "pk_conversations", "pk_responses"]),
     hot("api_keys.by_hash", &["pk_users", "uq_api_keys_key_hash"]),
