@@ -144,6 +144,7 @@ impl Valid<MessageBatch> {
     ///
     /// # Errors
     /// The batch itself.
+    #[expect(clippy::result_large_err, reason = "the other value is given back, no error")]
     pub fn into_single(self) -> Result<Valid<NewMessage>, Self> {
         let Self(MessageBatch { mut messages, conversation, on_conflict }) = self;
         let is_plain = conversation.is_empty() && on_conflict == OnConflict::Error;

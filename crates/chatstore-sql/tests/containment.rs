@@ -219,6 +219,7 @@ async fn found(case: &TestDatabase, owner: UserId, filter: DocumentFilter) -> BT
 }
 
 async fn random_documents_are_found_by_random_filters_as_the_reference_says(case: TestDatabase) {
+    #[expect(clippy::disallowed_methods, reason = "a longer run is asked for by environment")]
     let pairs: usize = std::env::var(PAIRS).map_or(4_000, |pairs| pairs.parse().expect("a number of pairs"));
     let user = NewUser::named(UserName::new("ada").unwrap());
     let owner = case.database.write("user", async move |tx| tx.users().create(&user).await).await.unwrap().id;

@@ -52,6 +52,7 @@ async fn what_few_documents_contain_is_found_by_the_index_of_contents() {
     let case = Backend::Postgres.database().await;
     let (client, connection) = tokio_postgres::connect(&case.url, NoTls).await.unwrap();
     tokio::spawn(connection);
+    #[expect(clippy::disallowed_methods, reason = "a longer run is asked for by environment")]
     let documents = std::env::var(DOCUMENTS).map_or(60_000, |number| number.parse().expect("a number"));
     let owner = Uuid::from_u128(7);
     assert_ne!(owner, UserId::ANONYMOUS.uuid());

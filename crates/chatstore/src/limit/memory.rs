@@ -109,11 +109,11 @@ impl Count {
 
     fn take(&self, now: i64) -> Permission {
         let mut taken = self.taken();
-        let refused @ Permission::Refused { .. } = self.look(&mut taken, now) else {
+        let permission = self.look(&mut taken, now);
+        if !matches!(permission, Permission::Refused { .. }) {
             self.push(&mut taken, now);
-            return Permission::Granted;
-        };
-        refused
+        }
+        permission
     }
 
     /// Whether a place is free, after those were given back whose time is over.

@@ -164,14 +164,9 @@ mod tests {
             u32::from_be_bytes(number)
         };
         let last_of_first = FRAMES_OF_BLOCK - FIRST_BLOCK_LACKS;
-        for frames in [
-            1..=1,
-            2..=40,
-            last_of_first..=last_of_first + 1,
-            4_000..=index.frames(),
-            1..=index.frames(),
-            5..=4,
-        ] {
+        for frames in
+            [1..=1, 2..=40, last_of_first..=last_of_first + 1, 4_000..=index.frames(), 1..=index.frames()]
+        {
             let expected: BTreeSet<u32> = frames.clone().map(in_log).collect();
             assert_eq!(page_numbers(&index_file, frames).unwrap(), expected);
         }
