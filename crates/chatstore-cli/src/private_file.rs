@@ -17,19 +17,19 @@ const ROOT: u32 = 0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Others {
     /// Its group may write it, everybody may read it: what tools and people create.
-    MayRead,
+    GroupWrites,
     /// None may write it; they may read it, because secrets are mounted into containers that way.
-    MayNotWrite,
+    ReadOnly,
     /// None may do anything.
-    MayDoNothing,
+    Excluded,
 }
 
 impl Others {
     const fn forbidden(self) -> u32 {
         match self {
-            Self::MayRead => 0o002,
-            Self::MayNotWrite => 0o022,
-            Self::MayDoNothing => 0o077,
+            Self::GroupWrites => 0o002,
+            Self::ReadOnly => 0o022,
+            Self::Excluded => 0o077,
         }
     }
 }
@@ -124,9 +124,9 @@ impl Rules {
             return Ok(());
         }
         let (found, mode_then, doubt) = match self.others {
-            Others::MayDoNothing => ("is accessible to others than its owner", "600", "have read it"),
-            Others::MayNotWrite => ("can be written by others than its owner", "go-w", "have changed it"),
-            Others::MayRead => ("can be written by every user", "o-w", "have changed it"),
+            Others::Excluded => ("is accessible to others than its owner", "600", "have read it"),
+            Others::ReadOnly => ("can be written by others than its owner", "go-w", "have changed it"),
+            Others::GroupWrites => ("can be written by every user", "o-w", "have changed it"),
         };
         let todo = format!(
             "run `chmod {mode_then} {}`; if another user may {doubt}, {}",

@@ -20,7 +20,7 @@ const DELETE_IT: &str = "delete it: the next start creates another, and clients 
 /// The file beside a database.
 const OWN: Rules = Rules {
     what: "token key file",
-    others: Others::MayDoNothing,
+    others: Others::Excluded,
     links: Links::Refused,
     max_bytes: MAX_BYTES,
     remedy: DELETE_IT,
@@ -28,7 +28,7 @@ const OWN: Rules = Rules {
 
 /// The file that the settings name: secrets are mounted into containers for everybody to read, and as links.
 const CONFIGURED: Rules = Rules {
-    others: Others::MayNotWrite,
+    others: Others::ReadOnly,
     links: Links::Own,
     remedy: "replace the key: all clients have to log in again",
     ..OWN

@@ -190,12 +190,11 @@ impl Config {
 /// Keeps either the URL or the parts of a server; returns the overruled settings that were set explicitly. Parts without
 /// a user name no server: other programs have such variables too.
 fn settle_database(settings: &mut Settings) -> Result<Vec<SettingValue>, CliError> {
-    if settings.get_given(&setting::DATABASE_URL).is_none() {
-        if settings.get(&setting::POSTGRES_USER).is_some() {
-            let value = server_url(settings)?;
-            settings.replace(SettingValue { setting: &setting::DATABASE_URL, value, source: Source::Parts });
-            return Ok(Vec::new());
-        }
+    let has_url = settings.get_given(&setting::DATABASE_URL).is_some();
+    if !has_url && settings.get(&setting::POSTGRES_USER).is_some() {
+        let value = server_url(settings)?;
+        settings.replace(SettingValue { setting: &setting::DATABASE_URL, value, source: Source::Parts });
+        return Ok(Vec::new());
     }
     let taken = setting::POSTGRES.into_iter().filter_map(|setting| settings.take(setting));
     Ok(taken.filter(|found| found.source != Source::Default).collect())

@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 1 << 20;
 
 const ENV_FILE_RULES: Rules = Rules {
     what: "file",
-    others: Others::MayRead,
+    others: Others::GroupWrites,
     links: Links::Refused,
     max_bytes: MAX_BYTES,
     remedy: "look at what is in it first",

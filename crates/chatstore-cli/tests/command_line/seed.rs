@@ -3,7 +3,7 @@
 use chatstore_testkit::{TestDatabase, conformance};
 use serde_json::{Value, json};
 
-use crate::commands::{Commands, login};
+use crate::commands::{Commands, fresh_key, login};
 use crate::program::{Finished, finished};
 
 const PASSWORD: &str = "correct horse battery";
@@ -122,6 +122,7 @@ async fn a_renamed_seeded_user_is_recognized(case: TestDatabase) {
     store.users().update(admin, patch).await.unwrap();
     store.close().await;
     assert_eq!(commands.run(&["seed"]).data().lines().next(), Some("admin exists"));
-    let settings = [("CHATSTORE_ENV", "production"), ("CHATSTORE_TOKEN_KEY", crate::commands::TOKEN_KEY)];
+    let key = fresh_key();
+    let settings = [("CHATSTORE_ENV", "production"), ("CHATSTORE_TOKEN_KEY", key.as_str())];
     commands.refused(&settings).assert_failed(78, "`chatstore seed`: root, user2, user3");
 }
