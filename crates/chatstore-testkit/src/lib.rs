@@ -3,7 +3,7 @@
 //! [`server`] starts private PostgreSQL servers, and [`Program`] runs the program `chatstore`. They use nothing
 //! but the standard library and need no feature, so that `cargo xtask` can use them without building the store.
 //! [`Backend`] (feature `cases`) gives each test case a database of its own, copied from a migrated template, and
-//! [`python`] runs a script. [`provider`] (feature `identity-provider`) is an identity provider.
+//! [`python`] runs a script. `provider` (feature `identity-provider`) is an identity provider.
 //!
 //! Nothing here may end up in a program that users run: only `dev-dependencies`, `xtask` and the benchmarks name
 //! this crate.

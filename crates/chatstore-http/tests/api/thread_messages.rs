@@ -193,7 +193,9 @@ async fn a_late_repetition_does_not_revive_a_deleted_thread(case: TestDatabase) 
     let repetitions = (0..16)
         .map(|_| server.send(&ada, "POST", MESSAGES, r#"{"content": "b"}"#).header("Idempotency-Key", "k2"));
     let answers = at_once(repetitions).await;
-    assert!(answers.iter().all(|one| one.status == 201 && one.body == answers[0].body));
+    for answer in &answers {
+        assert_eq!((answer.status, &answer.body), (201, &answers[0].body));
+    }
     assert_eq!(server.get(&ada, THREAD).await["message_count"], 1);
 }
 

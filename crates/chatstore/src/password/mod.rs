@@ -10,6 +10,7 @@
 
 mod argon2id;
 mod bcrypt_hash;
+mod gate;
 mod hasher;
 mod line;
 mod opaque;
@@ -21,7 +22,7 @@ mod wrapped;
 use std::borrow::Cow;
 use std::fmt;
 
-pub(crate) use hasher::{Passwords, Permit};
+pub(crate) use gate::{Passwords, Permit};
 pub(crate) use stored::Verification;
 
 /// Bytes of the longest password.

@@ -164,6 +164,11 @@ impl BatchWrite {
         if let Some((key, _)) = once
             && let Some(created) = earlier(tx, user, key).await?
         {
+            // The first request may have created the thread after it was looked for.
+            let place = match place {
+                None => find(tx, user, to).await?,
+                found => found,
+            };
             return replay(tx, &place.ok_or_else(gone)?, &created).await;
         }
         let role = place.as_ref().map_or(ConversationRole::Owner, |place| place.role);
