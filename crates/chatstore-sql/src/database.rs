@@ -175,7 +175,12 @@ impl Database {
         E: From<StoreError> + Send + 'static,
     {
         tracing::trace!(name, "read");
-        on_either!(Backend: &self.0.backend, database => database.read(work).await)
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(database) => database.read(work).await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(database) => Box::pin(database.read(work)).await,
+        }
     }
 
     /// Like [`read`](Self::read), for work whose time grows with what is stored. On PostgreSQL half as many of them as
@@ -195,7 +200,7 @@ impl Database {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite(database) => database.read(work).await,
             #[cfg(feature = "postgres")]
-            Backend::Postgres(database) => database.read_long(work).await,
+            Backend::Postgres(database) => Box::pin(database.read_long(work)).await,
         }
     }
 
@@ -222,7 +227,7 @@ impl Database {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite(database) => database.writer.run(work).await,
             #[cfg(feature = "postgres")]
-            Backend::Postgres(database) => database.write(false, work).await,
+            Backend::Postgres(database) => Box::pin(database.write(false, work)).await,
         }
     }
 
@@ -242,7 +247,7 @@ impl Database {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite(database) => database.writer.run(work).await,
             #[cfg(feature = "postgres")]
-            Backend::Postgres(database) => database.write(true, work).await,
+            Backend::Postgres(database) => Box::pin(database.write(true, work)).await,
         }
     }
 

@@ -5,6 +5,7 @@
 //! one locks nobody out. Failures from everywhere only make an account slower, and not for those who have a session
 //! from their address.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use chatstore_model::UserId;
@@ -17,6 +18,9 @@ use crate::security_event::SecurityEvent;
 
 /// How long a login to an account waits that failed too often from everywhere.
 const SLOW_LOGIN: Duration = Duration::from_secs(2);
+
+/// What is counted. In a box, because a future that is passed on is stored once by each who passes it on.
+type Work<F> = Pin<Box<F>>;
 
 impl Auth<'_> {
     /// Fails when the address has tried too often. Nothing is counted: it is for a look before a request is read.
@@ -42,7 +46,7 @@ impl Auth<'_> {
 
     /// Does what fails for want of the right password, and counts it for the address. Places are taken before, so that
     /// attempts at the same moment are counted too. What succeeds counts less, what was not tried not at all.
-    pub(super) async fn count_login<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(super) async fn count_login<T>(&self, work: Work<impl Future<Output = Result<T>>>) -> Result<T> {
         let counts = self.address_counts();
         self.take_all(&counts).await?;
         let outcome = work.await;
@@ -59,7 +63,7 @@ impl Auth<'_> {
     pub(super) async fn count_for_account<T>(
         &self,
         account: &LoginAccount,
-        work: impl Future<Output = Result<T>>,
+        work: Work<impl Future<Output = Result<T>>>,
     ) -> Result<T> {
         let Some(quota) = self.identity().account_quota() else { return work.await };
         let outcome = self.counted(LimitKey::login_from(account, self.network()), quota, work).await;
@@ -75,7 +79,7 @@ impl Auth<'_> {
     pub(super) async fn count_confirmation<T>(
         &self,
         user: UserId,
-        work: impl Future<Output = Result<T>>,
+        work: Work<impl Future<Output = Result<T>>>,
     ) -> Result<T> {
         let Some(quota) = self.identity().account_quota() else { return work.await };
         self.counted(LimitKey::confirmation(user, self.network()), quota, work).await
@@ -122,7 +126,7 @@ impl Auth<'_> {
         &self,
         key: LimitKey,
         quota: Quota,
-        work: impl Future<Output = Result<T>>,
+        work: Work<impl Future<Output = Result<T>>>,
     ) -> Result<T> {
         let count = [(key, quota)];
         self.take_all(&count).await?;

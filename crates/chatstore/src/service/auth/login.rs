@@ -122,14 +122,14 @@ impl Auth<'_> {
     /// `Forbidden` where passwords are switched off.
     pub async fn login(self, name: LoginName, password: Password) -> Result<Tokens> {
         self.require_local_passwords()?;
-        self.count_login(self.authenticate(name, password)).await
+        self.count_login(Box::pin(self.authenticate(name, password))).await
     }
 
     async fn authenticate(&self, name: LoginName, password: Password) -> Result<Tokens> {
         let permit = self.permit()?;
         let found = self.find(&name).await?;
         let account = LoginAccount::of(found.first(), name.text());
-        self.count_for_account(&account, async {
+        let work = Box::pin(async {
             if !self.has_to_wait(&account).await? {
                 return self.authenticate_as(name, password, permit, found).await;
             }
@@ -139,8 +139,8 @@ impl Auth<'_> {
             let permit = self.permit()?;
             let found = self.find(&name).await?;
             self.authenticate_as(name, password, permit, found).await
-        })
-        .await
+        });
+        self.count_for_account(&account, work).await
     }
 
     async fn authenticate_as(

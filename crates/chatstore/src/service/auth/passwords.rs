@@ -25,7 +25,7 @@ impl Auth<'_> {
     /// `Forbidden` where passwords are switched off.
     pub async fn change_password(self, user: UserId, current: Password, new: Password) -> Result<()> {
         self.require_local_passwords()?;
-        self.count_confirmation(user, self.change(user, current, new)).await
+        self.count_confirmation(user, Box::pin(self.change(user, current, new))).await
     }
 
     async fn change(&self, user: UserId, current: Password, new: Password) -> Result<()> {
