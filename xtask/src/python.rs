@@ -13,6 +13,8 @@ const HINT: &str = "Python 3.10 or newer with its module venv is needed: apt ins
 const SQLALCHEMY: &str = "2.1.9";
 /// What compares our tables with models of them.
 const ALEMBIC: &str = "1.20.1";
+/// What writes the files of old applications without a database.
+const TINYDB: &str = "4.9.0";
 /// SQLAlchemy's way to PostgreSQL.
 const PSYCOPG: &str = "3.3.9";
 
@@ -47,15 +49,16 @@ pub(crate) fn ensure_environment(name: &str, packages: &[String]) -> Result<Path
     Ok(programs)
 }
 
-/// The Python of an environment with SQLAlchemy and Alembic, by which the tests create the databases of old applications
+/// The Python of an environment with SQLAlchemy, Alembic and TinyDB, by which the tests create the databases of old applications
 /// and compare our tables with models.
 pub(crate) fn with_sqlalchemy() -> Result<PathBuf, Error> {
     let packages = [
         format!("sqlalchemy=={SQLALCHEMY}"),
         format!("alembic=={ALEMBIC}"),
         format!("psycopg[binary]=={PSYCOPG}"),
+        format!("tinydb=={TINYDB}"),
     ];
-    let name = format!("sqlalchemy-{SQLALCHEMY}-alembic-{ALEMBIC}");
+    let name = format!("sqlalchemy-{SQLALCHEMY}-alembic-{ALEMBIC}-tinydb-{TINYDB}");
     Ok(ensure_environment(&name, &packages)?.join("python"))
 }
 

@@ -51,4 +51,4 @@ mod source;
 
 pub use engine::{Import, ImportOptions};
 pub use report::{ImportEvent, ImportReport, Issue, ReportBuilder, TableReport};
-pub use source::{Source, import, jsonl, sqlalchemy};
+pub use source::{Source, import, jsonl, sqlalchemy, tinydb};

@@ -4,8 +4,8 @@
 //! it. The key that it has there is kept in `metadata.source.id`.
 
 use chatstore_model::{
-    CanonicalJson, Conversation, ConversationId, MessageId, ModelResponse, NewConversation, NewMessage,
-    NewUser, Timestamp, UserId,
+    CanonicalJson, Conversation, ConversationId, MessageId, ModelResponse, NewConversation, NewDocument,
+    NewMessage, NewUser, Timestamp, UserId,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -21,10 +21,32 @@ pub struct PlannedUser {
     pub new: NewUser,
     /// What identifies the row in the source.
     pub key: String,
-    /// Whether a user with this address is this user, as where the address is the key.
-    pub is_email_the_key: bool,
+    /// What else than the id makes a stored user this user.
+    pub identified_by: UserIdentity,
+    /// Whether a user who is added without a password gets a random one, which the report tells.
+    pub wants_password: bool,
     /// What did not fit; reported when the user is added.
     pub issues: Vec<Issue>,
+}
+
+/// What makes a stored user the same as one of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserIdentity {
+    /// The id alone.
+    Id,
+    /// The verified address as well.
+    Email,
+    /// The user name as well.
+    Username,
+}
+
+impl PlannedUser {
+    /// A user who is identified by the id, with nothing to report.
+    #[must_use]
+    pub fn new(id: UserId, new: NewUser, key: impl Into<String>) -> Self {
+        let (key, identified_by) = (key.into(), UserIdentity::Id);
+        Self { id, new, key, identified_by, wants_password: false, issues: Vec::new() }
+    }
 }
 
 /// Who owns a conversation.
@@ -32,8 +54,21 @@ pub struct PlannedUser {
 pub enum PlannedOwner {
     /// The user with this id, who is stored already.
     Known(UserId),
-    /// The user with this address, who is created when there is none.
-    ByEmail(Box<PlannedUser>),
+    /// The user with this address or name, who is created when there is none.
+    Described(Box<PlannedUser>),
+}
+
+/// A document.
+#[derive(Debug, Clone)]
+pub struct PlannedDocument {
+    /// Who owns it.
+    pub owner: PlannedOwner,
+    /// What is stored when there is no such document; it has an id.
+    pub new: NewDocument,
+    /// What identifies the row in the source.
+    pub key: String,
+    /// What did not fit; reported when the document is added.
+    pub issues: Vec<Issue>,
 }
 
 /// A conversation without its messages.

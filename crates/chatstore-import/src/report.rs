@@ -36,6 +36,9 @@ pub struct Issue {
     pub left_out: bool,
     /// Whether a person should look at it: who is who, or how somebody logs in, is another thing than in the source.
     pub needs_review: bool,
+    /// Whether it tells a password that was generated, which nothing else tells.
+    #[serde(skip)]
+    pub is_password: bool,
 }
 
 impl Issue {
@@ -54,7 +57,16 @@ impl Issue {
     #[must_use]
     pub fn of_table(table: &'static str, problem: impl Into<String>, done: impl Into<String>) -> Self {
         let (problem, done) = (problem.into(), done.into());
-        Self { table, key: None, column: None, problem, done, left_out: false, needs_review: false }
+        Self {
+            table,
+            key: None,
+            column: None,
+            problem,
+            done,
+            left_out: false,
+            needs_review: false,
+            is_password: false,
+        }
     }
 
     /// The same about one column.
@@ -83,6 +95,9 @@ pub struct ImportReport {
     pub tables: BTreeMap<&'static str, TableReport>,
     /// Issues that [need a person](Issue::needs_review).
     pub need_review: u64,
+    /// Rows that were left out because no import takes their kind.
+    #[serde(skip)]
+    pub passed_over: u64,
 }
 
 impl ImportReport {
@@ -96,6 +111,15 @@ impl ImportReport {
     #[must_use]
     pub fn left_out(&self) -> u64 {
         self.tables.values().map(|table| table.left_out).sum()
+    }
+
+    /// Whether a person need not look at it: nothing was left out but what no import takes, and nothing needs a review;
+    /// or everything that the source has for it was imported, and reported, before.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let is_clean = self.left_out() == self.passed_over && self.need_review == 0;
+        let is_repetition = self.added() == 0 && self.tables.values().any(|table| table.unchanged > 0);
+        is_clean || is_repetition
     }
 
     /// The counts of one table; zeros for one that the source does not have.
@@ -147,7 +171,7 @@ pub struct ReportBuilder<'w> {
 impl<'w> ReportBuilder<'w> {
     pub(crate) fn new(tables: Vec<&'static str>, watch: &'w mut dyn FnMut(ImportEvent)) -> Self {
         let tables = tables.into_iter().map(|name| (name, TableReport::default())).collect();
-        Self { report: ImportReport { tables, need_review: 0 }, total: 0, watch }
+        Self { report: ImportReport { tables, ..ImportReport::default() }, total: 0, watch }
     }
 
     /// Says how many rows are going to come, so that progress can be shown.
@@ -158,9 +182,13 @@ impl<'w> ReportBuilder<'w> {
     /// Says how many of the expected rows are done.
     pub fn progress(&mut self) {
         if self.total > 0 {
-            let done = self.report.tables.values().map(|table| table.read).sum();
-            self.progress_at(done, self.total);
+            self.progress_at(self.read(), self.total);
         }
+    }
+
+    /// Rows of all tables that are done.
+    pub(crate) fn read(&self) -> u64 {
+        self.report.tables.values().map(|table| table.read).sum()
     }
 
     /// Says how far the import is, by another measure than rows.
@@ -181,6 +209,18 @@ impl<'w> ReportBuilder<'w> {
     #[must_use]
     pub fn added(&self, table: &str) -> u64 {
         self.report.table(table).added
+    }
+
+    /// Counts a row that is stored together with another.
+    pub(crate) fn keep(&mut self, table: &'static str) {
+        self.count(table, TableReport { unchanged: 1, ..TableReport::default() });
+    }
+
+    /// Counts rows that no import takes, and says why.
+    pub(crate) fn pass_over(&mut self, issue: Issue, rows: u64) {
+        self.count(issue.table, TableReport { left_out: rows, ..TableReport::default() });
+        self.report.passed_over += rows;
+        (self.watch)(ImportEvent::Issue(issue));
     }
 
     pub(crate) fn rows(&mut self, rows: RowsReport) {

@@ -4,19 +4,22 @@ mod assembler;
 mod batch;
 mod dry_run;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chatstore::operations::MarkedCounts;
 use chatstore::{Result, Store, StoreError};
-use chatstore_model::Timestamp;
+use chatstore_model::{Timestamp, UserId};
 use chatstore_sql::{ReadTx, WriteTx};
 use tokio::time::Instant;
 
-use crate::plan::{PlannedConversation, PlannedMessage, PlannedUser};
-use crate::report::{ImportReport, ReportBuilder, RowsReport};
+use crate::plan::{
+    PlannedConversation, PlannedDocument, PlannedMessage, PlannedOwner, PlannedUser, UserIdentity,
+};
+use crate::report::{ImportReport, Issue, ReportBuilder, RowsReport};
 use assembler::Assembler;
-use batch::{ChunkBatch, ChunkEnd, UserBatch};
+use batch::{ChunkBatch, ChunkEnd, DocumentBatch, UserBatch};
 use dry_run::DryRunState;
 
 pub(crate) use batch::{Batch, Mode, StoreResult, Write};
@@ -24,6 +27,10 @@ pub(crate) use dry_run::BatchState;
 
 /// Users decided together, each with several statements.
 const BATCH_USERS: usize = 200;
+
+/// Documents written together, and bytes of their content.
+const BATCH_DOCUMENTS: usize = 400;
+const BATCH_DOCUMENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// How long a batch is tried again when other writers get in between or the database is away, and the pause before.
 const RETRY_TIME: Duration = Duration::from_secs(10);
@@ -47,6 +54,10 @@ pub struct Import<'i> {
     pub report: ReportBuilder<'i>,
     dry_run: Arc<DryRunState>,
     users: Vec<PlannedUser>,
+    /// Users whom the store has under other ids than the source's.
+    stored_as: HashMap<UserId, UserId>,
+    documents: Vec<PlannedDocument>,
+    document_bytes: usize,
     assembler: Assembler,
 }
 
@@ -58,8 +69,9 @@ impl std::fmt::Debug for Import<'_> {
 
 impl<'i> Import<'i> {
     pub(crate) fn new(store: &'i Store, options: ImportOptions, report: ReportBuilder<'i>) -> Self {
-        let (dry_run, users, assembler) = (Arc::default(), Vec::new(), Assembler::default());
-        Self { store, options, report, dry_run, users, assembler }
+        let (dry_run, users, stored_as, documents) = (Arc::default(), Vec::new(), HashMap::new(), Vec::new());
+        let (document_bytes, assembler) = (0, Assembler::default());
+        Self { store, options, report, dry_run, users, stored_as, documents, document_bytes, assembler }
     }
 
     /// The time of a first row that has none.
@@ -101,8 +113,32 @@ impl<'i> Import<'i> {
         if self.assembler.is_full() {
             self.flush_conversations().await?;
         }
-        self.assembler.open(conversation);
+        let owner = self.owner_of(conversation.owner);
+        self.assembler.open(PlannedConversation { owner, ..conversation });
         Ok(())
+    }
+
+    /// Takes a document.
+    ///
+    /// # Errors
+    /// That the store failed.
+    pub async fn document(&mut self, document: PlannedDocument) -> Result<()> {
+        self.flush_users().await?;
+        self.document_bytes += document.new.content.as_str().len();
+        let owner = self.owner_of(document.owner);
+        self.documents.push(PlannedDocument { owner, ..document });
+        if self.documents.len() >= BATCH_DOCUMENTS || self.document_bytes >= BATCH_DOCUMENT_BYTES {
+            self.flush_documents().await?;
+        }
+        Ok(())
+    }
+
+    /// An owner as the store knows them.
+    fn owner_of(&self, owner: PlannedOwner) -> PlannedOwner {
+        match owner {
+            PlannedOwner::Known(id) => PlannedOwner::Known(*self.stored_as.get(&id).unwrap_or(&id)),
+            described @ PlannedOwner::Described(_) => described,
+        }
     }
 
     /// Takes the next message of the last conversation.
@@ -126,7 +162,7 @@ impl<'i> Import<'i> {
         self.flush_users().await?;
         self.assembler.close();
         self.flush_conversations().await?;
-        Ok(())
+        self.flush_documents().await
     }
 
     /// Stores what is left, and ends the import.
@@ -140,9 +176,54 @@ impl<'i> Import<'i> {
 
     async fn flush_users(&mut self) -> Result<()> {
         if !self.users.is_empty() {
-            let users = std::mem::take(&mut self.users);
-            self.commit(UserBatch(users)).await?;
+            let mut users = std::mem::take(&mut self.users);
+            for user in &mut users {
+                self.give_password(user).await?;
+            }
+            let others = self.commit(UserBatch(users)).await?;
+            self.stored_as.extend(others);
         }
+        Ok(())
+    }
+
+    async fn flush_documents(&mut self) -> Result<()> {
+        self.document_bytes = 0;
+        let documents = std::mem::take(&mut self.documents);
+        if documents.is_empty() { Ok(()) } else { self.commit(DocumentBatch(documents)).await }
+    }
+
+    /// Gives a random password to a user who wants one and is not stored yet.
+    async fn give_password(&mut self, user: &mut PlannedUser) -> Result<()> {
+        if !user.wants_password || user.new.password_hash.is_some() {
+            return Ok(());
+        }
+        let (id, name) = (user.id, user.new.username.clone());
+        let is_name_the_key = user.identified_by == UserIdentity::Username;
+        let is_stored = async move |tx: &mut ReadTx<'_>| {
+            let is_there = tx.users().get(id).await?.is_some();
+            let is_named = match &name {
+                Some(name) if is_name_the_key => {
+                    tx.users().find_by_username(name.as_typed()).await?.is_some()
+                }
+                _ => false,
+            };
+            Ok::<_, StoreError>(is_there || is_named)
+        };
+        if Box::pin(self.store.read("import_find_user", is_stored)).await? {
+            return Ok(());
+        }
+        let done = if self.options.dry_run {
+            "a random password, to be changed at the first login, is generated".to_owned()
+        } else {
+            let (password, hash) = self.store.operations().random_password().await?;
+            user.new.password_hash = Some(hash);
+            user.new.must_change_password = true;
+            format!("generated the password {password}, to be changed at the first login")
+        };
+        user.issues.push(Issue {
+            is_password: true,
+            ..Issue::of_row("users", &user.key, "it has no password", done)
+        });
         Ok(())
     }
 

@@ -1,8 +1,12 @@
 //! Where conversations come from: one file or folder for each kind of source.
 
 pub mod jsonl;
+mod lenient;
+mod planning;
+mod records;
 mod row;
 pub mod sqlalchemy;
+pub mod tinydb;
 
 use chatstore::Store;
 

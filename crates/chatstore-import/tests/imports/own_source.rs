@@ -4,7 +4,9 @@ use chatstore::{
     CanonicalJson, ConversationId, Email, Error, MessageId, NewConversation, NewMessage, NewUser, Store,
     Timestamp, UserId, Uuid,
 };
-use chatstore_import::plan::{PlannedConversation, PlannedMessage, PlannedOwner, PlannedUser, derived_uuid};
+use chatstore_import::plan::{
+    PlannedConversation, PlannedMessage, PlannedOwner, PlannedUser, UserIdentity, derived_uuid,
+};
 use chatstore_import::{
     Import, ImportEvent, ImportOptions, ImportReport, Issue, Source, TableReport, import,
 };
@@ -79,7 +81,7 @@ fn user_with_address(address: &str) -> PlannedUser {
     let metadata = CanonicalJson::new(serde_json::json!({ "source": { "email": address } })).unwrap();
     let is_email_verified = email.is_some();
     let new = NewUser { id: Some(id), email, is_email_verified, metadata, ..NewUser::default() };
-    PlannedUser { id, new, key: address.to_owned(), is_email_the_key: true, issues: Vec::new() }
+    PlannedUser { identified_by: UserIdentity::Email, ..PlannedUser::new(id, new, address) }
 }
 
 const fn added(rows: u64) -> TableReport {
@@ -92,7 +94,7 @@ const fn unchanged(rows: u64) -> TableReport {
 
 async fn conversations_of_an_invalid_address_are_anonymous(case: TestDatabase) {
     let store = Store::connect(case.url.as_str()).await.unwrap();
-    let owner = || PlannedOwner::ByEmail(Box::new(user_with_address("no address")));
+    let owner = || PlannedOwner::Described(Box::new(user_with_address("no address")));
     let source = Planned(["one", "two"].map(|key| (conversation(key, owner()), Vec::new())).into());
     for dry_run in [true, false] {
         let (report, issues) = run(&store, &source, dry_run).await;
@@ -111,7 +113,7 @@ async fn conversations_of_an_invalid_address_are_anonymous(case: TestDatabase) {
 async fn a_thread_of_each_spelling_of_an_address_is_kept(case: TestDatabase) {
     let store = Store::connect(case.url.as_str()).await.unwrap();
     let thread = |address: &str, key: &str| {
-        let mut planned = conversation(key, PlannedOwner::ByEmail(Box::new(user_with_address(address))));
+        let mut planned = conversation(key, PlannedOwner::Described(Box::new(user_with_address(address))));
         planned.new.thread_id = Some("t1".to_owned());
         let source = serde_json::json!({ "source": { "user_email": address } });
         planned.new.metadata = CanonicalJson::new(source).unwrap();
@@ -139,7 +141,7 @@ async fn an_address_that_a_user_claims_is_imported_beside_the_claim(case: TestDa
     let store = Store::connect(case.url.as_str()).await.unwrap();
     let claim = NewUser::with_email(Email::new("ada@example.org").unwrap());
     let eve = store.users().create(claim).await.unwrap();
-    let owner = PlannedOwner::ByEmail(Box::new(user_with_address("ada@example.org")));
+    let owner = PlannedOwner::Described(Box::new(user_with_address("ada@example.org")));
     let source = Planned(vec![(conversation("one", owner), Vec::new())]);
     let (report, issues) = run(&store, &source, false).await;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chatstore_model::{Invalid, NewUser, User, UserId, UserName, UserRole};
+use chatstore_model::{Invalid, NewUser, PasswordHash, User, UserId, UserName, UserRole};
 use chatstore_sql::StoreError;
 use uuid::Uuid;
 
@@ -108,6 +108,17 @@ impl Operations<'_> {
             }
         }
         Ok(seeded)
+    }
+
+    /// A random password with its hash, for a user who is going to get it and has to change it. Nothing is stored.
+    ///
+    /// # Errors
+    /// `Overloaded`.
+    pub async fn random_password(self) -> Result<(String, PasswordHash)> {
+        let text = random_password(|bytes| self.random(bytes));
+        let permit = self.0.identity.passwords.permit()?;
+        let hash = permit.hash(Password::new(&text), &self.0.database.ids()).await?;
+        Ok((text, hash))
     }
 
     async fn has_seeded(self, name: &'static str) -> Result<bool> {

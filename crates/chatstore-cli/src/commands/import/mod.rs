@@ -1,7 +1,9 @@
 //! `import`: conversations from other applications.
 
 mod jsonl;
+mod listener;
 mod sqlalchemy;
+mod tinydb;
 
 use std::panic::resume_unwind;
 use std::process::ExitCode;
@@ -32,6 +34,11 @@ pub(crate) enum Command {
     /// The database is only read. Every row is added, exists already, or is reported. A second import adds
     /// new rows; an interrupted one can be repeated.
     Sqlalchemy(sqlalchemy::Arguments),
+    /// Import users, conversations, messages and documents from the JSON file of a TinyDB
+    ///
+    /// The file is only read. Every row is added, exists already, or is reported. Users without a password
+    /// get a random one, which is printed. A second import adds new rows; an interrupted one can be repeated.
+    Tinydb(tinydb::Arguments),
 }
 
 /// Imports on a thread of its own, which may wait for its input while this one waits for signals.
@@ -42,6 +49,7 @@ pub(crate) async fn run(config: Config, command: Command) -> Result<ExitCode, Cl
             match command {
                 Command::Jsonl(arguments) => jsonl::run(&config, arguments).await,
                 Command::Sqlalchemy(arguments) => sqlalchemy::run(&config, arguments).await,
+                Command::Tinydb(arguments) => tinydb::run(&config, arguments).await,
             }
         })
     });

@@ -6,16 +6,14 @@ use std::process::ExitCode;
 
 use chatstore::Timestamp;
 use chatstore_import::sqlalchemy::{ExternalError, Mapping, Schema, SqlalchemyError, SqlalchemySource};
-use chatstore_import::{ImportEvent, ImportOptions, ImportReport, Issue, import};
+use chatstore_import::{ImportOptions, import};
 use clap::ValueEnum;
-use serde_json::json;
 
-use super::{SHOWN, changed_at, eprint_rest};
-use crate::commands::{eprint_message, print};
+use super::changed_at;
+use super::listener::{Listener, exit_code};
 use crate::config::Config;
 use crate::database;
 use crate::error::{CliError, cannot_read, code};
-use crate::progress::{Progress, Unit};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -71,7 +69,9 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     };
     let store = database::open_ready(config).await?;
     let options = ImportOptions { base_time, dry_run: arguments.dry_run };
-    let mut listener = Listener::new(arguments.json, source.schema(), arguments.dry_run);
+    let schema = source.schema().as_str();
+    let mut listener = Listener::new(arguments.json, &format!("{schema} database"), arguments.dry_run);
+    listener.begin(&[("schema", schema)]);
     let imported = import(source, &store, options, |event| listener.hear(event)).await;
     store.close().await;
     let report = match imported {
@@ -82,9 +82,8 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
             return Err(failure.hint("everything written so far is complete; import again to add the rest"));
         }
     };
-    let is_settled = report.left_out() == 0 && report.need_review == 0;
     listener.finish(&report);
-    Ok(if is_settled { ExitCode::SUCCESS } else { ExitCode::from(code::SKIPPED) })
+    Ok(exit_code(&report))
 }
 
 fn mapping(path: &Path) -> Result<Mapping, CliError> {
@@ -114,95 +113,5 @@ fn failure(error: SqlalchemyError) -> CliError {
             },
             ExternalError::Unreadable { .. } => CliError::new(code::DAMAGED, message),
         },
-    }
-}
-
-/// Prints what an import does. As JSON each issue is printed as it occurs, so that a million of them
-/// take no memory.
-struct Listener {
-    json: bool,
-    dry_run: bool,
-    schema: Schema,
-    progress: Option<Progress>,
-    shown: Vec<Issue>,
-    reported: usize,
-}
-
-impl Listener {
-    fn new(json: bool, schema: Schema, dry_run: bool) -> Self {
-        if json {
-            let schema = json!(schema.as_str());
-            print(format_args!("{{\"schema\":{schema},\"dry_run\":{dry_run},\"reported\":["));
-        }
-        Self { json, dry_run, schema, progress: None, shown: Vec::new(), reported: 0 }
-    }
-
-    fn hear(&mut self, event: ImportEvent) {
-        match event {
-            ImportEvent::Issue(issue) => self.report(issue),
-            ImportEvent::Progress { done, total } => {
-                self.progress.get_or_insert_with(|| Progress::new("importing", Unit::Rows, total)).set(done);
-            }
-            _ => {}
-        }
-    }
-
-    fn report(&mut self, issue: Issue) {
-        if self.json {
-            let comma = if self.reported == 0 { "" } else { "," };
-            print(format_args!("{comma}{}", json!(issue)));
-        } else if self.shown.len() < SHOWN {
-            self.shown.push(issue);
-        }
-        self.reported += 1;
-    }
-
-    fn end_progress(&self) {
-        if let Some(progress) = &self.progress {
-            progress.finish();
-        }
-    }
-
-    fn fail(&self, failure: &CliError) {
-        self.end_progress();
-        if self.json {
-            print(format_args!("],\"error\":{}}}", json!(failure.message())));
-        }
-    }
-
-    fn finish(self, report: &ImportReport) {
-        self.end_progress();
-        if self.json {
-            let (tables, need_review) = (json!(report.tables), report.need_review);
-            print(format_args!("],\"tables\":{tables},\"need_review\":{need_review}}}"));
-            return;
-        }
-        let added = if self.dry_run { "would be added" } else { "added" };
-        for table in ["users", "conversations", "messages", "responses"] {
-            let Some(rows) = report.tables.get(table) else { continue };
-            print(format_args!(
-                "{table}: {} rows, {} {added}, {} were there already, {} left out",
-                rows.read, rows.added, rows.unchanged, rows.left_out
-            ));
-        }
-        if report.added() == 0 {
-            eprint_message(format_args!(
-                "nothing was added: every row of this {} database was there already or is left out",
-                self.schema.as_str()
-            ));
-        }
-        for issue in &self.shown {
-            let key = issue.key.as_deref().map(|key| format!(" {key:?}")).unwrap_or_default();
-            let column = issue.column.as_deref().map(|column| format!(", {column}")).unwrap_or_default();
-            let Issue { table, problem, done, .. } = issue;
-            eprint_message(format_args!("{table}{key}{column}: {problem}; {done}"));
-        }
-        eprint_rest(self.reported);
-        if report.need_review > 0 {
-            let count = report.need_review;
-            eprint_message(format_args!(
-                "accounts that a person should look at: {count}; --json marks them with \"needs_review\""
-            ));
-        }
     }
 }

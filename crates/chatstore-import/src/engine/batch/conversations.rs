@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::users::{UserDecision, decide_user};
 use super::{BatchState, Mode, StoreResult, Write};
-use crate::plan::{PlannedConversation, PlannedOwner, is_unchanged};
+use crate::plan::{PlannedConversation, PlannedOwner, UserIdentity, is_unchanged};
 use crate::report::Issue;
 
 /// Where a conversation is, or goes.
@@ -64,15 +64,29 @@ async fn find_owner<M>(
     state: &BatchState,
     planned: &PlannedConversation,
 ) -> StoreResult<(UserId, Option<Box<NewUser>>, Vec<Issue>)> {
-    let user = match &planned.owner {
-        PlannedOwner::Known(id) => return Ok((*id, None, Vec::new())),
-        PlannedOwner::ByEmail(user) => user,
+    let column = match &planned.owner {
+        PlannedOwner::Described(user) if user.identified_by == UserIdentity::Email => "user_email",
+        _ => "user_id",
     };
-    let missing = |done: &str| issue(planned, "user_email", format!("there is no user {:?}", user.key), done);
+    find_described(tx, state, &planned.owner, |problem, done| issue(planned, column, problem, done)).await
+}
+
+/// The owner of a row, the user to create when there is none, and what to report then; `issue` is one of the row.
+pub(super) async fn find_described<M>(
+    tx: &mut Tx<'_, M>,
+    state: &BatchState,
+    owner: &PlannedOwner,
+    issue: impl Fn(String, &str) -> Issue,
+) -> StoreResult<(UserId, Option<Box<NewUser>>, Vec<Issue>)> {
+    let user = match owner {
+        PlannedOwner::Known(id) => return Ok((*id, None, Vec::new())),
+        PlannedOwner::Described(user) => user,
+    };
+    let missing = |done: &str| issue(format!("there is no user {:?}", user.key), done);
     Ok(match decide_user(tx, state, user).await? {
         UserDecision::Present(id) | UserDecision::Same { id, .. } => (id, None, Vec::new()),
         // An address that is none has no user of its own.
-        UserDecision::Add(..) if user.new.email.is_none() => {
+        UserDecision::Add(..) if user.new.email.is_none() && user.new.username.is_none() => {
             (UserId::ANONYMOUS, None, vec![missing("it belongs to anonymous")])
         }
         UserDecision::Add(new, mut issues) => {

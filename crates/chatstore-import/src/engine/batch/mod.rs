@@ -5,6 +5,7 @@
 
 mod chunk;
 mod conversations;
+mod documents;
 mod messages;
 mod users;
 
@@ -17,6 +18,7 @@ use chatstore_sql::{ReadOnly, ReadWrite, StoreError, Tx};
 use super::dry_run::BatchState;
 
 pub(super) use chunk::{ChunkBatch, ChunkEnd, ConversationChunk};
+pub(super) use documents::DocumentBatch;
 pub(super) use users::UserBatch;
 
 /// What comes of work in a transaction.

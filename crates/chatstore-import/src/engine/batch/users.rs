@@ -7,23 +7,33 @@ use chatstore_sql::{StoreError, Tx};
 use serde_json::Value;
 
 use super::{Batch, BatchState, Mode, StoreResult, Write};
-use crate::plan::PlannedUser;
+use crate::plan::{PlannedUser, UserIdentity};
 use crate::report::Issue;
 
 pub(in crate::engine) struct UserBatch(pub(in crate::engine) Vec<PlannedUser>);
 
 impl Batch for UserBatch {
     const NAME: &'static str = "import_users";
-    type Outcome = ();
+    /// The users of the batch whom the store has under other ids.
+    type Outcome = Vec<(UserId, UserId)>;
 
-    async fn decide<M: Mode>(&self, tx: &mut Tx<'_, M>, state: &mut BatchState) -> StoreResult<()> {
+    async fn decide<M: Mode>(
+        &self,
+        tx: &mut Tx<'_, M>,
+        state: &mut BatchState,
+    ) -> StoreResult<Self::Outcome> {
+        let mut others = Vec::new();
         for planned in &self.0 {
             match decide_user(tx, state, planned).await? {
-                UserDecision::Present(_) => state.report.keep("users"),
+                UserDecision::Present(id) => {
+                    others.push((planned.id, id));
+                    state.report.keep("users");
+                }
                 UserDecision::Same { id, metadata, issue } => {
                     if let Some(metadata) = metadata {
                         M::apply(tx, state, Write::UserMetadata(id, metadata)).await?;
                     }
+                    others.push((planned.id, id));
                     state.report.keep("users");
                     state.report.issues.push(issue);
                 }
@@ -34,7 +44,8 @@ impl Batch for UserBatch {
                 }
             }
         }
-        Ok(())
+        others.retain(|(planned, id)| planned != id);
+        Ok(others)
     }
 }
 
@@ -60,10 +71,7 @@ pub(super) async fn decide_user<M>(
     if state.has(|added| added.users.contains(&planned.id)) || tx.users().get(planned.id).await?.is_some() {
         return Ok(UserDecision::Present(planned.id));
     }
-    if planned.is_email_the_key
-        && let Some(email) = &planned.new.email
-        && let Some(decision) = find_same(tx, state, planned, email).await?
-    {
+    if let Some(decision) = find_same(tx, state, planned).await? {
         return Ok(decision);
     }
     let mut new = planned.new.clone();
@@ -107,9 +115,34 @@ pub(super) async fn decide_user<M>(
     Ok(UserDecision::Add(Box::new(new), issues))
 }
 
-/// The user who has the address, where the address is what identifies a user. The row is remembered, so that the next
-/// import does not report it again.
+/// The user who has the name or the address, where that is what identifies a user.
 async fn find_same<M>(
+    tx: &mut Tx<'_, M>,
+    state: &BatchState,
+    planned: &PlannedUser,
+) -> StoreResult<Option<UserDecision>> {
+    match (planned.identified_by, &planned.new.email, &planned.new.username) {
+        (UserIdentity::Email, Some(email), _) => find_addressed(tx, state, planned, email).await,
+        (UserIdentity::Username, _, Some(name)) => find_named(tx, planned, name).await,
+        _ => Ok(None),
+    }
+}
+
+/// The user who has the name.
+async fn find_named<M>(
+    tx: &mut Tx<'_, M>,
+    planned: &PlannedUser,
+    name: &UserName,
+) -> StoreResult<Option<UserDecision>> {
+    let Some(holder) = tx.users().find_by_username(name.as_typed()).await? else { return Ok(None) };
+    let id = holder.id;
+    let problem = format!("user {id} has had this name since before the import");
+    let issue = issue(planned, "username", problem, "imported as this user".to_owned()).needing_review();
+    Ok(Some(UserDecision::Same { id, metadata: None, issue }))
+}
+
+/// The user who has the address. The row is remembered, so that the next import does not report it again.
+async fn find_addressed<M>(
     tx: &mut Tx<'_, M>,
     state: &BatchState,
     planned: &PlannedUser,

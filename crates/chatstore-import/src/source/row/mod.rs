@@ -1,6 +1,7 @@
 //! One row of a source, read field by field; what does not fit is reported and kept aside.
 
 mod layout;
+mod message;
 pub(super) mod moment;
 mod zones;
 
@@ -12,6 +13,12 @@ use serde_json::{Map, Value};
 
 use crate::report::Issue;
 use moment::Moment;
+
+pub(super) use message::{content, role_of};
+
+/// The declared type of a column that holds JSON, and of one whose values say themselves what they are.
+pub(super) const JSON: &str = "json";
+pub(super) const LOOSE: &str = "loose";
 
 pub(super) use layout::Layout;
 pub(super) use zones::TimesWithoutZone;
@@ -54,6 +61,12 @@ impl<'r> Row<'r> {
         self.layout.value(self.values, field)
     }
 
+    /// The declared type of a described column.
+    pub(super) fn declared(&self, field: &str) -> Option<&'r str> {
+        let place = self.layout.place(field)?;
+        self.layout.table.columns.get(place).map(|column| column.declared.as_str())
+    }
+
     pub(super) fn is_null(&self, field: &str) -> bool {
         *self.value(field) == ExternalValue::Null
     }
@@ -87,6 +100,12 @@ impl<'r> Row<'r> {
             let value = self.json(field, value, false);
             self.source.insert(field.to_owned(), value);
         }
+    }
+
+    /// Keeps a field's JSON aside.
+    pub(super) fn keep_json(&mut self, field: &str) {
+        let value = self.json(field, self.value(field), true);
+        self.source.insert(field.to_owned(), value);
     }
 
     /// A text of whatever length.
@@ -188,7 +207,10 @@ impl<'r> Row<'r> {
         let place = self.layout.place(field)?;
         let declared = &self.layout.table.columns[place].declared;
         let has_zone = declared == "timestamptz" || declared.contains("with time zone");
-        match moment::read(&self.values[place], has_zone) {
+        let value = &self.values[place];
+        let moment =
+            if declared == LOOSE { moment::read_loose(value) } else { moment::read(value, has_zone) };
+        match moment {
             Moment::Missing => None,
             Moment::Instant(instant) => Some(instant),
             Moment::WithoutZone(instant) => {

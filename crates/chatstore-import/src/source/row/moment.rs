@@ -26,9 +26,38 @@ pub(in crate::source) fn read(value: &ExternalValue, has_zone: bool) -> Moment {
         ExternalValue::Null => Moment::Missing,
         ExternalValue::Int(number) => epoch(i128::from(*number) * 1_000_000),
         #[allow(clippy::cast_possible_truncation, reason = "a float that is no time is refused by its range")]
-        ExternalValue::Real(number) => epoch((number * 1_000_000.0) as i128),
+        ExternalValue::Real(number) => epoch((number * 1_000_000.0).round() as i128),
         ExternalValue::Text(text) => read_text(text.trim(), has_zone),
         ExternalValue::Bool(_) | ExternalValue::Bytes(_) => Moment::Unusable,
+    }
+}
+
+/// Reads a time of a source that has no types, where a text with a zone and a number are as usual as any other form.
+pub(in crate::source) fn read_loose(value: &ExternalValue) -> Moment {
+    if let ExternalValue::Text(text) = value {
+        let text = text.trim();
+        // As tinydb-serialization writes times.
+        let text = text.strip_prefix("{TinyDate}:").unwrap_or(text);
+        if let Some(instant) = without_zone(text, "%Y-%m-%dT%H:%M:%S%.f") {
+            return Moment::WithoutZone(instant);
+        }
+        return read(&ExternalValue::Text(text.to_owned()), true);
+    }
+    match read(value, true) {
+        Moment::OtherForm(instant, _) => Moment::Instant(instant),
+        other => other,
+    }
+}
+
+impl Moment {
+    /// The instant, when there is one.
+    pub(in crate::source) const fn instant(self) -> Option<Timestamp> {
+        match self {
+            Self::Instant(instant) | Self::WithoutZone(instant) | Self::OtherForm(instant, _) => {
+                Some(instant)
+            }
+            Self::Missing | Self::Unusable => None,
+        }
     }
 }
 

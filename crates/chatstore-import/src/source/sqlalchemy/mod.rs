@@ -13,7 +13,6 @@
 
 mod chat_app;
 mod pakton;
-mod planning;
 mod reader;
 mod tables;
 

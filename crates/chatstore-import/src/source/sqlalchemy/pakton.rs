@@ -2,11 +2,11 @@
 
 use chatstore_model::{CanonicalJson, Email, NewUser, Timestamp, UserId};
 
-use super::planning::{Times, conversation_id, derived, plan_conversation, thread_id};
 use super::reader::{Reader, RepeatedKeys, order, select};
 use super::tables::{TableDescription, Tables};
 use super::{Schema, SqlalchemyError};
-use crate::plan::{PlannedConversation, PlannedOwner, PlannedUser, RowClock};
+use crate::plan::{PlannedConversation, PlannedOwner, PlannedUser, RowClock, UserIdentity};
+use crate::source::planning::{Times, conversation_id, derived, plan_conversation, thread_id};
 use crate::source::row::{Row, TimesWithoutZone, shown};
 
 pub(super) const TABLES: [TableDescription; 2] = [
@@ -58,9 +58,9 @@ fn plan(mut row: Row<'_>, otherwise: Timestamp, zones: &mut TimesWithoutZone) ->
     } else {
         let user = user_with_address(&mut row, times.created_at);
         let id = user.id;
-        (PlannedOwner::ByEmail(Box::new(user)), id)
+        (PlannedOwner::Described(Box::new(user)), id)
     };
-    let id = conversation_id(Schema::Pakton, owner_id, &row, "thread_id");
+    let id = conversation_id(Schema::Pakton.as_str(), owner_id, &row, "thread_id");
     let thread_id = thread_id(&mut row, "thread_id");
     let planned = plan_conversation(row, times, owner, (id, id), thread_id, zones);
     PlannedConversation { is_thread: true, ..planned }
@@ -81,7 +81,7 @@ fn user_with_address(row: &mut Row<'_>, created_at: Timestamp) -> PlannedUser {
         metadata: CanonicalJson::new(source).unwrap_or_else(|_| CanonicalJson::object()),
         ..NewUser::default()
     };
-    PlannedUser { id, new, key: address, is_email_the_key: true, issues: Vec::new() }
+    PlannedUser { identified_by: UserIdentity::Email, ..PlannedUser::new(id, new, address) }
 }
 
 fn user_id(address: &str) -> UserId {

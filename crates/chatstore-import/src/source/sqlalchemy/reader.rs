@@ -4,10 +4,10 @@ use chatstore_model::UserId;
 use chatstore_sql::{ExternalDatabase, ExternalValue, Selection};
 
 use super::SqlalchemyError;
-use super::planning::plan_user;
 use crate::engine::Import;
 use crate::plan::RowClock;
 use crate::report::Issue;
+use crate::source::planning::plan_user;
 use crate::source::row::{Layout, Row, TimesWithoutZone, shown};
 
 /// A database that is being imported.

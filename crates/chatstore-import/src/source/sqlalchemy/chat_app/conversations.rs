@@ -7,8 +7,8 @@ use super::messages::{Around, plan_message};
 use super::{user_id, uuid};
 use crate::engine::Import;
 use crate::plan::{PlannedConversation, PlannedOwner, RowClock};
+use crate::source::planning::{Times, conversation_id, plan_conversation, thread_id};
 use crate::source::row::{Layout, Row, TimesWithoutZone, quoted, shown};
-use crate::source::sqlalchemy::planning::{Times, conversation_id, plan_conversation, thread_id};
 use crate::source::sqlalchemy::reader::{Reader, known, order, select};
 use crate::source::sqlalchemy::tables::Tables;
 use crate::source::sqlalchemy::{Schema, SqlalchemyError};
@@ -136,7 +136,7 @@ fn plan(
         [] | [ExternalValue::Null, ..] => anonymous_owner(&mut row),
         [number, rest @ ..] => user_id(number, rest.first().unwrap_or(&ExternalValue::Null)),
     };
-    let fallback_id = conversation_id(Schema::ChatApp, owner, &row, "uuid");
+    let fallback_id = conversation_id(Schema::ChatApp.as_str(), owner, &row, "uuid");
     let (id, thread_id) = match uuid(&mut row) {
         Some(id) => (ConversationId::from_uuid(id), None),
         None => (fallback_id, thread_id(&mut row, "uuid")),

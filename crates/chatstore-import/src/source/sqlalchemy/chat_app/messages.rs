@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{derived, uuid};
 use crate::plan::{PlannedMessage, PlannedResponse};
 use crate::report::Issue;
-use crate::source::row::{Layout, Row, TimesWithoutZone, quoted, shown};
+use crate::source::row::{Layout, Row, TimesWithoutZone, content, role_of, shown};
 
 /// What a message needs to know of the conversation around it.
 pub(super) struct Around<'a> {
@@ -34,7 +34,7 @@ pub(super) fn plan_message(
     let fallback_id = MessageId::from_uuid(fallback_id);
     let uuid = layout.place("uuid").and_then(|_| uuid(&mut row));
     let id = uuid.map_or(fallback_id, MessageId::from_uuid);
-    let role = role(&mut row);
+    let role = role_of(&mut row);
     let content = content(&mut row);
     let model = row.filled_text("model", limits::MODEL);
     let mut response = None;
@@ -87,39 +87,6 @@ fn make_room(row: &mut Row<'_>, name: &str) {
         row.report(Some(name), "its name is taken in metadata.source", format!("kept there as {other}"));
         row.source.insert(other, value);
     }
-}
-
-fn content(row: &mut Row<'_>) -> String {
-    if row.is_null("content") {
-        row.report(Some("content"), "it is null", "stored as an empty text");
-        row.source.insert("content".to_owned(), Value::Null);
-        return String::new();
-    }
-    row.text("content").unwrap_or_default()
-}
-
-/// The role, also under other common names.
-fn role(row: &mut Row<'_>) -> MessageRole {
-    let text = match row.value("role") {
-        ExternalValue::Text(text) => text.as_str(),
-        _ => "",
-    };
-    if let Some(role) = MessageRole::parse(text) {
-        return role;
-    }
-    let role = match text.trim().to_lowercase().as_str() {
-        "user" | "human" | "person" => MessageRole::User,
-        "assistant" | "ai" | "bot" | "model" => MessageRole::Assistant,
-        "tool" | "function" => MessageRole::Tool,
-        "system" => MessageRole::System,
-        "developer" => MessageRole::Developer,
-        _ => MessageRole::Tool,
-    };
-    row.keep("role");
-    let problem =
-        format!("{} is not one of system, developer, user, assistant, tool", quoted(row.value("role")));
-    row.report(Some("role"), problem, format!("taken as {}; it is in metadata.source", role.as_str()));
-    role
 }
 
 /// A response; its total is at least the sum of its parts.

@@ -9,9 +9,9 @@ use chatstore_sql::ExternalValue;
 use uuid::Uuid;
 
 use super::SqlalchemyError;
-use super::planning::derived;
 use super::reader::Reader;
 use super::tables::{TableDescription, Tables};
+use crate::source::planning::derived;
 use crate::source::row::moment::{self, Moment};
 use crate::source::row::{Row, quoted, shown};
 

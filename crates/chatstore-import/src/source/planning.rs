@@ -7,22 +7,21 @@ use chatstore_model::{
 use chatstore_sql::ExternalValue;
 use uuid::Uuid;
 
-use super::Schema;
-use crate::plan::{PlannedConversation, PlannedOwner, PlannedUser, derived_uuid};
+use crate::plan::{PlannedConversation, PlannedOwner, PlannedUser, UserIdentity, derived_uuid};
 use crate::source::row::{Row, TimesWithoutZone, quoted, shown};
 
 /// The name space of imported ids. It was generated once and must never change.
 const NAMESPACE: Uuid = Uuid::from_u128(0x2b8f_41c6_3d0a_4e57_9a6e_71d2_c0b4_f583);
 
-pub(super) fn derived(parts: &[&[u8]]) -> Uuid {
+pub(in crate::source) fn derived(parts: &[&[u8]]) -> Uuid {
     derived_uuid(NAMESPACE, &[], parts)
 }
 
 /// A user, created at the time `otherwise` when the row has none.
-pub(super) fn plan_user(
+pub(in crate::source) fn plan_user(
     mut row: Row<'_>,
     key: &'static str,
-    id_of: fn(&Row<'_>) -> UserId,
+    id_of: impl FnOnce(&Row<'_>) -> UserId,
     otherwise: Timestamp,
     zones: &mut TimesWithoutZone,
 ) -> PlannedUser {
@@ -51,7 +50,8 @@ pub(super) fn plan_user(
         ..NewUser::default()
     };
     zones.count(&row);
-    PlannedUser { id, new, key: row.key, is_email_the_key, issues: row.issues }
+    let identified_by = if is_email_the_key { UserIdentity::Email } else { UserIdentity::Id };
+    PlannedUser { identified_by, issues: row.issues, ..PlannedUser::new(id, new, row.key) }
 }
 
 /// A valid name or address; an invalid one is kept aside.
@@ -95,13 +95,13 @@ fn password_hash(row: &mut Row<'_>) -> Option<PasswordHash> {
 
 /// When a conversation was created and last changed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Times {
-    pub(super) created_at: Timestamp,
+pub(in crate::source) struct Times {
+    pub(in crate::source) created_at: Timestamp,
     updated_at: Timestamp,
 }
 
 impl Times {
-    pub(super) fn read(row: &mut Row<'_>, otherwise: Timestamp) -> Self {
+    pub(in crate::source) fn read(row: &mut Row<'_>, otherwise: Timestamp) -> Self {
         let (created_at, updated_at) = (row.time("created_at"), row.time("updated_at"));
         let created = created_at.or(updated_at).unwrap_or(otherwise);
         if created_at.is_none() && row.is_null("created_at") {
@@ -112,20 +112,20 @@ impl Times {
 }
 
 /// The id of a conversation that follows from its owner, its key, and the id that its application shows.
-pub(super) fn conversation_id(
-    schema: Schema,
+pub(in crate::source) fn conversation_id(
+    schema: &str,
     owner: UserId,
     row: &Row<'_>,
     shown_field: &str,
 ) -> ConversationId {
-    let kind = format!("{} conversation", schema.as_str());
+    let kind = format!("{schema} conversation");
     let (owner, shown) = (owner.uuid(), shown(row.value(shown_field)));
     let parts = [kind.as_bytes(), owner.as_bytes(), row.key.as_bytes(), shown.as_bytes()];
     ConversationId::from_uuid(derived(&parts))
 }
 
 /// The application's own id, when it is one that can be asked for.
-pub(super) fn thread_id(row: &mut Row<'_>, field: &'static str) -> Option<String> {
+pub(in crate::source) fn thread_id(row: &mut Row<'_>, field: &'static str) -> Option<String> {
     let text = row.text(field)?;
     let new = NewConversation::thread(text);
     match new.into_valid() {
@@ -142,7 +142,7 @@ pub(super) fn thread_id(row: &mut Row<'_>, field: &'static str) -> Option<String
 }
 
 /// A conversation whose owner and ids were read.
-pub(super) fn plan_conversation(
+pub(in crate::source) fn plan_conversation(
     mut row: Row<'_>,
     times: Times,
     owner: PlannedOwner,
