@@ -16,6 +16,9 @@ conformance!(
     bad_lines_are_skipped_when_asked,
     a_dry_run_writes_nothing,
     what_has_no_field_of_ours_is_kept_as_source,
+    what_a_line_says_of_title_model_times_and_metadata_is_taken,
+    messages_are_taken_as_turns_with_roles_of_other_frameworks_and_calls_without_content,
+    a_field_whose_value_does_not_fit_is_kept_as_source,
     an_import_belongs_to_the_user_it_names,
     standard_input_is_imported_like_a_file,
     a_line_with_a_turn_that_is_too_long_is_bad_data,
@@ -127,6 +130,86 @@ async fn what_has_no_field_of_ours_is_kept_as_source(case: TestDatabase) {
     assert_eq!(conversation.metadata.to_string(), r#"{"source":{"lang":"de"}}"#);
     let message = chat.messages().get_by_seq(conversation.id, 1).await.unwrap();
     assert_eq!(message.metadata.to_string(), r#"{"source":{"speaker":7}}"#);
+}
+
+async fn what_a_line_says_of_title_model_times_and_metadata_is_taken(case: TestDatabase) {
+    let line = json!({
+        "id": "one", "title": "Trip", "model": "gpt-4o", "created_at": "2024-03-01T10:00:00Z",
+        "updated_at": 1_709_290_800, "metadata": {"plan": "pro"}, "lang": "de",
+        "turns": [
+            {"role": "user", "content": "hi", "created_at": "2024-03-01T11:00:00+01:00"},
+            {"role": "assistant", "content": "hello", "model": "gpt-4", "token_count": 2, "used_documents": ["guide"],
+             "metadata": {"score": 1}, "timestamp": 1_709_287_201_500_i64},
+        ],
+    });
+    let (folder, _) = folder_with(&line.to_string());
+    import(folder.path(), &case.url, &[]).json();
+    let store = chatstore::Store::connect(case.url.as_str()).await.unwrap();
+    let chat = store.as_user(chatstore::UserId::ANONYMOUS);
+    let conversation = chat.conversations().get_by_thread("one").await.unwrap();
+    assert_eq!(conversation.title.as_deref(), Some("Trip"));
+    assert_eq!(conversation.default_model.as_deref(), Some("gpt-4o"));
+    assert_eq!(conversation.created_at.to_string(), "2024-03-01T10:00:00.000000Z");
+    assert_eq!(conversation.updated_at.to_string(), "2024-03-01T11:00:00.000000Z");
+    assert_eq!(conversation.metadata.to_string(), r#"{"plan":"pro","source":{"lang":"de"}}"#);
+    let first = chat.messages().get_by_seq(conversation.id, 1).await.unwrap();
+    assert_eq!(first.created_at.to_string(), "2024-03-01T10:00:00.000000Z");
+    let second = chat.messages().get_by_seq(conversation.id, 2).await.unwrap();
+    assert_eq!((second.model.as_deref(), second.token_count), (Some("gpt-4"), Some(2)));
+    assert_eq!(second.used_documents.to_string(), r#"["guide"]"#);
+    assert_eq!(second.metadata.to_string(), r#"{"score":1}"#);
+    assert_eq!(second.created_at.to_string(), "2024-03-01T10:00:01.500000Z");
+    assert_eq!(import(folder.path(), &case.url, &[]).json()["unchanged"], 1);
+}
+
+async fn messages_are_taken_as_turns_with_roles_of_other_frameworks_and_calls_without_content(
+    case: TestDatabase,
+) {
+    let line = json!({
+        "thread_id": "one",
+        "messages": [
+            {"role": "human", "content": [{"type": "text", "text": "what time is it?"}]},
+            {"role": "assistant", "content": null, "tool_calls": [{"id": "c1", "function": {"name": "clock"}}]},
+            {"role": "tool", "tool_call_id": "c1", "name": "clock", "content": "noon"},
+            {"role": "ai", "content": "It is noon."},
+        ],
+    });
+    let (folder, _) = folder_with(&line.to_string());
+    let imported = import(folder.path(), &case.url, &[]).json();
+    assert_eq!(imported["imported"], json!({"conversations": 1, "messages": 4}));
+    let store = chatstore::Store::connect(case.url.as_str()).await.unwrap();
+    let chat = store.as_user(chatstore::UserId::ANONYMOUS);
+    let conversation = chat.conversations().get_by_thread("one").await.unwrap();
+    let mut said = Vec::new();
+    for seq in 1..=4 {
+        let message = chat.messages().get_by_seq(conversation.id, seq).await.unwrap();
+        said.push((message.role.as_str().to_owned(), message.content, message.parts.is_some()));
+    }
+    let expected = [
+        ("user", "what time is it?", true),
+        ("assistant", "", false),
+        ("tool", "noon", false),
+        ("assistant", "It is noon.", false),
+    ];
+    assert_eq!(said, expected.map(|(role, content, parts)| (role.to_owned(), content.to_owned(), parts)));
+    let call = chat.messages().get_by_seq(conversation.id, 2).await.unwrap();
+    assert!(call.metadata.to_string().contains(r#""tool_calls":[{"function":{"name":"clock"}"#));
+}
+
+async fn a_field_whose_value_does_not_fit_is_kept_as_source(case: TestDatabase) {
+    let line = json!({
+        "id": "one", "title": 7, "created_at": "someday", "metadata": "none",
+        "turns": [{"role": "user", "content": "hi", "token_count": -1, "used_documents": "guide"}],
+    });
+    let (folder, _) = folder_with(&line.to_string());
+    import(folder.path(), &case.url, &[]).json();
+    let store = chatstore::Store::connect(case.url.as_str()).await.unwrap();
+    let chat = store.as_user(chatstore::UserId::ANONYMOUS);
+    let conversation = chat.conversations().get_by_thread("one").await.unwrap();
+    let source = r#"{"source":{"created_at":"someday","metadata":"none","title":7}}"#;
+    assert_eq!(conversation.metadata.to_string(), source);
+    let message = chat.messages().get_by_seq(conversation.id, 1).await.unwrap();
+    assert_eq!(message.metadata.to_string(), r#"{"source":{"token_count":-1,"used_documents":"guide"}}"#);
 }
 
 async fn an_import_belongs_to_the_user_it_names(case: TestDatabase) {

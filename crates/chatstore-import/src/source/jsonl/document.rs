@@ -3,62 +3,37 @@
 use chatstore_model::{NewDocument, UserId};
 use chatstore_sql::Tx;
 
-use super::piece::PieceOutcome;
-use crate::engine::{Batch, BatchState, Mode, StoreResult, Write};
+use super::batch::{Item, ItemOutcome};
+use crate::engine::{BatchState, Mode, StoreResult, Write};
 
-/// Documents that are stored in one transaction, up to the first that differs if `stops`.
-pub(super) struct DocumentBatch {
-    pub(super) owner: UserId,
-    pub(super) stops: bool,
-    pub(super) documents: Vec<NewDocument>,
-}
-
-impl Batch for DocumentBatch {
+impl Item for NewDocument {
     const NAME: &'static str = "import_documents";
-    /// In the order of the documents; fewer when it stopped.
-    type Outcome = Vec<PieceOutcome>;
 
-    async fn decide<M: Mode>(
+    async fn put<M: Mode>(
         &self,
         tx: &mut Tx<'_, M>,
         state: &mut BatchState,
-    ) -> StoreResult<Self::Outcome> {
-        let mut outcomes = Vec::with_capacity(self.documents.len());
-        for new in &self.documents {
-            let outcome = put(tx, state, self.owner, new).await?;
-            let is_end = self.stops && outcome != PieceOutcome::Stored;
-            outcomes.push(outcome);
-            if is_end {
-                break;
+        owner: UserId,
+    ) -> StoreResult<ItemOutcome> {
+        let stored = match self.id {
+            Some(id) if state.has_document(owner, id) => {
+                state.report.keep("documents");
+                return Ok(ItemOutcome::Stored);
             }
+            Some(id) => tx.documents().get(owner, id).await?,
+            None => None,
+        };
+        let Some(stored) = stored else {
+            M::apply(tx, state, Write::Document(owner, self)).await?;
+            state.report.add("documents", 1);
+            return Ok(ItemOutcome::Stored);
+        };
+        if stored.title != self.title || stored.content != self.content || stored.metadata != self.metadata {
+            let reason =
+                format!("document {} is stored with other content, and was left as it is", stored.id);
+            return Ok(ItemOutcome::Differs(reason));
         }
-        Ok(outcomes)
+        state.report.keep("documents");
+        Ok(ItemOutcome::Stored)
     }
-}
-
-async fn put<M: Mode>(
-    tx: &mut Tx<'_, M>,
-    state: &mut BatchState,
-    owner: UserId,
-    new: &NewDocument,
-) -> StoreResult<PieceOutcome> {
-    let stored = match new.id {
-        Some(id) if state.has_document(owner, id) => {
-            state.report.keep("documents");
-            return Ok(PieceOutcome::Stored);
-        }
-        Some(id) => tx.documents().get(owner, id).await?,
-        None => None,
-    };
-    let Some(stored) = stored else {
-        M::apply(tx, state, Write::Document(owner, new)).await?;
-        state.report.add("documents", 1);
-        return Ok(PieceOutcome::Stored);
-    };
-    if stored.title != new.title || stored.content != new.content || stored.metadata != new.metadata {
-        let reason = format!("document {} is stored with other content, and was left as it is", stored.id);
-        return Ok(PieceOutcome::Differs(reason));
-    }
-    state.report.keep("documents");
-    Ok(PieceOutcome::Stored)
 }

@@ -33,7 +33,9 @@ impl Measure {
 
     /// What began last.
     pub(super) fn item(&self) -> String {
-        self.turn.get().map_or_else(|| self.field.borrow().clone(), |index| format!("turns[{index}]"))
+        self.turn
+            .get()
+            .map_or_else(|| self.field.borrow().clone(), |index| format!("{}[{index}]", self.field.borrow()))
     }
 }
 

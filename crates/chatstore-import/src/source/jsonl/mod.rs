@@ -5,6 +5,12 @@
 //! A turn may have `parts`, a list of objects that is kept byte for byte, and their `format`; its content may then be left
 //! out or null, and is the text of the parts. A number that 64 bits do not hold exactly is taken in parts alone.
 //!
+//! A line may have `messages` instead of `turns`, and `thread_id` or `conversation_id` instead of `id`. What it says as
+//! `title`, `model`, `created_at`, `updated_at` and `metadata`, and what a turn says as `model`, `created_at`,
+//! `token_count`, `used_documents` and `metadata`, is taken if it is what these fields may have. Content that is a list of
+//! objects is `parts`; it may be null beside `tool_calls`. The roles `human`, `ai`, `bot`, `model` and `function` are
+//! understood.
+//!
 //! A line becomes a conversation whose `thread_id` is the line's `id`. Ids are UUIDv5 of the owner and
 //! what the line says, and times are the base time plus the row's position in microseconds, so that the same
 //! file gives the same rows in every database, and nothing when it is imported again. What a line
@@ -15,7 +21,9 @@
 //! memory depends on its longest turn and not on its length. If the import is interrupted between two pieces, the
 //! conversation has its first messages; the next import adds the others.
 
+mod batch;
 mod document;
+mod known;
 mod measure;
 mod piece;
 mod planner;
@@ -31,8 +39,8 @@ use chatstore_model::{NewDocument, NewMessage, UserId};
 use super::Source;
 use crate::engine::Import;
 use crate::report::{ImportReport, Issue};
-use document::DocumentBatch;
-use piece::{Piece, PieceBatch, PieceOutcome};
+use batch::{ItemBatch, ItemOutcome};
+use piece::Piece;
 use planner::{PlannedHead, Planner, Unplanned};
 use text::{Line, ReadLine, read_line};
 use visit::Head;
@@ -245,11 +253,11 @@ impl Lines<'_> {
         let (numbers, documents): (Vec<u64>, _) = std::mem::take(&mut self.documents).into_iter().unzip();
         self.bytes = 0;
         let stops = self.on_error == OnError::Stop;
-        let batch = DocumentBatch { owner: self.owner, stops, documents };
+        let batch = ItemBatch { owner: self.owner, stops, items: documents };
         let outcomes =
             self.import.commit(batch).await.map_err(|source| JsonlError::Store { line, source })?;
         for (number, outcome) in numbers.into_iter().zip(outcomes) {
-            let PieceOutcome::Differs(reason) = outcome else { continue };
+            let ItemOutcome::Differs(reason) = outcome else { continue };
             if stops {
                 return Err(JsonlError::BadLine { line: number, reason });
             }
@@ -266,12 +274,12 @@ impl Lines<'_> {
         (self.messages, self.bytes) = (0, 0);
         let numbers: Vec<u64> = pieces.iter().map(|piece| piece.head.number).collect();
         let stops = self.on_error == OnError::Stop;
-        let batch = PieceBatch { owner: self.owner, stops, pieces };
+        let batch = ItemBatch { owner: self.owner, stops, items: pieces };
         let outcomes =
             self.import.commit(batch).await.map_err(|source| JsonlError::Store { line, source })?;
         let mut skipped_lines = Vec::new();
         for (number, outcome) in numbers.into_iter().zip(outcomes) {
-            let PieceOutcome::Differs(reason) = outcome else { continue };
+            let ItemOutcome::Differs(reason) = outcome else { continue };
             if stops {
                 return Err(JsonlError::BadLine { line: number, reason });
             }

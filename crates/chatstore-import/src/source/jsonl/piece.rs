@@ -7,8 +7,9 @@
 use chatstore_model::{Conversation, Limit, MessageRange, NewMessage, Order, UserId};
 use chatstore_sql::{Tx, Via};
 
+use super::batch::{Item, ItemOutcome};
 use super::planner::PlannedHead;
-use crate::engine::{Batch, BatchState, Mode, StoreResult, Write};
+use crate::engine::{BatchState, Mode, StoreResult, Write};
 
 /// Messages of a conversation that follow each other.
 #[derive(Debug)]
@@ -29,85 +30,49 @@ impl Piece {
     }
 }
 
-/// What became of a piece.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum PieceOutcome {
-    /// It is stored.
-    Stored,
-    /// How the stored conversation differs, which is left as it is.
-    Differs(String),
-}
-
-/// Pieces that are stored in one transaction, up to the first that differs if `stops`.
-pub(super) struct PieceBatch {
-    pub(super) owner: UserId,
-    pub(super) stops: bool,
-    pub(super) pieces: Vec<Piece>,
-}
-
-impl Batch for PieceBatch {
+impl Item for Piece {
     const NAME: &'static str = "import_jsonl";
-    /// In the order of the pieces; fewer when it stopped.
-    type Outcome = Vec<PieceOutcome>;
 
-    async fn decide<M: Mode>(
+    async fn put<M: Mode>(
         &self,
         tx: &mut Tx<'_, M>,
         state: &mut BatchState,
-    ) -> StoreResult<Self::Outcome> {
-        let mut outcomes = Vec::with_capacity(self.pieces.len());
-        for piece in &self.pieces {
-            let outcome = put(tx, state, self.owner, piece).await?;
-            let is_end = self.stops && outcome != PieceOutcome::Stored;
-            outcomes.push(outcome);
-            if is_end {
-                break;
+        owner: UserId,
+    ) -> StoreResult<ItemOutcome> {
+        let Some(stored) = find(tx, owner, &self.head).await? else {
+            if self.is_first() {
+                let key = self.head.number.to_string();
+                M::apply(tx, state, Write::Conversation(owner, &self.head.new, &key)).await?;
+                state.report.add("conversations", 1);
+            } else if !M::IS_DRY {
+                let reason = "the conversation was deleted while it was imported";
+                return Ok(ItemOutcome::Differs(reason.to_owned()));
             }
-        }
-        Ok(outcomes)
-    }
-}
-
-/// Stores what is missing of a piece, unless what is stored differs.
-async fn put<M: Mode>(
-    tx: &mut Tx<'_, M>,
-    state: &mut BatchState,
-    owner: UserId,
-    piece: &Piece,
-) -> StoreResult<PieceOutcome> {
-    let Some(stored) = find(tx, owner, &piece.head).await? else {
-        if piece.is_first() {
-            let key = piece.head.number.to_string();
-            M::apply(tx, state, Write::Conversation(owner, &piece.head.new, &key)).await?;
-            state.report.add("conversations", 1);
-        } else if !M::IS_DRY {
-            let reason = "the conversation was deleted while it was imported";
-            return Ok(PieceOutcome::Differs(reason.to_owned()));
-        }
-        append(tx, state, owner, piece, 0).await?;
-        return Ok(PieceOutcome::Stored);
-    };
-    let present = usize::try_from(stored.last_seq).unwrap_or(0).saturating_sub(piece.start);
-    let present = present.min(piece.messages.len());
-    if let Some(turn) = first_difference(tx, owner, &stored, piece, present).await? {
-        return Ok(PieceOutcome::Differs(format!(
-            "a conversation with this id already exists and differs at turn {turn}; it was not changed"
-        )));
-    }
-    if present < piece.messages.len() {
-        if !is_incomplete(&stored, &piece.head) {
-            return Ok(PieceOutcome::Differs(format!(
-                "a conversation with this id already exists and has only {} of the {} turns; it was not changed",
-                piece.start + present,
-                piece.head.turns
+            append(tx, state, owner, self, 0).await?;
+            return Ok(ItemOutcome::Stored);
+        };
+        let present = usize::try_from(stored.last_seq).unwrap_or(0).saturating_sub(self.start);
+        let present = present.min(self.messages.len());
+        if let Some(turn) = first_difference(tx, owner, &stored, self, present).await? {
+            return Ok(ItemOutcome::Differs(format!(
+                "a conversation with this id already exists and differs at turn {turn}; it was not changed"
             )));
         }
-        append(tx, state, owner, piece, present).await?;
+        if present < self.messages.len() {
+            if !is_incomplete(&stored, &self.head) {
+                return Ok(ItemOutcome::Differs(format!(
+                    "a conversation with this id already exists and has only {} of the {} turns; it was not changed",
+                    self.start + present,
+                    self.head.turns
+                )));
+            }
+            append(tx, state, owner, self, present).await?;
+        }
+        if self.is_first() {
+            state.report.keep("conversations");
+        }
+        Ok(ItemOutcome::Stored)
     }
-    if piece.is_first() {
-        state.report.keep("conversations");
-    }
-    Ok(PieceOutcome::Stored)
 }
 
 async fn find<M>(tx: &mut Tx<'_, M>, owner: UserId, head: &PlannedHead) -> StoreResult<Option<Conversation>> {

@@ -2,12 +2,13 @@
 
 use chatstore_model::{
     CanonicalJson, ConversationId, DocumentId, IntoValid, MessageId, MessageRole, NewConversation,
-    NewDocument, NewMessage, Timestamp, UserId,
+    NewDocument, NewMessage, Timestamp, UnknownMessageRole, UserId, limits,
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::known;
 use super::text::Turns;
 use super::turn::Turn;
 use super::visit::Head;
@@ -15,6 +16,9 @@ use crate::plan::{RowClock, derived_uuid};
 
 /// The name space of imported ids. It was generated once and must never change.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6d2c_5d0e_97b4_4c0f_8a31_0f6b_5c9e_21d7);
+
+/// Names of the time at which something was created.
+const CREATED_AT: &[&str] = &["created_at", "create_time", "timestamp"];
 
 /// A conversation without its messages.
 #[derive(Debug, Clone)]
@@ -64,10 +68,17 @@ impl Planner {
             return Err(Unplanned::Bad("the conversation has no turns".to_owned()));
         }
         let id = ConversationId::from_uuid(uuid(self.owner, &[b"conversation", head.id.as_bytes()]));
-        let metadata = source(head.rest).map_err(Unplanned::Bad)?;
-        let created_at = Some(self.clock.time());
+        let mut fields = head.rest;
+        let new = NewConversation {
+            id: Some(id),
+            title: known::text(&mut fields, &["title"], limits::TITLE),
+            default_model: known::text(&mut fields, &["default_model", "model"], limits::MODEL),
+            created_at: Some(known::time(&mut fields, CREATED_AT).unwrap_or(self.clock.time())),
+            updated_at: known::time(&mut fields, &["updated_at", "update_time"]),
+            metadata: known::metadata(fields).map_err(Unplanned::Bad)?,
+            ..NewConversation::thread(&head.id)
+        };
         self.clock.follow(None);
-        let new = NewConversation { id: Some(id), metadata, created_at, ..NewConversation::thread(&head.id) };
         (&new).into_valid().map_err(|error| Unplanned::Bad(error.to_string()))?;
         let planner =
             MessagePlanner { owner: self.owner, conversation: head.id, clock: self.clock, index: 0 };
@@ -141,15 +152,22 @@ impl MessagePlanner {
 }
 
 fn message(turn: &Turn, place: Option<(MessageId, Timestamp)>) -> Result<NewMessage, String> {
-    let role: MessageRole = turn.role.parse().map_err(|error| format!(".role {:?} {error}", turn.role))?;
-    let metadata = source(turn.rest.clone()).map_err(|error| format!(": {error}"))?;
-    let (id, created_at) = place.unzip();
+    let role =
+        known::role(&turn.role).ok_or_else(|| format!(".role {:?} {UnknownMessageRole}", turn.role))?;
+    let mut fields = turn.rest.clone();
+    if MessageRole::parse(&turn.role).is_none() {
+        fields.insert("role".to_owned(), turn.role.as_str().into());
+    }
+    let (id, otherwise) = place.unzip();
     Ok(NewMessage {
         id,
         parts: turn.parts.clone(),
         format: turn.format.clone(),
-        metadata,
-        created_at,
+        model: known::text(&mut fields, &["model"], limits::MODEL),
+        token_count: known::count(&mut fields, &["token_count", "tokens"]),
+        used_documents: known::used_documents(&mut fields),
+        created_at: known::time(&mut fields, CREATED_AT).or(otherwise),
+        metadata: known::metadata(fields).map_err(|error| format!(": {error}"))?,
         ..NewMessage::new(role, turn.content.clone())
     })
 }
@@ -179,13 +197,4 @@ fn with_source(metadata: Option<Value>, rest: Map<String, Value>) -> Result<Cano
 fn uuid(owner: UserId, parts: &[&[u8]]) -> Uuid {
     let prefix = [b"jsonl".as_slice(), owner.uuid().as_bytes()].concat();
     derived_uuid(NAMESPACE, &prefix, parts)
-}
-
-/// What has no field of its own.
-fn source(rest: Map<String, Value>) -> Result<CanonicalJson, String> {
-    if rest.is_empty() {
-        return Ok(CanonicalJson::object());
-    }
-    let metadata = Map::from_iter([("source".to_owned(), Value::Object(rest))]);
-    CanonicalJson::new(Value::Object(metadata)).map_err(|error| error.to_string())
 }

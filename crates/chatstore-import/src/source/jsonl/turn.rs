@@ -36,7 +36,7 @@ impl<'de> Visitor<'de> for TurnVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Turn, A::Error> {
-        let (mut role, mut content) = (None::<String>, None::<Option<String>>);
+        let (mut role, mut content) = (None::<String>, None::<Box<RawValue>>);
         let mut parts = None::<VerbatimJson>;
         let mut rest = Map::new();
         while let Some(key) = map.next_key::<String>()? {
@@ -61,7 +61,18 @@ impl<'de> Visitor<'de> for TurnVisitor {
             }
         }
         let role = role.ok_or_else(|| A::Error::missing_field("role"))?;
-        let content = content.flatten().or_else(|| parts.as_ref().map(VerbatimJson::text_of_parts));
+        let content = match content.as_deref().map(RawValue::get) {
+            None | Some("null") => None,
+            Some(list) if list.starts_with('[') && parts.is_none() => {
+                let list = content.as_deref().map(VerbatimJson::from).filter(is_list_of_objects);
+                parts = list;
+                None
+            }
+            Some(text) => Some(serde_json::from_str(text).map_err(A::Error::custom)?),
+        };
+        let content = content.or_else(|| parts.as_ref().map(VerbatimJson::text_of_parts));
+        let has_calls = ["tool_calls", "function_call"].iter().any(|name| rest.contains_key(*name));
+        let content = content.or_else(|| has_calls.then(String::new));
         let content = content.ok_or_else(|| A::Error::missing_field("content"))?;
         let format = match rest.remove("format") {
             Some(Value::String(format)) if parts.is_some() => Some(format),

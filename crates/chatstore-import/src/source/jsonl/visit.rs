@@ -103,21 +103,34 @@ impl<'de, R: ReadTurns> Visitor<'de> for LineSeed<R> {
             match key.as_str() {
                 "id" if id.is_some() => return Err(A::Error::duplicate_field("id")),
                 "turns" if turns.is_some() => return Err(A::Error::duplicate_field("turns")),
+                "messages" if turns.is_some() => next_exact(&mut map, key, &mut rest)?,
                 "id" => id = Some(map.next_value()?),
-                "turns" => turns = Some(self.0.read(&mut map)?),
+                "turns" | "messages" => turns = Some(self.0.read(&mut map)?),
                 _ => {
                     next_exact(&mut map, key, &mut rest)?;
                 }
             }
             self.0.begin_field("the next field");
         }
-        let id = id.ok_or_else(|| A::Error::missing_field("id"))?;
+        let id = id.or_else(|| named(&mut rest)).ok_or_else(|| A::Error::missing_field("id"))?;
         let head = Head { id, rest };
         if turns.is_none() && !head.is_document() {
             return Err(A::Error::missing_field("turns"));
         }
         Ok((head, turns))
     }
+}
+
+/// An id under another common name.
+fn named(rest: &mut Map<String, Value>) -> Option<String> {
+    for name in ["thread_id", "conversation_id"] {
+        if let Some(Value::String(id)) = rest.get(name) {
+            let id = id.clone();
+            rest.remove(name);
+            return Some(id);
+        }
+    }
+    None
 }
 
 struct TurnsSeed<'m>(&'m Measure);

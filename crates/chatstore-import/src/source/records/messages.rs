@@ -46,7 +46,7 @@ pub(super) async fn hand_over(
     let mut statement = spool.messages()?;
     let mut rows = statement.query([around.place])?;
     while let Some(row) = rows.next()? {
-        let found = found(row)?;
+        let found = found(spool, row)?;
         if let Some(problem) = found.duplicate() {
             let done = "left out; the first of them is imported";
             import.report.issue(Issue::of_row("messages", &found.key, problem, done).leaving_out());
@@ -64,7 +64,7 @@ pub(super) fn report_orphans(spool: &Spool, import: &mut Import<'_>) -> Result<(
     let mut statement = spool.messages()?;
     let mut rows = statement.query([None::<i64>])?;
     while let Some(row) = rows.next()? {
-        let found = found(row)?;
+        let found = found(spool, row)?;
         let prepared = Prepared::new(Table::Messages, found.key.clone(), &found.record);
         let row = prepared.row();
         let problem = match row.value("conversation_id") {
@@ -77,17 +77,17 @@ pub(super) fn report_orphans(spool: &Spool, import: &mut Import<'_>) -> Result<(
     Ok(())
 }
 
-fn found(row: &rusqlite::Row<'_>) -> Result<Found, SpoolError> {
-    let body: String = row.get(4)?;
+fn found(spool: &Spool, row: &rusqlite::Row<'_>) -> Result<Found, SpoolError> {
+    let (key, reference, record) = spool.message_at(row.get(0)?)?;
     Ok(Found {
-        key: row.get(1)?,
-        reference: row.get(2)?,
-        is_embedded: row.get::<_, Option<i64>>(3)?.is_some(),
-        record: Record::parse(&body)?,
-        repeated: row.get::<_, i64>(5)? - 1,
-        says_the_same: row.get(6)?,
-        occurrence: row.get(7)?,
-        embedded: row.get(8)?,
+        key,
+        reference,
+        record,
+        is_embedded: row.get::<_, Option<i64>>(1)?.is_some(),
+        repeated: row.get::<_, i64>(2)? - 1,
+        says_the_same: row.get(3)?,
+        occurrence: row.get(4)?,
+        embedded: row.get(5)?,
     })
 }
 

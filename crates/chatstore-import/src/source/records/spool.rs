@@ -45,21 +45,23 @@ const FIND_HOMES: &str = "
             where n.kind = 1 and n.value = messages.conversation
             and not exists (select 1 from conversation_names o where o.kind = 0 and o.value = messages.conversation)));
     create index messages_by_home on messages (home, position);
+    -- Each of the sorts of a long conversation may have as much as the cache.
+    pragma cache_size = -2048;
 ";
 
 /// The messages of a conversation: those of its row in their order, others by their times, in which one without a time
 /// follows the one before. `repeated` counts rows with the same id, `occurrence` those that say the same, and
-/// `embedded` those of them that are in the conversation's row.
+/// `embedded` those of them that are in the conversation's row. Rows are looked up one by one, so that they are not sorted.
 const MESSAGES: &str = "
-    select position, key, reference, parent, body, repeated, digest = first_digest, occurrence, embedded from
-        (select *, max(at) over (partition by following) as place,
+    select position, parent, repeated, digest = first_digest, occurrence, embedded from
+        (select position, parent, digest, max(at) over (partition by following) as place,
             case when reference is null then 1
                 else row_number() over (partition by reference order by position) end as repeated,
             first_value(digest) over (partition by reference order by position) as first_digest,
             row_number() over (partition by digest, parent is null, reference order by position) as occurrence,
             sum(parent is not null) over (partition by digest) as embedded
         from (select *, count(at) over (order by position) as following from
-            (select position, key, reference, parent, body, digest, case when parent is null then at end as at
+            (select position, reference, parent, digest, case when parent is null then at end as at
                 from messages where home is ?1)))
     order by place, position
 ";
@@ -370,7 +372,16 @@ impl Spool {
         Ok(Some(SpooledRow { position, key, record: Record::parse(&body)? }))
     }
 
-    /// The statement that reads the messages of a conversation, or without one those that have none.
+    /// A message by its position: its key, its id if it has one, and its row.
+    pub(super) fn message_at(&self, position: i64) -> SpoolResult<(String, Option<String>, Record)> {
+        let statement = "select key, reference, body from messages where position = ?1";
+        let mut statement = self.file.prepare_cached(statement)?;
+        let (key, reference, body): (_, _, String) =
+            statement.query_row([position], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok((key, reference, Record::parse(&body)?))
+    }
+
+    /// The statement that finds the messages of a conversation, or without one those that have none.
     pub(super) fn messages(&self) -> SpoolResult<Statement<'_>> {
         Ok(self.file.prepare(MESSAGES)?)
     }
