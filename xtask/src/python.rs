@@ -13,6 +13,8 @@ const HINT: &str = "Python 3.10 or newer with its module venv is needed: apt ins
 const SQLALCHEMY: &str = "2.1.9";
 /// What compares our tables with models of them.
 const ALEMBIC: &str = "1.20.1";
+/// The models of one of them.
+const SQLMODEL: &str = "0.0.50";
 /// What writes the files of old applications without a database.
 const TINYDB: &str = "4.9.0";
 /// SQLAlchemy's way to PostgreSQL.
@@ -57,8 +59,9 @@ pub(crate) fn with_sqlalchemy() -> Result<PathBuf, Error> {
         format!("alembic=={ALEMBIC}"),
         format!("psycopg[binary]=={PSYCOPG}"),
         format!("tinydb=={TINYDB}"),
+        format!("sqlmodel=={SQLMODEL}"),
     ];
-    let name = format!("sqlalchemy-{SQLALCHEMY}-alembic-{ALEMBIC}-tinydb-{TINYDB}");
+    let name = format!("sqlalchemy-{SQLALCHEMY}-alembic-{ALEMBIC}-tinydb-{TINYDB}-sqlmodel-{SQLMODEL}");
     Ok(ensure_environment(&name, &packages)?.join("python"))
 }
 

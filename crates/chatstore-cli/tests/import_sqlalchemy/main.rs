@@ -13,6 +13,7 @@ mod accounts;
 mod arrival;
 mod chat_app_walk;
 mod interruption;
+mod linked_walk;
 mod mapping;
 mod old;
 mod pakton_walk;

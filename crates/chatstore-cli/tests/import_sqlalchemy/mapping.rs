@@ -52,6 +52,7 @@ fn mapping_of(maker: Maker) -> &'static str {
     match maker {
         Maker::ChatApp => CHAT_APP,
         Maker::Pakton => PAKTON,
+        Maker::Linked => "",
     }
 }
 

@@ -1,4 +1,4 @@
-//! `import sqlalchemy`: the databases of chat_app and PAKTON.
+//! `import sqlalchemy`: the databases of applications built with SQLAlchemy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,10 @@ enum Choice {
     ChatApp,
     /// Users by e-mail address, conversations by thread id
     Pakton,
+    /// Users, conversations, messages with used_documents, and documents
+    Chatcore,
+    /// Users, chats and messages with UUIDs
+    CoachBot,
 }
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
@@ -57,6 +61,8 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         Choice::Auto => None,
         Choice::ChatApp => Some(Schema::ChatApp),
         Choice::Pakton => Some(Schema::Pakton),
+        Choice::Chatcore => Some(Schema::Chatcore),
+        Choice::CoachBot => Some(Schema::CoachBot),
     };
     let source = SqlalchemySource::open(&arguments.url, schema, &mapping).await.map_err(failure)?;
     let base_time = match (arguments.base_time, source.file()) {
@@ -96,6 +102,8 @@ fn failure(error: SqlalchemyError) -> CliError {
     let message = error.to_string();
     match error {
         SqlalchemyError::Store(error) => CliError::from(error),
+        SqlalchemyError::TemporaryFile(_) => CliError::new(code::DAMAGED, message)
+            .hint("TMPDIR names a folder with as much space as the database"),
         SqlalchemyError::Mapping(_) => CliError::new(code::BAD_DATA, message),
         SqlalchemyError::Unrecognized { .. } => CliError::new(code::BAD_DATA, message)
             .hint("if tables or columns were renamed, name them in a file for --map (docs/coming-from.md)"),

@@ -1,4 +1,4 @@
-//! The SQLAlchemy databases of chat_app and PAKTON, read where they are and never changed.
+//! The SQLAlchemy databases of chat_app, PAKTON, chatcore and Coach Bot, read where they are and never changed.
 //!
 //! [`SqlalchemySource::open`] recognizes the application by its tables. Every row is accounted for: it is
 //! added, is stored already, or is left out, and everything that does not fit is reported. The id of an
@@ -12,6 +12,8 @@
 //! Another schema is a file beside these: its tables, a function that reads them, and its name in [`Schema`].
 
 mod chat_app;
+mod linked;
+mod others;
 mod pakton;
 mod reader;
 mod tables;
@@ -22,6 +24,7 @@ use chatstore::Error;
 use chatstore_sql::ExternalDatabase;
 
 use super::Source;
+use super::records::SpoolError;
 use super::row::TimesWithoutZone;
 use crate::engine::Import;
 use crate::report::{ImportReport, Issue};
@@ -38,18 +41,24 @@ pub enum Schema {
     ChatApp,
     /// Users by e-mail address and conversations by thread id.
     Pakton,
+    /// Users, conversations, messages with what they drew on, and documents.
+    Chatcore,
+    /// Users, chats and messages with UUIDs.
+    CoachBot,
 }
 
 impl Schema {
     /// Every schema.
-    pub const ALL: [Self; 2] = [Self::ChatApp, Self::Pakton];
+    pub const ALL: [Self; 4] = [Self::ChatApp, Self::Pakton, Self::Chatcore, Self::CoachBot];
 
-    /// `chat-app` or `pakton`.
+    /// `chat-app`, `pakton`, `chatcore` or `coach-bot`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ChatApp => "chat-app",
             Self::Pakton => "pakton",
+            Self::Chatcore => "chatcore",
+            Self::CoachBot => "coach-bot",
         }
     }
 
@@ -63,6 +72,8 @@ impl Schema {
         match self {
             Self::ChatApp => &chat_app::TABLES,
             Self::Pakton => &pakton::TABLES,
+            Self::Chatcore => &linked::CHATCORE,
+            Self::CoachBot => &linked::COACH_BOT,
         }
     }
 }
@@ -87,9 +98,21 @@ pub enum SqlalchemyError {
     /// The mapping is wrong.
     #[error("the mapping is wrong: {0}")]
     Mapping(String),
+    /// The temporary file could not be written or read.
+    #[error("{0}")]
+    TemporaryFile(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] Error),
+}
+
+impl From<SpoolError> for SqlalchemyError {
+    fn from(error: SpoolError) -> Self {
+        match error {
+            SpoolError::Store(error) => Self::Store(error),
+            SpoolError::File(_) => Self::TemporaryFile(error.to_string()),
+        }
+    }
 }
 
 /// A database whose tables were recognized.
@@ -135,7 +158,10 @@ impl Source for SqlalchemySource {
     type Error = SqlalchemyError;
 
     fn tables(&self) -> Vec<&'static str> {
-        self.tables.0.iter().map(|layout| layout.name).collect()
+        match self.schema {
+            Schema::ChatApp | Schema::Pakton => self.tables.0.iter().map(|layout| layout.name).collect(),
+            Schema::Chatcore | Schema::CoachBot => linked::REPORTED.to_vec(),
+        }
     }
 
     async fn read(self, mut import: Import<'_>) -> Result<ImportReport, SqlalchemyError> {
@@ -152,9 +178,11 @@ impl Source for SqlalchemySource {
             }
         }
         let mut reader = Reader { database, import, zones: TimesWithoutZone::default() };
+        others::report_others(&mut reader, &tables).await?;
         match schema {
             Schema::ChatApp => chat_app::read(&mut reader, &tables).await?,
             Schema::Pakton => pakton::read(&mut reader, &tables).await?,
+            Schema::Chatcore | Schema::CoachBot => linked::read(&mut reader, &tables).await?,
         }
         let Reader { mut import, zones, .. } = reader;
         import.flush().await?;

@@ -33,6 +33,10 @@ pub struct Mapping {
     messages: BTreeMap<String, String>,
     #[serde(default)]
     responses: BTreeMap<String, String>,
+    #[serde(default)]
+    chats: BTreeMap<String, String>,
+    #[serde(default)]
+    documents: BTreeMap<String, String>,
 }
 
 impl Mapping {
@@ -49,6 +53,8 @@ impl Mapping {
             "users" => &self.users,
             "conversations" => &self.conversations,
             "messages" => &self.messages,
+            "chats" => &self.chats,
+            "documents" => &self.documents,
             _ => &self.responses,
         }
     }
@@ -73,7 +79,8 @@ pub(super) async fn find(
     let mapped = match &mapping.schema {
         None => None,
         Some(name) => Some(Schema::parse(name).ok_or_else(|| {
-            SqlalchemyError::Mapping(format!("schema is {name:?}; write \"chat-app\" or \"pakton\""))
+            let names = Schema::ALL.map(Schema::as_str).join(", ");
+            SqlalchemyError::Mapping(format!("schema is {name:?}; it is one of {names}"))
         })?),
     };
     if let (Some(asked), Some(mapped)) = (schema, mapped)
@@ -128,7 +135,7 @@ async fn tables_of(
         }
     }
     let is_known = |name: &str| schema.tables().iter().any(|description| description.name == name);
-    for name in ["users", "conversations", "messages", "responses"] {
+    for name in ["users", "conversations", "messages", "responses", "chats", "documents"] {
         if !mapping.table(name).is_empty() && !is_known(name) {
             let schema = schema.as_str();
             return Ok(Err(format!("the mapping has a section {name}, which {schema} does not have")));

@@ -1,0 +1,114 @@
+//! chatcore and Coach Bot: rows that name each other by the keys of their application.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chatstore_model::UserId;
+use chatstore_sql::{ExternalRow, ExternalValue};
+use serde_json::value::RawValue;
+
+use super::SqlalchemyError;
+use super::reader::{Reader, order, select};
+use super::tables::{TableDescription, Tables};
+use crate::source::records::{self, Record, Spool, Table};
+use crate::source::row::{Layout, shown};
+
+/// chatcore, whose messages have what they drew on.
+pub(super) const CHATCORE: [TableDescription; 4] = [
+    TableDescription { name: "users", singular: "user", required: &["username"], optional: &["id"] },
+    TableDescription {
+        name: "conversations",
+        singular: "conversation",
+        required: &["user_id", "message_count"],
+        optional: &["id"],
+    },
+    TableDescription {
+        name: "messages",
+        singular: "message",
+        required: &["conversation_id", "role", "content", "used_documents"],
+        optional: &["id", "created_at"],
+    },
+    TableDescription { name: "documents", singular: "document", required: &[], optional: &["id"] },
+];
+
+/// Coach Bot, whose conversations are chats.
+pub(super) const COACH_BOT: [TableDescription; 3] = [
+    TableDescription { name: "users", singular: "user", required: &["id"], optional: &[] },
+    TableDescription { name: "chats", singular: "chat", required: &["id", "user_id"], optional: &[] },
+    TableDescription {
+        name: "messages",
+        singular: "message",
+        required: &["id", "chat_id", "role", "content"],
+        optional: &["created_at"],
+    },
+];
+
+/// The tables of a report.
+pub(super) const REPORTED: [&str; 5] = ["users", "conversations", "messages", "documents", "sessions"];
+
+/// Hands over everything.
+pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(), SqlalchemyError> {
+    let spool = Spool::create()?;
+    for layout in &tables.0 {
+        let table = match layout.name {
+            "users" => Table::Users,
+            "messages" => Table::Messages,
+            "documents" => Table::Documents,
+            _ => Table::Conversations,
+        };
+        let selection = select(layout, order(layout, 0, &["created_at", "id"]));
+        let mut number = 0;
+        let mut rows = reader.database.rows(&selection).await?;
+        while let Some(read) = rows.next().await? {
+            for values in read {
+                number += 1;
+                let key = match layout.value(&values, "id") {
+                    ExternalValue::Null => number.to_string(),
+                    id => shown(id),
+                };
+                let record = record(layout, &values);
+                match table {
+                    Table::Users => spool.user(&key, &record)?,
+                    Table::Conversations => spool.conversation(spool.begin_conversation(), &key, &record)?,
+                    Table::Messages => spool.message(&key, None, &record)?,
+                    Table::Documents => spool.document(&key, &record)?,
+                }
+            }
+        }
+    }
+    records::hand_over(&spool, &mut reader.import, UserId::ANONYMOUS).await?;
+    Ok(())
+}
+
+/// A row, with renamed columns under the names that are known.
+fn record(layout: &Layout, values: &ExternalRow) -> Record {
+    let mut record = Record::default();
+    for (place, (column, value)) in layout.table.columns.iter().zip(values).enumerate() {
+        let field = layout.fields.iter().find(|(_, found)| *found == Some(place));
+        let name = field.map_or(column.name.as_str(), |(field, _)| field);
+        if let Some(value) = json(value, column.declared.starts_with("json")) {
+            record.push(name.to_owned(), value);
+        }
+    }
+    record
+}
+
+/// A value as JSON text; null where there is none.
+fn json(value: &ExternalValue, is_json: bool) -> Option<Box<RawValue>> {
+    let written = match value {
+        ExternalValue::Null => return None,
+        ExternalValue::Bool(flag) => serde_json::value::to_raw_value(flag),
+        ExternalValue::Int(number) => serde_json::value::to_raw_value(number),
+        ExternalValue::Real(number) if number.is_finite() => serde_json::value::to_raw_value(number),
+        ExternalValue::Real(number) => serde_json::value::to_raw_value(&number.to_string()),
+        ExternalValue::Text(text) if is_json => {
+            let parsed = RawValue::from_string(text.clone());
+            parsed.or_else(|_| serde_json::value::to_raw_value(text))
+        }
+        ExternalValue::Text(text) => serde_json::value::to_raw_value(text),
+        ExternalValue::Bytes(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => serde_json::value::to_raw_value(text),
+            Err(_) => serde_json::value::to_raw_value(&STANDARD.encode(bytes)),
+        },
+    };
+    written.ok()
+}
