@@ -43,7 +43,8 @@ pub(crate) fn add_acting_user(openapi: &mut OpenApi) {
 
 fn acting_user() -> Parameter {
     let about = "For service keys only: the user that the request acts for, as `<id>`, `<short id>`, `name:NAME`, \
-                 `email:ADDRESS` (a verified one) or `anonymous`.";
+                 `email:ADDRESS` (a verified one), `ext:ID` or `anonymous`; NAME, ADDRESS and ID are percent-encoded \
+                 UTF-8.";
     let text = ObjectBuilder::new().schema_type(Type::String);
     parameter("Chatstore-User", ParameterIn::Header, about, text)
         .example(Some("email:ada@example.org".into()))

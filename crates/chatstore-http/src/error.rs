@@ -28,7 +28,9 @@ pub(crate) enum ProblemKind {
     RegistrationClosed,
     PasswordsOff,
     PasswordChangeRequired,
+    ConfirmationRequired,
     NotFound,
+    UnknownUser,
     MethodNotAllowed,
     AlreadyExists,
     BeingDeleted,
@@ -66,6 +68,10 @@ impl ProblemKind {
             Self::PasswordChangeRequired => {
                 (StatusCode::FORBIDDEN, "password-change-required", "Password change required")
             }
+            Self::ConfirmationRequired => {
+                (StatusCode::FORBIDDEN, "confirmation-required", "Confirmation required")
+            }
+            Self::UnknownUser => (StatusCode::NOT_FOUND, "unknown-user", "Unknown user"),
             Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => {
@@ -149,6 +155,20 @@ impl Problem {
     /// The same for absent objects, objects of others, and ids that are invalid.
     pub(crate) fn not_found() -> Self {
         Self::new(ProblemKind::NotFound, "there is nothing here, or nothing that you may see")
+    }
+
+    /// A service key names a user for whom it cannot act.
+    pub(crate) fn unknown_user() -> Self {
+        let detail = "Chatstore-User names no active user that this key may act for; create the user with \
+                      `PUT users/by-email/{email}` or `POST users`, or use a key that creates users";
+        Self::new(ProblemKind::UnknownUser, detail)
+    }
+
+    /// The password has to be shown again first.
+    pub(crate) fn confirmation_required() -> Self {
+        let detail = "the password must be confirmed first, by `POST auth/confirm`, with these same credentials; \
+                      a confirmation lasts five minutes";
+        Self::new(ProblemKind::ConfirmationRequired, detail)
     }
 
     pub(crate) fn method_not_allowed() -> Self {

@@ -5,8 +5,8 @@ use std::fmt;
 
 use chatstore::{
     CanonicalJson, Change, CountField, Duplicates, FieldCode, FieldError, FlagField, FromText, IntoValid,
-    Invalid, InvalidJson, JsonField, JsonShape, Keyword, KeywordField, ListField, TextField, Valid, Validate,
-    VerbatimField, VerbatimJson, limits,
+    Invalid, InvalidJson, JsonField, JsonShape, Keyword, KeywordField, ListField, TextField, TextsField,
+    Valid, Validate, VerbatimField, VerbatimJson, limits,
 };
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,23 @@ impl<T: FromText> Field for TextField<T> {
             Some(text) => T::from_text(text),
             None => Err(wrong_type("must be a text", is_nullable)),
         }
+    }
+}
+
+impl<T: FromText> Field for TextsField<T> {
+    type Value = Vec<T>;
+
+    fn read(&self, value: &RawValue, is_nullable: bool) -> Result<Vec<T>, (FieldCode, String)> {
+        let wrong_type = || wrong_type("must be a list of texts", is_nullable);
+        let count = serde_json::from_str::<Vec<IgnoredAny>>(value.get()).map_err(|_| wrong_type())?.len();
+        if let Some(problem) = self.problem(count) {
+            return Err(problem);
+        }
+        let texts: Vec<String> = serde_json::from_str(value.get()).map_err(|_| wrong_type())?;
+        let items = texts.into_iter().enumerate().map(|(index, text)| {
+            T::from_text(text).map_err(|(code, message)| (code, format!("item {}: {message}", index + 1)))
+        });
+        items.collect()
     }
 }
 

@@ -4,11 +4,12 @@ use std::convert::Infallible;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::request::Parts;
 use chatstore::fields::{EMAIL, THREAD_ID};
 use chatstore::{
-    ApiKeyId, AsUser, ConversationId, DocumentId, FieldCode, InvalidId, MessageId, SessionId, UserId,
+    ApiKeyId, AsUser, ConversationId, DocumentId, FieldCode, InvalidId, MessageId, RouteGroup, SessionId,
+    UserId,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -47,6 +48,16 @@ impl FromRequestParts<AppState> for BasePath {
 
     async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Infallible> {
         Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::new("")))
+    }
+}
+
+/// What the route of a request is about; `None` for one that no group has.
+pub(crate) fn route_group(parts: &Parts) -> Option<RouteGroup> {
+    let route = parts.extensions.get::<MatchedPath>()?.as_str();
+    let (_, below_api) = route.rsplit_once(API)?;
+    match below_api.trim_start_matches('/').split('/').next()? {
+        "threads" => Some(RouteGroup::Conversations),
+        word => RouteGroup::parse(word),
     }
 }
 

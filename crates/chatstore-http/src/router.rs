@@ -219,6 +219,9 @@ fn account() -> OpenApiRouter<AppState> {
         .routes(routes!(sessions::revoke))
         .routes(routes!(api_keys::own::list, api_keys::own::create))
         .routes(routes!(api_keys::own::revoke))
+        .routes(routes!(api_keys::own::rotate))
+        .routes(routes!(api_keys::current::get))
+        .routes(routes!(api_keys::current::rotate))
 }
 
 /// Routes that verify or hash a password of a user who is not known yet.
@@ -228,7 +231,7 @@ fn logins() -> OpenApiRouter<AppState> {
 
 /// Routes that verify or hash the password of the current user.
 fn passwords() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(auth::change_password))
+    OpenApiRouter::new().routes(routes!(auth::change_password)).routes(routes!(auth::confirm))
 }
 
 /// Routes for administrators, and for service keys that act for no user.
@@ -365,7 +368,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(admitted, ["/auth/login", "/auth/password", "/auth/register"]);
+        assert_eq!(admitted, ["/auth/confirm", "/auth/login", "/auth/password", "/auth/register"]);
         assert_eq!(status("/elsewhere/v2/nothing", "GET").await, 503);
     }
 }

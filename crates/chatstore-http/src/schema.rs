@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 
 use chatstore::{
     ApiKeyScope, Change, ConversationRole, ConversationSort, CountField, FlagField, JsonField, JsonShape,
-    Keyword, KeywordField, ListField, MessageRole, Order, TextField, UserRole, VerbatimField,
+    Keyword, KeywordField, ListField, MessageRole, Order, RouteGroup, TextField, TextsField, UserRole,
+    VerbatimField,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -180,6 +181,18 @@ fn text_schema<T>(field: &TextField<T>) -> ObjectBuilder {
         .max_length(field.max)
 }
 
+impl<T> FieldSchema for TextsField<T> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn schema(&self, is_nullable: bool, _default: Option<Value>) -> RefOr<Schema> {
+        let list = ArrayBuilder::new().schema_type(type_of(Type::Array, is_nullable));
+        let items = ObjectBuilder::new().schema_type(Type::String);
+        list.items(items).max_items(Some(self.max)).description(about(self.about)).into()
+    }
+}
+
 impl<K: Keyword> FieldSchema for KeywordField<K> {
     fn name(&self) -> &'static str {
         self.name
@@ -334,6 +347,9 @@ pub(crate) type MessageRoleWord = Word<MessageRole>;
 
 /// A word for the direction of a list.
 pub(crate) type OrderWord = Word<Order>;
+
+/// A word for what a route is about.
+pub(crate) type RouteGroupWord = Word<RouteGroup>;
 
 /// A word for the role of a user.
 pub(crate) type UserRoleWord = Word<UserRole>;

@@ -45,9 +45,13 @@ fn the_description_has_the_routes_of_this_version_and_no_others() {
     assert_eq!(
         names,
         [
+            "get /api/v1/auth/api-key",
+            "post /api/v1/auth/api-key/rotate",
             "get /api/v1/auth/api-keys",
             "post /api/v1/auth/api-keys",
             "delete /api/v1/auth/api-keys/{id}",
+            "post /api/v1/auth/api-keys/{id}/rotate",
+            "post /api/v1/auth/confirm",
             "post /api/v1/auth/login",
             "post /api/v1/auth/logout",
             "post /api/v1/auth/logout-all",

@@ -1,7 +1,9 @@
 //! API keys, of which only a hash is stored.
 
 use crate::keyword::keywords;
-use crate::{ApiKeyId, KeywordField, TextField, TextForm, Timestamp, UserId, Validate, Validator, limits};
+use crate::{
+    ApiKeyId, KeyRights, KeywordField, TextField, TextForm, Timestamp, UserId, Validate, Validator, limits,
+};
 
 /// The name of an API key.
 pub const KEY_NAME: TextField =
@@ -47,6 +49,10 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// What it may do.
+    pub rights: KeyRights,
+    /// Until when the secret is good that it had before its last rotation.
+    pub previous_expires_at: Option<Timestamp>,
 }
 
 impl ApiKey {
@@ -70,11 +76,14 @@ pub struct NewApiKey {
     pub key_hash: [u8; 32],
     /// When it ends.
     pub expires_at: Option<Timestamp>,
+    /// What it may do.
+    pub rights: KeyRights,
 }
 
 impl Validate for NewApiKey {
     fn check(&self, validator: &mut Validator) {
         KEY_NAME.check(validator, self.name.as_deref());
         validator.no_nul("prefix", &self.prefix);
+        self.rights.check(validator, self.scope == ApiKeyScope::Service);
     }
 }

@@ -155,6 +155,57 @@ fn too_short(min: usize) -> String {
     if min == 1 { "must not be empty".to_owned() } else { format!("must have at least {min} characters") }
 }
 
+/// A field that holds a list of texts, from each of which a `T` is read.
+#[derive(Debug)]
+pub struct TextsField<T = String> {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+    /// What one item is.
+    pub item: &'static str,
+    /// The maximum number of items.
+    pub max: usize,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> TextsField<T> {
+    /// A field for a list of no items.
+    #[must_use]
+    pub const fn new(name: &'static str, item: &'static str) -> Self {
+        Self { name, about: "", item, max: 0, value: PhantomData }
+    }
+
+    /// The field with a maximum number of items.
+    #[must_use]
+    pub const fn at_most(mut self, max: usize) -> Self {
+        self.max = max;
+        self
+    }
+
+    /// The field with what it is for.
+    #[must_use]
+    pub const fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// Notes too many items.
+    pub fn check(&self, validator: &mut Validator, items: usize) {
+        if let Some((code, message)) = self.problem(items) {
+            validator.wrong(self.name, code, message);
+        }
+    }
+
+    /// What is wrong with this number of items.
+    #[must_use]
+    pub fn problem(&self, items: usize) -> Option<(FieldCode, String)> {
+        let plural = if self.item.ends_with('s') { "es" } else { "s" };
+        let message = || format!("must have at most {} {}{plural}", self.max, self.item);
+        (items > self.max).then(|| (FieldCode::TooLong, message()))
+    }
+}
+
 /// What can be read from the text of a field.
 pub trait FromText: Sized {
     /// Reads it.

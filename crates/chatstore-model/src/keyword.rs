@@ -90,7 +90,7 @@ mod tests {
 
     use crate::{
         ApiKeyScope, ConversationRole, ConversationSort, EndReason, FieldCode, Keyword, MemberRole,
-        Membership, MessageRole, OnConflict, Order, UsageDimension, UserRole,
+        Membership, MessageRole, OnConflict, Order, RouteGroup, UsageDimension, UserRole,
     };
 
     fn each_word_is_read_back<K: Keyword + std::fmt::Debug>() {
@@ -115,6 +115,7 @@ mod tests {
         each_word_is_read_back::<MessageRole>();
         each_word_is_read_back::<OnConflict>();
         each_word_is_read_back::<Order>();
+        each_word_is_read_back::<RouteGroup>();
         each_word_is_read_back::<UsageDimension>();
         each_word_is_read_back::<UserRole>();
     }

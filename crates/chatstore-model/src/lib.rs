@@ -13,11 +13,13 @@ mod api_key;
 mod batch;
 mod conversation;
 mod document;
+mod external_id;
 mod field;
 mod id;
 mod idempotency;
 mod identity;
 mod json;
+mod key_rights;
 mod keyword;
 mod message;
 mod name;
@@ -40,9 +42,10 @@ pub use conversation::{
     ConversationSort, Member, MemberRole, Membership, NewConversation,
 };
 pub use document::{Document, DocumentFilter, DocumentPatch, DocumentReference, NewDocument};
+pub use external_id::{ExternalId, Namespace};
 pub use field::{
     CountField, FlagField, FromText, JsonField, JsonShape, KeywordField, ListField, TextField, TextForm,
-    VerbatimField,
+    TextsField, VerbatimField,
 };
 pub use id::{
     ApiKeyId, ConversationId, DocumentId, Id, IdKind, IdSource, InvalidId, MessageId, RandomIds,
@@ -54,6 +57,7 @@ pub use json::{
     CanonicalJson, Duplicates, InvalidFilter, InvalidJson, JsonFilter, JsonMatcher, JsonRules, NotJson,
     VerbatimJson,
 };
+pub use key_rights::{KeyRights, RouteGroup};
 pub use keyword::Keyword;
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
 pub use name::{Email, InvalidName, UserName};
@@ -80,6 +84,9 @@ pub mod fields {
     pub use crate::document::{DOCUMENT_CONTENT, DOCUMENT_TITLE, DOCUMENTS};
     pub use crate::field::METADATA;
     pub use crate::identity::{ISSUER, SUBJECT};
+    pub use crate::key_rights::{
+        KEY_ADDRESSES, KEY_NAMESPACE, KEY_PROVISION, KEY_ROUTES, KEY_USERS, READ_ONLY,
+    };
     pub use crate::message::{
         CONTENT, CREATED_AT, EXTERNAL_ID, FORMAT, MESSAGE_ID, MESSAGE_ROLE, MESSAGES, MODEL, PARTS,
         TOKEN_COUNT, USED_DOCUMENTS,

@@ -67,6 +67,9 @@ pub struct SessionState {
     pub role: Option<UserRole>,
     /// Whether the user must change the password before anything else.
     pub must_change_password: bool,
+    /// The highest counter of a refresh token of the session such that it, or an access token given with it, was used;
+    /// `None` before the first was.
+    pub used_counter: Option<i64>,
 }
 
 impl SessionState {

@@ -3,8 +3,8 @@
 use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
-    CanonicalJson, Change, Email, FieldCode, FlagField, KeywordField, PasswordHash, TextField, TextForm,
-    Timestamp, UserId, UserName, Validate, Validator, limits,
+    CanonicalJson, Change, Email, ExternalId, FieldCode, FlagField, KeywordField, PasswordHash, TextField,
+    TextForm, Timestamp, UserId, UserName, Validate, Validator, limits,
 };
 
 /// The name of a user.
@@ -84,6 +84,10 @@ pub struct User {
     pub created_at: Timestamp,
     /// When the user was last changed.
     pub updated_at: Timestamp,
+    /// The system that knows the user by an id of its own.
+    pub external_namespace: Option<String>,
+    /// That id.
+    pub external_id: Option<String>,
 }
 
 /// Which users a list holds.
@@ -95,7 +99,7 @@ pub struct UserFilter {
     pub is_active: Option<bool>,
 }
 
-/// A user to be created: at least one of name and e-mail address.
+/// A user to be created: at least one of name, e-mail address and external id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewUser {
     /// The id, for imports that bring one; a new one is drawn when left out.
@@ -123,6 +127,8 @@ pub struct NewUser {
     pub created_at: Option<Timestamp>,
     /// When the user was last changed; the time of creation when left out.
     pub updated_at: Option<Timestamp>,
+    /// The id by which another system knows the user.
+    pub external_id: Option<ExternalId>,
 }
 
 impl Default for NewUser {
@@ -141,6 +147,7 @@ impl Default for NewUser {
             metadata: CanonicalJson::object(),
             created_at: None,
             updated_at: None,
+            external_id: None,
         }
     }
 }
@@ -163,11 +170,17 @@ impl NewUser {
     pub fn with_verified_email(email: Email) -> Self {
         Self { is_email_verified: true, ..Self::with_email(email) }
     }
+
+    /// An active user whom another system knows by this id.
+    #[must_use]
+    pub fn with_external_id(external_id: ExternalId) -> Self {
+        Self { external_id: Some(external_id), ..Self::default() }
+    }
 }
 
 impl Validate for NewUser {
     fn check(&self, validator: &mut Validator) {
-        if self.username.is_none() && self.email.is_none() {
+        if self.username.is_none() && self.email.is_none() && self.external_id.is_none() {
             let message = "a username or an email is needed";
             validator.wrong(USERNAME.name, FieldCode::Required, message);
         }

@@ -198,6 +198,7 @@ impl Valid<NewUser> {
             id: None,
             created_at: None,
             updated_at: None,
+            external_id: None,
             ..self.0
         })
     }

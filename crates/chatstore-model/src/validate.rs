@@ -33,6 +33,14 @@ pub mod limits {
     pub const ISSUER: usize = 255;
     /// Characters of the name that an identity provider has for a person (OpenID Connect Core 1.0, section 2).
     pub const SUBJECT: usize = 255;
+    /// Users that one API key may act for, when they are named one by one.
+    pub const KEY_USERS: usize = 100;
+    /// Addresses and networks that one API key may be used from.
+    pub const KEY_ADDRESSES: usize = 32;
+    /// Characters of the name of a system that brings ids of its own.
+    pub const NAMESPACE: usize = 64;
+    /// Characters of the id of a user in another system.
+    pub const EXTERNAL_USER_ID: usize = 255;
     /// Characters of what a client calls itself.
     pub const USER_AGENT: usize = 512;
     /// Bytes of metadata as canonical JSON.

@@ -75,10 +75,10 @@ pub use migrations::{
 };
 pub use piece_rows::PieceRows;
 pub use repo::{
-    ApiKeys, ConversationList, Conversations, Counts, Deletions, DocumentList, Documents, FoundDocuments,
-    IdempotencyKeys, Identities, MarkedCounts, Members, Messages, Passwords, Piece, PiecePosition,
-    PresentMessage, Presented, RefreshTokens, RemovedPiece, Responses, Rotation, Sessions, Statistics,
-    TableDigest, Usage, Users, Via,
+    ApiKeys, ConversationList, Conversations, Counts, Deletions, DocumentList, Documents, FoundApiKey,
+    FoundDocuments, IdempotencyKeys, Identities, MarkedCounts, Members, Messages, NewSecret, Passwords,
+    Piece, PiecePosition, PresentMessage, Presented, RefreshTokens, RemovedPiece, Responses, Rotation,
+    Sessions, Statistics, TableDigest, Usage, Users, Via,
 };
 pub use server_failure::ServerFailure;
 pub use sweep::{Sweep, Swept};

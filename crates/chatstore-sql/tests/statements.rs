@@ -140,6 +140,7 @@ async fn every_look_up_is_one_statement(case: TestDatabase) {
         prefix: "cs_".to_owned(),
         key_hash: [1; 32],
         expires_at: None,
+        rights: chatstore_model::KeyRights::default(),
     };
     talk.write(async move |tx| tx.api_keys().create(owner, &key).await.map(|_| ())).await;
     let owners = Via::Owner(owner);
@@ -153,7 +154,9 @@ async fn every_look_up_is_one_statement(case: TestDatabase) {
     let name = talk.read(async |tx| Ok(tx.users().find_by_username("ADA").await?.is_some()));
     let thread =
         talk.read(async move |tx| Ok(tx.conversations().find_by_thread(owner, "talk").await?.is_some()));
-    let key = talk.read(async move |tx| Ok(tx.api_keys().find(owner, &[1; 32]).await?.is_some()));
+    let key = talk.read(async move |tx| {
+        Ok(tx.api_keys().find(owner, &[1; 32], chatstore_model::Timestamp::MIN).await?.is_some())
+    });
     let members = talk.read(async move |tx| {
         Ok(tx.members().page(owner, conversation, None, Limit::MAX).await?.items.len() == 2)
     });

@@ -108,7 +108,10 @@ impl Export {
             let Some(user) = tx.users().get(id).await? else { return Ok(None) };
             let mut chunk = vec![Exported::User(user)];
             chunk.extend(tx.identities().list(id).await?.into_iter().map(Exported::Identity));
-            chunk.extend(tx.api_keys().list(id).await?.into_iter().map(Exported::ApiKey));
+            // The keys of the built-in user are those of services, which are not the data of a person.
+            if id != UserId::ANONYMOUS {
+                chunk.extend(tx.api_keys().list(id).await?.into_iter().map(Exported::ApiKey));
+            }
             chunk.extend(tx.sessions().list(id).await?.into_iter().map(Exported::Session));
             chunk.extend(tx.refresh_tokens().list(id).await?.into_iter().map(Exported::RefreshToken));
             let remembered = tx.idempotency_keys().list(id).await?;

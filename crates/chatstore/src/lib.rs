@@ -114,7 +114,9 @@ pub mod auth {
     };
     pub use crate::password::Password;
     pub use crate::principal::{ActingUser, Credential, Principal};
-    pub use crate::service::{Auth, ClientInfo, LoginName, Tokens};
+    pub use crate::service::{
+        Auth, ClientInfo, KeyOptions, LoginName, MAX_ROTATION_OVERLAP, OwnKeys, ROTATION_OVERLAP, Tokens,
+    };
     pub use crate::token::{InvalidTokenKey, TokenKeys};
     pub use crate::user_reference::{InvalidUserReference, UserReference};
 }

@@ -67,6 +67,10 @@ impl SecurityEvent {
     pub(crate) const IDENTITY_UNLINKED: Self = Self::done("identity_unlinked");
     pub(crate) const KEY_CREATED: Self = Self::done("key_created");
     pub(crate) const KEY_REVOKED: Self = Self::done("key_revoked");
+    pub(crate) const KEYS_REVOKED: Self = Self::done("keys_revoked");
+    pub(crate) const KEY_ROTATED: Self = Self::done("key_rotated");
+    pub(crate) const PASSWORD_CONFIRMED: Self = Self::done("password_confirmed");
+    pub(crate) const PASSWORD_CONFIRMATION_FAILED: Self = Self::refused("password_confirmation_failed");
     pub(crate) const MEMBER_ADDED: Self = Self::done("member_added");
     pub(crate) const MEMBER_CHANGED: Self = Self::done("member_changed");
     pub(crate) const MEMBER_REMOVED: Self = Self::done("member_removed");

@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use chatstore::auth::{Actor, Credential, LoginName, Password, TokenKeys};
+use chatstore::auth::{Actor, Credential, LoginName, OwnKeys, Password, TokenKeys};
 use chatstore::{
     ApiKeyScope, Change, Email, MemberRole, NewConversation, NewUser, Store, UserName, UserPatch, UserRole,
 };
@@ -90,16 +90,22 @@ async fn security_events_are_logged_once_each_without_secrets_and_without_texts_
 
     let tokens = auth().login(name(), Password::new(PASSWORD)).await.unwrap();
     auth().logout(user, tokens.session_id).await.unwrap();
-    auth().logout_all(user).await.unwrap();
+    auth().logout_all(user, OwnKeys::Keep).await.unwrap();
     assert_eq!(events(&log.take()), ["login_succeeded", "logged_out", "logged_out_everywhere"]);
 
     auth()
-        .change_password(user, Password::new(OTHER), Password::new("planted third horse"))
+        .change_password(user, Password::new(OTHER), Password::new("planted third horse"), OwnKeys::Keep)
         .await
         .unwrap_err();
-    auth().change_password(user, Password::new(PASSWORD), Password::new(OTHER)).await.unwrap();
+    auth()
+        .change_password(user, Password::new(PASSWORD), Password::new(OTHER), OwnKeys::Revoke)
+        .await
+        .unwrap();
     auth().set_password(user, Password::new(PASSWORD), true).await.unwrap();
-    assert_eq!(events(&log.take()), ["password_change_failed", "password_changed", "password_set"]);
+    assert_eq!(
+        events(&log.take()),
+        ["password_change_failed", "password_changed", "keys_revoked", "password_set"]
+    );
 
     let member = store.users().create(NewUser::named(UserName::new("planted other").unwrap())).await.unwrap();
     let lines = log.take();

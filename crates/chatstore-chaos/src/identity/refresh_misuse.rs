@@ -12,8 +12,8 @@ use super::place::{Place, sessions};
 use super::scene::Scene;
 use super::{Arguments, Finding};
 
-/// How long a token that was exchanged may be shown again.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a token that was exchanged may be shown again while nothing was used that it was exchanged for.
+const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a client goes on with an access token.
 const PAUSE: Duration = Duration::from_secs(600);

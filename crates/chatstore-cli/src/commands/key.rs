@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-use chatstore::{ApiKey, ApiKeyId, ApiKeyScope, ErrorKind, Store, User, UserId, UserRole};
+use chatstore::auth::{KeyOptions, ROTATION_OVERLAP};
+use chatstore::{
+    ApiKey, ApiKeyId, ApiKeyScope, ErrorKind, FromText, KeyRights, Namespace, NewKey, RouteGroup, Store,
+    User, UserId, UserRole,
+};
 use clap::{Args, Subcommand};
+use ipnet::IpNet;
 use serde::Serialize;
 
 use super::table::print_table;
@@ -22,6 +27,8 @@ pub(crate) enum Command {
     Create(Create),
     /// List the keys that are not revoked
     List(List),
+    /// Give a key another secret and print it; the former one stays good for a while
+    Rotate(Rotate),
     /// Revoke a key: running servers refuse it within 5 seconds
     Revoke(Revoke),
 }
@@ -41,6 +48,47 @@ pub(crate) struct Create {
     /// When it expires, for example 90d, 12h or 30m [default: never]
     #[arg(long, value_parser = duration)]
     expires_in: Option<Duration>,
+    #[command(flatten)]
+    rights: Rights,
+    /// Print the key with its stored fields as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the key may do.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What the key may do")]
+struct Rights {
+    /// Let the key only read
+    #[arg(long)]
+    read_only: bool,
+    /// The routes it may use, separated by commas: conversations, documents, users, usage, auth [default: all]
+    #[arg(long, value_name = "ROUTE", value_delimiter = ',', value_parser = from_text::<RouteGroup>)]
+    routes: Vec<RouteGroup>,
+    /// An address or network it may be used from, like 192.0.2.7 or 10.0.0.0/8; may be repeated [default: any]
+    #[arg(long, value_name = "ADDRESS", value_parser = from_text::<IpNet>)]
+    address: Vec<IpNet>,
+    /// A user the service key may act for: an id, a user name or an e-mail address; may be repeated [default: any]
+    #[arg(long, value_name = "USER", requires = "service")]
+    for_user: Vec<String>,
+    /// Let the service key act only for users with an external id in this namespace
+    #[arg(long, requires = "service", value_parser = from_text::<Namespace>)]
+    namespace: Option<Namespace>,
+    /// Let the service key name users of this namespace by `Chatstore-User: ext:ID`, and create those who are unknown
+    #[arg(long, value_name = "NAMESPACE", requires = "service", value_parser = from_text::<Namespace>)]
+    provision: Option<Namespace>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rotate {
+    /// The key's id, as `key list` shows it
+    id: ApiKeyId,
+    /// The owner: an id, a user name, an e-mail address, or anonymous for the built-in user
+    #[arg(long)]
+    user: String,
+    /// How long the former secret stays good, up to 7d; 0m for not at all [default: 24h]
+    #[arg(long, value_parser = overlap)]
+    overlap: Option<Duration>,
     /// Print the key with its stored fields as JSON
     #[arg(long)]
     json: bool,
@@ -76,6 +124,8 @@ struct Shown {
     created_at: String,
     last_used_at: Option<String>,
     expires_at: Option<String>,
+    rights: ShownRights,
+    previous_expires_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
 }
@@ -91,9 +141,40 @@ impl From<ApiKey> for Shown {
             created_at: key.created_at.to_string(),
             last_used_at: key.last_used_at.map(|at| at.to_string()),
             expires_at: key.expires_at.map(|at| at.to_string()),
+            rights: ShownRights::from(&key.rights),
+            previous_expires_at: key.previous_expires_at.map(|at| at.to_string()),
             key: None,
         }
     }
+}
+
+/// What a key may do; null is no limit.
+#[derive(Serialize)]
+struct ShownRights {
+    read_only: bool,
+    routes: Option<Vec<&'static str>>,
+    users: Option<Vec<UserId>>,
+    namespace: Option<String>,
+    provision: Option<String>,
+    addresses: Option<Vec<String>>,
+}
+
+impl From<&KeyRights> for ShownRights {
+    fn from(rights: &KeyRights) -> Self {
+        let KeyRights { read_only, routes, users, namespace, provision, addresses } = rights;
+        Self {
+            read_only: *read_only,
+            routes: some(routes.iter().map(|group| group.as_str())),
+            users: some(users.iter().copied()),
+            namespace: namespace.as_ref().map(ToString::to_string),
+            provision: provision.as_ref().map(ToString::to_string),
+            addresses: some(addresses.iter().map(ToString::to_string)),
+        }
+    }
+}
+
+fn some<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
+    Some(items.collect::<Vec<T>>()).filter(|items| !items.is_empty())
 }
 
 pub(crate) async fn run(config: &Config, command: Command) -> Result<(), CliError> {
@@ -101,6 +182,7 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<(), CliErro
     match command {
         Command::Create(arguments) => create(&store, arguments).await?,
         Command::List(arguments) => list(&store, &arguments).await?,
+        Command::Rotate(arguments) => rotate(&store, &arguments).await?,
         Command::Revoke(arguments) => revoke(&store, &arguments).await?,
     }
     store.close().await;
@@ -115,12 +197,42 @@ async fn create(store: &Store, arguments: Create) -> Result<(), CliError> {
         Some(named) => find_user(store, named).await?.id,
     };
     let expires_at = arguments.expires_in.map(|duration| store.now().plus(duration));
-    let new = store.keys().create(owner, scope, arguments.name, expires_at).await?;
-    if arguments.json {
+    let rights = rights(store, arguments.rights).await?;
+    let options = KeyOptions { scope, name: arguments.name, expires_at, rights };
+    let new = store.keys().create_with(owner, options).await?;
+    print_secret(new, arguments.json)
+}
+
+async fn rights(store: &Store, arguments: Rights) -> Result<KeyRights, CliError> {
+    let Rights { read_only, routes, address: addresses, for_user, namespace, provision } = arguments;
+    let mut users = Vec::with_capacity(for_user.len());
+    for named in &for_user {
+        users.push(find_user(store, named).await?.id);
+    }
+    Ok(KeyRights { read_only, routes, users, namespace, provision, addresses })
+}
+
+fn print_secret(new: NewKey, is_json: bool) -> Result<(), CliError> {
+    if is_json {
         return print_json(&Shown { key: Some(new.text), ..Shown::from(new.key) });
     }
     print(new.text);
     Ok(())
+}
+
+async fn rotate(store: &Store, arguments: &Rotate) -> Result<(), CliError> {
+    let (owner, name) = owner(store, &arguments.user).await?;
+    let overlap = arguments.overlap.unwrap_or(ROTATION_OVERLAP);
+    let rotated = store.keys().rotate(owner, arguments.id, None, overlap).await;
+    print_secret(rotated.map_err(|error| absent_key(error, arguments.id, &name))?, arguments.json)
+}
+
+fn absent_key(error: chatstore::Error, id: ApiKeyId, owner: &str) -> CliError {
+    match error.kind() {
+        ErrorKind::NotFound => CliError::new(code::FAILED, format!("{owner} has no key {id}"))
+            .hint("`chatstore key list` shows every key with its id and user"),
+        _ => error.into(),
+    }
 }
 
 async fn administrator(store: &Store, named: &str) -> Result<UserId, CliError> {
@@ -147,12 +259,16 @@ async fn list(store: &Store, arguments: &List) -> Result<(), CliError> {
     if arguments.json {
         return print_json(&keys.into_iter().map(|(key, _)| Shown::from(key)).collect::<Vec<Shown>>());
     }
-    let rows: Vec<[String; 8]> = keys.into_iter().map(|(key, owner)| row(key, owner)).collect();
-    print_table(["ID", "PREFIX", "SCOPE", "USER", "NAME", "CREATED", "LAST USED", "EXPIRES"], &rows);
+    let rows: Vec<[String; 9]> = keys.into_iter().map(|(key, owner)| row(key, owner)).collect();
+    print_table(
+        ["ID", "PREFIX", "SCOPE", "USER", "NAME", "CREATED", "LAST USED", "EXPIRES", "LIMITS"],
+        &rows,
+    );
     Ok(())
 }
 
-fn row(key: ApiKey, owner: String) -> [String; 8] {
+fn row(key: ApiKey, owner: String) -> [String; 9] {
+    let limits = limits(&key);
     [
         key.id.to_string(),
         key.prefix,
@@ -162,16 +278,37 @@ fn row(key: ApiKey, owner: String) -> [String; 8] {
         key.created_at.to_string(),
         key.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
         key.expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+        limits,
     ]
+}
+
+/// What a key may do, in a few words.
+fn limits(key: &ApiKey) -> String {
+    let KeyRights { read_only, routes, users, namespace, provision, addresses } = &key.rights;
+    let mut limits = Vec::new();
+    if *read_only {
+        limits.push("read-only".to_owned());
+    }
+    let routes: Vec<&str> = routes.iter().map(|group| group.as_str()).collect();
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    for (what, items) in [("routes", routes.join(",")), ("from", addresses.join(","))] {
+        if !items.is_empty() {
+            limits.push(format!("{what} {items}"));
+        }
+    }
+    if !users.is_empty() {
+        limits.push(format!("for {} users", users.len()));
+    }
+    limits.extend(namespace.as_ref().map(|namespace| format!("for users of {namespace}")));
+    limits.extend(provision.as_ref().map(|namespace| format!("creates users of {namespace}")));
+    limits.extend(key.previous_expires_at.map(|end| format!("former secret until {end}")));
+    limits.join("; ")
 }
 
 async fn revoke(store: &Store, arguments: &Revoke) -> Result<(), CliError> {
     let (owner, name) = owner(store, &arguments.user).await?;
-    store.keys().revoke(owner, arguments.id).await.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => CliError::new(code::FAILED, format!("{name} has no key {}", arguments.id))
-            .hint("`chatstore key list` shows every key with its id and user"),
-        _ => error.into(),
-    })?;
+    let revoked = store.keys().revoke(owner, arguments.id).await;
+    revoked.map_err(|error| absent_key(error, arguments.id, &name))?;
     eprint_message(format_args!("revoked: {} of {name}", arguments.id));
     Ok(())
 }
@@ -195,8 +332,22 @@ fn named_owner(user: User) -> (UserId, String) {
     (user.id, name)
 }
 
+fn from_text<T: FromText>(text: &str) -> Result<T, String> {
+    T::from_text(text.to_owned()).map_err(|(_, message)| message)
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a duration: write a number and d, h or m, for example 90d");
+    let duration = overlap(text)?;
+    if duration.is_zero() { Err(not_a_duration(text)) } else { Ok(duration) }
+}
+
+fn not_a_duration(text: &str) -> String {
+    format!("{text:?} is not a duration: write a number and d, h or m, for example 90d")
+}
+
+/// A duration, which may be none.
+fn overlap(text: &str) -> Result<Duration, String> {
+    let wrong = || not_a_duration(text);
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds = match unit {
         'd' => 86_400,
@@ -205,9 +356,6 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    if number == 0 {
-        return Err(wrong());
-    }
     Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 
@@ -222,5 +370,6 @@ mod tests {
         for wrong in ["", "d", "0d", "-1d", "1é", "1w"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(overlap("0m"), Ok(Duration::ZERO));
     }
 }

@@ -110,7 +110,8 @@ async fn x4_a_revoked_service_key_is_refused(case: TestDatabase) {
     let application = Application::start(case);
     let admin = application.person_with("root", &["--role", "admin"]);
     let keys = format!("/users/{}/api-keys", admin.id);
-    let created = application.post(&admin, &keys, json!({"scope": "service"})).await.data(201);
+    application.post(&admin, &keys, json!({"scope": "service"})).await.refused(403, "forbidden");
+    let created = application.run(&["key", "create", "--service", "--user", "root", "--json"]).json();
     let service = Caller { key: Some(text(&created["key"]).to_owned()), ..Caller::default() };
     application.get(&service, "/users").await.data(200);
     application.delete(&admin, &format!("{keys}/{}", text(&created["id"]))).await.done();

@@ -84,7 +84,7 @@ async fn c2_everything_has_a_uuid(case: TestDatabase) {
     let conversation = application.get(&group.ada, &group.conversation).await.data(200);
     assert_uuid(&conversation["id"]);
     assert_uuid(&application.say(&group.ada, &group.conversation, "hello").await["id"]);
-    let key = application.post(&group.ada, "/auth/api-keys", json!({"name": "laptop"})).await.data(201);
+    let key = application.run(&["key", "create", "--user", "ada", "--json"]).json();
     assert_uuid(&key["id"]);
 }
 

@@ -1,8 +1,8 @@
-use chatstore::{NewConversation, NewMessage};
+use chatstore::{NewConversation, NewMessage, UserPatch};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use insta::{allow_duplicates, assert_snapshot};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::commands::Commands;
 use crate::program::{Finished, run};
@@ -12,6 +12,9 @@ conformance!(
     a_name_that_breaks_a_rule_is_refused,
     users_are_listed_oldest_first,
     keys_are_listed_and_revoked,
+    a_key_is_created_with_limits_and_shows_them,
+    a_key_is_rotated_and_its_former_secret_ends,
+    a_user_with_a_one_time_password_gets_no_key,
     only_administrators_own_service_keys,
     a_service_key_without_a_user_belongs_to_the_built_in_one,
     the_erasure_of_a_user_with_much_ends_when_the_last_row_is_gone,
@@ -106,7 +109,7 @@ async fn keys_are_listed_and_revoked(case: TestDatabase) {
     allow_duplicates! { assert_snapshot!(steady(&commands.run(&["key", "list", "--user", "ada"]), &keys), @r"
     exit code 0
     --- stdout
-    ID                                    PREFIX                            SCOPE  USER  NAME        CREATED                      LAST USED  EXPIRES
+    ID                                    PREFIX                            SCOPE  USER  NAME        CREATED                      LAST USED  EXPIRES  LIMITS
     <id>  <prefix>  user   ada   two\nlines  <created_at>  never      never
     --- stderr
     ") }
@@ -118,6 +121,82 @@ async fn keys_are_listed_and_revoked(case: TestDatabase) {
     assert_eq!(commands.run(&["key", "list", "--user", "ada", "--json"]).data(), "[]");
     let store = chatstore::Store::connect(&commands.case.url).await.unwrap();
     assert!(store.keys().verify(&text).await.unwrap().is_none());
+}
+
+async fn a_key_is_created_with_limits_and_shows_them(case: TestDatabase) {
+    let commands = Commands::on(case);
+    let ada = commands.run(&["user", "create", "--username", "ada"]).data().to_owned();
+    let limits =
+        ["--read-only", "--routes", "usage,conversations", "--address", "10.1.2.3/8", "--address", "::1"];
+    let own =
+        commands.run(&[&["key", "create", "--user", "ada", "--json"], limits.as_slice()].concat()).json();
+    assert_eq!(
+        own["rights"],
+        json!({
+            "read_only": true, "routes": ["usage", "conversations"], "users": null, "namespace": null,
+            "provision": null, "addresses": ["10.0.0.0/8", "::1/128"]
+        })
+    );
+    let service = commands.run(&["key", "create", "--service", "--for-user", "ADA", "--json"]).json();
+    assert_eq!(service["rights"]["users"], json!([ada]));
+    let shop = ["key", "create", "--service", "--provision", "shop", "--namespace", "shop", "--json"];
+    assert_eq!(commands.run(&shop).json()["rights"]["provision"], "shop");
+    let listed = commands.run(&["key", "list"]);
+    for shown in [
+        "read-only; routes usage,conversations; from 10.0.0.0/8,::1/128",
+        "for 1 users",
+        "for users of shop; creates users of shop",
+    ] {
+        assert!(listed.data().contains(shown), "{shown}: {}", listed.data());
+    }
+    for wrong in [
+        &["key", "create", "--user", "ada", "--routes", "secrets"] as &[&str],
+        &["key", "create", "--user", "ada", "--address", "10.0.0.0/33"],
+        &["key", "create", "--user", "ada", "--provision", "shop"],
+        &["key", "create", "--service", "--provision", "a b"],
+    ] {
+        assert_eq!(commands.run(wrong).code, 2, "{wrong:?}");
+    }
+    let contrary = ["key", "create", "--service", "--provision", "shop", "--namespace", "forum"];
+    assert_ne!(commands.run(&contrary).code, 0);
+    assert_eq!(commands.run(&["key", "list", "--json"]).json().as_array().unwrap().len(), 3);
+}
+
+async fn a_key_is_rotated_and_its_former_secret_ends(case: TestDatabase) {
+    let commands = Commands::on(case);
+    let created = commands.run(&["key", "create", "--service", "--json"]).json();
+    let (id, former) = (created["id"].as_str().unwrap(), created["key"].as_str().unwrap());
+    let rotate = |overlap: &str| {
+        commands.run(&["key", "rotate", id, "--user", "anonymous", "--overlap", overlap, "--json"]).json()
+    };
+    let store = chatstore::Store::connect(&commands.case.url).await.unwrap();
+    let is_good = async |text: &str| store.keys().verify(text).await.unwrap().is_some();
+    let second = rotate("1h");
+    assert!(second["previous_expires_at"].is_string() && second["id"] == id);
+    let second = second["key"].as_str().unwrap();
+    assert!(is_good(former).await && is_good(second).await);
+    let last = rotate("0m");
+    store.close().await;
+    let store = chatstore::Store::connect(&commands.case.url).await.unwrap();
+    let is_good = async |text: &str| store.keys().verify(text).await.unwrap().is_some();
+    assert!(!is_good(former).await && !is_good(second).await);
+    assert!(is_good(last["key"].as_str().unwrap()).await);
+    commands
+        .run(&["key", "rotate", "1111111111111111111112", "--user", "anonymous"])
+        .assert_failed(1, "anonymous has no key");
+    assert_eq!(commands.run(&["key", "rotate", id, "--user", "anonymous", "--overlap", "x"]).code, 2);
+    assert_ne!(commands.run(&["key", "rotate", id, "--user", "anonymous", "--overlap", "8d"]).code, 0);
+}
+
+async fn a_user_with_a_one_time_password_gets_no_key(case: TestDatabase) {
+    let commands = Commands::on(case);
+    let ada = commands.run(&["user", "create", "--username", "ada"]).data().parse().unwrap();
+    let store = chatstore::Store::connect(&commands.case.url).await.unwrap();
+    let patch = UserPatch { must_change_password: Some(true), ..UserPatch::default() };
+    store.users().update(ada, patch).await.unwrap();
+    store.close().await;
+    let refused = commands.run(&["key", "create", "--user", "ada"]);
+    refused.assert_failed(1, "the user has to change the password before they get a key");
 }
 
 async fn only_administrators_own_service_keys(case: TestDatabase) {

@@ -4,9 +4,11 @@ use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use chatstore::auth::{LoginName, Password, Tokens};
+use chatstore::auth::{LoginName, OwnKeys, Password, Tokens};
 use chatstore::fields::{EMAIL, FULL_NAME, PASSWORD, USERNAME};
-use chatstore::{FieldCode, Invalid, NewUser, SessionId, TextField, TextForm, Timestamp, Validator, limits};
+use chatstore::{
+    FieldCode, FlagField, Invalid, NewUser, SessionId, TextField, TextForm, Timestamp, Validator, limits,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -34,7 +36,7 @@ use crate::state::AppState;
         "id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "short_id": "1BwtYBRnzP4aQmVxK7sD8c", "username": "ada",
         "email": "ada@example.org", "email_verified_at": null, "full_name": "Ada Lovelace", "role": "user", "is_active": true,
         "must_change_password": false, "metadata": {}, "created_at": "2026-03-01T12:00:00.000000Z",
-        "updated_at": "2026-03-01T12:00:00.000000Z"
+        "updated_at": "2026-03-01T12:00:00.000000Z", "external_namespace": null, "external_id": null
     }
 }))]
 pub(crate) struct TokensResponse {
@@ -256,9 +258,9 @@ fn read_refresh(fields: &mut impl ReadFields) -> String {
 
 /// Refresh a session
 ///
-/// Returns the next refresh token and an access token. The same token may be sent again for 10 seconds, by
-/// another tab or because the answer was lost, and returns the same next token; once that one was used, or
-/// later, sending the old token again ends the session.
+/// Returns the next refresh token and an access token. The same token may be sent again because the answer was lost, and
+/// returns the same next token, for 24 hours while neither that nor the access token was used; another tab may send it
+/// for 10 seconds even if the access token was. Sending it later, or once the next token was used, ends the session.
 #[utoipa::path(
     post,
     path = "/auth/refresh",
@@ -307,44 +309,61 @@ pub(crate) async fn logout(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Whether API keys end too.
+const REVOKE_KEYS: FlagField =
+    FlagField { name: "api_keys", about: "Whether to revoke all API keys of the user as well." };
+
+fn read_own_keys(fields: &mut impl ReadFields) -> OwnKeys {
+    match fields.given_or(&REVOKE_KEYS, false) {
+        true => OwnKeys::Revoke,
+        false => OwnKeys::Keep,
+    }
+}
+
+request_object! {
+    /// What else ends with the sessions.
+    LogoutAll: OwnKeys = read_own_keys, {"api_keys": true}
+}
+
 /// Log out everywhere
 ///
-/// Ends all sessions of the current user, and refuses the tokens that an identity provider issued to them up to now. API
-/// keys stay valid.
+/// Ends all sessions of the current user, refuses the tokens that an identity provider issued to them up to now, and
+/// revokes their API keys if that is asked for.
 #[utoipa::path(
     post,
     path = "/auth/logout-all",
     operation_id = "logout_all",
     tag = "auth",
+    request_body = LogoutAll,
     responses((status = 204, description = "All sessions have ended"), BodyProblems)
 )]
 pub(crate) async fn logout_all(
     State(state): State<AppState>,
     SelfManagedUser(caller): SelfManagedUser,
     _query: Query<NoParameters>,
-    JsonBody(()): JsonBody<NoFields>,
+    JsonBody(keys): JsonBody<LogoutAll>,
 ) -> Result<StatusCode, Problem> {
-    state.store().auth().logout_all(caller.user()).await?;
+    state.store().auth().logout_all(caller.user(), keys).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 request_object! {
     /// A new password, and the current one.
-    ChangePassword: (Password, Password) = read_change_password, {
+    ChangePassword: (Password, Password, OwnKeys) = read_change_password, {
         "current_password": "correct horse battery", "new_password": "staple of many horses"
     }
 }
 
-fn read_change_password(fields: &mut impl ReadFields) -> (Password, Password) {
+fn read_change_password(fields: &mut impl ReadFields) -> (Password, Password, OwnKeys) {
     let current = secret(fields, &LOGIN_PASSWORD.named("current_password"));
     let new = PASSWORD.named("new_password");
     let new = new.about("A maximum of 1,024 bytes; not a common one, and not the current one.");
-    (Password::new(current), Password::new(secret(fields, &new)))
+    (Password::new(current), Password::new(secret(fields, &new)), read_own_keys(fields))
 }
 
 /// Change the current user's password
 ///
-/// Ends all sessions, this one included. API keys stay valid.
+/// Ends all sessions, this one included, and the API keys if that is asked for.
 #[utoipa::path(
     post,
     path = "/auth/password",
@@ -359,8 +378,41 @@ pub(crate) async fn change_password(
     _passwords: LocalPasswords,
     Client(client): Client,
     _query: Query<NoParameters>,
-    JsonBody((current, new)): JsonBody<ChangePassword>,
+    JsonBody((current, new, keys)): JsonBody<ChangePassword>,
 ) -> Result<StatusCode, Problem> {
-    state.store().auth().from(client).change_password(caller.user(), current, new).await?;
+    state.store().auth().from(client).change_password(caller.user(), current, new, keys).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+request_object! {
+    /// The password of the current user.
+    Confirm: Password = read_confirm, {"password": "correct horse battery"}
+}
+
+fn read_confirm(fields: &mut impl ReadFields) -> Password {
+    Password::new(secret(fields, &LOGIN_PASSWORD))
+}
+
+/// Confirm the current user's password
+///
+/// For five minutes, the same session or API key may then do what changes who the user is: change the address, erase the
+/// account, and in a session create and rotate API keys.
+#[utoipa::path(
+    post,
+    path = "/auth/confirm",
+    operation_id = "confirm",
+    tag = "auth",
+    request_body = Confirm,
+    responses((status = 204, description = "The password is confirmed"), CredentialProblems)
+)]
+pub(crate) async fn confirm(
+    State(state): State<AppState>,
+    SelfManagedUser(caller): SelfManagedUser,
+    Client(client): Client,
+    _query: Query<NoParameters>,
+    JsonBody(password): JsonBody<Confirm>,
+) -> Result<StatusCode, Problem> {
+    let credential = caller.credential().ok_or_else(Problem::unauthenticated)?;
+    state.store().auth().from(client).confirm(caller.user(), credential, password).await?;
     Ok(StatusCode::NO_CONTENT)
 }

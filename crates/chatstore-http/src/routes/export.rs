@@ -148,8 +148,11 @@ impl From<Exported> for Line {
 pub(crate) async fn export(caller: Caller, _query: Query<NoParameters>) -> Result<Response, Problem> {
     let mut export = caller.store().export();
     // What can be refused is refused before the answer begins.
-    let first = export.next().await?.unwrap_or_default();
-    let first = lines(first).map_err(|error| Problem::internal(error.to_string()))?;
+    let first = export.next().await?.unwrap_or_default().into_iter().map(|row| match row {
+        Exported::User(user) => Exported::User(caller.seen(user)),
+        row => row,
+    });
+    let first = lines(first.collect()).map_err(|error| Problem::internal(error.to_string()))?;
     let rest = stream::try_unfold(export, next_lines);
     let all = futures_util::StreamExt::chain(stream::iter([Ok(first)]), rest);
     let mut response =

@@ -6,7 +6,7 @@ use chatstore::{Day, FieldCode, Keyword, UsageDimension, UsageGroup, UsageGroupi
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::caller::Caller;
+use crate::caller::CallerOrService;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::query::{FromParameters, Parameters, Query};
@@ -26,13 +26,13 @@ pub(crate) struct ListQuery {
     /// The last day, in UTC, included; today when left out.
     #[param(value_type = Option<String>, format = Date, example = "2026-03-30")]
     to: Option<Day>,
-    /// `day`, `model` and, for administrators, `user`, separated by commas; `day,model` when left out.
+    /// `day`, `model` and, for administrators and services, `user`, separated by commas; `day,model` when left out.
     #[param(value_type = Option<String>, pattern = "^(day|model|user)(,(day|model|user)){0,2}$", example = "day,model")]
     group_by: UsageGrouping,
-    /// For administrators: of this user only. UUID or short id.
+    /// For administrators and service keys that act for no user: of this user only. UUID or short id.
     #[param(value_type = Option<String>)]
     user_id: Option<UserId>,
-    /// For administrators: of all users.
+    /// For administrators and service keys that act for no user: of all users.
     #[param(value_type = Option<ScopeWord>, inline)]
     scope: Option<Scope>,
 }
@@ -173,7 +173,8 @@ pub(crate) struct Usage {
 
 /// Sum usage
 ///
-/// Of the caller's own conversations; an administrator may ask for another user's or for all users'.
+/// Of the caller's own conversations; an administrator may ask for another user's or for all users', as may a service key
+/// that acts for no user.
 #[utoipa::path(
     get,
     path = "/usage",
@@ -184,22 +185,43 @@ pub(crate) struct Usage {
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: CallerOrService,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Usage>, Problem> {
-    let is_for_admins = query.user_id.is_some() || query.scope.is_some() || query.group_by.by_user;
-    if is_for_admins && !caller.is_admin() {
-        return Err(Problem::forbidden("only an administrator may see what others used"));
-    }
+    let whose = whose(&state, &caller, &query).await?;
     let to = query.to.unwrap_or_else(|| query.from.map_or(today(&state), |from| from.max(today(&state))));
     let from = query.from.unwrap_or_else(|| to.plus_days(1 - DAYS));
-    let whose = match query.scope {
-        Some(Scope::All) => None,
-        None => Some(query.user_id.unwrap_or_else(|| caller.user())),
-    };
     let groups = state.store().usage(whose, from, to, query.group_by).await?;
     let total = UsageSums::from(&UsageGroup::sum(&groups));
     Ok(Json(Usage { data: groups.into_iter().map(UsageRowResponse::from).collect(), total }))
+}
+
+/// Whose usage is asked for, which the caller may see; `None` for that of all users.
+async fn whose(
+    state: &AppState,
+    caller: &CallerOrService,
+    query: &ListQuery,
+) -> Result<Option<UserId>, Problem> {
+    match caller {
+        CallerOrService::Caller(caller) => {
+            let is_for_admins = query.user_id.is_some() || query.scope.is_some() || query.group_by.by_user;
+            if is_for_admins && !caller.is_admin() {
+                return Err(Problem::forbidden("only an administrator may see what others used"));
+            }
+            let own = query.user_id.unwrap_or_else(|| caller.user());
+            Ok(query.scope.is_none().then_some(own))
+        }
+        CallerOrService::Service(service) => match (query.user_id, query.scope) {
+            (_, Some(Scope::All)) => service.over_all_users().map(|()| None),
+            (Some(user), None) => {
+                if service.is_for_some_users() {
+                    service.sees(&state.store().users().get(user).await?)?;
+                }
+                Ok(Some(user))
+            }
+            (None, None) => Err(CallerOrService::nobody_named()),
+        },
+    }
 }
 
 fn today(state: &AppState) -> Day {

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use chatstore::auth::Password;
+use chatstore::auth::{Credential, Password};
 use chatstore::{
-    MemberRole, NewConversation, NewDocument, NewMessage, NewReply, NewUser, UserId, UserName, UserPatch,
-    UserRole,
+    ApiKeyScope, KeyRights, MemberRole, NewConversation, NewDocument, NewMessage, NewReply, NewUser,
+    RouteGroup, UserId, UserName, UserPatch, UserRole,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
 
+use crate::key_rights::limited;
 use crate::login::{PASSWORD, logged_in};
 use crate::operations::{Operation, operations};
 use crate::provider::Provided;
@@ -31,17 +32,22 @@ enum Who {
     Admin,
     ServiceForOwner,
     Service,
+    ServiceForOthers,
+    AdminInSession,
+    ReadOnlyKey,
+    UsageKey,
     EndedSession,
     RevokedKey,
     Disabled,
 }
 
 use Who::{
-    Admin, Disabled, Editor, EndedSession, Owner, OwnerByProvider, OwnerInSession, RevokedKey, Service,
-    ServiceForOwner, Stranger, Unauthenticated, Viewer,
+    Admin, AdminInSession, Disabled, Editor, EndedSession, Owner, OwnerByProvider, OwnerInSession,
+    ReadOnlyKey, RevokedKey, Service, ServiceForOthers, ServiceForOwner, Stranger, Unauthenticated, UsageKey,
+    Viewer,
 };
 
-const CALLERS: [Who; 13] = [
+const CALLERS: [Who; 17] = [
     Unauthenticated,
     Owner,
     OwnerInSession,
@@ -52,6 +58,10 @@ const CALLERS: [Who; 13] = [
     Admin,
     ServiceForOwner,
     Service,
+    ServiceForOthers,
+    AdminInSession,
+    ReadOnlyKey,
+    UsageKey,
     EndedSession,
     RevokedKey,
     Disabled,
@@ -133,6 +143,19 @@ impl<'s> Scene<'s> {
         (person, tokens["session_id"].as_str().unwrap().to_owned())
     }
 
+    /// A session with a confirmed password: its access token.
+    async fn confirmed(&self, user: UserId, name: &str) -> Person {
+        let (person, id) = self.session(user, name).await;
+        let credential = Credential::Session(id.parse().unwrap());
+        self.server.store.auth().confirm(user, credential, Password::new(PASSWORD)).await.unwrap();
+        person
+    }
+
+    /// A key of the owner's with limits.
+    async fn limited(&self, rights: KeyRights) -> Person {
+        limited(self.server, self.owner, ApiKeyScope::User, rights).await
+    }
+
     /// Another user, as a member of the conversation when there is a role.
     async fn other(&self, role: Option<MemberRole>) -> Person {
         let other = user(self.server, &format!("somebody{}", self.number), UserRole::User).await;
@@ -156,7 +179,7 @@ impl<'s> Scene<'s> {
         let request = match who {
             Unauthenticated => self.server.anonymous(method, &target),
             Owner => as_person(&self.key(self.owner).await.0),
-            OwnerInSession => as_person(&self.session(self.owner, &self.owner_name).await.0),
+            OwnerInSession => as_person(&self.confirmed(self.owner, &self.owner_name).await),
             OwnerByProvider => {
                 self.provided.link(self.owner, &self.owner_name).await;
                 as_person(&self.provided.person(&self.owner_name))
@@ -173,6 +196,23 @@ impl<'s> Scene<'s> {
                 self.server.act(&service, &self.owner.to_string(), method, &target)
             }
             Service => as_person(&self.server.service(self.root).await),
+            ServiceForOthers => {
+                let rights = KeyRights { users: vec![self.root.id], ..KeyRights::default() };
+                let service = limited(self.server, self.root.id, ApiKeyScope::Service, rights).await;
+                self.server.act(&service, &self.owner.to_string(), method, &target)
+            }
+            AdminInSession => {
+                let name = format!("admin{}", self.number);
+                let admin = user(self.server, &name, UserRole::Admin).await;
+                as_person(&self.confirmed(admin, &name).await)
+            }
+            ReadOnlyKey => {
+                as_person(&self.limited(KeyRights { read_only: true, ..KeyRights::default() }).await)
+            }
+            UsageKey => {
+                let rights = KeyRights { routes: vec![RouteGroup::Usage], ..KeyRights::default() };
+                as_person(&self.limited(rights).await)
+            }
             EndedSession => {
                 let (person, id) = self.session(self.owner, &self.owner_name).await;
                 store.auth().logout(self.owner, id.parse().unwrap()).await.unwrap();
@@ -222,76 +262,75 @@ async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase
     }
     // In the order of `CALLERS`. 422 is the answer to an allowed caller whose request lacks what it needs.
     allow_duplicates! { assert_snapshot!(table, @"
-    401 200 200 200 200 200 200 200 403 403 401 401 401 GET auth/api-keys
-    401 201 201 201 201 201 201 201 403 403 401 401 401 POST auth/api-keys
-    401 204 204 204 404 404 404 404 403 403 401 401 401 DELETE auth/api-keys/{id}
-    422 422 422 422 422 422 422 422 403 403 422 422 422 POST auth/login
-    401 409 204 409 409 409 409 409 403 403 401 401 401 POST auth/logout
-    401 204 204 204 204 204 204 204 403 403 401 401 401 POST auth/logout-all
-    401 422 422 422 422 422 422 422 403 403 401 401 401 POST auth/password
-    422 422 422 422 422 422 422 422 403 403 422 422 422 POST auth/refresh
-    422 422 422 422 422 422 422 422 403 403 422 422 422 POST auth/register
-    401 200 200 200 200 200 200 200 403 403 401 401 401 GET auth/sessions
-    401 204 204 204 404 404 404 404 403 403 401 401 401 DELETE auth/sessions/{id}
-    401 200 200 200 200 200 200 200 200 422 401 401 401 GET conversations
-    401 201 201 201 201 201 201 201 201 422 401 401 401 POST conversations
-    401 200 200 200 200 200 200 200 200 422 401 401 401 GET conversations/count
-    401 200 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}
-    401 200 200 200 200 403 404 404 200 422 401 401 401 PATCH conversations/{id}
-    401 204 204 204 403 403 404 404 204 422 401 401 401 DELETE conversations/{id}
-    401 200 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/members
-    401 200 200 200 403 403 404 404 200 422 401 401 401 PUT conversations/{id}/members/{user_id}
-    401 204 204 204 403 403 404 404 204 422 401 401 401 DELETE conversations/{id}/members/{user_id}
-    401 200 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/messages
-    401 201 201 201 201 403 404 404 201 422 401 401 401 POST conversations/{id}/messages
-    401 200 200 200 403 403 404 404 200 422 401 401 401 DELETE conversations/{id}/messages
-    401 200 200 200 403 403 404 404 200 422 401 401 401 DELETE conversations/{id}/messages/last
-    401 200 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/messages/{message_id}
-    401 201 201 201 201 403 404 404 201 422 401 401 401 PUT conversations/{id}/messages/{message_id}
-    401 200 200 200 403 403 404 404 200 422 401 401 401 PATCH conversations/{id}/messages/{message_id}
-    401 204 204 204 403 403 404 404 204 422 401 401 401 DELETE conversations/{id}/messages/{message_id}
-    401 200 200 200 200 200 404 404 200 422 401 401 401 GET conversations/{id}/messages/{message_id}/response
-    401 201 201 201 201 403 404 404 201 422 401 401 401 POST conversations/{id}/replies
-    401 200 200 200 200 200 200 200 200 422 401 401 401 GET documents
-    401 201 201 201 201 201 201 201 201 422 401 401 401 POST documents
-    401 200 200 200 200 200 200 200 200 422 401 401 401 GET documents/count
-    401 200 200 200 404 404 404 404 200 422 401 401 401 GET documents/{id}
-    401 200 200 200 404 404 404 404 200 422 401 401 401 PATCH documents/{id}
-    401 204 204 204 404 404 404 404 204 422 401 401 401 DELETE documents/{id}
-    401 200 200 200 404 404 404 404 200 422 401 401 401 GET messages/{id}
-    401 200 200 200 404 404 404 404 200 422 401 401 401 PATCH messages/{id}
-    401 204 204 204 404 404 404 404 204 422 401 401 401 DELETE messages/{id}
-    401 200 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}
-    401 200 200 200 201 201 201 201 200 422 401 401 401 PUT threads/{thread_id}
-    401 200 200 200 404 404 404 404 200 422 401 401 401 PATCH threads/{thread_id}
-    401 204 204 204 404 404 404 404 204 422 401 401 401 DELETE threads/{thread_id}
-    401 200 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/members
-    401 200 200 200 404 404 404 404 200 422 401 401 401 PUT threads/{thread_id}/members/{user_id}
-    401 204 204 204 404 404 404 404 204 422 401 401 401 DELETE threads/{thread_id}/members/{user_id}
-    401 200 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/messages
-    401 201 201 201 201 201 201 201 201 422 401 401 401 POST threads/{thread_id}/messages
-    401 200 200 200 404 404 404 404 200 422 401 401 401 DELETE threads/{thread_id}/messages
-    401 200 200 200 404 404 404 404 200 422 401 401 401 DELETE threads/{thread_id}/messages/last
-    401 200 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/messages/{message_id}
-    401 201 201 201 404 404 404 404 201 422 401 401 401 PUT threads/{thread_id}/messages/{message_id}
-    401 200 200 200 404 404 404 404 200 422 401 401 401 PATCH threads/{thread_id}/messages/{message_id}
-    401 204 204 204 404 404 404 404 204 422 401 401 401 DELETE threads/{thread_id}/messages/{message_id}
-    401 200 200 200 404 404 404 404 200 422 401 401 401 GET threads/{thread_id}/messages/{message_id}/response
-    401 201 201 201 404 404 404 404 201 422 401 401 401 POST threads/{thread_id}/replies
-    401 200 200 200 200 200 200 200 200 422 401 401 401 GET usage
-    401 403 403 403 403 403 403 200 403 200 401 401 401 GET users
-    401 403 403 403 403 403 403 201 403 201 401 401 401 POST users
-    401 403 403 403 403 403 403 201 403 201 401 401 401 PUT users/by-email/{email}
-    401 200 200 200 200 200 200 200 200 422 401 401 401 GET users/me
-    401 200 200 200 200 200 200 200 200 422 401 401 401 PATCH users/me
-    401 204 204 204 204 204 204 204 204 422 401 401 401 DELETE users/me
-    401 200 200 200 200 200 200 200 200 422 401 401 401 GET users/me/export
-    401 403 403 403 403 403 403 200 403 200 401 401 401 GET users/{id}
-    401 403 403 403 403 403 403 200 403 200 401 401 401 PATCH users/{id}
-    401 403 403 403 403 403 403 204 403 204 401 401 401 DELETE users/{id}
-    401 403 403 403 403 403 403 200 403 200 401 401 401 GET users/{id}/api-keys
-    401 403 403 403 403 403 403 201 403 201 401 401 401 POST users/{id}/api-keys
-    401 403 403 403 403 403 403 204 403 204 401 401 401 DELETE users/{id}/api-keys/{key_id}
+    401 200 403 403 200 200 200 200 200 200 200 403 200 200 401 401 401 GET auth/api-key
+    401 403 403 403 403 403 403 403 200 200 200 403 403 403 401 401 401 POST auth/api-key/rotate
+    401 200 200 200 200 200 200 200 403 403 403 200 200 403 401 401 401 GET auth/api-keys
+    401 403 201 201 403 403 403 403 403 403 403 201 403 403 401 401 401 POST auth/api-keys
+    401 204 204 204 404 404 404 404 403 403 403 404 403 403 401 401 401 DELETE auth/api-keys/{id}
+    401 403 200 200 403 403 403 403 403 403 403 404 403 403 401 401 401 POST auth/api-keys/{id}/rotate
+    401 422 422 422 422 422 422 422 403 403 403 422 403 403 401 401 401 POST auth/confirm
+    422 422 422 422 422 422 422 422 403 403 403 422 422 422 422 422 422 POST auth/login
+    401 409 204 409 409 409 409 409 403 403 403 204 403 403 401 401 401 POST auth/logout
+    401 204 204 204 204 204 204 204 403 403 403 204 403 403 401 401 401 POST auth/logout-all
+    401 422 422 422 422 422 422 422 403 403 403 422 403 403 401 401 401 POST auth/password
+    422 422 422 422 422 422 422 422 403 403 403 422 422 422 422 422 422 POST auth/refresh
+    422 422 422 422 422 422 422 422 403 403 403 422 422 422 422 422 422 POST auth/register
+    401 200 200 200 200 200 200 200 403 403 403 200 200 403 401 401 401 GET auth/sessions
+    401 204 204 204 404 404 404 404 403 403 403 404 403 403 401 401 401 DELETE auth/sessions/{id}
+    401 200 200 200 200 200 200 200 200 422 404 200 200 403 401 401 401 GET conversations
+    401 201 201 201 201 201 201 201 201 422 404 201 403 403 401 401 401 POST conversations
+    401 200 200 200 200 200 200 200 200 422 404 200 200 403 401 401 401 GET conversations/count
+    401 200 200 200 200 200 404 404 200 422 404 404 200 403 401 401 401 GET conversations/{id}
+    401 200 200 200 200 403 404 404 200 422 404 404 403 403 401 401 401 PATCH conversations/{id}
+    401 204 204 204 403 403 404 404 204 422 404 404 403 403 401 401 401 DELETE conversations/{id}
+    401 200 200 200 200 200 404 404 200 422 404 404 200 403 401 401 401 GET conversations/{id}/members
+    401 200 200 200 403 403 404 404 200 422 404 404 403 403 401 401 401 PUT conversations/{id}/members/{user_id}
+    401 204 204 204 403 403 404 404 204 422 404 404 403 403 401 401 401 DELETE conversations/{id}/members/{user_id}
+    401 200 200 200 200 200 404 404 200 422 404 404 200 403 401 401 401 GET conversations/{id}/messages
+    401 201 201 201 201 403 404 404 201 422 404 404 403 403 401 401 401 POST conversations/{id}/messages
+    401 200 200 200 403 403 404 404 200 422 404 404 403 403 401 401 401 DELETE conversations/{id}/messages
+    401 200 200 200 403 403 404 404 200 422 404 404 403 403 401 401 401 DELETE conversations/{id}/messages/last
+    401 200 200 200 200 200 404 404 200 422 404 404 200 403 401 401 401 GET conversations/{id}/messages/{message_id}
+    401 200 200 200 403 403 404 404 200 422 404 404 403 403 401 401 401 PATCH conversations/{id}/messages/{message_id}
+    401 204 204 204 403 403 404 404 204 422 404 404 403 403 401 401 401 DELETE conversations/{id}/messages/{message_id}
+    401 200 200 200 200 200 404 404 200 422 404 404 200 403 401 401 401 GET conversations/{id}/messages/{message_id}/response
+    401 201 201 201 201 403 404 404 201 422 404 404 403 403 401 401 401 POST conversations/{id}/replies
+    401 200 200 200 200 200 200 200 200 422 404 200 200 403 401 401 401 GET documents
+    401 201 201 201 201 201 201 201 201 422 404 201 403 403 401 401 401 POST documents
+    401 200 200 200 200 200 200 200 200 422 404 200 200 403 401 401 401 GET documents/count
+    401 200 200 200 404 404 404 404 200 422 404 404 200 403 401 401 401 GET documents/{id}
+    401 200 200 200 404 404 404 404 200 422 404 404 403 403 401 401 401 PATCH documents/{id}
+    401 204 204 204 404 404 404 404 204 422 404 404 403 403 401 401 401 DELETE documents/{id}
+    401 200 200 200 404 404 404 404 200 422 404 404 200 403 401 401 401 GET threads/{thread_id}
+    401 200 200 200 201 201 201 201 200 422 404 201 403 403 401 401 401 PUT threads/{thread_id}
+    401 200 200 200 404 404 404 404 200 422 404 404 403 403 401 401 401 PATCH threads/{thread_id}
+    401 204 204 204 404 404 404 404 204 422 404 404 403 403 401 401 401 DELETE threads/{thread_id}
+    401 200 200 200 404 404 404 404 200 422 404 404 200 403 401 401 401 GET threads/{thread_id}/members
+    401 200 200 200 404 404 404 404 200 422 404 404 403 403 401 401 401 PUT threads/{thread_id}/members/{user_id}
+    401 204 204 204 404 404 404 404 204 422 404 404 403 403 401 401 401 DELETE threads/{thread_id}/members/{user_id}
+    401 200 200 200 404 404 404 404 200 422 404 404 200 403 401 401 401 GET threads/{thread_id}/messages
+    401 201 201 201 201 201 201 201 201 422 404 201 403 403 401 401 401 POST threads/{thread_id}/messages
+    401 200 200 200 404 404 404 404 200 422 404 404 403 403 401 401 401 DELETE threads/{thread_id}/messages
+    401 200 200 200 404 404 404 404 200 422 404 404 403 403 401 401 401 DELETE threads/{thread_id}/messages/last
+    401 200 200 200 404 404 404 404 200 422 404 404 200 403 401 401 401 GET threads/{thread_id}/messages/{message_id}
+    401 200 200 200 404 404 404 404 200 422 404 404 403 403 401 401 401 PATCH threads/{thread_id}/messages/{message_id}
+    401 204 204 204 404 404 404 404 204 422 404 404 403 403 401 401 401 DELETE threads/{thread_id}/messages/{message_id}
+    401 200 200 200 404 404 404 404 200 422 404 404 200 403 401 401 401 GET threads/{thread_id}/messages/{message_id}/response
+    401 201 201 201 404 404 404 404 201 422 404 404 403 403 401 401 401 POST threads/{thread_id}/replies
+    401 200 200 200 200 200 200 200 200 422 404 200 200 200 401 401 401 GET usage
+    401 403 403 403 403 403 403 200 200 200 403 200 403 403 401 401 401 GET users
+    401 403 403 403 403 403 403 201 201 201 403 201 403 403 401 401 401 POST users
+    401 403 403 403 403 403 403 201 201 201 403 201 403 403 401 401 401 PUT users/by-email/{email}
+    401 200 200 200 200 200 200 200 200 422 404 200 200 403 401 401 401 GET users/me
+    401 200 200 200 200 200 200 200 200 422 404 200 403 403 401 401 401 PATCH users/me
+    401 204 204 204 204 204 204 204 204 422 404 204 403 403 401 401 401 DELETE users/me
+    401 200 200 200 200 200 200 200 200 422 404 200 200 403 401 401 401 GET users/me/export
+    401 403 403 403 403 403 403 200 200 200 404 200 403 403 401 401 401 GET users/{id}
+    401 403 403 403 403 403 403 200 200 200 404 200 403 403 401 401 401 PATCH users/{id}
+    401 403 403 403 403 403 403 204 204 204 404 204 403 403 401 401 401 DELETE users/{id}
+    401 403 403 403 403 403 403 200 200 200 404 200 403 403 401 401 401 GET users/{id}/api-keys
+    401 403 403 403 403 403 403 403 403 403 403 201 403 403 401 401 401 POST users/{id}/api-keys
+    401 403 403 403 403 403 403 204 204 204 404 204 403 403 401 401 401 DELETE users/{id}/api-keys/{key_id}
     "); }
 }
 
@@ -301,28 +340,40 @@ fn hold_to_the_rules(operation: &Operation, statuses: &BTreeMap<Who, u16>) {
     let is_done = |who: Who| statuses[&who] < 300;
     if operation.is_open {
         for (who, status) in statuses {
-            let expected = if matches!(who, Service | ServiceForOwner) { 403 } else { 422 };
-            assert_eq!(*status, expected, "{name}: {who:?}");
+            let is_service = matches!(who, Service | ServiceForOwner | ServiceForOthers);
+            assert_eq!(*status, if is_service { 403 } else { 422 }, "{name}: {who:?}");
         }
         return;
     }
     for who in [Unauthenticated, EndedSession, RevokedKey, Disabled] {
         assert_eq!(statuses[&who], 401, "{name}: {who:?}");
     }
+    hold_keys_to_their_rights(operation, statuses);
     if operation.is_for_admins() {
-        for who in [Owner, OwnerInSession, OwnerByProvider, Editor, Viewer, Stranger, ServiceForOwner] {
+        for who in [Owner, OwnerInSession, OwnerByProvider, Editor, Viewer, Stranger] {
             assert_eq!(statuses[&who], 403, "{name}: {who:?}");
         }
-        assert!(is_done(Admin) && is_done(Service), "{name}: {statuses:?}");
+        assert!(is_done(AdminInSession), "{name}: {statuses:?}");
+        for who in [Admin, Service, ServiceForOwner] {
+            assert_eq!(is_done(who), !operation.needs_session(), "{name}: {who:?}");
+        }
         return;
     }
-    assert!(!is_done(Service), "{name}: a service has to name the user it acts for");
+    if operation.needs_session() {
+        assert!(is_done(OwnerInSession), "{name}: {statuses:?}");
+        for who in [Owner, Editor, Admin, Service, ServiceForOwner] {
+            assert_eq!(statuses[&who], 403, "{name}: {who:?}");
+        }
+    }
+    if !is_about_key(operation) {
+        assert!(!is_done(Service), "{name}: a service has to name the user it acts for");
+    }
     let is_conversation = operation.path.starts_with("/api/v1/conversations/{id}");
     if !is_conversation {
         return;
     }
     let is_change = operation.method != "GET";
-    for who in [Stranger, Admin] {
+    for who in [Stranger, Admin, AdminInSession] {
         assert_eq!(statuses[&who], 404, "{name}: {who:?}");
     }
     for who in [Owner, OwnerInSession, OwnerByProvider, ServiceForOwner] {
@@ -332,4 +383,23 @@ fn hold_to_the_rules(operation: &Operation, statuses: &BTreeMap<Who, u16>) {
         true => assert_eq!(statuses[&Viewer], 403, "{name}"),
         false => assert!(is_done(Viewer) && is_done(Editor), "{name}"),
     }
+}
+
+/// Whether a key asks about itself by it, which every key may.
+fn is_about_key(operation: &Operation) -> bool {
+    ["/api/v1/auth/api-key", "/api/v1/auth/api-key/rotate"].contains(&operation.path.as_str())
+}
+
+fn hold_keys_to_their_rights(operation: &Operation, statuses: &BTreeMap<Who, u16>) {
+    if is_about_key(operation) {
+        return;
+    }
+    let name = operation.name();
+    if operation.method != "GET" {
+        assert_eq!(statuses[&ReadOnlyKey], 403, "{name}");
+    }
+    if operation.path != "/api/v1/usage" {
+        assert_eq!(statuses[&UsageKey], 403, "{name}");
+    }
+    assert!(statuses[&ServiceForOthers] >= 400, "{name}: {statuses:?}");
 }

@@ -4,6 +4,7 @@ use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
 use serde_json::json;
 
+use crate::login::confirmed;
 use crate::support::{Server, answer, exchange, refusal};
 
 conformance!(
@@ -221,6 +222,7 @@ async fn data_of_the_application_may_be_unusual(case: TestDatabase) {
 async fn a_limit_is_described_as_it_is_checked(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
+    let root = confirmed(&server, &root, "root").await;
     let description = serde_json::to_value(chatstore_http::openapi()).unwrap();
     for (request, target, field, others) in [
         ("CreateConversation", CONVERSATIONS, "thread_id", json!({})),

@@ -6,8 +6,9 @@ use chatstore_http::Api;
 use chatstore_testkit::{TestDatabase, conformance};
 use tower::ServiceExt as _;
 
-use crate::operations::operations;
-use crate::support::{Server, answer, open_to_registration};
+use crate::login::in_session;
+use crate::operations::{Operation, operations};
+use crate::support::{Person, Server, answer, open_to_registration};
 
 conformance!(
     only_registration_login_and_refresh_answer_without_credentials,
@@ -20,6 +21,24 @@ conformance!(
     every_path_names_the_methods_it_supports,
     every_route_is_rate_limited_when_enabled,
 );
+
+/// An administrator with a key, and in a session for the routes that refuse keys.
+struct Root {
+    key: Person,
+    session: Person,
+}
+
+impl Root {
+    async fn of(server: &Server) -> Self {
+        let key = server.admin("root").await;
+        let session = in_session(server, &key, "root").await;
+        Self { key, session }
+    }
+
+    fn for_operation(&self, operation: &Operation) -> &Person {
+        if operation.needs_session() { &self.session } else { &self.key }
+    }
+}
 
 async fn only_registration_login_and_refresh_answer_without_credentials(case: TestDatabase) {
     let server = Server::start(case).await;
@@ -54,10 +73,12 @@ async fn administration_is_refused_before_anything_is_read(case: TestDatabase) {
 
 async fn every_route_refuses_an_unknown_parameter(case: TestDatabase) {
     let server = Server::start(case).await;
-    let root = server.admin("root").await;
+    let root = Root::of(&server).await;
     for operation in operations() {
         let target = format!("{}?unknown=1", operation.target(&[("email", "a@b.org")]));
-        let refused = answer(server.send(&root, &operation.method, &target, operation.body())).await;
+        let refused =
+            answer(server.send(root.for_operation(&operation), &operation.method, &target, operation.body()))
+                .await;
         let error = &refused.body["errors"][0];
         assert_eq!(
             (refused.status, error["field"].as_str(), error["code"].as_str()),
@@ -67,12 +88,12 @@ async fn every_route_refuses_an_unknown_parameter(case: TestDatabase) {
         );
         assert!(operation.statuses.contains(&422), "{}", operation.name());
     }
-    assert_eq!(server.get(&root, "/api/v1/users/me").await["username"], "root", "nothing was changed");
+    assert_eq!(server.get(&root.key, "/api/v1/users/me").await["username"], "root", "nothing was changed");
 }
 
 async fn every_body_must_be_json_with_its_media_type(case: TestDatabase) {
     let server = Server::start(case).await;
-    let root = server.admin("root").await;
+    let root = Root::of(&server).await;
     let mut count = 0;
     for operation in operations().into_iter().filter(|operation| operation.takes_body) {
         let (name, target) = (operation.name(), operation.target(&[("email", "a@b.org")]));
@@ -81,7 +102,7 @@ async fn every_body_must_be_json_with_its_media_type(case: TestDatabase) {
             ("{}", "text/plain", 415, "unsupported-media-type"),
             ("[]", "application/json", 422, "validation"),
         ] {
-            let request = server.request(&root, &operation.method, &target);
+            let request = server.request(root.for_operation(&operation), &operation.method, &target);
             let refused = answer(request.header("Content-Type", media_type).body(body.to_owned())).await;
             let kind = format!("urn:chatstore:problem:{kind}");
             assert_eq!(
@@ -99,7 +120,7 @@ async fn every_body_must_be_json_with_its_media_type(case: TestDatabase) {
 /// Without a socket: a client that is still sending may find it closed before it reads the refusal.
 async fn every_body_has_a_maximum_size(case: TestDatabase) {
     let server = Server::start(case).await;
-    let root = server.admin("root").await;
+    let root = Root::of(&server).await;
     let router = open_to_registration(server.store.clone());
     let body = |bytes: usize| format!(r#"{{"unknown": "{}"}}"#, "a".repeat(bytes - 15));
     for operation in operations().into_iter().filter(|operation| operation.takes_body) {
@@ -108,7 +129,7 @@ async fn every_body_has_a_maximum_size(case: TestDatabase) {
             let request = Request::builder()
                 .method(operation.method.as_str())
                 .uri(operation.target(&[("email", "a@b.org")]))
-                .header("Authorization", format!("Bearer {}", root.key))
+                .header("Authorization", format!("Bearer {}", root.for_operation(&operation).key))
                 .header("Content-Type", "application/json")
                 .header("X-Request-Id", "r-1");
             let refused =
@@ -123,7 +144,7 @@ async fn every_body_has_a_maximum_size(case: TestDatabase) {
 
 async fn every_body_refuses_an_unknown_field(case: TestDatabase) {
     let server = Server::start(case).await;
-    let root = server.admin("root").await;
+    let root = Root::of(&server).await;
     for operation in operations().into_iter().filter(|operation| operation.takes_body) {
         let target = operation.target(&[("email", "a@b.org")]);
         let takes_id =
@@ -134,7 +155,8 @@ async fn every_body_refuses_an_unknown_field(case: TestDatabase) {
                 continue;
             }
             let body = format!(r#"{{"{field}": 1}}"#);
-            let refused = answer(server.send(&root, &operation.method, &target, &body)).await;
+            let refused =
+                answer(server.send(root.for_operation(&operation), &operation.method, &target, &body)).await;
             let errors = refused.body["errors"].as_array().cloned().unwrap_or_default();
             let is_named =
                 errors.iter().any(|error| error["field"] == field && error["code"] == "unknown_field");

@@ -6,6 +6,7 @@ use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
 use serde_json::Value;
 
+use crate::login::{confirmed, in_session};
 use crate::support::{Person, Server, answer, exchange, outlines};
 
 conformance!(
@@ -15,6 +16,7 @@ conformance!(
     keys_are_listed_oldest_first,
     every_wrong_field_of_a_key_is_named,
     a_service_has_no_keys_to_manage,
+    keys_create_no_keys,
     an_administrator_manages_the_keys_of_others,
     only_an_administrator_can_have_a_service_key,
     an_idempotency_key_is_ignored_where_a_secret_is_created,
@@ -31,37 +33,49 @@ fn holder(of: &Person, created: &Value) -> Person {
 async fn a_key_is_shown_once(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
+    let session = confirmed(&server, &ada, "ada").await;
     let body = r#"{"name": "laptop", "expires_at": "2026-03-02T01:00:00+01:00"}"#;
-    let created = exchange(server.send(&ada, "POST", KEYS, body)).await;
+    let created = exchange(server.send(&session, "POST", KEYS, body)).await;
     let text =
         created.split("\"key\": \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
-    allow_duplicates! { assert_snapshot!(created.replace(&text, "<key>"), @r#"
+    let listed = server.get(&ada, KEYS).await;
+    let keys = listed["data"].as_array().unwrap();
+    let laptop = keys.iter().find(|key| key["name"] == "laptop").unwrap();
+    let (id, prefix) = (laptop["id"].as_str().unwrap(), laptop["prefix"].as_str().unwrap());
+    let shown = created.replace(&text, "<key>").replace(id, "<id>").replace(prefix, "<prefix>");
+    allow_duplicates! { assert_snapshot!(shown, @r#"
     POST /api/v1/auth/api-keys
     {"name": "laptop", "expires_at": "2026-03-02T01:00:00+01:00"}
 
     201 Created
     content-type: application/json
-    location: /api/v1/auth/api-keys/019ca945-0a00-7476-8f8a-4baa5dc087b3
+    location: /api/v1/auth/api-keys/<id>
 
     {
       "created_at": "2026-03-01T12:00:00.000000Z",
       "expires_at": "2026-03-02T00:00:00.000000Z",
-      "id": "019ca945-0a00-7476-8f8a-4baa5dc087b3",
+      "id": "<id>",
       "key": "<key>",
       "last_used_at": null,
       "name": "laptop",
-      "prefix": "cs_1CYcKgdRe6VkxLyee5rhEJ_SRcY3j",
+      "prefix": "<prefix>",
+      "previous_expires_at": null,
+      "rights": {
+        "addresses": null,
+        "namespace": null,
+        "provision": null,
+        "read_only": false,
+        "routes": null,
+        "users": null
+      },
       "scope": "user",
       "user_id": "019ca945-0a00-710a-adec-89025cc1beeb"
     }
     "#) }
-    let listed = server.get(&ada, KEYS).await;
-    let keys = listed["data"].as_array().unwrap();
-    let laptop = keys.iter().find(|key| key["name"] == "laptop").unwrap();
     assert!(text.starts_with(laptop["prefix"].as_str().unwrap()) && text.starts_with("cs_"));
     assert!(laptop.get("key").is_none() && !listed.to_string().contains(&text), "never again");
     assert_eq!(server.get(&Person { key: text, ..ada.clone() }, ME).await["username"], "ada");
-    let bare = server.post(&ada, KEYS, "{}").await;
+    let bare = server.post(&session, KEYS, "{}").await;
     assert_eq!(
         (&bare["name"], &bare["expires_at"], &bare["scope"]),
         (&Value::Null, &Value::Null, &"user".into())
@@ -71,7 +85,7 @@ async fn a_key_is_shown_once(case: TestDatabase) {
 async fn a_revoked_key_is_refused_at_once(case: TestDatabase) {
     let server = Server::start(case).await;
     let (ada, eve) = (server.person("ada").await, server.person("eve").await);
-    let created = server.post(&ada, KEYS, "{}").await;
+    let created = server.post(&confirmed(&server, &ada, "ada").await, KEYS, "{}").await;
     let (second, path) = (holder(&ada, &created), format!("{KEYS}/{}", created["id"].as_str().unwrap()));
     let text = outlines([
         server.request(&second, "GET", ME),
@@ -83,11 +97,12 @@ async fn a_revoked_key_is_refused_at_once(case: TestDatabase) {
         server.request(&ada, "DELETE", &format!("{KEYS}/%00")),
     ])
     .await;
-    allow_duplicates! { assert_snapshot!(text, @"
+    let id = created["id"].as_str().unwrap();
+    allow_duplicates! { assert_snapshot!(text.replace(id, "<key>"), @"
     GET /api/v1/users/me → 200
-    DELETE /api/v1/auth/api-keys/019ca945-0a00-70e2-8468-65e9874614d7 → 404 not-found
+    DELETE /api/v1/auth/api-keys/<key> → 404 not-found
     GET /api/v1/users/me → 200
-    DELETE /api/v1/auth/api-keys/019ca945-0a00-70e2-8468-65e9874614d7 → 204
+    DELETE /api/v1/auth/api-keys/<key> → 204
     GET /api/v1/users/me → 401 unauthenticated
     DELETE /api/v1/auth/api-keys/no-id → 404 not-found
     DELETE /api/v1/auth/api-keys/%00 → 422 validation (id: nul_character)
@@ -101,7 +116,8 @@ async fn a_revoked_key_is_refused_at_once(case: TestDatabase) {
 async fn a_key_expires_at_its_time(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
-    let created = server.post(&ada, KEYS, r#"{"expires_at": "2026-03-01T12:00:10Z"}"#).await;
+    let session = confirmed(&server, &ada, "ada").await;
+    let created = server.post(&session, KEYS, r#"{"expires_at": "2026-03-01T12:00:10Z"}"#).await;
     let short = holder(&ada, &created);
     assert_eq!(answer(server.request(&short, "GET", ME)).await.status, 200);
     server.case.clock.advance(Duration::from_secs(10));
@@ -112,9 +128,10 @@ async fn a_key_expires_at_its_time(case: TestDatabase) {
 async fn keys_are_listed_oldest_first(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, ada) = (server.admin("root").await, server.person("ada").await);
+    let session = confirmed(&server, &ada, "ada").await;
     for name in ["one", "two", "three"] {
         server.case.clock.advance(Duration::from_secs(1));
-        server.post(&ada, KEYS, &format!(r#"{{"name": "{name}"}}"#)).await;
+        server.post(&session, KEYS, &format!(r#"{{"name": "{name}"}}"#)).await;
     }
     for (person, list) in [(&ada, KEYS.to_owned()), (&root, format!("/api/v1/users/{}/api-keys", ada.id))] {
         let (mut met, mut cursor) = (Vec::new(), String::new());
@@ -132,6 +149,7 @@ async fn every_wrong_field_of_a_key_is_named(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, ada) = (server.admin("root").await, server.person("ada").await);
     let of_ada = format!("/api/v1/users/{}/api-keys", ada.id);
+    let (root, ada) = (confirmed(&server, &root, "root").await, confirmed(&server, &ada, "ada").await);
     let mut text = String::new();
     for body in [
         r#"{"expires_at": "2026-03-01T12:00:00Z"}"#,
@@ -198,11 +216,46 @@ async fn a_service_has_no_keys_to_manage(case: TestDatabase) {
     ") }
 }
 
+async fn keys_create_no_keys(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let (root, ada) = (server.admin("root").await, server.person("ada").await);
+    let service = server.service(&root).await;
+    let session = in_session(&server, &ada, "ada").await;
+    let own = server.store.keys().list(ada.id).await.unwrap()[0].id;
+    let (of_ada, of_root, of_built_in) = (
+        format!("/api/v1/users/{}/api-keys", ada.id),
+        format!("/api/v1/users/{}/api-keys", root.id),
+        format!("/api/v1/users/{}/api-keys", chatstore::UserId::ANONYMOUS),
+    );
+    for (person, target) in [
+        (&ada, KEYS.to_owned()),
+        (&ada, format!("{KEYS}/{own}/rotate")),
+        (&root, KEYS.to_owned()),
+        (&root, of_ada.clone()),
+        (&root, of_root.clone()),
+        (&root, of_built_in.clone()),
+        (&service, KEYS.to_owned()),
+        (&service, of_ada.clone()),
+        (&service, of_root.clone()),
+        (&service, of_built_in.clone()),
+    ] {
+        for body in ["{}", r#"{"expires_at": "2026-03-02T00:00:00Z", "scope": "user"}"#] {
+            let refused = answer(server.send(person, "POST", &target, body)).await;
+            assert_eq!(refused.status, 403, "{target} {body}: {}", refused.body);
+        }
+    }
+    assert_eq!(server.store.keys().list(ada.id).await.unwrap().len(), 1);
+    let refused = answer(server.send(&session, "POST", KEYS, "{}")).await;
+    let kind = refused.body["type"].as_str();
+    assert_eq!((refused.status, kind), (403, Some("urn:chatstore:problem:confirmation-required")));
+}
+
 async fn an_administrator_manages_the_keys_of_others(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, ada, eve) =
         (server.admin("root").await, server.person("ada").await, server.person("eve").await);
     let of = |person: &Person| format!("/api/v1/users/{}/api-keys", person.id);
+    let root = confirmed(&server, &root, "root").await;
     let created = answer(server.send(&root, "POST", &of(&ada), r#"{"name": "of ada"}"#)).await;
     assert_eq!(created.status, 201);
     let id = created.body["id"].as_str().unwrap();
@@ -243,6 +296,7 @@ async fn only_an_administrator_can_have_a_service_key(case: TestDatabase) {
     let server = Server::start(case).await;
     let (root, ada) = (server.admin("root").await, server.person("ada").await);
     let of = |person: &Person| format!("/api/v1/users/{}/api-keys", person.id);
+    let root = confirmed(&server, &root, "root").await;
     let created = server.post(&root, &of(&root), r#"{"scope": "service", "name": "backend"}"#).await;
     assert_eq!((&created["scope"], &created["user_id"]), (&"service".into(), &root.id.to_string().into()));
     let service = holder(&root, &created);
@@ -264,6 +318,7 @@ async fn an_idempotency_key_is_ignored_where_a_secret_is_created(case: TestDatab
     let server = Server::start(case).await;
     let (root, ada) = (server.admin("root").await, server.person("ada").await);
     let of_ada = format!("/api/v1/users/{}/api-keys", ada.id);
+    let (root, ada) = (confirmed(&server, &root, "root").await, confirmed(&server, &ada, "ada").await);
     for (person, path) in [(&ada, KEYS), (&root, of_ada.as_str())] {
         for value in ["k1", "no key", &"a".repeat(256)] {
             let post = || server.send(person, "POST", path, "{}").header("Idempotency-Key", value);

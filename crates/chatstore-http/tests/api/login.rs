@@ -55,6 +55,25 @@ pub(crate) async fn logged_in(server: &Server, name: &str) -> (Person, Value) {
     (Person { id, key: found.body["access_token"].as_str().unwrap().to_owned() }, found.body)
 }
 
+/// A person in a session instead of with a key, who gets a password for it.
+pub(crate) async fn in_session(server: &Server, person: &Person, name: &str) -> Person {
+    server.store.auth().set_password(person.id, Password::new(PASSWORD), false).await.unwrap();
+    logged_in(server, name).await.0
+}
+
+/// Shows the password again.
+pub(crate) async fn confirm(server: &Server, person: &Person, password: &str) -> Answer {
+    let body = json!({"password": password}).to_string();
+    answer(server.send(person, "POST", "/api/v1/auth/confirm", &body)).await
+}
+
+/// A person in a session with a confirmed password.
+pub(crate) async fn confirmed(server: &Server, person: &Person, name: &str) -> Person {
+    let session = in_session(server, person, name).await;
+    assert_eq!(confirm(server, &session, PASSWORD).await.status, 204);
+    session
+}
+
 pub(crate) async fn status(server: &Server, person: &Person, method: &str, target: &str) -> u16 {
     answer(server.request(person, method, target)).await.status
 }
@@ -297,7 +316,10 @@ async fn a_required_password_change_comes_before_anything_else(case: TestDatabas
     {
         assert_eq!(status(&server, &session, method, target).await, 200, "{target}");
     }
-    assert_eq!(status(&server, &root, "GET", CONVERSATIONS).await, 200, "API keys are not affected");
+    for (method, target) in [("GET", CONVERSATIONS), ("GET", ME), ("GET", "/api/v1/auth/api-keys")] {
+        let refused = answer(server.request(&root, method, target)).await;
+        assert_eq!(refused.status, 403, "a key of a user with a one-time password: {target}");
+    }
     let body = json!({"current_password": PASSWORD, "new_password": OTHER}).to_string();
     assert_eq!(answer(server.send(&session, "POST", "/api/v1/auth/password", &body)).await.status, 204);
     let again = login(&server, "root", OTHER).await;

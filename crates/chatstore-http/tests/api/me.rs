@@ -37,6 +37,8 @@ async fn users_read_and_change_themselves(case: TestDatabase) {
       "created_at": "2026-03-01T12:00:00.000000Z",
       "email": null,
       "email_verified_at": null,
+      "external_id": null,
+      "external_namespace": null,
       "full_name": null,
       "id": "019ca945-0a00-710a-adec-89025cc1beeb",
       "is_active": true,
@@ -58,6 +60,8 @@ async fn users_read_and_change_themselves(case: TestDatabase) {
       "created_at": "2026-03-01T12:00:00.000000Z",
       "email": "Ada@Example.org",
       "email_verified_at": null,
+      "external_id": null,
+      "external_namespace": null,
       "full_name": "Ada L.",
       "id": "019ca945-0a00-710a-adec-89025cc1beeb",
       "is_active": true,
@@ -163,7 +167,7 @@ async fn a_service_reads_and_changes_the_user_it_acts_for(case: TestDatabase) {
     PATCH /api/v1/users/me [chatstore-user: anonymous] {"full_name": "Nobody"} → 409 conflict
     DELETE /api/v1/users/me [chatstore-user: anonymous] → 409 conflict
     DELETE /api/v1/users/me [chatstore-user: name:ada] → 204
-    GET /api/v1/users/me [chatstore-user: name:ada] → 404 not-found
+    GET /api/v1/users/me [chatstore-user: name:ada] → 404 unknown-user
     GET /api/v1/users/me → 401 unauthenticated
     GET /api/v1/users → 200
     "#) }

@@ -59,6 +59,12 @@ impl Operation {
         self.path.starts_with("/api/v1/users") && !self.path.starts_with("/api/v1/users/me")
     }
 
+    /// Whether it creates the secret of a key, for which keys are refused.
+    pub(crate) fn needs_session(&self) -> bool {
+        self.method == "POST"
+            && (self.path.ends_with("/api-keys") || self.path.ends_with("/api-keys/{id}/rotate"))
+    }
+
     /// The path with something for each of its parts; a part that is not named is an absent id.
     pub(crate) fn target(&self, parts: &[(&str, &str)]) -> String {
         let mut target = String::new();

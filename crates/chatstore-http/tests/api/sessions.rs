@@ -6,16 +6,20 @@ use chatstore::{UserPatch, UserRole};
 use chatstore_testkit::{TestDatabase, conformance};
 use serde_json::{Value, json};
 
-use crate::login::{PASSWORD, logged_in, login, member, post};
+use crate::login::{PASSWORD, confirm, logged_in, login, member, post};
 use crate::support::{Answer, CONVERSATIONS, Person, Server, answer, at_once, open_with};
 
 conformance!(
     a_refresh_extends_a_session,
     sixteen_tabs_get_the_same_successor,
     a_reused_refresh_token_ends_its_session,
+    a_lost_answer_is_no_theft_for_a_day,
+    an_answer_that_arrived_ends_the_former_token_after_ten_seconds,
+    the_use_of_an_access_token_is_seen_by_another_server,
     an_invalid_refresh_token_is_refused,
     logging_out_ends_the_session_at_once,
     logging_out_everywhere_ends_all_sessions_but_keeps_keys,
+    logging_out_everywhere_takes_the_keys_along_where_that_is_said,
     sessions_are_listed_and_revoked_one_by_one,
     a_disabled_user_is_logged_out_at_once_and_stays_so,
     an_erased_user_is_logged_out_at_once,
@@ -84,6 +88,49 @@ async fn a_reused_refresh_token_ends_its_session(case: TestDatabase) {
     assert_eq!(login(&server, "ada", PASSWORD).await.status, 200);
 }
 
+async fn a_lost_answer_is_no_theft_for_a_day(case: TestDatabase) {
+    let server = Server::start(case).await;
+    member(&server, "ada").await;
+    let (ada, first) = logged_in(&server, "ada").await;
+    let lost = refresh(&server, &first["refresh_token"]).await;
+    for hours in [0, 1, 22] {
+        server.case.clock.advance(Duration::from_secs(hours * 3_600 + 12));
+        let again = refresh(&server, &first["refresh_token"]).await;
+        assert_eq!((again.status, &again.body["refresh_token"]), (200, &lost.body["refresh_token"]));
+    }
+    let last = refresh(&server, &first["refresh_token"]).await.body;
+    assert_eq!(status(&server, &bearer(&ada, &last), "GET", ME).await, 200);
+    assert_eq!(refresh(&server, &first["refresh_token"]).await.status, 401, "its access token was used");
+    assert_eq!(status(&server, &bearer(&ada, &last), "GET", ME).await, 401, "at once");
+}
+
+async fn an_answer_that_arrived_ends_the_former_token_after_ten_seconds(case: TestDatabase) {
+    let server = Server::start(case).await;
+    member(&server, "ada").await;
+    let (ada, first) = logged_in(&server, "ada").await;
+    let second = refresh(&server, &first["refresh_token"]).await.body;
+    assert_eq!(status(&server, &ada, "GET", ME).await, 200, "the access token before it");
+    server.case.clock.advance(Duration::from_secs(11));
+    assert_eq!(refresh(&server, &first["refresh_token"]).await.status, 200);
+    assert_eq!(status(&server, &bearer(&ada, &second), "GET", ME).await, 200);
+    let attacker = refresh(&server, &first["refresh_token"]).await;
+    assert_eq!(attacker.status, 401);
+    assert_eq!(refresh(&server, &second["refresh_token"]).await.status, 401, "its holder is out too");
+}
+
+async fn the_use_of_an_access_token_is_seen_by_another_server(case: TestDatabase) {
+    let mut server = Server::start(case).await;
+    member(&server, "ada").await;
+    let (ada, first) = logged_in(&server, "ada").await;
+    assert_eq!(status(&server, &ada, "GET", ME).await, 200);
+    let second = refresh(&server, &first["refresh_token"]).await.body;
+    let other = open_with(&server.case, chatstore_testkit::SeededIds::new(7)).await;
+    let _first = server.serve_beside(other).await;
+    assert_eq!(status(&server, &bearer(&ada, &second), "GET", ME).await, 200);
+    server.case.clock.advance(Duration::from_secs(11));
+    assert_eq!(refresh(&server, &first["refresh_token"]).await.status, 401);
+}
+
 async fn an_invalid_refresh_token_is_refused(case: TestDatabase) {
     let server = Server::start(case).await;
     member(&server, "ada").await;
@@ -130,6 +177,17 @@ async fn logging_out_everywhere_ends_all_sessions_but_keeps_keys(case: TestDatab
     assert_eq!(refresh(&server, &tokens["refresh_token"]).await.status, 401);
     assert_eq!(status(&server, &key, "GET", ME).await, 200);
     assert_eq!(status(&server, &other, "GET", ME).await, 200);
+}
+
+async fn logging_out_everywhere_takes_the_keys_along_where_that_is_said(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let (ada, bob) = (member(&server, "ada").await, member(&server, "bob").await);
+    let (session, _) = logged_in(&server, "ada").await;
+    let body = r#"{"api_keys": true}"#;
+    let all = server.send(&session, "POST", "/api/v1/auth/logout-all", body);
+    assert_eq!(answer(all).await.status, 204);
+    assert_eq!(status(&server, &ada, "GET", ME).await, 401);
+    assert_eq!(status(&server, &bob, "GET", ME).await, 200);
 }
 
 async fn sessions_are_listed_and_revoked_one_by_one(case: TestDatabase) {
@@ -188,6 +246,8 @@ async fn an_erased_user_is_logged_out_at_once(case: TestDatabase) {
     let server = Server::start(case).await;
     member(&server, "ada").await;
     let (session, tokens) = logged_in(&server, "ada").await;
+    assert_eq!(status(&server, &session, "DELETE", ME).await, 403);
+    assert_eq!(confirm(&server, &session, PASSWORD).await.status, 204);
     assert_eq!(status(&server, &session, "DELETE", ME).await, 204);
     assert_eq!(status(&server, &session, "GET", ME).await, 401);
     assert_eq!(refresh(&server, &tokens["refresh_token"]).await.status, 401);

@@ -16,7 +16,7 @@ conformance!(
     a_reply_is_charged_to_the_owner,
     an_editor_books_on_the_owner_only_through_the_application,
     a_reply_reports_a_bounded_number_of_tokens,
-    only_an_administrator_sees_the_usage_of_others,
+    administrators_and_services_see_the_usage_of_others,
     every_wrong_parameter_of_a_usage_request_is_named,
     usage_outlives_its_conversation,
 );
@@ -257,7 +257,7 @@ async fn a_reply_reports_a_bounded_number_of_tokens(case: TestDatabase) {
     }
 }
 
-async fn only_an_administrator_sees_the_usage_of_others(case: TestDatabase) {
+async fn administrators_and_services_see_the_usage_of_others(case: TestDatabase) {
     let server = Server::start(case).await;
     let root = server.admin("root").await;
     let (ada, service) = (server.person("ada").await, server.service(&root).await);
@@ -269,6 +269,10 @@ async fn only_an_administrator_sees_the_usage_of_others(case: TestDatabase) {
         server.request(&ada, "GET", &format!("{USAGE}?group_by=day,user,model")),
         server.act(&service, "name:ada", "GET", &format!("{USAGE}?scope=all")),
         server.request(&service, "GET", &format!("{USAGE}?scope=all")),
+        server.request(&service, "GET", &format!("{USAGE}?scope=all&group_by=user")),
+        server.request(&service, "GET", &format!("{USAGE}?user_id={own}")),
+        server.request(&service, "GET", USAGE),
+        server.request(&service, "GET", &format!("{USAGE}?group_by=user")),
         server.request(&root, "GET", &format!("{USAGE}?scope=all&user_id={own}")),
         server.request(&root, "GET", &format!("{USAGE}?user_id={own}")),
     ])
@@ -279,7 +283,11 @@ async fn only_an_administrator_sees_the_usage_of_others(case: TestDatabase) {
     GET /api/v1/usage?group_by=user → 403 forbidden
     GET /api/v1/usage?group_by=day,user,model → 403 forbidden
     GET /api/v1/usage?scope=all [chatstore-user: name:ada] → 403 forbidden
-    GET /api/v1/usage?scope=all → 422 validation (Chatstore-User: required)
+    GET /api/v1/usage?scope=all → 200
+    GET /api/v1/usage?scope=all&group_by=user → 200
+    GET /api/v1/usage?user_id=<ada> → 200
+    GET /api/v1/usage → 422 validation (Chatstore-User: required)
+    GET /api/v1/usage?group_by=user → 422 validation (Chatstore-User: required)
     GET /api/v1/usage?scope=all&user_id=<ada> → 422 validation (scope: not_allowed)
     GET /api/v1/usage?user_id=<ada> → 200
     ") }

@@ -46,6 +46,8 @@ async fn a_user_is_created_with_every_field(case: TestDatabase) {
       "created_at": "2026-03-01T12:00:00.000000Z",
       "email": "Ada@Example.org",
       "email_verified_at": "2026-03-01T12:00:00.000000Z",
+      "external_id": null,
+      "external_namespace": null,
       "full_name": "Ada L.",
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "is_active": false,
@@ -239,6 +241,8 @@ async fn a_user_is_changed_and_erased(case: TestDatabase) {
       "created_at": "2026-03-01T12:00:00.000000Z",
       "email": "ada@example.org",
       "email_verified_at": "2026-03-01T12:01:00.000000Z",
+      "external_id": null,
+      "external_namespace": null,
       "full_name": "Ada L.",
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "is_active": true,
@@ -332,7 +336,7 @@ async fn the_built_in_user_cannot_be_changed(case: TestDatabase) {
     allow_duplicates! { assert_snapshot!(text, @r#"
     PATCH /api/v1/users/00000000-0000-0000-0000-000000000000 {"full_name": "A"} → 409 conflict
     DELETE /api/v1/users/00000000-0000-0000-0000-000000000000 → 409 conflict
-    POST /api/v1/users/00000000-0000-0000-0000-000000000000/api-keys {} → 409 conflict
+    POST /api/v1/users/00000000-0000-0000-0000-000000000000/api-keys {} → 403 forbidden
     "#) }
 }
 
@@ -354,6 +358,8 @@ async fn a_user_is_found_or_created_by_address(case: TestDatabase) {
       "created_at": "2026-03-01T12:00:00.000000Z",
       "email": "Ada+x@Example.org",
       "email_verified_at": "2026-03-01T12:00:00.000000Z",
+      "external_id": null,
+      "external_namespace": null,
       "full_name": "Ada L.",
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "is_active": true,
@@ -433,12 +439,12 @@ async fn a_service_administers_every_user_but_administrators(case: TestDatabase)
     POST /api/v1/users/019ca945-0a00-710a-adec-89025cc1beeb/api-keys {} → 403 forbidden
     DELETE /api/v1/users/019ca945-0a00-710a-adec-89025cc1beeb/api-keys/<key> → 403 forbidden
     POST /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43/api-keys {"scope": "service"} → 403 forbidden
-    POST /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43/api-keys {} → 201
+    POST /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43/api-keys {} → 403 forbidden
     GET /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43/api-keys → 200
-    GET /api/v1/users [chatstore-user: name:ada] → 403 forbidden
-    GET /api/v1/users [chatstore-user: name:root] → 403 forbidden
-    GET /api/v1/users [chatstore-user: name:nobody] → 404 not-found
-    GET /api/v1/users [chatstore-user: nobody] → 422 validation (Chatstore-User: invalid_format)
+    GET /api/v1/users [chatstore-user: name:ada] → 200
+    GET /api/v1/users [chatstore-user: name:root] → 200
+    GET /api/v1/users [chatstore-user: name:nobody] → 200
+    GET /api/v1/users [chatstore-user: nobody] → 200
     GET /api/v1/users/me → 422 validation (Chatstore-User: required)
     DELETE /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43 → 204
     "#) }

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::fmt;
 
 use chatstore_model::{
-    ApiKeyScope, CanonicalJson, ConversationRole, Day, Duplicates, EndReason, Id, Keyword, MessageRole,
-    PasswordHash, Timestamp, UserRole, VerbatimJson,
+    ApiKeyScope, CanonicalJson, ConversationRole, Day, Duplicates, EndReason, Id, KeyRights, Keyword,
+    MessageRole, PasswordHash, Timestamp, UserRole, VerbatimJson,
 };
 #[cfg(feature = "sqlite")]
 use rusqlite::types::ValueRef;
@@ -198,6 +198,18 @@ from_column!(Day; Integer(number) => timestamp(number).map(Day::of), Microsecond
 from_column!(CanonicalJson; Text(bytes) => text(bytes).and_then(json), JsonText<'r> => |text: JsonText<'r>| json(text.0));
 
 from_column!(VerbatimJson; Text(bytes) => text(bytes).and_then(verbatim), &'r str => verbatim);
+/// Null is no limit and no grant.
+impl<'r> FromColumn<'r> for KeyRights {
+    #[cfg(feature = "sqlite")]
+    fn from_sqlite(value: rusqlite::types::ValueRef<'r>) -> Result<Self, String> {
+        Self::from_json(Option::<CanonicalJson>::from_sqlite(value)?.as_ref())
+    }
+
+    #[cfg(feature = "postgres")]
+    fn from_postgres(row: &'r tokio_postgres::Row, index: usize) -> Result<Self, String> {
+        Self::from_json(Option::<CanonicalJson>::from_postgres(row, index)?.as_ref())
+    }
+}
 
 #[cfg(feature = "sqlite")]
 fn text(bytes: &[u8]) -> Result<&str, String> {

@@ -1,7 +1,8 @@
 //! API keys: found by user and hash, never by their text.
 
 use chatstore_model::{
-    ApiKey, ApiKeyId, ApiKeyPosition, IntoValid, Limit, NewApiKey, Order, Page, Timestamp, UserId, UserRole,
+    ApiKey, ApiKeyId, ApiKeyPosition, CanonicalJson, IntoValid, KeyRights, Limit, NewApiKey, Order, Page,
+    Timestamp, UserId, UserRole,
 };
 use constcat::concat;
 
@@ -12,7 +13,10 @@ use crate::repo::users;
 use crate::schema::{API_KEYS, Columns};
 use crate::tx::ReadWrite;
 
-const COLUMNS: &str = API_KEYS.columns_without(&["key_hash"]).with_prefix("k.").as_str();
+const COLUMNS: &str = API_KEYS
+    .columns_without(&["key_hash", "previous_key_hash", "password_confirmed_at"])
+    .with_prefix("k.")
+    .as_str();
 
 const BY_HASH: Sql = Sql::same(
     "api_keys.by_hash",
@@ -21,8 +25,10 @@ const BY_HASH: Sql = Sql::same(
         COLUMNS,
         ", ",
         users::ACTIVE_ROLE,
-        " from api_keys k join users u on u.id = k.user_id \
-         where k.user_id = $1 and k.key_hash = $2 and u.deleted_at is null"
+        ", u.must_change_password, case when k.key_hash = $1 then null else k.previous_expires_at end \
+         from api_keys k join users u on u.id = k.user_id \
+         where k.user_id = $2 and u.deleted_at is null \
+         and (k.key_hash = $1 or k.previous_key_hash = $1 and k.previous_expires_at > $3)"
     ),
 );
 
@@ -59,6 +65,57 @@ const REVOKE: Sql = Sql::same(
     ),
 );
 
+const REVOKE_ALL: Sql = Sql::same(
+    "api_keys.revoke_all",
+    concat!(
+        "update api_keys set revoked_at = $1 where user_id = $2 and revoked_at is null and ",
+        live_user!("$2")
+    ),
+);
+
+/// The secret that goes on beside the new one is the newest, unless the one before it asks for the rotation, whose end
+/// is not put off.
+const ROTATE: Sql = Sql::same(
+    "api_keys.rotate",
+    concat!(
+        "update api_keys set prefix = $1, key_hash = $2, \
+         previous_expires_at = case when previous_key_hash = $3 and previous_expires_at < $4 \
+         then previous_expires_at else $4 end, \
+         previous_key_hash = case when previous_key_hash = $3 then previous_key_hash else key_hash end \
+         where user_id = $5 and id = $6 and revoked_at is null and (expires_at is null or expires_at > $7) and ",
+        live_user!("$5"),
+        " returning ",
+        ROTATED
+    ),
+);
+const ROTATED: &str =
+    API_KEYS.columns_without(&["key_hash", "previous_key_hash", "password_confirmed_at"]).names().as_str();
+
+const CONFIRM: Sql = Sql::same(
+    "api_keys.confirm",
+    concat!(
+        "update api_keys set password_confirmed_at = $1 where user_id = $2 and id = $3 and ",
+        live_user!("$2")
+    ),
+);
+
+const CONFIRMED_AT: Sql = Sql::same(
+    "api_keys.confirmed_at",
+    concat!(
+        "select password_confirmed_at from api_keys where user_id = $1 and id = $2 and ",
+        live_user!("$1")
+    ),
+);
+
+const FORGET_CONFIRMATIONS: Sql = Sql::same(
+    "api_keys.forget_confirmations",
+    concat!(
+        "update api_keys set password_confirmed_at = null \
+         where user_id = $1 and password_confirmed_at is not null and ",
+        live_user!("$1")
+    ),
+);
+
 const TOUCH: Sql = Sql::same(
     "api_keys.touch",
     concat!(
@@ -68,7 +125,19 @@ const TOUCH: Sql = Sql::same(
     ),
 );
 
-pub(super) const STATEMENTS: &[Sql] = &[BY_HASH, LIST, PAGE, CREATE, REVOKE, TOUCH];
+pub(super) const STATEMENTS: &[Sql] = &[
+    BY_HASH,
+    LIST,
+    PAGE,
+    CREATE,
+    REVOKE,
+    REVOKE_ALL,
+    ROTATE,
+    CONFIRM,
+    CONFIRMED_AT,
+    FORGET_CONFIRMATIONS,
+    TOUCH,
+];
 
 repository! {
     /// API keys.
@@ -77,25 +146,56 @@ repository! {
 
 reader! {
     fn read -> ApiKey {
-        user_id, id, scope, name, prefix, created_at, last_used_at, expires_at, revoked_at,
+        user_id, id, scope, name, prefix, created_at, last_used_at, expires_at, revoked_at, rights,
+        previous_expires_at,
     }
 }
 
+/// A key that was looked up by one of its secrets, and what its user may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundApiKey {
+    /// The key, also a revoked or expired one.
+    pub key: ApiKey,
+    /// The user's role while the user is active.
+    pub role: Option<UserRole>,
+    /// Whether the user must change the password before anything else.
+    pub must_change_password: bool,
+    /// When the secret ends by which it was looked up, if that is the one before the newest.
+    pub secret_expires_at: Option<Timestamp>,
+}
+
+/// A new secret for a key.
+#[derive(Debug, Clone, Copy)]
+pub struct NewSecret<'n> {
+    /// The beginning of its text.
+    pub prefix: &'n str,
+    /// SHA-256 of its text.
+    pub key_hash: &'n [u8; 32],
+    /// SHA-256 of the text of the secret that the request came with, if it came with one of this key.
+    pub presented: Option<&'n [u8; 32]>,
+    /// Until when the secret before it stays good.
+    pub previous_expires_at: Timestamp,
+}
+
 impl<M> ApiKeys<'_, '_, M> {
-    /// The user's key with this SHA-256, also a revoked or expired one, and the user's role while the user
-    /// is active.
+    /// The user's key with a secret of this SHA-256 at this instant: its newest, or the one before while that is good.
     ///
     /// # Errors
-    /// What the database reports.
+    /// [`StoreError::Corrupt`] also for rights that a newer version wrote.
     pub async fn find(
         &mut self,
         user: UserId,
         key_hash: &[u8; 32],
-    ) -> Result<Option<(ApiKey, Option<UserRole>)>, StoreError> {
-        let values = [user.into(), key_hash.as_slice().into()];
+        now: Timestamp,
+    ) -> Result<Option<FoundApiKey>, StoreError> {
+        let values = [key_hash.as_slice().into(), user.into(), now.into()];
         let read_row = |row: &Row<'_>| {
-            let key = read(row)?;
-            Ok((key, users::read_active_role(row)?))
+            Ok(FoundApiKey {
+                key: read(row)?,
+                role: users::read_active_role(row)?,
+                must_change_password: row.next()?,
+                secret_expires_at: row.next()?,
+            })
         };
         self.0.executor.query_first(&BY_HASH, &values, read_row).await
     }
@@ -123,6 +223,21 @@ impl<M> ApiKeys<'_, '_, M> {
     pub async fn list(&mut self, user: UserId) -> Result<Vec<ApiKey>, StoreError> {
         self.0.executor.query(&LIST, &[user.into()], read).await
     }
+
+    /// When the password of the key's user was last confirmed by a request with this key.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn confirmed_at(
+        &mut self,
+        user: UserId,
+        id: ApiKeyId,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let values = [user.into(), id.into()];
+        let found: Option<Option<Timestamp>> =
+            self.0.executor.query_first(&CONFIRMED_AT, &values, |row| row.next()).await?;
+        Ok(found.flatten())
+    }
 }
 
 impl ApiKeys<'_, '_, ReadWrite> {
@@ -148,7 +263,10 @@ impl ApiKeys<'_, '_, ReadWrite> {
             last_used_at: None,
             expires_at: new.expires_at,
             revoked_at: None,
+            rights: new.rights.clone(),
+            previous_expires_at: None,
         };
+        let rights = stored(&key.rights)?;
         let values: [_; INSERTED.count()] = [
             user.into(),
             key.id.into(),
@@ -158,6 +276,7 @@ impl ApiKeys<'_, '_, ReadWrite> {
             new.key_hash.as_slice().into(),
             now.into(),
             key.expires_at.into(),
+            rights.as_ref().into(),
         ];
         self.0.executor.execute(&CREATE, &values).await?;
         Ok(key)
@@ -175,6 +294,56 @@ impl ApiKeys<'_, '_, ReadWrite> {
         }
     }
 
+    /// Revokes all keys of a user; how many there were.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn revoke_all(&mut self, user: UserId) -> Result<u64, StoreError> {
+        let now = self.0.now();
+        self.0.executor.execute(&REVOKE_ALL, &[now.into(), user.into()]).await
+    }
+
+    /// Gives a key another secret. One secret goes on beside it until the end given: the one that was presented, which
+    /// ends no later than before, else the newest.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], also for a key that is revoked or expired.
+    pub async fn rotate(
+        &mut self,
+        user: UserId,
+        id: ApiKeyId,
+        new: NewSecret<'_>,
+    ) -> Result<ApiKey, StoreError> {
+        let now = self.0.now();
+        let values = [
+            new.prefix.into(),
+            new.key_hash.as_slice().into(),
+            new.presented.map(<[u8; 32]>::as_slice).into(),
+            new.previous_expires_at.into(),
+            user.into(),
+            id.into(),
+            now.into(),
+        ];
+        let rotated = self.0.executor.query_changed(&ROTATE, &values, read).await?;
+        rotated.ok_or(StoreError::NotFound { entity: API_KEYS.entity })
+    }
+
+    /// Notes that the password of the key's user was confirmed by a request with this key.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn confirm(&mut self, user: UserId, id: ApiKeyId) -> Result<(), StoreError> {
+        let now = self.0.now();
+        self.0.executor.execute(&CONFIRM, &[now.into(), user.into(), id.into()]).await?;
+        Ok(())
+    }
+
+    /// Forgets when the password was confirmed by requests with keys of this user: it is another one now.
+    pub(super) async fn forget_confirmations(&mut self, user: UserId) -> Result<(), StoreError> {
+        self.0.executor.execute(&FORGET_CONFIRMATIONS, &[user.into()]).await?;
+        Ok(())
+    }
+
     /// Notes when a key was last used; never moves it back.
     ///
     /// # Errors
@@ -183,4 +352,8 @@ impl ApiKeys<'_, '_, ReadWrite> {
         self.0.executor.execute(&TOUCH, &[at.into(), user.into(), id.into()]).await?;
         Ok(())
     }
+}
+
+fn stored(rights: &KeyRights) -> Result<Option<CanonicalJson>, StoreError> {
+    rights.to_json().map_err(|error| StoreError::Corrupt(format!("api_keys.create: rights: {error}")))
 }

@@ -189,7 +189,11 @@ impl Identities<'_, '_, ReadWrite> {
         }
         let Some(role) = role else { return Ok(false) };
         let values = [role.as_str().into(), self.0.now().into(), user.into()];
-        Ok(self.0.executor.execute(&SET_ROLE, &values).await? > 0)
+        let is_changed = self.0.executor.execute(&SET_ROLE, &values).await? > 0;
+        if is_changed && role == UserRole::Admin {
+            self.0.api_keys().revoke_all(user).await?;
+        }
+        Ok(is_changed)
     }
 
     /// Takes an identity from a user.

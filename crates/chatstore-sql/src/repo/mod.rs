@@ -45,7 +45,7 @@ use chatstore_model::{UserId, Validator};
 use crate::db::Sql;
 use crate::error::StoreError;
 
-pub use api_keys::ApiKeys;
+pub use api_keys::{ApiKeys, FoundApiKey, NewSecret};
 pub use conversations::{ConversationList, Conversations};
 pub use deletions::{Deletions, MarkedCounts, Piece, PiecePosition};
 pub use documents::{DocumentList, Documents, FoundDocuments};

@@ -137,7 +137,7 @@ impl Passwords<'_, '_, ReadWrite> {
         self.0.executor.query_first(&LOCK, &[id.into()], read).await
     }
 
-    /// Sets a user's password and ends all their sessions.
+    /// Sets a user's password and ends all their sessions; no request with a key counts as confirmed any more.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::InvalidState`] for the built-in user.
@@ -156,6 +156,7 @@ impl Passwords<'_, '_, ReadWrite> {
             return Err(NOT_FOUND);
         }
         self.0.sessions().end_all(id, EndReason::PasswordChanged).await?;
+        self.0.api_keys().forget_confirmations(id).await?;
         Ok(())
     }
 

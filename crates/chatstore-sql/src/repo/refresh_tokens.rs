@@ -15,16 +15,19 @@ use crate::repo::live::live_user;
 use crate::schema::{Columns, REFRESH_TOKENS};
 use crate::tx::ReadWrite;
 
-/// How long a token that was exchanged may be shown again: its answer was lost, or two tabs were about
-/// to exchange it at once.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a token that was exchanged may be shown again by another tab that was about to exchange it too, although an
+/// access token given with its successor is in use by then.
+const TABS: Duration = Duration::from_secs(10);
+
+/// How long it may be shown again while nothing was used that it was exchanged for: the answer was lost.
+const LOST_ANSWER: Duration = Duration::from_secs(24 * 60 * 60);
 
 const COLUMNS: &str = REFRESH_TOKENS.columns_without(&["token_hash"]).names().as_str();
 
 /// With the lock, rotations of one session wait for each other. SQLite has one writer.
 const LOCK_SESSION: Sql = Sql::pair("refresh_tokens.lock_session", SESSION, concat!(SESSION, " for update"));
 const SESSION: &str = concat!(
-    "select created_at, expires_at, revoked_at from sessions where user_id = $1 and id = $2 and ",
+    "select created_at, expires_at, revoked_at, used_counter from sessions where user_id = $1 and id = $2 and ",
     live_user!("$1")
 );
 
@@ -128,7 +131,7 @@ pub struct Presented {
 /// What came of showing a refresh token.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rotation {
-    /// It was exchanged, now or within the last 10 seconds.
+    /// It was exchanged, now or before.
     Successor {
         /// The user.
         user: Box<User>,
@@ -160,10 +163,28 @@ struct SessionTimes {
     created_at: Timestamp,
     expires_at: Timestamp,
     revoked_at: Option<Timestamp>,
+    used_counter: Option<i64>,
 }
 
 fn read_times(row: &Row<'_>) -> Result<SessionTimes, StoreError> {
-    Ok(SessionTimes { created_at: row.next()?, expires_at: row.next()?, revoked_at: row.next()? })
+    Ok(SessionTimes {
+        created_at: row.next()?,
+        expires_at: row.next()?,
+        revoked_at: row.next()?,
+        used_counter: row.next()?,
+    })
+}
+
+/// Whether a token that was exchanged at an instant gives its successor again.
+fn is_repeatable(
+    session: &SessionTimes,
+    token: &RefreshToken,
+    rotated_at: Timestamp,
+    now: Timestamp,
+) -> bool {
+    let is_successor_in_use = session.used_counter.is_some_and(|used| token.counter < used);
+    let limit = if is_successor_in_use { TABS } else { LOST_ANSWER };
+    token.confirmed_at.is_none() && now <= rotated_at.plus(limit)
 }
 
 impl<M> RefreshTokens<'_, '_, M> {
@@ -188,10 +209,11 @@ impl<M> RefreshTokens<'_, '_, M> {
 impl RefreshTokens<'_, '_, ReadWrite> {
     /// Exchanges a token for its successor.
     ///
-    /// A token that was exchanged already gives the same successor again for 10 seconds, unless the
-    /// successor was used in the meantime: its holder has it, so the former one is presented by another
-    /// client. That, and any later use, ends the session with all its tokens; the transaction has
-    /// to commit then too.
+    /// A token that was exchanged already gives the same successor again until the successor, or an access token given
+    /// with it, was used: its holder has it then, so the former one is presented by another client. This lasts 24
+    /// hours at most; for 10 seconds the use of an access token does not matter, so that the tabs of one client do not
+    /// end each other's session. Any other use ends the session with all its tokens; the transaction has to commit
+    /// then too.
     ///
     /// # Errors
     /// What the database reports.
@@ -219,7 +241,7 @@ impl RefreshTokens<'_, '_, ReadWrite> {
                 let expires_at = self.exchange(presented, &session, &token, now).await?;
                 Ok(Rotation::Successor { user, index: 0, expires_at })
             }
-            Some(rotated_at) if token.confirmed_at.is_none() && now <= rotated_at.plus(GRACE) => {
+            Some(rotated_at) if is_repeatable(&session, &token, rotated_at, now) => {
                 self.repeat(presented, &token, user).await
             }
             Some(_) => {

@@ -14,14 +14,14 @@ use crate::repo::users;
 use crate::schema::{Columns, SESSIONS};
 use crate::tx::ReadWrite;
 
-const COLUMNS: &str = SESSIONS.all_columns().names().as_str();
+const COLUMNS: &str = SESSIONS.columns_without(&["used_counter", "password_confirmed_at"]).names().as_str();
 
 const STATE: Sql = Sql::same(
     "sessions.state",
     concat!(
         "select s.expires_at, s.last_activity, s.revoked_at, ",
         users::ACTIVE_ROLE,
-        ", u.must_change_password \
+        ", u.must_change_password, s.used_counter \
          from sessions s join users u on u.id = s.user_id \
          where s.user_id = $1 and s.id = $2 and u.deleted_at is null"
     ),
@@ -80,6 +80,31 @@ const TOUCH: Sql = Sql::same(
     ),
 );
 
+const NOTE_USED: Sql = Sql::same(
+    "sessions.note_used",
+    concat!(
+        "update sessions set used_counter = $1 where user_id = $2 and id = $3 \
+         and (used_counter is null or used_counter < $1) and ",
+        live_user!("$2")
+    ),
+);
+
+const CONFIRM: Sql = Sql::same(
+    "sessions.confirm",
+    concat!(
+        "update sessions set password_confirmed_at = $1 where user_id = $2 and id = $3 and revoked_at is null and ",
+        live_user!("$2")
+    ),
+);
+
+const CONFIRMED_AT: Sql = Sql::same(
+    "sessions.confirmed_at",
+    concat!(
+        "select password_confirmed_at from sessions where user_id = $1 and id = $2 and revoked_at is null and ",
+        live_user!("$1")
+    ),
+);
+
 const END: Sql = Sql::same(
     "sessions.end",
     concat!(
@@ -105,7 +130,7 @@ const PRUNE: Sql = Sql::same(
 );
 
 pub(super) const STATEMENTS: &[Sql] =
-    &[STATE, BY_ACCESS_JTI, LIST, PAGE, ADDRESSES, BEGIN, TOUCH, END, END_ALL, PRUNE];
+    &[STATE, BY_ACCESS_JTI, LIST, PAGE, ADDRESSES, BEGIN, TOUCH, NOTE_USED, CONFIRM, CONFIRMED_AT, END, END_ALL, PRUNE];
 
 /// Sessions whose addresses are looked at.
 const ADDRESSES_READ: i64 = 200;
@@ -132,6 +157,7 @@ fn read_state(row: &Row<'_>) -> Result<SessionState, StoreError> {
         revoked_at: row.next()?,
         role: users::read_active_role(row)?,
         must_change_password: row.next()?,
+        used_counter: row.next()?,
     })
 }
 
@@ -162,6 +188,21 @@ impl<M> Sessions<'_, '_, M> {
     /// What the database reports.
     pub async fn list(&mut self, user: UserId) -> Result<Vec<Session>, StoreError> {
         self.0.executor.query(&LIST, &[user.into()], read).await
+    }
+
+    /// When the user's password was last confirmed in this session.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn confirmed_at(
+        &mut self,
+        user: UserId,
+        id: SessionId,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let values = [user.into(), id.into()];
+        let found: Option<Option<Timestamp>> =
+            self.0.executor.query_first(&CONFIRMED_AT, &values, |row| row.next()).await?;
+        Ok(found.flatten())
     }
 
     /// Sessions of a user that go on, the last used first.
@@ -239,6 +280,26 @@ impl Sessions<'_, '_, ReadWrite> {
     /// What the database reports.
     pub async fn touch(&mut self, user: UserId, id: SessionId, at: Timestamp) -> Result<(), StoreError> {
         self.0.executor.execute(&TOUCH, &[at.into(), user.into(), id.into()]).await?;
+        Ok(())
+    }
+
+    /// Notes that the refresh token with this counter, or an access token given with it, was used: those before it are
+    /// good for nothing then. Never moves it back.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn note_used(&mut self, user: UserId, id: SessionId, counter: i64) -> Result<(), StoreError> {
+        self.0.executor.execute(&NOTE_USED, &[counter.into(), user.into(), id.into()]).await?;
+        Ok(())
+    }
+
+    /// Notes that the user's password was confirmed in this session.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn confirm(&mut self, user: UserId, id: SessionId) -> Result<(), StoreError> {
+        let now = self.0.now();
+        self.0.executor.execute(&CONFIRM, &[now.into(), user.into(), id.into()]).await?;
         Ok(())
     }
 

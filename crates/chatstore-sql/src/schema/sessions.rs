@@ -1,7 +1,7 @@
 //! Sessions, each with the newest access token.
 
 use chatstore_migrate::model::Action::Cascade;
-use chatstore_migrate::model::ColumnType::{Text, Time, Uuid};
+use chatstore_migrate::model::ColumnType::{Int, Text, Time, Uuid};
 
 use super::parts::{Table, check, foreign_key, index, later, optional, required, unique};
 
@@ -20,6 +20,8 @@ pub(crate) const SESSIONS: Table = Table {
         required("expires_at", Time),
         later("revoked_at", Time),
         later("revoke_reason", Text),
+        later("used_counter", Int),
+        later("password_confirmed_at", Time),
     ],
     primary_key: &["user_id", "id"],
     key_field: Some("id"),

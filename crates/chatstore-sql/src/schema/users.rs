@@ -5,7 +5,7 @@ use chatstore_migrate::model::ColumnType::{Bool, Json, Text, Time, Uuid};
 use super::parts::{Table, check, index, later, optional, required, unique};
 
 /// What the check of a user's name and address means.
-pub(crate) const KEEPS_IDENTITY: &str = "a user must keep a username or an email";
+pub(crate) const KEEPS_IDENTITY: &str = "a user must keep a username, an email or an external id";
 
 pub(crate) const USERS: Table = Table {
     name: "users",
@@ -27,18 +27,25 @@ pub(crate) const USERS: Table = Table {
         required("updated_at", Time),
         later("deleted_at", Time),
         optional("email_verified_at", Time),
+        optional("external_namespace", Text),
+        optional("external_id", Text),
     ],
     primary_key: &["id"],
     key_field: Some("id"),
-    uniques: &[unique("uq_users_username_key", &["username_key"], "username")],
+    uniques: &[
+        unique("uq_users_username_key", &["username_key"], "username"),
+        unique("uq_users_external_id", &["external_namespace", "external_id"], "external_id"),
+    ],
     foreign_keys: &[],
     checks: &[
         check("ck_users_role", "role in ('user', 'admin')"),
         check(
             "ck_users_identity",
-            "username_key is not null or email_key is not null or deleted_at is not null",
+            "username_key is not null or email_key is not null or external_id is not null \
+             or deleted_at is not null",
         )
         .means(KEEPS_IDENTITY),
+        check("ck_users_external_id", "(external_namespace is null) = (external_id is null)"),
     ],
     indexes: &[
         index("ix_users_created_at", &["created_at", "id"], None),

@@ -108,6 +108,7 @@ async fn keys_that_were_revoked_are_in_no_page(case: TestDatabase) {
             prefix: "cs_1".to_owned(),
             key_hash: [number; 32],
             expires_at: None,
+            rights: chatstore_model::KeyRights::default(),
         };
         created.push(write(&case, async move |tx| tx.api_keys().create(user, &new).await).await.unwrap().id);
     }

@@ -58,6 +58,7 @@ async fn erasing_a_user_removes_everything_the_user_owns(case: TestDatabase) {
         prefix: "cs_".to_owned(),
         key_hash: [1; 32],
         expires_at: None,
+        rights: chatstore_model::KeyRights::default(),
     };
     let record = NewIdempotencyRecord {
         key: "once".to_owned(),

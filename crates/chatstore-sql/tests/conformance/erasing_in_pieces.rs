@@ -100,6 +100,7 @@ fn new_key() -> NewApiKey {
         prefix: "cs_".to_owned(),
         key_hash: [1; 32],
         expires_at: None,
+        rights: chatstore_model::KeyRights::default(),
     }
 }
 
@@ -183,7 +184,14 @@ async fn keys_and_sessions_of_a_user_in_deletion_are_of_no_use(case: TestDatabas
     let key = read(&case, async move |tx| tx.api_keys().list(owner).await).await.remove(0);
     mark(&impatient(&case).await, owner).await;
 
-    assert_eq!(read(&case, async move |tx| tx.api_keys().find(owner, &[1; 32]).await).await, None);
+    assert_eq!(
+        read(&case, async move |tx| tx
+            .api_keys()
+            .find(owner, &[1; 32], chatstore_model::Timestamp::MIN)
+            .await)
+        .await,
+        None
+    );
     assert_eq!(read(&case, async move |tx| tx.api_keys().list(owner).await).await, []);
     assert_eq!(
         read(&case, async move |tx| tx.api_keys().page(owner, None, Limit::MAX).await).await.items,

@@ -250,6 +250,7 @@ fn api_key() -> NewApiKey {
         prefix: "cs_".to_owned(),
         key_hash: [1; 32],
         expires_at: None,
+        rights: chatstore_model::KeyRights::default(),
     }
 }
 

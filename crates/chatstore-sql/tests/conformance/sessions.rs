@@ -22,6 +22,9 @@ conformance!(
     a_token_may_expire_before_its_session,
     a_token_shown_again_within_ten_seconds_gives_the_same_successor,
     a_token_shown_again_later_ends_its_session,
+    a_token_whose_answer_was_lost_gives_the_same_successor_for_a_day,
+    a_token_whose_successor_is_in_use_gives_it_again_for_ten_seconds_only,
+    the_use_of_an_earlier_token_says_nothing_of_the_successor,
     a_token_whose_successor_was_used_ends_its_session_at_once,
     a_successor_that_no_present_key_made_is_refused_and_ends_nothing,
     tokens_of_one_session_are_exchanged_one_after_the_other,
@@ -194,16 +197,63 @@ async fn a_token_shown_again_within_ten_seconds_gives_the_same_successor(case: T
     assert!(is_successor(&rotate(&case, shown(&begun, 1)).await));
 }
 
+/// As [`shown`], in a session that lasts for days.
+fn shown_for_days(session: &Session, counter: u8) -> Presented {
+    let days = Duration::from_secs(10 * 24 * 60 * 60);
+    Presented { idle: days, absolute: days, ..shown(session, counter) }
+}
+
+async fn note_used(case: &TestDatabase, session: &Session, counter: i64) {
+    let (user, id) = (session.user_id, session.id);
+    write(case, async move |tx| tx.sessions().note_used(user, id, counter).await).await.unwrap();
+}
+
+async fn a_token_whose_answer_was_lost_gives_the_same_successor_for_a_day(case: TestDatabase) {
+    let user = arbitrary_user(&case).await;
+    let begun = begin(&case, user).await;
+    let first = rotate(&case, shown_for_days(&begun, 0)).await;
+    for pause in [12, 3_600, 82_788] {
+        seconds(&case, pause);
+        assert_eq!(rotate(&case, shown_for_days(&begun, 0)).await, first, "after {pause} s more");
+    }
+    assert!(is_successor(&rotate(&case, shown_for_days(&begun, 1)).await));
+}
+
+async fn a_token_whose_successor_is_in_use_gives_it_again_for_ten_seconds_only(case: TestDatabase) {
+    let user = arbitrary_user(&case).await;
+    let begun = begin(&case, user).await;
+    let first = rotate(&case, shown_for_days(&begun, 0)).await;
+    note_used(&case, &begun, 1).await;
+    seconds(&case, 10);
+    assert_eq!(rotate(&case, shown_for_days(&begun, 0)).await, first, "another tab");
+    case.clock.advance(Duration::from_micros(1));
+    assert_eq!(rotate(&case, shown_for_days(&begun, 0)).await, Rotation::Reused);
+    assert_eq!(why_ended(&case, &begun).await, Some(EndReason::Reuse));
+}
+
+async fn the_use_of_an_earlier_token_says_nothing_of_the_successor(case: TestDatabase) {
+    let user = arbitrary_user(&case).await;
+    let begun = begin(&case, user).await;
+    rotate(&case, shown_for_days(&begun, 0)).await;
+    note_used(&case, &begun, 1).await;
+    let second = rotate(&case, shown_for_days(&begun, 1)).await;
+    note_used(&case, &begun, 0).await;
+    assert_eq!(state(&case, &begun).await.unwrap().used_counter, Some(1), "it never moves back");
+    seconds(&case, 60);
+    assert_eq!(rotate(&case, shown_for_days(&begun, 1)).await, second);
+}
+
 async fn a_token_shown_again_later_ends_its_session(case: TestDatabase) {
     let user = arbitrary_user(&case).await;
     let (begun, other) = (begin(&case, user).await, begin(&case, user).await);
-    rotate(&case, shown(&begun, 0)).await;
-    case.clock.advance(Duration::from_micros(10_000_001));
-    assert_eq!(rotate(&case, shown(&begun, 0)).await, Rotation::Reused);
+    rotate(&case, shown_for_days(&begun, 0)).await;
+    rotate(&case, shown_for_days(&other, 0)).await;
+    case.clock.advance(Duration::from_micros(86_400_000_001));
+    assert_eq!(rotate(&case, shown_for_days(&begun, 0)).await, Rotation::Reused);
     assert_eq!(why_ended(&case, &begun).await, Some(EndReason::Reuse));
     assert!(!state(&case, &begun).await.unwrap().is_valid_at(begun.created_at));
     assert_eq!(rotate(&case, shown(&begun, 1)).await, Rotation::Refused, "its holder is out too");
-    assert!(is_successor(&rotate(&case, shown(&other, 0)).await), "another session goes on");
+    assert!(is_successor(&rotate(&case, shown(&other, 1)).await), "another session goes on");
 }
 
 async fn a_token_whose_successor_was_used_ends_its_session_at_once(case: TestDatabase) {

@@ -221,10 +221,18 @@ async fn an_api_key_of_another_user_answers_like_an_absent_one(case: TestDatabas
         prefix: "cs_".to_owned(),
         key_hash: [7; 32],
         expires_at: None,
+        rights: chatstore_model::KeyRights::default(),
     };
     let key = write(&case, async move |tx| tx.api_keys().create(ada, &new).await).await.unwrap();
 
-    assert_eq!(read(&case, async move |tx| tx.api_keys().find(grace, &[7; 32]).await).await, None);
+    assert_eq!(
+        read(&case, async move |tx| tx
+            .api_keys()
+            .find(grace, &[7; 32], chatstore_model::Timestamp::MIN)
+            .await)
+        .await,
+        None
+    );
     assert_eq!(read(&case, async move |tx| tx.api_keys().list(grace).await).await, []);
     let revoked = write(&case, async move |tx| tx.api_keys().revoke(grace, key.id).await).await;
     assert_eq!(shape(&revoked.unwrap_err()), "not found: api_key");

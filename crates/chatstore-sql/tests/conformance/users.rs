@@ -64,6 +64,8 @@ async fn a_user_created_is_found_by_id_name_and_address(case: TestDatabase) {
         created_at: now,
         updated_at: now,
         email_verified_at: Some(now),
+        external_namespace: None,
+        external_id: None,
     };
     assert_eq!(created, expected);
     assert_eq!(get(&case, id).await.as_ref(), Some(&expected));

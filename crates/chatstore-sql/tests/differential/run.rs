@@ -147,7 +147,9 @@ async fn look(tx: &mut ReadTx<'_>, step: &Step) -> Told {
             let found = tx.documents().find(user, ids).await?;
             told(&(present, found), nothing)
         }
-        Step::FindKey(user, hash) => told(&tx.api_keys().find(user, &hash).await?, nothing),
+        Step::FindKey(user, hash) => {
+            told(&tx.api_keys().find(user, &hash, chatstore_model::Timestamp::MIN).await?, nothing)
+        }
         Step::ListKeys(user) => told(&tx.api_keys().list(user).await?, nothing),
         Step::LookAtSession(user, id) => {
             let state = tx.sessions().state(user, id).await?;

@@ -2,10 +2,10 @@
 
 use chatstore_model::{
     ApiKeyScope, ArchivedFilter, CanonicalJson, Change, ConversationFilter, ConversationId,
-    ConversationPatch, ConversationSort, DocumentFilter, DocumentId, DocumentPatch, JsonFilter, Limit,
-    Membership, MessageId, MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation, NewDocument,
-    NewIdempotencyRecord, NewMessage, NewModelResponse, NewReply, NewSession, Order, SessionId, Timestamp,
-    VerbatimJson,
+    ConversationPatch, ConversationSort, DocumentFilter, DocumentId, DocumentPatch, JsonFilter, KeyRights,
+    Limit, Membership, MessageId, MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation,
+    NewDocument, NewIdempotencyRecord, NewMessage, NewModelResponse, NewReply, NewSession, Order, SessionId,
+    Timestamp, VerbatimJson,
 };
 use chatstore_sql::{ConversationList, DocumentList};
 use uuid::Uuid;
@@ -281,6 +281,7 @@ pub fn api_key(random: &mut Random) -> NewApiKey {
         prefix: "cs_".to_owned(),
         key_hash: hash(random),
         expires_at: random.maybe(30, time),
+        rights: KeyRights { read_only: random.percent(30), ..KeyRights::default() },
     }
 }
 

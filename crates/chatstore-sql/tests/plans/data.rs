@@ -82,6 +82,7 @@ async fn others(tx: &mut WriteTx<'_>, owner: UserId) -> Result<(), StoreError> {
             prefix: "cs_".to_owned(),
             key_hash: [number; 32],
             expires_at: None,
+            rights: chatstore_model::KeyRights::default(),
         };
         tx.api_keys().create(owner, &key).await?;
         let new = NewSession {

@@ -7,14 +7,15 @@ use chatstore_testkit::Backend;
 use rusqlite::types::Value;
 use uuid::Uuid;
 
-/// Columns that no entity has: secrets, keys by which rows are found, owners known to the caller, and the marks of what
-/// is being deleted, which is not read.
+/// Columns that no entity has: secrets, keys by which rows are found, owners known to the caller, what only decides
+/// whether a request is let in, and the marks of what is being deleted, which is not read.
 const UNREAD: &[(&str, &[&str])] = &[
     ("users", &["username_key", "email_key", "password_hash", MARK]),
     ("conversations", &[MARK]),
     ("responses", &["owner_id"]),
     ("usage_daily", &["owner_id"]),
-    ("api_keys", &["key_hash"]),
+    ("api_keys", &["key_hash", "previous_key_hash", "password_confirmed_at"]),
+    ("sessions", &["used_counter", "password_confirmed_at"]),
     ("refresh_tokens", &["token_hash"]),
 ];
 
@@ -28,6 +29,10 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("api_keys", "scope", "service"),
     ("sessions", "revoke_reason", "logout"),
 ];
+
+/// Columns whose JSON is of one shape: the table, the column, the JSON, and how the field that holds it is shown.
+const SHAPES: &[(&str, &str, &str, &str)] =
+    &[("api_keys", "rights", r#"{"read_only":true}"#, "KeyRights { read_only: true")];
 
 fn uuid(index: usize) -> Uuid {
     Uuid::from_u128(index as u128 + 1)
@@ -46,6 +51,10 @@ fn distinct(table: &Table, index: usize) -> (Value, String) {
     let column = &table.columns[index];
     if column.name == MARK {
         return (Value::Null, String::new());
+    }
+    let shape = SHAPES.iter().find(|(name, of, ..)| *name == table.name && *of == column.name);
+    if let Some((.., json, shown)) = shape {
+        return (Value::Text((*json).to_owned()), (*shown).to_owned());
     }
     match column.kind {
         ColumnType::Uuid => (Value::Blob(uuid(index).as_bytes().to_vec()), uuid(index).to_string()),

@@ -114,6 +114,7 @@ impl Display for ActingKey {
             UserReference::Id(id) => write!(formatter, "acting:{id}"),
             UserReference::Username(name) => write!(formatter, "acting:name:{name}"),
             UserReference::Email(email) => write!(formatter, "acting:email:{email}"),
+            UserReference::External(id) => write!(formatter, "acting:ext:{} {}", id.namespace(), id.id()),
             UserReference::Anonymous => formatter.write_str("acting:anonymous"),
         }
     }
@@ -140,9 +141,15 @@ impl Callers {
 
 #[cfg(test)]
 mod tests {
+    use chatstore_model::{ExternalId, Namespace};
     use uuid::Uuid;
 
     use super::*;
+
+    fn external(namespace: &str, id: &str) -> ActingKey {
+        let namespace = Namespace::new(namespace).unwrap();
+        ActingKey(UserReference::External(ExternalId::new(namespace, id).unwrap()))
+    }
 
     #[test]
     fn keys_of_different_things_have_different_texts() {
@@ -156,6 +163,9 @@ mod tests {
             ActingKey(UserReference::Anonymous).to_string(),
             IdentityKey(IdentityName { issuer: "a:b".to_owned(), subject: "c".to_owned() }).to_string(),
             IdentityKey(IdentityName { issuer: "a".to_owned(), subject: "b:c".to_owned() }).to_string(),
+            external("anonymous", "a").to_string(),
+            external("anonymous", "anonymous a").to_string(),
+            external("a", "anonymous a").to_string(),
         ];
         for (index, text) in texts.iter().enumerate() {
             assert!(!texts[..index].contains(text), "{text}");

@@ -1,9 +1,12 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chatstore_model::{
-    ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, Limit, NewApiKey, Page, Timestamp, UserId, UserRole,
+    ApiKey, ApiKeyId, ApiKeyPosition, ApiKeyScope, FieldCode, Invalid, KeyRights, Limit, NewApiKey, Page,
+    Timestamp, UserId, UserRole,
 };
+use chatstore_sql::{FoundApiKey, NewSecret, ReadTx, WriteTx};
 
 use crate::api_key::{KeyText, parse};
 use crate::cache::{ApiKeyHash, Cache};
@@ -19,7 +22,26 @@ const TOUCH_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy)]
 pub struct Keys<'s>(pub(crate) &'s Store);
 
-/// A key just created. Its text is shown this once; only its hash is stored.
+/// How long the former secret of a key goes on beside the new one, when nothing is said.
+pub const ROTATION_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long it may go on at most.
+pub const MAX_ROTATION_OVERLAP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A key to be created.
+#[derive(Debug, Clone)]
+pub struct KeyOptions {
+    /// For whom it speaks.
+    pub scope: ApiKeyScope,
+    /// What its owner calls it.
+    pub name: Option<String>,
+    /// When it ends; never when there is no time.
+    pub expires_at: Option<Timestamp>,
+    /// What it may do.
+    pub rights: KeyRights,
+}
+
+/// A key just created, or with a new secret. Its text is shown this once; only its hash is stored.
 #[derive(Clone)]
 pub struct NewKey {
     /// What is stored about it.
@@ -43,11 +65,10 @@ impl Store {
 }
 
 impl Keys<'_> {
-    /// Creates a key for a user.
+    /// Creates a key for a user, which may do everything that its scope allows.
     ///
     /// # Errors
-    /// `NotFound` when there is no such user; `Conflict` for a key that would speak for the built-in user,
-    /// who may only hold service keys; `Invalid`.
+    /// As [`create_with`](Self::create_with).
     pub async fn create(
         self,
         user: UserId,
@@ -55,14 +76,70 @@ impl Keys<'_> {
         name: Option<String>,
         expires_at: Option<Timestamp>,
     ) -> Result<NewKey> {
+        self.create_with(user, KeyOptions { scope, name, expires_at, rights: KeyRights::default() }).await
+    }
+
+    /// Creates a key for a user.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such user; `Conflict` for a key that would speak for the built-in user,
+    /// who may only hold service keys, and for a user who has to change the password first; `Invalid`.
+    pub async fn create_with(self, user: UserId, options: KeyOptions) -> Result<NewKey> {
+        let KeyOptions { scope, name, expires_at, rights } = options;
         if user == UserId::ANONYMOUS && scope == ApiKeyScope::User {
             return Err(Error::conflict("the built-in user cannot have an API key"));
         }
         let secret = KeyText::new(user, &self.0.database.ids());
-        let new = NewApiKey { scope, name, prefix: secret.prefix, key_hash: secret.hash, expires_at };
-        let key = self.0.write("key_create", async move |tx| tx.api_keys().create(user, &new).await).await?;
+        let new = NewApiKey { scope, name, prefix: secret.prefix, key_hash: secret.hash, expires_at, rights };
+        let create = async move |tx: &mut WriteTx<'_>| {
+            let owner = tx.users().get(user).await?;
+            if owner.is_some_and(|owner| owner.must_change_password) {
+                return Err(Error::conflict("the user has to change the password before they get a key"));
+            }
+            Ok(tx.api_keys().create(user, &new).await?)
+        };
+        let key = self.0.write("key_create", create).await?;
         SecurityEvent::KEY_CREATED.key(key.id).note(Some(user));
         Ok(NewKey { key, text: secret.text })
+    }
+
+    /// Gives a key another secret, which only this answer shows. One secret stays good beside it for the time `overlap`:
+    /// the text `presented` if it is one of this key's, which ends no later than before, else the newest.
+    ///
+    /// # Errors
+    /// `NotFound`, also for a key that is revoked or has expired; `Invalid` for more than [`MAX_ROTATION_OVERLAP`].
+    pub async fn rotate(
+        self,
+        user: UserId,
+        id: ApiKeyId,
+        presented: Option<&str>,
+        overlap: Duration,
+    ) -> Result<NewKey> {
+        if overlap > MAX_ROTATION_OVERLAP {
+            let message = format!("must be at most {} seconds", MAX_ROTATION_OVERLAP.as_secs());
+            return Err(Invalid::field("overlap_seconds", FieldCode::OutOfRange, message).into());
+        }
+        let KeyText { text, prefix, hash } = KeyText::new(user, &self.0.database.ids());
+        let presented = presented.and_then(parse).map(|(_, hash)| hash);
+        let previous_expires_at = self.0.now().plus(overlap);
+        let rotate = async move |tx: &mut WriteTx<'_>| {
+            let presented = presented.as_ref();
+            let new = NewSecret { prefix: &prefix, key_hash: &hash, presented, previous_expires_at };
+            tx.api_keys().rotate(user, id, new).await
+        };
+        let key = self.0.write("key_rotate", rotate).await?;
+        self.0.callers.forget_all().await;
+        SecurityEvent::KEY_ROTATED.key(id).note(Some(user));
+        Ok(NewKey { key, text })
+    }
+
+    /// The key with this id.
+    ///
+    /// # Errors
+    /// `NotFound`, also for a revoked one.
+    pub async fn get(self, user: UserId, id: ApiKeyId) -> Result<ApiKey> {
+        let found = self.list(user).await?.into_iter().find(|key| key.id == id && key.revoked_at.is_none());
+        found.ok_or_else(|| Error::not_found("api_key"))
     }
 
     /// Every key of a user, oldest first.
@@ -112,8 +189,12 @@ impl Keys<'_> {
     }
 
     async fn load(self, user: UserId, hash: [u8; 32], now: Timestamp) -> Result<Option<Principal>> {
-        let found = self.0.read("key_verify", async move |tx| tx.api_keys().find(user, &hash).await).await?;
-        let Some((key, Some(role))) = found else { return Ok(None) };
+        let find = async move |tx: &mut ReadTx<'_>| tx.api_keys().find(user, &hash, now).await;
+        let found = self.0.read("key_verify", find).await?;
+        let Some(FoundApiKey { key, role: Some(role), must_change_password, secret_expires_at }) = found
+        else {
+            return Ok(None);
+        };
         // A service key has the power of the administrator who created it, and loses it with their role.
         let has_power = role == UserRole::Admin || user == UserId::ANONYMOUS;
         if !key.is_valid_at(now) || (key.scope == ApiKeyScope::Service && !has_power) {
@@ -124,8 +205,9 @@ impl Keys<'_> {
             user_id: key.user_id,
             role,
             credential: Credential::Key { id: key.id, scope: key.scope },
-            must_change_password: false,
-            expires_at: key.expires_at,
+            must_change_password,
+            expires_at: key.expires_at.into_iter().chain(secret_expires_at).min(),
+            rights: Arc::new(key.rights),
         }))
     }
 

@@ -31,13 +31,13 @@ use chatstore_sql::{Tx, Via, WriteTx};
 use crate::error::{Error, Result};
 use crate::user_scope::AsUser;
 
-pub use auth::{Auth, ClientInfo, LoginName, Tokens};
+pub use auth::{Auth, ClientInfo, LoginName, OwnKeys, Tokens};
 pub use batches::{AppendedBatch, Destination};
 pub use conversations::Conversations;
 pub use documents::Documents;
 pub use idempotency_key::{IdempotencyKey, Outcome};
 pub use idempotent::Idempotent;
-pub use keys::{Keys, NewKey};
+pub use keys::{KeyOptions, Keys, MAX_ROTATION_OVERLAP, NewKey, ROTATION_OVERLAP};
 pub use members::Members;
 pub use messages::Messages;
 pub use operations::Operations;

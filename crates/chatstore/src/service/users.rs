@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use chatstore_model::{
-    Email, IntoValid, Invalid, Limit, NewUser, Order, Page, User, UserFilter, UserId, UserPatch,
+    Email, ExternalId, IntoValid, Invalid, Limit, NewUser, Order, Page, User, UserFilter, UserId, UserPatch,
     UserPosition, UserRole, Valid,
 };
 use chatstore_sql::{Deletion, ReadTx, WriteTx};
@@ -118,6 +118,22 @@ impl Users<'_> {
         Ok((user, is_new))
     }
 
+    /// The user with the external id of `new`; created from it when there is none, else untouched by it. True when it was
+    /// created. Of any number of concurrent calls one creates it.
+    ///
+    /// # Errors
+    /// `Conflict` when `new` has no external id; `AlreadyExists` with field `username` or `email`; `Invalid`.
+    pub async fn get_or_create_by_external_id(self, new: impl IntoValid<NewUser>) -> Result<(User, bool)> {
+        let new = Arc::new(new.into_valid()?);
+        let attempt = || {
+            let new = Arc::clone(&new);
+            let get_or_create =
+                async move |tx: &mut WriteTx<'_>| Ok(tx.users().get_or_create_by_external_id(&*new).await?);
+            self.0.write("user_get_or_create", get_or_create)
+        };
+        self.0.past_deletions(NewMessageIds::NONE, attempt).await
+    }
+
     /// The user with this id.
     ///
     /// # Errors
@@ -156,6 +172,15 @@ impl Users<'_> {
         Ok(self.0.read("user_find", find).await?)
     }
 
+    /// The user whom another system knows by this id.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn find_by_external_id(self, id: &ExternalId) -> Result<Option<User>> {
+        let id = id.clone();
+        Ok(self.0.read("user_find", async move |tx| tx.users().find_by_external_id(&id).await).await?)
+    }
+
     /// The user that a reference names.
     ///
     /// # Errors
@@ -168,6 +193,7 @@ impl Users<'_> {
             }
             UserReference::Username(username) => self.find_by_username(username).await,
             UserReference::Email(email) => self.find_by_email(email).await,
+            UserReference::External(id) => self.find_by_external_id(id).await,
             UserReference::Anonymous => self.get(UserId::ANONYMOUS).await.map(Some),
         }
     }
@@ -179,14 +205,25 @@ impl Users<'_> {
     /// That the database is unavailable.
     pub async fn acting(self, reference: &UserReference) -> Result<Option<ActingUser>> {
         if *reference == UserReference::Anonymous {
-            return Ok(Some(ActingUser { user_id: UserId::ANONYMOUS, role: UserRole::User }));
+            let (user_id, role) = (UserId::ANONYMOUS, UserRole::User);
+            return Ok(Some(ActingUser { user_id, role, external_namespace: None }));
         }
-        let load = async {
-            let found = self.find(reference).await?;
-            let found = found.filter(|user| user.is_active && user.id != UserId::ANONYMOUS);
-            Ok(found.map(|user| ActingUser { user_id: user.id, role: user.role }))
-        };
+        let load = async { Ok(self.find(reference).await?.and_then(active)) };
         self.0.callers.acting.get_or_load(&ActingKey(reference.clone()), load).await
+    }
+
+    /// As [`acting`](Self::acting), but a user whom no other request has named yet is created. `None` for one who is
+    /// disabled.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn acting_or_created(self, external_id: &ExternalId) -> Result<Option<ActingUser>> {
+        if let Some(acting) = self.acting(&UserReference::External(external_id.clone())).await? {
+            return Ok(Some(acting));
+        }
+        let new = NewUser::with_external_id(external_id.clone());
+        let (user, _is_new) = self.get_or_create_by_external_id(new).await?;
+        Ok(active(user))
     }
 
     /// Users by creation, without the built-in one.
@@ -210,7 +247,8 @@ impl Users<'_> {
     }
 
     /// Changes a user; takes effect on their API keys and sessions at once in this process. Disabling ends
-    /// the sessions. Another address is one that the user claims, unless the patch says that it is verified.
+    /// the sessions, becoming an administrator revokes the keys. Another address is one that the user claims, unless the
+    /// patch says that it is verified.
     ///
     /// # Errors
     /// `NotFound`; `Invalid`; `AlreadyExists`; `Conflict` when neither name nor address would be
@@ -268,4 +306,14 @@ fn events_of(patch: &UserPatch) -> Vec<SecurityEvent> {
     ];
     let told = told.into_iter().filter(|(is_told, ..)| *is_told);
     told.map(|(_, event, field)| event.changed(&[field])).collect()
+}
+
+/// As whom a service may act for a user.
+fn active(user: User) -> Option<ActingUser> {
+    let is_acting = user.is_active && user.id != UserId::ANONYMOUS;
+    is_acting.then(|| ActingUser {
+        user_id: user.id,
+        role: user.role,
+        external_namespace: user.external_namespace,
+    })
 }

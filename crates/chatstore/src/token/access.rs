@@ -31,6 +31,8 @@ pub(crate) struct AccessClaims {
     pub(crate) jti: Uuid,
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+    /// The place in the session of the refresh token that it was given with.
+    pub(crate) counter: i64,
 }
 
 impl AccessClaims {
@@ -38,7 +40,12 @@ impl AccessClaims {
     pub(crate) fn new(user: UserId, session: SessionId, jti: Uuid, now: Timestamp) -> Self {
         let part_of_a_second = now.as_microseconds().rem_euclid(1_000_000);
         let issued_at = now.plus_microseconds(-part_of_a_second);
-        Self { user, session, jti, issued_at, expires_at: issued_at.plus(LIFETIME) }
+        Self { user, session, jti, issued_at, expires_at: issued_at.plus(LIFETIME), counter: 0 }
+    }
+
+    /// The same beside the refresh token at this place in the session.
+    pub(crate) const fn beside(self, counter: i64) -> Self {
+        Self { counter, ..self }
     }
 }
 
@@ -53,13 +60,16 @@ struct Claims {
     iat: i64,
     nbf: i64,
     exp: i64,
+    /// Left out in the first token of a session.
+    #[serde(default)]
+    rtc: i64,
 }
 
 impl TokenKeys {
     /// Signs a token; what is less than a second of its times is cut off.
     pub(crate) fn access_token(&self, claims: &AccessClaims) -> String {
         let issued_at = seconds(claims.issued_at);
-        let payload = json!({
+        let mut payload = json!({
             "iss": CHATSTORE,
             "aud": CHATSTORE,
             "sub": claims.user.to_string(),
@@ -69,6 +79,9 @@ impl TokenKeys {
             "nbf": issued_at,
             "exp": seconds(claims.expires_at),
         });
+        if claims.counter > 0 {
+            payload["rtc"] = claims.counter.into();
+        }
         let payload = BASE64_URL_SAFE_NO_PAD.encode(payload.to_string());
         let key = self.signing();
         let signed = format!("{}.{payload}", key.header);
@@ -113,7 +126,7 @@ fn check(claims: &Claims, now: Timestamp) -> Option<AccessClaims> {
     let user = claims.sub.parse().ok().filter(|user| *user != UserId::ANONYMOUS)?;
     let session = claims.sid.parse().ok()?;
     let jti = Uuid::try_parse(&claims.jti).ok()?;
-    Some(AccessClaims { user, session, jti, issued_at, expires_at })
+    Some(AccessClaims { user, session, jti, issued_at, expires_at, counter: claims.rtc })
 }
 
 fn seconds(at: Timestamp) -> i64 {
@@ -147,6 +160,16 @@ mod tests {
         let keys = TokenKeys::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
         assert_eq!(keys.access_token(&claims(now)), PYTHON);
         assert_eq!(keys.verify_access(PYTHON, now), Some(claims(now)));
+    }
+
+    #[test]
+    fn a_token_says_beside_which_refresh_token_it_was_given() {
+        let now = at("2026-01-31T12:00:00Z");
+        let (keys, _) = TokenKeys::generate(|bytes| bytes.fill(7));
+        for counter in [0, 1, i64::MAX] {
+            let token = keys.access_token(&claims(now).beside(counter));
+            assert_eq!(keys.verify_access(&token, now), Some(claims(now).beside(counter)));
+        }
     }
 
     #[test]

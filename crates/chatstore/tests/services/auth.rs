@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chatstore::auth::{
-    LimitKey, Limiter, LimiterFuture, LoginName, Password, PasswordHash, Permission, Quota, TokenKeys,
+    LimitKey, Limiter, LimiterFuture, LoginName, OwnKeys, Password, PasswordHash, Permission, Quota,
+    TokenKeys,
 };
 use chatstore::{ErrorKind, NewUser, Store, Timestamp, UserId, UserName};
 use chatstore_testkit::{TestDatabase, conformance};
@@ -134,7 +135,12 @@ async fn no_session_of_the_former_password_survives_a_change_at_the_same_moment(
         let change = async {
             store
                 .auth()
-                .change_password(ada, Password::new(former.as_str()), Password::new(next.as_str()))
+                .change_password(
+                    ada,
+                    Password::new(former.as_str()),
+                    Password::new(next.as_str()),
+                    OwnKeys::Keep,
+                )
                 .await
         };
         let (begun, changed) = tokio::join!(log_in(&store, "ada", &former), change);

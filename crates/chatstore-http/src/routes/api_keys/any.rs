@@ -4,11 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chatstore::fields::KEY_SCOPE;
+use chatstore::fields::{KEY_NAMESPACE, KEY_PROVISION, KEY_SCOPE, KEY_USERS};
 use chatstore::{ApiKeyScope, FieldCode, UserRole};
 
 use crate::body::ValidBody;
-use crate::caller::Admin;
+use crate::caller::{Admin, AdminInSession};
 use crate::error::Problem;
 use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, Path, UserKeyPath, UserPath};
@@ -37,7 +37,7 @@ pub(crate) async fn list(
     Path(path): Path<UserPath>,
     Query(query): Query<PageQuery>,
 ) -> Result<ListResponse<ApiKeyResponse>, Problem> {
-    let user = load_editable(&state, admin, path.user.id()?).await?;
+    let user = load_editable(&state, &admin, path.user.id()?).await?;
     page_of(&state, query, user.id, admin.holder()).await
 }
 
@@ -47,12 +47,17 @@ request_object! {
 }
 
 fn read_create_user_key(fields: &mut impl ReadFields) -> (KeyInput, ApiKeyScope) {
-    (KeyInput::read(fields), fields.given_or(&KEY_SCOPE, ApiKeyScope::User))
+    let mut input = KeyInput::read(fields);
+    let scope = fields.given_or(&KEY_SCOPE, ApiKeyScope::User);
+    input.rights.users = fields.given(&KEY_USERS).unwrap_or_default();
+    input.rights.namespace = fields.given(&KEY_NAMESPACE);
+    input.rights.provision = fields.given(&KEY_PROVISION);
+    (input, scope)
 }
 
 /// Create an API key for a user
 ///
-/// For administrators; a service key creates neither service keys nor keys for administrators.
+/// For administrators in a session, after the password was confirmed: a key creates no keys.
 #[utoipa::path(
     post,
     path = "/users/{id}/api-keys",
@@ -73,7 +78,7 @@ fn read_create_user_key(fields: &mut impl ReadFields) -> (KeyInput, ApiKeyScope)
 )]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    admin: Admin,
+    AdminInSession(admin): AdminInSession,
     base_path: BasePath,
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
@@ -81,14 +86,12 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let (new, scope) = key.into_inner();
     new.check_end(&state)?;
-    let user = load_editable(&state, admin, path.user.id()?).await?;
-    if scope == ApiKeyScope::Service {
-        admin.over_admins()?;
-        if user.role != UserRole::Admin {
-            let message = "must be user: a service key belongs to an administrator";
-            return Err(Problem::wrong("scope", FieldCode::NotAllowed, message));
-        }
+    let user = load_editable(&state, &admin, path.user.id()?).await?;
+    if scope == ApiKeyScope::Service && user.role != UserRole::Admin {
+        let message = "must be user: a service key belongs to an administrator";
+        return Err(Problem::wrong("scope", FieldCode::NotAllowed, message));
     }
+    admin.require_confirmation(&state).await?;
     let key = new.create(&state, user.id, scope).await?;
     let location = base_path.path(&format!("/users/{}/api-keys/{}", user.id, key.key.id));
     Ok(created(location, Json(NewKeyResponse::from(key))))
@@ -111,7 +114,7 @@ pub(crate) async fn revoke(
     Path(path): Path<UserKeyPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    let user = load_editable(&state, admin, path.user.id()?).await?;
+    let user = load_editable(&state, &admin, path.user.id()?).await?;
     state.store().keys().revoke(user.id, path.key.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,5 @@
 //! API keys.
 
 pub(crate) mod any;
+pub(crate) mod current;
 pub(crate) mod own;

@@ -1,16 +1,21 @@
 //! The caller's own API keys.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chatstore::fields::{EXPIRES_AT, KEY_NAME};
-use chatstore::{ApiKeyScope, FieldCode, NewKey, Timestamp, UserId, Validate, Validator};
+use chatstore::auth::{KeyOptions, ROTATION_OVERLAP};
+use chatstore::fields::{EXPIRES_AT, KEY_ADDRESSES, KEY_NAME, KEY_ROUTES, READ_ONLY};
+use chatstore::{
+    ApiKeyScope, CountField, FieldCode, KeyRights, NewKey, Timestamp, UserId, Validate, Validator,
+};
 
-use crate::body::ValidBody;
-use crate::caller::SelfManagedUser;
+use crate::body::{JsonBody, ValidBody};
+use crate::caller::{SelfManagedUser, UserInSession};
 use crate::error::Problem;
-use crate::openapi::{BodyProblems, DeleteProblems, ReadProblems};
+use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, KeyPath, Path};
 use crate::query::{NoParameters, PageQuery, Query};
 use crate::request::ReadFields;
@@ -55,6 +60,7 @@ pub(crate) async fn list(
 pub(crate) struct KeyInput {
     name: Option<String>,
     expires_at: Option<Timestamp>,
+    pub(crate) rights: KeyRights,
 }
 
 impl Validate for KeyInput {
@@ -65,13 +71,22 @@ impl Validate for KeyInput {
 
 request_object! {
     /// What an API key is created with.
-    CreateKey: KeyInput = KeyInput::read, {"name": "laptop"}
+    CreateKey: KeyInput = KeyInput::read, {"name": "laptop", "read_only": true}
 }
 
 impl KeyInput {
     /// The fields that every new key is read with.
     pub(crate) fn read(fields: &mut impl ReadFields) -> Self {
-        Self { name: fields.optional(&KEY_NAME), expires_at: fields.optional(&EXPIRES_AT) }
+        Self {
+            name: fields.optional(&KEY_NAME),
+            expires_at: fields.optional(&EXPIRES_AT),
+            rights: KeyRights {
+                read_only: fields.given_or(&READ_ONLY, false),
+                routes: fields.given(&KEY_ROUTES).unwrap_or_default(),
+                addresses: fields.given(&KEY_ADDRESSES).unwrap_or_default(),
+                ..KeyRights::default()
+            },
+        }
     }
 
     /// Fails when the key would have expired before it is created.
@@ -89,11 +104,15 @@ impl KeyInput {
         user: UserId,
         scope: ApiKeyScope,
     ) -> Result<NewKey, Problem> {
-        Ok(state.store().keys().create(user, scope, self.name, self.expires_at).await?)
+        let Self { name, expires_at, rights } = self;
+        let options = KeyOptions { scope, name, expires_at, rights };
+        Ok(state.store().keys().create_with(user, options).await?)
     }
 }
 
 /// Create an API key for the current user
+///
+/// In a session, after the password was [confirmed](#/auth/confirm): a key creates no keys.
 #[utoipa::path(
     post,
     path = "/auth/api-keys",
@@ -114,19 +133,67 @@ impl KeyInput {
             ),
         ),
         BodyProblems,
+        ConflictProblem,
     )
 )]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    SelfManagedUser(caller): SelfManagedUser,
+    UserInSession(caller): UserInSession,
     base_path: BasePath,
     _query: Query<NoParameters>,
     ValidBody(new): ValidBody<CreateKey>,
 ) -> Result<Response, Problem> {
     new.check_end(&state)?;
+    caller.require_confirmation().await?;
     let key = new.into_inner().create(&state, caller.user(), ApiKeyScope::User).await?;
     let location = base_path.path(&format!("/auth/api-keys/{}", key.key.id));
     Ok(created(location, Json(NewKeyResponse::from(key))))
+}
+
+/// How long the former secret of a key goes on.
+const OVERLAP_SECONDS: CountField = CountField {
+    name: "overlap_seconds",
+    about: "How long the former secret stays good beside the new one: 604,800 seconds at most, 0 for not at all.",
+};
+
+request_object! {
+    /// How a key gets another secret.
+    RotateKey: Duration = read_rotate_key, {"overlap_seconds": 3600}
+}
+
+fn read_rotate_key(fields: &mut impl ReadFields) -> Duration {
+    let seconds = fields.given_or(&OVERLAP_SECONDS, ROTATION_OVERLAP.as_secs().cast_signed());
+    let is_negative = seconds < 0;
+    if is_negative {
+        fields.wrong(OVERLAP_SECONDS.name, FieldCode::OutOfRange, "must not be negative");
+    }
+    Duration::from_secs(seconds.unsigned_abs())
+}
+
+/// Give one of the current user's API keys another secret
+///
+/// In a session, after the password was confirmed. Only this answer shows the new secret; the former one stays good for
+/// a while.
+#[utoipa::path(
+    post,
+    path = "/auth/api-keys/{id}/rotate",
+    operation_id = "rotate_own_key",
+    tag = "keys",
+    params(KeyPath),
+    request_body = RotateKey,
+    responses((status = 200, description = "The key with its new secret", body = NewKeyResponse), BodyProblems)
+)]
+pub(crate) async fn rotate(
+    State(state): State<AppState>,
+    UserInSession(caller): UserInSession,
+    Path(path): Path<KeyPath>,
+    _query: Query<NoParameters>,
+    JsonBody(overlap): JsonBody<RotateKey>,
+) -> Result<Json<NewKeyResponse>, Problem> {
+    let id = path.key.id()?;
+    caller.require_confirmation().await?;
+    let rotated = state.store().keys().rotate(caller.user(), id, None, overlap).await?;
+    Ok(Json(rotated.into()))
 }
 
 /// Revoke one of the current user's API keys

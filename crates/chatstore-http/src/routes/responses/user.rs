@@ -13,7 +13,7 @@ use crate::schema::UserRoleWord;
     "id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "short_id": "1BwtYBRnzP4aQmVxK7sD8c", "username": "ada",
     "email": "ada@example.org", "email_verified_at": "2026-03-01T12:00:00.000000Z", "full_name": "Ada Lovelace", "role": "user", "is_active": true,
     "must_change_password": false, "metadata": {}, "created_at": "2026-03-01T12:00:00.000000Z",
-    "updated_at": "2026-03-01T12:00:00.000000Z"
+    "updated_at": "2026-03-01T12:00:00.000000Z", "external_namespace": null, "external_id": null
 }))]
 pub(crate) struct UserResponse {
     #[schema(value_type = String, format = "uuid")]
@@ -44,6 +44,12 @@ pub(crate) struct UserResponse {
     created_at: Timestamp,
     #[schema(value_type = String, format = "date-time")]
     updated_at: Timestamp,
+    /// The system that knows the user by an id of its own; a service key sees its own namespace only.
+    #[schema(required)]
+    external_namespace: Option<String>,
+    /// That id, compared exactly.
+    #[schema(required)]
+    external_id: Option<String>,
 }
 
 impl ListItem for UserResponse {
@@ -67,6 +73,8 @@ impl From<User> for UserResponse {
             metadata: user.metadata,
             created_at: user.created_at,
             updated_at: user.updated_at,
+            external_namespace: user.external_namespace,
+            external_id: user.external_id,
         }
     }
 }

@@ -46,7 +46,7 @@ impl FromParameters for ListQuery {
 
 impl ListQuery {
     /// What a cursor of this list is bound to.
-    fn scope(&self, admin: Admin) -> String {
+    fn scope(&self, admin: &Admin) -> String {
         let holder = admin.holder();
         format!(
             "users for {holder} {:?} {:?} {:?} {:?} {:?}",
@@ -81,7 +81,8 @@ pub(crate) async fn list(
     admin: Admin,
     Query(query): Query<ListQuery>,
 ) -> Result<ListResponse<UserResponse>, Problem> {
-    let scope = query.scope(admin);
+    admin.over_all_users()?;
+    let scope = query.scope(&admin);
     let from = query.page.position(&scope)?;
     let page = if query.names_one() {
         Page { items: find(&state, &query).await?.into_iter().collect(), next: None }
@@ -90,7 +91,7 @@ pub(crate) async fn list(
         state.store().users().page(filter, Order::Ascending, from, query.page.limit).await?
     };
     let page: Page<User, UserPosition> = page;
-    Ok(ListResponse::new(page, &scope, UserResponse::from))
+    Ok(ListResponse::new(page, &scope, |user| UserResponse::from(admin.seen(user))))
 }
 
 /// The one user that has the name and the addresses asked for.

@@ -11,7 +11,7 @@ use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConflictProblem, DeleteProblems, ReadProblems};
 use crate::query::{NoParameters, Query};
 use crate::routes::responses::UserResponse;
-use crate::routes::users::user_patch;
+use crate::routes::users::{changes_email, user_patch};
 use crate::schema::request_object;
 use crate::state::AppState;
 
@@ -28,7 +28,7 @@ pub(crate) async fn get(
     CurrentUserBeforePasswordChange(caller): CurrentUserBeforePasswordChange,
     _query: Query<NoParameters>,
 ) -> Result<Json<UserResponse>, Problem> {
-    Ok(Json(state.store().users().get(caller.user()).await?.into()))
+    Ok(Json(caller.seen(state.store().users().get(caller.user()).await?).into()))
 }
 
 request_object! {
@@ -39,6 +39,7 @@ request_object! {
 /// Change the current user
 ///
 /// Another e-mail address is claimed until an administrator or a service verifies it.
+/// Another address asks for a [confirmed](#/auth/confirm) password of users who have one.
 #[utoipa::path(
     patch,
     path = "/users/me",
@@ -53,12 +54,17 @@ pub(crate) async fn change(
     _query: Query<NoParameters>,
     ValidBody(patch): ValidBody<ChangeMe>,
 ) -> Result<Json<UserResponse>, Problem> {
-    Ok(Json(state.store().users().update(caller.user(), patch).await?.into()))
+    let users = state.store().users();
+    if !patch.email.is_keep() && changes_email(&patch, &users.get(caller.user()).await?) {
+        caller.require_confirmation().await?;
+    }
+    Ok(Json(caller.seen(users.update(caller.user(), patch).await?).into()))
 }
 
 /// Erase the current user
 ///
-/// Deletes the user with everything they own, the credentials of this request included.
+/// Deletes the user with everything they own, the credentials of this request included. Users with a password confirm
+/// it first.
 #[utoipa::path(
     delete,
     path = "/users/me",
@@ -71,6 +77,7 @@ pub(crate) async fn erase(
     caller: Caller,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
+    caller.require_confirmation().await?;
     state.store().users().erase(caller.user()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

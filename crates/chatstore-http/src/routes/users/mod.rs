@@ -12,7 +12,7 @@ use chatstore::fields::{
     EMAIL, EMAIL_VERIFIED, FULL_NAME, IS_ACTIVE, METADATA, MUST_CHANGE_PASSWORD, PASSWORD, USER_ROLE,
     USERNAME,
 };
-use chatstore::{CanonicalJson, Email, FromText, NewUser, User, UserId, UserPatch, UserRole};
+use chatstore::{CanonicalJson, Change, Email, FromText, NewUser, User, UserId, UserPatch, UserRole};
 
 use crate::body::{JsonBody, ValidBody};
 use crate::caller::Admin;
@@ -82,6 +82,7 @@ pub(crate) async fn create(
     ValidBody(new): ValidBody<CreateUser>,
 ) -> Result<Response, Problem> {
     let (new, password) = new.split();
+    admin.over_all_users()?;
     if new.role == UserRole::Admin {
         admin.over_admins()?;
     }
@@ -90,7 +91,7 @@ pub(crate) async fn create(
         Some(password) => users.create_with_password(new, password).await?,
         None => users.create(new).await?,
     };
-    Ok(created_user(&base_path, user))
+    Ok(created_user(&base_path, admin.seen(user)))
 }
 
 /// 201 with the location of the user.
@@ -99,11 +100,9 @@ fn created_user(base_path: &BasePath, user: User) -> Response {
 }
 
 /// A user that this administrator may change.
-pub(crate) async fn load_editable(state: &AppState, admin: Admin, id: UserId) -> Result<User, Problem> {
+pub(crate) async fn load_editable(state: &AppState, admin: &Admin, id: UserId) -> Result<User, Problem> {
     let user = state.store().users().get(id).await?;
-    if user.role == UserRole::Admin {
-        admin.over_admins()?;
-    }
+    admin.over(&user)?;
     Ok(user)
 }
 
@@ -120,11 +119,13 @@ pub(crate) async fn load_editable(state: &AppState, admin: Admin, id: UserId) ->
 )]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    _admin: Admin,
+    admin: Admin,
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
 ) -> Result<Json<UserResponse>, Problem> {
-    Ok(Json(state.store().users().get(path.user.id()?).await?.into()))
+    let user = state.store().users().get(path.user.id()?).await?;
+    admin.sees(&user)?;
+    Ok(Json(admin.seen(user).into()))
 }
 
 /// The fields that every change of a user is read with.
@@ -134,6 +135,15 @@ pub(crate) fn user_patch(fields: &mut impl ReadFields) -> UserPatch {
         email: fields.nullable(&EMAIL),
         full_name: fields.nullable(&FULL_NAME),
         ..UserPatch::default()
+    }
+}
+
+/// Whether a change gives a user another address.
+pub(crate) fn changes_email(patch: &UserPatch, user: &User) -> bool {
+    match &patch.email {
+        Change::Keep => false,
+        Change::Clear => user.email.is_some(),
+        Change::Set(email) => user.email.as_deref() != Some(email.as_typed()),
     }
 }
 
@@ -158,7 +168,8 @@ fn read_change_user(fields: &mut impl ReadFields) -> UserPatch {
 /// Change a user
 ///
 /// For administrators and service keys. An address that they set is verified. The last active administrator keeps the
-/// role.
+/// role; a user who becomes one loses all API keys. Administrators confirm the password before they change their own
+/// address.
 #[utoipa::path(
     patch,
     path = "/users/{id}",
@@ -175,11 +186,14 @@ pub(crate) async fn change(
     _query: Query<NoParameters>,
     ValidBody(patch): ValidBody<ChangeUser>,
 ) -> Result<Json<UserResponse>, Problem> {
-    let user = load_editable(&state, admin, path.user.id()?).await?;
+    let user = load_editable(&state, &admin, path.user.id()?).await?;
     if patch.role == Some(UserRole::Admin) {
         admin.over_admins()?;
     }
-    Ok(Json(state.store().users().update(user.id, patch).await?.into()))
+    if changes_email(&patch, &user) {
+        admin.require_confirmation_for_own(&state, user.id).await?;
+    }
+    Ok(Json(admin.seen(state.store().users().update(user.id, patch).await?).into()))
 }
 
 /// Erase a user
@@ -200,7 +214,8 @@ pub(crate) async fn erase(
     Path(path): Path<UserPath>,
     _query: Query<NoParameters>,
 ) -> Result<StatusCode, Problem> {
-    let user = load_editable(&state, admin, path.user.id()?).await?;
+    let user = load_editable(&state, &admin, path.user.id()?).await?;
+    admin.require_confirmation_for_own(&state, user.id).await?;
     state.store().users().erase(user.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -240,7 +255,7 @@ fn read_put_user(fields: &mut impl ReadFields) -> NewUser {
 )]
 pub(crate) async fn put_by_email(
     State(state): State<AppState>,
-    _admin: Admin,
+    admin: Admin,
     base_path: BasePath,
     Path(path): Path<EmailPath>,
     _query: Query<NoParameters>,
@@ -248,8 +263,10 @@ pub(crate) async fn put_by_email(
 ) -> Result<Response, Problem> {
     let email =
         Email::from_text(path.email).map_err(|(code, message)| Problem::wrong(EMAIL.name, code, message))?;
+    admin.over_all_users()?;
     let new = NewUser { email: Some(email), ..new };
     let (user, is_new) = state.store().users().get_or_create(new).await?;
+    let user = admin.seen(user);
     if is_new {
         Ok(created_user(&base_path, user))
     } else {

@@ -104,11 +104,12 @@ const MARK_CONVERSATION: Sql = Sql::same(
 /// Frees the identities, which are few. They are deleted with the user unless the user is marked.
 const IDENTITIES: Sql = Sql::same("deletions.identities", "delete from identities where user_id = $1");
 
-/// Frees name and address, and keeps nothing that tells who it was.
+/// Frees name, address and external id, and keeps nothing that tells who it was.
 const MARK_USER: Sql = Sql::same(
     "deletions.mark_user",
     "update users set deleted_at = $1, username = null, username_key = null, email = null, email_key = null, \
-     email_verified_at = null, full_name = null, password_hash = null, is_active = false, metadata = '{}' \
+     email_verified_at = null, external_namespace = null, external_id = null, full_name = null, \
+     password_hash = null, is_active = false, metadata = '{}' \
      where id = $2 and deleted_at is null",
 );
 

@@ -4,8 +4,8 @@ mod erase;
 mod identity;
 
 use chatstore_model::{
-    CanonicalJson, Email, EndReason, IntoValid, Limit, NewUser, Order, Page, PasswordHash, Timestamp, User,
-    UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole,
+    CanonicalJson, Email, EndReason, ExternalId, IntoValid, Limit, NewUser, Order, Page, PasswordHash,
+    Timestamp, User, UserFilter, UserId, UserName, UserPatch, UserPosition, UserRole,
 };
 use constcat::concat;
 use uuid::Uuid;
@@ -54,6 +54,15 @@ const LOCK: Sql = Sql::pair(
     "users.lock",
     concat!("select ", COLUMNS, " from users where id = $1 and deleted_at is null"),
     concat!("select ", COLUMNS, " from users where id = $1 and deleted_at is null for no key update"),
+);
+
+const BY_EXTERNAL_ID: Sql = Sql::same(
+    "users.by_external_id",
+    concat!(
+        "select ",
+        COLUMNS,
+        " from users where external_namespace = $1 and external_id = $2 and deleted_at is null"
+    ),
 );
 
 /// The built-in user has the least id and is in no list.
@@ -108,7 +117,7 @@ const UPDATE: Sql = Sql::same(
 /// That a name or an address is left. The check of the table says so as well, but a PostgreSQL server would log the whole
 /// row that violates it.
 const KEEPS_ONE: &str = "(case when $1 then $3 else username_key end is not null \
-    or case when $4 then $6 else email_key end is not null)";
+    or case when $4 then $6 else email_key end is not null or external_id is not null)";
 
 /// The lock keeps two administrators from leaving at once, each relying on the other. SQLite has one writer.
 const OTHER_ADMIN: Sql = Sql::pair("users.other_admin", ANOTHER_ADMIN, concat!(ANOTHER_ADMIN, " for update"));
@@ -123,6 +132,7 @@ const OWN_STATEMENTS: &[Sql] = &[
     BY_EMAIL,
     BY_CLAIMED_EMAIL,
     LOCK,
+    BY_EXTERNAL_ID,
     PAGE_ASCENDING,
     PAGE_DESCENDING,
     FILTERED_ASCENDING,
@@ -143,7 +153,7 @@ repository! {
 reader! {
     pub(super) fn read -> User {
         id, username, email, full_name, role, is_active, must_change_password, metadata, created_at,
-        updated_at, email_verified_at,
+        updated_at, email_verified_at, external_namespace, external_id,
     }
 }
 
@@ -193,6 +203,15 @@ impl<M> Users<'_, '_, M> {
         refuse_nul("email", email)?;
         let key = Email::key_of(email);
         self.0.executor.query_first(&BY_CLAIMED_EMAIL, &[(&key).into()], read).await
+    }
+
+    /// The user whom another system knows by this id.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn find_by_external_id(&mut self, id: &ExternalId) -> Result<Option<User>, StoreError> {
+        let values = [id.namespace().as_str().into(), id.id().into()];
+        self.0.executor.query_first(&BY_EXTERNAL_ID, &values, read).await
     }
 
     /// Users by creation, without the built-in one. What a filter passes over costs time.
@@ -262,6 +281,11 @@ impl Users<'_, '_, ReadWrite> {
     async fn why_not_created(&mut self, user: &User, new: &NewUser) -> Result<StoreError, StoreError> {
         let email = new.email.as_ref().map(|email| (email, new.is_email_verified));
         self.refuse_taken(None, new.username.as_ref(), email).await?;
+        if let Some(external_id) = &new.external_id
+            && self.find_by_external_id(external_id).await?.is_some()
+        {
+            return Ok(StoreError::AlreadyExists { entity: USERS.entity, field: "external_id" });
+        }
         if self.get(user.id).await?.is_some() {
             return Ok(StoreError::AlreadyExists { entity: USERS.entity, field: "id" });
         }
@@ -302,8 +326,38 @@ impl Users<'_, '_, ReadWrite> {
         }
     }
 
-    /// Changes a user; an empty patch changes nothing. Disabling ends all sessions. Another address is one that the user
-    /// claims, unless the patch says that it is verified.
+    /// The user whom another system knows by the external id of `new`; created from `new` when there is none, else
+    /// untouched by it. True when it was created. Of any number of concurrent calls one creates it.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidState`] when `new` has no external id; [`StoreError::AlreadyExists`] with field `username` or
+    /// `email`; [`StoreError::Invalid`].
+    pub async fn get_or_create_by_external_id(
+        &mut self,
+        new: impl IntoValid<&NewUser>,
+    ) -> Result<(User, bool), StoreError> {
+        let new = *new.into_valid()?;
+        let Some(external_id) = &new.external_id else {
+            return Err(StoreError::InvalidState(
+                "a user is found or created by the external id, which is missing",
+            ));
+        };
+        if let Some(user) = self.find_by_external_id(external_id).await? {
+            return Ok((user, false));
+        }
+        let user = self.to_row(new);
+        if self.insert(&user, new).await? {
+            return Ok((user, true));
+        }
+        match self.find_by_external_id(external_id).await? {
+            Some(user) => Ok((user, false)),
+            None => Err(self.why_not_created(&user, new).await?),
+        }
+    }
+
+    /// Changes a user; an empty patch changes nothing. Disabling ends all sessions; becoming an administrator revokes
+    /// all keys, which were given to an ordinary user. Another address is one that the user claims, unless the patch
+    /// says that it is verified.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field
@@ -359,6 +413,9 @@ impl Users<'_, '_, ReadWrite> {
             None if self.get(id).await?.is_some() => return Err(StoreError::InvalidState(KEEPS_IDENTITY)),
             None => return Err(NOT_FOUND),
         };
+        if user.role != UserRole::Admin && updated.role == UserRole::Admin {
+            self.0.api_keys().revoke_all(id).await?;
+        }
         if patch.is_active == Some(false) {
             self.0.sessions().end_all(id, EndReason::Disabled).await?;
         }
@@ -389,6 +446,8 @@ impl Users<'_, '_, ReadWrite> {
             created_at,
             updated_at: new.updated_at.unwrap_or(created_at),
             email_verified_at: (new.is_email_verified && new.email.is_some()).then_some(created_at),
+            external_namespace: new.external_id.as_ref().map(|id| id.namespace().to_string()),
+            external_id: new.external_id.as_ref().map(|id| id.id().to_owned()),
         }
     }
 }
@@ -410,5 +469,7 @@ fn insert_values<'v>(user: &'v User, new: &'v NewUser) -> [Value<'v>; INSERTED.c
         user.created_at.into(),
         user.updated_at.into(),
         user.email_verified_at.into(),
+        user.external_namespace.as_ref().into(),
+        user.external_id.as_ref().into(),
     ]
 }

@@ -244,7 +244,7 @@ pub(super) fn tokens(
     now: Timestamp,
     refresh_expires_at: Timestamp,
 ) -> Tokens {
-    let claims = AccessClaims::new(user.id, refresh.session, access_jti, now);
+    let claims = AccessClaims::new(user.id, refresh.session, access_jti, now).beside(refresh.counter);
     Tokens {
         access_token: keys.access_token(&claims),
         access_expires_at: claims.expires_at,
@@ -274,6 +274,8 @@ mod tests {
             metadata: CanonicalJson::object(),
             created_at: Timestamp::MIN,
             updated_at: Timestamp::MIN,
+            external_namespace: None,
+            external_id: None,
         };
         (user, has_password.then(|| PasswordHash::made("hash".to_owned())))
     }

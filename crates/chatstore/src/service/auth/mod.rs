@@ -1,6 +1,7 @@
 //! Who a user is: passwords, sessions and the tokens that speak for them.
 
 mod attempts;
+mod confirmation;
 mod login;
 mod passwords;
 mod provider;
@@ -11,11 +12,13 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use chatstore_model::{SessionId, Timestamp, User};
+use chatstore_model::{SessionId, Timestamp, User, UserId};
+use chatstore_sql::{StoreError, WriteTx};
 
 use crate::error::{Error, Result};
 use crate::identity::Identity;
 use crate::password::{Busy, Permit};
+use crate::security_event::SecurityEvent;
 use crate::store::Store;
 
 pub use login::LoginName;
@@ -33,6 +36,30 @@ pub struct ClientInfo {
     pub address: Option<IpAddr>,
     /// What the client calls itself, of at most 512 characters.
     pub user_agent: Option<String>,
+}
+
+/// What becomes of a user's API keys when their sessions end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnKeys {
+    /// They stay good.
+    Keep,
+    /// They are revoked in the same transaction.
+    Revoke,
+}
+
+impl OwnKeys {
+    async fn settle(self, tx: &mut WriteTx<'_>, user: UserId) -> std::result::Result<(), StoreError> {
+        match self {
+            Self::Keep => Ok(()),
+            Self::Revoke => tx.api_keys().revoke_all(user).await.map(|_| ()),
+        }
+    }
+
+    fn note(self, user: UserId) {
+        if self == Self::Revoke {
+            SecurityEvent::KEYS_REVOKED.note(Some(user));
+        }
+    }
 }
 
 /// What a login or a refresh gives. The tokens are shown this once.

@@ -3,7 +3,7 @@
 use chatstore_model::{FieldCode, Invalid, User, UserId};
 use chatstore_sql::WriteTx;
 
-use super::Auth;
+use super::{Auth, OwnKeys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::password::{Password, Passwords, Verification};
 use crate::security_event::SecurityEvent;
@@ -17,18 +17,25 @@ pub(crate) fn names(user: &User) -> Vec<&str> {
 }
 
 impl Auth<'_> {
-    /// Changes a user's password after the present one was shown, and ends all of their sessions.
+    /// Changes a user's password after the present one was shown, ends all of their sessions, and revokes their API keys
+    /// where that is said.
     ///
     /// # Errors
     /// `InvalidCredentials` when the present one is another or there is none; `Invalid` for a new one that is
     /// too short, too long, common or the present one; `LimitReached` after too many failures; `Overloaded`;
     /// `Forbidden` where passwords are switched off.
-    pub async fn change_password(self, user: UserId, current: Password, new: Password) -> Result<()> {
+    pub async fn change_password(
+        self,
+        user: UserId,
+        current: Password,
+        new: Password,
+        keys: OwnKeys,
+    ) -> Result<()> {
         self.require_local_passwords()?;
-        self.count_confirmation(user, Box::pin(self.change(user, current, new))).await
+        self.count_confirmation(user, Box::pin(self.change(user, current, new, keys))).await
     }
 
-    async fn change(&self, user: UserId, current: Password, new: Password) -> Result<()> {
+    async fn change(&self, user: UserId, current: Password, new: Password, keys: OwnKeys) -> Result<()> {
         let permit = self.permit()?;
         let found = self.store.read("password_find", async move |tx| tx.passwords().get(user).await).await?;
         let (found, hash) = found.ok_or_else(|| Error::not_found("user"))?;
@@ -48,7 +55,8 @@ impl Auth<'_> {
             if stored.as_ref() != Some(&verified) {
                 return Err(Error::invalid_credentials());
             }
-            Ok(tx.passwords().set(user, &hash, false).await?)
+            tx.passwords().set(user, &hash, false).await?;
+            Ok(keys.settle(tx, user).await?)
         };
         if let Err(error) = self.store.write("password_change", change).await {
             if error.kind() == ErrorKind::InvalidCredentials {
@@ -58,6 +66,7 @@ impl Auth<'_> {
         }
         self.store.callers.forget_all().await;
         SecurityEvent::PASSWORD_CHANGED.note(Some(user));
+        keys.note(user);
         Ok(())
     }
 

@@ -45,6 +45,7 @@ impl Auth<'_> {
             role,
             credential: Credential::Provider,
             must_change_password: false,
+            rights: std::sync::Arc::default(),
             expires_at: Some(token.expires_at),
         }))
     }

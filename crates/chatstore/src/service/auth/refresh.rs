@@ -12,9 +12,9 @@ use crate::token::RefreshText;
 impl Auth<'_> {
     /// Exchanges a refresh token for the next one and a new access token.
     ///
-    /// The same token may be shown again for 10 seconds, by a client whose answer was lost or by another tab:
-    /// it gives the same next token and another access token. Once the next one was used, or later, showing
-    /// it ends the session.
+    /// The same token may be shown again by a client whose answer was lost, or by another tab: it gives the same next
+    /// token and another access token, for 24 hours while neither was used, and for 10 seconds while only an access
+    /// token was. Showing it ends the session after that, and once the next one was used.
     ///
     /// # Errors
     /// `InvalidCredentials` for a token that is unknown, expired, revoked or used before; `Internal`

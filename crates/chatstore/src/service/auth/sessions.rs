@@ -1,5 +1,6 @@
 //! The sessions of a user: who is let in, and until when.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chatstore_model::{
@@ -7,14 +8,24 @@ use chatstore_model::{
 };
 use chatstore_sql::{ReadTx, WriteTx};
 
-use super::Auth;
+use super::{Auth, OwnKeys};
 use crate::cache::{Cache, SessionKey};
 use crate::error::Result;
 use crate::principal::{Credential, Principal};
 use crate::security_event::SecurityEvent;
+use crate::token::AccessClaims;
+
+/// How long a request waits until the first use of the tokens of a refresh is written down. It is written down all the
+/// same when that takes longer.
+const FIRST_USE_WAIT: Duration = Duration::from_millis(250);
 
 /// A session's last use is written down no more often than this.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
+
+/// Whether an access token was given with a later refresh token than any whose use is known.
+fn is_first_use(claims: &AccessClaims, state: &SessionState) -> bool {
+    claims.counter > state.used_counter.unwrap_or_default()
+}
 
 impl Auth<'_> {
     /// Whose access token this is; `None` for a text that is none, and for one that is forged or expired or
@@ -29,31 +40,55 @@ impl Auth<'_> {
         let now = self.store.now();
         let Some(claims) = keys.verify_access(access_token, now) else { return Ok(None) };
         let key = SessionKey(claims.user, claims.session);
-        let load = self.load(claims.user, claims.session, now);
-        let Some(state) = self.store.callers.sessions.get_or_load(&key, load).await? else {
-            return Ok(None);
-        };
+        let sessions = &self.store.callers.sessions;
+        let mut found = sessions.get_or_load(&key, self.load(&claims, now)).await?;
+        if found.is_some_and(|state| is_first_use(&claims, &state)) {
+            sessions.forget(&key).await;
+            found = sessions.get_or_load(&key, self.load(&claims, now)).await?;
+        }
+        let Some(state) = found else { return Ok(None) };
         let Some(role) = state.role.filter(|_| state.is_valid_at(now)) else { return Ok(None) };
         Ok(Some(Principal {
             user_id: claims.user,
             role,
             credential: Credential::Session(claims.session),
             must_change_password: state.must_change_password,
+            rights: Arc::default(),
             expires_at: Some(claims.expires_at),
         }))
     }
 
-    /// The state of a session that goes on.
-    async fn load(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<Option<SessionState>> {
+    /// The state of a session that goes on, as it is once this access token was used.
+    async fn load(&self, claims: &AccessClaims, now: Timestamp) -> Result<Option<SessionState>> {
+        let (user, session) = (claims.user, claims.session);
         let found = self
             .store
             .read("session_verify", async move |tx| tx.sessions().state(user, session).await)
             .await?;
-        let valid = found.filter(|state| state.is_valid_at(now));
-        if let Some(state) = &valid {
-            self.note_use(user, session, state, now);
+        let Some(mut state) = found.filter(|state| state.is_valid_at(now)) else { return Ok(None) };
+        self.note_use(user, session, &state, now);
+        if is_first_use(claims, &state) {
+            self.note_first_use(claims).await;
+            state.used_counter = Some(claims.counter);
         }
-        Ok(valid)
+        Ok(Some(state))
+    }
+
+    /// Writes down that the tokens of a refresh are in use: those before them are good for nothing from now on.
+    async fn note_first_use(&self, claims: &AccessClaims) {
+        let (user, session, counter) = (claims.user, claims.session, claims.counter);
+        let store = self.store.clone();
+        let noted = tokio::spawn(async move {
+            let note =
+                async move |tx: &mut WriteTx<'_>| tx.sessions().note_used(user, session, counter).await;
+            if let Err(error) = store.write("session_note_used", note).await {
+                tracing::debug!(%error, "the first use of a session's newest tokens was not written down");
+            }
+        });
+        let is_late = tokio::time::timeout(FIRST_USE_WAIT, noted).await.is_err();
+        if is_late {
+            tracing::debug!("the first use of a session's newest tokens is still being written down");
+        }
     }
 
     /// Writes the use down without making the request wait for it.
@@ -114,15 +149,20 @@ impl Auth<'_> {
         Ok(())
     }
 
-    /// Ends all sessions of a user, in this process at once, in others within 5 seconds. API keys stay.
+    /// Ends all sessions of a user, and revokes their API keys where that is said, in this process at once, in others
+    /// within 5 seconds.
     ///
     /// # Errors
     /// That the database is unavailable.
-    pub async fn logout_all(self, user: UserId) -> Result<()> {
-        let end = async move |tx: &mut WriteTx<'_>| tx.sessions().end_all(user, EndReason::LogoutAll).await;
+    pub async fn logout_all(self, user: UserId, keys: OwnKeys) -> Result<()> {
+        let end = async move |tx: &mut WriteTx<'_>| {
+            tx.sessions().end_all(user, EndReason::LogoutAll).await?;
+            keys.settle(tx, user).await
+        };
         self.store.write("session_end_all", end).await?;
         self.store.callers.forget_all().await;
         SecurityEvent::LOGGED_OUT_EVERYWHERE.note(Some(user));
+        keys.note(user);
         Ok(())
     }
 }
