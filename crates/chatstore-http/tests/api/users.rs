@@ -277,10 +277,10 @@ async fn a_user_is_changed_and_erased(case: TestDatabase) {
     PATCH /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43 {"is_active": false} → 200
     GET /api/v1/conversations/019ca945-0a00-7534-a6a6-b7fd0b63d0ba → 401 unauthenticated
     PATCH /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43 {"is_active": true} → 200
-    GET /api/v1/conversations/019ca945-0a00-7534-a6a6-b7fd0b63d0ba → 200
-    GET /api/v1/users → 403 forbidden
+    GET /api/v1/conversations/019ca945-0a00-7534-a6a6-b7fd0b63d0ba → 403 password-change-required
+    GET /api/v1/users → 403 password-change-required
     PATCH /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43 {"role": "admin"} → 200
-    GET /api/v1/users → 200
+    GET /api/v1/users → 401 unauthenticated
     DELETE /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43 → 204
     GET /api/v1/conversations/019ca945-0a00-7534-a6a6-b7fd0b63d0ba → 401 unauthenticated
     GET /api/v1/users/019ca945-0a00-7917-98de-357e3da8cb43 → 404 not-found
