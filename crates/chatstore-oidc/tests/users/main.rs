@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatstore::auth::{Credential, LoginName, Password, Principal, TokenKeys};
+use chatstore::auth::{Credential, LoginName, OwnKeys, Password, Principal, TokenKeys};
 use chatstore::{
     Builder, Error, ErrorKind, IdentityName, NewUser, Store, User, UserFilter, UserId, UserName, UserPatch,
     UserRole,
@@ -250,7 +250,7 @@ async fn logging_out_everywhere_refuses_the_tokens_issued_before(case: TestDatab
     let other = scene.token("8", json!({}));
     scene.show(&other).await.unwrap().unwrap();
     scene.later();
-    scene.store.auth().logout_all(ada).await.unwrap();
+    scene.store.auth().logout_all(ada, OwnKeys::Keep).await.unwrap();
     assert_eq!(scene.show(&token).await.unwrap(), None);
     assert!(scene.show(&other).await.unwrap().is_some());
     scene.later();
@@ -273,7 +273,7 @@ async fn local_passwords_can_be_switched_off(case: TestDatabase) {
         auth().login(name(), password()).await.map(drop),
         auth().refresh(&tokens.refresh_token).await.map(drop),
         auth().register(new, password()).await.map(drop),
-        auth().change_password(ada, password(), Password::new("staple of many horses")).await,
+        auth().change_password(ada, password(), Password::new("staple of many horses"), OwnKeys::Keep).await,
     ];
     for outcome in refused {
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Forbidden);

@@ -129,8 +129,21 @@ const PRUNE: Sql = Sql::same(
      (select user_id, id from sessions where expires_at <= $1 order by expires_at limit $2)",
 );
 
-pub(super) const STATEMENTS: &[Sql] =
-    &[STATE, BY_ACCESS_JTI, LIST, PAGE, ADDRESSES, BEGIN, TOUCH, NOTE_USED, CONFIRM, CONFIRMED_AT, END, END_ALL, PRUNE];
+pub(super) const STATEMENTS: &[Sql] = &[
+    STATE,
+    BY_ACCESS_JTI,
+    LIST,
+    PAGE,
+    ADDRESSES,
+    BEGIN,
+    TOUCH,
+    NOTE_USED,
+    CONFIRM,
+    CONFIRMED_AT,
+    END,
+    END_ALL,
+    PRUNE,
+];
 
 /// Sessions whose addresses are looked at.
 const ADDRESSES_READ: i64 = 200;

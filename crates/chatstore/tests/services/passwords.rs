@@ -1,6 +1,6 @@
 //! Passwords in their spellings, and hashes that stay.
 
-use chatstore::auth::{LoginName, Password, PasswordHash};
+use chatstore::auth::{LoginName, OwnKeys, Password, PasswordHash};
 use chatstore::{ErrorKind, NewUser, Store, UserId, UserName};
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -52,11 +52,14 @@ async fn a_password_in_another_spelling_is_the_present_one(case: TestDatabase) {
     let id = user(&store, "ada").await;
     store.auth().set_password(id, Password::new(COMPOSED), false).await.unwrap();
 
-    let change = store.auth().change_password(id, Password::new(COMPOSED), Password::new(DECOMPOSED)).await;
+    let change = store
+        .auth()
+        .change_password(id, Password::new(COMPOSED), Password::new(DECOMPOSED), OwnKeys::Keep)
+        .await;
     assert_eq!(change.unwrap_err().kind(), ErrorKind::Invalid);
     store
         .auth()
-        .change_password(id, Password::new(DECOMPOSED), Password::new("staple of many horses"))
+        .change_password(id, Password::new(DECOMPOSED), Password::new("staple of many horses"), OwnKeys::Keep)
         .await
         .unwrap();
 }
@@ -74,7 +77,7 @@ async fn a_hash_that_ignores_the_end_of_a_password_is_kept(case: TestDatabase) {
     assert_eq!(stored(&store, id).await, HASH);
     assert_eq!(store.auth().wrap_legacy(|_| {}).await.unwrap(), 0);
     let new = Password::new("staple of many horses");
-    store.auth().change_password(id, Password::new("x".repeat(100)), new).await.unwrap();
+    store.auth().change_password(id, Password::new("x".repeat(100)), new, OwnKeys::Keep).await.unwrap();
     assert!(stored(&store, id).await.starts_with("$argon2id$"));
 }
 

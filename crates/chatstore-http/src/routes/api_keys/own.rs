@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chatstore::auth::{KeyOptions, ROTATION_OVERLAP};
+use chatstore::auth::{KeyOptions, MAX_ROTATION_OVERLAP, ROTATION_OVERLAP};
 use chatstore::fields::{EXPIRES_AT, KEY_ADDRESSES, KEY_NAME, KEY_ROUTES, READ_ONLY};
 use chatstore::{
     ApiKeyScope, CountField, FieldCode, KeyRights, NewKey, Timestamp, UserId, Validate, Validator,
@@ -151,10 +151,9 @@ pub(crate) async fn create(
 }
 
 /// How long the former secret of a key goes on.
-const OVERLAP_SECONDS: CountField = CountField {
-    name: "overlap_seconds",
-    about: "How long the former secret stays good beside the new one: 604,800 seconds at most, 0 for not at all.",
-};
+const OVERLAP_SECONDS: CountField = CountField::new("overlap_seconds")
+    .at_most(MAX_ROTATION_OVERLAP.as_secs().cast_signed())
+    .about("How long the former secret stays good beside the new one, in seconds; 0 for not at all.");
 
 request_object! {
     /// How a key gets another secret.
