@@ -56,7 +56,7 @@ pub(crate) fn route_group(parts: &Parts) -> Option<RouteGroup> {
     let route = parts.extensions.get::<MatchedPath>()?.as_str();
     let (_, below_api) = route.rsplit_once(API)?;
     match below_api.trim_start_matches('/').split('/').next()? {
-        "threads" => Some(RouteGroup::Conversations),
+        "threads" | "messages" => Some(RouteGroup::Conversations),
         word => RouteGroup::parse(word),
     }
 }

@@ -74,7 +74,7 @@ async fn a_read_only_key_reads_and_nothing_else(case: TestDatabase) {
 /// The group that a route belongs to. A route of a new group has to be decided about here.
 fn group_of(operation: &Operation) -> RouteGroup {
     match operation.path.split('/').nth(3).unwrap() {
-        "conversations" | "threads" => RouteGroup::Conversations,
+        "conversations" | "threads" | "messages" => RouteGroup::Conversations,
         "documents" => RouteGroup::Documents,
         "users" => RouteGroup::Users,
         "usage" => RouteGroup::Usage,

@@ -195,7 +195,7 @@ async fn a_user_keeps_a_name_or_an_address(case: TestDatabase) {
     let no_address = UserPatch { email: Change::Clear, ..UserPatch::default() };
     let neither = UserPatch { email: Change::Clear, ..no_name.clone() };
 
-    let refused = "refused: a user must keep a username or an email";
+    let refused = "refused: a user must keep a username, an email or an external id";
     assert_eq!(failure(update(&case, created.id, neither).await), refused);
     let nameless = update(&case, created.id, no_name).await.unwrap();
     assert_eq!(nameless.username, None);
@@ -216,7 +216,7 @@ async fn two_changes_at_once_cannot_take_both_name_and_address(case: TestDatabas
             tokio::join!(update(&case, id, no_name), update(&case, id, no_address)).into();
 
         let failures: Vec<String> = answers.into_iter().filter(Result::is_err).map(failure).collect();
-        assert_eq!(failures, ["refused: a user must keep a username or an email"], "round {round}");
+        assert_eq!(failures, ["refused: a user must keep a username, an email or an external id"], "round {round}");
     }
 }
 
