@@ -3,7 +3,7 @@
 use chatstore_testkit::{TestDatabase, conformance};
 use serde_json::{Value, json};
 
-use crate::login::{LOGIN, PASSWORD, login, member, post};
+use crate::login::{LOGIN, PASSWORD, confirm, login, member, post};
 use crate::support::{Answer, CONVERSATIONS, Person, Server, answer, refusal};
 
 conformance!(
@@ -48,6 +48,7 @@ async fn acting_status(server: &Server, service: &Person, email: &str) -> u16 {
 async fn a_claimed_address_opens_no_account(case: TestDatabase) {
     let server = Server::start(case).await;
     let (service, eve) = (service(&server).await, member(&server, "eve").await);
+    assert_eq!(confirm(&server, &eve, PASSWORD).await.status, 204);
     let claimed = answer(server.send(&eve, "PATCH", ME, r#"{"email": "ceo@example.org"}"#)).await;
     assert_eq!((claimed.status, &claimed.body["email_verified_at"]), (200, &Value::Null));
     assert_eq!(acting_status(&server, &service, "ceo@example.org").await, 404);

@@ -216,7 +216,11 @@ async fn two_changes_at_once_cannot_take_both_name_and_address(case: TestDatabas
             tokio::join!(update(&case, id, no_name), update(&case, id, no_address)).into();
 
         let failures: Vec<String> = answers.into_iter().filter(Result::is_err).map(failure).collect();
-        assert_eq!(failures, ["refused: a user must keep a username, an email or an external id"], "round {round}");
+        assert_eq!(
+            failures,
+            ["refused: a user must keep a username, an email or an external id"],
+            "round {round}"
+        );
     }
 }
 

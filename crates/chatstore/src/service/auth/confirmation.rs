@@ -62,11 +62,15 @@ impl Auth<'_> {
     }
 
     /// Whether a request with this credential may do what changes who a user is: the user has no password, or it was
-    /// [confirmed](Self::confirm) with the same credential within the last five minutes.
+    /// [confirmed](Self::confirm) with the same credential within the last five minutes. A token of an identity provider
+    /// confirms none: where users log in with passwords, a session does, and elsewhere the provider alone says who it is.
     ///
     /// # Errors
     /// That the database is unavailable.
     pub async fn is_confirmed(self, user: UserId, credential: Credential) -> Result<bool> {
+        if credential == Credential::Provider && !self.has_local_passwords() {
+            return Ok(true);
+        }
         let read = async move |tx: &mut ReadTx<'_>| {
             let has_password = tx.passwords().get(user).await?.is_some_and(|(_, hash)| hash.is_some());
             let confirmed_at = match credential {
