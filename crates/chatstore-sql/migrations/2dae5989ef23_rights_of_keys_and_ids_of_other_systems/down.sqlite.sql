@@ -39,7 +39,7 @@ alter table rebuilt_users rename to users;
 create index ix_users_created_at on users (created_at, id);
 create index ix_users_deleted on users (id) where deleted_at is not null;
 create unique index ix_users_verified_email on users (email_key) where email_verified_at is not null;
-create unique index ix_users_claimed_email on users (email_key) where email_verified_at is null;
+create unique index ix_users_claimed_email on users (email_key) where email_verified_at is null and email_key is not null;
 create index ix_users_verified_password on users (id) where email_verified_at is not null and password_hash is not null;
 create index ix_users_claimed_password on users (id) where email_verified_at is null and email_key is not null and password_hash is not null;
 create table rebuilt_api_keys (
