@@ -311,9 +311,6 @@ fn events_of(patch: &UserPatch) -> Vec<SecurityEvent> {
 /// As whom a service may act for a user.
 fn active(user: User) -> Option<ActingUser> {
     let is_acting = user.is_active && user.id != UserId::ANONYMOUS;
-    is_acting.then(|| ActingUser {
-        user_id: user.id,
-        role: user.role,
-        external_namespace: user.external_namespace,
-    })
+    let User { id: user_id, role, external_namespace, .. } = user;
+    is_acting.then_some(ActingUser { user_id, role, external_namespace })
 }

@@ -23,7 +23,8 @@ impl Auth<'_> {
     /// `InvalidCredentials` when the password is another or there is none; `LimitReached` after too many failures;
     /// `Overloaded`.
     pub async fn confirm(self, user: UserId, credential: Credential, password: Password) -> Result<()> {
-        let confirmed = self.count_confirmation(user, self.confirm_once(user, credential, password)).await;
+        let confirmed =
+            self.count_confirmation(user, Box::pin(self.confirm_once(user, credential, password))).await;
         match &confirmed {
             Ok(()) => SecurityEvent::PASSWORD_CONFIRMED.note(Some(user)),
             Err(error) if error.kind() == ErrorKind::InvalidCredentials => {
