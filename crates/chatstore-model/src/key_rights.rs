@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::keyword::keywords;
 use crate::{
@@ -190,7 +191,11 @@ impl KeyRights {
     /// What is wrong with it.
     pub fn from_json(json: Option<&CanonicalJson>) -> Result<Self, String> {
         let Some(json) = json else { return Ok(Self::default()) };
-        let stored: Stored = serde_json::from_str(json.as_str()).map_err(|error| error.to_string())?;
+        // As an object: the fields of a list would be read by their order, and an empty one would allow everything.
+        let object: Map<String, Value> =
+            serde_json::from_str(json.as_str()).map_err(|error| error.to_string())?;
+        let stored: Stored =
+            serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())?;
         let namespace = |text: Option<String>| text.map(read::<Namespace>).transpose();
         Ok(Self {
             read_only: stored.read_only,

@@ -101,7 +101,7 @@ async fn security_events_are_logged_once_each_without_secrets_and_without_texts_
         .change_password(user, Password::new(PASSWORD), Password::new(OTHER), OwnKeys::Revoke)
         .await
         .unwrap();
-    auth().set_password(user, Password::new(PASSWORD), true).await.unwrap();
+    auth().set_password(user, Password::new(PASSWORD), false).await.unwrap();
     assert_eq!(
         events(&log.take()),
         ["password_change_failed", "password_changed", "keys_revoked", "password_set"]

@@ -108,13 +108,17 @@ pub(super) async fn attacker(place: &Place, arguments: &Arguments) -> Result<Fin
     Ok(Finding { figures, violations: misuse.close().await })
 }
 
-/// Within the grace time an attacker looks like a second tab. The session ends when both go on.
+/// Within the grace time an attacker looks like a second tab. The session ends when the attacker did something and both go
+/// on.
 async fn steal_in_time(misuse: &mut Misuse) -> Result<(), Error> {
     let first = misuse.scene.login().await?;
     let of_victim = misuse.scene.exchange(&first).await?;
     let of_attacker = misuse.scene.exchange(&first).await?;
     misuse.scene.clock.advance(PAUSE);
     let next_of_attacker = misuse.scene.exchange(&of_attacker).await?;
+    if misuse.scene.store.authenticate(&next_of_attacker.access_token).await?.is_none() {
+        misuse.scene.violations.push("a new access token does not let in".to_owned());
+    }
     misuse.scene.clock.advance(PAUSE);
     misuse.scene.refused("a token that the attacker used", &of_victim).await;
     misuse.ended("after a theft within the grace time", &[&next_of_attacker, &of_victim]).await

@@ -73,8 +73,8 @@ async fn x4_a_service_key_names_the_user_it_acts_for(case: TestDatabase) {
         assert_eq!(application.get(&acting, "/users/me").await.data(200), me, "{name}");
     }
     for (name, status, slug) in [
-        ("name:nobody", 404, "not-found"),
-        ("00000000-0000-7000-8000-000000000001", 404, "not-found"),
+        ("name:nobody", 404, "unknown-user"),
+        ("00000000-0000-7000-8000-000000000001", 404, "unknown-user"),
         ("who?", 422, "validation"),
     ] {
         let acting = service.acting_for(name);
@@ -82,7 +82,7 @@ async fn x4_a_service_key_names_the_user_it_acts_for(case: TestDatabase) {
     }
     application.patch(&service, &format!("/users/{}", ada.id), json!({"is_active": false})).await.data(200);
     let acting = service.acting_for("name:ada");
-    application.get(&acting, "/conversations").await.refused(404, "not-found");
+    application.get(&acting, "/conversations").await.refused(404, "unknown-user");
 }
 
 async fn x4_only_a_service_key_may_act_for_a_user(case: TestDatabase) {

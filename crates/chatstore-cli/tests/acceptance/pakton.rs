@@ -229,7 +229,7 @@ async fn p7_every_failure_has_the_same_form_and_reveals_nothing_of_the_database(
     let Backend { application, service, dora, .. } = Backend::on(case).await;
     application.put(&dora, "/threads/t", json!({})).await.data(201);
     application.get(&Caller::default(), "/conversations").await.refused(401, "unauthenticated");
-    application.get(&dora, "/users").await.refused(403, "forbidden");
+    application.get(&dora, "/auth/sessions").await.refused(403, "forbidden");
     application.get(&dora, "/threads/absent").await.refused(404, "not-found");
     application.post(&dora, "/threads/t", json!({})).await.refused(405, "method-not-allowed");
     let taken = application.post(&dora, "/conversations", json!({"thread_id": "t"})).await;
@@ -263,6 +263,6 @@ async fn x4_one_key_serves_two_users_and_neither_sees_the_others(case: TestDatab
     assert_eq!(said["sender_id"], of_dora["owner_id"], "the user speaks, not the service");
 
     application.delete(&service, &format!("/users/{}", text(&of_dora["owner_id"]))).await.done();
-    application.get(&dora, "/threads/t").await.refused(404, "not-found");
+    application.get(&dora, "/threads/t").await.refused(404, "unknown-user");
     assert_eq!(application.get(&emil, "/threads/t").await.data(200), of_emil);
 }

@@ -65,7 +65,7 @@ async fn a1_an_imported_user_has_name_address_full_name_and_an_active_flag(case:
     application
         .get(&service.acting_for("email:ada@example.org"), "/users/me")
         .await
-        .refused(404, "not-found");
+        .refused(404, "unknown-user");
     application.run(&["user", "verify-email", "ada", "ada@example.org"]);
     let me = application.get(&ada, "/users/me").await.data(200);
     for reference in ["email:ADA@example.org", "name:Ada", text(&me["id"]), text(&me["short_id"])] {

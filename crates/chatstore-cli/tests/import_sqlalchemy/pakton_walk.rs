@@ -160,13 +160,13 @@ async fn p6_of_a_request_on_an_imported_conversation_everything_is_done_or_nothi
 async fn p7_every_failure_has_the_same_form(case: TestDatabase) {
     let Pakton { application, service, dora, .. } = Pakton::on(case).await;
     application.get(&Caller::default(), "/conversations").await.refused(401, "unauthenticated");
-    application.get(&dora, "/users").await.refused(403, "forbidden");
+    application.get(&dora, "/auth/sessions").await.refused(403, "forbidden");
     application.get(&dora, "/threads/absent").await.refused(404, "not-found");
     application.post(&dora, "/threads/t1", json!({})).await.refused(405, "method-not-allowed");
     let nowhere = application.put(&service, "/users/by-email/nobody", json!({})).await;
     nowhere.invalid(&[("email", "invalid_format")]);
     let gone = service.acting_for("email:gone@example.org");
-    application.get(&gone, "/conversations").await.refused(404, "not-found");
+    application.get(&gone, "/conversations").await.refused(404, "unknown-user");
     let stale = application.request(&dora, "PATCH", "/threads/t1").header("If-Match", "\"99\"");
     Answer::to(stale.json(&json!({"title": "x"}))).await.refused(412, "precondition-failed");
 }

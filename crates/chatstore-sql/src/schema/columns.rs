@@ -196,10 +196,10 @@ mod tests {
 
     #[test]
     fn a_new_row_has_no_column_that_is_set_later() {
-        assert_eq!(API_KEYS.all_columns().count() - API_KEYS.inserted_columns().count(), 2);
+        assert_eq!(API_KEYS.all_columns().count() - API_KEYS.inserted_columns().count(), 5);
         assert_eq!(
             API_KEYS.inserted_columns_without(&["expires_at"]).names().as_str(),
-            "user_id, id, scope, name, prefix, key_hash, created_at"
+            "user_id, id, scope, name, prefix, key_hash, created_at, rights"
         );
     }
 
