@@ -18,7 +18,7 @@ const COLUMNS: &str = API_KEYS
     .with_prefix("k.")
     .as_str();
 
-/// The user is `$2` and `$4`: SQLite searches an index for each half only if they have nothing in common.
+/// The user is `$2` and `$3`: SQLite searches an index for each half only if they have nothing in common.
 const BY_HASH: Sql = Sql::same(
     "api_keys.by_hash",
     concat!(
@@ -29,7 +29,7 @@ const BY_HASH: Sql = Sql::same(
         ", u.must_change_password, case when k.key_hash = $1 then null else k.previous_expires_at end \
          from api_keys k join users u on u.id = k.user_id \
          where u.deleted_at is null and (k.user_id = $2 and k.key_hash = $1 \
-         or k.user_id = $4 and k.previous_key_hash = $1 and k.previous_expires_at > $3)"
+         or k.user_id = $3 and k.previous_key_hash = $1 and k.previous_expires_at > $4)"
     ),
 );
 
@@ -189,7 +189,7 @@ impl<M> ApiKeys<'_, '_, M> {
         key_hash: &[u8; 32],
         now: Timestamp,
     ) -> Result<Option<FoundApiKey>, StoreError> {
-        let values = [key_hash.as_slice().into(), user.into(), now.into(), user.into()];
+        let values = [key_hash.as_slice().into(), user.into(), user.into(), now.into()];
         let read_row = |row: &Row<'_>| {
             Ok(FoundApiKey {
                 key: read(row)?,
