@@ -4,9 +4,9 @@ alter table users
   drop constraint uq_users_external_id,
   drop column external_namespace,
   drop column external_id;
+drop index ix_api_keys_previous_key_hash;
 alter table api_keys
   drop constraint ck_api_keys_previous,
-  drop constraint uq_api_keys_previous_key_hash,
   drop column rights,
   drop column previous_expires_at,
   drop column previous_key_hash,

@@ -11,9 +11,8 @@ alter table api_keys
   add column previous_expires_at timestamptz,
   add column previous_key_hash bytea,
   add column password_confirmed_at timestamptz;
-alter table api_keys
-  add constraint uq_api_keys_previous_key_hash unique (user_id, previous_key_hash),
-  add constraint ck_api_keys_previous check ((previous_key_hash is null) = (previous_expires_at is null));
+alter table api_keys add constraint ck_api_keys_previous check ((previous_key_hash is null) = (previous_expires_at is null));
+create unique index ix_api_keys_previous_key_hash on api_keys (user_id, previous_key_hash) where previous_key_hash is not null;
 alter table sessions
   add column used_counter bigint,
   add column password_confirmed_at timestamptz;

@@ -65,7 +65,6 @@ create table rebuilt_api_keys (
   password_confirmed_at integer,
   constraint pk_api_keys primary key (user_id, id),
   constraint uq_api_keys_key_hash unique (user_id, key_hash),
-  constraint uq_api_keys_previous_key_hash unique (user_id, previous_key_hash),
   constraint fk_api_keys_user_id foreign key (user_id) references users (id) on delete cascade,
   constraint ck_api_keys_scope check (scope in ('user', 'service')),
   constraint ck_api_keys_previous check ((previous_key_hash is null) = (previous_expires_at is null)),
@@ -78,6 +77,7 @@ insert into proof (no_row_is_lost)
   select (select count(*) from rebuilt_api_keys) = (select count(*) from api_keys);
 drop table api_keys;
 alter table rebuilt_api_keys rename to api_keys;
+create unique index ix_api_keys_previous_key_hash on api_keys (user_id, previous_key_hash) where previous_key_hash is not null;
 insert into proof (references_hold)
   select not exists (select 1 from pragma_foreign_key_check);
 drop table temp.proof;

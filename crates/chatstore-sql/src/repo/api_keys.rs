@@ -18,7 +18,7 @@ const COLUMNS: &str = API_KEYS
     .with_prefix("k.")
     .as_str();
 
-/// The user is `$2` and `$3`: SQLite searches an index for each half only if they have nothing in common.
+/// The user is `$2` and `$3`: SQLite searches an index for each half only if they have no term in common.
 const BY_HASH: Sql = Sql::same(
     "api_keys.by_hash",
     concat!(

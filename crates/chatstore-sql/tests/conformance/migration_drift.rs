@@ -153,10 +153,7 @@ fn changes_of_constraints() -> Vec<Manual> {
         (
             |it| table(it, "api_keys").uniques.clear(),
             &[],
-            &[
-                "the constraint api_keys.uq_api_keys_key_hash is missing",
-                "the constraint api_keys.uq_api_keys_previous_key_hash is missing",
-            ],
+            &["the constraint api_keys.uq_api_keys_key_hash is missing"],
         ),
     ]
 }

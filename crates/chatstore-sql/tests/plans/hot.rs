@@ -80,7 +80,7 @@ pub const HOT: &[Hot] = &[
     hot("replies.record", &[MARK, "pk_conversations", "pk_usage_daily"]),
     hot("messages.newest_user_model", &[MARK, "pk_messages"]),
     hot("responses.get", &[MARK, "pk_conversations", "pk_responses"]),
-    hot("api_keys.by_hash", &["pk_users", "uq_api_keys_key_hash", "uq_api_keys_previous_key_hash"]),
+    hot("api_keys.by_hash", &["ix_api_keys_previous_key_hash", "pk_users", "uq_api_keys_key_hash"]),
     hot("sessions.state", &["pk_sessions", "pk_users"]),
     hot("sessions.by_access_jti", &[MARK, "uq_sessions_access_jti"]),
     hot("sessions.page", &["ix_sessions_last_activity", MARK]),

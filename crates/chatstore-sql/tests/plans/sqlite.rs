@@ -41,7 +41,6 @@ fn index_of(step: &str) -> String {
         "sqlite_autoindex_messages_2" => "uq_messages_id".to_owned(),
         "sqlite_autoindex_conversations_2" => "uq_conversations_thread_id".to_owned(),
         "sqlite_autoindex_api_keys_2" => "uq_api_keys_key_hash".to_owned(),
-        "sqlite_autoindex_api_keys_3" => "uq_api_keys_previous_key_hash".to_owned(),
         "sqlite_autoindex_refresh_tokens_2" => "uq_refresh_tokens_token_hash".to_owned(),
         "sqlite_autoindex_refresh_tokens_3" => "uq_refresh_tokens_counter".to_owned(),
         "sqlite_autoindex_sessions_2" => "uq_sessions_access_jti".to_owned(),
