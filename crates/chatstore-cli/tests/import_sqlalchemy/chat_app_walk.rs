@@ -77,7 +77,7 @@ async fn a1_an_imported_user_has_name_address_full_name_and_an_active_flag(case:
     }
 
     let dora = service.acting_for("name:dora");
-    application.get(&dora, "/conversations").await.refused(404, "not-found");
+    application.get(&dora, "/conversations").await.refused(404, "unknown-user");
     let found = application.get(&service, "/users?username=dora").await.data(200);
     assert_eq!(column(&found, "is_active"), [false]);
     let path = format!("/users/{}", text(&found["data"][0]["id"]));
