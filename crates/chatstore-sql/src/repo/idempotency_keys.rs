@@ -64,7 +64,11 @@ const CHANGE_RESULT: Sql = Sql::same(
     ),
 );
 
-const PRUNE: Sql = Sql::same("idempotency_keys.prune", "delete from idempotency_keys where expires_at <= $1");
+const PRUNE: Sql = Sql::same(
+    "idempotency_keys.prune",
+    "delete from idempotency_keys where (owner_id, caller_id, key) in \
+     (select owner_id, caller_id, key from idempotency_keys where expires_at <= $1 order by expires_at limit $2)",
+);
 
 pub(super) const STATEMENTS: &[Sql] = &[FIND, LIST, FORGET_EXPIRED, RECORD, CHANGE_RESULT, PRUNE];
 
@@ -168,11 +172,12 @@ impl IdempotencyKeys<'_, '_, ReadWrite> {
         }
     }
 
-    /// Forgets what expired before an instant; how many were forgotten.
+    /// Forgets what expired before an instant, at most `limit` of it, oldest first; how many were forgotten.
+    /// To be repeated until it is 0.
     ///
     /// # Errors
     /// What the database reports.
-    pub async fn prune(&mut self, now: Timestamp) -> Result<u64, StoreError> {
-        self.0.executor.execute(&PRUNE, &[now.into()]).await
+    pub async fn prune(&mut self, now: Timestamp, limit: i64) -> Result<u64, StoreError> {
+        self.0.executor.execute(&PRUNE, &[now.into(), limit.into()]).await
     }
 }

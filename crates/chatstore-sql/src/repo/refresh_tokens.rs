@@ -105,9 +105,6 @@ const PRUNE: Sql = Sql::same(
 pub(super) const STATEMENTS: &[Sql] =
     &[LOCK_SESSION, FIND, LIST, AT, INSERT, MARK_ROTATED, CONFIRM, CARRY_ON, REVOKE, REVOKE_ALL, PRUNE];
 
-/// Maximum tokens that one statement deletes, so that other writes do not wait for long.
-const PRUNED_AT_ONCE: i64 = 2_000;
-
 /// A refresh token that a client presents, and what it is to be exchanged for.
 #[derive(Debug, Clone)]
 pub struct Presented {
@@ -341,11 +338,11 @@ impl RefreshTokens<'_, '_, ReadWrite> {
         Ok(())
     }
 
-    /// Deletes some of the tokens that expired; how many it were. To be repeated until it is 0.
+    /// Deletes at most `limit` of the tokens that expired; how many it were. To be repeated until it is 0.
     ///
     /// # Errors
     /// What the database reports.
-    pub async fn prune(&mut self, now: Timestamp) -> Result<u64, StoreError> {
-        self.0.executor.execute(&PRUNE, &[now.into(), PRUNED_AT_ONCE.into()]).await
+    pub async fn prune(&mut self, now: Timestamp, limit: i64) -> Result<u64, StoreError> {
+        self.0.executor.execute(&PRUNE, &[now.into(), limit.into()]).await
     }
 }

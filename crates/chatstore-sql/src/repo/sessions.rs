@@ -148,9 +148,6 @@ pub(super) const STATEMENTS: &[Sql] = &[
 /// Sessions whose addresses are looked at.
 const ADDRESSES_READ: i64 = 200;
 
-/// Maximum sessions that one statement deletes, so that other writes do not wait for long.
-const PRUNED_AT_ONCE: i64 = 500;
-
 repository! {
     /// Sessions.
     Sessions, sessions
@@ -343,12 +340,12 @@ impl Sessions<'_, '_, ReadWrite> {
         Ok(ended)
     }
 
-    /// Deletes some of the sessions that expired, with their tokens; how many it were. To be repeated until
-    /// it is 0.
+    /// Deletes at most `limit` of the sessions that expired, with their tokens, however many these are: tokens that
+    /// expired should be deleted before. How many sessions it were; to be repeated until it is 0.
     ///
     /// # Errors
     /// What the database reports.
-    pub async fn prune(&mut self, now: Timestamp) -> Result<u64, StoreError> {
-        self.0.executor.execute(&PRUNE, &[now.into(), PRUNED_AT_ONCE.into()]).await
+    pub async fn prune(&mut self, now: Timestamp, limit: i64) -> Result<u64, StoreError> {
+        self.0.executor.execute(&PRUNE, &[now.into(), limit.into()]).await
     }
 }

@@ -19,6 +19,7 @@ conformance!(
     one_key_of_two_callers_is_two,
     an_expired_key_is_forgotten_and_can_be_used_again,
     pruning_forgets_what_expired_and_nothing_else,
+    pruning_forgets_no_more_at_once_than_it_is_told_to,
     a_record_needs_its_owner_and_its_caller,
     sixteen_requests_with_one_key_have_one_effect,
 );
@@ -123,7 +124,7 @@ async fn pruning_forgets_what_expired_and_nothing_else(case: TestDatabase) {
     let then = now.plus_microseconds(2);
 
     let prune = async |case: &TestDatabase| {
-        write(case, async move |tx| tx.idempotency_keys().prune(then).await).await.unwrap()
+        write(case, async move |tx| tx.idempotency_keys().prune(then, 100).await).await.unwrap()
     };
     assert_eq!(prune(&case).await, 2);
     assert_eq!(prune(&case).await, 0);
@@ -131,6 +132,24 @@ async fn pruning_forgets_what_expired_and_nothing_else(case: TestDatabase) {
     assert_eq!(find(&case, user, "1").await, None);
     assert_eq!(find(&case, user, "2").await, None);
     assert!(find(&case, user, "3").await.is_some());
+}
+
+async fn pruning_forgets_no_more_at_once_than_it_is_told_to(case: TestDatabase) {
+    let user = arbitrary_user(&case).await;
+    let now = case.database.clock().now();
+    for (key, lifetime) in [("a", 3), ("b", 1), ("c", 2)] {
+        let expires_at = now.plus_microseconds(lifetime);
+        record(&case, user, user, NewIdempotencyRecord { expires_at, ..new_record(&case, key) })
+            .await
+            .unwrap();
+    }
+    let then = now.plus_microseconds(3);
+    let prune =
+        async || write(&case, async move |tx| tx.idempotency_keys().prune(then, 2).await).await.unwrap();
+
+    assert_eq!(prune().await, 2);
+    assert!(find(&case, user, "a").await.is_some(), "what expires last is forgotten last");
+    assert_eq!((prune().await, prune().await), (1, 0));
 }
 
 async fn a_record_needs_its_owner_and_its_caller(case: TestDatabase) {

@@ -428,7 +428,7 @@ async fn what_expired_is_pruned_and_the_rest_stays(case: TestDatabase) {
 
     let prune = async || {
         write(&case, async move |tx| {
-            Ok((tx.sessions().prune(now).await?, tx.refresh_tokens().prune(now).await?))
+            Ok((tx.sessions().prune(now, 100).await?, tx.refresh_tokens().prune(now, 100).await?))
         })
         .await
         .unwrap()
@@ -439,7 +439,7 @@ async fn what_expired_is_pruned_and_the_rest_stays(case: TestDatabase) {
 
     seconds(&case, 1_800);
     let now = case.database.clock().now();
-    let pruned = write(&case, async move |tx| tx.refresh_tokens().prune(now).await).await.unwrap();
+    let pruned = write(&case, async move |tx| tx.refresh_tokens().prune(now, 100).await).await.unwrap();
     assert_eq!(pruned, 2, "tokens that were exchanged long ago");
     assert!(is_successor(&rotate(&case, shown(&alive, 2)).await));
 }

@@ -14,6 +14,9 @@ use crate::step::Step;
 /// More pages than any list of a sequence has.
 const PAGES: usize = 300;
 
+/// More rows than any sequence lets expire.
+const EVERY: i64 = 1_000;
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Created {
     User(UserId),
@@ -316,9 +319,10 @@ async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
         Step::EndSession(user, id, reason) => told(&tx.sessions().end(user, id, reason).await?, vec![]),
         Step::EndSessions(user, reason) => told(&tx.sessions().end_all(user, reason).await?, vec![]),
         Step::TouchSession(user, id, at) => told(&tx.sessions().touch(user, id, at).await?, vec![]),
-        Step::PruneSessions(at) => {
-            told(&(tx.sessions().prune(at).await?, tx.refresh_tokens().prune(at).await?), vec![])
-        }
+        Step::PruneSessions(at) => told(
+            &(tx.sessions().prune(at, EVERY).await?, tx.refresh_tokens().prune(at, EVERY).await?),
+            vec![],
+        ),
         Step::SetPassword(user, ref hash) => told(&tx.passwords().set(user, hash, true).await?, vec![]),
         Step::Record(owner, caller, ref new) => {
             // PostgreSQL runs a transaction again that records what is recorded, so the key is looked up first.
@@ -327,7 +331,7 @@ async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
                 None => told(&tx.idempotency_keys().record(owner, caller, new).await?, vec![]),
             }
         }
-        Step::PruneRecords(at) => told(&tx.idempotency_keys().prune(at).await?, vec![]),
+        Step::PruneRecords(at) => told(&tx.idempotency_keys().prune(at, EVERY).await?, vec![]),
         ref other => panic!("{other:?} changes nothing"),
     }
 }

@@ -79,7 +79,13 @@ pub(super) async fn sweep(store: Store, mut stopping: Stopping) {
             _ = ticks.tick() => {}
         }
         // In a task of its own, so that a panic is not the end of all later ones.
-        if let Err(error) = tokio::spawn(delete_expired(store.clone())).await {
+        let mut deletion = tokio::spawn(delete_expired(store.clone()));
+        let deleted = tokio::select! {
+            biased;
+            () = stopping.requested() => return deletion.abort(),
+            deleted = &mut deletion => deleted,
+        };
+        if let Err(error) = deleted {
             tracing::error!(error.cause = %error, "expired rows were not deleted");
         }
     }
