@@ -86,6 +86,8 @@ pub struct PlannedConversation {
     pub key: String,
     /// Whether the thread id identifies it.
     pub is_thread: bool,
+    /// Users other than the owner who may write in it, added together with it.
+    pub members: Vec<UserId>,
     /// What did not fit; reported when the conversation is added.
     pub issues: Vec<Issue>,
 }
@@ -103,6 +105,8 @@ pub struct PlannedMessage {
     pub key: String,
     /// The response that belongs to it.
     pub response: Option<PlannedResponse>,
+    /// Who wrote it, if not the owner of its conversation.
+    pub sender: Option<UserId>,
     /// What did not fit; reported when the message is added.
     pub issues: Vec<Issue>,
 }

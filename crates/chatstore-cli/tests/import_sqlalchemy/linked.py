@@ -1,12 +1,12 @@
-"""Databases of chatcore (SQLModel) and of Coach Bot (SQLAlchemy), as their descriptions have them."""
+"""Databases of chatcore (SQLModel), Coach Bot and Chatter (SQLAlchemy), as their descriptions have them."""
 
 import uuid
 from datetime import datetime, timezone
 
 import common
 from common import Manifest, at, stable_uuid
-from sqlalchemy import JSON, Column, ForeignKey
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy import JSON, Column, ForeignKey, Table
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from sqlmodel import Field, SQLModel
 
 
@@ -91,6 +91,44 @@ class CoachLog(CoachBase):
     message: Mapped[str]
 
 
+class ChatterBase(DeclarativeBase):
+    pass
+
+
+conversation_members = Table(
+    "conversation_members",
+    ChatterBase.metadata,
+    Column("conversation_id", ForeignKey("conversations.id"), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), primary_key=True),
+)
+
+
+class ChatterUser(ChatterBase):
+    __tablename__ = "users"
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(unique=True)
+    hashed_password: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class ChatterConversation(ChatterBase):
+    __tablename__ = "conversations"
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    creator_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime]
+    members: Mapped[list[ChatterUser]] = relationship(secondary=conversation_members)
+
+
+class ChatterMessage(ChatterBase):
+    __tablename__ = "messages"
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    conversation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("conversations.id"))
+    sender_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    content: Mapped[str]
+    created_at: Mapped[datetime]
+
+
 HASH = "$pbkdf2-sha256$100000$AAECAwQFBgcICQoLDA0ODw$x1bJKAb6bPjnrOs.XGZ7kFxhJ0F8AVA.ewiEljExgs8"
 
 
@@ -128,8 +166,33 @@ def fill_coach_bot(session):
     session.add(CoachLog(id=uuid.UUID(stable_uuid("log")), message="started"))
 
 
+def fill_chatter(session):
+    names = ["ada", "grace", "joan"]
+    people = [
+        ChatterUser(id=uuid.UUID(stable_uuid(name)), username=name, hashed_password=HASH, created_at=at(number))
+        for number, name in enumerate(names)
+    ]
+    session.add_all(people)
+    session.flush()
+    shared = ChatterConversation(
+        id=uuid.UUID(stable_uuid("shared")), name="Lunch", creator_id=people[0].id, created_at=at(5), members=people[:2]
+    )
+    session.add(shared)
+    session.flush()
+    for number in range(4):
+        session.add(ChatterMessage(id=uuid.UUID(stable_uuid("said", number)), conversation_id=shared.id,
+                                   sender_id=people[number % 2].id, content=f"said {number}", created_at=at(6, number)))
+
+
+VARIANTS = {
+    "chatcore": (SQLModel.metadata, fill_chatcore),
+    "coach-bot": (CoachBase.metadata, fill_coach_bot),
+    "chatter": (ChatterBase.metadata, fill_chatter),
+}
+
+
 def make(engine, variant, dialogs):
-    metadata, fill = (SQLModel.metadata, fill_chatcore) if variant == "chatcore" else (CoachBase.metadata, fill_coach_bot)
+    metadata, fill = VARIANTS[variant]
     metadata.create_all(engine)
     with Session(engine) as session:
         fill(session)

@@ -1,4 +1,4 @@
-//! Rows K2, K3, K5 and B1 of the contract on imported data: chatcore and Coach Bot go on where they were.
+//! Rows K2, K3, K5, B1, C3 and C4 of the contract on imported data: chatcore, Coach Bot and Chatter go on where they were.
 
 use chatstore_testkit::{TestDatabase, conformance};
 use serde_json::json;
@@ -9,6 +9,7 @@ use crate::support::{Application, column};
 conformance!(
     k_a_database_of_chatcore_is_recognized_and_imported_once,
     b_a_database_of_coach_bot_is_recognized_and_imported_once,
+    c_a_database_of_chatter_is_recognized_and_imported_once,
 );
 
 async fn k_a_database_of_chatcore_is_recognized_and_imported_once(case: TestDatabase) {
@@ -57,4 +58,30 @@ async fn b_a_database_of_coach_bot_is_recognized_and_imported_once(case: TestDat
     let path = format!("/conversations/{}/messages", chats["data"][0]["id"].as_str().unwrap());
     let messages = application.get(&ada, &path).await.data(200);
     assert_eq!(column(&messages, "content"), ["step 0", "step 1", "step 2", "step 3"]);
+}
+
+async fn c_a_database_of_chatter_is_recognized_and_imported_once(case: TestDatabase) {
+    let (old, _) = Maker::Linked.make(&case, "chatter").await;
+    let report = old.import_into(&case.url, &[]);
+    assert_eq!(report.schema, "chatter");
+    assert_eq!(["users", "conversations", "messages"].map(|table| report.tables[table].added), [3, 1, 4]);
+    let before = digests(&case.url);
+    old.import_into(&case.url, &[]);
+    assert_eq!(digests(&case.url), before);
+
+    let application = Application::start(case);
+    let people = ["ada", "grace", "joan"];
+    let [ada, grace, joan] = people.map(|name| application.service().acting_for(&format!("name:{name}")));
+    let shared = application.get(&ada, "/conversations").await.data(200);
+    assert_eq!(column(&shared, "title"), ["Lunch"]);
+    let path = format!("/conversations/{}", shared["data"][0]["id"].as_str().unwrap());
+    let me = application.get(&ada, "/users/me").await.data(200);
+    let her = application.get(&grace, "/users/me").await.data(200);
+    let messages = application.get(&grace, &format!("{path}/messages")).await.data(200);
+    assert_eq!(column(&messages, "content"), ["said 0", "said 1", "said 2", "said 3"]);
+    assert_eq!(column(&messages, "role"), ["user"; 4]);
+    let senders = [&me["id"], &her["id"], &me["id"], &her["id"]].map(Clone::clone);
+    assert_eq!(column(&messages, "sender_id"), senders);
+    application.say(&grace, &path, "said here").await;
+    application.get(&joan, &path).await.refused(404, "not-found");
 }

@@ -114,7 +114,8 @@ impl<'i> Import<'i> {
             self.flush_conversations().await?;
         }
         let owner = self.owner_of(conversation.owner);
-        self.assembler.open(PlannedConversation { owner, ..conversation });
+        let members = conversation.members.into_iter().map(|id| self.stored(id)).collect();
+        self.assembler.open(PlannedConversation { owner, members, ..conversation });
         Ok(())
     }
 
@@ -133,10 +134,15 @@ impl<'i> Import<'i> {
         Ok(())
     }
 
+    /// The id that the store has for a user.
+    fn stored(&self, id: UserId) -> UserId {
+        *self.stored_as.get(&id).unwrap_or(&id)
+    }
+
     /// An owner as the store knows them.
     fn owner_of(&self, owner: PlannedOwner) -> PlannedOwner {
         match owner {
-            PlannedOwner::Known(id) => PlannedOwner::Known(*self.stored_as.get(&id).unwrap_or(&id)),
+            PlannedOwner::Known(id) => PlannedOwner::Known(self.stored(id)),
             described @ PlannedOwner::Described(_) => described,
         }
     }
@@ -150,7 +156,8 @@ impl<'i> Import<'i> {
             let end = self.flush_conversations().await?;
             self.assembler.resume(end);
         }
-        self.assembler.add(message);
+        let sender = message.sender.map(|id| self.stored(id));
+        self.assembler.add(PlannedMessage { sender, ..message });
         Ok(())
     }
 

@@ -161,5 +161,14 @@ pub(in crate::source) fn plan_conversation(
         metadata: row.metadata(),
     };
     zones.count(&row);
-    PlannedConversation { owner, new, id, fallback_id, key: row.key, is_thread: false, issues: row.issues }
+    PlannedConversation {
+        owner,
+        new,
+        id,
+        fallback_id,
+        key: row.key,
+        is_thread: false,
+        members: Vec::new(),
+        issues: row.issues,
+    }
 }

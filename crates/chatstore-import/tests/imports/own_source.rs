@@ -62,7 +62,16 @@ fn conversation(key: &str, owner: PlannedOwner) -> PlannedConversation {
     let id = ConversationId::from_uuid(id(&[key.as_bytes()]));
     let new = NewConversation { id: Some(id), ..NewConversation::titled("Imported") };
     let (key, issues) = (key.to_owned(), Vec::new());
-    PlannedConversation { owner, new, id, fallback_id: id, key, is_thread: false, issues }
+    PlannedConversation {
+        owner,
+        new,
+        id,
+        fallback_id: id,
+        key,
+        is_thread: false,
+        members: Vec::new(),
+        issues,
+    }
 }
 
 fn messages(of: &str, count: usize) -> Vec<PlannedMessage> {
@@ -70,7 +79,7 @@ fn messages(of: &str, count: usize) -> Vec<PlannedMessage> {
         let key = number.to_string();
         let id = MessageId::from_uuid(id(&[of.as_bytes(), key.as_bytes()]));
         let new = NewMessage { id: Some(id), ..NewMessage::user(format!("message {number}")) };
-        PlannedMessage { id, fallback_id: id, new, key, response: None, issues: Vec::new() }
+        PlannedMessage { id, fallback_id: id, new, key, response: None, sender: None, issues: Vec::new() }
     };
     (0..count).map(message).collect()
 }

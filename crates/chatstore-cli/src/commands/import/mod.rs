@@ -29,7 +29,7 @@ pub(crate) enum Command {
     /// A second import of the same file adds nothing. An existing conversation with
     /// different content is reported and not changed.
     Jsonl(jsonl::Arguments),
-    /// Import conversations from a SQLAlchemy database of chat_app, PAKTON, chatcore or Coach Bot
+    /// Import conversations from a SQLAlchemy database of chat_app, PAKTON, chatcore, Coach Bot or Chatter
     ///
     /// The database is only read. Every row is added, exists already, or is reported. A second import adds
     /// new rows; an interrupted one can be repeated.

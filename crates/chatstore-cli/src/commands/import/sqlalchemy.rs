@@ -50,6 +50,8 @@ enum Choice {
     Chatcore,
     /// Users, chats and messages with UUIDs
     CoachBot,
+    /// Users in shared conversations, with a creator and members
+    Chatter,
 }
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
@@ -63,6 +65,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         Choice::Pakton => Some(Schema::Pakton),
         Choice::Chatcore => Some(Schema::Chatcore),
         Choice::CoachBot => Some(Schema::CoachBot),
+        Choice::Chatter => Some(Schema::Chatter),
     };
     let source = SqlalchemySource::open(&arguments.url, schema, &mapping).await.map_err(failure)?;
     let base_time = match (arguments.base_time, source.file()) {

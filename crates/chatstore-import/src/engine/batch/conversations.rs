@@ -53,6 +53,9 @@ pub(super) async fn put_conversation<M: Mode>(
     }
     if let Some(new) = &new {
         M::apply(tx, state, Write::Conversation(owner, new, &planned.key)).await?;
+        for member in planned.members.iter().filter(|member| **member != owner) {
+            M::apply(tx, state, Write::Member(owner, place.id, *member)).await?;
+        }
     }
     Ok((Some(place), new.is_some()))
 }

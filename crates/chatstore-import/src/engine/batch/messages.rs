@@ -30,6 +30,7 @@ pub(super) async fn put_messages<M: Mode>(
     let stored_seq = stored.map_or(0, |(conversation, _)| conversation.last_seq);
     let (gaps, mut last_seq) = compare_messages(state, place, seq_before, messages, &present, responses);
     let mut new = Vec::new();
+    let mut senders = Vec::new();
     for gap in gaps {
         let deleted = count_deleted(tx, place, &gap, stored_seq).await?;
         for (index, (id, message)) in gap.messages.into_iter().enumerate() {
@@ -44,11 +45,12 @@ pub(super) async fn put_messages<M: Mode>(
             state.report.add("messages", 1);
             state.report.issues.extend(message.issues.iter().cloned());
             new.push(NewMessage { id: Some(id), ..message.new.clone() });
+            senders.push(message.sender);
             add_response(&mut state.report, responses, message, id, place.id);
         }
     }
     if !new.is_empty() {
-        M::apply(tx, state, Write::Messages(place.owner, place.id, &new)).await?;
+        M::apply(tx, state, Write::Messages(place.owner, place.id, &senders, &new)).await?;
         last_seq = stored_seq + i64::try_from(new.len()).unwrap_or(0);
     }
     Ok(last_seq.max(seq_before))

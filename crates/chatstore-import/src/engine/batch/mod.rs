@@ -10,8 +10,8 @@ mod messages;
 mod users;
 
 use chatstore_model::{
-    CanonicalJson, ConversationId, ModelResponse, NewConversation, NewDocument, NewMessage, NewUser, UserId,
-    UserPatch,
+    CanonicalJson, ConversationId, MemberRole, ModelResponse, NewConversation, NewDocument, NewMessage,
+    NewUser, UserId, UserPatch,
 };
 use chatstore_sql::{ReadOnly, ReadWrite, StoreError, Tx};
 
@@ -53,7 +53,10 @@ pub(crate) enum Write<'w> {
     UserMetadata(UserId, CanonicalJson),
     /// With the key of the row in the source.
     Conversation(UserId, &'w NewConversation, &'w str),
-    Messages(UserId, ConversationId, &'w [NewMessage]),
+    /// An editor.
+    Member(UserId, ConversationId, UserId),
+    /// With who wrote each, if not the owner.
+    Messages(UserId, ConversationId, &'w [Option<UserId>], &'w [NewMessage]),
     /// Messages of a conversation that is imported in pieces.
     Piece {
         owner: UserId,
@@ -92,13 +95,13 @@ impl Mode for ReadOnly {
             Write::Conversation(owner, new, key) => {
                 added.conversations.extend(new.id.map(|id| ((owner, id), key.to_owned())));
             }
-            Write::Messages(owner, _, new) => {
+            Write::Messages(owner, _, _, new) => {
                 added.messages.extend(new.iter().filter_map(|message| Some((owner, message.id?))));
             }
             Write::Document(owner, new) => {
                 added.documents.extend(new.id.map(|id| (owner, id)));
             }
-            Write::UserMetadata(..) | Write::Piece { .. } | Write::Responses(..) => {}
+            Write::UserMetadata(..) | Write::Member(..) | Write::Piece { .. } | Write::Responses(..) => {}
         }
         Ok(())
     }
@@ -115,7 +118,12 @@ impl Mode for ReadWrite {
                 tx.users().update(id, &patch).await.map(drop)
             }
             Write::Conversation(owner, new, _) => tx.conversations().create(owner, new).await.map(drop),
-            Write::Messages(owner, id, new) => tx.messages().append_many(owner, id, &[], new).await.map(drop),
+            Write::Member(owner, id, user) => {
+                tx.members().put(owner, id, user, MemberRole::Editor).await.map(drop)
+            }
+            Write::Messages(owner, id, senders, new) => {
+                tx.messages().append_many(owner, id, senders, new).await.map(drop)
+            }
             Write::Piece { owner, conversation, after, messages, is_last } => {
                 tx.messages().append_imported(owner, conversation, after, messages, is_last).await
             }

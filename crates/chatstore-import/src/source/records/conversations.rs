@@ -46,8 +46,20 @@ pub(super) async fn hand_over(
         let otherwise = spool.first_time(spooled.position)?.unwrap_or(clock.time());
         let mut conversation = plan(spool, row, &spooled.key, count, owner, otherwise, zones)?;
         conversation.issues.extend(issues);
+        for named in spool.members(spooled.position)? {
+            match spool.find_user(&named)? {
+                Some(user) => conversation.members.push(spool.user_id(user)?),
+                None => {
+                    let problem = format!("there is no member {named:?}");
+                    let issue = Issue::of_row("conversations", &conversation.key, problem, "left out");
+                    conversation.issues.push(issue.needing_review());
+                }
+            }
+        }
         clock.follow(conversation.new.created_at);
-        let around = Around { place: Some(spooled.position), conversation: conversation.id.uuid(), clock };
+        let members = conversation.members.clone();
+        let around =
+            Around { members, place: Some(spooled.position), conversation: conversation.id.uuid(), clock };
         import.conversation(conversation).await?;
         messages::hand_over(spool, import, around, zones).await?;
         import.report.progress();

@@ -1,6 +1,8 @@
 //! Messages of a conversation, in their order.
 
-use chatstore_model::{CanonicalJson, IntoValid, MessageId, MessageRole, NewMessage, VerbatimJson, limits};
+use chatstore_model::{
+    CanonicalJson, IntoValid, MessageId, MessageRole, NewMessage, UserId, VerbatimJson, limits,
+};
 use chatstore_sql::ExternalValue;
 use uuid::Uuid;
 
@@ -12,13 +14,15 @@ use super::spool::{Spool, SpoolError, uuid};
 use crate::engine::Import;
 use crate::plan::{PlannedMessage, RowClock};
 use crate::report::Issue;
-use crate::source::row::{JSON, Row, TimesWithoutZone, content, quoted, role_of};
+use crate::source::row::{JSON, Row, TimesWithoutZone, content, quoted, role_of, shown};
 
 /// The conversation of messages.
 pub(super) struct Around {
     /// Its row in the spool.
     pub(super) place: Option<i64>,
     pub(super) conversation: Uuid,
+    /// Who may have written in it beside its owner.
+    pub(super) members: Vec<UserId>,
     /// Gives a time to messages without one.
     pub(super) clock: RowClock,
 }
@@ -127,7 +131,13 @@ fn plan(
     if found.repeated > 0 {
         row.report(Some("id"), "another row has the same id", "imported with an id of its own");
     }
-    let role = role(spool, &mut row)?;
+    let sender = match row.value("user_id") {
+        ExternalValue::Null => None,
+        named => spool.find_user(shown(named).trim())?.map(|user| spool.user_id(user)).transpose()?,
+    };
+    let role =
+        if row.is_null("role") && sender.is_some() { MessageRole::User } else { role(spool, &mut row)? };
+    let sender = sender.filter(|sender| around.members.contains(sender));
     let parts = parts(&row);
     let content = match &parts {
         Some(parts) if row.is_null("content") || row.declared("content") == Some(JSON) => {
@@ -156,7 +166,7 @@ fn plan(
     } else {
         new
     };
-    Ok(PlannedMessage { id, fallback_id, new, key: row.key, response: None, issues: row.issues })
+    Ok(PlannedMessage { id, fallback_id, new, key: row.key, response: None, sender, issues: row.issues })
 }
 
 /// The role; a sender who is a user is one.

@@ -29,6 +29,7 @@ const TABLES: &str = "
     create table messages
         (position integer primary key, key text, reference text, conversation text, owner text, parent integer,
          home integer, at integer, digest blob, body text);
+    create table members (conversation text, named text);
     create table documents (position integer primary key, key text, owner text, body text);
     begin;
 ";
@@ -44,6 +45,7 @@ const FIND_HOMES: &str = "
         (select coalesce(same_as, c.position) from conversation_names n join conversations c on c.position = n.position
             where n.kind = 1 and n.value = messages.conversation
             and not exists (select 1 from conversation_names o where o.kind = 0 and o.value = messages.conversation)));
+    create index members_by_conversation on members (conversation);
     create index messages_by_home on messages (home, position);
     -- Each of the sorts of a long conversation may have as much as the cache.
     pragma cache_size = -2048;
@@ -259,6 +261,21 @@ impl Spool {
             body
         ])?;
         Ok(())
+    }
+
+    /// Puts a member of a conversation, both as other rows name them.
+    pub(in crate::source) fn member(&self, conversation: &str, user: &str) -> SpoolResult<()> {
+        self.run("insert into members values (?1, ?2)", &[&conversation, &user])?;
+        Ok(())
+    }
+
+    /// How the members of a conversation are named.
+    pub(super) fn members(&self, conversation: i64) -> SpoolResult<Vec<String>> {
+        let statement = "select distinct m.named from members m join conversation_names n on n.value = m.conversation \
+                         where n.kind = 0 and n.position = ?1 order by m.named";
+        let mut statement = self.file.prepare_cached(statement)?;
+        let named = statement.query_map([conversation], |row| row.get(0))?;
+        Ok(named.collect::<Result<_, _>>()?)
     }
 
     /// Puts a document.

@@ -1,9 +1,9 @@
-//! chatcore and Coach Bot: rows that name each other by the keys of their application.
+//! chatcore, Coach Bot and Chatter: rows that name each other by the keys of their application.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chatstore_model::UserId;
-use chatstore_sql::{ExternalRow, ExternalValue};
+use chatstore_sql::{ExternalRow, ExternalTable, ExternalValue, Selection};
 use serde_json::value::RawValue;
 
 use super::SqlalchemyError;
@@ -30,6 +30,23 @@ pub(super) const CHATCORE: [TableDescription; 4] = [
     TableDescription { name: "documents", singular: "document", required: &[], optional: &["id"] },
 ];
 
+/// Chatter, whose conversations have a creator and members.
+pub(super) const CHATTER: [TableDescription; 3] = [
+    TableDescription { name: "users", singular: "user", required: &["id"], optional: &[] },
+    TableDescription {
+        name: "conversations",
+        singular: "conversation",
+        required: &["id", "creator_id"],
+        optional: &[],
+    },
+    TableDescription {
+        name: "messages",
+        singular: "message",
+        required: &["id", "conversation_id", "sender_id", "content"],
+        optional: &["created_at"],
+    },
+];
+
 /// Coach Bot, whose conversations are chats.
 pub(super) const COACH_BOT: [TableDescription; 3] = [
     TableDescription { name: "users", singular: "user", required: &["id"], optional: &[] },
@@ -46,7 +63,11 @@ pub(super) const COACH_BOT: [TableDescription; 3] = [
 pub(super) const REPORTED: [&str; 5] = ["users", "conversations", "messages", "documents", "sessions"];
 
 /// Hands over everything.
-pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(), SqlalchemyError> {
+pub(super) async fn read(
+    reader: &mut Reader<'_>,
+    tables: &Tables,
+    reads_members: bool,
+) -> Result<(), SqlalchemyError> {
     let spool = Spool::create()?;
     for layout in &tables.0 {
         let table = match layout.name {
@@ -75,7 +96,45 @@ pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(),
             }
         }
     }
+    for name in reader.database.table_names().await? {
+        let Some(table) = reader.database.table(&name).await? else { continue };
+        if reads_members && is_membership(&table) {
+            read_members(reader, &spool, table).await?;
+        }
+    }
     records::hand_over(&spool, &mut reader.import, UserId::ANONYMOUS).await?;
+    Ok(())
+}
+
+/// Whether a table says who is in which conversation.
+pub(super) fn is_membership(table: &ExternalTable) -> bool {
+    table.column("conversation_id").is_some()
+        && table.column("user_id").is_some()
+        && table.column("content").is_none()
+        && table.column("title").is_none()
+}
+
+async fn read_members(
+    reader: &mut Reader<'_>,
+    spool: &Spool,
+    table: ExternalTable,
+) -> Result<(), SqlalchemyError> {
+    let selection = Selection {
+        columns: vec!["conversation_id", "user_id"],
+        table: &table,
+        joined: Vec::new(),
+        without: None,
+        order: Vec::new(),
+        identified: Vec::new(),
+    };
+    let mut rows = reader.database.rows(&selection).await?;
+    while let Some(read) = rows.next().await? {
+        for values in read {
+            if let [conversation, user] = values.as_slice() {
+                spool.member(&shown(conversation), &shown(user))?;
+            }
+        }
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The SQLAlchemy databases of chat_app, PAKTON, chatcore and Coach Bot, read where they are and never changed.
+//! The SQLAlchemy databases of chat_app, PAKTON, chatcore, Coach Bot and Chatter, read where they are and never changed.
 //!
 //! [`SqlalchemySource::open`] recognizes the application by its tables. Every row is accounted for: it is
 //! added, is stored already, or is left out, and everything that does not fit is reported. The id of an
@@ -45,13 +45,15 @@ pub enum Schema {
     Chatcore,
     /// Users, chats and messages with UUIDs.
     CoachBot,
+    /// Users in shared conversations.
+    Chatter,
 }
 
 impl Schema {
     /// Every schema.
-    pub const ALL: [Self; 4] = [Self::ChatApp, Self::Pakton, Self::Chatcore, Self::CoachBot];
+    pub const ALL: [Self; 5] = [Self::ChatApp, Self::Pakton, Self::Chatcore, Self::CoachBot, Self::Chatter];
 
-    /// `chat-app`, `pakton`, `chatcore` or `coach-bot`.
+    /// `chat-app`, `pakton`, `chatcore`, `coach-bot` or `chatter`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -59,6 +61,7 @@ impl Schema {
             Self::Pakton => "pakton",
             Self::Chatcore => "chatcore",
             Self::CoachBot => "coach-bot",
+            Self::Chatter => "chatter",
         }
     }
 
@@ -74,6 +77,7 @@ impl Schema {
             Self::Pakton => &pakton::TABLES,
             Self::Chatcore => &linked::CHATCORE,
             Self::CoachBot => &linked::COACH_BOT,
+            Self::Chatter => &linked::CHATTER,
         }
     }
 }
@@ -160,7 +164,7 @@ impl Source for SqlalchemySource {
     fn tables(&self) -> Vec<&'static str> {
         match self.schema {
             Schema::ChatApp | Schema::Pakton => self.tables.0.iter().map(|layout| layout.name).collect(),
-            Schema::Chatcore | Schema::CoachBot => linked::REPORTED.to_vec(),
+            Schema::Chatcore | Schema::CoachBot | Schema::Chatter => linked::REPORTED.to_vec(),
         }
     }
 
@@ -178,11 +182,14 @@ impl Source for SqlalchemySource {
             }
         }
         let mut reader = Reader { database, import, zones: TimesWithoutZone::default() };
-        others::report_others(&mut reader, &tables).await?;
+        let reads_members = schema == Schema::Chatter;
+        others::report_others(&mut reader, &tables, reads_members).await?;
         match schema {
             Schema::ChatApp => chat_app::read(&mut reader, &tables).await?,
             Schema::Pakton => pakton::read(&mut reader, &tables).await?,
-            Schema::Chatcore | Schema::CoachBot => linked::read(&mut reader, &tables).await?,
+            Schema::Chatcore | Schema::CoachBot | Schema::Chatter => {
+                linked::read(&mut reader, &tables, schema == Schema::Chatter).await?;
+            }
         }
         let Reader { mut import, zones, .. } = reader;
         import.flush().await?;

@@ -1,6 +1,7 @@
 //! Tables that are not read.
 
 use super::SqlalchemyError;
+use super::linked::is_membership;
 use super::reader::Reader;
 use super::tables::Tables;
 use crate::report::Issue;
@@ -9,13 +10,20 @@ use crate::report::Issue;
 const SESSIONS: [&str; 4] = ["sessions", "session", "refresh_tokens", "refresh_token"];
 
 /// Counts the rows of sessions, and names the tables that are not read.
-pub(super) async fn report_others(reader: &mut Reader<'_>, tables: &Tables) -> Result<(), SqlalchemyError> {
+pub(super) async fn report_others(
+    reader: &mut Reader<'_>,
+    tables: &Tables,
+    reads_members: bool,
+) -> Result<(), SqlalchemyError> {
     for name in reader.database.table_names().await? {
         let is_read = tables.0.iter().any(|layout| layout.table.name == name);
         if is_read || name == "alembic_version" {
             continue;
         }
         let Some(table) = reader.database.table(&name).await? else { continue };
+        if reads_members && is_membership(&table) {
+            continue;
+        }
         let rows = reader.database.count(&table).await?;
         if SESSIONS.contains(&name.as_str()) {
             let problem = format!("{rows} rows of {name} of the old application");

@@ -77,7 +77,7 @@ pub(super) fn plan_message(
         created_at: Some(created_at),
         ..NewMessage::new(role, content)
     };
-    (PlannedMessage { id, fallback_id, new, key, response, issues: row.issues }, left_out)
+    (PlannedMessage { id, fallback_id, new, key, response, sender: None, issues: row.issues }, left_out)
 }
 
 /// An unknown column of this name is kept under another.
