@@ -1,10 +1,8 @@
 //! The headers that make a request conditional or idempotent.
 
-use std::convert::Infallible;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chatstore::{AsUser, FieldCode, TextField, TextForm};
 use utoipa::IntoParams;
@@ -42,9 +40,10 @@ impl IfMatch {
 }
 
 impl FromRequestParts<AppState> for IfMatch {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Problem> {
+        check_tags(&parts.headers, header::IF_MATCH, "If-Match")?;
         let mut values = parts.headers.get_all(header::IF_MATCH).iter();
         let Some(value) = values.next() else {
             return Ok(Self { revision: None, is_given: false });
@@ -91,12 +90,40 @@ impl IfNoneMatch {
 }
 
 impl FromRequestParts<AppState> for IfNoneMatch {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Problem> {
+        check_tags(&parts.headers, header::IF_NONE_MATCH, "If-None-Match")?;
         let values = parts.headers.get_all(header::IF_NONE_MATCH).iter();
         let texts: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
         Ok(Self { tags: (!texts.is_empty()).then(|| texts.join(",")) })
+    }
+}
+
+/// Refuses a condition that is neither `*` nor entity tags, like a revision without quotes: no tag would ever match it.
+fn check_tags(headers: &HeaderMap, header: HeaderName, name: &str) -> Result<(), Problem> {
+    let are_tags = headers.get_all(header).iter().all(|value| {
+        let value = value.as_bytes().trim_ascii();
+        value == b"*" || is_list_of_tags(value)
+    });
+    if are_tags {
+        return Ok(());
+    }
+    let message = "must be * or the revision in quotes, like \"7\"";
+    Err(Problem::wrong(name, FieldCode::InvalidFormat, message))
+}
+
+/// Whether these are entity tags with commas between them (RFC 9110, 8.8.3).
+fn is_list_of_tags(mut list: &[u8]) -> bool {
+    loop {
+        let tag = list.strip_prefix(b"W/").unwrap_or(list);
+        let Some(tag) = tag.strip_prefix(b"\"") else { return false };
+        let Some(end) = tag.iter().position(|byte| *byte == b'"') else { return false };
+        match tag[end + 1..].trim_ascii_start() {
+            [] => return true,
+            [b',', rest @ ..] => list = rest.trim_ascii_start(),
+            _ => return false,
+        }
     }
 }
 
@@ -147,6 +174,16 @@ pub(crate) fn has_idempotency_key(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tags_are_in_quotes() {
+        for list in ["\"7\"", "W/\"7\"", "\"\"", "\"7\",\"8\"", "\"a,b\" , W/\"\"", "\"é\""] {
+            assert!(is_list_of_tags(list.as_bytes()), "{list}");
+        }
+        for list in ["", "7", "\"7", "7\"", "\"7\" 8", "\"7\",", "*", "w/\"7\"", "'7'"] {
+            assert!(!is_list_of_tags(list.as_bytes()), "{list}");
+        }
+    }
 
     #[test]
     fn only_a_strong_tag_of_ours_names_a_revision() {

@@ -27,6 +27,8 @@ pub type WriteTx<'c> = Tx<'c, ReadWrite>;
 pub struct Tx<'c, M> {
     pub(crate) executor: Executor<'c>,
     context: &'c Context,
+    /// The revision of the conversation whose messages were read or changed last.
+    revision: Option<i64>,
     mode: PhantomData<fn() -> M>,
 }
 
@@ -54,7 +56,7 @@ impl<M> std::fmt::Debug for Tx<'_, M> {
 
 impl<'c, M> Tx<'c, M> {
     pub(crate) const fn new(executor: Executor<'c>, context: &'c Context) -> Self {
-        Self { executor, context, mode: PhantomData }
+        Self { executor, context, revision: None, mode: PhantomData }
     }
 
     /// How the transaction ends, by what its work returned and by what the database reported meanwhile.
@@ -77,6 +79,17 @@ impl<'c, M> Tx<'c, M> {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.context.clock.now()
+    }
+
+    /// The revision of the conversation that was last read or changed by its id, or whose messages were: at the moment of
+    /// a read that found something, and after a change.
+    #[must_use]
+    pub const fn conversation_revision(&self) -> Option<i64> {
+        self.revision
+    }
+
+    pub(crate) const fn note_revision(&mut self, revision: i64) {
+        self.revision = Some(revision);
     }
 
     pub(crate) fn default_model(&self) -> &'c str {

@@ -96,7 +96,7 @@ pub use service::{
     Messages, NewKey, Outcome, ReferencedDocuments, Usage, Users,
 };
 pub use store::{Builder, Store};
-pub use user_scope::AsUser;
+pub use user_scope::{AsUser, SeenRevision};
 /// The type behind every id.
 pub use uuid::Uuid;
 

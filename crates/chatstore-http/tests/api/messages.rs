@@ -30,6 +30,7 @@ async fn a_message_is_appended_and_read_back(case: TestDatabase) {
     201 Created
     content-type: application/json
     location: /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/messages/019ca945-0a00-7775-9c77-01564f619afc
+    etag: "2"
 
     {
       "content": "hé 😀\n",
@@ -69,6 +70,7 @@ async fn a_message_is_appended_and_read_back(case: TestDatabase) {
 
     200 OK
     content-type: application/json
+    etag: "2"
 
     {
       "data": [
@@ -118,6 +120,7 @@ async fn a_batch_is_numbered_without_gaps(case: TestDatabase) {
     201 Created
     content-type: application/json
     location: /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/messages/019ca945-0a00-7775-9c77-01564f619afc
+    etag: "2"
 
     {
       "data": [
@@ -249,6 +252,7 @@ async fn a_message_is_found_by_uuid_short_id_and_number(case: TestDatabase) {
 
     200 OK
     content-type: application/json
+    etag: "3"
 
     {
       "content": "one",
@@ -296,6 +300,7 @@ async fn a_changed_message_says_when(case: TestDatabase) {
 
     200 OK
     content-type: application/json
+    etag: "3"
 
     {
       "content": "good day",
@@ -332,6 +337,7 @@ async fn a_deleted_message_repairs_its_conversation(case: TestDatabase) {
     DELETE /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/messages/2
 
     204 No Content
+    etag: "4"
     ────
     DELETE /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/messages/2
 

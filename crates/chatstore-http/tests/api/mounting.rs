@@ -41,6 +41,7 @@ async fn a_nested_router_answers_below_its_path(case: TestDatabase) {
     201 Created
     content-type: application/json
     location: /chat/api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/messages/019ca945-0a00-7775-9c77-01564f619afc
+    etag: "2"
 
     {
       "data": [
@@ -66,6 +67,7 @@ async fn a_nested_router_answers_below_its_path(case: TestDatabase) {
     201 Created
     content-type: application/json
     location: /chat/api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/messages/019ca945-0a00-7476-8f8a-4baa5dc087b3
+    etag: "3"
 
     {
       "content": "good day",

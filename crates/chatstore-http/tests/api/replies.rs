@@ -25,6 +25,7 @@ async fn a_reply_is_stored_with_its_response(case: TestDatabase) {
     201 Created
     content-type: application/json
     location: /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/messages/019ca945-0a00-7775-9c77-01564f619afc
+    etag: "2"
 
     {
       "content": "21 °C",
@@ -63,6 +64,7 @@ async fn a_reply_is_stored_with_its_response(case: TestDatabase) {
 
     200 OK
     content-type: application/json
+    etag: "2"
 
     {
       "completion_time_ms": 740,

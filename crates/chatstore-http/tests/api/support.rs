@@ -135,6 +135,17 @@ impl Server {
         json(answer).await
     }
 
+    /// Returns when the first use of the person's key is written down, which no request waits for: from then on every
+    /// statement of theirs is one of their requests'.
+    pub(crate) async fn settle(&self, person: &Person) {
+        loop {
+            let keys = self.get(person, "/api/v1/auth/api-keys").await;
+            if keys["data"].as_array().unwrap().iter().all(|key| !key["last_used_at"].is_null()) {
+                return;
+            }
+        }
+    }
+
     /// The path of a new conversation of this person.
     pub(crate) async fn conversation(&self, person: &Person) -> String {
         let conversation = self.post(person, "/api/v1/conversations", "{}").await;

@@ -39,6 +39,7 @@ async fn the_first_append_creates_the_thread_with_what_it_says_of_it(case: TestD
     201 Created
     content-type: application/json
     location: /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/messages/019ca945-0a00-7775-9c77-01564f619afc
+    etag: "2"
 
     {
       "content": "hello",

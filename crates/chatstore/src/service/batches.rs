@@ -61,7 +61,7 @@ pub struct AppendedBatch {
 }
 
 impl Messages<'_> {
-    /// Appends 1 to 200 messages in order, with consecutive numbers, and changes their conversation; all or nothing. Those
+    /// Appends 1 to 1,000 messages in order, with consecutive numbers, and changes their conversation; all or nothing. Those
     /// whose ids the conversation has already become what [`OnConflict`](chatstore_model::OnConflict) says. A
     /// [`Thread`](Destination::Thread) that does not exist is created: of any number of concurrent calls one creates it,
     /// and each appends its messages.
@@ -95,7 +95,7 @@ impl Messages<'_> {
         let attempt = || {
             let write = Arc::clone(&write);
             let append = async move |tx: &mut WriteTx<'_>| Ok::<_, Error>(write.run(tx).await?.value);
-            self.0.store.write("append_batch", append)
+            self.0.write("append_batch", append)
         };
         self.0.store.past_deletions(taken, attempt).await
     }

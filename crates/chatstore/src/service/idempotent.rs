@@ -146,11 +146,10 @@ impl Idempotent<'_> {
         F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T> + Clone + Send + 'static,
         T: Send + 'static,
     {
-        let store = self.chat.store;
-        match store.write(name, work.clone()).await {
+        match self.chat.write(name, work.clone()).await {
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
                 tracing::warn!(error.cause = %error, "a request with a key is run again to find out what became of it");
-                store.write(name, work).await
+                self.chat.write(name, work).await
             }
             done => done,
         }

@@ -65,7 +65,7 @@ impl Messages<'_> {
                 let new = Arc::clone(&new);
                 let append =
                     async move |tx: &mut WriteTx<'_>| tx.messages().append(by, conversation, &*new).await;
-                match self.0.store.database.write_single("append", append).await {
+                match self.0.write_single("append", append).await {
                     Err(StoreError::NotFound { entity: "conversation" }) => {}
                     done => return Ok(done?),
                 }
@@ -90,10 +90,10 @@ impl Messages<'_> {
             let by = if access.owner_id == user { Via::Owner(user) } else { Via::Member(user) };
             Ok(tx.messages().append(by, conversation, &*new).await?)
         };
-        self.0.store.write("append", append).await
+        self.0.write("append", append).await
     }
 
-    /// Appends 1 to 200 messages in order, with consecutive numbers, all or none.
+    /// Appends 1 to 1,000 messages in order, with consecutive numbers, all or none.
     ///
     /// # Errors
     /// As [`append`](Self::append); the fields of `Invalid` are named `messages[3].content`.
@@ -141,11 +141,10 @@ impl Messages<'_> {
         let model_is_known = new.response.model_used.is_some() || new.message.model.is_some();
         let books = self.0.is_vouched_for || owner == self.0.user;
         let record = async move |tx: &mut WriteTx<'_>| record(tx, owner, conversation, &new, books).await;
-        let database = &self.0.store.database;
         if model_is_known && books {
-            database.write_single("reply", record).await
+            self.0.write_single("reply", record).await
         } else {
-            database.write("reply", record).await
+            self.0.write("reply", record).await
         }
     }
 
@@ -164,7 +163,7 @@ impl Messages<'_> {
             let books = is_vouched_for || access.owner_id == user;
             Ok(record(tx, access.owner_id, conversation, &new, books).await?)
         };
-        self.0.store.write("reply", record).await
+        self.0.write("reply", record).await
     }
 
     /// A page of a conversation.
@@ -185,10 +184,10 @@ impl Messages<'_> {
                     return Ok(page);
                 }
             }
-            access(tx, user, conversation).await?;
-            Ok(Page { items: Vec::new(), next: None })
+            let by = note_revision_of_empty_page(tx, user, conversation).await?;
+            Ok(page_by(tx, by, conversation, &request, limit).await?)
         };
-        self.0.store.read("message_page", read).await
+        self.0.read("message_page", read).await
     }
 
     /// The newest messages of a range, `count` of them, in ascending order. When they are larger than a page, or more than
@@ -205,17 +204,15 @@ impl Messages<'_> {
         let user = self.0.user;
         let read = async move |tx: &mut ReadTx<'_>| {
             for by in as_owner_or_member(user) {
-                let mut page = tx.messages().newest(by, conversation, range, count).await?;
+                let page = newest_by(tx, by, conversation, range, count).await?;
                 if !page.items.is_empty() {
-                    let is_complete = u32::try_from(page.items.len()).is_ok_and(|found| found == count);
-                    page.next = page.next.filter(|_| !is_complete);
                     return Ok(page);
                 }
             }
-            access(tx, user, conversation).await?;
-            Ok(Page { items: Vec::new(), next: None })
+            let by = note_revision_of_empty_page(tx, user, conversation).await?;
+            Ok(newest_by(tx, by, conversation, range, count).await?)
         };
-        self.0.store.read("message_newest", read).await
+        self.0.read("message_newest", read).await
     }
 
     /// The message with this id.
@@ -232,7 +229,7 @@ impl Messages<'_> {
             }
             Err(Error::not_found("message"))
         };
-        self.0.store.read("message_get", get).await
+        self.0.read("message_get", get).await
     }
 
     /// The message with this number.
@@ -249,7 +246,7 @@ impl Messages<'_> {
             }
             Err(Error::not_found("message"))
         };
-        self.0.store.read("message_get", get).await
+        self.0.read("message_get", get).await
     }
 
     /// The message with this id of the application.
@@ -272,7 +269,7 @@ impl Messages<'_> {
             }
             Err(Error::not_found("message"))
         };
-        self.0.store.read("message_get", get).await
+        self.0.read("message_get", get).await
     }
 
     /// The message with this id in one of the user's own conversations.
@@ -282,7 +279,7 @@ impl Messages<'_> {
     pub async fn get_own(self, id: MessageId) -> Result<Message> {
         let user = self.0.user;
         let get = async move |tx: &mut ReadTx<'_>| tx.messages().find_own(user, id).await;
-        let found = self.0.store.read("message_get", get).await?;
+        let found = self.0.read("message_get", get).await?;
         found.ok_or_else(|| Error::not_found("message"))
     }
 
@@ -318,7 +315,7 @@ impl Messages<'_> {
             References::of(patch.used_documents.as_ref()).check(tx, owner).await?;
             Ok(tx.messages().edit(owner, conversation, id, &patch).await?)
         };
-        self.0.store.write("message_edit", edit).await
+        self.0.write("message_edit", edit).await
     }
 
     /// Deletes a message with its response; its number is not used again, usage stays.
@@ -332,8 +329,36 @@ impl Messages<'_> {
             check_revision(tx, owner, conversation, expected).await?;
             Ok(tx.messages().delete(owner, conversation, id).await?)
         };
-        self.0.store.write("message_delete", delete).await
+        self.0.write("message_delete", delete).await
     }
+}
+
+/// How the user may read a conversation whose page was found empty, which has no row to say the revision. It is read
+/// first, and then the page again: what is written later is on the page or makes the revision rise.
+async fn note_revision_of_empty_page(
+    tx: &mut ReadTx<'_>,
+    user: UserId,
+    conversation: ConversationId,
+) -> Result<Via> {
+    for by in as_owner_or_member(user) {
+        if tx.conversations().get(by, conversation).await?.is_some() {
+            return Ok(by);
+        }
+    }
+    Err(Error::not_found("conversation"))
+}
+
+async fn newest_by(
+    tx: &mut ReadTx<'_>,
+    by: Via,
+    conversation: ConversationId,
+    range: MessageRange,
+    count: u32,
+) -> std::result::Result<Page<Message, i64>, StoreError> {
+    let mut page = tx.messages().newest(by, conversation, range, count).await?;
+    let is_complete = u32::try_from(page.items.len()).is_ok_and(|found| found == count);
+    page.next = page.next.filter(|_| !is_complete);
+    Ok(page)
 }
 
 async fn page_by(

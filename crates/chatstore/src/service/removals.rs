@@ -35,7 +35,7 @@ impl Messages<'_> {
             let (_, popped) = pop(tx, writer, conversation, limit).await?;
             Ok::<_, Error>(popped)
         };
-        self.0.store.write("message_pop", work).await
+        self.0.write("message_pop", work).await
     }
 
     /// Removes the selected messages with their responses; how many there were. The conversation, its members and usage
@@ -133,15 +133,15 @@ async fn remove(
     selection: Arc<MessageSelection>,
     key: Option<Arc<IdempotencyKey>>,
 ) -> Result<Outcome<u64>> {
-    let (store, writer) = (messages.0.store, messages.0.writer());
-    let rows = PieceRows::first(store.kind());
+    let (chat, writer) = (messages.0, messages.0.writer());
+    let rows = PieceRows::first(chat.store.kind());
     let first = {
         let key = key.clone();
         async move |tx: &mut WriteTx<'_>| {
             begin(tx, writer, conversation, &selection, key.as_deref(), rows).await
         }
     };
-    let mut progress = store.write("message_remove", first).await?;
+    let mut progress = chat.write("message_remove", first).await?;
     while let Some(rest) = progress.rest.take() {
         let (key, rest, rows) = (key.clone(), Arc::new(rest), progress.rows);
         let next = {
@@ -150,7 +150,7 @@ async fn remove(
                 go_on(tx, writer.user, conversation, &rest, key.as_deref(), rows).await
             }
         };
-        let (piece, removed) = store.write("message_remove_piece", next).await?;
+        let (piece, removed) = chat.write("message_remove_piece", next).await?;
         progress.removed = removed.unwrap_or(progress.removed + piece.rows.unsigned_abs());
         progress.rows = rows.after(piece.took);
         if !piece.is_last {

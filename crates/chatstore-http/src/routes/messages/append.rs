@@ -7,7 +7,7 @@ use chatstore::fields::{
 };
 use chatstore::{
     AppendedBatch, ConversationPatch, Destination, Error, ErrorKind, FieldCode, FieldError, Invalid,
-    MessageBatch, MessageRole, NewMessage, OnConflict, Outcome, Valid,
+    MessageBatch, MessageRole, NewMessage, OnConflict, Outcome, SeenRevision, Valid,
 };
 use serde::Serialize;
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
@@ -23,7 +23,7 @@ use crate::path::{BasePath, ConversationName, ConversationPath, MessageName, Mes
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
 use crate::request::{NamedSchema, ReadFields, RequestObject};
 use crate::routes::messages::{location, new_message};
-use crate::routes::responses::{MessageResponse, created, created_once};
+use crate::routes::responses::{MessageResponse, created, created_once, with_seen};
 use crate::schema::{Word, request_object};
 
 /// The name of what becomes of the conversation.
@@ -207,6 +207,7 @@ pub(crate) enum AppendAnswer {
             body = AppendAnswer,
             headers(
                 ("Location" = String, description = "The first message"),
+                ("ETag" = String, description = "The revision of the conversation after the change"),
                 ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
             ),
             links(
@@ -232,7 +233,8 @@ pub(crate) async fn append(
         matches!(to, Destination::ExistingThread(_)) && condition.is_given && query.create != Some(false);
     let Appended { batch, is_one } = new;
     let batch = batch.on_conflict(query.on_conflict);
-    let chat = condition.apply(caller.store());
+    let seen = SeenRevision::default();
+    let chat = condition.apply(caller.store().noting(&seen));
     let appended = match once {
         Some(key) => chat.idempotent(key).append_batch(to, batch).await,
         None => {
@@ -252,7 +254,7 @@ pub(crate) async fn append(
             AppendAnswer::Many(AppendedMessages { data })
         }
     };
-    Ok(created_once(place, Json(answer), is_replayed))
+    Ok(with_seen(created_once(place, Json(answer), is_replayed), &seen))
 }
 
 /// Why nothing was appended. A condition on a thread that does not exist is not met.
@@ -282,8 +284,21 @@ request_object! {
     params(MessagePath, IfMatch),
     request_body = PutMessage,
     responses(
-        (status = 200, description = "The message that was there, as it is now", body = MessageResponse),
-        (status = 201, description = "The new message", body = MessageResponse, headers(("Location" = String))),
+        (
+            status = 200,
+            description = "The message that was there, as it is now",
+            body = MessageResponse,
+            headers(("ETag" = String, description = "The revision of the conversation after the change")),
+        ),
+        (
+            status = 201,
+            description = "The new message",
+            body = MessageResponse,
+            headers(
+                ("Location" = String),
+                ("ETag" = String, description = "The revision of the conversation after the change"),
+            ),
+        ),
         AppendProblems,
     )
 )]
@@ -301,12 +316,14 @@ pub(crate) async fn put(
     }
     let new = NewMessage { external_id: Some(name), ..new };
     let batch = MessageBatch { on_conflict: OnConflict::Replace, ..MessageBatch::from(vec![new]) };
-    let chat = condition.apply(caller.store());
+    let seen = SeenRevision::default();
+    let chat = condition.apply(caller.store().noting(&seen));
     let id = path.conversation().id(chat).await?;
     let stored = chat.messages().append_batch(id, batch).await;
     let AppendedBatch { mut messages, appended, .. } = stored.map_err(|error| refusal(error, true, false))?;
     let message = messages.pop().ok_or_else(Problem::not_found)?;
     let location = location(&base_path, id, message.id);
     let answer = Json(MessageResponse::from(message));
-    if appended > 0 { Ok(created(location, answer)) } else { Ok(answer.into_response()) }
+    let is_new = appended > 0;
+    Ok(with_seen(if is_new { created(location, answer) } else { answer.into_response() }, &seen))
 }

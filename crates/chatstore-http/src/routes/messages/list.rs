@@ -1,6 +1,7 @@
 //! The messages of a conversation, page by page.
 
-use chatstore::{ConversationId, FieldCode, MessageRange, Order, PageRequest};
+use axum::response::Response;
+use chatstore::{ConversationId, FieldCode, MessageRange, Order, PageRequest, SeenRevision};
 use utoipa::IntoParams;
 
 use crate::caller::{Caller, OptionalUser};
@@ -9,7 +10,7 @@ use crate::openapi::ReadProblems;
 use crate::path::{ConversationPath, Path};
 use crate::query::{FromParameters, PageQuery, Parameters, Query};
 use crate::routes::messages::IncludeQuery;
-use crate::routes::responses::MessageListResponse;
+use crate::routes::responses::{MessageListResponse, with_seen};
 use crate::schema::OrderWord;
 
 /// Which messages, in which order.
@@ -121,7 +122,12 @@ impl ListQuery {
     tag = "messages",
     params(ConversationPath, PageQuery, IncludeQuery, ListQuery),
     responses(
-        (status = 200, description = "A page of messages", body = MessageListResponse),
+        (
+            status = 200,
+            description = "A page of messages",
+            body = MessageListResponse,
+            headers(("ETag" = String, description = "The revision of the conversation")),
+        ),
         ReadProblems,
     )
 )]
@@ -129,8 +135,9 @@ pub(crate) async fn list(
     OptionalUser(caller): OptionalUser,
     Path(path): Path<ConversationPath>,
     Query(query): Query<ListQuery>,
-) -> Result<MessageListResponse, Problem> {
-    let chat = caller.store();
+) -> Result<Response, Problem> {
+    let seen = SeenRevision::default();
+    let chat = caller.store().noting(&seen);
     // A wrong cursor is reported before an absent conversation.
     let conversation = path.conversation().id(chat).await;
     let scope = query.scope(&caller, conversation.as_ref().ok().copied());
@@ -138,9 +145,9 @@ pub(crate) async fn list(
     if let Some(count) = query.last {
         let newest = chat.messages().newest(conversation?, query.range(), count).await?;
         let documents = query.include.documents(chat, &newest.items).await?;
-        return Ok(MessageListResponse::newest(newest).including(documents.as_ref()));
+        return Ok(with_seen(MessageListResponse::newest(newest).including(documents.as_ref()), &seen));
     }
     let page = chat.messages().page(conversation?, query.request(from)).await?;
     let documents = query.include.documents(chat, &page.items).await?;
-    Ok(MessageListResponse::page(page, &scope).including(documents.as_ref()))
+    Ok(with_seen(MessageListResponse::page(page, &scope).including(documents.as_ref()), &seen))
 }

@@ -10,13 +10,13 @@ use std::slice;
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chatstore::fields::{
     CONTENT, EXTERNAL_ID, FORMAT, MESSAGE_ID, METADATA, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS,
 };
 use chatstore::{
     AsUser, CanonicalJson, Change, ConversationId, FieldCode, Keyword, Message, MessageId, MessagePatch,
-    MessageRole, NewMessage, ReferencedDocuments, TextField, VerbatimJson,
+    MessageRole, NewMessage, ReferencedDocuments, SeenRevision, TextField, VerbatimJson,
 };
 
 use utoipa::IntoParams;
@@ -30,7 +30,7 @@ use crate::path::{BasePath, MessageName, MessagePath, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
 use crate::request::ReadFields;
 use crate::routes::REPLACES_METADATA;
-use crate::routes::responses::{MessageResponse, include_documents};
+use crate::routes::responses::{MessageResponse, include_documents, with_seen};
 use crate::schema::{Word, request_object};
 
 /// The fields that every new message is read with.
@@ -130,14 +130,18 @@ impl IncludeQuery {
     operation_id = "get_message",
     tag = "messages",
     params(MessagePath, IncludeQuery),
-    responses((status = 200, description = "The message", body = MessageResponse), ReadProblems)
+    responses(
+        (status = 200, description = "The message", body = MessageResponse, headers(("ETag" = String, description = "The revision of the conversation"))),
+        ReadProblems,
+    )
 )]
 pub(crate) async fn get(
     OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
     Query(query): Query<IncludeQuery>,
 ) -> Result<Response, Problem> {
-    let chat = caller.store();
+    let seen = SeenRevision::default();
+    let chat = caller.store().noting(&seen);
     let (conversation, messages) = (path.conversation().id(chat).await?, chat.messages());
     let message = match path.message.id()? {
         MessageName::Id(id) => messages.get(conversation, id).await?,
@@ -147,7 +151,7 @@ pub(crate) async fn get(
     let documents = query.documents(chat, slice::from_ref(&message)).await?;
     let mut response = MessageResponse::from(message);
     include_documents(slice::from_mut(&mut response), documents.as_ref());
-    Ok(Json(response).into_response())
+    Ok(with_seen(Json(response), &seen))
 }
 
 /// The id of the message in the path.
@@ -198,7 +202,12 @@ fn read_change_message(fields: &mut impl ReadFields) -> MessagePatch {
     params(MessagePath, IfMatch),
     request_body = ChangeMessage,
     responses(
-        (status = 200, description = "The changed message", body = MessageResponse),
+        (
+            status = 200,
+            description = "The changed message",
+            body = MessageResponse,
+            headers(("ETag" = String, description = "The revision of the conversation after the change")),
+        ),
         BodyProblems,
         ConditionProblem,
     )
@@ -210,11 +219,12 @@ pub(crate) async fn change(
     condition: IfMatch,
     ValidBody(patch): ValidBody<ChangeMessage>,
 ) -> Result<Response, Problem> {
-    let chat = condition.apply(caller.store());
+    let seen = SeenRevision::default();
+    let chat = condition.apply(caller.store().noting(&seen));
     let conversation = path.conversation().id(chat).await?;
     let id = message_id(chat, conversation, &path).await?;
     let message = chat.messages().edit(conversation, id, patch).await?;
-    Ok(Json(MessageResponse::from(message)).into_response())
+    Ok(with_seen(Json(MessageResponse::from(message)), &seen))
 }
 
 /// Delete a message
@@ -225,7 +235,11 @@ pub(crate) async fn change(
     tag = "messages",
     params(MessagePath, IfMatch),
     responses(
-        (status = 204, description = "The message and its response are deleted; its number is not reused"),
+        (
+            status = 204,
+            description = "The message and its response are deleted; its number is not reused",
+            headers(("ETag" = String, description = "The revision of the conversation after the change")),
+        ),
         DeleteProblems,
         ConditionProblem,
     )
@@ -235,10 +249,11 @@ pub(crate) async fn delete(
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
-) -> Result<StatusCode, Problem> {
-    let chat = condition.apply(caller.store());
+) -> Result<Response, Problem> {
+    let seen = SeenRevision::default();
+    let chat = condition.apply(caller.store().noting(&seen));
     let conversation = path.conversation().id(chat).await?;
     let id = message_id(chat, conversation, &path).await?;
     chat.messages().delete(conversation, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(with_seen(StatusCode::NO_CONTENT, &seen))
 }

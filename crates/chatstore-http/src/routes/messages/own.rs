@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use chatstore::SeenRevision;
 
 use crate::body::ValidBody;
 use crate::caller::Caller;
@@ -12,7 +13,7 @@ use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblem
 use crate::path::{OwnMessagePath, Path};
 use crate::query::{NoParameters, Query};
 use crate::routes::messages::ChangeMessage;
-use crate::routes::responses::MessageResponse;
+use crate::routes::responses::{MessageResponse, with_seen};
 
 /// Get a message by its id alone
 ///
@@ -23,15 +24,24 @@ use crate::routes::responses::MessageResponse;
     operation_id = "get_own_message",
     tag = "messages",
     params(OwnMessagePath),
-    responses((status = 200, description = "The message", body = MessageResponse), ReadProblems)
+    responses(
+        (
+            status = 200,
+            description = "The message",
+            body = MessageResponse,
+            headers(("ETag" = String, description = "The revision of the conversation")),
+        ),
+        ReadProblems,
+    )
 )]
 pub(crate) async fn get(
     caller: Caller,
     Path(path): Path<OwnMessagePath>,
     _query: Query<NoParameters>,
 ) -> Result<Response, Problem> {
-    let message = caller.store().messages().get_own(path.message.id()?).await?;
-    Ok(Json(MessageResponse::from(message)).into_response())
+    let seen = SeenRevision::default();
+    let message = caller.store().noting(&seen).messages().get_own(path.message.id()?).await?;
+    Ok(with_seen(Json(MessageResponse::from(message)), &seen))
 }
 
 /// Change a message by its id alone
@@ -45,7 +55,12 @@ pub(crate) async fn get(
     params(OwnMessagePath, IfMatch),
     request_body = ChangeMessage,
     responses(
-        (status = 200, description = "The changed message", body = MessageResponse),
+        (
+            status = 200,
+            description = "The changed message",
+            body = MessageResponse,
+            headers(("ETag" = String, description = "The revision of the conversation after the change")),
+        ),
         BodyProblems,
         ConditionProblem,
     )
@@ -57,10 +72,11 @@ pub(crate) async fn change(
     condition: IfMatch,
     ValidBody(patch): ValidBody<ChangeMessage>,
 ) -> Result<Response, Problem> {
-    let messages = condition.apply(caller.store()).messages();
+    let seen = SeenRevision::default();
+    let messages = condition.apply(caller.store().noting(&seen)).messages();
     let found = messages.get_own(path.message.id()?).await?;
     let message = messages.edit(found.conversation_id, found.id, patch).await?;
-    Ok(Json(MessageResponse::from(message)).into_response())
+    Ok(with_seen(Json(MessageResponse::from(message)), &seen))
 }
 
 /// Delete a message by its id alone
@@ -73,7 +89,11 @@ pub(crate) async fn change(
     tag = "messages",
     params(OwnMessagePath, IfMatch),
     responses(
-        (status = 204, description = "The message and its response are deleted; its number is not reused"),
+        (
+            status = 204,
+            description = "The message and its response are deleted; its number is not reused",
+            headers(("ETag" = String, description = "The revision of the conversation after the change")),
+        ),
         DeleteProblems,
         ConditionProblem,
     )
@@ -83,9 +103,10 @@ pub(crate) async fn delete(
     Path(path): Path<OwnMessagePath>,
     _query: Query<NoParameters>,
     condition: IfMatch,
-) -> Result<StatusCode, Problem> {
-    let messages = condition.apply(caller.store()).messages();
+) -> Result<Response, Problem> {
+    let seen = SeenRevision::default();
+    let messages = condition.apply(caller.store().noting(&seen)).messages();
     let found = messages.get_own(path.message.id()?).await?;
     messages.delete(found.conversation_id, found.id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(with_seen(StatusCode::NO_CONTENT, &seen))
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
-use chatstore::{FieldCode, Limit, MessageId, MessageRange, MessageSelection, Outcome};
+use chatstore::{FieldCode, Limit, MessageId, MessageRange, MessageSelection, Outcome, SeenRevision};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -16,7 +16,7 @@ use crate::openapi::{ConditionProblem, ConflictProblem, DeleteProblems};
 use crate::path::{ConversationPath, Path};
 use crate::query::{FromParameters, Parameters, Query};
 use crate::routes::messages::append::AppendedMessages;
-use crate::routes::responses::MessageResponse;
+use crate::routes::responses::{MessageResponse, with_seen};
 
 /// Maximum messages that `ids` names.
 const MAX_IDS: usize = 200;
@@ -57,7 +57,10 @@ impl FromParameters for PopQuery {
             status = 200,
             description = "The messages that were removed",
             body = AppendedMessages,
-            headers(("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request")),
+            headers(
+                ("ETag" = String, description = "The revision of the conversation after the change"),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
+            ),
         ),
         DeleteProblems,
         ConflictProblem,
@@ -71,14 +74,15 @@ pub(crate) async fn pop(
     condition: IfMatch,
     Once(once): Once,
 ) -> Result<Response, Problem> {
-    let chat = condition.apply(caller.store());
+    let seen = SeenRevision::default();
+    let chat = condition.apply(caller.store().noting(&seen));
     let id = path.conversation().id(chat).await?;
     let Outcome { value, is_replayed } = match once {
         None => Outcome { value: chat.messages().pop(id, count).await?, is_replayed: false },
         Some(key) => chat.idempotent(key).pop(id, count).await?,
     };
     let data = value.into_iter().map(MessageResponse::from).collect();
-    Ok(answered(AppendedMessages { data }, is_replayed))
+    Ok(with_seen(answered(AppendedMessages { data }, is_replayed), &seen))
 }
 
 /// Which messages are removed.
@@ -173,7 +177,10 @@ pub(crate) struct Cleared {
             status = 200,
             description = "The number of messages that were removed",
             body = Cleared,
-            headers(("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request")),
+            headers(
+                ("ETag" = String, description = "The revision of the conversation after the change"),
+                ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
+            ),
         ),
         DeleteProblems,
         ConflictProblem,
@@ -187,14 +194,15 @@ pub(crate) async fn clear(
     condition: IfMatch,
     Once(once): Once,
 ) -> Result<Response, Problem> {
-    let chat = condition.apply(caller.store());
+    let seen = SeenRevision::default();
+    let chat = condition.apply(caller.store().noting(&seen));
     let id = path.conversation().id(chat).await?;
     let selection = MessageSelection::from(query);
     let Outcome { value, is_replayed } = match once {
         None => Outcome { value: chat.messages().remove(id, selection).await?, is_replayed: false },
         Some(key) => chat.idempotent(key).remove(id, selection).await?,
     };
-    Ok(answered(Cleared { deleted: value }, is_replayed))
+    Ok(with_seen(answered(Cleared { deleted: value }, is_replayed), &seen))
 }
 
 /// The answer to a request, or to an earlier one with the same idempotency key.

@@ -6,7 +6,7 @@ use chatstore::fields::{
     COMPLETION_TIME_MS, FINISH_REASON, FROM_CACHE, MODEL, MODEL_USED, TOKENS_CACHED, TOKENS_COMPLETION,
     TOKENS_PROMPT, TOKENS_TOTAL,
 };
-use chatstore::{MessageRole, NewModelResponse, NewReply, Outcome};
+use chatstore::{MessageRole, NewModelResponse, NewReply, Outcome, SeenRevision};
 
 use crate::body::IdempotentBody;
 use crate::caller::{Caller, OptionalUser};
@@ -17,7 +17,7 @@ use crate::path::{BasePath, ConversationPath, MessagePath, Path};
 use crate::query::{NoParameters, Query};
 use crate::request::ReadFields;
 use crate::routes::messages::{location, message_id, new_message};
-use crate::routes::responses::{ModelResponseResponse, ReplyResponse, created_once};
+use crate::routes::responses::{ModelResponseResponse, ReplyResponse, created_once, with_seen};
 use crate::schema::request_object;
 
 request_object! {
@@ -74,6 +74,7 @@ fn read_create_response(fields: &mut impl ReadFields) -> NewModelResponse {
             body = ReplyResponse,
             headers(
                 ("Location" = String, description = "The message"),
+                ("ETag" = String, description = "The revision of the conversation after the change"),
                 ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeated request"),
             ),
             links(
@@ -94,14 +95,15 @@ pub(crate) async fn create(
     condition: IfMatch,
     IdempotentBody { input: new, once }: IdempotentBody<CreateReply>,
 ) -> Result<Response, Problem> {
-    let chat = condition.apply(caller.store());
+    let seen = SeenRevision::default();
+    let chat = condition.apply(caller.store().noting(&seen));
     let id = path.conversation().id(chat).await?;
     let Outcome { value: reply, is_replayed } = match once {
         None => Outcome { value: chat.messages().reply(id, new).await?, is_replayed: false },
         Some(key) => chat.idempotent(key).reply(id, new).await?,
     };
     let location = location(&base_path, id, reply.message.id);
-    Ok(created_once(location, Json(ReplyResponse::from(reply)), is_replayed))
+    Ok(with_seen(created_once(location, Json(ReplyResponse::from(reply)), is_replayed), &seen))
 }
 
 /// Get the response behind a model's message
@@ -111,16 +113,25 @@ pub(crate) async fn create(
     operation_id = "get_response",
     tag = "replies",
     params(MessagePath),
-    responses((status = 200, description = "The response", body = ModelResponseResponse), ReadProblems)
+    responses(
+        (
+            status = 200,
+            description = "The response",
+            body = ModelResponseResponse,
+            headers(("ETag" = String, description = "The revision of the conversation")),
+        ),
+        ReadProblems,
+    )
 )]
 pub(crate) async fn get_response(
     OptionalUser(caller): OptionalUser,
     Path(path): Path<MessagePath>,
     _query: Query<NoParameters>,
-) -> Result<Json<ModelResponseResponse>, Problem> {
-    let chat = caller.store();
+) -> Result<Response, Problem> {
+    let seen = SeenRevision::default();
+    let chat = caller.store().noting(&seen);
     let conversation = path.conversation().id(chat).await?;
     let id = message_id(chat, conversation, &path).await?;
     let response = chat.messages().response(conversation, id).await?;
-    Ok(Json(response.into()))
+    Ok(with_seen(Json(ModelResponseResponse::from(response)), &seen))
 }

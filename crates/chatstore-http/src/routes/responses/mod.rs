@@ -10,7 +10,7 @@ mod user;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chatstore::{Cursor, Page};
+use chatstore::{Cursor, Page, SeenRevision};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -76,6 +76,15 @@ pub(crate) fn with_revision(mut response: Response, revision: i64) -> Response {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+/// The answer, with the revision of the conversation that was seen as an entity tag.
+pub(crate) fn with_seen(answer: impl IntoResponse, seen: &SeenRevision) -> Response {
+    let response = answer.into_response();
+    match seen.get() {
+        Some(revision) => with_revision(response, revision),
+        None => response,
+    }
 }
 
 /// 201 with the location of what was created, or was created by an earlier request with the same idempotency key.

@@ -30,7 +30,7 @@ const SHOW: &str = concat!(
 );
 const BY_ONE: &str =
     concat!(SHOW, "last_seq = last_seq + 1, message_count = message_count + 1 where owner_id = ");
-const RETURNING: &str = " returning owner_id, last_seq, default_model";
+const RETURNING: &str = " returning owner_id, last_seq, default_model, revision";
 
 /// Takes the next number for a message of the owner.
 pub(in crate::repo) const BUMP_OWN: &str =
@@ -111,10 +111,17 @@ pub(in crate::repo) struct Bumped {
     /// The highest number that was given to a message.
     pub(in crate::repo) last_seq: i64,
     pub(in crate::repo) default_model: Option<String>,
+    /// The revision after the change.
+    revision: i64,
 }
 
 fn read(row: &Row<'_>) -> Result<Bumped, StoreError> {
-    Ok(Bumped { owner_id: row.next()?, last_seq: row.next()?, default_model: row.next()? })
+    Ok(Bumped {
+        owner_id: row.next()?,
+        last_seq: row.next()?,
+        default_model: row.next()?,
+        revision: row.next()?,
+    })
 }
 
 impl Conversations<'_, '_, ReadWrite> {
@@ -219,6 +226,10 @@ impl Conversations<'_, '_, ReadWrite> {
     }
 
     async fn run(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<Option<Bumped>, StoreError> {
-        self.0.executor.query_changed(sql, values, read).await
+        let bumped = self.0.executor.query_changed(sql, values, read).await?;
+        if let Some(bumped) = &bumped {
+            self.0.note_revision(bumped.revision);
+        }
+        Ok(bumped)
     }
 }

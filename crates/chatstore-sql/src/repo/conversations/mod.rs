@@ -9,7 +9,7 @@ use chatstore_model::{
 };
 use constcat::concat;
 
-use crate::db::{Sql, Value, reader};
+use crate::db::{Row, Sql, Value, reader};
 use crate::error::StoreError;
 use crate::marked::{Deletion, Marked};
 use crate::repo::live::{live_conversation, live_user};
@@ -164,17 +164,20 @@ impl<M> Conversations<'_, '_, M> {
         id: ConversationId,
     ) -> Result<Option<(Conversation, ConversationRole)>, StoreError> {
         let values = [by.user().into(), id.into()];
-        self.0
-            .executor
-            .query_first(by.statement(&GET, &GET_SHARED), &values, |row| {
-                let conversation = read(row)?;
-                let role = match by {
-                    Via::Owner(_) => ConversationRole::Owner,
-                    Via::Member(_) => row.next()?,
-                };
-                Ok((conversation, role))
-            })
-            .await
+        let read_with_role = |row: &Row<'_>| {
+            let conversation = read(row)?;
+            let role = match by {
+                Via::Owner(_) => ConversationRole::Owner,
+                Via::Member(_) => row.next()?,
+            };
+            Ok((conversation, role))
+        };
+        let statement = by.statement(&GET, &GET_SHARED);
+        let found = self.0.executor.query_first(statement, &values, read_with_role).await?;
+        if let Some((conversation, _)) = &found {
+            self.0.note_revision(conversation.revision);
+        }
+        Ok(found)
     }
 
     /// The owner's conversation with the application's own id.
@@ -212,8 +215,10 @@ impl Conversations<'_, '_, ReadWrite> {
     /// [`StoreError::NotFound`].
     pub async fn lock(&mut self, owner: UserId, id: ConversationId) -> Result<i64, StoreError> {
         let values = [owner.into(), id.into()];
-        let revision = self.0.executor.query_first(&LOCK, &values, |row| row.next()).await?;
-        revision.ok_or(NOT_FOUND)
+        let revision: Option<i64> = self.0.executor.query_first(&LOCK, &values, |row| row.next()).await?;
+        let revision = revision.ok_or(NOT_FOUND)?;
+        self.0.note_revision(revision);
+        Ok(revision)
     }
 
     /// Creates a conversation.
@@ -333,6 +338,7 @@ impl Conversations<'_, '_, ReadWrite> {
             id.into(),
         ];
         if let Some(updated) = self.0.executor.query_changed(&UPDATE, &values, read).await? {
+            self.0.note_revision(updated.revision);
             return Ok(updated);
         }
         match self.get(Via::Owner(owner), id).await? {

@@ -30,7 +30,7 @@ const COMBINED: &str =
                 ],
             )
             .as_str(),
-        " from bumped returning owner_id, seq, (select default_model from bumped), \
+        " from bumped returning owner_id, seq, (select revision from bumped), (select default_model from bumped), \
     case when $7 = 'assistant' and $10 is null then (select newest.model from (select asked.model, asked.sender_id \
     from messages asked where asked.owner_id = (select owner_id from bumped) and asked.conversation_id = $4 \
     and asked.role = 'user' order by asked.seq desc limit 1) as newest where ",
@@ -64,10 +64,12 @@ impl Messages<'_, '_, ReadWrite> {
         let mut row = self.to_row(by, conversation, new);
         if self.0.executor.supports_writable_ctes() {
             let sql = by.statement(&OWN, &SHARED);
-            let read = |row: &Row<'_>| Ok((row.next()?, row.next()?, row.next()?, row.next()?));
+            let read = |row: &Row<'_>| Ok((row.next()?, row.next()?, row.next()?, row.next()?, row.next()?));
             let appended = self.0.executor.query_changed(sql, &append_values(by, &row), read).await?;
-            let (default_model, asked): (Option<String>, Option<String>);
-            (row.owner_id, row.seq, default_model, asked) = appended.ok_or(conversations::NOT_FOUND)?;
+            let (revision, default_model, asked): (i64, Option<String>, Option<String>);
+            (row.owner_id, row.seq, revision, default_model, asked) =
+                appended.ok_or(conversations::NOT_FOUND)?;
+            self.0.note_revision(revision);
             return Ok(self.with_known_model(row, asked.as_deref(), default_model.as_deref()));
         }
         let bumped = self.0.conversations().bump(by, conversation, &row.content, row.created_at).await?;

@@ -32,16 +32,16 @@ pub(super) fn is_left_out(row: &Row<'_>) -> bool {
 pub(super) const SIZE: &str = "octet_length(content) + coalesce(octet_length(parts), 0) \
     + 2 * (pg_column_size(used_documents) + pg_column_size(metadata))";
 
-/// The rows of a query with the columns of messages and `default_model`, in the given order, while those before them
+/// The rows of a query with the columns of messages, `default_model` and `revision`, in the given order, while those before them
 /// have fewer than `$6` bytes; with the number of rows that the query found.
 macro_rules! bounded_rows {
     ($rows:expr, $order:expr) => {
         constcat::concat!(
             "select ",
             $crate::repo::messages::row::COLUMNS,
-            ", default_model, found from (select ",
+            ", default_model, revision, found from (select ",
             $crate::repo::messages::row::COLUMNS,
-            ", default_model, count(*) over () as found, sum(",
+            ", default_model, revision, count(*) over () as found, sum(",
             $crate::repo::messages::bounds::SIZE,
             ") over (order by ",
             $order,

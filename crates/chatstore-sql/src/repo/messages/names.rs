@@ -47,7 +47,7 @@ const OWN: Sql = Sql::same(
     concat!(
         "select ",
         MESSAGES.all_columns().with_prefix("m.").as_str(),
-        ", c.default_model from messages m \
+        ", c.default_model, c.revision from messages m \
          join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id \
          where m.owner_id = $1 and m.id = $2 and c.deleted_at is null and ",
         live_user!("m.owner_id"),

@@ -35,18 +35,25 @@ const ASCENDING: &str =
 const DESCENDING: &str = " and conversation_id = $2 and seq > $3 and seq < $4 \
     order by owner_id desc, conversation_id desc, seq desc limit $5";
 
-/// The default model of the conversation comes with every row: both databases look it up once a statement.
+/// The default model and the revision of the conversation come with every row: both databases look them up once a
+/// statement.
 const DEFAULT_MODEL: &str = ", (select default_model from conversations where owner_id = ";
+const REVISION: &str =
+    " and id = $2) as default_model, (select revision from conversations where owner_id = ";
 const OF_OWN: &str = concat!(
     DEFAULT_MODEL,
-    "$1 and id = $2) as default_model from messages where owner_id = $1 and ",
+    "$1",
+    REVISION,
+    "$1 and id = $2) as revision from messages where owner_id = $1 and ",
     live_conversation!("$1", "$2"),
     LIVE
 );
 const OF_SHARED: &str = concat!(
     DEFAULT_MODEL,
     OWNER_FOR_MEMBER,
-    " and id = $2) as default_model from messages where owner_id = ",
+    REVISION,
+    OWNER_FOR_MEMBER,
+    " and id = $2) as revision from messages where owner_id = ",
     OWNER_FOR_MEMBER,
     LIVE
 );
@@ -61,7 +68,7 @@ const BY_NUMBER: &str = " and conversation_id = $2 and seq = $3";
 const SENT: &str = concat!(
     "select ",
     MESSAGES.all_columns().with_prefix("m.").as_str(),
-    ", c.default_model from messages m \
+    ", c.default_model, c.revision from messages m \
      join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id \
      where m.sender_id = $1 and (m.owner_id, m.conversation_id, m.seq) > ($2, $3, $4) \
      and c.deleted_at is null and ",
@@ -175,6 +182,7 @@ impl<M> Messages<'_, '_, M> {
             first.with_lookahead().into(),
         ];
         let mut default_model: Option<String> = None;
+        let mut revision: Option<i64> = None;
         let mut is_first = true;
         let mut is_complete = true;
         let read_small = |row: &Row<'_>| {
@@ -185,6 +193,7 @@ impl<M> Messages<'_, '_, M> {
             let message = read(row)?;
             if is_first {
                 default_model = row.next()?;
+                revision = row.next()?;
                 is_first = false;
             }
             Ok(Some(message))
@@ -198,6 +207,7 @@ impl<M> Messages<'_, '_, M> {
             let read = |row: &Row<'_>| {
                 let message = read(row)?;
                 default_model = row.next()?;
+                revision = row.next()?;
                 found = row.next()?;
                 Ok(message)
             };
@@ -207,6 +217,9 @@ impl<M> Messages<'_, '_, M> {
             rows.note_found(found);
             rows
         };
+        if let Some(revision) = revision {
+            self.0.note_revision(revision);
+        }
         let rows = rows.into_page(|row| row.seq);
         let items = self.with_models(rows.items, order, default_model.as_deref()).await?;
         Ok(Page { items, next: rows.next })
@@ -287,6 +300,8 @@ impl<M> Messages<'_, '_, M> {
             let message = read(row)?;
             let conversation_default: Option<&str> = row.next()?;
             if is_bounded {
+                // Each message is of another conversation, whose revision nobody asks for.
+                let _: i64 = row.next()?;
                 found = row.next()?;
             }
             Ok(with_known_model(message, None, conversation_default, store_default))
@@ -344,9 +359,11 @@ impl<M> Messages<'_, '_, M> {
         sql: &'static Sql,
         values: &[Value<'_>],
     ) -> Result<Option<Message>, StoreError> {
-        let read_row = |row: &Row<'_>| Ok((read(row)?, row.next()?));
-        let found: Option<(_, Option<String>)> = self.0.executor.query_first(sql, values, read_row).await?;
-        let Some((row, default_model)) = found else { return Ok(None) };
+        let read_row = |row: &Row<'_>| Ok((read(row)?, row.next()?, row.next()?));
+        let found: Option<(_, Option<String>, i64)> =
+            self.0.executor.query_first(sql, values, read_row).await?;
+        let Some((row, default_model, revision)) = found else { return Ok(None) };
+        self.0.note_revision(revision);
         Ok(Some(self.with_model(row, default_model.as_deref()).await?))
     }
 }

@@ -9,7 +9,7 @@ use constcat::concat;
 use super::Messages;
 use super::append::INSERT;
 use super::row::MessageRow;
-use crate::db::{Sql, Value};
+use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::conversations::{self, BUMP_OWN};
 use crate::repo::usage::LARGEST_COUNT;
@@ -131,7 +131,7 @@ const RECORD: Sql = Sql::only_postgres(
         USAGE.values(23, USAGE_GIVEN).as_str(),
         " from message",
         BOOKED,
-        ") select seq from message"
+        ") select seq, (select revision from bumped) from message"
     ),
 );
 
@@ -268,8 +268,11 @@ impl Messages<'_, '_, ReadWrite> {
             response.from_cache.into(),
             Day::of(response.created_at).start().into(),
         ];
-        let recorded = self.0.executor.query_changed(&RECORD, &values, |row| row.next()).await?;
-        row.seq = recorded.ok_or(conversations::NOT_FOUND)?;
+        let read = |row: &Row<'_>| Ok((row.next()?, row.next()?));
+        let recorded = self.0.executor.query_changed(&RECORD, &values, read).await?;
+        let revision: i64;
+        (row.seq, revision) = recorded.ok_or(conversations::NOT_FOUND)?;
+        self.0.note_revision(revision);
         Ok(self.with_known_model(row, None, None))
     }
 }
