@@ -76,6 +76,7 @@ fn changes_of_columns_and_tables() -> Vec<Manual> {
                 let mut copy = it.table("api_keys").unwrap().clone();
                 copy.name = "old_keys".to_owned();
                 copy.uniques.clear();
+                copy.indexes.clear();
                 copy.primary_key.name = "pk_old_keys".to_owned();
                 it.tables.push(copy);
             },
