@@ -139,7 +139,7 @@ pub(super) fn answers(bytes: &[u8]) -> Result<Vec<Answer<'_>>, &[u8]> {
     let (mut answers, mut rest) = (Vec::new(), bytes);
     while !rest.is_empty() {
         let (status, head, body) = shape(rest).ok_or(rest)?;
-        // An answer to HEAD has the length of a body that it does not have.
+        // An answer to HEAD says the length of a body that it does not have.
         let has_no_body = head == rest.len() || rest[head..].starts_with(b"HTTP/1.");
         let end = if has_no_body { head } else { (head + body).min(rest.len()) };
         answers.push(Answer { status, text: &rest[..end] });
@@ -167,7 +167,9 @@ fn shape(bytes: &[u8]) -> Option<(u16, usize, usize)> {
             let last = b"\r\n0\r\n\r\n";
             find(&bytes[head..], last).map_or(bytes.len() - head, |at| at + last.len())
         }
-        None => 0,
+        None if status < 200 || matches!(status, 204 | 304) => 0,
+        // To a client of HTTP/1.0 a body whose length is not known ends with the connection (RFC 9112, section 6.3).
+        None => bytes.len() - head,
     };
     Some((status, head, body))
 }
@@ -188,6 +190,7 @@ mod tests {
         let statuses: Vec<u16> = answers(text).unwrap().iter().map(|answer| answer.status).collect();
         assert_eq!(statuses, [100, 200, 200, 200, 503]);
         assert_eq!(answers(b"").unwrap(), []);
-        assert_eq!(answers(b"HTTP/1.1 200 OK\r\n\r\nSSH").unwrap_err(), b"SSH");
+        assert_eq!(answers(b"HTTP/1.1 204 No Content\r\n\r\nSSH").unwrap_err(), b"SSH");
+        assert_eq!(answers(b"HTTP/1.0 200 OK\r\n\r\n{}\n{}").unwrap().len(), 1);
     }
 }

@@ -5,14 +5,14 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use chatstore::{Timestamp, UserId};
+use chatstore::Timestamp;
 use chatstore_import::jsonl::{Jsonl, JsonlError, OnError};
 use chatstore_import::{ImportEvent, ImportOptions, ImportReport, Issue, import};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{SHOWN, changed_at, eprint_rest};
-use crate::commands::{eprint_message, find_user, print, print_json};
+use super::{SHOWN, changed_at, eprint_rest, owner};
+use crate::commands::{eprint_message, print, print_json};
 use crate::config::Config;
 use crate::database;
 use crate::error::{CliError, cannot_read, code};
@@ -51,10 +51,7 @@ enum Policy {
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
     let (input, size, changed_at) = open(&arguments.file)?;
     let store = database::open_ready(config).await?;
-    let owner = match &arguments.user {
-        Some(named) => find_user(&store, named).await?.id,
-        None => UserId::ANONYMOUS,
-    };
+    let owner = owner(&store, arguments.user.as_deref()).await?;
     let on_error = match arguments.on_error {
         Policy::Stop => OnError::Stop,
         Policy::Skip => OnError::Skip,

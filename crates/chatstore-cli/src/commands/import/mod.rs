@@ -9,13 +9,13 @@ use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use chatstore::Timestamp;
+use chatstore::{Store, Timestamp, UserId};
 use clap::Subcommand;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 
-use super::eprint_message;
+use super::{eprint_message, find_user};
 use crate::config::Config;
 use crate::error::{CliError, code};
 
@@ -56,6 +56,14 @@ pub(crate) async fn run(config: Config, command: Command) -> Result<ExitCode, Cl
     tokio::select! {
         ended = import => ended.unwrap_or_else(|error| resume_unwind(error.into_panic())),
         signal = interruption() => Err(interrupted(signal?)),
+    }
+}
+
+/// The user who owns what names no owner.
+async fn owner(store: &Store, named: Option<&str>) -> Result<UserId, CliError> {
+    match named {
+        Some(named) => Ok(find_user(store, named).await?.id),
+        None => Ok(UserId::ANONYMOUS),
     }
 }
 

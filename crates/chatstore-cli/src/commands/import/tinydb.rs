@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use chatstore::{Timestamp, UserId};
+use chatstore::Timestamp;
 use chatstore_import::tinydb::{TinyDb, TinyDbError};
 use chatstore_import::{ImportOptions, import};
 
-use super::changed_at;
 use super::listener::{Listener, exit_code};
-use crate::commands::find_user;
+use super::{changed_at, owner};
 use crate::config::Config;
 use crate::database;
 use crate::error::{CliError, cannot_read, code};
@@ -40,10 +39,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     }
     let changed_at = changed_at(&metadata).map_err(|error| cannot_read(path.display(), &error))?;
     let store = database::open_ready(config).await?;
-    let owner = match &arguments.user {
-        Some(named) => find_user(&store, named).await?.id,
-        None => UserId::ANONYMOUS,
-    };
+    let owner = owner(&store, arguments.user.as_deref()).await?;
     let base_time = arguments.base_time.unwrap_or(changed_at);
     let options = ImportOptions { base_time, dry_run: arguments.dry_run };
     let mut listener = Listener::new(arguments.json, "file", arguments.dry_run);
