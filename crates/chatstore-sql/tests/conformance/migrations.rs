@@ -1,7 +1,7 @@
 //! Migrations of our schema: up, down, up again, concurrently, and refused by name.
 
 use chatstore_model::{NewMessage, NewUser, UserId};
-use chatstore_sql::{Database, Direction, MigrationError, Sql, Via, revisions};
+use chatstore_sql::{Database, DatabaseKind, Direction, MigrationError, Sql, Via, revisions};
 use chatstore_testkit::{TestDatabase, conformance};
 use futures_util::future::join_all;
 
@@ -115,7 +115,16 @@ async fn eight_may_migrate_one_fresh_database_at_once(case: TestDatabase) {
     let mut changed: Vec<Vec<String>> = join_all(migrating).await.into_iter().map(Result::unwrap).collect();
 
     changed.retain(|changed| !changed.is_empty());
-    assert_eq!(changed, [known()], "one of them applied every revision");
+    match case.database.kind() {
+        DatabaseKind::Postgres => assert_eq!(changed, [known()], "one of them applied every revision"),
+        // The lock lasts for one revision, so another may go on with the next.
+        DatabaseKind::Sqlite => {
+            let (mut applied, mut all) = (changed.concat(), known());
+            applied.sort();
+            all.sort();
+            assert_eq!(applied, all, "each revision was applied once");
+        }
+    }
     let database = open(&url).await;
     assert_eq!(schema(&database).await, expected);
     let built_in = database.read("get", async |tx| tx.users().get(UserId::ANONYMOUS).await).await;
