@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
 
-use chatstore_testkit::server::{PostgresServer, Settings, ensure_postgres_installed};
+use chatstore_testkit::server::{PostgresServer, RedisServer, Settings, ensure_postgres_installed};
 
 /// Why a task could not be carried out.
 pub(crate) type Error = Box<dyn std::error::Error>;
@@ -72,6 +72,36 @@ impl Postgres {
             "PostgreSQL: a private server on 127.0.0.1:{}, from {} (set {variable_name} to use another)",
             server.port(),
             server.bin_dir().display()
+        );
+        Ok(Self::Private(server))
+    }
+
+    pub(crate) fn url(&self) -> OsString {
+        match self {
+            Self::Given(url) => url.clone(),
+            Self::Private(server) => server.url().into(),
+        }
+    }
+}
+
+/// A Redis for one task. A private one ends when this is dropped.
+pub(crate) enum Redis {
+    /// The address of a server that was started elsewhere.
+    Given(OsString),
+    Private(RedisServer),
+}
+
+impl Redis {
+    /// The server that the environment variable names, else a private one. Says on standard error which.
+    pub(crate) fn given_or_private(variable_name: &str) -> Result<Self, Error> {
+        if let Some(url) = variable(variable_name) {
+            eprintln!("Redis: the server given by {variable_name}");
+            return Ok(Self::Given(url));
+        }
+        let server = RedisServer::start()?;
+        eprintln!(
+            "Redis: a private server on 127.0.0.1:{} (set {variable_name} to use another)",
+            server.port()
         );
         Ok(Self::Private(server))
     }

@@ -40,7 +40,8 @@ struct Arguments {
 enum Task {
     /// Run every test on both databases
     ///
-    /// Uses the PostgreSQL server at CHATSTORE_TEST_POSTGRES_URL, else starts a private one. The cases that need real
+    /// Uses the PostgreSQL server at CHATSTORE_TEST_POSTGRES_URL and the Redis at CHATSTORE_TEST_REDIS_URL, else starts
+    /// private ones. The cases that need real
     /// conversations read the file at CHATSTORE_DIALOGS. Old applications' databases are created with SQLAlchemy, and
     /// our tables compared by Alembic, by the Python at CHATSTORE_TEST_PYTHON, else by one in target/tools, installed
     /// from PyPI when it is not there.

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test on both databases.
+//! `cargo xtask test`: every test on both databases, and on Redis.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use chatstore_testkit::server::Settings;
 
-use crate::command::{self, Error, Postgres, Readable};
+use crate::command::{self, Error, Postgres, Readable, Redis};
 use crate::python;
 
 const POSTGRES_URL: &str = "CHATSTORE_TEST_POSTGRES_URL";
+const REDIS_URL: &str = "CHATSTORE_TEST_REDIS_URL";
 const DIALOGS: &str = "CHATSTORE_DIALOGS";
 /// The Python that creates the databases of old applications and compares our tables.
 const PYTHON: &str = "CHATSTORE_TEST_PYTHON";
@@ -20,8 +21,9 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Error> {
     let start = Instant::now();
     let python = python_with_sqlalchemy()?;
     let postgres = Postgres::given_or_private(POSTGRES_URL, Settings { durable: false })?;
-    let status = command::run(&mut cargo_test(&postgres, &python, arguments))?;
-    drop(postgres);
+    let redis = Redis::given_or_private(REDIS_URL)?;
+    let status = command::run(&mut cargo_test(&postgres, &redis, &python, arguments))?;
+    drop((postgres, redis));
     eprintln!("tests on SQLite and PostgreSQL: {}", Readable(start.elapsed()));
     report_missing_dialogs();
     Ok(command::exit_code(status))
@@ -32,8 +34,9 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Error> {
 pub(crate) fn run_all() -> Result<bool, Error> {
     let python = python_with_sqlalchemy()?;
     let postgres = Postgres::given_or_private(POSTGRES_URL, Settings { durable: false })?;
-    let (status, ignored) = run_watched(&mut cargo_test(&postgres, &python, &[]))?;
-    drop(postgres);
+    let redis = Redis::given_or_private(REDIS_URL)?;
+    let (status, ignored) = run_watched(&mut cargo_test(&postgres, &redis, &python, &[]))?;
+    drop((postgres, redis));
     report_missing_dialogs();
     if ignored.count > 0 {
         eprintln!("{} ignored, which counts as a failure here:", ignored.count);
@@ -51,14 +54,15 @@ fn python_with_sqlalchemy() -> Result<OsString, Error> {
     }
 }
 
-fn cargo_test(postgres: &Postgres, python: &OsStr, arguments: &[OsString]) -> Command {
+fn cargo_test(postgres: &Postgres, redis: &Redis, python: &OsStr, arguments: &[OsString]) -> Command {
     let mut cargo = command::cargo();
     cargo.arg("test");
     // With both, cargo would pass over the chosen packages.
     if !chooses_packages(arguments) {
         cargo.arg("--workspace");
     }
-    cargo.arg("--locked").args(arguments).env(POSTGRES_URL, postgres.url()).env(PYTHON, python);
+    cargo.arg("--locked").args(arguments).env(POSTGRES_URL, postgres.url());
+    cargo.env(REDIS_URL, redis.url()).env(PYTHON, python);
     cargo
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use chatstore::{Builder, ConnectError, DatabaseKind, FileLock, Store};
 use chatstore_oidc::Providers;
+use chatstore_redis::Redis;
 
 use crate::config::{Config, Migrate};
 use crate::error::{CliError, code};
@@ -14,12 +15,17 @@ pub(crate) async fn open(config: &Config) -> Result<Store, CliError> {
     connect(config, builder(config, config.database_url(), FileLock::Share)).await
 }
 
-/// Opens the database as it is, for a server: the only one of a SQLite file. Tokens of these providers are accepted.
+/// Opens the database as it is, for a server: the only one of a SQLite file. Tokens of these providers are accepted, and
+/// limits are shared through this Redis.
 pub(crate) async fn open_for_server(
     config: &Config,
     providers: Option<&Providers>,
+    redis: Option<&Redis>,
 ) -> Result<Store, CliError> {
-    let builder = builder(config, config.database_url(), FileLock::Own);
+    let mut builder = builder(config, config.database_url(), FileLock::Own);
+    if let Some(redis) = redis {
+        builder = builder.limiter(redis.limiter());
+    }
     connect(config, identity_provider::accept_tokens(builder, config, providers)).await
 }
 

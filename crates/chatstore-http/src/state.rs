@@ -88,7 +88,7 @@ impl AppState {
         let quota = Quota { count, period: Duration::from_secs(60) };
         let store = self.store();
         match store.limiter().take(&LimitKey::request(user, address), quota, store.now()).await {
-            Permission::Granted => Ok(()),
+            Permission::Granted { .. } => Ok(()),
             Permission::Refused { retry_after } => Err(Problem::rate_limited(retry_after)),
         }
     }

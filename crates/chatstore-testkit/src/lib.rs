@@ -1,6 +1,6 @@
 //! What the tests and benchmarks of chatstore share.
 //!
-//! [`server`] starts private PostgreSQL servers, and [`Program`] runs the program `chatstore`. They use nothing
+//! [`server`] starts private servers (PostgreSQL, PgBouncer, Redis), and [`Program`] runs the program `chatstore`. They use nothing
 //! but the standard library and need no feature, so that `cargo xtask` can use them without building the store.
 //! [`Backend`] (feature `cases`) gives each test case a database of its own, copied from a migrated template, and
 //! [`python`] runs a script. `provider` (feature `identity-provider`) is an identity provider.
@@ -22,7 +22,9 @@ mod python;
 pub mod server;
 
 #[cfg(feature = "cases")]
-pub use cases::{Backend, ExternalDatabase, POSTGRES_URL, SeededIds, TestClock, TestDatabase};
+pub use cases::{
+    Backend, ExternalDatabase, POSTGRES_URL, REDIS_URL, SeededIds, TestClock, TestDatabase, redis_url,
+};
 pub use program::{Program, TOKEN_KEY, free_port, server_program};
 pub use proxy::Proxy;
 #[cfg(feature = "cases")]

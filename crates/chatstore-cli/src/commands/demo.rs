@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
     let store = if config.database_is_named() {
-        database::open_for_server(config, None).await?
+        database::open_for_server(config, None, None).await?
     } else {
         database::open_file_for_server(config, &arguments.file).await?
     };

@@ -5,6 +5,7 @@
 
 mod env_file;
 mod identity_provider;
+mod redis;
 mod setting;
 mod settings;
 mod token_key;
@@ -15,6 +16,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use chatstore_http::{AllowedOrigins, TrustedProxies};
+use chatstore_redis::RedisOptions;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
@@ -96,6 +98,8 @@ pub(crate) struct Config {
     /// Settings of a PostgreSQL server that are ignored: because a URL is set, or because no user is, so that the database
     /// is a SQLite file.
     pub(crate) overruled: Vec<SettingValue>,
+    /// `None` where there is none.
+    pub(crate) redis: Option<RedisOptions>,
     pub(crate) pool: NonZeroU16,
     /// `None` where it depends on the kind of database.
     pub(crate) migrate: Option<Migrate>,
@@ -134,6 +138,7 @@ impl Config {
                 .hint(format!("it must be {}", setting::DATABASE_URL.allowed))
         })?;
         Ok(Self {
+            redis: redis::options(&settings)?,
             pool: settings.parse(&setting::POOL, |text| text.parse().ok())?,
             migrate: settings.parse_optional(&setting::MIGRATE, choice)?,
             bind: settings.parse(&setting::BIND, |text| text.parse().ok())?,

@@ -33,6 +33,9 @@ pub(crate) const SETTINGS: &[&Setting] = &[
     &POSTGRES_PORT,
     &POSTGRES_SSLMODE,
     &POSTGRES_SSLROOTCERT,
+    &REDIS_URL,
+    &REDIS_PREFIX,
+    &REDIS_SSLROOTCERT,
     &POOL,
     &MIGRATE,
     &BIND,
@@ -89,6 +92,19 @@ pub(crate) const POSTGRES_SSLMODE: Setting = public(
 );
 pub(crate) const POSTGRES_SSLROOTCERT: Setting =
     public("POSTGRES_SSLROOTCERT", "postgres_sslrootcert", "the path of a file, or system");
+pub(crate) const REDIS_URL: Setting = Setting {
+    variable: "REDIS_URL",
+    in_file: "redis_url",
+    allowed: "redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS, without parameters",
+    secrecy: Secrecy::Url,
+};
+pub(crate) const REDIS_PREFIX: Setting = public(
+    "CHATSTORE_REDIS_PREFIX",
+    "redis_prefix",
+    "at most 64 characters, letters, digits and any of - _ . : /",
+);
+pub(crate) const REDIS_SSLROOTCERT: Setting =
+    public("CHATSTORE_REDIS_SSLROOTCERT", "redis_sslrootcert", "the path of a file");
 pub(crate) const POOL: Setting = public("CHATSTORE_POOL", "pool", "a whole number from 1 to 65535");
 pub(crate) const MIGRATE: Setting = public("CHATSTORE_MIGRATE", "migrate", "auto, check or off");
 pub(crate) const BIND: Setting = public("CHATSTORE_BIND", "bind", "an address and port, like 127.0.0.1:8080");

@@ -68,7 +68,7 @@ pub(crate) fn masked(url: &str) -> String {
     // SQLAlchemy names its driver behind a plus sign.
     let masked = match scheme.split('+').next() {
         Some("sqlite") => masked_file(rest),
-        Some("postgres" | "postgresql") => masked_server(rest),
+        Some("postgres" | "postgresql" | "redis" | "rediss") => masked_server(rest),
         _ => return MASK.to_owned(),
     };
     format!("{scheme}://{masked}")
@@ -153,6 +153,8 @@ mod tests {
             ),
             ("postgresql://host/chat?pass=secret&secret", "postgresql://host/chat?pass=***&***"),
             ("postgresql+asyncpg://ada:secret@host/chat", "postgresql+asyncpg://ada:***@host/chat"),
+            ("redis://:secret@host:6379/0", "redis://:***@host:6379/0"),
+            ("rediss://ada:se/cr@et@host", "rediss://ada:***@host"),
             ("ada:secret@host/chat", "***"),
             ("host=db user=ada password=secret dbname=chat", "***"),
             ("host=db password='se://cret'", "***"),

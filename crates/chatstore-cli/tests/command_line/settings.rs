@@ -241,6 +241,17 @@ fn an_invalid_value_is_refused_with_its_place_and_the_allowed_values() {
     let folder = folder();
     let wrong = [
         ("CHATSTORE_POOL", "0", "a whole number from 1 to 65535"),
+        (
+            "REDIS_URL",
+            "redis://localhost/one",
+            "redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS",
+        ),
+        (
+            "REDIS_URL",
+            "rediss://localhost#insecure",
+            "redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS",
+        ),
+        ("CHATSTORE_REDIS_PREFIX", "*", "at most 64 characters, letters, digits"),
         ("CHATSTORE_BIND", "localhost", "an address and port, like 127.0.0.1:8080"),
         ("CHATSTORE_ANONYMOUS", "true", "on or off"),
         ("CHATSTORE_OPEN_REGISTRATION", "yes", "on or off"),

@@ -17,6 +17,10 @@ pub use sources::{SeededIds, TestClock};
 /// Where the PostgreSQL server of the tests is; `cargo xtask test` starts one and sets it.
 pub const POSTGRES_URL: &str = "CHATSTORE_TEST_POSTGRES_URL";
 
+/// Where the Redis of the tests is; `cargo xtask test` starts one and sets it. Cases share it, each with a prefix of its
+/// own.
+pub const REDIS_URL: &str = "CHATSTORE_TEST_REDIS_URL";
+
 /// Held while the template is created; any number that nothing else locks.
 const TEMPLATE_LOCK: i64 = 4_071_952_113;
 
@@ -175,6 +179,17 @@ fn server_url() -> String {
     std::env::var(POSTGRES_URL).unwrap_or_else(|_| {
         panic!("no PostgreSQL to test against: run `cargo xtask test`, or set {POSTGRES_URL}")
     })
+}
+
+/// The address of the Redis of the tests.
+///
+/// # Panics
+/// When there is none: a case that cannot run fails by name.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the test command passes the server's address by environment")]
+pub fn redis_url() -> String {
+    std::env::var(REDIS_URL)
+        .unwrap_or_else(|_| panic!("no Redis to test against: run `cargo xtask test`, or set {REDIS_URL}"))
 }
 
 async fn sqlite_template() -> tempfile::TempDir {

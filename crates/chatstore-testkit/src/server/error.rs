@@ -17,6 +17,8 @@ pub enum ServerError {
     NotInstalled,
     /// PgBouncer is not on this machine.
     NoPooler,
+    /// Redis is not on this machine.
+    NoRedis,
     /// This process is root's, and there is no user `postgres` or `nobody` to run the server as.
     NoAccount,
     /// A file, directory or address of the server is not usable.
@@ -72,6 +74,10 @@ impl std::fmt::Display for ServerError {
                 "PgBouncer is not installed; install it with `sudo apt-get install pgbouncer` (Debian, Ubuntu), \
                  `sudo dnf install pgbouncer` (Fedora), or `brew install pgbouncer` (macOS)",
             ),
+            Self::NoRedis => formatter.write_str(
+                "Redis is not installed; install it with `sudo apt-get install redis-server` (Debian, Ubuntu), \
+                 `sudo dnf install redis` (Fedora), or `brew install redis` (macOS)",
+            ),
             Self::NoAccount => formatter.write_str(
                 "PostgreSQL does not run as root and there is neither a user `postgres` nor `nobody`; \
                  create one of them or start this as another user",
@@ -103,7 +109,9 @@ impl std::error::Error for ServerError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Files { source, .. } | Self::Run { source, .. } => Some(source),
-            Self::NotInstalled | Self::NoPooler | Self::NoAccount | Self::Failed { .. } => None,
+            Self::NotInstalled | Self::NoPooler | Self::NoRedis | Self::NoAccount | Self::Failed { .. } => {
+                None
+            }
         }
     }
 }

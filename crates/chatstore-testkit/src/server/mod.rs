@@ -15,6 +15,7 @@ mod directory;
 mod error;
 mod install;
 mod pooler;
+mod redis;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -26,6 +27,7 @@ use directory::ServerDirectory;
 pub use error::ServerError;
 pub use install::{ensure_postgres_installed, find_postgres};
 pub use pooler::{Pooler, StartupOptions, ensure_pooler_installed};
+pub use redis::{RedisServer, ensure_redis_installed};
 
 const USER: &str = "chatstore";
 const LOG_TAIL_LINES: usize = 20;

@@ -24,9 +24,6 @@ const fn capacity(kind: LimitKind) -> u64 {
     }
 }
 
-/// Entries remembered of a key.
-const ENTRIES: u32 = 32;
-
 /// The [`Limiter`] of one process.
 pub struct LocalLimiter {
     /// Of each kind, in the order of [`LimitKind::ALL`].
@@ -65,15 +62,14 @@ impl LocalLimiter {
     }
 
     fn count(&self, key: &LimitKey, quota: Quota) -> Arc<Count> {
-        self.of_kind(key).get_with_by_ref(key, || Arc::new(Count { quota, taken: Mutex::default() }))
+        self.of_kind(key).get_with_by_ref(key, || Arc::new(Count::new(quota)))
     }
 }
 
 impl Limiter for LocalLimiter {
-    fn peek<'a>(&'a self, key: &'a LimitKey, _: Quota, now: Timestamp) -> LimiterFuture<'a, Permission> {
-        let count = self.of_kind(key).get(key);
-        let permission = count.map_or(Permission::Granted, |count| count.peek(now.as_microseconds()));
-        Box::pin(std::future::ready(permission))
+    fn peek<'a>(&'a self, key: &'a LimitKey, quota: Quota, now: Timestamp) -> LimiterFuture<'a, Permission> {
+        let count = self.of_kind(key).get(key).unwrap_or_else(|| Arc::new(Count::new(quota)));
+        Box::pin(std::future::ready(count.peek(now.as_microseconds())))
     }
 
     fn take<'a>(&'a self, key: &'a LimitKey, quota: Quota, now: Timestamp) -> LimiterFuture<'a, Permission> {
@@ -103,49 +99,57 @@ struct Taken {
 }
 
 impl Count {
+    fn new(quota: Quota) -> Self {
+        Self { quota, taken: Mutex::default() }
+    }
+
     fn peek(&self, now: i64) -> Permission {
-        self.look(&mut self.taken(), now)
+        let mut taken = self.taken();
+        self.expire(&mut taken, now);
+        let oldest = taken.front().map_or(now, |entry| entry.at);
+        let until_reset = self.until_free(oldest, now);
+        match self.quota.count.checked_sub(places(&taken)) {
+            None | Some(0) => Permission::Refused { retry_after: until_reset },
+            Some(remaining) => Permission::Granted { remaining, reset_after: until_reset },
+        }
     }
 
     fn take(&self, now: i64) -> Permission {
         let mut taken = self.taken();
-        let permission = self.look(&mut taken, now);
-        if !matches!(permission, Permission::Refused { .. }) {
-            self.push(&mut taken, now);
+        self.expire(&mut taken, now);
+        let used = places(&taken);
+        if used >= self.quota.count {
+            let oldest = taken.front().map_or(now, |entry| entry.at);
+            return Permission::Refused { retry_after: self.until_free(oldest, now) };
         }
-        permission
+        self.push(&mut taken, now);
+        let oldest = taken.front().map_or(now, |entry| entry.at);
+        let remaining = self.quota.count - used - 1;
+        Permission::Granted { remaining, reset_after: self.until_free(oldest, now) }
     }
 
-    /// Whether a place is free, after those were given back whose time is over.
-    fn look(&self, taken: &mut VecDeque<Taken>, now: i64) -> Permission {
-        let period = self.period();
+    /// Gives back those whose time is over.
+    fn expire(&self, taken: &mut VecDeque<Taken>, now: i64) {
+        let period = self.quota.period_us();
         // What lies more than a period ahead was taken before the clock was set back.
         taken.retain(|entry| {
             let age = now.saturating_sub(entry.at);
             age < period && age >= -period
         });
-        let places: u32 = taken.iter().map(|entry| entry.places).sum();
-        if places < self.quota.count {
-            return Permission::Granted;
-        }
-        let oldest = taken.front().map_or(now, |entry| entry.at);
-        let wait = oldest.saturating_add(period).saturating_sub(now);
-        Permission::Refused { retry_after: Duration::from_micros(u64::try_from(wait).unwrap_or(0)) }
+    }
+
+    fn until_free(&self, oldest: i64, now: i64) -> Duration {
+        let wait = oldest.saturating_add(self.quota.period_us()).saturating_sub(now);
+        Duration::from_micros(u64::try_from(wait).unwrap_or(0))
     }
 
     fn push(&self, taken: &mut VecDeque<Taken>, now: i64) {
-        let step = if self.quota.count <= ENTRIES { 1 } else { (self.period() / i64::from(ENTRIES)).max(1) };
         let newest = taken.back().map_or(i64::MIN, |entry| entry.at);
-        let at = now.saturating_add((-now).rem_euclid(step)).max(newest);
+        let at = self.quota.remembered_at(now).max(newest);
         match taken.back_mut() {
             Some(entry) if entry.at == at => entry.places += 1,
             _ => taken.push_back(Taken { at, places: 1 }),
         }
-    }
-
-    /// In microseconds.
-    fn period(&self) -> i64 {
-        i64::try_from(self.quota.period.as_micros()).unwrap_or(i64::MAX)
     }
 
     fn taken(&self) -> MutexGuard<'_, VecDeque<Taken>> {
@@ -161,6 +165,10 @@ impl Count {
             }
         }
     }
+}
+
+fn places(taken: &VecDeque<Taken>) -> u32 {
+    taken.iter().map(|entry| entry.places).sum()
 }
 
 /// Forgets a count that was not asked for since all its places became free again.
@@ -213,7 +221,7 @@ mod tests {
         ];
         let take = |key: &LimitKey| limiter.count(key, quota).take(now.as_microseconds());
         for key in &kept {
-            assert_eq!(take(key), Permission::Granted);
+            assert!(take(key).is_granted());
         }
         for number in 0..110_000 {
             let name = LoginAccount::of(None, &number.to_string());
@@ -241,14 +249,14 @@ mod tests {
         }
         limiter.of_kind(&key).run_pending_tasks();
         assert_eq!(limiter.of_kind(&key).entry_count(), 0);
-        assert_eq!(limiter.count(&key, quota).take(0), Permission::Granted);
+        assert!(limiter.count(&key, quota).take(0).is_granted());
         assert!(matches!(limiter.count(&key, quota).peek(0), Permission::Refused { .. }));
     }
 
     #[test]
     fn a_large_count_is_remembered_in_few_entries() {
         let quota = Quota { count: 10_000, period: Duration::from_secs(60) };
-        let count = Count { quota, taken: Mutex::default() };
+        let count = Count::new(quota);
         for moment in 0..100_000 {
             count.take(moment * 10_000);
         }

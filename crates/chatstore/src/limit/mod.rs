@@ -4,13 +4,10 @@
 //! any stretch of time of its period, however the calls come. For counts of up to 32 it refuses nothing that
 //! keeps within that; beyond, what was done is remembered in steps of a 32nd of the period, and a place may
 //! become free by so much later. Each process counts for itself unless a [`Limiter`] of several takes its
-//! place, which then has to pass the cases of `conformance`.
+//! place, like that of the crate `chatstore-redis`, whose tests hold both to the same cases.
 
 mod memory;
 mod network;
-
-#[cfg(test)]
-mod conformance;
 
 use std::fmt;
 use std::future::Future;
@@ -24,6 +21,9 @@ use sha2::{Digest, Sha256};
 pub use memory::LocalLimiter;
 pub use network::ClientNetwork;
 
+/// The largest count of which every place is remembered by itself.
+const EXACT_ENTRIES: u32 = 32;
+
 /// How many in how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
@@ -31,6 +31,33 @@ pub struct Quota {
     pub count: u32,
     /// In how long.
     pub period: Duration,
+}
+
+impl Quota {
+    /// The step in which what is taken now is remembered, in microseconds: the last instant of it counts.
+    #[must_use]
+    pub const fn step_us(self) -> i64 {
+        if self.count <= EXACT_ENTRIES {
+            return 1;
+        }
+        match self.period_us() / EXACT_ENTRIES as i64 {
+            0 => 1,
+            step => step,
+        }
+    }
+
+    /// The period in microseconds.
+    #[must_use]
+    pub const fn period_us(self) -> i64 {
+        let microseconds = self.period.as_micros();
+        if microseconds > i64::MAX as u128 { i64::MAX } else { microseconds as i64 }
+    }
+
+    /// The instant, in microseconds since 1970, as which something taken `now` is remembered: no earlier.
+    #[must_use]
+    pub const fn remembered_at(self, now: i64) -> i64 {
+        now.saturating_add(now.saturating_neg().rem_euclid(self.step_us()))
+    }
 }
 
 /// What is counted. Counts of one kind never push those of another out of memory.
@@ -172,12 +199,25 @@ impl fmt::Display for LoginAccount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// It may, and is counted.
-    Granted,
+    Granted {
+        /// How often it may be done again until then.
+        remaining: u32,
+        /// After this time one more place is free: that of the oldest that is counted.
+        reset_after: Duration,
+    },
     /// It may not, and is not counted.
     Refused {
         /// After this time a place is free, unless another caller takes it.
         retry_after: Duration,
     },
+}
+
+impl Permission {
+    /// Whether it may be done.
+    #[must_use]
+    pub const fn is_granted(self) -> bool {
+        matches!(self, Self::Granted { .. })
+    }
 }
 
 /// What an asynchronous method of a [`Limiter`] returns.

@@ -207,12 +207,12 @@ struct Witness(Mutex<Vec<String>>);
 impl Limiter for Witness {
     fn peek<'a>(&'a self, key: &'a LimitKey, _: Quota, _: Timestamp) -> LimiterFuture<'a, Permission> {
         self.0.lock().unwrap().push(format!("peek {}", key.as_str()));
-        Box::pin(async { Permission::Granted })
+        Box::pin(async { Permission::Granted { remaining: 1, reset_after: Duration::ZERO } })
     }
 
     fn take<'a>(&'a self, key: &'a LimitKey, _: Quota, _: Timestamp) -> LimiterFuture<'a, Permission> {
         self.0.lock().unwrap().push(format!("take {}", key.as_str()));
-        Box::pin(async { Permission::Granted })
+        Box::pin(async { Permission::Granted { remaining: 1, reset_after: Duration::ZERO } })
     }
 
     fn give_back<'a>(&'a self, key: &'a LimitKey, _: Quota) -> LimiterFuture<'a, ()> {

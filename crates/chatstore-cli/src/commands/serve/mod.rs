@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use chatstore::Store;
 use chatstore_http::{Api, ServeOptions};
+use chatstore_redis::Redis;
 use chatstore_sql::ServerEncryption;
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -32,6 +33,9 @@ const OTHER_DESCRIPTORS: usize = 128;
 /// How long the server waits for the check of a SQLite file before it serves.
 const CHECK_TIME: Duration = Duration::from_secs(1);
 
+/// How long the server waits for Redis before it serves.
+const REDIS_TIME: Duration = Duration::from_millis(250);
+
 /// How long closing the database may take when the server is to end at once.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 
@@ -45,7 +49,8 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
     production::refuse_unverified_database(config)?;
     let providers = identity_provider::providers(config)?;
-    let store = database::open_for_server(config, providers.as_ref()).await?;
+    let redis = start_redis(config).await;
+    let store = database::open_for_server(config, providers.as_ref(), redis.as_ref()).await?;
     let store = token_key::install_token_keys(config, store)?;
     let mut background = Background::new();
     if let Some(providers) = providers {
@@ -58,6 +63,15 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), Cli
     }
     let listener = listen(arguments.bind.unwrap_or(config.bind)).await?;
     serve(config, store, listener, background).await
+}
+
+/// Redis, connected if it answers at once; otherwise it is used from when it does.
+async fn start_redis(config: &Config) -> Option<Redis> {
+    let redis = Redis::start(config.redis.clone()?);
+    if redis.ready(REDIS_TIME).await {
+        tracing::info!(redis.place = redis.place(), "using Redis");
+    }
+    Some(redis)
 }
 
 /// Looks for damage of a SQLite file, for a second before the server serves and then beside it; whether the file is sound

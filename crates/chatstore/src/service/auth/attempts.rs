@@ -89,7 +89,7 @@ impl Auth<'_> {
     pub(super) async fn has_to_wait(&self, account: &LoginAccount) -> Result<bool> {
         let Some(quota) = self.identity().everywhere_quota() else { return Ok(false) };
         let failures = self.identity().limiter.peek(&LimitKey::login(account), quota, self.store.now()).await;
-        if failures == Permission::Granted {
+        if failures.is_granted() {
             return Ok(false);
         }
         // For a name that nobody has, as much is done.
