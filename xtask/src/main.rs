@@ -1,5 +1,5 @@
 //! The development commands of chatstore: `cargo xtask test`, `cargo xtask ci`, `cargo xtask circles`,
-//! `cargo xtask bench`, `cargo xtask chaos`, `cargo xtask migrations-report`, `cargo xtask schemathesis`.
+//! `cargo xtask bench`, `cargo xtask chaos`, `cargo xtask fixtures`, `cargo xtask migrations-report`, `cargo xtask schemathesis`.
 //!
 //! `ci` is all that the continuous integration runs, so that a change that passes it here passes it there. This
 //! package builds before everything else and so must not depend on the store. A new command is a variant of
@@ -19,6 +19,7 @@ mod bench;
 mod ci;
 mod circles;
 mod command;
+mod fixtures;
 mod migrations_report;
 mod python;
 mod schemathesis;
@@ -74,6 +75,11 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Let chat frameworks write the databases that the tests import
+    ///
+    /// Installs the frameworks from PyPI into target/tools when they are not there. Uses the PostgreSQL server at
+    /// CHATSTORE_TEST_POSTGRES_URL, else starts a private one.
+    Fixtures(fixtures::Arguments),
     /// Change tables with rows, upgrade from many processes at once and kill upgrades, and print what came of it
     ///
     /// Uses the PostgreSQL server at CHATSTORE_BENCH_POSTGRES_URL, else starts a private one.
@@ -96,6 +102,7 @@ fn main() -> ExitCode {
         Task::Circles(arguments) => circles::run(arguments),
         Task::Bench { arguments } => bench::run("chatstore-bench", &arguments),
         Task::Chaos { arguments } => bench::run("chatstore-chaos", &arguments),
+        Task::Fixtures(arguments) => fixtures::run(&arguments),
         Task::MigrationsReport { arguments } => migrations_report::run(&arguments),
         Task::Schemathesis(arguments) => schemathesis::run(&arguments),
     };

@@ -12,8 +12,10 @@
 mod accounts;
 mod arrival;
 mod chat_app_walk;
+mod frameworks;
 mod interruption;
 mod linked_walk;
+mod mapped;
 mod mapping;
 mod old;
 mod pakton_walk;

@@ -93,6 +93,12 @@ fn password_hash(row: &mut Row<'_>) -> Option<PasswordHash> {
     hash
 }
 
+/// Who gets what names no owner, for a report.
+pub(in crate::source) fn whose(owner: UserId) -> String {
+    let name = if owner == UserId::ANONYMOUS { "anonymous".to_owned() } else { owner.to_string() };
+    format!("it belongs to {name}")
+}
+
 /// When a conversation was created and last changed.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::source) struct Times {
@@ -101,12 +107,20 @@ pub(in crate::source) struct Times {
 }
 
 impl Times {
+    /// The times of a row, the first of which is reported where it is missing.
     pub(in crate::source) fn read(row: &mut Row<'_>, otherwise: Timestamp) -> Self {
+        let times = Self::known_or(row, otherwise);
+        if row.is_null("created_at") {
+            let done = format!("taken from the rows around it: {}", times.created_at);
+            row.report(Some("created_at"), "it is null", done);
+        }
+        times
+    }
+
+    /// The times of a row whose source may have none.
+    pub(in crate::source) fn known_or(row: &mut Row<'_>, otherwise: Timestamp) -> Self {
         let (created_at, updated_at) = (row.time("created_at"), row.time("updated_at"));
         let created = created_at.or(updated_at).unwrap_or(otherwise);
-        if created_at.is_none() && row.is_null("created_at") {
-            row.report(Some("created_at"), "it is null", format!("taken from the rows around it: {created}"));
-        }
         Self { created_at: created, updated_at: updated_at.unwrap_or(created).max(created) }
     }
 }

@@ -133,6 +133,23 @@ impl ExternalDatabase {
         }
     }
 
+    /// Runs statements one after the other, as `sqlite3` and `pg_dump` write them for a whole database.
+    ///
+    /// # Panics
+    /// When one fails.
+    pub async fn run_script(&self, script: &str) {
+        match &self.end {
+            End::Sqlite(_) => {
+                let file = self.url.trim_start_matches("sqlite://");
+                let connection = rusqlite::Connection::open(file).expect("the file opens");
+                // Tables come in the order of their names.
+                connection.execute_batch("pragma foreign_keys = off").expect("a pragma");
+                connection.execute_batch(script).expect("the script runs");
+            }
+            End::Postgres { .. } => administer(&self.url, &[script]).await,
+        }
+    }
+
     fn in_file() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file: PathBuf = folder.path().join("foreign.db");

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     /// The file, or - for standard input
     file: PathBuf,
     /// The owner of the conversations and documents: an id, a user name or an e-mail address [default: anonymous]
-    #[arg(long)]
+    #[arg(long, visible_alias = "owner")]
     user: Option<String>,
     /// What to do about a line that cannot be imported
     #[arg(long, value_enum, default_value = "stop")]

@@ -11,7 +11,8 @@ use crate::error::{CliError, code};
 use crate::progress::{Progress, Unit};
 
 /// Every table of a report, in the order in which it is printed.
-const TABLES: [&str; 6] = ["users", "conversations", "messages", "responses", "documents", "sessions"];
+const TABLES: [&str; 7] =
+    ["users", "conversations", "messages", "responses", "members", "documents", "sessions"];
 
 /// Success, unless a person should look at what was reported.
 pub(super) fn exit_code(report: &ImportReport) -> ExitCode {
@@ -96,7 +97,7 @@ impl Listener {
         let added = if self.dry_run { "would be added" } else { "added" };
         for table in TABLES {
             let Some(rows) = report.tables.get(table) else { continue };
-            if rows.read == 0 && matches!(table, "documents" | "sessions") {
+            if rows.read == 0 && matches!(table, "documents" | "sessions" | "members") {
                 continue;
             }
             print(format_args!(

@@ -29,9 +29,10 @@ pub(crate) enum Command {
     /// A second import of the same file adds nothing. An existing conversation with
     /// different content is reported and not changed.
     Jsonl(jsonl::Arguments),
-    /// Import conversations from a SQLAlchemy database of chat_app, PAKTON, chatcore, Coach Bot or Chatter
+    /// Import conversations from a SQLAlchemy database of an application or framework
     ///
-    /// The database is only read. Every row is added, exists already, or is reported. A second import adds
+    /// chat_app, PAKTON, chatcore, Coach Bot, Chatter, LangChain, OpenAI Agents SDK, Chainlit and Google ADK are
+    /// recognized; --map describes any other. The database is only read. Every row is added, exists already, or is reported. A second import adds
     /// new rows; an interrupted one can be repeated.
     Sqlalchemy(sqlalchemy::Arguments),
     /// Import users, conversations, messages and documents from the JSON file of a TinyDB
@@ -62,6 +63,7 @@ pub(crate) async fn run(config: Config, command: Command) -> Result<ExitCode, Cl
 /// The user who owns what names no owner.
 async fn owner(store: &Store, named: Option<&str>) -> Result<UserId, CliError> {
     match named {
+        Some("anonymous") => Ok(UserId::ANONYMOUS),
         Some(named) => Ok(find_user(store, named).await?.id),
         None => Ok(UserId::ANONYMOUS),
     }

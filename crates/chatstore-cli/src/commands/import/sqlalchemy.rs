@@ -9,8 +9,8 @@ use chatstore_import::sqlalchemy::{ExternalError, Mapping, Schema, SqlalchemyErr
 use chatstore_import::{ImportOptions, import};
 use clap::ValueEnum;
 
-use super::changed_at;
 use super::listener::{Listener, exit_code};
+use super::{changed_at, owner};
 use crate::config::Config;
 use crate::database;
 use crate::error::{CliError, cannot_read, code};
@@ -26,9 +26,13 @@ pub(crate) struct Arguments {
     /// Read and compare every row, but write nothing
     #[arg(long)]
     dry_run: bool,
-    /// A TOML file with the names of renamed tables and columns
-    #[arg(long, value_name = "FILE")]
+    /// Which tables and columns are which: a TOML file, or langchain, openai-agents, chainlit or adk
+    /// [default: recognized by the tables]
+    #[arg(long, value_name = "FILE|NAME")]
     map: Option<PathBuf>,
+    /// The owner of what names no owner: an id, a user name, an e-mail address, or anonymous
+    #[arg(long, visible_alias = "user", value_name = "NAME")]
+    owner: Option<String>,
     /// The time of a first row without one; later rows follow the row before
     /// [default: when a SQLite file was last changed, else 1970]
     #[arg(long, value_name = "TIME")]
@@ -56,7 +60,7 @@ enum Choice {
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, CliError> {
     let mapping = match &arguments.map {
-        Some(path) => mapping(path)?,
+        Some(named) => mapping(named)?,
         None => Mapping::default(),
     };
     let schema = match arguments.schema {
@@ -67,7 +71,16 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         Choice::CoachBot => Some(Schema::CoachBot),
         Choice::Chatter => Some(Schema::Chatter),
     };
-    let source = SqlalchemySource::open(&arguments.url, schema, &mapping).await.map_err(failure)?;
+    let map = arguments.map.as_deref();
+    let source = SqlalchemySource::open(&arguments.url, schema, &mapping)
+        .await
+        .map_err(|error| failure(error, map))?;
+    if source.names_no_owner() && arguments.owner.is_none() {
+        let message = format!("nothing in {} says whose its conversations are", source.place());
+        return Err(CliError::new(code::USAGE, message).hint(
+            "say it with --owner: the id, user name or e-mail address of a user (chatstore user create), or anonymous",
+        ));
+    }
     let base_time = match (arguments.base_time, source.file()) {
         (Some(time), _) => time,
         (None, Some(file)) => {
@@ -77,8 +90,12 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         (None, None) => Timestamp::from_microseconds(0).unwrap_or(Timestamp::MIN),
     };
     let store = database::open_ready(config).await?;
+    let source = match arguments.owner.as_deref() {
+        Some(named) => source.owned_by(owner(&store, Some(named)).await?),
+        None => source,
+    };
     let options = ImportOptions { base_time, dry_run: arguments.dry_run };
-    let schema = source.schema().as_str();
+    let schema = source.name();
     let mut listener = Listener::new(arguments.json, &format!("{schema} database"), arguments.dry_run);
     listener.begin(&[("schema", schema)]);
     let imported = import(source, &store, options, |event| listener.hear(event)).await;
@@ -86,7 +103,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     let report = match imported {
         Ok(report) => report,
         Err(error) => {
-            let failure = failure(error);
+            let failure = failure(error, map);
             listener.fail(&failure);
             return Err(failure.hint("everything written so far is complete; import again to add the rest"));
         }
@@ -95,19 +112,27 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     Ok(exit_code(&report))
 }
 
+/// A ready map, or what a file says; a file that is called like a ready map has its folder in its name.
 fn mapping(path: &Path) -> Result<Mapping, CliError> {
+    if let Some(ready) = path.to_str().and_then(Mapping::ready) {
+        return Ok(ready);
+    }
     let text = fs::read_to_string(path).map_err(|error| cannot_read(path.display(), &error))?;
     Mapping::parse(&text)
         .map_err(|error| CliError::new(code::BAD_DATA, format!("{}: {error}", path.display())))
 }
 
-fn failure(error: SqlalchemyError) -> CliError {
+fn failure(error: SqlalchemyError, map: Option<&Path>) -> CliError {
     let message = error.to_string();
     match error {
         SqlalchemyError::Store(error) => CliError::from(error),
         SqlalchemyError::TemporaryFile(_) => CliError::new(code::DAMAGED, message)
             .hint("TMPDIR names a folder with as much space as the database"),
-        SqlalchemyError::Mapping(_) => CliError::new(code::BAD_DATA, message),
+        SqlalchemyError::Mapping(_) => {
+            let place = map.map(|path| format!("{}: ", path.display())).unwrap_or_default();
+            CliError::new(code::BAD_DATA, format!("{place}{message}"))
+                .hint("nothing was imported; docs/coming-from.md says what a mapping can say")
+        }
         SqlalchemyError::Unrecognized { .. } => CliError::new(code::BAD_DATA, message)
             .hint("if tables or columns were renamed, name them in a file for --map (docs/coming-from.md)"),
         SqlalchemyError::Foreign(error) => match error {

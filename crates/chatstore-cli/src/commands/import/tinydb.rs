@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     /// The file that TinyDB writes
     file: PathBuf,
     /// The owner of what names no owner: an id, a user name or an e-mail address [default: anonymous]
-    #[arg(long)]
+    #[arg(long, visible_alias = "owner")]
     user: Option<String>,
     /// Read and compare every row, but write nothing
     #[arg(long)]

@@ -28,6 +28,9 @@ impl Table {
 /// The fields of a table, and the names that a column with it may have, the first of which wins.
 type Fields = &'static [(&'static str, &'static [&'static str])];
 
+/// The name of the field that says what parts are, which no application calls so.
+pub(in crate::source) const PARTS_FORMAT: &str = "parts_format";
+
 /// Names are compared without capitals and underscores.
 const USERS: Fields = &[
     ("id", &["userid", "id", "uuid"]),
@@ -46,6 +49,7 @@ const CONVERSATIONS: Fields = &[
         "user_id",
         &["userid", "ownerid", "username", "owner", "user", "useremail", "email", "creatorid", "createdby"],
     ),
+    ("external_id", &["externalid"]),
     ("title", &["title", "name", "subject"]),
     ("default_model", &["defaultmodel", "model"]),
     ("last_message", &["lastmessage"]),
@@ -56,10 +60,12 @@ const CONVERSATIONS: Fields = &[
 
 const MESSAGES: Fields = &[
     ("id", &["messageid", "id", "uuid"]),
+    ("external_id", &["externalid"]),
     ("conversation_id", &["conversationid", "conversation", "chatid", "threadid"]),
     ("role", &["role", "sender", "author", "type"]),
     ("content", &["content", "text", "message", "body"]),
     ("parts", &["parts"]),
+    (PARTS_FORMAT, &["partsformat"]),
     ("model", &["model", "modelname"]),
     ("token_count", &["tokencount", "tokens"]),
     ("used_documents", &["useddocuments", "documents", "sources"]),
@@ -108,6 +114,12 @@ pub(super) fn all_places(table: Table, record: &Record, field: &str) -> Vec<usiz
     let names: Vec<String> = record.names().map(folded).collect();
     let place_of = |spelling: &&str| names.iter().position(|name| name == spelling);
     spellings.iter().filter_map(place_of).collect()
+}
+
+/// Whether a field of the table may have this name.
+pub(in crate::source) fn is_any_field(table: Table, name: &str) -> bool {
+    let name = folded(name);
+    fields(table).iter().any(|(_, spellings)| spellings.contains(&name.as_str()))
 }
 
 /// The row as a table of one row.

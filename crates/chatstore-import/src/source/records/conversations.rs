@@ -4,21 +4,21 @@ use chatstore_model::{CanonicalJson, ConversationId, Email, NewUser, Timestamp, 
 use serde_json::json;
 
 use super::columns::Table;
-use super::derived;
 use super::messages::{self, Around};
 use super::prepared::Prepared;
 use super::spool::{Spool, SpoolError, uuid};
+use super::{HandOver, derived};
 use crate::engine::Import;
 use crate::plan::{PlannedConversation, PlannedOwner, PlannedUser, RowClock, UserIdentity};
 use crate::report::Issue;
-use crate::source::planning::{Times, plan_conversation, thread_id};
+use crate::source::planning::{Times, plan_conversation, thread_id, whose};
 use crate::source::row::{Row, TimesWithoutZone, quoted, shown};
 
 /// Hands over all conversations, and reports the messages that belong to none.
 pub(super) async fn hand_over(
     spool: &Spool,
     import: &mut Import<'_>,
-    owner: UserId,
+    settings: HandOver,
     zones: &mut TimesWithoutZone,
 ) -> Result<(), SpoolError> {
     let mut clock = RowClock::following(import.base_time());
@@ -44,7 +44,7 @@ pub(super) async fn hand_over(
         let row = prepared.row();
         let count = spool.message_count(spooled.position)?;
         let otherwise = spool.first_time(spooled.position)?.unwrap_or(clock.time());
-        let mut conversation = plan(spool, row, &spooled.key, count, owner, otherwise, zones)?;
+        let mut conversation = plan(spool, row, &spooled.key, count, settings, otherwise, zones)?;
         conversation.issues.extend(issues);
         for named in spool.members(spooled.position)? {
             match spool.find_user(&named)? {
@@ -79,14 +79,18 @@ fn plan(
     mut row: Row<'_>,
     row_key: &str,
     messages: i64,
-    otherwise_owner: UserId,
+    settings: HandOver,
     otherwise: Timestamp,
     zones: &mut TimesWithoutZone,
 ) -> Result<PlannedConversation, SpoolError> {
-    let times = Times::read(&mut row, otherwise);
+    let times = if settings.has_times {
+        Times::read(&mut row, otherwise)
+    } else {
+        Times::known_or(&mut row, otherwise)
+    };
     row.keep("id");
     row.keep("user_id");
-    let owner = find_owner(spool, &mut row, otherwise_owner)?;
+    let owner = find_owner(spool, &mut row, settings.owner)?;
     let owner_key = owner_id(&owner).uuid();
     let created_at = shown(row.value("created_at"));
     let derived_id = if row.is_null("id") {
@@ -100,6 +104,8 @@ fn plan(
         _ if row.is_null("id") => (fallback_id, None),
         _ => (fallback_id, thread_id(&mut row, "id")),
     };
+    let thread_id =
+        if row.is_null("external_id") { thread_id } else { self::thread_id(&mut row, "external_id") };
     if let Some(counted) = row.count("message_count")
         && counted != messages
     {
@@ -127,9 +133,7 @@ pub(super) fn find_owner(
     let name = if email.is_some() { None } else { UserName::imported(named.trim()).ok() };
     if is_number_or_uuid || (email.is_none() && name.is_none()) {
         let problem = format!("there is no user {}", quoted(row.value("user_id")));
-        let whose =
-            if otherwise == UserId::ANONYMOUS { "anonymous".to_owned() } else { otherwise.to_string() };
-        row.report(Some("user_id"), problem, format!("it belongs to {whose}"));
+        row.report(Some("user_id"), problem, whose(otherwise));
         return Ok(PlannedOwner::Known(otherwise));
     }
     let identity = match (&name, &email) {

@@ -6,7 +6,7 @@ use chatstore_model::{
 use chatstore_sql::ExternalValue;
 use uuid::Uuid;
 
-use super::columns::Table;
+use super::columns::{PARTS_FORMAT, Table};
 use super::derived;
 use super::prepared::Prepared;
 use super::record::Record;
@@ -38,6 +38,8 @@ struct Found {
     says_the_same: bool,
     occurrence: i64,
     embedded: i64,
+    /// How many rows before it have its external id.
+    repeated_external: i64,
 }
 
 /// Hands over the messages of a conversation.
@@ -48,7 +50,7 @@ pub(super) async fn hand_over(
     zones: &mut TimesWithoutZone,
 ) -> Result<(), SpoolError> {
     let mut statement = spool.messages()?;
-    let mut rows = statement.query([around.place])?;
+    let mut rows = spool.query_messages(&mut statement, around.place)?;
     while let Some(row) = rows.next()? {
         let found = found(spool, row)?;
         if let Some(problem) = found.duplicate() {
@@ -66,7 +68,7 @@ pub(super) async fn hand_over(
 /// Reports the messages that belong to no conversation.
 pub(super) fn report_orphans(spool: &Spool, import: &mut Import<'_>) -> Result<(), SpoolError> {
     let mut statement = spool.messages()?;
-    let mut rows = statement.query([None::<i64>])?;
+    let mut rows = spool.query_messages(&mut statement, None)?;
     while let Some(row) = rows.next()? {
         let found = found(spool, row)?;
         let prepared = Prepared::new(Table::Messages, found.key.clone(), &found.record);
@@ -92,6 +94,7 @@ fn found(spool: &Spool, row: &rusqlite::Row<'_>) -> Result<Found, SpoolError> {
         says_the_same: row.get(3)?,
         occurrence: row.get(4)?,
         embedded: row.get(5)?,
+        repeated_external: row.get::<_, i64>(6)? - 1,
     })
 }
 
@@ -145,6 +148,8 @@ fn plan(
         }
         _ => content(&mut row),
     };
+    let external_id = external_id(&mut row, found.repeated_external);
+    let format = parts.as_ref().and_then(|_| row.filled_text(PARTS_FORMAT, limits::FORMAT));
     let model = row.filled_text("model", limits::MODEL);
     let token_count = row.count("token_count");
     let used_documents = used_documents(&mut row);
@@ -158,11 +163,13 @@ fn plan(
         used_documents,
         metadata,
         created_at: Some(created_at),
+        external_id,
+        format,
         ..NewMessage::new(role, content)
     };
     let new = if (&new).into_valid().is_err() && new.parts.is_some() {
         row.report(Some("parts"), "they are not what parts can be", "left out; the content is kept");
-        NewMessage { parts: None, ..new }
+        NewMessage { parts: None, format: None, ..new }
     } else {
         new
     };
@@ -179,6 +186,21 @@ fn role(spool: &Spool, row: &mut Row<'_>) -> Result<MessageRole, SpoolError> {
         return Ok(MessageRole::User);
     }
     Ok(role_of(row))
+}
+
+/// The application's own id, when it is one that a message can have and no message before it has it.
+fn external_id(row: &mut Row<'_>, repeated: i64) -> Option<String> {
+    let id = row.text("external_id")?;
+    let problem = if repeated > 0 {
+        "a message before it has the same"
+    } else if id.is_empty() || id.chars().count() > limits::EXTERNAL_ID {
+        "it has no character, or more than 255"
+    } else {
+        return Some(id);
+    };
+    row.report(Some("external_id"), problem, "imported without it; the value is in metadata.source");
+    row.keep("external_id");
+    None
 }
 
 /// Content that is a list of objects.

@@ -18,7 +18,7 @@ use crate::engine::Import;
 use crate::plan::derived_uuid;
 use crate::report::Issue;
 
-pub(super) use columns::Table;
+pub(super) use columns::{PARTS_FORMAT, Table, is_any_field};
 pub(super) use record::{Record, is_field};
 pub(super) use spool::{Spool, SpoolError};
 
@@ -29,18 +29,29 @@ fn derived(parts: &[&[u8]]) -> Uuid {
     derived_uuid(NAMESPACE, &[], parts)
 }
 
-/// Hands over everything that was put into the spool; `owner` has what names no owner.
+/// What the rows do not say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HandOver {
+    /// Who has what names no owner.
+    pub(super) owner: UserId,
+    /// Whether users without a password get a random one.
+    pub(super) wants_passwords: bool,
+    /// Whether a conversation without a time is reported.
+    pub(super) has_times: bool,
+}
+
+/// Hands over everything that was put into the spool.
 pub(super) async fn hand_over(
     spool: &Spool,
     import: &mut Import<'_>,
-    owner: UserId,
+    settings: HandOver,
 ) -> Result<(), SpoolError> {
     spool.prepare()?;
     import.report.expect_rows(spool.rows()? + import.report.read());
     let mut zones = TimesWithoutZone::default();
-    users::hand_over(spool, import, &mut zones).await?;
-    conversations::hand_over(spool, import, owner, &mut zones).await?;
-    documents::hand_over(spool, import, owner, &mut zones).await?;
+    users::hand_over(spool, import, settings.wants_passwords, &mut zones).await?;
+    conversations::hand_over(spool, import, settings, &mut zones).await?;
+    documents::hand_over(spool, import, settings.owner, &mut zones).await?;
     import.flush().await?;
     zones.report(import);
     for (table, column, rows) in spool.unknown_columns()? {

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use chatstore_model::{Email, Timestamp, UserId, UserName};
-use rusqlite::{Connection, OptionalExtension, Statement, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Rows, Statement, ToSql, params};
 use sha2::{Digest, Sha256};
 use tempfile::TempPath;
 use uuid::Uuid;
@@ -27,8 +27,8 @@ const TABLES: &str = "
     create table conversation_identities
         (owner text, identity text, position integer, primary key (owner, identity)) without rowid;
     create table messages
-        (position integer primary key, key text, reference text, conversation text, owner text, parent integer,
-         home integer, at integer, digest blob, body text);
+        (position integer primary key, key text, reference text, external text, conversation text, owner text,
+         parent integer, home integer, at integer, digest blob, body text);
     create table members (conversation text, named text);
     create table documents (position integer primary key, key text, owner text, body text);
     begin;
@@ -52,18 +52,20 @@ const FIND_HOMES: &str = "
 ";
 
 /// The messages of a conversation: those of its row in their order, others by their times, in which one without a time
-/// follows the one before. `repeated` counts rows with the same id, `occurrence` those that say the same, and
+/// follows the one before, or in their order as well. `repeated` counts rows with the same id, `occurrence` those that say the same, and
 /// `embedded` those of them that are in the conversation's row. Rows are looked up one by one, so that they are not sorted.
 const MESSAGES: &str = "
-    select position, parent, repeated, digest = first_digest, occurrence, embedded from
+    select position, parent, repeated, digest = first_digest, occurrence, embedded, repeated_external from
         (select position, parent, digest, max(at) over (partition by following) as place,
             case when reference is null then 1
                 else row_number() over (partition by reference order by position) end as repeated,
+            case when external is null then 1
+                else row_number() over (partition by external order by position) end as repeated_external,
             first_value(digest) over (partition by reference order by position) as first_digest,
             row_number() over (partition by digest, parent is null, reference order by position) as occurrence,
             sum(parent is not null) over (partition by digest) as embedded
         from (select *, count(at) over (order by position) as following from
-            (select position, reference, parent, digest, case when parent is null then at end as at
+            (select position, reference, external, parent, digest, case when parent is null and not ?2 then at end as at
                 from messages where home is ?1)))
     order by place, position
 ";
@@ -99,6 +101,8 @@ pub(in crate::source) struct Spool {
     file: Connection,
     _path: TempPath,
     positions: Cell<i64>,
+    /// Whether messages are in the order of their rows, and not of their times.
+    keeps_order: Cell<bool>,
     /// Columns without a field, with how many rows have them.
     unknown: RefCell<BTreeMap<(Table, String), u64>>,
 }
@@ -121,7 +125,13 @@ impl Spool {
         let path = path.map_err(|error| SpoolError::File(error.to_string()))?.into_temp_path();
         let file = Connection::open(&path)?;
         file.execute_batch(TABLES)?;
-        Ok(Self { file, _path: path, positions: Cell::new(0), unknown: RefCell::default() })
+        Ok(Self {
+            file,
+            _path: path,
+            positions: Cell::new(0),
+            keeps_order: Cell::new(false),
+            unknown: RefCell::default(),
+        })
     }
 
     fn next_position(&self) -> i64 {
@@ -192,6 +202,11 @@ impl Spool {
         Ok(())
     }
 
+    /// Says whether messages are in the order in which they are put, and not in that of their times.
+    pub(in crate::source) fn keep_order(&self, keeps_order: bool) {
+        self.keeps_order.set(keeps_order);
+    }
+
     /// Where a conversation's messages refer to, before the conversation itself is put.
     pub(in crate::source) fn begin_conversation(&self) -> i64 {
         self.next_position()
@@ -247,12 +262,14 @@ impl Spool {
             moment::read_loose(record.values().get(place)?).instant().map(|at| at.as_microseconds())
         });
         let (position, body) = (self.next_position(), record.to_text());
-        let (reference, conversation, owner) = (named("id"), named("conversation_id"), named("user_id"));
-        let statement = "insert into messages values (?1, ?2, ?3, ?4, ?5, ?6, null, ?7, ?8, ?9)";
+        let (reference, external) = (named("id"), named("external_id"));
+        let (conversation, owner) = (named("conversation_id"), named("user_id"));
+        let statement = "insert into messages values (?1, ?2, ?3, ?4, ?5, ?6, ?7, null, ?8, ?9, ?10)";
         self.file.prepare_cached(statement)?.execute(params![
             position,
             key,
             reference,
+            external,
             conversation,
             owner,
             parent,
@@ -398,9 +415,18 @@ impl Spool {
         Ok((key, reference, Record::parse(&body)?))
     }
 
-    /// The statement that finds the messages of a conversation, or without one those that have none.
+    /// The statement that finds messages.
     pub(super) fn messages(&self) -> SpoolResult<Statement<'_>> {
         Ok(self.file.prepare(MESSAGES)?)
+    }
+
+    /// The messages of a conversation, or without one those that have none.
+    pub(super) fn query_messages<'s>(
+        &self,
+        statement: &'s mut Statement<'_>,
+        conversation: Option<i64>,
+    ) -> SpoolResult<Rows<'s>> {
+        Ok(statement.query(params![conversation, self.keeps_order.get()])?)
     }
 }
 

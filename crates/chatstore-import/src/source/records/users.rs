@@ -13,6 +13,7 @@ use crate::source::row::TimesWithoutZone;
 pub(super) async fn hand_over(
     spool: &Spool,
     import: &mut Import<'_>,
+    wants_passwords: bool,
     zones: &mut TimesWithoutZone,
 ) -> Result<(), SpoolError> {
     let mut clock = RowClock::following(import.base_time());
@@ -38,7 +39,7 @@ pub(super) async fn hand_over(
         user.issues.extend(issues);
         let has_name = user.new.username.as_ref().is_some_and(|name| !name.may_be_an_address());
         let identified_by = if has_name { UserIdentity::Username } else { UserIdentity::Id };
-        let wants_password = user.new.password_hash.is_none();
+        let wants_password = wants_passwords && user.new.password_hash.is_none();
         import.user(PlannedUser { identified_by, wants_password, ..user }).await?;
     }
     import.flush().await?;

@@ -1,15 +1,12 @@
 //! chatcore, Coach Bot and Chatter: rows that name each other by the keys of their application.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use chatstore_model::UserId;
 use chatstore_sql::{ExternalRow, ExternalTable, ExternalValue, Selection};
-use serde_json::value::RawValue;
 
 use super::SqlalchemyError;
+use super::json::json;
 use super::reader::{Reader, order, select};
 use super::tables::{TableDescription, Tables};
-use crate::source::records::{self, Record, Spool, Table};
+use crate::source::records::{self, HandOver, Record, Spool, Table};
 use crate::source::row::{Layout, shown};
 
 /// chatcore, whose messages have what they drew on.
@@ -102,7 +99,8 @@ pub(super) async fn read(
             read_members(reader, &spool, table).await?;
         }
     }
-    records::hand_over(&spool, &mut reader.import, UserId::ANONYMOUS).await?;
+    let settings = HandOver { owner: reader.owner, wants_passwords: true, has_times: true };
+    records::hand_over(&spool, &mut reader.import, settings).await?;
     Ok(())
 }
 
@@ -149,25 +147,4 @@ fn record(layout: &Layout, values: &ExternalRow) -> Record {
         }
     }
     record
-}
-
-/// A value as JSON text; null where there is none.
-fn json(value: &ExternalValue, is_json: bool) -> Option<Box<RawValue>> {
-    let written = match value {
-        ExternalValue::Null => return None,
-        ExternalValue::Bool(flag) => serde_json::value::to_raw_value(flag),
-        ExternalValue::Int(number) => serde_json::value::to_raw_value(number),
-        ExternalValue::Real(number) if number.is_finite() => serde_json::value::to_raw_value(number),
-        ExternalValue::Real(number) => serde_json::value::to_raw_value(&number.to_string()),
-        ExternalValue::Text(text) if is_json => {
-            let parsed = RawValue::from_string(text.clone());
-            parsed.or_else(|_| serde_json::value::to_raw_value(text))
-        }
-        ExternalValue::Text(text) => serde_json::value::to_raw_value(text),
-        ExternalValue::Bytes(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => serde_json::value::to_raw_value(text),
-            Err(_) => serde_json::value::to_raw_value(&STANDARD.encode(bytes)),
-        },
-    };
-    written.ok()
 }

@@ -1,6 +1,7 @@
-//! The SQLAlchemy databases of chat_app, PAKTON, chatcore, Coach Bot and Chatter, read where they are and never changed.
+//! The SQLAlchemy databases of chat_app, PAKTON, chatcore, Coach Bot and Chatter, of frameworks, and of any application
+//! that a [`Mapping`] describes, read where they are and never changed.
 //!
-//! [`SqlalchemySource::open`] recognizes the application by its tables. Every row is accounted for: it is
+//! [`SqlalchemySource::open`] recognizes the application or framework by its tables. Every row is accounted for: it is
 //! added, is stored already, or is left out, and everything that does not fit is reported. The id of an
 //! imported row follows from its key, so an import can be repeated, also after it was killed: it adds what is
 //! missing. Keys and unknown columns are kept in `metadata.source`.
@@ -9,10 +10,13 @@
 //! is written in short transactions, so that others can write meanwhile. A dry run remembers the ids and
 //! names of all rows, to find those that occur twice.
 //!
-//! Another schema is a file beside these: its tables, a function that reads them, and its name in [`Schema`].
+//! Another framework is a file in `maps/`, and a line in `mapped/ready.rs`.
 
 mod chat_app;
+mod json;
 mod linked;
+mod mapped;
+mod mapping;
 mod others;
 mod pakton;
 mod reader;
@@ -21,6 +25,7 @@ mod tables;
 use std::path::Path;
 
 use chatstore::Error;
+use chatstore_model::UserId;
 use chatstore_sql::ExternalDatabase;
 
 use super::Source;
@@ -28,11 +33,12 @@ use super::records::SpoolError;
 use super::row::TimesWithoutZone;
 use crate::engine::Import;
 use crate::report::{ImportReport, Issue};
+use mapped::{MappedTable, ready_maps};
 use reader::Reader;
 use tables::{TableDescription, Tables};
 
 pub use chatstore_sql::ExternalError;
-pub use tables::Mapping;
+pub use mapping::Mapping;
 
 /// An application whose tables can be imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,27 +128,87 @@ impl From<SpoolError> for SqlalchemyError {
 /// A database whose tables were recognized.
 #[derive(Debug)]
 pub struct SqlalchemySource {
-    schema: Schema,
+    kind: Kind,
     database: ExternalDatabase,
-    tables: Tables,
+    owner: Option<UserId>,
+}
+
+/// Whose tables they are.
+#[derive(Debug)]
+enum Kind {
+    Known(Schema, Tables),
+    /// With the name of the ready map, or `mapping`.
+    Mapped(&'static str, Vec<MappedTable>),
 }
 
 impl SqlalchemySource {
-    /// Opens a database by the URL that SQLAlchemy is given, and finds the tables of the schema, or of
-    /// the one that fits when none is named.
+    /// Opens a database by the URL that SQLAlchemy is given, and finds the tables of the schema. Without one these are
+    /// the tables of the schema that fits, else what the mapping describes, and without a mapping those of the
+    /// framework that fits.
     ///
     /// # Errors
     /// [`SqlalchemyError::Foreign`], [`SqlalchemyError::Unrecognized`], [`SqlalchemyError::Mapping`].
     pub async fn open(url: &str, schema: Option<Schema>, mapping: &Mapping) -> Result<Self, SqlalchemyError> {
-        let mut database = ExternalDatabase::open(url).await?;
-        let (schema, tables) = tables::find(&mut database, schema, mapping).await?;
-        Ok(Self { schema, database, tables })
+        let schema = tables::asked(schema, mapping)?;
+        let database = ExternalDatabase::open(url).await?;
+        let candidates = match (schema, mapping.ready) {
+            (Some(schema), _) => vec![schema],
+            (None, Some(_)) => Vec::new(),
+            (None, None) => Schema::ALL.to_vec(),
+        };
+        let mut reasons = match tables::find(&database, &candidates, mapping).await? {
+            Ok((schema, tables)) => {
+                return Ok(Self { kind: Kind::Known(schema, tables), database, owner: None });
+            }
+            Err(reasons) => reasons,
+        };
+        if schema.is_none() && !mapping.sections.is_empty() {
+            let kind = Kind::Mapped("mapping", mapped::resolve(&database, mapping).await?);
+            return Ok(Self { kind, database, owner: None });
+        }
+        if schema.is_none() {
+            for map in ready_maps(mapping.ready) {
+                match mapped::resolve(&database, &map.mapping()?).await {
+                    Ok(tables) => {
+                        return Ok(Self { kind: Kind::Mapped(map.name, tables), database, owner: None });
+                    }
+                    Err(SqlalchemyError::Mapping(reason)) => {
+                        let reason = reason.split_once(": ").map_or(reason.as_str(), |(_, reason)| reason);
+                        reasons.push(format!("{}: {reason}", map.name));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Err(SqlalchemyError::Unrecognized {
+            place: database.place().to_owned(),
+            reasons: reasons.join("; "),
+            tables: database.table_names().await?.join(", "),
+        })
     }
 
-    /// The application whose tables they are.
+    /// The same with this owner of what names none, instead of [`UserId::ANONYMOUS`].
     #[must_use]
-    pub const fn schema(&self) -> Schema {
-        self.schema
+    pub fn owned_by(self, owner: UserId) -> Self {
+        Self { owner: Some(owner), ..self }
+    }
+
+    /// Whether nothing in the database says whose its conversations are.
+    #[must_use]
+    pub fn names_no_owner(&self) -> bool {
+        match &self.kind {
+            Kind::Known(..) => false,
+            Kind::Mapped(_, tables) => mapped::names_no_owner(tables),
+        }
+    }
+
+    /// The application whose tables they are, the framework, or `mapping`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Known(schema, _) => schema.as_str(),
+            Kind::Mapped(name, _) => name,
+        }
     }
 
     /// Where the database lies; never a password.
@@ -162,38 +228,54 @@ impl Source for SqlalchemySource {
     type Error = SqlalchemyError;
 
     fn tables(&self) -> Vec<&'static str> {
-        match self.schema {
-            Schema::ChatApp | Schema::Pakton => self.tables.0.iter().map(|layout| layout.name).collect(),
-            Schema::Chatcore | Schema::CoachBot | Schema::Chatter => linked::REPORTED.to_vec(),
+        match &self.kind {
+            Kind::Known(Schema::ChatApp | Schema::Pakton, tables) => {
+                tables.0.iter().map(|layout| layout.name).collect()
+            }
+            Kind::Known(..) => linked::REPORTED.to_vec(),
+            Kind::Mapped(..) => mapped::REPORTED.to_vec(),
         }
     }
 
-    async fn read(self, mut import: Import<'_>) -> Result<ImportReport, SqlalchemyError> {
-        let Self { schema, database, tables } = self;
-        let mut total = 0;
-        for layout in &tables.0 {
-            total += database.count(&layout.table).await?;
-        }
-        import.report.expect_rows(total);
-        for layout in &tables.0 {
-            for column in layout.missing() {
-                let (problem, done) = ("the table has no such column", "left empty in every row");
-                import.report.issue(Issue::of_table(layout.name, problem, done).in_column(column));
-            }
-        }
-        let mut reader = Reader { database, import, zones: TimesWithoutZone::default() };
-        let reads_members = schema == Schema::Chatter;
-        others::report_others(&mut reader, &tables, reads_members).await?;
-        match schema {
-            Schema::ChatApp => chat_app::read(&mut reader, &tables).await?,
-            Schema::Pakton => pakton::read(&mut reader, &tables).await?,
-            Schema::Chatcore | Schema::CoachBot | Schema::Chatter => {
-                linked::read(&mut reader, &tables, schema == Schema::Chatter).await?;
+    async fn read(self, import: Import<'_>) -> Result<ImportReport, SqlalchemyError> {
+        let Self { kind, database, owner } = self;
+        let owner = owner.unwrap_or(UserId::ANONYMOUS);
+        let mut reader = Reader { database, import, owner, zones: TimesWithoutZone::default() };
+        match kind {
+            Kind::Known(schema, tables) => read_known(&mut reader, schema, &tables).await?,
+            Kind::Mapped(_, tables) => {
+                others::report_others(&mut reader, &mapped::read_tables(&tables).collect::<Vec<_>>(), false)
+                    .await?;
+                mapped::read(&mut reader, &tables).await?;
             }
         }
         let Reader { mut import, zones, .. } = reader;
         import.flush().await?;
         zones.report(&mut import);
         Ok(import.finish().await?)
+    }
+}
+
+async fn read_known(reader: &mut Reader<'_>, schema: Schema, tables: &Tables) -> Result<(), SqlalchemyError> {
+    let mut total = 0;
+    for layout in &tables.0 {
+        total += reader.database.count(&layout.table).await?;
+    }
+    reader.import.report.expect_rows(total);
+    for layout in &tables.0 {
+        for column in layout.missing() {
+            let (problem, done) = ("the table has no such column", "left empty in every row");
+            reader.import.report.issue(Issue::of_table(layout.name, problem, done).in_column(column));
+        }
+    }
+    let reads_members = schema == Schema::Chatter;
+    let read: Vec<&str> = tables.0.iter().map(|layout| layout.table.name.as_str()).collect();
+    others::report_others(reader, &read, reads_members).await?;
+    match schema {
+        Schema::ChatApp => chat_app::read(reader, tables).await,
+        Schema::Pakton => pakton::read(reader, tables).await,
+        Schema::Chatcore | Schema::CoachBot | Schema::Chatter => {
+            linked::read(reader, tables, reads_members).await
+        }
     }
 }

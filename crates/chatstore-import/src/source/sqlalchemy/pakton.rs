@@ -6,7 +6,7 @@ use super::reader::{Reader, RepeatedKeys, order, select};
 use super::tables::{TableDescription, Tables};
 use super::{Schema, SqlalchemyError};
 use crate::plan::{PlannedConversation, PlannedOwner, PlannedUser, RowClock, UserIdentity};
-use crate::source::planning::{Times, conversation_id, derived, plan_conversation, thread_id};
+use crate::source::planning::{Times, conversation_id, derived, plan_conversation, thread_id, whose};
 use crate::source::row::{Row, TimesWithoutZone, shown};
 
 pub(super) const TABLES: [TableDescription; 2] = [
@@ -40,7 +40,7 @@ pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(),
                 continue;
             }
             let row = Row::new(layout, &values, "thread_id");
-            let conversation = plan(row, clock.time(), &mut reader.zones);
+            let conversation = plan(row, reader.owner, clock.time(), &mut reader.zones);
             clock.follow(conversation.new.created_at);
             reader.import.conversation(conversation).await?;
         }
@@ -49,12 +49,17 @@ pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(),
     Ok(())
 }
 
-fn plan(mut row: Row<'_>, otherwise: Timestamp, zones: &mut TimesWithoutZone) -> PlannedConversation {
+fn plan(
+    mut row: Row<'_>,
+    otherwise_owner: UserId,
+    otherwise: Timestamp,
+    zones: &mut TimesWithoutZone,
+) -> PlannedConversation {
     let times = Times::read(&mut row, otherwise);
     row.keep("thread_id");
     let (owner, owner_id) = if row.is_null("user_email") {
-        row.report(Some("user_email"), "it names no user", "it belongs to anonymous");
-        (PlannedOwner::Known(UserId::ANONYMOUS), UserId::ANONYMOUS)
+        row.report(Some("user_email"), "it names no user", whose(otherwise_owner));
+        (PlannedOwner::Known(otherwise_owner), otherwise_owner)
     } else {
         let user = user_with_address(&mut row, times.created_at);
         let id = user.id;

@@ -14,6 +14,8 @@ use crate::source::row::{Layout, Row, TimesWithoutZone, shown};
 pub(super) struct Reader<'i> {
     pub(super) database: ExternalDatabase,
     pub(super) import: Import<'i>,
+    /// Who has what names no owner.
+    pub(super) owner: UserId,
     pub(super) zones: TimesWithoutZone,
 }
 

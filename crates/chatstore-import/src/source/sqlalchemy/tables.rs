@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use chatstore_sql::{ExternalDatabase, ExternalTable};
-use serde::Deserialize;
 
+use super::mapping::Mapping;
 use super::{Schema, SqlalchemyError};
 use crate::source::row::Layout;
 
@@ -19,47 +19,6 @@ pub(super) struct TableDescription {
     pub(super) optional: &'static [&'static str],
 }
 
-/// What tables and columns are called in a database that has renamed them, as a TOML file says it:
-/// a section for each table, in it `table` and the columns, each with its name in that database.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mapping {
-    schema: Option<String>,
-    #[serde(default)]
-    users: BTreeMap<String, String>,
-    #[serde(default)]
-    conversations: BTreeMap<String, String>,
-    #[serde(default)]
-    messages: BTreeMap<String, String>,
-    #[serde(default)]
-    responses: BTreeMap<String, String>,
-    #[serde(default)]
-    chats: BTreeMap<String, String>,
-    #[serde(default)]
-    documents: BTreeMap<String, String>,
-}
-
-impl Mapping {
-    /// Reads the file's text.
-    ///
-    /// # Errors
-    /// [`SqlalchemyError::Mapping`] with the line that is wrong.
-    pub fn parse(text: &str) -> Result<Self, SqlalchemyError> {
-        toml::from_str(text).map_err(|error| SqlalchemyError::Mapping(error.to_string()))
-    }
-
-    fn table(&self, name: &str) -> &BTreeMap<String, String> {
-        match name {
-            "users" => &self.users,
-            "conversations" => &self.conversations,
-            "messages" => &self.messages,
-            "chats" => &self.chats,
-            "documents" => &self.documents,
-            _ => &self.responses,
-        }
-    }
-}
-
 /// The tables of a database.
 #[derive(Debug)]
 pub(super) struct Tables(pub(super) Vec<Layout>);
@@ -70,52 +29,50 @@ impl Tables {
     }
 }
 
-/// Finds the tables; of a schema that was not named, of the one that fits.
-pub(super) async fn find(
-    database: &mut ExternalDatabase,
-    schema: Option<Schema>,
-    mapping: &Mapping,
-) -> Result<(Schema, Tables), SqlalchemyError> {
-    let mapped = match &mapping.schema {
-        None => None,
-        Some(name) => Some(Schema::parse(name).ok_or_else(|| {
-            let names = Schema::ALL.map(Schema::as_str).join(", ");
-            SqlalchemyError::Mapping(format!("schema is {name:?}; it is one of {names}"))
-        })?),
+/// The schema that is asked for, by the command or by the mapping.
+pub(super) fn asked(schema: Option<Schema>, mapping: &Mapping) -> Result<Option<Schema>, SqlalchemyError> {
+    let Some((name, line)) = &mapping.schema else { return Ok(schema) };
+    let wrong = |problem| Err(SqlalchemyError::Mapping(format!("line {line}: {problem}")));
+    let Some(mapped) = Schema::parse(name) else {
+        let names = Schema::ALL.map(Schema::as_str).join(", ");
+        return wrong(format!("schema is {name:?}; it is one of {names}, or left out"));
     };
-    if let (Some(asked), Some(mapped)) = (schema, mapped)
-        && asked != mapped
-    {
-        return Err(SqlalchemyError::Mapping(format!(
-            "it is for the schema {}, but {} was asked for",
-            mapped.as_str(),
-            asked.as_str()
-        )));
+    match schema {
+        Some(asked) if asked != mapped => {
+            wrong(format!("it is for the schema {}, but {} was asked for", mapped.as_str(), asked.as_str()))
+        }
+        _ => Ok(Some(mapped)),
     }
-    let candidates = schema.or(mapped).map_or(Schema::ALL.to_vec(), |schema| vec![schema]);
+}
+
+/// Finds the tables of one of these schemas; else why each does not fit.
+pub(super) async fn find(
+    database: &ExternalDatabase,
+    candidates: &[Schema],
+    mapping: &Mapping,
+) -> Result<Result<(Schema, Tables), Vec<String>>, SqlalchemyError> {
     let mut reasons = Vec::new();
     for schema in candidates {
-        match tables_of(database, schema, mapping).await? {
-            Ok(tables) => return Ok((schema, tables)),
+        match tables_of(database, *schema, mapping).await? {
+            Ok(tables) => return Ok(Ok((*schema, tables))),
             Err(reason) => reasons.push(format!("{}: {reason}", schema.as_str())),
         }
     }
-    Err(SqlalchemyError::Unrecognized {
-        place: database.place().to_owned(),
-        reasons: reasons.join("; "),
-        tables: database.table_names().await?.join(", "),
-    })
+    Ok(Err(reasons))
 }
 
 /// The tables of one schema, or why they are not there.
 async fn tables_of(
-    database: &mut ExternalDatabase,
+    database: &ExternalDatabase,
     schema: Schema,
     mapping: &Mapping,
 ) -> Result<Result<Tables, String>, SqlalchemyError> {
     let mut tables = Vec::new();
     for description in schema.tables() {
-        let names = mapping.table(description.name);
+        let names = match mapping.names(description.name) {
+            Ok(names) => names,
+            Err(reason) => return Ok(Err(reason)),
+        };
         let candidates = match names.get("table") {
             Some(name) => vec![name.as_str()],
             None => vec![description.name, description.singular],
@@ -129,17 +86,15 @@ async fn tables_of(
         let Some(table) = found else {
             return Ok(Err(format!("it has no table {}", candidates[0])));
         };
-        match layout(description, table, names) {
+        match layout(description, table, &names) {
             Ok(layout) => tables.push(layout),
             Err(reason) => return Ok(Err(reason)),
         }
     }
     let is_known = |name: &str| schema.tables().iter().any(|description| description.name == name);
-    for name in ["users", "conversations", "messages", "responses", "chats", "documents"] {
-        if !mapping.table(name).is_empty() && !is_known(name) {
-            let schema = schema.as_str();
-            return Ok(Err(format!("the mapping has a section {name}, which {schema} does not have")));
-        }
+    if let Some(section) = mapping.sections.iter().find(|section| !is_known(section.name)) {
+        let (name, schema) = (section.name, schema.as_str());
+        return Ok(Err(format!("the mapping has a section {name}, which {schema} does not have")));
     }
     Ok(Ok(Tables(tables)))
 }

@@ -19,7 +19,7 @@ use chatstore::Error;
 use chatstore_model::UserId;
 
 use super::Source;
-use super::records::{self, Spool, SpoolError};
+use super::records::{self, HandOver, Spool, SpoolError};
 use crate::engine::Import;
 use crate::report::ImportReport;
 
@@ -70,7 +70,8 @@ impl Source for TinyDb {
         let file = File::open(&self.path).map_err(TinyDbError::Read)?;
         let spool = Spool::create()?;
         read::read(BufReader::with_capacity(256 * 1024, file), &spool, &mut import.report)?;
-        records::hand_over(&spool, &mut import, self.owner).await?;
+        let settings = HandOver { owner: self.owner, wants_passwords: true, has_times: true };
+        records::hand_over(&spool, &mut import, settings).await?;
         Ok(import.finish().await?)
     }
 }

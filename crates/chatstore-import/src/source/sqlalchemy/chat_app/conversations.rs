@@ -7,7 +7,7 @@ use super::messages::{Around, plan_message};
 use super::{user_id, uuid};
 use crate::engine::Import;
 use crate::plan::{PlannedConversation, PlannedOwner, RowClock};
-use crate::source::planning::{Times, conversation_id, plan_conversation, thread_id};
+use crate::source::planning::{Times, conversation_id, plan_conversation, thread_id, whose};
 use crate::source::row::{Layout, Row, TimesWithoutZone, quoted, shown};
 use crate::source::sqlalchemy::reader::{Reader, known, order, select};
 use crate::source::sqlalchemy::tables::Tables;
@@ -15,7 +15,8 @@ use crate::source::sqlalchemy::{Schema, SqlalchemyError};
 
 /// Hands over all conversations with their messages.
 pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(), SqlalchemyError> {
-    let Reader { database, import, zones } = reader;
+    let Reader { database, import, zones, owner } = reader;
+    let owner = *owner;
     let joined = JoinedTables::of(tables);
     let selection = joined.selection();
     let mut clock = RowClock::following(import.base_time());
@@ -26,7 +27,7 @@ pub(super) async fn read(reader: &mut Reader<'_>, tables: &Tables) -> Result<(),
             let key = shown(joined.conversations.value(joined.split(&row).conversation, "id"));
             if open.as_ref().is_none_or(|open| open.key != key) {
                 hand_message_over(&joined, open.as_mut(), import, zones).await?;
-                let conversation = plan(&joined, &row, clock.time(), zones);
+                let conversation = plan(&joined, &row, owner, clock.time(), zones);
                 clock.follow(conversation.new.created_at);
                 let model = conversation.new.default_model.as_deref().unwrap_or(import.default_model());
                 let (id, default_model) = (conversation.id, model.to_owned());
@@ -124,6 +125,7 @@ struct JoinedRow<'r> {
 fn plan(
     joined: &JoinedTables<'_>,
     row: &ExternalRow,
+    otherwise_owner: UserId,
     otherwise: Timestamp,
     zones: &mut TimesWithoutZone,
 ) -> PlannedConversation {
@@ -133,7 +135,7 @@ fn plan(
     row.keep("id");
     row.keep("user_id");
     let owner = match owner {
-        [] | [ExternalValue::Null, ..] => anonymous_owner(&mut row),
+        [] | [ExternalValue::Null, ..] => other_owner(&mut row, otherwise_owner),
         [number, rest @ ..] => user_id(number, rest.first().unwrap_or(&ExternalValue::Null)),
     };
     let fallback_id = conversation_id(Schema::ChatApp.as_str(), owner, &row, "uuid");
@@ -145,12 +147,12 @@ fn plan(
 }
 
 /// The owner of what belongs to no user, or to one who is gone.
-fn anonymous_owner(row: &mut Row<'_>) -> UserId {
+fn other_owner(row: &mut Row<'_>, otherwise: UserId) -> UserId {
     if !row.is_null("user_id") {
         let problem = format!("there is no user {}", quoted(row.value("user_id")));
-        row.report(Some("user_id"), problem, "it belongs to anonymous");
+        row.report(Some("user_id"), problem, whose(otherwise));
     }
-    UserId::ANONYMOUS
+    otherwise
 }
 
 /// A conversation whose messages are being read.
