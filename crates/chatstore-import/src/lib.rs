@@ -12,7 +12,7 @@
 //! let store = Store::memory().await?;
 //! let (input, size) = (lines.as_bytes(), lines.len() as u64);
 //! let source = Jsonl { input, size, owner: UserId::ANONYMOUS, on_error: OnError::Stop };
-//! let options = ImportOptions { base_time: Timestamp::from_microseconds(0)?, dry_run: false };
+//! let options = ImportOptions { base_time: Timestamp::from_microseconds(0)?, dry_run: false, restore_deleted: false };
 //! let report = import(source, &store, options, |_event| {}).await?;
 //! assert_eq!(report.table("messages").added, 1);
 //! # Ok(())

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chatstore_model::{ConversationId, DocumentId, MessageId, UserId};
+use chatstore_sql::Marked;
 
 use crate::report::RowsReport;
 
@@ -40,6 +41,10 @@ pub(crate) struct BatchState {
     pub(super) now: DryRunState,
     /// Whether two messages of an owner may have the same UUID, which costs a look at each.
     pub(super) may_repeat_uuids: bool,
+    /// Whether what was deleted in the store is imported again.
+    pub(crate) restores: bool,
+    /// What is being deleted, as far as it was met.
+    pub(super) deleted: Arc<HashSet<Marked>>,
     /// What became of the rows.
     pub(crate) report: RowsReport,
 }
@@ -49,6 +54,11 @@ impl BatchState {
     pub(super) fn conversation_key(&self, owner: UserId, id: ConversationId) -> Option<&str> {
         let found = self.now.conversations.get(&(owner, id));
         found.or_else(|| self.earlier.conversations.get(&(owner, id))).map(String::as_str)
+    }
+
+    /// Whether this is being deleted, and stays so.
+    pub(crate) fn is_deleted(&self, marked: Marked) -> bool {
+        self.deleted.contains(&marked)
     }
 
     /// Whether a document would have been added.

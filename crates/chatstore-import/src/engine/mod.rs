@@ -4,14 +4,14 @@ mod assembler;
 mod batch;
 mod dry_run;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chatstore::operations::MarkedCounts;
 use chatstore::{Result, Store, StoreError};
 use chatstore_model::{Timestamp, UserId};
-use chatstore_sql::{ReadTx, WriteTx};
+use chatstore_sql::{Marked, ReadTx, WriteTx};
 use tokio::time::Instant;
 
 use crate::plan::{
@@ -22,7 +22,7 @@ use assembler::Assembler;
 use batch::{ChunkBatch, ChunkEnd, DocumentBatch, UserBatch};
 use dry_run::DryRunState;
 
-pub(crate) use batch::{Batch, Mode, StoreResult, Write};
+pub(crate) use batch::{Batch, DELETED, LEFT_DELETED, Mode, StoreResult, Write};
 pub(crate) use dry_run::BatchState;
 
 /// Users decided together, each with several statements.
@@ -43,6 +43,9 @@ pub struct ImportOptions {
     pub base_time: Timestamp,
     /// Read every row and compare it with what is stored, but write nothing.
     pub dry_run: bool,
+    /// Import again what was deleted in the store after an earlier import: messages of conversations that are left,
+    /// conversations and users that are still being deleted, and members. Otherwise it is left out and reported.
+    pub restore_deleted: bool,
 }
 
 /// An import that is under way. A source hands its rows over in order: users, then conversations, each
@@ -59,6 +62,8 @@ pub struct Import<'i> {
     documents: Vec<PlannedDocument>,
     document_bytes: usize,
     assembler: Assembler,
+    /// What is being deleted and was met.
+    deleted: Arc<HashSet<Marked>>,
 }
 
 impl std::fmt::Debug for Import<'_> {
@@ -70,8 +75,19 @@ impl std::fmt::Debug for Import<'_> {
 impl<'i> Import<'i> {
     pub(crate) fn new(store: &'i Store, options: ImportOptions, report: ReportBuilder<'i>) -> Self {
         let (dry_run, users, stored_as, documents) = (Arc::default(), Vec::new(), HashMap::new(), Vec::new());
-        let (document_bytes, assembler) = (0, Assembler::default());
-        Self { store, options, report, dry_run, users, stored_as, documents, document_bytes, assembler }
+        let (document_bytes, assembler, deleted) = (0, Assembler::default(), Arc::default());
+        Self {
+            store,
+            options,
+            report,
+            dry_run,
+            users,
+            stored_as,
+            documents,
+            document_bytes,
+            assembler,
+            deleted,
+        }
     }
 
     /// The time of a first row that has none.
@@ -261,7 +277,14 @@ impl<'i> Import<'i> {
             // A repeated UUID is looked for when the database has found that there is one.
             let may_repeat_uuids = self.options.dry_run || attempt > 1;
             let (earlier, now) = (Arc::clone(&self.dry_run), DryRunState::default());
-            let state = BatchState { earlier, now, may_repeat_uuids, report: RowsReport::default() };
+            let state = BatchState {
+                earlier,
+                now,
+                may_repeat_uuids,
+                restores: self.options.restore_deleted,
+                deleted: Arc::clone(&self.deleted),
+                report: RowsReport::default(),
+            };
             let done = if self.options.dry_run {
                 let work = async move |tx: &mut ReadTx<'_>| batch.run(tx, state.clone()).await;
                 Box::pin(self.store.read(B::NAME, work)).await
@@ -270,6 +293,9 @@ impl<'i> Import<'i> {
                 Box::pin(self.store.write(B::NAME, work)).await
             };
             match done {
+                Err(StoreError::BeingDeleted(marked)) if !self.options.restore_deleted => {
+                    Arc::make_mut(&mut self.deleted).insert(marked);
+                }
                 // What is being deleted is in the way: its rows go first. In boxes, or the types of an import are nested
                 // too deeply for the compiler.
                 Err(StoreError::BeingDeleted(marked)) => {

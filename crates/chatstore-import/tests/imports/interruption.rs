@@ -15,7 +15,7 @@ conformance!(
 async fn import_lines(store: &Store, input: impl BufRead) -> Result<ImportReport, JsonlError> {
     let base_time = Timestamp::from_microseconds(1_772_366_400_000_000).unwrap();
     let source = Jsonl { input, size: 0, owner: UserId::ANONYMOUS, on_error: OnError::Stop };
-    import(source, store, ImportOptions { base_time, dry_run: false }, |_| {}).await
+    import(source, store, ImportOptions { base_time, dry_run: false, restore_deleted: false }, |_| {}).await
 }
 
 fn lines() -> String {

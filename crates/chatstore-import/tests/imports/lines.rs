@@ -25,7 +25,12 @@ fn read(runtime: &Runtime, store: &Store, line: &[u8], on_error: OnError) -> Imp
             issues.push(issue);
         }
     };
-    let report = runtime.block_on(import(source, store, ImportOptions { base_time, dry_run: true }, hear))?;
+    let report = runtime.block_on(import(
+        source,
+        store,
+        ImportOptions { base_time, dry_run: true, restore_deleted: false },
+        hear,
+    ))?;
     Ok((report, issues))
 }
 

@@ -1,8 +1,9 @@
 //! What the engine does with a source that a program brings along.
 
+use chatstore::operations::Deletion;
 use chatstore::{
     CanonicalJson, ConversationId, Email, Error, MessageId, NewConversation, NewMessage, NewUser, Store,
-    Timestamp, UserId, Uuid,
+    Timestamp, UserId, Uuid, WriteTx,
 };
 use chatstore_import::plan::{
     PlannedConversation, PlannedMessage, PlannedOwner, PlannedUser, UserIdentity, derived_uuid,
@@ -18,6 +19,9 @@ conformance!(
     an_address_that_a_user_claims_is_imported_beside_the_claim,
     messages_of_a_conversation_that_is_left_out_are_reported,
     a_conversation_longer_than_a_batch_is_imported_once,
+    messages_deleted_in_the_store_come_back_when_that_is_asked_for,
+    what_is_being_deleted_stays_deleted_unless_it_is_asked_for,
+    a_member_who_is_missing_is_reported_and_added_when_that_is_asked_for,
 );
 
 /// Conversations with their messages.
@@ -43,6 +47,15 @@ impl Source for Planned {
 }
 
 async fn run(store: &Store, source: &Planned, dry_run: bool) -> (ImportReport, Vec<Issue>) {
+    run_with(store, source, dry_run, false).await
+}
+
+async fn run_with(
+    store: &Store,
+    source: &Planned,
+    dry_run: bool,
+    restore_deleted: bool,
+) -> (ImportReport, Vec<Issue>) {
     let base_time = Timestamp::from_microseconds(1_772_366_400_000_000).unwrap();
     let mut issues = Vec::new();
     let hear = |event| {
@@ -50,7 +63,8 @@ async fn run(store: &Store, source: &Planned, dry_run: bool) -> (ImportReport, V
             issues.push(issue);
         }
     };
-    let report = import(source.clone(), store, ImportOptions { base_time, dry_run }, hear).await.unwrap();
+    let options = ImportOptions { base_time, dry_run, restore_deleted };
+    let report = import(source.clone(), store, options, hear).await.unwrap();
     (report, issues)
 }
 
@@ -192,4 +206,69 @@ async fn a_conversation_longer_than_a_batch_is_imported_once(case: TestDatabase)
     let (report, _) = run(&store, &source, false).await;
     assert_eq!((report.table("conversations"), report.table("messages")), (unchanged(2), unchanged(2_502)));
     assert_eq!(store.operations().digests().await.unwrap(), before);
+}
+
+async fn messages_deleted_in_the_store_come_back_when_that_is_asked_for(case: TestDatabase) {
+    let store = Store::connect(case.url.as_str()).await.unwrap();
+    let planned = conversation("one", PlannedOwner::Known(UserId::ANONYMOUS));
+    let conversation_id = planned.id;
+    let source = Planned(vec![(planned, messages("one", 4))]);
+    run(&store, &source, false).await;
+    let second = MessageId::from_uuid(id(&[b"one", b"1"]));
+    let delete = async move |tx: &mut WriteTx<'_>| {
+        tx.messages().delete(UserId::ANONYMOUS, conversation_id, second).await
+    };
+    store.write("delete", delete).await.unwrap();
+
+    for dry_run in [true, false] {
+        let (report, issues) = run(&store, &source, dry_run).await;
+        let expected = TableReport { read: 4, added: 0, unchanged: 3, left_out: 1 };
+        assert_eq!(report.table("messages"), expected);
+        assert_eq!(issues[0].key.as_deref(), Some("1"), "{issues:?}");
+        assert_eq!(issues[0].done, "left out; --restore-deleted imports it again");
+    }
+    let (report, issues) = run_with(&store, &source, false, true).await;
+    assert_eq!((report.table("messages").added, issues), (1, Vec::new()));
+    let (report, issues) = run(&store, &source, false).await;
+    assert_eq!((report.table("messages"), issues), (unchanged(4), Vec::new()));
+}
+
+async fn what_is_being_deleted_stays_deleted_unless_it_is_asked_for(case: TestDatabase) {
+    let store = Store::connect(case.url.as_str()).await.unwrap();
+    let planned = conversation("one", PlannedOwner::Known(UserId::ANONYMOUS));
+    let conversation_id = planned.id;
+    let source = Planned(vec![(planned, messages("one", 1_100))]);
+    run(&store, &source, false).await;
+    // Marked by the repository, so that nothing but the import deletes its rows.
+    let mark =
+        async move |tx: &mut WriteTx<'_>| tx.conversations().delete(UserId::ANONYMOUS, conversation_id).await;
+    assert!(matches!(store.write("mark", mark).await.unwrap(), Deletion::Marked(_)));
+
+    for dry_run in [true, false] {
+        let (report, issues) = run(&store, &source, dry_run).await;
+        assert_eq!((report.table("conversations").left_out, report.table("messages").left_out), (1, 1_100));
+        assert_eq!(issues[0].problem, "it was deleted in the store", "{:?}", issues[0]);
+        assert!(!report.is_settled());
+    }
+    let (report, issues) = run_with(&store, &source, false, true).await;
+    assert_eq!((report.table("messages").added, issues), (1_100, Vec::new()));
+}
+
+async fn a_member_who_is_missing_is_reported_and_added_when_that_is_asked_for(case: TestDatabase) {
+    let store = Store::connect(case.url.as_str()).await.unwrap();
+    let member = user_with_address("grace@example.org").new;
+    let grace = store.users().create(member).await.unwrap().id;
+    let mut planned = conversation("one", PlannedOwner::Known(UserId::ANONYMOUS));
+    let conversation_id = planned.id;
+    run(&store, &Planned(vec![(planned.clone(), Vec::new())]), false).await;
+    planned.members.push(grace);
+    let source = Planned(vec![(planned, Vec::new())]);
+
+    let (_, issues) = run(&store, &source, false).await;
+    assert_eq!(issues[0].problem, format!("user {grace} is a member in the source, and not here"));
+    assert!(store.as_user(grace).conversations().get(conversation_id).await.is_err());
+    run_with(&store, &source, false, true).await;
+    assert!(store.as_user(grace).conversations().get(conversation_id).await.is_ok());
+    let (_, issues) = run(&store, &source, false).await;
+    assert_eq!(issues, Vec::new());
 }

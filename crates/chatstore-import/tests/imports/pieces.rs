@@ -14,7 +14,7 @@ conformance!(
     an_interrupted_conversation_that_was_changed_is_left_as_it_is,
     a_wrong_turn_at_the_end_of_a_long_line_leaves_nothing_of_it,
     two_imports_of_one_file_at_once_store_each_row_once,
-    an_import_of_what_is_being_deleted_stores_it_again,
+    what_is_being_deleted_is_imported_again_when_that_is_asked_for,
 );
 
 const PADDING: &str = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\
@@ -25,7 +25,7 @@ const BASE_TIME: i64 = 1_772_366_400_000_000;
 async fn import_lines(store: &Store, input: impl BufRead) -> Result<ImportReport, JsonlError> {
     let base_time = Timestamp::from_microseconds(BASE_TIME).unwrap();
     let source = Jsonl { input, size: 0, owner: UserId::ANONYMOUS, on_error: OnError::Stop };
-    import(source, store, ImportOptions { base_time, dry_run: false }, |_| {}).await
+    import(source, store, ImportOptions { base_time, dry_run: false, restore_deleted: false }, |_| {}).await
 }
 
 /// A line of this many turns, each of some 300 bytes, with a field before and one after them.
@@ -171,18 +171,23 @@ async fn a_turn_above_16_mebibytes_is_refused_and_the_next_line_is_imported() {
     let source =
         Jsonl { input: BufReader::new(input), size: 0, owner: UserId::ANONYMOUS, on_error: OnError::Skip };
     let mut problems = Vec::new();
-    let report = import(source, &store, ImportOptions { base_time, dry_run: false }, |event| {
-        if let ImportEvent::Issue(issue) = event {
-            problems.push((issue.key.unwrap(), issue.problem));
-        }
-    });
+    let report = import(
+        source,
+        &store,
+        ImportOptions { base_time, dry_run: false, restore_deleted: false },
+        |event| {
+            if let ImportEvent::Issue(issue) = event {
+                problems.push((issue.key.unwrap(), issue.problem));
+            }
+        },
+    );
     let conversations = report.await.unwrap().table("conversations");
     assert_eq!((conversations.added, conversations.left_out), (1, 1));
     let expected = "turns[1] is longer than 16 MiB; shorten it, or leave it out";
     assert_eq!(problems, [("1".to_owned(), expected.to_owned())]);
 }
 
-async fn an_import_of_what_is_being_deleted_stores_it_again(case: TestDatabase) {
+async fn what_is_being_deleted_is_imported_again_when_that_is_asked_for(case: TestDatabase) {
     let store = Store::connect(case.url.as_str()).await.unwrap();
     let text = [line("long", 1_500), line("short", 3)].concat();
     import_lines(&store, text.as_bytes()).await.unwrap();
@@ -192,7 +197,15 @@ async fn an_import_of_what_is_being_deleted_stores_it_again(case: TestDatabase) 
     let mark = async move |tx: &mut WriteTx<'_>| tx.conversations().delete(UserId::ANONYMOUS, id).await;
     assert!(matches!(store.write("mark", mark).await.unwrap(), Deletion::Marked(_)));
 
-    let report = import_lines(&store, text.as_bytes()).await.unwrap();
+    let refused = import_lines(&store, text.as_bytes()).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("line 1: the conversation: it was deleted in the store"),
+        "{refused}"
+    );
+    let base_time = Timestamp::from_microseconds(BASE_TIME).unwrap();
+    let source = Jsonl { input: text.as_bytes(), size: 0, owner: UserId::ANONYMOUS, on_error: OnError::Stop };
+    let options = ImportOptions { base_time, dry_run: false, restore_deleted: true };
+    let report = import(source, &store, options, |_| {}).await.unwrap();
 
     assert_eq!((report.table("conversations").added, report.table("messages").added), (1, 1_500));
     assert_eq!(digests(&store).await, expected);

@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
     /// Check and compare every line, but write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Import again what was deleted in the store since an earlier import, instead of leaving it out
+    #[arg(long)]
+    restore_deleted: bool,
     /// The time of the first row; each further row is a microsecond later
     /// [default: when the file was last changed; 1970 for standard input]
     #[arg(long, value_name = "TIME")]
@@ -58,7 +61,8 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     };
     let source = Jsonl { input, size, owner, on_error };
     let base_time = arguments.base_time.unwrap_or(changed_at);
-    let options = ImportOptions { base_time, dry_run: arguments.dry_run };
+    let (dry_run, restore_deleted) = (arguments.dry_run, arguments.restore_deleted);
+    let options = ImportOptions { base_time, dry_run, restore_deleted };
     let mut progress = Progress::new("importing", Unit::Bytes, size);
     let mut skipped = Vec::new();
     let imported = import(source, &store, options, |event| match event {

@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Read and compare every row, but write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Import again what was deleted in the store since an earlier import, instead of leaving it out
+    #[arg(long)]
+    restore_deleted: bool,
     /// Which tables and columns are which: a TOML file, or langchain, openai-agents, chainlit or adk
     /// [default: recognized by the tables]
     #[arg(long, value_name = "FILE|NAME")]
@@ -94,7 +97,8 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
         Some(named) => source.owned_by(owner(&store, Some(named)).await?),
         None => source,
     };
-    let options = ImportOptions { base_time, dry_run: arguments.dry_run };
+    let (dry_run, restore_deleted) = (arguments.dry_run, arguments.restore_deleted);
+    let options = ImportOptions { base_time, dry_run, restore_deleted };
     let schema = source.name();
     let mut listener = Listener::new(arguments.json, &format!("{schema} database"), arguments.dry_run);
     listener.begin(&[("schema", schema)]);

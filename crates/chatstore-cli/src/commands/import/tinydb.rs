@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     /// Read and compare every row, but write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Import again what was deleted in the store since an earlier import, instead of leaving it out
+    #[arg(long)]
+    restore_deleted: bool,
     /// The time of a first row without one; later rows follow the row before [default: when the file was last changed]
     #[arg(long, value_name = "TIME")]
     base_time: Option<Timestamp>,
@@ -41,7 +44,8 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     let store = database::open_ready(config).await?;
     let owner = owner(&store, arguments.user.as_deref()).await?;
     let base_time = arguments.base_time.unwrap_or(changed_at);
-    let options = ImportOptions { base_time, dry_run: arguments.dry_run };
+    let (dry_run, restore_deleted) = (arguments.dry_run, arguments.restore_deleted);
+    let options = ImportOptions { base_time, dry_run, restore_deleted };
     let mut listener = Listener::new(arguments.json, "file", arguments.dry_run);
     listener.begin(&[]);
     let shown = path.display().to_string();

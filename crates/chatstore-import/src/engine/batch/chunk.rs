@@ -54,7 +54,7 @@ impl Batch for ChunkBatch {
                 last_seq = put_messages(tx, state, place, is_new, last_seq, messages, responses).await?;
             } else {
                 for message in messages {
-                    leave_out(&mut state.report, message, "its conversation is left out");
+                    leave_out(&mut state.report, message, "its conversation is left out", "left out");
                 }
             }
             end = Some(ChunkEnd { place, last_seq });

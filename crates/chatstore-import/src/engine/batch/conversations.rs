@@ -1,11 +1,13 @@
 //! Who owns a conversation, and where it is or goes.
 
-use chatstore_model::{CanonicalJson, Conversation, ConversationId, NewConversation, NewUser, UserId};
-use chatstore_sql::{Tx, Via};
+use std::collections::HashSet;
+
+use chatstore_model::{CanonicalJson, Conversation, ConversationId, Limit, NewConversation, NewUser, UserId};
+use chatstore_sql::{Marked, Tx, Via};
 use serde_json::Value;
 
 use super::users::{UserDecision, decide_user};
-use super::{BatchState, Mode, StoreResult, Write};
+use super::{BatchState, DELETED, LEFT_DELETED, Mode, StoreResult, Write};
 use crate::plan::{PlannedConversation, PlannedOwner, UserIdentity, is_unchanged};
 use crate::report::Issue;
 
@@ -36,6 +38,7 @@ pub(super) async fn put_conversation<M: Mode>(
         ConversationDecision::Present(place, issue) => {
             state.report.keep("conversations");
             state.report.issues.extend(issue);
+            put_members(tx, state, planned, place).await?;
             (place, None)
         }
         ConversationDecision::Add(new, issues) => {
@@ -58,6 +61,40 @@ pub(super) async fn put_conversation<M: Mode>(
         }
     }
     Ok((Some(place), new.is_some()))
+}
+
+/// Adds members whom a stored conversation does not have, or reports them: they joined in the source since the last
+/// import, or were removed here.
+async fn put_members<M: Mode>(
+    tx: &mut Tx<'_, M>,
+    state: &mut BatchState,
+    planned: &PlannedConversation,
+    place: Place,
+) -> StoreResult<()> {
+    if planned.members.is_empty() {
+        return Ok(());
+    }
+    let mut present = HashSet::from([place.owner]);
+    let mut from = None;
+    loop {
+        let page = tx.members().page(place.owner, place.id, from, Limit::MAX).await?;
+        present.extend(page.items.iter().map(|member| member.user_id));
+        if page.next.is_none() {
+            break;
+        }
+        from = page.next;
+    }
+    for member in planned.members.iter().filter(|member| !present.contains(member)) {
+        let problem = format!("user {member} is a member in the source, and not here");
+        let done = if state.restores {
+            M::apply(tx, state, Write::Member(place.owner, place.id, *member)).await?;
+            "added"
+        } else {
+            "left out, as a member who was removed here would be; --restore-deleted adds the user"
+        };
+        state.report.issues.push(Issue::of_row("conversations", &planned.key, problem, done));
+    }
+    Ok(())
 }
 
 /// The owner of a conversation, the user to create when there is none, and what to report when the conversation
@@ -88,6 +125,7 @@ pub(super) async fn find_described<M>(
     let missing = |done: &str| issue(format!("there is no user {:?}", user.key), done);
     Ok(match decide_user(tx, state, user).await? {
         UserDecision::Present(id) | UserDecision::Same { id, .. } => (id, None, Vec::new()),
+        UserDecision::Deleted => (user.id, None, Vec::new()),
         // An address that is none has no user of its own.
         UserDecision::Add(..) if user.new.email.is_none() && user.new.username.is_none() => {
             (UserId::ANONYMOUS, None, vec![missing("it belongs to anonymous")])
@@ -115,6 +153,10 @@ async fn decide_conversation<M>(
     if is_uuid_taken {
         id = planned.fallback_id;
         found = find(tx, owner, id).await?;
+    }
+    if state.is_deleted(Marked::Conversation { owner, id }) || state.is_deleted(Marked::User(owner)) {
+        let left_out = Issue::of_row("conversations", &planned.key, DELETED, LEFT_DELETED);
+        return Ok(ConversationDecision::LeaveOut(left_out.leaving_out()));
     }
     if found.is_some() || state.conversation_key(owner, id).is_some() {
         let changed = found.filter(|found| !is_unchanged(found, &planned.new)).map(|_| changed(planned));

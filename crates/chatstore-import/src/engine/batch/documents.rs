@@ -1,9 +1,9 @@
 //! Documents that are missing.
 
-use chatstore_sql::Tx;
+use chatstore_sql::{Marked, Tx};
 
 use super::conversations::find_described;
-use super::{Batch, BatchState, Mode, StoreResult, Write};
+use super::{Batch, BatchState, DELETED, LEFT_DELETED, Mode, StoreResult, Write};
 use crate::plan::PlannedDocument;
 use crate::report::Issue;
 
@@ -29,6 +29,11 @@ async fn put<M: Mode>(
 ) -> StoreResult<()> {
     let issue = |problem: String, done: &str| Issue::of_row("documents", &planned.key, problem, done);
     let (owner, new_user, owner_issues) = find_described(tx, state, &planned.owner, issue).await?;
+    if state.is_deleted(Marked::User(owner)) {
+        let problem = format!("its user: {DELETED}");
+        state.report.issues.push(issue(problem, LEFT_DELETED).leaving_out());
+        return Ok(());
+    }
     if let Some(id) = planned.new.id {
         let stored = tx.documents().get(owner, id).await?;
         if stored.is_some() || state.has_document(owner, id) {

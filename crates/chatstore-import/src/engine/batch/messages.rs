@@ -6,7 +6,7 @@ use chatstore_model::{ConversationId, MessageId, MessageRange, ModelResponse, Ne
 use chatstore_sql::{PresentMessage, Tx, Via};
 
 use super::conversations::Place;
-use super::{BatchState, Mode, StoreResult, Write};
+use super::{BatchState, DELETED, LEFT_DELETED, Mode, StoreResult, Write};
 use crate::plan::PlannedMessage;
 use crate::report::{Issue, RowsReport};
 
@@ -32,11 +32,10 @@ pub(super) async fn put_messages<M: Mode>(
     let mut new = Vec::new();
     let mut senders = Vec::new();
     for gap in gaps {
-        let deleted = count_deleted(tx, place, &gap, stored_seq).await?;
+        let deleted = if state.restores { 0 } else { count_deleted(tx, place, &gap, stored_seq).await? };
         for (index, (id, message)) in gap.messages.into_iter().enumerate() {
             if index < deleted {
-                let problem = "it was deleted in the store after an earlier import";
-                leave_out(&mut state.report, message, problem);
+                leave_out(&mut state.report, message, DELETED, LEFT_DELETED);
                 continue;
             }
             if id != message.id {
@@ -57,8 +56,8 @@ pub(super) async fn put_messages<M: Mode>(
 }
 
 /// Reports a message that is left out, with its response.
-pub(super) fn leave_out(report: &mut RowsReport, message: &PlannedMessage, problem: &str) {
-    let issue = |table, key: &str| Issue::of_row(table, key, problem, "left out").leaving_out();
+pub(super) fn leave_out(report: &mut RowsReport, message: &PlannedMessage, problem: &str, done: &str) {
+    let issue = |table, key: &str| Issue::of_row(table, key, problem, done).leaving_out();
     report.issues.push(issue("messages", &message.key));
     report.issues.extend(message.response.iter().map(|response| issue("responses", &response.key)));
 }

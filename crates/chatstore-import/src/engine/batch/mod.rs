@@ -13,7 +13,7 @@ use chatstore_model::{
     CanonicalJson, ConversationId, MemberRole, ModelResponse, NewConversation, NewDocument, NewMessage,
     NewUser, UserId, UserPatch,
 };
-use chatstore_sql::{ReadOnly, ReadWrite, StoreError, Tx};
+use chatstore_sql::{Marked, ReadOnly, ReadWrite, StoreError, Tx};
 
 use super::dry_run::BatchState;
 
@@ -45,6 +45,10 @@ pub(crate) trait Batch: Send + Sync + 'static {
         Ok((outcome, state))
     }
 }
+
+/// What was deleted, and what to do about it.
+pub(crate) const DELETED: &str = "it was deleted in the store";
+pub(crate) const LEFT_DELETED: &str = "left out; --restore-deleted imports it again";
 
 /// A change that an import makes.
 pub(crate) enum Write<'w> {
@@ -82,7 +86,8 @@ pub(crate) trait Mode: Sized + 'static {
 impl Mode for ReadOnly {
     const IS_DRY: bool = true;
 
-    async fn apply(_tx: &mut Tx<'_, Self>, state: &mut BatchState, write: Write<'_>) -> StoreResult<()> {
+    async fn apply(tx: &mut Tx<'_, Self>, state: &mut BatchState, write: Write<'_>) -> StoreResult<()> {
+        refuse_deleted(tx, state, &write).await?;
         let added = &mut state.now;
         match write {
             Write::User(new) => {
@@ -104,6 +109,21 @@ impl Mode for ReadOnly {
             Write::UserMetadata(..) | Write::Member(..) | Write::Piece { .. } | Write::Responses(..) => {}
         }
         Ok(())
+    }
+}
+
+/// Fails where creating would, because the thing is being deleted.
+async fn refuse_deleted(tx: &mut Tx<'_, ReadOnly>, state: &BatchState, write: &Write<'_>) -> StoreResult<()> {
+    let marked = match write {
+        Write::User(new) => new.id.map(Marked::User),
+        Write::Conversation(owner, new, _) => new.id.map(|id| Marked::Conversation { owner: *owner, id }),
+        _ => None,
+    };
+    match marked {
+        Some(marked) if !state.restores && tx.deletions().is_left(marked).await? => {
+            Err(StoreError::BeingDeleted(marked))
+        }
+        _ => Ok(()),
     }
 }
 

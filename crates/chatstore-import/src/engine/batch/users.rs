@@ -3,10 +3,10 @@
 use chatstore_model::{
     ANOTHER_ADDRESS, CanonicalJson, Email, NewUser, UserId, UserName, is_own_name, limits,
 };
-use chatstore_sql::{StoreError, Tx};
+use chatstore_sql::{Marked, StoreError, Tx};
 use serde_json::Value;
 
-use super::{Batch, BatchState, Mode, StoreResult, Write};
+use super::{Batch, BatchState, DELETED, LEFT_DELETED, Mode, StoreResult, Write};
 use crate::plan::{PlannedUser, UserIdentity};
 use crate::report::Issue;
 
@@ -37,6 +37,10 @@ impl Batch for UserBatch {
                     state.report.keep("users");
                     state.report.issues.push(issue);
                 }
+                UserDecision::Deleted => {
+                    let issue = Issue::of_row("users", &planned.key, DELETED, LEFT_DELETED);
+                    state.report.issues.push(issue.leaving_out());
+                }
                 UserDecision::Add(new, issues) => {
                     M::apply(tx, state, Write::User(&new)).await?;
                     state.report.add("users", 1);
@@ -60,6 +64,8 @@ pub(super) enum UserDecision {
         issue: Issue,
     },
     Add(Box<NewUser>, Vec<Issue>),
+    /// The user is being deleted, and stays so.
+    Deleted,
 }
 
 /// Decides about a user, and finds a name for one to whom neither name nor address remains.
@@ -70,6 +76,9 @@ pub(super) async fn decide_user<M>(
 ) -> StoreResult<UserDecision> {
     if state.has(|added| added.users.contains(&planned.id)) || tx.users().get(planned.id).await?.is_some() {
         return Ok(UserDecision::Present(planned.id));
+    }
+    if state.is_deleted(Marked::User(planned.id)) {
+        return Ok(UserDecision::Deleted);
     }
     if let Some(decision) = find_same(tx, state, planned).await? {
         return Ok(decision);

@@ -5,11 +5,11 @@
 //! that read a part of it sees that it changed when it is complete.
 
 use chatstore_model::{Conversation, Limit, MessageRange, NewMessage, Order, UserId};
-use chatstore_sql::{Tx, Via};
+use chatstore_sql::{Marked, Tx, Via};
 
 use super::batch::{Item, ItemOutcome};
 use super::planner::PlannedHead;
-use crate::engine::{BatchState, Mode, StoreResult, Write};
+use crate::engine::{BatchState, DELETED, LEFT_DELETED, Mode, StoreResult, Write};
 
 /// Messages of a conversation that follow each other.
 #[derive(Debug)]
@@ -40,6 +40,9 @@ impl Item for Piece {
         owner: UserId,
     ) -> StoreResult<ItemOutcome> {
         let Some(stored) = find(tx, owner, &self.head).await? else {
+            if state.is_deleted(Marked::Conversation { owner, id: self.head.id }) {
+                return Ok(ItemOutcome::Differs(format!("the conversation: {DELETED}; {LEFT_DELETED}")));
+            }
             if self.is_first() {
                 let key = self.head.number.to_string();
                 M::apply(tx, state, Write::Conversation(owner, &self.head.new, &key)).await?;
