@@ -50,5 +50,5 @@ mod report;
 mod source;
 
 pub use engine::{Import, ImportOptions};
-pub use report::{ImportEvent, ImportReport, Issue, ReportBuilder, TableReport};
-pub use source::{Source, import, jsonl, sqlalchemy, tinydb};
+pub use report::{GeneratedPassword, ImportEvent, ImportReport, Issue, ReportBuilder, TableReport};
+pub use source::{Source, import, import_keeping_passwords, jsonl, sqlalchemy, tinydb};

@@ -19,6 +19,17 @@ pub enum ImportEvent {
     },
 }
 
+/// A password that was generated for a user who had none.
+#[derive(Debug)]
+pub struct GeneratedPassword<'p> {
+    /// What identifies the user's row in the source.
+    pub key: &'p str,
+    /// The name, if the user has one.
+    pub username: Option<&'p str>,
+    /// The password.
+    pub password: &'p str,
+}
+
 /// Something that did not fit, and what was done about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Issue {

@@ -10,6 +10,7 @@
 
 mod chatcore_walk;
 mod file;
+mod passwords;
 #[path = "../command_line/program.rs"]
 #[allow(dead_code, reason = "what the other tests of the binary need of it")]
 mod program;

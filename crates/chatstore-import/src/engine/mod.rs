@@ -10,19 +10,19 @@ use std::time::Duration;
 
 use chatstore::operations::MarkedCounts;
 use chatstore::{Result, Store, StoreError};
-use chatstore_model::{Timestamp, UserId};
+use chatstore_model::{Timestamp, UserId, UserName};
 use chatstore_sql::{Marked, ReadTx, WriteTx};
 use tokio::time::Instant;
 
 use crate::plan::{
     PlannedConversation, PlannedDocument, PlannedMessage, PlannedOwner, PlannedUser, UserIdentity,
 };
-use crate::report::{ImportReport, Issue, ReportBuilder, RowsReport};
+use crate::report::{GeneratedPassword, ImportReport, Issue, ReportBuilder, RowsReport};
 use assembler::Assembler;
 use batch::{ChunkBatch, ChunkEnd, DocumentBatch, UserBatch};
 use dry_run::DryRunState;
 
-pub(crate) use batch::{Batch, DELETED, LEFT_DELETED, Mode, StoreResult, Write};
+pub(crate) use batch::{Batch, DELETED, LEFT_DELETED, Mode, StoreResult, Write, find_described};
 pub(crate) use dry_run::BatchState;
 
 /// Users decided together, each with several statements.
@@ -64,7 +64,11 @@ pub struct Import<'i> {
     assembler: Assembler,
     /// What is being deleted and was met.
     deleted: Arc<HashSet<Marked>>,
+    keep_password: &'i mut KeepPassword<'i>,
 }
+
+/// Keeps a generated password before its user is stored.
+type KeepPassword<'k> = dyn FnMut(&GeneratedPassword<'_>) -> std::io::Result<()> + 'k;
 
 impl std::fmt::Debug for Import<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -73,7 +77,12 @@ impl std::fmt::Debug for Import<'_> {
 }
 
 impl<'i> Import<'i> {
-    pub(crate) fn new(store: &'i Store, options: ImportOptions, report: ReportBuilder<'i>) -> Self {
+    pub(crate) fn new(
+        store: &'i Store,
+        options: ImportOptions,
+        report: ReportBuilder<'i>,
+        keep_password: &'i mut KeepPassword<'i>,
+    ) -> Self {
         let (dry_run, users, stored_as, documents) = (Arc::default(), Vec::new(), HashMap::new(), Vec::new());
         let (document_bytes, assembler, deleted) = (0, Assembler::default(), Arc::default());
         Self {
@@ -87,6 +96,7 @@ impl<'i> Import<'i> {
             document_bytes,
             assembler,
             deleted,
+            keep_password,
         }
     }
 
@@ -239,6 +249,10 @@ impl<'i> Import<'i> {
             "a random password, to be changed at the first login, is generated".to_owned()
         } else {
             let (password, hash) = self.store.operations().random_password().await?;
+            let username = user.new.username.as_ref().map(UserName::as_typed);
+            let kept =
+                (self.keep_password)(&GeneratedPassword { key: &user.key, username, password: &password });
+            kept.map_err(|_| StoreError::InvalidState("a generated password could not be kept"))?;
             user.new.password_hash = Some(hash);
             user.new.must_change_password = true;
             format!("generated the password {password}, to be changed at the first login")

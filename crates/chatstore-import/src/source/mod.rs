@@ -11,7 +11,7 @@ pub mod tinydb;
 use chatstore::Store;
 
 use crate::engine::{Import, ImportOptions};
-use crate::report::{ImportEvent, ImportReport, ReportBuilder};
+use crate::report::{GeneratedPassword, ImportEvent, ImportReport, ReportBuilder};
 
 /// Something that holds conversations.
 pub trait Source {
@@ -34,8 +34,23 @@ pub async fn import<S: Source>(
     source: S,
     store: &Store,
     options: ImportOptions,
+    watch: impl FnMut(ImportEvent),
+) -> Result<ImportReport, S::Error> {
+    import_keeping_passwords(source, store, options, |_| Ok(()), watch).await
+}
+
+/// The same, where `keep` is told each generated password before its user is stored, so that none is lost when the
+/// process ends before it reads the report. A user whose batch is not stored after all gets another password next time.
+///
+/// # Errors
+/// As [`import`], and [`InvalidState`](chatstore::ErrorKind) when `keep` fails: its user is not stored then.
+pub async fn import_keeping_passwords<S: Source>(
+    source: S,
+    store: &Store,
+    options: ImportOptions,
+    mut keep: impl FnMut(&GeneratedPassword<'_>) -> std::io::Result<()>,
     mut watch: impl FnMut(ImportEvent),
 ) -> Result<ImportReport, S::Error> {
     let report = ReportBuilder::new(source.tables(), &mut watch);
-    Box::pin(source.read(Import::new(store, options, report))).await
+    Box::pin(source.read(Import::new(store, options, report, &mut keep))).await
 }

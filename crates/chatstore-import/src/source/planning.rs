@@ -5,6 +5,7 @@ use chatstore_model::{
     UserName, limits,
 };
 use chatstore_sql::ExternalValue;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::plan::{PlannedConversation, PlannedOwner, PlannedUser, UserIdentity, derived_uuid};
@@ -36,6 +37,10 @@ pub(in crate::source) fn plan_user(
         let name = username.as_ref().filter(|name| name.may_be_an_address())?;
         Email::new(name.as_typed()).ok()
     });
+    if let Some(column) = administrator_column(&row.source) {
+        let done = "imported as an ordinary user; PATCH /users/{id} with the role admin changes that";
+        row.report_for_review(column, "the user is an administrator in the source", done);
+    }
     let new = NewUser {
         id: Some(id),
         username,
@@ -52,6 +57,20 @@ pub(in crate::source) fn plan_user(
     zones.count(&row);
     let identified_by = if is_email_the_key { UserIdentity::Email } else { UserIdentity::Id };
     PlannedUser { identified_by, issues: row.issues, ..PlannedUser::new(id, new, row.key) }
+}
+
+/// The column that says that a user administers the application, among those that have no field.
+fn administrator_column(source: &Map<String, Value>) -> Option<&'static str> {
+    let says_so = |value: &Value| match value {
+        Value::Bool(flag) => *flag,
+        Value::Number(number) => number.as_i64() == Some(1),
+        Value::String(text) => {
+            matches!(text.trim().to_lowercase().as_str(), "admin" | "administrator" | "superuser" | "true")
+        }
+        _ => false,
+    };
+    let mut columns = ["is_admin", "is_superuser", "admin", "role"].into_iter();
+    columns.find(|column| source.get(*column).is_some_and(says_so))
 }
 
 /// A valid name or address; an invalid one is kept aside.

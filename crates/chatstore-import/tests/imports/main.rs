@@ -5,4 +5,5 @@
 mod interruption;
 mod lines;
 mod own_source;
+mod owners;
 mod pieces;

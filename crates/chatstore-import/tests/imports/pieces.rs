@@ -132,7 +132,7 @@ async fn a_wrong_turn_at_the_end_of_a_long_line_leaves_nothing_of_it(case: TestD
     for (wrong, reason) in [
         (good.replace("turn 4999 of", r"turn \u0000 of"), "turns[4999]"),
         (good.replace(r#""n": 4999}"#, r#""n": 4999"#), "not a conversation"),
-        (good.replace(r#""id": "long", "#, ""), "missing field `id`"),
+        (good.replace(r#""turns": ["#, r#""turn": ["#), "missing field `turns`"),
         (format!("{}}} {{}}\n", &good[..end]), "trailing characters"),
     ] {
         let text = [&wrong, &line("next", 1)].map(String::as_str).concat();

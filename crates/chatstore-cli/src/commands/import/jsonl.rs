@@ -129,6 +129,9 @@ struct Imported {
     /// When there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     documents: Option<u64>,
+    /// Owners of lines who were created.
+    #[serde(skip_serializing_if = "is_none")]
+    users: u64,
 }
 
 #[derive(Serialize)]
@@ -150,11 +153,17 @@ impl JsonReport {
                 conversations: conversations.added,
                 messages: messages.added,
                 documents: (documents.read > 0).then_some(documents.added),
+                users: report.table("users").added,
             },
             unchanged: conversations.unchanged + documents.unchanged,
             skipped: skipped.collect(),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The number of the line that an issue is about.
@@ -168,8 +177,10 @@ fn tell(report: &ImportReport, skipped: &[Issue], dry_run: bool) {
     let documents = report.table("documents");
     let and_documents =
         if documents.read == 0 { String::new() } else { format!(" and {} documents", documents.added) };
+    let users = report.table("users").added;
+    let and_users = if users == 0 { String::new() } else { format!(" of {users} new users") };
     print(format_args!(
-        "read {} lines: {verb} {} conversations with {} messages{and_documents}, {} were there already, {} skipped",
+        "read {} lines: {verb} {} conversations with {} messages{and_documents}{and_users}, {} were there already, {} skipped",
         conversations.read + documents.read,
         conversations.added,
         messages.added,

@@ -2,6 +2,7 @@
 
 mod jsonl;
 mod listener;
+mod passwords;
 mod sqlalchemy;
 mod tinydb;
 

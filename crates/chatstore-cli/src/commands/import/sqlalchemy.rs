@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use chatstore::Timestamp;
 use chatstore_import::sqlalchemy::{ExternalError, Mapping, Schema, SqlalchemyError, SqlalchemySource};
-use chatstore_import::{ImportOptions, import};
+use chatstore_import::{ImportOptions, import_keeping_passwords};
 use clap::ValueEnum;
 
 use super::listener::{Listener, exit_code};
+use super::passwords::{self, Passwords};
 use super::{changed_at, owner};
 use crate::config::Config;
 use crate::database;
@@ -40,6 +41,9 @@ pub(crate) struct Arguments {
     /// [default: when a SQLite file was last changed, else 1970]
     #[arg(long, value_name = "TIME")]
     base_time: Option<Timestamp>,
+    /// The file for generated passwords, which is created when there are any, for its owner alone
+    #[arg(long, value_name = "FILE", default_value = passwords::DEFAULT)]
+    passwords: PathBuf,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -102,17 +106,30 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     let schema = source.name();
     let mut listener = Listener::new(arguments.json, &format!("{schema} database"), arguments.dry_run);
     listener.begin(&[("schema", schema)]);
-    let imported = import(source, &store, options, |event| listener.hear(event)).await;
+    let passwords = Passwords::in_file(arguments.passwords);
+    let imported = import_keeping_passwords(
+        source,
+        &store,
+        options,
+        |generated| passwords.keep(generated),
+        |event| listener.hear(event),
+    )
+    .await;
     store.close().await;
     let report = match imported {
         Ok(report) => report,
         Err(error) => {
+            if let Some(failure) = passwords.failure() {
+                listener.fail(&failure);
+                return Err(failure);
+            }
             let failure = failure(error, map);
             listener.fail(&failure);
             return Err(failure.hint("everything written so far is complete; import again to add the rest"));
         }
     };
     listener.finish(&report);
+    passwords.finish();
     Ok(exit_code(&report))
 }
 

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use chatstore::Timestamp;
 use chatstore_import::tinydb::{TinyDb, TinyDbError};
-use chatstore_import::{ImportOptions, import};
+use chatstore_import::{ImportOptions, import_keeping_passwords};
 
 use super::listener::{Listener, exit_code};
+use super::passwords::{self, Passwords};
 use super::{changed_at, owner};
 use crate::config::Config;
 use crate::database;
@@ -29,6 +30,9 @@ pub(crate) struct Arguments {
     /// The time of a first row without one; later rows follow the row before [default: when the file was last changed]
     #[arg(long, value_name = "TIME")]
     base_time: Option<Timestamp>,
+    /// The file for generated passwords, which is created when there are any, for its owner alone
+    #[arg(long, value_name = "FILE", default_value = passwords::DEFAULT)]
+    passwords: PathBuf,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -49,15 +53,25 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     let mut listener = Listener::new(arguments.json, "file", arguments.dry_run);
     listener.begin(&[]);
     let shown = path.display().to_string();
-    let imported = import(TinyDb { path, owner }, &store, options, |event| listener.hear(event)).await;
+    let passwords = Passwords::in_file(arguments.passwords);
+    let source = TinyDb { path, owner };
+    let imported = import_keeping_passwords(
+        source,
+        &store,
+        options,
+        |generated| passwords.keep(generated),
+        |event| listener.hear(event),
+    )
+    .await;
     store.close().await;
     match imported {
         Ok(report) => {
             listener.finish(&report);
+            passwords.finish();
             Ok(exit_code(&report))
         }
         Err(error) => {
-            let failure = failure(&shown, error);
+            let failure = passwords.failure().unwrap_or_else(|| failure(&shown, error));
             listener.fail(&failure);
             Err(failure)
         }

@@ -112,7 +112,7 @@ async fn find_owner<M>(
 }
 
 /// The owner of a row, the user to create when there is none, and what to report then; `issue` is one of the row.
-pub(super) async fn find_described<M>(
+pub(crate) async fn find_described<M>(
     tx: &mut Tx<'_, M>,
     state: &BatchState,
     owner: &PlannedOwner,

@@ -43,7 +43,12 @@ pub(super) async fn put_messages<M: Mode>(
             }
             state.report.add("messages", 1);
             state.report.issues.extend(message.issues.iter().cloned());
-            new.push(NewMessage { id: Some(id), ..message.new.clone() });
+            let external_id = if is_new {
+                message.new.external_id.clone()
+            } else {
+                free_external_id(tx, state, place, message).await?
+            };
+            new.push(NewMessage { id: Some(id), external_id, ..message.new.clone() });
             senders.push(message.sender);
             add_response(&mut state.report, responses, message, id, place.id);
         }
@@ -53,6 +58,24 @@ pub(super) async fn put_messages<M: Mode>(
         last_seq = stored_seq + i64::try_from(new.len()).unwrap_or(0);
     }
     Ok(last_seq.max(seq_before))
+}
+
+/// The external id of a message, unless another message of the stored conversation has it.
+async fn free_external_id<M>(
+    tx: &mut Tx<'_, M>,
+    state: &mut BatchState,
+    place: Place,
+    message: &PlannedMessage,
+) -> StoreResult<Option<String>> {
+    let Some(external_id) = &message.new.external_id else { return Ok(None) };
+    let by = Via::Owner(place.owner);
+    if tx.messages().find_by_external_id(by, place.id, external_id).await?.is_none() {
+        return Ok(Some(external_id.clone()));
+    }
+    let problem = format!("a message in the store has the external id {external_id:?}");
+    let issue = Issue::of_row("messages", &message.key, problem, "imported without it");
+    state.report.issues.push(issue.in_column("external_id"));
+    Ok(None)
 }
 
 /// Reports a message that is left out, with its response.

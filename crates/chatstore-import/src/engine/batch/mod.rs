@@ -17,6 +17,8 @@ use chatstore_sql::{Marked, ReadOnly, ReadWrite, StoreError, Tx};
 
 use super::dry_run::BatchState;
 
+pub(crate) use conversations::find_described;
+
 pub(super) use chunk::{ChunkBatch, ChunkEnd, ConversationChunk};
 pub(super) use documents::DocumentBatch;
 pub(super) use users::UserBatch;

@@ -1,6 +1,5 @@
 //! Items of lines that are stored together, each whole or not at all.
 
-use chatstore_model::UserId;
 use chatstore_sql::Tx;
 
 use crate::engine::{Batch, BatchState, Mode, StoreResult};
@@ -11,12 +10,7 @@ pub(super) trait Item: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Stores what is missing of it, unless what is stored differs.
-    async fn put<M: Mode>(
-        &self,
-        tx: &mut Tx<'_, M>,
-        state: &mut BatchState,
-        owner: UserId,
-    ) -> StoreResult<ItemOutcome>;
+    async fn put<M: Mode>(&self, tx: &mut Tx<'_, M>, state: &mut BatchState) -> StoreResult<ItemOutcome>;
 }
 
 /// What became of an item.
@@ -24,13 +18,12 @@ pub(super) trait Item: Send + Sync + 'static {
 pub(super) enum ItemOutcome {
     /// It is stored.
     Stored,
-    /// How the stored one differs, which is left as it is.
+    /// How the stored one differs, which is left as it is, or why it cannot be stored.
     Differs(String),
 }
 
 /// Items that are stored in one transaction, up to the first that differs if `stops`.
 pub(super) struct ItemBatch<T> {
-    pub(super) owner: UserId,
     pub(super) stops: bool,
     pub(super) items: Vec<T>,
 }
@@ -47,7 +40,7 @@ impl<T: Item> Batch for ItemBatch<T> {
     ) -> StoreResult<Self::Outcome> {
         let mut outcomes = Vec::with_capacity(self.items.len());
         for item in &self.items {
-            let outcome = item.put(tx, state, self.owner).await?;
+            let outcome = item.put(tx, state).await?;
             let is_end = self.stops && outcome != ItemOutcome::Stored;
             outcomes.push(outcome);
             if is_end {

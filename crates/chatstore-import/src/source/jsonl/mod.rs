@@ -5,9 +5,10 @@
 //! A turn may have `parts`, a list of objects that is kept byte for byte, and their `format`; its content may then be left
 //! out or null, and is the text of the parts. A number that 64 bits do not hold exactly is taken in parts alone.
 //!
-//! A line may have `messages` instead of `turns`, and `thread_id` or `conversation_id` instead of `id`. What it says as
-//! `title`, `model`, `created_at`, `updated_at` and `metadata`, and what a turn says as `model`, `created_at`,
-//! `token_count`, `used_documents` and `metadata`, is taken if it is what these fields may have. Content that is a list of
+//! A line may have `messages` instead of `turns`, and `thread_id`, `conversation_id`, `external_id` or `session_id` instead
+//! of `id`; one without any is known by what it says. `owner` and its like name a user by id, name or address, who is
+//! created when there is none. What it says as `title` (or `name`), `model`, `created_at`, `updated_at` and `metadata`, and what a turn says as `model`, `created_at`,
+//! `external_id`, `token_count`, `used_documents` and `metadata`, is taken if it is what these fields may have. Content that is a list of
 //! objects is `parts`; it may be null beside `tool_calls`. The roles `human`, `ai`, `bot`, `model` and `function` are
 //! understood.
 //!
@@ -25,6 +26,7 @@ mod batch;
 mod document;
 mod known;
 mod measure;
+mod owner;
 mod piece;
 mod planner;
 mod text;
@@ -34,12 +36,13 @@ mod visit;
 use std::io::BufRead;
 
 use chatstore::Error;
-use chatstore_model::{NewDocument, NewMessage, UserId};
+use chatstore_model::{NewMessage, UserId};
 
 use super::Source;
 use crate::engine::Import;
 use crate::report::{ImportReport, Issue};
 use batch::{ItemBatch, ItemOutcome};
+use document::LineDocument;
 use piece::Piece;
 use planner::{PlannedHead, Planner, Unplanned};
 use text::{Line, ReadLine, read_line};
@@ -57,7 +60,7 @@ pub struct Jsonl<R> {
     pub input: R,
     /// The bytes of all lines, so that progress can be shown.
     pub size: u64,
-    /// Who owns the conversations.
+    /// Who owns the conversations and documents whose lines name no owner.
     pub owner: UserId,
     /// What to do about a line that cannot be imported.
     pub on_error: OnError,
@@ -106,15 +109,14 @@ impl<R: BufRead> Source for Jsonl<R> {
     type Error = JsonlError;
 
     fn tables(&self) -> Vec<&'static str> {
-        vec!["conversations", "messages", "documents"]
+        vec!["users", "conversations", "messages", "documents"]
     }
 
     async fn read(mut self, import: Import<'_>) -> Result<ImportReport, JsonlError> {
-        let (owner, on_error) = (self.owner, self.on_error);
-        let planner = Planner::new(owner, import.base_time());
+        let on_error = self.on_error;
+        let planner = Planner::new(self.owner, import.base_time());
         let mut lines = Lines {
             import,
-            owner,
             on_error,
             planner,
             waiting: Vec::new(),
@@ -145,12 +147,11 @@ impl<R: BufRead> Source for Jsonl<R> {
 /// The lines that are being imported.
 struct Lines<'i> {
     import: Import<'i>,
-    owner: UserId,
     on_error: OnError,
     planner: Planner,
     waiting: Vec<Piece>,
     /// With the numbers of their lines. Never together with pieces: lines are stored in their order.
-    documents: Vec<(u64, NewDocument)>,
+    documents: Vec<(u64, LineDocument)>,
     /// Of what waits.
     messages: usize,
     bytes: usize,
@@ -195,7 +196,7 @@ impl Lines<'_> {
         self.flush().await?;
         match self.planner.document(fields, self.import.document_limit()) {
             Ok(new) => {
-                self.bytes += new.content.as_str().len();
+                self.bytes += new.new.content.as_str().len();
                 self.documents.push((number, new));
             }
             Err(reason) => return self.refuse("documents", number, reason).await,
@@ -253,7 +254,7 @@ impl Lines<'_> {
         let (numbers, documents): (Vec<u64>, _) = std::mem::take(&mut self.documents).into_iter().unzip();
         self.bytes = 0;
         let stops = self.on_error == OnError::Stop;
-        let batch = ItemBatch { owner: self.owner, stops, items: documents };
+        let batch = ItemBatch { stops, items: documents };
         let outcomes =
             self.import.commit(batch).await.map_err(|source| JsonlError::Store { line, source })?;
         for (number, outcome) in numbers.into_iter().zip(outcomes) {
@@ -274,7 +275,7 @@ impl Lines<'_> {
         (self.messages, self.bytes) = (0, 0);
         let numbers: Vec<u64> = pieces.iter().map(|piece| piece.head.number).collect();
         let stops = self.on_error == OnError::Stop;
-        let batch = ItemBatch { owner: self.owner, stops, items: pieces };
+        let batch = ItemBatch { stops, items: pieces };
         let outcomes =
             self.import.commit(batch).await.map_err(|source| JsonlError::Store { line, source })?;
         let mut skipped_lines = Vec::new();

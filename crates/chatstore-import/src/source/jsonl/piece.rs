@@ -33,12 +33,10 @@ impl Piece {
 impl Item for Piece {
     const NAME: &'static str = "import_jsonl";
 
-    async fn put<M: Mode>(
-        &self,
-        tx: &mut Tx<'_, M>,
-        state: &mut BatchState,
-        owner: UserId,
-    ) -> StoreResult<ItemOutcome> {
+    async fn put<M: Mode>(&self, tx: &mut Tx<'_, M>, state: &mut BatchState) -> StoreResult<ItemOutcome> {
+        let Some(owner) = self.head.owner.put(tx, state).await? else {
+            return Ok(ItemOutcome::Differs(format!("there is no user {}", self.head.owner.id())));
+        };
         let Some(stored) = find(tx, owner, &self.head).await? else {
             if state.is_deleted(Marked::Conversation { owner, id: self.head.id }) {
                 return Ok(ItemOutcome::Differs(format!("the conversation: {DELETED}; {LEFT_DELETED}")));

@@ -1,14 +1,18 @@
 //! Turns lines into conversations and messages with the ids and times that they always have.
 
+use std::collections::HashSet;
+
 use chatstore_model::{
     CanonicalJson, ConversationId, DocumentId, IntoValid, MessageId, MessageRole, NewConversation,
-    NewDocument, NewMessage, Timestamp, UnknownMessageRole, UserId, limits,
+    NewDocument, NewMessage, Timestamp, UnknownMessageRole, UserId, VerbatimJson, limits,
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::document::LineDocument;
 use super::known;
+use super::owner::Owner;
 use super::text::Turns;
 use super::turn::Turn;
 use super::visit::Head;
@@ -26,6 +30,7 @@ pub(super) struct PlannedHead {
     /// The number of its line.
     pub(super) number: u64,
     pub(super) id: ConversationId,
+    pub(super) owner: Owner,
     pub(super) new: NewConversation,
     /// The number of its messages.
     pub(super) turns: usize,
@@ -49,6 +54,8 @@ pub(super) struct MessagePlanner {
     conversation: String,
     clock: RowClock,
     index: usize,
+    /// Digests of the external ids so far, of which each is one message's.
+    external_ids: HashSet<u64>,
 }
 
 impl Planner {
@@ -67,29 +74,42 @@ impl Planner {
         if count == 0 {
             return Err(Unplanned::Bad("the conversation has no turns".to_owned()));
         }
-        let id = ConversationId::from_uuid(uuid(self.owner, &[b"conversation", head.id.as_bytes()]));
         let mut fields = head.rest;
+        let owner = Owner::take(&mut fields, self.owner).map_err(Unplanned::Bad)?;
+        let identity = match &head.id {
+            Some(id) => id.clone(),
+            None => digest_of(&fields, turns).map_err(Unplanned::Unread)?,
+        };
+        let id = ConversationId::from_uuid(uuid(owner.id(), &[b"conversation", identity.as_bytes()]));
         let new = NewConversation {
             id: Some(id),
-            title: known::text(&mut fields, &["title"], limits::TITLE),
+            title: known::text(&mut fields, &["title", "name"], limits::TITLE),
             default_model: known::text(&mut fields, &["default_model", "model"], limits::MODEL),
             created_at: Some(known::time(&mut fields, CREATED_AT).unwrap_or(self.clock.time())),
             updated_at: known::time(&mut fields, &["updated_at", "update_time"]),
             metadata: known::metadata(fields).map_err(Unplanned::Bad)?,
-            ..NewConversation::thread(&head.id)
+            thread_id: head.id,
+            ..NewConversation::default()
         };
         self.clock.follow(None);
         (&new).into_valid().map_err(|error| Unplanned::Bad(error.to_string()))?;
-        let planner =
-            MessagePlanner { owner: self.owner, conversation: head.id, clock: self.clock, index: 0 };
+        let planner = MessagePlanner {
+            owner: owner.id(),
+            conversation: identity,
+            clock: self.clock,
+            index: 0,
+            external_ids: HashSet::new(),
+        };
         self.check(turns)?;
-        Ok((PlannedHead { number, id, new, turns: count }, planner))
+        Ok((PlannedHead { number, id, owner, new, turns: count }, planner))
     }
 
     /// Plans a document of a maximum number of bytes. An id that is a UUID, or a short id, is its own.
-    pub(super) fn document(&mut self, head: Head, limit: usize) -> Result<NewDocument, String> {
+    pub(super) fn document(&mut self, head: Head, limit: usize) -> Result<LineDocument, String> {
         let Head { id, rest: mut fields } = head;
-        let derived = || DocumentId::from_uuid(uuid(self.owner, &[b"document", id.as_bytes()]));
+        let id = id.ok_or("the document has no id")?;
+        let owner = Owner::take(&mut fields, self.owner)?;
+        let derived = || DocumentId::from_uuid(uuid(owner.id(), &[b"document", id.as_bytes()]));
         let id = id.parse().unwrap_or_else(|_| derived());
         let content = fields.remove("content").ok_or("the document has no content")?;
         let title = match fields.remove("title") {
@@ -116,7 +136,7 @@ impl Planner {
         }
         (&new).into_valid().map_err(|error| error.to_string())?;
         self.clock.follow(None);
-        Ok(new)
+        Ok(LineDocument { owner, new })
     }
 
     /// Checks every turn, and passes over the times of those before the first that is wrong.
@@ -126,7 +146,7 @@ impl Planner {
             if wrong.is_some() {
                 return;
             }
-            let checked = message(turn, None).and_then(|new| {
+            let checked = message(turn, None, true).and_then(|new| {
                 self.clock.follow(None);
                 (&new).into_valid().map(drop).map_err(|error| format!(": {error}"))
             });
@@ -147,11 +167,39 @@ impl MessagePlanner {
         let time = self.clock.time();
         self.clock.follow(None);
         self.index += 1;
-        message(turn, Some((id, time)))
+        let external_id = turn.rest.get("external_id").and_then(Value::as_str);
+        let is_first =
+            external_id.is_none_or(|external_id| self.external_ids.insert(short_digest(external_id)));
+        message(turn, Some((id, time)), is_first)
     }
 }
 
-fn message(turn: &Turn, place: Option<(MessageId, Timestamp)>) -> Result<NewMessage, String> {
+/// What a line without an id is known by.
+fn digest_of(fields: &Map<String, Value>, turns: &Turns) -> std::io::Result<String> {
+    let mut digest = Sha256::new();
+    digest.update(Value::Object(fields.clone()).to_string());
+    turns.inspect(|_, turn| {
+        let rest = Value::Object(turn.rest.clone()).to_string();
+        let parts = turn.parts.as_ref().map_or("", VerbatimJson::as_str);
+        for text in [turn.role.as_str(), turn.content.as_str(), parts, rest.as_str()] {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text);
+        }
+    })?;
+    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn short_digest(text: &str) -> u64 {
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    digest[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// The message of a turn; an external id that a message before it has is left in its metadata.
+fn message(
+    turn: &Turn,
+    place: Option<(MessageId, Timestamp)>,
+    is_external_id_free: bool,
+) -> Result<NewMessage, String> {
     let role =
         known::role(&turn.role).ok_or_else(|| format!(".role {:?} {UnknownMessageRole}", turn.role))?;
     let mut fields = turn.rest.clone();
@@ -159,10 +207,16 @@ fn message(turn: &Turn, place: Option<(MessageId, Timestamp)>) -> Result<NewMess
         fields.insert("role".to_owned(), turn.role.as_str().into());
     }
     let (id, otherwise) = place.unzip();
+    let external_id = if is_external_id_free {
+        known::text(&mut fields, &["external_id"], limits::EXTERNAL_ID)
+    } else {
+        None
+    };
     Ok(NewMessage {
         id,
         parts: turn.parts.clone(),
         format: turn.format.clone(),
+        external_id,
         model: known::text(&mut fields, &["model"], limits::MODEL),
         token_count: known::count(&mut fields, &["token_count", "tokens"]),
         used_documents: known::used_documents(&mut fields),

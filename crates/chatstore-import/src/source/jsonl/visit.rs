@@ -14,7 +14,8 @@ use super::turn::{Turn, next_exact};
 /// What a line says beside its turns.
 #[derive(Debug)]
 pub(super) struct Head {
-    pub(super) id: String,
+    /// None of a conversation that is known by what it says.
+    pub(super) id: Option<String>,
     pub(super) rest: Map<String, Value>,
 }
 
@@ -96,7 +97,7 @@ impl<'de, R: ReadTurns> Visitor<'de> for LineSeed<R> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut id, mut turns, mut rest) = (None, None, Map::new());
+        let (mut id, mut turns, mut rest) = (None::<String>, None, Map::new());
         self.0.begin_field("the first field");
         while let Some(key) = map.next_key::<String>()? {
             self.0.begin_field(&format!("{key:.100}"));
@@ -104,7 +105,7 @@ impl<'de, R: ReadTurns> Visitor<'de> for LineSeed<R> {
                 "id" if id.is_some() => return Err(A::Error::duplicate_field("id")),
                 "turns" if turns.is_some() => return Err(A::Error::duplicate_field("turns")),
                 "messages" if turns.is_some() => next_exact(&mut map, key, &mut rest)?,
-                "id" => id = Some(map.next_value()?),
+                "id" => id = map.next_value()?,
                 "turns" | "messages" => turns = Some(self.0.read(&mut map)?),
                 _ => {
                     next_exact(&mut map, key, &mut rest)?;
@@ -112,10 +113,13 @@ impl<'de, R: ReadTurns> Visitor<'de> for LineSeed<R> {
             }
             self.0.begin_field("the next field");
         }
-        let id = id.or_else(|| named(&mut rest)).ok_or_else(|| A::Error::missing_field("id"))?;
+        let id = id.or_else(|| named(&mut rest));
         let head = Head { id, rest };
         if turns.is_none() && !head.is_document() {
             return Err(A::Error::missing_field("turns"));
+        }
+        if turns.is_none() && head.id.is_none() {
+            return Err(A::Error::missing_field("id"));
         }
         Ok((head, turns))
     }
@@ -123,7 +127,7 @@ impl<'de, R: ReadTurns> Visitor<'de> for LineSeed<R> {
 
 /// An id under another common name.
 fn named(rest: &mut Map<String, Value>) -> Option<String> {
-    for name in ["thread_id", "conversation_id"] {
+    for name in ["thread_id", "conversation_id", "external_id", "session_id"] {
         if let Some(Value::String(id)) = rest.get(name) {
             let id = id.clone();
             rest.remove(name);

@@ -87,6 +87,12 @@ impl<'r> Row<'r> {
         self.issues.push(Issue { column, ..issue });
     }
 
+    /// Reports something of a column that a person should look at.
+    pub(super) fn report_for_review(&mut self, column: &str, problem: &str, done: &str) {
+        let issue = Issue::of_row(self.layout.name, &self.key, problem, done).in_column(column);
+        self.issues.push(issue.needing_review());
+    }
+
     /// Reports a field whose value is of no use, and keeps it aside.
     fn misfit(&mut self, field: &str, problem: &str, done: impl Into<String>) {
         self.report(Some(field), format!("{} {problem}", quoted(self.value(field))), done);
