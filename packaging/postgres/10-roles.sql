@@ -36,7 +36,7 @@ begin
   -- Revisions are compared in a schema that is created and rolled back.
   execute format('grant create on database %I to chatstore_owner', here);
   -- Tables of chatstore that another role created.
-  for found in select tablename from pg_tables where schemaname = 'public' and tablename in ('users', 'conversations', 'conversation_members', 'messages', 'responses', 'usage_daily', 'documents', 'api_keys', 'sessions', 'refresh_tokens', 'idempotency_keys', 'identities', 'chatstore_migrations', 'chatstore_migrations_log') loop
+  for found in select tablename from pg_tables where schemaname = 'public' and tablename in ('users', 'conversations', 'conversation_members', 'messages', 'responses', 'usage_daily', 'documents', 'api_keys', 'sessions', 'refresh_tokens', 'idempotency_keys', 'identities', 'logs', 'chatstore_migrations', 'chatstore_migrations_log') loop
     execute format('alter table public.%I owner to chatstore_owner', found.tablename);
     execute format('grant select, insert, update, delete on public.%I to chatstore_server', found.tablename);
   end loop;

@@ -18,6 +18,7 @@ mod identity;
 mod idle_connections;
 mod import;
 mod large_answers;
+mod logs;
 mod long_import;
 mod long_reads;
 mod migrations;
@@ -58,6 +59,7 @@ enum Command {
     IdleConnections(idle_connections::Arguments),
     Import(import::Arguments),
     LargeAnswers(large_answers::Arguments),
+    Logs(logs::Arguments),
     LongImport(long_import::Arguments),
     LongReads(long_reads::Arguments),
     Migrations(migrations::Arguments),
@@ -68,6 +70,8 @@ enum Command {
     SlowClients(slow_clients::Arguments),
     #[command(hide = true)]
     IdentityServer(identity::IdentityServer),
+    #[command(hide = true)]
+    LogsServer(logs::LogsServer),
     #[command(hide = true)]
     OpenOne(open::One),
     #[command(hide = true)]
@@ -89,6 +93,7 @@ async fn main() -> ExitCode {
         Command::LongImport(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Import(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::LargeAnswers(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::Logs(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::LongReads(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Migrations(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Open(arguments) => run(Backends::Sqlite, arguments).await,
@@ -97,6 +102,7 @@ async fn main() -> ExitCode {
         Command::Shares(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::SlowClients(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::IdentityServer(arguments) => arguments.run().await.map(|()| true),
+        Command::LogsServer(arguments) => arguments.run().await.map(|()| true),
         Command::OpenOne(arguments) => arguments.run().await.map(|()| true),
         Command::MigrateOne(arguments) => arguments.run().await.map(|()| true),
     };

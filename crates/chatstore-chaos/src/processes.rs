@@ -37,7 +37,12 @@ impl Process {
 
     /// Lets it begin.
     pub(crate) fn go(&mut self) -> Result<(), Error> {
-        Ok(writeln!(self.input)?)
+        self.say("")
+    }
+
+    /// Tells it a line.
+    pub(crate) fn say(&mut self, line: &str) -> Result<(), Error> {
+        Ok(writeln!(self.input, "{line}")?)
     }
 
     /// Waits for its next line.

@@ -160,6 +160,17 @@ fn large_answers_are_read_beside_some_that_are_not() {
 }
 
 #[test]
+fn events_are_stored_beside_requests() {
+    let few = ["--rounds", "1", "--rate", "1000", "--seconds", "1", "--kills", "1", "--old", "3000"];
+
+    let lines = run_experiment(&[&["logs", "--no-bounds"], &few[..]].concat());
+
+    for line in lines {
+        assert_eq!(line["violations"], 0, "{line}");
+    }
+}
+
+#[test]
 fn long_reads_are_answered_beside_writers() {
     let few = ["--conversations", "3000", "--writers", "2", "--seconds", "0.5"];
 

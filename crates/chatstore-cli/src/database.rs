@@ -52,6 +52,7 @@ fn builder(config: &Config, url: &str, lock: FileLock) -> Builder {
         .default_model(config.default_model.as_str())
         .login_failures(config.login_rate_limit)
         .document_limit(config.document_limit)
+        .event_log(config.log_store)
 }
 
 /// Opens an existing database with its tables up to date.

@@ -59,6 +59,9 @@ enum Command {
     /// Manage API keys
     #[command(subcommand)]
     Key(commands::key::Command),
+    /// Read and delete the events that are kept in the database
+    #[command(subcommand)]
+    Logs(commands::logs::Command),
     /// Import conversations
     #[command(subcommand)]
     Import(commands::import::Command),
@@ -109,6 +112,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Command::Seed(arguments) => commands::seed::run(&start(flags)?, arguments).await?,
         Command::User(command) => commands::user::run(&start(flags)?, command).await?,
         Command::Key(command) => commands::key::run(&start(flags)?, command).await?,
+        Command::Logs(command) => commands::logs::run(&start(flags)?, command).await?,
         Command::Import(command) => return commands::import::run(start(flags)?, command).await,
         Command::Backup(arguments) => commands::backup::run(|| start(flags), arguments).await?,
         Command::Restore(arguments) => commands::restore::run(&start(flags)?, arguments).await?,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use chatstore::operations::EventLogCounts;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -26,6 +27,12 @@ struct RequestLabels {
 struct DurationLabels {
     method: &'static str,
     route: String,
+}
+
+/// Labels of events of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    outcome: &'static str,
 }
 
 /// The metrics. Cheap to clone.
@@ -58,8 +65,9 @@ impl Metrics {
         self.durations.get_or_create(&DurationLabels { method, route }).observe(took.as_secs_f64());
     }
 
-    /// All of them, beside the number of statements sent to the database, as Prometheus reads them.
-    pub(crate) fn encode(&self, statements: u64) -> Result<String, std::fmt::Error> {
+    /// All of them, beside the number of statements sent to the database and what became of events, as Prometheus reads
+    /// them.
+    pub(crate) fn encode(&self, statements: u64, events: EventLogCounts) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("chatstore");
         registry.register("http_requests", "Requests answered", self.requests.clone());
         registry.register(
@@ -71,6 +79,15 @@ impl Metrics {
         let counter: Counter = Counter::default();
         counter.inc_by(statements);
         registry.register("database_statements", "Statements sent to the database", counter);
+        let EventLogCounts { stored, dropped, waiting } = events;
+        let outcomes: Family<EventLabels, Counter> = Family::default();
+        for (outcome, count) in [("stored", stored), ("dropped", dropped)] {
+            outcomes.get_or_create(&EventLabels { outcome }).inc_by(count);
+        }
+        registry.register("log_events", "Events of the log that the server was to store", outcomes);
+        let present: Gauge = Gauge::default();
+        present.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        registry.register("log_events_waiting", "Events of the log that wait for the database", present);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)

@@ -33,6 +33,7 @@ use crate::error::{Problem, ProblemDocument, ProblemKind};
         (name = "messages", description = "Messages, numbered 1, 2, 3 … within their conversation"),
         (name = "replies", description = "Replies of models, with their responses and usage"),
         (name = "documents", description = "The caller's documents: JSON that is kept beside messages"),
+        (name = "logs", description = "Events: what happened to whom, and who caused it"),
         (name = "usage", description = "Usage of models and its cost"),
         (name = "users", description = "Users, for administrators and service keys, and the current user"),
         (name = "auth", description = "Registration, login and sessions"),

@@ -8,8 +8,8 @@ use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::request::Parts;
 use chatstore::fields::{EMAIL, THREAD_ID};
 use chatstore::{
-    ApiKeyId, AsUser, ConversationId, DocumentId, FieldCode, InvalidId, MessageId, RouteGroup, SessionId,
-    UserId,
+    ApiKeyId, AsUser, ConversationId, DocumentId, FieldCode, InvalidId, LogEventId, MessageId, RouteGroup,
+    SessionId, UserId,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -57,6 +57,7 @@ pub(crate) fn route_group(parts: &Parts) -> Option<RouteGroup> {
     let (_, below_api) = route.rsplit_once(API)?;
     match below_api.trim_start_matches('/').split('/').next()? {
         "threads" | "messages" => Some(RouteGroup::Conversations),
+        "admin" => Some(RouteGroup::Logs),
         word => RouteGroup::parse(word),
     }
 }
@@ -229,6 +230,16 @@ pub(crate) struct DocumentPath {
     #[serde(rename = "id")]
     #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p5")]
     pub(crate) document: Named<DocumentId>,
+}
+
+/// The path of one of the events that are about the caller.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct LogEventPath {
+    /// The event: its UUID or its short id.
+    #[serde(rename = "id")]
+    #[param(value_type = String, example = "1Bwn1eJnfNFRdQmPqyq9p6")]
+    pub(crate) event: Named<LogEventId>,
 }
 
 /// The path of one user.

@@ -25,7 +25,7 @@ use crate::path::API;
 use crate::routes::conversations::{self, members, thread};
 use crate::routes::messages::{self, replies};
 use crate::routes::users::{self, me};
-use crate::routes::{api_keys, auth, docs, documents, export, health, metrics, sessions, usage};
+use crate::routes::{api_keys, auth, docs, documents, export, health, logs, metrics, sessions, usage};
 use crate::state::{AppState, Policy};
 
 /// The API over this store: everything under `/api/v1`, and `/healthz`, `/readyz`, `/openapi.json` and `/docs`.
@@ -183,6 +183,8 @@ fn data() -> OpenApiRouter<AppState> {
         .routes(routes!(documents::list::list, documents::create))
         .routes(routes!(documents::list::count))
         .routes(routes!(documents::get, documents::change, documents::delete))
+        .routes(routes!(logs::list::list, logs::create))
+        .routes(routes!(logs::get))
         .routes(routes!(usage::list))
         .routes(routes!(me::get, me::change, me::erase))
         .routes(routes!(export::export))
@@ -242,6 +244,7 @@ fn administration() -> OpenApiRouter<AppState> {
         .routes(routes!(users::put_by_email))
         .routes(routes!(api_keys::any::list, api_keys::any::create))
         .routes(routes!(api_keys::any::revoke))
+        .routes(routes!(logs::list::list_all))
 }
 
 /// Adds the layers that every request passes.
@@ -338,6 +341,28 @@ mod tests {
         for part in ["ERROR", "request.id=\"r-1\"", "response.status=500", "a secret of the server"] {
             assert!(lines[0].contains(part), "{part}: {lines:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_kept_in_the_log_of_the_store() {
+        let store = Store::builder("sqlite://:memory:").event_log(true).connect().await.unwrap();
+        store.migrate().await.unwrap();
+        let routes = Router::new().route("/panic/{id}", get(async || -> &'static str { panic!("a secret") }));
+        let state = AppState::new(store.clone(), String::new(), Policy::default(), Metrics::default());
+        assert_eq!(answer(&finish(routes, state), "/panic/jane").await.0, 500);
+        while store.event_log().counts().stored == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let list = chatstore::LogList::default();
+        let page = store.event_log().page(chatstore::LogOwner::Everyone, list).await.unwrap();
+        let event = &page.items[0];
+        assert_eq!(
+            (event.event.as_str(), event.level),
+            ("server.request_failed", chatstore::LogLevel::Error)
+        );
+        assert_eq!((event.user_id, event.request_id.as_deref()), (chatstore::UserId::ANONYMOUS, Some("r-1")));
+        let data = r#"{"method":"GET","problem":"internal","route":"/panic/{id}","status":500}"#;
+        assert_eq!(event.data.as_str(), data);
     }
 
     #[tokio::test]

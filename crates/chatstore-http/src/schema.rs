@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 
 use chatstore::{
     ApiKeyScope, Change, ConversationRole, ConversationSort, CountField, FlagField, JsonField, JsonShape,
-    Keyword, KeywordField, ListField, MessageRole, Order, RouteGroup, TextField, TextsField, UserRole,
-    VerbatimField,
+    Keyword, KeywordField, ListField, LogLevel, MessageRole, Order, RouteGroup, TextField, TextsField,
+    UserRole, VerbatimField,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -341,6 +341,9 @@ pub(crate) type ConversationRoleWord = Word<ConversationRole>;
 
 /// A word for what a list of conversations is sorted by.
 pub(crate) type ConversationSortWord = Word<ConversationSort>;
+
+/// A word for the level of an event.
+pub(crate) type LogLevelWord = Word<LogLevel>;
 
 /// A word for the role of a message.
 pub(crate) type MessageRoleWord = Word<MessageRole>;

@@ -45,6 +45,7 @@ fn the_description_has_the_routes_of_this_version_and_no_others() {
     assert_eq!(
         names,
         [
+            "get /api/v1/admin/logs",
             "get /api/v1/auth/api-key",
             "post /api/v1/auth/api-key/rotate",
             "get /api/v1/auth/api-keys",
@@ -85,6 +86,9 @@ fn the_description_has_the_routes_of_this_version_and_no_others() {
             "get /api/v1/documents/{id}",
             "patch /api/v1/documents/{id}",
             "delete /api/v1/documents/{id}",
+            "get /api/v1/logs",
+            "post /api/v1/logs",
+            "get /api/v1/logs/{id}",
             "get /api/v1/messages/{id}",
             "patch /api/v1/messages/{id}",
             "delete /api/v1/messages/{id}",
@@ -166,7 +170,7 @@ fn every_link_leads_to_an_operation_with_these_parameters() {
             count += 1;
         }
     }
-    assert_eq!(count, 12);
+    assert_eq!(count, 13);
 }
 
 #[test]

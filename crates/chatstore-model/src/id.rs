@@ -86,6 +86,8 @@ kinds! {
     MessageId of MessageKind;
     /// A document; unique together with its owner.
     DocumentId of DocumentKind;
+    /// An event in the log; unique together with its user.
+    LogEventId of LogEventKind;
     /// An API key.
     ApiKeyId of ApiKeyKind;
     /// A session; unique together with its user. Its refresh tokens are one family.

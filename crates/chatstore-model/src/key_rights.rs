@@ -18,7 +18,7 @@ pub const READ_ONLY: FlagField = FlagField { name: "read_only", about: "Whether 
 /// The routes that a key may use.
 pub const KEY_ROUTES: TextsField<RouteGroup> = TextsField::new("routes", "route")
     .at_most(RouteGroup::ALL.len())
-    .about("The routes it may use, `conversations`, `documents`, `users`, `usage` and `auth`; all of them when left out.");
+    .about("The routes it may use, `conversations`, `documents`, `users`, `logs`, `usage` and `auth`; all of them when left out.");
 
 /// The users that a service key may act for.
 pub const KEY_USERS: TextsField<UserId> = TextsField::new("users", "user")
@@ -52,6 +52,8 @@ keywords! {
         Documents = "documents",
         /// Users, and the current one.
         Users = "users",
+        /// Events, also those of all users.
+        Logs = "logs",
         /// The usage of models.
         Usage = "usage",
         /// Sessions and keys.

@@ -89,7 +89,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use crate::{
-        ApiKeyScope, ConversationRole, ConversationSort, EndReason, FieldCode, Keyword, MemberRole,
+        ApiKeyScope, ConversationRole, ConversationSort, EndReason, FieldCode, Keyword, LogLevel, MemberRole,
         Membership, MessageRole, OnConflict, Order, RouteGroup, UsageDimension, UserRole,
     };
 
@@ -110,6 +110,7 @@ mod tests {
         each_word_is_read_back::<ConversationSort>();
         each_word_is_read_back::<EndReason>();
         each_word_is_read_back::<FieldCode>();
+        each_word_is_read_back::<LogLevel>();
         each_word_is_read_back::<MemberRole>();
         each_word_is_read_back::<Membership>();
         each_word_is_read_back::<MessageRole>();

@@ -21,6 +21,7 @@ mod identity;
 mod json;
 mod key_rights;
 mod keyword;
+mod log;
 mod message;
 mod name;
 mod page;
@@ -48,7 +49,7 @@ pub use field::{
     TextsField, VerbatimField,
 };
 pub use id::{
-    ApiKeyId, ConversationId, DocumentId, Id, IdKind, IdSource, InvalidId, MessageId, RandomIds,
+    ApiKeyId, ConversationId, DocumentId, Id, IdKind, IdSource, InvalidId, LogEventId, MessageId, RandomIds,
     RefreshTokenId, SessionId, UserId,
 };
 pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
@@ -59,6 +60,7 @@ pub use json::{
 };
 pub use key_rights::{KeyRights, RouteGroup};
 pub use keyword::Keyword;
+pub use log::{LogEvent, LogFilter, LogLevel, LogPosition, NewLogEvent, SERVER_EVENTS};
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
 pub use name::{Email, InvalidName, UserName};
 pub use page::{
@@ -87,6 +89,7 @@ pub mod fields {
     pub use crate::key_rights::{
         KEY_ADDRESSES, KEY_NAMESPACE, KEY_PROVISION, KEY_ROUTES, KEY_USERS, READ_ONLY,
     };
+    pub use crate::log::{LOG_CONVERSATION_ID, LOG_DATA, LOG_EVENT, LOG_LEVEL, LOG_REQUEST_ID};
     pub use crate::message::{
         CONTENT, CREATED_AT, EXTERNAL_ID, FORMAT, MESSAGE_ID, MESSAGE_ROLE, MESSAGES, MODEL, PARTS,
         TOKEN_COUNT, USED_DOCUMENTS,

@@ -49,6 +49,14 @@ impl Timestamp {
     pub fn plus(self, duration: Duration) -> Self {
         self.plus_microseconds(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
     }
+
+    /// The instant this long before; the earliest one when that is none.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        self.plus_microseconds(
+            i64::try_from(duration.as_micros()).map_or(i64::MIN, |microseconds| -microseconds),
+        )
+    }
 }
 
 impl fmt::Display for Timestamp {

@@ -55,6 +55,12 @@ pub mod limits {
     pub const BATCH: usize = 1_000;
     /// Documents created by one request.
     pub const DOCUMENT_BATCH: usize = 200;
+    /// Characters of the name of an event in the log.
+    pub const LOG_EVENT: usize = 100;
+    /// Characters of the id of a request.
+    pub const REQUEST_ID: usize = 128;
+    /// Bytes of what an event in the log says, as canonical JSON.
+    pub const LOG_DATA_BYTES: usize = 16 * 1024;
     /// Bytes of the parts of a message: those of the largest request.
     pub const PARTS_BYTES: usize = 16 * 1024 * 1024;
     /// Characters of the name of a format of parts.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use chatstore_model::{Clock, IdSource, RandomIds, SystemClock, UserId};
 
@@ -102,6 +102,24 @@ fn machine_random(bytes: &mut [u8]) {
 /// pool's connection, for as long as its holder thinks.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
+
+/// A database that is open as long as others use it: for work that must not keep it open.
+#[derive(Clone)]
+pub struct WeakDatabase(Weak<Inner>);
+
+impl WeakDatabase {
+    /// The database, while it is in use.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Database> {
+        self.0.upgrade().map(Database)
+    }
+}
+
+impl fmt::Debug for WeakDatabase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("WeakDatabase")
+    }
+}
 
 struct Inner {
     backend: Backend,
@@ -249,6 +267,12 @@ impl Database {
             #[cfg(feature = "postgres")]
             Backend::Postgres(database) => Box::pin(database.write(true, work)).await,
         }
+    }
+
+    /// The same without keeping it open.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakDatabase {
+        WeakDatabase(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn backend(&self) -> &Backend {

@@ -59,7 +59,7 @@ mod url;
 pub use backup::{Backup, BackupError, BackupProgress, restore_backup, verify_backup};
 pub use chatstore_migrate as migrate;
 pub use chatstore_migrate::{MigrationError, Revision};
-pub use database::{Database, DatabaseKind, DatabaseOptions};
+pub use database::{Database, DatabaseKind, DatabaseOptions, WeakDatabase};
 #[cfg(feature = "postgres")]
 pub use db::TlsMode;
 pub use db::{Bytes, FromColumn, Row, Sql, Value};
@@ -76,9 +76,9 @@ pub use migrations::{
 pub use piece_rows::PieceRows;
 pub use repo::{
     ApiKeys, ConversationList, Conversations, Counts, Deletions, DocumentList, Documents, FoundApiKey,
-    FoundDocuments, IdempotencyKeys, Identities, MarkedCounts, Members, Messages, NewSecret, Passwords,
-    Piece, PiecePosition, PresentMessage, Presented, RefreshTokens, RemovedPiece, Responses, Rotation,
-    Sessions, Statistics, TableDigest, Usage, Users, Via,
+    FoundDocuments, IdempotencyKeys, Identities, LogActor, LogList, LogOwner, Logs, MarkedCounts, Members,
+    Messages, NewSecret, Passwords, Piece, PiecePosition, PresentMessage, Presented, RefreshTokens,
+    RemovedPiece, Responses, Rotation, Sessions, Statistics, TableDigest, Usage, Users, Via,
 };
 pub use server_failure::ServerFailure;
 pub use sweep::{Sweep, Swept};

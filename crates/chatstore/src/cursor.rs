@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use chatstore_model::{ConversationPosition, MemberPosition, Timestamp};
+use chatstore_model::{ConversationPosition, LogPosition, MemberPosition, Timestamp};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -79,6 +79,16 @@ impl Cursor for ConversationPosition {
             at: Timestamp::from_microseconds(i64::from_be_bytes(*at)).ok()?,
             id: Uuid::from_slice(id).ok()?,
         })
+    }
+}
+
+impl Cursor for LogPosition {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.id.as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Uuid::from_slice(bytes).ok().map(|id| Self { id })
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use chatstore_model::{
     ApiKey, Conversation, ConversationFilter, ConversationId, ConversationPosition, ConversationRole,
-    ConversationSort, Day, Document, DocumentPosition, IdempotencyRecord, Identity, Limit, Member,
-    MemberPosition, Membership, Message, MessageRange, ModelResponse, Order, Page, RefreshToken, Session,
-    Timestamp, UsageRow, User, UserId,
+    ConversationSort, Day, Document, DocumentPosition, IdempotencyRecord, Identity, Limit, LogEvent,
+    LogPosition, Member, MemberPosition, Membership, Message, MessageRange, ModelResponse, Order, Page,
+    RefreshToken, Session, Timestamp, UsageRow, User, UserId,
 };
-use chatstore_sql::{ConversationList, DocumentList, ReadTx, StoreError, Via};
+use chatstore_sql::{ConversationList, DocumentList, LogList, LogOwner, ReadTx, StoreError, Via};
 
 use crate::error::{Error, Result};
 use crate::security_event::SecurityEvent;
@@ -34,6 +34,8 @@ pub enum Exported {
     Usage(UsageRow),
     /// A document.
     Document(Document),
+    /// An event that is about the user.
+    Log(LogEvent),
     /// A conversation that the user owns.
     Conversation(Conversation),
     /// A member of the conversation before it.
@@ -66,6 +68,7 @@ struct Rest {
 enum Stage {
     User,
     Documents(Option<DocumentPosition>),
+    Logs(Option<LogPosition>),
     Conversations(Option<ConversationPosition>),
     Each(Rest),
     Messages { of: ConversationId, after: i64, rest: Rest },
@@ -91,6 +94,7 @@ impl Export {
         let chunk = match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::User => self.user().await?,
             Stage::Documents(from) => self.documents(from).await?,
+            Stage::Logs(from) => self.logs(from).await?,
             Stage::Conversations(from) => self.conversations(from).await?,
             Stage::Each(rest) => self.conversation(rest).await?,
             Stage::Messages { of, after, rest } => self.messages(of, after, rest).await?,
@@ -122,7 +126,7 @@ impl Export {
         let found = self.store.read("export_user", read).await?;
         let found = found.ok_or_else(|| Error::not_found("user"))?;
         // Whoever has the beginning may have it all.
-        SecurityEvent::USER_EXPORTED.note(Some(id));
+        SecurityEvent::USER_EXPORTED.note(&self.store, Some(id));
         self.stage = Stage::Documents(None);
         Ok(found)
     }
@@ -133,9 +137,21 @@ impl Export {
         let page = self.store.as_user(self.user).documents().page(list).await?;
         self.stage = match page.next {
             Some(_) => Stage::Documents(page.next),
-            None => Stage::Conversations(None),
+            // Events of the built-in user are about nobody.
+            None if self.user == UserId::ANONYMOUS => Stage::Conversations(None),
+            None => Stage::Logs(None),
         };
         Ok(page.items.into_iter().map(Exported::Document).collect())
+    }
+
+    async fn logs(&mut self, from: Option<LogPosition>) -> Result<Vec<Exported>> {
+        let list = LogList { order: Order::Ascending, from, limit: Limit::MAX, ..LogList::default() };
+        let page = self.store.event_log().page(LogOwner::User(self.user), list).await?;
+        self.stage = match page.next {
+            Some(_) => Stage::Logs(page.next),
+            None => Stage::Conversations(None),
+        };
+        Ok(page.items.into_iter().map(Exported::Log).collect())
     }
 
     async fn conversations(&mut self, from: Option<ConversationPosition>) -> Result<Vec<Exported>> {

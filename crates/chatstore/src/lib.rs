@@ -52,7 +52,8 @@
 //! # Security events
 //! Logins, keys, sessions, changes of users and members are logged as events of `tracing` with the target
 //! `chatstore::security`, once each: what happened, how it ended, to whom, and who caused it
-//! ([`auth::Actor`]), by ids alone.
+//! ([`auth::Actor`]), by ids alone. With [`Builder::event_log`] they are stored as well, where [`AsUser::logs`] and
+//! [`Store::event_log`] find them.
 //!
 //! Beside the root there are three modules: [`auth`] says who a request comes from, [`operations`] is for
 //! those who operate a store, and [`sql`] for an application's own statements inside a transaction.
@@ -67,6 +68,7 @@ mod api_key;
 mod cache;
 mod cursor;
 mod error;
+mod event_queue;
 mod export;
 mod identity;
 mod identity_provider;
@@ -84,16 +86,16 @@ mod user_scope;
 
 pub use chatstore_model::*;
 pub use chatstore_sql::{
-    Cause, ConnectError, ConversationList, DatabaseKind, DocumentList, FileLock, FoundDocuments, ReadTx,
-    ServerFailure, StoreError, Tx, UnsupportedEncoding, Via, WriteTx,
+    Cause, ConnectError, ConversationList, DatabaseKind, DocumentList, FileLock, FoundDocuments, LogList,
+    LogOwner, ReadTx, ServerFailure, StoreError, Tx, UnsupportedEncoding, Via, WriteTx,
 };
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
 pub use page_request::PageRequest;
 pub use service::{
-    AppendedBatch, Conversations, Destination, Documents, IdempotencyKey, Idempotent, Keys, Members,
-    Messages, NewKey, Outcome, ReferencedDocuments, Usage, Users,
+    AppendedBatch, Conversations, Destination, Documents, EventLog, IdempotencyKey, Idempotent, Keys, Logs,
+    Members, Messages, NewKey, Outcome, ReferencedDocuments, Usage, Users,
 };
 pub use store::{Builder, Store};
 pub use user_scope::{AsUser, SeenRevision};
@@ -131,6 +133,7 @@ pub mod operations {
         TableDigest,
     };
 
+    pub use crate::event_queue::EventLogCounts;
     pub use crate::service::{Operations, SEED_USERS, Seeded};
 }
 

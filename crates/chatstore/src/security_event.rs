@@ -3,10 +3,12 @@
 //! They hold ids and names of fields only: what a user typed cannot forge a line, and nothing has to be removed when a user
 //! is erased. The request they belong to, and where it came from, is said by the span around them.
 
-use chatstore_model::{ApiKeyId, ConversationId, SessionId, UserId};
+use chatstore_model::{ApiKeyId, ConversationId, LogLevel, SessionId, UserId};
+use serde_json::Map;
 
 use crate::actor::Actor;
-use crate::principal::Credential;
+use crate::event_queue::{ServerEvent, Urgency};
+use crate::store::Store;
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,19 +108,16 @@ impl SecurityEvent {
     }
 
     /// Notes that it happened to a session of a user.
-    pub(crate) fn note_in(mut self, user: UserId, session: SessionId) {
+    pub(crate) fn note_in(mut self, store: &Store, user: UserId, session: SessionId) {
         self.session_id = Some(session);
-        self.note(Some(user));
+        self.note(store, Some(user));
     }
 
-    /// Notes that it happened to a user, to no known one when there is none, and that the present actor caused it.
-    pub(crate) fn note(self, user: Option<UserId>) {
+    /// Notes that it happened to a user, to no known one when there is none, and that the present actor caused it: in the
+    /// log of the program, and in that of the store where it keeps one.
+    pub(crate) fn note(self, store: &Store, user: Option<UserId>) {
         let actor = Actor::present();
-        let (actor_key, actor_session) = match actor.credential {
-            Some(Credential::Key { id, .. }) => (Some(id), None),
-            Some(Credential::Session(id)) => (None, Some(id)),
-            Some(Credential::Provider) | None => (None, None),
-        };
+        let (actor_key, actor_session) = (actor.key_id(), actor.session_id());
         let changed = (!self.changed.is_empty()).then(|| self.changed.join(","));
         macro_rules! log {
             ($level:ident) => {
@@ -139,11 +138,38 @@ impl SecurityEvent {
                 )
             };
         }
+        match self.level() {
+            LogLevel::Warn => log!(warn),
+            _ => log!(info),
+        }
+        let caused = (actor, Actor::present_request_id());
+        store.events.keep(&store.database, user, caused, self.kept(actor_session));
+    }
+
+    fn level(&self) -> LogLevel {
         // A token that two hold was stolen, as far as one can tell.
-        if self.name == Self::REFRESH_TOKEN_REUSED.name {
-            log!(warn);
-        } else {
-            log!(info);
+        if self.name == Self::REFRESH_TOKEN_REUSED.name { LogLevel::Warn } else { LogLevel::Info }
+    }
+
+    /// The event as the store keeps it.
+    fn kept(self, actor_session: Option<SessionId>) -> ServerEvent {
+        let mut data = Map::new();
+        data.insert("outcome".to_owned(), self.outcome.as_str().into());
+        let ids = [
+            ("actor_session_id", actor_session.map(|id| id.to_string())),
+            ("session_id", self.session_id.map(|id| id.to_string())),
+            ("key_id", self.key_id.map(|id| id.to_string())),
+        ];
+        data.extend(ids.into_iter().filter_map(|(name, id)| Some((name.to_owned(), id?.into()))));
+        if !self.changed.is_empty() {
+            data.insert("changed".to_owned(), self.changed.clone().into());
+        }
+        ServerEvent {
+            level: self.level(),
+            name: format!("security.{}", self.name),
+            conversation_id: self.conversation_id,
+            data,
+            urgency: Urgency::High,
         }
     }
 }

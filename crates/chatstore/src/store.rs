@@ -13,6 +13,7 @@ use chatstore_sql::{
 
 use crate::cache::Callers;
 use crate::error::Result;
+use crate::event_queue::EventQueue;
 use crate::identity::Identity;
 use crate::identity_provider::IdentityProvider;
 use crate::limit::Limiter;
@@ -31,6 +32,7 @@ pub struct Store {
     pub(crate) callers: Callers,
     pub(crate) identity: Identity,
     pub(crate) sweeper: Arc<Sweeper>,
+    pub(crate) events: EventQueue,
     document_limit: usize,
 }
 
@@ -70,7 +72,12 @@ impl Store {
     #[must_use]
     pub fn builder(url: impl Into<String>) -> Builder {
         let options = DatabaseOptions { file_lock: FileLock::Own, ..DatabaseOptions::new(url) };
-        Builder { options, identity: Identity::default(), document_limit: DOCUMENT_LIMIT }
+        Builder {
+            options,
+            identity: Identity::default(),
+            document_limit: DOCUMENT_LIMIT,
+            keeps_events: false,
+        }
     }
 
     /// The same store with keys that are known only now that it is open, as
@@ -271,7 +278,9 @@ impl Store {
     }
 
     /// Finishes the writes that are queued, then closes the database. A deletion in pieces goes on with the next sweep.
+    /// Events that wait are stored, as far as that takes no more than 2 seconds.
     pub async fn close(&self) {
+        self.events.flush(&self.database).await;
         self.database.close().await;
     }
 }
@@ -282,6 +291,7 @@ pub struct Builder {
     options: DatabaseOptions,
     identity: Identity,
     document_limit: usize,
+    keeps_events: bool,
 }
 
 impl Builder {
@@ -344,6 +354,14 @@ impl Builder {
         self
     }
 
+    /// Whether security events, and those that the application [offers](crate::EventLog::offer), are stored; not when
+    /// nothing is said. They are written in batches beside other work, which never waits for them.
+    #[must_use]
+    pub fn event_log(mut self, is_on: bool) -> Self {
+        self.keeps_events = is_on;
+        self
+    }
+
     /// Whose tokens are accepted beside those of logins; nobody's when nothing is said.
     #[must_use]
     pub fn identity_provider(mut self, provider: Arc<dyn IdentityProvider>) -> Self {
@@ -384,6 +402,7 @@ impl Builder {
             callers: Callers::default(),
             identity: self.identity,
             sweeper: Arc::default(),
+            events: EventQueue::new(self.keeps_events),
             document_limit: self.document_limit,
         })
     }

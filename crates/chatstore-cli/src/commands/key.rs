@@ -62,7 +62,7 @@ struct Rights {
     /// Let the key only read
     #[arg(long)]
     read_only: bool,
-    /// The routes it may use, separated by commas: conversations, documents, users, usage, auth [default: all]
+    /// The routes it may use, separated by commas: conversations, documents, users, logs, usage, auth [default: all]
     #[arg(long, value_name = "ROUTE", value_delimiter = ',', value_parser = from_text::<RouteGroup>)]
     routes: Vec<RouteGroup>,
     /// An address or network it may be used from, like 192.0.2.7 or 10.0.0.0/8; may be repeated [default: any]
@@ -336,7 +336,7 @@ fn from_text<T: FromText>(text: &str) -> Result<T, String> {
     T::from_text(text.to_owned()).map_err(|(_, message)| message)
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = overlap(text)?;
     if duration.is_zero() { Err(not_a_duration(text)) } else { Ok(duration) }
 }

@@ -28,6 +28,7 @@ struct Shown {
     members: i64,
     documents: i64,
     sessions: i64,
+    logs: i64,
     being_deleted: ShownMarked,
     database: ShownDatabase,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +58,7 @@ struct ShownDigest {
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
     let store = database::open_existing(config).await?;
-    let Counts { users, conversations, messages, responses, members, documents, sessions } =
+    let Counts { users, conversations, messages, responses, members, documents, sessions, logs } =
         store.operations().counts().await?;
     let MarkedCounts { users: marked_users, conversations: marked_conversations } =
         store.operations().being_deleted().await?;
@@ -71,6 +72,7 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), Cli
         members,
         documents,
         sessions,
+        logs,
         being_deleted: ShownMarked { conversations: marked_conversations, users: marked_users },
         database: ShownDatabase {
             kind: store.kind().as_str(),
@@ -100,6 +102,7 @@ fn print_table(shown: &Shown) {
         ("members", shown.members),
         ("documents", shown.documents),
         ("sessions", shown.sessions),
+        ("logs", shown.logs),
     ];
     for (name, count) in counts {
         print(format_args!("{name:<21}{count:>12}"));

@@ -124,6 +124,10 @@ pub(crate) struct Config {
     pub(crate) default_model: String,
     /// Bytes.
     pub(crate) document_limit: usize,
+    /// Whether security events and failures are kept in the database.
+    pub(crate) log_store: bool,
+    /// `None` for ever.
+    pub(crate) log_retention: Option<Duration>,
     pub(crate) log: EnvFilter,
     pub(crate) log_format: LogFormat,
     database: SettingValue,
@@ -160,6 +164,8 @@ impl Config {
             metrics_bind: settings.parse(&setting::METRICS_BIND, address_or_off)?,
             default_model: settings.parse(&setting::DEFAULT_MODEL, model)?,
             document_limit: settings.parse(&setting::DOCUMENT_LIMIT, document_limit)?,
+            log_store: settings.parse(&setting::LOG_STORE, on_or_off)?,
+            log_retention: settings.parse(&setting::LOG_RETENTION_DAYS, days)?,
             log: settings.parse(&setting::LOG, log_filter)?,
             log_format: settings.parse(&setting::LOG_FORMAT, choice)?,
             database,
@@ -249,6 +255,12 @@ fn idle_time(text: &str) -> Option<Duration> {
 
 fn document_limit(text: &str) -> Option<usize> {
     text.parse().ok().filter(|bytes| (1024..=64 * 1024 * 1024).contains(bytes))
+}
+
+/// A time in days; none for 0.
+fn days(text: &str) -> Option<Option<Duration>> {
+    let days: u64 = text.parse().ok().filter(|days| *days <= 36_500)?;
+    Some((days > 0).then(|| Duration::from_secs(days * 86_400)))
 }
 
 /// One of the names that a setting has for its values.

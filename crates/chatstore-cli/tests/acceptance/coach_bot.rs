@@ -10,6 +10,8 @@ use crate::support::{Answer, Application, Caller, TOKEN_KEY, assert_uuid, fields
 
 conformance!(
     b1_users_chats_and_messages_have_a_uuid_and_times,
+    b1_a_log_has_a_uuid_and_its_time_and_is_read_by_whom_it_is_about,
+    b1_what_happens_to_users_is_logged_by_the_server,
     b2_concurrent_requests_leave_no_gap_in_a_chat,
     b3_create_read_update_and_delete_are_consistent_for_every_object,
     b3_a_change_leaves_what_it_does_not_name_and_clears_what_is_null,
@@ -52,6 +54,72 @@ async fn b1_users_chats_and_messages_have_a_uuid_and_times(case: TestDatabase) {
             "{created}"
         );
     }
+}
+
+async fn b1_a_log_has_a_uuid_and_its_time_and_is_read_by_whom_it_is_about(case: TestDatabase) {
+    let application = Application::start(case);
+    let (ada, ben) = (application.person("ada"), application.person("ben"));
+    let admin = application.person_with("coach", &["--role", "admin"]);
+    let chat = application.conversation(&ada, json!({})).await;
+    let new = json!({
+        "level": "warn", "event": "plan.failed", "conversation_id": chat.rsplit('/').next(), "data": {"km": [5, 7.5]}
+    });
+    let answer = application.post(&ada, "/logs", new.clone()).await;
+    let log = answer.data(201);
+    assert_uuid(&log["id"]);
+    assert!(text(&log["at"]).ends_with('Z'), "{log}");
+    for (field, value) in new.as_object().unwrap() {
+        assert_eq!(&log[field], value);
+    }
+    let place = format!("/logs/{}", text(&log["id"]));
+    assert_eq!(answer.headers["location"], format!("/api/v1{place}"));
+    assert_eq!(application.get(&ada, &place).await.data(200), log);
+    application.get(&ben, &place).await.refused(404, "not-found");
+    application.patch(&ada, &place, json!({"level": "info"})).await.refused(405, "method-not-allowed");
+    application.delete(&ada, &place).await.refused(405, "method-not-allowed");
+    application.post(&ada, "/logs", json!({"level": "fatal", "text": "x"})).await.invalid(&[
+        ("level", "not_allowed"),
+        ("event", "required"),
+        ("text", "unknown_field"),
+    ]);
+
+    let list = with_query("/logs", &[("event", "plan.failed"), ("level", "warn"), ("limit", "1")]);
+    assert_eq!(application.get(&ada, &list).await.data(200), json!({"data": [log], "next_cursor": null}));
+    let all = with_query("/admin/logs", &[("event", "plan.failed"), ("user_id", &ada.id)]);
+    assert_eq!(application.get(&admin, &all).await.data(200)["data"], json!([log]));
+    application.get(&ada, &all).await.refused(403, "forbidden");
+
+    let printed = application.run(&["logs", "tail", "--event", "plan.failed", "--json"]);
+    let printed: Value = serde_json::from_str(printed.data()).unwrap();
+    for field in fields(&printed) {
+        assert_eq!(printed[field], log[field], "{field}");
+    }
+    assert_eq!(application.run(&["logs", "prune", "--json"]).json()["deleted"], 0);
+    application.delete(&admin, &format!("/users/{}", ada.id)).await.done();
+    let left =
+        application.get(&admin, &with_query("/admin/logs", &[("event", "plan.failed")])).await.data(200);
+    let left = &left["data"][0];
+    assert_eq!((&left["id"], &left["data"], &left["actor_id"]), (&log["id"], &json!({}), &Value::Null));
+    assert_eq!(left["user_id"], "00000000-0000-0000-0000-000000000000");
+}
+
+async fn b1_what_happens_to_users_is_logged_by_the_server(case: TestDatabase) {
+    let mut application = Application::start(case);
+    let admin = application.person_with("coach", &["--role", "admin"]);
+    let ada = application.person("ada");
+    application
+        .patch(&admin, &format!("/users/{}", ada.id), json!({"full_name": "Ada", "role": "admin"}))
+        .await;
+    application.stop();
+    let events = application.run(&["logs", "tail", "--user", "ada", "--json"]);
+    let events: Vec<Value> = events.data().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<&str> = events.iter().map(|event| text(&event["event"])).collect();
+    assert!(names.contains(&"security.user_created"), "{names:?}");
+    let changed = events.iter().find(|event| event["event"] == "security.role_changed").unwrap();
+    assert_eq!((&changed["actor_id"], &changed["user_id"]), (&json!(admin.id), &json!(ada.id)));
+    assert_eq!(changed["data"]["changed"], json!(["role"]));
+    let table = application.run(&["logs", "tail", "--event", "security.role_changed"]).data().to_owned();
+    assert!(table.contains(&format!("security.role_changed user={} actor={}", ada.id, admin.id)), "{table}");
 }
 
 async fn b2_concurrent_requests_leave_no_gap_in_a_chat(case: TestDatabase) {

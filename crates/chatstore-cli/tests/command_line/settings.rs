@@ -24,24 +24,26 @@ fn without_any_setting_the_defaults_are_in_force() {
     assert_snapshot!(show(folder().path(), &[], &[]).transcript(), @r"
     exit code 0
     --- stdout
-    SETTING                      VALUE                  SOURCE
-    DATABASE_URL                 sqlite://chatstore.db  default
-    CHATSTORE_POOL               16                     default
-    CHATSTORE_BIND               127.0.0.1:8080         default
-    CHATSTORE_IDLE_SECONDS       75                     default
-    CHATSTORE_ANONYMOUS          off                    default
-    CHATSTORE_OPEN_REGISTRATION  off                    default
-    CHATSTORE_LOCAL_PASSWORDS    on                     default
-    CHATSTORE_OIDC_CREATE_USERS  off                    default
-    CHATSTORE_LOGIN_RATE_LIMIT   10                     default
-    CHATSTORE_RATE_LIMIT         0                      default
-    CHATSTORE_DOCS               on                     default
-    CHATSTORE_ENV                development            default
-    CHATSTORE_METRICS_BIND       127.0.0.1:9464         default
-    CHATSTORE_DEFAULT_MODEL      echo                   default
-    CHATSTORE_DOCUMENT_LIMIT     1048576                default
-    CHATSTORE_LOG                info                   default
-    CHATSTORE_LOG_FORMAT         text                   default
+    SETTING                       VALUE                  SOURCE
+    DATABASE_URL                  sqlite://chatstore.db  default
+    CHATSTORE_POOL                16                     default
+    CHATSTORE_BIND                127.0.0.1:8080         default
+    CHATSTORE_IDLE_SECONDS        75                     default
+    CHATSTORE_ANONYMOUS           off                    default
+    CHATSTORE_OPEN_REGISTRATION   off                    default
+    CHATSTORE_LOCAL_PASSWORDS     on                     default
+    CHATSTORE_OIDC_CREATE_USERS   off                    default
+    CHATSTORE_LOGIN_RATE_LIMIT    10                     default
+    CHATSTORE_RATE_LIMIT          0                      default
+    CHATSTORE_DOCS                on                     default
+    CHATSTORE_ENV                 development            default
+    CHATSTORE_METRICS_BIND        127.0.0.1:9464         default
+    CHATSTORE_DEFAULT_MODEL       echo                   default
+    CHATSTORE_DOCUMENT_LIMIT      1048576                default
+    CHATSTORE_LOG_STORE           on                     default
+    CHATSTORE_LOG_RETENTION_DAYS  90                     default
+    CHATSTORE_LOG                 info                   default
+    CHATSTORE_LOG_FORMAT          text                   default
     --- stderr
     ");
 }
@@ -64,24 +66,26 @@ fn flags_win_over_environment_over_env_file_over_file_over_defaults() {
     assert_snapshot!(shown.transcript(), @r"
     exit code 0
     --- stdout
-    SETTING                      VALUE                  SOURCE
-    DATABASE_URL                 sqlite://chatstore.db  default
-    CHATSTORE_POOL               4                      .env:3
-    CHATSTORE_BIND               127.0.0.1:8080         default
-    CHATSTORE_IDLE_SECONDS       75                     default
-    CHATSTORE_ANONYMOUS          on                     chatstore.toml:4
-    CHATSTORE_OPEN_REGISTRATION  off                    default
-    CHATSTORE_LOCAL_PASSWORDS    on                     default
-    CHATSTORE_OIDC_CREATE_USERS  off                    default
-    CHATSTORE_LOGIN_RATE_LIMIT   10                     default
-    CHATSTORE_RATE_LIMIT         0                      default
-    CHATSTORE_DOCS               on                     default
-    CHATSTORE_ENV                development            default
-    CHATSTORE_METRICS_BIND       127.0.0.1:9464         default
-    CHATSTORE_DEFAULT_MODEL      in-flag                flag --default-model
-    CHATSTORE_DOCUMENT_LIMIT     1048576                default
-    CHATSTORE_LOG                debug                  environment
-    CHATSTORE_LOG_FORMAT         text                   default
+    SETTING                       VALUE                  SOURCE
+    DATABASE_URL                  sqlite://chatstore.db  default
+    CHATSTORE_POOL                4                      .env:3
+    CHATSTORE_BIND                127.0.0.1:8080         default
+    CHATSTORE_IDLE_SECONDS        75                     default
+    CHATSTORE_ANONYMOUS           on                     chatstore.toml:4
+    CHATSTORE_OPEN_REGISTRATION   off                    default
+    CHATSTORE_LOCAL_PASSWORDS     on                     default
+    CHATSTORE_OIDC_CREATE_USERS   off                    default
+    CHATSTORE_LOGIN_RATE_LIMIT    10                     default
+    CHATSTORE_RATE_LIMIT          0                      default
+    CHATSTORE_DOCS                on                     default
+    CHATSTORE_ENV                 development            default
+    CHATSTORE_METRICS_BIND        127.0.0.1:9464         default
+    CHATSTORE_DEFAULT_MODEL       in-flag                flag --default-model
+    CHATSTORE_DOCUMENT_LIMIT      1048576                default
+    CHATSTORE_LOG_STORE           on                     default
+    CHATSTORE_LOG_RETENTION_DAYS  90                     default
+    CHATSTORE_LOG                 debug                  environment
+    CHATSTORE_LOG_FORMAT          text                   default
     --- stderr
     ");
 }

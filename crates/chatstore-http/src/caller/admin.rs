@@ -46,6 +46,14 @@ impl Admin {
         }
     }
 
+    /// Fails for a service key, which does not see what happens to administrators.
+    pub(crate) fn above_services(&self) -> Result<(), Problem> {
+        match self.credential.is_service() {
+            true => Err(Problem::forbidden("a service key does not see what happens to administrators")),
+            false => Ok(()),
+        }
+    }
+
     /// Fails for a service key that is for some users only.
     pub(crate) fn over_all_users(&self) -> Result<(), Problem> {
         match self.is_for_some_users() {

@@ -176,8 +176,14 @@ impl Problem {
     /// has one.
     pub(crate) fn failure_kind(&self) -> Option<String> {
         let cause = self.cause.as_deref()?;
-        let (_, slug, _) = self.kind.description();
+        let slug = self.slug();
         Some(if self.kind == ProblemKind::Internal { format!("{slug}: {cause}") } else { slug.to_owned() })
+    }
+
+    /// The word for what it is.
+    pub(crate) const fn slug(&self) -> &'static str {
+        let (_, slug, _) = self.kind.description();
+        slug
     }
 
     /// The cause for the log, if there is one.

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::headers::CLOSE;
+use super::request_id::RequestId;
 use crate::admission::request_time;
 use crate::body::{BodyLimit, buffer_body};
 use crate::budget::{HeldMemory, Holder};
@@ -103,13 +104,15 @@ async fn run_to_the_end(
     request: Request,
     next: Next,
 ) -> Response {
+    let request_id = RequestId::of(&request);
     let work = async move {
-        let response = run(&state, request, next).await;
+        let mut response = run(&state, request, next).await;
         drop(permits);
+        response.extensions_mut().insert(Actor::present());
         response
     };
     // Who causes it is learned from its credentials.
-    match tokio::spawn(Actor::default().run(work).in_current_span()).await {
+    match tokio::spawn(Actor::default().run_request(request_id, work).in_current_span()).await {
         Ok(response) => response,
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => resume_unwind(panic),

@@ -3,21 +3,26 @@
 
 mod admission;
 mod headers;
+mod request_id;
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, OriginalUri, Request, State};
-use axum::http::{HeaderValue, Response as HttpResponse, StatusCode, header};
+use axum::http::{HeaderValue, Method, Response as HttpResponse, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use chatstore::auth::Actor;
+use serde_json::Map;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
 pub(crate) use admission::{CountedFor, run_with_password_capacity, run_with_permit};
 pub(crate) use headers::with_security_headers;
 use headers::{CLOSE, add_security_headers};
+use request_id::RequestId;
 
 use crate::client::ClientAddress;
 use crate::error::{Problem, ProblemKind};
@@ -42,13 +47,14 @@ pub(crate) async fn request_context(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let request_id = given_request_id(&request).unwrap_or_else(|| state.store().new_request_id());
+    let request_id: Arc<str> =
+        given_request_id(&request).unwrap_or_else(|| state.store().new_request_id()).into();
     let base_path = base_path(&request);
     let address = state.policy().proxies.client(request.extensions(), request.headers());
     // At the level of errors, so that it is there whenever one of its events is.
     let span = tracing::error_span!(
         "request",
-        request.id = request_id,
+        request.id = &*request_id,
         client.address = address.map(tracing::field::display),
         user.id = Empty,
         key.id = Empty,
@@ -56,13 +62,14 @@ pub(crate) async fn request_context(
     );
     let extensions = request.extensions_mut();
     extensions.insert(ClientAddress(address));
+    extensions.insert(RequestId::new(&request_id));
     extensions.insert(base_path);
     // The layers of routes are declared before there is a state.
     extensions.insert(state.clone());
 
     let mut response = answer(&state, request, &request_id, next).instrument(span).await;
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::try_from(request_id) {
+    if let Ok(value) = HeaderValue::try_from(&*request_id) {
         headers.insert(REQUEST_ID, value);
     }
     add_security_headers(headers);
@@ -89,6 +96,9 @@ async fn answer(state: &AppState, request: Request, request_id: &str, next: Next
     let route = route.as_ref().map(MatchedPath::as_str);
     state.metrics().end(&method, route, status, took);
     // A path may hold an address, a name or an application's own id, and its client chose it: the log has none of it.
+    if status.is_server_error() {
+        keep_failure(state, &method, route, request_id, &mut response, problem.as_ref());
+    }
     let (route, status, milliseconds) =
         (route.unwrap_or("none"), status.as_u16(), took.as_secs_f64() * 1_000.0);
     // A database that is down fails every request in the same way: only the first is logged.
@@ -111,6 +121,26 @@ async fn answer(state: &AppState, request: Request, request_id: &str, next: Next
         ),
     }
     response
+}
+
+/// Offers a failure to the log of the store, with whom it happened to, as far as that was known.
+fn keep_failure(
+    state: &AppState,
+    method: &Method,
+    route: Option<&str>,
+    request_id: &str,
+    response: &mut Response,
+    problem: Option<&Problem>,
+) {
+    let actor = response.extensions_mut().remove::<Actor>().unwrap_or_default();
+    let mut data = Map::new();
+    data.insert("status".to_owned(), response.status().as_u16().into());
+    data.insert("method".to_owned(), method.as_str().into());
+    data.insert("route".to_owned(), route.unwrap_or("none").into());
+    if let Some(problem) = problem {
+        data.insert("problem".to_owned(), problem.slug().into());
+    }
+    state.store().event_log().offer_failure(actor, request_id, data);
 }
 
 /// The document of a problem, with the headers that the answer it replaces had for its client.

@@ -19,8 +19,8 @@ use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::query::{NoParameters, Query};
 use crate::routes::responses::{
-    ApiKeyResponse, ConversationResponse, DocumentResponse, MemberResponse, MessageResponse,
-    ModelResponseResponse, UserResponse,
+    ApiKeyResponse, ConversationResponse, DocumentResponse, LogEventResponse, MemberResponse,
+    MessageResponse, ModelResponseResponse, UserResponse,
 };
 use crate::routes::usage::UsageRowResponse;
 
@@ -42,6 +42,7 @@ enum Line {
     IdempotencyKey(#[serde(with = "IdempotencyKeyLine")] IdempotencyRecord),
     Usage(UsageRowResponse),
     Document(Box<DocumentResponse>),
+    Log(Box<LogEventResponse>),
     Conversation(Box<ConversationResponse>),
     Member(MemberLine),
     Message(Box<MessageResponse>),
@@ -119,6 +120,7 @@ impl From<Exported> for Line {
             Exported::IdempotencyKey(record) => Self::IdempotencyKey(record),
             Exported::Usage(row) => Self::Usage(row.into()),
             Exported::Document(document) => Self::Document(Box::new(document.into())),
+            Exported::Log(event) => Self::Log(Box::new(event.into())),
             Exported::Conversation(head) => {
                 Self::Conversation(Box::new(ConversationResponse::new(head, ConversationRole::Owner)))
             }
@@ -133,8 +135,8 @@ impl From<Exported> for Line {
 /// Export the current user's data
 ///
 /// One JSON object a line, each with a `type`: `user`, `identity`, `api_key`, `session`, `refresh_token`,
-/// `idempotency_key`, `usage`, `document`, `conversation`, `member`, `message`, `response`, `membership`. Parents come before children; last come the messages sent into others'
-/// conversations. An answer that is cut off is not complete.
+/// `idempotency_key`, `usage`, `document`, `log`, `conversation`, `member`, `message`, `response`, `membership`. Parents come
+/// before children; last come the messages sent into others' conversations. An answer that is cut off is not complete.
 #[utoipa::path(
     get,
     path = "/users/me/export",

@@ -8,7 +8,8 @@ use crate::state::AppState;
 
 /// What Prometheus reads.
 pub(crate) async fn get(State(state): State<AppState>) -> Response {
-    match state.metrics().encode(state.store().operations().statements()) {
+    let store = state.store();
+    match state.metrics().encode(store.operations().statements(), store.event_log().counts()) {
         Ok(text) => {
             let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, content_type)], text).into_response()

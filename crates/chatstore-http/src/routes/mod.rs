@@ -7,6 +7,7 @@ pub(crate) mod docs;
 pub(crate) mod documents;
 pub(crate) mod export;
 pub(crate) mod health;
+pub(crate) mod logs;
 pub(crate) mod messages;
 pub(crate) mod metrics;
 pub(crate) mod responses;

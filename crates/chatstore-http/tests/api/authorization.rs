@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use chatstore::auth::{Credential, Password};
 use chatstore::{
-    ApiKeyScope, KeyRights, MemberRole, NewConversation, NewDocument, NewMessage, NewReply, NewUser,
-    RouteGroup, UserId, UserName, UserPatch, UserRole,
+    ApiKeyScope, KeyRights, MemberRole, NewConversation, NewDocument, NewLogEvent, NewMessage, NewReply,
+    NewUser, RouteGroup, UserId, UserName, UserPatch, UserRole,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
@@ -114,6 +114,8 @@ impl<'s> Scene<'s> {
         } else if path.starts_with("documents/") {
             let document = chat.documents().create(NewDocument::default()).await.unwrap();
             document.id.to_string()
+        } else if path.starts_with("logs/") {
+            chat.logs().append(NewLogEvent::new("one")).await.unwrap().id.to_string()
         } else if path.starts_with("auth/api-keys/") {
             scene.key(owner).await.1
         } else if path.starts_with("auth/sessions/") {
@@ -262,6 +264,7 @@ async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase
     }
     // In the order of `CALLERS`. 422 is the answer to an allowed caller whose request lacks what it needs.
     allow_duplicates! { assert_snapshot!(table, @"
+    401 403 403 403 403 403 403 200 403 403 403 200 403 403 401 401 401 GET admin/logs
     401 200 403 403 200 200 200 200 200 200 200 403 200 200 401 401 401 GET auth/api-key
     401 403 403 403 403 403 403 403 200 200 200 403 403 403 401 401 401 POST auth/api-key/rotate
     401 200 200 200 200 200 200 200 403 403 403 200 200 403 401 401 401 GET auth/api-keys
@@ -302,6 +305,9 @@ async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase
     401 200 200 200 404 404 404 404 200 422 404 404 200 403 401 401 401 GET documents/{id}
     401 200 200 200 404 404 404 404 200 422 404 404 403 403 401 401 401 PATCH documents/{id}
     401 204 204 204 404 404 404 404 204 422 404 404 403 403 401 401 401 DELETE documents/{id}
+    401 200 200 200 200 200 200 200 200 422 404 200 200 403 401 401 401 GET logs
+    401 201 201 201 201 201 201 201 201 422 404 201 403 403 401 401 401 POST logs
+    401 200 200 200 404 404 404 404 200 422 404 404 200 403 401 401 401 GET logs/{id}
     401 200 200 200 404 404 404 404 200 422 404 404 200 403 401 401 401 GET messages/{id}
     401 200 200 200 404 404 404 404 200 422 404 404 403 403 401 401 401 PATCH messages/{id}
     401 204 204 204 404 404 404 404 204 422 404 404 403 403 401 401 401 DELETE messages/{id}
@@ -359,8 +365,10 @@ fn hold_to_the_rules(operation: &Operation, statuses: &BTreeMap<Who, u16>) {
             assert_eq!(statuses[&who], 403, "{name}: {who:?}");
         }
         assert!(is_done(AdminInSession), "{name}: {statuses:?}");
-        for who in [Admin, Service, ServiceForOwner] {
-            assert_eq!(is_done(who), !operation.needs_session(), "{name}: {who:?}");
+        assert_eq!(is_done(Admin), !operation.needs_session(), "{name}");
+        for who in [Service, ServiceForOwner] {
+            let is_for_services = !operation.needs_session() && !operation.is_above_services();
+            assert_eq!(is_done(who), is_for_services, "{name}: {who:?}");
         }
         return;
     }

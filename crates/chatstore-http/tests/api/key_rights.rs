@@ -77,6 +77,7 @@ fn group_of(operation: &Operation) -> RouteGroup {
         "conversations" | "threads" | "messages" => RouteGroup::Conversations,
         "documents" => RouteGroup::Documents,
         "users" => RouteGroup::Users,
+        "logs" | "admin" => RouteGroup::Logs,
         "usage" => RouteGroup::Usage,
         "auth" => RouteGroup::Auth,
         other => panic!("{other}: which keys may use these routes?"),

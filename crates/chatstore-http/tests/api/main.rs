@@ -27,6 +27,7 @@ mod limits;
 mod lists;
 mod login;
 mod login_limits;
+mod logs;
 mod me;
 mod members;
 mod memberships;

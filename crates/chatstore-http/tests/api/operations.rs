@@ -56,7 +56,13 @@ impl Operation {
 
     /// Whether it is only for administrators.
     pub(crate) fn is_for_admins(&self) -> bool {
-        self.path.starts_with("/api/v1/users") && !self.path.starts_with("/api/v1/users/me")
+        self.is_above_services()
+            || (self.path.starts_with("/api/v1/users") && !self.path.starts_with("/api/v1/users/me"))
+    }
+
+    /// Whether it is for administrators and not for services.
+    pub(crate) fn is_above_services(&self) -> bool {
+        self.path.starts_with("/api/v1/admin/")
     }
 
     /// Whether it creates the secret of a key, for which keys are refused.
@@ -90,6 +96,7 @@ impl Operation {
         match self.method.as_str() {
             "GET" | "DELETE" => "",
             _ if has_content.iter().any(|end| self.path.ends_with(end)) => r#"{"content": "a"}"#,
+            "POST" if self.path == "/api/v1/logs" => r#"{"event": "a"}"#,
             "POST" if self.path == "/api/v1/users" => r#"{"username": "somebody"}"#,
             _ => "{}",
         }

@@ -59,6 +59,8 @@ async fn objects_of_others_and_absent_ones_are_answered_alike_on_every_route(cas
     let of_ada = parts(&server, &ada, &root).await;
     let document = server.post(&ada, "/api/v1/documents", r#"{"content": "secret"}"#).await;
     let document = document["id"].as_str().unwrap();
+    let event = server.post(&ada, "/api/v1/logs", r#"{"event": "secret"}"#).await;
+    let event = event["id"].as_str().unwrap();
     let key = server.store.keys().list(ada.id).await.unwrap()[0].id.to_string();
     let mut count = 0;
     for operation in operations().iter().filter(|operation| operation.path.contains('{')) {
@@ -67,7 +69,7 @@ async fn objects_of_others_and_absent_ones_are_answered_alike_on_every_route(cas
         if creates_a_thread.contains(&operation.name().as_str()) {
             continue; // Of the caller's own.
         }
-        let foreign = foreign_target(operation, &of_ada, &ada, &key, document);
+        let foreign = foreign_target(operation, &of_ada, &ada, [&key, document, event]);
         let expected = if operation.is_for_admins() || operation.needs_session() { 403 } else { 404 };
         for (name, value) in [("Accept", "*/*"), ("If-Match", "\"99\""), ("Idempotency-Key", "k1")] {
             let as_eve = |target: &str| {
@@ -104,8 +106,7 @@ fn foreign_target(
     operation: &Operation,
     of_ada: &[(&str, String)],
     ada: &Person,
-    key: &str,
-    document: &str,
+    [key, document, event]: [&str; 3],
 ) -> String {
     let user = ada.id.to_string();
     let mut parts: Vec<(&str, &str)> = vec![("key_id", key)];
@@ -113,6 +114,8 @@ fn foreign_target(
         parts.push(("id", key));
     } else if operation.path.contains("/documents/") {
         parts.push(("id", document));
+    } else if operation.path.contains("/logs/") {
+        parts.push(("id", event));
     } else if operation.path.starts_with("/api/v1/users/") {
         parts.push(("id", &user));
     }

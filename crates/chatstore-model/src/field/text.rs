@@ -29,6 +29,8 @@ pub enum TextForm {
     NoControls,
     /// Visible ASCII characters alone.
     Visible,
+    /// Letters and digits of ASCII, and `.`, `_`, `:` and `-`.
+    Label,
     /// An e-mail address, with or without white space around it.
     Address,
     /// A password.
@@ -44,6 +46,7 @@ impl TextForm {
         match self {
             Self::NoControls => Some(r"^[^\x00-\x1f\x7f-\x9f]+$"),
             Self::Visible => Some("^[!-~]+$"),
+            Self::Label => Some("^[A-Za-z0-9._:-]+$"),
             Self::Address => Some(r"^\s*[^@\s]+@[^@\s]+\s*$"),
             Self::Any | Self::Password | Self::Time => None,
         }
@@ -58,6 +61,9 @@ impl TextForm {
             Self::Visible if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 Some("must contain visible ASCII characters only")
             }
+            Self::Label if !text.bytes().all(is_of_label) => {
+                Some("must contain letters and digits of ASCII, `.`, `_`, `:` and `-` only")
+            }
             _ => None,
         }
     }
@@ -68,7 +74,7 @@ impl TextForm {
         match self {
             Self::Password => Some("password"),
             Self::Time => Some("date-time"),
-            Self::Any | Self::NoControls | Self::Visible | Self::Address => None,
+            Self::Any | Self::NoControls | Self::Visible | Self::Label | Self::Address => None,
         }
     }
 }
@@ -142,6 +148,10 @@ impl TextField {
         self.check(&mut validator, Some(text));
         validator.finish().is_ok()
     }
+}
+
+const fn is_of_label(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-')
 }
 
 fn too_short(min: usize) -> String {

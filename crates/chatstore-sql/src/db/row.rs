@@ -5,7 +5,7 @@ use std::fmt;
 
 use chatstore_model::{
     ApiKeyScope, CanonicalJson, ConversationRole, Day, Duplicates, EndReason, Id, KeyRights, Keyword,
-    MessageRole, PasswordHash, Timestamp, UserRole, VerbatimJson,
+    LogLevel, MessageRole, PasswordHash, Timestamp, UserRole, VerbatimJson,
 };
 #[cfg(feature = "sqlite")]
 use rusqlite::types::ValueRef;
@@ -183,6 +183,7 @@ from_column!(String; Text(bytes) => text(bytes).map(str::to_owned), String => Ok
 from_column!(ApiKeyScope; Text(bytes) => text(bytes).and_then(word), &'r str => word);
 from_column!(ConversationRole; Text(bytes) => text(bytes).and_then(word), &'r str => word);
 from_column!(EndReason; Text(bytes) => text(bytes).and_then(word), &'r str => word);
+from_column!(LogLevel; Text(bytes) => text(bytes).and_then(word), &'r str => word);
 from_column!(MessageRole; Text(bytes) => text(bytes).and_then(word), &'r str => word);
 from_column!(UserRole; Text(bytes) => text(bytes).and_then(word), &'r str => word);
 from_column!(Uuid; Blob(bytes) => Uuid::from_slice(bytes).map_err(|_| "a UUID has 16 bytes".to_owned()), Uuid => Ok);

@@ -30,6 +30,7 @@ mod documents;
 mod idempotency_keys;
 mod identities;
 mod live;
+mod logs;
 mod members;
 mod messages;
 mod passwords;
@@ -51,6 +52,7 @@ pub use deletions::{Deletions, MarkedCounts, Piece, PiecePosition};
 pub use documents::{DocumentList, Documents, FoundDocuments};
 pub use idempotency_keys::IdempotencyKeys;
 pub use identities::Identities;
+pub use logs::{LogActor, LogList, LogOwner, Logs};
 pub use members::Members;
 pub use messages::{Messages, PresentMessage, RemovedPiece};
 pub use passwords::Passwords;
@@ -115,6 +117,7 @@ pub(crate) fn statements() -> Vec<Sql> {
         conversations::STATEMENTS,
         deletions::STATEMENTS,
         documents::STATEMENTS,
+        logs::STATEMENTS,
         messages::STATEMENTS,
         users::STATEMENTS,
     ];

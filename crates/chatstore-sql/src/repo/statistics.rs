@@ -68,7 +68,7 @@ const COUNTS: Sql = Sql::same(
         of_marked_users!("documents d on d.owner_id = u.id"),
         "), (select count(*) from sessions) - ",
         of_marked_users!("sessions s on s.user_id = u.id"),
-        ")"
+        "), (select count(*) from logs)"
     ),
 );
 
@@ -120,7 +120,7 @@ const fn live_rows(table: &Table) -> Text {
     if table.has_column("deleted_at") {
         text = and(text, "t.deleted_at is null");
     }
-    if table.has_column("conversation_id") {
+    if table.has_column("conversation_id") && table.has_column("owner_id") {
         text = and(text, live_conversation!("t.owner_id", "t.conversation_id"));
     } else if table.has_column("owner_id") {
         text = and(text, live_user!("t.owner_id"));
@@ -133,6 +133,12 @@ const fn live_rows(table: &Table) -> Text {
     }
     if table.has_column("sender_id") {
         text = and(text, live_sender!("t.sender_id"));
+    }
+    if table.has_column("actor_id") {
+        text = and(text, live_sender!("t.actor_id"));
+    }
+    if table.has_column("acting_for_id") {
+        text = and(text, live_sender!("t.acting_for_id"));
     }
     text
 }
@@ -166,6 +172,8 @@ pub struct Counts {
     pub documents: i64,
     /// Sessions that are not deleted yet, ended ones among them.
     pub sessions: i64,
+    /// Events in the log.
+    pub logs: i64,
 }
 
 /// One table's rows in a nutshell: equal on two databases exactly when all rows are.
@@ -186,7 +194,7 @@ repository! {
 
 reader! {
     fn read_counts -> Counts {
-        users, conversations, messages, responses, members, documents, sessions,
+        users, conversations, messages, responses, members, documents, sessions, logs,
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod conversations;
 mod documents;
 mod idempotency_keys;
 mod identities;
+mod logs;
 mod messages;
 mod parts;
 mod refresh_tokens;
@@ -30,6 +31,7 @@ pub(crate) use conversations::CONVERSATIONS;
 pub(crate) use documents::DOCUMENTS;
 pub(crate) use idempotency_keys::IDEMPOTENCY_KEYS;
 pub(crate) use identities::IDENTITIES;
+pub(crate) use logs::LOGS;
 pub(crate) use messages::MESSAGES;
 pub use parts::{Check, Column, ForeignKey, Index, IndexPurpose, Table, Unique};
 pub(crate) use refresh_tokens::REFRESH_TOKENS;
@@ -59,4 +61,5 @@ pub const TABLES: &[Table] = &[
     REFRESH_TOKENS,
     IDEMPOTENCY_KEYS,
     IDENTITIES,
+    LOGS,
 ];

@@ -29,6 +29,7 @@ mod idempotency_keys;
 mod identities;
 mod imports;
 mod limits;
+mod logs;
 mod members;
 mod message_changes;
 mod message_pages;

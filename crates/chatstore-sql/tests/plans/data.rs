@@ -1,11 +1,11 @@
 //! Enough rows for a planner to choose between ways.
 
 use chatstore_model::{
-    ApiKeyScope, CanonicalJson, ConversationPatch, IdentityName, MemberRole, NewApiKey, NewConversation,
-    NewDocument, NewIdempotencyRecord, NewMessage, NewRefreshToken, NewSession, NewUser, SessionId,
-    Timestamp, UserId, UserName,
+    ApiKeyScope, CanonicalJson, ConversationPatch, IdentityName, LogLevel, MemberRole, NewApiKey,
+    NewConversation, NewDocument, NewIdempotencyRecord, NewLogEvent, NewMessage, NewRefreshToken, NewSession,
+    NewUser, SessionId, Timestamp, UserId, UserName,
 };
-use chatstore_sql::{Database, StoreError, WriteTx};
+use chatstore_sql::{Database, LogActor, StoreError, WriteTx};
 
 use chatstore_model::NewReply;
 use uuid::Uuid;
@@ -17,9 +17,10 @@ const TALKATIVE: usize = 3;
 const MESSAGES: usize = 100;
 const OTHERS: u8 = 100;
 const DOCUMENTS: usize = 150;
+const EVENTS: usize = 200;
 
 /// 1,000 users, 20 of whom have 150 conversations each, a third of them archived; 3,000 memberships, 8,000 messages, 2,000
-/// responses, 3,000 documents, API keys and idempotency keys.
+/// responses, 3,000 documents, 4,000 events, API keys and idempotency keys.
 pub async fn load(database: &Database) {
     let users = database.write("users", async |tx| {
         let mut users = Vec::new();
@@ -38,6 +39,7 @@ pub async fn load(database: &Database) {
         let load = async move |tx: &mut WriteTx<'_>| {
             conversations(tx, owner, member).await?;
             documents(tx, owner).await?;
+            logs(tx, owner).await?;
             others(tx, owner).await
         };
         database.write("load", load).await.unwrap();
@@ -72,6 +74,15 @@ async fn documents(tx: &mut WriteTx<'_>, owner: UserId) -> Result<(), StoreError
     let content = |number: usize| CanonicalJson::new(serde_json::json!({ "number": number })).unwrap();
     let new: Vec<NewDocument> = (0..DOCUMENTS).map(|number| NewDocument::new(content(number))).collect();
     tx.documents().create_many(owner, new.as_slice()).await.map(drop)
+}
+
+async fn logs(tx: &mut WriteTx<'_>, owner: UserId) -> Result<(), StoreError> {
+    for number in 0..EVENTS {
+        let level = if number % 20 == 0 { LogLevel::Error } else { LogLevel::Info };
+        let new = NewLogEvent::new(format!("event-{}", number % 10)).at_level(level);
+        tx.logs().append(owner, LogActor::default(), &new).await?;
+    }
+    Ok(())
 }
 
 async fn others(tx: &mut WriteTx<'_>, owner: UserId) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use chatstore_model::{ApiKeyScope, Keyword, MemberRole, MessageRole, UserRole};
+use chatstore_model::{ApiKeyScope, Keyword, LogLevel, MemberRole, MessageRole, UserRole};
 use chatstore_sql::schema::TABLES;
 
 /// The words that a check allows in a column.
@@ -21,11 +21,12 @@ fn the_databases_allow_exactly_the_words_of_the_model() {
     assert_eq!(words("ck_conversation_members_role"), words_of::<MemberRole>());
     assert_eq!(words("ck_messages_role"), words_of::<MessageRole>());
     assert_eq!(words("ck_api_keys_scope"), words_of::<ApiKeyScope>());
+    assert_eq!(words("ck_logs_level"), words_of::<LogLevel>());
 }
 
 #[test]
 fn every_list_of_words_in_a_check_is_held_against_the_model() {
     let lists =
         TABLES.iter().flat_map(|table| table.checks).filter(|check| check.condition.contains(" in ('"));
-    assert_eq!(lists.count(), 4, "a new list of words belongs into the test above");
+    assert_eq!(lists.count(), 5, "a new list of words belongs into the test above");
 }

@@ -11,6 +11,11 @@ use chatstore_sql::{Sql, statements};
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("deletions.count", "how much is being deleted: numbers, never a row"),
     ("deletions.documents", CHOSEN_BY_OWNER),
+    ("deletions.events_about", CHOSEN_BY_OWNER),
+    ("deletions.events_by_user", "how much a user caused to others, who is erased: a number"),
+    ("deletions.events_caused", "takes a user who is erased out of the events of others, and reads none"),
+    ("deletions.events_caused_for", "as events_caused"),
+    ("deletions.events_for_user", "as events_by_user"),
     ("deletions.keys", CHOSEN_BY_OWNER),
     (
         "deletions.marked_conversations",
@@ -27,13 +32,22 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("deletions.tokens", CHOSEN_BY_OWNER),
     ("deletions.usage", CHOSEN_BY_OWNER),
     ("idempotency_keys.prune", "deletes what expired, whose ever it is"),
+    ("logs.at_level_ascending", LOG_OF_ALL),
+    ("logs.at_level_descending", LOG_OF_ALL),
+    ("logs.count_before", "how much prune deletes: a number"),
+    ("logs.every_ascending", LOG_OF_ALL),
+    ("logs.every_descending", LOG_OF_ALL),
+    ("logs.named_ascending", LOG_OF_ALL),
+    ("logs.named_descending", LOG_OF_ALL),
+    ("logs.prune", "deletes what is old, whose ever it is"),
     ("refresh_tokens.prune", "deletes what expired, whose ever it is"),
     ("sessions.prune", "deletes what expired, whose ever it is"),
     ("statistics.counts", "an operator's counts: numbers, never a row"),
     ("usage.grouped_of_all", "the usage of all users, for administrators: sums, never a row"),
 ];
 
-const CHOSEN_BY_OWNER: &str = "deletes rows that a query in it chooses by the owner";
+const CHOSEN_BY_OWNER: &str = "changes or deletes rows that a query in it chooses by the owner";
+const LOG_OF_ALL: &str = "the events of all users, for administrators";
 
 /// A text without the condition that a conversation is not being deleted: it is on the owner and the id of another
 /// row, which is held to the rule itself.

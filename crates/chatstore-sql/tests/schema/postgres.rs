@@ -95,10 +95,14 @@ async fn indexes(client: &Client, table: &str) -> Vec<Index> {
         Index {
             name: row.get(0),
             columns: row.get(2),
-            predicate: predicate.map(|text| text.replace(['(', ')'], "").to_lowercase()),
+            predicate: predicate.map(|text| without_casts(&text)),
             method: row.get(3),
             is_unique: row.get(4),
         }
     };
     rows.iter().map(read).collect()
+}
+
+fn without_casts(predicate: &str) -> String {
+    predicate.replace(['(', ')'], "").replace("::text", "").to_lowercase()
 }

@@ -1,6 +1,8 @@
 //! Every column is read into the field of its name.
 
-use chatstore_model::{CanonicalJson, ConversationId, Day, DocumentId, MessageId, Timestamp, UserId};
+use chatstore_model::{
+    CanonicalJson, ConversationId, Day, DocumentId, LogEventId, MessageId, Timestamp, UserId,
+};
 use chatstore_sql::schema::{Column, ColumnType, TABLES, Table};
 use chatstore_sql::{Database, ReadTx, StoreError, Via};
 use chatstore_testkit::Backend;
@@ -28,6 +30,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("messages", "role", "user"),
     ("api_keys", "scope", "service"),
     ("sessions", "revoke_reason", "logout"),
+    ("logs", "level", "warn"),
 ];
 
 /// Columns whose JSON is of one shape: the table, the column, the JSON, and how the field that holds it is shown.
@@ -136,6 +139,7 @@ async fn shown(tx: &mut ReadTx<'_>, table: &Table) -> Result<Option<String>, Sto
         "documents" => {
             format!("{:?}", tx.documents().get(owner, DocumentId::from_uuid(uuid(1))).await?)
         }
+        "logs" => format!("{:?}", tx.logs().get(owner, LogEventId::from_uuid(uuid(1))).await?),
         "api_keys" => format!("{:?}", tx.api_keys().list(owner).await?),
         "sessions" => format!("{:?}", tx.sessions().list(owner).await?),
         "refresh_tokens" => format!("{:?}", tx.refresh_tokens().list(owner).await?),

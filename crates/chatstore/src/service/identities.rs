@@ -25,7 +25,7 @@ impl Users<'_> {
             return Err(Error::conflict("the built-in user cannot have an identity"));
         }
         self.0.write("identity_link", async move |tx| tx.identities().link(user, &identity).await).await?;
-        SecurityEvent::IDENTITY_LINKED.note(Some(user));
+        SecurityEvent::IDENTITY_LINKED.note(self.0, Some(user));
         Ok(())
     }
 
@@ -39,7 +39,7 @@ impl Users<'_> {
             .write("identity_unlink", async move |tx| tx.identities().unlink(user, &identity).await)
             .await?;
         self.0.callers.forget_all().await;
-        SecurityEvent::IDENTITY_UNLINKED.note(Some(user));
+        SecurityEvent::IDENTITY_UNLINKED.note(self.0, Some(user));
         Ok(())
     }
 }

@@ -99,7 +99,7 @@ impl Keys<'_> {
             Ok(tx.api_keys().create(user, &new).await?)
         };
         let key = self.0.write("key_create", create).await?;
-        SecurityEvent::KEY_CREATED.key(key.id).note(Some(user));
+        SecurityEvent::KEY_CREATED.key(key.id).note(self.0, Some(user));
         Ok(NewKey { key, text: secret.text })
     }
 
@@ -129,7 +129,7 @@ impl Keys<'_> {
         };
         let key = self.0.write("key_rotate", rotate).await?;
         self.0.callers.forget_all().await;
-        SecurityEvent::KEY_ROTATED.key(id).note(Some(user));
+        SecurityEvent::KEY_ROTATED.key(id).note(self.0, Some(user));
         Ok(NewKey { key, text })
     }
 
@@ -170,7 +170,7 @@ impl Keys<'_> {
     pub async fn revoke(self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.0.write("key_revoke", async move |tx| tx.api_keys().revoke(user, id).await).await?;
         self.0.callers.forget_all().await;
-        SecurityEvent::KEY_REVOKED.key(id).note(Some(user));
+        SecurityEvent::KEY_REVOKED.key(id).note(self.0, Some(user));
         Ok(())
     }
 

@@ -63,7 +63,7 @@ impl Members<'_> {
         let written: Result<(Member, bool)> = self.0.store.write("member_put", put).await;
         let (put, added) = written?;
         let event = if added { SecurityEvent::MEMBER_ADDED } else { SecurityEvent::MEMBER_CHANGED };
-        event.conversation(conversation).changed(&["role"]).note(Some(member));
+        event.conversation(conversation).changed(&["role"]).note(self.0.store, Some(member));
         Ok((put, added))
     }
 
@@ -85,7 +85,7 @@ impl Members<'_> {
         };
         let removed: Result<()> = self.0.store.write("member_remove", remove).await;
         removed?;
-        SecurityEvent::MEMBER_REMOVED.conversation(conversation).note(Some(member));
+        SecurityEvent::MEMBER_REMOVED.conversation(conversation).note(self.0.store, Some(member));
         Ok(())
     }
 }

@@ -2,10 +2,11 @@
 use std::path::Path;
 use std::time::Instant;
 
+use chatstore_model::Timestamp;
 use chatstore_sql::migrate::MigrationStatus;
 #[cfg(all(feature = "sqlite", unix))]
 use chatstore_sql::{Backup, BackupError, BackupProgress};
-use chatstore_sql::{Counts, MigrationError, PieceRows, StoreError, TableDigest, WriteTx};
+use chatstore_sql::{Counts, MigrationError, PieceRows, ReadTx, StoreError, TableDigest, WriteTx};
 
 use crate::error::Result;
 use crate::store::Store;
@@ -20,6 +21,8 @@ enum Expired {
     IdempotencyKeys,
     RefreshTokens,
     Sessions,
+    /// Events before an instant.
+    Events(Timestamp),
 }
 
 impl Expired {
@@ -29,6 +32,7 @@ impl Expired {
             Self::IdempotencyKeys => "idempotency_prune",
             Self::RefreshTokens => "token_prune",
             Self::Sessions => "session_prune",
+            Self::Events(_) => "event_prune",
         }
     }
 }
@@ -72,7 +76,29 @@ impl Operations<'_> {
         Ok(tokens + self.prune(Expired::Sessions).await?)
     }
 
+    /// How many events there are before an instant.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn count_events(self, before: Timestamp) -> Result<i64> {
+        let count = async move |tx: &mut ReadTx<'_>| tx.logs().count_before(before).await;
+        Ok(self.0.database.read_long("event_count", count).await?)
+    }
+
+    /// Deletes the events before an instant, as [`prune_idempotency_keys`](Self::prune_idempotency_keys) does, oldest first;
+    /// how many there were. `observe` is told how many are deleted so far.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn prune_events(self, before: Timestamp, observe: impl FnMut(u64)) -> Result<u64> {
+        self.prune_observed(Expired::Events(before), observe).await
+    }
+
     async fn prune(self, expired: Expired) -> Result<u64> {
+        self.prune_observed(expired, |_| {}).await
+    }
+
+    async fn prune_observed(self, expired: Expired, mut observe: impl FnMut(u64)) -> Result<u64> {
         let (now, mut rows, mut pruned) = (self.0.now(), PieceRows::first(self.0.kind()), 0);
         loop {
             let (begun, limit) = (Instant::now(), rows.count());
@@ -82,6 +108,7 @@ impl Operations<'_> {
                     Expired::IdempotencyKeys => tx.idempotency_keys().prune(now, limit).await?,
                     Expired::RefreshTokens => tx.refresh_tokens().prune(now, limit).await?,
                     Expired::Sessions => tx.sessions().prune(now, limit).await?,
+                    Expired::Events(before) => tx.logs().prune(before, limit).await?,
                 };
                 Ok::<_, StoreError>((count, begun.elapsed()))
             };
@@ -90,6 +117,7 @@ impl Operations<'_> {
                 return Ok(pruned);
             }
             pruned += count;
+            observe(pruned);
             let pause = rows.pause_after(begun.elapsed());
             rows = rows.after(took);
             tokio::time::sleep(pause).await;

@@ -104,7 +104,7 @@ impl Operations<'_> {
         let seeded = seeded?;
         for (name, outcome) in &seeded {
             if *outcome != Seeded::Exists {
-                SecurityEvent::USER_CREATED.note(Some(id(name)));
+                SecurityEvent::USER_CREATED.note(self.0, Some(id(name)));
             }
         }
         Ok(seeded)

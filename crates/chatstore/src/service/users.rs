@@ -35,7 +35,7 @@ impl Users<'_> {
     /// id of `new` takes more than 2 seconds.
     pub async fn create(self, new: impl IntoValid<NewUser>) -> Result<User> {
         let user = self.insert(new).await?;
-        SecurityEvent::USER_CREATED.note(Some(user.id));
+        SecurityEvent::USER_CREATED.note(self.0, Some(user.id));
         Ok(user)
     }
 
@@ -61,7 +61,7 @@ impl Users<'_> {
     ) -> Result<User> {
         let permit = self.0.identity.passwords.permit()?;
         let user = self.insert_with_permit(new.into_valid()?, password, &permit).await?;
-        SecurityEvent::USER_CREATED.note(Some(user.id));
+        SecurityEvent::USER_CREATED.note(self.0, Some(user.id));
         Ok(user)
     }
 
@@ -113,7 +113,7 @@ impl Users<'_> {
         };
         let (user, is_new): (User, bool) = self.0.past_deletions(NewMessageIds::NONE, attempt).await?;
         if is_new {
-            SecurityEvent::USER_CREATED.note(Some(user.id));
+            SecurityEvent::USER_CREATED.note(self.0, Some(user.id));
         }
         Ok((user, is_new))
     }
@@ -259,7 +259,7 @@ impl Users<'_> {
         let user = self.0.write("user_update", async move |tx| tx.users().update(id, &patch).await).await?;
         self.0.callers.forget_all().await;
         for event in events {
-            event.note(Some(id));
+            event.note(self.0, Some(id));
         }
         Ok(user)
     }
@@ -286,7 +286,7 @@ impl Users<'_> {
     pub async fn begin_to_erase(self, id: UserId) -> Result<Deletion> {
         let deletion = self.0.write("user_erase", async move |tx| tx.users().erase(id).await).await?;
         self.0.callers.forget_all().await;
-        SecurityEvent::USER_ERASED.note(Some(id));
+        SecurityEvent::USER_ERASED.note(self.0, Some(id));
         Ok(deletion)
     }
 }

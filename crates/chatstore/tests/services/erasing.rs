@@ -4,8 +4,8 @@ use chatstore::auth::{ClientInfo, LoginName, Password};
 use chatstore::sql::Sql;
 use chatstore::{
     ApiKeyScope, CanonicalJson, Change, ConversationPatch, Email, IdempotencyKey, IdentityName, MemberRole,
-    MessagePatch, NewConversation, NewDocument, NewMessage, NewModelResponse, NewReply, NewUser, Store,
-    UserId, UserName, UserPatch, VerbatimJson, Via,
+    MessagePatch, NewConversation, NewDocument, NewLogEvent, NewMessage, NewModelResponse, NewReply, NewUser,
+    Store, UserId, UserName, UserPatch, VerbatimJson, Via,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -14,7 +14,7 @@ use crate::fixtures::{store, user};
 conformance!(erasing_leaves_no_trace_of_planted_strings);
 
 /// Strings that are planted.
-const PLANTED: usize = 23;
+const PLANTED: usize = 25;
 
 /// A text that is nowhere else.
 fn planted(number: usize) -> String {
@@ -76,6 +76,8 @@ async fn plant(store: &Store) -> UserId {
         ..NewDocument::default()
     };
     chat.documents().create(manual).await.unwrap();
+    let event = NewLogEvent { request_id: Some(planted(23)), data: json(24), ..NewLogEvent::new("one") };
+    chat.logs().append(event).await.unwrap();
     let key = IdempotencyKey { key: planted(18), operation: "POST".to_owned(), request_sha256: [0; 32] };
     chat.idempotent(key).append(trip, vec![NewMessage::user("once")]).await.unwrap();
     let gone = chat.conversations().create(NewConversation::titled(planted(10))).await.unwrap().id;
@@ -140,5 +142,6 @@ const ROWS: Sql = Sql::same(
      union all select t::text from responses t union all select t::text from usage_daily t \
      union all select t::text from documents t union all select t::text from api_keys t \
      union all select t::text from sessions t union all select t::text from refresh_tokens t \
-     union all select t::text from idempotency_keys t union all select t::text from identities t",
+     union all select t::text from idempotency_keys t union all select t::text from identities t \
+     union all select t::text from logs t",
 );

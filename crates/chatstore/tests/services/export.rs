@@ -3,7 +3,7 @@
 use chatstore::auth::{LoginName, Password};
 use chatstore::{
     ApiKeyScope, CanonicalJson, ConversationPatch, Export, Exported, IdempotencyKey, IdentityName,
-    NewConversation, NewDocument, NewMessage, NewModelResponse, NewReply, Store,
+    NewConversation, NewDocument, NewLogEvent, NewMessage, NewModelResponse, NewReply, Store,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -36,6 +36,7 @@ fn outline(rows: &[Exported]) -> String {
         Exported::IdempotencyKey(_) => "idempotency".to_owned(),
         Exported::Usage(row) => format!("usage:{}", row.requests),
         Exported::Document(document) => format!("document:{}", document.content),
+        Exported::Log(event) => format!("log:{}", event.event),
         Exported::Conversation(head) => format!("conversation:{}", head.message_count),
         Exported::Member(_, member) => format!("member:{}", member.role.as_str()),
         Exported::Message(message) => format!("message:{}", message.seq),
@@ -69,6 +70,11 @@ async fn an_export_has_every_row_of_the_user_and_parents_before_children(case: T
         chat.documents().create(NewDocument::new(content)).await.unwrap();
         case.clock.advance(std::time::Duration::from_secs(1));
     }
+    for name in ["first", "second"] {
+        chat.logs().append(NewLogEvent::new(name)).await.unwrap();
+        case.clock.advance(std::time::Duration::from_secs(1));
+    }
+    store.as_user(people.editor).logs().append(NewLogEvent::new("of-another")).await.unwrap();
     let long = chat.conversations().create(NewConversation::titled("Long")).await.unwrap();
     let batch = vec![NewMessage::user("one of many"); 200];
     chat.messages().append_many(long.id, batch).await.unwrap();
@@ -82,7 +88,7 @@ async fn an_export_has_every_row_of_the_user_and_parents_before_children(case: T
     let many: Vec<String> = (1..=200).map(|seq| format!("message:{seq}")).collect();
     let documents: Vec<String> = (0..201).map(|number| format!("document:{number}")).collect();
     let expected = format!(
-        "user key session token:0 token:1 usage:2 {} conversation:2 member:editor member:viewer message:1 message:2 response \
+        "user key session token:0 token:1 usage:2 {} log:first log:second conversation:2 member:editor member:viewer message:1 message:2 response \
          conversation:201 {} message:201 response",
         documents.join(" "),
         many.join(" ")
@@ -155,6 +161,7 @@ async fn an_export_covers_every_table_that_names_a_user(case: TestDatabase) {
     let key =
         IdempotencyKey { key: "once".to_owned(), operation: "POST".to_owned(), request_sha256: [0; 32] };
     store.as_user(owner).documents().create(NewDocument::default()).await.unwrap();
+    store.as_user(owner).logs().append(NewLogEvent::new("one")).await.unwrap();
     store.as_user(owner).idempotent(key).append(id, vec![NewMessage::user("question")]).await.unwrap();
     reply(&store, owner, id).await;
     let identity = IdentityName { issuer: "https://id.example.org".to_owned(), subject: "owner".to_owned() };
@@ -177,6 +184,7 @@ async fn an_export_covers_every_table_that_names_a_user(case: TestDatabase) {
         "usage_daily" => "Usage",
         "documents" => "Document",
         "api_keys" => "ApiKey",
+        "logs" => "Log",
         "identities" => "Identity",
         "sessions" => "Session",
         "refresh_tokens" => "RefreshToken",

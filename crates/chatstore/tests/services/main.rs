@@ -9,6 +9,7 @@ mod erasing;
 mod export;
 mod fixtures;
 mod keys;
+mod logs;
 mod memory;
 mod passwords;
 mod races;

@@ -69,8 +69,8 @@ impl Stopping {
     }
 }
 
-/// Deletes expired rows periodically.
-pub(super) async fn sweep(store: Store, mut stopping: Stopping) {
+/// Deletes expired rows periodically, and events that are older than they are kept.
+pub(super) async fn sweep(store: Store, kept: Option<Duration>, mut stopping: Stopping) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         tokio::select! {
@@ -79,7 +79,7 @@ pub(super) async fn sweep(store: Store, mut stopping: Stopping) {
             _ = ticks.tick() => {}
         }
         // In a task of its own, so that a panic is not the end of all later ones.
-        let mut deletion = tokio::spawn(delete_expired(store.clone()));
+        let mut deletion = tokio::spawn(delete_expired(store.clone(), kept));
         let deleted = tokio::select! {
             biased;
             () = stopping.requested() => return deletion.abort(),
@@ -113,7 +113,7 @@ pub(super) async fn finish_deletions(store: Store, mut stopping: Stopping) {
     }
 }
 
-async fn delete_expired(store: Store) {
+async fn delete_expired(store: Store, kept: Option<Duration>) {
     match store.operations().prune_idempotency_keys().await {
         Ok(0) => {}
         Ok(count) => tracing::debug!(count, "idempotency keys older than a day were deleted"),
@@ -123,5 +123,11 @@ async fn delete_expired(store: Store) {
         Ok(0) => {}
         Ok(count) => tracing::debug!(count, "sessions and refresh tokens that expired were deleted"),
         Err(error) => tracing::warn!(error.cause = %error, "expired sessions were not deleted"),
+    }
+    let Some(kept) = kept else { return };
+    match store.operations().prune_events(store.now().minus(kept), |_| {}).await {
+        Ok(0) => {}
+        Ok(count) => tracing::debug!(count, "events that are older than they are kept were deleted"),
+        Err(error) => tracing::warn!(error.cause = %error, "old events were not deleted"),
     }
 }

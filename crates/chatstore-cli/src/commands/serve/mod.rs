@@ -136,7 +136,7 @@ pub(crate) async fn serve(
         let api = api.clone();
         background.start("metrics", |stopping| serve_metrics(listener, api, stopping));
     }
-    background.start("sweeper", |stopping| sweep(store.clone(), stopping));
+    background.start("sweeper", |stopping| sweep(store.clone(), config.log_retention, stopping));
     background.start("deletions", |stopping| finish_deletions(store.clone(), stopping));
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -4,6 +4,7 @@ mod api_key;
 mod conversation;
 mod document;
 mod included;
+mod log;
 mod member;
 mod message;
 mod user;
@@ -20,6 +21,7 @@ use crate::header_names::IDEMPOTENCY_REPLAYED;
 pub(crate) use api_key::{ApiKeyResponse, NewKeyResponse};
 pub(crate) use conversation::ConversationResponse;
 pub(crate) use document::DocumentResponse;
+pub(crate) use log::LogEventResponse;
 pub(crate) use member::MemberResponse;
 pub(crate) use message::{
     MessageListResponse, MessageResponse, ModelResponseResponse, ReplyResponse, include_documents,

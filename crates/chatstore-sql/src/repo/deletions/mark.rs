@@ -79,7 +79,7 @@ macro_rules! rows {
 const SENT_ELSEWHERE: Sql = Sql::same("deletions.sent_elsewhere", rows!("messages", "sender_id"));
 
 /// What a user has beside messages and documents.
-const ROWS_OF_USER: [Sql; 9] = [
+const ROWS_OF_USER: [Sql; 12] = [
     Sql::same("deletions.conversations_of_user", rows!("conversations", "owner_id")),
     Sql::same("deletions.members_of_user", rows!("conversation_members", "owner_id")),
     Sql::same("deletions.memberships_of_user", rows!("conversation_members", "user_id")),
@@ -89,6 +89,9 @@ const ROWS_OF_USER: [Sql; 9] = [
     Sql::same("deletions.tokens_of_user", rows!("refresh_tokens", "user_id")),
     Sql::same("deletions.records_of_user", rows!("idempotency_keys", "owner_id")),
     Sql::same("deletions.requests_of_user", rows!("idempotency_keys", "caller_id")),
+    Sql::same("deletions.events_of_user", rows!("logs", "user_id")),
+    Sql::same("deletions.events_by_user", rows!("logs", "actor_id <> user_id and actor_id")),
+    Sql::same("deletions.events_for_user", rows!("logs", "acting_for_id <> user_id and acting_for_id")),
 ];
 
 /// Frees the thread id, and keeps nothing that was written by a user.

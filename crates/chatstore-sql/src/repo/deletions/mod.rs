@@ -3,6 +3,7 @@
 //! What is large is marked in the request's transaction ([`mark`]), which removes it for every statement with the
 //! conditions of [`live`](super::live). [`piece`] deletes its rows, and `crate::sweep` decides how many at a time.
 
+mod logs;
 mod mark;
 mod piece;
 
@@ -64,7 +65,8 @@ const HOLDER: Sql = Sql::same(
      where m.owner_id = $1 and m.id = $2 and c.deleted_at is not null",
 );
 
-pub(super) const STATEMENTS: &[&[Sql]] = &[OWN_STATEMENTS, mark::STATEMENTS, piece::STATEMENTS];
+pub(super) const STATEMENTS: &[&[Sql]] =
+    &[OWN_STATEMENTS, logs::STATEMENTS, mark::STATEMENTS, piece::STATEMENTS];
 
 const OWN_STATEMENTS: &[Sql] = &[
     MARKED_USERS,

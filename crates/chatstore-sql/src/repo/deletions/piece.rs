@@ -286,6 +286,9 @@ impl Deletions<'_, '_, ReadWrite> {
         if budget.is_left() && !self.documents(id, budget).await? {
             return Ok(false);
         }
+        if budget.is_left() {
+            budget.spend(self.release_some_events(id, budget.left()).await?);
+        }
         for rows in &ROWS_OF_USER {
             if budget.is_left() {
                 let values = [id.into(), budget.left().into()];

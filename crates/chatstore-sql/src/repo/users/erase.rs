@@ -25,7 +25,8 @@ pub(super) const STATEMENTS: &[Sql] = &[SENT_ELSEWHERE, DELETE_SENT, DELETE];
 
 impl Users<'_, '_, ReadWrite> {
     /// Deletes a user with everything that is the user's: conversations, memberships, keys, usage,
-    /// and the messages sent into others' conversations, whose counts and previews are repaired. One with much is
+    /// and the messages sent into others' conversations, whose counts and previews are repaired. Events that name the user
+    /// are nobody's from then on, and empty. One with much is
     /// marked: then the user no longer exists for any reader, nor does anything that is the user's, and the rows are left
     /// to be deleted in pieces. So are counts and previews where the user sent many messages.
     ///
@@ -45,6 +46,7 @@ impl Users<'_, '_, ReadWrite> {
         if !sent_few || !self.0.deletions().is_small_user(id).await? {
             return self.0.deletions().mark_user(id).await;
         }
+        self.0.deletions().release_events(id).await?;
         match self.0.executor.execute(&DELETE, &[id.into()]).await {
             Ok(0) => Err(NOT_FOUND),
             Ok(_) => Ok(Deletion::Done),

@@ -16,6 +16,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("conversations.write_preview", "as is_newest_message; the sender of the one message is looked at"),
     ("idempotency_keys.forget_expired", "deletes what expired, before the same key is recorded anew"),
     ("idempotency_keys.prune", "deletes what expired, whose ever it is"),
+    ("logs.count_before", "counts what prune deletes"),
+    ("logs.prune", "deletes what is old, whose ever it is"),
     (
         "messages.append_own",
         "the newest question is one of the conversation that the same statement found live; its sender is looked at",
@@ -46,8 +48,19 @@ const DELETIONS: &str = "deletions.";
 fn user_columns(table: &str) -> &'static [&'static str] {
     match table {
         "documents" | "usage_daily" => &["owner_id"],
-        "api_keys" | "sessions" | "refresh_tokens" | "identities" | "conversation_members" => &["user_id"],
+        "api_keys" | "sessions" | "refresh_tokens" | "identities" | "conversation_members" | "logs" => {
+            &["user_id"]
+        }
         "idempotency_keys" => &["owner_id", "caller_id"],
+        _ => &[],
+    }
+}
+
+/// Columns that may hold the id of a user whose mark counts for the row.
+fn optional_user_columns(table: &str) -> &'static [&'static str] {
+    match table {
+        "messages" => &["sender_id"],
+        "logs" => &["actor_id", "acting_for_id"],
         _ => &[],
     }
 }
@@ -140,8 +153,9 @@ fn lacks(scope: &Scope, live: &Live, outer: &[&Live], used: &Use) -> Option<&'st
             {
                 return Some("conversation or owner may be marked");
             }
-            if table == "messages" && !is_of_live_sender(scope, live, outer, used) {
-                return Some("the sender may be marked");
+            let mut optional = optional_user_columns(table).iter();
+            if optional.any(|column| !is_of_live_sender(scope, live, outer, used, column)) {
+                return Some("a user who may be there may be marked");
             }
             let columns = user_columns(table).iter();
             let mut lacking = columns.filter(|column| !is_of_live_user(scope, live, outer, used, column));
@@ -150,11 +164,11 @@ fn lacks(scope: &Scope, live: &Live, outer: &[&Live], used: &Use) -> Option<&'st
     }
 }
 
-fn is_of_live_sender(scope: &Scope, live: &Live, outer: &[&Live], used: &Use) -> bool {
+fn is_of_live_sender(scope: &Scope, live: &Live, outer: &[&Live], used: &Use, column: &str) -> bool {
     (0..scope.inner.len()).any(|number| {
-        let condition = format!("({} is null or not exists (#{number}))", used.column("sender_id"));
+        let condition = format!("({} is null or not exists (#{number}))", used.column(column));
         is_live_sender_condition(scope, number) && scope.conditions().contains(&condition.as_str())
-    }) || is_of_live_user(scope, live, outer, used, "sender_id")
+    }) || is_of_live_user(scope, live, outer, used, column)
 }
 
 /// Whether the user in this column is looked at: by the condition here or around, or by a join with users that are.
@@ -295,6 +309,7 @@ fn the_rule_finds_what_leaves_something_out() {
         format!(
             "select 1 from conversations where owner_id = $1 and deleted_at is null and {USER} union all select 1 from users"
         ),
+        format!("select event from logs where user_id = $1 and {USER}"),
         format!("select 1 where exists (select 1 from usage_daily where owner_id = $2) and {USER}"),
     ] {
         assert_ne!(lacking(&text), [""; 0], "{text}");

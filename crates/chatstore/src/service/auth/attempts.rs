@@ -32,7 +32,7 @@ impl Auth<'_> {
         for (key, quota) in self.address_counts() {
             if let Permission::Refused { retry_after } = self.identity().limiter.peek(&key, quota, now).await
             {
-                SecurityEvent::LOGIN_LIMITED.note(None);
+                SecurityEvent::LOGIN_LIMITED.note(self.store, None);
                 return Err(Error::limit_reached(retry_after));
             }
         }
@@ -145,7 +145,7 @@ impl Auth<'_> {
                 for taken in &counts[..index] {
                     self.give_back(taken).await;
                 }
-                SecurityEvent::LOGIN_LIMITED.note(None);
+                SecurityEvent::LOGIN_LIMITED.note(self.store, None);
                 return Err(Error::limit_reached(retry_after));
             }
         }

@@ -26,9 +26,9 @@ impl Auth<'_> {
         let confirmed =
             self.count_confirmation(user, Box::pin(self.confirm_once(user, credential, password))).await;
         match &confirmed {
-            Ok(()) => SecurityEvent::PASSWORD_CONFIRMED.note(Some(user)),
+            Ok(()) => SecurityEvent::PASSWORD_CONFIRMED.note(self.store, Some(user)),
             Err(error) if error.kind() == ErrorKind::InvalidCredentials => {
-                SecurityEvent::PASSWORD_CONFIRMATION_FAILED.note(Some(user));
+                SecurityEvent::PASSWORD_CONFIRMATION_FAILED.note(self.store, Some(user));
             }
             Err(_) => {}
         }

@@ -107,7 +107,7 @@ impl Auth<'_> {
         let new = new.into_valid()?.as_registration();
         let permit = self.permit()?;
         let user = self.store.users().insert_with_permit(new, password, &permit).await?;
-        SecurityEvent::USER_REGISTERED.note(Some(user.id));
+        SecurityEvent::USER_REGISTERED.note(self.store, Some(user.id));
         Ok(user)
     }
 
@@ -153,12 +153,12 @@ impl Auth<'_> {
         // Another login of the user may have replaced an older hash of the same password since it was read.
         for _ in 0..2 {
             if let Some(tokens) = self.start_session_once(&password, &permit, found).await? {
-                SecurityEvent::LOGIN_SUCCEEDED.note_in(tokens.user.id, tokens.session_id);
+                SecurityEvent::LOGIN_SUCCEEDED.note_in(self.store, tokens.user.id, tokens.session_id);
                 return Ok(tokens);
             }
             found = self.find(&name).await?;
         }
-        SecurityEvent::LOGIN_FAILED.note(None);
+        SecurityEvent::LOGIN_FAILED.note(self.store, None);
         Err(Error::invalid_credentials())
     }
 
@@ -181,7 +181,7 @@ impl Auth<'_> {
         let right = permit.find_right(password.clone(), hashes).await?;
         let right = right.and_then(|(place, verification)| Some((tries.swap_remove(place)?, verification)));
         let Some(((user, hash), verification)) = right else {
-            SecurityEvent::LOGIN_FAILED.note(named);
+            SecurityEvent::LOGIN_FAILED.note(self.store, named);
             return Err(Error::invalid_credentials());
         };
         let replacement = match verification {
@@ -193,7 +193,7 @@ impl Auth<'_> {
         let is_upgrade = replacement.is_some();
         let tokens = self.start_session(keys, user, hash, replacement).await?;
         if is_upgrade && tokens.is_some() {
-            SecurityEvent::PASSWORD_UPGRADED.note(Some(user));
+            SecurityEvent::PASSWORD_UPGRADED.note(self.store, Some(user));
         }
         Ok(tokens)
     }

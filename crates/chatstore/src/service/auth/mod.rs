@@ -55,9 +55,9 @@ impl OwnKeys {
         }
     }
 
-    fn note(self, user: UserId) {
+    fn note(self, store: &Store, user: UserId) {
         if self == Self::Revoke {
-            SecurityEvent::KEYS_REVOKED.note(Some(user));
+            SecurityEvent::KEYS_REVOKED.note(store, Some(user));
         }
     }
 }

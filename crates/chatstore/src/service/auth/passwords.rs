@@ -46,7 +46,7 @@ impl Auth<'_> {
         }
         let verification = permit.verify(current, hash.clone()).await?;
         let Some(verified) = hash.filter(|_| verification != Verification::Wrong) else {
-            SecurityEvent::PASSWORD_CHANGE_FAILED.note(Some(user));
+            SecurityEvent::PASSWORD_CHANGE_FAILED.note(self.store, Some(user));
             return Err(Error::invalid_credentials());
         };
         let hash = permit.hash(new, &self.store.database.ids()).await?;
@@ -60,13 +60,13 @@ impl Auth<'_> {
         };
         if let Err(error) = self.store.write("password_change", change).await {
             if error.kind() == ErrorKind::InvalidCredentials {
-                SecurityEvent::PASSWORD_CHANGE_FAILED.note(Some(user));
+                SecurityEvent::PASSWORD_CHANGE_FAILED.note(self.store, Some(user));
             }
             return Err(error);
         }
         self.store.callers.forget_all().await;
-        SecurityEvent::PASSWORD_CHANGED.note(Some(user));
-        keys.note(user);
+        SecurityEvent::PASSWORD_CHANGED.note(self.store, Some(user));
+        keys.note(self.store, user);
         Ok(())
     }
 
@@ -84,7 +84,7 @@ impl Auth<'_> {
             .write("password_set", async move |tx| tx.passwords().set(user, &hash, must_change).await)
             .await?;
         self.store.callers.forget_all().await;
-        SecurityEvent::PASSWORD_SET.note(Some(user));
+        SecurityEvent::PASSWORD_SET.note(self.store, Some(user));
         Ok(())
     }
 

@@ -67,7 +67,7 @@ impl Auth<'_> {
         };
         let (state, is_new) = self.store.write("identity_create", create).await?;
         if is_new {
-            SecurityEvent::USER_PROVISIONED.note(Some(state.user_id));
+            SecurityEvent::USER_PROVISIONED.note(self.store, Some(state.user_id));
         }
         Ok(Some(state))
     }
@@ -86,7 +86,7 @@ impl Auth<'_> {
         let (is_changed, state) = self.store.write("identity_note", note).await?;
         if is_changed {
             self.store.callers.forget_all().await;
-            SecurityEvent::ROLE_CHANGED.note(state.map(|state| state.user_id));
+            SecurityEvent::ROLE_CHANGED.note(self.store, state.map(|state| state.user_id));
         } else {
             self.store.callers.identities.forget(&IdentityKey(token.identity.clone())).await;
         }

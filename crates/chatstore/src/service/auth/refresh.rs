@@ -47,7 +47,7 @@ impl Auth<'_> {
             }
             Rotation::Reused => {
                 self.store.callers.sessions.forget(&key).await;
-                SecurityEvent::REFRESH_TOKEN_REUSED.note_in(token.user, token.session);
+                SecurityEvent::REFRESH_TOKEN_REUSED.note_in(self.store, token.user, token.session);
                 Err(Error::invalid_credentials())
             }
             Rotation::Refused | Rotation::Successor { .. } => Err(Error::invalid_credentials()),

@@ -127,7 +127,7 @@ impl Auth<'_> {
     /// `NotFound` when it has ended already.
     pub async fn logout(self, user: UserId, session: SessionId) -> Result<()> {
         self.end(user, session, EndReason::Logout).await?;
-        SecurityEvent::LOGGED_OUT.note_in(user, session);
+        SecurityEvent::LOGGED_OUT.note_in(self.store, user, session);
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl Auth<'_> {
     /// `NotFound`, also when it has ended already.
     pub async fn revoke(self, user: UserId, session: SessionId) -> Result<()> {
         self.end(user, session, EndReason::Revoked).await?;
-        SecurityEvent::SESSION_REVOKED.note_in(user, session);
+        SecurityEvent::SESSION_REVOKED.note_in(self.store, user, session);
         Ok(())
     }
 
@@ -161,8 +161,8 @@ impl Auth<'_> {
         };
         self.store.write("session_end_all", end).await?;
         self.store.callers.forget_all().await;
-        SecurityEvent::LOGGED_OUT_EVERYWHERE.note(Some(user));
-        keys.note(user);
+        SecurityEvent::LOGGED_OUT_EVERYWHERE.note(self.store, Some(user));
+        keys.note(self.store, user);
         Ok(())
     }
 }
