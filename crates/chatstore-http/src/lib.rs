@@ -48,6 +48,7 @@ mod origins;
 mod pace;
 mod path;
 mod query;
+mod rate_limit;
 mod repetitions;
 mod request;
 mod router;

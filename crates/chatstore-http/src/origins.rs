@@ -8,6 +8,7 @@ use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::header_names::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, REQUEST_ID};
+use crate::rate_limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
 
 /// How long a browser may remember what it was allowed.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -99,13 +100,15 @@ fn sent() -> [HeaderName; 6] {
 }
 
 /// The headers of an answer that a page may read.
-fn read() -> [HeaderName; 6] {
+fn read() -> [HeaderName; 8] {
     [
         header::ETAG,
         header::LOCATION,
         header::RETRY_AFTER,
         header::WWW_AUTHENTICATE,
         IDEMPOTENCY_REPLAYED,
+        RATE_LIMIT,
+        RATE_LIMIT_POLICY,
         REQUEST_ID,
     ]
 }

@@ -1,21 +1,22 @@
 //! What handlers share.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::http::request::Parts;
 use chatstore::auth::{LimitKey, Permission, Quota};
 use chatstore::{DatabaseKind, Store, UserId};
 
 use crate::admission::Admission;
 use crate::answer::AnswerMemory;
 use crate::budget::ByteBudget;
-use crate::client::TrustedProxies;
+use crate::client::{ClientAddress, TrustedProxies};
 use crate::error::Problem;
 use crate::metrics::Metrics;
 use crate::origins::AllowedOrigins;
 use crate::pace::Pace;
+use crate::rate_limit::RequestLimit;
 use crate::repetitions::{Repetition, Repetitions};
 use crate::shares::Shares;
 
@@ -82,12 +83,15 @@ impl AppState {
         &self.0.policy
     }
 
-    /// Counts a request from an address, of a user if one is known.
-    pub(crate) async fn count(&self, user: Option<UserId>, address: Option<IpAddr>) -> Result<(), Problem> {
+    /// Counts a request, of a user if one is known; its answer says how many are left.
+    pub(crate) async fn count(&self, parts: &Parts, user: Option<UserId>) -> Result<(), Problem> {
         let Some(count) = self.0.policy.requests_a_minute else { return Ok(()) };
         let quota = Quota { count, period: Duration::from_secs(60) };
         let store = self.store();
-        match store.limiter().take(&LimitKey::request(user, address), quota, store.now()).await {
+        let key = LimitKey::request(user, ClientAddress::of(parts));
+        let permission = store.limiter().take(&key, quota, store.now()).await;
+        RequestLimit::note(&parts.extensions, quota, permission);
+        match permission {
             Permission::Granted { .. } => Ok(()),
             Permission::Refused { retry_after } => Err(Problem::rate_limited(retry_after)),
         }

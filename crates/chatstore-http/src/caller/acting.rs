@@ -7,7 +7,6 @@ use chatstore::{FieldCode, KeyRights, UserRole};
 
 use super::authenticate::{ACTING_USER, not_a_service};
 use super::current::Caller;
-use crate::client::ClientAddress;
 use crate::error::Problem;
 use crate::state::AppState;
 
@@ -49,7 +48,7 @@ async fn act_for(
         .map_err(|error| Problem::wrong(ACTING_USER_NAME, FieldCode::InvalidFormat, error.to_string()))?;
     let acting = find(state, &reference, rights).await?;
     let counted = acting.as_ref().map_or(principal.user_id, |acting| acting.user_id);
-    state.count(Some(counted), ClientAddress::of(parts)).await?;
+    state.count(parts, Some(counted)).await?;
     let ActingUser { user_id, role, external_namespace } = acting.ok_or_else(Problem::unknown_user)?;
     // A user for whom the key is not is answered like one who does not exist.
     if !rights.is_for(user_id, external_namespace.as_deref()) {

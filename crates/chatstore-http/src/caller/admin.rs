@@ -10,7 +10,6 @@ use chatstore::{KeyRights, User, UserId, UserRole};
 use super::acting::{act, nobody_named};
 use super::authenticate::{ACTING_USER, key_makes_no_keys, refuse_before_change, require_principal};
 use super::current::{Caller, require_confirmation, seen};
-use crate::client::ClientAddress;
 use crate::error::Problem;
 use crate::state::AppState;
 
@@ -109,7 +108,7 @@ impl FromRequestParts<AppState> for Admin {
         refuse_before_change(&principal)?;
         if principal.is_service() {
             if parts.headers.contains_key(ACTING_USER) {
-                state.count(Some(principal.user_id), ClientAddress::of(parts)).await?;
+                state.count(parts, Some(principal.user_id)).await?;
             }
             Caller::of(state, &principal).recorded();
             return Ok(Self::of(principal));

@@ -28,15 +28,14 @@ fn is_about_itself(parts: &Parts) -> bool {
 
 /// The holder of the request's credentials; `None` when it has none at all.
 pub(super) async fn authenticate(parts: &Parts, state: &AppState) -> Result<Option<Principal>, Problem> {
-    let address = ClientAddress::of(parts);
     if !parts.headers.contains_key(header::AUTHORIZATION) {
-        state.count(None, address).await?;
+        state.count(parts, None).await?;
         return Ok(None);
     }
     let principal = match bearer(parts) {
         Some(credential) => match state.store().authenticate(credential).await {
             Err(error) if is_of_provider(&error) => {
-                state.count(None, address).await?;
+                state.count(parts, None).await?;
                 return Err(error.into());
             }
             found => found?,
@@ -48,7 +47,7 @@ pub(super) async fn authenticate(parts: &Parts, state: &AppState) -> Result<Opti
         principal.as_ref().is_some_and(Principal::is_service) && parts.headers.contains_key(ACTING_USER);
     if !is_acting {
         let user = principal.as_ref().map(|principal| principal.user_id);
-        state.count(user, address).await?;
+        state.count(parts, user).await?;
     }
     let principal = principal.ok_or_else(Problem::unauthenticated)?;
     check_rights(parts, &principal)?;

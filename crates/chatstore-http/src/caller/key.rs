@@ -9,7 +9,6 @@ use chatstore::{ApiKeyId, UserId};
 
 use super::authenticate::{ACTING_USER, bearer, not_a_service, require_principal};
 use super::current::Caller;
-use crate::client::ClientAddress;
 use crate::error::Problem;
 use crate::state::AppState;
 
@@ -69,7 +68,7 @@ impl FromRequestParts<AppState> for KeyHolder {
             if !is_service {
                 return Err(not_a_service());
             }
-            state.count(Some(principal.user_id), ClientAddress::of(parts)).await?;
+            state.count(parts, Some(principal.user_id)).await?;
         }
         Caller::of(state, &principal).recorded();
         let text = bearer(parts).unwrap_or_default().to_owned();

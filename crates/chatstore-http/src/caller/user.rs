@@ -10,7 +10,6 @@ use super::authenticate::{
     refuse_before_change, require_principal, service_has_no_account,
 };
 use super::current::Caller;
-use crate::client::ClientAddress;
 use crate::error::Problem;
 use crate::state::AppState;
 
@@ -114,7 +113,7 @@ impl FromRequestParts<AppState> for UnauthenticatedClient {
             None => None,
         };
         let user = principal.as_ref().map(|principal| principal.user_id);
-        state.count(user, ClientAddress::of(parts)).await?;
+        state.count(parts, user).await?;
         if principal.is_some_and(|principal| principal.is_service()) {
             return Err(service_has_no_account());
         }

@@ -28,6 +28,7 @@ use crate::client::ClientAddress;
 use crate::error::{Problem, ProblemKind};
 use crate::header_names::REQUEST_ID;
 use crate::path::BasePath;
+use crate::rate_limit::RequestLimit;
 use crate::serve::MalformedHead;
 use crate::state::AppState;
 
@@ -64,6 +65,8 @@ pub(crate) async fn request_context(
     extensions.insert(ClientAddress(address));
     extensions.insert(RequestId::new(&request_id));
     extensions.insert(base_path);
+    let limit = RequestLimit::default();
+    extensions.insert(limit.clone());
     // The layers of routes are declared before there is a state.
     extensions.insert(state.clone());
 
@@ -72,6 +75,7 @@ pub(crate) async fn request_context(
     if let Ok(value) = HeaderValue::try_from(&*request_id) {
         headers.insert(REQUEST_ID, value);
     }
+    limit.add_to(headers);
     add_security_headers(headers);
     response
 }

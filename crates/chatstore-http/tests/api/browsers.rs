@@ -79,7 +79,16 @@ async fn a_page_of_an_allowed_origin_may_ask_first_and_read_the_answer(case: Tes
         assert!(list(&answer, "vary").contains(&"origin".to_owned()));
         assert_eq!(
             list(&answer, "access-control-expose-headers"),
-            ["etag", "idempotency-replayed", "location", "retry-after", "www-authenticate", "x-request-id"]
+            [
+                "etag",
+                "idempotency-replayed",
+                "location",
+                "ratelimit",
+                "ratelimit-policy",
+                "retry-after",
+                "www-authenticate",
+                "x-request-id"
+            ]
         );
     }
 }

@@ -25,6 +25,7 @@ conformance!(
     a_name_of_any_length_costs_no_more_than_a_short_one,
     too_many_failures_of_an_address_are_refused_for_a_while,
     requests_are_counted_by_user_and_address_when_enabled,
+    an_answer_says_how_many_requests_are_left_and_until_when,
     only_a_trusted_proxy_says_where_a_login_comes_from,
     a_login_during_a_burst_is_told_to_retry,
 );
@@ -218,6 +219,23 @@ async fn requests_are_counted_by_user_and_address_when_enabled(case: TestDatabas
     assert_eq!(answer(server.anonymous("GET", "/healthz")).await.status, 200);
     server.case.clock.advance(Duration::from_secs(60));
     assert_eq!(status(&server, &ada, "GET", CONVERSATIONS).await, 200);
+}
+
+async fn an_answer_says_how_many_requests_are_left_and_until_when(case: TestDatabase) {
+    let server = Server::start_with(case, three_a_minute).await;
+    let ada = server.person("ada").await;
+    let headers = async || {
+        let answer = answer(server.request(&ada, "GET", CONVERSATIONS)).await;
+        (answer.status, answer.header("ratelimit").to_owned(), answer.header("ratelimit-policy").to_owned())
+    };
+    let policy = "\"requests\";q=3;w=60";
+    assert_eq!(headers().await, (200, "\"requests\";r=2;t=60".to_owned(), policy.to_owned()));
+    server.case.clock.advance(Duration::from_millis(20_500));
+    assert_eq!(headers().await, (200, "\"requests\";r=1;t=40".to_owned(), policy.to_owned()));
+    assert_eq!(headers().await, (200, "\"requests\";r=0;t=40".to_owned(), policy.to_owned()));
+    assert_eq!(headers().await, (429, "\"requests\";r=0;t=40".to_owned(), policy.to_owned()));
+    let health = answer(server.anonymous("GET", "/healthz")).await;
+    assert_eq!((health.header("ratelimit"), health.header("ratelimit-policy")), ("", ""), "not counted");
 }
 
 fn behind_a_proxy(store: Store) -> Router {
