@@ -12,7 +12,13 @@ use crate::identity_provider;
 
 /// Opens the database as it is, beside a server.
 pub(crate) async fn open(config: &Config) -> Result<Store, CliError> {
-    connect(config, builder(config, config.database_url(), FileLock::Share)).await
+    let mut builder = builder(config, config.database_url(), FileLock::Share).listen(false);
+    // What a command changes, servers hear.
+    if let Some(options) = config.redis.clone() {
+        let redis = Redis::start(options);
+        builder = builder.messenger(redis.messenger()).shared_cache(redis.cache());
+    }
+    connect(config, builder).await
 }
 
 /// Opens the database as it is, for a server: the only one of a SQLite file. Tokens of these providers are accepted, and
@@ -24,7 +30,7 @@ pub(crate) async fn open_for_server(
 ) -> Result<Store, CliError> {
     let mut builder = builder(config, config.database_url(), FileLock::Own);
     if let Some(redis) = redis {
-        builder = builder.limiter(redis.limiter());
+        builder = builder.limiter(redis.limiter()).messenger(redis.messenger()).shared_cache(redis.cache());
     }
     connect(config, identity_provider::accept_tokens(builder, config, providers)).await
 }

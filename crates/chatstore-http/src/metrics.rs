@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use chatstore::operations::EventLogCounts;
+use chatstore::shared_cache::CacheStatus;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -65,9 +66,14 @@ impl Metrics {
         self.durations.get_or_create(&DurationLabels { method, route }).observe(took.as_secs_f64());
     }
 
-    /// All of them, beside the number of statements sent to the database and what became of events, as Prometheus reads
-    /// them.
-    pub(crate) fn encode(&self, statements: u64, events: EventLogCounts) -> Result<String, std::fmt::Error> {
+    /// All of them, beside the number of statements sent to the database, what became of events and what was asked of the
+    /// shared cache, as Prometheus reads them.
+    pub(crate) fn encode(
+        &self,
+        statements: u64,
+        events: EventLogCounts,
+        cache: &CacheStatus,
+    ) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("chatstore");
         registry.register("http_requests", "Requests answered", self.requests.clone());
         registry.register(
@@ -76,9 +82,21 @@ impl Metrics {
             self.durations.clone(),
         );
         registry.register("http_requests_present", "Requests in progress", self.present.clone());
-        let counter: Counter = Counter::default();
-        counter.inc_by(statements);
-        registry.register("database_statements", "Statements sent to the database", counter);
+        let counts = [
+            ("database_statements", "Statements sent to the database", statements),
+            ("cache_hits", "Look-ups in the shared cache that found an entry", cache.hits),
+            ("cache_misses", "Look-ups in the shared cache that found none", cache.misses),
+            ("cache_errors", "Commands to the shared cache that failed or took too long", cache.errors),
+            ("cache_losses", "Times that the shared cache was found not to answer", cache.losses),
+        ];
+        for (name, help, count) in counts {
+            let counter: Counter = Counter::default();
+            counter.inc_by(count);
+            registry.register(name, help, counter);
+        }
+        let is_up: Gauge = Gauge::default();
+        is_up.set(cache.is_up.into());
+        registry.register("cache_up", "Whether the shared cache is in use: 0 or 1", is_up);
         let EventLogCounts { stored, dropped, waiting } = events;
         let outcomes: Family<EventLabels, Counter> = Family::default();
         for (outcome, count) in [("stored", stored), ("dropped", dropped)] {

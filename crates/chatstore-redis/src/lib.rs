@@ -1,6 +1,8 @@
-//! Redis beside the database of a store: limits that several servers share.
+//! Redis beside the database of a store: limits and caches that several servers share, and changes of which each hears at once.
 //!
 //! [`Redis::limiter`] is a [`Limiter`](chatstore::auth::Limiter) whose counts all servers with the same Redis share.
+//! [`Redis::cache`] is a [`SharedCache`](chatstore::shared_cache::SharedCache) of users, sessions and answers of models.
+//! [`Redis::messenger`] is a [`Messenger`](chatstore::messenger::Messenger): a session that ends on one server ends on all.
 //!
 //! ```no_run
 //! use chatstore::Store;
@@ -8,7 +10,12 @@
 //!
 //! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
 //! let redis = Redis::start(RedisOptions::new("redis://localhost:6379/0")?);
-//! let store = Store::builder("sqlite://chat.db").limiter(redis.limiter()).connect().await?;
+//! let store = Store::builder("postgresql://localhost/chat")
+//!     .limiter(redis.limiter())
+//!     .messenger(redis.messenger())
+//!     .shared_cache(redis.cache())
+//!     .connect()
+//!     .await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -23,14 +30,17 @@
 //!   one connection.
 //! - The crate knows keys and bytes, no users and no database.
 
+mod cache;
 mod connect;
 mod keys;
 mod limiter;
 mod link;
+mod messenger;
 mod options;
 mod redis;
+mod revisions;
 
 pub use keys::{InvalidPrefix, KeyPrefix};
 pub use link::{RedisCounts, Unavailable};
 pub use options::{InvalidRedisUrl, RedisOptions};
-pub use redis::Redis;
+pub use redis::{Redis, RedisFailure};

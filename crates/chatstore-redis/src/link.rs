@@ -3,19 +3,22 @@
 //! A task in the background opens it and looks after it. Commands use what is open; they wait for no connection. One that
 //! fails makes the task look at once, and it gives the connection up when the server does not answer.
 
+use std::convert::Infallible;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use chatstore::shared_cache::CacheFamily;
 use redis::aio::MultiplexedConnection;
-use redis::{ErrorKind, PushInfo, RedisError, RedisResult};
-use tokio::sync::{Notify, watch};
+use redis::{ErrorKind, PushInfo, PushKind, RedisError, RedisResult, Script, Value};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::connect::{ConnectFailure, connect};
 use crate::options::RedisOptions;
+use crate::revisions::{Revisions, family_key};
 
 /// How often a connection is tried, and an open one asked whether it still works.
 const PACE: Duration = Duration::from_secs(1);
@@ -38,6 +41,18 @@ pub struct RedisCounts {
     /// How often the connection was lost.
     pub losses: u64,
 }
+
+/// What comes on the connection without being asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// What a process published.
+    Text(Arc<str>),
+    /// The connection is new: what was published before is lost.
+    Opened,
+}
+
+/// Texts that wait to be heard. Who is so late misses some, and is told that.
+const PUSHED: usize = 256;
 
 /// A connection that is opened again and again until this is dropped.
 #[derive(Debug)]
@@ -74,9 +89,12 @@ impl Drop for KeptOpen {
 pub(crate) struct Link {
     options: RedisOptions,
     open: watch::Sender<Option<MultiplexedConnection>>,
+    pushed: broadcast::Sender<Pushed>,
     /// Something failed: the connection may not work.
     trouble: Notify,
     was_tried: watch::Sender<bool>,
+    revisions: Revisions,
+    renew: Script,
     is_lost: AtomicBool,
     commands: AtomicU64,
     errors: AtomicU64,
@@ -88,8 +106,11 @@ impl Link {
         Self {
             options,
             open: watch::Sender::new(None),
+            pushed: broadcast::Sender::new(PUSHED),
             trouble: Notify::new(),
             was_tried: watch::Sender::new(false),
+            revisions: Revisions::default(),
+            renew: Script::new(include_str!("renew.lua")),
             is_lost: AtomicBool::new(false),
             commands: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -103,6 +124,21 @@ impl Link {
 
     pub(crate) fn is_up(&self) -> bool {
         self.open.borrow().is_some()
+    }
+
+    pub(crate) const fn revisions(&self) -> &Revisions {
+        &self.revisions
+    }
+
+    /// Has a family's revision renewed before this process looks anything up in it.
+    pub(crate) fn renew_later(&self, family: CacheFamily) {
+        self.revisions.want(family);
+        self.trouble.notify_one();
+    }
+
+    /// What comes from now on.
+    pub(crate) fn pushed(&self) -> broadcast::Receiver<Pushed> {
+        self.pushed.subscribe()
     }
 
     /// Waits until the first connection is open or could not be opened.
@@ -151,7 +187,10 @@ impl Link {
     async fn keep_open(self: Arc<Self>) {
         loop {
             match self.opened().await {
-                Ok(connection) => {
+                Ok(mut connection) => {
+                    // What others failed to remove meanwhile is not known.
+                    self.revisions.want(CacheFamily::Database);
+                    self.renew(&mut connection).await;
                     self.found(&connection);
                     self.watch_over(connection).await;
                     self.open.send_replace(None);
@@ -169,8 +208,20 @@ impl Link {
 
     /// A connection that has just answered as fast as commands have to be answered.
     async fn opened(&self) -> Result<MultiplexedConnection, ConnectFailure> {
-        let mut connection = connect(&self.options, |_: PushInfo| Ok::<(), Unavailable>(())).await?;
-        match timeout(self.options.timeout, ping(&mut connection)).await {
+        let pushed = self.pushed.clone();
+        let push = move |info: PushInfo| -> Result<(), Infallible> {
+            if let Some(text) = published(info) {
+                // Nobody listens in a process that only tells.
+                let _ = pushed.send(Pushed::Text(text));
+            }
+            Ok(())
+        };
+        let mut connection = connect(&self.options, push).await?;
+        let answered = async {
+            connection.subscribe(self.options.channel()).await?;
+            ping(&mut connection).await
+        };
+        match timeout(self.options.timeout, answered).await {
             Ok(answered) => Ok(answered.map(|()| connection)?),
             Err(_) => Err(ConnectFailure::Silent),
         }
@@ -185,11 +236,30 @@ impl Link {
             if !matches!(timeout(patience, ping(&mut connection)).await, Ok(Ok(()))) {
                 return;
             }
+            self.renew(&mut connection).await;
+        }
+    }
+
+    /// Renews the revisions that have to be. One that could not be stays wanted.
+    async fn renew(&self, connection: &mut MultiplexedConnection) {
+        for family in [CacheFamily::Database, CacheFamily::Responses] {
+            let Some(wanted) = self.revisions.wanted(family) else { continue };
+            let mut call = self.renew.key(family_key(&self.options.prefix, family));
+            let renewed = timeout(self.options.timeout, call.arg("").invoke_async::<i64>(connection)).await;
+            match renewed {
+                Ok(Ok(_)) => self.revisions.renewed(family, wanted),
+                Ok(Err(error)) => {
+                    tracing::debug!(error.cause = %error, "a revision in Redis could not be renewed");
+                }
+                Err(_) => tracing::debug!("a revision in Redis could not be renewed in time"),
+            }
         }
     }
 
     fn found(&self, connection: &MultiplexedConnection) {
         self.open.send_replace(Some(connection.clone()));
+        // Nobody listens in a process that only tells.
+        let _ = self.pushed.send(Pushed::Opened);
         self.was_tried.send_replace(true);
         if self.is_lost.swap(false, Ordering::Relaxed) {
             tracing::info!(redis.place = self.options.place(), "Redis is in use again");
@@ -207,7 +277,18 @@ impl Link {
     }
 }
 
-async fn ping(connection: &mut MultiplexedConnection) -> RedisResult<()> {
+/// The text of what was published; `None` for what is pushed otherwise.
+fn published(info: PushInfo) -> Option<Arc<str>> {
+    match (info.kind, info.data.as_slice()) {
+        (PushKind::Message, [_channel, Value::BulkString(text)]) => {
+            std::str::from_utf8(text).ok().map(Arc::from)
+        }
+        _ => None,
+    }
+}
+
+/// Asks whether the server answers.
+pub(crate) async fn ping(connection: &mut MultiplexedConnection) -> RedisResult<()> {
     let answer: String = redis::cmd("PING").query_async(connection).await?;
     match answer.as_str() {
         "PONG" => Ok(()),

@@ -85,6 +85,11 @@ impl RedisOptions {
         self
     }
 
+    /// On which processes tell each other what changed.
+    pub(crate) fn channel(&self) -> String {
+        self.prefix.key("changes")
+    }
+
     /// Where Redis is, without user and password: host, port and database.
     #[must_use]
     pub fn place(&self) -> String {

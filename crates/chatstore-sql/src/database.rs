@@ -7,6 +7,8 @@ use std::sync::{Arc, Weak};
 use chatstore_model::{Clock, IdSource, RandomIds, SystemClock, UserId};
 
 use crate::context::Context;
+#[cfg(feature = "postgres")]
+use crate::db::postgres::Notifications;
 use crate::error::{ConnectError, StoreError, UnsupportedEncoding};
 use crate::file_lock::FileLock;
 use crate::tx::{ReadTx, WriteTx};
@@ -273,6 +275,17 @@ impl Database {
     #[must_use]
     pub fn downgrade(&self) -> WeakDatabase {
         WeakDatabase(Arc::downgrade(&self.0))
+    }
+
+    /// What others tell on a channel from now on, on a connection of its own. `None` on SQLite, and behind a pooler that
+    /// gives each transaction another session.
+    #[cfg(feature = "postgres")]
+    pub async fn listen(&self, channel: &str) -> Option<Result<Notifications, StoreError>> {
+        match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(_) => None,
+            Backend::Postgres(database) => database.listen(channel).await,
+        }
     }
 
     pub(crate) fn backend(&self) -> &Backend {

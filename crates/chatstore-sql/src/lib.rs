@@ -62,6 +62,8 @@ pub use chatstore_migrate::{MigrationError, Revision};
 pub use database::{Database, DatabaseKind, DatabaseOptions, WeakDatabase};
 #[cfg(feature = "postgres")]
 pub use db::TlsMode;
+#[cfg(feature = "postgres")]
+pub use db::postgres::Notifications;
 pub use db::{Bytes, FromColumn, Row, Sql, Value};
 pub use error::{Cause, ConnectError, StoreError, UnsupportedEncoding};
 pub use external::{

@@ -55,8 +55,9 @@
 //! ([`auth::Actor`]), by ids alone. With [`Builder::event_log`] they are stored as well, where [`AsUser::logs`] and
 //! [`Store::event_log`] find them.
 //!
-//! Beside the root there are three modules: [`auth`] says who a request comes from, [`operations`] is for
-//! those who operate a store, and [`sql`] for an application's own statements inside a transaction.
+//! Beside the root there are five modules: [`auth`] says who a request comes from, [`messenger`] how several processes hear
+//! of changes, [`shared_cache`] what they remember together, [`operations`] is for those who operate a store, and [`sql`]
+//! for an application's own statements inside a transaction.
 
 /// The example of the README, compiled.
 #[cfg(doctest)]
@@ -66,6 +67,7 @@ mod readme {}
 mod actor;
 mod api_key;
 mod cache;
+mod changes;
 mod cursor;
 mod error;
 mod event_queue;
@@ -78,6 +80,7 @@ mod password;
 mod principal;
 mod security_event;
 mod service;
+pub mod shared_cache;
 mod store;
 mod sweeper;
 mod token;
@@ -94,8 +97,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
 pub use page_request::PageRequest;
 pub use service::{
-    AppendedBatch, Conversations, Destination, Documents, EventLog, IdempotencyKey, Idempotent, Keys, Logs,
-    Members, Messages, NewKey, Outcome, ReferencedDocuments, Usage, Users,
+    AppendedBatch, CachedResponse, Conversations, Destination, Documents, EventLog, IdempotencyKey,
+    Idempotent, Keys, Logs, MAX_RESPONSE_BYTES, MAX_RESPONSE_LIFETIME, Members, Messages, NewKey, Outcome,
+    RESPONSE_LIFETIME, ReferencedDocuments, RequestHash, ResponseCache, ResponseScope, Usage, Users,
 };
 pub use store::{Builder, Store};
 pub use user_scope::{AsUser, SeenRevision};
@@ -121,6 +125,11 @@ pub mod auth {
     };
     pub use crate::token::{InvalidTokenKey, TokenKeys};
     pub use crate::user_reference::{InvalidUserReference, UserReference};
+}
+
+/// How several processes with one database hear of each other's changes.
+pub mod messenger {
+    pub use crate::changes::{Hear, Heard, Messenger, MessengerFuture};
 }
 
 /// For those who operate a store: [`Store::operations`](crate::Store::operations) and

@@ -12,14 +12,17 @@ use chatstore_sql::{
 };
 
 use crate::cache::Callers;
+use crate::changes::{CallerChange, Messenger, Others, PostgresMessenger};
 use crate::error::Result;
 use crate::event_queue::EventQueue;
 use crate::identity::Identity;
 use crate::identity_provider::IdentityProvider;
 use crate::limit::Limiter;
 use crate::principal::Principal;
+use crate::shared_cache::{CacheSlot, LocalCache, SharedCache};
 use crate::sweeper::Sweeper;
 use crate::token::TokenKeys;
+use uuid::Uuid;
 
 /// Maximum bytes of a document's content when nothing is said, and the largest such maximum.
 const DOCUMENT_LIMIT: usize = 1024 * 1024;
@@ -30,6 +33,10 @@ const MAX_DOCUMENT_LIMIT: usize = 64 * DOCUMENT_LIMIT;
 pub struct Store {
     pub(crate) database: Database,
     pub(crate) callers: Callers,
+    pub(crate) others: Others,
+    pub(crate) shared: Arc<dyn SharedCache>,
+    /// Whether other processes have it too.
+    pub(crate) is_shared: bool,
     pub(crate) identity: Identity,
     pub(crate) sweeper: Arc<Sweeper>,
     pub(crate) events: EventQueue,
@@ -77,6 +84,9 @@ impl Store {
             identity: Identity::default(),
             document_limit: DOCUMENT_LIMIT,
             keeps_events: false,
+            messenger: None,
+            listens: true,
+            shared: None,
         }
     }
 
@@ -253,6 +263,27 @@ impl Store {
         self.database.is_encrypted()
     }
 
+    /// To be called after the commit of what changes who callers are: forgets it here at once, and tells the others.
+    pub(crate) async fn changed(&self, change: CallerChange) {
+        self.callers.forget(change);
+        if self.is_shared {
+            // What could not be removed is not found any more, either.
+            let _ = match change {
+                CallerChange::Session(user, _) => {
+                    self.shared.remove(&CacheSlot::session(user, Uuid::nil())).await.map(drop)
+                }
+                CallerChange::Everything => self.shared.remove_all().await,
+            };
+        }
+        self.others.tell(change).await;
+    }
+
+    /// What several processes remember together.
+    #[must_use]
+    pub fn shared_cache(&self) -> &dyn SharedCache {
+        self.shared.as_ref()
+    }
+
     /// The present instant by the store's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -281,6 +312,7 @@ impl Store {
     /// Events that wait are stored, as far as that takes no more than 2 seconds.
     pub async fn close(&self) {
         self.events.flush(&self.database).await;
+        self.others.stop();
         self.database.close().await;
     }
 }
@@ -292,6 +324,9 @@ pub struct Builder {
     identity: Identity,
     document_limit: usize,
     keeps_events: bool,
+    messenger: Option<Arc<dyn Messenger>>,
+    listens: bool,
+    shared: Option<Arc<dyn SharedCache>>,
 }
 
 impl Builder {
@@ -391,15 +426,47 @@ impl Builder {
         self
     }
 
+    /// Another way to tell other processes of a session that ended, a key that was revoked, a user who was changed, than
+    /// PostgreSQL's own `notify`. On SQLite, nobody is told when nothing is said.
+    #[must_use]
+    pub fn messenger(mut self, messenger: Arc<dyn Messenger>) -> Self {
+        self.messenger = Some(messenger);
+        self
+    }
+
+    /// What several processes remember together: users by name for five minutes, sessions for a few seconds, answers of
+    /// models. When nothing is said, users and sessions are not, and answers only by this process.
+    #[must_use]
+    pub fn shared_cache(mut self, cache: Arc<dyn SharedCache>) -> Self {
+        self.shared = Some(cache);
+        self
+    }
+
+    /// Whether this process hears at once of such changes by others, for which PostgreSQL needs a connection beside those
+    /// of the pool; it does when nothing is said. Without, it notices them within 5 seconds.
+    #[must_use]
+    pub const fn listen(mut self, is_on: bool) -> Self {
+        self.listens = is_on;
+        self
+    }
+
     /// Opens the database.
     ///
     /// # Errors
     /// [`ConnectError`].
     pub async fn connect(self) -> std::result::Result<Store, ConnectError> {
         let database = Database::open(self.options).await?;
+        let callers = Callers::default();
+        let messenger = self.messenger.or_else(|| match database.kind() {
+            DatabaseKind::Sqlite => None,
+            DatabaseKind::Postgres => Some(Arc::new(PostgresMessenger(database.clone()))),
+        });
         Ok(Store {
+            others: Others::new(messenger, self.listens, &callers),
+            is_shared: self.shared.is_some(),
+            shared: self.shared.unwrap_or_else(|| Arc::new(LocalCache::default())),
             database,
-            callers: Callers::default(),
+            callers,
             identity: self.identity,
             sweeper: Arc::default(),
             events: EventQueue::new(self.keeps_events),

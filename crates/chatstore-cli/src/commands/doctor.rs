@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use chatstore::sql::Sql;
 use chatstore::{DatabaseKind, Store};
 use chatstore_oidc::Probe;
+use chatstore_redis::Redis;
 use chatstore_sql::ServerEncryption;
 use clap::Args;
 use serde::Serialize;
@@ -135,6 +136,7 @@ fn print_check(Check { check, finding }: &Check) {
 async fn examine(config: &Config) -> Vec<Check> {
     let mut checks = vec![Check::new("configuration", Ok(configuration(config)))];
     checks.extend(identity_providers(config).await);
+    checks.extend(redis(config).await);
     let store = match open(config).await {
         Ok(store) => store,
         Err(failure) => {
@@ -170,6 +172,21 @@ async fn examine(config: &Config) -> Vec<Check> {
     }
     store.close().await;
     checks
+}
+
+/// Asks Redis whether it answers, if there is one.
+async fn redis(config: &Config) -> Option<Check> {
+    let options = config.redis.as_ref()?;
+    let protection = if options.is_encrypted() { "encrypted and verified" } else { "not encrypted" };
+    let finding = match Redis::probe(options).await {
+        Ok(()) => Finding::ok(format!("{} answers, {protection}", options.place())),
+        // Servers work without it.
+        Err(failure) => Finding::warning(
+            failure.to_string(),
+            "correct REDIS_URL, or let this machine reach it: meanwhile each server counts and remembers by itself",
+        ),
+    };
+    Some(Check::new("redis", Ok(finding)))
 }
 
 /// Asks each identity provider for its keys, as a server does.

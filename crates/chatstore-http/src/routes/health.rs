@@ -46,6 +46,15 @@ pub(crate) struct Readiness {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Dependencies {
     database: DatabaseReadiness,
+    /// Where the server has one. It is ready without as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<RedisReadiness>,
+}
+
+/// Redis, and whether it is in use.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RedisReadiness {
+    status: ReadinessStatus,
 }
 
 /// The database, and whether it answers.
@@ -101,10 +110,17 @@ pub(crate) async fn readyz(State(state): State<AppState>, draining: Option<Exten
     };
     let status = if draining.is_some() { ReadinessStatus::Stopping } else { database };
     let database = DatabaseReadiness { status: database, kind: state.store().kind().as_str() };
-    let readiness = Json(Readiness { status, dependencies: Dependencies { database } });
+    let redis = redis(&state);
+    let readiness = Json(Readiness { status, dependencies: Dependencies { database, redis } });
     if status == ReadinessStatus::Ready {
         readiness.into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], readiness).into_response()
     }
+}
+
+fn redis(state: &AppState) -> Option<RedisReadiness> {
+    let cache = state.store().shared_cache().status();
+    let status = if cache.is_up { ReadinessStatus::Ready } else { ReadinessStatus::Unavailable };
+    (cache.kind == "redis").then_some(RedisReadiness { status })
 }

@@ -9,7 +9,8 @@ use crate::state::AppState;
 /// What Prometheus reads.
 pub(crate) async fn get(State(state): State<AppState>) -> Response {
     let store = state.store();
-    match state.metrics().encode(store.operations().statements(), store.event_log().counts()) {
+    let (statements, events) = (store.operations().statements(), store.event_log().counts());
+    match state.metrics().encode(statements, events, &store.shared_cache().status()) {
         Ok(text) => {
             let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, content_type)], text).into_response()

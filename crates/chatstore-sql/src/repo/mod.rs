@@ -33,6 +33,7 @@ mod live;
 mod logs;
 mod members;
 mod messages;
+mod notifications;
 mod passwords;
 mod refresh_tokens;
 mod responses;
@@ -104,6 +105,7 @@ pub(crate) fn statements() -> Vec<Sql> {
         idempotency_keys::STATEMENTS,
         identities::STATEMENTS,
         members::STATEMENTS,
+        notifications::STATEMENTS,
         passwords::STATEMENTS,
         refresh_tokens::STATEMENTS,
         responses::STATEMENTS,

@@ -53,7 +53,7 @@ conformance!(
 
 /// What the cache answers when the database would answer `value`.
 async fn ask(cache: &impl Cache<Thing>, key: u32, value: Option<&'static str>) -> Option<&'static str> {
-    let load = ready(Ok::<_, Infallible>(value));
+    let load = || ready(Ok::<_, Infallible>(value));
     let Ok(answer) = cache.get_or_load(&Thing(key), load).await;
     answer
 }
@@ -61,7 +61,7 @@ async fn ask(cache: &impl Cache<Thing>, key: u32, value: Option<&'static str>) -
 async fn what_was_loaded_is_not_loaded_again(cache: impl Cache<Thing>) {
     let loads = AtomicU32::new(0);
     for _ in 0..3 {
-        let load = async {
+        let load = async || {
             loads.fetch_add(1, Ordering::SeqCst);
             Ok::<_, Infallible>(Some("value"))
         };
@@ -76,7 +76,7 @@ async fn that_there_is_nothing_is_not_remembered(cache: impl Cache<Thing>) {
 }
 
 async fn an_error_is_not_remembered(cache: impl Cache<Thing>) {
-    let failed = cache.get_or_load(&Thing(1), ready(Err("no database"))).await;
+    let failed = cache.get_or_load(&Thing(1), || ready(Err("no database"))).await;
     assert_eq!(failed, Err("no database"));
     assert_eq!(ask(&cache, 1, Some("value")).await, Some("value"));
 }
@@ -90,7 +90,7 @@ async fn each_key_has_its_own_value(cache: impl Cache<Thing>) {
 async fn what_is_forgotten_is_loaded_again(cache: impl Cache<Thing>) {
     ask(&cache, 1, Some("old")).await;
     ask(&cache, 2, Some("kept")).await;
-    cache.forget(&Thing(1)).await;
+    cache.forget(&Thing(1));
     assert_eq!(ask(&cache, 1, Some("new")).await, Some("new"));
     assert_eq!(ask(&cache, 2, None).await, Some("kept"));
 }
@@ -98,22 +98,22 @@ async fn what_is_forgotten_is_loaded_again(cache: impl Cache<Thing>) {
 async fn everything_can_be_forgotten_at_once(cache: impl Cache<Thing>) {
     ask(&cache, 1, Some("old")).await;
     ask(&cache, 2, Some("old")).await;
-    cache.forget_all().await;
+    cache.forget_all();
     assert_eq!(ask(&cache, 1, None).await, None);
     assert_eq!(ask(&cache, 2, Some("new")).await, Some("new"));
 }
 
 /// Lets something be forgotten after the database has answered and before the answer arrives.
-async fn load_while<C: Cache<Thing>>(cache: &C, forget: impl Future<Output = ()>) {
+async fn load_while<C: Cache<Thing>>(cache: &C, forget: impl FnOnce()) {
     let (read, forgotten) = (Notify::new(), Notify::new());
-    let load = async {
+    let load = async || {
         read.notify_one();
         forgotten.notified().await;
         Ok::<_, Infallible>(Some("old"))
     };
     let change = async {
         read.notified().await;
-        forget.await;
+        forget();
         forgotten.notify_one();
     };
     let (answer, ()) = tokio::join!(cache.get_or_load(&Thing(1), load), change);
@@ -121,12 +121,12 @@ async fn load_while<C: Cache<Thing>>(cache: &C, forget: impl Future<Output = ()>
 }
 
 async fn what_was_read_before_it_was_forgotten_is_not_remembered(cache: impl Cache<Thing>) {
-    load_while(&cache, cache.forget(&Thing(1))).await;
+    load_while(&cache, || cache.forget(&Thing(1))).await;
     assert_eq!(ask(&cache, 1, Some("new")).await, Some("new"));
 }
 
 async fn what_was_read_before_everything_was_forgotten_is_not_remembered(cache: impl Cache<Thing>) {
-    load_while(&cache, cache.forget_all()).await;
+    load_while(&cache, || cache.forget_all()).await;
     assert_eq!(ask(&cache, 1, None).await, None);
     assert_eq!(ask(&cache, 1, Some("new")).await, Some("new"));
     assert_eq!(ask(&cache, 1, None).await, Some("new"));

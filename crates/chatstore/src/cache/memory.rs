@@ -2,23 +2,53 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use moka::Expiry;
 
 use super::{Cache, CacheKey};
 
 /// Entries remembered at a time.
 const CAPACITY: u64 = 10_000;
 
+/// A value, and how long it is remembered.
+#[derive(Clone)]
+struct Entry<V> {
+    value: V,
+    lifetime: Duration,
+}
+
+/// Forgets each value when its own time is over.
+struct AfterItsLifetime;
+
+impl<K, V> Expiry<K, Entry<V>> for AfterItsLifetime {
+    fn expire_after_create(&self, _: &K, entry: &Entry<V>, _: Instant) -> Option<Duration> {
+        Some(entry.lifetime)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &K,
+        entry: &Entry<V>,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(entry.lifetime)
+    }
+}
+
 /// Clones share what they remember.
 #[derive(Clone)]
 pub(crate) struct MemoryCache<K: CacheKey> {
-    entries: moka::sync::Cache<K, K::Value>,
+    entries: moka::sync::Cache<K, Entry<K::Value>>,
     /// How often something was forgotten.
     generation: Arc<AtomicU64>,
 }
 
 impl<K: CacheKey> Default for MemoryCache<K> {
     fn default() -> Self {
-        let entries = moka::sync::Cache::builder().max_capacity(CAPACITY).time_to_live(K::TTL).build();
+        let entries =
+            moka::sync::Cache::builder().max_capacity(CAPACITY).expire_after(AfterItsLifetime).build();
         Self { entries, generation: Arc::default() }
     }
 }
@@ -29,8 +59,8 @@ impl<K: CacheKey> MemoryCache<K> {
     }
 
     /// Remembers what was read since `generation`, unless something was forgotten meanwhile.
-    fn remember(&self, generation: u64, key: &K, value: K::Value) {
-        self.entries.insert(key.clone(), value);
+    fn remember(&self, generation: u64, key: &K, value: K::Value, lifetime: Duration) {
+        self.entries.insert(key.clone(), Entry { value, lifetime });
         if self.generation() != generation {
             self.entries.invalidate(key);
         }
@@ -38,28 +68,46 @@ impl<K: CacheKey> MemoryCache<K> {
 }
 
 impl<K: CacheKey> Cache<K> for MemoryCache<K> {
-    async fn get_or_load<E>(
-        &self,
-        key: &K,
-        load: impl Future<Output = Result<Option<K::Value>, E>> + Send,
-    ) -> Result<Option<K::Value>, E> {
-        if let Some(value) = self.entries.get(key) {
-            return Ok(Some(value));
+    async fn get_or_load<E, F>(&self, key: &K, load: impl FnOnce() -> F + Send) -> Result<Option<K::Value>, E>
+    where
+        E: Send,
+        F: Future<Output = Result<Option<K::Value>, E>> + Send,
+    {
+        if let Some(entry) = self.entries.get(key) {
+            return Ok(Some(entry.value));
         }
         let generation = self.generation();
-        let loaded = load.await?;
+        let loaded = Box::pin(load()).await?;
         if let Some(value) = &loaded {
-            self.remember(generation, key, value.clone());
+            self.remember(generation, key, value.clone(), K::TTL);
         }
         Ok(loaded)
     }
 
-    async fn forget(&self, key: &K) {
+    async fn get_or_load_for<E, F>(
+        &self,
+        key: &K,
+        load: impl FnOnce() -> F + Send,
+    ) -> Result<Option<K::Value>, E>
+    where
+        E: Send,
+        F: Future<Output = Result<Option<(K::Value, Duration)>, E>> + Send,
+    {
+        if let Some(entry) = self.entries.get(key) {
+            return Ok(Some(entry.value));
+        }
+        let generation = self.generation();
+        let Some((value, lifetime)) = Box::pin(load()).await? else { return Ok(None) };
+        self.remember(generation, key, value.clone(), lifetime);
+        Ok(Some(value))
+    }
+
+    fn forget(&self, key: &K) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.entries.invalidate(key);
     }
 
-    async fn forget_all(&self) {
+    fn forget_all(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.entries.invalidate_all();
     }

@@ -24,7 +24,7 @@ pub(crate) use memory::MemoryCache;
 
 /// What another process changed is seen 5 seconds later at the latest, what this one changed at once. The time
 /// counts from when the answer of the database arrived, which is later than when it was true.
-const CALLER_TTL: Duration = Duration::from_secs(4);
+pub(crate) const CALLER_TTL: Duration = Duration::from_secs(4);
 
 /// What is looked up. Displayed, it is a text that no other key has, of whatever type, and that tells no secret.
 pub(crate) trait CacheKey: Clone + Display + Eq + Hash + Send + Sync + 'static {
@@ -36,20 +36,33 @@ pub(crate) trait CacheKey: Clone + Display + Eq + Hash + Send + Sync + 'static {
 }
 
 /// A cache of one kind of key.
-pub(crate) trait Cache<K: CacheKey> {
+pub(crate) trait Cache<K: CacheKey>: Sync {
     /// The value that is remembered, or else what `load` finds, which is remembered from then on. `load` is
-    /// awaited only when it is needed; that there is nothing is not remembered.
-    fn get_or_load<E>(
+    /// called only when it is needed; that there is nothing is not remembered.
+    fn get_or_load<E, F>(
         &self,
         key: &K,
-        load: impl Future<Output = Result<Option<K::Value>, E>> + Send,
-    ) -> impl Future<Output = Result<Option<K::Value>, E>> + Send;
+        load: impl FnOnce() -> F + Send,
+    ) -> impl Future<Output = Result<Option<K::Value>, E>> + Send
+    where
+        E: Send,
+        F: Future<Output = Result<Option<K::Value>, E>> + Send;
+
+    /// The same where `load` finds how long the value may be remembered, too.
+    fn get_or_load_for<E, F>(
+        &self,
+        key: &K,
+        load: impl FnOnce() -> F + Send,
+    ) -> impl Future<Output = Result<Option<K::Value>, E>> + Send
+    where
+        E: Send,
+        F: Future<Output = Result<Option<(K::Value, Duration)>, E>> + Send;
 
     /// To be called when the value of one key may have changed.
-    fn forget(&self, key: &K) -> impl Future<Output = ()> + Send;
+    fn forget(&self, key: &K);
 
     /// To be called when the value of any key may have changed.
-    fn forget_all(&self) -> impl Future<Output = ()> + Send;
+    fn forget_all(&self);
 }
 
 /// An API key, by the hash of its text.
@@ -131,11 +144,11 @@ pub(crate) struct Callers {
 
 impl Callers {
     /// To be called when a user or a key may have changed.
-    pub(crate) async fn forget_all(&self) {
-        self.api_keys.forget_all().await;
-        self.sessions.forget_all().await;
-        self.acting.forget_all().await;
-        self.identities.forget_all().await;
+    pub(crate) fn forget_all(&self) {
+        self.api_keys.forget_all();
+        self.sessions.forget_all();
+        self.acting.forget_all();
+        self.identities.forget_all();
     }
 }
 

@@ -3,6 +3,7 @@
 use chatstore_model::{Identity, IdentityName, UserId};
 
 use super::Users;
+use crate::changes::CallerChange;
 use crate::error::{Error, Result};
 use crate::security_event::SecurityEvent;
 
@@ -38,7 +39,7 @@ impl Users<'_> {
         self.0
             .write("identity_unlink", async move |tx| tx.identities().unlink(user, &identity).await)
             .await?;
-        self.0.callers.forget_all().await;
+        self.0.changed(CallerChange::Everything).await;
         SecurityEvent::IDENTITY_UNLINKED.note(self.0, Some(user));
         Ok(())
     }

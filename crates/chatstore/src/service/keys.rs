@@ -10,6 +10,7 @@ use chatstore_sql::{FoundApiKey, NewSecret, ReadTx, WriteTx};
 
 use crate::api_key::{KeyText, parse};
 use crate::cache::{ApiKeyHash, Cache};
+use crate::changes::CallerChange;
 use crate::error::{Error, Result};
 use crate::principal::{Credential, Principal};
 use crate::security_event::SecurityEvent;
@@ -128,7 +129,7 @@ impl Keys<'_> {
             tx.api_keys().rotate(user, id, new).await
         };
         let key = self.0.write("key_rotate", rotate).await?;
-        self.0.callers.forget_all().await;
+        self.0.changed(CallerChange::Everything).await;
         SecurityEvent::KEY_ROTATED.key(id).note(self.0, Some(user));
         Ok(NewKey { key, text })
     }
@@ -169,7 +170,7 @@ impl Keys<'_> {
     /// `NotFound`.
     pub async fn revoke(self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.0.write("key_revoke", async move |tx| tx.api_keys().revoke(user, id).await).await?;
-        self.0.callers.forget_all().await;
+        self.0.changed(CallerChange::Everything).await;
         SecurityEvent::KEY_REVOKED.key(id).note(self.0, Some(user));
         Ok(())
     }
@@ -183,7 +184,7 @@ impl Keys<'_> {
     pub async fn verify(self, text: &str) -> Result<Option<Principal>> {
         let Some((user, hash)) = parse(text) else { return Ok(None) };
         let now = self.0.now();
-        let load = self.load(user, hash, now);
+        let load = || self.load(user, hash, now);
         let found = self.0.callers.api_keys.get_or_load(&ApiKeyHash(hash), load).await?;
         Ok(found.filter(|principal| principal.expires_at.is_none_or(|end| now < end)))
     }

@@ -22,7 +22,9 @@ mod operations;
 mod references;
 mod removals;
 mod removed_messages;
+mod response_cache;
 mod seed;
+mod shared_users;
 mod usage;
 mod users;
 
@@ -44,6 +46,10 @@ pub use members::Members;
 pub use messages::Messages;
 pub use operations::Operations;
 pub use references::ReferencedDocuments;
+pub use response_cache::{
+    CachedResponse, MAX_RESPONSE_BYTES, MAX_RESPONSE_LIFETIME, RESPONSE_LIFETIME, RequestHash, ResponseCache,
+    ResponseScope,
+};
 pub use seed::{SEED_USERS, Seeded};
 pub use usage::Usage;
 pub use users::Users;

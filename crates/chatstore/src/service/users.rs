@@ -8,6 +8,7 @@ use chatstore_sql::{Deletion, ReadTx, WriteTx};
 
 use super::deletions::NewMessageIds;
 use crate::cache::{ActingKey, Cache};
+use crate::changes::CallerChange;
 use crate::error::{Error, Result};
 use crate::password::{Password, Permit};
 use crate::principal::ActingUser;
@@ -208,7 +209,7 @@ impl Users<'_> {
             let (user_id, role) = (UserId::ANONYMOUS, UserRole::User);
             return Ok(Some(ActingUser { user_id, role, external_namespace: None }));
         }
-        let load = async { Ok(self.find(reference).await?.and_then(active)) };
+        let load = async || Ok(self.find(reference).await?.and_then(active));
         self.0.callers.acting.get_or_load(&ActingKey(reference.clone()), load).await
     }
 
@@ -257,7 +258,8 @@ impl Users<'_> {
         let patch = patch.into_valid()?;
         let events = events_of(&patch);
         let user = self.0.write("user_update", async move |tx| tx.users().update(id, &patch).await).await?;
-        self.0.callers.forget_all().await;
+        self.0.changed(CallerChange::Everything).await;
+        self.forget_cached(&user).await;
         for event in events {
             event.note(self.0, Some(id));
         }
@@ -285,7 +287,9 @@ impl Users<'_> {
     /// As that.
     pub async fn begin_to_erase(self, id: UserId) -> Result<Deletion> {
         let deletion = self.0.write("user_erase", async move |tx| tx.users().erase(id).await).await?;
-        self.0.callers.forget_all().await;
+        self.0.changed(CallerChange::Everything).await;
+        // What could not be removed is not found any more, and gone when its time is over.
+        let _ = self.0.shared.remove_of(id).await;
         SecurityEvent::USER_ERASED.note(self.0, Some(id));
         Ok(deletion)
     }

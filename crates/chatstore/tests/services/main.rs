@@ -11,6 +11,7 @@ mod fixtures;
 mod keys;
 mod logs;
 mod memory;
+mod others;
 mod passwords;
 mod races;
 mod rights;

@@ -59,6 +59,11 @@ impl ListQuery {
         self.username.is_some() || self.email.is_some() || self.claimed_email.is_some()
     }
 
+    /// Whether the role or the state of a user decides, which is not taken from a cache.
+    const fn decides_by_role(&self) -> bool {
+        self.role.is_some() || self.is_active.is_some()
+    }
+
     fn takes(&self, user: &User) -> bool {
         self.role.is_none_or(|role| user.role == role)
             && self.is_active.is_none_or(|is_active| user.is_active == is_active)
@@ -99,7 +104,10 @@ async fn find(state: &AppState, query: &ListQuery) -> Result<Option<User>, Probl
     let users = state.store().users();
     let mut each = Vec::with_capacity(1);
     if let Some(username) = &query.username {
-        each.push(users.find_by_username(username).await?);
+        each.push(match query.decides_by_role() {
+            true => users.find_by_username(username).await?,
+            false => users.look_up(username).await?,
+        });
     }
     if let Some(email) = &query.email {
         each.push(users.find_by_email(email).await?);

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use deadpool_postgres::{
-    Client, ClientWrapper, Hook, HookError, Manager, ManagerConfig, Metrics, Pool, PoolError, QueueMode,
-    RecyclingMethod, Runtime,
+    Client, ClientWrapper, Connect as _, Hook, HookError, Manager, ManagerConfig, Metrics, Pool, PoolError,
+    QueueMode, RecyclingMethod, Runtime,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::{CancelToken, Config};
 
@@ -31,6 +32,7 @@ pub(super) struct Connections {
     cancels: Semaphore,
     renewed: Mutex<Option<Instant>>,
     wire: Wire,
+    config: Config,
 }
 
 /// Connections that the server refused to open.
@@ -65,7 +67,7 @@ impl Connections {
         let (wire, config) =
             opened.map_err(|reason| ConnectError::Unusable { place: place.clone(), reason })?;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_connect(config, wire.clone(), recycling);
+        let manager = Manager::from_connect(config.clone(), wire.clone(), recycling);
         let doubts = Arc::new(Doubts::default());
         let examining = Arc::clone(&doubts);
         let examine = Hook::async_fn(move |client: &mut ClientWrapper, metrics: &Metrics| {
@@ -100,6 +102,7 @@ impl Connections {
             cancels: Semaphore::new(deadlines::CANCELS),
             renewed: Mutex::default(),
             wire,
+            config,
         }))
     }
 
@@ -186,6 +189,14 @@ impl Connections {
         *renewed = Some(Instant::now());
         drop(self.pool.retain(|_, _| false));
         true
+    }
+
+    /// A connection beside the pool, whose notifications go there.
+    pub(super) async fn open_notified(
+        &self,
+        notified: mpsc::Sender<String>,
+    ) -> Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error> {
+        self.wire.notifying(notified).connect(&self.config).await
     }
 
     /// Waits for an answer on a connection, longer than the server works on one; `None` when there was none. The

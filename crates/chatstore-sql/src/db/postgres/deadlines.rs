@@ -43,6 +43,10 @@ pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 pub(super) const KEEPALIVE_RETRIES: u32 = 3;
 
+/// How long a connection that only listens hears nothing before it has to prove that it works, and how long it may take.
+pub(super) const LISTENER_IDLE: Duration = Duration::from_secs(5);
+pub(super) const LISTENER_PROBE: Duration = Duration::from_secs(2);
+
 /// After how long more connections are tried again when the server has refused one.
 pub(super) const GROW_AGAIN: Duration = Duration::from_secs(10);
 

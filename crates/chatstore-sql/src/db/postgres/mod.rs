@@ -7,6 +7,7 @@ mod error;
 mod executor;
 mod failure;
 mod long_reads;
+mod notifications;
 mod sqlstate;
 mod wire;
 
@@ -27,6 +28,7 @@ use error::{store_error, write_error};
 pub(crate) use executor::PostgresExecutor;
 use executor::{Handle, Reading};
 use long_reads::{LongRead, LongReads};
+pub use notifications::Notifications;
 pub(crate) use sqlstate::{Meaning, meaning};
 
 /// How often a transaction is run again after a conflict.
@@ -218,6 +220,14 @@ impl PostgresDatabase {
     /// A connection that is never given back to the pool.
     pub(crate) async fn own_client(&self) -> Result<ClientWrapper, StoreError> {
         Checkout::acquire(&self.connections).await?.into_own()
+    }
+
+    /// What is told on a channel; `None` where a pooler gives each transaction another session.
+    pub(crate) async fn listen(&self, channel: &str) -> Option<Result<Notifications, StoreError>> {
+        if !self.keeps_sessions() {
+            return None;
+        }
+        Some(Notifications::open(&self.connections, channel).await)
     }
 
     /// Whether a connection is a session of its own, as far as is known.

@@ -7,6 +7,7 @@ mod passwords;
 mod provider;
 mod refresh;
 mod sessions;
+mod shared_sessions;
 
 use std::fmt;
 use std::net::IpAddr;

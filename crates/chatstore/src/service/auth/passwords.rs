@@ -4,6 +4,7 @@ use chatstore_model::{FieldCode, Invalid, User, UserId};
 use chatstore_sql::WriteTx;
 
 use super::{Auth, OwnKeys};
+use crate::changes::CallerChange;
 use crate::error::{Error, ErrorKind, Result};
 use crate::password::{Password, Passwords, Verification};
 use crate::security_event::SecurityEvent;
@@ -64,7 +65,7 @@ impl Auth<'_> {
             }
             return Err(error);
         }
-        self.store.callers.forget_all().await;
+        self.store.changed(CallerChange::Everything).await;
         SecurityEvent::PASSWORD_CHANGED.note(self.store, Some(user));
         keys.note(self.store, user);
         Ok(())
@@ -83,7 +84,7 @@ impl Auth<'_> {
         self.store
             .write("password_set", async move |tx| tx.passwords().set(user, &hash, must_change).await)
             .await?;
-        self.store.callers.forget_all().await;
+        self.store.changed(CallerChange::Everything).await;
         SecurityEvent::PASSWORD_SET.note(self.store, Some(user));
         Ok(())
     }

@@ -7,6 +7,7 @@ use chatstore_sql::{ReadTx, WriteTx};
 
 use super::Auth;
 use crate::cache::{Cache, IdentityKey};
+use crate::changes::CallerChange;
 use crate::error::{Error, Result};
 use crate::identity_provider::VerifiedToken;
 use crate::principal::{Credential, Principal};
@@ -32,7 +33,7 @@ impl Auth<'_> {
         let now = self.store.now();
         let Some(token) = provider.verify(token, now).await? else { return Ok(None) };
         let key = IdentityKey(token.identity.clone());
-        let load = self.find_or_create(&token);
+        let load = || self.find_or_create(&token);
         let Some(state) = self.store.callers.identities.get_or_load(&key, load).await? else {
             return Err(Error::forbidden(UNKNOWN));
         };
@@ -85,10 +86,10 @@ impl Auth<'_> {
         };
         let (is_changed, state) = self.store.write("identity_note", note).await?;
         if is_changed {
-            self.store.callers.forget_all().await;
+            self.store.changed(CallerChange::Everything).await;
             SecurityEvent::ROLE_CHANGED.note(self.store, state.map(|state| state.user_id));
         } else {
-            self.store.callers.identities.forget(&IdentityKey(token.identity.clone())).await;
+            self.store.callers.identities.forget(&IdentityKey(token.identity.clone()));
         }
         Ok(state.filter(|state| state.accepts(token.issued_at)))
     }

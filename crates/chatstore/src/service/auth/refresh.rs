@@ -5,6 +5,7 @@ use chatstore_sql::{Presented, Rotation};
 use super::login::tokens;
 use super::{ABSOLUTE, Auth, IDLE, Tokens};
 use crate::cache::{Cache, SessionKey};
+use crate::changes::CallerChange;
 use crate::error::{Error, Result};
 use crate::security_event::SecurityEvent;
 use crate::token::RefreshText;
@@ -41,12 +42,12 @@ impl Auth<'_> {
             self.store.write("refresh", async move |tx| tx.refresh_tokens().rotate(&presented).await).await?;
         match rotation {
             Rotation::Successor { user, index, expires_at } if index < successors.len() => {
-                self.store.callers.sessions.forget(&key).await;
+                self.store.callers.sessions.forget(&key);
                 let successor = successors.swap_remove(index);
                 Ok(tokens(keys, *user, &successor, access_jti, now, expires_at))
             }
             Rotation::Reused => {
-                self.store.callers.sessions.forget(&key).await;
+                self.store.changed(CallerChange::Session(token.user, token.session)).await;
                 SecurityEvent::REFRESH_TOKEN_REUSED.note_in(self.store, token.user, token.session);
                 Err(Error::invalid_credentials())
             }

@@ -8,8 +8,10 @@ use chatstore_model::{
 };
 use chatstore_sql::{ReadTx, WriteTx};
 
+use super::shared_sessions::get_or_load;
 use super::{Auth, OwnKeys};
-use crate::cache::{Cache, SessionKey};
+use crate::cache::{CALLER_TTL, Cache, SessionKey};
+use crate::changes::CallerChange;
 use crate::error::Result;
 use crate::principal::{Credential, Principal};
 use crate::security_event::SecurityEvent;
@@ -41,10 +43,10 @@ impl Auth<'_> {
         let Some(claims) = keys.verify_access(access_token, now) else { return Ok(None) };
         let key = SessionKey(claims.user, claims.session);
         let sessions = &self.store.callers.sessions;
-        let mut found = sessions.get_or_load(&key, self.load(&claims, now)).await?;
+        let mut found = sessions.get_or_load_for(&key, || self.session_state(&claims, now)).await?;
         if found.is_some_and(|state| is_first_use(&claims, &state)) {
-            sessions.forget(&key).await;
-            found = sessions.get_or_load(&key, self.load(&claims, now)).await?;
+            sessions.forget(&key);
+            found = sessions.get_or_load_for(&key, || self.session_state(&claims, now)).await?;
         }
         let Some(state) = found else { return Ok(None) };
         let Some(role) = state.role.filter(|_| state.is_valid_at(now)) else { return Ok(None) };
@@ -56,6 +58,21 @@ impl Auth<'_> {
             rights: Arc::default(),
             expires_at: Some(claims.expires_at),
         }))
+    }
+
+    /// The state of a session that goes on, and how long it may be taken for true: as other processes know it, or else as
+    /// the database does.
+    async fn session_state(
+        &self,
+        claims: &AccessClaims,
+        now: Timestamp,
+    ) -> Result<Option<(SessionState, Duration)>> {
+        let load = self.load(claims, now);
+        if !self.store.is_shared {
+            return Ok(load.await?.map(|state| (state, CALLER_TTL)));
+        }
+        let is_usable = |state: &SessionState| !is_first_use(claims, state);
+        get_or_load(self.store.shared.as_ref(), claims, is_usable, load).await
     }
 
     /// The state of a session that goes on, as it is once this access token was used.
@@ -145,7 +162,7 @@ impl Auth<'_> {
         self.store
             .write("session_end", async move |tx| tx.sessions().end(user, session, reason).await)
             .await?;
-        self.store.callers.sessions.forget(&SessionKey(user, session)).await;
+        self.store.changed(CallerChange::Session(user, session)).await;
         Ok(())
     }
 
@@ -160,7 +177,7 @@ impl Auth<'_> {
             keys.settle(tx, user).await
         };
         self.store.write("session_end_all", end).await?;
-        self.store.callers.forget_all().await;
+        self.store.changed(CallerChange::Everything).await;
         SecurityEvent::LOGGED_OUT_EVERYWHERE.note(self.store, Some(user));
         keys.note(self.store, user);
         Ok(())

@@ -5,6 +5,7 @@ mod stream;
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,11 +13,12 @@ use std::sync::{Arc, OnceLock};
 use deadpool_postgres::Connect;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
-use tokio_postgres::{CancelToken, Client, Config, Connection};
+use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Connection};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::deadlines;
@@ -50,6 +52,8 @@ pub(super) struct Wire {
     /// How to connect without session settings.
     plain: Arc<Config>,
     learned: Arc<Learned>,
+    /// Where notifications go that a connection receives; it passes over them without.
+    notified: Option<mpsc::Sender<String>>,
 }
 
 /// What connections have shown of the server, or of what is in front of it.
@@ -90,11 +94,17 @@ impl Wire {
             prefix: format!("chatstore_{prefix}_").into(),
             plain: Arc::new(config.clone()),
             learned: Arc::default(),
+            notified: None,
         };
         let settings = session_settings();
         let options = config.get_options().map(|options| format!("{options} {settings}"));
         config.options(options.as_deref().unwrap_or(&settings));
         Ok((wire, config))
+    }
+
+    /// The same, for connections whose notifications go there.
+    pub(super) fn notifying(&self, notified: mpsc::Sender<String>) -> Self {
+        Self { notified: Some(notified), ..self.clone() }
     }
 
     /// Whether a prepared statement is found again by its name in the next transaction.
@@ -178,13 +188,36 @@ impl Wire {
         if let Some(encoding) = connection.parameter("server_encoding") {
             self.learned.encoding.get_or_init(|| encoding.to_owned());
         }
+        let notified = self.notified.clone();
         tokio::spawn(async move {
+            let ended = match notified {
+                Some(notified) => pass_notifications(connection, notified).await,
+                None => connection.await,
+            };
             // What goes wrong is reported to the caller who waits for an answer.
-            if let Err(error) = connection.await {
+            if let Err(error) = ended {
                 tracing::debug!(error.cause = %error, "a connection to the database ended");
             }
         })
     }
+}
+
+/// Runs a connection until it ends, or nobody takes its notifications any more.
+async fn pass_notifications<S>(
+    mut connection: Connection<S, RenamingStream<S, Encrypted<S>>>,
+    notified: mpsc::Sender<String>,
+) -> Result<(), tokio_postgres::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+        if let AsyncMessage::Notification(notification) = message?
+            && notified.send(notification.payload().to_owned()).await.is_err()
+        {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// What holds in every session, unless a pooler drops it.

@@ -1,0 +1,114 @@
+//! Users as several processes remember them, for look-ups by name. Nothing is decided by what is remembered here: who may
+//! do what is asked of the database.
+
+use std::time::{Duration, Instant};
+
+use chatstore_model::{CanonicalJson, Timestamp, User, UserId, UserRole};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Users;
+use crate::error::Result;
+use crate::shared_cache::{CacheSlot, Lookup};
+
+/// How long a user is remembered.
+const LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+/// A user as stored.
+#[derive(Serialize, Deserialize)]
+struct StoredUser {
+    id: UserId,
+    username: Option<String>,
+    email: Option<String>,
+    email_verified_at: Option<Timestamp>,
+    full_name: Option<String>,
+    role: String,
+    is_active: bool,
+    must_change_password: bool,
+    metadata: Box<RawValue>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    external_namespace: Option<String>,
+    external_id: Option<String>,
+}
+
+impl Users<'_> {
+    /// The user with this name, as [`find_by_username`](Self::find_by_username), but looked up no more often than every
+    /// five minutes where there is a cache that processes share. For showing users, not for deciding what they may do.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn look_up(self, username: &str) -> Result<Option<User>> {
+        if !self.0.is_shared {
+            return self.find_by_username(username).await;
+        }
+        let lookup = self.0.shared.get(&CacheSlot::user(username)).await.ok();
+        if let Some(Lookup { found: Some(entry), .. }) = &lookup
+            && let Some(user) = read(&entry.value)
+        {
+            return Ok(Some(user));
+        }
+        let asked = Instant::now();
+        let found = self.find_by_username(username).await?;
+        if let (Some(Lookup { ticket, .. }), Some(user)) = (lookup, &found)
+            && let Some(text) = write(user)
+        {
+            let slot = CacheSlot { owner: Some(user.id), ..CacheSlot::user(username) };
+            let lifetime = LIFETIME.saturating_sub(asked.elapsed());
+            // A cache that does not answer is passed over.
+            let _ = self.0.shared.put(&slot, &text, lifetime, &ticket).await;
+        }
+        Ok(found)
+    }
+
+    /// Forgets a user who was changed.
+    pub(super) async fn forget_cached(self, user: &User) {
+        if let (true, Some(username)) = (self.0.is_shared, &user.username) {
+            self.forget(username).await;
+        }
+    }
+
+    /// Forgets what is remembered of a user by name; whether anything was. Changes of a user do so by themselves.
+    pub async fn forget(self, username: &str) -> bool {
+        self.0.shared.remove(&CacheSlot::user(username)).await.unwrap_or(false)
+    }
+}
+
+fn read(text: &str) -> Option<User> {
+    let stored: StoredUser = serde_json::from_str(text).ok()?;
+    Some(User {
+        id: stored.id,
+        username: stored.username,
+        email: stored.email,
+        email_verified_at: stored.email_verified_at,
+        full_name: stored.full_name,
+        role: UserRole::parse(&stored.role)?,
+        is_active: stored.is_active,
+        must_change_password: stored.must_change_password,
+        metadata: CanonicalJson::parse(stored.metadata.get()).ok()?,
+        created_at: stored.created_at,
+        updated_at: stored.updated_at,
+        external_namespace: stored.external_namespace,
+        external_id: stored.external_id,
+    })
+}
+
+fn write(user: &User) -> Option<String> {
+    let User { id, email_verified_at, is_active, must_change_password, created_at, updated_at, .. } = *user;
+    let stored = StoredUser {
+        id,
+        username: user.username.clone(),
+        email: user.email.clone(),
+        email_verified_at,
+        full_name: user.full_name.clone(),
+        role: user.role.as_str().to_owned(),
+        is_active,
+        must_change_password,
+        metadata: RawValue::from_string(user.metadata.as_str().to_owned()).ok()?,
+        created_at,
+        updated_at,
+        external_namespace: user.external_namespace.clone(),
+        external_id: user.external_id.clone(),
+    };
+    serde_json::to_string(&stored).ok()
+}
