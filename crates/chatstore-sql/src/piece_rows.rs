@@ -1,4 +1,4 @@
-//! How many rows a piece of a long deletion has.
+//! How many rows a piece of long work has: of a deletion, or of events that are stored beside requests.
 
 use std::time::Duration;
 
@@ -20,13 +20,27 @@ const MAX_ROWS: i64 = 2_000;
 pub struct PieceRows {
     kind: DatabaseKind,
     rows: i64,
+    least: i64,
+    aim: Duration,
 }
 
 impl PieceRows {
     /// Those of the first piece.
     #[must_use]
     pub fn first(kind: DatabaseKind) -> Self {
-        Self { kind, rows: FIRST_ROWS.max(min_rows(kind)) }
+        let least = min_rows(kind);
+        Self { kind, rows: FIRST_ROWS.max(least), least, aim: aim(kind) }
+    }
+
+    /// Those of the first piece of work that goes on as long as requests do: 1 ms of SQLite's writer, or 5 ms of a
+    /// connection to PostgreSQL, whose processors requests need as well.
+    #[must_use]
+    pub const fn short(kind: DatabaseKind) -> Self {
+        let aim = match kind {
+            DatabaseKind::Sqlite => Duration::from_millis(1),
+            DatabaseKind::Postgres => Duration::from_millis(5),
+        };
+        Self { kind, rows: FIRST_ROWS, least: 1, aim }
     }
 
     /// How many.
@@ -48,7 +62,7 @@ impl PieceRows {
     /// Those of the piece after one that took this long.
     #[must_use]
     pub fn after(self, took: Duration) -> Self {
-        let rows = rows_after(self.rows, took, aim(self.kind)).max(min_rows(self.kind));
+        let rows = rows_after(self.rows, took, self.aim).max(self.least);
         Self { rows, ..self }
     }
 }

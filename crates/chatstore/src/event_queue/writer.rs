@@ -44,7 +44,7 @@ pub(super) fn start(shared: &Arc<Shared>, database: &Database) {
 }
 
 async fn write_all(shared: Arc<Shared>, database: WeakDatabase, kind: DatabaseKind) {
-    let (mut rows, mut failures) = (PieceRows::first(kind), 0);
+    let (mut rows, mut failures) = (PieceRows::short(kind), 0);
     sleep(GATHER).await;
     loop {
         let Some(database) = database.upgrade() else {
@@ -79,7 +79,7 @@ async fn write_all(shared: Arc<Shared>, database: WeakDatabase, kind: DatabaseKi
 
 /// How long others have after a batch.
 fn pause_after(batch: Duration) -> Duration {
-    (3 * batch).clamp(Duration::from_millis(5), Duration::from_millis(200))
+    batch.clamp(Duration::from_millis(5), Duration::from_millis(200))
 }
 
 /// Writes a batch. The last attempt at one drops it when it fails.

@@ -57,6 +57,17 @@ const LOCK_USERS: Sql = Sql::pair(
 /// An event that is kept already is one whose first attempt was answered too late.
 const RECORD: Sql = Sql::same("logs.record", concat!(ALL.insert(&[]).as_str(), " on conflict do nothing"));
 
+/// All of a batch in one statement: a list of objects with the columns.
+const RECORD_MANY: Sql = Sql::only_postgres(
+    "logs.record_many",
+    concat!(
+        ALL.insert_into().as_str(),
+        " select (e->>'user_id')::uuid, (e->>'id')::uuid, (e->>'at')::timestamptz, e->>'level', e->>'event', \
+         (e->>'conversation_id')::uuid, e->>'request_id', (e->>'actor_id')::uuid, (e->>'key_id')::uuid, \
+         (e->>'acting_for_id')::uuid, (e->>'data')::jsonb from jsonb_array_elements($1) e on conflict do nothing"
+    ),
+);
+
 const COUNT_BEFORE: Sql = Sql::same("logs.count_before", "select count(*) from logs where id < $1");
 
 const OLD: &str = "logs where id < $1 order by id limit $2";
@@ -68,7 +79,7 @@ const PRUNE: Sql = Sql::pair(
 
 pub(super) const STATEMENTS: &[&[Sql]] = &[OWN_STATEMENTS, list::STATEMENTS];
 
-const OWN_STATEMENTS: &[Sql] = &[GET, APPEND, LOCK_USERS, RECORD, COUNT_BEFORE, PRUNE];
+const OWN_STATEMENTS: &[Sql] = &[GET, APPEND, LOCK_USERS, RECORD, RECORD_MANY, COUNT_BEFORE, PRUNE];
 
 const NO_USER: StoreError = StoreError::MissingReference { entity: LOGS.entity };
 
@@ -155,6 +166,10 @@ impl Logs<'_, '_, ReadWrite> {
         let named: BTreeSet<UserId> = events.iter().flat_map(named_users).collect();
         let present = self.lock_users(&named).await?;
         let events: Vec<LogEvent> = events.iter().map(|event| of_present_users(event, &present)).collect();
+        if self.0.executor.supports_writable_ctes() {
+            let rows = json(events.iter().map(row_of).collect())?;
+            return self.0.executor.execute(&RECORD_MANY, &[(&rows).into()]).await.map(drop);
+        }
         let values = events.iter().map(|event| insert_values(event).to_vec()).collect();
         self.0.executor.execute_each(&RECORD, values).await
     }
@@ -174,8 +189,7 @@ impl Logs<'_, '_, ReadWrite> {
             return Ok(BTreeSet::new());
         }
         let ids = users.iter().map(|user| user.uuid().simple().to_string().into()).collect();
-        let ids = CanonicalJson::new(serde_json::Value::Array(ids))
-            .map_err(|error| StoreError::backend(error.to_string()))?;
+        let ids = json(ids)?;
         let present = self.0.executor.query(&LOCK_USERS, &[(&ids).into()], |row| row.next()).await?;
         Ok(present.into_iter().collect())
     }
@@ -204,6 +218,30 @@ fn of_present_users(event: &LogEvent, present: &BTreeSet<UserId>) -> LogEvent {
     event.request_id = None;
     event.data = CanonicalJson::object();
     event
+}
+
+fn json(items: Vec<serde_json::Value>) -> Result<CanonicalJson, StoreError> {
+    let list = serde_json::Value::Array(items);
+    CanonicalJson::new(list).map_err(|error| StoreError::backend(error.to_string()))
+}
+
+/// A row as an object. What the event says is a text in it, however deep it is.
+fn row_of(event: &LogEvent) -> serde_json::Value {
+    let LogEvent { user_id, id, at, level, event: name, data, .. } = event;
+    let LogEvent { conversation_id, request_id, actor_id, key_id, acting_for_id, .. } = event;
+    serde_json::json!({
+        "user_id": user_id,
+        "id": id,
+        "at": at,
+        "level": level,
+        "event": name,
+        "conversation_id": conversation_id,
+        "request_id": request_id,
+        "actor_id": actor_id,
+        "key_id": key_id,
+        "acting_for_id": acting_for_id,
+        "data": data.as_str(),
+    })
 }
 
 fn insert_values(event: &LogEvent) -> [Value<'_>; ALL.count()] {
