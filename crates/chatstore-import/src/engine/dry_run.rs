@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chatstore_model::{ConversationId, DocumentId, MessageId, UserId};
-use chatstore_sql::Marked;
+use chatstore_sql::{Marked, NumberedMessages};
 
 use crate::report::RowsReport;
 
@@ -45,6 +45,8 @@ pub(crate) struct BatchState {
     pub(crate) restores: bool,
     /// What is being deleted, as far as it was met.
     pub(super) deleted: Arc<HashSet<Marked>>,
+    /// Messages that are written at the end of the batch, or before something is read that they may be part of.
+    pub(super) numbered: NumberedMessages,
     /// What became of the rows.
     pub(crate) report: RowsReport,
 }

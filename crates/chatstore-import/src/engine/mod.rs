@@ -11,7 +11,7 @@ use std::time::Duration;
 use chatstore::operations::MarkedCounts;
 use chatstore::{Result, Store, StoreError};
 use chatstore_model::{Timestamp, UserId, UserName};
-use chatstore_sql::{Marked, ReadTx, WriteTx};
+use chatstore_sql::{Marked, NumberedMessages, ReadTx, WriteTx};
 use tokio::time::Instant;
 
 use crate::plan::{
@@ -297,6 +297,7 @@ impl<'i> Import<'i> {
                 may_repeat_uuids,
                 restores: self.options.restore_deleted,
                 deleted: Arc::clone(&self.deleted),
+                numbered: NumberedMessages::default(),
                 report: RowsReport::default(),
             };
             let done = if self.options.dry_run {

@@ -108,6 +108,22 @@ impl Executor<'_> {
         self.note(failed_before, result)
     }
 
+    /// Inserts rows, by the fastest way that the database has for as many. None of them, or all.
+    pub(crate) async fn insert_many(
+        &mut self,
+        sql: &Sql,
+        rows: Vec<Vec<Value<'_>>>,
+    ) -> Result<(), StoreError> {
+        let failed_before = self.start();
+        let result = match &mut self.driver {
+            #[cfg(feature = "sqlite")]
+            Driver::Sqlite(executor) => executor.execute_each(sql, &rows),
+            #[cfg(feature = "postgres")]
+            Driver::Postgres(executor) => executor.insert_many(sql, rows).await,
+        };
+        self.note(failed_before, result)
+    }
+
     /// Changes rows and reads at most one of them.
     pub(crate) async fn query_changed<T>(
         &mut self,

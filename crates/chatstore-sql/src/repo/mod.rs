@@ -55,7 +55,7 @@ pub use idempotency_keys::IdempotencyKeys;
 pub use identities::Identities;
 pub use logs::{LogActor, LogList, LogOwner, Logs};
 pub use members::Members;
-pub use messages::{Messages, PresentMessage, RemovedPiece};
+pub use messages::{Messages, NumberedMessages, PresentMessage, RemovedPiece};
 pub use passwords::Passwords;
 pub use refresh_tokens::{Presented, RefreshTokens, Rotation};
 pub use responses::Responses;

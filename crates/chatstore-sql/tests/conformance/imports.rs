@@ -1,10 +1,10 @@
 //! What imports rely on: ids and times that rows bring, what is there already, responses that come later.
 
 use chatstore_model::{
-    CanonicalJson, Day, MessageId, MessageRange, ModelResponse, NewConversation, NewMessage, NewUser,
-    PasswordHash, Timestamp, UserId,
+    CanonicalJson, Day, Limit, MessageId, MessageRange, ModelResponse, NewConversation, NewMessage, NewUser,
+    Order, PasswordHash, Timestamp, UserId, VerbatimJson,
 };
-use chatstore_sql::{Value, Via};
+use chatstore_sql::{NumberedMessages, Value, Via};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{
@@ -20,6 +20,8 @@ conformance!(
     numbers_that_no_message_has_any_more_are_missing_in_the_count,
     responses_that_come_later_are_booked_on_their_own_days,
     a_second_response_of_a_message_is_refused_whole,
+    many_imported_messages_are_stored_as_each_alone_would_be,
+    many_imported_messages_of_which_one_has_a_taken_id_are_refused_whole,
 );
 
 fn at(text: &str) -> Timestamp {
@@ -189,4 +191,85 @@ async fn a_second_response_of_a_message_is_refused_whole(case: TestDatabase) {
     let id = open.id;
     let none = read(&case, async move |tx| tx.responses().get(owner, id).await).await;
     assert_eq!(none, None);
+}
+
+/// Messages of every kind of value, more than are inserted one by one.
+fn many() -> Vec<NewMessage> {
+    let plain = |number: usize| NewMessage {
+        created_at: Some(at("2024-01-01T00:00:00.000001Z")),
+        ..NewMessage::user(format!("message {number} é\n\t\\ \u{1f600}"))
+    };
+    let full = |number: usize| NewMessage {
+        parts: Some(VerbatimJson::parse(r#"[{"b":1,  "a": 1.10, "n": "\u0000"}]"#).unwrap()),
+        format: Some("langchain/1".to_owned()),
+        external_id: Some(format!("m{number}")),
+        model: Some("large".to_owned()),
+        token_count: Some(i64::MAX >> 11),
+        used_documents: CanonicalJson::parse(r#"["a", {"id": 7}]"#).unwrap(),
+        metadata: CanonicalJson::parse(r#"{"x": [1.5, null, "é"]}"#).unwrap(),
+        ..NewMessage::assistant("")
+    };
+    (0..150).map(|number| if number % 2 == 0 { plain(number) } else { full(number) }).collect()
+}
+
+async fn many_imported_messages_are_stored_as_each_alone_would_be(case: TestDatabase) {
+    let (owner, one) = arbitrary_owner(&case).await;
+    let other = create_conversation(&case, owner, NewConversation::thread("other")).await.unwrap().id;
+    let new = many();
+    let expected = new.clone();
+    write(&case, async move |tx| {
+        let mut numbered = NumberedMessages::default();
+        for conversation in [one, other] {
+            numbered.append(tx.messages().number_imported(owner, conversation, &[], &new[..]).await?);
+        }
+        tx.messages().store_numbered(&numbered).await
+    })
+    .await
+    .unwrap();
+    let third = create_conversation(&case, owner, NewConversation::thread("third")).await.unwrap().id;
+    for message in &expected {
+        append(&case, Via::Owner(owner), third, message.clone()).await.unwrap();
+    }
+    let stored = async |conversation| {
+        let range = MessageRange { after: 0, before: i64::MAX };
+        let page = read(&case, async move |tx| {
+            tx.messages().page(Via::Owner(owner), conversation, range, Order::Ascending, Limit::MAX).await
+        });
+        let messages = page.await.items.into_iter();
+        let kept = messages.map(|message| {
+            (
+                (
+                    message.seq,
+                    message.role,
+                    message.content,
+                    message.parts,
+                    message.format,
+                    message.external_id,
+                ),
+                (message.model, message.token_count, message.used_documents, message.metadata),
+            )
+        });
+        kept.collect::<Vec<_>>()
+    };
+    let alone = stored(third).await;
+    assert_eq!(alone.len(), 150);
+    assert_eq!(stored(one).await, alone);
+    assert_eq!(stored(other).await, alone);
+}
+
+async fn many_imported_messages_of_which_one_has_a_taken_id_are_refused_whole(case: TestDatabase) {
+    let (owner, conversation) = arbitrary_owner(&case).await;
+    let taken = say(&case, owner, conversation, "hello").await.id;
+    let mut new = many();
+    new.push(NewMessage { id: Some(taken), ..NewMessage::user("again") });
+    let refused = write(&case, async move |tx| {
+        let numbered = tx.messages().number_imported(owner, conversation, &[], &new[..]).await?;
+        tx.messages().store_numbered(&numbered).await
+    });
+    assert_eq!(failure(refused.await), "already exists: message.id");
+    let left = read(&case, async move |tx| {
+        let range = MessageRange { after: 0, before: i64::MAX };
+        tx.messages().count_between(owner, conversation, range).await
+    });
+    assert_eq!(left.await, 1);
 }

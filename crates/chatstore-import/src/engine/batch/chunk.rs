@@ -59,6 +59,7 @@ impl Batch for ChunkBatch {
             }
             end = Some(ChunkEnd { place, last_seq });
         }
+        M::apply(tx, state, Write::Waiting).await?;
         // Every writer locks usage after conversations.
         for (owner, responses) in responses.iter().filter(|(_, responses)| !responses.is_empty()) {
             M::apply(tx, state, Write::Responses(*owner, responses)).await?;

@@ -20,6 +20,9 @@ pub(super) async fn put_messages<M: Mode>(
     messages: &[PlannedMessage],
     responses: &mut Vec<ModelResponse>,
 ) -> StoreResult<i64> {
+    if !is_new {
+        M::apply(tx, state, Write::Waiting).await?;
+    }
     let stored =
         if is_new { None } else { tx.conversations().get(Via::Owner(place.owner), place.id).await? };
     let present = if stored.is_none() && !state.may_repeat_uuids {

@@ -72,6 +72,8 @@ pub(crate) enum Write<'w> {
         messages: &'w [NewMessage],
         is_last: bool,
     },
+    /// The messages that wait, of all conversations together.
+    Waiting,
     Responses(UserId, &'w [ModelResponse]),
     Document(UserId, &'w NewDocument),
 }
@@ -108,7 +110,11 @@ impl Mode for ReadOnly {
             Write::Document(owner, new) => {
                 added.documents.extend(new.id.map(|id| (owner, id)));
             }
-            Write::UserMetadata(..) | Write::Member(..) | Write::Piece { .. } | Write::Responses(..) => {}
+            Write::UserMetadata(..)
+            | Write::Member(..)
+            | Write::Piece { .. }
+            | Write::Waiting
+            | Write::Responses(..) => {}
         }
         Ok(())
     }
@@ -132,7 +138,7 @@ async fn refuse_deleted(tx: &mut Tx<'_, ReadOnly>, state: &BatchState, write: &W
 impl Mode for ReadWrite {
     const IS_DRY: bool = false;
 
-    async fn apply(tx: &mut Tx<'_, Self>, _state: &mut BatchState, write: Write<'_>) -> StoreResult<()> {
+    async fn apply(tx: &mut Tx<'_, Self>, state: &mut BatchState, write: Write<'_>) -> StoreResult<()> {
         match write {
             Write::User(new) => tx.users().create(new).await.map(drop),
             Write::UserMetadata(id, metadata) => {
@@ -144,13 +150,25 @@ impl Mode for ReadWrite {
                 tx.members().put(owner, id, user, MemberRole::Editor).await.map(drop)
             }
             Write::Messages(owner, id, senders, new) => {
-                tx.messages().append_many(owner, id, senders, new).await.map(drop)
+                let numbered = tx.messages().number_imported(owner, id, senders, new).await?;
+                state.numbered.append(numbered);
+                // Where UUIDs repeat, the next message is compared with this one.
+                if state.may_repeat_uuids { write_waiting(tx, state).await } else { Ok(()) }
             }
+            Write::Waiting => write_waiting(tx, state).await,
             Write::Piece { owner, conversation, after, messages, is_last } => {
-                tx.messages().append_imported(owner, conversation, after, messages, is_last).await
+                let numbered =
+                    tx.messages().number_piece(owner, conversation, after, messages, is_last).await?;
+                state.numbered.append(numbered);
+                Ok(())
             }
             Write::Responses(owner, new) => tx.messages().attach_responses(owner, new).await,
             Write::Document(owner, new) => tx.documents().create(owner, new).await.map(drop),
         }
     }
+}
+
+async fn write_waiting(tx: &mut Tx<'_, ReadWrite>, state: &mut BatchState) -> StoreResult<()> {
+    let numbered = std::mem::take(&mut state.numbered);
+    tx.messages().store_numbered(&numbered).await
 }

@@ -2,7 +2,7 @@
 
 use chatstore_sql::Tx;
 
-use crate::engine::{Batch, BatchState, Mode, StoreResult};
+use crate::engine::{Batch, BatchState, Mode, StoreResult, Write};
 
 /// Something that a line brings.
 pub(super) trait Item: Send + Sync + 'static {
@@ -47,6 +47,7 @@ impl<T: Item> Batch for ItemBatch<T> {
                 break;
             }
         }
+        M::apply(tx, state, Write::Waiting).await?;
         Ok(outcomes)
     }
 }

@@ -52,6 +52,7 @@ impl Item for Piece {
             append(tx, state, owner, self, 0).await?;
             return Ok(ItemOutcome::Stored);
         };
+        M::apply(tx, state, Write::Waiting).await?;
         let present = usize::try_from(stored.last_seq).unwrap_or(0).saturating_sub(self.start);
         let present = present.min(self.messages.len());
         if let Some(turn) = first_difference(tx, owner, &stored, self, present).await? {

@@ -8,6 +8,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{RowStream, Statement};
 
 use super::connections::Connections;
+use super::copy::{COPY_ROWS, copy, copy_of};
 use super::deadlines;
 use super::error::{store_error, write_error};
 use super::sqlstate::{Meaning, meaning};
@@ -133,6 +134,27 @@ impl<'c> PostgresExecutor<'c> {
             answer.map_err(|error| failed(&error))?;
         }
         Ok(())
+    }
+
+    /// Inserts rows. Many are copied, where statements are kept and the insert is one of parameters alone.
+    pub(crate) async fn insert_many(
+        &mut self,
+        sql: &Sql,
+        rows: Vec<Vec<Value<'_>>>,
+    ) -> Result<(), StoreError> {
+        let copied = copy_of(sql.postgres()).filter(|_| rows.len() >= COPY_ROWS);
+        let (Handle::Transaction(transaction), Some(text)) = (&self.handle, copied) else {
+            return self.execute_each(sql, rows).await;
+        };
+        if !self.connections.keeps_statements() {
+            return self.execute_each(sql, rows).await;
+        }
+        self.context.count_statement();
+        let copied = self.answered(sql, copy(transaction, sql.postgres(), &text, rows)).await?;
+        copied.map_err(|error| {
+            self.note(&error);
+            store_error(&error, sql.name())
+        })
     }
 
     /// Sends a statement. The outer error is that there was no answer.

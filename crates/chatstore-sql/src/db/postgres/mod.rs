@@ -2,6 +2,7 @@
 
 mod checkout;
 mod connections;
+mod copy;
 mod deadlines;
 mod error;
 mod executor;

@@ -118,12 +118,29 @@ impl Messages<'_, '_, ReadWrite> {
         new: &[NewMessage],
         at: Option<Timestamp>,
     ) -> Result<Vec<Message>, StoreError> {
+        let Some((rows, default_model)) = self.number(owner, conversation, senders, new, at).await? else {
+            return Ok(Vec::new());
+        };
+        let values = rows.iter().map(|row| row.insert_values().to_vec()).collect();
+        self.0.executor.execute_each(&INSERT, values).await?;
+        self.with_models(rows, Order::Ascending, default_model.as_deref()).await
+    }
+
+    /// Takes numbers for messages, which are not stored yet; also the conversation's default model.
+    pub(super) async fn number(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        senders: &[Option<UserId>],
+        new: &[NewMessage],
+        at: Option<Timestamp>,
+    ) -> Result<Option<(Vec<MessageRow>, Option<String>)>, StoreError> {
         if !senders.is_empty() && senders.len() != new.len() {
             return Err(StoreError::InvalidState(
                 "there must be one sender for each message, or none at all",
             ));
         }
-        let Some(last) = new.last() else { return Ok(Vec::new()) };
+        let Some(last) = new.last() else { return Ok(None) };
         let count = i64::try_from(new.len()).map_err(|_| StoreError::InvalidState("too many messages"))?;
         let mut rows: Vec<MessageRow> =
             new.iter().map(|new| self.to_row(Via::Owner(owner), conversation, new)).collect();
@@ -137,9 +154,7 @@ impl Messages<'_, '_, ReadWrite> {
         for (row, sender) in rows.iter_mut().zip(senders) {
             row.sender_id = sender.filter(|sender| *sender != owner && row.role == MessageRole::User);
         }
-        let values = rows.iter().map(|row| row.insert_values().to_vec()).collect();
-        self.0.executor.execute_each(&INSERT, values).await?;
-        self.with_models(rows, Order::Ascending, bumped.default_model.as_deref()).await
+        Ok(Some((rows, bumped.default_model)))
     }
 
     /// A row that has no number yet; that of a member has no owner either until the conversation is bumped.

@@ -79,6 +79,17 @@ pub struct PresentMessage {
     pub has_response: bool,
 }
 
+/// Messages that have their numbers, and are not stored yet.
+#[derive(Debug, Clone, Default)]
+pub struct NumberedMessages(Vec<MessageRow>);
+
+impl NumberedMessages {
+    /// Adds others, of any conversation.
+    pub fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+}
+
 reader! {
     fn read -> PresentMessage {
         id, conversation_id, seq, metadata, has_response,
@@ -116,24 +127,53 @@ impl<M> Messages<'_, '_, M> {
 }
 
 impl Messages<'_, '_, ReadWrite> {
-    /// Appends messages to a conversation that is imported in pieces, after the message with this number. Its revision
-    /// is 1 until the last piece and 2 then, as if it had been imported at once.
+    /// Takes the next numbers for messages that are stored later in the transaction, together with others, by
+    /// [`store_numbered`](Self::store_numbered). `senders` as in [`append_many`](Self::append_many).
+    ///
+    /// # Errors
+    /// As [`append_many`](Self::append_many).
+    pub async fn number_imported(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        senders: &[Option<UserId>],
+        new: impl IntoValid<&[NewMessage]>,
+    ) -> Result<NumberedMessages, StoreError> {
+        let numbered = self.number(owner, conversation, senders, *new.into_valid()?, None).await?;
+        Ok(NumberedMessages(numbered.map_or_else(Vec::new, |(rows, _)| rows)))
+    }
+
+    /// Stores messages that have their numbers.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] when an id that one brings is taken.
+    pub async fn store_numbered(&mut self, numbered: &NumberedMessages) -> Result<(), StoreError> {
+        if numbered.0.is_empty() {
+            return Ok(());
+        }
+        let values = numbered.0.iter().map(|row| row.insert_values().to_vec()).collect();
+        self.0.executor.insert_many(&INSERT, values).await
+    }
+
+    /// Takes numbers for messages of a conversation that is imported in pieces, after the message with this number; they
+    /// are stored by [`store_numbered`](Self::store_numbered). The conversation's revision is 1 until the last piece and
+    /// 2 then, as if it had been imported at once.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the conversation has other messages than those up to `after`, or was changed;
     /// otherwise as [`append_many`](Self::append_many).
-    pub async fn append_imported(
+    pub async fn number_piece(
         &mut self,
         owner: UserId,
         conversation: ConversationId,
         after: i64,
         new: impl IntoValid<&[NewMessage]>,
         completes: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<NumberedMessages, StoreError> {
         let new = *new.into_valid()?;
         let mut rows: Vec<MessageRow> =
             new.iter().map(|new| self.to_row(Via::Owner(owner), conversation, new)).collect();
-        let Some(last) = rows.last() else { return Ok(()) };
+        let Some(last) = rows.last() else { return Ok(NumberedMessages::default()) };
         let count = i64::try_from(rows.len()).map_err(|_| StoreError::InvalidState("too many messages"))?;
         let last = (last.content.as_str(), last.created_at);
         let bumped =
@@ -144,8 +184,7 @@ impl Messages<'_, '_, ReadWrite> {
         for (seq, row) in (after + 1..).zip(&mut rows) {
             row.seq = seq;
         }
-        let values = rows.iter().map(|row| row.insert_values().to_vec()).collect();
-        self.0.executor.execute_each(&INSERT, values).await
+        Ok(NumberedMessages(rows))
     }
 
     /// Stores the responses of messages that are there, and books their usage on the owner by the
@@ -160,7 +199,7 @@ impl Messages<'_, '_, ReadWrite> {
         responses: &[ModelResponse],
     ) -> Result<(), StoreError> {
         let rows = responses.iter().map(|response| response_values(owner, response).to_vec()).collect();
-        self.0.executor.execute_each(&INSERT_RESPONSE, rows).await?;
+        self.0.executor.insert_many(&INSERT_RESPONSE, rows).await?;
         let ids = list_of(responses.iter().map(|response| response.message_id))?;
         self.0.executor.execute(&NAME_MODELS, &[owner.into(), (&ids).into()]).await?;
         // In one order, so that two imports cannot wait for each other.

@@ -15,7 +15,7 @@ use crate::db::Sql;
 use crate::error::StoreError;
 use crate::schema::MESSAGES;
 
-pub use import::PresentMessage;
+pub use import::{NumberedMessages, PresentMessage};
 pub use remove::RemovedPiece;
 
 pub(super) const STATEMENTS: &[&[Sql]] = &[

@@ -13,7 +13,7 @@ pub(super) const COLUMNS: &str = MESSAGES.all_columns().names().as_str();
 pub(super) const INSERTED: Columns = MESSAGES.inserted_columns();
 
 /// A message without its effective model, which other rows decide.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct MessageRow {
     pub(super) owner_id: UserId,
     pub(super) conversation_id: ConversationId,
