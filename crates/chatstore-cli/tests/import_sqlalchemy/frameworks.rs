@@ -21,6 +21,7 @@ conformance!(
     sessions_of_adk_arrive_as_adk_reads_them,
     sessions_of_adk_with_pickled_actions_arrive_without_them,
     a_framework_without_users_asks_whose_the_threads_are,
+    tables_of_a_framework_that_have_other_names_are_named_in_a_file_based_on_its_map,
 );
 
 /// What the framework itself reads back.
@@ -185,6 +186,24 @@ async fn a_framework_without_users_asks_whose_the_threads_are(case: TestDatabase
     assert_eq!(report.tables["messages"].added, fixture.messages());
     let other = fixture.import(&case.url, &["--map", "chainlit"]);
     other.assert_failed(65, "there is no table users");
+}
+
+async fn tables_of_a_framework_that_have_other_names_are_named_in_a_file_based_on_its_map(
+    case: TestDatabase,
+) {
+    let fixture = Fixture::load("langchain", backend_of(&case)).await;
+    fixture.place.run_script("alter table message_store rename to chat_history").await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let import = |map: &str| {
+        std::fs::write(path, map).unwrap();
+        fixture.import(&case.url, &["--owner", "anonymous", "--map", path])
+    };
+    let named = "[conversations]\ntable = \"chat_history\"\n[messages]\ntable = \"chat_history\"\n";
+    import(&format!("base = \"langchian\"\n{named}")).assert_failed(65, "line 1: base is \"langchian\"");
+    import("base = \"langchain\"\n").assert_failed(65, "there is no table message_store");
+    let report = import(&format!("base = \"langchain\"\n{named}")).any_report();
+    assert_eq!((report.schema.as_str(), report.tables["messages"].added), ("langchain", fixture.messages()));
 }
 
 #[test]

@@ -151,10 +151,11 @@ impl SqlalchemySource {
     pub async fn open(url: &str, schema: Option<Schema>, mapping: &Mapping) -> Result<Self, SqlalchemyError> {
         let schema = tables::asked(schema, mapping)?;
         let database = ExternalDatabase::open(url).await?;
+        let based = mapped::based(mapping)?;
         let candidates = match (schema, mapping.ready) {
             (Some(schema), _) => vec![schema],
-            (None, Some(_)) => Vec::new(),
-            (None, None) => Schema::ALL.to_vec(),
+            (None, None) if based.is_empty() => Schema::ALL.to_vec(),
+            (None, _) => Vec::new(),
         };
         let mut reasons = match tables::find(&database, &candidates, mapping).await? {
             Ok((schema, tables)) => {
@@ -162,6 +163,18 @@ impl SqlalchemySource {
             }
             Err(reasons) => reasons,
         };
+        for (index, (name, map)) in based.iter().enumerate() {
+            match mapped::resolve(&database, map).await {
+                Ok(tables) => return Ok(Self { kind: Kind::Mapped(name, tables), database, owner: None }),
+                Err(SqlalchemyError::Mapping(_)) if index + 1 < based.len() => {}
+                Err(SqlalchemyError::Mapping(reason)) => {
+                    // The lines of a ready map are 0.
+                    let reason = reason.replacen("line 0:", "in the map that it is based on:", 1);
+                    return Err(SqlalchemyError::Mapping(reason));
+                }
+                Err(error) => return Err(error),
+            }
+        }
         if schema.is_none() && !mapping.sections.is_empty() {
             let kind = Kind::Mapped("mapping", mapped::resolve(&database, mapping).await?);
             return Ok(Self { kind, database, owner: None });

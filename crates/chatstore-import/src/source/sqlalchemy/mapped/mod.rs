@@ -16,7 +16,7 @@ use crate::report::Issue;
 use crate::source::records::{self, HandOver, Record, Spool, Table};
 use read::text_of;
 
-pub(super) use ready::ready_maps;
+pub(super) use ready::{based, ready_maps};
 pub(super) use resolve::{MappedTable, resolve};
 
 /// The tables of a report.

@@ -21,7 +21,7 @@ const READY: [ReadyMap; 5] = [
 
 impl ReadyMap {
     pub(in crate::source::sqlalchemy) fn mapping(self) -> Result<Mapping, SqlalchemyError> {
-        Mapping::parse(self.text)
+        Mapping::parse_ready(self.text)
     }
 }
 
@@ -30,6 +30,21 @@ pub(in crate::source::sqlalchemy) fn ready_maps(
     name: Option<&'static str>,
 ) -> impl Iterator<Item = ReadyMap> {
     READY.into_iter().filter(move |map| name.is_none_or(|name| map.name == name))
+}
+
+/// The ready maps that a file is based on, as it changes them.
+pub(in crate::source::sqlalchemy) fn based(
+    mapping: &Mapping,
+) -> Result<Vec<(&'static str, Mapping)>, SqlalchemyError> {
+    let Some((base, line)) = &mapping.base else { return Ok(Vec::new()) };
+    let maps: Vec<ReadyMap> = READY.into_iter().filter(|map| map.name == base).collect();
+    if maps.is_empty() {
+        let mut names = READY.map(|map| map.name).to_vec();
+        names.dedup();
+        let problem = format!("line {line}: base is {base:?}; it is one of {}", names.join(", "));
+        return Err(SqlalchemyError::Mapping(problem));
+    }
+    maps.into_iter().map(|map| Ok((map.name, map.mapping()?.changed_by(mapping)))).collect()
 }
 
 impl Mapping {

@@ -26,6 +26,8 @@ pub struct Mapping {
     pub(super) sections: Vec<Section>,
     /// The name of a ready map, which takes the place of a file.
     pub(super) ready: Option<&'static str>,
+    /// The ready map that a file changes, and where it says so.
+    pub(super) base: Option<(String, usize)>,
 }
 
 /// What is said of a table.
@@ -42,14 +44,28 @@ impl Mapping {
     /// # Errors
     /// [`SqlalchemyError::Mapping`] with the line that is wrong.
     pub fn parse(text: &str) -> Result<Self, SqlalchemyError> {
+        Self::read(Node::parse(text).map_err(SqlalchemyError::Mapping)?)
+    }
+
+    /// Reads the text of a ready map.
+    pub(super) fn parse_ready(text: &str) -> Result<Self, SqlalchemyError> {
+        Self::read(Node::parse(text).map_err(SqlalchemyError::Mapping)?.without_lines())
+    }
+
+    fn read(node: Node) -> Result<Self, SqlalchemyError> {
         let mut mapping = Self::default();
-        let Value::Table(entries) = Node::parse(text).map_err(SqlalchemyError::Mapping)?.value else {
+        let Value::Table(entries) = node.value else {
             return Ok(mapping);
         };
         for (name, node) in entries {
             if name == "schema" {
                 let schema = node.text("schema").map_err(SqlalchemyError::Mapping)?.to_owned();
                 mapping.schema = Some((schema, node.line));
+                continue;
+            }
+            if name == "base" {
+                let base = node.text("base").map_err(SqlalchemyError::Mapping)?.to_owned();
+                mapping.base = Some((base, node.line));
                 continue;
             }
             let Some(known) = SECTIONS.into_iter().find(|known| *known == name) else {
@@ -65,6 +81,21 @@ impl Mapping {
             mapping.sections.push(Section { name: known, line, entries });
         }
         Ok(mapping)
+    }
+
+    /// The map with the entries of another instead of its own.
+    pub(super) fn changed_by(mut self, other: &Self) -> Self {
+        for section in &other.sections {
+            match self.sections.iter_mut().find(|known| known.name == section.name) {
+                Some(known) => {
+                    known.line = section.line;
+                    known.entries.retain(|(name, _)| !section.entries.iter().any(|(other, _)| other == name));
+                    known.entries.extend(section.entries.iter().cloned());
+                }
+                None => self.sections.push(section.clone()),
+            }
+        }
+        self
     }
 
     pub(super) fn section(&self, name: &str) -> Option<&Section> {

@@ -28,6 +28,18 @@ impl Node {
         Ok(Self { line: 1, value: table_value(table.get_ref(), text) })
     }
 
+    /// The node of a text that is not the user's, whose lines say nothing to them.
+    pub(super) fn without_lines(self) -> Self {
+        let value = match self.value {
+            Value::List(nodes) => Value::List(nodes.into_iter().map(Self::without_lines).collect()),
+            Value::Table(entries) => {
+                Value::Table(entries.into_iter().map(|(name, node)| (name, node.without_lines())).collect())
+            }
+            other => other,
+        };
+        Self { line: 0, value }
+    }
+
     /// What kind of value it is, for a message.
     pub(in crate::source::sqlalchemy) const fn kind(&self) -> &'static str {
         match self.value {
