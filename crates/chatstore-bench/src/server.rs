@@ -118,6 +118,14 @@ impl Installation {
         Ok(self.program.run(&["key", "create", "--user", username])?)
     }
 
+    /// Further settings, as lines of `.env`, for servers that are started from now on.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_settings(&self, lines: &str) -> Result<(), Error> {
+        Ok(fs::write(self.folder.path().join(".env"), lines)?)
+    }
+
     /// Deletes the database.
     async fn remove(self) -> Result<(), Error> {
         match self.database {

@@ -17,18 +17,23 @@ pub fn get(path: &str, key: &str) -> Vec<u8> {
 
 /// The bytes of a request with JSON.
 pub fn post(path: &str, key: &str, body: &str) -> Vec<u8> {
-    post_with(path, &format!("Authorization: Bearer {key}\r\n"), body)
+    with_body("POST", path, &format!("Authorization: Bearer {key}\r\n"), body)
 }
 
 /// The same without credentials.
 pub fn post_anonymously(path: &str, body: &str) -> Vec<u8> {
-    post_with(path, "", body)
+    with_body("POST", path, "", body)
 }
 
-fn post_with(path: &str, authorization: &str, body: &str) -> Vec<u8> {
+/// The bytes of a change.
+pub fn patch(path: &str, key: &str, body: &str) -> Vec<u8> {
+    with_body("PATCH", path, &format!("Authorization: Bearer {key}\r\n"), body)
+}
+
+fn with_body(method: &str, path: &str, authorization: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\n{authorization}\
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{authorization}\
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     );
     (head + body).into_bytes()

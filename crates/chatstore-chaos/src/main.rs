@@ -28,6 +28,7 @@ mod overload;
 mod probe;
 mod processes;
 mod raw_requests;
+mod redis_faults;
 mod shares;
 mod slow_clients;
 
@@ -66,6 +67,7 @@ enum Command {
     Open(open::Arguments),
     Overload(overload::Arguments),
     RawRequests(raw_requests::Arguments),
+    RedisFaults(redis_faults::Arguments),
     Shares(shares::Arguments),
     SlowClients(slow_clients::Arguments),
     #[command(hide = true)]
@@ -99,6 +101,7 @@ async fn main() -> ExitCode {
         Command::Open(arguments) => run(Backends::Sqlite, arguments).await,
         Command::Overload(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::RawRequests(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::RedisFaults(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Shares(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::SlowClients(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::IdentityServer(arguments) => arguments.run().await.map(|()| true),

@@ -254,3 +254,13 @@ fn sessions_last_until_logout_and_no_longer() {
     assert_eq!(lines.len() % 9, 0, "every experiment on every database");
     assert!(lines.iter().all(|line| line["violations"] == 0));
 }
+
+#[test]
+fn clients_hardly_notice_that_redis_fails() {
+    let lines = run_experiment(&["redis-faults", "--rounds", "1", "--seconds", "0.5", "--no-bounds"]);
+
+    let faults: std::collections::BTreeSet<&str> =
+        lines.iter().map(|line| line["fault"].as_str().unwrap()).collect();
+    assert_eq!(faults, ["absent", "frozen", "full", "garbage", "killed", "slow"].into());
+    assert!(lines.iter().all(|line| line["violations"] == 0), "{lines:?}");
+}

@@ -92,6 +92,8 @@ pub(crate) struct Link {
     pushed: broadcast::Sender<Pushed>,
     /// Something failed: the connection may not work.
     trouble: Notify,
+    /// A command was not answered in time: no other one is sent until the server has answered.
+    is_suspect: AtomicBool,
     was_tried: watch::Sender<bool>,
     revisions: Revisions,
     renew: Script,
@@ -108,6 +110,7 @@ impl Link {
             open: watch::Sender::new(None),
             pushed: broadcast::Sender::new(PUSHED),
             trouble: Notify::new(),
+            is_suspect: AtomicBool::new(false),
             was_tried: watch::Sender::new(false),
             revisions: Revisions::default(),
             renew: Script::new(include_str!("renew.lua")),
@@ -161,7 +164,7 @@ impl Link {
         work: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
     ) -> Result<T, Unavailable> {
         let open = self.open.borrow().clone();
-        let mut connection = open.ok_or(Unavailable)?;
+        let mut connection = open.filter(|_| !self.is_suspect.load(Ordering::SeqCst)).ok_or(Unavailable)?;
         self.commands.fetch_add(1, Ordering::Relaxed);
         let cause = match timeout(self.options.timeout, work(&mut connection)).await {
             Ok(Ok(done)) => return Ok(done),
@@ -178,7 +181,10 @@ impl Link {
                 tracing::debug!(error.cause = %error, "a command to Redis failed");
                 self.trouble.notify_one();
             }
-            None => self.trouble.notify_one(),
+            None => {
+                self.is_suspect.store(true, Ordering::SeqCst);
+                self.trouble.notify_one();
+            }
         }
         Err(Unavailable)
     }
@@ -237,6 +243,7 @@ impl Link {
                 return;
             }
             self.renew(&mut connection).await;
+            self.is_suspect.store(false, Ordering::SeqCst);
         }
     }
 
@@ -257,6 +264,7 @@ impl Link {
     }
 
     fn found(&self, connection: &MultiplexedConnection) {
+        self.is_suspect.store(false, Ordering::SeqCst);
         self.open.send_replace(Some(connection.clone()));
         // Nobody listens in a process that only tells.
         let _ = self.pushed.send(Pushed::Opened);
