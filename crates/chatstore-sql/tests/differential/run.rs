@@ -4,10 +4,13 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use chatstore_model::{
-    ApiKeyId, ConversationId, DocumentId, Email, MemberPosition, MessageId, MessageRange, NewRefreshToken,
-    NewUser, Order, SessionId, UserFilter, UserId,
+    ApiKeyId, ConversationId, DocumentId, Email, LogEvent, LogEventId, MemberPosition, MessageId,
+    MessageRange, NewLogEvent, NewRefreshToken, NewUser, Order, SessionId, UserFilter, UserId,
 };
-use chatstore_sql::{ConversationList, Database, DocumentList, Presented, ReadTx, StoreError, Via, WriteTx};
+use chatstore_sql::{
+    ConversationList, Database, DocumentList, LogList, LogOwner, Presented, ReadTx, StoreError, Via, WriteTx,
+};
+use uuid::Uuid;
 
 use crate::step::Step;
 
@@ -57,7 +60,11 @@ pub async fn run(database: &Database, step: Step) -> Outcome {
     let answer = match step {
         Step::Wait(_) => told(&(), vec![]),
         // The way of the hot path: without a transaction on PostgreSQL.
-        Step::Append(..) | Step::CreateUser(_) | Step::CreateConversation(..) | Step::CreateDocument(..) => {
+        Step::Append(..)
+        | Step::CreateUser(_)
+        | Step::CreateConversation(..)
+        | Step::CreateDocument(..)
+        | Step::AppendEvent(..) => {
             database.write_single("step", async move |tx| change(tx, &step).await).await
         }
         Step::GetUser(_)
@@ -78,6 +85,7 @@ pub async fn run(database: &Database, step: Step) -> Outcome {
         | Step::GetDocument(..)
         | Step::ListDocuments(..)
         | Step::FindDocuments(..)
+        | Step::ListEvents(..)
         | Step::FindKey(..)
         | Step::ListKeys(_)
         | Step::LookAtSession(..)
@@ -144,6 +152,7 @@ async fn look(tx: &mut ReadTx<'_>, step: &Step) -> Told {
         Step::Usage(user, from, to) => told(&tx.usage().between(user, from, to).await?, nothing),
         Step::GetDocument(user, id) => told(&tx.documents().get(user, id).await?, nothing),
         Step::ListDocuments(user, ref list) => list_documents(tx, user, list.clone()).await,
+        Step::ListEvents(whose, ref list) => list_events(tx, whose, list.clone()).await,
         Step::FindDocuments(user, ref ids) => {
             let mut present = tx.documents().find_present(user, ids).await?;
             present.sort_unstable();
@@ -202,6 +211,42 @@ async fn list_documents(tx: &mut ReadTx<'_>, user: UserId, mut list: DocumentLis
         }
     }
     told(&(count, pages), vec![])
+}
+
+async fn list_events(tx: &mut ReadTx<'_>, whose: LogOwner, mut list: LogList) -> Told {
+    let mut pages = Vec::new();
+    while pages.len() < PAGES {
+        let page = tx.logs().page(whose, &list).await?;
+        list.from = page.next;
+        pages.push(page);
+        if list.from.is_none() {
+            break;
+        }
+    }
+    told(&pages, vec![])
+}
+
+/// Events about, by and for these users, in turn.
+fn events(tx: &WriteTx<'_>, users: &[(UserId, u64)], new: &NewLogEvent) -> Vec<LogEvent> {
+    let at = tx.now();
+    let event = |(number, (_, end)): (usize, &(UserId, u64))| {
+        let user = |place: usize| users[(number + place) % users.len()].0;
+        let NewLogEvent { level, event, conversation_id, request_id, data } = new.clone();
+        LogEvent {
+            user_id: user(0),
+            id: LogEventId::at(at, Uuid::from_u128(u128::from(*end))),
+            at,
+            level,
+            event,
+            conversation_id,
+            request_id,
+            actor_id: Some(user(1)),
+            key_id: Some(ApiKeyId::from_uuid(Uuid::from_u128(number as u128))),
+            acting_for_id: (number % 2 == 0).then(|| user(2)),
+            data,
+        }
+    };
+    users.iter().enumerate().map(event).collect()
 }
 
 async fn list_messages(
@@ -293,6 +338,13 @@ async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
             told(&tx.documents().update(owner, id, patch).await?, vec![])
         }
         Step::DeleteDocument(owner, id) => told(&tx.documents().delete(owner, id).await?, vec![]),
+        Step::AppendEvent(user, actor, ref new) => told(&tx.logs().append(user, actor, new).await?, vec![]),
+        Step::RecordEvents(ref users, ref new) => {
+            let events = events(tx, users, new);
+            tx.logs().record(events.as_slice()).await?;
+            told(&events, vec![])
+        }
+        Step::PruneEvents(before) => told(&tx.logs().prune(before, 3).await?, vec![]),
         Step::CreateKey(user, ref new) => {
             let key = tx.api_keys().create(user, new).await?;
             told(&key, vec![Created::Key(user, key.id)])

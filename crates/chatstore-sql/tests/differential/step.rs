@@ -3,10 +3,10 @@
 use chatstore_model::{
     ApiKeyId, ConversationFilter, ConversationId, ConversationPatch, Day, DocumentId, DocumentPatch,
     EndReason, Limit, MemberRole, MessageId, MessagePatch, MessageRange, NewApiKey, NewConversation,
-    NewDocument, NewIdempotencyRecord, NewMessage, NewReply, NewSession, NewUser, Order, PasswordHash,
-    SessionId, Timestamp, UserId, UserPatch,
+    NewDocument, NewIdempotencyRecord, NewLogEvent, NewMessage, NewReply, NewSession, NewUser, Order,
+    PasswordHash, SessionId, Timestamp, UserId, UserPatch,
 };
-use chatstore_sql::{ConversationList, DocumentList, Via};
+use chatstore_sql::{ConversationList, DocumentList, LogActor, LogList, LogOwner, Via};
 
 #[derive(Debug, Clone)]
 pub enum Step {
@@ -58,6 +58,13 @@ pub enum Step {
     /// Page by page to the end, and counted.
     ListDocuments(UserId, DocumentList),
     FindDocuments(UserId, Vec<DocumentId>),
+
+    AppendEvent(UserId, LogActor, NewLogEvent),
+    /// About these users, some of whom may be absent, by and for the others, each with the end of its id.
+    RecordEvents(Vec<(UserId, u64)>, NewLogEvent),
+    /// Page by page to the end.
+    ListEvents(LogOwner, LogList),
+    PruneEvents(Timestamp),
 
     CreateKey(UserId, NewApiKey),
     FindKey(UserId, [u8; 32]),

@@ -3,11 +3,11 @@
 use chatstore_model::{
     ApiKeyScope, ArchivedFilter, CanonicalJson, Change, ConversationFilter, ConversationId,
     ConversationPatch, ConversationSort, DocumentFilter, DocumentId, DocumentPatch, JsonFilter, KeyRights,
-    Limit, Membership, MessageId, MessagePatch, MessageRange, MessageRole, NewApiKey, NewConversation,
-    NewDocument, NewIdempotencyRecord, NewMessage, NewModelResponse, NewReply, NewSession, Order, SessionId,
-    Timestamp, VerbatimJson,
+    Limit, LogFilter, LogLevel, Membership, MessageId, MessagePatch, MessageRange, MessageRole, NewApiKey,
+    NewConversation, NewDocument, NewIdempotencyRecord, NewLogEvent, NewMessage, NewModelResponse, NewReply,
+    NewSession, Order, SessionId, Timestamp, VerbatimJson,
 };
-use chatstore_sql::{ConversationList, DocumentList};
+use chatstore_sql::{ConversationList, DocumentList, LogList};
 use uuid::Uuid;
 
 use crate::random::Random;
@@ -267,6 +267,31 @@ pub fn document_list(random: &mut Random) -> DocumentList {
             title: random.maybe(20, text),
             contains: random.maybe(50, filter),
             metadata_contains: random.maybe(20, filter),
+        },
+        order: order(random),
+        from: None,
+        limit: limit(random),
+    }
+}
+
+pub fn log_event(random: &mut Random) -> NewLogEvent {
+    NewLogEvent {
+        level: random.pick(&LogLevel::ALL),
+        event: random.pick(&["a", "chat.opened", "A:b-1", "", "security.x"]).to_owned(),
+        conversation_id: random
+            .maybe(20, |random| ConversationId::from_uuid(Uuid::from_u128(random.below(3) as u128))),
+        request_id: random.maybe(50, |random| random.pick(&["r-1", "r-2", "a b"]).to_owned()),
+        data: json(random),
+    }
+}
+
+pub fn log_list(random: &mut Random) -> LogList {
+    LogList {
+        filter: LogFilter {
+            level: random.maybe(30, |random| random.pick(&LogLevel::ALL)),
+            event: random.maybe(30, |random| random.pick(&["a", "chat.opened"]).to_owned()),
+            from: random.maybe(20, time),
+            to: random.maybe(20, time),
         },
         order: order(random),
         from: None,

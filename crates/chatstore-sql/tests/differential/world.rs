@@ -4,7 +4,7 @@ use chatstore_model::{
     ApiKeyId, Change, ConversationId, DocumentId, Email, EndReason, MemberRole, MessageId, NewUser,
     PasswordHash, SessionId, Timestamp, UserId, UserName, UserPatch, UserRole,
 };
-use chatstore_sql::Via;
+use chatstore_sql::{LogActor, LogOwner, Via};
 
 use crate::random::Random;
 use crate::run::{Created, Outcome};
@@ -64,8 +64,9 @@ impl World {
             18..38 => self.on_conversations(random),
             38..48 => self.on_members(random),
             48..72 => self.on_messages(random),
-            72..78 => self.on_documents(random),
-            78..86 => self.on_sessions(random),
+            72..77 => self.on_documents(random),
+            77..80 => self.on_events(random),
+            80..86 => self.on_sessions(random),
             86..92 => self.on_keys(random),
             92..96 => self.on_records(random),
             _ => Step::Together((0..3).map(|_| self.change(random)).collect()),
@@ -260,6 +261,25 @@ impl World {
                 let known = self.documents.iter().map(|(_, id)| *id).take(random.below(4));
                 Step::FindDocuments(owner, known.chain([id]).collect())
             }
+        }
+    }
+
+    fn on_events(&self, random: &mut Random) -> Step {
+        let user = self.user(random);
+        match random.below(10) {
+            0..3 => {
+                let actor =
+                    LogActor { id: random.maybe(60, |random| self.user(random)), ..LogActor::default() };
+                Step::AppendEvent(user, actor, values::log_event(random))
+            }
+            3..6 => {
+                let end = |random: &mut Random| random.below(usize::MAX) as u64;
+                let users = (0..3).map(|_| (self.user(random), end(random))).collect();
+                Step::RecordEvents(users, values::log_event(random))
+            }
+            6 => Step::PruneEvents(values::time(random)),
+            7 => Step::ListEvents(LogOwner::User(user), values::log_list(random)),
+            _ => Step::ListEvents(LogOwner::Everyone, values::log_list(random)),
         }
     }
 

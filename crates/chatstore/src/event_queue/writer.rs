@@ -22,6 +22,9 @@ const ATTEMPTS: u32 = 30;
 /// How long the end of a store waits for what was not written yet.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
 
+/// Rows of a batch then, when nothing else has to be written.
+const FLUSHED_ROWS: i64 = 500;
+
 /// What became of a batch.
 enum Written {
     /// It is stored; how long it took inside of its transaction.
@@ -135,9 +138,9 @@ impl Drop for Unwritten<'_> {
 
 /// Writes what waits, without pauses.
 pub(super) async fn flush(shared: &Shared, database: &Database) {
-    let rows = PieceRows::first(database.kind()).count();
-    let all =
-        async { while matches!(write_batch(shared, database, rows, false).await, Written::Stored(_)) {} };
+    let all = async {
+        while matches!(write_batch(shared, database, FLUSHED_ROWS, false).await, Written::Stored(_)) {}
+    };
     // What is left is told below.
     let _ = timeout(FLUSH_TIME, all).await;
     let mut state = shared.lock();
@@ -145,5 +148,56 @@ pub(super) async fn flush(shared: &Shared, database: &Database) {
     state.in_batch = 0;
     if left > 0 {
         state.drop_events(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chatstore_model::{CanonicalJson, LogEventId, LogLevel, UserId};
+    use chatstore_sql::{DatabaseOptions, Direction};
+
+    use super::super::waiting::Urgency;
+    use super::*;
+
+    /// A database without tables, and an event that waits for it.
+    async fn waiting() -> (Database, Shared) {
+        let database = Database::open(DatabaseOptions::new("sqlite://:memory:")).await.unwrap();
+        let (at, shared) = (database.clock().now(), Shared::default());
+        let event = LogEvent {
+            user_id: UserId::ANONYMOUS,
+            id: LogEventId::first_at(at),
+            at,
+            level: LogLevel::Info,
+            event: "one".to_owned(),
+            conversation_id: None,
+            request_id: None,
+            actor_id: None,
+            key_id: None,
+            acting_for_id: None,
+            data: CanonicalJson::object(),
+        };
+        assert!(shared.lock().push(Urgency::High, event));
+        (database, shared)
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_fails_waits_again() {
+        let (database, shared) = waiting().await;
+        assert!(matches!(write_batch(&shared, &database, 10, false).await, Written::Failed));
+        assert_eq!(shared.lock().waiting.len(), 1);
+        database.migrate(Direction::Upgrade).await.unwrap();
+        assert!(matches!(write_batch(&shared, &database, 10, false).await, Written::Stored(_)));
+        assert!(matches!(write_batch(&shared, &database, 10, false).await, Written::Nothing));
+        let state = shared.lock();
+        assert_eq!((state.stored, state.dropped), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn a_batch_whose_last_attempt_fails_is_dropped_and_counted() {
+        let (database, shared) = waiting().await;
+        assert!(matches!(write_batch(&shared, &database, 10, true).await, Written::Failed));
+        assert!(matches!(write_batch(&shared, &database, 10, false).await, Written::Nothing));
+        let state = shared.lock();
+        assert_eq!((state.stored, state.dropped), (0, 1));
     }
 }
