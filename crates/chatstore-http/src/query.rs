@@ -121,6 +121,13 @@ impl Parameters {
         self.parsed(name, K::parse, FieldCode::NotAllowed, &format!("must be one of {}", K::words()))
     }
 
+    /// Some of a few words, separated by commas; none when it is left out.
+    pub(crate) fn words<K: Keyword>(&mut self, name: &str) -> Vec<K> {
+        let rule = format!("must be of {}, separated by commas", K::words());
+        let parse = |text: &str| text.split(',').map(K::parse).collect::<Option<Vec<K>>>();
+        self.parsed(name, parse, FieldCode::NotAllowed, &rule).unwrap_or_default()
+    }
+
     /// True or false.
     pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
         self.value(name, FieldCode::NotAllowed, "must be one of true, false")

@@ -3,14 +3,14 @@
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{any, get};
 use axum::{Extension, Router};
-use chatstore::Store;
+use chatstore::{Store, limits};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
-use crate::body::BodyLimit;
+use crate::body::{BodyLimit, DATA_BYTES};
 use crate::caller::CredentialsRequired;
 use crate::client::TrustedProxies;
 use crate::description::{add_acting_user, below_thread, complete};
@@ -98,6 +98,14 @@ impl Api {
         self
     }
 
+    /// The maximum size of a body with messages or a reply in bytes, from 1 MiB to 64 MiB; 16 MiB by default. Bodies
+    /// with documents have the limit of the store, all others at most 1 MiB.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.policy.max_body = bytes.clamp(DATA_BYTES, limits::PARTS_BYTES);
+        self
+    }
+
     /// The routes; see [`router`].
     pub fn router(&self) -> Router {
         let hidden = || routes_beside(OpenApiRouter::new());
@@ -153,16 +161,16 @@ fn routes_beside(description: OpenApiRouter<AppState>) -> OpenApiRouter<AppState
 /// The routes of the API, each with its admission. Health, description and documentation have none: they are
 /// answered however busy the server is.
 fn api() -> OpenApiRouter<AppState> {
-    let with_permit = OpenApiRouter::new()
-        .merge(acting(data()))
-        .merge(administration())
-        .route("/", any(unknown))
-        .route("/{*unknown}", any(unknown))
-        .layer(from_fn_with_state(BodyLimit::DATA, run_with_permit));
-    let account = account().layer(from_fn_with_state(BodyLimit::CREDENTIALS, run_with_permit));
+    let unknown = OpenApiRouter::new().route("/", any(unknown)).route("/{*unknown}", any(unknown));
+    let with_permit =
+        |limit, routes: OpenApiRouter<AppState>| routes.layer(from_fn_with_state(limit, run_with_permit));
+    let routes = with_permit(BodyLimit::Data, acting(data()).merge(administration()).merge(unknown))
+        .merge(with_permit(BodyLimit::Messages, acting(messages())))
+        .merge(with_permit(BodyLimit::Documents, acting(documents())))
+        .merge(with_permit(BodyLimit::Credentials, account()));
     let logins = logins().layer(from_fn_with_state(CountedFor::Address, run_with_password_capacity));
     let passwords = passwords().layer(from_fn_with_state(CountedFor::User, run_with_password_capacity));
-    with_permit.merge(account).merge(logins).merge(passwords)
+    routes.merge(logins).merge(passwords)
 }
 
 /// Routes on which a service key acts for the user that a header names.
@@ -171,18 +179,18 @@ fn acting(mut routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
     routes
 }
 
-/// Routes for the data of users.
+/// Routes for the data of users, beside their messages and documents.
 fn data() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(conversations::list::list, conversations::create))
         .routes(routes!(conversations::list::count))
         .routes(routes!(conversations::get, conversations::change, conversations::delete))
         .routes(routes!(thread::get, thread::put, thread::change, thread::delete))
-        .merge(below_conversations())
-        .routes(routes!(messages::own::get, messages::own::change, messages::own::delete))
-        .routes(routes!(documents::list::list, documents::create))
-        .routes(routes!(documents::list::count))
-        .routes(routes!(documents::get, documents::change, documents::delete))
+        .merge(below_conversations([
+            routes!(members::list),
+            routes!(members::put, members::remove),
+            routes!(replies::get_response),
+        ]))
         .routes(routes!(logs::list::list, logs::create))
         .routes(routes!(logs::get))
         .routes(routes!(usage::list))
@@ -190,18 +198,31 @@ fn data() -> OpenApiRouter<AppState> {
         .routes(routes!(export::export))
 }
 
-/// Routes below a conversation, each of them twice: by the id of the conversation, and by the application's own id of
-/// one of the caller's conversations.
-fn below_conversations() -> OpenApiRouter<AppState> {
-    let below_conversation: [UtoipaMethodRouter<AppState>; 7] = [
-        routes!(members::list),
-        routes!(members::put, members::remove),
+/// Routes that take messages.
+fn messages() -> OpenApiRouter<AppState> {
+    let below_conversations = below_conversations([
         routes!(messages::list::list, messages::append::append, messages::remove::clear),
         routes!(messages::remove::pop),
         routes!(messages::get, messages::append::put, messages::change, messages::delete),
         routes!(replies::create),
-        routes!(replies::get_response),
-    ];
+    ]);
+    let own = routes!(messages::own::get, messages::own::change, messages::own::delete);
+    below_conversations.routes(own)
+}
+
+/// Routes that take documents.
+fn documents() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(documents::list::list, documents::create))
+        .routes(routes!(documents::list::count))
+        .routes(routes!(documents::get, documents::change, documents::delete))
+}
+
+/// Routes below a conversation, each of them twice: by the id of the conversation, and by the application's own id of
+/// one of the caller's conversations.
+fn below_conversations(
+    below_conversation: impl IntoIterator<Item = UtoipaMethodRouter<AppState>>,
+) -> OpenApiRouter<AppState> {
     let mut routes = OpenApiRouter::new();
     for (schemas, paths, handlers) in below_conversation {
         let of_thread = handlers.clone().layer(Extension(CredentialsRequired));

@@ -20,8 +20,11 @@ use crate::rate_limit::RequestLimit;
 use crate::repetitions::{Repetition, Repetitions};
 use crate::shares::Shares;
 
+/// The maximum size of a body with messages, in bytes, unless it is set.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
 /// The options of an API.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Policy {
     /// Whether requests without credentials may create and read anonymous conversations.
     pub(crate) takes_anonymous: bool,
@@ -35,6 +38,22 @@ pub(crate) struct Policy {
     pub(crate) origins: AllowedOrigins,
     /// Whether neither the description nor its page is served.
     pub(crate) hides_description: bool,
+    /// The maximum size of a body with messages, in bytes.
+    pub(crate) max_body: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            takes_anonymous: false,
+            takes_registrations: false,
+            proxies: TrustedProxies::default(),
+            requests_a_minute: None,
+            origins: AllowedOrigins::default(),
+            hides_description: false,
+            max_body: MAX_BODY,
+        }
+    }
 }
 
 /// What handlers share. Cheap to clone.
@@ -60,7 +79,8 @@ impl AppState {
     pub(crate) fn new(store: Store, openapi: String, policy: Policy, metrics: Metrics) -> Self {
         let admission = Admission::default();
         let shares = Shares::new(store.kind() == DatabaseKind::Postgres);
-        let (bodies, answers) = (ByteBudget::of_bodies(store.document_limit()), AnswerMemory::default());
+        let largest_body = store.document_limit().max(policy.max_body);
+        let (bodies, answers) = (ByteBudget::of_bodies(largest_body), AnswerMemory::default());
         let (pace, failures) = (Pace::default(), Repetitions::new(log_failures));
         let openapi = openapi.into();
         let shared =

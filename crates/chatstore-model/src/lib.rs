@@ -64,8 +64,8 @@ pub use log::{LogEvent, LogFilter, LogLevel, LogPosition, NewLogEvent, SERVER_EV
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
 pub use name::{Email, InvalidName, UserName};
 pub use page::{
-    ApiKeyPosition, ConversationPosition, DocumentPosition, Limit, MemberPosition, MessageRange,
-    MessageSelection, Order, PAGE_BYTES, Page, SessionPosition, UserPosition,
+    ApiKeyPosition, ConversationPosition, DocumentPosition, Limit, MemberPosition, MessageFilter,
+    MessageRange, MessageSelection, Order, PAGE_BYTES, Page, SessionPosition, UserPosition,
 };
 pub use password_hash::PasswordHash;
 pub use response::{ModelResponse, NewModelResponse, NewReply, Reply, effective_model};

@@ -135,6 +135,21 @@ impl MessageRange {
     }
 }
 
+/// Which messages of a conversation a list has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageFilter {
+    /// Those with these numbers.
+    pub range: MessageRange,
+    /// Those whose parts have this format; those of every format and of none when it is `None`.
+    pub format: Option<String>,
+}
+
+impl From<MessageRange> for MessageFilter {
+    fn from(range: MessageRange) -> Self {
+        Self { range, format: None }
+    }
+}
+
 /// Which messages of a conversation are removed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageSelection {

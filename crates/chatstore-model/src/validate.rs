@@ -61,8 +61,8 @@ pub mod limits {
     pub const REQUEST_ID: usize = 128;
     /// Bytes of what an event in the log says, as canonical JSON.
     pub const LOG_DATA_BYTES: usize = 16 * 1024;
-    /// Bytes of the parts of a message: those of the largest request.
-    pub const PARTS_BYTES: usize = 16 * 1024 * 1024;
+    /// Bytes of the parts of a message: those of the largest request that a server can be set to take.
+    pub const PARTS_BYTES: usize = 64 * 1024 * 1024;
     /// Characters of the name of a format of parts.
     pub const FORMAT: usize = 64;
     /// Characters of an application's own id of a message.

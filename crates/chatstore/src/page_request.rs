@@ -1,33 +1,34 @@
 //! Which messages of a conversation a caller wants.
 
-use chatstore_model::{FieldCode, Invalid, Limit, MessageRange, Order};
+use chatstore_model::{FieldCode, Invalid, Limit, MessageFilter, MessageRange, Order};
 
 /// A page of messages: a range of numbers, a direction and a limit of 1 to 200.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
     limit: u16,
     range: MessageRange,
     order: Order,
     around: Option<i64>,
+    format: Option<String>,
 }
 
 impl PageRequest {
     /// The newest messages, newest first.
     #[must_use]
     pub const fn newest(limit: u16) -> Self {
-        Self { limit, range: MessageRange::ALL, order: Order::Descending, around: None }
+        Self { limit, range: MessageRange::ALL, order: Order::Descending, around: None, format: None }
     }
 
     /// The oldest messages, oldest first.
     #[must_use]
     pub const fn oldest(limit: u16) -> Self {
-        Self { limit, range: MessageRange::ALL, order: Order::Ascending, around: None }
+        Self { limit, range: MessageRange::ALL, order: Order::Ascending, around: None, format: None }
     }
 
     /// Messages on both sides of a number, oldest first.
     #[must_use]
     pub const fn around(seq: i64, limit: u16) -> Self {
-        Self { limit, range: MessageRange::ALL, order: Order::Ascending, around: Some(seq) }
+        Self { limit, range: MessageRange::ALL, order: Order::Ascending, around: Some(seq), format: None }
     }
 
     /// Only those with a smaller number; has no effect on `around`.
@@ -44,8 +45,15 @@ impl PageRequest {
         self
     }
 
-    pub(crate) const fn range(&self) -> MessageRange {
-        self.range
+    /// Only those whose parts have this format.
+    #[must_use]
+    pub fn format(mut self, name: impl Into<String>) -> Self {
+        self.format = Some(name.into());
+        self
+    }
+
+    pub(crate) fn filter(&self) -> MessageFilter {
+        MessageFilter { range: self.range, format: self.format.clone() }
     }
 
     pub(crate) const fn order(&self) -> Order {
@@ -54,6 +62,10 @@ impl PageRequest {
 
     pub(crate) const fn center(&self) -> Option<i64> {
         self.around
+    }
+
+    pub(crate) fn named_format(&self) -> Option<&str> {
+        self.format.as_deref()
     }
 
     pub(crate) fn limit(&self) -> Result<Limit, Invalid> {

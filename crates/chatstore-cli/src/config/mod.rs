@@ -124,6 +124,8 @@ pub(crate) struct Config {
     pub(crate) default_model: String,
     /// Bytes.
     pub(crate) document_limit: usize,
+    /// Bytes.
+    pub(crate) max_body: usize,
     /// Whether security events and failures are kept in the database.
     pub(crate) log_store: bool,
     /// `None` for ever.
@@ -164,6 +166,7 @@ impl Config {
             metrics_bind: settings.parse(&setting::METRICS_BIND, address_or_off)?,
             default_model: settings.parse(&setting::DEFAULT_MODEL, model)?,
             document_limit: settings.parse(&setting::DOCUMENT_LIMIT, document_limit)?,
+            max_body: settings.parse(&setting::MAX_BODY, max_body)?,
             log_store: settings.parse(&setting::LOG_STORE, on_or_off)?,
             log_retention: settings.parse(&setting::LOG_RETENTION_DAYS, days)?,
             log: settings.parse(&setting::LOG, log_filter)?,
@@ -255,6 +258,10 @@ fn idle_time(text: &str) -> Option<Duration> {
 
 fn document_limit(text: &str) -> Option<usize> {
     text.parse().ok().filter(|bytes| (1024..=64 * 1024 * 1024).contains(bytes))
+}
+
+fn max_body(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|bytes| (1024 * 1024..=64 * 1024 * 1024).contains(bytes))
 }
 
 /// A time in days; none for 0.

@@ -58,6 +58,7 @@ pub(crate) const SETTINGS: &[&Setting] = &[
     &METRICS_BIND,
     &DEFAULT_MODEL,
     &DOCUMENT_LIMIT,
+    &MAX_BODY,
     &LOG_STORE,
     &LOG_RETENTION_DAYS,
     &LOG,
@@ -161,6 +162,8 @@ pub(crate) const DEFAULT_MODEL: Setting =
     public("CHATSTORE_DEFAULT_MODEL", "default_model", "a name with a maximum of 255 characters");
 pub(crate) const DOCUMENT_LIMIT: Setting =
     public("CHATSTORE_DOCUMENT_LIMIT", "document_limit", "a whole number of bytes from 1024 to 67108864");
+pub(crate) const MAX_BODY: Setting =
+    public("CHATSTORE_MAX_BODY", "max_body", "a whole number of bytes from 1048576 to 67108864");
 pub(crate) const LOG_STORE: Setting = public("CHATSTORE_LOG_STORE", "log_store", "on or off");
 pub(crate) const LOG_RETENTION_DAYS: Setting = public(
     "CHATSTORE_LOG_RETENTION_DAYS",

@@ -40,6 +40,7 @@ fn without_any_setting_the_defaults_are_in_force() {
     CHATSTORE_METRICS_BIND        127.0.0.1:9464         default
     CHATSTORE_DEFAULT_MODEL       echo                   default
     CHATSTORE_DOCUMENT_LIMIT      1048576                default
+    CHATSTORE_MAX_BODY            16777216               default
     CHATSTORE_LOG_STORE           on                     default
     CHATSTORE_LOG_RETENTION_DAYS  90                     default
     CHATSTORE_LOG                 info                   default
@@ -82,6 +83,7 @@ fn flags_win_over_environment_over_env_file_over_file_over_defaults() {
     CHATSTORE_METRICS_BIND        127.0.0.1:9464         default
     CHATSTORE_DEFAULT_MODEL       in-flag                flag --default-model
     CHATSTORE_DOCUMENT_LIMIT      1048576                default
+    CHATSTORE_MAX_BODY            16777216               default
     CHATSTORE_LOG_STORE           on                     default
     CHATSTORE_LOG_RETENTION_DAYS  90                     default
     CHATSTORE_LOG                 debug                  environment

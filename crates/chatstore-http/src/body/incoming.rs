@@ -33,19 +33,30 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 const ANY_RATE_TIME: Duration = Duration::from_secs(10);
 const LEAST_RATE: usize = 4 * 1024;
 
+/// Maximum size of a body with data that has no limit of its own, in bytes.
+pub(crate) const DATA_BYTES: usize = 1024 * 1024;
+
 /// How large the bodies of a route may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BodyLimit(usize);
+pub(crate) enum BodyLimit {
+    /// 16 KiB: passwords, tokens and names, of clients that need not be known.
+    Credentials,
+    /// 1 MiB.
+    Data,
+    /// What the store takes, with the documents.
+    Documents,
+    /// What the options say, with the messages.
+    Messages,
+}
 
 impl BodyLimit {
-    /// For routes that take data: 1 MiB.
-    pub(crate) const DATA: Self = Self(1024 * 1024);
-
-    /// For routes that take passwords, tokens and names, of clients that need not be known: 16 KiB.
-    pub(crate) const CREDENTIALS: Self = Self(SMALL_BYTES);
-
-    pub(crate) const fn bytes(bytes: usize) -> Self {
-        Self(bytes)
+    fn bytes(self, state: &AppState) -> usize {
+        match self {
+            Self::Credentials => SMALL_BYTES,
+            Self::Data => DATA_BYTES,
+            Self::Documents => state.store().document_limit(),
+            Self::Messages => state.policy().max_body,
+        }
     }
 }
 
@@ -93,7 +104,8 @@ pub(crate) async fn buffer_body(
 /// A body that is being read.
 struct Incoming<'r> {
     state: &'r AppState,
-    limit: BodyLimit,
+    /// In bytes.
+    limit: usize,
     head: &'r Parts,
     stream: BodyDataStream,
     began: Instant,
@@ -105,12 +117,20 @@ struct Incoming<'r> {
 impl<'r> Incoming<'r> {
     fn new(state: &'r AppState, limit: BodyLimit, head: &'r Parts, body: Body) -> Self {
         let stream = body.into_data_stream();
-        Self { state, limit, head, stream, began: Instant::now(), arrived: 0, memory: None }
+        Self {
+            state,
+            limit: limit.bytes(state),
+            head,
+            stream,
+            began: Instant::now(),
+            arrived: 0,
+            memory: None,
+        }
     }
 
     async fn read(&mut self) -> Result<Bytes, Refusal> {
         let announced = self.announced();
-        if announced > self.limit.0 {
+        if announced > self.limit {
             return Err(self.refuse_too_large().await);
         }
         if announced > SMALL_BYTES {
@@ -149,7 +169,7 @@ impl<'r> Incoming<'r> {
 
     /// Counts what has arrived.
     async fn account(&mut self) -> Result<(), Refusal> {
-        if self.arrived > self.limit.0 {
+        if self.arrived > self.limit {
             return Err(self.refuse_too_large().await);
         }
         if self.arrived <= SMALL_BYTES {
@@ -206,7 +226,7 @@ fn deadline(began: Instant, arrived: usize) -> Instant {
     began + ANY_RATE_TIME.saturating_add(Duration::from_secs(seconds)).min(BODY_TIME)
 }
 
-fn too_large(BodyLimit(bytes): BodyLimit) -> Problem {
+fn too_large(bytes: usize) -> Problem {
     Problem::new(ProblemKind::TooLarge, format!("the body must have at most {bytes} bytes"))
 }
 

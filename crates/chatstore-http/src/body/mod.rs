@@ -14,7 +14,7 @@ use chatstore::{Duplicates, FieldCode, IdempotencyKey, Invalid, JsonRules, limit
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use incoming::{BodyLimit, buffer_body};
+pub(crate) use incoming::{BodyLimit, DATA_BYTES, buffer_body};
 
 use incoming::BufferedBody;
 

@@ -5,7 +5,7 @@
 use std::panic::resume_unwind;
 
 use axum::Extension;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -67,7 +67,7 @@ pub(crate) async fn run_with_password_capacity(
         state.pace().keep(network).await;
         return Err(Problem::from(error).into_response());
     }
-    let (request, memory) = buffered(&state, BodyLimit::CREDENTIALS, request).await?;
+    let (request, memory) = buffered(&state, BodyLimit::Credentials, request).await?;
     if !state.store().auth().from(client).takes_passwords() {
         return Err(state.admission().paced_rejection().await.into_response());
     }
@@ -84,16 +84,8 @@ async fn buffered(
     limit: BodyLimit,
     request: Request,
 ) -> Result<(Request, Option<HeldMemory>), Response> {
-    let limit =
-        if is_of_documents(&request) { BodyLimit::bytes(state.store().document_limit()) } else { limit };
     let buffered = buffer_body(state, limit, request).await;
     buffered.map_err(|problem| (CLOSE, problem.into_response()).into_response())
-}
-
-/// Whether the route is one of documents, whose bodies have a limit of their own.
-fn is_of_documents(request: &Request) -> bool {
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    route.ends_with("/documents") || route.ends_with("/documents/{id}")
 }
 
 /// Runs a request as a task of its own, which goes on when the client hangs up: what it does with the database is

@@ -11,7 +11,7 @@ conformance!(
     a_body_that_is_not_json_is_malformed,
     a_body_that_is_json_but_wrong_is_invalid,
     a_body_of_another_type_is_refused,
-    a_body_may_have_one_mebibyte,
+    a_body_with_messages_may_have_sixteen_mebibytes,
     data_of_the_application_may_be_unusual,
     a_limit_is_described_as_it_is_checked,
     what_is_wrong_with_a_large_body_is_said_in_a_short_answer,
@@ -181,21 +181,21 @@ async fn a_body_of_another_type_is_refused(case: TestDatabase) {
     assert_eq!(empty.status(), 201, "a request without a body needs no media type");
 }
 
-async fn a_body_may_have_one_mebibyte(case: TestDatabase) {
+async fn a_body_with_messages_may_have_sixteen_mebibytes(case: TestDatabase) {
     let server = Server::start(case).await;
     let ada = server.person("ada").await;
     let messages = format!("{}/messages", server.conversation(&ada).await);
     let body = |bytes: usize| format!(r#"{{"content": "{}"}}"#, "x".repeat(bytes - 15));
-    let full = server.post(&ada, &messages, &body(1_048_576)).await;
-    assert_eq!(full["content"].as_str().unwrap().len(), 1_048_561);
-    let request = server.send(&ada, "POST", &messages, &body(1_048_577));
+    let full = server.post(&ada, &messages, &body(16_777_216)).await;
+    assert_eq!(full["content"].as_str().unwrap().len(), 16_777_201);
+    let request = server.send(&ada, "POST", &messages, &body(16_777_217));
     let text = crate::support::answer_text(request.send().await.unwrap(), |value| value).await;
     allow_duplicates! { assert_snapshot!(text, @r#"
     413 Payload Too Large
     content-type: application/problem+json
 
     {
-      "detail": "the body must have at most 1048576 bytes",
+      "detail": "the body must have at most 16777216 bytes",
       "request_id": "r-1",
       "status": 413,
       "title": "Request too large",

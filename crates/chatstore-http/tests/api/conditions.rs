@@ -283,6 +283,14 @@ async fn every_answer_below_a_conversation_has_its_entity_tag(case: TestDatabase
     let first = server.get(&ada, &format!("{messages}/1")).await["id"].as_str().unwrap().to_owned();
     let own = answer(server.request(&ada, "GET", &format!("/api/v1/messages/{first}"))).await;
     assert_eq!((own.status, own.header("etag")), (200, tag.as_str()));
+    let own = format!("/api/v1/messages/{first}");
+    let send =
+        |tag: &str| server.send(&ada, "PATCH", &own, r#"{"content":"by its id"}"#).header("If-Match", tag);
+    let changed = answer(send(&tag)).await;
+    let now = answer(server.request(&ada, "GET", &path)).await;
+    assert_eq!((changed.status, changed.header("etag")), (200, now.header("etag")));
+    assert_eq!(answer(send(&tag)).await.status, 412);
+    tag = changed.header("etag").to_owned();
     let response = answer(server.request(&eve, "GET", &format!("{messages}/5/response"))).await;
     assert_eq!((response.status, response.header("etag")), (200, tag.as_str()));
     let text = r#"{"content":"once"}"#;
@@ -301,6 +309,10 @@ async fn every_answer_below_a_conversation_has_its_entity_tag(case: TestDatabase
         let replayed = (again.header("idempotency-replayed"), again.header("etag"));
         assert_eq!(replayed, ("true", now.header("etag")), "{method} {target}");
     }
+    let last = server.post(&ada, &messages, text).await["id"].as_str().unwrap().to_owned();
+    let deleted = answer(server.request(&ada, "DELETE", &format!("/api/v1/messages/{last}"))).await;
+    let now = answer(server.request(&ada, "GET", &path)).await;
+    assert_eq!((deleted.status, deleted.header("etag")), (204, now.header("etag")));
     let empty = answer(server.request(&ada, "DELETE", &format!("{messages}/last"))).await;
     let now = answer(server.request(&ada, "GET", &path)).await;
     assert_eq!((empty.status, empty.header("etag")), (200, now.header("etag")), "nothing is left to remove");

@@ -334,8 +334,7 @@ async fn a_document_may_be_as_large_as_the_limit_says(case: TestDatabase) {
     let refused = answer(server.send(&ada, "PATCH", &path(&created), &body(limit + 1))).await;
     let detail = "the body must have at most 1310720 bytes";
     assert_eq!((refused.status, refused.body["detail"].as_str()), (413, Some(detail)));
-    let messages = format!("{}/messages", server.conversation(&ada).await);
-    assert_eq!(status(&server, &messages, 1024 * 1024 + 1).await, 413);
+    assert_eq!(status(&server, "/api/v1/conversations", 1024 * 1024 + 1).await, 413);
     assert_eq!(server.get(&ada, &target("/count", &[])).await, json!({"count": 2}));
 }
 

@@ -53,3 +53,4 @@ mod usage;
 mod users;
 mod verbatim;
 mod walks;
+mod with_messages;

@@ -1,12 +1,17 @@
 //! What belongs to the application comes back as it was sent: parts byte for byte, numbers exactly.
 
-use chatstore_testkit::{TestDatabase, conformance};
+use std::collections::BTreeMap;
+
+use chatstore_testkit::{JsonGenerator, TestDatabase, conformance};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::support::{CONVERSATIONS, Person, Server, answer, refusal};
 
 conformance!(
     parts_come_back_byte_for_byte,
+    generated_parts_come_back_byte_for_byte_from_appends_batches_pages_and_exports,
+    parts_of_five_megabytes_come_back_byte_for_byte,
     content_beside_parts_may_be_left_out_or_null,
     parts_are_a_list_of_objects,
     a_format_says_what_the_parts_are,
@@ -52,6 +57,79 @@ async fn parts_come_back_byte_for_byte(case: TestDatabase) {
     ] {
         assert_eq!(text(&server, &ada, &target).await.matches(&shown).count(), count, "{target}");
     }
+}
+
+/// The parts of each message of a list, as they were sent.
+fn parts_of(list: &str, name: &str) -> Vec<String> {
+    let fields: BTreeMap<&str, &RawValue> = serde_json::from_str(list).unwrap();
+    let messages: Vec<BTreeMap<&str, &RawValue>> = serde_json::from_str(fields[name].get()).unwrap();
+    messages.iter().map(|message| message["parts"].get().to_owned()).collect()
+}
+
+async fn generated_parts_come_back_byte_for_byte_from_appends_batches_pages_and_exports(case: TestDatabase) {
+    const BATCHES: usize = 11;
+    const BATCH: usize = 900;
+    const ALONE: usize = 100;
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let messages = format!("{}/messages", server.conversation(&ada).await);
+    let mut generator = JsonGenerator::seeded(16);
+    let mut sent: Vec<String> = Vec::new();
+    for count in [BATCH; BATCHES].into_iter().chain([1; ALONE]) {
+        let parts: Vec<String> = (0..count).map(|_| generator.parts()).collect();
+        let body = match &parts[..] {
+            [alone] => format!(r#"{{"role":"tool","parts":{alone}}}"#),
+            many => {
+                let many: Vec<String> =
+                    many.iter().map(|one| format!(r#"{{"role":"tool","parts":{one}}}"#)).collect();
+                format!(r#"{{"messages":[{}]}}"#, many.join(","))
+            }
+        };
+        let answer = server.send(&ada, "POST", &messages, &body).send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+        let answer = answer.text().await.unwrap();
+        for one in &parts {
+            assert!(answer.contains(&format!(r#""parts":{one},"#)), "{one}");
+        }
+        sent.extend(parts);
+    }
+    assert_eq!(sent.len(), 10_000);
+    let mut read: Vec<String> = Vec::new();
+    while read.len() < sent.len() {
+        let page = text(&server, &ada, &format!("{messages}?limit=200&after={}", read.len())).await;
+        let page = parts_of(&page, "data");
+        assert!(!page.is_empty());
+        read.extend(page);
+    }
+    assert_eq!(read, sent);
+    let export = text(&server, &ada, "/api/v1/users/me/export").await;
+    let mut rest = export.as_str();
+    for one in &sent {
+        let exported = format!(r#""parts":{one},"#);
+        rest = rest.split_once(&exported).map(|(_, rest)| rest).unwrap_or_else(|| panic!("{one}"));
+    }
+}
+
+async fn parts_of_five_megabytes_come_back_byte_for_byte(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let conversation = server.conversation(&ada).await;
+    let image = format!(r#"[{{"image": "data:image/png;base64,{}"}}]"#, "iVBORw0KGgo".repeat(1 << 19));
+    let body = format!(r#"{{"messages":[{{"parts":{image}}},{{"parts":{image}}}]}}"#);
+    assert!(image.len() > 5 << 20);
+    let sent = server.send(&ada, "POST", &format!("{conversation}/messages"), &body).send().await.unwrap();
+    assert_eq!(sent.status(), 201);
+    for (target, name, count) in [
+        (format!("{conversation}/messages"), "data", 1),
+        (format!("{conversation}/messages?after=1"), "data", 1),
+        (format!("{conversation}?include=messages&last=1"), "messages", 1),
+    ] {
+        let read = parts_of(&text(&server, &ada, &target).await, name);
+        assert_eq!(read.len(), count, "{target}");
+        assert!(read.iter().all(|parts| *parts == image), "{target}");
+    }
+    let export = text(&server, &ada, "/api/v1/users/me/export").await;
+    assert_eq!(export.matches(&image).count(), 2);
 }
 
 async fn content_beside_parts_may_be_left_out_or_null(case: TestDatabase) {

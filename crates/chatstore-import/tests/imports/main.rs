@@ -7,3 +7,4 @@ mod lines;
 mod own_source;
 mod owners;
 mod pieces;
+mod verbatim;

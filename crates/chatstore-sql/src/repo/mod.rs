@@ -42,7 +42,8 @@ mod statistics;
 mod usage;
 mod users;
 
-use chatstore_model::{UserId, Validator};
+use chatstore_model::{CanonicalJson, UserId, Validator};
+use uuid::Uuid;
 
 use crate::db::Sql;
 use crate::error::StoreError;
@@ -90,6 +91,12 @@ impl Via {
             Self::Member(_) => member,
         }
     }
+}
+
+/// Ids as one parameter of a statement: a list of the text that both databases read.
+fn list_of(ids: impl Iterator<Item = Uuid>) -> Result<CanonicalJson, StoreError> {
+    let ids = ids.map(|id| id.simple().to_string().into()).collect();
+    CanonicalJson::new(serde_json::Value::Array(ids)).map_err(|error| StoreError::backend(error.to_string()))
 }
 
 /// Refuses NUL in a text to look for: PostgreSQL would fail on it where SQLite finds nothing.

@@ -5,6 +5,7 @@ use constcat::concat;
 
 use crate::db::{Sql, reader};
 use crate::error::StoreError;
+use crate::repo::list_of;
 use crate::repo::live::{live_conversation, live_sender};
 use crate::schema::RESPONSES;
 
@@ -34,7 +35,21 @@ const OF_RANGE: Sql = Sql::same(
     ),
 );
 
-pub(super) const STATEMENTS: &[Sql] = &[GET, OF_RANGE];
+const OF_OWNER: &str = concat!(
+    "select ",
+    COLUMNS,
+    " from responses r where r.owner_id = $1 and ",
+    live_conversation!("$1", "r.conversation_id"),
+    " and r.message_id in "
+);
+
+const OF_MESSAGES: Sql = Sql::pair(
+    "responses.of_messages",
+    concat!(OF_OWNER, "(select unhex(value) from json_each($2))"),
+    concat!(OF_OWNER, "(select value::uuid from jsonb_array_elements_text($2))"),
+);
+
+pub(super) const STATEMENTS: &[Sql] = &[GET, OF_RANGE, OF_MESSAGES];
 
 repository! {
     /// Model responses.
@@ -59,6 +74,19 @@ impl<M> Responses<'_, '_, M> {
         message: MessageId,
     ) -> Result<Option<ModelResponse>, StoreError> {
         self.0.executor.query_first(&GET, &[owner.into(), message.into()], read).await
+    }
+
+    /// The responses behind these messages of the owner, in no order.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn of_messages(
+        &mut self,
+        owner: UserId,
+        messages: impl Iterator<Item = MessageId>,
+    ) -> Result<Vec<ModelResponse>, StoreError> {
+        let ids = list_of(messages.map(MessageId::uuid))?;
+        self.0.executor.query(&OF_MESSAGES, &[owner.into(), (&ids).into()], read).await
     }
 
     /// The responses behind the messages from one number to another, both included, in their order.

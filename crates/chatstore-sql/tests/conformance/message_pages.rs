@@ -150,7 +150,8 @@ async fn around_a_number_half_come_before_it_and_the_rest_from_it_on(case: TestD
         ] {
             let limit = Limit::new(limit).unwrap();
             let page =
-                read(&case, async move |tx| tx.messages().around(by, conversation, seq, limit).await).await;
+                read(&case, async move |tx| tx.messages().around(by, conversation, seq, None, limit).await)
+                    .await;
             let last = *expected.end();
             assert_eq!(seqs(&page.items), expected.collect::<Vec<i64>>(), "around {seq}, {limit:?}");
             assert_eq!(page.next, (last < 20).then_some(last), "around {seq}, {limit:?}");
@@ -162,7 +163,8 @@ async fn around_goes_on_where_it_ended(case: TestDatabase) {
     let (owner, conversation, _) = talk(&case, 20).await;
     let by = Via::Owner(owner);
     let limit = Limit::new(5).unwrap();
-    let page = read(&case, async move |tx| tx.messages().around(by, conversation, 10, limit).await).await;
+    let page =
+        read(&case, async move |tx| tx.messages().around(by, conversation, 10, None, limit).await).await;
     let after = MessageRange { after: page.next.unwrap(), before: i64::MAX };
     let before = MessageRange { after: 0, before: page.items[0].seq };
 
@@ -190,6 +192,7 @@ async fn deleted_messages_leave_no_hole_in_a_page(case: TestDatabase) {
     let found = page_all(&case, by, conversation, Order::Ascending, Limit::new(5).unwrap()).await;
     assert_eq!(seqs(&found), (1..=7).chain(14..=20).collect::<Vec<_>>());
     let limit = Limit::new(4).unwrap();
-    let page = read(&case, async move |tx| tx.messages().around(by, conversation, 10, limit).await).await;
+    let page =
+        read(&case, async move |tx| tx.messages().around(by, conversation, 10, None, limit).await).await;
     assert_eq!(seqs(&page.items), [6, 7, 14, 15]);
 }

@@ -47,7 +47,7 @@ async fn lookups(
                 let page = tx.messages().page(by, conversation, MessageRange::ALL, order, limit).await?;
                 answers.push(format!("{page:?}"));
             }
-            answers.push(format!("{:?}", tx.messages().around(by, conversation, 1, limit).await?));
+            answers.push(format!("{:?}", tx.messages().around(by, conversation, 1, None, limit).await?));
             answers.push(format!("{:?}", tx.messages().get(by, conversation, message).await?));
             answers.push(format!("{:?}", tx.messages().find_by_seq(by, conversation, 1).await?));
         }

@@ -4,7 +4,7 @@ use chatstore_model::{
     Change, ConversationId, MessagePatch, MessageRole, NewMessage, NewReply, UserId, VerbatimJson, limits,
 };
 use chatstore_sql::{TableDigest, Via};
-use chatstore_testkit::{Backend, TestDatabase, conformance};
+use chatstore_testkit::{Backend, JsonGenerator, TestDatabase, conformance};
 
 use crate::fixtures::{append, arbitrary_owner, messages, read, reply, write};
 
@@ -70,98 +70,10 @@ async fn parts_of_five_megabytes_come_back_byte_for_byte(case: TestDatabase) {
     assert!(stored[0].parts.as_ref().is_some_and(|parts| parts.as_str() == image));
 }
 
-/// A generator of JSON in every spelling.
-struct Generator(u64);
-
-impl Generator {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % bound
-    }
-
-    fn pick<'t>(&mut self, texts: &[&'t str]) -> &'t str {
-        texts[self.below(texts.len())]
-    }
-
-    fn blank(&mut self) -> &'static str {
-        self.pick(&["", "", "", " ", "\n", "\t ", "\r\n"])
-    }
-
-    fn string(&mut self) -> String {
-        const PIECES: [&str; 18] = [
-            "a",
-            "b",
-            "type",
-            "text",
-            "é",
-            "知",
-            "😀",
-            "\\u0000",
-            "\\ud800",
-            "\\uDFFF",
-            "\\ud83d\\ude00",
-            "\\n",
-            "\\\\",
-            "\\\"",
-            "\\/",
-            "'",
-            "\u{2028}",
-            "\u{7f}",
-        ];
-        let pieces: String = (0..self.below(5)).map(|_| self.pick(&PIECES)).collect();
-        format!("\"{pieces}\"")
-    }
-
-    fn number(&mut self) -> String {
-        match self.below(8) {
-            0 => self.below(1_000).to_string(),
-            1 => format!("-{}", self.below(9)),
-            2 => format!("{}.0", self.below(100)),
-            3 => format!("1{}", "0".repeat(self.below(40))),
-            4 => format!("{}e{}", self.below(9), self.below(500)),
-            5 => format!("-0.{}E-{}", self.below(1_000), self.below(400)),
-            6 => format!("0.{}", "3".repeat(1 + self.below(30))),
-            _ => self.pick(&["-0.0", "0", "1.0", "9007199254740993", "18446744073709551616"]).to_owned(),
-        }
-    }
-
-    fn list(&mut self, depth: usize, item: fn(&mut Self, usize) -> String) -> String {
-        let items: Vec<String> = (0..self.below(4)).map(|_| self.spaced(depth, item)).collect();
-        format!("[{}{}]", self.blank(), items.join(","))
-    }
-
-    fn spaced(&mut self, depth: usize, item: fn(&mut Self, usize) -> String) -> String {
-        format!("{}{}{}", self.blank(), item(self, depth), self.blank())
-    }
-
-    fn object(&mut self, depth: usize) -> String {
-        let entry = |this: &mut Self, depth: usize| {
-            format!("{}{}:{}", this.string(), this.blank(), this.spaced(depth + 1, Self::value))
-        };
-        let entries: Vec<String> = (0..self.below(4)).map(|_| entry(self, depth)).collect();
-        format!("{{{}{}}}", self.blank(), entries.join(","))
-    }
-
-    fn value(&mut self, depth: usize) -> String {
-        let kinds = if depth < 5 { 6 } else { 4 };
-        match self.below(kinds) {
-            0 => self.string(),
-            1 | 2 => self.number(),
-            3 => self.pick(&["null", "true", "false"]).to_owned(),
-            4 => self.list(depth + 1, Self::value),
-            _ => self.object(depth),
-        }
-    }
-
-    fn parts(&mut self) -> String {
-        self.list(0, Self::object)
-    }
-}
-
 /// Stores generated parts, reads them back, and says what the tables are.
 async fn stored(case: &TestDatabase) -> Vec<TableDigest> {
     let (owner, conversation) = arbitrary_owner(case).await;
-    let mut generator = Generator(7);
+    let mut generator = JsonGenerator::seeded(7);
     for _ in 0..GENERATED / BATCH {
         check_batch(case, owner, conversation, &mut generator).await;
     }
@@ -172,7 +84,7 @@ async fn check_batch(
     case: &TestDatabase,
     owner: UserId,
     conversation: ConversationId,
-    generator: &mut Generator,
+    generator: &mut JsonGenerator,
 ) {
     let texts: Vec<String> = (0..BATCH).map(|_| generator.parts()).collect();
     let new: Vec<NewMessage> = texts.iter().map(|text| with_parts(json(text.as_str()))).collect();
@@ -192,7 +104,7 @@ async fn ten_thousand_generated_parts_come_back_byte_for_byte_and_are_equal_on_b
     assert_eq!(count, Some(GENERATED as u64));
     for case in [&sqlite, &postgres] {
         let (owner, conversation) = first_conversation(case).await;
-        let mut generator = Generator(7);
+        let mut generator = JsonGenerator::seeded(7);
         for message in messages(case, owner, conversation).await {
             let text = generator.parts();
             assert_eq!(message.parts.map(|parts| parts.to_string()), Some(text));

@@ -147,7 +147,9 @@ async fn look(tx: &mut ReadTx<'_>, step: &Step) -> Told {
         Step::ListMessages(by, id, range, order, limit) => {
             list_messages(tx, (by, id), range, order, limit).await
         }
-        Step::Around(by, id, seq, limit) => told(&tx.messages().around(by, id, seq, limit).await?, nothing),
+        Step::Around(by, id, seq, limit) => {
+            told(&tx.messages().around(by, id, seq, None, limit).await?, nothing)
+        }
         Step::GetResponse(user, message) => told(&tx.responses().get(user, message).await?, nothing),
         Step::Usage(user, from, to) => told(&tx.usage().between(user, from, to).await?, nothing),
         Step::GetDocument(user, id) => told(&tx.documents().get(user, id).await?, nothing),

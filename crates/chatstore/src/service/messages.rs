@@ -2,8 +2,8 @@ use std::slice;
 use std::sync::Arc;
 
 use chatstore_model::{
-    ConversationId, ConversationRole, IntoValid, Limit, Message, MessageBatch, MessageId, MessagePatch,
-    MessageRange, MessageRole, ModelResponse, NewMessage, NewReply, Page, Reply, UserId, Valid,
+    ConversationId, ConversationRole, IntoValid, Limit, Message, MessageBatch, MessageFilter, MessageId,
+    MessagePatch, MessageRole, ModelResponse, NewMessage, NewReply, Page, Reply, UserId, Valid,
 };
 use chatstore_sql::{ReadTx, StoreError, Via, WriteTx};
 
@@ -190,7 +190,7 @@ impl Messages<'_> {
         self.0.read("message_page", read).await
     }
 
-    /// The newest messages of a range, `count` of them, in ascending order. When they are larger than a page, or more than
+    /// The newest of these messages, `count` of them, in ascending order. When they are larger than a page, or more than
     /// 10,000, the oldest are left out, and [`Page::next`] is the number below which they are; else it is `None`.
     ///
     /// # Errors
@@ -198,19 +198,19 @@ impl Messages<'_> {
     pub async fn newest(
         self,
         conversation: ConversationId,
-        range: MessageRange,
+        filter: impl Into<MessageFilter>,
         count: u32,
     ) -> Result<Page<Message, i64>> {
-        let user = self.0.user;
+        let (user, filter) = (self.0.user, filter.into());
         let read = async move |tx: &mut ReadTx<'_>| {
             for by in as_owner_or_member(user) {
-                let page = newest_by(tx, by, conversation, range, count).await?;
+                let page = newest_by(tx, by, conversation, &filter, count).await?;
                 if !page.items.is_empty() {
                     return Ok(page);
                 }
             }
             let by = note_revision_of_empty_page(tx, user, conversation).await?;
-            Ok(newest_by(tx, by, conversation, range, count).await?)
+            Ok(newest_by(tx, by, conversation, &filter, count).await?)
         };
         self.0.read("message_newest", read).await
     }
@@ -352,10 +352,10 @@ async fn newest_by(
     tx: &mut ReadTx<'_>,
     by: Via,
     conversation: ConversationId,
-    range: MessageRange,
+    filter: &MessageFilter,
     count: u32,
 ) -> std::result::Result<Page<Message, i64>, StoreError> {
-    let mut page = tx.messages().newest(by, conversation, range, count).await?;
+    let mut page = tx.messages().newest(by, conversation, filter.clone(), count).await?;
     let is_complete = u32::try_from(page.items.len()).is_ok_and(|found| found == count);
     page.next = page.next.filter(|_| !is_complete);
     Ok(page)
@@ -369,8 +369,8 @@ async fn page_by(
     limit: Limit,
 ) -> std::result::Result<Page<Message, i64>, StoreError> {
     match request.center() {
-        Some(seq) => tx.messages().around(by, conversation, seq, limit).await,
-        None => tx.messages().page(by, conversation, request.range(), request.order(), limit).await,
+        Some(seq) => tx.messages().around(by, conversation, seq, request.named_format(), limit).await,
+        None => tx.messages().page(by, conversation, request.filter(), request.order(), limit).await,
     }
 }
 

@@ -1,11 +1,12 @@
 //! What messages refer to: entries `{"document_id": …}` of their `used_documents`, which are documents of the
 //! conversation's owner.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chatstore_model::fields::{MESSAGES, USED_DOCUMENTS};
 use chatstore_model::{
-    CanonicalJson, Document, DocumentId, DocumentReference, FieldCode, Message, NewMessage, UserId, Validator,
+    CanonicalJson, Document, DocumentId, DocumentReference, FieldCode, Message, MessageId, MessageRole,
+    ModelResponse, NewMessage, UserId, Validator,
 };
 use chatstore_sql::{ReadTx, Tx};
 
@@ -86,6 +87,23 @@ impl ReferencedDocuments {
 }
 
 impl AsUser<'_> {
+    /// The responses behind messages of one conversation, which the caller has read. One statement, and none when no
+    /// model said any of them.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn responses_behind(&self, messages: &[Message]) -> Result<HashMap<MessageId, ModelResponse>> {
+        let answers = messages.iter().filter(|message| message.role == MessageRole::Assistant);
+        let ids: Vec<MessageId> = answers.map(|message| message.id).collect();
+        let Some(owner) = messages.first().map(|message| message.owner_id).filter(|_| !ids.is_empty()) else {
+            return Ok(HashMap::new());
+        };
+        let find =
+            async move |tx: &mut ReadTx<'_>| tx.responses().of_messages(owner, ids.iter().copied()).await;
+        let found = self.store.read("responses_behind", find).await?;
+        Ok(found.into_iter().map(|response| (response.message_id, response)).collect())
+    }
+
     /// The documents that messages of one conversation refer to, which the caller has read: a maximum of 200, and of
     /// the bytes of a page. One statement, and none when there are no references.
     ///

@@ -131,7 +131,8 @@ pub(crate) async fn serve(
         .trusted_proxies(config.trusted_proxies.clone())
         .allowed_origins(config.allowed_origins.clone())
         .description(config.docs)
-        .requests_a_minute(config.rate_limit);
+        .requests_a_minute(config.rate_limit)
+        .max_body(config.max_body);
     if let Some(listener) = listen_for_metrics(config).await? {
         let api = api.clone();
         background.start("metrics", |stopping| serve_metrics(listener, api, stopping));

@@ -24,6 +24,7 @@ use crate::path::{BasePath, ConversationPath, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
 use crate::request::ReadFields;
 use crate::routes::REPLACES_METADATA;
+use crate::routes::messages::include::WithMessages;
 use crate::routes::responses::{ConversationResponse, created_once};
 use crate::schema::{Word, request_object};
 
@@ -134,9 +135,10 @@ pub(crate) async fn create(
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct GetQuery {
-    /// `messages` for the newest messages in order.
-    #[param(value_type = Option<IncludeWord>, inline)]
-    include: Option<Include>,
+    /// Separated by commas. `messages` for the newest messages in order, and with it `documents` and `response` for what
+    /// a list of messages has with them.
+    #[param(value_type = Option<Vec<IncludeWord>>, style = Form, explode = false, min_items = 1, inline)]
+    include: Vec<Include>,
     /// With `include=messages`: how many messages, 50 when left out. When they are too large together, the answer has
     /// `truncated` and `before` as a list of messages has them.
     #[param(value_type = Option<u32>, maximum = 2147483647)]
@@ -147,15 +149,21 @@ pub(crate) struct GetQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Include {
     Messages,
+    Documents,
+    Response,
 }
 
 impl Keyword for Include {
     const NAME: &'static str = "Include";
     const ABOUT: &'static str = "What a conversation can be answered with.";
-    const ALL: &'static [Self] = &[Self::Messages];
+    const ALL: &'static [Self] = &[Self::Messages, Self::Documents, Self::Response];
 
     fn as_str(self) -> &'static str {
-        "messages"
+        match self {
+            Self::Messages => "messages",
+            Self::Documents => "documents",
+            Self::Response => "response",
+        }
     }
 }
 
@@ -163,12 +171,21 @@ type IncludeWord = Word<Include>;
 
 impl FromParameters for GetQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
-        let include = parameters.word("include");
+        let include: Vec<Include> = parameters.words("include");
         let last = parameters.count("last");
-        if last.is_some() && include.is_none() {
-            parameters.wrong("last", FieldCode::NotAllowed, "must be given together with include=messages");
+        let has_messages = include.contains(&Include::Messages);
+        for (name, is_given) in [("last", last.is_some()), ("include", !include.is_empty())] {
+            if is_given && !has_messages {
+                parameters.wrong(name, FieldCode::NotAllowed, "must be given together with include=messages");
+            }
         }
         Self { include, last }
+    }
+}
+
+impl GetQuery {
+    fn has(&self, include: Include) -> bool {
+        self.include.contains(&include)
     }
 }
 
@@ -182,9 +199,12 @@ pub(crate) async fn respond(
 ) -> Result<Response, Problem> {
     let id = conversation.id;
     let mut conversation = ConversationResponse::new(conversation, role);
-    if query.include.is_some() {
+    if query.has(Include::Messages) {
         let newest = chat.messages().newest(id, MessageRange::ALL, query.last.unwrap_or(INCLUDED)).await?;
-        conversation.include(newest.items, newest.next.filter(|_| query.last.is_some()));
+        let with =
+            WithMessages { documents: query.has(Include::Documents), response: query.has(Include::Response) };
+        let included = with.read(chat, &newest.items).await?;
+        conversation.include(newest.items, included, newest.next.filter(|_| query.last.is_some()));
     }
     Ok(unless.apply(conversation.into_response()))
 }

@@ -192,7 +192,8 @@ pub(crate) enum AppendAnswer {
 /// Append one message, or several, all or none
 ///
 /// What `conversation` says becomes of the conversation in the same transaction. A thread that does not exist is created:
-/// of any number of concurrent requests one creates it, and each appends its messages.
+/// of any number of concurrent requests one creates it, and each appends its messages. The body has a maximum of 16 MiB,
+/// unless the server is set to another limit.
 #[utoipa::path(
     post,
     path = "/conversations/{id}/messages",

@@ -1,7 +1,10 @@
 //! The messages of a conversation, page by page.
 
 use axum::response::Response;
-use chatstore::{ConversationId, FieldCode, MessageRange, Order, PageRequest, SeenRevision};
+use chatstore::fields::FORMAT;
+use chatstore::{
+    ConversationId, FieldCode, MessageFilter, MessageRange, Order, PageRequest, SeenRevision, Validator,
+};
 use utoipa::IntoParams;
 
 use crate::caller::{Caller, OptionalUser};
@@ -9,7 +12,7 @@ use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::path::{ConversationPath, Path};
 use crate::query::{FromParameters, PageQuery, Parameters, Query};
-use crate::routes::messages::IncludeQuery;
+use crate::routes::messages::include::IncludeQuery;
 use crate::routes::responses::{MessageListResponse, with_seen};
 use crate::schema::OrderWord;
 
@@ -39,6 +42,9 @@ pub(crate) struct ListQuery {
     /// `cursor` and `order`; the page's `next_cursor` goes on upward, without other parameters.
     #[param(minimum = 0)]
     around: Option<i64>,
+    /// Only messages whose parts have this format.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 64)]
+    format: Option<String>,
 }
 
 impl FromParameters for ListQuery {
@@ -53,6 +59,7 @@ impl FromParameters for ListQuery {
             before: parameters.number("before", 0, i64::MAX),
             after: parameters.number("after", 0, i64::MAX),
             around: parameters.number("around", 0, i64::MAX),
+            format: format_name(parameters),
         };
         let of_pages = [
             ("limit", has_limit),
@@ -77,6 +84,19 @@ impl FromParameters for ListQuery {
     }
 }
 
+fn format_name(parameters: &mut Parameters) -> Option<String> {
+    let name = parameters.text(FORMAT.name)?;
+    let mut validator = Validator::default();
+    FORMAT.check(&mut validator, Some(name.as_str()));
+    match validator.finish() {
+        Ok(()) => Some(name),
+        Err(invalid) => {
+            parameters.note(invalid);
+            None
+        }
+    }
+}
+
 /// Notes those of the parameters that are given although another one excludes them.
 fn refuse_beside(name: &str, others: [(&str, bool); 4], parameters: &mut Parameters) {
     for (other, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
@@ -86,21 +106,31 @@ fn refuse_beside(name: &str, others: [(&str, bool); 4], parameters: &mut Paramet
 
 impl ListQuery {
     /// Which messages may be among the newest ones.
-    fn range(&self) -> MessageRange {
+    fn filter(&self) -> MessageFilter {
         let MessageRange { after, before } = MessageRange::ALL;
-        MessageRange { after: self.after.unwrap_or(after), before: self.before.unwrap_or(before) }
+        let range =
+            MessageRange { after: self.after.unwrap_or(after), before: self.before.unwrap_or(before) };
+        MessageFilter { range, format: self.format.clone() }
     }
 
     /// What a cursor of this list is bound to. A page around a message goes on in the plain list.
     fn scope(&self, caller: &Caller, conversation: Option<ConversationId>) -> String {
         let (user, order) = (caller.user(), self.order.as_str());
         let conversation = conversation.map(|id| id.to_string()).unwrap_or_default();
-        let (before, after) = (self.before, self.after);
-        format!("messages of {user} in {conversation} {order} before {before:?} after {after:?}")
+        let (before, after, format) = (self.before, self.after, &self.format);
+        format!("messages of {user} in {conversation} {order} before {before:?} after {after:?} {format:?}")
     }
 
     /// What the service is asked for, `from` being the number that the cursor holds.
     fn request(&self, from: Option<i64>) -> PageRequest {
+        let request = self.unfiltered(from);
+        match &self.format {
+            Some(name) => request.format(name),
+            None => request,
+        }
+    }
+
+    fn unfiltered(&self, from: Option<i64>) -> PageRequest {
         let limit = u16::try_from(self.page.limit.rows()).unwrap_or(u16::MAX);
         if let Some(seq) = self.around {
             return PageRequest::around(seq, limit);
@@ -109,8 +139,8 @@ impl ListQuery {
             Order::Ascending => (PageRequest::oldest(limit), self.before, from.or(self.after)),
             Order::Descending => (PageRequest::newest(limit), from.or(self.before), self.after),
         };
-        let request = before.map_or(request, |before| request.before(before));
-        after.map_or(request, |after| request.after(after))
+        let MessageRange { after: least, before: most } = MessageRange::ALL;
+        request.before(before.unwrap_or(most)).after(after.unwrap_or(least))
     }
 }
 
@@ -143,11 +173,11 @@ pub(crate) async fn list(
     let scope = query.scope(&caller, conversation.as_ref().ok().copied());
     let from = query.page.position(&scope)?;
     if let Some(count) = query.last {
-        let newest = chat.messages().newest(conversation?, query.range(), count).await?;
-        let documents = query.include.documents(chat, &newest.items).await?;
-        return Ok(with_seen(MessageListResponse::newest(newest).including(documents.as_ref()), &seen));
+        let newest = chat.messages().newest(conversation?, query.filter(), count).await?;
+        let included = query.include.read(chat, &newest.items).await?;
+        return Ok(with_seen(MessageListResponse::newest(newest).including(included), &seen));
     }
     let page = chat.messages().page(conversation?, query.request(from)).await?;
-    let documents = query.include.documents(chat, &page.items).await?;
-    Ok(with_seen(MessageListResponse::page(page, &scope).including(documents.as_ref()), &seen))
+    let included = query.include.read(chat, &page.items).await?;
+    Ok(with_seen(MessageListResponse::page(page, &scope).including(included), &seen))
 }

@@ -1,6 +1,7 @@
 //! One message of a conversation.
 
 pub(crate) mod append;
+pub(crate) mod include;
 pub(crate) mod list;
 pub(crate) mod own;
 pub(crate) mod remove;
@@ -15,11 +16,9 @@ use chatstore::fields::{
     CONTENT, EXTERNAL_ID, FORMAT, MESSAGE_ID, METADATA, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS,
 };
 use chatstore::{
-    AsUser, CanonicalJson, Change, ConversationId, FieldCode, Keyword, Message, MessageId, MessagePatch,
-    MessageRole, NewMessage, ReferencedDocuments, SeenRevision, TextField, VerbatimJson,
+    AsUser, CanonicalJson, Change, ConversationId, FieldCode, MessageId, MessagePatch, MessageRole,
+    NewMessage, SeenRevision, TextField, VerbatimJson,
 };
-
-use utoipa::IntoParams;
 
 use crate::body::ValidBody;
 use crate::caller::{Caller, OptionalUser};
@@ -27,11 +26,12 @@ use crate::condition::IfMatch;
 use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
 use crate::path::{BasePath, MessageName, MessagePath, Path};
-use crate::query::{FromParameters, NoParameters, Parameters, Query};
+use crate::query::{NoParameters, Query};
 use crate::request::ReadFields;
 use crate::routes::REPLACES_METADATA;
-use crate::routes::responses::{MessageResponse, include_documents, with_seen};
-use crate::schema::{Word, request_object};
+use crate::routes::messages::include::IncludeQuery;
+use crate::routes::responses::{MessageResponse, with_seen};
+use crate::schema::request_object;
 
 /// The fields that every new message is read with.
 pub(crate) fn new_message(fields: &mut impl ReadFields, role: MessageRole, model: &TextField) -> NewMessage {
@@ -75,54 +75,6 @@ pub(crate) fn location(base_path: &BasePath, conversation: ConversationId, messa
     base_path.path(&format!("/conversations/{conversation}/messages/{message}"))
 }
 
-/// What comes with messages.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct IncludeQuery {
-    /// `documents` for the documents that `used_documents` refers to: each entry `{"document_id": …}` has its document as
-    /// `document`, or null if it was deleted. A maximum of 200 documents, and of 2 MiB; entries beyond have no `document`.
-    #[param(value_type = Option<IncludeWord>, inline)]
-    include: Option<Include>,
-}
-
-/// What messages can be answered with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Include {
-    Documents,
-}
-
-impl Keyword for Include {
-    const NAME: &'static str = "IncludeWithMessages";
-    const ABOUT: &'static str = "What messages can be answered with.";
-    const ALL: &'static [Self] = &[Self::Documents];
-
-    fn as_str(self) -> &'static str {
-        "documents"
-    }
-}
-
-type IncludeWord = Word<Include>;
-
-impl FromParameters for IncludeQuery {
-    fn from_parameters(parameters: &mut Parameters) -> Self {
-        Self { include: parameters.word("include") }
-    }
-}
-
-impl IncludeQuery {
-    /// The documents that messages of one conversation refer to, if they were asked for.
-    pub(crate) async fn documents(
-        &self,
-        chat: AsUser<'_>,
-        messages: &[Message],
-    ) -> Result<Option<ReferencedDocuments>, Problem> {
-        match self.include {
-            Some(Include::Documents) => Ok(Some(chat.referenced_documents(messages).await?)),
-            None => Ok(None),
-        }
-    }
-}
-
 /// Get a message
 #[utoipa::path(
     get,
@@ -148,9 +100,9 @@ pub(crate) async fn get(
         MessageName::Seq(seq) => messages.get_by_seq(conversation, seq).await?,
         MessageName::External(name) => messages.get_by_external_id(conversation, &name).await?,
     };
-    let documents = query.documents(chat, slice::from_ref(&message)).await?;
+    let included = query.read(chat, slice::from_ref(&message)).await?;
     let mut response = MessageResponse::from(message);
-    include_documents(slice::from_mut(&mut response), documents.as_ref());
+    included.add_to(slice::from_mut(&mut response));
     Ok(with_seen(Json(response), &seen))
 }
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::answer::ListItem;
 use crate::schema::ConversationRoleWord;
 
-use super::message::MessageResponse;
+use super::message::{Included, MessageResponse};
 use super::with_revision;
 
 /// A conversation.
@@ -123,8 +123,10 @@ impl ConversationResponse {
     }
 
     /// Adds the conversation's newest messages, of which those below the number `before` were left out.
-    pub(crate) fn include(&mut self, messages: Vec<Message>, before: Option<i64>) {
-        self.messages = Some(messages.into_iter().map(MessageResponse::from).collect());
+    pub(crate) fn include(&mut self, messages: Vec<Message>, included: Included, before: Option<i64>) {
+        let mut messages: Vec<MessageResponse> = messages.into_iter().map(MessageResponse::from).collect();
+        included.add_to(&mut messages);
+        self.messages = Some(messages);
         (self.truncated, self.before) = (before.map(|_| true), before);
     }
 }

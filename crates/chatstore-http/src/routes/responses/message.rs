@@ -1,5 +1,7 @@
 //! Messages, replies and what is known about a model's answer, as answers hold them.
 
+use std::collections::HashMap;
+
 use axum::response::{IntoResponse, Response};
 use chatstore::{
     ConversationId, Cursor as _, Message, MessageId, ModelResponse, Page, ReferencedDocuments, Reply,
@@ -65,6 +67,10 @@ pub(crate) struct MessageResponse {
     created_at: Timestamp,
     #[schema(required, value_type = Option<String>, format = "date-time")]
     edited_at: Option<Timestamp>,
+    /// What is known about the answer behind it, when it was asked for; null if there is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ModelResponseResponse>)]
+    response: Option<Option<ModelResponseResponse>>,
 }
 
 impl ListItem for MessageResponse {
@@ -94,15 +100,33 @@ impl From<Message> for MessageResponse {
             metadata: message.metadata,
             created_at: message.created_at,
             edited_at: message.edited_at,
+            response: None,
         }
     }
 }
 
-/// Adds the documents that messages refer to, if they were asked for.
-pub(crate) fn include_documents(messages: &mut [MessageResponse], referenced: Option<&ReferencedDocuments>) {
-    let Some(mut including) = referenced.map(Including::new) else { return };
-    for message in messages {
-        including.add_to(&mut message.used_documents);
+/// What messages come with, as far as it was asked for.
+#[derive(Debug)]
+pub(crate) struct Included {
+    /// The documents that they refer to.
+    pub(crate) documents: Option<ReferencedDocuments>,
+    /// What is known about the answers behind them.
+    pub(crate) responses: Option<HashMap<MessageId, ModelResponse>>,
+}
+
+impl Included {
+    /// Adds it to the messages.
+    pub(crate) fn add_to(self, messages: &mut [MessageResponse]) {
+        let mut documents = self.documents.as_ref().map(Including::new);
+        let mut responses = self.responses;
+        for message in messages {
+            if let Some(including) = &mut documents {
+                including.add_to(&mut message.used_documents);
+            }
+            message.response = responses
+                .as_mut()
+                .map(|responses| responses.remove(&message.id).map(ModelResponseResponse::from));
+        }
     }
 }
 
@@ -137,9 +161,9 @@ impl MessageListResponse {
         Self { truncated: next.map(|_| true), before: next, ..Self::of(items) }
     }
 
-    /// The same with the documents that its messages refer to, if they were asked for.
-    pub(crate) fn including(mut self, documents: Option<&ReferencedDocuments>) -> Self {
-        include_documents(&mut self.data, documents);
+    /// The same with what its messages come with.
+    pub(crate) fn including(mut self, included: Included) -> Self {
+        included.add_to(&mut self.data);
         self
     }
 

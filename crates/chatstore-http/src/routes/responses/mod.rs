@@ -24,7 +24,7 @@ pub(crate) use document::DocumentResponse;
 pub(crate) use log::LogEventResponse;
 pub(crate) use member::MemberResponse;
 pub(crate) use message::{
-    MessageListResponse, MessageResponse, ModelResponseResponse, ReplyResponse, include_documents,
+    Included, MessageListResponse, MessageResponse, ModelResponseResponse, ReplyResponse,
 };
 pub(crate) use user::UserResponse;
 

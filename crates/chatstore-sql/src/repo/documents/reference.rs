@@ -1,12 +1,13 @@
 //! Documents that messages refer to.
 
-use chatstore_model::{CanonicalJson, Document, DocumentId, Limit, UserId};
+use chatstore_model::{Document, DocumentId, Limit, UserId};
 use constcat::concat;
 
 use super::bounds::{bounded_rows, page_bytes};
 use super::{COLUMNS, Documents, read};
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::repo::list_of;
 use crate::repo::live::live_user;
 
 const OF_OWNER: &str = concat!(" from documents where owner_id = $1 and ", live_user!("$1"), " and id in ");
@@ -46,7 +47,7 @@ impl<M> Documents<'_, '_, M> {
         owner: UserId,
         ids: &[DocumentId],
     ) -> Result<Vec<DocumentId>, StoreError> {
-        let ids = list_of(ids)?;
+        let ids = list_of(ids.iter().map(|id| id.uuid()))?;
         self.0.executor.query(&FIND_PRESENT, &[owner.into(), (&ids).into()], |row| row.next()).await
     }
 
@@ -57,7 +58,7 @@ impl<M> Documents<'_, '_, M> {
     /// What the database reports.
     pub async fn find(&mut self, owner: UserId, ids: &[DocumentId]) -> Result<FoundDocuments, StoreError> {
         let most = Limit::MAX.rows();
-        let listed = list_of(&ids[..ids.len().min(most)])?;
+        let listed = list_of(ids.iter().take(most).map(|id| id.uuid()))?;
         let mut values = vec![owner.into(), (&listed).into()];
         let is_bounded = self.0.executor.sends_every_row();
         if is_bounded {
@@ -76,10 +77,4 @@ impl<M> Documents<'_, '_, M> {
         let page = rows.into_page(|_| ());
         Ok(FoundDocuments { documents: page.items, is_complete: page.next.is_none() && ids.len() <= most })
     }
-}
-
-/// Ids as one parameter.
-fn list_of(ids: &[DocumentId]) -> Result<CanonicalJson, StoreError> {
-    let ids = ids.iter().map(|id| id.uuid().simple().to_string().into()).collect();
-    CanonicalJson::new(serde_json::Value::Array(ids)).map_err(|error| StoreError::backend(error.to_string()))
 }

@@ -33,9 +33,9 @@ pub(super) const SIZE: &str = "octet_length(content) + coalesce(octet_length(par
     + 2 * (pg_column_size(used_documents) + pg_column_size(metadata))";
 
 /// The rows of a query with the columns of messages, `default_model` and `revision`, in the given order, while those before them
-/// have fewer than `$6` bytes; with the number of rows that the query found.
+/// have fewer than `$bytes` bytes; with the number of rows that the query found.
 macro_rules! bounded_rows {
-    ($rows:expr, $order:expr) => {
+    ($rows:expr, $order:expr, $bytes:literal) => {
         constcat::concat!(
             "select ",
             $crate::repo::messages::row::COLUMNS,
@@ -47,7 +47,9 @@ macro_rules! bounded_rows {
             $order,
             " rows between unbounded preceding and 1 preceding) as bytes_before from (",
             $rows,
-            ") as every) as page where coalesce(bytes_before, 0) < $6 order by ",
+            ") as every) as page where coalesce(bytes_before, 0) < ",
+            $bytes,
+            " order by ",
             $order
         )
     };

@@ -14,8 +14,8 @@ use super::reply::{BOOKED, INSERT_RESPONSE, NO_COST, USAGE, response_values};
 use super::row::MessageRow;
 use crate::db::{Sql, reader};
 use crate::error::StoreError;
-use crate::repo::Via;
 use crate::repo::live::{live_conversation, live_sender};
+use crate::repo::{Via, list_of};
 use crate::tx::ReadWrite;
 
 const PRESENT: &str = concat!(
@@ -106,7 +106,7 @@ impl<M> Messages<'_, '_, M> {
         owner: UserId,
         ids: &[MessageId],
     ) -> Result<Vec<PresentMessage>, StoreError> {
-        let ids = list_of(ids.iter().copied())?;
+        let ids = list_of(ids.iter().map(|id| id.uuid()))?;
         let values = [owner.into(), (&ids).into()];
         self.0.executor.query(&FIND_PRESENT, &values, read).await
     }
@@ -200,7 +200,7 @@ impl Messages<'_, '_, ReadWrite> {
     ) -> Result<(), StoreError> {
         let rows = responses.iter().map(|response| response_values(owner, response).to_vec()).collect();
         self.0.executor.insert_many(&INSERT_RESPONSE, rows).await?;
-        let ids = list_of(responses.iter().map(|response| response.message_id))?;
+        let ids = list_of(responses.iter().map(|response| response.message_id.uuid()))?;
         self.0.executor.execute(&NAME_MODELS, &[owner.into(), (&ids).into()]).await?;
         // In one order, so that two imports cannot wait for each other.
         let mut sums: BTreeMap<(Day, &str), Sums> = BTreeMap::new();
@@ -226,11 +226,6 @@ impl Messages<'_, '_, ReadWrite> {
 }
 
 /// A list of ids as the statements take it.
-fn list_of(ids: impl Iterator<Item = MessageId>) -> Result<CanonicalJson, StoreError> {
-    let ids = ids.map(|id| id.uuid().simple().to_string().into()).collect();
-    CanonicalJson::new(serde_json::Value::Array(ids)).map_err(|error| StoreError::backend(error.to_string()))
-}
-
 /// What several responses of one day and model come to.
 #[derive(Debug, Default)]
 struct Sums {

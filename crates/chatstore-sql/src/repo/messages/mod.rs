@@ -10,6 +10,7 @@ mod page;
 mod remove;
 mod reply;
 mod row;
+mod select;
 
 use crate::db::Sql;
 use crate::error::StoreError;
@@ -27,6 +28,7 @@ pub(super) const STATEMENTS: &[&[Sql]] = &[
     page::STATEMENTS,
     remove::STATEMENTS,
     reply::STATEMENTS,
+    select::STATEMENTS,
 ];
 
 const NOT_FOUND: StoreError = StoreError::NotFound { entity: MESSAGES.entity };

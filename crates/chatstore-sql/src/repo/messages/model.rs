@@ -1,11 +1,14 @@
 //! Which model counts for a message.
 
-use chatstore_model::{Message, MessageRole, Order, effective_model};
+use std::collections::HashMap;
+
+use chatstore_model::{CanonicalJson, Message, MessageRole, Order, effective_model};
 use constcat::concat;
+use serde_json::Value;
 
 use super::Messages;
 use super::row::MessageRow;
-use crate::db::Sql;
+use crate::db::{Row, Sql};
 use crate::error::StoreError;
 use crate::repo::live::live_sender;
 
@@ -19,7 +22,24 @@ const NEWEST_USER_MODEL: Sql = Sql::same(
     ),
 );
 
-pub(super) const STATEMENTS: &[Sql] = &[NEWEST_USER_MODEL];
+const NEWEST_USER_MODELS_OF: &str = concat!(
+    "select seq, (select model from (select model, sender_id from messages \
+     where owner_id = $1 and conversation_id = $2 and seq < answers.seq and role = 'user' order by seq desc limit 1) \
+     as newest where ",
+    live_sender!("sender_id"),
+    ") from "
+);
+
+const NEWEST_USER_MODELS: Sql = Sql::pair(
+    "messages.newest_user_models",
+    concat!(NEWEST_USER_MODELS_OF, "(select value as seq from json_each($3)) as answers"),
+    concat!(
+        NEWEST_USER_MODELS_OF,
+        "(select value::bigint as seq from jsonb_array_elements_text($3)) as answers"
+    ),
+);
+
+pub(super) const STATEMENTS: &[Sql] = &[NEWEST_USER_MODEL, NEWEST_USER_MODELS];
 
 impl<M> Messages<'_, '_, M> {
     /// The messages of rows that follow each other in one conversation, in the order of the rows. A statement is
@@ -52,6 +72,35 @@ impl<M> Messages<'_, '_, M> {
                 effective_model(row.model.as_deref(), asked, conversation_default, default).to_owned();
         }
         Ok(rows.into_iter().zip(models).map(|(row, model)| row.into_message(model)).collect())
+    }
+
+    /// The messages of rows of one conversation between which others were left out. A statement is needed only when
+    /// there are answers of unknown model among them.
+    pub(super) async fn with_models_of_each(
+        &mut self,
+        rows: Vec<MessageRow>,
+        conversation_default: Option<&str>,
+    ) -> Result<Vec<Message>, StoreError> {
+        let asked = self.newest_user_models(&rows).await?;
+        let with_model = |row: MessageRow| {
+            let model = asked.get(&row.seq).map(String::as_str);
+            self.with_known_model(row, model, conversation_default)
+        };
+        Ok(rows.into_iter().map(with_model).collect())
+    }
+
+    /// The models of the newest questions before the answers of unknown model among these rows, by the numbers of the
+    /// answers.
+    async fn newest_user_models(&mut self, rows: &[MessageRow]) -> Result<HashMap<i64, String>, StoreError> {
+        let answers = || rows.iter().filter(|row| row.is_answer_of_unknown_model());
+        let Some(first) = answers().next() else { return Ok(HashMap::new()) };
+        let numbers = Value::Array(answers().map(|row| row.seq.into()).collect());
+        let numbers = CanonicalJson::new(numbers).map_err(|error| StoreError::backend(error.to_string()))?;
+        let values = [first.owner_id.into(), first.conversation_id.into(), (&numbers).into()];
+        let read = |row: &Row<'_>| Ok((row.next()?, row.next()?));
+        let found: Vec<(i64, Option<String>)> =
+            self.0.executor.query(&NEWEST_USER_MODELS, &values, read).await?;
+        Ok(found.into_iter().filter_map(|(seq, model)| Some((seq, model?))).collect())
     }
 
     /// The message of one row.

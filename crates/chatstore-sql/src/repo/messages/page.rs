@@ -1,68 +1,24 @@
 //! Messages by number, and what a user sent into others' conversations.
 
 use chatstore_model::{
-    ConversationId, Limit, Message, MessageId, MessageRange, Order, PAGE_BYTES, Page, UserId,
+    ConversationId, Limit, Message, MessageFilter, MessageId, MessageRange, Order, PAGE_BYTES, Page, UserId,
 };
 use constcat::concat;
 use uuid::Uuid;
 
 use super::Messages;
-use super::bounds::{SMALL_COLUMNS, bounded_rows, is_left_out};
+use super::bounds::{bounded_rows, is_left_out};
 use super::model::with_known_model;
-use super::row::{COLUMNS, read};
+use super::row::read;
+use super::select::{BY_SEQ, BY_SEQ_SHARED, EXTERNAL, EXTERNAL_SHARED, GET, GET_SHARED, page_statements};
 use crate::db::{PageBounds, Row, Sql, Value};
 use crate::error::StoreError;
-use crate::repo::live::{live_conversation, live_sender, live_user};
+use crate::repo::live::live_user;
 use crate::repo::{Via, refuse_nul};
 use crate::schema::MESSAGES;
 
 /// Maximum messages that are read together as the newest ones.
 const MAX_NEWEST: usize = 10_000;
-
-/// The owner of the conversation `$2` of which the user `$1` is a member; none when the user has a
-/// conversation with this id, which goes first however empty it is.
-const OWNER_FOR_MEMBER: &str = concat!(
-    "(select m.owner_id from conversation_members m where m.user_id = $1 and m.conversation_id = $2 and ",
-    live_conversation!("m.owner_id", "$2"),
-    " and ",
-    live_user!("$1"),
-    " and not exists (select 1 from conversations own \
-    where own.owner_id = $1 and own.id = $2 and own.deleted_at is null) order by m.joined_at, m.owner_id limit 1)"
-);
-
-const ASCENDING: &str =
-    " and conversation_id = $2 and seq > $3 and seq < $4 order by owner_id, conversation_id, seq limit $5";
-const DESCENDING: &str = " and conversation_id = $2 and seq > $3 and seq < $4 \
-    order by owner_id desc, conversation_id desc, seq desc limit $5";
-
-/// The default model and the revision of the conversation come with every row: both databases look them up once a
-/// statement.
-const DEFAULT_MODEL: &str = ", (select default_model from conversations where owner_id = ";
-const REVISION: &str =
-    " and id = $2) as default_model, (select revision from conversations where owner_id = ";
-const OF_OWN: &str = concat!(
-    DEFAULT_MODEL,
-    "$1",
-    REVISION,
-    "$1 and id = $2) as revision from messages where owner_id = $1 and ",
-    live_conversation!("$1", "$2"),
-    LIVE
-);
-const OF_SHARED: &str = concat!(
-    DEFAULT_MODEL,
-    OWNER_FOR_MEMBER,
-    REVISION,
-    OWNER_FOR_MEMBER,
-    " and id = $2) as revision from messages where owner_id = ",
-    OWNER_FOR_MEMBER,
-    LIVE
-);
-const LIVE: &str = concat!(" and ", live_sender!("sender_id"));
-const SELECT: &str = concat!("select ", COLUMNS);
-const OWN: &str = concat!(SELECT, OF_OWN);
-const SHARED: &str = concat!(SELECT, OF_SHARED);
-const BY_ID: &str = " and conversation_id = $2 and id = $3";
-const BY_NUMBER: &str = " and conversation_id = $2 and seq = $3";
 
 /// What a user sent into others' conversations, wherever they are.
 const SENT: &str = concat!(
@@ -78,66 +34,14 @@ const SENT: &str = concat!(
     " order by m.owner_id, m.conversation_id, m.seq limit $5"
 );
 const SENT_ELSEWHERE: Sql =
-    Sql::pair("messages.sent_elsewhere", SENT, bounded_rows!(SENT, "owner_id, conversation_id, seq"));
+    Sql::pair("messages.sent_elsewhere", SENT, bounded_rows!(SENT, "owner_id, conversation_id, seq", "$6"));
 
-/// `$6` of the statements that add up the sizes of rows.
+pub(super) const STATEMENTS: &[Sql] = &[SENT_ELSEWHERE];
+
+/// What the statements that add up the sizes of rows are told last.
 fn bytes_bound(bounds: PageBounds) -> Value<'static> {
     Value::Int(i64::try_from(bounds.bytes).unwrap_or(i64::MAX))
 }
-
-/// The statements of one kind of page. SQLite reads row by row, and none behind the end of a page. PostgreSQL sends
-/// every row, so it sends only small ones; when that leaves out a row, `bounded` adds up their sizes.
-struct PageStatements {
-    page: Sql,
-    bounded: Sql,
-}
-
-macro_rules! page_statements {
-    ($name:literal, $of:expr, $range:expr, $seq_order:literal) => {
-        PageStatements {
-            page: Sql::pair(
-                concat!("messages.page_", $name),
-                concat!(SELECT, $of, $range),
-                concat!("select ", SMALL_COLUMNS, $of, $range),
-            ),
-            bounded: Sql::only_postgres(
-                concat!("messages.bounded_", $name),
-                bounded_rows!(concat!(SELECT, $of, $range), $seq_order),
-            ),
-        }
-    };
-}
-
-const ASCENDING_OWN: PageStatements = page_statements!("ascending", OF_OWN, ASCENDING, "seq");
-const DESCENDING_OWN: PageStatements = page_statements!("descending", OF_OWN, DESCENDING, "seq desc");
-const ASCENDING_SHARED: PageStatements = page_statements!("ascending_shared", OF_SHARED, ASCENDING, "seq");
-const DESCENDING_SHARED: PageStatements =
-    page_statements!("descending_shared", OF_SHARED, DESCENDING, "seq desc");
-const BY_EXTERNAL: &str = " and conversation_id = $2 and external_id is not null and external_id = $3";
-const GET: Sql = Sql::same("messages.get", concat!(OWN, BY_ID));
-const GET_SHARED: Sql = Sql::same("messages.get_shared", concat!(SHARED, BY_ID));
-const EXTERNAL: Sql = Sql::same("messages.by_external_id", concat!(OWN, BY_EXTERNAL));
-const EXTERNAL_SHARED: Sql = Sql::same("messages.by_external_id_shared", concat!(SHARED, BY_EXTERNAL));
-const BY_SEQ: Sql = Sql::same("messages.by_seq", concat!(OWN, BY_NUMBER));
-const BY_SEQ_SHARED: Sql = Sql::same("messages.by_seq_shared", concat!(SHARED, BY_NUMBER));
-
-pub(super) const STATEMENTS: &[Sql] = &[
-    SENT_ELSEWHERE,
-    ASCENDING_OWN.page,
-    ASCENDING_OWN.bounded,
-    DESCENDING_OWN.page,
-    DESCENDING_OWN.bounded,
-    ASCENDING_SHARED.page,
-    ASCENDING_SHARED.bounded,
-    DESCENDING_SHARED.page,
-    DESCENDING_SHARED.bounded,
-    GET,
-    GET_SHARED,
-    EXTERNAL,
-    EXTERNAL_SHARED,
-    BY_SEQ,
-    BY_SEQ_SHARED,
-];
 
 impl<M> Messages<'_, '_, M> {
     /// A page of a conversation by number. Empty also when the user has no access to it.
@@ -148,39 +52,33 @@ impl<M> Messages<'_, '_, M> {
         &mut self,
         by: Via,
         conversation: ConversationId,
-        range: MessageRange,
+        filter: impl Into<MessageFilter>,
         order: Order,
         limit: Limit,
     ) -> Result<Page<Message, i64>, StoreError> {
-        self.page_within(by, conversation, range, order, limit.into()).await
+        self.page_within(by, conversation, &filter.into(), order, limit.into()).await
     }
 
     async fn page_within(
         &mut self,
         by: Via,
         conversation: ConversationId,
-        range: MessageRange,
+        filter: &MessageFilter,
         order: Order,
         bounds: PageBounds,
     ) -> Result<Page<Message, i64>, StoreError> {
-        let statements = match (by, order) {
-            (Via::Owner(_), Order::Ascending) => &ASCENDING_OWN,
-            (Via::Owner(_), Order::Descending) => &DESCENDING_OWN,
-            (Via::Member(_), Order::Ascending) => &ASCENDING_SHARED,
-            (Via::Member(_), Order::Descending) => &DESCENDING_SHARED,
-        };
+        let MessageFilter { range, format } = filter;
+        let statements = page_statements(by, order, format.is_some());
         // Small rows of more than a page would be much together, where every row is sent.
         let first = match self.0.executor.sends_every_row() {
             true => PageBounds { rows: bounds.rows.min(Limit::MAX.rows()), ..bounds },
             false => bounds,
         };
-        let mut values = [
-            by.user().into(),
-            conversation.into(),
-            range.after.into(),
-            range.before.into(),
-            first.with_lookahead().into(),
-        ];
+        let mut values: Vec<Value<'_>> =
+            vec![by.user().into(), conversation.into(), range.after.into(), range.before.into()];
+        values.extend(format.as_deref().map(Value::from));
+        let limit_index = values.len();
+        values.push(first.with_lookahead().into());
         let mut default_model: Option<String> = None;
         let mut revision: Option<i64> = None;
         let mut is_first = true;
@@ -211,8 +109,8 @@ impl<M> Messages<'_, '_, M> {
                 found = row.next()?;
                 Ok(message)
             };
-            values[4] = bounds.with_lookahead().into();
-            let values = [&values[..], &[bytes_bound(bounds)]].concat();
+            values[limit_index] = bounds.with_lookahead().into();
+            values.push(bytes_bound(bounds));
             let mut rows = self.0.executor.query_page(&statements.bounded, &values, bounds, read).await?;
             rows.note_found(found);
             rows
@@ -221,13 +119,16 @@ impl<M> Messages<'_, '_, M> {
             self.0.note_revision(revision);
         }
         let rows = rows.into_page(|row| row.seq);
-        let items = self.with_models(rows.items, order, default_model.as_deref()).await?;
+        let items = match format {
+            None => self.with_models(rows.items, order, default_model.as_deref()).await?,
+            Some(_) => self.with_models_of_each(rows.items, default_model.as_deref()).await?,
+        };
         Ok(Page { items, next: rows.next })
     }
 
-    /// The newest messages of a range, ascending; a maximum of 10,000, and of the bytes of a page. Empty also when the
-    /// user has no access to the conversation. [`Page::next`] is the number of the first of them when the range has others
-    /// below it.
+    /// The newest of these messages, ascending; a maximum of 10,000, and of the bytes of a page. Empty also when the
+    /// user has no access to the conversation. [`Page::next`] is the number of the first of them when there are
+    /// others below it.
     ///
     /// # Errors
     /// What the database reports.
@@ -235,17 +136,17 @@ impl<M> Messages<'_, '_, M> {
         &mut self,
         by: Via,
         conversation: ConversationId,
-        range: MessageRange,
+        filter: impl Into<MessageFilter>,
         count: u32,
     ) -> Result<Page<Message, i64>, StoreError> {
         let rows = usize::try_from(count).unwrap_or(usize::MAX).min(MAX_NEWEST);
         let bounds = PageBounds { rows, bytes: PAGE_BYTES };
-        let mut page = self.page_within(by, conversation, range, Order::Descending, bounds).await?;
+        let mut page = self.page_within(by, conversation, &filter.into(), Order::Descending, bounds).await?;
         page.items.reverse();
         Ok(page)
     }
 
-    /// Up to `limit` messages around a number, ascending: half of them below it, the rest from it
+    /// Up to `limit` messages, of one format if one is named, around a number, ascending: half of them below it, the rest from it
     /// on; places that one side cannot fill go to the other. Each side ends with half of a page's bytes too.
     ///
     /// # Errors
@@ -255,13 +156,15 @@ impl<M> Messages<'_, '_, M> {
         by: Via,
         conversation: ConversationId,
         seq: i64,
+        format: Option<&str>,
         limit: Limit,
     ) -> Result<Page<Message, i64>, StoreError> {
-        let below = MessageRange { after: 0, before: seq };
-        let from = MessageRange { after: seq.saturating_sub(1), before: i64::MAX };
+        let side = |range| MessageFilter { range, format: format.map(str::to_owned) };
+        let below = side(MessageRange { after: 0, before: seq });
+        let from = side(MessageRange { after: seq.saturating_sub(1), before: i64::MAX });
         let bounds = PageBounds { rows: limit.rows(), bytes: PAGE_BYTES / 2 };
-        let earlier = self.page_within(by, conversation, below, Order::Descending, bounds).await?.items;
-        let later = self.page_within(by, conversation, from, Order::Ascending, bounds).await?;
+        let earlier = self.page_within(by, conversation, &below, Order::Descending, bounds).await?.items;
+        let later = self.page_within(by, conversation, &from, Order::Ascending, bounds).await?;
         let half = limit.rows() / 2;
         let take_earlier = earlier.len().min(half.max(limit.rows().saturating_sub(later.items.len())));
         let take_later = later.items.len().min(limit.rows() - take_earlier);

@@ -27,6 +27,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "messages.newest_user_model",
         "the question to an answer that was read from the live conversation; its sender is looked at",
     ),
+    ("messages.newest_user_models", "as newest_user_model, of several answers"),
     ("refresh_tokens.carry_on", "changes the session that lock_session found live and locks"),
     ("refresh_tokens.confirm", "as carry_on: a token of this session"),
     ("refresh_tokens.mark_rotated", "as carry_on: a token of this session"),

@@ -1,0 +1,148 @@
+//! The statements that read messages, each for the owner of a conversation and for its members.
+
+use chatstore_model::Order;
+use constcat::concat;
+
+use super::bounds::{SMALL_COLUMNS, bounded_rows};
+use super::row::COLUMNS;
+use crate::db::Sql;
+use crate::repo::Via;
+use crate::repo::live::{live_conversation, live_sender, live_user};
+
+/// The owner of the conversation `$2` of which the user `$1` is a member; none when the user has a
+/// conversation with this id, which goes first however empty it is.
+const OWNER_FOR_MEMBER: &str = concat!(
+    "(select m.owner_id from conversation_members m where m.user_id = $1 and m.conversation_id = $2 and ",
+    live_conversation!("m.owner_id", "$2"),
+    " and ",
+    live_user!("$1"),
+    " and not exists (select 1 from conversations own \
+    where own.owner_id = $1 and own.id = $2 and own.deleted_at is null) order by m.joined_at, m.owner_id limit 1)"
+);
+
+const RANGE: &str = " and conversation_id = $2 and seq > $3 and seq < $4";
+const OF_FORMAT: &str = concat!(RANGE, " and format = $5");
+const UPWARD: &str = " order by owner_id, conversation_id, seq limit ";
+const DOWNWARD: &str = " order by owner_id desc, conversation_id desc, seq desc limit ";
+
+/// The default model and the revision of the conversation come with every row: both databases look them up once a
+/// statement.
+const DEFAULT_MODEL: &str = ", (select default_model from conversations where owner_id = ";
+const REVISION: &str =
+    " and id = $2) as default_model, (select revision from conversations where owner_id = ";
+const OF_OWN: &str = concat!(
+    DEFAULT_MODEL,
+    "$1",
+    REVISION,
+    "$1 and id = $2) as revision from messages where owner_id = $1 and ",
+    live_conversation!("$1", "$2"),
+    LIVE
+);
+const OF_SHARED: &str = concat!(
+    DEFAULT_MODEL,
+    OWNER_FOR_MEMBER,
+    REVISION,
+    OWNER_FOR_MEMBER,
+    " and id = $2) as revision from messages where owner_id = ",
+    OWNER_FOR_MEMBER,
+    LIVE
+);
+const LIVE: &str = concat!(" and ", live_sender!("sender_id"));
+const SELECT: &str = concat!("select ", COLUMNS);
+const OWN: &str = concat!(SELECT, OF_OWN);
+const SHARED: &str = concat!(SELECT, OF_SHARED);
+const BY_ID: &str = " and conversation_id = $2 and id = $3";
+const BY_NUMBER: &str = " and conversation_id = $2 and seq = $3";
+
+const BY_EXTERNAL: &str = " and conversation_id = $2 and external_id is not null and external_id = $3";
+pub(super) const GET: Sql = Sql::same("messages.get", concat!(OWN, BY_ID));
+pub(super) const GET_SHARED: Sql = Sql::same("messages.get_shared", concat!(SHARED, BY_ID));
+pub(super) const EXTERNAL: Sql = Sql::same("messages.by_external_id", concat!(OWN, BY_EXTERNAL));
+pub(super) const EXTERNAL_SHARED: Sql =
+    Sql::same("messages.by_external_id_shared", concat!(SHARED, BY_EXTERNAL));
+pub(super) const BY_SEQ: Sql = Sql::same("messages.by_seq", concat!(OWN, BY_NUMBER));
+pub(super) const BY_SEQ_SHARED: Sql = Sql::same("messages.by_seq_shared", concat!(SHARED, BY_NUMBER));
+
+/// The statements of one kind of page. SQLite reads row by row, and none behind the end of a page. PostgreSQL sends
+/// every row, so it sends only small ones; when that leaves out a row, `bounded` adds up their sizes.
+pub(super) struct PageStatements {
+    pub(super) page: Sql,
+    pub(super) bounded: Sql,
+}
+
+/// The same for the owner and for members.
+struct Pages {
+    own: PageStatements,
+    shared: PageStatements,
+}
+
+macro_rules! page_statements {
+    ($name:expr, $rows:expr, $order:literal, $bytes:literal) => {
+        PageStatements {
+            page: Sql::pair(
+                concat!("messages.page_", $name),
+                concat!(SELECT, $rows),
+                concat!("select ", SMALL_COLUMNS, $rows),
+            ),
+            bounded: Sql::only_postgres(
+                concat!("messages.bounded_", $name),
+                bounded_rows!(concat!(SELECT, $rows), $order, $bytes),
+            ),
+        }
+    };
+}
+
+macro_rules! pages {
+    ($name:literal, $rows:expr, $order:literal, $bytes:literal) => {
+        Pages {
+            own: page_statements!($name, concat!(OF_OWN, $rows), $order, $bytes),
+            shared: page_statements!(concat!($name, "_shared"), concat!(OF_SHARED, $rows), $order, $bytes),
+        }
+    };
+}
+
+const ASCENDING: Pages = pages!("ascending", concat!(RANGE, UPWARD, "$5"), "seq", "$6");
+const DESCENDING: Pages = pages!("descending", concat!(RANGE, DOWNWARD, "$5"), "seq desc", "$6");
+const ASCENDING_OF_FORMAT: Pages =
+    pages!("ascending_of_format", concat!(OF_FORMAT, UPWARD, "$6"), "seq", "$7");
+const DESCENDING_OF_FORMAT: Pages =
+    pages!("descending_of_format", concat!(OF_FORMAT, DOWNWARD, "$6"), "seq desc", "$7");
+
+/// The statements of a page; those of one format take its name before the number of rows.
+pub(super) const fn page_statements(by: Via, order: Order, has_format: bool) -> &'static PageStatements {
+    let pages = match (order, has_format) {
+        (Order::Ascending, false) => &ASCENDING,
+        (Order::Descending, false) => &DESCENDING,
+        (Order::Ascending, true) => &ASCENDING_OF_FORMAT,
+        (Order::Descending, true) => &DESCENDING_OF_FORMAT,
+    };
+    match by {
+        Via::Owner(_) => &pages.own,
+        Via::Member(_) => &pages.shared,
+    }
+}
+
+pub(super) const STATEMENTS: &[Sql] = &[
+    ASCENDING.own.page,
+    ASCENDING.own.bounded,
+    ASCENDING.shared.page,
+    ASCENDING.shared.bounded,
+    DESCENDING.own.page,
+    DESCENDING.own.bounded,
+    DESCENDING.shared.page,
+    DESCENDING.shared.bounded,
+    ASCENDING_OF_FORMAT.own.page,
+    ASCENDING_OF_FORMAT.own.bounded,
+    ASCENDING_OF_FORMAT.shared.page,
+    ASCENDING_OF_FORMAT.shared.bounded,
+    DESCENDING_OF_FORMAT.own.page,
+    DESCENDING_OF_FORMAT.own.bounded,
+    DESCENDING_OF_FORMAT.shared.page,
+    DESCENDING_OF_FORMAT.shared.bounded,
+    GET,
+    GET_SHARED,
+    EXTERNAL,
+    EXTERNAL_SHARED,
+    BY_SEQ,
+    BY_SEQ_SHARED,
+];
