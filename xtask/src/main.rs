@@ -47,6 +47,11 @@ enum Task {
     /// our tables compared by Alembic, by the Python at CHATSTORE_TEST_PYTHON, else by one in target/tools, installed
     /// from PyPI when it is not there.
     Test {
+        /// Reach the PostgreSQL databases of the cases through a private PgBouncer in transaction mode
+        ///
+        /// Migrations need a session and cannot: pass over their tests with `-- -- --skip migration`.
+        #[arg(long)]
+        pooler: bool,
         /// Arguments for `cargo test`, such as `-p chatstore-sql` or the name of a test
         #[arg(last = true)]
         arguments: Vec<OsString>,
@@ -97,7 +102,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
-        Task::Test { arguments } => test::run(&arguments),
+        Task::Test { pooler, arguments } => test::run(pooler, &arguments),
         Task::Ci => ci::run(),
         Task::Circles(arguments) => circles::run(arguments),
         Task::Bench { arguments } => bench::run("chatstore-bench", &arguments),

@@ -5,28 +5,47 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::Instant;
 
-use chatstore_testkit::server::Settings;
+use chatstore_testkit::server::{Pooler, Settings, StartupOptions, USER};
 
 use crate::command::{self, Error, Postgres, Readable, Redis};
 use crate::python;
 
 const POSTGRES_URL: &str = "CHATSTORE_TEST_POSTGRES_URL";
 const REDIS_URL: &str = "CHATSTORE_TEST_REDIS_URL";
+const POOLER_PORT: &str = "CHATSTORE_TEST_POOLER_PORT";
+/// Connections of the pooler to each database.
+const POOLED_CONNECTIONS: usize = 4;
 const DIALOGS: &str = "CHATSTORE_DIALOGS";
 /// The Python that creates the databases of old applications and compares our tables.
 const PYTHON: &str = "CHATSTORE_TEST_PYTHON";
 
 /// Runs the tests; the exit code is theirs.
-pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Error> {
+pub(crate) fn run(is_pooled: bool, arguments: &[OsString]) -> Result<ExitCode, Error> {
     let start = Instant::now();
     let python = python_with_sqlalchemy()?;
     let postgres = Postgres::given_or_private(POSTGRES_URL, Settings { durable: false })?;
     let redis = Redis::given_or_private(REDIS_URL)?;
-    let status = command::run(&mut cargo_test(&postgres, &redis, &python, arguments))?;
-    drop((postgres, redis));
+    let mut tests = cargo_test(&postgres, &redis, &python, arguments);
+    let pooler = if is_pooled { Some(pooler(&postgres)?) } else { None };
+    if let Some(pooler) = &pooler {
+        tests.env(POOLER_PORT, pooler.port().to_string());
+    }
+    let status = command::run(&mut tests)?;
+    drop((pooler, postgres, redis));
     eprintln!("tests on SQLite and PostgreSQL: {}", Readable(start.elapsed()));
     report_missing_dialogs();
     Ok(command::exit_code(status))
+}
+
+/// A pooler in front of a private server.
+fn pooler(postgres: &Postgres) -> Result<Pooler, Error> {
+    let Postgres::Private(server) = postgres else {
+        return Err(format!("--pooler needs a private server: unset {POSTGRES_URL}").into());
+    };
+    let pooler =
+        Pooler::start(server.port(), USER, server.password(), POOLED_CONNECTIONS, StartupOptions::Refused)?;
+    eprintln!("PgBouncer: a private one on 127.0.0.1:{}", pooler.port());
+    Ok(pooler)
 }
 
 /// Runs the tests as the continuous integration does, where a test marked as ignored is a failure: it would never

@@ -31,6 +31,7 @@ mod raw_requests;
 mod redis_faults;
 mod shares;
 mod slow_clients;
+mod standbys;
 
 use std::process::ExitCode;
 
@@ -70,6 +71,7 @@ enum Command {
     RedisFaults(redis_faults::Arguments),
     Shares(shares::Arguments),
     SlowClients(slow_clients::Arguments),
+    Standbys(standbys::Arguments),
     #[command(hide = true)]
     IdentityServer(identity::IdentityServer),
     #[command(hide = true)]
@@ -104,6 +106,7 @@ async fn main() -> ExitCode {
         Command::RedisFaults(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Shares(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::SlowClients(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::Standbys(arguments) => run(Backends::Postgres, arguments).await,
         Command::IdentityServer(arguments) => arguments.run().await.map(|()| true),
         Command::LogsServer(arguments) => arguments.run().await.map(|()| true),
         Command::OpenOne(arguments) => arguments.run().await.map(|()| true),

@@ -264,3 +264,11 @@ fn clients_hardly_notice_that_redis_fails() {
     assert_eq!(faults, ["absent", "frozen", "full", "garbage", "killed", "slow"].into());
     assert!(lines.iter().all(|line| line["violations"] == 0), "{lines:?}");
 }
+
+#[test]
+fn whatever_a_standby_does_nobody_reads_less_than_they_wrote() {
+    let output = run(&["standbys", "--reads", "1200", "--users", "4", "--seconds", "1"]);
+
+    let line = read_json(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!((&line["stale"], &line["errors"], &line["violations"]), (&0.into(), &0.into(), &0.into()));
+}

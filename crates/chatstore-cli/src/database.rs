@@ -21,6 +21,12 @@ pub(crate) async fn open(config: &Config) -> Result<Store, CliError> {
     connect(config, builder).await
 }
 
+/// Opens the database as it is, for migrations: past a pooler, if the settings name the server behind it.
+pub(crate) async fn open_for_migrations(config: &Config) -> Result<Store, CliError> {
+    let url = config.direct.as_deref().unwrap_or(config.database_url());
+    connect(config, builder(config, url, FileLock::Share).listen(false)).await
+}
+
 /// Opens the database as it is, for a server: the only one of a SQLite file. Tokens of these providers are accepted, and
 /// limits are shared through this Redis.
 pub(crate) async fn open_for_server(
@@ -28,7 +34,9 @@ pub(crate) async fn open_for_server(
     providers: Option<&Providers>,
     redis: Option<&Redis>,
 ) -> Result<Store, CliError> {
-    let mut builder = builder(config, config.database_url(), FileLock::Own);
+    let mut builder = builder(config, config.database_url(), FileLock::Own)
+        .direct(config.direct.clone())
+        .standbys(config.standbys.iter().cloned());
     if let Some(redis) = redis {
         builder = builder.limiter(redis.limiter()).messenger(redis.messenger()).shared_cache(redis.cache());
     }
@@ -111,7 +119,10 @@ pub(crate) async fn make_ready(config: &Config, store: &Store) -> Result<(), Cli
     }
     let Some(pending) = status.pending().next() else { return Ok(()) };
     if migrate == Migrate::Auto {
-        store.migrate().await?;
+        match &config.direct {
+            Some(_) => drop(open_for_migrations(config).await?.migrate().await?),
+            None => drop(store.migrate().await?),
+        }
         return Ok(());
     }
     let message = format!("the database at {} lacks the revision {pending}", store.place());

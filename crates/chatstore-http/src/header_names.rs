@@ -10,3 +10,6 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 
 /// Marks an answer which repeats the one to an earlier request.
 pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// From where on a database with standbys has to be shown.
+pub(crate) const POSITION: HeaderName = HeaderName::from_static("chatstore-position");

@@ -47,6 +47,7 @@ mod openapi;
 mod origins;
 mod pace;
 mod path;
+mod position;
 mod query;
 mod rate_limit;
 mod repetitions;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use chatstore::StandbyReads;
 use chatstore::operations::EventLogCounts;
 use chatstore::shared_cache::CacheStatus;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -36,6 +37,12 @@ struct EventLabels {
     outcome: &'static str,
 }
 
+/// Labels of a read of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PlaceLabels {
+    place: &'static str,
+}
+
 /// The metrics. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
@@ -66,13 +73,14 @@ impl Metrics {
         self.durations.get_or_create(&DurationLabels { method, route }).observe(took.as_secs_f64());
     }
 
-    /// All of them, beside the number of statements sent to the database, what became of events and what was asked of the
-    /// shared cache, as Prometheus reads them.
+    /// All of them, beside the number of statements sent to the database, what became of events, what was asked of the
+    /// shared cache, and what reads did with standbys, as Prometheus reads them.
     pub(crate) fn encode(
         &self,
         statements: u64,
         events: EventLogCounts,
         cache: &CacheStatus,
+        standbys: Option<StandbyReads>,
     ) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("chatstore");
         registry.register("http_requests", "Requests answered", self.requests.clone());
@@ -106,9 +114,35 @@ impl Metrics {
         let present: Gauge = Gauge::default();
         present.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         registry.register("log_events_waiting", "Events of the log that wait for the database", present);
+        if let Some(reads) = standbys {
+            register_standbys(&mut registry, reads);
+        }
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)
+    }
+}
+
+fn register_standbys(registry: &mut Registry, reads: StandbyReads) {
+    let in_use: Gauge = Gauge::default();
+    in_use.set(i64::try_from(reads.in_use).unwrap_or(i64::MAX));
+    registry.register("standbys_in_use", "Standbys that answer reads now", in_use);
+    let places: Family<PlaceLabels, Counter> = Family::default();
+    for (place, count) in [("standby", reads.answered), ("primary", reads.on_primary)] {
+        places.get_or_create(&PlaceLabels { place }).inc_by(count);
+    }
+    registry.register("list_reads", "Reads of lists, by the server that answered", places);
+    for (name, help, count) in [
+        ("standby_waits", "Reads that waited for a standby to replay a write", reads.waited),
+        (
+            "standby_falls_back",
+            "Reads that a standby did not finish and the primary answered",
+            reads.fallen_back,
+        ),
+    ] {
+        let counter: Counter = Counter::default();
+        counter.inc_by(count);
+        registry.register(name, help, counter);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::header_names::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, REQUEST_ID};
+use crate::header_names::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, POSITION, REQUEST_ID};
 use crate::rate_limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
 
 /// How long a browser may remember what it was allowed.
@@ -88,25 +88,27 @@ impl AllowedOrigins {
 }
 
 /// The headers that a page may send. No `Chatstore-User`: a page must not hold a service key.
-fn sent() -> [HeaderName; 6] {
+fn sent() -> [HeaderName; 7] {
     [
         header::AUTHORIZATION,
         header::CONTENT_TYPE,
         header::IF_MATCH,
         header::IF_NONE_MATCH,
         IDEMPOTENCY_KEY,
+        POSITION,
         REQUEST_ID,
     ]
 }
 
 /// The headers of an answer that a page may read.
-fn read() -> [HeaderName; 8] {
+fn read() -> [HeaderName; 9] {
     [
         header::ETAG,
         header::LOCATION,
         header::RETRY_AFTER,
         header::WWW_AUTHENTICATE,
         IDEMPOTENCY_REPLAYED,
+        POSITION,
         RATE_LIMIT,
         RATE_LIMIT_POLICY,
         REQUEST_ID,

@@ -28,6 +28,11 @@ pub trait Connection: Send {
     /// Runs one statement; its rows.
     fn query<'a>(&'a mut self, sql: &'a str) -> Answer<'a, Vec<TextRow>>;
 
+    /// Whether all of it runs in one session of the database, so that a lock lasts. Behind a pooler it may not.
+    fn is_one_session(&self) -> bool {
+        true
+    }
+
     /// Waits, so that another process can finish.
     fn pause(&mut self, duration: Duration) -> Answer<'_, ()>;
 }

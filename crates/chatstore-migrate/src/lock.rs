@@ -9,13 +9,17 @@ use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
 use crate::dialect::Dialect;
-use crate::error::{DatabaseErrorKind, MigrationError};
+use crate::error::{DatabaseError, DatabaseErrorKind, MigrationError};
 
 /// The time between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// "chatstor" as a number.
 const TRY_LOCK: &str = "select cast(pg_try_advisory_lock(7163375912570417010) as integer)";
+/// Why the lock cannot be taken, and what to do.
+const POOLER: &str = "a pooler is in front of the database, and the lock needs a session of its own; name the server \
+    itself in DATABASE_DIRECT_URL";
+
 const UNLOCK: &str = "select pg_advisory_unlock(7163375912570417010)";
 
 /// Waits until no other process migrates; calls `waits` once if it has to.
@@ -28,6 +32,9 @@ pub(crate) async fn acquire(
         return Ok(());
     }
     let failed = |error| MigrationError::database("taking the lock for migrations", error);
+    if !connection.is_one_session() {
+        return Err(failed(DatabaseError::new(DatabaseErrorKind::Failed, POOLER)));
+    }
     let begun = Instant::now();
     let mut asked = 0_u32;
     loop {

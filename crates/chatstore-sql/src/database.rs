@@ -8,11 +8,13 @@ use chatstore_model::{Clock, IdSource, RandomIds, SystemClock, UserId};
 
 use crate::context::Context;
 #[cfg(feature = "postgres")]
-use crate::db::postgres::Notifications;
+use crate::db::postgres::{Notifications, Standbys};
 use crate::error::{ConnectError, StoreError, UnsupportedEncoding};
 use crate::file_lock::FileLock;
 use crate::tx::{ReadTx, WriteTx};
 use crate::url::Target;
+#[cfg(feature = "postgres")]
+use crate::url::{PostgresTarget, mask};
 
 /// Connections to PostgreSQL: the best of those measured on two cores.
 const POOL: usize = 16;
@@ -48,7 +50,11 @@ impl DatabaseKind {
 pub struct DatabaseOptions {
     /// `sqlite://path`, `sqlite://:memory:` or `postgresql://user:password@host:port/database`.
     pub url: String,
-    /// Maximum connections to PostgreSQL; SQLite does not look at it.
+    /// The URL of the server itself where that of `url` is a pooler, for what needs a session.
+    pub direct_url: Option<String>,
+    /// URLs of PostgreSQL servers that replay what is written to the one of `url`, for reads. They need not answer yet.
+    pub standby_urls: Vec<String>,
+    /// Maximum connections to PostgreSQL, and to each standby; SQLite does not look at it.
     pub pool: usize,
     /// Whether other processes may own a SQLite file meanwhile; PostgreSQL does not look at it.
     pub file_lock: FileLock,
@@ -69,6 +75,8 @@ impl DatabaseOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            direct_url: None,
+            standby_urls: Vec::new(),
             pool: POOL,
             file_lock: FileLock::Share,
             clock: Arc::new(SystemClock),
@@ -83,6 +91,53 @@ impl fmt::Debug for DatabaseOptions {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("DatabaseOptions").field("pool", &self.pool).finish_non_exhaustive()
     }
+}
+
+/// The server that a URL names.
+#[cfg(feature = "postgres")]
+fn server_of(url: &str) -> Result<PostgresTarget, ConnectError> {
+    match Target::parse(url)? {
+        Target::Postgres(server) => Ok(server),
+        #[cfg(feature = "sqlite")]
+        Target::Sqlite(_) => {
+            let reason = "it is for the PostgreSQL server behind a pooler".to_owned();
+            Err(ConnectError::InvalidUrl { url: mask(url), reason })
+        }
+    }
+}
+
+/// How to connect to the standbys of a database.
+#[cfg(feature = "postgres")]
+fn standby_servers(primary: &Target, urls: &[String]) -> Result<Vec<PostgresTarget>, ConnectError> {
+    let unusable =
+        |url: &String, reason: &str| ConnectError::InvalidUrl { url: mask(url), reason: reason.to_owned() };
+    let servers = urls.iter().map(|url| match (primary, Target::parse(url)?) {
+        (Target::Postgres(_), Target::Postgres(server)) => Ok(server),
+        #[cfg(feature = "sqlite")]
+        (_, Target::Sqlite(_)) => Err(unusable(url, "reads can go to standbys of a PostgreSQL server only")),
+        #[cfg(feature = "sqlite")]
+        (Target::Sqlite(_), Target::Postgres(_)) => {
+            Err(unusable(url, "it is for reads on a standby, and SQLite has none"))
+        }
+    });
+    servers.collect()
+}
+
+/// The standbys, looked after from now on; `None` when there are none.
+#[cfg(feature = "postgres")]
+fn watched_standbys(
+    backend: &Backend,
+    servers: Vec<PostgresTarget>,
+    pool: usize,
+    context: &Arc<Context>,
+) -> Option<Arc<Standbys>> {
+    let primary = match backend {
+        Backend::Postgres(primary) if !servers.is_empty() => Arc::downgrade(primary),
+        _ => return None,
+    };
+    let standbys = Arc::new(Standbys::new(servers, pool, context, machine_random));
+    tokio::spawn(Standbys::watch(Arc::downgrade(&standbys), primary));
+    Some(standbys)
 }
 
 async fn find_anonymous(tx: &mut ReadTx<'_>) -> Result<(), StoreError> {
@@ -125,6 +180,8 @@ impl fmt::Debug for WeakDatabase {
 
 struct Inner {
     backend: Backend,
+    #[cfg(feature = "postgres")]
+    standbys: Option<Arc<Standbys>>,
     context: Arc<Context>,
     place: String,
 }
@@ -133,7 +190,7 @@ pub(crate) enum Backend {
     #[cfg(feature = "sqlite")]
     Sqlite(crate::db::sqlite::SqliteDatabase),
     #[cfg(feature = "postgres")]
-    Postgres(crate::db::postgres::PostgresDatabase),
+    Postgres(Arc<crate::db::postgres::PostgresDatabase>),
 }
 
 impl fmt::Debug for Database {
@@ -155,7 +212,10 @@ impl Database {
             options.default_model,
             options.rows_at_once.into(),
         ));
-        let (backend, place) = match Target::parse(&options.url)? {
+        let target = Target::parse(&options.url)?;
+        #[cfg(feature = "postgres")]
+        let standby_servers = standby_servers(&target, &options.standby_urls)?;
+        let (backend, place) = match target {
             #[cfg(feature = "sqlite")]
             Target::Sqlite(path) => {
                 let place =
@@ -165,19 +225,28 @@ impl Database {
                 (Backend::Sqlite(opened), place)
             }
             #[cfg(feature = "postgres")]
-            Target::Postgres { config, tls, place } => {
+            Target::Postgres(server) => {
+                let place = server.place.clone();
                 let connected = crate::db::postgres::PostgresDatabase::connect(
-                    *config,
-                    &tls,
-                    place.clone(),
+                    &server,
                     options.pool.max(1),
                     Arc::clone(&context),
                     machine_random,
                 );
-                (Backend::Postgres(connected.await?), place)
+                let mut database = connected.await?;
+                if let Some(url) = &options.direct_url {
+                    database = database.with_direct(&server_of(url)?, machine_random)?;
+                }
+                (Backend::Postgres(Arc::new(database)), place)
             }
         };
-        Ok(Self(Arc::new(Inner { backend, context, place })))
+        Ok(Self(Arc::new(Inner {
+            #[cfg(feature = "postgres")]
+            standbys: watched_standbys(&backend, standby_servers, options.pool.max(1), &context),
+            backend,
+            context,
+            place,
+        })))
     }
 
     /// Runs `work` with a transaction that only reads. Each statement in it sees the data of its
@@ -247,7 +316,7 @@ impl Database {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite(database) => database.writer.run(work).await,
             #[cfg(feature = "postgres")]
-            Backend::Postgres(database) => Box::pin(database.write(false, work)).await,
+            Backend::Postgres(database) => Box::pin(database.write(false, None, work)).await,
         }
     }
 
@@ -267,7 +336,7 @@ impl Database {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite(database) => database.writer.run(work).await,
             #[cfg(feature = "postgres")]
-            Backend::Postgres(database) => Box::pin(database.write(true, work)).await,
+            Backend::Postgres(database) => Box::pin(database.write(true, None, work)).await,
         }
     }
 
@@ -278,7 +347,7 @@ impl Database {
     }
 
     /// What others tell on a channel from now on, on a connection of its own. `None` on SQLite, and behind a pooler that
-    /// gives each transaction another session.
+    /// gives each transaction another session where the server itself is not named.
     #[cfg(feature = "postgres")]
     pub async fn listen(&self, channel: &str) -> Option<Result<Notifications, StoreError>> {
         match &self.0.backend {
@@ -290,6 +359,11 @@ impl Database {
 
     pub(crate) fn backend(&self) -> &Backend {
         &self.0.backend
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn standbys(&self) -> Option<&Standbys> {
+        self.0.standbys.as_deref()
     }
 
     /// Which system it is.
@@ -451,6 +525,10 @@ impl Database {
 
     /// Finishes the writes that are queued, then closes every connection.
     pub async fn close(&self) {
+        #[cfg(feature = "postgres")]
+        if let Some(standbys) = &self.0.standbys {
+            standbys.close().await;
+        }
         on_either!(Backend: &self.0.backend, database => database.close().await);
     }
 }

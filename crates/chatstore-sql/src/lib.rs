@@ -48,12 +48,16 @@ mod file_lock;
 mod marked;
 mod migrations;
 mod piece_rows;
+#[cfg(feature = "postgres")]
+mod positions;
 mod repo;
 pub mod schema;
 mod server_failure;
+mod standby_reads;
 mod sweep;
 mod tx;
 mod url;
+mod user_access;
 
 #[cfg(all(feature = "sqlite", unix))]
 pub use backup::{Backup, BackupError, BackupProgress, restore_backup, verify_backup};
@@ -76,6 +80,7 @@ pub use migrations::{
     DATA_STEPS, Direction, MigrationSummary, Migrations, new_revision_id, revisions, snapshot,
 };
 pub use piece_rows::PieceRows;
+
 pub use repo::{
     ApiKeys, ConversationList, Conversations, Counts, Deletions, DocumentList, Documents, FoundApiKey,
     FoundDocuments, IdempotencyKeys, Identities, LogActor, LogList, LogOwner, Logs, MarkedCounts, Members,
@@ -83,11 +88,13 @@ pub use repo::{
     RefreshTokens, RemovedPiece, Responses, Rotation, Sessions, Statistics, TableDigest, Usage, Users, Via,
 };
 pub use server_failure::ServerFailure;
+pub use standby_reads::{InvalidWalPosition, StandbyReads, WalPosition};
 pub use sweep::{Sweep, Swept};
 pub use tx::{ReadOnly, ReadTx, ReadWrite, Tx, WriteTx};
 pub use url::DatabasePlace;
 #[cfg(feature = "postgres")]
 pub use url::ServerEncryption;
+pub use user_access::UserRead;
 
 /// Every statement, for the tests that hold them to rules.
 #[must_use]

@@ -39,7 +39,7 @@ impl DatabasePlace {
             #[cfg(feature = "sqlite")]
             Target::Sqlite(None) => Self::Memory,
             #[cfg(feature = "postgres")]
-            Target::Postgres { place, .. } => Self::Server(place),
+            Target::Postgres(server) => Self::Server(server.place),
         })
     }
 }
@@ -64,7 +64,7 @@ impl ServerEncryption {
     /// [`ConnectError::InvalidUrl`].
     pub fn of(url: &str) -> Result<Option<Self>, ConnectError> {
         Ok(match Target::parse(url)? {
-            Target::Postgres { config, tls, .. } => {
+            Target::Postgres(PostgresTarget { config, tls, .. }) => {
                 Some(Self { mode: tls.mode, is_explicit: tls.is_explicit, is_distant: is_distant(&config) })
             }
             #[cfg(feature = "sqlite")]
@@ -99,7 +99,18 @@ pub(crate) enum Target {
     #[cfg(feature = "sqlite")]
     Sqlite(Option<PathBuf>),
     #[cfg(feature = "postgres")]
-    Postgres { config: Box<tokio_postgres::Config>, tls: TlsSettings, place: String },
+    Postgres(PostgresTarget),
+}
+
+/// A server, and a database on it.
+#[cfg(feature = "postgres")]
+pub(crate) struct PostgresTarget {
+    pub(crate) config: Box<tokio_postgres::Config>,
+    pub(crate) tls: TlsSettings,
+    /// Whether a pooler is in front of it that gives every transaction another session.
+    pub(crate) is_pooled: bool,
+    /// What to call it.
+    pub(crate) place: String,
 }
 
 impl Target {
@@ -152,22 +163,19 @@ fn sqlite_target(path: &str) -> Result<Target, String> {
 
 #[cfg(feature = "postgres")]
 fn postgres_target(rest: &str) -> Result<Target, String> {
-    let (config, tls, place) = parse_postgres(rest)?;
-    Ok(Target::Postgres { config: Box::new(config), tls, place })
+    parse_postgres(rest).map(Target::Postgres)
 }
 
-/// A server and a database on it, from what follows `postgresql://`; and what to call it.
+/// A server and a database on it, from what follows `postgresql://`.
 #[cfg(feature = "postgres")]
-pub(crate) fn postgres_place(
-    rest: &str,
-) -> Result<(tokio_postgres::Config, TlsSettings, String), ConnectError> {
+pub(crate) fn postgres_place(rest: &str) -> Result<PostgresTarget, ConnectError> {
     let url = || mask(&format!("postgresql://{rest}"));
     parse_postgres(rest).map_err(|reason| ConnectError::InvalidUrl { url: url(), reason })
 }
 
 #[cfg(feature = "postgres")]
-fn parse_postgres(rest: &str) -> Result<(tokio_postgres::Config, TlsSettings, String), String> {
-    let (rest, tls) = take_tls_settings(rest)?;
+fn parse_postgres(rest: &str) -> Result<PostgresTarget, String> {
+    let (rest, tls, is_pooled) = take_settings(rest)?;
     let mut config: tokio_postgres::Config =
         format!("postgresql://{rest}").parse().map_err(|error: tokio_postgres::Error| error_text(&error))?;
     config.ssl_mode(tls.driver_mode());
@@ -182,14 +190,18 @@ fn parse_postgres(rest: &str) -> Result<(tokio_postgres::Config, TlsSettings, St
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let name = config.get_dbname().or(config.get_user()).unwrap_or("");
     let place = format!("{host}:{port}/{name}");
-    Ok((config, tls, place))
+    Ok(PostgresTarget { config: Box::new(config), tls, is_pooled, place })
 }
 
-/// Takes out of a URL what the driver does not understand: every `sslmode`, and `sslrootcert`.
+/// Takes out of a URL what the driver does not understand: every `sslmode`, `sslrootcert`, and what says that a pooler is
+/// in front of the server.
 #[cfg(feature = "postgres")]
-fn take_tls_settings(rest: &str) -> Result<(String, TlsSettings), String> {
+fn take_settings(rest: &str) -> Result<(String, TlsSettings, bool), String> {
     let mut tls = TlsSettings::default();
-    let Some((place, parameters)) = rest.split_once('?') else { return Ok((rest.to_owned(), tls)) };
+    let mut is_pooled = false;
+    let Some((place, parameters)) = rest.split_once('?') else {
+        return Ok((rest.to_owned(), tls, is_pooled));
+    };
     let mut kept = Vec::new();
     for parameter in parameters.split('&') {
         match parameter.split_once('=') {
@@ -208,6 +220,9 @@ fn take_tls_settings(rest: &str) -> Result<(String, TlsSettings), String> {
                     path => RootCertificates::File(PathBuf::from(path)),
                 });
             }
+            Some(("prepared_statements", word)) => is_pooled = !is_on("prepared_statements", word)?,
+            // Prisma's word for the same.
+            Some(("pgbouncer", word)) => is_pooled = is_on("pgbouncer", word)?,
             _ => kept.push(parameter),
         }
     }
@@ -220,7 +235,16 @@ fn take_tls_settings(rest: &str) -> Result<(String, TlsSettings), String> {
         tls.mode = TlsMode::VerifyFull;
     }
     let separator = if kept.is_empty() { "" } else { "?" };
-    Ok((format!("{place}{separator}{}", kept.join("&")), tls))
+    Ok((format!("{place}{separator}{}", kept.join("&")), tls, is_pooled))
+}
+
+#[cfg(feature = "postgres")]
+fn is_on(name: &str, word: &str) -> Result<bool, String> {
+    match word {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err(format!("{name}={word} is unknown; write on or off")),
+    }
 }
 
 #[cfg(feature = "postgres")]
@@ -263,6 +287,20 @@ mod tests {
         assert!(reason("sqlite://").contains("names no file"));
         assert!(reason("postgresql://localhost:notaport/x").contains("port"));
         assert!(reason("postgresql://localhost/x?sslmode=maybe").contains("verify-full"));
+        assert!(reason("postgresql://localhost/x?pgbouncer=perhaps").contains("write on or off"));
+    }
+
+    #[test]
+    fn a_url_says_whether_a_pooler_is_in_front_of_the_server() {
+        let is_pooled = |url: &str| match Target::parse(url).unwrap() {
+            Target::Postgres(server) => server.is_pooled,
+            #[cfg(feature = "sqlite")]
+            Target::Sqlite(_) => panic!("{url} names a server"),
+        };
+        assert!(is_pooled("postgresql://db/x?prepared_statements=off&connect_timeout=3"));
+        assert!(is_pooled("postgresql://db/x?pgbouncer=true"));
+        assert!(!is_pooled("postgresql://db/x?pgbouncer=false"));
+        assert!(!is_pooled("postgresql://db/x"));
     }
 
     #[test]

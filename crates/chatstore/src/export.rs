@@ -219,7 +219,7 @@ impl Export {
             let responses = tx.responses().of_range(owner, of, after.saturating_add(1), last).await?;
             Ok::<_, StoreError>((page, responses))
         };
-        let (page, responses) = self.store.read("export_messages", read).await?;
+        let (page, responses) = self.store.as_user(owner).read_long_list("export_messages", read).await?;
         let mut responses = VecDeque::from(responses);
         let mut chunk = Vec::with_capacity(page.items.len() + responses.len());
         for message in page.items {
@@ -265,7 +265,7 @@ impl Export {
         let read = async move |tx: &mut ReadTx<'_>| {
             tx.messages().sent_elsewhere(user, from.as_deref(), Limit::MAX).await
         };
-        let page = self.store.read("export_sent", read).await?;
+        let page = self.store.as_user(user).read_long_list("export_sent", read).await?;
         self.stage = match page.next {
             Some(last) => Stage::SentElsewhere(Some(Box::new(last))),
             None => Stage::Done,

@@ -81,6 +81,7 @@ mod principal;
 mod security_event;
 mod service;
 pub mod shared_cache;
+mod shown_position;
 mod store;
 mod sweeper;
 mod token;
@@ -89,8 +90,9 @@ mod user_scope;
 
 pub use chatstore_model::*;
 pub use chatstore_sql::{
-    Cause, ConnectError, ConversationList, DatabaseKind, DocumentList, FileLock, FoundDocuments, LogList,
-    LogOwner, ReadTx, ServerFailure, StoreError, Tx, UnsupportedEncoding, Via, WriteTx,
+    Cause, ConnectError, ConversationList, DatabaseKind, DocumentList, FileLock, FoundDocuments,
+    InvalidWalPosition, LogList, LogOwner, ReadTx, ServerFailure, StandbyReads, StoreError, Tx,
+    UnsupportedEncoding, Via, WalPosition, WriteTx,
 };
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, ErrorKind, Result};
@@ -101,6 +103,7 @@ pub use service::{
     Idempotent, Keys, Logs, MAX_RESPONSE_BYTES, MAX_RESPONSE_LIFETIME, Members, Messages, NewKey, Outcome,
     RESPONSE_LIFETIME, ReferencedDocuments, RequestHash, ResponseCache, ResponseScope, Usage, Users,
 };
+pub use shown_position::ShownPosition;
 pub use store::{Builder, Store};
 pub use user_scope::{AsUser, SeenRevision};
 /// The type behind every id.

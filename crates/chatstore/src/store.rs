@@ -8,7 +8,7 @@ use chatstore_model::{Clock, Day, IdSource, Timestamp, UsageGroup, UsageGrouping
 use chatstore_sql::migrate::{DatabaseError, DatabaseErrorKind};
 use chatstore_sql::{
     ConnectError, Database, DatabaseKind, DatabaseOptions, Direction, FileLock, MigrationError,
-    MigrationSummary, Migrations, ReadTx, StoreError, UnsupportedEncoding, WriteTx,
+    MigrationSummary, Migrations, ReadTx, StandbyReads, StoreError, UnsupportedEncoding, WriteTx,
 };
 
 use crate::cache::Callers;
@@ -239,6 +239,12 @@ impl Store {
         self.database.check_encoding()
     }
 
+    /// What reads have done with standbys so far; `None` when there are none.
+    #[must_use]
+    pub fn standby_reads(&self) -> Option<StandbyReads> {
+        self.database.standby_reads()
+    }
+
     /// Which database system it is.
     #[must_use]
     pub fn kind(&self) -> DatabaseKind {
@@ -379,6 +385,27 @@ impl Builder {
     #[must_use]
     pub fn login_failures(mut self, failures: Option<u32>) -> Self {
         self.identity.failures = failures;
+        self
+    }
+
+    /// The URL of the PostgreSQL server itself where the store's own is that of a pooler in transaction mode, to hear what
+    /// other processes change. [`Store::migrate`] needs a store that was opened with it.
+    #[must_use]
+    pub fn direct(mut self, url: Option<String>) -> Self {
+        self.options.direct_url = url;
+        self
+    }
+
+    /// URLs of PostgreSQL servers that replay what is written to the store's own: lists, counts, usage and exports of users are
+    /// read there. None when nothing is said.
+    ///
+    /// Nobody is shown less than what they wrote last in this process, or in another one that said its position
+    /// ([`ShownPosition`](crate::ShownPosition)). A standby is used while it is one, answers, and is not half a second behind;
+    /// whatever goes wrong there is no error, but is read from the store's own server. They need not answer when the store is
+    /// opened.
+    #[must_use]
+    pub fn standbys(mut self, urls: impl IntoIterator<Item = String>) -> Self {
+        self.options.standby_urls = urls.into_iter().collect();
         self
     }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chatstore_model::UserId;
-use chatstore_sql::{ReadTx, StoreError, WriteTx};
+use chatstore_sql::{ReadTx, StoreError, UserRead, WriteTx};
 
+use crate::shown_position::ShownPosition;
 use crate::store::Store;
 
 /// The store as one user sees it. What belongs to others is answered like what is absent.
@@ -118,6 +119,36 @@ impl<'s> AsUser<'s> {
         self.store.read(name, noting).await
     }
 
+    /// As [`read`](Self::read), for lists, which may come from a standby.
+    pub(crate) async fn read_list<T, E, F>(self, name: &'static str, mut work: F) -> Result<T, E>
+    where
+        F: AsyncFnMut(&mut ReadTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let seen = self.noted();
+        let noting = async move |tx: &mut ReadTx<'_>| {
+            let done = work(tx).await;
+            note(seen.as_deref(), tx.conversation_revision());
+            done
+        };
+        self.store.database.read_for(name, self.reading(false), noting).await
+    }
+
+    /// As [`read_list`](Self::read_list), for work whose time grows with what is stored.
+    pub(crate) async fn read_long_list<T, E, F>(self, name: &'static str, work: F) -> Result<T, E>
+    where
+        F: AsyncFnMut(&mut ReadTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.store.database.read_for(name, self.reading(true), work).await
+    }
+
+    fn reading(self, is_long: bool) -> UserRead {
+        UserRead { user: self.user, least: ShownPosition::least(), is_long }
+    }
+
     /// As [`Store::write`], with the revision noted.
     pub(crate) async fn write<T, E, F>(self, name: &'static str, mut work: F) -> Result<T, E>
     where
@@ -131,7 +162,9 @@ impl<'s> AsUser<'s> {
             note(seen.as_deref(), tx.conversation_revision());
             done
         };
-        self.store.write(name, noting).await
+        let (done, position) = self.store.database.write_for(name, self.user, false, noting).await?;
+        ShownPosition::note(position);
+        Ok(done)
     }
 
     /// As [`write`](Self::write), for work of a single statement where the database needs no more.
@@ -146,7 +179,9 @@ impl<'s> AsUser<'s> {
             note(seen.as_deref(), tx.conversation_revision());
             done
         };
-        self.store.database.write_single(name, noting).await
+        let (done, position) = self.store.database.write_for(name, self.user, true, noting).await?;
+        ShownPosition::note(position);
+        Ok(done)
     }
 
     fn noted(self) -> Option<Arc<AtomicI64>> {

@@ -132,6 +132,10 @@ pub(crate) struct Config {
     pub(crate) log_retention: Option<Duration>,
     pub(crate) log: EnvFilter,
     pub(crate) log_format: LogFormat,
+    /// The URL of the server itself where the other one names a pooler.
+    pub(crate) direct: Option<String>,
+    /// URLs of standbys.
+    pub(crate) standbys: Vec<String>,
     database: SettingValue,
 }
 
@@ -171,6 +175,10 @@ impl Config {
             log_retention: settings.parse(&setting::LOG_RETENTION_DAYS, days)?,
             log: settings.parse(&setting::LOG, log_filter)?,
             log_format: settings.parse(&setting::LOG_FORMAT, choice)?,
+            direct: settings.get(&setting::DATABASE_DIRECT_URL).map(|url| url.value.clone()),
+            standbys: settings
+                .parse_optional(&setting::DATABASE_READ_URL, |text| Some(url::separate(text)))?
+                .unwrap_or_default(),
             database,
             overruled,
             settings,

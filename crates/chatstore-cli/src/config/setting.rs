@@ -19,13 +19,15 @@ pub(crate) struct Setting {
 pub(crate) enum Secrecy {
     Public,
     Secret,
-    /// All but the password in it.
+    /// All but the password in it, or in each of several.
     Url,
 }
 
 /// In the order of `config show`.
 pub(crate) const SETTINGS: &[&Setting] = &[
     &DATABASE_URL,
+    &DATABASE_READ_URL,
+    &DATABASE_DIRECT_URL,
     &POSTGRES_USER,
     &POSTGRES_PASSWORD,
     &POSTGRES_DB,
@@ -80,6 +82,18 @@ pub(crate) const DATABASE_URL: Setting = Setting {
     variable: "DATABASE_URL",
     in_file: "database_url",
     allowed: "sqlite://PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME",
+    secrecy: Secrecy::Url,
+};
+pub(crate) const DATABASE_READ_URL: Setting = Setting {
+    variable: "DATABASE_READ_URL",
+    in_file: "database_read_url",
+    allowed: "URLs of standbys separated by commas, like postgresql://USER:PASSWORD@HOST:PORT/NAME",
+    secrecy: Secrecy::Url,
+};
+pub(crate) const DATABASE_DIRECT_URL: Setting = Setting {
+    variable: "DATABASE_DIRECT_URL",
+    in_file: "database_direct_url",
+    allowed: "postgresql://USER:PASSWORD@HOST:PORT/NAME, of the server itself where DATABASE_URL names a pooler",
     secrecy: Secrecy::Url,
 };
 pub(crate) const POSTGRES_USER: Setting = text("POSTGRES_USER", "postgres_user", Secrecy::Public);
@@ -199,7 +213,11 @@ impl Setting {
         match self.secrecy {
             Secrecy::Public => value.to_owned(),
             Secrecy::Secret => super::url::MASK.to_owned(),
-            Secrecy::Url => super::url::masked(value),
+            Secrecy::Url => {
+                let urls: Vec<String> =
+                    super::url::separate(value).iter().map(|url| super::url::masked(url)).collect();
+                urls.join(",")
+            }
         }
     }
 }

@@ -62,6 +62,21 @@ impl Server<'_> {
     }
 }
 
+/// URLs that are separated by commas, each of which may name several hosts that are as well.
+pub(crate) fn separate(urls: &str) -> Vec<String> {
+    let mut separate: Vec<String> = Vec::new();
+    for piece in urls.split(',') {
+        match separate.last_mut() {
+            Some(url) if !piece.contains("://") => {
+                url.push(',');
+                url.push_str(piece);
+            }
+            _ => separate.push(piece.trim().to_owned()),
+        }
+    }
+    separate
+}
+
 /// A URL with every password masked; whole, unless its form is understood: a key=value list may have a password too.
 pub(crate) fn masked(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return MASK.to_owned() };
@@ -116,6 +131,13 @@ mod tests {
         let server =
             Server { user, password, database: None, host, port: 5432, sslmode: None, sslrootcert: None };
         server.url()
+    }
+
+    #[test]
+    fn urls_are_separate_however_many_hosts_each_names() {
+        let urls = "postgresql://a:p@h1:1,h2:2/x, postgres://b@h3/y?host=h4,h5";
+        assert_eq!(separate(urls), ["postgresql://a:p@h1:1,h2:2/x", "postgres://b@h3/y?host=h4,h5"]);
+        assert_eq!(separate("chat"), ["chat"]);
     }
 
     #[test]

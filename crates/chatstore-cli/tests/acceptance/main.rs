@@ -20,4 +20,5 @@ mod pakton;
 #[allow(dead_code, reason = "what the other tests of the binary need of it")]
 mod program;
 mod server;
+mod standby;
 mod support;

@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use chatstore::ShownPosition;
 use chatstore::auth::{Actor, ClientInfo, ClientNetwork};
 use tokio::time::timeout;
 use tracing::Instrument as _;
@@ -22,6 +23,7 @@ use crate::caller::ACTING_USER;
 use crate::client::ClientAddress;
 use crate::condition::has_idempotency_key;
 use crate::error::{Problem, ProblemKind};
+use crate::position;
 use crate::state::AppState;
 
 /// The headers that tell callers apart.
@@ -117,8 +119,15 @@ async fn run(state: &AppState, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let has_key = has_idempotency_key(request.headers());
     let network = ClientNetwork::of(ClientAddress::within(request.extensions()));
-    match timeout(request_time(&method), next.run(request)).await {
-        Ok(response) => state.answers().hold(Holder::Network(network), &method, response),
+    let least = match position::least(request.headers()) {
+        Ok(least) => least,
+        Err(problem) => return problem.into_response(),
+    };
+    match timeout(request_time(&method), ShownPosition::run(least, next.run(request))).await {
+        Ok((response, written)) => {
+            let response = position::with_position(response, written);
+            state.answers().hold(Holder::Network(network), &method, response)
+        }
         Err(_) => timeout_problem(&method, has_key).into_response(),
     }
 }

@@ -20,7 +20,10 @@ async fn imported_parts_come_back_byte_for_byte(case: TestDatabase) {
     assert!(line.len() > 5 << 20);
     let source = Jsonl { input: line.as_bytes(), size: 0, owner: UserId::ANONYMOUS, on_error: OnError::Stop };
     let base_time = Timestamp::from_microseconds(1_772_366_400_000_000).unwrap();
-    let report = import(source, &store, ImportOptions { base_time, dry_run: false }, |_| {}).await.unwrap();
+    let report =
+        import(source, &store, ImportOptions { base_time, dry_run: false, restore_deleted: false }, |_| {})
+            .await
+            .unwrap();
     assert_eq!(report.table("messages").added, 10_001);
 
     let chat = store.as_user(UserId::ANONYMOUS);

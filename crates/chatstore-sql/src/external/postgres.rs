@@ -17,7 +17,7 @@ use super::{ExternalColumn, ExternalError, ExternalRow, ExternalValue, PIECE_BYT
 use crate::db::postgres::with_source;
 use crate::db::tls::TlsMode;
 use crate::error::Cause;
-use crate::url::postgres_place;
+use crate::url::{PostgresTarget, postgres_place};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -48,7 +48,7 @@ impl fmt::Debug for PostgresRows {
 
 impl PostgresReader {
     pub(super) async fn open(rest: &str) -> Result<(Self, String), ExternalError> {
-        let (mut config, tls, place) = postgres_place(rest)?;
+        let PostgresTarget { mut config, tls, place, .. } = postgres_place(rest)?;
         config.application_name("chatstore import").connect_timeout(CONNECT_TIMEOUT);
         let client = if tls.mode == TlsMode::Disable {
             connect(&config, NoTls).await

@@ -47,12 +47,13 @@ where
             tracing::debug!(error.cause = %error, "the server cannot detect a lost client");
         }
     }
-    work(&mut OnPostgres { client, clock }).await
+    work(&mut OnPostgres { client, clock, is_one_session: database.keeps_sessions() }).await
 }
 
 struct OnPostgres<'c> {
     client: &'c Client,
     clock: Arc<dyn Clock>,
+    is_one_session: bool,
 }
 
 impl Connection for OnPostgres<'_> {
@@ -79,6 +80,10 @@ impl Connection for OnPostgres<'_> {
             });
             Ok(rows.collect())
         })
+    }
+
+    fn is_one_session(&self) -> bool {
+        self.is_one_session
     }
 
     fn pause(&mut self, duration: Duration) -> Answer<'_, ()> {

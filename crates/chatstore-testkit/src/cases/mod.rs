@@ -17,6 +17,9 @@ pub use sources::{SeededIds, TestClock};
 /// Where the PostgreSQL server of the tests is; `cargo xtask test` starts one and sets it.
 pub const POSTGRES_URL: &str = "CHATSTORE_TEST_POSTGRES_URL";
 
+/// The port of the pooler in front of that server through which cases reach it; `cargo xtask test --pooler` sets it.
+const POOLER_PORT: &str = "CHATSTORE_TEST_POOLER_PORT";
+
 /// Where the Redis of the tests is; `cargo xtask test` starts one and sets it. Cases share it, each with a prefix of its
 /// own.
 pub const REDIS_URL: &str = "CHATSTORE_TEST_REDIS_URL";
@@ -108,7 +111,7 @@ impl Backend {
                 let name = format!("case_{}_{number}", std::process::id());
                 let create = format!("create database {name} template {template}");
                 administer(&server, &[&create]).await;
-                let url = database_url(&server, &name);
+                let url = through_pooler(database_url(&server, &name));
                 (url, End::Postgres { server, name })
             }
         }
@@ -196,6 +199,15 @@ fn server_url() -> String {
     std::env::var(POSTGRES_URL).unwrap_or_else(|_| {
         panic!("no PostgreSQL to test against: run `cargo xtask test`, or set {POSTGRES_URL}")
     })
+}
+
+/// The URL by way of the pooler, if the cases are to go through one.
+#[expect(clippy::disallowed_methods, reason = "the test command passes the pooler's port by environment")]
+fn through_pooler(url: String) -> String {
+    let Ok(port) = std::env::var(POOLER_PORT) else { return url };
+    let (server, name) = url.rsplit_once('/').expect("the URL names a database");
+    let (host, _) = server.rsplit_once(':').expect("the URL names a port");
+    format!("{host}:{port}/{name}?prepared_statements=off")
 }
 
 /// The address of the Redis of the tests.

@@ -29,7 +29,8 @@ pub use install::{ensure_postgres_installed, find_postgres};
 pub use pooler::{Pooler, StartupOptions, ensure_pooler_installed};
 pub use redis::{RedisServer, ensure_redis_installed};
 
-const USER: &str = "chatstore";
+/// The superuser of a private server.
+pub const USER: &str = "chatstore";
 const LOG_TAIL_LINES: usize = 20;
 const PORT_ATTEMPTS: usize = 5;
 
@@ -74,10 +75,105 @@ impl PostgresServer {
         Ok(Self { directory, port, password })
     }
 
+    /// A copy of this server that replays what is written to it, on a free port; it takes the same password. A server that
+    /// never waits for the disk.
+    ///
+    /// # Errors
+    /// [`ServerError::Failed`] when it cannot be copied or the copy does not start.
+    pub fn start_standby(&self) -> Result<Self, ServerError> {
+        let directory = ServerDirectory::create(&std::env::temp_dir(), self.bin_dir().to_owned())?;
+        let mut copy = directory.command("pg_basebackup");
+        copy.args([
+            "--write-recovery-conf",
+            "--wal-method=stream",
+            "--checkpoint=fast",
+            "--no-sync",
+            "--dbname",
+        ]);
+        copy.arg(self.url()).arg("--pgdata").arg(directory.data());
+        let output = error::run(&mut copy)?;
+        if !output.status.success() {
+            return Err(ServerError::failed(&copy, &output, String::new()));
+        }
+        append_configuration(&directory, Settings { durable: false })?;
+        let port = start_on_free_port(&directory, free_port)?;
+        Ok(Self { directory, port, password: self.password.clone() })
+    }
+
+    /// Stops the server as a crash does; [`revive`](Self::revive) starts it again.
+    ///
+    /// # Errors
+    /// [`ServerError::Failed`] when it does not stop.
+    pub fn crash(&self) -> Result<(), ServerError> {
+        self.control(&["stop", "--mode", "immediate"])
+    }
+
+    /// Starts the server again on its port.
+    ///
+    /// # Errors
+    /// [`ServerError::Failed`] when it does not start.
+    pub fn revive(&self) -> Result<(), ServerError> {
+        self.control(&["start", "--options", &format!("-p {}", self.port)])
+    }
+
+    /// What `psql` prints for a statement that the superuser runs.
+    ///
+    /// # Errors
+    /// [`ServerError::Failed`] with what the server says about the statement.
+    pub fn psql(&self, sql: &str) -> Result<String, ServerError> {
+        let mut psql = self.directory.command("psql");
+        psql.args(["-XAtq", "--dbname"]).arg(self.url()).arg("--command").arg(sql);
+        let output = error::run(&mut psql)?;
+        if !output.status.success() {
+            return Err(ServerError::failed(&psql, &output, String::new()));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// Stops the server from doing anything, as a machine that hangs, until [`thaw`](Self::thaw).
+    ///
+    /// # Errors
+    /// [`ServerError::Failed`] when it cannot be told so.
+    pub fn freeze(&self) -> Result<(), ServerError> {
+        self.signal("STOP")
+    }
+
+    /// Lets a frozen server go on.
+    ///
+    /// # Errors
+    /// [`ServerError::Failed`] when it cannot be told so.
+    pub fn thaw(&self) -> Result<(), ServerError> {
+        self.signal("CONT")
+    }
+
+    /// Sends a signal to the server and all of its processes.
+    fn signal(&self, name: &str) -> Result<(), ServerError> {
+        let mut script = self.script(&format!(
+            "server=$(head -n 1 data/postmaster.pid); kill -{name} $server; pkill -{name} -P $server || true"
+        ));
+        let output = error::run(&mut script)?;
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(ServerError::failed(&script, &output, String::new()))
+        }
+    }
+
+    fn control(&self, arguments: &[&str]) -> Result<(), ServerError> {
+        let output = pg_ctl(&self.directory, arguments)?;
+        if output.status.success() { Ok(()) } else { Err(start_failure(&self.directory, &output)) }
+    }
+
     /// The address of the server's `postgres` database, for its superuser. Contains the password.
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgresql://{USER}:{}@127.0.0.1:{}/postgres", self.password, self.port)
+    }
+
+    /// The password of the superuser.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        &self.password
     }
 
     /// The port on 127.0.0.1.
@@ -140,6 +236,10 @@ fn create_cluster(
         return Err(ServerError::failed(&initdb, &output, String::new()));
     }
 
+    append_configuration(directory, settings)
+}
+
+fn append_configuration(directory: &ServerDirectory, settings: Settings) -> Result<(), ServerError> {
     let configuration = directory.data().join("postgresql.conf");
     let mut file = fs::OpenOptions::new()
         .append(true)

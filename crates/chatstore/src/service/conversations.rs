@@ -36,13 +36,13 @@ impl Conversations<'_> {
     /// the id of `new` takes more than 2 seconds; `NotFound` when the user is gone.
     pub async fn create(self, new: impl IntoValid<NewConversation>) -> Result<Conversation> {
         let new = Arc::new(new.into_valid()?);
-        let (user, store) = (self.0.user, self.0.store);
+        let (user, chat) = (self.0.user, self.0);
         let attempt = || {
             let new = Arc::clone(&new);
-            let create = async move |tx: &mut WriteTx<'_>| Ok(tx.conversations().create(user, &*new).await?);
-            store.database.write_single("conversation_create", create)
+            let create = async move |tx: &mut WriteTx<'_>| tx.conversations().create(user, &*new).await;
+            async move { Ok(chat.write_single("conversation_create", create).await?) }
         };
-        store.past_deletions(NewMessageIds::NONE, attempt).await
+        chat.store.past_deletions(NewMessageIds::NONE, attempt).await
     }
 
     /// The user's own conversation with the application's id; created from `new` when there is none,
@@ -55,15 +55,15 @@ impl Conversations<'_> {
         new: impl IntoValid<NewConversation>,
     ) -> Result<(Conversation, bool)> {
         let new = Arc::new(new.into_valid()?);
-        let (user, store) = (self.0.user, self.0.store);
+        let (user, chat) = (self.0.user, self.0);
         let attempt = || {
             let new = Arc::clone(&new);
             let get_or_create = async move |tx: &mut WriteTx<'_>| {
                 Ok(tx.conversations().get_or_create_by_thread(user, &*new).await?)
             };
-            store.write("thread_get_or_create", get_or_create)
+            chat.write("thread_get_or_create", get_or_create)
         };
-        store.past_deletions(NewMessageIds::NONE, attempt).await
+        chat.store.past_deletions(NewMessageIds::NONE, attempt).await
     }
 
     /// A conversation with the user's role in it.
@@ -107,10 +107,9 @@ impl Conversations<'_> {
     ) -> Result<Page<(Conversation, ConversationRole), ConversationPosition>> {
         let user = self.0.user;
         let page = async move |tx: &mut ReadTx<'_>| tx.conversations().page(user, &list).await;
-        let database = &self.0.store.database;
         Ok(match list.offset {
-            0..LONG_OFFSET => database.read("conversation_page", page).await?,
-            _ => database.read_long("conversation_page", page).await?,
+            0..LONG_OFFSET => self.0.read_list("conversation_page", page).await?,
+            _ => self.0.read_long_list("conversation_page", page).await?,
         })
     }
 
@@ -121,7 +120,7 @@ impl Conversations<'_> {
     pub async fn count(self, filter: ConversationFilter) -> Result<i64> {
         let user = self.0.user;
         let count = async move |tx: &mut ReadTx<'_>| tx.conversations().count(user, filter).await;
-        Ok(self.0.store.database.read_long("conversation_count", count).await?)
+        Ok(self.0.read_long_list("conversation_count", count).await?)
     }
 
     /// Changes a conversation; an empty patch changes nothing.
@@ -146,7 +145,7 @@ impl Conversations<'_> {
             let conversation = tx.conversations().update(access.owner_id, id, &patch).await?;
             Ok((conversation, access.role))
         };
-        self.0.store.write("conversation_update", update).await
+        self.0.write("conversation_update", update).await
     }
 
     /// Deletes a conversation with its members, messages and responses; usage stays. It no longer exists for any reader
@@ -161,7 +160,7 @@ impl Conversations<'_> {
             check_revision(tx, user, id, expected).await?;
             Ok::<_, Error>(tx.conversations().delete(user, id).await?)
         };
-        let deletion = self.0.store.write("conversation_delete", delete).await?;
+        let deletion = self.0.write("conversation_delete", delete).await?;
         self.0.store.go_on(deletion);
         Ok(())
     }
@@ -182,7 +181,7 @@ impl Conversations<'_> {
             check_revision(tx, user, id, expected).await?;
             Ok(tx.conversations().update(user, id, &patch).await?)
         };
-        self.0.store.write("thread_update", update).await
+        self.0.write("thread_update", update).await
     }
 
     /// As [`delete`](Self::delete), of the user's own conversation with the application's id.
@@ -196,7 +195,7 @@ impl Conversations<'_> {
             check_revision(tx, user, id, expected).await?;
             Ok::<_, Error>(tx.conversations().delete(user, id).await?)
         };
-        let deletion = self.0.store.write("thread_delete", delete).await?;
+        let deletion = self.0.write("thread_delete", delete).await?;
         self.0.store.go_on(deletion);
         Ok(())
     }

@@ -35,7 +35,7 @@ impl Documents<'_> {
         check_sizes(self.0.store, [("", Some(&new.content))])?;
         let user = self.0.user;
         let create = async move |tx: &mut WriteTx<'_>| tx.documents().create(user, &new).await;
-        Ok(self.0.store.database.write_single("document_create", create).await?)
+        Ok(self.0.write_single("document_create", create).await?)
     }
 
     /// Creates 1 to 200 documents, all or none.
@@ -47,7 +47,7 @@ impl Documents<'_> {
         check_batch(self.0.store, &new)?;
         let user = self.0.user;
         let create = async move |tx: &mut WriteTx<'_>| tx.documents().create_many(user, &new).await;
-        Ok(self.0.store.write("document_create_many", create).await?)
+        Ok(self.0.write("document_create_many", create).await?)
     }
 
     /// A document.
@@ -68,10 +68,9 @@ impl Documents<'_> {
         let (user, is_long) = (self.0.user, !list.filter.is_empty());
         let list = Arc::new(list);
         let page = async move |tx: &mut ReadTx<'_>| tx.documents().page(user, &list).await;
-        let database = &self.0.store.database;
         Ok(match is_long {
-            true => database.read_long("document_page", page).await?,
-            false => database.read("document_page", page).await?,
+            true => self.0.read_long_list("document_page", page).await?,
+            false => self.0.read_list("document_page", page).await?,
         })
     }
 
@@ -82,7 +81,7 @@ impl Documents<'_> {
     pub async fn count(self, filter: DocumentFilter) -> Result<i64> {
         let (user, filter) = (self.0.user, Arc::new(filter));
         let count = async move |tx: &mut ReadTx<'_>| tx.documents().count(user, &filter).await;
-        Ok(self.0.store.database.read_long("document_count", count).await?)
+        Ok(self.0.read_long_list("document_count", count).await?)
     }
 
     /// Changes a document; an empty patch changes nothing.
@@ -97,7 +96,7 @@ impl Documents<'_> {
             check_revision(tx, user, id, expected).await?;
             Ok(tx.documents().update(user, id, &patch).await?)
         };
-        self.0.store.write("document_update", update).await
+        self.0.write("document_update", update).await
     }
 
     /// Deletes a document. Messages that refer to it keep their reference.
@@ -110,7 +109,7 @@ impl Documents<'_> {
             check_revision(tx, user, id, expected).await?;
             Ok(tx.documents().delete(user, id).await?)
         };
-        self.0.store.write("document_delete", delete).await
+        self.0.write("document_delete", delete).await
     }
 }
 

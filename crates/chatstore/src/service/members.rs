@@ -36,7 +36,7 @@ impl Members<'_> {
             let access = access(tx, user, conversation).await?;
             Ok(tx.members().page(access.owner_id, conversation, from, limit).await?)
         };
-        self.0.store.read("member_page", page).await
+        self.0.read_list("member_page", page).await
     }
 
     /// Makes a user a member, or changes a member's role; true for a new member. The built-in user cannot be
@@ -60,7 +60,7 @@ impl Members<'_> {
             let member = Member { user_id: member, username: found.username, role: role.into(), joined_at };
             Ok((member, added))
         };
-        let written: Result<(Member, bool)> = self.0.store.write("member_put", put).await;
+        let written: Result<(Member, bool)> = self.0.write("member_put", put).await;
         let (put, added) = written?;
         let event = if added { SecurityEvent::MEMBER_ADDED } else { SecurityEvent::MEMBER_CHANGED };
         event.conversation(conversation).changed(&["role"]).note(self.0.store, Some(member));
@@ -83,7 +83,7 @@ impl Members<'_> {
             }
             Ok(tx.members().remove(access.owner_id, conversation, member).await?)
         };
-        let removed: Result<()> = self.0.store.write("member_remove", remove).await;
+        let removed: Result<()> = self.0.write("member_remove", remove).await;
         removed?;
         SecurityEvent::MEMBER_REMOVED.conversation(conversation).note(self.0.store, Some(member));
         Ok(())

@@ -187,7 +187,7 @@ impl Messages<'_> {
             let by = note_revision_of_empty_page(tx, user, conversation).await?;
             Ok(page_by(tx, by, conversation, &request, limit).await?)
         };
-        self.0.read("message_page", read).await
+        self.0.read_list("message_page", read).await
     }
 
     /// The newest of these messages, `count` of them, in ascending order. When they are larger than a page, or more than
@@ -212,7 +212,7 @@ impl Messages<'_> {
             let by = note_revision_of_empty_page(tx, user, conversation).await?;
             Ok(newest_by(tx, by, conversation, &filter, count).await?)
         };
-        self.0.read("message_newest", read).await
+        self.0.read_list("message_newest", read).await
     }
 
     /// The message with this id.

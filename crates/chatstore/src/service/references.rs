@@ -100,7 +100,7 @@ impl AsUser<'_> {
         };
         let find =
             async move |tx: &mut ReadTx<'_>| tx.responses().of_messages(owner, ids.iter().copied()).await;
-        let found = self.store.read("responses_behind", find).await?;
+        let found = self.read_list("responses_behind", find).await?;
         Ok(found.into_iter().map(|response| (response.message_id, response)).collect())
     }
 
@@ -120,7 +120,7 @@ impl AsUser<'_> {
             return Ok(ReferencedDocuments { found: BTreeMap::new(), is_complete: true });
         };
         let find = async move |tx: &mut ReadTx<'_>| tx.documents().find(owner, &ids).await;
-        let found = self.store.read("documents_referenced", find).await?;
+        let found = self.read_list("documents_referenced", find).await?;
         let documents = found.documents.into_iter().map(|document| (document.id, document)).collect();
         Ok(ReferencedDocuments { found: documents, is_complete: found.is_complete })
     }

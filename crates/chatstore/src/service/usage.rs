@@ -22,6 +22,6 @@ impl Usage<'_> {
     /// That the database is unavailable.
     pub async fn between(self, from: Day, to: Day) -> Result<Vec<UsageRow>> {
         let user = self.0.user;
-        Ok(self.0.store.read("usage", async move |tx| tx.usage().between(user, from, to).await).await?)
+        Ok(self.0.read_list("usage", async move |tx| tx.usage().between(user, from, to).await).await?)
     }
 }

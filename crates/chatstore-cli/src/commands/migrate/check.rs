@@ -18,7 +18,7 @@ pub(super) async fn check(config: &Config) -> Result<(), CliError> {
     let store = if config.database_url().starts_with("sqlite:") {
         Store::connect("sqlite://:memory:").await?
     } else {
-        database::open(config).await?
+        database::open_for_migrations(config).await?
     };
     let deviations = store.migrations()?.deviations_from_declared().await?;
     store.close().await;

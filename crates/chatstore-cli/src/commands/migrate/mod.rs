@@ -128,17 +128,17 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, C
             store.close().await;
         }
         Command::Upgrade { to, .. } => {
-            let store = database::open(config).await?;
+            let store = database::open_for_migrations(config).await?;
             upgrade(&store.migrations()?, &to).await?;
             store.close().await;
         }
         Command::Downgrade { to, allow_data_loss, .. } => {
-            let store = database::open(config).await?;
+            let store = database::open_for_migrations(config).await?;
             downgrade(&store.migrations()?, &to, allow_data_loss).await?;
             store.close().await;
         }
         Command::Stamp { to, .. } => {
-            let store = database::open(config).await?;
+            let store = database::open_for_migrations(config).await?;
             stamp(&store.migrations()?, &to).await?;
             store.close().await;
         }
@@ -238,7 +238,7 @@ async fn print_script(config: &Config, script: Script) -> Result<(), CliError> {
 /// Opens the database without creating one: a SQLite file that does not exist is treated as empty.
 async fn open_without_creating(config: &Config) -> Result<Store, CliError> {
     if database::refuse_absent_file(config).is_ok() {
-        return database::open(config).await;
+        return database::open_for_migrations(config).await;
     }
     Store::connect("sqlite://:memory:").await.map_err(CliError::from)
 }

@@ -6,20 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use deadpool_postgres::{
-    Client, ClientWrapper, Connect as _, Hook, HookError, Manager, ManagerConfig, Metrics, Pool, PoolError,
-    QueueMode, RecyclingMethod, Runtime,
+    Client, ClientWrapper, Hook, HookError, Manager, ManagerConfig, Metrics, Pool, PoolError, QueueMode,
+    RecyclingMethod, Runtime,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::JoinHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_postgres::{CancelToken, Config};
 
 use super::deadlines;
 use super::error::{acquire_error, connect_error, is_too_many_connections};
 use super::wire::Wire;
-use crate::db::tls::TlsSettings;
 use crate::error::{Cause, ConnectError, StoreError};
 use crate::server_failure::{ServerError, ServerFailure};
+use crate::url::PostgresTarget;
 
 /// The connections of a database.
 pub(super) struct Connections {
@@ -57,13 +56,12 @@ struct Doubts {
 impl Connections {
     /// Opens the first connection, so that a wrong address or password is noticed now.
     pub(super) async fn open(
-        config: Config,
-        tls: &TlsSettings,
-        place: String,
+        server: &PostgresTarget,
         size: usize,
         random: fn(&mut [u8]),
     ) -> Result<Arc<Self>, ConnectError> {
-        let opened = Wire::new(config, tls, random);
+        let place = server.place.clone();
+        let opened = Wire::new(server, random);
         let (wire, config) =
             opened.map_err(|reason| ConnectError::Unusable { place: place.clone(), reason })?;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -191,12 +189,9 @@ impl Connections {
         true
     }
 
-    /// A connection beside the pool, whose notifications go there.
-    pub(super) async fn open_notified(
-        &self,
-        notified: mpsc::Sender<String>,
-    ) -> Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error> {
-        self.wire.notifying(notified).connect(&self.config).await
+    /// How connections are opened, for one beside the pool.
+    pub(super) const fn opening(&self) -> (&Wire, &Config) {
+        (&self.wire, &self.config)
     }
 
     /// Waits for an answer on a connection, longer than the server works on one; `None` when there was none. The

@@ -17,6 +17,11 @@ pub(super) const LOCK_MS: u32 = 2_500;
 /// How long a statement runs, and how long a transaction is idle, before the server ends it.
 pub(super) const STATEMENT_MS: u32 = 30_000;
 
+/// Sets the time limits for one transaction, where the session's settings do not reach the server.
+pub(super) fn of_transaction() -> String {
+    format!("set local statement_timeout = {STATEMENT_MS}; set local lock_timeout = {LOCK_MS}")
+}
+
 /// How long a statement is waited for: longer than the server lets it run, so that only a silent server or
 /// connection is given up by this.
 pub(super) const ANSWER: Duration = Duration::from_secs(35);

@@ -1,21 +1,25 @@
 //! Statements on one connection.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use deadpool_postgres::Client;
+use futures_util::future::join;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{RowStream, Statement};
 
 use super::connections::Connections;
 use super::copy::{COPY_ROWS, copy, copy_of};
-use super::deadlines;
 use super::error::{store_error, write_error};
 use super::sqlstate::{Meaning, meaning};
+use super::wal::Noted;
+use super::{deadlines, wal};
 use crate::context::Context;
 use crate::db::sql::Effect;
 use crate::db::{Row, Sql, Value};
 use crate::error::{Cause, StoreError};
+use crate::standby_reads::WalPosition;
 
 /// Changes of one batch that are under way at once.
 const PIPELINE: usize = 64;
@@ -27,6 +31,8 @@ pub(super) enum Handle<'c> {
     Single {
         client: &'c Client,
         changed: bool,
+        /// Where it is said where the change is in the write-ahead log.
+        noted: Noted<'c>,
     },
 }
 
@@ -104,7 +110,20 @@ impl<'c> PostgresExecutor<'c> {
         while let Some(row) = self.answered(sql, rows.try_next()).await?.map_err(failed)? {
             read(&Row::postgres(sql.name(), &row))?;
         }
-        Ok(rows.rows_affected().unwrap_or(0))
+        let affected = rows.rows_affected().unwrap_or(0);
+        if effect == Effect::Changes {
+            self.note_position().await;
+        }
+        Ok(affected)
+    }
+
+    /// Says where a change outside a transaction is in the write-ahead log, if that is wanted and was not said with it.
+    async fn note_position(&self) {
+        let Handle::Single { client, noted: Some(noted), .. } = &self.handle else { return };
+        if is_unknown(noted) {
+            let position = self.connections.answered(Box::pin(wal::inserted(client))).await;
+            noted.store(wal::known(position).bytes(), Ordering::Relaxed);
+        }
     }
 
     /// Sends the changes of all rows without waiting in between, in order.
@@ -193,6 +212,13 @@ impl<'c> PostgresExecutor<'c> {
             Handle::Transaction(transaction) => {
                 self.answered(sql, transaction.query_raw(&statement, values)).await
             }
+            Handle::Single { client, noted: Some(noted), .. } if is_unknown(noted) => {
+                // Behind the change on the same connection, without a wait in between.
+                let sent = Box::pin(join(client.query_raw(&statement, values), wal::inserted(client)));
+                let (rows, position) = self.answered(sql, sent).await?;
+                noted.store(wal::known(Some(position)).bytes(), Ordering::Relaxed);
+                Ok(rows)
+            }
             Handle::Single { client, .. } => self.answered(sql, client.query_raw(&statement, values)).await,
         }
     }
@@ -230,13 +256,21 @@ impl<'c> PostgresExecutor<'c> {
     fn may_change(&mut self) -> Result<(), StoreError> {
         match &mut self.handle {
             Handle::Transaction(_) => Ok(()),
-            Handle::Single { changed: changed @ false, .. } => {
+            Handle::Single { changed: changed @ false, noted, .. } => {
                 *changed = true;
+                if let Some(noted) = noted {
+                    noted.store(WalPosition::UNKNOWN.bytes(), Ordering::Relaxed);
+                }
                 Ok(())
             }
             Handle::Single { .. } => Err(StoreError::backend("a single write changed something twice")),
         }
     }
+}
+
+/// Whether something was changed, and nobody knows where it is.
+fn is_unknown(noted: &AtomicU64) -> bool {
+    noted.load(Ordering::Relaxed) == WalPosition::UNKNOWN.bytes()
 }
 
 /// Values with the types as which the server takes them; it finds out that of a null itself.

@@ -10,17 +10,23 @@ mod failure;
 mod long_reads;
 mod notifications;
 mod sqlstate;
+mod standbys;
+mod wal;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use deadpool_postgres::{Client, ClientWrapper};
+use futures_util::future::join;
+use tokio_postgres::Config;
 
 use crate::context::Context;
-use crate::db::tls::TlsSettings;
 use crate::error::{Cause, ConnectError, StoreError};
+use crate::standby_reads::WalPosition;
 use crate::tx::{Finished, ReadOnly, Tx, WriteTx};
+use crate::url::PostgresTarget;
 
 use checkout::Checkout;
 use connections::Connections;
@@ -31,11 +37,28 @@ use executor::{Handle, Reading};
 use long_reads::{LongRead, LongReads};
 pub use notifications::Notifications;
 pub(crate) use sqlstate::{Meaning, meaning};
+pub(crate) use standbys::Standbys;
+pub(crate) use wal::{Noted, Written};
+use wire::Wire;
 
 /// How often a transaction is run again after a conflict.
 const ATTEMPTS: u32 = 8;
 
 const NO_ANSWER: &str = "the database does not answer";
+
+/// What became of a read on a standby.
+pub(crate) enum Checked<T> {
+    /// It was read, and everything before the position was there.
+    Read(T),
+    /// The standby has not replayed as much yet.
+    Behind,
+    /// It is no standby.
+    NoStandby,
+    /// The work failed. What is absent may only not be there yet.
+    Refused,
+    /// The standby failed, or ended the read for what it had to replay.
+    Failed,
+}
 
 /// One PostgreSQL database.
 pub(crate) struct PostgresDatabase {
@@ -43,22 +66,22 @@ pub(crate) struct PostgresDatabase {
     connections: Arc<Connections>,
     of_much_time: LongReads,
     of_many_bytes: LongReads,
+    /// How to reach the server itself where a pooler is in front of it.
+    direct: Option<(Wire, Config)>,
 }
 
 impl PostgresDatabase {
     /// Creates the pool and its first connection, so that a wrong address or password is noticed now.
     pub(crate) async fn connect(
-        config: tokio_postgres::Config,
-        tls: &TlsSettings,
-        place: String,
+        server: &PostgresTarget,
         pool_size: usize,
         context: Arc<Context>,
         random: fn(&mut [u8]),
     ) -> Result<Self, ConnectError> {
-        let connections = Connections::open(config, tls, place, pool_size, random).await?;
+        let connections = Connections::open(server, pool_size, random).await?;
         let (of_much_time, of_many_bytes) =
             (LongReads::of_much_time(pool_size), LongReads::of_many_bytes(pool_size));
-        Ok(Self { context, connections, of_much_time, of_many_bytes })
+        Ok(Self { context, connections, of_much_time, of_many_bytes, direct: None })
     }
 
     /// Runs `work`, and again among those that read much when it turns out to be one.
@@ -79,6 +102,73 @@ impl PostgresDatabase {
         E: From<StoreError> + Send + 'static,
     {
         self.read_with(Some(self.of_much_time.acquire().await?), work).await
+    }
+
+    /// Runs `work`, while the connection says how much is there: what it read counts only if everything before `position`
+    /// was, and the server is a standby.
+    pub(crate) async fn read_behind<T, E, F>(
+        &self,
+        position: WalPosition,
+        is_long: bool,
+        work: &mut F,
+    ) -> Checked<T>
+    where
+        F: AsyncFnMut(&mut Tx<'_, ReadOnly>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let mut permit = None;
+        if is_long {
+            permit = self.of_much_time.acquire().await.ok();
+        }
+        loop {
+            let Ok(mut client) = Checkout::acquire(&self.connections).await else { return Checked::Failed };
+            let reading = if permit.is_some() { Reading::Much } else { Reading::Little };
+            let mut tx = self.autocommit(&client, reading);
+            // Sent first and answered first, without a wait in between.
+            let (replayed, result) = join(wal::replayed(&client), work(&mut tx)).await;
+            if tx.executor.is_to_read_much() {
+                drop(result);
+                client.set_idle();
+                drop(client);
+                let Ok(acquired) = self.of_many_bytes.acquire().await else { return Checked::Refused };
+                permit = Some(acquired);
+                continue;
+            }
+            let failure = tx.executor.into_failed();
+            if failure.is_some() || replayed.is_err() {
+                client.discard();
+                return Checked::Failed;
+            }
+            client.set_idle();
+            return match (replayed, result) {
+                (Ok(Some(replayed)), Ok(value)) if replayed >= position => Checked::Read(value),
+                (Ok(Some(replayed)), Err(_)) if replayed >= position => Checked::Refused,
+                (Ok(Some(_)), _) => Checked::Behind,
+                _ => Checked::NoStandby,
+            };
+        }
+    }
+
+    /// Up to where a standby has replayed; `None` when the server is none.
+    pub(crate) async fn replayed(&self) -> Result<Option<WalPosition>, StoreError> {
+        let mut client = Checkout::acquire(&self.connections).await?;
+        let replayed = wal::replayed(&client).await.map_err(|error| store_error(&error, "wal.replayed"))?;
+        client.set_idle();
+        Ok(replayed)
+    }
+
+    /// Up to where the server has written.
+    pub(crate) async fn written(&self) -> Result<Written, StoreError> {
+        let mut client = Checkout::acquire(&self.connections).await?;
+        let written = wal::written(&client).await.map_err(|error| store_error(&error, "wal.written"))?;
+        client.set_idle();
+        Ok(written)
+    }
+
+    /// Closes every connection that is idle now.
+    pub(crate) fn found_silent(&self) {
+        self.connections.found_silent();
     }
 
     async fn read_with<T, E, F>(&self, mut permit: Option<LongRead<'_>>, mut work: F) -> Result<T, E>
@@ -124,7 +214,8 @@ impl PostgresDatabase {
     }
 
     /// Runs `work`, again after a conflict: in a transaction, or as the one statement that changes something.
-    pub(crate) async fn write<T, E, F>(&self, is_single: bool, mut work: F) -> Result<T, E>
+    /// Says in `noted`, if that is wanted, from where on it is in the write-ahead log.
+    pub(crate) async fn write<T, E, F>(&self, is_single: bool, noted: Noted<'_>, mut work: F) -> Result<T, E>
     where
         F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -135,9 +226,9 @@ impl PostgresDatabase {
         loop {
             let mut client = Checkout::acquire(&self.connections).await?;
             let done = if is_single {
-                Ok(self.single(&client, &mut work).await)
+                Ok(self.single(&client, noted, &mut work).await)
             } else {
-                self.transaction(&mut client, &mut work).await
+                self.transaction(&mut client, noted, &mut work).await
             };
             let Finished { result, failure } = match done {
                 Ok(finished) => finished,
@@ -174,6 +265,7 @@ impl PostgresDatabase {
     async fn transaction<T, E, F>(
         &self,
         client: &mut Client,
+        noted: Noted<'_>,
         work: &mut F,
     ) -> Result<Finished<T, E>, StoreError>
     where
@@ -183,6 +275,12 @@ impl PostgresDatabase {
         let begun = self.connections.answered(client.transaction()).await;
         let begun = begun.ok_or_else(|| StoreError::Timeout(Cause::new(NO_ANSWER)))?;
         let transaction = begun.map_err(|error| store_error(&error, "begin"))?;
+        if !self.connections.keeps_statements() {
+            let set =
+                self.connections.answered(transaction.batch_execute(&deadlines::of_transaction())).await;
+            let set = set.ok_or_else(|| StoreError::Timeout(Cause::new(NO_ANSWER)))?;
+            set.map_err(|error| store_error(&error, "set local"))?;
+        }
         let executor =
             PostgresExecutor::new(Handle::Transaction(&transaction), &self.connections, &self.context);
         let mut tx = Tx::new(executor.into(), &self.context);
@@ -195,25 +293,32 @@ impl PostgresDatabase {
             return Ok(finished);
         }
         match self.connections.answered(transaction.commit()).await {
-            Some(Ok(())) => Ok(finished),
-            Some(Err(error)) => Ok(Finished::failed(write_error(&error, "commit"))),
-            None => Ok(Finished::failed(StoreError::OutcomeUnknown(Cause::new(NO_ANSWER)))),
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Ok(Finished::failed(write_error(&error, "commit"))),
+            None => return Ok(Finished::failed(StoreError::OutcomeUnknown(Cause::new(NO_ANSWER)))),
         }
+        if let Some(noted) = noted {
+            let position = self.connections.answered(wal::inserted(client)).await;
+            noted.store(wal::known(position).bytes(), Ordering::Relaxed);
+        }
+        Ok(finished)
     }
 
     /// Runs `work`, which changes something in at most one statement, without a transaction around it.
-    async fn single<T, E, F>(&self, client: &Client, work: &mut F) -> Finished<T, E>
+    async fn single<T, E, F>(&self, client: &Client, noted: Noted<'_>, work: &mut F) -> Finished<T, E>
     where
         F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E>,
         E: From<StoreError>,
     {
-        let mut tx = self.autocommit(client, Reading::Much);
+        let handle = Handle::Single { client, changed: false, noted };
+        let executor = PostgresExecutor::new(handle, &self.connections, &self.context);
+        let mut tx = Tx::new(executor.into(), &self.context);
         let result = work(&mut tx).await;
         tx.finish(result)
     }
 
     fn autocommit<'c, M>(&'c self, client: &'c Client, reading: Reading) -> Tx<'c, M> {
-        let handle = Handle::Single { client, changed: false };
+        let handle = Handle::Single { client, changed: false, noted: None };
         let executor = PostgresExecutor::new(handle, &self.connections, &self.context).reading(reading);
         Tx::new(executor.into(), &self.context)
     }
@@ -223,12 +328,26 @@ impl PostgresDatabase {
         Checkout::acquire(&self.connections).await?.into_own()
     }
 
-    /// What is told on a channel; `None` where a pooler gives each transaction another session.
+    /// The same, where the server itself is named beside a pooler in front of it.
+    pub(crate) fn with_direct(
+        self,
+        server: &PostgresTarget,
+        random: fn(&mut [u8]),
+    ) -> Result<Self, ConnectError> {
+        let unusable = |reason| ConnectError::Unusable { place: server.place.clone(), reason };
+        let direct = Some(Wire::new(server, random).map_err(unusable)?);
+        Ok(Self { direct, ..self })
+    }
+
+    /// What is told on a channel; `None` where a pooler gives each transaction another session, and the server itself is
+    /// not named.
     pub(crate) async fn listen(&self, channel: &str) -> Option<Result<Notifications, StoreError>> {
-        if !self.keeps_sessions() {
-            return None;
-        }
-        Some(Notifications::open(&self.connections, channel).await)
+        let (wire, config) = match &self.direct {
+            Some((wire, config)) => (wire, config),
+            None if self.keeps_sessions() => self.connections.opening(),
+            None => return None,
+        };
+        Some(Notifications::open(wire, config, channel).await)
     }
 
     /// Whether a connection is a session of its own, as far as is known.

@@ -1,13 +1,14 @@
 //! Hearing what other processes tell through the database.
 
+use deadpool_postgres::Connect as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Config};
 
-use super::connections::Connections;
 use super::deadlines;
 use super::error::store_error;
+use super::wire::Wire;
 use crate::error::{Cause, StoreError};
 
 /// Notifications that wait to be taken. Beyond them, the connection reads no more.
@@ -22,10 +23,10 @@ pub struct Notifications {
 
 impl Notifications {
     /// Begins to hear what is told on a channel.
-    pub(super) async fn open(connections: &Connections, channel: &str) -> Result<Self, StoreError> {
+    pub(super) async fn open(wire: &Wire, config: &Config, channel: &str) -> Result<Self, StoreError> {
         let unanswered = || StoreError::Unavailable(Cause::new("the database does not answer"));
         let (notified, heard) = mpsc::channel(WAITING);
-        let opened = timeout(deadlines::ACQUIRE, connections.open_notified(notified)).await;
+        let opened = timeout(deadlines::ACQUIRE, wire.notifying(notified).connect(config)).await;
         let (client, connection) =
             opened.map_err(|_| unanswered())?.map_err(|error| store_error(&error, "listen"))?;
         let notifications = Self { client, connection, heard };

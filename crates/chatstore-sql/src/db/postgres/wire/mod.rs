@@ -22,7 +22,8 @@ use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Connection};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::deadlines;
-use crate::db::tls::{TlsMode, TlsSettings};
+use crate::db::tls::TlsMode;
+use crate::url::PostgresTarget;
 use stream::{RenamingStream, Transport};
 
 /// A client's wish to encrypt the connection: the length of this message and its code.
@@ -68,13 +69,10 @@ struct Learned {
 }
 
 impl Wire {
-    /// How to open connections as `config` says, and `config` with everything that is decided here. `random`
+    /// How to open connections as its URL says, and its settings with everything that is decided here. `random`
     /// fills bytes with random numbers that no other process has.
-    pub(super) fn new(
-        mut config: Config,
-        tls: &TlsSettings,
-        random: fn(&mut [u8]),
-    ) -> Result<(Self, Config), String> {
+    pub(super) fn new(server: &PostgresTarget, random: fn(&mut [u8])) -> Result<(Self, Config), String> {
+        let (mut config, tls) = (Config::clone(&server.config), &server.tls);
         let mut bytes = [0; 12];
         random(&mut bytes);
         let prefix: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -93,7 +91,12 @@ impl Wire {
             is_tls_required: !matches!(tls.mode, TlsMode::Disable | TlsMode::Prefer),
             prefix: format!("chatstore_{prefix}_").into(),
             plain: Arc::new(config.clone()),
-            learned: Arc::default(),
+            learned: Arc::new(Learned {
+                refuses_options: AtomicBool::new(server.is_pooled),
+                ignores_options: AtomicBool::new(server.is_pooled),
+                forgets_statements: AtomicBool::new(server.is_pooled),
+                ..Learned::default()
+            }),
             notified: None,
         };
         let settings = session_settings();
@@ -118,7 +121,8 @@ impl Wire {
         if !self.learned.forgets_statements.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "a prepared statement is gone although its connection is not: a pooler is in front of the \
-                 database; statements are no longer prepared, which costs time"
+                 database; statements are no longer prepared, which costs time; say so in the URL: \
+                 prepared_statements=off"
             );
         }
     }
@@ -182,7 +186,8 @@ impl Wire {
         {
             tracing::warn!(
                 "the session settings did not reach the database: a pooler is in front of it; time limits of \
-                 statements and locks must be set on the role, and statements are not prepared"
+                 statements outside transactions must be set on the role, and statements are not prepared; say so in \
+                 the URL: prepared_statements=off"
             );
         }
         if let Some(encoding) = connection.parameter("server_encoding") {
