@@ -47,6 +47,7 @@ mod external;
 mod file_lock;
 mod marked;
 mod migrations;
+mod options;
 mod piece_rows;
 #[cfg(feature = "postgres")]
 mod positions;
@@ -63,7 +64,7 @@ mod user_access;
 pub use backup::{Backup, BackupError, BackupProgress, restore_backup, verify_backup};
 pub use chatstore_migrate as migrate;
 pub use chatstore_migrate::{MigrationError, Revision};
-pub use database::{Database, DatabaseKind, DatabaseOptions, WeakDatabase};
+pub use database::{Database, WeakDatabase};
 #[cfg(feature = "postgres")]
 pub use db::TlsMode;
 #[cfg(feature = "postgres")]
@@ -79,6 +80,7 @@ pub use marked::{Deletion, Marked};
 pub use migrations::{
     DATA_STEPS, Direction, MigrationSummary, Migrations, new_revision_id, revisions, snapshot,
 };
+pub use options::{DatabaseKind, DatabaseOptions};
 pub use piece_rows::PieceRows;
 
 pub use repo::{

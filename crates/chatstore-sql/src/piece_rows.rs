@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::database::DatabaseKind;
+use crate::options::DatabaseKind;
 
 /// Rows of the first piece on SQLite.
 const FIRST_ROWS: i64 = 50;

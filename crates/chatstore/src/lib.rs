@@ -66,6 +66,7 @@ mod readme {}
 
 mod actor;
 mod api_key;
+mod builder;
 mod cache;
 mod changes;
 mod cursor;
@@ -88,6 +89,7 @@ mod token;
 mod user_reference;
 mod user_scope;
 
+pub use builder::Builder;
 pub use chatstore_model::*;
 pub use chatstore_sql::{
     Cause, ConnectError, ConversationList, DatabaseKind, DocumentList, FileLock, FoundDocuments,
@@ -104,7 +106,7 @@ pub use service::{
     RESPONSE_LIFETIME, ReferencedDocuments, RequestHash, ResponseCache, ResponseScope, Usage, Users,
 };
 pub use shown_position::ShownPosition;
-pub use store::{Builder, Store};
+pub use store::Store;
 pub use user_scope::{AsUser, SeenRevision};
 /// The type behind every id.
 pub use uuid::Uuid;

@@ -23,7 +23,8 @@ use chatstore_migrate::{
 use chatstore_model::SystemClock;
 use chatstore_model::Timestamp;
 
-use crate::database::{Backend, Database, DatabaseKind, DatabaseOptions};
+use crate::database::{Backend, Database};
+use crate::options::{DatabaseKind, DatabaseOptions};
 
 /// The functions that our revisions may name as data steps.
 pub const DATA_STEPS: DataSteps =

@@ -5,7 +5,8 @@ use chatstore_migrate::model::Schema;
 use chatstore_migrate::{Catalog, DatabaseError, DatabaseErrorKind, Deviation, MigrationError, Revision};
 
 use super::{Migrations, Work};
-use crate::database::{Database, DatabaseKind, DatabaseOptions};
+use crate::database::Database;
+use crate::options::{DatabaseKind, DatabaseOptions};
 use crate::schema;
 
 impl Migrations<'_> {
