@@ -48,7 +48,7 @@ impl Store {
     /// Opens the database behind a URL: `sqlite://chat.db`, or
     /// `postgresql://user:password@host:port/database`. A SQLite file is created when it does not
     /// exist; its tables are created by [`migrate`](Self::migrate). One process owns it at a time
-    /// ([`Builder::file_lock`]).
+    /// ([`Builder::file_lock`](crate::Builder::file_lock)).
     ///
     /// # Errors
     /// [`ConnectError`], which says what is wrong with the URL, the file or the server.
@@ -71,7 +71,7 @@ impl Store {
     }
 
     /// The same store with keys that are known only now that it is open, as
-    /// [`Builder::token_keys`](Builder::token_keys) has them.
+    /// [`Builder::token_keys`](crate::Builder::token_keys) has them.
     #[must_use]
     pub fn with_token_keys(mut self, keys: TokenKeys) -> Self {
         self.identity.keys = Some(keys);
