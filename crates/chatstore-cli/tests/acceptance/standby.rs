@@ -14,10 +14,11 @@ use crate::support::TOKEN_KEY;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A number in the metrics of a server.
+/// A number in the metrics of a server; 0 before it serves them.
 async fn metric(port: u16, name: &str) -> f64 {
-    let text = Client::new().get(format!("http://127.0.0.1:{port}/metrics")).send().await.unwrap();
-    let text = text.text().await.unwrap();
+    let answer = Client::new().get(format!("http://127.0.0.1:{port}/metrics")).send().await;
+    let Ok(answer) = answer else { return 0.0 };
+    let text = answer.text().await.unwrap();
     let line = text.lines().find(|line| line.starts_with(name));
     line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
 }
