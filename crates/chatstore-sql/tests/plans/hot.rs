@@ -77,6 +77,9 @@ pub const HOT: &[Hot] = &[
     hot("documents.page_descending", &["ix_documents_created_at", MARK]),
     hot("documents.page_ascending", &["ix_documents_created_at", MARK]),
     hot("documents.update", &[MARK, "pk_documents"]),
+    hot("messages.page_ascending_of_format", &["ix_messages_format", MARK, "pk_conversations"]),
+    hot("messages.page_descending_of_format", &["ix_messages_format", MARK, "pk_conversations"]),
+    hot("responses.of_messages", &[MARK, "pk_conversations", "pk_responses"]),
     hot("logs.get", &[MARK, "pk_logs"]),
     hot("logs.of_user_descending", &[MARK, "pk_logs"]),
     hot("logs.of_user_ascending", &[MARK, "pk_logs"]),
@@ -134,6 +137,14 @@ pub const HOT: &[Hot] = &[
 impl Hot {
     pub fn statement(&self) -> Sql {
         statements().into_iter().find(|statement| statement.name() == self.name).expect(self.name)
+    }
+
+    /// The name of an index, or of the one that finds the same single row at the same cost.
+    pub fn named<'i>(&self, index: &'i str) -> &'i str {
+        match (self.name, index) {
+            ("logs.get", "ix_logs_id") => "pk_logs",
+            (_, index) => index,
+        }
     }
 
     /// Whether every row that is read must be one that is asked for.

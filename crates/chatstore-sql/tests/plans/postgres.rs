@@ -31,7 +31,8 @@ fn index_of(step: &str) -> Option<&str> {
 fn assert_plan(hot: &Hot, steps: &[String]) {
     let shown = format!("{}\n{}", hot.name, steps.join("\n"));
     assert!(!shown.contains("Seq Scan"), "{shown}");
-    let used: BTreeSet<&str> = steps.iter().filter_map(|step| index_of(step)).collect();
+    let used: BTreeSet<&str> =
+        steps.iter().filter_map(|step| index_of(step)).map(|index| hot.named(index)).collect();
     assert_eq!(used.into_iter().collect::<Vec<_>>(), hot.indexes, "{shown}");
     let sorts: Vec<&str> =
         steps.iter().filter_map(|step| step.trim_start().strip_prefix("Sort Key: ")).collect();
