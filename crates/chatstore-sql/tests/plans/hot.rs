@@ -79,7 +79,6 @@ pub const HOT: &[Hot] = &[
     hot("documents.update", &[MARK, "pk_documents"]),
     hot("messages.page_ascending_of_format", &["ix_messages_format", MARK, "pk_conversations"]),
     hot("messages.page_descending_of_format", &["ix_messages_format", MARK, "pk_conversations"]),
-    hot("responses.of_messages", &[MARK, "pk_conversations", "pk_responses"]),
     hot("logs.get", &[MARK, "pk_logs"]),
     hot("logs.of_user_descending", &[MARK, "pk_logs"]),
     hot("logs.of_user_ascending", &[MARK, "pk_logs"]),
