@@ -107,6 +107,7 @@ pub(crate) fn standby_servers(
     primary: &Target,
     urls: &[String],
 ) -> Result<Vec<PostgresTarget>, ConnectError> {
+    #[cfg(feature = "sqlite")]
     let unusable =
         |url: &String, reason: &str| ConnectError::InvalidUrl { url: mask(url), reason: reason.to_owned() };
     let servers = urls.iter().map(|url| match (primary, Target::parse(url)?) {

@@ -17,7 +17,7 @@ const TALKATIVE: usize = 3;
 const MESSAGES: usize = 100;
 const OTHERS: u8 = 100;
 const DOCUMENTS: usize = 150;
-const EVENTS: usize = 10_000;
+const EVENTS: usize = 200;
 
 /// 1,000 users, 20 of whom have 150 conversations each, a third of them archived; 3,000 memberships, 8,000 messages, 2,000
 /// responses, 3,000 documents, 4,000 events, API keys and idempotency keys.

@@ -54,7 +54,7 @@ async fn hot_statements_use_their_index_and_sort_nothing_on_postgres() {
     let (client, connection) = tokio_postgres::connect(&case.url, NoTls).await.unwrap();
     tokio::spawn(connection);
     client.batch_execute("analyze; set plan_cache_mode = force_generic_plan").await.unwrap();
-    for hot in HOT {
+    for hot in HOT.iter().filter(|hot| !hot.is_planned_for_values()) {
         assert_plan(hot, &plan(&client, &hot.statement()).await);
     }
 }

@@ -41,7 +41,8 @@ macro_rules! lists {
                     $by,
                     " limit $6"
                 ),
-            ),
+            )
+            .planned_anew(),
             every: Sql::same(
                 concat!("logs.every_", $order),
                 concat!(
@@ -54,7 +55,8 @@ macro_rules! lists {
                     $by,
                     " limit $4"
                 ),
-            ),
+            )
+            .planned_anew(),
             named: Sql::same(
                 concat!("logs.named_", $order),
                 concat!(
@@ -67,7 +69,8 @@ macro_rules! lists {
                     $by,
                     " limit $5"
                 ),
-            ),
+            )
+            .planned_anew(),
             at_level: Sql::same(
                 concat!("logs.at_level_", $order),
                 concat!(
@@ -80,7 +83,8 @@ macro_rules! lists {
                     $by,
                     " limit $4"
                 ),
-            ),
+            )
+            .planned_anew(),
         }
     };
 }
