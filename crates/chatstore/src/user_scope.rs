@@ -120,7 +120,26 @@ impl<'s> AsUser<'s> {
     }
 
     /// As [`read`](Self::read), for lists, which may come from a standby.
-    pub(crate) async fn read_list<T, E, F>(self, name: &'static str, mut work: F) -> Result<T, E>
+    pub(crate) async fn read_list<T, E, F>(self, name: &'static str, work: F) -> Result<T, E>
+    where
+        F: AsyncFnMut(&mut ReadTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.read_listed(name, false, work).await
+    }
+
+    /// As [`read_list`](Self::read_list), for work whose time grows with what is stored.
+    pub(crate) async fn read_long_list<T, E, F>(self, name: &'static str, work: F) -> Result<T, E>
+    where
+        F: AsyncFnMut(&mut ReadTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.read_listed(name, true, work).await
+    }
+
+    async fn read_listed<T, E, F>(self, name: &'static str, is_long: bool, mut work: F) -> Result<T, E>
     where
         F: AsyncFnMut(&mut ReadTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -132,25 +151,30 @@ impl<'s> AsUser<'s> {
             note(seen.as_deref(), tx.conversation_revision());
             done
         };
-        self.store.database.read_for(name, self.reading(false), noting).await
-    }
-
-    /// As [`read_list`](Self::read_list), for work whose time grows with what is stored.
-    pub(crate) async fn read_long_list<T, E, F>(self, name: &'static str, work: F) -> Result<T, E>
-    where
-        F: AsyncFnMut(&mut ReadTx<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        self.store.database.read_for(name, self.reading(true), work).await
-    }
-
-    fn reading(self, is_long: bool) -> UserRead {
-        UserRead { user: self.user, least: ShownPosition::least(), is_long }
+        let of = UserRead { user: self.user, least: ShownPosition::least(), is_long };
+        self.store.database.read_for(name, of, noting).await
     }
 
     /// As [`Store::write`], with the revision noted.
-    pub(crate) async fn write<T, E, F>(self, name: &'static str, mut work: F) -> Result<T, E>
+    pub(crate) async fn write<T, E, F>(self, name: &'static str, work: F) -> Result<T, E>
+    where
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.write_noted(name, false, work).await
+    }
+
+    /// As [`write`](Self::write), for work of a single statement where the database needs no more.
+    pub(crate) async fn write_single<T, F>(self, name: &'static str, work: F) -> Result<T, StoreError>
+    where
+        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.write_noted(name, true, work).await
+    }
+
+    async fn write_noted<T, E, F>(self, name: &'static str, is_single: bool, mut work: F) -> Result<T, E>
     where
         F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -162,24 +186,7 @@ impl<'s> AsUser<'s> {
             note(seen.as_deref(), tx.conversation_revision());
             done
         };
-        let (done, position) = self.store.database.write_for(name, self.user, false, noting).await?;
-        ShownPosition::note(position);
-        Ok(done)
-    }
-
-    /// As [`write`](Self::write), for work of a single statement where the database needs no more.
-    pub(crate) async fn write_single<T, F>(self, name: &'static str, mut work: F) -> Result<T, StoreError>
-    where
-        F: AsyncFnMut(&mut WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,
-        T: Send + 'static,
-    {
-        let seen = self.noted();
-        let noting = async move |tx: &mut WriteTx<'_>| {
-            let done = work(tx).await;
-            note(seen.as_deref(), tx.conversation_revision());
-            done
-        };
-        let (done, position) = self.store.database.write_for(name, self.user, true, noting).await?;
+        let (done, position) = self.store.database.write_for(name, self.user, is_single, noting).await?;
         ShownPosition::note(position);
         Ok(done)
     }
