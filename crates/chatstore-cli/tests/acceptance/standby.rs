@@ -38,8 +38,6 @@ async fn body(request: RequestBuilder) -> (Option<String>, Value) {
 async fn c8_lists_are_read_from_a_standby_and_show_everybody_their_own_writes() {
     ensure_postgres_installed().unwrap();
     let primary = PostgresServer::start(Settings { durable: false }).unwrap();
-    primary.psql("alter system set synchronous_commit = on").unwrap();
-    primary.psql("select pg_reload_conf()").unwrap();
     let standby = primary.start_standby().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let url = primary.url();

@@ -81,6 +81,9 @@ impl PostgresServer {
     /// # Errors
     /// [`ServerError::Failed`] when it cannot be copied or the copy does not start.
     pub fn start_standby(&self) -> Result<Self, ServerError> {
+        // What is committed is on its way to standbys, also where the server does not wait for its own disk.
+        self.psql("alter system set synchronous_commit = on")?;
+        self.psql("select pg_reload_conf()")?;
         let directory = ServerDirectory::create(&std::env::temp_dir(), self.bin_dir().to_owned())?;
         let mut copy = directory.command("pg_basebackup");
         copy.args([

@@ -26,9 +26,6 @@ impl Cluster {
     async fn start() -> Self {
         ensure_postgres_installed().unwrap();
         let primary = PostgresServer::start(Settings { durable: false }).unwrap();
-        // What is committed is on its way to standbys.
-        primary.psql("alter system set synchronous_commit = on").unwrap();
-        primary.psql("select pg_reload_conf()").unwrap();
         let standby = primary.start_standby().unwrap();
         let store = builder(&primary, &standby).connect().await.unwrap();
         store.migrate().await.unwrap();
