@@ -2,21 +2,24 @@
 
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use chatstore::{FieldCode, WalPosition};
+use chatstore::{InvalidWalPosition, WalPosition};
 
-use crate::error::Problem;
 use crate::header_names::POSITION;
 
+/// The header, as problems name it.
+pub(crate) const NAME: &str = "Chatstore-Position";
+
 /// The position that a request names.
-pub(crate) fn least(headers: &HeaderMap) -> Result<Option<WalPosition>, Problem> {
+///
+/// # Errors
+/// When it is not one that an answer had, or is not the only one.
+pub(crate) fn least(headers: &HeaderMap) -> Result<Option<WalPosition>, InvalidWalPosition> {
     let mut given = headers.get_all(POSITION).iter();
-    let Some(value) = given.next() else { return Ok(None) };
-    let rule = "must be the Chatstore-Position of an earlier answer";
-    let wrong = || Problem::wrong("Chatstore-Position", FieldCode::InvalidFormat, rule);
-    if given.next().is_some() {
-        return Err(wrong());
+    match (given.next(), given.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map_err(|_| InvalidWalPosition)?.parse().map(Some),
+        (Some(_), Some(_)) => Err(InvalidWalPosition),
     }
-    value.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or_else(wrong)
 }
 
 /// The answer with the position of what it wrote.

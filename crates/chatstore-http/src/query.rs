@@ -11,6 +11,7 @@ use utoipa::openapi::schema::SchemaFormat;
 use utoipa::openapi::{KnownFormat, ObjectBuilder, Type};
 
 use crate::error::Problem;
+use crate::position;
 use crate::schema::{parameter, text_parameter};
 use crate::state::AppState;
 
@@ -43,6 +44,9 @@ impl<T: FromParameters> FromRequestParts<AppState> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Problem> {
         let mut parameters = Parameters::parse(parts.uri.query().unwrap_or_default());
         let query = T::from_parameters(&mut parameters);
+        if let Err(wrong) = position::least(&parts.headers) {
+            parameters.wrong(position::NAME, FieldCode::InvalidFormat, wrong.to_string());
+        }
         parameters.finish()?;
         Ok(Self(query))
     }
@@ -94,6 +98,20 @@ impl Parameters {
             return None;
         }
         Some(value)
+    }
+
+    /// A text that may be given once, as the field says.
+    pub(crate) fn text_of(&mut self, field: &TextField) -> Option<String> {
+        let text = self.text(field.name)?;
+        let mut validator = Validator::default();
+        field.check(&mut validator, Some(text.as_str()));
+        match validator.finish() {
+            Ok(()) => Some(text),
+            Err(invalid) => {
+                self.note(invalid);
+                None
+            }
+        }
     }
 
     /// A whole number from `least` to `most`.

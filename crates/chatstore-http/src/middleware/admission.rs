@@ -119,10 +119,8 @@ async fn run(state: &AppState, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let has_key = has_idempotency_key(request.headers());
     let network = ClientNetwork::of(ClientAddress::within(request.extensions()));
-    let least = match position::least(request.headers()) {
-        Ok(least) => least,
-        Err(problem) => return problem.into_response(),
-    };
+    // One that is wrong is refused with the query, after callers without a right to ask.
+    let least = position::least(request.headers()).unwrap_or_default();
     match timeout(request_time(&method), ShownPosition::run(least, next.run(request))).await {
         Ok((response, written)) => {
             let response = position::with_position(response, written);

@@ -12,6 +12,7 @@ conformance!(
     only_messages_of_one_format_are_listed,
     an_answer_beside_messages_of_other_formats_keeps_its_model,
     a_cursor_belongs_to_its_format,
+    a_position_that_no_answer_had_is_refused_after_credentials,
 );
 
 fn seqs(messages: &Value) -> Vec<i64> {
@@ -182,4 +183,21 @@ async fn a_cursor_belongs_to_its_format(case: TestDatabase) {
         }
     }
     assert_eq!(found, (1..=28).step_by(3).collect::<Vec<i64>>());
+}
+
+async fn a_position_that_no_answer_had_is_refused_after_credentials(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let ada = server.person("ada").await;
+    let path = of_formats(&server, &ada, 3).await;
+    let list = format!("{path}/messages");
+    let read = |position: &str| server.request(&ada, "GET", &list).header("Chatstore-Position", position);
+    assert_eq!(answer(read("00000000016b3748")).await.status, 200, "without standbys it says nothing");
+    let expected = (422, vec![("Chatstore-Position".to_owned(), "invalid_format".to_owned())]);
+    for wrong in ["", "first", "16b3748", "00000000016B374G"] {
+        assert_eq!(refusal(read(wrong)).await, expected, "{wrong}");
+    }
+    let twice = read("00000000016b3748").header("Chatstore-Position", "00000000016b3748");
+    assert_eq!(refusal(twice).await, expected);
+    let stranger = server.anonymous("GET", "/api/v1/documents").header("Chatstore-Position", "first");
+    assert_eq!(answer(stranger).await.status, 401);
 }

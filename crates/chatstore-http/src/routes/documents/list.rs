@@ -2,9 +2,7 @@
 
 use axum::Json;
 use chatstore::fields::DOCUMENT_TITLE;
-use chatstore::{
-    DocumentFilter, DocumentList, FieldCode, InvalidFilter, InvalidJson, JsonFilter, Order, Validator,
-};
+use chatstore::{DocumentFilter, DocumentList, FieldCode, InvalidFilter, InvalidJson, JsonFilter, Order};
 use utoipa::IntoParams;
 
 use crate::caller::Caller;
@@ -34,22 +32,9 @@ pub(crate) struct FilterQuery {
 impl FromParameters for FilterQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
         Self {
-            title: title(parameters),
+            title: parameters.text_of(&DOCUMENT_TITLE),
             contains: json_filter(parameters, "contains"),
             metadata_contains: json_filter(parameters, "metadata_contains"),
-        }
-    }
-}
-
-fn title(parameters: &mut Parameters) -> Option<String> {
-    let title = parameters.text(DOCUMENT_TITLE.name)?;
-    let mut validator = Validator::default();
-    DOCUMENT_TITLE.check(&mut validator, Some(&title));
-    match validator.finish() {
-        Ok(()) => Some(title),
-        Err(invalid) => {
-            parameters.note(invalid);
-            None
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use chatstore::fields::LOG_EVENT;
-use chatstore::{FieldCode, LogFilter, LogLevel, LogList, LogOwner, Order, Timestamp, UserId, Validator};
+use chatstore::{FieldCode, LogFilter, LogLevel, LogList, LogOwner, Order, Timestamp, UserId};
 use utoipa::IntoParams;
 
 use crate::caller::{Admin, Caller};
@@ -41,23 +41,10 @@ impl FromParameters for ListQuery {
         Self {
             page: PageQuery::from_parameters(parameters),
             level: parameters.word("level"),
-            event: event(parameters),
+            event: parameters.text_of(&LOG_EVENT),
             from: time(parameters, "from"),
             to: time(parameters, "to"),
             order: parameters.word("order").unwrap_or(Order::Descending),
-        }
-    }
-}
-
-fn event(parameters: &mut Parameters) -> Option<String> {
-    let name = parameters.text(LOG_EVENT.name)?;
-    let mut validator = Validator::default();
-    LOG_EVENT.check(&mut validator, Some(&name));
-    match validator.finish() {
-        Ok(()) => Some(name),
-        Err(invalid) => {
-            parameters.note(invalid);
-            None
         }
     }
 }
@@ -104,7 +91,7 @@ pub(crate) async fn list(
 pub(crate) struct AnyListQuery {
     #[param(ignore)]
     list: ListQuery,
-    /// Only events that are about this user, by UUID or short id; the nil UUID for those about nobody.
+    /// Only events that are about this user, by UUID or short id; the nil UUID for those about no user.
     #[param(value_type = Option<String>)]
     user_id: Option<UserId>,
 }

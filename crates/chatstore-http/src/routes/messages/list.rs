@@ -2,9 +2,7 @@
 
 use axum::response::Response;
 use chatstore::fields::FORMAT;
-use chatstore::{
-    ConversationId, FieldCode, MessageFilter, MessageRange, Order, PageRequest, SeenRevision, Validator,
-};
+use chatstore::{ConversationId, FieldCode, MessageFilter, MessageRange, Order, PageRequest, SeenRevision};
 use utoipa::IntoParams;
 
 use crate::caller::{Caller, OptionalUser};
@@ -59,7 +57,7 @@ impl FromParameters for ListQuery {
             before: parameters.number("before", 0, i64::MAX),
             after: parameters.number("after", 0, i64::MAX),
             around: parameters.number("around", 0, i64::MAX),
-            format: format_name(parameters),
+            format: parameters.text_of(&FORMAT),
         };
         let of_pages = [
             ("limit", has_limit),
@@ -81,19 +79,6 @@ impl FromParameters for ListQuery {
         let is_backward = query.before.is_some() && query.after.is_none();
         let usual = if is_backward { Order::Descending } else { Order::Ascending };
         Self { order: order.unwrap_or(usual), ..query }
-    }
-}
-
-fn format_name(parameters: &mut Parameters) -> Option<String> {
-    let name = parameters.text(FORMAT.name)?;
-    let mut validator = Validator::default();
-    FORMAT.check(&mut validator, Some(name.as_str()));
-    match validator.finish() {
-        Ok(()) => Some(name),
-        Err(invalid) => {
-            parameters.note(invalid);
-            None
-        }
     }
 }
 
