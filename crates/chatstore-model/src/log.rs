@@ -58,10 +58,10 @@ keywords! {
     }
 }
 
-/// An event that is kept. It is about one user, or about nobody.
+/// An event that is kept. It is about one user, or about no user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogEvent {
-    /// Whom it is about; the nil id for nobody.
+    /// Whom it is about; the nil id for no user.
     pub user_id: UserId,
     /// The id. Those of later events are larger, to the microsecond.
     pub id: LogEventId,

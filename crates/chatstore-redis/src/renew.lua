@@ -1,4 +1,4 @@
--- Gives a family or a scope another revision, so that every entry and every ticket with the former one is of no more use.
+-- Gives a family or a scope another revision, so that every entry and every ticket with the former one is expired.
 -- Keys: the revision, and an entry to delete with it. Argument: how many milliseconds the revision lasts, or nothing.
 local time = redis.call('time')
 local revision = time[1] .. '.' .. time[2]

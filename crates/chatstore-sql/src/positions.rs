@@ -1,4 +1,4 @@
-//! Up to where each user has to be shown the database, so that nobody reads less than their own last write.
+//! Up to where each user has to be shown the database, so that users never read less than their own last write.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

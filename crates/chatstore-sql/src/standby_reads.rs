@@ -14,7 +14,7 @@ impl WalPosition {
     #[cfg(test)]
     pub(crate) const START: Self = Self(0);
 
-    /// Behind everything: a write took place, and nobody knows where.
+    /// Behind everything: a write took place, and it is not known where.
     #[cfg(feature = "postgres")]
     pub(crate) const UNKNOWN: Self = Self(u64::MAX);
 

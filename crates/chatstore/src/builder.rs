@@ -112,7 +112,7 @@ impl Builder {
     /// URLs of PostgreSQL servers that replay what is written to the store's own: lists, counts, usage and exports of users are
     /// read there. None when nothing is said.
     ///
-    /// Nobody is shown less than what they wrote last in this process, or in another one that said its position
+    /// No user is shown less than what they wrote last in this process, or in another one that said its position
     /// ([`ShownPosition`](crate::ShownPosition)). A standby is used while it is one, answers, and is not half a second behind;
     /// whatever goes wrong there is no error, but is read from the store's own server. They need not answer when the store is
     /// opened.

@@ -137,7 +137,7 @@ impl Export {
         let page = self.store.as_user(self.user).documents().page(list).await?;
         self.stage = match page.next {
             Some(_) => Stage::Documents(page.next),
-            // Events of the built-in user are about nobody.
+            // Events of the built-in user are about no user.
             None if self.user == UserId::ANONYMOUS => Stage::Conversations(None),
             None => Stage::Logs(None),
         };

@@ -1,4 +1,4 @@
-//! `standbys`: nobody reads less than their own last write, and nobody sees an error, whatever a standby does.
+//! `standbys`: users never read less than their own last write, and never see an error, whatever a standby does.
 //!
 //! Users append to conversations of their own and read the newest messages after each append, through two stores that tell each
 //! other positions, as two servers behind a balancer do. Meanwhile their standby applies late, pauses, hangs, dies and is

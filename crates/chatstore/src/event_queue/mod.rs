@@ -58,7 +58,7 @@ impl EventQueue {
         is_taken
     }
 
-    /// Takes an event of the server, about a user or about nobody, that an actor caused in a request. What finds no room is
+    /// Takes an event of the server, about a user or about no user, that an actor caused in a request. What finds no room is
     /// counted.
     pub(crate) fn keep(
         &self,
@@ -96,7 +96,7 @@ impl EventQueue {
     }
 }
 
-/// An event that happens now, about a user or about nobody.
+/// An event that happens now, about a user or about no user.
 pub(crate) fn draft(database: &Database, user: Option<UserId>, actor: Actor) -> LogEvent {
     let at = database.clock().now();
     let LogActor { id: actor_id, key_id, acting_for_id } = actor.of_log();

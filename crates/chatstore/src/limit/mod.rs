@@ -171,7 +171,7 @@ impl LimitKey {
 pub enum LoginAccount {
     /// A user, by whatever name.
     User(UserId),
-    /// A name that nobody has, by its digest: the same for all spellings of it, and no text of a user.
+    /// A name that no user has, by its digest: the same for all spellings of it, and no text of a user.
     Unknown([u8; 32]),
 }
 

@@ -13,7 +13,7 @@ use crate::event_queue::{EventLogCounts, ServerEvent, Urgency, draft};
 use crate::store::Store;
 use crate::user_scope::AsUser;
 
-const NOBODY: &str = "events that are about nobody are for administrators";
+const NOBODY: &str = "events that are about no user are for administrators";
 
 /// The events that are about one user.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ impl Store {
 }
 
 impl Logs<'_> {
-    /// Keeps an event of the application's own that is about the user; of the built-in user, one that is about nobody. It
+    /// Keeps an event of the application's own that is about the user; of the built-in user, one that is about no user. It
     /// is stored when this returns, and names the present [`Actor`] as the one who caused it.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Logs<'_> {
 }
 
 impl EventLog<'_> {
-    /// Offers an event of the application's own, about a user or about nobody, which is stored some milliseconds later
+    /// Offers an event of the application's own, about a user or about no user, which is stored some milliseconds later
     /// beside other events; whether there was room for it. Never waits. Names the present [`Actor`] as the one who caused
     /// it. Without [`Builder::event_log`](crate::Builder::event_log) no event is taken.
     ///

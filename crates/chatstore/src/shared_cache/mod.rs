@@ -2,7 +2,7 @@
 //!
 //! Everything here may be lost at any time, and a cache that does not answer is passed over. An entry of the database is
 //! removed after the commit that changes it and never written before. What was read from the database before an entry was
-//! removed is not written after: a look-up gives a [`Ticket`], which is of no more use then.
+//! removed is not written after: a look-up gives a [`Ticket`], which is expired then.
 
 mod local;
 mod slot;

@@ -35,7 +35,7 @@ fn read_create_log_event(fields: &mut impl ReadFields) -> NewLogEvent {
 
 /// Keep an event
 ///
-/// It is stored when it is answered. A service that acts for `anonymous` keeps one that is about nobody, which only
+/// It is stored when it is answered. A service that acts for `anonymous` keeps one that is about no user, which only
 /// administrators read. Events cannot be changed; they are deleted when they are older than the server keeps them.
 #[utoipa::path(
     post,

@@ -30,7 +30,7 @@ pub(crate) struct LogEventResponse {
     level: LogLevel,
     /// What happened. Names that begin with `security.` and `server.` are those of the server.
     event: String,
-    /// Whom it is about; the nil UUID for nobody.
+    /// Whom it is about; the nil UUID for no user.
     #[schema(value_type = String, format = "uuid")]
     user_id: UserId,
     /// The conversation that it is about, which may be gone.

@@ -268,7 +268,7 @@ impl<'c> PostgresExecutor<'c> {
     }
 }
 
-/// Whether something was changed, and nobody knows where it is.
+/// Whether something was changed, and it is not known where it is.
 fn is_unknown(noted: &AtomicU64) -> bool {
     noted.load(Ordering::Relaxed) == WalPosition::UNKNOWN.bytes()
 }

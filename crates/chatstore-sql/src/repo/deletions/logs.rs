@@ -1,4 +1,4 @@
-//! Events that name a user who is being erased: they become nobody's, and say nothing any more of what they were about.
+//! Events that name a user who is being erased: they belong to no user, and say nothing any more of what they were about.
 
 use chatstore_model::UserId;
 use constcat::concat;

@@ -106,7 +106,7 @@ pub(super) const STATEMENTS: &[Sql] = &[
 /// Whose events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogOwner {
-    /// Those about one user; the built-in one for those about nobody.
+    /// Those about one user; the built-in one for those about no user.
     User(UserId),
     /// All of them, for those who operate the store.
     Everyone,

@@ -20,7 +20,7 @@ pub use list::{LogList, LogOwner};
 const ALL: Columns = LOGS.all_columns();
 const COLUMNS: &str = ALL.names().as_str();
 
-/// That those who caused an event are not being deleted: until the event is nobody's, it is not read.
+/// That those who caused an event are not being deleted: until the event belongs to no user, it is not read.
 const LIVE_ACTORS: &str = concat!(live_sender!("actor_id"), " and ", live_sender!("acting_for_id"));
 
 const GET: Sql = Sql::same(
@@ -157,7 +157,7 @@ impl Logs<'_, '_, ReadWrite> {
     }
 
     /// Adds events as they are, also those that happened some time ago, once however often they are recorded. What names a
-    /// user who does not exist any more names nobody, and says nothing of what it was about.
+    /// user who does not exist any more names no user, and says nothing of what it was about.
     ///
     /// # Errors
     /// [`StoreError::Invalid`]; what the database reports.

@@ -26,7 +26,7 @@ pub(super) const STATEMENTS: &[Sql] = &[SENT_ELSEWHERE, DELETE_SENT, DELETE];
 impl Users<'_, '_, ReadWrite> {
     /// Deletes a user with everything that is the user's: conversations, memberships, keys, usage,
     /// and the messages sent into others' conversations, whose counts and previews are repaired. Events that name the user
-    /// are nobody's from then on, and empty. One with much is
+    /// belong to no user from then on, and empty. One with much is
     /// marked: then the user no longer exists for any reader, nor does anything that is the user's, and the rows are left
     /// to be deleted in pieces. So are counts and previews where the user sent many messages.
     ///

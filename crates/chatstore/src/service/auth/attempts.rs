@@ -92,7 +92,7 @@ impl Auth<'_> {
         if failures.is_granted() {
             return Ok(false);
         }
-        // For a name that nobody has, as much is done.
+        // For a name that no user has, as much is done.
         let user = match account {
             LoginAccount::User(user) => *user,
             LoginAccount::Unknown(_) => UserId::ANONYMOUS,
