@@ -9,7 +9,7 @@ use redis::{AsyncConnectionConfig, RedisError};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -52,8 +52,22 @@ async fn open(
     }
     let name = ServerName::try_from(options.host.clone())
         .map_err(|error| ConnectFailure::Certificates(format!("{}: {error}", options.host)))?;
-    let stream = connector(options)?.connect(name, stream).await?;
+    let stream = connector(options)?.connect(name, stream).await.map_err(of_handshake)?;
     log_in(options, stream, pushed).await
+}
+
+/// Why encryption failed. A certificate that is not accepted is told from a network that does not work.
+fn of_handshake(error: io::Error) -> ConnectFailure {
+    let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    ConnectFailure::Certificates(match cause {
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        )) => "the certificate of the server is from an authority that is not trusted".to_owned(),
+        Some(rustls::Error::InvalidCertificate(cause)) => {
+            format!("the certificate of the server is not accepted: {cause}")
+        }
+        _ => return ConnectFailure::Network(error),
+    })
 }
 
 async fn log_in<S>(

@@ -177,14 +177,21 @@ async fn examine(config: &Config) -> Vec<Check> {
 /// Asks Redis whether it answers, if there is one.
 async fn redis(config: &Config) -> Option<Check> {
     let options = config.redis.as_ref()?;
-    let protection = if options.is_encrypted() { "encrypted and verified" } else { "not encrypted" };
+    let (protection, remedy) = match options.is_encrypted() {
+        true => (
+            "encrypted and verified",
+            "correct REDIS_URL, name the authority of its certificate in CHATSTORE_REDIS_SSLROOTCERT, or let this \
+             machine reach it: meanwhile each server counts and remembers by itself",
+        ),
+        false => (
+            "not encrypted",
+            "correct REDIS_URL, or let this machine reach it: meanwhile each server counts and remembers by itself",
+        ),
+    };
     let finding = match Redis::probe(options).await {
         Ok(()) => Finding::ok(format!("{} answers, {protection}", options.place())),
         // Servers work without it.
-        Err(failure) => Finding::warning(
-            failure.to_string(),
-            "correct REDIS_URL, or let this machine reach it: meanwhile each server counts and remembers by itself",
-        ),
+        Err(failure) => Finding::warning(failure.to_string(), remedy),
     };
     Some(Check::new("redis", Ok(finding)))
 }
