@@ -29,6 +29,7 @@ mod probe;
 mod processes;
 mod raw_requests;
 mod redis_faults;
+mod shared_limits;
 mod shares;
 mod slow_clients;
 mod standbys;
@@ -69,6 +70,7 @@ enum Command {
     Overload(overload::Arguments),
     RawRequests(raw_requests::Arguments),
     RedisFaults(redis_faults::Arguments),
+    SharedLimits(shared_limits::Arguments),
     Shares(shares::Arguments),
     SlowClients(slow_clients::Arguments),
     Standbys(standbys::Arguments),
@@ -104,6 +106,7 @@ async fn main() -> ExitCode {
         Command::Overload(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::RawRequests(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::RedisFaults(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::SharedLimits(arguments) => run(Backends::Postgres, arguments).await,
         Command::Shares(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::SlowClients(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Standbys(arguments) => run(Backends::Postgres, arguments).await,

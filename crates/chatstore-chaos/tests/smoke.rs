@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use chatstore_testkit::server::{PostgresServer, Settings};
 use chatstore_testkit::server_program;
 use serde_json::Value;
 
@@ -263,6 +264,18 @@ fn clients_hardly_notice_that_redis_fails() {
         lines.iter().map(|line| line["fault"].as_str().unwrap()).collect();
     assert_eq!(faults, ["absent", "frozen", "full", "garbage", "killed", "slow"].into());
     assert!(lines.iter().all(|line| line["violations"] == 0), "{lines:?}");
+}
+
+#[test]
+fn two_servers_never_accept_more_than_each_the_limit() {
+    let postgres = PostgresServer::start(Settings { durable: false }).unwrap();
+    let (binary, url) = (server_binary(), postgres.url());
+    let place = ["--server-binary", binary.to_str().unwrap(), "--postgres-url", &url];
+    let short = ["shared-limits", "--rounds", "1", "--limit", "300", "--clients", "8", "--no-bounds"];
+    let output = run(&[short.as_slice(), &place].concat());
+
+    let line = read_json(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!(line["violations"], 0, "{line}");
 }
 
 #[test]
