@@ -1,6 +1,7 @@
 //! `stats`: how much is stored.
 
 use chatstore::operations::{Counts, MarkedCounts, TableDigest};
+use chatstore_redis::{Redis, RedisOptions};
 use clap::Args;
 use serde::Serialize;
 
@@ -32,6 +33,8 @@ struct Shown {
     being_deleted: ShownMarked,
     database: ShownDatabase,
     #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<ShownRedis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     digests: Option<Vec<ShownDigest>>,
 }
 
@@ -47,6 +50,13 @@ struct ShownDatabase {
     kind: &'static str,
     size_bytes: u64,
     revision: Option<String>,
+}
+
+/// The Redis of the settings. What a server asked it is in the metrics of that server.
+#[derive(Serialize)]
+struct ShownRedis {
+    place: String,
+    is_up: bool,
 }
 
 #[derive(Serialize)]
@@ -79,6 +89,10 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), Cli
             size_bytes: store.operations().size_bytes().await?,
             revision: status.applied().last().map(|(revision, _)| revision.id.clone()),
         },
+        redis: match &config.redis {
+            Some(options) => Some(shown_redis(options).await),
+            None => None,
+        },
         digests: digests.map(|digests| digests.into_iter().map(shown_digest).collect()),
     };
     store.close().await;
@@ -87,6 +101,10 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), Cli
     }
     print_table(&shown);
     Ok(())
+}
+
+async fn shown_redis(options: &RedisOptions) -> ShownRedis {
+    ShownRedis { place: options.place(), is_up: Redis::probe(options).await.is_ok() }
 }
 
 fn shown_digest(digest: TableDigest) -> ShownDigest {
@@ -114,6 +132,10 @@ fn print_table(shown: &Shown) {
     print(format_args!("{:<21}{:>12}", "bytes", shown.database.size_bytes));
     print(format_args!("{:<21}{:>12}", "database", shown.database.kind));
     print(format_args!("{:<21}{:>12}", "revision", shown.database.revision.as_deref().unwrap_or("none")));
+    if let Some(ShownRedis { place, is_up }) = &shown.redis {
+        let state = if *is_up { "answers" } else { "does not answer" };
+        print(format_args!("{:<21}{place} {state}", "redis"));
+    }
     for digest in shown.digests.iter().flatten() {
         print(format_args!("{:<21}{:>12}  {}", digest.table, digest.rows, digest.sha256));
     }

@@ -15,7 +15,8 @@ pub fn chatstore(folder: &Path) -> Command {
     command.current_dir(folder).stdin(Stdio::null());
     for (variable, _) in std::env::vars_os() {
         let name = variable.to_string_lossy();
-        if name == "DATABASE_URL" || name.starts_with("POSTGRES_") || name.starts_with("CHATSTORE_") {
+        if ["DATABASE_", "REDIS_", "POSTGRES_", "CHATSTORE_"].iter().any(|of_ours| name.starts_with(of_ours))
+        {
             command.env_remove(&variable);
         }
     }
