@@ -99,7 +99,7 @@ impl Field for CountField {
 
     fn read(&self, value: &RawValue, is_nullable: bool) -> Result<i64, (FieldCode, String)> {
         let or_null = if is_nullable { ", or null" } else { "" };
-        let message = format!("must be a whole number from 0 to {}{or_null}", self.max);
+        let message = format!("must be a whole number from {} to {}{or_null}", self.min, self.max);
         integer(value).map_err(|code| (code, message))
     }
 }

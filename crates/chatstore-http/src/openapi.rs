@@ -34,6 +34,8 @@ use crate::error::{Problem, ProblemDocument, ProblemKind};
         (name = "replies", description = "Replies of models, with their responses and usage"),
         (name = "documents", description = "The caller's documents: JSON that is kept beside messages"),
         (name = "logs", description = "Events: what happened to whom, and who caused it"),
+        (name = "ai-cache", description = "Responses of models, cached for applications that ask the models themselves"),
+        (name = "cache", description = "What servers remember of users and sessions, for administrators"),
         (name = "usage", description = "Usage of models and its cost"),
         (name = "users", description = "Users, for administrators and service keys, and the current user"),
         (name = "auth", description = "Registration, login and sessions"),

@@ -55,9 +55,13 @@ impl FromRequestParts<AppState> for BasePath {
 pub(crate) fn route_group(parts: &Parts) -> Option<RouteGroup> {
     let route = parts.extensions.get::<MatchedPath>()?.as_str();
     let (_, below_api) = route.rsplit_once(API)?;
-    match below_api.trim_start_matches('/').split('/').next()? {
+    let mut words = below_api.trim_start_matches('/').split('/');
+    match words.next()? {
         "threads" | "messages" => Some(RouteGroup::Conversations),
-        "admin" => Some(RouteGroup::Logs),
+        "admin" => match words.next()? {
+            "cache" => Some(RouteGroup::Users),
+            word => RouteGroup::parse(word),
+        },
         word => RouteGroup::parse(word),
     }
 }

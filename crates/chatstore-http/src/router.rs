@@ -25,7 +25,9 @@ use crate::path::API;
 use crate::routes::conversations::{self, members, thread};
 use crate::routes::messages::{self, replies};
 use crate::routes::users::{self, me};
-use crate::routes::{api_keys, auth, docs, documents, export, health, logs, metrics, sessions, usage};
+use crate::routes::{
+    ai_cache, api_keys, auth, docs, documents, export, health, logs, metrics, sessions, shared_cache, usage,
+};
 use crate::state::{AppState, Policy};
 
 /// The API over this store: everything under `/api/v1`, and `/healthz`, `/readyz`, `/openapi.json` and `/docs`.
@@ -194,6 +196,7 @@ fn data() -> OpenApiRouter<AppState> {
         .routes(routes!(logs::list::list, logs::create))
         .routes(routes!(logs::get))
         .routes(routes!(usage::list))
+        .routes(routes!(ai_cache::get, ai_cache::put, ai_cache::delete))
         .routes(routes!(me::get, me::change, me::erase))
         .routes(routes!(export::export))
 }
@@ -207,7 +210,7 @@ fn messages() -> OpenApiRouter<AppState> {
         routes!(replies::create),
     ]);
     let own = routes!(messages::own::get, messages::own::change, messages::own::delete);
-    below_conversations.routes(own)
+    below_conversations.routes(own).routes(routes!(ai_cache::hash))
 }
 
 /// Routes that take documents.
@@ -266,6 +269,10 @@ fn administration() -> OpenApiRouter<AppState> {
         .routes(routes!(api_keys::any::list, api_keys::any::create))
         .routes(routes!(api_keys::any::revoke))
         .routes(routes!(logs::list::list_all))
+        .routes(routes!(shared_cache::get))
+        .routes(routes!(shared_cache::users::get, shared_cache::users::delete))
+        .routes(routes!(shared_cache::sessions::list, shared_cache::sessions::delete_all))
+        .routes(routes!(shared_cache::sessions::get, shared_cache::sessions::delete))
 }
 
 /// Adds the layers that every request passes.
@@ -397,7 +404,7 @@ mod tests {
             permits.push(permit);
         }
         let status = async |path: &str, method: &str| {
-            let request = Request::builder().method(method).uri(path.replace(['{', '}'], ""));
+            let request = Request::builder().method(method).uri(path.replace(['{', '}'], "_"));
             router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status().as_u16()
         };
         let mut admitted = Vec::new();

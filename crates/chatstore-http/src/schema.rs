@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 
 use chatstore::{
     ApiKeyScope, Change, ConversationRole, ConversationSort, CountField, FlagField, JsonField, JsonShape,
-    Keyword, KeywordField, ListField, LogLevel, MessageRole, Order, RouteGroup, TextField, TextsField,
-    UserRole, VerbatimField,
+    Keyword, KeywordField, ListField, LogLevel, MessageRole, Order, ResponseScope, RouteGroup, TextField,
+    TextsField, UserRole, VerbatimField,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -229,7 +229,7 @@ impl FieldSchema for CountField {
             .schema_type(type_of(Type::Integer, is_nullable))
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
             .description(about(self.about))
-            .minimum(Some(0))
+            .minimum(Some(self.min))
             .maximum(Some(self.max))
             .default(default)
             .into()
@@ -350,6 +350,9 @@ pub(crate) type MessageRoleWord = Word<MessageRole>;
 
 /// A word for the direction of a list.
 pub(crate) type OrderWord = Word<Order>;
+
+/// A word for who finds a cached response.
+pub(crate) type ResponseScopeWord = Word<ResponseScope>;
 
 /// A word for what a route is about.
 pub(crate) type RouteGroupWord = Word<RouteGroup>;

@@ -45,7 +45,18 @@ fn the_description_has_the_routes_of_this_version_and_no_others() {
     assert_eq!(
         names,
         [
+            "get /api/v1/admin/cache",
+            "get /api/v1/admin/cache/sessions/{user_id}",
+            "delete /api/v1/admin/cache/sessions/{user_id}",
+            "get /api/v1/admin/cache/sessions/{user_id}/{access_jti}",
+            "delete /api/v1/admin/cache/sessions/{user_id}/{access_jti}",
+            "get /api/v1/admin/cache/users/{username}",
+            "delete /api/v1/admin/cache/users/{username}",
             "get /api/v1/admin/logs",
+            "post /api/v1/ai-cache/hash",
+            "get /api/v1/ai-cache/{hash}",
+            "put /api/v1/ai-cache/{hash}",
+            "delete /api/v1/ai-cache/{hash}",
             "get /api/v1/auth/api-key",
             "post /api/v1/auth/api-key/rotate",
             "get /api/v1/auth/api-keys",
@@ -170,7 +181,7 @@ fn every_link_leads_to_an_operation_with_these_parameters() {
             count += 1;
         }
     }
-    assert_eq!(count, 13);
+    assert_eq!(count, 15);
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub const READ_ONLY: FlagField = FlagField { name: "read_only", about: "Whether 
 /// The routes that a key may use.
 pub const KEY_ROUTES: TextsField<RouteGroup> = TextsField::new("routes", "route")
     .at_most(RouteGroup::ALL.len())
-    .about("The routes it may use, `conversations`, `documents`, `users`, `logs`, `usage` and `auth`; all of them when left out.");
+    .about("The routes it may use, `conversations`, `documents`, `users`, `logs`, `usage`, `ai-cache` and `auth`; all of them when left out.");
 
 /// The users that a service key may act for.
 pub const KEY_USERS: TextsField<UserId> = TextsField::new("users", "user")
@@ -56,6 +56,8 @@ keywords! {
         Logs = "logs",
         /// The usage of models.
         Usage = "usage",
+        /// Cached responses of models.
+        AiCache = "ai-cache",
         /// Sessions and keys.
         Auth = "auth",
     }

@@ -90,7 +90,7 @@ mod tests {
 
     use crate::{
         ApiKeyScope, ConversationRole, ConversationSort, EndReason, FieldCode, Keyword, LogLevel, MemberRole,
-        Membership, MessageRole, OnConflict, Order, RouteGroup, UsageDimension, UserRole,
+        Membership, MessageRole, OnConflict, Order, ResponseScope, RouteGroup, UsageDimension, UserRole,
     };
 
     fn each_word_is_read_back<K: Keyword + std::fmt::Debug>() {
@@ -116,6 +116,7 @@ mod tests {
         each_word_is_read_back::<MessageRole>();
         each_word_is_read_back::<OnConflict>();
         each_word_is_read_back::<Order>();
+        each_word_is_read_back::<ResponseScope>();
         each_word_is_read_back::<RouteGroup>();
         each_word_is_read_back::<UsageDimension>();
         each_word_is_read_back::<UserRole>();

@@ -11,6 +11,7 @@
 
 mod api_key;
 mod batch;
+mod cached_response;
 mod conversation;
 mod document;
 mod external_id;
@@ -38,6 +39,7 @@ mod validate;
 
 pub use api_key::{ApiKey, ApiKeyScope, NewApiKey};
 pub use batch::{MessageBatch, OnConflict};
+pub use cached_response::{ModelRequest, NewCachedResponse, ResponseScope};
 pub use conversation::{
     Access, ArchivedFilter, Conversation, ConversationFilter, ConversationPatch, ConversationRole,
     ConversationSort, Member, MemberRole, Membership, NewConversation,
@@ -80,6 +82,7 @@ pub use validate::{Change, FieldCode, FieldError, Invalid, Validate, Validator, 
 /// The fields of requests, each described once: checks, messages and the API's description follow from it.
 pub mod fields {
     pub use crate::api_key::{EXPIRES_AT, KEY_NAME, KEY_SCOPE};
+    pub use crate::cached_response::{CACHED_SECONDS, CACHED_VALUE, REQUEST_MESSAGES, REQUEST_PARAMETERS};
     pub use crate::conversation::{
         ARCHIVED, CONVERSATION_ID, DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, METADATA_PATCH, THREAD_ID, TITLE,
     };

@@ -63,6 +63,10 @@ pub mod limits {
     pub const LOG_DATA_BYTES: usize = 16 * 1024;
     /// Bytes of the parts of a message: those of the largest request that a server can be set to take.
     pub const PARTS_BYTES: usize = 64 * 1024 * 1024;
+    /// Bytes of a cached response as canonical JSON.
+    pub const CACHED_RESPONSE_BYTES: usize = 256 * 1024;
+    /// Seconds that a response is cached.
+    pub const CACHED_SECONDS: i64 = 24 * 60 * 60;
     /// Characters of the name of a format of parts.
     pub const FORMAT: usize = 64;
     /// Characters of an application's own id of a message.

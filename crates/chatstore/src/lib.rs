@@ -101,9 +101,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
 pub use page_request::PageRequest;
 pub use service::{
-    AppendedBatch, CachedResponse, Conversations, Destination, Documents, EventLog, IdempotencyKey,
-    Idempotent, Keys, Logs, MAX_RESPONSE_BYTES, MAX_RESPONSE_LIFETIME, Members, Messages, NewKey, Outcome,
-    RESPONSE_LIFETIME, ReferencedDocuments, RequestHash, ResponseCache, ResponseScope, Usage, Users,
+    AppendedBatch, Conversations, Destination, Documents, EventLog, IdempotencyKey, Idempotent, Keys, Logs,
+    Members, Messages, NewKey, Outcome, ReferencedDocuments, RequestHash, ResponseCache, SessionCache, Usage,
+    UserCache, Users,
 };
 pub use shown_position::ShownPosition;
 pub use store::Store;

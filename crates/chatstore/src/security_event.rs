@@ -76,6 +76,7 @@ impl SecurityEvent {
     pub(crate) const MEMBER_ADDED: Self = Self::done("member_added");
     pub(crate) const MEMBER_CHANGED: Self = Self::done("member_changed");
     pub(crate) const MEMBER_REMOVED: Self = Self::done("member_removed");
+    pub(crate) const CACHE_INVALIDATED: Self = Self::done("cache_invalidated");
 
     const fn done(name: &'static str) -> Self {
         Self::new(name, EventOutcome::Done)

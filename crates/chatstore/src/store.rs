@@ -260,6 +260,8 @@ impl Store {
                 }
                 CallerChange::Everything => self.shared.remove_all().await,
             };
+            // What was read from there before it was removed.
+            self.callers.forget(change);
         }
         self.others.tell(change).await;
     }

@@ -62,7 +62,7 @@ struct Rights {
     /// Let the key only read
     #[arg(long)]
     read_only: bool,
-    /// The routes it may use, separated by commas: conversations, documents, users, logs, usage, auth [default: all]
+    /// The routes it may use, separated by commas: conversations, documents, users, logs, usage, ai-cache, auth [default: all]
     #[arg(long, value_name = "ROUTE", value_delimiter = ',', value_parser = from_text::<RouteGroup>)]
     routes: Vec<RouteGroup>,
     /// An address or network it may be used from, like 192.0.2.7 or 10.0.0.0/8; may be repeated [default: any]

@@ -227,7 +227,7 @@ fn c5_the_http_layer_knows_services_and_no_sql() {
     }
 }
 
-const WALKS: [(&str, &str); 7] = [
+const WALKS: [(&str, &str); 8] = [
     ("across", include_str!("across.rs")),
     ("chat_app", include_str!("chat_app.rs")),
     ("chatcore", include_str!("chatcore.rs")),
@@ -235,6 +235,7 @@ const WALKS: [(&str, &str); 7] = [
     ("coach_bot", include_str!("coach_bot.rs")),
     ("identity", include_str!("identity.rs")),
     ("pakton", include_str!("pakton.rs")),
+    ("redis", include_str!("redis.rs")),
 ];
 
 /// The names of the tests in a file of walks.

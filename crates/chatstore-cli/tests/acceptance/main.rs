@@ -19,6 +19,7 @@ mod pakton;
 #[path = "../command_line/program.rs"]
 #[allow(dead_code, reason = "what the other tests of the binary need of it")]
 mod program;
+mod redis;
 mod server;
 mod standby;
 mod support;

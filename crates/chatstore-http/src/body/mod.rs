@@ -9,7 +9,9 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Method, Uri, header};
-use chatstore::fields::{DOCUMENT_CONTENT, METADATA, METADATA_PATCH, PARTS, USED_DOCUMENTS};
+use chatstore::fields::{
+    CACHED_VALUE, DOCUMENT_CONTENT, METADATA, METADATA_PATCH, PARTS, REQUEST_PARAMETERS, USED_DOCUMENTS,
+};
 use chatstore::{Duplicates, FieldCode, IdempotencyKey, Invalid, JsonRules, limits};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -41,6 +43,8 @@ const JSON_OF_ANY_NUMBERS: JsonRules = JSON.with_verbatim(&[
     METADATA_PATCH.name,
     USED_DOCUMENTS.name,
     DOCUMENT_CONTENT.name,
+    CACHED_VALUE.name,
+    REQUEST_PARAMETERS.name,
 ]);
 
 /// How the parser's error begins about a number that no float is near to.

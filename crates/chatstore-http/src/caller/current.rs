@@ -41,6 +41,20 @@ impl Caller {
         self.credential.is_some_and(Credential::is_service)
     }
 
+    /// Fails unless the caller may write what every user finds: for administrators, and for services that are for all users.
+    pub(crate) fn speaks_to_all_users(&self) -> Result<(), Problem> {
+        match self.is_service() {
+            true if self.rights.is_for_some_users() => {
+                Err(Problem::forbidden("this key is for some users only"))
+            }
+            false if !self.is_admin() => {
+                let detail = "what every user finds is written by administrators and service keys";
+                Err(Problem::forbidden(detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the request came with a token of an identity provider.
     pub(crate) const fn is_provided(&self) -> bool {
         matches!(self.credential, Some(Credential::Provider))

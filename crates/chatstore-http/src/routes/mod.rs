@@ -1,5 +1,6 @@
 //! Handlers, a file for each resource: request, answer, handler.
 
+pub(crate) mod ai_cache;
 pub(crate) mod api_keys;
 pub(crate) mod auth;
 pub(crate) mod conversations;
@@ -12,6 +13,7 @@ pub(crate) mod messages;
 pub(crate) mod metrics;
 pub(crate) mod responses;
 pub(crate) mod sessions;
+pub(crate) mod shared_cache;
 pub(crate) mod usage;
 pub(crate) mod users;
 

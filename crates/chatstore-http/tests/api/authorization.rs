@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use chatstore::auth::{Credential, Password};
+use chatstore::shared_cache::LocalCache;
 use chatstore::{
-    ApiKeyScope, KeyRights, MemberRole, NewConversation, NewDocument, NewLogEvent, NewMessage, NewReply,
-    NewUser, RouteGroup, UserId, UserName, UserPatch, UserRole,
+    ApiKeyScope, Builder, CanonicalJson, KeyRights, Limit, MemberRole, NewCachedResponse, NewConversation,
+    NewDocument, NewLogEvent, NewMessage, NewReply, NewUser, RequestHash, ResponseScope, RouteGroup, UserId,
+    UserName, UserPatch, UserRole, Uuid,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 use insta::{allow_duplicates, assert_snapshot};
@@ -76,6 +79,8 @@ struct Scene<'s> {
     owner: UserId,
     owner_name: String,
     ids: Vec<(&'static str, String)>,
+    /// The owner in a session that servers are to remember.
+    remembered: Option<Person>,
 }
 
 impl<'s> Scene<'s> {
@@ -101,12 +106,12 @@ impl<'s> Scene<'s> {
             let message = chat.messages().get_by_seq(conversation.id, 1).await.unwrap();
             ids.push(("id", message.id.to_string()));
         }
-        if path.contains("{user_id}") {
+        if path.contains("{user_id}") && !path.starts_with("admin/") {
             let other = user(server, &format!("other{number}"), UserRole::User).await;
             chat.members().put(conversation.id, other, MemberRole::Viewer).await.unwrap();
             ids.push(("user_id", other.to_string()));
         }
-        let mut scene = Self { provided, server, root, number, owner, owner_name, ids };
+        let mut scene = Self { provided, server, root, number, owner, owner_name, ids, remembered: None };
         let id = if path.starts_with("users/") {
             let subject = user(server, &format!("subject{number}"), UserRole::User).await;
             scene.ids.push(("key_id", scene.key(subject).await.1));
@@ -116,6 +121,15 @@ impl<'s> Scene<'s> {
             document.id.to_string()
         } else if path.starts_with("logs/") {
             chat.logs().append(NewLogEvent::new("one")).await.unwrap().id.to_string()
+        } else if path.starts_with("admin/cache/") {
+            scene.owner_in_cache(path, &operation.method).await;
+            String::new()
+        } else if path.starts_with("ai-cache/") {
+            let (hash, new) =
+                (RequestHash::new("request").unwrap(), NewCachedResponse::new(CanonicalJson::list()));
+            chat.response_cache().put(&hash, ResponseScope::Own, new).await.unwrap().unwrap();
+            scene.ids.push(("hash", "request".to_owned()));
+            String::new()
         } else if path.starts_with("auth/api-keys/") {
             scene.key(owner).await.1
         } else if path.starts_with("auth/sessions/") {
@@ -125,6 +139,33 @@ impl<'s> Scene<'s> {
         };
         scene.ids.push(("id", id));
         scene
+    }
+
+    /// Gives the owner a session for the requests that are about one.
+    async fn owner_in_cache(&mut self, path: &str, method: &str) {
+        let mut access_jti = Uuid::nil();
+        if path.ends_with("{access_jti}") && method == "GET" {
+            let (person, _) = self.session(self.owner, &self.owner_name).await;
+            let sessions = self.server.store.auth().page(self.owner, None, Limit::MAX).await.unwrap();
+            access_jti = sessions.items[0].access_jti;
+            self.remembered = Some(person);
+        }
+        let ids = [
+            ("user_id", self.owner.to_string()),
+            ("access_jti", access_jti.to_string()),
+            ("username", self.owner_name.clone()),
+        ];
+        self.ids.extend(ids);
+    }
+
+    /// Has servers remember the owner, whatever was changed before.
+    async fn remember(&self) {
+        let store = &self.server.store;
+        store.user_cache().set(&self.owner_name).await.unwrap().unwrap();
+        if let Some(Person { key, .. }) = &self.remembered {
+            // `None` for an owner who is disabled.
+            store.session_cache().set(key).await.unwrap();
+        }
     }
 
     /// A key of a user: its text and its id.
@@ -232,6 +273,9 @@ impl<'s> Scene<'s> {
                 as_person(&person)
             }
         };
+        if operation.path.starts_with("/api/v1/admin/cache/") {
+            self.remember().await;
+        }
         let answer = request.header("Content-Type", "application/json").body(body).send().await.unwrap();
         answer.status().as_u16()
     }
@@ -243,7 +287,8 @@ async fn user(server: &Server, name: &str, role: UserRole) -> UserId {
 }
 
 async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase) {
-    let provided = Provided::new(case, |builder| builder).await;
+    let shared = |builder: Builder| builder.shared_cache(Arc::new(LocalCache::default()));
+    let provided = Provided::new(case, shared).await;
     let root = provided.server.admin("root").await;
     let mut table = String::new();
     let mut number = 0;
@@ -264,7 +309,18 @@ async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase
     }
     // In the order of `CALLERS`. 422 is the answer to an allowed caller whose request lacks what it needs.
     allow_duplicates! { assert_snapshot!(table, @"
+    401 403 403 403 403 403 403 200 403 403 403 200 403 403 401 401 401 GET admin/cache
+    401 403 403 403 403 403 403 200 403 403 403 200 403 403 401 401 401 GET admin/cache/sessions/{user_id}
+    401 403 403 403 403 403 403 204 403 403 403 204 403 403 401 401 401 DELETE admin/cache/sessions/{user_id}
+    401 403 403 403 403 403 403 200 403 403 403 200 403 403 401 401 401 GET admin/cache/sessions/{user_id}/{access_jti}
+    401 403 403 403 403 403 403 204 403 403 403 204 403 403 401 401 401 DELETE admin/cache/sessions/{user_id}/{access_jti}
+    401 403 403 403 403 403 403 200 403 403 403 200 403 403 401 401 401 GET admin/cache/users/{username}
+    401 403 403 403 403 403 403 204 403 403 403 204 403 403 401 401 401 DELETE admin/cache/users/{username}
     401 403 403 403 403 403 403 200 403 403 403 200 403 403 401 401 401 GET admin/logs
+    401 200 200 200 200 200 200 200 200 422 404 200 403 403 401 401 401 POST ai-cache/hash
+    401 200 200 200 404 404 404 404 200 422 404 404 200 403 401 401 401 GET ai-cache/{hash}
+    401 200 200 200 200 200 200 200 200 422 404 200 403 403 401 401 401 PUT ai-cache/{hash}
+    401 204 204 204 404 404 404 404 204 422 404 404 403 403 401 401 401 DELETE ai-cache/{hash}
     401 200 403 403 200 200 200 200 200 200 200 403 200 200 401 401 401 GET auth/api-key
     401 403 403 403 403 403 403 403 200 200 200 403 403 403 401 401 401 POST auth/api-key/rotate
     401 200 200 200 200 200 200 200 403 403 403 200 200 403 401 401 401 GET auth/api-keys

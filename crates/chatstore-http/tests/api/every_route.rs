@@ -127,7 +127,7 @@ async fn every_body_has_a_maximum_size(case: TestDatabase) {
         let has = |segment: &str| operation.path.split('/').any(|name| name == segment);
         let max = match () {
             () if has("auth") => 16 * 1024,
-            () if has("messages") || has("replies") => 16 * 1024 * 1024,
+            () if has("messages") || has("replies") || has("hash") => 16 * 1024 * 1024,
             () => 1024 * 1024,
         };
         for (bytes, status) in [(max, 422), (max + 1, 413)] {

@@ -77,8 +77,10 @@ fn group_of(operation: &Operation) -> RouteGroup {
         "conversations" | "threads" | "messages" => RouteGroup::Conversations,
         "documents" => RouteGroup::Documents,
         "users" => RouteGroup::Users,
+        "admin" if operation.path.starts_with("/api/v1/admin/cache") => RouteGroup::Users,
         "logs" | "admin" => RouteGroup::Logs,
         "usage" => RouteGroup::Usage,
+        "ai-cache" => RouteGroup::AiCache,
         "auth" => RouteGroup::Auth,
         other => panic!("{other}: which keys may use these routes?"),
     }

@@ -5,6 +5,7 @@
 mod acting;
 mod adapters;
 mod addresses;
+mod ai_cache;
 mod anonymous;
 mod authorization;
 mod bodies;
@@ -46,6 +47,7 @@ mod repetitions;
 mod replies;
 mod server;
 mod sessions;
+mod shared_cache;
 mod support;
 mod thread_messages;
 mod threads;

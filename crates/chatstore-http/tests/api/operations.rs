@@ -96,6 +96,8 @@ impl Operation {
         match self.method.as_str() {
             "GET" | "DELETE" => "",
             _ if has_content.iter().any(|end| self.path.ends_with(end)) => r#"{"content": "a"}"#,
+            "POST" if self.path == "/api/v1/ai-cache/hash" => r#"{"model": "echo", "messages": []}"#,
+            "PUT" if self.path == "/api/v1/ai-cache/{hash}" => r#"{"value": "a"}"#,
             "POST" if self.path == "/api/v1/logs" => r#"{"event": "a"}"#,
             "POST" if self.path == "/api/v1/users" => r#"{"username": "somebody"}"#,
             _ => "{}",

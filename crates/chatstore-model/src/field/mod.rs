@@ -49,22 +49,31 @@ pub struct FlagField {
     pub about: &'static str,
 }
 
-/// A field that holds a whole number, not below 0.
+/// A field that holds a whole number from 0, or from a smallest one, to a largest one.
 #[derive(Debug, Clone, Copy)]
 pub struct CountField {
     /// Its name.
     pub name: &'static str,
     /// What it is for.
     pub about: &'static str,
+    /// The smallest number.
+    pub min: i64,
     /// The largest number.
     pub max: i64,
 }
 
 impl CountField {
-    /// A field for numbers up to [`limits::COUNT`].
+    /// A field for numbers from 0 to [`limits::COUNT`].
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, about: "", max: limits::COUNT }
+        Self { name, about: "", min: 0, max: limits::COUNT }
+    }
+
+    /// The field with a smallest number.
+    #[must_use]
+    pub const fn at_least(mut self, min: i64) -> Self {
+        self.min = min;
+        self
     }
 
     /// The field with a largest number.
@@ -83,8 +92,9 @@ impl CountField {
 
     /// Notes a number outside the range.
     pub fn check(&self, validator: &mut Validator, count: Option<i64>) {
-        if count.is_some_and(|count| !(0..=self.max).contains(&count)) {
-            validator.wrong(self.name, FieldCode::OutOfRange, format!("must be from 0 to {}", self.max));
+        let Self { name, about: _, min, max } = self;
+        if count.is_some_and(|count| !(*min..=*max).contains(&count)) {
+            validator.wrong(name, FieldCode::OutOfRange, format!("must be from {min} to {max}"));
         }
     }
 }
@@ -193,7 +203,7 @@ const fn is_object(first: u8) -> bool {
 }
 
 /// A number with its thousands separated, as messages show large ones.
-fn grouped(number: usize) -> String {
+pub(crate) fn grouped(number: usize) -> String {
     match number / 1_000 {
         0 => number.to_string(),
         thousands => format!("{},{:03}", grouped(thousands), number % 1_000),

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use chatstore::auth::{LoginName, OwnKeys, Password, TokenKeys, Tokens};
-use chatstore::{Change, NewUser, RequestHash, ResponseScope, Store, UserId, UserName, UserPatch, UserRole};
+use chatstore::{
+    CanonicalJson, Change, ModelRequest, NewCachedResponse, NewUser, RequestHash, ResponseScope, Store,
+    UserId, UserName, UserPatch, UserRole,
+};
 use chatstore_redis::Redis;
 use chatstore_testkit::{Backend, TestDatabase, redis_url};
 use serde_json::json;
@@ -136,12 +139,19 @@ async fn an_answer_of_a_model_is_seen_by_its_user_on_every_process_and_goes_with
     let name = "an_answer_of_a_model";
     let [here, there] = processes(&case, name).await;
     let (ada, grace) = (member(&here, "ada").await, member(&here, "grace").await);
-    let hash = RequestHash::of("echo", &json!([{ "role": "user", "content": "hi" }]), &json!({}));
+    let json = |value| CanonicalJson::new(value).unwrap();
+    let hash = RequestHash::of(&ModelRequest {
+        model: "echo".to_owned(),
+        messages: json(json!([{ "role": "user", "content": "hi" }])),
+        parameters: CanonicalJson::object(),
+    });
     let (own, shared) = (ResponseScope::Own, ResponseScope::Shared);
-    let (mine, others) = (json!({ "text": "for Ada" }), json!({ "text": "for all" }));
-    let hour = Duration::from_secs(3_600);
-    assert!(here.as_user(ada).response_cache().put(&hash, own, &mine, hour).await.unwrap());
-    assert!(here.as_user(ada).response_cache().put(&hash, shared, &others, hour).await.unwrap());
+    let (mine, others) = (json(json!({ "text": "for Ada" })), json(json!({ "text": "for all" })));
+    for (scope, value) in [(own, &mine), (shared, &others)] {
+        let new = NewCachedResponse::new(value.clone());
+        let expires_at = here.as_user(ada).response_cache().put(&hash, scope, new).await.unwrap();
+        assert!(expires_at.is_some());
+    }
     let get = async |user, scope| {
         let found = there.as_user(user).response_cache().get(&hash, scope).await;
         found.map(|response| response.value)

@@ -24,8 +24,8 @@ mod removals;
 mod removed_messages;
 mod response_cache;
 mod seed;
-mod shared_users;
 mod usage;
+mod user_cache;
 mod users;
 
 use chatstore_model::{Access, ConversationId, ConversationRole, UserId};
@@ -34,7 +34,7 @@ use chatstore_sql::{Tx, Via, WriteTx};
 use crate::error::{Error, Result};
 use crate::user_scope::AsUser;
 
-pub use auth::{Auth, ClientInfo, LoginName, OwnKeys, Tokens};
+pub use auth::{Auth, ClientInfo, LoginName, OwnKeys, SessionCache, Tokens};
 pub use batches::{AppendedBatch, Destination};
 pub use conversations::Conversations;
 pub use documents::Documents;
@@ -46,12 +46,10 @@ pub use members::Members;
 pub use messages::Messages;
 pub use operations::Operations;
 pub use references::ReferencedDocuments;
-pub use response_cache::{
-    CachedResponse, MAX_RESPONSE_BYTES, MAX_RESPONSE_LIFETIME, RESPONSE_LIFETIME, RequestHash, ResponseCache,
-    ResponseScope,
-};
+pub use response_cache::{RequestHash, ResponseCache};
 pub use seed::{SEED_USERS, Seeded};
 pub use usage::Usage;
+pub use user_cache::UserCache;
 pub use users::Users;
 
 const VIEWER: &str = "a viewer may read this conversation but not change it";

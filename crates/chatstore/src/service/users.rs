@@ -259,7 +259,9 @@ impl Users<'_> {
         let events = events_of(&patch);
         let user = self.0.write("user_update", async move |tx| tx.users().update(id, &patch).await).await?;
         self.0.changed(CallerChange::Everything).await;
-        self.forget_cached(&user).await;
+        if let Some(username) = &user.username {
+            self.0.user_cache().forget(username).await;
+        }
         for event in events {
             event.note(self.0, Some(id));
         }

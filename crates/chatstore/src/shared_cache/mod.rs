@@ -4,6 +4,7 @@
 //! removed after the commit that changes it and never written before. What was read from the database before an entry was
 //! removed is not written after: a look-up gives a [`Ticket`], which is expired then.
 
+mod cached;
 mod local;
 mod slot;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use chatstore_model::UserId;
 
+pub use cached::Cached;
 pub use local::LocalCache;
 pub use slot::{CacheFamily, CacheSlot};
 

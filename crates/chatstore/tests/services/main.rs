@@ -15,5 +15,6 @@ mod others;
 mod passwords;
 mod races;
 mod rights;
+mod shared_cache;
 mod statements;
 mod transactions;

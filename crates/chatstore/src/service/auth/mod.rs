@@ -6,8 +6,8 @@ mod login;
 mod passwords;
 mod provider;
 mod refresh;
+mod session_cache;
 mod sessions;
-mod shared_sessions;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -23,6 +23,7 @@ use crate::security_event::SecurityEvent;
 use crate::store::Store;
 
 pub use login::LoginName;
+pub use session_cache::SessionCache;
 
 /// How long a session lasts without being carried on.
 const IDLE: Duration = Duration::from_secs(14 * 24 * 60 * 60);

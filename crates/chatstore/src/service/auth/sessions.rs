@@ -8,7 +8,7 @@ use chatstore_model::{
 };
 use chatstore_sql::{ReadTx, WriteTx};
 
-use super::shared_sessions::get_or_load;
+use super::session_cache::get_or_load;
 use super::{Auth, OwnKeys};
 use crate::cache::{CALLER_TTL, Cache, SessionKey};
 use crate::changes::CallerChange;
@@ -76,7 +76,7 @@ impl Auth<'_> {
     }
 
     /// The state of a session that goes on, as it is once this access token was used.
-    async fn load(&self, claims: &AccessClaims, now: Timestamp) -> Result<Option<SessionState>> {
+    pub(super) async fn load(&self, claims: &AccessClaims, now: Timestamp) -> Result<Option<SessionState>> {
         let (user, session) = (claims.user, claims.session);
         let found = self
             .store
