@@ -19,6 +19,7 @@ mod generated;
 mod identity_providers;
 mod import;
 mod lint;
+mod logs_tail;
 mod migrate;
 mod migrate_refusals;
 mod outage;

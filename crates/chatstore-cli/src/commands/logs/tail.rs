@@ -82,13 +82,13 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<(), Cli
     };
     let filter = LogFilter { level: arguments.level, event: arguments.event, ..LogFilter::default() };
     let lines = usize::try_from(arguments.lines).unwrap_or(usize::MAX);
-    let mut newest = read(&store, whose, &filter, Order::Descending, lines).await?;
-    newest.reverse();
-    for event in &newest {
+    let mut shown = newest(&store, whose, &filter, lines).await?;
+    shown.reverse();
+    for event in &shown {
         print_event(event, arguments.json)?;
     }
     if arguments.follow {
-        return follow(&store, whose, filter, &newest, arguments.json).await;
+        return follow(&store, whose, filter, &shown, arguments.json).await;
     }
     store.close().await;
     Ok(())
@@ -108,24 +108,32 @@ async fn follow(
         tokio::time::sleep(EVERY).await;
         let from = begin.max(store.now().minus(LOOK_BACK));
         let filter = LogFilter { from: Some(from), ..filter.clone() };
-        for event in read(store, whose, &filter, Order::Ascending, usize::MAX).await? {
-            if seen.insert(event.id) {
-                print_event(&event, is_json)?;
+        let mut list = LogList { filter, order: Order::Ascending, from: None, limit: Limit::MAX };
+        loop {
+            let page = store.event_log().page(whose, list.clone()).await?;
+            for event in page.items {
+                if seen.insert(event.id) {
+                    print_event(&event, is_json)?;
+                }
+            }
+            list.from = page.next;
+            if list.from.is_none() {
+                break;
             }
         }
         seen = seen.split_off(&LogEventId::first_at(from));
     }
 }
 
-/// The first events of a list.
-async fn read(
+/// The newest events of a list, newest first.
+async fn newest(
     store: &Store,
     whose: LogOwner,
     filter: &LogFilter,
-    order: Order,
     most: usize,
 ) -> Result<Vec<LogEvent>, CliError> {
-    let mut list = LogList { filter: filter.clone(), order, from: None, limit: Limit::MAX };
+    let filter = filter.clone();
+    let mut list = LogList { filter, order: Order::Descending, from: None, limit: Limit::MAX };
     let mut found = Vec::new();
     loop {
         let page = store.event_log().page(whose, list.clone()).await?;
