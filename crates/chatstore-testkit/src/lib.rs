@@ -11,6 +11,7 @@
 #[cfg(feature = "cases")]
 #[allow(clippy::expect_used, clippy::print_stderr, reason = "a test case that cannot run fails at once")]
 mod cases;
+mod documentation;
 mod json_text;
 mod program;
 #[cfg(feature = "identity-provider")]
@@ -26,6 +27,7 @@ pub mod server;
 pub use cases::{
     Backend, ExternalDatabase, POSTGRES_URL, REDIS_URL, SeededIds, TestClock, TestDatabase, redis_url,
 };
+pub use documentation::shell_blocks;
 pub use json_text::JsonGenerator;
 pub use program::{Program, TOKEN_KEY, free_port, server_program};
 pub use proxy::Proxy;

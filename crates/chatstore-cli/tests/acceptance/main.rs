@@ -14,6 +14,7 @@ mod chat_app;
 mod chatcore;
 mod chatter;
 mod coach_bot;
+mod fail_over;
 mod identity;
 mod pakton;
 #[path = "../command_line/program.rs"]

@@ -4,18 +4,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use chatstore_testkit::server::{PostgresServer, Settings, database_url, ensure_postgres_installed};
+use chatstore_testkit::shell_blocks;
 
 use crate::program::{Finished, chatstore, finish};
 
 const PAGE: &str = include_str!("../../../../docs/operations.md");
-
-/// The commands of the section, a block each.
-fn blocks() -> Vec<&'static str> {
-    let (_, section) = PAGE.split_once("\n### PostgreSQL\n").expect("the page has the section");
-    let (section, _) = section.split_once("\n## ").expect("another section follows");
-    let blocks = section.split("```sh\n").skip(1);
-    blocks.map(|block| block.split_once("```").expect("a block ends").0).collect()
-}
 
 /// A server of its own, which the commands stop and start, and a folder for commands of chatstore.
 struct Rehearsal {
@@ -97,7 +90,7 @@ fn assert_has(printed: &str, digests: &[String]) {
 
 #[test]
 fn the_commands_of_the_page_restore_a_dump_and_a_moment_of_postgresql() {
-    let blocks = blocks();
+    let blocks = shell_blocks(PAGE, "### PostgreSQL");
     let [dump, restore_dump, check_dump, archive, base_backup, recover, check_moment] = blocks[..] else {
         panic!("{} blocks", blocks.len());
     };
