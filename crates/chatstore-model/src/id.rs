@@ -15,6 +15,10 @@ const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqr
 /// Every short id has this many characters: the fewest that hold 128 bits in base 58.
 const SHORT_LENGTH: usize = 22;
 
+/// As many digits as have a 64-bit value, and how many values they have.
+const GROUP: usize = 10;
+const GROUP_VALUES: u128 = 58_u128.pow(GROUP as u32);
+
 /// Text that is neither a UUID nor a short id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an id: expected a UUID or a short id of 22 characters")]
@@ -166,9 +170,14 @@ fn parse(text: &str) -> Result<Uuid, InvalidId> {
 fn to_short(uuid: Uuid) -> String {
     let mut number = uuid.as_u128();
     let mut digits = [ALPHABET[0]; SHORT_LENGTH];
-    for digit in digits.iter_mut().rev() {
-        *digit = ALPHABET[(number % 58) as usize];
-        number /= 58;
+    for group in digits.rchunks_mut(GROUP) {
+        // Divisions of 128 bits are slow: one for each group.
+        let mut rest = (number % GROUP_VALUES) as u64;
+        number /= GROUP_VALUES;
+        for digit in group.iter_mut().rev() {
+            *digit = ALPHABET[(rest % 58) as usize];
+            rest /= 58;
+        }
     }
     digits.iter().map(|&byte| char::from(byte)).collect()
 }
