@@ -96,7 +96,7 @@ pub use tx::{ReadOnly, ReadTx, ReadWrite, Tx, WriteTx};
 pub use url::DatabasePlace;
 #[cfg(feature = "postgres")]
 pub use url::ServerEncryption;
-pub use user_access::UserRead;
+pub use user_access::{UserRead, UserWrite};
 
 /// Every statement, for the tests that hold them to rules.
 #[must_use]

@@ -18,6 +18,18 @@ pub struct UserRead {
     pub is_long: bool,
 }
 
+/// Whose write it is, and what has to be known of it.
+#[derive(Debug, Clone, Copy)]
+pub struct UserWrite {
+    /// Whose.
+    pub user: UserId,
+    /// Whether it changes something in at most one statement, as for [`Database::write_single`].
+    pub is_single: bool,
+    /// Whether the caller is told where the write is in the write-ahead log, which asks the server a second question.
+    /// Otherwise it is asked when the user reads next.
+    pub is_position_told: bool,
+}
+
 impl Database {
     /// Reads for a user, on a standby if there is one that has replayed what they wrote last; else, and when anything is
     /// wrong there, as [`read`](Self::read) or [`read_long`](Self::read_long). A read waits up to 50 ms for a standby.
@@ -33,9 +45,12 @@ impl Database {
         #[cfg(feature = "postgres")]
         let work = {
             let mut work = work;
-            if let Some(standbys) = self.standbys() {
+            if let (Some(standbys), crate::database::Backend::Postgres(primary)) =
+                (self.standbys(), self.backend())
+            {
                 tracing::trace!(name, "read_for");
-                let position = standbys.positions().of(of.user).max(of.least.unwrap_or_default());
+                let written = standbys.position_of(of.user, primary).await;
+                let position = written.max(of.least.unwrap_or_default());
                 if let Some(value) = Box::pin(standbys.read(position, of.is_long, &mut work)).await {
                     return Ok(value);
                 }
@@ -49,15 +64,15 @@ impl Database {
     }
 
     /// As [`write`](Self::write), or [`write_single`](Self::write_single), for a user, whose reads see it from then on
-    /// wherever they go. Returns with it, where there are standbys, from where on it is in the write-ahead log.
+    /// wherever they go. Returns with it, where there are standbys and it is to be told, from where on it is in the
+    /// write-ahead log.
     ///
     /// # Errors
     /// As those.
     pub async fn write_for<T, E, F>(
         &self,
         name: &'static str,
-        user: UserId,
-        is_single: bool,
+        of: UserWrite,
         work: F,
     ) -> Result<(T, Option<WalPosition>), E>
     where
@@ -70,19 +85,22 @@ impl Database {
             (self.standbys(), self.backend())
         {
             tracing::trace!(name, "write_for");
+            if !of.is_position_told {
+                let result = Box::pin(database.write(of.is_single, None, work)).await;
+                standbys.positions().note(of.user, WalPosition::UNKNOWN);
+                return Ok((result?, None));
+            }
             let noted = std::sync::atomic::AtomicU64::new(0);
-            let result = Box::pin(database.write(is_single, Some(&noted), work)).await;
+            let result = Box::pin(database.write(of.is_single, Some(&noted), work)).await;
             let position = WalPosition::new(noted.into_inner());
             let is_changed = position != WalPosition::default();
             if is_changed {
-                standbys.positions().note(user, position);
+                standbys.positions().note(of.user, position);
             }
             let told = Some(position).filter(|position| is_changed && *position != WalPosition::UNKNOWN);
             return Ok((result?, told));
         }
-        #[cfg(not(feature = "postgres"))]
-        let _ = user;
-        let written = match is_single {
+        let written = match of.is_single {
             true => self.write_single(name, work).await,
             false => self.write(name, work).await,
         };

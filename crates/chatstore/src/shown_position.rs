@@ -38,6 +38,11 @@ impl ShownPosition {
         PRESENT.try_with(|shown| shown.least).unwrap_or_default()
     }
 
+    /// Whether the caller of the present call is told where it writes.
+    pub(crate) fn is_told() -> bool {
+        PRESENT.try_with(|_| ()).is_ok()
+    }
+
     /// Notes where a write is.
     pub(crate) fn note(position: Option<WalPosition>) {
         if position.is_some() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chatstore_model::UserId;
-use chatstore_sql::{ReadTx, StoreError, UserRead, WriteTx};
+use chatstore_sql::{ReadTx, StoreError, UserRead, UserWrite, WriteTx};
 
 use crate::shown_position::ShownPosition;
 use crate::store::Store;
@@ -186,7 +186,9 @@ impl<'s> AsUser<'s> {
             note(seen.as_deref(), tx.conversation_revision());
             done
         };
-        let (done, position) = self.store.database.write_for(name, self.user, is_single, noting).await?;
+        let is_position_told = ShownPosition::is_told();
+        let of = UserWrite { user: self.user, is_single, is_position_told };
+        let (done, position) = self.store.database.write_for(name, of, noting).await?;
         ShownPosition::note(position);
         Ok(done)
     }

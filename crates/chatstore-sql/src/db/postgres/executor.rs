@@ -121,7 +121,8 @@ impl<'c> PostgresExecutor<'c> {
     async fn note_position(&self) {
         let Handle::Single { client, noted: Some(noted), .. } = &self.handle else { return };
         if is_unknown(noted) {
-            let position = self.connections.answered(Box::pin(wal::inserted(client))).await;
+            let inserted = wal::inserted(client, self.connections.keeps_statements());
+            let position = self.connections.answered(Box::pin(inserted)).await;
             noted.store(wal::known(position).bytes(), Ordering::Relaxed);
         }
     }
@@ -214,7 +215,7 @@ impl<'c> PostgresExecutor<'c> {
             }
             Handle::Single { client, noted: Some(noted), .. } if is_unknown(noted) => {
                 // Behind the change on the same connection, without a wait in between.
-                let sent = Box::pin(join(client.query_raw(&statement, values), wal::inserted(client)));
+                let sent = Box::pin(join(client.query_raw(&statement, values), wal::inserted(client, true)));
                 let (rows, position) = self.answered(sql, sent).await?;
                 noted.store(wal::known(Some(position)).bytes(), Ordering::Relaxed);
                 Ok(rows)

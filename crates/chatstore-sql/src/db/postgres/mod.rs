@@ -125,8 +125,9 @@ impl PostgresDatabase {
             let Ok(mut client) = Checkout::acquire(&self.connections).await else { return Checked::Failed };
             let reading = if permit.is_some() { Reading::Much } else { Reading::Little };
             let mut tx = self.autocommit(&client, reading);
+            let question = wal::prepare_replayed(&client, self.connections.keeps_statements()).await;
             // Sent first and answered first, without a wait in between.
-            let (replayed, result) = join(wal::replayed(&client), work(&mut tx)).await;
+            let (replayed, result) = join(wal::replayed(&client, question.as_ref()), work(&mut tx)).await;
             if tx.executor.is_to_read_much() {
                 drop(result);
                 client.set_idle();
@@ -153,7 +154,8 @@ impl PostgresDatabase {
     /// Up to where a standby has replayed; `None` when the server is none.
     pub(crate) async fn replayed(&self) -> Result<Option<WalPosition>, StoreError> {
         let mut client = Checkout::acquire(&self.connections).await?;
-        let replayed = wal::replayed(&client).await.map_err(|error| store_error(&error, "wal.replayed"))?;
+        let replayed =
+            wal::replayed(&client, None).await.map_err(|error| store_error(&error, "wal.replayed"))?;
         client.set_idle();
         Ok(replayed)
     }
@@ -298,7 +300,8 @@ impl PostgresDatabase {
             None => return Ok(Finished::failed(StoreError::OutcomeUnknown(Cause::new(NO_ANSWER)))),
         }
         if let Some(noted) = noted {
-            let position = self.connections.answered(wal::inserted(client)).await;
+            let keeps_statements = self.connections.keeps_statements();
+            let position = self.connections.answered(wal::inserted(client, keeps_statements)).await;
             noted.store(wal::known(position).bytes(), Ordering::Relaxed);
         }
         Ok(finished)

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use chatstore_model::UserId;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::{Checked, PostgresDatabase, Written};
@@ -38,6 +40,8 @@ pub(crate) struct Standbys {
     all: Vec<Standby>,
     next: AtomicUsize,
     positions: Positions,
+    /// Held while the primary is asked where it is, for all whose writes are anywhere until then.
+    asking: Mutex<()>,
     counts: Counts,
 }
 
@@ -80,12 +84,42 @@ impl Standbys {
             all: servers.into_iter().map(standby).collect(),
             next: AtomicUsize::new(0),
             positions: Positions::default(),
+            asking: Mutex::new(()),
             counts: Counts::default(),
         }
     }
 
     pub(crate) const fn positions(&self) -> &Positions {
         &self.positions
+    }
+
+    /// From which position on everything is there that the user wrote; that of a write whose caller was not told is asked
+    /// for now.
+    pub(crate) async fn position_of(&self, user: UserId, primary: &PostgresDatabase) -> WalPosition {
+        let position = self.positions.of(user);
+        if position != WalPosition::UNKNOWN || self.in_use() == 0 {
+            return position;
+        }
+        let asked = timeout(CATCH_UP, async {
+            let turn = self.asking.lock().await;
+            // The one before may have asked for this user too.
+            match self.positions.of(user) {
+                WalPosition::UNKNOWN => {
+                    self.ask(primary, turn).await;
+                    self.positions.of(user)
+                }
+                position => position,
+            }
+        });
+        asked.await.unwrap_or(WalPosition::UNKNOWN)
+    }
+
+    /// Asks the primary where it is.
+    async fn ask(&self, primary: &PostgresDatabase, _turn: MutexGuard<'_, ()>) -> Option<Written> {
+        self.positions.ask();
+        let written = primary.written().await.ok()?;
+        self.positions.resolve(written.inserted);
+        Some(written)
     }
 
     /// Runs `work` on a standby that has replayed everything before `position`. `None` when there is none, or when
@@ -164,11 +198,15 @@ impl Standbys {
         Some((standby, standby.database.get()?))
     }
 
+    fn in_use(&self) -> usize {
+        self.all.iter().filter(|standby| standby.is_in_use.load(Ordering::Relaxed)).count()
+    }
+
     /// What reads have done so far.
     pub(crate) fn reads(&self) -> StandbyReads {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         StandbyReads {
-            in_use: self.all.iter().filter(|standby| standby.is_in_use.load(Ordering::Relaxed)).count(),
+            in_use: self.in_use(),
             answered: count(&self.counts.answered),
             waited: count(&self.counts.waited),
             on_primary: count(&self.counts.on_primary),
@@ -184,10 +222,9 @@ impl Standbys {
         loop {
             ticks.tick().await;
             let (Some(standbys), Some(primary)) = (standbys.upgrade(), primary.upgrade()) else { return };
-            standbys.positions.ask();
-            if let Ok(Ok(Written { inserted, flushed })) = timeout(LOOK, primary.written()).await {
-                past.push_back((Instant::now(), flushed));
-                standbys.positions.resolve(inserted);
+            let asked = timeout(LOOK, async { standbys.ask(&primary, standbys.asking.lock().await).await });
+            if let Ok(Some(written)) = asked.await {
+                past.push_back((Instant::now(), written.flushed));
             }
             while past.len() > 1 && past[1].0.elapsed() >= LAG {
                 past.pop_front();

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use deadpool_postgres::Client;
 use futures_util::{TryStreamExt, pin_mut};
 use tokio_postgres::types::{PgLsn, ToSql, Type};
-use tokio_postgres::{Error, Row};
+use tokio_postgres::{Error, Row, Statement};
 
 use crate::standby_reads::WalPosition;
 
@@ -34,20 +34,30 @@ pub(crate) struct Written {
 }
 
 /// Where the next record begins: what was committed is before it.
-pub(super) async fn inserted(client: &Client) -> Result<WalPosition, Error> {
-    let row = only(client, INSERTED).await?;
+pub(super) async fn inserted(client: &Client, keeps_statements: bool) -> Result<WalPosition, Error> {
+    let prepared = prepared(client, INSERTED, keeps_statements).await;
+    let row = only(client, INSERTED, prepared.as_ref()).await?;
     Ok(end_of_records(row.try_get::<_, PgLsn>(0)?))
 }
 
 pub(super) async fn written(client: &Client) -> Result<Written, Error> {
-    let row = only(client, WRITTEN).await?;
+    let row = only(client, WRITTEN, None).await?;
     let flushed: PgLsn = row.try_get(1)?;
     Ok(Written { inserted: end_of_records(row.try_get(0)?), flushed: WalPosition::new(flushed.into()) })
 }
 
+/// What [`replayed`] sends, where sessions keep statements: parsed once on a connection. To be awaited before, so that
+/// nothing else is sent first.
+pub(super) async fn prepare_replayed(client: &Client, keeps_statements: bool) -> Option<Statement> {
+    prepared(client, REPLAYED, keeps_statements).await
+}
+
 /// Up to where a standby has replayed; `None` when the server is none.
-pub(super) async fn replayed(client: &Client) -> Result<Option<WalPosition>, Error> {
-    let row = only(client, REPLAYED).await?;
+pub(super) async fn replayed(
+    client: &Client,
+    prepared: Option<&Statement>,
+) -> Result<Option<WalPosition>, Error> {
+    let row = only(client, REPLAYED, prepared).await?;
     let replayed: Option<PgLsn> = row.try_get(0)?;
     Ok(replayed.map(|replayed| WalPosition::new(replayed.into())))
 }
@@ -68,10 +78,23 @@ fn end_of_records(inserted: PgLsn) -> WalPosition {
     WalPosition::new(if is_behind_header { inserted - inserted % PAGE } else { inserted })
 }
 
+/// `None` also when it cannot be prepared: asking without says why.
+async fn prepared(client: &Client, sql: &str, keeps_statements: bool) -> Option<Statement> {
+    if keeps_statements { client.prepare_cached(sql).await.ok() } else { None }
+}
+
 /// The one row of a query, which is one message and one answer.
-async fn only(client: &Client, sql: &str) -> Result<Row, Error> {
-    let no_values: [(&(dyn ToSql + Sync), Type); 0] = [];
-    let rows = client.query_typed_raw(sql, no_values).await?;
+async fn only(client: &Client, sql: &str, prepared: Option<&Statement>) -> Result<Row, Error> {
+    let rows = match prepared {
+        Some(statement) => {
+            let no_values: [&(dyn ToSql + Sync); 0] = [];
+            client.query_raw(statement, no_values).await?
+        }
+        None => {
+            let no_values: [(&(dyn ToSql + Sync), Type); 0] = [];
+            client.query_typed_raw(sql, no_values).await?
+        }
+    };
     pin_mut!(rows);
     let mut first = None;
     while let Some(row) = rows.try_next().await? {
