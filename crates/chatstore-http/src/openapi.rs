@@ -18,7 +18,10 @@ use crate::error::{Problem, ProblemDocument, ProblemKind};
     info(
         title = "chatstore",
         description = "Conversations, messages, model responses and their usage, documents.\n\n\
-            Every answer carries `X-Request-Id`. Every error is a problem document (RFC 9457). \
+            Every answer carries `X-Request-Id`, and one that counts for a limit `RateLimit` and `RateLimit-Policy`. \
+            Where lists are read from standbys of the database, an answer to a change carries `Chatstore-Position`: \
+            any request may send it, and is then shown at least that change. \
+            Every error is a problem document (RFC 9457). \
             Times are RFC 3339 in UTC with six decimals. Unknown fields and parameters are rejected. \
             Objects that do not exist and objects of other users are answered alike.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
