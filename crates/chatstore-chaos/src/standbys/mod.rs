@@ -19,11 +19,14 @@ use serde_json::json;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
-use crate::experiment::{Common, Experiment, Recorder};
+use crate::experiment::{Bounds, Common, Experiment, Recorder};
 
 /// How long a standby may take to be left, and to be used again, and a little for this program.
 const LEFT: Duration = Duration::from_millis(1_250);
 const USED: Duration = Duration::from_secs(5);
+
+/// The same where only what is read counts.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Let a standby fail in every way beside users who read what they wrote
 #[derive(Debug, clap::Args)]
@@ -37,6 +40,8 @@ pub(crate) struct Arguments {
     /// Seconds of each measurement
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    #[command(flatten)]
+    bounds: Bounds,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -113,7 +118,8 @@ impl Experiment for Arguments {
         store.migrate().await?;
         let writers = writers(&store, self.users).await?;
         let mut violations = Vec::new();
-        wait_for(&store, 1, USED).await.ok_or("the standby is never used")?;
+        let [left_within, used_within] = if self.bounds.apply() { [LEFT, USED] } else { [PATIENCE; 2] };
+        wait_for(&store, 1, used_within).await.ok_or("the standby is never used")?;
         let ratios = self.measure(&primary, &store, &writers).await?;
         let counts = Arc::new(Counts::default());
         let mut phases = Vec::new();
@@ -128,16 +134,16 @@ impl Experiment for Arguments {
             }
             let failing = Arc::clone(&standby);
             spawn_blocking(move || fault.begin(&failing).map_err(|error| error.to_string())).await??;
-            let left = if fault == Fault::None { None } else { wait_for(&store, 0, LEFT).await };
+            let left = if fault == Fault::None { None } else { wait_for(&store, 0, left_within).await };
             if fault != Fault::None && left.is_none() {
-                violations.push(format!("{fault:?}: the standby is not left within {LEFT:?}"));
+                violations.push(format!("{fault:?}: the standby is not left within {left_within:?}"));
             }
             users.join_all().await;
             let mending = Arc::clone(&standby);
             spawn_blocking(move || fault.end(&mending).map_err(|error| error.to_string())).await??;
-            let used = if fault == Fault::Promoted { None } else { wait_for(&store, 1, USED).await };
+            let used = if fault == Fault::Promoted { None } else { wait_for(&store, 1, used_within).await };
             if fault != Fault::Promoted && used.is_none() {
-                violations.push(format!("{fault:?}: the standby is not used again within {USED:?}"));
+                violations.push(format!("{fault:?}: the standby is not used again within {used_within:?}"));
             }
             let after = store.standby_reads().unwrap_or_default();
             phases.push(json!({
