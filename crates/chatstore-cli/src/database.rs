@@ -43,6 +43,11 @@ pub(crate) async fn open_for_server(
     connect(config, identity_provider::accept_tokens(builder, config, providers)).await
 }
 
+/// Opens a standby of the database, to look at it.
+pub(crate) async fn open_standby(config: &Config, url: &str) -> Result<Store, CliError> {
+    Ok(builder(config, url, FileLock::Share).listen(false).connect().await?)
+}
+
 async fn connect(config: &Config, builder: Builder) -> Result<Store, CliError> {
     builder.connect().await.map_err(|error| {
         let is_wrong_url = matches!(error, ConnectError::InvalidUrl { .. });

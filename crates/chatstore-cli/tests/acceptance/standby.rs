@@ -75,4 +75,16 @@ async fn c8_lists_are_read_from_a_standby_and_show_everybody_their_own_writes() 
     assert!(read >= 50.0, "{read} of 100 lists were read from the standby");
     let wrong = client.get(&messages).bearer_auth(&key).header("Chatstore-Position", "first").send().await;
     assert_eq!(wrong.unwrap().status(), 422);
+
+    let urls = format!("{read_url},{url},postgresql://chatstore:x@127.0.0.1:1/chatstore");
+    let all = [&settings[..], &[("DATABASE_READ_URL", &urls)]].concat();
+    let checks = finish(chatstore(folder.path()).envs(all).args(["doctor", "--json"]));
+    let checks: Vec<Value> = serde_json::from_str(&checks.stdout).unwrap();
+    let standbys: Vec<&Value> = checks.iter().filter(|check| check["check"] == "standby").collect();
+    let expected = [("ok", " bytes behind"), ("ok", " takes writes"), ("warning", "127.0.0.1:1/chatstore")];
+    assert_eq!(standbys.len(), expected.len(), "{checks:?}");
+    for (check, (status, found)) in standbys.into_iter().zip(expected) {
+        assert_eq!(check["status"], status, "{check}");
+        assert!(check["found"].as_str().unwrap().contains(found), "{check}");
+    }
 }

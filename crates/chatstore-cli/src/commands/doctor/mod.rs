@@ -1,18 +1,18 @@
 //! `doctor`: checks settings and database, and says what to do about problems. Changes nothing.
 
+mod postgres;
+mod sqlite;
+
 use std::process::ExitCode;
 
 use chatstore::sql::Sql;
 use chatstore::{DatabaseKind, Store};
 use chatstore_oidc::Probe;
 use chatstore_redis::Redis;
-use chatstore_sql::ServerEncryption;
 use clap::Args;
 use serde::Serialize;
 
-use super::serve::connection;
-use super::serve::files::reachable;
-use super::serve::production::{SEEDED_REMEDY, UNVERIFIED_REMEDY, is_unverified, seeded_names};
+use super::serve::production::{SEEDED_REMEDY, seeded_names};
 use super::{print, print_json};
 use crate::config::{Config, Environment};
 use crate::database;
@@ -24,23 +24,6 @@ const VERSION: Sql =
 
 /// The name of the checks of identity providers.
 const IDENTITY: &str = "identity";
-
-/// Each line names one defect; a few are enough.
-const INTEGRITY: Sql =
-    Sql::pair("doctor.integrity", "select integrity_check from pragma_integrity_check limit 5", "");
-
-const FOREIGN_KEYS: Sql = Sql::pair(
-    "doctor.foreign_keys",
-    "select \"table\", \"parent\", count(*) from pragma_foreign_key_check group by 1, 2 \
-     order by 1, 2 limit 5",
-    "",
-);
-
-const SERVER: Sql = Sql::only_postgres(
-    "doctor.server",
-    "select current_setting('synchronous_commit'), current_setting('fsync'), \
-     current_setting('server_encoding'), pg_is_in_recovery()",
-);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -152,18 +135,8 @@ async fn examine(config: &Config) -> Vec<Check> {
         let has_tables = schema.finding.status == Status::Ok;
         checks.push(schema);
         checks.extend(match store.kind() {
-            DatabaseKind::Sqlite => vec![
-                Check::new("completeness", Ok(completeness(&store))),
-                Check::new("integrity", integrity(&store).await),
-                Check::new("foreign keys", foreign_keys(&store).await),
-                Check::new("permissions", Ok(permissions(&store))),
-            ],
-            DatabaseKind::Postgres => {
-                let server = server(&store).await;
-                let mut checks = server.unwrap_or_else(|failure| vec![Check::new("server", Err(failure))]);
-                checks.insert(0, Check::new("connection", encryption(config, &store)));
-                checks
-            }
+            DatabaseKind::Sqlite => sqlite::checks(&store).await,
+            DatabaseKind::Postgres => postgres::checks(config, &store).await,
         });
         checks.push(Check::new("token key", token_key(config, &store)));
         if has_tables {
@@ -278,91 +251,6 @@ async fn schema(store: &Store) -> Result<Finding, CliError> {
     })
 }
 
-fn completeness(store: &Store) -> Finding {
-    if !store.operations().may_lack_rows() {
-        return Finding::ok("no sign of missing rows");
-    }
-    let found = "the file is a copy of one that was in use, without the -wal beside it: the newest rows may be missing";
-    Finding::warning(
-        found,
-        "use `chatstore backup` on the original; if this file is all there is, the next clean stop of a server \
-         accepts it",
-    )
-}
-
-async fn integrity(store: &Store) -> Result<Finding, CliError> {
-    let lines = store
-        .read("doctor_integrity", async |tx| tx.query(&INTEGRITY, &[], |row| row.next::<String>()).await)
-        .await?;
-    if lines == ["ok"] {
-        return Ok(Finding::ok("the file is sound"));
-    }
-    let todo = "stop the server, keep a copy of the file with its -wal and -shm, and restore a backup with \
-        `chatstore restore`";
-    Ok(Finding::failed(lines.join("; "), todo))
-}
-
-async fn foreign_keys(store: &Store) -> Result<Finding, CliError> {
-    let violated = store
-        .read("doctor_foreign_keys", async |tx| {
-            tx.query(&FOREIGN_KEYS, &[], |row| {
-                let (table, parent, rows): (String, String, i64) = (row.next()?, row.next()?, row.next()?);
-                Ok(format!("rows of {table} that refer to no row of {parent}: {rows}"))
-            })
-            .await
-        })
-        .await?;
-    if violated.is_empty() {
-        return Ok(Finding::ok("every reference is valid"));
-    }
-    let todo = "another program has written to the file with foreign keys off: restore a backup, \
-        or delete these rows";
-    Ok(Finding::failed(violated.join("; "), todo))
-}
-
-/// The files hold what every user wrote. SQLite gives those beside the database its permissions.
-fn permissions(store: &Store) -> Finding {
-    let Some(file) = store.file() else { return Finding::ok("in memory") };
-    let reachable = reachable(file);
-    if reachable.is_empty() {
-        return Finding::ok("the file is accessible to its owner only");
-    }
-    let found: Vec<&str> = reachable.iter().map(|one| one.found.as_str()).collect();
-    let todo: Vec<&str> = reachable.iter().map(|one| one.todo.as_str()).collect();
-    Finding::warning(found.join("; "), todo.join("; "))
-}
-
-/// Whether others on the way to the server can read or change what is sent.
-fn encryption(config: &Config, store: &Store) -> Result<Finding, CliError> {
-    let found = connection(config, store).unwrap_or_default();
-    let is_unverified = ServerEncryption::of(config.database_url())?.is_some_and(is_unverified);
-    Ok(match config.environment {
-        _ if !is_unverified => Finding::ok(found),
-        Environment::Development => Finding::warning(found, UNVERIFIED_REMEDY),
-        Environment::Production => Finding::failed(found, UNVERIFIED_REMEDY),
-    })
-}
-
-async fn server(store: &Store) -> Result<Vec<Check>, CliError> {
-    let found = store
-        .read("doctor_server", async |tx| {
-            tx.query(&SERVER, &[], |row| {
-                let settings: [String; 3] = [row.next()?, row.next()?, row.next()?];
-                Ok((settings, row.next::<bool>()?))
-            })
-            .await
-        })
-        .await?;
-    let checks = found.iter().flat_map(|([synchronous_commit, fsync, encoding], is_standby)| {
-        [
-            Check::new("durability", Ok(durability(synchronous_commit, fsync))),
-            Check::new("encoding", encoded(store, encoding)),
-            Check::new("writes", Ok(takes_writes(*is_standby))),
-        ]
-    });
-    Ok(checks.collect())
-}
-
 fn token_key(config: &Config, store: &Store) -> Result<Finding, CliError> {
     Ok(match token_key::find(config, store)? {
         None => Finding::ok("the first server creates it"),
@@ -383,41 +271,4 @@ async fn seeded_passwords(config: &Config, store: &Store) -> Result<Finding, Cli
         Environment::Development => Finding::warning(found, SEEDED_REMEDY),
         Environment::Production => Finding::failed(found, SEEDED_REMEDY),
     })
-}
-
-fn durability(synchronous_commit: &str, fsync: &str) -> Finding {
-    let found = format!("synchronous_commit = {synchronous_commit}, fsync = {fsync}");
-    if fsync != "on" {
-        return Finding::failed(found, "set fsync = on: a crash can damage the whole database");
-    }
-    if synchronous_commit == "off" {
-        let todo = "set synchronous_commit = on: a crash loses what was acknowledged just before";
-        return Finding::failed(found, todo);
-    }
-    Finding::ok(found)
-}
-
-fn encoded(store: &Store, encoding: &str) -> Result<Finding, CliError> {
-    store.check_encoding()?;
-    Ok(Finding::ok(encoding))
-}
-
-fn takes_writes(is_standby: bool) -> Finding {
-    if is_standby {
-        return Finding::failed("the server is a standby", "name the primary in DATABASE_URL");
-    }
-    Finding::ok("accepted")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_that_loses_or_garbles_data_fails_the_check() {
-        assert_eq!(durability("on", "on").status, Status::Ok);
-        assert_eq!(durability("off", "on").status, Status::Failed);
-        assert_eq!(durability("on", "off").status, Status::Failed);
-        assert_eq!(takes_writes(true).status, Status::Failed);
-    }
 }
