@@ -17,6 +17,7 @@ mod idempotency;
 mod identity;
 mod idle_connections;
 mod import;
+mod import_lines;
 mod large_answers;
 mod logs;
 mod long_import;
@@ -61,6 +62,7 @@ enum Command {
     Identity(identity::Arguments),
     IdleConnections(idle_connections::Arguments),
     Import(import::Arguments),
+    ImportLines(import_lines::Arguments),
     LargeAnswers(large_answers::Arguments),
     Logs(logs::Arguments),
     LongImport(long_import::Arguments),
@@ -98,6 +100,7 @@ async fn main() -> ExitCode {
         Command::IdleConnections(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::LongImport(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Import(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::ImportLines(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::LargeAnswers(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Logs(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::LongReads(arguments) => run(arguments.common.databases.backend, arguments).await,

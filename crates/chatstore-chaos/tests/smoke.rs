@@ -191,6 +191,16 @@ fn a_killed_import_ends_in_the_same_rows_when_it_is_run_again() {
 }
 
 #[test]
+fn lines_are_imported_as_the_rows_that_a_copy_of_them_has() {
+    let arguments = ["import-lines", "--messages", "3000", "--rounds", "1", "--no-bounds"];
+
+    for line in run_experiment(&arguments) {
+        assert_eq!(line["violations"], 0);
+        assert!(line["ratio"].is_number());
+    }
+}
+
+#[test]
 fn every_request_sent_before_the_stop_is_answered() {
     let lines = run_experiment(&["drain", "--rounds", "3", "--clients", "8"]);
 

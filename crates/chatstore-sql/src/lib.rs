@@ -85,9 +85,10 @@ pub use piece_rows::PieceRows;
 
 pub use repo::{
     ApiKeys, ConversationList, Conversations, Counts, Deletions, DocumentList, Documents, FoundApiKey,
-    FoundDocuments, IdempotencyKeys, Identities, LogActor, LogList, LogOwner, Logs, MarkedCounts, Members,
-    Messages, NewSecret, NumberedMessages, Passwords, Piece, PiecePosition, PresentMessage, Presented,
-    RefreshTokens, RemovedPiece, Responses, Rotation, Sessions, Statistics, TableDigest, Usage, Users, Via,
+    FoundDocuments, IdempotencyKeys, Identities, ImportedResponse, ImportedRows, Imports, LogActor, LogList,
+    LogOwner, Logs, MarkedCounts, Members, Messages, NewSecret, Passwords, Piece, PiecePosition,
+    PresentMessage, Presented, RefreshTokens, RemovedPiece, Responses, Rotation, Sessions, Statistics,
+    TableDigest, Usage, Users, Via,
 };
 pub use server_failure::ServerFailure;
 pub use standby_reads::{InvalidWalPosition, StandbyReads, WalPosition};

@@ -1,7 +1,7 @@
 //! `long-import`: one line of JSON lines with a very long conversation is imported beside writers of a server, killed, and
 //! imported twice at once: the writers go on, memory stays bounded, and each row is stored once.
 
-mod program;
+pub(crate) mod program;
 mod rows;
 pub(crate) mod writers;
 

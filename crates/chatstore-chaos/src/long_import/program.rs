@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_millis(5);
 
 /// A running import; killed when dropped.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(crate) struct Program {
     child: Child,
     begun: Instant,
     messages: PathBuf,
@@ -23,16 +23,16 @@ pub(super) struct Program {
 
 /// How an import ended.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) elapsed: Duration,
+pub(crate) struct Ended {
+    pub(crate) elapsed: Duration,
     /// The maximum memory that it held.
-    pub(super) peak_kib: u64,
+    pub(crate) peak_kib: u64,
     /// What it said, unless it succeeded.
-    pub(super) failure: Option<String>,
+    pub(crate) failure: Option<String>,
 }
 
 impl Program {
-    pub(super) fn start(binary: &Path, target: &str, file: &Path) -> Result<Self, Error> {
+    pub(crate) fn start(binary: &Path, target: &str, file: &Path) -> Result<Self, Error> {
         let folder = tempfile::tempdir()?;
         let messages = folder.path().join("messages");
         let mut command = Command::new(fs::canonicalize(binary)?);
@@ -44,7 +44,7 @@ impl Program {
     }
 
     /// Waits for its end.
-    pub(super) async fn finish(mut self) -> Result<Ended, Error> {
+    pub(crate) async fn finish(mut self) -> Result<Ended, Error> {
         let mut peak_kib = 0;
         let status = loop {
             if let Some(status) = self.child.try_wait()? {
@@ -60,7 +60,7 @@ impl Program {
     }
 
     /// Kills it at a moment; the maximum memory that it held.
-    pub(super) async fn kill_after(mut self, moment: Duration) -> Result<u64, Error> {
+    pub(crate) async fn kill_after(mut self, moment: Duration) -> Result<u64, Error> {
         tokio::time::sleep(moment.saturating_sub(self.begun.elapsed())).await;
         let peak_kib = self.peak_kib();
         self.child.kill()?;

@@ -253,7 +253,7 @@ async fn an_interrupted_import_says_what_to_do(case: TestDatabase) {
         let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
         // More than one batch, and no end: the import waits for the next line.
-        for number in 0..500 {
+        for number in 0..2_500 {
             writeln!(input, r#"{{"id": "{signal}{number}", "turns": [{{"role": "user", "content": ""}}]}}"#)
                 .unwrap();
         }

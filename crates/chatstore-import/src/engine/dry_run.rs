@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chatstore_model::{ConversationId, DocumentId, MessageId, UserId};
-use chatstore_sql::{Marked, NumberedMessages};
+use chatstore_sql::{ImportedRows, Marked};
 
+use super::found::Found;
 use crate::report::RowsReport;
 
 /// What a dry run would have added, which the database therefore does not know. Empty in a run that writes.
@@ -41,12 +42,16 @@ pub(crate) struct BatchState {
     pub(super) now: DryRunState,
     /// Whether two messages of an owner may have the same UUID, which costs a look at each.
     pub(super) may_repeat_uuids: bool,
+    /// Whether the batch was tried before. Each conversation is created by itself then, which names what is in its way.
+    pub(super) is_repeated: bool,
     /// Whether what was deleted in the store is imported again.
     pub(crate) restores: bool,
     /// What is being deleted, as far as it was met.
     pub(super) deleted: Arc<HashSet<Marked>>,
-    /// Messages that are written at the end of the batch, or before something is read that they may be part of.
-    pub(super) numbered: NumberedMessages,
+    /// What was looked up for the whole batch.
+    pub(crate) found: Found,
+    /// What is written at the end of the batch, or before something is read that it may be part of.
+    pub(super) rows: ImportedRows,
     /// What became of the rows.
     pub(crate) report: RowsReport,
 }

@@ -3,15 +3,16 @@
 mod assembler;
 mod batch;
 mod dry_run;
+mod found;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chatstore::operations::MarkedCounts;
-use chatstore::{Result, Store, StoreError};
+use chatstore::{DatabaseKind, Result, Store, StoreError};
 use chatstore_model::{Timestamp, UserId, UserName};
-use chatstore_sql::{Marked, NumberedMessages, ReadTx, WriteTx};
+use chatstore_sql::{ImportedRows, Marked, ReadTx, WriteTx};
 use tokio::time::Instant;
 
 use crate::plan::{
@@ -21,9 +22,14 @@ use crate::report::{GeneratedPassword, ImportReport, Issue, ReportBuilder, RowsR
 use assembler::Assembler;
 use batch::{ChunkBatch, ChunkEnd, DocumentBatch, UserBatch};
 use dry_run::DryRunState;
+use found::Found;
 
-pub(crate) use batch::{Batch, DELETED, LEFT_DELETED, Mode, StoreResult, Write, find_described};
+pub(crate) use batch::{
+    Batch, DELETED, LEFT_DELETED, Mode, StoreResult, Write, find_conversation, find_described, find_thread,
+    look_up_described,
+};
 pub(crate) use dry_run::BatchState;
+pub(crate) use found::Wanted;
 
 /// Users decided together, each with several statements.
 const BATCH_USERS: usize = 200;
@@ -104,6 +110,11 @@ impl<'i> Import<'i> {
     #[must_use]
     pub const fn base_time(&self) -> Timestamp {
         self.options.base_time
+    }
+
+    /// Which database the rows go to.
+    pub(crate) fn database_kind(&self) -> DatabaseKind {
+        self.store.kind()
     }
 
     /// Maximum bytes of a document's content.
@@ -289,15 +300,18 @@ impl<'i> Import<'i> {
         let (outcome, state) = loop {
             let batch = Arc::clone(&batch);
             // A repeated UUID is looked for when the database has found that there is one.
-            let may_repeat_uuids = self.options.dry_run || attempt > 1;
+            let is_repeated = attempt > 1;
+            let may_repeat_uuids = self.options.dry_run || is_repeated;
             let (earlier, now) = (Arc::clone(&self.dry_run), DryRunState::default());
             let state = BatchState {
                 earlier,
                 now,
                 may_repeat_uuids,
+                is_repeated,
                 restores: self.options.restore_deleted,
                 deleted: Arc::clone(&self.deleted),
-                numbered: NumberedMessages::default(),
+                found: Found::default(),
+                rows: ImportedRows::default(),
                 report: RowsReport::default(),
             };
             let done = if self.options.dry_run {

@@ -2,8 +2,8 @@
 
 use chatstore::operations::Deletion;
 use chatstore::{
-    CanonicalJson, ConversationId, Email, Error, MessageId, NewConversation, NewMessage, NewUser, Store,
-    Timestamp, UserId, Uuid, WriteTx,
+    CanonicalJson, ConversationId, DatabaseKind, Email, Error, MessageId, NewConversation, NewMessage,
+    NewUser, Store, Timestamp, UserId, Uuid, WriteTx,
 };
 use chatstore_import::plan::{
     PlannedConversation, PlannedMessage, PlannedOwner, PlannedUser, UserIdentity, derived_uuid,
@@ -22,6 +22,8 @@ conformance!(
     messages_deleted_in_the_store_come_back_when_that_is_asked_for,
     what_is_being_deleted_stays_deleted_unless_it_is_asked_for,
     a_member_who_is_missing_is_reported_and_added_when_that_is_asked_for,
+    a_batch_takes_few_statements_however_many_conversations_it_has,
+    a_repeated_row_of_a_batch_is_found_among_what_the_batch_adds,
 );
 
 /// Conversations with their messages.
@@ -271,4 +273,49 @@ async fn a_member_who_is_missing_is_reported_and_added_when_that_is_asked_for(ca
     assert!(store.as_user(grace).conversations().get(conversation_id).await.is_ok());
     let (_, issues) = run(&store, &source, false).await;
     assert_eq!(issues, Vec::new());
+}
+
+async fn a_batch_takes_few_statements_however_many_conversations_it_has(case: TestDatabase) {
+    let store = Store::connect(case.url.as_str()).await.unwrap();
+    let planned = (0..100).map(|number| {
+        let key = number.to_string();
+        let mut planned = conversation(&key, PlannedOwner::Known(UserId::ANONYMOUS));
+        planned.new.thread_id = Some(key.clone());
+        (planned, messages(&key, 9))
+    });
+    let source = Planned(planned.collect());
+    // SQLite, which is in the same process, inserts row by row.
+    let inserts = if store.kind() == DatabaseKind::Sqlite { 1_000 } else { 2 };
+    for (dry_run, expected, statements) in [
+        (true, added(900), 4),
+        (false, added(900), 2 + inserts),
+        (false, unchanged(900), 2),
+        (true, unchanged(900), 2),
+    ] {
+        let before = store.operations().statements();
+        let (report, issues) = run(&store, &source, dry_run).await;
+        let taken = store.operations().statements() - before;
+        assert_eq!((report.table("messages"), issues), (expected, Vec::new()));
+        // The store may look for deletions to finish meanwhile.
+        assert!((statements..statements + 10).contains(&taken), "{taken} instead of {statements}");
+    }
+}
+
+async fn a_repeated_row_of_a_batch_is_found_among_what_the_batch_adds(case: TestDatabase) {
+    let store = Store::connect(case.url.as_str()).await.unwrap();
+    let planned = || conversation("one", PlannedOwner::Known(UserId::ANONYMOUS));
+    let other = conversation("two", PlannedOwner::Known(UserId::ANONYMOUS));
+    let source = Planned(vec![
+        (planned(), messages("one", 2)),
+        (other, messages("two", 2)),
+        (planned(), messages("one", 3)),
+    ]);
+    let (report, issues) = run(&store, &source, false).await;
+    let expected = |added, unchanged| TableReport { read: added + unchanged, added, unchanged, left_out: 0 };
+    assert_eq!((report.table("conversations"), report.table("messages")), (expected(2, 1), expected(5, 2)));
+    assert_eq!(issues, []);
+    let chat = store.as_user(UserId::ANONYMOUS);
+    let (stored, _) = chat.conversations().get(planned().id).await.unwrap();
+    assert_eq!((stored.message_count, stored.last_seq, stored.revision), (3, 3, 3));
+    assert_eq!(stored.last_message.as_deref(), Some("message 2"));
 }

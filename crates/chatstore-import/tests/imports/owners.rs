@@ -1,6 +1,6 @@
 //! Lines that name their owners, and lines that name nothing.
 
-use chatstore::{NewUser, Store, Timestamp, UserId, UserName};
+use chatstore::{DatabaseKind, NewUser, Store, Timestamp, UserId, UserName};
 use chatstore_import::jsonl::{Jsonl, JsonlError, OnError};
 use chatstore_import::{ImportOptions, ImportReport, import};
 use chatstore_testkit::{TestDatabase, conformance};
@@ -10,6 +10,7 @@ conformance!(
     a_line_that_names_an_unknown_id_is_refused,
     a_line_without_an_id_is_known_by_what_it_says,
     external_ids_of_turns_are_kept_once,
+    many_lines_of_several_owners_take_few_statements,
 );
 
 async fn import_lines(store: &Store, lines: &str, dry_run: bool) -> Result<ImportReport, JsonlError> {
@@ -85,4 +86,23 @@ async fn external_ids_of_turns_are_kept_once(case: TestDatabase) {
     let ids: Vec<Option<&str>> = page.items.iter().map(|message| message.external_id.as_deref()).collect();
     assert_eq!(ids, [Some("m1"), Some("m2"), None]);
     assert!(page.items[2].metadata.as_str().contains("m1"));
+}
+
+async fn many_lines_of_several_owners_take_few_statements(case: TestDatabase) {
+    let store = Store::connect(case.url.as_str()).await.unwrap();
+    for owner in ["ada", "grace", "joan"] {
+        let username = Some(UserName::new(owner).unwrap());
+        store.users().create(NewUser { username, ..NewUser::default() }).await.unwrap();
+    }
+    let owners = ["ada", "grace", "joan"].map(|owner| format!(r#", "owner": "{owner}""#));
+    let lines: Vec<String> = (0..150).map(|number| line(&number.to_string(), &owners[number % 3])).collect();
+    let before = store.operations().statements();
+    let report = import_lines(&store, &lines.join("\n"), false).await.unwrap();
+    let taken = store.operations().statements() - before;
+    assert_eq!((report.table("users").added, report.table("conversations").added), (0, 150));
+    // Each owner is found by name; SQLite, which is in the same process, inserts row by row.
+    let inserts = if store.kind() == DatabaseKind::Sqlite { 300 } else { 2 };
+    let statements = 3 + 3 + inserts;
+    // The store may look for deletions to finish meanwhile.
+    assert!((statements..statements + 10).contains(&taken), "{taken} instead of {statements}");
 }

@@ -29,6 +29,7 @@ mod deletions;
 mod documents;
 mod idempotency_keys;
 mod identities;
+mod imports;
 mod live;
 mod logs;
 mod members;
@@ -54,9 +55,10 @@ pub use deletions::{Deletions, MarkedCounts, Piece, PiecePosition};
 pub use documents::{DocumentList, Documents, FoundDocuments};
 pub use idempotency_keys::IdempotencyKeys;
 pub use identities::Identities;
+pub use imports::{ImportedRows, Imports};
 pub use logs::{LogActor, LogList, LogOwner, Logs};
 pub use members::Members;
-pub use messages::{Messages, NumberedMessages, PresentMessage, RemovedPiece};
+pub use messages::{ImportedResponse, Messages, PresentMessage, RemovedPiece};
 pub use passwords::Passwords;
 pub use refresh_tokens::{Presented, RefreshTokens, Rotation};
 pub use responses::Responses;
@@ -97,6 +99,13 @@ impl Via {
 fn list_of(ids: impl Iterator<Item = Uuid>) -> Result<CanonicalJson, StoreError> {
     let ids = ids.map(|id| id.simple().to_string().into()).collect();
     CanonicalJson::new(serde_json::Value::Array(ids)).map_err(|error| StoreError::backend(error.to_string()))
+}
+
+/// Owners, each with the id or text of something that may be theirs, as one parameter of a statement.
+fn pairs_of(pairs: impl Iterator<Item = (UserId, String)>) -> Result<CanonicalJson, StoreError> {
+    let pairs = pairs.map(|(owner, of_owner)| vec![owner.uuid().simple().to_string(), of_owner].into());
+    CanonicalJson::new(serde_json::Value::Array(pairs.collect()))
+        .map_err(|error| StoreError::backend(error.to_string()))
 }
 
 /// Refuses NUL in a text to look for: PostgreSQL would fail on it where SQLite finds nothing.

@@ -1,15 +1,18 @@
 //! What imports rely on: ids and times that rows bring, what is there already, responses that come later.
 
+use std::collections::BTreeSet;
+
 use chatstore_model::{
-    CanonicalJson, Day, Limit, MessageId, MessageRange, ModelResponse, NewConversation, NewMessage, NewUser,
-    Order, PasswordHash, Timestamp, UserId, VerbatimJson,
+    CanonicalJson, Conversation, ConversationId, Day, Limit, MessageId, MessageRange, ModelResponse,
+    NewConversation, NewMessage, NewUser, Order, PasswordHash, Timestamp, UserId, VerbatimJson,
 };
-use chatstore_sql::{NumberedMessages, Value, Via};
+use chatstore_sql::{ImportedResponse, ImportedRows, Value, Via};
 use chatstore_testkit::{TestDatabase, conformance};
+use uuid::Uuid;
 
 use crate::fixtures::{
-    absent_message, append, arbitrary_conversation, arbitrary_owner, arbitrary_uuid, create_conversation,
-    create_user, email, failure, name, read, reply, reply_of, say, write,
+    absent_message, append, arbitrary_conversation, arbitrary_owner, arbitrary_uuid, conversation_row,
+    create_conversation, create_user, email, failure, name, read, reply, reply_of, say, write,
 };
 
 conformance!(
@@ -22,6 +25,10 @@ conformance!(
     a_second_response_of_a_message_is_refused_whole,
     many_imported_messages_are_stored_as_each_alone_would_be,
     many_imported_messages_of_which_one_has_a_taken_id_are_refused_whole,
+    a_conversation_imported_with_its_messages_is_as_one_that_grew,
+    an_imported_conversation_whose_id_is_taken_is_refused,
+    a_piece_that_does_not_follow_what_is_imported_is_refused,
+    many_conversations_are_found_by_owner_and_by_id_or_thread,
 );
 
 fn at(text: &str) -> Timestamp {
@@ -140,6 +147,14 @@ fn response(
     }
 }
 
+fn added(owner: UserId, responses: &[ModelResponse]) -> Vec<ImportedResponse> {
+    let added = |response: &ModelResponse| {
+        let response = response.clone();
+        ImportedResponse { owner, response, names_model: true }
+    };
+    responses.iter().map(added).collect()
+}
+
 async fn responses_that_come_later_are_booked_on_their_own_days(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let mut responses = Vec::new();
@@ -154,8 +169,8 @@ async fn responses_that_come_later_are_booked_on_their_own_days(case: TestDataba
         responses.push(response(message.id, conversation, time, model));
     }
     for part in responses.chunks(3) {
-        let part = part.to_vec();
-        write(&case, async move |tx| tx.messages().attach_responses(owner, &part).await).await.unwrap();
+        let part = added(owner, part);
+        write(&case, async move |tx| tx.messages().attach_responses(&part).await).await.unwrap();
     }
     let (from, to) = (Day::of(at("2024-01-01T00:00:00Z")), Day::of(at("2024-01-31T00:00:00Z")));
     let usage = read(&case, async move |tx| tx.usage().between(owner, from, to).await).await;
@@ -182,11 +197,12 @@ async fn a_second_response_of_a_message_is_refused_whole(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let answered = reply(&case, owner, conversation, reply_of("small", 1, 2)).await.unwrap().message;
     let open = append(&case, Via::Owner(owner), conversation, NewMessage::assistant("so")).await.unwrap();
-    let both = vec![
+    let both = [
         response(open.id, conversation, "2024-01-01T10:00:00Z", "small"),
         response(answered.id, conversation, "2024-01-01T10:00:00Z", "small"),
     ];
-    let refused = write(&case, async move |tx| tx.messages().attach_responses(owner, &both).await).await;
+    let both = added(owner, &both);
+    let refused = write(&case, async move |tx| tx.messages().attach_responses(&both).await).await;
     assert_eq!(failure(refused), "already exists: response.message_id");
     let id = open.id;
     let none = read(&case, async move |tx| tx.responses().get(owner, id).await).await;
@@ -218,11 +234,11 @@ async fn many_imported_messages_are_stored_as_each_alone_would_be(case: TestData
     let new = many();
     let expected = new.clone();
     write(&case, async move |tx| {
-        let mut numbered = NumberedMessages::default();
+        let mut rows = ImportedRows::default();
         for conversation in [one, other] {
-            numbered.append(tx.messages().number_imported(owner, conversation, &[], &new[..]).await?);
+            tx.imports().messages(&mut rows, owner, conversation, &[], &new[..]).await?;
         }
-        tx.messages().store_numbered(&numbered).await
+        tx.imports().store(&rows).await
     })
     .await
     .unwrap();
@@ -263,8 +279,9 @@ async fn many_imported_messages_of_which_one_has_a_taken_id_are_refused_whole(ca
     let mut new = many();
     new.push(NewMessage { id: Some(taken), ..NewMessage::user("again") });
     let refused = write(&case, async move |tx| {
-        let numbered = tx.messages().number_imported(owner, conversation, &[], &new[..]).await?;
-        tx.messages().store_numbered(&numbered).await
+        let mut rows = ImportedRows::default();
+        tx.imports().messages(&mut rows, owner, conversation, &[], &new[..]).await?;
+        tx.imports().store(&rows).await
     });
     assert_eq!(failure(refused.await), "already exists: message.id");
     let left = read(&case, async move |tx| {
@@ -272,4 +289,122 @@ async fn many_imported_messages_of_which_one_has_a_taken_id_are_refused_whole(ca
         tx.messages().count_between(owner, conversation, range).await
     });
     assert_eq!(left.await, 1);
+}
+
+fn dated(thread: &str) -> NewConversation {
+    NewConversation {
+        title: Some("Ünïcode \\ \t".to_owned()),
+        default_model: Some("large".to_owned()),
+        last_message: Some("set".to_owned()),
+        metadata: CanonicalJson::parse(r#"{"x": [1.5, null, "é"]}"#).unwrap(),
+        created_at: Some(at("0001-01-01T00:00:00.000001Z")),
+        updated_at: Some(at("2024-02-01T00:00:00Z")),
+        ..NewConversation::thread(thread)
+    }
+}
+
+async fn a_conversation_imported_with_its_messages_is_as_one_that_grew(case: TestDatabase) {
+    let (owner, _) = arbitrary_owner(&case).await;
+    let said = |time: &str| NewMessage { created_at: Some(at(time)), ..NewMessage::user("é".repeat(300)) };
+    for times in
+        [&[][..], &["2023-01-01T00:00:00Z"], &["2023-01-01T00:00:00Z", "2025-01-01T00:00:00.000001Z"]]
+    {
+        let (imported, grown) = (format!("imported {}", times.len()), format!("grown {}", times.len()));
+        let messages: Vec<NewMessage> = times.iter().map(|time| said(time)).collect();
+        let (new, other) = (dated(&imported), dated(&grown));
+        let stored = write(&case, async move |tx| {
+            let mut rows = ImportedRows::default();
+            let new =
+                NewConversation { id: Some(ConversationId::from_uuid(Uuid::from_u128(7))), ..new.clone() };
+            tx.imports().conversation(&mut rows, owner, &new)?;
+            tx.imports().messages(&mut rows, owner, new.id.unwrap(), &[], &messages[..]).await?;
+            tx.imports().store(&rows).await?;
+            let stored = tx.conversations().find_by_thread(owner, new.thread_id.as_deref().unwrap()).await?;
+            tx.conversations().delete(owner, new.id.unwrap()).await?;
+            let created = tx.conversations().create(owner, &other).await?.id;
+            tx.messages().append_many(owner, created, &[], &messages[..]).await?;
+            Ok((
+                stored.unwrap(),
+                tx.conversations().find_by_thread(owner, other.thread_id.as_deref().unwrap()).await?,
+            ))
+        });
+        let (stored, grown) = stored.await.unwrap();
+        let grown = grown.unwrap();
+        assert_eq!(stored.last_seq, i64::try_from(times.len()).unwrap());
+        let expected = Conversation { id: stored.id, thread_id: stored.thread_id.clone(), ..grown };
+        assert_eq!(stored, expected);
+    }
+}
+
+async fn an_imported_conversation_whose_id_is_taken_is_refused(case: TestDatabase) {
+    let (owner, taken) = arbitrary_owner(&case).await;
+    for new in
+        [NewConversation { id: Some(taken), ..NewConversation::default() }, NewConversation::thread("taken")]
+    {
+        if new.id.is_none() {
+            create_conversation(&case, owner, new.clone()).await.unwrap();
+        }
+        let field = if new.id.is_some() { "id" } else { "thread_id" };
+        let refused = write(&case, async move |tx| {
+            let mut rows = ImportedRows::default();
+            tx.imports().conversation(&mut rows, owner, &new)?;
+            tx.imports().store(&rows).await
+        });
+        assert_eq!(failure(refused.await), format!("already exists: conversation.{field}"));
+    }
+}
+
+async fn a_piece_that_does_not_follow_what_is_imported_is_refused(case: TestDatabase) {
+    let (owner, _) = arbitrary_owner(&case).await;
+    let id = ConversationId::from_uuid(arbitrary_uuid(&case));
+    let piece = [NewMessage::user("one"), NewMessage::user("two")];
+    let others = piece.clone();
+    let refused = write(&case, async move |tx| {
+        let mut rows = ImportedRows::default();
+        tx.imports().conversation(
+            &mut rows,
+            owner,
+            &NewConversation { id: Some(id), ..NewConversation::default() },
+        )?;
+        tx.imports().piece(&mut rows, owner, id, 1, &others, true).await
+    });
+    assert!(failure(refused.await).contains("changed while it was imported"));
+    for (after, completes) in [(0, false), (2, true)] {
+        let piece = piece.clone();
+        write(&case, async move |tx| {
+            let mut rows = ImportedRows::default();
+            if after == 0 {
+                let new = NewConversation { id: Some(id), ..NewConversation::default() };
+                tx.imports().conversation(&mut rows, owner, &new)?;
+            }
+            tx.imports().piece(&mut rows, owner, id, after, &piece, completes).await?;
+            tx.imports().store(&rows).await
+        })
+        .await
+        .unwrap();
+        let stored = conversation_row(&case, owner, id).await;
+        let revision = if completes { 2 } else { 1 };
+        assert_eq!(
+            (stored.last_seq, stored.message_count, stored.revision),
+            (after + 2, after + 2, revision)
+        );
+    }
+}
+
+async fn many_conversations_are_found_by_owner_and_by_id_or_thread(case: TestDatabase) {
+    let (ada, of_ada) = arbitrary_owner(&case).await;
+    let (grace, of_grace) = arbitrary_owner(&case).await;
+    let thread = create_conversation(&case, grace, NewConversation::thread("tréad")).await.unwrap().id;
+    let wanted = [(ada, of_ada), (grace, of_grace), (ada, of_grace), (grace, thread)];
+    let found = read(&case, async move |tx| tx.conversations().find_many(&wanted).await).await;
+    let places: BTreeSet<_> = found.iter().map(|found| (found.owner_id, found.id)).collect();
+    assert_eq!(places, BTreeSet::from([(ada, of_ada), (grace, of_grace), (grace, thread)]));
+    let row = conversation_row(&case, ada, of_ada).await;
+    assert!(found.contains(&row), "{found:?}");
+    let wanted =
+        [(ada, "tréad"), (grace, "tréad"), (grace, "none")].map(|(owner, id)| (owner, id.to_owned()));
+    let found = read(&case, async move |tx| tx.conversations().find_threads(&wanted).await).await;
+    assert_eq!(found.iter().map(|found| found.id).collect::<Vec<_>>(), [thread]);
+    let nothing = read(&case, async move |tx| tx.conversations().find_many(&[]).await).await;
+    assert_eq!(nothing, []);
 }

@@ -6,9 +6,9 @@ use chatstore_model::{CanonicalJson, Conversation, ConversationId, Limit, NewCon
 use chatstore_sql::{Marked, Tx, Via};
 use serde_json::Value;
 
-use super::users::{UserDecision, decide_user};
+use super::users::{UserDecision, decide_user, find_same};
 use super::{BatchState, DELETED, LEFT_DELETED, Mode, StoreResult, Write};
-use crate::plan::{PlannedConversation, PlannedOwner, UserIdentity, is_unchanged};
+use crate::plan::{PlannedConversation, PlannedOwner, PlannedUser, UserIdentity, is_unchanged};
 use crate::report::Issue;
 
 /// Where a conversation is, or goes.
@@ -101,7 +101,7 @@ async fn put_members<M: Mode>(
 /// is added.
 async fn find_owner<M>(
     tx: &mut Tx<'_, M>,
-    state: &BatchState,
+    state: &mut BatchState,
     planned: &PlannedConversation,
 ) -> StoreResult<(UserId, Option<Box<NewUser>>, Vec<Issue>)> {
     let column = match &planned.owner {
@@ -114,7 +114,7 @@ async fn find_owner<M>(
 /// The owner of a row, the user to create when there is none, and what to report then; `issue` is one of the row.
 pub(crate) async fn find_described<M>(
     tx: &mut Tx<'_, M>,
-    state: &BatchState,
+    state: &mut BatchState,
     owner: &PlannedOwner,
     issue: impl Fn(String, &str) -> Issue,
 ) -> StoreResult<(UserId, Option<Box<NewUser>>, Vec<Issue>)> {
@@ -122,9 +122,15 @@ pub(crate) async fn find_described<M>(
         PlannedOwner::Known(id) => return Ok((*id, None, Vec::new())),
         PlannedOwner::Described(user) => user,
     };
+    if let Some(id) = state.found.stored_as(user.id) {
+        return Ok((id, None, Vec::new()));
+    }
     let missing = |done: &str| issue(format!("there is no user {:?}", user.key), done);
     Ok(match decide_user(tx, state, user).await? {
-        UserDecision::Present(id) | UserDecision::Same { id, .. } => (id, None, Vec::new()),
+        UserDecision::Present(id) | UserDecision::Same { id, .. } => {
+            state.found.note_stored_as(user.id, id);
+            (id, None, Vec::new())
+        }
         UserDecision::Deleted => (user.id, None, Vec::new()),
         // An address that is none has no user of its own.
         UserDecision::Add(..) if user.new.email.is_none() && user.new.username.is_none() => {
@@ -137,22 +143,43 @@ pub(crate) async fn find_described<M>(
     })
 }
 
-/// Decides about a conversation. What was changed here since it was imported stays as it is.
-async fn decide_conversation<M>(
+/// The id that the store has, or will have, for the owner of rows, after its users were looked up.
+pub(crate) async fn look_up_described<M>(
     tx: &mut Tx<'_, M>,
-    state: &BatchState,
+    state: &mut BatchState,
+    user: &PlannedUser,
+) -> StoreResult<UserId> {
+    let is_known =
+        state.found.user(user.id) == Some(true) || state.has(|added| added.users.contains(&user.id));
+    if is_known || state.is_deleted(Marked::User(user.id)) {
+        return Ok(user.id);
+    }
+    match find_same(tx, state, user).await? {
+        Some(UserDecision::Present(id) | UserDecision::Same { id, .. }) => {
+            state.found.note_stored_as(user.id, id);
+            Ok(id)
+        }
+        _ if user.new.email.is_none() && user.new.username.is_none() => Ok(UserId::ANONYMOUS),
+        _ => Ok(user.id),
+    }
+}
+
+/// Decides about a conversation. What was changed here since it was imported stays as it is.
+async fn decide_conversation<M: Mode>(
+    tx: &mut Tx<'_, M>,
+    state: &mut BatchState,
     planned: &PlannedConversation,
     owner: UserId,
 ) -> StoreResult<ConversationDecision> {
     let mut id = planned.id;
-    let mut found = find(tx, owner, id).await?;
+    let mut found = find_conversation(tx, state, owner, id).await?;
     let is_uuid_taken = match (&found, state.conversation_key(owner, id)) {
         (Some(found), _) => planned.is_another_row(&found.metadata),
         (None, key) => key.is_some_and(|key| key != planned.key),
     };
     if is_uuid_taken {
         id = planned.fallback_id;
-        found = find(tx, owner, id).await?;
+        found = find_conversation(tx, state, owner, id).await?;
     }
     if state.is_deleted(Marked::Conversation { owner, id }) || state.is_deleted(Marked::User(owner)) {
         let left_out = Issue::of_row("conversations", &planned.key, DELETED, LEFT_DELETED);
@@ -169,7 +196,7 @@ async fn decide_conversation<M>(
         issues.push(issue(planned, "uuid", problem, done));
     } else if planned.id != planned.fallback_id
         && owner != UserId::ANONYMOUS
-        && let Some(anonymous) = find(tx, UserId::ANONYMOUS, id).await?
+        && let Some(anonymous) = find_conversation(tx, state, UserId::ANONYMOUS, id).await?
         && !planned.is_another_row(&anonymous.metadata)
     {
         let problem = "it was imported before it belonged to this user".to_owned();
@@ -178,7 +205,7 @@ async fn decide_conversation<M>(
     }
     let mut new = Box::new(NewConversation { id: Some(id), ..planned.new.clone() });
     if let Some(thread_id) = &planned.new.thread_id
-        && let Some(other) = tx.conversations().find_by_thread(owner, thread_id).await?
+        && let Some(other) = find_thread(tx, state, owner, thread_id).await?
     {
         let is_of_another_row = has_another_address(&other, &new);
         if planned.is_thread && !is_of_another_row && is_unchanged(&other, &new) {
@@ -210,9 +237,33 @@ fn has_another_address(stored: &Conversation, new: &NewConversation) -> bool {
     }
 }
 
-async fn find<M>(tx: &mut Tx<'_, M>, owner: UserId, id: ConversationId) -> StoreResult<Option<Conversation>> {
+/// A conversation by its id.
+pub(crate) async fn find_conversation<M: Mode>(
+    tx: &mut Tx<'_, M>,
+    state: &mut BatchState,
+    owner: UserId,
+    id: ConversationId,
+) -> StoreResult<Option<Conversation>> {
+    if let Some(known) = state.found.conversation(owner, id) {
+        return Ok(known.clone());
+    }
+    M::apply(tx, state, Write::Waiting).await?;
     let found = tx.conversations().get(Via::Owner(owner), id).await?;
     Ok(found.map(|(conversation, _)| conversation))
+}
+
+/// A conversation by the id that the application has for it.
+pub(crate) async fn find_thread<M: Mode>(
+    tx: &mut Tx<'_, M>,
+    state: &mut BatchState,
+    owner: UserId,
+    thread_id: &str,
+) -> StoreResult<Option<Conversation>> {
+    if let Some(known) = state.found.thread(owner, thread_id) {
+        return Ok(known.clone());
+    }
+    M::apply(tx, state, Write::Waiting).await?;
+    tx.conversations().find_by_thread(owner, thread_id).await
 }
 
 fn issue(planned: &PlannedConversation, column: &str, problem: String, done: &str) -> Issue {

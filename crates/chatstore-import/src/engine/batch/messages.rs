@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chatstore_model::{ConversationId, MessageId, MessageRange, ModelResponse, NewMessage, UserId};
-use chatstore_sql::{PresentMessage, Tx, Via};
+use chatstore_model::{MessageId, MessageRange, ModelResponse, NewMessage, UserId};
+use chatstore_sql::{ImportedResponse, PresentMessage, Tx, Via};
 
-use super::conversations::Place;
+use super::conversations::{Place, find_conversation};
 use super::{BatchState, DELETED, LEFT_DELETED, Mode, StoreResult, Write};
 use crate::plan::PlannedMessage;
 use crate::report::{Issue, RowsReport};
@@ -18,19 +18,15 @@ pub(super) async fn put_messages<M: Mode>(
     is_new: bool,
     seq_before: i64,
     messages: &[PlannedMessage],
-    responses: &mut Vec<ModelResponse>,
+    responses: &mut Vec<ImportedResponse>,
 ) -> StoreResult<i64> {
-    if !is_new {
-        M::apply(tx, state, Write::Waiting).await?;
-    }
-    let stored =
-        if is_new { None } else { tx.conversations().get(Via::Owner(place.owner), place.id).await? };
+    let stored = if is_new { None } else { find_conversation(tx, state, place.owner, place.id).await? };
     let present = if stored.is_none() && !state.may_repeat_uuids {
         HashMap::new()
     } else {
-        find_present(tx, place.owner, messages).await?
+        find_present(tx, state, place.owner, messages).await?
     };
-    let stored_seq = stored.map_or(0, |(conversation, _)| conversation.last_seq);
+    let stored_seq = stored.map_or(0, |conversation| conversation.last_seq);
     let (gaps, mut last_seq) = compare_messages(state, place, seq_before, messages, &present, responses);
     let mut new = Vec::new();
     let mut senders = Vec::new();
@@ -53,7 +49,7 @@ pub(super) async fn put_messages<M: Mode>(
             };
             new.push(NewMessage { id: Some(id), external_id, ..message.new.clone() });
             senders.push(message.sender);
-            add_response(&mut state.report, responses, message, id, place.id);
+            add_response(&mut state.report, responses, message, id, place, message.new.model.is_none());
         }
     }
     if !new.is_empty() {
@@ -91,25 +87,35 @@ pub(super) fn leave_out(report: &mut RowsReport, message: &PlannedMessage, probl
 /// Adds the response of a message that is stored, or is going to be.
 fn add_response(
     report: &mut RowsReport,
-    responses: &mut Vec<ModelResponse>,
+    responses: &mut Vec<ImportedResponse>,
     message: &PlannedMessage,
     message_id: MessageId,
-    conversation_id: ConversationId,
+    place: Place,
+    names_model: bool,
 ) {
     let Some(planned) = &message.response else { return };
     report.add("responses", 1);
     report.issues.extend(planned.issues.iter().cloned());
-    responses.push(ModelResponse { message_id, conversation_id, ..planned.response.clone() });
+    let response = ModelResponse { message_id, conversation_id: place.id, ..planned.response.clone() };
+    responses.push(ImportedResponse { owner: place.owner, response, names_model });
 }
 
 /// What the owner has of these messages, under either of their ids.
-async fn find_present<M>(
+async fn find_present<M: Mode>(
     tx: &mut Tx<'_, M>,
+    state: &mut BatchState,
     owner: UserId,
     messages: &[PlannedMessage],
 ) -> StoreResult<HashMap<MessageId, PresentMessage>> {
-    let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
-    let found = tx.messages().find_present(owner, &ids).await?;
+    let known: Option<Vec<_>> =
+        messages.iter().map(|message| state.found.message(owner, message.id)).collect();
+    let found: Vec<PresentMessage> = if let Some(known) = known {
+        known.into_iter().flatten().cloned().collect()
+    } else {
+        M::apply(tx, state, Write::Waiting).await?;
+        let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
+        tx.messages().find_present(owner, &ids).await?
+    };
     let mut present: HashMap<MessageId, PresentMessage> =
         found.into_iter().map(|found| (found.id, found)).collect();
     let mut seen = HashSet::new();
@@ -152,7 +158,7 @@ fn compare_messages<'c>(
     seq_before: i64,
     messages: &'c [PlannedMessage],
     present: &HashMap<MessageId, PresentMessage>,
-    responses: &mut Vec<ModelResponse>,
+    responses: &mut Vec<ImportedResponse>,
 ) -> (Vec<Gap<'c>>, i64) {
     let mut used: HashSet<MessageId> = HashSet::new();
     let mut gaps = Vec::new();
@@ -170,7 +176,10 @@ fn compare_messages<'c>(
         state.report.keep("messages");
         match &message.response {
             Some(_) if found.has_response => state.report.keep("responses"),
-            _ => add_response(&mut state.report, responses, message, id, found.conversation_id),
+            _ => {
+                let at = Place { owner: place.owner, id: found.conversation_id };
+                add_response(&mut state.report, responses, message, id, at, true);
+            }
         }
         if found.conversation_id == place.id {
             gap.before = Some(found.seq);

@@ -10,14 +10,14 @@ mod messages;
 mod users;
 
 use chatstore_model::{
-    CanonicalJson, ConversationId, MemberRole, ModelResponse, NewConversation, NewDocument, NewMessage,
-    NewUser, UserId, UserPatch,
+    CanonicalJson, ConversationId, MemberRole, NewConversation, NewDocument, NewMessage, NewUser, UserId,
+    UserPatch,
 };
-use chatstore_sql::{Marked, ReadOnly, ReadWrite, StoreError, Tx};
+use chatstore_sql::{ImportedResponse, Marked, ReadOnly, ReadWrite, StoreError, Tx};
 
 use super::dry_run::BatchState;
 
-pub(crate) use conversations::find_described;
+pub(crate) use conversations::{find_conversation, find_described, find_thread, look_up_described};
 
 pub(super) use chunk::{ChunkBatch, ChunkEnd, ConversationChunk};
 pub(super) use documents::DocumentBatch;
@@ -72,9 +72,9 @@ pub(crate) enum Write<'w> {
         messages: &'w [NewMessage],
         is_last: bool,
     },
-    /// The messages that wait, of all conversations together.
+    /// The conversations and messages that wait, all together.
     Waiting,
-    Responses(UserId, &'w [ModelResponse]),
+    Responses(&'w [ImportedResponse]),
     Document(UserId, &'w NewDocument),
 }
 
@@ -121,14 +121,22 @@ impl Mode for ReadOnly {
 }
 
 /// Fails where creating would, because the thing is being deleted.
-async fn refuse_deleted(tx: &mut Tx<'_, ReadOnly>, state: &BatchState, write: &Write<'_>) -> StoreResult<()> {
+async fn refuse_deleted(
+    tx: &mut Tx<'_, ReadOnly>,
+    state: &mut BatchState,
+    write: &Write<'_>,
+) -> StoreResult<()> {
     let marked = match write {
         Write::User(new) => new.id.map(Marked::User),
         Write::Conversation(owner, new, _) => new.id.map(|id| Marked::Conversation { owner: *owner, id }),
         _ => None,
     };
     match marked {
-        Some(marked) if !state.restores && tx.deletions().is_left(marked).await? => {
+        Some(marked)
+            if !state.restores
+                && state.found.has_deletions(tx).await?
+                && tx.deletions().is_left(marked).await? =>
+        {
             Err(StoreError::BeingDeleted(marked))
         }
         _ => Ok(()),
@@ -140,35 +148,47 @@ impl Mode for ReadWrite {
 
     async fn apply(tx: &mut Tx<'_, Self>, state: &mut BatchState, write: Write<'_>) -> StoreResult<()> {
         match write {
-            Write::User(new) => tx.users().create(new).await.map(drop),
+            Write::User(new) => {
+                let created = tx.users().create(new).await?;
+                state.found.note_user(created.id);
+                Ok(())
+            }
             Write::UserMetadata(id, metadata) => {
                 let patch = UserPatch { metadata: Some(metadata), ..UserPatch::default() };
                 tx.users().update(id, &patch).await.map(drop)
             }
-            Write::Conversation(owner, new, _) => tx.conversations().create(owner, new).await.map(drop),
+            Write::Conversation(owner, new, _) => {
+                if let Some(id) = new.id {
+                    state.found.forget(owner, id, new.thread_id.as_deref());
+                }
+                if !state.is_repeated && state.found.user(owner) == Some(true) {
+                    return tx.imports().conversation(&mut state.rows, owner, new);
+                }
+                write_waiting(tx, state).await?;
+                tx.conversations().create(owner, new).await.map(drop)
+            }
             Write::Member(owner, id, user) => {
+                write_waiting(tx, state).await?;
                 tx.members().put(owner, id, user, MemberRole::Editor).await.map(drop)
             }
             Write::Messages(owner, id, senders, new) => {
-                let numbered = tx.messages().number_imported(owner, id, senders, new).await?;
-                state.numbered.append(numbered);
+                state.found.forget(owner, id, None);
+                tx.imports().messages(&mut state.rows, owner, id, senders, new).await?;
                 // Where UUIDs repeat, the next message is compared with this one.
                 if state.may_repeat_uuids { write_waiting(tx, state).await } else { Ok(()) }
             }
             Write::Waiting => write_waiting(tx, state).await,
             Write::Piece { owner, conversation, after, messages, is_last } => {
-                let numbered =
-                    tx.messages().number_piece(owner, conversation, after, messages, is_last).await?;
-                state.numbered.append(numbered);
-                Ok(())
+                state.found.forget(owner, conversation, None);
+                tx.imports().piece(&mut state.rows, owner, conversation, after, messages, is_last).await
             }
-            Write::Responses(owner, new) => tx.messages().attach_responses(owner, new).await,
+            Write::Responses(new) => tx.messages().attach_responses(new).await,
             Write::Document(owner, new) => tx.documents().create(owner, new).await.map(drop),
         }
     }
 }
 
 async fn write_waiting(tx: &mut Tx<'_, ReadWrite>, state: &mut BatchState) -> StoreResult<()> {
-    let numbered = std::mem::take(&mut state.numbered);
-    tx.messages().store_numbered(&numbered).await
+    let rows = std::mem::take(&mut state.rows);
+    tx.imports().store(&rows).await
 }

@@ -23,6 +23,7 @@ impl Batch for UserBatch {
         state: &mut BatchState,
     ) -> StoreResult<Self::Outcome> {
         let mut others = Vec::new();
+        state.found.look_up_users(tx, self.0.iter().map(|planned| planned.id).collect()).await?;
         for planned in &self.0 {
             match decide_user(tx, state, planned).await? {
                 UserDecision::Present(id) => {
@@ -74,7 +75,11 @@ pub(super) async fn decide_user<M>(
     state: &BatchState,
     planned: &PlannedUser,
 ) -> StoreResult<UserDecision> {
-    if state.has(|added| added.users.contains(&planned.id)) || tx.users().get(planned.id).await?.is_some() {
+    let is_stored = match state.found.user(planned.id) {
+        Some(is_stored) => is_stored,
+        None => tx.users().get(planned.id).await?.is_some(),
+    };
+    if is_stored || state.has(|added| added.users.contains(&planned.id)) {
         return Ok(UserDecision::Present(planned.id));
     }
     if state.is_deleted(Marked::User(planned.id)) {
@@ -125,7 +130,7 @@ pub(super) async fn decide_user<M>(
 }
 
 /// The user who has the name or the address, where that is what identifies a user.
-async fn find_same<M>(
+pub(super) async fn find_same<M>(
     tx: &mut Tx<'_, M>,
     state: &BatchState,
     planned: &PlannedUser,

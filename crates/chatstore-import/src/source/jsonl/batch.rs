@@ -5,9 +5,12 @@ use chatstore_sql::Tx;
 use crate::engine::{Batch, BatchState, Mode, StoreResult, Write};
 
 /// Something that a line brings.
-pub(super) trait Item: Send + Sync + 'static {
+pub(super) trait Item: Sized + Send + Sync + 'static {
     /// The transaction's name in logs and metrics.
     const NAME: &'static str;
+
+    /// Looks up what the store has of some, so that nothing is asked for each of them.
+    async fn look_up<M: Mode>(items: &[Self], tx: &mut Tx<'_, M>, state: &mut BatchState) -> StoreResult<()>;
 
     /// Stores what is missing of it, unless what is stored differs.
     async fn put<M: Mode>(&self, tx: &mut Tx<'_, M>, state: &mut BatchState) -> StoreResult<ItemOutcome>;
@@ -38,6 +41,7 @@ impl<T: Item> Batch for ItemBatch<T> {
         tx: &mut Tx<'_, M>,
         state: &mut BatchState,
     ) -> StoreResult<Self::Outcome> {
+        T::look_up(&self.items, tx, state).await?;
         let mut outcomes = Vec::with_capacity(self.items.len());
         for item in &self.items {
             let outcome = item.put(tx, state).await?;

@@ -4,7 +4,7 @@ use chatstore_model::NewDocument;
 use chatstore_sql::Tx;
 
 use super::batch::{Item, ItemOutcome};
-use super::owner::Owner;
+use super::owner::{Owner, look_up_owners};
 use crate::engine::{BatchState, Mode, StoreResult, Write};
 
 /// The document of a line.
@@ -16,6 +16,11 @@ pub(super) struct LineDocument {
 
 impl Item for LineDocument {
     const NAME: &'static str = "import_documents";
+
+    async fn look_up<M: Mode>(items: &[Self], tx: &mut Tx<'_, M>, state: &mut BatchState) -> StoreResult<()> {
+        let owners: Vec<&Owner> = items.iter().map(|item| &item.owner).collect();
+        look_up_owners(tx, state, &owners).await.map(drop)
+    }
 
     async fn put<M: Mode>(&self, tx: &mut Tx<'_, M>, state: &mut BatchState) -> StoreResult<ItemOutcome> {
         let Self { owner, new } = self;

@@ -35,7 +35,7 @@ mod visit;
 
 use std::io::BufRead;
 
-use chatstore::Error;
+use chatstore::{DatabaseKind, Error};
 use chatstore_model::{NewMessage, UserId};
 
 use super::Source;
@@ -48,9 +48,15 @@ use planner::{PlannedHead, Planner, Unplanned};
 use text::{Line, ReadLine, read_line};
 use visit::Head;
 
-/// Maximum messages written together, and bytes of their texts; on SQLite this holds the writer for a few
-/// milliseconds.
-const BATCH_MESSAGES: usize = 400;
+/// Maximum messages written together. On SQLite this holds the writer for a few milliseconds; on PostgreSQL nobody waits
+/// for a transaction that only adds, and each is a write to the disk.
+const BATCH_MESSAGES_ON_SQLITE: usize = 400;
+const BATCH_MESSAGES_ON_POSTGRES: usize = 2_000;
+
+/// Maximum documents written together.
+const BATCH_DOCUMENTS: usize = 400;
+
+/// Maximum bytes of the texts of either.
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// JSON lines. In the report, the key of a conversation is the number of its line.
@@ -115,10 +121,15 @@ impl<R: BufRead> Source for Jsonl<R> {
     async fn read(mut self, import: Import<'_>) -> Result<ImportReport, JsonlError> {
         let on_error = self.on_error;
         let planner = Planner::new(self.owner, import.base_time());
+        let batch_messages = match import.database_kind() {
+            DatabaseKind::Sqlite => BATCH_MESSAGES_ON_SQLITE,
+            DatabaseKind::Postgres => BATCH_MESSAGES_ON_POSTGRES,
+        };
         let mut lines = Lines {
             import,
             on_error,
             planner,
+            batch_messages,
             waiting: Vec::new(),
             documents: Vec::new(),
             messages: 0,
@@ -149,6 +160,8 @@ struct Lines<'i> {
     import: Import<'i>,
     on_error: OnError,
     planner: Planner,
+    /// Maximum messages written together.
+    batch_messages: usize,
     waiting: Vec<Piece>,
     /// With the numbers of their lines. Never together with pieces: lines are stored in their order.
     documents: Vec<(u64, LineDocument)>,
@@ -175,7 +188,7 @@ impl Lines<'_> {
             let message = planner.plan(&turn).map_err(|reason| unread(std::io::Error::other(reason)))?;
             bytes += message.content.len() + message.parts.as_ref().map_or(0, |parts| parts.as_str().len());
             messages.push(message);
-            let is_full = messages.len() == BATCH_MESSAGES || bytes >= BATCH_BYTES;
+            let is_full = messages.len() == self.batch_messages || bytes >= BATCH_BYTES;
             if is_full && index + 1 < head.turns {
                 let piece = Piece { head: head.clone(), start, messages: std::mem::take(&mut messages) };
                 (start, bytes) = (index + 1, 0);
@@ -201,7 +214,7 @@ impl Lines<'_> {
             }
             Err(reason) => return self.refuse("documents", number, reason).await,
         }
-        if self.documents.len() >= BATCH_MESSAGES || self.bytes >= BATCH_BYTES {
+        if self.documents.len() >= BATCH_DOCUMENTS || self.bytes >= BATCH_BYTES {
             self.flush_documents().await?;
         }
         Ok(())
@@ -217,7 +230,7 @@ impl Lines<'_> {
         self.messages += messages.len();
         self.bytes += bytes;
         self.waiting.push(Piece { head, start: 0, messages });
-        if self.messages >= BATCH_MESSAGES || self.bytes >= BATCH_BYTES {
+        if self.messages >= self.batch_messages || self.bytes >= BATCH_BYTES {
             self.flush().await?;
         }
         Ok(())

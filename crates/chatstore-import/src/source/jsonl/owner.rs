@@ -1,12 +1,14 @@
 //! Who owns what a line says.
 
+use std::collections::HashMap;
+
 use chatstore_model::{CanonicalJson, Email, NewUser, UserId, UserName};
 use chatstore_sql::Tx;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::known::Fields;
-use crate::engine::{BatchState, Mode, StoreResult, Write, find_described};
+use crate::engine::{BatchState, Mode, StoreResult, Write, find_described, look_up_described};
 use crate::plan::{PlannedOwner, PlannedUser, UserIdentity, derived_uuid};
 use crate::report::Issue;
 
@@ -89,7 +91,13 @@ impl Owner {
     ) -> StoreResult<Option<UserId>> {
         let user = match self {
             Self::Otherwise(id) => return Ok(Some(*id)),
-            Self::Named(id) => return Ok(tx.users().get(*id).await?.map(|user| user.id)),
+            Self::Named(id) => {
+                let is_stored = match state.found.user(*id) {
+                    Some(is_stored) => is_stored,
+                    None => tx.users().get(*id).await?.is_some(),
+                };
+                return Ok(is_stored.then_some(*id));
+            }
             Self::Described(user) => PlannedOwner::Described(user.clone()),
         };
         let issue = |problem, done: &str| Issue::of_table("users", problem, done);
@@ -100,4 +108,25 @@ impl Owner {
         }
         Ok(Some(id))
     }
+}
+
+/// Looks up owners of lines: the ids that the store has, or will have, for them, by the ids that they were planned with.
+pub(super) async fn look_up_owners<M>(
+    tx: &mut Tx<'_, M>,
+    state: &mut BatchState,
+    owners: &[&Owner],
+) -> StoreResult<HashMap<UserId, UserId>> {
+    state.found.look_up_users(tx, owners.iter().map(|owner| owner.id()).collect()).await?;
+    let mut stored = HashMap::new();
+    for owner in owners {
+        if stored.contains_key(&owner.id()) {
+            continue;
+        }
+        let id = match owner {
+            Owner::Otherwise(id) | Owner::Named(id) => *id,
+            Owner::Described(user) => look_up_described(tx, state, user).await?,
+        };
+        stored.insert(owner.id(), id);
+    }
+    Ok(stored)
 }

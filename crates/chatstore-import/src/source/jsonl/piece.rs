@@ -8,8 +8,11 @@ use chatstore_model::{Conversation, Limit, MessageRange, NewMessage, Order, User
 use chatstore_sql::{Marked, Tx, Via};
 
 use super::batch::{Item, ItemOutcome};
+use super::owner::{Owner, look_up_owners};
 use super::planner::PlannedHead;
-use crate::engine::{BatchState, DELETED, LEFT_DELETED, Mode, StoreResult, Write};
+use crate::engine::{
+    BatchState, DELETED, LEFT_DELETED, Mode, StoreResult, Wanted, Write, find_conversation, find_thread,
+};
 
 /// Messages of a conversation that follow each other.
 #[derive(Debug)]
@@ -33,11 +36,22 @@ impl Piece {
 impl Item for Piece {
     const NAME: &'static str = "import_jsonl";
 
+    async fn look_up<M: Mode>(items: &[Self], tx: &mut Tx<'_, M>, state: &mut BatchState) -> StoreResult<()> {
+        let owners: Vec<&Owner> = items.iter().map(|piece| &piece.head.owner).collect();
+        let owners = look_up_owners(tx, state, &owners).await?;
+        let wanted = items.iter().map(|Piece { head, .. }| {
+            let owner = *owners.get(&head.owner.id()).unwrap_or(&head.owner.id());
+            Wanted { owner, id: head.id, thread_id: head.new.thread_id.as_deref() }
+        });
+        let wanted: Vec<_> = wanted.collect();
+        state.found.look_up_conversations(tx, &wanted).await
+    }
+
     async fn put<M: Mode>(&self, tx: &mut Tx<'_, M>, state: &mut BatchState) -> StoreResult<ItemOutcome> {
         let Some(owner) = self.head.owner.put(tx, state).await? else {
             return Ok(ItemOutcome::Differs(format!("there is no user {}", self.head.owner.id())));
         };
-        let Some(stored) = find(tx, owner, &self.head).await? else {
+        let Some(stored) = find(tx, state, owner, &self.head).await? else {
             if state.is_deleted(Marked::Conversation { owner, id: self.head.id }) {
                 return Ok(ItemOutcome::Differs(format!("the conversation: {DELETED}; {LEFT_DELETED}")));
             }
@@ -52,7 +66,6 @@ impl Item for Piece {
             append(tx, state, owner, self, 0).await?;
             return Ok(ItemOutcome::Stored);
         };
-        M::apply(tx, state, Write::Waiting).await?;
         let present = usize::try_from(stored.last_seq).unwrap_or(0).saturating_sub(self.start);
         let present = present.min(self.messages.len());
         if let Some(turn) = first_difference(tx, owner, &stored, self, present).await? {
@@ -77,12 +90,17 @@ impl Item for Piece {
     }
 }
 
-async fn find<M>(tx: &mut Tx<'_, M>, owner: UserId, head: &PlannedHead) -> StoreResult<Option<Conversation>> {
-    if let Some((stored, _)) = tx.conversations().get(Via::Owner(owner), head.id).await? {
+async fn find<M: Mode>(
+    tx: &mut Tx<'_, M>,
+    state: &mut BatchState,
+    owner: UserId,
+    head: &PlannedHead,
+) -> StoreResult<Option<Conversation>> {
+    if let Some(stored) = find_conversation(tx, state, owner, head.id).await? {
         return Ok(Some(stored));
     }
     match &head.new.thread_id {
-        Some(thread_id) => tx.conversations().find_by_thread(owner, thread_id).await,
+        Some(thread_id) => find_thread(tx, state, owner, thread_id).await,
         None => Ok(None),
     }
 }

@@ -2,6 +2,7 @@
 
 mod bump;
 mod list;
+mod many;
 
 use chatstore_model::{
     Access, CanonicalJson, Conversation, ConversationId, ConversationPatch, ConversationRole, IntoValid,
@@ -135,7 +136,8 @@ const DELETE: Sql = Sql::same(
     ),
 );
 
-pub(super) const STATEMENTS: &[&[Sql]] = &[OWN_STATEMENTS, bump::STATEMENTS, list::STATEMENTS];
+pub(super) const STATEMENTS: &[&[Sql]] =
+    &[OWN_STATEMENTS, bump::STATEMENTS, list::STATEMENTS, many::STATEMENTS];
 
 const OWN_STATEMENTS: &[Sql] = &[GET, GET_SHARED, BY_THREAD, ACCESS, LOCK, CREATE, UPDATE, DELETE];
 
@@ -382,18 +384,17 @@ impl Conversations<'_, '_, ReadWrite> {
         owner: UserId,
         new: &NewConversation,
     ) -> Result<Option<Conversation>, StoreError> {
-        let created_at = new.created_at.unwrap_or_else(|| self.0.now());
-        let id = new.id.unwrap_or_else(|| ConversationId::from_uuid(self.0.new_uuid(created_at)));
+        let row = self.to_row(owner, new);
         let values: [Value<'_>; INSERTED.count() - COUNTS.len()] = [
-            owner.into(),
-            id.into(),
-            new.thread_id.as_ref().into(),
-            new.title.as_ref().into(),
-            new.default_model.as_ref().into(),
-            new.last_message.as_ref().into(),
-            (&new.metadata).into(),
-            created_at.into(),
-            new.updated_at.unwrap_or(created_at).into(),
+            row.owner_id.into(),
+            row.id.into(),
+            row.thread_id.as_ref().into(),
+            row.title.as_ref().into(),
+            row.default_model.as_ref().into(),
+            row.last_message.as_ref().into(),
+            (&row.metadata).into(),
+            row.created_at.into(),
+            row.updated_at.into(),
         ];
         self.0.executor.query_changed(&CREATE, &values, read).await
     }

@@ -127,7 +127,7 @@ impl Messages<'_, '_, ReadWrite> {
     }
 
     /// Takes numbers for messages, which are not stored yet; also the conversation's default model.
-    pub(super) async fn number(
+    pub(in crate::repo) async fn number(
         &mut self,
         owner: UserId,
         conversation: ConversationId,
@@ -135,26 +135,34 @@ impl Messages<'_, '_, ReadWrite> {
         new: &[NewMessage],
         at: Option<Timestamp>,
     ) -> Result<Option<(Vec<MessageRow>, Option<String>)>, StoreError> {
+        let mut rows = self.unnumbered(owner, conversation, senders, new)?;
+        let Some(last) = rows.last() else { return Ok(None) };
+        let count = count_of(&rows)?;
+        let (last, at) = ((last.content.as_str(), last.created_at), at.unwrap_or(last.created_at));
+        let bumped = self.0.conversations().bump_by_many(owner, conversation, count, last, at).await?;
+        number_after(&mut rows, bumped.last_seq - count);
+        Ok(Some((rows, bumped.default_model)))
+    }
+
+    /// Rows of the owner's conversation that have no numbers yet. `senders` as in [`append_many`](Self::append_many).
+    pub(in crate::repo) fn unnumbered(
+        &self,
+        owner: UserId,
+        conversation: ConversationId,
+        senders: &[Option<UserId>],
+        new: &[NewMessage],
+    ) -> Result<Vec<MessageRow>, StoreError> {
         if !senders.is_empty() && senders.len() != new.len() {
             return Err(StoreError::InvalidState(
                 "there must be one sender for each message, or none at all",
             ));
         }
-        let Some(last) = new.last() else { return Ok(None) };
-        let count = i64::try_from(new.len()).map_err(|_| StoreError::InvalidState("too many messages"))?;
         let mut rows: Vec<MessageRow> =
             new.iter().map(|new| self.to_row(Via::Owner(owner), conversation, new)).collect();
-        let newest = rows[rows.len() - 1].created_at;
-        let (last, at) = ((last.content.as_str(), newest), at.unwrap_or(newest));
-        let bumped = self.0.conversations().bump_by_many(owner, conversation, count, last, at).await?;
-        let first_seq = bumped.last_seq - count + 1;
-        for (seq, row) in (first_seq..).zip(&mut rows) {
-            row.seq = seq;
-        }
         for (row, sender) in rows.iter_mut().zip(senders) {
             row.sender_id = sender.filter(|sender| *sender != owner && row.role == MessageRole::User);
         }
-        Ok(Some((rows, bumped.default_model)))
+        Ok(rows)
     }
 
     /// A row that has no number yet; that of a member has no owner either until the conversation is bumped.
@@ -181,6 +189,18 @@ impl Messages<'_, '_, ReadWrite> {
             format: new.format.clone(),
             external_id: new.external_id.clone(),
         }
+    }
+}
+
+/// How many messages they are.
+pub(in crate::repo) fn count_of(rows: &[MessageRow]) -> Result<i64, StoreError> {
+    i64::try_from(rows.len()).map_err(|_| StoreError::InvalidState("too many messages"))
+}
+
+/// Gives messages the numbers that follow this one.
+pub(in crate::repo) fn number_after(rows: &mut [MessageRow], seq: i64) {
+    for (seq, row) in (seq + 1..).zip(rows) {
+        row.seq = seq;
     }
 }
 

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use chatstore_model::{
-    CanonicalJson, ConversationId, Day, IntoValid, MessageId, MessageRange, ModelResponse, NewMessage,
-    UserId, limits,
+    CanonicalJson, ConversationId, Day, MessageId, MessageRange, ModelResponse, UserId, limits,
 };
 use constcat::concat;
+use uuid::Uuid;
 
 use super::Messages;
 use super::append::INSERT;
 use super::reply::{BOOKED, INSERT_RESPONSE, NO_COST, USAGE, response_values};
 use super::row::MessageRow;
-use crate::db::{Sql, reader};
+use crate::db::{Row, Sql, reader};
 use crate::error::StoreError;
 use crate::repo::live::{live_conversation, live_sender};
-use crate::repo::{Via, list_of};
+use crate::repo::{list_of, pairs_of};
 use crate::tx::ReadWrite;
 
 const PRESENT: &str = concat!(
@@ -31,6 +31,32 @@ const FIND_PRESENT: Sql = Sql::pair(
     "messages.find_present",
     concat!(PRESENT, "(select unhex(value) from json_each($2))"),
     concat!(PRESENT, "(select value::uuid from jsonb_array_elements_text($2))"),
+);
+
+/// The same of several owners. PostgreSQL would keep the plan for the few rows that there are before an import.
+const FIND_PRESENT_OF_OWNERS: Sql = Sql::pair(
+    "messages.find_present_of_owners",
+    concat!(
+        OF_OWNERS,
+        "json_each($1) as wanted cross join ",
+        PRESENT_OF_WANTED,
+        " and m.owner_id = unhex(wanted.value ->> 0) and m.id = unhex(wanted.value ->> 1)"
+    ),
+    concat!(
+        OF_OWNERS,
+        "jsonb_array_elements($1) as wanted(value) cross join ",
+        PRESENT_OF_WANTED,
+        " and m.owner_id = (wanted.value ->> 0)::uuid and m.id = (wanted.value ->> 1)::uuid"
+    ),
+)
+.planned_anew();
+const OF_OWNERS: &str =
+    "select m.id, m.conversation_id, m.seq, m.metadata, r.message_id is not null, m.owner_id from ";
+const PRESENT_OF_WANTED: &str = concat!(
+    "messages m left join responses r on r.owner_id = m.owner_id and r.message_id = m.id where ",
+    live_conversation!("m.owner_id", "m.conversation_id"),
+    " and ",
+    live_sender!("m.sender_id")
 );
 
 const COUNT_BETWEEN: Sql = Sql::same(
@@ -62,7 +88,8 @@ const NAME: &str = concat!(
 
 const BOOK_SUMS: Sql = Sql::same("usage.book_sums", concat!(USAGE.insert(&[NO_COST]).as_str(), BOOKED));
 
-pub(super) const STATEMENTS: &[Sql] = &[FIND_PRESENT, COUNT_BETWEEN, NAME_MODELS, BOOK_SUMS];
+pub(super) const STATEMENTS: &[Sql] =
+    &[FIND_PRESENT, FIND_PRESENT_OF_OWNERS, COUNT_BETWEEN, NAME_MODELS, BOOK_SUMS];
 
 /// A message that is there already.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,15 +106,15 @@ pub struct PresentMessage {
     pub has_response: bool,
 }
 
-/// Messages that have their numbers, and are not stored yet.
-#[derive(Debug, Clone, Default)]
-pub struct NumberedMessages(Vec<MessageRow>);
-
-impl NumberedMessages {
-    /// Adds others, of any conversation.
-    pub fn append(&mut self, mut others: Self) {
-        self.0.append(&mut others.0);
-    }
+/// A response of a message that is stored already.
+#[derive(Debug, Clone)]
+pub struct ImportedResponse {
+    /// Who owns the message.
+    pub owner: UserId,
+    /// What is stored.
+    pub response: ModelResponse,
+    /// Whether the message may be an answer without a model, which gets that of the response.
+    pub names_model: bool,
 }
 
 reader! {
@@ -111,6 +138,25 @@ impl<M> Messages<'_, '_, M> {
         self.0.executor.query(&FIND_PRESENT, &values, read).await
     }
 
+    /// Which of these messages there are, each with its owner, in any order.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn find_present_of_owners(
+        &mut self,
+        wanted: &[(UserId, MessageId)],
+    ) -> Result<Vec<(UserId, PresentMessage)>, StoreError> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted = pairs_of(wanted.iter().map(|(owner, id)| (*owner, id.uuid().simple().to_string())))?;
+        let read_with_owner = |row: &Row<'_>| {
+            let message = read(row)?;
+            Ok((row.next()?, message))
+        };
+        self.0.executor.query(&FIND_PRESENT_OF_OWNERS, &[(&wanted).into()], read_with_owner).await
+    }
+
     /// How many of the numbers in a range messages of a conversation have.
     ///
     /// # Errors
@@ -127,90 +173,42 @@ impl<M> Messages<'_, '_, M> {
 }
 
 impl Messages<'_, '_, ReadWrite> {
-    /// Takes the next numbers for messages that are stored later in the transaction, together with others, by
-    /// [`store_numbered`](Self::store_numbered). `senders` as in [`append_many`](Self::append_many).
-    ///
-    /// # Errors
-    /// As [`append_many`](Self::append_many).
-    pub async fn number_imported(
-        &mut self,
-        owner: UserId,
-        conversation: ConversationId,
-        senders: &[Option<UserId>],
-        new: impl IntoValid<&[NewMessage]>,
-    ) -> Result<NumberedMessages, StoreError> {
-        let numbered = self.number(owner, conversation, senders, *new.into_valid()?, None).await?;
-        Ok(NumberedMessages(numbered.map_or_else(Vec::new, |(rows, _)| rows)))
-    }
-
-    /// Stores messages that have their numbers.
+    /// Stores messages that have their numbers, all or none.
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`] when an id that one brings is taken.
-    pub async fn store_numbered(&mut self, numbered: &NumberedMessages) -> Result<(), StoreError> {
-        if numbered.0.is_empty() {
-            return Ok(());
-        }
-        let values = numbered.0.iter().map(|row| row.insert_values().to_vec()).collect();
+    pub(in crate::repo) async fn insert_rows(&mut self, rows: &[MessageRow]) -> Result<(), StoreError> {
+        let values = rows.iter().map(|row| row.insert_values().to_vec()).collect();
         self.0.executor.insert_many(&INSERT, values).await
     }
 
-    /// Takes numbers for messages of a conversation that is imported in pieces, after the message with this number; they
-    /// are stored by [`store_numbered`](Self::store_numbered). The conversation's revision is 1 until the last piece and
-    /// 2 then, as if it had been imported at once.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] when the conversation has other messages than those up to `after`, or was changed;
-    /// otherwise as [`append_many`](Self::append_many).
-    pub async fn number_piece(
-        &mut self,
-        owner: UserId,
-        conversation: ConversationId,
-        after: i64,
-        new: impl IntoValid<&[NewMessage]>,
-        completes: bool,
-    ) -> Result<NumberedMessages, StoreError> {
-        let new = *new.into_valid()?;
-        let mut rows: Vec<MessageRow> =
-            new.iter().map(|new| self.to_row(Via::Owner(owner), conversation, new)).collect();
-        let Some(last) = rows.last() else { return Ok(NumberedMessages::default()) };
-        let count = i64::try_from(rows.len()).map_err(|_| StoreError::InvalidState("too many messages"))?;
-        let last = (last.content.as_str(), last.created_at);
-        let bumped =
-            self.0.conversations().bump_by_piece(owner, conversation, after, count, last, completes).await?;
-        if bumped.is_none() {
-            return Err(self.0.conflict("the conversation was changed while it was imported"));
-        }
-        for (seq, row) in (after + 1..).zip(&mut rows) {
-            row.seq = seq;
-        }
-        Ok(NumberedMessages(rows))
-    }
-
-    /// Stores the responses of messages that are there, and books their usage on the owner by the
-    /// day of each. An answer that names no model gets that of its response.
+    /// Stores the responses of messages that are there, and books their usage on the owners by the
+    /// day of each.
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`] when a message has one; [`StoreError::MissingReference`] when there
     /// is no such message.
-    pub async fn attach_responses(
-        &mut self,
-        owner: UserId,
-        responses: &[ModelResponse],
-    ) -> Result<(), StoreError> {
-        let rows = responses.iter().map(|response| response_values(owner, response).to_vec()).collect();
-        self.0.executor.insert_many(&INSERT_RESPONSE, rows).await?;
-        let ids = list_of(responses.iter().map(|response| response.message_id.uuid()))?;
-        self.0.executor.execute(&NAME_MODELS, &[owner.into(), (&ids).into()]).await?;
+    pub async fn attach_responses(&mut self, responses: &[ImportedResponse]) -> Result<(), StoreError> {
+        let rows = responses.iter().map(|added| response_values(added.owner, &added.response).to_vec());
+        self.0.executor.insert_many(&INSERT_RESPONSE, rows.collect()).await?;
+        let mut unnamed: BTreeMap<UserId, Vec<Uuid>> = BTreeMap::new();
+        for ImportedResponse { owner, response, .. } in responses.iter().filter(|added| added.names_model) {
+            unnamed.entry(*owner).or_default().push(response.message_id.uuid());
+        }
+        for (owner, ids) in unnamed {
+            let ids = list_of(ids.into_iter())?;
+            self.0.executor.execute(&NAME_MODELS, &[owner.into(), (&ids).into()]).await?;
+        }
         // In one order, so that two imports cannot wait for each other.
-        let mut sums: BTreeMap<(Day, &str), Sums> = BTreeMap::new();
-        for response in responses {
-            sums.entry((Day::of(response.created_at), &response.model_used)).or_default().add(response);
+        let mut sums: BTreeMap<(UserId, Day, &str), Sums> = BTreeMap::new();
+        for ImportedResponse { owner, response, .. } in responses {
+            let day = Day::of(response.created_at);
+            sums.entry((*owner, day, &response.model_used)).or_default().add(response);
         }
         let mut rows = Vec::with_capacity(sums.len());
-        for ((day, model), sums) in &sums {
+        for ((owner, day, model), sums) in &sums {
             rows.push(vec![
-                owner.into(),
+                (*owner).into(),
                 day.start().into(),
                 (*model).into(),
                 sums.requests.into(),
@@ -225,7 +223,6 @@ impl Messages<'_, '_, ReadWrite> {
     }
 }
 
-/// A list of ids as the statements take it.
 /// What several responses of one day and model come to.
 #[derive(Debug, Default)]
 struct Sums {

@@ -16,8 +16,10 @@ use crate::db::Sql;
 use crate::error::StoreError;
 use crate::schema::MESSAGES;
 
-pub use import::{NumberedMessages, PresentMessage};
+pub(super) use append::{count_of, number_after};
+pub use import::{ImportedResponse, PresentMessage};
 pub use remove::RemovedPiece;
+pub(super) use row::MessageRow;
 
 pub(super) const STATEMENTS: &[&[Sql]] = &[
     append::STATEMENTS,

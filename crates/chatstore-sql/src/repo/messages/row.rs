@@ -14,24 +14,24 @@ pub(super) const INSERTED: Columns = MESSAGES.inserted_columns();
 
 /// A message without its effective model, which other rows decide.
 #[derive(Debug, Clone)]
-pub(super) struct MessageRow {
-    pub(super) owner_id: UserId,
-    pub(super) conversation_id: ConversationId,
-    pub(super) seq: i64,
-    pub(super) id: MessageId,
+pub(in crate::repo) struct MessageRow {
+    pub(in crate::repo) owner_id: UserId,
+    pub(in crate::repo) conversation_id: ConversationId,
+    pub(in crate::repo) seq: i64,
+    pub(in crate::repo) id: MessageId,
     /// Stored for members alone, so that ordinary appends do not pay for its index.
-    pub(super) sender_id: Option<UserId>,
-    pub(super) role: MessageRole,
-    pub(super) content: String,
-    pub(super) parts: Option<VerbatimJson>,
-    pub(super) model: Option<String>,
-    pub(super) token_count: Option<i64>,
-    pub(super) used_documents: CanonicalJson,
-    pub(super) metadata: CanonicalJson,
-    pub(super) created_at: Timestamp,
-    pub(super) edited_at: Option<Timestamp>,
-    pub(super) format: Option<String>,
-    pub(super) external_id: Option<String>,
+    pub(in crate::repo) sender_id: Option<UserId>,
+    pub(in crate::repo) role: MessageRole,
+    pub(in crate::repo) content: String,
+    pub(in crate::repo) parts: Option<VerbatimJson>,
+    pub(in crate::repo) model: Option<String>,
+    pub(in crate::repo) token_count: Option<i64>,
+    pub(in crate::repo) used_documents: CanonicalJson,
+    pub(in crate::repo) metadata: CanonicalJson,
+    pub(in crate::repo) created_at: Timestamp,
+    pub(in crate::repo) edited_at: Option<Timestamp>,
+    pub(in crate::repo) format: Option<String>,
+    pub(in crate::repo) external_id: Option<String>,
 }
 
 reader! {

@@ -8,7 +8,7 @@ use constcat::concat;
 use super::{COLUMNS, Users, read};
 use crate::db::Sql;
 use crate::error::StoreError;
-use crate::repo::refuse_nul;
+use crate::repo::{list_of, refuse_nul};
 
 const GET: Sql =
     Sql::same("users.get", concat!("select ", COLUMNS, " from users where id = $1 and deleted_at is null"));
@@ -67,8 +67,18 @@ const FILTERED_DESCENDING: Sql = Sql::same(
 const COUNT: Sql =
     Sql::same("users.count", "select count(*) from users where id <> $1 and deleted_at is null");
 
+/// PostgreSQL would keep the plan for the few users that there are before an import.
+const EXISTING: Sql = Sql::pair(
+    "users.existing",
+    "select id from users where id in (select unhex(value) from json_each($1)) and deleted_at is null",
+    "select id from users where id in (select value::uuid from jsonb_array_elements_text($1)) \
+     and deleted_at is null",
+)
+.planned_anew();
+
 pub(super) const STATEMENTS: &[Sql] = &[
     GET,
+    EXISTING,
     BY_USERNAME,
     BY_EMAIL,
     BY_CLAIMED_EMAIL,
@@ -87,6 +97,18 @@ impl<M> Users<'_, '_, M> {
     /// What the database reports.
     pub async fn get(&mut self, id: UserId) -> Result<Option<User>, StoreError> {
         self.0.executor.query_first(&GET, &[id.into()], read).await
+    }
+
+    /// Those of these users that exist, in any order.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn existing(&mut self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = list_of(ids.iter().map(|id| id.uuid()))?;
+        self.0.executor.query(&EXISTING, &[(&ids).into()], |row| row.next()).await
     }
 
     /// The user with this name, however it is spelled ([`UserName::key_of`]).
