@@ -4,7 +4,7 @@ use chatstore_testkit::{Backend, TestDatabase, conformance};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use crate::program::{chatstore, finish, run};
+use crate::program::{chatstore, finish};
 use crate::server::Server;
 use crate::support::{Answer, Application, Caller, TOKEN_KEY, assert_uuid, fields, text, with_query};
 
@@ -329,10 +329,13 @@ async fn b5_concurrent_upgrades_all_succeed(case: TestDatabase) {
     let mut application = Application::start(case);
     application.stop();
     application.run(&["migrate", "downgrade", "base", "--allow-data-loss"]).data();
-    let (folder, url) = (application.folder.path(), application.case.url.as_str());
+    let (folder, case) = (application.folder.path(), &application.case);
+    let (url, direct_url) = (&case.url, &case.direct_url);
     let told: Vec<String> = std::thread::scope(|scope| {
         let upgrade = || {
-            let upgraded = run(folder, &["migrate", "upgrade", "--database-url", url]);
+            let direct = direct_url.iter().map(|url| ("DATABASE_DIRECT_URL", url));
+            let mut command = chatstore(folder);
+            let upgraded = finish(command.env("DATABASE_URL", url).envs(direct).args(["migrate", "upgrade"]));
             upgraded.data();
             upgraded.stderr
         };

@@ -55,8 +55,10 @@ impl Application {
     /// Starts a server on the case's database.
     pub fn another_server(&self, settings: &[(&str, &str)]) -> Server {
         let own = [("DATABASE_URL", self.case.url.as_str()), ("CHATSTORE_METRICS_BIND", "off")];
+        let direct: Vec<_> =
+            self.case.direct_url.iter().map(|url| ("DATABASE_DIRECT_URL", url.as_str())).collect();
         let key: &[_] = if self.is_sqlite() { &[] } else { &[("CHATSTORE_TOKEN_KEY", TOKEN_KEY)] };
-        Server::start(self.folder.path(), &[&own, key, settings].concat())
+        Server::start(self.folder.path(), &[&own, key, &direct, settings].concat())
     }
 
     /// Goes on with a new server.
@@ -90,7 +92,9 @@ impl Application {
 
     /// Runs a command on the same database, beside the server.
     pub fn run(&self, arguments: &[&str]) -> Finished {
-        finish(chatstore(self.folder.path()).env("DATABASE_URL", &self.case.url).args(arguments))
+        let direct = self.case.direct_url.iter().map(|url| ("DATABASE_DIRECT_URL", url));
+        let mut command = chatstore(self.folder.path());
+        finish(command.env("DATABASE_URL", &self.case.url).envs(direct).args(arguments))
     }
 
     pub fn is_sqlite(&self) -> bool {

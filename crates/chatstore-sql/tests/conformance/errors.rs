@@ -138,7 +138,7 @@ async fn errors_say_whether_to_try_again(case: TestDatabase) {
 
 /// A connection beside the store's.
 async fn connect(case: &TestDatabase) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(&case.url, NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(case.server_url(), NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }
@@ -154,7 +154,7 @@ async fn a_database_that_takes_no_writes_says_so_on_postgres() {
     let case = Backend::Postgres.database().await;
     let (owner, conversation) = arbitrary_owner(&case).await;
     set_for_database(&connect(&case).await, "default_transaction_read_only = on").await;
-    let read_only = Database::open(DatabaseOptions::new(case.url.clone())).await.unwrap();
+    let read_only = Database::open(DatabaseOptions::new(case.server_url())).await.unwrap();
 
     let new = NewMessage::user("hello");
     let answer = read_only
@@ -171,7 +171,7 @@ async fn a_write_that_waits_too_long_for_a_lock_is_a_timeout_on_postgres() {
     let (owner, conversation) = arbitrary_owner(&case).await;
     let other = connect(&case).await;
     set_for_database(&other, "lock_timeout = '20ms'").await;
-    let impatient = Database::open(DatabaseOptions::new(case.url.clone())).await.unwrap();
+    let impatient = Database::open(DatabaseOptions::new(case.server_url())).await.unwrap();
     other.batch_execute("begin; select from conversations for update").await.unwrap();
 
     let append = async move |tx: &mut chatstore_sql::WriteTx<'_>| {

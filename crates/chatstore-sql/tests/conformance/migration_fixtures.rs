@@ -121,7 +121,7 @@ pub async fn fresh(case: &TestDatabase) -> String {
 
 /// Runs statements on the case's PostgreSQL database through another connection.
 pub async fn run_on_server(case: &TestDatabase, sql: &str) {
-    let (client, connection) = tokio_postgres::connect(&case.url, NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(case.server_url(), NoTls).await.unwrap();
     tokio::spawn(connection);
     client.batch_execute(sql).await.unwrap();
 }

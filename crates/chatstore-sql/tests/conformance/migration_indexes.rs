@@ -48,7 +48,8 @@ const RUNNING: &str = "insert into chatstore_migrations (revision, slug, sha256,
 async fn interrupt(case: &TestDatabase, make_index: &str) {
     run_on_server(case, &format!("{RUNNING} insert into t_{ROOT} (id, name) values (1, 'a'), (2, 'a')"))
         .await;
-    let (client, connection) = tokio_postgres::connect(&case.url, tokio_postgres::NoTls).await.unwrap();
+    let (client, connection) =
+        tokio_postgres::connect(case.server_url(), tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     // A unique index cannot be built on these rows, and stays behind.
     let _ = client.batch_execute(make_index).await;

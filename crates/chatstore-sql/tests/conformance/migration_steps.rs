@@ -214,7 +214,7 @@ async fn an_upgrade_that_waits_too_long_for_another_process_fails(case: TestData
     let (client, connection) = match database.kind() {
         DatabaseKind::Postgres => {
             let (client, connection) =
-                tokio_postgres::connect(&case.url, tokio_postgres::NoTls).await.unwrap();
+                tokio_postgres::connect(case.server_url(), tokio_postgres::NoTls).await.unwrap();
             tokio::spawn(connection);
             client.batch_execute("select pg_advisory_lock(7163375912570417010)").await.unwrap();
             (Some(client), None)

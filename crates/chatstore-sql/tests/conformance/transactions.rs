@@ -408,7 +408,8 @@ async fn a_statement_that_is_abandoned_undoes_the_write_on_postgres() {
 async fn a_caller_who_stops_waiting_leaves_no_busy_connection_behind_on_postgres() {
     let case = Backend::Postgres.database().await;
     let (owner, conversation) = arbitrary_owner(&case).await;
-    let (other, connection) = tokio_postgres::connect(&case.url, tokio_postgres::NoTls).await.unwrap();
+    let (other, connection) =
+        tokio_postgres::connect(case.server_url(), tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     let options = DatabaseOptions { pool: 1, ..DatabaseOptions::new(case.url.clone()) };
     let narrow = Database::open(options).await.unwrap();

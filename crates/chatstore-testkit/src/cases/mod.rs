@@ -49,6 +49,8 @@ pub struct TestDatabase {
     pub clock: Arc<TestClock>,
     /// The URL by which other processes reach it.
     pub url: String,
+    /// That of the server itself, if `url` is that of a pooler.
+    pub direct_url: Option<String>,
     _end: End,
 }
 
@@ -73,15 +75,16 @@ impl Backend {
     /// # Panics
     /// When there is no server, no room or no permission: a case that cannot run fails by name.
     pub async fn database(self) -> TestDatabase {
-        let (url, end) = self.place().await;
+        let (url, direct_url, end) = self.place().await;
         let clock = Arc::new(TestClock::default());
         let options = DatabaseOptions {
             clock: Arc::<TestClock>::clone(&clock),
             ids: Arc::new(SeededIds::default()),
+            direct_url: direct_url.clone(),
             ..DatabaseOptions::new(url.clone())
         };
         let database = Database::open(options).await.expect("the case's database opens");
-        TestDatabase { database, clock, url, _end: end }
+        TestDatabase { database, clock, url, direct_url, _end: end }
     }
 
     /// A database without any table for one case.
@@ -95,7 +98,7 @@ impl Backend {
         }
     }
 
-    async fn place(self) -> (String, End) {
+    async fn place(self) -> (String, Option<String>, End) {
         let number = CASES.fetch_add(1, Ordering::Relaxed);
         match self {
             Self::Sqlite => {
@@ -103,7 +106,7 @@ impl Backend {
                 let folder = tempfile::tempdir().expect("a temporary folder");
                 let file: PathBuf = folder.path().join("case.db");
                 std::fs::copy(template.path().join("template.db"), &file).expect("a copy of the template");
-                (format!("sqlite://{}", file.display()), End::Sqlite(folder))
+                (format!("sqlite://{}", file.display()), None, End::Sqlite(folder))
             }
             Self::Postgres => {
                 let server = server_url();
@@ -111,10 +114,22 @@ impl Backend {
                 let name = format!("case_{}_{number}", std::process::id());
                 let create = format!("create database {name} template {template}");
                 administer(&server, &[&create]).await;
-                let url = through_pooler(database_url(&server, &name));
-                (url, End::Postgres { server, name })
+                let url = database_url(&server, &name);
+                let end = End::Postgres { server, name };
+                match through_pooler(&url) {
+                    Some(pooled) => (pooled, Some(url), end),
+                    None => (url, None, end),
+                }
             }
         }
+    }
+}
+
+impl TestDatabase {
+    /// The URL of the server itself, also where cases go through a pooler.
+    #[must_use]
+    pub fn server_url(&self) -> &str {
+        self.direct_url.as_ref().unwrap_or(&self.url)
     }
 }
 
@@ -203,11 +218,11 @@ fn server_url() -> String {
 
 /// The URL by way of the pooler, if the cases are to go through one.
 #[expect(clippy::disallowed_methods, reason = "the test command passes the pooler's port by environment")]
-fn through_pooler(url: String) -> String {
-    let Ok(port) = std::env::var(POOLER_PORT) else { return url };
+fn through_pooler(url: &str) -> Option<String> {
+    let port = std::env::var(POOLER_PORT).ok()?;
     let (server, name) = url.rsplit_once('/').expect("the URL names a database");
     let (host, _) = server.rsplit_once(':').expect("the URL names a port");
-    format!("{host}:{port}/{name}?prepared_statements=off")
+    Some(format!("{host}:{port}/{name}?prepared_statements=off"))
 }
 
 /// The address of the Redis of the tests.
