@@ -90,21 +90,28 @@ impl Drop for Checkout {
 
 /// Waits until a connection is idle, cancels what it is doing if that takes long, and gives it up if it stays
 /// silent. It counts as in use meanwhile.
+///
+/// Behind a pooler nothing is cancelled: PgBouncer 1.18 exits when a cancelled connection is closed at the wrong moment
+/// (<https://github.com/pgbouncer/pgbouncer/issues/822>). The server ends the statement by its own deadline there.
 async fn finish(connections: Arc<Connections>, client: Client, permit: Option<OwnedSemaphorePermit>) {
+    let may_cancel = connections.keeps_statements();
     let ended = {
         // An answer to this follows the answers to everything that was sent before.
         let mut idle = pin!(client.check_connection());
         match timeout(deadlines::ABANDONED, idle.as_mut()).await {
             Ok(ended) => Some(ended),
-            Err(_) => {
+            Err(_) if may_cancel => {
                 connections.cancel(client.cancel_token()).await;
                 timeout(deadlines::CANCELLED, idle).await.ok()
             }
+            Err(_) => None,
         }
     };
     if !matches!(ended, Some(Ok(()))) {
         tracing::debug!("a connection in the middle of a statement is given up: it does not answer");
-        connections.found_silent();
+        if may_cancel {
+            connections.found_silent();
+        }
         drop(Client::take(client));
     }
     drop(permit);
