@@ -37,7 +37,7 @@ pub(crate) struct CachedUserResponse {
 
 /// Get a user as servers remember them
 ///
-/// 404 when they remember nobody by this name, and while the cache does not answer. For administrators.
+/// 404 when they remember no user by this name, and while the cache does not answer. For administrators.
 #[utoipa::path(
     get,
     path = "/admin/cache/users/{username}",
@@ -60,7 +60,7 @@ pub(crate) async fn get(
 
 /// Forget a user
 ///
-/// The next look-up by this name reads the user from the database, on every server. 204 whether or not somebody was
+/// The next look-up by this name reads the user from the database, on every server. 204 whether or not one was
 /// remembered. For administrators.
 #[utoipa::path(
     delete,
@@ -68,7 +68,7 @@ pub(crate) async fn get(
     operation_id = "forget_cached_user",
     tag = "cache",
     params(UsernamePath),
-    responses((status = 204, description = "Nobody is remembered by this name"), ReadProblems)
+    responses((status = 204, description = "No user is remembered by this name"), ReadProblems)
 )]
 pub(crate) async fn delete(
     State(state): State<AppState>,
