@@ -1,8 +1,9 @@
 -- The places of one key, as text: "at places at places …", the oldest first; at is in microseconds since 1970.
--- Arguments: what to do, the count, the period and the present instant in microseconds, the instant to remember.
+-- Arguments: what to do, the count, the period and the present instant in microseconds, the instant to remember, and how
+-- many places were taken beside this count, while nothing could be asked here.
 -- Answers whether it is granted, how many are left, and after how many microseconds the oldest place is free again.
 local step, count, period = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local now, remembered = tonumber(ARGV[4]), tonumber(ARGV[5])
+local now, remembered, owed = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local at, places, used = {}, {}, 0
 for instant, number in string.gmatch(redis.call('get', KEYS[1]) or '', '(%-?%d+) (%d+)') do
@@ -36,21 +37,33 @@ if step == 'give back' then
   return {1, 0, 0}
 end
 
+local function add(number)
+  local newest = at[#at]
+  if newest and newest >= remembered then
+    places[#places] = places[#places] + number
+    remembered = newest
+  else
+    at[#at + 1], places[#places + 1] = remembered, number
+  end
+  used = used + number
+end
+
+-- Gone when its last place is free; at least a millisecond, and no longer than two periods by a clock that was set back.
+local function keep()
+  local lasts = math.ceil((at[#at] + period - now) / 1000)
+  write('px', string.format('%d', math.max(1, math.min(lasts, math.ceil(2 * period / 1000)))))
+end
+
+if owed > 0 then
+  add(owed)
+  keep()
+end
 if used >= count then
   return {0, 0, (at[1] or now) + period - now}
 end
-if step == 'peek' then
+if step ~= 'take' then
   return {1, count - used, (at[1] or now) + period - now}
 end
-
-local newest = at[#at]
-if newest and newest >= remembered then
-  places[#places] = places[#places] + 1
-  remembered = newest
-else
-  at[#at + 1], places[#places + 1] = remembered, 1
-end
--- Gone when its last place is free; at least a millisecond, and no longer than two periods by a clock that was set back.
-local lasts = math.ceil((remembered + period - now) / 1000)
-write('px', string.format('%d', math.max(1, math.min(lasts, math.ceil(2 * period / 1000)))))
-return {1, count - used - 1, at[1] + period - now}
+add(1)
+keep()
+return {1, count - used, at[1] + period - now}

@@ -129,6 +129,11 @@ impl Link {
         self.open.borrow().is_some()
     }
 
+    /// Whether what is to be done is sent, and not refused at once.
+    pub(crate) fn takes_commands(&self) -> bool {
+        self.is_up() && !self.is_suspect.load(Ordering::SeqCst)
+    }
+
     pub(crate) const fn revisions(&self) -> &Revisions {
         &self.revisions
     }

@@ -100,6 +100,8 @@ async fn a_frozen_redis_is_given_up_and_used_again_when_it_goes_on() {
     let other = connect(server.port()).await;
     assert_eq!(granted(&*limiter, &key(3)).await, 3);
     assert_eq!(granted(&*other.limiter(), &key(3)).await, 0, "the count is shared again");
+    assert_eq!(granted(&*limiter, &key(2)).await, 0);
+    assert_eq!(granted(&*other.limiter(), &key(2)).await, 0, "what was granted meanwhile is told");
 }
 
 #[tokio::test]
