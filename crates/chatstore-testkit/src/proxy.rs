@@ -12,6 +12,7 @@ pub struct Proxy {
     port: u16,
     /// Connections opened before this number of times that the proxy fell silent forward nothing.
     silenced: Arc<AtomicU64>,
+    accepted: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -23,10 +24,12 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
         let silenced = Arc::new(AtomicU64::new(0));
-        let known = Arc::clone(&silenced);
+        let accepted = Arc::new(AtomicU64::new(0));
+        let (known, counted) = (Arc::clone(&silenced), Arc::clone(&accepted));
         let server = SocketAddr::from(([127, 0, 0, 1], server));
         let accept = move || {
             for client in listener.incoming().flatten() {
+                counted.fetch_add(1, Ordering::SeqCst);
                 // Without a server the client is refused.
                 let Ok(upstream) = TcpStream::connect(server) else { continue };
                 let opened = known.load(Ordering::SeqCst);
@@ -38,13 +41,19 @@ impl Proxy {
             }
         };
         thread::Builder::new().spawn(accept)?;
-        Ok(Self { port, silenced })
+        Ok(Self { port, silenced, accepted })
     }
 
     /// The port that clients connect to.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How many connections clients have opened.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     /// Lets every connection that is open now forward nothing any more. It stays open, and what is sent on it is

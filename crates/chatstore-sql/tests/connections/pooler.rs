@@ -1,12 +1,17 @@
 //! A pooler in transaction mode: each transaction may run in another session of the server.
 
+use std::time::Duration;
+
 use chatstore_model::NewMessage;
 use chatstore_sql::WriteTx;
-use chatstore_testkit::Backend;
 use chatstore_testkit::server::{Pooler, StartupOptions};
+use chatstore_testkit::{Backend, Proxy};
 use futures_util::future::join_all;
+use tokio::time::timeout;
 
-use crate::fixtures::{config, conversation, count, open, port, say, say_in_transaction, through};
+use crate::fixtures::{
+    GENEROUS, config, connect, conversation, count, open, port, say, say_in_transaction, through,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_a_pooler_every_statement_is_ones_own_and_every_answer_right() {
@@ -41,4 +46,31 @@ async fn behind_a_pooler_every_statement_is_ones_own_and_every_answer_right() {
             store.close().await;
         }
     }
+}
+
+/// PgBouncer 1.18 exits when what it cancels is closed at the wrong moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_pooler_what_is_given_up_is_not_cancelled_and_the_pooler_goes_on() {
+    let case = Backend::Postgres.database().await;
+    let settings = config(&case.url);
+    let (user, password) = (settings.get_user().unwrap(), settings.get_password().unwrap());
+    let password = std::str::from_utf8(password).unwrap();
+    let pooler = Pooler::start(port(&case.url), user, password, 8, StartupOptions::Refused).unwrap();
+    let proxy = Proxy::start(pooler.port()).unwrap();
+    let url = format!("{}?prepared_statements=off", through(&case.url, proxy.port()));
+    let database = open(&url, 1).await;
+    let talk = conversation(&database).await;
+    let other = connect(&case).await;
+    other.batch_execute("begin; select from conversations for update").await.unwrap();
+    let before = proxy.accepted();
+    for number in 1..=3 {
+        let given_up = timeout(Duration::from_millis(200), say(&database, talk, "in vain")).await;
+        assert!(given_up.is_err());
+        let counted = timeout(GENEROUS, count(&database)).await;
+        assert_eq!(counted.expect("another connection is used").unwrap(), 0);
+        // A cancel request would be one more.
+        assert_eq!(proxy.accepted(), before + number);
+    }
+    other.batch_execute("rollback").await.unwrap();
+    say(&database, talk, "hello").await.unwrap();
 }
