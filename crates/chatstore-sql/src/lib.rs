@@ -37,6 +37,7 @@ macro_rules! on_either {
     };
 }
 
+mod analyze;
 #[cfg(all(feature = "sqlite", unix))]
 mod backup;
 mod context;

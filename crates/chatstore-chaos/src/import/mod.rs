@@ -137,8 +137,11 @@ impl Arguments {
     }
 }
 
-async fn digests(url: &str) -> Result<Vec<TableDigest>, Error> {
+/// The digest of each table of a database.
+pub(crate) async fn digests(url: &str) -> Result<Vec<TableDigest>, Error> {
     let database = Database::open(DatabaseOptions::new(url)).await?;
+    // Rows that were only copied are in no statistics yet.
+    database.analyze().await;
     let digests = database.read("digests", async |tx| tx.statistics().digests().await).await;
     database.close().await;
     Ok(digests?)

@@ -12,10 +12,11 @@ use chatstore_bench::databases::TemporaryDatabase;
 use chatstore_bench::error::Error;
 use chatstore_bench::progress;
 use chatstore_bench::samples::rounded;
-use chatstore_sql::{Database, DatabaseKind, DatabaseOptions, TableDigest};
+use chatstore_sql::DatabaseKind;
 use serde_json::json;
 
 use crate::experiment::{Bounds, Common, Experiment, Recorder};
+use crate::import::digests;
 use crate::long_import::program::{Ended, Program};
 
 /// What an importer may hold.
@@ -135,11 +136,4 @@ impl Arguments {
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-async fn digests(url: &str) -> Result<Vec<TableDigest>, Error> {
-    let database = Database::open(DatabaseOptions::new(url)).await?;
-    let digests = database.read("digests", async |tx| tx.statistics().digests().await).await;
-    database.close().await;
-    Ok(digests?)
 }

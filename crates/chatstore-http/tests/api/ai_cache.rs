@@ -262,5 +262,5 @@ async fn requests_that_mean_the_same_have_the_same_hash(case: TestDatabase) {
     let large = json!({"model": "echo", "messages": ["x".repeat(2 * 1024 * 1024)]}).to_string();
     assert_eq!(hash(&large).await.len(), 64, "a request to a model may be large");
     let found = answer(server.send(&eve, "POST", HASH, &with("{}"))).await;
-    assert_eq!(found.body["hash"], expected, "whoever asks");
+    assert_eq!(found.body["hash"], expected, "for every caller");
 }

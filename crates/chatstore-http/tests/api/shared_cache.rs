@@ -36,7 +36,7 @@ async fn a_user_who_is_remembered_is_shown_and_forgotten(case: TestDatabase) {
     let (server, root) = server(case).await;
     let ada = member(&server, "Ada").await;
     let shown = format!("{CACHE}/users/ada");
-    assert_eq!(answer(server.request(&root, "GET", &shown)).await.status, 404, "nobody asked yet");
+    assert_eq!(answer(server.request(&root, "GET", &shown)).await.status, 404, "it was not looked up yet");
     let listed = server.get(&root, "/api/v1/users?username=ada").await;
     let cached = server.get(&root, &format!("{CACHE}/users/%20ADA")).await;
     assert_eq!(cached["user"], listed["data"][0]);

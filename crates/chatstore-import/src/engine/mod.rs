@@ -12,7 +12,7 @@ use std::time::Duration;
 use chatstore::operations::MarkedCounts;
 use chatstore::{DatabaseKind, Result, Store, StoreError};
 use chatstore_model::{Timestamp, UserId, UserName};
-use chatstore_sql::{ImportedRows, Marked, ReadTx, Sql, WriteTx};
+use chatstore_sql::{ImportedRows, Marked, ReadTx, WriteTx};
 use tokio::time::Instant;
 
 use crate::plan::{
@@ -41,11 +41,6 @@ const BATCH_DOCUMENT_BYTES: usize = 2 * 1024 * 1024;
 /// How long a batch is tried again when other writers get in between or the database is away, and the pause before.
 const RETRY_TIME: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
-
-/// PostgreSQL chooses indexes by statistics, of which a database has none until it is filled and looked at. It passes over
-/// tables of others with a warning.
-const ANALYZE: Sql =
-    Sql::only_postgres("imports.analyze", "analyze users, conversations, messages, responses, documents");
 
 /// How to import.
 #[derive(Debug, Clone, Copy)]
@@ -352,19 +347,11 @@ impl<'i> Import<'i> {
         self.report.rows(state.report);
         self.report.progress();
         self.batches += 1;
-        let is_to_analyze = !self.options.dry_run && self.batches.is_power_of_two();
-        if is_to_analyze && self.store.kind() == DatabaseKind::Postgres {
-            Box::pin(self.analyze()).await;
+        // After the 1st, 2nd, 4th, 8th … batch: what is looked up grows with what is stored.
+        if !self.options.dry_run && self.batches.is_power_of_two() {
+            Box::pin(self.store.operations().analyze()).await;
         }
         Ok(outcome)
-    }
-
-    /// Has PostgreSQL look at what it holds: after the 1st, 2nd, 4th, 8th … batch.
-    async fn analyze(&self) {
-        let analyze = async |tx: &mut ReadTx<'_>| tx.query(&ANALYZE, &[], |_| Ok(())).await.map(drop);
-        if let Err(error) = self.store.read("analyze", analyze).await {
-            tracing::debug!(error.cause = %error, "PostgreSQL could not look at what it holds");
-        }
     }
 }
 

@@ -80,6 +80,21 @@ const POSTGRES_SIZE: Sql =
 const TAKES_WRITES: Sql =
     Sql::only_postgres("statistics.takes_writes", "select current_setting('transaction_read_only') = 'off'");
 
+/// Reads a sample of each table, and so takes time in proportion to their number only.
+#[cfg(feature = "postgres")]
+const ANALYZE: Sql = {
+    const TEXT: &Text = &{
+        let mut names = Text::new();
+        let mut index = 0;
+        while index < TABLES.len() {
+            names = names.separate().push(TABLES[index].name);
+            index += 1;
+        }
+        Text::new().push("analyze ").push(names.as_str())
+    };
+    Sql::only_postgres("statistics.analyze", TEXT.as_str())
+};
+
 /// Every column of every row of each table, by primary key, in the order of [`TABLES`].
 pub(super) static ROWS: [Sql; TABLES.len()] = {
     let mut statements = [COUNTS; TABLES.len()];
@@ -153,6 +168,8 @@ pub(super) const STATEMENTS: &[Sql] = &[
     POSTGRES_SIZE,
     #[cfg(feature = "postgres")]
     TAKES_WRITES,
+    #[cfg(feature = "postgres")]
+    ANALYZE,
 ];
 
 /// How much there is.
@@ -237,6 +254,12 @@ impl<M> Statistics<'_, '_, M> {
     #[cfg(feature = "postgres")]
     pub(crate) async fn postgres_size(&mut self) -> Result<i64, StoreError> {
         self.0.executor.query_one(&POSTGRES_SIZE, &[], |row| row.next()).await
+    }
+
+    /// Has PostgreSQL sample its tables; it passes over those of another owner.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn analyze(&mut self) -> Result<(), StoreError> {
+        self.0.executor.query(&ANALYZE, &[], |_| Ok(())).await.map(drop)
     }
 
     /// Whether a PostgreSQL server takes writes: a standby and a database that is set to read-only do not.

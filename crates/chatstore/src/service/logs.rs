@@ -13,7 +13,7 @@ use crate::event_queue::{EventLogCounts, ServerEvent, Urgency, draft};
 use crate::store::Store;
 use crate::user_scope::AsUser;
 
-const NOBODY: &str = "events that are about no user are for administrators";
+const ABOUT_NO_USER: &str = "events that are about no user are for administrators";
 
 /// The events that are about one user.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +75,7 @@ impl Logs<'_> {
     /// The user, unless their events are those of nobody.
     fn somebody(self) -> Result<UserId> {
         match self.0.user {
-            UserId::ANONYMOUS => Err(Error::forbidden(NOBODY)),
+            UserId::ANONYMOUS => Err(Error::forbidden(ABOUT_NO_USER)),
             user => Ok(user),
         }
     }

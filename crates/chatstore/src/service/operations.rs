@@ -132,11 +132,18 @@ impl Operations<'_> {
         Ok(self.0.read("counts", async |tx| tx.statistics().counts().await).await?)
     }
 
-    /// Reads every row: equal digests mean equal databases.
+    /// Has PostgreSQL look at what it holds; see [`Database::analyze`](chatstore_sql::Database::analyze).
+    pub async fn analyze(self) {
+        self.0.database.analyze().await;
+    }
+
+    /// Reads every row: equal digests mean equal databases. PostgreSQL looks at what it holds first: it would read the
+    /// tables of a restored database in the wrong way.
     ///
     /// # Errors
     /// That the database is unavailable, or holds something unexpected.
     pub async fn digests(self) -> Result<Vec<TableDigest>> {
+        self.analyze().await;
         Ok(self.0.read("digests", async |tx| tx.statistics().digests().await).await?)
     }
 

@@ -48,7 +48,7 @@ use planner::{PlannedHead, Planner, Unplanned};
 use text::{Line, ReadLine, read_line};
 use visit::Head;
 
-/// Maximum messages written together. On SQLite this holds the writer for a few milliseconds; on PostgreSQL nobody waits
+/// Maximum messages written together. On SQLite this holds the writer for a few milliseconds; on PostgreSQL no other writer waits
 /// for a transaction that only adds, and each is a write to the disk.
 const BATCH_MESSAGES_ON_SQLITE: usize = 400;
 const BATCH_MESSAGES_ON_POSTGRES: usize = 2_000;
