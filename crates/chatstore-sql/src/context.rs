@@ -5,23 +5,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chatstore_model::{Clock, IdSource};
 
+use crate::measures::Measures;
+
 /// Clock, ids, default model and counters of one database.
 pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) default_model: Arc<str>,
     pub(crate) rows_at_once: i64,
+    pub(crate) measures: Measures,
     statements: AtomicU64,
 }
 
 impl Context {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
         default_model: Arc<str>,
         rows_at_once: i64,
+        measures: Measures,
     ) -> Self {
-        Self { clock, ids, default_model, rows_at_once, statements: AtomicU64::new(0) }
+        Self { clock, ids, default_model, rows_at_once, measures, statements: AtomicU64::new(0) }
     }
 
     pub(crate) fn count_statement(&self) {

@@ -7,12 +7,15 @@ use std::sync::{Arc, Weak};
 use chatstore_model::{Clock, IdSource, UserId};
 
 use crate::context::Context;
+use crate::db::Sql;
 #[cfg(feature = "postgres")]
 use crate::db::postgres::{Notifications, Standbys};
 use crate::error::{ConnectError, StoreError, UnsupportedEncoding};
+use crate::measures::{DatabaseMeasures, Measures};
 use crate::options::{DatabaseKind, DatabaseOptions};
 #[cfg(feature = "postgres")]
 use crate::options::{machine_random, server_of, standby_servers};
+use crate::repo;
 use crate::tx::{ReadTx, WriteTx};
 #[cfg(feature = "postgres")]
 use crate::url::PostgresTarget;
@@ -74,7 +77,7 @@ struct Inner {
 
 pub(crate) enum Backend {
     #[cfg(feature = "sqlite")]
-    Sqlite(crate::db::sqlite::SqliteDatabase),
+    Sqlite(Box<crate::db::sqlite::SqliteDatabase>),
     #[cfg(feature = "postgres")]
     Postgres(Arc<crate::db::postgres::PostgresDatabase>),
 }
@@ -97,6 +100,7 @@ impl Database {
             options.ids,
             options.default_model,
             options.rows_at_once.into(),
+            Measures::new(repo::statements().iter().map(Sql::name), options.slow_statement),
         ));
         let target = Target::parse(&options.url)?;
         #[cfg(feature = "postgres")]
@@ -108,7 +112,7 @@ impl Database {
                     path.as_ref().map_or_else(|| "memory".to_owned(), |path| path.display().to_string());
                 let opened =
                     crate::db::sqlite::SqliteDatabase::open(path, options.file_lock, Arc::clone(&context))?;
-                (Backend::Sqlite(opened), place)
+                (Backend::Sqlite(Box::new(opened)), place)
             }
             #[cfg(feature = "postgres")]
             Target::Postgres(server) => {
@@ -308,6 +312,18 @@ impl Database {
     #[must_use]
     pub fn statements(&self) -> u64 {
         self.0.context.statements()
+    }
+
+    /// What it has done since it was opened; asks neither database nor disk for more than the size of a file.
+    #[must_use]
+    pub fn measures(&self) -> DatabaseMeasures {
+        let (connections, sqlite) = match &self.0.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(database) => (database.connection_measures(), Some(database.measures())),
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(database) => (Some(database.connection_measures()), None),
+        };
+        self.0.context.measures.read(connections, sqlite)
     }
 
     /// The clock it was opened with.

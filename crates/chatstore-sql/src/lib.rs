@@ -47,6 +47,7 @@ mod error;
 mod external;
 mod file_lock;
 mod marked;
+mod measures;
 mod migrations;
 mod options;
 mod piece_rows;
@@ -78,6 +79,9 @@ pub use external::{
 };
 pub use file_lock::FileLock;
 pub use marked::{Deletion, Marked};
+pub use measures::{
+    ConnectionMeasures, DatabaseMeasures, Distribution, Histogram, SqliteMeasures, StatementMeasures,
+};
 pub use migrations::{
     DATA_STEPS, Direction, MigrationSummary, Migrations, new_revision_id, revisions, snapshot,
 };

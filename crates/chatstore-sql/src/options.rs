@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chatstore_model::{Clock, IdSource, RandomIds, SystemClock};
 
@@ -62,6 +63,9 @@ pub struct DatabaseOptions {
     /// Above how many messages a conversation, and above how many rows a user is deleted in pieces: 1,000. For tests,
     /// where a few are many.
     pub rows_at_once: u32,
+    /// A statement that takes as long is logged as a warning, with its name and the number of its rows, ten of them in a
+    /// second at most; none when it is `None`.
+    pub slow_statement: Option<Duration>,
 }
 
 impl DatabaseOptions {
@@ -78,6 +82,7 @@ impl DatabaseOptions {
             ids: Arc::new(RandomIds(machine_random)),
             default_model: DEFAULT_MODEL.into(),
             rows_at_once: ROWS_AT_ONCE,
+            slow_statement: None,
         }
     }
 }

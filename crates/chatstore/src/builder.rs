@@ -1,6 +1,7 @@
 //! How a store is opened.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chatstore_model::{Clock, IdSource};
 use chatstore_sql::{ConnectError, Database, DatabaseKind, DatabaseOptions, FileLock};
@@ -11,6 +12,8 @@ use crate::event_queue::EventQueue;
 use crate::identity::Identity;
 use crate::identity_provider::IdentityProvider;
 use crate::limit::Limiter;
+use crate::measures::Measures;
+use crate::security_event::SecurityEvent;
 use crate::shared_cache::{LocalCache, SharedCache};
 use crate::store::Store;
 use crate::token::TokenKeys;
@@ -83,6 +86,14 @@ impl Builder {
     #[must_use]
     pub fn default_model(mut self, model: impl Into<Arc<str>>) -> Self {
         self.options.default_model = model.into();
+        self
+    }
+
+    /// How long a statement may take before the log has a warning of it, with its name and the number of its rows: ten
+    /// lines in a second at most. None when nothing is said.
+    #[must_use]
+    pub fn slow_statement(mut self, threshold: Option<Duration>) -> Self {
+        self.options.slow_statement = threshold;
         self
     }
 
@@ -197,6 +208,8 @@ impl Builder {
     pub async fn connect(self) -> std::result::Result<Store, ConnectError> {
         let database = Database::open(self.options).await?;
         let callers = Callers::default();
+        let measures = Measures::new(SecurityEvent::expected());
+        let limiter = measures.count_limits(self.identity.limiter);
         let messenger = self.messenger.or_else(|| match database.kind() {
             DatabaseKind::Sqlite => None,
             DatabaseKind::Postgres => Some(Arc::new(PostgresMessenger(database.clone()))),
@@ -207,10 +220,11 @@ impl Builder {
             shared: self.shared.unwrap_or_else(|| Arc::new(LocalCache::default())),
             database,
             callers,
-            identity: self.identity,
+            identity: Identity { limiter, ..self.identity },
             sweeper: Arc::default(),
             events: EventQueue::new(self.keeps_events),
             document_limit: self.document_limit,
+            measures: Arc::new(measures),
         })
     }
 }

@@ -76,6 +76,7 @@ mod export;
 mod identity;
 mod identity_provider;
 mod limit;
+mod measures;
 mod page_request;
 mod password;
 mod principal;
@@ -143,11 +144,13 @@ pub mod operations {
     #[cfg(all(feature = "sqlite", unix))]
     pub use chatstore_sql::{Backup, BackupError, BackupProgress, restore_backup, verify_backup};
     pub use chatstore_sql::{
-        Counts, Deletion, Marked, MarkedCounts, MigrationError, MigrationSummary, Migrations, Revision,
-        TableDigest,
+        ConnectionMeasures, Counts, DatabaseMeasures, Deletion, Distribution, Histogram, Marked,
+        MarkedCounts, MigrationError, MigrationSummary, Migrations, Revision, SqliteMeasures,
+        StatementMeasures, TableDigest,
     };
 
     pub use crate::event_queue::EventLogCounts;
+    pub use crate::measures::{LimitMeasures, ModelMeasures, StoreMeasures};
     pub use crate::service::{Operations, SEED_USERS, Seeded};
 }
 

@@ -78,6 +78,19 @@ impl SecurityEvent {
     pub(crate) const MEMBER_REMOVED: Self = Self::done("member_removed");
     pub(crate) const CACHE_INVALIDATED: Self = Self::done("cache_invalidated");
 
+    /// Events by name and outcome whose metrics are there before they happen.
+    pub(crate) fn expected() -> impl Iterator<Item = (&'static str, &'static str)> {
+        let events = [
+            Self::LOGIN_SUCCEEDED,
+            Self::LOGIN_FAILED,
+            Self::LOGIN_LIMITED,
+            Self::REFRESH_TOKEN_REUSED,
+            Self::PASSWORD_CHANGE_FAILED,
+            Self::PASSWORD_CONFIRMATION_FAILED,
+        ];
+        events.into_iter().map(|event| (event.name, event.outcome.as_str()))
+    }
+
     const fn done(name: &'static str) -> Self {
         Self::new(name, EventOutcome::Done)
     }
@@ -117,6 +130,7 @@ impl SecurityEvent {
     /// Notes that it happened to a user, to no known one when there is none, and that the present actor caused it: in the
     /// log of the program, and in that of the store where it keeps one.
     pub(crate) fn note(self, store: &Store, user: Option<UserId>) {
+        store.measures.note_security_event(self.name, self.outcome.as_str());
         let actor = Actor::present();
         let (actor_key, actor_session) = (actor.key_id(), actor.session_id());
         let changed = (!self.changed.is_empty()).then(|| self.changed.join(","));

@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::event_queue::EventQueue;
 use crate::identity::Identity;
 use crate::limit::Limiter;
+use crate::measures::Measures;
 use crate::principal::Principal;
 use crate::shared_cache::{CacheSlot, SharedCache};
 use crate::sweeper::Sweeper;
@@ -36,6 +37,7 @@ pub struct Store {
     pub(crate) sweeper: Arc<Sweeper>,
     pub(crate) events: EventQueue,
     pub(crate) document_limit: usize,
+    pub(crate) measures: Arc<Measures>,
 }
 
 impl fmt::Debug for Store {

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use crate::db::sql::Effect;
 use crate::db::{PageBounds, PageRows, Row, Sql, Value};
 use crate::error::{Cause, StoreError};
+use crate::measures::{Ended, Measures, RunningStatement};
 
 /// One connection, for as long as a read or a transaction lasts.
 ///
@@ -22,6 +23,33 @@ enum Driver<'c> {
     Postgres(crate::db::postgres::PostgresExecutor<'c>),
 }
 
+impl<'c> Driver<'c> {
+    const fn measures(&self) -> &'c Measures {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(executor) => executor.measures(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(executor) => executor.measures(),
+        }
+    }
+
+    /// Whether what runs here had to give way, and runs again elsewhere.
+    fn is_interrupted(&self) -> bool {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(executor) => executor.is_interrupted(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => false,
+        }
+    }
+}
+
+/// A statement under way.
+struct Started<'c> {
+    failed_before: Option<StoreError>,
+    running: RunningStatement<'c>,
+}
+
 #[cfg(feature = "sqlite")]
 impl<'c> From<crate::db::sqlite::SqliteExecutor<'c>> for Executor<'c> {
     fn from(executor: crate::db::sqlite::SqliteExecutor<'c>) -> Self {
@@ -36,7 +64,7 @@ impl<'c> From<crate::db::postgres::PostgresExecutor<'c>> for Executor<'c> {
     }
 }
 
-impl Executor<'_> {
+impl<'c> Executor<'c> {
     /// The first error of a statement. PostgreSQL gives up a transaction with it and yet answers its
     /// commit as if all were well.
     pub(crate) fn into_failed(self) -> Option<StoreError> {
@@ -53,37 +81,63 @@ impl Executor<'_> {
 
     /// To be called before each statement: should its future be dropped, it is unknown what became of
     /// it, and the transaction has failed.
-    fn start(&mut self) -> Option<StoreError> {
-        self.failed.replace(StoreError::InvalidState("a statement was abandoned before it was answered"))
+    fn start(&mut self, sql: &Sql, runs: usize) -> Started<'c> {
+        let abandoned = StoreError::InvalidState("a statement was abandoned before it was answered");
+        let failed_before = self.failed.replace(abandoned);
+        Started { failed_before, running: self.driver.measures().begin(sql.name(), runs) }
     }
 
-    /// To be called after each statement with what [`start`](Self::start) returned.
+    /// To be called after each statement with what [`start`](Self::start) returned, and how many rows it read or changed.
     fn note<T>(
         &mut self,
-        failed_before: Option<StoreError>,
+        started: Started<'c>,
+        rows: u64,
         result: Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.failed = failed_before.or_else(|| result.as_ref().err().cloned());
+        started.running.end(rows, self.ended(result.as_ref().err()));
+        self.failed = started.failed_before.or_else(|| result.as_ref().err().cloned());
         result
     }
 
+    fn ended(&self, error: Option<&StoreError>) -> Ended {
+        match error {
+            Some(StoreError::Timeout(_)) if self.driver.is_interrupted() => Ended::Interrupted,
+            Some(StoreError::Timeout(_)) => Ended::TimedOut,
+            Some(
+                StoreError::Unavailable(_)
+                | StoreError::OutcomeUnknown(_)
+                | StoreError::StorageFull(_)
+                | StoreError::ReadOnly(_)
+                | StoreError::Corrupt(_)
+                | StoreError::Backend(_),
+            ) => Ended::Failed,
+            _ => Ended::Done,
+        }
+    }
+
     /// Runs a statement and hands its rows to `read`, one at a time; the number of rows changed.
-    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "SQLite does both alike"))]
     async fn run(
         &mut self,
         effect: Effect,
         sql: &Sql,
         values: &[Value<'_>],
-        read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
+        mut read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
     ) -> Result<u64, StoreError> {
-        let failed_before = self.start();
+        let (started, mut rows) = (self.start(sql, 1), 0);
+        let read = |row: &Row<'_>| {
+            rows += 1;
+            read(row)
+        };
         let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
             Driver::Sqlite(executor) => executor.run(sql, values, read),
             #[cfg(feature = "postgres")]
             Driver::Postgres(executor) => executor.run(effect, sql, values, read).await,
         };
-        self.note(failed_before, result)
+        if effect == Effect::Changes {
+            rows = result.as_ref().copied().unwrap_or_default();
+        }
+        self.note(started, rows, result)
     }
 
     /// Changes rows; the number of rows changed.
@@ -98,14 +152,15 @@ impl Executor<'_> {
         sql: &Sql,
         rows: Vec<Vec<Value<'_>>>,
     ) -> Result<(), StoreError> {
-        let failed_before = self.start();
+        let count = rows.len();
+        let started = self.start(sql, count);
         let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
             Driver::Sqlite(executor) => executor.execute_each(sql, &rows),
             #[cfg(feature = "postgres")]
             Driver::Postgres(executor) => executor.execute_each(sql, rows).await,
         };
-        self.note(failed_before, result)
+        self.note(started, count as u64, result)
     }
 
     /// Inserts rows, by the fastest way that the database has for as many. None of them, or all.
@@ -114,14 +169,15 @@ impl Executor<'_> {
         sql: &Sql,
         rows: Vec<Vec<Value<'_>>>,
     ) -> Result<(), StoreError> {
-        let failed_before = self.start();
+        let count = rows.len();
+        let started = self.start(sql, count);
         let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
             Driver::Sqlite(executor) => executor.execute_each(sql, &rows),
             #[cfg(feature = "postgres")]
             Driver::Postgres(executor) => executor.insert_many(sql, rows).await,
         };
-        self.note(failed_before, result)
+        self.note(started, count as u64, result)
     }
 
     /// Changes rows and reads at most one of them.
@@ -151,7 +207,11 @@ impl Executor<'_> {
         values: &[Value<'_>],
         mut read: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        let failed_before = self.start();
+        let (started, mut rows) = (self.start(sql, 1), 0);
+        let mut read = |row: &Row<'_>| {
+            rows += 1;
+            read(row)
+        };
         let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
             Driver::Sqlite(executor) => executor.run_until(sql, values, read).map(drop),
@@ -168,7 +228,7 @@ impl Executor<'_> {
                 executor.run(Effect::Reads, sql, values, read_more).await.map(drop)
             }
         };
-        self.note(failed_before, result)
+        self.note(started, rows, result)
     }
 
     /// Every row.
@@ -197,7 +257,11 @@ impl Executor<'_> {
         mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<PageRows<T>, StoreError> {
         let mut page = PageRows::new(bounds.into());
-        let failed_before = self.start();
+        let (started, mut rows) = (self.start(sql, 1), 0);
+        let mut read = |row: &Row<'_>| {
+            rows += 1;
+            read(row)
+        };
         let result = match &mut self.driver {
             #[cfg(feature = "sqlite")]
             Driver::Sqlite(executor) => {
@@ -210,7 +274,7 @@ impl Executor<'_> {
                 executor.run(Effect::Reads, sql, values, read).await.map(drop)
             }
         };
-        self.note(failed_before, result)?;
+        self.note(started, rows, result)?;
         Ok(page)
     }
 

@@ -93,6 +93,21 @@ impl LimitKind {
         Self::FailuresOfNameFrom,
         Self::Confirmation,
     ];
+
+    /// What metrics call it, like `failures_of_account`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::FailuresOfAddress => "failures_of_address",
+            Self::LoginsOfAddress => "logins_of_address",
+            Self::FailuresOfAccount => "failures_of_account",
+            Self::FailuresOfAccountFrom => "failures_of_account_from",
+            Self::FailuresOfName => "failures_of_name",
+            Self::FailuresOfNameFrom => "failures_of_name_from",
+            Self::Confirmation => "confirmation",
+        }
+    }
 }
 
 /// Whose count it is: a kind, and a text of parts that cannot run into each other.

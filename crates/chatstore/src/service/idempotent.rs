@@ -76,7 +76,8 @@ impl Idempotent<'_> {
         let created = new.id_or(|| MessageId::from_uuid(self.new_uuid()));
         let taken = NewMessageIds::new(user, Some(conversation), vec![created]);
         let (key, created, new) = (self.key.clone(), created.uuid(), Arc::new(new));
-        self.write("reply_once", taken, async move |tx| {
+        let store = self.chat.store;
+        let reply = async move |tx: &mut WriteTx<'_>| {
             let access = access(tx, user, conversation).await?;
             let is_unchanged = is_at_revision(tx, access.owner_id, conversation, expected).await?;
             if let Some(created) = earlier(tx, user, &key).await? {
@@ -97,8 +98,12 @@ impl Idempotent<'_> {
             let books = is_vouched_for || access.owner_id == user;
             let reply = messages::record(tx, access.owner_id, conversation, &new, books).await?;
             Ok(Outcome::first(reply))
-        })
-        .await
+        };
+        let done = self.write("reply_once", taken, reply).await?;
+        if !done.is_replayed {
+            store.measures.note_reply(&done.value.response);
+        }
+        Ok(done)
     }
 
     /// As [`Documents::create_many`](super::Documents::create_many).

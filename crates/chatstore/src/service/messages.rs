@@ -115,7 +115,9 @@ impl Messages<'_> {
         let new = Arc::new(new.into_valid()?);
         let ids = NewMessageIds::new(self.0.user, Some(conversation), new.message.id.into_iter().collect());
         let attempt = || self.reply_once(conversation, Arc::clone(&new));
-        self.0.store.past_deletions(ids, attempt).await
+        let reply = self.0.store.past_deletions(ids, attempt).await?;
+        self.0.store.measures.note_reply(&reply.response);
+        Ok(reply)
     }
 
     async fn reply_once(self, conversation: ConversationId, new: Arc<Valid<NewReply>>) -> Result<Reply> {

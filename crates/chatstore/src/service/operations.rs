@@ -9,6 +9,7 @@ use chatstore_sql::{Backup, BackupError, BackupProgress};
 use chatstore_sql::{Counts, MigrationError, PieceRows, ReadTx, StoreError, TableDigest, WriteTx};
 
 use crate::error::Result;
+use crate::measures::StoreMeasures;
 use crate::store::Store;
 
 /// What those who operate a store want of it, rather than its users.
@@ -212,6 +213,12 @@ impl Operations<'_> {
     #[must_use]
     pub fn may_lack_rows(self) -> bool {
         self.0.database.may_lack_rows()
+    }
+
+    /// What the store has done since it was opened.
+    #[must_use]
+    pub fn measures(self) -> StoreMeasures {
+        self.0.measures.read(self.0.database.measures())
     }
 
     /// Statements sent to the database so far.

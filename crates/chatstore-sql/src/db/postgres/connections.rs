@@ -19,6 +19,7 @@ use super::deadlines;
 use super::error::{acquire_error, connect_error, is_too_many_connections};
 use super::wire::Wire;
 use crate::error::{Cause, ConnectError, StoreError};
+use crate::measures::{ConnectionMeasures, Waits};
 use crate::server_failure::{ServerError, ServerFailure};
 use crate::url::PostgresTarget;
 
@@ -34,6 +35,7 @@ pub(super) struct Connections {
     renewed: Mutex<Option<Instant>>,
     wire: Wire,
     config: Config,
+    waits: Waits,
 }
 
 /// Connections that the server refused to open.
@@ -103,6 +105,7 @@ impl Connections {
             renewed: Mutex::default(),
             wire,
             config,
+            waits: Waits::default(),
         }))
     }
 
@@ -111,9 +114,13 @@ impl Connections {
     /// # Errors
     /// [`StoreError::Unavailable`] when there is none in time; nothing was sent then.
     pub(super) async fn acquire(&self) -> Result<(Client, OwnedSemaphorePermit), StoreError> {
-        match timeout(deadlines::ACQUIRE, self.acquire_some_time()).await {
+        let since = Instant::now();
+        let acquired = timeout(deadlines::ACQUIRE, self.acquire_some_time()).await;
+        self.waits.observe(since.elapsed());
+        match acquired {
             Ok(acquired) => acquired,
             Err(_) => {
+                self.waits.count_timeout();
                 let reason =
                     format!("no connection became free or could be opened within {:?}", deadlines::ACQUIRE);
                 Err(StoreError::Unavailable(Cause::new(reason)))
@@ -239,6 +246,12 @@ impl Connections {
         } else {
             self.wire.statements_are_forgotten();
         }
+    }
+
+    /// How many there are, and how callers waited for one.
+    pub(super) fn measures(&self) -> ConnectionMeasures {
+        let pool = self.pool.status();
+        self.waits.read((self.size, pool.size, pool.size.saturating_sub(pool.available)))
     }
 
     /// Whether connections are encrypted, by the one that was opened last.

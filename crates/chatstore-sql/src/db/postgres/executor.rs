@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::db::sql::Effect;
 use crate::db::{Row, Sql, Value};
 use crate::error::{Cause, StoreError};
+use crate::measures::Measures;
 use crate::standby_reads::WalPosition;
 
 /// Changes of one batch that are under way at once.
@@ -65,6 +66,10 @@ impl<'c> PostgresExecutor<'c> {
     /// The executor with a bound of what it reads.
     pub(super) const fn reading(self, reading: Reading) -> Self {
         Self { reading, ..self }
+    }
+
+    pub(crate) const fn measures(&self) -> &'c Measures {
+        &self.context.measures
     }
 
     /// To be called before a statement that reads much.

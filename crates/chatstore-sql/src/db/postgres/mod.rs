@@ -24,6 +24,7 @@ use tokio_postgres::Config;
 
 use crate::context::Context;
 use crate::error::{Cause, ConnectError, StoreError};
+use crate::measures::{COMMIT, ConnectionMeasures, Ended};
 use crate::standby_reads::WalPosition;
 use crate::tx::{Finished, ReadOnly, Tx, WriteTx};
 use crate::url::PostgresTarget;
@@ -250,7 +251,9 @@ impl PostgresDatabase {
                     client.discard();
                     return result;
                 }
-                Some(StoreError::Conflict(_)) if attempt < ATTEMPTS => {}
+                Some(StoreError::Conflict(_)) if attempt < ATTEMPTS => {
+                    self.context.measures.count_conflict_retry();
+                }
                 _ => {
                     client.set_idle();
                     return result;
@@ -294,7 +297,17 @@ impl PostgresDatabase {
             }
             return Ok(finished);
         }
-        match self.connections.answered(transaction.commit()).await {
+        let commit = self.context.measures.begin(COMMIT, 1);
+        let committed = self.connections.answered(transaction.commit()).await;
+        commit.end(
+            0,
+            match &committed {
+                Some(Ok(())) => Ended::Done,
+                Some(Err(_)) => Ended::Failed,
+                None => Ended::TimedOut,
+            },
+        );
+        match committed {
             Some(Ok(())) => {}
             Some(Err(error)) => return Ok(Finished::failed(write_error(&error, "commit"))),
             None => return Ok(Finished::failed(StoreError::OutcomeUnknown(Cause::new(NO_ANSWER)))),
@@ -361,6 +374,11 @@ impl PostgresDatabase {
     /// Closes idle connections, but not often: a new one may reach a server that takes writes.
     pub(crate) fn renew(&self) {
         self.connections.renew();
+    }
+
+    /// How many connections there are, and how callers waited for one.
+    pub(crate) fn connection_measures(&self) -> ConnectionMeasures {
+        self.connections.measures()
     }
 
     /// Whether connections are encrypted, by the one that was opened last.

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::guard::FileGuard;
 use super::keeper::{Keeper, Task};
-use super::log::{Counters, Mode, checkpoint};
+use super::log::{Counters, Mode};
 use crate::error::{Cause, StoreError};
 
 /// Pages in the log after which the keeper is woken, and again after as many more.
@@ -74,6 +74,10 @@ impl Checkpoints {
         }))
     }
 
+    pub(super) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
     pub(super) fn keeper(&self) -> KeeperHandle {
         self.keeper.clone()
     }
@@ -101,7 +105,7 @@ impl Checkpoints {
         }
         if pages >= self.next_help {
             // While the thread is at it, the writer tries again at its next commit.
-            match checkpoint(writer, Mode::Passive) {
+            match self.counters.checkpoint(writer, Mode::Passive) {
                 Ok(moved) if moved.is_busy => {}
                 Ok(_) | Err(_) => self.next_help = pages + BOUND_PAGES,
             }

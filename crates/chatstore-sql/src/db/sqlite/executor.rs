@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::db::meaning::{missing_of_statement, refused, taken_columns};
 use crate::db::{Row, Sql, Value};
 use crate::error::{Cause, StoreError};
+use crate::measures::Measures;
 
 /// Bytes of rows between two looks at the clock: copying them takes time that SQLite does not see.
 const WATCHED_BYTES: usize = 64 * 1024;
@@ -37,6 +38,15 @@ impl<'c> SqliteExecutor<'c> {
     /// The executor with an end of its time.
     pub(super) const fn within(self, budget: &'c Budget) -> Self {
         Self { budget: Some(budget), ..self }
+    }
+
+    pub(crate) const fn measures(&self) -> &'c Measures {
+        &self.context.measures
+    }
+
+    /// Whether its time is over, so that what runs here has to run again elsewhere.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.budget.is_some_and(Budget::is_spent)
     }
 
     /// Runs a statement and hands its rows to `read`; the number of rows changed.

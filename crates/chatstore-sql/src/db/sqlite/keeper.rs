@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::descriptors::lock_holder;
 use super::fault::{Fault, Rescue};
 use super::guard::FileGuard;
-use super::log::{Counters, Mode, checkpoint};
+use super::log::{Counters, Mode};
 use crate::error::{Cause, StoreError};
 
 /// How often the file is looked at while nothing is written.
@@ -103,7 +103,7 @@ impl Keeper {
     fn keep(&mut self, must_move: bool) {
         if must_move {
             // Its failure is logged, and it is tried again.
-            let _ = checkpoint(&self.connection, Mode::Passive);
+            let _ = self.counters.checkpoint(&self.connection, Mode::Passive);
         }
         self.guard.pair();
         let now = Instant::now();
@@ -122,8 +122,10 @@ impl Keeper {
 
     fn empty_log(&mut self, now: Instant) {
         // Most of it without the lock that writers need.
-        let moved = checkpoint(&self.connection, Mode::Passive)
-            .and_then(|_| checkpoint(&self.connection, Mode::Truncate));
+        let moved = self
+            .counters
+            .checkpoint(&self.connection, Mode::Passive)
+            .and_then(|_| self.counters.checkpoint(&self.connection, Mode::Truncate));
         match moved {
             Ok(moved) if !moved.is_busy => {
                 self.owes_empty_log = false;
@@ -195,7 +197,7 @@ impl Keeper {
     }
 
     fn move_log(&self, mode: Mode) -> Result<bool, String> {
-        let moved = checkpoint(&self.connection, mode).map_err(|error| error.to_string())?;
+        let moved = self.counters.checkpoint(&self.connection, mode).map_err(|error| error.to_string())?;
         let is_moved = moved.is_whole && !moved.is_busy;
         if is_moved {
             let (process, number) = (std::process::id(), self.guard.file().number().unwrap_or_default());

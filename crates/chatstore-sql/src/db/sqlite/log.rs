@@ -1,6 +1,6 @@
 //! The write-ahead log and its checkpoints.
 
-use std::sync::atomic::{AtomicI32, AtomicU64};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use rusqlite::Connection;
 
@@ -10,6 +10,30 @@ pub(super) struct Counters {
     /// Pages in the log after the last commit.
     pub(super) pages: AtomicI32,
     pub(super) commits: AtomicU64,
+    moved: AtomicU64,
+    busy: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Counters {
+    /// Moves what the log holds into the file, and counts that it was tried.
+    pub(super) fn checkpoint(&self, connection: &Connection, mode: Mode) -> rusqlite::Result<Moved> {
+        let moved = checkpoint(connection, mode);
+        let count = match &moved {
+            Ok(Moved { is_busy: false, .. }) => &self.moved,
+            Ok(_) => &self.busy,
+            Err(_) => &self.failed,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        moved
+    }
+
+    /// Checkpoints by what they did.
+    pub(super) fn checkpoints(&self) -> Vec<(&'static str, u64)> {
+        [("moved", &self.moved), ("busy", &self.busy), ("failed", &self.failed)]
+            .map(|(outcome, count)| (outcome, count.load(Ordering::Relaxed)))
+            .to_vec()
+    }
 }
 
 /// How far a checkpoint goes.

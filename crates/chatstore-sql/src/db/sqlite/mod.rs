@@ -21,16 +21,19 @@ mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::context::Context;
 use crate::error::{Cause, ConnectError, StoreError};
 use crate::file_lock::FileLock;
+use crate::measures::{ConnectionMeasures, SqliteMeasures};
 use crate::tx::{ReadOnly, Tx};
 
 use checkpoint::{Checkpoints, KeeperHandle};
 pub(crate) use executor::{SqliteExecutor, store_error};
 pub(crate) use file::OpenFile;
 use location::Location;
+use log::Counters;
 use open::connect;
 use readers::Readers;
 use writer::Writer;
@@ -48,6 +51,7 @@ pub(crate) struct SqliteDatabase {
 struct OnFile {
     readers: Readers,
     keeper: KeeperHandle,
+    counters: Arc<Counters>,
     /// After the readers, because it must be closed after every connection.
     file: Arc<OpenFile>,
 }
@@ -70,9 +74,9 @@ impl SqliteDatabase {
             Checkpoints::start(connect(&location)?, Arc::clone(&file.guard)).map_err(|error| {
                 ConnectError::FileFailed { place: location.place(), cause: Cause::new(error) }
             })?;
-        let (file, keeper) = (Arc::new(file), checkpoints.keeper());
+        let (file, keeper, counters) = (Arc::new(file), checkpoints.keeper(), checkpoints.counters());
         let writer = Writer::start(connection, Some((Arc::clone(&file), checkpoints)), Arc::clone(&context))?;
-        Ok(Self { context, path, writer, on_file: Some(OnFile { readers, keeper, file }) })
+        Ok(Self { context, path, writer, on_file: Some(OnFile { readers, keeper, counters, file }) })
     }
 
     pub(crate) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
@@ -120,6 +124,25 @@ impl SqliteDatabase {
         match &self.on_file {
             Some(on_file) => on_file.keeper.empty_log().await,
             None => Ok(()),
+        }
+    }
+
+    /// The connections for reads; `None` in memory.
+    pub(crate) fn connection_measures(&self) -> Option<ConnectionMeasures> {
+        self.on_file.as_ref().map(|on_file| on_file.readers.measures())
+    }
+
+    /// What the writer and the keeper did.
+    pub(crate) fn measures(&self) -> SqliteMeasures {
+        let groups = &self.context.measures.groups;
+        let on_file = self.on_file.as_ref();
+        SqliteMeasures {
+            group_sizes: groups.sizes.read(),
+            group_times: groups.times.read(),
+            queued_writes: self.writer.queued(),
+            log_bytes: on_file.map_or(0, |on_file| on_file.file.guard.log_bytes()),
+            checkpoints: on_file.map(|on_file| on_file.counters.checkpoints()).unwrap_or_default(),
+            long_reads: groups.long_reads.load(Ordering::Relaxed),
         }
     }
 

@@ -11,10 +11,12 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::thread;
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tracing::Span;
 
 use super::checkpoint::Checkpoints;
 use super::executor::{SqliteExecutor, store_error};
@@ -74,7 +76,8 @@ impl Writer {
         M: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job = WriteJob { work, ended: None, answer, mode: PhantomData::<fn() -> M> };
+        let span = Span::current();
+        let job = WriteJob { work, span, ended: None, answer, mode: PhantomData::<fn() -> M> };
         self.queue.send(Message::Run(Box::new(job))).await.map_err(|_| StoreError::closed())?;
         answered.await.map_err(|_| StoreError::OutcomeUnknown(Cause::new("the writing thread ended")))?
     }
@@ -92,6 +95,11 @@ impl Writer {
         };
         self.queue.send(Message::Alone(Box::new(alone))).await.ok()?;
         answered.await.ok()
+    }
+
+    /// Writes that wait for the thread.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
     }
 
     /// Waits until everything queued so far is answered and the connection is closed.
@@ -130,6 +138,8 @@ enum Ended<T, E> {
 
 struct WriteJob<T, E, M, F> {
     work: F,
+    /// Of the request, for what is logged meanwhile.
+    span: Span,
     ended: Option<Ended<T, E>>,
     answer: oneshot::Sender<Result<T, E>>,
     mode: PhantomData<fn() -> M>,
@@ -143,6 +153,7 @@ where
     M: Send,
 {
     fn run(&mut self, executor: SqliteExecutor<'_>, context: &Context) -> Ran {
+        let _entered = self.span.clone().entered();
         let finished = catch_unwind(AssertUnwindSafe(|| {
             let mut tx = Tx::new(executor.into(), context);
             let result = poll_once(pin!((self.work)(&mut tx)));
@@ -282,7 +293,11 @@ impl WriterThread {
 
     /// Runs a group in one transaction and answers all in it.
     fn commit(&mut self, group: &mut Vec<Box<dyn Job>>) {
+        let since = Instant::now();
         let outcome = self.open_anew_if_failing().and_then(|()| self.run_group(group));
+        let groups = &self.context.measures.groups;
+        groups.sizes.observe(group.len() as u64);
+        groups.times.observe_time(since.elapsed());
         if outcome.is_err() && !self.connection.is_autocommit() {
             self.roll_back();
         }

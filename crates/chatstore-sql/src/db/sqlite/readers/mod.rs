@@ -7,8 +7,9 @@
 mod connection;
 mod threads;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -17,6 +18,7 @@ use super::guard::FileGuard;
 use super::location::Location;
 use crate::context::Context;
 use crate::error::{Cause, ConnectError, StoreError};
+use crate::measures::{ConnectionMeasures, Waits};
 use crate::tx::{ReadOnly, Tx};
 
 use connection::ReadingConnection;
@@ -38,6 +40,7 @@ pub(super) struct Readers {
     permits: Semaphore,
     idle: Mutex<Vec<ReadingConnection>>,
     threads: ReaderThreads,
+    waits: Waits,
 }
 
 impl Readers {
@@ -47,7 +50,12 @@ impl Readers {
             idle.push(ReadingConnection::open(location)?);
         }
         let threads = ReaderThreads::start(location)?;
-        Ok(Self { permits: Semaphore::new(READERS), idle: Mutex::new(idle), threads })
+        Ok(Self {
+            permits: Semaphore::new(READERS),
+            idle: Mutex::new(idle),
+            threads,
+            waits: Waits::default(),
+        })
     }
 
     /// Runs `work` in place, and again on another thread when it takes long.
@@ -76,20 +84,37 @@ impl Readers {
         }
         drop(result);
         drop(reader);
+        context.measures.groups.long_reads.fetch_add(1, Ordering::Relaxed);
         self.threads.run(context, guard, work).await
     }
 
     async fn acquire(&self) -> Result<Reader<'_>, StoreError> {
         let permit = match self.permits.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => tokio::time::timeout(ACQUIRE_TIMEOUT, self.permits.acquire())
-                .await
-                .map_err(|_| StoreError::Unavailable(Cause::new("no reading connection became free in 5 s")))?
-                .map_err(|_| StoreError::closed())?,
+            Ok(permit) => {
+                self.waits.observe(Duration::ZERO);
+                permit
+            }
+            Err(_) => {
+                let since = Instant::now();
+                let acquired = tokio::time::timeout(ACQUIRE_TIMEOUT, self.permits.acquire()).await;
+                self.waits.observe(since.elapsed());
+                acquired
+                    .map_err(|_| {
+                        self.waits.count_timeout();
+                        StoreError::Unavailable(Cause::new("no reading connection became free in 5 s"))
+                    })?
+                    .map_err(|_| StoreError::closed())?
+            }
         };
         let reading = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let reading = reading.ok_or_else(StoreError::closed)?;
         Ok(Reader { readers: self, reading: Some(reading), _permit: permit })
+    }
+
+    /// How many connections there are, and how callers waited for one.
+    pub(super) fn measures(&self) -> ConnectionMeasures {
+        let busy = READERS.saturating_sub(self.permits.available_permits());
+        self.waits.read((READERS, READERS, busy))
     }
 
     /// Closes the idle connections, interrupts long reads and refuses further ones.

@@ -10,6 +10,7 @@ use std::thread;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tracing::Span;
 
 use super::connection::ReadingConnection;
 use crate::context::Context;
@@ -122,7 +123,9 @@ impl ReaderThreads {
         let (answer, answered) = oneshot::channel();
         let caller = Caller(Arc::default());
         let (context, guard) = (Arc::clone(context), Arc::clone(guard));
+        let span = Span::current();
         let run = move |reading: &mut ReadingConnection| {
+            let _entered = span.entered();
             let result = catch_unwind(AssertUnwindSafe(|| {
                 let executor = SqliteExecutor::new(&mut reading.connection, &context, Some(&guard))
                     .within(&reading.budget);
