@@ -35,6 +35,7 @@ pub(crate) async fn open_for_server(
     redis: Option<&Redis>,
 ) -> Result<Store, CliError> {
     let mut builder = builder(config, config.database_url(), FileLock::Own)
+        .slow_statement(config.slow_statement)
         .direct(config.direct.clone())
         .standbys(config.standbys.iter().cloned());
     if let Some(redis) = redis {

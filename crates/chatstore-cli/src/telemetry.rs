@@ -5,6 +5,9 @@ use std::io::{self, IsTerminal, Write};
 use crate::config::{Config, LogFormat};
 use crate::escape;
 
+/// How an event begins as JSON: the library has no fields that belong to all of them.
+const VERSION_FIRST: &str = concat!("{\"version\":\"", env!("CARGO_PKG_VERSION"), "\",");
+
 /// Starts the log with the level and format of the settings.
 pub(crate) fn start(config: &Config) {
     let format = config.log_format;
@@ -12,7 +15,7 @@ pub(crate) fn start(config: &Config) {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(config.log.clone())
         .with_writer(move || Escaped { output: io::stderr(), format, has_colors })
-        .with_target(false)
+        .with_target(format == LogFormat::Json)
         // A log whose reader is gone is no reason to stop serving.
         .log_internal_errors(false);
     match format {
@@ -33,7 +36,10 @@ impl<W: Write> Write for Escaped<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
         match self.format {
-            LogFormat::Json => self.output.write_all(escape::json(&text).as_bytes())?,
+            LogFormat::Json => {
+                let line = text.replacen('{', VERSION_FIRST, 1);
+                self.output.write_all(escape::json(&line).as_bytes())?;
+            }
             LogFormat::Text => {
                 let line = text.strip_suffix('\n').unwrap_or(&text);
                 let is_color = |character| self.has_colors && character == '\u{1b}';
@@ -65,7 +71,8 @@ mod tests {
         let line = "INFO failed cause=no\nINFO all is well \u{202e}\u{1b}[2K\n";
         let expected = "INFO failed cause=no\\nINFO all is well \\u{202e}\\u{1b}[2K\n";
         assert_eq!(written(LogFormat::Text, line), expected);
-        let line = "{\"message\":\"a\u{202e}b\u{9b}\"}\n";
-        assert_eq!(written(LogFormat::Json, line), "{\"message\":\"a\\u202eb\\u009b\"}\n");
+        let line = "{\"message\":\"a{\u{202e}b\u{9b}\"}\n";
+        let expected = format!("{VERSION_FIRST}\"message\":\"a{{\\u202eb\\u009b\"}}\n");
+        assert_eq!(written(LogFormat::Json, line), expected);
     }
 }

@@ -11,11 +11,11 @@ use axum::http::Method;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::error::Problem;
+use crate::error::{Problem, Shortage};
 
 /// Requests that run at the same time. SQLite commits the writes of all of them together; PostgreSQL has 16
 /// connections, and a queue in front of them that this bounds.
-const MAX_CONCURRENT: usize = 64;
+pub(crate) const MAX_CONCURRENT: usize = 64;
 
 /// Requests that wait for a permit: they hold their body, and nothing else.
 const MAX_QUEUED: usize = 4_096;
@@ -69,9 +69,9 @@ pub(crate) struct Permit {
 impl Admission {
     /// Waits for a permit, for a short time.
     pub(crate) async fn acquire(&self) -> Result<Permit, Problem> {
-        let present = Arc::clone(&self.present).try_acquire_owned().map_err(|_| Problem::overloaded())?;
+        let present = Arc::clone(&self.present).try_acquire_owned().map_err(|_| overloaded())?;
         let running = timeout(QUEUE_TIME, Arc::clone(&self.running).acquire_owned()).await;
-        let running = running.ok().and_then(Result::ok).ok_or_else(Problem::overloaded)?;
+        let running = running.ok().and_then(Result::ok).ok_or_else(overloaded)?;
         Ok(Permit { _running: running, _present: present })
     }
 
@@ -80,7 +80,7 @@ impl Admission {
         if let Some(at) = self.rejection_time(Instant::now()) {
             sleep_until(at).await;
         }
-        Problem::overloaded()
+        Problem::overloaded(Shortage::Passwords)
     }
 
     /// When a request that came now is rejected; `None`, immediately, also when too many wait already.
@@ -93,6 +93,10 @@ impl Admission {
         *next = at + REJECTION_INTERVAL;
         (at > now).then_some(at)
     }
+}
+
+fn overloaded() -> Problem {
+    Problem::overloaded(Shortage::Permits)
 }
 
 #[cfg(test)]

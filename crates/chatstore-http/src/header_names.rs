@@ -5,6 +5,9 @@ use axum::http::HeaderName;
 /// Names a request, for the log and for problems.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Names the trace of several services to which a request belongs, for the log.
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// Names a change, so that it takes effect once.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 

@@ -60,6 +60,7 @@ mod shares;
 mod state;
 
 pub use client::{InvalidProxies, TrustedProxies};
+pub use metrics::{MetricDescription, MetricKind, metric_descriptions};
 pub use origins::{AllowedOrigins, InvalidOrigins};
 pub use router::{Api, openapi, router};
-pub use serve::{ServeOptions, serve, serve_with};
+pub use serve::{ConnectionCounts, ServeOptions, serve, serve_with};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::header_names::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, POSITION, REQUEST_ID};
+use crate::header_names::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, POSITION, REQUEST_ID, TRACEPARENT};
 use crate::rate_limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
 
 /// How long a browser may remember what it was allowed.
@@ -88,7 +88,7 @@ impl AllowedOrigins {
 }
 
 /// The headers that a page may send. No `Chatstore-User`: a page must not hold a service key.
-fn sent() -> [HeaderName; 7] {
+fn sent() -> [HeaderName; 8] {
     [
         header::AUTHORIZATION,
         header::CONTENT_TYPE,
@@ -97,6 +97,7 @@ fn sent() -> [HeaderName; 7] {
         IDEMPOTENCY_KEY,
         POSITION,
         REQUEST_ID,
+        TRACEPARENT,
     ]
 }
 

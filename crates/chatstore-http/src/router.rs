@@ -28,6 +28,7 @@ use crate::routes::users::{self, me};
 use crate::routes::{
     ai_cache, api_keys, auth, docs, documents, export, health, logs, metrics, sessions, shared_cache, usage,
 };
+use crate::serve::ConnectionCounts;
 use crate::state::{AppState, Policy};
 
 /// The API over this store: everything under `/api/v1`, and `/healthz`, `/readyz`, `/openapi.json` and `/docs`.
@@ -50,7 +51,8 @@ impl Api {
     /// The API as [`router`] returns it.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, policy: Policy::default(), metrics: Metrics::default() }
+        let metrics = Metrics::new(&store);
+        Self { store, policy: Policy::default(), metrics }
     }
 
     /// Whether requests without credentials may create conversations, which belong to the built-in user, and
@@ -128,6 +130,12 @@ impl Api {
             .route("/readyz", get(health::readyz))
             .with_state(self.state(String::new()));
         routes.layer(map_response(with_security_headers))
+    }
+
+    /// Where a server counts its connections for these metrics: [`ServeOptions::counts`](crate::ServeOptions::counts).
+    #[must_use]
+    pub fn connection_counts(&self) -> ConnectionCounts {
+        self.metrics.connections().clone()
     }
 
     fn state(&self, openapi: String) -> AppState {

@@ -132,6 +132,8 @@ pub(crate) struct Config {
     pub(crate) log_retention: Option<Duration>,
     pub(crate) log: EnvFilter,
     pub(crate) log_format: LogFormat,
+    /// How long a statement may take before the log of a server has a line of it; `None` for none.
+    pub(crate) slow_statement: Option<Duration>,
     /// The URL of the server itself where the other one names a pooler.
     pub(crate) direct: Option<String>,
     /// URLs of standbys.
@@ -175,6 +177,7 @@ impl Config {
             log_retention: settings.parse(&setting::LOG_RETENTION_DAYS, days)?,
             log: settings.parse(&setting::LOG, log_filter)?,
             log_format: settings.parse(&setting::LOG_FORMAT, choice)?,
+            slow_statement: settings.parse(&setting::SLOW_STATEMENT_MS, slow_statement)?,
             direct: settings.get(&setting::DATABASE_DIRECT_URL).map(|url| url.value.clone()),
             standbys: settings
                 .parse_optional(&setting::DATABASE_READ_URL, |text| Some(url::separate(text)))?
@@ -270,6 +273,12 @@ fn document_limit(text: &str) -> Option<usize> {
 
 fn max_body(text: &str) -> Option<usize> {
     text.parse().ok().filter(|bytes| (1024 * 1024..=64 * 1024 * 1024).contains(bytes))
+}
+
+/// A time in milliseconds, an hour at most; none for 0.
+fn slow_statement(text: &str) -> Option<Option<Duration>> {
+    let milliseconds: u64 = text.parse().ok().filter(|milliseconds| *milliseconds <= 3_600_000)?;
+    Some((milliseconds > 0).then(|| Duration::from_millis(milliseconds)))
 }
 
 /// A time in days; none for 0.

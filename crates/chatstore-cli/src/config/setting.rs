@@ -65,6 +65,7 @@ pub(crate) const SETTINGS: &[&Setting] = &[
     &LOG_RETENTION_DAYS,
     &LOG,
     &LOG_FORMAT,
+    &SLOW_STATEMENT_MS,
 ];
 
 /// The parts of a server's URL, for use without one.
@@ -190,6 +191,11 @@ pub(crate) const LOG: Setting = public(
     "error, warn, info, debug, trace or off, also per module, like info,chatstore_http=debug",
 );
 pub(crate) const LOG_FORMAT: Setting = public("CHATSTORE_LOG_FORMAT", "log_format", "text or json");
+pub(crate) const SLOW_STATEMENT_MS: Setting = public(
+    "CHATSTORE_SLOW_STATEMENT_MS",
+    "slow_statement_ms",
+    "a whole number of milliseconds up to 3600000, or 0 for none",
+);
 
 const fn text(variable: &'static str, in_file: &'static str, secrecy: Secrecy) -> Setting {
     Setting { variable, in_file, allowed: "text", secrecy }

@@ -45,6 +45,7 @@ fn without_any_setting_the_defaults_are_in_force() {
     CHATSTORE_LOG_RETENTION_DAYS  90                     default
     CHATSTORE_LOG                 info                   default
     CHATSTORE_LOG_FORMAT          text                   default
+    CHATSTORE_SLOW_STATEMENT_MS   500                    default
     --- stderr
     ");
 }
@@ -88,6 +89,7 @@ fn flags_win_over_environment_over_env_file_over_file_over_defaults() {
     CHATSTORE_LOG_RETENTION_DAYS  90                     default
     CHATSTORE_LOG                 debug                  environment
     CHATSTORE_LOG_FORMAT          text                   default
+    CHATSTORE_SLOW_STATEMENT_MS   500                    default
     --- stderr
     ");
 }
@@ -271,6 +273,11 @@ fn an_invalid_value_is_refused_with_its_place_and_the_allowed_values() {
         ("CHATSTORE_METRICS_BIND", "on", "an address and port, like 127.0.0.1:9464, or off"),
         ("CHATSTORE_LOG", "inof", "error, warn, info, debug, trace or off"),
         ("CHATSTORE_LOG_FORMAT", "xml", "text or json"),
+        (
+            "CHATSTORE_SLOW_STATEMENT_MS",
+            "fast",
+            "a whole number of milliseconds up to 3600000, or 0 for none",
+        ),
     ];
     for (name, value, allowed) in wrong {
         let message = format!("{name} is {value:?} (environment), but must be {allowed}");
@@ -309,17 +316,30 @@ fn logs_are_written_as_json_if_the_settings_say_so() {
     let folder = folder();
     let mut command = chatstore(folder.path());
     command.env("CHATSTORE_TOKEN_KEY", TOKEN_KEY);
+    command.env("CHATSTORE_LOG", "info,chatstore_http=debug").env("CHATSTORE_METRICS_BIND", "off");
     command.env("CHATSTORE_LOG_FORMAT", "json").args(["serve", "--bind", "127.0.0.1:0"]);
     command.stderr(std::process::Stdio::piped());
     let mut server = command.spawn().expect("the binary runs");
-    let mut line = String::new();
-    let messages = server.stderr.take().expect("messages are piped");
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(messages), &mut line).unwrap();
+    let messages = std::io::BufReader::new(server.stderr.take().expect("messages are piped"));
+    let mut events = std::io::BufRead::lines(messages)
+        .map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).expect("a log line is JSON"));
+    let event = events.next().expect("the server says that it serves");
+    let mut client = std::net::TcpStream::connect(event["address"].as_str().unwrap()).unwrap();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let head = format!(
+        "GET /healthz HTTP/1.1\r\nhost: x\r\nx-request-id: r-1\r\ntraceparent: 00-{trace}-00f067aa0ba902b7-01\r\n\r\n"
+    );
+    std::io::Write::write_all(&mut client, head.as_bytes()).unwrap();
+    let answered =
+        events.find(|event| event["message"] == "request answered").expect("the request is logged");
     server.kill().unwrap();
     server.wait().unwrap();
-    let event: serde_json::Value = serde_json::from_str(&line).expect("a log line is JSON");
+    assert_eq!(answered["span"]["request.id"], "r-1");
+    assert_eq!(answered["span"]["trace.id"], trace);
     assert_eq!(event["message"], "serving");
     assert_eq!(event["level"], "INFO");
+    assert_eq!(event["target"], "chatstore::commands::serve");
+    assert_eq!(event["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[test]

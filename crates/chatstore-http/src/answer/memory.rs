@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::holding::HoldingBody;
 use crate::budget::{ByteBudget, Holder};
-use crate::error::Problem;
+use crate::error::{Problem, Shortage};
 
 /// Answers up to this size are not counted, in bytes.
 const SMALL: usize = 16 * 1024;
@@ -53,7 +53,7 @@ impl AnswerMemory {
         let mut memory = budget.share(vec![holder]);
         match memory.grow_to(bytes) {
             Ok(()) => response.map(|body| Body::new(HoldingBody::new(body, memory))),
-            Err(_) if method.is_safe() => Problem::overloaded().into_response(),
+            Err(_) if method.is_safe() => Problem::overloaded(Shortage::Memory).into_response(),
             Err(_) => response,
         }
     }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::budget::{HeldMemory, Holder};
 use crate::caller::sender;
 use crate::client::ClientAddress;
-use crate::error::{Problem, ProblemKind};
+use crate::error::{Problem, ProblemKind, Shortage};
 use crate::serve::Arrival;
 use crate::state::AppState;
 
@@ -177,7 +177,7 @@ impl<'r> Incoming<'r> {
         }
         self.admit().await?;
         let held = self.memory.as_mut().map_or(Ok(()), |memory| memory.grow_to(self.arrived));
-        held.map_err(|_| Refusal::Now(Problem::overloaded()))
+        held.map_err(|_| Refusal::Now(Problem::overloaded(Shortage::Memory)))
     }
 
     /// Lets a large body in, of a caller who is known.

@@ -1,6 +1,7 @@
 //! Problem documents (RFC 9457): the only form of an error.
 
 mod kind;
+mod shortage;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(crate) use self::kind::ProblemKind;
+pub(crate) use self::shortage::Shortage;
 
 /// The maximum number of wrong fields that a document names.
 pub(crate) const MAX_ERRORS: usize = 100;
@@ -29,11 +31,20 @@ pub(crate) struct Problem {
     retry_after: Option<u64>,
     /// For the log; never shown.
     cause: Option<String>,
+    /// Why there are too many requests.
+    shortage: Option<Shortage>,
 }
 
 impl Problem {
     pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), retry_after: None, cause: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+            cause: None,
+            shortage: None,
+        }
     }
 
     /// No credentials, or none that are valid.
@@ -110,13 +121,13 @@ impl Problem {
     /// Too many requests that change the same thing.
     pub(crate) fn busy() -> Self {
         let detail = "too many requests change the same thing now; nothing was changed; try again";
-        Self::new(ProblemKind::Overloaded, detail)
+        Self { shortage: Some(Shortage::Turns), ..Self::new(ProblemKind::Overloaded, detail) }
     }
 
     /// More concurrent requests than the server accepts.
-    pub(crate) fn overloaded() -> Self {
+    pub(crate) fn overloaded(shortage: Shortage) -> Self {
         let detail = "the server is overloaded; nothing was changed; try again";
-        Self::new(ProblemKind::Overloaded, detail)
+        Self { shortage: Some(shortage), ..Self::new(ProblemKind::Overloaded, detail) }
     }
 
     /// Too many recent requests.
@@ -205,6 +216,11 @@ impl Problem {
         }
     }
 
+    /// Of what there was not enough, if that is why.
+    pub(crate) const fn shortage(&self) -> Option<Shortage> {
+        self.shortage
+    }
+
     /// The whole answer for the request with this id.
     pub(crate) fn answer(&self, request_id: &str) -> Response {
         let mut response = (self.status(), Json(self.document(request_id))).into_response();
@@ -230,7 +246,7 @@ impl From<Error> for Problem {
             ErrorKind::KeyReused => Self::new(ProblemKind::IdempotencyMismatch, error.to_string()),
             ErrorKind::InvalidCredentials => Self::new(ProblemKind::InvalidCredentials, error.to_string()),
             ErrorKind::LimitReached => Self::rate_limited(error.retry_after().unwrap_or_default()),
-            ErrorKind::Overloaded => Self::overloaded(),
+            ErrorKind::Overloaded => Self::overloaded(Shortage::Store),
             ErrorKind::Forbidden => Self::new(ProblemKind::Forbidden, error.to_string()),
             ErrorKind::BeingDeleted => Self::being_deleted(&error),
             ErrorKind::Conflict => Self::new(ProblemKind::Conflict, error.to_string()),

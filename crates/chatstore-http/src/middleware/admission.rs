@@ -38,7 +38,8 @@ pub(crate) async fn run_with_permit(
 ) -> Result<Response, Response> {
     let (request, memory) = buffered(&state, limit, request).await?;
     let share = state.shares().acquire(&request, &CALLER).await.map_err(IntoResponse::into_response)?;
-    let permit = state.admission().acquire().await.map_err(IntoResponse::into_response)?;
+    let permit =
+        state.metrics().permit(state.admission().acquire()).await.map_err(IntoResponse::into_response)?;
     Ok(run_to_the_end(state, (share, permit, memory), request, next).await)
 }
 

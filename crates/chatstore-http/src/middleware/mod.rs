@@ -4,6 +4,7 @@
 mod admission;
 mod headers;
 mod request_id;
+mod trace_context;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -23,10 +24,11 @@ pub(crate) use admission::{CountedFor, run_with_password_capacity, run_with_perm
 pub(crate) use headers::with_security_headers;
 use headers::{CLOSE, add_security_headers};
 use request_id::RequestId;
+use trace_context::TraceContext;
 
 use crate::client::ClientAddress;
 use crate::error::{Problem, ProblemKind};
-use crate::header_names::REQUEST_ID;
+use crate::header_names::{REQUEST_ID, TRACEPARENT};
 use crate::path::BasePath;
 use crate::rate_limit::RequestLimit;
 use crate::serve::MalformedHead;
@@ -50,12 +52,14 @@ pub(crate) async fn request_context(
 ) -> Response {
     let request_id: Arc<str> =
         given_request_id(&request).unwrap_or_else(|| state.store().new_request_id()).into();
+    let trace = TraceContext::of(request.headers());
     let base_path = base_path(&request);
     let address = state.policy().proxies.client(request.extensions(), request.headers());
     // At the level of errors, so that it is there whenever one of its events is.
     let span = tracing::error_span!(
         "request",
         request.id = &*request_id,
+        trace.id = trace.as_ref().map(TraceContext::trace_id),
         client.address = address.map(tracing::field::display),
         user.id = Empty,
         key.id = Empty,
@@ -75,6 +79,9 @@ pub(crate) async fn request_context(
     if let Ok(value) = HeaderValue::try_from(&*request_id) {
         headers.insert(REQUEST_ID, value);
     }
+    if let Some(trace) = trace {
+        headers.insert(TRACEPARENT, trace.header());
+    }
     limit.add_to(headers);
     add_security_headers(headers);
     response
@@ -93,6 +100,7 @@ async fn answer(state: &AppState, request: Request, request_id: &str, next: Next
     };
     let problem = problem_of(&mut response);
     if let Some(problem) = &problem {
+        state.metrics().count_problem(problem);
         response = document(problem, response, request_id);
     }
 

@@ -8,10 +8,7 @@ use crate::state::AppState;
 
 /// What Prometheus reads.
 pub(crate) async fn get(State(state): State<AppState>) -> Response {
-    let store = state.store();
-    let (statements, events) = (store.operations().statements(), store.event_log().counts());
-    let cache = store.shared_cache().status();
-    match state.metrics().encode(statements, events, &cache, store.standby_reads()) {
+    match state.metrics().text(state.store()) {
         Ok(text) => {
             let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, content_type)], text).into_response()

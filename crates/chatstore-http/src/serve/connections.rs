@@ -9,6 +9,7 @@ use chatstore::auth::ClientNetwork;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::counts::ConnectionCounts;
 use super::options::ServeOptions;
 use super::peers::Peers;
 use super::slot::{Announcement, Order, Slot};
@@ -34,6 +35,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct List {
+    counts: ConnectionCounts,
     last: u64,
     /// Those that count.
     open: Peers,
@@ -60,6 +62,7 @@ impl List {
 
     fn close(&mut self, removed: &[Arc<Slot>]) {
         self.evicted += removed.len();
+        self.counts.evicted(removed.len());
         for slot in removed {
             slot.tell(Order::Evict);
         }
@@ -68,10 +71,12 @@ impl List {
 
 impl Connections {
     pub(super) fn new(options: ServeOptions) -> Self {
+        options.counts.set_max(options.max_connections);
+        let list = List { counts: options.counts.clone(), ..List::default() };
         let shared = Shared {
             options,
             announcement: Announcement::default(),
-            list: Mutex::default(),
+            list: Mutex::new(list),
             ended: Notify::new(),
         };
         Self(Arc::new(shared))
@@ -107,6 +112,7 @@ impl Connections {
         if !is_proxy && list.open.count_of(network) >= options.max_connections_per_address {
             list.evict_of(network);
             if list.open.count_of(network) >= options.max_connections_per_address {
+                options.counts.refused();
                 return None;
             }
         }
@@ -114,6 +120,7 @@ impl Connections {
         if is_full {
             list.evict();
         }
+        options.counts.opened();
         list.last += 1;
         let number = list.last;
         let is_reserve = list.open.count() >= options.max_connections;
@@ -164,6 +171,7 @@ impl Drop for Ticket {
             list.evicted = list.evicted.saturating_sub(1);
         }
         drop(list);
+        self.connections.0.options.counts.closed();
         self.connections.0.ended.notify_waiters();
     }
 }

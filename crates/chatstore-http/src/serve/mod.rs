@@ -6,6 +6,7 @@
 
 mod connection;
 mod connections;
+mod counts;
 mod head;
 mod options;
 mod peers;
@@ -23,6 +24,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 pub(crate) use connection::{Arrival, Draining};
 use connections::Connections;
+pub use counts::ConnectionCounts;
 pub(crate) use head::MalformedHead;
 pub use options::ServeOptions;
 use slot::Order;

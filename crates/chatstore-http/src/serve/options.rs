@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::counts::ConnectionCounts;
 use crate::client::TrustedProxies;
 
 /// Connections beyond the limit, each for one request: a client that only asks for health is answered also when
@@ -23,6 +24,8 @@ pub struct ServeOptions {
     /// How long a connection stays open between two requests; 75 seconds by default, longer than most proxies keep
     /// theirs, so that none sends a request into a connection that is being closed.
     pub idle_time: Duration,
+    /// Where the connections are counted; [`Api::connection_counts`](crate::Api::connection_counts) for its metrics.
+    pub counts: ConnectionCounts,
 }
 
 impl Default for ServeOptions {
@@ -32,6 +35,7 @@ impl Default for ServeOptions {
             max_connections_per_address: 4_096,
             trusted_proxies: TrustedProxies::default(),
             idle_time: Duration::from_secs(75),
+            counts: ConnectionCounts::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ conformance!(
     a_head_that_can_be_read_in_two_ways_is_refused_and_ends_its_connection,
     requests_that_follow_each_other_at_once_are_each_looked_at,
     a_body_keeps_its_line_feeds,
+    the_trace_of_a_request_is_repeated_in_its_answer_unless_it_is_malformed,
 );
 
 /// Everything that the server sends until it closes, with the client's side closed.
@@ -107,5 +108,22 @@ async fn a_body_keeps_its_line_feeds(case: TestDatabase) {
             let text = answers(&server, &[&request[..cut], &request[cut..]]).await;
             assert!(text.starts_with("HTTP/1.1 201 "), "cut at {cut}: {text}");
         }
+    }
+}
+
+async fn the_trace_of_a_request_is_repeated_in_its_answer_unless_it_is_malformed(case: TestDatabase) {
+    let server = Server::start(case).await;
+    let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let malformed = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
+    for (path, traceparent, repeated) in [
+        ("/healthz", given, Some(given)),
+        (CONVERSATIONS, given, Some(given)),
+        (CONVERSATIONS, malformed, None),
+        (CONVERSATIONS, "4bf92f3577b34da6a3ce929d0e0e4736", None),
+    ] {
+        let answer = server.anonymous("GET", path).header("traceparent", traceparent).send().await.unwrap();
+        let shown = answer.headers().get("traceparent").map(|value| value.to_str().unwrap());
+        assert_eq!(shown, repeated, "{path} {traceparent}");
+        assert_eq!(answer.headers()["x-request-id"], "r-1");
     }
 }

@@ -33,6 +33,8 @@ mod me;
 mod members;
 mod memberships;
 mod messages;
+mod metrics;
+mod monitoring;
 mod mounting;
 mod names;
 mod newest;

@@ -137,6 +137,7 @@ pub(crate) async fn serve(
         let api = api.clone();
         background.start("metrics", |stopping| serve_metrics(listener, api, stopping));
     }
+    let options = ServeOptions { counts: api.connection_counts(), ..options };
     background.start("sweeper", |stopping| sweep(store.clone(), config.log_retention, stopping));
     background.start("deletions", |stopping| finish_deletions(store.clone(), stopping));
 
