@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use config::{Config, Flags};
+use config::{Alone, Config, Flags, NoFlags};
 use error::CliError;
 
 #[global_allocator]
@@ -59,6 +59,12 @@ enum Command {
     /// Manage API keys
     #[command(subcommand)]
     Key(commands::key::Command),
+    /// Manage the sessions of users
+    #[command(subcommand)]
+    Session(commands::session::Command),
+    /// Look at conversations, delete and export them
+    #[command(subcommand)]
+    Conversation(commands::conversation::Command),
     /// Read and delete the events that are kept in the database
     #[command(subcommand)]
     Logs(commands::logs::Command),
@@ -77,11 +83,16 @@ enum Command {
     #[command(subcommand)]
     Config(commands::config::Command),
     /// Print the tables, with their columns and relations, as Markdown
-    Schema(commands::schema::Arguments),
+    Schema(Alone<commands::schema::Arguments>),
     /// Print the OpenAPI description of the HTTP API
-    Openapi,
+    Openapi {
+        #[command(flatten)]
+        _flags: NoFlags,
+    },
     /// Generate shell completions
-    Completions(commands::completions::Arguments),
+    Completions(Alone<commands::completions::Arguments>),
+    /// Write the manual pages of every command into a directory
+    Man(Alone<commands::man::Arguments>),
 }
 
 /// How long work on other threads, which nothing waits for any more, may delay the end of the process.
@@ -106,12 +117,14 @@ fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let flags = &arguments.flags;
     match arguments.command {
-        Command::Demo(arguments) => commands::demo::run(&start(flags)?, arguments).await?,
-        Command::Serve(arguments) => commands::serve::run(&start(flags)?, arguments).await?,
+        Command::Demo(arguments) => commands::demo::run(&start_server(flags)?, arguments).await?,
+        Command::Serve(arguments) => commands::serve::run(&start_server(flags)?, arguments).await?,
         Command::Migrate(command) => return commands::migrate::run(&start(flags)?, command).await,
         Command::Seed(arguments) => commands::seed::run(&start(flags)?, arguments).await?,
         Command::User(command) => commands::user::run(&start(flags)?, command).await?,
         Command::Key(command) => commands::key::run(&start(flags)?, command).await?,
+        Command::Session(command) => commands::session::run(&start(flags)?, command).await?,
+        Command::Conversation(command) => commands::conversation::run(&start(flags)?, command).await?,
         Command::Logs(command) => commands::logs::run(&start(flags)?, command).await?,
         Command::Import(command) => return commands::import::run(start(flags)?, command).await,
         Command::Backup(arguments) => commands::backup::run(|| start(flags), arguments).await?,
@@ -120,17 +133,32 @@ async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         // These also work with invalid settings.
         Command::Doctor(arguments) => return commands::doctor::run(Config::load(flags), arguments).await,
         Command::Config(command) => commands::config::run(flags, command)?,
-        Command::Schema(arguments) => commands::schema::run(arguments),
-        Command::Openapi => commands::openapi::run()?,
-        Command::Completions(arguments) => commands::completions::run(arguments)?,
+        Command::Schema(alone) => commands::schema::run(alone.arguments),
+        Command::Openapi { .. } => commands::openapi::run()?,
+        Command::Completions(alone) => commands::completions::run(alone.arguments)?,
+        Command::Man(alone) => commands::man::run(&alone.arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Loads the settings and starts the log, for commands that use a database.
+/// Loads the settings and starts the log, for commands that use a database. They say themselves what they do: unless the
+/// settings say otherwise, only warnings are logged.
 fn start(flags: &Flags) -> Result<Config, CliError> {
+    let mut config = Config::load(flags)?;
+    config.log_warnings_by_default();
+    start_log(&config);
+    Ok(config)
+}
+
+/// The same for commands that serve.
+fn start_server(flags: &Flags) -> Result<Config, CliError> {
     let config = Config::load(flags)?;
-    telemetry::start(&config);
+    start_log(&config);
+    Ok(config)
+}
+
+fn start_log(config: &Config) {
+    telemetry::start(config);
     for found in config.half_an_address() {
         tracing::warn!(
             setting = found.setting.variable,
@@ -139,7 +167,6 @@ fn start(flags: &Flags) -> Result<Config, CliError> {
             "ignored: neither POSTGRES_USER nor DATABASE_URL is set, so that the database is a SQLite file"
         );
     }
-    Ok(config)
 }
 
 #[cfg(test)]
@@ -158,6 +185,27 @@ mod tests {
             found.extend(commands(below, &format!("{name} {}", below.get_name())));
         }
         found
+    }
+
+    #[test]
+    fn a_command_that_needs_no_database_has_no_options_for_one() {
+        let document = include_str!("../../../docs/command-line.md");
+        let commands = commands(&built(), "chatstore");
+        for (name, mut command) in commands.into_iter().filter(|(name, _)| !name.contains(" help")) {
+            let (_, section) =
+                document.split_once(&format!("### `{name}`\n")).expect("every command is documented");
+            let section = section.split("\n### ").next().unwrap_or_default();
+            let needs_none = section.contains("eeds no\ndatabase") || section.contains("o database.");
+            let help = command.render_long_help().to_string();
+            assert_eq!(help.contains("--database-url"), !needs_none, "{name}: {help}");
+        }
+    }
+
+    /// With the options that every command has.
+    fn built() -> clap::Command {
+        let mut command = Arguments::command();
+        command.build();
+        command
     }
 
     #[test]

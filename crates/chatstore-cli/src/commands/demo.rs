@@ -29,12 +29,14 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), CliError> {
+    let bind = arguments.bind.unwrap_or(config.bind);
+    // Before anything is created: another server may have the address.
+    let listener = if arguments.no_serve { None } else { Some(serve::listen(bind).await?) };
     let store = if config.database_is_named() {
         database::open_for_server(config, None, None).await?
     } else {
         database::open_file_for_server(config, &arguments.file).await?
     };
-    let bind = arguments.bind.unwrap_or(config.bind);
     let store = token_key::install_token_keys(config, store)?;
     store.migrate().await?;
     let imported = sample::import(&store).await?;
@@ -47,7 +49,6 @@ pub(crate) async fn run(config: &Config, arguments: Arguments) -> Result<(), Cli
         counts.users,
     ));
     let user = sample::first_user(&store).await?;
-    let listener = if arguments.no_serve { None } else { Some(serve::listen(bind).await?) };
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(bind);
     print_calls(&store, &user, address).await?;
     match listener {

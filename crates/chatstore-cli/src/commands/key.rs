@@ -1,25 +1,25 @@
 //! `key`: API keys.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use chatstore::auth::{KeyOptions, ROTATION_OVERLAP};
 use chatstore::{
-    ApiKey, ApiKeyId, ApiKeyScope, ErrorKind, FromText, KeyRights, Namespace, NewKey, RouteGroup, Store,
-    User, UserId, UserRole,
+    ApiKey, ApiKeyId, ApiKeyScope, ErrorKind, FromText, KeyRights, Limit, Namespace, NewKey, Order,
+    RouteGroup, Store, User, UserFilter, UserId, UserPosition, UserRole,
 };
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use serde::Serialize;
 
+use super::listing::Rows;
 use super::table::print_table;
-use super::user::all_users;
-use super::{eprint_message, find_user, print, print_json};
+use super::{BUILT_IN, eprint_message, find_user, print, print_json};
 use crate::config::Config;
 use crate::database;
 use crate::error::{CliError, code};
 
-/// The name of the built-in user, who owns service keys without an owner of their own.
-const BUILT_IN: &str = "anonymous";
+const LIST_KEYS: &str = "`chatstore key list` shows every key with its id and user";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -83,9 +83,9 @@ struct Rights {
 pub(crate) struct Rotate {
     /// The key's id, as `key list` shows it
     id: ApiKeyId,
-    /// The owner: an id, a user name, an e-mail address, or anonymous for the built-in user
+    /// The owner, to look there alone: an id, a user name, an e-mail address, or anonymous for the built-in user
     #[arg(long)]
-    user: String,
+    user: Option<String>,
     /// How long the former secret stays good, up to 7d; 0m for not at all [default: 24h]
     #[arg(long, value_parser = overlap)]
     overlap: Option<Duration>,
@@ -100,6 +100,8 @@ pub(crate) struct List {
     /// users]
     #[arg(long)]
     user: Option<String>,
+    #[command(flatten)]
+    rows: Rows,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -109,9 +111,9 @@ pub(crate) struct List {
 pub(crate) struct Revoke {
     /// The key's id, as `key list` shows it
     id: ApiKeyId,
-    /// The owner: an id, a user name, an e-mail address, or anonymous for the built-in user
+    /// The owner, to look there alone: an id, a user name, an e-mail address, or anonymous for the built-in user
     #[arg(long)]
-    user: String,
+    user: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -221,7 +223,7 @@ fn print_secret(new: NewKey, is_json: bool) -> Result<(), CliError> {
 }
 
 async fn rotate(store: &Store, arguments: &Rotate) -> Result<(), CliError> {
-    let (owner, name) = owner(store, &arguments.user).await?;
+    let (owner, name) = owner_of(store, arguments.id, arguments.user.as_deref()).await?;
     let overlap = arguments.overlap.unwrap_or(ROTATION_OVERLAP);
     let rotated = store.keys().rotate(owner, arguments.id, None, overlap).await;
     print_secret(rotated.map_err(|error| absent_key(error, arguments.id, &name))?, arguments.json)
@@ -229,8 +231,9 @@ async fn rotate(store: &Store, arguments: &Rotate) -> Result<(), CliError> {
 
 fn absent_key(error: chatstore::Error, id: ApiKeyId, owner: &str) -> CliError {
     match error.kind() {
-        ErrorKind::NotFound => CliError::new(code::FAILED, format!("{owner} has no key {id}"))
-            .hint("`chatstore key list` shows every key with its id and user"),
+        ErrorKind::NotFound => {
+            CliError::new(code::FAILED, format!("{owner} has no key {id}")).hint(LIST_KEYS)
+        }
         _ => error.into(),
     }
 }
@@ -245,17 +248,22 @@ async fn administrator(store: &Store, named: &str) -> Result<UserId, CliError> {
 }
 
 async fn list(store: &Store, arguments: &List) -> Result<(), CliError> {
-    let owners = match &arguments.user {
-        Some(named) => vec![owner(store, named).await?],
-        None => all_owners(store).await?,
-    };
     let mut keys = Vec::new();
-    for (id, name) in owners {
+    let mut owners = match &arguments.user {
+        Some(named) => Owners::of(owner(store, named).await?),
+        None => Owners::all(store),
+    };
+    // One more than are listed, to know whether there are more.
+    while keys.len() <= arguments.rows.maximum() {
+        let Some((id, name)) = owners.next().await? else { break };
         let of_owner = store.keys().list(id).await?;
         keys.extend(
             of_owner.into_iter().filter(|key| key.revoked_at.is_none()).map(|key| (key, name.clone())),
         );
     }
+    let listed = arguments.rows.listed(keys, false);
+    listed.tell_of_more();
+    let keys = listed.rows;
     if arguments.json {
         return print_json(&keys.into_iter().map(|(key, _)| Shown::from(key)).collect::<Vec<Shown>>());
     }
@@ -306,7 +314,7 @@ fn limits(key: &ApiKey) -> String {
 }
 
 async fn revoke(store: &Store, arguments: &Revoke) -> Result<(), CliError> {
-    let (owner, name) = owner(store, &arguments.user).await?;
+    let (owner, name) = owner_of(store, arguments.id, arguments.user.as_deref()).await?;
     let revoked = store.keys().revoke(owner, arguments.id).await;
     revoked.map_err(|error| absent_key(error, arguments.id, &name))?;
     eprint_message(format_args!("revoked: {} of {name}", arguments.id));
@@ -321,10 +329,48 @@ async fn owner(store: &Store, named: &str) -> Result<(UserId, String), CliError>
     Ok(named_owner(find_user(store, named).await?))
 }
 
-async fn all_owners(store: &Store) -> Result<Vec<(UserId, String)>, CliError> {
-    let mut owners = vec![(UserId::ANONYMOUS, BUILT_IN.to_owned())];
-    owners.extend(all_users(store).await?.into_iter().map(named_owner));
-    Ok(owners)
+/// The owner of a key, with a name to show: the one that is named, or whoever has it.
+async fn owner_of(store: &Store, id: ApiKeyId, named: Option<&str>) -> Result<(UserId, String), CliError> {
+    if let Some(named) = named {
+        return owner(store, named).await;
+    }
+    let mut owners = Owners::all(store);
+    while let Some((user, name)) = owners.next().await? {
+        if store.keys().list(user).await?.iter().any(|key| key.id == id) {
+            return Ok((user, name));
+        }
+    }
+    Err(CliError::new(code::FAILED, format!("no user has a key {id}")).hint(LIST_KEYS))
+}
+
+/// Those who may own keys, one after the other: the built-in user, then the others, oldest first. They are read page by page.
+struct Owners<'s> {
+    read: VecDeque<(UserId, String)>,
+    /// Where to go on; `None` when there are no more.
+    rest: Option<(&'s Store, Option<UserPosition>)>,
+}
+
+impl<'s> Owners<'s> {
+    fn of(owner: (UserId, String)) -> Self {
+        Self { read: VecDeque::from([owner]), rest: None }
+    }
+
+    fn all(store: &'s Store) -> Self {
+        let built_in = (UserId::ANONYMOUS, BUILT_IN.to_owned());
+        Self { read: VecDeque::from([built_in]), rest: Some((store, None)) }
+    }
+
+    async fn next(&mut self) -> Result<Option<(UserId, String)>, CliError> {
+        if self.read.is_empty()
+            && let Some((store, from)) = self.rest.take()
+        {
+            let (filter, order) = (UserFilter::default(), Order::Ascending);
+            let page = store.users().page(filter, order, from, Limit::MAX).await?;
+            self.read.extend(page.items.into_iter().map(named_owner));
+            self.rest = page.next.map(|next| (store, Some(next)));
+        }
+        Ok(self.read.pop_front())
+    }
 }
 
 fn named_owner(user: User) -> (UserId, String) {

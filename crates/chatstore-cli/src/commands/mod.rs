@@ -3,11 +3,15 @@
 pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod config;
+mod confirm;
+pub(crate) mod conversation;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod import;
 pub(crate) mod key;
+mod listing;
 pub(crate) mod logs;
+pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
 pub(crate) mod restore;
@@ -15,6 +19,7 @@ pub(crate) mod sample;
 pub(crate) mod schema;
 pub(crate) mod seed;
 pub(crate) mod serve;
+pub(crate) mod session;
 pub(crate) mod stats;
 mod table;
 pub(crate) mod user;
@@ -50,6 +55,17 @@ pub(crate) fn print_json(data: &impl Serialize) -> Result<(), CliError> {
 #[allow(clippy::print_stderr, reason = "the one place where commands print messages")]
 pub(crate) fn eprint_message(message: impl std::fmt::Display) {
     eprintln!("{}", escape::lines(&message.to_string()));
+}
+
+/// The name of the built-in user, who owns service keys without an owner of their own, and what came without an owner.
+pub(crate) const BUILT_IN: &str = "anonymous";
+
+/// The id of the user that an argument names, as [`find_user`], or of the built-in one.
+pub(crate) async fn find_user_id(store: &Store, named: &str) -> Result<UserId, CliError> {
+    if named == BUILT_IN || named.parse() == Ok(UserId::ANONYMOUS) {
+        return Ok(UserId::ANONYMOUS);
+    }
+    Ok(find_user(store, named).await?.id)
 }
 
 /// The user that an argument names: an id, a short id, an e-mail address or a name.

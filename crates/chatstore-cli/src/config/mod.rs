@@ -43,6 +43,30 @@ pub(crate) struct Flags {
     default_model: Option<String>,
 }
 
+/// For commands that need neither settings nor a database: the same flags, which are accepted, without effect, and not shown.
+#[derive(Args)]
+pub(crate) struct NoFlags {
+    #[arg(id = "database_url", long = "database-url", hide = true)]
+    _database_url: Option<String>,
+    #[arg(id = "default_model", long = "default-model", hide = true)]
+    _default_model: Option<String>,
+}
+
+/// The arguments of a command that needs neither settings nor a database.
+#[derive(Debug, Args)]
+pub(crate) struct Alone<A: Args + std::fmt::Debug> {
+    #[command(flatten)]
+    pub(crate) arguments: A,
+    #[command(flatten)]
+    _flags: NoFlags,
+}
+
+impl std::fmt::Debug for NoFlags {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("NoFlags")
+    }
+}
+
 impl std::fmt::Debug for Flags {
     /// Without the URL, which may hold a password.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -204,6 +228,25 @@ impl Config {
     /// Settings of a PostgreSQL server that name none, so that the database is a SQLite file.
     pub(crate) fn half_an_address(&self) -> &[SettingValue] {
         if self.database_is_named() { &[] } else { &self.overruled }
+    }
+
+    /// Has only warnings logged, unless a source other than the default file says what is logged.
+    pub(crate) fn log_warnings_by_default(&mut self) {
+        if self.settings.get_given(&setting::LOG).is_none() {
+            self.log = EnvFilter::new("warn");
+        }
+    }
+
+    /// Every setting with its value and source; `None` for one that has no value.
+    pub(crate) fn every_setting(&self) -> Vec<(&'static Setting, Option<(String, String)>)> {
+        let shown = |setting: &'static Setting| {
+            if let Some(found) = self.settings.get(setting) {
+                return Some((found.shown(), found.source.to_string()));
+            }
+            let overruled = self.overruled.iter().find(|found| found.setting.variable == setting.variable)?;
+            Some((overruled.shown(), format!("{}, ignored", overruled.source)))
+        };
+        setting::SETTINGS.iter().copied().map(|setting| (setting, shown(setting))).collect()
     }
 
     /// Whether a source other than the default file sets the address of metrics.

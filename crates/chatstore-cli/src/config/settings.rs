@@ -119,10 +119,6 @@ impl Settings {
         self.get(setting).filter(|found| found.source != Source::Default)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &SettingValue> {
-        self.0.iter()
-    }
-
     /// Removes a setting and returns it.
     pub(crate) fn take(&mut self, setting: &Setting) -> Option<SettingValue> {
         let position = self.0.iter().position(|found| found.setting.variable == setting.variable)?;

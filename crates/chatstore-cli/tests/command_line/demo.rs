@@ -36,3 +36,12 @@ fn a_second_demo_adds_nothing_and_replaces_the_key() {
     assert_eq!(stats["conversations"], 41);
     assert_eq!(stats["messages"], 320);
 }
+
+#[test]
+fn a_demo_whose_address_is_taken_creates_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    run(folder.path(), &["demo", "--bind", &address]).assert_failed(75, "cannot listen on");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is created");
+}

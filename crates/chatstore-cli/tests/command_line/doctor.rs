@@ -169,3 +169,16 @@ async fn what_doctor_says_of_an_encoding_is_what_serve_and_upgrade_refuse_it_wit
     }
     client.batch_execute(&format!("drop database {name}_ascii with (force)")).await.unwrap();
 }
+
+#[test]
+fn findings_are_in_a_column_whatever_the_names_of_the_checks() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["seed"]).data();
+    let finished = run(folder.path(), &["doctor"]);
+    let column = |finding: &str| {
+        let line = finished.stdout.lines().find(|line| line.contains(finding));
+        line.unwrap_or_else(|| panic!("{finding}: {}", finished.stdout)).find(finding)
+    };
+    let positions = ["the database comes from", "SQLite 3", "up to date", "unchanged: admin"].map(column);
+    assert!(positions.iter().all(|position| *position == positions[0]), "{positions:?}: {}", finished.stdout);
+}

@@ -22,6 +22,7 @@ mod lint;
 mod logs_tail;
 mod migrate;
 mod migrate_refusals;
+mod operators;
 mod outage;
 mod passwords;
 mod postgres_backups;

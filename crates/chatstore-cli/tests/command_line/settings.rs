@@ -26,15 +26,35 @@ fn without_any_setting_the_defaults_are_in_force() {
     --- stdout
     SETTING                       VALUE                  SOURCE
     DATABASE_URL                  sqlite://chatstore.db  default
+    DATABASE_READ_URL                                    not set
+    DATABASE_DIRECT_URL                                  not set
+    POSTGRES_USER                                        not set
+    POSTGRES_PASSWORD                                    not set
+    POSTGRES_DB                                          not set
+    POSTGRES_HOST                                        not set
+    POSTGRES_PORT                                        not set
+    POSTGRES_SSLMODE                                     not set
+    POSTGRES_SSLROOTCERT                                 not set
+    REDIS_URL                                            not set
+    CHATSTORE_REDIS_PREFIX                               not set
+    CHATSTORE_REDIS_SSLROOTCERT                          not set
     CHATSTORE_POOL                16                     default
+    CHATSTORE_MIGRATE                                    not set
     CHATSTORE_BIND                127.0.0.1:8080         default
     CHATSTORE_IDLE_SECONDS        75                     default
     CHATSTORE_ANONYMOUS           off                    default
+    CHATSTORE_TOKEN_KEY                                  not set
+    CHATSTORE_TOKEN_KEY_FILE                             not set
     CHATSTORE_OPEN_REGISTRATION   off                    default
     CHATSTORE_LOCAL_PASSWORDS     on                     default
+    CHATSTORE_OIDC_ISSUER                                not set
+    CHATSTORE_OIDC_AUDIENCE                              not set
     CHATSTORE_OIDC_CREATE_USERS   off                    default
+    CHATSTORE_OIDC_ROLES                                 not set
     CHATSTORE_LOGIN_RATE_LIMIT    10                     default
     CHATSTORE_RATE_LIMIT          0                      default
+    CHATSTORE_TRUSTED_PROXIES                            not set
+    CHATSTORE_ALLOWED_ORIGINS                            not set
     CHATSTORE_DOCS                on                     default
     CHATSTORE_ENV                 development            default
     CHATSTORE_METRICS_BIND        127.0.0.1:9464         default
@@ -70,15 +90,35 @@ fn flags_win_over_environment_over_env_file_over_file_over_defaults() {
     --- stdout
     SETTING                       VALUE                  SOURCE
     DATABASE_URL                  sqlite://chatstore.db  default
+    DATABASE_READ_URL                                    not set
+    DATABASE_DIRECT_URL                                  not set
+    POSTGRES_USER                                        not set
+    POSTGRES_PASSWORD                                    not set
+    POSTGRES_DB                                          not set
+    POSTGRES_HOST                                        not set
+    POSTGRES_PORT                                        not set
+    POSTGRES_SSLMODE                                     not set
+    POSTGRES_SSLROOTCERT                                 not set
+    REDIS_URL                                            not set
+    CHATSTORE_REDIS_PREFIX                               not set
+    CHATSTORE_REDIS_SSLROOTCERT                          not set
     CHATSTORE_POOL                4                      .env:3
+    CHATSTORE_MIGRATE                                    not set
     CHATSTORE_BIND                127.0.0.1:8080         default
     CHATSTORE_IDLE_SECONDS        75                     default
     CHATSTORE_ANONYMOUS           on                     chatstore.toml:4
+    CHATSTORE_TOKEN_KEY                                  not set
+    CHATSTORE_TOKEN_KEY_FILE                             not set
     CHATSTORE_OPEN_REGISTRATION   off                    default
     CHATSTORE_LOCAL_PASSWORDS     on                     default
+    CHATSTORE_OIDC_ISSUER                                not set
+    CHATSTORE_OIDC_AUDIENCE                              not set
     CHATSTORE_OIDC_CREATE_USERS   off                    default
+    CHATSTORE_OIDC_ROLES                                 not set
     CHATSTORE_LOGIN_RATE_LIMIT    10                     default
     CHATSTORE_RATE_LIMIT          0                      default
+    CHATSTORE_TRUSTED_PROXIES                            not set
+    CHATSTORE_ALLOWED_ORIGINS                            not set
     CHATSTORE_DOCS                on                     default
     CHATSTORE_ENV                 development            default
     CHATSTORE_METRICS_BIND        127.0.0.1:9464         default
@@ -145,7 +185,10 @@ fn a_url_overrules_the_parts_of_a_server_wherever_it_is_set() {
     let settings = shown.json();
     assert_eq!(settings["DATABASE_URL"]["value"], "postgresql://ada:***@db/chat");
     assert_eq!(settings["DATABASE_URL"]["source"], "chatstore.toml:1");
-    assert_eq!(settings.get("POSTGRES_USER"), None);
+    assert_eq!(
+        settings["POSTGRES_USER"],
+        serde_json::json!({"value": "other", "source": "environment, ignored"})
+    );
 }
 
 #[test]

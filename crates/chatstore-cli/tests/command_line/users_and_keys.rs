@@ -239,10 +239,10 @@ async fn the_erasure_of_a_user_with_much_ends_when_the_last_row_is_gone(case: Te
     assert!(marked.contains("being deleted: 1 conversations, 0 users"), "{marked}");
     assert_eq!(on_it(&["stats", "--json"]).json()["messages"], 0);
 
-    let erased = on_it(&["user", "erase", "ada"]);
+    let erased = on_it(&["user", "delete", "ada", "--yes"]);
 
     assert_eq!(erased.code, 0, "{}", erased.stderr);
     assert!(erased.stderr.contains("ada is erased: the last row is gone"), "{}", erased.stderr);
     assert!(!on_it(&["stats"]).data().contains("being deleted"));
-    on_it(&["user", "erase", "ada"]).assert_failed(1, "there is no user");
+    on_it(&["user", "delete", "ada", "--yes"]).assert_failed(1, "there is no user");
 }

@@ -9,7 +9,7 @@ use chatstore::operations::BackupError;
 use chatstore_sql::DatabasePlace;
 use clap::{Args, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Alone, Config};
 use crate::database;
 use crate::error::CliError;
 use crate::interrupt::until_interrupted;
@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Verify a backup
-    Verify(verify::Arguments),
+    Verify(Alone<verify::Arguments>),
 }
 
 pub(crate) async fn run(
@@ -45,7 +45,7 @@ pub(crate) async fn run(
     arguments: Arguments,
 ) -> Result<(), CliError> {
     match (arguments.command, arguments.file) {
-        (Some(Command::Verify(arguments)), _) => verify::run(arguments).await,
+        (Some(Command::Verify(alone)), _) => verify::run(alone.arguments).await,
         (None, Some(file)) => back_up(&start()?, &file, arguments.with_token_key, arguments.json).await,
         (None, None) => Ok(()),
     }

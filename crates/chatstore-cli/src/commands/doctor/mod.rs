@@ -102,16 +102,20 @@ pub(crate) async fn run(
     if arguments.json {
         print_json(&checks)?;
     } else {
-        checks.iter().for_each(print_check);
+        print_checks(&checks);
     }
     let has_failed = checks.iter().any(|check| check.finding.status == Status::Failed);
     Ok(if has_failed { ExitCode::from(code::FAILED) } else { ExitCode::SUCCESS })
 }
 
-fn print_check(Check { check, finding }: &Check) {
-    print(format_args!("{:<8} {check:<14} {}", finding.status.as_str(), finding.found));
-    if let Some(todo) = &finding.todo {
-        print(format_args!("{:<23} {todo}", ""));
+/// A line for each check, in columns, and below it what to do.
+fn print_checks(checks: &[Check]) {
+    let width = checks.iter().map(|check| check.check.len()).max().unwrap_or_default();
+    for Check { check, finding } in checks {
+        print(format_args!("{:<7}  {check:<width$}  {}", finding.status.as_str(), finding.found));
+        if let Some(todo) = &finding.todo {
+            print(format_args!("{:<7}  {:<width$}  {todo}", "", ""));
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use chatstore_migrate::{DatabaseErrorKind, MigrationEvent, Script, Target};
 use clap::Subcommand;
 
 use super::{eprint_message, print};
-use crate::config::Config;
+use crate::config::{Alone, Config, NoFlags};
 use crate::database;
 use crate::error::{CliError, code};
 
@@ -47,15 +47,20 @@ pub(crate) enum Command {
     /// List all migrations of the database, also failed ones, newest first
     Log(show::Json),
     /// List the revisions of this version, newest first
-    History(show::Json),
+    History(Alone<show::Json>),
     /// List the revisions that nothing comes after
-    Heads(show::Json),
+    Heads(Alone<show::Json>),
     /// List the revisions that more than one revision comes after
-    Branches,
+    Branches {
+        #[command(flatten)]
+        _flags: NoFlags,
+    },
     /// Show one revision with its SQL
     Show {
         /// The revision, by id, beginning of the id, or label
         revision: String,
+        #[command(flatten)]
+        _flags: NoFlags,
     },
     /// List what an upgrade would apply
     Plan(show::Plan),
@@ -71,29 +76,29 @@ pub(crate) enum Command {
         sql: bool,
     },
     /// Print the SQL that creates roles with the rights they need; for PostgreSQL, needs no database
-    Roles(roles::Roles),
+    Roles(Alone<roles::Roles>),
     /// Check that the revisions create the declared schema; needs no database on SQLite
     Check,
     /// Compare the tables of the database with what its applied revisions create
     Drift,
     /// List what in the revisions endangers rows or blocks clients; needs no database
-    Lint(lint::Lint),
+    Lint(Alone<lint::Lint>),
     /// Create the folder of a new revision, with empty files or generated SQL
-    Revision(write::Revision),
+    Revision(Alone<write::Revision>),
     /// Create the folder of a revision that joins branches
-    Merge(write::Merge),
+    Merge(Alone<write::Merge>),
 }
 
 pub(crate) async fn run(config: &Config, command: Command) -> Result<ExitCode, CliError> {
     match command {
-        Command::Lint(lint) => return lint.run(),
-        Command::Roles(roles) => roles.print(),
-        Command::Revision(new) => new.run()?,
-        Command::Merge(merge) => merge.run()?,
-        Command::History(json) => show::history(json)?,
-        Command::Heads(json) => show::heads(json)?,
-        Command::Branches => show::branches()?,
-        Command::Show { revision } => show::one(&revision)?,
+        Command::Lint(lint) => return lint.arguments.run(),
+        Command::Roles(roles) => roles.arguments.print(),
+        Command::Revision(new) => new.arguments.run()?,
+        Command::Merge(merge) => merge.arguments.run()?,
+        Command::History(json) => show::history(json.arguments)?,
+        Command::Heads(json) => show::heads(json.arguments)?,
+        Command::Branches { .. } => show::branches()?,
+        Command::Show { revision, .. } => show::one(&revision)?,
         Command::Upgrade { to, sql: true } => {
             print_script(config, Script::Upgrade(to.as_str().into())).await?
         }

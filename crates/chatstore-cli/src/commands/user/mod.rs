@@ -1,16 +1,16 @@
 //! `user`: users, their passwords and their identities.
 
+mod change;
 mod identities;
+mod list;
 
 use chatstore::operations::Deletion;
-use chatstore::{
-    Change, Email, Limit, NewUser, Order, Store, User, UserFilter, UserName, UserPatch, UserRole,
-};
+use chatstore::{Change, Email, NewUser, User, UserName, UserPatch, UserRole};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 
-use super::table::print_table;
+use super::confirm::Confirmation;
 use super::{eprint_message, find_user, print, print_json};
 use crate::config::Config;
 use crate::database;
@@ -22,12 +22,8 @@ use crate::progress::{Progress, Unit};
 pub(crate) enum Command {
     /// Create a user and print the id
     Create(Create),
-    /// List the users, oldest first
-    List {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// List users, the oldest first
+    List(list::List),
     /// Show a user and who they are for identity providers
     Show {
         /// An id, a user name or an e-mail address
@@ -37,6 +33,14 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Disable a user: end the sessions and refuse the API keys, without deleting anything
+    Disable(change::Changed),
+    /// Enable a disabled user
+    Enable(change::Changed),
+    /// Change a user's role; becoming an administrator revokes the API keys
+    Role(change::ChangeRole),
+    /// Change a user's name
+    Rename(change::Rename),
     /// Let the tokens of a person at an identity provider be those of a user
     Link(identities::Link),
     /// Take a person at an identity provider from a user; their tokens are refused
@@ -46,10 +50,13 @@ pub(crate) enum Command {
     /// Set a user's e-mail address, which you know to be theirs: others may then act for the user by it
     VerifyEmail(VerifyEmail),
     /// Delete a user with everything that is the user's, and wait until the last row is gone
-    Erase {
+    #[command(visible_alias = "erase")]
+    Delete {
         /// An id, a user name or an e-mail address
         #[arg(value_name = "USER")]
         named: String,
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
     /// Strengthen the PBKDF2 hashes of imported passwords; the passwords stay the same
     WrapLegacy {
@@ -113,6 +120,15 @@ enum Role {
     Admin,
 }
 
+impl Role {
+    const fn of_users(self) -> UserRole {
+        match self {
+            Self::User => UserRole::User,
+            Self::Admin => UserRole::Admin,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Shown {
     id: String,
@@ -151,13 +167,17 @@ impl From<User> for Shown {
 pub(crate) async fn run(config: &Config, command: Command) -> Result<(), CliError> {
     match command {
         Command::Create(arguments) => create(config, &arguments).await,
-        Command::List { json } => list(config, json).await,
+        Command::List(arguments) => list::list(config, &arguments).await,
         Command::Show { named, json } => identities::show(config, &named, json).await,
+        Command::Disable(user) => change::set_active(config, &user, false).await,
+        Command::Enable(user) => change::set_active(config, &user, true).await,
+        Command::Role(arguments) => change::set_role(config, &arguments).await,
+        Command::Rename(arguments) => change::rename(config, &arguments).await,
         Command::Link(arguments) => identities::link(config, arguments).await,
         Command::Unlink(arguments) => identities::unlink(config, arguments).await,
         Command::SetPassword(arguments) => set_password(config, &arguments).await,
         Command::VerifyEmail(arguments) => verify_email(config, &arguments).await,
-        Command::Erase { named } => erase(config, &named).await,
+        Command::Delete { named, confirmation } => delete(config, &named, &confirmation).await,
         Command::WrapLegacy { json } => wrap_legacy(config, json).await,
     }
 }
@@ -178,18 +198,6 @@ async fn create(config: &Config, arguments: &Create) -> Result<(), CliError> {
         return print_json(&Shown::from(user));
     }
     print(user.id);
-    Ok(())
-}
-
-async fn list(config: &Config, json: bool) -> Result<(), CliError> {
-    let store = database::open_existing(config).await?;
-    let users = all_users(&store).await?;
-    store.close().await;
-    if json {
-        return print_json(&users.into_iter().map(Shown::from).collect::<Vec<Shown>>());
-    }
-    let rows: Vec<[String; 6]> = users.into_iter().map(row).collect();
-    print_table(["ID", "NAME", "E-MAIL", "ROLE", "ACTIVE", "CREATED"], &rows);
     Ok(())
 }
 
@@ -221,9 +229,10 @@ async fn verify_email(config: &Config, arguments: &VerifyEmail) -> Result<(), Cl
     Ok(())
 }
 
-async fn erase(config: &Config, named: &str) -> Result<(), CliError> {
+async fn delete(config: &Config, named: &str, confirmation: &Confirmation) -> Result<(), CliError> {
     let store = database::open_existing(config).await?;
     let user = find_user(&store, named).await?;
+    confirmation.ask(&format!("delete the user {named} with everything that is theirs"))?;
     if let Deletion::Marked(marked) = store.users().begin_to_erase(user.id).await? {
         eprint_message(format_args!("{named} no longer exists; deleting the rows"));
         let total = store.operations().messages_left(marked).await?;
@@ -253,31 +262,6 @@ async fn wrap_legacy(config: &Config, json: bool) -> Result<(), CliError> {
     Ok(())
 }
 
-fn row(user: User) -> [String; 6] {
-    [
-        user.id.to_string(),
-        user.username.unwrap_or_default(),
-        user.email.unwrap_or_default(),
-        user.role.as_str().to_owned(),
-        if user.is_active { "yes" } else { "no" }.to_owned(),
-        user.created_at.to_string(),
-    ]
-}
-
-/// Every user but the built-in one, oldest first.
-pub(super) async fn all_users(store: &Store) -> Result<Vec<User>, CliError> {
-    let mut users = Vec::new();
-    let mut from = None;
-    loop {
-        let page = store.users().page(UserFilter::default(), Order::Ascending, from, Limit::MAX).await?;
-        users.extend(page.items);
-        from = page.next;
-        if from.is_none() {
-            return Ok(users);
-        }
-    }
-}
-
 fn new_user(arguments: &Create) -> Result<NewUser, CliError> {
     let bad = |what: &str, error: &dyn std::fmt::Display| {
         CliError::new(code::BAD_DATA, format!("--{what} {error}"))
@@ -289,10 +273,7 @@ fn new_user(arguments: &Create) -> Result<NewUser, CliError> {
         username: username.map_err(|error| bad("username", &error))?,
         email: email.map_err(|error| bad("email", &error))?,
         full_name: arguments.full_name.clone(),
-        role: match arguments.role {
-            Role::User => UserRole::User,
-            Role::Admin => UserRole::Admin,
-        },
+        role: arguments.role.of_users(),
         must_change_password: arguments.must_change,
         ..NewUser::default()
     })
