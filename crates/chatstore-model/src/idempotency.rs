@@ -1,6 +1,6 @@
 //! What a request with an idempotency key did, so that its repetition does nothing.
 
-use crate::{CanonicalJson, Timestamp, UserId};
+use crate::{CanonicalJson, ConversationId, Timestamp, UserId};
 
 /// A finished request; it is committed together with its effect.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,8 @@ pub struct IdempotencyRecord {
     pub created_at: Timestamp,
     /// Until when the key is remembered.
     pub expires_at: Timestamp,
+    /// The conversation of the owner with whose messages the key is forgotten, if it is.
+    pub conversation_id: Option<ConversationId>,
 }
 
 /// A request that just had its effect.
@@ -40,4 +42,6 @@ pub struct NewIdempotencyRecord {
     pub result: CanonicalJson,
     /// Until when the key is remembered.
     pub expires_at: Timestamp,
+    /// The conversation of the owner with whose messages the key is forgotten, if it is.
+    pub conversation_id: Option<ConversationId>,
 }

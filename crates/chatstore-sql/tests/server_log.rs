@@ -25,6 +25,7 @@ fn record(database: &Database, key: &str) -> NewIdempotencyRecord {
         status: 201,
         result: CanonicalJson::default(),
         expires_at: database.clock().now().plus(std::time::Duration::from_secs(60)),
+        conversation_id: None,
     }
 }
 

@@ -105,6 +105,7 @@ struct IdempotencyKeyLine {
     result: chatstore::CanonicalJson,
     created_at: Timestamp,
     expires_at: Timestamp,
+    conversation_id: Option<ConversationId>,
 }
 
 impl From<Exported> for Line {

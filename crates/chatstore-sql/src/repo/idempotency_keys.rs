@@ -5,7 +5,8 @@
 //! records, and fails with [`StoreError::Conflict`], so that it is run again and finds the first one's record.
 
 use chatstore_model::{
-    CanonicalJson, FieldCode, IdempotencyRecord, NewIdempotencyRecord, Timestamp, UserId, Validator,
+    CanonicalJson, ConversationId, FieldCode, IdempotencyRecord, NewIdempotencyRecord, Timestamp, UserId,
+    Validator,
 };
 use constcat::concat;
 
@@ -19,6 +20,11 @@ use crate::tx::ReadWrite;
 const ALL: Columns = IDEMPOTENCY_KEYS.all_columns();
 const COLUMNS: &str = ALL.names().as_str();
 
+/// That the conversation of a key, if it has one, is not being deleted.
+const LIVE: &str = "(conversation_id is null or exists (select 1 from conversations live \
+    where live.owner_id = idempotency_keys.owner_id and live.id = idempotency_keys.conversation_id \
+    and live.deleted_at is null))";
+
 const FIND: Sql = Sql::same(
     "idempotency_keys.find",
     concat!(
@@ -28,6 +34,8 @@ const FIND: Sql = Sql::same(
         live_user!("owner_id"),
         " and ",
         live_user!("$1"),
+        " and ",
+        LIVE,
         " order by created_at limit 1"
     ),
 );
@@ -41,13 +49,20 @@ const LIST: Sql = Sql::same(
         live_user!("owner_id"),
         " and ",
         live_user!("$1"),
+        " and ",
+        LIVE,
         " order by key, owner_id"
     ),
 );
 
+/// Also what is left of a conversation that is being deleted.
 const FORGET_EXPIRED: Sql = Sql::same(
     "idempotency_keys.forget_expired",
-    "delete from idempotency_keys where caller_id = $1 and key = $2 and expires_at <= $3",
+    concat!(
+        "delete from idempotency_keys where caller_id = $1 and key = $2 and (expires_at <= $3 or not ",
+        LIVE,
+        ")"
+    ),
 );
 
 /// Nothing, when another request with the key was recorded meanwhile.
@@ -64,13 +79,21 @@ const CHANGE_RESULT: Sql = Sql::same(
     ),
 );
 
+const FORGET_WITH_MESSAGES: Sql = Sql::same(
+    "idempotency_keys.forget_with_messages",
+    "delete from idempotency_keys where (owner_id, caller_id, key) in \
+     (select owner_id, caller_id, key from idempotency_keys \
+     where owner_id = $1 and conversation_id = $2 and conversation_id is not null and created_at <= $3 limit $4)",
+);
+
 const PRUNE: Sql = Sql::same(
     "idempotency_keys.prune",
     "delete from idempotency_keys where (owner_id, caller_id, key) in \
      (select owner_id, caller_id, key from idempotency_keys where expires_at <= $1 order by expires_at limit $2)",
 );
 
-pub(super) const STATEMENTS: &[Sql] = &[FIND, LIST, FORGET_EXPIRED, RECORD, CHANGE_RESULT, PRUNE];
+pub(super) const STATEMENTS: &[Sql] =
+    &[FIND, LIST, FORGET_EXPIRED, RECORD, CHANGE_RESULT, FORGET_WITH_MESSAGES, PRUNE];
 
 repository! {
     /// What requests with an idempotency key did.
@@ -80,6 +103,7 @@ repository! {
 reader! {
     fn read -> IdempotencyRecord {
         owner_id, caller_id, key, operation, request_sha256, status, result, created_at, expires_at,
+        conversation_id,
     }
 }
 
@@ -143,6 +167,7 @@ impl IdempotencyKeys<'_, '_, ReadWrite> {
             (&new.result).into(),
             now.into(),
             new.expires_at.into(),
+            new.conversation_id.into(),
         ];
         match self.0.executor.execute(&RECORD, &values).await? {
             0 => Err(self.0.conflict("the same request was done meanwhile")),
@@ -170,6 +195,22 @@ impl IdempotencyKeys<'_, '_, ReadWrite> {
             0 => Err(StoreError::NotFound { entity: IDEMPOTENCY_KEYS.entity }),
             _ => Ok(()),
         }
+    }
+
+    /// Forgets keys that live as long as the messages of a conversation, which the transaction has locked: of those that
+    /// were recorded up to an instant at most `limit`; how many were forgotten. To be repeated until it is less.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn forget_with_messages(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        until: Timestamp,
+        limit: i64,
+    ) -> Result<u64, StoreError> {
+        let values = [owner.into(), conversation.into(), until.into(), limit.into()];
+        self.0.executor.execute(&FORGET_WITH_MESSAGES, &values).await
     }
 
     /// Forgets what expired before an instant, at most `limit` of it, oldest first; how many were forgotten.

@@ -329,11 +329,18 @@ Table(
     required("result", Document),
     required("created_at", Time),
     required("expires_at", Time),
+    Column("conversation_id", Uuid),
     PrimaryKeyConstraint("owner_id", "caller_id", "key", name="pk_idempotency_keys"),
     cascade(["owner_id"], ["users.id"], "fk_idempotency_keys_owner_id"),
     cascade(["caller_id"], ["users.id"], "fk_idempotency_keys_caller_id"),
+    cascade(
+        ["owner_id", "conversation_id"],
+        ["conversations.owner_id", "conversations.id"],
+        "fk_idempotency_keys_conversation",
+    ),
     Index("ix_idempotency_keys_caller_id", "caller_id", "key"),
     Index("ix_idempotency_keys_expires_at", "expires_at"),
+    partial("ix_idempotency_keys_conversation", "conversation_id is not null", "owner_id", "conversation_id"),
 )
 
 Table(

@@ -67,6 +67,7 @@ async fn erasing_a_user_removes_everything_the_user_owns(case: TestDatabase) {
         status: 201,
         result: CanonicalJson::object(),
         expires_at: later(&case).plus_microseconds(1),
+        conversation_id: None,
     };
     write(&case, async move |tx| {
         tx.api_keys().create(owner, &key).await?;

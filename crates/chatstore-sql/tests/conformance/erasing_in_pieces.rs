@@ -126,6 +126,7 @@ fn new_record(case: &TestDatabase) -> NewIdempotencyRecord {
         status: 201,
         result: CanonicalJson::object(),
         expires_at: later(case).plus_microseconds(3_600_000_000),
+        conversation_id: None,
     }
 }
 

@@ -34,6 +34,7 @@ fn new_record(case: &TestDatabase, key: &str) -> NewIdempotencyRecord {
         status: 201,
         result: CanonicalJson::parse(r#"{"ids": ["a"]}"#).unwrap(),
         expires_at: case.database.clock().now().plus(DAY),
+        conversation_id: None,
     }
 }
 
@@ -67,6 +68,7 @@ async fn a_record_is_found_by_its_caller_and_key(case: TestDatabase) {
         result: new.result,
         created_at: now,
         expires_at: now.plus(DAY),
+        conversation_id: None,
     };
     assert_eq!(find(&case, caller, "key").await, Some(expected));
     assert_eq!(find(&case, owner, "key").await, None, "it is the caller's key, not the owner's");

@@ -278,6 +278,7 @@ fn record(key: &str) -> NewIdempotencyRecord {
         status: 201,
         result: CanonicalJson::object(),
         expires_at: Timestamp::MAX,
+        conversation_id: None,
     }
 }
 

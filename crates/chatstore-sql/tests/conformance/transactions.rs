@@ -147,6 +147,7 @@ async fn a_conflict_that_is_passed_over_fails_the_write(case: TestDatabase) {
         status: 201,
         result: chatstore_model::CanonicalJson::parse("{}").unwrap(),
         expires_at: case.database.clock().now().plus(Duration::from_secs(60)),
+        conversation_id: None,
     };
     let runs = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&runs);

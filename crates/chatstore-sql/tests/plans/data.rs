@@ -112,6 +112,7 @@ async fn others(tx: &mut WriteTx<'_>, owner: UserId) -> Result<(), StoreError> {
             status: 201,
             result: CanonicalJson::object(),
             expires_at: Timestamp::MAX,
+            conversation_id: None,
         };
         tx.idempotency_keys().record(owner, owner, &record).await?;
     }

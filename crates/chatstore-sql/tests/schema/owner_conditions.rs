@@ -16,6 +16,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("deletions.events_caused", "takes a user who is erased out of the events of others, and reads none"),
     ("deletions.events_caused_for", "as events_caused"),
     ("deletions.events_for_user", "as events_by_user"),
+    ("deletions.kept_records", CHOSEN_BY_OWNER),
     ("deletions.keys", CHOSEN_BY_OWNER),
     (
         "deletions.marked_conversations",
@@ -31,6 +32,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("deletions.sessions", CHOSEN_BY_OWNER),
     ("deletions.tokens", CHOSEN_BY_OWNER),
     ("deletions.usage", CHOSEN_BY_OWNER),
+    ("idempotency_keys.forget_with_messages", CHOSEN_BY_OWNER),
     ("idempotency_keys.prune", "deletes what expired, whose ever it is"),
     ("logs.at_level_ascending", LOG_OF_ALL),
     ("logs.at_level_descending", LOG_OF_ALL),

@@ -103,19 +103,21 @@ fn insert_rows(path: &str) {
         let text = format!("insert into {} values ({})", table.name, places.join(", "));
         connection.execute(&text, rusqlite::params_from_iter(values)).unwrap();
     }
-    insert_conversation_of_response(&connection);
+    insert_conversation_of(&connection, "responses");
+    insert_conversation_of(&connection, "idempotency_keys");
 }
 
-/// A response is read by way of its conversation.
-fn insert_conversation_of_response(connection: &rusqlite::Connection) {
+/// A response or a key is read by way of its conversation.
+fn insert_conversation_of(connection: &rusqlite::Connection, rows: &str) {
     let table = TABLES.iter().find(|table| table.name == "conversations").unwrap();
+    let id = format!("(select conversation_id from {rows})");
     let values = table.columns.iter().map(|column| match column.name {
-        "id" => "(select conversation_id from responses)",
+        "id" => &id,
         "thread_id" => "null",
         name => name,
     });
     let values: Vec<&str> = values.collect();
-    let text = format!("insert into conversations select {} from conversations", values.join(", "));
+    let text = format!("insert into conversations select {} from conversations limit 1", values.join(", "));
     connection.execute(&text, ()).unwrap();
 }
 

@@ -59,6 +59,7 @@ impl IdempotencyKey {
             status,
             result: CanonicalJson::new(result).map_err(|error| damaged(&error.to_string()))?,
             expires_at: now.plus_microseconds(REMEMBERED),
+            conversation_id: None,
         })
     }
 }

@@ -63,6 +63,12 @@ const MEMBERS_OF_CONVERSATION: Sql = Sql::same(
      as members",
 );
 
+const RECORDS_OF_CONVERSATION: Sql = Sql::same(
+    "deletions.records_of_conversation",
+    "select count(*) from (select 1 from idempotency_keys \
+     where owner_id = $1 and conversation_id = $2 and conversation_id is not null limit $3) as records",
+);
+
 /// Rows of a table by one column, up to a bound.
 macro_rules! rows {
     ($table:literal, $column:literal) => {
@@ -122,6 +128,7 @@ pub(super) const STATEMENTS: &[Sql] = constcat::concat_slices!([Sql]:
         MESSAGES_OF_USER,
         DOCUMENTS_OF_USER,
         MEMBERS_OF_CONVERSATION,
+        RECORDS_OF_CONVERSATION,
         SENT_ELSEWHERE,
         MARK_CONVERSATION,
         IDENTITIES,
@@ -140,6 +147,7 @@ impl Deletions<'_, '_, ReadWrite> {
         let values = [owner.into(), id.into(), self.bound()];
         if self.has_few_and_small(&MESSAGES_OF_CONVERSATION, &values).await?
             && self.has_few(&MEMBERS_OF_CONVERSATION, &values).await?
+            && self.has_few(&RECORDS_OF_CONVERSATION, &values).await?
         {
             return Ok(Deletion::Done);
         }

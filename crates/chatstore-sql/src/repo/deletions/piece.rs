@@ -144,6 +144,14 @@ const MEMBERS: Sql = some_rows!(
     "$3"
 );
 
+const KEPT_RECORDS: Sql = some_rows!(
+    "deletions.kept_records",
+    "idempotency_keys",
+    "owner_id, caller_id, key",
+    "owner_id = $1 and conversation_id = $2 and conversation_id is not null",
+    "$3"
+);
+
 /// What a user has beside messages and documents, in the order in which it is deleted.
 const ROWS_OF_USER: [Sql; 9] = [
     some_rows!(
@@ -153,6 +161,8 @@ const ROWS_OF_USER: [Sql; 9] = [
         "owner_id = $1",
         "$2"
     ),
+    // Before the conversations, with which some of them would go.
+    some_rows!("deletions.records", "idempotency_keys", "owner_id, caller_id, key", "owner_id = $1", "$2"),
     some_rows!("deletions.own_conversations", "conversations", "owner_id, id", "owner_id = $1", "$2"),
     some_rows!(
         "deletions.memberships",
@@ -165,7 +175,6 @@ const ROWS_OF_USER: [Sql; 9] = [
     some_rows!("deletions.sessions", "sessions", "user_id, id", "user_id = $1", "$2"),
     some_rows!("deletions.keys", "api_keys", "user_id, id", "user_id = $1", "$2"),
     some_rows!("deletions.usage", "usage_daily", "owner_id, day, model", "owner_id = $1", "$2"),
-    some_rows!("deletions.records", "idempotency_keys", "owner_id, caller_id, key", "owner_id = $1", "$2"),
     some_rows!("deletions.requests", "idempotency_keys", "owner_id, caller_id, key", "caller_id = $1", "$2"),
 ];
 
@@ -184,6 +193,7 @@ pub(super) const STATEMENTS: &[Sql] = constcat::concat_slices!([Sql]:
         END_OF_DOCUMENTS,
         DOCUMENTS,
         MEMBERS,
+        KEPT_RECORDS,
         USER_ROW,
     ],
     &ROWS_OF_USER,
@@ -266,9 +276,11 @@ impl Deletions<'_, '_, ReadWrite> {
         let last = PiecePosition::at_message(id.uuid(), i64::MAX);
         budget.position = budget.position.max(first);
         self.messages(owner, last, budget).await?;
-        if budget.is_left() {
-            let values = [owner.into(), id.into(), budget.left().into()];
-            budget.spend(self.0.executor.execute(&MEMBERS, &values).await?);
+        for rows in [&MEMBERS, &KEPT_RECORDS] {
+            if budget.is_left() {
+                let values = [owner.into(), id.into(), budget.left().into()];
+                budget.spend(self.0.executor.execute(rows, &values).await?);
+            }
         }
         if budget.is_left() {
             budget.spend(self.0.executor.execute(&CONVERSATION_ROW, &[owner.into(), id.into()]).await?);

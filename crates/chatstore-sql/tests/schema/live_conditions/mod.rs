@@ -15,6 +15,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("conversations.is_newest_message", "runs after bump_for_change, which found the live row and locks it"),
     ("conversations.write_preview", "as is_newest_message; the sender of the one message is looked at"),
     ("idempotency_keys.forget_expired", "deletes what expired, before the same key is recorded anew"),
+    (
+        "idempotency_keys.forget_with_messages",
+        "keys of a conversation that the transaction found live and locks",
+    ),
     ("idempotency_keys.prune", "deletes what expired, whose ever it is"),
     ("logs.count_before", "counts what prune deletes"),
     ("logs.prune", "deletes what is old, whose ever it is"),
@@ -117,12 +121,20 @@ fn missing(scope: &Scope, outer: &[&Live], found: &mut Vec<String>) {
             condition.ends_with(&value)
                 && (live_user(scope, condition).is_some() || live_conversation(scope, condition).is_some())
         }) || is_live_sender_condition(scope, number)
+            || is_live_conversation_of_key(scope, number)
     };
     for (number, inner) in scope.inner.iter().enumerate() {
         if !is_condition(number) {
             inner.iter().for_each(|part| missing(part, &around, found));
         }
     }
+}
+
+/// Whether the query inside is that of `(conversation_id is null or exists (…))`.
+fn is_live_conversation_of_key(scope: &Scope, number: usize) -> bool {
+    let condition = format!("(conversation_id is null or exists (#{number}))");
+    scope.conditions().contains(&condition.as_str())
+        && live_conversation(scope, &format!("exists (#{number})")).is_some()
 }
 
 /// Whether the query inside is that of `(sender_id is null or not exists (…))`.
