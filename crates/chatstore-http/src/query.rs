@@ -4,7 +4,10 @@ use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use chatstore::{Cursor, FieldCode, FieldError, Invalid, Keyword, Limit, TextField, Validator};
+use chatstore::{
+    Cursor, FieldCode, FieldError, Invalid, InvalidFilter, InvalidJson, JsonFilter, Keyword, Limit,
+    TextField, Timestamp, Validator,
+};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::SchemaFormat;
@@ -16,7 +19,10 @@ use crate::schema::{parameter, text_parameter};
 use crate::state::AppState;
 
 /// Where a page begins.
-const CURSOR: TextField = TextField::new("cursor").at_most(512);
+const CURSOR: TextField = TextField::new("cursor").at_most(2048);
+
+/// Maximum ids that a parameter names.
+const MAX_IDS: usize = 200;
 
 /// The parameters of a route.
 pub(crate) trait FromParameters: Sized {
@@ -154,6 +160,51 @@ impl Parameters {
     /// What a text stands for; `rule` says what it must be.
     pub(crate) fn value<T: FromStr>(&mut self, name: &str, code: FieldCode, rule: &str) -> Option<T> {
         self.parsed(name, |text| text.parse().ok(), code, rule)
+    }
+
+    /// A time.
+    pub(crate) fn time(&mut self, name: &str) -> Option<Timestamp> {
+        let rule = "must be a time like 2026-03-01T12:00:00Z (RFC 3339)";
+        self.value(name, FieldCode::InvalidFormat, rule)
+    }
+
+    /// JSON that something contains.
+    pub(crate) fn json_filter(&mut self, name: &str) -> Option<JsonFilter> {
+        let error = match JsonFilter::parse(&self.text(name)?) {
+            Ok(filter) => return Some(filter),
+            Err(error) => error,
+        };
+        let code = match error {
+            InvalidFilter::Json(InvalidJson::Nul) => FieldCode::NulCharacter,
+            InvalidFilter::Json(InvalidJson::Number(_)) => FieldCode::OutOfRange,
+            InvalidFilter::Json(InvalidJson::Malformed(_)) => FieldCode::InvalidFormat,
+            InvalidFilter::TooLarge => FieldCode::TooLong,
+        };
+        self.wrong(name, code, error.to_string());
+        None
+    }
+
+    /// Ids with commas between them, a maximum of 200.
+    pub(crate) fn ids<T: FromStr>(&mut self, name: &str) -> Option<Vec<T>> {
+        let text = self.text(name)?;
+        let ids: Vec<&str> = text.split(',').collect();
+        if ids.len() > MAX_IDS {
+            self.wrong(name, FieldCode::TooLong, format!("must have at most {MAX_IDS} items"));
+            return None;
+        }
+        let ids: Option<Vec<T>> = ids.into_iter().map(|id| id.parse().ok()).collect();
+        if ids.is_none() {
+            let rule = "must be UUIDs or short ids with commas between them";
+            self.wrong(name, FieldCode::InvalidFormat, rule);
+        }
+        ids
+    }
+
+    /// Notes those of the parameters that are given although another one excludes them.
+    pub(crate) fn refuse_beside<const COUNT: usize>(&mut self, name: &str, others: [(&str, bool); COUNT]) {
+        for (other, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
+            self.wrong(other, FieldCode::NotAllowed, format!("must not be given together with {name}"));
+        }
     }
 
     fn parsed<T>(

@@ -192,7 +192,7 @@ fn acting(mut routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
 /// Routes for the data of users, beside their messages and documents.
 fn data() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(conversations::list::list, conversations::create))
+        .routes(routes!(conversations::list::list, conversations::create, conversations::list::delete))
         .routes(routes!(conversations::list::count))
         .routes(routes!(conversations::get, conversations::change, conversations::delete))
         .routes(routes!(thread::get, thread::put, thread::change, thread::delete))

@@ -3,8 +3,8 @@
 use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
-    CanonicalJson, Change, ConversationId, FieldCode, FlagField, Invalid, JsonField, JsonShape, KeywordField,
-    TextField, TextForm, Timestamp, UserId, Validate, Validator, limits,
+    CanonicalJson, Change, ConversationId, FieldCode, FlagField, Invalid, JsonField, JsonFilter, JsonShape,
+    KeywordField, TextField, TextForm, Timestamp, UserId, Validate, Validator, limits,
 };
 
 /// The application's own id of a conversation.
@@ -12,6 +12,13 @@ pub const THREAD_ID: TextField =
     TextField::new("thread_id").at_least(1).at_most(limits::THREAD_ID).formed(TextForm::NoControls).about(
         "The application's own id, unique among the caller's conversations; without control characters.",
     );
+
+/// How thread ids begin.
+pub const THREAD_PREFIX: TextField =
+    TextField::new("thread_prefix").at_least(1).at_most(limits::THREAD_ID).formed(TextForm::NoControls);
+
+/// A part of titles.
+pub const TITLE_PART: TextField = TextField::new("q").at_least(1).at_most(limits::TITLE);
 
 /// The id that a conversation brings.
 pub const CONVERSATION_ID: TextField<ConversationId> = TextField::new("id")
@@ -288,17 +295,39 @@ keywords! {
 }
 
 /// Which of the conversations that a user can reach. The default leaves archived ones out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConversationFilter {
     /// Owned, shared or both.
     pub membership: Membership,
     /// Whether archived ones are in it.
     pub archived: ArchivedFilter,
+    /// Only those with one of these ids.
+    pub ids: Option<Vec<ConversationId>>,
+    /// Only those whose metadata contain this.
+    pub metadata_contains: Option<JsonFilter>,
+    /// Only those whose title contains this, where ASCII letters are the same in both cases.
+    pub title_contains: Option<String>,
+    /// Only those that changed at this time or later.
+    pub updated_since: Option<Timestamp>,
 }
 
 impl ConversationFilter {
     /// Every conversation that the user can reach.
-    pub const EVERYTHING: Self = Self { membership: Membership::All, archived: ArchivedFilter::All };
+    pub const EVERYTHING: Self = Self {
+        membership: Membership::All,
+        archived: ArchivedFilter::All,
+        ids: None,
+        metadata_contains: None,
+        title_contains: None,
+        updated_since: None,
+    };
+
+    /// Whether conversations are compared one by one, or named by their ids.
+    #[must_use]
+    pub const fn compares(&self) -> bool {
+        let Self { membership: _, archived: _, ids, metadata_contains, title_contains, updated_since } = self;
+        ids.is_some() || metadata_contains.is_some() || title_contains.is_some() || updated_since.is_some()
+    }
 }
 
 impl From<Membership> for ConversationFilter {

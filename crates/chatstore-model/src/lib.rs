@@ -67,7 +67,8 @@ pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessage
 pub use name::{Email, InvalidName, UserName};
 pub use page::{
     ApiKeyPosition, ConversationPosition, DocumentPosition, Limit, MemberPosition, MessageFilter,
-    MessageRange, MessageSelection, Order, PAGE_BYTES, Page, SessionPosition, UserPosition,
+    MessageRange, MessageSelection, Order, OwnedPosition, PAGE_BYTES, Page, SessionPosition, ThreadPosition,
+    UserPosition,
 };
 pub use password_hash::PasswordHash;
 pub use response::{ModelResponse, NewModelResponse, NewReply, Reply, effective_model};
@@ -84,7 +85,8 @@ pub mod fields {
     pub use crate::api_key::{EXPIRES_AT, KEY_NAME, KEY_SCOPE};
     pub use crate::cached_response::{CACHED_SECONDS, CACHED_VALUE, REQUEST_MESSAGES, REQUEST_PARAMETERS};
     pub use crate::conversation::{
-        ARCHIVED, CONVERSATION_ID, DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, METADATA_PATCH, THREAD_ID, TITLE,
+        ARCHIVED, CONVERSATION_ID, DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, METADATA_PATCH, THREAD_ID,
+        THREAD_PREFIX, TITLE, TITLE_PART,
     };
     pub use crate::document::{DOCUMENT_CONTENT, DOCUMENT_TITLE, DOCUMENTS};
     pub use crate::field::METADATA;

@@ -84,6 +84,24 @@ impl ConversationPosition {
     }
 }
 
+/// A place in a list by thread id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadPosition(pub String);
+
+/// A place in a list of the conversations of all users: by owner, then by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnedPosition {
+    /// The owner.
+    pub owner: Uuid,
+    /// The id.
+    pub id: Uuid,
+}
+
+impl OwnedPosition {
+    /// Before the first.
+    pub const START: Self = Self { owner: Uuid::nil(), id: Uuid::nil() };
+}
+
 /// A place in the list of users: creation, then id.
 pub type UserPosition = ConversationPosition;
 

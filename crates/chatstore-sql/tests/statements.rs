@@ -190,10 +190,12 @@ async fn every_list_of_conversations_is_one_statement(case: TestDatabase) {
         for sort in [ConversationSort::Activity, ConversationSort::Creation] {
             let every = ConversationFilter { membership, ..ConversationFilter::EVERYTHING };
             for filter in [membership.into(), every] {
-                let list = ConversationList { filter, sort, ..ConversationList::default() };
+                let counted = filter.clone();
+                let list = ConversationList { filter: filter.clone(), sort, ..ConversationList::default() };
                 let page = talk
                     .read(async move |tx| Ok(tx.conversations().page(user, &list).await?.items.len() == 1));
-                let count = talk.read(async move |tx| Ok(tx.conversations().count(user, filter).await? == 1));
+                let count =
+                    talk.read(async move |tx| Ok(tx.conversations().count(user, &counted).await? == 1));
                 assert_eq!((page.await, count.await), (1, 1), "{filter:?} {sort:?}");
             }
         }

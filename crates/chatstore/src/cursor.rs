@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use chatstore_model::{ConversationPosition, LogPosition, MemberPosition, Timestamp};
+use chatstore_model::{
+    ConversationPosition, LogPosition, MemberPosition, OwnedPosition, ThreadPosition, Timestamp,
+};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -79,6 +81,28 @@ impl Cursor for ConversationPosition {
             at: Timestamp::from_microseconds(i64::from_be_bytes(*at)).ok()?,
             id: Uuid::from_slice(id).ok()?,
         })
+    }
+}
+
+impl Cursor for ThreadPosition {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))?;
+        Some(Self(text.to_owned()))
+    }
+}
+
+impl Cursor for OwnedPosition {
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.owner.as_bytes().as_slice(), self.id.as_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (owner, id) = bytes.split_first_chunk::<16>()?;
+        Some(Self { owner: Uuid::from_bytes(*owner), id: Uuid::from_slice(id).ok()? })
     }
 }
 

@@ -94,7 +94,7 @@ pub use builder::Builder;
 pub use chatstore_model::*;
 pub use chatstore_sql::{
     Cause, ConnectError, ConversationList, DatabaseKind, DocumentList, FileLock, FoundDocuments,
-    InvalidWalPosition, LogList, LogOwner, ReadTx, ServerFailure, StandbyReads, StoreError, Tx,
+    InvalidWalPosition, LogList, LogOwner, Owners, ReadTx, ServerFailure, StandbyReads, StoreError, Tx,
     UnsupportedEncoding, Via, WalPosition, WriteTx,
 };
 pub use cursor::{Cursor, InvalidCursor};
@@ -102,9 +102,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
 pub use page_request::PageRequest;
 pub use service::{
-    AppendedBatch, Conversations, Destination, Documents, EventLog, IdempotencyKey, Idempotent, Keys, Logs,
-    Members, Messages, NewKey, Outcome, ReferencedDocuments, RequestHash, ResponseCache, SessionCache, Usage,
-    UserCache, Users,
+    AllConversations, AppendedBatch, Conversations, Destination, Documents, EventLog, IdempotencyKey,
+    Idempotent, Keys, Logs, Members, Messages, NewKey, Outcome, ReferencedDocuments, RequestHash,
+    ResponseCache, SessionCache, Usage, UserCache, Users,
 };
 pub use shown_position::ShownPosition;
 pub use store::Store;

@@ -163,7 +163,7 @@ impl Store {
     /// let created = store
     ///     .write("create_within_plan", async move |tx| {
     ///         tx.conversations().create(ada.id, &NewConversation::titled("Trip")).await?;
-    ///         match tx.conversations().count(ada.id, ConversationFilter::EVERYTHING).await? {
+    ///         match tx.conversations().count(ada.id, &ConversationFilter::EVERYTHING).await? {
     ///             count if count > allowed => Err(PlanError::TooMany { allowed }),
     ///             count => Ok(count),
     ///         }

@@ -53,7 +53,8 @@ async fn read_from(database: &Database, with_messages: &[String]) -> Result<Stor
 async fn read_conversations(database: &Database, owner: UserId, stored: &mut Stored) -> Result<(), Error> {
     let mut list = ConversationList { limit: Limit::MAX, ..ConversationList::default() };
     loop {
-        let page = async move |tx: &mut ReadTx<'_>| tx.conversations().page(owner, &list).await;
+        let of_page = list.clone();
+        let page = async move |tx: &mut ReadTx<'_>| tx.conversations().page(owner, &of_page).await;
         let page = database.read("list", page).await?;
         for (conversation, _) in page.items {
             let title = conversation.title.unwrap_or_default();

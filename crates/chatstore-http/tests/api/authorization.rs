@@ -212,7 +212,11 @@ impl<'s> Scene<'s> {
 
     async fn status(&self, who: Who, operation: &Operation) -> u16 {
         let parts: Vec<(&str, &str)> = self.ids.iter().map(|(name, id)| (*name, id.as_str())).collect();
-        let target = operation.target(&parts);
+        let query = match (operation.method.as_str(), operation.path.as_str()) {
+            ("DELETE", "/api/v1/conversations") => "?thread_prefix=thread",
+            _ => "",
+        };
+        let target = format!("{}{query}", operation.target(&parts));
         let body = match (operation.method.as_str(), operation.path.as_str()) {
             ("POST", "/api/v1/users") => format!(r#"{{"username": "made{}"}}"#, self.number),
             _ => operation.body().to_owned(),
@@ -338,6 +342,7 @@ async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase
     401 204 204 204 404 404 404 404 403 403 403 404 403 403 401 401 401 DELETE auth/sessions/{id}
     401 200 200 200 200 200 200 200 200 422 404 200 200 403 401 401 401 GET conversations
     401 201 201 201 201 201 201 201 201 422 404 201 403 403 401 401 401 POST conversations
+    401 200 200 200 200 200 200 200 200 422 404 200 403 403 401 401 401 DELETE conversations
     401 200 200 200 200 200 200 200 200 422 404 200 200 403 401 401 401 GET conversations/count
     401 200 200 200 200 200 404 404 200 422 404 404 200 403 401 401 401 GET conversations/{id}
     401 200 200 200 200 403 404 404 200 422 404 404 403 403 401 401 401 PATCH conversations/{id}

@@ -79,13 +79,10 @@ async fn every_route_refuses_an_unknown_parameter(case: TestDatabase) {
         let refused =
             answer(server.send(root.for_operation(&operation), &operation.method, &target, operation.body()))
                 .await;
-        let error = &refused.body["errors"][0];
-        assert_eq!(
-            (refused.status, error["field"].as_str(), error["code"].as_str()),
-            (422, Some("unknown"), Some("unknown_field")),
-            "{}",
-            operation.name()
-        );
+        let errors = refused.body["errors"].as_array().unwrap();
+        let is_named =
+            errors.iter().any(|error| error["field"] == "unknown" && error["code"] == "unknown_field");
+        assert_eq!((refused.status, is_named), (422, true), "{}", operation.name());
         assert!(operation.statuses.contains(&422), "{}", operation.name());
     }
     assert_eq!(server.get(&root.key, "/api/v1/users/me").await["username"], "root", "nothing was changed");

@@ -13,6 +13,7 @@ mod browsers;
 mod conditions;
 mod confirmation;
 mod connections;
+mod conversation_filters;
 mod conversations;
 mod documents;
 mod every_route;

@@ -223,7 +223,7 @@ async fn an_unsupported_method_is_answered_with_the_supported_ones(case: TestDat
 
     405 Method Not Allowed
     content-type: application/problem+json
-    allow: GET,HEAD,POST
+    allow: GET,HEAD,POST,DELETE
 
     {
       "detail": "this resource does not support this method",

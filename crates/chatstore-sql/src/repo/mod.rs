@@ -50,7 +50,7 @@ use crate::db::Sql;
 use crate::error::StoreError;
 
 pub use api_keys::{ApiKeys, FoundApiKey, NewSecret};
-pub use conversations::{ConversationList, Conversations};
+pub use conversations::{ConversationList, Conversations, DeletedThreads, Owners};
 pub use deletions::{Deletions, MarkedCounts, Piece, PiecePosition};
 pub use documents::{DocumentList, Documents, FoundDocuments};
 pub use idempotency_keys::IdempotencyKeys;

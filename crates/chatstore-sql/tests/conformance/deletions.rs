@@ -134,11 +134,11 @@ async fn a_longer_conversation_is_gone_for_everybody_at_once(case: TestDatabase)
         }
         for membership in Membership::ALL {
             for archived in ArchivedFilter::ALL {
-                let filter = ConversationFilter { membership, archived };
-                let list = ConversationList { filter, ..ConversationList::default() };
+                let filter = ConversationFilter { membership, archived, ..ConversationFilter::EVERYTHING };
+                let list = ConversationList { filter: filter.clone(), ..ConversationList::default() };
                 let page = read(&case, async move |tx| tx.conversations().page(by.user(), &list).await).await;
                 assert_eq!(page.items, []);
-                let count = read(&case, async move |tx| tx.conversations().count(by.user(), filter).await);
+                let count = read(&case, async move |tx| tx.conversations().count(by.user(), &filter).await);
                 assert_eq!(count.await, 0);
             }
         }

@@ -14,6 +14,7 @@ mod api_keys;
 mod backups;
 mod closing;
 mod concurrency;
+mod conversation_filters;
 mod conversation_lists;
 mod conversations;
 mod damaged_files;

@@ -163,7 +163,8 @@ async fn lists_of_conversations_and_users_end_by_the_bytes_of_their_metadata(cas
     .await
     .unwrap();
     let list = ConversationList { limit: Limit::MAX, ..ConversationList::default() };
-    let first = read(&case, async move |tx| tx.conversations().page(owner, &list).await).await;
+    let whole = list.clone();
+    let first = read(&case, async move |tx| tx.conversations().page(owner, &whole).await).await;
     assert_eq!(first.items.len(), 35);
     let from = first.next.expect("more follow");
     let list = ConversationList { from: Some(from), ..list };

@@ -141,7 +141,9 @@ async fn conversations_at_the_ends_of_the_range_of_times_are_listed(case: TestDa
                 let mut list = ConversationList { sort, order, limit, ..ConversationList::default() };
                 let mut found = Vec::new();
                 loop {
-                    let page = read(&case, async move |tx| tx.conversations().page(owner, &list).await).await;
+                    let of_page = list.clone();
+                    let page =
+                        read(&case, async move |tx| tx.conversations().page(owner, &of_page).await).await;
                     found.extend(page.items.iter().map(|(conversation, _)| conversation.created_at));
                     assert!(found.len() <= 100, "the list has no end");
                     list.from = page.next;

@@ -125,8 +125,8 @@ async fn look(tx: &mut ReadTx<'_>, step: &Step) -> Told {
         Step::GetConversation(by, id) => told(&tx.conversations().get(by, id).await?, nothing),
         Step::FindThread(user, ref id) => told(&tx.conversations().find_by_thread(user, id).await?, nothing),
         Step::Access(user, id) => told(&tx.conversations().access(user, id).await?, nothing),
-        Step::ListConversations(user, list) => list_conversations(tx, user, list).await,
-        Step::CountConversations(user, filter) => {
+        Step::ListConversations(user, ref list) => list_conversations(tx, user, list.clone()).await,
+        Step::CountConversations(user, ref filter) => {
             told(&tx.conversations().count(user, filter).await?, nothing)
         }
         Step::ListMembers(owner, id, limit) => {

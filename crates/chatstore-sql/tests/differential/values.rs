@@ -217,6 +217,10 @@ pub fn conversation_filter(random: &mut Random) -> ConversationFilter {
     ConversationFilter {
         membership: random.pick(&Membership::ALL),
         archived: random.pick(&ArchivedFilter::ALL),
+        ids: None,
+        metadata_contains: random.percent(20).then(|| JsonFilter::new(any_json(random)).unwrap()),
+        title_contains: random.percent(20).then(|| random.pick(&["t", "T", "é", "%", " "]).to_owned()),
+        updated_since: random.percent(20).then(|| time(random)),
     }
 }
 
@@ -343,5 +347,6 @@ pub fn record(random: &mut Random) -> NewIdempotencyRecord {
         status: 201,
         result: json(random),
         expires_at: if random.percent(80) { Timestamp::MAX } else { time(random) },
+        conversation_id: None,
     }
 }

@@ -9,6 +9,12 @@ use chatstore_sql::{Sql, statements};
 /// Statements that read the rows of all users, each with the reason. Beside them do those that read a
 /// whole table for its digest.
 const EXCEPTIONS: &[(&str, &str)] = &[
+    ("conversations.archived_of_all", CONVERSATIONS_OF_ALL),
+    ("conversations.count_archived_of_all", CONVERSATIONS_OF_ALL),
+    ("conversations.count_every_of_all", CONVERSATIONS_OF_ALL),
+    ("conversations.count_of_all", CONVERSATIONS_OF_ALL),
+    ("conversations.every_of_all", CONVERSATIONS_OF_ALL),
+    ("conversations.of_all", CONVERSATIONS_OF_ALL),
     ("deletions.count", "how much is being deleted: numbers, never a row"),
     ("deletions.documents", CHOSEN_BY_OWNER),
     ("deletions.events_about", CHOSEN_BY_OWNER),
@@ -49,6 +55,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 ];
 
 const CHOSEN_BY_OWNER: &str = "changes or deletes rows that a query in it chooses by the owner";
+const CONVERSATIONS_OF_ALL: &str = "the conversations of all users, for administrators and applications";
 const LOG_OF_ALL: &str = "the events of all users, for administrators";
 
 /// A text without the condition that a conversation is not being deleted: it is on the owner and the id of another

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use chatstore_model::{
     Conversation, ConversationFilter, ConversationId, ConversationPatch, ConversationPosition,
-    ConversationRole, IntoValid, NewConversation, Page, UserId,
+    ConversationRole, IntoValid, Limit, NewConversation, Page, ThreadPosition, UserId,
 };
-use chatstore_sql::{ConversationList, ReadTx, WriteTx};
+use chatstore_sql::{ConversationList, DeletedThreads, ReadTx, WriteTx};
 
 use super::deletions::NewMessageIds;
 use super::{access, access_as_owner, as_owner_or_member, check_revision, check_writer};
@@ -106,10 +106,11 @@ impl Conversations<'_> {
         list: ConversationList,
     ) -> Result<Page<(Conversation, ConversationRole), ConversationPosition>> {
         let user = self.0.user;
+        let is_long = list.offset >= LONG_OFFSET || list.filter.compares();
         let page = async move |tx: &mut ReadTx<'_>| tx.conversations().page(user, &list).await;
-        Ok(match list.offset {
-            0..LONG_OFFSET => self.0.read_list("conversation_page", page).await?,
-            _ => self.0.read_long_list("conversation_page", page).await?,
+        Ok(match is_long {
+            false => self.0.read_list("conversation_page", page).await?,
+            true => self.0.read_long_list("conversation_page", page).await?,
         })
     }
 
@@ -119,8 +120,66 @@ impl Conversations<'_> {
     /// That the database is unavailable.
     pub async fn count(self, filter: ConversationFilter) -> Result<i64> {
         let user = self.0.user;
-        let count = async move |tx: &mut ReadTx<'_>| tx.conversations().count(user, filter).await;
+        let count = async move |tx: &mut ReadTx<'_>| tx.conversations().count(user, &filter).await;
         Ok(self.0.read_long_list("conversation_count", count).await?)
+    }
+
+    /// One page of the user's own conversations whose thread ids begin with `prefix`, by thread id. It takes the time of
+    /// the page, unless the filter has to compare many others.
+    ///
+    /// # Errors
+    /// `Invalid` for a prefix with NUL; `Internal` for a filter with ids.
+    pub async fn page_of_threads(
+        self,
+        prefix: &str,
+        filter: ConversationFilter,
+        from: Option<ThreadPosition>,
+        limit: Limit,
+    ) -> Result<Page<(Conversation, ConversationRole), ThreadPosition>> {
+        let (user, prefix, is_long) = (self.0.user, prefix.to_owned(), filter.compares());
+        let page = async move |tx: &mut ReadTx<'_>| {
+            tx.conversations().page_of_threads(user, &prefix, &filter, from.as_ref(), limit).await
+        };
+        Ok(match is_long {
+            false => self.0.read_list("thread_page", page).await?,
+            true => self.0.read_long_list("thread_page", page).await?,
+        })
+    }
+
+    /// How many of the user's own conversations have thread ids that begin with `prefix`.
+    ///
+    /// # Errors
+    /// As [`page_of_threads`](Self::page_of_threads).
+    pub async fn count_of_threads(self, prefix: &str, filter: ConversationFilter) -> Result<i64> {
+        let (user, prefix) = (self.0.user, prefix.to_owned());
+        let count = async move |tx: &mut ReadTx<'_>| {
+            tx.conversations().count_of_threads(user, &prefix, &filter).await
+        };
+        Ok(self.0.read_long_list("thread_count", count).await?)
+    }
+
+    /// Deletes the user's own conversations whose thread ids begin with `prefix`, as [`delete`](Self::delete) does each; how
+    /// many there were. A maximum of 20 conversations of about 1,000 messages is deleted in one transaction, more of them
+    /// in several, by thread id: what is deleted stays deleted when the call fails.
+    ///
+    /// # Errors
+    /// `Invalid` for a prefix with NUL.
+    pub async fn delete_threads(self, prefix: &str) -> Result<u64> {
+        let (user, prefix) = (self.0.user, prefix.to_owned());
+        let (mut deleted, mut from): (u64, Option<ThreadPosition>) = (0, None);
+        loop {
+            let (prefix, behind) = (prefix.clone(), from.take());
+            let delete = async move |tx: &mut WriteTx<'_>| {
+                Ok::<_, Error>(tx.conversations().delete_some_threads(user, &prefix, behind.as_ref()).await?)
+            };
+            let DeletedThreads { count, deletion, next } = self.0.write("thread_delete_many", delete).await?;
+            self.0.store.go_on(deletion);
+            deleted += count;
+            match next {
+                Some(place) => from = Some(place),
+                None => return Ok(deleted),
+            }
+        }
     }
 
     /// Changes a conversation; an empty patch changes nothing.

@@ -5,6 +5,7 @@
 //!
 //! A refusal is an error of the transaction that finds it, and undoes what the transaction did before.
 
+mod all_conversations;
 mod auth;
 mod batches;
 mod conflicts;
@@ -34,6 +35,7 @@ use chatstore_sql::{Tx, Via, WriteTx};
 use crate::error::{Error, Result};
 use crate::user_scope::AsUser;
 
+pub use all_conversations::AllConversations;
 pub use auth::{Auth, ClientInfo, LoginName, OwnKeys, SessionCache, Tokens};
 pub use batches::{AppendedBatch, Destination};
 pub use conversations::Conversations;

@@ -172,9 +172,10 @@ async fn list(store: &Store, arguments: &List) -> Result<(), CliError> {
             Archived::Only => ArchivedFilter::Archived,
             Archived::Exclude => ArchivedFilter::Unarchived,
         },
+        ..ConversationFilter::EVERYTHING
     };
     let page = async |from, limit| {
-        let list = ConversationList { filter, from, limit, ..ConversationList::default() };
+        let list = ConversationList { filter: filter.clone(), from, limit, ..ConversationList::default() };
         chat.conversations().page(list).await
     };
     let listed = arguments.rows.read(page).await?;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use chatstore::fields::DOCUMENT_TITLE;
-use chatstore::{DocumentFilter, DocumentList, FieldCode, InvalidFilter, InvalidJson, JsonFilter, Order};
+use chatstore::{DocumentFilter, DocumentList, JsonFilter, Order};
 use utoipa::IntoParams;
 
 use crate::caller::Caller;
@@ -33,25 +33,10 @@ impl FromParameters for FilterQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
         Self {
             title: parameters.text_of(&DOCUMENT_TITLE),
-            contains: json_filter(parameters, "contains"),
-            metadata_contains: json_filter(parameters, "metadata_contains"),
+            contains: parameters.json_filter("contains"),
+            metadata_contains: parameters.json_filter("metadata_contains"),
         }
     }
-}
-
-fn json_filter(parameters: &mut Parameters, name: &str) -> Option<JsonFilter> {
-    let error = match JsonFilter::parse(&parameters.text(name)?) {
-        Ok(filter) => return Some(filter),
-        Err(error) => error,
-    };
-    let code = match error {
-        InvalidFilter::Json(InvalidJson::Nul) => FieldCode::NulCharacter,
-        InvalidFilter::Json(InvalidJson::Number(_)) => FieldCode::OutOfRange,
-        InvalidFilter::Json(InvalidJson::Malformed(_)) => FieldCode::InvalidFormat,
-        InvalidFilter::TooLarge => FieldCode::TooLong,
-    };
-    parameters.wrong(name, code, error.to_string());
-    None
 }
 
 impl From<FilterQuery> for DocumentFilter {

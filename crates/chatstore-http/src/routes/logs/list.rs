@@ -42,15 +42,11 @@ impl FromParameters for ListQuery {
             page: PageQuery::from_parameters(parameters),
             level: parameters.word("level"),
             event: parameters.text_of(&LOG_EVENT),
-            from: time(parameters, "from"),
-            to: time(parameters, "to"),
+            from: parameters.time("from"),
+            to: parameters.time("to"),
             order: parameters.word("order").unwrap_or(Order::Descending),
         }
     }
-}
-
-fn time(parameters: &mut Parameters, name: &str) -> Option<Timestamp> {
-    parameters.value(name, FieldCode::InvalidFormat, "must be a time like 2026-03-01T12:00:00Z (RFC 3339)")
 }
 
 /// What a cursor of a list is bound to, and the list.

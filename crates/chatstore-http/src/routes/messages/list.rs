@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use chatstore::fields::FORMAT;
-use chatstore::{ConversationId, FieldCode, MessageFilter, MessageRange, Order, PageRequest, SeenRevision};
+use chatstore::{ConversationId, MessageFilter, MessageRange, Order, PageRequest, SeenRevision};
 use utoipa::IntoParams;
 
 use crate::caller::{Caller, OptionalUser};
@@ -72,20 +72,13 @@ impl FromParameters for ListQuery {
             ("after", query.after.is_some()),
         ];
         if query.last.is_some() {
-            refuse_beside("last", of_pages, parameters);
+            parameters.refuse_beside("last", of_pages);
         } else if query.around.is_some() {
-            refuse_beside("around", of_ranges, parameters);
+            parameters.refuse_beside("around", of_ranges);
         }
         let is_backward = query.before.is_some() && query.after.is_none();
         let usual = if is_backward { Order::Descending } else { Order::Ascending };
         Self { order: order.unwrap_or(usual), ..query }
-    }
-}
-
-/// Notes those of the parameters that are given although another one excludes them.
-fn refuse_beside(name: &str, others: [(&str, bool); 4], parameters: &mut Parameters) {
-    for (other, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
-        parameters.wrong(other, FieldCode::NotAllowed, format!("must not be given together with {name}"));
     }
 }
 

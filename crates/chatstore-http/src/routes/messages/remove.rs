@@ -18,9 +18,6 @@ use crate::query::{FromParameters, Parameters, Query};
 use crate::routes::messages::append::AppendedMessages;
 use crate::routes::responses::{MessageResponse, with_seen};
 
-/// Maximum messages that `ids` names.
-const MAX_IDS: usize = 200;
-
 /// Maximum messages that `keep_last` keeps: they are counted while the conversation is locked.
 const MAX_KEPT: i64 = 100_000;
 
@@ -110,7 +107,7 @@ impl FromParameters for ClearQuery {
             from: parameters.number("from", 0, i64::MAX),
             to: parameters.number("to", 0, i64::MAX),
             keep_last: parameters.number("keep_last", 0, MAX_KEPT).and_then(|kept| u32::try_from(kept).ok()),
-            ids: parameters.text("ids").and_then(|text| ids(&text, parameters)),
+            ids: parameters.ids("ids"),
         };
         let is_range = query.from.is_some() || query.to.is_some();
         if query.keep_last.is_some() && (is_range || query.ids.is_some()) {
@@ -120,23 +117,6 @@ impl FromParameters for ClearQuery {
         }
         query
     }
-}
-
-fn ids(text: &str, parameters: &mut Parameters) -> Option<Vec<MessageId>> {
-    let ids: Vec<&str> = text.split(',').collect();
-    if ids.len() > MAX_IDS {
-        parameters.wrong("ids", FieldCode::TooLong, format!("must have at most {MAX_IDS} items"));
-        return None;
-    }
-    let ids: Option<Vec<MessageId>> = ids.into_iter().map(|id| id.parse().ok()).collect();
-    if ids.is_none() {
-        parameters.wrong(
-            "ids",
-            FieldCode::InvalidFormat,
-            "must be UUIDs or short ids with commas between them",
-        );
-    }
-    ids
 }
 
 impl From<ClearQuery> for MessageSelection {

@@ -38,9 +38,9 @@ pub(crate) struct ConversationResponse {
     /// The model replies come from unless a message says otherwise.
     #[schema(required)]
     default_model: Option<String>,
-    /// What the caller is in it.
-    #[schema(value_type = ConversationRoleWord)]
-    role: &'static str,
+    /// What the caller is in it; null in a list of the conversations of all users.
+    #[schema(required, value_type = Option<ConversationRoleWord>)]
+    role: Option<&'static str>,
     message_count: i64,
     /// The number of the newest message ever appended.
     last_seq: i64,
@@ -82,7 +82,13 @@ impl ListItem for ConversationResponse {
 }
 
 impl ConversationResponse {
+    /// As a user sees it who is this in it.
     pub(crate) fn new(conversation: Conversation, role: ConversationRole) -> Self {
+        Self { role: Some(role.as_str()), ..Self::of_any(conversation) }
+    }
+
+    /// Without a role.
+    pub(crate) fn of_any(conversation: Conversation) -> Self {
         let Conversation {
             owner_id,
             id,
@@ -106,7 +112,7 @@ impl ConversationResponse {
             thread_id,
             title,
             default_model,
-            role: role.as_str(),
+            role: None,
             message_count,
             last_seq,
             last_message,

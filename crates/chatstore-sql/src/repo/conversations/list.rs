@@ -26,12 +26,11 @@ struct List {
     is_merged: bool,
 }
 
-const OWNED: &str =
-    concat!("select ", COLUMNS, ", 'owner' as role from conversations c where c.owner_id = $1", LIVE_OWN);
-const SHARED: &str = concat!(
-    "select ",
-    COLUMNS,
-    ", m.role from conversation_members m \
+pub(super) const OWNED: &str = concat!("select ", COLUMNS, ", 'owner' as role", FROM_OWNED);
+pub(super) const SHARED: &str = concat!("select ", COLUMNS, ", m.role", FROM_SHARED);
+pub(super) const FROM_OWNED: &str = concat!(" from conversations c where c.owner_id = $1", LIVE_OWN);
+pub(super) const FROM_SHARED: &str = concat!(
+    " from conversation_members m \
      join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id where m.user_id = $1",
     LIVE_SHARED
 );
@@ -39,8 +38,8 @@ const SHARED: &str = concat!(
 const LIVE_OWN: &str = concat!(" and c.deleted_at is null and ", live_user!("$1"));
 const LIVE_SHARED: &str =
     concat!(" and c.deleted_at is null and ", live_user!("m.owner_id"), " and ", live_user!("$1"));
-const UNARCHIVED: &str = concat!(" and ", conversations::UNARCHIVED);
-const ARCHIVED: &str = concat!(" and ", conversations::ARCHIVED);
+pub(super) const UNARCHIVED: &str = concat!(" and ", conversations::UNARCHIVED);
+pub(super) const ARCHIVED: &str = concat!(" and ", conversations::ARCHIVED);
 /// Every column of one of the merged parts.
 const PART: &str = concat!("select ", PLAIN_COLUMNS, ", role from (");
 const END_OF_PART: &str = " limit $4) as part";
@@ -139,12 +138,8 @@ const CREATION_ASCENDING: Lists = lists!(
     "order by created_at, id"
 );
 
-const COUNTED: &str = concat!("select count(*) from conversations c where c.owner_id = $1", LIVE_OWN);
-const COUNTED_SHARED: &str = concat!(
-    "select count(*) from conversation_members m \
-    join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id where m.user_id = $1",
-    LIVE_SHARED
-);
+const COUNTED: &str = concat!("select count(*)", FROM_OWNED);
+const COUNTED_SHARED: &str = concat!("select count(*)", FROM_SHARED);
 const COUNTED_MEMBERSHIPS: &str = concat!(
     "select count(*) from conversation_members m where m.user_id = $1 and ",
     live_conversation!("m.owner_id", "m.conversation_id"),
@@ -194,7 +189,7 @@ pub(super) const STATEMENTS: &[Sql] = concat_slices!([Sql]:
 );
 
 /// Which conversations a list holds, in which order and from where.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ConversationList {
     /// Which of those that the user can reach.
     pub filter: ConversationFilter,
@@ -204,7 +199,7 @@ pub struct ConversationList {
     pub order: Order,
     /// Behind which row; `None` for the first page.
     pub from: Option<ConversationPosition>,
-    /// How many rows to pass over before the first; their number costs time.
+    /// How many rows to pass over before the first; their number costs time. Not for filters that compare or name ids.
     pub offset: u32,
     /// The maximum number of rows.
     pub limit: Limit,
@@ -225,7 +220,8 @@ impl Default for ConversationList {
 }
 
 impl<M> Conversations<'_, '_, M> {
-    /// One page of a user's conversations, each with the user's role in it.
+    /// One page of a user's conversations, each with the user's role in it. For a filter that compares, the conversations
+    /// are read in order until the page is full.
     ///
     /// # Errors
     /// What the database reports.
@@ -234,6 +230,9 @@ impl<M> Conversations<'_, '_, M> {
         user: UserId,
         list: &ConversationList,
     ) -> Result<Page<(Conversation, ConversationRole), ConversationPosition>, StoreError> {
+        if list.filter.compares() {
+            return self.filtered_page(user, list).await;
+        }
         let lists = match (list.sort, list.order) {
             (ConversationSort::Activity, Order::Descending) => &ACTIVITY_DESCENDING,
             (ConversationSort::Activity, Order::Ascending) => &ACTIVITY_ASCENDING,
@@ -243,7 +242,7 @@ impl<M> Conversations<'_, '_, M> {
         let from = list.from.unwrap_or(ConversationPosition::start(list.order));
         let rows = list.limit.with_lookahead();
         let offset = i64::from(list.offset);
-        let ConversationFilter { membership, archived } = list.filter;
+        let ConversationFilter { membership, archived, .. } = list.filter;
         let List { sql, is_merged } = match membership {
             Membership::Owned => lists.owned[archived as usize],
             Membership::Shared => lists.shared[archived as usize],
@@ -269,8 +268,11 @@ impl<M> Conversations<'_, '_, M> {
     ///
     /// # Errors
     /// What the database reports.
-    pub async fn count(&mut self, user: UserId, filter: ConversationFilter) -> Result<i64, StoreError> {
-        let ConversationFilter { membership, archived } = filter;
+    pub async fn count(&mut self, user: UserId, filter: &ConversationFilter) -> Result<i64, StoreError> {
+        if filter.compares() {
+            return self.filtered_count(user, filter).await;
+        }
+        let ConversationFilter { membership, archived, .. } = *filter;
         let statements = match membership {
             Membership::Owned => &COUNT_OWNED,
             Membership::Shared => &COUNT_SHARED,

@@ -1,8 +1,11 @@
 //! Conversations, found by id or by the application's own id.
 
+mod all;
 mod bump;
+mod filtered;
 mod list;
 mod many;
+mod threads;
 
 use chatstore_model::{
     Access, CanonicalJson, Conversation, ConversationId, ConversationPatch, ConversationRole, IntoValid,
@@ -18,8 +21,10 @@ use crate::repo::{Via, refuse_nul};
 use crate::schema::{CONVERSATIONS, Columns};
 use crate::tx::ReadWrite;
 
+pub use all::Owners;
 pub(super) use bump::{BUMP_OWN, BUMP_SHARED};
 pub use list::ConversationList;
+pub use threads::DeletedThreads;
 
 /// With a prefix, because two tables of a join have some of these names.
 const COLUMNS: &str = READ.with_prefix("c.").as_str();
@@ -136,8 +141,15 @@ const DELETE: Sql = Sql::same(
     ),
 );
 
-pub(super) const STATEMENTS: &[&[Sql]] =
-    &[OWN_STATEMENTS, bump::STATEMENTS, list::STATEMENTS, many::STATEMENTS];
+pub(super) const STATEMENTS: &[&[Sql]] = &[
+    OWN_STATEMENTS,
+    all::STATEMENTS,
+    bump::STATEMENTS,
+    filtered::STATEMENTS,
+    list::STATEMENTS,
+    many::STATEMENTS,
+    threads::STATEMENTS,
+];
 
 const OWN_STATEMENTS: &[Sql] = &[GET, GET_SHARED, BY_THREAD, ACCESS, LOCK, CREATE, UPDATE, DELETE];
 
