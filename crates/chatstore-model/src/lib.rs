@@ -24,6 +24,7 @@ mod key_rights;
 mod keyword;
 mod log;
 mod message;
+mod monotonic;
 mod name;
 mod page;
 mod parts;
@@ -64,6 +65,7 @@ pub use key_rights::{KeyRights, RouteGroup};
 pub use keyword::Keyword;
 pub use log::{LogEvent, LogFilter, LogLevel, LogPosition, NewLogEvent, SERVER_EVENTS};
 pub use message::{Message, MessagePatch, MessageRole, NewMessage, UnknownMessageRole};
+pub use monotonic::MonotonicIds;
 pub use name::{Email, InvalidName, UserName};
 pub use page::{
     ApiKeyPosition, ConversationPosition, DocumentPosition, Limit, MemberPosition, MessageFilter,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatstore_model::{Clock, IdSource, RandomIds, SystemClock};
+use chatstore_model::{Clock, IdSource, MonotonicIds, SystemClock};
 
 #[cfg(feature = "postgres")]
 use crate::error::ConnectError;
@@ -79,7 +79,7 @@ impl DatabaseOptions {
             pool: POOL,
             file_lock: FileLock::Share,
             clock: Arc::new(SystemClock),
-            ids: Arc::new(RandomIds(machine_random)),
+            ids: Arc::new(MonotonicIds::new(machine_random)),
             default_model: DEFAULT_MODEL.into(),
             rows_at_once: ROWS_AT_ONCE,
             slow_statement: None,
