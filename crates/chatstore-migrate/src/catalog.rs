@@ -40,6 +40,15 @@ pub struct Deviation {
     pub expected: Option<String>,
     /// The definition found; `None` when the object does not exist.
     pub found: Option<String>,
+    is_whole_table: bool,
+}
+
+impl Deviation {
+    /// Whether it is a whole table or view that no revision creates, like one of the application's own beside ours.
+    #[must_use]
+    pub fn is_other_table(&self) -> bool {
+        self.is_whole_table && self.expected.is_none()
+    }
 }
 
 impl fmt::Display for Deviation {
@@ -82,6 +91,7 @@ impl Catalog {
                     object: object.to_string(),
                     expected: here.cloned(),
                     found: there.cloned(),
+                    is_whole_table,
                 });
             }
         }

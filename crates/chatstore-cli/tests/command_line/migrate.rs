@@ -16,6 +16,7 @@ conformance!(
     a_script_is_printed_and_not_run,
     the_lists_are_of_revisions,
     what_was_changed_by_hand_is_listed_as_drift,
+    a_table_of_the_applications_own_is_named_and_is_no_drift,
     a_stamp_is_written_and_nothing_run,
     the_log_lists_what_was_done_and_what_failed,
     a_database_that_was_never_migrated_has_an_empty_log,
@@ -281,6 +282,19 @@ async fn what_was_changed_by_hand_is_listed_as_drift(case: TestDatabase) {
     let drift = migrate(&case, &["drift"]);
     drift.assert_failed(1, "the database differs from what its applied revisions create:");
     assert!(drift.stderr.contains("\n  the column messages.note is not expected\n"), "{}", drift.stderr);
+}
+
+async fn a_table_of_the_applications_own_is_named_and_is_no_drift(case: TestDatabase) {
+    execute(&case, Sql::same("test.create", "create table desk_tickets (id text primary key)")).await;
+    execute(&case, Sql::same("test.index", "create index ix_desk on desk_tickets (id)")).await;
+    let drift = migrate(&case, &["drift"]);
+    assert_eq!(drift.code, 0, "{drift:?}");
+    assert!(drift.stderr.contains("not ours: the table desk_tickets\n"), "{}", drift.stderr);
+    assert!(drift.stderr.contains("the database contains what its applied revisions create"));
+    execute(&case, Sql::same("test.add_column", "alter table messages add column note text")).await;
+    let drift = migrate(&case, &["drift"]);
+    drift.assert_failed(1, "the database differs from what its applied revisions create:");
+    assert!(!drift.stderr.contains("desk_tickets is not expected"), "{}", drift.stderr);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use chatstore::Store;
 use chatstore::operations::{MigrationError, Migrations};
 use chatstore_migrate::model::Schema;
-use chatstore_migrate::{Difference, Renames, SNAPSHOT};
+use chatstore_migrate::{Deviation, Difference, Renames, SNAPSHOT};
 use chatstore_sql::schema::declared;
 
 use super::graph;
@@ -58,9 +58,13 @@ fn check_snapshot(declared: &Schema) -> Result<(), CliError> {
     Err(failure(&what, &changes).hint(GENERATE))
 }
 
-/// Checks that the database contains what its applied revisions create.
+/// Checks that the database contains what its applied revisions create. Tables of others are named and do not count.
 pub(super) async fn drift(migrations: &Migrations<'_>) -> Result<(), CliError> {
-    let deviations = migrations.drift().await?;
+    let (others, deviations): (Vec<_>, Vec<_>) =
+        migrations.drift().await?.into_iter().partition(Deviation::is_other_table);
+    for other in others {
+        eprint_message(format!("not ours: {}", other.object));
+    }
     if !deviations.is_empty() {
         return Err(failure("the database differs from what its applied revisions create", &deviations)
             .hint("undo the manual change, or declare it and write a revision"));
