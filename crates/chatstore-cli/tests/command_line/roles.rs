@@ -28,7 +28,8 @@ async fn each_role_can_do_its_work_and_no_more() {
         superuser.batch_execute(&format!("alter role {name} password 'secret'")).await.unwrap();
         format!("postgresql://{name}:secret@{place}")
     };
-    let (migrator, server) = (url_of("migrator").await, url_of("server").await);
+    let (migrator, server, reader) =
+        (url_of("migrator").await, url_of("server").await, url_of("reader").await);
 
     let upgrade = |url: &str| run(folder.path(), &["migrate", "upgrade", "--database-url", url]);
     assert_ne!(upgrade(&server).code, 0, "a server creates no tables");
@@ -71,10 +72,47 @@ async fn each_role_can_do_its_work_and_no_more() {
         assert_eq!(code.as_deref(), Some("42501"), "{forbidden}: {refused}");
     }
     drop(as_server);
+
+    let as_reader = connect(&reader).await;
+    let refusal = async |statement: &str| {
+        let refused = as_reader.batch_execute(statement).await.unwrap_err();
+        refused.code().map(|code| code.code().to_owned())
+    };
+    let none_yet = refusal("select count(*) from messages").await;
+    assert_eq!(
+        none_yet.as_deref(),
+        Some("42501"),
+        "tables of a later upgrade are not readable by themselves"
+    );
+    superuser.batch_execute(printed.data()).await.unwrap();
+    let names = as_reader.query("select username from users where username = 'ada'", &[]).await.unwrap();
+    assert_eq!(names.len(), 1);
+    as_reader.batch_execute("select count(*) from messages").await.unwrap();
+    for forbidden in [
+        "select password_hash from users",
+        "select * from users",
+        "select * from sessions",
+        "select key_hash from api_keys",
+        "select * from refresh_tokens",
+        "select * from idempotency_keys",
+    ] {
+        assert_eq!(refusal(forbidden).await.as_deref(), Some("42501"), "{forbidden}");
+    }
+    assert_eq!(
+        refusal("delete from messages").await.as_deref(),
+        Some("25006"),
+        "a session of the reader only reads"
+    );
+    as_reader.batch_execute("set default_transaction_read_only to off").await.unwrap();
+    for forbidden in ["delete from messages", "update users set role = 'admin'", "create table mine (a int)"]
+    {
+        assert_eq!(refusal(forbidden).await.as_deref(), Some("42501"), "{forbidden}");
+    }
+    drop(as_reader);
     superuser
         .batch_execute(&format!(
-            "drop owned by {prefix}_server, {prefix}_migrator, {prefix}_owner cascade; \
-             drop role {prefix}_server, {prefix}_migrator, {prefix}_owner"
+            "drop owned by {prefix}_reader, {prefix}_server, {prefix}_migrator, {prefix}_owner cascade; \
+             drop role {prefix}_reader, {prefix}_server, {prefix}_migrator, {prefix}_owner"
         ))
         .await
         .unwrap();

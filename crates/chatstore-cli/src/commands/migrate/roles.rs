@@ -5,9 +5,18 @@ use clap::Args;
 
 use crate::commands::print;
 
-/// What stands in the script for the beginning of the names of the roles, and for the names of the tables.
+/// What stands in the script for the beginning of the names of the roles, for the names of the tables, for those that
+/// reports may read, and for the columns that they may not.
 const PREFIX: &str = "PREFIX";
 const TABLE_NAMES: &str = "TABLES";
+const READABLE_NAMES: &str = "READABLE";
+const SECRET_NAMES: &str = "SECRETS";
+
+/// Tables with nothing for reports: what lets somebody in, and answers that are kept for repeated requests.
+const UNREADABLE: [&str; 4] = ["api_keys", "sessions", "refresh_tokens", "idempotency_keys"];
+
+/// Columns of other tables that let somebody in.
+const SECRETS: [&str; 1] = ["password_hash"];
 
 /// The tables of the history, which are not part of the schema.
 const HISTORY: [&str; 2] = ["chatstore_migrations", "chatstore_migrations_log"];
@@ -26,11 +35,19 @@ pub(crate) struct Roles {
 
 impl Roles {
     pub(super) fn print(&self) {
-        let tables = TABLES.iter().map(|table| table.name).chain(HISTORY);
-        let tables: Vec<String> = tables.map(|name| format!("'{name}'")).collect();
-        let script = SCRIPT.replace(TABLE_NAMES, &tables.join(", ")).replace(PREFIX, &self.prefix);
+        let names = || TABLES.iter().map(|table| table.name);
+        let script = SCRIPT
+            .replace(TABLE_NAMES, &quoted(names().chain(HISTORY)))
+            .replace(READABLE_NAMES, &quoted(names().filter(|name| !UNREADABLE.contains(name))))
+            .replace(SECRET_NAMES, &quoted(SECRETS))
+            .replace(PREFIX, &self.prefix);
         print(script.trim_end());
     }
+}
+
+fn quoted<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| format!("'{name}'")).collect();
+    names.join(", ")
 }
 
 /// A name that needs no quotes.
