@@ -25,7 +25,7 @@ const NO_REVISION: i64 = 0;
 pub(crate) struct IfMatch {
     /// The revision of the conversation or document as its `ETag` says it, like `"7"`; the change is applied only
     /// while it is at this revision, else 412. `*` is any revision.
-    #[param(rename = "If-Match", value_type = Option<String>, example = "\"7\"")]
+    #[param(rename = "If-Match", value_type = String, required = false, example = "\"7\"")]
     revision: Option<i64>,
     /// Whether the conversation must exist.
     #[param(ignore)]
@@ -65,7 +65,7 @@ impl FromRequestParts<AppState> for IfMatch {
 pub(crate) struct IfNoneMatch {
     /// Entity tags of answers that the client has; when the object is still at one of them the answer is
     /// 304 without a body.
-    #[param(rename = "If-None-Match", value_type = Option<String>, example = "\"7\"")]
+    #[param(rename = "If-None-Match", value_type = String, required = false, example = "\"7\"")]
     tags: Option<String>,
 }
 

@@ -18,6 +18,25 @@ use crate::error::{Problem, ProblemDocument, ProblemKind};
     info(
         title = "chatstore",
         description = "Conversations, messages, model responses and their usage, documents.\n\n\
+            ## Who asks\n\n\
+            Every request names its caller by `Authorization: Bearer …` with one of two things:\n\n\
+            - an API key, `cs_…`. A *user key* has the rights of its user. A *service key* is for the backend of an \
+            application: it names the user of each request in the header `Chatstore-User`, as \
+            `email:ada@example.org` or `name:ada`, and the request has that user's rights. Keys are created by the \
+            command `chatstore key create --user ada`, or `--service`.\n\
+            - the access token of a login (`POST auth/login`). It lasts ten minutes; `POST auth/refresh` exchanges the \
+            refresh token for another pair.\n\n\
+            On the page `/docs`, *Authorize* takes either.\n\n\
+            ## First requests\n\n\
+            ```sh\n\
+            curl -X POST -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\\n  \
+            http://127.0.0.1:8080/api/v1/conversations -d '{\"title\": \"Trip\"}'\n\
+            curl -X POST -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\\n  \
+            http://127.0.0.1:8080/api/v1/conversations/$ID/messages -d '{\"content\": \"Where is it warm in March?\"}'\n\
+            curl -H \"Authorization: Bearer $KEY\" http://127.0.0.1:8080/api/v1/conversations/$ID/messages\n\
+            ```\n\n\
+            With a service key, add `-H 'Chatstore-User: email:ada@example.org'` to each.\n\n\
+            ## Every answer\n\n\
             Every answer carries `X-Request-Id`, and one that counts for a limit `RateLimit` and `RateLimit-Policy`. \
             Where lists are read from standbys of the database, an answer to a change carries `Chatstore-Position`: \
             any request may send it, and is then shown at least that change. \
@@ -27,7 +46,7 @@ use crate::error::{Problem, ProblemDocument, ProblemKind};
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(ProblemDocument)),
-    modifiers(&Credentials),
+    modifiers(&Credentials, &ErrorAnswers),
     security(("access_token" = []), ("api_key" = [])),
     tags(
         (name = "conversations", description = "Conversations, owned and shared"),
@@ -98,134 +117,193 @@ pub(crate) struct ConditionProblem;
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 
+/// An error that many routes answer with, described once.
+struct ErrorAnswer {
+    about: &'static str,
+    problem: Problem,
+}
+
+impl ErrorAnswer {
+    const fn new(about: &'static str, problem: Problem) -> Self {
+        Self { about, problem }
+    }
+
+    /// Its name among the answers: `NotFound`.
+    fn name(&self) -> String {
+        let words = self.problem.slug().split('-');
+        words.map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+    }
+
+    fn reference(&self) -> (String, RefOr<Response>) {
+        let status = self.problem.status().as_u16().to_string();
+        (status, RefOr::Ref(Ref::from_response_name(self.name())))
+    }
+}
+
+/// The answers to which those of routes refer.
+struct ErrorAnswers;
+
+impl Modify for ErrorAnswers {
+    fn modify(&self, openapi: &mut OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        let groups = [
+            of_reads(),
+            of_bodies(),
+            of_writes(),
+            of_credentials(),
+            of_taken(),
+            of_conflicts(),
+            of_conditions(),
+        ];
+        for answer in groups.into_iter().flatten() {
+            components.responses.insert(answer.name(), RefOr::T(response(&answer)));
+        }
+    }
+}
+
 impl IntoResponses for ReadProblems {
     fn responses() -> Responses {
-        let invalid = Problem::wrong("limit", chatstore::FieldCode::OutOfRange, "must be from 1 to 200");
-        describe([
-            ("access token or API key is missing or not valid", Problem::unauthenticated()),
-            (
-                "the caller's role, or the kind of the credentials, does not allow it, or the password has to be \
-                 changed first",
-                Problem::forbidden("a viewer may read this conversation but not change it"),
-            ),
-            (
-                "the object, or the user that the request acts for, does not exist or belongs to another user",
-                Problem::not_found(),
-            ),
-            (
-                "path and query are too long",
-                Problem::new(ProblemKind::UriTooLong, "path and query must have at most 8192 bytes"),
-            ),
-            ("a field, a parameter or a header breaks a rule", invalid),
-            ("there were too many recent requests", Problem::rate_limited(Duration::from_secs(7))),
-            (
-                "the headers are too large",
-                Problem::new(
-                    ProblemKind::HeadersTooLarge,
-                    "there must be at most 100 header fields and 32768 bytes of them",
-                ),
-            ),
-            ("a defect or a damaged database", Problem::internal("")),
-            (
-                "the database is not available or damaged, or the server is overloaded",
-                Problem::unavailable(""),
-            ),
-        ])
+        refer_to([of_reads()])
     }
 }
 
 impl IntoResponses for DeleteProblems {
     fn responses() -> Responses {
-        merged([ReadProblems::responses(), storage_full()])
+        refer_to([of_reads(), of_writes()])
     }
 }
 
 impl IntoResponses for BodyProblems {
     fn responses() -> Responses {
-        let media_type = "the body must be of the type application/json";
-        let large = "the body must have at most 1048576 bytes";
-        let of_bodies = describe([
-            ("the body is not JSON", Problem::malformed("the body is not JSON that can be read")),
-            ("the body is too large", Problem::new(ProblemKind::TooLarge, large)),
-            ("the body is not JSON by its type", Problem::new(ProblemKind::UnsupportedMediaType, media_type)),
-        ]);
-        merged([ReadProblems::responses(), of_bodies, storage_full()])
+        refer_to([of_reads(), of_bodies(), of_writes()])
     }
 }
 
 impl IntoResponses for AppendProblems {
     fn responses() -> Responses {
-        merged([BodyProblems::responses(), ConflictProblem::responses(), ConditionProblem::responses()])
+        refer_to([of_reads(), of_bodies(), of_writes(), of_conflicts(), of_conditions()])
     }
 }
 
 impl IntoResponses for CredentialProblems {
     fn responses() -> Responses {
-        let detail = "name and password, or the token, are not those of a user";
-        let of_credentials = describe([(
-            "the caller is not authenticated, or password or token are wrong",
-            Problem::new(ProblemKind::InvalidCredentials, detail),
-        )]);
-        merged([BodyProblems::responses(), of_credentials])
+        refer_to([of_reads(), of_bodies(), of_writes(), of_credentials()])
     }
 }
 
 impl IntoResponses for TakenProblem {
     fn responses() -> Responses {
-        let detail = "a conversation with this thread_id exists already";
-        describe([(
-            "thread_id is taken, or what the first request with this idempotency key created is gone",
-            Problem::new(ProblemKind::AlreadyExists, detail),
-        )])
+        refer_to([of_taken()])
     }
 }
 
 impl IntoResponses for ConflictProblem {
     fn responses() -> Responses {
-        let detail = "what the first request with this idempotency key created no longer exists";
-        describe([(
-            "a unique value is taken, the request contradicts the current state, or a concurrent duplicate is still running",
-            Problem::new(ProblemKind::Conflict, detail),
-        )])
+        refer_to([of_conflicts()])
     }
 }
 
 impl IntoResponses for ConditionProblem {
     fn responses() -> Responses {
-        let detail = "it was changed since the revision that the request names";
-        describe([(
-            "the conversation or document is not at the revision of `If-Match`",
-            Problem::new(ProblemKind::PreconditionFailed, detail),
-        )])
+        refer_to([of_conditions()])
     }
 }
 
-fn storage_full() -> Responses {
+/// References to these answers; of two with one status, to the later.
+fn refer_to<const COUNT: usize>(groups: [Vec<ErrorAnswer>; COUNT]) -> Responses {
+    groups.into_iter().flatten().map(|answer| answer.reference()).collect()
+}
+
+fn of_reads() -> Vec<ErrorAnswer> {
+    let invalid = Problem::wrong("limit", chatstore::FieldCode::OutOfRange, "must be from 1 to 200");
+    let uri_too_long = "path and query must have at most 8192 bytes";
+    let headers_too_large = "there must be at most 100 header fields and 32768 bytes of them";
+    vec![
+        ErrorAnswer::new("access token or API key is missing or not valid", Problem::unauthenticated()),
+        ErrorAnswer::new(
+            "the caller's role, or the kind of the credentials, does not allow it, or the password has to be changed \
+             first",
+            Problem::forbidden("a viewer may read this conversation but not change it"),
+        ),
+        ErrorAnswer::new(
+            "the object, or the user that the request acts for, does not exist or belongs to another user",
+            Problem::not_found(),
+        ),
+        ErrorAnswer::new("path and query are too long", Problem::new(ProblemKind::UriTooLong, uri_too_long)),
+        ErrorAnswer::new("a field, a parameter or a header breaks a rule", invalid),
+        ErrorAnswer::new(
+            "there were too many recent requests",
+            Problem::rate_limited(Duration::from_secs(7)),
+        ),
+        ErrorAnswer::new(
+            "the headers are too large",
+            Problem::new(ProblemKind::HeadersTooLarge, headers_too_large),
+        ),
+        ErrorAnswer::new("a defect or a damaged database", Problem::internal("")),
+        ErrorAnswer::new(
+            "the database is not available or damaged, or the server is overloaded",
+            Problem::unavailable(""),
+        ),
+    ]
+}
+
+fn of_bodies() -> Vec<ErrorAnswer> {
+    let media_type = "the body must be of the type application/json";
+    let large = "the body must have at most 1048576 bytes";
+    vec![
+        ErrorAnswer::new("the body is not JSON", Problem::malformed("the body is not JSON that can be read")),
+        ErrorAnswer::new("the body is too large", Problem::new(ProblemKind::TooLarge, large)),
+        ErrorAnswer::new(
+            "the body is not JSON by its type",
+            Problem::new(ProblemKind::UnsupportedMediaType, media_type),
+        ),
+    ]
+}
+
+fn of_writes() -> Vec<ErrorAnswer> {
     let detail = "the database accepts no writes now; nothing was changed";
-    describe([("the database's disk is full", Problem::new(ProblemKind::StorageFull, detail))])
+    vec![ErrorAnswer::new("the database's disk is full", Problem::new(ProblemKind::StorageFull, detail))]
 }
 
-fn merged<const COUNT: usize>(groups: [Responses; COUNT]) -> Responses {
-    groups.into_iter().flatten().collect()
+fn of_credentials() -> Vec<ErrorAnswer> {
+    let detail = "name and password, or the token, are not those of a user";
+    vec![ErrorAnswer::new(
+        "the caller is not authenticated, or password or token are wrong",
+        Problem::new(ProblemKind::InvalidCredentials, detail),
+    )]
 }
 
-fn describe<const COUNT: usize>(problems: [(&str, Problem); COUNT]) -> Responses {
-    problems
-        .into_iter()
-        .map(|(description, problem)| {
-            let response = response(description, &problem);
-            (problem.status().as_u16().to_string(), RefOr::T(response))
-        })
-        .collect()
+fn of_taken() -> Vec<ErrorAnswer> {
+    let detail = "a conversation with this thread_id exists already";
+    vec![ErrorAnswer::new(
+        "thread_id is taken, or what the first request with this idempotency key created is gone",
+        Problem::new(ProblemKind::AlreadyExists, detail),
+    )]
 }
 
-fn response(description: &str, problem: &Problem) -> Response {
-    let example = problem.document("0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11");
+fn of_conflicts() -> Vec<ErrorAnswer> {
+    let detail = "what the first request with this idempotency key created no longer exists";
+    vec![ErrorAnswer::new(
+        "a unique value is taken, the request contradicts the current state, or a concurrent duplicate is still running",
+        Problem::new(ProblemKind::Conflict, detail),
+    )]
+}
+
+fn of_conditions() -> Vec<ErrorAnswer> {
+    let detail = "it was changed since the revision that the request names";
+    vec![ErrorAnswer::new(
+        "the conversation or document is not at the revision of `If-Match`",
+        Problem::new(ProblemKind::PreconditionFailed, detail),
+    )]
+}
+
+fn response(answer: &ErrorAnswer) -> Response {
+    let example = answer.problem.document("0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11");
     let example = example.serialize(serde_json::value::Serializer).ok();
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).example(example);
     let mut response =
-        ResponseBuilder::new().description(description).content("application/problem+json", content.build());
-    if let Some((name, value)) = problem.header() {
+        ResponseBuilder::new().description(answer.about).content("application/problem+json", content.build());
+    if let Some((name, value)) = answer.problem.header() {
         let schema = ObjectBuilder::new().schema_type(Type::String);
         let header = HeaderBuilder::new().schema(Some(schema)).description(value.to_str().ok());
         response = response.header(name.as_str(), header.build());

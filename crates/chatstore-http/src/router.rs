@@ -26,7 +26,8 @@ use crate::routes::conversations::{self, members, thread};
 use crate::routes::messages::{self, replies};
 use crate::routes::users::{self, me};
 use crate::routes::{
-    ai_cache, api_keys, auth, docs, documents, export, health, logs, metrics, sessions, shared_cache, usage,
+    ai_cache, api_keys, auth, docs, documents, export, front_page, health, logs, metrics, sessions,
+    shared_cache, usage,
 };
 use crate::serve::ConnectionCounts;
 use crate::state::{AppState, Policy};
@@ -102,6 +103,14 @@ impl Api {
         self
     }
 
+    /// Whether `/` answers with a page that says what this is; it does not by default, so that the router can be merged
+    /// into an application with a page of its own.
+    #[must_use]
+    pub fn front_page(mut self, is_served: bool) -> Self {
+        self.policy.has_front_page = is_served;
+        self
+    }
+
     /// The maximum size of a body with messages or a reply in bytes, from 1 MiB to 64 MiB; 16 MiB by default. Bodies
     /// with documents have the limit of the store, all others at most 1 MiB.
     #[must_use]
@@ -114,7 +123,10 @@ impl Api {
     pub fn router(&self) -> Router {
         let hidden = || routes_beside(OpenApiRouter::new());
         let routes = if self.policy.hides_description { hidden() } else { routes() };
-        let (routes, openapi) = routes.split_for_parts();
+        let (mut routes, openapi) = routes.split_for_parts();
+        if self.policy.has_front_page {
+            routes = routes.route("/", get(front_page::get));
+        }
         let openapi = complete(openapi);
         // A document of plain structs always becomes JSON.
         let openapi = openapi.to_json().unwrap_or_default();

@@ -156,9 +156,16 @@ fn type_of(plain: Type, is_nullable: bool) -> SchemaType {
     if is_nullable { SchemaType::Array(vec![plain, Type::Null]) } else { SchemaType::Type(plain) }
 }
 
-/// A description, unless it is empty.
-fn about(text: &'static str) -> Option<&'static str> {
-    Some(text).filter(|text| !text.is_empty())
+/// A description, unless it is empty, and what the field is when it is left out: as `default` of the schema it would
+/// make generated clients require the field.
+fn about(text: &'static str, default: Option<Value>) -> Option<String> {
+    let default = default.map(|value| {
+        let word = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("`{word}` when it is left out.")
+    });
+    let sentences: Vec<String> =
+        Some(text.to_owned()).filter(|text| !text.is_empty()).into_iter().chain(default).collect();
+    Some(sentences.join(" ")).filter(|text| !text.is_empty())
 }
 
 impl<T> FieldSchema for TextField<T> {
@@ -168,7 +175,7 @@ impl<T> FieldSchema for TextField<T> {
 
     fn schema(&self, is_nullable: bool, default: Option<Value>) -> RefOr<Schema> {
         let object = text_schema(self).schema_type(type_of(Type::String, is_nullable));
-        object.description(about(self.about)).default(default).into()
+        object.description(about(self.about, default)).into()
     }
 }
 
@@ -189,7 +196,7 @@ impl<T> FieldSchema for TextsField<T> {
     fn schema(&self, is_nullable: bool, _default: Option<Value>) -> RefOr<Schema> {
         let list = ArrayBuilder::new().schema_type(type_of(Type::Array, is_nullable));
         let items = ObjectBuilder::new().schema_type(Type::String);
-        list.items(items).max_items(Some(self.max)).description(about(self.about)).into()
+        list.items(items).max_items(Some(self.max)).description(about(self.about, None)).into()
     }
 }
 
@@ -199,8 +206,8 @@ impl<K: Keyword> FieldSchema for KeywordField<K> {
     }
 
     fn schema(&self, _is_nullable: bool, default: Option<Value>) -> RefOr<Schema> {
-        let reference = RefBuilder::from(Ref::from_schema_name(K::NAME)).description(about(self.about));
-        RefOr::Ref(reference.default(default).build())
+        let reference = RefBuilder::from(Ref::from_schema_name(K::NAME));
+        RefOr::Ref(reference.description(about(self.about, default)).build())
     }
 
     fn named(&self) -> Option<NamedSchema> {
@@ -215,7 +222,7 @@ impl FieldSchema for FlagField {
 
     fn schema(&self, is_nullable: bool, default: Option<Value>) -> RefOr<Schema> {
         let object = ObjectBuilder::new().schema_type(type_of(Type::Boolean, is_nullable));
-        object.description(about(self.about)).default(default).into()
+        object.description(about(self.about, default)).into()
     }
 }
 
@@ -228,10 +235,9 @@ impl FieldSchema for CountField {
         ObjectBuilder::new()
             .schema_type(type_of(Type::Integer, is_nullable))
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-            .description(about(self.about))
+            .description(about(self.about, default))
             .minimum(Some(self.min))
             .maximum(Some(self.max))
-            .default(default)
             .into()
     }
 }
@@ -245,11 +251,11 @@ impl FieldSchema for JsonField {
         match self.shape {
             JsonShape::Any => {
                 let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
-                any.description(about(self.about)).into()
+                any.description(about(self.about, None)).into()
             }
             JsonShape::Object { .. } => {
                 let object = ObjectBuilder::new().schema_type(type_of(Type::Object, is_nullable));
-                object.description(about(self.about)).into()
+                object.description(about(self.about, None)).into()
             }
             JsonShape::TextsAndObjects { max_items } => {
                 let items = Ref::from_schema_name(UsedDocument::name());
@@ -275,7 +281,7 @@ impl FieldSchema for VerbatimField {
 }
 
 fn list_schema(text: &'static str, is_nullable: bool) -> ArrayBuilder {
-    ArrayBuilder::new().schema_type(type_of(Type::Array, is_nullable)).description(about(text))
+    ArrayBuilder::new().schema_type(type_of(Type::Array, is_nullable)).description(about(text, None))
 }
 
 /// A word of the list `K`.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::http::request::Parts;
 use chatstore::auth::{LimitKey, Permission, Quota};
 use chatstore::{DatabaseKind, Store, UserId};
@@ -12,6 +11,7 @@ use crate::admission::Admission;
 use crate::answer::AnswerMemory;
 use crate::budget::ByteBudget;
 use crate::client::{ClientAddress, TrustedProxies};
+use crate::description::text::DescriptionText;
 use crate::error::Problem;
 use crate::metrics::Metrics;
 use crate::origins::AllowedOrigins;
@@ -38,6 +38,8 @@ pub(crate) struct Policy {
     pub(crate) origins: AllowedOrigins,
     /// Whether neither the description nor its page is served.
     pub(crate) hides_description: bool,
+    /// Whether `/` says what this is.
+    pub(crate) has_front_page: bool,
     /// The maximum size of a body with messages, in bytes.
     pub(crate) max_body: usize,
 }
@@ -51,6 +53,7 @@ impl Default for Policy {
             requests_a_minute: None,
             origins: AllowedOrigins::default(),
             hides_description: false,
+            has_front_page: false,
             max_body: MAX_BODY,
         }
     }
@@ -63,7 +66,7 @@ pub(crate) struct AppState(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     store: Store,
-    openapi: Bytes,
+    description: DescriptionText,
     policy: Policy,
     admission: Admission,
     shares: Shares,
@@ -76,15 +79,25 @@ struct Shared {
 
 impl AppState {
     /// The state of a router over this store.
-    pub(crate) fn new(store: Store, openapi: String, policy: Policy, metrics: Metrics) -> Self {
+    pub(crate) fn new(store: Store, description: String, policy: Policy, metrics: Metrics) -> Self {
         let admission = Admission::default();
         let shares = Shares::new(store.kind() == DatabaseKind::Postgres);
         let largest_body = store.document_limit().max(policy.max_body);
         let (bodies, answers) = (ByteBudget::of_bodies(largest_body), AnswerMemory::default());
         let (pace, failures) = (Pace::default(), Repetitions::new(log_failures));
-        let openapi = openapi.into();
-        let shared =
-            Shared { store, openapi, policy, admission, shares, bodies, answers, pace, metrics, failures };
+        let description = DescriptionText::new(description);
+        let shared = Shared {
+            store,
+            description,
+            policy,
+            admission,
+            shares,
+            bodies,
+            answers,
+            pace,
+            metrics,
+            failures,
+        };
         Self(Arc::new(shared))
     }
 
@@ -93,9 +106,9 @@ impl AppState {
         &self.0.store
     }
 
-    /// The OpenAPI document as JSON, of which all answers share the one copy.
-    pub(crate) fn openapi(&self) -> Bytes {
-        self.0.openapi.clone()
+    /// The OpenAPI document.
+    pub(crate) fn description(&self) -> &DescriptionText {
+        &self.0.description
     }
 
     /// The options of the API.

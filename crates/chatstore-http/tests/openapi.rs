@@ -13,6 +13,35 @@ fn description() -> Value {
     serde_json::to_value(chatstore_http::openapi()).unwrap()
 }
 
+/// What a value of the description says, which may be a reference to it.
+fn resolved<'d>(description: &'d Value, value: &'d Value) -> &'d Value {
+    let Some(place) = value["$ref"].as_str() else { return value };
+    description.pointer(place.strip_prefix('#').unwrap()).unwrap_or_else(|| panic!("{place} leads nowhere"))
+}
+
+fn parameters<'d>(description: &'d Value, operation: &'d Value) -> Vec<&'d Value> {
+    let parameters = operation["parameters"].as_array().unwrap().iter();
+    parameters.map(|parameter| resolved(description, parameter)).collect()
+}
+
+/// Every value in the description, with where it is.
+fn walk<'d>(value: &'d Value, place: &str, visit: &mut impl FnMut(&str, &'d Value)) {
+    visit(place, value);
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                walk(field, &format!("{place}/{name}"), visit);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                walk(item, &format!("{place}/{index}"), visit);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Method, path and description of every operation.
 fn operations(description: &Value) -> Vec<(String, &Value)> {
     let paths = description["paths"].as_object().unwrap();
@@ -147,10 +176,115 @@ fn every_problem_is_described_as_one() {
     for (name, operation) in operations(&description) {
         for (status, response) in operation["responses"].as_object().unwrap() {
             let is_problem = status.as_str() >= "400" && !name.ends_with("/readyz");
+            let response = resolved(&description, response);
             let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
             assert_eq!(schema == "#/components/schemas/Problem", is_problem, "{name} {status}");
         }
     }
+}
+
+#[test]
+fn every_reference_leads_somewhere_and_everything_shared_is_referred_to() {
+    let description = description();
+    let mut places = BTreeSet::new();
+    walk(&description, "#", &mut |_, value| {
+        if value["$ref"].is_string() {
+            resolved(&description, value);
+            places.insert(value["$ref"].as_str().unwrap());
+        }
+    });
+    for kind in ["schemas", "responses", "parameters"] {
+        for name in description["components"][kind].as_object().unwrap().keys() {
+            assert!(places.contains(&*format!("#/components/{kind}/{name}")), "{kind} {name}");
+        }
+    }
+}
+
+#[test]
+fn no_error_answer_and_no_header_parameter_is_described_twice() {
+    let description = description();
+    let mut seen = BTreeSet::new();
+    for (name, operation) in operations(&description) {
+        let answers = operation["responses"].as_object().unwrap().values();
+        let headers = operation["parameters"].as_array().into_iter().flatten();
+        let headers = headers.filter(|parameter| parameter["in"] == "header");
+        let errors = answers.filter(|answer| !answer["content"]["application/problem+json"].is_null());
+        for described in errors.chain(headers) {
+            assert!(seen.insert(described.to_string()), "{name}: {described}");
+        }
+    }
+}
+
+#[test]
+fn the_items_of_every_page_are_a_schema_with_a_name() {
+    let description = description();
+    let mut count = 0;
+    for (name, schema) in description["components"]["schemas"].as_object().unwrap() {
+        if schema["properties"]["next_cursor"].is_object() {
+            assert!(schema["properties"]["data"]["items"]["$ref"].is_string(), "{name}: {schema}");
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "{count}");
+}
+
+#[test]
+fn no_schema_has_the_name_of_a_type_that_generated_clients_have_themselves() {
+    let description = description();
+    for taken in ["Response", "Request", "Error", "Client", "AuthenticatedClient", "Unset", "File"] {
+        assert!(description["components"]["schemas"][taken].is_null(), "{taken}");
+    }
+}
+
+#[test]
+fn a_field_that_may_be_left_out_has_no_default_that_would_make_generated_clients_require_it() {
+    let description = description();
+    walk(&description["components"]["schemas"], "", &mut |place, value| {
+        assert!(value["default"].is_null(), "{place}");
+    });
+    let schemas = &description["components"]["schemas"];
+    let role = &schemas["AppendMessage"]["properties"]["role"];
+    assert!(role["description"].as_str().unwrap().ends_with("`user` when it is left out."), "{role}");
+}
+
+#[test]
+fn an_object_without_described_fields_takes_any() {
+    let description = description();
+    walk(&description, "#", &mut |place, value| {
+        let types = &value["type"];
+        let is_object =
+            types == "object" || types.as_array().is_some_and(|types| types.contains(&"object".into()));
+        let is_example = place.contains("/example");
+        if is_object && !is_example && value["properties"].is_null() {
+            assert!(value["additionalProperties"].is_boolean(), "{place}: {value}");
+        }
+    });
+}
+
+#[test]
+fn no_object_is_described_as_several_objects_together() {
+    let description = description();
+    walk(&description, "#", &mut |place, value| assert!(value["allOf"].is_null(), "{place}"));
+    let reply = &description["components"]["schemas"]["Reply"];
+    assert_eq!(reply["properties"]["response"]["$ref"], "#/components/schemas/ModelResponse");
+    assert!(reply["required"].as_array().unwrap().contains(&"response".into()), "{reply}");
+    assert!(reply["properties"]["content"].is_object(), "{reply}");
+}
+
+#[test]
+fn a_parameter_is_never_null() {
+    let description = description();
+    for (name, operation) in operations(&description) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let parameter = resolved(&description, parameter);
+            assert!(parameter["schema"]["type"].is_string(), "{name}: {parameter}");
+        }
+    }
+}
+
+#[test]
+fn the_server_of_the_description_is_the_one_it_comes_from() {
+    assert_eq!(description()["servers"], serde_json::json!([{"url": "/"}]));
 }
 
 #[test]
@@ -174,7 +308,7 @@ fn every_link_leads_to_an_operation_with_these_parameters() {
         for link in links {
             let target = operations.iter().find(|(_, target)| target["operationId"] == link["operationId"]);
             let (_, target) = target.unwrap_or_else(|| panic!("{name}: {link} leads nowhere"));
-            let parameters = target["parameters"].as_array().unwrap();
+            let parameters = parameters(&description, target);
             for parameter in link["parameters"].as_object().unwrap().keys() {
                 assert!(parameters.iter().any(|known| known["name"] == *parameter), "{name}: {parameter}");
             }
@@ -201,7 +335,7 @@ fn every_route_below_a_conversation_is_below_a_thread_with_the_same_requests_and
         assert_eq!(of_conversation["requestBody"], of_thread["requestBody"], "{name}");
         assert_eq!(of_conversation["responses"], of_thread["responses"], "{name}");
         let others = |operation: &Value, name: &str| -> Vec<Value> {
-            let parameters = operation["parameters"].as_array().unwrap().iter();
+            let parameters = parameters(&description, operation).into_iter();
             parameters.filter(|one| one["name"] != name).cloned().collect()
         };
         assert_eq!(others(of_conversation, "id"), others(of_thread, "thread_id"), "{name}");

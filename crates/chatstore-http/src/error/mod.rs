@@ -81,10 +81,21 @@ impl Problem {
         Self::new(ProblemKind::MethodNotAllowed, "this resource does not support this method")
     }
 
-    /// Every field that breaks a rule.
+    /// Every field that breaks a rule. The detail says what is wrong with the first.
     pub(crate) fn validation(mut errors: Vec<FieldError>) -> Self {
         errors.truncate(MAX_ERRORS);
-        let detail = "the request has fields or parameters that break a rule";
+        let detail = match errors.as_slice() {
+            [] => "the request breaks a rule".to_owned(),
+            [only] => format!("{}: {}", shortened(&only.field), only.message),
+            [first, others @ ..] => {
+                format!(
+                    "{}: {} (and {} more)",
+                    shortened(&first.field),
+                    shortened(&first.message),
+                    others.len()
+                )
+            }
+        };
         Self { errors, ..Self::new(ProblemKind::Validation, detail) }
     }
 

@@ -215,5 +215,10 @@ fn given_request_id(request: &Request) -> Option<String> {
 /// Where another application mounted this router: the part of the path that it stripped.
 fn base_path(request: &Request) -> BasePath {
     let original = request.extensions().get::<OriginalUri>().map_or("", |original| original.path());
-    BasePath::new(original.strip_suffix(request.uri().path()).unwrap_or_default())
+    match (original.strip_suffix(request.uri().path()), request.uri().path()) {
+        (Some(base), _) => BasePath::new(base),
+        // What is mounted at `/chat` is sent `/` for `/chat` itself.
+        (None, "/") => BasePath::new(original),
+        (None, _) => BasePath::new(""),
+    }
 }

@@ -28,8 +28,8 @@ const CONTENT_SECURITY_POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
     security(()),
     responses((status = 200, description = "The OpenAPI document", body = Object))
 )]
-pub(crate) async fn document(State(state): State<AppState>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], state.openapi())
+pub(crate) async fn document(State(state): State<AppState>, base_path: BasePath) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], state.description().below(&base_path.root("")))
 }
 
 /// Where the page is: below a slash, because it asks for its parts relative to itself.
@@ -48,7 +48,9 @@ pub(crate) async fn part(Path(name): Path<String>) -> Result<Response, Problem> 
 }
 
 fn file(name: &str) -> Result<Response, Problem> {
-    let config = Config::from("../openapi.json").display_request_duration(true).doc_expansion("list");
+    // The base layout has no bar in which to type the address of another description.
+    let config = Config::from("../openapi.json").use_base_layout().display_request_duration(true);
+    let config = config.doc_expansion("list").default_models_expand_depth(0);
     let found = utoipa_swagger_ui::serve(name, Arc::new(config));
     let found = found.map_err(|error| Problem::internal(error.to_string()))?;
     let file = found.ok_or_else(Problem::not_found)?;

@@ -7,6 +7,7 @@ pub(crate) mod conversations;
 pub(crate) mod docs;
 pub(crate) mod documents;
 pub(crate) mod export;
+pub(crate) mod front_page;
 pub(crate) mod health;
 pub(crate) mod logs;
 pub(crate) mod messages;

@@ -153,7 +153,7 @@ async fn an_anonymous_request_cannot_be_idempotent(case: TestDatabase) {
     content-type: application/problem+json
 
     {
-      "detail": "the request has fields or parameters that break a rule",
+      "detail": "Idempotency-Key: needs credentials: the keys of clients without any could collide",
       "errors": [
         {
           "code": "not_allowed",

@@ -196,7 +196,7 @@ async fn wrong_parameters_are_all_named(case: TestDatabase) {
     content-type: application/problem+json
 
     {
-      "detail": "the request has fields or parameters that break a rule",
+      "detail": "offset: must be from 0 to 2147483647 (and 4 more)",
       "errors": [
         {
           "code": "out_of_range",
@@ -236,7 +236,7 @@ async fn wrong_parameters_are_all_named(case: TestDatabase) {
     content-type: application/problem+json
 
     {
-      "detail": "the request has fields or parameters that break a rule",
+      "detail": "limit: must be a whole number (and 4 more)",
       "errors": [
         {
           "code": "invalid_format",

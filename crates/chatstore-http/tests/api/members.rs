@@ -120,7 +120,7 @@ async fn members_are_listed_with_the_owner_first(case: TestDatabase) {
     content-type: application/problem+json
 
     {
-      "detail": "the request has fields or parameters that break a rule",
+      "detail": "cursor: is not a cursor of this list; start again without one",
       "errors": [
         {
           "code": "invalid_format",

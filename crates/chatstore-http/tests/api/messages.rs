@@ -170,7 +170,7 @@ async fn a_batch_with_a_wrong_item_writes_nothing(case: TestDatabase) {
     content-type: application/problem+json
 
     {
-      "detail": "the request has fields or parameters that break a rule",
+      "detail": "messages[1].role: must be one of system, developer, user, assistant, tool (and 7 more)",
       "errors": [
         {
           "code": "not_allowed",

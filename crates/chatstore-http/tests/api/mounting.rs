@@ -8,7 +8,12 @@ use insta::{allow_duplicates, assert_snapshot};
 
 use crate::support::{Server, exchanges, refusal};
 
-conformance!(a_nested_router_answers_below_its_path, a_merged_router_leaves_the_application_its_own_fallback,);
+conformance!(
+    a_nested_router_answers_below_its_path,
+    a_merged_router_leaves_the_application_its_own_fallback,
+    the_description_names_the_path_at_which_the_router_is_mounted,
+    the_front_page_says_what_this_is_to_people_and_programs,
+);
 
 fn nested(store: Store) -> Router {
     let own = Router::new().route("/", get(async || "the application"));
@@ -147,4 +152,53 @@ async fn a_merged_router_leaves_the_application_its_own_fallback(case: TestDatab
     assert_eq!(refusal(server.request(&ada, "GET", "/api/v1/nothing")).await.0, 404);
     let answer = server.anonymous("GET", "/nothing").send().await.unwrap();
     assert_eq!(answer.text().await.unwrap(), "the application's own fallback");
+}
+
+async fn the_description_names_the_path_at_which_the_router_is_mounted(case: TestDatabase) {
+    let server = Server::start_with(case, |store| {
+        Router::new()
+            .nest("/chat", chatstore_http::router(store.clone()))
+            .nest("/{tenant}", chatstore_http::router(store.clone()))
+            .merge(chatstore_http::router(store))
+    })
+    .await;
+    for (mount, url) in [("/chat", "/chat"), ("/a%22b", "/a%22b"), ("", "/")] {
+        let answer = server.anonymous("GET", &format!("{mount}/openapi.json")).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{mount}");
+        let description: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(description["servers"], serde_json::json!([{"url": url}]));
+        assert!(description["paths"]["/api/v1/conversations"].is_object(), "{mount}");
+    }
+}
+
+async fn the_front_page_says_what_this_is_to_people_and_programs(case: TestDatabase) {
+    let with_page = |store: Store| {
+        let api = chatstore_http::Api::new(store).front_page(true);
+        let hidden = api.clone().description(false).router();
+        api.router().nest("/hidden", hidden)
+    };
+    let server = Server::start_with(case, with_page).await;
+    let get = |path: &'static str, accept: &'static str| {
+        server.anonymous("GET", path).header("accept", accept).send()
+    };
+    for accept in ["*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "application/json, text/html"] {
+        let answer = get("/", accept).await.unwrap();
+        assert_eq!(answer.status(), 200, "{accept}");
+        assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
+        let page = answer.text().await.unwrap();
+        assert!(page.contains(r#"<a href="/docs">"#) && page.contains("/api/v1"), "{page}");
+        assert!(page.contains(env!("CARGO_PKG_VERSION")), "{page}");
+    }
+    let answer = get("/", "application/json;q=0.9").await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "application/json");
+    let about: serde_json::Value = answer.json().await.unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        about,
+        serde_json::json!({
+            "name": "chatstore", "version": version, "api": "/api/v1", "docs": "/docs", "openapi": "/openapi.json"
+        })
+    );
+    let page = get("/hidden", "*/*").await.unwrap().text().await.unwrap();
+    assert!(page.contains("/hidden/api/v1") && !page.contains("href"), "{page}");
 }

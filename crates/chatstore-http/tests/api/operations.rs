@@ -28,22 +28,27 @@ pub(crate) fn operations() -> Vec<Operation> {
         }
         for method in ["get", "put", "post", "patch", "delete"] {
             if let Some(described) = item.get(method) {
-                operations.push(operation(method, path, described));
+                operations.push(operation(method, path, described, &description));
             }
         }
     }
     operations
 }
 
-fn operation(method: &str, path: &str, described: &Value) -> Operation {
+fn operation(method: &str, path: &str, described: &Value, description: &Value) -> Operation {
     let parameters = described["parameters"].as_array().cloned().unwrap_or_default();
+    let name = |parameter: &Value| {
+        let shared =
+            parameter["$ref"].as_str().and_then(|place| description.pointer(place.strip_prefix('#')?));
+        shared.unwrap_or(parameter)["name"].as_str().unwrap().to_owned()
+    };
     let statuses = described["responses"].as_object().unwrap();
     Operation {
         method: method.to_uppercase(),
         path: path.to_owned(),
         takes_body: described.get("requestBody").is_some(),
         is_open: described["security"] == serde_json::json!([{}]),
-        parameters: parameters.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect(),
+        parameters: parameters.iter().map(name).collect(),
         statuses: statuses.keys().map(|status| status.parse().unwrap()).collect(),
     }
 }

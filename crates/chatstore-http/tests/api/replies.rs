@@ -112,7 +112,7 @@ async fn every_wrong_field_of_a_reply_is_named(case: TestDatabase) {
     content-type: application/problem+json
 
     {
-      "detail": "the request has fields or parameters that break a rule",
+      "detail": "response.model_used: must be a text (and 10 more)",
       "errors": [
         {
           "code": "wrong_type",
@@ -183,7 +183,7 @@ async fn every_wrong_field_of_a_reply_is_named(case: TestDatabase) {
     content-type: application/problem+json
 
     {
-      "detail": "the request has fields or parameters that break a rule",
+      "detail": "token_count: must be a whole number from 0 to 9007199254740991, or null (and 1 more)",
       "errors": [
         {
           "code": "out_of_range",

@@ -131,6 +131,7 @@ pub(crate) async fn serve(
         .trusted_proxies(config.trusted_proxies.clone())
         .allowed_origins(config.allowed_origins.clone())
         .description(config.docs)
+        .front_page(true)
         .requests_a_minute(config.rate_limit)
         .max_body(config.max_body);
     if let Some(listener) = listen_for_metrics(config).await? {

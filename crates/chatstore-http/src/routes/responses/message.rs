@@ -192,7 +192,7 @@ struct MessageListEnd {
 
 /// What is known about the answer behind a model's message.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Response, example = json!({
+#[schema(as = ModelResponse, example = json!({
     "message_id": "0195f1d4-6a10-7e55-a2c4-90d3b1f7c6e8", "conversation_id": "0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11",
     "model_used": "large-1", "tokens_prompt": 12, "tokens_completion": 9, "tokens_total": 21, "tokens_cached": null,
     "completion_time_ms": 640, "finish_reason": "stop", "from_cache": false,

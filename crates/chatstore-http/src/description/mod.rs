@@ -1,13 +1,20 @@
 //! What the description of the API says everywhere, so that no handler has to: a body may be left out where it may be
-//! empty, a service key names its user, and what is below a conversation is below a thread too.
+//! empty, a service key names its user, what is below a conversation is below a thread too, and what is repeated is
+//! described once.
+
+mod parameters;
+mod schemas;
+pub(crate) mod text;
 
 use utoipa::IntoParams as _;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, Paths};
 use utoipa::openapi::request_body::RequestBody;
-use utoipa::openapi::{Components, ObjectBuilder, OpenApi, PathItem, RefOr, Required, Schema, Type};
+use utoipa::openapi::{Components, ObjectBuilder, OpenApi, PathItem, RefOr, Required, Schema, Server, Type};
 
 use crate::path::ThreadPath;
 use crate::schema::parameter;
+
+use text::ROOT;
 
 /// Completes the description that the handlers provide: no body at all is an empty object, which is taken where
 /// nothing is required.
@@ -19,6 +26,9 @@ pub(crate) fn complete(mut openapi: OpenApi) -> OpenApi {
             body.required = Some(Required::False);
         }
     }
+    openapi.servers = Some(vec![Server::new(ROOT)]);
+    schemas::complete(&mut openapi);
+    parameters::share(&mut openapi);
     openapi
 }
 
