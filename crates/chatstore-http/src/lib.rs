@@ -59,6 +59,7 @@ mod serve;
 mod shares;
 mod state;
 
+pub use caller::ActingUser;
 pub use client::{InvalidProxies, TrustedProxies};
 pub use metrics::{MetricDescription, MetricKind, metric_descriptions};
 pub use origins::{AllowedOrigins, InvalidOrigins};

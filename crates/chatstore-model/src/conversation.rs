@@ -1,5 +1,7 @@
 //! Conversations, who is in them and what each may do.
 
+use serde::Serialize;
+
 use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
@@ -57,11 +59,12 @@ pub const MEMBER_ROLE: KeywordField<MemberRole> =
     KeywordField::new("role").about("An `editor` writes, a `viewer` reads.");
 
 /// A conversation; its owner's id is part of its key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Conversation {
     /// Who owns it.
     pub owner_id: UserId,
     /// The id.
+    #[serde(flatten, serialize_with = "crate::id::with_short_id")]
     pub id: ConversationId,
     /// The application's own id, unique among the owner's conversations.
     pub thread_id: Option<String>,
@@ -254,7 +257,7 @@ pub struct Access {
 }
 
 /// Someone in a conversation; the owner is one without having been added.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Member {
     /// Who.
     pub user_id: UserId,

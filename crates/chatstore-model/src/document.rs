@@ -1,5 +1,7 @@
 //! Documents: JSON that an application keeps beside its messages, such as what a model draws on.
 
+use serde::Serialize;
+
 use crate::field::METADATA;
 use crate::{
     CanonicalJson, Change, DocumentId, JsonField, JsonFilter, JsonShape, ListField, TextField, Timestamp,
@@ -18,11 +20,13 @@ pub const DOCUMENTS: ListField =
     ListField { name: "documents", item: "document", min: 1, max: limits::DOCUMENT_BATCH };
 
 /// A document; its owner's id is part of its key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Document {
     /// Who owns it.
+    #[serde(skip)]
     pub owner_id: UserId,
     /// The id.
+    #[serde(flatten, serialize_with = "crate::id::with_short_id")]
     pub id: DocumentId,
     /// The title.
     pub title: Option<String>,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
+use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -30,7 +31,8 @@ pub trait IdSource: Send + Sync + 'static {
     fn random(&self, bytes: &mut [u8]);
 
     /// A new UUIDv7 (RFC 9562): milliseconds of `at`, then 74 random bits. Ids created in different
-    /// milliseconds sort by time; within one millisecond their order means nothing.
+    /// milliseconds sort by time; within one millisecond their order means nothing, unless the source says otherwise
+    /// ([`MonotonicIds`](crate::MonotonicIds)).
     fn uuid(&self, at: Timestamp) -> Uuid {
         let mut random = [0; 10];
         self.random(&mut random);
@@ -123,6 +125,14 @@ impl<K> Id<K> {
     pub fn short(self) -> String {
         to_short(self.uuid)
     }
+}
+
+/// Writes an id as objects of the API have it: `id`, and `short_id` beside it.
+pub(crate) fn with_short_id<K, S: serde::Serializer>(id: &Id<K>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut fields = serializer.serialize_map(Some(2))?;
+    fields.serialize_entry("id", id)?;
+    fields.serialize_entry("short_id", &to_short(id.uuid))?;
+    fields.end()
 }
 
 impl<K> fmt::Display for Id<K> {

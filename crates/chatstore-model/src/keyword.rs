@@ -64,6 +64,13 @@ macro_rules! keywords {
             }
         }
 
+        impl std::fmt::Display for $name {
+            /// The word.
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.pad(self.as_str())
+            }
+        }
+
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
@@ -93,8 +100,9 @@ mod tests {
         Membership, MessageRole, OnConflict, Order, ResponseScope, RouteGroup, UsageDimension, UserRole,
     };
 
-    fn each_word_is_read_back<K: Keyword + std::fmt::Debug>() {
+    fn each_word_is_read_back<K: Keyword + std::fmt::Debug + std::fmt::Display>() {
         for value in K::ALL {
+            assert_eq!(value.to_string(), value.as_str());
             assert_eq!(K::parse(value.as_str()), Some(*value), "{}", K::NAME);
         }
         let words: BTreeSet<&str> = K::ALL.iter().map(|value| value.as_str()).collect();

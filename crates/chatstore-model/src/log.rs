@@ -1,5 +1,7 @@
 //! Events that are kept: what happened to whom, and who caused it.
 
+use serde::Serialize;
+
 use uuid::Uuid;
 
 use crate::keyword::keywords;
@@ -59,11 +61,12 @@ keywords! {
 }
 
 /// An event that is kept. It is about one user, or about no user.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LogEvent {
     /// Whom it is about; the nil id for no user.
     pub user_id: UserId,
     /// The id. Those of later events are larger, to the microsecond.
+    #[serde(flatten, serialize_with = "crate::id::with_short_id")]
     pub id: LogEventId,
     /// When it happened.
     pub at: Timestamp,

@@ -1,5 +1,7 @@
 //! Messages: numbered 1, 2, 3 … within their conversation.
 
+use serde::Serialize;
+
 use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
@@ -94,15 +96,17 @@ impl std::str::FromStr for MessageRole {
 }
 
 /// A message. Its order is `seq`, never a time.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Message {
     /// The owner of the conversation.
+    #[serde(skip)]
     pub owner_id: UserId,
     /// The conversation.
     pub conversation_id: ConversationId,
     /// Its number: 1, 2, 3 … without a gap but for deleted ones.
     pub seq: i64,
     /// The id.
+    #[serde(flatten, serialize_with = "crate::id::with_short_id")]
     pub id: MessageId,
     /// The person who said it; `None` for every role but `user`.
     pub sender_id: Option<UserId>,

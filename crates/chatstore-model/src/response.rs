@@ -1,5 +1,7 @@
 //! Model responses: what answered, and what it cost.
 
+use serde::Serialize;
+
 use crate::{
     ConversationId, CountField, FieldCode, FlagField, Message, MessageId, MessageRole, NewMessage, TextField,
     Timestamp, Validate, Validator, limits,
@@ -38,7 +40,7 @@ pub const FROM_CACHE: FlagField =
     FlagField { name: "from_cache", about: "Whether the answer came from a cache instead of a model." };
 
 /// What is known about the answer behind an assistant message; a message has a maximum of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ModelResponse {
     /// The message.
     pub message_id: MessageId,
@@ -138,9 +140,10 @@ impl Validate for NewModelResponse {
 }
 
 /// A stored assistant message with its response.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reply {
     /// The message.
+    #[serde(flatten)]
     pub message: Message,
     /// The response.
     pub response: ModelResponse,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +84,27 @@ impl FromStr for Timestamp {
     }
 }
 
+impl TryFrom<SystemTime> for Timestamp {
+    type Error = InvalidTimestamp;
+
+    /// What is finer than a microsecond is cut off.
+    fn try_from(time: SystemTime) -> Result<Self, InvalidTimestamp> {
+        let nanoseconds = match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => i128::try_from(since.as_nanos()).map_err(|_| InvalidTimestamp)?,
+            Err(before) => -i128::try_from(before.duration().as_nanos()).map_err(|_| InvalidTimestamp)?,
+        };
+        let microseconds = i64::try_from(nanoseconds.div_euclid(1_000)).map_err(|_| InvalidTimestamp)?;
+        Self::from_microseconds(microseconds)
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> Self {
+        let distance = Duration::from_micros(time.0.unsigned_abs());
+        if time.0 < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
+    }
+}
+
 impl Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -110,8 +131,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     fn now(&self) -> Timestamp {
-        let since_1970 =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Timestamp(0).plus(since_1970)
     }
 }
@@ -140,6 +160,18 @@ mod tests {
     #[test]
     fn a_time_without_a_zone_is_refused() {
         assert_eq!("2026-01-31T12:00:00".parse::<Timestamp>(), Err(InvalidTimestamp));
+    }
+
+    #[test]
+    fn a_time_of_the_system_is_converted_there_and_back() {
+        for text in
+            ["1969-12-31T23:59:59.999999Z", "1970-01-01T00:00:00.000000Z", "2026-01-31T12:00:00.000007Z"]
+        {
+            let time: Timestamp = text.parse().unwrap();
+            assert_eq!(Timestamp::try_from(SystemTime::from(time)), Ok(time), "{text}");
+        }
+        let before = UNIX_EPOCH - Duration::from_nanos(100);
+        assert_eq!(Timestamp::try_from(before).unwrap().as_microseconds(), -1);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! People, and the built-in user that owns anonymous conversations.
 
+use serde::Serialize;
+
 use crate::field::METADATA;
 use crate::keyword::keywords;
 use crate::{
@@ -60,9 +62,10 @@ keywords! {
 }
 
 /// A user, without the password's hash.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct User {
     /// The id.
+    #[serde(flatten, serialize_with = "crate::id::with_short_id")]
     pub id: UserId,
     /// The name as typed.
     pub username: Option<String>,

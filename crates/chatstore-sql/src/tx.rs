@@ -107,6 +107,31 @@ impl<'c, M> Tx<'c, M> {
     /// Runs a query of the application's own inside this transaction. Unstable: the schema may
     /// change in any release; `docs/sql-dialect.md` says what both databases understand.
     ///
+    /// ```
+    /// use chatstore_sql::{Database, DatabaseOptions, Sql, StoreError, Value};
+    ///
+    /// const CREATE: Sql = Sql::same("desk_create", "create table desk_tickets (id text primary key, state text)");
+    /// const INSERT: Sql = Sql::same("desk_insert", "insert into desk_tickets (id, state) values ($1, $2)");
+    /// const STATES: Sql = Sql::same("desk_states", "select state from desk_tickets where id = $1");
+    ///
+    /// # #[tokio::main(flavor = "multi_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let database = Database::open(DatabaseOptions::new("sqlite://:memory:")).await?;
+    /// let states = database
+    ///     .write("desk", async |tx| {
+    ///         tx.execute(&CREATE, &[]).await?;
+    ///         tx.execute(&INSERT, &[Value::Text("t1"), Value::Text("open")]).await?;
+    ///         // Columns are read in the order in which the statement names them.
+    ///         tx.query(&STATES, &[Value::Text("t1")], |row| row.next::<String>()).await
+    ///     })
+    ///     .await;
+    /// let states: Vec<String> = states.map_err(|error: StoreError| error)?;
+    /// assert_eq!(states, ["open"]);
+    /// # database.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Whatever the database or `read` reports.
     pub async fn query<T>(

@@ -76,7 +76,7 @@ impl Actor {
     pub(crate) const fn key_id(self) -> Option<ApiKeyId> {
         match self.credential {
             Some(Credential::Key { id, .. }) => Some(id),
-            Some(Credential::Session(_) | Credential::Provider) | None => None,
+            Some(Credential::Session(_) | Credential::Provider | Credential::Application) | None => None,
         }
     }
 
@@ -84,7 +84,7 @@ impl Actor {
     pub(crate) const fn session_id(self) -> Option<SessionId> {
         match self.credential {
             Some(Credential::Session(id)) => Some(id),
-            Some(Credential::Key { .. } | Credential::Provider) | None => None,
+            Some(Credential::Key { .. } | Credential::Provider | Credential::Application) | None => None,
         }
     }
 

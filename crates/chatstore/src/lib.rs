@@ -35,6 +35,30 @@
 //! # }
 //! ```
 //!
+//! # A tour
+//!
+//! 1. **Open.** [`Store::connect`] takes a URL, [`Store::builder`] everything else; [`Store::migrate`] creates or upgrades the
+//!    tables. A process owns its SQLite file: another one that opens it is told so ([`Builder::file_lock`]).
+//! 2. **Users.** [`Store::users`] creates and finds them. An application with accounts of its own gives each of its users
+//!    one here, by address or by [its own id](Users::get_or_create_by_external_id), and keeps its own login.
+//! 3. **Conversations.** [`Store::as_user`] is the store as one user sees it: every call checks owner and membership, and
+//!    what is another's is [`ErrorKind::NotFound`]. [`AsUser::conversations`], [`messages`](AsUser::messages),
+//!    [`members`](AsUser::members), [`documents`](AsUser::documents), [`usage`](AsUser::usage). Objects that are read are
+//!    serialized (`serde`) as the HTTP API shows them.
+//! 4. **Transactions.** [`Store::write`] takes a closure that does several steps, all or none, with the repositories of the
+//!    transaction ([`Tx`]), and [your own statements](sql) on your own tables in the same database. Create these after
+//!    [`Store::migrate`], with names that begin with your application's; `chatstore migrate drift` names them and passes
+//!    over them.
+//! 5. **HTTP.** The crate `chatstore-http` is the API as an axum router, to mount beside your own routes;
+//!    its `ActingUser` says whom your own login let in. Its `examples/embed.rs` is a whole application.
+//! 6. **Housekeeping.** Call [`Store::maintain`] now and then, as a server does every 15 minutes, and [`Store::close`] in the
+//!    end.
+//! 7. **Tests** open `sqlite://:memory:` ([`Store::memory`]).
+//!
+//! Beside the root there are five modules, for what fewer programs need: [`auth`] says who a request comes from (passwords,
+//! sessions, keys, identity providers), [`sql`] is for own statements, [`operations`] for backups, counts, digests and
+//! migrations, [`messenger`] how several processes hear of changes, and [`shared_cache`] what they remember together.
+//!
 //! # What to know
 //! - **An answer means stored.** On SQLite a write is answered after its commit is on disk; many
 //!   writes share one commit. On PostgreSQL an append is one statement.
@@ -43,7 +67,6 @@
 //!   nothing but the transaction.
 //! - **Blocking programs** use it with one line:
 //!   `tokio::runtime::Runtime::new()?.block_on(store.as_user(id).messages().append(…))`.
-//! - **Tests** open `sqlite://:memory:` ([`Store::memory`]).
 //! - **Another SQLite in the same program**: leave ours out with
 //!   `default-features = false, features = ["postgres"]`.
 //! - **A transaction of one's own** ends with the call of a repository, or else names its error
@@ -54,10 +77,6 @@
 //! `chatstore::security`, once each: what happened, how it ended, to whom, and who caused it
 //! ([`auth::Actor`]), by ids alone. With [`Builder::event_log`] they are stored as well, where [`AsUser::logs`] and
 //! [`Store::event_log`] find them.
-//!
-//! Beside the root there are five modules: [`auth`] says who a request comes from, [`messenger`] how several processes hear
-//! of changes, [`shared_cache`] what they remember together, [`operations`] is for those who operate a store, and [`sql`]
-//! for an application's own statements inside a transaction.
 
 /// The example of the README, compiled.
 #[cfg(doctest)]
@@ -151,7 +170,7 @@ pub mod operations {
 
     pub use crate::event_queue::EventLogCounts;
     pub use crate::measures::{LimitMeasures, ModelMeasures, StoreMeasures};
-    pub use crate::service::{Operations, SEED_USERS, Seeded};
+    pub use crate::service::{Maintained, Operations, SEED_USERS, Seeded};
 }
 
 /// An application's own statements inside a transaction, [`Tx::query`](crate::Tx::query) and

@@ -18,6 +18,8 @@ pub enum Credential {
     Session(SessionId),
     /// A token of an identity provider.
     Provider,
+    /// None that the store knows: the application that embeds it says who it is.
+    Application,
 }
 
 impl Credential {

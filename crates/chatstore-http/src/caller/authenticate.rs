@@ -26,8 +26,44 @@ fn is_about_itself(parts: &Parts) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// The user who sends a request, as the application that mounts the router has found out by its own login: its middleware
+/// puts this into the extensions of the request, which then has this user's rights, whatever other credentials it
+/// carries. A user who is unknown or disabled is 401.
+///
+/// ```
+/// use axum::extract::Request;
+/// use axum::middleware::{Next, from_fn};
+/// use axum::response::Response;
+/// use chatstore_http::ActingUser;
+///
+/// # fn user_of(_: &Request) -> Option<chatstore::UserId> { None }
+/// async fn with_own_login(mut request: Request, next: Next) -> Response {
+///     if let Some(user) = user_of(&request) {
+///         request.extensions_mut().insert(ActingUser(user));
+///     }
+///     next.run(request).await
+/// }
+///
+/// # fn mount(store: chatstore::Store) -> axum::Router {
+/// axum::Router::new().nest("/chat", chatstore_http::router(store)).layer(from_fn(with_own_login))
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActingUser(pub UserId);
+
+/// The user whom the application has let in, if it says so.
+async fn let_in(parts: &Parts, state: &AppState) -> Result<Option<Principal>, Problem> {
+    let Some(ActingUser(user)) = parts.extensions.get() else { return Ok(None) };
+    let found = state.store().users().let_in(*user).await?;
+    Ok(Some(found.ok_or_else(Problem::unauthenticated)?))
+}
+
 /// The holder of the request's credentials; `None` when it has none at all.
 pub(super) async fn authenticate(parts: &Parts, state: &AppState) -> Result<Option<Principal>, Problem> {
+    if let Some(principal) = let_in(parts, state).await? {
+        state.count(parts, Some(principal.user_id)).await?;
+        return Ok(Some(principal));
+    }
     if !parts.headers.contains_key(header::AUTHORIZATION) {
         state.count(parts, None).await?;
         return Ok(None);
@@ -57,6 +93,9 @@ pub(super) async fn authenticate(parts: &Parts, state: &AppState) -> Result<Opti
 /// Who sends a large body, asked before it has arrived; `None` for a client without credentials where that is enabled.
 /// Who may do what is decided later, and the request is counted then.
 pub(crate) async fn sender(parts: &Parts, state: &AppState) -> Result<Option<UserId>, Problem> {
+    if let Some(principal) = let_in(parts, state).await? {
+        return Ok(Some(principal.user_id));
+    }
     if !parts.headers.contains_key(header::AUTHORIZATION) {
         return if state.policy().takes_anonymous { Ok(None) } else { Err(Problem::unauthenticated()) };
     }

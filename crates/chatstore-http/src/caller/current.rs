@@ -55,11 +55,6 @@ impl Caller {
         }
     }
 
-    /// Whether the request came with a token of an identity provider.
-    pub(crate) const fn is_provided(&self) -> bool {
-        matches!(self.credential, Some(Credential::Provider))
-    }
-
     /// Whether the request came without credentials, which is possible only where that is enabled.
     pub(crate) const fn is_anonymous(&self) -> bool {
         self.credential.is_none()
@@ -113,7 +108,7 @@ impl Caller {
         match self.credential {
             Some(Credential::Key { id, .. }) => span.record("key.id", display(id)),
             Some(Credential::Session(id)) => span.record("session.id", display(id)),
-            Some(Credential::Provider) | None => &span,
+            Some(Credential::Provider | Credential::Application) | None => &span,
         };
         self
     }

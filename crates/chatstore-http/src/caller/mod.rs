@@ -9,6 +9,7 @@ mod key;
 mod user;
 
 pub(crate) use admin::{Admin, AdminInSession, CallerOrService};
+pub use authenticate::ActingUser;
 pub(crate) use authenticate::{ACTING_USER, sender};
 pub(crate) use current::Caller;
 pub(crate) use key::KeyHolder;

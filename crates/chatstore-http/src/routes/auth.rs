@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use chatstore::auth::{LoginName, OwnKeys, Password, Tokens};
+use chatstore::auth::{Credential, LoginName, OwnKeys, Password, Tokens};
 use chatstore::fields::{EMAIL, FULL_NAME, PASSWORD, USERNAME};
 use chatstore::{
     FieldCode, FlagField, Invalid, NewUser, SessionId, TextField, TextForm, Timestamp, Validator, limits,
@@ -299,9 +299,14 @@ pub(crate) async fn logout(
     JsonBody(()): JsonBody<NoFields>,
 ) -> Result<StatusCode, Problem> {
     let Some(session) = caller.session() else {
-        let detail = match caller.is_provided() {
-            true => "a token of an identity provider has no session here; log out there, or everywhere",
-            false => "an API key has no session; revoke the key instead",
+        let detail = match caller.credential() {
+            Some(Credential::Provider) => {
+                "a token of an identity provider has no session here; log out there, or everywhere"
+            }
+            Some(Credential::Application) => {
+                "a user of the application's own login has no session here; log out there, or everywhere"
+            }
+            _ => "an API key has no session; revoke the key instead",
         };
         return Err(Problem::new(ProblemKind::Conflict, detail));
     };

@@ -16,6 +16,10 @@ mod connections;
 mod conversation_filters;
 mod conversations;
 mod documents;
+#[path = "../../examples/embed.rs"]
+#[allow(dead_code, reason = "an example has a main function")]
+mod embed;
+mod embedding;
 mod every_route;
 mod failures;
 mod given;

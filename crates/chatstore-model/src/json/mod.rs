@@ -10,6 +10,7 @@ mod verbatim;
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
+use std::str::FromStr;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _};
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
@@ -154,6 +155,34 @@ impl CanonicalJson {
 
     fn without_nul(self) -> Result<Self, InvalidJson> {
         if self.has_nul() { Err(InvalidJson::Nul) } else { Ok(self) }
+    }
+}
+
+impl TryFrom<Value> for CanonicalJson {
+    type Error = InvalidJson;
+
+    fn try_from(value: Value) -> Result<Self, InvalidJson> {
+        Self::new(value)
+    }
+}
+
+impl FromStr for CanonicalJson {
+    type Err = InvalidJson;
+
+    fn from_str(text: &str) -> Result<Self, InvalidJson> {
+        Self::parse(text)
+    }
+}
+
+impl From<CanonicalJson> for Value {
+    fn from(json: CanonicalJson) -> Self {
+        json.to_value()
+    }
+}
+
+impl From<&CanonicalJson> for Value {
+    fn from(json: &CanonicalJson) -> Self {
+        json.to_value()
     }
 }
 

@@ -46,7 +46,7 @@ pub use keys::{KeyOptions, Keys, MAX_ROTATION_OVERLAP, NewKey, ROTATION_OVERLAP}
 pub use logs::{EventLog, Logs};
 pub use members::Members;
 pub use messages::Messages;
-pub use operations::Operations;
+pub use operations::{Maintained, Operations};
 pub use references::ReferencedDocuments;
 pub use response_cache::{RequestHash, ResponseCache};
 pub use seed::{SEED_USERS, Seeded};

@@ -1,6 +1,6 @@
 #[cfg(all(feature = "sqlite", unix))]
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chatstore_model::Timestamp;
 use chatstore_sql::migrate::MigrationStatus;
@@ -15,6 +15,20 @@ use crate::store::Store;
 /// What those who operate a store want of it, rather than its users.
 #[derive(Debug, Clone, Copy)]
 pub struct Operations<'s>(pub(crate) &'s Store);
+
+/// How many rows [`Store::maintain`] deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Maintained {
+    /// Idempotency keys that were more than a day old.
+    pub idempotency_keys: u64,
+    /// Sessions and refresh tokens that expired.
+    pub sessions: u64,
+    /// Events that were older than they are kept.
+    pub events: u64,
+    /// Rows of what was being deleted in pieces.
+    pub deleted_rows: u64,
+}
 
 /// What is deleted some time after it expired.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +57,14 @@ impl Store {
     #[must_use]
     pub const fn operations(&self) -> Operations<'_> {
         Operations(self)
+    }
+
+    /// Deletes what expired; see [`Operations::maintain`].
+    ///
+    /// # Errors
+    /// As [`Operations::maintain`].
+    pub async fn maintain(&self, kept_events: Option<Duration>) -> Result<Maintained> {
+        self.operations().maintain(kept_events).await
     }
 }
 
@@ -93,6 +115,48 @@ impl Operations<'_> {
     /// That the database is unavailable.
     pub async fn prune_events(self, before: Timestamp, observe: impl FnMut(u64)) -> Result<u64> {
         self.prune_observed(Expired::Events(before), observe).await
+    }
+
+    /// Does what a server does when it starts and every 15 minutes: deletes idempotency keys after a day, sessions and
+    /// refresh tokens that expired, events that are older than `kept_events`, and finishes what is being
+    /// [deleted in pieces](Self::finish_deletions). Each in short transactions with pauses, so it may take long and
+    /// may be given up at any time. A program that embeds the store calls it likewise; several processes may.
+    ///
+    /// ```no_run
+    /// # async fn example(store: chatstore::Store) {
+    /// use std::time::Duration;
+    ///
+    /// let mut ticks = tokio::time::interval(Duration::from_secs(15 * 60));
+    /// loop {
+    ///     ticks.tick().await;
+    ///     if let Err(error) = store.maintain(Some(Duration::from_secs(90 * 86_400))).await {
+    ///         eprintln!("what expired was not deleted: {error}");
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// That the database is unavailable. What could be deleted is deleted: a part that fails keeps no other from running,
+    /// and the first error is returned.
+    pub async fn maintain(self, kept_events: Option<Duration>) -> Result<Maintained> {
+        let prune = async {
+            let idempotency_keys = self.prune_idempotency_keys().await;
+            let sessions = self.prune_sessions().await;
+            let events = match kept_events {
+                Some(kept) => self.prune_events(self.0.now().minus(kept), |_| {}).await,
+                None => Ok(0),
+            };
+            (idempotency_keys, sessions, events)
+        };
+        let ((idempotency_keys, sessions, events), deleted_rows) =
+            tokio::join!(prune, self.finish_deletions());
+        Ok(Maintained {
+            idempotency_keys: idempotency_keys?,
+            sessions: sessions?,
+            events: events?,
+            deleted_rows: deleted_rows?,
+        })
     }
 
     async fn prune(self, expired: Expired) -> Result<u64> {

@@ -11,7 +11,7 @@ use crate::cache::{ActingKey, Cache};
 use crate::changes::CallerChange;
 use crate::error::{Error, Result};
 use crate::password::{Password, Permit};
-use crate::principal::ActingUser;
+use crate::principal::{ActingUser, Credential, Principal};
 use crate::security_event::SecurityEvent;
 use crate::store::Store;
 use crate::user_reference::UserReference;
@@ -211,6 +211,23 @@ impl Users<'_> {
         }
         let load = async || Ok(self.find(reference).await?.and_then(active));
         self.0.callers.acting.get_or_load(&ActingKey(reference.clone()), load).await
+    }
+
+    /// The active user whom the application has let in by its own means, as [`Store::authenticate`] returns others;
+    /// `None` for one that is unknown or disabled. Looked up no more often than every 5 seconds.
+    ///
+    /// # Errors
+    /// That the database is unavailable.
+    pub async fn let_in(self, user: UserId) -> Result<Option<Principal>> {
+        let found = self.acting(&UserReference::Id(user)).await?;
+        Ok(found.map(|found| Principal {
+            user_id: found.user_id,
+            role: found.role,
+            credential: Credential::Application,
+            must_change_password: false,
+            rights: Arc::default(),
+            expires_at: None,
+        }))
     }
 
     /// As [`acting`](Self::acting), but a user whom no other request has named yet is created. `None` for one who is

@@ -7,7 +7,8 @@ use chatstore::auth::{
     LimitKey, Limiter, LimiterFuture, LoginName, OwnKeys, Password, PasswordHash, Permission, Quota,
     TokenKeys,
 };
-use chatstore::{ErrorKind, NewUser, Store, Timestamp, UserId, UserName};
+use chatstore::operations::Maintained;
+use chatstore::{ErrorKind, NewLogEvent, NewUser, Store, Timestamp, UserId, UserName};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{store, user};
@@ -23,6 +24,7 @@ conformance!(
     without_token_keys_no_login_succeeds,
     another_limiter_can_take_the_place_and_learns_no_name,
     expired_sessions_are_pruned,
+    maintenance_deletes_what_servers_delete,
 );
 
 const PASSWORD: &str = "correct horse battery";
@@ -247,6 +249,21 @@ async fn another_limiter_can_take_the_place_and_learns_no_name(case: TestDatabas
     assert_eq!(succeeded[4..6], given_back);
     assert!(!logs_in(&store, "grace hopper", PASSWORD).await);
     assert!(seen().iter().all(|key| !key.contains("grace") && !key.contains("hopper")));
+}
+
+async fn maintenance_deletes_what_servers_delete(case: TestDatabase) {
+    let store = store(&case).await;
+    let ada = user(&store, "ada").await;
+    store.auth().set_password(ada, Password::new(PASSWORD), false).await.unwrap();
+    log_in(&store, "ada", PASSWORD).await.unwrap();
+    store.as_user(ada).logs().append(NewLogEvent::new("old")).await.unwrap();
+    assert_eq!(store.maintain(Some(Duration::from_secs(60))).await.unwrap(), Maintained::default());
+
+    case.clock.advance(Duration::from_secs(14 * 24 * 60 * 60));
+    let kept = store.maintain(None).await.unwrap();
+    assert_eq!((kept.sessions, kept.events), (2, 0), "events are kept where nothing says how long");
+    let deleted = store.maintain(Some(Duration::from_secs(60))).await.unwrap();
+    assert_eq!((deleted.sessions, deleted.events), (0, 1));
 }
 
 async fn expired_sessions_are_pruned(case: TestDatabase) {

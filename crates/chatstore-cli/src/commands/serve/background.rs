@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use chatstore::Store;
+use chatstore::operations::Maintained;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -69,7 +70,8 @@ impl Stopping {
     }
 }
 
-/// Deletes expired rows periodically, and events that are older than they are kept.
+/// Deletes what expired when the server starts and periodically, and finishes deletions that were interrupted: another
+/// server may have died.
 pub(super) async fn sweep(store: Store, kept: Option<Duration>, mut stopping: Stopping) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
@@ -79,7 +81,7 @@ pub(super) async fn sweep(store: Store, kept: Option<Duration>, mut stopping: St
             _ = ticks.tick() => {}
         }
         // In a task of its own, so that a panic is not the end of all later ones.
-        let mut deletion = tokio::spawn(delete_expired(store.clone(), kept));
+        let mut deletion = tokio::spawn(maintain(store.clone(), kept));
         let deleted = tokio::select! {
             biased;
             () = stopping.requested() => return deletion.abort(),
@@ -91,43 +93,16 @@ pub(super) async fn sweep(store: Store, kept: Option<Duration>, mut stopping: St
     }
 }
 
-/// Finishes the deletions that were interrupted, at the start and periodically: another server may have died.
-pub(super) async fn finish_deletions(store: Store, mut stopping: Stopping) {
-    let mut ticks = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        tokio::select! {
-            biased;
-            () = stopping.requested() => return,
-            _ = ticks.tick() => {}
-        }
-        let finished = tokio::select! {
-            biased;
-            () = stopping.requested() => return,
-            finished = store.operations().finish_deletions() => finished,
-        };
-        match finished {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "what was left of interrupted deletions is deleted"),
-            Err(error) => tracing::warn!(error.cause = %error, "interrupted deletions were not finished"),
-        }
-    }
-}
-
-async fn delete_expired(store: Store, kept: Option<Duration>) {
-    match store.operations().prune_idempotency_keys().await {
-        Ok(0) => {}
-        Ok(count) => tracing::debug!(count, "idempotency keys older than a day were deleted"),
-        Err(error) => tracing::warn!(error.cause = %error, "old idempotency keys were not deleted"),
-    }
-    match store.operations().prune_sessions().await {
-        Ok(0) => {}
-        Ok(count) => tracing::debug!(count, "sessions and refresh tokens that expired were deleted"),
-        Err(error) => tracing::warn!(error.cause = %error, "expired sessions were not deleted"),
-    }
-    let Some(kept) = kept else { return };
-    match store.operations().prune_events(store.now().minus(kept), |_| {}).await {
-        Ok(0) => {}
-        Ok(count) => tracing::debug!(count, "events that are older than they are kept were deleted"),
-        Err(error) => tracing::warn!(error.cause = %error, "old events were not deleted"),
+async fn maintain(store: Store, kept: Option<Duration>) {
+    match store.maintain(kept).await {
+        Ok(deleted) if deleted == Maintained::default() => {}
+        Ok(deleted) => tracing::info!(
+            idempotency_keys = deleted.idempotency_keys,
+            sessions = deleted.sessions,
+            events = deleted.events,
+            deleted_rows = deleted.deleted_rows,
+            "what expired, and the rest of interrupted deletions, is deleted"
+        ),
+        Err(error) => tracing::warn!(error.cause = %error, "what expired was not deleted"),
     }
 }

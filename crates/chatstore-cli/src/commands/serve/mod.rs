@@ -24,7 +24,7 @@ use crate::error::{CliError, code};
 use crate::identity_provider;
 use crate::token_key;
 pub(crate) use background::Background;
-use background::{Stopping, finish_deletions, sweep};
+use background::{Stopping, sweep};
 use signals::StopSignals;
 
 /// Descriptors for everything but the connections of clients and of the database: files, logs, metrics.
@@ -140,7 +140,6 @@ pub(crate) async fn serve(
     }
     let options = ServeOptions { counts: api.connection_counts(), ..options };
     background.start("sweeper", |stopping| sweep(store.clone(), config.log_retention, stopping));
-    background.start("deletions", |stopping| finish_deletions(store.clone(), stopping));
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let shutdown = async {
