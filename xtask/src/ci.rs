@@ -4,11 +4,12 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::circles;
+use crate::clients;
 use crate::command::{self, Error, Readable};
 use crate::test;
 
 /// In this order: what fails fast and often comes first.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step::Cargo("fmt --all --check"),
     Step::Circles,
     Step::Cargo("clippy --workspace --all-targets --locked -- -D warnings"),
@@ -16,6 +17,7 @@ const STEPS: [Step; 8] = [
     Step::Deny("deny --locked check bans licenses sources"),
     Step::Cargo("check -p chatstore-sql --no-default-features --features sqlite --locked"),
     Step::Cargo("check -p chatstore-sql --no-default-features --features postgres --locked"),
+    Step::Clients,
     Step::Test,
 ];
 
@@ -28,6 +30,8 @@ enum Step {
     Documentation(&'static str),
     /// With a cargo-deny that is installed first where it is missing.
     Deny(&'static str),
+    /// Passed over where the description has not changed.
+    Clients,
     Test,
 }
 
@@ -37,6 +41,7 @@ impl Step {
             Self::Cargo(arguments) | Self::Deny(arguments) => format!("cargo {arguments}"),
             Self::Documentation(arguments) => format!("RUSTDOCFLAGS=\"-D warnings\" cargo {arguments}"),
             Self::Circles => "circles of imports".to_owned(),
+            Self::Clients => "generated clients".to_owned(),
             Self::Test => "tests on SQLite and PostgreSQL".to_owned(),
         }
     }
@@ -51,6 +56,7 @@ impl Step {
             }
             Self::Deny(_) => cargo_with_deny()?,
             Self::Circles => return circles::check(&command::root()),
+            Self::Clients => return clients::check_if_changed(),
             Self::Test => return test::run_all(),
         };
         if let Self::Cargo(arguments) | Self::Documentation(arguments) | Self::Deny(arguments) = self {

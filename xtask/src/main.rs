@@ -1,5 +1,6 @@
 //! The development commands of chatstore: `cargo xtask test`, `cargo xtask ci`, `cargo xtask circles`,
-//! `cargo xtask bench`, `cargo xtask chaos`, `cargo xtask fixtures`, `cargo xtask migrations-report`, `cargo xtask schemathesis`.
+//! `cargo xtask bench`, `cargo xtask chaos`, `cargo xtask clients`, `cargo xtask fixtures`,
+//! `cargo xtask migrations-report`, `cargo xtask schemathesis`.
 //!
 //! `ci` is all that the continuous integration runs, so that a change that passes it here passes it there. This
 //! package builds before everything else and so must not depend on the store. A new command is a variant of
@@ -18,11 +19,13 @@
 mod bench;
 mod ci;
 mod circles;
+mod clients;
 mod command;
 mod fixtures;
 mod migrations_report;
 mod python;
 mod schemathesis;
+mod service;
 mod test;
 
 use std::ffi::OsString;
@@ -80,6 +83,11 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Generate clients in Python and TypeScript, type-check them strictly and use them against servers
+    ///
+    /// The generators are installed from PyPI and npm into target/tools when they are not there; Node.js 20 with npm is
+    /// needed. The programs are those of docs/clients.md; the servers and their databases are private ones.
+    Clients,
     /// Let chat frameworks write the databases that the tests import
     ///
     /// Installs the frameworks from PyPI into target/tools when they are not there. Uses the PostgreSQL server at
@@ -107,6 +115,7 @@ fn main() -> ExitCode {
         Task::Circles(arguments) => circles::run(arguments),
         Task::Bench { arguments } => bench::run("chatstore-bench", &arguments),
         Task::Chaos { arguments } => bench::run("chatstore-chaos", &arguments),
+        Task::Clients => clients::run(),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
         Task::MigrationsReport { arguments } => migrations_report::run(&arguments),
         Task::Schemathesis(arguments) => schemathesis::run(&arguments),

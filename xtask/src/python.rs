@@ -20,6 +20,16 @@ const TINYDB: &str = "4.9.0";
 /// SQLAlchemy's way to PostgreSQL.
 const PSYCOPG: &str = "3.3.9";
 
+/// What writes clients in Python, what they are made with, and what checks them.
+const CLIENT_GENERATORS: [&str; 6] = [
+    "openapi-python-client==0.29.1",
+    "datamodel-code-generator==0.89.0",
+    "httpx==0.28.1",
+    "mypy==2.4.1",
+    "pydantic==2.14.4",
+    "ruff==0.17.6",
+];
+
 /// Installs these packages, versions and all, into `target/tools/<name>` unless they are there; returns the folder of
 /// the environment's programs, `python` among them.
 pub(crate) fn ensure_environment(name: &str, packages: &[String]) -> Result<PathBuf, Error> {
@@ -63,6 +73,13 @@ pub(crate) fn with_sqlalchemy() -> Result<PathBuf, Error> {
     ];
     let name = format!("sqlalchemy-{SQLALCHEMY}-alembic-{ALEMBIC}-tinydb-{TINYDB}-sqlmodel-{SQLMODEL}");
     Ok(ensure_environment(&name, &packages)?.join("python"))
+}
+
+/// The programs of an environment with the generators of clients, and with what the clients need.
+pub(crate) fn with_client_generators() -> Result<PathBuf, Error> {
+    let packages = CLIENT_GENERATORS.map(str::to_owned);
+    let [whole, models, ..] = CLIENT_GENERATORS.map(|package| package.replace("==", "-"));
+    ensure_environment(&format!("{whole}-{models}"), &packages)
 }
 
 /// A program that is missing is no success either.

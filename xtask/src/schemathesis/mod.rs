@@ -5,7 +5,6 @@
 //! checks are left out for which operation, and why, is in `xtask/schemathesis.toml`.
 
 mod report;
-mod service;
 mod tool;
 
 use std::fs;
@@ -16,9 +15,9 @@ use std::time::Instant;
 use chatstore_testkit::server::{PostgresServer, Settings, ensure_postgres_installed};
 
 use crate::command::{self, Error, Readable};
+use crate::service::Service;
 
 use report::Report;
-use service::Service;
 
 /// How the configuration is given the key.
 const KEY: &str = "CHATSTORE_SCHEMATHESIS_KEY";

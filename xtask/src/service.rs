@@ -1,4 +1,4 @@
-//! The server under test, with a user's key and a service key.
+//! A server on an empty database, with a user's key and a service key.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,13 +12,13 @@ use chatstore_testkit::{Program, free_port};
 
 use crate::command::{self, Error};
 
-const USER: &str = "schemathesis";
+const USER: &str = "ada";
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running server; killed when dropped.
-pub(super) struct Service {
+pub(crate) struct Service {
     child: Child,
     port: u16,
     key: String,
@@ -28,7 +28,7 @@ pub(super) struct Service {
 impl Service {
     /// Migrates the empty database, creates a user with a key and a service key, and starts the server in
     /// `folder`, where its log is.
-    pub(super) fn start(folder: &Path, database_url: &str) -> Result<Self, Error> {
+    pub(crate) fn start(folder: &Path, database_url: &str) -> Result<Self, Error> {
         let path = command::binary("debug", "chatstore");
         let program = Program { path, folder: folder.to_owned(), database_url: database_url.to_owned() };
         program.run(&["migrate", "upgrade"])?;
@@ -50,20 +50,20 @@ impl Service {
         Ok(service)
     }
 
-    pub(super) fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
-    pub(super) fn service_key(&self) -> &str {
+    pub(crate) fn service_key(&self) -> &str {
         &self.service_key
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
     /// Whether GET with a key is answered with 200.
-    pub(super) fn answers(&self, path: &str, key: &str) -> bool {
+    pub(crate) fn answers(&self, path: &str, key: &str) -> bool {
         self.status(path, key).is_ok_and(|status| status == 200)
     }
 

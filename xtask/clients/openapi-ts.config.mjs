@@ -1,0 +1,5 @@
+// As Node.js imports files of its own kind: with their endings.
+export default {
+  input: process.env.DESCRIPTION,
+  output: { path: "chatstore-client", module: { extension: ".js" } },
+};
