@@ -21,11 +21,12 @@ if [ -z "${CHATSTORE_BINARY:-}" ]; then
 fi
 
 rm -rf "dist/$name" "dist/$name.tar.gz"
-mkdir -p "dist/$name/completions" "dist/$name/docs" "dist/$name/systemd"
+mkdir -p "dist/$name/completions" "dist/$name/docs" "dist/$name/man" "dist/$name/systemd"
 install -m 0755 "$CHATSTORE_BINARY" "dist/$name/chatstore"
 install -m 0644 README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE "dist/$name"
 cp -R docs/. "dist/$name/docs"
 install -m 0644 packaging/systemd/* "dist/$name/systemd"
+"dist/$name/chatstore" man "dist/$name/man" > /dev/null
 for shell in bash zsh fish; do
   "dist/$name/chatstore" completions "$shell" > "dist/$name/completions/chatstore.$shell"
 done
