@@ -103,6 +103,7 @@ fn the_description_has_the_routes_of_this_version_and_no_others() {
             "delete /api/v1/auth/sessions/{id}",
             "get /api/v1/conversations",
             "post /api/v1/conversations",
+            "delete /api/v1/conversations",
             "get /api/v1/conversations/count",
             "get /api/v1/conversations/{id}",
             "patch /api/v1/conversations/{id}",
