@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use chatstore_model::{Email, Timestamp, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, Rows, Statement, ToSql, params};
 use sha2::{Digest, Sha256};
-use tempfile::TempPath;
 use uuid::Uuid;
 
 use super::columns::{Table, all_places, places};
@@ -47,6 +46,9 @@ const FIND_HOMES: &str = "
             and not exists (select 1 from conversation_names o where o.kind = 0 and o.value = messages.conversation)));
     create index members_by_conversation on members (conversation);
     create index messages_by_home on messages (home, position);
+    create index users_by_same on users (same_as, position) where same_as is not null;
+    create index conversations_by_same on conversations (same_as, position) where same_as is not null;
+    create index conversation_names_by_position on conversation_names (position, value) where kind = 0;
     -- Each of the sorts of a long conversation may have as much as the cache.
     pragma cache_size = -2048;
 ";
@@ -99,13 +101,14 @@ const USER_NAMES: [i64; 4] = [0, 1, 2, 3];
 /// The rows of an import.
 pub(in crate::source) struct Spool {
     file: Connection,
-    _path: TempPath,
     positions: Cell<i64>,
     /// Whether messages are in the order of their rows, and not of their times.
     keeps_order: Cell<bool>,
     /// Columns without a field, with how many rows have them.
     unknown: RefCell<BTreeMap<(Table, String), u64>>,
 }
+
+const PREFIX: &str = "chatstore-import-";
 
 /// Maximum number of columns without a field that are named.
 const MAX_UNKNOWN: usize = 200;
@@ -119,19 +122,14 @@ pub(super) struct SpooledRow {
 }
 
 impl Spool {
-    /// Creates the file, in the folder for temporary files.
+    /// Creates the file, in the folder for temporary files, from which it is gone at once: it ends with the process.
     pub(in crate::source) fn create() -> SpoolResult<Self> {
-        let path = tempfile::Builder::new().prefix("chatstore-import-").tempfile();
-        let path = path.map_err(|error| SpoolError::File(error.to_string()))?.into_temp_path();
+        let of_system = |error: std::io::Error| SpoolError::File(error.to_string());
+        let path = tempfile::Builder::new().prefix(PREFIX).tempfile().map_err(of_system)?.into_temp_path();
         let file = Connection::open(&path)?;
         file.execute_batch(TABLES)?;
-        Ok(Self {
-            file,
-            _path: path,
-            positions: Cell::new(0),
-            keeps_order: Cell::new(false),
-            unknown: RefCell::default(),
-        })
+        path.close().map_err(of_system)?;
+        Ok(Self { file, positions: Cell::new(0), keeps_order: Cell::new(false), unknown: RefCell::default() })
     }
 
     fn next_position(&self) -> i64 {
@@ -379,7 +377,7 @@ impl Spool {
             "select position, key, body from {} where {distinct} position > ?1 order by position limit 1",
             table.name()
         );
-        self.one(&statement, after)
+        self.one(&statement, &[&after])
     }
 
     /// The first row after a position that is the same as another.
@@ -390,17 +388,17 @@ impl Spool {
         after: i64,
     ) -> SpoolResult<Option<SpooledRow>> {
         let statement = format!(
-            "select position, key, body from {} where same_as = {same_as} and position > ?1 \
+            "select position, key, body from {} where same_as = ?1 and position > ?2 \
              order by position limit 1",
             table.name()
         );
-        self.one(&statement, after)
+        self.one(&statement, &[&same_as, &after])
     }
 
-    fn one(&self, statement: &str, after: i64) -> SpoolResult<Option<SpooledRow>> {
+    fn one(&self, statement: &str, values: &[&dyn ToSql]) -> SpoolResult<Option<SpooledRow>> {
         let mut statement = self.file.prepare_cached(statement)?;
         let found = statement
-            .query_row([after], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?)))
+            .query_row(values, |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?)))
             .optional()?;
         let Some((position, key, body)) = found else { return Ok(None) };
         Ok(Some(SpooledRow { position, key, record: Record::parse(&body)? }))
@@ -439,3 +437,6 @@ fn reference(places: &[(&'static str, Option<usize>)], record: &Record, field: &
     let place = places.iter().find(|(name, _)| *name == field).and_then(|(_, place)| *place)?;
     record.reference(place)
 }
+
+#[cfg(test)]
+mod tests;
