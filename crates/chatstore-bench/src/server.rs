@@ -110,6 +110,15 @@ impl Installation {
         self.create_key(username)
     }
 
+    /// Creates an administrator with an API key, and returns the key.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub fn create_admin(&self, username: &str) -> Result<String, Error> {
+        self.program.run(&["user", "create", "--username", username, "--role", "admin"])?;
+        self.create_key(username)
+    }
+
     /// Creates an API key for a user of the database, and returns it.
     ///
     /// # Errors

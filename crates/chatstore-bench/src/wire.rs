@@ -12,7 +12,16 @@ use crate::error::Error;
 
 /// The bytes of a request without a body, by a user.
 pub fn get(path: &str, key: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n").into_bytes()
+    without_body("GET", path, key)
+}
+
+/// The bytes of a deletion.
+pub fn delete(path: &str, key: &str) -> Vec<u8> {
+    without_body("DELETE", path, key)
+}
+
+fn without_body(method: &str, path: &str, key: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n").into_bytes()
 }
 
 /// The bytes of a request with JSON.

@@ -27,8 +27,12 @@ impl Prepared {
 
     /// The newest messages.
     pub fn newest(conversation: &str, key: &str) -> Self {
-        let path = format!("{}?limit={NEWEST}&order=desc", messages(conversation));
-        Self { bytes: wire::get(&path, key), expected: 200, kind: Kind::Read }
+        Self::get(&format!("{}?limit={NEWEST}&order=desc", messages(conversation)), key)
+    }
+
+    /// What is at a path, for the caller with this key.
+    pub fn get(path: &str, key: &str) -> Self {
+        Self { bytes: wire::get(path, key), expected: 200, kind: Kind::Read }
     }
 
     /// The least that the server can be asked.

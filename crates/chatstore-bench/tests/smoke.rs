@@ -24,7 +24,7 @@ fn every_benchmark_reports_its_figures_beside_their_references() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let findings = report["findings"].as_array().unwrap();
-    for experiment in ["w1", "w2", "r1", "r2", "documents", "http", "growth"] {
+    for experiment in ["w1", "w2", "r1", "r2", "documents", "http", "caches", "growth"] {
         let of_experiment: Vec<_> =
             findings.iter().filter(|finding| finding["experiment"] == experiment).collect();
         assert!(!of_experiment.is_empty(), "{experiment}");

@@ -268,7 +268,9 @@ fn sessions_last_until_logout_and_no_longer() {
 
 #[test]
 fn clients_hardly_notice_that_redis_fails() {
-    let lines = run_experiment(&["redis-faults", "--rounds", "1", "--seconds", "0.5", "--no-bounds"]);
+    let short =
+        ["--rounds", "1", "--seconds", "0.5", "--logouts", "8", "--frozen-seconds", "2", "--no-bounds"];
+    let lines = run_experiment(&[&["redis-faults"], &short[..]].concat());
 
     let faults: std::collections::BTreeSet<&str> =
         lines.iter().map(|line| line["fault"].as_str().unwrap()).collect();

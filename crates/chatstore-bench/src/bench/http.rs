@@ -35,10 +35,32 @@ pub(super) struct OverHttp<'b> {
 }
 
 /// Requests built beforehand.
-struct Requests {
-    append: Arc<Vec<Prepared>>,
-    page: Arc<Vec<Prepared>>,
+pub(super) struct Requests {
+    pub(super) append: Arc<Vec<Prepared>>,
+    pub(super) page: Arc<Vec<Prepared>>,
     health: Arc<Vec<Prepared>>,
+}
+
+impl Requests {
+    /// Those of the first users of the data, who get a key each.
+    pub(super) fn build(installation: &Installation, scale: Scale) -> Result<Self, Error> {
+        let mut keys = Vec::new();
+        for user in 0..USERS.min(scale.users()) {
+            keys.push(installation.create_key(&username(user))?);
+        }
+        let body = json!({ "content": content() }).to_string();
+        let (mut append, mut page) = (Vec::new(), Vec::new());
+        for number in 0..scale.conversations() {
+            let Some(key) = keys.get(usize::try_from(number % scale.users())?) else { continue };
+            let conversation = conversation_id(number)?.to_string();
+            append.push(Prepared::append(&conversation, key, &body));
+            if scale.is_long(number) {
+                page.push(Prepared::newest(&conversation, key));
+            }
+        }
+        let health = vec![Prepared::health()];
+        Ok(Self { append: Arc::new(append), page: Arc::new(page), health: Arc::new(health) })
+    }
 }
 
 /// The figures of one number of clients.
@@ -64,7 +86,7 @@ impl<'b> OverHttp<'b> {
     }
 
     pub(super) async fn measure(self) -> Findings {
-        let requests = self.requests()?;
+        let requests = Requests::build(&self.installation, self.scale)?;
         let script = Script::of(WriteKind::Append, self.scale)?;
         let server = self.installation.start().await?;
         check_page(&server, &requests).await?;
@@ -95,25 +117,6 @@ impl<'b> OverHttp<'b> {
         drive(self.pace.span(), callers).await
     }
 
-    fn requests(&self) -> Result<Requests, Error> {
-        let mut keys = Vec::new();
-        for user in 0..USERS.min(self.scale.users()) {
-            keys.push(self.installation.create_key(&username(user))?);
-        }
-        let body = json!({ "content": content() }).to_string();
-        let (mut append, mut page) = (Vec::new(), Vec::new());
-        for number in 0..self.scale.conversations() {
-            let Some(key) = keys.get(usize::try_from(number % self.scale.users())?) else { continue };
-            let conversation = conversation_id(number)?.to_string();
-            append.push(Prepared::append(&conversation, key, &body));
-            if self.scale.is_long(number) {
-                page.push(Prepared::newest(&conversation, key));
-            }
-        }
-        let health = vec![Prepared::health()];
-        Ok(Requests { append: Arc::new(append), page: Arc::new(page), health: Arc::new(health) })
-    }
-
     fn findings(&self, measured: &[Measured; 3]) -> Vec<Finding> {
         const HEALTH: &str = "GET /healthz";
         let mut findings = Vec::new();
@@ -132,7 +135,7 @@ impl<'b> OverHttp<'b> {
     }
 }
 
-fn username(number: u64) -> String {
+pub(super) fn username(number: u64) -> String {
     format!("user-{number}")
 }
 

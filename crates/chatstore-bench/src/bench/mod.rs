@@ -3,6 +3,7 @@
 //! To add a benchmark: a variant of [`Benchmark`], a file that measures it on both databases in
 //! rounds (the store, its reference, the store, its reference …) and returns findings.
 
+mod caches;
 mod documents;
 mod growth;
 mod http;
@@ -74,6 +75,8 @@ enum Benchmark {
     Documents,
     /// W1 and R1 over the real server, by clients with an API key
     Http,
+    /// Session checks and user look-ups over the real server, with Redis and without
+    Caches,
     /// R1, R2 and W1 where there is little and where there is much
     Growth,
 }
@@ -131,7 +134,8 @@ impl Arguments {
     /// All when none is named; but without the server's program what needs it has to be asked for.
     fn wants(&self, benchmark: Benchmark) -> bool {
         if self.only.is_empty() {
-            return benchmark != Benchmark::Http || self.server.given().is_some();
+            let needs_server = matches!(benchmark, Benchmark::Http | Benchmark::Caches);
+            return !needs_server || self.server.given().is_some();
         }
         self.only.contains(&benchmark)
     }
@@ -190,6 +194,10 @@ impl Arguments {
                         let over_http = http::OverHttp::new(self, kind, pace, url, Some(&bench.pgbench))?;
                         over_http.measure().await?
                     }
+                    Some(Work::Caches) => {
+                        let (kind, url) = (DatabaseKind::Postgres, database.url());
+                        caches::Caches::new(self, kind, pace, url)?.measure().await?
+                    }
                     None => Vec::new(),
                 });
             }
@@ -205,6 +213,11 @@ impl Arguments {
                         let (kind, url) = (DatabaseKind::Sqlite, copy.url());
                         http::OverHttp::new(self, kind, pace, &url, None)?.measure().await?
                     }
+                    Some(Work::Caches) => {
+                        let copy = original.copy()?;
+                        let (kind, url) = (DatabaseKind::Sqlite, copy.url());
+                        caches::Caches::new(self, kind, pace, &url)?.measure().await?
+                    }
                     None => Vec::new(),
                 });
             }
@@ -219,6 +232,7 @@ enum Work {
     Read(ReadKind),
     Documents,
     Http,
+    Caches,
 }
 
 impl Benchmark {
@@ -231,6 +245,7 @@ impl Benchmark {
             Self::R2 => Some(Work::Read(ReadKind::List)),
             Self::Documents => Some(Work::Documents),
             Self::Http => Some(Work::Http),
+            Self::Caches => Some(Work::Caches),
             Self::Growth => None,
         }
     }

@@ -59,7 +59,7 @@ pub(super) fn builder(url: &str) -> Result<Builder, Error> {
 }
 
 /// Creates a user with [`PASSWORD`].
-pub(super) async fn member(store: &Store, name: &str) -> Result<User, Error> {
+pub(crate) async fn member(store: &Store, name: &str) -> Result<User, Error> {
     let new = NewUser::named(UserName::new(name)?);
     Ok(store.users().create_with_password(new, Password::new(PASSWORD)).await?)
 }

@@ -27,7 +27,7 @@ const REMEMBERED: usize = 4_000;
 /// A client whose requests were all refused for this long counts as logged out.
 const OUT: Duration = Duration::from_secs(1);
 
-/// When a client that is never refused gives up.
+/// When a client that is never refused gives up, after the pause before the logout.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Between an answer and a client's next request.
@@ -46,13 +46,35 @@ struct Visit {
     status: u16,
 }
 
-/// What the clients of one user saw.
+/// What the clients of users saw.
 #[derive(Default)]
-struct Seen {
-    /// Between the logout and the last acceptance by the other server.
-    delays: Vec<Duration>,
-    requests: usize,
-    violations: Vec<String>,
+pub(crate) struct Seen {
+    /// Between a logout and the last acceptance by the other server.
+    pub(crate) delays: Vec<Duration>,
+    pub(crate) requests: usize,
+    pub(crate) violations: Vec<String>,
+}
+
+impl Seen {
+    pub(crate) fn append(&mut self, other: Self) {
+        self.delays.extend(other.delays);
+        self.requests += other.requests;
+        self.violations.extend(other.violations);
+    }
+
+    pub(crate) fn longest_delay(&self) -> Duration {
+        self.delays.iter().max().copied().unwrap_or_default()
+    }
+}
+
+/// Where users log out, and where else their clients send requests.
+#[derive(Clone, Copy)]
+pub(crate) struct Leaving {
+    pub(crate) here: u16,
+    /// May be the same server.
+    pub(crate) elsewhere: u16,
+    /// Between an answer and a client's next request.
+    pub(crate) interval: Duration,
 }
 
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding, Error> {
@@ -63,7 +85,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding,
     }
     store.close().await;
     let servers = Servers::start(place, 2)?;
-    let ports = [servers.ports()[0], servers.ports()[1]];
+    let leaving = Leaving { here: servers.ports()[0], elsewhere: servers.ports()[1], interval: INTERVAL };
     let mut leavers = JoinSet::new();
     for user in 0..users {
         let (seed, numbers) = (arguments.common.seed, (user..arguments.logouts).step_by(users));
@@ -72,86 +94,88 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding,
             for number in numbers {
                 // Every second time the other server has just asked the database, which is the worst moment.
                 let pause = if number % 2 == 0 { 100 } else { random.below(REMEMBERED) };
-                leave(ports, &name(user), Duration::from_millis(pause as u64), &mut seen).await?;
+                leaving.leave(&name(user), Duration::from_millis(pause as u64), &mut seen).await?;
             }
             Ok::<_, Error>(seen)
         });
     }
-    let (mut delays, mut requests, mut violations) = (Vec::new(), 0, Vec::new());
+    let mut seen = Seen::default();
     while let Some(finished) = leavers.join_next().await {
-        let seen = finished??;
-        delays.extend(seen.delays);
-        requests += seen.requests;
-        violations.extend(seen.violations);
+        seen.append(finished??);
     }
     servers.stop()?;
-    let longest = delays.iter().max().copied().unwrap_or_default();
+    let longest = seen.longest_delay();
     let is_told = place.kind() == DatabaseKind::Postgres && arguments.bounds.apply();
     let most = if is_told { MOST_IF_TOLD } else { MOST };
     if longest > most {
-        violations.push(format!("let in {longest:?} after the logout on the other server"));
+        seen.violations.push(format!("let in {longest:?} after the logout on the other server"));
     }
     let figures = json!({
         "logouts": arguments.logouts,
-        "requests": requests,
+        "requests": seen.requests,
         "longest_delay_s": rounded(longest.as_secs_f64()),
     });
-    Ok(Finding { figures, violations })
+    Ok(Finding { figures, violations: seen.violations })
 }
 
 fn name(user: usize) -> String {
     format!("leaver{user}")
 }
 
-/// Logs in, uses the session on both servers, logs out on the first after a pause, and sees how long it is still let in.
-async fn leave(
-    [here, elsewhere]: [u16; 2],
-    name: &str,
-    pause: Duration,
-    seen: &mut Seen,
-) -> Result<(), Error> {
-    let access = login(here, name).await?.access;
-    let mut clients = JoinSet::new();
-    let (let_in, mut all_let_in) = mpsc::channel::<()>(1);
-    for port in std::iter::once(here).chain([elsewhere; CLIENTS_ELSEWHERE]) {
-        let (access, let_in) = (access.clone(), let_in.clone());
-        clients.spawn(async move { Ok::<_, Error>((port, hammer(port, &access, let_in).await?)) });
-    }
-    drop(let_in);
-    while all_let_in.recv().await.is_some() {}
-    tokio::time::sleep(pause).await;
-    let mut connection = Connection::open(here).await?;
-    let status = connection.exchange(&logout_request(&access)).await?.status();
-    let out = Instant::now();
-    if status != 204 {
-        seen.violations.push(format!("a logout was answered with {status}"));
-    }
-    while let Some(finished) = clients.join_next().await {
-        let (port, visits) = finished??;
-        seen.requests += visits.len();
-        let others = visits.iter().filter(|visit| !matches!(visit.status, 200 | 401));
-        seen.violations.extend(others.map(|visit| format!("a request was answered with {}", visit.status)));
-        let accepted: Vec<&Visit> = visits.iter().filter(|visit| visit.status == 200).collect();
-        let Some(last) = accepted.last() else {
-            seen.violations.push("a client was never let in".to_owned());
-            continue;
-        };
-        if port == elsewhere {
-            seen.delays.push(last.answered.saturating_duration_since(out));
-        } else if accepted.iter().any(|visit| visit.sent > out) {
-            seen.violations.push("let in afterwards on the same server".to_owned());
+impl Leaving {
+    /// Logs in, uses the session on both servers, logs out on the first after a pause, and sees how long it is still let
+    /// in.
+    pub(crate) async fn leave(self, name: &str, pause: Duration, seen: &mut Seen) -> Result<(), Error> {
+        let access = login(self.here, name).await?.access;
+        let mut clients = JoinSet::new();
+        let times = [self.interval, pause + TIMEOUT];
+        let (let_in, mut all_let_in) = mpsc::channel::<()>(1);
+        for port in std::iter::once(self.here).chain([self.elsewhere; CLIENTS_ELSEWHERE]) {
+            let (access, let_in) = (access.clone(), let_in.clone());
+            clients.spawn(async move { Ok::<_, Error>((port, hammer(port, &access, times, let_in).await?)) });
         }
+        drop(let_in);
+        while all_let_in.recv().await.is_some() {}
+        tokio::time::sleep(pause).await;
+        let mut connection = Connection::open(self.here).await?;
+        let status = connection.exchange(&logout_request(&access)).await?.status();
+        let out = Instant::now();
+        if status != 204 {
+            seen.violations.push(format!("a logout was answered with {status}"));
+        }
+        while let Some(finished) = clients.join_next().await {
+            let (port, visits) = finished??;
+            seen.requests += visits.len();
+            let others = visits.iter().filter(|visit| !matches!(visit.status, 200 | 401));
+            seen.violations
+                .extend(others.map(|visit| format!("a request was answered with {}", visit.status)));
+            let accepted: Vec<&Visit> = visits.iter().filter(|visit| visit.status == 200).collect();
+            let Some(last) = accepted.last() else {
+                seen.violations.push("a client was never let in".to_owned());
+                continue;
+            };
+            if port != self.here {
+                seen.delays.push(last.answered.saturating_duration_since(out));
+            } else if accepted.iter().any(|visit| visit.sent > out) {
+                seen.violations.push("let in afterwards on the same server".to_owned());
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-/// Sends one request after the other until all were refused for a while after the first was accepted, which drops
-/// `let_in`.
-async fn hammer(port: u16, access: &str, let_in: mpsc::Sender<()>) -> Result<Vec<Visit>, Error> {
+/// Sends a request after each interval until all were refused for a while after the first was accepted, which drops
+/// `let_in`, but no longer than so long.
+async fn hammer(
+    port: u16,
+    access: &str,
+    [interval, longest]: [Duration; 2],
+    let_in: mpsc::Sender<()>,
+) -> Result<Vec<Visit>, Error> {
     let (mut connection, request) = (Connection::open(port).await?, me_request(access));
     let (mut visits, begun) = (Vec::new(), Instant::now());
     let (mut let_in, mut last_accepted) = (Some(let_in), None::<Instant>);
-    while last_accepted.is_none_or(|at| at.elapsed() < OUT) && begun.elapsed() < TIMEOUT {
+    while last_accepted.is_none_or(|at| at.elapsed() < OUT) && begun.elapsed() < longest {
         let sent = Instant::now();
         let status = connection.exchange(&request).await?.status();
         let answered = Instant::now();
@@ -160,7 +184,7 @@ async fn hammer(port: u16, access: &str, let_in: mpsc::Sender<()>) -> Result<Vec
             drop(let_in.take());
         }
         visits.push(Visit { sent, answered, status });
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(interval).await;
     }
     Ok(visits)
 }

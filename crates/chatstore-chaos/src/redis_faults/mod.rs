@@ -2,6 +2,7 @@
 
 mod fault;
 mod load;
+mod logouts;
 mod proxy;
 
 use std::time::{Duration, Instant};
@@ -24,6 +25,9 @@ const MOST_MS: f64 = 30.0;
 /// How long it may take until Redis is in use again.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long after a logout another server may accept the session.
+const REFUSED_WITHIN: Duration = Duration::from_secs(5);
+
 /// When it is given up.
 const GIVEN_UP: Duration = Duration::from_secs(20);
 
@@ -36,6 +40,12 @@ pub(crate) struct Arguments {
     /// How long clients are watched, before the fault and then with it
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
+    /// Users who log out while Redis is frozen
+    #[arg(long, default_value_t = 100)]
+    logouts: usize,
+    /// How long their logouts take together
+    #[arg(long, default_value_t = 30.0)]
+    frozen_seconds: f64,
     #[command(flatten)]
     bounds: Bounds,
     #[command(flatten)]
@@ -66,6 +76,7 @@ impl Experiment for Arguments {
 impl Arguments {
     async fn run(&self, installation: &Installation, recorder: &mut Recorder) -> Result<(), Error> {
         let people = load::people(installation.database_url()).await?;
+        logouts::users(installation.database_url(), self.logouts).await?;
         let mut redis = Redis::start().await?;
         installation.write_settings(&format!("REDIS_URL={}\n", redis.url()))?;
         let mut server = Some(installation.start().await?);
@@ -79,7 +90,31 @@ impl Arguments {
             }
             self.judge(fault, findings, recorder);
         }
-        server.ok_or("no server")?.stop().await
+        server.ok_or("no server")?.stop().await?;
+        self.log_out(installation, &mut redis, recorder).await
+    }
+
+    async fn log_out(
+        &self,
+        installation: &Installation,
+        redis: &mut Redis,
+        recorder: &mut Recorder,
+    ) -> Result<(), Error> {
+        progress::print(format_args!("redis frozen, {} logouts", self.logouts));
+        let span = Duration::from_secs_f64(self.frozen_seconds);
+        let mut seen = logouts::run(installation, redis, recorder.kind, self.logouts, span).await?;
+        let longest = seen.longest_delay();
+        if longest > REFUSED_WITHIN {
+            seen.violations.push(format!("let in {longest:?} after a logout on the other server"));
+        }
+        let figures = json!({
+            "fault": "frozen",
+            "logouts": self.logouts,
+            "requests": seen.requests,
+            "longest_delay_s": rounded(longest.as_secs_f64()),
+        });
+        recorder.record("redis-faults", figures, &seen.violations);
+        Ok(())
     }
 
     async fn round(
