@@ -184,18 +184,39 @@ def fill_chatter(session):
                                    sender_id=people[number % 2].id, content=f"said {number}", created_at=at(6, number)))
 
 
+def more_of_chatcore(number):
+    return ChatcoreMessage(message_id=f"more{number}", conversation_id=1, role="user", content=f"more {number}",
+                           created_at=utc(60 + number // 60, number))
+
+
+def more_of_coach_bot(number):
+    return CoachMessage(id=uuid.UUID(stable_uuid("more", number)), chat_id=uuid.UUID(stable_uuid("chat")), role="user",
+                        content=f"more {number}", created_at=at(60 + number // 60, number))
+
+
+def more_of_chatter(number):
+    return ChatterMessage(id=uuid.UUID(stable_uuid("more", number)), conversation_id=uuid.UUID(stable_uuid("shared")),
+                          sender_id=uuid.UUID(stable_uuid("ada")), content=f"more {number}",
+                          created_at=at(60 + number // 60, number))
+
+
 VARIANTS = {
-    "chatcore": (SQLModel.metadata, fill_chatcore),
-    "coach-bot": (CoachBase.metadata, fill_coach_bot),
-    "chatter": (ChatterBase.metadata, fill_chatter),
+    "chatcore": (SQLModel.metadata, fill_chatcore, more_of_chatcore),
+    "coach-bot": (CoachBase.metadata, fill_coach_bot, more_of_coach_bot),
+    "chatter": (ChatterBase.metadata, fill_chatter, more_of_chatter),
 }
+# With a long conversation: an import that takes a while.
+MANY, COUNT = "-many", 5_000
 
 
 def make(engine, variant, dialogs):
-    metadata, fill = VARIANTS[variant]
+    metadata, fill, more = VARIANTS[variant.removesuffix(MANY)]
     metadata.create_all(engine)
     with Session(engine) as session:
         fill(session)
+        if variant.endswith(MANY):
+            session.flush()
+            session.add_all(more(number) for number in range(COUNT))
         session.commit()
     with engine.connect() as connection:
         Manifest().print(connection, metadata.tables)

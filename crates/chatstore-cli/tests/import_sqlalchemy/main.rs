@@ -14,6 +14,7 @@ mod arrival;
 mod chat_app_walk;
 mod frameworks;
 mod interruption;
+mod kills;
 mod linked_walk;
 mod mapped;
 mod mapping;

@@ -10,6 +10,8 @@
 
 mod chatcore_walk;
 mod file;
+#[path = "../import_sqlalchemy/kills.rs"]
+mod kills;
 mod passwords;
 #[path = "../command_line/program.rs"]
 #[allow(dead_code, reason = "what the other tests of the binary need of it")]

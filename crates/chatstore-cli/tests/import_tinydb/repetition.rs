@@ -1,12 +1,13 @@
 //! Repeated imports, interrupted ones, and dry runs.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chatstore_testkit::{Backend, TestDatabase, conformance};
 use serde_json::Value;
 
 use crate::file::{OldFile, digests, report};
+use crate::kills::moments;
 use crate::support::Application;
 
 conformance!(
@@ -48,7 +49,7 @@ async fn an_import_that_is_killed_and_run_again_comes_to_the_same(case: TestData
     assert_eq!(old.import(&whole.url, &[]).code, 0);
     let duration = begun.elapsed();
     let expected = digests(&whole.url);
-    for tenths in [2, 4, 6, 8] {
+    for limit in moments(duration) {
         let target = backend.database().await;
         let mut child = old
             .command(&target.url, &[])
@@ -56,12 +57,12 @@ async fn an_import_that_is_killed_and_run_again_comes_to_the_same(case: TestData
             .stderr(Stdio::null())
             .spawn()
             .expect("the binary runs");
-        tokio::time::sleep(duration * tenths / 10 + Duration::from_millis(1)).await;
+        tokio::time::sleep(limit).await;
         // Without effect on one that has ended.
         child.kill().expect("it is ours");
         child.wait().expect("it ends");
         assert_eq!(old.import(&target.url, &[]).code, 0);
-        assert_eq!(digests(&target.url), expected, "killed after {tenths} tenths of the time");
+        assert_eq!(digests(&target.url), expected, "killed after {limit:?}");
     }
 }
 
