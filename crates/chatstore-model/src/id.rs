@@ -189,7 +189,7 @@ fn to_short(uuid: Uuid) -> String {
             rest /= 58;
         }
     }
-    digits.iter().map(|&byte| char::from(byte)).collect()
+    String::from_utf8_lossy(&digits).into_owned()
 }
 
 fn from_short(text: &str) -> Result<Uuid, InvalidId> {

@@ -32,7 +32,7 @@ pub(crate) fn list<T: ListItem>(items: Vec<T>, end: impl Serialize) -> Response 
         Ok(end) => end,
         Err(error) => return Problem::internal(error.to_string()).into_response(),
     };
-    let held: usize = items.iter().map(|item| ITEM_BYTES + item.large_bytes()).sum();
+    let held = expected_bytes(&items);
     let mut pieces = Pieces { items: Some(items.into_iter()), end, is_first: true, written: Bytes::new() };
     let first = match pieces.next() {
         Ok(first) => first.unwrap_or_default(),
@@ -62,6 +62,11 @@ pub(crate) fn list<T: ListItem>(items: Vec<T>, end: impl Serialize) -> Response 
     response
 }
 
+/// What items take, about, in bytes.
+fn expected_bytes<T: ListItem>(items: &[T]) -> usize {
+    items.iter().map(|item| ITEM_BYTES + item.large_bytes()).sum()
+}
+
 struct Pieces<T> {
     /// None when all is written.
     items: Option<IntoIter<T>>,
@@ -85,7 +90,7 @@ impl<T: ListItem> Pieces<T> {
     /// The next items, as many as fill a piece; nothing behind the last one.
     fn write(&mut self) -> serde_json::Result<Bytes> {
         let Some(items) = &mut self.items else { return Ok(Bytes::new()) };
-        let mut piece = Vec::new();
+        let mut piece = Vec::with_capacity(expected_bytes(items.as_slice()).min(PIECE_BYTES));
         if self.is_first {
             piece.extend_from_slice(b"{\"data\":[");
         }
