@@ -139,6 +139,21 @@ impl Members<'_, '_, ReadWrite> {
         user: UserId,
         role: MemberRole,
     ) -> Result<(Timestamp, bool), StoreError> {
+        self.put_since(owner, conversation, user, role, None).await
+    }
+
+    /// The same of a member who joined at this time, or now.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn put_since(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        user: UserId,
+        role: MemberRole,
+        joined_at: Option<Timestamp>,
+    ) -> Result<(Timestamp, bool), StoreError> {
         if owner == user {
             return Err(StoreError::InvalidState("the owner is a member by owning the conversation"));
         }
@@ -151,9 +166,9 @@ impl Members<'_, '_, ReadWrite> {
         if self.0.executor.query_one(&HAS_ANOTHER, &values, |row| row.next()).await? {
             return Err(StoreError::InvalidState("the user has another conversation with this id"));
         }
-        let now = self.0.now();
+        let joined_at = joined_at.unwrap_or_else(|| self.0.now());
         let values: [_; INSERTED.count()] =
-            [owner.into(), conversation.into(), user.into(), role.as_str().into(), now.into()];
+            [owner.into(), conversation.into(), user.into(), role.as_str().into(), joined_at.into()];
         let added = self.0.executor.query_changed(&ADD, &values, |row| row.next()).await?;
         match added {
             Some(joined_at) => Ok((joined_at, true)),

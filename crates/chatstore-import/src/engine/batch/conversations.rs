@@ -57,7 +57,7 @@ pub(super) async fn put_conversation<M: Mode>(
     if let Some(new) = &new {
         M::apply(tx, state, Write::Conversation(owner, new, &planned.key)).await?;
         for member in planned.members.iter().filter(|member| **member != owner) {
-            M::apply(tx, state, Write::Member(owner, place.id, *member)).await?;
+            M::apply(tx, state, Write::Member(owner, place.id, *member, new.created_at)).await?;
         }
     }
     Ok((Some(place), new.is_some()))
@@ -87,7 +87,8 @@ async fn put_members<M: Mode>(
     for member in planned.members.iter().filter(|member| !present.contains(member)) {
         let problem = format!("user {member} is a member in the source, and not here");
         let done = if state.restores {
-            M::apply(tx, state, Write::Member(place.owner, place.id, *member)).await?;
+            M::apply(tx, state, Write::Member(place.owner, place.id, *member, planned.new.created_at))
+                .await?;
             "added"
         } else {
             "left out, as a member who was removed here would be; --restore-deleted adds the user"

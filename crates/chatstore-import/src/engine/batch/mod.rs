@@ -10,8 +10,8 @@ mod messages;
 mod users;
 
 use chatstore_model::{
-    CanonicalJson, ConversationId, MemberRole, NewConversation, NewDocument, NewMessage, NewUser, UserId,
-    UserPatch,
+    CanonicalJson, ConversationId, MemberRole, NewConversation, NewDocument, NewMessage, NewUser, Timestamp,
+    UserId, UserPatch,
 };
 use chatstore_sql::{ImportedResponse, Marked, ReadOnly, ReadWrite, StoreError, Tx};
 
@@ -59,8 +59,8 @@ pub(crate) enum Write<'w> {
     UserMetadata(UserId, CanonicalJson),
     /// With the key of the row in the source.
     Conversation(UserId, &'w NewConversation, &'w str),
-    /// An editor.
-    Member(UserId, ConversationId, UserId),
+    /// An editor, and since when.
+    Member(UserId, ConversationId, UserId, Option<Timestamp>),
     /// With who wrote each, if not the owner.
     Messages(UserId, ConversationId, &'w [Option<UserId>], &'w [NewMessage]),
     /// Messages of a conversation that is imported in pieces.
@@ -167,9 +167,9 @@ impl Mode for ReadWrite {
                 write_waiting(tx, state).await?;
                 tx.conversations().create(owner, new).await.map(drop)
             }
-            Write::Member(owner, id, user) => {
+            Write::Member(owner, id, user, joined_at) => {
                 write_waiting(tx, state).await?;
-                tx.members().put(owner, id, user, MemberRole::Editor).await.map(drop)
+                tx.members().put_since(owner, id, user, MemberRole::Editor, joined_at).await.map(drop)
             }
             Write::Messages(owner, id, senders, new) => {
                 state.found.forget(owner, id, None);
