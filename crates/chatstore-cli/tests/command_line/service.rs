@@ -83,7 +83,7 @@ async fn expired_sessions_are_deleted(case: TestDatabase) {
     assert_eq!(sessions(), 2);
     commands.case.database.write("test", async |tx| tx.execute(&EXPIRE, &[]).await).await.unwrap();
     let mut server = commands.serve(&[("CHATSTORE_LOG", "debug")]);
-    server.wait_for("sessions and refresh tokens that expired were deleted");
+    server.wait_for("is deleted idempotency_keys=0 sessions=2");
     assert_eq!(sessions(), 0);
     assert_eq!(server.stop(), Some(0));
 }

@@ -118,7 +118,7 @@ async fn a_nested_router_answers_below_its_path(case: TestDatabase) {
 
     405 Method Not Allowed
     content-type: application/problem+json
-    allow: GET,HEAD,POST
+    allow: GET,HEAD,POST,DELETE
 
     {
       "detail": "this resource does not support this method",
