@@ -129,16 +129,23 @@ const fn rows_of(table: &Table) -> Text {
     text.push(" order by ").push(key.as_str())
 }
 
+const LIVE_CONVERSATION_IF_ANY: &str = "(t.conversation_id is null or exists (select 1 from conversations live \
+    where live.owner_id = t.owner_id and live.id = t.conversation_id and live.deleted_at is null))";
+
 /// Which rows of the table `t` are not being deleted, by whom and what its columns name.
 const fn live_rows(table: &Table) -> Text {
     let mut text = Text::new();
     if table.has_column("deleted_at") {
         text = and(text, "t.deleted_at is null");
     }
-    if table.has_column("conversation_id") && table.has_column("owner_id") {
+    let (has_owner, has_conversation) = (table.has_column("owner_id"), table.has_column("conversation_id"));
+    if has_owner && has_conversation && !table.has_optional_column("conversation_id") {
         text = and(text, live_conversation!("t.owner_id", "t.conversation_id"));
-    } else if table.has_column("owner_id") {
+    } else if has_owner {
         text = and(text, live_user!("t.owner_id"));
+        if has_conversation {
+            text = and(text, LIVE_CONVERSATION_IF_ANY);
+        }
     }
     if table.has_column("user_id") {
         text = and(text, live_user!("t.user_id"));

@@ -153,14 +153,23 @@ pub(super) const fn containment_index(name: &'static str, columns: &'static [&'s
 impl Table {
     /// Whether it has a column of this name.
     pub(crate) const fn has_column(&self, name: &str) -> bool {
+        self.column(name).is_some()
+    }
+
+    /// Whether it has a column of this name, which may be null.
+    pub(crate) const fn has_optional_column(&self, name: &str) -> bool {
+        matches!(self.column(name), Some(Column { nullable: true, .. }))
+    }
+
+    const fn column(&self, name: &str) -> Option<&Column> {
         let mut index = 0;
         while index < self.columns.len() {
             if is_same(self.columns[index].name, name) {
-                return true;
+                return Some(&self.columns[index]);
             }
             index += 1;
         }
-        false
+        None
     }
 
     /// The same for the migration engine.
