@@ -12,7 +12,7 @@ use constcat::concat;
 
 use crate::db::{Sql, reader};
 use crate::error::StoreError;
-use crate::repo::live::live_user;
+use crate::repo::live::{live_conversation_if_any, live_user};
 use crate::repo::refuse_nul;
 use crate::schema::{Columns, IDEMPOTENCY_KEYS};
 use crate::tx::ReadWrite;
@@ -21,9 +21,7 @@ const ALL: Columns = IDEMPOTENCY_KEYS.all_columns();
 const COLUMNS: &str = ALL.names().as_str();
 
 /// That the conversation of a key, if it has one, is not being deleted.
-const LIVE: &str = "(conversation_id is null or exists (select 1 from conversations live \
-    where live.owner_id = idempotency_keys.owner_id and live.id = idempotency_keys.conversation_id \
-    and live.deleted_at is null))";
+const LIVE: &str = live_conversation_if_any!("idempotency_keys.owner_id", "idempotency_keys.conversation_id");
 
 const FIND: Sql = Sql::same(
     "idempotency_keys.find",

@@ -28,6 +28,21 @@ macro_rules! live_conversation {
     };
 }
 
+/// The same of a row that may belong to no conversation; that its owner is live is a condition of its own.
+macro_rules! live_conversation_if_any {
+    ($owner:expr, $id:expr) => {
+        constcat::concat!(
+            "(",
+            $id,
+            " is null or exists (select 1 from conversations live where live.owner_id = ",
+            $owner,
+            " and live.id = ",
+            $id,
+            " and live.deleted_at is null))"
+        )
+    };
+}
+
 /// That a message was not sent by a member who is being deleted. Messages of the owner have no sender.
 macro_rules! live_sender {
     ($sender:expr) => {
@@ -35,4 +50,4 @@ macro_rules! live_sender {
     };
 }
 
-pub(super) use {live_conversation, live_sender, live_user};
+pub(super) use {live_conversation, live_conversation_if_any, live_sender, live_user};

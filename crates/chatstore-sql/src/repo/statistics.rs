@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::db::{Bytes, Row, Sql, reader};
 use crate::error::StoreError;
-use crate::repo::live::{live_conversation, live_sender, live_user};
+use crate::repo::live::{live_conversation, live_conversation_if_any, live_sender, live_user};
 use crate::schema::{Column, ColumnType, TABLES, Table, Text};
 
 /// Rows of a table by a user who is being deleted.
@@ -129,9 +129,6 @@ const fn rows_of(table: &Table) -> Text {
     text.push(" order by ").push(key.as_str())
 }
 
-const LIVE_CONVERSATION_IF_ANY: &str = "(t.conversation_id is null or exists (select 1 from conversations live \
-    where live.owner_id = t.owner_id and live.id = t.conversation_id and live.deleted_at is null))";
-
 /// Which rows of the table `t` are not being deleted, by whom and what its columns name.
 const fn live_rows(table: &Table) -> Text {
     let mut text = Text::new();
@@ -144,7 +141,7 @@ const fn live_rows(table: &Table) -> Text {
     } else if has_owner {
         text = and(text, live_user!("t.owner_id"));
         if has_conversation {
-            text = and(text, LIVE_CONVERSATION_IF_ANY);
+            text = and(text, live_conversation_if_any!("t.owner_id", "t.conversation_id"));
         }
     }
     if table.has_column("user_id") {

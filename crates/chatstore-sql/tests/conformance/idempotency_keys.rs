@@ -22,6 +22,7 @@ conformance!(
     pruning_forgets_no_more_at_once_than_it_is_told_to,
     a_record_needs_its_owner_and_its_caller,
     sixteen_requests_with_one_key_have_one_effect,
+    a_key_is_in_the_digest_whether_or_not_it_belongs_to_a_conversation,
 );
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -207,4 +208,16 @@ async fn sixteen_requests_with_one_key_have_one_effect(case: TestDatabase) {
     let id: MessageId = appended[0].id;
     assert!(answers.iter().all(|(result, _)| result.to_value() == id.to_string()), "{answers:?}");
     assert_eq!(conversation_row(&case, owner, conversation).await.last_seq, 1);
+}
+
+async fn a_key_is_in_the_digest_whether_or_not_it_belongs_to_a_conversation(case: TestDatabase) {
+    let (owner, conversation) = arbitrary_owner(&case).await;
+    for (key, conversation_id) in [("alone", None), ("with", Some(conversation))] {
+        let new = NewIdempotencyRecord { conversation_id, ..new_record(&case, key) };
+        record(&case, owner, owner, new).await.unwrap();
+    }
+
+    let digests = read(&case, async |tx| tx.statistics().digests().await).await;
+    let rows = digests.iter().find(|digest| digest.table == "idempotency_keys").unwrap().rows;
+    assert_eq!(rows, 2);
 }

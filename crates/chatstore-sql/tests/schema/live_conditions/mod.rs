@@ -132,9 +132,14 @@ fn missing(scope: &Scope, outer: &[&Live], found: &mut Vec<String>) {
 
 /// Whether the query inside is that of `(conversation_id is null or exists (…))`.
 fn is_live_conversation_of_key(scope: &Scope, number: usize) -> bool {
-    let condition = format!("(conversation_id is null or exists (#{number}))");
-    scope.conditions().contains(&condition.as_str())
-        && live_conversation(scope, &format!("exists (#{number})")).is_some()
+    let value = format!(" is null or exists (#{number}))");
+    scope.conditions().iter().any(|condition| {
+        let Some(conversation) = condition.strip_prefix('(').and_then(|rest| rest.strip_suffix(&value))
+        else {
+            return false;
+        };
+        live_conversation(scope, &format!("exists (#{number})")).is_some_and(|(_, id)| id == conversation)
+    })
 }
 
 /// Whether the query inside is that of `(sender_id is null or not exists (…))`.
