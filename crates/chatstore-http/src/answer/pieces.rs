@@ -32,7 +32,7 @@ pub(crate) fn list<T: ListItem>(items: Vec<T>, end: impl Serialize) -> Response 
         Ok(end) => end,
         Err(error) => return Problem::internal(error.to_string()).into_response(),
     };
-    let held = expected_bytes(&items);
+    let held: usize = items.iter().map(expected_bytes).sum();
     let mut pieces = Pieces { items: Some(items.into_iter()), end, is_first: true, written: Bytes::new() };
     let first = match pieces.next() {
         Ok(first) => first.unwrap_or_default(),
@@ -62,9 +62,21 @@ pub(crate) fn list<T: ListItem>(items: Vec<T>, end: impl Serialize) -> Response 
     response
 }
 
-/// What items take, about, in bytes.
-fn expected_bytes<T: ListItem>(items: &[T]) -> usize {
-    items.iter().map(|item| ITEM_BYTES + item.large_bytes()).sum()
+/// What an item takes, about, in bytes.
+fn expected_bytes(item: &impl ListItem) -> usize {
+    ITEM_BYTES + item.large_bytes()
+}
+
+/// What the next piece of these takes, about, in bytes. No more items are looked at than it holds.
+fn expected_piece_bytes<T: ListItem>(items: &[T]) -> usize {
+    let mut bytes = 0;
+    for item in items {
+        bytes += expected_bytes(item);
+        if bytes >= PIECE_BYTES {
+            return PIECE_BYTES;
+        }
+    }
+    bytes
 }
 
 struct Pieces<T> {
@@ -90,7 +102,7 @@ impl<T: ListItem> Pieces<T> {
     /// The next items, as many as fill a piece; nothing behind the last one.
     fn write(&mut self) -> serde_json::Result<Bytes> {
         let Some(items) = &mut self.items else { return Ok(Bytes::new()) };
-        let mut piece = Vec::with_capacity(expected_bytes(items.as_slice()).min(PIECE_BYTES));
+        let mut piece = Vec::with_capacity(expected_piece_bytes(items.as_slice()));
         if self.is_first {
             piece.extend_from_slice(b"{\"data\":[");
         }
@@ -105,7 +117,7 @@ impl<T: ListItem> Pieces<T> {
                 piece.push(b',');
             }
             self.is_first = false;
-            piece.reserve(ITEM_BYTES + item.large_bytes());
+            piece.reserve(expected_bytes(&item));
             serde_json::to_writer(&mut piece, &item)?;
         }
         Ok(piece.into())
