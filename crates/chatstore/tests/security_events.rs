@@ -1,43 +1,15 @@
 //! What the log says about who got in.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test that cannot go on fails")]
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+mod log;
 
 use chatstore::auth::{Actor, Credential, LoginName, OwnKeys, Password, TokenKeys};
 use chatstore::{
     ApiKeyScope, Change, Email, MemberRole, NewConversation, NewUser, Store, UserName, UserPatch, UserRole,
 };
-use tracing_subscriber::fmt::MakeWriter;
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn take(&self) -> Vec<String> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
-        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
+use log::Log;
 
 const NAME: &str = "planted\u{1b}[31m name";
 const PASSWORD: &str = "planted secret horse";
