@@ -25,6 +25,14 @@ pub(crate) struct Service {
     service_key: String,
 }
 
+/// Builds the server: the debug build, which stops at an overflow, with the dependencies that the tests have too, so that
+/// these are compiled once.
+pub(crate) fn build() -> Result<bool, Error> {
+    let mut cargo = command::cargo();
+    cargo.args(["test", "--workspace", "--locked", "--no-run", "--test", "command_line"]);
+    Ok(command::run(&mut cargo)?.success())
+}
+
 impl Service {
     /// Migrates the empty database, creates a user with a key and a service key, and starts the server in
     /// `folder`, where its log is.

@@ -17,16 +17,13 @@ use std::time::Instant;
 use chatstore_testkit::server::{PostgresServer, Settings, ensure_postgres_installed};
 
 use crate::command::{self, Error, Readable};
-use crate::service::Service;
+use crate::service::{self, Service};
 
 use change::Need;
 use generators::Program;
 
 /// The description that the clients are generated from.
 const DESCRIPTION: &str = "crates/chatstore-http/openapi.json";
-
-/// Builds the server with the dependencies that the tests have too, so that these are compiled once.
-const PROGRAM: [&str; 6] = ["test", "--workspace", "--locked", "--no-run", "--test", "command_line"];
 
 /// The page with the programs.
 const PAGE: &str = "docs/clients.md";
@@ -58,8 +55,7 @@ fn check() -> Result<bool, Error> {
     }
     fs::create_dir_all(&folder)?;
     let Some(programs) = generators::generate(&folder)? else { return Ok(false) };
-    let mut cargo = command::cargo();
-    if !command::run(cargo.args(PROGRAM))?.success() {
+    if !service::build()? {
         return Ok(false);
     }
     let sqlite = |data: &Path| format!("sqlite://{}", data.join("server.db").display());

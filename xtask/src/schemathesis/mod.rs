@@ -15,7 +15,7 @@ use std::time::Instant;
 use chatstore_testkit::server::{PostgresServer, Settings, ensure_postgres_installed};
 
 use crate::command::{self, Error, Readable};
-use crate::service::Service;
+use crate::service::{self, Service};
 
 use report::Report;
 
@@ -85,9 +85,7 @@ impl Kind {
 /// Runs it on each database; the exit code says whether nothing was found.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let program = tool::ensure_installed()?;
-    let mut cargo = command::cargo();
-    // The debug build, because it stops at an overflow.
-    if !command::run(cargo.args(["build", "--locked", "-p", "chatstore-cli"]))?.success() {
+    if !service::build()? {
         return Ok(ExitCode::FAILURE);
     }
     let mut clean = true;

@@ -4,7 +4,7 @@ use std::fmt::Result;
 
 use chatstore::operations::Distribution;
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric, NoLabelSet,
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric, MetricEncoder, NoLabelSet,
 };
 use prometheus_client::metrics::MetricType;
 
@@ -25,16 +25,7 @@ impl Exposition<'_> {
         of: &MetricDescription,
         values: impl IntoIterator<Item = ([&'v str; N], V)>,
     ) -> Result {
-        let mut encoder = self.0.encode_descriptor(of.family, of.help(), None, metric_type(of))?;
-        for (labels, value) in values {
-            let labels: Vec<(&str, &str)> = of.labels().iter().copied().zip(labels).collect();
-            if labels.is_empty() {
-                encoder.encode_counter::<NoLabelSet, _, f64>(&value, None)?;
-            } else {
-                encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&value, None)?;
-            }
-        }
-        Ok(())
+        self.each(of, values, |encoder, value| encoder.encode_counter::<NoLabelSet, _, f64>(&value, None))
     }
 
     /// A gauge without labels.
@@ -48,13 +39,22 @@ impl Exposition<'_> {
         of: &MetricDescription,
         values: impl IntoIterator<Item = ([&'v str; N], V)>,
     ) -> Result {
+        self.each(of, values, |encoder, value| encoder.encode_gauge(&value))
+    }
+
+    fn each<'v, V, const N: usize>(
+        &mut self,
+        of: &MetricDescription,
+        values: impl IntoIterator<Item = ([&'v str; N], V)>,
+        encode: impl Fn(&mut MetricEncoder<'_>, V) -> Result,
+    ) -> Result {
         let mut encoder = self.0.encode_descriptor(of.family, of.help(), None, metric_type(of))?;
         for (labels, value) in values {
             let labels: Vec<(&str, &str)> = of.labels().iter().copied().zip(labels).collect();
             if labels.is_empty() {
-                encoder.encode_gauge(&value)?;
+                encode(&mut encoder, value)?;
             } else {
-                encoder.encode_family(&labels)?.encode_gauge(&value)?;
+                encode(&mut encoder.encode_family(&labels)?, value)?;
             }
         }
         Ok(())
