@@ -2,7 +2,7 @@
 --   chatstore_owner     owns the tables; nobody logs in as it
 --   chatstore_migrator  creates and changes the tables: chatstore migrate
 --   chatstore_server    reads and writes rows: chatstore serve and all other commands
---   chatstore_reader    reads rows for reports, except what lets somebody in: no password, key, session or token
+--   chatstore_reader    reads rows for reports, except credentials: no password, key, session or token
 --
 -- Run this in the database of chatstore as a superuser, before the first `chatstore migrate upgrade` or later. It may be
 -- run again. Afterwards give both that log in a password:

@@ -329,7 +329,7 @@ async fn owner(store: &Store, named: &str) -> Result<(UserId, String), CliError>
     Ok(named_owner(find_user(store, named).await?))
 }
 
-/// The owner of a key, with a name to show: the one that is named, or whoever has it.
+/// The owner of a key, with a name to show: the one that is named, or the one who has it.
 async fn owner_of(store: &Store, id: ApiKeyId, named: Option<&str>) -> Result<(UserId, String), CliError> {
     if let Some(named) = named {
         return owner(store, named).await;

@@ -12,10 +12,10 @@ const TABLE_NAMES: &str = "TABLES";
 const READABLE_NAMES: &str = "READABLE";
 const SECRET_NAMES: &str = "SECRETS";
 
-/// Tables with nothing for reports: what lets somebody in, and answers that are kept for repeated requests.
+/// Tables with nothing for reports: credentials, and answers that are kept for repeated requests.
 const UNREADABLE: [&str; 4] = ["api_keys", "sessions", "refresh_tokens", "idempotency_keys"];
 
-/// Columns of other tables that let somebody in.
+/// Columns of other tables with credentials.
 const SECRETS: [&str; 1] = ["password_hash"];
 
 /// The tables of the history, which are not part of the schema.
