@@ -8,8 +8,6 @@ use uuid::Uuid;
 #[derive(Debug)]
 #[expect(dead_code, reason = "built because a program would build it")]
 pub(crate) struct BareMessage {
-    owner_id: Uuid,
-    conversation_id: Uuid,
     seq: i64,
     id: Uuid,
     sender_id: Option<Uuid>,
@@ -50,43 +48,39 @@ pub(crate) struct BareConversation {
 impl BareMessage {
     pub(crate) fn from_sqlite(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            owner_id: sqlite_id(row, 0)?,
-            conversation_id: sqlite_id(row, 1)?,
-            seq: row.get(2)?,
-            id: sqlite_id(row, 3)?,
-            sender_id: row.get::<_, Option<[u8; 16]>>(4)?.map(Uuid::from_bytes),
-            role: row.get(5)?,
-            content: row.get(6)?,
-            parts: row.get(7)?,
-            model: row.get(8)?,
-            token_count: row.get(9)?,
-            used_documents: row.get(10)?,
-            metadata: row.get(11)?,
-            created_at: row.get(12)?,
-            edited_at: row.get(13)?,
-            format: row.get(14)?,
-            external_id: row.get(15)?,
+            seq: row.get(0)?,
+            id: sqlite_id(row, 1)?,
+            sender_id: row.get::<_, Option<[u8; 16]>>(2)?.map(Uuid::from_bytes),
+            role: row.get(3)?,
+            content: row.get(4)?,
+            parts: row.get(5)?,
+            model: row.get(6)?,
+            token_count: row.get(7)?,
+            used_documents: row.get(8)?,
+            metadata: row.get(9)?,
+            created_at: row.get(10)?,
+            edited_at: row.get(11)?,
+            format: row.get(12)?,
+            external_id: row.get(13)?,
         })
     }
 
     pub(crate) fn from_postgres(row: &tokio_postgres::Row) -> Result<Self, Error> {
         Ok(Self {
-            owner_id: row.try_get(0)?,
-            conversation_id: row.try_get(1)?,
-            seq: row.try_get(2)?,
-            id: row.try_get(3)?,
-            sender_id: row.try_get(4)?,
-            role: row.try_get(5)?,
-            content: row.try_get(6)?,
-            parts: row.try_get(7)?,
-            model: row.try_get(8)?,
-            token_count: row.try_get(9)?,
-            used_documents: row.try_get::<_, JsonText>(10)?.0,
-            metadata: row.try_get::<_, JsonText>(11)?.0,
-            created_at: row.try_get::<_, Microseconds>(12)?.0,
-            edited_at: row.try_get::<_, Option<Microseconds>>(13)?.map(|time| time.0),
-            format: row.try_get(14)?,
-            external_id: row.try_get(15)?,
+            seq: row.try_get(0)?,
+            id: row.try_get(1)?,
+            sender_id: row.try_get(2)?,
+            role: row.try_get(3)?,
+            content: row.try_get(4)?,
+            parts: row.try_get(5)?,
+            model: row.try_get(6)?,
+            token_count: row.try_get(7)?,
+            used_documents: row.try_get::<_, JsonText>(8)?.0,
+            metadata: row.try_get::<_, JsonText>(9)?.0,
+            created_at: row.try_get::<_, Microseconds>(10)?.0,
+            edited_at: row.try_get::<_, Option<Microseconds>>(11)?.map(|time| time.0),
+            format: row.try_get(12)?,
+            external_id: row.try_get(13)?,
         })
     }
 }

@@ -107,11 +107,16 @@ impl<'r> Row<'r> {
     }
 }
 
-/// Defines a function that reads a struct, whose fields are the next columns in the order given here.
+/// Defines a function that reads a struct, whose fields are the next columns in the order given here, but those that
+/// the function is given.
 macro_rules! reader {
-    ($visibility:vis fn $name:ident -> $type:ident { $($field:ident),+ $(,)? }) => {
-        $visibility fn $name(row: &$crate::db::Row<'_>) -> Result<$type, $crate::error::StoreError> {
-            Ok($type { $($field: row.next()?),+ })
+    ($(#[$doc:meta])* $visibility:vis fn $name:ident $(($($given:ident: $of:ty),+))? -> $type:ident { $($field:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        $visibility fn $name(
+            row: &$crate::db::Row<'_>
+            $($(, $given: $of)+)?
+        ) -> Result<$type, $crate::error::StoreError> {
+            Ok($type { $($($given,)+)? $($field: row.next()?),+ })
         }
     };
 }

@@ -27,9 +27,9 @@ const fn shared(name: &'static str, indexes: &'static [&'static str]) -> Hot {
     Hot { name, indexes, sorts: &["m.joined_at, m.owner_id"], sorts_on_sqlite: true }
 }
 
-/// A page for a member: once for its default model, once for its messages.
+/// Messages for a member: once for the head of their conversation, once for themselves.
 const fn read_shared(name: &'static str, indexes: &'static [&'static str]) -> Hot {
-    let sorts = &["m.joined_at, m.owner_id", "m_1.joined_at, m_1.owner_id", "m_2.joined_at, m_2.owner_id"];
+    let sorts = &["m.joined_at, m.owner_id", "m_1.joined_at, m_1.owner_id"];
     Hot { name, indexes, sorts, sorts_on_sqlite: true }
 }
 

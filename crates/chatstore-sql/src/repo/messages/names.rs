@@ -5,6 +5,7 @@ use constcat::concat;
 
 use super::Messages;
 use super::row::{COLUMNS, read};
+use super::select::head;
 use crate::db::{PageBounds, Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::live::{live_conversation, live_sender, live_user};
@@ -47,7 +48,9 @@ const OWN: Sql = Sql::same(
     concat!(
         "select ",
         MESSAGES.all_columns().with_prefix("m.").as_str(),
-        ", c.default_model, c.revision from messages m \
+        ", ",
+        head!("c."),
+        " as head from messages m \
          join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id \
          where m.owner_id = $1 and m.id = $2 and c.deleted_at is null and ",
         live_user!("m.owner_id"),

@@ -9,8 +9,10 @@ use uuid::Uuid;
 use super::Messages;
 use super::bounds::{bounded_rows, is_left_out};
 use super::model::with_known_model;
-use super::row::read;
-use super::select::{BY_SEQ, BY_SEQ_SHARED, EXTERNAL, EXTERNAL_SHARED, GET, GET_SHARED, page_statements};
+use super::row::{COLUMNS, MessageRow, read, read_within};
+use super::select::{
+    BY_SEQ, BY_SEQ_SHARED, EXTERNAL, EXTERNAL_SHARED, GET, GET_SHARED, Head, head, page_statements,
+};
 use crate::db::{PageBounds, Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::live::live_user;
@@ -24,7 +26,9 @@ const MAX_NEWEST: usize = 10_000;
 const SENT: &str = concat!(
     "select ",
     MESSAGES.all_columns().with_prefix("m.").as_str(),
-    ", c.default_model, c.revision from messages m \
+    ", ",
+    head!("c."),
+    " as head from messages m \
      join conversations c on c.owner_id = m.owner_id and c.id = m.conversation_id \
      where m.sender_id = $1 and (m.owner_id, m.conversation_id, m.seq) > ($2, $3, $4) \
      and c.deleted_at is null and ",
@@ -33,10 +37,22 @@ const SENT: &str = concat!(
     live_user!("$1"),
     " order by m.owner_id, m.conversation_id, m.seq limit $5"
 );
-const SENT_ELSEWHERE: Sql =
-    Sql::pair("messages.sent_elsewhere", SENT, bounded_rows!(SENT, "owner_id, conversation_id, seq", "$6"));
+const SENT_ELSEWHERE: Sql = Sql::pair(
+    "messages.sent_elsewhere",
+    SENT,
+    bounded_rows!(concat!(COLUMNS, ", head"), SENT, "owner_id, conversation_id, seq", "$6"),
+);
 
 pub(super) const STATEMENTS: &[Sql] = &[SENT_ELSEWHERE];
+
+/// Reads a row of a page of one conversation, up to its [`Head`].
+fn read_in(by: Via, conversation: ConversationId, row: &Row<'_>) -> Result<MessageRow, StoreError> {
+    let owner = match by {
+        Via::Owner(owner) => owner,
+        Via::Member(_) => row.next()?,
+    };
+    read_within(row, owner, conversation)
+}
 
 /// What the statements that add up the sizes of rows are told last.
 fn bytes_bound(bounds: PageBounds) -> Value<'static> {
@@ -79,20 +95,16 @@ impl<M> Messages<'_, '_, M> {
         values.extend(format.as_deref().map(Value::from));
         let limit_index = values.len();
         values.push(first.with_lookahead().into());
-        let mut default_model: Option<String> = None;
-        let mut revision: Option<i64> = None;
-        let mut is_first = true;
+        let mut head: Option<Head> = None;
         let mut is_complete = true;
         let read_small = |row: &Row<'_>| {
-            is_complete &= !is_left_out(row);
+            is_complete &= !is_left_out(row, usize::from(matches!(by, Via::Member(_))));
             if !is_complete {
                 return Ok(None);
             }
-            let message = read(row)?;
-            if is_first {
-                default_model = row.next()?;
-                revision = row.next()?;
-                is_first = false;
+            let message = read_in(by, conversation, row)?;
+            if head.is_none() {
+                head = Some(Head::read(row)?);
             }
             Ok(Some(message))
         };
@@ -103,9 +115,8 @@ impl<M> Messages<'_, '_, M> {
             self.0.executor.begin_large()?;
             let mut found: i64 = 0;
             let read = |row: &Row<'_>| {
-                let message = read(row)?;
-                default_model = row.next()?;
-                revision = row.next()?;
+                let message = read_in(by, conversation, row)?;
+                head = Some(Head::read(row)?);
                 found = row.next()?;
                 Ok(message)
             };
@@ -115,13 +126,13 @@ impl<M> Messages<'_, '_, M> {
             rows.note_found(found);
             rows
         };
-        if let Some(revision) = revision {
-            self.0.note_revision(revision);
-        }
         let rows = rows.into_page(|row| row.seq);
+        let Some(head) = head else { return Ok(Page { items: Vec::new(), next: rows.next }) };
+        self.0.note_revision(head.revision);
+        let default_model = head.default_model.as_deref();
         let items = match format {
-            None => self.with_models(rows.items, order, default_model.as_deref()).await?,
-            Some(_) => self.with_models_of_each(rows.items, default_model.as_deref()).await?,
+            None => self.with_models(rows.items, order, default_model).await?,
+            Some(_) => self.with_models_of_each(rows.items, default_model).await?,
         };
         Ok(Page { items, next: rows.next })
     }
@@ -201,13 +212,11 @@ impl<M> Messages<'_, '_, M> {
         // Members send questions alone, which no other message lends a model.
         let read = |row: &Row<'_>| {
             let message = read(row)?;
-            let conversation_default: Option<&str> = row.next()?;
+            let head = Head::read(row)?;
             if is_bounded {
-                // Each message is of another conversation, whose revision nobody asks for.
-                let _: i64 = row.next()?;
                 found = row.next()?;
             }
-            Ok(with_known_model(message, None, conversation_default, store_default))
+            Ok(with_known_model(message, None, head.default_model.as_deref(), store_default))
         };
         let mut rows = self.0.executor.query_page(&SENT_ELSEWHERE, &values, limit, read).await?;
         rows.note_found(found);
@@ -262,11 +271,10 @@ impl<M> Messages<'_, '_, M> {
         sql: &'static Sql,
         values: &[Value<'_>],
     ) -> Result<Option<Message>, StoreError> {
-        let read_row = |row: &Row<'_>| Ok((read(row)?, row.next()?, row.next()?));
-        let found: Option<(_, Option<String>, i64)> =
-            self.0.executor.query_first(sql, values, read_row).await?;
-        let Some((row, default_model, revision)) = found else { return Ok(None) };
-        self.0.note_revision(revision);
-        Ok(Some(self.with_model(row, default_model.as_deref()).await?))
+        let read_row = |row: &Row<'_>| Ok((read(row)?, Head::read(row)?));
+        let found = self.0.executor.query_first(sql, values, read_row).await?;
+        let Some((row, head)) = found else { return Ok(None) };
+        self.0.note_revision(head.revision);
+        Ok(Some(self.with_model(row, head.default_model.as_deref()).await?))
     }
 }

@@ -4,10 +4,14 @@ use chatstore_model::{
     CanonicalJson, ConversationId, Message, MessageId, MessageRole, Timestamp, UserId, VerbatimJson,
 };
 
-use crate::db::{Value, reader};
+use crate::db::{Row, Value, reader};
+use crate::error::StoreError;
 use crate::schema::{Columns, MESSAGES};
 
 pub(super) const COLUMNS: &str = MESSAGES.all_columns().names().as_str();
+
+/// Those in which the messages of one conversation differ.
+pub(super) const WITHIN: Columns = MESSAGES.columns_without(&["owner_id", "conversation_id"]);
 
 /// A message is not edited when it is inserted.
 pub(super) const INSERTED: Columns = MESSAGES.inserted_columns();
@@ -35,10 +39,17 @@ pub(in crate::repo) struct MessageRow {
 }
 
 reader! {
-    pub(super) fn read -> MessageRow {
-        owner_id, conversation_id, seq, id, sender_id, role, content, parts, model, token_count, used_documents,
-        metadata, created_at, edited_at, format, external_id,
+    /// Reads [`WITHIN`].
+    pub(super) fn read_within(owner_id: UserId, conversation_id: ConversationId) -> MessageRow {
+        seq, id, sender_id, role, content, parts, model, token_count, used_documents, metadata, created_at, edited_at,
+        format, external_id,
     }
+}
+
+/// Reads [`COLUMNS`].
+pub(super) fn read(row: &Row<'_>) -> Result<MessageRow, StoreError> {
+    let (owner, conversation) = (row.next()?, row.next()?);
+    read_within(row, owner, conversation)
 }
 
 impl MessageRow {

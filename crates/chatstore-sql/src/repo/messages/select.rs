@@ -4,8 +4,9 @@ use chatstore_model::Order;
 use constcat::concat;
 
 use super::bounds::{SMALL_COLUMNS, bounded_rows};
-use super::row::COLUMNS;
-use crate::db::Sql;
+use super::row::{COLUMNS, WITHIN};
+use crate::db::{Row, Sql};
+use crate::error::StoreError;
 use crate::repo::Via;
 use crate::repo::live::{live_conversation, live_sender, live_user};
 
@@ -20,30 +21,33 @@ const OWNER_FOR_MEMBER: &str = concat!(
     where own.owner_id = $1 and own.id = $2 and own.deleted_at is null) order by m.joined_at, m.owner_id limit 1)"
 );
 
+const WITHIN_CONVERSATION: &str = WITHIN.names().as_str();
 const RANGE: &str = " and conversation_id = $2 and seq > $3 and seq < $4";
 const OF_FORMAT: &str = concat!(RANGE, " and format = $5");
 const UPWARD: &str = " order by owner_id, conversation_id, seq limit ";
 const DOWNWARD: &str = " order by owner_id desc, conversation_id desc, seq desc limit ";
 
-/// The default model and the revision of the conversation come with every row: both databases look them up once a
-/// statement.
-const DEFAULT_MODEL: &str = ", (select default_model from conversations where owner_id = ";
-const REVISION: &str =
-    " and id = $2) as default_model, (select revision from conversations where owner_id = ";
+/// Revision and default model of a conversation, which every message comes with, as one text: a page repeats it in each
+/// row, and PostgreSQL takes its time for each column. Both databases look it up once a statement.
+macro_rules! head {
+    ($conversation:literal) => {
+        constcat::concat!($conversation, "revision || coalesce(' ' || ", $conversation, "default_model, '')")
+    };
+}
+
+pub(super) use head;
+
+const HEAD: &str = concat!(", (select ", head!(""), " from conversations where owner_id = ");
 const OF_OWN: &str = concat!(
-    DEFAULT_MODEL,
-    "$1",
-    REVISION,
-    "$1 and id = $2) as revision from messages where owner_id = $1 and ",
+    HEAD,
+    "$1 and id = $2) as head from messages where owner_id = $1 and ",
     live_conversation!("$1", "$2"),
     LIVE
 );
 const OF_SHARED: &str = concat!(
-    DEFAULT_MODEL,
+    HEAD,
     OWNER_FOR_MEMBER,
-    REVISION,
-    OWNER_FOR_MEMBER,
-    " and id = $2) as revision from messages where owner_id = ",
+    " and id = $2) as head from messages where owner_id = ",
     OWNER_FOR_MEMBER,
     LIVE
 );
@@ -51,6 +55,25 @@ const LIVE: &str = concat!(" and ", live_sender!("sender_id"));
 const SELECT: &str = concat!("select ", COLUMNS);
 const OWN: &str = concat!(SELECT, OF_OWN);
 const SHARED: &str = concat!(SELECT, OF_SHARED);
+
+/// What a message says of its conversation.
+pub(super) struct Head {
+    pub(super) revision: i64,
+    pub(super) default_model: Option<String>,
+}
+
+impl Head {
+    pub(super) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        let head: &str = row.next()?;
+        let (revision, default_model) = match head.split_once(' ') {
+            Some((revision, model)) => (revision, Some(model.to_owned())),
+            None => (head, None),
+        };
+        let revision = revision.parse().map_err(|_| StoreError::Corrupt(format!("no revision: {head}")))?;
+        Ok(Self { revision, default_model })
+    }
+}
+
 const BY_ID: &str = " and conversation_id = $2 and id = $3";
 const BY_NUMBER: &str = " and conversation_id = $2 and seq = $3";
 
@@ -77,26 +100,38 @@ struct Pages {
 }
 
 macro_rules! page_statements {
-    ($name:expr, $rows:expr, $order:literal, $bytes:literal) => {
+    ($name:expr, $owner:literal, $rows:expr, $order:literal, $bytes:literal) => {
         PageStatements {
             page: Sql::pair(
                 concat!("messages.page_", $name),
-                concat!(SELECT, $rows),
-                concat!("select ", SMALL_COLUMNS, $rows),
+                concat!("select ", $owner, WITHIN_CONVERSATION, $rows),
+                concat!("select ", $owner, SMALL_COLUMNS, $rows),
             ),
             bounded: Sql::only_postgres(
                 concat!("messages.bounded_", $name),
-                bounded_rows!(concat!(SELECT, $rows), $order, $bytes),
+                bounded_rows!(
+                    concat!($owner, WITHIN_CONVERSATION, ", head"),
+                    concat!("select ", $owner, WITHIN_CONVERSATION, $rows),
+                    $order,
+                    $bytes
+                ),
             ),
         }
     };
 }
 
+/// The page of a member begins each row with the owner, who for others is the caller.
 macro_rules! pages {
     ($name:literal, $rows:expr, $order:literal, $bytes:literal) => {
         Pages {
-            own: page_statements!($name, concat!(OF_OWN, $rows), $order, $bytes),
-            shared: page_statements!(concat!($name, "_shared"), concat!(OF_SHARED, $rows), $order, $bytes),
+            own: page_statements!($name, "", concat!(OF_OWN, $rows), $order, $bytes),
+            shared: page_statements!(
+                concat!($name, "_shared"),
+                "owner_id, ",
+                concat!(OF_SHARED, $rows),
+                $order,
+                $bytes
+            ),
         }
     };
 }
