@@ -192,11 +192,13 @@ fn a_killed_import_ends_in_the_same_rows_when_it_is_run_again() {
 
 #[test]
 fn lines_are_imported_as_the_rows_that_a_copy_of_them_has() {
-    let arguments = ["import-lines", "--messages", "3000", "--rounds", "1", "--no-bounds"];
+    for format in ["jsonl", "tinydb"] {
+        let arguments = ["--format", format, "--messages", "3000", "--rounds", "1", "--no-bounds"];
 
-    for line in run_experiment(&arguments) {
-        assert_eq!(line["violations"], 0);
-        assert!(line["ratio"].is_number());
+        for line in run_experiment(&[&["import-lines"], &arguments[..]].concat()) {
+            assert_eq!(line["violations"], 0);
+            assert!(line["ratio"].is_number());
+        }
     }
 }
 

@@ -1,8 +1,8 @@
-//! `import-lines`: JSON lines with many conversations are imported next to a bare `COPY`, or a bare loop of inserts, of the
-//! very rows: how fast, in how much memory, and that the rows are the same and a second import adds none.
+//! `import-lines`: JSON lines, or a TinyDB, with many conversations are imported next to a bare `COPY`, or a bare loop of
+//! inserts, of the very rows: how fast, in how much memory, and that the rows are the same and a second import adds none.
 
 mod bare;
-mod lines;
+mod source;
 
 use std::path::PathBuf;
 
@@ -14,6 +14,7 @@ use chatstore_bench::progress;
 use chatstore_bench::samples::rounded;
 use chatstore_sql::DatabaseKind;
 use serde_json::json;
+use source::Format;
 
 use crate::experiment::{Bounds, Common, Experiment, Recorder};
 use crate::import::digests;
@@ -26,12 +27,15 @@ const MEMORY_KIB: u64 = 150 * 1_024;
 const OF_COPY: f64 = 0.25;
 const OF_LOOP: f64 = 0.4;
 
-/// Import many conversations from JSON lines, next to a bare copy of the same rows
+/// Import many conversations from JSON lines, or a TinyDB, next to a bare copy of the same rows
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Messages of all lines
+    /// Messages of all conversations
     #[arg(long, default_value_t = 100_000)]
     messages: usize,
+    /// What is imported
+    #[arg(long, value_enum, default_value = "jsonl")]
+    format: Format,
     /// JSON lines whose conversations are repeated with new ids; synthetic ones otherwise
     #[arg(long, env = "CHATSTORE_DIALOGS", value_name = "FILE")]
     dialogs: Option<PathBuf>,
@@ -60,12 +64,16 @@ impl Experiment for Arguments {
     async fn run_on(&self, recorder: &mut Recorder) -> Result<(), Error> {
         let kind = recorder.kind;
         let folder = self.common.databases.temporary_folder()?;
-        let file = folder.path().join("lines.jsonl");
-        let messages = lines::write(&file, self.messages, self.dialogs.as_deref())?;
+        let file = folder.path().join("source");
+        let messages = source::write(self.format, &file, self.messages, self.dialogs.as_deref())?;
+        let source_bytes = std::fs::metadata(&file)?.len();
         let (mut rates, mut violations, mut memory_kib) = (Rates::default(), Vec::new(), 0);
         for round in 1..=self.rounds {
             let target = self.database(kind, "import").await?;
-            let start = || Program::start(self.server.path()?, target.url(), &file);
+            let start = || match self.format {
+                Format::Jsonl => Program::start(self.server.path()?, target.url(), &file),
+                Format::Tinydb => Program::start_with(&["tinydb"], self.server.path()?, target.url(), &file),
+            };
             let rate = |ended: &Ended| messages as f64 / ended.elapsed.as_secs_f64();
             let (first, expected) = (start()?.finish().await?, digests(target.url()).await?);
             let again = start()?.finish().await?;
@@ -106,6 +114,8 @@ impl Experiment for Arguments {
         }
         let mut figures = json!({
             "rounds": self.rounds,
+            "format": self.format.name(),
+            "source_bytes": source_bytes,
             "messages": messages,
             "messages_per_second": import.round(),
             "again_per_second": again.round(),

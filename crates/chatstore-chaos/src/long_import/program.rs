@@ -1,4 +1,4 @@
-//! The program at work on an import of JSON lines.
+//! The program at work on an import.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -32,12 +32,23 @@ pub(crate) struct Ended {
 }
 
 impl Program {
+    /// Starts an import of JSON lines.
     pub(crate) fn start(binary: &Path, target: &str, file: &Path) -> Result<Self, Error> {
+        // One time for all, so that all import the same rows.
+        Self::start_with(&["jsonl", "--base-time", "2026-03-01T12:00:00Z"], binary, target, file)
+    }
+
+    /// Starts an import of the format that the arguments name.
+    pub(crate) fn start_with(
+        arguments: &[&str],
+        binary: &Path,
+        target: &str,
+        file: &Path,
+    ) -> Result<Self, Error> {
         let folder = tempfile::tempdir()?;
         let messages = folder.path().join("messages");
         let mut command = Command::new(fs::canonicalize(binary)?);
-        // One time for all, so that all import the same rows.
-        command.args(["import", "jsonl", "--json", "--base-time", "2026-03-01T12:00:00Z"]).arg(file);
+        command.arg("import").args(arguments).arg("--json").arg(file);
         command.current_dir(folder.path()).env("DATABASE_URL", target);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&messages)?);
         Ok(Self { child: command.spawn()?, begun: Instant::now(), messages, _folder: folder })
