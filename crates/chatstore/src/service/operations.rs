@@ -8,7 +8,7 @@ use chatstore_sql::migrate::MigrationStatus;
 use chatstore_sql::{Backup, BackupError, BackupProgress};
 use chatstore_sql::{Counts, MigrationError, PieceRows, ReadTx, StoreError, TableDigest, WriteTx};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::measures::StoreMeasures;
 use crate::store::Store;
 
@@ -137,20 +137,25 @@ impl Operations<'_> {
     /// ```
     ///
     /// # Errors
-    /// That the database is unavailable. What could be deleted is deleted: a part that fails keeps no other from running,
-    /// and the first error is returned.
+    /// That the database is unavailable. What could be deleted is deleted: a part that fails keeps no other from running.
+    /// Each error is logged as a warning, and the first one returned.
     pub async fn maintain(self, kept_events: Option<Duration>) -> Result<Maintained> {
         let prune = async {
-            let idempotency_keys = self.prune_idempotency_keys().await;
-            let sessions = self.prune_sessions().await;
+            let idempotency_keys =
+                self.prune_idempotency_keys().await.inspect_err(not_deleted("idempotency keys"));
+            let sessions = self.prune_sessions().await.inspect_err(not_deleted("sessions"));
             let events = match kept_events {
-                Some(kept) => self.prune_events(self.0.now().minus(kept), |_| {}).await,
+                Some(kept) => {
+                    let before = self.0.now().minus(kept);
+                    self.prune_events(before, |_| {}).await.inspect_err(not_deleted("events"))
+                }
                 None => Ok(0),
             };
             (idempotency_keys, sessions, events)
         };
         let ((idempotency_keys, sessions, events), deleted_rows) =
             tokio::join!(prune, self.finish_deletions());
+        let deleted_rows = deleted_rows.inspect_err(not_deleted("the rest of deletions"));
         Ok(Maintained {
             idempotency_keys: idempotency_keys?,
             sessions: sessions?,
@@ -295,4 +300,9 @@ impl Operations<'_> {
     pub fn random(self, bytes: &mut [u8]) {
         self.0.database.ids().random(bytes);
     }
+}
+
+/// Logs why what expired stays until the next turn.
+fn not_deleted(what: &'static str) -> impl FnOnce(&Error) {
+    move |error| tracing::warn!(error.cause = %error, what, "what expired was not deleted")
 }
