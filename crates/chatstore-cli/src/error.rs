@@ -244,7 +244,8 @@ impl From<MigrationError> for CliError {
             MigrationError::UnknownRevision(_)
             | MigrationError::Edited(_)
             | MigrationError::ExternalDatabase(_) => code::CONFIGURATION,
-            MigrationError::MissingDown { .. }
+            MigrationError::OtherTables(_)
+            | MigrationError::MissingDown { .. }
             | MigrationError::Destructive(_)
             | MigrationError::UnknownDataStep { .. }
             | MigrationError::DataStepInScript { .. }
@@ -267,10 +268,14 @@ impl From<MigrationError> for CliError {
         {
             return failure.hint(UnsupportedEncoding::REMEDY);
         }
-        if matches!(error, MigrationError::Destructive(_)) {
-            return failure.hint("add --allow-data-loss when that is wanted");
+        match error {
+            MigrationError::Destructive(_) => failure.hint("add --allow-data-loss when that is wanted"),
+            MigrationError::OtherTables(_) => failure.hint(
+                "give chatstore a database of its own if the tables belong to another program; \
+                 `chatstore migrate stamp --sql` prints what would be recorded",
+            ),
+            _ => failure,
         }
-        failure
     }
 }
 

@@ -5,7 +5,7 @@ use crate::data_step;
 use crate::error::MigrationError;
 use crate::event::{MigrationEvent, Observe};
 use crate::graph::Target;
-use crate::history::History;
+use crate::history::{History, Progress};
 use crate::lock;
 use crate::migrator::Migrator;
 use crate::operation::{Direction, Operation};
@@ -78,6 +78,30 @@ impl Migrator {
         };
         lock::release(connection).await;
         outcome
+    }
+
+    /// The revisions that are applied according to the history once it is stamped; nothing when the stamp would change
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`stamp`](Self::stamp), without writing anything.
+    pub async fn applied_by_stamp(
+        &self,
+        connection: &mut dyn Connection,
+        target: &Target,
+    ) -> Result<Option<Vec<Revision>>, MigrationError> {
+        let history = History::read(connection).await?;
+        let changes = self.stamped(&history, connection.dialect(), target)?;
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let becomes = |revision: &Revision| {
+            let change = changes.iter().find(|(changed, _)| changed.id == revision.id);
+            change.map_or(history.progress(&revision.id) == Some(Progress::Applied), |(_, is_applied)| {
+                *is_applied
+            })
+        };
+        Ok(Some(self.graph.revisions().iter().filter(|revision| becomes(revision)).cloned().collect()))
     }
 
     /// Writes into the history that a revision and everything it builds on are applied and nothing

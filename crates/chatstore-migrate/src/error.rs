@@ -132,9 +132,12 @@ pub enum MigrationError {
     #[error(
         "the revision {0} was applied with a different text than this version has; use the version that applied it, \
          restore its files, or, when the difference does not matter, record the new text with \
-         `chatstore migrate stamp {0}`"
+         `chatstore migrate stamp` and the newest applied revision"
     )]
     Edited(String),
+    /// The tables are not what the revisions that a stamp would record create; how they differ.
+    #[error("the tables are not those of the revisions that would be recorded:{}", .0.iter().map(|deviation| format!("\n  {deviation}")).collect::<String>())]
+    OtherTables(Vec<String>),
     /// The history in the database is not one of chatstore.
     #[error("{0}; use a separate database for chatstore")]
     ExternalDatabase(String),

@@ -18,6 +18,7 @@ conformance!(
     what_was_changed_by_hand_is_listed_as_drift,
     a_table_of_the_applications_own_is_named_and_is_no_drift,
     a_stamp_is_written_and_nothing_run,
+    a_stamp_that_the_tables_contradict_is_refused,
     the_log_lists_what_was_done_and_what_failed,
     a_database_that_was_never_migrated_has_an_empty_log,
     an_edited_revision_is_named_by_verify_and_upgrade,
@@ -139,6 +140,27 @@ async fn a_stamp_is_written_and_nothing_run(case: TestDatabase) {
     run(folder.path(), &["user", "create", "--username", "ada", "--database-url", &case.url]).data();
 }
 
+async fn a_stamp_that_the_tables_contradict_is_refused(case: TestDatabase) {
+    const TABLE: Sql = Sql::same("test.other", "create table users (id integer primary key, login text)");
+    let refuse = |target: &str, deviation: &str| {
+        let refused = migrate(&case, &["stamp", target]);
+        refused.assert_failed(1, "the tables are not those of the revisions that would be recorded:\n  ");
+        refused.assert_failed(1, deviation);
+        refused.assert_failed(1, "give chatstore a database of its own");
+    };
+    refuse(FIRST, "is not expected");
+    assert!(!migrate(&case, &["current"]).data().contains("pending"));
+    migrate(&case, &["downgrade", "base", "--allow-data-loss"]).data();
+
+    refuse("heads", "the table users is missing");
+    execute(&case, TABLE).await;
+    migrate(&case, &["upgrade"]).assert_failed(1, "if the tables are another program's");
+    refuse("heads", "the column users.username is missing");
+    refuse(FIRST, "the column users.username is missing");
+
+    assert_eq!(migrate(&case, &["current"]).data(), all_pending());
+}
+
 async fn the_log_lists_what_was_done_and_what_failed(case: TestDatabase) {
     migrate(&case, &["stamp", "base"]).data();
     migrate(&case, &["upgrade"]).assert_failed(1, "applying the revision f3a91c07d2b4 (first_schema) failed");
@@ -190,7 +212,7 @@ async fn an_edited_revision_is_named_by_verify_and_upgrade(case: TestDatabase) {
         migrate(&case, arguments).assert_failed(78, named);
     }
     assert!(migrate(&case, &["current"]).data().contains("f3a91c07d2b4 first_schema edited"));
-    migrate(&case, &["stamp", FIRST]).data();
+    migrate(&case, &["stamp", "heads"]).data();
     migrate(&case, &["verify"]).data();
 }
 

@@ -68,7 +68,7 @@ async fn a_revision_that_fails_is_named_and_leaves_nothing(case: TestDatabase) {
     failed.assert_failed(1, "applying the revision f3a91c07d2b4 (first_schema) failed");
     failed.assert_failed(
         1,
-        "\nhint: the revision was rolled back; if the tables were created in another way, record them",
+        "\nhint: the revision was rolled back; if the tables are another program's, give chatstore a database",
     );
 
     execute(&case, &[Sql::same("test.out_of_the_way", "drop table messages")]).await;
@@ -158,7 +158,7 @@ async fn a_user_without_permission_for_the_tables_is_told_what_to_do() {
         [Sql::only_postgres("test.drop_owned", drop_owned), Sql::only_postgres("test.drop_role", drop_role)];
     execute(&case, &drop).await;
     upgraded.assert_failed(77, "no permission for applying the revision f3a91c07d2b4 (first_schema)");
-    stamped.assert_failed(77, "no permission for stamping the revision f3a91c07d2b4 (first_schema)");
+    stamped.assert_failed(77, "no permission for creating a scratch database");
     upgraded.assert_failed(77, "grant it to this user, or connect as a user who has it");
     assert!(on(&case.url, &["current"]).data().contains("f3a91c07d2b4 first_schema pending"));
 }

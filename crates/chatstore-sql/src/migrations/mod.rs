@@ -252,11 +252,26 @@ impl Migrations<'_> {
     }
 
     /// Records in the history that revisions are applied, or are not, without running any; returns the
-    /// revisions it recorded.
+    /// revisions it recorded. The tables are compared first with what the revisions create that are applied then; tables
+    /// of others beside them do not count.
     ///
     /// # Errors
-    /// As [`Migrator::stamp`].
+    /// [`MigrationError::OtherTables`] when they differ; as [`Migrator::stamp`] and [`replay`](Self::replay).
     pub async fn stamp(&self, target: Target) -> Result<Vec<Revision>, MigrationError> {
+        let to = target.clone();
+        let applied = self
+            .run(|migrator, it| Box::pin(async move { migrator.applied_by_stamp(it, &to).await }))
+            .await?;
+        let Some(applied) = applied else { return Ok(Vec::new()) };
+        let deviations = self.replay(applied).await?.deviations(&self.catalog().await?);
+        let deviations: Vec<String> = deviations
+            .iter()
+            .filter(|deviation| !deviation.is_other_table())
+            .map(ToString::to_string)
+            .collect();
+        if !deviations.is_empty() {
+            return Err(MigrationError::OtherTables(deviations));
+        }
         self.run(|migrator, it| Box::pin(async move { migrator.stamp(it, &target).await })).await
     }
 

@@ -21,6 +21,7 @@ conformance!(
     an_upgrade_that_another_process_overtakes_stops,
     what_cannot_be_undone_or_would_lose_data_is_refused_before_anything_is_undone,
     a_stamp_writes_the_history_and_runs_nothing,
+    a_stamp_of_tables_that_do_not_exist_is_refused,
     a_stamp_records_the_new_text_of_an_edited_revision,
     a_revision_that_is_unknown_stops_a_migration_and_a_server_only_when_it_is_breaking,
     a_foreign_history_is_refused,
@@ -278,24 +279,44 @@ async fn what_cannot_be_undone_or_would_lose_data_is_refused_before_anything_is_
 async fn a_stamp_writes_the_history_and_runs_nothing(case: TestDatabase) {
     let database = open_fresh(&case).await;
     let migrations = database.migrations_by(migrator([branches(), vec![merge()]].concat()));
+    migrations.upgrade(Target::Head, silent).await.unwrap();
+    let before = schema(&database).await;
+    migrations.stamp(Target::Base).await.unwrap();
+    let noted = log(&database).await.len();
 
     let stamped = migrations.stamp(name(LEFT)).await.unwrap();
 
     assert_eq!(ids(&stamped), [ROOT, LEFT]);
-    assert!(schema(&database).await.iter().all(|line| line.contains("chatstore_migrations")));
     assert_eq!(ids(&migrations.plan(Target::Head).await.unwrap()), [RIGHT, MERGE]);
     assert_eq!(ids(&migrations.stamp(Target::Heads).await.unwrap()), [RIGHT, MERGE]);
     assert_eq!(ids(&migrations.stamp(Target::Heads).await.unwrap()), [] as [&str; 0]);
     assert_eq!(ids(&migrations.stamp(name(ROOT)).await.unwrap()), [LEFT, RIGHT, MERGE]);
     assert_eq!(ids(&migrations.stamp(Target::Base).await.unwrap()), [ROOT]);
     assert_eq!(history(&database).await, [] as [&str; 0]);
-    assert_eq!(log(&database).await.len(), 8);
+    assert_eq!(log(&database).await.len(), noted + 8);
+    assert_eq!(schema(&database).await, before);
+}
+
+async fn a_stamp_of_tables_that_do_not_exist_is_refused(case: TestDatabase) {
+    let database = open_fresh(&case).await;
+    let migrations = database.migrations_by(migrator(branches()));
+
+    let error = migrations.stamp(name(LEFT)).await.unwrap_err();
+
+    let MigrationError::OtherTables(deviations) = error else { panic!("{error}") };
+    assert_eq!(
+        deviations,
+        [format!("the table t_{ROOT} is missing"), format!("the table t_{LEFT} is missing")]
+    );
+    assert_eq!(schema(&database).await, [] as [&str; 0]);
 }
 
 async fn a_stamp_records_the_new_text_of_an_edited_revision(case: TestDatabase) {
     let database = open_fresh(&case).await;
-    upgrade(&database, &[table(ROOT, &[], "")], Target::Head).await.unwrap();
-    let edited = [statements(ROOT, &[], "", "create table other (id bigint);", "drop table other;")];
+    let create =
+        |text: &str| statements(ROOT, &[], "", &format!("{text} ours (id bigint);"), "drop table ours;");
+    upgrade(&database, &[create("create table")], Target::Head).await.unwrap();
+    let edited = [create("create  table")];
     let migrations = database.migrations_by(migrator(edited.to_vec()));
     assert!(migrations.status().await.unwrap().verify().is_err());
 

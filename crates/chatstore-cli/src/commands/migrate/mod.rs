@@ -177,7 +177,7 @@ fn stopped(error: MigrationError) -> CliError {
 }
 
 const CORRECT: &str = "the revision was rolled back; correct what the database reports and upgrade again";
-const TAKE_OVER: &str = "the revision was rolled back; if the tables were created in another way, record them with `chatstore migrate stamp`";
+const TAKE_OVER: &str = "the revision was rolled back; if the tables are another program's, give chatstore a database of its own; if they are chatstore's, created in another way, record them with `chatstore migrate stamp`";
 
 async fn downgrade(migrations: &Migrations<'_>, to: &str, allow_data_loss: bool) -> Result<(), CliError> {
     let undone = match migrations.downgrade(Target::from(to), allow_data_loss, report).await {
