@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, reason = "figures go to standard output")]
 
 mod backup;
+mod branches;
 mod crash;
 mod database_faults;
 mod deletion;
@@ -53,6 +54,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Backup(backup::Arguments),
+    Branches(branches::Arguments),
     Crash(crash::Arguments),
     DatabaseFaults(database_faults::Arguments),
     Deletion(deletion::Arguments),
@@ -90,6 +92,7 @@ enum Command {
 async fn main() -> ExitCode {
     let kept = match Arguments::parse().command {
         Command::Backup(arguments) => run(Backends::Sqlite, arguments).await,
+        Command::Branches(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Crash(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::DatabaseFaults(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Deletion(arguments) => run(arguments.common.databases.backend, arguments).await,

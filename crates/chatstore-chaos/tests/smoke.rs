@@ -299,3 +299,12 @@ fn whatever_a_standby_does_nobody_reads_less_than_they_wrote() {
     let line = read_json(&String::from_utf8_lossy(&output.stdout));
     assert_eq!((&line["stale"], &line["errors"], &line["violations"]), (&0.into(), &0.into(), &0.into()));
 }
+
+#[test]
+fn a_path_with_many_branch_points_is_read_to_its_end() {
+    let arguments = ["branches", "--messages", "300", "--branch-points", "20", "--no-bounds"];
+    for line in run_on_backends(&arguments) {
+        assert_eq!(line["violations"], 0, "{line}");
+        assert_eq!(line["page_ratios_by_depth"].as_array().unwrap().len(), 6, "{line}");
+    }
+}

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use chatstore::fields::HEAD;
 use chatstore::{
     CanonicalJson, Change, CountField, Duplicates, FieldCode, FieldError, FlagField, FromText, IntoValid,
-    Invalid, InvalidJson, JsonField, JsonShape, Keyword, KeywordField, ListField, TextField, TextsField,
-    Valid, Validate, VerbatimField, VerbatimJson, limits,
+    Invalid, InvalidJson, JsonField, JsonShape, Keyword, KeywordField, ListField, MessageName,
+    MessageNameField, NewHead, TextField, TextsField, Valid, Validate, VerbatimField, VerbatimJson, limits,
 };
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,43 @@ impl Field for CountField {
         let or_null = if is_nullable { ", or null" } else { "" };
         let message = format!("must be a whole number from {} to {}{or_null}", self.min, self.max);
         integer(value).map_err(|code| (code, message))
+    }
+}
+
+impl Field for MessageNameField {
+    type Value = MessageName;
+
+    fn read(&self, value: &RawValue, is_nullable: bool) -> Result<MessageName, (FieldCode, String)> {
+        if let Some(text) = text(value) {
+            return self.parse(&text);
+        }
+        match integer(value) {
+            Ok(seq) if seq >= 0 => Ok(MessageName::Seq(seq)),
+            _ => Err(wrong_type(Self::RULE, is_nullable)),
+        }
+    }
+}
+
+/// The field for another head of a conversation: a message, or the one of which the newest below becomes the head.
+#[derive(Debug)]
+pub(crate) struct HeadField;
+
+/// The only field of the object that names a message from above.
+const UNDER: MessageNameField = MessageNameField { name: "under", about: "" };
+
+impl Field for HeadField {
+    type Value = NewHead;
+
+    fn read(&self, value: &RawValue, is_nullable: bool) -> Result<NewHead, (FieldCode, String)> {
+        let Some(fields) = object(value) else { return HEAD.read(value, is_nullable).map(NewHead::Message) };
+        match fields.first_key_value() {
+            Some((name, value)) if fields.len() == 1 && name == UNDER.name => {
+                UNDER.read(value, false).map(NewHead::Under)
+            }
+            _ => {
+                Err(wrong_type("must name a message, or be an object with nothing but `under`", is_nullable))
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::request::Parts;
 use chatstore::fields::{EMAIL, THREAD_ID};
 use chatstore::{
-    ApiKeyId, AsUser, ConversationId, DocumentId, FieldCode, InvalidId, LogEventId, MessageId, RouteGroup,
+    ApiKeyId, AsUser, ConversationId, DocumentId, FieldCode, LogEventId, MessageId, MessageName, RouteGroup,
     SessionId, UserId,
 };
 use serde::de::DeserializeOwned;
@@ -150,34 +150,6 @@ pub(crate) struct MessagePath {
 impl MessagePath {
     pub(crate) fn conversation(&self) -> ConversationName<'_> {
         ConversationName::new(&self.conversation, self.thread_id.as_deref())
-    }
-}
-
-/// How a path names a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum MessageName {
-    Id(MessageId),
-    Seq(i64),
-    External(String),
-}
-
-/// What the application's own id of a message begins with in a path.
-const EXTERNAL: &str = "ext:";
-
-impl FromStr for MessageName {
-    type Err = InvalidId;
-
-    /// Reads an id; digits are the number of the message, and what follows `ext:` is the application's own id.
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        if let Some(external_id) = text.strip_prefix(EXTERNAL) {
-            return Ok(Self::External(external_id.to_owned()));
-        }
-        if text.bytes().all(|byte| byte.is_ascii_digit())
-            && let Ok(seq) = text.parse()
-        {
-            return Ok(Self::Seq(seq));
-        }
-        text.parse().map(Self::Id)
     }
 }
 

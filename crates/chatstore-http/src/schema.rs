@@ -3,18 +3,22 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
+use chatstore::fields::HEAD;
 use chatstore::{
     ApiKeyScope, Change, ConversationRole, ConversationSort, CountField, FlagField, JsonField, JsonShape,
-    Keyword, KeywordField, ListField, LogLevel, MessageRole, Order, ResponseScope, RouteGroup, TextField,
-    TextsField, UserRole, VerbatimField,
+    Keyword, KeywordField, ListField, LogLevel, MessageNameField, MessageRole, Order, ResponseScope,
+    RouteGroup, TextField, TextsField, UserRole, VerbatimField,
 };
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, RefBuilder, SchemaFormat, SchemaType};
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayBuilder, OneOfBuilder, RefBuilder, SchemaFormat, SchemaType,
+};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Required, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::fields::HeadField;
 use crate::request::{Field, FieldSchema, NamedSchema, ReadFields, RequestObject};
 
 /// Defines an object of requests: its name, what is read from it, the function that reads it, and an example. The
@@ -239,6 +243,32 @@ impl FieldSchema for CountField {
             .minimum(Some(self.min))
             .maximum(Some(self.max))
             .into()
+    }
+}
+
+impl FieldSchema for MessageNameField {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn schema(&self, is_nullable: bool, default: Option<Value>) -> RefOr<Schema> {
+        let mut types = vec![Type::String, Type::Integer];
+        types.extend(is_nullable.then_some(Type::Null));
+        let object = ObjectBuilder::new().schema_type(SchemaType::Array(types));
+        object.description(about(self.about, default)).into()
+    }
+}
+
+impl FieldSchema for HeadField {
+    fn name(&self) -> &'static str {
+        HEAD.name
+    }
+
+    fn schema(&self, _is_nullable: bool, _default: Option<Value>) -> RefOr<Schema> {
+        let name = || ObjectBuilder::new().schema_type(SchemaType::Array(vec![Type::String, Type::Integer]));
+        let under = ObjectBuilder::new().property("under", name()).required("under");
+        let under = under.additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        OneOfBuilder::new().item(name()).item(under).description(Some(HEAD.about)).into()
     }
 }
 

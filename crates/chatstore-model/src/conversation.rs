@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use crate::field::METADATA;
 use crate::keyword::keywords;
+use crate::tree::MessageNameField;
 use crate::{
     CanonicalJson, Change, ConversationId, FieldCode, FlagField, Invalid, JsonField, JsonFilter, JsonShape,
-    KeywordField, TextField, TextForm, Timestamp, UserId, Validate, Validator, limits,
+    KeywordField, NewHead, TextField, TextForm, Timestamp, UserId, Validate, Validator, limits,
 };
 
 /// The application's own id of a conversation.
@@ -54,6 +55,14 @@ pub const ARCHIVED: FlagField = FlagField {
     about: "The owner's to change. Archived conversations are left out of lists unless they are asked for.",
 };
 
+/// The head of a conversation.
+pub const HEAD: MessageNameField = MessageNameField {
+    name: "head",
+    about: "The owner's to change: the message at the end of the branch that is read and written, by its UUID, short id \
+            or number, or the application's own id after `ext:`. An object `{\"under\": …}` names one of which the newest \
+            message below becomes the head.",
+};
+
 /// The role of a member who is not the owner.
 pub const MEMBER_ROLE: KeywordField<MemberRole> =
     KeywordField::new("role").about("An `editor` writes, a `viewer` reads.");
@@ -90,6 +99,9 @@ pub struct Conversation {
     pub updated_at: Timestamp,
     /// When the owner archived it, if it is archived.
     pub archived_at: Option<Timestamp>,
+    /// The number of the message at the end of the branch that is read and written, 0 when no message is left; `None`
+    /// while the conversation never branched, whose head is its newest message.
+    pub head_seq: Option<i64>,
 }
 
 /// A conversation to be created.
@@ -154,6 +166,8 @@ pub struct ConversationPatch {
     pub metadata_patch: Option<CanonicalJson>,
     /// Whether it is archived. Archiving an archived conversation keeps its time.
     pub archived: Option<bool>,
+    /// Another head.
+    pub head: Option<NewHead>,
 }
 
 impl ConversationPatch {
@@ -188,8 +202,9 @@ impl ConversationPatch {
             metadata: _,
             metadata_patch: _,
             archived,
+            head,
         } = self;
-        thread_id.is_keep() && last_message.is_keep() && archived.is_none()
+        thread_id.is_keep() && last_message.is_keep() && archived.is_none() && head.is_none()
     }
 }
 
@@ -201,6 +216,7 @@ impl Validate for ConversationPatch {
         LAST_MESSAGE.check(validator, self.last_message.as_deref());
         METADATA.check(validator, self.metadata.as_ref());
         METADATA_PATCH.check(validator, self.metadata_patch.as_ref());
+        HEAD.check(validator, self.head.as_ref().map(NewHead::name));
         if self.metadata.is_some() && self.metadata_patch.is_some() {
             let message = "must not be given together with metadata";
             validator.wrong(METADATA_PATCH.name, FieldCode::NotAllowed, message);

@@ -33,6 +33,7 @@ mod response;
 mod session;
 mod text;
 mod time;
+mod tree;
 mod usage;
 mod user;
 mod valid;
@@ -77,6 +78,7 @@ pub use response::{ModelResponse, NewModelResponse, NewReply, Reply, effective_m
 pub use session::{EndReason, NewRefreshToken, NewSession, RefreshToken, Session, SessionState};
 pub use text::{PREVIEW_CHARACTERS, preview};
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
+pub use tree::{Branch, HeadRule, MessageName, MessageNameField, MessagePosition, NewHead, Parent};
 pub use usage::{Day, OTHER_MODELS, UsageDimension, UsageGroup, UsageGrouping, UsageRow};
 pub use user::{ANOTHER_ADDRESS, NewUser, User, UserFilter, UserPatch, UserRole, is_own_name};
 pub use valid::{IntoValid, Valid};
@@ -87,7 +89,7 @@ pub mod fields {
     pub use crate::api_key::{EXPIRES_AT, KEY_NAME, KEY_SCOPE};
     pub use crate::cached_response::{CACHED_SECONDS, CACHED_VALUE, REQUEST_MESSAGES, REQUEST_PARAMETERS};
     pub use crate::conversation::{
-        ARCHIVED, CONVERSATION_ID, DEFAULT_MODEL, LAST_MESSAGE, MEMBER_ROLE, METADATA_PATCH, THREAD_ID,
+        ARCHIVED, CONVERSATION_ID, DEFAULT_MODEL, HEAD, LAST_MESSAGE, MEMBER_ROLE, METADATA_PATCH, THREAD_ID,
         THREAD_PREFIX, TITLE, TITLE_PART,
     };
     pub use crate::document::{DOCUMENT_CONTENT, DOCUMENT_TITLE, DOCUMENTS};
@@ -106,6 +108,7 @@ pub mod fields {
         TOKENS_PROMPT, TOKENS_TOTAL,
     };
     pub use crate::session::{IP, USER_AGENT};
+    pub use crate::tree::PARENT;
     pub use crate::user::{
         EMAIL, EMAIL_VERIFIED, FULL_NAME, IS_ACTIVE, MUST_CHANGE_PASSWORD, PASSWORD, USER_ROLE, USERNAME,
     };

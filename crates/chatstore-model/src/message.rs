@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use crate::field::METADATA;
 use crate::keyword::keywords;
+use crate::tree::PARENT;
 use crate::{
     CanonicalJson, Change, ConversationId, CountField, JsonField, JsonShape, Keyword, KeywordField,
-    ListField, MessageId, TextField, TextForm, Timestamp, UserId, Validate, Validator, VerbatimField,
+    ListField, MessageId, Parent, TextField, TextForm, Timestamp, UserId, Validate, Validator, VerbatimField,
     VerbatimJson, limits,
 };
 
@@ -134,6 +135,9 @@ pub struct Message {
     pub format: Option<String>,
     /// The application's own id, unique in the conversation.
     pub external_id: Option<String>,
+    /// The number of the message that it follows, 0 for none; `None` when that is the message with the nearest lower
+    /// number that is left, as for every message of a conversation that never branched.
+    pub parent_seq: Option<i64>,
 }
 
 /// A message to be appended.
@@ -161,6 +165,9 @@ pub struct NewMessage {
     pub format: Option<String>,
     /// The application's own id, unique in the conversation.
     pub external_id: Option<String>,
+    /// What it follows; the head of the conversation, or the message before it among those that are appended together,
+    /// when left out.
+    pub parent: Option<Parent>,
 }
 
 impl NewMessage {
@@ -179,6 +186,7 @@ impl NewMessage {
             created_at: None,
             format: None,
             external_id: None,
+            parent: None,
         }
     }
 
@@ -211,6 +219,7 @@ impl Validate for NewMessage {
         METADATA.check(validator, Some(&self.metadata));
         FORMAT.check(validator, self.format.as_deref());
         EXTERNAL_ID.check(validator, self.external_id.as_deref());
+        PARENT.check(validator, self.parent.as_ref().and_then(Parent::message));
     }
 }
 

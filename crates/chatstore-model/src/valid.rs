@@ -140,7 +140,8 @@ impl Valid<MessageBatch> {
         Valid(&self.0.conversation)
     }
 
-    /// The only message, unless there are others, it brings a time, or more than appending it is asked for.
+    /// The only message, unless there are others, it brings a time or a parent, or more than appending it is asked
+    /// for.
     ///
     /// # Errors
     /// The batch itself.
@@ -149,7 +150,12 @@ impl Valid<MessageBatch> {
         let Self(MessageBatch { mut messages, conversation, on_conflict }) = self;
         let is_plain = conversation.is_empty() && on_conflict == OnConflict::Error;
         match messages.pop() {
-            Some(message) if messages.is_empty() && is_plain && message.created_at.is_none() => {
+            Some(message)
+                if messages.is_empty()
+                    && is_plain
+                    && message.created_at.is_none()
+                    && message.parent.is_none() =>
+            {
                 Ok(Valid(message))
             }
             last => {

@@ -89,11 +89,11 @@ pub use options::{DatabaseKind, DatabaseOptions};
 pub use piece_rows::PieceRows;
 
 pub use repo::{
-    ApiKeys, ConversationList, Conversations, Counts, DeletedThreads, Deletions, DocumentList, Documents,
-    FoundApiKey, FoundDocuments, IdempotencyKeys, Identities, ImportedResponse, ImportedRows, Imports,
-    LogActor, LogList, LogOwner, Logs, MarkedCounts, Members, Messages, NewSecret, Owners, Passwords, Piece,
-    PiecePosition, PresentMessage, Presented, RefreshTokens, RemovedPiece, Responses, Rotation, Sessions,
-    Statistics, TableDigest, Usage, Users, Via,
+    ApiKeys, Completion, ConversationList, Conversations, Counts, DeletedThreads, Deletions, DocumentList,
+    Documents, Family, FoundApiKey, FoundDocuments, IdempotencyKeys, Identities, ImportedResponse,
+    ImportedRows, Imports, LogActor, LogList, LogOwner, Logs, MarkedCounts, Members, Messages, NewSecret,
+    Owners, Passwords, PathStart, Piece, PiecePosition, PresentMessage, Presented, RefreshTokens, Relative,
+    RemovedPiece, Responses, Rotation, Sessions, Statistics, TableDigest, Usage, Users, Via,
 };
 pub use server_failure::ServerFailure;
 pub use standby_reads::{InvalidWalPosition, StandbyReads, WalPosition};

@@ -29,6 +29,8 @@ pub struct Tx<'c, M> {
     context: &'c Context,
     /// The revision of the conversation whose messages were read or changed last.
     revision: Option<i64>,
+    /// The head of the conversation whose messages were listed last, if it branched.
+    head_seq: Option<i64>,
     mode: PhantomData<fn() -> M>,
 }
 
@@ -56,7 +58,7 @@ impl<M> std::fmt::Debug for Tx<'_, M> {
 
 impl<'c, M> Tx<'c, M> {
     pub(crate) const fn new(executor: Executor<'c>, context: &'c Context) -> Self {
-        Self { executor, context, revision: None, mode: PhantomData }
+        Self { executor, context, revision: None, head_seq: None, mode: PhantomData }
     }
 
     /// How the transaction ends, by what its work returned and by what the database reported meanwhile.
@@ -86,6 +88,17 @@ impl<'c, M> Tx<'c, M> {
     #[must_use]
     pub const fn conversation_revision(&self) -> Option<i64> {
         self.revision
+    }
+
+    /// The number of the head of the conversation whose messages were listed last; `None` when it never branched, or has
+    /// none of them.
+    #[must_use]
+    pub const fn listed_head(&self) -> Option<i64> {
+        self.head_seq
+    }
+
+    pub(crate) const fn note_head(&mut self, head_seq: Option<i64>) {
+        self.head_seq = head_seq;
     }
 
     pub(crate) const fn note_revision(&mut self, revision: i64) {

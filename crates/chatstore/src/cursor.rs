@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chatstore_model::{
-    ConversationPosition, LogPosition, MemberPosition, OwnedPosition, ThreadPosition, Timestamp,
+    ConversationPosition, LogPosition, MemberPosition, MessagePosition, OwnedPosition, ThreadPosition,
+    Timestamp,
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -67,6 +68,22 @@ impl Cursor for i64 {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
+
+impl Cursor for MessagePosition {
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.seq.to_bytes();
+        if let Some(leaf) = self.leaf {
+            bytes.extend(leaf.to_be_bytes());
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (seq, leaf) = bytes.split_first_chunk::<8>()?;
+        let leaf = if leaf.is_empty() { None } else { Some(i64::from_bytes(leaf)?) };
+        Some(Self { seq: i64::from_be_bytes(*seq), leaf })
     }
 }
 
@@ -184,6 +201,10 @@ mod tests {
             member in member_position(),
         ) {
             prop_assert_eq!(i64::open(&seq.seal("list"), "list"), Ok(seq));
+            for leaf in [None, Some(seq)] {
+                let place = MessagePosition { seq, leaf };
+                prop_assert_eq!(MessagePosition::open(&place.seal("list"), "list"), Ok(place));
+            }
             prop_assert_eq!(ConversationPosition::open(&conversation.seal("list"), "list"), Ok(conversation));
             prop_assert_eq!(MemberPosition::open(&member.seal("list"), "list"), Ok(member));
             prop_assert_eq!(i64::open(&conversation.seal("list"), "list"), Err(InvalidCursor));

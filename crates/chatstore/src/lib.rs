@@ -112,7 +112,7 @@ mod user_scope;
 pub use builder::Builder;
 pub use chatstore_model::*;
 pub use chatstore_sql::{
-    Cause, ConnectError, ConversationList, DatabaseKind, DocumentList, FileLock, FoundDocuments,
+    Cause, ConnectError, ConversationList, DatabaseKind, DocumentList, Family, FileLock, FoundDocuments,
     InvalidWalPosition, LogList, LogOwner, Owners, ReadTx, ServerFailure, StandbyReads, StoreError, Tx,
     UnsupportedEncoding, Via, WalPosition, WriteTx,
 };

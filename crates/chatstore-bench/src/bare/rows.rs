@@ -42,6 +42,7 @@ pub(crate) struct BareConversation {
     created_at: i64,
     updated_at: i64,
     archived_at: Option<i64>,
+    head_seq: Option<i64>,
     role: String,
 }
 
@@ -102,7 +103,8 @@ impl BareConversation {
             created_at: row.get(11)?,
             updated_at: row.get(12)?,
             archived_at: row.get(13)?,
-            role: row.get(14)?,
+            head_seq: row.get(14)?,
+            role: row.get(15)?,
         })
     }
 
@@ -122,7 +124,8 @@ impl BareConversation {
             created_at: row.try_get::<_, Microseconds>(11)?.0,
             updated_at: row.try_get::<_, Microseconds>(12)?.0,
             archived_at: row.try_get::<_, Option<Microseconds>>(13)?.map(|time| time.0),
-            role: row.try_get(14)?,
+            head_seq: row.try_get(14)?,
+            role: row.try_get(15)?,
         })
     }
 }

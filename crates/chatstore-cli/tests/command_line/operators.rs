@@ -1,6 +1,6 @@
 //! What operators do with users, keys, sessions and conversations.
 
-use chatstore::{NewConversation, NewMessage, Store};
+use chatstore::{ConversationPatch, MessageName, NewConversation, NewHead, NewMessage, Parent, Store};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::commands::{Commands, tokens};
@@ -12,6 +12,7 @@ conformance!(
     a_key_is_rotated_and_revoked_without_naming_its_owner,
     sessions_are_listed_and_ended,
     conversations_are_listed_shown_exported_and_deleted,
+    the_branches_of_a_conversation_are_exported_and_imported,
     what_cannot_be_undone_is_confirmed_first,
 );
 
@@ -147,6 +148,53 @@ async fn conversations_are_listed_shown_exported_and_deleted(case: TestDatabase)
     let delete = ["conversation", "delete", &id, "--user", "ada", "--yes"];
     assert_eq!(commands.run(&delete).data(), "");
     commands.run(&delete).assert_failed(1, "ada has no conversation");
+}
+
+async fn the_branches_of_a_conversation_are_exported_and_imported(case: TestDatabase) {
+    let commands = Commands::on(case);
+    for name in ["ada", "bob"] {
+        commands.run(&["user", "create", "--username", name]).data();
+    }
+    let store = Store::connect(&commands.case.url).await.unwrap();
+    let ada = store.users().find_by_username("ada").await.unwrap().unwrap().id;
+    let chat = store.as_user(ada);
+    let id = chat.conversations().create(NewConversation::titled("tree")).await.unwrap().id;
+    let after = |text: &str, parent| NewMessage { parent, ..NewMessage::user(text) };
+    let of = |seq| Some(Parent::Message(MessageName::Seq(seq)));
+    let new = vec![
+        after("one", None),
+        after("two", None),
+        after("gone", None),
+        after("root", Some(Parent::Root)),
+        after("three", of(2)),
+        after("four", None),
+        after("five", of(1)),
+    ];
+    let appended = chat.messages().append_many(id, new).await.unwrap();
+    chat.messages().delete(id, appended[2].id).await.unwrap();
+    let head = Some(NewHead::Message(MessageName::Id(appended[5].id)));
+    chat.conversations()
+        .update(id, ConversationPatch { head, ..ConversationPatch::default() })
+        .await
+        .unwrap();
+    store.close().await;
+
+    let exported =
+        commands.run(&["conversation", "export", &id.to_string(), "--user", "ada"]).data().to_owned();
+    let line: serde_json::Value = serde_json::from_str(&exported).unwrap();
+    let parents: Vec<_> =
+        line["turns"].as_array().unwrap().iter().map(|turn| turn["parent"].as_i64()).collect();
+    assert_eq!(parents, [None, None, Some(0), Some(2), Some(4), Some(1)]);
+    assert_eq!(line["head"], 5);
+    std::fs::write(commands.folder.path().join("tree.jsonl"), format!("{exported}\n")).unwrap();
+    let imported = commands.run(&["import", "jsonl", "tree.jsonl", "--user", "bob", "--json"]).json();
+    assert_eq!(imported["imported"]["messages"], 6, "{imported}");
+    let copied = commands.run(&["conversation", "list", "--user", "bob", "--json"]).json();
+    let copy = copied[0]["id"].as_str().unwrap();
+    let again: serde_json::Value =
+        serde_json::from_str(commands.run(&["conversation", "export", copy, "--user", "bob"]).data())
+            .unwrap();
+    assert_eq!((&again["turns"], &again["head"]), (&line["turns"], &line["head"]));
 }
 
 async fn what_cannot_be_undone_is_confirmed_first(case: TestDatabase) {

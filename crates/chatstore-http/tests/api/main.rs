@@ -9,6 +9,7 @@ mod ai_cache;
 mod anonymous;
 mod authorization;
 mod bodies;
+mod branches;
 mod browsers;
 mod conditions;
 mod confirmation;

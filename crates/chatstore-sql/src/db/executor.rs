@@ -180,6 +180,16 @@ impl<'c> Executor<'c> {
         self.note(started, count as u64, result)
     }
 
+    /// Changes rows and hands each to `read`.
+    pub(crate) async fn change_each(
+        &mut self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.run(Effect::Changes, sql, values, read).await.map(drop)
+    }
+
     /// Changes rows and reads at most one of them.
     pub(crate) async fn query_changed<T>(
         &mut self,

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use chatstore_model::{
-    Conversation, ConversationId, IntoValid, NewConversation, NewMessage, UserId, preview,
+    Conversation, ConversationId, HeadRule, IntoValid, MessageName, NewConversation, NewMessage, Parent,
+    UserId, preview,
 };
 
-use super::messages::{MessageRow, count_of, number_after};
+use super::messages::{MessageRow, Planting, count_of, number_after};
 use crate::error::StoreError;
 use crate::tx::ReadWrite;
 
@@ -18,6 +19,8 @@ pub struct ImportedRows {
     places: HashMap<(UserId, ConversationId), usize>,
     /// With their numbers.
     messages: Vec<MessageRow>,
+    /// Heads of conversations that branched, which are complete.
+    heads: Vec<(UserId, ConversationId, i64)>,
 }
 
 impl ImportedRows {
@@ -72,8 +75,8 @@ impl Imports<'_, '_, ReadWrite> {
                 numbered
             }
             None => {
-                let numbered = self.0.messages().number(owner, conversation, senders, new, None).await?;
-                numbered.map_or_else(Vec::new, |(numbered, _)| numbered)
+                let planting = Planting { rule: HeadRule::Follows, at: None };
+                self.0.messages().number(owner, conversation, senders, new, planting).await?.0
             }
         };
         rows.messages.append(&mut numbered);
@@ -81,7 +84,8 @@ impl Imports<'_, '_, ReadWrite> {
     }
 
     /// Adds messages of a conversation that is imported in pieces, after the message with this number. The conversation's
-    /// revision is 1 until the last piece and 2 then, as if it had been imported at once.
+    /// revision is 1 until the last piece and 2 then, as if it had been imported at once. `completes` is the last piece's,
+    /// with the head of a conversation that branched. A parent is the number of an earlier message, and is stored as it is.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the conversation has other messages than those up to `after`, or was changed;
@@ -93,16 +97,20 @@ impl Imports<'_, '_, ReadWrite> {
         conversation: ConversationId,
         after: i64,
         new: impl IntoValid<&[NewMessage]>,
-        completes: bool,
+        completes: Option<Completion>,
     ) -> Result<(), StoreError> {
-        let mut numbered = self.0.messages().unnumbered(owner, conversation, &[], *new.into_valid()?)?;
+        let new = *new.into_valid()?;
+        let mut numbered = self.0.messages().unnumbered(owner, conversation, &[], new)?;
+        for (row, new) in numbered.iter_mut().zip(new) {
+            row.parent_seq = new.parent.as_ref().map(stored_parent).transpose()?;
+        }
         let Some(last) = numbered.last() else { return Ok(()) };
         let is_next = match rows.unstored(owner, conversation) {
             Some(head) => {
                 let is_next = head.last_seq == after && head.message_count == after && head.revision == 1;
                 if is_next {
                     show(head, &numbered)?;
-                    head.revision = if completes { 2 } else { 1 };
+                    head.revision = if completes.is_some() { 2 } else { 1 };
                 }
                 is_next
             }
@@ -110,7 +118,8 @@ impl Imports<'_, '_, ReadWrite> {
                 let count = count_of(&numbered)?;
                 let last = (last.content.as_str(), last.created_at);
                 let mut conversations = self.0.conversations();
-                let bumped = conversations.bump_by_piece(owner, conversation, after, count, last, completes);
+                let bumped =
+                    conversations.bump_by_piece(owner, conversation, after, count, last, completes.is_some());
                 bumped.await?.is_some()
             }
         };
@@ -119,6 +128,9 @@ impl Imports<'_, '_, ReadWrite> {
         }
         number_after(&mut numbered, after);
         rows.messages.append(&mut numbered);
+        if let Some(Completion { head_seq: Some(head) }) = completes {
+            rows.heads.push((owner, conversation, head));
+        }
         Ok(())
     }
 
@@ -134,7 +146,25 @@ impl Imports<'_, '_, ReadWrite> {
         if !rows.messages.is_empty() {
             self.0.messages().insert_rows(&rows.messages).await?;
         }
+        for (owner, conversation, head) in &rows.heads {
+            self.0.conversations().move_head(*owner, *conversation, *head).await?;
+        }
         Ok(())
+    }
+}
+
+/// The end of a conversation that is imported in pieces.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// The number of the head, if the conversation branched.
+    pub head_seq: Option<i64>,
+}
+
+fn stored_parent(parent: &Parent) -> Result<i64, StoreError> {
+    match parent {
+        Parent::Root => Ok(0),
+        Parent::Message(MessageName::Seq(seq)) => Ok(*seq),
+        Parent::Message(_) => Err(StoreError::InvalidState("an imported message names its parent by number")),
     }
 }
 

@@ -55,10 +55,10 @@ pub use deletions::{Deletions, MarkedCounts, Piece, PiecePosition};
 pub use documents::{DocumentList, Documents, FoundDocuments};
 pub use idempotency_keys::IdempotencyKeys;
 pub use identities::Identities;
-pub use imports::{ImportedRows, Imports};
+pub use imports::{Completion, ImportedRows, Imports};
 pub use logs::{LogActor, LogList, LogOwner, Logs};
 pub use members::Members;
-pub use messages::{ImportedResponse, Messages, PresentMessage, RemovedPiece};
+pub use messages::{Family, ImportedResponse, Messages, PathStart, PresentMessage, Relative, RemovedPiece};
 pub use passwords::Passwords;
 pub use refresh_tokens::{Presented, RefreshTokens, Rotation};
 pub use responses::Responses;
@@ -93,6 +93,11 @@ impl Via {
             Self::Member(_) => member,
         }
     }
+}
+
+/// A list as one parameter of a statement.
+fn json_list(values: serde_json::Value) -> Result<CanonicalJson, StoreError> {
+    CanonicalJson::new(values).map_err(|error| StoreError::backend(error.to_string()))
 }
 
 /// Ids as one parameter of a statement: a list of the text that both databases read.

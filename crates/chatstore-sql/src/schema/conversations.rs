@@ -34,6 +34,7 @@ pub(crate) const CONVERSATIONS: Table = Table {
         required("updated_at", Time),
         later("archived_at", Time),
         later("deleted_at", Time),
+        later("head_seq", Int),
     ],
     primary_key: &["owner_id", "id"],
     key_field: Some("id"),

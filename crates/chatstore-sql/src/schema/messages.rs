@@ -26,6 +26,7 @@ pub(crate) const MESSAGES: Table = Table {
         later("edited_at", Time),
         optional("format", Text),
         optional("external_id", Text),
+        later("parent_seq", Int),
     ],
     primary_key: &["owner_id", "conversation_id", "seq"],
     key_field: None,
@@ -59,5 +60,16 @@ pub(crate) const MESSAGES: Table = Table {
             Some("external_id is not null"),
         )
         .unique_in("external_id"),
+        // Where a path leaves the order of the numbers. Messages that never branched are in neither.
+        index(
+            "ix_messages_jump",
+            &["owner_id", "conversation_id", "seq", "parent_seq"],
+            Some("parent_seq <> seq - 1"),
+        ),
+        index(
+            "ix_messages_parent_seq",
+            &["owner_id", "conversation_id", "parent_seq", "seq"],
+            Some("parent_seq is not null"),
+        ),
     ],
 };

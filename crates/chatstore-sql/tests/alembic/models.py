@@ -109,6 +109,7 @@ Table(
     required("updated_at", Time),
     Column("archived_at", Time),
     Column("deleted_at", Time),
+    Column("head_seq", BigInteger),
     PrimaryKeyConstraint("owner_id", "id", name="pk_conversations"),
     UniqueConstraint("owner_id", "thread_id", name="uq_conversations_thread_id"),
     cascade(["owner_id"], ["users.id"], "fk_conversations_owner_id"),
@@ -163,6 +164,7 @@ Table(
     Column("edited_at", Time),
     Column("format", Text),
     Column("external_id", Text),
+    Column("parent_seq", BigInteger),
     PrimaryKeyConstraint("owner_id", "conversation_id", "seq", name="pk_messages"),
     UniqueConstraint("owner_id", "id", name="uq_messages_id"),
     cascade(
@@ -183,6 +185,12 @@ Table(
         "conversation_id",
         "external_id",
         unique=True,
+    ),
+    partial(
+        "ix_messages_jump", "parent_seq <> seq - 1", "owner_id", "conversation_id", "seq", "parent_seq"
+    ),
+    partial(
+        "ix_messages_parent_seq", "parent_seq is not null", "owner_id", "conversation_id", "parent_seq", "seq"
     ),
 )
 

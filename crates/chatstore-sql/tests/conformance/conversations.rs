@@ -80,6 +80,7 @@ async fn a_conversation_created_is_found_by_id_and_thread(case: TestDatabase) {
         created_at: now,
         updated_at: now,
         archived_at: None,
+        head_seq: None,
     };
     assert_eq!(created, expected);
     assert_eq!(get(&case, Via::Owner(owner), id).await, Some((expected.clone(), ConversationRole::Owner)));

@@ -6,7 +6,7 @@ use chatstore_model::{
     CanonicalJson, Conversation, ConversationId, Day, Limit, MessageId, MessageRange, ModelResponse,
     NewConversation, NewMessage, NewUser, Order, PasswordHash, Timestamp, UserId, VerbatimJson,
 };
-use chatstore_sql::{ImportedResponse, ImportedRows, Value, Via};
+use chatstore_sql::{Completion, ImportedResponse, ImportedRows, Value, Via};
 use chatstore_testkit::{TestDatabase, conformance};
 use uuid::Uuid;
 
@@ -366,18 +366,19 @@ async fn a_piece_that_does_not_follow_what_is_imported_is_refused(case: TestData
             owner,
             &NewConversation { id: Some(id), ..NewConversation::default() },
         )?;
-        tx.imports().piece(&mut rows, owner, id, 1, &others, true).await
+        tx.imports().piece(&mut rows, owner, id, 1, &others, Some(Completion::default())).await
     });
     assert!(failure(refused.await).contains("changed while it was imported"));
     for (after, completes) in [(0, false), (2, true)] {
         let piece = piece.clone();
+        let end = completes.then(Completion::default);
         write(&case, async move |tx| {
             let mut rows = ImportedRows::default();
             if after == 0 {
                 let new = NewConversation { id: Some(id), ..NewConversation::default() };
                 tx.imports().conversation(&mut rows, owner, &new)?;
             }
-            tx.imports().piece(&mut rows, owner, id, after, &piece, completes).await?;
+            tx.imports().piece(&mut rows, owner, id, after, &piece, end).await?;
             tx.imports().store(&rows).await
         })
         .await

@@ -79,6 +79,7 @@ async fn a_message_appended_is_found_by_id_and_by_number(case: TestDatabase) {
         edited_at: None,
         format: full().format,
         external_id: None,
+        parent_seq: None,
     };
     assert_eq!(appended, expected);
     let by = Via::Owner(owner);

@@ -100,6 +100,8 @@ fn changes_of_indexes() -> Vec<Manual> {
             &[
                 "the index messages.ix_messages_external_id is missing",
                 "the index messages.ix_messages_format is missing",
+                "the index messages.ix_messages_jump is missing",
+                "the index messages.ix_messages_parent_seq is missing",
                 "the index messages.ix_messages_sender_id is missing",
             ],
         ),

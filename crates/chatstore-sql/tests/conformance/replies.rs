@@ -74,6 +74,7 @@ async fn a_reply_is_stored_with_its_message_and_response(case: TestDatabase) {
             edited_at: None,
             format: full(None).message.format,
             external_id: None,
+            parent_seq: None,
         };
         let response = ModelResponse {
             message_id: id,

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use chatstore_model::{
-    Day, MessageId, NewModelResponse, NewReply, Timestamp, UsageGroup, UsageGrouping, UsageRow, UserId,
-    limits,
+    Day, HeadRule, MessageId, NewModelResponse, NewReply, Timestamp, UsageGroup, UsageGrouping, UsageRow,
+    UserId, limits,
 };
 use chatstore_sql::{Sql, StoreError, WriteTx};
 use chatstore_testkit::{TestDatabase, conformance};
@@ -204,8 +204,9 @@ async fn a_reply_that_is_not_booked_is_stored_whole(case: TestDatabase) {
     let (owner, conversation) = arbitrary_owner(&case).await;
     at(&case, "2026-03-01T12:00:00Z");
     let new = reply_of("large", 3, 4);
-    let reply =
-        write(&case, async move |tx| tx.messages().record_unbooked_reply(owner, conversation, &new).await);
+    let reply = write(&case, async move |tx| {
+        tx.messages().record_unbooked_reply(owner, conversation, &new, Some(HeadRule::Follows)).await
+    });
     let reply = reply.await.unwrap();
     assert_eq!((reply.message.seq, reply.response.tokens_total), (1, Some(7)));
     let id = reply.message.id;

@@ -4,11 +4,12 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use chatstore_model::{
-    ApiKeyId, ConversationId, DocumentId, Email, LogEvent, LogEventId, MemberPosition, MessageId,
-    MessageRange, NewLogEvent, NewRefreshToken, NewUser, Order, SessionId, UserFilter, UserId,
+    ApiKeyId, ConversationId, DocumentId, Email, LogEvent, LogEventId, MemberPosition, MessageFilter,
+    MessageId, MessageRange, NewLogEvent, NewRefreshToken, NewUser, Order, SessionId, UserFilter, UserId,
 };
 use chatstore_sql::{
-    ConversationList, Database, DocumentList, LogList, LogOwner, Presented, ReadTx, StoreError, Via, WriteTx,
+    ConversationList, Database, DocumentList, LogList, LogOwner, PathStart, Presented, ReadTx, StoreError,
+    Via, WriteTx,
 };
 use uuid::Uuid;
 
@@ -60,8 +61,7 @@ pub async fn run(database: &Database, step: Step) -> Outcome {
     let answer = match step {
         Step::Wait(_) => told(&(), vec![]),
         // The way of the hot path: without a transaction on PostgreSQL.
-        Step::Append(..)
-        | Step::CreateUser(_)
+        Step::CreateUser(_)
         | Step::CreateConversation(..)
         | Step::CreateDocument(..)
         | Step::AppendEvent(..) => {
@@ -80,6 +80,7 @@ pub async fn run(database: &Database, step: Step) -> Outcome {
         | Step::FindMessage(..)
         | Step::ListMessages(..)
         | Step::Around(..)
+        | Step::ListPath(..)
         | Step::GetResponse(..)
         | Step::Usage(..)
         | Step::GetDocument(..)
@@ -150,6 +151,7 @@ async fn look(tx: &mut ReadTx<'_>, step: &Step) -> Told {
         Step::Around(by, id, seq, limit) => {
             told(&tx.messages().around(by, id, seq, None, limit).await?, nothing)
         }
+        Step::ListPath(owner, id, leaf, order, limit) => list_path(tx, (owner, id), leaf, order, limit).await,
         Step::GetResponse(user, message) => told(&tx.responses().get(user, message).await?, nothing),
         Step::Usage(user, from, to) => told(&tx.usage().between(user, from, to).await?, nothing),
         Step::GetDocument(user, id) => told(&tx.documents().get(user, id).await?, nothing),
@@ -269,6 +271,27 @@ async fn list_messages(
     told(&pages, vec![])
 }
 
+async fn list_path(
+    tx: &mut ReadTx<'_>,
+    (owner, id): (UserId, ConversationId),
+    leaf: i64,
+    order: Order,
+    limit: chatstore_model::Limit,
+) -> Told {
+    let (mut pages, mut range) = (Vec::new(), MessageRange::ALL);
+    let mut near = None;
+    while pages.len() < PAGES {
+        let (start, filter) = (PathStart { leaf, near }, MessageFilter::from(range));
+        let page = tx.messages().page_of_path(owner, id, start, &filter, order, limit).await?;
+        let next = page.as_ref().and_then(|page| page.next);
+        pages.push(page);
+        let Some(seq) = next else { break };
+        near = Some(seq).filter(|_| order == Order::Descending);
+        range = range.beyond(seq, order);
+    }
+    told(&pages, vec![])
+}
+
 /// What stands for the SHA-256 of a session's token.
 fn token_hash(session: SessionId, counter: i64) -> [u8; 32] {
     let mut hash = [0; 32];
@@ -309,7 +332,7 @@ async fn change(tx: &mut WriteTx<'_>, step: &Step) -> Told {
         }
         Step::RemoveMember(owner, id, user) => told(&tx.members().remove(owner, id, user).await?, vec![]),
         Step::Append(by, id, ref new) => {
-            let message = tx.messages().append(by, id, new).await?;
+            let message = tx.messages().append_in_steps(by, id, new).await?;
             told(&message, vec![Created::Message(message.owner_id, id, message.id)])
         }
         Step::AppendMany(owner, id, ref senders, ref new) => {

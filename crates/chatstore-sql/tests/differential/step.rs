@@ -47,6 +47,8 @@ pub enum Step {
     /// Page by page to the end.
     ListMessages(Via, ConversationId, MessageRange, Order, Limit),
     Around(Via, ConversationId, i64, Limit),
+    /// The path to a message, page by page to the end.
+    ListPath(UserId, ConversationId, i64, Order, Limit),
     GetResponse(UserId, MessageId),
     Usage(UserId, Day, Day),
 

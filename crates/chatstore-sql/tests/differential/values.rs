@@ -3,9 +3,9 @@
 use chatstore_model::{
     ApiKeyScope, ArchivedFilter, CanonicalJson, Change, ConversationFilter, ConversationId,
     ConversationPatch, ConversationSort, DocumentFilter, DocumentId, DocumentPatch, JsonFilter, KeyRights,
-    Limit, LogFilter, LogLevel, Membership, MessageId, MessagePatch, MessageRange, MessageRole, NewApiKey,
-    NewConversation, NewDocument, NewIdempotencyRecord, NewLogEvent, NewMessage, NewModelResponse, NewReply,
-    NewSession, Order, SessionId, Timestamp, VerbatimJson,
+    Limit, LogFilter, LogLevel, Membership, MessageId, MessageName, MessagePatch, MessageRange, MessageRole,
+    NewApiKey, NewConversation, NewDocument, NewHead, NewIdempotencyRecord, NewLogEvent, NewMessage,
+    NewModelResponse, NewReply, NewSession, Order, Parent, SessionId, Timestamp, VerbatimJson,
 };
 use chatstore_sql::{ConversationList, DocumentList, LogList};
 use uuid::Uuid;
@@ -157,6 +157,26 @@ pub fn conversation_patch(random: &mut Random) -> ConversationPatch {
         metadata: random.maybe(25, json),
         metadata_patch: random.maybe(15, json),
         archived: random.maybe(30, |random| random.percent(60)),
+        head: random.maybe(8, head),
+    }
+}
+
+/// Few, so that they are there.
+fn seq(random: &mut Random) -> MessageName {
+    MessageName::Seq(random.between(1, 6))
+}
+
+fn head(random: &mut Random) -> NewHead {
+    match random.percent(50) {
+        true => NewHead::Message(seq(random)),
+        false => NewHead::Under(seq(random)),
+    }
+}
+
+fn parent(random: &mut Random) -> Parent {
+    match random.percent(15) {
+        true => Parent::Root,
+        false => Parent::Message(seq(random)),
     }
 }
 
@@ -175,6 +195,7 @@ pub fn message(random: &mut Random) -> NewMessage {
         used_documents: if random.percent(20) { list(random) } else { CanonicalJson::list() },
         metadata: json(random),
         created_at: random.maybe(15, time),
+        parent: random.maybe(10, parent),
         ..NewMessage::new(role, text(random))
     }
 }

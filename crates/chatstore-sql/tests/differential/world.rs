@@ -231,6 +231,10 @@ impl World {
                 let (range, order) = (values::range(random), values::order(random));
                 Step::ListMessages(by, id, range, order, values::limit(random))
             }
+            15 if random.percent(50) => {
+                let (leaf, order) = (random.between(1, 9), values::order(random));
+                Step::ListPath(owner, place, leaf, order, values::limit(random))
+            }
             15 => Step::Around(by, id, random.between(0, 12), values::limit(random)),
             16 => Step::GetResponse(owner, message),
             _ => {

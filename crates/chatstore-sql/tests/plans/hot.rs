@@ -93,6 +93,7 @@ pub const HOT: &[Hot] = &[
     hot("logs.at_level_descending", &["ix_logs_level", MARK]),
     hot("replies.record", &[MARK, "pk_conversations", "pk_usage_daily"]),
     hot("messages.newest_user_model", &[MARK, "pk_messages"]),
+    hot("messages.nearest_below", &["pk_messages"]),
     hot("responses.get", &[MARK, "pk_conversations", "pk_responses"]),
     hot("api_keys.by_hash", &["ix_api_keys_previous_key_hash", "pk_users", "uq_api_keys_key_hash"]),
     hot("sessions.state", &["pk_sessions", "pk_users"]),

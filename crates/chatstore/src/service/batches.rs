@@ -16,7 +16,7 @@ use super::conversations::EDITOR;
 use super::deletions::NewMessageIds;
 use super::idempotency_key::{IdempotencyKey, Outcome, earlier, gone};
 use super::idempotent::Idempotent;
-use super::messages::{Messages, check_appender};
+use super::messages::{Messages, check_appender, head_rule};
 use super::references::References;
 use super::{access, is_at_revision};
 use crate::error::{Error, Result};
@@ -89,6 +89,15 @@ impl Messages<'_> {
                 Err(batch) => batch,
             };
         }
+        self.append_batch_once(to, batch).await
+    }
+
+    /// The same in a transaction of several statements.
+    pub(super) async fn append_batch_once(
+        self,
+        to: Destination,
+        batch: Valid<MessageBatch>,
+    ) -> Result<AppendedBatch> {
         let ids = batch.messages().iter().filter_map(|new| new.id).collect();
         let taken = NewMessageIds::new(self.0.user, to.conversation(), ids);
         let write = Arc::new(BatchWrite { writer: self.0.writer(), to, batch, once: None });
@@ -203,11 +212,12 @@ impl BatchWrite {
             updated.map_err(|error| of_conversation(error.into()))?;
         }
         let (messages, appended) = match plan {
-            Some(plan) => plan.apply(tx, (owner, conversation), user).await?,
+            Some(plan) => plan.apply(tx, (owner, conversation), (role, user)).await?,
             None => {
                 let senders = vec![Some(user); batch.messages().len()];
                 let new = batch.messages();
-                let messages = tx.messages().append_now(owner, conversation, &senders, new).await?;
+                let rule = head_rule(role);
+                let messages = tx.messages().append_now(owner, conversation, &senders, new, rule).await?;
                 let appended = messages.len();
                 (messages, appended)
             }

@@ -6,7 +6,7 @@ use chatstore_model::{
 };
 use chatstore_sql::WriteTx;
 
-use super::messages::OWN_ONLY;
+use super::messages::{OWN_ONLY, head_rule};
 use crate::error::{Error, Result};
 
 /// What becomes of a batch.
@@ -88,10 +88,11 @@ impl Plan {
         self,
         tx: &mut WriteTx<'_>,
         (owner, conversation): (UserId, ConversationId),
-        user: UserId,
+        (role, user): (ConversationRole, UserId),
     ) -> Result<(Vec<Message>, usize)> {
         let senders = vec![Some(user); self.appended.len()];
-        let appended = tx.messages().append_now(owner, conversation, &senders, &self.appended).await?;
+        let appended =
+            tx.messages().append_now(owner, conversation, &senders, &self.appended, head_rule(role)).await?;
         let mut stored = Vec::with_capacity(self.stored.len());
         for (message, patch) in self.stored {
             stored.push(match patch.is_empty() {

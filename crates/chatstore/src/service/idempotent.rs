@@ -96,7 +96,15 @@ impl Idempotent<'_> {
             let record = key.created(tx.now(), &[created])?;
             tx.idempotency_keys().record(access.owner_id, user, &record).await?;
             let books = is_vouched_for || access.owner_id == user;
-            let reply = messages::record(tx, access.owner_id, conversation, &new, books).await?;
+            let reply = messages::record(
+                tx,
+                access.owner_id,
+                conversation,
+                &new,
+                Some(messages::head_rule(access.role)),
+                books,
+            )
+            .await?;
             Ok(Outcome::first(reply))
         };
         let done = self.write("reply_once", taken, reply).await?;

@@ -2,8 +2,8 @@ use std::slice;
 use std::sync::Arc;
 
 use chatstore_model::{
-    ConversationId, ConversationRole, IntoValid, Limit, Message, MessageBatch, MessageFilter, MessageId,
-    MessagePatch, MessageRole, ModelResponse, NewMessage, NewReply, Page, Reply, UserId, Valid,
+    Branch, ConversationId, ConversationRole, HeadRule, IntoValid, Message, MessageBatch, MessageFilter,
+    MessageId, MessagePatch, MessageRole, ModelResponse, NewMessage, NewReply, Page, Reply, UserId, Valid,
 };
 use chatstore_sql::{ReadTx, StoreError, Via, WriteTx};
 
@@ -42,7 +42,7 @@ impl Messages<'_> {
         new: impl IntoValid<NewMessage>,
     ) -> Result<Message> {
         let new = new.into_valid()?;
-        if new.created_at.is_some() {
+        if new.created_at.is_some() || new.parent.is_some() {
             // In a box, because a batch of one message is appended by this.
             let mut batch = Box::pin(self.append_batch(conversation, new.alone())).await?;
             return batch.messages.pop().ok_or_else(|| Error::not_found("message"));
@@ -51,6 +51,15 @@ impl Messages<'_> {
         let ids = NewMessageIds::new(self.0.user, Some(conversation), new.id.into_iter().collect());
         let attempt = || self.append_once(conversation, Arc::clone(&new));
         self.0.store.past_deletions(ids, attempt).await
+    }
+
+    async fn append_in_steps(
+        self,
+        conversation: ConversationId,
+        batch: Valid<MessageBatch>,
+    ) -> Result<Message> {
+        let mut batch = Box::pin(self.append_batch_once(conversation.into(), batch)).await?;
+        batch.messages.pop().ok_or_else(|| Error::not_found("message"))
     }
 
     async fn append_once(self, conversation: ConversationId, new: Arc<Valid<NewMessage>>) -> Result<Message> {
@@ -71,9 +80,8 @@ impl Messages<'_> {
                 }
             }
         }
-        let access = self.0.access(conversation).await?;
-        check_appender(access.role, false, slice::from_ref(&*new))?;
-        Err(Error::not_found("conversation"))
+        // One that branched takes more than a statement; or there is none, or the user may not append.
+        self.append_in_steps(conversation, Valid::clone(&new).alone()).await
     }
 
     async fn append_at_revision(
@@ -88,7 +96,7 @@ impl Messages<'_> {
             check_revision(tx, access.owner_id, conversation, expected).await?;
             References::of(Some(&new.used_documents)).check(tx, access.owner_id).await?;
             let by = if access.owner_id == user { Via::Owner(user) } else { Via::Member(user) };
-            Ok(tx.messages().append(by, conversation, &*new).await?)
+            Ok(tx.messages().append_in_steps(by, conversation, &*new).await?)
         };
         self.0.write("append", append).await
     }
@@ -122,7 +130,7 @@ impl Messages<'_> {
 
     async fn reply_once(self, conversation: ConversationId, new: Arc<Valid<NewReply>>) -> Result<Reply> {
         let references = References::of(Some(&new.message.used_documents));
-        if self.0.expected.is_some() || !references.is_empty() {
+        if self.0.expected.is_some() || !references.is_empty() || new.message.parent.is_some() {
             return self.reply_at_revision(conversation, new).await;
         }
         match self.reply_of(self.0.user, conversation, Arc::clone(&new)).await {
@@ -131,7 +139,14 @@ impl Messages<'_> {
         }
         let access = self.0.access(conversation).await?;
         check_writer(access.role)?;
-        Ok(self.reply_of(access.owner_id, conversation, new).await?)
+        if access.owner_id != self.0.user {
+            match self.reply_of(access.owner_id, conversation, Arc::clone(&new)).await {
+                Err(StoreError::NotFound { entity: "conversation" }) => {}
+                done => return Ok(done?),
+            }
+        }
+        // One that branched takes more than a statement; or it is gone.
+        self.reply_at_revision(conversation, new).await
     }
 
     async fn reply_of(
@@ -142,7 +157,8 @@ impl Messages<'_> {
     ) -> std::result::Result<Reply, StoreError> {
         let model_is_known = new.response.model_used.is_some() || new.message.model.is_some();
         let books = self.0.is_vouched_for || owner == self.0.user;
-        let record = async move |tx: &mut WriteTx<'_>| record(tx, owner, conversation, &new, books).await;
+        let record =
+            async move |tx: &mut WriteTx<'_>| record(tx, owner, conversation, &new, None, books).await;
         if model_is_known && books {
             self.0.write_single("reply", record).await
         } else {
@@ -163,12 +179,12 @@ impl Messages<'_> {
             check_revision(tx, access.owner_id, conversation, expected).await?;
             References::of(Some(&new.message.used_documents)).check(tx, access.owner_id).await?;
             let books = is_vouched_for || access.owner_id == user;
-            Ok(record(tx, access.owner_id, conversation, &new, books).await?)
+            Ok(record(tx, access.owner_id, conversation, &new, Some(head_rule(access.role)), books).await?)
         };
         self.0.write("reply", record).await
     }
 
-    /// A page of a conversation.
+    /// A page of a conversation: of the path to its head, which in one that never branched has all messages.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` when the limit is not 1 to 200.
@@ -177,23 +193,12 @@ impl Messages<'_> {
         conversation: ConversationId,
         request: PageRequest,
     ) -> Result<Page<Message, i64>> {
-        let limit = request.limit()?;
-        let user = self.0.user;
-        let read = async move |tx: &mut ReadTx<'_>| {
-            for by in as_owner_or_member(user) {
-                let page = page_by(tx, by, conversation, &request, limit).await?;
-                if !page.items.is_empty() {
-                    return Ok(page);
-                }
-            }
-            let by = note_revision_of_empty_page(tx, user, conversation).await?;
-            Ok(page_by(tx, by, conversation, &request, limit).await?)
-        };
-        self.0.read_list("message_page", read).await
+        let page = self.page_of_branch(conversation, Branch::Head, request, None).await?;
+        Ok(Page { items: page.items, next: page.next.map(|position| position.seq) })
     }
 
-    /// The newest of these messages, `count` of them, in ascending order. When they are larger than a page, or more than
-    /// 10,000, the oldest are left out, and [`Page::next`] is the number below which they are; else it is `None`.
+    /// The newest of these messages on the path to the head, `count` of them, in ascending order. When they are larger
+    /// than a page, or more than 10,000, the oldest are left out, and [`Page::next`] is the number below which they are; else it is `None`.
     ///
     /// # Errors
     /// `NotFound`.
@@ -203,18 +208,7 @@ impl Messages<'_> {
         filter: impl Into<MessageFilter>,
         count: u32,
     ) -> Result<Page<Message, i64>> {
-        let (user, filter) = (self.0.user, filter.into());
-        let read = async move |tx: &mut ReadTx<'_>| {
-            for by in as_owner_or_member(user) {
-                let page = newest_by(tx, by, conversation, &filter, count).await?;
-                if !page.items.is_empty() {
-                    return Ok(page);
-                }
-            }
-            let by = note_revision_of_empty_page(tx, user, conversation).await?;
-            Ok(newest_by(tx, by, conversation, &filter, count).await?)
-        };
-        self.0.read_list("message_newest", read).await
+        self.newest_of_branch(conversation, Branch::Head, filter, count).await
     }
 
     /// The message with this id.
@@ -335,47 +329,6 @@ impl Messages<'_> {
     }
 }
 
-/// How the user may read a conversation whose page was found empty, which has no row to say the revision. It is read
-/// first, and then the page again: what is written later is on the page or makes the revision rise.
-async fn note_revision_of_empty_page(
-    tx: &mut ReadTx<'_>,
-    user: UserId,
-    conversation: ConversationId,
-) -> Result<Via> {
-    for by in as_owner_or_member(user) {
-        if tx.conversations().get(by, conversation).await?.is_some() {
-            return Ok(by);
-        }
-    }
-    Err(Error::not_found("conversation"))
-}
-
-async fn newest_by(
-    tx: &mut ReadTx<'_>,
-    by: Via,
-    conversation: ConversationId,
-    filter: &MessageFilter,
-    count: u32,
-) -> std::result::Result<Page<Message, i64>, StoreError> {
-    let mut page = tx.messages().newest(by, conversation, filter.clone(), count).await?;
-    let is_complete = u32::try_from(page.items.len()).is_ok_and(|found| found == count);
-    page.next = page.next.filter(|_| !is_complete);
-    Ok(page)
-}
-
-async fn page_by(
-    tx: &mut ReadTx<'_>,
-    by: Via,
-    conversation: ConversationId,
-    request: &PageRequest,
-    limit: Limit,
-) -> std::result::Result<Page<Message, i64>, StoreError> {
-    match request.center() {
-        Some(seq) => tx.messages().around(by, conversation, seq, request.named_format(), limit).await,
-        None => tx.messages().page(by, conversation, request.filter(), request.order(), limit).await,
-    }
-}
-
 /// Fails unless a user in this role may append these messages, or an application that acts for such a user.
 pub(super) fn check_appender(role: ConversationRole, is_service: bool, new: &[NewMessage]) -> Result<()> {
     check_writer(role)?;
@@ -395,11 +348,20 @@ pub(super) async fn record(
     owner: UserId,
     conversation: ConversationId,
     new: &Valid<NewReply>,
+    rule: Option<HeadRule>,
     books: bool,
 ) -> std::result::Result<Reply, StoreError> {
     match books {
-        true => tx.messages().record_reply(owner, conversation, new).await,
-        false => tx.messages().record_unbooked_reply(owner, conversation, new).await,
+        true => tx.messages().record_reply_by(owner, conversation, new, rule).await,
+        false => tx.messages().record_unbooked_reply(owner, conversation, new, rule).await,
+    }
+}
+
+/// What becomes of the head when a user in this role appends a message with a parent.
+pub(super) const fn head_rule(role: ConversationRole) -> HeadRule {
+    match role {
+        ConversationRole::Owner => HeadRule::Follows,
+        ConversationRole::Editor | ConversationRole::Viewer => HeadRule::Stays,
     }
 }
 

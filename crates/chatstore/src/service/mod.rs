@@ -8,6 +8,7 @@
 mod all_conversations;
 mod auth;
 mod batches;
+mod branches;
 mod conflicts;
 mod conversations;
 mod deletions;
@@ -25,6 +26,7 @@ mod removals;
 mod removed_messages;
 mod response_cache;
 mod seed;
+mod subtrees;
 mod usage;
 mod user_cache;
 mod users;

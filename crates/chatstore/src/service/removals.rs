@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use chatstore_model::{
     ConversationId, ConversationRole, FieldCode, Invalid, Limit, Message, MessageRange, MessageSelection,
-    Order, UserId,
+    UserId,
 };
-use chatstore_sql::{PieceRows, RemovedPiece, Via, WriteTx};
+use chatstore_sql::{PieceRows, RemovedPiece, WriteTx};
 use serde_json::{Value, json};
 
+use super::branches::newest_of_head;
 use super::deletions::NewMessageIds;
 use super::idempotency_key::{IdempotencyKey, Outcome, damaged, earlier_result};
 use super::idempotent::Idempotent;
@@ -100,8 +101,7 @@ async fn pop(
     let owner = access.owner_id;
     // No other transaction removes or appends messages before this one ends.
     tx.conversations().lock(owner, conversation).await?;
-    let by = Via::Owner(owner);
-    let newest = tx.messages().page(by, conversation, MessageRange::ALL, Order::Descending, limit).await?;
+    let newest = newest_of_head(tx, owner, conversation, limit).await?;
     let mut popped = newest.items;
     if access.role != ConversationRole::Owner && popped.iter().any(|message| message.sender_id != Some(user))
     {

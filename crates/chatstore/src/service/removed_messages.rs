@@ -30,6 +30,8 @@ struct RemovedMessage {
     edited_at: Option<Timestamp>,
     format: Option<String>,
     external_id: Option<String>,
+    #[serde(default)]
+    parent_seq: Option<i64>,
 }
 
 /// What is remembered of removed messages: the messages, unless they are too large.
@@ -78,6 +80,7 @@ fn remembered(message: &Message) -> RemovedMessage {
         edited_at,
         format,
         external_id,
+        parent_seq,
     } = message.clone();
     RemovedMessage {
         seq,
@@ -95,6 +98,7 @@ fn remembered(message: &Message) -> RemovedMessage {
         edited_at,
         format,
         external_id,
+        parent_seq,
     }
 }
 
@@ -119,5 +123,6 @@ fn message(removed: RemovedMessage, owner: UserId, conversation: ConversationId)
         edited_at: removed.edited_at,
         format: removed.format,
         external_id: removed.external_id,
+        parent_seq: removed.parent_seq,
     })
 }

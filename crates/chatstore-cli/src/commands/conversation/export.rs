@@ -1,8 +1,9 @@
 //! A conversation as a line of JSON, page by page.
 
+use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
 
-use chatstore::{AsUser, CanonicalJson, Conversation, Message, PageRequest, VerbatimJson};
+use chatstore::{AsUser, Branch, CanonicalJson, Conversation, Message, PageRequest, VerbatimJson};
 use serde::Serialize;
 
 use crate::error::{CliError, code};
@@ -39,10 +40,13 @@ struct Turn<'m> {
     used_documents: &'m CanonicalJson,
     metadata: &'m CanonicalJson,
     created_at: String,
+    /// The turn that it follows, 0 for none; left out where it is the one before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<usize>,
 }
 
-impl<'m> From<&'m Message> for Turn<'m> {
-    fn from(message: &'m Message) -> Self {
+impl<'m> Turn<'m> {
+    fn new(message: &'m Message, parent: Option<usize>) -> Self {
         Self {
             role: message.role.as_str(),
             content: &message.content,
@@ -54,11 +58,12 @@ impl<'m> From<&'m Message> for Turn<'m> {
             used_documents: &message.used_documents,
             metadata: &message.metadata,
             created_at: message.created_at.to_string(),
+            parent,
         }
     }
 }
 
-/// Prints a conversation with its messages; holds a page of them at a time.
+/// Prints a conversation with its messages; holds a page of them at a time, and the numbers of all if they have branches.
 pub(super) async fn print_line(chat: &AsUser<'_>, conversation: Conversation) -> Result<(), CliError> {
     let mut output = BufWriter::new(io::stdout());
     let id = conversation.id;
@@ -75,17 +80,28 @@ pub(super) async fn print_line(chat: &AsUser<'_>, conversation: Conversation) ->
     let head = head.strip_suffix('}').unwrap_or(&head);
     write!(output, "{head},\"turns\":[").map_err(failed)?;
     let mut request = PageRequest::oldest(PAGE);
-    let mut separator = "";
+    let (mut separator, mut count) = ("", 0_usize);
+    // Of messages with numbers the turns that they are, counted from 1.
+    let mut turns: HashMap<i64, usize> = HashMap::new();
     loop {
-        let page = chat.messages().page(id, request).await?;
+        let page = chat.messages().page_of_branch(id, Branch::All, request, None).await?;
         for message in &page.items {
-            write!(output, "{separator}{}", json(&Turn::from(message))?).map_err(failed)?;
+            count += 1;
+            if conversation.head_seq.is_some() {
+                turns.insert(message.seq, count);
+            }
+            let parent = message.parent_seq.map(|parent| turns.get(&parent).copied().unwrap_or(0));
+            write!(output, "{separator}{}", json(&Turn::new(message, parent))?).map_err(failed)?;
             separator = ",";
         }
         let Some(after) = page.next else { break };
-        request = PageRequest::oldest(PAGE).after(after);
+        request = PageRequest::oldest(PAGE).after(after.seq);
     }
-    writeln!(output, "]}}").and_then(|()| output.flush()).map_err(failed)
+    write!(output, "]").map_err(failed)?;
+    if let Some(head) = conversation.head_seq {
+        write!(output, ",\"head\":{}", turns.get(&head).copied().unwrap_or(0)).map_err(failed)?;
+    }
+    writeln!(output, "}}").and_then(|()| output.flush()).map_err(failed)
 }
 
 fn json(value: &impl Serialize) -> Result<String, CliError> {

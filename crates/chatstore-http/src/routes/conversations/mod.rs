@@ -19,6 +19,7 @@ use crate::body::{IdempotentBody, ValidBody};
 use crate::caller::{Caller, OptionalUser};
 use crate::condition::{IdempotencyKeyHeader, IfMatch, IfNoneMatch};
 use crate::error::Problem;
+use crate::fields::HeadField;
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems, TakenProblem};
 use crate::path::{BasePath, ConversationPath, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
@@ -54,6 +55,7 @@ pub(crate) fn conversation_patch(fields: &mut impl ReadFields) -> ConversationPa
         metadata: fields.given(&METADATA.about(REPLACES_METADATA)),
         metadata_patch: fields.given(&METADATA_PATCH),
         archived: fields.given(&ARCHIVED),
+        head: fields.given(&HeadField),
         thread_id: Change::Keep,
     }
 }
@@ -135,8 +137,8 @@ pub(crate) async fn create(
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct GetQuery {
-    /// Separated by commas. `messages` for the newest messages in order, and with it `documents` and `response` for what
-    /// a list of messages has with them.
+    /// Separated by commas. `messages` for the newest messages in order, and with it `documents`, `response` and
+    /// `siblings` for what a list of messages has with them.
     #[param(value_type = Option<Vec<IncludeWord>>, style = Form, explode = false, min_items = 1, inline)]
     include: Vec<Include>,
     /// With `include=messages`: how many messages, 50 when left out. When they are too large together, the answer has
@@ -151,18 +153,20 @@ enum Include {
     Messages,
     Documents,
     Response,
+    Siblings,
 }
 
 impl Keyword for Include {
     const NAME: &'static str = "Include";
     const ABOUT: &'static str = "What a conversation can be answered with.";
-    const ALL: &'static [Self] = &[Self::Messages, Self::Documents, Self::Response];
+    const ALL: &'static [Self] = &[Self::Messages, Self::Documents, Self::Response, Self::Siblings];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Messages => "messages",
             Self::Documents => "documents",
             Self::Response => "response",
+            Self::Siblings => "siblings",
         }
     }
 }
@@ -201,8 +205,11 @@ pub(crate) async fn respond(
     let mut conversation = ConversationResponse::new(conversation, role);
     if query.has(Include::Messages) {
         let newest = chat.messages().newest(id, MessageRange::ALL, query.last.unwrap_or(INCLUDED)).await?;
-        let with =
-            WithMessages { documents: query.has(Include::Documents), response: query.has(Include::Response) };
+        let with = WithMessages {
+            documents: query.has(Include::Documents),
+            response: query.has(Include::Response),
+            siblings: query.has(Include::Siblings),
+        };
         let included = with.read(chat, &newest.items).await?;
         conversation.include(newest.items, included, newest.next.filter(|_| query.last.is_some()));
     }

@@ -7,7 +7,7 @@ use chatstore::fields::{
 };
 use chatstore::{
     AppendedBatch, ConversationPatch, Destination, Error, ErrorKind, FieldCode, FieldError, Invalid,
-    MessageBatch, MessageRole, NewMessage, OnConflict, Outcome, SeenRevision, Valid,
+    MessageBatch, MessageName, MessageRole, NewMessage, OnConflict, Outcome, SeenRevision, Valid,
 };
 use serde::Serialize;
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
@@ -19,7 +19,7 @@ use crate::condition::{IdempotencyKeyHeader, IfMatch};
 use crate::error::{Problem, ProblemKind};
 use crate::fields::{Fields, RequestBody};
 use crate::openapi::AppendProblems;
-use crate::path::{BasePath, ConversationName, ConversationPath, MessageName, MessagePath, Path};
+use crate::path::{BasePath, ConversationName, ConversationPath, MessagePath, Path};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
 use crate::request::{NamedSchema, ReadFields, RequestObject};
 use crate::routes::messages::{location, new_message};

@@ -15,7 +15,8 @@ pub(crate) struct IncludeQuery {
     /// Separated by commas. `documents` for the documents that `used_documents` refers to: each entry
     /// `{"document_id": …}` has its document as `document`, or null if it was deleted. A maximum of 200 documents, and of
     /// 2 MiB; entries beyond have no `document`. `response` for what is known about the models' answers: each message has
-    /// it as `response`, or null.
+    /// it as `response`, or null. `siblings` for the ids of the messages that follow the same one, each among them, by
+    /// number; each message has `parent_id` then too.
     #[param(value_type = Option<Vec<IncludeWord>>, style = Form, explode = false, min_items = 1, inline)]
     include: Vec<Include>,
 }
@@ -25,17 +26,19 @@ pub(crate) struct IncludeQuery {
 enum Include {
     Documents,
     Response,
+    Siblings,
 }
 
 impl Keyword for Include {
     const NAME: &'static str = "IncludeWithMessages";
     const ABOUT: &'static str = "What messages can be answered with.";
-    const ALL: &'static [Self] = &[Self::Documents, Self::Response];
+    const ALL: &'static [Self] = &[Self::Documents, Self::Response, Self::Siblings];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Documents => "documents",
             Self::Response => "response",
+            Self::Siblings => "siblings",
         }
     }
 }
@@ -49,11 +52,12 @@ impl FromParameters for IncludeQuery {
 }
 
 impl IncludeQuery {
-    /// What was asked for with these messages of one conversation: a statement for each.
+    /// What was asked for with these messages of one conversation, and what they follow: a statement for each.
     pub(crate) async fn read(&self, chat: AsUser<'_>, messages: &[Message]) -> Result<Included, Problem> {
         WithMessages {
             documents: self.include.contains(&Include::Documents),
             response: self.include.contains(&Include::Response),
+            siblings: self.include.contains(&Include::Siblings),
         }
         .read(chat, messages)
         .await
@@ -65,6 +69,7 @@ impl IncludeQuery {
 pub(crate) struct WithMessages {
     pub(crate) documents: bool,
     pub(crate) response: bool,
+    pub(crate) siblings: bool,
 }
 
 impl WithMessages {
@@ -78,6 +83,7 @@ impl WithMessages {
             true => Some(chat.responses_behind(messages).await?),
             false => None,
         };
-        Ok(Included { documents, responses })
+        let family = chat.family(messages, self.siblings).await?;
+        Ok(Included { documents, responses, family })
     }
 }

@@ -2,7 +2,9 @@
 
 use axum::response::Response;
 use chatstore::fields::FORMAT;
-use chatstore::{ConversationId, MessageFilter, MessageRange, Order, PageRequest, SeenRevision};
+use chatstore::{
+    Branch, ConversationId, FieldCode, MessageFilter, MessageRange, Order, PageRequest, SeenRevision,
+};
 use utoipa::IntoParams;
 
 use crate::caller::{Caller, OptionalUser};
@@ -13,6 +15,9 @@ use crate::query::{FromParameters, PageQuery, Parameters, Query};
 use crate::routes::messages::include::IncludeQuery;
 use crate::routes::responses::{MessageListResponse, with_seen};
 use crate::schema::OrderWord;
+
+/// What a branch must be.
+const BRANCH_RULE: &str = "must be `head`, `all`, or name a message";
 
 /// Which messages, in which order.
 #[derive(Debug, IntoParams)]
@@ -40,6 +45,11 @@ pub(crate) struct ListQuery {
     /// `cursor` and `order`; the page's `next_cursor` goes on upward, without other parameters.
     #[param(minimum = 0)]
     around: Option<i64>,
+    /// `head`, the default, for the path from the root to the head of the conversation; a message (its UUID, short id or
+    /// number, or the application's own id after `ext:`) for the path to it; `all` for all messages, by number.
+    /// In a conversation that never branched `head` and `all` are the same.
+    #[param(value_type = Option<String>)]
+    branch: Branch,
     /// Only messages whose parts have this format.
     #[param(value_type = Option<String>, min_length = 1, max_length = 64)]
     format: Option<String>,
@@ -58,6 +68,7 @@ impl FromParameters for ListQuery {
             after: parameters.number("after", 0, i64::MAX),
             around: parameters.number("around", 0, i64::MAX),
             format: parameters.text_of(&FORMAT),
+            branch: parameters.value("branch", FieldCode::InvalidFormat, BRANCH_RULE).unwrap_or_default(),
         };
         let of_pages = [
             ("limit", has_limit),
@@ -96,33 +107,42 @@ impl ListQuery {
         let (user, order) = (caller.user(), self.order.as_str());
         let conversation = conversation.map(|id| id.to_string()).unwrap_or_default();
         let (before, after, format) = (self.before, self.after, &self.format);
-        format!("messages of {user} in {conversation} {order} before {before:?} after {after:?} {format:?}")
+        let branch = match &self.branch {
+            Branch::Head => String::new(),
+            branch => format!(" {branch:?}"),
+        };
+        format!(
+            "messages of {user} in {conversation} {order} before {before:?} after {after:?} {format:?}{branch}"
+        )
     }
 
-    /// What the service is asked for, `from` being the number that the cursor holds.
-    fn request(&self, from: Option<i64>) -> PageRequest {
-        let request = self.unfiltered(from);
+    /// What the service is asked for.
+    fn request(&self) -> PageRequest {
+        let request = self.unfiltered();
         match &self.format {
             Some(name) => request.format(name),
             None => request,
         }
     }
 
-    fn unfiltered(&self, from: Option<i64>) -> PageRequest {
+    fn unfiltered(&self) -> PageRequest {
         let limit = u16::try_from(self.page.limit.rows()).unwrap_or(u16::MAX);
         if let Some(seq) = self.around {
             return PageRequest::around(seq, limit);
         }
-        let (request, before, after) = match self.order {
-            Order::Ascending => (PageRequest::oldest(limit), self.before, from.or(self.after)),
-            Order::Descending => (PageRequest::newest(limit), from.or(self.before), self.after),
+        let request = match self.order {
+            Order::Ascending => PageRequest::oldest(limit),
+            Order::Descending => PageRequest::newest(limit),
         };
         let MessageRange { after: least, before: most } = MessageRange::ALL;
-        request.before(before.unwrap_or(most)).after(after.unwrap_or(least))
+        request.before(self.before.unwrap_or(most)).after(self.after.unwrap_or(least))
     }
 }
 
 /// List messages
+///
+/// Of the path from the root to the head, unless `branch` says otherwise. A cursor belongs to the path of its first page,
+/// whatever becomes of the head.
 #[utoipa::path(
     get,
     path = "/conversations/{id}/messages",
@@ -151,11 +171,13 @@ pub(crate) async fn list(
     let scope = query.scope(&caller, conversation.as_ref().ok().copied());
     let from = query.page.position(&scope)?;
     if let Some(count) = query.last {
-        let newest = chat.messages().newest(conversation?, query.filter(), count).await?;
+        let (filter, branch) = (query.filter(), query.branch.clone());
+        let newest = chat.messages().newest_of_branch(conversation?, branch, filter, count).await?;
         let included = query.include.read(chat, &newest.items).await?;
         return Ok(with_seen(MessageListResponse::newest(newest).including(included), &seen));
     }
-    let page = chat.messages().page(conversation?, query.request(from)).await?;
+    let (branch, request) = (query.branch.clone(), query.request());
+    let page = chat.messages().page_of_branch(conversation?, branch, request, from).await?;
     let included = query.include.read(chat, &page.items).await?;
     Ok(with_seen(MessageListResponse::page(page, &scope).including(included), &seen))
 }

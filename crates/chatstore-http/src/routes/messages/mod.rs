@@ -13,20 +13,21 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chatstore::fields::{
-    CONTENT, EXTERNAL_ID, FORMAT, MESSAGE_ID, METADATA, MODEL, PARTS, TOKEN_COUNT, USED_DOCUMENTS,
+    CONTENT, EXTERNAL_ID, FORMAT, MESSAGE_ID, METADATA, MODEL, PARENT, PARTS, TOKEN_COUNT, USED_DOCUMENTS,
 };
 use chatstore::{
-    AsUser, CanonicalJson, Change, ConversationId, FieldCode, MessageId, MessagePatch, MessageRole,
-    NewMessage, SeenRevision, TextField, VerbatimJson,
+    AsUser, CanonicalJson, Change, ConversationId, FieldCode, MessageId, MessageName, MessagePatch,
+    MessageRole, NewMessage, Parent, SeenRevision, TextField, VerbatimJson,
 };
+use utoipa::IntoParams;
 
 use crate::body::ValidBody;
 use crate::caller::{Caller, OptionalUser};
 use crate::condition::IfMatch;
 use crate::error::Problem;
 use crate::openapi::{BodyProblems, ConditionProblem, DeleteProblems, ReadProblems};
-use crate::path::{BasePath, MessageName, MessagePath, Path};
-use crate::query::{NoParameters, Query};
+use crate::path::{BasePath, MessagePath, Path};
+use crate::query::{FromParameters, NoParameters, Parameters, Query};
 use crate::request::ReadFields;
 use crate::routes::REPLACES_METADATA;
 use crate::routes::messages::include::IncludeQuery;
@@ -50,7 +51,17 @@ pub(crate) fn new_message(fields: &mut impl ReadFields, role: MessageRole, model
         token_count: fields.optional(&TOKEN_COUNT),
         used_documents: fields.given(&USED_DOCUMENTS).unwrap_or_else(CanonicalJson::list),
         metadata: fields.given(&METADATA).unwrap_or_else(CanonicalJson::object),
+        parent: parent(fields),
         ..NewMessage::new(role, "")
+    }
+}
+
+/// What a new message follows, if it says so.
+fn parent(fields: &mut impl ReadFields) -> Option<Parent> {
+    match fields.nullable(&PARENT) {
+        Change::Keep => None,
+        Change::Clear => Some(Parent::Root),
+        Change::Set(name) => Some(Parent::Message(name)),
     }
 }
 
@@ -179,13 +190,30 @@ pub(crate) async fn change(
     Ok(with_seen(Json(MessageResponse::from(message)), &seen))
 }
 
+/// What is deleted with a message.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DeleteQuery {
+    /// Whether everything below the message is deleted too. Only for the owner.
+    #[param(value_type = Option<bool>)]
+    subtree: bool,
+}
+
+impl FromParameters for DeleteQuery {
+    fn from_parameters(parameters: &mut Parameters) -> Self {
+        Self { subtree: parameters.flag("subtree").unwrap_or_default() }
+    }
+}
+
 /// Delete a message
+///
+/// What follows it follows what it followed, unless `subtree` says that it is deleted too.
 #[utoipa::path(
     delete,
     path = "/conversations/{id}/messages/{message_id}",
     operation_id = "delete_message",
     tag = "messages",
-    params(MessagePath, IfMatch),
+    params(MessagePath, DeleteQuery, IfMatch),
     responses(
         (
             status = 204,
@@ -199,13 +227,17 @@ pub(crate) async fn change(
 pub(crate) async fn delete(
     caller: Caller,
     Path(path): Path<MessagePath>,
-    _query: Query<NoParameters>,
+    Query(DeleteQuery { subtree }): Query<DeleteQuery>,
     condition: IfMatch,
 ) -> Result<Response, Problem> {
     let seen = SeenRevision::default();
     let chat = condition.apply(caller.store().noting(&seen));
     let conversation = path.conversation().id(chat).await?;
     let id = message_id(chat, conversation, &path).await?;
+    if subtree {
+        chat.messages().delete_subtree(conversation, id).await?;
+        return Ok(with_seen(StatusCode::NO_CONTENT, &seen));
+    }
     chat.messages().delete(conversation, id).await?;
     Ok(with_seen(StatusCode::NO_CONTENT, &seen))
 }

@@ -61,6 +61,10 @@ pub(crate) struct ConversationResponse {
     /// When the owner archived it, if it is archived.
     #[schema(required, value_type = Option<String>, format = "date-time")]
     archived_at: Option<Timestamp>,
+    /// The number of the message at the end of the branch that is read and written, 0 when no message is left; null while
+    /// the conversation never branched, whose newest message it is.
+    #[schema(required)]
+    head_seq: Option<i64>,
     /// The newest messages in order, when they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -104,6 +108,7 @@ impl ConversationResponse {
             created_at,
             updated_at,
             archived_at,
+            head_seq,
         } = conversation;
         Self {
             id,
@@ -122,6 +127,7 @@ impl ConversationResponse {
             created_at,
             updated_at,
             archived_at,
+            head_seq,
             messages: None,
             truncated: None,
             before: None,

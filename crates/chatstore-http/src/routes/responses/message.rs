@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use axum::response::{IntoResponse, Response};
 use chatstore::{
-    ConversationId, Cursor as _, Message, MessageId, ModelResponse, Page, ReferencedDocuments, Reply,
-    Timestamp, UserId,
+    ConversationId, Cursor as _, Family, Message, MessageId, MessagePosition, ModelResponse, Page,
+    ReferencedDocuments, Reply, Timestamp, UserId,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -67,6 +67,19 @@ pub(crate) struct MessageResponse {
     created_at: Timestamp,
     #[schema(required, value_type = Option<String>, format = "date-time")]
     edited_at: Option<Timestamp>,
+    /// The number of the message that it follows, 0 for none. Left out where that is the one with the nearest lower number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parent_seq: Option<i64>,
+    /// The message that it follows, or null for none. Left out where that is the message with the nearest lower number, as
+    /// everywhere in a conversation that never branched, unless `siblings` are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    parent_id: Option<Option<MessageId>>,
+    /// All messages that follow the same one, by number, when they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<String>, nullable = false, required = false)]
+    siblings: Option<Vec<MessageId>>,
     /// What is known about the answer behind it, when it was asked for; null if there is nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ModelResponseResponse>)]
@@ -100,6 +113,9 @@ impl From<Message> for MessageResponse {
             metadata: message.metadata,
             created_at: message.created_at,
             edited_at: message.edited_at,
+            parent_seq: message.parent_seq,
+            parent_id: None,
+            siblings: None,
             response: None,
         }
     }
@@ -112,6 +128,8 @@ pub(crate) struct Included {
     pub(crate) documents: Option<ReferencedDocuments>,
     /// What is known about the answers behind them.
     pub(crate) responses: Option<HashMap<MessageId, ModelResponse>>,
+    /// What they follow, and what else does.
+    pub(crate) family: Family,
 }
 
 impl Included {
@@ -119,10 +137,13 @@ impl Included {
     pub(crate) fn add_to(self, messages: &mut [MessageResponse]) {
         let mut documents = self.documents.as_ref().map(Including::new);
         let mut responses = self.responses;
+        let Family { mut parents, mut siblings } = self.family;
         for message in messages {
             if let Some(including) = &mut documents {
                 including.add_to(&mut message.used_documents);
             }
+            message.parent_id = parents.remove(&message.id);
+            message.siblings = siblings.remove(&message.id);
             message.response = responses
                 .as_mut()
                 .map(|responses| responses.remove(&message.id).map(ModelResponseResponse::from));
@@ -151,7 +172,7 @@ pub(crate) struct MessageListResponse {
 
 impl MessageListResponse {
     /// A page, whose cursor belongs to the list that `scope` describes.
-    pub(crate) fn page(page: Page<Message, i64>, scope: &str) -> Self {
+    pub(crate) fn page(page: Page<Message, MessagePosition>, scope: &str) -> Self {
         let next_cursor = page.next.map(|position| position.seal(scope));
         Self { next_cursor, ..Self::of(page.items) }
     }

@@ -13,7 +13,7 @@ use chatstore_model::{
     CanonicalJson, ConversationId, MemberRole, NewConversation, NewDocument, NewMessage, NewUser, Timestamp,
     UserId, UserPatch,
 };
-use chatstore_sql::{ImportedResponse, Marked, ReadOnly, ReadWrite, StoreError, Tx};
+use chatstore_sql::{Completion, ImportedResponse, Marked, ReadOnly, ReadWrite, StoreError, Tx};
 
 use super::dry_run::BatchState;
 
@@ -70,7 +70,8 @@ pub(crate) enum Write<'w> {
         /// The number of the message before.
         after: i64,
         messages: &'w [NewMessage],
-        is_last: bool,
+        /// Of the last piece.
+        completes: Option<Completion>,
     },
     /// The conversations and messages that wait, all together.
     Waiting,
@@ -178,9 +179,9 @@ impl Mode for ReadWrite {
                 if state.may_repeat_uuids { write_waiting(tx, state).await } else { Ok(()) }
             }
             Write::Waiting => write_waiting(tx, state).await,
-            Write::Piece { owner, conversation, after, messages, is_last } => {
+            Write::Piece { owner, conversation, after, messages, completes } => {
                 state.found.forget(owner, conversation, None);
-                tx.imports().piece(&mut state.rows, owner, conversation, after, messages, is_last).await
+                tx.imports().piece(&mut state.rows, owner, conversation, after, messages, completes).await
             }
             Write::Responses(new) => tx.messages().attach_responses(new).await,
             Write::Document(owner, new) => tx.documents().create(owner, new).await.map(drop),

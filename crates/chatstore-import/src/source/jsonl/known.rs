@@ -24,6 +24,11 @@ pub(super) fn count(fields: &mut Fields, names: &[&str]) -> Option<i64> {
     take(fields, names, |value| value.as_i64().filter(|count| (0..=limits::COUNT).contains(count)))
 }
 
+/// Takes a whole number from 0 to a largest one.
+pub(super) fn number(fields: &mut Fields, name: &str, most: i64) -> Option<i64> {
+    take(fields, &[name], |value| value.as_i64().filter(|number| (0..=most).contains(number)))
+}
+
 /// Takes a time: ISO 8601, or seconds, milliseconds or microseconds since 1970.
 pub(super) fn time(fields: &mut Fields, names: &[&str]) -> Option<Timestamp> {
     take(fields, names, |value| {

@@ -5,7 +5,7 @@
 //! that read a part of it sees that it changed when it is complete.
 
 use chatstore_model::{Conversation, Limit, MessageRange, NewMessage, Order, UserId};
-use chatstore_sql::{Marked, Tx, Via};
+use chatstore_sql::{Completion, Marked, Tx, Via};
 
 use super::batch::{Item, ItemOutcome};
 use super::owner::{Owner, look_up_owners};
@@ -123,7 +123,7 @@ async fn append<M: Mode>(
         conversation: piece.head.id,
         after: i64::try_from(piece.start + present).unwrap_or(i64::MAX),
         messages,
-        is_last: piece.is_last(),
+        completes: piece.is_last().then_some(Completion { head_seq: piece.head.head_seq }),
     };
     M::apply(tx, state, write).await?;
     state.report.add("messages", messages.len() as u64);

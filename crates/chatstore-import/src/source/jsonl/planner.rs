@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use chatstore_model::{
-    CanonicalJson, ConversationId, DocumentId, IntoValid, MessageId, MessageRole, NewConversation,
-    NewDocument, NewMessage, Timestamp, UnknownMessageRole, UserId, VerbatimJson, limits,
+    CanonicalJson, ConversationId, DocumentId, IntoValid, MessageId, MessageName, MessageRole,
+    NewConversation, NewDocument, NewMessage, Parent, Timestamp, UnknownMessageRole, UserId, VerbatimJson,
+    limits,
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -34,6 +35,8 @@ pub(super) struct PlannedHead {
     pub(super) new: NewConversation,
     /// The number of its messages.
     pub(super) turns: usize,
+    /// The number of its head, if it branched.
+    pub(super) head_seq: Option<i64>,
 }
 
 /// Why a line cannot be planned.
@@ -56,6 +59,8 @@ pub(super) struct MessagePlanner {
     index: usize,
     /// Digests of the external ids so far, of which each is one message's.
     external_ids: HashSet<u64>,
+    /// Whether its turns say which turn they follow.
+    has_branches: bool,
 }
 
 impl Planner {
@@ -76,6 +81,8 @@ impl Planner {
         }
         let mut fields = head.rest;
         let owner = Owner::take(&mut fields, self.owner).map_err(Unplanned::Bad)?;
+        let most = i64::try_from(count).unwrap_or(i64::MAX);
+        let head_seq = known::number(&mut fields, "head", most);
         let identity = match &head.id {
             Some(id) => id.clone(),
             None => digest_of(&fields, turns).map_err(Unplanned::Unread)?,
@@ -99,9 +106,10 @@ impl Planner {
             clock: self.clock,
             index: 0,
             external_ids: HashSet::new(),
+            has_branches: head_seq.is_some(),
         };
         self.check(turns)?;
-        Ok((PlannedHead { number, id, owner, new, turns: count }, planner))
+        Ok((PlannedHead { number, id, owner, new, turns: count, head_seq }, planner))
     }
 
     /// Plans a document of a maximum number of bytes. An id that is a UUID, or a short id, is its own.
@@ -146,7 +154,7 @@ impl Planner {
             if wrong.is_some() {
                 return;
             }
-            let checked = message(turn, None, true).and_then(|new| {
+            let checked = message(turn, None, true, None).and_then(|new| {
                 self.clock.follow(None);
                 (&new).into_valid().map(drop).map_err(|error| format!(": {error}"))
             });
@@ -170,7 +178,8 @@ impl MessagePlanner {
         let external_id = turn.rest.get("external_id").and_then(Value::as_str);
         let is_first =
             external_id.is_none_or(|external_id| self.external_ids.insert(short_digest(external_id)));
-        message(turn, Some((id, time)), is_first)
+        let before = self.has_branches.then(|| i64::try_from(self.index).unwrap_or(i64::MAX) - 1);
+        message(turn, Some((id, time)), is_first, before)
     }
 }
 
@@ -194,11 +203,13 @@ fn short_digest(text: &str) -> u64 {
     digest[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-/// The message of a turn; an external id that a message before it has is left in its metadata.
+/// The message of a turn; an external id that a message before it has is left in its metadata. In a conversation with
+/// branches it may follow any of the turns before it, of which there are this number.
 fn message(
     turn: &Turn,
     place: Option<(MessageId, Timestamp)>,
     is_external_id_free: bool,
+    turns_before: Option<i64>,
 ) -> Result<NewMessage, String> {
     let role =
         known::role(&turn.role).ok_or_else(|| format!(".role {:?} {UnknownMessageRole}", turn.role))?;
@@ -212,8 +223,13 @@ fn message(
     } else {
         None
     };
+    let parent = turns_before.and_then(|most| known::number(&mut fields, "parent", most));
     Ok(NewMessage {
         id,
+        parent: parent.map(|turn| match turn {
+            0 => Parent::Root,
+            turn => Parent::Message(MessageName::Seq(turn)),
+        }),
         parts: turn.parts.clone(),
         format: turn.format.clone(),
         external_id,

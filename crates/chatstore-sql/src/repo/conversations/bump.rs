@@ -4,7 +4,7 @@
 use chatstore_model::{ConversationId, Timestamp, UserId, preview};
 use constcat::concat;
 
-use super::{Conversations, NOT_FOUND};
+use super::Conversations;
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::Via;
@@ -30,14 +30,16 @@ const SHOW: &str = concat!(
 );
 const BY_ONE: &str =
     concat!(SHOW, "last_seq = last_seq + 1, message_count = message_count + 1 where owner_id = ");
+/// Of a conversation that never branched: its messages need not say what they follow.
+const LINEAR: &str = " and head_seq is null";
 const RETURNING: &str = " returning owner_id, last_seq, default_model, revision";
 
 /// Takes the next number for a message of the owner.
 pub(in crate::repo) const BUMP_OWN: &str =
-    concat!(BY_ONE, "$3 and id = $4 and deleted_at is null and ", live_user!("$3"), RETURNING);
+    concat!(BY_ONE, "$3 and id = $4 and deleted_at is null", LINEAR, " and ", live_user!("$3"), RETURNING);
 /// Takes the next number for a message of an editor.
 pub(in crate::repo) const BUMP_SHARED: &str =
-    concat!(BY_ONE, OWNER_FOR_EDITOR, " and id = $4 and deleted_at is null", RETURNING);
+    concat!(BY_ONE, OWNER_FOR_EDITOR, " and id = $4 and deleted_at is null", LINEAR, RETURNING);
 
 const OWN: Sql = Sql::same("conversations.bump_own", BUMP_OWN);
 const SHARED: Sql = Sql::same("conversations.bump_shared", BUMP_SHARED);
@@ -48,7 +50,9 @@ const BY_MANY: Sql = Sql::same(
     concat!(
         "update conversations set last_message = $1, last_message_at = $2, revision = revision + 1, ",
         forward!("updated_at", "$3"),
-        ", last_seq = last_seq + $4, message_count = message_count + $4 where owner_id = $5 and id = $6 and deleted_at is null and ",
+        ", last_seq = last_seq + $4, message_count = message_count + $4 where owner_id = $5 and id = $6 and deleted_at is null",
+        LINEAR,
+        " and ",
         live_user!("$5"),
         RETURNING
     ),
@@ -79,7 +83,8 @@ const FOR_CHANGE: Sql = Sql::same(
         forward!("updated_at", "$2"),
         " where owner_id = $3 and id = $4 and deleted_at is null and ",
         live_user!("$3"),
-        RETURNING
+        RETURNING,
+        ", head_seq"
     ),
 );
 
@@ -115,6 +120,13 @@ pub(in crate::repo) struct Bumped {
     revision: i64,
 }
 
+/// What a change of messages needs to know of their conversation.
+pub(in crate::repo) struct Changed {
+    pub(in crate::repo) default_model: Option<String>,
+    /// The number of the head, if the conversation branched.
+    pub(in crate::repo) head_seq: Option<i64>,
+}
+
 fn read(row: &Row<'_>) -> Result<Bumped, StoreError> {
     Ok(Bumped {
         owner_id: row.next()?,
@@ -125,25 +137,27 @@ fn read(row: &Row<'_>) -> Result<Bumped, StoreError> {
 }
 
 impl Conversations<'_, '_, ReadWrite> {
-    /// Takes the next number for a message that is appended, and shows it.
+    /// Takes the next number for a message that is appended, and shows it; `None` when there is no such conversation,
+    /// the user may not append, or it branched.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also when the user may not append.
+    /// What the database reports.
     pub(in crate::repo) async fn bump(
         &mut self,
         by: Via,
         conversation: ConversationId,
         content: &str,
         at: Timestamp,
-    ) -> Result<Bumped, StoreError> {
+    ) -> Result<Option<Bumped>, StoreError> {
         let values = [preview(content).into(), at.into(), by.user().into(), conversation.into()];
-        self.run(by.statement(&OWN, &SHARED), &values).await?.ok_or(NOT_FOUND)
+        self.run(by.statement(&OWN, &SHARED), &values).await
     }
 
     /// Takes the next numbers for messages of the owner, of which the last is shown; `at` is when something was last done.
+    /// `None` when there is no such conversation, or it branched.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`].
+    /// What the database reports.
     pub(in crate::repo) async fn bump_by_many(
         &mut self,
         owner: UserId,
@@ -151,7 +165,7 @@ impl Conversations<'_, '_, ReadWrite> {
         count: i64,
         last: (&str, Timestamp),
         at: Timestamp,
-    ) -> Result<Bumped, StoreError> {
+    ) -> Result<Option<Bumped>, StoreError> {
         let (content, created_at) = last;
         let values = [
             preview(content).into(),
@@ -161,7 +175,7 @@ impl Conversations<'_, '_, ReadWrite> {
             owner.into(),
             conversation.into(),
         ];
-        self.run(&BY_MANY, &values).await?.ok_or(NOT_FOUND)
+        self.run(&BY_MANY, &values).await
     }
 
     /// Takes the next numbers for a piece of an import, of which the last message is shown; `None` when the
@@ -191,7 +205,7 @@ impl Conversations<'_, '_, ReadWrite> {
         self.run(&BY_PIECE, &values).await
     }
 
-    /// Notes that messages are changed, of which some are removed; `None` when there is no such
+    /// Notes that messages are changed, of which some are removed, and what becomes of them; `None` when there is no such
     /// conversation.
     ///
     /// # Errors
@@ -202,9 +216,14 @@ impl Conversations<'_, '_, ReadWrite> {
         conversation: ConversationId,
         removed: i64,
         at: Timestamp,
-    ) -> Result<Option<Bumped>, StoreError> {
+    ) -> Result<Option<Changed>, StoreError> {
         let values = [removed.into(), at.into(), owner.into(), conversation.into()];
-        self.run(&FOR_CHANGE, &values).await
+        let read = |row: &Row<'_>| Ok((read(row)?, row.next()?));
+        let changed = self.0.executor.query_changed(&FOR_CHANGE, &values, read).await?;
+        Ok(changed.map(|(bumped, head_seq)| {
+            self.0.note_revision(bumped.revision);
+            Changed { default_model: bumped.default_model, head_seq }
+        }))
     }
 
     /// Shows the newest message, or nothing when there is none, unless others follow the one that was

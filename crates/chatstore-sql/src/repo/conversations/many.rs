@@ -97,6 +97,7 @@ impl Conversations<'_, '_, ReadWrite> {
             created_at,
             updated_at: new.updated_at.unwrap_or(created_at),
             archived_at: None,
+            head_seq: None,
         }
     }
 
@@ -126,5 +127,6 @@ fn insert_values(row: &Conversation) -> [Value<'_>; INSERTED.count()] {
         (&row.metadata).into(),
         row.created_at.into(),
         row.updated_at.into(),
+        row.head_seq.into(),
     ]
 }

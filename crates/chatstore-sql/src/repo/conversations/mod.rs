@@ -6,6 +6,7 @@ mod filtered;
 mod list;
 mod many;
 mod threads;
+mod tree;
 
 use chatstore_model::{
     Access, CanonicalJson, Conversation, ConversationId, ConversationPatch, ConversationRole, IntoValid,
@@ -22,9 +23,10 @@ use crate::schema::{CONVERSATIONS, Columns};
 use crate::tx::ReadWrite;
 
 pub use all::Owners;
-pub(super) use bump::{BUMP_OWN, BUMP_SHARED};
+pub(super) use bump::{BUMP_OWN, BUMP_SHARED, Changed};
 pub use list::ConversationList;
 pub use threads::DeletedThreads;
+pub(super) use tree::Growth;
 
 /// With a prefix, because two tables of a join have some of these names.
 const COLUMNS: &str = READ.with_prefix("c.").as_str();
@@ -149,6 +151,7 @@ pub(super) const STATEMENTS: &[&[Sql]] = &[
     list::STATEMENTS,
     many::STATEMENTS,
     threads::STATEMENTS,
+    tree::STATEMENTS,
 ];
 
 const OWN_STATEMENTS: &[Sql] = &[GET, GET_SHARED, BY_THREAD, ACCESS, LOCK, CREATE, UPDATE, DELETE];
@@ -163,7 +166,7 @@ repository! {
 reader! {
     fn read -> Conversation {
         owner_id, id, thread_id, title, default_model, last_seq, message_count, last_message, last_message_at,
-        revision, metadata, created_at, updated_at, archived_at,
+        revision, metadata, created_at, updated_at, archived_at, head_seq,
     }
 }
 
@@ -310,8 +313,8 @@ impl Conversations<'_, '_, ReadWrite> {
     /// Changes a conversation; an empty patch changes nothing, not even the revision.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] with field
-    /// `thread_id`.
+    /// [`StoreError::NotFound`]; [`StoreError::Invalid`], also for a head that is no message of the conversation;
+    /// [`StoreError::AlreadyExists`] with field `thread_id`.
     pub async fn update(
         &mut self,
         owner: UserId,
@@ -323,6 +326,10 @@ impl Conversations<'_, '_, ReadWrite> {
             let found = self.get(Via::Owner(owner), id).await?;
             return found.map(|(conversation, _)| conversation).ok_or(NOT_FOUND);
         }
+        let head = match &patch.head {
+            Some(head) => Some(self.find_head(owner, id, head).await?),
+            None => None,
+        };
         let metadata = match patch.metadata_patch {
             Some(_) => Some(self.merged_metadata(owner, id, patch).await?),
             None => patch.metadata.clone(),
@@ -335,6 +342,7 @@ impl Conversations<'_, '_, ReadWrite> {
             metadata: _,
             metadata_patch: _,
             archived,
+            head: _,
         } = patch;
         let values = [
             (!thread_id.is_keep()).into(),
@@ -353,7 +361,10 @@ impl Conversations<'_, '_, ReadWrite> {
         ];
         if let Some(updated) = self.0.executor.query_changed(&UPDATE, &values, read).await? {
             self.0.note_revision(updated.revision);
-            return Ok(updated);
+            return match head.flatten() {
+                None => Ok(updated),
+                Some(head) => self.switch_head(owner, id, head).await,
+            };
         }
         match self.get(Via::Owner(owner), id).await? {
             Some(_) => Err(StoreError::AlreadyExists { entity: CONVERSATIONS.entity, field: "thread_id" }),

@@ -11,6 +11,7 @@ use super::Deletions;
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::marked::Marked;
+use crate::repo::messages::Felled;
 use crate::tx::ReadWrite;
 
 /// Of two that delete the same, one passes over it. SQLite has one writer.
@@ -61,8 +62,8 @@ const SENT_ROWS: &str =
     "delete from messages where owner_id = $1 and conversation_id = $2 and sender_id = $3 and seq in ";
 const DELETE_SENT: Sql = Sql::pair(
     "deletions.delete_sent",
-    concat!(SENT_ROWS, "(select value from json_each($4))"),
-    concat!(SENT_ROWS, "(select value::bigint from jsonb_array_elements_text($4))"),
+    concat!(SENT_ROWS, "(select value from json_each($4)) returning seq, parent_seq"),
+    concat!(SENT_ROWS, "(select value::bigint from jsonb_array_elements_text($4)) returning seq, parent_seq"),
 );
 
 /// The last of some documents, before which there are fewer bytes than a bound.
@@ -382,12 +383,21 @@ impl Deletions<'_, '_, ReadWrite> {
             let seqs = CanonicalJson::new(serde_json::Value::from(seqs))
                 .map_err(|error| StoreError::backend(error.to_string()))?;
             let values = [owner.into(), conversation.into(), sender.into(), (&seqs).into()];
-            let deleted = self.0.executor.execute(&DELETE_SENT, &values).await?;
-            budget.spend(deleted);
+            let mut felled = Vec::new();
+            self.0
+                .executor
+                .change_each(&DELETE_SENT, &values, |row| {
+                    felled.push(Felled::read(row)?);
+                    Ok(())
+                })
+                .await?;
+            budget.spend(felled.len() as u64);
             if is_live {
-                let removed = i64::try_from(deleted).unwrap_or(i64::MAX);
-                self.0.conversations().bump_for_change(owner, conversation, removed, now).await?;
-                self.0.conversations().repair_preview(owner, conversation, newest).await?;
+                let removed = i64::try_from(felled.len()).unwrap_or(i64::MAX);
+                let mut conversations = self.0.conversations();
+                let changed = conversations.bump_for_change(owner, conversation, removed, now).await?;
+                let head = changed.and_then(|changed| changed.head_seq);
+                self.0.messages().repair(owner, conversation, head, newest, &felled).await?;
             }
         }
         Ok(())

@@ -1,12 +1,14 @@
 //! Appending messages.
 
 use chatstore_model::{
-    ConversationId, IntoValid, Message, MessageId, MessageRole, NewMessage, Order, Timestamp, UserId, preview,
+    ConversationId, ConversationRole, HeadRule, IntoValid, Message, MessageId, MessageRole, NewMessage,
+    Order, Timestamp, UserId, preview,
 };
 use constcat::concat;
 
-use super::Messages;
-use super::row::{INSERTED, MessageRow};
+use super::row::{INSERTED, MessageRow, count_of, number_after};
+use super::tree::Planting;
+use super::{Messages, of_one};
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::Via;
@@ -48,11 +50,12 @@ pub(super) const INSERT: Sql = Sql::same("messages.insert", INSERTED.insert(&[])
 pub(super) const STATEMENTS: &[Sql] = &[OWN, SHARED, INSERT];
 
 impl Messages<'_, '_, ReadWrite> {
-    /// Appends a message with the next number. On PostgreSQL one statement; on SQLite two in the
-    /// transaction that they share with other writes.
+    /// Appends a message with the next number to a conversation that never branched. On PostgreSQL one statement; on SQLite
+    /// two in the transaction that they share with other writes. With a parent it is several, as
+    /// [`append_in_steps`](Self::append_in_steps).
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the user cannot write there in this way;
+    /// [`StoreError::NotFound`] when the user cannot write there in this way, or the conversation branched;
     /// [`StoreError::Invalid`]; [`StoreError::AlreadyExists`] when the id it brings is taken.
     pub async fn append(
         &mut self,
@@ -61,21 +64,67 @@ impl Messages<'_, '_, ReadWrite> {
         new: impl IntoValid<&NewMessage>,
     ) -> Result<Message, StoreError> {
         let new = *new.into_valid()?;
+        if new.parent.is_some() {
+            return self.append_to_tree(by, conversation, new).await;
+        }
         let mut row = self.to_row(by, conversation, new);
         if self.0.executor.supports_writable_ctes() {
             let sql = by.statement(&OWN, &SHARED);
             let read = |row: &Row<'_>| Ok((row.next()?, row.next()?, row.next()?, row.next()?, row.next()?));
             let appended = self.0.executor.query_changed(sql, &append_values(by, &row), read).await?;
             let (revision, default_model, asked): (i64, Option<String>, Option<String>);
-            (row.owner_id, row.seq, revision, default_model, asked) =
-                appended.ok_or(conversations::NOT_FOUND)?;
+            (row.owner_id, row.seq, revision, default_model, asked) = match appended {
+                Some(appended) => appended,
+                None => return Err(conversations::NOT_FOUND),
+            };
             self.0.note_revision(revision);
             return Ok(self.with_known_model(row, asked.as_deref(), default_model.as_deref()));
         }
         let bumped = self.0.conversations().bump(by, conversation, &row.content, row.created_at).await?;
+        let bumped = bumped.ok_or(conversations::NOT_FOUND)?;
         (row.owner_id, row.seq) = (bumped.owner_id, bumped.last_seq);
         self.0.executor.execute(&INSERT, &row.insert_values()).await?;
         self.with_model(row, bumped.default_model.as_deref()).await
+    }
+
+    /// As [`append`](Self::append), also to a conversation that branched.
+    ///
+    /// # Errors
+    /// As that; [`StoreError::NotFound`] only when the user cannot write there in this way.
+    pub async fn append_in_steps(
+        &mut self,
+        by: Via,
+        conversation: ConversationId,
+        new: impl IntoValid<&NewMessage>,
+    ) -> Result<Message, StoreError> {
+        let new = new.into_valid()?;
+        match self.append(by, conversation, new).await {
+            Err(StoreError::NotFound { .. }) => self.append_to_tree(by, conversation, *new).await,
+            done => done,
+        }
+    }
+
+    /// Appends a message to a conversation that branched, or may branch with it.
+    async fn append_to_tree(
+        &mut self,
+        by: Via,
+        conversation: ConversationId,
+        new: &NewMessage,
+    ) -> Result<Message, StoreError> {
+        let (owner, rule) = match by {
+            Via::Owner(owner) => (owner, HeadRule::Follows),
+            Via::Member(user) => match self.0.conversations().access(user, conversation).await? {
+                Some(access) if access.role == ConversationRole::Editor => (access.owner_id, HeadRule::Stays),
+                _ => return Err(conversations::NOT_FOUND),
+            },
+        };
+        let (senders, new) = ([Some(by.user())], std::slice::from_ref(new));
+        let planting = Planting { rule, at: None };
+        let planted = self.plant(owner, conversation, &senders, new, planting).await;
+        let (rows, default_model) = planted.map_err(of_one)?;
+        self.insert_placed(&rows).await?;
+        let messages = self.with_models(rows, Order::Ascending, default_model.as_deref()).await?;
+        messages.into_iter().next().ok_or(StoreError::InvalidState("no message was appended"))
     }
 
     /// Appends messages in order, with consecutive numbers, all or none. `senders` says who said each
@@ -90,11 +139,12 @@ impl Messages<'_, '_, ReadWrite> {
         senders: &[Option<UserId>],
         new: impl IntoValid<&[NewMessage]>,
     ) -> Result<Vec<Message>, StoreError> {
-        self.append_active_at(owner, conversation, senders, *new.into_valid()?, None).await
+        let planting = Planting { rule: HeadRule::Follows, at: None };
+        self.append_planted(owner, conversation, senders, *new.into_valid()?, planting).await
     }
 
     /// As [`append_many`](Self::append_many), but what the conversation was last used for is this, whatever the times
-    /// are that the messages bring.
+    /// are that the messages bring. The rule says what becomes of the head when one has a parent.
     ///
     /// # Errors
     /// As [`append`](Self::append).
@@ -104,25 +154,27 @@ impl Messages<'_, '_, ReadWrite> {
         conversation: ConversationId,
         senders: &[Option<UserId>],
         new: impl IntoValid<&[NewMessage]>,
+        rule: HeadRule,
     ) -> Result<Vec<Message>, StoreError> {
-        let now = self.0.now();
-        self.append_active_at(owner, conversation, senders, *new.into_valid()?, Some(now)).await
+        let planting = Planting { rule, at: Some(self.0.now()) };
+        self.append_planted(owner, conversation, senders, *new.into_valid()?, planting).await
     }
 
-    /// Appends messages; the conversation was last used at `at`, or when the last of them was created.
-    async fn append_active_at(
+    async fn append_planted(
         &mut self,
         owner: UserId,
         conversation: ConversationId,
         senders: &[Option<UserId>],
         new: &[NewMessage],
-        at: Option<Timestamp>,
+        planting: Planting,
     ) -> Result<Vec<Message>, StoreError> {
-        let Some((rows, default_model)) = self.number(owner, conversation, senders, new, at).await? else {
-            return Ok(Vec::new());
-        };
-        let values = rows.iter().map(|row| row.insert_values().to_vec()).collect();
-        self.0.executor.execute_each(&INSERT, values).await?;
+        let (rows, default_model) = self.number(owner, conversation, senders, new, planting).await?;
+        if rows.iter().any(MessageRow::is_placed) {
+            self.insert_placed(&rows).await?;
+        } else if !rows.is_empty() {
+            let values = rows.iter().map(|row| row.insert_values().to_vec()).collect();
+            self.0.executor.execute_each(&INSERT, values).await?;
+        }
         self.with_models(rows, Order::Ascending, default_model.as_deref()).await
     }
 
@@ -133,15 +185,22 @@ impl Messages<'_, '_, ReadWrite> {
         conversation: ConversationId,
         senders: &[Option<UserId>],
         new: &[NewMessage],
-        at: Option<Timestamp>,
-    ) -> Result<Option<(Vec<MessageRow>, Option<String>)>, StoreError> {
+        planting: Planting,
+    ) -> Result<(Vec<MessageRow>, Option<String>), StoreError> {
+        if new.iter().any(|message| message.parent.is_some()) {
+            return self.plant(owner, conversation, senders, new, planting).await;
+        }
         let mut rows = self.unnumbered(owner, conversation, senders, new)?;
-        let Some(last) = rows.last() else { return Ok(None) };
+        let Some(last) = rows.last() else { return Ok((rows, None)) };
         let count = count_of(&rows)?;
-        let (last, at) = ((last.content.as_str(), last.created_at), at.unwrap_or(last.created_at));
-        let bumped = self.0.conversations().bump_by_many(owner, conversation, count, last, at).await?;
-        number_after(&mut rows, bumped.last_seq - count);
-        Ok(Some((rows, bumped.default_model)))
+        let (last, at) = ((last.content.as_str(), last.created_at), planting.at.unwrap_or(last.created_at));
+        match self.0.conversations().bump_by_many(owner, conversation, count, last, at).await? {
+            Some(bumped) => {
+                number_after(&mut rows, bumped.last_seq - count);
+                Ok((rows, bumped.default_model))
+            }
+            None => self.plant(owner, conversation, senders, new, planting).await,
+        }
     }
 
     /// Rows of the owner's conversation that have no numbers yet. `senders` as in [`append_many`](Self::append_many).
@@ -188,19 +247,8 @@ impl Messages<'_, '_, ReadWrite> {
             edited_at: None,
             format: new.format.clone(),
             external_id: new.external_id.clone(),
+            parent_seq: None,
         }
-    }
-}
-
-/// How many messages they are.
-pub(in crate::repo) fn count_of(rows: &[MessageRow]) -> Result<i64, StoreError> {
-    i64::try_from(rows.len()).map_err(|_| StoreError::InvalidState("too many messages"))
-}
-
-/// Gives messages the numbers that follow this one.
-pub(in crate::repo) fn number_after(rows: &mut [MessageRow], seq: i64) {
-    for (seq, row) in (seq + 1..).zip(rows) {
-        row.seq = seq;
     }
 }
 

@@ -6,11 +6,13 @@ use chatstore_model::{
 use constcat::concat;
 
 use super::row::{COLUMNS, read};
+use super::tree::Felled;
 use super::{Messages, NOT_FOUND};
 use crate::db::Sql;
 use crate::error::StoreError;
+use crate::repo::Via;
+use crate::repo::conversations::{self, Changed};
 use crate::repo::live::{live_conversation, live_sender};
-use crate::repo::{Via, conversations};
 use crate::tx::ReadWrite;
 
 const EDIT: Sql = Sql::same(
@@ -40,14 +42,14 @@ const DELETE: Sql = Sql::same(
         live_conversation!("$1", "$2"),
         " and ",
         live_sender!("sender_id"),
-        " returning seq"
+        " returning seq, parent_seq"
     ),
 );
 
 pub(super) const STATEMENTS: &[Sql] = &[EDIT, DELETE];
 
 impl Messages<'_, '_, ReadWrite> {
-    /// Changes a message; the preview follows when it is the newest. An empty patch changes
+    /// Changes a message; the preview follows when it is the head. An empty patch changes
     /// nothing.
     ///
     /// # Errors
@@ -64,7 +66,7 @@ impl Messages<'_, '_, ReadWrite> {
             return self.get(Via::Owner(owner), conversation, id).await?.ok_or(NOT_FOUND);
         }
         let now = self.0.now();
-        let default_model = self.bump(owner, conversation, 0, now).await?;
+        let changed = self.bump(owner, conversation, 0, now).await?;
         let followed = self.text_that_follows(owner, conversation, id, patch).await?;
         let values = [
             patch.content.as_ref().or(followed.as_ref()).into(),
@@ -84,8 +86,14 @@ impl Messages<'_, '_, ReadWrite> {
             id.into(),
         ];
         let edited = self.0.executor.query_changed(&EDIT, &values, read).await?;
-        let edited = self.with_model(edited.ok_or(NOT_FOUND)?, default_model.as_deref()).await?;
-        self.0.conversations().repair_preview(owner, conversation, edited.seq).await?;
+        let edited = self.with_model(edited.ok_or(NOT_FOUND)?, changed.default_model.as_deref()).await?;
+        match changed.head_seq {
+            None => self.0.conversations().repair_preview(owner, conversation, edited.seq).await?,
+            Some(head) if head == edited.seq => {
+                self.0.conversations().move_head(owner, conversation, head).await?;
+            }
+            Some(_) => {}
+        }
         Ok(edited)
     }
 
@@ -105,7 +113,7 @@ impl Messages<'_, '_, ReadWrite> {
     }
 
     /// Deletes a message with its response; count and preview are repaired, its number is not used
-    /// again, usage stays.
+    /// again, usage stays. What followed it follows what it followed.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for conversation or message.
@@ -119,22 +127,22 @@ impl Messages<'_, '_, ReadWrite> {
             return Err(NOT_FOUND);
         }
         let now = self.0.now();
-        self.bump(owner, conversation, 1, now).await?;
+        let changed = self.bump(owner, conversation, 1, now).await?;
         let values = [owner.into(), conversation.into(), id.into()];
-        let deleted = self.0.executor.query_changed(&DELETE, &values, |row| row.next()).await?;
-        let seq: i64 = deleted.ok_or(NOT_FOUND)?;
-        self.0.conversations().repair_preview(owner, conversation, seq).await
+        let deleted = self.0.executor.query_changed(&DELETE, &values, Felled::read).await?;
+        let felled = deleted.ok_or(NOT_FOUND)?;
+        self.repair(owner, conversation, changed.head_seq, felled.seq, &[felled]).await
     }
 
-    /// The conversation's default model.
+    /// Notes a change of messages, of which some are removed.
     pub(super) async fn bump(
         &mut self,
         owner: UserId,
         conversation: ConversationId,
         removed: i64,
         now: Timestamp,
-    ) -> Result<Option<String>, StoreError> {
-        let bumped = self.0.conversations().bump_for_change(owner, conversation, removed, now).await?;
-        Ok(bumped.ok_or(conversations::NOT_FOUND)?.default_model)
+    ) -> Result<Changed, StoreError> {
+        let changed = self.0.conversations().bump_for_change(owner, conversation, removed, now).await?;
+        changed.ok_or(conversations::NOT_FOUND)
     }
 }

@@ -178,6 +178,9 @@ impl Messages<'_, '_, ReadWrite> {
     /// # Errors
     /// [`StoreError::AlreadyExists`] when an id that one brings is taken.
     pub(in crate::repo) async fn insert_rows(&mut self, rows: &[MessageRow]) -> Result<(), StoreError> {
+        if rows.iter().any(MessageRow::is_placed) {
+            return self.insert_placed(rows).await;
+        }
         let values = rows.iter().map(|row| row.insert_values().to_vec()).collect();
         self.0.executor.insert_many(&INSERT, values).await
     }

@@ -42,15 +42,18 @@ const NEWEST_USER_MODELS: Sql = Sql::pair(
 pub(super) const STATEMENTS: &[Sql] = &[NEWEST_USER_MODEL, NEWEST_USER_MODELS];
 
 impl<M> Messages<'_, '_, M> {
-    /// The messages of rows that follow each other in one conversation, in the order of the rows. A statement is
-    /// needed only when an answer of unknown model comes before the first question.
+    /// The messages of rows of one conversation, all that it has between the first and the last or all of a path, in the
+    /// order of the rows. A statement is needed only for an answer of unknown model whose question is none of them.
     pub(super) async fn with_models(
         &mut self,
         rows: Vec<MessageRow>,
         order: Order,
         conversation_default: Option<&str>,
     ) -> Result<Vec<Message>, StoreError> {
-        let mut newest_user_model: Option<Option<String>> = None;
+        // Of each row the model of the newest question up to it, as far as it is known.
+        let mut known: HashMap<i64, Option<Option<String>>> = HashMap::new();
+        let mut before: Option<Option<String>> = None;
+        let is_tree = rows.iter().any(MessageRow::is_placed);
         let mut models = vec![String::new(); rows.len()];
         for place in 0..rows.len() {
             let index = match order {
@@ -58,18 +61,27 @@ impl<M> Messages<'_, '_, M> {
                 Order::Descending => rows.len() - 1 - place,
             };
             let row = &rows[index];
+            let mut newest = match row.parent_seq {
+                None => before,
+                Some(0) => Some(None),
+                Some(parent) => known.get(&parent).cloned().flatten(),
+            };
             let mut asked = None;
             if row.role == MessageRole::User {
-                newest_user_model = Some(row.model.clone());
+                newest = Some(row.model.clone());
             } else if row.is_answer_of_unknown_model() {
-                if newest_user_model.is_none() {
-                    newest_user_model = Some(self.newest_user_model(row).await?);
+                if newest.is_none() {
+                    newest = Some(self.newest_user_model(row).await?);
                 }
-                asked = newest_user_model.as_ref().and_then(Option::as_deref);
+                asked = newest.as_ref().and_then(Option::as_deref);
             }
             let default = self.0.default_model();
             models[index] =
                 effective_model(row.model.as_deref(), asked, conversation_default, default).to_owned();
+            if is_tree {
+                known.insert(row.seq, newest.clone());
+            }
+            before = newest;
         }
         Ok(rows.into_iter().zip(models).map(|(row, model)| row.into_message(model)).collect())
     }
@@ -81,7 +93,12 @@ impl<M> Messages<'_, '_, M> {
         rows: Vec<MessageRow>,
         conversation_default: Option<&str>,
     ) -> Result<Vec<Message>, StoreError> {
-        let asked = self.newest_user_models(&rows).await?;
+        let mut asked = self.newest_user_models(&rows).await?;
+        for row in rows.iter().filter(|row| row.is_placed() && row.is_answer_of_unknown_model()) {
+            if let Some(model) = self.newest_user_model(row).await? {
+                asked.insert(row.seq, model);
+            }
+        }
         let with_model = |row: MessageRow| {
             let model = asked.get(&row.seq).map(String::as_str);
             self.with_known_model(row, model, conversation_default)
@@ -90,9 +107,9 @@ impl<M> Messages<'_, '_, M> {
     }
 
     /// The models of the newest questions before the answers of unknown model among these rows, by the numbers of the
-    /// answers.
+    /// answers, of those that follow each other by number.
     async fn newest_user_models(&mut self, rows: &[MessageRow]) -> Result<HashMap<i64, String>, StoreError> {
-        let answers = || rows.iter().filter(|row| row.is_answer_of_unknown_model());
+        let answers = || rows.iter().filter(|row| !row.is_placed() && row.is_answer_of_unknown_model());
         let Some(first) = answers().next() else { return Ok(HashMap::new()) };
         let numbers = Value::Array(answers().map(|row| row.seq.into()).collect());
         let numbers = CanonicalJson::new(numbers).map_err(|error| StoreError::backend(error.to_string()))?;
@@ -128,6 +145,9 @@ impl<M> Messages<'_, '_, M> {
 
     /// The model of the newest question before this answer.
     pub(super) async fn newest_user_model(&mut self, row: &MessageRow) -> Result<Option<String>, StoreError> {
+        if let Some(parent) = row.parent_seq {
+            return self.newest_user_model_on_path(row.owner_id, row.conversation_id, parent).await;
+        }
         if row.seq == 1 {
             return Ok(None);
         }

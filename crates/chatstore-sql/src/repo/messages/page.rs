@@ -7,9 +7,11 @@ use constcat::concat;
 use uuid::Uuid;
 
 use super::Messages;
+use super::around::{MAX_NEWEST, meet};
 use super::bounds::{bounded_rows, is_left_out};
 use super::model::with_known_model;
 use super::row::{COLUMNS, MessageRow, read, read_within};
+use super::runs::Run;
 use super::select::{
     BY_SEQ, BY_SEQ_SHARED, EXTERNAL, EXTERNAL_SHARED, GET, GET_SHARED, Head, head, page_statements,
 };
@@ -18,9 +20,6 @@ use crate::error::StoreError;
 use crate::repo::live::live_user;
 use crate::repo::{Via, refuse_nul};
 use crate::schema::MESSAGES;
-
-/// Maximum messages that are read together as the newest ones.
-const MAX_NEWEST: usize = 10_000;
 
 /// What a user sent into others' conversations, wherever they are.
 const SENT: &str = concat!(
@@ -51,7 +50,7 @@ fn read_in(by: Via, conversation: ConversationId, row: &Row<'_>) -> Result<Messa
         Via::Owner(owner) => owner,
         Via::Member(_) => row.next()?,
     };
-    read_within(row, owner, conversation)
+    read_within(row, owner, conversation, None)
 }
 
 /// What the statements that add up the sizes of rows are told last.
@@ -72,16 +71,18 @@ impl<M> Messages<'_, '_, M> {
         order: Order,
         limit: Limit,
     ) -> Result<Page<Message, i64>, StoreError> {
-        self.page_within(by, conversation, &filter.into(), order, limit.into()).await
+        self.page_within(by, conversation, &filter.into(), order, limit.into(), None).await
     }
 
-    async fn page_within(
+    /// A page of all messages, or of those of a run of a path.
+    pub(super) async fn page_within(
         &mut self,
         by: Via,
         conversation: ConversationId,
         filter: &MessageFilter,
         order: Order,
         bounds: PageBounds,
+        run: Option<&Run>,
     ) -> Result<Page<Message, i64>, StoreError> {
         let MessageFilter { range, format } = filter;
         let statements = page_statements(by, order, format.is_some());
@@ -126,9 +127,17 @@ impl<M> Messages<'_, '_, M> {
             rows.note_found(found);
             rows
         };
-        let rows = rows.into_page(|row| row.seq);
+        let mut rows = rows.into_page(|row| row.seq);
         let Some(head) = head else { return Ok(Page { items: Vec::new(), next: rows.next }) };
         self.0.note_revision(head.revision);
+        self.0.note_head(head.head_seq);
+        match (run, rows.items.first().map(|row| row.owner_id)) {
+            (Some(run), _) => run.place(&mut rows.items),
+            (None, Some(owner)) if head.head_seq.is_some() => {
+                self.place(owner, conversation, &mut rows.items).await?;
+            }
+            _ => {}
+        }
         let default_model = head.default_model.as_deref();
         let items = match format {
             None => self.with_models(rows.items, order, default_model).await?,
@@ -152,7 +161,8 @@ impl<M> Messages<'_, '_, M> {
     ) -> Result<Page<Message, i64>, StoreError> {
         let rows = usize::try_from(count).unwrap_or(usize::MAX).min(MAX_NEWEST);
         let bounds = PageBounds { rows, bytes: PAGE_BYTES };
-        let mut page = self.page_within(by, conversation, &filter.into(), Order::Descending, bounds).await?;
+        let mut page =
+            self.page_within(by, conversation, &filter.into(), Order::Descending, bounds, None).await?;
         page.items.reverse();
         Ok(page)
     }
@@ -174,17 +184,10 @@ impl<M> Messages<'_, '_, M> {
         let below = side(MessageRange { after: 0, before: seq });
         let from = side(MessageRange { after: seq.saturating_sub(1), before: i64::MAX });
         let bounds = PageBounds { rows: limit.rows(), bytes: PAGE_BYTES / 2 };
-        let earlier = self.page_within(by, conversation, &below, Order::Descending, bounds).await?.items;
-        let later = self.page_within(by, conversation, &from, Order::Ascending, bounds).await?;
-        let half = limit.rows() / 2;
-        let take_earlier = earlier.len().min(half.max(limit.rows().saturating_sub(later.items.len())));
-        let take_later = later.items.len().min(limit.rows() - take_earlier);
-        let more_follow = take_later < later.items.len() || later.next.is_some();
-        let mut items: Vec<Message> = earlier.into_iter().take(take_earlier).collect();
-        items.reverse();
-        items.extend(later.items.into_iter().take(take_later));
-        let next = if more_follow { Some(items.last().map_or(seq - 1, |message| message.seq)) } else { None };
-        Ok(Page { items, next })
+        let earlier =
+            self.page_within(by, conversation, &below, Order::Descending, bounds, None).await?.items;
+        let later = self.page_within(by, conversation, &from, Order::Ascending, bounds, None).await?;
+        Ok(meet(earlier, later, seq, limit))
     }
 
     /// What a user sent into others' conversations, by conversation and number, after the message `from`.

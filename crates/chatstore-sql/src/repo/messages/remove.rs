@@ -3,13 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use chatstore_model::{CanonicalJson, ConversationId, MessageRange, MessageSelection, UserId};
+use chatstore_model::{ConversationId, MessageRange, MessageSelection, UserId};
 use constcat::concat;
 
 use super::Messages;
+use super::tree::Felled;
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::deletions::{BYTES_AT_ONCE, BYTES_ON_POSTGRES, BYTES_ON_SQLITE};
+use crate::repo::json_list;
 use crate::repo::live::{live_conversation, live_sender};
 use crate::tx::ReadWrite;
 
@@ -65,10 +67,11 @@ const NTH_NEWEST: Sql = Sql::same(
 
 const REMOVED: &str = "delete from messages where owner_id = $1 and conversation_id = $2 and seq in ";
 const LIVE: &str = concat!(" and ", live_conversation!("$1", "$2"), " and ", live_sender!("sender_id"));
+const RETURNING: &str = " returning seq, parent_seq";
 const REMOVE: Sql = Sql::pair(
     "messages.remove",
-    concat!(REMOVED, "(select value from json_each($3))", LIVE),
-    concat!(REMOVED, "(select value::bigint from jsonb_array_elements_text($3))", LIVE),
+    concat!(REMOVED, "(select value from json_each($3))", LIVE, RETURNING),
+    concat!(REMOVED, "(select value::bigint from jsonb_array_elements_text($3))", LIVE, RETURNING),
 );
 
 pub(super) const STATEMENTS: &[Sql] = &[IN_RANGE, WITH_IDS, NTH_NEWEST, REMOVE];
@@ -91,7 +94,8 @@ struct Removable {
 }
 
 impl Messages<'_, '_, ReadWrite> {
-    /// A selection without what is appended from now on: pieces that follow remove nothing newer.
+    /// A selection without what is appended from now on: pieces that follow remove nothing newer. The newest messages that
+    /// are kept are those of the path to the head; of the others go those with lower numbers.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the conversation.
@@ -101,7 +105,7 @@ impl Messages<'_, '_, ReadWrite> {
         conversation: ConversationId,
         selection: MessageSelection,
     ) -> Result<MessageSelection, StoreError> {
-        self.0.conversations().lock(owner, conversation).await?;
+        let tree = self.0.conversations().lock_tree(owner, conversation).await?;
         let newest = self.nth_newest(owner, conversation, 0).await?.unwrap_or_default();
         let end = newest.saturating_add(1);
         Ok(match selection {
@@ -112,7 +116,11 @@ impl Messages<'_, '_, ReadWrite> {
                 MessageSelection::Range(MessageRange { before: end, ..MessageRange::ALL })
             }
             MessageSelection::AllButNewest(kept) => {
-                let oldest_kept = self.nth_newest(owner, conversation, i64::from(kept) - 1).await?;
+                let passed = i64::from(kept) - 1;
+                let oldest_kept = match tree.head_seq {
+                    None => self.nth_newest(owner, conversation, passed).await?,
+                    Some(head) => self.nth_newest_of_path(owner, conversation, head, passed).await?,
+                };
                 MessageSelection::Range(MessageRange {
                     before: oldest_kept.unwrap_or(0),
                     ..MessageRange::ALL
@@ -160,13 +168,36 @@ impl Messages<'_, '_, ReadWrite> {
     ) -> Result<i64, StoreError> {
         let Some(newest) = seqs.iter().copied().max() else { return Ok(0) };
         let values = [owner.into(), conversation.into()];
-        let seqs = list(serde_json::Value::from(seqs))?;
-        let deleted = self.0.executor.execute(&REMOVE, &[&values[..], &[(&seqs).into()]].concat()).await?;
-        let deleted = i64::try_from(deleted).unwrap_or(i64::MAX);
+        let seqs = json_list(seqs.into())?;
+        let values = [&values[..], &[(&seqs).into()]].concat();
+        let mut felled = Vec::new();
+        self.0
+            .executor
+            .change_each(&REMOVE, &values, |row| {
+                felled.push(Felled::read(row)?);
+                Ok(())
+            })
+            .await?;
+        let deleted = i64::try_from(felled.len()).unwrap_or(i64::MAX);
         let now = self.0.now();
-        self.bump(owner, conversation, deleted, now).await?;
-        self.0.conversations().repair_preview(owner, conversation, newest).await?;
+        let changed = self.bump(owner, conversation, deleted, now).await?;
+        self.repair(owner, conversation, changed.head_seq, newest, &felled).await?;
         Ok(deleted)
+    }
+
+    /// Repairs what a conversation shows, and what follows what, after messages up to a number were deleted.
+    pub(in crate::repo) async fn repair(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        head_seq: Option<i64>,
+        newest: i64,
+        felled: &[Felled],
+    ) -> Result<(), StoreError> {
+        match head_seq {
+            None => self.0.conversations().repair_preview(owner, conversation, newest).await,
+            Some(head_seq) => self.heal(owner, conversation, head_seq, felled).await,
+        }
     }
 
     async fn removable(
@@ -185,7 +216,7 @@ impl Messages<'_, '_, ReadWrite> {
                 self.0.executor.query(&IN_RANGE, &values, read).await
             }
             MessageSelection::Ids(ids) => {
-                let ids = list(ids.iter().map(|id| id.uuid().simple().to_string()).collect())?;
+                let ids = json_list(ids.iter().map(|id| id.uuid().simple().to_string()).collect())?;
                 let values = [&of_conversation[..], &[(&ids).into(), limit.into()]].concat();
                 self.0.executor.query(&WITH_IDS, &values, read).await
             }
@@ -220,8 +251,4 @@ fn beginning(mut found: Vec<Removable>, rows: i64) -> Vec<Removable> {
     }
     found.truncate(usize::try_from(taken).unwrap_or(usize::MAX));
     found
-}
-
-fn list(values: serde_json::Value) -> Result<CanonicalJson, StoreError> {
-    CanonicalJson::new(values).map_err(|error| StoreError::backend(error.to_string()))
 }

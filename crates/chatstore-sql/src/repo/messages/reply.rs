@@ -1,14 +1,15 @@
 //! A model's reply: message, response and usage, stored as one.
 
 use chatstore_model::{
-    ConversationId, Day, IntoValid, Message, MessageId, ModelResponse, NewModelResponse, NewReply,
-    OTHER_MODELS, Reply, Timestamp, UserId, effective_model, limits, preview,
+    ConversationId, Day, HeadRule, IntoValid, Message, MessageId, ModelResponse, NewMessage,
+    NewModelResponse, NewReply, OTHER_MODELS, Reply, Timestamp, UserId, effective_model, limits, preview,
 };
 use constcat::concat;
 
-use super::Messages;
 use super::append::INSERT;
 use super::row::MessageRow;
+use super::tree::Planting;
+use super::{Messages, of_one};
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::conversations::{self, BUMP_OWN};
@@ -175,21 +176,43 @@ impl Messages<'_, '_, ReadWrite> {
         conversation: ConversationId,
         new: impl IntoValid<&NewReply>,
     ) -> Result<Reply, StoreError> {
+        self.record_reply_by(owner, conversation, new, Some(HeadRule::Follows)).await
+    }
+
+    /// Like [`record_reply`](Self::record_reply); the rule says what becomes of the head when the message has a parent.
+    /// Without one, it is recorded only in a conversation that never branched, on PostgreSQL in one statement if the model
+    /// is known.
+    ///
+    /// # Errors
+    /// As that; [`StoreError::NotFound`] without a rule, also of a conversation that branched.
+    pub async fn record_reply_by(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        new: impl IntoValid<&NewReply>,
+        rule: Option<HeadRule>,
+    ) -> Result<Reply, StoreError> {
         let new = *new.into_valid()?;
         let known_model = new.response.model_used.as_deref().or(new.message.model.as_deref());
-        if let (true, Some(model)) = (self.0.executor.supports_writable_ctes(), known_model) {
+        let is_combined = self.0.executor.supports_writable_ctes() && new.message.parent.is_none();
+        if let (true, Some(model)) = (is_combined, known_model) {
             let mut row = self.to_row(Via::Owner(owner), conversation, &new.message);
             row.model.get_or_insert_with(|| model.to_owned());
             let response = response_of(row.id, conversation, row.created_at, &new.response, model);
-            let message = self.record_combined(row, &response).await?;
-            return Ok(Reply { message, response });
+            if let Some(message) = self.record_combined(row, &response).await? {
+                return Ok(Reply { message, response });
+            }
+            if rule.is_none() {
+                return Err(conversations::NOT_FOUND);
+            }
         }
-        let reply = self.record_in_steps(owner, conversation, new).await?;
+        let may_be_linear = !(is_combined && known_model.is_some());
+        let reply = self.record_in_steps(owner, conversation, new, rule, may_be_linear).await?;
         self.0.executor.execute(&BOOK_USAGE, &usage_values(owner, &reply.response)).await?;
         Ok(reply)
     }
 
-    /// Like [`record_reply`](Self::record_reply), but books nothing: for what is said about the answer by a user who
+    /// Like [`record_reply_by`](Self::record_reply_by), but books nothing: for what is said about the answer by a user who
     /// is not the owner.
     ///
     /// # Errors
@@ -199,8 +222,9 @@ impl Messages<'_, '_, ReadWrite> {
         owner: UserId,
         conversation: ConversationId,
         new: impl IntoValid<&NewReply>,
+        rule: Option<HeadRule>,
     ) -> Result<Reply, StoreError> {
-        self.record_in_steps(owner, conversation, *new.into_valid()?).await
+        self.record_in_steps(owner, conversation, *new.into_valid()?, rule, true).await
     }
 
     async fn record_in_steps(
@@ -208,22 +232,54 @@ impl Messages<'_, '_, ReadWrite> {
         owner: UserId,
         conversation: ConversationId,
         new: &NewReply,
+        rule: Option<HeadRule>,
+        may_be_linear: bool,
     ) -> Result<Reply, StoreError> {
-        let by = Via::Owner(owner);
-        let mut row = self.to_row(by, conversation, &new.message);
         let known_model = new.response.model_used.as_deref().or(new.message.model.as_deref());
-        let bumped = self.0.conversations().bump(by, conversation, &row.content, row.created_at).await?;
-        row.seq = bumped.last_seq;
+        let (mut row, default_model) =
+            self.number_reply(owner, conversation, &new.message, rule, may_be_linear).await?;
         let model = match known_model {
             Some(model) => model.to_owned(),
-            None => self.model_of_answer(&row, bumped.default_model.as_deref()).await?,
+            None => self.model_of_answer(&row, default_model.as_deref()).await?,
         };
         row.model.get_or_insert_with(|| model.clone());
-        self.0.executor.execute(&INSERT, &row.insert_values()).await?;
+        match row.is_placed() {
+            true => self.insert_placed(std::slice::from_ref(&row)).await?,
+            false => {
+                self.0.executor.execute(&INSERT, &row.insert_values()).await?;
+            }
+        }
         let message = self.with_known_model(row, None, None);
         let response = response_of(message.id, conversation, message.created_at, &new.response, &model);
         self.0.executor.execute(&INSERT_RESPONSE, &response_values(owner, &response)).await?;
         Ok(Reply { message, response })
+    }
+
+    /// Takes the number of an answer, which is not stored yet; also the conversation's default model.
+    async fn number_reply(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        new: &NewMessage,
+        rule: Option<HeadRule>,
+        may_be_linear: bool,
+    ) -> Result<(MessageRow, Option<String>), StoreError> {
+        let by = Via::Owner(owner);
+        if may_be_linear && new.parent.is_none() {
+            let mut row = self.to_row(by, conversation, new);
+            let mut conversations = self.0.conversations();
+            let bumped = conversations.bump(by, conversation, &row.content, row.created_at).await?;
+            if let Some(bumped) = bumped {
+                row.seq = bumped.last_seq;
+                return Ok((row, bumped.default_model));
+            }
+        }
+        let rule = rule.ok_or(conversations::NOT_FOUND)?;
+        let planting = Planting { rule, at: None };
+        let planted = self.plant(owner, conversation, &[], std::slice::from_ref(new), planting).await;
+        let (rows, default_model) = planted.map_err(of_one)?;
+        let row = rows.into_iter().next().ok_or(StoreError::InvalidState("no answer was appended"))?;
+        Ok((row, default_model))
     }
 
     /// The model that counts for an answer whose model nothing names.
@@ -238,12 +294,12 @@ impl Messages<'_, '_, ReadWrite> {
         Ok(effective_model(None, asked.as_deref(), conversation_default, store_default).to_owned())
     }
 
-    /// Stores everything at once.
+    /// Stores everything at once; `None` when there is no such conversation, or it branched.
     async fn record_combined(
         &mut self,
         mut row: MessageRow,
         response: &ModelResponse,
-    ) -> Result<Message, StoreError> {
+    ) -> Result<Option<Message>, StoreError> {
         let values = [
             preview(&row.content).into(),
             row.created_at.into(),
@@ -270,10 +326,10 @@ impl Messages<'_, '_, ReadWrite> {
         ];
         let read = |row: &Row<'_>| Ok((row.next()?, row.next()?));
         let recorded = self.0.executor.query_changed(&RECORD, &values, read).await?;
-        let revision: i64;
-        (row.seq, revision) = recorded.ok_or(conversations::NOT_FOUND)?;
+        let Some((seq, revision)) = recorded else { return Ok(None) };
+        row.seq = seq;
         self.0.note_revision(revision);
-        Ok(self.with_known_model(row, None, None))
+        Ok(Some(self.with_known_model(row, None, None)))
     }
 }
 

@@ -10,11 +10,14 @@ use crate::schema::{Columns, MESSAGES};
 
 pub(super) const COLUMNS: &str = MESSAGES.all_columns().names().as_str();
 
-/// Those in which the messages of one conversation differ.
-pub(super) const WITHIN: Columns = MESSAGES.columns_without(&["owner_id", "conversation_id"]);
+/// Those in which the messages of a page differ; what they follow is known or found otherwise.
+pub(super) const WITHIN: Columns = MESSAGES.columns_without(&["owner_id", "conversation_id", "parent_seq"]);
 
 /// A message is not edited when it is inserted.
 pub(super) const INSERTED: Columns = MESSAGES.inserted_columns();
+
+/// With what it follows, which most messages do not say.
+pub(super) const PLACED: Columns = MESSAGES.columns_without(&["edited_at"]);
 
 /// A message without its effective model, which other rows decide.
 #[derive(Debug, Clone)]
@@ -36,11 +39,13 @@ pub(in crate::repo) struct MessageRow {
     pub(in crate::repo) edited_at: Option<Timestamp>,
     pub(in crate::repo) format: Option<String>,
     pub(in crate::repo) external_id: Option<String>,
+    /// What it follows, 0 for nothing; `None` for the nearest lower number that is left.
+    pub(in crate::repo) parent_seq: Option<i64>,
 }
 
 reader! {
     /// Reads [`WITHIN`].
-    pub(super) fn read_within(owner_id: UserId, conversation_id: ConversationId) -> MessageRow {
+    pub(super) fn read_within(owner_id: UserId, conversation_id: ConversationId, parent_seq: Option<i64>) -> MessageRow {
         seq, id, sender_id, role, content, parts, model, token_count, used_documents, metadata, created_at, edited_at,
         format, external_id,
     }
@@ -49,7 +54,8 @@ reader! {
 /// Reads [`COLUMNS`].
 pub(super) fn read(row: &Row<'_>) -> Result<MessageRow, StoreError> {
     let (owner, conversation) = (row.next()?, row.next()?);
-    read_within(row, owner, conversation)
+    let message = read_within(row, owner, conversation, None)?;
+    Ok(MessageRow { parent_seq: row.next()?, ..message })
 }
 
 impl MessageRow {
@@ -71,6 +77,17 @@ impl MessageRow {
             self.format.as_ref().into(),
             self.external_id.as_ref().into(),
         ]
+    }
+
+    /// Whether it says what it follows.
+    pub(super) const fn is_placed(&self) -> bool {
+        self.parent_seq.is_some()
+    }
+
+    pub(super) fn placed_values(&self) -> Vec<Value<'_>> {
+        let mut values = self.insert_values().to_vec();
+        values.push(self.parent_seq.into());
+        values
     }
 
     /// Whether the model of the question counts for it.
@@ -101,6 +118,19 @@ impl MessageRow {
             edited_at: self.edited_at,
             format: self.format,
             external_id: self.external_id,
+            parent_seq: self.parent_seq,
         }
+    }
+}
+
+/// How many messages they are.
+pub(in crate::repo) fn count_of(rows: &[MessageRow]) -> Result<i64, StoreError> {
+    i64::try_from(rows.len()).map_err(|_| StoreError::InvalidState("too many messages"))
+}
+
+/// Gives messages the numbers that follow this one.
+pub(in crate::repo) fn number_after(rows: &mut [MessageRow], seq: i64) {
+    for (seq, row) in (seq + 1..).zip(rows) {
+        row.seq = seq;
     }
 }

@@ -27,11 +27,18 @@ const OF_FORMAT: &str = concat!(RANGE, " and format = $5");
 const UPWARD: &str = " order by owner_id, conversation_id, seq limit ";
 const DOWNWARD: &str = " order by owner_id desc, conversation_id desc, seq desc limit ";
 
-/// Revision and default model of a conversation, which every message comes with, as one text: a page repeats it in each
+/// Revision, head and default model of a conversation, which every message comes with, as one text: a page repeats it in each
 /// row, and PostgreSQL takes its time for each column. Both databases look it up once a statement.
 macro_rules! head {
     ($conversation:literal) => {
-        constcat::concat!($conversation, "revision || coalesce(' ' || ", $conversation, "default_model, '')")
+        constcat::concat!(
+            $conversation,
+            "revision || coalesce('/' || ",
+            $conversation,
+            "head_seq, '') || coalesce(' ' || ",
+            $conversation,
+            "default_model, '')"
+        )
     };
 }
 
@@ -59,6 +66,8 @@ const SHARED: &str = concat!(SELECT, OF_SHARED);
 /// What a message says of its conversation.
 pub(super) struct Head {
     pub(super) revision: i64,
+    /// The number of the head, if the conversation branched.
+    pub(super) head_seq: Option<i64>,
     pub(super) default_model: Option<String>,
 }
 
@@ -69,8 +78,15 @@ impl Head {
             Some((revision, model)) => (revision, Some(model.to_owned())),
             None => (head, None),
         };
-        let revision = revision.parse().map_err(|_| StoreError::Corrupt(format!("no revision: {head}")))?;
-        Ok(Self { revision, default_model })
+        let (revision, head_seq) = match revision.split_once('/') {
+            Some((revision, head_seq)) => (revision, Some(head_seq)),
+            None => (revision, None),
+        };
+        let number = |text: &str| {
+            text.parse::<i64>().map_err(|_| StoreError::Corrupt(format!("no number in: {head}")))
+        };
+        let head_seq = head_seq.map(number).transpose()?;
+        Ok(Self { revision: number(revision)?, head_seq, default_model })
     }
 }
 

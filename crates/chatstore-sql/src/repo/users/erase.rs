@@ -6,6 +6,7 @@ use super::{NOT_FOUND, Users};
 use crate::db::Sql;
 use crate::error::StoreError;
 use crate::marked::Deletion;
+use crate::repo::messages::Felled;
 use crate::tx::ReadWrite;
 
 const SENT_ELSEWHERE: Sql = Sql::same(
@@ -16,7 +17,7 @@ const SENT_ELSEWHERE: Sql = Sql::same(
 
 const DELETE_SENT: Sql = Sql::same(
     "users.delete_sent",
-    "delete from messages where sender_id = $1 and owner_id = $2 and conversation_id = $3",
+    "delete from messages where sender_id = $1 and owner_id = $2 and conversation_id = $3 returning seq, parent_seq",
 );
 
 const DELETE: Sql = Sql::same("users.delete", "delete from users where id = $1 and deleted_at is null");
@@ -69,13 +70,22 @@ impl Users<'_, '_, ReadWrite> {
             })
             .await?;
         for (owner, conversation, count, newest) in places {
-            self.0.conversations().bump_for_change(owner, conversation, count, now).await?;
+            let mut conversations = self.0.conversations();
+            let changed = conversations.bump_for_change(owner, conversation, count, now).await?;
             let values = [id.into(), owner.into(), conversation.into()];
-            let deleted = self.0.executor.execute(&DELETE_SENT, &values).await?;
-            if i64::try_from(deleted) != Ok(count) {
+            let mut felled = Vec::new();
+            self.0
+                .executor
+                .change_each(&DELETE_SENT, &values, |row| {
+                    felled.push(Felled::read(row)?);
+                    Ok(())
+                })
+                .await?;
+            if i64::try_from(felled.len()) != Ok(count) {
                 return Err(self.0.conflict("the user wrote a message meanwhile"));
             }
-            self.0.conversations().repair_preview(owner, conversation, newest).await?;
+            let head = changed.and_then(|changed| changed.head_seq);
+            self.0.messages().repair(owner, conversation, head, newest, &felled).await?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use scope::{Scope, Use, scopes};
 /// Statements without these conditions, each with the reason.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("conversations.is_newest_message", "runs after bump_for_change, which found the live row and locks it"),
+    ("conversations.move_head", "as write_preview"),
     ("conversations.write_preview", "as is_newest_message; the sender of the one message is looked at"),
     ("idempotency_keys.forget_expired", "deletes what expired, before the same key is recorded anew"),
     (
@@ -26,12 +27,28 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "messages.append_own",
         "the newest question is one of the conversation that the same statement found live; its sender is looked at",
     ),
+    (
+        "messages.adopt",
+        "moves what followed deleted messages of a conversation that was found live and locked",
+    ),
+    ("messages.all_below", "numbers below messages that were read from the live conversation"),
     ("messages.append_shared", "as append_own"),
+    ("messages.asked_between", "as newest_user_model, of a path"),
+    ("messages.children", "as adopt"),
+    ("messages.count_of_run", "numbers of a conversation that was found live and locked"),
+    ("messages.first_placed", "a number of a conversation whose row was read live"),
+    ("messages.nearest_below", "as count_of_run, or as first_placed"),
+    ("messages.newest_below", "as count_of_run; the message was found live by seq_of"),
     (
         "messages.newest_user_model",
         "the question to an answer that was read from the live conversation; its sender is looked at",
     ),
     ("messages.newest_user_models", "as newest_user_model, of several answers"),
+    ("messages.next_of", "what it joins is looked at; only numbers come from elsewhere"),
+    ("messages.nth_of_run", "as count_of_run"),
+    ("messages.parents", "numbers of messages that were read from the live conversation"),
+    ("messages.runs", "numbers alone: what is read of a path is looked at by the statements of pages"),
+    ("messages.subtree", "as newest_below"),
     ("refresh_tokens.carry_on", "changes the session that lock_session found live and locks"),
     ("refresh_tokens.confirm", "as carry_on: a token of this session"),
     ("refresh_tokens.mark_rotated", "as carry_on: a token of this session"),
