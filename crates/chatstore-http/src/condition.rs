@@ -2,15 +2,16 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chatstore::{AsUser, FieldCode, TextField, TextForm};
+use chatstore::{AsUser, FieldCode, KeyRetention, TextField, TextForm};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::{ObjectBuilder, Type};
 
 use crate::error::Problem;
-use crate::header_names::IDEMPOTENCY_KEY;
-use crate::schema::text_parameter;
+use crate::header_names::{IDEMPOTENCY_KEY, IDEMPOTENCY_RETENTION};
+use crate::schema::{parameter, text_parameter};
 use crate::state::AppState;
 
 /// The header that names a request.
@@ -161,6 +162,50 @@ impl IdempotencyKeyHeader {
             _ => {
                 let message = "must have 1 to 255 visible ASCII characters";
                 Err(Problem::wrong(KEY.name, FieldCode::InvalidFormat, message))
+            }
+        }
+    }
+}
+
+/// How long a key is remembered.
+const RETENTION: &str = "Idempotency-Retention";
+
+/// Makes a request with a key take effect once for as long as its conversation has a history.
+#[derive(Debug)]
+pub(crate) struct IdempotencyRetentionHeader;
+
+impl IntoParams for IdempotencyRetentionHeader {
+    fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let about = "`conversation` for a key that is remembered as long as the history of the conversation, instead of a \
+                     day: until all\nof its messages are removed at once, or the conversation is deleted. Only beside \
+                     `Idempotency-Key`.";
+        let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["conversation"]));
+        vec![parameter(RETENTION, ParameterIn::Header, about, word).build()]
+    }
+}
+
+impl IdempotencyRetentionHeader {
+    /// How long the key of a request with these headers is remembered.
+    pub(crate) fn read(headers: &HeaderMap) -> Result<KeyRetention, Problem> {
+        let mut values = headers.get_all(IDEMPOTENCY_RETENTION).iter();
+        let wrong = |code, message| Problem::wrong(RETENTION, code, message);
+        match (values.next().map(HeaderValue::as_bytes), values.next()) {
+            (None, _) => Ok(KeyRetention::Day),
+            (Some(_), _) if !headers.contains_key(IDEMPOTENCY_KEY) => {
+                Err(wrong(FieldCode::NotAllowed, "must be given together with Idempotency-Key"))
+            }
+            (Some(b"conversation"), None) => Ok(KeyRetention::Conversation),
+            _ => Err(wrong(FieldCode::NotAllowed, "must be conversation")),
+        }
+    }
+
+    /// Refuses the header where a key is remembered for a day.
+    pub(crate) fn refuse(headers: &HeaderMap) -> Result<(), Problem> {
+        match headers.contains_key(IDEMPOTENCY_RETENTION) {
+            false => Ok(()),
+            true => {
+                let message = "is for requests that append or replace messages";
+                Err(Problem::wrong(RETENTION, FieldCode::NotAllowed, message))
             }
         }
     }

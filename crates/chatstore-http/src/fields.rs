@@ -5,8 +5,8 @@ use std::fmt;
 
 use chatstore::fields::HEAD;
 use chatstore::{
-    CanonicalJson, Change, CountField, Duplicates, FieldCode, FieldError, FlagField, FromText, IntoValid,
-    Invalid, InvalidJson, JsonField, JsonShape, Keyword, KeywordField, ListField, MessageName,
+    CanonicalJson, Change, CountField, CountsField, Duplicates, FieldCode, FieldError, FlagField, FromText,
+    IntoValid, Invalid, InvalidJson, JsonField, JsonShape, Keyword, KeywordField, ListField, MessageName,
     MessageNameField, NewHead, TextField, TextsField, Valid, Validate, VerbatimField, VerbatimJson, limits,
 };
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -102,6 +102,25 @@ impl Field for CountField {
         let or_null = if is_nullable { ", or null" } else { "" };
         let message = format!("must be a whole number from {} to {}{or_null}", self.min, self.max);
         integer(value).map_err(|code| (code, message))
+    }
+}
+
+impl Field for CountsField {
+    type Value = Vec<i64>;
+
+    fn read(&self, value: &RawValue, is_nullable: bool) -> Result<Vec<i64>, (FieldCode, String)> {
+        let wrong_type = || wrong_type("must be a list of whole numbers", is_nullable);
+        let count = serde_json::from_str::<Vec<IgnoredAny>>(value.get()).map_err(|_| wrong_type())?.len();
+        if let Some(problem) = self.problem(count) {
+            return Err(problem);
+        }
+        let items: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|_| wrong_type())?;
+        let items = items.into_iter().map(|item| match integer(item) {
+            Ok(number) if (0..=limits::COUNT).contains(&number) => Ok(number),
+            Err(FieldCode::WrongType) => Err(wrong_type()),
+            _ => Err((FieldCode::OutOfRange, format!("must be numbers from 0 to {}", limits::COUNT))),
+        });
+        items.collect()
     }
 }
 
@@ -341,6 +360,10 @@ impl ReadFields for Fields<'_> {
     fn object<T: RequestObject>(&mut self, name: &str) -> Option<T::Draft> {
         let value = self.values.remove(name)?;
         self.inner::<T>(name, value)
+    }
+
+    fn given_objects<T: RequestObject>(&mut self, list: &ListField) -> Option<Vec<T::Draft>> {
+        self.has(list.name).then(|| self.objects::<T>(list))
     }
 
     fn objects<T: RequestObject>(&mut self, list: &ListField) -> Vec<T::Draft> {

@@ -11,6 +11,9 @@ pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 /// Names a change, so that it takes effect once.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// Says how long a key is remembered.
+pub(crate) const IDEMPOTENCY_RETENTION: HeaderName = HeaderName::from_static("idempotency-retention");
+
 /// Marks an answer which repeats the one to an earlier request.
 pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 

@@ -30,6 +30,7 @@
 //! 3. Write its transcripts in `tests/` and refresh `openapi.json`:
 //!    `cargo run -p chatstore-http --example openapi > crates/chatstore-http/openapi.json`.
 
+mod accept;
 mod admission;
 mod answer;
 mod body;

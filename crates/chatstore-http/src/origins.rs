@@ -7,7 +7,9 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::header_names::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, POSITION, REQUEST_ID, TRACEPARENT};
+use crate::header_names::{
+    IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, IDEMPOTENCY_RETENTION, POSITION, REQUEST_ID, TRACEPARENT,
+};
 use crate::rate_limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
 
 /// How long a browser may remember what it was allowed.
@@ -88,13 +90,14 @@ impl AllowedOrigins {
 }
 
 /// The headers that a page may send. No `Chatstore-User`: a page must not hold a service key.
-fn sent() -> [HeaderName; 8] {
+fn sent() -> [HeaderName; 9] {
     [
         header::AUTHORIZATION,
         header::CONTENT_TYPE,
         header::IF_MATCH,
         header::IF_NONE_MATCH,
         IDEMPOTENCY_KEY,
+        IDEMPOTENCY_RETENTION,
         POSITION,
         REQUEST_ID,
         TRACEPARENT,

@@ -67,6 +67,9 @@ pub(crate) trait ReadFields {
 
     /// A list of objects of the API, which must be there.
     fn objects<T: RequestObject>(&mut self, list: &ListField) -> Vec<T::Draft>;
+
+    /// A list of objects of the API, which may be left out.
+    fn given_objects<T: RequestObject>(&mut self, list: &ListField) -> Option<Vec<T::Draft>>;
 }
 
 /// A field of a request.

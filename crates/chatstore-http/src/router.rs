@@ -224,8 +224,14 @@ fn data() -> OpenApiRouter<AppState> {
 /// Routes that take messages.
 fn messages() -> OpenApiRouter<AppState> {
     let below_conversations = below_conversations([
-        routes!(messages::list::list, messages::append::append, messages::remove::clear),
+        routes!(
+            messages::list::list,
+            messages::append::append,
+            messages::replace::replace,
+            messages::remove::clear
+        ),
         routes!(messages::remove::pop),
+        routes!(messages::replace_suffix::replace_suffix),
         routes!(messages::get, messages::append::put, messages::change, messages::delete),
         routes!(replies::create),
     ]);

@@ -5,9 +5,9 @@ use std::marker::PhantomData;
 
 use chatstore::fields::HEAD;
 use chatstore::{
-    ApiKeyScope, Change, ConversationRole, ConversationSort, CountField, FlagField, JsonField, JsonShape,
-    Keyword, KeywordField, ListField, LogLevel, MessageNameField, MessageRole, Order, ResponseScope,
-    RouteGroup, TextField, TextsField, UserRole, VerbatimField,
+    ApiKeyScope, Change, ConversationRole, ConversationSort, CountField, CountsField, FlagField, JsonField,
+    JsonShape, Keyword, KeywordField, ListField, LogLevel, MessageNameField, MessageRole, Order,
+    ResponseScope, RouteGroup, TextField, TextsField, UserRole, VerbatimField, limits,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -148,11 +148,15 @@ impl ReadFields for Describer {
     }
 
     fn objects<T: RequestObject>(&mut self, list: &ListField) -> Vec<T::Draft> {
+        self.require(list.name);
+        self.given_objects::<T>(list).unwrap_or_default()
+    }
+
+    fn given_objects<T: RequestObject>(&mut self, list: &ListField) -> Option<Vec<T::Draft>> {
         let items = self.refer_to::<T>();
         let array = ArrayBuilder::new().items(items).min_items(Some(list.min)).max_items(Some(list.max));
         self.property(list.name, array.into());
-        self.require(list.name);
-        Vec::new()
+        None
     }
 }
 
@@ -243,6 +247,21 @@ impl FieldSchema for CountField {
             .minimum(Some(self.min))
             .maximum(Some(self.max))
             .into()
+    }
+}
+
+impl FieldSchema for CountsField {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn schema(&self, is_nullable: bool, _default: Option<Value>) -> RefOr<Schema> {
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(0))
+            .maximum(Some(limits::COUNT));
+        list_schema(self.about, is_nullable).items(number).max_items(Some(self.max)).into()
     }
 }
 

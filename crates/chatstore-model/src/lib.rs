@@ -31,6 +31,7 @@ mod parts;
 mod password_hash;
 mod response;
 mod session;
+mod suffix;
 mod text;
 mod time;
 mod tree;
@@ -49,8 +50,8 @@ pub use conversation::{
 pub use document::{Document, DocumentFilter, DocumentPatch, DocumentReference, NewDocument};
 pub use external_id::{ExternalId, Namespace};
 pub use field::{
-    CountField, FlagField, FromText, JsonField, JsonShape, KeywordField, ListField, TextField, TextForm,
-    TextsField, VerbatimField,
+    CountField, CountsField, FlagField, FromText, JsonField, JsonShape, KeywordField, ListField, TextField,
+    TextForm, TextsField, VerbatimField,
 };
 pub use id::{
     ApiKeyId, ConversationId, DocumentId, Id, IdKind, IdSource, InvalidId, LogEventId, MessageId, RandomIds,
@@ -60,7 +61,7 @@ pub use idempotency::{IdempotencyRecord, NewIdempotencyRecord};
 pub use identity::{Identity, IdentityName, IdentityState};
 pub use json::{
     CanonicalJson, Duplicates, InvalidFilter, InvalidJson, JsonFilter, JsonMatcher, JsonRules, NotJson,
-    VerbatimJson,
+    VerbatimJson, json_on_one_line, push_json_line,
 };
 pub use key_rights::{KeyRights, RouteGroup};
 pub use keyword::Keyword;
@@ -76,6 +77,7 @@ pub use page::{
 pub use password_hash::PasswordHash;
 pub use response::{ModelResponse, NewModelResponse, NewReply, Reply, effective_model};
 pub use session::{EndReason, NewRefreshToken, NewSession, RefreshToken, Session, SessionState};
+pub use suffix::{ExpectedSuffix, MessageReplacement, SuffixReplacement};
 pub use text::{PREVIEW_CHARACTERS, preview};
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
 pub use tree::{Branch, HeadRule, MessageName, MessageNameField, MessagePosition, NewHead, Parent};
@@ -108,6 +110,7 @@ pub mod fields {
         TOKENS_PROMPT, TOKENS_TOTAL,
     };
     pub use crate::session::{IP, USER_AGENT};
+    pub use crate::suffix::{EXPECTED, EXPECTED_SEQS, REPLACEMENTS};
     pub use crate::tree::PARENT;
     pub use crate::user::{
         EMAIL, EMAIL_VERIFIED, FULL_NAME, IS_ACTIVE, MUST_CHANGE_PASSWORD, PASSWORD, USER_ROLE, USERNAME,

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::keyword::keywords;
-use crate::{MessageId, Timestamp};
+use crate::{MessageId, MessageRole, Timestamp};
 
 /// A page ends with the row that reaches this number of bytes, however many rows it may have. So it has one row
 /// at least, and is larger than this by less than its last row.
@@ -153,18 +153,42 @@ impl MessageRange {
     }
 }
 
-/// Which messages of a conversation a list has.
+/// Which messages of a conversation a list has. What is `None` leaves none out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageFilter {
     /// Those with these numbers.
     pub range: MessageRange,
-    /// Those whose parts have this format; those of every format and of none when it is `None`.
+    /// Those whose parts have this format.
     pub format: Option<String>,
+    /// Those of this role.
+    pub role: Option<MessageRole>,
+    /// Those created at this time or later.
+    pub since: Option<Timestamp>,
+    /// Those created before this time.
+    pub until: Option<Timestamp>,
+}
+
+impl MessageFilter {
+    /// Every message.
+    pub const ALL: Self =
+        Self { range: MessageRange::ALL, format: None, role: None, since: None, until: None };
+
+    /// Whether it may leave out messages between two that it takes.
+    #[must_use]
+    pub const fn has_gaps(&self) -> bool {
+        self.format.is_some() || self.compares()
+    }
+
+    /// Whether messages are compared one by one.
+    #[must_use]
+    pub const fn compares(&self) -> bool {
+        self.role.is_some() || self.since.is_some() || self.until.is_some()
+    }
 }
 
 impl From<MessageRange> for MessageFilter {
     fn from(range: MessageRange) -> Self {
-        Self { range, format: None }
+        Self { range, ..Self::ALL }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::ops::Deref;
 
 use crate::{
-    ConversationId, ConversationPatch, DocumentId, Invalid, MessageBatch, MessageId, NewConversation,
-    NewDocument, NewMessage, NewReply, NewUser, OnConflict, PasswordHash, UserRole, Validate, Validator,
+    ConversationId, ConversationPatch, DocumentId, ExpectedSuffix, Invalid, MessageBatch, MessageId,
+    MessageReplacement, NewConversation, NewDocument, NewMessage, NewReply, NewUser, OnConflict, Parent,
+    PasswordHash, SuffixReplacement, UserRole, Validate, Validator,
 };
 
 /// A request that breaks no limit; only [`IntoValid`] creates one.
@@ -171,10 +172,42 @@ impl Valid<MessageBatch> {
         Self(MessageBatch { on_conflict, ..self.0 })
     }
 
+    /// The messages behind the first ones, as a batch of their own: they follow each other, and the first of them what
+    /// is given.
+    #[must_use]
+    pub fn behind(&self, first: usize, parent: Option<Parent>) -> Self {
+        let mut messages = self.0.messages.get(first..).unwrap_or_default().to_vec();
+        for message in &mut messages {
+            message.parent = None;
+        }
+        if let Some(message) = messages.first_mut() {
+            message.parent = parent;
+        }
+        Self(MessageBatch { messages, ..MessageBatch::default() })
+    }
+
     /// Whether a message brings an id.
     #[must_use]
     pub fn has_ids(&self) -> bool {
         self.0.messages.iter().any(|message| message.id.is_some() || message.external_id.is_some())
+    }
+}
+
+impl Valid<SuffixReplacement> {
+    /// What is appended, which may be nothing, and what is expected.
+    #[must_use]
+    pub fn into_batch(self) -> (Valid<MessageBatch>, ExpectedSuffix) {
+        let Self(SuffixReplacement { expected, messages, conversation }) = self;
+        (Valid(MessageBatch { messages, conversation, ..MessageBatch::default() }), expected)
+    }
+}
+
+impl Valid<MessageReplacement> {
+    /// The messages, of which there may be none.
+    #[must_use]
+    pub fn into_batch(self) -> Valid<MessageBatch> {
+        let Self(MessageReplacement { messages, conversation }) = self;
+        Valid(MessageBatch { messages, conversation, ..MessageBatch::default() })
     }
 }
 

@@ -92,8 +92,8 @@ pub use repo::{
     ApiKeys, Completion, ConversationList, Conversations, Counts, DeletedThreads, Deletions, DocumentList,
     Documents, Family, FoundApiKey, FoundDocuments, IdempotencyKeys, Identities, ImportedResponse,
     ImportedRows, Imports, LogActor, LogList, LogOwner, Logs, MarkedCounts, Members, Messages, NewSecret,
-    Owners, Passwords, PathStart, Piece, PiecePosition, PresentMessage, Presented, RefreshTokens, Relative,
-    RemovedPiece, Responses, Rotation, Sessions, Statistics, TableDigest, Usage, Users, Via,
+    Owners, Passwords, PathBounds, PathStart, Piece, PiecePosition, PresentMessage, Presented, RefreshTokens,
+    Relative, RemovedPiece, Responses, Rotation, Sessions, Statistics, TableDigest, Usage, Users, Via,
 };
 pub use server_failure::ServerFailure;
 pub use standby_reads::{InvalidWalPosition, StandbyReads, WalPosition};

@@ -165,6 +165,10 @@ impl Error {
         Self::rule(ErrorKind::PreconditionFailed, reason)
     }
 
+    pub(crate) fn unexpected_suffix() -> Self {
+        Self::rule(ErrorKind::PreconditionFailed, "the newest messages are not the expected ones")
+    }
+
     pub(crate) fn invalid_credentials() -> Self {
         let reason = "name and password, or the token, are not those of a user";
         Self::rule(ErrorKind::InvalidCredentials, reason)
@@ -190,6 +194,11 @@ impl Error {
     /// That the message at this place in a list brings an id that is taken.
     pub(crate) fn taken_message(field: &'static str, item: usize) -> Self {
         Self { item: Some(item), ..StoreError::AlreadyExists { entity: "message", field }.into() }
+    }
+
+    /// The same of a list that begins with this many other items.
+    pub(crate) fn behind(self, items: usize) -> Self {
+        Self { item: self.item.map(|item| item + items), ..self }
     }
 
     pub(crate) fn not_found(entity: &'static str) -> Self {

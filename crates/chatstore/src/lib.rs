@@ -122,8 +122,9 @@ pub use export::{Export, Exported};
 pub use page_request::PageRequest;
 pub use service::{
     AllConversations, AppendedBatch, Conversations, Destination, Documents, EventLog, IdempotencyKey,
-    Idempotent, Keys, Logs, Members, Messages, NewKey, Outcome, ReferencedDocuments, RequestHash,
-    ResponseCache, SessionCache, Usage, UserCache, Users,
+    Idempotent, KeyRetention, Keys, Logs, Members, MessageStream, Messages, NewKey, Outcome,
+    ReferencedDocuments, ReplacedMessages, ReplacedSuffix, RequestHash, ResponseCache, SessionCache, Unnamed,
+    Usage, UserCache, Users,
 };
 pub use shown_position::ShownPosition;
 pub use store::Store;

@@ -33,8 +33,9 @@ impl ShownPosition {
         })
     }
 
-    /// From where on the present reads have to show the database.
-    pub(crate) fn least() -> Option<WalPosition> {
+    /// From where on the present reads have to show the database, for work that goes on in a task of its own.
+    #[must_use]
+    pub fn least() -> Option<WalPosition> {
         PRESENT.try_with(|shown| shown.least).unwrap_or_default()
     }
 

@@ -1,6 +1,9 @@
 //! What operators do with users, keys, sessions and conversations.
 
-use chatstore::{ConversationPatch, MessageName, NewConversation, NewHead, NewMessage, Parent, Store};
+use chatstore::{
+    ConversationPatch, MessageName, MessageRole, NewConversation, NewHead, NewMessage, Parent, Store,
+    VerbatimJson,
+};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::commands::{Commands, tokens};
@@ -114,9 +117,11 @@ async fn conversations_are_listed_shown_exported_and_deleted(case: TestDatabase)
     let ada = store.users().find_by_username("ada").await.unwrap().unwrap().id;
     let chat = store.as_user(ada);
     let id = chat.conversations().create(NewConversation::titled("a \"trip\"")).await.unwrap().id;
-    for number in 0..401 {
+    for number in 0..400 {
         chat.messages().append(id, NewMessage::user(format!("line {number}"))).await.unwrap();
     }
+    let parts = VerbatimJson::parse("[\n{\"text\":\"line 400\"}\r\n]").unwrap();
+    chat.messages().append(id, NewMessage::of_parts(MessageRole::User, parts)).await.unwrap();
     let empty = chat.conversations().create(NewConversation::titled("empty")).await.unwrap().id;
     store.close().await;
     let (id, empty) = (id.to_string(), empty.to_string());
@@ -135,6 +140,7 @@ async fn conversations_are_listed_shown_exported_and_deleted(case: TestDatabase)
 
     let exported = commands.run(&["conversation", "export", &id, "--user", "ada"]).data().to_owned();
     let line: serde_json::Value = serde_json::from_str(&exported).unwrap();
+    assert_eq!(exported.lines().count(), 1, "parts with breaks of lines do not break it");
     assert_eq!(line["turns"].as_array().unwrap().len(), 401);
     assert_eq!(line["turns"][400]["content"], "line 400");
     let nothing = commands.run(&["conversation", "export", &empty, "--user", "ada"]).json();

@@ -20,7 +20,7 @@ pub(crate) use incoming::{BodyLimit, DATA_BYTES, buffer_body};
 
 use incoming::BufferedBody;
 
-use crate::condition::IdempotencyKeyHeader;
+use crate::condition::{IdempotencyKeyHeader, IdempotencyRetentionHeader};
 use crate::error::{Problem, ProblemKind};
 use crate::fields::{Fields, RequestBody, object};
 use crate::request::RequestObject;
@@ -31,10 +31,15 @@ const DEPTH: usize = limits::JSON_DEPTH + 1;
 
 /// A key that is named twice is an error in objects of this API, and so below these keys; in what belongs to
 /// the application, like metadata, the last one counts.
-const JSON: JsonRules =
-    JsonRules::new(Duplicates::RefusedBelow(&["conversation", "documents", "messages", "response"]))
-        .with_depth(DEPTH)
-        .with_verbatim(&[PARTS.name]);
+const JSON: JsonRules = JsonRules::new(Duplicates::RefusedBelow(&[
+    "conversation",
+    "documents",
+    "expected",
+    "messages",
+    "response",
+]))
+.with_depth(DEPTH)
+.with_verbatim(&[PARTS.name]);
 
 /// The same, where numbers in what belongs to the application may be of any size: fields report them by name.
 const JSON_OF_ANY_NUMBERS: JsonRules = JSON.with_verbatim(&[
@@ -88,7 +93,30 @@ impl<T: RequestBody> FromRequest<AppState> for IdempotentBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
-        let bytes = buffered_body(&request)?;
+        let RetainedBody { input, once } = RetainedBody::<T>::of(&request)?;
+        IdempotencyRetentionHeader::refuse(request.headers())?;
+        Ok(Self { input, once })
+    }
+}
+
+/// As [`IdempotentBody`], where the key may be remembered as long as the history of the conversation.
+#[derive(Debug)]
+pub(crate) struct RetainedBody<T: RequestBody> {
+    pub(crate) input: T::Input,
+    pub(crate) once: Option<IdempotencyKey>,
+}
+
+impl<T: RequestBody> FromRequest<AppState> for RetainedBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &AppState) -> Result<Self, Problem> {
+        Self::of(&request)
+    }
+}
+
+impl<T: RequestBody> RetainedBody<T> {
+    fn of(request: &Request) -> Result<Self, Problem> {
+        let bytes = buffered_body(request)?;
         let input = read(request.headers(), &bytes, T::accept)?;
         let once = idempotency_key(request.method(), request.uri(), request.headers(), &bytes)?;
         Ok(Self { input, once })
@@ -103,6 +131,7 @@ impl FromRequestParts<AppState> for Once {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Problem> {
+        IdempotencyRetentionHeader::refuse(&parts.headers)?;
         idempotency_key(&parts.method, &parts.uri, &parts.headers, &[]).map(Self)
     }
 }
@@ -114,10 +143,11 @@ fn idempotency_key(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Option<IdempotencyKey>, Problem> {
+    let retention = IdempotencyRetentionHeader::read(headers)?;
     let Some(key) = IdempotencyKeyHeader::read(headers)? else { return Ok(None) };
     let target = uri.path_and_query().map_or_else(|| uri.path(), PathAndQuery::as_str);
     let operation = format!("{method} {target}");
-    Ok(Some(IdempotencyKey { key, operation, request_sha256: Sha256::digest(body).into() }))
+    Ok(Some(IdempotencyKey { key, operation, request_sha256: Sha256::digest(body).into(), retention }))
 }
 
 fn buffered_body(request: &Request) -> Result<Bytes, Problem> {

@@ -136,7 +136,7 @@ fn timeout_problem(method: &Method, has_key: bool) -> Problem {
     let cause = "the database did not answer in time";
     if method == Method::GET || method == Method::HEAD {
         Problem::unavailable(cause)
-    } else if (method == Method::POST || method == Method::DELETE) && has_key {
+    } else if [Method::POST, Method::PUT, Method::DELETE].contains(method) && has_key {
         let detail =
             "this request, or an earlier one with its key, is still running; try again with the same key";
         Problem::new(ProblemKind::RequestInProgress, detail)

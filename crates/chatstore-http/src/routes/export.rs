@@ -1,19 +1,13 @@
 //! Everything that the current user has, as lines of JSON.
 
-use std::time::Duration;
-
-use axum::body::{Body, Bytes};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chatstore::{
     ConversationId, ConversationRole, EndReason, Export, Exported, IdempotencyRecord, Identity, PAGE_BYTES,
-    RefreshToken, RefreshTokenId, Session, SessionId, Timestamp,
+    RefreshToken, RefreshTokenId, Session, SessionId, Timestamp, push_json_line,
 };
-use futures_util::stream;
 use serde::Serialize;
-use tokio::time::timeout;
 
-use crate::answer::HeldBytes;
+use crate::answer::{self, LinesError, WriteLines};
 use crate::caller::Caller;
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
@@ -26,9 +20,6 @@ use crate::routes::usage::UsageRowResponse;
 
 /// What an export holds at a time: a page of messages, and its lines.
 const CHUNK_BYTES: usize = 2 * PAGE_BYTES;
-
-/// How long reading a page may take.
-const CHUNK_TIME: Duration = Duration::from_secs(10);
 
 /// One line.
 #[derive(Serialize)]
@@ -149,41 +140,25 @@ impl From<Exported> for Line {
     )
 )]
 pub(crate) async fn export(caller: Caller, _query: Query<NoParameters>) -> Result<Response, Problem> {
-    let mut export = caller.store().export();
-    // What can be refused is refused before the answer begins.
-    let first = export.next().await?.unwrap_or_default().into_iter().map(|row| match row {
-        Exported::User(user) => Exported::User(caller.seen(user)),
-        row => row,
-    });
-    let first = lines(first.collect()).map_err(|error| Problem::internal(error.to_string()))?;
-    let rest = stream::try_unfold(export, next_lines);
-    let all = futures_util::StreamExt::chain(stream::iter([Ok(first)]), rest);
-    let mut response =
-        ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(all)).into_response();
-    response.extensions_mut().insert(HeldBytes(CHUNK_BYTES));
-    Ok(response)
+    answer::lines(ExportLines { export: caller.store().export(), caller }, CHUNK_BYTES).await
 }
 
-async fn next_lines(mut export: Export) -> Result<Option<(Bytes, Export)>, axum::BoxError> {
-    let next = match timeout(CHUNK_TIME, export.next()).await {
-        Ok(next) => next.map_err(axum::BoxError::from),
-        Err(_) => Err("the database did not answer in time".into()),
-    };
-    match next {
-        Ok(Some(piece)) => Ok(Some((lines(piece)?, export))),
-        Ok(None) => Ok(None),
-        Err(error) => {
-            tracing::error!(error.cause = %error, "an export was cut off");
-            Err(error)
+/// The lines of an export.
+struct ExportLines {
+    export: Export,
+    caller: Caller,
+}
+
+impl WriteLines for ExportLines {
+    async fn write_next(&mut self, text: &mut Vec<u8>) -> Result<bool, LinesError> {
+        let Some(rows) = self.export.next().await? else { return Ok(false) };
+        for row in rows {
+            let row = match row {
+                Exported::User(user) => Exported::User(self.caller.seen(user)),
+                row => row,
+            };
+            push_json_line(text, &Line::from(row))?;
         }
+        Ok(true)
     }
-}
-
-fn lines(piece: Vec<Exported>) -> serde_json::Result<Bytes> {
-    let mut text = Vec::new();
-    for row in piece {
-        serde_json::to_writer(&mut text, &Line::from(row))?;
-        text.push(b'\n');
-    }
-    Ok(text.into())
 }

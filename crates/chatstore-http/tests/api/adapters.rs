@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use chatstore_testkit::{TestDatabase, conformance};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Person, Server, answer, at_once};
@@ -17,7 +18,7 @@ conformance!(
 );
 
 /// An adapter of one thread, which counts its requests.
-struct Adapter<'s> {
+pub(crate) struct Adapter<'s> {
     server: &'s Server,
     person: Person,
     thread: String,
@@ -25,23 +26,46 @@ struct Adapter<'s> {
 }
 
 impl<'s> Adapter<'s> {
-    fn new(server: &'s Server, person: &Person, session: &str) -> Self {
+    pub(crate) fn new(server: &'s Server, person: &Person, session: &str) -> Self {
         let thread = format!("/api/v1/threads/{session}");
         Self { server, person: person.clone(), thread, requests: Cell::new(0) }
     }
 
-    async fn send(&self, method: &str, below: &str, body: &Value) -> Answer {
+    /// A request below the thread, which is counted.
+    pub(crate) fn request(&self, method: &str, below: &str, body: &Value) -> RequestBuilder {
         self.requests.set(self.requests.get() + 1);
         let target = format!("{}{below}", self.thread);
-        let request = match body {
+        match body {
             Value::Null => self.server.request(&self.person, method, &target),
             body => self.server.send(&self.person, method, &target, &body.to_string()),
-        };
-        answer(request).await
+        }
+    }
+
+    pub(crate) async fn send(&self, method: &str, below: &str, body: &Value) -> Answer {
+        answer(self.request(method, below, body)).await
+    }
+
+    /// Everything that was stored, by one request; `None` when there is no thread.
+    pub(crate) async fn load_all(&self) -> Option<Vec<Value>> {
+        let request = self.request("GET", "/messages?view=parts", &Value::Null);
+        let loaded = request.header("Accept", "application/x-ndjson").send().await.unwrap();
+        if loaded.status() == 404 {
+            return None;
+        }
+        let text = loaded.text().await.unwrap();
+        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let end = lines.pop().unwrap();
+        assert_eq!(end["end"]["count"], lines.len(), "the answer is whole");
+        Some(lines.into_iter().map(|mut parts| parts[0].take()).collect())
+    }
+
+    /// How many requests were sent.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.get()
     }
 
     /// The parts of messages, or none when there is no thread.
-    async fn load(&self, query: &str) -> Vec<Value> {
+    pub(crate) async fn load(&self, query: &str) -> Vec<Value> {
         let loaded = self.send("GET", &format!("/messages?{query}"), &Value::Null).await;
         assert!([200, 404].contains(&loaded.status), "{}", loaded.status);
         parts(&loaded.body["data"])
@@ -49,12 +73,12 @@ impl<'s> Adapter<'s> {
 }
 
 /// The first part of each message.
-fn parts(messages: &Value) -> Vec<Value> {
+pub(crate) fn parts(messages: &Value) -> Vec<Value> {
     messages.as_array().into_iter().flatten().map(|message| message["parts"][0].clone()).collect()
 }
 
 /// An item as the adapters store it: one part, kept as it is.
-fn stored(item: &Value) -> Value {
+pub(crate) fn stored(item: &Value) -> Value {
     let role = item["role"].as_str().unwrap_or("assistant");
     json!({"role": role, "content": item["content"].as_str().unwrap_or_default(), "parts": [item]})
 }
@@ -83,7 +107,7 @@ async fn a_session_of_the_openai_agents_sdk_is_one_request_a_call(case: TestData
     assert_eq!((cleared.status, &cleared.body), (200, &json!({"deleted": 5})), "clear_session");
     let popped = session.send("DELETE", "/messages/last", &Value::Null).await;
     assert_eq!(popped.body["data"], json!([]), "pop_item of an empty session");
-    assert_eq!(session.requests.get(), 7);
+    assert_eq!(session.requests(), 7);
 }
 
 async fn a_history_of_langchain_is_one_request_a_call(case: TestDatabase) {
@@ -99,7 +123,7 @@ async fn a_history_of_langchain_is_one_request_a_call(case: TestDatabase) {
     assert_eq!(history.load("last=2147483647").await, messages, "messages");
     assert_eq!(history.send("DELETE", "/messages", &Value::Null).await.status, 200, "clear");
     assert_eq!(history.load("last=2147483647").await, Vec::<Value>::new());
-    assert_eq!(history.requests.get(), 4);
+    assert_eq!(history.requests(), 4);
 }
 
 async fn an_event_of_the_adk_is_appended_with_its_state(case: TestDatabase) {
@@ -120,11 +144,11 @@ async fn an_event_of_the_adk_is_appended_with_its_state(case: TestDatabase) {
     let ids: Vec<&str> = events.iter().map(|event| event["invocation_id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["e-1", "e-2"], "get_session(num_recent_events=2)");
     assert_eq!(service.send("DELETE", "", &Value::Null).await.status, 204, "delete_session");
-    assert_eq!(service.requests.get(), 6);
+    assert_eq!(service.requests(), 6);
 }
 
 /// Messages under the ids that the framework gave to them.
-fn named(items: &[Value], id: &str) -> Value {
+pub(crate) fn named(items: &[Value], id: &str) -> Value {
     let named = items.iter().map(|item| {
         let mut message = stored(item);
         message["external_id"] = item[id].clone();
@@ -150,7 +174,7 @@ async fn a_session_store_of_the_claude_agent_sdk_repeats_entries_without_effect(
     let late =
         store.send("POST", "/messages?on_conflict=ignore&create=false", &named(&entries, "uuid")).await;
     assert_eq!(late.status, 404, "a late append does not bring it back");
-    assert_eq!(store.requests.get(), 7);
+    assert_eq!(store.requests(), 7);
 }
 
 async fn a_chat_of_the_ai_sdk_is_saved_whole_by_one_request(case: TestDatabase) {
@@ -165,7 +189,7 @@ async fn a_chat_of_the_ai_sdk_is_saved_whole_by_one_request(case: TestDatabase) 
         assert_eq!(saved.status, 201, "saveChat");
         assert_eq!(chat.load("last=2147483647").await, messages, "loadChat");
     }
-    assert_eq!(chat.requests.get(), 6);
+    assert_eq!(chat.requests(), 6);
 }
 
 async fn sixty_four_sessions_of_one_thread_pop_no_item_twice(case: TestDatabase) {

@@ -351,9 +351,11 @@ async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase
     401 200 200 200 403 403 404 404 200 422 404 404 403 403 401 401 401 PUT conversations/{id}/members/{user_id}
     401 204 204 204 403 403 404 404 204 422 404 404 403 403 401 401 401 DELETE conversations/{id}/members/{user_id}
     401 200 200 200 200 200 404 404 200 422 404 404 200 403 401 401 401 GET conversations/{id}/messages
+    401 200 200 200 403 403 404 404 200 422 404 404 403 403 401 401 401 PUT conversations/{id}/messages
     401 201 201 201 201 403 404 404 201 422 404 404 403 403 401 401 401 POST conversations/{id}/messages
     401 200 200 200 403 403 404 404 200 422 404 404 403 403 401 401 401 DELETE conversations/{id}/messages
     401 200 200 200 403 403 404 404 200 422 404 404 403 403 401 401 401 DELETE conversations/{id}/messages/last
+    401 200 200 200 403 403 404 404 200 422 404 404 403 403 401 401 401 POST conversations/{id}/messages/replace-suffix
     401 200 200 200 200 200 404 404 200 422 404 404 200 403 401 401 401 GET conversations/{id}/messages/{message_id}
     401 201 201 201 201 403 404 404 201 422 404 404 403 403 401 401 401 PUT conversations/{id}/messages/{message_id}
     401 200 200 200 403 403 404 404 200 422 404 404 403 403 401 401 401 PATCH conversations/{id}/messages/{message_id}
@@ -380,9 +382,11 @@ async fn every_operation_admits_exactly_the_callers_it_is_for(case: TestDatabase
     401 200 200 200 404 404 404 404 200 422 404 404 403 403 401 401 401 PUT threads/{thread_id}/members/{user_id}
     401 204 204 204 404 404 404 404 204 422 404 404 403 403 401 401 401 DELETE threads/{thread_id}/members/{user_id}
     401 200 200 200 404 404 404 404 200 422 404 404 200 403 401 401 401 GET threads/{thread_id}/messages
+    401 200 200 200 200 200 200 200 200 422 404 200 403 403 401 401 401 PUT threads/{thread_id}/messages
     401 201 201 201 201 201 201 201 201 422 404 201 403 403 401 401 401 POST threads/{thread_id}/messages
     401 200 200 200 404 404 404 404 200 422 404 404 403 403 401 401 401 DELETE threads/{thread_id}/messages
     401 200 200 200 404 404 404 404 200 422 404 404 403 403 401 401 401 DELETE threads/{thread_id}/messages/last
+    401 200 200 200 404 404 404 404 200 422 404 404 403 403 401 401 401 POST threads/{thread_id}/messages/replace-suffix
     401 200 200 200 404 404 404 404 200 422 404 404 200 403 401 401 401 GET threads/{thread_id}/messages/{message_id}
     401 201 201 201 404 404 404 404 201 422 404 404 403 403 401 401 401 PUT threads/{thread_id}/messages/{message_id}
     401 200 200 200 404 404 404 404 200 422 404 404 403 403 401 401 401 PATCH threads/{thread_id}/messages/{message_id}

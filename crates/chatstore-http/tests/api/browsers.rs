@@ -56,7 +56,7 @@ async fn no_page_of_another_origin_may_use_the_api_by_default(case: TestDatabase
 
 async fn a_page_of_an_allowed_origin_may_ask_first_and_read_the_answer(case: TestDatabase) {
     let server = Server::start_with(case, open_to_a_page).await;
-    let sent = "authorization, chatstore-position, content-type, idempotency-key, if-match, if-none-match, traceparent, x-request-id";
+    let sent = "authorization, chatstore-position, content-type, idempotency-key, idempotency-retention, if-match, if-none-match, traceparent, x-request-id";
     let asked = preflight(&server, PAGE, "PATCH", sent).send().await.unwrap();
     assert_eq!(asked.status(), 200);
     assert_eq!(asked.headers()["access-control-allow-origin"], PAGE);

@@ -74,18 +74,22 @@ async fn every_change_of_a_conversation_can_be_conditional(case: TestDatabase) {
     allow_duplicates! { assert_snapshot!(text, @"
     PATCH /api/v1/conversations/{id}: stale 412, matching 200, any 200
     DELETE /api/v1/conversations/{id}: stale 412, matching 204, any 204
+    PUT /api/v1/conversations/{id}/messages: stale 412, matching 200, any 200
     POST /api/v1/conversations/{id}/messages: stale 412, matching 201, any 201
     DELETE /api/v1/conversations/{id}/messages: stale 412, matching 200, any 200
     DELETE /api/v1/conversations/{id}/messages/last: stale 412, matching 200, any 200
+    POST /api/v1/conversations/{id}/messages/replace-suffix: stale 412, matching 200, any 200
     PUT /api/v1/conversations/{id}/messages/{message_id}: stale 412, matching 201, any 201
     PATCH /api/v1/conversations/{id}/messages/{message_id}: stale 412, matching 200, any 200
     DELETE /api/v1/conversations/{id}/messages/{message_id}: stale 412, matching 204, any 204
     POST /api/v1/conversations/{id}/replies: stale 412, matching 201, any 201
     PATCH /api/v1/threads/{thread_id}: stale 412, matching 200, any 200
     DELETE /api/v1/threads/{thread_id}: stale 412, matching 204, any 204
+    PUT /api/v1/threads/{thread_id}/messages: stale 412, matching 200, any 200
     POST /api/v1/threads/{thread_id}/messages: stale 412, matching 201, any 201
     DELETE /api/v1/threads/{thread_id}/messages: stale 412, matching 200, any 200
     DELETE /api/v1/threads/{thread_id}/messages/last: stale 412, matching 200, any 200
+    POST /api/v1/threads/{thread_id}/messages/replace-suffix: stale 412, matching 200, any 200
     PUT /api/v1/threads/{thread_id}/messages/{message_id}: stale 412, matching 201, any 201
     PATCH /api/v1/threads/{thread_id}/messages/{message_id}: stale 412, matching 200, any 200
     DELETE /api/v1/threads/{thread_id}/messages/{message_id}: stale 412, matching 204, any 204
@@ -164,8 +168,11 @@ async fn the_condition_is_checked_after_every_other_rule(case: TestDatabase) {
     for operation in conditional("If-Match") {
         let stale = |person: &Person| fresh.request(&server, person, &operation).header("If-Match", "\"1\"");
         let name = operation.name();
-        // An append would create a thread of their own, which a condition keeps it from.
-        let absent = if name == "POST /api/v1/threads/{thread_id}/messages" { 412 } else { 404 };
+        // An append or a list would create a thread of their own, which a condition keeps it from.
+        let creates = ["POST", "PUT"]
+            .iter()
+            .any(|method| name == format!("{method} /api/v1/threads/{{thread_id}}/messages"));
+        let absent = if creates { 412 } else { 404 };
         assert_eq!(answer(stale(&zoe)).await.status, absent, "{name}");
         let of_thread = operation.path.contains("{thread_id}");
         assert_eq!(answer(stale(&vic)).await.status, if of_thread { absent } else { 403 }, "{name}");

@@ -44,8 +44,15 @@ async fn every_route_that_takes_a_key_replays_its_first_answer(case: TestDatabas
         described.iter().filter(|one| one.parameters.iter().any(|name| name == "Idempotency-Key"));
     let described: Vec<String> = described.map(Operation::name).collect();
     let mut expected = vec![format!("POST {CONVERSATIONS}"), "POST /api/v1/documents".to_owned()];
-    for (place, below) in [(1, "/api/v1/conversations/{id}"), (6, "/api/v1/threads/{thread_id}")] {
-        let ends = ["POST messages", "DELETE messages", "DELETE messages/last", "POST replies"];
+    for (place, below) in [(1, "/api/v1/conversations/{id}"), (8, "/api/v1/threads/{thread_id}")] {
+        let ends = [
+            "PUT messages",
+            "POST messages",
+            "DELETE messages",
+            "DELETE messages/last",
+            "POST messages/replace-suffix",
+            "POST replies",
+        ];
         let below = ends.map(|end| end.replacen(' ', &format!(" {below}/"), 1));
         expected.splice(place..place, below);
     }

@@ -329,9 +329,11 @@ async fn every_route_answers_a_viewer_and_an_editor_by_their_rights(case: TestDa
     PUT /api/v1/conversations/{id}/members/{user_id}: viewer 403 editor 403 owner 201
     DELETE /api/v1/conversations/{id}/members/{user_id}: viewer 403 editor 403 owner 404
     GET /api/v1/conversations/{id}/messages: viewer 200 editor 200 owner 200
+    PUT /api/v1/conversations/{id}/messages: viewer 403 editor 403 owner 200
     POST /api/v1/conversations/{id}/messages: viewer 403 editor 201 owner 201
     DELETE /api/v1/conversations/{id}/messages: viewer 403 editor 403 owner 200
     DELETE /api/v1/conversations/{id}/messages/last: viewer 403 editor 403 owner 200
+    POST /api/v1/conversations/{id}/messages/replace-suffix: viewer 403 editor 403 owner 200
     GET /api/v1/conversations/{id}/messages/{message_id}: viewer 200 editor 200 owner 200
     PUT /api/v1/conversations/{id}/messages/{message_id}: viewer 403 editor 201 owner 200
     PATCH /api/v1/conversations/{id}/messages/{message_id}: viewer 403 editor 403 owner 200

@@ -100,7 +100,11 @@ impl Operation {
         let has_content = ["/documents", "/messages", "/messages/{message_id}", "/replies"];
         match self.method.as_str() {
             "GET" | "DELETE" => "",
+            "PUT" if self.path.ends_with("/messages") => r#"{"messages": [{"content": "hello"}]}"#,
             _ if has_content.iter().any(|end| self.path.ends_with(end)) => r#"{"content": "a"}"#,
+            "POST" if self.path.ends_with("/messages/replace-suffix") => {
+                r#"{"expected_seqs": [1], "messages": [{"content": "a"}]}"#
+            }
             "POST" if self.path == "/api/v1/ai-cache/hash" => r#"{"model": "echo", "messages": []}"#,
             "PUT" if self.path == "/api/v1/ai-cache/{hash}" => r#"{"value": "a"}"#,
             "POST" if self.path == "/api/v1/logs" => r#"{"event": "a"}"#,

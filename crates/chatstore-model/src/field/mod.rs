@@ -99,6 +99,55 @@ impl CountField {
     }
 }
 
+/// A field that holds a list of whole numbers from 0 to [`limits::COUNT`].
+#[derive(Debug, Clone, Copy)]
+pub struct CountsField {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+    /// What one item is.
+    pub item: &'static str,
+    /// The maximum number of items.
+    pub max: usize,
+}
+
+impl CountsField {
+    /// A field for a list of no items.
+    #[must_use]
+    pub const fn new(name: &'static str, item: &'static str) -> Self {
+        Self { name, about: "", item, max: 0 }
+    }
+
+    /// The field with a maximum number of items.
+    #[must_use]
+    pub const fn at_most(mut self, max: usize) -> Self {
+        self.max = max;
+        self
+    }
+
+    /// The field with what it is for.
+    #[must_use]
+    pub const fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// Notes too many items.
+    pub fn check(&self, validator: &mut Validator, items: usize) {
+        if let Some((code, message)) = self.problem(items) {
+            validator.wrong(self.name, code, message);
+        }
+    }
+
+    /// What is wrong with this number of items.
+    #[must_use]
+    pub fn problem(&self, items: usize) -> Option<(FieldCode, String)> {
+        let Self { item, max, .. } = self;
+        (items > *max).then(|| (FieldCode::TooLong, format!("must have at most {max} {item}s")))
+    }
+}
+
 /// A field that holds JSON of the application's own.
 #[derive(Debug, Clone, Copy)]
 pub struct JsonField {

@@ -2,7 +2,9 @@
 
 mod canonical;
 mod filter;
+mod line;
 mod merge;
+mod normal;
 mod number;
 mod rules;
 mod scan;
@@ -20,6 +22,7 @@ use serde_json::value::RawValue;
 
 use canonical::CanonicalWriter;
 pub use filter::{InvalidFilter, JsonFilter, JsonMatcher};
+pub use line::{json_on_one_line, push_json_line};
 pub use rules::{Duplicates, JsonRules};
 pub use verbatim::{NotJson, VerbatimJson};
 

@@ -1,4 +1,4 @@
-//! Which numbers 64 bits hold exactly.
+//! Which numbers 64 bits hold exactly, and which are the same.
 
 /// The maximum number of characters of a fraction that every 64-bit float tells apart from all others.
 const CERTAIN: usize = 15;
@@ -27,6 +27,16 @@ pub(super) fn is_exact(number: &str) -> bool {
     given == Decimal::of(&format!("{float:e}"))
         || given == Decimal::of(&format!("{float:.16e}"))
         || is_whole && given == Decimal::of(&format!("{float:.0}"))
+}
+
+/// One spelling of a number, the same for all spellings of its value.
+pub(super) fn normal_form(number: &str) -> String {
+    let Decimal { is_negative, digits, exponent } = Decimal::of(number);
+    let sign = if is_negative { "-" } else { "" };
+    match digits.as_str() {
+        "" => "0".to_owned(),
+        digits => format!("{sign}{digits}e{exponent}"),
+    }
 }
 
 /// A number as its significant digits and the power of ten behind the last of them.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::scan;
+use super::{normal, scan};
 
 /// A JSON value as the text that was given, byte for byte: order of keys, spelling of numbers, white space and escapes
 /// stay, those of NUL and of lone surrogates too. Copies share the text.
@@ -30,10 +30,23 @@ impl VerbatimJson {
         Ok(Self(Arc::from(raw)))
     }
 
+    /// `null`.
+    #[must_use]
+    pub fn null() -> Self {
+        Self(Arc::from(RawValue::NULL.to_owned()))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.get()
+    }
+
+    /// A text that is the same for two values exactly if they are equal as JSON, whatever their own texts are: numbers of
+    /// any size are equal that have the same decimal value, and of a key that is named twice the last value counts.
+    #[must_use]
+    pub fn normal_form(&self) -> String {
+        normal::normal_form(self.as_str())
     }
 
     /// How many lists and objects lie inside each other.

@@ -58,7 +58,9 @@ pub use identities::Identities;
 pub use imports::{Completion, ImportedRows, Imports};
 pub use logs::{LogActor, LogList, LogOwner, Logs};
 pub use members::Members;
-pub use messages::{Family, ImportedResponse, Messages, PathStart, PresentMessage, Relative, RemovedPiece};
+pub use messages::{
+    Family, ImportedResponse, Messages, PathBounds, PathStart, PresentMessage, Relative, RemovedPiece,
+};
 pub use passwords::Passwords;
 pub use refresh_tokens::{Presented, RefreshTokens, Rotation};
 pub use responses::Responses;

@@ -1,6 +1,8 @@
 //! Pages of messages: complete and in order, whatever their size, also while messages come in.
 
-use chatstore_model::{ConversationId, Limit, MemberRole, Message, MessageRange, NewMessage, Order, UserId};
+use chatstore_model::{
+    ConversationId, Limit, MemberRole, Message, MessageFilter, MessageRange, NewMessage, Order, UserId,
+};
 use chatstore_sql::Via;
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -149,9 +151,10 @@ async fn around_a_number_half_come_before_it_and_the_rest_from_it_on(case: TestD
             (10, 200, 1..=20),
         ] {
             let limit = Limit::new(limit).unwrap();
-            let page =
-                read(&case, async move |tx| tx.messages().around(by, conversation, seq, None, limit).await)
-                    .await;
+            let page = read(&case, async move |tx| {
+                tx.messages().around(by, conversation, seq, &MessageFilter::ALL, limit).await
+            })
+            .await;
             let last = *expected.end();
             assert_eq!(seqs(&page.items), expected.collect::<Vec<i64>>(), "around {seq}, {limit:?}");
             assert_eq!(page.next, (last < 20).then_some(last), "around {seq}, {limit:?}");
@@ -163,8 +166,10 @@ async fn around_goes_on_where_it_ended(case: TestDatabase) {
     let (owner, conversation, _) = talk(&case, 20).await;
     let by = Via::Owner(owner);
     let limit = Limit::new(5).unwrap();
-    let page =
-        read(&case, async move |tx| tx.messages().around(by, conversation, 10, None, limit).await).await;
+    let page = read(&case, async move |tx| {
+        tx.messages().around(by, conversation, 10, &MessageFilter::ALL, limit).await
+    })
+    .await;
     let after = MessageRange { after: page.next.unwrap(), before: i64::MAX };
     let before = MessageRange { after: 0, before: page.items[0].seq };
 
@@ -192,7 +197,9 @@ async fn deleted_messages_leave_no_hole_in_a_page(case: TestDatabase) {
     let found = page_all(&case, by, conversation, Order::Ascending, Limit::new(5).unwrap()).await;
     assert_eq!(seqs(&found), (1..=7).chain(14..=20).collect::<Vec<_>>());
     let limit = Limit::new(4).unwrap();
-    let page =
-        read(&case, async move |tx| tx.messages().around(by, conversation, 10, None, limit).await).await;
+    let page = read(&case, async move |tx| {
+        tx.messages().around(by, conversation, 10, &MessageFilter::ALL, limit).await
+    })
+    .await;
     assert_eq!(seqs(&page.items), [6, 7, 14, 15]);
 }

@@ -1,8 +1,8 @@
 //! Pages end by their bytes too, and go on without a gap.
 
 use chatstore_model::{
-    CanonicalJson, ConversationId, Limit, MemberRole, Message, MessageRange, NewConversation, NewMessage,
-    NewUser, Order, PAGE_BYTES, UserId, VerbatimJson,
+    CanonicalJson, ConversationId, Limit, MemberRole, Message, MessageFilter, MessageRange, NewConversation,
+    NewMessage, NewUser, Order, PAGE_BYTES, UserId, VerbatimJson,
 };
 use chatstore_sql::{ConversationList, Via};
 use chatstore_testkit::{TestDatabase, conformance};
@@ -118,7 +118,7 @@ async fn json_counts_like_text(case: TestDatabase) {
 async fn around_a_number_each_side_ends_with_half_of_the_bytes(case: TestDatabase) {
     let (owner, conversation, _) = talk(&case, vec![MILLION / 2; 12]).await;
     let page = read(&case, async move |tx| {
-        tx.messages().around(Via::Owner(owner), conversation, 7, None, Limit::MAX).await
+        tx.messages().around(Via::Owner(owner), conversation, 7, &MessageFilter::ALL, Limit::MAX).await
     })
     .await;
     assert_eq!((seqs(&page.items), page.next), (vec![4, 5, 6, 7, 8, 9], Some(9)));

@@ -1,8 +1,8 @@
 //! What belongs to another user answers exactly like what does not exist, for every operation.
 
 use chatstore_model::{
-    Change, ConversationId, ConversationPatch, Limit, MemberRole, MessageId, MessagePatch, MessageRange,
-    NewMessage, NewReply, Order, UserId,
+    Change, ConversationId, ConversationPatch, Limit, MemberRole, MessageFilter, MessageId, MessagePatch,
+    MessageRange, NewMessage, NewReply, Order, UserId,
 };
 use chatstore_sql::Via;
 use chatstore_testkit::{TestDatabase, conformance};
@@ -47,7 +47,10 @@ async fn lookups(
                 let page = tx.messages().page(by, conversation, MessageRange::ALL, order, limit).await?;
                 answers.push(format!("{page:?}"));
             }
-            answers.push(format!("{:?}", tx.messages().around(by, conversation, 1, None, limit).await?));
+            answers.push(format!(
+                "{:?}",
+                tx.messages().around(by, conversation, 1, &MessageFilter::ALL, limit).await?
+            ));
             answers.push(format!("{:?}", tx.messages().get(by, conversation, message).await?));
             answers.push(format!("{:?}", tx.messages().find_by_seq(by, conversation, 1).await?));
         }

@@ -149,7 +149,7 @@ async fn look(tx: &mut ReadTx<'_>, step: &Step) -> Told {
             list_messages(tx, (by, id), range, order, limit).await
         }
         Step::Around(by, id, seq, limit) => {
-            told(&tx.messages().around(by, id, seq, None, limit).await?, nothing)
+            told(&tx.messages().around(by, id, seq, &MessageFilter::ALL, limit).await?, nothing)
         }
         Step::ListPath(owner, id, leaf, order, limit) => list_path(tx, (owner, id), leaf, order, limit).await,
         Step::GetResponse(user, message) => told(&tx.responses().get(user, message).await?, nothing),

@@ -84,6 +84,8 @@ pub const HOT: &[Hot] = &[
     hot("documents.update", &[MARK, "pk_documents"]),
     hot("messages.page_ascending_of_format", &["ix_messages_format", MARK, "pk_conversations"]),
     hot("messages.page_descending_of_format", &["ix_messages_format", MARK, "pk_conversations"]),
+    hot("messages.page_ascending_compared", &[MARK, "pk_conversations", "pk_messages"]),
+    hot("messages.page_descending_compared", &[MARK, "pk_conversations", "pk_messages"]),
     hot("logs.get", &[MARK, "pk_logs"]),
     hot("logs.of_user_descending", &[MARK, "pk_logs"]),
     hot("logs.of_user_ascending", &[MARK, "pk_logs"]),
@@ -159,8 +161,7 @@ impl Hot {
 
     /// Whether every row that is read must be one that is asked for.
     pub fn is_list(&self) -> bool {
-        ["messages.page_", "conversations.owned_", "conversations.archived_owned_"]
-            .iter()
-            .any(|prefix| self.name.starts_with(prefix))
+        let lists = ["messages.page_", "conversations.owned_", "conversations.archived_owned_"];
+        lists.iter().any(|prefix| self.name.starts_with(prefix)) && !self.name.ends_with("_compared")
     }
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::conflicts::Plan;
 use super::conversations::EDITOR;
 use super::deletions::NewMessageIds;
-use super::idempotency_key::{IdempotencyKey, Outcome, earlier, gone};
+use super::idempotency_key::{IdempotencyKey, KeyRetention, Outcome, earlier, gone};
 use super::idempotent::Idempotent;
 use super::messages::{Messages, check_appender, head_rule};
 use super::references::References;
@@ -129,7 +129,8 @@ impl Idempotent<'_> {
     ///
     /// # Errors
     /// As that, and those of [`Idempotent`]. A thread that was deleted after the first request is not created again:
-    /// that is a `Conflict`.
+    /// that is a `Conflict`. Under a key that is [remembered as long as the history](KeyRetention::Conversation) a repetition
+    /// returns those of the messages that still exist.
     pub async fn append_batch(
         self,
         to: impl Into<Destination>,
@@ -155,10 +156,10 @@ struct BatchWrite {
 }
 
 /// What the destination of a batch is, for its user.
-struct Place {
-    owner: UserId,
-    conversation: ConversationId,
-    role: ConversationRole,
+pub(super) struct Place {
+    pub(super) owner: UserId,
+    pub(super) conversation: ConversationId,
+    pub(super) role: ConversationRole,
 }
 
 impl BatchWrite {
@@ -178,7 +179,7 @@ impl BatchWrite {
                 None => find(tx, user, to).await?,
                 found => found,
             };
-            return replay(tx, &place.ok_or_else(gone)?, &created).await;
+            return replay(tx, &place.ok_or_else(gone)?, &created, key.retention).await;
         }
         let role = place.as_ref().map_or(ConversationRole::Owner, |place| place.role);
         check_appender(role, *is_service, &batch.messages())?;
@@ -204,7 +205,7 @@ impl BatchWrite {
         };
         if let (Some((key, ids)), Some(plan)) = (once, &mut plan) {
             let ids: Vec<Uuid> = plan.complete_ids(ids).into_iter().map(MessageId::uuid).collect();
-            let record = key.created(tx.now(), &ids)?;
+            let record = key.kept(key.created(tx.now(), &ids)?, conversation);
             tx.idempotency_keys().record(owner, user, &record).await?;
         }
         if !is_created && !change.is_empty() {
@@ -230,7 +231,7 @@ impl BatchWrite {
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// Fails when a message is said to be created more than a day ahead.
-fn check_times(now: Timestamp, new: &[NewMessage]) -> Result<()> {
+pub(super) fn check_times(now: Timestamp, new: &[NewMessage]) -> Result<()> {
     let latest = now.plus_microseconds(DAY);
     let mut validator = Validator::default();
     for (index, message) in new.iter().enumerate() {
@@ -243,7 +244,7 @@ fn check_times(now: Timestamp, new: &[NewMessage]) -> Result<()> {
 }
 
 /// The destination; none when it is a thread that does not exist but may be created.
-async fn find(tx: &mut WriteTx<'_>, user: UserId, to: &Destination) -> Result<Option<Place>> {
+pub(super) async fn find(tx: &mut WriteTx<'_>, user: UserId, to: &Destination) -> Result<Option<Place>> {
     let thread_id = match to {
         Destination::Conversation(conversation) => {
             let access = access(tx, user, *conversation).await?;
@@ -266,7 +267,7 @@ impl Place {
 }
 
 /// Creates a thread as the changes make it; false when another transaction did so meanwhile.
-async fn create(
+pub(super) async fn create(
     tx: &mut WriteTx<'_>,
     user: UserId,
     thread_id: &str,
@@ -285,7 +286,7 @@ async fn create(
 }
 
 /// What is wrong with the changes of the conversation.
-fn of_conversation(error: Error) -> Error {
+pub(super) fn of_conversation(error: Error) -> Error {
     let Some(Invalid(errors)) = error.invalid() else { return error };
     let named =
         |error: &FieldError| FieldError { field: format!("conversation.{}", error.field), ..error.clone() };
@@ -293,14 +294,32 @@ fn of_conversation(error: Error) -> Error {
 }
 
 /// The messages that an earlier request appended, as they are now.
-async fn replay(tx: &mut WriteTx<'_>, place: &Place, created: &[Uuid]) -> Result<Outcome<AppendedBatch>> {
+async fn replay(
+    tx: &mut WriteTx<'_>,
+    place: &Place,
+    created: &[Uuid],
+    retention: KeyRetention,
+) -> Result<Outcome<AppendedBatch>> {
     let Place { owner, conversation, .. } = *place;
-    let mut messages = Vec::with_capacity(created.len());
-    for id in created {
-        let id = MessageId::from_uuid(*id);
-        let message = tx.messages().get(Via::Owner(owner), conversation, id).await?;
-        messages.push(message.ok_or_else(gone)?);
+    let messages = still_there(tx, (owner, conversation), created).await?;
+    // A key that is remembered as long as the history outlives messages that are removed one by one.
+    if retention == KeyRetention::Day && messages.len() < created.len() {
+        return Err(gone());
     }
     let appended = messages.len();
     Ok(Outcome::replayed(AppendedBatch { conversation, messages, appended }))
+}
+
+/// Those of the messages with these ids that are still there, as they are now.
+pub(super) async fn still_there(
+    tx: &mut WriteTx<'_>,
+    (owner, conversation): (UserId, ConversationId),
+    created: &[Uuid],
+) -> Result<Vec<Message>> {
+    let mut messages = Vec::with_capacity(created.len());
+    for id in created {
+        let id = MessageId::from_uuid(*id);
+        messages.extend(tx.messages().get(Via::Owner(owner), conversation, id).await?);
+    }
+    Ok(messages)
 }

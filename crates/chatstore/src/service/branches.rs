@@ -3,7 +3,7 @@
 use chatstore_model::{
     Branch, ConversationId, Limit, Message, MessageFilter, MessagePosition, Order, Page, UserId,
 };
-use chatstore_sql::{Family, PathStart, ReadTx, Relative, StoreError, Tx, Via};
+use chatstore_sql::{Family, PathBounds, PathStart, ReadTx, Relative, StoreError, Tx, Via};
 
 use super::messages::Messages;
 use super::{access, as_owner_or_member};
@@ -15,24 +15,26 @@ type StoreResult<T> = std::result::Result<T, StoreError>;
 
 /// What a list of messages has, and where it goes on.
 #[derive(Debug, Clone)]
-struct View {
-    branch: Branch,
-    from: Option<MessagePosition>,
-    read: Reading,
+pub(super) struct View {
+    pub(super) branch: Branch,
+    pub(super) from: Option<MessagePosition>,
+    pub(super) read: Reading,
 }
 
 /// How much of a list is read.
 #[derive(Debug, Clone)]
-enum Reading {
+pub(super) enum Reading {
     Page(PageRequest, Limit),
     /// The newest of these messages, this number of them, ascending.
     Newest(MessageFilter, u32),
+    /// Some of these messages, ending with the one that reaches a number of bytes.
+    Piece(MessageFilter, Order, (Limit, usize)),
 }
 
 /// Some messages, and the one at the end of their path.
-struct Seen {
-    page: Page<Message, i64>,
-    leaf: Option<i64>,
+pub(super) struct Seen {
+    pub(super) page: Page<Message, i64>,
+    pub(super) leaf: Option<i64>,
 }
 
 impl Messages<'_> {
@@ -48,10 +50,13 @@ impl Messages<'_> {
         request: PageRequest,
         from: Option<MessagePosition>,
     ) -> Result<Page<Message, MessagePosition>> {
-        let limit = request.limit()?;
+        let (limit, is_long) = (request.limit()?, request.filtered().compares());
         let (user, view) = (self.0.user, View { branch, from, read: Reading::Page(request, limit) });
         let read = async move |tx: &mut ReadTx<'_>| look(tx, user, conversation, &view).await;
-        let Seen { page, leaf } = self.0.read_list("message_page", read).await?;
+        let Seen { page, leaf } = match is_long {
+            false => self.0.read_list("message_page", read).await?,
+            true => self.0.read_long_list("message_page", read).await?,
+        };
         let next = page.next.map(|seq| MessagePosition { seq, leaf });
         Ok(Page { items: page.items, next })
     }
@@ -67,10 +72,16 @@ impl Messages<'_> {
         filter: impl Into<MessageFilter>,
         count: u32,
     ) -> Result<Page<Message, i64>> {
-        let (user, read) = (self.0.user, Reading::Newest(filter.into(), count));
+        let filter = filter.into();
+        let is_long = filter.compares();
+        let (user, read) = (self.0.user, Reading::Newest(filter, count));
         let view = View { branch, from: None, read };
         let read = async move |tx: &mut ReadTx<'_>| look(tx, user, conversation, &view).await;
-        Ok(self.0.read_list("message_newest", read).await?.page)
+        let seen = match is_long {
+            false => self.0.read_list("message_newest", read).await?,
+            true => self.0.read_long_list("message_newest", read).await?,
+        };
+        Ok(seen.page)
     }
 }
 
@@ -93,7 +104,12 @@ impl AsUser<'_> {
 }
 
 /// Reads what a user may see of a conversation.
-async fn look(tx: &mut ReadTx<'_>, user: UserId, conversation: ConversationId, view: &View) -> Result<Seen> {
+pub(super) async fn look(
+    tx: &mut ReadTx<'_>,
+    user: UserId,
+    conversation: ConversationId,
+    view: &View,
+) -> Result<Seen> {
     if let Branch::Of(name) = &view.branch {
         let owner = access(tx, user, conversation).await?.owner_id;
         let leaf = match view.from.and_then(|from| from.leaf) {
@@ -151,17 +167,19 @@ impl View {
     ) -> StoreResult<Page<Message, i64>> {
         match &self.read {
             Reading::Page(request, limit) => {
-                let (filter, limit) = (self.filter(request), *limit);
+                let (filter, limit) = (self.behind(request.filtered(), request.order()), *limit);
                 match request.center() {
-                    Some(seq) => {
-                        tx.messages().around(by, conversation, seq, request.named_format(), limit).await
-                    }
+                    Some(seq) => tx.messages().around(by, conversation, seq, request.filtered(), limit).await,
                     None => tx.messages().page(by, conversation, filter, request.order(), limit).await,
                 }
             }
             Reading::Newest(filter, count) => {
                 let page = tx.messages().newest(by, conversation, filter.clone(), *count).await?;
                 Ok(newest_page(page, *count))
+            }
+            Reading::Piece(filter, order, (limit, bytes)) => {
+                let filter = self.behind(filter, *order);
+                tx.messages().piece(by, conversation, filter, *order, *limit, *bytes).await
             }
         }
     }
@@ -200,19 +218,17 @@ impl View {
         let page = match &self.read {
             Reading::Page(request, limit) => match request.center() {
                 Some(seq) if self.from.is_none() => {
-                    let format = request.named_format();
-                    tx.messages().around_on_path(owner, conversation, leaf, seq, format, *limit).await?
+                    let filter = request.filtered();
+                    tx.messages().around_on_path(owner, conversation, leaf, seq, filter, *limit).await?
                 }
                 _ => {
-                    let near =
-                        self.from.map(|from| from.seq).filter(|_| request.order() == Order::Descending);
-                    let (start, filter) = (PathStart { leaf, near }, self.filter(request));
-                    let mut messages = tx.messages();
-                    messages
-                        .page_of_path(owner, conversation, start, &filter, request.order(), *limit)
-                        .await?
+                    let (filter, order) = (request.filtered(), request.order());
+                    self.along_from(tx, (owner, conversation), leaf, filter, order, *limit).await?
                 }
             },
+            Reading::Piece(filter, order, bounds) => {
+                self.along_from(tx, (owner, conversation), leaf, filter, *order, *bounds).await?
+            }
             Reading::Newest(filter, count) => {
                 let page = tx.messages().newest_of_path(owner, conversation, leaf, filter, *count).await?;
                 page.map(|page| newest_page(page, *count))
@@ -221,13 +237,28 @@ impl View {
         Ok(page.map(|page| Seen { page, leaf: Some(leaf) }))
     }
 
+    /// Messages of the path to one from the position on.
+    async fn along_from<M>(
+        &self,
+        tx: &mut Tx<'_, M>,
+        (owner, conversation): (UserId, ConversationId),
+        leaf: i64,
+        filter: &MessageFilter,
+        order: Order,
+        bounds: impl Into<PathBounds>,
+    ) -> StoreResult<Option<Page<Message, i64>>> {
+        let near = self.from.map(|from| from.seq).filter(|_| order == Order::Descending);
+        let (start, filter) = (PathStart { leaf, near }, self.behind(filter, order));
+        tx.messages().page_of_path(owner, conversation, start, &filter, order, bounds).await
+    }
+
     /// What is asked for behind the position.
-    fn filter(&self, request: &PageRequest) -> MessageFilter {
-        let filter = request.filter();
-        match self.from {
-            None => filter,
-            Some(from) => MessageFilter { range: filter.range.beyond(from.seq, request.order()), ..filter },
-        }
+    fn behind(&self, filter: &MessageFilter, order: Order) -> MessageFilter {
+        let range = match self.from {
+            None => filter.range,
+            Some(from) => filter.range.beyond(from.seq, order),
+        };
+        MessageFilter { range, ..filter.clone() }
     }
 }
 
@@ -246,10 +277,40 @@ pub(super) async fn newest_of_head<M>(
     limit: Limit,
 ) -> Result<Page<Message, i64>> {
     let request = PageRequest::newest(u16::try_from(limit.rows()).unwrap_or(u16::MAX));
-    let view = View { branch: Branch::Head, from: None, read: Reading::Page(request, limit) };
+    let Seen { page, .. } = of_head(tx, owner, conversation, (request, limit), None).await?;
+    Ok(page)
+}
+
+/// Some messages of the branch that is read and written, from a position of an earlier call on.
+pub(super) async fn page_of_head<M>(
+    tx: &mut Tx<'_, M>,
+    owner: UserId,
+    conversation: ConversationId,
+    request: PageRequest,
+    from: Option<MessagePosition>,
+) -> Result<Page<Message, MessagePosition>> {
+    let limit = request.limit()?;
+    let Seen { page, leaf } = of_head(tx, owner, conversation, (request, limit), from).await?;
+    let next = page.next.map(|seq| MessagePosition { seq, leaf });
+    Ok(Page { items: page.items, next })
+}
+
+async fn of_head<M>(
+    tx: &mut Tx<'_, M>,
+    owner: UserId,
+    conversation: ConversationId,
+    (request, limit): (PageRequest, Limit),
+    from: Option<MessagePosition>,
+) -> Result<Seen> {
+    let view = View { branch: Branch::Head, from, read: Reading::Page(request, limit) };
+    if let Some(leaf) = from.and_then(|from| from.leaf)
+        && let Some(seen) = view.along(tx, owner, conversation, leaf).await?
+    {
+        return Ok(seen);
+    }
     let page = view.by_number(tx, Via::Owner(owner), conversation).await?;
     match tx.listed_head() {
-        Some(head) if !page.items.is_empty() => Ok(view.of_head(tx, owner, conversation, head).await?.page),
-        _ => Ok(page),
+        Some(head) if !page.items.is_empty() => view.of_head(tx, owner, conversation, head).await,
+        _ => Ok(Seen { page, leaf: None }),
     }
 }

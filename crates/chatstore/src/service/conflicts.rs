@@ -172,11 +172,7 @@ impl Plan {
                 if role != ConversationRole::Owner && message.sender_id != Some(user) {
                     return Err(Error::forbidden(OWN_ONLY));
                 }
-                if message.role != new.role {
-                    let field = format!("messages[{index}].role");
-                    let reason = "must be the role of the stored message, which stays";
-                    return Err(Invalid::field(field, FieldCode::NotAllowed, reason).into());
-                }
+                refuse_role(index, message, new)?;
                 *patch = difference(message, new);
             }
         }
@@ -184,8 +180,18 @@ impl Plan {
     }
 }
 
+/// Fails when a message that replaces a stored one has another role.
+pub(super) fn refuse_role(index: usize, message: &Message, new: &NewMessage) -> Result<()> {
+    if message.role == new.role {
+        return Ok(());
+    }
+    let field = format!("messages[{index}].role");
+    let reason = "must be the role of the stored message, which stays";
+    Err(Invalid::field(field, FieldCode::NotAllowed, reason).into())
+}
+
 /// What has to be changed of a message so that it says what a new one does; nothing when it does already.
-fn difference(message: &Message, new: &NewMessage) -> MessagePatch {
+pub(super) fn difference(message: &Message, new: &NewMessage) -> MessagePatch {
     fn change<T: Clone + PartialEq>(before: &Option<T>, after: &Option<T>) -> Change<T> {
         match after {
             after if after == before => Change::Keep,

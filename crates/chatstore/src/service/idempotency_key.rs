@@ -1,6 +1,6 @@
 //! The name under which a request has its effect once, and what is remembered under it.
 
-use chatstore_model::{CanonicalJson, NewIdempotencyRecord, Timestamp, UserId};
+use chatstore_model::{CanonicalJson, ConversationId, NewIdempotencyRecord, Timestamp, UserId};
 use chatstore_sql::{StoreError, WriteTx};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -16,13 +16,26 @@ const CREATED: i64 = 201;
 /// The name under which a request has its effect once, however often it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
-    /// The caller's own text: 1 to 255 visible ASCII characters, unique for a day among the requests of
-    /// one user.
+    /// The caller's own text: 1 to 255 visible ASCII characters, unique among the requests of one user for as long as it
+    /// is remembered.
     pub key: String,
     /// What is asked for, like `POST /conversations`; the same key with another one is refused.
     pub operation: String,
     /// SHA-256 of what is sent; the same key with another one is refused.
     pub request_sha256: [u8; 32],
+    /// How long it is remembered.
+    pub retention: KeyRetention,
+}
+
+/// How long a request with a key is remembered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeyRetention {
+    /// For a day.
+    #[default]
+    Day,
+    /// As long as the history of its conversation: until all messages are removed at once, or the conversation is deleted.
+    /// For appends and replacements of messages; other requests are remembered for a day.
+    Conversation,
 }
 
 /// What a request came to.
@@ -61,6 +74,24 @@ impl IdempotencyKey {
             expires_at: now.plus_microseconds(REMEMBERED),
             conversation_id: None,
         })
+    }
+}
+
+impl IdempotencyKey {
+    /// The record of a request, for as long as it is to be remembered of this conversation.
+    pub(super) fn kept(
+        &self,
+        record: NewIdempotencyRecord,
+        conversation: ConversationId,
+    ) -> NewIdempotencyRecord {
+        match self.retention {
+            KeyRetention::Day => record,
+            KeyRetention::Conversation => NewIdempotencyRecord {
+                expires_at: Timestamp::MAX,
+                conversation_id: Some(conversation),
+                ..record
+            },
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chatstore_model::{
     ConversationId, ConversationRole, FieldCode, Invalid, Limit, Message, MessageRange, MessageSelection,
-    UserId,
+    Timestamp, UserId,
 };
 use chatstore_sql::{PieceRows, RemovedPiece, WriteTx};
 use serde_json::{Value, json};
@@ -45,6 +45,8 @@ impl Messages<'_> {
     /// Up to 1,000 messages of 8 MiB are removed in one transaction. More are removed newest first, in transactions of
     /// about 2 ms of SQLite's writer or 20 ms of a connection to PostgreSQL, without what is appended meanwhile: a reader
     /// sees the conversation as it was at an earlier time, and what is removed stays removed when the call fails.
+    ///
+    /// With all messages the keys are forgotten that are [remembered as long as they](super::KeyRetention::Conversation).
     ///
     /// # Errors
     /// `NotFound`, also when the conversation is deleted meanwhile; `Forbidden` for all but the owner.
@@ -122,9 +124,42 @@ async fn pop(
 struct Progress {
     removed: u64,
     /// What is left to be removed; none at the end.
-    rest: Option<MessageSelection>,
+    rest: Option<Rest>,
     is_replayed: bool,
     rows: PieceRows,
+}
+
+/// What is left of a removal.
+#[derive(Debug, Clone)]
+struct Rest {
+    selection: MessageSelection,
+    /// Until when keys were recorded that are forgotten with the messages, if keys are.
+    keys_until: Option<Timestamp>,
+}
+
+/// Keys that are forgotten in one transaction.
+const KEYS_AT_ONCE: i64 = 1_000;
+
+impl Rest {
+    /// Removes a piece of it, and the keys with the last one.
+    async fn remove_piece(
+        &self,
+        tx: &mut WriteTx<'_>,
+        owner: UserId,
+        conversation: ConversationId,
+        rows: PieceRows,
+    ) -> Result<RemovedPiece> {
+        let Self { selection, keys_until } = self;
+        let mut piece = tx.messages().remove_piece(owner, conversation, selection, rows.count()).await?;
+        if let Some(until) = keys_until
+            && piece.is_last
+        {
+            let mut keys = tx.idempotency_keys();
+            let forgotten = keys.forget_with_messages(owner, conversation, *until, KEYS_AT_ONCE).await?;
+            piece.is_last = i64::try_from(forgotten).is_ok_and(|forgotten| forgotten < KEYS_AT_ONCE);
+        }
+        Ok(piece)
+    }
 }
 
 async fn remove(
@@ -154,7 +189,7 @@ async fn remove(
         progress.removed = removed.unwrap_or(progress.removed + piece.rows.unsigned_abs());
         progress.rows = rows.after(piece.took);
         if !piece.is_last {
-            progress.rest = Some(MessageSelection::clone(&rest));
+            progress.rest = Some(Rest::clone(&rest));
             tokio::time::sleep(rows.pause_after(piece.took)).await;
         }
     }
@@ -179,10 +214,12 @@ async fn begin(
         return Ok(Progress { removed, rest, is_replayed: true, rows });
     }
     check_revision(tx, user, conversation, expected).await?;
+    let keys_until = (*selection == MessageSelection::Range(MessageRange::ALL)).then(|| tx.now());
     let selection = tx.messages().bounded_selection(user, conversation, selection.clone()).await?;
-    let piece = tx.messages().remove_piece(user, conversation, &selection, rows.count()).await?;
+    let rest = Rest { selection, keys_until };
+    let piece = rest.remove_piece(tx, user, conversation, rows).await?;
     let removed = piece.rows.unsigned_abs();
-    let rest = (!piece.is_last).then_some(selection);
+    let rest = (!piece.is_last).then_some(rest);
     if let Some(key) = key {
         let result = RemovalResult { removed, rest: rest.clone() };
         let record = key.done(tx.now(), DONE, result.write())?;
@@ -196,14 +233,14 @@ async fn go_on(
     tx: &mut WriteTx<'_>,
     user: UserId,
     conversation: ConversationId,
-    rest: &MessageSelection,
+    rest: &Rest,
     key: Option<&IdempotencyKey>,
     rows: PieceRows,
 ) -> Result<(RemovedPiece, Option<u64>)> {
-    let piece = tx.messages().remove_piece(user, conversation, rest, rows.count()).await?;
+    let piece = rest.remove_piece(tx, user, conversation, rows).await?;
     let Some(key) = key else { return Ok((piece, None)) };
     let Some(result) = earlier_result(tx, user, key).await? else { return Ok((piece, None)) };
-    let before = RemovalResult::read(&result, rest)?;
+    let before = RemovalResult::read(&result, &rest.selection)?;
     let removed = before.removed + piece.rows.unsigned_abs();
     let rest = (!piece.is_last).then(|| rest.clone());
     let result = key.done(tx.now(), DONE, RemovalResult { removed, rest }.write())?.result;
@@ -214,17 +251,18 @@ async fn go_on(
 /// What is remembered of a removal under a key.
 struct RemovalResult {
     removed: u64,
-    rest: Option<MessageSelection>,
+    rest: Option<Rest>,
 }
 
 impl RemovalResult {
     fn write(&self) -> Value {
-        let rest = match &self.rest {
+        let rest = match self.rest.as_ref().map(|rest| &rest.selection) {
             None => Value::Null,
             Some(MessageSelection::Range(range)) => json!([range.after, range.before]),
             Some(_) => json!([]),
         };
-        json!({ "removed": self.removed, "rest": rest })
+        let keys_until = self.rest.as_ref().and_then(|rest| rest.keys_until);
+        json!({ "removed": self.removed, "rest": rest, "keys_until": keys_until.map(Timestamp::as_microseconds) })
     }
 
     /// Reads what is remembered of a request for this selection.
@@ -241,6 +279,8 @@ impl RemovalResult {
             }),
             _ => return Err(damaged("it does not say what is left")),
         };
-        Ok(Self { removed, rest })
+        let keys_until =
+            result["keys_until"].as_i64().and_then(|micros| Timestamp::from_microseconds(micros).ok());
+        Ok(Self { removed, rest: rest.map(|selection| Rest { selection, keys_until }) })
     }
 }

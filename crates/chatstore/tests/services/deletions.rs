@@ -2,8 +2,8 @@
 
 use chatstore::operations::MarkedCounts;
 use chatstore::{
-    ConversationId, ErrorKind, IdempotencyKey, MemberRole, MessageId, NewConversation, NewMessage, NewReply,
-    NewUser, Store, UserId, UserName, Uuid,
+    ConversationId, ErrorKind, IdempotencyKey, KeyRetention, MemberRole, MessageId, NewConversation,
+    NewMessage, NewReply, NewUser, Store, UserId, UserName, Uuid,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -95,6 +95,7 @@ async fn a_message_of_any_write_may_have_the_id_of_one_that_is_being_deleted(cas
             key: number.to_string(),
             operation: "append".to_owned(),
             request_sha256: [0; 32],
+            retention: KeyRetention::Day,
         };
         let taken = message(MANY);
         let seq = match number {

@@ -2,7 +2,7 @@
 
 use chatstore::{
     CanonicalJson, DocumentFilter, DocumentList, DocumentPatch, ErrorKind, FileLock, IdempotencyKey,
-    NewDocument, Store,
+    KeyRetention, NewDocument, Store,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -26,7 +26,12 @@ async fn a_document_has_a_maximum_size(case: TestDatabase) {
     let batch = || vec![NewDocument::new(json(5)), NewDocument::new(json(2_001))];
     let error = documents.create_many(batch()).await.unwrap_err();
     assert!(error.to_string().contains("documents[1].content"), "{error}");
-    let key = IdempotencyKey { key: "k".to_owned(), operation: "POST".to_owned(), request_sha256: [0; 32] };
+    let key = IdempotencyKey {
+        key: "k".to_owned(),
+        operation: "POST".to_owned(),
+        request_sha256: [0; 32],
+        retention: KeyRetention::Day,
+    };
     let error = store.as_user(ada).idempotent(key).create_documents(batch()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let patch = DocumentPatch { content: Some(json(2_001)), ..DocumentPatch::default() };

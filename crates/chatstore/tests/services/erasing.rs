@@ -3,9 +3,9 @@
 use chatstore::auth::{ClientInfo, LoginName, Password};
 use chatstore::sql::Sql;
 use chatstore::{
-    ApiKeyScope, CanonicalJson, Change, ConversationPatch, Email, IdempotencyKey, IdentityName, MemberRole,
-    MessagePatch, NewConversation, NewDocument, NewLogEvent, NewMessage, NewModelResponse, NewReply, NewUser,
-    Store, UserId, UserName, UserPatch, VerbatimJson, Via,
+    ApiKeyScope, CanonicalJson, Change, ConversationPatch, Email, IdempotencyKey, IdentityName, KeyRetention,
+    MemberRole, MessagePatch, NewConversation, NewDocument, NewLogEvent, NewMessage, NewModelResponse,
+    NewReply, NewUser, Store, UserId, UserName, UserPatch, VerbatimJson, Via,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -78,7 +78,12 @@ async fn plant(store: &Store) -> UserId {
     chat.documents().create(manual).await.unwrap();
     let event = NewLogEvent { request_id: Some(planted(23)), data: json(24), ..NewLogEvent::new("one") };
     chat.logs().append(event).await.unwrap();
-    let key = IdempotencyKey { key: planted(18), operation: "POST".to_owned(), request_sha256: [0; 32] };
+    let key = IdempotencyKey {
+        key: planted(18),
+        operation: "POST".to_owned(),
+        request_sha256: [0; 32],
+        retention: KeyRetention::Day,
+    };
     chat.idempotent(key).append(trip, vec![NewMessage::user("once")]).await.unwrap();
     let gone = chat.conversations().create(NewConversation::titled(planted(10))).await.unwrap().id;
     let patch = ConversationPatch { last_message: Change::Set(planted(19)), ..ConversationPatch::default() };

@@ -3,7 +3,7 @@
 use chatstore::auth::{LoginName, Password};
 use chatstore::{
     ApiKeyScope, CanonicalJson, ConversationPatch, Export, Exported, IdempotencyKey, IdentityName,
-    NewConversation, NewDocument, NewLogEvent, NewMessage, NewModelResponse, NewReply, Store,
+    KeyRetention, NewConversation, NewDocument, NewLogEvent, NewMessage, NewModelResponse, NewReply, Store,
 };
 use chatstore_testkit::{TestDatabase, conformance};
 
@@ -158,8 +158,12 @@ async fn an_export_covers_every_table_that_names_a_user(case: TestDatabase) {
     store.auth().set_password(owner, Password::new("correct horse battery"), false).await.unwrap();
     let name = LoginName::Username("owner".to_owned());
     store.auth().login(name, Password::new("correct horse battery")).await.unwrap();
-    let key =
-        IdempotencyKey { key: "once".to_owned(), operation: "POST".to_owned(), request_sha256: [0; 32] };
+    let key = IdempotencyKey {
+        key: "once".to_owned(),
+        operation: "POST".to_owned(),
+        request_sha256: [0; 32],
+        retention: KeyRetention::Day,
+    };
     store.as_user(owner).documents().create(NewDocument::default()).await.unwrap();
     store.as_user(owner).logs().append(NewLogEvent::new("one")).await.unwrap();
     store.as_user(owner).idempotent(key).append(id, vec![NewMessage::user("question")]).await.unwrap();

@@ -1,6 +1,6 @@
 //! How many statements a request costs (the key being remembered): performance, T9.
 
-use chatstore::{DatabaseKind, NewMessage, PageRequest};
+use chatstore::{Branch, DatabaseKind, MessageRange, NewMessage, Order, PageRequest};
 use chatstore_testkit::{TestDatabase, conformance};
 
 use crate::fixtures::{Group, group, store};
@@ -8,6 +8,7 @@ use crate::fixtures::{Group, group, store};
 conformance!(
     a_page_costs_the_owner_one_statement_and_a_member_two,
     an_append_costs_the_owner_one_statement_and_a_member_two,
+    a_stream_costs_a_statement_a_piece_and_one_more_for_its_end,
 );
 
 async fn a_page_costs_the_owner_one_statement_and_a_member_two(case: TestDatabase) {
@@ -34,5 +35,28 @@ async fn an_append_costs_the_owner_one_statement_and_a_member_two(case: TestData
         let before = store.operations().statements();
         store.as_user(user).messages().append(conversation.id, NewMessage::user("hello")).await.unwrap();
         assert_eq!(store.operations().statements() - before, expected);
+    }
+}
+
+/// Where an ascending stream ends is asked for when it has more than one piece. A member's fruitless attempt as the owner is
+/// one statement of each.
+async fn a_stream_costs_a_statement_a_piece_and_one_more_for_its_end(case: TestDatabase) {
+    let store = store(&case).await;
+    let Group { conversation, owner, viewer, .. } = group(&store).await;
+    for (count, order, expected) in
+        [(150, Order::Ascending, [1, 2]), (300, Order::Ascending, [4, 8]), (0, Order::Descending, [3, 6])]
+    {
+        if count > 0 {
+            let new = vec![NewMessage::user("hello"); count];
+            store.as_user(owner).messages().append_many(conversation.id, new).await.unwrap();
+        }
+        for (user, expected) in [(owner, expected[0]), (viewer, expected[1])] {
+            let before = store.operations().statements();
+            let messages = store.as_user(user).messages();
+            let mut stream =
+                messages.stream(conversation.id, Branch::Head, MessageRange::ALL, order).await.unwrap();
+            while stream.next().await.unwrap().is_some() {}
+            assert_eq!(store.operations().statements() - before, expected, "{order:?}");
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! A conversation as a line of JSON, page by page.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
 
-use chatstore::{AsUser, Branch, CanonicalJson, Conversation, Message, PageRequest, VerbatimJson};
+use chatstore::{
+    AsUser, Branch, CanonicalJson, Conversation, Message, PageRequest, VerbatimJson, json_on_one_line,
+};
 use serde::Serialize;
 
 use crate::error::{CliError, code};
@@ -105,8 +108,12 @@ pub(super) async fn print_line(chat: &AsUser<'_>, conversation: Conversation) ->
 }
 
 fn json(value: &impl Serialize) -> Result<String, CliError> {
-    serde_json::to_string(value)
-        .map_err(|error| CliError::new(code::FAILED, format!("cannot write JSON: {error}")))
+    let text = serde_json::to_string(value)
+        .map_err(|error| CliError::new(code::FAILED, format!("cannot write JSON: {error}")))?;
+    Ok(match json_on_one_line(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(line) => line,
+    })
 }
 
 fn failed(error: io::Error) -> CliError {

@@ -1,19 +1,22 @@
-//! Conversations: listed and counted.
+//! Conversations: listed, page by page or all of them, and counted.
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use chatstore::fields::{THREAD_PREFIX, TITLE_PART};
 use chatstore::{
     ArchivedFilter, ConversationFilter, ConversationId, ConversationList, ConversationSort, FieldCode,
-    JsonFilter, Keyword, Membership, Order, Owners, Timestamp,
+    JsonFilter, Keyword, Limit, Membership, Order, Owners, Timestamp,
 };
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::accept::{ListForm, OfPages};
 use crate::caller::{Caller, CallerOrService};
 use crate::error::Problem;
 use crate::openapi::{DeleteProblems, ReadProblems};
 use crate::query::{FromParameters, PageQuery, Parameters, Query};
+use crate::routes::conversations::lines::{self, Source};
 use crate::routes::responses::{ConversationResponse, Count, ListResponse};
 use crate::schema::{ConversationSortWord, OrderWord, Word};
 use crate::state::AppState;
@@ -168,10 +171,13 @@ pub(crate) struct ListQuery {
     /// front and may be missed.
     #[param(value_type = Option<ConversationSortWord>, inline)]
     sort: ConversationSort,
+    #[param(ignore)]
+    of_pages: OfPages,
 }
 
 impl FromParameters for ListQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
+        let has_limit = parameters.has("limit");
         let offset = parameters.number("offset", 0, i64::from(i32::MAX));
         let page = PageQuery::from_parameters(parameters);
         if page.cursor.is_some() && offset.is_some() {
@@ -187,8 +193,10 @@ impl FromParameters for ListQuery {
         } else if let Some(name) = filter.comparing() {
             parameters.refuse_beside(name, [("offset", offset.is_some())]);
         }
+        let of_pages = OfPages::of([("limit", has_limit), ("cursor", page.cursor.is_some())]);
         Self {
             page,
+            of_pages,
             offset: offset.and_then(|offset| u32::try_from(offset).ok()).unwrap_or(0),
             order: order.unwrap_or(Order::Descending),
             filter,
@@ -213,7 +221,8 @@ impl FilterQuery {
 /// List conversations
 ///
 /// With `metadata_contains`, `q`, `updated_since` or `owner` conversations are compared one after the other, until the page
-/// is full.
+/// is full. With `Accept: application/x-ndjson` all conversations of the list, a JSON object a line, without a limit: `limit`
+/// and `cursor` are refused. The last line is `{"end": {"count"}}`; an answer without it was cut off.
 #[utoipa::path(
     get,
     path = "/conversations",
@@ -221,7 +230,11 @@ impl FilterQuery {
     tag = "conversations",
     params(PageQuery, FilterQuery, ListQuery),
     responses(
-        (status = 200, description = "A page of conversations", body = ListResponse<ConversationResponse>),
+        (
+            status = 200,
+            description = "A page of conversations, or all of them as lines",
+            content((ListResponse<ConversationResponse> = "application/json"), (String = "application/x-ndjson")),
+        ),
         ReadProblems,
     )
 )]
@@ -229,11 +242,26 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: CallerOrService,
     Query(query): Query<ListQuery>,
-) -> Result<ListResponse<ConversationResponse>, Problem> {
+    form: ListForm,
+) -> Result<Response, Problem> {
+    query.of_pages.check(form)?;
     let ListQuery { page: PageQuery { limit, .. }, offset, order, sort, .. } = query;
     let (scope, listed, filter) = query.filter.listed(&caller)?;
+    if form == ListForm::Lines {
+        let source = match listed {
+            Listed::Own(caller) => {
+                let list = ConversationList { filter, sort, order, from: None, offset, limit: Limit::MAX };
+                Source::Reachable { user: caller.user(), list }
+            }
+            Listed::Threads(caller, prefix) => {
+                Source::Threads { user: caller.user(), prefix, filter, from: None }
+            }
+            Listed::All(owners, prefix) => Source::All { owners, prefix, filter, from: None },
+        };
+        return lines::all(state.store().clone(), source).await;
+    }
     let of_role = |(conversation, role)| ConversationResponse::new(conversation, role);
-    Ok(match listed {
+    let page = match listed {
         Listed::Own(caller) => {
             let scope = format!("{scope} {sort:?} {}", order.as_str());
             let from = query.page.position(&scope)?;
@@ -252,7 +280,8 @@ pub(crate) async fn list(
             let page = all.page(owners, prefix.as_deref(), filter, from, limit).await?;
             ListResponse::new(page, &scope, ConversationResponse::of_any)
         }
-    })
+    };
+    Ok(page.into_response())
 }
 
 /// Count conversations

@@ -1,5 +1,6 @@
 //! One conversation: created, read, changed, deleted.
 
+mod lines;
 pub(crate) mod list;
 pub(crate) mod members;
 pub(crate) mod thread;

@@ -13,9 +13,9 @@ use serde::Serialize;
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use crate::body::{IdempotentBody, JsonBody};
+use crate::body::{JsonBody, RetainedBody};
 use crate::caller::Caller;
-use crate::condition::{IdempotencyKeyHeader, IfMatch};
+use crate::condition::{IdempotencyKeyHeader, IdempotencyRetentionHeader, IfMatch};
 use crate::error::{Problem, ProblemKind};
 use crate::fields::{Fields, RequestBody};
 use crate::openapi::AppendProblems;
@@ -77,7 +77,7 @@ fn read_change_with_messages(fields: &mut impl ReadFields) -> ConversationPatch 
     }
 }
 
-fn read_conversation(fields: &mut impl ReadFields) -> ConversationPatch {
+pub(super) fn read_conversation(fields: &mut impl ReadFields) -> ConversationPatch {
     fields.object::<ChangeWithMessages>(CONVERSATION).unwrap_or_default()
 }
 
@@ -199,7 +199,7 @@ pub(crate) enum AppendAnswer {
     path = "/conversations/{id}/messages",
     operation_id = "append_messages",
     tag = "messages",
-    params(ConversationPath, AppendQuery, IfMatch, IdempotencyKeyHeader),
+    params(ConversationPath, AppendQuery, IfMatch, IdempotencyKeyHeader, IdempotencyRetentionHeader),
     request_body = AppendRequest,
     responses(
         (
@@ -227,7 +227,7 @@ pub(crate) async fn append(
     Path(path): Path<ConversationPath>,
     Query(query): Query<AppendQuery>,
     condition: IfMatch,
-    IdempotentBody { input: new, once }: IdempotentBody<AppendRequest>,
+    RetainedBody { input: new, once }: RetainedBody<AppendRequest>,
 ) -> Result<Response, Problem> {
     let to = query.destination(path.conversation(), &condition)?;
     let is_conditional_thread =
@@ -250,6 +250,10 @@ pub(crate) async fn append(
     let mut data: Vec<MessageResponse> = messages.into_iter().map(MessageResponse::from).collect();
     let answer = match data.pop() {
         Some(message) if is_one => AppendAnswer::One(Box::new(message)),
+        None if is_one => {
+            let detail = "the message that the first request with this idempotency key appended was removed";
+            return Err(Problem::new(ProblemKind::Conflict, detail));
+        }
         last => {
             data.extend(last);
             AppendAnswer::Many(AppendedMessages { data })

@@ -1,9 +1,8 @@
 //! What comes with messages when it is asked for.
 
-use chatstore::{AsUser, Keyword, Message};
+use chatstore::{AsUser, Error, Keyword, Message};
 use utoipa::IntoParams;
 
-use crate::error::Problem;
 use crate::query::{FromParameters, Parameters};
 use crate::routes::responses::Included;
 use crate::schema::Word;
@@ -52,15 +51,23 @@ impl FromParameters for IncludeQuery {
 }
 
 impl IncludeQuery {
+    /// Whether anything was asked for.
+    pub(crate) const fn is_given(&self) -> bool {
+        !self.include.is_empty()
+    }
+
     /// What was asked for with these messages of one conversation, and what they follow: a statement for each.
-    pub(crate) async fn read(&self, chat: AsUser<'_>, messages: &[Message]) -> Result<Included, Problem> {
+    pub(crate) async fn read(&self, chat: AsUser<'_>, messages: &[Message]) -> Result<Included, Error> {
+        self.with_messages().read(chat, messages).await
+    }
+
+    /// What was asked for.
+    pub(crate) fn with_messages(&self) -> WithMessages {
         WithMessages {
             documents: self.include.contains(&Include::Documents),
             response: self.include.contains(&Include::Response),
             siblings: self.include.contains(&Include::Siblings),
         }
-        .read(chat, messages)
-        .await
     }
 }
 
@@ -74,7 +81,7 @@ pub(crate) struct WithMessages {
 
 impl WithMessages {
     /// Reads what these messages of one conversation come with: a statement for each kind.
-    pub(crate) async fn read(self, chat: AsUser<'_>, messages: &[Message]) -> Result<Included, Problem> {
+    pub(crate) async fn read(self, chat: AsUser<'_>, messages: &[Message]) -> Result<Included, Error> {
         let documents = match self.documents {
             true => Some(chat.referenced_documents(messages).await?),
             false => None,

@@ -1,20 +1,24 @@
-//! The messages of a conversation, page by page.
+//! The messages of a conversation, page by page or all of them.
 
 use axum::response::Response;
 use chatstore::fields::FORMAT;
 use chatstore::{
-    Branch, ConversationId, FieldCode, MessageFilter, MessageRange, Order, PageRequest, SeenRevision,
+    Branch, ConversationId, FieldCode, Keyword, MessageFilter, MessageRange, MessageRole, Order, PageRequest,
+    SeenRevision, Timestamp,
 };
 use utoipa::IntoParams;
 
+use crate::accept::{ListForm, OfPages};
+use crate::answer::NDJSON;
 use crate::caller::{Caller, OptionalUser};
 use crate::error::Problem;
 use crate::openapi::ReadProblems;
 use crate::path::{ConversationPath, Path};
 use crate::query::{FromParameters, PageQuery, Parameters, Query};
 use crate::routes::messages::include::IncludeQuery;
+use crate::routes::messages::lines::{self, LineForm};
 use crate::routes::responses::{MessageListResponse, with_seen};
-use crate::schema::OrderWord;
+use crate::schema::{MessageRoleWord, OrderWord, Word};
 
 /// What a branch must be.
 const BRANCH_RULE: &str = "must be `head`, `all`, or name a message";
@@ -53,7 +57,39 @@ pub(crate) struct ListQuery {
     /// Only messages whose parts have this format.
     #[param(value_type = Option<String>, min_length = 1, max_length = 64)]
     format: Option<String>,
+    /// Only messages of this role. Messages are compared one after the other, as with `since` and `until`.
+    #[param(value_type = Option<MessageRoleWord>, inline)]
+    role: Option<MessageRole>,
+    /// Only messages created at this time or later. The order is that of their numbers nevertheless.
+    #[param(value_type = Option<String>, format = "date-time")]
+    since: Option<Timestamp>,
+    /// Only messages created before this time.
+    #[param(value_type = Option<String>, format = "date-time")]
+    until: Option<Timestamp>,
+    /// `parts` for lines that are the parts of a message alone, or `null`. Only for `application/x-ndjson`.
+    #[param(value_type = Option<ViewWord>, inline)]
+    view: Option<View>,
+    #[param(ignore)]
+    of_pages: OfPages,
 }
+
+/// What a line shows of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    Parts,
+}
+
+impl Keyword for View {
+    const NAME: &'static str = "MessageView";
+    const ABOUT: &'static str = "What a line shows of a message.";
+    const ALL: &'static [Self] = &[Self::Parts];
+
+    fn as_str(self) -> &'static str {
+        "parts"
+    }
+}
+
+type ViewWord = Word<View>;
 
 impl FromParameters for ListQuery {
     fn from_parameters(parameters: &mut Parameters) -> Self {
@@ -68,6 +104,11 @@ impl FromParameters for ListQuery {
             after: parameters.number("after", 0, i64::MAX),
             around: parameters.number("around", 0, i64::MAX),
             format: parameters.text_of(&FORMAT),
+            role: parameters.word("role"),
+            since: parameters.time("since"),
+            until: parameters.time("until"),
+            view: parameters.word("view"),
+            of_pages: OfPages::default(),
             branch: parameters.value("branch", FieldCode::InvalidFormat, BRANCH_RULE).unwrap_or_default(),
         };
         let of_pages = [
@@ -87,19 +128,37 @@ impl FromParameters for ListQuery {
         } else if query.around.is_some() {
             parameters.refuse_beside("around", of_ranges);
         }
+        if query.view.is_some() {
+            parameters.refuse_beside("view", [("include", query.include.is_given())]);
+        }
+        let of_pages = OfPages::of([
+            ("limit", has_limit),
+            ("cursor", query.page.cursor.is_some()),
+            ("around", query.around.is_some()),
+            ("last", query.last.is_some()),
+        ]);
         let is_backward = query.before.is_some() && query.after.is_none();
         let usual = if is_backward { Order::Descending } else { Order::Ascending };
-        Self { order: order.unwrap_or(usual), ..query }
+        Self { order: order.unwrap_or(usual), of_pages, ..query }
     }
 }
 
 impl ListQuery {
-    /// Which messages may be among the newest ones.
+    /// Which messages, on whichever page.
     fn filter(&self) -> MessageFilter {
         let MessageRange { after, before } = MessageRange::ALL;
         let range =
             MessageRange { after: self.after.unwrap_or(after), before: self.before.unwrap_or(before) };
-        MessageFilter { range, format: self.format.clone() }
+        let Self { role, since, until, .. } = *self;
+        MessageFilter { range, format: self.format.clone(), role, since, until }
+    }
+
+    /// Fails for a parameter that the form of the answer does not have.
+    fn check(&self, form: ListForm) -> Result<(), Problem> {
+        if form == ListForm::Page && self.view.is_some() {
+            return Err(Problem::wrong("view", FieldCode::NotAllowed, format!("is for {NDJSON} alone")));
+        }
+        self.of_pages.check(form)
     }
 
     /// What a cursor of this list is bound to. A page around a message goes on in the plain list.
@@ -107,42 +166,38 @@ impl ListQuery {
         let (user, order) = (caller.user(), self.order.as_str());
         let conversation = conversation.map(|id| id.to_string()).unwrap_or_default();
         let (before, after, format) = (self.before, self.after, &self.format);
+        let compared = (self.role, self.since, self.until);
         let branch = match &self.branch {
             Branch::Head => String::new(),
             branch => format!(" {branch:?}"),
         };
         format!(
-            "messages of {user} in {conversation} {order} before {before:?} after {after:?} {format:?}{branch}"
+            "messages of {user} in {conversation} {order} before {before:?} after {after:?} {format:?} \
+             {compared:?}{branch}"
         )
     }
 
     /// What the service is asked for.
     fn request(&self) -> PageRequest {
-        let request = self.unfiltered();
-        match &self.format {
-            Some(name) => request.format(name),
-            None => request,
-        }
-    }
-
-    fn unfiltered(&self) -> PageRequest {
         let limit = u16::try_from(self.page.limit.rows()).unwrap_or(u16::MAX);
+        let filter = self.filter();
         if let Some(seq) = self.around {
-            return PageRequest::around(seq, limit);
+            return PageRequest::around(seq, limit).filter(filter);
         }
-        let request = match self.order {
-            Order::Ascending => PageRequest::oldest(limit),
-            Order::Descending => PageRequest::newest(limit),
-        };
-        let MessageRange { after: least, before: most } = MessageRange::ALL;
-        request.before(self.before.unwrap_or(most)).after(self.after.unwrap_or(least))
+        match self.order {
+            Order::Ascending => PageRequest::oldest(limit).filter(filter),
+            Order::Descending => PageRequest::newest(limit).filter(filter),
+        }
     }
 }
 
 /// List messages
 ///
 /// Of the path from the root to the head, unless `branch` says otherwise. A cursor belongs to the path of its first page,
-/// whatever becomes of the head.
+/// whatever becomes of the head. With `Accept: application/x-ndjson` all messages that had been appended when the answer began,
+/// a JSON object a line, without a limit: `limit`, `cursor`, `around` and `last` are refused. The last line is
+/// `{"end": {"count", "first_seq", "last_seq", "revision_at_start", "revision_at_end"}}`; an answer without it was cut off. The
+/// conversation was changed meanwhile when the two revisions differ.
 #[utoipa::path(
     get,
     path = "/conversations/{id}/messages",
@@ -152,8 +207,8 @@ impl ListQuery {
     responses(
         (
             status = 200,
-            description = "A page of messages",
-            body = MessageListResponse,
+            description = "A page of messages, or all of them as lines",
+            content((MessageListResponse = "application/json"), (String = "application/x-ndjson")),
             headers(("ETag" = String, description = "The revision of the conversation")),
         ),
         ReadProblems,
@@ -163,11 +218,21 @@ pub(crate) async fn list(
     OptionalUser(caller): OptionalUser,
     Path(path): Path<ConversationPath>,
     Query(query): Query<ListQuery>,
+    form: ListForm,
 ) -> Result<Response, Problem> {
+    query.check(form)?;
     let seen = SeenRevision::default();
     let chat = caller.store().noting(&seen);
     // A wrong cursor is reported before an absent conversation.
     let conversation = path.conversation().id(chat).await;
+    if form == ListForm::Lines {
+        let form = match query.view {
+            Some(View::Parts) => LineForm::Parts,
+            None => LineForm::Messages(query.include.with_messages()),
+        };
+        let listed = (query.branch.clone(), query.filter(), query.order);
+        return lines::all(chat, conversation?, listed, form).await;
+    }
     let scope = query.scope(&caller, conversation.as_ref().ok().copied());
     let from = query.page.position(&scope)?;
     if let Some(count) = query.last {

@@ -2,9 +2,12 @@
 
 pub(crate) mod append;
 pub(crate) mod include;
+mod lines;
 pub(crate) mod list;
 pub(crate) mod own;
 pub(crate) mod remove;
+pub(crate) mod replace;
+pub(crate) mod replace_suffix;
 pub(crate) mod replies;
 
 use std::slice;

@@ -186,7 +186,7 @@ pub(crate) async fn clear(
 }
 
 /// The answer to a request, or to an earlier one with the same idempotency key.
-fn answered(body: impl Serialize, is_replayed: bool) -> Response {
+pub(super) fn answered(body: impl Serialize, is_replayed: bool) -> Response {
     let mut response = Json(body).into_response();
     if is_replayed {
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));

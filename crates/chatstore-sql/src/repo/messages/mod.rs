@@ -26,7 +26,7 @@ use crate::schema::MESSAGES;
 
 pub use family::{Family, Relative};
 pub use import::{ImportedResponse, PresentMessage};
-pub use path::PathStart;
+pub use path::{PathBounds, PathStart};
 pub use remove::RemovedPiece;
 pub(super) use row::{MessageRow, count_of, number_after};
 pub(super) use tree::{Felled, Planting};

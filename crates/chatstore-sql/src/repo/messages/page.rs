@@ -84,16 +84,14 @@ impl<M> Messages<'_, '_, M> {
         bounds: PageBounds,
         run: Option<&Run>,
     ) -> Result<Page<Message, i64>, StoreError> {
-        let MessageFilter { range, format } = filter;
-        let statements = page_statements(by, order, format.is_some());
+        let (statements, of_filter) = page_statements(by, order, filter);
         // Small rows of more than a page would be much together, where every row is sent.
         let first = match self.0.executor.sends_every_row() {
             true => PageBounds { rows: bounds.rows.min(Limit::MAX.rows()), ..bounds },
             false => bounds,
         };
-        let mut values: Vec<Value<'_>> =
-            vec![by.user().into(), conversation.into(), range.after.into(), range.before.into()];
-        values.extend(format.as_deref().map(Value::from));
+        let mut values: Vec<Value<'_>> = vec![by.user().into(), conversation.into()];
+        values.extend(of_filter);
         let limit_index = values.len();
         values.push(first.with_lookahead().into());
         let mut head: Option<Head> = None;
@@ -139,11 +137,28 @@ impl<M> Messages<'_, '_, M> {
             _ => {}
         }
         let default_model = head.default_model.as_deref();
-        let items = match format {
-            None => self.with_models(rows.items, order, default_model).await?,
-            Some(_) => self.with_models_of_each(rows.items, default_model).await?,
+        let items = match filter.has_gaps() {
+            false => self.with_models(rows.items, order, default_model).await?,
+            true => self.with_models_of_each(rows.items, default_model).await?,
         };
         Ok(Page { items, next: rows.next })
+    }
+
+    /// As [`page`](Self::page), which ends with the row that reaches this number of bytes.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn piece(
+        &mut self,
+        by: Via,
+        conversation: ConversationId,
+        filter: impl Into<MessageFilter>,
+        order: Order,
+        limit: Limit,
+        bytes: usize,
+    ) -> Result<Page<Message, i64>, StoreError> {
+        let bounds = PageBounds { rows: limit.rows(), bytes };
+        self.page_within(by, conversation, &filter.into(), order, bounds, None).await
     }
 
     /// The newest of these messages, ascending; a maximum of 10,000, and of the bytes of a page. Empty also when the
@@ -167,8 +182,9 @@ impl<M> Messages<'_, '_, M> {
         Ok(page)
     }
 
-    /// Up to `limit` messages, of one format if one is named, around a number, ascending: half of them below it, the rest from it
-    /// on; places that one side cannot fill go to the other. Each side ends with half of a page's bytes too.
+    /// Up to `limit` messages that a filter takes, whose range has no effect, around a number, ascending: half of them below
+    /// it, the rest from it on; places that one side cannot fill go to the other. Each side ends with half of a page's bytes
+    /// too.
     ///
     /// # Errors
     /// What the database reports.
@@ -177,10 +193,10 @@ impl<M> Messages<'_, '_, M> {
         by: Via,
         conversation: ConversationId,
         seq: i64,
-        format: Option<&str>,
+        filter: &MessageFilter,
         limit: Limit,
     ) -> Result<Page<Message, i64>, StoreError> {
-        let side = |range| MessageFilter { range, format: format.map(str::to_owned) };
+        let side = |range| MessageFilter { range, ..filter.clone() };
         let below = side(MessageRange { after: 0, before: seq });
         let from = side(MessageRange { after: seq.saturating_sub(1), before: i64::MAX });
         let bounds = PageBounds { rows: limit.rows(), bytes: PAGE_BYTES / 2 };

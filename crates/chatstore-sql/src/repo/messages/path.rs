@@ -40,7 +40,7 @@ impl<M> Messages<'_, '_, M> {
             Order::Ascending => self.upward(owner, conversation, start.leaf, filter, bounds).await?,
         };
         let Some(mut page) = found else { return Ok(None) };
-        if filter.format.is_none() {
+        if !filter.has_gaps() {
             self.say_parents(owner, conversation, order, &mut page).await?;
         }
         Ok(Some(page))
@@ -57,10 +57,10 @@ impl<M> Messages<'_, '_, M> {
         conversation: ConversationId,
         leaf: i64,
         seq: i64,
-        format: Option<&str>,
+        filter: &MessageFilter,
         limit: Limit,
     ) -> Result<Option<Page<Message, i64>>, StoreError> {
-        let side = |range| MessageFilter { range, format: format.map(str::to_owned) };
+        let side = |range| MessageFilter { range, ..filter.clone() };
         let below = side(MessageRange { after: 0, before: seq });
         let from = side(MessageRange { after: seq.saturating_sub(1), before: i64::MAX });
         let bounds = || PathBounds(PageBounds { rows: limit.rows(), bytes: PAGE_BYTES / 2 });
@@ -217,6 +217,13 @@ pub struct PathBounds(pub(super) PageBounds);
 impl std::fmt::Debug for PathBounds {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("PathBounds").finish_non_exhaustive()
+    }
+}
+
+impl From<(Limit, usize)> for PathBounds {
+    /// Up to so many rows, ending with the one that reaches this number of bytes.
+    fn from((limit, bytes): (Limit, usize)) -> Self {
+        Self(PageBounds { rows: limit.rows(), bytes })
     }
 }
 

@@ -1,11 +1,11 @@
 //! The statements that read messages, each for the owner of a conversation and for its members.
 
-use chatstore_model::Order;
+use chatstore_model::{MessageFilter, MessageRange, MessageRole, Order};
 use constcat::concat;
 
 use super::bounds::{SMALL_COLUMNS, bounded_rows};
 use super::row::{COLUMNS, WITHIN};
-use crate::db::{Row, Sql};
+use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::Via;
 use crate::repo::live::{live_conversation, live_sender, live_user};
@@ -24,6 +24,11 @@ const OWNER_FOR_MEMBER: &str = concat!(
 const WITHIN_CONVERSATION: &str = WITHIN.names().as_str();
 const RANGE: &str = " and conversation_id = $2 and seq > $3 and seq < $4";
 const OF_FORMAT: &str = concat!(RANGE, " and format = $5");
+const COMPARED: &str = concat!(
+    RANGE,
+    " and (format = $5 or $5 is null) and (role = $6 or $6 is null) \
+     and (created_at >= $7 or $7 is null) and (created_at < $8 or $8 is null)"
+);
 const UPWARD: &str = " order by owner_id, conversation_id, seq limit ";
 const DOWNWARD: &str = " order by owner_id desc, conversation_id desc, seq desc limit ";
 
@@ -159,18 +164,37 @@ const ASCENDING_OF_FORMAT: Pages =
 const DESCENDING_OF_FORMAT: Pages =
     pages!("descending_of_format", concat!(OF_FORMAT, DOWNWARD, "$6"), "seq desc", "$7");
 
-/// The statements of a page; those of one format take its name before the number of rows.
-pub(super) const fn page_statements(by: Via, order: Order, has_format: bool) -> &'static PageStatements {
-    let pages = match (order, has_format) {
-        (Order::Ascending, false) => &ASCENDING,
-        (Order::Descending, false) => &DESCENDING,
-        (Order::Ascending, true) => &ASCENDING_OF_FORMAT,
-        (Order::Descending, true) => &DESCENDING_OF_FORMAT,
+const ASCENDING_COMPARED: Pages = pages!("ascending_compared", concat!(COMPARED, UPWARD, "$9"), "seq", "$10");
+const DESCENDING_COMPARED: Pages =
+    pages!("descending_compared", concat!(COMPARED, DOWNWARD, "$9"), "seq desc", "$10");
+
+/// The statements of a page of what a filter takes, and what they are told of the filter, before the number of rows.
+pub(super) fn page_statements<'f>(
+    by: Via,
+    order: Order,
+    filter: &'f MessageFilter,
+) -> (&'static PageStatements, Vec<Value<'f>>) {
+    let MessageFilter { range: MessageRange { after, before }, format, role, since, until } = filter;
+    let mut values: Vec<Value<'f>> = vec![(*after).into(), (*before).into()];
+    let pages = match (order, format.is_some(), filter.compares()) {
+        (Order::Ascending, _, true) => &ASCENDING_COMPARED,
+        (Order::Descending, _, true) => &DESCENDING_COMPARED,
+        (Order::Ascending, true, false) => &ASCENDING_OF_FORMAT,
+        (Order::Descending, true, false) => &DESCENDING_OF_FORMAT,
+        (Order::Ascending, false, false) => &ASCENDING,
+        (Order::Descending, false, false) => &DESCENDING,
     };
-    match by {
+    if filter.compares() {
+        let role = role.map(MessageRole::as_str);
+        values.extend([format.as_deref().into(), role.into(), (*since).into(), (*until).into()]);
+    } else {
+        values.extend(format.as_deref().map(Value::from));
+    }
+    let statements = match by {
         Via::Owner(_) => &pages.own,
         Via::Member(_) => &pages.shared,
-    }
+    };
+    (statements, values)
 }
 
 pub(super) const STATEMENTS: &[Sql] = &[
@@ -190,6 +214,14 @@ pub(super) const STATEMENTS: &[Sql] = &[
     DESCENDING_OF_FORMAT.own.bounded,
     DESCENDING_OF_FORMAT.shared.page,
     DESCENDING_OF_FORMAT.shared.bounded,
+    ASCENDING_COMPARED.own.page,
+    ASCENDING_COMPARED.own.bounded,
+    ASCENDING_COMPARED.shared.page,
+    ASCENDING_COMPARED.shared.bounded,
+    DESCENDING_COMPARED.own.page,
+    DESCENDING_COMPARED.own.bounded,
+    DESCENDING_COMPARED.shared.page,
+    DESCENDING_COMPARED.shared.bounded,
     GET,
     GET_SHARED,
     EXTERNAL,
