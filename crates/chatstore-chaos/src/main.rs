@@ -35,6 +35,8 @@ mod shared_limits;
 mod shares;
 mod slow_clients;
 mod standbys;
+mod streams;
+mod tabs;
 
 use std::process::ExitCode;
 
@@ -78,6 +80,8 @@ enum Command {
     Shares(shares::Arguments),
     SlowClients(slow_clients::Arguments),
     Standbys(standbys::Arguments),
+    Streams(streams::Arguments),
+    Tabs(tabs::Arguments),
     #[command(hide = true)]
     IdentityServer(identity::IdentityServer),
     #[command(hide = true)]
@@ -116,6 +120,8 @@ async fn main() -> ExitCode {
         Command::Shares(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::SlowClients(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::Standbys(arguments) => run(Backends::Postgres, arguments).await,
+        Command::Streams(arguments) => run(arguments.common.databases.backend, arguments).await,
+        Command::Tabs(arguments) => run(arguments.common.databases.backend, arguments).await,
         Command::IdentityServer(arguments) => arguments.run().await.map(|()| true),
         Command::LogsServer(arguments) => arguments.run().await.map(|()| true),
         Command::OpenOne(arguments) => arguments.run().await.map(|()| true),

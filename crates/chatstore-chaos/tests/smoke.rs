@@ -161,6 +161,22 @@ fn large_answers_are_read_beside_some_that_are_not() {
 }
 
 #[test]
+fn a_conversation_is_read_as_lines_beside_others() {
+    let few = ["--messages", "3000", "--readers", "2", "--slow", "4", "--seconds", "1"];
+
+    let lines = run_experiment(&[&["streams", "--no-bounds"], &few[..]].concat());
+
+    assert!(lines.iter().all(|line| line["streams"].as_u64() > Some(0)));
+}
+
+#[test]
+fn tabs_lose_nothing_of_each_other() {
+    let lines = run_experiment(&["tabs", "--rounds", "1", "--tabs", "8", "--requests", "40"]);
+
+    assert!(lines.iter().all(|line| line["swapped"].as_u64() > Some(0)));
+}
+
+#[test]
 fn events_are_stored_beside_requests() {
     let few = ["--rounds", "1", "--rate", "1000", "--seconds", "1", "--kills", "1", "--old", "3000"];
 
