@@ -137,6 +137,7 @@ pub struct Message {
     pub external_id: Option<String>,
     /// The number of the message that it follows, 0 for none; `None` when that is the message with the nearest lower
     /// number that is left, as for every message of a conversation that never branched.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_seq: Option<i64>,
 }
 

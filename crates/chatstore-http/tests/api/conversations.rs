@@ -38,6 +38,7 @@ async fn a_conversation_is_created_with_every_field(case: TestDatabase) {
       "archived_at": null,
       "created_at": "2026-03-01T12:00:00.000000Z",
       "default_model": "large-1",
+      "head_seq": null,
       "id": "019ca945-0a00-7917-98de-357e3da8cb43",
       "last_message": "…",
       "last_message_at": null,
