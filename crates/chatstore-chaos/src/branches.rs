@@ -98,7 +98,7 @@ impl Arguments {
         for batch in (1..=self.messages).collect::<Vec<_>>().chunks(BATCH) {
             let new = batch.iter().map(|number| {
                 let branches = each.is_some_and(|each| *number > 2 && number % each == 0);
-                let before = i64::try_from(number - 2).unwrap_or(i64::MAX);
+                let before = i64::try_from(number.saturating_sub(2)).unwrap_or(i64::MAX);
                 let parent = branches.then_some(Parent::Message(MessageName::Seq(before)));
                 NewMessage { parent, ..NewMessage::user(text.clone()) }
             });

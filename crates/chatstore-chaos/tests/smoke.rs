@@ -162,7 +162,7 @@ fn large_answers_are_read_beside_some_that_are_not() {
 
 #[test]
 fn a_conversation_is_read_as_lines_beside_others() {
-    let few = ["--messages", "3000", "--readers", "2", "--slow", "4", "--seconds", "1"];
+    let few = ["--messages", "600", "--readers", "2", "--slow", "4", "--seconds", "1"];
 
     let lines = run_experiment(&[&["streams", "--no-bounds"], &few[..]].concat());
 

@@ -16,7 +16,7 @@ const TURNS: usize = 12;
 pub(super) enum Format {
     /// JSON lines
     Jsonl,
-    /// The file of a TinyDB, each table before those that it refers to
+    /// The file of a TinyDB, the messages before their conversations
     Tinydb,
 }
 
@@ -75,7 +75,6 @@ fn write_lines(output: &mut impl Write, messages: usize, dialogs: &[Value]) -> R
 }
 
 fn write_tables(output: &mut impl Write, messages: usize, dialogs: &[Value]) -> Result<usize, Error> {
-    const USER: &str = "00000000-0000-4000-8000-000000000000";
     let (mut written, mut number) = (0, 0);
     output.write_all(br#"{"messages": {"#)?;
     while written < messages {
@@ -97,12 +96,9 @@ fn write_tables(output: &mut impl Write, messages: usize, dialogs: &[Value]) -> 
     }
     output.write_all(br#"}, "conversations": {"#)?;
     for number in 0..number {
-        let row = json!({ "conversation_id": id(number), "user_id": USER, "created_at": 1_767_225_600 });
+        let row = json!({ "conversation_id": id(number), "created_at": 1_767_225_600 });
         write_row(output, number + 1, &row)?;
     }
-    output.write_all(br#"}, "users": {"#)?;
-    let hash = "$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW";
-    write_row(output, 1, &json!({ "user_id": USER, "username": "ada", "password_hash": hash }))?;
     output.write_all(b"}}")?;
     Ok(written)
 }

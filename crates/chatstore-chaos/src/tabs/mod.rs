@@ -89,7 +89,7 @@ impl Arguments {
 /// What is left of a conversation and what was removed, held to what was appended.
 async fn check(server: &Server, key: &str, tally: &Tally) -> Result<Vec<String>, Error> {
     let url = format!(
-        "http://127.0.0.1:{}/api/v1/conversations/{}/messages?view=parts",
+        "http://127.0.0.1:{}/api/v1/conversations/{}/messages?view=parts&branch=all",
         server.port(),
         tally.conversation
     );
