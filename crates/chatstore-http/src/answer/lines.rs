@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    /// Lines of `bytes` each in `pieces` pieces, of which one may fail.
+    /// Lines of `bytes` each in up to ten `pieces`, of which one may fail.
     struct Numbered {
         pieces: usize,
         bytes: usize,
@@ -163,7 +163,8 @@ mod tests {
             if self.failing == Some(self.written) {
                 return Err(LinesError::Timeout);
             }
-            text.extend_from_slice(format!("{:>width$}\n", self.written, width = self.bytes).as_bytes());
+            text.resize(text.len() + self.bytes - 1, b' ');
+            text.extend_from_slice(format!("{}\n", self.written).as_bytes());
             self.written += 1;
             Ok(self.written < self.pieces)
         }
