@@ -68,6 +68,7 @@ async fn objects_of_others_and_absent_ones_are_answered_alike_on_every_route(cas
             "PUT /api/v1/ai-cache/{hash}",
             "PUT /api/v1/threads/{thread_id}",
             "POST /api/v1/threads/{thread_id}/messages",
+            "PUT /api/v1/threads/{thread_id}/messages",
         ];
         if creates.contains(&operation.name().as_str()) {
             continue; // Of the caller's own.

@@ -251,7 +251,7 @@ async fn an_unsupported_method_is_answered_with_the_supported_ones(case: TestDat
     for (method, path, allow) in [
         ("DELETE", format!("{CONVERSATIONS}/count"), "GET,HEAD"),
         ("POST", ABSENT.to_owned(), "GET,HEAD,PATCH,DELETE"),
-        ("PATCH", format!("{ABSENT}/messages"), "GET,HEAD,POST,DELETE"),
+        ("PATCH", format!("{ABSENT}/messages"), "GET,HEAD,POST,PUT,DELETE"),
         ("POST", format!("{ABSENT}/messages/1"), "GET,HEAD,PUT,PATCH,DELETE"),
         ("GET", format!("{ABSENT}/replies"), "POST"),
     ] {
