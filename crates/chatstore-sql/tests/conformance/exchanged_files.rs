@@ -263,6 +263,27 @@ async fn checkpoints_of_other_programs_are_no_fault() {
     assert_eq!(sound_messages(&place.file()), place.said);
 }
 
+/// While a reader uses the log it is not begun anew, although all of it is in the file.
+#[tokio::test]
+async fn what_another_program_appends_to_a_log_that_was_moved_is_no_fault() {
+    let place = Place::new().await;
+    let connect = || rusqlite::Connection::open(place.file()).unwrap();
+    let (reader, other) = (connect(), connect());
+    let move_log = || other.query_row("pragma wal_checkpoint(passive)", (), |_| Ok(())).unwrap();
+    reader.execute_batch("begin").unwrap();
+    let _: i64 = reader.query_row("select count(*) from messages", (), |row| row.get(0)).unwrap();
+    move_log();
+    place.case.database.check_file().await.unwrap();
+
+    other.execute("update conversations set title = 'another program was here'", ()).unwrap();
+    reader.execute_batch("commit").unwrap();
+    move_log();
+    other.execute("update users set full_name = 'and here'", ()).unwrap();
+
+    place.case.database.check_file().await.unwrap();
+    say(&place.case, place.owner, place.conversation, "goes on").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn own_checkpoints_are_no_fault() {
     let place = Place::new().await;

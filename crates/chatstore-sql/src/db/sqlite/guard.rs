@@ -71,8 +71,9 @@ struct Seen {
     /// The log then, and how much of it was in the file.
     salts: Salts,
     moved: u32,
-    /// Frames that the log had since.
+    /// Frames that the log had since, and the transactions until then.
     frames: u32,
+    changes: u32,
     /// Pages that the file holds as long as no checkpoint changes them: some that were moved last, the first, and some
     /// that were moved before.
     pages: Vec<NumberedPage>,
@@ -85,12 +86,19 @@ impl Seen {
     fn unchanged_pages(&self, beside: &Beside, index: &LogIndex) -> io::Result<Vec<&NumberedPage>> {
         let first = match self.salts == index.salts() {
             true => self.moved.saturating_add(1),
-            false if self.frames == self.moved && index.follows(self.salts) => 1,
+            false if self.frames == self.moved && self.is_all_before(index) => 1,
             false => return Ok(Vec::new()),
         };
         let changed = page_numbers(&beside.index, first..=index.attempted)?;
         let is_unchanged = |number: &u32| *number <= index.pages() && !changed.contains(number);
         Ok(self.pages.iter().filter(|(number, _)| is_unchanged(number)).collect())
+    }
+
+    /// Whether the log began anew after this, with no transaction in between, which another program may have added to
+    /// the former log, and one in the new log at most.
+    fn is_all_before(&self, index: &LogIndex) -> bool {
+        let in_new_log = u32::from(index.frames() > 0);
+        index.follows(self.salts) && index.changes() == self.changes.wrapping_add(in_new_log)
     }
 }
 
@@ -272,16 +280,19 @@ impl FileGuard {
         let Some(index) = LogIndex::read(&beside.index)? else { return Ok(None) };
         let mut salts = Salts::default();
         let has_log = index.frames() > 0;
-        let is_log_whole = !has_log
-            || log_bytes >= index.log_bytes()
-                && beside.log.read_at(&mut salts, SALTS_IN_LOG).is_ok()
-                && salts == index.salts();
+        let mut is_whole = |log_bytes: u64| {
+            !has_log
+                || log_bytes >= index.log_bytes()
+                    && beside.log.read_at(&mut salts, SALTS_IN_LOG).is_ok()
+                    && salts == index.salts()
+        };
+        let is_log_whole = is_whole(log_bytes);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known =
             seen.as_ref().is_some_and(|seen| seen.salts == index.salts() && seen.moved == index.moved);
         let is_as_seen = is_known && seen.as_ref().is_some_and(|seen| seen.stamp == stamp);
         if let Some(seen) = seen.as_mut().filter(|seen| seen.salts == index.salts()) {
-            seen.frames = seen.frames.max(index.frames());
+            (seen.frames, seen.changes) = (seen.frames.max(index.frames()), index.changes());
         }
         if is_log_whole && is_as_seen {
             return Ok(None);
@@ -295,8 +306,9 @@ impl FileGuard {
             let is_overwritten = !has_pages && LogIndex::read(&beside.index)? == Some(index);
             return Ok(is_overwritten.then_some(Fault::Overwritten));
         }
-        // The stamp was taken before the index was read: a checkpoint may have ended in between.
+        // Both were taken before the index was read: a checkpoint may have ended in between, or a commit.
         let stamp = Stamp::of(&self.file.metadata()?);
+        let is_log_whole = is_whole(beside.log.metadata()?.len());
         let pages = match seen.as_ref().filter(|_| is_known) {
             Some(seen) => seen.pages.clone(),
             // The log was cut meanwhile. If it was SQLite that emptied it, the index says so below; else it is too short.
@@ -309,11 +321,10 @@ impl FileGuard {
         };
         let has_pages = pages.iter().all(|page| self.has_page(page, &index));
         let is_same_size = seen.as_ref().is_none_or(|seen| !is_known || seen.stamp.bytes == stamp.bytes);
-        let log_bytes = beside.log.metadata()?.len();
         if LogIndex::read(&beside.index)? != Some(index) {
             return Ok(None);
         }
-        if has_log && (log_bytes < index.log_bytes() || !is_log_whole) {
+        if !is_log_whole {
             return Ok(Some(Fault::LogOverwritten));
         }
         if !index.is_settled() {
@@ -323,8 +334,9 @@ impl FileGuard {
             return Ok(Some(Fault::Overwritten));
         }
         let pages = if is_known { pages } else { self.with_first_page(pages, &index)? };
-        let (salts, moved, frames) = (index.salts(), index.moved, index.frames());
-        *seen = Some(Seen { stamp, salts, moved, frames, pages });
+        let (salts, moved) = (index.salts(), index.moved);
+        let (frames, changes) = (index.frames(), index.changes());
+        *seen = Some(Seen { stamp, salts, moved, frames, changes, pages });
         Ok(None)
     }
 

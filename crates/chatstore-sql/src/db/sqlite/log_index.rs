@@ -61,6 +61,11 @@ impl LogIndex {
         self.moved == self.attempted
     }
 
+    /// Transactions that were committed, in all logs of the file since the index was created.
+    pub(super) fn changes(&self) -> u32 {
+        number(&self.header, 8)
+    }
+
     /// Frames in the log.
     pub(super) fn frames(&self) -> u32 {
         number(&self.header, 16)
