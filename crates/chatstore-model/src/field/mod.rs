@@ -143,9 +143,14 @@ impl CountsField {
     /// What is wrong with this number of items.
     #[must_use]
     pub fn problem(&self, items: usize) -> Option<(FieldCode, String)> {
-        let Self { item, max, .. } = self;
-        (items > *max).then(|| (FieldCode::TooLong, format!("must have at most {max} {item}s")))
+        too_many(items, self.max, self.item)
     }
+}
+
+/// What is wrong with a list of more items than it may have.
+fn too_many(items: usize, max: usize, item: &str) -> Option<(FieldCode, String)> {
+    let plural = if item.ends_with('s') { "es" } else { "s" };
+    (items > max).then(|| (FieldCode::TooLong, format!("must have at most {max} {item}{plural}")))
 }
 
 /// A field that holds JSON of the application's own.

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use super::too_many;
 use crate::{FieldCode, Id, Timestamp, Validator};
 
 /// A field that holds a text from which a `T` is read.
@@ -203,9 +204,7 @@ impl<T> TextsField<T> {
     /// What is wrong with this number of items.
     #[must_use]
     pub fn problem(&self, items: usize) -> Option<(FieldCode, String)> {
-        let plural = if self.item.ends_with('s') { "es" } else { "s" };
-        let message = || format!("must have at most {} {}{plural}", self.max, self.item);
-        (items > self.max).then(|| (FieldCode::TooLong, message()))
+        too_many(items, self.max, self.item)
     }
 }
 

@@ -105,14 +105,13 @@ fn json_list(values: serde_json::Value) -> Result<CanonicalJson, StoreError> {
 /// Ids as one parameter of a statement: a list of the text that both databases read.
 fn list_of(ids: impl Iterator<Item = Uuid>) -> Result<CanonicalJson, StoreError> {
     let ids = ids.map(|id| id.simple().to_string().into()).collect();
-    CanonicalJson::new(serde_json::Value::Array(ids)).map_err(|error| StoreError::backend(error.to_string()))
+    json_list(serde_json::Value::Array(ids))
 }
 
 /// Owners, each with the id or text of something that may be theirs, as one parameter of a statement.
 fn pairs_of(pairs: impl Iterator<Item = (UserId, String)>) -> Result<CanonicalJson, StoreError> {
     let pairs = pairs.map(|(owner, of_owner)| vec![owner.uuid().simple().to_string(), of_owner].into());
-    CanonicalJson::new(serde_json::Value::Array(pairs.collect()))
-        .map_err(|error| StoreError::backend(error.to_string()))
+    json_list(serde_json::Value::Array(pairs.collect()))
 }
 
 /// Refuses NUL in a text to look for: PostgreSQL would fail on it where SQLite finds nothing.

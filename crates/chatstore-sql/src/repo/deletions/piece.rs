@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use chatstore_model::{CanonicalJson, ConversationId, UserId};
+use chatstore_model::{ConversationId, UserId};
 use constcat::concat;
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use super::Deletions;
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::marked::Marked;
-use crate::repo::messages::Felled;
+use crate::repo::json_list;
 use crate::tx::ReadWrite;
 
 /// Of two that delete the same, one passes over it. SQLite has one writer.
@@ -380,17 +380,9 @@ impl Deletions<'_, '_, ReadWrite> {
                 Err(error) => return Err(error),
             };
             let newest = seqs.iter().copied().max().unwrap_or_default();
-            let seqs = CanonicalJson::new(serde_json::Value::from(seqs))
-                .map_err(|error| StoreError::backend(error.to_string()))?;
+            let seqs = json_list(seqs.into())?;
             let values = [owner.into(), conversation.into(), sender.into(), (&seqs).into()];
-            let mut felled = Vec::new();
-            self.0
-                .executor
-                .change_each(&DELETE_SENT, &values, |row| {
-                    felled.push(Felled::read(row)?);
-                    Ok(())
-                })
-                .await?;
+            let felled = self.0.messages().fell(&DELETE_SENT, &values).await?;
             budget.spend(felled.len() as u64);
             if is_live {
                 let removed = i64::try_from(felled.len()).unwrap_or(i64::MAX);

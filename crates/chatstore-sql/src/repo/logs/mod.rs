@@ -12,6 +12,7 @@ use constcat::concat;
 use crate::db::{Sql, Value, reader};
 use crate::error::StoreError;
 use crate::repo::live::{live_sender, live_user};
+use crate::repo::{json_list, list_of};
 use crate::schema::{Columns, LOGS};
 use crate::tx::ReadWrite;
 
@@ -167,7 +168,7 @@ impl Logs<'_, '_, ReadWrite> {
         let present = self.lock_users(&named).await?;
         let events: Vec<LogEvent> = events.iter().map(|event| of_present_users(event, &present)).collect();
         if self.0.executor.supports_writable_ctes() {
-            let rows = json(events.iter().map(row_of).collect())?;
+            let rows = json_list(events.iter().map(row_of).collect())?;
             return self.0.executor.execute(&RECORD_MANY, &[(&rows).into()]).await.map(drop);
         }
         let values = events.iter().map(|event| insert_values(event).to_vec()).collect();
@@ -188,8 +189,7 @@ impl Logs<'_, '_, ReadWrite> {
         if users.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let ids = users.iter().map(|user| user.uuid().simple().to_string().into()).collect();
-        let ids = json(ids)?;
+        let ids = list_of(users.iter().map(|user| user.uuid()))?;
         let present = self.0.executor.query(&LOCK_USERS, &[(&ids).into()], |row| row.next()).await?;
         Ok(present.into_iter().collect())
     }
@@ -218,11 +218,6 @@ fn of_present_users(event: &LogEvent, present: &BTreeSet<UserId>) -> LogEvent {
     event.request_id = None;
     event.data = CanonicalJson::object();
     event
-}
-
-fn json(items: Vec<serde_json::Value>) -> Result<CanonicalJson, StoreError> {
-    let list = serde_json::Value::Array(items);
-    CanonicalJson::new(list).map_err(|error| StoreError::backend(error.to_string()))
 }
 
 /// A row as an object. What the event says is a text in it, however deep it is.

@@ -6,7 +6,7 @@ use chatstore_model::{
 use constcat::concat;
 
 use super::row::{COLUMNS, read};
-use super::tree::Felled;
+use super::tree::read_felled;
 use super::{Messages, NOT_FOUND};
 use crate::db::Sql;
 use crate::error::StoreError;
@@ -129,7 +129,7 @@ impl Messages<'_, '_, ReadWrite> {
         let now = self.0.now();
         let changed = self.bump(owner, conversation, 1, now).await?;
         let values = [owner.into(), conversation.into(), id.into()];
-        let deleted = self.0.executor.query_changed(&DELETE, &values, Felled::read).await?;
+        let deleted = self.0.executor.query_changed(&DELETE, &values, read_felled).await?;
         let felled = deleted.ok_or(NOT_FOUND)?;
         self.repair(owner, conversation, changed.head_seq, felled.seq, &[felled]).await
     }

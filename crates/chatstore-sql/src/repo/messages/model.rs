@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chatstore_model::{CanonicalJson, Message, MessageRole, Order, effective_model};
+use chatstore_model::{Message, MessageRole, Order, effective_model};
 use constcat::concat;
 use serde_json::Value;
 
@@ -10,6 +10,7 @@ use super::Messages;
 use super::row::MessageRow;
 use crate::db::{Row, Sql};
 use crate::error::StoreError;
+use crate::repo::json_list;
 use crate::repo::live::live_sender;
 
 const NEWEST_USER_MODEL: Sql = Sql::same(
@@ -112,7 +113,7 @@ impl<M> Messages<'_, '_, M> {
         let answers = || rows.iter().filter(|row| !row.is_placed() && row.is_answer_of_unknown_model());
         let Some(first) = answers().next() else { return Ok(HashMap::new()) };
         let numbers = Value::Array(answers().map(|row| row.seq.into()).collect());
-        let numbers = CanonicalJson::new(numbers).map_err(|error| StoreError::backend(error.to_string()))?;
+        let numbers = json_list(numbers)?;
         let values = [first.owner_id.into(), first.conversation_id.into(), (&numbers).into()];
         let read = |row: &Row<'_>| Ok((row.next()?, row.next()?));
         let found: Vec<(i64, Option<String>)> =

@@ -1,6 +1,6 @@
 //! Messages by the names that their application gave them.
 
-use chatstore_model::{CanonicalJson, ConversationId, FieldCode, Invalid, Message, MessageId, UserId};
+use chatstore_model::{ConversationId, FieldCode, Invalid, Message, MessageId, UserId};
 use constcat::concat;
 
 use super::Messages;
@@ -8,6 +8,7 @@ use super::row::{COLUMNS, read};
 use super::select::head;
 use crate::db::{PageBounds, Row, Sql, Value};
 use crate::error::StoreError;
+use crate::repo::json_list;
 use crate::repo::live::{live_conversation, live_sender, live_user};
 use crate::schema::MESSAGES;
 
@@ -95,7 +96,7 @@ impl<M> Messages<'_, '_, M> {
         if rows == 0 {
             return Ok(Vec::new());
         }
-        let names = CanonicalJson::new(names).map_err(|error| StoreError::backend(error.to_string()))?;
+        let names = json_list(names)?;
         let values: [Value<'_>; 3] = [owner.into(), conversation.into(), (&names).into()];
         let mut default_model: Option<String> = None;
         let read = |row: &Row<'_>| {

@@ -170,14 +170,7 @@ impl Messages<'_, '_, ReadWrite> {
         let values = [owner.into(), conversation.into()];
         let seqs = json_list(seqs.into())?;
         let values = [&values[..], &[(&seqs).into()]].concat();
-        let mut felled = Vec::new();
-        self.0
-            .executor
-            .change_each(&REMOVE, &values, |row| {
-                felled.push(Felled::read(row)?);
-                Ok(())
-            })
-            .await?;
+        let felled = self.fell(&REMOVE, &values).await?;
         let deleted = i64::try_from(felled.len()).unwrap_or(i64::MAX);
         let now = self.0.now();
         let changed = self.bump(owner, conversation, deleted, now).await?;

@@ -12,7 +12,7 @@ use constcat::concat;
 
 use super::Messages;
 use super::row::{MessageRow, PLACED, count_of, number_after};
-use crate::db::{Row, Sql, Value};
+use crate::db::{Row, Sql, Value, reader};
 use crate::error::StoreError;
 use crate::repo::conversations::Growth;
 use crate::repo::live::{live_conversation, live_sender};
@@ -81,11 +81,8 @@ pub(in crate::repo) struct Felled {
     pub(in crate::repo) parent_seq: Option<i64>,
 }
 
-impl Felled {
-    /// Reads its two columns.
-    pub(in crate::repo) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
-        Ok(Self { seq: row.next()?, parent_seq: row.next()? })
-    }
+reader! {
+    pub(super) fn read_felled -> Felled { seq, parent_seq }
 }
 
 impl<M> Messages<'_, '_, M> {
@@ -206,6 +203,24 @@ impl Messages<'_, '_, ReadWrite> {
             Some(row) => Ok(Some(row.seq)),
             None => self.seq_of(owner, conversation, name).await,
         }
+    }
+
+    /// Deletes messages by a statement that returns their number and what they followed.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub(in crate::repo) async fn fell(
+        &mut self,
+        sql: &Sql,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Felled>, StoreError> {
+        let mut felled = Vec::new();
+        let note = |row: &Row<'_>| {
+            felled.push(read_felled(row)?);
+            Ok(())
+        };
+        self.0.executor.change_each(sql, values, note).await?;
+        Ok(felled)
     }
 
     /// Gives what followed deleted messages of a conversation that branched to the nearest one left that they followed,

@@ -6,7 +6,6 @@ use super::{NOT_FOUND, Users};
 use crate::db::Sql;
 use crate::error::StoreError;
 use crate::marked::Deletion;
-use crate::repo::messages::Felled;
 use crate::tx::ReadWrite;
 
 const SENT_ELSEWHERE: Sql = Sql::same(
@@ -73,14 +72,7 @@ impl Users<'_, '_, ReadWrite> {
             let mut conversations = self.0.conversations();
             let changed = conversations.bump_for_change(owner, conversation, count, now).await?;
             let values = [id.into(), owner.into(), conversation.into()];
-            let mut felled = Vec::new();
-            self.0
-                .executor
-                .change_each(&DELETE_SENT, &values, |row| {
-                    felled.push(Felled::read(row)?);
-                    Ok(())
-                })
-                .await?;
+            let felled = self.0.messages().fell(&DELETE_SENT, &values).await?;
             if i64::try_from(felled.len()) != Ok(count) {
                 return Err(self.0.conflict("the user wrote a message meanwhile"));
             }
