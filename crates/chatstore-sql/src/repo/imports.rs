@@ -7,7 +7,7 @@ use chatstore_model::{
     UserId, preview,
 };
 
-use super::messages::{MessageRow, Planting, count_of, number_after};
+use super::messages::{MessageRow, Placement, count_of, number_after};
 use crate::error::StoreError;
 use crate::tx::ReadWrite;
 
@@ -75,8 +75,8 @@ impl Imports<'_, '_, ReadWrite> {
                 numbered
             }
             None => {
-                let planting = Planting { rule: HeadRule::Follows, at: None };
-                self.0.messages().number(owner, conversation, senders, new, planting).await?.0
+                let placement = Placement { rule: HeadRule::Follows, at: None };
+                self.0.messages().number(owner, conversation, senders, new, placement).await?.0
             }
         };
         rows.messages.append(&mut numbered);

@@ -382,14 +382,14 @@ impl Deletions<'_, '_, ReadWrite> {
             let newest = seqs.iter().copied().max().unwrap_or_default();
             let seqs = json_list(seqs.into())?;
             let values = [owner.into(), conversation.into(), sender.into(), (&seqs).into()];
-            let felled = self.0.messages().fell(&DELETE_SENT, &values).await?;
-            budget.spend(felled.len() as u64);
+            let deleted_messages = self.0.messages().delete_returning(&DELETE_SENT, &values).await?;
+            budget.spend(deleted_messages.len() as u64);
             if is_live {
-                let removed = i64::try_from(felled.len()).unwrap_or(i64::MAX);
+                let removed = i64::try_from(deleted_messages.len()).unwrap_or(i64::MAX);
                 let mut conversations = self.0.conversations();
                 let changed = conversations.bump_for_change(owner, conversation, removed, now).await?;
                 let head = changed.and_then(|changed| changed.head_seq);
-                self.0.messages().repair(owner, conversation, head, newest, &felled).await?;
+                self.0.messages().repair(owner, conversation, head, newest, &deleted_messages).await?;
             }
         }
         Ok(())

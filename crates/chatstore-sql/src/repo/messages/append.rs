@@ -7,7 +7,7 @@ use chatstore_model::{
 use constcat::concat;
 
 use super::row::{INSERTED, MessageRow, count_of, number_after};
-use super::tree::Planting;
+use super::tree::Placement;
 use super::{Messages, of_one};
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
@@ -119,9 +119,9 @@ impl Messages<'_, '_, ReadWrite> {
             },
         };
         let (senders, new) = ([Some(by.user())], std::slice::from_ref(new));
-        let planting = Planting { rule, at: None };
-        let planted = self.plant(owner, conversation, &senders, new, planting).await;
-        let (rows, default_model) = planted.map_err(of_one)?;
+        let placement = Placement { rule, at: None };
+        let placed = self.number_in_tree(owner, conversation, &senders, new, placement).await;
+        let (rows, default_model) = placed.map_err(of_one)?;
         self.insert_placed(&rows).await?;
         let messages = self.with_models(rows, Order::Ascending, default_model.as_deref()).await?;
         messages.into_iter().next().ok_or(StoreError::InvalidState("no message was appended"))
@@ -139,8 +139,8 @@ impl Messages<'_, '_, ReadWrite> {
         senders: &[Option<UserId>],
         new: impl IntoValid<&[NewMessage]>,
     ) -> Result<Vec<Message>, StoreError> {
-        let planting = Planting { rule: HeadRule::Follows, at: None };
-        self.append_planted(owner, conversation, senders, *new.into_valid()?, planting).await
+        let placement = Placement { rule: HeadRule::Follows, at: None };
+        self.append_placed(owner, conversation, senders, *new.into_valid()?, placement).await
     }
 
     /// As [`append_many`](Self::append_many), but what the conversation was last used for is this, whatever the times
@@ -156,19 +156,19 @@ impl Messages<'_, '_, ReadWrite> {
         new: impl IntoValid<&[NewMessage]>,
         rule: HeadRule,
     ) -> Result<Vec<Message>, StoreError> {
-        let planting = Planting { rule, at: Some(self.0.now()) };
-        self.append_planted(owner, conversation, senders, *new.into_valid()?, planting).await
+        let placement = Placement { rule, at: Some(self.0.now()) };
+        self.append_placed(owner, conversation, senders, *new.into_valid()?, placement).await
     }
 
-    async fn append_planted(
+    async fn append_placed(
         &mut self,
         owner: UserId,
         conversation: ConversationId,
         senders: &[Option<UserId>],
         new: &[NewMessage],
-        planting: Planting,
+        placement: Placement,
     ) -> Result<Vec<Message>, StoreError> {
-        let (rows, default_model) = self.number(owner, conversation, senders, new, planting).await?;
+        let (rows, default_model) = self.number(owner, conversation, senders, new, placement).await?;
         if rows.iter().any(MessageRow::is_placed) {
             self.insert_placed(&rows).await?;
         } else if !rows.is_empty() {
@@ -185,21 +185,21 @@ impl Messages<'_, '_, ReadWrite> {
         conversation: ConversationId,
         senders: &[Option<UserId>],
         new: &[NewMessage],
-        planting: Planting,
+        placement: Placement,
     ) -> Result<(Vec<MessageRow>, Option<String>), StoreError> {
         if new.iter().any(|message| message.parent.is_some()) {
-            return self.plant(owner, conversation, senders, new, planting).await;
+            return self.number_in_tree(owner, conversation, senders, new, placement).await;
         }
         let mut rows = self.unnumbered(owner, conversation, senders, new)?;
         let Some(last) = rows.last() else { return Ok((rows, None)) };
         let count = count_of(&rows)?;
-        let (last, at) = ((last.content.as_str(), last.created_at), planting.at.unwrap_or(last.created_at));
+        let (last, at) = ((last.content.as_str(), last.created_at), placement.at.unwrap_or(last.created_at));
         match self.0.conversations().bump_by_many(owner, conversation, count, last, at).await? {
             Some(bumped) => {
                 number_after(&mut rows, bumped.last_seq - count);
                 Ok((rows, bumped.default_model))
             }
-            None => self.plant(owner, conversation, senders, new, planting).await,
+            None => self.number_in_tree(owner, conversation, senders, new, placement).await,
         }
     }
 

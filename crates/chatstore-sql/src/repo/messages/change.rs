@@ -6,7 +6,7 @@ use chatstore_model::{
 use constcat::concat;
 
 use super::row::{COLUMNS, read};
-use super::tree::read_felled;
+use super::tree::read_deleted;
 use super::{Messages, NOT_FOUND};
 use crate::db::Sql;
 use crate::error::StoreError;
@@ -129,9 +129,9 @@ impl Messages<'_, '_, ReadWrite> {
         let now = self.0.now();
         let changed = self.bump(owner, conversation, 1, now).await?;
         let values = [owner.into(), conversation.into(), id.into()];
-        let deleted = self.0.executor.query_changed(&DELETE, &values, read_felled).await?;
-        let felled = deleted.ok_or(NOT_FOUND)?;
-        self.repair(owner, conversation, changed.head_seq, felled.seq, &[felled]).await
+        let deleted = self.0.executor.query_changed(&DELETE, &values, read_deleted).await?;
+        let deleted = deleted.ok_or(NOT_FOUND)?;
+        self.repair(owner, conversation, changed.head_seq, deleted.seq, &[deleted]).await
     }
 
     /// Notes a change of messages, of which some are removed.

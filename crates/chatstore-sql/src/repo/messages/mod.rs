@@ -29,7 +29,7 @@ pub use import::{ImportedResponse, PresentMessage};
 pub use path::{PathBounds, PathStart};
 pub use remove::RemovedPiece;
 pub(super) use row::{MessageRow, count_of, number_after};
-pub(super) use tree::Planting;
+pub(super) use tree::Placement;
 
 pub(super) const STATEMENTS: &[&[Sql]] = &[
     append::STATEMENTS,

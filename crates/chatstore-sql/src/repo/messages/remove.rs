@@ -7,7 +7,7 @@ use chatstore_model::{ConversationId, MessageRange, MessageSelection, UserId};
 use constcat::concat;
 
 use super::Messages;
-use super::tree::Felled;
+use super::tree::DeletedMessage;
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
 use crate::repo::deletions::{BYTES_AT_ONCE, BYTES_ON_POSTGRES, BYTES_ON_SQLITE};
@@ -170,11 +170,11 @@ impl Messages<'_, '_, ReadWrite> {
         let values = [owner.into(), conversation.into()];
         let seqs = json_list(seqs.into())?;
         let values = [&values[..], &[(&seqs).into()]].concat();
-        let felled = self.fell(&REMOVE, &values).await?;
-        let deleted = i64::try_from(felled.len()).unwrap_or(i64::MAX);
+        let deleted_messages = self.delete_returning(&REMOVE, &values).await?;
+        let deleted = i64::try_from(deleted_messages.len()).unwrap_or(i64::MAX);
         let now = self.0.now();
         let changed = self.bump(owner, conversation, deleted, now).await?;
-        self.repair(owner, conversation, changed.head_seq, newest, &felled).await?;
+        self.repair(owner, conversation, changed.head_seq, newest, &deleted_messages).await?;
         Ok(deleted)
     }
 
@@ -185,11 +185,11 @@ impl Messages<'_, '_, ReadWrite> {
         conversation: ConversationId,
         head_seq: Option<i64>,
         newest: i64,
-        felled: &[Felled],
+        deleted_messages: &[DeletedMessage],
     ) -> Result<(), StoreError> {
         match head_seq {
             None => self.0.conversations().repair_preview(owner, conversation, newest).await,
-            Some(head_seq) => self.heal(owner, conversation, head_seq, felled).await,
+            Some(head_seq) => self.reparent_children(owner, conversation, head_seq, deleted_messages).await,
         }
     }
 

@@ -8,7 +8,7 @@ use constcat::concat;
 
 use super::append::INSERT;
 use super::row::MessageRow;
-use super::tree::Planting;
+use super::tree::Placement;
 use super::{Messages, of_one};
 use crate::db::{Row, Sql, Value};
 use crate::error::StoreError;
@@ -275,9 +275,10 @@ impl Messages<'_, '_, ReadWrite> {
             }
         }
         let rule = rule.ok_or(conversations::NOT_FOUND)?;
-        let planting = Planting { rule, at: None };
-        let planted = self.plant(owner, conversation, &[], std::slice::from_ref(new), planting).await;
-        let (rows, default_model) = planted.map_err(of_one)?;
+        let placement = Placement { rule, at: None };
+        let placed =
+            self.number_in_tree(owner, conversation, &[], std::slice::from_ref(new), placement).await;
+        let (rows, default_model) = placed.map_err(of_one)?;
         let row = rows.into_iter().next().ok_or(StoreError::InvalidState("no answer was appended"))?;
         Ok((row, default_model))
     }

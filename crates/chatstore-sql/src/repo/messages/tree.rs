@@ -48,26 +48,26 @@ const NEAREST_BELOW: Sql = Sql::same(
 /// A message with what it follows.
 const INSERT: Sql = Sql::same("messages.insert_placed", PLACED.insert(&[]).as_str());
 
-const ADOPTED: &str = "select seq, parent_seq from messages where owner_id = $1 and conversation_id = $2 \
+const OF_PARENTS: &str = "select seq, parent_seq from messages where owner_id = $1 and conversation_id = $2 \
     and parent_seq is not null and parent_seq in ";
 /// What follows one of several messages and says so.
 const CHILDREN: Sql = Sql::pair(
     "messages.children",
-    concat!(ADOPTED, "(select value from json_each($3))"),
-    concat!(ADOPTED, "(select value::bigint from jsonb_array_elements_text($3))"),
+    concat!(OF_PARENTS, "(select value from json_each($3))"),
+    concat!(OF_PARENTS, "(select value::bigint from jsonb_array_elements_text($3))"),
 );
 
-const ADOPT: Sql = Sql::same(
-    "messages.adopt",
+const REPARENT: Sql = Sql::same(
+    "messages.reparent",
     "update messages set parent_seq = $1 where owner_id = $2 and conversation_id = $3 and seq = $4",
 );
 
 pub(super) const STATEMENTS: &[Sql] =
-    &[SEQ_OF_ID, SEQ_OF_SEQ, SEQ_OF_EXTERNAL, NEAREST_BELOW, INSERT, CHILDREN, ADOPT];
+    &[SEQ_OF_ID, SEQ_OF_SEQ, SEQ_OF_EXTERNAL, NEAREST_BELOW, INSERT, CHILDREN, REPARENT];
 
 /// How messages are appended that may branch.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::repo) struct Planting {
+pub(in crate::repo) struct Placement {
     /// Whether a message with a parent becomes the head.
     pub(in crate::repo) rule: HeadRule,
     /// When the conversation was last used; when the last message was created, if nothing is said.
@@ -76,13 +76,13 @@ pub(in crate::repo) struct Planting {
 
 /// A message that was deleted, and what it followed.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::repo) struct Felled {
+pub(in crate::repo) struct DeletedMessage {
     pub(in crate::repo) seq: i64,
     pub(in crate::repo) parent_seq: Option<i64>,
 }
 
 reader! {
-    pub(super) fn read_felled -> Felled { seq, parent_seq }
+    pub(super) fn read_deleted -> DeletedMessage { seq, parent_seq }
 }
 
 impl<M> Messages<'_, '_, M> {
@@ -127,19 +127,19 @@ impl Messages<'_, '_, ReadWrite> {
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`] with the field `messages[0].parent` when a parent is no message
     /// of the conversation.
-    pub(in crate::repo) async fn plant(
+    pub(in crate::repo) async fn number_in_tree(
         &mut self,
         owner: UserId,
         conversation: ConversationId,
         senders: &[Option<UserId>],
         new: &[NewMessage],
-        planting: Planting,
+        placement: Placement,
     ) -> Result<(Vec<MessageRow>, Option<String>), StoreError> {
         let tree = self.0.conversations().lock_tree(owner, conversation).await?;
         let mut rows = self.unnumbered(owner, conversation, senders, new)?;
         number_after(&mut rows, tree.last_seq);
         let Some(last) = rows.last() else { return Ok((rows, tree.default_model)) };
-        let at = planting.at.unwrap_or(last.created_at);
+        let at = placement.at.unwrap_or(last.created_at);
         let mut tip = match tree.head_seq {
             Some(head) => head,
             None => self.nearest_below(owner, conversation, i64::MAX).await?,
@@ -155,7 +155,7 @@ impl Messages<'_, '_, ReadWrite> {
                         let reason = "must be a message of this conversation";
                         Invalid::field(format!("messages[{index}].parent"), FieldCode::NotAllowed, reason)
                     })?;
-                follows = planting.rule == HeadRule::Follows || tip == head;
+                follows = placement.rule == HeadRule::Follows || tip == head;
             }
             let row = &mut rows[index];
             is_branched |= tip != before;
@@ -209,18 +209,18 @@ impl Messages<'_, '_, ReadWrite> {
     ///
     /// # Errors
     /// What the database reports.
-    pub(in crate::repo) async fn fell(
+    pub(in crate::repo) async fn delete_returning(
         &mut self,
         sql: &Sql,
         values: &[Value<'_>],
-    ) -> Result<Vec<Felled>, StoreError> {
-        let mut felled = Vec::new();
+    ) -> Result<Vec<DeletedMessage>, StoreError> {
+        let mut deleted_messages = Vec::new();
         let note = |row: &Row<'_>| {
-            felled.push(read_felled(row)?);
+            deleted_messages.push(read_deleted(row)?);
             Ok(())
         };
         self.0.executor.change_each(sql, values, note).await?;
-        Ok(felled)
+        Ok(deleted_messages)
     }
 
     /// Gives what followed deleted messages of a conversation that branched to the nearest one left that they followed,
@@ -228,31 +228,31 @@ impl Messages<'_, '_, ReadWrite> {
     ///
     /// # Errors
     /// What the database reports.
-    pub(in crate::repo) async fn heal(
+    pub(in crate::repo) async fn reparent_children(
         &mut self,
         owner: UserId,
         conversation: ConversationId,
         head_seq: i64,
-        felled: &[Felled],
+        deleted_messages: &[DeletedMessage],
     ) -> Result<(), StoreError> {
-        let felled: BTreeMap<i64, Option<i64>> =
-            felled.iter().map(|felled| (felled.seq, felled.parent_seq)).collect();
-        let seqs = json_list(felled.keys().copied().collect())?;
+        let deleted_messages: BTreeMap<i64, Option<i64>> =
+            deleted_messages.iter().map(|deleted| (deleted.seq, deleted.parent_seq)).collect();
+        let seqs = json_list(deleted_messages.keys().copied().collect())?;
         let values = [owner.into(), conversation.into(), (&seqs).into()];
         let read = |row: &Row<'_>| Ok((row.next()?, row.next()?));
         let children: Vec<(i64, i64)> = self.0.executor.query(&CHILDREN, &values, read).await?;
-        let mut adopted = Vec::with_capacity(children.len());
+        let mut reparented = Vec::with_capacity(children.len());
         for (child, parent) in children {
-            let adopter = self.nearest_left(owner, conversation, &felled, parent).await?;
-            adopted.push(vec![adopter.into(), owner.into(), conversation.into(), child.into()]);
+            let parent = self.nearest_left(owner, conversation, &deleted_messages, parent).await?;
+            reparented.push(vec![parent.into(), owner.into(), conversation.into(), child.into()]);
         }
-        if !adopted.is_empty() {
-            self.0.executor.execute_each(&ADOPT, adopted).await?;
+        if !reparented.is_empty() {
+            self.0.executor.execute_each(&REPARENT, reparented).await?;
         }
-        if !felled.contains_key(&head_seq) {
+        if !deleted_messages.contains_key(&head_seq) {
             return Ok(());
         }
-        let head = match self.nearest_left(owner, conversation, &felled, head_seq).await? {
+        let head = match self.nearest_left(owner, conversation, &deleted_messages, head_seq).await? {
             0 => self.nearest_below(owner, conversation, i64::MAX).await?,
             head => head,
         };
@@ -264,10 +264,10 @@ impl Messages<'_, '_, ReadWrite> {
         &mut self,
         owner: UserId,
         conversation: ConversationId,
-        felled: &BTreeMap<i64, Option<i64>>,
+        deleted_messages: &BTreeMap<i64, Option<i64>>,
         mut seq: i64,
     ) -> Result<i64, StoreError> {
-        while let Some(parent) = felled.get(&seq) {
+        while let Some(parent) = deleted_messages.get(&seq) {
             match parent {
                 Some(parent) => seq = *parent,
                 None => return self.nearest_below(owner, conversation, seq).await,

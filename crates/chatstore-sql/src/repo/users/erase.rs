@@ -72,12 +72,12 @@ impl Users<'_, '_, ReadWrite> {
             let mut conversations = self.0.conversations();
             let changed = conversations.bump_for_change(owner, conversation, count, now).await?;
             let values = [id.into(), owner.into(), conversation.into()];
-            let felled = self.0.messages().fell(&DELETE_SENT, &values).await?;
-            if i64::try_from(felled.len()) != Ok(count) {
+            let deleted_messages = self.0.messages().delete_returning(&DELETE_SENT, &values).await?;
+            if i64::try_from(deleted_messages.len()) != Ok(count) {
                 return Err(self.0.conflict("the user wrote a message meanwhile"));
             }
             let head = changed.and_then(|changed| changed.head_seq);
-            self.0.messages().repair(owner, conversation, head, newest, &felled).await?;
+            self.0.messages().repair(owner, conversation, head, newest, &deleted_messages).await?;
         }
         Ok(())
     }
