@@ -253,6 +253,17 @@ fn a_field_that_may_be_left_out_has_no_default_that_would_make_generated_clients
 }
 
 #[test]
+fn no_answer_has_two_content_types_of_which_generated_clients_would_expect_either() {
+    let description = description();
+    for (name, operation) in operations(&description) {
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            let types = answer["content"].as_object().map_or(0, |types| types.len());
+            assert!(types <= 1, "{name}, {status}: {types} content types");
+        }
+    }
+}
+
+#[test]
 fn an_object_without_described_fields_takes_any() {
     let description = description();
     walk(&description, "#", &mut |place, value| {
@@ -264,6 +275,23 @@ fn an_object_without_described_fields_takes_any() {
             assert!(value["additionalProperties"].is_boolean(), "{place}: {value}");
         }
     });
+}
+
+#[test]
+fn every_example_of_an_object_has_its_required_fields_and_no_others() {
+    let description = description();
+    let mut count = 0;
+    for (name, schema) in description["components"]["schemas"].as_object().unwrap() {
+        let Some(example) = schema["example"].as_object() else { continue };
+        for field in schema["required"].as_array().into_iter().flatten() {
+            assert!(example.contains_key(field.as_str().unwrap()), "{name}: its example has no {field}");
+        }
+        for field in example.keys() {
+            assert!(!schema["properties"][field].is_null(), "{name}: its example has an unknown {field}");
+        }
+        count += 1;
+    }
+    assert!(count >= 15, "{count}");
 }
 
 #[test]

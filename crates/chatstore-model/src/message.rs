@@ -141,6 +141,15 @@ pub struct Message {
     pub parent_seq: Option<i64>,
 }
 
+impl Message {
+    /// Bytes of what has no small limit: content, parts, used documents and metadata.
+    #[must_use]
+    pub fn large_bytes(&self) -> usize {
+        let parts = self.parts.as_ref().map_or(0, |parts| parts.as_str().len());
+        self.content.len() + parts + self.used_documents.as_str().len() + self.metadata.as_str().len()
+    }
+}
+
 /// A message to be appended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewMessage {

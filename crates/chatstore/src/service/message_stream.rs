@@ -132,7 +132,7 @@ impl MessageStream {
             if let Some(end) = end {
                 filter.range.before = filter.range.before.min(end);
             }
-            *rows = rows_of(items.len(), items.iter().map(bytes_of).sum());
+            *rows = rows_of(items.len(), items.iter().map(Message::large_bytes).sum());
         }
         items
     }
@@ -171,12 +171,6 @@ async fn last_seq(tx: &mut ReadTx<'_>, user: UserId, conversation: ConversationI
         }
     }
     Err(Error::not_found("conversation"))
-}
-
-/// About the bytes of a message.
-fn bytes_of(message: &Message) -> usize {
-    let parts = message.parts.as_ref().map_or(0, |parts| parts.as_str().len());
-    message.content.len() + parts + message.used_documents.as_str().len() + message.metadata.as_str().len()
 }
 
 /// How many rows the next piece has, when the last one had this many with these bytes: more than fit would be sent by

@@ -233,7 +233,7 @@ impl FilterQuery {
         (
             status = 200,
             description = "A page of conversations, or all of them as lines",
-            content((ListResponse<ConversationResponse> = "application/json"), (String = "application/x-ndjson")),
+            body = ListResponse<ConversationResponse>,
         ),
         ReadProblems,
     )

@@ -208,7 +208,7 @@ impl ListQuery {
         (
             status = 200,
             description = "A page of messages, or all of them as lines",
-            content((MessageListResponse = "application/json"), (String = "application/x-ndjson")),
+            body = MessageListResponse,
             headers(("ETag" = String, description = "The revision of the conversation")),
         ),
         ReadProblems,

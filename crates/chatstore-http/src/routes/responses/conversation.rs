@@ -17,7 +17,7 @@ use super::with_revision;
 #[schema(as = Conversation, example = json!({
     "id": "0195f1d4-5d20-7c3a-9b1e-2f6d8a4c0e11", "short_id": "1BwtYBRpDkXPJhkEf5jY6d",
     "owner_id": "0195f1d4-5d1f-7a10-8c33-51b2d7e0a9f4", "thread_id": "support/1017", "title": "Trip",
-    "default_model": "large-1", "role": "owner", "message_count": 2, "last_seq": 2,
+    "default_model": "large-1", "role": "owner", "message_count": 2, "last_seq": 2, "head_seq": null,
     "last_message": "In Seville: 21 °C on most days.", "last_message_at": "2026-03-01T12:00:02.000000Z",
     "revision": 3, "metadata": {"channel": "web"}, "created_at": "2026-03-01T12:00:00.000000Z",
     "updated_at": "2026-03-01T12:00:02.000000Z", "archived_at": null

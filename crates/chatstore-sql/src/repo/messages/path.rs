@@ -261,10 +261,5 @@ impl Taken {
 
 /// About the bytes of a message, as pages count them.
 fn size_of(message: &Message) -> usize {
-    let parts = message.parts.as_ref().map_or(0, |parts| parts.as_str().len());
-    message.content.len()
-        + parts
-        + message.used_documents.as_str().len()
-        + message.metadata.as_str().len()
-        + 128
+    message.large_bytes() + 128
 }
