@@ -23,7 +23,7 @@ use crate::experiment::{Bounds, Common, Experiment, Recorder};
 use crate::others::{Others, Seen};
 use crate::probe::{Probe, Sample};
 
-use reader::{Counts, Slow, delete_while_reading, read_again_and_again};
+use reader::{Counts, Ending, Slow, delete_while_reading, read_again_and_again};
 
 /// How many times what they were without streams the 99th percentiles of others may be.
 const RATIO: f64 = 2.0;
@@ -148,8 +148,8 @@ impl Arguments {
         }
         let seconds = begun.elapsed().as_secs_f64();
         drop(slow);
-        let is_cut = delete_while_reading(server.port(), long, key).await?;
-        self.judge(&idle, &loaded, &counts, (seconds, is_cut), recorder);
+        let ending = delete_while_reading(server.port(), long, key).await?;
+        self.judge(&idle, &loaded, &counts, (seconds, ending), recorder);
         Ok(())
     }
 
@@ -187,7 +187,7 @@ impl Arguments {
         idle: &Watched,
         loaded: &Watched,
         counts: &Counts,
-        (seconds, is_cut): (f64, bool),
+        (seconds, ending): (f64, Ending),
         recorder: &mut Recorder,
     ) {
         let [streams, lines, wrong] =
@@ -202,8 +202,9 @@ impl Arguments {
         if idle.failed + loaded.failed > 0 {
             violations.push(format!("{} requests of others failed", idle.failed + loaded.failed));
         }
-        if !is_cut {
-            violations.push("the lines of a deleted conversation had an end".to_owned());
+        if ending == Ending::Wrong {
+            violations
+                .push("the lines of a deleted conversation had an end, but not its messages".to_owned());
         }
         if self.bounds.apply() {
             let measured = [
@@ -222,6 +223,7 @@ impl Arguments {
             "readers": self.readers,
             "slow": self.slow,
             "streams": streams,
+            "cut_off_by_deletion": ending == Ending::CutOff,
             "lines_a_second": rounded(lines as f64 / seconds),
             "append_p99_ms": [idle.others.append_p99_ms, loaded.others.append_p99_ms],
             "append_p99_ratio": append_ratio,

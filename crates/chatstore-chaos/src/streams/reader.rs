@@ -35,23 +35,36 @@ impl Slow {
     }
 }
 
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With the line that names the last message, which was there, without a gap.
+    Whole,
+    /// Without that line, or left unread because it is over.
+    CutOff,
+    /// With a gap, a repetition, or a last line that names other messages.
+    Wrong,
+}
+
 /// Reads the conversation until it is over, and holds each line to the one before.
 pub(super) async fn read_again_and_again(port: u16, conversation: String, key: String, counts: Arc<Counts>) {
     while !counts.is_over.load(Ordering::Relaxed) {
-        let count = match read(port, &conversation, &key, &counts).await {
-            Ok(true) => &counts.streams,
+        let ending = match ask(port, &conversation, &key).await {
+            Ok(answer) => read(answer, &counts).await,
+            Err(error) => Err(error),
+        };
+        let count = match ending {
+            Ok(Ending::Whole) => &counts.streams,
             // What was not read to its end says nothing.
-            Ok(false) if counts.is_over.load(Ordering::Relaxed) => return,
-            Ok(false) | Err(_) => &counts.wrong,
+            Ok(Ending::CutOff) if counts.is_over.load(Ordering::Relaxed) => return,
+            Ok(Ending::CutOff | Ending::Wrong) | Err(_) => &counts.wrong,
         };
         count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Whether the lines were the messages from the first to the one that the end names, without a gap. What is left when it is
-/// over is not read.
-async fn read(port: u16, conversation: &str, key: &str, counts: &Counts) -> Result<bool, Error> {
-    let mut answer = ask(port, conversation, key).await?;
+/// Reads the lines of an answer, which are the messages from the first to the one that the end names.
+async fn read(mut answer: Response, counts: &Counts) -> reqwest::Result<Ending> {
     let mut unread: Vec<u8> = Vec::new();
     let mut seq = 0;
     while let Some(bytes) = answer.chunk().await? {
@@ -60,21 +73,22 @@ async fn read(port: u16, conversation: &str, key: &str, counts: &Counts) -> Resu
         let rest = unread.split_off(end + 1);
         for line in unread.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             if let Some(end) = line.strip_prefix(b"{\"end\":") {
-                let end: Value = serde_json::from_slice(&end[..end.len() - 1])?;
-                return Ok(end["count"] == seq && end["last_seq"] == seq);
+                let end: Value = serde_json::from_slice(&end[..end.len() - 1]).unwrap_or_default();
+                let is_whole = end["count"] == seq && end["last_seq"] == seq;
+                return Ok(if is_whole { Ending::Whole } else { Ending::Wrong });
             }
             seq += 1;
             if seq_of(line) != Some(seq) {
-                return Ok(false);
+                return Ok(Ending::Wrong);
             }
             counts.lines.fetch_add(1, Ordering::Relaxed);
         }
         unread = rest;
         if counts.is_over.load(Ordering::Relaxed) {
-            return Ok(false);
+            return Ok(Ending::CutOff);
         }
     }
-    Ok(false)
+    Ok(Ending::CutOff)
 }
 
 /// The number of the message on a line.
@@ -85,18 +99,12 @@ fn seq_of(line: &[u8]) -> Option<i64> {
     std::str::from_utf8(&digits).ok()?.parse().ok()
 }
 
-/// Deletes a conversation under a client that reads it; whether the client was told of no end.
-pub(super) async fn delete_while_reading(port: u16, conversation: &str, key: &str) -> Result<bool, Error> {
-    let mut answer = ask(port, conversation, key).await?;
-    let mut last = answer.chunk().await?.map_or_else(Vec::new, |bytes| bytes.to_vec());
+/// Deletes a conversation under a client that reads it; what the client sees of its answer. A short one may be sent before
+/// the deletion.
+pub(super) async fn delete_while_reading(port: u16, conversation: &str, key: &str) -> Result<Ending, Error> {
+    let answer = ask(port, conversation, key).await?;
     let url = format!("http://127.0.0.1:{port}/api/v1/conversations/{conversation}");
     reqwest::Client::new().delete(url).bearer_auth(key).send().await?.error_for_status()?;
-    loop {
-        match answer.chunk().await {
-            Ok(Some(bytes)) => last = bytes.to_vec(),
-            Ok(None) => break,
-            Err(_) => return Ok(true),
-        }
-    }
-    Ok(!String::from_utf8_lossy(&last).contains("{\"end\":"))
+    // A connection that is closed early ends the answer too.
+    Ok(read(answer, &Counts::default()).await.unwrap_or(Ending::CutOff))
 }
