@@ -11,8 +11,8 @@ const ME: &str = "/api/v1/users/me";
 
 /// What a login or a refresh gave.
 #[derive(Debug, Clone)]
-pub(super) struct Tokens {
-    pub(super) access: String,
+pub(crate) struct Tokens {
+    pub(crate) access: String,
     pub(super) refresh: String,
 }
 
@@ -37,7 +37,7 @@ pub(super) fn logout_request(access: &str) -> Vec<u8> {
 }
 
 /// Logs in.
-pub(super) async fn login(port: u16, name: &str) -> Result<Tokens, Error> {
+pub(crate) async fn login(port: u16, name: &str) -> Result<Tokens, Error> {
     let mut connection = Connection::open(port).await?;
     let answer = connection.exchange(&login_request("username", name, PASSWORD)).await?;
     Ok(read_tokens(&answer)?.map_err(|status| format!("a login was answered with {status}"))?)

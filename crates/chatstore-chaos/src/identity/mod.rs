@@ -25,6 +25,7 @@ use serde_json::Value;
 
 use crate::experiment::{Bounds, Common, Experiment, Recorder};
 
+pub(crate) use client::login;
 pub(crate) use place::member;
 pub(crate) use revocation::{Leaving, Seen};
 pub(crate) use server::IdentityServer;

@@ -94,7 +94,8 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Finding,
             for number in numbers {
                 // Every second time the other server has just asked the database, which is the worst moment.
                 let pause = if number % 2 == 0 { 100 } else { random.below(REMEMBERED) };
-                leaving.leave(&name(user), Duration::from_millis(pause as u64), &mut seen).await?;
+                let access = login(leaving.here, &name(user)).await?.access;
+                leaving.leave(access, Duration::from_millis(pause as u64), &mut seen).await?;
             }
             Ok::<_, Error>(seen)
         });
@@ -123,10 +124,8 @@ fn name(user: usize) -> String {
 }
 
 impl Leaving {
-    /// Logs in, uses the session on both servers, logs out on the first after a pause, and sees how long it is still let
-    /// in.
-    pub(crate) async fn leave(self, name: &str, pause: Duration, seen: &mut Seen) -> Result<(), Error> {
-        let access = login(self.here, name).await?.access;
+    /// Uses a session on both servers, logs out on the first after a pause, and sees how long it is still let in.
+    pub(crate) async fn leave(self, access: String, pause: Duration, seen: &mut Seen) -> Result<(), Error> {
         let mut clients = JoinSet::new();
         let times = [self.interval, pause + TIMEOUT];
         let (let_in, mut all_let_in) = mpsc::channel::<()>(1);

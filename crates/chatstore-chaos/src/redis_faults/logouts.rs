@@ -11,10 +11,13 @@ use tokio::task::JoinSet;
 
 use super::back_in_use;
 use super::fault::{Fault, Redis};
-use crate::identity::{Leaving, Seen, member};
+use crate::identity::{Leaving, Seen, login, member};
 
 /// Between an answer and a client's next request.
 const INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long a session is used before its logout.
+const IN_USE: Duration = Duration::from_millis(300);
 
 /// Creates the users, while no server runs.
 pub(super) async fn users(database_url: &str, logouts: usize) -> Result<(), Error> {
@@ -26,7 +29,7 @@ pub(super) async fn users(database_url: &str, logouts: usize) -> Result<(), Erro
     Ok(())
 }
 
-/// Lets every user log in, freezes Redis, and lets one after the other log out within a span. A SQLite file has one
+/// Lets every user log in, freezes Redis, and lets one after the other use their session and log out within a span. A SQLite file has one
 /// server, PostgreSQL two.
 pub(super) async fn run(
     installation: &Installation,
@@ -45,12 +48,17 @@ pub(super) async fn run(
     let (here, elsewhere) = (servers[0].port(), servers[servers.len() - 1].port());
     let leaving = Leaving { here, elsewhere, interval: INTERVAL };
     let mut leavers = JoinSet::new();
-    redis.begin(Fault::Frozen)?;
+    let mut sessions = Vec::new();
     for user in 0..logouts {
-        let pause = span.mul_f64(user as f64 / logouts as f64);
+        sessions.push(login(here, &name(user)).await?.access);
+    }
+    redis.begin(Fault::Frozen)?;
+    for (user, access) in sessions.into_iter().enumerate() {
+        let wait = span.mul_f64(user as f64 / logouts as f64);
         leavers.spawn(async move {
+            tokio::time::sleep(wait).await;
             let mut seen = Seen::default();
-            leaving.leave(&name(user), pause, &mut seen).await?;
+            leaving.leave(access, IN_USE, &mut seen).await?;
             Ok::<_, Error>(seen)
         });
     }
