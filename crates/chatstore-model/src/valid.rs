@@ -186,6 +186,16 @@ impl Valid<MessageBatch> {
         Self(MessageBatch { messages, ..MessageBatch::default() })
     }
 
+    /// The same, of which the first message follows none unless it says what.
+    #[must_use]
+    pub fn at_root(&self) -> Self {
+        let mut batch = self.0.clone();
+        if let Some(message) = batch.messages.first_mut() {
+            message.parent.get_or_insert(Parent::Root);
+        }
+        Self(batch)
+    }
+
     /// Whether a message brings an id.
     #[must_use]
     pub fn has_ids(&self) -> bool {

@@ -198,7 +198,9 @@ impl ListWrite {
             0 => Parent::Root,
             last => Parent::Message(MessageName::Seq(last)),
         };
-        let new = list.behind(matched.found, stays.then_some(parent));
+        // Without a message that is left of the path, another branch would be the head.
+        let names_parent = stays || matched.found == 0 && !removed.is_empty();
+        let new = list.behind(matched.found, names_parent.then_some(parent));
         if stays && new.messages().is_empty() {
             move_head(tx, &place, matched.last).await?;
         }

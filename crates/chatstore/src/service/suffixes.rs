@@ -93,6 +93,13 @@ struct Replacement {
     once: Option<(IdempotencyKey, Vec<MessageId>)>,
 }
 
+/// The newest messages of the path to the head.
+struct Suffix {
+    seqs: Vec<i64>,
+    /// Whether they are all of its messages.
+    is_whole_path: bool,
+}
+
 /// What is expected, ready to be compared.
 enum Expected {
     /// The texts of parts, and their normal forms.
@@ -169,8 +176,11 @@ impl Replacement {
         }
         check_revision(tx, owner, conversation, expected).await?;
         References::of_batch(&batch.messages()).check(tx, owner).await?;
-        let replaced = self.suffix(tx, owner, role).await?;
+        let Suffix { seqs: replaced, is_whole_path } = self.suffix(tx, owner, role).await?;
         tx.messages().remove(owner, conversation, &replaced).await?;
+        // Without a message that is left of the path, another branch would be the head.
+        let rooted = is_whole_path.then(|| batch.at_root());
+        let batch = rooted.as_ref().unwrap_or(batch);
         let mut plan = Plan::new(tx, (owner, conversation), (role, user), batch).await?;
         let removed = replaced.len() as u64;
         if let Some((key, ids)) = once {
@@ -187,12 +197,13 @@ impl Replacement {
         Ok(Outcome::first(ReplacedSuffix { removed, messages }))
     }
 
-    /// The numbers of the newest messages, if they are the expected ones.
-    async fn suffix(&self, tx: &mut WriteTx<'_>, owner: UserId, role: ConversationRole) -> Result<Vec<i64>> {
+    /// The newest messages, if they are the expected ones.
+    async fn suffix(&self, tx: &mut WriteTx<'_>, owner: UserId, role: ConversationRole) -> Result<Suffix> {
         let Self { writer: Writer { user, .. }, conversation, expected, .. } = self;
         let count = expected.len();
         let mut seqs = Vec::with_capacity(count);
         let mut are_own = true;
+        let mut is_whole_path = false;
         let mut from = None;
         while seqs.len() < count {
             let rows = u16::try_from(count - seqs.len()).unwrap_or(u16::MAX).min(MAX_ROWS);
@@ -207,13 +218,13 @@ impl Replacement {
             match page.next {
                 Some(next) => from = Some(next),
                 None if seqs.len() < count => return Err(Error::unexpected_suffix()),
-                None => {}
+                None => is_whole_path = true,
             }
         }
         if role != ConversationRole::Owner && !are_own {
             return Err(Error::forbidden(OWN_ONLY));
         }
-        Ok(seqs)
+        Ok(Suffix { seqs, is_whole_path })
     }
 }
 
