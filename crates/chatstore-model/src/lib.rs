@@ -13,6 +13,7 @@ mod api_key;
 mod batch;
 mod cached_response;
 mod conversation;
+mod copy;
 mod document;
 mod external_id;
 mod field;
@@ -47,6 +48,7 @@ pub use conversation::{
     Access, ArchivedFilter, Conversation, ConversationFilter, ConversationPatch, ConversationRole,
     ConversationSort, Member, MemberRole, Membership, NewConversation,
 };
+pub use copy::{ConversationCopy, CopiedBranches};
 pub use document::{Document, DocumentFilter, DocumentPatch, DocumentReference, NewDocument};
 pub use external_id::{ExternalId, Namespace};
 pub use field::{
@@ -94,6 +96,7 @@ pub mod fields {
         ARCHIVED, CONVERSATION_ID, DEFAULT_MODEL, HEAD, LAST_MESSAGE, MEMBER_ROLE, METADATA_PATCH, THREAD_ID,
         THREAD_PREFIX, TITLE, TITLE_PART,
     };
+    pub use crate::copy::{BRANCHES, UP_TO};
     pub use crate::document::{DOCUMENT_CONTENT, DOCUMENT_TITLE, DOCUMENTS};
     pub use crate::field::METADATA;
     pub use crate::identity::{ISSUER, SUBJECT};

@@ -89,11 +89,12 @@ pub use options::{DatabaseKind, DatabaseOptions};
 pub use piece_rows::PieceRows;
 
 pub use repo::{
-    ApiKeys, Completion, ConversationList, Conversations, Counts, DeletedThreads, Deletions, DocumentList,
-    Documents, Family, FoundApiKey, FoundDocuments, IdempotencyKeys, Identities, ImportedResponse,
-    ImportedRows, Imports, LogActor, LogList, LogOwner, Logs, MarkedCounts, Members, Messages, NewSecret,
-    Owners, Passwords, PathBounds, PathStart, Piece, PiecePosition, PresentMessage, Presented, RefreshTokens,
-    Relative, RemovedPiece, Responses, Rotation, Sessions, Statistics, TableDigest, Usage, Users, Via,
+    ApiKeys, Completion, ConversationList, Conversations, CopiedMessages, Copies, CopyPlan, CopyProgress,
+    Counts, DeletedThreads, Deletions, DocumentList, Documents, Family, FoundApiKey, FoundDocuments,
+    IdempotencyKeys, Identities, ImportedResponse, ImportedRows, Imports, LogActor, LogList, LogOwner, Logs,
+    MarkedCounts, Members, Messages, NewSecret, Owners, Passwords, PathBounds, PathStart, Piece,
+    PiecePosition, PresentMessage, Presented, RefreshTokens, Relative, RemovedPiece, Responses, Rotation,
+    Sessions, Statistics, TableDigest, Usage, Users, Via,
 };
 pub use server_failure::ServerFailure;
 pub use standby_reads::{InvalidWalPosition, StandbyReads, WalPosition};

@@ -25,6 +25,7 @@ macro_rules! repository {
 
 mod api_keys;
 mod conversations;
+mod copies;
 mod deletions;
 mod documents;
 mod idempotency_keys;
@@ -51,6 +52,7 @@ use crate::error::StoreError;
 
 pub use api_keys::{ApiKeys, FoundApiKey, NewSecret};
 pub use conversations::{ConversationList, Conversations, DeletedThreads, Owners};
+pub use copies::{CopiedMessages, Copies, CopyPlan, CopyProgress};
 pub use deletions::{Deletions, MarkedCounts, Piece, PiecePosition};
 pub use documents::{DocumentList, Documents, FoundDocuments};
 pub use idempotency_keys::IdempotencyKeys;
@@ -139,6 +141,7 @@ pub(crate) fn statements() -> Vec<Sql> {
     let folders = [
         &of_one_file,
         conversations::STATEMENTS,
+        copies::STATEMENTS,
         deletions::STATEMENTS,
         documents::STATEMENTS,
         logs::STATEMENTS,

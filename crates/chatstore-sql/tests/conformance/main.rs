@@ -17,6 +17,7 @@ mod concurrency;
 mod conversation_filters;
 mod conversation_lists;
 mod conversations;
+mod copies;
 mod damaged_files;
 mod deletions;
 mod documents;

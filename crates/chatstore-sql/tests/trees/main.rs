@@ -39,6 +39,16 @@ enum Step {
     KeepLast(u32),
     Edit(i64),
     EraseMember,
+    /// The conversation becomes its copy: of all branches, of the path to the head, or to a message.
+    Copy(Copied),
+}
+
+/// What is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copied {
+    All,
+    Head,
+    UpTo(i64),
 }
 
 fn after(random: &mut Random, tree: &Tree) -> After {
@@ -51,7 +61,7 @@ fn after(random: &mut Random, tree: &Tree) -> After {
 
 fn step(random: &mut Random, tree: &Tree) -> Step {
     let seq = |random: &mut Random| random.between(1, tree.last.max(1) + 1);
-    match random.below(40) {
+    match random.below(43) {
         0..14 => Step::Append(after(random, tree), random.percent(25)),
         14..19 => {
             let count = 1 + random.below(4);
@@ -65,6 +75,9 @@ fn step(random: &mut Random, tree: &Tree) -> Step {
         34 | 35 => Step::Pop(u16::try_from(1 + random.below(3)).unwrap()),
         36 => Step::KeepLast(u32::try_from(random.below(8)).unwrap()),
         37 | 38 => Step::Edit(seq(random)),
+        39 => Step::Copy(Copied::All),
+        40 if random.percent(30) => Step::Copy(Copied::Head),
+        41 if random.percent(30) => Step::Copy(Copied::UpTo(seq(random))),
         _ if random.percent(30) => Step::EraseMember,
         _ => Step::Append(After::Head, false),
     }
@@ -147,6 +160,15 @@ fn apply(tree: &mut Tree, step: &Step, number: usize) -> Option<Vec<i64>> {
             tree.remove(&gone);
             Some(Vec::new())
         }
+        Step::Copy(Copied::All) => Some(Vec::new()),
+        Step::Copy(Copied::Head) => {
+            tree.keep_path(tree.head);
+            Some(Vec::new())
+        }
+        Step::Copy(Copied::UpTo(seq)) => tree.nodes.contains_key(seq).then(|| {
+            tree.keep_path(*seq);
+            Vec::new()
+        }),
     }
 }
 

@@ -81,6 +81,15 @@ impl Tree {
         path
     }
 
+    /// Becomes the list of the messages on a path.
+    pub fn keep_path(&mut self, leaf: i64) {
+        let path = (1..).zip(self.path(leaf));
+        self.nodes =
+            path.map(|(seq, old)| (seq, Node { parent: seq - 1, ..self.nodes[&old].clone() })).collect();
+        self.last = self.newest();
+        (self.head, self.has_branched) = (self.last, false);
+    }
+
     /// The model that counts for a message.
     pub fn model(&self, seq: i64) -> String {
         let node = &self.nodes[&seq];

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use chatstore_model::{
-    ConversationId, ConversationPatch, HeadRule, Limit, MemberRole, Message, MessageFilter, MessageName,
-    MessagePatch, MessageRange, MessageRole, MessageSelection, NewConversation, NewHead, NewMessage,
-    NewReply, NewUser, Order, Page, Parent, UserId, UserName,
+    ConversationId, ConversationPatch, CopiedBranches, HeadRule, Limit, MemberRole, Message, MessageFilter,
+    MessageName, MessagePatch, MessageRange, MessageRole, MessageSelection, NewConversation, NewHead,
+    NewMessage, NewReply, NewUser, Order, Page, Parent, UserId, UserName,
 };
-use chatstore_sql::{Database, DatabaseKind, Family, PathStart, ReadTx, Relative, StoreError, Via, WriteTx};
+use chatstore_sql::{
+    CopyProgress, Database, DatabaseKind, Family, PathStart, ReadTx, Relative, StoreError, Via, WriteTx,
+};
 use chatstore_testkit::TestDatabase;
 
 use crate::model::{After, Tree};
-use crate::{Step, said};
+use crate::{Copied, Step, said};
 
 pub struct Store {
     database: Database,
@@ -51,6 +53,9 @@ impl Store {
         if matches!(step, Step::EraseMember) {
             return self.erase_member().await;
         }
+        if let Step::Copy(copied) = step {
+            return self.copy(copied).await;
+        }
         let work = async move |tx: &mut WriteTx<'_>| run(tx, (owner, member), id, &step, number).await;
         match self.database.write("step", work).await {
             Ok(seqs) => Some(seqs),
@@ -71,6 +76,40 @@ impl Store {
             Ok::<_, StoreError>(next)
         };
         self.member = self.database.write("erase", work).await.unwrap();
+        Some(Vec::new())
+    }
+
+    /// Goes on with a copy, in pieces of three messages.
+    async fn copy(&mut self, copied: Copied) -> Option<Vec<i64>> {
+        let (owner, member, source) = (self.owner, self.member, self.id);
+        let (up_to, branches) = match copied {
+            Copied::All => (None, CopiedBranches::All),
+            Copied::Head => (None, CopiedBranches::Head),
+            Copied::UpTo(seq) => (Some(MessageName::Seq(seq)), CopiedBranches::Head),
+        };
+        let work =
+            async move |tx: &mut ReadTx<'_>| tx.copies().plan(owner, source, up_to.as_ref(), branches).await;
+        let plan = match self.database.read("plan", work).await {
+            Err(StoreError::Invalid(_)) => return None,
+            plan => plan.unwrap(),
+        };
+        let id = ConversationId::from_uuid(self.database.ids().uuid(self.database.clock().now()));
+        let work = async move |tx: &mut WriteTx<'_>| {
+            tx.copies().begin(owner, id).await?;
+            let mut progress = CopyProgress::default();
+            loop {
+                let piece = tx.copies().next_piece(&plan, owner, id, &progress, 3).await?;
+                let piece = piece.expect("it is being made");
+                progress = piece.progress;
+                if piece.is_last {
+                    break;
+                }
+            }
+            tx.copies().complete(&plan, owner, id, &progress, None).await?.expect("it is being made");
+            tx.members().put(owner, id, member, MemberRole::Editor).await
+        };
+        self.database.write("copy", work).await.map_err(|error: StoreError| error).unwrap();
+        self.id = id;
         Some(Vec::new())
     }
 
@@ -278,6 +317,6 @@ async fn run(
             tx.messages().edit(owner, id, message.id, &patch).await?;
             Ok(Vec::new())
         }
-        Step::EraseMember => Ok(Vec::new()),
+        Step::EraseMember | Step::Copy(_) => Ok(Vec::new()),
     }
 }

@@ -23,13 +23,13 @@ const MARKED_USERS: Sql = Sql::same(
     "select id from users where deleted_at is not null order by id limit $1",
 );
 
-/// Those of a user who is marked go with the user.
+/// Those of a user who is marked go with the user. A mark of later belongs to a copy that is being made.
 const MARKED_CONVERSATIONS: Sql = Sql::same(
     "deletions.marked_conversations",
     concat!(
-        "select owner_id, id from conversations where deleted_at is not null and ",
+        "select owner_id, id from conversations where deleted_at is not null and deleted_at <= $1 and ",
         live_user!("owner_id"),
-        " order by owner_id, id limit $1"
+        " order by owner_id, id limit $2"
     ),
 );
 
@@ -46,7 +46,7 @@ const IS_USER_MARKED: Sql = Sql::same(
 const COUNT: Sql = Sql::same(
     "deletions.count",
     "select (select count(*) from users where deleted_at is not null), \
-     (select count(*) from conversations where deleted_at is not null)",
+     (select count(*) from conversations where deleted_at is not null and deleted_at <= $1)",
 );
 
 const MESSAGES_OF_CONVERSATION: Sql = Sql::same(
@@ -95,7 +95,7 @@ repository! {
 
 impl<M> Deletions<'_, '_, M> {
     /// What is marked, users before conversations, of each up to `limit`. Conversations of such users are not among
-    /// them.
+    /// them, nor are copies that are being made.
     ///
     /// # Errors
     /// What the database reports.
@@ -103,17 +103,19 @@ impl<M> Deletions<'_, '_, M> {
         let read_user = |row: &Row<'_>| Ok(Marked::User(row.next()?));
         let mut marked = self.0.executor.query(&MARKED_USERS, &[limit.into()], read_user).await?;
         let read = |row: &Row<'_>| Ok(Marked::Conversation { owner: row.next()?, id: row.next()? });
-        marked.extend(self.0.executor.query(&MARKED_CONVERSATIONS, &[limit.into()], read).await?);
+        let values = [self.0.now().into(), limit.into()];
+        marked.extend(self.0.executor.query(&MARKED_CONVERSATIONS, &values, read).await?);
         Ok(marked)
     }
 
-    /// How much is being deleted.
+    /// How much is being deleted, without copies that are being made.
     ///
     /// # Errors
     /// What the database reports.
     pub async fn count(&mut self) -> Result<MarkedCounts, StoreError> {
         let read = |row: &Row<'_>| Ok(MarkedCounts { users: row.next()?, conversations: row.next()? });
-        self.0.executor.query_one(&COUNT, &[], read).await
+        let now = self.0.now();
+        self.0.executor.query_one(&COUNT, &[now.into()], read).await
     }
 
     /// Whether some of it is left.

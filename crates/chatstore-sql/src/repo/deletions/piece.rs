@@ -14,11 +14,11 @@ use crate::marked::Marked;
 use crate::repo::json_list;
 use crate::tx::ReadWrite;
 
-/// Of two that delete the same, one passes over it. SQLite has one writer.
+/// Of two that delete the same, one passes over it. SQLite has one writer. A copy that is being made has a mark of later.
 const LOCK_CONVERSATION: Sql =
     Sql::pair("deletions.lock_conversation", CONVERSATION, concat!(CONVERSATION, " for update skip locked"));
 const CONVERSATION: &str =
-    "select id from conversations where owner_id = $1 and id = $2 and deleted_at is not null";
+    "select id from conversations where owner_id = $1 and id = $2 and deleted_at <= $3";
 
 const LOCK_USER: Sql = Sql::pair("deletions.lock_user", USER, concat!(USER, " for update skip locked"));
 const USER: &str = "select id from users where id = $1 and deleted_at is not null";
@@ -247,7 +247,7 @@ impl Deletions<'_, '_, ReadWrite> {
         let begun = Instant::now();
         let locked: Option<Uuid> = match marked {
             Marked::Conversation { owner, id } => {
-                let values = [owner.into(), id.into()];
+                let values = [owner.into(), id.into(), self.0.now().into()];
                 self.0.executor.query_first(&LOCK_CONVERSATION, &values, |row| row.next()).await?
             }
             Marked::User(id) => {
@@ -373,10 +373,13 @@ impl Deletions<'_, '_, ReadWrite> {
         }
         let now = self.0.now();
         for ((owner, conversation), seqs) in places {
-            // Not there while the conversation is being deleted itself.
+            // Not there while the conversation is being deleted itself, or is a copy that is being made.
             let is_live = match self.0.conversations().lock(owner, conversation).await {
                 Ok(_) => true,
-                Err(StoreError::NotFound { .. }) => false,
+                Err(StoreError::NotFound { .. }) => {
+                    self.0.copies().give_up(owner, conversation).await?;
+                    false
+                }
                 Err(error) => return Err(error),
             };
             let newest = seqs.iter().copied().max().unwrap_or_default();

@@ -160,6 +160,25 @@ impl<M> Messages<'_, '_, M> {
         Ok(None)
     }
 
+    /// The numbers of the path to a message, ascending: each range has all that the conversation has from one to the other.
+    /// `None` when it changed meanwhile.
+    pub(in crate::repo) async fn ranges_of_path(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        leaf: i64,
+    ) -> Result<Option<Vec<(i64, i64)>>, StoreError> {
+        let (mut ranges, mut next) = (Vec::new(), leaf);
+        while next > 0 {
+            let runs = self.runs(owner, conversation, next, 0, MAX_RUNS).await?;
+            let Some(last) = runs.last() else { return Ok(None) };
+            next = last.next().unwrap_or(0);
+            ranges.extend(runs.iter().map(|run| (run.low, run.high)));
+        }
+        ranges.reverse();
+        Ok(Some(ranges))
+    }
+
     /// Runs of the path to a message, downward; none when it is not there.
     pub(super) async fn runs(
         &mut self,

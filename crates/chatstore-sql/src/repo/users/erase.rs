@@ -71,6 +71,9 @@ impl Users<'_, '_, ReadWrite> {
         for (owner, conversation, count, newest) in places {
             let mut conversations = self.0.conversations();
             let changed = conversations.bump_for_change(owner, conversation, count, now).await?;
+            if changed.is_none() {
+                self.0.copies().give_up(owner, conversation).await?;
+            }
             let values = [id.into(), owner.into(), conversation.into()];
             let deleted_messages = self.0.messages().delete_returning(&DELETE_SENT, &values).await?;
             if i64::try_from(deleted_messages.len()) != Ok(count) {

@@ -15,6 +15,20 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("conversations.is_newest_message", "runs after bump_for_change, which found the live row and locks it"),
     ("conversations.move_head", "as write_preview"),
     ("conversations.write_preview", "as is_newest_message; the sender of the one message is looked at"),
+    ("copies.complete", "takes the mark of a copy away; source and owner are looked at"),
+    ("copies.count_of_range", "a number of messages of a conversation whose row was read live"),
+    ("copies.give_up", "changes the mark of a copy that no reader finds"),
+    ("copies.has_message", "a message of a copy that no reader finds"),
+    (
+        "copies.messages",
+        "from a conversation that was found live and locked into a copy that no reader finds",
+    ),
+    (
+        "copies.next_messages",
+        "numbers of a conversation that was found live and locked; says of each whether its sender is live",
+    ),
+    ("copies.renew", "as give_up; the owner is looked at"),
+    ("copies.responses", "as copies.messages"),
     ("idempotency_keys.forget_expired", "deletes what expired, before the same key is recorded anew"),
     (
         "idempotency_keys.forget_with_messages",
