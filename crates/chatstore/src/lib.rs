@@ -121,10 +121,10 @@ pub use error::{Error, ErrorKind, Result};
 pub use export::{Export, Exported};
 pub use page_request::PageRequest;
 pub use service::{
-    AllConversations, AppendedBatch, Conversations, Destination, Documents, EventLog, IdempotencyKey,
-    Idempotent, KeyRetention, Keys, Logs, Members, MessageStream, Messages, NewKey, Outcome,
-    ReferencedDocuments, ReplacedMessages, ReplacedSuffix, RequestHash, ResponseCache, SessionCache, Unnamed,
-    Usage, UserCache, Users,
+    AllConversations, AppendedBatch, Conversations, CopiedConversation, CopiedFrom, Destination, Documents,
+    EventLog, IdempotencyKey, Idempotent, KeyRetention, Keys, Logs, Members, MessageStream, Messages, NewKey,
+    Outcome, ReferencedDocuments, ReplacedMessages, ReplacedSuffix, RequestHash, ResponseCache, SessionCache,
+    Unnamed, Usage, UserCache, Users,
 };
 pub use shown_position::ShownPosition;
 pub use store::Store;

@@ -1,7 +1,7 @@
 //! The name under which a request has its effect once, and what is remembered under it.
 
 use chatstore_model::{CanonicalJson, ConversationId, NewIdempotencyRecord, Timestamp, UserId};
-use chatstore_sql::{StoreError, WriteTx};
+use chatstore_sql::{StoreError, Tx, WriteTx};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -96,8 +96,8 @@ impl IdempotencyKey {
 }
 
 /// What the first request with this key came to; none when this is the first.
-pub(super) async fn earlier_result(
-    tx: &mut WriteTx<'_>,
+pub(super) async fn earlier_result<M>(
+    tx: &mut Tx<'_, M>,
     user: UserId,
     key: &IdempotencyKey,
 ) -> Result<Option<Value>> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod auth;
+mod copies;
 mod deletions;
 mod documents;
 mod erasing;
@@ -14,6 +15,7 @@ mod memory;
 mod others;
 mod passwords;
 mod races;
+mod replaced_trees;
 mod rights;
 mod shared_cache;
 mod statements;
