@@ -212,6 +212,7 @@ fn data() -> OpenApiRouter<AppState> {
             routes!(members::list),
             routes!(members::put, members::remove),
             routes!(replies::get_response),
+            routes!(conversations::copies::copy),
         ]))
         .routes(routes!(logs::list::list, logs::create))
         .routes(routes!(logs::get))

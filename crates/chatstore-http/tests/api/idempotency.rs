@@ -29,6 +29,8 @@ fn requests(conversation: &str) -> Vec<(&'static str, String, &'static str)> {
         ("document", "/api/v1/documents".to_owned(), r#"{"content": 1}"#),
         ("documents", "/api/v1/documents".to_owned(), r#"{"documents": [{"content": 1}, {"content": 2}]}"#),
         ("reply", format!("{conversation}/replies"), r#"{"content": "a", "response": {"tokens_prompt": 1}}"#),
+        ("copy", format!("{conversation}/copies"), r#"{"thread_id": "copied"}"#),
+        ("copy with ids", format!("{conversation}/copies?include=ids"), r#"{"branches": "all"}"#),
     ]
 }
 
@@ -44,8 +46,9 @@ async fn every_route_that_takes_a_key_replays_its_first_answer(case: TestDatabas
         described.iter().filter(|one| one.parameters.iter().any(|name| name == "Idempotency-Key"));
     let described: Vec<String> = described.map(Operation::name).collect();
     let mut expected = vec![format!("POST {CONVERSATIONS}"), "POST /api/v1/documents".to_owned()];
-    for (place, below) in [(1, "/api/v1/conversations/{id}"), (8, "/api/v1/threads/{thread_id}")] {
+    for (place, below) in [(1, "/api/v1/conversations/{id}"), (9, "/api/v1/threads/{thread_id}")] {
         let ends = [
+            "POST copies",
             "PUT messages",
             "POST messages",
             "DELETE messages",
@@ -149,6 +152,8 @@ async fn a_replay_of_a_deleted_object_is_a_conflict(case: TestDatabase) {
     POST /api/v1/documents [idempotency-key: document] {"content": 1} → 409 conflict
     POST /api/v1/documents [idempotency-key: documents] {"documents": [{"content": 1}, {"content": 2}]} → 409 conflict
     POST /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/replies [idempotency-key: reply] {"content": "a", "response": {"tokens_prompt": 1}} → 409 conflict
+    POST /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/copies [idempotency-key: copy] {"thread_id": "copied"} → 409 conflict
+    POST /api/v1/conversations/019ca945-0a00-7917-98de-357e3da8cb43/copies?include=ids [idempotency-key: copy-with-ids] {"branches": "all"} → 409 conflict
     "#) }
     let inside = format!("{conversation}/messages");
     once(&server, &ada, "k1", &inside, r#"{"content": "a"}"#).await;
@@ -220,7 +225,7 @@ async fn one_of_sixteen_concurrent_requests_takes_effect(case: TestDatabase) {
         assert!(answers.iter().all(|one| one.status == 201 && one.body == answers[0].body), "{name}");
     }
     assert_eq!(server.get(&ada, &conversation).await["message_count"], 5);
-    assert_eq!(server.get(&ada, "/api/v1/conversations/count").await["count"], 2);
+    assert_eq!(server.get(&ada, "/api/v1/conversations/count").await["count"], 4);
     assert_eq!(server.get(&ada, "/api/v1/usage").await["total"]["requests"], 1);
 }
 

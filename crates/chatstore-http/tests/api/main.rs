@@ -16,6 +16,7 @@ mod confirmation;
 mod connections;
 mod conversation_filters;
 mod conversations;
+mod copies;
 mod documents;
 #[path = "../../examples/embed.rs"]
 #[allow(dead_code, reason = "an example has a main function")]

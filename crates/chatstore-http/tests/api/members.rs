@@ -325,6 +325,7 @@ async fn every_route_answers_a_viewer_and_an_editor_by_their_rights(case: TestDa
     GET /api/v1/conversations/{id}: viewer 200 editor 200 owner 200
     PATCH /api/v1/conversations/{id}: viewer 403 editor 200 owner 200
     DELETE /api/v1/conversations/{id}: viewer 403 editor 403 owner 204
+    POST /api/v1/conversations/{id}/copies: viewer 201 editor 201 owner 201
     GET /api/v1/conversations/{id}/members: viewer 200 editor 200 owner 200
     PUT /api/v1/conversations/{id}/members/{user_id}: viewer 403 editor 403 owner 201
     DELETE /api/v1/conversations/{id}/members/{user_id}: viewer 403 editor 403 owner 404

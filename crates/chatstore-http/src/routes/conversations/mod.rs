@@ -1,5 +1,6 @@
 //! One conversation: created, read, changed, deleted.
 
+pub(crate) mod copies;
 mod lines;
 pub(crate) mod list;
 pub(crate) mod members;
