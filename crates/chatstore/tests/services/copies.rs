@@ -11,7 +11,7 @@ use chatstore_testkit::{TestDatabase, conformance};
 use crate::fixtures::{group, store, user};
 
 conformance!(
-    whoever_may_read_a_conversation_copies_it_as_their_own,
+    each_who_may_read_a_conversation_copies_it_as_their_own,
     a_copy_that_is_refused_begins_nothing,
     of_concurrent_copies_with_one_thread_id_one_is_made_and_nothing_is_left_of_the_others,
     of_concurrent_copies_with_one_key_one_is_made_and_nothing_is_left_of_the_others,
@@ -59,7 +59,7 @@ async fn nothing_is_hidden(store: &Store) {
     assert_eq!(store.operations().being_deleted().await.unwrap(), MarkedCounts::default());
 }
 
-async fn whoever_may_read_a_conversation_copies_it_as_their_own(case: TestDatabase) {
+async fn each_who_may_read_a_conversation_copies_it_as_their_own(case: TestDatabase) {
     let store = store(&case).await;
     let people = group(&store).await;
     let id = people.conversation.id;

@@ -107,7 +107,7 @@ pub(crate) struct CopyResponse {
 ///
 /// The messages of a path, or of all branches, into a new conversation of the caller's, with their responses, and with title,
 /// default model and metadata. It is copied inside of the database, in short transactions that let other writers pass;
-/// no request finds the copy before it is whole. Anyone who may read the conversation may copy it. Senders stay; members
+/// no request finds the copy before it is whole. The owner and every member may copy it. Senders stay; members
 /// are not copied, and no usage is booked.
 #[utoipa::path(
     post,
