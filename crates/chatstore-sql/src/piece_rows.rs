@@ -14,33 +14,51 @@ const MIN_ROWS_ON_POSTGRES: i64 = 500;
 /// Maximum rows of a piece.
 const MAX_ROWS: i64 = 2_000;
 
-/// The rows of the next piece of a deletion. Their number follows the time that pieces take in their transactions: it
-/// aims at 2 ms of SQLite's writer, or 20 ms of a connection to PostgreSQL.
+/// The rows of the next piece. Their number follows the time that pieces take in their transactions.
 #[derive(Debug, Clone, Copy)]
 pub struct PieceRows {
-    kind: DatabaseKind,
     rows: i64,
     least: i64,
     aim: Duration,
+    /// How many times as long as a piece the pause after it is.
+    pauses: u32,
 }
 
 impl PieceRows {
-    /// Those of the first piece.
+    /// Those of the first piece of a deletion, for which no caller waits: 2 ms of SQLite's writer and a pause of ten
+    /// times that, because what it changed has to be written into the file afterwards, or 20 ms of a connection to
+    /// PostgreSQL and three times that.
     #[must_use]
     pub fn first(kind: DatabaseKind) -> Self {
+        let (milliseconds, pauses) = match kind {
+            DatabaseKind::Sqlite => (2, 10),
+            DatabaseKind::Postgres => (20, 3),
+        };
         let least = min_rows(kind);
-        Self { kind, rows: FIRST_ROWS.max(least), least, aim: aim(kind) }
+        Self { rows: FIRST_ROWS.max(least), least, aim: Duration::from_millis(milliseconds), pauses }
+    }
+
+    /// Those of the first piece of work for which a caller waits: 10 ms of SQLite's writer, or 20 ms of a connection to
+    /// PostgreSQL, and a pause as long as the piece.
+    #[must_use]
+    pub fn awaited(kind: DatabaseKind) -> Self {
+        let milliseconds = match kind {
+            DatabaseKind::Sqlite => 10,
+            DatabaseKind::Postgres => 20,
+        };
+        let least = min_rows(kind);
+        Self { rows: FIRST_ROWS.max(least), least, aim: Duration::from_millis(milliseconds), pauses: 1 }
     }
 
     /// Those of the first piece of work that goes on as long as requests do: 1 ms of SQLite's writer, or 5 ms of a
     /// connection to PostgreSQL, whose processors requests need as well.
     #[must_use]
     pub const fn short(kind: DatabaseKind) -> Self {
-        let aim = match kind {
-            DatabaseKind::Sqlite => Duration::from_millis(1),
-            DatabaseKind::Postgres => Duration::from_millis(5),
+        let (milliseconds, pauses) = match kind {
+            DatabaseKind::Sqlite => (1, 10),
+            DatabaseKind::Postgres => (5, 3),
         };
-        Self { kind, rows: FIRST_ROWS, least: 1, aim }
+        Self { rows: FIRST_ROWS, least: 1, aim: Duration::from_millis(milliseconds), pauses }
     }
 
     /// How many.
@@ -49,14 +67,10 @@ impl PieceRows {
         self.rows
     }
 
-    /// How long others have after a piece. On SQLite it waits for its disk as they do, and what it changed has to be
-    /// written into the file afterwards.
+    /// How long others have after a piece.
     #[must_use]
     pub fn pause_after(self, piece: Duration) -> Duration {
-        match self.kind {
-            DatabaseKind::Sqlite => 10 * piece,
-            DatabaseKind::Postgres => 3 * piece,
-        }
+        self.pauses * piece
     }
 
     /// Those of the piece after one that took this long.
@@ -64,14 +78,6 @@ impl PieceRows {
     pub fn after(self, took: Duration) -> Self {
         let rows = rows_after(self.rows, took, self.aim).max(self.least);
         Self { rows, ..self }
-    }
-}
-
-/// How long a piece should take inside of its transaction.
-const fn aim(kind: DatabaseKind) -> Duration {
-    match kind {
-        DatabaseKind::Sqlite => Duration::from_millis(2),
-        DatabaseKind::Postgres => Duration::from_millis(20),
     }
 }
 

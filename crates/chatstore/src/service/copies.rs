@@ -224,7 +224,7 @@ async fn fill(
     plan: &CopyPlan,
     id: ConversationId,
 ) -> Result<Outcome<CopiedConversation>> {
-    let (mut copied, mut rows) = (Copied::default(), PieceRows::first(chat.store.kind()));
+    let (mut copied, mut rows) = (Copied::default(), PieceRows::awaited(chat.store.kind()));
     loop {
         let (request, plan, progress) = (Arc::clone(request), plan.clone(), copied.progress.clone());
         let (user, with_ids) = (request.user, request.with_ids);
