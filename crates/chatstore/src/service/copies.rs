@@ -12,13 +12,10 @@ use uuid::Uuid;
 use super::access;
 use super::conversations::Conversations;
 use super::deletions::NewMessageIds;
-use super::idempotency_key::{IdempotencyKey, Outcome, damaged, earlier_result, gone};
+use super::idempotency_key::{CREATED, IdempotencyKey, Outcome, damaged, earlier_result, gone};
 use super::idempotent::Idempotent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::user_scope::AsUser;
-
-/// The status of a request that created something.
-const CREATED: i64 = 201;
 
 /// Maximum messages of a copy that comes with their ids.
 const MAX_IDS: i64 = 10_000;

@@ -11,7 +11,10 @@ use crate::error::{Error, Result};
 const REMEMBERED: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// The status of a request that created something.
-const CREATED: i64 = 201;
+pub(super) const CREATED: i64 = 201;
+
+/// The status of a request that changed something, or deleted it.
+pub(super) const DONE: i64 = 200;
 
 /// The name under which a request has its effect once, however often it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

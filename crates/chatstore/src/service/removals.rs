@@ -11,16 +11,13 @@ use serde_json::{Value, json};
 
 use super::branches::newest_of_head;
 use super::deletions::NewMessageIds;
-use super::idempotency_key::{IdempotencyKey, Outcome, damaged, earlier_result};
+use super::idempotency_key::{DONE, IdempotencyKey, Outcome, damaged, earlier_result};
 use super::idempotent::Idempotent;
 use super::messages::{Messages, OWN_ONLY};
 use super::removed_messages::{from_result, to_result};
 use super::{access, access_as_owner, check_revision, check_writer};
 use crate::error::{Error, Result};
 use crate::user_scope::Writer;
-
-/// The status of a request that removed something.
-const DONE: i64 = 200;
 
 impl Messages<'_> {
     /// Removes the newest messages, at most `limit`, with their responses, and returns them in ascending order; none when

@@ -13,7 +13,7 @@ use super::batches::{Destination, Place, check_times, create, find, of_conversat
 use super::branches::page_of_head;
 use super::conflicts::{Plan, difference, refuse_role};
 use super::deletions::NewMessageIds;
-use super::idempotency_key::{IdempotencyKey, Outcome, damaged, earlier_result, gone};
+use super::idempotency_key::{DONE, IdempotencyKey, Outcome, damaged, earlier_result, gone};
 use super::idempotent::Idempotent;
 use super::messages::Messages;
 use super::references::References;
@@ -21,9 +21,6 @@ use super::{OWNER_ONLY, is_at_revision};
 use crate::error::{Error, Result};
 use crate::page_request::PageRequest;
 use crate::user_scope::Writer;
-
-/// The status of a request that replaced something.
-const DONE: i64 = 200;
 
 /// Messages of the branch that a list may leave unnamed.
 const MAX_UNNAMED: usize = 10_000;

@@ -15,7 +15,7 @@ use super::branches::page_of_head;
 use super::conflicts::Plan;
 use super::conversations::EDITOR;
 use super::deletions::NewMessageIds;
-use super::idempotency_key::{IdempotencyKey, Outcome, damaged, earlier_result};
+use super::idempotency_key::{DONE, IdempotencyKey, Outcome, damaged, earlier_result};
 use super::idempotent::Idempotent;
 use super::messages::{Messages, OWN_ONLY, check_appender};
 use super::references::References;
@@ -23,9 +23,6 @@ use super::{access, check_revision, check_writer};
 use crate::error::{Error, Result};
 use crate::page_request::PageRequest;
 use crate::user_scope::Writer;
-
-/// The status of a request that replaced something.
-const DONE: i64 = 200;
 
 /// Rows of a page.
 const MAX_ROWS: u16 = 200;
